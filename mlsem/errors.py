@@ -1,0 +1,134 @@
+"""Exceptions, warnings, and the `Span` that lets an error show its place in the model text."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Half-open range of characters ``[start, end)`` in a model text."""
+
+    start: int
+    end: int
+
+    def position(self, text: str) -> tuple[int, int]:
+        """Line and column of the start, both counted from 1."""
+        before = text[: self.start]
+        return before.count("\n") + 1, self.start - (before.rfind("\n") + 1) + 1
+
+    def excerpt(self, text: str) -> str:
+        """The source line with a caret under the span."""
+        line, column = self.position(text)
+        source = text.split("\n")[line - 1].rstrip("\r")
+        width = max(1, min(self.end - self.start, len(source) - column + 1))
+        prefix = f"{line:>4} | "
+        return f"{prefix}{source}\n{' ' * (len(prefix) + column - 1)}{'^' * width}"
+
+
+class MlsemError(Exception):
+    """Parent of every error that mlsem raises on purpose."""
+
+
+class _SourceError(MlsemError):
+    """An error that can point at its place in the model text."""
+
+    def __init__(self, message: str, text: str | None = None, span: Span | None = None) -> None:
+        super().__init__(message, text, span)
+        self.message, self.text, self.span = message, text, span
+
+    def __str__(self) -> str:
+        if self.text is None or self.span is None:
+            return self.message
+        line, column = self.span.position(self.text)
+        return f"line {line}, column {column}: {self.message}\n{self.span.excerpt(self.text)}"
+
+
+class ModelSyntaxError(_SourceError):
+    """The model text is not in the language; shows line, column and a caret."""
+
+
+class SpecificationError(_SourceError):
+    """The model is well-formed text but cannot be specified that way."""
+
+
+class IdentificationError(SpecificationError):
+    """The data and the model do not determine the named parameters."""
+
+
+class DataError(MlsemError):
+    """The data cannot be used as they are; names columns and rows."""
+
+
+class EstimationError(MlsemError):
+    """Estimation failed."""
+
+
+class ConvergenceError(EstimationError):
+    """The optimiser stopped before the optimum (``on_failure="raise"``)."""
+
+
+class InferenceError(MlsemError):
+    """A standard error, test or interval that was asked for does not exist."""
+
+
+class OptionError(MlsemError, TypeError):
+    """An unknown keyword."""
+
+
+class OptionValueError(MlsemError, ValueError):
+    """A keyword has a value that it cannot take."""
+
+
+class InterfaceError(MlsemError, ImportError):
+    """An optional package that the call needs is not installed."""
+
+
+class MlsemWarning(UserWarning):
+    """Parent of every warning that mlsem gives."""
+
+
+class ModelSyntaxWarning(MlsemWarning):
+    """The text is legal but probably does not mean what its writer wants."""
+
+
+class SpecificationWarning(MlsemWarning):
+    """The model was specified in a way that the user may not expect."""
+
+
+class DataWarning(MlsemWarning):
+    """The data have a feature that the user should know of."""
+
+
+class EstimationWarning(MlsemWarning):
+    """The estimates need a second look (a negative variance, an active bound)."""
+
+
+class ConvergenceWarning(EstimationWarning):
+    """The optimiser did not converge."""
+
+
+class InferenceWarning(MlsemWarning):
+    """Standard errors are missing or doubtful."""
+
+
+def nearest(name: str, candidates: Iterable[str]) -> str:
+    """`" Did you mean 'x'?"` for the candidate nearest to `name`, or nothing."""
+    pool = list(candidates)
+    lowered = {candidate.lower(): candidate for candidate in pool}
+    found = get_close_matches(name, pool, n=1, cutoff=0.6) or [
+        lowered[match] for match in get_close_matches(name.lower(), lowered, n=1, cutoff=0.6)
+    ]
+    return f" Did you mean {found[0]!r}?" if found else ""
+
+
+def listed(names: Iterable[object], limit: int = 10) -> str:
+    """Names quoted and joined, cut after `limit`."""
+    pool = [repr(str(name)) for name in names]
+    more = f" and {len(pool) - limit} more" if len(pool) > limit else ""
+    return ", ".join(pool[:limit]) + more

@@ -1,0 +1,150 @@
+"""The parameter table: one row per parameter of the model, free or fixed, in lavaan's order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import inf
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mlsem.errors import Span
+    from mlsem.syntax.nodes import Expression
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row of the table.
+
+    Attributes
+    ----------
+    lhs, op, rhs : str
+        `op` is `=~`, `~`, `~~` or `~1` (then `rhs` is empty). A product stands as `a:b`.
+    level : int
+        1 in a single-level model and within, 2 between.
+    free : int
+        Position in the parameter vector, from 0; -1 where the row is not free.
+        Rows that share a label share the position.
+    exo : bool
+        A moment of fixed covariates: its value comes from the data.
+    user : bool
+        Written by the user (not added by a default).
+    fixed : float or None
+        The value of a row that is neither free nor `exo`.
+    start : float or None
+        The user's starting value.
+    lower, upper : float
+        Bounds of a free row.
+    """
+
+    lhs: str
+    op: str
+    rhs: str
+    level: int
+    user: bool
+    free: int = -1
+    exo: bool = False
+    label: str = ""
+    fixed: float | None = None
+    start: float | None = None
+    lower: float = -inf
+    upper: float = inf
+    span: Span | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DefinedParameter:
+    """`name := expression` over labels and earlier defined parameters."""
+
+    name: str
+    expression: Expression
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class ParameterConstraint:
+    """`expression == 0` (`equality`) or `expression >= 0`; `source` as the user wrote it."""
+
+    expression: Expression
+    equality: bool
+    source: str
+    span: Span | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LevelVariables:
+    """The variables of one level, each tuple in lavaan's order.
+
+    Attributes
+    ----------
+    latent : tuple of str
+        Latent variables.
+    modelled : tuple of str
+        Observed variables with a distribution at this level (outcomes, indicators, and
+        covariates that are not fixed).
+    covariates : tuple of str
+        Fixed covariates: conditioned on. Products stand as `a:b`.
+    """
+
+    latent: tuple[str, ...]
+    modelled: tuple[str, ...]
+    covariates: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ProductTerm:
+    """An automatic product `name` = product of the data columns `factors`."""
+
+    name: str
+    factors: tuple[str, ...]
+    level: int
+
+
+@dataclass(frozen=True, slots=True)
+class ParameterTable:
+    """The specified model.
+
+    Attributes
+    ----------
+    rows : tuple of Row
+        In lavaan's order: per level the user's rows, then the added ones.
+    names : tuple of str
+        One per free parameter, as lavaan's `coef()`: the label, else `y~x1`, between `y~x1.l2`.
+    levels : tuple of LevelVariables
+        One (single-level) or two (within, between).
+    level_labels : tuple of str
+        As written after `level:`; empty in a single-level model.
+    split : tuple of str
+        Observed variables that have a part at both levels.
+    products : tuple of ProductTerm
+        Products to be formed from data columns (a column of that very name is used as it is
+        and is not listed).
+    meanstructure : bool
+        Whether the means are part of the model.
+    notes : tuple of str
+        What a user should be told about this specification (e.g. covariates that became
+        modelled because a split one is among them).
+    """
+
+    rows: tuple[Row, ...]
+    names: tuple[str, ...]
+    levels: tuple[LevelVariables, ...]
+    level_labels: tuple[str, ...]
+    split: tuple[str, ...]
+    products: tuple[ProductTerm, ...]
+    definitions: tuple[DefinedParameter, ...]
+    constraints: tuple[ParameterConstraint, ...]
+    meanstructure: bool
+    notes: tuple[str, ...] = ()
+
+    @property
+    def two_level(self) -> bool:
+        return len(self.levels) == 2
+
+    @property
+    def observed(self) -> tuple[str, ...]:
+        """Every observed variable or product of the model, each once."""
+        return tuple(
+            dict.fromkeys(
+                name for level in self.levels for name in level.modelled + level.covariates
+            )
+        )

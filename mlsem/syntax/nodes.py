@@ -1,0 +1,155 @@
+"""What a parsed model is made of: frozen records, each with its span in the text."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from mlsem.errors import Span
+
+# --- arithmetic: the right-hand side of `:=`, both sides of `==`, `<`, `>` -------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    value: float
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Name:
+    """A parameter label, or the name of a parameter that an earlier `:=` defined."""
+
+    name: str
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Negation:
+    operand: Expression
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Binary:
+    operator: Literal["+", "-", "*", "/", "^"]
+    left: Expression
+    right: Expression
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    function: Literal["exp", "log", "sqrt", "abs"]
+    argument: Expression
+    span: Span
+
+
+Expression = Number | Name | Negation | Binary | Call
+
+# --- variables, modifiers, formulas -----------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """`x`, or the product `a:b` (then `factors` holds both and `name` is the text `a:b`)."""
+
+    name: str
+    span: Span
+    factors: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Modifiers:
+    """Everything that was written before `*` (or after `?`), merged.
+
+    Attributes
+    ----------
+    fixed : float or None
+        `0.5*x`, `fixed(.5)*x`.
+    free : bool
+        `NA*x`: free although the default would fix it.
+    label : str or None
+        `a*x`, `"a"*x`, `label("a")*x`, `equal("a")*x`.
+    start, lower, upper : float or None
+        `start(.5)*x` or `.5?x`; `lower(0)*x`; `upper(1)*x`.
+    slope : str or None
+        `rv("s")*x`: the name of the random slope.
+    label_span : Span or None
+        Where the label stands.
+    """
+
+    fixed: float | None = None
+    free: bool = False
+    label: str | None = None
+    start: float | None = None
+    lower: float | None = None
+    upper: float | None = None
+    slope: str | None = None
+    label_span: Span | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Formula:
+    """One `lhs op rhs`: lists on either side are already written out.
+
+    `op` is `=~`, `~`, `~~` or `~1` (an intercept: `rhs` is None). `phantom` marks `f =~ 0`.
+    """
+
+    lhs: Variable
+    op: Literal["=~", "~", "~~", "~1"]
+    rhs: Variable | None
+    modifiers: Modifiers
+    span: Span
+    phantom: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """`name := expression`; `source` is the expression's text without blanks."""
+
+    name: str
+    expression: Expression
+    source: str
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Constraint:
+    """`left op right`; the sources are the texts without blanks."""
+
+    left: Expression
+    op: Literal["==", "<", ">"]
+    right: Expression
+    left_source: str
+    right_source: str
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """The formulas under one `level:` header (or under none: then `level` is None).
+
+    A repeated header continues its block, so each block stands once.
+    """
+
+    level: str | None
+    formulas: tuple[Formula, ...]
+    span: Span | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSyntax:
+    """A parsed model.
+
+    `blocks` are in the order of their first headers: without `level:` headers there is one
+    block, with them there are two, the first is within and the second is between.
+    `remarks` are warnings found while parsing (text with line, column and caret); the one who
+    fits shows them, because parses are cached and would otherwise warn only once.
+    """
+
+    text: str
+    blocks: tuple[Block, ...]
+    definitions: tuple[Definition, ...] = ()
+    constraints: tuple[Constraint, ...] = ()
+    remarks: tuple[str, ...] = field(default=())
