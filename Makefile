@@ -1,0 +1,66 @@
+# make demo    a virtual environment, mlsem in it, and the first example
+# make test    lint, types and every test
+# make lint    ruff and pyright only
+# make bench   the benchmarks
+# make clean   remove what the above made
+# Another Python: make PYTHON=python3.12 demo
+
+PYTHON ?= python3
+VENV := .venv
+RUN := $(VENV)/bin/python
+# Warnings of pip stay silent, its errors do not.
+PIP := $(RUN) -m pip --disable-pip-version-check -qq
+
+# One BLAS thread: the matrices are small, and tests run side by side.
+export OPENBLAS_NUM_THREADS := 1
+export OMP_NUM_THREADS := 1
+export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
+
+.PHONY: demo test lint types unit bench format clean
+
+demo: $(VENV)/.core
+	@$(VENV)/bin/mlsem demo
+
+test: lint types unit
+
+lint: $(VENV)/.dev
+	@$(RUN) -m ruff check .
+	@$(RUN) -m ruff format --check .
+
+types: $(VENV)/.dev
+	@$(RUN) -m pyright
+
+unit: $(VENV)/.dev
+	@$(RUN) -m pytest -q
+
+bench: $(VENV)/.bench
+	@$(RUN) -m benchmarks
+
+format: $(VENV)/.dev
+	@$(RUN) -m ruff format .
+	@$(RUN) -m ruff check --fix .
+
+clean:
+	rm -rf $(VENV) build dist .pytest_cache .ruff_cache .hypothesis .coverage htmlcov
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/.made:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "mlsem needs Python 3.11 or newer; try: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/.core: pyproject.toml | $(VENV)/.made
+	@echo "Installing mlsem into $(VENV) …"
+	@$(PIP) install --editable .
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml | $(VENV)/.made
+	@echo "Installing mlsem and its test tools into $(VENV) …"
+	@$(PIP) install --editable '.[dev]'
+	@touch $@ $(VENV)/.core
+
+$(VENV)/.bench: pyproject.toml | $(VENV)/.made
+	@echo "Installing mlsem and the packages it is compared with into $(VENV) …"
+	@$(PIP) install --editable '.[bench]'
+	@touch $@ $(VENV)/.core

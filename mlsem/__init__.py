@@ -1,0 +1,64 @@
+"""Two-level structural equation models in lavaan's syntax, by maximum likelihood.
+
+>>> import mlsem
+>>> fit = mlsem.fit(model, data, cluster="id", estimator="MLR")  # doctest: +SKIP
+>>> print(fit.summary())  # doctest: +SKIP
+"""
+
+from mlsem.data.frame import cluster_means
+from mlsem.errors import (
+    ConvergenceError,
+    ConvergenceWarning,
+    DataError,
+    DataWarning,
+    EstimationError,
+    EstimationWarning,
+    IdentificationError,
+    InferenceError,
+    InferenceWarning,
+    InterfaceError,
+    MlsemError,
+    MlsemWarning,
+    ModelSyntaxError,
+    ModelSyntaxWarning,
+    OptionError,
+    OptionValueError,
+    SpecificationError,
+    SpecificationWarning,
+)
+from mlsem.examples_data import example_model, load_example
+from mlsem.fit import cfa, check, fit, growth, lavaan, sem
+from mlsem.result import FitResult
+from mlsem.version import __version__
+
+__all__ = [
+    "ConvergenceError",
+    "ConvergenceWarning",
+    "DataError",
+    "DataWarning",
+    "EstimationError",
+    "EstimationWarning",
+    "FitResult",
+    "IdentificationError",
+    "InferenceError",
+    "InferenceWarning",
+    "InterfaceError",
+    "MlsemError",
+    "MlsemWarning",
+    "ModelSyntaxError",
+    "ModelSyntaxWarning",
+    "OptionError",
+    "OptionValueError",
+    "SpecificationError",
+    "SpecificationWarning",
+    "__version__",
+    "cfa",
+    "check",
+    "cluster_means",
+    "example_model",
+    "fit",
+    "growth",
+    "lavaan",
+    "load_example",
+    "sem",
+]

@@ -1,0 +1,8 @@
+"""`python -m mlsem` is the command `mlsem`."""
+
+import sys
+
+from mlsem.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,227 @@
+"""Maximum likelihood under bounds, inequalities and nonlinear equalities.
+
+Sequential quadratic programming with the Fisher information (or the observed information of the
+Lagrangian, near the optimum) as its quadratic form. Whitened by that form, each subproblem asks
+for the shortest vector that meets linear inequalities, which Lawson & Hanson (1974, ch. 23) solve
+by nonnegative least squares: the active set and the multipliers come out exact.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from mlsem.core.likelihood import Evaluation
+from mlsem.core.linalg import cholesky, null_space, scaled_eigen
+from mlsem.core.objective import Objective
+from mlsem.core.optimize import HALVINGS, NOISE, SUFFICIENT, Optimum
+from mlsem.core.records import Array, ConstraintFunctions
+
+COMPLEX_STEP = 1e-30
+FEASIBLE = 1e-8
+ACTIVE = 1e-9
+
+
+@dataclass(frozen=True, slots=True)
+class Linearised:
+    """Constraint values and Jacobians at a point: c_e = 0 and c_i ≥ 0."""
+
+    equal: Array
+    equal_jacobian: Array
+    least: Array
+    least_jacobian: Array
+
+    @property
+    def violation(self) -> float:
+        return float(np.abs(self.equal).sum() + np.maximum(-self.least, 0.0).sum())
+
+
+@dataclass(frozen=True, slots=True)
+class Subproblem:
+    """Step, multipliers of the equalities and of the inequalities, length in standard errors."""
+
+    step: Array
+    equal_multipliers: Array
+    least_multipliers: Array
+    distance: float
+
+
+def linearise(constraints: ConstraintFunctions, params: Array) -> Linearised:
+    """Values and gradients of all constraints; bounds count as inequalities (lower, then upper)."""
+    size = len(params)
+    equal = [function(params) for function in constraints.equalities]
+    least = [function(params) for function in constraints.inequalities]
+    low = np.flatnonzero(np.isfinite(constraints.lower))
+    high = np.flatnonzero(np.isfinite(constraints.upper))
+    identity = np.eye(size)
+    return Linearised(
+        np.array([np.real(value) for value, _ in equal]),
+        np.array([np.real(slope) for _, slope in equal]).reshape(-1, size),
+        np.concatenate(
+            (
+                [np.real(value) for value, _ in least],
+                params[low] - constraints.lower[low],
+                constraints.upper[high] - params[high],
+            )
+        ),
+        np.concatenate(
+            (
+                np.array([np.real(slope) for _, slope in least]).reshape(-1, size),
+                identity[low],
+                -identity[high],
+            )
+        ),
+    )
+
+
+def curvature(
+    constraints: ConstraintFunctions, params: Array, equal: Array, least: Array
+) -> Array:
+    """Σ λ ∂²c/∂θ∂θᵀ by complex steps of the exact gradients (exact to rounding)."""
+    size = len(params)
+    total = np.zeros((size, size))
+    pairs = zip((*constraints.equalities, *constraints.inequalities), (*equal, *least), strict=False)
+    for function, multiplier in pairs:
+        if multiplier == 0.0:
+            continue
+        for k in range(size):
+            moved = params.astype(complex)
+            moved[k] += 1j * COMPLEX_STEP
+            total[k] += multiplier * np.imag(function(moved)[1]) / COMPLEX_STEP
+    return 0.5 * (total + total.T)
+
+
+def shortest(matrix: Array, bound: Array) -> tuple[Array, Array] | None:
+    """min |x| subject to matrix @ x ≥ bound, with multipliers; None if nothing meets it."""
+    from scipy.optimize import nnls
+
+    rows, size = matrix.shape
+    if not rows or (bound <= 0).all():
+        return np.zeros(size), np.zeros(rows)
+    weights, _ = nnls(np.vstack((matrix.T, bound)), np.append(np.zeros(size), 1.0))
+    rest = 1.0 - float(bound @ weights)
+    if rest <= 1e-12:
+        return None
+    return matrix.T @ weights / rest, weights / rest
+
+
+def subproblem(information: Array, gradient: Array, at: Linearised) -> Subproblem | None:
+    """max gᵀs - ½ sᵀ I s subject to the linearised constraints."""
+    values, vectors, scale = scaled_eigen(information)
+    whiten = scale[:, None] * vectors / np.sqrt(np.maximum(values, 1e-10 * values[-1]))
+    target = whiten.T @ gradient
+    equal, least = at.equal_jacobian @ whiten, at.least_jacobian @ whiten
+    inverse = np.linalg.pinv(equal) if len(equal) else np.zeros((len(target), 0))
+    free = null_space(equal) if len(equal) else np.eye(len(target))
+    shift = inverse @ (-at.equal - equal @ target)
+    found = shortest(least @ free, -at.least - least @ (target + shift))
+    if found is None:
+        return None
+    moved, multipliers = found
+    whitened = target + shift + free @ moved
+    residual = whitened - target - least.T @ multipliers
+    return Subproblem(whiten @ whitened, inverse.T @ residual, multipliers, float(np.linalg.norm(whitened)))
+
+
+def maximize_constrained(
+    objective: Objective,
+    start: Evaluation,
+    constraints: ConstraintFunctions,
+    *,
+    tol: float,
+    max_iter: int,
+) -> Optimum:
+    """Maximise ℓ subject to `constraints`; same record as `maximize`.
+
+    The optimum's basis spans the directions that keep the equalities and the active
+    inequalities, so that covariances of the estimates are those of the reduced model.
+    """
+    point, penalty = start, 0.0
+    identity = np.eye(len(start.params))
+    multipliers: Subproblem | None = None
+    status, count, distance = "max_iter", max_iter, np.inf
+    for iteration in range(max_iter):
+        at = objective.derivatives(point, identity)
+        linear = linearise(constraints, point.params)
+        form = _quadratic_form(objective, point, at, constraints, multipliers)
+        found = subproblem(form, at.gradient, linear)
+        if found is None:
+            status, count = "stalled", iteration
+            break
+        multipliers, distance = found, found.distance
+        if found.distance <= tol and linear.violation <= FEASIBLE:
+            status, count = "converged", iteration
+            break
+        penalty = max(
+            penalty, 2.0 * max(np.abs(found.equal_multipliers).max(initial=0.0), found.least_multipliers.max(initial=0.0))
+        )
+        moved = _merit_search(objective, point, constraints, found, at.gradient, linear, penalty)
+        if moved is None:
+            settled = found.distance <= 1e3 * tol and linear.violation <= FEASIBLE
+            status, count = ("converged" if settled else "stalled"), iteration
+            break
+        point = moved
+    return _finish(objective, point, constraints, multipliers, status, count, distance)
+
+
+def _quadratic_form(objective, point, at, constraints, multipliers):  # type: ignore[no-untyped-def]
+    """Observed information of the Lagrangian where near and positive definite, else expected."""
+    if multipliers is not None and multipliers.distance < 0.5:
+        bend = curvature(
+            constraints, point.params, multipliers.equal_multipliers, multipliers.least_multipliers
+        )
+        form = objective.observed(point, at) - bend
+        if cholesky(form) is not None:
+            return form
+    return objective.expected(point, at)
+
+
+def _merit_search(
+    objective: Objective,
+    point: Evaluation,
+    constraints: ConstraintFunctions,
+    found: Subproblem,
+    gradient: Array,
+    linear: Linearised,
+    penalty: float,
+) -> Evaluation | None:
+    """Backtracking on ℓ - penalty · violation."""
+    merit = point.loglik - penalty * linear.violation
+    expected_gain = float(gradient @ found.step) + penalty * linear.violation
+    slack = NOISE * (1.0 + abs(point.loglik))
+    step = 1.0
+    for _ in range(HALVINGS):
+        params = point.params + step * found.step
+        params = np.clip(params, constraints.lower, constraints.upper)
+        candidate = objective.evaluate(params)
+        if candidate is not None:
+            value = candidate.loglik - penalty * linearise(constraints, params).violation
+            if value >= merit + SUFFICIENT * step * max(expected_gain, 0.0) - slack:
+                return candidate
+        step *= 0.5
+    return None
+
+
+def _finish(objective, point, constraints, multipliers, status, count, distance):  # type: ignore[no-untyped-def]
+    """The optimum with its active set, the basis that keeps it, and the constraints' curvature."""
+    linear = linearise(constraints, point.params)
+    size = len(point.params)
+    if multipliers is None:
+        weights_equal, weights_least = np.zeros(len(linear.equal)), np.zeros(len(linear.least))
+    else:
+        weights_equal, weights_least = multipliers.equal_multipliers, multipliers.least_multipliers
+    active = np.flatnonzero((weights_least > 0) & (linear.least <= 1e-6) | (linear.least <= ACTIVE))
+    rows = np.concatenate((linear.equal_jacobian, linear.least_jacobian[active]))
+    basis = null_space(rows) if len(rows) else np.eye(size)
+    basis = np.where(np.abs(basis) < 1e-13, 0.0, basis)
+    bend = curvature(constraints, point.params, weights_equal, weights_least)
+    return Optimum(
+        point,
+        objective.conditioned(point, basis)[0],
+        status,
+        count,
+        distance,
+        bend if bend.any() else None,
+        tuple(int(k) for k in active),
+    )

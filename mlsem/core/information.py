@@ -1,0 +1,133 @@
+"""Expected and observed information of the random-intercept two-level model.
+
+In every Gaussian model with mean μ(φ) and covariance V(φ),
+
+    expected  A_ab = ½ tr V⁻¹V_a V⁻¹V_b + μ_aᵀ V⁻¹ μ_b
+    observed  I_ab = -½ tr V⁻¹V_a V⁻¹V_b + δ_aᵀ V⁻¹ δ_b - Σ_m (∂ℓ/∂m) ∂²m/∂φ_a∂φ_b
+
+with δ_a = μ_a + V_a V⁻¹(y - μ) and m the implied moments. So both need the same two quantities:
+a covariance part (the traces) and a mean part (the quadratic form in V⁻¹). Neither forms V: the
+traces are taken through F, K, Ω of each shape, and V⁻¹ acts on a cluster through W within and
+V̄⁻¹ on its mean.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mlsem.core.likelihood import (
+    Evaluation,
+    Jacobians,
+    MomentGradients,
+    between_information,
+)
+from mlsem.core.linalg import sandwich_traces, symmetrized
+from mlsem.core.pattern import ModelPattern, level_curvature
+from mlsem.core.records import Array, ShapeMoments
+
+CHUNK = 2_000_000  # numbers in one block of the observed mean part, to bound its memory
+
+
+def covariance_part(point: Evaluation, data: ShapeMoments, along: Jacobians) -> Array:
+    """Σ_j ½ tr V⁻¹V_a V⁻¹V_b, (n, n).
+
+    ½[ N tr(WΣ_aWΣ_b) - 2 Σ n tr(K (WΣ_aWΣ_bW)_qq) + Σ tr(K C^a K C^b)
+       + Σ tr(Σ_B,b L C^a Lᵀ) + Σ tr(Σ_B,a L C^b Lᵀ) + Σ tr(Ω Σ_B,a Ω Σ_B,b) ],
+    C^a = n (WΣ_aW)_qq,  L = [I; -Aᵀ](I - C K).
+    """
+    effects, precision = point.effects, point.precision
+    q = effects.posterior.shape[1]
+    clusters, sizes = data.clusters, data.sizes
+    sigma_within, sigma_between = along.within.sigma, along.between.sigma
+    count = len(sigma_within)
+    if not count:
+        return np.zeros((0, 0))
+    sides = precision @ sigma_within @ precision
+    pulled = precision[:, :q]
+    posterior = pulled @ np.tensordot(clusters * sizes, effects.posterior, 1) @ pulled.T
+    first = data.n_rows * sides - precision @ sigma_within @ posterior - posterior @ sigma_within @ precision
+    traces = first.reshape(count, -1) @ sigma_within.reshape(count, -1).T
+    corner = sides[:, :q, :q]
+    traces += sandwich_traces(clusters * sizes**2, effects.posterior, corner, corner)
+    reduction = np.eye(q) - effects.information @ effects.sigma_u
+    level = np.concatenate((reduction, -effects.regression.T @ reduction), axis=1)
+    mixed = sandwich_traces(clusters * sizes, level, corner, sigma_between)
+    traces += mixed + mixed.T
+    traces += sandwich_traces(clusters, between_information(effects), sigma_between, sigma_between)
+    return 0.5 * symmetrized(traces)
+
+
+def _level2_mean(point: Evaluation, change: Array) -> Array:
+    """τ_u - A τ_z of changes in the level-2 mean, (..., q + r, D) -> (..., q, D)."""
+    q = point.effects.posterior.shape[1]
+    return change[..., :q, :] - point.effects.regression @ change[..., q:, :]
+
+
+def expected_mean_part(point: Evaluation, data: ShapeMoments, along: Jacobians) -> Array:
+    """Σ_j μ_aᵀ V_j⁻¹ μ_b, (n, n)."""
+    q = point.effects.posterior.shape[1]
+    count = len(along.within.mean)
+    within = along.within.mean
+    means = within.copy()
+    means[:, :q] += _level2_mean(point, along.between.mean)
+    level2 = along.between.mean[:, q:]
+    used = np.flatnonzero(means.any(axis=(0, 1)) | level2.any(axis=(0, 1)))
+    cross = data.cross[:, used[:, None], used]
+    shapes, p, d = len(cross), means.shape[1], len(used)
+    weights = point.mean_precision.reshape(shapes, -1).T @ cross.reshape(shapes, -1)
+    weights = weights.reshape(p, p, d, d).transpose(0, 2, 1, 3).reshape(p * d, p * d)
+    flat = means[:, :, used].reshape(count, -1)
+    total = flat @ weights @ flat.T
+    total += _inner(point.precision @ within @ data.within, within)
+    total += _inner(point.effects.sigma_zz_inverse @ level2 @ data.cross.sum(axis=0), level2)
+    return symmetrized(total)
+
+
+def _inner(left: Array, right: Array) -> Array:
+    return left.reshape(len(left), -1) @ right.reshape(len(right), -1).T
+
+
+def observed_mean_part(point: Evaluation, data: ShapeMoments, along: Jacobians) -> Array:
+    """Σ_j δ_aᵀ V_j⁻¹ δ_b, δ_a = μ_a + V_a V_j⁻¹ (y_j - μ_j), (n, n)."""
+    residuals, precision = point.residuals, point.precision
+    q = point.effects.posterior.shape[1]
+    spread = along.within.sigma @ (precision @ residuals.rows) + along.within.mean
+    total = _inner(precision @ spread @ data.within, spread)
+    step = max(1, CHUNK // max(1, along.within.mean.size))
+    for start in range(0, len(data.sizes), step):
+        part = slice(start, start + step)
+        cross = data.cross[part]
+        weighted = residuals.weighted[part] / data.sizes[part, None, None]
+        change = along.between.mean[:, None] + along.between.sigma[:, None] @ residuals.between[part]
+        means = along.within.mean[:, None] + along.within.sigma[:, None] @ weighted
+        means[:, :, :q] += _level2_mean(point, change)
+        total += _inner(point.mean_precision[part] @ means @ cross, means)
+        level2 = change[:, :, q:]
+        total += _inner(point.effects.sigma_zz_inverse @ level2 @ cross, level2)
+    return symmetrized(total)
+
+
+def expected_information(point: Evaluation, data: ShapeMoments, along: Jacobians) -> Array:
+    """A (n, n) along the directions of `along`."""
+    return covariance_part(point, data, along) + expected_mean_part(point, data, along)
+
+
+def observed_information(
+    pattern: ModelPattern,
+    point: Evaluation,
+    data: ShapeMoments,
+    along: Jacobians,
+    moments: MomentGradients,
+    basis: Array,
+) -> Array:
+    """-∂²ℓ/∂φ∂φᵀ (n, n) along the columns of `basis`, in closed form."""
+    curvature = level_curvature(
+        pattern.within, point.within, moments.sigma_within, moments.mean_within, basis
+    ) + level_curvature(
+        pattern.between, point.between, moments.sigma_between, moments.mean_between, basis
+    )
+    return (
+        observed_mean_part(point, data, along)
+        - covariance_part(point, data, along)
+        - symmetrized(curvature)
+    )

@@ -1,0 +1,79 @@
+"""Small dense linear algebra: scaled solves, null spaces, sums over shapes."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mlsem.core.records import Array
+
+LOG_2PI = float(np.log(2 * np.pi))
+
+
+def cholesky(matrix: Array) -> Array | None:
+    """Lower Cholesky factor (of each matrix in a stack), or None if one is not positive definite."""
+    try:
+        return np.linalg.cholesky(matrix)
+    except np.linalg.LinAlgError:
+        return None
+
+
+def log_determinant(factor: Array) -> Array:
+    """log|L Lᵀ| of each lower-triangular factor in a stack."""
+    return 2.0 * np.log(np.diagonal(factor, axis1=-2, axis2=-1)).sum(axis=-1)
+
+
+def inverse_from_cholesky(factor: Array) -> Array:
+    """(L Lᵀ)⁻¹ of each lower-triangular factor in a stack."""
+    inverse = np.linalg.inv(factor)
+    return inverse.swapaxes(-1, -2) @ inverse
+
+
+def symmetrized(matrix: Array) -> Array:
+    return 0.5 * (matrix + matrix.swapaxes(-1, -2))
+
+
+def null_space(matrix: Array, tol: float = 1e-10) -> Array:
+    """Orthonormal columns that span {x : matrix @ x = 0}; rows are scaled to length 1 first."""
+    norms = np.linalg.norm(matrix, axis=1, keepdims=True)
+    _, values, right = np.linalg.svd(matrix / np.where(norms > 0, norms, 1.0))
+    rank = int((values > tol).sum())
+    return right[rank:].T
+
+
+def scaled_eigen(information: Array) -> tuple[Array, Array, Array]:
+    """Eigenvalues (ascending), eigenvectors and scale of D^{-½} M D^{-½}, D = diag M."""
+    diagonal = np.diagonal(information)
+    scale = 1.0 / np.sqrt(np.where(diagonal > 0, diagonal, 1.0))
+    values, vectors = np.linalg.eigh(information * scale[:, None] * scale)
+    return values, vectors, scale
+
+
+def sandwich_traces(weights: Array, stack: Array, left: Array, right: Array) -> Array:
+    """Σ_s w_s tr(X_s A_a X_sᵀ B_b) for all pairs (a, b).
+
+    Parameters
+    ----------
+    weights : (S,)
+    stack : (S, i, j)
+        X_s.
+    left : (n, j, j)
+        A_a.
+    right : (m, i, i)
+        B_b, symmetric.
+
+    Returns
+    -------
+    (n, m)
+
+    Notes
+    -----
+    The sum over shapes is taken once, of the products X_s ⊗ X_s, so that its cost does not grow
+    with the number of parameters.
+    """
+    shapes, rows, columns = stack.shape
+    flat = stack.reshape(shapes, rows * columns)
+    products = (flat * weights[:, None]).T @ flat
+    # products[(i j), (k l)] = Σ_s w X_ij X_kl; the trace is Σ X_ij A_jl X_kl B_ki
+    products = products.reshape(rows, columns, rows, columns).transpose(1, 3, 2, 0)
+    inner = products.reshape(columns * columns, rows * rows)
+    return left.reshape(len(left), -1) @ inner @ right.reshape(len(right), -1).T

@@ -1,0 +1,153 @@
+"""Cluster moments joined: over pieces of clusters, over parts of the data, over all clusters."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mlsem.core.records import Array, ClusterMoments, Index, frozen
+from mlsem.errors import DataError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+BLOCK = 1 << 16
+"""Clusters taken at a time where a temporary array would otherwise grow with their number."""
+
+
+def no_within(clusters: int, varying: int) -> Array:
+    """Cross-products of clusters of one row: zeros of shape (J, V, V) that take no memory."""
+    return np.broadcast_to(np.float64(0.0), (clusters, varying, varying))
+
+
+def is_no_within(within: Array) -> bool:
+    """Whether this is the broadcast zero of `no_within`."""
+    return within.strides == (0, 0, 0) and within.size > 0 and within[0, 0, 0] == 0.0
+
+
+def combine(
+    counts: NDArray[np.int64], means: Array, within: Array, codes: Index, clusters: int
+) -> tuple[NDArray[np.int64], Array, Array]:
+    """Moments of the unions of disjoint sets of rows (Chan, Golub & LeVeque 1983, eq. 2.1).
+
+    With d_p = m_p − m the distance of a part's mean from the mean of its union,
+
+        n = Σ n_p,    m = Σ n_p m_p / n,    S = Σ S_p + Σ n_p d_p d_pᵀ.
+
+    Parameters
+    ----------
+    counts, means, within : (P,), (P, D), (P, V, V)
+        Of the parts; the first V of the D columns have cross-products.
+    codes : (P,)
+        The union that each part goes to, 0 … `clusters` − 1; each occurs.
+    clusters : int
+        Number of unions, J.
+
+    Returns
+    -------
+    counts, means, within : (J,), (J, D), (J, V, V)
+    """
+    varying = within.shape[1]
+    order = np.argsort(codes, kind="stable")
+    starts = np.searchsorted(codes[order], np.arange(clusters))
+    size, part, code = counts[order], means[order], codes[order]
+    total = np.add.reduceat(size, starts)
+    mean = part[starts]
+    mean = mean + (
+        np.add.reduceat(size[:, None] * (part - mean[code]), starts, axis=0) / total[:, None]
+    )
+    away = (part - mean[code])[:, :varying]
+    spread = within[order] + (size[:, None] * away)[:, :, None] * away[:, None, :]
+    return total, mean, np.add.reduceat(spread, starts, axis=0)
+
+
+def merge(a: ClusterMoments, b: ClusterMoments, *, match: bool = True) -> ClusterMoments:
+    """Moments of the rows of `a` and the rows of `b` together.
+
+    Associative: partitions of the data may be merged in any grouping. The result keeps the
+    shift of `a`, the clusters of `a` in their order, then the new ones of `b`.
+
+    Parameters
+    ----------
+    a, b : ClusterMoments
+        With the same columns.
+    match : bool
+        Whether clusters with the same label are the same cluster. False for rows without
+        clusters, whose labels are only positions.
+
+    Raises
+    ------
+    DataError
+        The two hold different columns.
+    """
+    if a.columns != b.columns or a.varying != b.varying:
+        raise DataError(
+            f"moments of different columns cannot be merged: {a.columns} and {b.columns}."
+        )
+    means = np.concatenate([a.means, b.means + (b.shift - a.shift)])
+    counts = np.concatenate([a.counts, b.counts])
+    codes, labels = _union(a.labels, b.labels, match)
+    if len(labels) == len(counts):
+        lone = is_no_within(a.within) and is_no_within(b.within)
+        within = no_within(len(counts), a.varying) if lone else np.concatenate([a.within, b.within])
+    else:
+        within = np.concatenate([a.within, b.within])
+        counts, means, within = combine(counts, means, within, codes, len(labels))
+    return ClusterMoments(
+        columns=a.columns,
+        varying=a.varying,
+        shift=a.shift,
+        counts=frozen(counts),
+        means=frozen(means),
+        within=frozen(within),
+        labels=frozen(labels),
+    )
+
+
+def _union(first: NDArray[Any], second: NDArray[Any], match: bool) -> tuple[Index, NDArray[Any]]:
+    """Codes of the labels of both, and the labels: those of `first`, then the new ones."""
+    if not match:
+        return np.arange(len(first) + len(second)), _joined(first, second)
+    position = {label: code for code, label in enumerate(first.tolist())}
+    keys = second.tolist()
+    new = np.array([key not in position for key in keys], dtype=bool)
+    codes = [position.setdefault(key, len(position)) for key in keys]
+    return (
+        np.concatenate([np.arange(len(first)), np.array(codes, dtype=np.intp)]),
+        _joined(first, second[new]),
+    )
+
+
+def _joined(first: NDArray[Any], second: NDArray[Any]) -> NDArray[Any]:
+    """Both label arrays in one; of different kinds, as objects, so that nothing is converted."""
+    if first.dtype.kind != second.dtype.kind:
+        first, second = first.astype(object), second.astype(object)
+    return np.concatenate([first, second])
+
+
+def pooled(moments: ClusterMoments) -> ClusterMoments:
+    """All rows as one cluster: every column then varies, level-2 columns too.
+
+    Level-2 columns count once per row here. The cross-products (1, D, D) are about the mean of
+    all rows.
+    """
+    varying, rows = moments.varying, moments.n_rows
+    weights = moments.counts.astype(np.float64)
+    mean = weights @ moments.means / rows
+    cross = np.zeros((len(moments.columns), len(moments.columns)))
+    for start in range(0, moments.n_clusters, BLOCK):
+        part = slice(start, start + BLOCK)
+        away = moments.means[part] - mean
+        cross += (weights[part, None] * away).T @ away
+    if not is_no_within(moments.within):
+        cross[:varying, :varying] += moments.within.sum(axis=0)
+    return ClusterMoments(
+        columns=moments.columns,
+        varying=len(moments.columns),
+        shift=moments.shift,
+        counts=frozen(np.array([rows], dtype=np.int64)),
+        means=frozen(mean[None, :]),
+        within=frozen(cross[None, :, :]),
+        labels=frozen(np.zeros(1, dtype=np.int64)),
+    )

@@ -1,0 +1,221 @@
+"""Maximum likelihood by Fisher scoring that ends in Newton steps.
+
+The stopping rule has a statistical unit: sqrt(gᵀ A⁻¹ g), the length of the remaining step in
+standard errors. Scoring (expected information) is safe far from the optimum; the observed
+information, in closed form, makes the last steps quadratic. Where neither makes progress a
+trust region with the exact Hessian takes over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from mlsem.core.likelihood import Evaluation
+from mlsem.core.linalg import cholesky, scaled_eigen
+from mlsem.core.objective import Derivatives, Objective
+from mlsem.core.records import Array
+
+NEAR = 0.5  # squared distance (in standard errors) from which Newton steps are tried
+HALVINGS = 25
+SUFFICIENT = 1e-4  # Armijo's constant
+NOISE = 1e-13  # relative rounding error of the log-likelihood
+STALLED = 8  # iterations without progress before the trust region takes over
+
+Status = Literal["converged", "max_iter", "stalled"]
+
+ADVICE: dict[str, str] = {
+    "converged": "the optimiser converged",
+    "max_iter": "the optimiser reached max_iter={max_iter} iterations before the optimum; "
+    "raise max_iter, or give starting values (start=)",
+    "stalled": "the optimiser could not improve the log-likelihood although the gradient is not "
+    "zero; simplify the model (a between variance near zero is the usual cause), try "
+    'bounds="pos.var", or give starting values (start=)',
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Optimum:
+    """Where the optimiser stopped.
+
+    Attributes
+    ----------
+    point : Evaluation
+    basis : (npar, n)
+        Directions in which the parameters may move there (all of them, or those that keep the
+        constraints), conditioned.
+    status : str
+    n_iterations : int
+    distance : float
+        Length of the remaining step in standard errors.
+    curvature : (npar, npar) or None
+        Σ λ ∂²c/∂θ∂θᵀ of the active constraints: part of the observed information under them.
+    active : tuple of int
+        Positions of the active inequalities and bounds (inequalities, lower, upper).
+    """
+
+    point: Evaluation
+    basis: Array
+    status: Status
+    n_iterations: int
+    distance: float
+    curvature: Array | None = None
+    active: tuple[int, ...] = ()
+
+    @property
+    def params(self) -> Array:
+        return self.point.params
+
+    @property
+    def converged(self) -> bool:
+        return self.status == "converged"
+
+
+def newton_step(information: Array, gradient: Array) -> tuple[Array, float] | None:
+    """Step I⁻¹g and decrement gᵀI⁻¹g; None where the information is not positive definite."""
+    diagonal = np.diagonal(information)
+    if not (diagonal > 0).all():
+        return None
+    scale = 1.0 / np.sqrt(diagonal)
+    factor = cholesky(information * scale[:, None] * scale)
+    if factor is None:
+        return None
+    half = np.linalg.solve(factor, scale * gradient)
+    return scale * np.linalg.solve(factor.T, half), float(half @ half)
+
+
+def damped_step(information: Array, gradient: Array) -> tuple[Array, float]:
+    """As `newton_step`, with eigenvalues that are too small (or negative) raised."""
+    values, vectors, scale = scaled_eigen(information)
+    raised = np.maximum(values, 1e-8 * max(values[-1], 1e-300))
+    half = (vectors.T @ (scale * gradient)) / np.sqrt(raised)
+    return scale * (vectors @ (half / np.sqrt(raised))), float(half @ half)
+
+
+def line_search(
+    objective: Objective, point: Evaluation, direction: Array, decrement: float
+) -> tuple[Evaluation, float] | None:
+    """The first of the steps 1, ½, ¼ … that raises ℓ enough; None if there is none."""
+    slack = NOISE * (1.0 + abs(point.loglik))
+    step = 1.0
+    for _ in range(HALVINGS):
+        candidate = objective.evaluate(point.params + step * direction)
+        if candidate is not None:
+            gain = candidate.loglik - point.loglik
+            if gain >= SUFFICIENT * step * decrement - slack:
+                return candidate, step
+        step *= 0.5
+    return None
+
+
+def _step(
+    objective: Objective, point: Evaluation, at: Derivatives, near: bool
+) -> tuple[Array, float, bool]:
+    """Newton's step where it applies, else the scoring step: (step, decrement, was Newton)."""
+    if near:
+        newton = newton_step(objective.observed(point, at), at.gradient)
+        if newton is not None:
+            return *newton, True
+    expected = objective.expected(point, at)
+    scoring = newton_step(expected, at.gradient) or damped_step(expected, at.gradient)
+    return *scoring, False
+
+
+def maximize(
+    objective: Objective,
+    start: Evaluation,
+    basis: Array,
+    *,
+    tol: float,
+    max_iter: int,
+    check: Callable[[Evaluation, Array, int], None],
+) -> Optimum:
+    """Maximise ℓ over start + span(basis).
+
+    Parameters
+    ----------
+    start : Evaluation
+        A point inside the parameter space.
+    basis : (npar, n)
+        Directions of movement (the null space of linear equality constraints, or I).
+    tol : float
+        Largest remaining step, in standard errors.
+    max_iter : int
+    check : callable
+        Is shown the start, the basis and how many of its first directions the data say nothing
+        of there, if there are any; raises where the model is not identified.
+    """
+    basis, lost = objective.conditioned(start, basis)
+    if lost:
+        check(start, basis, lost)
+    point, near, poor, best = start, False, 0, np.inf
+    for iteration in range(max_iter):
+        at = objective.derivatives(point, basis)
+        step, decrement, newton = _step(objective, point, at, near)
+        if decrement <= tol**2:
+            return Optimum(point, basis, "converged", iteration, decrement**0.5)
+        poor = 0 if decrement < 0.5 * best else poor + 1
+        best = min(best, decrement)
+        found = None if poor > STALLED else line_search(objective, point, basis @ step, decrement)
+        if found is None:
+            return _rescue(objective, point, basis, tol, iteration, max_iter)
+        point, length = found
+        near = decrement < NEAR and (length == 1.0 or not newton)
+    return Optimum(point, basis, "max_iter", max_iter, best**0.5)
+
+
+def _rescue(
+    objective: Objective, point: Evaluation, basis: Array, tol: float, done: int, max_iter: int
+) -> Optimum:
+    """Trust region with the exact Hessian (Conn, Gould & Toint, 2000; scipy's trust-exact)."""
+    from scipy.optimize import minimize
+
+    basis, _ = objective.conditioned(point, basis)
+    expected = objective.expected(point, objective.derivatives(point, basis))
+    values, vectors, scale = scaled_eigen(expected)
+    basis = basis @ (scale[:, None] * vectors / np.sqrt(np.maximum(values, 1e-6 * values[-1])))
+    origin = point.params
+
+    def at(phi: Array) -> Evaluation | None:
+        return objective.evaluate(origin + basis @ phi)
+
+    def value(phi: Array) -> float:
+        found = at(phi)
+        return np.inf if found is None else -found.loglik
+
+    def slope(phi: Array) -> Array:
+        found = at(phi)
+        assert found is not None
+        return -objective.derivatives(found, basis).gradient
+
+    def hessian(phi: Array) -> Array:
+        found = at(phi)
+        assert found is not None
+        return objective.observed(found, objective.derivatives(found, basis))
+
+    result = minimize(
+        value,
+        np.zeros(basis.shape[1]),
+        jac=slope,
+        hess=hessian,
+        method="trust-exact",
+        options={"gtol": 1e-3 * tol, "maxiter": max(1, max_iter - done), "initial_trust_radius": 0.5},
+    )
+    return _judge(objective, at(result.x) or point, basis, tol, done + int(result.nit), max_iter)
+
+
+def _judge(
+    objective: Objective, point: Evaluation, basis: Array, tol: float, count: int, max_iter: int
+) -> Optimum:
+    """Is this an optimum? The gradient is compared with its own rounding error as well."""
+    basis, _ = objective.conditioned(point, basis)
+    at = objective.derivatives(point, basis)
+    newton = newton_step(objective.observed(point, at), at.gradient)
+    floor = NOISE * (1.0 + abs(point.loglik))
+    if newton is not None and newton[1] <= max(tol**2, floor):
+        return Optimum(point, basis, "converged", count, newton[1] ** 0.5)
+    distance = damped_step(objective.expected(point, at), at.gradient)[1] ** 0.5
+    return Optimum(point, basis, "max_iter" if count >= max_iter else "stalled", count, distance)

@@ -1,0 +1,212 @@
+"""The RAM pattern of a level (McArdle & McDonald, 1984): matrices, moments, derivatives.
+
+With every variable of a level, latent or observed, in one vector v,
+
+    v = B v + Γ x + ζ,   Cov ζ = Ψ,   x = (1, covariates),
+
+and S selecting the observed rows, E = (I - B)⁻¹:
+
+    Π = S E Γ,     Σ = S E Ψ Eᵀ Sᵀ.
+
+The intercepts α are the column of Γ that belongs to the constant. Covariates are linear in the
+stored data row h = (1, stored columns): x = L h, so that a mean is the map Π L acting on h.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from mlsem.core.records import Array, Index
+
+
+@dataclass(frozen=True, slots=True)
+class PatternMatrix:
+    """A matrix as constants and the positions of free parameters in it."""
+
+    constants: Array
+    rows: Index
+    cols: Index
+    params: Index
+
+    def at(self, params: Array) -> Array:
+        matrix = self.constants.copy()
+        matrix[self.rows, self.cols] = params[self.params]
+        return matrix
+
+    def symmetric_at(self, params: Array) -> Array:
+        """As `at`; the free cells are of the lower triangle and stand for both halves."""
+        matrix = self.at(params)
+        matrix[self.cols, self.rows] = params[self.params]
+        return matrix
+
+
+@dataclass(frozen=True, slots=True)
+class LevelPattern:
+    """One level's B (`directed`), Ψ (`symmetric`), Γ (`exogenous`), S and L.
+
+    Attributes
+    ----------
+    names : tuple of str
+        The variables of v.
+    directed : PatternMatrix (nv, nv)
+    symmetric : PatternMatrix (nv, nv)
+    exogenous : PatternMatrix (nv, k)
+        The first column belongs to the constant if the model has a mean structure.
+    observed : (p,) positions in v
+    responses : (p, D)
+        Observed variable as a map of h: value = responses @ h.
+    covariates : (k, D)
+        L.
+    """
+
+    names: tuple[str, ...]
+    directed: PatternMatrix
+    symmetric: PatternMatrix
+    exogenous: PatternMatrix
+    observed: Index
+    responses: Array
+    covariates: Array
+
+    @property
+    def cell_params(self) -> Index:
+        """The parameter of each free cell: directed, symmetric, exogenous."""
+        return np.concatenate((self.directed.params, self.symmetric.params, self.exogenous.params))
+
+
+@dataclass(frozen=True, slots=True)
+class ModelPattern:
+    """Both levels. `split` counts the variables with a part at each: they come first in the
+    observed rows of both levels. A single-level model has an empty `between`."""
+
+    within: LevelPattern
+    between: LevelPattern
+    split: int
+    n_params: int
+
+    @property
+    def two_level(self) -> bool:
+        return len(self.between.observed) > 0
+
+
+@dataclass(frozen=True, slots=True)
+class LevelMoments:
+    """A level's matrices and implied moments at given parameters.
+
+    Attributes
+    ----------
+    effects : (nv, nv)
+        E = (I - B)⁻¹.
+    covariance : (nv, nv)
+        E Ψ Eᵀ of all variables.
+    coefficients : (nv, k)
+        E Γ of all variables.
+    sigma : (p, p)
+        Σ.
+    mean : (p, D)
+        Π L.
+    """
+
+    effects: Array
+    covariance: Array
+    coefficients: Array
+    sigma: Array
+    mean: Array
+
+
+@dataclass(frozen=True, slots=True)
+class LevelJacobian:
+    """∂Σ/∂φ (n, p, p) and ∂(ΠL)/∂φ (n, p, D) along n directions of the parameter space."""
+
+    sigma: Array
+    mean: Array
+
+
+def level_moments(pattern: LevelPattern, params: Array) -> LevelMoments | None:
+    """Implied moments; None where I - B is singular."""
+    directed = pattern.directed.at(params)
+    try:
+        effects = np.linalg.inv(np.eye(len(directed)) - directed)
+    except np.linalg.LinAlgError:
+        return None
+    covariance = effects @ pattern.symmetric.symmetric_at(params) @ effects.T
+    coefficients = effects @ pattern.exogenous.at(params)
+    observed = pattern.observed
+    return LevelMoments(
+        effects=effects,
+        covariance=covariance,
+        coefficients=coefficients,
+        sigma=covariance[observed[:, None], observed],
+        mean=coefficients[observed] @ pattern.covariates,
+    )
+
+
+def level_jacobian(pattern: LevelPattern, moments: LevelMoments, basis: Array) -> LevelJacobian:
+    """Derivatives of the implied moments along the columns of `basis` (npar, n).
+
+    Of a directed cell (i, j): ∂Σ = Λ_i c_jᵀ + c_j Λ_iᵀ and ∂Π = Λ_i (EΓ)_j, with Λ = S E and
+    c = E Ψ Eᵀ Sᵀ; of a symmetric cell: ∂Σ = Λ_i Λ_jᵀ + Λ_j Λ_iᵀ (half on the diagonal); of an
+    exogenous cell (i, c): ∂Π = Λ_i e_cᵀ.
+    """
+    loadings = moments.effects[pattern.observed].T  # rows Λ_i
+    covariance = moments.covariance[:, pattern.observed]
+    directed, symmetric, exogenous = pattern.directed, pattern.symmetric, pattern.exogenous
+    half = np.where(symmetric.rows == symmetric.cols, 0.5, 1.0)[:, None]
+    left = loadings[np.concatenate((directed.rows, symmetric.rows))]
+    right = np.concatenate((covariance[directed.cols], half * loadings[symmetric.cols]))
+    outer = left[:, :, None] * right[:, None, :]
+    second = np.concatenate((moments.coefficients[directed.cols], np.eye(exogenous.constants.shape[1])[exogenous.cols]))
+    sources = loadings[np.concatenate((directed.rows, exogenous.rows))]
+    mean = sources[:, :, None] * (second @ pattern.covariates)[:, None, :]
+    n_cov, n_dir = len(left), len(directed.rows)
+    weights = basis[pattern.cell_params].T
+    observed, width = len(pattern.observed), pattern.covariates.shape[1]
+    mean_weights = np.concatenate((weights[:, :n_dir], weights[:, n_cov:]), axis=1)
+    sigma = weights[:, :n_cov] @ outer.reshape(n_cov, observed * observed)
+    sigma = sigma.reshape(len(sigma), observed, observed)
+    change = mean_weights @ mean.reshape(len(sources), observed * width)
+    return LevelJacobian(
+        sigma=sigma + sigma.swapaxes(1, 2), mean=change.reshape(len(change), observed, width)
+    )
+
+
+def level_curvature(
+    pattern: LevelPattern, moments: LevelMoments, sigma_gradient: Array, mean_gradient: Array, basis: Array
+) -> Array:
+    """Σ_m (∂ℓ/∂m) ∂²m/∂φ∂φᵀ over the implied moments m = (Σ, ΠL).
+
+    Parameters
+    ----------
+    sigma_gradient : (p, p)
+        ∂ℓ/∂Σ, symmetric.
+    mean_gradient : (p, D)
+        ∂ℓ/∂(ΠL).
+
+    Notes
+    -----
+    With G, Q the gradients spread to all variables, U = Eᵀ G E, D = 2 Eᵀ G E Ψ Eᵀ + Eᵀ Q (EΓ)ᵀ:
+
+        ∂²/∂B_ij ∂B_kl = E_li D_kj + D_il E_jk + 2 U_ik C_lj        (C = E Ψ Eᵀ)
+        ∂²/∂B_ij ∂Ψ_kl = 2 (U_ik E_jl + U_il E_jk)                  (half on the diagonal)
+        ∂²/∂B_ij ∂Γ_kc = (Eᵀ Q)_ic E_jk
+    """
+    effects, covariance = moments.effects, moments.covariance
+    loadings = effects[pattern.observed]
+    sources = loadings.T @ sigma_gradient @ loadings
+    gradients = loadings.T @ (mean_gradient @ pattern.covariates.T)
+    slopes = 2.0 * loadings.T @ (sigma_gradient @ covariance[pattern.observed])
+    slopes += gradients @ moments.coefficients.T
+    directed, symmetric, exogenous = pattern.directed, pattern.symmetric, pattern.exogenous
+    i, j = directed.rows[:, None], directed.cols[:, None]
+    k, m = directed.rows, directed.cols
+    paths = effects[m, i] * slopes[k, j] + slopes[i, m] * effects[j, k] + 2.0 * sources[i, k] * covariance[m, j]
+    k, m = symmetric.rows, symmetric.cols
+    variances = 2.0 * (sources[i, k] * effects[j, m] + sources[i, m] * effects[j, k])
+    variances *= np.where(k == m, 0.5, 1.0)
+    means = gradients[i, exogenous.cols] * effects[j, exogenous.rows]
+    weights = basis[pattern.cell_params]
+    n_dir = len(directed.rows)
+    first, others = weights[:n_dir], weights[n_dir:]
+    mixed = first.T @ np.concatenate((variances, means), axis=1) @ others
+    return first.T @ paths @ first + mixed + mixed.T

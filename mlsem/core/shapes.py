@@ -1,0 +1,89 @@
+"""Cluster moments → shape moments: clusters of the same size share all matrix work."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from mlsem.core.records import Array, ClusterMoments, Index, ShapeMoments, frozen
+
+
+@dataclass(frozen=True, slots=True)
+class LevelSample:
+    """Sample moments of some variables at one level, for starting values and display.
+
+    `covariance` is positive semidefinite: negative eigenvalues of a between estimate are cut.
+    `total` is the variance at all levels together.
+    """
+
+    names: tuple[str, ...]
+    mean: Array
+    covariance: Array
+    total: Array
+
+
+def shapes_of(moments: ClusterMoments) -> tuple[Array, Index]:
+    """Distinct cluster sizes (S,), and each cluster's position among them (J,)."""
+    sizes, positions = np.unique(moments.counts, return_inverse=True)
+    return sizes.astype(float), positions
+
+
+def shape_moments(moments: ClusterMoments, sizes: Array, positions: Index) -> ShapeMoments:
+    """Sum clusters of the same size; `within` is padded to all D + 1 entries of h."""
+    rows = np.empty((moments.n_clusters, moments.means.shape[1] + 1))
+    rows[:, 0] = 1.0
+    rows[:, 1:] = moments.means
+    if len(sizes) == 1:
+        parts = [rows]
+    else:
+        order = np.argsort(positions, kind="stable")
+        bounds = np.searchsorted(positions[order], np.arange(1, len(sizes)))
+        parts = np.split(rows[order], bounds)
+    width = rows.shape[1]
+    within = np.zeros((width, width))
+    inner = slice(1, moments.varying + 1)
+    within[inner, inner] = moments.within.sum(axis=0)
+    return ShapeMoments(
+        sizes=frozen(sizes),
+        clusters=frozen(np.array([float(len(part)) for part in parts])),
+        cross=frozen(np.array([part.T @ part for part in parts])),
+        within=frozen(within),
+    )
+
+
+def level_sample(
+    data: ShapeMoments, names: tuple[str, ...], maps: Array, level: int
+) -> LevelSample:
+    """Moments of the variables `maps @ h` at a level, by the method of moments.
+
+    Within: pooled cross-products over N - J. Between: covariance of the cluster means less what
+    the within part adds to it.
+    """
+    within = data.within / max(data.n_rows - data.n_clusters, 1.0)
+    total = data.cross.sum(axis=0)
+    mean = maps @ total[:, 0] / data.n_clusters
+    centre = total[0] / data.n_clusters
+    between = total / data.n_clusters - np.outer(centre, centre)
+    noise = float(data.clusters @ (1.0 / data.sizes)) / data.n_clusters
+    part = within if level == 1 else between - noise * within
+    covariance = maps @ part @ maps.T
+    values, vectors = np.linalg.eigh(covariance)
+    return LevelSample(
+        names,
+        mean,
+        (vectors * np.maximum(values, 0.0)) @ vectors.T,
+        np.diagonal(maps @ (between + within) @ maps.T),
+    )
+
+
+def covariate_sample(data: ShapeMoments, maps: Array, level: int) -> tuple[Array, Array]:
+    """Mean and covariance of the variables `maps @ h`, over rows (level 1) or clusters (2)."""
+    weights = data.sizes if level == 1 else np.ones_like(data.sizes)
+    count = float(weights @ data.clusters)
+    total = np.tensordot(weights, data.cross, 1) / count
+    mean = total[0]
+    covariance = total - np.outer(mean, mean)
+    if level == 1:
+        covariance = covariance + data.within / count
+    return maps @ mean, maps @ covariance @ maps.T

@@ -1,0 +1,248 @@
+"""Rows to cluster moments, in one pass over chunks of rows that end where clusters do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import prod
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mlsem.core.moments import combine, no_within
+from mlsem.core.records import Array, ClusterMoments, frozen
+from mlsem.data.bases import Base, check_center, data_names, read_bases
+from mlsem.data.checks import check_columns, check_counts, check_dependence
+from mlsem.data.chunks import Reader, summarise
+from mlsem.data.columns import Rows, counted, read_rows, require_frame
+from mlsem.data.grouping import Grouping, Pieces, cut, group, ungrouped
+from mlsem.data.products import (
+    ColumnMap,
+    Key,
+    Plan,
+    check_product_levels,
+    column_maps,
+    plan_columns,
+)
+from mlsem.errors import DataError, OptionValueError, nearest
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from mlsem.spec.partable import ParameterTable
+
+CHUNK_ROWS = 1 << 15
+"""Rows read at a time; with a few columns these stay in the processor's cache."""
+
+MISSING = ("listwise", "error")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DataRecord:
+    """What a model sees of the data.
+
+    Attributes
+    ----------
+    moments : ClusterMoments
+        Of the stored columns.
+    maps : mapping of str to ColumnMap
+        Each observed variable and product of the model from the stored columns.
+    cluster : str or None
+        The cluster column.
+    n_rows_total, n_rows_dropped : int
+        Rows of the frame, and how many of them were left out for missing values.
+    centered : tuple of (name, how, value)
+        What `center=` did; the value is the mean taken off (NaN for cluster means, which
+        differ).
+    notes : tuple of str
+        What the user should be told.
+    """
+
+    moments: ClusterMoments
+    maps: Mapping[str, ColumnMap]
+    cluster: str | None
+    n_rows_total: int
+    n_rows_dropped: int
+    centered: tuple[tuple[str, str, float], ...]
+    notes: tuple[str, ...]
+
+    @property
+    def is_clustered(self) -> bool:
+        return self.cluster is not None
+
+    @property
+    def n_rows(self) -> int:
+        return self.n_rows_total - self.n_rows_dropped
+
+
+def read_moments(
+    table: ParameterTable,
+    data: object,
+    *,
+    cluster: str | None = None,
+    center: Mapping[str, str] | None = None,
+    missing: str = "listwise",
+    chunk_rows: int | None = None,
+) -> DataRecord:
+    """Read a data frame into the cluster moments that a model needs.
+
+    Parameters
+    ----------
+    table : ParameterTable
+    data : DataFrame
+        Is not changed.
+    cluster : str, optional
+        The column of cluster ids. Without it each row is a cluster of its own, its label the
+        row's position in the frame.
+    center : mapping of str to {"cluster", "grand"}, optional
+        Variables centred before products are formed. "grand": at the mean over the rows used,
+        a level-2 variable at the mean over clusters, each counted once.
+    missing : {"listwise", "error"}
+        Rows with a missing value in a column of the model are left out, or are an error.
+    chunk_rows : int, optional
+        Rows read at a time.
+
+    Returns
+    -------
+    DataRecord
+        Its `moments.shift` is the mean of each stored column over the rows used; over the
+        clusters for columns that are constant within each.
+
+    Raises
+    ------
+    DataError, OptionValueError
+    """
+    frame = require_frame(data)
+    wanted = data_names(table)
+    _check_options(table, wanted, cluster, missing)
+    centering = check_center(table, center, wanted, frame.columns, cluster)
+    rows = read_rows(frame, wanted, missing)
+    if cluster is None:
+        grouping = ungrouped(len(frame), rows.keep)
+    else:
+        grouping = group(frame, cluster, rows.keep)
+    notes = check_counts(table, grouping, cluster)
+    pieces = cut(grouping.sizes, chunk_rows or CHUNK_ROWS)
+    bases = read_bases(table, rows, grouping, pieces, centering)
+    between = frozenset(name for name, base in bases.items() if base.level is not None)
+    if table.two_level:
+        check_product_levels(table.products, between)
+    offsets = {name: base.offset for name, base in bases.items() if base.offset is not None}
+    plan = plan_columns(table, between, offsets)
+    moments = _aggregate(plan, bases, grouping, pieces)
+    check_columns(table, moments)
+    check_dependence(table, moments)
+    return DataRecord(
+        moments=moments,
+        maps=MappingProxyType(column_maps(plan, moments.shift, offsets)),
+        cluster=cluster,
+        n_rows_total=rows.n_total,
+        n_rows_dropped=rows.n_total - rows.n_used,
+        centered=tuple((name, how, _taken_off(bases[name])) for name, how in centering.items()),
+        notes=_dropped(rows) + notes,
+    )
+
+
+def _taken_off(base: Base) -> float:
+    return float("nan") if isinstance(base.centre, np.ndarray) else base.centre
+
+
+def _dropped(rows: Rows) -> tuple[str, ...]:
+    dropped = rows.n_total - rows.n_used
+    if not dropped:
+        return ()
+    return (
+        f"{dropped} of {rows.n_total} rows left out for missing values: {counted(rows.missing)}.",
+    )
+
+
+def _check_options(
+    table: ParameterTable, wanted: Mapping[str, str], cluster: object, missing: object
+) -> None:
+    if missing not in MISSING:
+        raise OptionValueError(
+            f'missing must be "listwise" or "error", not {missing!r}.'
+            + nearest(str(missing), MISSING)
+        )
+    if cluster is None:
+        if table.two_level:
+            raise DataError(
+                'a model with two levels needs the column of cluster ids: pass cluster="...".'
+            )
+        return
+    if not isinstance(cluster, str):
+        raise OptionValueError(f"cluster must be the name of one column, not {cluster!r}.")
+    if cluster in wanted:
+        raise DataError(
+            f"{cluster!r} is the cluster column and a variable of the model. Take it out of the "
+            "model; differences between clusters are what level 2 is about."
+        )
+
+
+def _aggregate(
+    plan: Plan, bases: Mapping[str, Base], grouping: Grouping, pieces: Pieces
+) -> ClusterMoments:
+    """Moments of the planned columns; shift, then means about it."""
+    near = np.array([_near(key, bases) for key in plan.keys[: plan.varying]])
+    reader = Reader(plan.keys[: plan.varying], near, bases, grouping, pieces)
+    counts = grouping.sizes
+    means = np.empty((len(pieces.sizes), len(plan.keys)))
+    if grouping.singletons:
+        within = no_within(len(counts), plan.varying)
+        for first, last, block in reader.blocks():
+            means[first:last, : plan.varying] = block.T
+    else:
+        within = np.empty((len(pieces.sizes), plan.varying, plan.varying))
+        for first, last, block in reader.blocks():
+            summarise(
+                block,
+                pieces.sizes[first:last],
+                means[first:last, : plan.varying],
+                within[first:last],
+            )
+    if pieces.clusters is not None:
+        means[:, plan.varying :] = 0.0
+        _, means, within = combine(pieces.sizes, means, within, pieces.clusters, len(counts))
+    for place, key in enumerate(plan.keys[plan.varying :], plan.varying):
+        means[:, place] = _level_column(key, bases)
+    shift = _settle(means, near, counts)
+    return ClusterMoments(
+        columns=plan.names,
+        varying=plan.varying,
+        shift=frozen(shift),
+        counts=frozen(counts),
+        means=frozen(means),
+        within=frozen(within),
+        labels=frozen(grouping.labels),
+    )
+
+
+def _near(key: Key, bases: Mapping[str, Base]) -> float:
+    """A value near the mean of a column, about which it is summed."""
+    if len(key) == 1:
+        return bases[key[0]].mean
+    return prod(bases[factor].entering for factor in key)
+
+
+def _level_column(key: Key, bases: Mapping[str, Base]) -> Array:
+    """A column of level-2 variables, one value per cluster, (J,)."""
+    values: list[Array] = []
+    for factor in key:
+        base = bases[factor]
+        assert base.level is not None
+        shifted = len(key) > 1 and base.offset is not None
+        values.append(base.level - base.offset if shifted and base.offset else base.level)
+    return values[0] if len(values) == 1 else np.multiply.reduce(values)
+
+
+def _settle(means: Array, near: Array, counts: NDArray[np.int64]) -> Array:
+    """The shift of every column; takes from `means` what is not taken off yet."""
+    varying = len(near)
+    inner, outer = means[:, :varying], means[:, varying:]
+    shift = np.concatenate([near, outer[0]])
+    shift[:varying] += counts @ inner / counts.sum()
+    shift[varying:] += (outer - outer[0]).mean(axis=0)
+    inner -= shift[:varying] - near
+    outer -= shift[varying:]
+    return shift

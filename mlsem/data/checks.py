@@ -1,0 +1,191 @@
+"""Checks of counts and moments: too few rows, constant, misplaced and collinear columns."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mlsem.core.moments import pooled
+from mlsem.data.bases import CONSTANT, SAME
+from mlsem.errors import DataError, listed
+
+if TYPE_CHECKING:
+    from mlsem.core.records import Array, ClusterMoments
+    from mlsem.data.grouping import Grouping
+    from mlsem.spec.partable import ParameterTable
+
+DEPENDENT = 1e-12
+"""1 − R² of a column on others up to which it is a linear combination of them."""
+
+
+def check_counts(table: ParameterTable, grouping: Grouping, cluster: str | None) -> tuple[str, ...]:
+    """Enough rows and clusters for the model; returns notes on clusters that are few."""
+    rows, clusters = grouping.n_rows, len(grouping.sizes)
+    if cluster is not None and clusters < 2:
+        raise DataError(
+            f"all {rows} rows are in one cluster of {cluster!r} ({grouping.labels.tolist()[0]!r}); "
+            "at least two clusters are needed. Is this the right column?"
+        )
+    if table.two_level and grouping.singletons:
+        raise DataError(
+            f"every cluster of {cluster!r} has one row, so that the two levels cannot be told "
+            "apart. Name the column that many rows share, or write the model without levels."
+        )
+    if rows < len(table.names):
+        raise DataError(
+            f"the model has {len(table.names)} free parameters but only {rows} rows are left. "
+            "Free fewer parameters, or find out where rows were lost."
+        )
+    free = len({row.free for row in table.rows if row.level == 2 and row.free >= 0})
+    if table.two_level and clusters < free:
+        return (
+            f"level 2 has {free} free parameters but there are only {clusters} clusters of "
+            f"{cluster!r}: estimates and standard errors at level 2 are fragile.",
+        )
+    return ()
+
+
+def check_columns(table: ParameterTable, moments: ClusterMoments) -> None:
+    """Columns of the model that are constant, or never vary within a cluster at level 1."""
+    rows, varying = moments.n_rows, moments.varying
+    total, within, outer = _spreads(moments)
+    index = {name: place for place, name in enumerate(moments.columns)}
+    for name in table.observed:
+        place = index[name]
+        sd = total[place] if place < varying else outer[place - varying]
+        if not np.isfinite(sd):
+            raise DataError(
+                f"the values of {name!r} are too large to square; measure it in a larger unit."
+            )
+        if sd <= CONSTANT * abs(moments.shift[place]):
+            raise DataError(
+                f"{name!r} is constant in the {rows} rows used. Leave it out of the model."
+            )
+        if place < varying and table.two_level and within[place] <= SAME * sd:
+            where = "both levels" if name in table.split else "level 1"
+            raise DataError(
+                f"{name!r} is named at {where} but does not vary within any cluster. Name it at "
+                "level 2 only."
+            )
+
+
+def _spreads(moments: ClusterMoments) -> tuple[Array, Array, Array]:
+    """Standard deviations: total and within of varying columns, over clusters of the others."""
+    rows, varying = moments.n_rows, moments.varying
+    inside = np.einsum("jvv->v", moments.within)
+    inner, outer = moments.means[:, :varying], moments.means[:, varying:]
+    with np.errstate(over="ignore", invalid="ignore"):
+        between = moments.counts @ (inner * inner)
+        return (
+            np.sqrt((inside + between) / rows),
+            np.sqrt(inside / rows),
+            outer.std(axis=0),
+        )
+
+
+def check_dependence(table: ParameterTable, moments: ClusterMoments) -> None:
+    """Collinear fixed covariates, and modelled variables that are combinations of others.
+
+    Level 1: covariates by their covariance over all rows (the intercept is among them),
+    modelled variables by the covariance within clusters. Level 2: over clusters.
+    """
+    index = {name: place for place, name in enumerate(moments.columns)}
+    level = table.levels[0]
+    places = [index[name] for name in level.covariates]
+    spread = pooled(moments).within[0]
+    _check_covariates(level.covariates, spread[np.ix_(places, places)], moments.n_rows, 1)
+    freedom = moments.n_rows - 1
+    if table.two_level:
+        spread, freedom = moments.within.sum(axis=0), moments.n_rows - moments.n_clusters
+    _check_modelled(level.covariates, level.modelled, index, spread, freedom, 1)
+    if not table.two_level:
+        return
+    level = table.levels[1]
+    away = moments.means - moments.means.mean(axis=0)
+    spread = away.T @ away
+    places = [index[name] for name in level.covariates]
+    _check_covariates(level.covariates, spread[np.ix_(places, places)], moments.n_clusters, 2)
+    alone = tuple(name for name in level.modelled if index[name] >= moments.varying)
+    _check_modelled(level.covariates, alone, index, spread, moments.n_clusters - 1, 2)
+
+
+def _check_covariates(names: tuple[str, ...], spread: Array, units: int, level: int) -> None:
+    if units - 1 < len(names):
+        what = "rows" if level == 1 else "clusters"
+        raise DataError(
+            f"{units} {what} cannot carry the {len(names)} covariates {listed(names)} and an "
+            f"intercept at level {level}. Use fewer covariates."
+        )
+    found = dependent(spread, range(len(names)))
+    if found:
+        raise DataError(
+            f"the covariates {_involved(names, found)} at level {level} are collinear: "
+            f"{names[found[0]]!r} is a linear combination of the others and the intercept. Leave "
+            "one of them out."
+        )
+
+
+def _check_modelled(
+    covariates: tuple[str, ...],
+    modelled: tuple[str, ...],
+    index: dict[str, int],
+    spread: Array,
+    freedom: int,
+    level: int,
+) -> None:
+    names = covariates + modelled
+    if not modelled or freedom < len(names):
+        return
+    places = [index[name] for name in names]
+    found = dependent(spread[np.ix_(places, places)], range(len(covariates), len(names)))
+    if found:
+        others = [names[i] for i in found[1:]]
+        raise DataError(
+            f"{names[found[0]]!r} is a linear combination of {listed(others)}"
+            f"{' within clusters' if level == 1 and freedom else ''}: their covariance matrix is "
+            "singular. Leave one of them out (a sum score beside its items?)."
+        )
+
+
+def _involved(names: tuple[str, ...], found: list[int]) -> str:
+    return listed(names[i] for i in sorted(found))
+
+
+def dependent(spread: Array, watched: range) -> list[int]:
+    """A watched column that is a linear combination of columns before it, then those columns.
+
+    Parameters
+    ----------
+    spread : (k, k)
+        Centred cross-products with positive diagonal where watched.
+    watched : range
+        Columns that count; others that depend on earlier ones are passed over.
+
+    Returns
+    -------
+    list of int
+        Empty where there is none.
+    """
+    if len(spread) < 2:
+        return []
+    scale = np.sqrt(np.diag(spread))
+    scale[scale == 0.0] = 1.0
+    related = spread / scale[:, None] / scale
+    try:
+        if (np.diag(np.linalg.cholesky(related)) ** 2 > 2 * DEPENDENT).all():
+            return []
+    except np.linalg.LinAlgError:
+        pass
+    free: list[int] = []
+    for place in range(len(related)):
+        if not free:
+            free.append(place)
+            continue
+        weights = np.linalg.solve(related[np.ix_(free, free)], related[free, place])
+        left = related[place, place] - weights @ related[free, place]
+        if left > DEPENDENT:
+            free.append(place)
+        elif place in watched:
+            return [place, *(f for f, w in zip(free, weights, strict=True) if abs(w) > 1e-6)]
+    return []

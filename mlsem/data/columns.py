@@ -1,0 +1,264 @@
+"""Columns of a data frame as numeric arrays, checked by name, type and value."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from numbers import Real
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+import pandas as pd
+from pandas.api import types
+
+from mlsem.core.records import Array
+from mlsem.errors import DataError, listed, nearest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from numpy.typing import NDArray
+
+SHOWN = 5
+"""How many offending rows or values a message names."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Numeric columns and which rows of the frame are used.
+
+    Attributes
+    ----------
+    values : dict of str to (R,) array
+        Real columns of the whole frame, of any real numpy type; not copied where they were one.
+    totals : dict of str to float
+        Sum of each column over the rows used.
+    keep : (R,) bool or None
+        Rows used; None where all R are.
+    n_total, n_used : int
+        R, and the number of rows used.
+    missing : tuple of (str, int)
+        Columns with missing values, and how many.
+    """
+
+    values: dict[str, NDArray]
+    totals: dict[str, float]
+    keep: NDArray[np.bool_] | None
+    n_total: int
+    n_used: int
+    missing: tuple[tuple[str, int], ...]
+
+
+def require_frame(data: object) -> pd.DataFrame:
+    """The data, if they are a pandas data frame with rows."""
+    if isinstance(data, pd.DataFrame):
+        if len(data) == 0:
+            raise DataError("the data have no rows.")
+        if data.columns.nlevels > 1:
+            raise DataError(
+                f"the columns of the data have {data.columns.nlevels} levels; give each column "
+                "one name, e.g. data.columns = ['_'.join(map(str, c)) for c in data.columns]."
+            )
+        return data
+    kind = f"{type(data).__module__}.{type(data).__name__}".removeprefix("builtins.")
+    if hasattr(data, "to_pandas"):
+        advice = "pass data.to_pandas()"
+    elif isinstance(data, (dict, list, np.ndarray)):
+        advice = "pass pandas.DataFrame(data) with named columns"
+    elif isinstance(data, pd.Series):
+        advice = "pass a frame with all variables of the model as columns"
+    elif isinstance(data, str):
+        advice = "read the file first, e.g. with pandas.read_csv"
+    else:
+        advice = "build one with a column per variable"
+    raise DataError(f"data must be a pandas DataFrame, not {kind}; {advice}.")
+
+
+def require_column(data: pd.DataFrame, name: str, needed_by: str) -> pd.Series:
+    """The one column of that name; `needed_by` opens the message where there is none."""
+    try:
+        place = data.columns.get_loc(name)
+    except (KeyError, TypeError):
+        raise DataError(_absent(data, name, needed_by)) from None
+    if not isinstance(place, int):
+        count = int(np.sum(data.columns == name))
+        raise DataError(
+            f"the data have {count} columns named {name!r}; keep or rename one of them, "
+            "e.g. data = data.loc[:, ~data.columns.duplicated()]."
+        )
+    return cast("pd.Series", data[name])
+
+
+def _absent(data: pd.DataFrame, name: str, needed_by: str) -> str:
+    message = f"{needed_by} {name!r}, which is not a column of the data."
+    if name in data.index.names:
+        return f"{message} It is part of the index: pass data.reset_index()."
+    return message + nearest(name, (c for c in data.columns if isinstance(c, str)))
+
+
+def read_rows(data: pd.DataFrame, wanted: Mapping[str, str], missing: str) -> Rows:
+    """Read and check columns; find the rows that have a value in all of them.
+
+    Parameters
+    ----------
+    data : DataFrame
+    wanted : mapping of str to str
+        Column names, each with the words that open the message where it is absent.
+    missing : {"listwise", "error"}
+        Rows with a missing value are left out, or are an error.
+
+    Raises
+    ------
+    DataError
+        A column is absent, there twice, not numeric or infinite; or, as `missing` has it, a
+        value is missing; or no row is left.
+    """
+    values: dict[str, NDArray] = {}
+    totals: dict[str, float] = {}
+    gaps: dict[str, NDArray[np.bool_]] = {}
+    for name, needed_by in wanted.items():
+        column = numeric(data, require_column(data, name, needed_by), name)
+        with np.errstate(all="ignore"):
+            total = float(column.sum(dtype=np.float64))
+        if not np.isfinite(total) and column.dtype.kind == "f":
+            gap = _gap(data, column, name)
+            if gap.any():
+                gaps[name] = gap
+        values[name], totals[name] = column, total
+    if not gaps:
+        return Rows(values, totals, None, len(data), len(data), ())
+    counts = tuple((name, int(gap.sum())) for name, gap in gaps.items())
+    keep = ~np.logical_or.reduce(list(gaps.values()))
+    _check_missing(data, counts, keep, missing)
+    totals = {name: float(v.sum(dtype=np.float64, where=keep)) for name, v in values.items()}
+    return Rows(values, totals, keep, len(data), int(keep.sum()), counts)
+
+
+def _check_missing(
+    data: pd.DataFrame, counts: tuple[tuple[str, int], ...], keep: NDArray[np.bool_], missing: str
+) -> None:
+    told = counted(counts)
+    if missing == "error":
+        raise DataError(
+            f"missing values in {told}; {rows_named(data, ~keep)}. Complete or drop these rows, "
+            'or pass missing="listwise" to leave them out.'
+        )
+    if not keep.any():
+        raise DataError(
+            f"no row is left: each of the {len(keep)} rows has a missing value ({told})."
+        )
+
+
+def counted(counts: Iterable[tuple[str, int]]) -> str:
+    """`'x1' (3), 'y' (1)`."""
+    return ", ".join(f"{name!r} ({count})" for name, count in counts)
+
+
+def _gap(data: pd.DataFrame, column: NDArray, name: str) -> NDArray[np.bool_]:
+    """Where the column is missing; an error where it is infinite."""
+    infinite = np.isinf(column)
+    if infinite.any():
+        raise DataError(
+            f"column {name!r} has {int(infinite.sum())} infinite value(s); "
+            f"{rows_named(data, infinite)}. Correct them (a logarithm or a division of zero?) "
+            "or mark them as missing (NaN)."
+        )
+    return np.isnan(column)
+
+
+def row_labels(data: pd.DataFrame, where: NDArray) -> tuple[str, int]:
+    """First row labels (of the frame's index) at a mask or positions, and how many rows."""
+    places = np.flatnonzero(where) if where.dtype == bool else where
+    shown = [_plain(label) for label in data.index[places[:SHOWN]].tolist()]
+    more = ", …" if len(places) > SHOWN else ""
+    return ", ".join(shown) + more, len(places)
+
+
+def rows_named(data: pd.DataFrame, where: NDArray) -> str:
+    """`rows 3, 17 (index labels)`, the first few."""
+    labels, count = row_labels(data, where)
+    return f"{'row' if count == 1 else 'rows'} {labels} (index labels)"
+
+
+def _plain(label: object) -> str:
+    if isinstance(label, tuple):
+        return "(" + ", ".join(_plain(part) for part in label) + ")"
+    return repr(label) if isinstance(label, str) else str(label)
+
+
+def numeric(data: pd.DataFrame, series: pd.Series, name: str) -> NDArray:
+    """The column as a real numpy array: itself where it is one, else converted to float64."""
+    dtype = series.dtype
+    if isinstance(dtype, np.dtype):
+        if dtype.kind in "fiub":
+            return series.to_numpy()
+        if dtype.kind == "O":
+            return _object_column(data, series, name)
+    elif types.is_numeric_dtype(dtype) or types.is_bool_dtype(dtype):
+        return series.to_numpy(dtype=np.float64, na_value=np.nan)
+    raise DataError(_not_numeric(data, series, name))
+
+
+def _not_numeric(data: pd.DataFrame, series: pd.Series, name: str) -> str:
+    """What to do about a column of this type."""
+    dtype: Any = series.dtype
+    head = f"column {name!r} is not numeric (dtype {dtype})"
+    if isinstance(dtype, pd.CategoricalDtype):
+        return (
+            f"{head}: categorical. Code its categories as numbers, e.g. one 0/1 column per "
+            f"contrast with pandas.get_dummies(data[{name!r}], dtype=float), and name those."
+        )
+    if types.is_complex_dtype(dtype):
+        return f"{head}: complex. Pass its real part, or what you mean by it."
+    if types.is_datetime64_any_dtype(dtype) or isinstance(dtype, pd.PeriodDtype):
+        return (
+            f"{head}: dates. Turn them into a number with a unit, e.g. "
+            f"(data[{name!r}] - data[{name!r}].min()).dt.days."
+        )
+    if types.is_timedelta64_dtype(dtype):
+        return f"{head}: durations. Use data[{name!r}].dt.total_seconds() or another unit."
+    return _not_numbers(data, series, name, ~series.isna().to_numpy())
+
+
+def _object_column(data: pd.DataFrame, series: pd.Series, name: str) -> Array:
+    """An object column whose values are all numbers or missing, as float64."""
+    present = ~series.isna().to_numpy()
+    wrong = np.zeros(len(series), dtype=bool)
+    objects = series.to_numpy()
+    wrong[present] = [not isinstance(value, (Real, Decimal)) for value in objects[present]]
+    if wrong.any():
+        raise DataError(_not_numbers(data, series, name, wrong))
+    numbers = np.full(len(series), np.nan)
+    numbers[present] = [float(value) for value in objects[present]]
+    return numbers
+
+
+def _not_numbers(data: pd.DataFrame, series: pd.Series, name: str, wrong: NDArray[np.bool_]) -> str:
+    """Message that shows the first values that are not numbers."""
+    values = series.to_numpy(dtype=object)[wrong]
+    parsed = _parsed(values)
+    text = all(isinstance(value, str) for value in values[:1000])
+    unread = int(np.isnan(parsed).sum())
+    head = f"column {name!r} is not numeric (dtype {series.dtype}): "
+    if text and unread == 0 and len(values):
+        shown, rows = values, wrong
+        advice = f"These are numbers stored as text: use pandas.to_numeric(data[{name!r}])."
+    elif text and unread < len(values):
+        shown, rows = values[np.isnan(parsed)], np.flatnonzero(wrong)[np.isnan(parsed)]
+        advice = (
+            "The rest are numbers stored as text: correct these values, or make them missing "
+            f'with pandas.to_numeric(data[{name!r}], errors="coerce").'
+        )
+    else:
+        shown, rows = values, wrong
+        advice = "Code it as numbers, or leave it out of the model."
+    return f"{head}{listed(shown[:SHOWN])} in {rows_named(data, rows)}. {advice}"
+
+
+def _parsed(values: NDArray) -> Array:
+    """The values as pandas reads them as numbers; NaN where it cannot."""
+    try:
+        parsed: Any = pd.to_numeric(pd.Series(values, dtype=object), errors="coerce")
+        return parsed.to_numpy(dtype=np.float64, na_value=np.nan)
+    except (TypeError, ValueError):
+        return np.full(len(values), np.nan)

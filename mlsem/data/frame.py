@@ -1,0 +1,80 @@
+"""Data frames for users: cluster means, results; and the names of a frame's columns."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from mlsem.data.columns import numeric, require_column, require_frame
+from mlsem.data.grouping import group
+from mlsem.errors import DataError, OptionValueError, listed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from numpy.typing import NDArray
+
+
+def column_names(data: object) -> tuple[str, ...]:
+    """Names of the columns that a model can name (those that are text), in order."""
+    return tuple(name for name in require_frame(data).columns if isinstance(name, str))
+
+
+def cluster_means(
+    data: pd.DataFrame, variables: str | Sequence[str], cluster: str, suffix: str = "_mean"
+) -> pd.DataFrame:
+    """Means of variables over the rows of their cluster, for contextual effects.
+
+    Parameters
+    ----------
+    data : DataFrame
+        Is not changed.
+    variables : str or sequence of str
+        Numeric columns. Missing values are left out of the means; a cluster with none but
+        missing values has a missing mean.
+    cluster : str
+        The column of cluster ids.
+    suffix : str
+        Appended to the names.
+
+    Returns
+    -------
+    DataFrame
+        With the index of `data` and one column per variable, e.g. for
+        ``data.join(mlsem.cluster_means(data, ["x1"], "school"))`` where the index has no
+        duplicates, or ``data.assign(**mlsem.cluster_means(data, "x1", "school"))``.
+
+    Raises
+    ------
+    DataError
+        A column is absent, there twice or not numeric; ids are missing; a new name is taken.
+    """
+    frame = require_frame(data)
+    names = [variables] if isinstance(variables, str) else list(variables)
+    if not isinstance(cluster, str):
+        raise OptionValueError(f"cluster must be the name of one column, not {cluster!r}.")
+    taken = [name + suffix for name in names if name + suffix in frame.columns]
+    if taken:
+        raise DataError(f"the data already have {listed(taken)}; pass another suffix.")
+    group(frame, cluster, None)
+    columns: dict[str, NDArray] = {}
+    for name in names:
+        series = require_column(frame, name, "cluster_means needs the variable")
+        columns[name + suffix] = numeric(frame, series, name).astype(np.float64)
+    codes = pd.factorize(frame[cluster])[0]
+    means: Any = pd.DataFrame(columns, copy=False).groupby(codes).transform("mean")
+    means.index = frame.index
+    return means
+
+
+def make_frame(columns: Mapping[str, Any], index: Any = None) -> pd.DataFrame:
+    """A data frame of these columns."""
+    return pd.DataFrame(dict(columns), index=index)
+
+
+def make_series(values: NDArray | Sequence[Any], index: Iterable[Any], name: str) -> pd.Series:
+    """A series with an index and a name."""
+    return pd.Series(np.asarray(values), index=pd.Index(list(index)), name=name)

@@ -1,0 +1,291 @@
+"""From a specified model and its data to the optimum, and what to say about it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlsem.core.likelihood import Evaluation
+from mlsem.core.linalg import null_space
+from mlsem.core.moments import pooled
+from mlsem.core.objective import Objective
+from mlsem.core.optimize import ADVICE, Optimum, maximize
+from mlsem.core.records import (
+    Array,
+    ClusterMoments,
+    ConstraintFunctions,
+    Index,
+    ShapeMoments,
+    frozen,
+)
+from mlsem.core.shapes import level_sample, shape_moments, shapes_of
+from mlsem.data.aggregate import DataRecord
+from mlsem.errors import (
+    EstimationError,
+    IdentificationError,
+    OptionValueError,
+    SpecificationError,
+    listed,
+    nearest,
+)
+from mlsem.spec.build import build_pattern, parameter_bounds
+from mlsem.spec.constraints import CompiledExpression, compile_constraints
+from mlsem.spec.partable import ParameterTable
+from mlsem.spec.settings import Settings
+from mlsem.spec.start import starting_values
+
+NUDGES = 3  # points at which an information matrix must be singular to be so everywhere
+
+
+@dataclass(frozen=True, eq=False)
+class Problem:
+    """A model met with its data.
+
+    Attributes
+    ----------
+    moments : ClusterMoments
+        The clusters whose scores a robust covariance sums (rows, without `cluster=`).
+    shape_of : (J,)
+        Each cluster's position in the objective's shapes; in a single-level model clusters
+        play no part in the likelihood and `sizes` are those of `moments` alone.
+    sizes : (S,)
+    maps : mapping of name to (D,)
+        Each observed variable as a map of h = (1, stored columns).
+    means : mapping of name to float
+        Overall sample mean of each observed variable.
+    """
+
+    table: ParameterTable
+    objective: Objective
+    moments: ClusterMoments
+    shape_of: Index
+    sizes: Array
+    maps: Mapping[str, Array]
+    means: Mapping[str, float]
+
+
+def pose(table: ParameterTable, record: DataRecord) -> Problem:
+    """Build the pattern and the shape moments."""
+    moments = record.moments
+    centre = moments.counts @ moments.means / moments.n_rows
+    means = {
+        name: float(each.constant + each.coefs @ centre) for name, each in record.maps.items()
+    }
+    maps = {
+        name: np.concatenate(([each.constant], each.coefs)) for name, each in record.maps.items()
+    }
+    if table.two_level:
+        sizes, shape_of = shapes_of(moments)
+        data = shape_moments(moments, sizes, shape_of)
+    else:
+        whole = pooled(moments)
+        if not table.meanstructure:
+            whole, moments, maps = _about_means(whole, moments, maps)
+        data = shape_moments(whole, *shapes_of(whole))
+        sizes, shape_of = shapes_of(moments)
+    objective = Objective(build_pattern(table, maps), data)
+    return Problem(table, objective, moments, shape_of, sizes, maps, means)
+
+
+def _about_means(
+    whole: ClusterMoments, moments: ClusterMoments, maps: Mapping[str, Array]
+) -> tuple[ClusterMoments, ClusterMoments, dict[str, Array]]:
+    """Without a mean structure the data count as deviations from their means."""
+    centre = whole.means[0]
+    centred = {name: np.concatenate(([0.0], each[1:])) for name, each in maps.items()}
+    return (
+        replace(whole, means=frozen(whole.means - centre), shift=whole.shift + centre),
+        replace(moments, means=frozen(moments.means - centre), shift=moments.shift + centre),
+        centred,
+    )
+
+
+def estimate(problem: Problem, settings: Settings, start: object = None) -> Optimum:
+    """Find the maximum-likelihood estimates.
+
+    Raises
+    ------
+    IdentificationError
+        The model does not determine some parameters, whatever their values.
+    EstimationError
+        No starting point inside the parameter space.
+    """
+    first = starting_point(problem, start)
+    constraints = compile_constraints(problem.table)
+    linear = _linear_equalities(problem.table, constraints)
+    if linear is not None:
+        rows, values = linear
+        params = first.params
+        if len(rows):
+            moved = _evaluate(problem, params - np.linalg.pinv(rows) @ (rows @ params + values))
+            first = moved or _inside(problem, rows, values)
+        basis = null_space(rows) if len(rows) else np.eye(len(params))
+        optimum = maximize(
+            problem.objective,
+            first,
+            basis,
+            tol=settings.tol,
+            max_iter=settings.max_iter,
+            check=lambda *found: require_identified(problem, *found),
+        )
+    else:
+        from mlsem.core.constrained import maximize_constrained
+
+        optimum = maximize_constrained(
+            problem.objective,
+            first,
+            constraint_functions(problem.table, constraints),
+            tol=settings.tol,
+            max_iter=settings.max_iter,
+        )
+        basis, lost = problem.objective.conditioned(optimum.point, optimum.basis)
+        if lost:
+            require_identified(problem, optimum.point, basis, lost)
+    return optimum
+
+
+def starting_point(problem: Problem, start: object) -> Evaluation:
+    """The user's starting values over the default ones, as a point inside."""
+    table, pattern = problem.table, problem.objective.pattern
+    samples = {}
+    for number, variables in enumerate(table.levels, start=1):
+        names = variables.modelled
+        maps = np.array([problem.maps[name] for name in names]).reshape(len(names), -1)
+        samples[number] = level_sample(problem.objective.data, names, maps, number)
+    params = starting_values(table, samples)
+    for name, value in _given(start, table.names):
+        params[table.names.index(name)] = value
+    point = _evaluate(problem, params)
+    if point is None:
+        raise EstimationError(
+            "the starting values are outside the parameter space: a covariance matrix that they "
+            "imply is not positive definite. Change start= (or start()* in the model)."
+        )
+    assert pattern.n_params == len(params)
+    return point
+
+
+def _given(start: object, names: tuple[str, ...]) -> list[tuple[str, float]]:
+    """User's starting values by name: a mapping, a Series, or one value per parameter."""
+    if start is None:
+        return []
+    if hasattr(start, "params"):
+        start = start.params  # another fit
+    if hasattr(start, "items"):
+        pairs = [(str(name), value) for name, value in start.items()]  # type: ignore[attr-defined]
+    else:
+        values = np.asarray(start)
+        if values.shape != (len(names),):
+            raise OptionValueError(
+                f"start has shape {values.shape}; it takes a mapping of parameter names to "
+                f"values, or {len(names)} values in the order {listed(names)}."
+            )
+        pairs = list(zip(names, values.tolist(), strict=True))
+    for name, value in pairs:
+        if name not in names:
+            raise OptionValueError(f"start names no parameter {name!r}.{nearest(name, names)}")
+        if not isinstance(value, (int, float, np.number)) or not np.isfinite(value):
+            raise OptionValueError(f"start[{name!r}]={value!r} is not a finite number.")
+    return [(name, float(value)) for name, value in pairs]
+
+
+def _evaluate(problem: Problem, params: Array) -> Evaluation | None:
+    return problem.objective.evaluate(params)
+
+
+def _inside(problem: Problem, rows: Array, values: Array) -> Evaluation:
+    raise EstimationError(
+        "no starting point meets the equality constraints inside the parameter space: give "
+        "starting values (start=) that do."
+    )
+
+
+def _linear_equalities(
+    table: ParameterTable, constraints: tuple[CompiledExpression, ...]
+) -> tuple[Array, Array] | None:
+    """R, r of Rθ + r = 0 if these are the model's only restrictions; else None."""
+    if np.isfinite(parameter_bounds(table)).any():
+        return None
+    rows, values = [], []
+    for constraint, compiled in zip(table.constraints, constraints, strict=True):
+        form = compiled.linear_form() if constraint.equality else None
+        if form is None:
+            return None
+        row, value = form
+        if not row.any():
+            if abs(value) > 1e-12:
+                raise SpecificationError(f"the constraint {constraint.source} cannot hold.")
+            continue
+        rows.append(row)
+        values.append(value)
+    matrix = np.array(rows).reshape(-1, len(table.names))
+    offset = np.array(values)
+    if len(rows):
+        solution = -np.linalg.pinv(matrix) @ offset
+        if np.abs(matrix @ solution + offset).max() > 1e-8 * (1 + np.abs(offset).max()):
+            sources = listed(c.source for c in table.constraints)
+            raise SpecificationError(f"the constraints contradict each other: {sources}.")
+    return matrix, offset
+
+
+def constraint_functions(
+    table: ParameterTable, compiled: tuple[CompiledExpression, ...]
+) -> ConstraintFunctions:
+    """All restrictions as functions with exact gradients."""
+
+    def function(each: CompiledExpression) -> Callable[[NDArray], tuple[complex, NDArray]]:
+        return lambda params: (each.value(params), each.gradient(params))
+
+    pairs = list(zip(table.constraints, compiled, strict=True))
+    return ConstraintFunctions(
+        tuple(function(each) for constraint, each in pairs if constraint.equality),
+        tuple(function(each) for constraint, each in pairs if not constraint.equality),
+        *parameter_bounds(table),
+    )
+
+
+def require_identified(problem: Problem, point: Evaluation, basis: Array, lost: int) -> None:
+    """Raise where the information is singular at this point (along the first `lost` columns of
+    the basis) and at points near it: then it is so by the model, not by chance."""
+    directions = basis[:, :lost]
+    generator = np.random.default_rng(20260106)
+    for _ in range(NUDGES):
+        nudge = generator.uniform(-1, 1, basis.shape[0])
+        moved = point.params * (1 + 0.2 * nudge) + 0.05 * nudge * _units(point.params)
+        found = problem.objective.evaluate(moved)
+        if found is None:
+            continue
+        there, lost = problem.objective.conditioned(found, basis)
+        if not lost:
+            return
+        directions = there[:, :lost]
+    names = involved(directions, problem.table.names)
+    raise IdentificationError(
+        f"the model is not identified: the data do not determine {listed(names)}. Other values "
+        "of these parameters fit equally well. Fix one of them, set parameters equal, or take "
+        "paths out."
+    )
+
+
+def _units(params: Array) -> Array:
+    scale = float(np.median(np.abs(params[params != 0]))) if params.any() else 1.0
+    return np.where(params == 0, scale, np.abs(params))
+
+
+def involved(directions: Array, names: tuple[str, ...]) -> tuple[str, ...]:
+    """Parameters with a part in directions (npar, m) of which the data say nothing."""
+    lengths = np.abs(directions) / np.abs(directions).max(axis=0)
+    return tuple(
+        name for name, part in zip(names, lengths.max(axis=1), strict=True) if part > 1e-4
+    )
+
+
+def complaint(optimum: Optimum, settings: Settings) -> str:
+    """Why the optimiser stopped, and what to try."""
+    return (
+        ADVICE[optimum.status].format(max_iter=settings.max_iter)
+        + f" (remaining step: {optimum.distance:.2g} standard errors)."
+    )

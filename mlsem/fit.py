@@ -1,0 +1,186 @@
+"""`fit` and lavaan's own names for it."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from mlsem.data.aggregate import read_moments
+from mlsem.data.frame import column_names
+from mlsem.errors import ConvergenceError, ConvergenceWarning, ModelSyntaxWarning, OptionValueError
+from mlsem.estimate import complaint, estimate, pose
+from mlsem.result import FitResult, assemble
+from mlsem.spec.defaults import specify
+from mlsem.spec.options import Preset, model_options, split_options
+from mlsem.spec.partable import ParameterTable
+from mlsem.spec.settings import SETTING_NAMES, Settings
+from mlsem.syntax.nodes import ModelSyntax
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_PER_FIT = ("start", *SETTING_NAMES)
+
+
+def fit(
+    model: str,
+    data: pd.DataFrame,
+    cluster: str | None = None,
+    *,
+    center: Mapping[str, str] | None = None,
+    **options: Any,
+) -> FitResult:
+    """Fit a two-level (or single-level) structural equation model by maximum likelihood.
+
+    Parameters
+    ----------
+    model : str
+        lavaan's syntax, with blocks ``level: 1`` and ``level: 2``. A product of observed
+        variables, also across levels, is written ``w1:x1`` and formed of the data.
+    data : pandas.DataFrame
+        One row per unit. Is not changed.
+    cluster : str, optional
+        Column of cluster ids; required with levels. In a single-level model it makes the
+        standard errors cluster-robust, as in lavaan.
+    center : mapping of str to {"cluster", "grand"}, optional
+        Variables centred before products are formed: at their cluster's mean, or at the mean
+        over rows (of a level-2 variable: over clusters).
+    estimator : {"ML", "MLR"}
+        Both give the same estimates. "ML": model-based standard errors. "MLR": robust to a
+        misspecified random part and to non-normality (sandwich with cluster scores).
+    se : {"standard", "MLR", "none"}, optional
+        Standard errors, where they should differ from the estimator's.
+    information : {"expected", "observed"}, optional
+        Default: observed, except for model-based errors of single-level models.
+    missing : {"listwise", "error"}
+        Rows with missing values are left out (and counted in the summary), or are an error.
+    start : mapping, Series, FitResult or sequence, optional
+        Starting values by parameter name (`FitResult.params` has the names).
+    max_iter : int, default 500
+    tol : float, default 1e-8
+        Largest remaining step at the optimum, in standard errors.
+    on_failure : {"warn", "raise"}
+        What happens if the optimiser does not converge.
+    **options
+        lavaan's options with `_` for `.`: ``std_lv``, ``fixed_x``, ``meanstructure``,
+        ``auto_fix_first``, ``auto_fix_single``, ``auto_var``, ``auto_cov_lv_x``, ``auto_cov_y``,
+        ``int_ov_free``, ``int_lv_free``, ``orthogonal``, ``bounds`` (see
+        `mlsem.spec.options.ModelOptions`). An unknown keyword is a `TypeError`.
+
+    Returns
+    -------
+    FitResult
+
+    Raises
+    ------
+    ModelSyntaxError, SpecificationError, IdentificationError
+        The model text, or what it says.
+    DataError
+        The data; names columns and rows.
+    ConvergenceError
+        With ``on_failure="raise"``.
+    OptionError, OptionValueError
+        A keyword, or its value; they are also a `TypeError` and a `ValueError`.
+
+    Notes
+    -----
+    Random-intercept models: each variable named at both levels is the sum of a within and a
+    between part (Muthén, 1994). Exogenous covariates of one level are conditioned on; those
+    with two parts are modelled, and then all exogenous covariates of that level with them.
+    """
+    return _fit("sem", model, data, cluster, center, options)
+
+
+def sem(model: str, data: pd.DataFrame, cluster: str | None = None, **options: Any) -> FitResult:
+    """lavaan's `sem()`: the same as `fit`."""
+    return _fit("sem", model, data, cluster, options.pop("center", None), options)
+
+
+def cfa(model: str, data: pd.DataFrame, cluster: str | None = None, **options: Any) -> FitResult:
+    """lavaan's `cfa()`: the same as `fit`."""
+    return _fit("cfa", model, data, cluster, options.pop("center", None), options)
+
+
+def growth(model: str, data: pd.DataFrame, cluster: str | None = None, **options: Any) -> FitResult:
+    """lavaan's `growth()`: `fit` with the intercepts of observed variables fixed to 0 and those
+    of latent variables free."""
+    return _fit("growth", model, data, cluster, options.pop("center", None), options)
+
+
+def lavaan(model: str, data: pd.DataFrame, cluster: str | None = None, **options: Any) -> FitResult:
+    """lavaan's `lavaan()`: `fit` without automatic parameters."""
+    return _fit("lavaan", model, data, cluster, options.pop("center", None), options)
+
+
+def check(model: str, data: pd.DataFrame | None = None, **options: Any) -> ParameterTable:
+    """The parameter table of a model, without fitting it.
+
+    Parameters
+    ----------
+    model : str
+    data : pandas.DataFrame, optional
+        With it, the names in the model are looked for in the data.
+    **options
+        As for `fit`.
+    """
+    keywords, rest = split_options(options, _PER_FIT)
+    rest.pop("start", None)
+    return _specified("sem", _parsed(model), data, keywords, Settings(**rest), None)
+
+
+def _fit(
+    preset: Preset,
+    model: str,
+    data: Any,
+    cluster: str | None,
+    center: Mapping[str, str] | None,
+    options: dict[str, Any],
+) -> FitResult:
+    keywords, rest = split_options(options, _PER_FIT)
+    start = rest.pop("start", None)
+    settings = Settings(**rest)
+    syntax = _parsed(model)
+    for remark in syntax.remarks:
+        warnings.warn(remark, ModelSyntaxWarning, stacklevel=3)
+    table = _specified(preset, syntax, data, keywords, settings, cluster)
+    record = read_moments(table, data, cluster=cluster, center=center, missing=settings.missing)
+    problem = pose(table, record)
+    optimum = estimate(problem, settings, start)
+    if not optimum.converged:
+        message = complaint(optimum, settings)
+        if settings.on_failure == "raise":
+            raise ConvergenceError(message)
+        warnings.warn(message, ConvergenceWarning, stacklevel=3)
+    return assemble(syntax.text, settings, problem, record, optimum)
+
+
+def _parsed(model: object) -> ModelSyntax:
+    from mlsem.syntax.parse import parse
+
+    if isinstance(model, ModelSyntax):
+        return model
+    if not isinstance(model, str):
+        raise OptionValueError(
+            f"model is a {type(model).__name__}; it takes the model as text. "
+            "The first argument is the model, the second the data."
+        )
+    return parse(model)
+
+
+def _specified(
+    preset: Preset,
+    syntax: ModelSyntax,
+    data: Any,
+    keywords: dict[str, Any],
+    settings: Settings,
+    cluster: str | None,
+) -> ParameterTable:
+    """The parameter table; robust errors need a mean structure, as in lavaan."""
+    single = len(syntax.blocks) == 1
+    if single and keywords.get("meanstructure") is None:
+        robust = settings.kind(two_level=False, clustered=cluster is not None) == "MLR"
+        if robust or settings.asks_robust:
+            keywords = {**keywords, "meanstructure": True}
+    columns = None if data is None else column_names(data)
+    return specify(syntax, model_options(preset, **keywords), columns)

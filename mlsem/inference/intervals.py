@@ -1,0 +1,43 @@
+"""Wald statistics, p values and confidence intervals; the delta method."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import ndtr, ndtri, stdtr, stdtrit
+
+from mlsem.core.records import Array
+
+
+@dataclass(frozen=True, slots=True)
+class Wald:
+    """est / se with two-sided p value and interval; NaN where se is 0 or NaN. All (n,)."""
+
+    est: Array
+    se: Array
+    stat: Array
+    df: Array
+    pvalue: Array
+    lower: Array
+    upper: Array
+
+
+def wald(est: Array, se: Array, df: Array, level: float) -> Wald:
+    """t (z where df is inf) tests of 0 and two-sided intervals at `level`."""
+    known = se > 0
+    scale = np.where(known, se, np.nan)
+    with np.errstate(invalid="ignore"):
+        stat = est / scale
+    limited = np.isfinite(df)
+    freedom = np.where(limited, df, 1.0)
+    tail = np.where(limited, stdtr(freedom, -np.abs(stat)), ndtr(-np.abs(stat)))
+    quantile = 0.5 + 0.5 * level
+    width = np.where(limited, stdtrit(freedom, quantile), ndtri(quantile)) * scale
+    return Wald(est, se, stat, np.where(known, df, np.nan), 2.0 * tail, est - width, est + width)
+
+
+def delta_se(gradient: Array, covariance: Array) -> Array:
+    """Standard errors of functions with gradients (m, npar): sqrt of diag G V Gᵀ."""
+    variances = np.einsum("ij,jk,ik->i", gradient, covariance, gradient)
+    return np.sqrt(np.where(variances >= 0, variances, np.nan))

@@ -1,0 +1,83 @@
+"""Numbers and names → the text of one cell."""
+
+from __future__ import annotations
+
+from math import isinf, isnan
+from unicodedata import combining, east_asian_width
+
+from mlsem.report.document import TableRow
+
+
+def display_width(text: str) -> int:
+    """Columns that `text` takes on a terminal: wide characters two, combining ones none."""
+    if text.isascii():
+        return len(text)
+    return sum(_character_width(character) for character in text)
+
+
+def _character_width(character: str) -> int:
+    if combining(character):
+        return 0
+    return 2 if east_asian_width(character) in "WF" else 1
+
+
+def pad_right(text: str, width: int) -> str:
+    """`text` at the left of `width` columns."""
+    return text + " " * (width - display_width(text))
+
+
+def pad_left(text: str, width: int) -> str:
+    """`text` at the right of `width` columns."""
+    return " " * (width - display_width(text)) + text
+
+
+def number_width(digits: int) -> int:
+    """Columns for a number: `-123.` and the decimals."""
+    return digits + 5
+
+
+def format_number(value: float | None, digits: int = 3) -> str:
+    """A number in at most ``digits + 5`` characters; NaN and None are blank.
+
+    A number that is too long first gives up decimals, then goes to scientific notation.
+    """
+    if value is None or isnan(value):
+        return ""
+    if isinf(value):
+        return "Inf" if value > 0 else "-Inf"
+    for decimals in range(digits, -1, -1):
+        text = f"{value:.{decimals}f}"
+        if len(text) <= number_width(digits):
+            return text
+    return scientific(value, digits)
+
+
+def scientific(value: float, digits: int) -> str:
+    """Scientific notation that fits ``digits + 5`` characters (for exponents of two digits)."""
+    return f"{value:.{max(digits - 2, 0)}e}"
+
+
+def format_df(value: float) -> str:
+    """Degrees of freedom: one decimal."""
+    return "" if isnan(value) else "Inf" if isinf(value) else f"{value:.1f}"
+
+
+def row_cells(row: TableRow, fields: tuple[str, ...], digits: int) -> tuple[str, ...]:
+    """The cells of a row, one for each field; a fixed row has only its estimate."""
+    return tuple(_cell(row, field, digits) for field in fields)
+
+
+def _cell(row: TableRow, field: str, digits: int) -> str:
+    value = getattr(row, field)
+    if row.fixed and field != "est":
+        return ""
+    if field == "df":
+        return format_df(value)
+    if field in ("est", "se") and _rounds_to_zero(row.se, digits):
+        return scientific(value, digits) if value != 0 else format_number(value, digits)
+    return format_number(value, digits)
+
+
+def _rounds_to_zero(se: float, digits: int) -> bool:
+    """Whether a standard error that is not zero would be printed as zero."""
+    return 0 < se < 0.5 * 10**-digits

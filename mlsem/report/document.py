@@ -1,0 +1,129 @@
+"""What a summary says, before anybody decides how it looks: frozen records of plain values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import inf, isfinite, isnan
+
+
+@dataclass(frozen=True, slots=True)
+class TableRow:
+    """One parameter as it is printed.
+
+    Attributes
+    ----------
+    group : str
+        The sub-heading that it stands under (`fw =~`, `y ~`); empty for none.
+    name : str
+        The right-hand side, or the only variable; `.` before endogenous names, as in lavaan.
+    label : str
+        The user's label, or empty.
+    est, se, stat, pvalue : float
+        NaN prints as a blank. `se` is 0 where the parameter is fixed.
+    df : float
+        Degrees of freedom of the test; inf for z tests.
+    lower, upper : float or None
+        Confidence limits; None where no interval was asked for.
+    """
+
+    group: str
+    name: str
+    label: str
+    est: float
+    se: float
+    stat: float
+    pvalue: float
+    df: float = inf
+    lower: float | None = None
+    upper: float | None = None
+
+    @property
+    def fixed(self) -> bool:
+        """Whether only the estimate is worth printing."""
+        return self.se == 0.0
+
+    @property
+    def has_df(self) -> bool:
+        """Whether this row has a t test."""
+        return isfinite(self.df) and not isnan(self.df)
+
+    @property
+    def has_interval(self) -> bool:
+        """Whether an interval was asked for."""
+        return self.lower is not None and self.upper is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """The rows under one title: `Latent Variables`, `Regressions`, `Variances`, …"""
+
+    title: str
+    lines: tuple[TableRow, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LevelSection:
+    """The blocks of one level; `title` is `Level 1 [within]`, or empty for a single level."""
+
+    title: str
+    blocks: tuple[Block, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SummaryDocument:
+    """A whole summary.
+
+    Attributes
+    ----------
+    title : str
+        The first line.
+    header : tuple of groups of (label, value)
+        Groups are set apart by a blank line. A pair with an empty value whose label ends with a
+        colon is a heading.
+    levels : tuple of LevelSection
+    defined : tuple of TableRow
+        The `:=` parameters.
+    notes : tuple of str
+        Sentences for the end.
+    """
+
+    title: str
+    header: tuple[tuple[tuple[str, str], ...], ...] = ()
+    levels: tuple[LevelSection, ...] = ()
+    defined: tuple[TableRow, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def sections(self) -> tuple[LevelSection, ...]:
+        """The levels, and the defined parameters as a section of their own at the end."""
+        if not self.defined:
+            return self.levels
+        return (*self.levels, LevelSection("", (Block("Defined Parameters", self.defined),)))
+
+    @property
+    def rows(self) -> tuple[TableRow, ...]:
+        """Every row of every section."""
+        return tuple(
+            row for section in self.sections for block in section.blocks for row in block.lines
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A numeric column of the parameter tables: its heading and the field that fills it."""
+
+    title: str
+    field: str
+
+
+def columns(rows: tuple[TableRow, ...]) -> tuple[Column, ...]:
+    """The columns that these rows need: t and df where a test has df, limits where given."""
+    with_df = any(row.has_df for row in rows)
+    letter = "t" if with_df else "z"
+    found = [Column("Estimate", "est"), Column("Std.Err", "se"), Column(f"{letter}-value", "stat")]
+    if with_df:
+        found.append(Column("df", "df"))
+    found.append(Column(f"P(>|{letter}|)", "pvalue"))
+    if any(row.has_interval for row in rows):
+        found += [Column("ci.lower", "lower"), Column("ci.upper", "upper")]
+    return tuple(found)

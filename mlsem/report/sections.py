@@ -1,0 +1,126 @@
+"""Parameter rows → the blocks of a summary, in lavaan's order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Protocol
+
+from mlsem.report.document import Block, LevelSection, TableRow
+
+
+class ParameterRow(Protocol):
+    """What `sections` reads of a row; any object with these attributes will do.
+
+    `op` is `=~`, `~`, `~~`, `~1` or `:=`; `level` is 0 for `:=`. A row that is `hidden` is left
+    out (moments of fixed covariates).
+    """
+
+    @property
+    def lhs(self) -> str: ...
+    @property
+    def op(self) -> str: ...
+    @property
+    def rhs(self) -> str: ...
+    @property
+    def level(self) -> int: ...
+    @property
+    def label(self) -> str: ...
+    @property
+    def est(self) -> float: ...
+    @property
+    def se(self) -> float: ...
+    @property
+    def stat(self) -> float: ...
+    @property
+    def pvalue(self) -> float: ...
+    @property
+    def df(self) -> float: ...
+    @property
+    def lower(self) -> float | None: ...
+    @property
+    def upper(self) -> float | None: ...
+    @property
+    def hidden(self) -> bool: ...
+
+
+TITLES = ("Latent Variables", "Regressions", "Covariances", "Intercepts", "Variances")
+
+
+def sections(
+    rows: Iterable[ParameterRow], titles: Mapping[int, str] | None = None
+) -> tuple[tuple[LevelSection, ...], tuple[TableRow, ...]]:
+    """Arrange parameter rows for a `SummaryDocument`.
+
+    Parameters
+    ----------
+    rows : iterable of ParameterRow
+        In the order of the parameter table.
+    titles : mapping of int to str, optional
+        The title of each level; a level without one has none.
+
+    Returns
+    -------
+    levels : tuple of LevelSection
+        Latent Variables, Regressions, Covariances, Intercepts, Variances; empty ones left out.
+    defined : tuple of TableRow
+        The `:=` rows.
+    """
+    shown = [row for row in rows if not row.hidden]
+    endogenous = endogenous_names(shown)
+    found = dict.fromkeys(sorted({row.level for row in shown if row.op != ":="}))
+    levels = tuple(
+        LevelSection(
+            (titles or {}).get(level, ""),
+            _blocks([row for row in shown if row.level == level and row.op != ":="], endogenous),
+        )
+        for level in found
+    )
+    defined = tuple(_table_row(row, "", row.lhs, "") for row in shown if row.op == ":=")
+    return levels, defined
+
+
+def endogenous_names(rows: Iterable[ParameterRow]) -> frozenset[str]:
+    """Indicators and left-hand sides of regressions, at whatever level: lavaan's dotted names."""
+    pool = list(rows)
+    return frozenset(row.rhs for row in pool if row.op == "=~") | frozenset(
+        row.lhs for row in pool if row.op == "~"
+    )
+
+
+def _blocks(rows: list[ParameterRow], endogenous: frozenset[str]) -> tuple[Block, ...]:
+    found: dict[str, list[TableRow]] = {title: [] for title in TITLES}
+    for row in rows:
+        title, group, name = _place(row, endogenous)
+        found[title].append(_table_row(row, group, name, row.label))
+    return tuple(Block(title, _gathered(lines)) for title, lines in found.items() if lines)
+
+
+def _place(row: ParameterRow, endogenous: frozenset[str]) -> tuple[str, str, str]:
+    """Block, sub-heading and printed name of a row."""
+
+    def dotted(name: str) -> str:
+        return f".{name}" if name in endogenous else name
+
+    match row.op:
+        case "=~":
+            return "Latent Variables", f"{row.lhs} =~", row.rhs
+        case "~":
+            return "Regressions", f"{row.lhs} ~", row.rhs
+        case "~~" if row.lhs == row.rhs:
+            return "Variances", "", dotted(row.lhs)
+        case "~~":
+            return "Covariances", f"{dotted(row.lhs)} ~~", dotted(row.rhs)
+        case _:
+            return "Intercepts", "", dotted(row.lhs)
+
+
+def _gathered(lines: list[TableRow]) -> tuple[TableRow, ...]:
+    """The lines with equal sub-headings together, in the order of their first."""
+    order = {group: i for i, group in enumerate(dict.fromkeys(line.group for line in lines))}
+    return tuple(sorted(lines, key=lambda line: order[line.group]))
+
+
+def _table_row(row: ParameterRow, group: str, name: str, label: str) -> TableRow:
+    return TableRow(
+        group, name, label, row.est, row.se, row.stat, row.pvalue, row.df, row.lower, row.upper
+    )

@@ -1,0 +1,135 @@
+"""A summary as plain text, in lavaan's layout."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from textwrap import wrap
+
+from mlsem.report.cells import display_width, number_width, pad_left, pad_right, row_cells
+from mlsem.report.document import Block, Column, LevelSection, SummaryDocument, TableRow, columns
+
+STUB = 18  # narrowest column of names and labels, as in lavaan
+HEADER = 54  # narrowest header
+
+
+@dataclass(frozen=True, slots=True)
+class _Layout:
+    columns: tuple[Column, ...]
+    widths: tuple[int, ...]
+    stub: int
+    digits: int
+
+    @property
+    def width(self) -> int:
+        return self.stub + sum(self.widths)
+
+
+def render(document: SummaryDocument, digits: int = 3) -> str:
+    """The summary as text.
+
+    Parameters
+    ----------
+    document : SummaryDocument
+    digits : int
+        Decimals of estimates, standard errors, statistics and p values.
+
+    Returns
+    -------
+    str
+        Lines without trailing blanks, ending in a newline.
+    """
+    layout = _layout(document, digits)
+    lines = [document.title, *_header(document, layout)]
+    for section in document.sections:
+        lines += _section(section, layout)
+    lines += _notes(document.notes, layout)
+    return "\n".join(line.rstrip() for line in lines) + "\n"
+
+
+def _layout(document: SummaryDocument, digits: int) -> _Layout:
+    rows = document.rows
+    shown = columns(rows)
+    fields = tuple(column.field for column in shown)
+    cells = [row_cells(row, fields, digits) for row in rows]
+    widths = tuple(
+        1 + max([number_width(digits), len(column.title), *(len(line[k]) for line in cells)])
+        for k, column in enumerate(shown)
+    )
+    stub = max([STUB, *(display_width(row.group) + 2 for row in rows), *map(_stub_width, rows)])
+    return _Layout(shown, widths, stub, digits)
+
+
+def _stub_width(row: TableRow) -> int:
+    return display_width(_name(row)) + (display_width(row.label) + 3 if row.label else 0)
+
+
+def _name(row: TableRow) -> str:
+    """Indented; the dot of an endogenous name stands in the last column of the indent."""
+    return f"   {row.name}" if row.name.startswith(".") else f"    {row.name}"
+
+
+def _header(document: SummaryDocument, layout: _Layout) -> Iterator[str]:
+    pairs = [pair for group in document.header for pair in group]
+    longest = max((display_width(a) + display_width(b) + 4 for a, b in pairs), default=0)
+    width = max(HEADER, longest, layout.width if document.rows else 0)
+    for group in document.header:
+        yield ""
+        for label, value in group:
+            yield from _header_line(label, value, width)
+
+
+def _header_line(label: str, value: str, width: int) -> Iterator[str]:
+    if not value and label.endswith(":"):
+        yield label
+        yield ""
+    else:
+        yield f"  {label}" + pad_left(value, width - 2 - display_width(label))
+
+
+def _section(section: LevelSection, layout: _Layout) -> Iterator[str]:
+    if section.title:
+        yield from ("", "", f"{section.title}:")
+    for block in section.blocks:
+        yield from _block(block, layout)
+
+
+def _block(block: Block, layout: _Layout) -> Iterator[str]:
+    titles = tuple(column.title for column in layout.columns)
+    fields = tuple(column.field for column in layout.columns)
+    yield ""
+    yield f"{block.title}:"
+    yield _line("", titles, layout)
+    group = ""
+    for row in block.lines:
+        if row.group != group:
+            group = row.group
+            yield f" {group}" if group.startswith(".") else f"  {group}"
+        yield _line(_stub(row, layout.stub), row_cells(row, fields, layout.digits), layout)
+
+
+def _stub(row: TableRow, width: int) -> str:
+    name = _name(row)
+    if not row.label:
+        return pad_right(name, width)
+    return name + pad_left(f"({row.label})", width - display_width(name))
+
+
+def _line(stub: str, cells: tuple[str, ...], layout: _Layout) -> str:
+    numbers = (pad_left(cell, width) for cell, width in zip(cells, layout.widths, strict=True))
+    return pad_right(stub, layout.stub) + "".join(numbers)
+
+
+def _notes(notes: tuple[str, ...], layout: _Layout) -> Iterator[str]:
+    if not notes:
+        return
+    yield from ("", "Notes:")
+    for note in notes:
+        yield from wrap(
+            note,
+            max(HEADER, layout.width),
+            initial_indent="  - ",
+            subsequent_indent="    ",
+            break_long_words=False,
+            break_on_hyphens=False,
+        )

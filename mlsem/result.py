@@ -1,0 +1,435 @@
+"""`FitResult`: the estimates of a fitted model, their standard errors, tables and summaries."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from mlsem import standard_errors
+from mlsem.core.linalg import null_space
+from mlsem.core.optimize import Optimum
+from mlsem.core.records import Array
+from mlsem.data.aggregate import DataRecord
+from mlsem.data.frame import make_frame, make_series
+from mlsem.errors import EstimationWarning, InferenceWarning, OptionValueError, listed
+from mlsem.estimate import Problem
+from mlsem.inference.covariance import Covariance
+from mlsem.inference.intervals import Wald, wald
+from mlsem.spec.build import parameter_bounds
+from mlsem.spec.constraints import compile_constraints
+from mlsem.spec.partable import ParameterTable
+from mlsem.spec.settings import SeKind, Settings, se_kind
+from mlsem.tables import SE_NAMES, Summary, estimate_columns, implied_moments, summarize
+from mlsem.version import __version__
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True, eq=False)
+class Implied:
+    """Implied moments of a level's observed variables.
+
+    Attributes
+    ----------
+    cov : DataFrame
+    mean : Series
+    """
+
+    cov: pd.DataFrame
+    mean: pd.Series
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class FitResult:
+    """A fitted model. Nothing in it changes; `with_se` gives a new one.
+
+    Attributes
+    ----------
+    model : str
+        The model text.
+    table : ParameterTable
+    settings : Settings
+    problem : Problem
+        The pattern and the data's moments.
+    record : DataRecord
+        What was read from the data.
+    optimum : Optimum
+    covariance : Covariance
+        Of the free parameters.
+    doubt : str
+        What is wrong with the covariance; empty if nothing is.
+    """
+
+    model: str
+    settings: Settings
+    problem: Problem
+    record: DataRecord
+    optimum: Optimum
+    covariance: Covariance
+    doubt: str = ""
+
+    # --- the fit ------------------------------------------------------------------------------
+
+    @property
+    def table(self) -> ParameterTable:
+        """The parameter table of the model."""
+        return self.problem.table
+
+    @property
+    def converged(self) -> bool:
+        return self.optimum.converged
+
+    @property
+    def n_iterations(self) -> int:
+        return self.optimum.n_iterations
+
+    @property
+    def loglik(self) -> float:
+        """Log-likelihood at the estimates, conditional on fixed covariates."""
+        return self.optimum.point.loglik
+
+    @property
+    def n_obs(self) -> int:
+        """Rows used."""
+        return self.record.moments.n_rows
+
+    @property
+    def n_clusters(self) -> int | None:
+        """Clusters; None without `cluster=`."""
+        return self.record.moments.n_clusters if self.record.is_clustered else None
+
+    @property
+    def n_params(self) -> int:
+        """Free parameters less equality constraints."""
+        return len(self.table.names) - self._n_equalities
+
+    @property
+    def aic(self) -> float:
+        """-2 ℓ + 2 npar (Akaike, 1974)."""
+        return -2.0 * self.loglik + 2.0 * self.n_params
+
+    @property
+    def bic(self) -> float:
+        """-2 ℓ + npar log N, N the number of rows, as lavaan's (Schwarz, 1978)."""
+        return -2.0 * self.loglik + self.n_params * float(np.log(self.n_obs))
+
+    @property
+    def se_kind(self) -> SeKind:
+        return self.covariance.kind
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader of the results should know."""
+        found = (*self.table.notes, *self.record.notes, *_active(self.table, self.optimum))
+        return (*found, self.doubt) if self.doubt else found
+
+    # --- parameters ---------------------------------------------------------------------------
+
+    @property
+    def params(self) -> pd.Series:
+        """Estimates of the free parameters under lavaan's `coef()` names."""
+        return make_series(self.optimum.params, self.table.names, "est")
+
+    coef = params
+
+    @property
+    def bse(self) -> pd.Series:
+        """Standard errors of the free parameters."""
+        return make_series(self.covariance.se, self.table.names, "se")
+
+    @property
+    def tvalues(self) -> pd.Series:
+        """Wald statistics, as statsmodels names them."""
+        return make_series(self._wald(0.95).stat, self.table.names, "stat")
+
+    @property
+    def pvalues(self) -> pd.Series:
+        """Two-sided p values of the free parameters."""
+        return make_series(self._wald(0.95).pvalue, self.table.names, "pvalue")
+
+    def vcov(self) -> pd.DataFrame:
+        """Covariance matrix of the estimates."""
+        return _square(self.covariance.matrix, self.table.names)
+
+    def conf_int(self, level: float = 0.95) -> pd.DataFrame:
+        """Confidence limits `lower`, `upper` of the free parameters."""
+        found = self._wald(level)
+        return make_frame({"lower": found.lower, "upper": found.upper}, list(self.table.names))
+
+    def _wald(self, level: float) -> Wald:
+        _require_level(level)
+        return wald(self.optimum.params, self.covariance.se, self.covariance.df, level)
+
+    # --- tables -------------------------------------------------------------------------------
+
+    def parameter_estimates(self, level: float = 0.95) -> pd.DataFrame:
+        """All parameters in lavaan's rows and order, fixed and defined ones included.
+
+        Parameters
+        ----------
+        level : float
+            Of the confidence intervals.
+
+        Returns
+        -------
+        DataFrame
+            Columns lhs, op, rhs, level, group, label, est, se, stat, df, pvalue, ci_lower,
+            ci_upper. `level` is 1 in a single-level model and 0 for `:=`. A fixed parameter has
+            se 0 and the rest NaN.
+        """
+        return make_frame(self._columns(level))
+
+    def _columns(self, level: float) -> dict[str, Any]:
+        _require_level(level)
+        return estimate_columns(self.problem, self.optimum, self.covariance, level)
+
+    def tidy(self, level: float = 0.95) -> pd.DataFrame:
+        """One row per parameter under the names of R's broom."""
+        table = self.parameter_estimates(level)
+        term = [
+            f"{lhs} ~1" if op == "~1" else f"{lhs} {op} {rhs}"
+            for lhs, op, rhs in zip(table["lhs"], table["op"], table["rhs"], strict=True)
+        ]
+        names = {
+            "estimate": "est",
+            "std.error": "se",
+            "statistic": "stat",
+            "df": "df",
+            "p.value": "pvalue",
+            "conf.low": "ci_lower",
+            "conf.high": "ci_upper",
+        }
+        columns = {"term": term, "op": table["op"], "level": table["level"], "label": table["label"]}
+        return make_frame(columns | {new: table[old] for new, old in names.items()})
+
+    def glance(self) -> pd.DataFrame:
+        """One row about the whole fit under the names of R's broom."""
+        return make_frame(
+            {
+                "nobs": [self.n_obs],
+                "n_clusters": [self.n_clusters],
+                "npar": [self.n_params],
+                "logLik": [self.loglik],
+                "AIC": [self.aic],
+                "BIC": [self.bic],
+                "estimator": [self.settings.estimator],
+                "se": [self.se_kind],
+                "converged": [self.converged],
+            }
+        )
+
+    def summary(self, level: float | None = None) -> Summary:
+        """The results in lavaan's layout.
+
+        Parameters
+        ----------
+        level : float, optional
+            Adds confidence limits at this level.
+
+        Returns
+        -------
+        Summary
+            Prints as text and shows as HTML in a notebook.
+        """
+        columns = self._columns(0.95 if level is None else level)
+        return summarize(
+            self.problem, columns, _title(self), _header(self), self.notes, level is not None
+        )
+
+    def __repr__(self) -> str:
+        clusters = f", {self.n_clusters} clusters" if self.n_clusters is not None else ""
+        state = "" if self.converged else ", not converged"
+        return (
+            f"<FitResult: {self.n_params} parameters, {self.n_obs} rows{clusters}, "
+            f"loglik {self.loglik:.3f}, se {self.se_kind}{state}; print(fit.summary())>"
+        )
+
+    def _repr_html_(self) -> str:
+        return self.summary()._repr_html_()
+
+    # --- inference ----------------------------------------------------------------------------
+
+    def with_se(self, kind: str) -> FitResult:
+        """The same estimates with other standard errors; nothing is fitted again.
+
+        Parameters
+        ----------
+        kind : {"standard", "MLR", "none"}
+        """
+        settings = replace(self.settings, se=se_kind(kind))
+        found, doubt = _covariance(self.problem, settings, self.optimum, self.record.is_clustered)
+        return replace(self, settings=settings, covariance=found, doubt=doubt)
+
+    def scores(self) -> pd.DataFrame:
+        """∂ℓ_j/∂θ of every cluster (of every row, without `cluster=`), (J, npar)."""
+        columns = zip(self.table.names, self._scores().T, strict=True)
+        return make_frame(dict(columns), self.problem.moments.labels)
+
+    def _scores(self) -> Array:
+        return standard_errors.scores_along(
+            self.problem, self.optimum, np.eye(len(self.table.names))
+        )
+
+    def information(
+        self, kind: Literal["expected", "observed", "first_order"] = "observed"
+    ) -> pd.DataFrame:
+        """Information matrix of the free parameters at the estimates, in total (not per row).
+
+        Parameters
+        ----------
+        kind : {"expected", "observed", "first_order"}
+            E(-∂²ℓ/∂θ∂θᵀ), -∂²ℓ/∂θ∂θᵀ, or Σ_j s_j s_jᵀ.
+        """
+        names = self.table.names
+        if kind == "first_order":
+            scores = self._scores()
+            return _square(scores.T @ scores, names)
+        if kind not in ("expected", "observed"):
+            choices = listed(("expected", "observed", "first_order"))
+            raise OptionValueError(f"information kind {kind!r} is not one of {choices}.")
+        identity = np.eye(len(names))
+        found = standard_errors.information_along(self.problem, self.optimum, identity, kind)
+        return _square(found, names)
+
+    def implied(self, level: int | str = 1) -> Implied:
+        """Implied covariance matrix and means of a level's observed variables.
+
+        Fixed covariates take part with their sample moments.
+
+        Parameters
+        ----------
+        level : int or str
+            1 or 2, or the level's label in the model.
+        """
+        number = _level_number(self.table, level)
+        names, cov, mean = implied_moments(self.problem, self.optimum, number)
+        return Implied(_square(cov, names), make_series(mean, names, "mean"))
+
+    @property
+    def _n_equalities(self) -> int:
+        equal = [
+            compiled.gradient(self.optimum.params)
+            for compiled, each in zip(
+                compile_constraints(self.table), self.table.constraints, strict=True
+            )
+            if each.equality
+        ]
+        if not equal:
+            return 0
+        return len(self.table.names) - null_space(np.array(equal)).shape[1]
+
+
+def assemble(
+    model: str, settings: Settings, problem: Problem, record: DataRecord, optimum: Optimum
+) -> FitResult:
+    """The result of an optimum, with warnings about the estimates."""
+    _warn_of_negative_variances(problem.table, optimum)
+    found, doubt = _covariance(problem, settings, optimum, record.is_clustered)
+    return FitResult(model, settings, problem, record, optimum, found, doubt)
+
+
+def _covariance(
+    problem: Problem, settings: Settings, optimum: Optimum, clustered: bool
+) -> tuple[Covariance, str]:
+    found, doubt = standard_errors.covariance_of(problem, settings, optimum, clustered=clustered)
+    if doubt:
+        warnings.warn(doubt, InferenceWarning, stacklevel=5)
+    return found, doubt
+
+
+def _warn_of_negative_variances(table: ParameterTable, optimum: Optimum) -> None:
+    negative = {
+        table.names[row.free]: optimum.params[row.free]
+        for row in table.rows
+        if row.op == "~~" and row.lhs == row.rhs and row.free >= 0 and optimum.params[row.free] < 0
+    }
+    if not negative:
+        return
+    values = ", ".join(f"{name} = {value:.3g}" for name, value in negative.items())
+    warnings.warn(
+        f"negative variance estimates: {values}. The model may be wrong, or the variance near "
+        'zero; bounds="pos.var" keeps variances from falling below zero.',
+        EstimationWarning,
+        stacklevel=5,
+    )
+
+
+def _active(table: ParameterTable, optimum: Optimum) -> tuple[str, ...]:
+    """Which inequalities and bounds hold with equality, in the order of the optimiser."""
+    if not optimum.active:
+        return ()
+    lower, upper = parameter_bounds(table)
+    sources = [each.source for each in table.constraints if not each.equality]
+    sources += [f"{table.names[k]} > {lower[k]:g}" for k in np.flatnonzero(np.isfinite(lower))]
+    sources += [f"{table.names[k]} < {upper[k]:g}" for k in np.flatnonzero(np.isfinite(upper))]
+    active = ", ".join(sources[k] for k in optimum.active)
+    return (
+        f"active at the estimates: {active}. Standard errors take these as equalities and are "
+        "approximate so near a boundary.",
+    )
+
+
+# --- the summary's header ------------------------------------------------------------------------
+
+
+def _title(result: FitResult) -> str:
+    ended = "ended normally" if result.converged else "did NOT converge"
+    count = result.n_iterations
+    return f"mlsem {__version__} {ended} after {count} iteration{'s' if count != 1 else ''}"
+
+
+def _header(result: FitResult) -> tuple[tuple[tuple[str, str], ...], ...]:
+    record, kind = result.record, result.se_kind
+    model = [
+        ("Estimator", "ML"),
+        ("Optimization method", "Fisher scoring, Newton"),
+        ("Number of model parameters", str(len(result.table.names))),
+    ]
+    equal = len(result.table.names) - result.n_params
+    if equal:
+        model.append(("Number of equality constraints", str(equal)))
+    rows = [("Number of observations", str(result.n_obs))]
+    if record.n_rows_dropped:
+        rows[0] = ("Number of observations (used)", str(result.n_obs))
+        rows.append(("Number of observations (total)", str(record.n_rows_total)))
+    if result.n_clusters is not None:
+        rows.append((f"Number of clusters [{record.cluster}]", str(result.n_clusters)))
+    for name, how, value in record.centered:
+        where = "cluster mean" if how == "cluster" else f"grand mean {value:.6g}"
+        rows.append((f"Centred [{name}]", where))
+    criteria = [
+        ("Loglikelihood and information criteria:", ""),
+        ("Loglikelihood", f"{result.loglik:.3f}"),
+        ("Akaike (AIC)", f"{result.aic:.3f}"),
+        ("Bayesian (BIC)", f"{result.bic:.3f}"),
+    ]
+    errors = [("Parameter estimates:", ""), ("Standard errors", SE_NAMES[kind])]
+    if result.covariance.form:
+        errors.append(("Information", result.covariance.form))
+    return tuple(model), tuple(rows), tuple(criteria), tuple(errors)
+
+
+# --- small things --------------------------------------------------------------------------------
+
+
+def _square(matrix: Array, names: tuple[str, ...]) -> pd.DataFrame:
+    return make_frame(dict(zip(names, matrix.T, strict=True)), list(names))
+
+
+def _require_level(level: float) -> None:
+    if isinstance(level, bool) or not isinstance(level, (int, float)) or not 0 < level < 1:
+        raise OptionValueError(f"level={level!r}: a confidence level lies between 0 and 1.")
+
+
+def _level_number(table: ParameterTable, level: int | str) -> int:
+    labels = {label: k for k, label in enumerate(table.level_labels, start=1)}
+    numbers = range(1, len(table.levels) + 1)
+    if level in numbers and not isinstance(level, bool):
+        return int(level)
+    if level in labels:
+        return labels[level]  # type: ignore[index]
+    raise OptionValueError(f"level={level!r}: the model has {listed([*numbers, *labels])}.")

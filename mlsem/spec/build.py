@@ -1,0 +1,120 @@
+"""Parameter table → RAM pattern: where each parameter stands in which matrix."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from mlsem.core.pattern import LevelPattern, ModelPattern, PatternMatrix
+from mlsem.core.records import Array, frozen
+from mlsem.spec.partable import LevelVariables, ParameterTable, Row
+
+Cells = list[tuple[int, int, int]]
+
+
+def build_pattern(table: ParameterTable, maps: Mapping[str, Array]) -> ModelPattern:
+    """The pattern of a table.
+
+    Parameters
+    ----------
+    maps : mapping of name to (D,)
+        Each observed variable of the table as a map of the stored data row h.
+    """
+    split = table.split if table.two_level else ()
+    width = len(next(iter(maps.values())))
+    levels = table.levels if table.two_level else (*table.levels, LevelVariables((), (), ()))
+    within, between = (
+        _level(
+            [row for row in table.rows if row.level == number],
+            variables,
+            split,
+            maps,
+            width,
+            table.meanstructure,
+        )
+        for number, variables in enumerate(levels, start=1)
+    )
+    return ModelPattern(within, between, len(split), len(table.names))
+
+
+def _level(
+    rows: list[Row],
+    variables: LevelVariables,
+    split: tuple[str, ...],
+    maps: Mapping[str, Array],
+    width: int,
+    means: bool,
+) -> LevelPattern:
+    names = variables.latent + variables.modelled
+    place = {name: k for k, name in enumerate(names)}
+    observed = [*split, *(name for name in variables.modelled if name not in split)]
+    if not names:
+        observed = []
+    covariates = variables.covariates
+    column = {name: k + means for k, name in enumerate(covariates)}
+    size, k = len(names), len(covariates) + means
+    matrices = {
+        "directed": (np.zeros((size, size)), []),
+        "symmetric": (np.zeros((size, size)), []),
+        "exogenous": (np.zeros((size, k)), []),
+    }
+    for row in rows:
+        cell = _cell(row, place, column)
+        if cell is None or row.exo:
+            continue
+        kind, i, j = cell
+        constants, free = matrices[kind]
+        if row.free >= 0:
+            free.append((i, j, row.free))
+        else:
+            constants[i, j] = row.fixed
+            if kind == "symmetric":
+                constants[j, i] = row.fixed
+    covariate_maps = np.zeros((k, width))
+    if means:
+        covariate_maps[0, 0] = 1.0
+    for name, position in column.items():
+        covariate_maps[position] = maps[name]
+    return LevelPattern(
+        names=names,
+        directed=_matrix(*matrices["directed"]),
+        symmetric=_matrix(*matrices["symmetric"]),
+        exogenous=_matrix(*matrices["exogenous"]),
+        observed=np.array([place[name] for name in observed], dtype=np.intp),
+        responses=frozen(np.array([maps[name] for name in observed]).reshape(-1, width)),
+        covariates=frozen(covariate_maps),
+    )
+
+
+def _cell(
+    row: Row, place: Mapping[str, int], column: Mapping[str, int]
+) -> tuple[str, int, int] | None:
+    """Matrix and position of a row; None for rows of covariates and of no mean structure."""
+    if row.op == "=~":
+        return "directed", place[row.rhs], place[row.lhs]
+    if row.op == "~":
+        if row.rhs in place:
+            return "directed", place[row.lhs], place[row.rhs]
+        return "exogenous", place[row.lhs], column[row.rhs]
+    if row.op == "~~" and row.lhs in place and row.rhs in place:
+        i, j = place[row.lhs], place[row.rhs]
+        return "symmetric", max(i, j), min(i, j)
+    if row.op == "~1" and row.lhs in place:
+        return "exogenous", place[row.lhs], 0
+    return None
+
+
+def _matrix(constants: Array, cells: Cells) -> PatternMatrix:
+    table = np.array(cells, dtype=np.intp).reshape(-1, 3)
+    return PatternMatrix(frozen(constants), table[:, 0], table[:, 1], table[:, 2])
+
+
+def parameter_bounds(table: ParameterTable) -> tuple[Array, Array]:
+    """Lower and upper bounds of the free parameters, (npar,) each; infinite where there are none."""
+    lower, upper = np.full(len(table.names), -np.inf), np.full(len(table.names), np.inf)
+    for row in table.rows:
+        if row.free >= 0:
+            lower[row.free] = max(lower[row.free], row.lower)
+            upper[row.free] = min(upper[row.free], row.upper)
+    return lower, upper

@@ -1,0 +1,122 @@
+"""How a model is estimated: estimator, standard errors, missing values, the optimiser."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Literal
+
+from mlsem.errors import OptionValueError, listed
+
+SeKind = Literal["standard", "MLR", "none"]
+InformationKind = Literal["expected", "observed"]
+
+_SE_NAMES: dict[str, SeKind] = {
+    "standard": "standard",
+    "mlr": "MLR",
+    "robust": "MLR",
+    "robust.huber.white": "MLR",
+    "robust.cluster": "MLR",
+    "none": "none",
+}
+_CHOICES = {
+    "estimator": ("ML", "MLR"),
+    "se": ("standard", "MLR", "none"),
+    "information": ("expected", "observed"),
+    "missing": ("listwise", "error"),
+    "on_failure": ("warn", "raise"),
+}
+
+
+def se_kind(name: object) -> SeKind:
+    """The kind of standard errors that a name (ours or lavaan's) stands for.
+
+    Raises
+    ------
+    OptionValueError
+        With the names that there are.
+    """
+    found = _SE_NAMES.get(name.lower()) if isinstance(name, str) else None
+    if found is None:
+        raise OptionValueError(
+            f"se={name!r} is not available. Use one of {listed(_CHOICES['se'])}."
+        )
+    return found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Keywords of `fit` that do not change the parameter table.
+
+    Attributes
+    ----------
+    estimator : {"ML", "MLR"}
+        The estimates are the same; "MLR" makes the standard errors robust.
+    se : {"standard", "MLR", "none"} or None
+        None: by the estimator; robust in a single-level model with clusters, as in lavaan.
+    information : {"expected", "observed"} or None
+        None: observed with two levels and for robust errors, expected otherwise, as in lavaan.
+    missing : {"listwise", "error"}
+    max_iter : int
+    tol : float
+        Largest remaining step at the optimum, in standard errors.
+    on_failure : {"warn", "raise"}
+    """
+
+    estimator: str = "ML"
+    se: str | None = None
+    information: str | None = None
+    missing: str = "listwise"
+    max_iter: int = 500
+    tol: float = 1e-8
+    on_failure: str = "warn"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "estimator", _estimator(self.estimator))
+        if self.se is not None:
+            object.__setattr__(self, "se", se_kind(self.se))
+        for name in ("information", "missing", "on_failure"):
+            _require(name, getattr(self, name), optional=name == "information")
+        if isinstance(self.max_iter, bool) or not isinstance(self.max_iter, int) or self.max_iter < 1:
+            raise OptionValueError(f"max_iter={self.max_iter!r}: it takes a whole number from 1.")
+        if isinstance(self.tol, bool) or not isinstance(self.tol, (int, float)) or not 0 < self.tol < 1:
+            raise OptionValueError(
+                f"tol={self.tol!r}: it takes a number between 0 and 1, the largest remaining step "
+                "in standard errors."
+            )
+
+    @property
+    def asks_robust(self) -> bool:
+        return self.se == "MLR" or (self.se is None and self.estimator == "MLR")
+
+    def kind(self, *, two_level: bool, clustered: bool) -> SeKind:
+        """The standard errors that these settings mean for a model."""
+        if self.se is not None:
+            return self.se  # type: ignore[return-value]
+        return "MLR" if self.estimator == "MLR" or (clustered and not two_level) else "standard"
+
+    def bread(self, kind: SeKind, *, two_level: bool) -> InformationKind:
+        """The information that the covariance of the estimates inverts."""
+        if self.information is not None:
+            return self.information  # type: ignore[return-value]
+        return "observed" if two_level or kind == "MLR" else "expected"
+
+
+SETTING_NAMES = tuple(field.name for field in fields(Settings))
+
+
+def _estimator(value: object) -> str:
+    name = value.upper() if isinstance(value, str) else ""
+    if name not in _CHOICES["estimator"]:
+        raise OptionValueError(
+            f"estimator={value!r} is not available: mlsem fits by maximum likelihood. "
+            'Use "ML", or "MLR" for the same estimates with cluster-robust standard errors.'
+        )
+    return name
+
+
+def _require(name: str, value: object, *, optional: bool) -> None:
+    if (value is None and optional) or value in _CHOICES[name]:
+        return
+    raise OptionValueError(
+        f"{name}={value!r} is not available. Use one of {listed(_CHOICES[name])}."
+    )

@@ -1,0 +1,120 @@
+"""Starting values from sample moments: half of an indicator's variance belongs to its factor."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import sqrt
+
+import numpy as np
+
+from mlsem.core.records import Array
+from mlsem.core.shapes import LevelSample
+from mlsem.spec.build import parameter_bounds
+from mlsem.spec.partable import ParameterTable, Row
+
+COMMUNALITY = 0.5
+FLOOR = 0.05  # share of its total variance that a variable has at least at each level
+
+
+class _Level:
+    """Sample moments and loadings of one level, asked by name."""
+
+    def __init__(self, rows: list[Row], sample: LevelSample) -> None:
+        place = {name: k for k, name in enumerate(sample.names)}
+        variances = np.maximum(np.diagonal(sample.covariance), 1e-300)
+        self.mean = {name: float(sample.mean[k]) for name, k in place.items()}
+        self.variance = {name: float(variances[k]) for name, k in place.items()}
+        self.covariance = {
+            (a, b): float(sample.covariance[i, j]) for a, i in place.items() for b, j in place.items()
+        }
+        self.loadings: dict[str, list[Row]] = {}
+        for row in rows:
+            if row.op == "=~":
+                self.loadings.setdefault(row.lhs, []).append(row)
+        self.explained = {row.rhs for row in rows if row.op == "=~"}
+        self.endogenous = self.explained | {row.lhs for row in rows if row.op == "~"}
+        self.fixed_variance = {
+            row.lhs: row.fixed for row in rows if row.op == "~~" and row.lhs == row.rhs and row.fixed
+        }
+        self.scales: dict[str, float] = {}
+        self.patterns = {name: self._pattern(loadings) for name, loadings in self.loadings.items()}
+
+    def scale(self, name: str) -> float:
+        """Standard deviation at the start: of an observed variable, or of a factor through its
+        first fixed loading."""
+        if name in self.variance:
+            return sqrt(self.variance[name])
+        if name not in self.scales:
+            self.scales[name] = 1.0  # a circle of factors ends here
+            self.scales[name] = self._factor_scale(name)
+        return self.scales[name]
+
+    def _factor_scale(self, name: str) -> float:
+        if name in self.fixed_variance:
+            return sqrt(abs(self.fixed_variance[name]))
+        for row in self.loadings.get(name, ()):
+            if row.free < 0 and row.fixed:
+                return sqrt(COMMUNALITY) * self.scale(row.rhs) / abs(row.fixed)
+        return 1.0
+
+    def _pattern(self, loadings: list[Row]) -> dict[str, float]:
+        """Standardised loadings of observed indicators by FABIN2 (Hägglund, 1982), the marker's
+        set to that of half its variance: λ_i / λ_m = Σ_k s_mk s_ik / Σ_k s_mk², k ≠ i, m."""
+        marker = next((r for r in loadings if r.free < 0 and r.fixed), loadings[0]).rhs
+        names = [row.rhs for row in loadings]
+        if marker not in self.variance or not all(name in self.variance for name in names):
+            return {}
+        corr = {
+            (a, b): self.covariance[a, b] / (self.scale(a) * self.scale(b))
+            for a in names
+            for b in names
+        }
+        found = {}
+        for name in names:
+            others = [k for k in names if k not in (name, marker)]
+            below = sum(corr[marker, k] ** 2 for k in others)
+            above = sum(corr[marker, k] * corr[name, k] for k in others)
+            ratio = above / below if below > 1e-8 else (-1.0 if corr[marker, name] < 0 else 1.0)
+            found[name] = sqrt(COMMUNALITY) * (1.0 if name == marker else min(max(ratio, -1.3), 1.3))
+        return found
+
+    def start(self, row: Row) -> float:
+        if row.start is not None:
+            return row.start
+        if row.op == "=~":
+            share = self.patterns[row.lhs].get(row.rhs, sqrt(COMMUNALITY))
+            return share * self.scale(row.rhs) / self.scale(row.lhs)
+        if row.op == "~1":
+            return self.mean.get(row.lhs, 0.0)
+        if row.op == "~~" and row.lhs == row.rhs:
+            share = 1.0 - COMMUNALITY if row.lhs in self.explained else 1.0
+            return share * self.scale(row.lhs) ** 2
+        if row.op == "~~" and not {row.lhs, row.rhs} & self.endogenous:
+            return self.covariance.get((row.lhs, row.rhs), 0.0)
+        return 0.0
+
+
+def starting_values(table: ParameterTable, samples: Mapping[int, LevelSample]) -> Array:
+    """One value per free parameter: the user's, else a guess; shared parameters get the mean.
+
+    Parameters
+    ----------
+    samples : mapping of level to LevelSample
+        Moments of the level's modelled observed variables.
+    """
+    total, count = np.zeros(len(table.names)), np.zeros(len(table.names))
+    for number, sample in samples.items():
+        rows = [row for row in table.rows if row.level == number]
+        level = _Level(rows, _floored(sample))
+        for row in rows:
+            if row.free >= 0:
+                total[row.free] += level.start(row)
+                count[row.free] += 1
+    return np.clip(total / np.maximum(count, 1), *parameter_bounds(table))
+
+
+def _floored(sample: LevelSample) -> LevelSample:
+    """Correlations are kept short of ±1 and variances of 0 so that the start is inside."""
+    variances = np.diagonal(sample.covariance)
+    covariance = 0.9 * sample.covariance + np.diag(0.1 * variances + FLOOR * sample.total)
+    return LevelSample(sample.names, sample.mean, covariance, sample.total)

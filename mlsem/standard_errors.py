@@ -1,0 +1,97 @@
+"""Covariances of the estimates of a problem at its optimum, and what to say about them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from mlsem.core.likelihood import jacobians
+from mlsem.core.optimize import Optimum
+from mlsem.core.records import Array, frozen
+from mlsem.core.scores import cluster_scores
+from mlsem.errors import listed
+from mlsem.estimate import Problem, involved
+from mlsem.inference.covariance import Covariance, EstimatingEquations, covariance
+from mlsem.spec.settings import InformationKind, SeKind, Settings
+
+
+def covariance_of(
+    problem: Problem, settings: Settings, optimum: Optimum, *, clustered: bool
+) -> tuple[Covariance, str]:
+    """The covariance that the settings ask for, and what is wrong with it (nothing: "").
+
+    All NaN if the optimiser did not converge, or if the information is not positive definite;
+    NaN for the parameters that the data do not determine at the estimates.
+    """
+    two_level = problem.table.two_level
+    kind = settings.kind(two_level=two_level, clustered=clustered)
+    inner = settings.bread(kind, two_level=two_level)
+    if kind == "none" or not optimum.converged:
+        return _no_covariance(optimum.params, kind), ""
+    basis, lost = problem.objective.conditioned(optimum.point, optimum.basis)
+    along = basis[:, lost:]
+    equations = EstimatingEquations(
+        params=optimum.params,
+        basis=along,
+        information=information_along(problem, optimum, along, inner),
+        scores=scores_along(problem, optimum, along) if kind == "MLR" else None,
+    )
+    clusters = problem.moments.n_clusters
+    small = clustered and not two_level
+    factor = clusters / (clusters - 1.0) if small else 1.0
+    found = covariance(equations, kind, _form(kind, inner, small), factor)
+    if np.isnan(found.matrix).any():
+        return found, (
+            f"the {inner} information is not positive definite at the estimates: they are not a "
+            "maximum, or the model is hardly identified there. There are no standard errors."
+        )
+    return _without(found, basis[:, :lost], problem.table.names) if lost else (found, "")
+
+
+def _no_covariance(params: Array, kind: SeKind) -> Covariance:
+    size = len(params)
+    empty = np.full((size, size), np.nan)
+    return Covariance(frozen(empty), frozen(np.full(size, np.inf)), kind, "")
+
+
+def _form(kind: SeKind, inner: InformationKind, small: bool) -> str:
+    if kind == "standard":
+        return f"{inner} information"
+    return f"sandwich, {inner} information" + (", J/(J-1)" if small else "")
+
+
+def _without(
+    found: Covariance, directions: Array, names: tuple[str, ...]
+) -> tuple[Covariance, str]:
+    lost = involved(directions, names)
+    matrix = found.matrix.copy()
+    gone = [names.index(name) for name in lost]
+    matrix[gone], matrix[:, gone] = np.nan, np.nan
+    return replace(found, matrix=frozen(matrix)), (
+        f"at these estimates the data do not determine {listed(lost)} (a variance near zero is "
+        "the usual cause): they have no standard errors."
+    )
+
+
+def information_along(
+    problem: Problem, optimum: Optimum, basis: Array, kind: InformationKind
+) -> Array:
+    """Information along the columns of `basis`; the observed one is that of the Lagrangian."""
+    objective = problem.objective
+    at = objective.derivatives(optimum.point, basis)
+    if kind == "expected":
+        return objective.expected(optimum.point, at)
+    observed = objective.observed(optimum.point, at)
+    if optimum.curvature is None:
+        return observed
+    return observed - basis.T @ optimum.curvature @ basis
+
+
+def scores_along(problem: Problem, optimum: Optimum, basis: Array) -> Array:
+    """Cluster scores along the columns of `basis`, (J, n)."""
+    point, sizes = optimum.point, problem.sizes
+    if not problem.table.two_level:
+        point = problem.objective.single_level_point(point, sizes)
+    along = jacobians(problem.objective.pattern, point, basis)
+    return cluster_scores(point, problem.moments, problem.shape_of, sizes, along)

@@ -1,0 +1,295 @@
+"""Where the grammar gives up: what was met, what may stand there, what was probably meant."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from mlsem.errors import ModelSyntaxError, Span
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+OPERATORS = ("=~", "~~", "~", ":=", "==", "<", ">")
+_WORD = re.compile(r"[^\W\d][\w.]*|\.[^\W\d][\w.]*")
+_HEADER = re.compile(r"\s*(level|group)\s*:\s*(\w+|\"[^\"]*\"|'[^']*')?", re.IGNORECASE)
+_UNMARKED_HEADER = re.compile(r"\s*(level|group)\s*=?\s+(\w+)\s*", re.IGNORECASE)
+_RELATION = re.compile(r"=~|~\*~|<~|\|~|~~|~|:=|==|<|>|\|")
+_TOKEN = re.compile(r"[\w.]+|\"[^\"]*\"|'[^']*'|[^\s\w.]")
+
+_RUNS = {
+    "=": "'=' is no operator: write '=~' for a latent variable, '~' for a regression, "
+    "':=' to define a parameter or '==' for a constraint.",
+    "->": "'->' is no operator: a regression of y on x is written 'y ~ x'.",
+    "<-": "'<-' is no operator: a regression of y on x is written 'y ~ x'.",
+    "<->": "'<->' is no operator: a covariance is written 'x ~~ y'.",
+    "<=": "'<=' is no operator: write '<' (it allows equality).",
+    ">=": "'>=' is no operator: write '>' (it allows equality).",
+    "~=": "'~=' is no operator: write '=~' for a latent variable.",
+    "===": "'===' is no operator: write '==' for a constraint.",
+    "**": "'**' is no operator: a power is written '^'.",
+    "%": "'%' is not supported.",
+    "%in%": "'%in%' is not supported.",
+    "&": "'&' is no operator: each constraint is a statement of its own.",
+}
+
+
+def diagnosis(text: str, clean: str, start: int, expected: set[str]) -> ModelSyntaxError:
+    """The error for a text that the grammar refuses at `start`.
+
+    Parameters
+    ----------
+    text, clean : str
+        The user's text, and what `layout` made of it.
+    start : int
+        Where the word stands that cannot follow.
+    expected : set of str
+        The names of the grammar's words that could stand there instead.
+    """
+    place = _Place(text, clean, start)
+    for find in _FINDERS:
+        found = find(place)
+        if found is not None:
+            return found
+    met = "the end of the statement" if not place.met else repr(place.met)
+    message = f"{met} cannot stand here; expected {_expected(expected)}."
+    return ModelSyntaxError(message, None, place.span)
+
+
+class _Place:
+    """The statement in which the grammar gave up, and the words around the place."""
+
+    def __init__(self, text: str, clean: str, start: int) -> None:
+        self.text = text
+        self.begin = clean.rfind("\n", 0, start) + 1
+        self.statement = clean[self.begin : clean.find("\n", start)]
+        self.offset = start - self.begin
+        self.before = self.statement[: self.offset].rstrip()
+        found = _TOKEN.match(self.statement, self.offset)
+        self.met = found[0] if found else ""
+        self.words = list(_TOKEN.finditer(self.before))
+        # At the end of a statement the caret stands under its last character.
+        self.span = (
+            Span(start, start + len(self.met))
+            if self.met
+            else Span(self.begin + max(len(self.before) - 1, 0), self.begin + len(self.before))
+        )
+
+    def at(self, span: Span) -> str:
+        """What the user wrote there."""
+        return self.text[span.start : span.end]
+
+    def fail(self, message: str, span: Span | None = None) -> ModelSyntaxError:
+        """An error at this place, or at `span`."""
+        return ModelSyntaxError(message, None, span or self.span)
+
+
+def _odd_header(place: _Place) -> ModelSyntaxError | None:
+    """`level: 1 y ~ x`, `level:`, `level = 1`."""
+    unmarked = _UNMARKED_HEADER.fullmatch(place.statement)
+    if unmarked is not None:
+        return place.fail(f"a header is written with a colon: '{unmarked[1]}: {unmarked[2]}'.")
+    header = _HEADER.match(place.statement)
+    if header is None or place.offset < header.end(1):
+        return None
+    word = header[1].lower()
+    start = place.begin + header.start(1)
+    if header[2] is None:
+        span = Span(start, place.begin + header.end())
+        return place.fail(f"'{word}:' needs a label: '{word}: 1'.", span)
+    shown = place.statement[header.start(1) : header.end()]
+    message = f"a '{word}:' header stands alone: begin a new line (or write ';') after {shown!r}."
+    return place.fail(message)
+
+
+def _lme4(place: _Place) -> ModelSyntaxError | None:
+    inside = place.before.count("(") > place.before.count(")")
+    if inside and place.met == "|":
+        return place.fail(
+            "'(… | id)' is the language of lme4: here random intercepts come from 'level:' "
+            "blocks and random slopes from 'rv(\"s\")*x'; the clusters are named in "
+            "fit(…, cluster='id')."
+        )
+    return None
+
+
+def _odd_operator(place: _Place) -> ModelSyntaxError | None:
+    """`=`, `~~~`, `->`: the whole run of operator characters, not its first piece."""
+    run = re.compile(r"[=~<>:|%&*^/!@$\\-]+")
+    for match in run.finditer(place.statement):
+        if not match.start() <= place.offset < match.end():
+            continue
+        written = match[0]
+        span = Span(place.begin + match.start(), place.begin + match.end())
+        known = _longest_known(written)
+        if known is not None:
+            return place.fail(_RUNS[known], span)
+        if len(written) > 1 and not _is_sequence(written):
+            named = " ".join(OPERATORS)
+            return place.fail(f"{written!r} is no operator; those are {named}.", span)
+    return None
+
+
+def _longest_known(written: str) -> str | None:
+    if written in _RUNS:
+        return written
+    stripped = written.rstrip("-")  # `y = -1`
+    return stripped if stripped in _RUNS else None
+
+
+def _is_sequence(written: str) -> bool:
+    """Known operators side by side, such as `*-`, that are only in the wrong place."""
+    return not re.search(r"[~=<>:|!@$\\]{2,}", written) or written in OPERATORS
+
+
+def _second_operator(place: _Place) -> ModelSyntaxError | None:
+    first = _RELATION.search(place.before)
+    second = _RELATION.match(place.statement, place.offset)
+    if first is None or second is None:
+        return None
+    if first[0] in "<>" and second[0] in "<>":
+        message = "two comparisons in one statement: write '0 < a' and 'a < 1' on two lines."
+        return place.fail(message)
+    span = Span(place.begin + second.start(), place.begin + second.end())
+    dangling = _dangling(place)
+    if dangling is not None:
+        line, _ = span.position(place.text)
+        return place.fail(
+            f"the line ends with {place.at(dangling)!r}, so the statement goes on and meets a "
+            f"second operator, {second[0]!r}, in line {line}: {_wanted(place.at(dangling))}, or "
+            "take this one away.",
+            dangling,
+        )
+    return place.fail(
+        f"a second operator, {second[0]!r}, after {first[0]!r} in one statement: begin a new "
+        "line before it. (A statement goes on over a line end where the line ends with, or the "
+        "next begins with, an operator.)",
+        span,
+    )
+
+
+def _dangling(place: _Place) -> Span | None:
+    """The operator at the end of a line with which two statements have run together."""
+    if len(place.words) < 3:
+        return None
+    operator, name = place.words[-2:]
+    start, end = place.begin + operator.start(), place.begin + operator.end()
+    if "\n" not in place.text[end : place.begin + name.start()]:
+        return None
+    while start > place.begin and place.text[start - 1] in "=~<|:":
+        start -= 1
+    return Span(start, end)
+
+
+def _missing_plus(place: _Place) -> ModelSyntaxError | None:
+    """`y ~ x1 x2`, `y ~ 2x`."""
+    opener = re.match(r"[\w.\"']", place.met)
+    last = place.words[-1] if place.words else None
+    if not opener or last is None or not re.match(r"[\w.\"')]", last[0]):
+        return None
+    adjacent = len(place.before) == place.offset
+    if adjacent and last[0][0].isdigit() and _WORD.match(place.met):
+        start = place.begin + last.start()
+        whole = last[0] + place.met
+        return place.fail(
+            f"a name cannot begin with a digit: {whole!r} (write "
+            f"'{last[0]}*{place.met}' for a path fixed to {last[0]}).",
+            Span(start, place.begin + place.offset + len(place.met)),
+        )
+    if _RELATION.search(place.before) is None:
+        return place.fail(
+            f"no operator between {last[0]!r} and {place.met!r}: a formula is 'y ~ x' or "
+            "'f =~ y1 + y2'."
+        )
+    return place.fail(f"a '+' is missing between {last[0]!r} and {place.met!r}.")
+
+
+def _unfinished(place: _Place) -> ModelSyntaxError | None:
+    """`y ~`, `y ~ x +`, a line without an operator."""
+    if place.met:
+        return None
+    last = re.search(r"(=~|~~|~\*~|<~|\|~|:=|==|[-+*/^?:,~<>|])$", place.before)
+    if last is not None:
+        span = Span(place.begin + last.start(), place.begin + last.end())
+        return place.fail(f"nothing follows {last[0]!r}: {_wanted(last[0])}.", span)
+    if _RELATION.search(place.before) is None:
+        shown = place.before.strip()
+        start = place.begin + len(place.before) - len(place.before.lstrip())
+        end = place.begin + len(place.before)
+        name = repr(shown) if len(shown) <= 40 else "this statement"
+        message = f"{name} has no operator: a formula is 'y ~ x' or 'f =~ y1 + y2 + y3'."
+        if place.text[end:].lstrip().startswith("!="):
+            message += " ('!' begins a comment; there is no operator '!='.)"
+        elif place.begin > 0:
+            message += " To go on with the statement above, begin this line with '+'."
+        return place.fail(message, Span(start, end))
+    return None
+
+
+def _wanted(operator: str) -> str:
+    if operator in ("~", "~~"):
+        return f"write the variables, 'y {operator} x' (an intercept alone: 'y ~ 1')"
+    if operator in (":=", "==", "<", ">"):
+        return "write a number or a calculation with labels"
+    if operator in "+-*/^?:,":
+        return "write another term"
+    return "write a variable" if operator != "=~" else "write the indicators, 'f =~ y1 + y2 + y3'"
+
+
+def _nothing_before(place: _Place) -> ModelSyntaxError | None:
+    """`~ x`: a statement that begins with an operator."""
+    found = _RELATION.match(place.statement, place.offset)
+    if found and not place.before.strip():
+        return place.fail(f"nothing stands before {found[0]!r}.")
+    return None
+
+
+def _odd_character(place: _Place) -> ModelSyntaxError | None:
+    brackets = {"[": "square brackets", "]": "square brackets", "{": "braces", "}": "braces"}
+    if place.met in brackets:
+        return place.fail(f"{brackets[place.met]} are not part of the language.")
+    if place.met == "(" and place.words and _WORD.match(place.words[-1][0]):
+        return place.fail(
+            f"{place.words[-1][0]}() of a variable is not computed in the model: make the column "
+            "in the data and name it here."
+        )
+    if place.met == ",":
+        return place.fail("terms are joined with '+', not with ','.")
+    if place.met == "`":
+        return place.fail("names are written without backticks.")
+    if place.met and not re.match(r"[\w.\"'()+*/^?:,~<>|=-]", place.met):
+        return place.fail(f"the character {place.met!r} is not part of the language.")
+    return None
+
+
+_FINDERS: tuple[Callable[[_Place], ModelSyntaxError | None], ...] = (
+    _odd_header,
+    _lme4,
+    _odd_operator,
+    _nothing_before,
+    _second_operator,
+    _odd_character,
+    _missing_plus,
+    _unfinished,
+)
+
+_PLAIN_WORDS = (
+    ({"NAME"}, "a name"),
+    ({"NUMBER"}, "a number"),
+    ({"PLUS"}, "'+'"),
+    ({"STAR"}, "'*'"),
+    ({"RELATION"}, "an operator such as '~' or '=~'"),
+    ({"COMMA"}, "','"),
+    ({"RPAR"}, "')'"),
+    ({"_NL"}, "the end of the line"),
+)
+
+
+def _expected(expected: set[str]) -> str:
+    """What may stand there, in plain words."""
+    found = [plain for words, plain in _PLAIN_WORDS if words & expected]
+    if "a name" in found:  # a sign could stand there too, but says nothing
+        found = [plain for plain in found if plain != "'+'"]
+    if not found:
+        return "a formula"
+    return " or ".join(filter(None, (", ".join(found[:-1]), found[-1])))

@@ -1,0 +1,243 @@
+"""What stands before `*` and `?`: numbers, labels, `start(…)` and their like."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING
+
+from mlsem.errors import ModelSyntaxError, Span, nearest
+from mlsem.syntax.expressions import (
+    FUNCTIONS,
+    checked_label,
+    constant_of,
+    expression_of,
+    fail,
+)
+from mlsem.syntax.nodes import Modifiers
+
+if TYPE_CHECKING:
+    from mlsem.syntax.items import Item
+
+_VALUES = {"fixed": "fixed", "start": "start", "lower": "lower", "upper": "upper"}
+_NAMES = {"label": "label", "equal": "label", "rv": "slope"}
+_LISTS = ("c", "list")
+_KNOWN = (*_VALUES, *_NAMES, "c", *FUNCTIONS)
+_REFUSED = {
+    "efa": "efa() (exploratory factors) is not supported: write the loadings as 'f =~ y1 + y2'.",
+    "prior": "prior() is not supported: mlsem fits by maximum likelihood.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Factor:
+    """Parts of a term joined by `/` only, and what follows them (`*`, `?` or nothing)."""
+
+    parts: tuple[Item, ...]
+    follower: str
+
+    @property
+    def span(self) -> Span:
+        """From the first part to the last."""
+        return Span(self.parts[0].span.start, self.parts[-1].span.end)
+
+
+def factors_of(item: Item) -> list[Factor]:
+    """A term cut at its `*` and `?`: the modifiers, then the variable."""
+    if item.kind != "term":
+        return [Factor((item,), "")]
+    found: list[Factor] = []
+    parts: list[Item] = []
+    for part, operator in zip(item.parts, (*item.words, ""), strict=True):
+        parts.append(part)
+        if operator != "/":
+            found.append(Factor(tuple(parts), operator))
+            parts = []
+    return found
+
+
+def modifiers_of(factors: list[Factor]) -> Modifiers:
+    """All modifiers of one term, merged; neighbouring constants multiply, as in R."""
+    merged = Modifiers()
+    position = 0
+    while position < len(factors):
+        start = factors[position].span.start
+        constant = _constant(factors[position])
+        while (
+            constant is not None
+            and factors[position].follower == "*"
+            and position + 1 < len(factors)
+            and (more := _constant(factors[position + 1])) is not None
+        ):
+            position += 1
+            constant = _finite(constant * more, Span(start, factors[position].span.end))
+        factor = factors[position]
+        span = Span(start, factor.span.end)
+        one = _single(factor) if constant is None else Modifiers(fixed=constant)
+        if factor.follower == "?":
+            one = _starting(one, span)
+        merged = merge(merged, one, span)
+        position += 1
+    return merged
+
+
+def merge(left: Modifiers, right: Modifiers, span: Span) -> Modifiers:
+    """What both say; they may say the same, not different things."""
+    changes: dict[str, object] = {}
+    for name in (field.name for field in fields(Modifiers) if field.name != "label_span"):
+        old, new = getattr(left, name), getattr(right, name)
+        if new is None or new is False or old == new:
+            continue
+        if old is not None and old is not False:
+            raise fail(_conflict(name, old, new), span)
+        changes[name] = new
+    if "label" in changes:
+        changes["label_span"] = right.label_span
+    merged = replace(left, **changes)  # pyright: ignore[reportArgumentType]
+    if merged.free and merged.fixed is not None:
+        raise fail(f"this is both free (NA) and fixed to {merged.fixed:g}.", span)
+    return merged
+
+
+def _conflict(name: str, old: object, new: object) -> str:
+    if name == "label":
+        return (
+            f"one term has two labels, {old!r} and {new!r}. "
+            "A product of variables is written with ':', not '*'."
+        )
+    what = {"fixed": "fixed values", "slope": "random slopes"}.get(name, f"{name} values")
+    return f"one term has two {what}, {old} and {new}."
+
+
+def _finite(value: float, span: Span) -> float:
+    if not math.isfinite(value):
+        raise fail("this has no finite value.", span)
+    return value
+
+
+def _constant(factor: Factor) -> float | None:
+    """The value of a factor that is plain arithmetic over numbers."""
+    if len(factor.parts) == 1 and not _is_arithmetic(factor.parts[0]):
+        return None
+    values: list[float] = []
+    for part in factor.parts:
+        value = constant_of(expression_of(part))
+        if value is None:
+            raise fail(
+                "before '*' stands a number or a label, not a calculation with labels: "
+                "give the term a label of its own and constrain it with '=='.",
+                factor.span,
+            )
+        values.append(value)
+    return _quotient(values, factor.span)
+
+
+def _is_arithmetic(item: Item) -> bool:
+    if item.kind == "group":
+        return _is_arithmetic(item.parts[0]) or item.parts[0].kind in ("sum", "term")
+    if item.kind == "call":
+        return item.words[0] in FUNCTIONS
+    return item.kind in ("number", "negation", "power")
+
+
+def _quotient(values: list[float], span: Span) -> float:
+    result = values[0]
+    for value in values[1:]:
+        if value == 0:
+            raise fail("this divides by zero.", span)
+        result = _finite(result / value, span)
+    return result
+
+
+def _single(factor: Factor) -> Modifiers:
+    item = factor.parts[0]
+    while item.kind == "group":
+        item = item.parts[0]
+    if item.kind == "string":
+        return Modifiers(label=checked_label(item.words[0], item.span), label_span=item.span)
+    if item.kind == "name":
+        if item.words[0] == "NA":
+            return Modifiers(free=True)
+        return Modifiers(label=checked_label(item.words[0], item.span), label_span=item.span)
+    if item.kind == "product":
+        raise fail("a product of variables cannot stand before '*'.", item.span)
+    return _called(item)
+
+
+def _called(item: Item) -> Modifiers:
+    function = item.words[0]
+    if function in _REFUSED:
+        raise fail(_REFUSED[function], item.span)
+    if function in _LISTS:
+        return modifiers_of([Factor((_only_element(item),), "*")])
+    if function in _VALUES or function in _NAMES:
+        return _named(function, item)
+    known = "start, fixed, label, equal, lower, upper, rv and c"
+    message = f"{function}() is no modifier: those are {known}.{nearest(function, _KNOWN)}"
+    raise fail(message, item.span)
+
+
+def _named(function: str, item: Item) -> Modifiers:
+    argument = _only_element(item)
+    if function in _NAMES:
+        if argument.kind not in ("string", "name"):
+            raise fail(f'{function}() takes a name: {function}("a").', argument.span)
+        label = _checked_target(function, argument)
+        if function == "rv":
+            return Modifiers(slope=label)
+        return Modifiers(label=label, label_span=argument.span)
+    if function == "fixed" and argument.kind == "name" and argument.words[0] == "NA":
+        return Modifiers(free=True)
+    value = _argument_value(function, argument)
+    return replace(Modifiers(), **{_VALUES[function]: value})
+
+
+def _checked_target(function: str, argument: Item) -> str:
+    try:
+        return checked_label(argument.words[0], argument.span)
+    except ModelSyntaxError:
+        if function == "equal":
+            message = "equal() takes a label: give the other term a label and name it here."
+            raise fail(message, argument.span) from None
+        raise
+
+
+def _argument_value(function: str, argument: Item) -> float:
+    infinite = _infinity(argument)
+    if infinite is not None and function in ("lower", "upper"):
+        return infinite
+    if argument.kind in ("string", "name"):
+        raise fail(f"{function}() takes a number, not {argument.words[0]!r}.", argument.span)
+    value = constant_of(expression_of(argument))
+    if value is None:
+        raise fail(f"{function}() takes a number, not a calculation with names.", argument.span)
+    return value
+
+
+def _infinity(item: Item) -> float | None:
+    sign = 1.0
+    while item.kind == "negation":
+        item, sign = item.parts[0], -sign
+    return sign * math.inf if item.kind == "name" and item.words[0] == "Inf" else None
+
+
+def _only_element(item: Item) -> Item:
+    """The one element of `c(…)`, or the one argument of a modifier, itself perhaps a `c(…)`."""
+    while True:
+        if len(item.parts) > 1 and item.words[0] in (*_LISTS, *_VALUES, *_NAMES):
+            raise fail(
+                f"{item.words[0]}() with {len(item.parts)} elements is for several groups, "
+                "and several groups are not fitted yet: write one element.",
+                item.span,
+            )
+        if not item.parts:
+            raise fail(f"{item.words[0]}() is empty.", item.span)
+        item = item.parts[0]
+        if not (item.kind == "call" and item.words[0] in _LISTS):
+            return item
+
+
+def _starting(modifiers: Modifiers, span: Span) -> Modifiers:
+    if modifiers.fixed is None:
+        raise fail("before '?' stands a starting value, a number: '0.5?x'.", span)
+    return Modifiers(start=modifiers.fixed)

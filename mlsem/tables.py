@@ -1,0 +1,184 @@
+"""The columns of `parameter_estimates`, implied moments, and the summary document."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from mlsem.core.optimize import Optimum
+from mlsem.core.records import Array
+from mlsem.core.shapes import covariate_sample
+from mlsem.estimate import Problem
+from mlsem.inference.covariance import Covariance
+from mlsem.inference.intervals import delta_se, wald
+from mlsem.report import html, text
+from mlsem.report.document import SummaryDocument
+from mlsem.report.sections import sections
+from mlsem.spec.constraints import compile_definitions
+
+COLUMNS = ("lhs", "op", "rhs", "level", "group", "label")
+SE_NAMES = {"standard": "Standard", "MLR": "Robust (sandwich)", "none": "None"}
+
+
+def estimate_columns(
+    problem: Problem, optimum: Optimum, covariance: Covariance, level: float
+) -> dict[str, Any]:
+    """Columns of the table of estimates, in lavaan's rows and order; definitions last."""
+    table, params, se = problem.table, optimum.params, covariance.se
+    exo = _exo_values(problem)
+    names = [(r.lhs, r.op, r.rhs, r.level, 1, r.label) for r in table.rows]
+    names += [(d.name, ":=", d.source, 0, 1, d.name) for d in table.definitions]
+    values = [
+        params[row.free] if row.free >= 0 else exo[k] if row.exo else row.fixed
+        for k, row in enumerate(table.rows)
+    ]
+    errors = [se[row.free] if row.free >= 0 else 0.0 for row in table.rows]
+    df = [covariance.df[row.free] if row.free >= 0 else np.inf for row in table.rows]
+    defined, defined_se = defined_parameters(problem, optimum, covariance)
+    found = wald(
+        np.concatenate((np.array(values, dtype=float), defined)),
+        np.concatenate((errors, defined_se)),
+        np.array(df + [np.inf] * len(defined)),
+        level,
+    )
+    columns: dict[str, Any] = dict(zip(COLUMNS, zip(*names, strict=True), strict=True))
+    return columns | {
+        "est": found.est,
+        "se": found.se,
+        "stat": found.stat,
+        "df": found.df,
+        "pvalue": found.pvalue,
+        "ci_lower": found.lower,
+        "ci_upper": found.upper,
+    }
+
+
+def defined_parameters(
+    problem: Problem, optimum: Optimum, covariance: Covariance
+) -> tuple[Array, Array]:
+    """Values of the `:=` parameters, and standard errors by the delta method."""
+    compiled = compile_definitions(problem.table)
+    params = optimum.params
+    values = np.array([float(each.value(params)) for each in compiled])
+    slopes = np.array([each.gradient(params) for each in compiled]).reshape(-1, len(params))
+    used = np.flatnonzero(slopes.any(axis=0))
+    return values, delta_se(slopes[:, used], covariance.matrix[np.ix_(used, used)])
+
+
+def _exo_values(problem: Problem) -> dict[int, float]:
+    """Sample moments of fixed covariates, by position of the row that shows them."""
+    found: dict[int, float] = {}
+    for number, level in enumerate(problem.table.levels, start=1):
+        if not level.covariates:
+            continue
+        mean, cov = _covariates(problem, number)
+        place = {name: k for k, name in enumerate(level.covariates)}
+        for k, row in enumerate(problem.table.rows):
+            if row.exo and row.level == number:
+                i = place[row.lhs]
+                found[k] = float(mean[i] if row.op == "~1" else cov[i, place[row.rhs]])
+    return found
+
+
+def _covariates(problem: Problem, level: int) -> tuple[Array, Array]:
+    names = problem.table.levels[level - 1].covariates
+    maps = np.array([problem.maps[name] for name in names])
+    return covariate_sample(problem.objective.data, maps, level)
+
+
+def implied_moments(
+    problem: Problem, optimum: Optimum, level: int
+) -> tuple[tuple[str, ...], Array, Array]:
+    """Names, covariance matrix and means of a level's observed variables.
+
+    Of modelled y and fixed x with sample moments m_x, S_x:
+    mean (ν + Π m_x, m_x), covariance [[Π S_x Πᵀ + Σ, Π S_x], [S_x Πᵀ, S_x]].
+    """
+    pattern = problem.objective.pattern.within if level == 1 else problem.objective.pattern.between
+    moments = optimum.point.within if level == 1 else optimum.point.between
+    variables = problem.table.levels[level - 1]
+    modelled = tuple(pattern.names[k] for k in pattern.observed)
+    coefficients = moments.coefficients[pattern.observed]
+    covariates = len(variables.covariates)
+    slopes = coefficients[:, coefficients.shape[1] - covariates :]
+    mean_x, cov_x = _covariates(problem, level) if covariates else (np.zeros(0), np.zeros((0, 0)))
+    if problem.table.meanstructure:
+        mean = coefficients[:, 0] + slopes @ mean_x
+    else:
+        mean = np.array([problem.means[name] for name in modelled])
+        mean_x = np.array([problem.means[name] for name in variables.covariates])
+    across = slopes @ cov_x
+    cov = np.block([[moments.sigma + across @ slopes.T, across], [across.T, cov_x]])
+    return modelled + variables.covariates, cov, np.concatenate((mean, mean_x))
+
+
+@dataclass(frozen=True)
+class _Line:
+    """A parameter as the report wants it."""
+
+    lhs: str
+    op: str
+    rhs: str
+    level: int
+    label: str
+    est: float
+    se: float
+    stat: float
+    pvalue: float
+    df: float
+    lower: float | None
+    upper: float | None
+    hidden: bool
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A summary: text when printed, HTML in a notebook; `document` holds the plain values."""
+
+    document: SummaryDocument
+
+    def __str__(self) -> str:
+        return text.render(self.document)
+
+    def __repr__(self) -> str:
+        return str(self)
+
+    def _repr_html_(self) -> str:
+        return html.render(self.document)
+
+    def to_text(self, digits: int = 3) -> str:
+        """The text with this many decimals."""
+        return text.render(self.document, digits)
+
+    def to_html(self, digits: int = 3) -> str:
+        """The HTML with this many decimals."""
+        return html.render(self.document, digits)
+
+
+def summarize(
+    problem: Problem,
+    columns: dict[str, Any],
+    title: str,
+    header: tuple[tuple[tuple[str, str], ...], ...],
+    notes: tuple[str, ...],
+    intervals: bool,
+) -> Summary:
+    """Arrange the columns of `estimate_columns` under a header, without covariates' moments."""
+    rows = problem.table.rows
+    lines = [
+        _Line(
+            *(columns[name][k] for name in ("lhs", "op", "rhs", "level", "label")),
+            *(float(columns[name][k]) for name in ("est", "se", "stat", "pvalue", "df")),
+            float(columns["ci_lower"][k]) if intervals else None,
+            float(columns["ci_upper"][k]) if intervals else None,
+            k < len(rows) and rows[k].exo,
+        )
+        for k in range(len(columns["lhs"]))
+    ]
+    labels = enumerate(problem.table.level_labels, start=1)
+    words = {1: "within", 2: "between"}
+    titles = {k: f"Level {k} [{label if label != str(k) else words[k]}]" for k, label in labels}
+    levels, defined = sections(lines, titles)
+    return Summary(SummaryDocument(title, header, levels, defined, notes))

@@ -1,0 +1,157 @@
+"""`mlsem fit` and `mlsem demo`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from io import BytesIO, TextIOWrapper
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+import mlsem
+from mlsem.cli import FAILED, NOT_CONVERGED, OK, USAGE, main
+from mlsem.examples_data import example_model, load_example
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+MODEL = str(EXAMPLES / "article.lav")
+DATA = str(EXAMPLES / "article.csv")
+ARTICLE = ["fit", MODEL, DATA, "--cluster", "id"]
+# lavaan 0.7-2, maximum likelihood.
+LOGLIK = -818.608577062117
+SLOPE = 0.576882927249589
+
+
+def test_prints_the_summary(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*ARTICLE, "--estimator", "MLR"]) == OK
+    out, error = capsys.readouterr()
+    assert "Number of clusters [id]" in out
+    assert "w1:x1" in out
+    assert "0.577" in out
+    assert error == ""
+
+
+def test_digits_and_intervals(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*ARTICLE, "--digits", "5", "--level", "0.9"]) == OK
+    out = capsys.readouterr().out
+    assert "0.57688" in out
+    assert "ci.lower" in out
+
+
+def test_json(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*ARTICLE, "--json", "--level", "0.9"]) == OK
+    content = json.loads(capsys.readouterr().out)
+    assert content["loglik"] == pytest.approx(LOGLIK, rel=1e-8)
+    assert (content["n_obs"], content["n_clusters"]) == (500, 50)
+    assert content["converged"] is True
+    assert content["n_parameters"] == 6
+    assert content["confidence_level"] == 0.9
+    assert content["warnings"] == []
+    rows = {(row["lhs"], row["op"], row["rhs"], row["level"]): row for row in content["estimates"]}
+    slope = rows["y", "~", "x1", 1]
+    assert slope["est"] == pytest.approx(SLOPE, rel=1e-5)
+    assert slope["df"] is None
+    assert rows["y", "~1", "", 1]["pvalue"] is None
+
+
+def test_estimates_to_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name, separator in (("estimates.csv", ","), ("estimates.TSV", "\t")):
+        path = tmp_path / name
+        assert main([*ARTICLE, "--out", str(path), "--quiet"]) == OK
+        table = pd.read_csv(path, sep=separator)
+        assert table["est"].iloc[0] == pytest.approx(SLOPE, rel=1e-5)
+    assert capsys.readouterr() == ("", "")
+
+
+def test_options_reach_the_fit(capsys: pytest.CaptureFixture[str]) -> None:
+    options = ["--center", "x1=cluster,w1=grand", "--se", "MLR", "--missing", "error"]
+    assert main([*ARTICLE, *options, "--max-iter", "200", "--json"]) == OK
+    content = json.loads(capsys.readouterr().out)
+    expected = mlsem.fit(
+        example_model("article"),
+        load_example("article"),
+        cluster="id",
+        se="MLR",
+        center={"x1": "cluster", "w1": "grand"},
+    )
+    found = [row["se"] for row in content["estimates"]]
+    assert found == pytest.approx(expected.parameter_estimates()["se"].tolist(), nan_ok=True)
+
+
+def test_standardized_latent_variables(capsys: pytest.CaptureFixture[str]) -> None:
+    model, data = str(EXAMPLES / "two_level_cfa.lav"), str(EXAMPLES / "demo_twolevel.csv")
+    assert main(["fit", model, data, "--cluster", "cluster", "--std-lv", "--json"]) == OK
+    rows = json.loads(capsys.readouterr().out)["estimates"]
+    fixed = [row for row in rows if row["lhs"] == row["rhs"] == "fw"]
+    assert fixed[0]["est"] == 1.0
+    assert fixed[0]["se"] == 0.0
+
+
+def test_covariates_can_be_modelled(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*ARTICLE, "--no-fixed-x", "--json"]) == OK
+    assert json.loads(capsys.readouterr().out)["n_parameters"] > 6
+
+
+def test_model_on_standard_input(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    raw = BytesIO(example_model("article").encode())
+    monkeypatch.setattr(sys, "stdin", TextIOWrapper(raw))
+    assert main(["fit", "-", DATA, "--cluster", "id", "--json"]) == OK
+    assert json.loads(capsys.readouterr().out)["loglik"] == pytest.approx(LOGLIK, rel=1e-8)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["fit", MODEL, "nowhere.csv", "--cluster", "id"], "nowhere.csv"),
+        (["fit", MODEL, DATA, "--cluster", "idd"], "'id'"),
+        (["fit", str(EXAMPLES / "mediation.lav"), DATA, "--cluster", "id"], "'m'"),
+        (["fit", MODEL, DATA], "cluster"),
+        ([*ARTICLE, "--out", "/nowhere/at/all/estimates.csv"], "/nowhere/at/all"),
+    ],
+)
+def test_errors_have_no_traceback(
+    arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments) == FAILED
+    out, error = capsys.readouterr()
+    assert out == ""
+    assert error.startswith("error: ")
+    assert words in error
+
+
+@pytest.mark.parametrize("option", [["--estimator", "WLSMV"], ["--se", "magic"]])
+def test_values_that_an_option_cannot_take(
+    option: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*ARTICLE, *option]) == USAGE
+    assert option[1] in capsys.readouterr().err
+
+
+def test_not_converged(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*ARTICLE, "--max-iter", "1"]) == NOT_CONVERGED
+    out, error = capsys.readouterr()
+    assert "w1:x1" in out
+    assert error.startswith("warning: ")
+    assert main([*ARTICLE, "--max-iter", "1", "--json"]) == NOT_CONVERGED
+    content = json.loads(capsys.readouterr().out)
+    assert content["converged"] is False
+    assert content["warnings"]
+
+
+def test_quiet_is_silent(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*ARTICLE, "--max-iter", "1", "--quiet"]) == NOT_CONVERGED
+    assert capsys.readouterr() == ("", "")
+
+
+def test_demo(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["demo"]) == OK
+    out = capsys.readouterr().out
+    assert "y ~ x1 + w1:x1" in out
+    heads, *rows = out[out.index("parameter  ") :].splitlines()
+    assert heads.split("  ")[-3:] == ["model-based SE", "MLR SE", "ratio"]
+    assert len(rows) == 6
+    ratios = {row.split("  ")[0].strip(): float(row.split()[-1]) for row in rows}
+    assert ratios["y ~ x1"] > 1.1
