@@ -1,11 +1,10 @@
 """A cross-level interaction, with model-based and robust standard errors side by side."""
 
 import mlsem
-from mlsem.examples_data import example_model, load_example
 
 
 def main() -> None:
-    fit = mlsem.fit(example_model("article"), load_example("article"), cluster="id")
+    fit = mlsem.fit(mlsem.example_model("article"), mlsem.load_example("article"), cluster="id")
     robust = fit.with_se("MLR")  # nothing is estimated again
     print(robust.summary())
 

@@ -230,6 +230,7 @@ def _demo(_: argparse.Namespace) -> int:
         )
         print(example_model("article"))
         print(robust.summary())
+        print("Standard errors side by side:\n")
         print(demo_text(robust.with_se("standard"), robust), end="")
     return OK if robust.converged else NOT_CONVERGED
 

@@ -141,9 +141,9 @@ def estimate(problem: Problem, settings: Settings, start: object = None) -> Opti
             tol=settings.tol,
             max_iter=settings.max_iter,
         )
-        basis, lost = problem.objective.conditioned(optimum.point, optimum.basis)
-        if lost:
-            require_identified(problem, optimum.point, basis, lost)
+        found = problem.objective.conditioned(optimum.point, optimum.at.basis)
+        if found.lost:
+            require_identified(problem, optimum.point, found.at.basis, found.lost)
     return optimum
 
 
@@ -258,10 +258,10 @@ def require_identified(problem: Problem, point: Evaluation, basis: Array, lost: 
         found = problem.objective.evaluate(moved)
         if found is None:
             continue
-        there, lost = problem.objective.conditioned(found, basis)
-        if not lost:
+        there = problem.objective.conditioned(found, basis)
+        if not there.lost:
             return
-        directions = there[:, :lost]
+        directions = there.at.basis[:, : there.lost]
     names = involved(directions, problem.table.names)
     raise IdentificationError(
         f"the model is not identified: the data do not determine {listed(names)}. Other values "

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from mlsem.core.likelihood import jacobians
+from mlsem.core.objective import Derivatives, well_conditioned
 from mlsem.core.optimize import Optimum
 from mlsem.core.records import Array, frozen
 from mlsem.core.scores import cluster_scores
@@ -29,13 +29,12 @@ def covariance_of(
     inner = settings.bread(kind, two_level=two_level)
     if kind == "none" or not optimum.converged:
         return _no_covariance(optimum.params, kind), ""
-    basis, lost = problem.objective.conditioned(optimum.point, optimum.basis)
-    along = basis[:, lost:]
+    at, lost = _directions(problem, optimum)
     equations = EstimatingEquations(
         params=optimum.params,
-        basis=along,
-        information=information_along(problem, optimum, along, inner),
-        scores=scores_along(problem, optimum, along) if kind == "MLR" else None,
+        basis=at.basis[:, lost:],
+        information=_information(problem, optimum, at, inner)[lost:, lost:],
+        scores=_scores(problem, optimum, at)[:, lost:] if kind == "MLR" else None,
     )
     clusters = problem.moments.n_clusters
     small = clustered and not two_level
@@ -46,7 +45,15 @@ def covariance_of(
             f"the {inner} information is not positive definite at the estimates: they are not a "
             "maximum, or the model is hardly identified there. There are no standard errors."
         )
-    return _without(found, basis[:, :lost], problem.table.names) if lost else (found, "")
+    return _without(found, at.basis[:, :lost], problem.table.names) if lost else (found, "")
+
+
+def _directions(problem: Problem, optimum: Optimum) -> tuple[Derivatives, int]:
+    """Well-conditioned directions at the optimum; how many of the first ones are lost."""
+    if optimum.observed is not None and well_conditioned(optimum.observed):
+        return optimum.at, 0
+    found = problem.objective.conditioned(optimum.point, optimum.at.basis)
+    return found.at, found.lost
 
 
 def _no_covariance(params: Array, kind: SeKind) -> Covariance:
@@ -78,20 +85,30 @@ def information_along(
     problem: Problem, optimum: Optimum, basis: Array, kind: InformationKind
 ) -> Array:
     """Information along the columns of `basis`; the observed one is that of the Lagrangian."""
-    objective = problem.objective
-    at = objective.derivatives(optimum.point, basis)
-    if kind == "expected":
-        return objective.expected(optimum.point, at)
-    observed = objective.observed(optimum.point, at)
-    if optimum.curvature is None:
-        return observed
-    return observed - basis.T @ optimum.curvature @ basis
+    at = problem.objective.derivatives(optimum.point, basis)
+    return _information(problem, optimum, at, kind)
 
 
 def scores_along(problem: Problem, optimum: Optimum, basis: Array) -> Array:
     """Cluster scores along the columns of `basis`, (J, n)."""
+    return _scores(problem, optimum, problem.objective.derivatives(optimum.point, basis))
+
+
+def _information(
+    problem: Problem, optimum: Optimum, at: Derivatives, kind: InformationKind
+) -> Array:
+    if kind == "expected":
+        return problem.objective.expected(optimum.point, at)
+    if at is optimum.at and optimum.observed is not None:
+        return optimum.observed
+    observed = problem.objective.observed(optimum.point, at)
+    if optimum.curvature is None:
+        return observed
+    return observed - at.basis.T @ optimum.curvature @ at.basis
+
+
+def _scores(problem: Problem, optimum: Optimum, at: Derivatives) -> Array:
     point, sizes = optimum.point, problem.sizes
     if not problem.table.two_level:
         point = problem.objective.single_level_point(point, sizes)
-    along = jacobians(problem.objective.pattern, point, basis)
-    return cluster_scores(point, problem.moments, problem.shape_of, sizes, along)
+    return cluster_scores(point, problem.moments, problem.shape_of, sizes, at.along)

@@ -218,7 +218,8 @@ def _finish(objective, point, constraints, multipliers, status, count, distance)
     bend = curvature(constraints, point.params, weights_equal, weights_least)
     return Optimum(
         point,
-        objective.conditioned(point, basis)[0],
+        objective.conditioned(point, basis).at,
+        None,
         status,
         count,
         distance,

@@ -21,7 +21,7 @@ from mlsem.core.likelihood import (
     MomentGradients,
     between_information,
 )
-from mlsem.core.linalg import sandwich_traces, symmetrized
+from mlsem.core.linalg import sandwich_traces, symmetrized, weighted_sum
 from mlsem.core.pattern import ModelPattern, level_curvature
 from mlsem.core.records import Array, ShapeMoments
 
@@ -44,7 +44,7 @@ def covariance_part(point: Evaluation, data: ShapeMoments, along: Jacobians) -> 
         return np.zeros((0, 0))
     sides = precision @ sigma_within @ precision
     pulled = precision[:, :q]
-    posterior = pulled @ np.tensordot(clusters * sizes, effects.posterior, 1) @ pulled.T
+    posterior = pulled @ weighted_sum(clusters * sizes, effects.posterior) @ pulled.T
     first = data.n_rows * sides - precision @ sigma_within @ posterior - posterior @ sigma_within @ precision
     traces = first.reshape(count, -1) @ sigma_within.reshape(count, -1).T
     corner = sides[:, :q, :q]

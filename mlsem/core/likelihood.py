@@ -27,8 +27,9 @@ import numpy as np
 from mlsem.core.linalg import (
     LOG_2PI,
     cholesky,
-    inverse_from_cholesky,
     log_determinant,
+    positive_inverse,
+    weighted_sum,
 )
 from mlsem.core.pattern import (
     LevelJacobian,
@@ -139,10 +140,10 @@ def random_effects(
     |I + Σ_u C| = |P|. P is positive definite exactly where the cluster's covariance is.
     """
     uz, zz = sigma_between[:split, split:], sigma_between[split:, split:]
-    zz_factor = cholesky(zz)
-    if zz_factor is None:
+    level2 = positive_inverse(zz)
+    if level2 is None:
         return None
-    zz_inverse = inverse_from_cholesky(zz_factor)
+    zz_inverse, zz_determinant = level2
     regression = uz @ zz_inverse
     sigma_u = sigma_between[:split, :split] - regression @ uz.T
     lower = cholesky(precision[:split, :split])
@@ -160,7 +161,7 @@ def random_effects(
         information=information,
         posterior=sigma_u - sigma_u @ information @ sigma_u,
         log_determinants=log_determinant(factor),
-        log_determinant_z=float(log_determinant(zz_factor)),
+        log_determinant_z=zz_determinant,
     )
 
 
@@ -190,10 +191,10 @@ def evaluate(pattern: ModelPattern, data: ShapeMoments, params: Array) -> Evalua
     between = level_moments(pattern.between, params)
     if within is None or between is None or not np.isfinite(within.sigma).all():
         return None
-    factor = cholesky(within.sigma)
-    if factor is None:
+    inverse = positive_inverse(within.sigma)
+    if inverse is None:
         return None
-    precision = inverse_from_cholesky(factor)
+    precision, determinant = inverse
     effects = random_effects(between.sigma, precision, data.sizes, pattern.split)
     if effects is None:
         return None
@@ -203,9 +204,9 @@ def evaluate(pattern: ModelPattern, data: ShapeMoments, params: Array) -> Evalua
     residuals = residual_maps(pattern, within, between, effects, mean_precision)
     rows, level2 = residuals.rows, residuals.level2
     deviance = (
-        data.n_rows * (len(precision) * LOG_2PI + float(log_determinant(factor)))
+        data.n_rows * (len(precision) * LOG_2PI + determinant)
         + float(np.vdot(precision @ rows @ data.within, rows))
-        + float(np.vdot(residuals.weighted @ data.cross, np.broadcast_to(residuals.mean, residuals.weighted.shape)))
+        + float(np.vdot((residuals.weighted @ data.cross).sum(axis=0), residuals.mean))
         + float(data.clusters @ effects.log_determinants)
         + data.n_clusters * (len(level2) * LOG_2PI + effects.log_determinant_z)
         + float(np.vdot(effects.sigma_zz_inverse @ level2 @ data.cross.sum(axis=0), level2))
@@ -227,15 +228,15 @@ def jacobians(pattern: ModelPattern, point: Evaluation, basis: Array) -> Jacobia
 
 def between_information(effects: RandomEffects) -> Array:
     """Ω (S, q + r, q + r) = [[F, -F A], [-Aᵀ F, Σ_zz⁻¹ + Aᵀ F A]]."""
+    q = effects.information.shape[1]
+    size = q + len(effects.sigma_zz_inverse)
+    omega = np.empty((len(effects.information), size, size))
     pulled = effects.information @ effects.regression
-    corner = effects.sigma_zz_inverse + effects.regression.T @ pulled
-    return np.concatenate(
-        (
-            np.concatenate((effects.information, -pulled), axis=2),
-            np.concatenate((-pulled.swapaxes(1, 2), corner), axis=2),
-        ),
-        axis=1,
-    )
+    omega[:, :q, :q] = effects.information
+    omega[:, :q, q:] = -pulled
+    omega[:, q:, :q] = -pulled.swapaxes(1, 2)
+    omega[:, q:, q:] = effects.sigma_zz_inverse + effects.regression.T @ pulled
+    return omega
 
 
 def moment_gradients(point: Evaluation, data: ShapeMoments) -> MomentGradients:
@@ -249,8 +250,8 @@ def moment_gradients(point: Evaluation, data: ShapeMoments) -> MomentGradients:
     pulled = precision[:, :q]
     spread = residuals.rows @ data.within
     weighted_cross = residuals.weighted @ data.cross
-    means = np.tensordot(1.0 / data.sizes, weighted_cross @ residuals.weighted.swapaxes(1, 2), 1)
-    posterior = np.tensordot(data.clusters * data.sizes, effects.posterior, 1)
+    means = weighted_sum(1.0 / data.sizes, weighted_cross @ residuals.weighted.swapaxes(1, 2))
+    posterior = weighted_sum(data.clusters * data.sizes, effects.posterior)
     sigma_within = (
         precision @ (spread @ residuals.rows.T) @ precision
         + means
@@ -259,7 +260,7 @@ def moment_gradients(point: Evaluation, data: ShapeMoments) -> MomentGradients:
     )
     between_cross = residuals.between @ data.cross
     sigma_between = (between_cross @ residuals.between.swapaxes(1, 2)).sum(axis=0)
-    sigma_between -= np.tensordot(data.clusters, between_information(effects), 1)
+    sigma_between -= weighted_sum(data.clusters, between_information(effects))
     return MomentGradients(
         sigma_within=0.5 * sigma_within,
         mean_within=precision @ spread + weighted_cross.sum(axis=0),
@@ -276,4 +277,7 @@ def gradient(moments: MomentGradients, along: Jacobians) -> Array:
         (along.between.sigma, moments.sigma_between),
         (along.between.mean, moments.mean_between),
     )
-    return sum(jac.reshape(len(jac), -1) @ grad.ravel() for jac, grad in pairs)  # type: ignore[return-value]
+    total = np.zeros(len(along.within.sigma))
+    for jacobian, slope in pairs:
+        total += jacobian.reshape(len(total), slope.size) @ slope.ravel()
+    return total

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy.linalg.lapack import dpotrf, dtrtri
 
 from mlsem.core.records import Array
 
@@ -26,6 +27,24 @@ def inverse_from_cholesky(factor: Array) -> Array:
     """(L Lᵀ)⁻¹ of each lower-triangular factor in a stack."""
     inverse = np.linalg.inv(factor)
     return inverse.swapaxes(-1, -2) @ inverse
+
+
+def positive_inverse(matrix: Array) -> tuple[Array, float] | None:
+    """Inverse and log-determinant of one symmetric matrix; None if not positive definite."""
+    if not len(matrix):
+        return matrix, 0.0
+    factor, failed = dpotrf(matrix, lower=1, clean=1)
+    if failed:
+        return None
+    inverse, failed = dtrtri(factor, lower=1)
+    if failed:
+        return None
+    return inverse.T @ inverse, 2.0 * float(np.log(factor.diagonal()).sum())
+
+
+def weighted_sum(weights: Array, stack: Array) -> Array:
+    """Σ_s w_s X_s."""
+    return (weights @ stack.reshape(len(stack), -1)).reshape(stack.shape[1:])
 
 
 def symmetrized(matrix: Array) -> Array:

@@ -66,7 +66,9 @@ def merge(a: ClusterMoments, b: ClusterMoments, *, match: bool = True) -> Cluste
     """Moments of the rows of `a` and the rows of `b` together.
 
     Associative: partitions of the data may be merged in any grouping. The result keeps the
-    shift of `a`, the clusters of `a` in their order, then the new ones of `b`.
+    shift of `a`, the clusters of `a` in their order, then the new ones of `b`. What a stored
+    column is must be the same in both: variables centred at the mean of a part, or products of
+    factors that were shifted at the mean of a part, are different variables in each.
 
     Parameters
     ----------
@@ -110,13 +112,14 @@ def _union(first: NDArray[Any], second: NDArray[Any], match: bool) -> tuple[Inde
     if not match:
         return np.arange(len(first) + len(second)), _joined(first, second)
     position = {label: code for code, label in enumerate(first.tolist())}
-    keys = second.tolist()
-    new = np.array([key not in position for key in keys], dtype=bool)
-    codes = [position.setdefault(key, len(position)) for key in keys]
-    return (
-        np.concatenate([np.arange(len(first)), np.array(codes, dtype=np.intp)]),
-        _joined(first, second[new]),
-    )
+    codes = np.arange(len(first) + len(second))
+    new: list[int] = []
+    for place, label in enumerate(second.tolist()):
+        if label not in position:
+            position[label] = len(first) + len(new)
+            new.append(place)
+        codes[len(first) + place] = position[label]
+    return codes, _joined(first, second[new])
 
 
 def _joined(first: NDArray[Any], second: NDArray[Any]) -> NDArray[Any]:

@@ -36,6 +36,21 @@ class Derivatives:
 
 
 @dataclass(frozen=True, slots=True)
+class Conditioned:
+    """Derivatives at a point along a well-conditioned basis, with the expected information.
+
+    Attributes
+    ----------
+    lost : int
+        How many directions of the basis, the first ones, the data say nothing of.
+    """
+
+    at: Derivatives
+    expected: Array
+    lost: int
+
+
+@dataclass(frozen=True, slots=True)
 class Objective:
     """ℓ(θ) for a pattern and the data's shape moments."""
 
@@ -77,20 +92,30 @@ class Objective:
         effects = replace(point.effects, information=empty, posterior=empty)
         return replace(point, mean_precision=precision, effects=effects, residuals=residuals)
 
-    def conditioned(self, point: Evaluation, basis: Array) -> tuple[Array, int]:
-        """A basis of the same space in which the expected information is near the identity, and
-        how many of its directions, the first ones, the data say nothing of.
+    def conditioned(self, point: Evaluation, basis: Array) -> Conditioned:
+        """A basis of the same space in which the expected information is near the identity.
 
         A covariate far from zero makes its slope and the intercept collinear: the information
         then keeps few of its digits. Directions that are combined *before* any cross-product is
         taken lose none. So the information is taken once more along the new basis; eigenvalues
         that are still small there are those of a singular information. A basis that is good
-        enough is returned as it is.
+        enough is kept.
         """
-        values, vectors, scale = scaled_eigen(self.expected(point, self.derivatives(point, basis)))
+        at = self.derivatives(point, basis)
+        expected = self.expected(point, at)
+        values, vectors, scale = scaled_eigen(expected)
         if not len(values) or values[0] > ILL_CONDITIONED:
-            return basis, 0
+            return Conditioned(at, expected, 0)
         spread = np.sqrt(np.maximum(values, ROUNDING * values[-1]))
-        basis = basis @ (scale[:, None] * vectors / spread)
-        values, vectors = np.linalg.eigh(self.expected(point, self.derivatives(point, basis)))
-        return basis @ vectors, int((values < SINGULAR).sum())
+        at = self.derivatives(point, basis @ (scale[:, None] * vectors / spread))
+        values, vectors = np.linalg.eigh(self.expected(point, at))
+        at = self.derivatives(point, at.basis @ vectors)
+        return Conditioned(at, self.expected(point, at), int((values < SINGULAR).sum()))
+
+
+def well_conditioned(information: Array) -> bool:
+    """Whether a basis needs no conditioning for this (observed or expected) information."""
+    if not (np.diagonal(information) > 0).all():
+        return False
+    values = scaled_eigen(information)[0]
+    return not len(values) or bool(values[0] > ILL_CONDITIONED)

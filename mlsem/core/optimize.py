@@ -44,9 +44,11 @@ class Optimum:
     Attributes
     ----------
     point : Evaluation
-    basis : (npar, n)
-        Directions in which the parameters may move there (all of them, or those that keep the
-        constraints), conditioned.
+    at : Derivatives
+        Along the directions in which the parameters may move there (all of them, or those that
+        keep the constraints): `at.basis` (npar, n).
+    observed : (n, n) or None
+        Observed information along them, if the optimiser had it.
     status : str
     n_iterations : int
     distance : float
@@ -58,7 +60,8 @@ class Optimum:
     """
 
     point: Evaluation
-    basis: Array
+    at: Derivatives
+    observed: Array | None
     status: Status
     n_iterations: int
     distance: float
@@ -72,6 +75,15 @@ class Optimum:
     @property
     def converged(self) -> bool:
         return self.status == "converged"
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """A step along the basis, its decrement gᵀI⁻¹g, and the observed information if used."""
+
+    step: Array
+    decrement: float
+    observed: Array | None
 
 
 def newton_step(information: Array, gradient: Array) -> tuple[Array, float] | None:
@@ -111,17 +123,18 @@ def line_search(
     return None
 
 
-def _step(
-    objective: Objective, point: Evaluation, at: Derivatives, near: bool
-) -> tuple[Array, float, bool]:
-    """Newton's step where it applies, else the scoring step: (step, decrement, was Newton)."""
+def _move(
+    objective: Objective, point: Evaluation, at: Derivatives, expected: Array | None, near: bool
+) -> Move:
+    """Newton's step where it applies, else the scoring step."""
     if near:
-        newton = newton_step(objective.observed(point, at), at.gradient)
+        observed = objective.observed(point, at)
+        newton = newton_step(observed, at.gradient)
         if newton is not None:
-            return *newton, True
-    expected = objective.expected(point, at)
-    scoring = newton_step(expected, at.gradient) or damped_step(expected, at.gradient)
-    return *scoring, False
+            return Move(*newton, observed)
+    if expected is None:
+        expected = objective.expected(point, at)
+    return Move(*(newton_step(expected, at.gradient) or damped_step(expected, at.gradient)), None)
 
 
 def maximize(
@@ -148,23 +161,30 @@ def maximize(
         Is shown the start, the basis and how many of its first directions the data say nothing
         of there, if there are any; raises where the model is not identified.
     """
-    basis, lost = objective.conditioned(start, basis)
-    if lost:
-        check(start, basis, lost)
-    point, near, poor, best = start, False, 0, np.inf
+    first = objective.conditioned(start, basis)
+    basis = first.at.basis
+    if first.lost:
+        check(start, basis, first.lost)
+    point, at, expected = start, first.at, first.expected
+    near, poor, best = False, 0, np.inf
     for iteration in range(max_iter):
-        at = objective.derivatives(point, basis)
-        step, decrement, newton = _step(objective, point, at, near)
+        if iteration:
+            at, expected = objective.derivatives(point, basis), None
+        move = _move(objective, point, at, expected, near)
+        decrement = move.decrement
         if decrement <= tol**2:
-            return Optimum(point, basis, "converged", iteration, decrement**0.5)
+            return Optimum(point, at, move.observed, "converged", iteration, decrement**0.5)
         poor = 0 if decrement < 0.5 * best else poor + 1
         best = min(best, decrement)
-        found = None if poor > STALLED else line_search(objective, point, basis @ step, decrement)
+        found = None
+        if poor <= STALLED:
+            found = line_search(objective, point, basis @ move.step, decrement)
         if found is None:
             return _rescue(objective, point, basis, tol, iteration, max_iter)
         point, length = found
-        near = decrement < NEAR and (length == 1.0 or not newton)
-    return Optimum(point, basis, "max_iter", max_iter, best**0.5)
+        near = decrement < NEAR and (length == 1.0 or move.observed is None)
+    at = objective.derivatives(point, basis)
+    return Optimum(point, at, None, "max_iter", max_iter, best**0.5)
 
 
 def _rescue(
@@ -173,10 +193,9 @@ def _rescue(
     """Trust region with the exact Hessian (Conn, Gould & Toint, 2000; scipy's trust-exact)."""
     from scipy.optimize import minimize
 
-    basis, _ = objective.conditioned(point, basis)
-    expected = objective.expected(point, objective.derivatives(point, basis))
-    values, vectors, scale = scaled_eigen(expected)
-    basis = basis @ (scale[:, None] * vectors / np.sqrt(np.maximum(values, 1e-6 * values[-1])))
+    first = objective.conditioned(point, basis)
+    values, vectors, scale = scaled_eigen(first.expected)
+    basis = first.at.basis @ (scale[:, None] * vectors / np.sqrt(np.maximum(values, 1e-6 * values[-1])))
     origin = point.params
 
     def at(phi: Array) -> Evaluation | None:
@@ -211,11 +230,12 @@ def _judge(
     objective: Objective, point: Evaluation, basis: Array, tol: float, count: int, max_iter: int
 ) -> Optimum:
     """Is this an optimum? The gradient is compared with its own rounding error as well."""
-    basis, _ = objective.conditioned(point, basis)
-    at = objective.derivatives(point, basis)
-    newton = newton_step(objective.observed(point, at), at.gradient)
+    found = objective.conditioned(point, basis)
+    observed = objective.observed(point, found.at)
+    newton = newton_step(observed, found.at.gradient)
     floor = NOISE * (1.0 + abs(point.loglik))
     if newton is not None and newton[1] <= max(tol**2, floor):
-        return Optimum(point, basis, "converged", count, newton[1] ** 0.5)
-    distance = damped_step(objective.expected(point, at), at.gradient)[1] ** 0.5
-    return Optimum(point, basis, "max_iter" if count >= max_iter else "stalled", count, distance)
+        return Optimum(point, found.at, observed, "converged", count, newton[1] ** 0.5)
+    distance = damped_step(found.expected, found.at.gradient)[1] ** 0.5
+    status: Status = "max_iter" if count >= max_iter else "stalled"
+    return Optimum(point, found.at, None, status, count, distance)

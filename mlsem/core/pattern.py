@@ -126,10 +126,12 @@ class LevelJacobian:
 def level_moments(pattern: LevelPattern, params: Array) -> LevelMoments | None:
     """Implied moments; None where I - B is singular."""
     directed = pattern.directed.at(params)
-    try:
-        effects = np.linalg.inv(np.eye(len(directed)) - directed)
-    except np.linalg.LinAlgError:
-        return None
+    effects = np.eye(len(directed))
+    if directed.any():
+        try:
+            effects = np.linalg.inv(effects - directed)
+        except np.linalg.LinAlgError:
+            return None
     covariance = effects @ pattern.symmetric.symmetric_at(params) @ effects.T
     coefficients = effects @ pattern.exogenous.at(params)
     observed = pattern.observed

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +13,7 @@ Array = NDArray[np.float64]
 Index = NDArray[np.intp]
 
 
-def frozen(array: NDArray) -> NDArray:
+def frozen(array: NDArray[Any]) -> NDArray[Any]:
     """The array, made read-only."""
     array.setflags(write=False)
     return array
@@ -51,7 +52,7 @@ class ClusterMoments:
     counts: NDArray[np.int64]
     means: Array
     within: Array
-    labels: NDArray
+    labels: NDArray[Any]
 
     @property
     def n_rows(self) -> int:
@@ -108,7 +109,7 @@ class ConstraintFunctions:
         Bounds.
     """
 
-    equalities: tuple[Callable[[NDArray], tuple[complex, NDArray]], ...]
-    inequalities: tuple[Callable[[NDArray], tuple[complex, NDArray]], ...]
+    equalities: tuple[Callable[[NDArray[Any]], tuple[Any, NDArray[Any]]], ...]
+    inequalities: tuple[Callable[[NDArray[Any]], tuple[Any, NDArray[Any]]], ...]
     lower: Array
     upper: Array

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mlsem.core.linalg import weighted_sum
 from mlsem.core.records import Array, ClusterMoments, Index, ShapeMoments, frozen
 
 
@@ -81,7 +82,7 @@ def covariate_sample(data: ShapeMoments, maps: Array, level: int) -> tuple[Array
     """Mean and covariance of the variables `maps @ h`, over rows (level 1) or clusters (2)."""
     weights = data.sizes if level == 1 else np.ones_like(data.sizes)
     count = float(weights @ data.clusters)
-    total = np.tensordot(weights, data.cross, 1) / count
+    total = weighted_sum(weights, data.cross) / count
     mean = total[0]
     covariance = total - np.outer(mean, mean)
     if level == 1:

@@ -6,21 +6,20 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mlsem.errors import SpecificationError
-from mlsem.syntax.nodes import Modifiers
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from mlsem.errors import Span
     from mlsem.spec.products import Products
-    from mlsem.syntax.nodes import Block
+    from mlsem.syntax.nodes import Block, Modifiers
 
 Key = tuple[str, str, str]
 
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """One parameter that the user wrote; what was written of it twice is merged."""
+    """One parameter that the user wrote."""
 
     lhs: str
     op: str
@@ -93,10 +92,10 @@ class Roles:
 def read_roles(block: Block, level: int, products: Products) -> Roles:
     """The roles of the variables of one block."""
     where: dict[str, Span] = {}
-    merged = _merge(block, level, products, where)
+    rows = _read(block, level, products, where)
     latent: dict[str, list[str]] = {}
     measured, predicted, predicting = set(), {}, {}
-    for row in merged:
+    for row in rows:
         if row.op == "=~":
             indicators = latent.setdefault(row.lhs, [])
             measured.add(row.rhs)
@@ -114,7 +113,7 @@ def read_roles(block: Block, level: int, products: Products) -> Roles:
         if name not in latent and name not in measured and name not in predicted
     )
     settled = (*latent, *observed_indicators, *outcomes)
-    written, loose = _turn(merged, settled, covariates)
+    written, loose = _turn(rows, settled, covariates)
     return Roles(
         written=written,
         latent={name: tuple(names) for name, names in latent.items()},
@@ -130,7 +129,7 @@ def read_roles(block: Block, level: int, products: Products) -> Roles:
     )
 
 
-def _merge(
+def _read(
     block: Block, level: int, products: Products, where: dict[str, Span]
 ) -> Iterable[Written]:
     """The formulas as rows, each parameter once."""
@@ -149,9 +148,12 @@ def _merge(
             rhs = products.name(formula.rhs, level)
             where.setdefault(rhs, formula.rhs.span)
         row = Written(lhs, formula.op, rhs, formula.modifiers, formula.span, formula.phantom)
-        key = _key(row)
-        before = rows.get(key)
-        rows[key] = row if before is None else _joined(before, row, products.text)
+        if rows.setdefault(_key(row), row) is not row:
+            raise SpecificationError(
+                f"'{lhs} {formula.op} {rhs}' is written twice. Keep one.",
+                products.text,
+                formula.span,
+            )
     return rows.values()
 
 
@@ -159,28 +161,6 @@ def _key(row: Written) -> Key:
     if row.op == "~~" and row.rhs < row.lhs:
         return row.rhs, "~~", row.lhs
     return row.lhs, row.op, row.rhs
-
-
-def _joined(first: Written, second: Written, text: str) -> Written:
-    """Both rows' modifiers, if they do not contradict each other."""
-    if first.phantom or second.phantom:
-        raise SpecificationError(
-            f"{first.lhs!r} is said to have no indicators more than once.", text, second.span
-        )
-    values = {}
-    for name in Modifiers.__slots__:
-        a, b = getattr(first.modifiers, name), getattr(second.modifiers, name)
-        if name not in ("label_span", "free") and a is not None and b is not None and a != b:
-            what = f"{first.lhs} {first.op} {first.rhs}".rstrip()
-            raise SpecificationError(
-                f"{what!r} is written twice, with different values of "
-                f"'{name}': {a} and {b}. Keep one.",
-                text,
-                second.span,
-            )
-        values[name] = a or b if a is None or name == "free" else a
-    merged = Modifiers(**values)
-    return Written(first.lhs, first.op, first.rhs, merged, first.span)
 
 
 def _turn(

@@ -75,7 +75,7 @@ def _read(text: str) -> ModelSyntax:
 
 
 def _statements(text: str, clean: str) -> list[Relation | Header]:
-    from lark.exceptions import UnexpectedInput, VisitError
+    from lark.exceptions import UnexpectedInput
 
     if not clean.strip():
         raise ModelSyntaxError("the model has only comments.", None, Span(0, 1))
@@ -87,8 +87,6 @@ def _statements(text: str, clean: str) -> list[Relation | Header]:
         words: Any = getattr(place, "expected", None) or getattr(place, "allowed", None) or ()
         expected = {str(word) for word in words}
         raise diagnosis(text, clean, place.pos_in_stream, expected) from None
-    except VisitError as error:
-        raise error.orig_exc from None
 
 
 @lru_cache(maxsize=1)

@@ -93,6 +93,14 @@ def test_rows_without_clusters_are_not_matched():
     np.testing.assert_allclose(pooled(merged).within, pooled(whole).within, rtol=1e-11)
 
 
+def test_a_label_that_the_second_has_twice():
+    data = make_data()
+    left, right = data[data["school"] < 7], data[data["school"] >= 7]
+    twice = merge(read(right.iloc[:60]), read(right.iloc[60:]), match=False)
+    assert twice.n_clusters == 16
+    assert_same(merge(read(left), twice), read(data))
+
+
 def test_merge_of_clusters_far_apart():
     data = make_data(far=0.0)
     data["x1"] += 1e6 * data["school"]

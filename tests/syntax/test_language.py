@@ -13,7 +13,7 @@ import pytest
 
 from mlsem.errors import Span
 from mlsem.syntax import expressions
-from mlsem.syntax.nodes import Binary, Call, Expression, Modifiers, ModelSyntax, Name, Number
+from mlsem.syntax.nodes import Binary, Call, Expression, ModelSyntax, Modifiers, Name, Number
 from mlsem.syntax.nodes import Negation as Minus
 from mlsem.syntax.parse import parse
 

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlsem.errors import MlsemError, ModelSyntaxError
+from mlsem.syntax.nodes import ModelSyntax
 from mlsem.syntax.parse import parse
 
 VALID = (
@@ -24,18 +25,25 @@ TOKENS = (
 FUZZ = {"derandomize": True, "deadline": None, "database": None}
 
 
-def survives(text: str) -> None:
-    """Parse; what is raised must be ours, and must be able to show itself."""
+def outcome(text: str) -> ModelSyntax | MlsemError:
+    """The model, or the error; any other exception passes."""
     try:
-        model = parse(text)
+        return parse(text)
     except MlsemError as error:
-        assert str(error)
-        if isinstance(error, ModelSyntaxError) and error.span is not None:
-            assert 0 <= error.span.start < error.span.end <= len(text) + 1
+        return error
+
+
+def survives(text: str) -> None:
+    """What comes out is ours, and can show itself."""
+    found = outcome(text)
+    if isinstance(found, ModelSyntax):
+        assert found.blocks
+        assert repr(found)
+        assert hash(found) == hash(found)
     else:
-        assert model.blocks
-        assert repr(model)
-        assert hash(model) == hash(model)
+        assert str(found)
+        if isinstance(found, ModelSyntaxError) and found.span is not None:
+            assert 0 <= found.span.start < found.span.end <= len(text) + 1
 
 
 @settings(max_examples=600, **FUZZ)
@@ -102,19 +110,19 @@ def test_every_beginning_of_a_model(text: str) -> None:
     ],
 )
 def test_deep_and_long_texts_are_refused(text: str, message: str) -> None:
-    begin = time.perf_counter()
+    begin = time.process_time()
     with pytest.raises(ModelSyntaxError, match=message.replace("(", r"\(").replace("+", r"\+")):
         parse(text)
-    assert time.perf_counter() - begin < 2
+    assert time.process_time() - begin < 2
 
 
 @pytest.mark.parametrize("term", ["x + ", "1*", "NA*", "a*", "x:"])
 def test_a_long_repetition_is_quick(term: str) -> None:
-    begin = time.perf_counter()
+    begin = time.process_time()
     model = parse("y ~ " + term * (100_000 // len(term)) + "x")
     assert len(model.blocks[0].formulas) == 1
     assert sum(map(len, model.remarks)) < 5_000_000
-    assert time.perf_counter() - begin < 4
+    assert time.process_time() - begin < 4
 
 
 def test_long_lists_are_no_nesting() -> None:
@@ -130,6 +138,6 @@ def test_a_large_model_parses_in_two_seconds() -> None:
     text = "\n".join(lines)
     assert len(text) > 85_000
     parse("y ~ x")
-    begin = time.perf_counter()
+    begin = time.process_time()
     assert len(parse(text).blocks[0].formulas) == 2_900
-    assert time.perf_counter() - begin < 2
+    assert time.process_time() - begin < 2
