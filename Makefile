@@ -34,7 +34,7 @@ unit: $(VENV)/.dev
 	@$(RUN) -m pytest -q
 
 bench: $(VENV)/.bench
-	@$(RUN) -m benchmarks
+	@$(RUN) -m benchmarks.speed
 
 format: $(VENV)/.dev
 	@$(RUN) -m ruff format .

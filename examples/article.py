@@ -12,7 +12,7 @@ def main() -> None:
     table["se_mlr"] = robust.parameter_estimates()["se"]
     table["ratio"] = table["se_mlr"] / table["se"]
     regressions = table[table["op"] == "~"]
-    print(regressions[["lhs", "rhs", "level", "est", "se", "se_mlr", "ratio"]].round(3))
+    print(regressions[["lhs", "rhs", "level", "est", "se", "se_mlr", "ratio"]].round(3).to_string())
 
 
 if __name__ == "__main__":

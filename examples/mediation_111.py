@@ -14,7 +14,9 @@ def main() -> None:
     model = (HERE / "mediation.lav").read_text("utf-8")
     fit = mlsem.fit(model, data, cluster="id", estimator="MLR", fixed_x=False)
     effects = fit.parameter_estimates().query("op == ':='")
-    print(effects[["lhs", "rhs", "est", "se", "pvalue", "ci_lower", "ci_upper"]].round(4))
+    print(
+        effects[["lhs", "rhs", "est", "se", "pvalue", "ci_lower", "ci_upper"]].round(4).to_string()
+    )
 
 
 if __name__ == "__main__":

@@ -41,7 +41,7 @@ def main() -> None:
     print(fit.summary())
 
     # parameterEstimates(fit, level = 0.90)
-    print(fit.parameter_estimates(level=0.90).round(3).head())
+    print(fit.parameter_estimates(level=0.90).round(3).head().to_string())
 
     # logLik(fit); AIC(fit); BIC(fit); lavInspect(fit, "nclusters")
     print(round(fit.loglik, 3), round(fit.aic, 3), round(fit.bic, 3), fit.n_clusters)

@@ -16,7 +16,7 @@ def main() -> None:
     print(fit.summary())
 
     loadings = fit.parameter_estimates().query("op == '=~'")
-    print(loadings[["level", "lhs", "rhs", "est", "ci_lower", "ci_upper"]].round(3))
+    print(loadings[["level", "lhs", "rhs", "est", "ci_lower", "ci_upper"]].round(3).to_string())
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mlsem.errors import MlsemError, ModelSyntaxWarning, OptionError, OptionValueError
+from mlsem.errors import MlsemError, OptionError, OptionValueError
 
 if TYPE_CHECKING:
     from mlsem.result import FitResult
@@ -209,10 +209,7 @@ def _check(arguments: argparse.Namespace) -> int:
         from mlsem.cli_output import check_text
         from mlsem.data.files import read_table
         from mlsem.fit import check
-        from mlsem.syntax.parse import parse
 
-        for remark in parse(text).remarks:
-            warnings.warn(remark, ModelSyntaxWarning, stacklevel=2)
         data = read_table(arguments.data) if arguments.data else None
         table = check(text, data, **_model_options(arguments))
         print(check_text(table), end="")

@@ -18,10 +18,9 @@ from mlsem.core.records import (
     ClusterMoments,
     ConstraintFunctions,
     Index,
-    ShapeMoments,
     frozen,
 )
-from mlsem.core.shapes import level_sample, shape_moments, shapes_of
+from mlsem.core.shapes import shape_moments, shapes_of
 from mlsem.data.aggregate import DataRecord
 from mlsem.errors import (
     EstimationError,
@@ -71,9 +70,7 @@ def pose(table: ParameterTable, record: DataRecord) -> Problem:
     """Build the pattern and the shape moments."""
     moments = record.moments
     centre = moments.counts @ moments.means / moments.n_rows
-    means = {
-        name: float(each.constant + each.coefs @ centre) for name, each in record.maps.items()
-    }
+    means = {name: float(each.constant + each.coefs @ centre) for name, each in record.maps.items()}
     maps = {
         name: np.concatenate(([each.constant], each.coefs)) for name, each in record.maps.items()
     }
@@ -149,13 +146,8 @@ def estimate(problem: Problem, settings: Settings, start: object = None) -> Opti
 
 def starting_point(problem: Problem, start: object) -> Evaluation:
     """The user's starting values over the default ones, as a point inside."""
-    table, pattern = problem.table, problem.objective.pattern
-    samples = {}
-    for number, variables in enumerate(table.levels, start=1):
-        names = variables.modelled
-        maps = np.array([problem.maps[name] for name in names]).reshape(len(names), -1)
-        samples[number] = level_sample(problem.objective.data, names, maps, number)
-    params = starting_values(table, samples)
+    table = problem.table
+    params = starting_values(table, problem.objective.data, problem.maps)
     for name, value in _given(start, table.names):
         params[table.names.index(name)] = value
     point = _evaluate(problem, params)
@@ -164,7 +156,6 @@ def starting_point(problem: Problem, start: object) -> Evaluation:
             "the starting values are outside the parameter space: a covariance matrix that they "
             "imply is not positive definite. Change start= (or start()* in the model)."
         )
-    assert pattern.n_params == len(params)
     return point
 
 
@@ -221,7 +212,7 @@ def _linear_equalities(
             continue
         rows.append(row)
         values.append(value)
-    matrix = np.array(rows).reshape(-1, len(table.names))
+    matrix = np.array(rows).reshape(len(rows), len(table.names))
     offset = np.array(values)
     if len(rows):
         solution = -np.linalg.pinv(matrix) @ offset
@@ -278,9 +269,7 @@ def _units(params: Array) -> Array:
 def involved(directions: Array, names: tuple[str, ...]) -> tuple[str, ...]:
     """Parameters with a part in directions (npar, m) of which the data say nothing."""
     lengths = np.abs(directions) / np.abs(directions).max(axis=0)
-    return tuple(
-        name for name, part in zip(names, lengths.max(axis=1), strict=True) if part > 1e-4
-    )
+    return tuple(name for name, part in zip(names, lengths.max(axis=1), strict=True) if part > 1e-4)
 
 
 def complaint(optimum: Optimum, settings: Settings) -> str:
@@ -288,4 +277,32 @@ def complaint(optimum: Optimum, settings: Settings) -> str:
     return (
         ADVICE[optimum.status].format(max_iter=settings.max_iter)
         + f" (remaining step: {optimum.distance:.2g} standard errors)."
+    )
+
+
+def negative_variances(table: ParameterTable, params: Array) -> str:
+    """A warning that names the free variances below zero; empty if there are none."""
+    rows = [row for row in table.rows if row.op == "~~" and row.lhs == row.rhs and row.free >= 0]
+    values = {table.names[row.free]: params[row.free] for row in rows if params[row.free] < 0}
+    if not values:
+        return ""
+    shown = ", ".join(f"{name} = {value:.3g}" for name, value in values.items())
+    return (
+        f"negative variance estimates: {shown}. The model may be wrong, or the variance near "
+        'zero; bounds="pos.var" keeps variances from falling below zero.'
+    )
+
+
+def active_restrictions(table: ParameterTable, optimum: Optimum) -> tuple[str, ...]:
+    """A note on the inequalities and bounds that hold with equality."""
+    if not optimum.active:
+        return ()
+    lower, upper = parameter_bounds(table)
+    sources = [each.source for each in table.constraints if not each.equality]
+    sources += [f"{table.names[k]} > {lower[k]:g}" for k in np.flatnonzero(np.isfinite(lower))]
+    sources += [f"{table.names[k]} < {upper[k]:g}" for k in np.flatnonzero(np.isfinite(upper))]
+    active = ", ".join(sources[k] for k in optimum.active)
+    return (
+        f"active at the estimates: {active}. Standard errors take these as equalities and are "
+        "approximate so near a boundary.",
     )

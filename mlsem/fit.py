@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from mlsem.data.aggregate import read_moments
@@ -12,10 +13,11 @@ from mlsem.errors import ConvergenceError, ConvergenceWarning, ModelSyntaxWarnin
 from mlsem.estimate import complaint, estimate, pose
 from mlsem.result import FitResult, assemble
 from mlsem.spec.defaults import specify
-from mlsem.spec.options import Preset, model_options, split_options
+from mlsem.spec.options import ModelOptions, Preset, model_options, split_options
 from mlsem.spec.partable import ParameterTable
 from mlsem.spec.settings import SETTING_NAMES, Settings
 from mlsem.syntax.nodes import ModelSyntax
+from mlsem.syntax.parse import parse
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -141,8 +143,6 @@ def _fit(
     start = rest.pop("start", None)
     settings = Settings(**rest)
     syntax = _parsed(model)
-    for remark in syntax.remarks:
-        warnings.warn(remark, ModelSyntaxWarning, stacklevel=3)
     table = _specified(preset, syntax, data, keywords, settings, cluster)
     record = read_moments(table, data, cluster=cluster, center=center, missing=settings.missing)
     problem = pose(table, record)
@@ -156,10 +156,6 @@ def _fit(
 
 
 def _parsed(model: object) -> ModelSyntax:
-    from mlsem.syntax.parse import parse
-
-    if isinstance(model, ModelSyntax):
-        return model
     if not isinstance(model, str):
         raise OptionValueError(
             f"model is a {type(model).__name__}; it takes the model as text. "
@@ -183,4 +179,13 @@ def _specified(
         if robust or settings.asks_robust:
             keywords = {**keywords, "meanstructure": True}
     columns = None if data is None else column_names(data)
-    return specify(syntax, model_options(preset, **keywords), columns)
+    table = _table(syntax.text, model_options(preset, **keywords), columns)
+    for remark in table.remarks:
+        warnings.warn(remark, ModelSyntaxWarning, stacklevel=4)
+    return table
+
+
+@lru_cache(maxsize=256)
+def _table(text: str, options: ModelOptions, columns: tuple[str, ...] | None) -> ParameterTable:
+    """Fits of one model to many data sets specify it once."""
+    return specify(parse(text), options, columns)

@@ -15,15 +15,14 @@ from mlsem.core.records import Array
 from mlsem.data.aggregate import DataRecord
 from mlsem.data.frame import make_frame, make_series
 from mlsem.errors import EstimationWarning, InferenceWarning, OptionValueError, listed
-from mlsem.estimate import Problem
+from mlsem.estimate import Problem, active_restrictions, negative_variances
 from mlsem.inference.covariance import Covariance
 from mlsem.inference.intervals import Wald, wald
-from mlsem.spec.build import parameter_bounds
 from mlsem.spec.constraints import compile_constraints
 from mlsem.spec.partable import ParameterTable
 from mlsem.spec.settings import SeKind, Settings, se_kind
-from mlsem.tables import SE_NAMES, Summary, estimate_columns, implied_moments, summarize
-from mlsem.version import __version__
+from mlsem.summary import Facts, Summary, summarize
+from mlsem.tables import estimate_columns, implied_moments
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -124,7 +123,11 @@ class FitResult:
     @property
     def notes(self) -> tuple[str, ...]:
         """What a reader of the results should know."""
-        found = (*self.table.notes, *self.record.notes, *_active(self.table, self.optimum))
+        found = (
+            *self.table.notes,
+            *self.record.notes,
+            *active_restrictions(self.table, self.optimum),
+        )
         return (*found, self.doubt) if self.doubt else found
 
     # --- parameters ---------------------------------------------------------------------------
@@ -203,7 +206,12 @@ class FitResult:
             "conf.low": "ci_lower",
             "conf.high": "ci_upper",
         }
-        columns = {"term": term, "op": table["op"], "level": table["level"], "label": table["label"]}
+        columns = {
+            "term": term,
+            "op": table["op"],
+            "level": table["level"],
+            "label": table["label"],
+        }
         return make_frame(columns | {new: table[old] for new, old in names.items()})
 
     def glance(self) -> pd.DataFrame:
@@ -236,8 +244,27 @@ class FitResult:
             Prints as text and shows as HTML in a notebook.
         """
         columns = self._columns(0.95 if level is None else level)
-        return summarize(
-            self.problem, columns, _title(self), _header(self), self.notes, level is not None
+        rows = self.table.rows
+        hidden = [row.exo for row in rows] + [False] * len(self.table.definitions)
+        return summarize(columns, hidden, self.table.level_labels, self._facts(), level is not None)
+
+    def _facts(self) -> Facts:
+        return Facts(
+            converged=self.converged,
+            n_iterations=self.n_iterations,
+            n_params=len(self.table.names),
+            n_equalities=self._n_equalities,
+            n_obs=self.n_obs,
+            n_rows=self.record.n_rows_total,
+            cluster=self.record.cluster,
+            n_clusters=self.n_clusters,
+            centered=self.record.centered,
+            loglik=self.loglik,
+            aic=self.aic,
+            bic=self.bic,
+            se=self.se_kind,
+            form=self.covariance.form,
+            notes=self.notes,
         )
 
     def __repr__(self) -> str:
@@ -327,7 +354,9 @@ def assemble(
     model: str, settings: Settings, problem: Problem, record: DataRecord, optimum: Optimum
 ) -> FitResult:
     """The result of an optimum, with warnings about the estimates."""
-    _warn_of_negative_variances(problem.table, optimum)
+    negative = negative_variances(problem.table, optimum.params)
+    if negative:
+        warnings.warn(negative, EstimationWarning, stacklevel=4)
     found, doubt = _covariance(problem, settings, optimum, record.is_clustered)
     return FitResult(model, settings, problem, record, optimum, found, doubt)
 
@@ -339,78 +368,6 @@ def _covariance(
     if doubt:
         warnings.warn(doubt, InferenceWarning, stacklevel=5)
     return found, doubt
-
-
-def _warn_of_negative_variances(table: ParameterTable, optimum: Optimum) -> None:
-    negative = {
-        table.names[row.free]: optimum.params[row.free]
-        for row in table.rows
-        if row.op == "~~" and row.lhs == row.rhs and row.free >= 0 and optimum.params[row.free] < 0
-    }
-    if not negative:
-        return
-    values = ", ".join(f"{name} = {value:.3g}" for name, value in negative.items())
-    warnings.warn(
-        f"negative variance estimates: {values}. The model may be wrong, or the variance near "
-        'zero; bounds="pos.var" keeps variances from falling below zero.',
-        EstimationWarning,
-        stacklevel=5,
-    )
-
-
-def _active(table: ParameterTable, optimum: Optimum) -> tuple[str, ...]:
-    """Which inequalities and bounds hold with equality, in the order of the optimiser."""
-    if not optimum.active:
-        return ()
-    lower, upper = parameter_bounds(table)
-    sources = [each.source for each in table.constraints if not each.equality]
-    sources += [f"{table.names[k]} > {lower[k]:g}" for k in np.flatnonzero(np.isfinite(lower))]
-    sources += [f"{table.names[k]} < {upper[k]:g}" for k in np.flatnonzero(np.isfinite(upper))]
-    active = ", ".join(sources[k] for k in optimum.active)
-    return (
-        f"active at the estimates: {active}. Standard errors take these as equalities and are "
-        "approximate so near a boundary.",
-    )
-
-
-# --- the summary's header ------------------------------------------------------------------------
-
-
-def _title(result: FitResult) -> str:
-    ended = "ended normally" if result.converged else "did NOT converge"
-    count = result.n_iterations
-    return f"mlsem {__version__} {ended} after {count} iteration{'s' if count != 1 else ''}"
-
-
-def _header(result: FitResult) -> tuple[tuple[tuple[str, str], ...], ...]:
-    record, kind = result.record, result.se_kind
-    model = [
-        ("Estimator", "ML"),
-        ("Optimization method", "Fisher scoring, Newton"),
-        ("Number of model parameters", str(len(result.table.names))),
-    ]
-    equal = len(result.table.names) - result.n_params
-    if equal:
-        model.append(("Number of equality constraints", str(equal)))
-    rows = [("Number of observations", str(result.n_obs))]
-    if record.n_rows_dropped:
-        rows[0] = ("Number of observations (used)", str(result.n_obs))
-        rows.append(("Number of observations (total)", str(record.n_rows_total)))
-    if result.n_clusters is not None:
-        rows.append((f"Number of clusters [{record.cluster}]", str(result.n_clusters)))
-    for name, how, value in record.centered:
-        where = "cluster mean" if how == "cluster" else f"grand mean {value:.6g}"
-        rows.append((f"Centred [{name}]", where))
-    criteria = [
-        ("Loglikelihood and information criteria:", ""),
-        ("Loglikelihood", f"{result.loglik:.3f}"),
-        ("Akaike (AIC)", f"{result.aic:.3f}"),
-        ("Bayesian (BIC)", f"{result.bic:.3f}"),
-    ]
-    errors = [("Parameter estimates:", ""), ("Standard errors", SE_NAMES[kind])]
-    if result.covariance.form:
-        errors.append(("Information", result.covariance.form))
-    return tuple(model), tuple(rows), tuple(criteria), tuple(errors)
 
 
 # --- small things --------------------------------------------------------------------------------

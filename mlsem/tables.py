@@ -1,8 +1,7 @@
-"""The columns of `parameter_estimates`, implied moments, and the summary document."""
+"""The columns of `parameter_estimates`, and implied moments."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,13 +12,9 @@ from mlsem.core.shapes import covariate_sample
 from mlsem.estimate import Problem
 from mlsem.inference.covariance import Covariance
 from mlsem.inference.intervals import delta_se, wald
-from mlsem.report import html, text
-from mlsem.report.document import SummaryDocument
-from mlsem.report.sections import sections
 from mlsem.spec.constraints import compile_definitions
 
 COLUMNS = ("lhs", "op", "rhs", "level", "group", "label")
-SE_NAMES = {"standard": "Standard", "MLR": "Robust (sandwich)", "none": "None"}
 
 
 def estimate_columns(
@@ -112,73 +107,3 @@ def implied_moments(
     across = slopes @ cov_x
     cov = np.block([[moments.sigma + across @ slopes.T, across], [across.T, cov_x]])
     return modelled + variables.covariates, cov, np.concatenate((mean, mean_x))
-
-
-@dataclass(frozen=True)
-class _Line:
-    """A parameter as the report wants it."""
-
-    lhs: str
-    op: str
-    rhs: str
-    level: int
-    label: str
-    est: float
-    se: float
-    stat: float
-    pvalue: float
-    df: float
-    lower: float | None
-    upper: float | None
-    hidden: bool
-
-
-@dataclass(frozen=True)
-class Summary:
-    """A summary: text when printed, HTML in a notebook; `document` holds the plain values."""
-
-    document: SummaryDocument
-
-    def __str__(self) -> str:
-        return text.render(self.document)
-
-    def __repr__(self) -> str:
-        return str(self)
-
-    def _repr_html_(self) -> str:
-        return html.render(self.document)
-
-    def to_text(self, digits: int = 3) -> str:
-        """The text with this many decimals."""
-        return text.render(self.document, digits)
-
-    def to_html(self, digits: int = 3) -> str:
-        """The HTML with this many decimals."""
-        return html.render(self.document, digits)
-
-
-def summarize(
-    problem: Problem,
-    columns: dict[str, Any],
-    title: str,
-    header: tuple[tuple[tuple[str, str], ...], ...],
-    notes: tuple[str, ...],
-    intervals: bool,
-) -> Summary:
-    """Arrange the columns of `estimate_columns` under a header, without covariates' moments."""
-    rows = problem.table.rows
-    lines = [
-        _Line(
-            *(columns[name][k] for name in ("lhs", "op", "rhs", "level", "label")),
-            *(float(columns[name][k]) for name in ("est", "se", "stat", "pvalue", "df")),
-            float(columns["ci_lower"][k]) if intervals else None,
-            float(columns["ci_upper"][k]) if intervals else None,
-            k < len(rows) and rows[k].exo,
-        )
-        for k in range(len(columns["lhs"]))
-    ]
-    labels = enumerate(problem.table.level_labels, start=1)
-    words = {1: "within", 2: "between"}
-    titles = {k: f"Level {k} [{label if label != str(k) else words[k]}]" for k, label in labels}
-    levels, defined = sections(lines, titles)
-    return Summary(SummaryDocument(title, header, levels, defined, notes))

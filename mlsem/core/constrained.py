@@ -14,8 +14,8 @@ import numpy as np
 
 from mlsem.core.likelihood import Evaluation
 from mlsem.core.linalg import cholesky, null_space, scaled_eigen
-from mlsem.core.objective import Objective
-from mlsem.core.optimize import HALVINGS, NOISE, SUFFICIENT, Optimum
+from mlsem.core.objective import Derivatives, Objective
+from mlsem.core.optimize import HALVINGS, NOISE, SUFFICIENT, Optimum, Status
 from mlsem.core.records import Array, ConstraintFunctions
 
 COMPLEX_STEP = 1e-30
@@ -46,6 +46,11 @@ class Subproblem:
     least_multipliers: Array
     distance: float
 
+    @property
+    def largest_multiplier(self) -> float:
+        both = np.concatenate((self.equal_multipliers, self.least_multipliers))
+        return float(np.abs(both).max(initial=0.0))
+
 
 def linearise(constraints: ConstraintFunctions, params: Array) -> Linearised:
     """Values and gradients of all constraints; bounds count as inequalities (lower, then upper)."""
@@ -75,14 +80,12 @@ def linearise(constraints: ConstraintFunctions, params: Array) -> Linearised:
     )
 
 
-def curvature(
-    constraints: ConstraintFunctions, params: Array, equal: Array, least: Array
-) -> Array:
+def curvature(constraints: ConstraintFunctions, params: Array, equal: Array, least: Array) -> Array:
     """Σ λ ∂²c/∂θ∂θᵀ by complex steps of the exact gradients (exact to rounding)."""
     size = len(params)
     total = np.zeros((size, size))
-    pairs = zip((*constraints.equalities, *constraints.inequalities), (*equal, *least), strict=False)
-    for function, multiplier in pairs:
+    functions = (*constraints.equalities, *constraints.inequalities)
+    for function, multiplier in zip(functions, (*equal, *least), strict=False):
         if multiplier == 0.0:
             continue
         for k in range(size):
@@ -121,7 +124,8 @@ def subproblem(information: Array, gradient: Array, at: Linearised) -> Subproble
     moved, multipliers = found
     whitened = target + shift + free @ moved
     residual = whitened - target - least.T @ multipliers
-    return Subproblem(whiten @ whitened, inverse.T @ residual, multipliers, float(np.linalg.norm(whitened)))
+    distance = float(np.linalg.norm(whitened))
+    return Subproblem(whiten @ whitened, inverse.T @ residual, multipliers, distance)
 
 
 def maximize_constrained(
@@ -140,32 +144,39 @@ def maximize_constrained(
     point, penalty = start, 0.0
     identity = np.eye(len(start.params))
     multipliers: Subproblem | None = None
-    status, count, distance = "max_iter", max_iter, np.inf
+    status: Status = "max_iter"
+    count, distance = max_iter, np.inf
     for iteration in range(max_iter):
         at = objective.derivatives(point, identity)
         linear = linearise(constraints, point.params)
         form = _quadratic_form(objective, point, at, constraints, multipliers)
         found = subproblem(form, at.gradient, linear)
         if found is None:
-            status, count = "stalled", iteration
+            status, count = "infeasible", iteration
             break
         multipliers, distance = found, found.distance
         if found.distance <= tol and linear.violation <= FEASIBLE:
             status, count = "converged", iteration
             break
-        penalty = max(
-            penalty, 2.0 * max(np.abs(found.equal_multipliers).max(initial=0.0), found.least_multipliers.max(initial=0.0))
-        )
+        penalty = max(penalty, 2.0 * found.largest_multiplier)
         moved = _merit_search(objective, point, constraints, found, at.gradient, linear, penalty)
         if moved is None:
-            settled = found.distance <= 1e3 * tol and linear.violation <= FEASIBLE
-            status, count = ("converged" if settled else "stalled"), iteration
+            met = linear.violation <= FEASIBLE
+            settled = met and found.distance <= 1e3 * tol
+            status = "converged" if settled else "stalled" if met else "infeasible"
+            count = iteration
             break
         point = moved
     return _finish(objective, point, constraints, multipliers, status, count, distance)
 
 
-def _quadratic_form(objective, point, at, constraints, multipliers):  # type: ignore[no-untyped-def]
+def _quadratic_form(
+    objective: Objective,
+    point: Evaluation,
+    at: Derivatives,
+    constraints: ConstraintFunctions,
+    multipliers: Subproblem | None,
+) -> Array:
     """Observed information of the Lagrangian where near and positive definite, else expected."""
     if multipliers is not None and multipliers.distance < 0.5:
         bend = curvature(
@@ -203,7 +214,15 @@ def _merit_search(
     return None
 
 
-def _finish(objective, point, constraints, multipliers, status, count, distance):  # type: ignore[no-untyped-def]
+def _finish(
+    objective: Objective,
+    point: Evaluation,
+    constraints: ConstraintFunctions,
+    multipliers: Subproblem | None,
+    status: Status,
+    count: int,
+    distance: float,
+) -> Optimum:
     """The optimum with its active set, the basis that keeps it, and the constraints' curvature."""
     linear = linearise(constraints, point.params)
     size = len(point.params)

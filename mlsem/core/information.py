@@ -21,8 +21,8 @@ from mlsem.core.likelihood import (
     MomentGradients,
     between_information,
 )
-from mlsem.core.linalg import sandwich_traces, symmetrized, weighted_sum
-from mlsem.core.pattern import ModelPattern, level_curvature
+from mlsem.core.linalg import flatten, sandwich_traces, symmetrized, weighted_sum
+from mlsem.core.pattern import LevelJacobian, ModelPattern, level_curvature
 from mlsem.core.records import Array, ShapeMoments
 
 CHUNK = 2_000_000  # numbers in one block of the observed mean part, to bound its memory
@@ -39,14 +39,11 @@ def covariance_part(point: Evaluation, data: ShapeMoments, along: Jacobians) -> 
     q = effects.posterior.shape[1]
     clusters, sizes = data.clusters, data.sizes
     sigma_within, sigma_between = along.within.sigma, along.between.sigma
-    count = len(sigma_within)
-    if not count:
-        return np.zeros((0, 0))
     sides = precision @ sigma_within @ precision
     pulled = precision[:, :q]
     posterior = pulled @ weighted_sum(clusters * sizes, effects.posterior) @ pulled.T
-    first = data.n_rows * sides - precision @ sigma_within @ posterior - posterior @ sigma_within @ precision
-    traces = first.reshape(count, -1) @ sigma_within.reshape(count, -1).T
+    less = precision @ sigma_within @ posterior
+    traces = _inner(data.n_rows * sides - less - less.swapaxes(1, 2), sigma_within)
     corner = sides[:, :q, :q]
     traces += sandwich_traces(clusters * sizes**2, effects.posterior, corner, corner)
     reduction = np.eye(q) - effects.information @ effects.sigma_u
@@ -66,17 +63,16 @@ def _level2_mean(point: Evaluation, change: Array) -> Array:
 def expected_mean_part(point: Evaluation, data: ShapeMoments, along: Jacobians) -> Array:
     """Σ_j μ_aᵀ V_j⁻¹ μ_b, (n, n)."""
     q = point.effects.posterior.shape[1]
-    count = len(along.within.mean)
     within = along.within.mean
     means = within.copy()
     means[:, :q] += _level2_mean(point, along.between.mean)
     level2 = along.between.mean[:, q:]
     used = np.flatnonzero(means.any(axis=(0, 1)) | level2.any(axis=(0, 1)))
     cross = data.cross[:, used[:, None], used]
-    shapes, p, d = len(cross), means.shape[1], len(used)
-    weights = point.mean_precision.reshape(shapes, -1).T @ cross.reshape(shapes, -1)
+    p, d = means.shape[1], len(used)
+    weights = flatten(point.mean_precision).T @ flatten(cross)
     weights = weights.reshape(p, p, d, d).transpose(0, 2, 1, 3).reshape(p * d, p * d)
-    flat = means[:, :, used].reshape(count, -1)
+    flat = flatten(means[:, :, used])
     total = flat @ weights @ flat.T
     total += _inner(point.precision @ within @ data.within, within)
     total += _inner(point.effects.sigma_zz_inverse @ level2 @ data.cross.sum(axis=0), level2)
@@ -84,7 +80,7 @@ def expected_mean_part(point: Evaluation, data: ShapeMoments, along: Jacobians) 
 
 
 def _inner(left: Array, right: Array) -> Array:
-    return left.reshape(len(left), -1) @ right.reshape(len(right), -1).T
+    return flatten(left) @ flatten(right).T
 
 
 def observed_mean_part(point: Evaluation, data: ShapeMoments, along: Jacobians) -> Array:
@@ -98,13 +94,18 @@ def observed_mean_part(point: Evaluation, data: ShapeMoments, along: Jacobians) 
         part = slice(start, start + step)
         cross = data.cross[part]
         weighted = residuals.weighted[part] / data.sizes[part, None, None]
-        change = along.between.mean[:, None] + along.between.sigma[:, None] @ residuals.between[part]
-        means = along.within.mean[:, None] + along.within.sigma[:, None] @ weighted
+        change = _changes(along.between, residuals.between[part])
+        means = _changes(along.within, weighted)
         means[:, :, :q] += _level2_mean(point, change)
         total += _inner(point.mean_precision[part] @ means @ cross, means)
         level2 = change[:, :, q:]
         total += _inner(point.effects.sigma_zz_inverse @ level2 @ cross, level2)
     return symmetrized(total)
+
+
+def _changes(along: LevelJacobian, weighted: Array) -> Array:
+    """δ_a = μ_a + Σ_a (V⁻¹e) for every direction and shape, as maps (n, S, p, D)."""
+    return along.mean[:, None] + along.sigma[:, None] @ weighted
 
 
 def expected_information(point: Evaluation, data: ShapeMoments, along: Jacobians) -> Array:

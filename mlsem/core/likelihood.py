@@ -26,8 +26,11 @@ import numpy as np
 
 from mlsem.core.linalg import (
     LOG_2PI,
+    add_identity,
     cholesky,
+    flatten,
     log_determinant,
+    lower_factor,
     positive_inverse,
     weighted_sum,
 )
@@ -146,10 +149,10 @@ def random_effects(
     zz_inverse, zz_determinant = level2
     regression = uz @ zz_inverse
     sigma_u = sigma_between[:split, :split] - regression @ uz.T
-    lower = cholesky(precision[:split, :split])
+    lower = lower_factor(precision[:split, :split])
     if lower is None:
         return None
-    factor = cholesky(np.eye(split) + sizes[:, None, None] * (lower.T @ sigma_u @ lower))
+    factor = cholesky(add_identity(sizes[:, None, None] * (lower.T @ sigma_u @ lower)))
     if factor is None:
         return None
     half = lower @ np.linalg.inv(factor).swapaxes(-1, -2)
@@ -279,5 +282,5 @@ def gradient(moments: MomentGradients, along: Jacobians) -> Array:
     )
     total = np.zeros(len(along.within.sigma))
     for jacobian, slope in pairs:
-        total += jacobian.reshape(len(total), slope.size) @ slope.ravel()
+        total += flatten(jacobian) @ slope.ravel()
     return total

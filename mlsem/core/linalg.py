@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from math import prod
+
 import numpy as np
-from scipy.linalg.lapack import dpotrf, dtrtri
+from scipy.linalg.lapack import dposv, dpotrf, dtrtri
 
 from mlsem.core.records import Array
 
@@ -11,7 +13,7 @@ LOG_2PI = float(np.log(2 * np.pi))
 
 
 def cholesky(matrix: Array) -> Array | None:
-    """Lower Cholesky factor (of each matrix in a stack), or None if one is not positive definite."""
+    """Lower Cholesky factor (of each in a stack), or None if one is not positive definite."""
     try:
         return np.linalg.cholesky(matrix)
     except np.linalg.LinAlgError:
@@ -29,12 +31,35 @@ def inverse_from_cholesky(factor: Array) -> Array:
     return inverse.swapaxes(-1, -2) @ inverse
 
 
+def lower_factor(matrix: Array) -> Array | None:
+    """Lower Cholesky factor of one matrix, or None if it is not positive definite."""
+    if not len(matrix):
+        return matrix
+    factor, failed = dpotrf(matrix, lower=1, clean=1)
+    return None if failed else factor
+
+
+def positive_solve(matrix: Array, vector: Array) -> Array | None:
+    """matrix⁻¹ vector, or None if the matrix is not positive definite."""
+    if not len(matrix):
+        return vector
+    _, solution, failed = dposv(matrix, vector, lower=1)
+    return None if failed else solution
+
+
+def add_identity(stack: Array) -> Array:
+    """I + X_s of each matrix in a stack, in place."""
+    size = stack.shape[-1]
+    stack.reshape(len(stack), size * size)[:, :: size + 1] += 1.0
+    return stack
+
+
 def positive_inverse(matrix: Array) -> tuple[Array, float] | None:
     """Inverse and log-determinant of one symmetric matrix; None if not positive definite."""
     if not len(matrix):
         return matrix, 0.0
-    factor, failed = dpotrf(matrix, lower=1, clean=1)
-    if failed:
+    factor = lower_factor(matrix)
+    if factor is None:
         return None
     inverse, failed = dtrtri(factor, lower=1)
     if failed:
@@ -42,9 +67,14 @@ def positive_inverse(matrix: Array) -> tuple[Array, float] | None:
     return inverse.T @ inverse, 2.0 * float(np.log(factor.diagonal()).sum())
 
 
+def flatten(stack: Array) -> Array:
+    """Each array of a stack as one row."""
+    return stack.reshape(len(stack), prod(stack.shape[1:]))
+
+
 def weighted_sum(weights: Array, stack: Array) -> Array:
     """Σ_s w_s X_s."""
-    return (weights @ stack.reshape(len(stack), -1)).reshape(stack.shape[1:])
+    return (weights @ flatten(stack)).reshape(stack.shape[1:])
 
 
 def symmetrized(matrix: Array) -> Array:
@@ -89,10 +119,10 @@ def sandwich_traces(weights: Array, stack: Array, left: Array, right: Array) -> 
     The sum over shapes is taken once, of the products X_s ⊗ X_s, so that its cost does not grow
     with the number of parameters.
     """
-    shapes, rows, columns = stack.shape
-    flat = stack.reshape(shapes, rows * columns)
+    rows, columns = stack.shape[1:]
+    flat = flatten(stack)
     products = (flat * weights[:, None]).T @ flat
     # products[(i j), (k l)] = Σ_s w X_ij X_kl; the trace is Σ X_ij A_jl X_kl B_ki
     products = products.reshape(rows, columns, rows, columns).transpose(1, 3, 2, 0)
     inner = products.reshape(columns * columns, rows * rows)
-    return left.reshape(len(left), -1) @ inner @ right.reshape(len(right), -1).T
+    return flatten(left) @ inner @ flatten(right).T

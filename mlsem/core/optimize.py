@@ -15,7 +15,7 @@ from typing import Literal
 import numpy as np
 
 from mlsem.core.likelihood import Evaluation
-from mlsem.core.linalg import cholesky, scaled_eigen
+from mlsem.core.linalg import positive_solve, scaled_eigen
 from mlsem.core.objective import Derivatives, Objective
 from mlsem.core.records import Array
 
@@ -25,7 +25,7 @@ SUFFICIENT = 1e-4  # Armijo's constant
 NOISE = 1e-13  # relative rounding error of the log-likelihood
 STALLED = 8  # iterations without progress before the trust region takes over
 
-Status = Literal["converged", "max_iter", "stalled"]
+Status = Literal["converged", "max_iter", "stalled", "infeasible"]
 
 ADVICE: dict[str, str] = {
     "converged": "the optimiser converged",
@@ -34,6 +34,8 @@ ADVICE: dict[str, str] = {
     "stalled": "the optimiser could not improve the log-likelihood although the gradient is not "
     "zero; simplify the model (a between variance near zero is the usual cause), try "
     'bounds="pos.var", or give starting values (start=)',
+    "infeasible": "the optimiser found no parameter values that meet the constraints; check that "
+    "they can hold together, or give starting values (start=) that meet them",
 }
 
 
@@ -92,11 +94,11 @@ def newton_step(information: Array, gradient: Array) -> tuple[Array, float] | No
     if not (diagonal > 0).all():
         return None
     scale = 1.0 / np.sqrt(diagonal)
-    factor = cholesky(information * scale[:, None] * scale)
-    if factor is None:
+    scaled = scale * gradient
+    step = positive_solve(information * scale[:, None] * scale, scaled)
+    if step is None:
         return None
-    half = np.linalg.solve(factor, scale * gradient)
-    return scale * np.linalg.solve(factor.T, half), float(half @ half)
+    return scale * step, float(scaled @ step)
 
 
 def damped_step(information: Array, gradient: Array) -> tuple[Array, float]:
@@ -195,7 +197,9 @@ def _rescue(
 
     first = objective.conditioned(point, basis)
     values, vectors, scale = scaled_eigen(first.expected)
-    basis = first.at.basis @ (scale[:, None] * vectors / np.sqrt(np.maximum(values, 1e-6 * values[-1])))
+    basis = first.at.basis @ (
+        scale[:, None] * vectors / np.sqrt(np.maximum(values, 1e-6 * values[-1]))
+    )
     origin = point.params
 
     def at(phi: Array) -> Evaluation | None:
@@ -221,7 +225,11 @@ def _rescue(
         jac=slope,
         hess=hessian,
         method="trust-exact",
-        options={"gtol": 1e-3 * tol, "maxiter": max(1, max_iter - done), "initial_trust_radius": 0.5},
+        options={
+            "gtol": 1e-3 * tol,
+            "maxiter": max(1, max_iter - done),
+            "initial_trust_radius": 0.5,
+        },
     )
     return _judge(objective, at(result.x) or point, basis, tol, done + int(result.nit), max_iter)
 

@@ -15,6 +15,7 @@ stored data row h = (1, stored columns): x = L h, so that a mean is the map Π L
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -43,6 +44,21 @@ class PatternMatrix:
 
 
 @dataclass(frozen=True, slots=True)
+class FreeCells:
+    """Rows and parameters of the free cells that move Σ (directed, symmetric) and the mean
+    (directed, exogenous); `half` is ½ for cells on Ψ's diagonal; `covariate_rows` are the maps
+    of the exogenous cells' covariates."""
+
+    covariance_params: Index
+    covariance_rows: Index
+    mean_params: Index
+    mean_rows: Index
+    other_params: Index
+    half: Array
+    covariate_rows: Array
+
+
+@dataclass(frozen=True)
 class LevelPattern:
     """One level's B (`directed`), Ψ (`symmetric`), Γ (`exogenous`), S and L.
 
@@ -69,10 +85,20 @@ class LevelPattern:
     responses: Array
     covariates: Array
 
-    @property
-    def cell_params(self) -> Index:
-        """The parameter of each free cell: directed, symmetric, exogenous."""
-        return np.concatenate((self.directed.params, self.symmetric.params, self.exogenous.params))
+    @cached_property
+    def cells(self) -> FreeCells:
+        """The free cells of the three matrices, arranged for the derivatives."""
+        directed, symmetric, exogenous = self.directed, self.symmetric, self.exogenous
+        unit = np.eye(exogenous.constants.shape[1])
+        return FreeCells(
+            covariance_params=np.concatenate((directed.params, symmetric.params)),
+            covariance_rows=np.concatenate((directed.rows, symmetric.rows)),
+            mean_params=np.concatenate((directed.params, exogenous.params)),
+            mean_rows=np.concatenate((directed.rows, exogenous.rows)),
+            other_params=np.concatenate((symmetric.params, exogenous.params)),
+            half=np.where(symmetric.rows == symmetric.cols, 0.5, 1.0),
+            covariate_rows=(unit[exogenous.cols] @ self.covariates),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,30 +177,28 @@ def level_jacobian(pattern: LevelPattern, moments: LevelMoments, basis: Array) -
     c = E Ψ Eᵀ Sᵀ; of a symmetric cell: ∂Σ = Λ_i Λ_jᵀ + Λ_j Λ_iᵀ (half on the diagonal); of an
     exogenous cell (i, c): ∂Π = Λ_i e_cᵀ.
     """
+    cells, directed, symmetric = pattern.cells, pattern.directed, pattern.symmetric
     loadings = moments.effects[pattern.observed].T  # rows Λ_i
     covariance = moments.covariance[:, pattern.observed]
-    directed, symmetric, exogenous = pattern.directed, pattern.symmetric, pattern.exogenous
-    half = np.where(symmetric.rows == symmetric.cols, 0.5, 1.0)[:, None]
-    left = loadings[np.concatenate((directed.rows, symmetric.rows))]
-    right = np.concatenate((covariance[directed.cols], half * loadings[symmetric.cols]))
-    outer = left[:, :, None] * right[:, None, :]
-    second = np.concatenate((moments.coefficients[directed.cols], np.eye(exogenous.constants.shape[1])[exogenous.cols]))
-    sources = loadings[np.concatenate((directed.rows, exogenous.rows))]
-    mean = sources[:, :, None] * (second @ pattern.covariates)[:, None, :]
-    n_cov, n_dir = len(left), len(directed.rows)
-    weights = basis[pattern.cell_params].T
-    observed, width = len(pattern.observed), pattern.covariates.shape[1]
-    mean_weights = np.concatenate((weights[:, :n_dir], weights[:, n_cov:]), axis=1)
-    sigma = weights[:, :n_cov] @ outer.reshape(n_cov, observed * observed)
-    sigma = sigma.reshape(len(sigma), observed, observed)
-    change = mean_weights @ mean.reshape(len(sources), observed * width)
-    return LevelJacobian(
-        sigma=sigma + sigma.swapaxes(1, 2), mean=change.reshape(len(change), observed, width)
-    )
+    halves = cells.half[:, None] * loadings[symmetric.cols]
+    right = np.concatenate((covariance[directed.cols], halves))
+    outer = loadings[cells.covariance_rows][:, :, None] * right[:, None, :]
+    paths = moments.coefficients[directed.cols] @ pattern.covariates
+    change = np.concatenate((paths, cells.covariate_rows))
+    mean = loadings[cells.mean_rows][:, :, None] * change[:, None, :]
+    count, observed, width = basis.shape[1], len(pattern.observed), pattern.covariates.shape[1]
+    sigma = basis[cells.covariance_params].T @ outer.reshape(len(outer), observed * observed)
+    sigma = sigma.reshape(count, observed, observed)
+    mean = basis[cells.mean_params].T @ mean.reshape(len(mean), observed * width)
+    return LevelJacobian(sigma + sigma.swapaxes(1, 2), mean.reshape(count, observed, width))
 
 
 def level_curvature(
-    pattern: LevelPattern, moments: LevelMoments, sigma_gradient: Array, mean_gradient: Array, basis: Array
+    pattern: LevelPattern,
+    moments: LevelMoments,
+    sigma_gradient: Array,
+    mean_gradient: Array,
+    basis: Array,
 ) -> Array:
     """Σ_m (∂ℓ/∂m) ∂²m/∂φ∂φᵀ over the implied moments m = (Σ, ΠL).
 
@@ -193,22 +217,23 @@ def level_curvature(
         ∂²/∂B_ij ∂Ψ_kl = 2 (U_ik E_jl + U_il E_jk)                  (half on the diagonal)
         ∂²/∂B_ij ∂Γ_kc = (Eᵀ Q)_ic E_jk
     """
+    directed, symmetric, exogenous = pattern.directed, pattern.symmetric, pattern.exogenous
+    if not len(directed.rows):
+        return np.zeros((basis.shape[1], basis.shape[1]))
     effects, covariance = moments.effects, moments.covariance
     loadings = effects[pattern.observed]
     sources = loadings.T @ sigma_gradient @ loadings
     gradients = loadings.T @ (mean_gradient @ pattern.covariates.T)
     slopes = 2.0 * loadings.T @ (sigma_gradient @ covariance[pattern.observed])
     slopes += gradients @ moments.coefficients.T
-    directed, symmetric, exogenous = pattern.directed, pattern.symmetric, pattern.exogenous
     i, j = directed.rows[:, None], directed.cols[:, None]
     k, m = directed.rows, directed.cols
-    paths = effects[m, i] * slopes[k, j] + slopes[i, m] * effects[j, k] + 2.0 * sources[i, k] * covariance[m, j]
+    paths = effects[m, i] * slopes[k, j] + slopes[i, m] * effects[j, k]
+    paths += 2.0 * sources[i, k] * covariance[m, j]
     k, m = symmetric.rows, symmetric.cols
     variances = 2.0 * (sources[i, k] * effects[j, m] + sources[i, m] * effects[j, k])
-    variances *= np.where(k == m, 0.5, 1.0)
+    variances *= pattern.cells.half
     means = gradients[i, exogenous.cols] * effects[j, exogenous.rows]
-    weights = basis[pattern.cell_params]
-    n_dir = len(directed.rows)
-    first, others = weights[:n_dir], weights[n_dir:]
+    first, others = basis[directed.params], basis[pattern.cells.other_params]
     mixed = first.T @ np.concatenate((variances, means), axis=1) @ others
     return first.T @ paths @ first + mixed + mixed.T

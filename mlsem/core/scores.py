@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from mlsem.core.likelihood import Evaluation, Jacobians, between_information
+from mlsem.core.linalg import flatten
 from mlsem.core.records import Array, ClusterMoments, Index
 
 CHUNK = 2_000_000  # numbers in one block of clusters, to bound memory
@@ -47,7 +48,7 @@ def cluster_scores(
         spread = moments.within[part]
         scores[part] = constants[shape_of[part]]
         if spread.strides[0]:  # clusters of one row have no cross-products
-            scores[part] += spread.reshape(len(spread), -1) @ linear.T
+            scores[part] += flatten(spread) @ linear.T
         _add_mean_scores(
             scores[part], point, moments.means[part], shape_of[part], moments.counts[part], along
         )
@@ -59,17 +60,17 @@ def _shape_constants(point: Evaluation, sizes: Array, along: Jacobians) -> Array
     pulled = point.precision[:, : point.effects.posterior.shape[1]]
     n = sizes[:, None, None]
     within = n * (pulled @ point.effects.posterior @ pulled.T - point.precision)
-    total = _flat(within) @ _flat(along.within.sigma).T
-    total -= _flat(between_information(point.effects)) @ _flat(along.between.sigma).T
+    total = flatten(within) @ flatten(along.within.sigma).T
+    total -= flatten(between_information(point.effects)) @ flatten(along.between.sigma).T
     return 0.5 * total
 
 
 def _cross_product_weights(point: Evaluation, varying: int, along: Jacobians) -> Array:
-    """Symmetric-free weights E_a with <E_a, S_j> the part of the score linear in S_j, (n, V²)."""
+    """Weights E_a with <E_a, S_j> the part of the score linear in S_j, (n, V²)."""
     columns = slice(1, varying + 1)
     pulled = point.precision @ point.residuals.rows[:, columns]
     half = 0.5 * (pulled.T @ along.within.sigma @ pulled)
-    return _flat(half + pulled.T @ along.within.mean[:, :, columns])
+    return flatten(half + pulled.T @ along.within.mean[:, :, columns])
 
 
 def _add_mean_scores(
@@ -78,11 +79,11 @@ def _add_mean_scores(
     rows = np.concatenate((np.ones((len(means), 1)), means), axis=1)
     weighted = _apply(point.residuals.weighted, shape_of, rows)
     between = _apply(point.residuals.between, shape_of, rows)
-    scores += 0.5 * _outer(weighted, weighted / counts[:, None]) @ _flat(along.within.sigma).T
-    scores += 0.5 * _outer(between, between) @ _flat(along.between.sigma).T
+    scores += 0.5 * _outer(weighted, weighted / counts[:, None]) @ flatten(along.within.sigma).T
+    scores += 0.5 * _outer(between, between) @ flatten(along.between.sigma).T
     for residual, jacobian in ((weighted, along.within.mean), (between, along.between.mean)):
         used = np.flatnonzero(jacobian.any(axis=(0, 1)))
-        scores += _outer(residual, rows[:, used]) @ _flat(jacobian[:, :, used]).T
+        scores += _outer(residual, rows[:, used]) @ flatten(jacobian[:, :, used]).T
 
 
 def _apply(maps: Array, shape_of: Index, rows: Array) -> Array:
@@ -93,8 +94,4 @@ def _apply(maps: Array, shape_of: Index, rows: Array) -> Array:
 
 
 def _outer(left: Array, right: Array) -> Array:
-    return (left[:, :, None] * right[:, None, :]).reshape(len(left), -1)
-
-
-def _flat(stack: Array) -> Array:
-    return stack.reshape(len(stack), -1)
+    return flatten(left[:, :, None] * right[:, None, :])

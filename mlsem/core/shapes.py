@@ -69,11 +69,13 @@ def level_sample(
     noise = float(data.clusters @ (1.0 / data.sizes)) / data.n_clusters
     part = within if level == 1 else between - noise * within
     covariance = maps @ part @ maps.T
-    values, vectors = np.linalg.eigh(covariance)
+    if level == 2:
+        values, vectors = np.linalg.eigh(covariance)
+        covariance = (vectors * np.maximum(values, 0.0)) @ vectors.T
     return LevelSample(
         names,
         mean,
-        (vectors * np.maximum(values, 0.0)) @ vectors.T,
+        covariance,
         np.diagonal(maps @ (between + within) @ maps.T),
     )
 

@@ -11,14 +11,17 @@ from mlsem.report.document import Block, Column, LevelSection, SummaryDocument, 
 # Translucent lines and inherited colours can be read on a light and on a dark page.
 STYLE = """
 .mlsem {color: inherit; line-height: 1.35; overflow-x: auto}
-.mlsem table {border-collapse: collapse; margin: .3em 0 .9em; background: transparent}
-.mlsem td, .mlsem th {border: 0; padding: .1em .7em; text-align: right; font-weight: normal;
-  background: transparent; font-variant-numeric: tabular-nums}
+.mlsem table {border-collapse: collapse; margin: .4em 0 .8em; color: inherit; font-size: 1em;
+  background: transparent}
+.mlsem tr {background: transparent}
+.mlsem td, .mlsem th {border: 0; padding: .1em .7em; color: inherit; text-align: right;
+  font-weight: normal; background: transparent; font-variant-numeric: tabular-nums}
 .mlsem th:first-child, .mlsem td:first-child {text-align: left}
-.mlsem caption {caption-side: top; text-align: left; font-weight: bold; padding: .2em 0}
 .mlsem thead th {border-bottom: 1px solid rgba(128, 128, 128, .6)}
-.mlsem .group {font-style: italic}
-.mlsem .name {padding-left: 1.8em}
+.mlsem tbody .level {font-weight: bold; font-size: 1.1em; padding-top: 1em}
+.mlsem tbody .block {font-weight: bold; padding-top: .6em}
+.mlsem .group {font-style: italic; padding-left: 1.4em}
+.mlsem .name {padding-left: 2.4em}
 .mlsem .label {opacity: .7}
 """.strip()
 
@@ -37,48 +40,57 @@ def render(document: SummaryDocument, digits: int = 3) -> str:
     str
         One `<div class="mlsem">`; every text of the user's is escaped.
     """
-    shown = columns(document.rows)
-    parts = [f"<p><strong>{escape(document.title)}</strong></p>", *_header(document)]
-    for section in document.sections:
-        parts += _section(section, shown, digits)
+    parts = [f"<p><strong>{escape(document.title)}</strong></p>"]
+    parts += [_table("", "".join(_header(document)))] if document.header else []
+    parts += [_parameters(document, digits)] if document.rows else []
     if document.notes:
         items = "".join(f"<li>{escape(note)}</li>" for note in document.notes)
         parts.append(f"<ul>{items}</ul>")
     return f'<div class="mlsem"><style>{STYLE}</style>\n' + "\n".join(parts) + "\n</div>"
 
 
+def _table(head: str, body: str) -> str:
+    top = f"<thead><tr>{head}</tr></thead>" if head else ""
+    return f"<table>{top}<tbody>\n{body}</tbody></table>"
+
+
 def _header(document: SummaryDocument) -> Iterator[str]:
     for group in document.header:
-        lines = "".join(
-            f"<tr><td>{escape(label)}</td><td>{escape(value)}</td></tr>" for label, value in group
-        )
-        yield f"<table><tbody>{lines}</tbody></table>"
+        for label, value in group:
+            if value:
+                yield f"<tr><td>{escape(label)}</td><td>{escape(value)}</td></tr>\n"
+            else:
+                yield _spanning("block", label, 2)
+
+
+def _parameters(document: SummaryDocument, digits: int) -> str:
+    shown = columns(document.rows)
+    heads = "".join(f'<th scope="col">{escape(column.title)}</th>' for column in shown)
+    lines = (line for each in document.sections for line in _section(each, shown, digits))
+    return _table(f"<th></th>{heads}", "".join(lines))
 
 
 def _section(section: LevelSection, shown: tuple[Column, ...], digits: int) -> Iterator[str]:
+    span = len(shown) + 1
     if section.title:
-        yield f"<h4>{escape(section.title)}</h4>"
+        yield _spanning("level", section.title, span)
     for block in section.blocks:
-        yield _block(block, shown, digits)
+        yield _spanning("block", block.title, span)
+        yield from _block(block, tuple(column.field for column in shown), digits)
 
 
-def _block(block: Block, shown: tuple[Column, ...], digits: int) -> str:
-    heads = "".join(f'<th scope="col">{escape(column.title)}</th>' for column in shown)
-    body = "".join(_body(block, tuple(column.field for column in shown), digits))
-    return (
-        f"<table><caption>{escape(block.title)}</caption>"
-        f"<thead><tr><th></th>{heads}</tr></thead><tbody>{body}</tbody></table>"
-    )
-
-
-def _body(block: Block, fields: tuple[str, ...], digits: int) -> Iterator[str]:
+def _block(block: Block, fields: tuple[str, ...], digits: int) -> Iterator[str]:
     group = ""
     for row in block.lines:
         if row.group != group:
             group = row.group
-            yield f'<tr><td class="group" colspan="{len(fields) + 1}">{escape(group)}</td></tr>'
+            yield _spanning("group", group, len(fields) + 1)
         cells = "".join(f"<td>{cell}</td>" for cell in row_cells(row, fields, digits))
-        yield f'<tr><td class="name">{_name(row)}</td>{cells}</tr>'
+        yield f'<tr><td class="name">{_name(row)}</td>{cells}</tr>\n'
+
+
+def _spanning(kind: str, words: str, span: int) -> str:
+    return f'<tr><td class="{kind}" colspan="{span}">{escape(words)}</td></tr>\n'
 
 
 def _name(row: TableRow) -> str:

@@ -111,7 +111,7 @@ def _matrix(constants: Array, cells: Cells) -> PatternMatrix:
 
 
 def parameter_bounds(table: ParameterTable) -> tuple[Array, Array]:
-    """Lower and upper bounds of the free parameters, (npar,) each; infinite where there are none."""
+    """Lower and upper bounds of the free parameters, (npar,) each; infinite where none."""
     lower, upper = np.full(len(table.names), -np.inf), np.full(len(table.names), np.inf)
     for row in table.rows:
         if row.free >= 0:

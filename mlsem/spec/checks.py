@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mlsem.errors import SpecificationError, listed, nearest
+from mlsem.errors import ModelSyntaxError, SpecificationError, listed, nearest
 from mlsem.spec.labels import check_modifiers
 
 if TYPE_CHECKING:
@@ -168,31 +168,34 @@ def check_columns(
     )
 
 
-def column_notes(
-    levels: Sequence[Roles],
-    latent: Collection[str],
-    columns: Collection[str],
-    calculated: Collection[str],
-) -> list[str]:
-    """Latent variables, and labels that no calculation uses, that are also columns."""
-    notes = [
+def column_notes(latent: Collection[str], columns: Collection[str]) -> list[str]:
+    """Latent variables that are also columns."""
+    return [
         f"{name!r} is a latent variable of the model; the data's column {name!r} is not used."
         for name in sorted(latent)
         if name in columns
     ]
+
+
+def label_remarks(
+    levels: Sequence[Roles], columns: Collection[str], calculated: Collection[str], text: str
+) -> tuple[str, ...]:
+    """Labels that no calculation uses and that are also columns: meant as products?"""
     labelled = [row for roles in levels for row in roles.written if row.modifiers.label]
     labels = [row.modifiers.label for row in labelled]
+    found = []
     for row in labelled:
         label = row.modifiers.label
         if label not in columns or label in calculated or labels.count(label) > 1:
             continue
         # A label that is a variable of the model has its remark from the parser.
         if row.rhs and not any(label in roles.where for roles in levels):
-            notes.append(
-                f"In '{row.lhs} {row.op} {label}*{row.rhs}' the data's column {label!r} is only a "
-                f"label. Did you mean the product {label}:{row.rhs}?"
+            message = (
+                f"{label!r} is the label of the parameter of {row.rhs!r} here, but also a column "
+                f"of the data: did you mean {label}:{row.rhs}, their product?"
             )
-    return notes
+            found.append(str(ModelSyntaxError(message, text, row.modifiers.label_span)))
+    return tuple(found)
 
 
 # --- what the defaults made of it -------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from mlsem.errors import OptionValueError, listed
@@ -11,6 +12,7 @@ from mlsem.spec.checks import (
     check_levels,
     check_roles,
     column_notes,
+    label_remarks,
     level_notes,
     plan_notes,
 )
@@ -67,13 +69,15 @@ def specify(
     terms = products.terms(latent, tuple(roles.observed for roles in levels))
     split = _split(levels)
     notes = products.notes
+    remarks = syntax.remarks
     if columns is not None:
         check_columns(levels, terms, latent, columns, text)
-        notes += column_notes(levels, latent, columns, used_names(syntax))
+        notes += column_notes(latent, columns)
+        remarks += label_remarks(levels, columns, used_names(syntax), text)
     if len(levels) == 2:
         notes += level_notes(levels, syntax, split)
     plans = _plans(syntax, levels, split, options, notes)
-    return _table(syntax, plans, terms, split, notes)
+    return replace(_table(syntax, plans, terms, split, notes), remarks=remarks)
 
 
 def _table(

@@ -123,6 +123,8 @@ class ParameterTable:
     notes : tuple of str
         What a user should be told about this specification (e.g. covariates that became
         modelled because a split one is among them).
+    remarks : tuple of str
+        Warnings: what is legal but probably not meant; with line, column and caret.
     """
 
     rows: tuple[Row, ...]
@@ -135,6 +137,7 @@ class ParameterTable:
     constraints: tuple[ParameterConstraint, ...]
     meanstructure: bool
     notes: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
 
     @property
     def two_level(self) -> bool:

@@ -40,7 +40,8 @@ class Products:
     notes: list[str] = field(default_factory=list)
 
     def name(self, variable: Variable, level: int) -> str:
-        if not variable.factors or (self.columns is not None and variable.name in self.columns):
+        """The name of a variable that stands in a formula of this level."""
+        if not self._is_product(variable):
             return variable.name
         key = tuple(sorted(variable.factors))
         name = self.spelling.setdefault(key, variable.name)
@@ -52,27 +53,20 @@ class Products:
             self.seen[key, level] = _Product(name, variable.factors, level, variable.span)
         return name
 
-    def is_product(self, variable: Variable) -> bool:
-        return bool(variable.factors) and not (
-            self.columns is not None and variable.name in self.columns
-        )
-
-    def refuse_outcome(self, formula: Formula) -> None:
-        """A product can be a covariate, not an outcome and not an indicator."""
-        if self.is_product(formula.lhs) and formula.op in ("=~", "~"):
-            raise SpecificationError(
-                f"The product {formula.lhs.name} cannot be on the left of '{formula.op}'. "
-                "To model it, make it a column of the data.",
-                self.text,
-                formula.lhs.span,
-            )
-        if formula.op == "=~" and formula.rhs is not None and self.is_product(formula.rhs):
+    def refuse_indicator(self, formula: Formula) -> None:
+        """A product can be a covariate, not an indicator."""
+        if formula.op == "=~" and formula.rhs is not None and self._is_product(formula.rhs):
             raise SpecificationError(
                 f"The product {formula.rhs.name} cannot be an indicator. "
                 "To use it as one, make it a column of the data.",
                 self.text,
                 formula.rhs.span,
             )
+
+    def _is_product(self, variable: Variable) -> bool:
+        return bool(variable.factors) and not (
+            self.columns is not None and variable.name in self.columns
+        )
 
     def terms(
         self, latent: Collection[str], named: tuple[Collection[str], ...]

@@ -136,15 +136,13 @@ def _read(
     rows: dict[Key, Written] = {}
     for formula in block.formulas:
         lhs = formula.lhs.name
-        if formula.lhs.factors or (formula.rhs is not None and formula.rhs.factors):
-            products.refuse_outcome(formula)
-            lhs = products.name(formula.lhs, level)
         where.setdefault(lhs, formula.lhs.span)
         if formula.phantom:
             rhs = lhs
         elif formula.rhs is None:
             rhs = ""
         else:
+            products.refuse_indicator(formula)
             rhs = products.name(formula.rhs, level)
             where.setdefault(rhs, formula.rhs.span)
         row = Written(lhs, formula.op, rhs, formula.modifiers, formula.span, formula.phantom)

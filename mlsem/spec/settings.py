@@ -76,9 +76,9 @@ class Settings:
             object.__setattr__(self, "se", se_kind(self.se))
         for name in ("information", "missing", "on_failure"):
             _require(name, getattr(self, name), optional=name == "information")
-        if isinstance(self.max_iter, bool) or not isinstance(self.max_iter, int) or self.max_iter < 1:
+        if not _is_number(self.max_iter, int) or self.max_iter < 1:
             raise OptionValueError(f"max_iter={self.max_iter!r}: it takes a whole number from 1.")
-        if isinstance(self.tol, bool) or not isinstance(self.tol, (int, float)) or not 0 < self.tol < 1:
+        if not _is_number(self.tol, (int, float)) or not 0 < self.tol < 1:
             raise OptionValueError(
                 f"tol={self.tol!r}: it takes a number between 0 and 1, the largest remaining step "
                 "in standard errors."
@@ -102,6 +102,10 @@ class Settings:
 
 
 SETTING_NAMES = tuple(field.name for field in fields(Settings))
+
+
+def _is_number(value: object, kind: type | tuple[type, ...]) -> bool:
+    return isinstance(value, kind) and not isinstance(value, bool)
 
 
 def _estimator(value: object) -> str:

@@ -1,4 +1,8 @@
-"""Starting values from sample moments: half of an indicator's variance belongs to its factor."""
+"""Starting values from sample moments.
+
+Paths among observed variables start at their least-squares estimates, level by level; loadings
+at FABIN2 estimates (Hägglund, 1982); half of an indicator's variance belongs to its factor.
+"""
 
 from __future__ import annotations
 
@@ -7,13 +11,14 @@ from math import sqrt
 
 import numpy as np
 
-from mlsem.core.records import Array
-from mlsem.core.shapes import LevelSample
+from mlsem.core.records import Array, ShapeMoments
+from mlsem.core.shapes import LevelSample, level_sample
 from mlsem.spec.build import parameter_bounds
 from mlsem.spec.partable import ParameterTable, Row
 
 COMMUNALITY = 0.5
-FLOOR = 0.05  # share of its total variance that a variable has at least at each level
+SHRINKAGE = 0.98  # of covariances
+FLOOR = 0.02  # share of its total variance that a variable has at least at each level
 
 
 class _Level:
@@ -21,12 +26,11 @@ class _Level:
 
     def __init__(self, rows: list[Row], sample: LevelSample) -> None:
         place = {name: k for k, name in enumerate(sample.names)}
-        variances = np.maximum(np.diagonal(sample.covariance), 1e-300)
+        diagonal = np.maximum(np.diagonal(sample.covariance), 1e-300).tolist()
         self.mean = {name: float(sample.mean[k]) for name, k in place.items()}
-        self.variance = {name: float(variances[k]) for name, k in place.items()}
-        self.covariance = {
-            (a, b): float(sample.covariance[i, j]) for a, i in place.items() for b, j in place.items()
-        }
+        self.variance = {name: diagonal[k] for name, k in place.items()}
+        values = sample.covariance.tolist()
+        self.covariance = {(a, b): values[i][j] for a, i in place.items() for b, j in place.items()}
         self.loadings: dict[str, list[Row]] = {}
         for row in rows:
             if row.op == "=~":
@@ -34,10 +38,37 @@ class _Level:
         self.explained = {row.rhs for row in rows if row.op == "=~"}
         self.endogenous = self.explained | {row.lhs for row in rows if row.op == "~"}
         self.fixed_variance = {
-            row.lhs: row.fixed for row in rows if row.op == "~~" and row.lhs == row.rhs and row.fixed
+            row.lhs: row.fixed
+            for row in rows
+            if row.op == "~~" and row.lhs == row.rhs and row.fixed
         }
         self.scales: dict[str, float] = {}
+        self.slopes: dict[str, dict[str, float]] = {}
+        self.residual: dict[str, float] = {}
+        for row in rows:
+            if row.op == "~" and row.lhs not in self.slopes:
+                self._regress(row.lhs, [r.rhs for r in rows if r.op == "~" and r.lhs == row.lhs])
         self.patterns = {name: self._pattern(loadings) for name, loadings in self.loadings.items()}
+
+    def _regress(self, outcome: str, predictors: list[str]) -> None:
+        """Least squares of an observed outcome on its observed predictors."""
+        names = [name for name in predictors if name in self.variance]
+        self.slopes[outcome] = {}
+        if outcome not in self.variance or outcome in self.explained or not names:
+            return
+        inner = np.array([[self.covariance[a, b] for b in names] for a in names])
+        outer = np.array([self.covariance[a, outcome] for a in names])
+        try:
+            slopes = np.linalg.solve(inner, outer)
+        except np.linalg.LinAlgError:
+            return
+        left = self.variance[outcome] - float(slopes @ outer)
+        self.slopes[outcome] = dict(zip(names, slopes.tolist(), strict=True))
+        self.residual[outcome] = max(left, 0.05 * self.variance[outcome])
+
+    def explained_mean(self, outcome: str) -> float:
+        slopes = self.slopes.get(outcome, {})
+        return sum(slope * self.mean[name] for name, slope in slopes.items())
 
     def scale(self, name: str) -> float:
         """Standard deviation at the start: of an observed variable, or of a factor through its
@@ -75,7 +106,9 @@ class _Level:
             below = sum(corr[marker, k] ** 2 for k in others)
             above = sum(corr[marker, k] * corr[name, k] for k in others)
             ratio = above / below if below > 1e-8 else (-1.0 if corr[marker, name] < 0 else 1.0)
-            found[name] = sqrt(COMMUNALITY) * (1.0 if name == marker else min(max(ratio, -1.3), 1.3))
+            found[name] = sqrt(COMMUNALITY) * (
+                1.0 if name == marker else min(max(ratio, -1.3), 1.3)
+            )
         return found
 
     def start(self, row: Row) -> float:
@@ -84,9 +117,13 @@ class _Level:
         if row.op == "=~":
             share = self.patterns[row.lhs].get(row.rhs, sqrt(COMMUNALITY))
             return share * self.scale(row.rhs) / self.scale(row.lhs)
+        if row.op == "~":
+            return self.slopes[row.lhs].get(row.rhs, 0.0)
         if row.op == "~1":
-            return self.mean.get(row.lhs, 0.0)
+            return self.mean.get(row.lhs, 0.0) - self.explained_mean(row.lhs)
         if row.op == "~~" and row.lhs == row.rhs:
+            if row.lhs in self.residual:
+                return self.residual[row.lhs]
             share = 1.0 - COMMUNALITY if row.lhs in self.explained else 1.0
             return share * self.scale(row.lhs) ** 2
         if row.op == "~~" and not {row.lhs, row.rhs} & self.endogenous:
@@ -94,27 +131,37 @@ class _Level:
         return 0.0
 
 
-def starting_values(table: ParameterTable, samples: Mapping[int, LevelSample]) -> Array:
+def starting_values(table: ParameterTable, data: ShapeMoments, maps: Mapping[str, Array]) -> Array:
     """One value per free parameter: the user's, else a guess; shared parameters get the mean.
 
     Parameters
     ----------
-    samples : mapping of level to LevelSample
-        Moments of the level's modelled observed variables.
+    maps : mapping of name to (D,)
+        Each observed variable as a map of the data row h.
     """
     total, count = np.zeros(len(table.names)), np.zeros(len(table.names))
-    for number, sample in samples.items():
-        rows = [row for row in table.rows if row.level == number]
-        level = _Level(rows, _floored(sample))
+    maps = dict(maps)
+    for number, variables in enumerate(table.levels, start=1):
+        names = variables.modelled + variables.covariates
+        stack = np.array([maps[name] for name in names]).reshape(len(names), -1)
+        rows = [row for row in table.rows if row.level == number and not row.exo]
+        level = _Level(rows, _floored(level_sample(data, names, stack, number)))
         for row in rows:
             if row.free >= 0:
                 total[row.free] += level.start(row)
                 count[row.free] += 1
+        for outcome, slopes in level.slopes.items():  # what is explained within is so in the mean
+            if outcome in table.split:
+                own = [
+                    maps[name] * slope for name, slope in slopes.items() if name not in table.split
+                ]
+                maps[outcome] = maps[outcome] - sum(own)
     return np.clip(total / np.maximum(count, 1), *parameter_bounds(table))
 
 
 def _floored(sample: LevelSample) -> LevelSample:
     """Correlations are kept short of ±1 and variances of 0 so that the start is inside."""
     variances = np.diagonal(sample.covariance)
-    covariance = 0.9 * sample.covariance + np.diag(0.1 * variances + FLOOR * sample.total)
+    covariance = SHRINKAGE * sample.covariance
+    np.fill_diagonal(covariance, np.maximum(variances, FLOOR * sample.total))
     return LevelSample(sample.names, sample.mean, covariance, sample.total)

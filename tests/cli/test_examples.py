@@ -47,4 +47,9 @@ def test_readme_shows_the_real_output(capsys: pytest.CaptureFixture[str]) -> Non
     output = re.search(r"^```text\n(.*?)^```", readme[code.end() :], re.M | re.S)
     assert output is not None
     exec(compile(code[1], "README.md", "exec"), {})
-    assert capsys.readouterr().out.strip() == output[1].strip()
+    assert _settled(capsys.readouterr().out) == _settled(output[1])
+
+
+def _settled(text: str) -> str:
+    """Without the number of iterations, which hangs on the machine's linear algebra."""
+    return re.sub(r"after \d+ iterations?", "after some iterations", text).strip()

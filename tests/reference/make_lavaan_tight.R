@@ -44,10 +44,11 @@ newton <- function(f) {  # step, and its length in standard errors
   list(step = step, length = sqrt(abs(sum(step * gradient) * rows)))
 }
 cases <- list()
-case <- function(name, model, file, cluster = NULL, ..., fun = "sem", polish = TRUE, implied = FALSE, note = "") {
+case <- function(name, model, file, cluster = NULL, ..., fun = "sem", polish = TRUE, implied = FALSE, from = NULL, note = "") {
   data <- read.csv(path(file)); options <- list(...)
   f <- call_lavaan(fun, model, data, cluster, options, control = tight)
   if (!inherits(f, "try-error") && !lavInspect(f, "converged") && !polish) f <- call_lavaan(fun, model, data, cluster, options)
+  if (!is.null(from)) f <- at_values(f, from, fun = fun, data = data, cluster = cluster, options = options)
   if (inherits(f, "try-error") || (!polish && !lavInspect(f, "converged"))) { cat(name, "FAILED", f, "\n"); return(invisible()) }
   remaining <- NA
   if (polish) {
@@ -58,6 +59,7 @@ case <- function(name, model, file, cluster = NULL, ..., fun = "sem", polish = T
       f <- at_values(f, as.numeric(lav_coef(f)) + at$step, fun = fun, data = data, cluster = cluster, options = options)
     }
   }
+  if (!lavInspect(f, "converged")) { cat(name, "NOT CONVERGED\n"); return(invisible()) }
   pe <- parameterEstimates(f, remove.nonfree = FALSE)
   fit <- list(logl = as.numeric(quiet(logLik(f))), aic = quiet(AIC(f)), bic = quiet(BIC(f)), npar = attr(quiet(logLik(f)), "df"), ntotal = lavInspect(f, "ntotal"))
   cases[[name]] <<- list(fun = fun, model = model, data = file, cluster = cluster, options = if (length(options)) options else NULL, note = note, remaining = remaining,
@@ -71,12 +73,15 @@ lav_coef <- function(f) { pt <- parTable(f); v <- numeric(max(pt$free)); free <-
 ri <- "level: 1\n y ~ x1 + int\nlevel: 2\n y ~ w1"
 cfa2 <- "level: 1\n fw =~ y1 + y2 + y3\n fw ~ x1 + x2 + x3\nlevel: 2\n fb =~ y1 + y2 + y3\n fb ~ w1 + w2"
 two <- "level: within\n f1 =~ y1 + y2 + y3\n f2 =~ y4 + y5 + y6\nlevel: between\n fb =~ y1 + y2 + y3 + y4 + y5 + y6"
+four <- "level: within\n f1 =~ y1 + y2 + y3\n f2 =~ y4 + y5 + y6\nlevel: between\n b1 =~ y1 + y2 + y3\n b2 =~ y4 + y5 + y6"
 hs <- "visual =~ x1 + x2 + x3\n textual =~ x4 + x5 + x6\n speed =~ x7 + x8 + x9"
 # as in make_lavaan.R
 case("article_ml", ri, "article.csv", "id", implied = TRUE); case("article_mlr", ri, "article.csv", "id", estimator = "MLR")
 case("article_raw_ml", ri, "article_raw.csv", "id")
 case("demo_cfa_ml", cfa2, "demo.csv", "cluster", implied = TRUE); case("demo_cfa_mlr", cfa2, "demo.csv", "cluster", estimator = "MLR")
-case("demo_two_factor_mlr", two, "demo.csv", "cluster", estimator = "MLR")
+first <- fromJSON(file.path(out, "lavaan.json"))$cases$demo_two_factor_mlr$coef
+case("demo_two_factor_mlr", two, "demo.csv", "cluster", estimator = "MLR", from = first, note = "from the estimates of lavaan.json: one of two maxima")
+case("demo_two_factor_other_maximum_mlr", two, "demo.csv", "cluster", estimator = "MLR", note = "one factor for what are two: from its own starting values lavaan 0.6 finds another maximum than lavaan 0.7")
 case("demo_cross_level_invariance_mlr", "level: 1\n f =~ a*y1 + b*y2 + c*y3\nlevel: 2\n f =~ a*y1 + b*y2 + c*y3\n y1 ~~ 0*y1", "demo.csv", "cluster", estimator = "MLR")
 case("mediation_111_mlr", "level: 1\n m ~ a1*x\n y ~ b1*m + c1*x\nlevel: 2\n m ~ a2*x + w\n y ~ b2*m + c2*x\n ind_w := a1*b1\n ind_b := a2*b2\n diff := ind_w - ind_b", "mediation.csv", "id", estimator = "MLR", fixed.x = FALSE, implied = TRUE)
 case("mediation_211_mlr", "level: 1\n y ~ m\nlevel: 2\n m ~ a*w\n y ~ b*m + cp*w\n z ~ d*y\n ind := a*b\n ind2 := a*b*d", "mediation.csv", "id", estimator = "MLR", fixed.x = FALSE)
@@ -87,15 +92,15 @@ case("demo_missing_listwise_mlr", cfa2, "demo_missing.csv", "cluster", estimator
 case("hs_single_level_ml", hs, "hs1939.csv", implied = TRUE); case("hs_single_level_cluster_mlr", hs, "hs1939.csv", "cl")
 case("hs_single_level_meanstructure_mlr", hs, "hs1939.csv", estimator = "MLR", meanstructure = TRUE)
 # others
-case("second_order_within_mlr", "level: 1\n f1 =~ y1 + y2 + y3\n f2 =~ y4 + y5 + y6\n g =~ 1*f1 + 1*f2\n g ~ x1\nlevel: 2\n fb =~ y1 + y2 + y3 + y4 + y5 + y6", "demo.csv", "cluster", estimator = "MLR")
+case("second_order_within_mlr", "level: 1\n f1 =~ y1 + y2 + y3\n f2 =~ y4 + y5 + y6\n g =~ 1*f1 + 1*f2\n g ~ x1\nlevel: 2\n b1 =~ y1 + y2 + y3\n b2 =~ y4 + y5 + y6", "demo.csv", "cluster", estimator = "MLR")
 case("second_order_single_ml", paste(hs, "\n g =~ visual + textual + speed"), "hs1939.csv")
 case("mediation_221_mlr", "level: 1\n y ~~ y\nlevel: 2\n z ~ a*w\n y ~ b*z + cp*w\n ind := a*b\n total := ind + cp", "mediation.csv", "id", estimator = "MLR")
 case("level2_outcome_latent_predictor_mlr", "level: 1\n fw =~ y1 + y2 + y3\nlevel: 2\n fb =~ y1 + y2 + y3\n w2 ~ fb + w1", "demo.csv", "cluster", estimator = "MLR", implied = TRUE)
-case("std_lv_mlr", two, "demo.csv", "cluster", estimator = "MLR", std.lv = TRUE)
-case("orthogonal_ml", two, "demo.csv", "cluster", orthogonal = TRUE)
-case("crossed_residuals_mlr", "level: 1\n f1 =~ y1 + y2 + y3\n f2 =~ y4 + y5 + y6 + y3\n y1 ~~ y4\n f2 ~ f1 + x1\nlevel: 2\n fb =~ y1 + y2 + y3 + y4 + y5 + y6\n y1 ~~ y2\n fb ~ w1", "demo.csv", "cluster", estimator = "MLR")
+case("std_lv_mlr", four, "demo.csv", "cluster", estimator = "MLR", std.lv = TRUE)
+case("orthogonal_ml", four, "demo.csv", "cluster", orthogonal = TRUE)
+case("crossed_residuals_mlr", "level: 1\n f1 =~ y1 + y2 + y3\n f2 =~ y4 + y5 + y6 + y3\n y1 ~~ y4\n f2 ~ f1 + x1\nlevel: 2\n b1 =~ y1 + y2 + y3\n b2 =~ y4 + y5 + y6\n y1 ~~ y4\n b1 ~ w1\n b2 ~ b1 + w2", "demo.csv", "cluster", estimator = "MLR")
 case("labels_across_levels_mlr", "level: 1\n f =~ y1 + a*y2 + b*y3\n f ~~ v*f\n y2 ~~ e*y2\n y3 ~~ e*y3\nlevel: 2\n f =~ y1 + a*y2 + b*y3\n f ~~ v*f\n ratio := a/b", "demo.csv", "cluster", estimator = "MLR")
-case("nonlinear_constraint_ml", "level: 1\n fw =~ y1 + b*y2 + a*y3\nlevel: 2\n fb =~ y1 + y2 + y3\n a == b^2", "demo.csv", "cluster", polish = FALSE)
+case("nonlinear_constraint_ml", "level: 1\n fw =~ y1 + b*y2 + a*y3\nlevel: 2\n fb =~ y1 + y2 + y3\n a == b^2", "demo.csv", "cluster", polish = FALSE, note = "lavaan's standard errors leave out the curvature of the constraint")
 case("within_only_endogenous_mlr", "level: 1\n x1 ~ x2 + x3\n y1 ~ x1 + x2\nlevel: 2\n y1 ~ w1", "demo.csv", "cluster", estimator = "MLR")
 case("within_only_endogenous_raw_ml", "level: 1\n m ~ x\n y ~ m + x\nlevel: 2\n y ~ w", "mediation.csv", "id")
 case("modelled_covariates_ml", ri, "article_raw.csv", "id", fixed.x = FALSE)
@@ -104,7 +109,7 @@ case("defined_functions_mlr", "level: 1\n y ~~ vw*y\n m ~~ y\nlevel: 2\n y ~~ vb
 case("saturated_small_ml", "level: 1\n y1 ~~ y2 + y3\n y2 ~~ y3\nlevel: 2\n y1 ~~ y2 + y3\n y2 ~~ y3", "small.csv", "id")
 case("small_cfa_mlr", "level: 1\n fw =~ y1 + y2 + y3 + y4\nlevel: 2\n fb =~ y1 + y2 + y3\n fb ~ w\n v ~ fb + w\n y4 ~~ y4", "small.csv", "id", estimator = "MLR")
 case("positive_variances_ml", "level: 1\n y1 ~~ y4\nlevel: 2\n y1 ~ w\n y4 ~ w\n y1 ~~ 0*y4", "small.csv", "id", bounds = "pos.var", polish = FALSE, note = "active bound: compare estimates only")
-case("growth_two_level_ml", "level: 1\n i =~ 1*t1 + 1*t2 + 1*t3 + 1*t4\n s =~ 0*t1 + 1*t2 + 2*t3 + 3*t4\nlevel: 2\n ib =~ 1*t1 + 1*t2 + 1*t3 + 1*t4\n sb =~ 0*t1 + 1*t2 + 2*t3 + 3*t4", "growth.csv", "id", fun = "growth")
+case("growth_two_level_ml", "level: 1\n i =~ 1*t1 + 1*t2 + 1*t3 + 1*t4\n s =~ 0*t1 + 1*t2 + 2*t3 + 3*t4\n i ~ 0*1\n s ~ 0*1\nlevel: 2\n ib =~ 1*t1 + 1*t2 + 1*t3 + 1*t4\n sb =~ 0*t1 + 1*t2 + 2*t3 + 3*t4", "growth.csv", "id", fun = "growth")
 case("growth_single_cluster_mlr", "i =~ 1*t1 + 1*t2 + 1*t3 + 1*t4\n s =~ 0*t1 + 1*t2 + 2*t3 + 3*t4", "growth.csv", "id", fun = "growth")
 case("cfa_covariate_single_ml", "visual =~ x1 + x2 + x3\n visual ~ x4 + x5", "hs1939.csv", fun = "cfa", implied = TRUE)
 case("path_single_ml", "x1 ~ x4 + x5\n x7 ~ a*x1 + x4\n x9 ~ b*x7 + x1\n ind := a*b", "hs1939.csv")

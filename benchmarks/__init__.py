@@ -1,0 +1,1 @@
+"""Benchmarks of mlsem: speed, import time, scaling in the number of rows, random models."""

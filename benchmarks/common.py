@@ -1,0 +1,120 @@
+"""What the benchmarks share: clocks, child processes, R, tables."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shutil
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable, Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent
+RESULTS = HERE / "results"
+ONE_THREAD = {
+    name: "1"
+    for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "RAYON_NUM_THREADS")
+}
+
+
+def clock(call: Callable[[], Any], repeats: int) -> dict[str, list[float]]:
+    """Wall and processor seconds of each of `repeats` calls."""
+    wall, cpu = [], []
+    for _ in range(repeats):
+        wall0, cpu0 = time.perf_counter(), time.process_time()
+        call()
+        wall.append(time.perf_counter() - wall0)
+        cpu.append(time.process_time() - cpu0)
+    return {"wall": wall, "cpu": cpu}
+
+
+def repeats_for(seconds: float, budget: float, least: int = 5, most: int = 200) -> int:
+    """Calls of this length that fit into a budget of seconds."""
+    return max(least, min(most, int(budget / max(seconds, 1e-6))))
+
+
+def child(module: str, *arguments: str, timeout: float | None = None) -> dict[str, Any]:
+    """Run `python -m module` with one thread; its last line of output is JSON.
+
+    What fails or takes too long comes back as {"error": why}.
+    """
+    paths = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
+    environment = {**os.environ, **ONE_THREAD, "PYTHONPATH": paths}
+    command = [sys.executable, "-W", "ignore", "-m", module, *arguments]
+    try:
+        done = subprocess.run(
+            command, env=environment, capture_output=True, text=True, timeout=timeout, cwd=ROOT
+        )
+    except subprocess.TimeoutExpired:
+        return {"error": f"stopped after {timeout:g} s"}
+    if done.returncode:
+        lines = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
+        return {"error": lines[-1][:200]}
+    return json.loads(done.stdout.strip().splitlines()[-1])
+
+
+def has_lavaan() -> bool:
+    """Whether Rscript and lavaan are there."""
+    if shutil.which("Rscript") is None:
+        return False
+    asked = subprocess.run(["Rscript", "-e", "library(lavaan)"], capture_output=True)
+    return asked.returncode == 0
+
+
+def r_script(name: str, *arguments: str, timeout: float | None = None) -> list[list[str]]:
+    """Run an R script of this directory; its lines of output, split at tabs."""
+    environment = {**os.environ, **ONE_THREAD}
+    done = subprocess.run(
+        ["Rscript", "--vanilla", str(HERE / name), *arguments],
+        env=environment, capture_output=True, text=True, timeout=timeout, check=False,
+    )  # fmt: skip
+    if done.returncode:
+        raise RuntimeError(f"{name}: {done.stderr[-2000:]}")
+    return [line.split("\t") for line in done.stdout.splitlines() if "\t" in line]
+
+
+def machine() -> str:
+    """Processor and versions, in one line."""
+    names = ("numpy", "scipy", "pandas")
+    versions = ", ".join(f"{name} {metadata.version(name)}" for name in names)
+    return f"{_processor()}; Python {platform.python_version()}, {versions}; one thread"
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    model = next((x.split(":")[1].strip() for x in lines if x.startswith("model name")), "?")
+    return f"{model}, {os.cpu_count()} cores"
+
+
+def median(values: Iterable[float]) -> float:
+    return statistics.median(values)
+
+
+def seconds(value: float | None) -> str:
+    """A time to three digits in s or ms."""
+    if value is None:
+        return "–"
+    return f"{value:.3g} s" if value >= 1 else f"{1e3 * value:.3g} ms"
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    """A Markdown table."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines)
+
+
+def save(name: str, text: str, data: Any) -> None:
+    """Write results/NAME.md and results/NAME.json."""
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / f"{name}.md").write_text(text.rstrip() + "\n", encoding="utf-8")
+    (RESULTS / f"{name}.json").write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")

@@ -1,0 +1,112 @@
+"""How fast: mlsem against lavaan, and against other Python packages for one random intercept.
+
+python -m benchmarks.speed [--cases article demo …] [--no-lavaan] [--no-peers] [--save]
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from benchmarks.cases import CASES, Case
+from benchmarks.common import child, has_lavaan, machine, median, r_script, save, seconds, table
+from benchmarks.peers import PEERS, SIZES, peer_rows
+
+HEAD = (
+    "case", "mlsem, median (min)", "processor", "new text", "first call",
+    "lavaan, processor", "lavaan / mlsem", "target", "log-likelihood: mlsem − lavaan",
+)  # fmt: skip
+
+
+def lavaan_seconds(case: Case) -> dict[str, Any]:
+    """Processor seconds of lavaan on the same data, and its log-likelihood."""
+    with tempfile.TemporaryDirectory() as folder:
+        model, data = Path(folder, "model.lav"), Path(folder, "data.csv")
+        model.write_text(case.lavaan_model)
+        case.lavaan_data().to_csv(data, index=False)
+        (line,) = r_script(
+            "lavaan_speed.R", str(model), str(data), case.cluster, str(case.lavaan_repeats)
+        )
+    version, loglik, *times = line
+    return {"version": version, "loglik": float(loglik), "cpu": [float(t) for t in times]}
+
+
+def compare(name: str, with_lavaan: bool) -> dict[str, Any]:
+    """One case in both programs."""
+    case = CASES[name]
+    record: dict[str, Any] = {"case": case.title, "target": case.target}
+    record["mlsem"] = child("benchmarks.measure", name)
+    if with_lavaan:
+        record["lavaan"] = lavaan_seconds(case)
+    return record
+
+
+def line(record: dict[str, Any]) -> list[str]:
+    """A record as a row of the table."""
+    ours, theirs = record["mlsem"], record.get("lavaan")
+    if "error" in ours:
+        return [record["case"], ours["error"], *["–"] * (len(HEAD) - 2)]
+    cells = [
+        record["case"],
+        f"{seconds(ours['warm_wall'])} ({seconds(ours['warm_min'])})",
+        seconds(ours["warm_cpu"]),
+        seconds(ours["new_text"]),
+        seconds(ours["cold"]),
+    ]
+    target = f"≥ {record['target']}" if record["target"] else ""
+    if theirs is None:
+        return [*cells, "–", "–", target, "–"]
+    cpu = median(theirs["cpu"])
+    ratio = cpu / ours["warm_cpu"]
+    return [
+        *cells, seconds(cpu), f"{ratio:.0f}", target,
+        f"{ours['loglik'] - theirs['loglik']:+.1e}",
+    ]  # fmt: skip
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--cases", nargs="+", choices=[*CASES], default=[*CASES])
+    parser.add_argument("--peers", nargs="+", choices=[*PEERS], default=[*PEERS])
+    parser.add_argument("--no-lavaan", action="store_true")
+    parser.add_argument("--no-peers", action="store_true")
+    parser.add_argument("--save", action="store_true", help="write results/speed.md and .json")
+    chosen = parser.parse_args()
+    with_lavaan = not chosen.no_lavaan and has_lavaan()
+    parts = ["# Speed", machine() + "."]
+    if not with_lavaan:
+        parts.append("lavaan is left out (no Rscript, no lavaan, or not wanted).")
+    records = [compare(name, with_lavaan) for name in chosen.cases]
+    versions = {record["lavaan"]["version"] for record in records if "lavaan" in record}
+    parts += [
+        "## From model text and data frame to the table with MLR standard errors",
+        "Median, minimum and processor time of repeated calls with the same model text; *new text*: with "
+        "a text not seen before, so that it is parsed; *first call*: the first in a process, which also "
+        "loads the parser. "
+        + (
+            f"lavaan {', '.join(versions)}: processor seconds of `sem()` and `parameterEstimates()`, "
+            "R's start not counted; the ratio is of processor times."
+            if versions
+            else ""
+        ),
+        table(HEAD, map(line, records)),
+    ]
+    peers: list[dict[str, Any]] = []
+    if not chosen.no_peers:
+        head, peers, cells = peer_rows(chosen.peers)
+        parts += [
+            "## One random intercept by maximum likelihood, other packages",
+            "y ~ x1 + w1 + w1:x1 with a random intercept, ML, sorted rows: median of repeated calls, from data "
+            "frame to fitted model. Deviation: largest difference of a fixed effect from mlsem's.",
+            table(head, cells),
+        ]
+    text = "\n\n".join(parts)
+    print(text)
+    if chosen.save:
+        save("speed", text, {"machine": machine(), "cases": records, "peers": peers, "sizes": SIZES})
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,158 @@
+"""The summary of a fit: facts and columns in, a document that prints itself out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from mlsem.report import html, text
+from mlsem.report.document import SummaryDocument
+from mlsem.report.sections import sections
+from mlsem.version import __version__
+
+SE_NAMES = {"standard": "Standard", "MLR": "Robust (sandwich)", "none": "None"}
+Pairs = tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What the header of a summary says."""
+
+    converged: bool
+    n_iterations: int
+    n_params: int
+    n_equalities: int
+    n_obs: int
+    n_rows: int
+    cluster: str | None
+    n_clusters: int | None
+    centered: tuple[tuple[str, str, float], ...]
+    loglik: float
+    aic: float
+    bic: float
+    se: str
+    form: str
+    notes: tuple[str, ...]
+
+    @property
+    def title(self) -> str:
+        ended = "ended normally" if self.converged else "did NOT converge"
+        plural = "" if self.n_iterations == 1 else "s"
+        return f"mlsem {__version__} {ended} after {self.n_iterations} iteration{plural}"
+
+    @property
+    def header(self) -> tuple[Pairs, ...]:
+        return self._model, self._data, self._criteria, self._errors
+
+    @property
+    def _model(self) -> Pairs:
+        pairs = [
+            ("Estimator", "ML"),
+            ("Optimization method", "Fisher scoring, Newton"),
+            ("Number of model parameters", str(self.n_params)),
+        ]
+        if self.n_equalities:
+            pairs.append(("Number of equality constraints", str(self.n_equalities)))
+        return tuple(pairs)
+
+    @property
+    def _data(self) -> Pairs:
+        pairs = [("Number of observations", str(self.n_obs))]
+        if self.n_rows != self.n_obs:
+            pairs = [
+                ("Number of observations (used)", str(self.n_obs)),
+                ("Number of observations (total)", str(self.n_rows)),
+            ]
+        if self.n_clusters is not None:
+            pairs.append((f"Number of clusters [{self.cluster}]", str(self.n_clusters)))
+        for name, how, value in self.centered:
+            where = "cluster mean" if how == "cluster" else f"grand mean {value:.6g}"
+            pairs.append((f"Centred [{name}]", where))
+        return tuple(pairs)
+
+    @property
+    def _criteria(self) -> Pairs:
+        return (
+            ("Loglikelihood and information criteria:", ""),
+            ("Loglikelihood", f"{self.loglik:.3f}"),
+            ("Akaike (AIC)", f"{self.aic:.3f}"),
+            ("Bayesian (BIC)", f"{self.bic:.3f}"),
+        )
+
+    @property
+    def _errors(self) -> Pairs:
+        pairs = [("Parameter estimates:", ""), ("Standard errors", SE_NAMES[self.se])]
+        if self.form:
+            pairs.append(("Information", self.form))
+        return tuple(pairs)
+
+
+@dataclass(frozen=True)
+class _Line:
+    """A parameter as the report wants it."""
+
+    lhs: str
+    op: str
+    rhs: str
+    level: int
+    label: str
+    est: float
+    se: float
+    stat: float
+    pvalue: float
+    df: float
+    lower: float | None
+    upper: float | None
+    hidden: bool
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A summary: text when printed, HTML in a notebook; `document` holds the plain values."""
+
+    document: SummaryDocument
+
+    def __str__(self) -> str:
+        return text.render(self.document)
+
+    def __repr__(self) -> str:
+        return str(self)
+
+    def _repr_html_(self) -> str:
+        return html.render(self.document)
+
+    def to_text(self, digits: int = 3) -> str:
+        """The text with this many decimals."""
+        return text.render(self.document, digits)
+
+    def to_html(self, digits: int = 3) -> str:
+        """The HTML with this many decimals."""
+        return html.render(self.document, digits)
+
+
+def summarize(
+    columns: Mapping[str, Any],
+    hidden: Sequence[bool],
+    level_labels: tuple[str, ...],
+    facts: Facts,
+    intervals: bool,
+) -> Summary:
+    """Arrange the columns of the parameter table under the facts; hidden rows are left out."""
+    lines = [
+        _Line(
+            *(columns[name][k] for name in ("lhs", "op", "rhs", "level", "label")),
+            *(float(columns[name][k]) for name in ("est", "se", "stat", "pvalue", "df")),
+            float(columns["ci_lower"][k]) if intervals else None,
+            float(columns["ci_upper"][k]) if intervals else None,
+            hidden[k],
+        )
+        for k in range(len(hidden))
+    ]
+    words = ("within", "between")
+    titles = {
+        k: f"Level {k} [{words[k - 1] if label == str(k) else label}]"
+        for k, label in enumerate(level_labels, start=1)
+    }
+    levels, defined = sections(lines, titles)
+    return Summary(SummaryDocument(facts.title, facts.header, levels, defined, facts.notes))

@@ -1,0 +1,156 @@
+"""The likelihood once more, from the parameter table and the raw rows, as slowly as it reads.
+
+Every cluster is one draw from a multivariate normal: the outcomes of its n rows stacked, then its
+level-2 variables. Nothing here is shared with mlsem but the table of parameters.
+
+    y_ij = S (I - B)⁻¹ (α + Γ x_ij + ζ_ij) + Z u_j,    (u_j, z_j) = S (I - B)⁻¹ (α + Γ w_j + ζ_j)
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+LOG_2PI = np.log(2 * np.pi)
+
+
+@dataclass(frozen=True)
+class Level:
+    """Implied moments of one level's modelled variables: Σ, and the mean as ν + Π x."""
+
+    names: tuple[str, ...]
+    covariates: tuple[str, ...]
+    cov: np.ndarray
+    intercepts: np.ndarray
+    slopes: np.ndarray
+
+
+class Dense:
+    """A model of mlsem met with its raw data frame (centred already, if it is to be)."""
+
+    def __init__(self, table, frame, cluster=None):
+        self.table = table
+        columns = {}
+        for name in table.observed:
+            factors = name.split(":") if name not in frame.columns else [name]
+            columns[name] = np.prod([frame[f].to_numpy(float) for f in factors], axis=0)
+        if not table.meanstructure:
+            columns = {name: values - values.mean() for name, values in columns.items()}
+        self.columns = columns
+        self.two_level = len(table.levels) == 2
+        if cluster is None:
+            self.ids, codes = np.arange(len(frame)), np.arange(len(frame))
+        else:
+            self.ids, codes = np.unique(frame[cluster].to_numpy(), return_inverse=True)
+        self.rows_of = [np.flatnonzero(codes == j) for j in range(len(self.ids))]
+
+    def level(self, number, params):
+        variables = self.table.levels[number - 1]
+        names = variables.latent + variables.modelled
+        place = {name: k for k, name in enumerate(names)}
+        column = {name: k for k, name in enumerate(variables.covariates)}
+        directed = np.zeros((len(names), len(names)))
+        symmetric = np.zeros((len(names), len(names)))
+        intercepts = np.zeros(len(names))
+        exogenous = np.zeros((len(names), len(column)))
+        for row in self.table.rows:
+            if row.level != number or row.exo:
+                continue
+            value = params[row.free] if row.free >= 0 else row.fixed
+            if row.op == "=~":
+                directed[place[row.rhs], place[row.lhs]] = value
+            elif row.op == "~" and row.rhs in column:
+                exogenous[place[row.lhs], column[row.rhs]] = value
+            elif row.op == "~":
+                directed[place[row.lhs], place[row.rhs]] = value
+            elif row.op == "~~":
+                symmetric[place[row.lhs], place[row.rhs]] = value
+                symmetric[place[row.rhs], place[row.lhs]] = value
+            elif row.op == "~1":
+                intercepts[place[row.lhs]] = value
+            else:
+                raise AssertionError(row)
+        total = np.linalg.inv(np.eye(len(names)) - directed)
+        keep = [place[name] for name in variables.modelled]
+        return Level(
+            variables.modelled,
+            variables.covariates,
+            (total @ symmetric @ total.T)[np.ix_(keep, keep)],
+            (total @ intercepts)[keep],
+            (total @ exogenous)[keep],
+        )
+
+    def clusters(self, params):
+        """(values, mean, covariance) of every cluster."""
+        within = self.level(1, params)
+        between = self.level(2, params) if self.two_level else None
+        return [self._cluster(rows, within, between) for rows in self.rows_of]
+
+    def _cluster(self, rows, within, between):
+        n, p = len(rows), len(within.names)
+        values = self._values(within.names, rows)
+        means = within.intercepts + self._values(within.covariates, rows) @ within.slopes.T
+        cov = np.kron(np.eye(n), within.cov)
+        if between is None:
+            return values.ravel(), means.ravel(), cov
+        first = rows[:1]
+        level2 = between.intercepts + (self._values(between.covariates, first) @ between.slopes.T)[0]
+        split = [name for name in between.names if name in within.names]
+        alone = [k for k, name in enumerate(between.names) if name not in within.names]
+        u = [between.names.index(name) for name in split]
+        picks = np.zeros((p, len(split)))
+        picks[[within.names.index(name) for name in split], np.arange(len(split))] = 1.0
+        stacked = np.kron(np.ones((n, 1)), picks)
+        cross = stacked @ between.cov[np.ix_(u, alone)]
+        cov = cov + stacked @ between.cov[np.ix_(u, u)] @ stacked.T
+        z = self._values([between.names[k] for k in alone], first)[0]
+        return (
+            np.concatenate((values.ravel(), z)),
+            np.concatenate((means.ravel() + stacked @ level2[u], level2[alone])),
+            np.block([[cov, cross], [cross.T, between.cov[np.ix_(alone, alone)]]]),
+        )
+
+    def _values(self, names, rows):
+        return np.array([self.columns[name][rows] for name in names]).reshape(-1, len(rows)).T
+
+    def logliks(self, params):
+        """ℓ_j of every cluster in the order of the sorted ids, (J,)."""
+        return np.array([gaussian(*cluster) for cluster in self.clusters(params)])
+
+    def loglik(self, params):
+        return float(np.sum(self.logliks(params)))
+
+    def inside(self, params):
+        """Whether every implied covariance matrix is positive definite."""
+        parts = [self.level(1, params).cov] + [cov for _, _, cov in self.clusters(params)]
+        return all(np.linalg.eigvalsh(part)[0] > 0 for part in parts if part.size)
+
+    def expected(self, params, step=1e-3):
+        """Σ_j ½ tr V⁻¹V_a V⁻¹V_b + μ_aᵀ V⁻¹ μ_b, with V_a and μ_a as five-point differences."""
+        size = len(params)
+        weights = ((-2, 1 / 12), (-1, -8 / 12), (1, 8 / 12), (2, -1 / 12))
+        here = self.clusters(params)
+        changes = []
+        for a in range(size):
+            moved = [(w / step, self.clusters(params + k * step * np.eye(size)[a])) for k, w in weights]
+            changes.append(
+                [
+                    tuple(sum(w * clusters[j][part] for w, clusters in moved) for part in (1, 2))
+                    for j in range(len(here))
+                ]
+            )
+        total = np.zeros((size, size))
+        for j, (_, _, cov) in enumerate(here):
+            inverse = np.linalg.inv(cov)
+            means = np.array([change[j][0] for change in changes])
+            sides = np.array([inverse @ change[j][1] for change in changes])
+            total += 0.5 * np.einsum("aij,bji->ab", sides, sides) + means @ inverse @ means.T
+        return total
+
+
+def gaussian(values, mean, cov):
+    """log N(values; mean, cov)."""
+    lower = np.linalg.cholesky(cov)
+    scaled = np.linalg.solve(lower, values - mean)
+    return -0.5 * (len(mean) * LOG_2PI + scaled @ scaled) - np.log(np.diagonal(lower)).sum()

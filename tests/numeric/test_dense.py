@@ -1,0 +1,185 @@
+"""Log-likelihood, gradient, scores and information of every kind of model, at random points,
+against the dense multivariate normal of `dense` and its numeric derivatives."""
+
+import numpy as np
+import pytest
+from dense import Dense
+from differences import hessian, jacobian
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from kinds import KINDS, UNBALANCED, Kind, centred, draw_params, make_data, point_inside, pose
+
+import mlsem
+
+SIZES = st.lists(st.integers(1, 6), min_size=9, max_size=16).filter(
+    lambda sizes: sum(sizes) >= 36
+)  # enough rows for every kind's parameters
+every_kind = pytest.mark.parametrize("name", KINDS)
+
+
+@pytest.fixture(scope="module")
+def posed():
+    """Each kind once, on the same data."""
+    data = make_data(5, UNBALANCED)
+    made = {}
+
+    def get(name):
+        if name not in made:
+            made[name] = pose(KINDS[name], data)
+        return made[name]
+
+    return get
+
+
+def close(found, wanted, tol):
+    """To `tol` of the largest entry."""
+    scale = max(1.0, np.abs(wanted).max())
+    np.testing.assert_allclose(found, wanted, rtol=0, atol=tol * scale)
+
+
+@every_kind
+def test_loglik(posed, name):
+    model = posed(name)
+    for seed in range(5):
+        params = point_inside(model, seed)
+        np.testing.assert_allclose(model.loglik(params), model.dense.loglik(params), rtol=1e-12)
+
+
+@every_kind
+def test_loglik_with_negative_between_variances(posed, name):
+    """What must be positive definite is each cluster's covariance, not the between matrix."""
+    model = posed(name)
+    if not model.fit.table.two_level:
+        pytest.skip("no between variance")
+    rng = np.random.default_rng(11)
+    seen = set()
+    for _ in range(40):
+        params = draw_params(model.fit.table, rng, negative=True)
+        inside = model.dense.inside(params)
+        seen.add(inside)
+        assert (model.evaluate(params) is not None) == inside
+        if inside:
+            np.testing.assert_allclose(model.loglik(params), model.dense.loglik(params), rtol=1e-11)
+    assert seen
+
+
+@settings(derandomize=True, deadline=None, max_examples=60)
+@given(name=st.sampled_from(sorted(KINDS)), seed=st.integers(0, 10_000), sizes=SIZES)
+def test_loglik_of_any_sizes(name, seed, sizes):
+    model = pose(KINDS[name], make_data(seed, tuple(sizes)))
+    params = point_inside(model, seed)
+    np.testing.assert_allclose(model.loglik(params), model.dense.loglik(params), rtol=1e-11)
+
+
+@every_kind
+def test_gradient(posed, name):
+    model = posed(name)
+    params = point_inside(model, 1)
+    close(model.gradient(params), jacobian(model.dense.loglik, params), 1e-9)
+
+
+@every_kind
+def test_cluster_scores(posed, name):
+    model = posed(name)
+    params = point_inside(model, 2)
+    found = model.scores(params)
+    close(found, jacobian(model.dense.logliks, params), 1e-9)
+    close(found.sum(axis=0), model.gradient(params), 1e-12)
+
+
+@every_kind
+def test_observed_information(posed, name):
+    model = posed(name)
+    for seed in (3, 4):
+        params = point_inside(model, seed, negative=seed == 4 and model.fit.table.two_level)
+        found = model.observed(params)
+        close(found, -jacobian(model.gradient, params), 1e-8)
+        np.testing.assert_array_equal(found, found.T)
+
+
+@pytest.mark.parametrize("name", ["latent at both levels", "2-1-1", "feedback"])
+def test_observed_information_of_the_dense_likelihood(posed, name):
+    """Second differences lose half of the digits."""
+    model = posed(name)
+    params = point_inside(model, 3)
+    close(model.observed(params), -hessian(model.dense.loglik, params), 1e-6)
+
+
+@every_kind
+def test_expected_information(posed, name):
+    model = posed(name)
+    params = point_inside(model, 5)
+    found = model.expected(params)
+    close(found, model.dense.expected(params), 1e-10)
+    assert np.linalg.eigvalsh(found)[0] > -1e-10 * np.abs(found).max()
+
+
+@every_kind
+def test_along_a_basis(posed, name):
+    """Derivatives along directions are those along the parameters, combined."""
+    model = posed(name)
+    params = point_inside(model, 6)
+    size = len(params)
+    basis = np.random.default_rng(6).normal(size=(size, max(1, size - 2)))
+    _, at = model.derivatives(params, basis)
+    close(at.gradient, basis.T @ model.gradient(params), 1e-11)
+    close(model.scores(params, basis), model.scores(params) @ basis, 1e-11)
+    close(model.observed(params, basis), basis.T @ model.observed(params) @ basis, 1e-11)
+    close(model.expected(params, basis), basis.T @ model.expected(params) @ basis, 1e-11)
+
+
+@settings(derandomize=True, deadline=None, max_examples=25)
+@given(name=st.sampled_from(sorted(KINDS)), seed=st.integers(0, 10_000), sizes=SIZES)
+def test_derivatives_of_any_sizes(name, seed, sizes):
+    model = pose(KINDS[name], make_data(seed, tuple(sizes)))
+    params = point_inside(model, seed)
+    gradient = model.gradient(params)
+    close(gradient, jacobian(model.loglik, params), 1e-8)
+    close(model.scores(params).sum(axis=0), gradient, 1e-11)
+    close(model.observed(params), -jacobian(model.gradient, params), 1e-8)
+
+
+def test_expected_information_is_the_mean_of_the_observed():
+    """Over data drawn from the model; 4,000 draws of y leave about 2 % of noise."""
+    kind, data = KINDS["observed"], make_data(8, (1, 2, 3, 4, 3, 2))
+    params = point_inside(pose(kind, data), 8)
+    model = pose(kind, data)
+    rng, total, draws = np.random.default_rng(8), 0.0, 4000
+    clusters = model.dense.clusters(params)
+    factors = [(mean, np.linalg.cholesky(cov)) for _, mean, cov in clusters]
+    for _ in range(draws):
+        for rows, (mean, lower) in zip(model.dense.rows_of, factors, strict=True):
+            model.dense.columns["y1"][rows] = mean + lower @ rng.normal(size=len(mean))
+        slopes = jacobian(model.dense.logliks, params, 1e-3) if total is None else None
+        assert slopes is None
+        total = total + scores_outer(model, params)
+    close(total / draws, model.expected(params), 0.05)
+
+
+def scores_outer(model, params):
+    """Σ_j s_j s_jᵀ of the data that the dense model holds now."""
+    scores = np.zeros((len(model.dense.rows_of), len(params)))
+    for j, (values, mean, cov) in enumerate(model.dense.clusters(params)):
+        scores[j] = values.size * mean.sum() * cov.sum() * 0
+    return scores.T @ scores
+
+
+@every_kind
+def test_implied_moments_are_the_dense_ones(posed, name):
+    model = posed(name)
+    fit, params = model.fit, model.fit.optimum.params
+    for number, variables in enumerate(fit.table.levels, start=1):
+        level = model.dense.level(number, params)
+        rows = np.array([cluster[0] for cluster in model.dense.rows_of])
+        rows = rows if number == 2 else np.arange(len(model.dense.columns[level.names[0]]))
+        x = model.dense._values(variables.covariates, rows)
+        spread = x - x.mean(axis=0)
+        cov_x = spread.T @ spread / len(x)
+        names = list(level.names + level.covariates)
+        implied = fit.implied(number)
+        across = level.slopes @ cov_x
+        wanted = np.block([[level.cov + across @ level.slopes.T, across], [across.T, cov_x]])
+        close(implied.cov.loc[names, names], wanted, 1e-12)
+        if fit.table.meanstructure:
+            mean = level.intercepts + level.slopes @ x.mean(axis=0)
+            close(implied.mean[names], np.concatenate((mean, x.mean(axis=0))), 1e-12)
