@@ -163,8 +163,7 @@ def _given(start: object, names: tuple[str, ...]) -> list[tuple[str, float]]:
     """User's starting values by name: a mapping, a Series, or one value per parameter."""
     if start is None:
         return []
-    if hasattr(start, "params"):
-        start = start.params  # another fit
+    start = getattr(start, "params", start)  # of another fit
     if hasattr(start, "items"):
         pairs = [(str(name), value) for name, value in start.items()]  # type: ignore[attr-defined]
     else:

@@ -12,6 +12,7 @@ from mlsem.report.sections import sections
 from mlsem.version import __version__
 
 SE_NAMES = {"standard": "Standard", "MLR": "Robust (sandwich)", "none": "None"}
+FIELDS = ("lhs", "op", "rhs", "level", "label", "est", "se", "stat", "pvalue", "df")
 Pairs = tuple[tuple[str, str], ...]
 
 
@@ -141,11 +142,10 @@ def summarize(
     """Arrange the columns of the parameter table under the facts; hidden rows are left out."""
     lines = [
         _Line(
-            *(columns[name][k] for name in ("lhs", "op", "rhs", "level", "label")),
-            *(float(columns[name][k]) for name in ("est", "se", "stat", "pvalue", "df")),
-            float(columns["ci_lower"][k]) if intervals else None,
-            float(columns["ci_upper"][k]) if intervals else None,
-            hidden[k],
+            **{name: columns[name][k] for name in FIELDS},
+            lower=float(columns["ci_lower"][k]) if intervals else None,
+            upper=float(columns["ci_upper"][k]) if intervals else None,
+            hidden=hidden[k],
         )
         for k in range(len(hidden))
     ]

@@ -99,14 +99,15 @@ def shortest(matrix: Array, bound: Array) -> tuple[Array, Array] | None:
     """min |x| subject to matrix @ x ≥ bound, with multipliers; None if nothing meets it."""
     from scipy.optimize import nnls
 
-    rows, size = matrix.shape
-    if not rows or (bound <= 0).all():
-        return np.zeros(size), np.zeros(rows)
-    weights, _ = nnls(np.vstack((matrix.T, bound)), np.append(np.zeros(size), 1.0))
+    origin = np.zeros(matrix.shape[1])
+    if (bound <= 0).all():
+        return origin, np.zeros_like(bound)
+    weights: Array = nnls(np.vstack((matrix.T, bound)), np.append(origin, 1.0))[0]
     rest = 1.0 - float(bound @ weights)
     if rest <= 1e-12:
         return None
-    return matrix.T @ weights / rest, weights / rest
+    multipliers: Array = weights / rest
+    return matrix.T @ multipliers, multipliers
 
 
 def subproblem(information: Array, gradient: Array, at: Linearised) -> Subproblem | None:

@@ -29,6 +29,7 @@ from mlsem.core.linalg import (
     add_identity,
     cholesky,
     flatten,
+    inner,
     log_determinant,
     lower_factor,
     positive_inverse,
@@ -208,11 +209,11 @@ def evaluate(pattern: ModelPattern, data: ShapeMoments, params: Array) -> Evalua
     rows, level2 = residuals.rows, residuals.level2
     deviance = (
         data.n_rows * (len(precision) * LOG_2PI + determinant)
-        + float(np.vdot(precision @ rows @ data.within, rows))
-        + float(np.vdot((residuals.weighted @ data.cross).sum(axis=0), residuals.mean))
+        + inner(precision @ rows @ data.within, rows)
+        + inner((residuals.weighted @ data.cross).sum(axis=0), residuals.mean)
         + float(data.clusters @ effects.log_determinants)
         + data.n_clusters * (len(level2) * LOG_2PI + effects.log_determinant_z)
-        + float(np.vdot(effects.sigma_zz_inverse @ level2 @ data.cross.sum(axis=0), level2))
+        + inner(effects.sigma_zz_inverse @ level2 @ data.cross.sum(axis=0), level2)
     )
     if not np.isfinite(deviance):
         return None

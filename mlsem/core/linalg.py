@@ -15,7 +15,8 @@ LOG_2PI = float(np.log(2 * np.pi))
 def cholesky(matrix: Array) -> Array | None:
     """Lower Cholesky factor (of each in a stack), or None if one is not positive definite."""
     try:
-        return np.linalg.cholesky(matrix)
+        factor: Array = np.linalg.cholesky(matrix)  # type: ignore[assignment]
+        return factor
     except np.linalg.LinAlgError:
         return None
 
@@ -75,6 +76,11 @@ def flatten(stack: Array) -> Array:
 def weighted_sum(weights: Array, stack: Array) -> Array:
     """Σ_s w_s X_s."""
     return (weights @ flatten(stack)).reshape(stack.shape[1:])
+
+
+def inner(left: Array, right: Array) -> float:
+    """Σ of elementwise products: tr(left rightᵀ)."""
+    return float(np.vdot(left, right))
 
 
 def symmetrized(matrix: Array) -> Array:

@@ -152,10 +152,10 @@ class LevelJacobian:
 def level_moments(pattern: LevelPattern, params: Array) -> LevelMoments | None:
     """Implied moments; None where I - B is singular."""
     directed = pattern.directed.at(params)
-    effects = np.eye(len(directed))
+    effects: Array = np.eye(len(directed))
     if directed.any():
         try:
-            effects = np.linalg.inv(effects - directed)
+            effects = np.asarray(np.linalg.inv(effects - directed), dtype=np.float64)
         except np.linalg.LinAlgError:
             return None
     covariance = effects @ pattern.symmetric.symmetric_at(params) @ effects.T

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mlsem.core.likelihood import Evaluation, Jacobians, between_information
 from mlsem.core.linalg import flatten
@@ -74,7 +75,12 @@ def _cross_product_weights(point: Evaluation, varying: int, along: Jacobians) ->
 
 
 def _add_mean_scores(
-    scores: Array, point: Evaluation, means: Array, shape_of: Index, counts: Array, along: Jacobians
+    scores: Array,
+    point: Evaluation,
+    means: Array,
+    shape_of: Index,
+    counts: NDArray[np.int64],
+    along: Jacobians,
 ) -> None:
     rows = np.concatenate((np.ones((len(means), 1)), means), axis=1)
     weighted = _apply(point.residuals.weighted, shape_of, rows)

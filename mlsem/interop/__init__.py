@@ -1,0 +1,1 @@
+"""Doors to other packages. Each package is imported only inside the functions that need it."""

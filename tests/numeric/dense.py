@@ -44,6 +44,28 @@ class Dense:
         else:
             self.ids, codes = np.unique(frame[cluster].to_numpy(), return_inverse=True)
         self.rows_of = [np.flatnonzero(codes == j) for j in range(len(self.ids))]
+        self.data = [self._read(rows) for rows in self.rows_of]
+
+    def _read(self, rows):
+        """(y stacked, then z; level-1 covariates; level-2 covariates; T), where the stacked vector
+        moves with the level-2 one (u, z) by T."""
+        within, n = self.table.levels[0], len(rows)
+        values = self._values(within.modelled, rows).ravel()
+        covariates = self._values(within.covariates, rows)
+        if not self.two_level:
+            return values, covariates, None, np.zeros((len(values), 0))
+        between = self.table.levels[1]
+        p = len(within.modelled)
+        spread = np.zeros((n * p, len(between.modelled)))
+        tail = np.zeros((0, len(between.modelled)))
+        for k, name in enumerate(between.modelled):
+            if name in within.modelled:
+                spread[within.modelled.index(name) :: p, k] = 1.0
+            else:
+                values = np.append(values, self.columns[name][rows[0]])
+                tail = np.vstack((tail, np.eye(len(between.modelled))[k]))
+        level2 = self._values(between.covariates, rows[:1])[0]
+        return values, covariates, level2, np.vstack((spread, tail))
 
     def level(self, number, params):
         variables = self.table.levels[number - 1]
@@ -85,31 +107,20 @@ class Dense:
         """(values, mean, covariance) of every cluster."""
         within = self.level(1, params)
         between = self.level(2, params) if self.two_level else None
-        return [self._cluster(rows, within, between) for rows in self.rows_of]
+        return [self._cluster(each, within, between) for each in self.data]
 
-    def _cluster(self, rows, within, between):
-        n, p = len(rows), len(within.names)
-        values = self._values(within.names, rows)
-        means = within.intercepts + self._values(within.covariates, rows) @ within.slopes.T
-        cov = np.kron(np.eye(n), within.cov)
-        if between is None:
-            return values.ravel(), means.ravel(), cov
-        first = rows[:1]
-        level2 = between.intercepts + (self._values(between.covariates, first) @ between.slopes.T)[0]
-        split = [name for name in between.names if name in within.names]
-        alone = [k for k, name in enumerate(between.names) if name not in within.names]
-        u = [between.names.index(name) for name in split]
-        picks = np.zeros((p, len(split)))
-        picks[[within.names.index(name) for name in split], np.arange(len(split))] = 1.0
-        stacked = np.kron(np.ones((n, 1)), picks)
-        cross = stacked @ between.cov[np.ix_(u, alone)]
-        cov = cov + stacked @ between.cov[np.ix_(u, u)] @ stacked.T
-        z = self._values([between.names[k] for k in alone], first)[0]
-        return (
-            np.concatenate((values.ravel(), z)),
-            np.concatenate((means.ravel() + stacked @ level2[u], level2[alone])),
-            np.block([[cov, cross], [cross.T, between.cov[np.ix_(alone, alone)]]]),
-        )
+    def _cluster(self, data, within, between):
+        values, covariates, level2, moves = data
+        p = len(within.names)
+        mean, cov = np.zeros(len(values)), np.zeros((len(values), len(values)))
+        for i, x in enumerate(covariates):
+            unit = slice(i * p, (i + 1) * p)
+            mean[unit] = within.intercepts + within.slopes @ x
+            cov[unit, unit] = within.cov
+        if between is not None:
+            mean += moves @ (between.intercepts + between.slopes @ level2)
+            cov += moves @ between.cov @ moves.T
+        return values, mean, cov
 
     def _values(self, names, rows):
         return np.array([self.columns[name][rows] for name in names]).reshape(-1, len(rows)).T
@@ -121,10 +132,10 @@ class Dense:
     def loglik(self, params):
         return float(np.sum(self.logliks(params)))
 
-    def inside(self, params):
-        """Whether every implied covariance matrix is positive definite."""
+    def inside(self, params, margin=0.0):
+        """Whether every implied covariance matrix has eigenvalues above `margin`."""
         parts = [self.level(1, params).cov] + [cov for _, _, cov in self.clusters(params)]
-        return all(np.linalg.eigvalsh(part)[0] > 0 for part in parts if part.size)
+        return all(np.linalg.eigvalsh(part)[0] > margin for part in parts if part.size)
 
     def expected(self, params, step=1e-3):
         """Σ_j ½ tr V⁻¹V_a V⁻¹V_b + μ_aᵀ V⁻¹ μ_b, with V_a and μ_a as five-point differences."""

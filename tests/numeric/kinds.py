@@ -192,7 +192,7 @@ def pose(kind: Kind, frame: pd.DataFrame) -> Posed:
 
 
 def draw_params(table, rng: np.random.Generator, negative: bool = False) -> np.ndarray:
-    """Values that a model may well have; with `negative`, some between variances below zero."""
+    """Values that a model may well have; with `negative`, between variances near zero, on both sides."""
     params = np.zeros(len(table.names))
     for row in table.rows:
         if row.free < 0:
@@ -200,8 +200,8 @@ def draw_params(table, rng: np.random.Generator, negative: bool = False) -> np.n
         if row.op == "=~":
             params[row.free] = rng.uniform(0.5, 1.2)
         elif row.op == "~~" and row.lhs == row.rhs:
-            low = -0.15 if negative and row.level == 2 else 0.5
-            params[row.free] = rng.uniform(low, 0.05 if low < 0 else 1.5)
+            near_zero = negative and row.level == 2 and row.lhs in table.split
+            params[row.free] = rng.uniform(-0.15, 0.05) if near_zero else rng.uniform(0.5, 1.5)
         elif row.op == "~~":
             params[row.free] = rng.uniform(-0.15, 0.15)
         else:
@@ -214,6 +214,6 @@ def point_inside(posed: Posed, seed: int, negative: bool = False) -> np.ndarray:
     rng = np.random.default_rng(seed)
     for _ in range(200):
         params = draw_params(posed.fit.table, rng, negative)
-        if posed.dense.inside(params):
+        if posed.dense.inside(params, 0.1 if negative else 0.0):
             return params
     raise AssertionError("no point inside the parameter space")

@@ -259,7 +259,6 @@ def test_definitions_keep_their_order_and_text():
 @pytest.mark.parametrize(
     ("text", "note"),
     [
-        ("y ~ a*x1", "Did you mean the product a:x1?"),
         ("x =~ y1 + y2 + y3", "the data's column 'x' is not used"),
         ("level: 1\ny ~ x1\nlevel: 2\nz ~ w1", "nothing connects the levels"),
         ("level: between\ny ~ w1\nlevel: within\ny ~ x1", "the order counts, not the labels"),
@@ -270,6 +269,13 @@ def test_definitions_keep_their_order_and_text():
 )
 def test_notes(text, note):
     assert any(note in each for each in table_of(text).notes)
+
+
+def test_a_label_that_is_a_column_is_remarked_with_its_place():
+    (remark,) = table_of("y ~ a*x1").remarks
+    assert "did you mean a:x1, their product?" in remark
+    assert remark.startswith("line 1, column 5: ")
+
 
 
 @pytest.mark.parametrize(
