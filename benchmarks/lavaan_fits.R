@@ -1,6 +1,6 @@
 # Fits every model of a directory in one process.  Rscript lavaan_fits.R DIRECTORY [FIRST LAST]
 # DIRECTORY holds NUMBER.lav and NUMBER.csv (clusters in column id) and fixed_x.csv (number, fixed).
-# One line per model: number, status, log-likelihood, iterations, seconds, then name=estimate …
+# At most 500 iterations, as in mlsem.  One line per model: number, status, log-likelihood, iterations, seconds, then name=estimate …
 args <- commandArgs(TRUE)
 suppressMessages(library(lavaan))
 fixed <- read.csv(file.path(args[1], "fixed_x.csv"))
@@ -19,7 +19,8 @@ for (row in seq_len(nrow(fixed))) {
   data <- read.csv(paste0(file, ".csv"))
   fit <- NULL
   spent <- system.time(fit <- try(suppressWarnings(
-    sem(model, data = data, cluster = "id", fixed.x = fixed$fixed[row] == 1, se = "none", test = "none")
+    sem(model, data = data, cluster = "id", fixed.x = fixed$fixed[row] == 1, se = "none",
+        test = "none", control = list(iter.max = 500, eval.max = 1000))
   ), silent = TRUE))
   spent <- spent[[1]] + spent[[2]]
   if (inherits(fit, "try-error")) {

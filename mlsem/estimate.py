@@ -279,17 +279,28 @@ def complaint(optimum: Optimum, settings: Settings) -> str:
     )
 
 
-def negative_variances(table: ParameterTable, params: Array) -> str:
-    """A warning that names the free variances below zero; empty if there are none."""
+def improper(problem: Problem, optimum: Optimum) -> str:
+    """A warning of an improper solution: free variances below zero, or latent variables whose
+    implied covariance matrix is none; empty if all is well."""
+    table, params = problem.table, optimum.params
     rows = [row for row in table.rows if row.op == "~~" and row.lhs == row.rhs and row.free >= 0]
     values = {table.names[row.free]: params[row.free] for row in rows if params[row.free] < 0}
-    if not values:
-        return ""
-    shown = ", ".join(f"{name} = {value:.3g}" for name, value in values.items())
-    return (
-        f"negative variance estimates: {shown}. The model may be wrong, or the variance near "
-        'zero; bounds="pos.var" keeps variances from falling below zero.'
-    )
+    if values:
+        shown = ", ".join(f"{name} = {value:.3g}" for name, value in values.items())
+        return (
+            f"negative variance estimates: {shown}. The model may be wrong, or the variance near "
+            'zero; bounds="pos.var" keeps variances from falling below zero.'
+        )
+    both = (optimum.point.within, optimum.point.between)
+    for moments, variables in zip(both, table.levels, strict=False):
+        latent = variables.latent
+        covariance = moments.covariance[: len(latent), : len(latent)]
+        if latent and np.linalg.eigvalsh(covariance)[0] < -1e-8 * np.trace(covariance):
+            return (
+                f"the implied covariance matrix of the latent variables {listed(latent)} is not "
+                "positive definite (a correlation beyond 1): two of them may be one."
+            )
+    return ""
 
 
 def active_restrictions(table: ParameterTable, optimum: Optimum) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ from mlsem.core.records import Array
 from mlsem.data.aggregate import DataRecord
 from mlsem.data.frame import make_frame, make_series
 from mlsem.errors import EstimationWarning, InferenceWarning, OptionValueError, listed
-from mlsem.estimate import Problem, active_restrictions, negative_variances
+from mlsem.estimate import Problem, active_restrictions, improper
 from mlsem.inference.covariance import Covariance
 from mlsem.inference.intervals import Wald, wald
 from mlsem.spec.constraints import compile_constraints
@@ -354,9 +354,9 @@ def assemble(
     model: str, settings: Settings, problem: Problem, record: DataRecord, optimum: Optimum
 ) -> FitResult:
     """The result of an optimum, with warnings about the estimates."""
-    negative = negative_variances(problem.table, optimum.params)
-    if negative:
-        warnings.warn(negative, EstimationWarning, stacklevel=4)
+    complaint = improper(problem, optimum) if optimum.converged else ""
+    if complaint:
+        warnings.warn(complaint, EstimationWarning, stacklevel=4)
     found, doubt = _covariance(problem, settings, optimum, record.is_clustered)
     return FitResult(model, settings, problem, record, optimum, found, doubt)
 

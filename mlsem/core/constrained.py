@@ -16,11 +16,10 @@ from mlsem.core.likelihood import Evaluation
 from mlsem.core.linalg import cholesky, null_space, scaled_eigen
 from mlsem.core.objective import Derivatives, Objective
 from mlsem.core.optimize import HALVINGS, NOISE, SUFFICIENT, Optimum, Status
-from mlsem.core.records import Array, ConstraintFunctions
+from mlsem.core.records import Array, ConstraintFunctions, Index
 
 COMPLEX_STEP = 1e-30
-FEASIBLE = 1e-8
-ACTIVE = 1e-9
+UNMET = 1e-6  # a violation that is called one when the optimiser stops
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,15 +155,16 @@ def maximize_constrained(
             status, count = "infeasible", iteration
             break
         multipliers, distance = found, found.distance
-        if found.distance <= tol and linear.violation <= FEASIBLE:
+        if found.distance <= tol:
             status, count = "converged", iteration
             break
         penalty = max(penalty, 2.0 * found.largest_multiplier)
         moved = _merit_search(objective, point, constraints, found, at.gradient, linear, penalty)
         if moved is None:
-            met = linear.violation <= FEASIBLE
-            settled = met and found.distance <= 1e3 * tol
-            status = "converged" if settled else "stalled" if met else "infeasible"
+            if found.distance <= 1e3 * tol:
+                status = "converged"
+            else:
+                status = "infeasible" if linear.violation > UNMET else "stalled"
             count = iteration
             break
         point = moved
@@ -215,6 +215,21 @@ def _merit_search(
     return None
 
 
+def _at_bounds(
+    objective: Objective, point: Evaluation, constraints: ConstraintFunctions, active: Index
+) -> Evaluation:
+    """The point with parameters at active bounds exactly there."""
+    low = np.flatnonzero(np.isfinite(constraints.lower))
+    high = np.flatnonzero(np.isfinite(constraints.upper))
+    first = len(constraints.inequalities)
+    middle = first + len(low)
+    params = point.params.copy()
+    at_low = low[active[(active >= first) & (active < middle)] - first]
+    at_high = high[active[active >= middle] - middle]
+    params[at_low], params[at_high] = constraints.lower[at_low], constraints.upper[at_high]
+    return objective.evaluate(params) or point
+
+
 def _finish(
     objective: Objective,
     point: Evaluation,
@@ -231,7 +246,8 @@ def _finish(
         weights_equal, weights_least = np.zeros(len(linear.equal)), np.zeros(len(linear.least))
     else:
         weights_equal, weights_least = multipliers.equal_multipliers, multipliers.least_multipliers
-    active = np.flatnonzero((weights_least > 0) & (linear.least <= 1e-6) | (linear.least <= ACTIVE))
+    active = np.flatnonzero(weights_least > 0)
+    point = _at_bounds(objective, point, constraints, active)
     rows = np.concatenate((linear.equal_jacobian, linear.least_jacobian[active]))
     basis = null_space(rows) if len(rows) else np.eye(size)
     basis = np.where(np.abs(basis) < 1e-13, 0.0, basis)

@@ -123,12 +123,19 @@ def sandwich_traces(weights: Array, stack: Array, left: Array, right: Array) -> 
     Notes
     -----
     The sum over shapes is taken once, of the products X_s ⊗ X_s, so that its cost does not grow
-    with the number of parameters.
+    with the number of parameters; for few shapes of many variables each shape on its own is less
+    work.
     """
     rows, columns = stack.shape[1:]
+    once = rows**2 * columns**2 * (len(stack) + len(left))
+    each = len(stack) * len(left) * rows * columns * (rows + columns)
+    if each < once:
+        total = np.zeros((len(left), len(right)))
+        for weight, matrix in zip(weights, stack, strict=True):
+            total += weight * flatten(matrix @ left @ matrix.T) @ flatten(right).T
+        return total
     flat = flatten(stack)
     products = (flat * weights[:, None]).T @ flat
     # products[(i j), (k l)] = Σ_s w X_ij X_kl; the trace is Σ X_ij A_jl X_kl B_ki
     products = products.reshape(rows, columns, rows, columns).transpose(1, 3, 2, 0)
-    inner = products.reshape(columns * columns, rows * rows)
-    return flatten(left) @ inner @ flatten(right).T
+    return flatten(left) @ products.reshape(columns**2, rows**2) @ flatten(right).T

@@ -54,7 +54,9 @@ class Translation:
     @cached_property
     def receiving(self) -> dict[str, None]:
         """Variables that an arrow points at."""
-        outcomes = [lhs for lhs, rhs in self.source.paths if rhs != "1" or self.intercepts != "none"]
+        outcomes = [
+            lhs for lhs, rhs in self.source.paths if rhs != "1" or self.intercepts != "none"
+        ]
         indicators = [x for _, x in self.source.loadings]
         return dict.fromkeys([*indicators, *outcomes, *self.source.endogenous])
 
@@ -92,13 +94,16 @@ class Translation:
         self._check()
         lines = [*self._loadings(), *self._paths(), *self._covariances(), *self._intercepts()]
         lines += self.source.constraints
-        table = specify(parse("\n".join(lines)))
-        lines += [
-            f"{row.lhs} ~~ 0*{row.rhs}"
-            for row in table.rows
-            if row.op == "~~" and row.lhs != row.rhs and not row.user and row.free >= 0
-        ]
+        lines += [f"{a} ~~ 0*{b}" for a, b in self._unwanted(lines)]
         return "\n".join(lines) + "\n"
+
+    def _unwanted(self, lines: list[str]) -> Iterator[tuple[str, str]]:
+        """Covariances that lavaan's defaults would add to these lines."""
+        covariates = set(self.covariates)
+        for row in specify(parse("\n".join(lines))).rows:
+            added = row.free >= 0 and not row.user and row.op == "~~" and row.lhs != row.rhs
+            if added and not {row.lhs, row.rhs} <= covariates:
+                yield row.lhs, row.rhs
 
     def _loadings(self) -> Iterator[str]:
         measured: dict[str, list[Term]] = {}

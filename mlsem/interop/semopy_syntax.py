@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from math import isfinite, isnan
 
-from mlsem.errors import SpecificationError, Span, listed
+from mlsem.errors import Span, SpecificationError, listed
 
 NAME = re.compile(r"[^\W\d][\w.]*")
 _TERM = re.compile(r"(?:(?P<factor>-?\w[\w.-]*)\s*\*\s*)?(?P<name>\w[\w.]*)")
