@@ -37,9 +37,9 @@ def covariance_of(
         scores=_scores(problem, optimum, at)[:, lost:] if kind == "MLR" else None,
     )
     clusters = problem.moments.n_clusters
-    small = clustered and not two_level
+    small = kind == "MLR" and clustered and not two_level
     factor = clusters / (clusters - 1.0) if small else 1.0
-    found = covariance(equations, kind, _form(kind, inner, small), factor)
+    found = covariance(equations, kind, inner + (", times J/(J-1)" if small else ""), factor)
     if np.isnan(found.matrix).any():
         return found, (
             f"the {inner} information is not positive definite at the estimates: they are not a "
@@ -60,12 +60,6 @@ def _no_covariance(params: Array, kind: SeKind) -> Covariance:
     size = len(params)
     empty = np.full((size, size), np.nan)
     return Covariance(frozen(empty), frozen(np.full(size, np.inf)), kind, "")
-
-
-def _form(kind: SeKind, inner: InformationKind, small: bool) -> str:
-    if kind == "standard":
-        return f"{inner} information"
-    return f"sandwich, {inner} information" + (", J/(J-1)" if small else "")
 
 
 def _without(

@@ -6,7 +6,6 @@ imported inside functions of this file only and takes no part in an estimation o
 
 from __future__ import annotations
 
-import re
 import sys
 import warnings
 from collections.abc import Callable
@@ -25,10 +24,11 @@ from mlsem.errors import (
 )
 from mlsem.interop.semopy_defaults import Intercepts, Translation
 from mlsem.interop.semopy_syntax import read
+from mlsem.interop.semopy_writer import Writer
 from mlsem.result import FitResult
 from mlsem.spec.build import parameter_bounds
 from mlsem.spec.constraints import CompiledExpression, compile_constraints
-from mlsem.spec.partable import ParameterTable, Row
+from mlsem.spec.partable import ParameterTable
 
 
 def from_semopy(model: Any) -> str:
@@ -144,8 +144,9 @@ def to_semopy(fit: FitResult, level: int | str = 1) -> Any:
     Notes
     -----
     semopy's standard errors and fit measures are those of a single-level covariance structure
-    with that many samples: approximate for a level of a two-level model, and at level 2 the fit
-    is perfect by construction. Ours are in `fit.parameter_estimates()`.
+    with that many samples: approximate for a level of a two-level model. At level 2 the fit is
+    perfect by construction, and `model.fit()` stops at once, since semopy refuses a discrepancy
+    of 0. Ours are in `fit.parameter_estimates()`.
 
     A `Model` has no means, and defined parameters (`:=`) have no counterpart in it. Products
     and other names that semopy cannot read are renamed: `w1:x1` is `w1_x1`. A row `y ~ 0*y` is
@@ -156,7 +157,7 @@ def to_semopy(fit: FitResult, level: int | str = 1) -> Any:
     if not isinstance(fit, FitResult):
         raise OptionValueError(f"fit is a {type(fit).__name__}; to_semopy takes a FitResult.")
     number = _level_number(fit.table, level)
-    writer = _Writer(fit.table, number)
+    writer = Writer(fit.table, number)
     model = semopy.Model(writer.description())
     names = _observed(fit.table, number)
     cov, count = _moments(fit, number, names)
@@ -188,107 +189,6 @@ def _semopy() -> Any:
             f'this needs semopy ({error}): pip install "mlsem[semopy]"', name="semopy"
         ) from error
     return semopy
-
-
-# --- the model text ------------------------------------------------------------------------------
-
-
-class _Writer:
-    """Writes the rows of one level in semopy's syntax, every free parameter under a name."""
-
-    def __init__(self, table: ParameterTable, number: int) -> None:
-        self.table = table
-        self.variables = table.levels[number - 1]
-        self.rows = [
-            row for row in table.rows if row.level == number and row.op != "~1" and not row.exo
-        ]
-        self.names: dict[str, str] = {}
-        self.parameters = {
-            row.free: row.label if _is_safe(row.label) else f"_p{row.free}"
-            for row in self.rows
-            if row.free >= 0
-        }
-
-    def rename(self, name: str) -> str:
-        """The variable under a name that semopy can read, each under another."""
-        if name not in self.names:
-            new = re.sub(r"[^\w.]", "_", name)
-            new = f"_{new[1:]}" if new.startswith(".") else new
-            known = {*self.variables.latent, *self.variables.modelled, *self.variables.covariates}
-            while new != name and new in known | set(self.names.values()):
-                new += "_"
-            self.names[name] = new
-        return self.names[name]
-
-    def description(self) -> str:
-        arrows = [row for row in self.rows if row.op != "~~" and not _is_phantom(row)]
-        lines = [f"latent : {self.rename(row.lhs)}" for row in self.rows if _is_phantom(row)]
-        lines += [self._line(row) for row in arrows]
-        lines += [f"{self.rename(name)} ~ 0*{self.rename(name)}" for name in self._idle(arrows)]
-        lines += [self._line(row) for row in self.rows if row.op == "~~"]
-        lines += [f"{self.rename(a)} ~~ 0*{self.rename(b)}" for a, b in self._absent(arrows)]
-        return "\n".join(lines) + "\n"
-
-    def _line(self, row: Row) -> str:
-        value = self.parameters[row.free] if row.free >= 0 else _number(row.fixed or 0.0)
-        return f"{self.rename(row.lhs)} {row.op} {value}*{self.rename(row.rhs)}"
-
-    def _idle(self, arrows: list[Row]) -> list[str]:
-        """Variables without arrows, and covarying ones whose residuals semopy would set apart."""
-        sending = {row.lhs if row.op == "=~" else row.rhs for row in arrows}
-        receiving = {row.rhs if row.op == "=~" else row.lhs for row in arrows}
-        covarying = {
-            name
-            for row in self.rows
-            if row.op == "~~" and row.lhs != row.rhs
-            for name in (row.lhs, row.rhs)
-        }
-        mixed = covarying & sending
-        known = (*self.variables.latent, *self.variables.modelled)
-        return [
-            name
-            for name in known
-            if name not in sending
-            and (
-                name not in receiving
-                or name in self.variables.latent
-                or (mixed and name in covarying)
-            )
-        ]
-
-    def _absent(self, arrows: list[Row]) -> list[tuple[str, str]]:
-        """Covariances that semopy would add among exogenous variables."""
-        receiving = {row.rhs if row.op == "=~" else row.lhs for row in arrows}
-        receiving |= set(self._idle(arrows))
-        written = {frozenset((row.lhs, row.rhs)) for row in self.rows if row.op == "~~"}
-        found = []
-        for pool in (self.variables.latent, self.variables.modelled):
-            free = [name for name in pool if name not in receiving]
-            found += [
-                (a, b)
-                for k, a in enumerate(free)
-                for b in free[k + 1 :]
-                if frozenset((a, b)) not in written
-            ]
-        return found
-
-
-def _is_phantom(row: Row) -> bool:
-    return row.op == "=~" and row.lhs == row.rhs
-
-
-def _is_safe(label: str) -> bool:
-    """Whether semopy reads the label as one, and gives no parameter of its own that name."""
-    try:
-        float(label)
-    except ValueError:
-        return re.fullmatch(r"(?!_)[^\W\d][\w.]*", label) is not None and label != "START"
-    return False
-
-
-def _number(value: float) -> str:
-    """The number without a plus sign, which parts terms in semopy."""
-    return repr(float(value)).replace("e+", "e")
 
 
 def _level_number(table: ParameterTable, level: int | str) -> int:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import combinations
-from math import isfinite
+from math import inf
 from typing import Literal
 
 from mlsem.errors import Span
@@ -149,17 +149,16 @@ class Translation:
     def _modified(self, term: Term) -> str:
         """`0.5*x`, or `start(.5)*lower(0)*a*x`."""
         if term.fixed is not None:
-            return f"{term.fixed!r}*{term.rhs}" if term.fixed != 1.0 else f"1*{term.rhs}"
+            return f"{repr(term.fixed).removesuffix('.0')}*{term.rhs}"
         if not term.label:
             return term.rhs
-        parts = [f"{term.label}*{term.rhs}"]
-        for word, value in zip(
-            ("upper", "lower"), reversed(self.source.bounds.get(term.label, ())), strict=False
-        ):
-            if isfinite(value):
-                parts.insert(0, f"{word}({value!r})*")
+        lower, upper = self.source.bounds.get(term.label, (-inf, inf))
+        parts = [f"lower({lower!r})*"] if lower > -inf else []
+        parts += [f"upper({upper!r})*"] if upper < inf else []
         if term.label in self.source.starts:
-            parts.insert(0, f"start({self.source.starts[term.label]!r})*")
+            start = min(max(self.source.starts[term.label], lower), upper)
+            parts.insert(0, f"start({start!r})*")
+        parts.append(f"{term.label}*{term.rhs}")
         return "".join(parts)
 
     # --- semopy's variances and covariances ------------------------------------------------------

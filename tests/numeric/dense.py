@@ -144,7 +144,9 @@ class Dense:
         here = self.clusters(params)
         changes = []
         for a in range(size):
-            moved = [(w / step, self.clusters(params + k * step * np.eye(size)[a])) for k, w in weights]
+            moved = [
+                (w / step, self.clusters(params + k * step * np.eye(size)[a])) for k, w in weights
+            ]
             changes.append(
                 [
                     tuple(sum(w * clusters[j][part] for w, clusters in moved) for part in (1, 2))

@@ -53,7 +53,9 @@ KINDS = {
         "y1 ~~ 0*y1"
     ),
     "level-2 outcome": Kind("level: 1\n y1 ~ x1\nlevel: 2\n z1 ~ y1 + w1\n y1 ~ w1"),
-    "level-2 outcomes only": Kind("level: 1\n y1 ~ x1\nlevel: 2\n z1 ~ w1\n z2 ~ z1 + w2\n y1 ~~ z2"),
+    "level-2 outcomes only": Kind(
+        "level: 1\n y1 ~ x1\nlevel: 2\n z1 ~ w1\n z2 ~ z1 + w2\n y1 ~~ z2"
+    ),
     "level-2 outcome of a latent predictor": Kind(
         "level: 1\n fw =~ y1 + y2 + y3\nlevel: 2\n fb =~ y1 + y2 + y3\n z1 ~ fb + w1\n z2 ~~ fb"
     ),
@@ -88,7 +90,9 @@ KINDS = {
     "single level latent": single("f =~ y1 + y2 + y3\n f ~ x1\n y4 ~ f", fun="cfa"),
     "single level robust": single("f =~ y1 + y2 + y3\n f ~ x1", options={"estimator": "MLR"}),
     "single level clusters": Kind("f =~ y1 + y2 + y3\n f ~ x1 + w1:x1"),
-    "growth": single("i =~ 1*y1 + 1*y2 + 1*y3\n s =~ 0*y1 + 1*y2 + 2*y3\n i + s ~ x1", fun="growth"),
+    "growth": single(
+        "i =~ 1*y1 + 1*y2 + 1*y3\n s =~ 0*y1 + 1*y2 + 2*y3\n i + s ~ x1", fun="growth"
+    ),
     "feedback": single("y1 ~ y2 + x1\n y2 ~ y1 + x2"),
 }
 
@@ -192,7 +196,7 @@ def pose(kind: Kind, frame: pd.DataFrame) -> Posed:
 
 
 def draw_params(table, rng: np.random.Generator, negative: bool = False) -> np.ndarray:
-    """Values that a model may well have; with `negative`, between variances near zero, on both sides."""
+    """Values that a model may have; with `negative`, between variances on both sides of zero."""
     params = np.zeros(len(table.names))
     for row in table.rows:
         if row.free < 0:

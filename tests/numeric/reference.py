@@ -80,7 +80,7 @@ def load(file):
 
 def _estimates(record):
     table = pd.DataFrame({name: _column(values) for name, values in record["estimates"].items()})
-    table["level"] = table["block"] if "block" in table else 1
+    table["level"] = table.get("block", 1)
     table.loc[table["op"] == ":=", "level"] = 0
     table = table[~table["op"].isin(CONSTRAINTS)]
     numbers = ["est", "se", "z", "pvalue", "ci.lower", "ci.upper"]
