@@ -8,10 +8,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from mlsem.core.coordinates import Coordinates, choose_coordinates
 from mlsem.core.likelihood import Evaluation
 from mlsem.core.linalg import null_space
 from mlsem.core.moments import pooled
-from mlsem.core.objective import Objective
+from mlsem.core.objective import Conditioned, Objective
 from mlsem.core.optimize import ADVICE, Optimum, maximize
 from mlsem.core.records import (
     Array,
@@ -45,6 +46,14 @@ class Problem:
 
     Attributes
     ----------
+    objective : Objective
+        The log-likelihood of the user's parameters.
+    inner : Objective
+        The same of the optimiser's parameters.
+    coordinates : Coordinates
+        From the one to the other.
+    guess : (npar,)
+        Default starting values, the user's parameters.
     moments : ClusterMoments
         The clusters whose scores a robust covariance sums (rows, without `cluster=`).
     shape_of : (J,)
@@ -59,6 +68,9 @@ class Problem:
 
     table: ParameterTable
     objective: Objective
+    inner: Objective
+    coordinates: Coordinates
+    guess: Array
     moments: ClusterMoments
     shape_of: Index
     sizes: Array
@@ -83,8 +95,29 @@ def pose(table: ParameterTable, record: DataRecord) -> Problem:
             whole, moments, maps = _about_means(whole, moments, maps)
         data = shape_moments(whole, *shapes_of(whole))
         sizes, shape_of = shapes_of(moments)
-    objective = Objective(build_pattern(table, maps), data)
-    return Problem(table, objective, moments, shape_of, sizes, maps, means)
+    pattern = build_pattern(table, maps)
+    guess = starting_values(table, data, maps)
+    coordinates = choose_coordinates(pattern, data, _restricted(table), guess)
+    return Problem(
+        table=table,
+        objective=Objective(pattern, data),
+        inner=Objective(coordinates.internal, data),
+        coordinates=coordinates,
+        guess=guess,
+        moments=moments,
+        shape_of=shape_of,
+        sizes=sizes,
+        maps=maps,
+        means=means,
+    )
+
+
+def _restricted(table: ParameterTable) -> Index:
+    """Parameters with a bound or in a constraint."""
+    used = np.isfinite(parameter_bounds(table)).any(axis=0)
+    for compiled in compile_constraints(table) if table.constraints else ():
+        used[compiled.positions] = True
+    return np.flatnonzero(used)
 
 
 def _about_means(
@@ -113,44 +146,54 @@ def estimate(problem: Problem, settings: Settings, start: object = None) -> Opti
     first = starting_point(problem, start)
     constraints = compile_constraints(problem.table)
     linear = _linear_equalities(problem.table, constraints)
-    if linear is not None:
-        rows, values = linear
-        params = first.params
-        if len(rows):
-            moved = _evaluate(problem, params - np.linalg.pinv(rows) @ (rows @ params + values))
-            first = moved or _inside(problem, rows, values)
-        basis = null_space(rows) if len(rows) else np.eye(len(params))
-        optimum = maximize(
-            problem.objective,
-            first,
-            basis,
-            tol=settings.tol,
-            max_iter=settings.max_iter,
-            check=lambda *found: require_identified(problem, *found),
-        )
-    else:
-        from mlsem.core.constrained import maximize_constrained
+    if linear is None:
+        return _estimate_constrained(problem, settings, first, constraints)
+    rows, values = linear
+    free = np.eye(len(first.params))
+    if len(rows):
+        free = null_space(rows)
+        first = _feasible(problem, first.params, rows, values)
+    at_start = problem.inner.conditioned(first, free)
+    if at_start.lost:
+        first, at_start = identified(problem, first, free, at_start)
+    return maximize(
+        problem.inner, first, free, at_start, tol=settings.tol, max_iter=settings.max_iter
+    )
 
-        optimum = maximize_constrained(
-            problem.objective,
-            first,
-            constraint_functions(problem.table, constraints),
-            tol=settings.tol,
-            max_iter=settings.max_iter,
-        )
-        found = problem.objective.conditioned(optimum.point, optimum.at.basis)
-        if found.lost:
-            require_identified(problem, optimum.point, found.at.basis, found.lost)
+
+def _estimate_constrained(
+    problem: Problem,
+    settings: Settings,
+    first: Evaluation,
+    constraints: tuple[CompiledExpression, ...],
+) -> Optimum:
+    from mlsem.core.constrained import maximize_constrained
+
+    optimum = maximize_constrained(
+        problem.inner,
+        first,
+        constraint_functions(problem.table, constraints),
+        tol=settings.tol,
+        max_iter=settings.max_iter,
+    )
+    found = problem.inner.conditioned(optimum.point, optimum.free)
+    if found.lost:
+        identified(problem, optimum.point, optimum.free, found)
     return optimum
 
 
 def starting_point(problem: Problem, start: object) -> Evaluation:
     """The user's starting values over the default ones, as a point inside."""
-    table = problem.table
-    params = starting_values(table, problem.objective.data, problem.maps)
-    for name, value in _given(start, table.names):
-        params[table.names.index(name)] = value
-    point = _evaluate(problem, params)
+    params = problem.guess.copy()
+    given = _given(start, problem.table.names)
+    for name, value in given:
+        params[problem.table.names.index(name)] = value
+    point = problem.objective.evaluate(params)
+    if point is not None and not problem.coordinates.same:
+        inner = problem.coordinates.to_internal(params)
+        if not given:
+            inner = problem.coordinates.settled(inner, problem.inner.data)
+        point = problem.inner.evaluate(inner)
     if point is None:
         raise EstimationError(
             "the starting values are outside the parameter space: a covariance matrix that they "
@@ -182,15 +225,15 @@ def _given(start: object, names: tuple[str, ...]) -> list[tuple[str, float]]:
     return [(name, float(value)) for name, value in pairs]
 
 
-def _evaluate(problem: Problem, params: Array) -> Evaluation | None:
-    return problem.objective.evaluate(params)
-
-
-def _inside(problem: Problem, rows: Array, values: Array) -> Evaluation:
-    raise EstimationError(
-        "no starting point meets the equality constraints inside the parameter space: give "
-        "starting values (start=) that do."
-    )
+def _feasible(problem: Problem, params: Array, rows: Array, values: Array) -> Evaluation:
+    """The nearest point that meets Rθ + r = 0."""
+    point = problem.inner.evaluate(params - np.linalg.pinv(rows) @ (rows @ params + values))
+    if point is None:
+        raise EstimationError(
+            "no starting point meets the equality constraints inside the parameter space: give "
+            "starting values (start=) that do."
+        )
+    return point
 
 
 def _linear_equalities(
@@ -237,22 +280,26 @@ def constraint_functions(
     )
 
 
-def require_identified(problem: Problem, point: Evaluation, basis: Array, lost: int) -> None:
-    """Raise where the information is singular at this point (along the first `lost` columns of
-    the basis) and at points near it: then it is so by the model, not by chance."""
-    directions = basis[:, :lost]
+def identified(
+    problem: Problem, point: Evaluation, free: Array, found: Conditioned
+) -> tuple[Evaluation, Conditioned]:
+    """A point near `point` where the information is not singular, as it is there.
+
+    Raises
+    ------
+    IdentificationError
+        There is none: it is singular by the model, not by chance.
+    """
     generator = np.random.default_rng(20260106)
     for _ in range(NUDGES):
-        nudge = generator.uniform(-1, 1, basis.shape[0])
-        moved = point.params * (1 + 0.2 * nudge) + 0.05 * nudge * _units(point.params)
-        found = problem.objective.evaluate(moved)
-        if found is None:
+        nudge = free @ (free.T @ (generator.uniform(-1, 1, len(free)) * _units(point.params)))
+        moved = problem.inner.evaluate(point.params + 0.1 * nudge)
+        if moved is None:
             continue
-        there = problem.objective.conditioned(found, basis)
-        if not there.lost:
-            return
-        directions = there.at.basis[:, : there.lost]
-    names = involved(directions, problem.table.names)
+        found = problem.inner.conditioned(moved, free)
+        if not found.lost:
+            return moved, found
+    names = involved(found.at.basis[:, : found.lost], problem.table.names)
     raise IdentificationError(
         f"the model is not identified: the data do not determine {listed(names)}. Other values "
         "of these parameters fit equally well. Fix one of them, set parameters equal, or take "
@@ -282,7 +329,7 @@ def complaint(optimum: Optimum, settings: Settings) -> str:
 def improper(problem: Problem, optimum: Optimum) -> str:
     """A warning of an improper solution: free variances below zero, or latent variables whose
     implied covariance matrix is none; empty if all is well."""
-    table, params = problem.table, optimum.params
+    table, params = problem.table, optimum.params  # variances are the same in all coordinates
     rows = [row for row in table.rows if row.op == "~~" and row.lhs == row.rhs and row.free >= 0]
     values = {table.names[row.free]: params[row.free] for row in rows if params[row.free] < 0}
     if values:

@@ -133,9 +133,14 @@ class FitResult:
     # --- parameters ---------------------------------------------------------------------------
 
     @property
+    def estimates(self) -> Array:
+        """Estimates of the free parameters, (npar,)."""
+        return self.problem.coordinates.to_user(self.optimum.params)
+
+    @property
     def params(self) -> pd.Series:
         """Estimates of the free parameters under lavaan's `coef()` names."""
-        return make_series(self.optimum.params, self.table.names, "est")
+        return make_series(self.estimates, self.table.names, "est")
 
     coef = params
 
@@ -165,7 +170,7 @@ class FitResult:
 
     def _wald(self, level: float) -> Wald:
         _require_level(level)
-        return wald(self.optimum.params, self.covariance.se, self.covariance.df, level)
+        return wald(self.estimates, self.covariance.se, self.covariance.df, level)
 
     # --- tables -------------------------------------------------------------------------------
 
@@ -339,7 +344,7 @@ class FitResult:
     @property
     def _n_equalities(self) -> int:
         equal = [
-            compiled.gradient(self.optimum.params)
+            compiled.gradient(self.estimates)
             for compiled, each in zip(
                 compile_constraints(self.table), self.table.constraints, strict=True
             )

@@ -32,7 +32,7 @@ def covariance_of(
     at, lost = _directions(problem, optimum)
     equations = EstimatingEquations(
         params=optimum.params,
-        basis=at.basis[:, lost:],
+        basis=problem.coordinates.jacobian(optimum.params) @ at.basis[:, lost:],
         information=_information(problem, optimum, at, inner)[lost:, lost:],
         scores=_scores(problem, optimum, at)[:, lost:] if kind == "MLR" else None,
     )
@@ -50,9 +50,9 @@ def covariance_of(
 
 def _directions(problem: Problem, optimum: Optimum) -> tuple[Derivatives, int]:
     """Well-conditioned directions at the optimum; how many of the first ones are lost."""
-    if optimum.observed is not None and well_conditioned(optimum.observed):
+    if optimum.observed is not None and optimum.at and well_conditioned(optimum.observed):
         return optimum.at, 0
-    found = problem.objective.conditioned(optimum.point, optimum.at.basis)
+    found = problem.inner.conditioned(optimum.point, optimum.free)
     return found.at, found.lost
 
 
@@ -78,24 +78,29 @@ def _without(
 def information_along(
     problem: Problem, optimum: Optimum, basis: Array, kind: InformationKind
 ) -> Array:
-    """Information along the columns of `basis`; the observed one is that of the Lagrangian."""
-    at = problem.objective.derivatives(optimum.point, basis)
-    return _information(problem, optimum, at, kind)
+    """Information along the columns of `basis` (npar, n), directions of the user's parameters;
+    the observed one is that of the Lagrangian."""
+    return _information(problem, optimum, _derivatives(problem, optimum, basis), kind)
 
 
 def scores_along(problem: Problem, optimum: Optimum, basis: Array) -> Array:
-    """Cluster scores along the columns of `basis`, (J, n)."""
-    return _scores(problem, optimum, problem.objective.derivatives(optimum.point, basis))
+    """Cluster scores along the columns of `basis`, (J, n), directions of the user's parameters."""
+    return _scores(problem, optimum, _derivatives(problem, optimum, basis))
+
+
+def _derivatives(problem: Problem, optimum: Optimum, basis: Array) -> Derivatives:
+    inner = np.linalg.solve(problem.coordinates.jacobian(optimum.params), basis)
+    return problem.inner.derivatives(optimum.point, inner)
 
 
 def _information(
     problem: Problem, optimum: Optimum, at: Derivatives, kind: InformationKind
 ) -> Array:
     if kind == "expected":
-        return problem.objective.expected(optimum.point, at)
+        return problem.inner.expected(optimum.point, at)
     if at is optimum.at and optimum.observed is not None:
         return optimum.observed
-    observed = problem.objective.observed(optimum.point, at)
+    observed = problem.inner.observed(optimum.point, at)
     if optimum.curvature is None:
         return observed
     return observed - at.basis.T @ optimum.curvature @ at.basis
@@ -104,5 +109,5 @@ def _information(
 def _scores(problem: Problem, optimum: Optimum, at: Derivatives) -> Array:
     point, sizes = optimum.point, problem.sizes
     if not problem.table.two_level:
-        point = problem.objective.single_level_point(point, sizes)
+        point = problem.inner.single_level_point(point, sizes)
     return cluster_scores(point, problem.moments, problem.shape_of, sizes, at.along)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from mlsem.core.optimize import Optimum
+from mlsem.core.pattern import level_moments
 from mlsem.core.records import Array
 from mlsem.core.shapes import covariate_sample
 from mlsem.estimate import Problem
@@ -21,7 +22,8 @@ def estimate_columns(
     problem: Problem, optimum: Optimum, covariance: Covariance, level: float
 ) -> dict[str, Any]:
     """Columns of the table of estimates, in lavaan's rows and order; definitions last."""
-    table, params, se = problem.table, optimum.params, covariance.se
+    table, se = problem.table, covariance.se
+    params = problem.coordinates.to_user(optimum.params)
     exo = _exo_values(problem)
     names = [(r.lhs, r.op, r.rhs, r.level, 1, r.label) for r in table.rows]
     names += [(d.name, ":=", d.source, 0, 1, d.name) for d in table.definitions]
@@ -55,7 +57,7 @@ def defined_parameters(
 ) -> tuple[Array, Array]:
     """Values of the `:=` parameters, and standard errors by the delta method."""
     compiled = compile_definitions(problem.table)
-    params = optimum.params
+    params = problem.coordinates.to_user(optimum.params)
     values = np.array([float(each.value(params)) for each in compiled])
     slopes = np.array([each.gradient(params) for each in compiled]).reshape(-1, len(params))
     used = np.flatnonzero(slopes.any(axis=0))
@@ -91,8 +93,10 @@ def implied_moments(
     Of modelled y and fixed x with sample moments m_x, S_x:
     mean (ν + Π m_x, m_x), covariance [[Π S_x Πᵀ + Σ, Π S_x], [S_x Πᵀ, S_x]].
     """
-    pattern = problem.objective.pattern.within if level == 1 else problem.objective.pattern.between
-    moments = optimum.point.within if level == 1 else optimum.point.between
+    both = problem.objective.pattern
+    pattern = both.within if level == 1 else both.between
+    moments = level_moments(pattern, problem.coordinates.to_user(optimum.params))
+    assert moments is not None
     variables = problem.table.levels[level - 1]
     modelled = tuple(pattern.names[k] for k in pattern.observed)
     coefficients = moments.coefficients[pattern.observed]

@@ -254,7 +254,8 @@ def _finish(
     bend = curvature(constraints, point.params, weights_equal, weights_least)
     return Optimum(
         point,
-        objective.conditioned(point, basis).at,
+        basis,
+        None,
         None,
         status,
         count,

@@ -42,7 +42,7 @@ from mlsem.core.pattern import (
     level_jacobian,
     level_moments,
 )
-from mlsem.core.records import Array, ShapeMoments
+from mlsem.core.records import Array, ShapeMoments, frozen
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,7 +218,14 @@ def evaluate(pattern: ModelPattern, data: ShapeMoments, params: Array) -> Evalua
     if not np.isfinite(deviance):
         return None
     return Evaluation(
-        params, -0.5 * deviance, within, between, precision, mean_precision, effects, residuals
+        frozen(params.copy()),
+        -0.5 * deviance,
+        within,
+        between,
+        precision,
+        mean_precision,
+        effects,
+        residuals,
     )
 
 

@@ -8,7 +8,6 @@ trust region with the exact Hessian takes over.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -16,7 +15,7 @@ import numpy as np
 
 from mlsem.core.likelihood import Evaluation
 from mlsem.core.linalg import positive_solve, scaled_eigen
-from mlsem.core.objective import Derivatives, Objective
+from mlsem.core.objective import Conditioned, Derivatives, Objective
 from mlsem.core.records import Array
 
 NEAR = 0.5  # squared distance (in standard errors) from which Newton steps are tried
@@ -46,9 +45,11 @@ class Optimum:
     Attributes
     ----------
     point : Evaluation
-    at : Derivatives
-        Along the directions in which the parameters may move there (all of them, or those that
-        keep the constraints): `at.basis` (npar, n).
+    free : (npar, n)
+        Directions in which the parameters may move there: all, or those that keep the
+        constraints.
+    at : Derivatives or None
+        Along a well-conditioned basis of these, if the optimiser had them.
     observed : (n, n) or None
         Observed information along them, if the optimiser had it.
     status : str
@@ -62,7 +63,8 @@ class Optimum:
     """
 
     point: Evaluation
-    at: Derivatives
+    free: Array
+    at: Derivatives | None
     observed: Array | None
     status: Status
     n_iterations: int
@@ -142,31 +144,27 @@ def _move(
 def maximize(
     objective: Objective,
     start: Evaluation,
-    basis: Array,
+    free: Array,
+    first: Conditioned,
     *,
     tol: float,
     max_iter: int,
-    check: Callable[[Evaluation, Array, int], None],
 ) -> Optimum:
-    """Maximise ℓ over start + span(basis).
+    """Maximise ℓ over start + span(free).
 
     Parameters
     ----------
     start : Evaluation
         A point inside the parameter space.
-    basis : (npar, n)
+    free : (npar, n)
         Directions of movement (the null space of linear equality constraints, or I).
+    first : Conditioned
+        The start's derivatives along a well-conditioned basis of `free`.
     tol : float
         Largest remaining step, in standard errors.
     max_iter : int
-    check : callable
-        Is shown the start, the basis and how many of its first directions the data say nothing
-        of there, if there are any; raises where the model is not identified.
     """
-    first = objective.conditioned(start, basis)
     basis = first.at.basis
-    if first.lost:
-        check(start, basis, first.lost)
     point, at, expected = start, first.at, first.expected
     near, poor, best = False, 0, np.inf
     for iteration in range(max_iter):
@@ -175,27 +173,31 @@ def maximize(
         move = _move(objective, point, at, expected, near)
         decrement = move.decrement
         if decrement <= tol**2:
-            return Optimum(point, at, move.observed, "converged", iteration, decrement**0.5)
+            distance = decrement**0.5
+            return Optimum(point, free, at, move.observed, "converged", iteration, distance)
         poor = 0 if decrement < 0.5 * best else poor + 1
         best = min(best, decrement)
         found = None
         if poor <= STALLED:
             found = line_search(objective, point, basis @ move.step, decrement)
         if found is None:
-            return _rescue(objective, point, basis, tol, iteration, max_iter)
+            return _rescue(objective, point, free, tol, iteration, max_iter)
         point, length = found
         near = decrement < NEAR and (length == 1.0 or move.observed is None)
-    at = objective.derivatives(point, basis)
-    return Optimum(point, at, None, "max_iter", max_iter, best**0.5)
+    return Optimum(point, free, None, None, "max_iter", max_iter, best**0.5)
+
+
+class _Outside(Exception):
+    """The trust region asked for derivatives outside the parameter space."""
 
 
 def _rescue(
-    objective: Objective, point: Evaluation, basis: Array, tol: float, done: int, max_iter: int
+    objective: Objective, point: Evaluation, free: Array, tol: float, done: int, max_iter: int
 ) -> Optimum:
     """Trust region with the exact Hessian (Conn, Gould & Toint, 2000; scipy's trust-exact)."""
     from scipy.optimize import minimize
 
-    first = objective.conditioned(point, basis)
+    first = objective.conditioned(point, free)
     values, vectors, scale = scaled_eigen(first.expected)
     basis = first.at.basis @ (
         scale[:, None] * vectors / np.sqrt(np.maximum(values, 1e-6 * values[-1]))
@@ -209,41 +211,41 @@ def _rescue(
         found = at(phi)
         return np.inf if found is None else -found.loglik
 
-    def slope(phi: Array) -> Array:
+    def derivatives(phi: Array) -> tuple[Evaluation, Derivatives]:
         found = at(phi)
-        assert found is not None
-        return -objective.derivatives(found, basis).gradient
+        if found is None:
+            raise _Outside
+        return found, objective.derivatives(found, basis)
 
-    def hessian(phi: Array) -> Array:
-        found = at(phi)
-        assert found is not None
-        return objective.observed(found, objective.derivatives(found, basis))
-
-    result = minimize(
-        value,
-        np.zeros(basis.shape[1]),
-        jac=slope,
-        hess=hessian,
-        method="trust-exact",
-        options={
-            "gtol": 1e-3 * tol,
-            "maxiter": max(1, max_iter - done),
-            "initial_trust_radius": 0.5,
-        },
-    )
-    return _judge(objective, at(result.x) or point, basis, tol, done + int(result.nit), max_iter)
+    try:
+        result = minimize(
+            value,
+            np.zeros(basis.shape[1]),
+            jac=lambda phi: -derivatives(phi)[1].gradient,
+            hess=lambda phi: objective.observed(*derivatives(phi)),
+            method="trust-exact",
+            options={
+                "gtol": 1e-3 * tol,
+                "maxiter": max(1, max_iter - done),
+                "initial_trust_radius": 0.5,
+            },
+        )
+    except _Outside:
+        return _judge(objective, point, free, tol, done, max_iter)
+    return _judge(objective, at(result.x) or point, free, tol, done + int(result.nit), max_iter)
 
 
 def _judge(
-    objective: Objective, point: Evaluation, basis: Array, tol: float, count: int, max_iter: int
+    objective: Objective, point: Evaluation, free: Array, tol: float, count: int, max_iter: int
 ) -> Optimum:
     """Is this an optimum? The gradient is compared with its own rounding error as well."""
-    found = objective.conditioned(point, basis)
+    found = objective.conditioned(point, free)
     observed = objective.observed(point, found.at)
     newton = newton_step(observed, found.at.gradient)
     floor = NOISE * (1.0 + abs(point.loglik))
     if newton is not None and newton[1] <= max(tol**2, floor):
-        return Optimum(point, found.at, observed, "converged", count, newton[1] ** 0.5)
+        at, distance = found.at, newton[1] ** 0.5
+        return Optimum(point, free, at, observed, "converged", count, distance)
     distance = damped_step(found.expected, found.at.gradient)[1] ** 0.5
     status: Status = "max_iter" if count >= max_iter else "stalled"
-    return Optimum(point, found.at, None, status, count, distance)
+    return Optimum(point, free, None, None, status, count, distance)

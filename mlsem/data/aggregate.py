@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
-from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -135,7 +134,7 @@ def read_moments(
     check_dependence(table, moments)
     return DataRecord(
         moments=moments,
-        maps=MappingProxyType(column_maps(plan, moments.shift, offsets)),
+        maps=column_maps(plan, moments.shift, offsets),
         cluster=cluster,
         n_rows_total=rows.n_total,
         n_rows_dropped=rows.n_total - rows.n_used,

@@ -166,7 +166,7 @@ def to_semopy(fit: FitResult, level: int | str = 1) -> Any:
     lower, upper = parameter_bounds(fit.table)
     for position, name in writer.parameters.items():
         parameter = model.parameters[name]
-        parameter.start = float(fit.optimum.params[position])
+        parameter.start = float(fit.estimates[position])
         parameter.bound = tuple(
             float(limit) if np.isfinite(limit) else None
             for limit in (lower[position], upper[position])
@@ -226,7 +226,7 @@ def _constraints(fit: FitResult, parameters: dict[int, str], model: Any) -> list
     found = []
     for compiled, each in zip(compile_constraints(fit.table), fit.table.constraints, strict=True):
         if set(compiled.positions.tolist()) <= set(parameters):
-            value, slope = _along(compiled, fit.optimum.params, active)
+            value, slope = _along(compiled, fit.estimates, active)
             kind = "eq" if each.equality else "ineq"
             found.append({"type": kind, "fun": value, "jac": slope})
     return found

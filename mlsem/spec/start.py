@@ -51,20 +51,34 @@ class _Level:
         self.patterns = {name: self._pattern(loadings) for name, loadings in self.loadings.items()}
 
     def _regress(self, outcome: str, predictors: list[str]) -> None:
-        """Least squares of an observed outcome on its observed predictors."""
+        """Least squares of an outcome on its observed predictors; of a factor, its marker."""
         names = [name for name in predictors if name in self.variance]
         self.slopes[outcome] = {}
-        if outcome not in self.variance or outcome in self.explained or not names:
+        marker, loading = self._marker(outcome)
+        if marker not in self.variance or outcome in self.explained or not names:
             return
         inner = np.array([[self.covariance[a, b] for b in names] for a in names])
-        outer = np.array([self.covariance[a, outcome] for a in names])
+        outer = np.array([self.covariance[a, marker] for a in names])
         try:
             slopes = np.linalg.solve(inner, outer)
         except np.linalg.LinAlgError:
             return
-        left = self.variance[outcome] - float(slopes @ outer)
-        self.slopes[outcome] = dict(zip(names, slopes.tolist(), strict=True))
-        self.residual[outcome] = max(left, 0.05 * self.variance[outcome])
+        self.slopes[outcome] = dict(zip(names, (slopes / loading).tolist(), strict=True))
+        if marker == outcome:
+            left = self.variance[outcome] - float(slopes @ outer)
+            self.residual[outcome] = max(left, 0.05 * self.variance[outcome])
+
+    def _marker(self, name: str) -> tuple[str, float]:
+        """An observed variable that stands for `name`, and its loading: itself, or of a factor
+        the first indicator with a fixed loading."""
+        for row in self.loadings.get(name, ()):
+            if row.free < 0 and row.fixed:
+                return row.rhs, row.fixed
+        if name in self.loadings:
+            return self.loadings[name][0].rhs, sqrt(COMMUNALITY) * self.scale(
+                self.loadings[name][0].rhs
+            )
+        return name, 1.0
 
     def explained_mean(self, outcome: str) -> float:
         slopes = self.slopes.get(outcome, {})

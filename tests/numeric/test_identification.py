@@ -89,14 +89,9 @@ def test_only_the_parameters_involved_are_named(data):
         assert name not in message
 
 
-unseen = pytest.mark.xfail(
-    reason="a basis that was conditioned once hides its lost directions the second time"
-)
-
-
 @pytest.mark.parametrize(
     "constraint",
-    ["r + q == 1", *(pytest.param(text, marks=unseen) for text in ("q == exp(r)", "q < 5"))],
+    ["r + q == 1", "q == exp(r)", "q < 5"],
 )
 def test_unidentified_under_constraints(data, constraint):
     """A constraint on other parameters does not help."""
@@ -123,18 +118,10 @@ NEAR = {
 }
 
 
-stays_at_zero = pytest.mark.xfail(
-    reason="the slopes start at 0, where two indicators do not identify their factor",
-    raises=mlsem.ConvergenceWarning,
-)
-
-
 @pytest.mark.parametrize(
     ("text", "levels"),
-    [
-        pytest.param(*each, id=name, marks=stays_at_zero if "and a cov" in name else ())
-        for name, each in NEAR.items()
-    ],
+    NEAR.values(),
+    ids=NEAR.keys(),
 )
 def test_near_misses_are_fitted(data, text, levels):
     with warnings.catch_warnings():

@@ -284,15 +284,12 @@ def test_start_from_another_fit_under_nonlinear_constraints(data):
 # --- a fit as an object ---------------------------------------------------------------------------
 
 
-no_pickle = pytest.mark.xfail(reason="DataRecord.maps is a mappingproxy", raises=TypeError)
-
-
 @pytest.mark.parametrize(
     "renew",
     [
-        pytest.param(lambda x: pickle.loads(pickle.dumps(x)), marks=no_pickle, id="pickle"),
+        pytest.param(lambda x: pickle.loads(pickle.dumps(x)), id="pickle"),
         pytest.param(copy.copy, id="copy"),
-        pytest.param(copy.deepcopy, marks=no_pickle, id="deepcopy"),
+        pytest.param(copy.deepcopy, id="deepcopy"),
     ],
 )
 @pytest.mark.parametrize("model", [MODEL, constrained("a == b^2"), INDIRECT])

@@ -277,7 +277,6 @@ def test_a_label_that_is_a_column_is_remarked_with_its_place():
     assert remark.startswith("line 1, column 5: ")
 
 
-
 @pytest.mark.parametrize(
     "text",
     ["y ~ a*x1\nb := 2*a", "y ~ a*x1 + a*x2", "y ~ x1", "f =~ NA*y1 + y2\nf ~~ 1*f", "y ~ a*1"],
