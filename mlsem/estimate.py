@@ -114,7 +114,8 @@ def pose(table: ParameterTable, record: DataRecord) -> Problem:
 
 def _restricted(table: ParameterTable) -> Index:
     """Parameters with a bound or in a constraint."""
-    used = np.isfinite(parameter_bounds(table)).any(axis=0)
+    lower, upper = parameter_bounds(table)
+    used = np.isfinite(lower) | np.isfinite(upper)
     for compiled in compile_constraints(table) if table.constraints else ():
         used[compiled.positions] = True
     return np.flatnonzero(used)

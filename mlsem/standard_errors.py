@@ -89,7 +89,9 @@ def scores_along(problem: Problem, optimum: Optimum, basis: Array) -> Array:
 
 
 def _derivatives(problem: Problem, optimum: Optimum, basis: Array) -> Derivatives:
-    inner = np.linalg.solve(problem.coordinates.jacobian(optimum.params), basis)
+    inner: Array = np.asarray(
+        np.linalg.solve(problem.coordinates.jacobian(optimum.params), basis), dtype=np.float64
+    )
     return problem.inner.derivatives(optimum.point, inner)
 
 

@@ -187,10 +187,6 @@ def maximize(
     return Optimum(point, free, None, None, "max_iter", max_iter, best**0.5)
 
 
-class _Outside(Exception):
-    """The trust region asked for derivatives outside the parameter space."""
-
-
 def _rescue(
     objective: Objective, point: Evaluation, free: Array, tol: float, done: int, max_iter: int
 ) -> Optimum:
@@ -211,27 +207,30 @@ def _rescue(
         found = at(phi)
         return np.inf if found is None else -found.loglik
 
-    def derivatives(phi: Array) -> tuple[Evaluation, Derivatives]:
+    def slope(phi: Array) -> Array:
+        found = at(phi)  # outside, where every step is refused, scipy asks all the same
+        if found is None:
+            return np.zeros_like(phi)
+        return -objective.derivatives(found, basis).gradient
+
+    def hessian(phi: Array) -> Array:
         found = at(phi)
         if found is None:
-            raise _Outside
-        return found, objective.derivatives(found, basis)
+            return np.eye(len(phi))
+        return objective.observed(found, objective.derivatives(found, basis))
 
-    try:
-        result = minimize(
-            value,
-            np.zeros(basis.shape[1]),
-            jac=lambda phi: -derivatives(phi)[1].gradient,
-            hess=lambda phi: objective.observed(*derivatives(phi)),
-            method="trust-exact",
-            options={
-                "gtol": 1e-3 * tol,
-                "maxiter": max(1, max_iter - done),
-                "initial_trust_radius": 0.5,
-            },
-        )
-    except _Outside:
-        return _judge(objective, point, free, tol, done, max_iter)
+    result = minimize(
+        value,
+        np.zeros(basis.shape[1]),
+        jac=slope,
+        hess=hessian,
+        method="trust-exact",
+        options={
+            "gtol": 1e-3 * tol,
+            "maxiter": max(1, max_iter - done),
+            "initial_trust_radius": 0.5,
+        },
+    )
     return _judge(objective, at(result.x) or point, free, tol, done + int(result.nit), max_iter)
 
 
