@@ -50,8 +50,12 @@ def draw(number: int) -> Drawn:
     lines1 = _level(rng, ys, within, "w", xs, [])
     lines2 = _level(rng, shared, between, "b", ws, zs)
     equal = _equalities(rng, lines1, lines2, ys, shared, within, between)
-    model = "\n".join(["level: 1", *(f"  {x}" for x in lines1), "level: 2", *(f"  {x}" for x in lines2)])
-    split_exogenous = "path" in (within, between)
+    moments = [_with_covariates(lines1, ys, xs), _with_covariates(lines2, shared, ws)]
+    model = "\n".join(
+        ["level: 1", *(f"  {x}" for x in lines1 + moments[0])]
+        + ["level: 2", *(f"  {x}" for x in lines2 + moments[1])]
+    )
+    split_exogenous = "path" in (within, between) or bool(moments[1])
     tags = {
         "within": within, "between": between, "sizes": size_kind, "between variance": share_kind,
         "equal": equal, "clusters": len(sizes), "rows": int(sizes.sum()),
@@ -130,6 +134,16 @@ def _level(
         causes = [str(rng.choice(targets))] + [w for w in covariates if rng.random() < 0.5]
         lines.append(f"{z} ~ {' + '.join(causes)}")
     return lines
+
+
+def _with_covariates(lines: list[str], ys: list[str], covariates: list[str]) -> list[str]:
+    """Covariances of the level's covariates with split variables that are exogenous in it: mlsem
+    adds them by itself, lavaan does not always."""
+    paths = [line.split(" ~ ") for line in lines if " ~ " in line]
+    outcomes = {lhs for lhs, _ in paths}
+    causes = {term for _, rhs in paths for term in rhs.split(" + ")}
+    exogenous = [y for y in ys if y in causes and y not in outcomes]
+    return [f"{y} ~~ {' + '.join(covariates)}" for y in exogenous if covariates]
 
 
 def _equalities(

@@ -35,8 +35,9 @@ from mlsem.spec.build import build_pattern, parameter_bounds
 from mlsem.spec.constraints import CompiledExpression, compile_constraints
 from mlsem.spec.partable import ParameterTable
 from mlsem.spec.settings import Settings
-from mlsem.spec.start import starting_values
+from mlsem.spec.start import CAREFUL, starting_values
 
+MIN_EFFORT = 8  # iterations after which a failure is worth a second try
 NUDGES = 3  # points at which an information matrix must be singular to be so everywhere
 
 
@@ -137,6 +138,8 @@ def _about_means(
 def estimate(problem: Problem, settings: Settings, start: object = None) -> Optimum:
     """Find the maximum-likelihood estimates.
 
+    A second try starts further inside the parameter space, unless the user chose the start.
+
     Raises
     ------
     IdentificationError
@@ -144,7 +147,15 @@ def estimate(problem: Problem, settings: Settings, start: object = None) -> Opti
     EstimationError
         No starting point inside the parameter space.
     """
-    first = starting_point(problem, start)
+    optimum = _estimate_from(problem, settings, starting_point(problem, problem.guess, start))
+    if optimum.converged or start is not None or optimum.n_iterations < MIN_EFFORT:
+        return optimum
+    careful = starting_values(problem.table, problem.objective.data, problem.maps, CAREFUL)
+    again = _estimate_from(problem, settings, starting_point(problem, careful, None))
+    return again if again.converged else optimum
+
+
+def _estimate_from(problem: Problem, settings: Settings, first: Evaluation) -> Optimum:
     constraints = compile_constraints(problem.table)
     linear = _linear_equalities(problem.table, constraints)
     if linear is None:
@@ -183,9 +194,9 @@ def _estimate_constrained(
     return optimum
 
 
-def starting_point(problem: Problem, start: object) -> Evaluation:
-    """The user's starting values over the default ones, as a point inside."""
-    params = problem.guess.copy()
+def starting_point(problem: Problem, guess: Array, start: object) -> Evaluation:
+    """The user's starting values over a guess, as a point inside."""
+    params = guess.copy()
     given = _given(start, problem.table.names)
     for name, value in given:
         params[problem.table.names.index(name)] = value

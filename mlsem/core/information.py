@@ -33,22 +33,23 @@ def covariance_part(point: Evaluation, data: ShapeMoments, along: Jacobians) -> 
 
     ½[ N tr(WΣ_aWΣ_b) - 2 Σ n tr(K (WΣ_aWΣ_bW)_qq) + Σ tr(K C^a K C^b)
        + Σ tr(Σ_B,b L C^a Lᵀ) + Σ tr(Σ_B,a L C^b Lᵀ) + Σ tr(Ω Σ_B,a Ω Σ_B,b) ],
-    C^a = n (WΣ_aW)_qq,  L = [I; -Aᵀ](I - C K).
+    C^a = n (WΣ_aW)_qq,  L = [I; -Aᵀ](I - C K),
+
+    with K taken through D = n W_qq K W_qq and (WΣ_aW)_qq = W_qq (GᵀΣ_aG) W_qq; then
+    L C^a Lᵀ = [I; -Aᵀ] F (GᵀΣ_aG) F [I, -A] / n.
     """
     effects, precision = point.effects, point.precision
-    q = effects.posterior.shape[1]
     clusters, sizes = data.clusters, data.sizes
     sigma_within, sigma_between = along.within.sigma, along.between.sigma
-    sides = precision @ sigma_within @ precision
-    pulled = precision[:, :q]
-    posterior = pulled @ weighted_sum(clusters * sizes, effects.posterior) @ pulled.T
-    less = precision @ sigma_within @ posterior
-    traces = _inner(data.n_rows * sides - less - less.swapaxes(1, 2), sigma_within)
-    corner = sides[:, :q, :q]
-    traces += sandwich_traces(clusters * sizes**2, effects.posterior, corner, corner)
-    reduction = np.eye(q) - effects.information @ effects.sigma_u
-    level = np.concatenate((reduction, -effects.regression.T @ reduction), axis=1)
-    mixed = sandwich_traces(clusters * sizes, level, corner, sigma_between)
+    lift, information = effects.lift, effects.information
+    absorbed = lift @ weighted_sum(clusters, effects.absorbed) @ lift.T
+    less = precision @ sigma_within @ absorbed
+    sides = data.n_rows * (precision @ sigma_within @ precision)
+    traces = _inner(sides - less - less.swapaxes(1, 2), sigma_within)
+    corner = lift.T @ sigma_within @ lift
+    traces += sandwich_traces(clusters, effects.absorbed, corner, corner)
+    level = np.concatenate((information, -effects.regression.T @ information), axis=1)
+    mixed = sandwich_traces(clusters / sizes, level, corner, sigma_between)
     traces += mixed + mixed.T
     traces += sandwich_traces(clusters, between_information(effects), sigma_between, sigma_between)
     return 0.5 * symmetrized(traces)
@@ -56,13 +57,13 @@ def covariance_part(point: Evaluation, data: ShapeMoments, along: Jacobians) -> 
 
 def _level2_mean(point: Evaluation, change: Array) -> Array:
     """τ_u - A τ_z of changes in the level-2 mean, (..., q + r, D) -> (..., q, D)."""
-    q = point.effects.posterior.shape[1]
+    q = point.effects.information.shape[1]
     return change[..., :q, :] - point.effects.regression @ change[..., q:, :]
 
 
 def expected_mean_part(point: Evaluation, data: ShapeMoments, along: Jacobians) -> Array:
     """Σ_j μ_aᵀ V_j⁻¹ μ_b, (n, n)."""
-    q = point.effects.posterior.shape[1]
+    q = point.effects.information.shape[1]
     within = along.within.mean
     means = within.copy()
     means[:, :q] += _level2_mean(point, along.between.mean)
@@ -86,7 +87,7 @@ def _inner(left: Array, right: Array) -> Array:
 def observed_mean_part(point: Evaluation, data: ShapeMoments, along: Jacobians) -> Array:
     """Σ_j δ_aᵀ V_j⁻¹ δ_b, δ_a = μ_a + V_a V_j⁻¹ (y_j - μ_j), (n, n)."""
     residuals, precision = point.residuals, point.precision
-    q = point.effects.posterior.shape[1]
+    q = point.effects.information.shape[1]
     spread = along.within.sigma @ (precision @ residuals.rows) + along.within.mean
     total = _inner(precision @ spread @ data.within, spread)
     step = max(1, CHUNK // max(1, along.within.mean.size))

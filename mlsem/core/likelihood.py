@@ -9,6 +9,9 @@ With W = Σ_W⁻¹, C = n W_qq (the block of the split variables) and e*_j = ȳ_
 
     F = (C⁻¹ + Σ_u)⁻¹,   K = (I + Σ_u C)⁻¹ Σ_u,   V̄⁻¹ = n W - n² W Z K Zᵀ W
 
+With G = W Z W_qq⁻¹, V̄⁻¹ = n (W - G W_qq Gᵀ) + G F Gᵀ and n W_qq K W_qq = W_qq - F / n =: D. In
+this form nothing cancels, however large a between variance is; K itself is not formed. Then
+
     -2 ℓ = N p log 2π + N log|Σ_W| + tr W Σ_ij (e_ij - ē_j)(e_ij - ē_j)ᵀ
            + Σ_j [ log|I + Σ_u C_j| + e*_jᵀ V̄_j⁻¹ e*_j - 2 log f(z_j | w_j) ].
 
@@ -56,10 +59,14 @@ class RandomEffects:
     regression : (q, r)
         A.
     sigma_zz_inverse : (r, r)
+    lift : (p, q)
+        G.
+    rest : (p, p)
+        W - G W_qq Gᵀ, what the within-only variables add.
     information : (S, q, q)
         F_s.
-    posterior : (S, q, q)
-        K_s, the posterior covariance of u.
+    absorbed : (S, q, q)
+        D_s, from K_s, the posterior covariance of u.
     log_determinants : (S,)
         log|I + Σ_u C_s|.
     log_determinant_z : float
@@ -69,8 +76,10 @@ class RandomEffects:
     sigma_u: Array
     regression: Array
     sigma_zz_inverse: Array
+    lift: Array
+    rest: Array
     information: Array
-    posterior: Array
+    absorbed: Array
     log_determinants: Array
     log_determinant_z: float
 
@@ -140,8 +149,8 @@ def random_effects(
 ) -> RandomEffects | None:
     """Condition u on z and weigh it against each shape's data; None outside the parameter space.
 
-    With W_qq = L Lᵀ and P = I + n Lᵀ Σ_u L: F = n L P⁻¹ Lᵀ, K = Σ_u - Σ_u F Σ_u and
-    |I + Σ_u C| = |P|. P is positive definite exactly where the cluster's covariance is.
+    With W_qq = L Lᵀ and P = I + n Lᵀ Σ_u L: F = n L P⁻¹ Lᵀ and |I + Σ_u C| = |P|. P is positive
+    definite exactly where the cluster's covariance is.
     """
     uz, zz = sigma_between[:split, split:], sigma_between[split:, split:]
     level2 = positive_inverse(zz)
@@ -157,13 +166,16 @@ def random_effects(
     if factor is None:
         return None
     half = lower @ np.linalg.inv(factor).swapaxes(-1, -2)
-    information = sizes[:, None, None] * (half @ half.swapaxes(-1, -2))
+    share = half @ half.swapaxes(-1, -2)
+    lift = precision[:, :split] @ np.linalg.inv(precision[:split, :split])
     return RandomEffects(
         sigma_u=sigma_u,
         regression=regression,
         sigma_zz_inverse=zz_inverse,
-        information=information,
-        posterior=sigma_u - sigma_u @ information @ sigma_u,
+        lift=lift,
+        rest=precision - lift @ precision[:split],
+        information=sizes[:, None, None] * share,
+        absorbed=precision[:split, :split] - share,
         log_determinants=log_determinant(factor),
         log_determinant_z=zz_determinant,
     )
@@ -202,9 +214,8 @@ def evaluate(pattern: ModelPattern, data: ShapeMoments, params: Array) -> Evalua
     effects = random_effects(between.sigma, precision, data.sizes, pattern.split)
     if effects is None:
         return None
-    pulled = precision[:, : pattern.split]
-    n = data.sizes[:, None, None]
-    mean_precision = n * precision - n**2 * (pulled @ effects.posterior @ pulled.T)
+    mean_precision = data.sizes[:, None, None] * effects.rest
+    mean_precision += effects.lift @ effects.information @ effects.lift.T
     residuals = residual_maps(pattern, within, between, effects, mean_precision)
     rows, level2 = residuals.rows, residuals.level2
     deviance = (
@@ -257,16 +268,14 @@ def moment_gradients(point: Evaluation, data: ShapeMoments) -> MomentGradients:
     moments: M = Σ E[(e - Z u)(e - Z u)ᵀ] within and ρ ρᵀ - Ω between.
     """
     precision, residuals, effects = point.precision, point.residuals, point.effects
-    q = effects.posterior.shape[1]
-    pulled = precision[:, :q]
     spread = residuals.rows @ data.within
     weighted_cross = residuals.weighted @ data.cross
     means = weighted_sum(1.0 / data.sizes, weighted_cross @ residuals.weighted.swapaxes(1, 2))
-    posterior = weighted_sum(data.clusters * data.sizes, effects.posterior)
+    absorbed = weighted_sum(data.clusters, effects.absorbed)
     sigma_within = (
         precision @ (spread @ residuals.rows.T) @ precision
         + means
-        + pulled @ posterior @ pulled.T
+        + effects.lift @ absorbed @ effects.lift.T
         - data.n_rows * precision
     )
     between_cross = residuals.between @ data.cross

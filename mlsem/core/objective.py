@@ -89,7 +89,7 @@ class Objective:
             weighted=precision @ point.residuals.mean,
             between=np.zeros((len(sizes), 0, point.residuals.mean.shape[1])),
         )
-        effects = replace(point.effects, information=empty, posterior=empty)
+        effects = replace(point.effects, information=empty, absorbed=empty)
         return replace(point, mean_precision=precision, effects=effects, residuals=residuals)
 
     def conditioned(self, point: Evaluation, basis: Array) -> Conditioned:

@@ -32,7 +32,7 @@ def cluster_scores(
     -----
     With ω = V̄⁻¹ e* and ρ the maps of `Residuals` applied to the cluster's data row:
 
-        ∂ℓ_j/∂Σ_W = ½ [W R S_j Rᵀ W + ω ωᵀ / n + W Z (n K) Zᵀ W - n W]
+        ∂ℓ_j/∂Σ_W = ½ [W R S_j Rᵀ W + ω ωᵀ / n + G D Gᵀ - n W]
         ∂ℓ_j/∂Π_W = W R S_j + ω hᵀ
         ∂ℓ_j/∂Σ_B = ½ [ρ ρᵀ - Ω],   ∂ℓ_j/∂Π_B = ρ hᵀ
 
@@ -57,10 +57,9 @@ def cluster_scores(
 
 
 def _shape_constants(point: Evaluation, sizes: Array, along: Jacobians) -> Array:
-    """½ tr[(W Z nK Zᵀ W - n W) ∂Σ_W] - ½ tr[Ω ∂Σ_B], (S, n)."""
-    pulled = point.precision[:, : point.effects.posterior.shape[1]]
-    n = sizes[:, None, None]
-    within = n * (pulled @ point.effects.posterior @ pulled.T - point.precision)
+    """½ tr[(G D Gᵀ - n W) ∂Σ_W] - ½ tr[Ω ∂Σ_B], (S, n)."""
+    lift = point.effects.lift
+    within = lift @ point.effects.absorbed @ lift.T - sizes[:, None, None] * point.precision
     total = flatten(within) @ flatten(along.within.sigma).T
     total -= flatten(between_information(point.effects)) @ flatten(along.between.sigma).T
     return 0.5 * total

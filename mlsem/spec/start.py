@@ -7,6 +7,7 @@ at FABIN2 estimates (Hägglund, 1982); half of an indicator's variance belongs t
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from math import sqrt
 
 import numpy as np
@@ -17,8 +18,26 @@ from mlsem.spec.build import parameter_bounds
 from mlsem.spec.partable import ParameterTable, Row
 
 COMMUNALITY = 0.5
-SHRINKAGE = 0.98  # of covariances
-FLOOR = 0.02  # share of its total variance that a variable has at least at each level
+
+
+@dataclass(frozen=True, slots=True)
+class Caution:
+    """How far a start stays away from the edge of the parameter space.
+
+    Attributes
+    ----------
+    shrinkage : float
+        What covariances are multiplied with.
+    raised : float
+        Share of a variable's total variance that is added to its variance at each level.
+    """
+
+    shrinkage: float
+    raised: float
+
+
+ORDINARY = Caution(shrinkage=0.98, raised=0.02)
+CAREFUL = Caution(shrinkage=0.5, raised=0.3)
 
 
 class _Level:
@@ -145,13 +164,19 @@ class _Level:
         return 0.0
 
 
-def starting_values(table: ParameterTable, data: ShapeMoments, maps: Mapping[str, Array]) -> Array:
+def starting_values(
+    table: ParameterTable,
+    data: ShapeMoments,
+    maps: Mapping[str, Array],
+    caution: Caution = ORDINARY,
+) -> Array:
     """One value per free parameter: the user's, else a guess; shared parameters get the mean.
 
     Parameters
     ----------
     maps : mapping of name to (D,)
         Each observed variable as a map of the data row h.
+    caution : Caution
     """
     total, count = np.zeros(len(table.names)), np.zeros(len(table.names))
     maps = dict(maps)
@@ -159,7 +184,7 @@ def starting_values(table: ParameterTable, data: ShapeMoments, maps: Mapping[str
         names = variables.modelled + variables.covariates
         stack = np.array([maps[name] for name in names]).reshape(len(names), -1)
         rows = [row for row in table.rows if row.level == number and not row.exo]
-        level = _Level(rows, _floored(level_sample(data, names, stack, number)))
+        level = _Level(rows, _tempered(level_sample(data, names, stack, number), caution))
         for row in rows:
             if row.free >= 0:
                 total[row.free] += level.start(row)
@@ -173,9 +198,8 @@ def starting_values(table: ParameterTable, data: ShapeMoments, maps: Mapping[str
     return np.clip(total / np.maximum(count, 1), *parameter_bounds(table))
 
 
-def _floored(sample: LevelSample) -> LevelSample:
-    """Correlations are kept short of ±1 and variances of 0 so that the start is inside."""
-    variances = np.diagonal(sample.covariance)
-    covariance = SHRINKAGE * sample.covariance
-    np.fill_diagonal(covariance, np.maximum(variances, FLOOR * sample.total))
+def _tempered(sample: LevelSample, caution: Caution) -> LevelSample:
+    """Covariances shrunk and variances raised, so that the start is inside."""
+    covariance = caution.shrinkage * sample.covariance
+    np.fill_diagonal(covariance, np.diagonal(sample.covariance) + caution.raised * sample.total)
     return LevelSample(sample.names, sample.mean, covariance, sample.total)
