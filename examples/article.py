@@ -11,8 +11,8 @@ def main() -> None:
     table = fit.parameter_estimates()
     table["se_mlr"] = robust.parameter_estimates()["se"]
     table["ratio"] = table["se_mlr"] / table["se"]
-    regressions = table[table["op"] == "~"]
-    print(regressions[["lhs", "rhs", "level", "est", "se", "se_mlr", "ratio"]].round(3).to_string())
+    columns = ["lhs", "rhs", "level", "est", "se", "se_mlr", "ratio"]
+    print(table.loc[table["op"] == "~", columns].round(3).to_string())
 
 
 if __name__ == "__main__":

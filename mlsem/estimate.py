@@ -181,17 +181,16 @@ def _estimate_constrained(
 ) -> Optimum:
     from mlsem.core.constrained import maximize_constrained
 
-    optimum = maximize_constrained(
-        problem.inner,
-        first,
-        constraint_functions(problem.table, constraints),
-        tol=settings.tol,
-        max_iter=settings.max_iter,
-    )
-    found = problem.inner.conditioned(optimum.point, optimum.free)
+    functions = constraint_functions(problem.table, constraints)
+    # seen at the start: a bound that is active at the end says nothing of the model
+    equal = [slope for _, slope in (each(first.params) for each in functions.equalities)]
+    free = null_space(np.array(equal)) if equal else np.eye(len(first.params))
+    found = problem.inner.conditioned(first, free)
     if found.lost:
-        identified(problem, optimum.point, optimum.free, found)
-    return optimum
+        identified(problem, first, free, found)
+    return maximize_constrained(
+        problem.inner, first, functions, tol=settings.tol, max_iter=settings.max_iter
+    )
 
 
 def starting_point(problem: Problem, guess: Array, start: object) -> Evaluation:
