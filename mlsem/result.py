@@ -337,7 +337,7 @@ class FitResult:
         level : int or str
             1 or 2, or the level's label in the model.
         """
-        number = _level_number(self.table, level)
+        number = self.table.level_number(level)
         names, cov, mean = implied_moments(self.problem, self.optimum, number)
         return Implied(_square(cov, names), make_series(mean, names, "mean"))
 
@@ -385,13 +385,3 @@ def _square(matrix: Array, names: tuple[str, ...]) -> pd.DataFrame:
 def _require_level(level: float) -> None:
     if isinstance(level, bool) or not isinstance(level, (int, float)) or not 0 < level < 1:
         raise OptionValueError(f"level={level!r}: a confidence level lies between 0 and 1.")
-
-
-def _level_number(table: ParameterTable, level: int | str) -> int:
-    labels = {label: k for k, label in enumerate(table.level_labels, start=1)}
-    numbers = range(1, len(table.levels) + 1)
-    if level in numbers and not isinstance(level, bool):
-        return int(level)
-    if level in labels:
-        return labels[level]  # type: ignore[index]
-    raise OptionValueError(f"level={level!r}: the model has {listed([*numbers, *labels])}.")

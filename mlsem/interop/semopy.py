@@ -156,7 +156,7 @@ def to_semopy(fit: FitResult, level: int | str = 1) -> Any:
     semopy = _semopy()
     if not isinstance(fit, FitResult):
         raise OptionValueError(f"fit is a {type(fit).__name__}; to_semopy takes a FitResult.")
-    number = _level_number(fit.table, level)
+    number = fit.table.level_number(level)
     writer = Writer(fit.table, number)
     model = semopy.Model(writer.description())
     names = _observed(fit.table, number)
@@ -189,16 +189,6 @@ def _semopy() -> Any:
             f'this needs semopy ({error}): pip install "mlsem[semopy]"', name="semopy"
         ) from error
     return semopy
-
-
-def _level_number(table: ParameterTable, level: int | str) -> int:
-    labels = {label: k for k, label in enumerate(table.level_labels, start=1)}
-    numbers = range(1, len(table.levels) + 1)
-    if level in numbers and not isinstance(level, bool):
-        return int(level)
-    if level in labels:
-        return labels[str(level)]
-    raise OptionValueError(f"level={level!r}: the model has {listed([*numbers, *labels])}.")
 
 
 # --- what the model is loaded with ---------------------------------------------------------------

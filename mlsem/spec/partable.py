@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from math import inf
 from typing import TYPE_CHECKING
 
+from mlsem.errors import OptionValueError, listed
+
 if TYPE_CHECKING:
     from mlsem.errors import Span
     from mlsem.syntax.nodes import Expression
@@ -151,3 +153,20 @@ class ParameterTable:
                 name for level in self.levels for name in level.modelled + level.covariates
             )
         )
+
+    def level_number(self, level: int | str) -> int:
+        """1 or 2 of a level given by its number or its label in the model.
+
+        Raises
+        ------
+        OptionValueError
+            With the levels that there are.
+        """
+        labels = {label: k for k, label in enumerate(self.level_labels, start=1)}
+        numbers = range(1, len(self.levels) + 1)
+        if isinstance(level, str) and level in labels:
+            return labels[level]
+        if not isinstance(level, str | bool) and level in numbers:
+            return int(level)
+        choices = listed(dict.fromkeys([*numbers, *labels]))
+        raise OptionValueError(f"level={level!r}: the model has the levels {choices}.")
