@@ -17,7 +17,6 @@ from mlsem.spec.options import ModelOptions, Preset, model_options, split_option
 from mlsem.spec.partable import ParameterTable
 from mlsem.spec.settings import SETTING_NAMES, Settings
 from mlsem.syntax.nodes import ModelSyntax
-from mlsem.syntax.parse import parse
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -161,7 +160,7 @@ def _parsed(model: object) -> ModelSyntax:
             f"model is a {type(model).__name__}; it takes the model as text. "
             "The first argument is the model, the second the data."
         )
-    return parse(model)
+    return _parse(model)
 
 
 def _specified(
@@ -188,4 +187,10 @@ def _specified(
 @lru_cache(maxsize=256)
 def _table(text: str, options: ModelOptions, columns: tuple[str, ...] | None) -> ParameterTable:
     """Fits of one model to many data sets specify it once."""
-    return specify(parse(text), options, columns)
+    return specify(_parse(text), options, columns)
+
+
+def _parse(text: str) -> ModelSyntax:
+    from mlsem.syntax.parse import parse  # the language comes with the first model
+
+    return parse(text)

@@ -21,11 +21,12 @@ from mlsem.inference.intervals import Wald, wald
 from mlsem.spec.constraints import compile_constraints
 from mlsem.spec.partable import ParameterTable
 from mlsem.spec.settings import SeKind, Settings, se_kind
-from mlsem.summary import Facts, Summary, summarize
 from mlsem.tables import estimate_columns, implied_moments
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from mlsem.summary import Facts, Summary
 
 
 @dataclass(frozen=True, eq=False)
@@ -248,12 +249,16 @@ class FitResult:
         Summary
             Prints as text and shows as HTML in a notebook.
         """
+        from mlsem.summary import summarize
+
         columns = self._columns(0.95 if level is None else level)
         rows = self.table.rows
         hidden = [row.exo for row in rows] + [False] * len(self.table.definitions)
         return summarize(columns, hidden, self.table.level_labels, self._facts(), level is not None)
 
     def _facts(self) -> Facts:
+        from mlsem.summary import Facts
+
         return Facts(
             converged=self.converged,
             n_iterations=self.n_iterations,
