@@ -93,7 +93,9 @@ def random_intercept(clusters: int, size: int, seed: int = 20260106) -> pd.DataF
 
 
 CASES: dict[str, Case] = {
-    "article": Case("the article's model, 500 rows, 50 clusters", RANDOM_INTERCEPT, article, target=100),
+    "article": Case(
+        "the article's model, 500 rows, 50 clusters", RANDOM_INTERCEPT, article, target=100
+    ),
     "demo": Case("two-level CFA, 2,500 rows, 200 clusters", DEMO_CFA, demo, "cluster", 200, 3),
     "six": Case(
         "6 indicators, a factor per level, 27,300 rows, 1,000 clusters of 5–50",

@@ -18,10 +18,16 @@ from typing import Any
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 RESULTS = HERE / "results"
-ONE_THREAD = {
-    name: "1"
-    for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "RAYON_NUM_THREADS")
-}
+ONE_THREAD = dict.fromkeys(
+    ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "RAYON_NUM_THREADS"), "1"
+)
+
+
+def environment() -> dict[str, str]:
+    """One thread, this checkout's mlsem, compiled Python files kept."""
+    kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    paths = os.pathsep.join(filter(None, (str(ROOT), kept.get("PYTHONPATH"))))
+    return {**kept, **ONE_THREAD, "PYTHONPATH": paths}
 
 
 def clock(call: Callable[[], Any], repeats: int) -> dict[str, list[float]]:
@@ -45,12 +51,10 @@ def child(module: str, *arguments: str, timeout: float | None = None) -> dict[st
 
     What fails or takes too long comes back as {"error": why}.
     """
-    paths = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
-    environment = {**os.environ, **ONE_THREAD, "PYTHONPATH": paths}
     command = [sys.executable, "-W", "ignore", "-m", module, *arguments]
     try:
         done = subprocess.run(
-            command, env=environment, capture_output=True, text=True, timeout=timeout, cwd=ROOT
+            command, env=environment(), capture_output=True, text=True, timeout=timeout, cwd=ROOT
         )
     except subprocess.TimeoutExpired:
         return {"error": f"stopped after {timeout:g} s"}
@@ -70,10 +74,9 @@ def has_lavaan() -> bool:
 
 def r_script(name: str, *arguments: str, timeout: float | None = None) -> list[list[str]]:
     """Run an R script of this directory; its lines of output, split at tabs."""
-    environment = {**os.environ, **ONE_THREAD}
     done = subprocess.run(
         ["Rscript", "--vanilla", str(HERE / name), *arguments],
-        env=environment, capture_output=True, text=True, timeout=timeout, check=False,
+        env=environment(), capture_output=True, text=True, timeout=timeout, check=False,
     )  # fmt: skip
     if done.returncode:
         raise RuntimeError(f"{name}: {done.stderr[-2000:]}")

@@ -1,4 +1,7 @@
-"""Times one case of `benchmarks.cases` in a process of its own: python -m benchmarks.measure CASE"""
+"""Times one case of `benchmarks.cases` in a process of its own.
+
+python -m benchmarks.measure CASE
+"""
 
 from __future__ import annotations
 
@@ -6,11 +9,6 @@ import itertools
 import json
 import sys
 from importlib import metadata
-
-import numpy
-import pandas
-import scipy.linalg
-import scipy.special  # noqa: F401
 
 import mlsem
 from benchmarks.cases import CASES

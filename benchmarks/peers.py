@@ -108,7 +108,7 @@ def _semopy(data: pd.DataFrame) -> Callable[[], Answer]:
 
 def _term(name: str) -> str:
     """The name of a fixed effect in any package's writing."""
-    bare = name.strip("()")
+    bare = name.strip("():")
     return {"x1:w1": "w1:x1", "1": "Intercept"}.get(bare, bare)
 
 
@@ -158,9 +158,12 @@ def peer_rows(
 def _cells(record: dict[str, Any], truth: dict[int, Answer]) -> list[str]:
     if not record["runs"]:
         return [record["package"], record["note"], *[""] * (len(SIZES) + 1)]
-    times = [seconds(run["median"]) if "median" in run else run["error"] for run in record["runs"]]
+    times = [
+        f"{seconds(run['median'])} ({seconds(run['cpu'])})" if "median" in run else run["error"]
+        for run in record["runs"]
+    ]
     away = [
-        max(abs(run["answer"][term] - truth[k][term]) for term in TERMS)
+        max(abs(run["answer"].get(term, float("nan")) - truth[k][term]) for term in TERMS)
         for k, run in enumerate(record["runs"])
         if "answer" in run and k in truth
     ]

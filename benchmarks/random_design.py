@@ -51,9 +51,11 @@ def draw(number: int) -> Drawn:
     lines2 = _level(rng, shared, between, "b", ws, zs)
     equal = _equalities(rng, lines1, lines2, ys, shared, within, between)
     moments = [_with_covariates(lines1, ys, xs), _with_covariates(lines2, shared, ws)]
+    blocks = {1: lines1 + moments[0], 2: lines2 + moments[1]}
     model = "\n".join(
-        ["level: 1", *(f"  {x}" for x in lines1 + moments[0])]
-        + ["level: 2", *(f"  {x}" for x in lines2 + moments[1])]
+        line
+        for level, lines in blocks.items()
+        for line in (f"level: {level}", *map("  {}".format, lines))
     )
     split_exogenous = "path" in (within, between) or bool(moments[1])
     tags = {
@@ -98,7 +100,8 @@ def _sizes(rng: Generator) -> tuple[Array, str]:
 def _between_share(rng: Generator, count: int) -> tuple[Array, str]:
     """Between variance of each outcome in units of the within variance."""
     share = rng.uniform(0.1, 0.6, count)
-    kind = str(rng.choice(["ordinary", "one near 0", "all near 0", "all 0"], p=(0.45, 0.3, 0.15, 0.1)))
+    kinds, chances = ["ordinary", "one near 0", "all near 0", "all 0"], (0.45, 0.3, 0.15, 0.1)
+    kind = str(rng.choice(kinds, p=chances))
     if kind == "one near 0":
         share[rng.integers(count)] = rng.choice([0.0, 0.002, 0.02])
     elif kind == "all near 0":
@@ -137,13 +140,16 @@ def _level(
 
 
 def _with_covariates(lines: list[str], ys: list[str], covariates: list[str]) -> list[str]:
-    """Covariances of the level's covariates with split variables that are exogenous in it: mlsem
-    adds them by itself, lavaan does not always."""
+    """Covariances of the level's covariates with split variables that are exogenous in it, and
+    among each other: mlsem adds them by itself, lavaan does not always."""
     paths = [line.split(" ~ ") for line in lines if " ~ " in line]
     outcomes = {lhs for lhs, _ in paths}
     causes = {term for _, rhs in paths for term in rhs.split(" + ")}
     exogenous = [y for y in ys if y in causes and y not in outcomes]
-    return [f"{y} ~~ {' + '.join(covariates)}" for y in exogenous if covariates]
+    if not exogenous or not covariates:
+        return []
+    pairs = [f"{a} ~~ {b}" for k, a in enumerate(covariates) for b in covariates[k + 1 :]]
+    return [f"{y} ~~ {' + '.join(covariates)}" for y in exogenous] + pairs
 
 
 def _equalities(

@@ -20,6 +20,22 @@ HEAD = (
 )  # fmt: skip
 
 
+ABOUT = (
+    "Median, minimum and processor time of repeated calls with the same model text; *new text*: "
+    "with a text not seen before, so that it is parsed; *first call*: the first in a process, "
+    "which also loads the parser. "
+)
+LAVAAN = (
+    "lavaan {}: processor seconds of `sem()` and `parameterEstimates()`, R's start not counted; "
+    "the ratio is of processor times."
+)
+PEERS_ABOUT = (
+    "y ~ x1 + w1 + w1:x1 with a random intercept, ML, sorted rows: median of repeated calls "
+    "(processor time), from data frame to fitted model. Deviation: largest difference of a fixed "
+    "effect from mlsem's."
+)
+
+
 def lavaan_seconds(case: Case) -> dict[str, Any]:
     """Processor seconds of lavaan on the same data, and its log-likelihood."""
     with tempfile.TemporaryDirectory() as folder:
@@ -82,15 +98,7 @@ def main() -> None:
     versions = {record["lavaan"]["version"] for record in records if "lavaan" in record}
     parts += [
         "## From model text and data frame to the table with MLR standard errors",
-        "Median, minimum and processor time of repeated calls with the same model text; *new text*: with "
-        "a text not seen before, so that it is parsed; *first call*: the first in a process, which also "
-        "loads the parser. "
-        + (
-            f"lavaan {', '.join(versions)}: processor seconds of `sem()` and `parameterEstimates()`, "
-            "R's start not counted; the ratio is of processor times."
-            if versions
-            else ""
-        ),
+        ABOUT + (LAVAAN.format(", ".join(versions)) if versions else ""),
         table(HEAD, map(line, records)),
     ]
     peers: list[dict[str, Any]] = []
@@ -98,14 +106,14 @@ def main() -> None:
         head, peers, cells = peer_rows(chosen.peers)
         parts += [
             "## One random intercept by maximum likelihood, other packages",
-            "y ~ x1 + w1 + w1:x1 with a random intercept, ML, sorted rows: median of repeated calls, from data "
-            "frame to fitted model. Deviation: largest difference of a fixed effect from mlsem's.",
+            PEERS_ABOUT,
             table(head, cells),
         ]
     text = "\n\n".join(parts)
     print(text)
     if chosen.save:
-        save("speed", text, {"machine": machine(), "cases": records, "peers": peers, "sizes": SIZES})
+        data = {"machine": machine(), "cases": records, "peers": peers, "sizes": SIZES}
+        save("speed", text, data)
 
 
 if __name__ == "__main__":

@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mlsem.core.coordinates import Coordinates, choose_coordinates
 from mlsem.core.likelihood import Evaluation
 from mlsem.core.linalg import null_space
-from mlsem.core.moments import pooled
-from mlsem.core.objective import Conditioned, Objective
+from mlsem.core.objective import Conditioned
 from mlsem.core.optimize import ADVICE, Optimum, maximize
 from mlsem.core.records import (
     Array,
-    ClusterMoments,
     ConstraintFunctions,
-    Index,
-    frozen,
 )
-from mlsem.core.shapes import shape_moments, shapes_of
-from mlsem.data.aggregate import DataRecord
 from mlsem.errors import (
     EstimationError,
     IdentificationError,
@@ -31,114 +24,24 @@ from mlsem.errors import (
     listed,
     nearest,
 )
-from mlsem.spec.build import build_pattern, parameter_bounds
+from mlsem.problem import Problem, restricted
+from mlsem.spec.build import parameter_bounds
 from mlsem.spec.constraints import CompiledExpression, compile_constraints
+from mlsem.spec.mirror import mirror_images
 from mlsem.spec.partable import ParameterTable
 from mlsem.spec.settings import Settings
 from mlsem.spec.start import CAREFUL, starting_values
 
-MIN_EFFORT = 8  # iterations after which a failure is worth a second try
+EARLY = (6, 20)  # iterations after which a fit that fails later is mirrored
+RETRY = 200  # iterations of each further try
 NUDGES = 3  # points at which an information matrix must be singular to be so everywhere
-
-
-@dataclass(frozen=True, eq=False)
-class Problem:
-    """A model met with its data.
-
-    Attributes
-    ----------
-    objective : Objective
-        The log-likelihood of the user's parameters.
-    inner : Objective
-        The same of the optimiser's parameters.
-    coordinates : Coordinates
-        From the one to the other.
-    guess : (npar,)
-        Default starting values, the user's parameters.
-    moments : ClusterMoments
-        The clusters whose scores a robust covariance sums (rows, without `cluster=`).
-    shape_of : (J,)
-        Each cluster's position in the objective's shapes; in a single-level model clusters
-        play no part in the likelihood and `sizes` are those of `moments` alone.
-    sizes : (S,)
-    maps : mapping of name to (D,)
-        Each observed variable as a map of h = (1, stored columns).
-    means : mapping of name to float
-        Overall sample mean of each observed variable.
-    """
-
-    table: ParameterTable
-    objective: Objective
-    inner: Objective
-    coordinates: Coordinates
-    guess: Array
-    moments: ClusterMoments
-    shape_of: Index
-    sizes: Array
-    maps: Mapping[str, Array]
-    means: Mapping[str, float]
-
-
-def pose(table: ParameterTable, record: DataRecord) -> Problem:
-    """Build the pattern and the shape moments."""
-    moments = record.moments
-    centre = moments.counts @ moments.means / moments.n_rows
-    means = {name: float(each.constant + each.coefs @ centre) for name, each in record.maps.items()}
-    maps = {
-        name: np.concatenate(([each.constant], each.coefs)) for name, each in record.maps.items()
-    }
-    if table.two_level:
-        sizes, shape_of = shapes_of(moments)
-        data = shape_moments(moments, sizes, shape_of)
-    else:
-        whole = pooled(moments)
-        if not table.meanstructure:
-            whole, moments, maps = _about_means(whole, moments, maps)
-        data = shape_moments(whole, *shapes_of(whole))
-        sizes, shape_of = shapes_of(moments)
-    pattern = build_pattern(table, maps)
-    guess = starting_values(table, data, maps)
-    coordinates = choose_coordinates(pattern, data, _restricted(table), guess)
-    return Problem(
-        table=table,
-        objective=Objective(pattern, data),
-        inner=Objective(coordinates.internal, data),
-        coordinates=coordinates,
-        guess=guess,
-        moments=moments,
-        shape_of=shape_of,
-        sizes=sizes,
-        maps=maps,
-        means=means,
-    )
-
-
-def _restricted(table: ParameterTable) -> Index:
-    """Parameters with a bound or in a constraint."""
-    lower, upper = parameter_bounds(table)
-    used = np.isfinite(lower) | np.isfinite(upper)
-    for compiled in compile_constraints(table) if table.constraints else ():
-        used[compiled.positions] = True
-    return np.flatnonzero(used)
-
-
-def _about_means(
-    whole: ClusterMoments, moments: ClusterMoments, maps: Mapping[str, Array]
-) -> tuple[ClusterMoments, ClusterMoments, dict[str, Array]]:
-    """Without a mean structure the data count as deviations from their means."""
-    centre = whole.means[0]
-    centred = {name: np.concatenate(([0.0], each[1:])) for name, each in maps.items()}
-    return (
-        replace(whole, means=frozen(whole.means - centre), shift=whole.shift + centre),
-        replace(moments, means=frozen(moments.means - centre), shift=moments.shift + centre),
-        centred,
-    )
 
 
 def estimate(problem: Problem, settings: Settings, start: object = None) -> Optimum:
     """Find the maximum-likelihood estimates.
 
-    A second try starts further inside the parameter space, unless the user chose the start.
+    Unless the user chose the start, a failure is followed by other starts: further inside the
+    parameter space, then mirror images of early iterates in the poles of small variances.
 
     Raises
     ------
@@ -147,12 +50,29 @@ def estimate(problem: Problem, settings: Settings, start: object = None) -> Opti
     EstimationError
         No starting point inside the parameter space.
     """
-    optimum = _estimate_from(problem, settings, starting_point(problem, problem.guess, start))
-    if optimum.converged or start is not None or optimum.n_iterations < MIN_EFFORT:
+    first = starting_point(problem, problem.guess, start)
+    optimum = _estimate_from(problem, settings, first)
+    if optimum.converged or start is not None or optimum.n_iterations < EARLY[0]:
         return optimum
+    shorter = replace(settings, max_iter=min(RETRY, settings.max_iter))
+    for point in _other_starts(problem, settings, first):
+        again = _estimate_from(problem, shorter, point)
+        if again.converged:
+            return again
+    return optimum
+
+
+def _other_starts(problem: Problem, settings: Settings, first: Evaluation) -> Iterator[Evaluation]:
     careful = starting_values(problem.table, problem.objective.data, problem.maps, CAREFUL)
-    again = _estimate_from(problem, settings, starting_point(problem, careful, None))
-    return again if again.converged else optimum
+    yield starting_point(problem, careful, None)
+    if len(restricted(problem.table)):
+        return  # a mirror image would leave the bounds, or break the constraints
+    for count in EARLY:
+        early = _estimate_from(problem, replace(settings, max_iter=count), first)
+        for image in mirror_images(problem.table, problem.coordinates.to_user(early.params)):
+            point = problem.inner.evaluate(problem.coordinates.to_internal(image))
+            if point is not None:
+                yield point
 
 
 def _estimate_from(problem: Problem, settings: Settings, first: Evaluation) -> Optimum:

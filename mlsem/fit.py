@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from mlsem.data.aggregate import read_moments
 from mlsem.data.frame import column_names
 from mlsem.errors import ConvergenceError, ConvergenceWarning, ModelSyntaxWarning, OptionValueError
-from mlsem.estimate import complaint, estimate, pose
+from mlsem.estimate import complaint, estimate
+from mlsem.problem import pose
 from mlsem.result import FitResult, assemble
 from mlsem.spec.defaults import specify
 from mlsem.spec.options import ModelOptions, Preset, model_options, split_options

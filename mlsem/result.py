@@ -15,9 +15,10 @@ from mlsem.core.records import Array
 from mlsem.data.aggregate import DataRecord
 from mlsem.data.frame import make_frame, make_series
 from mlsem.errors import EstimationWarning, InferenceWarning, OptionValueError, listed
-from mlsem.estimate import Problem, active_restrictions, improper
+from mlsem.estimate import active_restrictions, improper
 from mlsem.inference.covariance import Covariance
 from mlsem.inference.intervals import Wald, wald
+from mlsem.problem import Problem
 from mlsem.spec.constraints import compile_constraints
 from mlsem.spec.partable import ParameterTable
 from mlsem.spec.settings import SeKind, Settings, se_kind

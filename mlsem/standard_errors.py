@@ -11,8 +11,9 @@ from mlsem.core.optimize import Optimum
 from mlsem.core.records import Array, frozen
 from mlsem.core.scores import cluster_scores
 from mlsem.errors import listed
-from mlsem.estimate import Problem, involved
+from mlsem.estimate import involved
 from mlsem.inference.covariance import Covariance, EstimatingEquations, covariance
+from mlsem.problem import Problem
 from mlsem.spec.settings import InformationKind, SeKind, Settings
 
 

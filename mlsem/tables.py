@@ -10,9 +10,9 @@ from mlsem.core.optimize import Optimum
 from mlsem.core.pattern import level_moments
 from mlsem.core.records import Array
 from mlsem.core.shapes import covariate_sample
-from mlsem.estimate import Problem
 from mlsem.inference.covariance import Covariance
 from mlsem.inference.intervals import delta_se, wald
+from mlsem.problem import Problem
 from mlsem.spec.constraints import compile_definitions
 
 COLUMNS = ("lhs", "op", "rhs", "level", "group", "label")

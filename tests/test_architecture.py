@@ -27,9 +27,10 @@ SEES: dict[str, set[str]] = {
     "report": {"errors"},
 }
 SEES["version"] = set()
-SEES["estimate"] = {"errors", "core", "spec", "data"}
-SEES["standard_errors"] = {"errors", "core", "spec", "inference", "estimate"}
-SEES["tables"] = {"errors", "core", "spec", "inference", "estimate"}
+SEES["problem"] = {"errors", "core", "spec", "data"}
+SEES["estimate"] = {"errors", "core", "spec", "problem"}
+SEES["standard_errors"] = {"errors", "core", "spec", "inference", "problem", "estimate"}
+SEES["tables"] = {"errors", "core", "spec", "inference", "problem"}
 SEES["summary"] = {"report", "version"}
 SEES["result"] = set(SEES) - {"syntax", "report"}
 SEES["fit"] = set(SEES) - {"report", "inference", "tables", "summary", "standard_errors"}

@@ -1,0 +1,33 @@
+"""python -m benchmarks [speed] [import_time] [scaling] [random_models] [--save]
+
+Without names: all but random_models.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from benchmarks import import_time, random_models, scaling, speed
+
+PARTS = {
+    "speed": speed.main,
+    "import_time": import_time.main,
+    "scaling": scaling.main,
+    "random_models": random_models.main,
+}
+
+
+def main() -> None:
+    words = sys.argv[1:]
+    parts = [word for word in words if word in PARTS] or ["speed", "import_time", "scaling"]
+    options = [word for word in words if word not in PARTS]
+    if options not in ([], ["--save"]):
+        sys.exit(f"{__doc__}\nOptions of one part: python -m benchmarks.PART --help")
+    for part in parts:
+        sys.argv = [f"benchmarks.{part}", *options]
+        PARTS[part]()
+        print()
+
+
+if __name__ == "__main__":
+    main()
