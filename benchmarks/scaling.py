@@ -20,8 +20,8 @@ from benchmarks.cases import RANDOM_INTERCEPT, SIX_INDICATORS
 from benchmarks.common import child, clock, machine, median, repeats_for, save, seconds, table
 from mlsem.data.aggregate import read_moments
 from mlsem.estimate import estimate
-from mlsem.problem import pose
 from mlsem.fit import check
+from mlsem.problem import pose
 from mlsem.result import assemble
 from mlsem.spec.settings import Settings
 

@@ -16,11 +16,11 @@ from mlsem.core.likelihood import (
     jacobians,
     moment_gradients,
 )
-from mlsem.core.linalg import scaled_eigen
+from mlsem.core.linalg import lower_factor, scaled_eigen
 from mlsem.core.pattern import ModelPattern
 from mlsem.core.records import Array, ShapeMoments
 
-ILL_CONDITIONED = 1e-6  # smallest scaled eigenvalue that needs no new basis
+ILL_CONDITIONED = 1e-5  # smallest squared pivot of scaled information that needs no new basis
 ROUNDING = 1e-15  # eigenvalues below are indistinguishable from zero
 SINGULAR = 1e-5  # smallest eigenvalue, after conditioning, of an identified model
 
@@ -103,9 +103,9 @@ class Objective:
         """
         at = self.derivatives(point, basis)
         expected = self.expected(point, at)
-        values, vectors, scale = scaled_eigen(expected)
-        if not len(values) or values[0] > ILL_CONDITIONED:
+        if well_conditioned(expected):
             return Conditioned(at, expected, 0)
+        values, vectors, scale = scaled_eigen(expected)
         spread = np.sqrt(np.maximum(values, ROUNDING * values[-1]))
         at = self.derivatives(point, basis @ (scale[:, None] * vectors / spread))
         values, vectors = np.linalg.eigh(self.expected(point, at))
@@ -115,7 +115,9 @@ class Objective:
 
 def well_conditioned(information: Array) -> bool:
     """Whether a basis needs no conditioning for this (observed or expected) information."""
-    if not (np.diagonal(information) > 0).all():
+    diagonal = np.diagonal(information)
+    if not (diagonal > 0).all():
         return False
-    values = scaled_eigen(information)[0]
-    return not len(values) or bool(values[0] > ILL_CONDITIONED)
+    scale = 1.0 / np.sqrt(diagonal)
+    factor = lower_factor(information * scale[:, None] * scale)
+    return factor is not None and bool((np.diagonal(factor) ** 2 > ILL_CONDITIONED).all())

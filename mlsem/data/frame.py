@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -71,8 +72,18 @@ def cluster_means(
 
 
 def make_frame(columns: Mapping[str, Any], index: Any = None) -> pd.DataFrame:
-    """A data frame of these columns."""
-    return pd.DataFrame(dict(columns), index=index)
+    """A data frame of these columns; a tuple is a column of names."""
+    arrays = {
+        key: _names(values) if isinstance(values, tuple) else values
+        for key, values in columns.items()
+    }
+    return pd.DataFrame(arrays, index=index)
+
+
+@lru_cache(maxsize=256)
+def _names(values: tuple[Any, ...]) -> Any:
+    """pandas' own array of these values; the columns of names recur from fit to fit."""
+    return pd.Series(list(values)).array
 
 
 def make_series(values: NDArray | Sequence[Any], index: Iterable[Any], name: str) -> pd.Series:
