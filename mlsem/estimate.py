@@ -41,7 +41,8 @@ def estimate(problem: Problem, settings: Settings, start: object = None) -> Opti
     """Find the maximum-likelihood estimates.
 
     Unless the user chose the start, a failure is followed by other starts: further inside the
-    parameter space, then mirror images of early iterates in the poles of small variances.
+    parameter space, and mirror images of early iterates in the poles of small variances. The
+    highest maximum counts.
 
     Raises
     ------
@@ -50,25 +51,35 @@ def estimate(problem: Problem, settings: Settings, start: object = None) -> Opti
     EstimationError
         No starting point inside the parameter space.
     """
-    first = starting_point(problem, problem.guess, start)
+    first = starting_point(problem, start)
     optimum = _estimate_from(problem, settings, first)
     if optimum.converged or start is not None or optimum.n_iterations < EARLY[0]:
         return optimum
     shorter = replace(settings, max_iter=min(RETRY, settings.max_iter))
-    for point in _other_starts(problem, settings, first):
-        again = _estimate_from(problem, shorter, point)
-        if again.converged:
-            return again
-    return optimum
+    tries = [_tried(problem, shorter, each) for each in _other_starts(problem, settings, first)]
+    found = [again for again in tries if again is not None and again.converged]
+    return max(found, key=lambda again: again.point.loglik, default=optimum)
+
+
+def _tried(problem: Problem, settings: Settings, first: Evaluation) -> Optimum | None:
+    """The optimum from a start that may be a bad one."""
+    try:
+        return _estimate_from(problem, settings, first)
+    except (EstimationError, IdentificationError):
+        return None
 
 
 def _other_starts(problem: Problem, settings: Settings, first: Evaluation) -> Iterator[Evaluation]:
     careful = starting_values(problem.table, problem.objective.data, problem.maps, CAREFUL)
-    yield starting_point(problem, careful, None)
+    inside = problem.inner.evaluate(problem.coordinates.to_internal(careful))
+    if inside is not None:
+        yield inside
     if len(restricted(problem.table)):
         return  # a mirror image would leave the bounds, or break the constraints
     for count in EARLY:
-        early = _estimate_from(problem, replace(settings, max_iter=count), first)
+        early = _tried(problem, replace(settings, max_iter=count), first)
+        if early is None:
+            return
         for image in mirror_images(problem.table, problem.coordinates.to_user(early.params)):
             point = problem.inner.evaluate(problem.coordinates.to_internal(image))
             if point is not None:
@@ -76,6 +87,16 @@ def _other_starts(problem: Problem, settings: Settings, first: Evaluation) -> It
 
 
 def _estimate_from(problem: Problem, settings: Settings, first: Evaluation) -> Optimum:
+    try:
+        return _maximized(problem, settings, first)
+    except np.linalg.LinAlgError as error:
+        raise EstimationError(
+            f"the estimation broke down numerically ({error}): give other starting values "
+            "(start=), or simplify the model."
+        ) from error
+
+
+def _maximized(problem: Problem, settings: Settings, first: Evaluation) -> Optimum:
     constraints = compile_constraints(problem.table)
     linear = _linear_equalities(problem.table, constraints)
     if linear is None:
@@ -113,9 +134,9 @@ def _estimate_constrained(
     )
 
 
-def starting_point(problem: Problem, guess: Array, start: object) -> Evaluation:
-    """The user's starting values over a guess, as a point inside."""
-    params = guess.copy()
+def starting_point(problem: Problem, start: object) -> Evaluation:
+    """The user's starting values over the default ones, as a point inside."""
+    params = problem.guess.copy()
     given = _given(start, problem.table.names)
     for name, value in given:
         params[problem.table.names.index(name)] = value

@@ -198,13 +198,16 @@ def _rescue(
     basis = first.at.basis @ (
         scale[:, None] * vectors / np.sqrt(np.maximum(values, 1e-6 * values[-1]))
     )
-    origin = point.params
+    origin, best = point.params, point
 
     def at(phi: Array) -> Evaluation | None:
         return objective.evaluate(origin + basis @ phi)
 
     def value(phi: Array) -> float:
+        nonlocal best
         found = at(phi)
+        if found is not None and found.loglik > best.loglik:
+            best = found
         return np.inf if found is None else -found.loglik
 
     def slope(phi: Array) -> Array:
@@ -219,19 +222,23 @@ def _rescue(
             return np.eye(len(phi))
         return objective.observed(found, objective.derivatives(found, basis))
 
-    result = minimize(
-        value,
-        np.zeros(basis.shape[1]),
-        jac=slope,
-        hess=hessian,
-        method="trust-exact",
-        options={
-            "gtol": 1e-3 * tol,
-            "maxiter": max(1, max_iter - done),
-            "initial_trust_radius": 0.5,
-        },
-    )
-    return _judge(objective, at(result.x) or point, free, tol, done + int(result.nit), max_iter)
+    try:
+        result = minimize(
+            value,
+            np.zeros(basis.shape[1]),
+            jac=slope,
+            hess=hessian,
+            method="trust-exact",
+            options={
+                "gtol": 1e-3 * tol,
+                "maxiter": max(1, max_iter - done),
+                "initial_trust_radius": 0.5,
+            },
+        )
+        done += int(result.nit)
+    except (np.linalg.LinAlgError, UnboundLocalError, ValueError):
+        pass  # how scipy's solver gives up where the Hessian is all but singular
+    return _judge(objective, best, free, tol, done, max_iter)
 
 
 def _judge(
