@@ -97,7 +97,7 @@ def lavaan_fits(count: int) -> dict[int, Record]:
         found = r_script("lavaan_fits.R", folder)
     answers: dict[int, Record] = {}
     for number, status, loglik, _, seconds, rest in found:
-        names = {each.rsplit("=", 1)[0] for each in rest.split(";")}
+        names = {_canonical(each.rsplit("=", 1)[0]) for each in rest.split(";")}
         answers[int(number)] = {
             "status": status,
             "loglik": float("nan") if loglik == "NA" else float(loglik),
@@ -105,6 +105,12 @@ def lavaan_fits(count: int) -> dict[int, Record]:
             "seconds": float(seconds),
         }
     return answers
+
+
+def _canonical(name: str) -> str:
+    """A covariance has one name, though lavaan may list both of a pair."""
+    bare, level = (name[:-3], ".l2") if name.endswith(".l2") else (name, "")
+    return "~~".join(sorted(bare.split("~~"))) + level
 
 
 def versus(ours: Record, theirs: Record) -> str:
