@@ -28,13 +28,13 @@ lint: $(VENV)/.dev
 	@$(RUN) -m ruff format --check .
 
 types: $(VENV)/.dev
-	@$(RUN) -m pyright
+	@$(RUN) -m pyright --pythonpath $(RUN)
 
 unit: $(VENV)/.dev
 	@$(RUN) -m pytest -q
 
 bench: $(VENV)/.bench
-	@$(RUN) -m benchmarks.speed
+	@$(RUN) -m benchmarks
 
 format: $(VENV)/.dev
 	@$(RUN) -m ruff format .
