@@ -33,7 +33,7 @@ from mlsem.spec.settings import Settings
 from mlsem.spec.start import CAREFUL, starting_values
 
 EARLY = (6, 20)  # iterations after which a fit that fails later is mirrored
-RETRY = 200  # iterations of each further try
+RETRY = 100  # iterations of each further try
 NUDGES = 3  # points at which an information matrix must be singular to be so everywhere
 
 

@@ -22,7 +22,7 @@ COMPLEX_STEP = 1e-30
 UNMET = 1e-6  # a violation that is called one when the optimiser stops
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Linearised:
     """Constraint values and Jacobians at a point: c_e = 0 and c_i ≥ 0."""
 
@@ -36,7 +36,7 @@ class Linearised:
         return float(np.abs(self.equal).sum() + np.maximum(-self.least, 0.0).sum())
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Subproblem:
     """Step, multipliers of the equalities and of the inequalities, length in standard errors."""
 

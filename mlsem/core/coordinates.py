@@ -27,7 +27,7 @@ FAR = 10.0  # means beyond this many standard deviations are centred
 ABSORBED = 1e-8  # largest part of a shift that intercepts may leave over
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Coordinates:
     """The user's parameters and those of the optimiser.
 

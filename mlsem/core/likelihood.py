@@ -48,7 +48,7 @@ from mlsem.core.pattern import (
 from mlsem.core.records import Array, ShapeMoments, frozen
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class RandomEffects:
     """What each shape knows of its random effects.
 
@@ -84,7 +84,7 @@ class RandomEffects:
     log_determinant_z: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Residuals:
     """Residuals as maps of the data row h.
 
@@ -109,7 +109,7 @@ class Residuals:
     between: Array
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Evaluation:
     """The likelihood at one point, with all that its derivatives share.
 
@@ -126,7 +126,7 @@ class Evaluation:
     residuals: Residuals
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class MomentGradients:
     """∂ℓ/∂ of both levels' implied moments: Σ (symmetric) and ΠL."""
 
@@ -136,7 +136,7 @@ class MomentGradients:
     mean_between: Array
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Jacobians:
     """Both levels' implied moments along the same n directions."""
 

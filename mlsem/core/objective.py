@@ -25,7 +25,7 @@ ROUNDING = 1e-15  # eigenvalues below are indistinguishable from zero
 SINGULAR = 1e-5  # smallest eigenvalue, after conditioning, of an identified model
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Derivatives:
     """First derivatives at a point along `basis` (npar, n), and what the second ones need."""
 
@@ -35,7 +35,7 @@ class Derivatives:
     gradient: Array
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Conditioned:
     """Derivatives at a point along a well-conditioned basis, with the expected information.
 
@@ -50,7 +50,7 @@ class Conditioned:
     lost: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Objective:
     """ℓ(θ) for a pattern and the data's shape moments."""
 

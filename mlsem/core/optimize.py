@@ -38,7 +38,7 @@ ADVICE: dict[str, str] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Optimum:
     """Where the optimiser stopped.
 
@@ -81,7 +81,7 @@ class Optimum:
         return self.status == "converged"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Move:
     """A step along the basis, its decrement gᵀI⁻¹g, and the observed information if used."""
 

@@ -22,7 +22,7 @@ import numpy as np
 from mlsem.core.records import Array, Index
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class PatternMatrix:
     """A matrix as constants and the positions of free parameters in it."""
 
@@ -43,7 +43,7 @@ class PatternMatrix:
         return matrix
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class FreeCells:
     """Rows and parameters of the free cells that move Σ (directed, symmetric) and the mean
     (directed, exogenous); `half` is ½ for cells on Ψ's diagonal; `covariate_rows` are the maps
@@ -58,7 +58,7 @@ class FreeCells:
     covariate_rows: Array
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class LevelPattern:
     """One level's B (`directed`), Ψ (`symmetric`), Γ (`exogenous`), S and L.
 
@@ -101,7 +101,7 @@ class LevelPattern:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class ModelPattern:
     """Both levels. `split` counts the variables with a part at each: they come first in the
     observed rows of both levels. A single-level model has an empty `between`."""
@@ -116,7 +116,7 @@ class ModelPattern:
         return len(self.between.observed) > 0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class LevelMoments:
     """A level's matrices and implied moments at given parameters.
 
@@ -141,7 +141,7 @@ class LevelMoments:
     mean: Array
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class LevelJacobian:
     """∂Σ/∂φ (n, p, p) and ∂(ΠL)/∂φ (n, p, D) along n directions of the parameter space."""
 

@@ -19,7 +19,7 @@ def frozen(array: NDArray[Any]) -> NDArray[Any]:
     return array
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class ClusterMoments:
     """Counts, means and centred cross-products of the rows of each cluster.
 
@@ -63,7 +63,7 @@ class ClusterMoments:
         return len(self.counts)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class ShapeMoments:
     """What the likelihood of a random-intercept model needs of the data.
 
@@ -97,7 +97,7 @@ class ShapeMoments:
         return float(self.clusters.sum())
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class ConstraintFunctions:
     """Constraints on the parameters as functions: equalities are 0, inequalities are ≥ 0.
 

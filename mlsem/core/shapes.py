@@ -10,7 +10,7 @@ from mlsem.core.linalg import weighted_sum
 from mlsem.core.records import Array, ClusterMoments, Index, ShapeMoments, frozen
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class LevelSample:
     """Sample moments of some variables at one level, for starting values and display.
 

@@ -32,7 +32,7 @@ SAME = 1e-9
 HOW = ("cluster", "grand")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Base:
     """A data column of the model.
 

@@ -23,7 +23,7 @@ SHOWN = 5
 """How many offending rows or values a message names."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Rows:
     """Numeric columns and which rows of the frame are used.
 

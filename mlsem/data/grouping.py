@@ -22,7 +22,7 @@ SCAN = 1 << 18
 """Rows compared at a time when boundaries of runs are sought."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Grouping:
     """Rows in cluster order.
 
@@ -59,7 +59,7 @@ class Grouping:
         return part.astype(np.float64, copy=False)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Pieces:
     """Clusters cut into pieces of bounded size, and the chunks in which these are read.
 

@@ -31,7 +31,7 @@ Key: TypeAlias = tuple[str, ...]
 """The factors of a stored column, sorted; one factor is the data column itself."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class ColumnMap:
     """A column of the user's model from stored ones: constant + stored · coefs.
 
@@ -46,7 +46,7 @@ class ColumnMap:
     coefs: Array
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Plan:
     """The stored columns.
 

@@ -13,7 +13,7 @@ from mlsem.core.records import Array, frozen
 Kind = Literal["standard", "MLR", "none"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class EstimatingEquations:
     """What inference needs of a fitted model: the seam between estimation and inference.
 
@@ -37,7 +37,7 @@ class EstimatingEquations:
     scores: Array | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Covariance:
     """A covariance matrix of the estimates with its reference distribution.
 

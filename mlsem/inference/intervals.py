@@ -10,7 +10,7 @@ from scipy.special import ndtr, ndtri, stdtr, stdtrit
 from mlsem.core.records import Array
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Wald:
     """est / se with two-sided p value and interval; NaN where se is 0 or NaN. All (n,)."""
 
