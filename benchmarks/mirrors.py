@@ -1,15 +1,11 @@
 """Where a fit goes that does not converge: other starts, the boundary, parameters without bound.
 
-A small variance ψ that has outgoing paths b makes a pole: the data see ψ and the covariances bψ,
-so that as ψ passes 0 at fixed bψ, b passes infinity. If the maximum lies at ψ < 0, an ascent from
-ψ > 0 runs along the pole for ever. Its mirror image, −ψ and −b with residual variances that keep
-the moments, is a start on the other side. A factor whose marker hardly loads has such a pole too.
+The poles and mirror images are those of `mlsem.spec.mirror`.
 """
 
 from __future__ import annotations
 
 import warnings
-from collections import defaultdict
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +14,7 @@ from scipy.optimize import minimize
 
 import mlsem
 from benchmarks.random_design import Drawn
+from mlsem.spec.mirror import mirror_images
 
 Array = np.ndarray
 BOUNDARY = 0.05
@@ -29,48 +26,6 @@ def fitted(drawn: Drawn, **options: Any) -> mlsem.FitResult:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return mlsem.fit(drawn.model, drawn.data, cluster="id", fixed_x=drawn.fixed_x, **options)
-
-
-def mirrored(result: mlsem.FitResult) -> list[Array]:
-    """Mirror images of the estimates in the poles of each variance with outgoing paths."""
-    params, starts = result.optimum.params, []
-    for level in {row.level for row in result.table.rows}:
-        rows = [row for row in result.table.rows if row.level == level]
-        variances = {row.lhs: row for row in rows if row.op == "~~" and row.lhs == row.rhs}
-        paths = defaultdict(list)
-        for row in rows:
-            if row.op in ("=~", "~"):
-                cause, effect = (row.lhs, row.rhs) if row.op == "=~" else (row.rhs, row.lhs)
-                paths[cause].append((effect, row))
-        for name, row in variances.items():
-            if paths[name] and row.free >= 0:
-                starts.append(_negated(params, row, paths[name], variances))
-            if any(path.op == "=~" for _, path in paths[name]):
-                starts.append(_turned(params, name, rows))
-    return starts
-
-
-def _negated(params: Array, own: Any, paths: list[Any], variances: dict[str, Any]) -> Array:
-    """−ψ and −b; residual variances take up 2 b²ψ."""
-    moved = params.copy()
-    moved[own.free] = -params[own.free]
-    for effect, path in paths:
-        slope = params[path.free] if path.free >= 0 else (path.fixed or 0.0)
-        if path.free >= 0:
-            moved[path.free] = -slope
-        rest = variances.get(effect)
-        if rest is not None and rest.free >= 0:
-            moved[rest.free] += 2 * slope**2 * params[own.free]
-    return moved
-
-
-def _turned(params: Array, factor: str, rows: list[Any]) -> Array:
-    """The free loadings, paths and covariances of a factor with the other sign."""
-    moved = params.copy()
-    for row in rows:
-        if row.free >= 0 and factor in (row.lhs, row.rhs) and row.lhs != row.rhs and row.op != "~1":
-            moved[row.free] = -params[row.free]
-    return moved
 
 
 @dataclass(frozen=True)
@@ -118,7 +73,9 @@ def _starts(drawn: Drawn, random_starts: int) -> list[tuple[str, Array]]:
         except mlsem.MlsemError:
             continue
         first = early.optimum.params if first is None else first
-        starts += [("mirror image", start) for start in mirrored(early)]
+        starts += [
+            ("mirror image", start) for start in mirror_images(early.table, early.optimum.params)
+        ]
     if first is not None:
         rng = np.random.default_rng(drawn.number)
         starts += [
