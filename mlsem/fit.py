@@ -173,11 +173,9 @@ def _specified(
     cluster: str | None,
 ) -> ParameterTable:
     """The parameter table; robust errors need a mean structure, as in lavaan."""
-    single = len(syntax.blocks) == 1
-    if single and keywords.get("meanstructure") is None:
-        robust = settings.kind(two_level=False, clustered=cluster is not None) == "MLR"
-        if robust or settings.asks_robust:
-            keywords = {**keywords, "meanstructure": True}
+    if len(syntax.blocks) == 1 and keywords.get("meanstructure") is None:
+        kind = settings.kind(two_level=False, clustered=cluster is not None)
+        keywords = keywords | ({"meanstructure": True} if kind == "MLR" else {})
     columns = None if data is None else column_names(data)
     table = _table(syntax.text, model_options(preset, **keywords), columns)
     for remark in table.remarks:

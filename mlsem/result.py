@@ -16,7 +16,7 @@ from mlsem.data.aggregate import DataRecord
 from mlsem.data.frame import make_frame, make_series
 from mlsem.errors import EstimationWarning, InferenceWarning, OptionValueError, listed
 from mlsem.estimate import active_restrictions, improper
-from mlsem.inference.covariance import Covariance
+from mlsem.inference.covariance import Covariance, meat
 from mlsem.inference.intervals import Wald, wald
 from mlsem.problem import Problem
 from mlsem.spec.constraints import compile_constraints
@@ -324,8 +324,7 @@ class FitResult:
         """
         names = self.table.names
         if kind == "first_order":
-            scores = self._scores()
-            return _square(scores.T @ scores, names)
+            return _square(meat(self._scores()), names)
         if kind not in ("expected", "observed"):
             choices = listed(("expected", "observed", "first_order"))
             raise OptionValueError(f"information kind {kind!r} is not one of {choices}.")

@@ -12,9 +12,9 @@ from mlsem.core.records import Array, frozen
 from mlsem.core.scores import cluster_scores
 from mlsem.errors import listed
 from mlsem.estimate import involved
-from mlsem.inference.covariance import Covariance, EstimatingEquations, covariance
+from mlsem.inference.covariance import Covariance, EstimatingEquations, covariance, no_covariance
 from mlsem.problem import Problem
-from mlsem.spec.settings import InformationKind, SeKind, Settings
+from mlsem.spec.settings import InformationKind, Settings
 
 
 def covariance_of(
@@ -29,7 +29,7 @@ def covariance_of(
     kind = settings.kind(two_level=two_level, clustered=clustered)
     inner = settings.bread(kind, two_level=two_level)
     if kind == "none" or not optimum.converged:
-        return _no_covariance(optimum.params, kind), ""
+        return no_covariance(optimum.params, kind), ""
     at, lost = _directions(problem, optimum)
     equations = EstimatingEquations(
         params=optimum.params,
@@ -55,12 +55,6 @@ def _directions(problem: Problem, optimum: Optimum) -> tuple[Derivatives, int]:
         return optimum.at, 0
     found = problem.inner.conditioned(optimum.point, optimum.free)
     return found.at, found.lost
-
-
-def _no_covariance(params: Array, kind: SeKind) -> Covariance:
-    size = len(params)
-    empty = np.full((size, size), np.nan)
-    return Covariance(frozen(empty), frozen(np.full(size, np.inf)), kind, "")
 
 
 def _without(

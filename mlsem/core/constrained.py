@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mlsem.core.likelihood import Evaluation
-from mlsem.core.linalg import cholesky, null_space, scaled_eigen
+from mlsem.core.linalg import lower_factor, null_space, scaled_eigen
 from mlsem.core.objective import Derivatives, Objective
 from mlsem.core.optimize import HALVINGS, NOISE, SUFFICIENT, Optimum, Status
 from mlsem.core.records import Array, ConstraintFunctions, Index
@@ -184,7 +184,7 @@ def _quadratic_form(
             constraints, point.params, multipliers.equal_multipliers, multipliers.least_multipliers
         )
         form = objective.observed(point, at) - bend
-        if cholesky(form) is not None:
+        if lower_factor(form) is not None:
             return form
     return objective.expected(point, at)
 

@@ -26,12 +26,6 @@ def log_determinant(factor: Array) -> Array:
     return 2.0 * np.log(np.diagonal(factor, axis1=-2, axis2=-1)).sum(axis=-1)
 
 
-def inverse_from_cholesky(factor: Array) -> Array:
-    """(L Lᵀ)⁻¹ of each lower-triangular factor in a stack."""
-    inverse = np.linalg.inv(factor)
-    return inverse.swapaxes(-1, -2) @ inverse
-
-
 def lower_factor(matrix: Array) -> Array | None:
     """Lower Cholesky factor of one matrix, or None if it is not positive definite."""
     if not len(matrix):
@@ -93,6 +87,15 @@ def null_space(matrix: Array, tol: float = 1e-10) -> Array:
     _, values, right = np.linalg.svd(matrix / np.where(norms > 0, norms, 1.0))
     rank = int((values > tol).sum())
     return right[rank:].T
+
+
+def unit_diagonal(information: Array) -> tuple[Array, Array] | None:
+    """D^{-½} M D^{-½} and the scale D^{-½}, D = diag M; None if D is not positive."""
+    diagonal = np.diagonal(information)
+    if not (diagonal > 0).all():
+        return None
+    scale = 1.0 / np.sqrt(diagonal)
+    return information * scale[:, None] * scale, scale
 
 
 def scaled_eigen(information: Array) -> tuple[Array, Array, Array]:

@@ -16,7 +16,7 @@ from mlsem.core.likelihood import (
     jacobians,
     moment_gradients,
 )
-from mlsem.core.linalg import lower_factor, scaled_eigen
+from mlsem.core.linalg import lower_factor, scaled_eigen, unit_diagonal
 from mlsem.core.pattern import ModelPattern
 from mlsem.core.records import Array, ShapeMoments
 
@@ -115,9 +115,6 @@ class Objective:
 
 def well_conditioned(information: Array) -> bool:
     """Whether a basis needs no conditioning for this (observed or expected) information."""
-    diagonal = np.diagonal(information)
-    if not (diagonal > 0).all():
-        return False
-    scale = 1.0 / np.sqrt(diagonal)
-    factor = lower_factor(information * scale[:, None] * scale)
+    unit = unit_diagonal(information)
+    factor = None if unit is None else lower_factor(unit[0])
     return factor is not None and bool((np.diagonal(factor) ** 2 > ILL_CONDITIONED).all())

@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 
 from mlsem.core.likelihood import Evaluation
-from mlsem.core.linalg import positive_solve, scaled_eigen
+from mlsem.core.linalg import positive_solve, scaled_eigen, unit_diagonal
 from mlsem.core.objective import Conditioned, Derivatives, Objective
 from mlsem.core.records import Array
 
@@ -92,15 +92,13 @@ class Move:
 
 def newton_step(information: Array, gradient: Array) -> tuple[Array, float] | None:
     """Step I⁻¹g and decrement gᵀI⁻¹g; None where the information is not positive definite."""
-    diagonal = np.diagonal(information)
-    if not (diagonal > 0).all():
+    unit = unit_diagonal(information)
+    if unit is None:
         return None
-    scale = 1.0 / np.sqrt(diagonal)
+    matrix, scale = unit
     scaled = scale * gradient
-    step = positive_solve(information * scale[:, None] * scale, scaled)
-    if step is None:
-        return None
-    return scale * step, float(scaled @ step)
+    step = positive_solve(matrix, scaled)
+    return None if step is None else (scale * step, float(scaled @ step))
 
 
 def damped_step(information: Array, gradient: Array) -> tuple[Array, float]:

@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 
-from mlsem.core.linalg import cholesky, inverse_from_cholesky
+from mlsem.core.linalg import positive_inverse, symmetrized, unit_diagonal
 from mlsem.core.records import Array, frozen
 
 Kind = Literal["standard", "MLR", "none"]
@@ -66,14 +66,11 @@ class Covariance:
 
 def bread(equations: EstimatingEquations) -> Array | None:
     """I⁻¹ along φ; None where the information is not positive definite (no maximum there)."""
-    diagonal = np.diagonal(equations.information)
-    if not (diagonal > 0).all():
+    unit = unit_diagonal(equations.information)
+    found = None if unit is None else positive_inverse(unit[0])
+    if unit is None or found is None:
         return None
-    scale = 1.0 / np.sqrt(diagonal)
-    factor = cholesky(equations.information * scale[:, None] * scale)
-    if factor is None:
-        return None
-    return scale[:, None] * inverse_from_cholesky(factor) * scale
+    return unit[1][:, None] * found[0] * unit[1]
 
 
 def meat(scores: Array) -> Array:
@@ -89,14 +86,23 @@ def covariance(
 
     All NaN where the information is not positive definite.
     """
-    size = len(equations.params)
-    df = frozen(np.full(size, np.inf))
     inverse = bread(equations)
-    if kind == "none" or inverse is None:
-        return Covariance(frozen(np.full((size, size), np.nan)), df, kind, form)
+    if inverse is None:
+        return no_covariance(equations.params, kind, form)
     if kind == "MLR":
         assert equations.scores is not None
         half = equations.scores @ inverse
         inverse = factor * (half.T @ half)
     matrix = equations.basis @ inverse @ equations.basis.T
-    return Covariance(frozen(0.5 * (matrix + matrix.T)), df, kind, form)
+    return Covariance(frozen(symmetrized(matrix)), _no_limit(equations.params), kind, form)
+
+
+def no_covariance(params: Array, kind: Kind, form: str = "") -> Covariance:
+    """All NaN: asked for none, or there is none."""
+    empty = np.full((len(params), len(params)), np.nan)
+    return Covariance(frozen(empty), _no_limit(params), kind, form)
+
+
+def _no_limit(params: Array) -> Array:
+    """Degrees of freedom of z tests."""
+    return frozen(np.full(len(params), np.inf))

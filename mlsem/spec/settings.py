@@ -84,10 +84,6 @@ class Settings:
                 "in standard errors."
             )
 
-    @property
-    def asks_robust(self) -> bool:
-        return self.se == "MLR" or (self.se is None and self.estimator == "MLR")
-
     def kind(self, *, two_level: bool, clustered: bool) -> SeKind:
         """The standard errors that these settings mean for a model."""
         if self.se is not None:
