@@ -144,7 +144,14 @@ def _fit(
     settings = Settings(**rest)
     syntax = _parsed(model)
     table = _specified(preset, syntax, data, keywords, settings, cluster)
-    record = read_moments(table, data, cluster=cluster, center=center, missing=settings.missing)
+    record = read_moments(
+        table,
+        data,
+        cluster=cluster,
+        center=center,
+        missing=settings.missing,
+        se_cluster=settings.se_cluster,
+    )
     problem = pose(table, record)
     optimum = estimate(problem, settings, start)
     if not optimum.converged:
@@ -174,8 +181,9 @@ def _specified(
 ) -> ParameterTable:
     """The parameter table; robust errors need a mean structure, as in lavaan."""
     if len(syntax.blocks) == 1 and keywords.get("meanstructure") is None:
-        kind = settings.kind(two_level=False, clustered=cluster is not None)
-        keywords = keywords | ({"meanstructure": True} if kind == "MLR" else {})
+        named = cluster is not None or settings.se_cluster is not None
+        kind = settings.kind(two_level=False, clustered=named)
+        keywords = keywords | ({} if kind in ("standard", "none") else {"meanstructure": True})
     columns = None if data is None else column_names(data)
     table = _table(syntax.text, model_options(preset, **keywords), columns)
     for remark in table.remarks:

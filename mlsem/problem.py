@@ -10,7 +10,14 @@ import numpy as np
 from mlsem.core.coordinates import Coordinates, choose_coordinates
 from mlsem.core.moments import pooled
 from mlsem.core.objective import Objective
-from mlsem.core.records import Array, ClusterMoments, Index, frozen
+from mlsem.core.records import (
+    Array,
+    ClusterMoments,
+    Index,
+    RobustClusters,
+    ShapeMoments,
+    frozen,
+)
 from mlsem.core.shapes import shape_moments, shapes_of
 from mlsem.data.aggregate import DataRecord
 from mlsem.spec.build import build_pattern, parameter_bounds
@@ -39,6 +46,8 @@ class Problem:
         Each cluster's position in the objective's shapes; in a single-level model clusters
         play no part in the likelihood and `sizes` are those of `moments` alone.
     sizes : (S,)
+    robust : RobustClusters
+        Of the robust covariance, unions of the clusters of `moments`.
     maps : mapping of name to (D,)
         Each observed variable as a map of h = (1, stored columns).
     means : mapping of name to float
@@ -53,27 +62,21 @@ class Problem:
     moments: ClusterMoments
     shape_of: Index
     sizes: Array
+    robust: RobustClusters
     maps: Mapping[str, Array]
     means: Mapping[str, float]
 
 
 def pose(table: ParameterTable, record: DataRecord) -> Problem:
     """Build the pattern and the shape moments."""
-    moments = record.moments
-    centre = moments.counts @ moments.means / moments.n_rows
+    centre = _centre(record.moments)
     means = {name: float(each.constant + each.coefs @ centre) for name, each in record.maps.items()}
+    anchored = table.two_level or table.meanstructure
     maps = {
-        name: np.concatenate(([each.constant], each.coefs)) for name, each in record.maps.items()
+        name: np.concatenate(([each.constant if anchored else 0.0], each.coefs))
+        for name, each in record.maps.items()
     }
-    if table.two_level:
-        sizes, shape_of = shapes_of(moments)
-        data = shape_moments(moments, sizes, shape_of)
-    else:
-        whole = pooled(moments)
-        if not table.meanstructure:
-            whole, moments, maps = _about_means(whole, moments, maps)
-        data = shape_moments(whole, *shapes_of(whole))
-        sizes, shape_of = shapes_of(moments)
+    data, moments, sizes, shape_of = _counted(table, record.moments)
     pattern = build_pattern(table, maps)
     guess = starting_values(table, data, maps)
     coordinates = choose_coordinates(pattern, data, restricted(table), guess)
@@ -86,9 +89,63 @@ def pose(table: ParameterTable, record: DataRecord) -> Problem:
         moments=moments,
         shape_of=shape_of,
         sizes=sizes,
+        robust=record.robust,
         maps=maps,
         means=means,
     )
+
+
+def with_moments(problem: Problem, moments: ClusterMoments, guess: Array) -> Problem:
+    """The same model met with other moments of the same stored columns.
+
+    Coordinates are kept: what is far from zero is so in all data sets like this one.
+
+    Parameters
+    ----------
+    moments : ClusterMoments
+        With the columns and the shift of `problem.moments`.
+    guess : (npar,)
+        Starting values, the user's parameters.
+    """
+    moved = _centre(moments) - _centre(problem.moments)
+    means = {
+        name: mean + float(problem.maps[name][1:] @ moved) for name, mean in problem.means.items()
+    }
+    data, moments, sizes, shape_of = _counted(problem.table, moments)
+    objective = Objective(problem.objective.pattern, data)
+    same = problem.coordinates.same
+    return replace(
+        problem,
+        objective=objective,
+        inner=objective if same else Objective(problem.inner.pattern, data),
+        guess=guess,
+        moments=moments,
+        shape_of=shape_of,
+        sizes=sizes,
+        means=means,
+    )
+
+
+def _centre(moments: ClusterMoments) -> Array:
+    """Mean over rows of each stored column."""
+    return moments.counts @ moments.means / moments.n_rows
+
+
+def _counted(
+    table: ParameterTable, moments: ClusterMoments
+) -> tuple[ShapeMoments, ClusterMoments, Array, Index]:
+    """The objective's data; the clusters, their distinct sizes and the shape of each."""
+    if table.two_level:
+        sizes, shape_of = shapes_of(moments)
+        return shape_moments(moments, sizes, shape_of), moments, sizes, shape_of
+    whole = pooled(moments)
+    if not table.meanstructure:  # the data count as deviations from their means
+        moments, whole = _less(moments, whole.means[0]), _less(whole, whole.means[0])
+    return shape_moments(whole, *shapes_of(whole)), moments, *shapes_of(moments)
+
+
+def _less(moments: ClusterMoments, centre: Array) -> ClusterMoments:
+    return replace(moments, means=frozen(moments.means - centre), shift=moments.shift + centre)
 
 
 def restricted(table: ParameterTable) -> Index:
@@ -98,16 +155,3 @@ def restricted(table: ParameterTable) -> Index:
     for compiled in compile_constraints(table) if table.constraints else ():
         used[compiled.positions] = True
     return np.flatnonzero(used)
-
-
-def _about_means(
-    whole: ClusterMoments, moments: ClusterMoments, maps: Mapping[str, Array]
-) -> tuple[ClusterMoments, ClusterMoments, dict[str, Array]]:
-    """Without a mean structure the data count as deviations from their means."""
-    centre = whole.means[0]
-    centred = {name: np.concatenate(([0.0], each[1:])) for name, each in maps.items()}
-    return (
-        replace(whole, means=frozen(whole.means - centre), shift=whole.shift + centre),
-        replace(moments, means=frozen(moments.means - centre), shift=moments.shift + centre),
-        centred,
-    )

@@ -2,19 +2,44 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from mlsem.core.cluster_information import cluster_derivatives
+from mlsem.core.likelihood import Evaluation
+from mlsem.core.mixed import fixed_effects, is_mixed, mixed_clusters
 from mlsem.core.objective import Derivatives, well_conditioned
 from mlsem.core.optimize import Optimum
-from mlsem.core.records import Array, frozen
+from mlsem.core.records import Array, MixedClusters, frozen
 from mlsem.core.scores import cluster_scores
+from mlsem.core.unions import summed, unions
 from mlsem.errors import listed
 from mlsem.estimate import involved
-from mlsem.inference.covariance import Covariance, EstimatingEquations, covariance, no_covariance
+from mlsem.inference.covariance import Covariance, covariance, no_covariance, robust_covariance
+from mlsem.inference.equations import EstimatingEquations, WorkingClusters
 from mlsem.problem import Problem
 from mlsem.spec.settings import InformationKind, Settings
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Directions:
+    """Well-conditioned directions at the optimum, of the optimiser's parameters.
+
+    Attributes
+    ----------
+    at : Derivatives
+        Along them.
+    lost : (npar, l)
+        Directions that the data do not determine there.
+    fixed : int
+        How many of the first are those of the fixed effects of a linear mixed model of one
+        outcome; 0 where the model is none.
+    """
+
+    at: Derivatives
+    lost: Array
+    fixed: int = 0
 
 
 def covariance_of(
@@ -27,39 +52,108 @@ def covariance_of(
     """
     two_level = problem.table.two_level
     kind = settings.kind(two_level=two_level, clustered=clustered)
-    inner = settings.bread(kind, two_level=two_level)
     if kind == "none" or not optimum.converged:
         return no_covariance(optimum.params, kind), ""
-    at, lost = _directions(problem, optimum)
-    equations = EstimatingEquations(
-        params=optimum.params,
-        basis=problem.coordinates.jacobian(optimum.params) @ at.basis[:, lost:],
-        information=_information(problem, optimum, at, inner)[lost:, lost:],
-        scores=_scores(problem, optimum, at)[:, lost:] if kind == "MLR" else None,
-    )
-    clusters = problem.moments.n_clusters
-    small = kind == "MLR" and clustered and not two_level
-    factor = clusters / (clusters - 1.0) if small else 1.0
-    found = covariance(equations, kind, inner + (", times J/(J-1)" if small else ""), factor)
-    if np.isnan(found.matrix).any():
+    if kind == "standard" or kind == "MLR":
+        inner = settings.bread(kind, two_level=two_level)
+        directions = _directions(problem, optimum)
+        clusters = len(problem.robust.labels)
+        small = kind == "MLR" and clustered and not two_level
+        factor = clusters / (clusters - 1.0) if small else 1.0
+        form = inner + (", times J/(J-1)" if small else "")
+        equations = _equations(problem, optimum, directions, inner, with_scores=kind == "MLR")
+        found = covariance(equations, kind, form, factor)
+    else:
+        inner = "expected"
+        directions = _apart(problem, optimum)
+        equations = working_equations(problem, optimum, directions)
+        found = robust_covariance(equations, kind, inner, z=settings.test == "z")
+    if np.isnan(found.matrix).all():
         return found, (
             f"the {inner} information is not positive definite at the estimates: they are not a "
             "maximum, or the model is hardly identified there. There are no standard errors."
         )
-    return _without(found, at.basis[:, :lost], problem.table.names) if lost else (found, "")
+    return _without(found, directions.lost, problem.table.names)
 
 
-def _directions(problem: Problem, optimum: Optimum) -> tuple[Derivatives, int]:
-    """Well-conditioned directions at the optimum; how many of the first ones are lost."""
+def _directions(problem: Problem, optimum: Optimum) -> Directions:
+    none = np.zeros((len(optimum.params), 0))
     if optimum.observed is not None and optimum.at and well_conditioned(optimum.observed):
-        return optimum.at, 0
-    found = problem.inner.conditioned(optimum.point, optimum.free)
-    return found.at, found.lost
+        return Directions(optimum.at, none)
+    return _conditioned(problem, optimum, [optimum.free])
+
+
+def _apart(problem: Problem, optimum: Optimum) -> Directions:
+    """Directions in which the fixed effects of a linear mixed model come first."""
+    pattern = problem.inner.pattern
+    split = fixed_effects(pattern, optimum.free) if is_mixed(pattern) else None
+    if split is None or not split[0].shape[1]:
+        return _directions(problem, optimum)
+    return _conditioned(problem, optimum, list(split))
+
+
+def _conditioned(problem: Problem, optimum: Optimum, blocks: list[Array]) -> Directions:
+    found = [problem.inner.conditioned(optimum.point, block) for block in blocks]
+    kept = [each.at.basis[:, each.lost :] for each in found]
+    lost = np.concatenate([each.at.basis[:, : each.lost] for each in found], axis=1)
+    at = problem.inner.derivatives(optimum.point, np.concatenate(kept, axis=1))
+    return Directions(at, lost, kept[0].shape[1] if len(blocks) > 1 else 0)
+
+
+def _equations(
+    problem: Problem,
+    optimum: Optimum,
+    directions: Directions,
+    kind: InformationKind,
+    *,
+    with_scores: bool,
+) -> EstimatingEquations:
+    at = directions.at
+    scores = _scores(problem, optimum, at) if with_scores else None
+    return EstimatingEquations(
+        params=optimum.params,
+        basis=problem.coordinates.jacobian(optimum.params) @ at.basis,
+        information=_information(problem, optimum, at, kind),
+        scores=None if scores is None else _by_robust(problem, scores),
+    )
+
+
+def working_equations(
+    problem: Problem, optimum: Optimum, directions: Directions
+) -> EstimatingEquations:
+    """With the expected information, and each robust cluster's part in it."""
+    equations = _equations(problem, optimum, directions, "expected", with_scores=True)
+    point, moments, sizes = _cluster_point(problem, optimum), problem.moments, problem.sizes
+    mixed = _mixed(problem, optimum, directions)
+    along = directions.at.along
+    derivatives = cluster_derivatives(point, moments, problem.shape_of, sizes, along)
+    grouped = unions(derivatives, problem.robust.codes, apart=mixed is not None)
+    clusters = WorkingClusters(
+        information=frozen(grouped.information()),
+        kind=frozen(grouped.kind),
+        cumulants=grouped.cumulants,
+        mixed=mixed,
+        labels=problem.robust.labels,
+        n_rows=moments.n_rows,
+    )
+    return replace(equations, clusters=clusters)
+
+
+def _mixed(problem: Problem, optimum: Optimum, directions: Directions) -> MixedClusters | None:
+    if not directions.fixed:
+        return None
+    point = _cluster_point(problem, optimum)
+    fixed = problem.inner.derivatives(optimum.point, directions.at.basis[:, : directions.fixed])
+    return mixed_clusters(
+        point, problem.moments, problem.shape_of, problem.sizes, fixed.along, problem.robust.codes
+    )
 
 
 def _without(
     found: Covariance, directions: Array, names: tuple[str, ...]
 ) -> tuple[Covariance, str]:
+    if not directions.shape[1]:
+        return found, ""
     lost = involved(directions, names)
     matrix = found.matrix.copy()
     gone = [names.index(name) for name in lost]
@@ -104,7 +198,18 @@ def _information(
 
 
 def _scores(problem: Problem, optimum: Optimum, at: Derivatives) -> Array:
-    point, sizes = optimum.point, problem.sizes
-    if not problem.table.two_level:
-        point = problem.inner.single_level_point(point, sizes)
-    return cluster_scores(point, problem.moments, problem.shape_of, sizes, at.along)
+    point = _cluster_point(problem, optimum)
+    return cluster_scores(point, problem.moments, problem.shape_of, problem.sizes, at.along)
+
+
+def _by_robust(problem: Problem, scores: Array) -> Array:
+    """Scores of the robust clusters, (G, n)."""
+    robust = problem.robust
+    return scores if robust.same else summed(scores, robust.codes)
+
+
+def _cluster_point(problem: Problem, optimum: Optimum) -> Evaluation:
+    """The optimum as the clusters of `problem.moments` see it."""
+    if problem.table.two_level:
+        return optimum.point
+    return problem.inner.single_level_point(optimum.point, problem.sizes)

@@ -12,6 +12,7 @@ from mlsem.report.sections import sections
 from mlsem.version import __version__
 
 SE_NAMES = {"standard": "Standard", "MLR": "Robust (sandwich)", "none": "None"}
+
 FIELDS = ("lhs", "op", "rhs", "level", "label", "est", "se", "stat", "pvalue", "df")
 Pairs = tuple[tuple[str, str], ...]
 
@@ -83,7 +84,10 @@ class Facts:
 
     @property
     def _errors(self) -> Pairs:
-        pairs = [("Parameter estimates:", ""), ("Standard errors", SE_NAMES[self.se])]
+        pairs = [
+            ("Parameter estimates:", ""),
+            ("Standard errors", SE_NAMES.get(self.se, f"Cluster-robust ({self.se})")),
+        ]
         if self.form:
             pairs.append(("Information", self.form))
         return tuple(pairs)

@@ -11,7 +11,7 @@ from mlsem.core.pattern import level_moments
 from mlsem.core.records import Array
 from mlsem.core.shapes import covariate_sample
 from mlsem.inference.covariance import Covariance
-from mlsem.inference.intervals import delta_se, wald
+from mlsem.inference.intervals import wald
 from mlsem.problem import Problem
 from mlsem.spec.constraints import compile_definitions
 
@@ -33,11 +33,12 @@ def estimate_columns(
     ]
     errors = [se[row.free] if row.free >= 0 else 0.0 for row in table.rows]
     df = [covariance.df[row.free] if row.free >= 0 else np.inf for row in table.rows]
-    defined, defined_se = defined_parameters(problem, optimum, covariance)
+    defined, slopes = defined_parameters(problem, optimum)
+    defined_se, defined_df = covariance.of_functions(slopes)
     found = wald(
         np.concatenate((np.array(values, dtype=float), defined)),
         np.concatenate((errors, defined_se)),
-        np.array(df + [np.inf] * len(defined)),
+        np.concatenate((df, defined_df)),
         level,
     )
     columns: dict[str, Any] = dict(zip(COLUMNS, zip(*names, strict=True), strict=True))
@@ -52,16 +53,13 @@ def estimate_columns(
     }
 
 
-def defined_parameters(
-    problem: Problem, optimum: Optimum, covariance: Covariance
-) -> tuple[Array, Array]:
-    """Values of the `:=` parameters, and standard errors by the delta method."""
+def defined_parameters(problem: Problem, optimum: Optimum) -> tuple[Array, Array]:
+    """Values of the d `:=` parameters and their gradients (d, npar), for the delta method."""
     compiled = compile_definitions(problem.table)
     params = problem.coordinates.to_user(optimum.params)
     values = np.array([float(each.value(params)) for each in compiled])
-    slopes = np.array([each.gradient(params) for each in compiled]).reshape(-1, len(params))
-    used = np.flatnonzero(slopes.any(axis=0))
-    return values, delta_se(slopes[:, used], covariance.matrix[np.ix_(used, used)])
+    slopes = np.array([each.gradient(params) for each in compiled])
+    return values, slopes.reshape(-1, len(params))
 
 
 def _exo_values(problem: Problem) -> dict[int, float]:

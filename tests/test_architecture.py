@@ -32,6 +32,7 @@ SEES["estimate"] = {"errors", "core", "spec", "problem"}
 SEES["standard_errors"] = {"errors", "core", "spec", "inference", "problem", "estimate"}
 SEES["tables"] = {"errors", "core", "spec", "inference", "problem"}
 SEES["summary"] = {"report", "version"}
+SEES["fitted"] = set(SEES) - {"syntax", "report", "standard_errors"}
 SEES["result"] = set(SEES) - {"syntax", "report"}
 SEES["fit"] = set(SEES) - {"report", "inference", "tables", "summary", "standard_errors"}
 SEES["examples_data"] = {"errors", "data"}
@@ -54,7 +55,7 @@ HOMES = {
     "matplotlib": {"report"},
 }
 # Rooms that may name pandas' types in annotations, under `if TYPE_CHECKING`.
-NAME_FRAMES = {"data", "result", "fit", "interop", "examples_data", "cli", "cli_output", "__init__"}
+NAME_FRAMES = {"data", "fitted", "result", "fit", "interop", "examples_data", "cli", "cli_output", "__init__"}
 # What may not even be named by a room.
 BLIND = {
     "errors": {"numpy", "scipy", "pandas", "lark"},

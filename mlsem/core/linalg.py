@@ -7,7 +7,7 @@ from math import prod
 import numpy as np
 from scipy.linalg.lapack import dposv, dpotrf, dtrtri
 
-from mlsem.core.records import Array
+from mlsem.core.records import Array, Index
 
 LOG_2PI = float(np.log(2 * np.pi))
 
@@ -53,18 +53,29 @@ def positive_inverse(matrix: Array) -> tuple[Array, float] | None:
     """Inverse and log-determinant of one symmetric matrix; None if not positive definite."""
     if not len(matrix):
         return matrix, 0.0
+    root = inverse_root(matrix)
+    return None if root is None else (root @ root.T, -2.0 * float(np.log(root.diagonal()).sum()))
+
+
+def inverse_root(matrix: Array) -> Array | None:
+    """Upper-triangular L with matrix⁻¹ = L Lᵀ; None if not positive definite."""
     factor = lower_factor(matrix)
-    if factor is None:
-        return None
+    if factor is None or not len(matrix):
+        return factor
     inverse, failed = dtrtri(factor, lower=1)
-    if failed:
-        return None
-    return inverse.T @ inverse, 2.0 * float(np.log(factor.diagonal()).sum())
+    return None if failed else inverse.T
 
 
 def flatten(stack: Array) -> Array:
     """Each array of a stack as one row."""
     return stack.reshape(len(stack), prod(stack.shape[1:]))
+
+
+def apply_maps(maps: Array, shape_of: Index, rows: Array) -> Array:
+    """maps[shape_of[j]] @ rows[j] for every cluster, (S, p, d), (J,), (J, d) -> (J, p)."""
+    if len(maps) == 1:
+        return rows @ maps[0].T
+    return np.einsum("jpd,jd->jp", maps[shape_of], rows)
 
 
 def weighted_sum(weights: Array, stack: Array) -> Array:

@@ -98,6 +98,53 @@ class ShapeMoments:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class RobustClusters:
+    """The clusters of a robust covariance: those of the model, or unions of them.
+
+    Attributes
+    ----------
+    name : str or None
+        The column that tells them apart; None where every row is one.
+    codes : (J,)
+        The robust cluster of each cluster of the model, 0 … G - 1.
+    labels : (G,)
+    """
+
+    name: str | None
+    codes: Index
+    labels: NDArray[Any]
+
+    @property
+    def same(self) -> bool:
+        """Whether they are the model's clusters."""
+        return len(self.labels) == len(self.codes)
+
+    @property
+    def n_clusters(self) -> int:
+        return len(self.labels)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MixedClusters:
+    """Robust clusters of a linear mixed model, each reduced to d orthonormal coordinates that
+    span its fixed effects' columns and are closed under its working covariance.
+
+    Attributes
+    ----------
+    working : (G, d, d)
+        Φ_j, the covariance that the fitted model implies.
+    design : (G, d, p)
+        X_j.
+    residuals : (G, d)
+        y - Xβ̂.
+    """
+
+    working: Array
+    design: Array
+    residuals: Array
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class ConstraintFunctions:
     """Constraints on the parameters as functions: equalities are 0, inequalities are ≥ 0.
 

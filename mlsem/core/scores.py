@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlsem.core.likelihood import Evaluation, Jacobians, between_information
-from mlsem.core.linalg import flatten
+from mlsem.core.linalg import apply_maps, flatten
 from mlsem.core.records import Array, ClusterMoments, Index
 
 CHUNK = 2_000_000  # numbers in one block of clusters, to bound memory
@@ -82,20 +82,13 @@ def _add_mean_scores(
     along: Jacobians,
 ) -> None:
     rows = np.concatenate((np.ones((len(means), 1)), means), axis=1)
-    weighted = _apply(point.residuals.weighted, shape_of, rows)
-    between = _apply(point.residuals.between, shape_of, rows)
+    weighted = apply_maps(point.residuals.weighted, shape_of, rows)
+    between = apply_maps(point.residuals.between, shape_of, rows)
     scores += 0.5 * _outer(weighted, weighted / counts[:, None]) @ flatten(along.within.sigma).T
     scores += 0.5 * _outer(between, between) @ flatten(along.between.sigma).T
     for residual, jacobian in ((weighted, along.within.mean), (between, along.between.mean)):
         used = np.flatnonzero(jacobian.any(axis=(0, 1)))
         scores += _outer(residual, rows[:, used]) @ flatten(jacobian[:, :, used]).T
-
-
-def _apply(maps: Array, shape_of: Index, rows: Array) -> Array:
-    """maps[shape_of[j]] @ rows[j] for every cluster."""
-    if len(maps) == 1:
-        return rows @ maps[0].T
-    return np.einsum("jpd,jd->jp", maps[shape_of], rows)
 
 
 def _outer(left: Array, right: Array) -> Array:

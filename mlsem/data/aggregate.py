@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mlsem.core.moments import combine, no_within
-from mlsem.core.records import Array, ClusterMoments, frozen
+from mlsem.core.records import Array, ClusterMoments, RobustClusters, frozen
 from mlsem.data.bases import Base, check_center, data_names, read_bases
 from mlsem.data.checks import check_columns, check_counts, check_dependence
 from mlsem.data.chunks import Reader, summarise
 from mlsem.data.columns import Rows, counted, read_rows, require_frame
 from mlsem.data.grouping import Grouping, Pieces, cut, group, ungrouped
+from mlsem.data.nesting import read_robust
 from mlsem.data.products import (
     ColumnMap,
     Key,
@@ -49,6 +50,7 @@ class DataRecord:
         Each observed variable and product of the model from the stored columns.
     cluster : str or None
         The cluster column.
+    robust : RobustClusters
     n_rows_total, n_rows_dropped : int
         Rows of the frame, and how many of them were left out for missing values.
     centered : tuple of (name, how, value)
@@ -61,6 +63,7 @@ class DataRecord:
     moments: ClusterMoments
     maps: Mapping[str, ColumnMap]
     cluster: str | None
+    robust: RobustClusters
     n_rows_total: int
     n_rows_dropped: int
     centered: tuple[tuple[str, str, float], ...]
@@ -68,7 +71,8 @@ class DataRecord:
 
     @property
     def is_clustered(self) -> bool:
-        return self.cluster is not None
+        """Whether the user named clusters, the model's or robust ones."""
+        return self.cluster is not None or self.robust.name is not None
 
     @property
     def n_rows(self) -> int:
@@ -82,6 +86,7 @@ def read_moments(
     cluster: str | None = None,
     center: Mapping[str, str] | None = None,
     missing: str = "listwise",
+    se_cluster: str | None = None,
     chunk_rows: int | None = None,
 ) -> DataRecord:
     """Read a data frame into the cluster moments that a model needs.
@@ -99,6 +104,8 @@ def read_moments(
         a level-2 variable at the mean over clusters, each counted once.
     missing : {"listwise", "error"}
         Rows with a missing value in a column of the model are left out, or are an error.
+    se_cluster : str, optional
+        The column of the clusters of robust standard errors, where they are coarser.
     chunk_rows : int, optional
         Rows read at a time.
 
@@ -122,6 +129,7 @@ def read_moments(
     else:
         grouping = group(frame, cluster, rows.keep)
     notes = check_counts(table, grouping, cluster)
+    robust = read_robust(frame, se_cluster, cluster, grouping)
     pieces = cut(grouping.sizes, chunk_rows or CHUNK_ROWS)
     bases = read_bases(table, rows, grouping, pieces, centering)
     between = frozenset(name for name, base in bases.items() if base.level is not None)
@@ -136,6 +144,7 @@ def read_moments(
         moments=moments,
         maps=column_maps(plan, moments.shift, offsets),
         cluster=cluster,
+        robust=robust,
         n_rows_total=rows.n_total,
         n_rows_dropped=rows.n_total - rows.n_used,
         centered=tuple((name, how, _taken_off(bases[name])) for name, how in centering.items()),

@@ -154,10 +154,10 @@ def _factorized(series: pd.Series, cluster: str) -> tuple[NDArray, NDArray]:
             f"cluster column {cluster!r} holds values that cannot be ids (dtype {series.dtype}, "
             f"e.g. {series.iloc[0]!r}); use numbers or text."
         ) from None
-    return codes, _as_array(uniques)
+    return codes, as_array(uniques)
 
 
-def _as_array(uniques: Any) -> NDArray:
+def as_array(uniques: Any) -> NDArray:
     """Ids as a plain array; tuples and mixed types stay objects."""
     if isinstance(uniques, (pd.CategoricalIndex, pd.Categorical)):
         uniques = uniques.astype(uniques.categories.dtype)

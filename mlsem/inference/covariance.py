@@ -9,32 +9,24 @@ import numpy as np
 
 from mlsem.core.linalg import positive_inverse, symmetrized, unit_diagonal
 from mlsem.core.records import Array, frozen
+from mlsem.inference.adjust import ClusterKind
+from mlsem.inference.cr import RobustContrasts, robust_contrasts
+from mlsem.inference.equations import EstimatingEquations, WhiteClusters, whitened
+from mlsem.inference.intervals import delta_se
 
-Kind = Literal["standard", "MLR", "none"]
+Kind = Literal["standard", "MLR", "none"] | ClusterKind
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class EstimatingEquations:
-    """What inference needs of a fitted model: the seam between estimation and inference.
+class Reference:
+    """Where the degrees of freedom of a cluster-robust covariance come from."""
 
-    The free directions φ are those that the constraints leave: dθ = basis dφ. Scores and
-    information are along φ, where they are well-conditioned.
+    clusters: WhiteClusters
+    kind: ClusterKind
 
-    Attributes
-    ----------
-    params : (npar,)
-        θ̂.
-    basis : (npar, n)
-    information : (n, n)
-        The bread's inverse: expected or observed information at θ̂.
-    scores : (J, n) or None
-        One row per cluster; None where the kind of covariance needs none.
-    """
-
-    params: Array
-    basis: Array
-    information: Array
-    scores: Array | None = None
+    def contrasts(self, gradients: Array) -> RobustContrasts:
+        """Of contrasts cᵀθ, gradients (c, npar)."""
+        return robust_contrasts(self.clusters, self.kind, self.clusters.contrasts(gradients))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -49,12 +41,18 @@ class Covariance:
     kind : str
     form : str
         How it was had, in words.
+    reference : Reference or None
+        For the degrees of freedom of contrasts; None for the kinds that have none.
+    robust : RobustContrasts or None
+        Of the parameters one by one.
     """
 
     matrix: Array
     df: Array
     kind: Kind
     form: str
+    reference: Reference | None = None
+    robust: RobustContrasts | None = None
 
     @property
     def se(self) -> Array:
@@ -62,6 +60,15 @@ class Covariance:
         variance does not exist."""
         variances = np.diagonal(self.matrix)
         return np.sqrt(np.where(variances >= 0, variances, np.nan))
+
+    def of_functions(self, gradients: Array) -> tuple[Array, Array]:
+        """Standard errors and degrees of freedom of functions of θ with these gradients
+        (c, npar), by the delta method; NaN where one uses a parameter without a variance."""
+        used = np.flatnonzero(gradients.any(axis=0))
+        se = delta_se(gradients[:, used], self.matrix[np.ix_(used, used)])
+        if self.reference is None or not len(gradients):
+            return se, np.full(len(gradients), np.inf)
+        return se, self.reference.contrasts(gradients).df
 
 
 def bread(equations: EstimatingEquations) -> Array | None:
@@ -95,6 +102,26 @@ def covariance(
         inverse = factor * (half.T @ half)
     matrix = equations.basis @ inverse @ equations.basis.T
     return Covariance(frozen(symmetrized(matrix)), _no_limit(equations.params), kind, form)
+
+
+def robust_covariance(
+    equations: EstimatingEquations, kind: ClusterKind, form: str, *, z: bool = False
+) -> Covariance:
+    """A⁻¹ (Σ u_j u_jᵀ) A⁻¹ with adjusted scores u, A the expected information, and Satterthwaite
+    degrees of freedom of each parameter (infinite with `z`).
+
+    NaN for parameters that a single cluster determines; all NaN where A is not positive definite.
+    """
+    clusters = whitened(equations)
+    if clusters is None:
+        return no_covariance(equations.params, kind, form)
+    found = robust_contrasts(clusters, kind, clusters.basis)
+    matrix = symmetrized(clusters.basis @ found.meat @ clusters.basis.T)
+    matrix[found.undetermined] = np.nan
+    matrix[:, found.undetermined] = np.nan
+    df = np.where(found.undetermined, np.nan, np.inf if z else found.df)
+    reference = None if z else Reference(clusters, kind)
+    return Covariance(frozen(matrix), frozen(df), kind, form, reference, found)
 
 
 def no_covariance(params: Array, kind: Kind, form: str = "") -> Covariance:

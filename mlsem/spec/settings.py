@@ -7,7 +7,7 @@ from typing import Literal
 
 from mlsem.errors import OptionValueError, listed
 
-SeKind = Literal["standard", "MLR", "none"]
+SeKind = Literal["standard", "MLR", "CR0", "CR1", "CR1p", "CR1S", "CR2", "CR3", "none"]
 InformationKind = Literal["expected", "observed"]
 
 _SE_NAMES: dict[str, SeKind] = {
@@ -16,11 +16,18 @@ _SE_NAMES: dict[str, SeKind] = {
     "robust": "MLR",
     "robust.huber.white": "MLR",
     "robust.cluster": "MLR",
+    "cr0": "CR0",
+    "cr1": "CR1",
+    "cr1p": "CR1p",
+    "cr1s": "CR1S",
+    "cr2": "CR2",
+    "cr3": "CR3",
     "none": "none",
 }
 _CHOICES = {
     "estimator": ("ML", "MLR"),
-    "se": ("standard", "MLR", "none"),
+    "se": tuple(dict.fromkeys(_SE_NAMES.values())),
+    "test": ("t", "z"),
     "information": ("expected", "observed"),
     "missing": ("listwise", "error"),
     "on_failure": ("warn", "raise"),
@@ -51,10 +58,15 @@ class Settings:
     ----------
     estimator : {"ML", "MLR"}
         The estimates are the same; "MLR" makes the standard errors robust.
-    se : {"standard", "MLR", "none"} or None
+    se : {"standard", "MLR", "CR0", "CR1", "CR1p", "CR1S", "CR2", "CR3", "none"} or None
         None: by the estimator; robust in a single-level model with clusters, as in lavaan.
+    test : {"t", "z"} or None
+        None: t where there are degrees of freedom (the CR kinds), z elsewhere.
+    se_cluster : str or None
+        The column of the robust clusters; None: the model's.
     information : {"expected", "observed"} or None
-        None: observed with two levels and for robust errors, expected otherwise, as in lavaan.
+        None: observed with two levels and for MLR, expected otherwise, as in lavaan. The CR
+        kinds always take the expected one.
     missing : {"listwise", "error"}
     max_iter : int
     tol : float
@@ -64,6 +76,8 @@ class Settings:
 
     estimator: str = "ML"
     se: str | None = None
+    test: str | None = None
+    se_cluster: str | None = None
     information: str | None = None
     missing: str = "listwise"
     max_iter: int = 500
@@ -74,8 +88,8 @@ class Settings:
         object.__setattr__(self, "estimator", _estimator(self.estimator))
         if self.se is not None:
             object.__setattr__(self, "se", se_kind(self.se))
-        for name in ("information", "missing", "on_failure"):
-            _require(name, getattr(self, name), optional=name == "information")
+        for name in ("test", "information", "missing", "on_failure"):
+            _require(name, getattr(self, name), optional=name in ("test", "information"))
         if not _is_number(self.max_iter, int) or self.max_iter < 1:
             raise OptionValueError(f"max_iter={self.max_iter!r}: it takes a whole number from 1.")
         if not _is_number(self.tol, (int, float)) or not 0 < self.tol < 1:

@@ -1,0 +1,104 @@
+"""Robust clusters: unions of the model's clusters, which the model takes for independent."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from mlsem.core.cluster_information import (
+    ClusterDerivatives,
+    cluster_information,
+    fourth_cumulants,
+)
+from mlsem.core.records import Array, Index
+
+CHUNK = 2_000_000  # numbers in one block of clusters, to bound memory
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Unions:
+    """Which clusters make up which robust cluster, and what is alike among these.
+
+    Attributes
+    ----------
+    derivatives : ClusterDerivatives
+    codes : (J,)
+        The robust cluster of each cluster, 0 … G - 1.
+    kind : (G,)
+        Robust clusters of the same kind have the same expected information.
+    members : (M,)
+        Clusters of one robust cluster of each kind, kind by kind.
+    starts : (K,)
+        Where the members of each kind begin.
+    """
+
+    derivatives: ClusterDerivatives
+    codes: Index
+    kind: Index
+    members: Index
+    starts: Index
+
+    def information(self) -> Array:
+        """B of each kind: the sum over its members, (K, n, n)."""
+        size = len(self.derivatives.deviations)
+        total = np.empty((len(self.starts), size, size))
+        for kinds, members, first in self._blocks(np.arange(len(self.starts)), size * size):
+            found = cluster_information(self.derivatives, members)
+            total[kinds] = np.add.reduceat(found, first, axis=0)
+        return total
+
+    def cumulants(self, kinds: Index, directions: Array) -> Array:
+        """κ₄ of aᵀs for robust clusters of these kinds, (k, c, n) -> (k, c)."""
+        total = np.empty(directions.shape[:2])
+        width = directions.shape[1] * max(directions.shape[2], self.derivatives.mean[0, 0].size)
+        for part, members, first in self._blocks(kinds, width):
+            lengths = np.diff(first, append=len(members))
+            along = np.repeat(directions[part], lengths, axis=0)
+            found = fourth_cumulants(self.derivatives, members, along)
+            total[part] = np.add.reduceat(found, first, axis=0)
+        return total
+
+    def _blocks(self, kinds: Index, width: int) -> list[tuple[slice, Index, Index]]:
+        """Positions in `kinds`, the members of these kinds, and where each kind's begin."""
+        ends = np.append(self.starts[1:], len(self.members))
+        lengths = (ends - self.starts)[kinds]
+        block = np.cumsum(lengths) * width // CHUNK
+        edges = np.flatnonzero(np.diff(block, prepend=-1))
+        found: list[tuple[slice, Index, Index]] = []
+        for start, stop in zip(edges, np.append(edges[1:], len(kinds)), strict=True):
+            part = slice(int(start), int(stop))
+            sizes = lengths[part]
+            first = np.cumsum(sizes) - sizes
+            within = np.arange(sizes.sum()) - np.repeat(first, sizes)
+            members = self.members[np.repeat(self.starts[kinds[part]], sizes) + within]
+            found.append((part, members, first))
+        return found
+
+
+def unions(derivatives: ClusterDerivatives, codes: Index, *, apart: bool) -> Unions:
+    """Arrange the clusters by robust cluster.
+
+    Parameters
+    ----------
+    codes : (J,)
+        0 … G - 1, each of which occurs.
+    apart : bool
+        Whether each robust cluster is to be of its own kind.
+    """
+    count = int(codes.max()) + 1
+    if count == len(codes) and derivatives.by_shape and not apart:
+        kind = np.empty_like(codes)
+        kind[codes] = derivatives.shape_of
+        representatives = derivatives.representatives
+        return Unions(derivatives, codes, kind, representatives, np.arange(len(representatives)))
+    order = np.argsort(codes, kind="stable")
+    starts = np.searchsorted(codes[order], np.arange(count))
+    return Unions(derivatives, codes, np.arange(count), order, starts)
+
+
+def summed(values: Array, codes: Index) -> Array:
+    """Sums of the rows of equal codes 0 … G - 1, each of which occurs."""
+    order = np.argsort(codes, kind="stable")
+    starts = np.searchsorted(codes[order], np.arange(int(codes.max()) + 1))
+    return np.add.reduceat(values[order], starts, axis=0)

@@ -1,0 +1,79 @@
+"""Robust clusters coarser than the model's clusters, which must lie in them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from mlsem.core.records import RobustClusters, frozen
+from mlsem.data.columns import require_column, rows_named
+from mlsem.data.grouping import as_array
+from mlsem.errors import DataError, OptionValueError
+
+if TYPE_CHECKING:
+    from mlsem.core.records import Index
+    from mlsem.data.grouping import Grouping
+
+
+def read_robust(
+    data: pd.DataFrame, se_cluster: object, cluster: str | None, grouping: Grouping
+) -> RobustClusters:
+    """The robust cluster of each cluster of the model; itself without `se_cluster`.
+
+    Raises
+    ------
+    DataError
+        The column is absent, has missing ids in rows that are used, or differs within a cluster
+        of the model; or all rows have the same id.
+    """
+    if se_cluster is None or se_cluster == cluster:
+        return RobustClusters(cluster, frozen(np.arange(len(grouping.labels))), grouping.labels)
+    if not isinstance(se_cluster, str):
+        raise OptionValueError(f"se_cluster must be the name of one column, not {se_cluster!r}.")
+    series = require_column(data, se_cluster, "se_cluster= names")
+    codes, uniques = pd.factorize(series)
+    rows = np.arange(len(data)) if grouping.order is None else grouping.order
+    used = codes[rows]
+    if (used < 0).any():
+        where = np.zeros(len(data), dtype=bool)
+        where[rows[used < 0]] = True
+        raise DataError(
+            f"se_cluster column {se_cluster!r} has missing ids in {rows_named(data, where)}. Give "
+            f"these rows their cluster or drop them, e.g. data.dropna(subset=[{se_cluster!r}])."
+        )
+    starts = np.cumsum(grouping.sizes) - grouping.sizes
+    first = used[starts]
+    _check_nested(used, first, starts, (se_cluster, cluster), grouping, as_array(uniques))
+    kept, positions = np.unique(first, return_inverse=True)
+    if len(kept) < 2:
+        raise DataError(
+            f"all rows are in one cluster of {se_cluster!r}; robust standard errors need at least "
+            "two. Is this the right column?"
+        )
+    return RobustClusters(se_cluster, frozen(positions), as_array(uniques)[kept])
+
+
+def _check_nested(
+    used: Index,
+    first: Index,
+    starts: Index,
+    names: tuple[str, str | None],
+    grouping: Grouping,
+    labels: np.ndarray,
+) -> None:
+    """Every cluster of the model lies in one robust cluster."""
+    differs = np.maximum.reduceat(used != np.repeat(first, grouping.sizes), starts)
+    if not differs.any():
+        return
+    coarse, fine = names
+    place = int(np.flatnonzero(differs)[0])
+    stop = starts[place] + grouping.sizes[place]
+    inside = list(dict.fromkeys(labels[used[starts[place] : stop]].tolist()))[:2]
+    raise DataError(
+        f"{int(differs.sum())} cluster(s) of {fine!r} have rows in more than one cluster of "
+        f"se_cluster={coarse!r}: {fine} {grouping.labels.tolist()[place]!r} is in {coarse} "
+        f"{inside[0]!r} and {inside[1]!r}. Robust clusters must contain whole clusters of the "
+        f"model; if {fine!r} counts anew in each {coarse!r}, make ids that are unique."
+    )

@@ -1,0 +1,299 @@
+"""`Fitted`: the estimates of a fitted model, their standard errors, tables and summaries."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mlsem.core.linalg import null_space
+from mlsem.core.optimize import Optimum
+from mlsem.core.records import Array
+from mlsem.data.aggregate import DataRecord
+from mlsem.data.frame import make_frame, make_series
+from mlsem.errors import OptionValueError
+from mlsem.estimate import active_restrictions
+from mlsem.inference.covariance import Covariance
+from mlsem.inference.intervals import Wald, wald
+from mlsem.problem import Problem
+from mlsem.spec.constraints import compile_constraints
+from mlsem.spec.partable import ParameterTable
+from mlsem.spec.settings import SeKind, Settings
+from mlsem.tables import estimate_columns
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from mlsem.summary import Facts, Summary
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Fitted:
+    """What was fitted, and its estimates; `FitResult` adds what can be asked about their errors.
+
+    Attributes
+    ----------
+    model : str
+        The model text.
+    table : ParameterTable
+    settings : Settings
+    problem : Problem
+        The pattern and the data's moments.
+    record : DataRecord
+        What was read from the data.
+    optimum : Optimum
+    covariance : Covariance
+        Of the free parameters.
+    doubt : str
+        What is wrong with the covariance; empty if nothing is.
+    """
+
+    model: str
+    settings: Settings
+    problem: Problem
+    record: DataRecord
+    optimum: Optimum
+    covariance: Covariance
+    doubt: str = ""
+
+    # --- the fit ------------------------------------------------------------------------------
+
+    @property
+    def table(self) -> ParameterTable:
+        """The parameter table of the model."""
+        return self.problem.table
+
+    @property
+    def converged(self) -> bool:
+        return self.optimum.converged
+
+    @property
+    def n_iterations(self) -> int:
+        return self.optimum.n_iterations
+
+    @property
+    def loglik(self) -> float:
+        """Log-likelihood at the estimates, conditional on fixed covariates."""
+        return self.optimum.point.loglik
+
+    @property
+    def n_obs(self) -> int:
+        """Rows used."""
+        return self.record.moments.n_rows
+
+    @property
+    def n_clusters(self) -> int | None:
+        """Clusters; None without `cluster=`."""
+        return self.record.moments.n_clusters if self.record.is_clustered else None
+
+    @property
+    def n_params(self) -> int:
+        """Free parameters less equality constraints."""
+        return len(self.table.names) - self._n_equalities
+
+    @property
+    def aic(self) -> float:
+        """-2 ℓ + 2 npar (Akaike, 1974)."""
+        return -2.0 * self.loglik + 2.0 * self.n_params
+
+    @property
+    def bic(self) -> float:
+        """-2 ℓ + npar log N, N the number of rows, as lavaan's (Schwarz, 1978)."""
+        return -2.0 * self.loglik + self.n_params * float(np.log(self.n_obs))
+
+    @property
+    def se_kind(self) -> SeKind:
+        return self.covariance.kind
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader of the results should know."""
+        found = (
+            *self.table.notes,
+            *self.record.notes,
+            *active_restrictions(self.table, self.optimum),
+        )
+        return (*found, self.doubt) if self.doubt else found
+
+    # --- parameters ---------------------------------------------------------------------------
+
+    @property
+    def estimates(self) -> Array:
+        """Estimates of the free parameters, (npar,)."""
+        return self.problem.coordinates.to_user(self.optimum.params)
+
+    @property
+    def params(self) -> pd.Series:
+        """Estimates of the free parameters under lavaan's `coef()` names."""
+        return make_series(self.estimates, self.table.names, "est")
+
+    coef = params
+
+    @property
+    def bse(self) -> pd.Series:
+        """Standard errors of the free parameters."""
+        return make_series(self.covariance.se, self.table.names, "se")
+
+    @property
+    def tvalues(self) -> pd.Series:
+        """Wald statistics, as statsmodels names them."""
+        return make_series(self._wald(0.95).stat, self.table.names, "stat")
+
+    @property
+    def pvalues(self) -> pd.Series:
+        """Two-sided p values of the free parameters."""
+        return make_series(self._wald(0.95).pvalue, self.table.names, "pvalue")
+
+    def vcov(self) -> pd.DataFrame:
+        """Covariance matrix of the estimates."""
+        return square_frame(self.covariance.matrix, self.table.names)
+
+    def conf_int(self, level: float = 0.95) -> pd.DataFrame:
+        """Confidence limits `lower`, `upper` of the free parameters."""
+        found = self._wald(level)
+        return make_frame({"lower": found.lower, "upper": found.upper}, list(self.table.names))
+
+    def _wald(self, level: float) -> Wald:
+        _require_level(level)
+        return wald(self.estimates, self.covariance.se, self.covariance.df, level)
+
+    # --- tables -------------------------------------------------------------------------------
+
+    def parameter_estimates(self, level: float = 0.95) -> pd.DataFrame:
+        """All parameters in lavaan's rows and order, fixed and defined ones included.
+
+        Parameters
+        ----------
+        level : float
+            Of the confidence intervals.
+
+        Returns
+        -------
+        DataFrame
+            Columns lhs, op, rhs, level, group, label, est, se, stat, df, pvalue, ci_lower,
+            ci_upper. `level` is 1 in a single-level model and 0 for `:=`. A fixed parameter has
+            se 0 and the rest NaN.
+        """
+        return make_frame(self._columns(level))
+
+    def _columns(self, level: float) -> dict[str, Any]:
+        _require_level(level)
+        return estimate_columns(self.problem, self.optimum, self.covariance, level)
+
+    def tidy(self, level: float = 0.95) -> pd.DataFrame:
+        """One row per parameter under the names of R's broom."""
+        table = self.parameter_estimates(level)
+        term = [
+            f"{lhs} ~1" if op == "~1" else f"{lhs} {op} {rhs}"
+            for lhs, op, rhs in zip(table["lhs"], table["op"], table["rhs"], strict=True)
+        ]
+        names = {
+            "estimate": "est",
+            "std.error": "se",
+            "statistic": "stat",
+            "df": "df",
+            "p.value": "pvalue",
+            "conf.low": "ci_lower",
+            "conf.high": "ci_upper",
+        }
+        columns = {
+            "term": term,
+            "op": table["op"],
+            "level": table["level"],
+            "label": table["label"],
+        }
+        return make_frame(columns | {new: table[old] for new, old in names.items()})
+
+    def glance(self) -> pd.DataFrame:
+        """One row about the whole fit under the names of R's broom."""
+        return make_frame(
+            {
+                "nobs": [self.n_obs],
+                "n_clusters": [self.n_clusters],
+                "npar": [self.n_params],
+                "logLik": [self.loglik],
+                "AIC": [self.aic],
+                "BIC": [self.bic],
+                "estimator": [self.settings.estimator],
+                "se": [self.se_kind],
+                "converged": [self.converged],
+            }
+        )
+
+    def summary(self, level: float | None = None) -> Summary:
+        """The results in lavaan's layout.
+
+        Parameters
+        ----------
+        level : float, optional
+            Adds confidence limits at this level.
+
+        Returns
+        -------
+        Summary
+            Prints as text and shows as HTML in a notebook.
+        """
+        from mlsem.summary import summarize
+
+        columns = self._columns(0.95 if level is None else level)
+        rows = self.table.rows
+        hidden = [row.exo for row in rows] + [False] * len(self.table.definitions)
+        return summarize(columns, hidden, self.table.level_labels, self._facts(), level is not None)
+
+    def _facts(self) -> Facts:
+        from mlsem.summary import Facts
+
+        return Facts(
+            converged=self.converged,
+            n_iterations=self.n_iterations,
+            n_params=len(self.table.names),
+            n_equalities=self._n_equalities,
+            n_obs=self.n_obs,
+            n_rows=self.record.n_rows_total,
+            cluster=self.record.cluster,
+            n_clusters=self.n_clusters,
+            centered=self.record.centered,
+            loglik=self.loglik,
+            aic=self.aic,
+            bic=self.bic,
+            se=self.se_kind,
+            form=self.covariance.form,
+            notes=self.notes,
+        )
+
+    def __repr__(self) -> str:
+        clusters = f", {self.n_clusters} clusters" if self.n_clusters is not None else ""
+        state = "" if self.converged else ", not converged"
+        return (
+            f"<FitResult: {self.n_params} parameters, {self.n_obs} rows{clusters}, "
+            f"loglik {self.loglik:.3f}, se {self.se_kind}{state}; print(fit.summary())>"
+        )
+
+    def _repr_html_(self) -> str:
+        return self.summary()._repr_html_()
+
+    @property
+    def _n_equalities(self) -> int:
+        equal = [
+            compiled.gradient(self.estimates)
+            for compiled, each in zip(
+                compile_constraints(self.table), self.table.constraints, strict=True
+            )
+            if each.equality
+        ]
+        if not equal:
+            return 0
+        return len(self.table.names) - null_space(np.array(equal)).shape[1]
+
+
+# --- small things --------------------------------------------------------------------------------
+
+
+def square_frame(matrix: Array, names: tuple[str, ...]) -> pd.DataFrame:
+    return make_frame(dict(zip(names, matrix.T, strict=True)), list(names))
+
+
+def _require_level(level: float) -> None:
+    if isinstance(level, bool) or not isinstance(level, (int, float)) or not 0 < level < 1:
+        raise OptionValueError(f"level={level!r}: a confidence level lies between 0 and 1.")

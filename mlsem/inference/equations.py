@@ -1,0 +1,144 @@
+"""What inference needs of a fitted model, and its robust clusters in units of their information."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlsem.core.linalg import inverse_root, unit_diagonal
+from mlsem.core.records import Array, Index, MixedClusters
+
+CHUNK = 2_000_000  # numbers in one block of clusters, to bound memory
+
+Cumulants = Callable[[Index, Array], Array]
+"""κ₄ of aᵀs for directions a: kinds (k,), (k, c, n) -> (k, c)."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class WorkingClusters:
+    """The robust clusters as the fitted model sees them, along directions φ.
+
+    Clusters that are alike to the model are of one *kind* and share all matrix work.
+
+    Attributes
+    ----------
+    information : (K, n, n)
+        B of each kind: the expected information of such a cluster.
+    kind : (G,)
+        The kind of each cluster, a position in `information`.
+    cumulants : callable
+        κ₄ of the scores of clusters of given kinds along directions of φ.
+    mixed : MixedClusters or None
+        Of a linear mixed model of one outcome, whose p fixed effects are the first directions.
+    labels : (G,)
+        Cluster ids.
+    n_rows : int
+        N.
+    """
+
+    information: Array
+    kind: Index
+    cumulants: Cumulants
+    mixed: MixedClusters | None
+    labels: NDArray
+    n_rows: int
+
+    @property
+    def n_clusters(self) -> int:
+        return len(self.kind)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class EstimatingEquations:
+    """What inference needs of a fitted model: the seam between estimation and inference.
+
+    The free directions φ are those that the constraints leave: dθ = basis dφ. Scores and
+    information are along φ, where they are well-conditioned.
+
+    Attributes
+    ----------
+    params : (npar,)
+        θ̂.
+    basis : (npar, n)
+    information : (n, n)
+        The bread's inverse: expected or observed information at θ̂.
+    scores : (G, n) or None
+        One row per robust cluster; None where the kind of covariance needs none.
+    clusters : WorkingClusters or None
+        For the kinds that adjust scores; `information` is then the expected one.
+    """
+
+    params: Array
+    basis: Array
+    information: Array
+    scores: Array | None = None
+    clusters: WorkingClusters | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class WhiteClusters:
+    """`WorkingClusters` along φ = L φ̃ with A⁻¹ = L Lᵀ: the information is the identity, and that
+    of a cluster, X_j = Lᵀ B_j L, is its leverage. ΣX_j = I.
+
+    Attributes
+    ----------
+    basis : (npar, n)
+        Parameters as functions of φ̃: basis basisᵀ is the model-based covariance.
+    root : (n, n)
+        L, block-diagonal where the fixed effects are apart.
+    scores : (G, n)
+    working : WorkingClusters
+        In φ.
+    """
+
+    basis: Array
+    root: Array
+    scores: Array
+    working: WorkingClusters
+
+    @property
+    def n_kinds(self) -> int:
+        return len(self.working.information)
+
+    @property
+    def counts(self) -> Array:
+        """Clusters of each kind, (K,)."""
+        return np.bincount(self.working.kind, minlength=self.n_kinds).astype(float)
+
+    def leverage(self, part: slice) -> Array:
+        """X of these kinds, (k, n, n)."""
+        return self.root.T @ self.working.information[part] @ self.root
+
+    def cumulants(self, part: slice, directions: Array) -> Array:
+        """κ₄ along directions of φ̃ (k, c, n), (k, c)."""
+        return self.working.cumulants(np.arange(self.n_kinds)[part], directions @ self.root.T)
+
+    def parts(self) -> Iterator[slice]:
+        """Kinds in blocks of bounded memory."""
+        step = max(1, CHUNK // max(1, self.basis.shape[1] ** 2))
+        for start in range(0, self.n_kinds, step):
+            yield slice(start, min(start + step, self.n_kinds))
+
+    def members(self, part: slice) -> Index:
+        """Clusters of these kinds."""
+        kind = self.working.kind
+        return np.flatnonzero((kind >= part.start) & (kind < part.stop))
+
+    def contrasts(self, gradients: Array) -> Array:
+        """c̃ of contrasts cᵀθ, (c, npar) -> (c, n): their model-based variance is |c̃|²."""
+        return gradients @ self.basis
+
+
+def whitened(equations: EstimatingEquations) -> WhiteClusters | None:
+    """None where the information is not positive definite."""
+    assert equations.scores is not None
+    assert equations.clusters is not None
+    unit = unit_diagonal(equations.information)
+    factor = None if unit is None else inverse_root(unit[0])
+    if unit is None or factor is None:
+        return None
+    root = unit[1][:, None] * factor
+    return WhiteClusters(equations.basis @ root, root, equations.scores @ root, equations.clusters)
