@@ -23,10 +23,9 @@ RANK = 1e-10  # eigenvalues of scaled cross-products below are of combinations t
 def is_mixed(pattern: ModelPattern) -> bool:
     """Whether the model is a linear mixed (or, with one level, linear) model of one outcome."""
     levels = (pattern.within, pattern.between)
-    alone = all(
-        len(level.names) <= 1 and level.observed.size == len(level.names) for level in levels
-    )
-    return alone and len(pattern.within.names) == 1 and len(pattern.between.names) == pattern.split
+    if any(level.observed.size != len(level.names) for level in levels):
+        return False  # latent variables
+    return len(pattern.within.names) == 1 and len(pattern.between.names) == pattern.split
 
 
 def fixed_effects(pattern: ModelPattern, free: Array) -> tuple[Array, Array] | None:
