@@ -46,14 +46,16 @@ class FitResult(Fitted):
     Attributes: see `Fitted`.
     """
 
-    def with_se(self, kind: str) -> FitResult:
+    def with_se(self, kind: str, *, test: str | None = None) -> FitResult:
         """The same estimates with other standard errors; nothing is fitted again.
 
         Parameters
         ----------
-        kind : {"standard", "MLR", "none"}
+        kind : {"standard", "MLR", "CR0", "CR1", "CR1p", "CR1S", "CR2", "CR3", "none"}
+        test : {"t", "z"}, optional
+            As for `fit`.
         """
-        settings = replace(self.settings, se=se_kind(kind))
+        settings = replace(self.settings, se=se_kind(kind), test=test)
         found, doubt = _covariance(self.problem, settings, self.optimum, self.record.is_clustered)
         return replace(self, settings=settings, covariance=found, doubt=doubt)
 

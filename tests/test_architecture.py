@@ -55,7 +55,8 @@ HOMES = {
     "matplotlib": {"report"},
 }
 # Rooms that may name pandas' types in annotations, under `if TYPE_CHECKING`.
-NAME_FRAMES = {"data", "fitted", "result", "fit", "interop", "examples_data", "cli", "cli_output", "__init__"}
+NAME_FRAMES = {"data", "fitted", "result", "fit", "interop", "examples_data", "__init__"}
+NAME_FRAMES |= {"cli", "cli_output"}
 # What may not even be named by a room.
 BLIND = {
     "errors": {"numpy", "scipy", "pandas", "lark"},

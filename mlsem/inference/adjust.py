@@ -39,6 +39,8 @@ class Adjusted:
     ----------
     scores : (g, n)
         u.
+    leverage : (k, n, n)
+        X.
     adjustment : (k, n, n)
         Q with u = Q s, symmetric (of the fixed effects of a mixed model under CR2: what it is in
         the score form).
@@ -51,6 +53,7 @@ class Adjusted:
     """
 
     scores: Array
+    leverage: Array
     adjustment: Array
     spread: Array
     pull: Array
@@ -70,6 +73,7 @@ def adjusted(clusters: WhiteClusters, kind: ClusterKind, part: slice) -> Adjuste
     scores = np.einsum("gab,gb->ga", adjustment[of], clusters.scores[members])
     found = Adjusted(
         scores=scores,
+        leverage=leverage,
         adjustment=adjustment,
         spread=_spectral(vectors, factors * values * factors),
         pull=_spectral(vectors, factors * values),

@@ -23,14 +23,17 @@ class RobustContrasts:
         Σ u_j u_jᵀ, times the small-sample factor of the kind.
     df : (c,)
         Satterthwaite degrees of freedom of each contrast; NaN where it has no variance.
-    alone : (c, G)
-        Share of each contrast in directions that this cluster alone determines; of the clusters
-        that have any, `soloists`.
+    effective : (c,)
+        Effective number of clusters, 1 / Σ h_j², h_j = c̃ᵀX_jc̃ / c̃ᵀc̃ the share of cluster j in the
+        information on the contrast.
+    alone : (c, s)
+        Share of each contrast in directions that one of the clusters `soloists` alone determines.
     soloists : (s,)
     """
 
     meat: Array
     df: Array
+    effective: Array
     alone: Array
     soloists: Index
 
@@ -63,7 +66,8 @@ def robust_contrasts(
     """
     count, size = contrasts.shape
     meat, across = np.zeros((size, size)), np.zeros((count, size, size))
-    trace, squares, fourth = np.zeros(count), np.zeros(count), np.zeros(count)
+    trace, squares, fourth, shares = np.zeros((4, count))
+    lengths = np.einsum("cn,cn->c", contrasts, contrasts)
     alone: list[Array] = []
     soloists: list[Index] = []
     for part in clusters.parts():
@@ -77,14 +81,18 @@ def robust_contrasts(
         weighted = np.sqrt(weights)[:, None, None] * pulled
         across += weighted.transpose(1, 2, 0) @ weighted.transpose(1, 0, 2)
         fourth += weights @ clusters.cumulants(part, contrasts @ found.adjustment)
+        share = np.einsum("kcn,cn->kc", contrasts @ found.leverage, contrasts)
+        shares += weights @ share**2
         meat += found.scores.T @ found.scores
         _note_soloists(clusters, part, found, contrasts, alone, soloists)
     squares += np.einsum("cab,cab->c", across, across)
     with np.errstate(divide="ignore", invalid="ignore"):
         df = trace**2 / (squares + 0.5 * fourth)
+        effective = lengths**2 / shares
     return RobustContrasts(
         meat=frozen(meat * small_sample_factor(clusters, kind)),
         df=frozen(df),
+        effective=frozen(effective),
         alone=frozen(np.array(alone).reshape(-1, count).T),
         soloists=frozen(np.array(soloists, dtype=np.intp)),
     )
