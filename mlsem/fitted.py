@@ -45,8 +45,8 @@ class Fitted:
     optimum : Optimum
     covariance : Covariance
         Of the free parameters.
-    doubt : str
-        What is wrong with the covariance; empty if nothing is.
+    doubts : tuple of str
+        What is doubtful about the covariance.
     """
 
     model: str
@@ -55,7 +55,7 @@ class Fitted:
     record: DataRecord
     optimum: Optimum
     covariance: Covariance
-    doubt: str = ""
+    doubts: tuple[str, ...] = ()
 
     # --- the fit ------------------------------------------------------------------------------
 
@@ -109,12 +109,12 @@ class Fitted:
     @property
     def notes(self) -> tuple[str, ...]:
         """What a reader of the results should know."""
-        found = (
+        return (
             *self.table.notes,
             *self.record.notes,
             *active_restrictions(self.table, self.optimum),
+            *self.doubts,
         )
-        return (*found, self.doubt) if self.doubt else found
 
     # --- parameters ---------------------------------------------------------------------------
 
@@ -144,6 +144,14 @@ class Fitted:
     def pvalues(self) -> pd.Series:
         """Two-sided p values of the free parameters."""
         return make_series(self._wald(0.95).pvalue, self.table.names, "pvalue")
+
+    @property
+    def se_forms(self) -> pd.Series:
+        """How each CR standard error was adjusted: "residuals" (CR2 of the fixed effects of a
+        single-outcome linear mixed model, clubSandwich's numbers) or "scores"; empty for the
+        other kinds."""
+        forms = self.covariance.forms
+        return make_series(list(forms), self.table.names if forms else (), "form")
 
     def vcov(self) -> pd.DataFrame:
         """Covariance matrix of the estimates."""
@@ -259,6 +267,9 @@ class Fitted:
             bic=self.bic,
             se=self.se_kind,
             form=self.covariance.form,
+            adjusted=tuple(dict.fromkeys(self.covariance.forms)),
+            robust=self.record.robust.name,
+            n_robust=None if self.record.robust.same else self.record.robust.n_clusters,
             notes=self.notes,
         )
 

@@ -56,8 +56,8 @@ class FitResult(Fitted):
             As for `fit`.
         """
         settings = replace(self.settings, se=se_kind(kind), test=test)
-        found, doubt = _covariance(self.problem, settings, self.optimum, self.record.is_clustered)
-        return replace(self, settings=settings, covariance=found, doubt=doubt)
+        found, doubts = _covariance(self.problem, settings, self.optimum, self.record.is_clustered)
+        return replace(self, settings=settings, covariance=found, doubts=doubts)
 
     def scores(self) -> pd.DataFrame:
         """∂ℓ_j/∂θ of every cluster (of every row, without `cluster=`), (J, npar)."""
@@ -111,14 +111,14 @@ def assemble(
     complaint = improper(problem, optimum) if optimum.converged else ""
     if complaint:
         warnings.warn(complaint, EstimationWarning, stacklevel=4)
-    found, doubt = _covariance(problem, settings, optimum, record.is_clustered)
-    return FitResult(model, settings, problem, record, optimum, found, doubt)
+    found, doubts = _covariance(problem, settings, optimum, record.is_clustered)
+    return FitResult(model, settings, problem, record, optimum, found, doubts)
 
 
 def _covariance(
     problem: Problem, settings: Settings, optimum: Optimum, clustered: bool
-) -> tuple[Covariance, str]:
-    found, doubt = standard_errors.covariance_of(problem, settings, optimum, clustered=clustered)
-    if doubt:
-        warnings.warn(doubt, InferenceWarning, stacklevel=5)
-    return found, doubt
+) -> tuple[Covariance, tuple[str, ...]]:
+    found, doubts = standard_errors.covariance_of(problem, settings, optimum, clustered=clustered)
+    if doubts:
+        warnings.warn("\n".join(doubts), InferenceWarning, stacklevel=5)
+    return found, doubts

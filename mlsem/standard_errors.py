@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from mlsem.cautions import cautions
 from mlsem.core.cluster_information import cluster_derivatives
-from mlsem.core.likelihood import Evaluation
+from mlsem.core.likelihood import Evaluation, leading
 from mlsem.core.mixed import fixed_effects, is_mixed, mixed_clusters
 from mlsem.core.objective import Derivatives, well_conditioned
 from mlsem.core.optimize import Optimum
@@ -16,10 +17,19 @@ from mlsem.core.scores import cluster_scores
 from mlsem.core.unions import summed, unions
 from mlsem.errors import listed
 from mlsem.estimate import involved
-from mlsem.inference.covariance import Covariance, covariance, no_covariance, robust_covariance
+from mlsem.inference.covariance import (
+    Covariance,
+    covariance,
+    effective_clusters,
+    no_covariance,
+    robust_covariance,
+    silenced,
+)
 from mlsem.inference.equations import EstimatingEquations, WorkingClusters
 from mlsem.problem import Problem
 from mlsem.spec.settings import InformationKind, Settings
+
+LOOKED_AT = 500  # clusters up to which MLR looks for effects that few of them carry
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,8 +54,8 @@ class Directions:
 
 def covariance_of(
     problem: Problem, settings: Settings, optimum: Optimum, *, clustered: bool
-) -> tuple[Covariance, str]:
-    """The covariance that the settings ask for, and what is wrong with it (nothing: "").
+) -> tuple[Covariance, tuple[str, ...]]:
+    """The covariance that the settings ask for, and what is doubtful about it.
 
     All NaN if the optimiser did not converge, or if the information is not positive definite;
     NaN for the parameters that the data do not determine at the estimates.
@@ -53,7 +63,7 @@ def covariance_of(
     two_level = problem.table.two_level
     kind = settings.kind(two_level=two_level, clustered=clustered)
     if kind == "none" or not optimum.converged:
-        return no_covariance(optimum.params, kind), ""
+        return no_covariance(optimum.params, kind), ()
     if kind == "standard" or kind == "MLR":
         inner = settings.bread(kind, two_level=two_level)
         directions = _directions(problem, optimum)
@@ -63,6 +73,14 @@ def covariance_of(
         form = inner + (", times J/(J-1)" if small else "")
         equations = _equations(problem, optimum, directions, inner, with_scores=kind == "MLR")
         found = covariance(equations, kind, form, factor)
+        if kind == "MLR" and clusters <= LOOKED_AT:
+            few = effective_clusters(
+                working_clusters(problem, optimum, directions), equations.basis
+            )
+            found = replace(found, effective=few)
+        if found.flat:
+            working = working_equations(problem, optimum, directions)
+            found = silenced(found, robust_covariance(working, "CR0", form).robust)
     else:
         inner = "expected"
         directions = _apart(problem, optimum)
@@ -71,9 +89,13 @@ def covariance_of(
     if np.isnan(found.matrix).all():
         return found, (
             f"the {inner} information is not positive definite at the estimates: they are not a "
-            "maximum, or the model is hardly identified there. There are no standard errors."
+            "maximum, or the model is hardly identified there. There are no standard errors.",
         )
-    return _without(found, directions.lost, problem.table.names)
+    doubts = cautions(problem, found)
+    if not directions.lost.shape[1]:
+        return found, doubts
+    found, doubt = _without(found, directions.lost, problem.table.names)
+    return found, (doubt, *doubts)
 
 
 def _directions(problem: Problem, optimum: Optimum) -> Directions:
@@ -89,6 +111,9 @@ def _apart(problem: Problem, optimum: Optimum) -> Directions:
     split = fixed_effects(pattern, optimum.free) if is_mixed(pattern) else None
     if split is None or not split[0].shape[1]:
         return _directions(problem, optimum)
+    at = problem.inner.derivatives(optimum.point, np.concatenate(split, axis=1))
+    if well_conditioned(problem.inner.expected(optimum.point, at)):
+        return Directions(at, np.zeros((len(optimum.params), 0)), split[0].shape[1])
     return _conditioned(problem, optimum, list(split))
 
 
@@ -123,12 +148,17 @@ def working_equations(
 ) -> EstimatingEquations:
     """With the expected information, and each robust cluster's part in it."""
     equations = _equations(problem, optimum, directions, "expected", with_scores=True)
+    return replace(equations, clusters=working_clusters(problem, optimum, directions))
+
+
+def working_clusters(problem: Problem, optimum: Optimum, directions: Directions) -> WorkingClusters:
+    """The robust clusters as the fitted model sees them."""
     point, moments, sizes = _cluster_point(problem, optimum), problem.moments, problem.sizes
     mixed = _mixed(problem, optimum, directions)
     along = directions.at.along
     derivatives = cluster_derivatives(point, moments, problem.shape_of, sizes, along)
     grouped = unions(derivatives, problem.robust.codes, apart=mixed is not None)
-    clusters = WorkingClusters(
+    return WorkingClusters(
         information=frozen(grouped.information()),
         kind=frozen(grouped.kind),
         cumulants=grouped.cumulants,
@@ -136,24 +166,21 @@ def working_equations(
         labels=problem.robust.labels,
         n_rows=moments.n_rows,
     )
-    return replace(equations, clusters=clusters)
 
 
 def _mixed(problem: Problem, optimum: Optimum, directions: Directions) -> MixedClusters | None:
     if not directions.fixed:
         return None
     point = _cluster_point(problem, optimum)
-    fixed = problem.inner.derivatives(optimum.point, directions.at.basis[:, : directions.fixed])
+    fixed = leading(directions.at.along, directions.fixed)
     return mixed_clusters(
-        point, problem.moments, problem.shape_of, problem.sizes, fixed.along, problem.robust.codes
+        point, problem.moments, problem.shape_of, problem.sizes, fixed, problem.robust.codes
     )
 
 
 def _without(
     found: Covariance, directions: Array, names: tuple[str, ...]
 ) -> tuple[Covariance, str]:
-    if not directions.shape[1]:
-        return found, ""
     lost = involved(directions, names)
     matrix = found.matrix.copy()
     gone = [names.index(name) for name in lost]

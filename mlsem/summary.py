@@ -13,6 +13,12 @@ from mlsem.version import __version__
 
 SE_NAMES = {"standard": "Standard", "MLR": "Robust (sandwich)", "none": "None"}
 
+ADJUSTED = {
+    ("residuals",): "residuals",
+    ("scores",): "scores",
+    ("residuals", "scores"): "residuals; scores (variances)",
+    ("scores", "residuals"): "residuals; scores (variances)",
+}
 FIELDS = ("lhs", "op", "rhs", "level", "label", "est", "se", "stat", "pvalue", "df")
 Pairs = tuple[tuple[str, str], ...]
 
@@ -35,6 +41,9 @@ class Facts:
     bic: float
     se: str
     form: str
+    adjusted: tuple[str, ...]
+    robust: str | None
+    n_robust: int | None
     notes: tuple[str, ...]
 
     @property
@@ -90,6 +99,10 @@ class Facts:
         ]
         if self.form:
             pairs.append(("Information", self.form))
+        if self.adjusted:
+            pairs.append(("Adjusted", ADJUSTED[self.adjusted]))
+        if self.n_robust is not None:
+            pairs.append((f"Robust clusters [{self.robust}]", str(self.n_robust)))
         return tuple(pairs)
 
 

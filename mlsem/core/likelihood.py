@@ -240,6 +240,15 @@ def evaluate(pattern: ModelPattern, data: ShapeMoments, params: Array) -> Evalua
     )
 
 
+def leading(along: Jacobians, count: int) -> Jacobians:
+    """The first of the directions."""
+    within, between = (
+        LevelJacobian(each.sigma[:count], each.mean[:count])
+        for each in (along.within, along.between)
+    )
+    return Jacobians(within, between)
+
+
 def jacobians(pattern: ModelPattern, point: Evaluation, basis: Array) -> Jacobians:
     """Derivatives of the implied moments along the columns of `basis` (npar, n)."""
     return Jacobians(

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 
-from mlsem.core.linalg import positive_inverse, symmetrized, unit_diagonal
+from mlsem.core.linalg import symmetrized
 from mlsem.core.records import Array, frozen
 from mlsem.inference.adjust import ClusterKind
 from mlsem.inference.cr import RobustContrasts, robust_contrasts
-from mlsem.inference.equations import EstimatingEquations, WhiteClusters, whitened
+from mlsem.inference.equations import (
+    EstimatingEquations,
+    WhiteClusters,
+    WorkingClusters,
+    bread_root,
+    whitened,
+)
 from mlsem.inference.intervals import delta_se
+
+FLAT = 1e-10  # eigenvalues of the meat, in units of the information, that are zero
 
 Kind = Literal["standard", "MLR", "none"] | ClusterKind
 
@@ -45,6 +53,14 @@ class Covariance:
         For the degrees of freedom of contrasts; None for the kinds that have none.
     robust : RobustContrasts or None
         Of the parameters one by one.
+    forms : tuple of str
+        Of each parameter: "residuals" where CR2 adjusts the residuals of a linear mixed model,
+        "scores" where scores are adjusted; empty for the other kinds.
+    effective : (npar,) or None
+        Effective number of clusters of each parameter, where it was looked at.
+    flat : bool
+        Whether in some direction no cluster has a score: fewer clusters than parameters, or
+        directions that one cluster alone determines.
     """
 
     matrix: Array
@@ -53,6 +69,9 @@ class Covariance:
     form: str
     reference: Reference | None = None
     robust: RobustContrasts | None = None
+    forms: tuple[str, ...] = ()
+    effective: Array | None = None
+    flat: bool = False
 
     @property
     def se(self) -> Array:
@@ -71,15 +90,6 @@ class Covariance:
         return se, self.reference.contrasts(gradients).df
 
 
-def bread(equations: EstimatingEquations) -> Array | None:
-    """I⁻¹ along φ; None where the information is not positive definite (no maximum there)."""
-    unit = unit_diagonal(equations.information)
-    found = None if unit is None else positive_inverse(unit[0])
-    if unit is None or found is None:
-        return None
-    return unit[1][:, None] * found[0] * unit[1]
-
-
 def meat(scores: Array) -> Array:
     """Σ_j s_j s_jᵀ."""
     return scores.T @ scores
@@ -93,15 +103,30 @@ def covariance(
 
     All NaN where the information is not positive definite.
     """
-    inverse = bread(equations)
-    if inverse is None:
+    root = bread_root(equations)
+    if root is None:
         return no_covariance(equations.params, kind, form)
+    basis, flat = equations.basis @ root, False
+    matrix = basis @ basis.T
     if kind == "MLR":
         assert equations.scores is not None
-        half = equations.scores @ inverse
-        inverse = factor * (half.T @ half)
-    matrix = equations.basis @ inverse @ equations.basis.T
-    return Covariance(frozen(symmetrized(matrix)), _no_limit(equations.params), kind, form)
+        inner = factor * meat(equations.scores @ root)
+        flat = bool(np.linalg.eigvalsh(inner)[0] < FLAT)
+        matrix = basis @ inner @ basis.T
+    df = _no_limit(equations.params)
+    return Covariance(frozen(symmetrized(matrix)), df, kind, form, flat=flat)
+
+
+def silenced(found: Covariance, robust: RobustContrasts | None) -> Covariance:
+    """Without the variances that one cluster alone would give."""
+    if robust is None:
+        return found
+    gone = robust.undetermined
+    matrix = np.where(gone | gone[:, None], np.nan, found.matrix)
+    df = np.where(gone, np.nan, found.df)
+    return replace(
+        found, matrix=frozen(matrix), df=frozen(df), robust=robust, effective=robust.effective
+    )
 
 
 def robust_covariance(
@@ -117,11 +142,30 @@ def robust_covariance(
         return no_covariance(equations.params, kind, form)
     found = robust_contrasts(clusters, kind, clusters.basis)
     matrix = symmetrized(clusters.basis @ found.meat @ clusters.basis.T)
-    matrix[found.undetermined] = np.nan
-    matrix[:, found.undetermined] = np.nan
-    df = np.where(found.undetermined, np.nan, np.inf if z else found.df)
+    df = _no_limit(equations.params) if z else found.df
     reference = None if z else Reference(clusters, kind)
-    return Covariance(frozen(matrix), frozen(df), kind, form, reference, found)
+    forms = adjustment_forms(clusters, kind)
+    return silenced(Covariance(matrix, df, kind, form, reference, forms=forms), found)
+
+
+def adjustment_forms(clusters: WhiteClusters, kind: ClusterKind) -> tuple[str, ...]:
+    """What is adjusted for each parameter: residuals of a linear mixed model, or scores."""
+    mixed = clusters.working.mixed
+    if kind != "CR2" or mixed is None:
+        return ("scores",) * len(clusters.basis)
+    others = clusters.basis[:, mixed.design.shape[2] :].any(axis=1)
+    return tuple("scores" if other else "residuals" for other in others)
+
+
+def effective_clusters(clusters: WorkingClusters, basis: Array) -> Array:
+    """1 / Σ_j h_j² with h_j the share of cluster j in the information on each parameter, (npar,);
+    NaN where constraints leave it no freedom."""
+    weights = np.bincount(clusters.kind, minlength=len(clusters.information))
+    total = np.tensordot(weights, clusters.information, 1)
+    along = np.linalg.solve(total, basis.T)
+    parts = ((clusters.information @ along) * along).sum(axis=1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return (weights @ parts) ** 2 / (weights @ parts**2)
 
 
 def no_covariance(params: Array, kind: Kind, form: str = "") -> Covariance:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mlsem.core.records import Array, Index, frozen
 from mlsem.inference.adjust import Adjusted, ClusterKind, adjusted
@@ -38,8 +39,8 @@ class RobustContrasts:
     soloists: Index
 
     @property
-    def undetermined(self) -> Array:
-        """Contrasts that have no cluster-robust variance, (c,) bool."""
+    def undetermined(self) -> NDArray[np.bool_]:
+        """Contrasts that have no cluster-robust variance, (c,)."""
         return self.alone.sum(axis=1) > ALONE
 
 
@@ -69,7 +70,7 @@ def robust_contrasts(
     trace, squares, fourth, shares = np.zeros((4, count))
     lengths = np.einsum("cn,cn->c", contrasts, contrasts)
     alone: list[Array] = []
-    soloists: list[Index] = []
+    soloists: list[int] = []
     for part in clusters.parts():
         found = adjusted(clusters, kind, part)
         weights = clusters.counts[part]
@@ -104,14 +105,14 @@ def _note_soloists(
     found: Adjusted,
     contrasts: Array,
     alone: list[Array],
-    soloists: list[Index],
+    soloists: list[int],
 ) -> None:
     lengths = np.einsum("cn,cn->c", contrasts, contrasts)
     for place in np.flatnonzero(found.alone.any(axis=(1, 2))):
         share = np.einsum("cn,nm,cm->c", contrasts, found.alone[place], contrasts)
         alone.append(share / np.where(lengths > 0, lengths, 1.0))
         (cluster,) = np.flatnonzero(clusters.working.kind == part.start + place)
-        soloists.append(cluster)
+        soloists.append(int(cluster))
 
 
 def small_sample_factor(clusters: WhiteClusters, kind: ClusterKind) -> float:

@@ -132,13 +132,19 @@ class WhiteClusters:
         return gradients @ self.basis
 
 
+def bread_root(equations: EstimatingEquations) -> Array | None:
+    """Upper-triangular L with I⁻¹ = L Lᵀ along φ; None where the information is not positive
+    definite (no maximum there)."""
+    unit = unit_diagonal(equations.information)
+    factor = None if unit is None else inverse_root(unit[0])
+    return None if unit is None or factor is None else unit[1][:, None] * factor
+
+
 def whitened(equations: EstimatingEquations) -> WhiteClusters | None:
     """None where the information is not positive definite."""
     assert equations.scores is not None
     assert equations.clusters is not None
-    unit = unit_diagonal(equations.information)
-    factor = None if unit is None else inverse_root(unit[0])
-    if unit is None or factor is None:
+    root = bread_root(equations)
+    if root is None:
         return None
-    root = unit[1][:, None] * factor
     return WhiteClusters(equations.basis @ root, root, equations.scores @ root, equations.clusters)

@@ -1,0 +1,106 @@
+"""What a user should be told about the standard errors of a fit, in words."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mlsem.errors import listed
+from mlsem.inference.covariance import Covariance
+from mlsem.problem import Problem
+
+FEW_CLUSTERS = 30
+FEW_DF = 4.0
+FEW_EFFECTIVE = 10.0  # and less than half of the clusters
+
+
+def cautions(problem: Problem, covariance: Covariance) -> tuple[str, ...]:
+    """Sentences on a robust covariance; none where nothing is doubtful."""
+    if covariance.kind in ("standard", "none"):
+        return ()
+    found = [
+        _alone(problem, covariance),
+        _few_clusters(problem, covariance),
+        _more_parameters(problem, covariance),
+        _few_df(problem, covariance),
+        _few_effective(problem, covariance),
+    ]
+    return tuple(sentence for sentence in found if sentence)
+
+
+def _alone(problem: Problem, covariance: Covariance) -> str:
+    """Coefficients that single clusters determine."""
+    robust = covariance.robust
+    if robust is None or not robust.undetermined.any():
+        return ""
+    names = [problem.table.names[k] for k in np.flatnonzero(robust.undetermined)]
+    shares = robust.alone[robust.undetermined].max(axis=0)
+    labels = problem.robust.labels[robust.soloists[shares > shares.max() / 100]].tolist()
+    return (
+        f"no cluster-robust standard error of {listed(names)}: "
+        f"{_clusters(labels)} of {problem.robust.name!r} alone "
+        f"determine{'s' if len(labels) == 1 else ''} part of it, so that no other cluster tells "
+        'how uncertain that is (leverage 1). Use se="standard", or leave the effect out.'
+    )
+
+
+def _clusters(labels: list[object]) -> str:
+    shown = ", ".join(str(each) for each in labels[:5])
+    more = f" and {len(labels) - 5} more" if len(labels) > 5 else ""
+    return f"{'cluster' if len(labels) == 1 else 'clusters'} {shown}{more}"
+
+
+def _few_clusters(problem: Problem, covariance: Covariance) -> str:
+    count = problem.robust.n_clusters
+    plain = covariance.kind in ("MLR", "CR0")
+    if count >= FEW_CLUSTERS or not (plain or np.isinf(covariance.df).all()):
+        return ""
+    what = f"{covariance.kind} standard errors are too small and " if plain else ""
+    return (
+        f"{count} clusters are few: {what}z tests reject too often. "
+        'se="CR2" (with its t tests) corrects for that.'
+    )
+
+
+def _more_parameters(problem: Problem, covariance: Covariance) -> str:
+    count, params = problem.robust.n_clusters, len(problem.table.names)
+    if count >= params:
+        return ""
+    return (
+        f"{count} clusters are fewer than the {params} parameters: the robust covariance matrix "
+        "is singular, and joint tests of many parameters do not exist."
+    )
+
+
+def _few_df(problem: Problem, covariance: Covariance) -> str:
+    return _low(
+        problem,
+        covariance.df,
+        covariance.df < FEW_DF,
+        "few degrees of freedom ({}): read the p values as rough, the intervals are wide.",
+    )
+
+
+def _few_effective(problem: Problem, covariance: Covariance) -> str:
+    if covariance.effective is None:
+        return ""
+    effective, count = covariance.effective, problem.robust.n_clusters
+    low = (effective < FEW_EFFECTIVE) & (effective < count / 2)
+    low &= ~(covariance.df < FEW_DF) & (covariance.se > 0)
+    return _low(
+        problem,
+        effective,
+        low,
+        f"much fewer effective clusters than {count} ({{}}): a few clusters carry the "
+        "information on these effects; see cluster_diagnostics().",
+    )
+
+
+def _low(problem: Problem, values: np.ndarray, low: np.ndarray, text: str) -> str:
+    """The sentence with the mean parameters that are `low`, the lowest first."""
+    rows = {row.free for row in problem.table.rows if row.op in ("~", "~1") and row.free >= 0}
+    places = [k for k in np.argsort(values) if low[k] and k in rows]
+    if not places:
+        return ""
+    shown = [f"{problem.table.names[k]} {values[k]:.1f}" for k in places[:5]]
+    more = ", …" if len(places) > 5 else ""
+    return text.format(", ".join(shown) + more)
