@@ -95,7 +95,12 @@ def pose(table: ParameterTable, record: DataRecord) -> Problem:
     )
 
 
-def with_moments(problem: Problem, moments: ClusterMoments, guess: Array) -> Problem:
+def with_moments(
+    problem: Problem,
+    moments: ClusterMoments,
+    guess: Array,
+    robust: RobustClusters | None = None,
+) -> Problem:
     """The same model met with other moments of the same stored columns.
 
     Coordinates are kept: what is far from zero is so in all data sets like this one.
@@ -106,6 +111,8 @@ def with_moments(problem: Problem, moments: ClusterMoments, guess: Array) -> Pro
         With the columns and the shift of `problem.moments`.
     guess : (npar,)
         Starting values, the user's parameters.
+    robust : RobustClusters, optional
+        The problem's, if the clusters of `moments` are the problem's.
     """
     moved = _centre(moments) - _centre(problem.moments)
     means = {
@@ -122,6 +129,7 @@ def with_moments(problem: Problem, moments: ClusterMoments, guess: Array) -> Pro
         moments=moments,
         shape_of=shape_of,
         sizes=sizes,
+        robust=robust or problem.robust,
         means=means,
     )
 

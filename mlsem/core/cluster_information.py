@@ -85,7 +85,7 @@ def cluster_derivatives(
     within = cholesky(point.precision)
     assert within is not None
     spread = _mean_covariance(point.within.sigma / sizes[:, None, None], point.between.sigma, split)
-    factor = cholesky(np.linalg.inv(spread))
+    factor = cholesky(np.asarray(np.linalg.inv(spread), dtype=np.float64))
     assert factor is not None
     changes = _mean_covariance(
         along.within.sigma / sizes[:, None, None, None], along.between.sigma, split

@@ -78,6 +78,12 @@ def apply_maps(maps: Array, shape_of: Index, rows: Array) -> Array:
     return np.einsum("jpd,jd->jp", maps[shape_of], rows)
 
 
+def positions_in_runs(lengths: Index) -> Index:
+    """0 … n - 1 of each run, one run after the other."""
+    starts = np.cumsum(lengths) - lengths
+    return np.arange(int(lengths.sum()), dtype=np.intp) - np.repeat(starts, lengths)
+
+
 def weighted_sum(weights: Array, stack: Array) -> Array:
     """Σ_s w_s X_s."""
     return (weights @ flatten(stack)).reshape(stack.shape[1:])

@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 
 from mlsem.core.likelihood import Evaluation, Jacobians
-from mlsem.core.linalg import apply_maps, null_space
+from mlsem.core.linalg import apply_maps, null_space, positions_in_runs
 from mlsem.core.pattern import ModelPattern
 from mlsem.core.records import Array, ClusterMoments, Index, MixedClusters, frozen
 from mlsem.core.unions import summed
@@ -60,14 +60,11 @@ def mixed_clusters(
     spread = sigma2 + sizes * float(point.between.sigma.sum())
     inner = _deviations(point, moments, along, robust)
     outer = _means(point, moments, shape_of, sizes, along, robust)
-    groups = len(inner[0])
     values = np.concatenate(
         (np.full(inner[0].shape[:2], sigma2), np.where(outer[2] < 0, sigma2, spread[outer[2]])),
         axis=1,
     )
-    working = np.zeros((groups, values.shape[1], values.shape[1]))
-    diagonal = np.arange(values.shape[1])
-    working[:, diagonal, diagonal] = values
+    working = np.eye(values.shape[1]) * values[:, None]
     return MixedClusters(
         working=frozen(working),
         design=frozen(np.concatenate((inner[0], outer[0]), axis=1)),
@@ -120,7 +117,7 @@ def _by_shape(
     gram = summed(design[:, :, None] * design[:, None, :], place)
     reduced, left = _rows(gram, summed(design * residual[:, None], place))
     groups, shapes = pairs
-    rank = np.arange(len(groups)) - np.searchsorted(groups, groups)
+    rank = positions_in_runs(np.bincount(groups))
     depth, width = int(rank.max()) + 1, reduced.shape[1]
     count = int(groups.max()) + 1
     full = np.zeros((count, depth, width, design.shape[1]))

@@ -11,6 +11,7 @@ from mlsem.core.cluster_information import (
     cluster_information,
     fourth_cumulants,
 )
+from mlsem.core.linalg import positions_in_runs
 from mlsem.core.records import Array, Index
 
 CHUNK = 2_000_000  # numbers in one block of clusters, to bound memory
@@ -70,8 +71,8 @@ class Unions:
             part = slice(int(start), int(stop))
             sizes = lengths[part]
             first = np.cumsum(sizes) - sizes
-            within = np.arange(sizes.sum()) - np.repeat(first, sizes)
-            members = self.members[np.repeat(self.starts[kinds[part]], sizes) + within]
+            within = np.repeat(self.starts[kinds[part]], sizes) + positions_in_runs(sizes)
+            members = self.members[within]
             found.append((part, members, first))
         return found
 

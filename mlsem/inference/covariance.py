@@ -83,11 +83,13 @@ class Covariance:
     def of_functions(self, gradients: Array) -> tuple[Array, Array]:
         """Standard errors and degrees of freedom of functions of θ with these gradients
         (c, npar), by the delta method; NaN where one uses a parameter without a variance."""
-        used = np.flatnonzero(gradients.any(axis=0))
-        se = delta_se(gradients[:, used], self.matrix[np.ix_(used, used)])
-        if self.reference is None or not len(gradients):
-            return se, np.full(len(gradients), np.inf)
-        return se, self.reference.contrasts(gradients).df
+        known = ~np.isnan(np.diagonal(self.matrix))
+        unknown = gradients[:, ~known].any(axis=1)
+        se = delta_se(gradients[:, known], self.matrix[np.ix_(known, known)])
+        df = np.full(len(gradients), np.inf)
+        if self.reference is not None and len(gradients):
+            df = self.reference.contrasts(gradients).df
+        return np.where(unknown, np.nan, se), np.where(unknown, np.nan, df)
 
 
 def meat(scores: Array) -> Array:
@@ -153,8 +155,8 @@ def adjustment_forms(clusters: WhiteClusters, kind: ClusterKind) -> tuple[str, .
     mixed = clusters.working.mixed
     if kind != "CR2" or mixed is None:
         return ("scores",) * len(clusters.basis)
-    others = clusters.basis[:, mixed.design.shape[2] :].any(axis=1)
-    return tuple("scores" if other else "residuals" for other in others)
+    others = clusters.basis[:, mixed.design.shape[2] :]
+    return tuple("scores" if row.any() else "residuals" for row in others)
 
 
 def effective_clusters(clusters: WorkingClusters, basis: Array) -> Array:
