@@ -5,6 +5,7 @@
 >>> print(fit.summary())  # doctest: +SKIP
 """
 
+from mlsem.bootstrapped import Bootstrap
 from mlsem.data.frame import cluster_means
 from mlsem.errors import (
     ConvergenceError,
@@ -28,10 +29,12 @@ from mlsem.errors import (
 )
 from mlsem.examples_data import example_model, load_example
 from mlsem.fit import cfa, check, fit, growth, lavaan, sem
+from mlsem.hypotheses import WaldTest
 from mlsem.result import FitResult
 from mlsem.version import __version__
 
 __all__ = [
+    "Bootstrap",
     "ConvergenceError",
     "ConvergenceWarning",
     "DataError",
@@ -51,6 +54,7 @@ __all__ = [
     "OptionValueError",
     "SpecificationError",
     "SpecificationWarning",
+    "WaldTest",
     "__version__",
     "cfa",
     "check",

@@ -90,7 +90,9 @@ def _add_fit(commands: Any) -> None:
     fit.add_argument("data", metavar="DATA", help="a table: .csv, .tsv, .parquet, .dta or .sav")
     fit.add_argument("--cluster", metavar="COLUMN", help="the column of cluster ids")
     fit.add_argument("--estimator", metavar="NAME", help="ML (default) or MLR")
-    fit.add_argument("--se", metavar="KIND", help="the kind of standard errors")
+    fit.add_argument("--se", metavar="KIND", help="standard, MLR, CR0 to CR3 (CR2: few clusters)")
+    fit.add_argument("--se-cluster", metavar="COLUMN", help="coarser clusters of robust errors")
+    fit.add_argument("--test", metavar="NAME", help="t (default with CR0 to CR3) or z")
     fit.add_argument("--missing", metavar="HOW", help="listwise (default) or error")
     fit.add_argument(
         "--center",
@@ -173,7 +175,7 @@ def _fit_options(arguments: argparse.Namespace) -> dict[str, Any]:
     """The keywords of `mlsem.fit` that were given; its own defaults hold for the rest."""
     options: dict[str, Any] = {
         name: value
-        for name in ("cluster", "estimator", "se", "missing", "max_iter")
+        for name in ("cluster", "estimator", "se", "se_cluster", "test", "missing", "max_iter")
         if (value := getattr(arguments, name)) is not None
     }
     if arguments.center:

@@ -22,6 +22,7 @@ def json_text(result: FitResult, level: float, warnings: Sequence[str]) -> str:
         "converged": bool(result.converged),
         "n_iterations": result.n_iterations,
         "se": result.se_kind,
+        "se_cluster": result.record.robust.name,
         "n_obs": result.n_obs,
         "n_clusters": result.n_clusters,
         "n_parameters": result.n_params,

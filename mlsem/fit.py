@@ -51,8 +51,14 @@ def fit(
     estimator : {"ML", "MLR"}
         Both give the same estimates. "ML": model-based standard errors. "MLR": robust to a
         misspecified random part and to non-normality (sandwich with cluster scores).
-    se : {"standard", "MLR", "none"}, optional
-        Standard errors, where they should differ from the estimator's.
+    se : {"standard", "MLR", "CR0", "CR1", "CR1p", "CR1S", "CR2", "CR3", "none"}, optional
+        Standard errors, where they should differ from the estimator's. "CR2" is for few
+        clusters: bias-reduced, with t tests and Satterthwaite degrees of freedom.
+    se_cluster : str, optional
+        Column of the clusters of robust standard errors, where they are coarser than `cluster`
+        (classes modelled, schools robust). Each must hold whole clusters of the model.
+    test : {"t", "z"}, optional
+        Default: t where there are degrees of freedom (the CR kinds), z elsewhere.
     information : {"expected", "observed"}, optional
         Default: observed, except for model-based errors of single-level models.
     missing : {"listwise", "error"}

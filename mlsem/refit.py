@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from mlsem.core.draws import Sampler, sampler
@@ -12,6 +14,8 @@ from mlsem.estimate import estimate
 from mlsem.problem import Problem, with_moments
 from mlsem.spec.partable import ParameterTable
 from mlsem.spec.settings import Settings
+
+ITERATIONS = 60  # a refit that needs more runs away: most take 5
 
 
 def refit(
@@ -41,6 +45,7 @@ def refit(
         converge, or None if there was none (the start lies outside the parameter space, or the
         data do not determine some parameter).
     """
+    settings = replace(settings, max_iter=min(settings.max_iter, ITERATIONS))
     posed = with_moments(problem, moments, start, robust)
     try:
         with np.errstate(all="ignore"):  # a step too far is refused, whatever it overflows

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from mlsem import standard_errors
+from mlsem import hypotheses, standard_errors
 from mlsem.core.optimize import Optimum
 from mlsem.core.records import Array
 from mlsem.data.aggregate import DataRecord
@@ -22,7 +22,14 @@ from mlsem.spec.settings import Settings, se_kind
 from mlsem.tables import implied_moments
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     import pandas as pd
+
+    from mlsem.bootstrapped import Bootstrap, BootstrapKind
+    from mlsem.comparison import SeComparison
+    from mlsem.diagnostics import ClusterDiagnostics
+    from mlsem.inference.bootstrap import WeightKind
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,9 +62,211 @@ class FitResult(Fitted):
         test : {"t", "z"}, optional
             As for `fit`.
         """
-        settings = replace(self.settings, se=se_kind(kind), test=test)
+        settings = self.settings.with_se(se_kind(kind), test)
         found, doubts = _covariance(self.problem, settings, self.optimum, self.record.is_clustered)
         return replace(self, settings=settings, covariance=found, doubts=doubts)
+
+    def wald_test(
+        self,
+        constraints: object,
+        *,
+        vcov: str | None = None,
+        test: hypotheses.TestKind | None = None,
+        rhs: object = None,
+    ) -> hypotheses.WaldTest:
+        """Joint test of constraints on the parameters.
+
+        Parameters
+        ----------
+        constraints : str, list of str, array (q, npar) or DataFrame
+            Text in the model's language, one constraint a line or between `;`, over labels and
+            `:=`: ``"a == b; a*c == 0.5"``; `a` alone means `a == 0`; a parameter without a label
+            stands in backticks under its name in `fit.params`: ``"`y~x1` == 0"``. Nonlinear ones
+            are tested by the delta method. Or a matrix; the columns of a DataFrame are names of
+            parameters, those that it lacks are 0.
+        vcov : {"standard", "MLR", "CR0", "CR1", "CR1p", "CR1S", "CR2", "CR3"}, optional
+            The kind of covariance; by default that of the fit.
+        test : {"chi2", "F", "HTZ"}, optional
+            Q ~ χ²(q); Q / q ~ F(q, J - 1); or the small-sample test of Pustejovsky & Tipton
+            (2018, eq. 12), the default where t tests of the parameters have Satterthwaite degrees
+            of freedom (the CR kinds). For q = 1 it is that t test, squared.
+        rhs : array (q,) or float, optional
+            What the rows of a matrix equal; 0 by default.
+
+        Raises
+        ------
+        ModelSyntaxError, SpecificationError, OptionValueError
+            The constraints cannot be read, or name what is no parameter.
+        InferenceError
+            The test does not exist; says why.
+        """
+        kind, chosen = se_kind(vcov or self.se_kind), hypotheses.require_test(test)
+        z = chosen == "HTZ" and self.covariance.reference is None
+        fit = self if kind == self.se_kind and not z else self.with_se(kind)
+        return hypotheses.wald_test(fit, constraints, chosen, rhs)
+
+    def cluster_diagnostics(
+        self, parameters: str | Iterable[str] | None = None, *, exact: object = False
+    ) -> ClusterDiagnostics:
+        """Which clusters the estimates and their robust standard errors rest on.
+
+        Parameters
+        ----------
+        parameters : str or iterable of str, optional
+            Names as in `params`. Default: all, regression coefficients first.
+        exact : bool or one or several cluster ids
+            True: refit without each robust cluster. Ids: without these, one at a time. Else
+            one step is taken from the estimates, which costs nothing.
+
+        Returns
+        -------
+        ClusterDiagnostics
+            Prints as text, in notebooks as HTML; `verdict` says what to make of it,
+            `coefficients`, `clusters`, `influence` and `exact` are data frames, `plot()` is a
+            figure.
+
+        Raises
+        ------
+        InferenceError
+            The fit has no clusters, did not converge, or has no maximum at its estimates.
+        OptionValueError
+            There is no such parameter or cluster.
+        """
+        from mlsem.diagnose import diagnose
+
+        return diagnose(self.problem, self.settings, self.optimum, parameters, exact)
+
+    def compare_se(
+        self,
+        kinds: Iterable[str] = ("standard", "MLR", "CR2"),
+        *,
+        parameters: str | Iterable[str] | None = None,
+        draws: int = 200,
+        level: float = 0.90,
+        seed: int | None = None,
+        n_jobs: int = 1,
+        progress: bool | None = None,
+    ) -> SeComparison:
+        """Standard errors of several kinds side by side, and how far apart chance brings them.
+
+        A robust standard error of a level-1 slope that is much larger than the model's says that
+        the slope varies between clusters. How much is much depends on the data: data sets are
+        drawn from the fitted model (in which no slope varies) and fitted, for a reference band of
+        the ratio.
+
+        Parameters
+        ----------
+        kinds : iterable of str
+            The first is what the others are compared with; the band is of the last one.
+        parameters : str or iterable of str, optional
+            Names as in `params`. Default: the regression coefficients.
+        draws : int
+            Data sets drawn from the fitted model; 0 for no band.
+        level : float
+            Of the band.
+        seed : int, optional
+            None: a new one, which the result names.
+        n_jobs : int
+            Processes, -1 for all cores. The result does not depend on it.
+        progress : bool, optional
+            A progress bar; by default on a terminal.
+
+        Returns
+        -------
+        SeComparison
+            Prints as text; `table` is a data frame, `verdict` says which slopes look as if they
+            varied, `plot()` is a figure.
+
+        Raises
+        ------
+        InferenceError
+            The fit did not converge; data cannot be drawn from it, or not be fitted.
+        OptionValueError
+            A value that an argument cannot take.
+        InterfaceError
+            Several processes without joblib, or a bar without tqdm.
+        """
+        from mlsem.compare import compare
+
+        return compare(
+            self.problem,
+            self.settings,
+            self.optimum,
+            kinds,
+            parameters,
+            draws=draws,
+            level=level,
+            seed=seed,
+            n_jobs=n_jobs,
+            progress=progress,
+        )
+
+    def bootstrap(
+        self,
+        kind: BootstrapKind = "wild",
+        draws: int = 999,
+        seed: int | None = None,
+        *,
+        parameters: str | Iterable[str] | None = None,
+        n_jobs: int = 1,
+        progress: bool | None = None,
+        weights: WeightKind | None = None,
+    ) -> Bootstrap:
+        """Bootstrap the estimates: intervals and p values that do not assume a normal sampling
+        distribution.
+
+        Clusters are those of the robust standard errors (`se_cluster=`, else `cluster=`, else
+        rows).
+
+        Parameters
+        ----------
+        kind : {"wild", "pairs", "parametric"}
+            Scores of clusters times random weights (Kline & Santos, 2012): nothing is refitted,
+            and tests of regression coefficients hold with few clusters. Clusters drawn with
+            replacement, or data drawn from the fitted model with its covariates as they are: the
+            model is refitted to each. For variances take "parametric", or "pairs" if there are
+            many clusters. Grand means that variables were centred at stay as they are.
+        draws : int
+        seed : int, optional
+            None: a new one, which the result names.
+        parameters : str or iterable of str, optional
+            Names as in `params`, or of `:=`. Default: all.
+        n_jobs : int
+            Processes of the refits, -1 for all cores. The result does not depend on it.
+        progress : bool, optional
+            A progress bar of the refits; by default on a terminal.
+        weights : {"webb", "rademacher", "mammen"}, optional
+            Of the wild bootstrap. Default: Webb's below 12 clusters, else Rademacher's. Where
+            `draws` suffice for all patterns of weights, each is taken once.
+
+        Returns
+        -------
+        Bootstrap
+            Prints as text; `conf_int()`, `pvalues` and `se` are data frames, `draws` and `t`
+            arrays. Draws that failed are counted by reason in `reasons`.
+
+        Raises
+        ------
+        InferenceError
+            The fit did not converge or has no robust standard errors; data cannot be drawn from
+            it, or nearly all draws failed.
+        OptionValueError
+            A value that an argument cannot take.
+        InterfaceError
+            Several processes without joblib, or a bar without tqdm.
+        """
+        from mlsem.bootstrap import bootstrap
+
+        return bootstrap(
+            self,
+            kind,
+            draws,
+            seed,
+            parameters=parameters,
+            n_jobs=n_jobs,
+            progress=progress,
+            weights=weights,
+        )
 
     def scores(self) -> pd.DataFrame:
         """∂ℓ_j/∂θ of every cluster (of every row, without `cluster=`), (J, npar)."""

@@ -29,11 +29,21 @@ SEES: dict[str, set[str]] = {
 SEES["version"] = set()
 SEES["problem"] = {"errors", "core", "spec", "data"}
 SEES["estimate"] = {"errors", "core", "spec", "problem"}
+SEES["workers"] = {"errors"}
+SEES["refit"] = {"errors", "core", "spec", "problem", "estimate"}
 SEES["cautions"] = {"errors", "inference", "problem"}
 SEES["standard_errors"] = {"errors", "core", "spec", "inference", "problem", "estimate", "cautions"}
+SEES["diagnostics"] = {"errors", "core", "data", "inference", "cautions", "report"}
+SEES["diagnose"] = {"errors", "core", "spec", "inference", "problem", "standard_errors"}
+SEES["diagnose"] |= {"refit", "diagnostics"}
+SEES["comparison"] = {"errors", "core", "data", "report"}
+SEES["compare"] = SEES["diagnose"] | {"comparison", "workers"}
 SEES["tables"] = {"errors", "core", "spec", "inference", "problem"}
 SEES["summary"] = {"report", "version"}
 SEES["fitted"] = set(SEES) - {"syntax", "report", "standard_errors"}
+SEES["hypotheses"] = {"errors", "core", "spec", "data", "inference", "fitted"}
+SEES["bootstrapped"] = {"errors", "core", "data", "inference", "report"}
+SEES["bootstrap"] = SEES["diagnose"] | {"bootstrapped", "fitted", "workers"}
 SEES["result"] = set(SEES) - {"syntax", "report"}
 SEES["fit"] = set(SEES) - {"report", "inference", "tables", "summary", "standard_errors"}
 SEES["examples_data"] = {"errors", "data"}
@@ -54,10 +64,12 @@ HOMES = {
     "scipy.stats": set(),
     "statsmodels": set(),
     "matplotlib": {"report"},
+    "joblib": {"workers"},
+    "tqdm": {"workers"},
 }
 # Rooms that may name pandas' types in annotations, under `if TYPE_CHECKING`.
 NAME_FRAMES = {"data", "fitted", "result", "fit", "interop", "examples_data", "__init__"}
-NAME_FRAMES |= {"cli", "cli_output"}
+NAME_FRAMES |= {"cli", "cli_output", "comparison", "diagnostics", "hypotheses", "bootstrapped"}
 # What may not even be named by a room.
 BLIND = {
     "errors": {"numpy", "scipy", "pandas", "lark"},
@@ -217,7 +229,7 @@ def test_rooms_that_know_no_arrays(room: str) -> None:
 
 
 def test_slow_packages_are_imported_late() -> None:
-    slow = ("lark", "scipy.optimize", "semopy", "pyarrow", "pyreadstat", "matplotlib")
+    slow = ("lark", "scipy.optimize", "semopy", "pyarrow", "pyreadstat", "matplotlib", "joblib")
     at_the_top = [
         found.place
         for found in _imports()

@@ -106,7 +106,8 @@ class RobustClusters:
     name : str or None
         The column that tells them apart; None where every row is one.
     codes : (J,)
-        The robust cluster of each cluster of the model, 0 … G - 1.
+        The robust cluster of each cluster of the model, 0 … G - 1 in the order in which they
+        occur first.
     labels : (G,)
     """
 

@@ -46,7 +46,7 @@ def read_robust(
     starts = np.cumsum(grouping.sizes) - grouping.sizes
     first = used[starts]
     _check_nested(used, first, starts, (se_cluster, cluster), grouping, as_array(uniques))
-    kept, positions = np.unique(first, return_inverse=True)
+    positions, kept = pd.factorize(first)  # in the order of the model's clusters
     if len(kept) < 2:
         raise DataError(
             f"all rows are in one cluster of {se_cluster!r}; robust standard errors need at least "

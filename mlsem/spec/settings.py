@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Literal
 
 from mlsem.errors import OptionValueError, listed
@@ -90,6 +90,7 @@ class Settings:
             object.__setattr__(self, "se", se_kind(self.se))
         for name in ("test", "information", "missing", "on_failure"):
             _require(name, getattr(self, name), optional=name in ("test", "information"))
+        self._require_agreement()
         if not _is_number(self.max_iter, int) or self.max_iter < 1:
             raise OptionValueError(f"max_iter={self.max_iter!r}: it takes a whole number from 1.")
         if not _is_number(self.tol, (int, float)) or not 0 < self.tol < 1:
@@ -97,6 +98,25 @@ class Settings:
                 f"tol={self.tol!r}: it takes a number between 0 and 1, the largest remaining step "
                 "in standard errors."
             )
+
+    def _require_agreement(self) -> None:
+        """Keywords that say something only beside others."""
+        clustered = self.se is not None and self.se.startswith("CR")
+        if self.test == "t" and not clustered:
+            raise OptionValueError(
+                'test="t" needs degrees of freedom, which the cluster-robust kinds have: add '
+                'se="CR2", or leave test out.'
+            )
+        if self.information == "observed" and clustered:
+            raise OptionValueError(
+                f"se={self.se!r} goes with the expected information (the leverage of a cluster is "
+                'its part in it): leave information out, or use se="MLR" for the observed one.'
+            )
+
+    def with_se(self, kind: SeKind, test: str | None = None) -> Settings:
+        """The same with other standard errors; the CR kinds have the expected information."""
+        information = None if kind.startswith("CR") else self.information
+        return replace(self, se=kind, test=test, information=information)
 
     def kind(self, *, two_level: bool, clustered: bool) -> SeKind:
         """The standard errors that these settings mean for a model."""

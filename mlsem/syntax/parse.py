@@ -67,14 +67,21 @@ def _parse(text: str) -> ModelSyntax:
 def _read(text: str) -> ModelSyntax:
     clean = layout(text)
     draft = Draft(text, clean)
-    draft.read(_statements(text, clean))
+    draft.read(statements(text, clean))
     blocks = draft.blocks()
     definitions, constraints = tuple(draft.definitions), tuple(draft.constraints)
     remarks = draft.remarks + check_model(blocks, definitions, constraints)
     return ModelSyntax(text, blocks, definitions, constraints, shown_remarks(remarks, text))
 
 
-def _statements(text: str, clean: str) -> list[Relation | Header]:
+def statements(text: str, clean: str) -> list[Relation | Header]:
+    """What the grammar reads in `clean`, which `layout` made of `text`; terms have no meaning yet.
+
+    Raises
+    ------
+    ModelSyntaxError
+        Without the text: whoever knows it adds it.
+    """
     from lark.exceptions import UnexpectedInput
 
     if not clean.strip():

@@ -1,0 +1,186 @@
+"""Standard errors of several kinds side by side: the diagnosis of an unmodelled random slope."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mlsem.core.records import Array
+from mlsem.data.frame import make_frame
+from mlsem.report import figures, sheet
+from mlsem.report.cells import format_number
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from mlsem.report.figures import Figure
+
+LEGEND = (
+    "ratio: {kind} to {base}. band: where it lies in {coverage:.0%} of data sets drawn from the "
+    "fitted model, in which no slope varies. p: how many of these have such a large ratio."
+)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Band:
+    """Ratios of standard errors in data sets drawn from the fitted model.
+
+    Attributes
+    ----------
+    ratios : (B, c)
+        Of the draws that could be fitted.
+    failed : int
+        Draws that could not.
+    seed : int
+        That the draws were made with.
+    """
+
+    ratios: Array
+    failed: int
+    seed: int
+
+    def limits(self, level: float) -> Array:
+        """Lower and upper limits of each ratio, (2, c)."""
+        tails = [0.5 - 0.5 * level, 0.5 + 0.5 * level]
+        return np.nanquantile(self.ratios, tails, axis=0)
+
+    def exceeded(self, observed: Array) -> Array:
+        """Share of ratios as large as the one observed, itself counted: (1 + #) / (1 + B)."""
+        larger = (self.ratios >= observed * (1.0 - 1e-12)).sum(axis=0)
+        return np.where(np.isnan(observed), np.nan, (1.0 + larger) / (1.0 + len(self.ratios)))
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class SeComparison:
+    """Standard errors of several kinds; prints as text, shows as HTML in a notebook.
+
+    Attributes
+    ----------
+    parameters : tuple of str
+        The c parameters, under their `coef()` names.
+    slopes : frozenset of str
+        Those that are regression coefficients of level 1.
+    est : (c,)
+    se : mapping of kind to (c,)
+        The first kind is what the others are compared with.
+    band : Band or None
+        Of the ratio of the last kind.
+    level : float
+        Of the band.
+    """
+
+    parameters: tuple[str, ...]
+    slopes: frozenset[str]
+    est: Array
+    se: Mapping[str, Array]
+    band: Band | None
+    level: float
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        return tuple(self.se)
+
+    @property
+    def ratios(self) -> dict[str, Array]:
+        """Standard errors of each kind over those of the first, (c,)."""
+        base = self.se[self.kinds[0]]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return {kind: found / base for kind, found in self.se.items()}
+
+    @property
+    def varying(self) -> tuple[str, ...]:
+        """Level-1 slopes whose ratio lies above the band: they look as if they varied."""
+        if self.band is None:
+            return ()
+        above = self.ratios[self.kinds[-1]] > self.band.limits(self.level)[1]
+        pairs = zip(self.parameters, above.tolist(), strict=True)
+        return tuple(name for name, high in pairs if high and name in self.slopes)
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """One row per parameter: est, se_<kind>, ratio, and with a band lower, upper, pvalue."""
+        ratio = self.ratios[self.kinds[-1]]
+        columns: dict[str, Any] = {"est": self.est}
+        columns |= {f"se_{kind}": found for kind, found in self.se.items()}
+        columns["ratio"] = ratio
+        if self.band is not None:
+            columns["lower"], columns["upper"] = self.band.limits(self.level)
+            columns["pvalue"] = self.band.exceeded(ratio)
+        return make_frame(columns, list(self.parameters))
+
+    @property
+    def verdict(self) -> tuple[str, ...]:
+        """What the comparison says, in sentences."""
+        base, kind = self.kinds[0], self.kinds[-1]
+        if self.band is None:
+            return (
+                f"without draws nothing is known of how much {kind} / {base} varies by chance.",
+            )
+        found = [self._about_slopes]
+        if self.band.failed:
+            draws = len(self.band.ratios) + self.band.failed
+            found.append(f"{self.band.failed} of {draws} draws could not be fitted.")
+        return tuple(found)
+
+    @property
+    def _about_slopes(self) -> str:
+        kind = self.kinds[-1]
+        if not self.slopes.intersection(self.parameters):
+            return "the model has no slopes of level 1 to look at."
+        if not self.varying:
+            return (
+                f"no slope of level 1 has a {kind} standard error beyond what chance makes of it: "
+                "no sign of an unmodelled random slope."
+            )
+        several = len(self.varying) > 1
+        return (
+            f"{', '.join(self.varying)}: the slope{'s' if several else ''} look"
+            f"{'' if several else 's'} as if {'they' if several else 'it'} varied between "
+            f"clusters. Model-based standard errors are too small there; {kind} holds."
+        )
+
+    def plot(self, figure: Figure | None = None) -> Figure:
+        """A dot per kind and parameter, on the scale of the first kind, with the band.
+
+        Raises
+        ------
+        InterfaceError
+            matplotlib is not installed.
+        """
+        ratios = {kind: found.tolist() for kind, found in self.ratios.items()}
+        bands = None
+        if self.band is not None:
+            bands = [(low, high) for low, high in self.band.limits(self.level).T.tolist()]
+        return figures.se_comparison(self.parameters, ratios, bands, figure=figure)
+
+    def _sheet(self) -> sheet.Sheet:
+        frame = self.table
+        heads = {"est": "Estimate", "ratio": "ratio", "lower": "band", "upper": "", "pvalue": "p"}
+        heads |= {f"se_{kind}": kind for kind in self.kinds}
+        cells = [[format_number(value, 3) for value in frame[name]] for name in frame.columns]
+        facts = [("Standard errors", ", ".join(self.kinds))]
+        legend = ""
+        if self.band is not None:
+            facts += [("Draws", str(len(self.band.ratios))), ("Seed", str(self.band.seed))]
+            base, kind = self.kinds[0], self.kinds[-1]
+            legend = LEGEND.format(kind=kind, base=base, coverage=self.level)
+        table = sheet.SheetTable(
+            "Standard errors",
+            tuple(heads[str(name)] for name in frame.columns),
+            tuple(zip(self.parameters, zip(*cells, strict=True), strict=True)),
+            legend,
+        )
+        title = "Standard errors compared"
+        return sheet.Sheet(title, tuple(facts), (table,), "Verdict", self.verdict)
+
+    def __str__(self) -> str:
+        return sheet.text(self._sheet())
+
+    def __repr__(self) -> str:
+        return str(self)
+
+    def _repr_html_(self) -> str:
+        return sheet.html(self._sheet())

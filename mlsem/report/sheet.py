@@ -1,0 +1,146 @@
+"""Facts, tables of cells and notes, as text and as HTML."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from html import escape
+from textwrap import wrap
+
+from mlsem.report.cells import display_width, pad_left, pad_right
+from mlsem.report.html import STYLE
+from mlsem.report.text import HEADER, STUB
+
+WIDEST = 20  # names that are longer get a line of their own
+
+
+@dataclass(frozen=True, slots=True)
+class SheetTable:
+    """A table of named rows.
+
+    Attributes
+    ----------
+    title : str
+    heads : tuple of str
+        Of the columns after the names.
+    rows : tuple of (name, cells)
+    legend : str
+        What the columns are, in words; empty for none.
+    """
+
+    title: str
+    heads: tuple[str, ...]
+    rows: tuple[tuple[str, tuple[str, ...]], ...]
+    legend: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """A report of some facts, some tables and what to make of them.
+
+    Attributes
+    ----------
+    title : str
+    facts : tuple of (label, value)
+    tables : tuple of SheetTable
+    heading : str
+        Over the notes.
+    notes : tuple of str
+    """
+
+    title: str
+    facts: tuple[tuple[str, str], ...]
+    tables: tuple[SheetTable, ...]
+    heading: str
+    notes: tuple[str, ...]
+
+
+# --- text -----------------------------------------------------------------------------------------
+
+
+def text(sheet: Sheet) -> str:
+    """Lines without trailing blanks, ending in a newline; all tables have the same first column."""
+    names = [name for table in sheet.tables for name, _ in table.rows]
+    fitting = [display_width(name) for name in names if display_width(name) <= WIDEST]
+    stub = max([STUB - 2, *fitting])
+    widths = [_widths(table) for table in sheet.tables]
+    whole = max([HEADER, *(2 + stub + sum(each) for each in widths)])
+    lines = [sheet.title, ""]
+    lines += [
+        f"  {label}" + pad_left(value, whole - 2 - display_width(label))
+        for label, value in sheet.facts
+    ]
+    for table, columns in zip(sheet.tables, widths, strict=True):
+        lines += ["", "", f"{table.title}:", "", *_lines(table, stub, columns)]
+        lines += ["", *_wrapped(table.legend, whole, "  ")] if table.legend else []
+    lines += ["", "", f"{sheet.heading}:"] if sheet.notes else []
+    for note in sheet.notes:
+        lines += _wrapped(note, whole, "  - ")
+    return "\n".join(line.rstrip() for line in lines) + "\n"
+
+
+def _widths(table: SheetTable) -> list[int]:
+    """Columns of each cell: two blanks, and the widest of its column."""
+    columns = zip(table.heads, *(cells for _, cells in table.rows), strict=True)
+    return [2 + max(map(display_width, column)) for column in columns]
+
+
+def _lines(table: SheetTable, stub: int, widths: list[int]) -> Iterator[str]:
+    for name, cells in (("", table.heads), *table.rows):
+        numbers = "".join(map(pad_left, cells, widths))
+        if display_width(name) > stub:
+            yield f"  {name}"
+            name = ""
+        yield "  " + pad_right(name, stub) + numbers
+
+
+def _wrapped(words: str, width: int, indent: str) -> list[str]:
+    return wrap(
+        words,
+        width,
+        initial_indent=indent,
+        subsequent_indent=" " * len(indent),
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+def short(label: str, width: int) -> str:
+    """A label, its middle left out where it is too long: the ends tell labels apart."""
+    if display_width(label) <= width:
+        return label
+    left = (width - 1) // 2
+    return f"{label[:left]}…{label[left + 1 - width :]}"
+
+
+# --- HTML -----------------------------------------------------------------------------------------
+
+
+def html(sheet: Sheet) -> str:
+    """One `<div class="mlsem">`; every text of the user's is escaped."""
+    facts = "".join(
+        f"<tr><td>{escape(label)}</td><td>{escape(value)}</td></tr>\n"
+        for label, value in sheet.facts
+    )
+    parts = [f"<p><strong>{escape(sheet.title)}</strong></p>"]
+    parts += [f"<table><tbody>\n{facts}</tbody></table>"]
+    parts += [_table(table) for table in sheet.tables]
+    if sheet.notes:
+        items = "".join(f"<li>{escape(note)}</li>" for note in sheet.notes)
+        parts.append(f"<p><strong>{escape(sheet.heading)}</strong></p><ul>{items}</ul>")
+    return f'<div class="mlsem"><style>{STYLE}</style>\n' + "\n".join(parts) + "\n</div>"
+
+
+def _table(table: SheetTable) -> str:
+    heads = "".join(f'<th scope="col">{escape(head)}</th>' for head in table.heads)
+    rows = "".join(
+        f"<tr><td>{escape(name)}</td>"
+        + "".join(f"<td>{escape(cell)}</td>" for cell in cells)
+        + "</tr>\n"
+        for name, cells in table.rows
+    )
+    legend = f"<p>{escape(table.legend)}</p>" if table.legend else ""
+    return (
+        f"<p><strong>{escape(table.title)}</strong></p>"
+        f"<table><thead><tr><th></th>{heads}</tr></thead><tbody>\n{rows}</tbody></table>{legend}"
+    )
