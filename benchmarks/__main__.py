@@ -1,4 +1,4 @@
-"""python -m benchmarks [speed] [import_time] [scaling] [random_models] [--save]
+"""python -m benchmarks [speed] [import_time] [scaling] [robust] [random_models] [--save]
 
 Without names: all but random_models.
 """
@@ -7,19 +7,25 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks import import_time, random_models, scaling, speed
+from benchmarks import import_time, random_models, robust, scaling, speed
 
 PARTS = {
     "speed": speed.main,
     "import_time": import_time.main,
     "scaling": scaling.main,
+    "robust": robust.main,
     "random_models": random_models.main,
 }
 
 
 def main() -> None:
     words = sys.argv[1:]
-    parts = [word for word in words if word in PARTS] or ["speed", "import_time", "scaling"]
+    parts = [word for word in words if word in PARTS] or [
+        "speed",
+        "import_time",
+        "scaling",
+        "robust",
+    ]
     options = [word for word in words if word not in PARTS]
     if options not in ([], ["--save"]):
         sys.exit(f"{__doc__}\nOptions of one part: python -m benchmarks.PART --help")
