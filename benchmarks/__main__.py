@@ -20,12 +20,7 @@ PARTS = {
 
 def main() -> None:
     words = sys.argv[1:]
-    parts = [word for word in words if word in PARTS] or [
-        "speed",
-        "import_time",
-        "scaling",
-        "robust",
-    ]
+    parts = [word for word in words if word in PARTS] or [*PARTS][:-1]
     options = [word for word in words if word not in PARTS]
     if options not in ([], ["--save"]):
         sys.exit(f"{__doc__}\nOptions of one part: python -m benchmarks.PART --help")

@@ -112,7 +112,7 @@ def replicate(cell: Cell, start: pd.Series, number: int) -> tuple[np.ndarray, bo
     variance is negative; None where the fit did not converge."""
     generate, text = MODELS[cell.model]
     data = generate(cell.sizes, cell.slope, np.random.default_rng([*cell.seed, 2, number]))
-    fit = mlsem.fit(text, data, cluster="id", se="none", start=start)
+    fit = mlsem.fit(text, data, cluster="id", se="none", start=start, max_iter=60)
     if not fit.converged:
         return None
     rows = [fit.params.to_numpy()]
