@@ -17,6 +17,9 @@ def cautions(problem: Problem, covariance: Covariance) -> tuple[str, ...]:
     """Sentences on a robust covariance; none where nothing is doubtful."""
     if covariance.kind in ("standard", "none"):
         return ()
+    missing = _no_factor(problem, covariance)
+    if missing:
+        return (missing,)
     found = [
         _alone(problem, covariance),
         _few_clusters(problem, covariance),
@@ -25,6 +28,18 @@ def cautions(problem: Problem, covariance: Covariance) -> tuple[str, ...]:
         _few_effective(problem, covariance),
     ]
     return tuple(sentence for sentence in found if sentence)
+
+
+def _no_factor(problem: Problem, covariance: Covariance) -> str:
+    """Where CR1p and CR1S would divide by zero or less."""
+    robust = covariance.robust
+    if robust is None or not np.isnan(robust.meat).any():
+        return ""
+    subject = "clusters" if covariance.kind == "CR1p" else "rows"
+    return (
+        f"there are no {covariance.kind} standard errors: they take more {subject} than "
+        f'parameters, and there are {problem.robust.n_clusters} clusters. Use se="CR2".'
+    )
 
 
 def _alone(problem: Problem, covariance: Covariance) -> str:

@@ -86,7 +86,7 @@ def covariance_of(
         directions = _apart(problem, optimum)
         equations = working_equations(problem, optimum, directions)
         found = robust_covariance(equations, kind, inner, z=settings.test == "z")
-    if np.isnan(found.matrix).all():
+    if found.robust is None and np.isnan(found.matrix).all():
         return found, (
             f"the {inner} information is not positive definite at the estimates: they are not a "
             "maximum, or the model is hardly identified there. There are no standard errors.",

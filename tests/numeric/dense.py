@@ -137,8 +137,9 @@ class Dense:
         parts = [self.level(1, params).cov] + [cov for _, _, cov in self.clusters(params)]
         return all(np.linalg.eigvalsh(part)[0] > margin for part in parts if part.size)
 
-    def expected(self, params, step=1e-3):
-        """Σ_j ½ tr V⁻¹V_a V⁻¹V_b + μ_aᵀ V⁻¹ μ_b, with V_a and μ_a as five-point differences."""
+    def derivatives(self, params, step=1e-3):
+        """(V_j, all ∂μ_j (npar, m), all ∂V_j (npar, m, m)) of every cluster, as five-point
+        differences."""
         size = len(params)
         weights = ((-2, 1 / 12), (-1, -8 / 12), (1, 8 / 12), (2, -1 / 12))
         here = self.clusters(params)
@@ -153,13 +154,18 @@ class Dense:
                     for j in range(len(here))
                 ]
             )
-        total = np.zeros((size, size))
-        for j, (_, _, cov) in enumerate(here):
-            inverse = np.linalg.inv(cov)
-            means = np.array([change[j][0] for change in changes])
-            sides = np.array([inverse @ change[j][1] for change in changes])
-            total += 0.5 * np.einsum("aij,bji->ab", sides, sides) + means @ inverse @ means.T
-        return total
+        return [
+            (cov, np.array([c[j][0] for c in changes]), np.array([c[j][1] for c in changes]))
+            for j, (_, _, cov) in enumerate(here)
+        ]
+
+    def informations(self, params):
+        """B_j of every cluster, ½ tr V⁻¹V_a V⁻¹V_b + μ_aᵀ V⁻¹ μ_b, (J, npar, npar)."""
+        return np.array([information(*each) for each in self.derivatives(params)])
+
+    def expected(self, params):
+        """Σ_j B_j."""
+        return self.informations(params).sum(axis=0)
 
 
 def gaussian(values, mean, cov):
@@ -167,3 +173,18 @@ def gaussian(values, mean, cov):
     lower = np.linalg.cholesky(cov)
     scaled = np.linalg.solve(lower, values - mean)
     return -0.5 * (len(mean) * LOG_2PI + scaled @ scaled) - np.log(np.diagonal(lower)).sum()
+
+
+def information(cov, means, covs):
+    """½ tr V⁻¹V_a V⁻¹V_b + μ_aᵀ V⁻¹ μ_b of one cluster."""
+    inverse = np.linalg.inv(cov)
+    sides = inverse @ covs
+    return 0.5 * np.einsum("aij,bji->ab", sides, sides) + means @ inverse @ means.T
+
+
+def fourth_cumulant(cov, means, covs, direction):
+    """κ₄ of aᵀs of one cluster: 3 tr (V⁻¹V_a)⁴ + 12 μ_aᵀ V⁻¹V_a V⁻¹V_a V⁻¹ μ_a."""
+    inverse = np.linalg.inv(cov)
+    mean, side = direction @ means, inverse @ np.tensordot(direction, covs, 1)
+    fourth = np.linalg.matrix_power(side, 4)
+    return 3.0 * np.trace(fourth) + 12.0 * mean @ side @ side @ inverse @ mean

@@ -43,11 +43,12 @@ class DenseCR:
     def multiple(self, kind):
         """What CR0 is multiplied by."""
         J, N, p = len(self.designs), len(self.cov_residuals), len(self.bread)
-        return {
-            "CR1": J / (J - 1),
-            "CR1p": J / (J - p),
-            "CR1S": J * (N - 1) / ((J - 1) * (N - p)),
-        }.get(kind, 1.0)
+        above, below = {
+            "CR1": (J, J - 1),
+            "CR1p": (J, J - p),
+            "CR1S": (J * (N - 1), (J - 1) * (N - p)),
+        }.get(kind, (1, 1))
+        return above / below
 
     def adjustments(self, kind):
         """A_j of every cluster."""

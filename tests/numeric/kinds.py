@@ -195,6 +195,15 @@ def pose(kind: Kind, frame: pd.DataFrame) -> Posed:
     return Posed(fit, Dense(fit.table, centred(frame, kind.center), kind.cluster))
 
 
+def fit_at(fit: mlsem.FitResult, params) -> mlsem.FitResult:
+    """The fit as if these were its estimates: what `with_se` says of them needs no optimum."""
+    problem = fit.problem
+    point = problem.inner.evaluate(problem.coordinates.to_internal(np.asarray(params, float)))
+    assert point is not None
+    moved = replace(fit.optimum, point=point, at=None, observed=None, status="converged")
+    return replace(fit, optimum=moved)
+
+
 def draw_params(table, rng: np.random.Generator, negative: bool = False) -> np.ndarray:
     """Values that a model may have; with `negative`, between variances on both sides of zero."""
     params = np.zeros(len(table.names))

@@ -1,0 +1,234 @@
+"""CR0 to CR3 against lme4 with clubSandwich, and HC0 to HC3 against statsmodels.
+
+Random-intercept models and linear ones: end to end, where lme4's estimates are ours (ML); and at
+lme4's variance components (REML too), where nothing is left of the difference of two optimisers.
+"""
+
+import json
+import re
+import warnings
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from cr_checks import WITH_DF, assert_covariances
+from dense_cr import KINDS, DenseCR
+from kinds import fit_at, make_data
+from reference import FOLDER, frame
+
+import mlsem
+
+# How few clusters these data have is not what is tested here.
+pytestmark = pytest.mark.filterwarnings("ignore::mlsem.InferenceWarning")
+
+ALONE = "one_treated_ri"  # has a cluster of leverage 1: what clubSandwich says of it is rounding
+
+
+class Case:
+    """A model of lmm.json or clubsandwich.json, written for mlsem."""
+
+    def __init__(self, name, record):
+        self.name, self.record = name, record
+        self.data = frame(Path(record["data_file"]).name)
+        self.outcome = record["formula"].split("~")[0].strip()
+        random = re.search(r"\|\s*(\w+)\)", record["formula"])
+        self.group = random[1] if random else None
+        self.terms = record["coef_names"][1:]
+
+    @property
+    def has_random_slope(self):
+        return self.group is not None and "(1 |" not in self.record["formula"]
+
+    @property
+    def text(self):
+        y = self.outcome
+        if self.group is None:
+            return f"{y} ~ {' + '.join(self.terms)}"
+        lines = []
+        for number, inside in ((1, True), (2, False)):
+            terms = [term for term in self.terms if self._is_within(term) == inside]
+            lines += [f"level: {number}", f"{y} ~ {' + '.join(terms)}" if terms else f"{y} ~~ {y}"]
+        return "\n".join(lines)
+
+    def _is_within(self, term):
+        if self.group is None:
+            return True
+        groups = self.data.groupby(self.group)
+        return any((groups[factor].nunique() > 1).any() for factor in term.split(":"))
+
+    @property
+    def names(self):
+        """Names of the fixed effects, in the order of the record."""
+        second = "" if self.group is None else ".l2"
+        own = [f"{self.outcome}~{t}{'' if self._is_within(t) else second}" for t in self.terms]
+        return [f"{self.outcome}~1{second}", *own]
+
+    @cached_property
+    def fit(self):
+        robust = self.record["cluster"]
+        cluster = {"cluster": self.group or robust, "se_cluster": robust}
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", mlsem.InferenceWarning)
+            return mlsem.fit(self.text, self.data, se="CR0", **cluster)
+
+    @cached_property
+    def fit_at_theirs(self):
+        """With lme4's fixed effects and variance components in place of our estimates."""
+        params = self.fit.params
+        params[self.names] = self.record["fixef"]
+        variance = f"{self.outcome}~~{self.outcome}"
+        params[variance] = self.record["sigma2"]
+        if self.group is not None:
+            params[f"{variance}.l2"] = self.record["sigma2"] * self.theta**2
+        return fit_at(self.fit, params)
+
+    @property
+    def theta(self):
+        """Standard deviation of the random intercept over the residual one."""
+        return 0.0 if self.group is None else float(np.ravel(self.record["theta"])[0])
+
+    @cached_property
+    def dense(self):
+        robust, factors = self.record["cluster"], {f for t in self.terms for f in t.split(":")}
+        used = self.data.dropna(subset=[self.outcome, *factors, robust])
+        X = [np.ones(len(used))]
+        X += [np.prod([used[f] for f in t.split(":")], axis=0) for t in self.terms]
+        X = np.column_stack(X)
+        V = np.eye(len(used))
+        if self.group is not None:
+            ids = used[self.group].to_numpy()
+            V += self.theta**2 * (ids[:, None] == ids)
+        e = used[self.outcome].to_numpy() - X @ self.record["fixef"]
+        labels = used[robust].to_numpy()
+        rows = [np.flatnonzero(labels == each) for each in np.unique(labels)]
+        return DenseCR([X[r] for r in rows], [V[np.ix_(r, r)] for r in rows], [e[r] for r in rows])
+
+
+def load(file):
+    models = json.loads((FOLDER / file).read_text("utf-8"))["models"]
+    return {name: Case(name, record) for name, record in models.items()}
+
+
+ALL = load("lmm.json") | load("clubsandwich.json")
+CASES = {name: case for name, case in ALL.items() if not case.has_random_slope}
+ML = {name: case for name, case in CASES.items() if not case.record["REML"]}
+
+
+def each(cases):
+    return pytest.mark.parametrize("case", cases.values(), ids=cases.keys())
+
+
+def covariance(fit, names):
+    """Of these parameters, with their degrees of freedom."""
+    places = fit.params.index.get_indexer(names)
+    found = fit.covariance
+    return found.matrix[np.ix_(places, places)], found.df[places]
+
+
+def test_which_cases_there_are():
+    """4 + 15 by ML and 6 by REML, one of which has a cluster of leverage 1."""
+    assert len(ML) == 19
+    assert len(CASES) == 25
+    assert ALONE in CASES.keys() - ML.keys()
+
+
+# --- end to end -----------------------------------------------------------------------------------
+
+
+@each(ML)
+def test_estimates(case):
+    """lme4 stops within 5e-8 of the optimum's theta: the fixed effects are off by 3e-8 at most."""
+    fit = case.fit
+    away = (fit.params[case.names] - case.record["fixef"]).abs() / case.record["se_model"]
+    assert away.max() < 1e-7
+    variance = f"{case.outcome}~~{case.outcome}"
+    assert fit.params[variance] == pytest.approx(case.record["sigma2"], rel=1e-6)
+    assert fit.n_obs == case.record["n"]
+    assert fit.loglik == pytest.approx(case.record["logLik"], abs=1e-9 * case.record["n"])
+
+
+def assert_as_theirs(fit, case, tol):
+    """Covariances of the fixed effects within `tol` of √(v_ii v_jj), standard errors and degrees of
+    freedom within `tol`, relative."""
+    for kind in KINDS:
+        found = fit.with_se(kind)
+        matrix, df = covariance(found, case.names)
+        wanted = np.array(case.record["vcovCR"][kind])
+        assert_covariances(matrix, wanted, tol)
+        np.testing.assert_allclose(found.bse[case.names], np.sqrt(np.diag(wanted)), rtol=tol)
+        if kind in WITH_DF:
+            theirs = case.record["coef_test"][kind]
+            np.testing.assert_allclose(found.bse[case.names], theirs["SE"], rtol=tol)
+            np.testing.assert_allclose(df, theirs["df_Satt"], rtol=tol)
+
+
+@each(ML)
+def test_end_to_end(case):
+    assert_as_theirs(case.fit, case, 1e-7)
+
+
+# --- at lme4's variance components ----------------------------------------------------------------
+
+WHOLE = {name: case for name, case in CASES.items() if name != ALONE}
+# z has mean 1000, and lme4 rounds: with z - 1000 the dense values move by 1e-10 only
+ROUNDED = {"mean_1000": 1e-8}
+
+
+@each(WHOLE)
+def test_at_their_estimates(case):
+    assert_as_theirs(case.fit_at_theirs, case, ROUNDED.get(case.name, 1e-10))
+
+
+CONTRASTS = {n: c for n, c in WHOLE.items() if c.record["REML"] or c.record["n"] < 300}
+
+
+@each(CONTRASTS)
+def test_contrasts_at_their_estimates_against_dense_matrices(case):
+    """Contrasts are what clubSandwich was not asked for."""
+    fit, dense = case.fit_at_theirs, case.dense
+    places = fit.params.index.get_indexer(case.names)
+    rng = np.random.default_rng(1)
+    gradients = np.zeros((2, len(fit.params)))
+    gradients[:, places] = rng.normal(size=(2, len(places))) / np.sqrt(np.diag(dense.bread))
+    contrasts = gradients[:, places]
+    for kind in WITH_DF:
+        se, df = fit.with_se(kind).covariance.of_functions(gradients)
+        wanted = np.sqrt(np.diag(contrasts @ dense.cov(kind) @ contrasts.T))
+        np.testing.assert_allclose(se, wanted, rtol=1e-9)
+        np.testing.assert_allclose(df, [dense.df(kind, c) for c in contrasts], rtol=1e-9)
+
+
+def test_the_rest_of_a_model_with_a_cluster_of_leverage_1():
+    """Where clubSandwich's numbers of `w1` and `w1:x1` mean nothing, those of the others do."""
+    case = CASES[ALONE]
+    fit = case.fit_at_theirs
+    for kind in ("CR0", "CR2"):  # clubSandwich gives up on CR3 here
+        found, df = covariance(fit.with_se(kind), case.names)
+        kept = np.flatnonzero(np.isfinite(df))
+        assert [case.record["coef_names"][k] for k in kept] == ["(Intercept)", "x1"]
+        wanted = np.array(case.record["vcovCR"][kind])[np.ix_(kept, kept)]
+        assert_covariances(found[np.ix_(kept, kept)], wanted, 1e-9)
+        theirs = np.array(case.record["coef_test"][kind]["df_Satt"])[kept]
+        np.testing.assert_allclose(df[kept], theirs, rtol=1e-9)
+
+
+# --- rows as clusters -----------------------------------------------------------------------------
+
+HC = {"CR0": "HC0", "CR1p": "HC1", "CR1S": "HC1", "CR2": "HC2", "CR3": "HC3"}
+
+
+@pytest.mark.parametrize(("kind", "name"), HC.items(), ids=HC.keys())
+@pytest.mark.parametrize("how", ["no clusters", "a cluster per row"])
+def test_rows_are_clusters(kind, name, how):
+    import statsmodels.api as sm
+
+    data = make_data(8, (4, 1, 6, 3, 5, 2, 7, 4)).assign(row=lambda d: d.index[::-1])
+    cluster = None if how == "no clusters" else "row"
+    X = pd.DataFrame({"1": 1.0, "x1": data.x1, "w1": data.w1, "x1:w1": data.x1 * data.w1})
+    wanted = sm.OLS(data.y1, X).fit(cov_type=name)
+    fit = mlsem.fit("y1 ~ x1 + w1 + x1:w1", data, cluster=cluster, se=kind)
+    names = [f"y1~{column}" for column in X]
+    np.testing.assert_allclose(fit.params[names], wanted.params, rtol=1e-9)
+    assert_covariances(covariance(fit, names)[0], wanted.cov_params().to_numpy(), 1e-9)
