@@ -24,6 +24,7 @@ from mlsem.inference.equations import WhiteClusters
 from mlsem.problem import Problem
 from mlsem.refit import model_sampler, refit
 from mlsem.spec.constraints import CompiledExpression, compile_definitions
+from mlsem.spec.partable import ParameterTable
 from mlsem.spec.settings import SeKind, Settings
 from mlsem.standard_errors import covariance_of
 from mlsem.workers import in_batches
@@ -86,6 +87,7 @@ def bootstrap(
         enumerated=wanted == "wild" and bool(numbers.patterns(scheme, robust.n_clusters, draws)),
         cluster=robust.name,
         n_clusters=robust.n_clusters,
+        variances=tuple(names[k] for k in places if k in _variances(fit.table)),
     )
 
 
@@ -96,7 +98,7 @@ def _checked(
     fit: Fitted, kind: object, draws: object, seed: object, weights: object
 ) -> tuple[BootstrapKind, WeightKind]:
     """The kind of bootstrap and, of a wild one, of weights."""
-    kinds, clusters = get_args(BootstrapKind), fit.problem.robust.n_clusters
+    kinds = get_args(BootstrapKind)
     if kind not in kinds:
         raise OptionValueError(
             f"kind={kind!r} is no kind of bootstrap. Use one of {listed(kinds)}."
@@ -115,11 +117,8 @@ def _checked(
         )
     if not fit.converged:
         raise InferenceError("the fit did not converge: there are no estimates to bootstrap.")
-    if clusters < 2:
-        raise InferenceError(
-            f"{fit.problem.robust.name!r} is one cluster only: there are none to weight or draw."
-        )
-    return kind, weights or numbers.default_weights(clusters)  # type: ignore[return-value]
+    default = numbers.default_weights(fit.problem.robust.n_clusters)
+    return kind, weights or default  # type: ignore[return-value]
 
 
 # --- what is bootstrapped -------------------------------------------------------------------------
@@ -145,6 +144,11 @@ def _covariance(fit: Fitted, kind: SeKind) -> Covariance:
     if np.isnan(found.se).all():
         raise InferenceError(f"nothing to bootstrap: {' '.join(doubts)}")
     return found
+
+
+def _variances(table: ParameterTable) -> set[int]:
+    """Positions of the parameters that are variances."""
+    return {row.free for row in table.rows if row.op == "~~" and row.lhs == row.rhs}
 
 
 def _with_functions(

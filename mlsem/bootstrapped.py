@@ -20,18 +20,20 @@ if TYPE_CHECKING:
     import pandas as pd
 
 BootstrapKind = Literal["wild", "pairs", "parametric"]
-IntervalKind = Literal["percentile", "t", "basic"]
+IntervalKind = Literal["t", "percentile", "basic"]
 
 SENTENCES = {
     "wild": "scores of clusters times random weights, nothing refitted",
     "pairs": "clusters drawn with replacement, the model refitted",
     "parametric": "data drawn from the fitted model, the model refitted",
 }
-INTERVALS = {
-    "percentile": "quantiles of the draws",
-    "t": "estimate - t* SE, t* the quantiles of the draws' t statistics",
-    "basic": "2 estimate - quantiles of the draws",
-}
+INTERVALS: tuple[IntervalKind, ...] = get_args(IntervalKind)
+LEGEND = (
+    "{} % intervals: estimate - t* {}, t* the quantiles of the draws' t statistics. P: symmetric, "
+    "of these."
+)
+TOO_FEW = "The draws are too few for {} % intervals. P: symmetric, of the draws' t statistics."
+SKEWED_BELOW = 50  # clusters: the estimates of variances are too skewed for linear steps
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -63,6 +65,8 @@ class Bootstrap:
     cluster : str or None
         The column of the clusters that were drawn or weighted; None: rows.
     n_clusters : int
+    variances : tuple of str
+        Parameters that are variances.
     """
 
     kind: BootstrapKind
@@ -78,6 +82,7 @@ class Bootstrap:
     enumerated: bool
     cluster: str | None
     n_clusters: int
+    variances: tuple[str, ...]
 
     # --- numbers ------------------------------------------------------------------------------
 
@@ -95,25 +100,28 @@ class Bootstrap:
         """Standard deviations of the draws."""
         return make_series(numbers.deviations(self.draws), self.parameters, "se")
 
-    def conf_int(self, level: float = 0.95, kind: IntervalKind | None = None) -> pd.DataFrame:
+    def conf_int(self, level: float = 0.95, kind: IntervalKind = "t") -> pd.DataFrame:
         """Confidence limits `lower`, `upper`, with q the (1 ± level) / 2 quantiles of the draws.
 
         Parameters
         ----------
         level : float
-        kind : {"percentile", "t", "basic"}, optional
-            q of the estimates; estimate - q of `t` times `robust_se`; 2 estimate - q. By default
-            "t" of the wild bootstrap, which is right with few clusters where the others are too
-            short, and "percentile" else (Davison & Hinkley, 1997, chapter 5).
+        kind : {"t", "percentile", "basic"}
+            estimate - q of `t` times `robust_se`, the limits nearest to their level with few
+            clusters; q of the estimates; 2 estimate - q of the estimates (Davison & Hinkley, 1997,
+            chapter 5).
 
         Raises
         ------
         OptionValueError
             The level or kind is none, or the draws are too few for the level.
         """
-        chosen_kind = _interval_kind(kind, self.kind)
+        if kind not in INTERVALS:
+            raise OptionValueError(
+                f"kind={kind!r} is no kind of interval. Use one of {listed(INTERVALS)}."
+            )
         self._require_enough(level)
-        lower, upper = self._limits(level, chosen_kind)
+        lower, upper = self._limits(level, kind)
         return make_frame({"lower": lower, "upper": upper}, list(self.parameters))
 
     def _limits(self, level: float, kind: IntervalKind) -> tuple[Array, Array]:
@@ -163,10 +171,15 @@ class Bootstrap:
         none = [self.parameters[k] for k in np.flatnonzero(~t.any(axis=0))]
         if none:
             found.append(f"no {self.se_kind} standard errors, and no t statistics: {listed(none)}.")
+        if self.kind == "wild" and self.variances and self.n_clusters < SKEWED_BELOW:
+            found.append(
+                f"few clusters for {listed(self.variances)}: estimates of variances are skewed, "
+                'and wild draws are not. The t intervals of kind="parametric" are.'
+            )
         return tuple(found)
 
     def summary(self, level: float = 0.95) -> str:
-        """The draws in a table of text, with the default interval and the symmetric p value.
+        """The draws in a table of text, with the percentile-t interval and the symmetric p value.
 
         Raises
         ------
@@ -177,8 +190,7 @@ class Bootstrap:
         return sheet.text(self._sheet(level))
 
     def _sheet(self, level: float = 0.95) -> sheet.Sheet:
-        interval = _interval_kind(None, self.kind)
-        lower, upper = self._limits(level, interval)
+        lower, upper = self._limits(level, "t")
         columns = {
             "Estimate": self.estimate,
             f"{self.se_kind} SE": self.robust_se,
@@ -188,14 +200,15 @@ class Bootstrap:
             "P(>|t|)": self.pvalues["symmetric"].to_numpy(),
         }
         rows = zip(*([format_number(x, 3) for x in each] for each in columns.values()), strict=True)
-        limits = f"{100.0 * level:.6g} % intervals: {INTERVALS[interval]}."
-        if self.n_draws < numbers.fewest_draws(level):
-            limits = f"The draws are too few for {100.0 * level:.6g} % intervals."
+        enough = self.n_draws >= numbers.fewest_draws(level)
+        legend = (LEGEND if enough else TOO_FEW).format(
+            f"{100.0 * level:.6g}", f"{self.se_kind} SE"
+        )
         table = sheet.SheetTable(
             "Parameters",
             tuple(columns),
             tuple(zip(self.parameters, rows, strict=True)),
-            f"{limits} P: symmetric, of the draws' t statistics.",
+            legend,
         )
         return sheet.Sheet(
             f"Bootstrap, {self.kind}: {SENTENCES[self.kind]}",
@@ -230,15 +243,6 @@ class Bootstrap:
 
 
 # --- small things ---------------------------------------------------------------------------------
-
-
-def _interval_kind(kind: object, bootstrap: BootstrapKind) -> IntervalKind:
-    if kind is None:
-        return "t" if bootstrap == "wild" else "percentile"
-    if kind not in get_args(IntervalKind):
-        choices = listed(get_args(IntervalKind))
-        raise OptionValueError(f"kind={kind!r} is no kind of interval. Use one of {choices}.")
-    return kind  # type: ignore[return-value]
 
 
 def about_failures(reasons: Mapping[str, int], left: int) -> str:

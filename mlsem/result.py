@@ -222,10 +222,10 @@ class FitResult(Fitted):
         ----------
         kind : {"wild", "pairs", "parametric"}
             Scores of clusters times random weights (Kline & Santos, 2012): nothing is refitted,
-            and tests of regression coefficients hold with few clusters. Clusters drawn with
-            replacement, or data drawn from the fitted model with its covariates as they are: the
-            model is refitted to each. For variances take "parametric", or "pairs" if there are
-            many clusters. Grand means that variables were centred at stay as they are.
+            and intervals of regression coefficients nearly hold with few clusters. Or clusters
+            drawn with replacement, or data drawn from the fitted model with its covariates as they
+            are: the model is refitted to each. "parametric" is the one for variances between few
+            clusters. Grand means at which variables were centred stay as they are.
         draws : int
         seed : int, optional
             None: a new one, which the result names.
