@@ -37,7 +37,7 @@ SKEWED_BELOW = 50  # clusters: the estimates of variances are too skewed for lin
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Bootstrap:
+class Bootstrap(sheet.Shown):
     """Bootstrap draws of c parameters; prints as text, shows as HTML in a notebook.
 
     Attributes
@@ -227,9 +227,6 @@ class Bootstrap:
             found.append(("Weights", self.weights + every))
         return found if self.enumerated else [*found, ("Seed", str(self.seed))]
 
-    def __str__(self) -> str:
-        return sheet.text(self._sheet())
-
     def __repr__(self) -> str:
         failed = f", {self.n_failed} failed" if self.reasons else ""
         return (
@@ -237,9 +234,6 @@ class Bootstrap:
             f"parameters, {self.n_clusters} {'rows' if self.cluster is None else 'clusters'}, "
             f"seed {self.seed}; print(it), .conf_int(), .pvalues>"
         )
-
-    def _repr_html_(self) -> str:
-        return sheet.html(self._sheet())
 
 
 # --- small things ---------------------------------------------------------------------------------

@@ -54,7 +54,7 @@ class Band:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class SeComparison:
+class SeComparison(sheet.Shown):
     """Standard errors of several kinds; prints as text, shows as HTML in a notebook.
 
     Attributes
@@ -93,7 +93,7 @@ class SeComparison:
     @property
     def varying(self) -> tuple[str, ...]:
         """Level-1 slopes whose ratio lies above the band: they look as if they varied."""
-        if self.band is None:
+        if self.band is None or self.kinds[0] != "standard":
             return ()
         above = self.ratios[self.kinds[-1]] > self.band.limits(self.level)[1]
         pairs = zip(self.parameters, above.tolist(), strict=True)
@@ -127,7 +127,11 @@ class SeComparison:
 
     @property
     def _about_slopes(self) -> str:
-        kind = self.kinds[-1]
+        base, kind = self.kinds[0], self.kinds[-1]
+        if base != "standard":
+            return (
+                f"only a comparison with the model's standard errors tells of slopes, not {base}."
+            )
         if not self.slopes.intersection(self.parameters):
             return "the model has no slopes of level 1 to look at."
         if not self.varying:
@@ -175,12 +179,3 @@ class SeComparison:
         )
         title = "Standard errors compared"
         return sheet.Sheet(title, tuple(facts), (table,), "Verdict", self.verdict)
-
-    def __str__(self) -> str:
-        return sheet.text(self._sheet())
-
-    def __repr__(self) -> str:
-        return str(self)
-
-    def _repr_html_(self) -> str:
-        return sheet.html(self._sheet())

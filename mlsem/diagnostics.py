@@ -52,7 +52,7 @@ class LeftOut:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class ClusterDiagnostics:
+class ClusterDiagnostics(sheet.Shown):
     """Which clusters the estimates rest on; prints as text, shows as HTML in a notebook.
 
     Attributes
@@ -236,15 +236,6 @@ class ClusterDiagnostics:
     def _sheet(self) -> sheet.Sheet:
         return diagnostics_sheet(self.counts, self.described(), self._refits(), self.verdict)
 
-    def __str__(self) -> str:
-        return sheet.text(self._sheet())
-
-    def __repr__(self) -> str:
-        return str(self)
-
-    def _repr_html_(self) -> str:
-        return sheet.html(self._sheet())
-
     # --- a figure -----------------------------------------------------------------------------
 
     def plot(
@@ -306,7 +297,7 @@ def chosen(names: tuple[str, ...], wanted: str | Iterable[str]) -> list[int]:
     for name in pool:
         if name not in names:
             raise OptionValueError(
-                f"parameters names no parameter {name!r}.{nearest(str(name), names)} The names "
-                "are those of fit.params."
+                f"parameters names no parameter {name!r}.{nearest(str(name), names)} See "
+                "fit.params."
             )
     return [names.index(name) for name in pool]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 from html import escape
@@ -53,6 +54,22 @@ class Sheet:
     tables: tuple[SheetTable, ...]
     heading: str
     notes: tuple[str, ...]
+
+
+class Shown(ABC):
+    """What shows itself as a sheet: as text when printed, as HTML in a notebook."""
+
+    @abstractmethod
+    def _sheet(self) -> Sheet: ...
+
+    def __str__(self) -> str:
+        return text(self._sheet())
+
+    def __repr__(self) -> str:
+        return str(self)
+
+    def _repr_html_(self) -> str:
+        return html(self._sheet())
 
 
 # --- text -----------------------------------------------------------------------------------------
