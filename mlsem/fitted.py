@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from mlsem.core.optimize import Optimum
 from mlsem.core.records import Array
 from mlsem.data.aggregate import DataRecord
 from mlsem.data.frame import make_frame, make_series
-from mlsem.errors import OptionValueError
+from mlsem.errors import OptionValueError, listed
 from mlsem.estimate import active_restrictions
 from mlsem.inference.covariance import Covariance
 from mlsem.inference.intervals import Wald, wald
@@ -23,9 +23,15 @@ from mlsem.spec.settings import SeKind, Settings
 from mlsem.tables import estimate_columns
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     import pandas as pd
 
+    from mlsem.profile import ProfileIntervals
     from mlsem.summary import Facts, Summary
+
+CiKind = Literal["wald", "profile"]
+PROFILED = "intervals: profile likelihood for variances, t with CR2 standard errors for the others."
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -84,8 +90,16 @@ class Fitted:
 
     @property
     def n_clusters(self) -> int | None:
-        """Clusters; None without `cluster=`."""
-        return self.record.moments.n_clusters if self.record.is_clustered else None
+        """Clusters of the model (of the robust errors, if only they have any); None without."""
+        if self.record.cluster is not None:
+            return self.record.moments.n_clusters
+        return self.record.robust.n_clusters if self.record.robust.name is not None else None
+
+    @property
+    def _n_coarser(self) -> int | None:
+        """Robust clusters, where they are unions of the model's clusters."""
+        robust = self.record.robust
+        return None if robust.same or self.record.cluster is None else robust.n_clusters
 
     @property
     def n_params(self) -> int:
@@ -157,10 +171,65 @@ class Fitted:
         """Covariance matrix of the estimates."""
         return square_frame(self.covariance.matrix, self.table.names)
 
-    def conf_int(self, level: float = 0.95) -> pd.DataFrame:
-        """Confidence limits `lower`, `upper` of the free parameters."""
-        found = self._wald(level)
-        return make_frame({"lower": found.lower, "upper": found.upper}, list(self.table.names))
+    def conf_int(
+        self,
+        level: float = 0.95,
+        ci: CiKind = "wald",
+        parameters: str | Iterable[str] | None = None,
+    ) -> pd.DataFrame:
+        """Confidence limits `lower`, `upper` of the free parameters.
+
+        Parameters
+        ----------
+        level : float
+        ci : {"wald", "profile"}
+            Estimate ± t (or z) times the standard error of the fit. Or for variances the profile
+            likelihood, scaled by the cluster-robust variance of CR2, which holds with few
+            clusters (docs/intervals.md): the limits are not symmetric, the lower one is never
+            below 0, the upper one is infinite where the likelihood does not fall far enough. All
+            other parameters then have the t interval of CR2, whatever the standard errors of the
+            fit. Takes some 10 fits of the model per variance.
+        parameters : str or iterable of str, optional
+            Names as in `params`. Default: all.
+
+        Raises
+        ------
+        InferenceError
+            There are no profile intervals: the fit did not converge, or the model has bounds,
+            inequalities or nonlinear constraints.
+        OptionValueError
+            A value that an argument cannot take.
+        """
+        from mlsem.diagnostics import chosen
+
+        _require_level(level)
+        names = self.table.names
+        places = list(range(len(names))) if parameters is None else chosen(names, parameters)
+        profiled = self._profiled(level, ci, places)
+        covariance = self.covariance if profiled is None else profiled.covariance
+        found = wald(self.estimates, covariance.se, covariance.df, level)
+        limits = np.array([found.lower, found.upper])
+        for k, pair in ({} if profiled is None else profiled.limits).items():
+            limits[:, k] = pair
+        lower, upper = limits[:, places]
+        return make_frame({"lower": lower, "upper": upper}, [names[k] for k in places])
+
+    def _profiled(self, level: float, ci: object, places: list[int]) -> ProfileIntervals | None:
+        """None for Wald's intervals."""
+        if ci not in get_args(CiKind):
+            raise OptionValueError(f"ci={ci!r}: it takes one of {listed(get_args(CiKind))}.")
+        if ci == "wald":
+            return None
+        from mlsem.profile import profile_intervals
+
+        return profile_intervals(
+            self.problem,
+            self.settings,
+            self.optimum,
+            places,
+            level,
+            clustered=self.record.is_clustered,
+        )
 
     def _wald(self, level: float) -> Wald:
         _require_level(level)
@@ -168,13 +237,15 @@ class Fitted:
 
     # --- tables -------------------------------------------------------------------------------
 
-    def parameter_estimates(self, level: float = 0.95) -> pd.DataFrame:
+    def parameter_estimates(self, level: float = 0.95, ci: CiKind = "wald") -> pd.DataFrame:
         """All parameters in lavaan's rows and order, fixed and defined ones included.
 
         Parameters
         ----------
         level : float
             Of the confidence intervals.
+        ci : {"wald", "profile"}
+            As for `conf_int`. Standard errors and tests stay those of the fit.
 
         Returns
         -------
@@ -183,11 +254,20 @@ class Fitted:
             ci_upper. `level` is 1 in a single-level model and 0 for `:=`. A fixed parameter has
             se 0 and the rest NaN.
         """
-        return make_frame(self._columns(level))
+        return make_frame(self._columns(level, ci))
 
-    def _columns(self, level: float) -> dict[str, Any]:
+    def _columns(self, level: float, ci: CiKind = "wald") -> dict[str, Any]:
         _require_level(level)
-        return estimate_columns(self.problem, self.optimum, self.covariance, level)
+        columns = estimate_columns(self.problem, self.optimum, self.covariance, level)
+        profiled = self._profiled(level, ci, list(range(len(self.table.names))))
+        if profiled is None:
+            return columns
+        robust = estimate_columns(self.problem, self.optimum, profiled.covariance, level)
+        columns |= {side: robust[side] for side in ("ci_lower", "ci_upper")}
+        for k, row in enumerate(self.table.rows):
+            if row.free in profiled.limits:
+                columns["ci_lower"][k], columns["ci_upper"][k] = profiled.limits[row.free]
+        return columns
 
     def tidy(self, level: float = 0.95) -> pd.DataFrame:
         """One row per parameter under the names of R's broom."""
@@ -229,13 +309,15 @@ class Fitted:
             }
         )
 
-    def summary(self, level: float | None = None) -> Summary:
+    def summary(self, level: float | None = None, ci: CiKind = "wald") -> Summary:
         """The results in lavaan's layout.
 
         Parameters
         ----------
         level : float, optional
             Adds confidence limits at this level.
+        ci : {"wald", "profile"}
+            As for `conf_int`; "profile" adds the limits without `level=` too, at 0.95.
 
         Returns
         -------
@@ -244,10 +326,13 @@ class Fitted:
         """
         from mlsem.summary import summarize
 
-        columns = self._columns(0.95 if level is None else level)
+        columns = self._columns(0.95 if level is None else level, ci)
         rows = self.table.rows
         hidden = [row.exo for row in rows] + [False] * len(self.table.definitions)
-        return summarize(columns, hidden, self.table.level_labels, self._facts(), level is not None)
+        facts, shown = self._facts(), level is not None
+        if ci == "profile":
+            facts, shown = replace(facts, notes=(*facts.notes, PROFILED)), True
+        return summarize(columns, hidden, self.table.level_labels, facts, shown)
 
     def _facts(self) -> Facts:
         from mlsem.summary import Facts
@@ -259,7 +344,7 @@ class Fitted:
             n_equalities=self._n_equalities,
             n_obs=self.n_obs,
             n_rows=self.record.n_rows_total,
-            cluster=self.record.cluster,
+            cluster=self.record.cluster or self.record.robust.name,
             n_clusters=self.n_clusters,
             centered=self.record.centered,
             loglik=self.loglik,
@@ -269,7 +354,7 @@ class Fitted:
             form=self.covariance.form,
             adjusted=tuple(dict.fromkeys(self.covariance.forms)),
             robust=self.record.robust.name,
-            n_robust=None if self.record.robust.same else self.record.robust.n_clusters,
+            n_robust=self._n_coarser,
             notes=self.notes,
         )
 

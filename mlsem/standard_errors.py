@@ -162,6 +162,7 @@ def working_clusters(problem: Problem, optimum: Optimum, directions: Directions)
         information=frozen(grouped.information()),
         kind=frozen(grouped.kind),
         cumulants=grouped.cumulants,
+        third=grouped.third_cumulants,
         mixed=mixed,
         labels=problem.robust.labels,
         n_rows=moments.n_rows,

@@ -1,4 +1,4 @@
-"""Expected information of each cluster, and the fourth cumulants of its scores.
+"""Expected information of each cluster, and what the cumulants of its scores are made of.
 
 An orthogonal transformation of a cluster's rows makes n - 1 deviations of covariance Σ_W and the
 mean of (y, z), of covariance V̄ = [[Σ_W / n + Σ_uu, Σ_uz], [Σ_zu, Σ_zz]], all independent. With
@@ -9,8 +9,7 @@ identity, are
 
 and for cluster j with cross-products S_j and data row h_j
 
-    B_ab = ½ [(n - 1) tr Ω_a Ω_b + tr Ω̄_a Ω̄_b] + tr Δ_a S_j Δ_bᵀ + (M_a h_j)ᵀ (M_b h_j)
-    κ₄(aᵀs_j) = 3 [(n - 1) tr Ω_a⁴ + tr Ω̄_a⁴] + 12 [tr Ω_a Δ_a S_j Δ_aᵀ Ω_a + |Ω̄_a M_a h_j|²].
+    B_ab = ½ [(n - 1) tr Ω_a Ω_b + tr Ω̄_a Ω̄_b] + tr Δ_a S_j Δ_bᵀ + (M_a h_j)ᵀ (M_b h_j).
 
 A single-level model has no u and no z; a "cluster" of it is any set of rows.
 """
@@ -135,42 +134,14 @@ def cluster_information(derivatives: ClusterDerivatives, clusters: Index) -> Arr
         weights = np.einsum("apv,bpw->abvw", slopes, slopes).reshape(total[0].size, -1)
         cross = derivatives.moments.within[clusters[:, None, None], used[:, None], used]
         total += (flatten(cross) @ weights.T).reshape(total.shape)
-    means = _means(derivatives, clusters)
+    means = cluster_means(derivatives, clusters)
     return total + means @ means.swapaxes(1, 2)
 
 
-def _means(derivatives: ClusterDerivatives, clusters: Index) -> Array:
+def cluster_means(derivatives: ClusterDerivatives, clusters: Index) -> Array:
     """M_a h_j, (j, n, p + r)."""
     maps = derivatives.mean_maps
     used = np.flatnonzero(maps.any(axis=(0, 1, 2)))
     rows = derivatives.rows(clusters)[:, used]
     flat = maps[..., used].reshape(len(maps), -1, len(used))
     return apply_maps(flat, derivatives.shape_of[clusters], rows).reshape(-1, *maps.shape[1:3])
-
-
-def fourth_cumulants(derivatives: ClusterDerivatives, clusters: Index, directions: Array) -> Array:
-    """κ₄ of aᵀ s_j for directions a of each of these clusters, (j, c, n) -> (j, c)."""
-    shapes, count = derivatives.shape_of[clusters], directions.shape[1]
-    omega = _combined(directions, derivatives.deviations)
-    mean = derivatives.mean
-    omega_bar = directions @ mean.reshape(*mean.shape[:2], -1)[shapes]
-    omega_bar = omega_bar.reshape(len(shapes), count, *mean.shape[2:])
-    less = derivatives.moments.counts[clusters, None] - 1.0
-    total = 3.0 * (less * _squares(omega @ omega) + _squares(omega_bar @ omega_bar))
-    used = np.flatnonzero(derivatives.slopes.any(axis=(0, 1)))
-    if len(used):
-        paths = omega @ _combined(directions, derivatives.slopes[:, :, used])
-        cross = derivatives.moments.within[clusters[:, None, None], used[:, None], used]
-        total += 12.0 * np.einsum("jcpv,jcpv->jc", paths @ cross[:, None], paths)
-    means = directions @ _means(derivatives, clusters)
-    return total + 12.0 * _squares(omega_bar @ means[..., None])
-
-
-def _combined(directions: Array, arrays: Array) -> Array:
-    """Σ_k a_k X_k, (j, c, n) and (n, …) -> (j, c, …)."""
-    found = directions @ flatten(arrays)
-    return found.reshape(*directions.shape[:2], *arrays.shape[1:])
-
-
-def _squares(stack: Array) -> Array:
-    return np.einsum("jcab,jcab->jc", stack, stack)

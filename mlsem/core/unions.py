@@ -6,11 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mlsem.core.cluster_information import (
-    ClusterDerivatives,
-    cluster_information,
-    fourth_cumulants,
-)
+from mlsem.core.cluster_information import ClusterDerivatives, cluster_information
+from mlsem.core.cumulants import fourth_cumulants, third_cumulants
 from mlsem.core.linalg import positions_in_runs
 from mlsem.core.records import Array, Index
 
@@ -54,9 +51,20 @@ class Unions:
         total = np.empty(directions.shape[:2])
         width = directions.shape[1] * max(directions.shape[2], self.derivatives.mean[0, 0].size)
         for part, members, first in self._blocks(kinds, width):
-            lengths = np.diff(first, append=len(members))
-            along = np.repeat(directions[part], lengths, axis=0)
+            along = _repeated(directions[part], members, first)
             found = fourth_cumulants(self.derivatives, members, along)
+            total[part] = np.add.reduceat(found, first, axis=0)
+        return total
+
+    def third_cumulants(self, kinds: Index, directions: Array) -> Array:
+        """κ₃(aᵀs, aᵀs, s) for robust clusters of these kinds, (k, c, n) -> (k, c, n)."""
+        total = np.empty(directions.shape)
+        width = max(directions.shape[1:]) * max(
+            directions.shape[2], self.derivatives.mean[0, 0].size
+        )
+        for part, members, first in self._blocks(kinds, width):
+            along = _repeated(directions[part], members, first)
+            found = third_cumulants(self.derivatives, members, along)
             total[part] = np.add.reduceat(found, first, axis=0)
         return total
 
@@ -75,6 +83,11 @@ class Unions:
             members = self.members[within]
             found.append((part, members, first))
         return found
+
+
+def _repeated(directions: Array, members: Index, first: Index) -> Array:
+    """Each kind's directions for each of its members."""
+    return np.repeat(directions, np.diff(first, append=len(members)), axis=0)
 
 
 def unions(derivatives: ClusterDerivatives, codes: Index, *, apart: bool) -> Unions:

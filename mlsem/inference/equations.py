@@ -14,7 +14,7 @@ from mlsem.core.records import Array, Index, MixedClusters
 CHUNK = 2_000_000  # numbers in one block of clusters, to bound memory
 
 Cumulants = Callable[[Index, Array], Array]
-"""κ₄ of aᵀs for directions a: kinds (k,), (k, c, n) -> (k, c)."""
+"""Of aᵀs for directions a, kinds (k,) and (k, c, n): κ₄ (k, c); or κ₃ with s itself (k, c, n)."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -31,6 +31,8 @@ class WorkingClusters:
         The kind of each cluster, a position in `information`.
     cumulants : callable
         κ₄ of the scores of clusters of given kinds along directions of φ.
+    third : callable
+        κ₃(aᵀs, aᵀs, s) of these.
     mixed : MixedClusters or None
         Of a linear mixed model of one outcome, whose p fixed effects are the first directions.
     labels : (G,)
@@ -42,6 +44,7 @@ class WorkingClusters:
     information: Array
     kind: Index
     cumulants: Cumulants
+    third: Cumulants
     mixed: MixedClusters | None
     labels: NDArray
     n_rows: int
@@ -115,6 +118,11 @@ class WhiteClusters:
     def cumulants(self, part: slice, directions: Array) -> Array:
         """κ₄ along directions of φ̃ (k, c, n), (k, c)."""
         return self.working.cumulants(np.arange(self.n_kinds)[part], directions @ self.root.T)
+
+    def third_cumulants(self, part: slice, directions: Array) -> Array:
+        """κ₃ along directions of φ̃, twice, and with each score, (k, c, n) -> (k, c, n)."""
+        kinds = np.arange(self.n_kinds)[part]
+        return self.working.third(kinds, directions @ self.root.T) @ self.root
 
     def parts(self) -> Iterator[slice]:
         """Kinds in blocks of bounded memory."""

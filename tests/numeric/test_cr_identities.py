@@ -14,7 +14,8 @@ from dense_scores import dense_scores
 from kinds import KINDS, UNBALANCED, fit_at, make_data, point_inside, pose
 
 import mlsem
-from mlsem.core.cluster_information import cluster_derivatives, fourth_cumulants
+from mlsem.core.cluster_information import cluster_derivatives
+from mlsem.core.cumulants import fourth_cumulants
 from mlsem.core.mixed import is_mixed
 from mlsem.inference.adjust import adjusted
 from mlsem.inference.equations import whitened

@@ -1,0 +1,248 @@
+"""Profile-likelihood intervals of the variances of a fitted model."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from mlsem.core.likelihood import Evaluation
+from mlsem.core.linalg import null_space
+from mlsem.core.optimize import Optimum, maximize
+from mlsem.core.pattern import ModelPattern
+from mlsem.core.records import Array, Index
+from mlsem.errors import InferenceError, InferenceWarning, listed
+from mlsem.inference.covariance import Covariance
+from mlsem.inference.equations import WhiteClusters
+from mlsem.inference.profile import Place, Search, critical_value, relative_variances
+from mlsem.problem import Problem
+from mlsem.spec.build import parameter_bounds
+from mlsem.spec.constraints import compile_constraints
+from mlsem.spec.partable import ParameterTable
+from mlsem.spec.settings import Settings
+from mlsem.standard_errors import covariance_of
+
+LOOSE = 1e-4  # remaining step of a constrained fit, in standard errors
+PATIENCE = 60  # iterations of a constrained fit
+ROUNDING = 1e-10  # parts of unit vectors below are none
+ASIDE = 1e-3  # standard errors between which log|M| is differenced
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ProfileIntervals:
+    """Limits of the variances, by position, and the CR2 covariance for the other parameters."""
+
+    covariance: Covariance
+    limits: Mapping[int, tuple[float, float]]
+
+
+def profile_intervals(
+    problem: Problem,
+    settings: Settings,
+    optimum: Optimum,
+    places: list[int],
+    level: float,
+    *,
+    clustered: bool,
+) -> ProfileIntervals:
+    """Intervals of those of the parameters at `places` that are variances.
+
+    NaN, with a warning that says why, where a variance has no cluster-robust standard error.
+
+    Raises
+    ------
+    InferenceError
+        There are no profile intervals for this fit; says why.
+    """
+    _require_profiles(problem.table, optimum)
+    settings = settings.with_se("CR2")
+    covariance, doubts = covariance_of(problem, settings, optimum, clustered=clustered)
+    if covariance.reference is None:
+        raise InferenceError(f"there are no profile intervals: {' '.join(doubts)}")
+    variances = variance_places(problem.table)
+    wanted = [k for k in dict.fromkeys(places) if k in variances]
+    known = [k for k in wanted if covariance.se[k] > 0.0]
+    unknown = [problem.table.names[k] for k in wanted if np.isnan(covariance.se[k])]
+    if unknown:
+        _warn(unknown, " ".join(doubts))
+    limits = dict.fromkeys(wanted, (np.nan, np.nan))
+    if not known:
+        return ProfileIntervals(covariance, limits)
+    clusters = covariance.reference.clusters
+    relative = relative_variances(clusters, clusters.basis[known])
+    for k, r in zip(known, relative, strict=True):
+        search = variance_search(problem, optimum, covariance, k, critical_value(r, level))
+        limits[k] = (search.lower(), search.upper())
+    lost = [problem.table.names[k] for k in known if np.isnan(limits[k]).any()]
+    if lost:
+        _warn(
+            lost, "the search for a limit did not settle; the likelihood may have several maxima."
+        )
+    return ProfileIntervals(covariance, limits)
+
+
+def _warn(names: list[str], why: str) -> None:
+    text = f"no profile interval of {listed(names)}: {why}"
+    warnings.warn(text, InferenceWarning, stacklevel=5)  # where conf_int was called
+
+
+def variance_places(table: ParameterTable) -> set[int]:
+    """Positions of the parameters all of whose rows are variances."""
+    variances = {row.free for row in table.rows if row.op == "~~" and row.lhs == row.rhs}
+    others = {row.free for row in table.rows if row.op != "~~" or row.lhs != row.rhs}
+    return variances - others - {-1}
+
+
+def _require_profiles(table: ParameterTable, optimum: Optimum) -> None:
+    """Refuse fits without a maximum, and constraints that bend or end the way of a profile."""
+    if not optimum.converged:
+        raise InferenceError("the fit did not converge: there is no likelihood to profile.")
+    if np.isfinite(parameter_bounds(table)).any():
+        raise InferenceError(
+            'the model has bounds, beyond which a likelihood is not profiled: use ci="wald", or '
+            "fit without bounds. Profile limits of a variance are never below 0 anyway."
+        )
+    for each, compiled in zip(table.constraints, compile_constraints(table), strict=True):
+        if not each.equality or compiled.linear_form() is None:
+            what = "nonlinear" if each.equality else "an inequality"
+            raise InferenceError(
+                f"the constraint {each.source} is {what}: the likelihood is profiled under linear "
+                'equalities only. Use ci="wald".'
+            )
+
+
+# --- one variance ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class VarianceProfile:
+    """ℓ_R of one variance θ_k; all in the optimiser's parameters.
+
+    Attributes
+    ----------
+    place : int
+        k.
+    free : (npar, m)
+        Directions in which the others may move.
+    means : (npar, p)
+        Those of them that move the means alone.
+    path : (npar,)
+        How θ_c moves with c at the estimates: A⁻¹e_k, 1 at k.
+    straight : (npar,)
+        The shortest way of θ_k, 1 at k.
+    guess : (npar,)
+        The default start, as near as the constraints allow.
+    """
+
+    problem: Problem
+    optimum: Optimum
+    place: int
+    free: Array
+    means: Array
+    path: Array
+    straight: Array
+    guess: Array
+
+    def at(self, value: float, near: Evaluation) -> Evaluation | None:
+        """θ_c at c = `value` from a point near by: along the path, straight, then from the
+        default start. None if it is found from none of these."""
+        away = value - near.params[self.place]
+        default = self.guess + (value - self.guess[self.place]) * self.straight
+        starts = (near.params + away * self.path, near.params + away * self.straight, default)
+        for start in starts:
+            found = self._maximum(start)
+            if found is not None:
+                return found
+        return None
+
+    def _maximum(self, start: Array) -> Evaluation | None:
+        inner = self.problem.inner
+        try:
+            with np.errstate(all="ignore"):  # a step too far is refused, whatever it overflows
+                first = inner.evaluate(start)
+                if first is None or not self.free.shape[1]:
+                    return first
+                conditioned = inner.conditioned(first, self.free)
+                found = maximize(inner, first, self.free, conditioned, tol=LOOSE, max_iter=PATIENCE)
+        except np.linalg.LinAlgError:
+            return None
+        return found.point if found.converged else None
+
+    def reml(self, point: Evaluation) -> float:
+        """ℓ - ½ log|M|."""
+        return point.loglik - 0.5 * self._log_means(point)
+
+    def _log_means(self, point: Evaluation) -> float:
+        if not self.means.shape[1]:
+            return 0.0
+        inner = self.problem.inner
+        information = inner.expected(point, inner.derivatives(point, self.means))
+        return float(np.linalg.slogdet(information)[1])
+
+    def slope(self, se: float) -> float:
+        """b, the slope of -½ log|M| along the path at the estimates."""
+        origin, step = self.optimum.params, ASIDE * se * self.path
+        sides = [self.problem.inner.evaluate(origin + sign * step) for sign in (-1.0, 1.0)]
+        below, above = (None if each is None else self._log_means(each) for each in sides)
+        if below is None or above is None:
+            return 0.0  # an estimate at the very end of the parameter space
+        return -0.5 * (above - below) / (2.0 * ASIDE * se)
+
+
+def variance_profile(
+    problem: Problem, optimum: Optimum, clusters: WhiteClusters, place: int
+) -> VarianceProfile:
+    """Prepare the profile of the variance at position `place`."""
+    along = clusters.basis @ clusters.basis[place]
+    jacobian = problem.coordinates.jacobian(optimum.params)
+    # intercepts alone differ between coordinates: the variance is the same in both
+    path = np.linalg.solve(jacobian, along) / along[place]
+    free = optimum.free @ null_space(optimum.free[place : place + 1])
+    others = free[_not_means(problem.inner.pattern, len(free))]
+    projection = optimum.free @ np.linalg.pinv(optimum.free)
+    guess = problem.coordinates.to_internal(problem.guess)
+    return VarianceProfile(
+        problem=problem,
+        optimum=optimum,
+        place=place,
+        free=free,
+        means=free @ null_space(np.where(np.abs(others) > ROUNDING, others, 0.0)),
+        path=np.asarray(path, dtype=np.float64),
+        straight=projection[:, place] / projection[place, place],
+        guess=optimum.params + projection @ (guess - optimum.params),
+    )
+
+
+def _not_means(pattern: ModelPattern, count: int) -> Index:
+    """Parameters other than those of intercepts and effects of covariates."""
+    levels = (pattern.within, pattern.between)
+    means = np.concatenate([level.exogenous.params for level in levels])
+    covariances = np.concatenate([level.cells.covariance_params for level in levels])
+    return np.setdiff1d(np.arange(count), np.setdiff1d(means, covariances))
+
+
+def variance_search(
+    problem: Problem, optimum: Optimum, covariance: Covariance, place: int, crit: float
+) -> Search[Evaluation]:
+    """The search for the limits of the variance at position `place`."""
+    assert covariance.reference is not None
+    clusters = covariance.reference.clusters
+    profile = variance_profile(problem, optimum, clusters, place)
+    model = float(clusters.basis[place] @ clusters.basis[place])
+    ratio = float(covariance.matrix[place, place]) / model
+    slope = profile.slope(np.sqrt(model))
+    # the highest ℓ_R lies V_m b further and ½ V_m b² higher, to first order
+    highest = profile.reml(optimum.point) + 0.5 * model * slope**2
+
+    def root(value: float, near: Evaluation) -> tuple[float, Evaluation] | None:
+        point = profile.at(value, near)
+        if point is None:
+            return None
+        gap = 2.0 * (highest - profile.reml(point))
+        return float(np.sqrt(max(gap, 0.0) / ratio)), point
+
+    centre = Place(float(optimum.params[place]) + model * slope, 0.0, optimum.point)
+    width = crit * np.sqrt(ratio * model)
+    return Search(root, centre, crit, float(width), 0.0)
