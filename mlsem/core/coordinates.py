@@ -16,10 +16,11 @@ covariates stay as they are.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
-from mlsem.core.likelihood import evaluate
+from mlsem.core.objective import Objective
 from mlsem.core.pattern import LevelPattern, ModelPattern, level_jacobian, level_moments
 from mlsem.core.records import Array, Index, ShapeMoments
 
@@ -91,7 +92,7 @@ class Coordinates:
 
 
 def choose_coordinates(
-    user: ModelPattern, data: ShapeMoments, restricted: Index, params: Array
+    objective: Objective[Any], data: ShapeMoments, restricted: Index, params: Array
 ) -> Coordinates:
     """Centre the far covariates if free intercepts absorb that.
 
@@ -102,6 +103,7 @@ def choose_coordinates(
     params : (npar,)
         A point at which to see whether intercepts absorb a shift.
     """
+    user = objective.pattern
     internal = replace(
         user, within=_centred(user.within, data), between=_centred(user.between, data)
     )
@@ -109,7 +111,7 @@ def choose_coordinates(
     if internal.within is user.within and internal.between is user.between:
         return same
     intercepts = np.setdiff1d(_free_intercepts(user), restricted)
-    if evaluate(user, data, params) is None:
+    if objective.evaluate(params) is None:
         return same
     gap = _constants(user, params) - _constants(internal, params)
     slopes = _slopes(user, params)[:, intercepts]

@@ -3,18 +3,39 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
-from mlsem.core.cluster_information import (
-    ClusterDerivatives,
-    cluster_information,
-    fourth_cumulants,
-)
 from mlsem.core.linalg import positions_in_runs
 from mlsem.core.records import Array, Index
 
 CHUNK = 2_000_000  # numbers in one block of clusters, to bound memory
+
+
+class ClusterParts(Protocol):
+    """The parts that the model's clusters have in its information, along n directions."""
+
+    @property
+    def n_directions(self) -> int: ...
+
+    @property
+    def width(self) -> int:
+        """Numbers that one direction of one cluster takes."""
+        ...
+
+    @property
+    def alike(self) -> Index | None:
+        """Clusters of the same number have the same information, (J,); None if each its own."""
+        ...
+
+    def information(self, clusters: Index) -> Array:
+        """B_j of these clusters, (j, n, n)."""
+        ...
+
+    def cumulants(self, clusters: Index, directions: Array) -> Array:
+        """κ₄ of aᵀ s_j for directions a of each of these clusters, (j, c, n) -> (j, c)."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -23,7 +44,7 @@ class Unions:
 
     Attributes
     ----------
-    derivatives : ClusterDerivatives
+    parts : ClusterParts
     codes : (J,)
         The robust cluster of each cluster, 0 … G - 1.
     kind : (G,)
@@ -34,7 +55,7 @@ class Unions:
         Where the members of each kind begin.
     """
 
-    derivatives: ClusterDerivatives
+    parts: ClusterParts
     codes: Index
     kind: Index
     members: Index
@@ -42,21 +63,22 @@ class Unions:
 
     def information(self) -> Array:
         """B of each kind: the sum over its members, (K, n, n)."""
-        size = len(self.derivatives.deviations)
+        size = self.parts.n_directions
         total = np.empty((len(self.starts), size, size))
-        for kinds, members, first in self._blocks(np.arange(len(self.starts)), size * size):
-            found = cluster_information(self.derivatives, members)
+        width = size * max(size, self.parts.width)
+        for kinds, members, first in self._blocks(np.arange(len(self.starts)), width):
+            found = self.parts.information(members)
             total[kinds] = np.add.reduceat(found, first, axis=0)
         return total
 
     def cumulants(self, kinds: Index, directions: Array) -> Array:
         """κ₄ of aᵀs for robust clusters of these kinds, (k, c, n) -> (k, c)."""
         total = np.empty(directions.shape[:2])
-        width = directions.shape[1] * max(directions.shape[2], self.derivatives.mean[0, 0].size)
+        width = directions.shape[1] * max(directions.shape[2], self.parts.width)
         for part, members, first in self._blocks(kinds, width):
             lengths = np.diff(first, append=len(members))
             along = np.repeat(directions[part], lengths, axis=0)
-            found = fourth_cumulants(self.derivatives, members, along)
+            found = self.parts.cumulants(members, along)
             total[part] = np.add.reduceat(found, first, axis=0)
         return total
 
@@ -77,7 +99,7 @@ class Unions:
         return found
 
 
-def unions(derivatives: ClusterDerivatives, codes: Index, *, apart: bool) -> Unions:
+def unions(parts: ClusterParts, codes: Index, *, apart: bool) -> Unions:
     """Arrange the clusters by robust cluster.
 
     Parameters
@@ -88,14 +110,15 @@ def unions(derivatives: ClusterDerivatives, codes: Index, *, apart: bool) -> Uni
         Whether each robust cluster is to be of its own kind.
     """
     count = int(codes.max()) + 1
-    if count == len(codes) and derivatives.by_shape and not apart:
+    alike = parts.alike
+    if count == len(codes) and alike is not None and not apart:
+        _, representatives, numbers = np.unique(alike, return_index=True, return_inverse=True)
         kind = np.empty_like(codes)
-        kind[codes] = derivatives.shape_of
-        representatives = derivatives.representatives
-        return Unions(derivatives, codes, kind, representatives, np.arange(len(representatives)))
+        kind[codes] = numbers
+        return Unions(parts, codes, kind, representatives, np.arange(len(representatives)))
     order = np.argsort(codes, kind="stable")
     starts = np.searchsorted(codes[order], np.arange(count))
-    return Unions(derivatives, codes, np.arange(count), order, starts)
+    return Unions(parts, codes, np.arange(count), order, starts)
 
 
 def summed(values: Array, codes: Index) -> Array:
