@@ -70,6 +70,7 @@ HOMES = {
 # Rooms that may name pandas' types in annotations, under `if TYPE_CHECKING`.
 NAME_FRAMES = {"data", "fitted", "result", "fit", "interop", "examples_data", "__init__"}
 NAME_FRAMES |= {"cli", "cli_output", "comparison", "diagnostics", "hypotheses", "bootstrapped"}
+NAME_FRAMES |= {"lmm", "simulate"}
 # What may not even be named by a room.
 BLIND = {
     "errors": {"numpy", "scipy", "pandas", "lark"},
