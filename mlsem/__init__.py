@@ -30,6 +30,7 @@ from mlsem.errors import (
 from mlsem.examples_data import example_model, load_example
 from mlsem.fit import cfa, check, fit, growth, lavaan, sem
 from mlsem.hypotheses import WaldTest
+from mlsem.lmm import lmm
 from mlsem.result import FitResult
 from mlsem.version import __version__
 
@@ -63,6 +64,7 @@ __all__ = [
     "fit",
     "growth",
     "lavaan",
+    "lmm",
     "load_example",
     "sem",
 ]

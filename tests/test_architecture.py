@@ -46,6 +46,8 @@ SEES["bootstrapped"] = {"errors", "core", "data", "inference", "report"}
 SEES["bootstrap"] = SEES["diagnose"] | {"bootstrapped", "fitted", "workers"}
 SEES["result"] = set(SEES) - {"syntax", "report"}
 SEES["fit"] = set(SEES) - {"report", "inference", "tables", "summary", "standard_errors"}
+SEES["mixed_formula"] = {"errors"}
+SEES["lmm"] = {"errors", "syntax", "spec", "data", "fit", "result", "mixed_formula"}
 SEES["examples_data"] = {"errors", "data"}
 SEES["simulate"] = {*SEES, "mlsem"} - {"examples_data"}
 SEES["interop"] = {*SEES, "mlsem"} - {"simulate", "examples_data"}
@@ -61,6 +63,7 @@ HOMES = {
     "pyarrow": {"data"},
     "pyreadstat": {"data"},
     "semopy": {"interop"},
+    "formulae": {"data"},
     "scipy.stats": set(),
     "statsmodels": set(),
     "matplotlib": {"report"},
@@ -230,7 +233,16 @@ def test_rooms_that_know_no_arrays(room: str) -> None:
 
 
 def test_slow_packages_are_imported_late() -> None:
-    slow = ("lark", "scipy.optimize", "semopy", "pyarrow", "pyreadstat", "matplotlib", "joblib")
+    slow = (
+        "lark",
+        "scipy.optimize",
+        "semopy",
+        "formulae",
+        "pyarrow",
+        "pyreadstat",
+        "matplotlib",
+        "joblib",
+    )
     at_the_top = [
         found.place
         for found in _imports()

@@ -152,7 +152,7 @@ class _Level:
         """Mean and variance that a random slope starts with: the mean by least squares."""
         name, carrier = slope.outcome, slope.carrier
         mean = self.slopes.get(name, {}).get(carrier, 0.0)
-        left = self.residual.get(name, self.variance[name])
+        left = self.residual[name] if name in self.residual else self.variance[name]
         return mean, SLOPE_SHARE * left / self.variance[carrier]
 
     def start(self, row: Row) -> float:
