@@ -22,7 +22,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mlsem.core.linalg import flatten
 from mlsem.core.pattern import Carriers, ModelPattern
 from mlsem.core.records import Array, ClusterMoments, Index, frozen
 
@@ -137,11 +136,6 @@ def rest_of(data: SlopeMoments, moments: ClusterMoments, part: slice | Index) ->
 
 
 def pooled_products(stack: Array) -> Array:
-    """Σ_j X_jᵀ X_j of (J, m, n) -> (n, n)."""
+    """Σ_j X_jᵀ X_j of (…, m, n) -> (n, n)."""
     rows = stack.reshape(-1, stack.shape[-1])
     return rows.T @ rows
-
-
-def weighted_products(weights: Array, stack: Array) -> Array:
-    """Σ_j w_j ⊗ X_j: (J, …) and (J, n) -> (…, n)."""
-    return (flatten(weights).T @ stack).reshape(*weights.shape[1:], stack.shape[1])

@@ -110,7 +110,8 @@ def covariance_changes(
 
 def _products(white: Array) -> Array:
     """Σ_j x_jaᵀ x_jb of (j, n, m)."""
-    flat = white.swapaxes(0, 1).reshape(white.shape[1], -1)
+    count, n, m = white.shape
+    flat = white.swapaxes(0, 1).reshape(n, count * m)
     return flat @ flat.T
 
 

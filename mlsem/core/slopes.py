@@ -26,7 +26,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mlsem.core.carriers import SlopeMoments, pooled_products, weighted_products
+from mlsem.core.carriers import SlopeMoments, pooled_products
 from mlsem.core.likelihood import MomentGradients
 from mlsem.core.linalg import LOG_2PI, cholesky, inner, log_determinant, positive_inverse
 from mlsem.core.pattern import LevelMoments, ModelPattern, level_moments
@@ -186,18 +186,36 @@ def moment_gradients(point: SlopePoint, data: SlopeMoments) -> MomentGradients:
     ∂ℓ/∂Π_W L = W R S + Σ_j Σ_l ω_l H_lᵀ
     ∂ℓ/∂Σ_B   = ½ Σ_j [ρ ρᵀ - T_jᵀ V̄_j⁻¹ T_j],   ∂ℓ/∂Π_B L = Σ_j ρ h_jᵀ
     """
-    pulled = point.precision @ point.residuals.within[0]
-    spread = pulled @ data.rest
-    level1 = by_row(data, point.weighted, len(pulled))
-    level2 = between_gradient(data, point.weighted[:, None])[:, 0]
+    weighted = point.weighted[:, None]
+    within, between = outer_sums(point, data, point.residuals, weighted)
     sigma_within, sigma_between = information_sums(point, data)
-    flat = level1.reshape(-1, len(pulled))
+    spread = point.precision @ point.residuals.within[0] @ data.rest
+    level1 = by_row(data, weighted, len(spread)).reshape(-1, len(spread))
+    level2 = between_gradient(data, weighted)[:, 0]
     return MomentGradients(
-        sigma_within=0.5 * (spread @ pulled.T + flat.T @ flat - sigma_within),
-        mean_within=spread + flat.T @ data.coordinates.reshape(-1, data.rows.shape[1]),
-        sigma_between=0.5 * (level2.T @ level2 - sigma_between),
-        mean_between=weighted_products(level2, data.rows),
+        sigma_within=0.5 * (within - sigma_within),
+        mean_within=spread + level1.T @ data.coordinates.reshape(-1, data.rows.shape[1]),
+        sigma_between=0.5 * (between - sigma_between),
+        mean_between=level2.T @ data.rows,
     )
+
+
+def outer_sums(
+    point: SlopePoint, data: SlopeMoments, maps: MeanMaps, weighted: Array
+) -> tuple[Array, Array]:
+    """W X S Xᵀ W + Σ_j Σ_l ξ_l ξ_lᵀ and Σ_j (T_jᵀξ)(T_jᵀξ)ᵀ of vectors x with ξ = V̄⁻¹x, summed.
+
+    Parameters
+    ----------
+    maps : MeanMaps
+        The n vectors x.
+    weighted : (J, n, m)
+        ξ of each.
+    """
+    pulled = point.precision @ maps.within
+    within = (pulled @ data.rest @ pulled.swapaxes(1, 2)).sum(axis=0)
+    within += pooled_products(by_row(data, weighted, len(within)))
+    return within, pooled_products(between_gradient(data, weighted))
 
 
 def information_sums(point: SlopePoint, data: SlopeMoments) -> tuple[Array, Array]:
