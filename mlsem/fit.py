@@ -93,9 +93,11 @@ def fit(
 
     Notes
     -----
-    Random-intercept models: each variable named at both levels is the sum of a within and a
-    between part (Muthén, 1994). Exogenous covariates of one level are conditioned on; those
-    with two parts are modelled, and then all exogenous covariates of that level with them.
+    Each variable named at both levels is the sum of a within and a between part (Muthén, 1994).
+    ``y ~ rv("s")*x1`` at level 1 names the random slope ``s``, a variable of level 2 whose mean
+    ``s ~ 1`` and variance are free; write ``y ~~ s`` to let it covary with the intercept.
+    Exogenous covariates of one level are conditioned on; those with two parts are modelled, and
+    then all exogenous covariates of that level with them.
     """
     return finish(*_read("sem", model, data, cluster, center, options))
 

@@ -7,8 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import mlsem
 from mlsem.data.aggregate import read_moments
-from mlsem.errors import DataError, ModelSyntaxError, SpecificationError
+from mlsem.errors import DataError, InferenceError, ModelSyntaxError, SpecificationError
 from mlsem.spec.build import build_pattern
 from mlsem.spec.defaults import specify
 from mlsem.spec.options import SEM, model_options
@@ -248,3 +249,20 @@ def test_start_near_the_pooled_regression():
     assert 0.02 < start["s~~s.l2"] < 0.3
     assert start["s~~y.l2"] == 0
     assert start["y~1.l2"] == pytest.approx(0, abs=0.2)
+
+
+# --- what a fit with slopes cannot do yet -------------------------------------------------------
+
+
+def test_no_draws():
+    fit = mlsem.fit(ARTICLE, article(), cluster="id")
+    with pytest.raises(InferenceError, match=r"random slopes \('s'\)\. Resample clusters"):
+        fit.bootstrap("parametric", 9, 1)
+
+
+def test_no_semopy():
+    pytest.importorskip("semopy")
+    from mlsem.interop.semopy import to_semopy
+
+    with pytest.raises(SpecificationError, match="has no random slopes"):
+        to_semopy(mlsem.fit(ARTICLE, article(), cluster="id"))
