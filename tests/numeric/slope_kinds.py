@@ -46,11 +46,11 @@ SLOPE_VARIANCE_ZERO = Kind(
 FIXED_SLOPE = Kind("level: 1\n y1 ~ x1 + w1:x1 + x2\nlevel: 2\n y1 ~ w1")
 
 
-def slope_data(seed: int, sizes: tuple[int, ...]):
+def slope_data(seed: int, sizes: tuple[int, ...], spread: float = 0.5):
     """`make_data` in which x1 is constant in some clusters and few-valued in others."""
     data = make_data(seed, sizes)
     rng = np.random.default_rng(seed)
-    slope = rng.normal(scale=0.5, size=len(sizes))
+    slope = rng.normal(scale=spread, size=len(sizes))
     for name in ("y1", "y2", "v1"):
         data[name] += slope[data["id"]] * data["x1"]
     data.loc[data["id"] % 5 == 2, "x1"] = 0.7
