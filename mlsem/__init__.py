@@ -32,6 +32,10 @@ from mlsem.fit import cfa, check, fit, growth, lavaan, sem
 from mlsem.hypotheses import WaldTest
 from mlsem.lmm import lmm
 from mlsem.result import FitResult
+from mlsem.simulate.generate import simulate
+from mlsem.simulate.results import Study
+from mlsem.simulate.sources import InOrder
+from mlsem.simulate.study import study
 from mlsem.version import __version__
 
 __all__ = [
@@ -44,6 +48,7 @@ __all__ = [
     "EstimationWarning",
     "FitResult",
     "IdentificationError",
+    "InOrder",
     "InferenceError",
     "InferenceWarning",
     "InterfaceError",
@@ -55,6 +60,7 @@ __all__ = [
     "OptionValueError",
     "SpecificationError",
     "SpecificationWarning",
+    "Study",
     "WaldTest",
     "__version__",
     "cfa",
@@ -67,4 +73,6 @@ __all__ = [
     "lmm",
     "load_example",
     "sem",
+    "simulate",
+    "study",
 ]
