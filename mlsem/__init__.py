@@ -30,7 +30,12 @@ from mlsem.errors import (
 from mlsem.examples_data import example_model, load_example
 from mlsem.fit import cfa, check, fit, growth, lavaan, sem
 from mlsem.hypotheses import WaldTest
+from mlsem.lmm import lmm
 from mlsem.result import FitResult
+from mlsem.simulate.generate import simulate
+from mlsem.simulate.results import Study
+from mlsem.simulate.sources import InOrder
+from mlsem.simulate.study import study
 from mlsem.version import __version__
 
 __all__ = [
@@ -43,6 +48,7 @@ __all__ = [
     "EstimationWarning",
     "FitResult",
     "IdentificationError",
+    "InOrder",
     "InferenceError",
     "InferenceWarning",
     "InterfaceError",
@@ -54,6 +60,7 @@ __all__ = [
     "OptionValueError",
     "SpecificationError",
     "SpecificationWarning",
+    "Study",
     "WaldTest",
     "__version__",
     "cfa",
@@ -63,6 +70,9 @@ __all__ = [
     "fit",
     "growth",
     "lavaan",
+    "lmm",
     "load_example",
     "sem",
+    "simulate",
+    "study",
 ]

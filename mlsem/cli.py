@@ -1,4 +1,4 @@
-"""The command `mlsem`: fit a model, look at its parameter table, see a demo.
+"""The command `mlsem`: fit a model, look at its parameter table, see a demo, run a study.
 
 Exit codes: 0 fine, 1 an error in the model, the data or the estimation, 2 wrong usage,
 3 the optimiser did not converge (the estimates are printed all the same).
@@ -61,6 +61,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_check(commands)
     demo = commands.add_parser("demo", help="fit the example that comes with mlsem")
     demo.set_defaults(run=_demo)
+    _add_study(commands)
     return parser
 
 
@@ -127,6 +128,28 @@ def _add_check(commands: Any) -> None:
     )
     check.add_argument("--no-fixed-x", action="store_true", help="model the covariates as well")
     check.set_defaults(run=_check)
+
+
+def _add_study(commands: Any) -> None:
+    study = commands.add_parser(
+        "study",
+        help="run a simulation study that was published, and compare",
+        description="Run the simulation of Huang & Zhang (2025) draw by draw, and show its "
+        "results beside the published ones.",
+    )
+    study.add_argument("study", metavar="STUDY", choices=("article",), help="article")
+    study.add_argument(
+        "--replications", type=int, default=1000, metavar="N", help="how many (default 1000)"
+    )
+    study.add_argument(
+        "--jobs", type=int, default=1, metavar="N", help="processes, -1 for all cores (default 1)"
+    )
+    study.add_argument(
+        "--out",
+        metavar="FILE",
+        help="write replications there as JSON lines; run again to finish what was interrupted",
+    )
+    study.set_defaults(run=_study)
 
 
 def _centring(text: str) -> dict[str, str]:
@@ -202,7 +225,7 @@ def _write_estimates(result: FitResult, arguments: argparse.Namespace) -> None:
     frame.to_csv(path, sep=SEPARATORS[path.suffix.lower()], index=False)
 
 
-# --- mlsem check, mlsem demo ------------------------------------------------------------------
+# --- mlsem check, demo, study ------------------------------------------------------------------
 
 
 def _check(arguments: argparse.Namespace) -> int:
@@ -232,6 +255,15 @@ def _demo(_: argparse.Namespace) -> int:
         print("Standard errors side by side:\n")
         print(demo_text(robust.with_se("standard"), robust), end="")
     return OK if robust.converged else NOT_CONVERGED
+
+
+def _study(arguments: argparse.Namespace) -> int:
+    with _warnings_as_lines(quiet=False):
+        from mlsem.simulate.article_study import article_study
+
+        found = article_study(arguments.replications, n_jobs=arguments.jobs, file=arguments.out)
+        print(found, end="")
+    return OK
 
 
 # --- files, messages, pipes -------------------------------------------------------------------

@@ -93,6 +93,7 @@ def _remarks(table: ParameterTable) -> list[str]:
     lines += [f"product made from the data: {each.name}" for each in table.products]
     if table.split:
         lines.append(f"split into a part at each level: {', '.join(table.split)}")
+    lines += [f"random slope {s.name}: {s.outcome} on {s.carrier}" for s in table.slopes]
     lines.append(f"free parameters: {len(table.names)}")
     lines += [f"note: {note}" for note in table.notes]
     return ["", *lines]

@@ -8,9 +8,8 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from mlsem.core.likelihood import Evaluation
 from mlsem.core.linalg import null_space
-from mlsem.core.objective import Conditioned
+from mlsem.core.objective import Conditioned, Point
 from mlsem.core.optimize import ADVICE, Optimum, maximize
 from mlsem.core.records import (
     Array,
@@ -61,7 +60,7 @@ def estimate(problem: Problem, settings: Settings, start: object = None) -> Opti
     return max(found, key=lambda again: again.point.loglik, default=optimum)
 
 
-def _tried(problem: Problem, settings: Settings, first: Evaluation) -> Optimum | None:
+def _tried(problem: Problem, settings: Settings, first: Point) -> Optimum | None:
     """The optimum from a start that may be a bad one."""
     try:
         return _estimate_from(problem, settings, first)
@@ -69,8 +68,8 @@ def _tried(problem: Problem, settings: Settings, first: Evaluation) -> Optimum |
         return None
 
 
-def _other_starts(problem: Problem, settings: Settings, first: Evaluation) -> Iterator[Evaluation]:
-    careful = starting_values(problem.table, problem.objective.data, problem.maps, CAREFUL)
+def _other_starts(problem: Problem, settings: Settings, first: Point) -> Iterator[Point]:
+    careful = starting_values(problem.table, problem.sample, problem.maps, CAREFUL)
     inside = problem.inner.evaluate(problem.coordinates.to_internal(careful))
     if inside is not None:
         yield inside
@@ -86,7 +85,7 @@ def _other_starts(problem: Problem, settings: Settings, first: Evaluation) -> It
                 yield point
 
 
-def _estimate_from(problem: Problem, settings: Settings, first: Evaluation) -> Optimum:
+def _estimate_from(problem: Problem, settings: Settings, first: Point) -> Optimum:
     try:
         return _maximized(problem, settings, first)
     except np.linalg.LinAlgError as error:
@@ -96,7 +95,7 @@ def _estimate_from(problem: Problem, settings: Settings, first: Evaluation) -> O
         ) from error
 
 
-def _maximized(problem: Problem, settings: Settings, first: Evaluation) -> Optimum:
+def _maximized(problem: Problem, settings: Settings, first: Point) -> Optimum:
     constraints = compile_constraints(problem.table)
     linear = _linear_equalities(problem.table, constraints)
     if linear is None:
@@ -117,7 +116,7 @@ def _maximized(problem: Problem, settings: Settings, first: Evaluation) -> Optim
 def _estimate_constrained(
     problem: Problem,
     settings: Settings,
-    first: Evaluation,
+    first: Point,
     constraints: tuple[CompiledExpression, ...],
 ) -> Optimum:
     from mlsem.core.constrained import maximize_constrained
@@ -134,7 +133,7 @@ def _estimate_constrained(
     )
 
 
-def starting_point(problem: Problem, start: object) -> Evaluation:
+def starting_point(problem: Problem, start: object) -> Point:
     """The user's starting values over the default ones, as a point inside."""
     params = problem.guess.copy()
     given = _given(start, problem.table.names)
@@ -144,7 +143,7 @@ def starting_point(problem: Problem, start: object) -> Evaluation:
     if point is not None and not problem.coordinates.same:
         inner = problem.coordinates.to_internal(params)
         if not given:
-            inner = problem.coordinates.settled(inner, problem.inner.data)
+            inner = problem.coordinates.settled(inner, problem.sample)
         point = problem.inner.evaluate(inner)
     if point is None:
         raise EstimationError(
@@ -177,7 +176,7 @@ def _given(start: object, names: tuple[str, ...]) -> list[tuple[str, float]]:
     return [(name, float(value)) for name, value in pairs]
 
 
-def _feasible(problem: Problem, params: Array, rows: Array, values: Array) -> Evaluation:
+def _feasible(problem: Problem, params: Array, rows: Array, values: Array) -> Point:
     """The nearest point that meets Rθ + r = 0."""
     point = problem.inner.evaluate(params - np.linalg.pinv(rows) @ (rows @ params + values))
     if point is None:
@@ -233,8 +232,8 @@ def constraint_functions(
 
 
 def identified(
-    problem: Problem, point: Evaluation, free: Array, found: Conditioned
-) -> tuple[Evaluation, Conditioned]:
+    problem: Problem, point: Point, free: Array, found: Conditioned
+) -> tuple[Point, Conditioned]:
     """A point near `point` where the information is not singular, as it is there.
 
     Raises

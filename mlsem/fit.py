@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from mlsem.data.aggregate import read_moments
+from mlsem.data.aggregate import DataRecord, read_moments
 from mlsem.data.frame import column_names
 from mlsem.errors import ConvergenceError, ConvergenceWarning, ModelSyntaxWarning, OptionValueError
 from mlsem.estimate import complaint, estimate
@@ -93,32 +93,34 @@ def fit(
 
     Notes
     -----
-    Random-intercept models: each variable named at both levels is the sum of a within and a
-    between part (Muthén, 1994). Exogenous covariates of one level are conditioned on; those
-    with two parts are modelled, and then all exogenous covariates of that level with them.
+    Each variable named at both levels is the sum of a within and a between part (Muthén, 1994).
+    ``y ~ rv("s")*x1`` at level 1 names the random slope ``s``, a variable of level 2 whose mean
+    ``s ~ 1`` and variance are free; write ``y ~~ s`` to let it covary with the intercept.
+    Exogenous covariates of one level are conditioned on; those with two parts are modelled, and
+    then all exogenous covariates of that level with them.
     """
-    return _fit("sem", model, data, cluster, center, options)
+    return finish(*_read("sem", model, data, cluster, center, options))
 
 
 def sem(model: str, data: pd.DataFrame, cluster: str | None = None, **options: Any) -> FitResult:
     """lavaan's `sem()`: the same as `fit`."""
-    return _fit("sem", model, data, cluster, options.pop("center", None), options)
+    return finish(*_read("sem", model, data, cluster, options.pop("center", None), options))
 
 
 def cfa(model: str, data: pd.DataFrame, cluster: str | None = None, **options: Any) -> FitResult:
     """lavaan's `cfa()`: the same as `fit`."""
-    return _fit("cfa", model, data, cluster, options.pop("center", None), options)
+    return finish(*_read("cfa", model, data, cluster, options.pop("center", None), options))
 
 
 def growth(model: str, data: pd.DataFrame, cluster: str | None = None, **options: Any) -> FitResult:
     """lavaan's `growth()`: `fit` with the intercepts of observed variables fixed to 0 and those
     of latent variables free."""
-    return _fit("growth", model, data, cluster, options.pop("center", None), options)
+    return finish(*_read("growth", model, data, cluster, options.pop("center", None), options))
 
 
 def lavaan(model: str, data: pd.DataFrame, cluster: str | None = None, **options: Any) -> FitResult:
     """lavaan's `lavaan()`: `fit` without automatic parameters."""
-    return _fit("lavaan", model, data, cluster, options.pop("center", None), options)
+    return finish(*_read("lavaan", model, data, cluster, options.pop("center", None), options))
 
 
 def check(model: str, data: pd.DataFrame | None = None, **options: Any) -> ParameterTable:
@@ -137,14 +139,15 @@ def check(model: str, data: pd.DataFrame | None = None, **options: Any) -> Param
     return _specified("sem", _parsed(model), data, keywords, Settings(**rest), None)
 
 
-def _fit(
+def _read(
     preset: Preset,
     model: str,
     data: Any,
     cluster: str | None,
     center: Mapping[str, str] | None,
     options: dict[str, Any],
-) -> FitResult:
+) -> tuple[str, Settings, ParameterTable, DataRecord, object]:
+    """What `finish` takes."""
     keywords, rest = split_options(options, _PER_FIT)
     start = rest.pop("start", None)
     settings = Settings(**rest)
@@ -158,6 +161,14 @@ def _fit(
         missing=settings.missing,
         se_cluster=settings.se_cluster,
     )
+    return syntax.text, settings, table, record, start
+
+
+def finish(
+    text: str, settings: Settings, table: ParameterTable, record: DataRecord, start: object
+) -> FitResult:
+    """Estimate a specified model whose data are read. To be called by the function that the user
+    calls: warnings show the line that called that one."""
     problem = pose(table, record)
     optimum = estimate(problem, settings, start)
     if not optimum.converged:
@@ -165,7 +176,7 @@ def _fit(
         if settings.on_failure == "raise":
             raise ConvergenceError(message)
         warnings.warn(message, ConvergenceWarning, stacklevel=3)
-    return assemble(syntax.text, settings, problem, record, optimum)
+    return assemble(text, settings, problem, record, optimum)
 
 
 def _parsed(model: object) -> ModelSyntax:

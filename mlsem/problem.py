@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
+from mlsem.core.carriers import slope_moments
 from mlsem.core.coordinates import Coordinates, choose_coordinates
+from mlsem.core.intercepts import InterceptClusters, InterceptObjective, SingleLevelClusters
 from mlsem.core.moments import pooled
-from mlsem.core.objective import Objective
+from mlsem.core.objective import ClusterView, Objective
+from mlsem.core.pattern import ModelPattern
 from mlsem.core.records import (
     Array,
     ClusterMoments,
@@ -19,6 +23,8 @@ from mlsem.core.records import (
     frozen,
 )
 from mlsem.core.shapes import shape_moments, shapes_of
+from mlsem.core.slope_clusters import SlopeClusters
+from mlsem.core.slope_objective import SlopeObjective
 from mlsem.data.aggregate import DataRecord
 from mlsem.spec.build import build_pattern, parameter_bounds
 from mlsem.spec.constraints import compile_constraints
@@ -40,6 +46,10 @@ class Problem:
         From the one to the other.
     guess : (npar,)
         Default starting values, the user's parameters.
+    sample : ShapeMoments
+        The data by cluster size, for starting values and display.
+    clusters : ClusterView
+        The clusters of `moments` as they see a point of the objective.
     moments : ClusterMoments
         The clusters whose scores a robust covariance sums (rows, without `cluster=`).
     shape_of : (J,)
@@ -55,10 +65,12 @@ class Problem:
     """
 
     table: ParameterTable
-    objective: Objective
-    inner: Objective
+    objective: Objective[Any]
+    inner: Objective[Any]
     coordinates: Coordinates
     guess: Array
+    sample: ShapeMoments
+    clusters: ClusterView[Any]
     moments: ClusterMoments
     shape_of: Index
     sizes: Array
@@ -79,13 +91,17 @@ def pose(table: ParameterTable, record: DataRecord) -> Problem:
     data, moments, sizes, shape_of = _counted(table, record.moments)
     pattern = build_pattern(table, maps)
     guess = starting_values(table, data, maps)
-    coordinates = choose_coordinates(pattern, data, restricted(table), guess)
+    objective, clusters = _objective(pattern, data, moments, sizes, shape_of)
+    coordinates = choose_coordinates(objective, data, restricted(table), guess)
+    inner, clusters = _objective(coordinates.internal, data, moments, sizes, shape_of)
     return Problem(
         table=table,
-        objective=Objective(pattern, data),
-        inner=Objective(coordinates.internal, data),
+        objective=objective,
+        inner=inner,
         coordinates=coordinates,
         guess=guess,
+        sample=data,
+        clusters=clusters,
         moments=moments,
         shape_of=shape_of,
         sizes=sizes,
@@ -119,13 +135,15 @@ def with_moments(
         name: mean + float(problem.maps[name][1:] @ moved) for name, mean in problem.means.items()
     }
     data, moments, sizes, shape_of = _counted(problem.table, moments)
-    objective = Objective(problem.objective.pattern, data)
-    same = problem.coordinates.same
+    objective, _ = _objective(problem.objective.pattern, data, moments, sizes, shape_of)
+    inner, clusters = _objective(problem.inner.pattern, data, moments, sizes, shape_of)
     return replace(
         problem,
         objective=objective,
-        inner=objective if same else Objective(problem.inner.pattern, data),
+        inner=inner,
         guess=guess,
+        sample=data,
+        clusters=clusters,
         moments=moments,
         shape_of=shape_of,
         sizes=sizes,
@@ -150,6 +168,22 @@ def _counted(
     if not table.meanstructure:  # the data count as deviations from their means
         moments, whole = _less(moments, whole.means[0]), _less(whole, whole.means[0])
     return shape_moments(whole, *shapes_of(whole)), moments, *shapes_of(moments)
+
+
+def _objective(
+    pattern: ModelPattern,
+    data: ShapeMoments,
+    moments: ClusterMoments,
+    sizes: Array,
+    shape_of: Index,
+) -> tuple[Objective[Any], ClusterView[Any]]:
+    """The objective that suits the pattern, and its clusters."""
+    if pattern.carriers is not None:
+        arranged = slope_moments(pattern, moments)
+        return SlopeObjective(pattern, arranged), SlopeClusters(moments, arranged)
+    groups = InterceptClusters(moments, shape_of, sizes)
+    clusters = groups if pattern.two_level else SingleLevelClusters(groups)
+    return InterceptObjective(pattern, data), clusters
 
 
 def _less(moments: ClusterMoments, centre: Array) -> ClusterMoments:

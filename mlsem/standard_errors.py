@@ -7,13 +7,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from mlsem.cautions import cautions
-from mlsem.core.cluster_information import cluster_derivatives
-from mlsem.core.likelihood import Evaluation, leading
-from mlsem.core.mixed import fixed_effects, is_mixed, mixed_clusters
+from mlsem.core.likelihood import leading
+from mlsem.core.mixed import fixed_effects, is_mixed
 from mlsem.core.objective import Derivatives, well_conditioned
 from mlsem.core.optimize import Optimum
 from mlsem.core.records import Array, MixedClusters, frozen
-from mlsem.core.scores import cluster_scores
 from mlsem.core.unions import summed, unions
 from mlsem.errors import listed
 from mlsem.estimate import involved
@@ -153,11 +151,9 @@ def working_equations(
 
 def working_clusters(problem: Problem, optimum: Optimum, directions: Directions) -> WorkingClusters:
     """The robust clusters as the fitted model sees them."""
-    point, moments, sizes = _cluster_point(problem, optimum), problem.moments, problem.sizes
     mixed = _mixed(problem, optimum, directions)
-    along = directions.at.along
-    derivatives = cluster_derivatives(point, moments, problem.shape_of, sizes, along)
-    grouped = unions(derivatives, problem.robust.codes, apart=mixed is not None)
+    parts = problem.clusters.parts(optimum.point, directions.at.along)
+    grouped = unions(parts, problem.robust.codes, apart=mixed is not None)
     return WorkingClusters(
         information=frozen(grouped.information()),
         kind=frozen(grouped.kind),
@@ -165,18 +161,15 @@ def working_clusters(problem: Problem, optimum: Optimum, directions: Directions)
         third=grouped.third_cumulants,
         mixed=mixed,
         labels=problem.robust.labels,
-        n_rows=moments.n_rows,
+        n_rows=problem.moments.n_rows,
     )
 
 
 def _mixed(problem: Problem, optimum: Optimum, directions: Directions) -> MixedClusters | None:
     if not directions.fixed:
         return None
-    point = _cluster_point(problem, optimum)
     fixed = leading(directions.at.along, directions.fixed)
-    return mixed_clusters(
-        point, problem.moments, problem.shape_of, problem.sizes, fixed, problem.robust.codes
-    )
+    return problem.clusters.mixed(optimum.point, fixed, problem.robust.codes)
 
 
 def _without(
@@ -226,18 +219,10 @@ def _information(
 
 
 def _scores(problem: Problem, optimum: Optimum, at: Derivatives) -> Array:
-    point = _cluster_point(problem, optimum)
-    return cluster_scores(point, problem.moments, problem.shape_of, problem.sizes, at.along)
+    return problem.clusters.scores(optimum.point, at.along)
 
 
 def _by_robust(problem: Problem, scores: Array) -> Array:
     """Scores of the robust clusters, (G, n)."""
     robust = problem.robust
     return scores if robust.same else summed(scores, robust.codes)
-
-
-def _cluster_point(problem: Problem, optimum: Optimum) -> Evaluation:
-    """The optimum as the clusters of `problem.moments` see it."""
-    if problem.table.two_level:
-        return optimum.point
-    return problem.inner.single_level_point(optimum.point, problem.sizes)

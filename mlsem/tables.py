@@ -80,7 +80,7 @@ def _exo_values(problem: Problem) -> dict[int, float]:
 def _covariates(problem: Problem, level: int) -> tuple[Array, Array]:
     names = problem.table.levels[level - 1].covariates
     maps = np.array([problem.maps[name] for name in names])
-    return covariate_sample(problem.objective.data, maps, level)
+    return covariate_sample(problem.sample, maps, level)
 
 
 def implied_moments(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any, TypeVar
 
 from mlsem.errors import InterfaceError, OptionValueError
@@ -42,15 +42,57 @@ def in_batches(
     InterfaceError
         Several jobs without joblib, or a bar asked for without tqdm.
     """
-    count = _job_count(jobs)
-    size = max(1, -(-len(items) // (BATCHES * max(count, 2))))
+    size = batch_size(len(items), jobs)
     batches = [items[start : start + size] for start in range(0, len(items), size)]
     found: list[Found] = []
-    with _bar(len(items), progress, label) as advance:
-        for batch, results in zip(batches, _results(function, batches, count), strict=True):
-            found += results
-            advance(len(batch))
+    jobs = jobs if len(batches) > 1 else 1
+    for results in streamed(
+        function, batches, total=len(items), jobs=jobs, progress=progress, label=label
+    ):
+        found += results
     return found
+
+
+def batch_size(count: int, jobs: int) -> int:
+    """How many of `count` items make a batch."""
+    return max(1, -(-count // (BATCHES * max(_job_count(jobs), 2))))
+
+
+def streamed(
+    function: Callable[[Any], list[Found]],
+    batches: Iterable[Any],
+    *,
+    total: int,
+    jobs: int,
+    progress: bool | None,
+    label: str,
+    backend: str | None = None,
+) -> Iterator[list[Found]]:
+    """The results of each batch as soon as they and those of all before are there.
+
+    Parameters
+    ----------
+    function, jobs, progress, label
+        As of `in_batches`.
+    batches : iterable
+        Is read as far as the processes need it.
+    total : int
+        Items in all batches, for the bar.
+    backend : str, optional
+        joblib's, such as "loky" or "dask" (which needs a client that is connected).
+
+    Raises
+    ------
+    InterfaceError
+        Several jobs or a backend without joblib, or a bar asked for without tqdm.
+    OptionValueError
+        The backend is unknown, or its package not installed.
+    """
+    count = _job_count(jobs)
+    with _bar(total, progress, label) as advance:
+        for results in _results(function, batches, count, backend):
+            yield results
+            advance(len(results))
 
 
 def _job_count(jobs: object) -> int:
@@ -62,12 +104,16 @@ def _job_count(jobs: object) -> int:
 
 
 def _results(
-    function: Callable[[Any], list[Found]], batches: list[Any], jobs: int
+    function: Callable[[Any], list[Found]], batches: Iterable[Any], jobs: int, backend: str | None
 ) -> Iterable[list[Found]]:
-    if jobs == 1 or len(batches) < 2:
+    if jobs == 1 and backend is None:
         return map(function, batches)
     joblib = _joblib()
-    parallel = joblib.Parallel(n_jobs=jobs, return_as="generator")
+    try:
+        with nullcontext() if backend is None else joblib.parallel_config(backend=backend):
+            parallel = joblib.Parallel(n_jobs=jobs, return_as="generator")
+    except (ValueError, ImportError) as error:
+        raise OptionValueError(f"backend={backend!r}: joblib says: {error}") from error
     return parallel(joblib.delayed(function)(batch) for batch in batches)
 
 

@@ -47,6 +47,8 @@ SEES["bootstrapped"] = {"errors", "core", "data", "inference", "report"}
 SEES["bootstrap"] = SEES["diagnose"] | {"bootstrapped", "fitted", "workers"}
 SEES["result"] = set(SEES) - {"syntax", "report"}
 SEES["fit"] = set(SEES) - {"report", "inference", "tables", "summary", "standard_errors"}
+SEES["mixed_formula"] = {"errors"}
+SEES["lmm"] = {"errors", "syntax", "spec", "data", "fit", "result", "mixed_formula"}
 SEES["examples_data"] = {"errors", "data"}
 SEES["simulate"] = {*SEES, "mlsem"} - {"examples_data"}
 SEES["interop"] = {*SEES, "mlsem"} - {"simulate", "examples_data"}
@@ -62,6 +64,7 @@ HOMES = {
     "pyarrow": {"data"},
     "pyreadstat": {"data"},
     "semopy": {"interop"},
+    "formulae": {"data"},
     "scipy.stats": set(),
     "statsmodels": set(),
     "matplotlib": {"report"},
@@ -71,6 +74,7 @@ HOMES = {
 # Rooms that may name pandas' types in annotations, under `if TYPE_CHECKING`.
 NAME_FRAMES = {"data", "fitted", "result", "fit", "interop", "examples_data", "__init__"}
 NAME_FRAMES |= {"cli", "cli_output", "comparison", "diagnostics", "hypotheses", "bootstrapped"}
+NAME_FRAMES |= {"lmm", "simulate"}
 # What may not even be named by a room.
 BLIND = {
     "errors": {"numpy", "scipy", "pandas", "lark"},
@@ -230,7 +234,16 @@ def test_rooms_that_know_no_arrays(room: str) -> None:
 
 
 def test_slow_packages_are_imported_late() -> None:
-    slow = ("lark", "scipy.optimize", "semopy", "pyarrow", "pyreadstat", "matplotlib", "joblib")
+    slow = (
+        "lark",
+        "scipy.optimize",
+        "semopy",
+        "formulae",
+        "pyarrow",
+        "pyreadstat",
+        "matplotlib",
+        "joblib",
+    )
     at_the_top = [
         found.place
         for found in _imports()

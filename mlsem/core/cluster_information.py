@@ -20,6 +20,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mlsem.core.cumulants import WhiteParts
 from mlsem.core.likelihood import Evaluation, Jacobians
 from mlsem.core.linalg import apply_maps, cholesky, flatten
 from mlsem.core.records import Array, ClusterMoments, Index
@@ -51,14 +52,33 @@ class ClusterDerivatives:
     shape_of: Index
 
     @property
-    def by_shape(self) -> bool:
-        """Whether all clusters of a shape are alike: no covariates but the constant."""
-        return not self.slopes.any() and not self.mean_maps[..., 1:].any()
+    def n_directions(self) -> int:
+        return len(self.deviations)
 
     @property
-    def representatives(self) -> Index:
-        """A cluster of each shape, (S,)."""
-        return np.unique(self.shape_of, return_index=True)[1]
+    def width(self) -> int:
+        """Numbers that one direction of one cluster takes."""
+        return self.mean[0, 0].size
+
+    @property
+    def alike(self) -> Index | None:
+        """Without covariates all clusters of a shape are alike."""
+        covariates = self.slopes.any() or self.mean_maps[..., 1:].any()
+        return None if covariates else self.shape_of
+
+    def information(self, clusters: Index) -> Array:
+        return cluster_information(self, clusters)
+
+    def white(self, clusters: Index) -> WhiteParts:
+        used = np.flatnonzero(self.slopes.any(axis=(0, 1)))
+        return WhiteParts(
+            deviations=self.deviations,
+            degrees=self.moments.counts[clusters] - 1.0,
+            slopes=self.slopes[:, :, used],
+            cross=self.moments.within[clusters[:, None, None], used[:, None], used],
+            mean=self.mean[self.shape_of[clusters]],
+            means=cluster_means(self, clusters),
+        )
 
     def rows(self, clusters: Index) -> Array:
         """h = (1, means) of these clusters."""

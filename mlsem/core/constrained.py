@@ -12,9 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mlsem.core.likelihood import Evaluation
 from mlsem.core.linalg import lower_factor, null_space, scaled_eigen
-from mlsem.core.objective import Derivatives, Objective
+from mlsem.core.objective import Derivatives, Objective, P
 from mlsem.core.optimize import HALVINGS, NOISE, SUFFICIENT, Optimum, Status
 from mlsem.core.records import Array, ConstraintFunctions, Index
 
@@ -129,13 +128,13 @@ def subproblem(information: Array, gradient: Array, at: Linearised) -> Subproble
 
 
 def maximize_constrained(
-    objective: Objective,
-    start: Evaluation,
+    objective: Objective[P],
+    start: P,
     constraints: ConstraintFunctions,
     *,
     tol: float,
     max_iter: int,
-) -> Optimum:
+) -> Optimum[P]:
     """Maximise ℓ subject to `constraints`; same record as `maximize`.
 
     The optimum's basis spans the directions that keep the equalities and the active
@@ -172,8 +171,8 @@ def maximize_constrained(
 
 
 def _quadratic_form(
-    objective: Objective,
-    point: Evaluation,
+    objective: Objective[P],
+    point: P,
     at: Derivatives,
     constraints: ConstraintFunctions,
     multipliers: Subproblem | None,
@@ -190,14 +189,14 @@ def _quadratic_form(
 
 
 def _merit_search(
-    objective: Objective,
-    point: Evaluation,
+    objective: Objective[P],
+    point: P,
     constraints: ConstraintFunctions,
     found: Subproblem,
     gradient: Array,
     linear: Linearised,
     penalty: float,
-) -> Evaluation | None:
+) -> P | None:
     """Backtracking on ℓ - penalty · violation."""
     merit = point.loglik - penalty * linear.violation
     expected_gain = float(gradient @ found.step) + penalty * linear.violation
@@ -216,8 +215,8 @@ def _merit_search(
 
 
 def _at_bounds(
-    objective: Objective, point: Evaluation, constraints: ConstraintFunctions, active: Index
-) -> Evaluation:
+    objective: Objective[P], point: P, constraints: ConstraintFunctions, active: Index
+) -> P:
     """The point with parameters at active bounds exactly there."""
     low = np.flatnonzero(np.isfinite(constraints.lower))
     high = np.flatnonzero(np.isfinite(constraints.upper))
@@ -231,14 +230,14 @@ def _at_bounds(
 
 
 def _finish(
-    objective: Objective,
-    point: Evaluation,
+    objective: Objective[P],
+    point: P,
     constraints: ConstraintFunctions,
     multipliers: Subproblem | None,
     status: Status,
     count: int,
     distance: float,
-) -> Optimum:
+) -> Optimum[P]:
     """The optimum with its active set, the basis that keeps it, and the constraints' curvature."""
     linear = linearise(constraints, point.params)
     size = len(point.params)

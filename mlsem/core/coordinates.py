@@ -3,28 +3,43 @@
 With a covariate x of mean c ≫ sd(x), the implied means contain λ γ c: a product of parameters
 times a huge number, which bends the likelihood along every path. With x centred at c the same
 model has other intercepts and is well-behaved. So the optimiser works on the centred covariates,
-and its parameters are mapped to the user's: all the same but the intercepts, which make the
-implied means equal,
+and its parameters are mapped to the user's: all the same but those that make the implied moments
+equal. Where x carries a random slope s, the random intercept is that at x = c,
 
-    t_user(θ) = t_internal(θ'),   t = constants of the implied means,
-    α = α' - A⁺ [t_user(θ') - t_internal(θ')]
+    u' = u + c s,    in short (u', s, z) = K (u, s, z),
 
-with A = ∂t/∂α. Where no free intercepts absorb the shift (they are fixed, shared or constrained)
-covariates stay as they are.
+so that its variance, covariances and regressions differ as well as its intercept. With t the
+level-2 covariance and the means,
+
+    t_user(θ) = K⁻¹ t_internal(θ'),    θ = θ' + A⁺ [K⁻¹ t_internal(θ') - t_user(θ')],
+
+A = ∂t/∂(the parameters that differ), in which t is linear. Where no free parameters absorb the
+shift (they are fixed, shared or constrained) covariates stay as they are.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from mlsem.core.likelihood import evaluate
-from mlsem.core.pattern import LevelPattern, ModelPattern, level_jacobian, level_moments
+from mlsem.core.linalg import flatten
+from mlsem.core.objective import Objective
+from mlsem.core.pattern import (
+    Carriers,
+    LevelMoments,
+    LevelPattern,
+    ModelPattern,
+    level_jacobian,
+    level_moments,
+)
 from mlsem.core.records import Array, Index, ShapeMoments
 
 FAR = 10.0  # means beyond this many standard deviations are centred
-ABSORBED = 1e-8  # largest part of a shift that intercepts may leave over
+ABSORBED = 1e-8  # largest part of a shift that parameters may leave over
+ROUNDING = 1e-12  # of the largest part of all
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -35,13 +50,13 @@ class Coordinates:
     ----------
     user, internal : ModelPattern
         The same object where nothing is centred.
-    intercepts : (m,)
+    moved : (m,)
         Parameters that differ.
     """
 
     user: ModelPattern
     internal: ModelPattern
-    intercepts: Index
+    moved: Index
 
     @property
     def same(self) -> bool:
@@ -49,33 +64,25 @@ class Coordinates:
 
     def to_user(self, params: Array) -> Array:
         """Internal → the user's parameters."""
-        return params if self.same else self._moved(params, -1.0)
+        return params if self.same else _carried(self.internal, self.user, self.moved, params)
 
     def to_internal(self, params: Array) -> Array:
         """The user's → internal parameters."""
-        return params if self.same else self._moved(params, 1.0)
+        return params if self.same else _carried(self.user, self.internal, self.moved, params)
 
     def settled(self, params: Array, data: ShapeMoments) -> Array:
         """Internal parameters whose intercepts reproduce the sample means as well as they can."""
         row = data.cross.sum(axis=0)[0] / data.n_clusters
-        gaps: list[Array] = []
-        for level in (self.internal.within, self.internal.between):
-            moments = level_moments(level, params)
-            assert moments is not None
-            gaps.append((level.responses - moments.mean) @ row)
-        q = self.internal.split
-        gap = _together(self.internal, gaps[0], gaps[1])
-        gap[:q] -= self.internal.within.responses[:q] @ row  # a split variable counts once
-        slopes = _slopes(self.internal, params)[:, self.intercepts]
+        pattern = self.internal
+        within, between = (level.responses @ row for level in (pattern.within, pattern.between))
+        own, level2 = (moments.mean @ row for moments in _both(pattern, params))
+        effects = pattern.random_effects
+        np.add.at(own, effects.responses, (effects.maps @ row) * level2[: pattern.split])
+        gap = np.concatenate((within - own, (between - level2)[pattern.split :]))
+        intercepts = np.intersect1d(self.moved, _free_intercepts(pattern))
+        slopes = _mean_slopes(pattern, params, row)[:, intercepts]
         moved = params.copy()
-        moved[self.intercepts] += np.linalg.lstsq(slopes, gap, rcond=None)[0]
-        return moved
-
-    def _moved(self, params: Array, sign: float) -> Array:
-        moved = params.copy()
-        gap = _constants(self.user, params) - _constants(self.internal, params)
-        slopes = _slopes(self.internal, params)[:, self.intercepts]
-        moved[self.intercepts] += sign * np.linalg.lstsq(slopes, gap, rcond=None)[0]
+        moved[intercepts] += np.linalg.lstsq(slopes, gap, rcond=None)[0]
         return moved
 
     def jacobian(self, params: Array) -> Array:
@@ -83,57 +90,132 @@ class Coordinates:
         result = np.eye(len(params))
         if self.same:
             return result
-        inside = _slopes(self.internal, params)
-        gap = inside - _slopes(self.user, self.to_user(params))
-        slopes = inside[:, self.intercepts]
-        result[self.intercepts] += np.linalg.lstsq(slopes, gap, rcond=None)[0]
+        turn = _turn(self.internal, self.user)
+        inside = _slopes(self.internal, params, turn)
+        outside = _slopes(self.user, self.to_user(params), np.eye(len(turn)))
+        result[self.moved] += np.linalg.lstsq(outside[:, self.moved], inside - outside)[0]
         return result
 
 
 def choose_coordinates(
-    user: ModelPattern, data: ShapeMoments, restricted: Index, params: Array
+    objective: Objective[Any], data: ShapeMoments, restricted: Index, params: Array
 ) -> Coordinates:
-    """Centre the far covariates if free intercepts absorb that.
+    """Centre the far covariates if free parameters absorb that.
 
     Parameters
     ----------
     restricted : (m,)
         Parameters under a constraint or bound, which must mean what the user wrote.
     params : (npar,)
-        A point at which to see whether intercepts absorb a shift.
+        A point at which to see whether parameters absorb a shift.
     """
+    user = objective.pattern
     internal = replace(
-        user, within=_centred(user.within, data), between=_centred(user.between, data)
+        user,
+        within=_centred(user.within, data),
+        between=_centred(user.between, data),
+        carriers=_centred_carriers(user.carriers, data),
     )
     same = Coordinates(user, user, np.zeros(0, dtype=np.intp))
-    if internal.within is user.within and internal.between is user.between:
+    levels = (internal.within is user.within, internal.between is user.between)
+    if all(levels) and internal.carriers is user.carriers:
         return same
-    intercepts = np.setdiff1d(_free_intercepts(user), restricted)
-    if evaluate(user, data, params) is None:
+    turn = _turn(user, internal)
+    moved = np.setdiff1d(_movable(user, turn), restricted)
+    if objective.evaluate(params) is None:
         return same
-    gap = _constants(user, params) - _constants(internal, params)
-    slopes = _slopes(user, params)[:, intercepts]
-    left = gap - slopes @ np.linalg.lstsq(slopes, gap, rcond=None)[0]
-    if np.abs(left).max() > ABSORBED * np.abs(gap).max():
+    unit = np.eye(len(turn))
+    gap = _moments(user, params, turn) - _moments(internal, params, unit)
+    slopes = _slopes(internal, params, unit)
+    # the slopes as well: a regression that starts at zero hides what it does elsewhere
+    gaps = np.column_stack((gap, _slopes(user, params, turn) - slopes))
+    slopes = slopes[:, moved]
+    left = np.abs(gaps - slopes @ np.linalg.lstsq(slopes, gaps, rcond=None)[0])
+    size = np.abs(gaps).max(axis=1, keepdims=True)
+    if (left > ABSORBED * size + ROUNDING * size.max()).any():
         return same
-    return Coordinates(user, internal, intercepts)
+    return Coordinates(user, internal, moved)
+
+
+def _carried(source: ModelPattern, target: ModelPattern, moved: Index, params: Array) -> Array:
+    """Parameters of `target` with the implied moments that `params` have in `source`."""
+    turn = _turn(source, target)
+    unit = np.eye(len(turn))
+    gap = _moments(source, params, turn) - _moments(target, params, unit)
+    slopes = _slopes(target, params, unit)[:, moved]
+    found = params.copy()
+    found[moved] += np.linalg.lstsq(slopes, gap, rcond=None)[0]
+    return found
+
+
+def _far(maps: Array, data: ShapeMoments) -> NDArray[np.bool_]:
+    """Which variables, as maps of h, have a constant far from zero."""
+    total = data.cross.sum(axis=0) / data.n_clusters
+    spread = total - np.outer(total[0], total[0]) + data.within / data.n_rows
+    deviations = np.sqrt(np.einsum("kd,de,ke->k", maps, spread, maps))
+    return np.greater(np.abs(maps[:, 0]), FAR * deviations) & _vary(maps)
+
+
+def _vary(maps: Array) -> NDArray[np.bool_]:
+    """Which of them are not the constant."""
+    return np.array(maps[:, 1:].any(axis=1))
+
+
+def _without(maps: Array, far: NDArray[np.bool_]) -> Array:
+    """The maps with these constants taken off; the same array if there are none."""
+    if not far.any():
+        return maps
+    centred = maps.copy()
+    centred[far, 0] = 0.0
+    return centred
 
 
 def _centred(pattern: LevelPattern, data: ShapeMoments) -> LevelPattern:
-    """The pattern with the constants of far covariates taken off; itself if there are none."""
-    covariates = pattern.covariates
-    if len(covariates) < 2:
-        return pattern
-    total = data.cross.sum(axis=0) / data.n_clusters
-    spread = total - np.outer(total[0], total[0]) + data.within / data.n_rows
-    deviations = np.sqrt(np.einsum("kd,de,ke->k", covariates, spread, covariates))
-    far = np.abs(covariates[:, 0]) > FAR * deviations
-    far[0] = False
-    if not far.any():
-        return pattern
-    centred = covariates.copy()
-    centred[far, 0] = 0.0
-    return replace(pattern, covariates=centred)
+    covariates = _without(pattern.covariates, _far(pattern.covariates, data))
+    return pattern if covariates is pattern.covariates else replace(pattern, covariates=covariates)
+
+
+def _centred_carriers(carriers: Carriers | None, data: ShapeMoments) -> Carriers | None:
+    """Carriers of outcomes with a random intercept, which takes on what they lose."""
+    if carriers is None:
+        return None
+    absorbed = np.isin(carriers.responses, carriers.responses[~_vary(carriers.maps)])
+    maps = _without(carriers.maps, _far(carriers.maps, data) & absorbed)
+    return carriers if maps is carriers.maps else replace(carriers, maps=maps)
+
+
+def _turn(source: ModelPattern, target: ModelPattern) -> Array:
+    """K with (u, z) of `target` = K (u, z) of `source`."""
+    unit = np.eye(len(source.between.observed))
+    first, second = source.random_effects, target.random_effects
+    lost = first.maps[:, 0] - second.maps[:, 0]
+    for a in np.flatnonzero(~_vary(first.maps)):
+        unit[a, : source.split] += (first.responses == first.responses[a]) * lost
+    return unit
+
+
+def _movable(pattern: ModelPattern, turn: Array) -> Index:
+    """Free intercepts; and free regressions, variances and covariances of the random intercepts
+    that K changes."""
+    found = _free_intercepts(pattern)
+    changed = np.flatnonzero((turn != np.eye(len(turn))).any(axis=1))
+    if not len(changed):
+        return found
+    level = pattern.between
+    variables = level.observed[changed]
+    symmetric, exogenous = level.symmetric, level.exogenous
+    touched = np.isin(symmetric.rows, variables) | np.isin(symmetric.cols, variables)
+    own = np.isin(exogenous.rows, variables)
+    moved = np.concatenate((found, symmetric.params[touched], exogenous.params[own]))
+    other = np.concatenate(
+        (
+            symmetric.params[~touched],
+            level.directed.params,
+            pattern.within.cells.covariance_params,
+            pattern.within.exogenous.params[pattern.within.exogenous.cols != 0],
+        )
+    )
+    return np.setdiff1d(moved, other)
 
 
 def _free_intercepts(pattern: ModelPattern) -> Index:
@@ -149,25 +231,49 @@ def _free_intercepts(pattern: ModelPattern) -> Index:
     return np.array(sorted(found - other), dtype=np.intp)
 
 
-def _constants(pattern: ModelPattern, params: Array) -> Array:
-    """Constants of the implied means of each variable, its parts at both levels together."""
+def _both(pattern: ModelPattern, params: Array) -> tuple[LevelMoments, LevelMoments]:
     within = level_moments(pattern.within, params)
     between = level_moments(pattern.between, params)
     assert within is not None
     assert between is not None
-    return _together(pattern, within.mean[:, 0], between.mean[:, 0])
+    return within, between
 
 
-def _slopes(pattern: ModelPattern, params: Array) -> Array:
-    """Derivatives of the constants, (m, npar)."""
-    columns: list[Array] = []
-    for level in (pattern.within, pattern.between):
-        moments = level_moments(level, params)
-        assert moments is not None
-        columns.append(level_jacobian(level, moments, np.eye(len(params))).mean[:, :, 0].T)
-    return _together(pattern, columns[0], columns[1])
+def _moments(pattern: ModelPattern, params: Array, turn: Array) -> Array:
+    """t: maps of the means, those of an outcome at both levels together, and K Σ_B Kᵀ."""
+    within, between = _both(pattern, params)
+    means = _together(pattern, within.mean, turn @ between.mean)
+    return np.concatenate((means.ravel(), (turn @ between.sigma @ turn.T).ravel()))
+
+
+def _slopes(pattern: ModelPattern, params: Array, turn: Array) -> Array:
+    """∂t/∂θ, (m, npar)."""
+    unit = np.eye(len(params))
+    within, between = _both(pattern, params)
+    first = level_jacobian(pattern.within, within, unit)
+    second = level_jacobian(pattern.between, between, unit)
+    means = _together(
+        pattern, first.mean.transpose(1, 2, 0), np.einsum("ab,nbd->adn", turn, second.mean)
+    )
+    spread = turn @ second.sigma @ turn.T
+    return np.concatenate((means.reshape(-1, len(params)), flatten(spread).T))
+
+
+def _mean_slopes(pattern: ModelPattern, params: Array, row: Array) -> Array:
+    """∂/∂θ of the means of the outcomes and level-2 variables at a data row, (p + r, npar)."""
+    unit = np.eye(len(params))
+    within, between = _both(pattern, params)
+    own = level_jacobian(pattern.within, within, unit).mean @ row
+    level2 = level_jacobian(pattern.between, between, unit).mean @ row
+    effects = pattern.random_effects
+    np.add.at(own.T, effects.responses, (effects.maps @ row)[:, None] * level2.T[: pattern.split])
+    return np.concatenate((own.T, level2.T[pattern.split :]))
 
 
 def _together(pattern: ModelPattern, within: Array, between: Array) -> Array:
-    q = pattern.split
-    return np.concatenate((within[:q] + between[:q], within[q:], between[q:]))
+    """Each outcome with its random intercept, then the random slopes and level-2 variables."""
+    total = within.copy()
+    effects = pattern.random_effects
+    intercepts = np.flatnonzero(~_vary(effects.maps))
+    np.add.at(total, effects.responses[intercepts], between[intercepts])
+    return np.concatenate((total, np.delete(between, intercepts, axis=0)))

@@ -14,59 +14,72 @@ By the pieces of `cluster_information` (Ω, Ω̄, Δ and m = M h of direction a,
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
-from mlsem.core.cluster_information import ClusterDerivatives, cluster_means
 from mlsem.core.linalg import flatten
-from mlsem.core.records import Array, Index
+from mlsem.core.records import Array
 
 
-def fourth_cumulants(derivatives: ClusterDerivatives, clusters: Index, directions: Array) -> Array:
-    """κ₄ of aᵀ s_j for directions a of each of these clusters, (j, c, n) -> (j, c)."""
-    omega = _combined(directions, derivatives.deviations)
-    omega_bar = _combined_means(derivatives, clusters, directions)
-    less = derivatives.moments.counts[clusters, None] - 1.0
-    total = 3.0 * (less * _squares(omega @ omega) + _squares(omega_bar @ omega_bar))
-    used = _used(derivatives)
-    if len(used):
-        paths = omega @ _combined(directions, derivatives.slopes[:, :, used])
-        cross = _cross(derivatives, clusters, used)
-        total += 12.0 * np.einsum("jcpv,jcpv->jc", paths @ cross[:, None], paths)
-    means = directions @ cluster_means(derivatives, clusters)
+@dataclass(frozen=True, slots=True, eq=False)
+class WhiteParts:
+    """Derivatives of some clusters' moments along n directions, in units in which the moments are
+    the identity: of rows that only Σ_W moves, and of m coordinates that all else moves.
+
+    Attributes
+    ----------
+    deviations : (n, p, p)
+        Ω_a.
+    degrees : (j,)
+        How many rows have it: n_j - 1 where the coordinates are means.
+    slopes : (n, p, V)
+        Δ_a as maps of these rows.
+    cross : (j, V, V)
+        S_j, their cross-products.
+    mean : (j, n, m, m)
+        Ω̄_a.
+    means : (j, n, m)
+        m_a = M_a h_j.
+    """
+
+    deviations: Array
+    degrees: Array
+    slopes: Array
+    cross: Array
+    mean: Array
+    means: Array
+
+
+def fourth_cumulants(parts: WhiteParts, directions: Array) -> Array:
+    """κ₄ of aᵀ s_j for directions a of each cluster, (j, c, n) -> (j, c)."""
+    omega = _combined(directions, parts.deviations)
+    omega_bar = _combined_means(directions, parts.mean)
+    total = 3.0 * (parts.degrees[:, None] * _squares(omega @ omega))
+    total += 3.0 * _squares(omega_bar @ omega_bar)
+    if parts.slopes.size:
+        paths = omega @ _combined(directions, parts.slopes)
+        total += 12.0 * np.einsum("jcpv,jcpv->jc", paths @ parts.cross[:, None], paths)
+    means = directions @ parts.means
     return total + 12.0 * _squares(omega_bar @ means[..., None])
 
 
-def third_cumulants(derivatives: ClusterDerivatives, clusters: Index, directions: Array) -> Array:
-    """κ₃(aᵀs_j, aᵀs_j, s_j) for directions a of each of these clusters, (j, c, n) -> (j, c, n)."""
-    shapes, deviations = derivatives.shape_of[clusters], flatten(derivatives.deviations)
-    shape_maps = derivatives.mean.reshape(*derivatives.mean.shape[:2], -1)[shapes]
-    omega = _combined(directions, derivatives.deviations)
-    omega_bar = _combined_means(derivatives, clusters, directions)
-    all_means = cluster_means(derivatives, clusters)
-    means = directions @ all_means
-    less = derivatives.moments.counts[clusters, None, None] - 1.0
-    total = less * (_flat(omega @ omega) @ deviations.T)
+def third_cumulants(parts: WhiteParts, directions: Array) -> Array:
+    """κ₃(aᵀs_j, aᵀs_j, s_j) for directions a of each cluster, (j, c, n) -> (j, c, n)."""
+    deviations = flatten(parts.deviations)
+    omega = _combined(directions, parts.deviations)
+    omega_bar = _combined_means(directions, parts.mean)
+    means = directions @ parts.means
+    total = parts.degrees[:, None, None] * (_flat(omega @ omega) @ deviations.T)
     squares = omega_bar @ omega_bar + means[..., :, None] * means[..., None, :]
-    total += _flat(squares) @ shape_maps.swapaxes(1, 2)
-    total += 2.0 * (omega_bar @ means[..., None])[..., 0] @ all_means.swapaxes(1, 2)
-    used = _used(derivatives)
-    if len(used):
-        slopes = derivatives.slopes[:, :, used]
-        paths = _combined(directions, slopes)
-        across = paths @ _cross(derivatives, clusters, used)[:, None]
-        total += 2.0 * _flat(omega @ across) @ flatten(slopes).T
+    total += _flat(squares) @ _flat(parts.mean).swapaxes(1, 2)
+    total += 2.0 * (omega_bar @ means[..., None])[..., 0] @ parts.means.swapaxes(1, 2)
+    if parts.slopes.size:
+        paths = _combined(directions, parts.slopes)
+        across = paths @ parts.cross[:, None]
+        total += 2.0 * _flat(omega @ across) @ flatten(parts.slopes).T
         total += _flat(across @ paths.swapaxes(2, 3)) @ deviations.T
     return total
-
-
-def _used(derivatives: ClusterDerivatives) -> Index:
-    """Stored columns that have a slope in some direction."""
-    return np.flatnonzero(derivatives.slopes.any(axis=(0, 1)))
-
-
-def _cross(derivatives: ClusterDerivatives, clusters: Index, used: Index) -> Array:
-    """S_j among the used columns, (j, u, u)."""
-    return derivatives.moments.within[clusters[:, None, None], used[:, None], used]
 
 
 def _combined(directions: Array, arrays: Array) -> Array:
@@ -75,11 +88,9 @@ def _combined(directions: Array, arrays: Array) -> Array:
     return found.reshape(*directions.shape[:2], *arrays.shape[1:])
 
 
-def _combined_means(derivatives: ClusterDerivatives, clusters: Index, directions: Array) -> Array:
-    """Ω̄_a, (j, c, p + r, p + r)."""
-    mean = derivatives.mean
-    found = directions @ mean.reshape(*mean.shape[:2], -1)[derivatives.shape_of[clusters]]
-    return found.reshape(*directions.shape[:2], *mean.shape[2:])
+def _combined_means(directions: Array, mean: Array) -> Array:
+    """Ω̄_a, (j, c, m, m)."""
+    return (directions @ _flat(mean)).reshape(*directions.shape[:2], *mean.shape[2:])
 
 
 def _flat(stack: Array) -> Array:

@@ -1,28 +1,17 @@
-"""Expected and observed information of the random-intercept two-level model.
+"""What the information matrices of the random-intercept two-level model are made of.
 
-In every Gaussian model with mean μ(φ) and covariance V(φ),
-
-    expected  A_ab = ½ tr V⁻¹V_a V⁻¹V_b + μ_aᵀ V⁻¹ μ_b
-    observed  I_ab = -½ tr V⁻¹V_a V⁻¹V_b + δ_aᵀ V⁻¹ δ_b - Σ_m (∂ℓ/∂m) ∂²m/∂φ_a∂φ_b
-
-with δ_a = μ_a + V_a V⁻¹(y - μ) and m the implied moments. So both need the same two quantities:
-a covariance part (the traces) and a mean part (the quadratic form in V⁻¹). Neither forms V: the
-traces are taken through F, K, Ω of each shape, and V⁻¹ acts on a cluster through W within and
-V̄⁻¹ on its mean.
+Expected and observed information (see `objective`) need a covariance part (the traces) and a mean
+part (the quadratic form in V⁻¹). Neither forms V: the traces are taken through F, K, Ω of each
+shape, and V⁻¹ acts on a cluster through W within and V̄⁻¹ on its mean.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from mlsem.core.likelihood import (
-    Evaluation,
-    Jacobians,
-    MomentGradients,
-    between_information,
-)
+from mlsem.core.likelihood import Evaluation, Jacobians, between_information
 from mlsem.core.linalg import flatten, sandwich_traces, symmetrized, weighted_sum
-from mlsem.core.pattern import LevelJacobian, ModelPattern, level_curvature
+from mlsem.core.pattern import LevelJacobian
 from mlsem.core.records import Array, ShapeMoments
 
 CHUNK = 2_000_000  # numbers in one block of the observed mean part, to bound its memory
@@ -107,29 +96,3 @@ def observed_mean_part(point: Evaluation, data: ShapeMoments, along: Jacobians) 
 def _changes(along: LevelJacobian, weighted: Array) -> Array:
     """δ_a = μ_a + Σ_a (V⁻¹e) for every direction and shape, as maps (n, S, p, D)."""
     return along.mean[:, None] + along.sigma[:, None] @ weighted
-
-
-def expected_information(point: Evaluation, data: ShapeMoments, along: Jacobians) -> Array:
-    """A (n, n) along the directions of `along`."""
-    return covariance_part(point, data, along) + expected_mean_part(point, data, along)
-
-
-def observed_information(
-    pattern: ModelPattern,
-    point: Evaluation,
-    data: ShapeMoments,
-    along: Jacobians,
-    moments: MomentGradients,
-    basis: Array,
-) -> Array:
-    """-∂²ℓ/∂φ∂φᵀ (n, n) along the columns of `basis`, in closed form."""
-    curvature = level_curvature(
-        pattern.within, point.within, moments.sigma_within, moments.mean_within, basis
-    ) + level_curvature(
-        pattern.between, point.between, moments.sigma_between, moments.mean_between, basis
-    )
-    return (
-        observed_mean_part(point, data, along)
-        - covariance_part(point, data, along)
-        - symmetrized(curvature)
-    )

@@ -249,11 +249,13 @@ def leading(along: Jacobians, count: int) -> Jacobians:
     return Jacobians(within, between)
 
 
-def jacobians(pattern: ModelPattern, point: Evaluation, basis: Array) -> Jacobians:
+def jacobians(
+    pattern: ModelPattern, within: LevelMoments, between: LevelMoments, basis: Array
+) -> Jacobians:
     """Derivatives of the implied moments along the columns of `basis` (npar, n)."""
     return Jacobians(
-        level_jacobian(pattern.within, point.within, basis),
-        level_jacobian(pattern.between, point.between, basis),
+        level_jacobian(pattern.within, within, basis),
+        level_jacobian(pattern.between, between, basis),
     )
 
 

@@ -84,7 +84,7 @@ def _deviations(
     with_residual = cross @ residual @ slopes.T
     if len(robust) > robust.max() + 1:
         gram, with_residual = summed(gram, robust), summed(with_residual, robust)
-    return _rows(gram, with_residual)
+    return reduced_rows(gram, with_residual)
 
 
 def _means(
@@ -115,7 +115,7 @@ def _by_shape(
     pairs, place = np.unique(np.stack((robust, shape_of)), axis=1, return_inverse=True)
     place = place.reshape(-1)
     gram = summed(design[:, :, None] * design[:, None, :], place)
-    reduced, left = _rows(gram, summed(design * residual[:, None], place))
+    reduced, left = reduced_rows(gram, summed(design * residual[:, None], place))
     groups, shapes = pairs
     rank = positions_in_runs(np.bincount(groups))
     depth, width = int(rank.max()) + 1, reduced.shape[1]
@@ -131,7 +131,7 @@ def _by_shape(
     )
 
 
-def _rows(gram: Array, with_residual: Array) -> tuple[Array, Array]:
+def reduced_rows(gram: Array, with_residual: Array) -> tuple[Array, Array]:
     """Few rows R and ê with RᵀR = XᵀX and Rᵀê = Xᵀe: coordinates in the span of X.
 
     With XᵀX = s Q Λ Qᵀ s (s its diagonal's root): R = Λ^½ Qᵀ s, ê = Λ^{-½} Qᵀ s⁻¹ Xᵀe.

@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
 
 import numpy as np
 
-from mlsem.core import information
-from mlsem.core.likelihood import (
-    Evaluation,
-    Jacobians,
-    MomentGradients,
-    evaluate,
-    gradient,
-    jacobians,
-    moment_gradients,
-)
-from mlsem.core.linalg import lower_factor, scaled_eigen, unit_diagonal
-from mlsem.core.pattern import ModelPattern
-from mlsem.core.records import Array, ShapeMoments
+from mlsem.core.likelihood import Jacobians, MomentGradients, gradient, jacobians
+from mlsem.core.linalg import lower_factor, scaled_eigen, symmetrized, unit_diagonal
+from mlsem.core.pattern import LevelMoments, ModelPattern, level_curvature
+from mlsem.core.records import Array, Index, MixedClusters
+from mlsem.core.unions import ClusterParts
 
 ILL_CONDITIONED = 1e-5  # smallest squared pivot of scaled information that needs no new basis
 ROUNDING = 1e-15  # eigenvalues below are indistinguishable from zero
@@ -50,49 +44,80 @@ class Conditioned:
     lost: int
 
 
+class Point(Protocol):
+    """The log-likelihood and the implied moments at some parameters."""
+
+    @property
+    def params(self) -> Array: ...
+    @property
+    def loglik(self) -> float: ...
+    @property
+    def within(self) -> LevelMoments: ...
+    @property
+    def between(self) -> LevelMoments: ...
+
+
+P = TypeVar("P", bound=Point)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
-class Objective:
-    """ℓ(θ) for a pattern and the data's shape moments."""
+class Objective(ABC, Generic[P]):
+    """ℓ(θ) for a pattern and its data, with its derivatives.
+
+    In every Gaussian model with mean μ(φ) and covariance V(φ),
+
+        expected  A_ab = ½ tr V⁻¹V_a V⁻¹V_b + μ_aᵀ V⁻¹ μ_b
+        observed  I_ab = -½ tr V⁻¹V_a V⁻¹V_b + δ_aᵀ V⁻¹ δ_b - Σ_m (∂ℓ/∂m) ∂²m/∂φ_a∂φ_b
+
+    with δ_a = μ_a + V_a V⁻¹(y - μ) and m the implied moments.
+    """
 
     pattern: ModelPattern
-    data: ShapeMoments
 
-    def evaluate(self, params: Array) -> Evaluation | None:
+    @abstractmethod
+    def evaluate(self, params: Array) -> P | None:
         """ℓ at `params`, or None outside the parameter space."""
-        return evaluate(self.pattern, self.data, params)
 
-    def derivatives(self, point: Evaluation, basis: Array) -> Derivatives:
-        along = jacobians(self.pattern, point, basis)
-        moments = moment_gradients(point, self.data)
+    @abstractmethod
+    def moment_gradients(self, point: P) -> MomentGradients:
+        """∂ℓ/∂m."""
+
+    @abstractmethod
+    def covariance_part(self, point: P, along: Jacobians) -> Array:
+        """½ tr V⁻¹V_a V⁻¹V_b, (n, n)."""
+
+    @abstractmethod
+    def expected_mean_part(self, point: P, along: Jacobians) -> Array:
+        """μ_aᵀ V⁻¹ μ_b, (n, n)."""
+
+    @abstractmethod
+    def observed_mean_part(self, point: P, along: Jacobians) -> Array:
+        """δ_aᵀ V⁻¹ δ_b, (n, n)."""
+
+    def derivatives(self, point: P, basis: Array) -> Derivatives:
+        along = jacobians(self.pattern, point.within, point.between, basis)
+        moments = self.moment_gradients(point)
         return Derivatives(basis, along, moments, gradient(moments, along))
 
-    def expected(self, point: Evaluation, at: Derivatives) -> Array:
+    def expected(self, point: P, at: Derivatives) -> Array:
         """Expected information (n, n) along the basis."""
-        return information.expected_information(point, self.data, at.along)
+        return self.covariance_part(point, at.along) + self.expected_mean_part(point, at.along)
 
-    def observed(self, point: Evaluation, at: Derivatives) -> Array:
-        """Observed information (n, n) along the basis."""
-        return information.observed_information(
-            self.pattern, point, self.data, at.along, at.moments, at.basis
+    def observed(self, point: P, at: Derivatives) -> Array:
+        """Observed information (n, n) along the basis, in closed form."""
+        pattern, slopes = self.pattern, at.moments
+        curvature = level_curvature(
+            pattern.within, point.within, slopes.sigma_within, slopes.mean_within, at.basis
+        ) + level_curvature(
+            pattern.between, point.between, slopes.sigma_between, slopes.mean_between, at.basis
+        )
+        return (
+            self.observed_mean_part(point, at.along)
+            - self.covariance_part(point, at.along)
+            - symmetrized(curvature)
         )
 
-    def single_level_point(self, point: Evaluation, sizes: Array) -> Evaluation:
-        """A single-level model's point as clusters of these sizes see it.
-
-        Its likelihood is that of one cluster of all rows; there are no random effects, so that a
-        group of n rows has V̄⁻¹ = n W and no posterior variance.
-        """
-        precision = sizes[:, None, None] * point.precision
-        empty = np.zeros((len(sizes), 0, 0))
-        residuals = replace(
-            point.residuals,
-            weighted=precision @ point.residuals.mean,
-            between=np.zeros((len(sizes), 0, point.residuals.mean.shape[1])),
-        )
-        effects = replace(point.effects, information=empty, absorbed=empty)
-        return replace(point, mean_precision=precision, effects=effects, residuals=residuals)
-
-    def conditioned(self, point: Evaluation, basis: Array) -> Conditioned:
+    def conditioned(self, point: P, basis: Array) -> Conditioned:
         """A basis of the same space in which the expected information is near the identity.
 
         A covariate far from zero makes its slope and the intercept collinear: the information
@@ -111,6 +136,31 @@ class Objective:
         values, vectors = np.linalg.eigh(self.expected(point, at))
         at = self.derivatives(point, at.basis @ vectors)
         return Conditioned(at, self.expected(point, at), int((values < SINGULAR).sum()))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ClusterView(ABC, Generic[P]):
+    """The clusters whose scores a robust covariance sums, as they see a point."""
+
+    @abstractmethod
+    def scores(self, point: P, along: Jacobians) -> Array:
+        """∂ℓ_j/∂φ of every cluster, (J, n)."""
+
+    @abstractmethod
+    def parts(self, point: P, along: Jacobians) -> ClusterParts:
+        """Their parts in the expected information, and the fourth cumulants of their scores."""
+
+    @abstractmethod
+    def mixed(self, point: P, along: Jacobians, robust: Index) -> MixedClusters:
+        """Of a linear mixed model of one outcome: each robust cluster reduced to few rows.
+
+        Parameters
+        ----------
+        along : Jacobians
+            The p directions of the fixed effects.
+        robust : (J,)
+            The robust cluster of each cluster, 0 … G - 1.
+        """
 
 
 def well_conditioned(information: Array) -> bool:

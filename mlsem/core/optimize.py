@@ -9,13 +9,12 @@ trust region with the exact Hessian takes over.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Generic, Literal
 
 import numpy as np
 
-from mlsem.core.likelihood import Evaluation
 from mlsem.core.linalg import positive_solve, scaled_eigen, unit_diagonal
-from mlsem.core.objective import Conditioned, Derivatives, Objective
+from mlsem.core.objective import Conditioned, Derivatives, Objective, P
 from mlsem.core.records import Array
 
 NEAR = 0.5  # squared distance (in standard errors) from which Newton steps are tried
@@ -39,12 +38,12 @@ ADVICE: dict[str, str] = {
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Optimum:
+class Optimum(Generic[P]):
     """Where the optimiser stopped.
 
     Attributes
     ----------
-    point : Evaluation
+    point : Point
     free : (npar, n)
         Directions in which the parameters may move there: all, or those that keep the
         constraints.
@@ -62,7 +61,7 @@ class Optimum:
         Positions of the active inequalities and bounds (inequalities, lower, upper).
     """
 
-    point: Evaluation
+    point: P
     free: Array
     at: Derivatives | None
     observed: Array | None
@@ -110,8 +109,8 @@ def damped_step(information: Array, gradient: Array) -> tuple[Array, float]:
 
 
 def line_search(
-    objective: Objective, point: Evaluation, direction: Array, decrement: float
-) -> tuple[Evaluation, float] | None:
+    objective: Objective[P], point: P, direction: Array, decrement: float
+) -> tuple[P, float] | None:
     """The first of the steps 1, ½, ¼ … that raises ℓ enough; None if there is none."""
     slack = NOISE * (1.0 + abs(point.loglik))
     step = 1.0
@@ -126,7 +125,7 @@ def line_search(
 
 
 def _move(
-    objective: Objective, point: Evaluation, at: Derivatives, expected: Array | None, near: bool
+    objective: Objective[P], point: P, at: Derivatives, expected: Array | None, near: bool
 ) -> Move:
     """Newton's step where it applies, else the scoring step."""
     if near:
@@ -140,19 +139,19 @@ def _move(
 
 
 def maximize(
-    objective: Objective,
-    start: Evaluation,
+    objective: Objective[P],
+    start: P,
     free: Array,
     first: Conditioned,
     *,
     tol: float,
     max_iter: int,
-) -> Optimum:
+) -> Optimum[P]:
     """Maximise ℓ over start + span(free).
 
     Parameters
     ----------
-    start : Evaluation
+    start : Point
         A point inside the parameter space.
     free : (npar, n)
         Directions of movement (the null space of linear equality constraints, or I).
@@ -186,8 +185,8 @@ def maximize(
 
 
 def _rescue(
-    objective: Objective, point: Evaluation, free: Array, tol: float, done: int, max_iter: int
-) -> Optimum:
+    objective: Objective[P], point: P, free: Array, tol: float, done: int, max_iter: int
+) -> Optimum[P]:
     """Trust region with the exact Hessian (Conn, Gould & Toint, 2000; scipy's trust-exact)."""
     from scipy.optimize import minimize
 
@@ -198,7 +197,7 @@ def _rescue(
     )
     origin, best = point.params, point
 
-    def at(phi: Array) -> Evaluation | None:
+    def at(phi: Array) -> P | None:
         return objective.evaluate(origin + basis @ phi)
 
     def value(phi: Array) -> float:
@@ -240,8 +239,8 @@ def _rescue(
 
 
 def _judge(
-    objective: Objective, point: Evaluation, free: Array, tol: float, count: int, max_iter: int
-) -> Optimum:
+    objective: Objective[P], point: P, free: Array, tol: float, count: int, max_iter: int
+) -> Optimum[P]:
     """Is this an optimum? The gradient is compared with its own rounding error as well."""
     found = objective.conditioned(point, free)
     observed = objective.observed(point, found.at)

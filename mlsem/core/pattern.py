@@ -102,18 +102,46 @@ class LevelPattern:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Carriers:
+    """How the q random effects enter the outcomes: y_ij[k_a] contains x_ij[c_a] u_j[a].
+
+    Attributes
+    ----------
+    responses : (q,)
+        k_a, the observed row of level 1 that the effect acts on.
+    maps : (q, D)
+        The carrier x[c_a] as a map of h: the constant for a random intercept.
+    """
+
+    responses: Index
+    maps: Array
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class ModelPattern:
-    """Both levels. `split` counts the variables with a part at each: they come first in the
-    observed rows of both levels. A single-level model has an empty `between`."""
+    """Both levels. `split` counts the random effects, which come first in the observed rows of
+    `between`. Without `carriers` they are random intercepts of the variables with a part at each
+    level, which come first in the observed rows of `within` too. A single-level model has an
+    empty `between`."""
 
     within: LevelPattern
     between: LevelPattern
     split: int
     n_params: int
+    carriers: Carriers | None = None
 
     @property
     def two_level(self) -> bool:
         return len(self.between.observed) > 0
+
+    @property
+    def random_effects(self) -> Carriers:
+        """The carriers; of random intercepts where the model has no others."""
+        if self.carriers is not None:
+            return self.carriers
+        constant = np.zeros((self.split, self.within.responses.shape[1]))
+        constant[:, 0] = 1.0
+        return Carriers(np.arange(self.split), constant)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

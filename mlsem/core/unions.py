@@ -3,15 +3,40 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
-from mlsem.core.cluster_information import ClusterDerivatives, cluster_information
-from mlsem.core.cumulants import fourth_cumulants, third_cumulants
+from mlsem.core.cumulants import WhiteParts, fourth_cumulants, third_cumulants
 from mlsem.core.linalg import positions_in_runs
 from mlsem.core.records import Array, Index
 
 CHUNK = 2_000_000  # numbers in one block of clusters, to bound memory
+
+
+class ClusterParts(Protocol):
+    """The parts that the model's clusters have in its information, along n directions."""
+
+    @property
+    def n_directions(self) -> int: ...
+
+    @property
+    def width(self) -> int:
+        """Numbers that one direction of one cluster takes."""
+        ...
+
+    @property
+    def alike(self) -> Index | None:
+        """Clusters of the same number have the same information, (J,); None if each its own."""
+        ...
+
+    def information(self, clusters: Index) -> Array:
+        """B_j of these clusters, (j, n, n)."""
+        ...
+
+    def white(self, clusters: Index) -> WhiteParts:
+        """What the cumulants of their scores are made of."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -20,7 +45,7 @@ class Unions:
 
     Attributes
     ----------
-    derivatives : ClusterDerivatives
+    parts : ClusterParts
     codes : (J,)
         The robust cluster of each cluster, 0 … G - 1.
     kind : (G,)
@@ -31,7 +56,7 @@ class Unions:
         Where the members of each kind begin.
     """
 
-    derivatives: ClusterDerivatives
+    parts: ClusterParts
     codes: Index
     kind: Index
     members: Index
@@ -39,32 +64,31 @@ class Unions:
 
     def information(self) -> Array:
         """B of each kind: the sum over its members, (K, n, n)."""
-        size = len(self.derivatives.deviations)
+        size = self.parts.n_directions
         total = np.empty((len(self.starts), size, size))
-        for kinds, members, first in self._blocks(np.arange(len(self.starts)), size * size):
-            found = cluster_information(self.derivatives, members)
+        width = size * max(size, self.parts.width)
+        for kinds, members, first in self._blocks(np.arange(len(self.starts)), width):
+            found = self.parts.information(members)
             total[kinds] = np.add.reduceat(found, first, axis=0)
         return total
 
     def cumulants(self, kinds: Index, directions: Array) -> Array:
         """κ₄ of aᵀs for robust clusters of these kinds, (k, c, n) -> (k, c)."""
         total = np.empty(directions.shape[:2])
-        width = directions.shape[1] * max(directions.shape[2], self.derivatives.mean[0, 0].size)
+        width = directions.shape[1] * max(directions.shape[2], self.parts.width)
         for part, members, first in self._blocks(kinds, width):
             along = _repeated(directions[part], members, first)
-            found = fourth_cumulants(self.derivatives, members, along)
+            found = fourth_cumulants(self.parts.white(members), along)
             total[part] = np.add.reduceat(found, first, axis=0)
         return total
 
     def third_cumulants(self, kinds: Index, directions: Array) -> Array:
         """κ₃(aᵀs, aᵀs, s) for robust clusters of these kinds, (k, c, n) -> (k, c, n)."""
         total = np.empty(directions.shape)
-        width = max(directions.shape[1:]) * max(
-            directions.shape[2], self.derivatives.mean[0, 0].size
-        )
+        width = max(directions.shape[1:]) * max(directions.shape[2], self.parts.width)
         for part, members, first in self._blocks(kinds, width):
             along = _repeated(directions[part], members, first)
-            found = third_cumulants(self.derivatives, members, along)
+            found = third_cumulants(self.parts.white(members), along)
             total[part] = np.add.reduceat(found, first, axis=0)
         return total
 
@@ -90,7 +114,7 @@ def _repeated(directions: Array, members: Index, first: Index) -> Array:
     return np.repeat(directions, np.diff(first, append=len(members)), axis=0)
 
 
-def unions(derivatives: ClusterDerivatives, codes: Index, *, apart: bool) -> Unions:
+def unions(parts: ClusterParts, codes: Index, *, apart: bool) -> Unions:
     """Arrange the clusters by robust cluster.
 
     Parameters
@@ -101,14 +125,15 @@ def unions(derivatives: ClusterDerivatives, codes: Index, *, apart: bool) -> Uni
         Whether each robust cluster is to be of its own kind.
     """
     count = int(codes.max()) + 1
-    if count == len(codes) and derivatives.by_shape and not apart:
+    alike = parts.alike
+    if count == len(codes) and alike is not None and not apart:
+        _, representatives, numbers = np.unique(alike, return_index=True, return_inverse=True)
         kind = np.empty_like(codes)
-        kind[codes] = derivatives.shape_of
-        representatives = derivatives.representatives
-        return Unions(derivatives, codes, kind, representatives, np.arange(len(representatives)))
+        kind[codes] = numbers
+        return Unions(parts, codes, kind, representatives, np.arange(len(representatives)))
     order = np.argsort(codes, kind="stable")
     starts = np.searchsorted(codes[order], np.arange(count))
-    return Unions(derivatives, codes, np.arange(count), order, starts)
+    return Unions(parts, codes, np.arange(count), order, starts)
 
 
 def summed(values: Array, codes: Index) -> Array:

@@ -64,6 +64,11 @@ def check_columns(table: ParameterTable, moments: ClusterMoments) -> None:
             )
         if place < varying and table.two_level and within[place] <= SAME * sd:
             where = "both levels" if name in table.split else "level 1"
+            if name in {slope.carrier for slope in table.slopes}:
+                raise DataError(
+                    f"the slope of {name!r} cannot be random: {name!r} does not vary within any "
+                    "cluster. Name it at level 2, without rv()."
+                )
             raise DataError(
                 f"{name!r} is named at {where} but does not vary within any cluster. Name it at "
                 "level 2 only."

@@ -133,6 +133,8 @@ def to_semopy(fit: FitResult, level: int | str = 1) -> Any:
         semopy is not installed.
     OptionValueError
         The model has no such level.
+    SpecificationError
+        The model has random slopes.
 
     Warns
     -----
@@ -156,6 +158,9 @@ def to_semopy(fit: FitResult, level: int | str = 1) -> Any:
     semopy = _semopy()
     if not isinstance(fit, FitResult):
         raise OptionValueError(f"fit is a {type(fit).__name__}; to_semopy takes a FitResult.")
+    if fit.table.slopes:
+        names = listed(slope.name for slope in fit.table.slopes)
+        raise SpecificationError(f"semopy's Model has no random slopes ({names}).")
     number = fit.table.level_number(level)
     writer = Writer(fit.table, number)
     model = semopy.Model(writer.description())
@@ -201,7 +206,7 @@ def _observed(table: ParameterTable, number: int) -> tuple[str, ...]:
 
 def _moments(fit: FitResult, number: int, names: tuple[str, ...]) -> tuple[Array, int]:
     """Covariance matrix of the level's observed variables, and how many samples it stands for."""
-    data = fit.problem.objective.data
+    data = fit.problem.sample
     if number == 2:
         return fit.implied(2).cov.loc[list(names), list(names)].to_numpy(), int(data.n_clusters)
     count = fit.n_obs - (int(data.n_clusters) if fit.table.two_level else 0)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from mlsem.core.pattern import LevelPattern, ModelPattern, PatternMatrix
+from mlsem.core.pattern import Carriers, LevelPattern, ModelPattern, PatternMatrix
 from mlsem.core.records import Array, frozen
 from mlsem.spec.partable import LevelVariables, ParameterTable, Row
 
@@ -22,33 +22,52 @@ def build_pattern(table: ParameterTable, maps: Mapping[str, Array]) -> ModelPatt
         Each observed variable of the table as a map of the stored data row h.
     """
     split = table.split if table.two_level else ()
+    slopes = tuple(slope.name for slope in table.slopes)
+    effects = (split, split + slopes)
     width = len(next(iter(maps.values())))
     levels = table.levels if table.two_level else (*table.levels, LevelVariables((), (), ()))
     within, between = (
         _level(
             [row for row in table.rows if row.level == number],
             variables,
-            split,
+            effects[number - 1],
             maps,
             width,
             table.meanstructure,
         )
         for number, variables in enumerate(levels, start=1)
     )
-    return ModelPattern(within, between, len(split), len(table.names))
+    carriers = _carriers(table, within, maps, width) if slopes else None
+    return ModelPattern(within, between, len(split) + len(slopes), len(table.names), carriers)
+
+
+def _carriers(
+    table: ParameterTable, within: LevelPattern, maps: Mapping[str, Array], width: int
+) -> Carriers:
+    """What each random effect acts on, and through which covariate."""
+    constant = np.eye(1, width)[0]
+    rows = {within.names[k]: row for row, k in enumerate(within.observed.tolist())}
+    effects = [(name, constant) for name in table.split]
+    effects += [(slope.outcome, maps[slope.carrier]) for slope in table.slopes]
+    return Carriers(
+        responses=frozen(np.array([rows[name] for name, _ in effects], dtype=np.intp)),
+        maps=frozen(np.array([carrier for _, carrier in effects])),
+    )
 
 
 def _level(
     rows: list[Row],
     variables: LevelVariables,
-    split: tuple[str, ...],
+    first: tuple[str, ...],
     maps: Mapping[str, Array],
     width: int,
     means: bool,
 ) -> LevelPattern:
+    """One level; the variables `first` come first in its observed rows. A random slope is among
+    them although no data show it: its response is zero."""
     names = variables.latent + variables.modelled
     place = {name: k for k, name in enumerate(names)}
-    observed = [*split, *(name for name in variables.modelled if name not in split)]
+    observed = [*first, *(name for name in variables.modelled if name not in first)]
     if not names:
         observed = []
     covariates = variables.covariates
@@ -82,7 +101,9 @@ def _level(
         symmetric=_matrix(*matrices["symmetric"]),
         exogenous=_matrix(*matrices["exogenous"]),
         observed=np.array([place[name] for name in observed], dtype=np.intp),
-        responses=frozen(np.array([maps[name] for name in observed]).reshape(-1, width)),
+        responses=frozen(
+            np.array([maps.get(name, np.zeros(width)) for name in observed]).reshape(-1, width)
+        ),
         covariates=frozen(covariate_maps),
     )
 

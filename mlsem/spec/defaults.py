@@ -23,6 +23,7 @@ from mlsem.spec.products import Products
 from mlsem.spec.relations import relate, used_names
 from mlsem.spec.roles import read_roles
 from mlsem.spec.rows import LevelPlan, TableWriter, write_level
+from mlsem.spec.slopes import check_conditioned, check_slopes, read_slopes, slope_notes
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -59,11 +60,14 @@ def specify(
     columns = None if columns is None else frozenset(columns)
     products = Products(text, columns)
     check_blocks(syntax)
+    slopes = read_slopes(syntax, products)
     levels = tuple(
-        read_roles(block, number, products) for number, block in enumerate(syntax.blocks, 1)
+        read_roles(block, number, products, tuple(s.name for s in slopes if number == 2))
+        for number, block in enumerate(syntax.blocks, 1)
     )
     for roles in levels:
         check_roles(roles, text)
+    check_slopes(slopes, levels, columns, text)
     check_levels(levels, text)
     latent = {name for roles in levels for name in roles.latent}
     terms = products.terms(latent, tuple(roles.observed for roles in levels))
@@ -77,7 +81,9 @@ def specify(
     if len(levels) == 2:
         notes += level_notes(levels, syntax, split)
     plans = _plans(syntax, levels, split, options, notes)
-    return replace(_table(syntax, plans, terms, split, notes), remarks=remarks)
+    check_conditioned(slopes, plans[0], text)
+    notes += slope_notes(slopes, levels[-1], split)
+    return replace(_table(syntax, plans, terms, split, notes), remarks=remarks, slopes=slopes)
 
 
 def _table(

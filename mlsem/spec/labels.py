@@ -109,11 +109,6 @@ def _problem(row: Written, modifiers: Modifiers) -> str:
     what = f"{row.lhs} {row.op} {row.rhs}".rstrip()
     fixed, start = modifiers.fixed, modifiers.start
     lower, upper = bounds_of(modifiers)
-    if modifiers.slope is not None:
-        return (
-            f"rv({modifiers.slope!r}): random slopes are not fitted yet. Without rv() the slope "
-            "is the same in all clusters; cluster-robust standard errors allow for its variation."
-        )
     if fixed is not None and modifiers.free:
         return f"{what!r} is both fixed to {fixed:g} and free (NA). Keep one."
     if fixed is not None and start is not None:

@@ -102,6 +102,26 @@ class ProductTerm:
 
 
 @dataclass(frozen=True, slots=True)
+class RandomSlope:
+    """The path of `outcome` on `carrier` at level 1, which varies between clusters.
+
+    Attributes
+    ----------
+    name : str
+        A variable of level 2; its intercept there is the mean of the path.
+    outcome : str
+        An observed variable of level 1.
+    carrier : str
+        A fixed covariate of level 1, or a product of such.
+    """
+
+    name: str
+    outcome: str
+    carrier: str
+    span: Span | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ParameterTable:
     """The specified model.
 
@@ -127,6 +147,8 @@ class ParameterTable:
         modelled because a split one is among them).
     remarks : tuple of str
         Warnings: what is legal but probably not meant; with line, column and caret.
+    slopes : tuple of RandomSlope
+        In the order of the text. Their names are among the latent variables of level 2.
     """
 
     rows: tuple[Row, ...]
@@ -140,6 +162,7 @@ class ParameterTable:
     meanstructure: bool
     notes: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
+    slopes: tuple[RandomSlope, ...] = ()
 
     @property
     def two_level(self) -> bool:

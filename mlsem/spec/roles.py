@@ -51,6 +51,8 @@ class Roles:
         On the right of `=~` (phantoms too), on the left of `~`, on the right of `~`.
     where : dict
         The first mention of each variable.
+    slopes : tuple of str
+        Random slopes: latent variables whose indicators are products of the data, not columns.
     """
 
     written: tuple[Written, ...]
@@ -64,6 +66,7 @@ class Roles:
     predicted: frozenset[str]
     predicting: frozenset[str]
     where: dict[str, Span]
+    slopes: tuple[str, ...] = ()
 
     @property
     def plain_covariates(self) -> tuple[str, ...]:
@@ -89,8 +92,8 @@ class Roles:
         return tuple(v for v in (*latent, *self.outcomes) if v not in self.predicting)
 
 
-def read_roles(block: Block, level: int, products: Products) -> Roles:
-    """The roles of the variables of one block."""
+def read_roles(block: Block, level: int, products: Products, slopes: tuple[str, ...] = ()) -> Roles:
+    """The roles of the variables of one block; `slopes` are random slopes, variables of it."""
     where: dict[str, Span] = {}
     rows = _read(block, level, products, where)
     latent: dict[str, list[str]] = {}
@@ -103,6 +106,9 @@ def read_roles(block: Block, level: int, products: Products) -> Roles:
                 indicators.append(row.rhs)
         elif row.op == "~":
             predicted[row.lhs] = predicting[row.rhs] = None
+    for name in slopes:  # as lavaan's table has them: after the others, without default covariances
+        latent.setdefault(name, [])
+        measured.add(name)
     observed_indicators = dict.fromkeys(
         name for names in latent.values() for name in names if name not in latent
     )
@@ -126,6 +132,7 @@ def read_roles(block: Block, level: int, products: Products) -> Roles:
         predicted=frozenset(predicted),
         predicting=frozenset(predicting),
         where=where,
+        slopes=slopes,
     )
 
 

@@ -49,6 +49,8 @@ class LevelPlan:
     def written_value(self, row: Written) -> float | None:
         """The value that a row of the user is fixed at; None: it is free."""
         modifiers = row.modifiers
+        if modifiers.slope is not None:
+            return 0.0  # the mean of the slope is its intercept at level 2
         if modifiers.fixed is not None or modifiers.free:
             return modifiers.fixed
         if row.op == "=~":
@@ -58,8 +60,13 @@ class LevelPlan:
             return 1.0 if first and self.options.fixes_first else None
         if row.op == "~1":
             return 0.0 if row.lhs in self.split else None
-        latent_variance = row.op == "~~" and row.lhs == row.rhs and row.lhs in self.roles.latent
-        return 1.0 if latent_variance and self.options.std_lv else None
+        variance = row.op == "~~" and row.lhs == row.rhs
+        return 1.0 if variance and self.is_scaled(row.lhs) else None
+
+    def is_scaled(self, name: str) -> bool:
+        """Whether `std_lv` fixes a variance: the scale of a random slope is that of its data."""
+        roles = self.roles
+        return self.options.std_lv and name in roles.latent and name not in roles.slopes
 
     def variance_lower(self, name: str) -> float:
         """The lower bound that the option `bounds` gives the variance of `name`."""
@@ -205,9 +212,9 @@ def _variances(plan: LevelPlan, writer: TableWriter) -> None:
         value = None if name in roles.named else added
         value = 0.0 if name in single else value
         writer.default(name, "~~", name, value, plan.variance_lower(name))
-    added = 1.0 if options.std_lv else added
     for name in roles.latent:
-        value = 0.0 if name in single else added
+        value = 1.0 if plan.is_scaled(name) else added
+        value = 0.0 if name in single else value
         writer.default(name, "~~", name, value, plan.variance_lower(name))
 
 
@@ -252,4 +259,5 @@ def _intercepts(plan: LevelPlan, writer: TableWriter) -> None:
     zero = plan.zero_mean() if options.int_lv_free and plan.split else ()
     for name in roles.latent:
         free = options.int_lv_free and name not in zero
+        free = free or (name in roles.slopes and options.int_ov_free)
         writer.default(name, "~1", "", None if free else 0.0)

@@ -15,9 +15,10 @@ import numpy as np
 from mlsem.core.records import Array, ShapeMoments
 from mlsem.core.shapes import LevelSample, level_sample
 from mlsem.spec.build import parameter_bounds
-from mlsem.spec.partable import ParameterTable, Row
+from mlsem.spec.partable import ParameterTable, RandomSlope, Row
 
 COMMUNALITY = 0.5
+SLOPE_SHARE = 0.1  # of an outcome's residual variance that a random slope starts with
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,9 @@ CAREFUL = Caution(shrinkage=0.5, raised=0.3)
 class _Level:
     """Sample moments and loadings of one level, asked by name."""
 
-    def __init__(self, rows: list[Row], sample: LevelSample) -> None:
+    def __init__(
+        self, rows: list[Row], sample: LevelSample, slopes: Mapping[str, tuple[float, float]]
+    ) -> None:
         place = {name: k for k, name in enumerate(sample.names)}
         diagonal = np.maximum(np.diagonal(sample.covariance), 1e-300).tolist()
         self.mean = {name: float(sample.mean[k]) for name, k in place.items()}
@@ -61,7 +64,8 @@ class _Level:
             for row in rows
             if row.op == "~~" and row.lhs == row.rhs and row.fixed
         }
-        self.scales: dict[str, float] = {}
+        self.scales = {name: sqrt(variance) for name, (_, variance) in slopes.items()}
+        self.mean |= {name: mean for name, (mean, _) in slopes.items()}
         self.slopes: dict[str, dict[str, float]] = {}
         self.residual: dict[str, float] = {}
         for row in rows:
@@ -144,6 +148,13 @@ class _Level:
             )
         return found
 
+    def random_slope(self, slope: RandomSlope) -> tuple[float, float]:
+        """Mean and variance that a random slope starts with: the mean by least squares."""
+        name, carrier = slope.outcome, slope.carrier
+        mean = self.slopes.get(name, {}).get(carrier, 0.0)
+        left = self.residual[name] if name in self.residual else self.variance[name]
+        return mean, SLOPE_SHARE * left / self.variance[carrier]
+
     def start(self, row: Row) -> float:
         if row.start is not None:
             return row.start
@@ -180,15 +191,19 @@ def starting_values(
     """
     total, count = np.zeros(len(table.names)), np.zeros(len(table.names))
     maps = dict(maps)
+    random: dict[str, tuple[float, float]] = {}
     for number, variables in enumerate(table.levels, start=1):
         names = variables.modelled + variables.covariates
         stack = np.array([maps[name] for name in names]).reshape(len(names), -1)
         rows = [row for row in table.rows if row.level == number and not row.exo]
-        level = _Level(rows, _tempered(level_sample(data, names, stack, number), caution))
+        sample = _tempered(level_sample(data, names, stack, number), caution)
+        level = _Level(rows, sample, random)
         for row in rows:
             if row.free >= 0:
                 total[row.free] += level.start(row)
                 count[row.free] += 1
+        if number == 1:
+            random = {slope.name: level.random_slope(slope) for slope in table.slopes}
         for outcome, slopes in level.slopes.items():  # what is explained within is so in the mean
             if outcome in table.split:
                 own = [

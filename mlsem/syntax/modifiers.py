@@ -182,6 +182,10 @@ def _named(function: str, item: Item) -> Modifiers:
     if function in _NAMES:
         if argument.kind not in ("string", "name"):
             raise fail(f'{function}() takes a name: {function}("a").', argument.span)
+        if function == "rv" and argument.kind == "name":
+            name = argument.words[0]
+            message = f"the name of a random slope stands in quotes: 'rv(\"{name}\")*x'."
+            raise fail(message, argument.span)
         label = _checked_target(function, argument)
         if function == "rv":
             return Modifiers(slope=label)

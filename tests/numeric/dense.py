@@ -3,7 +3,9 @@
 Every cluster is one draw from a multivariate normal: the outcomes of its n rows stacked, then its
 level-2 variables. Nothing here is shared with mlsem but the table of parameters.
 
-    y_ij = S (I - B)⁻¹ (α + Γ x_ij + ζ_ij) + Z u_j,    (u_j, z_j) = S (I - B)⁻¹ (α + Γ w_j + ζ_j)
+    y_ij = S (I - B)⁻¹ (α + Γ x_ij + ζ_ij) + Z_ij u_j,    (u_j, z_j) = S (I - B)⁻¹ (α + Γ w_j + ζ_j)
+
+Z_ij has 1 for a random intercept and the carrier's value for a random slope.
 """
 
 from __future__ import annotations
@@ -54,18 +56,26 @@ class Dense:
         covariates = self._values(within.covariates, rows)
         if not self.two_level:
             return values, covariates, None, np.zeros((len(values), 0))
-        between = self.table.levels[1]
-        p = len(within.modelled)
-        spread = np.zeros((n * p, len(between.modelled)))
-        tail = np.zeros((0, len(between.modelled)))
-        for k, name in enumerate(between.modelled):
-            if name in within.modelled:
+        between, names = self.table.levels[1], self._moving(2)
+        p, slopes = len(within.modelled), {slope.name: slope for slope in self.table.slopes}
+        spread = np.zeros((n * p, len(names)))
+        tail = np.zeros((0, len(names)))
+        for k, name in enumerate(names):
+            if name in slopes:
+                outcome = within.modelled.index(slopes[name].outcome)
+                spread[outcome::p, k] = self.columns[slopes[name].carrier][rows]
+            elif name in within.modelled:
                 spread[within.modelled.index(name) :: p, k] = 1.0
             else:
                 values = np.append(values, self.columns[name][rows[0]])
-                tail = np.vstack((tail, np.eye(len(between.modelled))[k]))
+                tail = np.vstack((tail, np.eye(len(names))[k]))
         level2 = self._values(between.covariates, rows[:1])[0]
         return values, covariates, level2, np.vstack((spread, tail))
+
+    def _moving(self, number):
+        """The modelled variables of a level, the random slopes among them at level 2."""
+        slopes = tuple(slope.name for slope in self.table.slopes) if number == 2 else ()
+        return self.table.levels[number - 1].modelled + slopes
 
     def level(self, number, params):
         variables = self.table.levels[number - 1]
@@ -94,9 +104,10 @@ class Dense:
             else:
                 raise AssertionError(row)
         total = np.linalg.inv(np.eye(len(names)) - directed)
-        keep = [place[name] for name in variables.modelled]
+        moving = self._moving(number)
+        keep = [place[name] for name in moving]
         return Level(
-            variables.modelled,
+            moving,
             variables.covariates,
             (total @ symmetric @ total.T)[np.ix_(keep, keep)],
             (total @ intercepts)[keep],

@@ -33,7 +33,6 @@ REFUSED = {
     # levels
     "level: 1\ny ~ x1\nlevel: 2\n": ("'level: 2' names no variables.*'y ~~ y'", "level: 2"),
     # modifiers
-    "level: 1\ny ~ rv('s')*x1\nlevel: 2\ny ~ s": ("random slopes are not fitted yet", "rv('s')*x1"),
     "f =~ lower(2)*y1 + y2": ("fixed to 1, outside its bounds. Write NA", "lower(2)*y1"),
     "f =~ y1 + start(3)*upper(1)*y2": ("starts at 3, outside", "start(3)*upper(1)*y2"),
     "y ~ start(3)*b*x1\nb < 2": ("starts at 3, outside", "start(3)*b*x1"),

@@ -1,0 +1,98 @@
+"""The objective and the clusters of a model whose random effects, if any, are intercepts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from mlsem.core import information
+from mlsem.core.cluster_information import cluster_derivatives
+from mlsem.core.likelihood import (
+    Evaluation,
+    Jacobians,
+    MomentGradients,
+    evaluate,
+    moment_gradients,
+)
+from mlsem.core.mixed import mixed_clusters
+from mlsem.core.objective import ClusterView, Objective
+from mlsem.core.records import Array, ClusterMoments, Index, MixedClusters, ShapeMoments
+from mlsem.core.scores import cluster_scores
+from mlsem.core.unions import ClusterParts
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class InterceptObjective(Objective[Evaluation]):
+    """ℓ(θ) for a pattern and the data's shape moments."""
+
+    data: ShapeMoments
+
+    def evaluate(self, params: Array) -> Evaluation | None:
+        return evaluate(self.pattern, self.data, params)
+
+    def moment_gradients(self, point: Evaluation) -> MomentGradients:
+        return moment_gradients(point, self.data)
+
+    def covariance_part(self, point: Evaluation, along: Jacobians) -> Array:
+        return information.covariance_part(point, self.data, along)
+
+    def expected_mean_part(self, point: Evaluation, along: Jacobians) -> Array:
+        return information.expected_mean_part(point, self.data, along)
+
+    def observed_mean_part(self, point: Evaluation, along: Jacobians) -> Array:
+        return information.observed_mean_part(point, self.data, along)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class InterceptClusters(ClusterView[Evaluation]):
+    """Clusters that share matrix work with those of their size."""
+
+    moments: ClusterMoments
+    shape_of: Index
+    sizes: Array
+
+    def scores(self, point: Evaluation, along: Jacobians) -> Array:
+        return cluster_scores(point, self.moments, self.shape_of, self.sizes, along)
+
+    def parts(self, point: Evaluation, along: Jacobians) -> ClusterParts:
+        return cluster_derivatives(point, self.moments, self.shape_of, self.sizes, along)
+
+    def mixed(self, point: Evaluation, along: Jacobians, robust: Index) -> MixedClusters:
+        return mixed_clusters(point, self.moments, self.shape_of, self.sizes, along, robust)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SingleLevelClusters(ClusterView[Evaluation]):
+    """Sets of rows that play no part in the likelihood, which is that of one cluster of all."""
+
+    groups: InterceptClusters
+
+    def scores(self, point: Evaluation, along: Jacobians) -> Array:
+        return self.groups.scores(self._seen(point), along)
+
+    def parts(self, point: Evaluation, along: Jacobians) -> ClusterParts:
+        return self.groups.parts(self._seen(point), along)
+
+    def mixed(self, point: Evaluation, along: Jacobians, robust: Index) -> MixedClusters:
+        return self.groups.mixed(self._seen(point), along, robust)
+
+    def _seen(self, point: Evaluation) -> Evaluation:
+        return single_level_point(point, self.groups.sizes)
+
+
+def single_level_point(point: Evaluation, sizes: Array) -> Evaluation:
+    """A single-level model's point as clusters of these sizes see it.
+
+    Its likelihood is that of one cluster of all rows; there are no random effects, so that a
+    group of n rows has V̄⁻¹ = n W and no posterior variance.
+    """
+    precision = sizes[:, None, None] * point.precision
+    empty = np.zeros((len(sizes), 0, 0))
+    residuals = replace(
+        point.residuals,
+        weighted=precision @ point.residuals.mean,
+        between=np.zeros((len(sizes), 0, point.residuals.mean.shape[1])),
+    )
+    effects = replace(point.effects, information=empty, absorbed=empty)
+    return replace(point, mean_precision=precision, effects=effects, residuals=residuals)

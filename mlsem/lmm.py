@@ -1,0 +1,205 @@
+"""`lmm`: linear mixed models in the language of R's lme4, fitted as two-level models.
+
+The formula becomes the two-level model that it is: columns of the design matrix that vary within
+clusters are covariates of level 1, the others of level 2; the random intercept is the level-2 part
+of the outcome, and a random slope a variable of level 2.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from mlsem.data.aggregate import read_moments
+from mlsem.data.mixed import MixedData, read_mixed
+from mlsem.errors import OptionValueError, Span, SpecificationError
+from mlsem.fit import finish
+from mlsem.mixed_formula import MixedFormula, read_formula
+from mlsem.result import FitResult
+from mlsem.spec.defaults import specify
+from mlsem.spec.options import split_options
+from mlsem.spec.partable import ParameterTable, Row
+from mlsem.spec.settings import SETTING_NAMES, Settings
+from mlsem.syntax.nodes import Block, Formula, ModelSyntax, Modifiers, Variable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    import pandas as pd
+
+INTERCEPT = "(Intercept)"
+RESIDUAL = "Residual"
+
+
+def lmm(formula: str, data: pd.DataFrame, REML: bool = True, **options: Any) -> FitResult:
+    """Fit a linear mixed model with one grouping factor, as lme4's `lmer`.
+
+    Parameters
+    ----------
+    formula : str
+        Such as ``"y ~ w1*x1 + (x1 | id)"``. The fixed part is read by the package formulae:
+        interactions, factors (text and categorical columns, treatment coding), ``I(x1**2)``,
+        ``np.log(x1)``. Random parts: ``(1 | id)``, ``(x1 | id)``, ``(0 + x1 | id)``, and
+        ``(x1 || id)`` without covariances.
+    data : pandas.DataFrame
+        One row per unit. Is not changed.
+    REML : bool
+        Restricted maximum likelihood, as lme4's default; False: maximum likelihood.
+    **options
+        ``se``, ``se_cluster``, ``test``, ``information``, ``missing``, ``start``, ``max_iter``,
+        ``tol``, ``on_failure``, as for `mlsem.fit`. Model-based standard errors are from the
+        expected information, as lme4's.
+
+    Returns
+    -------
+    FitResult
+        As of `mlsem.fit`. Fixed effects have lme4's names: ``(Intercept)``, ``x1``, ``w1:x1``,
+        ``sexmale``. Variances and covariances are ``id.(Intercept)``, ``id.x1``,
+        ``id.x1.(Intercept)`` and ``Residual``.
+
+    Raises
+    ------
+    SpecificationError
+        The formula, or a random part that a two-level model cannot have.
+    DataError, OptionError, OptionValueError, ConvergenceError
+        As for `mlsem.fit`.
+    InterfaceError
+        formulae is not installed.
+    """
+    parsed = read_formula(formula)
+    settings, start = _settings(REML, options)
+    mixed = read_mixed(parsed, data, settings.missing)
+    table = mixed_table(parsed, mixed)
+    record = read_moments(
+        table, mixed.frame, cluster=parsed.group, missing="error", se_cluster=settings.se_cluster
+    )
+    record = replace(
+        record,
+        n_rows_total=mixed.n_total,
+        n_rows_dropped=mixed.n_total - len(mixed.frame),
+        notes=mixed.notes + record.notes,
+    )
+    return finish(formula, settings, table, record, start)
+
+
+def _settings(reml: object, options: dict[str, Any]) -> tuple[Settings, object]:
+    if not isinstance(reml, bool):
+        raise OptionValueError(f"REML={reml!r}: it takes True or False.")
+    _, rest = split_options({"estimator": "ML"} | options, ("start", *SETTING_NAMES))
+    if "estimator" in options:
+        raise OptionValueError("estimator: lmm takes REML=True or REML=False in its place.")
+    start = rest.pop("start", None)
+    plain = rest.get("se") in (None, "standard") and rest.get("information") is None
+    rest["estimator"] = "REML" if reml else "ML"
+    if plain:
+        rest["information"] = "expected"
+    try:
+        return Settings(**rest), start
+    except OptionValueError as error:
+        if reml and "estimator" in str(error):
+            raise OptionValueError(
+                "restricted maximum likelihood is not available yet: use REML=False."
+            ) from error
+        raise
+
+
+# --- the model --------------------------------------------------------------------------------
+
+
+def mixed_table(parsed: MixedFormula, mixed: MixedData) -> ParameterTable:
+    """The parameter table of a linear mixed model, its parameters named as in lme4."""
+    _check_random(parsed, mixed)
+    syntax = _Writer(parsed, mixed).syntax()
+    table = specify(syntax)
+    slopes = {slope.name: slope.carrier for slope in table.slopes}
+    names = [""] * len(table.names)
+    for row in table.rows:
+        if row.free >= 0:
+            names[row.free] = _lme4_name(row, mixed.outcome, slopes, parsed.group)
+    return replace(table, names=tuple(names), notes=())
+
+
+def _check_random(parsed: MixedFormula, mixed: MixedData) -> None:
+    effects = [effect for block in mixed.random for effect in block]
+    if not effects:
+        raise SpecificationError(f"the random part of {parsed.text!r} is empty.")
+    for effect in effects:
+        if effects.count(effect) > 1:
+            raise SpecificationError(
+                f"{effect} varies between clusters twice in {parsed.text!r}: keep one of the terms."
+            )
+        if effect != INTERCEPT and effect not in mixed.within:
+            raise SpecificationError(
+                f"the slope of {effect!r} cannot be random: {effect!r} does not vary within any "
+                f"cluster of {parsed.group!r}."
+            )
+
+
+class _Writer:
+    """The formulas of both levels; names may be any text, for they are not parsed again."""
+
+    def __init__(self, parsed: MixedFormula, mixed: MixedData) -> None:
+        self.parsed, self.mixed = parsed, mixed
+        self.span = Span(0, len(parsed.text))
+        self.slopes = {
+            effect: f"{effect}|{parsed.group}"
+            for block in mixed.random
+            for effect in block
+            if effect != INTERCEPT
+        }
+
+    def syntax(self) -> ModelSyntax:
+        blocks = Block("1", tuple(self._within())), Block("2", tuple(self._between()))
+        return ModelSyntax(self.parsed.text, blocks)
+
+    def _within(self) -> Iterable[Formula]:
+        mixed = self.mixed
+        carriers = [name for name in self.slopes if name not in mixed.fixed]
+        for name in (*mixed.fixed, *carriers):
+            if name in mixed.within:
+                yield self._formula(mixed.outcome, "~", name, slope=self.slopes.get(name))
+        yield self._formula(mixed.outcome, "~~", mixed.outcome)
+
+    def _between(self) -> Iterable[Formula]:
+        mixed, outcome = self.mixed, self.mixed.outcome
+        for name in mixed.fixed:
+            if name != INTERCEPT and name not in mixed.within:
+                yield self._formula(outcome, "~", name)
+        yield self._formula(outcome, "~1", fixed=None if INTERCEPT in mixed.fixed else 0.0)
+        for effect, name in self.slopes.items():
+            yield self._formula(name, "~1", fixed=None if effect in mixed.fixed else 0.0)
+        varies = any(INTERCEPT in block for block in mixed.random)
+        yield self._formula(outcome, "~~", outcome, fixed=None if varies else 0.0)
+        for block in mixed.random:
+            names = [self.slopes.get(effect, outcome) for effect in block]
+            for k, first in enumerate(names):
+                for second in names[k + 1 :]:
+                    yield self._formula(first, "~~", second)
+
+    def _formula(
+        self,
+        lhs: str,
+        op: Any,
+        rhs: str | None = None,
+        fixed: float | None = None,
+        slope: str | None = None,
+    ) -> Formula:
+        right = None if rhs is None else Variable(rhs, self.span)
+        modifiers = Modifiers(fixed=fixed, slope=slope)
+        return Formula(Variable(lhs, self.span), op, right, modifiers, self.span)
+
+
+def _lme4_name(row: Row, outcome: str, slopes: dict[str, str], group: str) -> str:
+    """`x1` of a fixed effect; `id.x1.(Intercept)` of a covariance, as lme4 names its theta."""
+    if row.op == "~":
+        return row.rhs
+    if row.op == "~1":
+        return slopes.get(row.lhs, INTERCEPT)
+    if row.level == 1:
+        return RESIDUAL
+    first, second = (slopes.get(name, INTERCEPT) for name in (row.lhs, row.rhs))
+    if first == second:
+        return f"{group}.{first}"
+    order = [INTERCEPT, *slopes.values()]
+    first, second = sorted((first, second), key=order.index)
+    return f"{group}.{second}.{first}"

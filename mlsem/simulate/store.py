@@ -1,0 +1,139 @@
+"""The file of a study: a line about the study, then one line of JSON for each replication.
+
+Whole lines are appended at once, so that an interrupted study loses what was not written, and
+nothing else; a line that was cut off is taken away when the study goes on.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from math import inf, isfinite, isnan, nan
+from pathlib import Path
+from typing import Any
+
+from mlsem.errors import DataError
+from mlsem.simulate.methods import Outcome
+
+FORMAT = 1
+
+Record = tuple[int, Mapping[str, Outcome]]
+
+
+class Store:
+    """A file that replications are added to.
+
+    Attributes
+    ----------
+    path : Path
+    head : mapping
+        What the first line says about the study.
+    found : dict of int to outcomes
+        Replications that were there when the file was opened.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path)
+        self.head: dict[str, Any] = {}
+        self.found: dict[int, Mapping[str, Outcome]] = {}
+        if self.path.exists():
+            self._read()
+
+    def begin(self, head: Mapping[str, Any]) -> None:
+        """Write what the study is, or make sure that the file holds this one.
+
+        Raises
+        ------
+        DataError
+            It holds another.
+        """
+        head = {"mlsem_study": FORMAT, **head}
+        if not self.head:
+            self.head = dict(head)
+            self._write(_json(head))
+            return
+        other = [name for name in head if self.head.get(name) != head[name]]
+        if other:
+            raise DataError(
+                f"{self.path} holds another study: it differs in {', '.join(other)}. Give another "
+                "file=, or delete this one."
+            )
+
+    def add(self, records: list[Record]) -> None:
+        """Append replications, all in one piece."""
+        if records:
+            self._write("".join(map(_line, records)))
+
+    def _write(self, text: str) -> None:
+        with open(self.path, "ab", buffering=0) as file:
+            file.write(text.encode())
+            os.fsync(file.fileno())
+
+    def _read(self) -> None:
+        raw = self.path.read_bytes()
+        whole = raw.rfind(b"\n") + 1
+        lines = raw[:whole].splitlines()
+        try:
+            self.head = json.loads(lines[0]) if lines else {}
+            if (lines or raw) and "mlsem_study" not in self.head:
+                raise ValueError
+        except ValueError:
+            raise DataError(
+                f"{self.path} is there, and holds no study of mlsem's: give another file=."
+            ) from None
+        for number, line in enumerate(lines[1:], start=2):
+            try:
+                replication, outcomes = _parsed(json.loads(line))
+            except (ValueError, KeyError, TypeError) as error:
+                raise DataError(
+                    f"{self.path}, line {number}, is damaged ({error}): delete that line, and its "
+                    "replication is done again."
+                ) from None
+            self.found[replication] = outcomes
+        if whole < len(raw):
+            with open(self.path, "r+b") as file:
+                file.truncate(whole)
+
+
+def _json(content: object) -> str:
+    return json.dumps(content, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _line(record: Record) -> str:
+    replication, outcomes = record
+    methods = {
+        name: {
+            "converged": outcome.converged,
+            "failure": outcome.failure,
+            "parameters": {
+                key: [_plain(est), _plain(se), None if df == inf else _plain(df)]
+                for key, (est, se, df) in outcome.parameters.items()
+            },
+        }
+        for name, outcome in outcomes.items()
+    }
+    return _json({"replication": replication, "methods": methods})
+
+
+def _plain(value: float) -> float | str:
+    """A number; as text what JSON has no number for."""
+    return value if isfinite(value) else "nan" if isnan(value) else str(value)
+
+
+def _parsed(content: Mapping[str, Any]) -> Record:
+    return int(content["replication"]), {
+        name: Outcome(
+            bool(each["converged"]),
+            str(each["failure"]),
+            {
+                key: (_number(est, nan), _number(se, nan), _number(df, inf))
+                for key, (est, se, df) in each["parameters"].items()
+            },
+        )
+        for name, each in content["methods"].items()
+    }
+
+
+def _number(value: float | str | None, absent: float) -> float:
+    return absent if value is None else float(value)

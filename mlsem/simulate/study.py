@@ -1,0 +1,264 @@
+"""Monte Carlo studies: many data sets, each analysed by several methods."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from secrets import randbits
+from typing import Any
+
+import numpy as np
+
+from mlsem.errors import OptionValueError, listed, nearest
+from mlsem.simulate.methods import Method, Outcome, analyse, read_methods
+from mlsem.simulate.results import MethodResults, Study
+from mlsem.simulate.sources import InOrder, Source, read_source
+from mlsem.simulate.store import Record, Store
+from mlsem.workers import batch_size, streamed
+
+LARGEST = 25  # replications that an interruption may lose, per process
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Work:
+    """What a process needs to know."""
+
+    source: Source | None  # None: the data come with the replications' numbers
+    methods: tuple[Method, ...]
+    seed: int
+    parameters: frozenset[str] | None
+
+
+def study(
+    generator: object,
+    models: Mapping[str, Any],
+    replications: int = 1000,
+    *,
+    seed: int | None = None,
+    truth: Mapping[str, float] | None = None,
+    parameters: Iterable[str] | None = None,
+    level: float = 0.95,
+    n_jobs: int = 1,
+    backend: str | None = None,
+    progress: bool | None = None,
+    file: str | os.PathLike[str] | None = None,
+) -> Study:
+    """Draw many data sets, analyse each by every method, and see how the methods do.
+
+    Parameters
+    ----------
+    generator : callable, (str, mapping) or InOrder
+        A function of a NumPy generator that returns a data frame; of the replication's number
+        (from 0), if its argument is called `number`. Or a model and the keywords of `simulate`,
+        which also gives the truth. Or `InOrder`, for one stream of R's numbers.
+    models : mapping of str to mapping or callable
+        Method name to the keywords of `fit` with ``model=``, or of `lmm` with ``formula=``; or a
+        function of the data that returns a fit (or what has `params` and `bse` by name). Methods
+        that differ in standard errors only share one fit. ``names={"x1": "y~x1"}`` renames
+        parameters, so that methods agree on them.
+    replications : int
+    seed : int, optional
+        Each replication has a seed of its own, made of this one and its number: results do not
+        depend on `n_jobs`, and more replications can be added. None: a new one (or that of
+        `file`), which the result names.
+    truth : mapping of str to float, optional
+        True values by parameter, for bias and coverage. They go before those of the generator.
+    parameters : iterable of str, optional
+        The parameters to keep. Default: all.
+    level : float
+        Of the intervals whose coverage is counted; tests have size 1 - level.
+    n_jobs : int
+        Processes, -1 for all cores.
+    backend : str, optional
+        joblib's: "loky" (the default), or "dask" with a connected client.
+    progress : bool, optional
+        A progress bar; by default on a terminal.
+    file : path, optional
+        Replications are written there as they are done, as lines of JSON. If it holds some of
+        this study already, the rest is done: run an interrupted study again to finish it.
+
+    Returns
+    -------
+    Study
+        `summary` and `estimates` are data frames; prints as text; `plot()` shows the relative
+        bias of standard errors.
+
+    Raises
+    ------
+    OptionValueError
+        A value that an argument cannot take, or a model that no data set could be fitted with.
+    DataError
+        The file holds another study.
+    InterfaceError
+        Several processes without joblib, or a bar without tqdm.
+
+    Examples
+    --------
+    >>> import mlsem
+    >>> model = "level: 1\\n y ~ 0.5*x1\\n y ~~ 1*y\\nlevel: 2\\n y ~ 0.3*w1\\n y ~~ 1*y"
+    >>> analysis = "level: 1\\n y ~ x1\\nlevel: 2\\n y ~ w1"
+    >>> ml = {"model": analysis, "cluster": "id"}
+    >>> found = mlsem.study(
+    ...     (model, {"n_clusters": 40, "cluster_size": 5, "omitted_slopes": {"y~x1": 0.2}}),
+    ...     {"ML": ml, "CR2": ml | {"se": "CR2"}},
+    ...     replications=200, seed=1,
+    ... )  # doctest: +SKIP
+    >>> print(found)  # doctest: +SKIP
+    """
+    source, methods = read_source(generator), read_methods(models)
+    _require(replications, level, seed)
+    kept = None if parameters is None else frozenset(_names(parameters))
+    store = None if file is None else Store(file)
+    if seed is None:
+        held = None if store is None else store.head.get("seed")
+        seed = randbits(32) if held is None else int(held)
+    done: dict[int, Mapping[str, Outcome]] = {}
+    if store is not None:
+        store.begin(_head(source, methods, seed, kept))
+        done = {k: found for k, found in store.found.items() if k < replications}
+    work = Work(None if isinstance(source, InOrder) else source, methods, seed, kept)
+    if len(done) < replications and (truth or kept):
+        _refuse_unknown(replace(work, parameters=None), source, truth or {}, kept or ())
+    for records in _records(work, source, replications, done, n_jobs, progress, backend):
+        if store is not None:
+            store.add(records)
+        done.update(records)
+    values = dict(source.truth) | dict(truth or {})
+    return Study(
+        methods=tuple(_gathered(method.name, done, replications) for method in methods),
+        replications=replications,
+        seed=seed,
+        truth=values,
+        level=level,
+    )
+
+
+def _records(
+    work: Work,
+    source: InOrder | Source,
+    replications: int,
+    done: Mapping[int, object],
+    n_jobs: int,
+    progress: bool | None,
+    backend: str | None,
+) -> Iterator[list[Record]]:
+    """What is left to do, in batches."""
+    left = [number for number in range(replications) if number not in done]
+    size = min(LARGEST, batch_size(len(left), n_jobs)) if left else 1
+    return streamed(
+        partial(_replicated, work),
+        _batches(source, left, size),
+        total=len(left),
+        jobs=n_jobs if len(left) > size else 1,
+        progress=progress,
+        label="replications",
+        backend=backend,
+    )
+
+
+def _batches(
+    source: InOrder | Source, left: Sequence[int], size: int
+) -> Iterator[list[tuple[int, Any]]]:
+    """Numbers, with their data where one stream gives these in order."""
+    pairs: Iterator[tuple[int, Any]]
+    pairs = source.data_sets(left) if isinstance(source, InOrder) else ((k, None) for k in left)
+    batch: list[tuple[int, Any]] = []
+    for pair in pairs:
+        batch.append(pair)
+        if len(batch) == size:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def _replicated(work: Work, batch: Sequence[tuple[int, Any]]) -> list[Record]:
+    return [(number, _replication(work, number, data)) for number, data in batch]
+
+
+def _replication(work: Work, number: int, data: Any) -> Mapping[str, Outcome]:
+    if work.source is not None:
+        data = work.source.data(number, work.seed)
+    found = analyse(work.methods, data)
+    if work.parameters is None:
+        return found
+    return {name: _only(outcome, work.parameters) for name, outcome in found.items()}
+
+
+def _only(outcome: Outcome, names: frozenset[str]) -> Outcome:
+    kept = {name: values for name, values in outcome.parameters.items() if name in names}
+    return Outcome(outcome.converged, outcome.failure, kept)
+
+
+def _gathered(
+    name: str, done: Mapping[int, Mapping[str, Outcome]], replications: int
+) -> MethodResults:
+    """All replications of a method, in their order, as arrays."""
+    outcomes = [done[number][name] for number in range(replications)]
+    parameters = tuple(dict.fromkeys(key for each in outcomes for key in each.parameters))
+    numbers = np.full((3, replications, len(parameters)), np.nan)
+    for row, outcome in enumerate(outcomes):
+        if tuple(outcome.parameters) == parameters:
+            numbers[:, row] = np.array(list(outcome.parameters.values())).T
+        else:
+            for key, values in outcome.parameters.items():
+                numbers[:, row, parameters.index(key)] = values
+    return MethodResults(
+        name=name,
+        parameters=parameters,
+        est=numbers[0],
+        se=numbers[1],
+        df=numbers[2],
+        converged=np.array([each.converged for each in outcomes], dtype=bool),
+        failures=tuple(
+            each.failure or ("" if each.converged else "did not converge") for each in outcomes
+        ),
+    )
+
+
+# --- arguments ------------------------------------------------------------------------------------
+
+
+def _head(
+    source: InOrder | Source, methods: Sequence[Method], seed: int, kept: frozenset[str] | None
+) -> dict[str, Any]:
+    return {
+        "generator": source.described,
+        "seed": seed,
+        "models": {method.name: method.described for method in methods},
+        "parameters": None if kept is None else sorted(kept),
+    }
+
+
+def _names(parameters: Iterable[str]) -> list[str]:
+    return [parameters] if isinstance(parameters, str) else list(parameters)
+
+
+def _require(replications: object, level: object, seed: object) -> None:
+    if isinstance(replications, bool) or not isinstance(replications, int) or replications < 1:
+        raise OptionValueError(f"replications={replications!r}: it takes a whole number from 1.")
+    if isinstance(level, bool) or not isinstance(level, int | float) or not 0 < level < 1:
+        raise OptionValueError(f"level={level!r}: a confidence level lies between 0 and 1.")
+    if seed is not None and (isinstance(seed, bool) or not isinstance(seed, int) or seed < 0):
+        raise OptionValueError(f"seed={seed!r}: it takes a whole number from 0, or None.")
+
+
+def _refuse_unknown(
+    work: Work, source: InOrder | Source, truth: Mapping[str, float], kept: Iterable[str]
+) -> None:
+    """Names that no method has in the first data set, if all can be fitted there: a slip shows
+    before the study, not after it."""
+    [batch] = _batches(source, [0], 1)
+    [(_, outcomes)] = _replicated(work, batch)
+    if any(outcome.failure for outcome in outcomes.values()):
+        return
+    names = list(dict.fromkeys(name for each in outcomes.values() for name in each.parameters))
+    for keyword, given in (("truth", truth), ("parameters", kept)):
+        unknown = [name for name in given if name not in names]
+        if unknown:
+            raise OptionValueError(
+                f"{keyword}: no method has a parameter {unknown[0]!r}.{nearest(unknown[0], names)} "
+                f"There are {listed(names)}."
+            )

@@ -1,0 +1,246 @@
+"""`lmm`: lme4's formulas as two-level models, against lme4's estimates."""
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import mlsem
+from mlsem.data.mixed import read_mixed
+from mlsem.errors import (
+    DataError,
+    InterfaceError,
+    OptionError,
+    OptionValueError,
+    SpecificationError,
+)
+from mlsem.lmm import mixed_table
+from mlsem.mixed_formula import read_formula
+
+REFERENCE = Path(__file__).parent / "reference"
+MODELS = json.loads((REFERENCE / "lmm.json").read_text("utf-8"))["models"]
+ML = [name for name, case in MODELS.items() if not case["REML"]]
+
+
+def article(**columns):
+    data = pd.read_csv(REFERENCE / "data" / "article_50x10_rep1.csv")
+    return data.assign(**columns)
+
+
+def sexed():
+    rng = np.random.default_rng(3)
+    sex = rng.choice(["female", "male", "other"], 500)
+    return article(sex=sex, school=np.where(article()["id"] % 2, "a", "b"), x2=rng.normal(size=500))
+
+
+def table_of(formula, data=None):
+    parsed = read_formula(formula)
+    return mixed_table(parsed, read_mixed(parsed, article() if data is None else data, "listwise"))
+
+
+def shown(table, level):
+    return [
+        f"{r.lhs} {r.op} {r.rhs}".rstrip() + ("" if r.free >= 0 else f" {r.fixed:g}")
+        for r in table.rows
+        if r.level == level and not r.exo
+    ]
+
+
+# --- estimates --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ML)
+def test_maximum_likelihood_of_lme4(name):
+    case = MODELS[name]
+    data = pd.read_csv(REFERENCE / case["data_file"])
+    fit = mlsem.lmm(case["formula"], data, REML=False)
+    names, group = case["coef_names"], case["cluster"]
+    assert fit.loglik == pytest.approx(case["logLik"], abs=1e-8)
+    np.testing.assert_allclose(fit.params[names], case["fixef"], atol=1e-7)
+    np.testing.assert_allclose(fit.bse[names], case["se_model"], rtol=1e-6)
+    for each in case["varcomp"]:
+        first, second = each["var1"], each["var2"]
+        label = "Residual" if first is None else f"{group}.{first}"
+        if second is not None:
+            label = f"{group}.{second}.{first}"
+        assert fit.params[label] == pytest.approx(each["vcov"], rel=1e-5)
+    assert (fit.n_obs, fit.n_clusters) == (case["n"], case["J"])
+
+
+def test_the_same_as_the_model_in_lavaans_language():
+    data = article()
+    ours = mlsem.lmm("y ~ w1*x1 + (x1 | id)", data, REML=False)
+    model = 'level: 1\n y ~ rv("s")*x1 + w1:x1\nlevel: 2\n y ~ w1\n y ~~ s'
+    theirs = mlsem.fit(model, data, cluster="id")
+    assert ours.loglik == pytest.approx(theirs.loglik, abs=1e-9)
+    assert ours.params["x1"] == pytest.approx(theirs.params["s~1.l2"], abs=1e-7)
+    assert ours.params["id.x1.(Intercept)"] == pytest.approx(theirs.params["s~~y.l2"], abs=1e-6)
+
+
+def test_what_fit_offers():
+    fit = mlsem.lmm("y ~ w1*x1 + (1 | id)", article(), REML=False, se="CR2")
+    assert fit.se_kind == "CR2"
+    expected = MODELS["article_ri_ml"]["coef_test"]["CR2"]
+    np.testing.assert_allclose(fit.bse[MODELS["article_ri_ml"]["coef_names"]], expected["SE"], 1e-6)
+    assert fit.conf_int().loc["x1", "lower"] < fit.params["x1"]
+    assert "w1:x1" in str(fit.summary())
+    assert fit.model == "y ~ w1*x1 + (1 | id)"
+
+
+def test_missing_values():
+    data = pd.read_csv(REFERENCE / MODELS["missing_ri_ml"]["data_file"])
+    fit = mlsem.lmm("y ~ x1 + (1 | id)", data, REML=False)
+    assert fit.record.n_rows_total == 500
+    assert "rows left out for missing values: 'x1' (25), 'y' (15)" in fit.notes[0]
+    with pytest.raises(DataError, match="missing values in 'x1'"):
+        mlsem.lmm("y ~ x1 + (1 | id)", data, REML=False, missing="error")
+
+
+# --- the model that a formula means -------------------------------------------------------------
+
+
+def test_random_intercepts():
+    table = table_of("y ~ w1*x1 + (1 | id)")
+    assert shown(table, 1) == ["y ~ x1", "y ~ w1:x1", "y ~~ y", "y ~1 0"]
+    assert shown(table, 2) == ["y ~ w1", "y ~1", "y ~~ y"]
+    assert table.names == ("x1", "w1:x1", "Residual", "w1", "(Intercept)", "id.(Intercept)")
+    assert not table.notes
+
+
+def test_random_slopes():
+    table = table_of("y ~ w1*x1 + (x1 | id)")
+    assert shown(table, 1) == ["y ~ x1 0", "y ~ w1:x1", "y ~~ y", "y ~1 0"]
+    assert shown(table, 2) == [
+        "y ~ w1",
+        "y ~1",
+        "x1|id ~1",
+        "y ~~ y",
+        "x1|id ~~ y",
+        "x1|id ~~ x1|id",
+    ]
+    assert set(table.names[-3:]) == {"id.(Intercept)", "id.x1.(Intercept)", "id.x1"}
+    assert "x1" in table.names
+    (slope,) = table.slopes
+    assert (slope.outcome, slope.carrier) == ("y", "x1")
+
+
+@pytest.mark.parametrize("formula", ["y ~ x1 + (x1 || id)", "y ~ x1 + (1|id) + (0 + x1 | id)"])
+def test_uncorrelated(formula):
+    table = table_of(formula)
+    assert "id.x1" in table.names
+    assert "id.(Intercept)" in table.names
+    assert "id.x1.(Intercept)" not in table.names
+
+
+def test_a_slope_alone():
+    table = table_of("y ~ x1 + (0 + x1 | id)")
+    assert {"y ~~ y 0", "y ~1", "x1|id ~1"} <= set(shown(table, 2))
+    assert table.names == ("Residual", "(Intercept)", "x1", "id.x1")
+
+
+def test_a_slope_without_fixed_effect_has_mean_zero():
+    table = table_of("y ~ 1 + (x1 | id)")
+    assert "x1|id ~1 0" in shown(table, 2)
+    assert "x1" not in table.names
+
+
+def test_no_fixed_intercept():
+    table = table_of("y ~ 0 + x1 + (1 | id)")
+    assert "y ~1 0" in shown(table, 2)
+    assert "(Intercept)" not in table.names
+
+
+def test_only_clusters_are_described():
+    table = table_of("y ~ w1 + (1 | id)")
+    assert shown(table, 1) == ["y ~~ y", "y ~1 0"]
+
+
+def test_two_slopes_covary_as_they_are_written():
+    together = table_of("y ~ x1 + x2 + (x1 + x2 | id)", sexed())
+    assert {"id.x2.x1", "id.x1.(Intercept)", "id.x2.(Intercept)"} <= set(together.names)
+    apart = table_of("y ~ x1 + x2 + (x1 | id) + (0 + x2 | id)", sexed())
+    assert "id.x1.(Intercept)" in apart.names
+    assert not {"id.x2.x1", "id.x2.(Intercept)"} & set(apart.names)
+
+
+def test_factors():
+    table = table_of("y ~ sex*x1 + school + (sex | id)", sexed())
+    assert {"sexmale", "sexother", "sexmale:x1", "sexother:x1", "schoolb"} <= set(table.names)
+    assert "y ~ schoolb" in shown(table, 2)
+    assert {"id.sexmale", "id.sexother.sexmale"} <= set(table.names)
+    apart = table_of("y ~ sex + (sex || id)", sexed())
+    assert "id.sexother.sexmale" in apart.names  # as in lme4, which parts terms
+    assert "id.sexmale.(Intercept)" not in apart.names
+
+
+def test_transformations_and_products():
+    formula = "np.log(y + 9) ~ I(x1**2) + x1:w1 + scale(w1) + exp(x1) + (w1:x1 || id)"
+    table = table_of(formula)
+    assert {"I(x1 ** 2)", "x1:w1", "scale(w1)", "exp(x1)", "id.x1:w1"} <= set(table.names)
+    assert table.split == ("np.log(y + 9)",)
+    assert "np.log(y + 9) ~ scale(w1)" in shown(table, 2)
+
+
+# --- refusals ---------------------------------------------------------------------------------
+
+REFUSED = {
+    "y ~ x1": ("no random part: add '\\(1 \\| id\\)'", None),
+    "y + x1": ("is no formula of a mixed model", None),
+    "y ~ x1 + (1 | id) + (1 | school)": ("several grouping factors", "(1 | school)"),
+    "y ~ x1 + (1 | school/id)": ("more than one grouping factor.*se_cluster", "(1 | school/id)"),
+    "y ~ x1 + (1 | id:school)": ("more than one grouping factor", "(1 | id:school)"),
+    "y ~ x1*(1 | id)": ("stands in parentheses of its own", "x1*(1 | id)"),
+    "y ~ x1 + (1 | )": ("what follows '|' is the column", "(1 | )"),
+    "y ~ x1 + (x1 | id) + (0 + x1 | id)": ("x1 varies between clusters twice", None),
+    "y ~ x1 + (w1 | id)": ("'w1' does not vary within any cluster", None),
+    "y ~ x1^2 + (1 | id)": ("cannot be read.*I\\(x1\\*\\*2\\)", None),
+    "y ~ nosuch(x1) + (1 | id)": ("'nosuch' is not known", None),
+    "y ~ x1 + offset(x2) + (1 | id)": ("subtract it from the outcome", None),
+    "y ~ x1 + (0 | id)": ("random part", None),
+}
+
+
+@pytest.mark.parametrize("formula", REFUSED)
+def test_refused(formula):
+    message, place = REFUSED[formula]
+    with pytest.raises(SpecificationError, match=message.replace("'|'", "'\\|'")) as caught:
+        mlsem.lmm(formula, sexed(), REML=False)
+    if place is not None:
+        span = caught.value.span
+        assert formula[span.start : span.end] == place
+        assert "^" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("formula", "message"),
+    [
+        ("y ~ x1_ + (1 | id)", "'x1_', which is not a column.*Did you mean 'x1'"),
+        ("y ~ x1 + (1 | idd)", "column of clusters 'idd'.*Did you mean 'id'"),
+        ("sex ~ x1 + (1 | id)", "is not one numeric variable"),
+        ("y ~ x1 + id + (1 | id)", "the column of clusters and an effect"),
+    ],
+)
+def test_refused_data(formula, message):
+    with pytest.raises(DataError, match=message):
+        mlsem.lmm(formula, sexed(), REML=False)
+
+
+def test_without_formulae(monkeypatch):
+    monkeypatch.setitem(sys.modules, "formulae", None)
+    with pytest.raises(InterfaceError, match=r'pip install "mlsem\[lmm\]"'):
+        mlsem.lmm("y ~ x1 + (1 | id)", article(), REML=False)
+
+
+def test_options():
+    data = article()
+    with pytest.raises(OptionError, match="Unknown option 'std'"):
+        mlsem.lmm("y ~ x1 + (1 | id)", data, std=True)
+    with pytest.raises(OptionValueError, match="takes True or False"):
+        mlsem.lmm("y ~ x1 + (1 | id)", data, REML="no")
+    with pytest.raises(OptionValueError, match="lmm takes REML"):
+        mlsem.lmm("y ~ x1 + (1 | id)", data, estimator="ML")
+    with pytest.raises(OptionValueError, match="The first argument is the formula"):
+        mlsem.lmm(data, "y ~ x1 + (1 | id)")
