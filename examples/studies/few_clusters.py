@@ -4,8 +4,8 @@ Two models, 8 to 60 clusters, of equal and of uneven sizes, with and without a r
 model leaves out. Intervals at 95 %: model-based, MLR and CR2 with the normal quantile, CR2 with t.
 A misspecified model is judged by its pseudo-true values, the estimates in a very large sample.
 
-    python examples/few_clusters.py --replications 1000 --jobs 2 --out docs/few_clusters
-    python examples/few_clusters.py --report docs/few_clusters      # table and figures only
+    python examples/studies/few_clusters.py --replications 1000 --jobs 2 --out few_clusters
+    python examples/studies/few_clusters_report.py few_clusters      # tables and figures
 
 Needs the extras "simulation" and "plot".
 """
