@@ -73,7 +73,7 @@ class ClusterDerivatives:
         used = np.flatnonzero(self.slopes.any(axis=(0, 1)))
         return WhiteParts(
             deviations=self.deviations,
-            degrees=self.moments.counts[clusters] - 1.0,
+            degrees=self.moments.counts[clusters].astype(np.float64) - 1.0,
             slopes=self.slopes[:, :, used],
             cross=self.moments.within[clusters[:, None, None], used[:, None], used],
             mean=self.mean[self.shape_of[clusters]],

@@ -14,7 +14,6 @@ from dense_scores import dense_scores
 from kinds import KINDS, UNBALANCED, fit_at, make_data, point_inside, pose
 
 import mlsem
-from mlsem.core.cluster_information import cluster_derivatives
 from mlsem.core.cumulants import fourth_cumulants
 from mlsem.core.mixed import is_mixed
 from mlsem.inference.adjust import adjusted
@@ -103,15 +102,11 @@ def test_fourth_cumulants(case, name):
     model = case(name)
     problem = model.posed.fit.problem
     point, at = model.posed.derivatives(model.params)
-    if not model.fit.table.two_level:
-        point = problem.objective.single_level_point(point, problem.sizes)
     order = np.argsort(problem.moments.labels)
     rng = np.random.default_rng(3)
     directions = rng.normal(size=(len(order), 2, len(model.params))) / model.scale
-    derivatives = cluster_derivatives(
-        point, problem.moments, problem.shape_of, problem.sizes, at.along
-    )
-    found = fourth_cumulants(derivatives.white(order), directions)
+    parts = problem.clusters.parts(point, at.along)
+    found = fourth_cumulants(parts.white(order), directions)
     wanted = [
         [fourth_cumulant(*each, along) for along in pair]
         for each, pair in zip(model.derivatives, directions, strict=True)

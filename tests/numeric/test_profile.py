@@ -65,12 +65,8 @@ def third_of(posed, params, directions):
     """Ours, clusters in the order of their ids."""
     problem = posed.fit.problem
     point, at = posed.derivatives(params)
-    if not posed.fit.table.two_level:
-        point = problem.objective.single_level_point(point, problem.sizes)
-    derivatives = cluster_derivatives(
-        point, problem.moments, problem.shape_of, problem.sizes, at.along
-    )
-    return third_cumulants(derivatives.white(np.argsort(problem.moments.labels)), directions)
+    parts = problem.clusters.parts(point, at.along)
+    return third_cumulants(parts.white(np.argsort(problem.moments.labels)), directions)
 
 
 @pytest.mark.parametrize(
