@@ -327,7 +327,9 @@ def assemble(
 def _covariance(
     problem: Problem, settings: Settings, optimum: Optimum, clustered: bool
 ) -> tuple[Covariance, tuple[str, ...]]:
-    found, doubts = standard_errors.covariance_of(problem, settings, optimum, clustered=clustered)
+    found, wrong = standard_errors.covariance_of(problem, settings, optimum, clustered=clustered)
+    found, doubts = standard_errors.doubted(problem, optimum, found)
+    doubts = (*wrong, *doubts)
     if doubts:
         warnings.warn("\n".join(doubts), InferenceWarning, stacklevel=5)
     return found, doubts

@@ -53,7 +53,7 @@ class Directions:
 def covariance_of(
     problem: Problem, settings: Settings, optimum: Optimum, *, clustered: bool
 ) -> tuple[Covariance, tuple[str, ...]]:
-    """The covariance that the settings ask for, and what is doubtful about it.
+    """The covariance that the settings ask for, and what is wrong with it.
 
     All NaN if the optimiser did not converge, or if the information is not positive definite;
     NaN for the parameters that the data do not determine at the estimates.
@@ -71,11 +71,6 @@ def covariance_of(
         form = inner + (", times J/(J-1)" if small else "")
         equations = _equations(problem, optimum, directions, inner, with_scores=kind == "MLR")
         found = covariance(equations, kind, form, factor)
-        if kind == "MLR" and clusters <= LOOKED_AT:
-            few = effective_clusters(
-                working_clusters(problem, optimum, directions), equations.basis
-            )
-            found = replace(found, effective=few)
         if found.flat:
             working = working_equations(problem, optimum, directions)
             found = silenced(found, robust_covariance(working, "CR0", form).robust)
@@ -89,11 +84,25 @@ def covariance_of(
             f"the {inner} information is not positive definite at the estimates: they are not a "
             "maximum, or the model is hardly identified there. There are no standard errors.",
         )
-    doubts = cautions(problem, found)
     if not directions.lost.shape[1]:
-        return found, doubts
+        return found, ()
     found, doubt = _without(found, directions.lost, problem.table.names)
-    return found, (doubt, *doubts)
+    return found, (doubt,)
+
+
+def doubted(
+    problem: Problem, optimum: Optimum, found: Covariance
+) -> tuple[Covariance, tuple[str, ...]]:
+    """The covariance with the effective clusters of each parameter, where they were looked at, and
+    what a user should be told of it."""
+    if found.robust is None and np.isnan(found.matrix).all():
+        return found, ()
+    if found.kind == "MLR" and len(problem.robust.labels) <= LOOKED_AT:
+        directions = _directions(problem, optimum)
+        basis = problem.coordinates.jacobian(optimum.params) @ directions.at.basis
+        few = effective_clusters(working_clusters(problem, optimum, directions), basis)
+        found = replace(found, effective=few)
+    return found, cautions(problem, found)
 
 
 def _directions(problem: Problem, optimum: Optimum) -> Directions:
