@@ -30,6 +30,7 @@ from mlsem.errors import (
 from mlsem.examples_data import example_model, load_example
 from mlsem.fit import cfa, check, fit, growth, lavaan, sem
 from mlsem.hypotheses import WaldTest
+from mlsem.likelihood_ratio import LrTest, lr_test
 from mlsem.lmm import lmm
 from mlsem.result import FitResult
 from mlsem.simulate.generate import simulate
@@ -52,6 +53,7 @@ __all__ = [
     "InferenceError",
     "InferenceWarning",
     "InterfaceError",
+    "LrTest",
     "MlsemError",
     "MlsemWarning",
     "ModelSyntaxError",
@@ -72,6 +74,7 @@ __all__ = [
     "lavaan",
     "lmm",
     "load_example",
+    "lr_test",
     "sem",
     "simulate",
     "study",

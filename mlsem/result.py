@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from mlsem.bootstrapped import Bootstrap, BootstrapKind
     from mlsem.comparison import SeComparison
     from mlsem.diagnostics import ClusterDiagnostics
+    from mlsem.explained import RSquared
+    from mlsem.icc import Icc
     from mlsem.inference.bootstrap import WeightKind
 
 
@@ -267,6 +269,51 @@ class FitResult(Fitted):
             progress=progress,
             weights=weights,
         )
+
+    def random_effects(self) -> pd.DataFrame:
+        """Empirical Bayes predictions of the random effects, clusters in rows.
+
+        Of each split variable (its random intercept), random slope and latent variable of level 2
+        the posterior mean at the estimates, as the deviation from what the model expects of a
+        cluster with its covariates (lme4's `ranef`, under its names if the model is an `lmm`);
+        in a column of the same name and `_se` the posterior standard deviation.
+
+        Raises
+        ------
+        InferenceError
+            The model has one level, or did not converge.
+        """
+        from mlsem.random_effects import random_effects
+
+        return random_effects(self)
+
+    def icc(self) -> Icc:
+        """Intraclass correlations of the variables with a part at both levels, with delta-method
+        standard errors: `icc` of the implied variances, `adjusted` of those given the covariates;
+        with random slopes at the means of their carriers.
+
+        Raises
+        ------
+        InferenceError
+            There is no such variable, or the fit did not converge.
+        """
+        from mlsem.icc import icc
+
+        return icc(self)
+
+    def r_squared(self) -> RSquared:
+        """R² of the endogenous variables of each level; of a linear mixed model (`mixed`) the
+        marginal and conditional R² (Nakagawa & Schielzeth, 2013; Johnson, 2014) and the shares of
+        variance of Rights & Sterba (2019).
+
+        Raises
+        ------
+        InferenceError
+            The model explains nothing, or the fit did not converge.
+        """
+        from mlsem.explained import r_squared
+
+        return r_squared(self)
 
     def scores(self) -> pd.DataFrame:
         """∂ℓ_j/∂θ of every cluster (of every row, without `cluster=`), (J, npar)."""

@@ -44,6 +44,12 @@ SEES["summary"] = {"report", "version"}
 SEES["fitted"] = set(SEES) - {"syntax", "report", "standard_errors"}
 SEES["hypotheses"] = {"errors", "core", "spec", "data", "inference", "fitted"}
 SEES["bootstrapped"] = {"errors", "core", "data", "inference", "report"}
+SEES["random_effects"] = {"errors", "core", "spec", "data", "fitted"}
+SEES["icc"] = {"errors", "core", "data", "problem", "fitted"}
+SEES["explained"] = {"errors", "core", "spec", "data", "problem", "fitted", "icc"}
+SEES["nested"] = {"errors", "core", "spec", "fitted"}
+SEES["boundary"] = {"errors", "core", "spec", "inference", "fitted", "nested"}
+SEES["likelihood_ratio"] = {"errors", "core", "data", "inference", "fitted", "nested", "boundary"}
 SEES["bootstrap"] = SEES["diagnose"] | {"bootstrapped", "fitted", "workers"}
 SEES["result"] = set(SEES) - {"syntax", "report"}
 SEES["fit"] = set(SEES) - {"report", "inference", "tables", "summary", "standard_errors"}
@@ -74,7 +80,7 @@ HOMES = {
 # Rooms that may name pandas' types in annotations, under `if TYPE_CHECKING`.
 NAME_FRAMES = {"data", "fitted", "result", "fit", "interop", "examples_data", "__init__"}
 NAME_FRAMES |= {"cli", "cli_output", "comparison", "diagnostics", "hypotheses", "bootstrapped"}
-NAME_FRAMES |= {"lmm", "simulate"}
+NAME_FRAMES |= {"lmm", "simulate", "random_effects", "likelihood_ratio", "icc", "explained"}
 # What may not even be named by a room.
 BLIND = {
     "errors": {"numpy", "scipy", "pandas", "lark"},

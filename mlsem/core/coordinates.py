@@ -70,6 +70,10 @@ class Coordinates:
         """The user's → internal parameters."""
         return params if self.same else _carried(self.user, self.internal, self.moved, params)
 
+    def effects_to_user(self) -> Array:
+        """K: (u, s, z) of the user's model are K times those of the optimiser's."""
+        return _turn(self.internal, self.user)
+
     def settled(self, params: Array, data: ShapeMoments) -> Array:
         """Internal parameters whose intercepts reproduce the sample means as well as they can."""
         row = data.cross.sum(axis=0)[0] / data.n_clusters
