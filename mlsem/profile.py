@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mlsem.cautions import cautions
 from mlsem.core.likelihood import Evaluation
 from mlsem.core.linalg import null_space
 from mlsem.core.optimize import Optimum, maximize
@@ -66,7 +67,7 @@ def profile_intervals(
     known = [k for k in wanted if covariance.se[k] > 0.0]
     unknown = [problem.table.names[k] for k in wanted if np.isnan(covariance.se[k])]
     if unknown:
-        _warn(unknown, " ".join(doubts))
+        _warn(unknown, " ".join((*doubts, *cautions(problem, covariance))))
     limits = dict.fromkeys(wanted, (np.nan, np.nan))
     if not known:
         return ProfileIntervals(covariance, limits)

@@ -39,6 +39,7 @@ SEES["diagnose"] |= {"refit", "diagnostics"}
 SEES["comparison"] = {"errors", "core", "data", "report"}
 SEES["compare"] = SEES["diagnose"] | {"comparison", "workers"}
 SEES["profile"] = {"errors", "core", "spec", "inference", "problem", "standard_errors"}
+SEES["profile"] |= {"cautions"}
 SEES["tables"] = {"errors", "core", "spec", "inference", "problem"}
 SEES["summary"] = {"report", "version"}
 SEES["fitted"] = set(SEES) - {"syntax", "report", "standard_errors"}
