@@ -1,4 +1,4 @@
-"""python -m benchmarks [speed] [import_time] [scaling] [robust] [random_models] [--save]
+"""python -m benchmarks [speed] [import_time] [scaling] [robust] [mixed] [random_models] [--save]
 
 Without names: all but random_models.
 """
@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks import import_time, random_models, robust, scaling, speed
+from benchmarks import import_time, mixed, random_models, robust, scaling, speed
 
 PARTS = {
     "speed": speed.main,
     "import_time": import_time.main,
     "scaling": scaling.main,
     "robust": robust.main,
+    "mixed": mixed.main,
     "random_models": random_models.main,
 }
 
