@@ -13,7 +13,7 @@ from mlsem.core.records import Array
 from mlsem.data.aggregate import DataRecord
 from mlsem.data.frame import make_frame, make_series
 from mlsem.errors import OptionValueError
-from mlsem.estimate import active_restrictions
+from mlsem.estimate import active_restrictions, on_boundary
 from mlsem.inference.covariance import Covariance
 from mlsem.inference.intervals import Wald, wald
 from mlsem.problem import Problem
@@ -74,8 +74,16 @@ class Fitted:
 
     @property
     def loglik(self) -> float:
-        """Log-likelihood at the estimates, conditional on fixed covariates."""
-        return self.optimum.point.loglik
+        """Log-likelihood at the estimates, conditional on fixed covariates; of a REML fit the
+        restricted one, and `aic` and `bic` with it."""
+        return self.optimum.loglik
+
+    @property
+    def singular(self) -> bool:
+        """Whether the estimated covariance matrix of the random effects is singular: on the
+        boundary of a fit that keeps it positive semidefinite (`lmm`, REML, and random slopes
+        that have no maximum otherwise)."""
+        return self.optimum.singular
 
     @property
     def n_obs(self) -> int:
@@ -113,6 +121,7 @@ class Fitted:
             *self.table.notes,
             *self.record.notes,
             *active_restrictions(self.table, self.optimum),
+            *on_boundary(self.optimum),
             *self.doubts,
         )
 
@@ -226,6 +235,7 @@ class Fitted:
                 "estimator": [self.settings.estimator],
                 "se": [self.se_kind],
                 "converged": [self.converged],
+                "singular": [self.singular],
             }
         )
 
@@ -262,6 +272,7 @@ class Fitted:
             cluster=self.record.cluster,
             n_clusters=self.n_clusters,
             centered=self.record.centered,
+            restricted=self.settings.estimator == "REML",
             loglik=self.loglik,
             aic=self.aic,
             bic=self.bic,
@@ -276,9 +287,10 @@ class Fitted:
     def __repr__(self) -> str:
         clusters = f", {self.n_clusters} clusters" if self.n_clusters is not None else ""
         state = "" if self.converged else ", not converged"
+        name = "restricted loglik" if self.settings.estimator == "REML" else "loglik"
         return (
             f"<FitResult: {self.n_params} parameters, {self.n_obs} rows{clusters}, "
-            f"loglik {self.loglik:.3f}, se {self.se_kind}{state}; print(fit.summary())>"
+            f"{name} {self.loglik:.3f}, se {self.se_kind}{state}; print(fit.summary())>"
         )
 
     def _repr_html_(self) -> str:
