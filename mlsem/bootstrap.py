@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from secrets import randbits
-from typing import get_args
+from typing import Literal, get_args
 
 import numpy as np
 
@@ -61,7 +61,7 @@ def bootstrap(
     places = list(range(len(names))) if parameters is None else chosen(names, parameters)
     seed = randbits(32) if seed is None else seed
     source, robust = np.random.SeedSequence(seed), fit.problem.robust
-    se_kind: SeKind = "CR0" if wanted == "wild" else "MLR"
+    se_kind: Literal["CR0", "MLR"] = "CR0" if wanted == "wild" else _sandwich(fit)
     covariance, functions = _covariance(fit, se_kind), Definitions(compile_definitions(fit.table))
     reasons: dict[str, int] = {}
     if wanted == "wild":
@@ -134,6 +134,11 @@ class Definitions:
         values = np.array([float(each.value(params)) for each in self.compiled])
         slopes = np.array([each.gradient(params) for each in self.compiled])
         return values, slopes.reshape(-1, len(params))
+
+
+def _sandwich(fit: Fitted) -> Literal["CR0", "MLR"]:
+    """The robust errors of refits; the scores of MLR are none at REML estimates."""
+    return "CR0" if fit.settings.estimator == "REML" else "MLR"
 
 
 def _covariance(fit: Fitted, kind: SeKind) -> Covariance:
@@ -256,7 +261,7 @@ class Refits:
 
 def _refits(fit: Fitted, functions: Definitions, *, parametric: bool) -> Refits:
     settings = replace(
-        fit.settings.with_se("MLR"),
+        fit.settings.with_se(_sandwich(fit)),
         tol=max(LOOSE, fit.settings.tol),
         max_iter=min(PATIENCE, fit.settings.max_iter),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 
 import numpy as np
@@ -51,7 +52,7 @@ def estimate(problem: Problem, settings: Settings, start: object = None) -> Opti
         No starting point inside the parameter space.
     """
     first = starting_point(problem, start)
-    optimum = _estimate_from(problem, settings, first)
+    optimum = estimate_from(problem, settings, first)
     if optimum.converged or start is not None or optimum.n_iterations < EARLY[0]:
         return optimum
     shorter = replace(settings, max_iter=min(RETRY, settings.max_iter))
@@ -63,7 +64,7 @@ def estimate(problem: Problem, settings: Settings, start: object = None) -> Opti
 def _tried(problem: Problem, settings: Settings, first: Point) -> Optimum | None:
     """The optimum from a start that may be a bad one."""
     try:
-        return _estimate_from(problem, settings, first)
+        return estimate_from(problem, settings, first)
     except (EstimationError, IdentificationError):
         return None
 
@@ -85,9 +86,17 @@ def _other_starts(problem: Problem, settings: Settings, first: Point) -> Iterato
                 yield point
 
 
-def _estimate_from(problem: Problem, settings: Settings, first: Point) -> Optimum:
-    try:
+def estimate_from(problem: Problem, settings: Settings, first: Point) -> Optimum:
+    """The maximum that this start leads to."""
+    with numerically():
         return _maximized(problem, settings, first)
+
+
+@contextmanager
+def numerically() -> Iterator[None]:
+    """What numpy cannot go on with is an error of the estimation."""
+    try:
+        yield
     except np.linalg.LinAlgError as error:
         raise EstimationError(
             f"the estimation broke down numerically ({error}): give other starting values "
@@ -299,6 +308,17 @@ def improper(problem: Problem, optimum: Optimum) -> str:
                 "positive definite (a correlation beyond 1): two of them may be one."
             )
     return ""
+
+
+def on_boundary(optimum: Optimum) -> tuple[str, ...]:
+    """A note on random effects whose covariance matrix is singular."""
+    if not optimum.singular:
+        return ()
+    return (
+        "the estimated covariance matrix of the random effects is singular (on the boundary): a "
+        "variance is zero or a correlation one. Standard errors and tests of variances mean little "
+        "there; a model with fewer random effects may do.",
+    )
 
 
 def active_restrictions(table: ParameterTable, optimum: Optimum) -> tuple[str, ...]:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from mlsem.data.aggregate import DataRecord, read_moments
 from mlsem.data.frame import column_names
 from mlsem.errors import ConvergenceError, ConvergenceWarning, ModelSyntaxWarning, OptionValueError
-from mlsem.estimate import complaint, estimate
+from mlsem.estimate import complaint
+from mlsem.estimators import optimum_of
 from mlsem.problem import pose
 from mlsem.result import FitResult, assemble
 from mlsem.spec.defaults import specify
@@ -48,9 +49,11 @@ def fit(
     center : mapping of str to {"cluster", "grand"}, optional
         Variables centred before products are formed: at their cluster's mean, or at the mean
         over rows (of a level-2 variable: over clusters).
-    estimator : {"ML", "MLR"}
-        Both give the same estimates. "ML": model-based standard errors. "MLR": robust to a
-        misspecified random part and to non-normality (sandwich with cluster scores).
+    estimator : {"ML", "MLR", "REML"}
+        "ML": model-based standard errors. "MLR": the same estimates, errors robust to a
+        misspecified random part and to non-normality (sandwich with cluster scores). "REML":
+        restricted maximum likelihood, where means are linear and separate from the covariances;
+        those of the random effects are kept positive semidefinite, as in lme4.
     se : {"standard", "MLR", "CR0", "CR1", "CR1p", "CR1S", "CR2", "CR3", "none"}, optional
         Standard errors, where they should differ from the estimator's. "CR2" is for few
         clusters: bias-reduced, with t tests and Satterthwaite degrees of freedom.
@@ -170,7 +173,7 @@ def finish(
     """Estimate a specified model whose data are read. To be called by the function that the user
     calls: warnings show the line that called that one."""
     problem = pose(table, record)
-    optimum = estimate(problem, settings, start)
+    optimum = optimum_of(problem, settings, start)
     if not optimum.converged:
         message = complaint(optimum, settings)
         if settings.on_failure == "raise":

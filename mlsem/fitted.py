@@ -13,14 +13,14 @@ from mlsem.core.records import Array
 from mlsem.data.aggregate import DataRecord
 from mlsem.data.frame import make_frame, make_series
 from mlsem.errors import OptionValueError, listed
-from mlsem.estimate import active_restrictions
+from mlsem.estimate import active_restrictions, on_boundary
 from mlsem.inference.covariance import Covariance
 from mlsem.inference.intervals import Wald, wald
 from mlsem.problem import Problem
 from mlsem.spec.constraints import compile_constraints
 from mlsem.spec.partable import ParameterTable
 from mlsem.spec.settings import SeKind, Settings
-from mlsem.tables import estimate_columns
+from mlsem.tables import estimate_columns, tidy_columns
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -80,8 +80,16 @@ class Fitted:
 
     @property
     def loglik(self) -> float:
-        """Log-likelihood at the estimates, conditional on fixed covariates."""
-        return self.optimum.point.loglik
+        """Log-likelihood at the estimates, conditional on fixed covariates; of a REML fit the
+        restricted one, and `aic` and `bic` with it."""
+        return self.optimum.loglik
+
+    @property
+    def singular(self) -> bool:
+        """Whether the estimated covariance matrix of the random effects is singular: on the
+        boundary of a fit that keeps it positive semidefinite (`lmm`, REML, and random slopes
+        that have no maximum otherwise)."""
+        return self.optimum.singular
 
     @property
     def n_obs(self) -> int:
@@ -127,6 +135,7 @@ class Fitted:
             *self.table.notes,
             *self.record.notes,
             *active_restrictions(self.table, self.optimum),
+            *on_boundary(self.optimum),
             *self.doubts,
         )
 
@@ -271,27 +280,7 @@ class Fitted:
 
     def tidy(self, level: float = 0.95) -> pd.DataFrame:
         """One row per parameter under the names of R's broom."""
-        table = self.parameter_estimates(level)
-        term = [
-            f"{lhs} ~1" if op == "~1" else f"{lhs} {op} {rhs}"
-            for lhs, op, rhs in zip(table["lhs"], table["op"], table["rhs"], strict=True)
-        ]
-        names = {
-            "estimate": "est",
-            "std.error": "se",
-            "statistic": "stat",
-            "df": "df",
-            "p.value": "pvalue",
-            "conf.low": "ci_lower",
-            "conf.high": "ci_upper",
-        }
-        columns = {
-            "term": term,
-            "op": table["op"],
-            "level": table["level"],
-            "label": table["label"],
-        }
-        return make_frame(columns | {new: table[old] for new, old in names.items()})
+        return make_frame(tidy_columns(self.parameter_estimates(level)))
 
     def glance(self) -> pd.DataFrame:
         """One row about the whole fit under the names of R's broom."""
@@ -306,6 +295,7 @@ class Fitted:
                 "estimator": [self.settings.estimator],
                 "se": [self.se_kind],
                 "converged": [self.converged],
+                "singular": [self.singular],
             }
         )
 
@@ -347,6 +337,7 @@ class Fitted:
             cluster=self.record.cluster or self.record.robust.name,
             n_clusters=self.n_clusters,
             centered=self.record.centered,
+            restricted=self.settings.estimator == "REML",
             loglik=self.loglik,
             aic=self.aic,
             bic=self.bic,
@@ -361,9 +352,10 @@ class Fitted:
     def __repr__(self) -> str:
         clusters = f", {self.n_clusters} clusters" if self.n_clusters is not None else ""
         state = "" if self.converged else ", not converged"
+        name = "restricted loglik" if self.settings.estimator == "REML" else "loglik"
         return (
             f"<FitResult: {self.n_params} parameters, {self.n_obs} rows{clusters}, "
-            f"loglik {self.loglik:.3f}, se {self.se_kind}{state}; print(fit.summary())>"
+            f"{name} {self.loglik:.3f}, se {self.se_kind}{state}; print(fit.summary())>"
         )
 
     def _repr_html_(self) -> str:

@@ -93,14 +93,7 @@ def _settings(reml: object, options: dict[str, Any]) -> tuple[Settings, object]:
     rest["estimator"] = "REML" if reml else "ML"
     if plain:
         rest["information"] = "expected"
-    try:
-        return Settings(**rest), start
-    except OptionValueError as error:
-        if reml and "estimator" in str(error):
-            raise OptionValueError(
-                "restricted maximum likelihood is not available yet: use REML=False."
-            ) from error
-        raise
+    return Settings(**rest), start
 
 
 # --- the model --------------------------------------------------------------------------------
@@ -116,7 +109,7 @@ def mixed_table(parsed: MixedFormula, mixed: MixedData) -> ParameterTable:
     for row in table.rows:
         if row.free >= 0:
             names[row.free] = _lme4_name(row, mixed.outcome, slopes, parsed.group)
-    return replace(table, names=tuple(names), notes=())
+    return replace(table, names=tuple(names), notes=(), semidefinite=True)
 
 
 def _check_random(parsed: MixedFormula, mixed: MixedData) -> None:

@@ -10,7 +10,7 @@ from mlsem.core.draws import Sampler, sampler
 from mlsem.core.optimize import Optimum
 from mlsem.core.records import Array, ClusterMoments, RobustClusters
 from mlsem.errors import EstimationError, IdentificationError, InferenceError, listed
-from mlsem.estimate import estimate
+from mlsem.estimators import optimum_of
 from mlsem.problem import Problem, with_moments
 from mlsem.spec.partable import ParameterTable
 from mlsem.spec.settings import Settings
@@ -49,7 +49,7 @@ def refit(
     posed = with_moments(problem, moments, start, robust)
     try:
         with np.errstate(all="ignore"):  # a step too far is refused, whatever it overflows
-            return posed, estimate(posed, settings, start)
+            return posed, optimum_of(posed, settings, start)
     except (EstimationError, IdentificationError):
         return posed, None
 

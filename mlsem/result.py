@@ -14,7 +14,7 @@ from mlsem.core.records import Array
 from mlsem.data.aggregate import DataRecord
 from mlsem.data.frame import make_frame, make_series
 from mlsem.errors import EstimationWarning, InferenceWarning, OptionValueError, listed
-from mlsem.estimate import improper
+from mlsem.estimate import improper, on_boundary
 from mlsem.fitted import Fitted, square_frame
 from mlsem.inference.covariance import Covariance, meat
 from mlsem.problem import Problem
@@ -364,8 +364,8 @@ def assemble(
     model: str, settings: Settings, problem: Problem, record: DataRecord, optimum: Optimum
 ) -> FitResult:
     """The result of an optimum, with warnings about the estimates."""
-    complaint = improper(problem, optimum) if optimum.converged else ""
-    if complaint:
+    complaints = [improper(problem, optimum), *on_boundary(optimum)] if optimum.converged else []
+    for complaint in filter(None, complaints):
         warnings.warn(complaint, EstimationWarning, stacklevel=4)
     found, doubts = _covariance(problem, settings, optimum, record.is_clustered)
     return FitResult(model, settings, problem, record, optimum, found, doubts)

@@ -10,7 +10,7 @@ from mlsem.cautions import cautions
 from mlsem.core.likelihood import leading
 from mlsem.core.mixed import fixed_effects, is_mixed
 from mlsem.core.objective import Derivatives, well_conditioned
-from mlsem.core.optimize import Optimum
+from mlsem.core.optimize import Optimum, Restricted
 from mlsem.core.records import Array, MixedClusters, frozen
 from mlsem.core.unions import summed, unions
 from mlsem.errors import listed
@@ -62,8 +62,11 @@ def covariance_of(
     kind = settings.kind(two_level=two_level, clustered=clustered)
     if kind == "none" or not optimum.converged:
         return no_covariance(optimum.params, kind), ()
+    if kind == "standard" and optimum.restricted is not None:
+        return _restricted(problem, optimum, optimum.restricted)
     if kind == "standard" or kind == "MLR":
-        inner = settings.bread(kind, two_level=two_level)
+        # on the boundary the gradient is not zero, and the observed information no curvature
+        inner = "expected" if optimum.singular else settings.bread(kind, two_level=two_level)
         directions = _directions(problem, optimum)
         clusters = len(problem.robust.labels)
         small = kind == "MLR" and clustered and not two_level
@@ -103,6 +106,20 @@ def doubted(
         few = effective_clusters(working_clusters(problem, optimum, directions), basis)
         found = replace(found, effective=few)
     return found, cautions(problem, found)
+
+
+def _restricted(
+    problem: Problem, optimum: Optimum, restricted: Restricted
+) -> tuple[Covariance, tuple[str, ...]]:
+    """Of the fixed effects given the variances, as lme4's, and of these by REML."""
+    root = problem.coordinates.jacobian(optimum.params) @ restricted.root
+    found = replace(
+        no_covariance(optimum.params, "standard", "expected"), matrix=frozen(root @ root.T)
+    )
+    if not restricted.lost.shape[1]:
+        return found, ()
+    found, doubt = _without(found, restricted.lost, problem.table.names)
+    return found, (doubt,)
 
 
 def _directions(problem: Problem, optimum: Optimum) -> Directions:

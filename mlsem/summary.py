@@ -36,6 +36,7 @@ class Facts:
     cluster: str | None
     n_clusters: int | None
     centered: tuple[tuple[str, str, float], ...]
+    restricted: bool
     loglik: float
     aic: float
     bic: float
@@ -59,7 +60,7 @@ class Facts:
     @property
     def _model(self) -> Pairs:
         pairs = [
-            ("Estimator", "ML"),
+            ("Estimator", "REML" if self.restricted else "ML"),
             ("Optimization method", "Fisher scoring, Newton"),
             ("Number of model parameters", str(self.n_params)),
         ]
@@ -84,11 +85,16 @@ class Facts:
 
     @property
     def _criteria(self) -> Pairs:
+        name, own, criterion = "Loglikelihood", "", []
+        if self.restricted:
+            name, own = "Restricted loglikelihood", ", restricted"
+            criterion = [("REML criterion", f"{-2.0 * self.loglik:.3f}")]
         return (
-            ("Loglikelihood and information criteria:", ""),
-            ("Loglikelihood", f"{self.loglik:.3f}"),
-            ("Akaike (AIC)", f"{self.aic:.3f}"),
-            ("Bayesian (BIC)", f"{self.bic:.3f}"),
+            (f"{name} and information criteria:", ""),
+            (name, f"{self.loglik:.3f}"),
+            *criterion,
+            (f"Akaike (AIC{own})", f"{self.aic:.3f}"),
+            (f"Bayesian (BIC{own})", f"{self.bic:.3f}"),
         )
 
     @property

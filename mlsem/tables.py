@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,15 @@ from mlsem.inference.intervals import wald
 from mlsem.problem import Problem
 from mlsem.spec.constraints import compile_definitions
 
+BROOM = {
+    "estimate": "est",
+    "std.error": "se",
+    "statistic": "stat",
+    "df": "df",
+    "p.value": "pvalue",
+    "conf.low": "ci_lower",
+    "conf.high": "ci_upper",
+}
 COLUMNS = ("lhs", "op", "rhs", "level", "group", "label")
 
 
@@ -51,6 +61,16 @@ def estimate_columns(
         "ci_lower": found.lower,
         "ci_upper": found.upper,
     }
+
+
+def tidy_columns(estimates: Mapping[str, Any]) -> dict[str, Any]:
+    """The columns of the table of estimates under the names of R's broom."""
+    term = [
+        f"{lhs} ~1" if op == "~1" else f"{lhs} {op} {rhs}"
+        for lhs, op, rhs in zip(estimates["lhs"], estimates["op"], estimates["rhs"], strict=True)
+    ]
+    kept = {name: estimates[name] for name in ("op", "level", "label")}
+    return {"term": term} | kept | {new: estimates[old] for new, old in BROOM.items()}
 
 
 def defined_parameters(problem: Problem, optimum: Optimum) -> tuple[Array, Array]:

@@ -2,6 +2,7 @@
 
 import json
 import sys
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,8 @@ import mlsem
 from mlsem.data.mixed import read_mixed
 from mlsem.errors import (
     DataError,
+    EstimationWarning,
+    InferenceWarning,
     InterfaceError,
     OptionError,
     OptionValueError,
@@ -22,7 +25,8 @@ from mlsem.mixed_formula import read_formula
 
 REFERENCE = Path(__file__).parent / "reference"
 MODELS = json.loads((REFERENCE / "lmm.json").read_text("utf-8"))["models"]
-ML = [name for name, case in MODELS.items() if not case["REML"]]
+KINDS = ("CR0", "CR1", "CR1p", "CR1S", "CR2", "CR3")
+ALONE = "one_treated_ri"  # one cluster alone determines an effect, which has no robust error
 
 
 def article(**columns):
@@ -52,15 +56,24 @@ def shown(table, level):
 # --- estimates --------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ML)
-def test_maximum_likelihood_of_lme4(name):
+def fitted(name, **options):
     case = MODELS[name]
     data = pd.read_csv(REFERENCE / case["data_file"])
-    fit = mlsem.lmm(case["formula"], data, REML=False)
+    return mlsem.lmm(case["formula"], data, REML=case["REML"], **options)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_estimates_of_lme4(name):
+    case, fit = MODELS[name], fitted(name)
     names, group = case["coef_names"], case["cluster"]
     assert fit.loglik == pytest.approx(case["logLik"], abs=1e-8)
-    np.testing.assert_allclose(fit.params[names], case["fixef"], atol=1e-7)
+    np.testing.assert_allclose(fit.params[names], case["fixef"], rtol=1e-5, atol=1e-7)
     np.testing.assert_allclose(fit.bse[names], case["se_model"], rtol=1e-6)
+    scale = np.outer(case["se_model"], case["se_model"])
+    np.testing.assert_allclose(
+        fit.vcov().loc[names, names] / scale, case["vcov_model"] / scale, atol=1e-6
+    )
+    assert fit.singular == case["singular_fit"]
     for each in case["varcomp"]:
         first, second = each["var1"], each["var2"]
         label = "Residual" if first is None else f"{group}.{first}"
@@ -68,6 +81,64 @@ def test_maximum_likelihood_of_lme4(name):
             label = f"{group}.{second}.{first}"
         assert fit.params[label] == pytest.approx(each["vcov"], rel=1e-5)
     assert (fit.n_obs, fit.n_clusters) == (case["n"], case["J"])
+
+
+@pytest.mark.parametrize("name", [name for name in MODELS if name != ALONE])
+def test_robust_errors_of_club_sandwich(name):
+    case, fit = MODELS[name], fitted(name)
+    names = case["coef_names"]
+    for kind in KINDS:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", InferenceWarning)  # few clusters
+            robust = fit.with_se(kind)
+        wanted = np.array(case["vcovCR"][kind])
+        scale = np.sqrt(np.outer(wanted.diagonal(), wanted.diagonal()))
+        found = robust.vcov().loc[names, names]
+        np.testing.assert_allclose(found / scale, wanted / scale, atol=1e-6)
+        if kind in case["coef_test"]:
+            places = [robust.table.names.index(each) for each in names]
+            df = case["coef_test"][kind]["df_Satt"]
+            np.testing.assert_allclose(robust.covariance.df[places], df, rtol=1e-6)
+
+
+def flat_data(seed):
+    """30 clusters of unequal size whose slopes and intercepts hardly vary."""
+    rng = np.random.default_rng(seed)
+    clusters = 30
+    sizes = rng.integers(2, 8, clusters)
+    ids = np.repeat(np.arange(clusters), sizes)
+    x, w = rng.normal(size=len(ids)), rng.normal(size=clusters)[ids]
+    u = rng.normal(size=clusters)[ids] * (0.3 if seed % 3 else 0.0)
+    v = rng.normal(size=clusters)[ids] * (0.15 if seed % 2 else 0.0)
+    deviation = x - x.mean()
+    y = 1 + 0.5 * deviation + 0.2 * w + u + v * deviation + rng.normal(size=len(ids))
+    return pd.DataFrame({"y": y, "x": x, "w": w, "id": ids})
+
+
+# logLik and the standard errors of (Intercept), x, w by lme4 (bobyqa, rhoend = 1e-10)
+BOUNDARY = {
+    (0, "(1 | id)", True): (-204.526147366, [0.0845690686133, 0.0888095209332, 0.0842262975802]),
+    (0, "(1 | id)", False): (-199.887042904, [0.0836709645522, 0.0878663842435, 0.0833318336687]),
+    (2, "(x | id)", True): (-201.480974871, [0.125952361803, 0.0983849565682, 0.148188824598]),
+    (2, "(x | id)", False): (-197.880813687, [0.121532340866, 0.0973196615405, 0.143137160685]),
+    (6, "(x || id)", True): (-216.689945858, [0.0922494231123, 0.0842135274345, 0.0914971163237]),
+    (6, "(x || id)", False): (-212.068933682, [0.0913160153931, 0.0833614293517, 0.0905713206734]),
+    (8, "(x || id)", True): (-188.310587103, [0.109611109982, 0.0877782397986, 0.105727041173]),
+    (8, "(x || id)", False): (-184.125924308, [0.105299744262, 0.0869879460206, 0.101943742187]),
+}
+
+
+@pytest.mark.parametrize(("seed", "random", "reml"), BOUNDARY)
+def test_boundary_of_lme4(seed, random, reml):
+    loglik, errors = BOUNDARY[seed, random, reml]
+    with pytest.warns(EstimationWarning, match="is singular"):
+        fit = mlsem.lmm(f"y ~ x + w + {random}", flat_data(seed), REML=reml)
+    assert fit.converged
+    assert fit.singular
+    assert fit.loglik == pytest.approx(loglik, abs=1e-6)
+    np.testing.assert_allclose(fit.bse[["(Intercept)", "x", "w"]], errors, rtol=1e-6)
+    assert any("is singular" in note for note in fit.notes)
+    assert (fit.params[[name for name in fit.params.index if name.count(".") == 1]] >= 0).all()
 
 
 def test_the_same_as_the_model_in_lavaans_language():

@@ -136,7 +136,7 @@ def reduced_rows(gram: Array, with_residual: Array) -> tuple[Array, Array]:
 
     With XᵀX = s Q Λ Qᵀ s (s its diagonal's root): R = Λ^½ Qᵀ s, ê = Λ^{-½} Qᵀ s⁻¹ Xᵀe.
     """
-    scale = np.sqrt(np.einsum("gaa->ga", gram))
+    scale = np.sqrt(np.maximum(np.einsum("gaa->ga", gram), 0.0))
     unit = np.where(scale > 0, scale, 1.0)
     values, vectors = np.linalg.eigh(gram / (unit[:, :, None] * unit[:, None, :]))
     kept = values > RANK * values[:, -1:]

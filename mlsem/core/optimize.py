@@ -38,6 +38,25 @@ ADVICE: dict[str, str] = {
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Restricted:
+    """What restricted maximum likelihood says at its maximum.
+
+    Attributes
+    ----------
+    loglik : float
+        ℓ_R.
+    root : (npar, n)
+        R Rᵀ is the model's covariance of the estimates.
+    lost : (npar, l)
+        Directions that the data do not determine there.
+    """
+
+    loglik: float
+    root: Array
+    lost: Array
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Optimum(Generic[P]):
     """Where the optimiser stopped.
 
@@ -59,6 +78,11 @@ class Optimum(Generic[P]):
         Σ λ ∂²c/∂θ∂θᵀ of the active constraints: part of the observed information under them.
     active : tuple of int
         Positions of the active inequalities and bounds (inequalities, lower, upper).
+    singular : bool
+        Whether the covariance matrices of the random effects were kept positive semidefinite and
+        one of them is singular.
+    restricted : Restricted or None
+        Of a restricted maximum; `point` is then the likelihood itself at the estimates.
     """
 
     point: P
@@ -70,6 +94,13 @@ class Optimum(Generic[P]):
     distance: float
     curvature: Array | None = None
     active: tuple[int, ...] = ()
+    singular: bool = False
+    restricted: Restricted | None = None
+
+    @property
+    def loglik(self) -> float:
+        """What was maximised."""
+        return self.point.loglik if self.restricted is None else self.restricted.loglik
 
     @property
     def params(self) -> Array:
@@ -241,14 +272,19 @@ def _rescue(
 def _judge(
     objective: Objective[P], point: P, free: Array, tol: float, count: int, max_iter: int
 ) -> Optimum[P]:
-    """Is this an optimum? The gradient is compared with its own rounding error as well."""
+    """Is this an optimum? The gradient is compared with its own rounding error as well.
+
+    A basis conditioned by the expected information is no use where that is singular although the
+    observed one is not: where a cell of Λ is zero (`factored`). So the plain one is tried too.
+    """
     found = objective.conditioned(point, free)
-    observed = objective.observed(point, found.at)
-    newton = newton_step(observed, found.at.gradient)
     floor = NOISE * (1.0 + abs(point.loglik))
-    if newton is not None and newton[1] <= max(tol**2, floor):
-        at, distance = found.at, newton[1] ** 0.5
-        return Optimum(point, free, at, observed, "converged", count, distance)
+    for at in (found.at, objective.derivatives(point, free)):
+        observed = objective.observed(point, at)
+        newton = newton_step(observed, at.gradient)
+        if newton is not None and newton[1] <= max(tol**2, floor):
+            distance = newton[1] ** 0.5
+            return Optimum(point, free, at, observed, "converged", count, distance)
     distance = damped_step(found.expected, found.at.gradient)[1] ** 0.5
     status: Status = "max_iter" if count >= max_iter else "stalled"
     return Optimum(point, free, None, None, status, count, distance)

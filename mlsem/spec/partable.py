@@ -149,6 +149,9 @@ class ParameterTable:
         Warnings: what is legal but probably not meant; with line, column and caret.
     slopes : tuple of RandomSlope
         In the order of the text. Their names are among the latent variables of level 2.
+    semidefinite : bool
+        Whether covariance matrices of random effects are kept positive semidefinite, as in a
+        mixed model.
     """
 
     rows: tuple[Row, ...]
@@ -163,6 +166,7 @@ class ParameterTable:
     notes: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
     slopes: tuple[RandomSlope, ...] = ()
+    semidefinite: bool = False
 
     @property
     def two_level(self) -> bool:

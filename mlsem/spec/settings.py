@@ -25,7 +25,7 @@ _SE_NAMES: dict[str, SeKind] = {
     "none": "none",
 }
 _CHOICES = {
-    "estimator": ("ML", "MLR"),
+    "estimator": ("ML", "MLR", "REML"),
     "se": tuple(dict.fromkeys(_SE_NAMES.values())),
     "test": ("t", "z"),
     "information": ("expected", "observed"),
@@ -56,8 +56,9 @@ class Settings:
 
     Attributes
     ----------
-    estimator : {"ML", "MLR"}
-        The estimates are the same; "MLR" makes the standard errors robust.
+    estimator : {"ML", "MLR", "REML"}
+        "MLR" has the estimates of "ML" and makes the standard errors robust; "REML" is restricted
+        maximum likelihood.
     se : {"standard", "MLR", "CR0", "CR1", "CR1p", "CR1S", "CR2", "CR3", "none"} or None
         None: by the estimator; robust in a single-level model with clusters, as in lavaan.
     test : {"t", "z"} or None
@@ -66,7 +67,7 @@ class Settings:
         The column of the robust clusters; None: the model's.
     information : {"expected", "observed"} or None
         None: observed with two levels and for MLR, expected otherwise, as in lavaan. The CR
-        kinds always take the expected one.
+        kinds and REML always take the expected one.
     missing : {"listwise", "error"}
     max_iter : int
     tol : float
@@ -112,6 +113,15 @@ class Settings:
                 f"se={self.se!r} goes with the expected information (the leverage of a cluster is "
                 'its part in it): leave information out, or use se="MLR" for the observed one.'
             )
+        if self.estimator == "REML" and self.se == "MLR":
+            raise OptionValueError(
+                'se="MLR" goes with maximum likelihood: its scores do not sum to zero at the REML '
+                'estimates. Use se="CR0" for the plain sandwich, or "CR2".'
+            )
+        if self.estimator == "REML" and self.information == "observed":
+            raise OptionValueError(
+                'estimator="REML" goes with the expected information: leave information out.'
+            )
 
     def with_se(self, kind: SeKind, test: str | None = None) -> Settings:
         """The same with other standard errors; the CR kinds have the expected information."""
@@ -128,6 +138,8 @@ class Settings:
         """The information that the covariance of the estimates inverts."""
         if self.information is not None:
             return self.information  # type: ignore[return-value]
+        if self.estimator == "REML":
+            return "expected"
         return "observed" if two_level or kind == "MLR" else "expected"
 
 
@@ -143,7 +155,8 @@ def _estimator(value: object) -> str:
     if name not in _CHOICES["estimator"]:
         raise OptionValueError(
             f"estimator={value!r} is not available: mlsem fits by maximum likelihood. "
-            'Use "ML", or "MLR" for the same estimates with cluster-robust standard errors.'
+            'Use "ML", "MLR" for the same estimates with cluster-robust standard errors, or "REML" '
+            "for restricted maximum likelihood."
         )
     return name
 
