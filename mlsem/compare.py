@@ -42,7 +42,7 @@ def compare(
     problem: Problem,
     settings: Settings,
     optimum: Optimum,
-    kinds: Iterable[str],
+    kinds: Iterable[str] | None,
     parameters: str | Iterable[str] | None,
     *,
     draws: int,
@@ -57,6 +57,8 @@ def compare(
     ------
     InferenceError, OptionValueError, InterfaceError
     """
+    if kinds is None:
+        kinds = ("standard", "CR2") if settings.estimator == "REML" else ("standard", "MLR", "CR2")
     table, wanted = problem.table, _kinds(kinds)
     if not optimum.converged:
         raise InferenceError("the fit did not converge: it has no standard errors to compare.")

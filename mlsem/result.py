@@ -140,7 +140,7 @@ class FitResult(Fitted):
 
     def compare_se(
         self,
-        kinds: Iterable[str] = ("standard", "MLR", "CR2"),
+        kinds: Iterable[str] | None = None,
         *,
         parameters: str | Iterable[str] | None = None,
         draws: int = 200,
@@ -158,8 +158,9 @@ class FitResult(Fitted):
 
         Parameters
         ----------
-        kinds : iterable of str
+        kinds : iterable of str, optional
             The first is what the others are compared with; the band is of the last one.
+            Default: standard, MLR (not with REML) and CR2.
         parameters : str or iterable of str, optional
             Names as in `params`. Default: the regression coefficients.
         draws : int

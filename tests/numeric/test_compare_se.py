@@ -101,3 +101,10 @@ def test_two_level_factor_model_and_chosen_parameters():
 def test_wrong_options_are_refused(fit, options, message):
     with pytest.raises(mlsem.OptionValueError, match=message):
         fit.compare_se(**options)
+
+
+def test_restricted_fits_have_no_mlr():
+    fit = mlsem.lmm("y ~ w1*x1 + (1 | id)", mlsem.load_example("article"))
+    found = fit.compare_se(draws=40, seed=1, parameters="x1")
+    assert found.kinds == ("standard", "CR2")
+    assert found.varying == ("x1",)
