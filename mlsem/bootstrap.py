@@ -12,7 +12,7 @@ from typing import Literal, get_args
 import numpy as np
 
 from mlsem.bootstrapped import Bootstrap, BootstrapKind, about_failures
-from mlsem.core.draws import Sampler, parametric_draw, resampled_unions
+from mlsem.core.draws import Sampler, resampled_unions
 from mlsem.core.records import Array, ClusterMoments, RobustClusters, frozen
 from mlsem.diagnostics import chosen
 from mlsem.errors import InferenceError, InferenceWarning, OptionValueError, listed
@@ -252,7 +252,7 @@ class Refits:
         """
         moments, robust = self.problem.moments, self.problem.robust
         if isinstance(self.source, Sampler):
-            return parametric_draw(self.source, generator), robust
+            return self.source.draw(generator), robust
         clusters = generator.integers(0, robust.n_clusters, size=robust.n_clusters)
         if not self.source.determine(clusters):
             return None

@@ -10,7 +10,7 @@ from secrets import randbits
 import numpy as np
 
 from mlsem.comparison import Band, SeComparison
-from mlsem.core.draws import Sampler, parametric_draw
+from mlsem.core.draws import Sampler
 from mlsem.core.optimize import Optimum
 from mlsem.core.records import Array, Index
 from mlsem.diagnostics import chosen
@@ -108,7 +108,7 @@ def _ratios(source: Draws, numbers: Sequence[int]) -> list[Array | None]:
 def _ratio(source: Draws, number: int) -> Array | None:
     """Ratio of the last kind's standard errors to the first's in one draw; None if it failed."""
     generator = np.random.default_rng([source.seed, number])
-    moments = parametric_draw(source.sampler, generator)
+    moments = source.sampler.draw(generator)
     robust = source.problem.robust
     posed, optimum = refit(source.problem, moments, source.settings, source.start, robust)
     if optimum is None or not optimum.converged:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from mlsem.core.draws import Sampler, sampler
+from mlsem.core.draws import Sampler
 from mlsem.core.optimize import Optimum
 from mlsem.core.records import Array, ClusterMoments, RobustClusters
 from mlsem.errors import EstimationError, IdentificationError, InferenceError, listed
@@ -60,26 +60,18 @@ def model_sampler(problem: Problem, optimum: Optimum) -> Sampler:
     Raises
     ------
     InferenceError
-        The model has random slopes; or a product among the covariates has a factor that the
-        model draws: it would have to be formed again of rows, and there are none.
+        A product among the covariates has a factor that the model draws: it would have to be
+        formed again of rows, and there are none.
     """
     check_redrawable(problem.table)
-    return sampler(
-        problem.inner.pattern, optimum.point, problem.moments, problem.shape_of, problem.sizes
-    )
+    return problem.clusters.sampler(problem.inner.pattern, optimum.point)
 
 
 def check_redrawable(table: ParameterTable) -> None:
-    """Refuse random slopes, and fixed covariates that are products of modelled variables.
+    """Refuse fixed covariates that are products of modelled variables.
 
     A product that the user made as a column of the data cannot be seen; it would stay as it is.
     """
-    if table.slopes:
-        names = listed(slope.name for slope in table.slopes)
-        raise InferenceError(
-            f"no data are drawn yet from models with random slopes ({names}). Resample clusters "
-            "instead."
-        )
     modelled = {name for level in table.levels for name in level.modelled}
     for name in (name for level in table.levels for name in level.covariates if ":" in name):
         drawn = [factor for factor in name.split(":") if factor in modelled]

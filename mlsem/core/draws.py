@@ -15,10 +15,13 @@ orthogonal to X is independent of it, a Wishart matrix of the n - 1 - r degrees 
 
 W = (L A)(L A)ᵀ with Σ_W = L Lᵀ and A lower trapezoidal, A_ii² ~ χ²(df - i + 1), A_ij ~ N(0, 1) in
 the first df columns (Bartlett, 1933); with fewer degrees than variables that still holds.
+
+With random slopes the means are not all that the random effects move: see `slope_draws`.
 """
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -62,8 +65,49 @@ def resampled_unions(
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Sampler(ABC):
+    """All that draws from one model at one point share.
+
+    Attributes
+    ----------
+    moments : ClusterMoments
+        The data whose covariates, counts and labels the draws keep.
+    outcomes : (m,)
+        Stored columns of the outcomes: of level 1, then of level 2 only.
+    """
+
+    moments: ClusterMoments
+    outcomes: Index
+
+    @abstractmethod
+    def draw(self, generator: np.random.Generator) -> ClusterMoments:
+        """Moments of a data set drawn from the model, its covariates held fixed."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StoredOutcomes:
+    """The m outcomes as stored columns, v = T c + rest h.
+
+    An outcome is a stored column of its own plus, if it is a product of shifted factors, other
+    columns. So the stored c are drawn with mean T⁻¹(μ - rest h) and covariance T⁻¹ V T⁻ᵀ.
+
+    Attributes
+    ----------
+    columns : (m,)
+        Of level 1, then of level 2 only.
+    unmix : (m, m)
+        T⁻¹; an outcome of level 2 has no part in which one of level 1 is.
+    rest : (m, D)
+    """
+
+    columns: Index
+    unmix: Array
+    rest: Array
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Deviations:
-    """How the cross-products within clusters are drawn, of k covariates and p outcomes.
+    """How cross-products of rows of covariance Σ_W are drawn, of k covariates and p outcomes.
 
     Attributes
     ----------
@@ -76,7 +120,7 @@ class Deviations:
     ranked : (J, k, 1)
         1 for the rows of R that are not zero, else 0.
     degrees : (J,)
-        n - 1 - r.
+        Rows less r: n - 1 - r where the rows are deviations from the mean.
     scale : (p, p)
         L, of the stored outcomes.
     """
@@ -91,17 +135,13 @@ class Deviations:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Sampler:
-    """All that draws from one model at one point share.
+class InterceptSampler(Sampler):
+    """Draws from a model whose random effects, if any, are intercepts.
 
     Attributes
     ----------
-    moments : ClusterMoments
-        The data whose covariates, counts and labels the draws keep.
-    outcomes : (m,)
-        Stored columns of the outcomes: of level 1, then of level 2 only.
     expected : (J, m)
-        Their expected means.
+        The outcomes' expected means.
     scale : (S, m, m)
         Lower Cholesky factor of the covariance of the means, by cluster size.
     shape_of : (J,)
@@ -110,26 +150,30 @@ class Sampler:
         None if all clusters have one row.
     """
 
-    moments: ClusterMoments
-    outcomes: Index
     expected: Array
     scale: Array
     shape_of: Index
     deviations: Deviations | None
 
+    def draw(self, generator: np.random.Generator) -> ClusterMoments:
+        noise = generator.standard_normal(self.expected.shape)
+        means = self.moments.means.copy()
+        means[:, self.outcomes] = self.expected + apply_maps(self.scale, self.shape_of, noise)
+        within = self.moments.within
+        if self.deviations is not None:
+            across, own = drawn_products(self.deviations, generator)
+            within = frozen(with_products(within, self.deviations, across, own))
+        return replace(self.moments, means=frozen(means), within=within)
 
-def sampler(
+
+def intercept_sampler(
     pattern: ModelPattern,
     point: Evaluation,
     moments: ClusterMoments,
     shape_of: Index,
     sizes: Array,
-) -> Sampler:
+) -> InterceptSampler:
     """Prepare draws from the model at a point, the covariates as they are in `moments`.
-
-    An outcome is a stored column of its own plus, if it is a product of shifted factors, other
-    columns: v = T c + (the rest). So the stored c are drawn with mean T⁻¹(μ - rest) and
-    covariance T⁻¹ V T⁻ᵀ.
 
     Parameters
     ----------
@@ -145,21 +189,15 @@ def sampler(
         The covariance of the means of some cluster is not positive definite.
     """
     p, q = len(pattern.within.observed), pattern.split
-    responses = np.concatenate((pattern.within.responses, pattern.between.responses[q:]))
+    stored = stored_outcomes(pattern, moments.columns)
+    own, unmix = stored.columns, stored.unmix
     maps = np.concatenate((point.within.mean, point.between.mean[q:]))
     maps[:q] += point.between.mean[:q]
-    own = _own_columns(pattern, moments.columns)
-    unmix: Array = np.asarray(np.linalg.inv(responses[:, own + 1]), dtype=np.float64)
-    rest = responses.copy()
-    rest[:, own + 1] = 0.0
-    maps = unmix @ (maps - rest)
-    scale = cholesky(unmix @ _mean_covariances(point, sizes, q) @ unmix.T)
-    if scale is None:
-        raise InferenceError(
-            "the implied covariance matrix of the cluster means is singular at these parameters, "
-            "so that nothing can be drawn from the model."
-        )
-    return Sampler(
+    maps = unmix @ (maps - stored.rest)
+    scale = drawable(unmix @ _mean_covariances(point, sizes, q) @ unmix.T)
+    slopes = maps[:p, 1 : moments.varying + 1]
+    spread = unmix[:p, :p] @ np.linalg.cholesky(point.within.sigma)
+    return InterceptSampler(
         moments=moments,
         outcomes=own,
         expected=frozen(maps[:, 0] + moments.means @ maps[:, 1:].T),
@@ -167,8 +205,37 @@ def sampler(
         shape_of=shape_of,
         deviations=None
         if is_no_within(moments.within)
-        else _deviations(moments, own[:p], maps[:p], unmix[:p, :p], point.within.sigma),
+        else deviations(moments.within, moments.counts - 1, own[:p], slopes, spread),
     )
+
+
+def stored_outcomes(pattern: ModelPattern, columns: tuple[str, ...]) -> StoredOutcomes:
+    """The outcomes of both levels, each with the stored column that bears its name."""
+    responses = np.concatenate(
+        (pattern.within.responses, pattern.between.responses[pattern.split :])
+    )
+    own = _own_columns(pattern, columns)
+    unmix: Array = np.asarray(np.linalg.inv(responses[:, own + 1]), dtype=np.float64)
+    rest = responses.copy()
+    rest[:, own + 1] = 0.0
+    return StoredOutcomes(own, frozen(unmix), frozen(rest))
+
+
+def drawable(covariances: Array) -> Array:
+    """Lower Cholesky factors of the clusters' covariances.
+
+    Raises
+    ------
+    InferenceError
+        One is not positive definite.
+    """
+    scale = cholesky(covariances)
+    if scale is None:
+        raise InferenceError(
+            "the implied covariance matrix of the cluster means is singular at these parameters, "
+            "so that nothing can be drawn from the model."
+        )
+    return scale
 
 
 def _own_columns(pattern: ModelPattern, columns: tuple[str, ...]) -> Index:
@@ -192,25 +259,49 @@ def _mean_covariances(point: Evaluation, sizes: Array, split: int) -> Array:
     return total
 
 
-def _deviations(
-    moments: ClusterMoments, outcomes: Index, maps: Array, unmix: Array, sigma: Array
+def deviations(
+    cross: Array,
+    rows: Index,
+    outcomes: Index,
+    slopes: Array,
+    scale: Array,
+    squares: Array | None = None,
 ) -> Deviations:
-    covariates = np.setdiff1d(np.arange(moments.varying), outcomes)
-    cross = moments.within[:, covariates[:, None], covariates]
-    factor, ranked = semidefinite_factor(cross, moments.counts - 1)
-    slopes = maps[:, covariates + 1]
+    """Prepare draws of cross-products.
+
+    Parameters
+    ----------
+    cross : (J, V, V)
+        Cross-products of the data.
+    rows : (J,)
+        Of how many rows, at most, they can be the cross-products.
+    outcomes : (p,)
+        Positions of the outcomes among the V columns.
+    slopes : (p, V)
+        Π, of the stored outcomes.
+    scale : (p, p)
+        L, of the stored outcomes.
+    squares : (J, V), optional
+        See `semidefinite_factor`.
+    """
+    columns: int = cross.shape[1]
+    covariates = np.setdiff1d(np.arange(columns), outcomes)
+    given = None if squares is None else squares[:, covariates]
+    factor, ranked = semidefinite_factor(cross[:, covariates[:, None], covariates], rows, given)
     return Deviations(
         covariates=covariates,
         outcomes=outcomes,
         factor=frozen(factor),
-        explained=frozen(factor @ slopes.T),
+        explained=frozen(factor @ slopes[:, covariates].T),
         ranked=frozen(ranked[:, :, None].astype(np.float64)),
-        degrees=frozen(moments.counts - 1.0 - ranked.sum(axis=1)),
-        scale=frozen(unmix @ np.linalg.cholesky(sigma)),
+        degrees=frozen(rows - ranked.sum(axis=1, dtype=np.float64)),
+        scale=frozen(scale),
     )
 
 
-def semidefinite_factor(stack: Array, most: Index) -> tuple[Array, Array]:
+def semidefinite_factor(
+    stack: Array, most: Index, squares: Array | None = None
+) -> tuple[Array, Array]:
     """R of each S = RᵀR, positive semidefinite, and which of its rows are not zero.
 
     Cholesky's rows one by one, for all matrices at once. A variable that those before it explain
@@ -221,6 +312,9 @@ def semidefinite_factor(stack: Array, most: Index) -> tuple[Array, Array]:
     stack : (J, k, k)
     most : (J,)
         The largest possible ranks.
+    squares : (J, k), optional
+        The sums of squares before something was taken off: what is left of a variable is none by
+        its share of these. Of `stack` itself by default.
 
     Returns
     -------
@@ -231,7 +325,7 @@ def semidefinite_factor(stack: Array, most: Index) -> tuple[Array, Array]:
     rest = stack.copy()
     factor = np.zeros_like(stack)
     ranked = np.zeros(stack.shape[:2], dtype=bool)
-    squares = np.diagonal(stack, axis1=1, axis2=2)
+    squares = np.diagonal(stack, axis1=1, axis2=2) if squares is None else squares
     least = COLLINEAR * squares + CONSTANT * squares.mean(axis=0)
     for k in range(stack.shape[1]):
         pivot = rest[:, k, k]
@@ -242,29 +336,21 @@ def semidefinite_factor(stack: Array, most: Index) -> tuple[Array, Array]:
     return factor, ranked
 
 
-def parametric_draw(source: Sampler, generator: np.random.Generator) -> ClusterMoments:
-    """Moments of a data set drawn from the model, its covariates held fixed."""
-    moments = source.moments
-    noise = generator.standard_normal(source.expected.shape)
-    means = moments.means.copy()
-    means[:, source.outcomes] = source.expected + apply_maps(source.scale, source.shape_of, noise)
-    within = moments.within
-    if source.deviations is not None:
-        within = frozen(_drawn_within(within, source.deviations, generator))
-    return replace(moments, means=frozen(means), within=within)
-
-
-def _drawn_within(within: Array, at: Deviations, generator: np.random.Generator) -> Array:
-    """Cross-products (J, V, V) with those of the outcomes new."""
+def drawn_products(at: Deviations, generator: np.random.Generator) -> tuple[Array, Array]:
+    """S_xy (J, k, p) and S_yy (J, p, p)."""
     scores = generator.standard_normal(at.explained.shape) @ at.scale.T  # Z
     outcomes = at.explained + at.ranked * scores
     left = wishart(at.degrees, at.scale, generator)
-    across = at.factor.swapaxes(1, 2) @ outcomes
+    return at.factor.swapaxes(1, 2) @ outcomes, outcomes.swapaxes(1, 2) @ outcomes + left
+
+
+def with_products(within: Array, at: Deviations, across: Array, own: Array) -> Array:
+    """Cross-products (J, V, V) with those of the outcomes new."""
     x, y = at.covariates, at.outcomes
     drawn = within.copy()
     drawn[:, x[:, None], y] = across
     drawn[:, y[:, None], x] = across.swapaxes(1, 2)
-    drawn[:, y[:, None], y] = outcomes.swapaxes(1, 2) @ outcomes + left
+    drawn[:, y[:, None], y] = own
     return drawn
 
 

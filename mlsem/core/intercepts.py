@@ -8,6 +8,7 @@ import numpy as np
 
 from mlsem.core import information
 from mlsem.core.cluster_information import cluster_derivatives
+from mlsem.core.draws import Sampler, intercept_sampler
 from mlsem.core.likelihood import (
     Evaluation,
     Jacobians,
@@ -17,6 +18,7 @@ from mlsem.core.likelihood import (
 )
 from mlsem.core.mixed import mixed_clusters
 from mlsem.core.objective import ClusterView, Objective
+from mlsem.core.pattern import ModelPattern
 from mlsem.core.records import Array, ClusterMoments, Index, MixedClusters, ShapeMoments
 from mlsem.core.scores import cluster_scores
 from mlsem.core.unions import ClusterParts
@@ -61,6 +63,9 @@ class InterceptClusters(ClusterView[Evaluation]):
     def mixed(self, point: Evaluation, along: Jacobians, robust: Index) -> MixedClusters:
         return mixed_clusters(point, self.moments, self.shape_of, self.sizes, along, robust)
 
+    def sampler(self, pattern: ModelPattern, point: Evaluation) -> Sampler:
+        return intercept_sampler(pattern, point, self.moments, self.shape_of, self.sizes)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SingleLevelClusters(ClusterView[Evaluation]):
@@ -76,6 +81,9 @@ class SingleLevelClusters(ClusterView[Evaluation]):
 
     def mixed(self, point: Evaluation, along: Jacobians, robust: Index) -> MixedClusters:
         return self.groups.mixed(self._seen(point), along, robust)
+
+    def sampler(self, pattern: ModelPattern, point: Evaluation) -> Sampler:
+        return self.groups.sampler(pattern, point)
 
     def _seen(self, point: Evaluation) -> Evaluation:
         return single_level_point(point, self.groups.sizes)

@@ -8,6 +8,7 @@ from typing import Generic, Protocol, TypeVar
 
 import numpy as np
 
+from mlsem.core.draws import Sampler
 from mlsem.core.likelihood import Jacobians, MomentGradients, gradient, jacobians
 from mlsem.core.linalg import lower_factor, scaled_eigen, symmetrized, unit_diagonal
 from mlsem.core.pattern import LevelMoments, ModelPattern, level_curvature
@@ -140,7 +141,7 @@ class Objective(ABC, Generic[P]):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ClusterView(ABC, Generic[P]):
-    """The clusters whose scores a robust covariance sums, as they see a point."""
+    """The clusters whose scores a robust covariance sums, as they see a point; they are drawn."""
 
     @abstractmethod
     def scores(self, point: P, along: Jacobians) -> Array:
@@ -160,6 +161,21 @@ class ClusterView(ABC, Generic[P]):
             The p directions of the fixed effects.
         robust : (J,)
             The robust cluster of each cluster, 0 … G - 1.
+        """
+
+    @abstractmethod
+    def sampler(self, pattern: ModelPattern, point: P) -> Sampler:
+        """Prepare draws from the model at a point, the covariates as they are.
+
+        Parameters
+        ----------
+        pattern : ModelPattern
+            The point's.
+
+        Raises
+        ------
+        InferenceError
+            The covariance that is implied for some cluster is not positive definite.
         """
 
 

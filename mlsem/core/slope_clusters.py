@@ -19,11 +19,14 @@ import numpy as np
 
 from mlsem.core.carriers import SlopeMoments, rest_of
 from mlsem.core.cumulants import WhiteParts
+from mlsem.core.draws import Sampler
 from mlsem.core.likelihood import Jacobians
 from mlsem.core.linalg import flatten, lower_factor
 from mlsem.core.mixed import reduced_rows
 from mlsem.core.objective import ClusterView
+from mlsem.core.pattern import ModelPattern
 from mlsem.core.records import Array, ClusterMoments, Index, MixedClusters, frozen
+from mlsem.core.slope_draws import slope_sampler
 from mlsem.core.slope_information import cluster_scores
 from mlsem.core.slopes import MeanMaps, SlopePoint, cluster_covariance, coordinates_of, whiten
 from mlsem.core.unions import ClusterParts, summed
@@ -44,6 +47,9 @@ class SlopeClusters(ClusterView[SlopePoint]):
 
     def mixed(self, point: SlopePoint, along: Jacobians, robust: Index) -> MixedClusters:
         return mixed_clusters(point, self.data, self.moments, along, robust)
+
+    def sampler(self, pattern: ModelPattern, point: SlopePoint) -> Sampler:
+        return slope_sampler(pattern, point, self.moments, self.data)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -11,10 +11,8 @@ from kinds import KINDS, UNBALANCED, Kind, make_data, point_inside, pose
 
 import mlsem
 from mlsem.core.draws import (
-    parametric_draw,
     resampled,
     resampled_unions,
-    sampler,
     semidefinite_factor,
     wishart,
 )
@@ -71,8 +69,7 @@ def data():
 def sampler_at(posed, params):
     problem = posed.fit.problem
     point = problem.objective.evaluate(params)
-    pattern = problem.objective.pattern
-    return sampler(pattern, point, problem.moments, problem.shape_of, problem.sizes)
+    return problem.clusters.sampler(problem.objective.pattern, point)
 
 
 def assert_mean(values, wanted):
@@ -105,7 +102,7 @@ def assert_scores(posed, params, count=300):
     source, rng = sampler_at(posed, params), np.random.default_rng(3)
     scores = np.empty((count, len(params)))
     for k in range(count):
-        objective = with_moments(posed.fit.problem, parametric_draw(source, rng), params).objective
+        objective = with_moments(posed.fit.problem, source.draw(rng), params).objective
         point = objective.evaluate(params)
         scores[k] = objective.derivatives(point, np.eye(len(params))).gradient
     lower = np.linalg.cholesky(posed.expected(params))
@@ -165,7 +162,7 @@ def test_draws_are_those_of_rows(name):
     posed = pose(ROW_BY_ROW[name], make_data(5, UNBALANCED))
     params = point_inside(posed, 4)
     source, rng = sampler_at(posed, params), np.random.default_rng(8)
-    draws = [parametric_draw(source, rng) for _ in range(1500)]
+    draws = [source.draw(rng) for _ in range(1500)]
     upper = np.triu_indices(source.moments.varying)
     for cluster in (0, 1, 2, 5, 12):  # sorted ids, of 1, 4, 2, 6 and 3 rows
         place = int(np.flatnonzero(source.moments.labels == cluster)[0])
@@ -179,7 +176,7 @@ def test_draws_are_those_of_rows(name):
 def test_only_outcomes_change():
     posed = pose(THREE_COVARIATES, make_data(5, UNBALANCED))
     source = sampler_at(posed, point_inside(posed, 4))
-    moments, drawn = source.moments, parametric_draw(source, np.random.default_rng(1))
+    moments, drawn = source.moments, source.draw(np.random.default_rng(1))
     fixed = [k for k, name in enumerate(moments.columns) if name[0] in "xw"]
     inner = [k for k in fixed if k < moments.varying]
     assert len(inner) == 3
@@ -198,7 +195,7 @@ def test_draws_follow_the_seed(data):
     found = mlsem.fit(MODEL, data, cluster="id")
     source = model_sampler(found.problem, found.optimum)
     rngs = (np.random.default_rng(seed) for seed in (1, 1, 2))
-    first, again, other = (parametric_draw(source, rng) for rng in rngs)
+    first, again, other = (source.draw(rng) for rng in rngs)
     assert (first.means == again.means).all()
     assert (first.within == again.within).all()
     assert not np.allclose(first.means, other.means)
@@ -210,8 +207,7 @@ def test_draws_do_not_see_where_covariates_are(data):
     near, far = (mlsem.fit(text, frame, cluster="id") for frame in (data, away))
     assert not far.problem.coordinates.same
     first, second = (
-        parametric_draw(model_sampler(f.problem, f.optimum), np.random.default_rng(1))
-        for f in (near, far)
+        model_sampler(f.problem, f.optimum).draw(np.random.default_rng(1)) for f in (near, far)
     )
     np.testing.assert_allclose(first.means, second.means, atol=1e-7)
     np.testing.assert_allclose(first.within, second.within, rtol=1e-6, atol=1e-6)
@@ -221,7 +217,7 @@ def test_rows_without_clusters_have_no_cross_products(data):
     for means in (False, True):
         found = mlsem.fit("y1 ~ x1 + x2\n y2 ~ y1", data, meanstructure=means)
         source = model_sampler(found.problem, found.optimum)
-        assert is_no_within(parametric_draw(source, np.random.default_rng(1)).within)
+        assert is_no_within(source.draw(np.random.default_rng(1)).within)
         assert is_no_within(resampled(source.moments, np.zeros(7, dtype=np.intp)).within)
 
 
@@ -382,7 +378,7 @@ def test_refits_of_draws_scatter_as_the_standard_errors_say():
     source = model_sampler(found.problem, found.optimum)
     estimates = []
     for _ in range(300):
-        problem, optimum = refit(found.problem, parametric_draw(source, rng), Settings(), truth)
+        problem, optimum = refit(found.problem, source.draw(rng), Settings(), truth)
         assert optimum.converged
         estimates.append(problem.coordinates.to_user(optimum.params))
     away = (np.array(estimates) - truth) / found.bse.to_numpy()

@@ -9,7 +9,7 @@ import pytest
 
 import mlsem
 from mlsem.data.aggregate import read_moments
-from mlsem.errors import DataError, InferenceError, ModelSyntaxError, SpecificationError
+from mlsem.errors import DataError, ModelSyntaxError, SpecificationError
 from mlsem.spec.build import build_pattern
 from mlsem.spec.defaults import specify
 from mlsem.spec.options import SEM, model_options
@@ -252,12 +252,6 @@ def test_start_near_the_pooled_regression():
 
 
 # --- what a fit with slopes cannot do yet -------------------------------------------------------
-
-
-def test_no_draws():
-    fit = mlsem.fit(ARTICLE, article(), cluster="id")
-    with pytest.raises(InferenceError, match=r"random slopes \('s'\)\. Resample clusters"):
-        fit.bootstrap("parametric", 9, 1)
 
 
 def test_no_semopy():
