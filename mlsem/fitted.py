@@ -280,7 +280,7 @@ class Fitted:
 
     def tidy(self, level: float = 0.95) -> pd.DataFrame:
         """One row per parameter under the names of R's broom."""
-        return make_frame(tidy_columns(self.parameter_estimates(level)))
+        return make_frame(tidy_columns(self._columns(level)))
 
     def glance(self) -> pd.DataFrame:
         """One row about the whole fit under the names of R's broom."""
