@@ -64,11 +64,12 @@ def child(module: str, *arguments: str, timeout: float | None = None) -> dict[st
     return json.loads(done.stdout.strip().splitlines()[-1])
 
 
-def has_lavaan() -> bool:
-    """Whether Rscript and lavaan are there."""
+def has_r(*packages: str) -> bool:
+    """Whether Rscript and these packages are there."""
     if shutil.which("Rscript") is None:
         return False
-    asked = subprocess.run(["Rscript", "-e", "library(lavaan)"], capture_output=True)
+    loaded = "; ".join(f"library({package})" for package in packages)
+    asked = subprocess.run(["Rscript", "-e", loaded], capture_output=True)
     return asked.returncode == 0
 
 

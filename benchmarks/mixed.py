@@ -20,7 +20,7 @@ import mlsem
 from benchmarks.common import (
     child,
     clock,
-    has_lavaan,
+    has_r,
     machine,
     median,
     r_script,
@@ -107,7 +107,7 @@ def main() -> None:
     records: list[dict[str, Any]] = []
     for name in SIZES:
         record: dict[str, Any] = {"case": name, "mlsem": child("benchmarks.mixed", "--one", name)}
-        if not chosen.no_r and has_lavaan():
+        if not chosen.no_r and has_r("lme4"):
             record["lme4"] = lme4_seconds(name)
         records.append(record)
     parts = ["# Random slopes by REML", machine() + ".", ABOUT, table(HEAD, map(line, records))]

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 import mlsem
-from benchmarks.common import has_lavaan, machine, r_script, save, table
+from benchmarks.common import has_r, machine, r_script, save, table
 from benchmarks.mirrors import (
     BOUNDARY,
     edge,
@@ -236,7 +236,7 @@ def main() -> None:
     ]  # fmt: skip
     head = ("number", "class", "log-likelihood", "within", "between", "sizes", "why")
     parts += ["## What did not converge", table(head, cells)]
-    if chosen.lavaan and has_lavaan():
+    if chosen.lavaan and has_r("lavaan"):
         data["lavaan"] = lavaan_fits(chosen.count)
         text, words = comparison(records, data["lavaan"])
         parts += ["## Against lavaan", text]

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import shutil
-import subprocess
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -22,6 +20,7 @@ from benchmarks.cases import RANDOM_INTERCEPT
 from benchmarks.common import (
     child,
     clock,
+    has_r,
     machine,
     median,
     r_script,
@@ -83,15 +82,6 @@ def measure(name: str) -> dict[str, float]:
     }
 
 
-def has_clubsandwich() -> bool:
-    if shutil.which("Rscript") is None:
-        return False
-    asked = subprocess.run(
-        ["Rscript", "-e", "library(lme4); library(clubSandwich)"], capture_output=True
-    )
-    return asked.returncode == 0
-
-
 def club_seconds(name: str) -> dict[str, Any]:
     """Processor seconds of vcovCR and coef_test on the same rows."""
     with tempfile.TemporaryDirectory() as folder:
@@ -122,7 +112,7 @@ def main() -> None:
     if chosen.one:
         print(json.dumps(measure(chosen.one)))
         return
-    with_r = not chosen.no_r and has_clubsandwich()
+    with_r = not chosen.no_r and has_r("lme4", "clubSandwich")
     records: list[dict[str, Any]] = []
     for name in SIZES:
         record: dict[str, Any] = {"case": name, "mlsem": child("benchmarks.robust", "--one", name)}

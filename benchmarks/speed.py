@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.cases import CASES, Case
-from benchmarks.common import child, has_lavaan, machine, median, r_script, save, seconds, table
+from benchmarks.common import child, has_r, machine, median, r_script, save, seconds, table
 from benchmarks.peers import PEERS, SIZES, peer_rows
 
 HEAD = (
@@ -90,7 +90,7 @@ def main() -> None:
     parser.add_argument("--no-peers", action="store_true")
     parser.add_argument("--save", action="store_true", help="write results/speed.md and .json")
     chosen = parser.parse_args()
-    with_lavaan = not chosen.no_lavaan and has_lavaan()
+    with_lavaan = not chosen.no_lavaan and has_r("lavaan")
     parts = ["# Speed", machine() + "."]
     if not with_lavaan:
         parts.append("lavaan is left out (no Rscript, no lavaan, or not wanted).")

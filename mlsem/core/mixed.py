@@ -103,8 +103,7 @@ def _means(
     design = root[:, None] * (rows @ maps.T)
     residual = root * apply_maps(point.residuals.mean[None], shape_of, rows)[:, 0]
     if len(robust) == robust.max() + 1:
-        order = np.argsort(robust)
-        return design[order][:, None], residual[order][:, None], shape_of[order][:, None]
+        return design[:, None], residual[:, None], shape_of[:, None]
     return _by_shape(design, residual, shape_of, robust)
 
 

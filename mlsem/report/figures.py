@@ -230,7 +230,7 @@ def se_comparison(
     for number, (name, values) in enumerate(ratios.items()):
         _draw_method(ax, number, len(ratios), name, values)
     _log_axis(ax, [*known, 1.0])
-    _name_rows(ax, names)
+    label_rows(ax, [_broken(name, 36) for name in names])
     for k, band in enumerate(bands or ()):
         if _is_outside(ratios[method][k], band):
             _mark(ax, k, ratios[method][k])
@@ -289,10 +289,11 @@ def _log_axis(ax: Axes, values: Sequence[float]) -> None:
     ax.xaxis.set_minor_formatter(NullFormatter())
 
 
-def _name_rows(ax: Axes, names: Sequence[str]) -> None:
-    ax.set_yticks(range(len(names)))
-    ax.set_yticklabels([_broken(name, 36) for name in names], fontsize=SMALL, parse_math=False)
-    ax.set_ylim(len(names) - 0.45, -0.55)
+def label_rows(ax: Axes, labels: Sequence[str]) -> None:
+    """A row for each label, from above, and no frame but the axis below."""
+    ax.set_yticks(range(len(labels)))
+    ax.set_yticklabels(labels, fontsize=SMALL, parse_math=False)
+    ax.set_ylim(len(labels) - 0.45, -0.55)
     ax.tick_params(axis="x", labelsize=SMALL)
     ax.tick_params(axis="y", length=0)
     ax.spines[["top", "right", "left"]].set_visible(False)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from math import isfinite
 from typing import TYPE_CHECKING
 
-from mlsem.report.figures import BAND, LINE, METHODS, PLAIN, SMALL, blank
+from mlsem.report.figures import BAND, LINE, METHODS, PLAIN, SMALL, blank, label_rows
 from mlsem.report.sheet import short
 
 if TYPE_CHECKING:
@@ -47,12 +47,7 @@ def se_bias(
     for number, (method, values) in enumerate(biases.items()):
         _draw(ax, number, len(biases), method, values, errors[method])
     _percent_axis(ax)
-    ax.set_yticks(range(len(names)))
-    ax.set_yticklabels([short(name, 36) for name in names], fontsize=SMALL, parse_math=False)
-    ax.set_ylim(len(names) - 0.45, -0.55)
-    ax.tick_params(axis="x", labelsize=SMALL)
-    ax.tick_params(axis="y", length=0)
-    ax.spines[["top", "right", "left"]].set_visible(False)
+    label_rows(ax, [short(name, 36) for name in names])
     ax.set_xlabel("relative bias of the standard error", fontsize=PLAIN)
     figure.legend(loc="outside upper center", ncols=4, fontsize=SMALL, frameon=False)
     return figure
