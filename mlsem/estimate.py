@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +35,7 @@ from mlsem.spec.start import CAREFUL, starting_values
 
 EARLY = (6, 20)  # iterations after which a fit that fails later is mirrored
 RETRY = 100  # iterations of each further try
+T = TypeVar("T")
 NUDGES = 3  # points at which an information matrix must be singular to be so everywhere
 
 
@@ -71,9 +73,9 @@ def _tried(problem: Problem, settings: Settings, first: Point) -> Optimum | None
 
 def _other_starts(problem: Problem, settings: Settings, first: Point) -> Iterator[Point]:
     careful = starting_values(problem.table, problem.sample, problem.maps, CAREFUL)
-    inside = problem.inner.evaluate(problem.coordinates.to_internal(careful))
-    if inside is not None:
-        yield inside
+    point = problem.inner.evaluate(problem.coordinates.to_internal(careful))
+    if point is not None:
+        yield point
     if len(restricted(problem.table)):
         return  # a mirror image would leave the bounds, or break the constraints
     for count in EARLY:
@@ -144,22 +146,33 @@ def _estimate_constrained(
 
 def starting_point(problem: Problem, start: object) -> Point:
     """The user's starting values over the default ones, as a point inside."""
-    params = problem.guess.copy()
-    given = _given(start, problem.table.names)
-    for name, value in given:
-        params[problem.table.names.index(name)] = value
-    point = problem.objective.evaluate(params)
-    if point is not None and not problem.coordinates.same:
-        inner = problem.coordinates.to_internal(params)
-        if not given:
-            inner = problem.coordinates.settled(inner, problem.sample)
-        point = problem.inner.evaluate(inner)
-    if point is None:
+    params = starting_params(problem, start)
+    return inside(None if params is None else problem.inner.evaluate(params))
+
+
+def inside(found: T | None) -> T:
+    """What was found at the starting values, if they are inside the parameter space."""
+    if found is None:
         raise EstimationError(
             "the starting values are outside the parameter space: a covariance matrix that they "
             "imply is not positive definite. Change start= (or start()* in the model)."
         )
-    return point
+    return found
+
+
+def starting_params(problem: Problem, start: object) -> Array | None:
+    """The user's starting values over the default ones, as parameters of the optimiser; None if
+    they are seen to be outside."""
+    params = problem.guess.copy()
+    given = _given(start, problem.table.names)
+    for name, value in given:
+        params[problem.table.names.index(name)] = value
+    if problem.coordinates.same:
+        return params
+    if problem.objective.evaluate(params) is None:
+        return None
+    inner = problem.coordinates.to_internal(params)
+    return inner if given else problem.coordinates.settled(inner, problem.sample)
 
 
 def _given(start: object, names: tuple[str, ...]) -> list[tuple[str, float]]:

@@ -14,28 +14,31 @@ from typing import Any
 
 import numpy as np
 
-from mlsem.core.carriers import slope_moments
-from mlsem.core.factored import factored, random_effect_factors
+from mlsem.core.components import ComponentObjective, components
+from mlsem.core.factored import Factors, factored, random_effect_factors
 from mlsem.core.linalg import inverse_root
 from mlsem.core.mixed import fixed_effects
-from mlsem.core.objective import Conditioned, Objective, P
+from mlsem.core.objective import Conditioned, D, Objective, P
 from mlsem.core.optimize import Optimum, Restricted, maximize
 from mlsem.core.pattern import ModelPattern
 from mlsem.core.records import Array
-from mlsem.core.reml import RemlObjective, RemlPoint
+from mlsem.core.reml import RemlObjective
 from mlsem.errors import EstimationError, IdentificationError, SpecificationError, listed
 from mlsem.estimate import (
     estimate,
     estimate_from,
     identified,
+    inside,
     involved,
     numerically,
+    starting_params,
     starting_point,
 )
-from mlsem.problem import Problem, restricted
+from mlsem.problem import Problem, arranged, restricted
 from mlsem.spec.partable import ParameterTable
 from mlsem.spec.settings import Settings
 
+SPANNED = 1e-8  # parts of a direction below are rounding
 UNBOUNDED = 40  # iterations without the bound; an optimum that is there takes fewer than 15
 
 
@@ -56,9 +59,10 @@ def optimum_of(problem: Problem, settings: Settings, start: object = None) -> Op
     found = estimate(problem, settings, start)
     if found.converged or not problem.table.slopes or len(restricted(problem.table)):
         return found
+    first, factors = starting_point(problem, start), random_effect_factors(problem.inner.pattern)
     with numerically():
-        again = _bounded(problem.inner, starting_point(problem, start).params, None, settings)
-    return _settled(problem, again, found.n_iterations) if again.converged else found
+        again = _bounded(problem.inner, factors, first.params, None, settings)
+    return _settled(factors, again, found.n_iterations) if again.converged else found
 
 
 # --- maximum likelihood -----------------------------------------------------------------------
@@ -67,36 +71,33 @@ def optimum_of(problem: Problem, settings: Settings, start: object = None) -> Op
 def _mixed(problem: Problem, settings: Settings, start: object) -> Optimum:
     first = starting_point(problem, start)
     found = estimate_from(problem, _shorter(settings), first)
-    if _inside(problem.inner.pattern, found):
-        return replace(found, singular=_singular(problem.inner.pattern, found))
+    factors = random_effect_factors(problem.inner.pattern)
+    if _inside(factors, found):
+        return _settled(factors, found, 0)
     with numerically():
-        again = _bounded(problem.inner, first.params, None, settings)
-    return _settled(problem, again, found.n_iterations)
+        again = _bounded(problem.inner, factors, first.params, None, settings)
+    return _settled(factors, again, found.n_iterations)
 
 
 def _shorter(settings: Settings) -> Settings:
     return replace(settings, max_iter=min(UNBOUNDED, settings.max_iter))
 
 
-def _inside(pattern: ModelPattern, found: Optimum) -> bool:
-    return found.converged and random_effect_factors(pattern).inside(found.params)
-
-
-def _singular(pattern: ModelPattern, found: Optimum) -> bool:
-    sigma2 = float(found.point.within.sigma.diagonal().min())
-    return random_effect_factors(pattern).singular(found.params, sigma2)
+def _inside(factors: Factors, found: Optimum[Any]) -> bool:
+    return found.converged and factors.inside(found.params)
 
 
 def _bounded(
-    objective: Objective[P], params: Array, free: Array | None, settings: Settings
+    objective: Objective[P, D],
+    factors: Factors,
+    params: Array,
+    free: Array | None,
+    settings: Settings,
 ) -> Optimum[P]:
     """The maximum over positive semidefinite covariances of the random effects, as an optimum of
     the objective itself: without derivatives, for on the boundary its gradient is not zero."""
-    factors = random_effect_factors(objective.pattern)
     outer = factored(objective, factors)
-    first = outer.evaluate(factors.factored(params))
-    if first is None:
-        raise EstimationError("the starting values are outside the parameter space: change start=.")
+    first = inside(outer.evaluate(factors.factored(params)))
     free = np.eye(len(params)) if free is None else free
     found = maximize(
         outer,
@@ -117,12 +118,13 @@ def _bounded(
     )
 
 
-def _settled(problem: Problem, found: Optimum, before: int) -> Optimum:
+def _settled(factors: Factors, found: Optimum[Any], before: int) -> Optimum[Any]:
     """With the iterations before it, and whether it lies on the boundary."""
+    sigma2 = float(found.point.within.sigma.diagonal().min())
     return replace(
         found,
         n_iterations=before + found.n_iterations,
-        singular=_singular(problem.inner.pattern, found),
+        singular=factors.singular(found.params, sigma2),
     )
 
 
@@ -130,20 +132,14 @@ def _settled(problem: Problem, found: Optimum, before: int) -> Optimum:
 
 
 def _by_reml(problem: Problem, settings: Settings, start: object) -> Optimum:
-    pattern, unit = problem.inner.pattern, np.eye(len(problem.guess))
-    fixed, others = _split(problem.table, pattern)
-    first = starting_point(problem, start)
+    pattern = problem.inner.pattern
+    fixed, others = map(_axes, _split(problem.table, pattern))
+    params = inside(starting_params(problem, start))
     with numerically():
-        found = problem.inner.conditioned(first, unit)
-        if found.lost:
-            first, _ = identified(problem, first, unit, found)
         # coordinates differ from the user's by maps of determinant 1: |A| is the same
-        objective = RemlObjective(pattern, slope_moments(pattern, problem.moments), fixed)
-        point = objective.evaluate(first.params)
-        if point is None:
-            raise EstimationError("the restricted likelihood does not exist at the start.")
-        at_start = _determined(objective.conditioned(point, others), problem.table)
-        optimum = maximize(
+        objective = _restricted_likelihood(problem, fixed, params)
+        point, at_start = _started(problem, objective, params, others)
+        found = maximize(
             objective,
             point,
             others,
@@ -151,11 +147,38 @@ def _by_reml(problem: Problem, settings: Settings, start: object) -> Optimum:
             tol=settings.tol,
             max_iter=_shorter(settings).max_iter,
         )
-        before = 0
-        if not _inside(pattern, optimum):
-            before = optimum.n_iterations
-            optimum = _bounded(objective, first.params, others, settings)
-        return _likelihood_at(problem, objective, _settled(problem, optimum, before), others)
+        before, factors = 0, random_effect_factors(pattern)
+        if not _inside(factors, found):
+            before = found.n_iterations
+            found = _bounded(objective, factors, point.params, others, settings)
+        return _settled(factors, _likelihood_at(problem, objective, found, fixed, others), before)
+
+
+def _restricted_likelihood(problem: Problem, fixed: Array, params: Array) -> Objective[Any, Any]:
+    """As quick as the model allows."""
+    pattern, data = problem.inner.pattern, arranged(problem)
+    model = components(pattern, data, fixed, params)
+    if model is None:
+        return RemlObjective(pattern, data, fixed)
+    return ComponentObjective(pattern, model)
+
+
+def _started(
+    problem: Problem, objective: Objective[Any, Any], params: Array, others: Array
+) -> tuple[Any, Conditioned[Any]]:
+    """A point at which the data determine all parameters, and its derivatives."""
+    point = objective.evaluate(params)
+    found = None if point is None else objective.conditioned(point, others)
+    if found is not None and not found.lost:
+        return point, found
+    first, unit = inside(problem.inner.evaluate(params)), np.eye(len(params))
+    full = problem.inner.conditioned(first, unit)
+    if full.lost:
+        first, _ = identified(problem, first, unit, full)
+    point = objective.evaluate(first.params)
+    if point is None:
+        raise EstimationError("the restricted likelihood does not exist at the start.")
+    return point, _determined(objective.conditioned(point, others), problem.table)
 
 
 def _split(table: ParameterTable, pattern: ModelPattern) -> tuple[Array, Array]:
@@ -189,7 +212,12 @@ def _split(table: ParameterTable, pattern: ModelPattern) -> tuple[Array, Array]:
     )
 
 
-def _determined(found: Conditioned, table: ParameterTable) -> Conditioned:
+def _axes(directions: Array) -> Array:
+    """The parameters (npar, m) that the directions of a model without constraints span."""
+    return np.eye(len(directions))[:, np.abs(directions).max(axis=1, initial=0.0) > SPANNED]
+
+
+def _determined(found: Conditioned[D], table: ParameterTable) -> Conditioned[D]:
     if found.lost:
         names = listed(involved(found.at.basis[:, : found.lost], table.names))
         raise IdentificationError(
@@ -200,7 +228,11 @@ def _determined(found: Conditioned, table: ParameterTable) -> Conditioned:
 
 
 def _likelihood_at(
-    problem: Problem, objective: RemlObjective, found: Optimum[RemlPoint], others: Array
+    problem: Problem,
+    objective: Objective[Any, Any],
+    found: Optimum[Any],
+    fixed: Array,
+    others: Array,
 ) -> Optimum[Any]:
     """The optimum as one of the likelihood's, which robust errors and predictions ask."""
     point = problem.inner.evaluate(found.params)
@@ -212,7 +244,7 @@ def _likelihood_at(
     lost = at.at.basis[:, : at.lost]
     if root is None:
         root, lost = np.zeros((along.shape[1], 0)), others
-    directions = (objective.fixed @ found.point.root, along @ root)
+    directions = (fixed @ found.point.root, along @ root)
     return replace(
         found,
         point=point,

@@ -8,10 +8,11 @@ of the outcome, and a random slope a variable of level 2.
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from mlsem.data.aggregate import read_moments
-from mlsem.data.mixed import MixedData, read_mixed
+from mlsem.data.mixed import MixedColumns, read_mixed
 from mlsem.errors import OptionValueError, Span, SpecificationError
 from mlsem.fit import finish
 from mlsem.mixed_formula import MixedFormula, read_formula
@@ -69,7 +70,7 @@ def lmm(formula: str, data: pd.DataFrame, REML: bool = True, **options: Any) -> 
     parsed = read_formula(formula)
     settings, start = _settings(REML, options)
     mixed = read_mixed(parsed, data, settings.missing)
-    table = mixed_table(parsed, mixed)
+    table = mixed_table(parsed, mixed.columns)
     record = read_moments(
         table, mixed.frame, cluster=parsed.group, missing="error", se_cluster=settings.se_cluster
     )
@@ -99,21 +100,23 @@ def _settings(reml: object, options: dict[str, Any]) -> tuple[Settings, object]:
 # --- the model --------------------------------------------------------------------------------
 
 
-def mixed_table(parsed: MixedFormula, mixed: MixedData) -> ParameterTable:
-    """The parameter table of a linear mixed model, its parameters named as in lme4."""
-    _check_random(parsed, mixed)
-    syntax = _Writer(parsed, mixed).syntax()
+@lru_cache(maxsize=256)
+def mixed_table(parsed: MixedFormula, columns: MixedColumns) -> ParameterTable:
+    """The parameter table of a linear mixed model, its parameters named as in lme4. Fits of one
+    formula to many data sets specify it once."""
+    _check_random(parsed, columns)
+    syntax = _Writer(parsed, columns).syntax()
     table = specify(syntax)
     slopes = {slope.name: slope.carrier for slope in table.slopes}
     names = [""] * len(table.names)
     for row in table.rows:
         if row.free >= 0:
-            names[row.free] = _lme4_name(row, mixed.outcome, slopes, parsed.group)
+            names[row.free] = _lme4_name(row, columns.outcome, slopes, parsed.group)
     return replace(table, names=tuple(names), notes=(), semidefinite=True)
 
 
-def _check_random(parsed: MixedFormula, mixed: MixedData) -> None:
-    effects = [effect for block in mixed.random for effect in block]
+def _check_random(parsed: MixedFormula, columns: MixedColumns) -> None:
+    effects = [effect for block in columns.random for effect in block]
     if not effects:
         raise SpecificationError(f"the random part of {parsed.text!r} is empty.")
     for effect in effects:
@@ -121,7 +124,7 @@ def _check_random(parsed: MixedFormula, mixed: MixedData) -> None:
             raise SpecificationError(
                 f"{effect} varies between clusters twice in {parsed.text!r}: keep one of the terms."
             )
-        if effect != INTERCEPT and effect not in mixed.within:
+        if effect != INTERCEPT and effect not in columns.within:
             raise SpecificationError(
                 f"the slope of {effect!r} cannot be random: {effect!r} does not vary within any "
                 f"cluster of {parsed.group!r}."
@@ -131,12 +134,12 @@ def _check_random(parsed: MixedFormula, mixed: MixedData) -> None:
 class _Writer:
     """The formulas of both levels; names may be any text, for they are not parsed again."""
 
-    def __init__(self, parsed: MixedFormula, mixed: MixedData) -> None:
-        self.parsed, self.mixed = parsed, mixed
+    def __init__(self, parsed: MixedFormula, columns: MixedColumns) -> None:
+        self.parsed, self.columns = parsed, columns
         self.span = Span(0, len(parsed.text))
         self.slopes = {
             effect: f"{effect}|{parsed.group}"
-            for block in mixed.random
+            for block in columns.random
             for effect in block
             if effect != INTERCEPT
         }
@@ -146,24 +149,24 @@ class _Writer:
         return ModelSyntax(self.parsed.text, blocks)
 
     def _within(self) -> Iterable[Formula]:
-        mixed = self.mixed
-        carriers = [name for name in self.slopes if name not in mixed.fixed]
-        for name in (*mixed.fixed, *carriers):
-            if name in mixed.within:
-                yield self._formula(mixed.outcome, "~", name, slope=self.slopes.get(name))
-        yield self._formula(mixed.outcome, "~~", mixed.outcome)
+        columns = self.columns
+        carriers = [name for name in self.slopes if name not in columns.fixed]
+        for name in (*columns.fixed, *carriers):
+            if name in columns.within:
+                yield self._formula(columns.outcome, "~", name, slope=self.slopes.get(name))
+        yield self._formula(columns.outcome, "~~", columns.outcome)
 
     def _between(self) -> Iterable[Formula]:
-        mixed, outcome = self.mixed, self.mixed.outcome
-        for name in mixed.fixed:
-            if name != INTERCEPT and name not in mixed.within:
+        columns, outcome = self.columns, self.columns.outcome
+        for name in columns.fixed:
+            if name != INTERCEPT and name not in columns.within:
                 yield self._formula(outcome, "~", name)
-        yield self._formula(outcome, "~1", fixed=None if INTERCEPT in mixed.fixed else 0.0)
+        yield self._formula(outcome, "~1", fixed=None if INTERCEPT in columns.fixed else 0.0)
         for effect, name in self.slopes.items():
-            yield self._formula(name, "~1", fixed=None if effect in mixed.fixed else 0.0)
-        varies = any(INTERCEPT in block for block in mixed.random)
+            yield self._formula(name, "~1", fixed=None if effect in columns.fixed else 0.0)
+        varies = any(INTERCEPT in block for block in columns.random)
         yield self._formula(outcome, "~~", outcome, fixed=None if varies else 0.0)
-        for block in mixed.random:
+        for block in columns.random:
             names = [self.slopes.get(effect, outcome) for effect in block]
             for k, first in enumerate(names):
                 for second in names[k + 1 :]:

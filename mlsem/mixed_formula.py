@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 from mlsem.errors import OptionValueError, Span, SpecificationError, listed
 
@@ -56,6 +57,11 @@ def read_formula(text: str) -> MixedFormula:
             f"formula is a {type(text).__name__}; it takes text such as 'y ~ x1 + (x1 | id)'. "
             "The first argument is the formula, the second the data."
         )
+    return _read(text)
+
+
+@lru_cache(maxsize=256)
+def _read(text: str) -> MixedFormula:
     outcome, tilde, right = text.partition("~")
     if not tilde or not outcome.strip() or "~" in right:
         raise SpecificationError(

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from mlsem.core.carriers import slope_moments
+from mlsem.core.carriers import SlopeMoments, slope_moments
 from mlsem.core.coordinates import Coordinates, choose_coordinates
 from mlsem.core.intercepts import InterceptClusters, InterceptObjective, SingleLevelClusters
 from mlsem.core.moments import pooled
-from mlsem.core.objective import ClusterView, Objective
+from mlsem.core.objective import ClusterView, MomentObjective
 from mlsem.core.pattern import ModelPattern
 from mlsem.core.records import (
     Array,
@@ -38,9 +38,9 @@ class Problem:
 
     Attributes
     ----------
-    objective : Objective
+    objective : MomentObjective
         The log-likelihood of the user's parameters.
-    inner : Objective
+    inner : MomentObjective
         The same of the optimiser's parameters.
     coordinates : Coordinates
         From the one to the other.
@@ -65,8 +65,8 @@ class Problem:
     """
 
     table: ParameterTable
-    objective: Objective[Any]
-    inner: Objective[Any]
+    objective: MomentObjective[Any]
+    inner: MomentObjective[Any]
     coordinates: Coordinates
     guess: Array
     sample: ShapeMoments
@@ -93,7 +93,9 @@ def pose(table: ParameterTable, record: DataRecord) -> Problem:
     guess = starting_values(table, data, maps)
     objective, clusters = _objective(pattern, data, moments, sizes, shape_of)
     coordinates = choose_coordinates(objective, data, restricted(table), guess)
-    inner, clusters = _objective(coordinates.internal, data, moments, sizes, shape_of)
+    inner = objective
+    if not coordinates.same:
+        inner, clusters = _objective(coordinates.internal, data, moments, sizes, shape_of)
     return Problem(
         table=table,
         objective=objective,
@@ -135,8 +137,10 @@ def with_moments(
         name: mean + float(problem.maps[name][1:] @ moved) for name, mean in problem.means.items()
     }
     data, moments, sizes, shape_of = _counted(problem.table, moments)
-    objective, _ = _objective(problem.objective.pattern, data, moments, sizes, shape_of)
-    inner, clusters = _objective(problem.inner.pattern, data, moments, sizes, shape_of)
+    objective, clusters = _objective(problem.objective.pattern, data, moments, sizes, shape_of)
+    inner = objective
+    if not problem.coordinates.same:
+        inner, clusters = _objective(problem.inner.pattern, data, moments, sizes, shape_of)
     return replace(
         problem,
         objective=objective,
@@ -150,6 +154,14 @@ def with_moments(
         robust=robust or problem.robust,
         means=means,
     )
+
+
+def arranged(problem: Problem) -> SlopeMoments:
+    """The clusters as the optimiser's carriers see them."""
+    inner = problem.inner
+    if isinstance(inner, SlopeObjective):
+        return inner.data
+    return slope_moments(inner.pattern, problem.moments)
 
 
 def _centre(moments: ClusterMoments) -> Array:
@@ -176,7 +188,7 @@ def _objective(
     moments: ClusterMoments,
     sizes: Array,
     shape_of: Index,
-) -> tuple[Objective[Any], ClusterView[Any]]:
+) -> tuple[MomentObjective[Any], ClusterView[Any]]:
     """The objective that suits the pattern, and its clusters."""
     if pattern.carriers is not None:
         arranged = slope_moments(pattern, moments)

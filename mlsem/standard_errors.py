@@ -9,7 +9,7 @@ import numpy as np
 from mlsem.cautions import cautions
 from mlsem.core.likelihood import leading
 from mlsem.core.mixed import fixed_effects, is_mixed
-from mlsem.core.objective import Derivatives, well_conditioned
+from mlsem.core.objective import MomentDerivatives, well_conditioned
 from mlsem.core.optimize import Optimum, Restricted
 from mlsem.core.records import Array, MixedClusters, frozen
 from mlsem.core.unions import summed, unions
@@ -36,7 +36,7 @@ class Directions:
 
     Attributes
     ----------
-    at : Derivatives
+    at : MomentDerivatives
         Along them.
     lost : (npar, l)
         Directions that the data do not determine there.
@@ -45,7 +45,7 @@ class Directions:
         outcome; 0 where the model is none.
     """
 
-    at: Derivatives
+    at: MomentDerivatives
     lost: Array
     fixed: int = 0
 
@@ -124,8 +124,9 @@ def _restricted(
 
 def _directions(problem: Problem, optimum: Optimum) -> Directions:
     none = np.zeros((len(optimum.params), 0))
-    if optimum.observed is not None and optimum.at and well_conditioned(optimum.observed):
-        return Directions(optimum.at, none)
+    at, observed = optimum.at, optimum.observed
+    if observed is not None and isinstance(at, MomentDerivatives) and well_conditioned(observed):
+        return Directions(at, none)
     return _conditioned(problem, optimum, [optimum.free])
 
 
@@ -224,7 +225,7 @@ def scores_along(problem: Problem, optimum: Optimum, basis: Array) -> Array:
     return _scores(problem, optimum, _derivatives(problem, optimum, basis))
 
 
-def _derivatives(problem: Problem, optimum: Optimum, basis: Array) -> Derivatives:
+def _derivatives(problem: Problem, optimum: Optimum, basis: Array) -> MomentDerivatives:
     inner: Array = np.asarray(
         np.linalg.solve(problem.coordinates.jacobian(optimum.params), basis), dtype=np.float64
     )
@@ -232,7 +233,7 @@ def _derivatives(problem: Problem, optimum: Optimum, basis: Array) -> Derivative
 
 
 def _information(
-    problem: Problem, optimum: Optimum, at: Derivatives, kind: InformationKind
+    problem: Problem, optimum: Optimum, at: MomentDerivatives, kind: InformationKind
 ) -> Array:
     if kind == "expected":
         return problem.inner.expected(optimum.point, at)
@@ -244,7 +245,7 @@ def _information(
     return observed - at.basis.T @ optimum.curvature @ at.basis
 
 
-def _scores(problem: Problem, optimum: Optimum, at: Derivatives) -> Array:
+def _scores(problem: Problem, optimum: Optimum, at: MomentDerivatives) -> Array:
     return problem.clusters.scores(optimum.point, at.along)
 
 

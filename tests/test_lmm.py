@@ -42,7 +42,8 @@ def sexed():
 
 def table_of(formula, data=None):
     parsed = read_formula(formula)
-    return mixed_table(parsed, read_mixed(parsed, article() if data is None else data, "listwise"))
+    data = article() if data is None else data
+    return mixed_table(parsed, read_mixed(parsed, data, "listwise").columns)
 
 
 def shown(table, level):

@@ -76,8 +76,7 @@ def slope_moments(pattern: ModelPattern, moments: ClusterMoments) -> SlopeMoment
     """Arrange the clusters by the carriers of the pattern."""
     carriers, varying = pattern.random_effects, moments.varying
     rows = np.concatenate((np.ones((moments.n_clusters, 1)), moments.means), axis=1)
-    maps = np.unique(carriers.maps[:, 1 : varying + 1], axis=0)
-    deviations = deviation_coordinates(maps[maps.any(axis=1)], moments.within)
+    deviations = deviation_coordinates(_distinct(carriers.maps[:, 1 : varying + 1]), moments.within)
     coordinates = np.zeros((len(rows), 1 + deviations.shape[1], rows.shape[1]))
     sizes = moments.counts.astype(np.float64)
     coordinates[:, 0] = np.sqrt(sizes)[:, None] * rows
@@ -93,6 +92,12 @@ def slope_moments(pattern: ModelPattern, moments: ClusterMoments) -> SlopeMoment
         loadings=frozen(_loadings(pattern, carriers, coordinates)),
         rest=frozen(rest),
     )
+
+
+def _distinct(maps: Array) -> Array:
+    """The rows that differ, but for rows of zeros."""
+    found = {row.tobytes(): row for row in maps if row.any()}
+    return np.array(list(found.values())).reshape(len(found), maps.shape[1])
 
 
 def deviation_coordinates(maps: Array, cross: Array) -> Array:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mlsem.core.linalg import lower_factor, null_space, scaled_eigen
-from mlsem.core.objective import Derivatives, Objective, P
+from mlsem.core.objective import D, Objective, P
 from mlsem.core.optimize import HALVINGS, NOISE, SUFFICIENT, Optimum, Status
 from mlsem.core.records import Array, ConstraintFunctions, Index
 
@@ -128,7 +128,7 @@ def subproblem(information: Array, gradient: Array, at: Linearised) -> Subproble
 
 
 def maximize_constrained(
-    objective: Objective[P],
+    objective: Objective[P, D],
     start: P,
     constraints: ConstraintFunctions,
     *,
@@ -171,9 +171,9 @@ def maximize_constrained(
 
 
 def _quadratic_form(
-    objective: Objective[P],
+    objective: Objective[P, D],
     point: P,
-    at: Derivatives,
+    at: D,
     constraints: ConstraintFunctions,
     multipliers: Subproblem | None,
 ) -> Array:
@@ -189,7 +189,7 @@ def _quadratic_form(
 
 
 def _merit_search(
-    objective: Objective[P],
+    objective: Objective[P, D],
     point: P,
     constraints: ConstraintFunctions,
     found: Subproblem,
@@ -215,7 +215,7 @@ def _merit_search(
 
 
 def _at_bounds(
-    objective: Objective[P], point: P, constraints: ConstraintFunctions, active: Index
+    objective: Objective[P, D], point: P, constraints: ConstraintFunctions, active: Index
 ) -> P:
     """The point with parameters at active bounds exactly there."""
     low = np.flatnonzero(np.isfinite(constraints.lower))
@@ -230,7 +230,7 @@ def _at_bounds(
 
 
 def _finish(
-    objective: Objective[P],
+    objective: Objective[P, D],
     point: P,
     constraints: ConstraintFunctions,
     multipliers: Subproblem | None,

@@ -102,7 +102,7 @@ class Coordinates:
 
 
 def choose_coordinates(
-    objective: Objective[Any], data: ShapeMoments, restricted: Index, params: Array
+    objective: Objective[Any, Any], data: ShapeMoments, restricted: Index, params: Array
 ) -> Coordinates:
     """Centre the far covariates if free parameters absorb that.
 

@@ -16,9 +16,8 @@ from typing import Generic
 
 import numpy as np
 
-from mlsem.core.likelihood import Jacobians, MomentGradients
-from mlsem.core.objective import Derivatives, Objective, P
-from mlsem.core.pattern import LevelMoments, ModelPattern
+from mlsem.core.objective import D, Objective, P
+from mlsem.core.pattern import ModelPattern
 from mlsem.core.records import Array, Index
 
 FLOOR = 1e-3  # smallest eigenvalue of a starting value, as a share of the largest
@@ -97,20 +96,12 @@ class FactoredPoint(Generic[P]):
     def loglik(self) -> float:
         return self.point.loglik
 
-    @property
-    def within(self) -> LevelMoments:
-        return self.point.within
-
-    @property
-    def between(self) -> LevelMoments:
-        return self.point.between
-
 
 @dataclass(frozen=True, slots=True, eq=False)
-class FactoredObjective(Objective[FactoredPoint[P]]):
+class FactoredObjective(Objective[FactoredPoint[P], D]):
     """An objective as a function of x."""
 
-    objective: Objective[P]
+    objective: Objective[P, D]
     factors: Factors
 
     def evaluate(self, params: Array) -> FactoredPoint[P] | None:
@@ -122,36 +113,24 @@ class FactoredObjective(Objective[FactoredPoint[P]]):
             x[block] = params[block]
         return FactoredPoint(x, point)
 
-    def derivatives(self, point: FactoredPoint[P], basis: Array) -> Derivatives:
+    def derivatives(self, point: FactoredPoint[P], basis: Array) -> D:
         turned = self.factors.jacobian(point.params) @ basis
         return replace(self.objective.derivatives(point.point, turned), basis=basis)
 
-    def expected(self, point: FactoredPoint[P], at: Derivatives) -> Array:
+    def expected(self, point: FactoredPoint[P], at: D) -> Array:
         return self.objective.expected(point.point, self._turned(point, at))
 
-    def observed(self, point: FactoredPoint[P], at: Derivatives) -> Array:
+    def observed(self, point: FactoredPoint[P], at: D) -> Array:
         unit = np.eye(len(point.params))
         gradient = self.objective.derivatives(point.point, unit).gradient
         bend = at.basis.T @ self.factors.curvature(gradient) @ at.basis
         return self.objective.observed(point.point, self._turned(point, at)) - bend
 
-    def _turned(self, point: FactoredPoint[P], at: Derivatives) -> Derivatives:
+    def _turned(self, point: FactoredPoint[P], at: D) -> D:
         return replace(at, basis=self.factors.jacobian(point.params) @ at.basis)
 
-    def moment_gradients(self, point: FactoredPoint[P]) -> MomentGradients:
-        return self.objective.moment_gradients(point.point)
 
-    def covariance_part(self, point: FactoredPoint[P], along: Jacobians) -> Array:
-        return self.objective.covariance_part(point.point, along)
-
-    def expected_mean_part(self, point: FactoredPoint[P], along: Jacobians) -> Array:
-        return self.objective.expected_mean_part(point.point, along)
-
-    def observed_mean_part(self, point: FactoredPoint[P], along: Jacobians) -> Array:
-        return self.objective.observed_mean_part(point.point, along)
-
-
-def factored(objective: Objective[P], factors: Factors) -> FactoredObjective[P]:
+def factored(objective: Objective[P, D], factors: Factors) -> FactoredObjective[P, D]:
     return FactoredObjective(objective.pattern, objective, factors)
 
 

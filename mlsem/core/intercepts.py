@@ -17,7 +17,7 @@ from mlsem.core.likelihood import (
     moment_gradients,
 )
 from mlsem.core.mixed import mixed_clusters
-from mlsem.core.objective import ClusterView, Objective
+from mlsem.core.objective import ClusterView, MomentObjective
 from mlsem.core.pattern import ModelPattern
 from mlsem.core.records import Array, ClusterMoments, Index, MixedClusters, ShapeMoments
 from mlsem.core.scores import cluster_scores
@@ -25,7 +25,7 @@ from mlsem.core.unions import ClusterParts
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class InterceptObjective(Objective[Evaluation]):
+class InterceptObjective(MomentObjective[Evaluation]):
     """ℓ(θ) for a pattern and the data's shape moments."""
 
     data: ShapeMoments

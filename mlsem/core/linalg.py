@@ -109,7 +109,7 @@ def null_space(matrix: Array, tol: float = 1e-10) -> Array:
 def unit_diagonal(information: Array) -> tuple[Array, Array] | None:
     """D^{-½} M D^{-½} and the scale D^{-½}, D = diag M; None if D is not positive."""
     diagonal = np.diagonal(information)
-    if not (diagonal > 0).all():
+    if not diagonal.min(initial=1.0) > 0:
         return None
     scale = 1.0 / np.sqrt(diagonal)
     return information * scale[:, None] * scale, scale

@@ -22,16 +22,45 @@ SINGULAR = 1e-5  # smallest eigenvalue, after conditioning, of an identified mod
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Derivatives:
-    """First derivatives at a point along `basis` (npar, n), and what the second ones need."""
+    """First derivatives at a point along `basis` (npar, n)."""
 
     basis: Array
-    along: Jacobians
-    moments: MomentGradients
     gradient: Array
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Conditioned:
+class MomentDerivatives(Derivatives):
+    """With those of the implied moments, which the second derivatives need."""
+
+    along: Jacobians
+    moments: MomentGradients
+
+
+class Point(Protocol):
+    """The log-likelihood at some parameters."""
+
+    @property
+    def params(self) -> Array: ...
+    @property
+    def loglik(self) -> float: ...
+
+
+class MomentPoint(Point, Protocol):
+    """With the implied moments."""
+
+    @property
+    def within(self) -> LevelMoments: ...
+    @property
+    def between(self) -> LevelMoments: ...
+
+
+P = TypeVar("P", bound=Point)
+M = TypeVar("M", bound=MomentPoint)
+D = TypeVar("D", bound=Derivatives)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Conditioned(Generic[D]):
     """Derivatives at a point along a well-conditioned basis, with the expected information.
 
     Attributes
@@ -40,38 +69,14 @@ class Conditioned:
         How many directions of the basis, the first ones, the data say nothing of.
     """
 
-    at: Derivatives
+    at: D
     expected: Array
     lost: int
 
 
-class Point(Protocol):
-    """The log-likelihood and the implied moments at some parameters."""
-
-    @property
-    def params(self) -> Array: ...
-    @property
-    def loglik(self) -> float: ...
-    @property
-    def within(self) -> LevelMoments: ...
-    @property
-    def between(self) -> LevelMoments: ...
-
-
-P = TypeVar("P", bound=Point)
-
-
 @dataclass(frozen=True, slots=True, eq=False)
-class Objective(ABC, Generic[P]):
-    """ℓ(θ) for a pattern and its data, with its derivatives.
-
-    In every Gaussian model with mean μ(φ) and covariance V(φ),
-
-        expected  A_ab = ½ tr V⁻¹V_a V⁻¹V_b + μ_aᵀ V⁻¹ μ_b
-        observed  I_ab = -½ tr V⁻¹V_a V⁻¹V_b + δ_aᵀ V⁻¹ δ_b - Σ_m (∂ℓ/∂m) ∂²m/∂φ_a∂φ_b
-
-    with δ_a = μ_a + V_a V⁻¹(y - μ) and m the implied moments.
-    """
+class Objective(ABC, Generic[P, D]):
+    """What is maximised, ℓ(θ) for a pattern and its data, with its derivatives."""
 
     pattern: ModelPattern
 
@@ -80,45 +85,18 @@ class Objective(ABC, Generic[P]):
         """ℓ at `params`, or None outside the parameter space."""
 
     @abstractmethod
-    def moment_gradients(self, point: P) -> MomentGradients:
-        """∂ℓ/∂m."""
+    def derivatives(self, point: P, basis: Array) -> D:
+        """Along the columns of `basis` (npar, n)."""
 
     @abstractmethod
-    def covariance_part(self, point: P, along: Jacobians) -> Array:
-        """½ tr V⁻¹V_a V⁻¹V_b, (n, n)."""
-
-    @abstractmethod
-    def expected_mean_part(self, point: P, along: Jacobians) -> Array:
-        """μ_aᵀ V⁻¹ μ_b, (n, n)."""
-
-    @abstractmethod
-    def observed_mean_part(self, point: P, along: Jacobians) -> Array:
-        """δ_aᵀ V⁻¹ δ_b, (n, n)."""
-
-    def derivatives(self, point: P, basis: Array) -> Derivatives:
-        along = jacobians(self.pattern, point.within, point.between, basis)
-        moments = self.moment_gradients(point)
-        return Derivatives(basis, along, moments, gradient(moments, along))
-
-    def expected(self, point: P, at: Derivatives) -> Array:
+    def expected(self, point: P, at: D) -> Array:
         """Expected information (n, n) along the basis."""
-        return self.covariance_part(point, at.along) + self.expected_mean_part(point, at.along)
 
-    def observed(self, point: P, at: Derivatives) -> Array:
+    @abstractmethod
+    def observed(self, point: P, at: D) -> Array:
         """Observed information (n, n) along the basis, in closed form."""
-        pattern, slopes = self.pattern, at.moments
-        curvature = level_curvature(
-            pattern.within, point.within, slopes.sigma_within, slopes.mean_within, at.basis
-        ) + level_curvature(
-            pattern.between, point.between, slopes.sigma_between, slopes.mean_between, at.basis
-        )
-        return (
-            self.observed_mean_part(point, at.along)
-            - self.covariance_part(point, at.along)
-            - symmetrized(curvature)
-        )
 
-    def conditioned(self, point: P, basis: Array) -> Conditioned:
+    def conditioned(self, point: P, basis: Array) -> Conditioned[D]:
         """A basis of the same space in which the expected information is near the identity.
 
         A covariate far from zero makes its slope and the intercept collinear: the information
@@ -140,19 +118,68 @@ class Objective(ABC, Generic[P]):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class ClusterView(ABC, Generic[P]):
+class MomentObjective(Objective[M, MomentDerivatives]):
+    """An objective with the derivatives of a Gaussian likelihood: of mean μ(φ) and covariance
+    V(φ) it has
+
+        expected  A_ab = ½ tr V⁻¹V_a V⁻¹V_b + μ_aᵀ V⁻¹ μ_b
+        observed  I_ab = -½ tr V⁻¹V_a V⁻¹V_b + δ_aᵀ V⁻¹ δ_b - Σ_m (∂ℓ/∂m) ∂²m/∂φ_a∂φ_b
+
+    with δ_a = μ_a + V_a V⁻¹(y - μ) and m the implied moments.
+    """
+
+    @abstractmethod
+    def moment_gradients(self, point: M) -> MomentGradients:
+        """∂ℓ/∂m."""
+
+    @abstractmethod
+    def covariance_part(self, point: M, along: Jacobians) -> Array:
+        """½ tr V⁻¹V_a V⁻¹V_b, (n, n)."""
+
+    @abstractmethod
+    def expected_mean_part(self, point: M, along: Jacobians) -> Array:
+        """μ_aᵀ V⁻¹ μ_b, (n, n)."""
+
+    @abstractmethod
+    def observed_mean_part(self, point: M, along: Jacobians) -> Array:
+        """δ_aᵀ V⁻¹ δ_b, (n, n)."""
+
+    def derivatives(self, point: M, basis: Array) -> MomentDerivatives:
+        along = jacobians(self.pattern, point.within, point.between, basis)
+        moments = self.moment_gradients(point)
+        return MomentDerivatives(basis, gradient(moments, along), along, moments)
+
+    def expected(self, point: M, at: MomentDerivatives) -> Array:
+        return self.covariance_part(point, at.along) + self.expected_mean_part(point, at.along)
+
+    def observed(self, point: M, at: MomentDerivatives) -> Array:
+        pattern, slopes = self.pattern, at.moments
+        curvature = level_curvature(
+            pattern.within, point.within, slopes.sigma_within, slopes.mean_within, at.basis
+        ) + level_curvature(
+            pattern.between, point.between, slopes.sigma_between, slopes.mean_between, at.basis
+        )
+        return (
+            self.observed_mean_part(point, at.along)
+            - self.covariance_part(point, at.along)
+            - symmetrized(curvature)
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ClusterView(ABC, Generic[M]):
     """The clusters whose scores a robust covariance sums, as they see a point; they are drawn."""
 
     @abstractmethod
-    def scores(self, point: P, along: Jacobians) -> Array:
+    def scores(self, point: M, along: Jacobians) -> Array:
         """∂ℓ_j/∂φ of every cluster, (J, n)."""
 
     @abstractmethod
-    def parts(self, point: P, along: Jacobians) -> ClusterParts:
+    def parts(self, point: M, along: Jacobians) -> ClusterParts:
         """Their parts in the expected information, and the fourth cumulants of their scores."""
 
     @abstractmethod
-    def mixed(self, point: P, along: Jacobians, robust: Index) -> MixedClusters:
+    def mixed(self, point: M, along: Jacobians, robust: Index) -> MixedClusters:
         """Of a linear mixed model of one outcome: each robust cluster reduced to few rows.
 
         Parameters
@@ -164,7 +191,7 @@ class ClusterView(ABC, Generic[P]):
         """
 
     @abstractmethod
-    def sampler(self, pattern: ModelPattern, point: P) -> Sampler:
+    def sampler(self, pattern: ModelPattern, point: M) -> Sampler:
         """Prepare draws from the model at a point, the covariates as they are.
 
         Parameters

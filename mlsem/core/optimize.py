@@ -14,7 +14,7 @@ from typing import Generic, Literal
 import numpy as np
 
 from mlsem.core.linalg import positive_solve, scaled_eigen, unit_diagonal
-from mlsem.core.objective import Conditioned, Derivatives, Objective, P
+from mlsem.core.objective import Conditioned, D, Derivatives, Objective, P
 from mlsem.core.records import Array
 
 NEAR = 0.5  # squared distance (in standard errors) from which Newton steps are tried
@@ -140,7 +140,7 @@ def damped_step(information: Array, gradient: Array) -> tuple[Array, float]:
 
 
 def line_search(
-    objective: Objective[P], point: P, direction: Array, decrement: float
+    objective: Objective[P, D], point: P, direction: Array, decrement: float
 ) -> tuple[P, float] | None:
     """The first of the steps 1, ½, ¼ … that raises ℓ enough; None if there is none."""
     slack = NOISE * (1.0 + abs(point.loglik))
@@ -155,9 +155,7 @@ def line_search(
     return None
 
 
-def _move(
-    objective: Objective[P], point: P, at: Derivatives, expected: Array | None, near: bool
-) -> Move:
+def _move(objective: Objective[P, D], point: P, at: D, expected: Array | None, near: bool) -> Move:
     """Newton's step where it applies, else the scoring step."""
     if near:
         observed = objective.observed(point, at)
@@ -170,10 +168,10 @@ def _move(
 
 
 def maximize(
-    objective: Objective[P],
+    objective: Objective[P, D],
     start: P,
     free: Array,
-    first: Conditioned,
+    first: Conditioned[D],
     *,
     tol: float,
     max_iter: int,
@@ -216,7 +214,7 @@ def maximize(
 
 
 def _rescue(
-    objective: Objective[P], point: P, free: Array, tol: float, done: int, max_iter: int
+    objective: Objective[P, D], point: P, free: Array, tol: float, done: int, max_iter: int
 ) -> Optimum[P]:
     """Trust region with the exact Hessian (Conn, Gould & Toint, 2000; scipy's trust-exact)."""
     from scipy.optimize import minimize
@@ -270,7 +268,7 @@ def _rescue(
 
 
 def _judge(
-    objective: Objective[P], point: P, free: Array, tol: float, count: int, max_iter: int
+    objective: Objective[P, D], point: P, free: Array, tol: float, count: int, max_iter: int
 ) -> Optimum[P]:
     """Is this an optimum? The gradient is compared with its own rounding error as well.
 

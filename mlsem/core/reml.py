@@ -24,7 +24,7 @@ import numpy as np
 from mlsem.core.carriers import SlopeMoments
 from mlsem.core.likelihood import Jacobians, MomentGradients, gradient, jacobians
 from mlsem.core.linalg import LOG_2PI, flatten, inverse_root, symmetrized
-from mlsem.core.objective import Objective
+from mlsem.core.objective import MomentObjective
 from mlsem.core.pattern import LevelMoments
 from mlsem.core.records import Array
 from mlsem.core.slope_information import (
@@ -84,7 +84,7 @@ class RemlPoint:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class RemlObjective(Objective[RemlPoint]):
+class RemlObjective(MomentObjective[RemlPoint]):
     """ℓ_R for a pattern and its clusters. The basis of derivatives is of covariances only.
 
     Attributes

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from mlsem.core import slope_information as information
 from mlsem.core.carriers import SlopeMoments
 from mlsem.core.likelihood import Jacobians, MomentGradients
-from mlsem.core.objective import Objective
+from mlsem.core.objective import MomentObjective
 from mlsem.core.records import Array
 from mlsem.core.slopes import SlopePoint, evaluate, moment_gradients
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class SlopeObjective(Objective[SlopePoint]):
+class SlopeObjective(MomentObjective[SlopePoint]):
     """ℓ(θ) for a pattern and its clusters, arranged by the pattern's carriers."""
 
     data: SlopeMoments

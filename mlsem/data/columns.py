@@ -149,6 +149,14 @@ def _check_missing(
         )
 
 
+def missing_in(series: pd.Series) -> NDArray[np.bool_]:
+    """Which values are missing; the same as pandas' `isna`, sooner for numpy's numbers."""
+    dtype = series.dtype
+    if isinstance(dtype, np.dtype) and dtype.kind == "f":
+        return np.isnan(series.to_numpy())
+    return series.isna().to_numpy()
+
+
 def counted(counts: Iterable[tuple[str, int]]) -> str:
     """`'x1' (3), 'y' (1)`."""
     return ", ".join(f"{name!r} ({count})" for name, count in counts)

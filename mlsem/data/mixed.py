@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from mlsem.data.bases import SAME
-from mlsem.data.columns import counted, require_column, require_frame, rows_named
+from mlsem.data.columns import counted, missing_in, require_column, require_frame, rows_named
+from mlsem.data.designs import INTERCEPT, Columns, Design, describe, design, require_formulae
 from mlsem.data.frame import make_frame
 from mlsem.data.grouping import group
-from mlsem.errors import DataError, InterfaceError, SpecificationError
+from mlsem.errors import DataError, SpecificationError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -20,9 +20,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from mlsem.core.records import Array
-
-INTERCEPT = "(Intercept)"
-FUNCTIONS = {name: getattr(np, name) for name in ("exp", "log", "log2", "log10", "sqrt", "abs")}
 
 
 class _Part(Protocol):
@@ -47,14 +44,12 @@ class _Formula(Protocol):
     def group(self) -> str: ...
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class MixedData:
-    """The columns of a linear mixed model.
+@dataclass(frozen=True, slots=True)
+class MixedColumns:
+    """Which columns a linear mixed model has, and where they vary.
 
     Attributes
     ----------
-    frame : DataFrame
-        The outcome, every column of the design but the intercept, and the clusters.
     outcome : str
     fixed : tuple of str
         Fixed effects in the order of the formula, `(Intercept)` among them.
@@ -62,16 +57,30 @@ class MixedData:
         Effects that vary between clusters; those of one tuple covary.
     within : frozenset of str
         Columns that vary within clusters.
+    """
+
+    outcome: str
+    fixed: tuple[str, ...]
+    random: tuple[tuple[str, ...], ...]
+    within: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MixedData:
+    """The data of a linear mixed model.
+
+    Attributes
+    ----------
+    frame : DataFrame
+        The outcome, every column of the design but the intercept, and the clusters.
+    columns : MixedColumns
     n_total : int
         Rows of the user's frame.
     notes : tuple of str
     """
 
     frame: pd.DataFrame
-    outcome: str
-    fixed: tuple[str, ...]
-    random: tuple[tuple[str, ...], ...]
-    within: frozenset[str]
+    columns: MixedColumns
     n_total: int
     notes: tuple[str, ...]
 
@@ -90,26 +99,31 @@ def read_mixed(formula: _Formula, data: object, missing: str) -> MixedData:
     """
     frame = require_frame(data)
     require_column(frame, formula.group, "the formula needs the column of clusters")
-    names = _variables(formula, frame)
-    used, notes = _complete(frame, names, missing)
-    outcome, response, fixed = _design(formula, formula.fixed, used)
-    columns = {name: values for block in fixed for name, values in block.items()}
-    random = [block for part in formula.random for block in _random_blocks(formula, part, used)]
+    rights = (formula.fixed, *(part.effects for part in formula.random))
+    used, notes = _complete(frame, _columns(formula, rights, frame), missing)
+    fixed, *random = (_design(formula, right, used) for right in rights)
+    columns = _together(fixed)
+    parts = zip(formula.random, random, strict=True)
     known = {_factors(name): name for name in columns}
-    blocks: list[tuple[str, ...]] = []
     everything = dict(columns)
-    for block in random:
+    blocks: list[tuple[str, ...]] = []
+    for block in (each for part, terms in parts for each in _random_blocks(part, terms)):
         named = {known.get(_factors(name), name): values for name, values in block.items()}
         everything |= named
         blocks.append(tuple(named))
     everything.pop(INTERCEPT, None)
     _refuse_group(formula, everything)
     clusters = used[formula.group]
-    design: Any = make_frame(
-        {outcome: response} | everything | {formula.group: clusters.array}, used.index
+    whole: Any = make_frame(
+        {fixed.outcome: fixed.response} | everything | {formula.group: clusters.array}, used.index
     )
-    within = _varying(design, everything, formula.group)
-    return MixedData(design, outcome, tuple(columns), tuple(blocks), within, len(frame), notes)
+    found = MixedColumns(
+        outcome=fixed.outcome,
+        fixed=tuple(columns),
+        random=tuple(blocks),
+        within=_varying(whole, everything, formula.group),
+    )
+    return MixedData(whole, found, len(frame), notes)
 
 
 def _refuse_group(formula: _Formula, columns: Iterable[str]) -> None:
@@ -120,29 +134,16 @@ def _refuse_group(formula: _Formula, columns: Iterable[str]) -> None:
         )
 
 
-def _formulae() -> Any:
-    try:
-        import formulae
-    except ImportError as error:
-        raise InterfaceError(
-            'mlsem.lmm reads formulas with the package formulae: pip install "mlsem[lmm]".'
-        ) from error
-    return formulae
-
-
-def _variables(formula: _Formula, frame: pd.DataFrame) -> list[str]:
+def _columns(formula: _Formula, rights: Iterable[str], frame: pd.DataFrame) -> dict[str, pd.Series]:
     """Columns that the formula names, each of which must be there."""
-    whole = " + ".join([formula.fixed, *(part.effects for part in formula.random)])
+    require_formulae()
     try:
-        described = _formulae().model_description(f"{formula.outcome} ~ {whole}")
-    except InterfaceError:
-        raise
+        described = [describe(formula.outcome, right) for right in rights]
     except Exception as error:  # formulae has no error class of its own
         raise _unread(formula, error) from error
-    names = sorted(name for name in described.var_names if name)
-    for name in names:
-        require_column(frame, name, "the formula needs the variable")
-    return names
+    names = sorted({name for each in described for name in each.variables})
+    needed = "the formula needs the variable"
+    return {name: require_column(frame, name, needed) for name in names}
 
 
 def _unread(formula: _Formula, error: Exception) -> SpecificationError:
@@ -152,13 +153,13 @@ def _unread(formula: _Formula, error: Exception) -> SpecificationError:
 
 
 def _complete(
-    frame: pd.DataFrame, names: list[str], missing: str
+    frame: pd.DataFrame, columns: Mapping[str, pd.Series], missing: str
 ) -> tuple[pd.DataFrame, tuple[str, ...]]:
     """The rows that have a value in every column of the formula."""
-    gaps = {name: frame[name].isna().to_numpy() for name in names}
-    counts = [(name, int(gap.sum())) for name, gap in gaps.items() if gap.any()]
-    if not counts:
+    gaps = {name: gap for name, values in columns.items() if (gap := missing_in(values)).any()}
+    if not gaps:
         return frame, ()
+    counts = [(name, int(gap.sum())) for name, gap in gaps.items()]
     gap = np.logical_or.reduce(list(gaps.values()))
     told = counted(counts)
     if missing == "error":
@@ -178,45 +179,19 @@ def _complete(
 # --- design matrices --------------------------------------------------------------------------
 
 
-def _design(
-    formula: _Formula, right: str, frame: pd.DataFrame
-) -> tuple[str, Array, list[dict[str, Array]]]:
-    """Name and values of the outcome; the columns of `right`, one dict per term."""
+def _design(formula: _Formula, right: str, frame: pd.DataFrame) -> Design:
+    """The outcome, and the columns of `right`."""
     try:
-        found: Any = _formulae().design_matrices(
-            f"{formula.outcome} ~ {right}", frame, extra_namespace=FUNCTIONS | {"np": np}
-        )
-        outcome = found.response.as_dataframe()
-        terms = [] if found.common is None else _terms(found.common)
-    except InterfaceError:
-        raise
+        found = design(formula.outcome, right, frame)
     except Exception as error:
         raise _unread(formula, error) from error
-    if found.response.kind != "numeric" or outcome.shape[1] != 1:
+    if not found.numeric:
         raise DataError(f"the outcome {formula.outcome!r} is not one numeric variable.")
-    values = outcome.to_numpy(dtype=np.float64)[:, 0]
-    if any(kind == "offset" for kind, _ in terms):
+    if any(kind == "offset" for kind, _ in found.terms):
         raise SpecificationError(
             f"offset() in {formula.text!r}: subtract it from the outcome in the data instead."
         )
-    return found.response.name, values, [block for _, block in terms]
-
-
-def _terms(common: Any) -> list[tuple[str, dict[str, Array]]]:
-    matrix = np.asarray(common.design_matrix, dtype=np.float64)
-    found = []
-    for name, term in common.terms.items():
-        columns = matrix[:, common.slices[name]].T
-        found.append((term.kind, dict(zip(map(_lme4, term.labels), columns, strict=True))))
     return found
-
-
-def _lme4(label: str) -> str:
-    """`sex[m]:x1` → `sexm:x1`, `poly(x1, 2)[0]` → `poly(x1, 2)1`."""
-    if label == "Intercept":
-        return INTERCEPT
-    label = re.sub(r"(?<=\))\[(\d+)\]", lambda found: str(int(found[1]) + 1), label)
-    return re.sub(r"\[([^\]]*)\]", r"\1", label)
 
 
 def _factors(name: str) -> tuple[str, ...]:
@@ -224,12 +199,13 @@ def _factors(name: str) -> tuple[str, ...]:
     return tuple(sorted(name.split(":")))
 
 
-def _random_blocks(formula: _Formula, part: _Part, frame: pd.DataFrame) -> list[dict[str, Array]]:
+def _together(found: Design) -> Columns:
+    return {name: values for _, block in found.terms for name, values in block.items()}
+
+
+def _random_blocks(part: _Part, found: Design) -> list[Columns]:
     """The columns of one random part; without covariances one dict per term."""
-    _, _, terms = _design(formula, part.effects, frame)
-    if not part.correlated:
-        return terms
-    return [{name: values for term in terms for name, values in term.items()}]
+    return [_together(found)] if part.correlated else [block for _, block in found.terms]
 
 
 def _varying(design: pd.DataFrame, columns: Mapping[str, Array], cluster: str) -> frozenset[str]:

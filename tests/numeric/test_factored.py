@@ -10,6 +10,7 @@ from test_reml import maximized, restricted
 from test_slopes import close
 
 from mlsem.core.factored import Factors, factored, random_effect_factors
+from mlsem.core.pattern import level_moments
 
 ONE = Kind('level: 1\n y1 ~ rv("s")*x1 + x2\nlevel: 2\n y1 ~ w1\n s ~ w1\n y1 ~~ s')
 TWO = SLOPES["two slopes"]
@@ -18,22 +19,30 @@ SIZES = (3,) * 40
 UNEQUAL = tuple(np.random.default_rng(1).integers(1, 16, size=80))
 
 
-def posed(kind, data, *, reml):
+FORMS = ["ML", "REML", "REML of a mixed model"]
+
+
+def posed(kind, data, form):
     """The factored objective, its free directions and a start."""
     problem = pose(kind, data).fit.problem
     objective, free = problem.objective, np.eye(len(problem.guess))
-    if reml:
-        objective, free = restricted(problem)
+    if form != "ML":
+        objective, _, free = restricted(problem, mixed=form != "REML")
     factors = random_effect_factors(objective.pattern)
     found = factored(objective, factors)
     return found, free, found.evaluate(factors.factored(problem.guess))
 
 
-@pytest.mark.parametrize("reml", [False, True])
+def singular(objective, params):
+    sigma2 = level_moments(objective.pattern.within, params).sigma[0, 0]
+    return objective.factors.singular(params, sigma2)
+
+
+@pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("kind", [ONE, TWO, APART])
-def test_derivatives(kind, reml):
+def test_derivatives(kind, form):
     model = pose(kind, slope_data(3, UNEQUAL))
-    objective, free, _ = posed(kind, slope_data(3, UNEQUAL), reml=reml)
+    objective, free, _ = posed(kind, slope_data(3, UNEQUAL), form)
     start = objective.factors.factored(point_inside(model, 2))
     point = objective.evaluate(start)
     at = objective.derivatives(point, free)
@@ -53,30 +62,29 @@ def test_derivatives(kind, reml):
     close(objective.expected(point, at), objective.objective.expected(point.point, plain), 1e-12)
 
 
-@pytest.mark.parametrize("reml", [False, True])
+@pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("seed", [1, 2, 5])
-def test_an_inner_optimum_is_the_free_one(seed, reml):
+def test_an_inner_optimum_is_the_free_one(seed, form):
     data = slope_data(seed, UNEQUAL, spread=1.0)
-    objective, free, start = posed(ONE, data, reml=reml)
+    objective, free, start = posed(ONE, data, form)
     found = maximized(objective, start, free)
     plain = maximized(objective.objective, start.point, free)
     assert found.converged
     assert plain.converged
-    assert not objective.factors.singular(plain.params, plain.point.within.sigma[0, 0])
+    assert not singular(objective, plain.params)
     np.testing.assert_allclose(found.point.point.params, plain.params, rtol=1e-6, atol=1e-7)
 
 
-@pytest.mark.parametrize("reml", [False, True])
+@pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize(("seed", "sizes"), [(3, UNEQUAL), (4, SIZES), (6, SIZES), (10, SIZES)])
-def test_a_boundary_optimum(seed, sizes, reml):
+def test_a_boundary_optimum(seed, sizes, form):
     """Where the free optimum is indefinite, or none: the best of many by another optimiser."""
     data = slope_data(seed, sizes, spread=0.5 if seed % 3 else 0.0)
-    objective, free, start = posed(ONE, data, reml=reml)
+    objective, free, start = posed(ONE, data, form)
     found = maximized(objective, start, free)
-    sigma2 = found.point.within.sigma[0, 0]
     assert found.converged
     assert found.n_iterations < 20
-    assert objective.factors.singular(found.point.point.params, sigma2)
+    assert singular(objective, found.point.point.params)
 
     def deviance(step):
         point = objective.evaluate(start.params + free @ step)

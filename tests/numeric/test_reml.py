@@ -13,6 +13,7 @@ from test_slopes import close
 
 import mlsem
 from mlsem.core.carriers import slope_moments
+from mlsem.core.components import ComponentObjective, components
 from mlsem.core.mixed import fixed_effects
 from mlsem.core.optimize import maximize
 from mlsem.core.reml import RemlObjective
@@ -20,18 +21,30 @@ from mlsem.core.reml import RemlObjective
 REFERENCE = Path(__file__).parents[1] / "reference"
 LME4 = json.loads((REFERENCE / "lmm.json").read_text())["models"]
 LINEAR = ["one slope", "no random intercept", "two slopes", "slope of a product"]
-LINEAR += ["several outcomes"]
-KINDS = {name: SLOPES[name] for name in LINEAR} | {
+MIXED = {name: SLOPES[name] for name in LINEAR} | {
     "random intercept": Kind("level: 1\n y1 ~ x1 + x2\nlevel: 2\n y1 ~ w1"),
+    "labels and constants": Kind(
+        'level: 1\n y1 ~ rv("s")*x1 + 0.2*x2\n y1 ~~ v*y1\n'
+        "level: 2\n y1 ~ 0.3*1 + w1\n y1 ~~ v*y1 + 0.05*s\n s ~~ s"
+    ),
+}
+OTHERS = {
+    "several outcomes": SLOPES["several outcomes"],
     "level-2 outcome": Kind('level: 1\n y1 ~ rv("s")*x1\nlevel: 2\n y1 ~~ z1 + s\n z1 ~ w1'),
 }
 
 
-def restricted(problem):
-    """The REML objective of a problem, and the directions of its covariances."""
+def restricted(problem, *, mixed=True):
+    """A REML objective of a problem, its fixed effects and its covariances."""
     pattern = problem.objective.pattern
-    fixed, others = fixed_effects(pattern, np.eye(pattern.n_params))
-    return RemlObjective(pattern, slope_moments(pattern, problem.moments), fixed), others
+    unit = np.eye(pattern.n_params)
+    apart = fixed_effects(pattern, unit)
+    fixed, others = (unit[:, np.abs(each).max(axis=1) > 0.5] for each in apart)
+    data = slope_moments(pattern, problem.moments)
+    if not mixed:
+        return RemlObjective(pattern, data, fixed), fixed, others
+    model = components(pattern, data, fixed, problem.guess)
+    return ComponentObjective(pattern, model), fixed, others
 
 
 class DenseReml:
@@ -79,11 +92,14 @@ class DenseReml:
         return np.array([[0.5 * np.sum(a * b.T) for b in sides] for a in sides])
 
 
-@pytest.mark.parametrize("name", KINDS)
-def test_against_dense_matrices(name):
-    model = pose(KINDS[name], slope_data(5, UNBALANCED))
-    objective, others = restricted(model.fit.problem)
-    dense = DenseReml(model.dense, np.flatnonzero(np.abs(objective.fixed).sum(axis=1)))
+CASES = [(name, True) for name in MIXED] + [(name, False) for name in MIXED | OTHERS]
+
+
+@pytest.mark.parametrize(("name", "mixed"), CASES)
+def test_against_dense_matrices(name, mixed):
+    model = pose((MIXED | OTHERS)[name], slope_data(5, UNBALANCED))
+    objective, fixed, others = restricted(model.fit.problem, mixed=mixed)
+    dense = DenseReml(model.dense, np.flatnonzero(fixed.any(axis=1)))
     params = point_inside(model, 1)
     point = objective.evaluate(params)
     np.testing.assert_allclose(point.loglik, dense.loglik(params), rtol=1e-11)
@@ -100,6 +116,33 @@ def test_against_dense_matrices(name):
     close(at.gradient, jacobian(lambda v: dense.loglik(along(v)), here), 1e-9)
     close(objective.expected(point, at), dense.expected(params, others), 1e-9)
     close(objective.observed(point, at), -jacobian(slopes, here), 1e-8)
+
+
+@pytest.mark.parametrize("name", MIXED)
+def test_both_forms_go_where_the_other_goes(name):
+    """Outside the parameter space, and from points whose fixed effects are absurd."""
+    model = pose(MIXED[name], slope_data(5, UNBALANCED))
+    problem = model.fit.problem
+    (quick, fixed, _), (general, *_) = (restricted(problem, mixed=mixed) for mixed in (True, False))
+    forms = (quick, general)
+    params = point_inside(model, 2)
+    far = params + 1e3 * fixed.sum(axis=1)
+    first, second = (form.evaluate(far) for form in forms)
+    np.testing.assert_allclose(first.loglik, second.loglik, rtol=1e-12)
+    close(first.params, second.params, 1e-9)
+    close(first.root @ first.root.T, second.root @ second.root.T, 1e-9)
+    variances = [k for k, n in enumerate(problem.table.names) if n.partition("~~")[1]]
+    outside = params.copy()
+    outside[variances] = -10.0
+    assert [form.evaluate(outside) for form in forms] == [None, None]
+
+
+def test_only_linear_mixed_models_of_one_outcome_have_components():
+    for kind in OTHERS.values():
+        problem = pose(kind, slope_data(5, UNBALANCED)).fit.problem
+        pattern = problem.objective.pattern
+        data = slope_moments(pattern, problem.moments)
+        assert components(pattern, data, np.eye(pattern.n_params), problem.guess) is None
 
 
 # --- lme4 -----------------------------------------------------------------------------------------
@@ -146,7 +189,7 @@ def test_lme4_reml(name):
     """ℓ_R at lme4's estimates; fixed effects and their standard errors there and at our optimum."""
     case = LME4[name]
     fit, params, fixed = posed(case)
-    objective, others = restricted(fit.problem)
+    objective, means, others = restricted(fit.problem)
     point = objective.evaluate(params)
     np.testing.assert_allclose(point.loglik, case["logLik"], atol=1e-8)
     optimum = maximized(objective, objective.evaluate(fit.optimum.params), others)
@@ -154,7 +197,7 @@ def test_lme4_reml(name):
     assert optimum.n_iterations < 12
     assert optimum.point.loglik >= case["logLik"] - 1e-9
     for at in (point, optimum.point):
-        direction = objective.fixed @ at.root
+        direction = means @ at.root
         se = np.sqrt(np.einsum("ik,ik->i", direction, direction))[fixed]
         np.testing.assert_allclose(se, case["se_model"], rtol=1e-5)
         assert (np.abs(at.params[fixed] - case["fixef"]) < 1e-5 * se).all()

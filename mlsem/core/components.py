@@ -1,0 +1,280 @@
+"""Restricted maximum likelihood of a linear mixed model, whose covariance is linear as well.
+
+One outcome, y_j = X_j β + T_j u_j + ε_j in the coordinates of `carriers`: d rows of cluster j that
+the random effects move, and n_j - d others of variance σ². With the free variances and covariances
+φ, σ² = s_0 + Σ_k φ_k s_k and Cov u = S_0 + Σ_k φ_k S_k, so that
+
+    V̄_j = σ² I + T_j Cov(u) T_jᵀ = R_j⁻¹ R_j⁻ᵀ,    V̄_jk = ∂V̄_j/∂φ_k = s_k I + T_j S_k T_jᵀ.
+
+Let L Lᵀ be the cross-products of the whitened rows R_j [X_j, e_j] with e = y - X β_0, the others'
+[X, e] / σ among them. Its last diagonal cell is the root of the residual sum of squares ρ² at β̂,
+and
+
+    -2 ℓ_R = (N - p) log 2π + n_o log σ² + Σ_j log|V̄_j| + ρ² + 2 Σ_{i ≤ p} log L_ii.
+
+The columns of R_j [X_j, e_j] L⁻ᵀ are [ξ, ω / ρ]: orthonormal combinations of the design, and the
+whitened residuals. With M_k = R_j V̄_jk R_jᵀ, summed over clusters and the other rows,
+
+    D_k = [ξ, ω]ᵀ M_k [ξ, ω],    2 ∂ℓ_R/∂φ_k = D_k,ωω + tr D_k,ξξ - tr M_k
+    tr P V_k P V_l = tr M_k M_l - 2 tr ξᵀM_k M_l ξ + tr D_k,ξξ D_l,ξξ
+    expected  ½ tr P V_k P V_l
+    observed  ωᵀM_k M_l ω - D_k,ωξ D_l,ξω - ½ tr P V_k P V_l
+
+and a step takes one factorisation of each cluster's d × d matrix. `reml` has the same of every
+model whose mean is linear. (Patterson & Thompson 1971, Biometrika 58, 545; Lindstrom & Bates 1988,
+JASA 83, 1014.)
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from math import isfinite, log
+from typing import NamedTuple
+
+import numpy as np
+
+from mlsem.core.carriers import SlopeMoments
+from mlsem.core.likelihood import jacobians
+from mlsem.core.linalg import LOG_2PI, cholesky, inverse_root, weighted_sum
+from mlsem.core.mixed import is_mixed
+from mlsem.core.objective import Derivatives, Objective
+from mlsem.core.pattern import ModelPattern, level_moments
+from mlsem.core.records import Array, Index, frozen
+from mlsem.core.slopes import MeanMaps, coordinates_of, residual_maps
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Components:
+    """The model and its data.
+
+    Attributes
+    ----------
+    origin : (npar,)
+        Parameters, of which the fixed effects are β_0.
+    means, spread : (p,), (K,)
+        Positions of β and of φ among the parameters.
+    residual : (1 + K,)
+        s_0, then s_k.
+    effects : (1 + K, q, q)
+        S_0, then S_k.
+    rows : (J, d, q + p + 1)
+        T_j, X_j and e_j.
+    others : (p + 1, p + 1)
+        Cross-products of [X, e] over the other rows.
+    n_rows, n_others : float
+        N and n_o.
+    """
+
+    origin: Array
+    means: Index
+    spread: Index
+    residual: Array
+    effects: Array
+    rows: Array
+    others: Array
+    n_rows: float
+    n_others: float
+
+
+class Slopes(NamedTuple):
+    """∂ℓ_R/∂φ (K,), and the expected and observed information of φ (K, K)."""
+
+    gradient: Array
+    expected: Array
+    observed: Array
+
+
+def components(
+    pattern: ModelPattern, data: SlopeMoments, fixed: Array, params: Array
+) -> Components | None:
+    """Arrange a model and its data; None if it is no linear mixed model of one outcome, or has
+    paths among its random effects.
+
+    Parameters
+    ----------
+    fixed : (npar, p)
+        Directions of the fixed effects, each a parameter.
+    params : (npar,)
+        The residuals are taken at its fixed effects: any will do that are not absurd.
+    """
+    levels = (pattern.within, pattern.between)
+    if not is_mixed(pattern) or any(len(level.directed.params) for level in levels):
+        return None
+    within, between = (level_moments(level, params) for level in levels)
+    if within is None or between is None:
+        return None
+    means, spread = fixed.argmax(axis=0), np.flatnonzero(~fixed.any(axis=1))
+    basis = np.concatenate((fixed, np.eye(pattern.n_params)[:, spread]), axis=1)
+    along = jacobians(pattern, within, between, basis)
+    residual = residual_maps(pattern, within, between)
+    p = len(means)
+    maps = MeanMaps(
+        np.concatenate((along.within.mean[:p], residual.within)),
+        np.concatenate((along.between.mean[:p], residual.between)),
+    )
+    columns = coordinates_of(data, maps).swapaxes(1, 2)
+    own = maps.within[:, 0]
+    return Components(
+        origin=frozen(params.copy()),
+        means=means,
+        spread=spread,
+        residual=_with_constant(within.sigma, along.within.sigma[p:], params[spread])[:, 0, 0],
+        effects=_with_constant(between.sigma, along.between.sigma[p:], params[spread]),
+        rows=frozen(np.concatenate((data.loadings, columns), axis=2)),
+        others=frozen(own @ data.rest @ own.T),
+        n_rows=data.n_rows,
+        n_others=data.n_others,
+    )
+
+
+def _with_constant(value: Array, slopes: Array, at: Array) -> Array:
+    """Of a linear function its value at 0, then its slopes."""
+    return np.concatenate(((value - weighted_sum(at, slopes))[None], slopes))
+
+
+@dataclass(frozen=True, eq=False)
+class ComponentPoint:
+    """ℓ_R at one point.
+
+    Attributes
+    ----------
+    params : (npar,)
+        β̂ and φ.
+    loglik : float
+    model : Components
+    sigma2 : float
+    roots : (J, d, d)
+        R_j, lower triangular.
+    effects : (J, d, q)
+        R_j T_j.
+    columns : (J, d, p + 1)
+        [ξ, ω].
+    others : (p + 1, p + 1)
+        Cross-products of [ξ, ω] over the other rows.
+    root : (p, p)
+        Upper triangular, the covariance of β̂ is root rootᵀ.
+    """
+
+    params: Array
+    loglik: float
+    model: Components
+    sigma2: float
+    roots: Array
+    effects: Array
+    columns: Array
+    others: Array
+    root: Array
+
+    @cached_property
+    def slopes(self) -> Slopes:
+        """The derivatives, all of them from M_k and M_k [ξ, ω]."""
+        model, p = self.model, len(self.root)
+        clusters, d, width = self.columns.shape
+        own = model.residual[1:]
+        count, share = len(own), own / self.sigma2
+        changes = self._changes().reshape(clusters, d * count, d)
+        moved = (changes @ self.columns).reshape(clusters * d, count * width)
+        inner = self.columns.reshape(clusters * d, width).T @ moved
+        products = inner.reshape(width, count, width).swapaxes(0, 1)
+        products = products + share[:, None, None] * self.others
+        design, across = products[:, :p, :p].reshape(count, p * p), products[:, :p, p]
+        changes, moved = changes.reshape(clusters, d, count, d), moved.reshape(-1, count, width)
+        trace = np.einsum("jdkd->k", changes) + model.n_others * share
+        both = np.outer(share, share)
+        traces = _gram(changes.swapaxes(1, 2).swapaxes(0, 1)) + model.n_others * both
+        spread = _gram(moved[:, :, :p].swapaxes(0, 1)) + np.trace(self.others[:p, :p]) * both
+        residual = moved[:, :, p].T @ moved[:, :, p] + self.others[p, p] * both
+        expected = 0.5 * traces - spread + 0.5 * (design @ design.T)
+        return Slopes(
+            gradient=0.5 * (products[:, p, p] + design[:, :: p + 1].sum(axis=1) - trace),
+            expected=expected,
+            observed=residual - across @ across.T - expected,
+        )
+
+    def _changes(self) -> Array:
+        """M_k of each cluster, (J, d, K, d)."""
+        slopes = self.model.effects[1:]
+        clusters, d, q = self.effects.shape
+        spread = self.effects.reshape(clusters * d, q) @ slopes.swapaxes(0, 1).reshape(q, -1)
+        found = spread.reshape(clusters, -1, q) @ self.effects.swapaxes(1, 2)
+        found = found.reshape(clusters, d, len(slopes), d)
+        inverse = self.roots @ self.roots.swapaxes(1, 2)
+        found += inverse[:, :, None] * self.model.residual[1:, None]
+        return found
+
+
+def _gram(stack: Array) -> Array:
+    """tr X_kᵀ X_l of each pair, (K, …) -> (K, K)."""
+    rows = stack.reshape(len(stack), -1)
+    return rows @ rows.T
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ComponentObjective(Objective[ComponentPoint, Derivatives]):
+    """ℓ_R as a function of the parameters, whose fixed effects follow: directions of a basis
+    count by what they have of φ."""
+
+    model: Components
+
+    def evaluate(self, params: Array) -> ComponentPoint | None:
+        """ℓ_R at the variances and covariances of `params`; its fixed effects become β̂."""
+        model, phi = self.model, params[self.model.spread]
+        sigma2 = float(model.residual[0] + phi @ model.residual[1:])
+        covariance = model.effects[0] + weighted_sum(phi, model.effects[1:])
+        q = len(covariance)
+        factor = _factor(model.rows[:, :, :q], covariance, sigma2)
+        if factor is None:
+            return None
+        roots: Array = np.linalg.inv(factor)  # type: ignore[assignment]
+        white = roots @ model.rows
+        columns = white[:, :, q:]
+        flat = columns.reshape(-1, columns.shape[2])
+        root = inverse_root(flat.T @ flat + model.others / sigma2)
+        if root is None:
+            return None
+        p, length = len(model.means), float(root[-1, -1])
+        root[:, p] /= length
+        determinant = 2.0 * float(np.log(roots.diagonal(axis1=1, axis2=2)).sum())  # of V̄⁻¹
+        fixed = 2.0 * float(np.log(root.diagonal()).sum())  # of A⁻¹
+        deviance = (model.n_rows - p) * LOG_2PI + model.n_others * log(sigma2) + length**-2
+        deviance -= determinant + fixed
+        if not isfinite(deviance):
+            return None
+        found = model.origin.copy()
+        found[model.spread] = phi
+        found[model.means] -= root[:p, p]
+        return ComponentPoint(
+            params=frozen(found),
+            loglik=-0.5 * deviance,
+            model=model,
+            sigma2=sigma2,
+            roots=roots,
+            effects=white[:, :, :q],
+            columns=columns @ root,
+            others=root.T @ model.others @ root / sigma2,
+            root=root[:p, :p],
+        )
+
+    def derivatives(self, point: ComponentPoint, basis: Array) -> Derivatives:
+        return Derivatives(basis, basis[self.model.spread].T @ point.slopes.gradient)
+
+    def expected(self, point: ComponentPoint, at: Derivatives) -> Array:
+        return self._along(point.slopes.expected, at)
+
+    def observed(self, point: ComponentPoint, at: Derivatives) -> Array:
+        return self._along(point.slopes.observed, at)
+
+    def _along(self, information: Array, at: Derivatives) -> Array:
+        along = at.basis[self.model.spread]
+        return along.T @ information @ along
+
+
+def _factor(effects: Array, covariance: Array, sigma2: float) -> Array | None:
+    """Lower factors of V̄_j; None unless all of them and σ² are positive."""
+    if not sigma2 > 0:
+        return None
+    clusters, d, _ = effects.shape
+    total = (effects @ covariance) @ effects.swapaxes(1, 2)
+    total.reshape(clusters, d * d)[:, :: d + 1] += sigma2
+    return cholesky(total)

@@ -1,0 +1,135 @@
+"""Columns of a design matrix, as the package formulae reads a formula; named as in lme4."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from math import prod
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+
+from mlsem.errors import InterfaceError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pandas as pd
+
+    from mlsem.core.records import Array
+
+INTERCEPT = "(Intercept)"
+FUNCTIONS = {name: getattr(np, name) for name in ("exp", "log", "log2", "log10", "sqrt", "abs")}
+
+Columns = dict[str, "Array"]
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """What a formula says before it meets data.
+
+    Attributes
+    ----------
+    variables : tuple of str
+        Columns of the data that it names.
+    products : tuple of tuple of str, or None
+        The outcome, then the columns that each term is a product of, none for the intercept; None
+        where one of these is more than that.
+    """
+
+    variables: tuple[str, ...]
+    products: tuple[tuple[str, ...], ...] | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Design:
+    """The outcome, and the columns of each term with the kind that formulae gives it."""
+
+    outcome: str
+    numeric: bool
+    response: Array
+    terms: tuple[tuple[str, Columns], ...]
+
+
+def require_formulae() -> Any:
+    try:
+        import formulae
+    except ImportError as error:
+        raise InterfaceError(
+            'mlsem.lmm reads formulas with the package formulae: pip install "mlsem[lmm]".'
+        ) from error
+    return formulae
+
+
+@lru_cache(maxsize=256)
+def describe(outcome: str, right: str) -> Described:
+    """Read `outcome ~ right`; errors are formulae's own. Formulas recur from fit to fit."""
+    formulae = require_formulae()
+    model = formulae.model_description(f"{outcome} ~ {right}")
+    variables = tuple(sorted(filter(None, model.var_names)))
+    products = [_product(term) for term in (model.response.term, *model.common_terms)]
+    plain = tuple(each for each in products if each is not None)
+    return Described(variables, plain if len(plain) == len(products) else None)
+
+
+def _product(term: Any) -> tuple[str, ...] | None:
+    """The columns that a term of formulae multiplies; None if that is not what it does."""
+    if type(term).__name__ == "Intercept":
+        return ()
+    parts = term.components
+    plain = all(type(part).__name__ == "Variable" and part.reference is None for part in parts)
+    return tuple(part.name for part in parts) if plain else None
+
+
+def design(outcome: str, right: str, frame: pd.DataFrame) -> Design:
+    """Evaluate `outcome ~ right` over data without missing values; errors are formulae's own.
+
+    Products of numeric columns need no more than numpy; all else is formulae's.
+    """
+    described = describe(outcome, right)
+    if described.products is not None:
+        values = {name: cast("pd.Series", frame[name]) for name in described.variables}
+        if all(_numeric(column) for column in values.values()):
+            return _products(described.products, values)
+    formulae = require_formulae()
+    found = formulae.design_matrices(
+        f"{outcome} ~ {right}", frame, extra_namespace=FUNCTIONS | {"np": np}
+    )
+    response = found.response.as_dataframe()
+    return Design(
+        outcome=found.response.name,
+        numeric=found.response.kind == "numeric" and response.shape[1] == 1,
+        response=response.to_numpy()[:, 0],
+        terms=() if found.common is None else tuple(_evaluated(found.common)),
+    )
+
+
+def _numeric(column: pd.Series) -> bool:
+    return isinstance(column.dtype, np.dtype) and column.dtype.kind in "fiub"
+
+
+def _products(products: tuple[tuple[str, ...], ...], data: dict[str, pd.Series]) -> Design:
+    values = {name: column.to_numpy(dtype=np.float64) for name, column in data.items()}
+    (outcome,), *terms = products
+    ones = np.ones(len(values[outcome]))
+    columns = {":".join(names) or INTERCEPT: [values[name] for name in names] for names in terms}
+    blocks = tuple(("numeric", {label: prod(each, start=ones)}) for label, each in columns.items())
+    return Design(outcome, True, values[outcome], blocks)
+
+
+def _evaluated(common: Any) -> Sequence[tuple[str, Columns]]:
+    matrix = np.asarray(common.design_matrix, dtype=np.float64)
+    found = []
+    for name, term in common.terms.items():
+        columns = matrix[:, common.slices[name]].T
+        found.append((term.kind, dict(zip(map(_lme4, term.labels), columns, strict=True))))
+    return found
+
+
+def _lme4(label: str) -> str:
+    """`sex[m]:x1` → `sexm:x1`, `poly(x1, 2)[0]` → `poly(x1, 2)1`."""
+    if label == "Intercept":
+        return INTERCEPT
+    label = re.sub(r"(?<=\))\[(\d+)\]", lambda found: str(int(found[1]) + 1), label)
+    return re.sub(r"\[([^\]]*)\]", r"\1", label)
