@@ -51,7 +51,7 @@ class Factors:
         found = params.copy()
         for block in self.blocks:
             values, vectors = np.linalg.eigh(params[block])
-            raised = np.maximum(values, FLOOR * max(values[-1], 1e-300))
+            raised = np.maximum(values, FLOOR * max(np.abs(values).max(), 1e-300))
             lower = np.linalg.cholesky((vectors * raised) @ vectors.T)
             rows, cols = np.tril_indices(len(block))
             found[block[rows, cols]] = lower[rows, cols]
