@@ -3,8 +3,10 @@
 Maximum likelihood of a structural equation model is unbounded: a variance may become negative.
 Mixed models (`lmm`) and all fits by REML are fitted over positive semidefinite covariances of the
 random effects, as lme4 fits them: first without that bound, which is quick, and with it where the
-optimum is outside. A structural equation model with random slopes that has no maximum is fitted
-over these covariances too.
+optimum is outside. What latent variables leave of random effects that they explain is no
+covariance matrix of these, and may have a negative variance by REML too. A structural equation
+model that has no maximum, by REML or with random slopes, is fitted over positive semidefinite
+matrices of both.
 """
 
 from __future__ import annotations
@@ -15,8 +17,14 @@ from typing import Any
 import numpy as np
 
 from mlsem.core.carriers import slope_moments
-from mlsem.core.factored import factored, random_effect_factors
+from mlsem.core.factored import (
+    Factors,
+    explained_effects,
+    factored,
+    random_effect_factors,
+)
 from mlsem.core.linalg import inverse_root
+from mlsem.core.means import mean_paths
 from mlsem.core.mixed import fixed_effects
 from mlsem.core.objective import Conditioned, Objective, P
 from mlsem.core.optimize import Optimum, Restricted, maximize
@@ -56,9 +64,11 @@ def optimum_of(problem: Problem, settings: Settings, start: object = None) -> Op
     found = estimate(problem, settings, start)
     if found.converged or not problem.table.slopes or len(restricted(problem.table)):
         return found
+    factors = random_effect_factors(problem.inner.pattern)
+    first = starting_point(problem, start).params
     with numerically():
-        again = _bounded(problem.inner, starting_point(problem, start).params, None, settings)
-    return _settled(problem, again, found.n_iterations) if again.converged else found
+        again = _bounded(problem.inner, first, None, settings, factors)
+    return _settled(again, found.n_iterations, factors) if again.converged else found
 
 
 # --- maximum likelihood -----------------------------------------------------------------------
@@ -67,32 +77,37 @@ def optimum_of(problem: Problem, settings: Settings, start: object = None) -> Op
 def _mixed(problem: Problem, settings: Settings, start: object) -> Optimum:
     first = starting_point(problem, start)
     found = estimate_from(problem, _shorter(settings), first)
-    if _inside(problem.inner.pattern, found):
-        return replace(found, singular=_singular(problem.inner.pattern, found))
+    factors = _kept(problem.inner.pattern, found)
+    if _inside(found, factors):
+        return _settled(found, 0, factors)
     with numerically():
-        again = _bounded(problem.inner, first.params, None, settings)
-    return _settled(problem, again, found.n_iterations)
+        again = _bounded(problem.inner, first.params, None, settings, factors)
+    return _settled(again, found.n_iterations, factors)
 
 
 def _shorter(settings: Settings) -> Settings:
     return replace(settings, max_iter=min(UNBOUNDED, settings.max_iter))
 
 
-def _inside(pattern: ModelPattern, found: Optimum) -> bool:
-    return found.converged and random_effect_factors(pattern).inside(found.params)
+def _kept(pattern: ModelPattern, found: Optimum) -> Factors:
+    """What is kept positive semidefinite: the covariances of the random effects; where there is
+    no maximum without a bound, what latent variables leave of them as well."""
+    return random_effect_factors(pattern, explained=not found.converged)
 
 
-def _singular(pattern: ModelPattern, found: Optimum) -> bool:
-    sigma2 = float(found.point.within.sigma.diagonal().min())
-    return random_effect_factors(pattern).singular(found.params, sigma2)
+def _inside(found: Optimum, factors: Factors) -> bool:
+    return found.converged and factors.inside(found.params)
 
 
 def _bounded(
-    objective: Objective[P], params: Array, free: Array | None, settings: Settings
+    objective: Objective[P],
+    params: Array,
+    free: Array | None,
+    settings: Settings,
+    factors: Factors,
 ) -> Optimum[P]:
-    """The maximum over positive semidefinite covariances of the random effects, as an optimum of
-    the objective itself: without derivatives, for on the boundary its gradient is not zero."""
-    factors = random_effect_factors(objective.pattern)
+    """The maximum over positive semidefinite matrices, as an optimum of the objective itself:
+    without derivatives, for on the boundary its gradient is not zero."""
     outer = factored(objective, factors)
     first = outer.evaluate(factors.factored(params))
     if first is None:
@@ -117,12 +132,13 @@ def _bounded(
     )
 
 
-def _settled(problem: Problem, found: Optimum, before: int) -> Optimum:
+def _settled(found: Optimum[P], before: int, factors: Factors) -> Optimum[P]:
     """With the iterations before it, and whether it lies on the boundary."""
+    sigma2 = float(found.point.within.sigma.diagonal().min())
     return replace(
         found,
         n_iterations=before + found.n_iterations,
-        singular=_singular(problem.inner.pattern, found),
+        singular=factors.singular(found.params, sigma2),
     )
 
 
@@ -151,11 +167,33 @@ def _by_reml(problem: Problem, settings: Settings, start: object) -> Optimum:
             tol=settings.tol,
             max_iter=_shorter(settings).max_iter,
         )
-        before = 0
-        if not _inside(pattern, optimum):
+        if not optimum.converged:
+            optimum = _from_ml(problem, objective, others, settings, start) or optimum
+        before, factors = 0, _kept(pattern, optimum)
+        if not _inside(optimum, factors):
             before = optimum.n_iterations
-            optimum = _bounded(objective, first.params, others, settings)
-        return _likelihood_at(problem, objective, _settled(problem, optimum, before), others)
+            optimum = _bounded(objective, first.params, others, settings, factors)
+        return _likelihood_at(problem, objective, _settled(optimum, before, factors), others)
+
+
+def _from_ml(
+    problem: Problem, objective: RemlObjective, others: Array, settings: Settings, start: object
+) -> Optimum[RemlPoint] | None:
+    """The optimum near the maximum-likelihood estimates, where latent variables explain random
+    effects; None where there is none."""
+    if not explained_effects(objective.pattern).any():
+        return None
+    try:
+        nearby = estimate(problem, settings, start)
+    except EstimationError:
+        return None
+    point = objective.evaluate(nearby.params) if nearby.converged else None
+    first = None if point is None else objective.conditioned(point, others)
+    if point is None or first is None or first.lost:
+        return None
+    most = _shorter(settings).max_iter
+    found = maximize(objective, point, others, first, tol=settings.tol, max_iter=most)
+    return found if found.converged else None
 
 
 def _split(table: ParameterTable, pattern: ModelPattern) -> tuple[Array, Array]:
@@ -174,18 +212,27 @@ def _split(table: ParameterTable, pattern: ModelPattern) -> tuple[Array, Array]:
     found = fixed_effects(pattern, np.eye(pattern.n_params))
     if found is not None:
         return found
-    levels = (pattern.within, pattern.between)
-    paths = np.unique(np.concatenate([level.directed.params for level in levels]))
-    names = [table.names[k] for k in paths]
-    why = (
-        f"{listed(names)} {'is a path' if len(names) == 1 else 'are paths'} from a variable that "
-        "the model explains"
-        if names
-        else "a label stands for a mean and for a covariance"
-    )
     raise SpecificationError(
         'estimator="REML" needs means that are linear in their parameters and separate from the '
-        f'covariances: {why}. Use estimator="ML".'
+        f'covariances: {_tied(table, pattern)}. Use estimator="ML".'
+    )
+
+
+def _tied(table: ParameterTable, pattern: ModelPattern) -> str:
+    """What makes means and covariances share a parameter, or multiplies one by another."""
+    paths: dict[str, None] = {}
+    sources: dict[str, None] = {}
+    for level in (pattern.within, pattern.between):
+        found = mean_paths(level)
+        paths |= dict.fromkeys(table.names[k] for k in found.params)
+        sources |= dict.fromkeys(level.names[k] for k in found.sources)
+    if not paths:
+        return "a label stands for a mean and for a covariance"
+    one = len(paths) == 1
+    return (
+        f"{listed(paths)} {'is a path' if one else 'are paths'} from {listed(sources)}, whose mean "
+        f"(an intercept, or effects of covariates) {'it multiplies' if one else 'they multiply'}; "
+        "a free path may start only where the model fixes the mean to zero"
     )
 
 
