@@ -307,9 +307,10 @@ def improper(problem: Problem, optimum: Optimum) -> str:
     values = {table.names[row.free]: params[row.free] for row in rows if params[row.free] < 0}
     if values:
         shown = ", ".join(f"{name} = {value:.3g}" for name, value in values.items())
+        by = "" if optimum.restricted is None else ", by ML,"
         return (
             f"negative variance estimates: {shown}. The model may be wrong, or the variance near "
-            'zero; bounds="pos.var" keeps variances from falling below zero.'
+            f'zero; bounds="pos.var"{by} keeps variances from falling below zero.'
         )
     both = (optimum.point.within, optimum.point.between)
     for moments, variables in zip(both, table.levels, strict=False):

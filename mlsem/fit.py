@@ -52,8 +52,10 @@ def fit(
     estimator : {"ML", "MLR", "REML"}
         "ML": model-based standard errors. "MLR": the same estimates, errors robust to a
         misspecified random part and to non-normality (sandwich with cluster scores). "REML":
-        restricted maximum likelihood, where means are linear and separate from the covariances;
-        those of the random effects are kept positive semidefinite, as in lme4.
+        restricted maximum likelihood, where means are linear and separate from the covariances:
+        a free path (a loading, a regression) may start only at a variable whose mean the model
+        fixes to zero, as that of a factor without covariates. Covariances of random effects that
+        no latent variable explains are kept positive semidefinite, as in lme4.
     se : {"standard", "MLR", "CR0", "CR1", "CR1p", "CR1S", "CR2", "CR3", "none"}, optional
         Standard errors, where they should differ from the estimator's. "CR2" is for few
         clusters: bias-reduced, with t tests and Satterthwaite degrees of freedom.

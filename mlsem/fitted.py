@@ -88,7 +88,8 @@ class Fitted:
     def singular(self) -> bool:
         """Whether the estimated covariance matrix of the random effects is singular: on the
         boundary of a fit that keeps it positive semidefinite (`lmm`, REML, and random slopes
-        that have no maximum otherwise)."""
+        that have no maximum otherwise); or that of their residuals, where a model with latent
+        variables has no maximum by REML without that bound."""
         return self.optimum.singular
 
     @property

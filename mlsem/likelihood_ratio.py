@@ -198,13 +198,14 @@ def _require_fits(simple: object, full: object, draws: object) -> None:
 def _require_same_means(full: Fitted, embedding: Embedding) -> None:
     if full.settings.estimator != "REML":
         return
-    rows = full.table.rows
-    means = {row.free for row in rows if row.op != "~~" and row.free in embedding.added}
+    pattern = full.problem.objective.pattern
+    levels = (pattern.within.exogenous, pattern.between.exogenous)
+    means = sorted({k for each in levels for k in each.params.tolist()} & set(embedding.added))
     if means:
         raise InferenceError(
             f"the models differ in their means ({listed(full.table.names[k] for k in means)}): "
             "restricted likelihoods are then of different contrasts of the data and cannot be "
-            "compared. Fit both by ML (REML=False)."
+            "compared. Fit both by ML."
         )
 
 

@@ -163,5 +163,6 @@ def cluster_means(derivatives: ClusterDerivatives, clusters: Index) -> Array:
     maps = derivatives.mean_maps
     used = np.flatnonzero(maps.any(axis=(0, 1, 2)))
     rows = derivatives.rows(clusters)[:, used]
-    flat = maps[..., used].reshape(len(maps), -1, len(used))
-    return apply_maps(flat, derivatives.shape_of[clusters], rows).reshape(-1, *maps.shape[1:3])
+    shapes, n, size = maps.shape[:3]
+    flat = maps[..., used].reshape(shapes, n * size, len(used))
+    return apply_maps(flat, derivatives.shape_of[clusters], rows).reshape(len(rows), n, size)

@@ -15,7 +15,9 @@ from dataclasses import dataclass, replace
 from typing import Generic
 
 import numpy as np
+from numpy.typing import NDArray
 
+from mlsem.core.means import reached
 from mlsem.core.objective import D, Objective, P
 from mlsem.core.pattern import ModelPattern
 from mlsem.core.records import Array, Index
@@ -50,7 +52,7 @@ class Factors:
         found = params.copy()
         for block in self.blocks:
             values, vectors = np.linalg.eigh(params[block])
-            raised = np.maximum(values, FLOOR * max(values[-1], 1e-300))
+            raised = np.maximum(values, FLOOR * max(np.abs(values).max(), 1e-300))
             lower = np.linalg.cholesky((vectors * raised) @ vectors.T)
             rows, cols = np.tril_indices(len(block))
             found[block[rows, cols]] = lower[rows, cols]
@@ -134,16 +136,33 @@ def factored(objective: Objective[P, D], factors: Factors) -> FactoredObjective[
     return FactoredObjective(objective.pattern, objective, factors)
 
 
-def random_effect_factors(pattern: ModelPattern) -> Factors:
+def random_effect_factors(pattern: ModelPattern, *, explained: bool = True) -> Factors:
     """The covariance matrices of the random effects: one for each set that free covariances tie
-    together. A set with a covariance that is fixed has none, nor has one with fixed variances."""
-    symmetric, observed = pattern.between.symmetric, pattern.between.observed
-    effects = observed[: pattern.split]
-    place = np.full((len(pattern.between.names),) * 2, -1, dtype=np.intp)
+    together. A set with a covariance that is fixed has none, nor has one with fixed variances.
+
+    Parameters
+    ----------
+    explained : bool
+        Whether sets count in which a latent variable leads to an effect. These matrices are of
+        residuals, which the effects' own Σ_B = S E Ψ Eᵀ Sᵀ need not have positive semidefinite.
+    """
+    level, symmetric = pattern.between, pattern.between.symmetric
+    effects = level.observed[: pattern.split]
+    place = np.full((len(level.names),) * 2, -1, dtype=np.intp)
     place[symmetric.rows, symmetric.cols] = symmetric.params
     place[symmetric.cols, symmetric.rows] = symmetric.params
     cells = place[np.ix_(effects, effects)]
     tied = np.linalg.matrix_power((cells >= 0) | np.eye(len(effects), dtype=bool), len(effects))
+    if not explained:
+        cells[explained_effects(pattern)] = -1
     sets = {tuple(np.flatnonzero(row).tolist()) for row in tied}
     found = [cells[np.ix_(each, each)] for each in sorted(sets)]
     return Factors(tuple(block for block in found if (block >= 0).all()))
+
+
+def explained_effects(pattern: ModelPattern) -> NDArray[np.bool_]:
+    """The random effects that walks from latent variables of level 2 lead to, (q,)."""
+    level = pattern.between
+    latent = np.ones(len(level.names), dtype=np.bool_)
+    latent[level.observed] = False
+    return reached(level.directed.support(), latent)[level.observed[: pattern.split]]

@@ -13,6 +13,7 @@ import numpy as np
 
 from mlsem.core.likelihood import Evaluation, Jacobians
 from mlsem.core.linalg import apply_maps, null_space, positions_in_runs
+from mlsem.core.means import mean_paths
 from mlsem.core.pattern import ModelPattern
 from mlsem.core.records import Array, ClusterMoments, Index, MixedClusters, frozen
 from mlsem.core.unions import summed
@@ -30,10 +31,12 @@ def is_mixed(pattern: ModelPattern) -> bool:
 
 def fixed_effects(pattern: ModelPattern, free: Array) -> tuple[Array, Array] | None:
     """Split the free directions (npar, n) into those of means and those of covariances; None
-    where constraints tie the two."""
+    where a mean takes a free path (`means`), or labels or constraints tie the two."""
     levels = (pattern.within, pattern.between)
+    if any(free[mean_paths(level).params].any() for level in levels):
+        return None
     means = np.unique(np.concatenate([level.exogenous.params for level in levels]))
-    others = np.unique(np.concatenate([level.symmetric.params for level in levels]))
+    others = np.unique(np.concatenate([level.cells.covariance_params for level in levels]))
     first, second = free @ null_space(free[others]), free @ null_space(free[means])
     apart = first.shape[1] + second.shape[1] == free.shape[1]
     return (first, second) if apart else None

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mlsem.core.records import Array, Index
 
@@ -41,6 +42,12 @@ class PatternMatrix:
         matrix = self.at(params)
         matrix[self.cols, self.rows] = params[self.params]
         return matrix
+
+    def support(self) -> NDArray[np.bool_]:
+        """The cells that are not zero whatever the parameters."""
+        found = self.constants != 0
+        found[self.rows, self.cols] = True
+        return found
 
 
 @dataclass(frozen=True, slots=True, eq=False)

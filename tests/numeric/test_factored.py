@@ -125,3 +125,5 @@ def test_there_and_back():
     improper = np.array([0.5, 2.0, -1.6, 7.0, 1.0])
     assert not factors.inside(improper)
     assert factors.inside(factors.params(factors.factored(improper)))
+    negative = factors.factored(np.array([-0.5, 2.0, -0.3, 7.0, 1.0]))
+    assert 1e-3 < negative[0] < 0.5  # at 0 itself the likelihood would have no slope

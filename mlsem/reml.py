@@ -1,0 +1,186 @@
+"""Restricted maximum likelihood of a problem."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from mlsem.bounded import bounded, is_inside, kept, settled, shorter
+from mlsem.core.components import ComponentObjective, components
+from mlsem.core.factored import explained_effects
+from mlsem.core.linalg import inverse_root
+from mlsem.core.means import mean_paths
+from mlsem.core.mixed import fixed_effects
+from mlsem.core.objective import Conditioned, D, Objective
+from mlsem.core.optimize import Optimum, Restricted, maximize
+from mlsem.core.pattern import ModelPattern
+from mlsem.core.records import Array
+from mlsem.core.reml import RemlObjective
+from mlsem.errors import EstimationError, IdentificationError, SpecificationError, listed
+from mlsem.estimate import estimate, identified, inside, involved, numerically, starting_params
+from mlsem.problem import Problem, arranged, restricted
+from mlsem.spec.partable import ParameterTable
+from mlsem.spec.settings import Settings
+
+SPANNED = 1e-8  # parts of a direction below are rounding
+
+
+def by_reml(problem: Problem, settings: Settings, start: object) -> Optimum:
+    pattern = problem.inner.pattern
+    fixed, others = map(_axes, _split(problem.table, pattern))
+    params = inside(starting_params(problem, start))
+    with numerically():
+        # coordinates differ from the user's by maps of determinant 1: |A| is the same
+        objective = _restricted_likelihood(problem, fixed, params)
+        point, at_start = _started(problem, objective, params, others)
+        found = maximize(
+            objective,
+            point,
+            others,
+            at_start,
+            tol=settings.tol,
+            max_iter=shorter(settings).max_iter,
+        )
+        if not found.converged:
+            found = _from_ml(problem, objective, others, settings, start) or found
+        before, factors = 0, kept(pattern, found)
+        if not is_inside(found, factors):
+            before = found.n_iterations
+            found = bounded(objective, point.params, others, settings, factors)
+        return settled(_likelihood_at(problem, objective, found, fixed, others), before, factors)
+
+
+def _restricted_likelihood(problem: Problem, fixed: Array, params: Array) -> Objective[Any, Any]:
+    """As quick as the model allows."""
+    pattern, data = problem.inner.pattern, arranged(problem)
+    model = components(pattern, data, fixed, params)
+    if model is None:
+        return RemlObjective(pattern, data, fixed)
+    return ComponentObjective(pattern, model)
+
+
+def _started(
+    problem: Problem, objective: Objective[Any, Any], params: Array, others: Array
+) -> tuple[Any, Conditioned[Any]]:
+    """A point at which the data determine all parameters, and its derivatives."""
+    point = objective.evaluate(params)
+    found = None if point is None else objective.conditioned(point, others)
+    if found is not None and not found.lost:
+        return point, found
+    first, unit = inside(problem.inner.evaluate(params)), np.eye(len(params))
+    full = problem.inner.conditioned(first, unit)
+    if full.lost:
+        first, _ = identified(problem, first, unit, full)
+    point = objective.evaluate(first.params)
+    if point is None:
+        raise EstimationError("the restricted likelihood does not exist at the start.")
+    return point, _determined(objective.conditioned(point, others), problem.table)
+
+
+def _from_ml(
+    problem: Problem,
+    objective: Objective[Any, Any],
+    others: Array,
+    settings: Settings,
+    start: object,
+) -> Optimum[Any] | None:
+    """The optimum near the maximum-likelihood estimates, where latent variables explain random
+    effects; None where there is none."""
+    if not explained_effects(objective.pattern).any():
+        return None
+    try:
+        nearby = estimate(problem, settings, start)
+    except EstimationError:
+        return None
+    point = objective.evaluate(nearby.params) if nearby.converged else None
+    first = None if point is None else objective.conditioned(point, others)
+    if point is None or first is None or first.lost:
+        return None
+    most = shorter(settings).max_iter
+    found = maximize(objective, point, others, first, tol=settings.tol, max_iter=most)
+    return found if found.converged else None
+
+
+def _split(table: ParameterTable, pattern: ModelPattern) -> tuple[Array, Array]:
+    """Directions of the fixed effects and of the covariances."""
+    if not table.two_level:
+        raise SpecificationError(
+            'estimator="REML" is for two-level models: with one level it would only divide the '
+            "residual sum of squares by N - p in place of N."
+        )
+    if table.constraints or len(restricted(table)):
+        raise SpecificationError(
+            'estimator="REML" takes no constraints and no bounds: the restricted likelihood is '
+            "defined by the free fixed effects. Give equal parameters one label, or use "
+            'estimator="ML".'
+        )
+    found = fixed_effects(pattern, np.eye(pattern.n_params))
+    if found is not None:
+        return found
+    raise SpecificationError(
+        'estimator="REML" needs means that are linear in their parameters and separate from the '
+        f'covariances: {_tied(table, pattern)}. Use estimator="ML".'
+    )
+
+
+def _tied(table: ParameterTable, pattern: ModelPattern) -> str:
+    """What makes means and covariances share a parameter, or multiplies one by another."""
+    paths: dict[str, None] = {}
+    sources: dict[str, None] = {}
+    for level in (pattern.within, pattern.between):
+        found = mean_paths(level)
+        paths |= dict.fromkeys(table.names[k] for k in found.params)
+        sources |= dict.fromkeys(level.names[k] for k in found.sources)
+    if not paths:
+        return "a label stands for a mean and for a covariance"
+    one = len(paths) == 1
+    return (
+        f"{listed(paths)} {'is a path' if one else 'are paths'} from {listed(sources)}, whose mean "
+        f"(an intercept, or effects of covariates) {'it multiplies' if one else 'they multiply'}; "
+        "a free path may start only where the model fixes the mean to zero"
+    )
+
+
+def _axes(directions: Array) -> Array:
+    """The parameters (npar, m) that the directions of a model without constraints span."""
+    return np.eye(len(directions))[:, np.abs(directions).max(axis=1, initial=0.0) > SPANNED]
+
+
+def _determined(found: Conditioned[D], table: ParameterTable) -> Conditioned[D]:
+    if found.lost:
+        names = listed(involved(found.at.basis[:, : found.lost], table.names))
+        raise IdentificationError(
+            f"the model is not identified by REML: the fixed effects leave no data that determine "
+            f"{names}. Take fixed effects out, or random ones."
+        )
+    return found
+
+
+def _likelihood_at(
+    problem: Problem,
+    objective: Objective[Any, Any],
+    found: Optimum[Any],
+    fixed: Array,
+    others: Array,
+) -> Optimum[Any]:
+    """The optimum as one of the likelihood's, which robust errors and predictions ask."""
+    point = problem.inner.evaluate(found.params)
+    if point is None:
+        raise EstimationError("the likelihood does not exist at the REML estimates.")
+    at = objective.conditioned(found.point, others)
+    along = at.at.basis[:, at.lost :]
+    root = inverse_root(at.expected[at.lost :, at.lost :])
+    lost = at.at.basis[:, : at.lost]
+    if root is None:
+        root, lost = np.zeros((along.shape[1], 0)), others
+    directions = (fixed @ found.point.root, along @ root)
+    return replace(
+        found,
+        point=point,
+        free=np.eye(len(found.params)),
+        at=None,
+        observed=None,
+        restricted=Restricted(found.loglik, np.concatenate(directions, axis=1), lost),
+    )
