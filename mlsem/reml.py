@@ -6,13 +6,14 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mlsem.bounded import bounded, is_inside, kept, settled, shorter
 from mlsem.core.components import ComponentObjective, components
 from mlsem.core.factored import explained_effects
 from mlsem.core.linalg import inverse_root
 from mlsem.core.means import mean_paths
-from mlsem.core.mixed import fixed_effects
+from mlsem.core.mixed import mean_parameters
 from mlsem.core.objective import Conditioned, D, Objective
 from mlsem.core.optimize import Optimum, Restricted, maximize
 from mlsem.core.pattern import ModelPattern
@@ -24,12 +25,11 @@ from mlsem.problem import Problem, arranged, restricted
 from mlsem.spec.partable import ParameterTable
 from mlsem.spec.settings import Settings
 
-SPANNED = 1e-8  # parts of a direction below are rounding
-
 
 def by_reml(problem: Problem, settings: Settings, start: object) -> Optimum:
     pattern = problem.inner.pattern
-    fixed, others = map(_axes, _split(problem.table, pattern))
+    unit, means = np.eye(pattern.n_params), _means(problem.table, pattern)
+    fixed, others = unit[:, means], unit[:, ~means]
     params = inside(starting_params(problem, start))
     with numerically():
         # coordinates differ from the user's by maps of determinant 1: |A| is the same
@@ -103,8 +103,8 @@ def _from_ml(
     return found if found.converged else None
 
 
-def _split(table: ParameterTable, pattern: ModelPattern) -> tuple[Array, Array]:
-    """Directions of the fixed effects and of the covariances."""
+def _means(table: ParameterTable, pattern: ModelPattern) -> NDArray[np.bool_]:
+    """Which parameters are fixed effects; the others are of covariances."""
     if not table.two_level:
         raise SpecificationError(
             'estimator="REML" is for two-level models: with one level it would only divide the '
@@ -116,7 +116,7 @@ def _split(table: ParameterTable, pattern: ModelPattern) -> tuple[Array, Array]:
             "defined by the free fixed effects. Give equal parameters one label, or use "
             'estimator="ML".'
         )
-    found = fixed_effects(pattern, np.eye(pattern.n_params))
+    found = mean_parameters(pattern)
     if found is not None:
         return found
     raise SpecificationError(
@@ -141,11 +141,6 @@ def _tied(table: ParameterTable, pattern: ModelPattern) -> str:
         f"(an intercept, or effects of covariates) {'it multiplies' if one else 'they multiply'}; "
         "a free path may start only where the model fixes the mean to zero"
     )
-
-
-def _axes(directions: Array) -> Array:
-    """The parameters (npar, m) that the directions of a model without constraints span."""
-    return np.eye(len(directions))[:, np.abs(directions).max(axis=1, initial=0.0) > SPANNED]
 
 
 def _determined(found: Conditioned[D], table: ParameterTable) -> Conditioned[D]:

@@ -10,6 +10,7 @@ that give the same cross-products, whatever its size.
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mlsem.core.likelihood import Evaluation, Jacobians
 from mlsem.core.linalg import apply_maps, null_space, positions_in_runs
@@ -27,6 +28,19 @@ def is_mixed(pattern: ModelPattern) -> bool:
     if any(level.observed.size != len(level.names) for level in levels):
         return False  # latent variables
     return len(pattern.within.names) == 1 and len(pattern.between.names) == pattern.split
+
+
+def mean_parameters(pattern: ModelPattern) -> NDArray[np.bool_] | None:
+    """Which parameters are intercepts and effects of covariates; None where one of them is in a
+    covariance as well, or a mean takes a free path (`means`)."""
+    levels = (pattern.within, pattern.between)
+    if any(len(mean_paths(level).params) for level in levels):
+        return None
+    means, others = np.zeros((2, pattern.n_params), dtype=np.bool_)
+    for level in levels:
+        means[level.exogenous.params] = True
+        others[level.cells.covariance_params] = True
+    return None if (means & others).any() else means
 
 
 def fixed_effects(pattern: ModelPattern, free: Array) -> tuple[Array, Array] | None:

@@ -14,7 +14,7 @@ from test_slopes import close
 import mlsem
 from mlsem.core.carriers import slope_moments
 from mlsem.core.components import ComponentObjective, components
-from mlsem.core.mixed import fixed_effects
+from mlsem.core.mixed import mean_parameters
 from mlsem.core.optimize import maximize
 from mlsem.core.reml import RemlObjective
 
@@ -38,8 +38,8 @@ def restricted(problem, *, mixed=True):
     """A REML objective of a problem, its fixed effects and its covariances."""
     pattern = problem.objective.pattern
     unit = np.eye(pattern.n_params)
-    apart = fixed_effects(pattern, unit)
-    fixed, others = (unit[:, np.abs(each).max(axis=1) > 0.5] for each in apart)
+    means = mean_parameters(pattern)
+    fixed, others = unit[:, means], unit[:, ~means]
     data = slope_moments(pattern, problem.moments)
     if not mixed:
         return RemlObjective(pattern, data, fixed), fixed, others
