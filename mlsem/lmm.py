@@ -11,7 +11,7 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from mlsem.data.aggregate import read_moments
+from mlsem.data.aggregate import moments_of
 from mlsem.data.mixed import MixedColumns, read_mixed
 from mlsem.errors import OptionValueError, Span, SpecificationError
 from mlsem.fit import finish
@@ -71,8 +71,14 @@ def lmm(formula: str, data: pd.DataFrame, REML: bool = True, **options: Any) -> 
     settings, start = _settings(REML, options)
     mixed = read_mixed(parsed, data, settings.missing)
     table = mixed_table(parsed, mixed.columns)
-    record = read_moments(
-        table, mixed.frame, cluster=parsed.group, missing="error", se_cluster=settings.se_cluster
+    record = moments_of(
+        table,
+        mixed.frame,
+        mixed.rows,
+        mixed.grouping,
+        cluster=parsed.group,
+        centering={},
+        se_cluster=settings.se_cluster,
     )
     record = replace(
         record,

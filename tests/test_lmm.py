@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 import mlsem
+from mlsem.data.designs import design
 from mlsem.data.mixed import read_mixed
 from mlsem.errors import (
     DataError,
@@ -37,7 +38,13 @@ def article(**columns):
 def sexed():
     rng = np.random.default_rng(3)
     sex = rng.choice(["female", "male", "other"], 500)
-    return article(sex=sex, school=np.where(article()["id"] % 2, "a", "b"), x2=rng.normal(size=500))
+    return article(
+        sex=sex,
+        school=np.where(article()["id"] % 2, "a", "b"),
+        x2=rng.normal(size=500),
+        when=pd.date_range("2026-01-01", periods=500),
+        mess=[1.0, "many"] * 250,
+    )
 
 
 def table_of(formula, data=None):
@@ -256,6 +263,50 @@ def test_transformations_and_products():
     assert "np.log(y + 9) ~ scale(w1)" in shown(table, 2)
 
 
+def test_a_covariate_far_from_zero_in_a_product():
+    """x + 10⁶: the product is all but collinear with w1, and the intercept's variance with all."""
+    near = mlsem.lmm("y ~ w1*x1 + (x1 | id)", article())
+    far = mlsem.lmm("y ~ w1*x1 + (x1 | id)", article(x1=article()["x1"] + 1e6))
+    assert far.converged
+    assert far.n_iterations < 10
+    np.testing.assert_allclose(far.loglik, near.loglik, atol=1e-6)
+    same = ["x1", "w1:x1", "id.x1", "Residual"]
+    np.testing.assert_allclose(far.params[same], near.params[same], rtol=1e-5)
+    np.testing.assert_allclose(far.bse[same], near.bse[same], rtol=1e-5)
+
+
+def test_columns_of_other_types():
+    """Numbers as objects and nullable numbers are numbers; products of small integers are right."""
+    data = article(x1=(10 * article()["x1"]).round(), w1=article()["id"] % 3)
+    want = mlsem.lmm("y ~ w1*x1 + (1 | id)", data)
+    for kinds in ({"x1": object}, {"x1": "Int64", "w1": "Int32"}, {"x1": "int8", "w1": "int8"}):
+        got = mlsem.lmm("y ~ w1*x1 + (1 | id)", data.astype(kinds))
+        np.testing.assert_allclose(got.params, want.params, rtol=1e-8)
+    flags = mlsem.lmm("y ~ x1*flag + (1 | id)", data.assign(flag=data["x1"] > 0))
+    assert {"flag", "x1:flag"} <= set(flags.params.index)
+
+
+@pytest.mark.parametrize("right", ["0 + x1*w1*x2", "x1:w1 + x2", "(x1 + w1 + x2)**2", "x1/w1", "1"])
+def test_plain_formulas_are_read_as_formulae_reads_them(right):
+    data = sexed()
+    found = design("y", right, data)
+    whole = design("np.abs(y)", right, data)  # no plain outcome: all by formulae
+    assert [list(block) for _, block in found.terms] == [list(block) for _, block in whole.terms]
+    for (_, ours), (_, theirs) in zip(found.terms, whole.terms, strict=True):
+        for name, column in ours.items():
+            np.testing.assert_allclose(column, theirs[name], rtol=1e-15)
+
+
+def test_coarser_robust_clusters():
+    """`se_cluster` is a column that the formula does not name."""
+    data = article(school=article()["id"] // 5)
+    fit = mlsem.lmm("y ~ x1 + (1 | id)", data, REML=False, se="CR2", se_cluster="school")
+    plain = mlsem.fit(
+        "level: 1\n y ~ x1\nlevel: 2\n y ~~ y", data, "id", se="CR2", se_cluster="school"
+    )
+    assert fit.bse["x1"] == pytest.approx(plain.bse["y~x1"], rel=1e-6)
+
+
 # --- refusals ---------------------------------------------------------------------------------
 
 REFUSED = {
@@ -292,6 +343,9 @@ def test_refused(formula):
         ("y ~ x1_ + (1 | id)", "'x1_', which is not a column.*Did you mean 'x1'"),
         ("y ~ x1 + (1 | idd)", "column of clusters 'idd'.*Did you mean 'id'"),
         ("sex ~ x1 + (1 | id)", "is not one numeric variable"),
+        ("y ~ np.log(x1) + (1 | id)", r"'np.log\(x1\)' is not a number in rows"),
+        ("y ~ when + (1 | id)", "'when' is not numeric.*dates"),
+        ("y ~ mess + (1 | id)", "'mess' is not numeric.*'many' in rows 1"),
         ("y ~ x1 + id + (1 | id)", "the column of clusters and an effect"),
     ],
 )

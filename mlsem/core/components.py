@@ -20,7 +20,8 @@ whitened residuals. With M_k = R_j V̄_jk R_jᵀ, summed over clusters and the o
     expected  ½ tr P V_k P V_l
     observed  ωᵀM_k M_l ω - D_k,ωξ D_l,ξω - ½ tr P V_k P V_l
 
-and a step takes one factorisation of each cluster's d × d matrix. `reml` has the same of every
+and a step takes one factorisation of each cluster's d × d matrix. The design X is taken as X C,
+near orthonormal, and |A| turned back. `reml` has the same of every
 model whose mean is linear. (Patterson & Thompson 1971, Biometrika 58, 545; Lindstrom & Bates 1988,
 JASA 83, 1014.)
 """
@@ -41,7 +42,7 @@ from mlsem.core.mixed import is_mixed
 from mlsem.core.objective import Derivatives, Objective
 from mlsem.core.pattern import ModelPattern, level_moments
 from mlsem.core.records import Array, Index, frozen
-from mlsem.core.slopes import MeanMaps, coordinates_of, residual_maps
+from mlsem.core.slopes import MeanMaps, combined, coordinates_of, residual_maps
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -58,10 +59,12 @@ class Components:
         s_0, then s_k.
     effects : (1 + K, q, q)
         S_0, then S_k.
+    turn : (p, p)
+        C: the design is X C, near orthonormal, so that covariates far from zero do no harm.
     rows : (J, d, q + p + 1)
-        T_j, X_j and e_j.
+        T_j, X_j C and e_j.
     others : (p + 1, p + 1)
-        Cross-products of [X, e] over the other rows.
+        Cross-products of [X C, e] over the other rows.
     n_rows, n_others : float
         N and n_o.
     """
@@ -71,6 +74,7 @@ class Components:
     spread: Index
     residual: Array
     effects: Array
+    turn: Array
     rows: Array
     others: Array
     n_rows: float
@@ -109,23 +113,36 @@ def components(
     along = jacobians(pattern, within, between, basis)
     residual = residual_maps(pattern, within, between)
     p = len(means)
+    design = MeanMaps(along.within.mean[:p], along.between.mean[:p])
+    turn = inverse_root(_products(data, design)[1])
+    if turn is None:
+        return None
     maps = MeanMaps(
-        np.concatenate((along.within.mean[:p], residual.within)),
-        np.concatenate((along.between.mean[:p], residual.between)),
+        np.concatenate((combined(turn, design.within), residual.within)),
+        np.concatenate((combined(turn, design.between), residual.between)),
     )
-    columns = coordinates_of(data, maps).swapaxes(1, 2)
-    own = maps.within[:, 0]
+    columns, _, others = _products(data, maps)
     return Components(
         origin=frozen(params.copy()),
         means=means,
         spread=spread,
         residual=_with_constant(within.sigma, along.within.sigma[p:], params[spread])[:, 0, 0],
         effects=_with_constant(between.sigma, along.between.sigma[p:], params[spread]),
+        turn=frozen(turn),
         rows=frozen(np.concatenate((data.loadings, columns), axis=2)),
-        others=frozen(own @ data.rest @ own.T),
+        others=frozen(others),
         n_rows=data.n_rows,
         n_others=data.n_others,
     )
+
+
+def _products(data: SlopeMoments, maps: MeanMaps) -> tuple[Array, Array, Array]:
+    """n columns in the coordinates, (J, d, n), and their cross-products over all rows and over
+    the other rows."""
+    columns = coordinates_of(data, maps).swapaxes(1, 2)
+    flat, own = columns.reshape(-1, columns.shape[2]), maps.within[:, 0]
+    others = own @ data.rest @ own.T
+    return columns, flat.T @ flat + others, others
 
 
 def _with_constant(value: Array, slopes: Array, at: Array) -> Array:
@@ -235,15 +252,15 @@ class ComponentObjective(Objective[ComponentPoint, Derivatives]):
             return None
         p, length = len(model.means), float(root[-1, -1])
         root[:, p] /= length
-        determinant = 2.0 * float(np.log(roots.diagonal(axis1=1, axis2=2)).sum())  # of V̄⁻¹
-        fixed = 2.0 * float(np.log(root.diagonal()).sum())  # of A⁻¹
+        fixed = model.turn @ root[:p, :p]  # A⁻¹ = fixed fixedᵀ
         deviance = (model.n_rows - p) * LOG_2PI + model.n_others * log(sigma2) + length**-2
-        deviance -= determinant + fixed
+        deviance -= 2.0 * float(np.log(roots.diagonal(axis1=1, axis2=2)).sum())
+        deviance -= 2.0 * float(np.log(fixed.diagonal()).sum())
         if not isfinite(deviance):
             return None
         found = model.origin.copy()
         found[model.spread] = phi
-        found[model.means] -= root[:p, p]
+        found[model.means] -= model.turn @ root[:p, p]
         return ComponentPoint(
             params=frozen(found),
             loglik=-0.5 * deviance,
@@ -253,7 +270,7 @@ class ComponentObjective(Objective[ComponentPoint, Derivatives]):
             effects=white[:, :, :q],
             columns=columns @ root,
             others=root.T @ model.others @ root / sigma2,
-            root=root[:p, :p],
+            root=fixed,
         )
 
     def derivatives(self, point: ComponentPoint, basis: Array) -> Derivatives:

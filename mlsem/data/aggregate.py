@@ -28,6 +28,7 @@ from mlsem.data.products import (
 from mlsem.errors import DataError, OptionValueError, nearest
 
 if TYPE_CHECKING:
+    import pandas as pd
     from numpy.typing import NDArray
 
     from mlsem.spec.partable import ParameterTable
@@ -128,6 +129,36 @@ def read_moments(
         grouping = ungrouped(len(frame), rows.keep)
     else:
         grouping = group(frame, cluster, rows.keep)
+    return moments_of(
+        table,
+        frame,
+        rows,
+        grouping,
+        cluster=cluster,
+        centering=centering,
+        se_cluster=se_cluster,
+        chunk_rows=chunk_rows,
+    )
+
+
+def moments_of(
+    table: ParameterTable,
+    frame: pd.DataFrame,
+    rows: Rows,
+    grouping: Grouping,
+    *,
+    cluster: str | None,
+    centering: Mapping[str, str],
+    se_cluster: str | None = None,
+    chunk_rows: int | None = None,
+) -> DataRecord:
+    """`read_moments` of columns that are read and rows that are grouped.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        Where `se_cluster` is, its rows those of `rows`.
+    """
     notes = check_counts(table, grouping, cluster)
     robust = read_robust(frame, se_cluster, cluster, grouping)
     pieces = cut(grouping.sizes, chunk_rows or CHUNK_ROWS)

@@ -134,6 +134,24 @@ def read_rows(data: pd.DataFrame, wanted: Mapping[str, str], missing: str) -> Ro
     return Rows(values, totals, keep, len(data), int(keep.sum()), counts)
 
 
+def rows_of(data: pd.DataFrame, columns: Mapping[str, Array]) -> Rows:
+    """Columns computed from a frame, all of whose rows are used.
+
+    Raises
+    ------
+    DataError
+        A value is infinite, or not a number.
+    """
+    totals = {name: float(column.sum()) for name, column in columns.items()}
+    for name, column in columns.items():
+        if not np.isfinite(totals[name]) and _gap(data, column, name).any():
+            raise DataError(
+                f"{name!r} is not a number in {rows_named(data, np.isnan(column))}: correct the "
+                "data it is computed from, or mark them as missing (NaN)."
+            )
+    return Rows(dict(columns), totals, None, len(data), len(data), ())
+
+
 def _check_missing(
     data: pd.DataFrame, counts: tuple[tuple[str, int], ...], keep: NDArray[np.bool_], missing: str
 ) -> None:

@@ -93,9 +93,10 @@ def design(outcome: str, right: str, frame: pd.DataFrame) -> Design:
         if all(_numeric(column) for column in values.values()):
             return _products(described.products, values)
     formulae = require_formulae()
-    found = formulae.design_matrices(
-        f"{outcome} ~ {right}", frame, extra_namespace=FUNCTIONS | {"np": np}
-    )
+    with np.errstate(divide="ignore", invalid="ignore"):  # the caller looks at what comes out
+        found = formulae.design_matrices(
+            f"{outcome} ~ {right}", frame, extra_namespace=FUNCTIONS | {"np": np}
+        )
     response = found.response.as_dataframe()
     return Design(
         outcome=found.response.name,

@@ -6,18 +6,26 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
+import pandas as pd
+from pandas.api import types
 
 from mlsem.data.bases import SAME
-from mlsem.data.columns import counted, missing_in, require_column, require_frame, rows_named
+from mlsem.data.columns import (
+    Rows,
+    counted,
+    missing_in,
+    numeric,
+    require_column,
+    require_frame,
+    rows_named,
+    rows_of,
+)
 from mlsem.data.designs import INTERCEPT, Columns, Design, describe, design, require_formulae
-from mlsem.data.frame import make_frame
-from mlsem.data.grouping import group
+from mlsem.data.grouping import Grouping, group
 from mlsem.errors import DataError, SpecificationError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
-
-    import pandas as pd
 
     from mlsem.core.records import Array
 
@@ -72,7 +80,10 @@ class MixedData:
     Attributes
     ----------
     frame : DataFrame
-        The outcome, every column of the design but the intercept, and the clusters.
+        The user's, less the rows that are left out.
+    rows : Rows
+        The outcome, and every column of the design but the intercept.
+    grouping : Grouping
     columns : MixedColumns
     n_total : int
         Rows of the user's frame.
@@ -80,6 +91,8 @@ class MixedData:
     """
 
     frame: pd.DataFrame
+    rows: Rows
+    grouping: Grouping
     columns: MixedColumns
     n_total: int
     notes: tuple[str, ...]
@@ -100,12 +113,13 @@ def read_mixed(formula: _Formula, data: object, missing: str) -> MixedData:
     frame = require_frame(data)
     require_column(frame, formula.group, "the formula needs the column of clusters")
     rights = (formula.fixed, *(part.effects for part in formula.random))
-    used, notes = _complete(frame, _columns(formula, rights, frame), missing)
+    columns = _columns(formula, rights, frame)
+    used, notes = _complete(_readable(frame, columns), columns, missing)
     fixed, *random = (_design(formula, right, used) for right in rights)
-    columns = _together(fixed)
+    effects = _together(fixed)
     parts = zip(formula.random, random, strict=True)
-    known = {_factors(name): name for name in columns}
-    everything = dict(columns)
+    known = {_factors(name): name for name in effects}
+    everything = dict(effects)
     blocks: list[tuple[str, ...]] = []
     for block in (each for part, terms in parts for each in _random_blocks(part, terms)):
         named = {known.get(_factors(name), name): values for name, values in block.items()}
@@ -113,17 +127,15 @@ def read_mixed(formula: _Formula, data: object, missing: str) -> MixedData:
         blocks.append(tuple(named))
     everything.pop(INTERCEPT, None)
     _refuse_group(formula, everything)
-    clusters = used[formula.group]
-    whole: Any = make_frame(
-        {fixed.outcome: fixed.response} | everything | {formula.group: clusters.array}, used.index
-    )
+    grouping = group(used, formula.group, None)
     found = MixedColumns(
         outcome=fixed.outcome,
-        fixed=tuple(columns),
+        fixed=tuple(effects),
         random=tuple(blocks),
-        within=_varying(whole, everything, formula.group),
+        within=_varying(grouping, everything),
     )
-    return MixedData(whole, found, len(frame), notes)
+    rows = rows_of(used, {fixed.outcome: fixed.response} | everything)
+    return MixedData(used, rows, grouping, found, len(frame), notes)
 
 
 def _refuse_group(formula: _Formula, columns: Iterable[str]) -> None:
@@ -144,6 +156,22 @@ def _columns(formula: _Formula, rights: Iterable[str], frame: pd.DataFrame) -> d
     names = sorted({name for each in described for name in each.variables})
     needed = "the formula needs the variable"
     return {name: require_column(frame, name, needed) for name in names}
+
+
+def _readable(frame: pd.DataFrame, columns: Mapping[str, pd.Series]) -> pd.DataFrame:
+    """The frame, with numbers that stand in columns of another type as numbers."""
+    found = {
+        name: numeric(frame, column, name)
+        for name, column in columns.items()
+        if not (types.is_numeric_dtype(column.dtype) or _is_text(column))
+    }
+    return frame.assign(**found) if found else frame
+
+
+def _is_text(column: pd.Series) -> bool:
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        return True
+    return bool(types.is_string_dtype(column.dropna()))
 
 
 def _unread(formula: _Formula, error: Exception) -> SpecificationError:
@@ -208,9 +236,8 @@ def _random_blocks(part: _Part, found: Design) -> list[Columns]:
     return [_together(found)] if part.correlated else [block for _, block in found.terms]
 
 
-def _varying(design: pd.DataFrame, columns: Mapping[str, Array], cluster: str) -> frozenset[str]:
+def _varying(grouping: Grouping, columns: Mapping[str, Array]) -> frozenset[str]:
     """Columns that differ within some cluster by more than rounding."""
-    grouping = group(design, cluster, None)
     starts = np.cumsum(grouping.sizes) - grouping.sizes
     found = set()
     for name, values in columns.items():
