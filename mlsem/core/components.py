@@ -35,14 +35,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mlsem.core.carriers import SlopeMoments
+from mlsem.core.carriers import SlopeMoments, pooled_products
 from mlsem.core.likelihood import jacobians
 from mlsem.core.linalg import LOG_2PI, cholesky, inverse_root, weighted_sum
 from mlsem.core.mixed import is_mixed
 from mlsem.core.objective import Derivatives, Objective
 from mlsem.core.pattern import ModelPattern, level_moments
 from mlsem.core.records import Array, Index, frozen
-from mlsem.core.slopes import MeanMaps, combined, coordinates_of, residual_maps
+from mlsem.core.slopes import MeanMaps, coordinates_of, residual_maps
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -113,36 +113,29 @@ def components(
     along = jacobians(pattern, within, between, basis)
     residual = residual_maps(pattern, within, between)
     p = len(means)
-    design = MeanMaps(along.within.mean[:p], along.between.mean[:p])
-    turn = inverse_root(_products(data, design)[1])
-    if turn is None:
-        return None
     maps = MeanMaps(
-        np.concatenate((combined(turn, design.within), residual.within)),
-        np.concatenate((combined(turn, design.between), residual.between)),
+        np.concatenate((along.within.mean[:p], residual.within)),
+        np.concatenate((along.between.mean[:p], residual.between)),
     )
-    columns, _, others = _products(data, maps)
+    columns, own = coordinates_of(data, maps).swapaxes(1, 2), maps.within[:, 0]
+    others = own @ data.rest @ own.T
+    turn = np.eye(p + 1)
+    root = inverse_root((pooled_products(columns) + others)[:p, :p])
+    if root is None:
+        return None
+    turn[:p, :p] = root
     return Components(
         origin=frozen(params.copy()),
         means=means,
         spread=spread,
         residual=_with_constant(within.sigma, along.within.sigma[p:], params[spread])[:, 0, 0],
         effects=_with_constant(between.sigma, along.between.sigma[p:], params[spread]),
-        turn=frozen(turn),
-        rows=frozen(np.concatenate((data.loadings, columns), axis=2)),
-        others=frozen(others),
+        turn=frozen(root),
+        rows=frozen(np.concatenate((data.loadings, columns @ turn), axis=2)),
+        others=frozen(turn.T @ others @ turn),
         n_rows=data.n_rows,
         n_others=data.n_others,
     )
-
-
-def _products(data: SlopeMoments, maps: MeanMaps) -> tuple[Array, Array, Array]:
-    """n columns in the coordinates, (J, d, n), and their cross-products over all rows and over
-    the other rows."""
-    columns = coordinates_of(data, maps).swapaxes(1, 2)
-    flat, own = columns.reshape(-1, columns.shape[2]), maps.within[:, 0]
-    others = own @ data.rest @ own.T
-    return columns, flat.T @ flat + others, others
 
 
 def _with_constant(value: Array, slopes: Array, at: Array) -> Array:

@@ -38,7 +38,6 @@ from mlsem.core.slope_objective import SlopeObjective
 from mlsem.core.slopes import (
     MeanMaps,
     SlopePoint,
-    combined,
     coordinates_of,
     moment_gradients,
     outer_sums,
@@ -112,7 +111,7 @@ class RemlObjective(MomentObjective[RemlPoint]):
         full = likelihood.evaluate(params + self.fixed @ (root @ (root.T @ slope)))
         if full is None:
             return None
-        design = MeanMaps(combined(root, along.within.mean), combined(root, along.between.mean))
+        design = MeanMaps(_combined(root, along.within.mean), _combined(root, along.between.mean))
         white = whiten(full.roots, coordinates_of(self.data, design))
         correction = float(np.log(root.diagonal()).sum()) + 0.5 * len(root) * LOG_2PI
         return RemlPoint(full.loglik + correction, full, root, design, pull(full.roots, white))
@@ -157,3 +156,8 @@ class RemlObjective(MomentObjective[RemlPoint]):
             changes = covariance_changes(data, along, weighted[part], part)[:, :, 0]
             across += np.einsum("jcm,jnm->cn", point.weighted[part], changes)
         return observed_mean_part(full, data, along) - across.T @ across
+
+
+def _combined(root: Array, maps: Array) -> Array:
+    """Σ_k X_k C_kc, (p, …) -> (p, …)."""
+    return (root.T @ flatten(maps)).reshape(maps.shape)

@@ -28,7 +28,7 @@ import numpy as np
 
 from mlsem.core.carriers import SlopeMoments, pooled_products
 from mlsem.core.likelihood import MomentGradients
-from mlsem.core.linalg import LOG_2PI, cholesky, flatten, inner, log_determinant, positive_inverse
+from mlsem.core.linalg import LOG_2PI, cholesky, inner, log_determinant, positive_inverse
 from mlsem.core.pattern import LevelMoments, ModelPattern, level_moments
 from mlsem.core.records import Array, Index, frozen
 
@@ -133,11 +133,6 @@ def residual_maps(pattern: ModelPattern, within: LevelMoments, between: LevelMom
     level2 = -between.mean
     level2[pattern.split :] += pattern.between.responses[pattern.split :]
     return MeanMaps((pattern.within.responses - within.mean)[None], level2[None])
-
-
-def combined(root: Array, maps: Array) -> Array:
-    """Σ_k X_k C_kc of maps X, (n, …) -> (n, …)."""
-    return (root.T @ flatten(maps)).reshape(maps.shape)
 
 
 def coordinates_of(data: SlopeMoments, maps: MeanMaps, part: Clusters = ALL) -> Array:
