@@ -37,7 +37,10 @@ class MeanPaths:
 
 def mean_paths(level: LevelPattern) -> MeanPaths:
     """The cells of B with a walk from Γ to their column, and one from their row to S."""
-    directed, paths = level.directed, level.directed.support()
+    directed = level.directed
+    if not len(directed.params):
+        return MeanPaths(directed.params, directed.cols)
+    paths = directed.support()
     observed = np.zeros(len(paths), dtype=np.bool_)
     observed[level.observed] = True
     carrying = reached(paths, np.array(level.exogenous.support().any(axis=1)))
@@ -48,7 +51,7 @@ def mean_paths(level: LevelPattern) -> MeanPaths:
 
 def reached(paths: NDArray[np.bool_], start: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """The variables `start` (n,) and all that walks from them lead to; paths (to n, from n)."""
-    found = start
-    for _ in paths:
-        found = found | (paths @ found)
+    found, grown = start, start | (paths @ start)
+    while (grown != found).any():
+        found, grown = grown, grown | (paths @ grown)
     return found
