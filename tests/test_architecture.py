@@ -29,7 +29,8 @@ SEES: dict[str, set[str]] = {
 SEES["version"] = set()
 SEES["problem"] = {"errors", "core", "spec", "data"}
 SEES["estimate"] = {"errors", "core", "spec", "problem"}
-SEES["workers"] = {"errors"}
+SEES["dask_workers"] = {"errors"}
+SEES["workers"] = {"errors", "dask_workers"}
 SEES["estimators"] = {"errors", "core", "spec", "problem", "estimate"}
 SEES["refit"] = {"errors", "core", "spec", "problem", "estimators"}
 SEES["cautions"] = {"errors", "inference", "problem"}
@@ -78,6 +79,7 @@ HOMES = {
     "matplotlib": {"report"},
     "joblib": {"workers"},
     "tqdm": {"workers"},
+    "distributed": {"dask_workers"},
 }
 # Rooms that may name pandas' types in annotations, under `if TYPE_CHECKING`.
 NAME_FRAMES = {"data", "fitted", "result", "fit", "interop", "examples_data", "__init__"}
@@ -251,6 +253,7 @@ def test_slow_packages_are_imported_late() -> None:
         "pyreadstat",
         "matplotlib",
         "joblib",
+        "distributed",
     )
     at_the_top = [
         found.place
