@@ -53,7 +53,7 @@ def optimum_of(problem: Problem, settings: Settings, start: object = None) -> Op
         return _by_reml(problem, settings, start)
     if problem.table.semidefinite:
         return _mixed(problem, settings, start)
-    found = estimate(problem, settings, start)
+    found = estimate(problem, settings, start)  # its tries may find a higher maximum, outside
     if found.converged or not problem.table.slopes or len(restricted(problem.table)):
         return found
     with numerically():

@@ -177,3 +177,17 @@ def test_a_maximum_at_a_negative_variance_stays():
         theirs = mlsem.lmm("y ~ x + (1 | id)", data, REML=False)
     assert theirs.params["id.(Intercept)"] == pytest.approx(0, abs=1e-8)
     assert theirs.loglik < fit.loglik
+
+
+def test_a_maximum_that_another_start_finds_goes_before_the_boundary():
+    rng = np.random.default_rng(153)
+    ids = np.repeat(np.arange(12), 4)
+    w = np.repeat(rng.normal(size=12), 4)
+    x, e = rng.normal(size=(2, 48))
+    data = pd.DataFrame({"y": 0.5 * x + 0.3 * w + e, "x": x, "w": w, "id": ids})
+    model = 'level: 1\n y ~ rv("s")*x\nlevel: 2\n y ~ s + w'
+    with pytest.warns(EstimationWarning, match="negative variance"):
+        fit = mlsem.fit(model, data, cluster="id")
+    assert fit.converged
+    assert not fit.singular
+    assert fit.loglik == pytest.approx(-57.09412, abs=1e-4)  # on the boundary: -63.71
