@@ -26,6 +26,7 @@ from mlsem.errors import (
     OptionValueError,
     SpecificationError,
     SpecificationWarning,
+    WorkerError,
 )
 from mlsem.examples_data import example_model, load_example
 from mlsem.fit import cfa, check, fit, growth, lavaan, sem
@@ -64,6 +65,7 @@ __all__ = [
     "SpecificationWarning",
     "Study",
     "WaldTest",
+    "WorkerError",
     "__version__",
     "cfa",
     "check",

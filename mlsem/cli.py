@@ -107,6 +107,12 @@ def _add_fit(commands: Any) -> None:
         "--no-fixed-x", action="store_true", help="model the exogenous covariates as well"
     )
     fit.add_argument("--level", type=float, metavar="P", help="print intervals, of this level")
+    fit.add_argument(
+        "--ci",
+        choices=("wald", "profile"),
+        default="wald",
+        help="kind of intervals (default wald; profile: for variances between few clusters)",
+    )
     fit.add_argument("--max-iter", type=int, metavar="N", help="most iterations")
     fit.add_argument("--digits", type=int, default=3, metavar="N", help="decimals (default 3)")
     fit.add_argument("--json", action="store_true", help="print one JSON object, no summary")
@@ -179,9 +185,10 @@ def _fit(arguments: argparse.Namespace) -> int:
         if arguments.json:
             from mlsem.cli_output import json_text
 
-            print(json_text(result, _level(arguments), [str(each.message) for each in caught]))
+            print(json_text(result, _level(arguments), arguments.ci, caught))
         elif not arguments.quiet:
-            print(result.summary(level=arguments.level).to_text(arguments.digits), end="")
+            summary = result.summary(arguments.level, arguments.ci)
+            print(summary.to_text(arguments.digits), end="")
     return OK if result.converged else NOT_CONVERGED
 
 
@@ -221,7 +228,7 @@ def _level(arguments: argparse.Namespace) -> float:
 
 def _write_estimates(result: FitResult, arguments: argparse.Namespace) -> None:
     path = Path(arguments.out)
-    frame = result.parameter_estimates(level=_level(arguments))
+    frame = result.parameter_estimates(_level(arguments), arguments.ci)
     frame.to_csv(path, sep=SEPARATORS[path.suffix.lower()], index=False)
 
 

@@ -10,14 +10,19 @@ from mlsem.report.table import render_columns
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from warnings import WarningMessage
 
+    from mlsem.fitted import CiKind
     from mlsem.result import FitResult
     from mlsem.spec.partable import ParameterTable, Row
 
 
-def json_text(result: FitResult, level: float, warnings: Sequence[str]) -> str:
-    """A fit as one JSON object; what is not a finite number is null."""
-    estimates = result.parameter_estimates(level=level).to_dict("records")
+def json_text(result: FitResult, level: float, ci: CiKind, caught: Sequence[WarningMessage]) -> str:
+    """A fit as one JSON object; what is not a finite number is null.
+
+    The intervals may add to the warnings that were caught.
+    """
+    estimates = result.parameter_estimates(level, ci).to_dict("records")
     content = {
         "converged": bool(result.converged),
         "n_iterations": result.n_iterations,
@@ -30,8 +35,9 @@ def json_text(result: FitResult, level: float, warnings: Sequence[str]) -> str:
         "aic": result.aic,
         "bic": result.bic,
         "confidence_level": level,
+        "confidence_intervals": ci,
         "estimates": estimates,
-        "warnings": list(dict.fromkeys(warnings)),
+        "warnings": list(dict.fromkeys(str(each.message) for each in caught)),
     }
     return json.dumps(_plain(content), indent=2, ensure_ascii=False, allow_nan=False)
 

@@ -89,6 +89,10 @@ class InterfaceError(MlsemError, ImportError):
     """An optional package that the call needs is not installed."""
 
 
+class WorkerError(MlsemError):
+    """Other machines that were to do the work cannot, or are gone."""
+
+
 class MlsemWarning(UserWarning):
     """Parent of every warning that mlsem gives."""
 

@@ -35,8 +35,10 @@ from mlsem.spec.start import CAREFUL, starting_values
 
 EARLY = (6, 20)  # iterations after which a fit that fails later is mirrored
 RETRY = 100  # iterations of each further try
-T = TypeVar("T")
+RETRY_SLOPES = 60  # with random slopes: most have no maximum, and a fit within bounds follows
 NUDGES = 3  # points at which an information matrix must be singular to be so everywhere
+
+T = TypeVar("T")
 
 
 def estimate(problem: Problem, settings: Settings, start: object = None) -> Optimum:
@@ -57,7 +59,8 @@ def estimate(problem: Problem, settings: Settings, start: object = None) -> Opti
     optimum = estimate_from(problem, settings, first)
     if optimum.converged or start is not None or optimum.n_iterations < EARLY[0]:
         return optimum
-    shorter = replace(settings, max_iter=min(RETRY, settings.max_iter))
+    most = RETRY_SLOPES if problem.table.slopes else RETRY
+    shorter = replace(settings, max_iter=min(most, settings.max_iter))
     tries = [_tried(problem, shorter, each) for each in _other_starts(problem, settings, first)]
     found = [again for again in tries if again is not None and again.converged]
     return max(found, key=lambda again: again.point.loglik, default=optimum)

@@ -32,7 +32,7 @@ def optimum_of(problem: Problem, settings: Settings, start: object = None) -> Op
         return by_reml(problem, settings, start)
     if problem.table.semidefinite:
         return _mixed(problem, settings, start)
-    found = estimate(problem, settings, start)
+    found = estimate(problem, settings, start)  # its tries may find a higher maximum, outside
     if found.converged or not problem.table.slopes or len(restricted(problem.table)):
         return found
     factors = random_effect_factors(problem.inner.pattern)

@@ -317,7 +317,12 @@ class FitResult(Fitted):
         return r_squared(self)
 
     def scores(self) -> pd.DataFrame:
-        """∂ℓ_j/∂θ of every cluster (of every row, without `cluster=`), (J, npar)."""
+        """∂ℓ_j/∂θ of every cluster (of every row, without `cluster=`), (J, npar).
+
+        ℓ is the likelihood, also of a REML fit, for the restricted one is no sum over clusters.
+        At REML estimates the scores of the fixed effects sum to 0, those of (co)variances to
+        ½ ∂ log|M|/∂θ, M the information on the fixed effects.
+        """
         columns = zip(self.table.names, self._scores().T, strict=True)
         return make_frame(dict(columns), self.problem.moments.labels)
 
@@ -330,6 +335,9 @@ class FitResult(Fitted):
         self, kind: Literal["expected", "observed", "first_order"] = "observed"
     ) -> pd.DataFrame:
         """Information matrix of the free parameters at the estimates, in total (not per row).
+
+        Of the likelihood, also of a REML fit, as `scores`. The inverse of the expected one is then
+        the model-based `vcov()` in the fixed effects; REML's of the (co)variances is larger.
 
         Parameters
         ----------

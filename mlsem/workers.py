@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import Any, TypeVar
 
+from mlsem.dask_workers import cluster_threads, on_cluster
 from mlsem.errors import InterfaceError, OptionValueError
 
 Item = TypeVar("Item")
@@ -53,9 +54,9 @@ def in_batches(
     return found
 
 
-def batch_size(count: int, jobs: int) -> int:
+def batch_size(count: int, jobs: int, backend: str | None = None) -> int:
     """How many of `count` items make a batch."""
-    return max(1, -(-count // (BATCHES * max(_job_count(jobs), 2))))
+    return max(1, -(-count // (BATCHES * max(_job_count(jobs, backend), 2))))
 
 
 def streamed(
@@ -79,25 +80,30 @@ def streamed(
     total : int
         Items in all batches, for the bar.
     backend : str, optional
-        joblib's, such as "loky" or "dask" (which needs a client that is connected).
+        joblib's, such as "loky"; or "dask": the cluster of the client that is connected, all of
+        it, whatever `jobs`.
 
     Raises
     ------
     InterfaceError
-        Several jobs or a backend without joblib, or a bar asked for without tqdm.
+        Several jobs or a backend without its package, or a bar asked for without tqdm.
     OptionValueError
-        The backend is unknown, or its package not installed.
+        The backend is unknown, or no Dask client connected.
+    WorkerError
+        The Dask cluster is of no use, or lost.
     """
-    count = _job_count(jobs)
+    count = _job_count(jobs, backend)
     with _bar(total, progress, label) as advance:
         for results in _results(function, batches, count, backend):
             yield results
             advance(len(results))
 
 
-def _job_count(jobs: object) -> int:
+def _job_count(jobs: object, backend: str | None = None) -> int:
     if isinstance(jobs, bool) or not isinstance(jobs, int) or (jobs < 1 and jobs != -1):
         raise OptionValueError(f"n_jobs={jobs!r}: it takes a number from 1, or -1 for all cores.")
+    if backend == "dask":
+        return cluster_threads()
     if jobs == -1:
         return int(_joblib().cpu_count())
     return jobs
@@ -106,6 +112,8 @@ def _job_count(jobs: object) -> int:
 def _results(
     function: Callable[[Any], list[Found]], batches: Iterable[Any], jobs: int, backend: str | None
 ) -> Iterable[list[Found]]:
+    if backend == "dask":
+        return on_cluster(function, batches)
     if jobs == 1 and backend is None:
         return map(function, batches)
     joblib = _joblib()

@@ -29,10 +29,11 @@ SEES: dict[str, set[str]] = {
 SEES["version"] = set()
 SEES["problem"] = {"errors", "core", "spec", "data"}
 SEES["estimate"] = {"errors", "core", "spec", "problem"}
-SEES["workers"] = {"errors"}
 SEES["bounded"] = {"core", "spec", "estimate"}
 SEES["reml"] = {"errors", "core", "spec", "problem", "estimate", "bounded"}
 SEES["estimators"] = {"core", "spec", "problem", "estimate", "bounded", "reml"}
+SEES["dask_workers"] = {"errors"}
+SEES["workers"] = {"errors", "dask_workers"}
 SEES["refit"] = {"errors", "core", "spec", "problem", "estimators"}
 SEES["cautions"] = {"errors", "inference", "problem"}
 SEES["standard_errors"] = {"errors", "core", "spec", "inference", "problem", "estimate", "cautions"}
@@ -62,7 +63,7 @@ SEES["lmm"] = {"errors", "syntax", "spec", "data", "fit", "result", "mixed_formu
 SEES["examples_data"] = {"errors", "data"}
 SEES["simulate"] = {*SEES, "mlsem"} - {"examples_data"}
 SEES["interop"] = {*SEES, "mlsem"} - {"simulate", "examples_data"}
-SEES["cli_output"] = {"result", "spec", "report"}
+SEES["cli_output"] = {"fitted", "result", "spec", "report"}
 SEES["cli"] = {*SEES, "mlsem"} - {"interop"}
 SEES["__main__"] = {"cli"}
 SEES["__init__"] = set(SEES) - {"cli", "cli_output", "__main__"}
@@ -80,6 +81,7 @@ HOMES = {
     "matplotlib": {"report"},
     "joblib": {"workers"},
     "tqdm": {"workers"},
+    "distributed": {"dask_workers"},
 }
 # Rooms that may name pandas' types in annotations, under `if TYPE_CHECKING`.
 NAME_FRAMES = {"data", "fitted", "result", "fit", "interop", "examples_data", "__init__"}
@@ -253,6 +255,7 @@ def test_slow_packages_are_imported_late() -> None:
         "pyreadstat",
         "matplotlib",
         "joblib",
+        "distributed",
     )
     at_the_top = [
         found.place

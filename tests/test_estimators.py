@@ -82,6 +82,38 @@ def test_what_is_asked_of_a_fit():
     assert fit.wald_test("`x1` == 0", vcov="CR2").pvalue < 0.05
 
 
+def test_scores_and_information_are_those_of_the_likelihood():
+    """∂ℓ/∂θ = ½ ∂ log|M|/∂θ where ℓ_R = ℓ - ½ log|M| has its maximum, M = Σ X_jᵀ V_j⁻¹ X_j."""
+    data = article().iloc[:-7]
+    fit = mlsem.lmm("y ~ x1 + w1 + (1 | id)", data)
+    fixed, covariances = ["(Intercept)", "x1", "w1"], ["id.(Intercept)", "Residual"]
+    designs = [np.column_stack([np.ones(len(d)), d[["x1", "w1"]]]) for _, d in data.groupby("id")]
+
+    def fixed_information(tau, sigma2):
+        return sum(
+            X.T @ np.linalg.solve(sigma2 * np.eye(len(X)) + tau * np.ones((len(X),) * 2), X)
+            for X in designs
+        )
+
+    def half_log_det(variances):
+        return 0.5 * np.linalg.slogdet(fixed_information(*variances))[1]
+
+    estimates, steps = fit.params[covariances].to_numpy(), 1e-5 * np.eye(2)
+    slopes = [half_log_det(estimates + h) - half_log_det(estimates - h) for h in steps]
+    total = fit.scores().sum()
+    np.testing.assert_allclose(total[fixed], 0, atol=1e-8)
+    np.testing.assert_allclose(total[covariances], np.array(slopes) / 2e-5, rtol=1e-6)
+    assert (total[covariances].abs() > 0.1).all()
+    information = fit.information("expected")
+    expected = fixed_information(*estimates)
+    np.testing.assert_allclose(information.loc[fixed, fixed], expected, rtol=1e-8, atol=1e-8)
+    np.testing.assert_allclose(
+        fit.vcov().loc[fixed, fixed], np.linalg.inv(expected), rtol=1e-8, atol=1e-12
+    )
+    plain = np.linalg.inv(information.loc[covariances, covariances])
+    assert (np.diag(fit.vcov().loc[covariances, covariances]) > np.diag(plain)).all()
+
+
 REFUSED = {
     "level: 1\n y ~ a*x1 + b*x2\nlevel: 2\n y ~ w1\n a == b": "no constraints",
     "level: 1\n y ~ x1 + x2\n x2 ~ x1\nlevel: 2\n y ~ w1": "'y~x2' is a path from",
@@ -145,3 +177,17 @@ def test_a_maximum_at_a_negative_variance_stays():
         theirs = mlsem.lmm("y ~ x + (1 | id)", data, REML=False)
     assert theirs.params["id.(Intercept)"] == pytest.approx(0, abs=1e-8)
     assert theirs.loglik < fit.loglik
+
+
+def test_a_maximum_that_another_start_finds_goes_before_the_boundary():
+    rng = np.random.default_rng(153)
+    ids = np.repeat(np.arange(12), 4)
+    w = np.repeat(rng.normal(size=12), 4)
+    x, e = rng.normal(size=(2, 48))
+    data = pd.DataFrame({"y": 0.5 * x + 0.3 * w + e, "x": x, "w": w, "id": ids})
+    model = 'level: 1\n y ~ rv("s")*x\nlevel: 2\n y ~ s + w'
+    with pytest.warns(EstimationWarning, match="negative variance"):
+        fit = mlsem.fit(model, data, cluster="id")
+    assert fit.converged
+    assert not fit.singular
+    assert fit.loglik == pytest.approx(-57.09412, abs=1e-4)  # on the boundary: -63.71

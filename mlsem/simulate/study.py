@@ -72,7 +72,9 @@ def study(
     n_jobs : int
         Processes, -1 for all cores.
     backend : str, optional
-        joblib's: "loky" (the default), or "dask" with a connected client.
+        joblib's: "loky" (the default). Or "dask": all workers of the cluster that a Dask client
+        is connected to, whatever `n_jobs`. mlsem must be installed there; workers of one thread
+        each are best.
     progress : bool, optional
         A progress bar; by default on a terminal.
     file : path, optional
@@ -92,7 +94,9 @@ def study(
     DataError
         The file holds another study.
     InterfaceError
-        Several processes without joblib, or a bar without tqdm.
+        Several processes without joblib, "dask" without distributed, or a bar without tqdm.
+    WorkerError
+        The Dask cluster cannot read the study (mlsem is not installed there), or was lost.
 
     Examples
     --------
@@ -146,7 +150,9 @@ def _records(
 ) -> Iterator[list[Record]]:
     """What is left to do, in batches."""
     left = [number for number in range(replications) if number not in done]
-    size = min(LARGEST, batch_size(len(left), n_jobs)) if left else 1
+    if not left:
+        return iter(())
+    size = min(LARGEST, batch_size(len(left), n_jobs, backend))
     return streamed(
         partial(_replicated, work),
         _batches(source, left, size),

@@ -64,6 +64,32 @@ def test_estimates_to_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     assert capsys.readouterr() == ("", "")
 
 
+def test_profile_intervals(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    fit = mlsem.fit(example_model("article"), load_example("article"), cluster="id")
+    expected = fit.parameter_estimates(0.9, ci="profile")[["ci_lower", "ci_upper"]]
+    path, profile = tmp_path / "estimates.csv", [*ARTICLE, "--ci", "profile"]
+    assert main([*profile, "--level", "0.9", "--json", "--out", str(path)]) == OK
+    content = json.loads(capsys.readouterr().out)
+    assert content["confidence_intervals"] == "profile"
+    rows = pd.DataFrame(content["estimates"]).astype({"ci_lower": float, "ci_upper": float})
+    for found in (rows, pd.read_csv(path)):
+        pd.testing.assert_frame_equal(found[["ci_lower", "ci_upper"]], expected)
+    assert main(profile) == OK
+    assert capsys.readouterr().out == str(fit.summary(ci="profile"))
+
+
+def test_profile_intervals_need_a_maximum(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*ARTICLE, "--ci", "profile", "--max-iter", "1"]) == FAILED
+    assert "error: the fit did not converge" in capsys.readouterr().err
+
+
+def test_kinds_of_intervals(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main([*ARTICLE, "--ci", "profil"])
+    assert stopped.value.code == USAGE
+    assert "invalid choice: 'profil'" in capsys.readouterr().err
+
+
 def test_options_reach_the_fit(capsys: pytest.CaptureFixture[str]) -> None:
     options = ["--center", "x1=cluster,w1=grand", "--se", "MLR", "--missing", "error"]
     assert main([*ARTICLE, *options, "--max-iter", "200", "--json"]) == OK
