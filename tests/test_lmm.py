@@ -289,8 +289,8 @@ def test_columns_of_other_types():
 @pytest.mark.parametrize("right", ["0 + x1*w1*x2", "x1:w1 + x2", "(x1 + w1 + x2)**2", "x1/w1", "1"])
 def test_plain_formulas_are_read_as_formulae_reads_them(right):
     data = sexed()
-    found = design("y", right, data)
-    whole = design("np.abs(y)", right, data)  # no plain outcome: all by formulae
+    found = design("y", right, data, data)
+    whole = design("np.abs(y)", right, data, data)  # no plain outcome: all by formulae
     assert [list(block) for _, block in found.terms] == [list(block) for _, block in whole.terms]
     for (_, ours), (_, theirs) in zip(found.terms, whole.terms, strict=True):
         for name, column in ours.items():

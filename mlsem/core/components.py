@@ -36,13 +36,12 @@ from typing import NamedTuple
 import numpy as np
 
 from mlsem.core.carriers import SlopeMoments, pooled_products
-from mlsem.core.likelihood import jacobians
 from mlsem.core.linalg import LOG_2PI, cholesky, inverse_root, weighted_sum
 from mlsem.core.mixed import is_mixed
 from mlsem.core.objective import Derivatives, Objective
-from mlsem.core.pattern import ModelPattern, level_moments
+from mlsem.core.pattern import LevelPattern, ModelPattern
 from mlsem.core.records import Array, Index, frozen
-from mlsem.core.slopes import MeanMaps, coordinates_of, residual_maps
+from mlsem.core.slopes import MeanMaps, coordinates_of
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -103,20 +102,11 @@ def components(
         The residuals are taken at its fixed effects: any will do that are not absurd.
     """
     levels = (pattern.within, pattern.between)
-    if not is_mixed(pattern) or any(len(level.directed.params) for level in levels):
-        return None
-    within, between = (level_moments(level, params) for level in levels)
-    if within is None or between is None:
+    if not is_mixed(pattern) or any(level.directed.support().any() for level in levels):
         return None
     means, spread = fixed.argmax(axis=0), np.flatnonzero(~fixed.any(axis=1))
-    basis = np.concatenate((fixed, np.eye(pattern.n_params)[:, spread]), axis=1)
-    along = jacobians(pattern, within, between, basis)
-    residual = residual_maps(pattern, within, between)
-    p = len(means)
-    maps = MeanMaps(
-        np.concatenate((along.within.mean[:p], residual.within)),
-        np.concatenate((along.between.mean[:p], residual.between)),
-    )
+    p, maps = len(means), MeanMaps(*(_mean_maps(level, means, params) for level in levels))
+    maps.within[-1] += pattern.within.responses
     columns, own = coordinates_of(data, maps).swapaxes(1, 2), maps.within[:, 0]
     others = own @ data.rest @ own.T
     turn = np.eye(p + 1)
@@ -128,8 +118,8 @@ def components(
         origin=frozen(params.copy()),
         means=means,
         spread=spread,
-        residual=_with_constant(within.sigma, along.within.sigma[p:], params[spread])[:, 0, 0],
-        effects=_with_constant(between.sigma, along.between.sigma[p:], params[spread]),
+        residual=_cells(pattern.within, spread)[:, 0, 0],
+        effects=_cells(pattern.between, spread),
         turn=frozen(root),
         rows=frozen(np.concatenate((data.loadings, columns @ turn), axis=2)),
         others=frozen(turn.T @ others @ turn),
@@ -138,9 +128,27 @@ def components(
     )
 
 
-def _with_constant(value: Array, slopes: Array, at: Array) -> Array:
-    """Of a linear function its value at 0, then its slopes."""
-    return np.concatenate(((value - weighted_sum(at, slopes))[None], slopes))
+def _mean_maps(level: LevelPattern, means: Index, params: Array) -> Array:
+    """The columns of the design as maps of h, then less the mean at β_0, (p + 1, q, D)."""
+    cells = level.exogenous
+    found = np.zeros((len(means) + 1, len(level.observed), level.covariates.shape[1]))
+    place = np.zeros(len(params), dtype=np.intp)
+    place[means] = np.arange(len(means))
+    row = level.observed.argsort()
+    np.add.at(found, (place[cells.params], row[cells.rows]), level.covariates[cells.cols])
+    found[-1] = -cells.at(params)[level.observed] @ level.covariates
+    return found
+
+
+def _cells(level: LevelPattern, spread: Index) -> Array:
+    """Σ as a linear function of φ: its constants, then the cells of each parameter."""
+    symmetric, size = level.symmetric, len(level.names)
+    found = np.zeros((len(spread) + 1, size, size))
+    place = np.searchsorted(spread, symmetric.params) + 1
+    found[0] = symmetric.constants
+    found[place, symmetric.rows, symmetric.cols] = 1.0
+    found[place, symmetric.cols, symmetric.rows] = 1.0
+    return found[:, level.observed[:, None], level.observed]
 
 
 @dataclass(frozen=True, eq=False)

@@ -113,17 +113,13 @@ def choose_coordinates(
     params : (npar,)
         A point at which to see whether parameters absorb a shift.
     """
-    user = objective.pattern
-    internal = replace(
-        user,
-        within=_centred(user.within, data),
-        between=_centred(user.between, data),
-        carriers=_centred_carriers(user.carriers, data),
-    )
+    user, spread = objective.pattern, _spread(data)
     same = Coordinates(user, user, np.zeros(0, dtype=np.intp))
-    levels = (internal.within is user.within, internal.between is user.between)
-    if all(levels) and internal.carriers is user.carriers:
+    within, between = (_centred(level, spread) for level in (user.within, user.between))
+    carriers = _centred_carriers(user.carriers, spread)
+    if within is user.within and between is user.between and carriers is user.carriers:
         return same
+    internal = replace(user, within=within, between=between, carriers=carriers)
     turn = _turn(user, internal)
     moved = np.setdiff1d(_movable(user, turn), restricted)
     if objective.evaluate(params) is None:
@@ -152,11 +148,15 @@ def _carried(source: ModelPattern, target: ModelPattern, moved: Index, params: A
     return found
 
 
-def _far(maps: Array, data: ShapeMoments) -> NDArray[np.bool_]:
-    """Which variables, as maps of h, have a constant far from zero."""
+def _spread(data: ShapeMoments) -> Array:
+    """Covariance of the entries of h, about."""
     total = data.cross.sum(axis=0) / data.n_clusters
-    spread = total - np.outer(total[0], total[0]) + data.within / data.n_rows
-    deviations = np.sqrt(np.einsum("kd,de,ke->k", maps, spread, maps))
+    return total - np.outer(total[0], total[0]) + data.within / data.n_rows
+
+
+def _far(maps: Array, spread: Array) -> NDArray[np.bool_]:
+    """Which variables, as maps of h, have a constant far from zero."""
+    deviations = np.sqrt(((maps @ spread) * maps).sum(axis=1))
     return np.greater(np.abs(maps[:, 0]), FAR * deviations) & _vary(maps)
 
 
@@ -174,17 +174,18 @@ def _without(maps: Array, far: NDArray[np.bool_]) -> Array:
     return centred
 
 
-def _centred(pattern: LevelPattern, data: ShapeMoments) -> LevelPattern:
-    covariates = _without(pattern.covariates, _far(pattern.covariates, data))
+def _centred(pattern: LevelPattern, spread: Array) -> LevelPattern:
+    covariates = _without(pattern.covariates, _far(pattern.covariates, spread))
     return pattern if covariates is pattern.covariates else replace(pattern, covariates=covariates)
 
 
-def _centred_carriers(carriers: Carriers | None, data: ShapeMoments) -> Carriers | None:
+def _centred_carriers(carriers: Carriers | None, spread: Array) -> Carriers | None:
     """Carriers of outcomes with a random intercept, which takes on what they lose."""
-    if carriers is None:
-        return None
+    far = None if carriers is None else _far(carriers.maps, spread)
+    if carriers is None or far is None or not far.any():
+        return carriers
     absorbed = np.isin(carriers.responses, carriers.responses[~_vary(carriers.maps)])
-    maps = _without(carriers.maps, _far(carriers.maps, data) & absorbed)
+    maps = _without(carriers.maps, far & absorbed)
     return carriers if maps is carriers.maps else replace(carriers, maps=maps)
 
 

@@ -151,12 +151,15 @@ def random_effect_factors(pattern: ModelPattern, *, explained: bool = True) -> F
     place = np.full((len(level.names),) * 2, -1, dtype=np.intp)
     place[symmetric.rows, symmetric.cols] = symmetric.params
     place[symmetric.cols, symmetric.rows] = symmetric.params
-    cells = place[np.ix_(effects, effects)]
-    tied = np.linalg.matrix_power((cells >= 0) | np.eye(len(effects), dtype=bool), len(effects))
+    cells = place[effects[:, None], effects]
+    counted = cells.copy()
     if not explained:
-        cells[explained_effects(pattern)] = -1
+        counted[explained_effects(pattern)] = -1
+    if (counted >= 0).all():
+        return Factors((counted,) if len(counted) else ())
+    tied = np.linalg.matrix_power((cells >= 0) | np.eye(len(effects), dtype=bool), len(effects))
     sets = {tuple(np.flatnonzero(row).tolist()) for row in tied}
-    found = [cells[np.ix_(each, each)] for each in sorted(sets)]
+    found = [counted[np.ix_(each, each)] for each in sorted(sets)]
     return Factors(tuple(block for block in found if (block >= 0).all()))
 
 

@@ -39,7 +39,8 @@ def mean_parameters(pattern: ModelPattern) -> NDArray[np.bool_] | None:
     means, others = np.zeros((2, pattern.n_params), dtype=np.bool_)
     for level in levels:
         means[level.exogenous.params] = True
-        others[level.cells.covariance_params] = True
+        others[level.directed.params] = True
+        others[level.symmetric.params] = True
     return None if (means & others).any() else means
 
 

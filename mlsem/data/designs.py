@@ -6,14 +6,14 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 from math import prod
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mlsem.errors import InterfaceError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     import pandas as pd
 
@@ -82,14 +82,21 @@ def _product(term: Any) -> tuple[str, ...] | None:
     return tuple(part.name for part in parts) if plain else None
 
 
-def design(outcome: str, right: str, frame: pd.DataFrame) -> Design:
+def design(
+    outcome: str, right: str, frame: pd.DataFrame, columns: Mapping[str, pd.Series]
+) -> Design:
     """Evaluate `outcome ~ right` over data without missing values; errors are formulae's own.
 
     Products of numeric columns need no more than numpy; all else is formulae's.
+
+    Parameters
+    ----------
+    columns : mapping of name to Series
+        Of the frame, those that the formula names among them.
     """
     described = describe(outcome, right)
     if described.products is not None:
-        values = {name: cast("pd.Series", frame[name]) for name in described.variables}
+        values = {name: columns[name] for name in described.variables}
         if all(_numeric(column) for column in values.values()):
             return _products(described.products, values)
     formulae = require_formulae()

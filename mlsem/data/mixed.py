@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, cast
 
 import numpy as np
 import pandas as pd
@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from mlsem.core.records import Array
+
+
+Series: TypeAlias = "Mapping[str, pd.Series]"
 
 
 class _Part(Protocol):
@@ -111,11 +114,12 @@ def read_mixed(formula: _Formula, data: object, missing: str) -> MixedData:
         formulae is not installed.
     """
     frame = require_frame(data)
-    require_column(frame, formula.group, "the formula needs the column of clusters")
+    if formula.group not in frame.columns:
+        require_column(frame, formula.group, "the formula needs the column of clusters")
     rights = (formula.fixed, *(part.effects for part in formula.random))
-    columns = _columns(formula, rights, frame)
-    used, notes = _complete(_readable(frame, columns), columns, missing)
-    fixed, *random = (_design(formula, right, used) for right in rights)
+    whole = _readable(frame, _columns(formula, rights, frame))
+    (used, columns), notes = _complete(*whole, missing)
+    fixed, *random = (_design(formula, right, used, columns) for right in rights)
     effects = _together(fixed)
     parts = zip(formula.random, random, strict=True)
     known = {_factors(name): name for name in effects}
@@ -146,7 +150,7 @@ def _refuse_group(formula: _Formula, columns: Iterable[str]) -> None:
         )
 
 
-def _columns(formula: _Formula, rights: Iterable[str], frame: pd.DataFrame) -> dict[str, pd.Series]:
+def _columns(formula: _Formula, rights: Iterable[str], frame: pd.DataFrame) -> Series:
     """Columns that the formula names, each of which must be there."""
     require_formulae()
     try:
@@ -158,14 +162,21 @@ def _columns(formula: _Formula, rights: Iterable[str], frame: pd.DataFrame) -> d
     return {name: require_column(frame, name, needed) for name in names}
 
 
-def _readable(frame: pd.DataFrame, columns: Mapping[str, pd.Series]) -> pd.DataFrame:
-    """The frame, with numbers that stand in columns of another type as numbers."""
+def _readable(frame: pd.DataFrame, columns: Series) -> tuple[pd.DataFrame, Series]:
+    """The frame and these columns, numbers that stand in columns of another type as numbers."""
     found = {
         name: numeric(frame, column, name)
         for name, column in columns.items()
         if not (types.is_numeric_dtype(column.dtype) or _is_text(column))
     }
-    return frame.assign(**found) if found else frame
+    if not found:
+        return frame, columns
+    frame = frame.assign(**found)
+    return frame, _taken(frame, columns)
+
+
+def _taken(frame: pd.DataFrame, names: Iterable[str]) -> Series:
+    return {name: cast("pd.Series", frame[name]) for name in names}
 
 
 def _is_text(column: pd.Series) -> bool:
@@ -181,12 +192,12 @@ def _unread(formula: _Formula, error: Exception) -> SpecificationError:
 
 
 def _complete(
-    frame: pd.DataFrame, columns: Mapping[str, pd.Series], missing: str
-) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    frame: pd.DataFrame, columns: Series, missing: str
+) -> tuple[tuple[pd.DataFrame, Series], tuple[str, ...]]:
     """The rows that have a value in every column of the formula."""
     gaps = {name: gap for name, values in columns.items() if (gap := missing_in(values)).any()}
     if not gaps:
-        return frame, ()
+        return (frame, columns), ()
     counts = [(name, int(gap.sum())) for name, gap in gaps.items()]
     gap = np.logical_or.reduce(list(gaps.values()))
     told = counted(counts)
@@ -201,16 +212,16 @@ def _complete(
         )
     note = f"{int(gap.sum())} of {len(gap)} rows left out for missing values: {told}."
     used: Any = frame.loc[~gap]
-    return used, (note,)
+    return (used, _taken(used, columns)), (note,)
 
 
 # --- design matrices --------------------------------------------------------------------------
 
 
-def _design(formula: _Formula, right: str, frame: pd.DataFrame) -> Design:
+def _design(formula: _Formula, right: str, frame: pd.DataFrame, columns: Series) -> Design:
     """The outcome, and the columns of `right`."""
     try:
-        found = design(formula.outcome, right, frame)
+        found = design(formula.outcome, right, frame, columns)
     except Exception as error:
         raise _unread(formula, error) from error
     if not found.numeric:
