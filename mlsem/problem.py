@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -202,10 +203,11 @@ def _less(moments: ClusterMoments, centre: Array) -> ClusterMoments:
     return replace(moments, means=frozen(moments.means - centre), shift=moments.shift + centre)
 
 
+@lru_cache(maxsize=256)
 def restricted(table: ParameterTable) -> Index:
     """Parameters with a bound or in a constraint."""
     lower, upper = parameter_bounds(table)
     used = np.isfinite(lower) | np.isfinite(upper)
     for compiled in compile_constraints(table) if table.constraints else ():
         used[compiled.positions] = True
-    return np.flatnonzero(used)
+    return frozen(np.flatnonzero(used))

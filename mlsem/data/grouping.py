@@ -101,6 +101,8 @@ def cut(sizes: NDArray[np.int64], rows: int) -> Pieces:
         share, extra = np.divmod(sizes, parts)
         sizes = share[clusters] + (rank < extra[clusters])
     starts = np.concatenate([[0], np.cumsum(sizes)])
+    if starts[-1] <= rows:
+        return Pieces(sizes, clusters, starts, np.array([0, len(sizes)]))
     first = np.searchsorted(starts[:-1], np.arange(0, starts[-1], rows))
     edges = np.unique(np.append(first, len(sizes)))
     return Pieces(sizes, clusters, starts, edges)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
 from mlsem.core.pattern import Carriers, LevelPattern, ModelPattern, PatternMatrix
-from mlsem.core.records import Array, frozen
+from mlsem.core.records import Array, Index, frozen
 from mlsem.spec.partable import LevelVariables, ParameterTable, Row
 
 Cells = list[tuple[int, int, int]]
@@ -22,23 +24,10 @@ def build_pattern(table: ParameterTable, maps: Mapping[str, Array]) -> ModelPatt
         Each observed variable of the table as a map of the stored data row h.
     """
     split = table.split if table.two_level else ()
-    slopes = tuple(slope.name for slope in table.slopes)
-    effects = (split, split + slopes)
     width = len(next(iter(maps.values())))
-    levels = table.levels if table.two_level else (*table.levels, LevelVariables((), (), ()))
-    within, between = (
-        _level(
-            [row for row in table.rows if row.level == number],
-            variables,
-            effects[number - 1],
-            maps,
-            width,
-            table.meanstructure,
-        )
-        for number, variables in enumerate(levels, start=1)
-    )
-    carriers = _carriers(table, within, maps, width) if slopes else None
-    return ModelPattern(within, between, len(split) + len(slopes), len(table.names), carriers)
+    within, between = (_level(layout, maps, width) for layout in _layouts(table))
+    carriers = _carriers(table, within, maps, width) if table.slopes else None
+    return ModelPattern(within, between, len(split) + len(table.slopes), len(table.names), carriers)
 
 
 def _carriers(
@@ -55,24 +44,48 @@ def _carriers(
     )
 
 
-def _level(
-    rows: list[Row],
-    variables: LevelVariables,
-    first: tuple[str, ...],
-    maps: Mapping[str, Array],
-    width: int,
-    means: bool,
-) -> LevelPattern:
-    """One level; the variables `first` come first in its observed rows. A random slope is among
-    them although no data show it: its response is zero."""
+@dataclass(frozen=True, slots=True, eq=False)
+class _Layout:
+    """What the table alone says of a level's pattern; `columns` are the observed rows' names."""
+
+    names: tuple[str, ...]
+    columns: tuple[str, ...]
+    observed: Index
+    covariates: tuple[str, ...]
+    means: bool
+    directed: PatternMatrix
+    symmetric: PatternMatrix
+    exogenous: PatternMatrix
+
+
+@lru_cache(maxsize=256)
+def _layouts(table: ParameterTable) -> tuple[_Layout, _Layout]:
+    split = table.split if table.two_level else ()
+    effects = (split, split + tuple(slope.name for slope in table.slopes))
+    levels = table.levels if table.two_level else (*table.levels, LevelVariables((), (), ()))
+    within, between = (
+        _layout(
+            [row for row in table.rows if row.level == number],
+            variables,
+            effects[number - 1],
+            table.meanstructure,
+        )
+        for number, variables in enumerate(levels, start=1)
+    )
+    return within, between
+
+
+def _layout(
+    rows: list[Row], variables: LevelVariables, first: tuple[str, ...], means: bool
+) -> _Layout:
+    """One level; the variables `first` come first in its observed rows."""
     names = variables.latent + variables.modelled
     place = {name: k for k, name in enumerate(names)}
     observed = [*first, *(name for name in variables.modelled if name not in first)]
     if not names:
         observed = []
-    covariates = variables.covariates
-    column = {name: k + means for k, name in enumerate(covariates)}
-    size, k = len(names), len(covariates) + means
+    column = {name: k + means for k, name in enumerate(variables.covariates)}
+    size, k = len(names), len(column) + means
     matrices = {
         "directed": (np.zeros((size, size)), []),
         "symmetric": (np.zeros((size, size)), []),
@@ -90,21 +103,31 @@ def _level(
             constants[i, j] = row.fixed
             if kind == "symmetric":
                 constants[j, i] = row.fixed
-    covariate_maps = np.zeros((k, width))
-    if means:
-        covariate_maps[0, 0] = 1.0
-    for name, position in column.items():
-        covariate_maps[position] = maps[name]
-    return LevelPattern(
+    return _Layout(
         names=names,
+        columns=tuple(observed),
+        observed=frozen(np.array([place[name] for name in observed], dtype=np.intp)),
+        covariates=variables.covariates,
+        means=means,
         directed=_matrix(*matrices["directed"]),
         symmetric=_matrix(*matrices["symmetric"]),
         exogenous=_matrix(*matrices["exogenous"]),
-        observed=np.array([place[name] for name in observed], dtype=np.intp),
-        responses=frozen(
-            np.array([maps.get(name, np.zeros(width)) for name in observed]).reshape(-1, width)
-        ),
-        covariates=frozen(covariate_maps),
+    )
+
+
+def _level(layout: _Layout, maps: Mapping[str, Array], width: int) -> LevelPattern:
+    """A random slope is among the observed rows although no data show it: its response is zero."""
+    zeros, constant = np.zeros(width), np.eye(1, width)
+    responses = [maps.get(name, zeros) for name in layout.columns]
+    covariates = [*constant[: layout.means], *(maps[name] for name in layout.covariates)]
+    return LevelPattern(
+        names=layout.names,
+        directed=layout.directed,
+        symmetric=layout.symmetric,
+        exogenous=layout.exogenous,
+        observed=layout.observed,
+        responses=frozen(np.array(responses).reshape(-1, width)),
+        covariates=frozen(np.array(covariates).reshape(-1, width)),
     )
 
 
@@ -131,6 +154,7 @@ def _matrix(constants: Array, cells: Cells) -> PatternMatrix:
     return PatternMatrix(frozen(constants), table[:, 0], table[:, 1], table[:, 2])
 
 
+@lru_cache(maxsize=256)
 def parameter_bounds(table: ParameterTable) -> tuple[Array, Array]:
     """Lower and upper bounds of the free parameters, (npar,) each; infinite where none."""
     lower, upper = np.full(len(table.names), -np.inf), np.full(len(table.names), np.inf)
@@ -138,4 +162,4 @@ def parameter_bounds(table: ParameterTable) -> tuple[Array, Array]:
         if row.free >= 0:
             lower[row.free] = max(lower[row.free], row.lower)
             upper[row.free] = min(upper[row.free], row.upper)
-    return lower, upper
+    return frozen(lower), frozen(upper)

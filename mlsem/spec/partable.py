@@ -168,6 +168,10 @@ class ParameterTable:
     slopes: tuple[RandomSlope, ...] = ()
     semidefinite: bool = False
 
+    def __hash__(self) -> int:
+        """Quick: what follows from a table alone is kept by table, from fit to fit."""
+        return hash((self.names, self.split))
+
     @property
     def two_level(self) -> bool:
         return len(self.levels) == 2
