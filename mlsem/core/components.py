@@ -36,7 +36,7 @@ from typing import NamedTuple
 import numpy as np
 
 from mlsem.core.carriers import SlopeMoments, pooled_products
-from mlsem.core.linalg import LOG_2PI, cholesky, inverse_root, weighted_sum
+from mlsem.core.linalg import LOG_2PI, flatten, inverse_root, inverse_roots, weighted_sum
 from mlsem.core.mixed import is_mixed
 from mlsem.core.objective import Derivatives, Objective
 from mlsem.core.pattern import LevelPattern, ModelPattern
@@ -60,8 +60,9 @@ class Components:
         S_0, then S_k.
     turn : (p, p)
         C: the design is X C, near orthonormal, so that covariates far from zero do no harm.
-    rows : (J, d, q + p + 1)
-        T_j, X_j C and e_j.
+    rows : (d, q + p + 1, J)
+        T_j, X_j C and e_j. Clusters stand last, in here: the few rows of each are looped over by
+        numpy's outer loops.
     others : (p + 1, p + 1)
         Cross-products of [X C, e] over the other rows.
     n_rows, n_others : float
@@ -121,11 +122,15 @@ def components(
         residual=_cells(pattern.within, spread)[:, 0, 0],
         effects=_cells(pattern.between, spread),
         turn=frozen(root),
-        rows=frozen(np.concatenate((data.loadings, columns @ turn), axis=2)),
+        rows=frozen(_clusters_last(np.concatenate((data.loadings, columns @ turn), axis=2))),
         others=frozen(turn.T @ others @ turn),
         n_rows=data.n_rows,
         n_others=data.n_others,
     )
+
+
+def _clusters_last(stack: Array) -> Array:
+    return np.ascontiguousarray(stack.transpose(1, 2, 0))
 
 
 def _mean_maps(level: LevelPattern, means: Index, params: Array) -> Array:
@@ -162,11 +167,11 @@ class ComponentPoint:
     loglik : float
     model : Components
     sigma2 : float
-    roots : (J, d, d)
+    roots : (d, d, J)
         R_j, lower triangular.
-    effects : (J, d, q)
+    effects : (d, q, J)
         R_j T_j.
-    columns : (J, d, p + 1)
+    columns : (d, p + 1, J)
         [ξ, ω].
     others : (p + 1, p + 1)
         Cross-products of [ξ, ω] over the other rows.
@@ -188,44 +193,37 @@ class ComponentPoint:
     def slopes(self) -> Slopes:
         """The derivatives, all of them from M_k and M_k [ξ, ω]."""
         model, p = self.model, len(self.root)
-        clusters, d, width = self.columns.shape
-        own = model.residual[1:]
-        count, share = len(own), own / self.sigma2
-        changes = self._changes().reshape(clusters, d * count, d)
-        moved = (changes @ self.columns).reshape(clusters * d, count * width)
-        inner = self.columns.reshape(clusters * d, width).T @ moved
-        products = inner.reshape(width, count, width).swapaxes(0, 1)
-        products = products + share[:, None, None] * self.others
-        design, across = products[:, :p, :p].reshape(count, p * p), products[:, :p, p]
-        changes, moved = changes.reshape(clusters, d, count, d), moved.reshape(-1, count, width)
-        trace = np.einsum("jdkd->k", changes) + model.n_others * share
-        both = np.outer(share, share)
-        traces = _gram(changes.swapaxes(1, 2).swapaxes(0, 1)) + model.n_others * both
-        spread = _gram(moved[:, :, :p].swapaxes(0, 1)) + np.trace(self.others[:p, :p]) * both
-        residual = moved[:, :, p].T @ moved[:, :, p] + self.others[p, p] * both
-        expected = 0.5 * traces - spread + 0.5 * (design @ design.T)
+        share = model.residual[1:] / self.sigma2  # M_k of the other rows
+        both, others = np.outer(share, share), self.others
+        changes = self._changes()
+        moved = np.einsum("abkj,bcj->ackj", changes, self.columns)  # M_k [ξ, ω]
+        products = np.einsum("aej,ackj->kec", self.columns, moved)
+        products += share[:, None, None] * others
+        design, across = flatten(products[:, :p, :p]), products[:, :p, p]
+        trace = np.einsum("aakj->k", changes) + model.n_others * share
+        traces = _grams(changes).sum(axis=(0, 1)) + model.n_others * both
+        squares = _grams(moved).sum(axis=0) + others.diagonal()[:, None, None] * both
+        expected = 0.5 * (traces + design @ design.T) - squares[:p].sum(axis=0)
         return Slopes(
             gradient=0.5 * (products[:, p, p] + design[:, :: p + 1].sum(axis=1) - trace),
             expected=expected,
-            observed=residual - across @ across.T - expected,
+            observed=squares[p] - across @ across.T - expected,
         )
 
     def _changes(self) -> Array:
-        """M_k of each cluster, (J, d, K, d)."""
-        slopes = self.model.effects[1:]
-        clusters, d, q = self.effects.shape
-        spread = self.effects.reshape(clusters * d, q) @ slopes.swapaxes(0, 1).reshape(q, -1)
-        found = spread.reshape(clusters, -1, q) @ self.effects.swapaxes(1, 2)
-        found = found.reshape(clusters, d, len(slopes), d)
-        inverse = self.roots @ self.roots.swapaxes(1, 2)
+        """M_k of each cluster, (d, d, K, J)."""
+        slopes, effects = self.model.effects[1:], self.effects
+        pairs = effects[:, None, :, None] * effects[None, :, None]
+        d, q, clusters = effects.shape
+        found = flatten(slopes) @ pairs.reshape(d, d, q * q, clusters)
+        inverse = np.einsum("acj,bcj->abj", self.roots, self.roots)
         found += inverse[:, :, None] * self.model.residual[1:, None]
         return found
 
 
-def _gram(stack: Array) -> Array:
-    """tr X_kᵀ X_l of each pair, (K, …) -> (K, K)."""
-    rows = stack.reshape(len(stack), -1)
-    return rows @ rows.T
+def _grams(stack: Array) -> Array:
+    """Σ_j x_kj x_lj, (…, K, J) -> (…, K, K)."""
+    return stack @ stack.swapaxes(-1, -2)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -241,21 +239,19 @@ class ComponentObjective(Objective[ComponentPoint, Derivatives]):
         sigma2 = float(model.residual[0] + phi @ model.residual[1:])
         covariance = model.effects[0] + weighted_sum(phi, model.effects[1:])
         q = len(covariance)
-        factor = _factor(model.rows[:, :, :q], covariance, sigma2)
-        if factor is None:
+        roots = _roots(model.rows[:, :q], covariance, sigma2)
+        if roots is None:
             return None
-        roots: Array = np.linalg.inv(factor)  # type: ignore[assignment]
-        white = roots @ model.rows
-        columns = white[:, :, q:]
-        flat = columns.reshape(-1, columns.shape[2])
-        root = inverse_root(flat.T @ flat + model.others / sigma2)
+        white = np.einsum("abj,bcj->acj", roots, model.rows)
+        columns = white[:, q:]
+        root = inverse_root(_grams(columns).sum(axis=0) + model.others / sigma2)
         if root is None:
             return None
         p, length = len(model.means), float(root[-1, -1])
         root[:, p] /= length
         fixed = model.turn @ root[:p, :p]  # A⁻¹ = fixed fixedᵀ
         deviance = (model.n_rows - p) * LOG_2PI + model.n_others * log(sigma2) + length**-2
-        deviance -= 2.0 * float(np.log(roots.diagonal(axis1=1, axis2=2)).sum())
+        deviance -= 2.0 * float(np.log(np.einsum("aaj->aj", roots)).sum())
         deviance -= 2.0 * float(np.log(fixed.diagonal()).sum())
         if not isfinite(deviance):
             return None
@@ -268,8 +264,8 @@ class ComponentObjective(Objective[ComponentPoint, Derivatives]):
             model=model,
             sigma2=sigma2,
             roots=roots,
-            effects=white[:, :, :q],
-            columns=columns @ root,
+            effects=white[:, :q],
+            columns=root.T @ columns,
             others=root.T @ model.others @ root / sigma2,
             root=fixed,
         )
@@ -288,11 +284,10 @@ class ComponentObjective(Objective[ComponentPoint, Derivatives]):
         return along.T @ information @ along
 
 
-def _factor(effects: Array, covariance: Array, sigma2: float) -> Array | None:
-    """Lower factors of V̄_j; None unless all of them and σ² are positive."""
+def _roots(effects: Array, covariance: Array, sigma2: float) -> Array | None:
+    """R_j, (d, d, J); None unless σ² and all V̄_j are positive."""
     if not sigma2 > 0:
         return None
-    clusters, d, _ = effects.shape
-    total = (effects @ covariance) @ effects.swapaxes(1, 2)
-    total.reshape(clusters, d * d)[:, :: d + 1] += sigma2
-    return cholesky(total)
+    total = np.einsum("akj,bkj->abj", covariance @ effects, effects)
+    np.einsum("aaj->aj", total)[...] += sigma2
+    return inverse_roots(total)

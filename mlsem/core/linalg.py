@@ -66,6 +66,25 @@ def inverse_root(matrix: Array) -> Array | None:
     return None if failed else inverse.T
 
 
+def inverse_roots(stack: Array) -> Array | None:
+    """Lower-triangular R with matrix⁻¹ = Rᵀ R of each matrix, (d, d, J), matrices last; None if
+    one is not positive definite.
+
+    Of a matrix bordered by v and c, with R of the rest: l = R v, ρ² = c - lᵀl, and the new row of
+    R is (-lᵀR, 1) / ρ. One operation serves all matrices, which pays where d is small.
+    """
+    found = np.zeros_like(stack)
+    for k in range(len(stack)):
+        before = found[:k, :k]
+        along = np.einsum("abj,bj->aj", before, stack[k, :k])
+        pivot = stack[k, k] - np.einsum("aj,aj->j", along, along)
+        if not pivot.min() > 0:
+            return None
+        found[k, k] = 1.0 / np.sqrt(pivot)
+        found[k, :k] = -found[k, k] * np.einsum("aj,abj->bj", along, before)
+    return found
+
+
 def flatten(stack: Array) -> Array:
     """Each array of a stack as one row."""
     return stack.reshape(len(stack), prod(stack.shape[1:]))
