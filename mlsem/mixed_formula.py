@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 from mlsem.errors import OptionValueError, Span, SpecificationError, listed
+from mlsem.formula_terms import factor_of, read_terms, tokens_of
 
-_NAME = re.compile(r"[^\W\d][\w.]*")
-_OPEN, _CLOSED = "([{", ")]}"
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
-
-@dataclass(frozen=True, slots=True)
-class RandomPart:
-    """`(effects | group)`; `(effects || group)` is not `correlated`."""
-
-    effects: str
-    correlated: bool
+    from mlsem.formula_terms import Bar, Token
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +24,9 @@ class MixedFormula:
     text : str
         As the user wrote it.
     outcome, fixed : str
-        Left-hand side, and the right-hand side without the random parts.
-    random : tuple of RandomPart
+        Left-hand side, and the right-hand side without the random parts, its products expanded.
+    random : tuple of str
+        The effects of each random part; those of `(x1 + f || group)` are a part each.
     group : str
         The column of the clusters.
     """
@@ -38,7 +34,7 @@ class MixedFormula:
     text: str
     outcome: str
     fixed: str
-    random: tuple[RandomPart, ...]
+    random: tuple[str, ...]
     group: str
 
 
@@ -48,7 +44,7 @@ def read_formula(text: str) -> MixedFormula:
     Raises
     ------
     SpecificationError
-        No random part, or one that no two-level model has; shows the place.
+        No formula, no random part, or one that no two-level model has; shows the place.
     OptionValueError
         `text` is not a string.
     """
@@ -62,27 +58,60 @@ def read_formula(text: str) -> MixedFormula:
 
 @lru_cache(maxsize=256)
 def _read(text: str) -> MixedFormula:
-    outcome, tilde, right = text.partition("~")
-    if not tilde or not outcome.strip() or "~" in right:
+    tokens = tokens_of(text)
+    tildes = [k for k, token in enumerate(tokens) if token.text == "~"]
+    if len(tildes) != 1 or tildes[0] == 0:
         raise SpecificationError(
             f"{text!r} is no formula of a mixed model: write 'y ~ x1 + (x1 | id)'."
         )
-    fixed, random, groups = [], [], {}
-    for term, span in _terms(right, len(outcome) + 1):
-        cut = _cut_random(term)
-        if cut is None:
-            _refuse_bar(term, text, span)
-            fixed.append(term)
-            continue
-        effects, bar, group = cut
-        _check_group(group, text, span)
-        groups.setdefault(group, span)
-        random.append(RandomPart(effects, bar == "|"))
-    if not random:
+    left, right = tokens[: tildes[0]], tokens[tildes[0] + 1 :]
+    outcome = _outcome(left, text)
+    fixed, bars = read_terms(right, text)
+    if not bars:
         raise SpecificationError(
             f"{text!r} has no random part: add '(1 | id)' with the column of your clusters, or "
             "use mlsem.fit for a model without."
         )
+    random = tuple(part for bar in bars for part in _effects(bar, text))
+    return MixedFormula(text, outcome, fixed.written(), random, _group(bars, text))
+
+
+def _outcome(tokens: Sequence[Token], text: str) -> str:
+    outcome = factor_of(tokens, text)
+    if outcome is None:
+        span = Span(tokens[0].span.start, tokens[-1].span.end)
+        written = text[span.start : span.end]
+        raise SpecificationError(
+            f"the outcome is one column or one call: write I({written}) where it is to be "
+            "computed, or make a column of the data.",
+            text,
+            span,
+        )
+    return outcome
+
+
+def _effects(bar: Bar, text: str) -> list[str]:
+    """The effects of a random part that covary, each as a sum."""
+    if not bar.effects:
+        raise SpecificationError(
+            "nothing stands before '|': (1 | id) is a random intercept.", text, bar.span
+        )
+    terms, nested = read_terms(bar.effects, text)
+    if nested:
+        raise SpecificationError("a random part in another one.", text, bar.span)
+    if not terms.intercept and not terms.products:
+        raise SpecificationError(
+            "this random part is empty: (1 | id) is a random intercept.", text, bar.span
+        )
+    parts = (terms,) if bar.sign == "|" else terms.apart()
+    return [part.written() for part in parts]
+
+
+def _group(bars: Sequence[Bar], text: str) -> str:
+    """The one column of clusters."""
+    groups: dict[str, Span] = {}
+    for bar in bars:
+        groups.setdefault(_group_name(bar, text), bar.span)
     if len(groups) > 1:
         raise SpecificationError(
             f"several grouping factors ({listed(groups)}): mlsem fits two levels, so one only. "
@@ -90,52 +119,24 @@ def _read(text: str) -> MixedFormula:
             text,
             list(groups.values())[1],
         )
-    return MixedFormula(text, outcome.strip(), " + ".join(fixed) or "1", tuple(random), *groups)
+    return next(iter(groups))
 
 
-def _terms(right: str, offset: int) -> list[tuple[str, Span]]:
-    """What stands between the `+` that are in no parentheses."""
-    found: list[tuple[str, Span]] = []
-    depth = begin = 0
-    for place, sign in enumerate(right + "+"):
-        depth += (sign in _OPEN) - (sign in _CLOSED)
-        if sign == "+" and (depth == 0 or place == len(right)):
-            term = right[begin:place]
-            start = offset + begin + len(term) - len(term.lstrip())
-            if term.strip():
-                found.append((term.strip(), Span(start, start + len(term.strip()))))
-            begin = place + 1
-    return found
-
-
-def _cut_random(term: str) -> tuple[str, str, str] | None:
-    """`(effects | group)` in three pieces; None for another term."""
-    if not (term.startswith("(") and term.endswith(")") and "|" in term):
-        return None
-    effects, bar, group = re.split(r"(\|\|?)", term[1:-1], maxsplit=1)
-    return effects.strip(), bar, group.strip()
-
-
-def _refuse_bar(term: str, text: str, span: Span) -> None:
-    if "|" in term:
-        raise SpecificationError(
-            "a random part stands in parentheses of its own, added with '+': '+ (x1 | id)'.",
-            text,
-            span,
-        )
-
-
-def _check_group(group: str, text: str, span: Span) -> None:
-    if _NAME.fullmatch(group):
-        return
-    if set(group) & set("/:*+"):
+def _group_name(bar: Bar, text: str) -> str:
+    tokens = bar.group
+    if len(tokens) == 1 and tokens[0].kind in ("name", "quoted"):
+        return tokens[0].text.strip("`")
+    group = text[tokens[0].span.start : tokens[-1].span.end] if tokens else ""
+    if {token.text for token in tokens} & set("/:*+"):
         raise SpecificationError(
             f"'| {group}' is more than one grouping factor: mlsem fits two levels, so the clusters "
             "are one column. Make a column that tells the clusters apart, and for standard errors "
             "robust to a coarser grouping use se_cluster=.",
             text,
-            span,
+            bar.span,
         )
     raise SpecificationError(
-        f"what follows '|' is the column of the clusters, not {group!r}: '(x1 | id)'.", text, span
+        f"what follows '|' is the column of the clusters, not {group!r}: '(x1 | id)'.",
+        text,
+        bar.span,
     )

@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import re
+import warnings
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import product
 from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 
+from mlsem.data.r_functions import FUNCTIONS, SCALE, SCALED
 from mlsem.errors import InterfaceError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    import pandas as pd
-
     from mlsem.core.records import Array
 
 INTERCEPT = "(Intercept)"
-FUNCTIONS = {name: getattr(np, name) for name in ("exp", "log", "log2", "log10", "sqrt", "abs")}
 
 Columns = dict[str, "Array"]
 
@@ -100,17 +101,34 @@ def design(
         if all(_numeric(column) for column in values.values()):
             return _products(described.products, values)
     formulae = require_formulae()
-    with np.errstate(divide="ignore", invalid="ignore"):  # the caller looks at what comes out
+    text = re.sub(SCALE, f"{SCALED}(", f"{outcome} ~ {right}")
+    with np.errstate(all="ignore"), warnings.catch_warnings():  # the caller looks at the values
+        warnings.simplefilter("ignore", RuntimeWarning)
         found = formulae.design_matrices(
-            f"{outcome} ~ {right}", frame, extra_namespace=FUNCTIONS | {"np": np}
+            text, _as_in_r(frame, described.variables), extra_namespace=FUNCTIONS
         )
     response = found.response.as_dataframe()
     return Design(
-        outcome=found.response.name,
+        outcome=found.response.name.replace(SCALED, "scale"),
         numeric=found.response.kind == "numeric" and response.shape[1] == 1,
         response=response.to_numpy()[:, 0],
         terms=() if found.common is None else tuple(_evaluated(found.common)),
     )
+
+
+def _as_in_r(frame: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
+    """These columns; categories in their order, and numbers that do not overflow in a power."""
+    found = frame[list(names)]
+    for name in names:
+        column = found[name]
+        if isinstance(column.dtype, pd.CategoricalDtype):
+            column = column.cat.remove_unused_categories().cat.as_ordered()
+        elif _numeric(column) and column.dtype.kind != "b" and column.dtype.itemsize < 8:
+            column = column.astype(np.float64 if column.dtype.kind == "f" else np.int64)
+        else:
+            continue
+        found = found.assign(**{name: column})
+    return found
 
 
 def _numeric(column: pd.Series) -> bool:
@@ -131,13 +149,22 @@ def _evaluated(common: Any) -> Sequence[tuple[str, Columns]]:
     found = []
     for name, term in common.terms.items():
         columns = matrix[:, common.slices[name]].T
-        found.append((term.kind, dict(zip(map(_lme4, term.labels), columns, strict=True))))
+        found.append((term.kind, dict(zip(_lme4(term), columns, strict=True))))
     return found
 
 
-def _lme4(label: str) -> str:
+def _lme4(term: Any) -> list[str]:
     """`sex[m]:x1` → `sexm:x1`, `poly(x1, 2)[0]` → `poly(x1, 2)1`."""
-    if label == "Intercept":
-        return INTERCEPT
-    label = re.sub(r"(?<=\))\[(\d+)\]", lambda found: str(int(found[1]) + 1), label)
-    return re.sub(r"\[([^\]]*)\]", r"\1", label)
+    if term.kind == "intercept":
+        return [INTERCEPT]
+    labels = [_labels(part) for part in term.components]
+    return [":".join(each).replace(SCALED, "scale") for each in product(*labels)]
+
+
+def _labels(part: Any) -> list[str]:
+    """A level or the number of a column, after the name."""
+    cut = len(part.name)
+    ends = [label[cut:].removeprefix("[").removesuffix("]") for label in part.labels]
+    if part.kind == "numeric":
+        ends = [end and str(int(end) + 1) for end in ends]
+    return [part.name + end for end in ends]

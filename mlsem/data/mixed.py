@@ -33,13 +33,6 @@ if TYPE_CHECKING:
 Series: TypeAlias = "Mapping[str, pd.Series]"
 
 
-class _Part(Protocol):
-    @property
-    def effects(self) -> str: ...
-    @property
-    def correlated(self) -> bool: ...
-
-
 class _Formula(Protocol):
     """What is needed of a formula: its parts as text."""
 
@@ -50,7 +43,7 @@ class _Formula(Protocol):
     @property
     def fixed(self) -> str: ...
     @property
-    def random(self) -> Sequence[_Part]: ...
+    def random(self) -> Sequence[str]: ...
     @property
     def group(self) -> str: ...
 
@@ -116,16 +109,15 @@ def read_mixed(formula: _Formula, data: object, missing: str) -> MixedData:
     frame = require_frame(data)
     if formula.group not in frame.columns:
         require_column(frame, formula.group, "the formula needs the column of clusters")
-    rights = (formula.fixed, *(part.effects for part in formula.random))
+    rights = (formula.fixed, *formula.random)
     whole = _readable(frame, _columns(formula, rights, frame))
     (used, columns), notes = _complete(*whole, missing)
     fixed, *random = (_design(formula, right, used, columns) for right in rights)
     effects = _together(fixed)
-    parts = zip(formula.random, random, strict=True)
     known = {_factors(name): name for name in effects}
     everything = dict(effects)
     blocks: list[tuple[str, ...]] = []
-    for block in (each for part, terms in parts for each in _random_blocks(part, terms)):
+    for block in map(_together, random):
         named = {known.get(_factors(name), name): values for name, values in block.items()}
         everything |= named
         blocks.append(tuple(named))
@@ -240,11 +232,6 @@ def _factors(name: str) -> tuple[str, ...]:
 
 def _together(found: Design) -> Columns:
     return {name: values for _, block in found.terms for name, values in block.items()}
-
-
-def _random_blocks(part: _Part, found: Design) -> list[Columns]:
-    """The columns of one random part; without covariances one dict per term."""
-    return [_together(found)] if part.correlated else [block for _, block in found.terms]
 
 
 def _varying(grouping: Grouping, columns: Mapping[str, Array]) -> frozenset[str]:
