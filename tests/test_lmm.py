@@ -15,6 +15,7 @@ from mlsem.data.mixed import read_mixed
 from mlsem.errors import (
     DataError,
     EstimationWarning,
+    IdentificationError,
     InferenceWarning,
     InterfaceError,
     OptionError,
@@ -352,6 +353,21 @@ def test_refused(formula):
 def test_refused_data(formula, message):
     with pytest.raises(DataError, match=message):
         mlsem.lmm(formula, sexed(), REML=False)
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("scale", [1.0, 1e4])
+def test_fixed_effects_that_leave_nothing(seed, scale):
+    """Two clusters and a level-2 effect; an effect of each cluster: refused, not by luck."""
+    rng = np.random.default_rng(seed)
+    ids = np.repeat([0, 1], rng.integers(4, 9, 2))
+    data = pd.DataFrame({"id": ids, "x": rng.normal(size=len(ids)), "w": rng.normal(size=2)[ids]})
+    data["y"] = scale * (data["x"] + rng.normal(size=2)[ids] + rng.normal(size=len(ids)))
+    with pytest.raises(IdentificationError, match=r"no data that determine 'id.\(Intercept\)'"):
+        mlsem.lmm("y ~ w + (1 | id)", data)
+    data = article(own=article()["id"].map("c{}".format)).query("id < 6")
+    with pytest.raises(IdentificationError, match=r"determine 'id.*\(Intercept\)'"):
+        mlsem.lmm("y ~ x1 + own + (x1 | id)", data)
 
 
 def test_without_formulae(monkeypatch):
