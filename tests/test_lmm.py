@@ -1,6 +1,7 @@
 """`lmm`: lme4's formulas as two-level models, against lme4's estimates."""
 
 import json
+import re
 import sys
 import warnings
 from pathlib import Path
@@ -368,6 +369,28 @@ def test_fixed_effects_that_leave_nothing(seed, scale):
     data = article(own=article()["id"].map("c{}".format)).query("id < 6")
     with pytest.raises(IdentificationError, match=r"determine 'id.*\(Intercept\)'"):
         mlsem.lmm("y ~ x1 + own + (x1 | id)", data)
+
+
+NO_COMMON_INTERCEPT = ["0 + sex + (1 | id)", "sex + x1 - 1 + (1 | id)", "0 + school:sex + (1 | id)"]
+NO_COMMON_INTERCEPT += ["1 + (0 + school:x1 | id)", "x1 + (0 + sex:x1 | id)", "x1 + (sex:x1 | id)"]
+
+
+@pytest.mark.parametrize("right", NO_COMMON_INTERCEPT)
+def test_designs_without_a_common_intercept(right):
+    """Full sets of dummies are no combination of an intercept that is not there."""
+    data = sexed().assign(school=lambda d: np.where(d["x2"] > 0, "a", "b"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", EstimationWarning)
+        fit = mlsem.lmm(f"y ~ {right}", data)
+    assert fit.converged
+
+
+def test_a_random_slope_has_no_estimate_of_its_own():
+    fit = mlsem.lmm("y ~ x1 + (x1 | id)", article())
+    (row,) = fit.parameter_estimates().query("op == '~' and rhs == 'x1'").to_dict("records")
+    assert np.isnan(row["est"])
+    assert row["label"] == "x1|id"
+    assert re.search(r"x1 +\(x1\|id\)\n", str(fit.summary()))
 
 
 def test_without_formulae(monkeypatch):
