@@ -262,7 +262,8 @@ class Fitted:
         DataFrame
             Columns lhs, op, rhs, level, group, label, est, se, stat, df, pvalue, ci_lower,
             ci_upper. `level` is 1 in a single-level model and 0 for `:=`. A fixed parameter has
-            se 0 and the rest NaN.
+            se 0 and the rest NaN. A path that is random has no estimate of its own (NaN; lavaan
+            says 0) and the name of its slope for a label: see that variable of level 2.
         """
         return make_frame(self._columns(level, ci))
 

@@ -15,6 +15,7 @@ from mlsem.inference.covariance import Covariance
 from mlsem.inference.intervals import wald
 from mlsem.problem import Problem
 from mlsem.spec.constraints import compile_definitions
+from mlsem.spec.partable import ParameterTable
 
 BROOM = {
     "estimate": "est",
@@ -35,12 +36,17 @@ def estimate_columns(
     table, se = problem.table, covariance.se
     params = problem.coordinates.to_user(optimum.params)
     exo = _exo_values(problem)
-    names = [(r.lhs, r.op, r.rhs, r.level, 1, r.label) for r in table.rows]
+    random = _random_slopes(table)
+    names = [
+        (r.lhs, r.op, r.rhs, r.level, 1, random.get(k, r.label)) for k, r in enumerate(table.rows)
+    ]
     names += [(d.name, ":=", d.source, 0, 1, d.name) for d in table.definitions]
     values = [
         params[row.free] if row.free >= 0 else exo[k] if row.exo else row.fixed
         for k, row in enumerate(table.rows)
     ]
+    for k in random:
+        values[k] = np.nan  # it is a variable of level 2, which has its mean there
     errors = [se[row.free] if row.free >= 0 else 0.0 for row in table.rows]
     df = [covariance.df[row.free] if row.free >= 0 else np.inf for row in table.rows]
     defined, slopes = defined_parameters(problem, optimum)
@@ -71,6 +77,13 @@ def tidy_columns(estimates: Mapping[str, Any]) -> dict[str, Any]:
     ]
     kept = {name: estimates[name] for name in ("op", "level", "label")}
     return {"term": term} | kept | {new: estimates[old] for new, old in BROOM.items()}
+
+
+def _random_slopes(table: ParameterTable) -> dict[int, str]:
+    """Rows of paths that vary between clusters, and the variables of level 2 that they are."""
+    named = {(slope.outcome, "~", slope.carrier): slope.name for slope in table.slopes}
+    found = {k: named.get((r.lhs, r.op, r.rhs)) for k, r in enumerate(table.rows) if r.level == 1}
+    return {k: name for k, name in found.items() if name is not None}
 
 
 def defined_parameters(problem: Problem, optimum: Optimum) -> tuple[Array, Array]:

@@ -1,6 +1,7 @@
 """`lmm`: lme4's formulas as two-level models, against lme4's estimates."""
 
 import json
+import re
 import sys
 import warnings
 from pathlib import Path
@@ -15,6 +16,7 @@ from mlsem.data.mixed import read_mixed
 from mlsem.errors import (
     DataError,
     EstimationWarning,
+    IdentificationError,
     InferenceWarning,
     InterfaceError,
     OptionError,
@@ -352,6 +354,43 @@ def test_refused(formula):
 def test_refused_data(formula, message):
     with pytest.raises(DataError, match=message):
         mlsem.lmm(formula, sexed(), REML=False)
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("scale", [1.0, 1e4])
+def test_fixed_effects_that_leave_nothing(seed, scale):
+    """Two clusters and a level-2 effect; an effect of each cluster: refused, not by luck."""
+    rng = np.random.default_rng(seed)
+    ids = np.repeat([0, 1], rng.integers(4, 9, 2))
+    data = pd.DataFrame({"id": ids, "x": rng.normal(size=len(ids)), "w": rng.normal(size=2)[ids]})
+    data["y"] = scale * (data["x"] + rng.normal(size=2)[ids] + rng.normal(size=len(ids)))
+    with pytest.raises(IdentificationError, match=r"no data that determine 'id.\(Intercept\)'"):
+        mlsem.lmm("y ~ w + (1 | id)", data)
+    data = article(own=article()["id"].map("c{}".format)).query("id < 6")
+    with pytest.raises(IdentificationError, match=r"determine 'id.*\(Intercept\)'"):
+        mlsem.lmm("y ~ x1 + own + (x1 | id)", data)
+
+
+NO_COMMON_INTERCEPT = ["0 + sex + (1 | id)", "sex + x1 - 1 + (1 | id)", "0 + school:sex + (1 | id)"]
+NO_COMMON_INTERCEPT += ["1 + (0 + school:x1 | id)", "x1 + (0 + sex:x1 | id)", "x1 + (sex:x1 | id)"]
+
+
+@pytest.mark.parametrize("right", NO_COMMON_INTERCEPT)
+def test_designs_without_a_common_intercept(right):
+    """Full sets of dummies are no combination of an intercept that is not there."""
+    data = sexed().assign(school=lambda d: np.where(d["x2"] > 0, "a", "b"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", EstimationWarning)
+        fit = mlsem.lmm(f"y ~ {right}", data)
+    assert fit.converged
+
+
+def test_a_random_slope_has_no_estimate_of_its_own():
+    fit = mlsem.lmm("y ~ x1 + (x1 | id)", article())
+    (row,) = fit.parameter_estimates().query("op == '~' and rhs == 'x1'").to_dict("records")
+    assert np.isnan(row["est"])
+    assert row["label"] == "x1|id"
+    assert re.search(r"x1 +\(x1\|id\)\n", str(fit.summary()))
 
 
 def test_without_formulae(monkeypatch):

@@ -38,9 +38,10 @@ import numpy as np
 from mlsem.core.carriers import SlopeMoments, pooled_products
 from mlsem.core.linalg import LOG_2PI, flatten, inverse_root, inverse_roots, weighted_sum
 from mlsem.core.mixed import is_mixed
-from mlsem.core.objective import Derivatives, Objective
+from mlsem.core.objective import Conditioned, Derivatives, Objective
 from mlsem.core.pattern import LevelPattern, ModelPattern
 from mlsem.core.records import Array, Index, frozen
+from mlsem.core.reml import determined
 from mlsem.core.slopes import MeanMaps, coordinates_of
 
 
@@ -82,11 +83,13 @@ class Components:
 
 
 class Slopes(NamedTuple):
-    """∂ℓ_R/∂φ (K,), and the expected and observed information of φ (K, K)."""
+    """∂ℓ_R/∂φ (K,), and the expected and observed information of φ (K, K); `total` is the expected
+    one if the fixed effects were known, ½ tr M_k M_l."""
 
     gradient: Array
     expected: Array
     observed: Array
+    total: Array
 
 
 def components(
@@ -208,6 +211,7 @@ class ComponentPoint:
             gradient=0.5 * (products[:, p, p] + design[:, :: p + 1].sum(axis=1) - trace),
             expected=expected,
             observed=squares[p] - across @ across.T - expected,
+            total=0.5 * traces,
         )
 
     def _changes(self) -> Array:
@@ -269,6 +273,10 @@ class ComponentObjective(Objective[ComponentPoint, Derivatives]):
             others=root.T @ model.others @ root / sigma2,
             root=fixed,
         )
+
+    def conditioned(self, point: ComponentPoint, basis: Array) -> Conditioned[Derivatives]:
+        found = super(ComponentObjective, self).conditioned(point, basis)  # as in `reml`
+        return determined(self, point, found, self._along(point.slopes.total, found.at))
 
     def derivatives(self, point: ComponentPoint, basis: Array) -> Derivatives:
         return Derivatives(basis, basis[self.model.spread].T @ point.slopes.gradient)

@@ -24,7 +24,14 @@ import numpy as np
 from mlsem.core.carriers import SlopeMoments
 from mlsem.core.likelihood import Jacobians, MomentGradients, gradient, jacobians
 from mlsem.core.linalg import LOG_2PI, flatten, inverse_root, symmetrized
-from mlsem.core.objective import MomentObjective
+from mlsem.core.objective import (
+    Conditioned,
+    D,
+    MomentDerivatives,
+    MomentObjective,
+    Objective,
+    P,
+)
 from mlsem.core.pattern import LevelMoments
 from mlsem.core.records import Array
 from mlsem.core.slope_information import (
@@ -44,6 +51,8 @@ from mlsem.core.slopes import (
     pull,
     whiten,
 )
+
+NOTHING = 1e-8  # share of the information that is rounding
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -116,6 +125,11 @@ class RemlObjective(MomentObjective[RemlPoint]):
         correction = float(np.log(root.diagonal()).sum()) + 0.5 * len(root) * LOG_2PI
         return RemlPoint(full.loglik + correction, full, root, design, pull(full.roots, white))
 
+    def conditioned(self, point: RemlPoint, basis: Array) -> Conditioned[MomentDerivatives]:
+        found = super(RemlObjective, self).conditioned(point, basis)  # slots have no plain super()
+        total = covariance_part(point.full, self.data, found.at.along)
+        return determined(self, point, found, total)
+
     def moment_gradients(self, point: RemlPoint) -> MomentGradients:
         found = moment_gradients(point.full, self.data)
         within, between = outer_sums(point.full, self.data, point.design, point.weighted)
@@ -156,6 +170,30 @@ class RemlObjective(MomentObjective[RemlPoint]):
             changes = covariance_changes(data, along, weighted[part], part)[:, :, 0]
             across += np.einsum("jcm,jnm->cn", point.weighted[part], changes)
         return observed_mean_part(full, data, along) - across.T @ across
+
+
+def determined(
+    objective: Objective[P, D], point: P, found: Conditioned[D], total: Array
+) -> Conditioned[D]:
+    """Well-conditioned directions, with those lost of which the fixed effects leave no information.
+
+    What is left of these is of the size of rounding in the whole information, and looks like
+    information where only what is left is seen.
+
+    Parameters
+    ----------
+    total : (n, n)
+        ½ tr V⁻¹V_a V⁻¹V_b along the directions found; what is left is ½ tr P V_a P V_b.
+    """
+    root = inverse_root(total)
+    if found.lost or root is None:
+        return found
+    shares, vectors = np.linalg.eigh(root.T @ found.expected @ root)
+    lost = int((shares < NOTHING).sum())
+    if not lost:
+        return found
+    at = objective.derivatives(point, found.at.basis @ root @ vectors)
+    return Conditioned(at, objective.expected(point, at), lost)
 
 
 def _combined(root: Array, maps: Array) -> Array:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,7 +14,7 @@ from mlsem.errors import DataError, listed
 if TYPE_CHECKING:
     from mlsem.core.records import Array, ClusterMoments
     from mlsem.data.grouping import Grouping
-    from mlsem.spec.partable import ParameterTable
+    from mlsem.spec.partable import ParameterTable, Row
 
 DEPENDENT = 1e-12
 """1 − R² of a column on others up to which it is a linear combination of them."""
@@ -92,14 +93,16 @@ def _spreads(moments: ClusterMoments) -> tuple[Array, Array, Array]:
 def check_dependence(table: ParameterTable, moments: ClusterMoments) -> None:
     """Collinear fixed covariates, and modelled variables that are combinations of others.
 
-    Level 1: covariates by their covariance over all rows (the intercept is among them),
-    modelled variables by the covariance within clusters. Level 2: over clusters.
+    Level 1: covariates by their covariance over all rows (the intercept is among them; where no
+    outcome has one, by their cross-products), modelled variables by the covariance within
+    clusters. Level 2: over clusters. Covariates count that have an effect, not those that only
+    carry a random slope whose mean is zero.
     """
     index = {name: place for place, name in enumerate(moments.columns)}
     level = table.levels[0]
-    places = [index[name] for name in level.covariates]
     spread = pooled(moments).within[0]
-    _check_covariates(level.covariates, spread[np.ix_(places, places)], moments.n_rows, 1)
+    mean = moments.counts @ moments.means / moments.n_rows
+    _check_covariates(table, _with_effects(table, 1), index, (spread, mean), moments, 1)
     freedom = moments.n_rows - 1
     if table.two_level:
         spread, freedom = moments.within.sum(axis=0), moments.n_rows - moments.n_clusters
@@ -107,27 +110,62 @@ def check_dependence(table: ParameterTable, moments: ClusterMoments) -> None:
     if not table.two_level:
         return
     level = table.levels[1]
-    away = moments.means - moments.means.mean(axis=0)
+    mean = moments.means.mean(axis=0)
+    away = moments.means - mean
     spread = away.T @ away
-    places = [index[name] for name in level.covariates]
-    _check_covariates(level.covariates, spread[np.ix_(places, places)], moments.n_clusters, 2)
+    _check_covariates(table, _with_effects(table, 2), index, (spread, mean), moments, 2)
     alone = tuple(name for name in level.modelled if index[name] >= moments.varying)
     _check_modelled(level.covariates, alone, index, spread, moments.n_clusters - 1, 2)
 
 
-def _check_covariates(names: tuple[str, ...], spread: Array, units: int, level: int) -> None:
-    if units - 1 < len(names):
-        what = "rows" if level == 1 else "clusters"
+@lru_cache(maxsize=256)
+def _with_effects(table: ParameterTable, level: int) -> tuple[str, ...]:
+    """Covariates of a level, less carriers of random slopes with a mean of zero."""
+    slopes = {slope.name: slope.carrier for slope in table.slopes}
+    means = {slopes[row.lhs] for row in table.rows if row.lhs in slopes and _moves_mean(row)}
+    idle = set(slopes.values()) - means if level == 1 else set[str]()
+    return tuple(name for name in table.levels[level - 1].covariates if name not in idle)
+
+
+def _moves_mean(row: Row) -> bool:
+    return row.op in ("~", "~1") and (row.free >= 0 or row.fixed != 0.0)
+
+
+@lru_cache(maxsize=256)
+def _has_intercept(table: ParameterTable) -> bool:
+    """Unless the means of all variables that are no random slopes are fixed."""
+    slopes = {slope.name for slope in table.slopes}
+    rows = [row for row in table.rows if row.op == "~1" and not row.exo and row.lhs not in slopes]
+    return not rows or not table.meanstructure or any(row.free >= 0 for row in rows)
+
+
+def _check_covariates(
+    table: ParameterTable,
+    names: tuple[str, ...],
+    index: dict[str, int],
+    sample: tuple[Array, Array],
+    moments: ClusterMoments,
+    level: int,
+) -> None:
+    """By cross-products about the mean, and the mean itself, of the stored columns."""
+    units = moments.n_rows if level == 1 else moments.n_clusters
+    what, intercept = "rows" if level == 1 else "clusters", _has_intercept(table)
+    if units - intercept < len(names):
         raise DataError(
-            f"{units} {what} cannot carry the {len(names)} covariates {listed(names)} and an "
-            f"intercept at level {level}. Use fewer covariates."
+            f"{units} {what} cannot carry the {len(names)} covariates {listed(names)}"
+            f"{' and an intercept' if intercept else ''} at level {level}. Use fewer covariates."
         )
+    places = [index[name] for name in names]
+    spread = sample[0][np.ix_(places, places)]
+    if not intercept:
+        mean = (sample[1] + moments.shift)[places]
+        spread = spread + units * np.outer(mean, mean)
     found = dependent(spread, range(len(names)))
     if found:
         raise DataError(
             f"the covariates {_involved(names, found)} at level {level} are collinear: "
-            f"{names[found[0]]!r} is a linear combination of the others and the intercept. Leave "
-            "one of them out."
+            f"{names[found[0]]!r} is a linear combination of the others"
+            f"{' and the intercept' if intercept else ''}. Leave one of them out."
         )
 
 
