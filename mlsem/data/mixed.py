@@ -22,7 +22,7 @@ from mlsem.data.columns import (
 )
 from mlsem.data.designs import INTERCEPT, Columns, Design, describe, design, require_formulae
 from mlsem.data.grouping import Grouping, group
-from mlsem.errors import DataError, SpecificationError
+from mlsem.errors import DataError, SpecificationError, listed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -121,6 +121,7 @@ def read_mixed(formula: _Formula, data: object, missing: str) -> MixedData:
         named = {known.get(_factors(name), name): values for name, values in block.items()}
         everything |= named
         blocks.append(tuple(named))
+    blocks, spanned = _without_spanned(blocks, everything)
     everything.pop(INTERCEPT, None)
     _refuse_group(formula, everything)
     grouping = group(used, formula.group, None)
@@ -131,7 +132,7 @@ def read_mixed(formula: _Formula, data: object, missing: str) -> MixedData:
         within=_varying(grouping, everything),
     )
     rows = rows_of(used, {fixed.outcome: fixed.response} | everything)
-    return MixedData(used, rows, grouping, found, len(frame), notes)
+    return MixedData(used, rows, grouping, found, len(frame), notes + spanned)
 
 
 def _refuse_group(formula: _Formula, columns: Iterable[str]) -> None:
@@ -232,6 +233,35 @@ def _factors(name: str) -> tuple[str, ...]:
 
 def _together(found: Design) -> Columns:
     return {name: values for _, block in found.terms for name, values in block.items()}
+
+
+def _without_spanned(
+    blocks: list[tuple[str, ...]], columns: Columns
+) -> tuple[list[tuple[str, ...]], tuple[str, ...]]:
+    """Blocks less those that are linear combinations of the columns of another one.
+
+    With `A = B C` the covariances `B Σ_B B' + A Σ_A A'` are `B (Σ_B + C Σ_A C') B'`: Σ_A is not
+    determined, and the model without it is the same. So is the intercept beside all dummies of f,
+    which `(f || id)` means in lme4.
+    """
+    left, notes = list(blocks), []
+    for block in blocks:
+        for other in left if len(left) > 1 else ():
+            if len(other) > 1 and not set(block) & set(other) and _spans(other, block, columns):
+                left.remove(block)
+                notes.append(
+                    f"random part of {listed(block)}: these are linear combinations of "
+                    f"{listed(other)}, whose covariances have them in already; not fitted apart."
+                )
+                break
+    return left, tuple(notes)
+
+
+def _spans(names: tuple[str, ...], others: tuple[str, ...], columns: Columns) -> bool:
+    basis = np.column_stack([columns[name] for name in names])
+    wanted = np.column_stack([columns[name] for name in others])
+    left = wanted - basis @ np.linalg.lstsq(basis, wanted)[0]
+    return bool((np.abs(left).max(axis=0) <= SAME * np.abs(wanted).max(axis=0)).all())
 
 
 def _varying(grouping: Grouping, columns: Mapping[str, Array]) -> frozenset[str]:
