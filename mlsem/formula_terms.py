@@ -7,34 +7,17 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from decimal import Decimal
 from itertools import product
 from typing import TYPE_CHECKING, NoReturn
 
 from mlsem.errors import Span, SpecificationError
+from mlsem.formula_tokens import CLOSING, Token, is_unary, joined, operand_before
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-_TOKEN = re.compile(
-    r"""\s*(?:(?P<quoted>`[^`]+`)|(?P<string>"[^"]*"|'[^']*')
-    |(?P<number>(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?L?)|(?P<name>\.?[^\W\d][\w.]*)
-    |(?P<sign>%[^%]*%|\|\|?|\*\*|[=!<>]=|&&|.))""",
-    re.VERBOSE | re.DOTALL,
-)
 _PLAIN = re.compile(r"[^\W\d_][\w.]*")
-_CLOSING = {"(": ")", "{": "}", "[": "]"}
-_LITERALS = {"TRUE": "True", "FALSE": "False", "NULL": "None", "^": "**"}
 _COMPARISONS = {"==", "!=", "<", ">", "<=", ">="}
-
-
-@dataclass(frozen=True, slots=True)
-class Token:
-    """A word or sign of the formula; `kind` is quoted, string, number, name, sign or end."""
-
-    kind: str
-    text: str
-    span: Span
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,25 +56,6 @@ class Bar:
 
 _Sum = tuple[frozenset[str], ...]
 _None: _Sum = ()
-
-
-def tokens_of(text: str) -> tuple[Token, ...]:
-    """The words and signs of a formula.
-
-    Raises
-    ------
-    SpecificationError
-        A backtick or a quotation mark that is not closed.
-    """
-    found: list[Token] = []
-    for match in _TOKEN.finditer(text.rstrip()):
-        kind = match.lastgroup or "sign"
-        span = Span(match.start(kind), match.end(kind))
-        token = Token(kind, match[kind], span)
-        if token.text in "`'\"":
-            raise SpecificationError(f"the {token.text} is not closed.", text, span)
-        found.append(token)
-    return tuple(found)
 
 
 def factor_of(tokens: Sequence[Token], text: str) -> str | None:
@@ -257,7 +221,7 @@ class _Reader:
         for place in range(begin, end):
             token = self.tokens[place]
             if token.kind == "sign":
-                depth += (token.text in _CLOSING) - (token.text in _CLOSING.values())
+                depth += (token.text in CLOSING) - (token.text in CLOSING.values())
                 if depth == 1 and token.text in ("|", "||"):
                     return place
         return None
@@ -291,8 +255,8 @@ class _Reader:
         open_: list[str] = []
         for k in range(place, len(self.tokens)):
             token = self.tokens[k]
-            if token.kind == "sign" and token.text in _CLOSING:
-                open_.append(_CLOSING[token.text])
+            if token.kind == "sign" and token.text in CLOSING:
+                open_.append(CLOSING[token.text])
             elif open_ and token.kind == "sign" and token.text == open_[-1]:
                 open_.pop()
                 if not open_:
@@ -306,14 +270,14 @@ class _Reader:
         inside = self.tokens[self.place : end + 1]
         self._check_arithmetic(inside)
         self.place = end + 1
-        return _joined(inside)
+        return joined(inside)
 
     def _check_arithmetic(self, tokens: Sequence[Token]) -> None:
         powers = [k for k, token in enumerate(tokens) if token.text in ("^", "**")]
         for k in powers:
-            begin = _operand_before(tokens, k)
+            begin = operand_before(tokens, k)
             before = tokens[begin - 1]
-            minus = before.text == "-" and _is_unary(tokens, begin - 1)
+            minus = before.text == "-" and is_unary(tokens, begin - 1)
             if minus or before.text in ("^", "**"):
                 span = Span(before.span.start, tokens[k].span.end)
                 self.refuse("put parentheses around the power: -(x1**2), x1**(2**3).", span)
@@ -330,8 +294,11 @@ class _Reader:
     def refuse_rest(self) -> NoReturn:
         token = self.token
         if token.kind == "sign" and token.text.startswith("%"):
-            what = "is the interaction: write x1:f" if token.text == "%in%" else "means nothing"
-            self.refuse(f"{token.text} {what} in place of 'x1 {token.text} f'.")
+            left, right = (self.tokens[self.place + k].text for k in (-1, 1))
+            self.refuse(
+                f"{token.text} is no sign of a formula. An interaction is written {left}:{right}; "
+                "arithmetic, as a column of the data."
+            )
         if token.text in ("|", "||"):
             self.refuse(
                 "a random part stands in parentheses of its own, added with '+': '+ (x1 | id)'."
@@ -374,32 +341,3 @@ def _interacted(left: _Sum, right: _Sum) -> _Sum:
     if not left or not right:
         return left or right
     return _united(a | b for a, b in product(left, right))
-
-
-def _joined(tokens: Sequence[Token]) -> str:
-    """A call in the words of Python."""
-    found = ""
-    for token in tokens:
-        text = _LITERALS.get(token.text, token.text)
-        if token.kind == "number":
-            text = format(Decimal(text.removesuffix("L")), "f")
-        close = not found or found[-1] in "({[" or text in ("(", ")", "]", "}", ",")
-        found += text if close else f" {text}"
-    return found
-
-
-def _operand_before(tokens: Sequence[Token], place: int) -> int:
-    """Where the operand that ends before `place` begins."""
-    depth = 0
-    for k in range(place - 1, 0, -1):
-        text = tokens[k].text
-        depth += (text in _CLOSING.values()) - (text in _CLOSING)
-        if depth == 0:
-            called = text in _CLOSING and tokens[k - 1].kind == "name"
-            return k - 1 if called else k
-    return 1
-
-
-def _is_unary(tokens: Sequence[Token], place: int) -> bool:
-    before = tokens[place - 1]
-    return before.kind == "sign" and before.text not in _CLOSING.values()

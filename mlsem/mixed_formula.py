@@ -7,12 +7,14 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from mlsem.errors import OptionValueError, Span, SpecificationError, listed
-from mlsem.formula_terms import factor_of, read_terms, tokens_of
+from mlsem.formula_terms import factor_of, read_terms
+from mlsem.formula_tokens import tokens_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from mlsem.formula_terms import Bar, Token
+    from mlsem.formula_terms import Bar
+    from mlsem.formula_tokens import Token
 
 
 @dataclass(frozen=True, slots=True)

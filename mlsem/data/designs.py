@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import warnings
 from dataclasses import dataclass
 from functools import lru_cache
@@ -13,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from mlsem.data.r_functions import FUNCTIONS, SCALE, SCALED
-from mlsem.errors import InterfaceError
+from mlsem.data.r_functions import FUNCTIONS, ours, theirs
+from mlsem.errors import InterfaceError, SpecificationError, listed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -37,10 +36,16 @@ class Described:
     products : tuple of tuple of str, or None
         The outcome, then the columns that each term is a product of, none for the intercept; None
         where one of these is more than that.
+    terms : tuple of str
+        The names of the terms, the intercept among them.
+    plain : frozenset of str
+        Columns that stand in a term by themselves, not in a call.
     """
 
     variables: tuple[str, ...]
     products: tuple[tuple[str, ...], ...] | None
+    terms: tuple[str, ...]
+    plain: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -67,11 +72,18 @@ def require_formulae() -> Any:
 def describe(outcome: str, right: str) -> Described:
     """Read `outcome ~ right`; errors are formulae's own. Formulas recur from fit to fit."""
     formulae = require_formulae()
-    model = formulae.model_description(f"{outcome} ~ {right}")
+    model = formulae.model_description(ours(f"{outcome} ~ {right}"))
     variables = tuple(sorted(filter(None, model.var_names)))
-    products = [_product(term) for term in (model.response.term, *model.common_terms)]
+    terms = (model.response.term, *model.common_terms)
+    products = [_product(term) for term in terms]
     plain = tuple(each for each in products if each is not None)
-    return Described(variables, plain if len(plain) == len(products) else None)
+    parts = [part for term in terms for part in getattr(term, "components", ())]
+    return Described(
+        variables=variables,
+        products=plain if len(plain) == len(products) else None,
+        terms=tuple(term.name for term in model.common_terms),
+        plain=frozenset(part.name for part in parts if type(part).__name__ == "Variable"),
+    )
 
 
 def _product(term: Any) -> tuple[str, ...] | None:
@@ -98,40 +110,58 @@ def design(
     described = describe(outcome, right)
     if described.products is not None:
         values = {name: columns[name] for name in described.variables}
-        if all(_numeric(column) for column in values.values()):
+        if all(is_real(column) for column in values.values()):
             return _products(described.products, values)
     formulae = require_formulae()
-    text = re.sub(SCALE, f"{SCALED}(", f"{outcome} ~ {right}")
+    text = ours(f"{outcome} ~ {right}")
     with np.errstate(all="ignore"), warnings.catch_warnings():  # the caller looks at the values
         warnings.simplefilter("ignore", RuntimeWarning)
         found = formulae.design_matrices(
             text, _as_in_r(frame, described.variables), extra_namespace=FUNCTIONS
         )
+    if found.common is not None:
+        _check_terms(described.terms, tuple(found.common.terms), right)
     response = found.response.as_dataframe()
     return Design(
-        outcome=found.response.name.replace(SCALED, "scale"),
+        outcome=theirs(found.response.name),
         numeric=found.response.kind == "numeric" and response.shape[1] == 1,
         response=response.to_numpy()[:, 0],
         terms=() if found.common is None else tuple(_evaluated(found.common)),
     )
 
 
+def _check_terms(wanted: tuple[str, ...], found: tuple[str, ...], right: str) -> None:
+    """formulae adds terms to interactions without main effects, where R has collinear columns."""
+    added = [name for name in found if name not in wanted]
+    if added:
+        raise SpecificationError(
+            f"{right!r} has an interaction of factors without {listed(map(theirs, added))}, so "
+            "that its columns are collinear. Write f*g with the main effects, or 0 + f:g for a "
+            "mean in each cell."
+        )
+    if len(found) < len(wanted):
+        raise SpecificationError(
+            f"two terms of {right!r} look the same to formulae: make a column of the data of one."
+        )
+
+
 def _as_in_r(frame: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
     """These columns; categories in their order, and numbers that do not overflow in a power."""
-    found = frame[list(names)]
-    for name in names:
-        column = found[name]
-        if isinstance(column.dtype, pd.CategoricalDtype):
-            column = column.cat.remove_unused_categories().cat.as_ordered()
-        elif _numeric(column) and column.dtype.kind != "b" and column.dtype.itemsize < 8:
-            column = column.astype(np.float64 if column.dtype.kind == "f" else np.int64)
-        else:
-            continue
-        found = found.assign(**{name: column})
-    return found
+    found: Any = frame[list(names)]
+    return found.assign(**{name: _wide(found[name]) for name in names})
 
 
-def _numeric(column: pd.Series) -> bool:
+def _wide(column: Any) -> Any:
+    dtype: Any = column.dtype
+    if isinstance(dtype, pd.CategoricalDtype):
+        return column.cat.remove_unused_categories().cat.as_ordered()
+    if is_real(column) and dtype.kind != "b" and dtype.itemsize < 8:
+        return column.astype(np.float64 if dtype.kind == "f" else np.int64)
+    return column
+
+
+def is_real(column: pd.Series) -> bool:
+    """Whether a column is of numpy's real numbers or booleans."""
     return isinstance(column.dtype, np.dtype) and column.dtype.kind in "fiub"
 
 
@@ -158,7 +188,7 @@ def _lme4(term: Any) -> list[str]:
     if term.kind == "intercept":
         return [INTERCEPT]
     labels = [_labels(part) for part in term.components]
-    return [":".join(each).replace(SCALED, "scale") for each in product(*labels)]
+    return [theirs(":".join(each)) for each in product(*labels)]
 
 
 def _labels(part: Any) -> list[str]:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from scipy.interpolate import BSpline
 
 if TYPE_CHECKING:
     from mlsem.core.records import Array
 
-SCALE = r"(?<![\w.])scale\("
-SCALED = "mlsem_scale"
-"""What `scale` is called while formulae evaluates: its own, by the root of n, goes before ours."""
+OURS = "mlsem_"
+"""Before `scale(` and `bs(` while formulae evaluates: its functions of these names differ."""
 
 _SAME = (
     *("exp", "expm1", "log1p", "log2", "log10", "sqrt", "abs", "sign", "floor"),
@@ -30,6 +31,28 @@ def scale(x: Any, center: bool | float = True, scale: bool | float = True) -> Ar
     return values if scale is False else values / scale
 
 
+def bs(x: Any, df: int | None = None, degree: int = 3) -> Array:
+    """B-splines less the first one, inner knots at quantiles: `(n, df)`."""
+    values = np.asarray(x, dtype=np.float64)
+    inner = (degree if df is None else df) - degree
+    if degree < 1 or inner < 0:
+        raise ValueError(f"bs() of degree {degree} needs df from {max(degree, 1)}, not {df}")
+    places = np.linspace(0.0, 1.0, inner + 2)
+    outer = np.repeat(np.quantile(values, [0.0, 1.0]), degree)
+    knots = np.sort(np.concatenate([outer, np.quantile(values, places)]))
+    return BSpline.design_matrix(values, knots, degree).toarray()[:, 1:]
+
+
+def ours(text: str) -> str:
+    """A formula that calls our functions."""
+    return re.sub(r"(?<![\w.])(scale|bs)\(", rf"{OURS}\1(", text)
+
+
+def theirs(name: str) -> str:
+    """As the user wrote it."""
+    return name.replace(OURS, "")
+
+
 def log(x: Any, base: float | None = None) -> Any:
     return np.log(x) if base is None else np.log(x) / np.log(base)
 
@@ -44,7 +67,8 @@ def factor(x: Any, levels: Any = None) -> Any:
 FUNCTIONS: dict[str, Any] = {name: getattr(np, name) for name in _SAME} | {
     "log": log,
     "ceiling": np.ceil,
-    SCALED: scale,
+    f"{OURS}scale": scale,
+    f"{OURS}bs": bs,
     "factor": factor,
     "as": SimpleNamespace(factor=factor, numeric=lambda x: np.asarray(x, dtype=np.float64)),
     "np": np,
