@@ -7,7 +7,6 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy.interpolate import BSpline
 
 if TYPE_CHECKING:
     from mlsem.core.records import Array
@@ -33,6 +32,8 @@ def scale(x: Any, center: bool | float = True, scale: bool | float = True) -> Ar
 
 def bs(x: Any, df: int | None = None, degree: int = 3) -> Array:
     """B-splines less the first one, inner knots at quantiles: `(n, df)`."""
+    from scipy.interpolate import BSpline
+
     values = np.asarray(x, dtype=np.float64)
     inner = (degree if df is None else df) - degree
     if degree < 1 or inner < 0:
