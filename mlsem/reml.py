@@ -27,6 +27,15 @@ from mlsem.spec.settings import Settings
 
 
 def by_reml(problem: Problem, settings: Settings, start: object) -> Optimum:
+    """The restricted maximum, over positive semidefinite covariances of the random effects.
+
+    Raises
+    ------
+    SpecificationError
+        The means are not linear, or not apart from the covariances.
+    IdentificationError, EstimationError
+        The fixed effects leave no data for a variance; there is no start.
+    """
     pattern = problem.inner.pattern
     unit, means = np.eye(pattern.n_params), _means(problem.table, pattern)
     fixed, others = unit[:, means], unit[:, ~means]
