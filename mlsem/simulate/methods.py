@@ -22,6 +22,7 @@ from mlsem.errors import (
 from mlsem.fit import fit
 from mlsem.lmm import lmm
 from mlsem.result import FitResult
+from mlsem.simulate.fingerprint import described, fingerprint
 from mlsem.spec.settings import Settings
 from mlsem.tables import defined_parameters
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Numbers = dict[str, tuple[float, float, float]]
+FUNCTION = "function"  # begins the description of a method that is one
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -66,7 +68,12 @@ class Method:
 
     @property
     def described(self) -> str:
-        return f"{self.key!r} {sorted((k, repr(v)) for k, v in self.options.items())}"
+        """What tells the method from others, for files that hold a study."""
+        if not self.text:
+            return f"{FUNCTION} {fingerprint(self.call)}"
+        options = sorted((k, described(v)) for k, v in self.options.items())
+        names = f" {sorted(self.renamed.items())}" if self.renamed else ""
+        return f"{self.key!r} {options}{names}"
 
     def fitted(self, data: pd.DataFrame) -> Any:
         """The fit, from scratch."""

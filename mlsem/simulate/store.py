@@ -17,6 +17,10 @@ from mlsem.errors import DataError
 from mlsem.simulate.methods import Outcome
 
 FORMAT = 1
+FUNCTIONS = (
+    " A function is another one when its code, the values it uses, its name or the version of "
+    "Python changes."
+)
 
 Record = tuple[int, Mapping[str, Outcome]]
 
@@ -53,11 +57,13 @@ class Store:
             self.head = dict(head)
             self._write(_json(head))
             return
-        other = [name for name in head if self.head.get(name) != head[name]]
+        other = [_difference(name, self.head.get(name), head[name]) for name in head]
+        other = [each for each in other if each]
         if other:
+            advice = FUNCTIONS if any("function" in each for each in other) else ""
             raise DataError(
                 f"{self.path} holds another study: it differs in {', '.join(other)}. Give another "
-                "file=, or delete this one."
+                f"file=, or delete this one.{advice}"
             )
 
     def add(self, records: list[Record]) -> None:
@@ -94,6 +100,24 @@ class Store:
         if whole < len(raw):
             with open(self.path, "r+b") as file:
                 file.truncate(whole)
+
+
+def _difference(name: str, before: object, now: object) -> str:
+    """What of a study is not as in the file; empty if all is."""
+    if before == now:
+        return ""
+    if isinstance(before, dict) and isinstance(now, dict):
+        keys = [key for key in {**before, **now} if before.get(key) != now.get(key)]
+        parts = [_change(repr(key), before.get(key), now.get(key)) for key in keys]
+        return f"{name} ({', '.join(parts)})"
+    return _change(name, before, now)
+
+
+def _change(what: str, before: object, now: object) -> str:
+    if before is None or now is None:
+        return f"{what} only {'here' if before is None else 'in the file'}"
+    function = str(now).startswith("function ")
+    return f"{what}, whose function is not the same" if function else what
 
 
 def _json(content: object) -> str:

@@ -79,7 +79,10 @@ def study(
         A progress bar; by default on a terminal.
     file : path, optional
         Replications are written there as they are done, as lines of JSON. If it holds some of
-        this study already, the rest is done: run an interrupted study again to finish it.
+        this study already, the rest is done: run an interrupted study again to finish it. Functions
+        must be those of the file: seen are their code, defaults, and the plain values and functions
+        of their module that they use; not what functions of other modules or objects' methods do.
+        Another version of Python makes them others.
 
     Returns
     -------

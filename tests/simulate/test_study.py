@@ -167,6 +167,32 @@ def test_files_of_other_studies(tmp_path):
         study(DESIGN, MODELS, 2, seed=1, file=file)
 
 
+def test_a_file_is_of_its_functions(tmp_path):
+    def method(se):
+        return lambda data: mlsem.fit(MODEL, data, cluster="id", se=se)
+
+    def run(name, generator, model):
+        return study(generator, {"f": model}, 2, seed=1, file=tmp_path / name, progress=False)
+
+    first = run("methods", drawn, method("MLR"))
+    assert run("methods", drawn, method("MLR")).estimates.equals(first.estimates)
+    with pytest.raises(DataError, match=r"models \('f', whose function is not the same\)\. Give"):
+        run("methods", drawn, method("CR1"))
+    with pytest.raises(DataError, match=r"A function is another one when its code"):
+        run("methods", drawn, lambda data: mlsem.fit(MODEL, data, cluster="id"))
+    with pytest.raises(DataError, match="generator, whose function is not the same"):
+        run("methods", lambda rng: drawn(rng), method("MLR"))
+    run("names", drawn, ML | {"names": {"y~x1": "a"}})
+    with pytest.raises(DataError, match=r"models \('f'\)"):
+        run("names", drawn, ML | {"names": {"y~x1": "b"}})
+    spread = {"heteroscedastic": {"y": lambda seen: 1 + seen["x1"] ** 2}}
+    run("spread", (DATA, DESIGN[1] | spread), ML)
+    run("spread", (DATA, DESIGN[1] | spread), ML)
+    other = {"heteroscedastic": {"y": lambda seen: 2 + seen["x1"] ** 2}}
+    with pytest.raises(DataError, match="differs in generator"):
+        run("spread", (DATA, DESIGN[1] | other), ML)
+
+
 def test_generators_of_several_kinds():
     by_rng = study(drawn, {"ML": ML}, 3, seed=4, progress=False)
     seeds = np.random.SeedSequence(4).spawn(3)
