@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from math import inf, isfinite, isnan, nan
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from mlsem.errors import DataError
+from mlsem.errors import DataError, OptionValueError
 from mlsem.simulate.methods import Outcome
 
 FORMAT = 1
@@ -38,14 +39,17 @@ class Store:
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
+        if not isinstance(path, str | os.PathLike) or not str(path):
+            raise OptionValueError(f"file={path!r}: it takes the path of a file.")
         self.path = Path(path)
         self.head: dict[str, Any] = {}
         self.found: dict[int, Mapping[str, Outcome]] = {}
-        if self.path.exists():
-            self._read()
+        with self._reported():
+            if self.path.exists():
+                self._read()
 
     def begin(self, head: Mapping[str, Any]) -> None:
-        """Write what the study is, or make sure that the file holds this one.
+        """Write what the study is, or make sure that replications in the file are of this one.
 
         Raises
         ------
@@ -53,9 +57,9 @@ class Store:
             It holds another.
         """
         head = {"mlsem_study": FORMAT, **head}
-        if not self.head:
+        if not self.found and self.head != head:
             self.head = dict(head)
-            self._write(_json(head))
+            self._write(_json(head), "wb")
             return
         other = [_difference(name, self.head.get(name), head[name]) for name in head]
         other = [each for each in other if each]
@@ -71,10 +75,23 @@ class Store:
         if records:
             self._write("".join(map(_line, records)))
 
-    def _write(self, text: str) -> None:
-        with open(self.path, "ab", buffering=0) as file:
+    def _write(self, text: str, mode: Literal["ab", "wb"] = "ab") -> None:
+        with self._reported(), open(self.path, mode, buffering=0) as file:
             file.write(text.encode())
             os.fsync(file.fileno())
+
+    @contextmanager
+    def _reported(self) -> Iterator[None]:
+        """Say what is wrong with the path where the system refuses it."""
+        try:
+            yield
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or str(error)
+            folder = self.path.parent
+            hint = "" if folder.is_dir() else f" There is no folder {str(folder)!r}: make it first."
+            raise DataError(
+                f"file={str(self.path)!r} cannot be read and written: {reason}.{hint}"
+            ) from error
 
     def _read(self) -> None:
         raw = self.path.read_bytes()
