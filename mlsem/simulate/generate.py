@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from inspect import signature
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,7 +15,9 @@ from mlsem.simulate.levels import Equations, covariates_of, equations
 from mlsem.simulate.numbers import distribution
 from mlsem.simulate.values import Values, explained, read_values
 from mlsem.spec.build import build_pattern
+from mlsem.spec.options import OPTION_NAMES, require_known
 from mlsem.spec.partable import ParameterTable
+from mlsem.spec.settings import SETTING_NAMES
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -134,6 +137,13 @@ def data_model(
     **options: Any,
 ) -> DataModel:
     """What `simulate` draws from; its arguments are explained there."""
+    if not isinstance(model, str):
+        raise OptionValueError(
+            f"model is a {type(model).__name__}; it takes the model as text. The order is "
+            "simulate(model, n_clusters, cluster_size, params, seed)."
+        )
+    known = (*signature(simulate).parameters, *OPTION_NAMES, "start", *SETTING_NAMES)
+    require_known(options, known)
     table = check(model, **options)
     if isinstance(n_clusters, bool) or not isinstance(n_clusters, int) or n_clusters < 1:
         raise OptionValueError(f"n_clusters={n_clusters!r}: it takes a whole number from 1.")

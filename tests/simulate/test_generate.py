@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 
 import mlsem
-from mlsem.errors import OptionValueError, SpecificationError
+from mlsem.errors import OptionError, OptionValueError, SpecificationError
 from mlsem.simulate.generate import data_model, simulate
 from mlsem.simulate.rstream import RStream
 
@@ -260,6 +260,18 @@ def test_refusals(change, message):
     arguments = {"n_clusters": 10, "cluster_size": 5} | change
     with pytest.raises(OptionValueError, match=re.escape(message)):
         simulate(INTERACTION, **arguments)
+
+
+def test_slips_of_arguments():
+    with pytest.raises(OptionError, match=r"'nclusters'\. Did you mean 'n_clusters'"):
+        simulate(INTERACTION, nclusters=10, cluster_size=5)
+    with pytest.raises(OptionError, match="Did you mean 'omitted_slopes'"):
+        simulate(INTERACTION, 10, 5, omited_slopes={})
+    with pytest.raises(
+        OptionValueError, match=r"model is a int; .* simulate\(model, n_clusters, clu"
+    ):
+        simulate(30, {"y~x1": 1.0}, 10)
+    assert len(simulate(INTERACTION, 10, 5, fixed_x=True)) == 50
 
 
 @pytest.mark.parametrize(
