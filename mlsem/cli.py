@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
@@ -23,6 +24,17 @@ if TYPE_CHECKING:
 # Everything heavy is imported where it is used, so that `mlsem --help` is quick.
 
 SEPARATORS = {".csv": ",", ".tsv": "\t"}
+ARGUMENTS = {
+    "cluster": "cluster",
+    "estimator": "estimator",
+    "se": "se",
+    "se_cluster": "se-cluster",
+    "test": "test",
+    "missing": "missing",
+    "max_iter": "max-iter",
+    "n_jobs": "jobs",
+    "file": "out",
+}
 OK, FAILED, USAGE, NOT_CONVERGED, INTERRUPTED, PIPE_CLOSED = 0, 1, 2, 3, 130, 141
 
 
@@ -88,7 +100,11 @@ def _add_fit(commands: Any) -> None:
     fit.add_argument(
         "model", metavar="MODEL", help="a file with the model, or - for standard input"
     )
-    fit.add_argument("data", metavar="DATA", help="a table: .csv, .tsv, .parquet, .dta or .sav")
+    fit.add_argument(
+        "data",
+        metavar="DATA",
+        help="a table: .csv (also with semicolons), .tsv, .parquet, .dta or .sav",
+    )
     fit.add_argument("--cluster", metavar="COLUMN", help="the column of cluster ids")
     fit.add_argument("--estimator", metavar="NAME", help="ML (default) or MLR")
     fit.add_argument("--se", metavar="KIND", help="standard, MLR, CR0 to CR3 (CR2: few clusters)")
@@ -319,12 +335,24 @@ def _warnings_as_lines(quiet: bool) -> Iterator[list[warnings.WarningMessage]]:
             if not quiet:
                 sys.stdout.flush()
                 for message in dict.fromkeys(str(each.message) for each in caught):
-                    print(f"warning: {message}", file=sys.stderr)
+                    print(f"warning: {_as_arguments(message)}", file=sys.stderr)
 
 
 def _complain(error: Exception, code: int) -> int:
-    print(f"error: {error}", file=sys.stderr)
+    print(f"error: {_as_arguments(str(error))}", file=sys.stderr)
     return code
+
+
+def _as_arguments(message: str) -> str:
+    """The message with the command's arguments in place of Python's keywords."""
+
+    def argument(found: re.Match[str]) -> str:
+        name, value = found[1], (found[2] or "").strip("\"'")
+        value = "COLUMN" if value == "..." else value
+        return f"--{ARGUMENTS[name]} {value}".rstrip()
+
+    keyword = rf"(?<![\w.(\[])({'|'.join(ARGUMENTS)})=(?![~=])"  # no operators of the model
+    return re.sub(rf"{keyword}(\"[^\"]*\"|'[^']*'|-?\w+|)", argument, message)
 
 
 def _pipe_closed() -> int:

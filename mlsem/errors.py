@@ -121,14 +121,31 @@ class InferenceWarning(MlsemWarning):
     """Standard errors are missing or doubtful."""
 
 
-def nearest(name: str, candidates: Iterable[str]) -> str:
-    """`" Did you mean 'x'?"` for the candidate nearest to `name`, or nothing."""
+def closest(name: str, candidates: Iterable[str], cutoff: float = 0.6) -> str | None:
+    """The candidate most like `name`, if one is at least `cutoff` alike (0 to 1)."""
     pool = list(candidates)
     lowered = {candidate.lower(): candidate for candidate in pool}
-    found = get_close_matches(name, pool, n=1, cutoff=0.6) or [
-        lowered[match] for match in get_close_matches(name.lower(), lowered, n=1, cutoff=0.6)
+    found = get_close_matches(name, pool, n=1, cutoff=cutoff) or [
+        lowered[match] for match in get_close_matches(name.lower(), lowered, n=1, cutoff=cutoff)
     ]
-    return f" Did you mean {found[0]!r}?" if found else ""
+    return found[0] if found else None
+
+
+def nearest(name: str, candidates: Iterable[str], cutoff: float = 0.6) -> str:
+    """`" Did you mean 'x'?"` for the candidate nearest to `name`, or nothing."""
+    found = closest(name, candidates, cutoff)
+    return f" Did you mean {found!r}?" if found is not None else ""
+
+
+def unsplit(columns: Iterable[object]) -> str:
+    """A hint where a file of several columns was read as one, or nothing."""
+    names = [str(name) for name in columns]
+    if len(names) == 1 and any(mark in names[0] for mark in ";,\t| "):
+        return (
+            f" The only column is {names[0]!r}: was the file read with the right separator "
+            '(pandas: sep=";")?'
+        )
+    return ""
 
 
 def listed(names: Iterable[object], limit: int = 10) -> str:

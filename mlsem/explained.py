@@ -12,7 +12,7 @@ from mlsem.core.pattern import level_moments
 from mlsem.core.records import Array
 from mlsem.data.frame import make_frame
 from mlsem.errors import InferenceError
-from mlsem.icc import level_parts
+from mlsem.icc import improper_shares, level_parts
 from mlsem.spec.partable import ParameterTable
 
 if TYPE_CHECKING:
@@ -129,6 +129,7 @@ class RSquared:
         parts = [] if self.mixed is None else [str(self.mixed)]
         if self.variables:
             text = self.frame.round(4).to_string(index=False)
+            text += improper_shares(self.values)
             parts.append("R2 of the endogenous variables of each level:\n" + text)
         return "\n\n".join(parts)
 

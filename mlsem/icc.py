@@ -54,10 +54,18 @@ class Icc:
         return make_frame({name: getattr(self, name) for name in names}, list(self.variables))
 
     def __str__(self) -> str:
-        return "Intraclass correlations:\n" + self.frame.round(4).to_string()
+        table = "Intraclass correlations:\n" + self.frame.round(4).to_string()
+        return table + improper_shares(np.concatenate((self.icc, self.adjusted)))
 
     def __repr__(self) -> str:
         return f"<Icc: {', '.join(map('{}={:.3f}'.format, self.variables, self.icc))}>"
+
+
+def improper_shares(shares: Array) -> str:
+    """A line on shares of variance that are none; empty if all lie between 0 and 1."""
+    if ((shares >= 0) & (shares <= 1)).all():
+        return ""
+    return "\nBelow 0 or above 1: a variance is estimated to be negative, so that this is no share."
 
 
 def icc(fit: Fitted) -> Icc:

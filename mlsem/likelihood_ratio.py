@@ -10,7 +10,7 @@ import numpy as np
 from mlsem.boundary import Step
 from mlsem.core.unions import summed
 from mlsem.data.frame import make_frame
-from mlsem.errors import InferenceError, OptionValueError, listed
+from mlsem.errors import InferenceError, OptionError, OptionValueError, listed
 from mlsem.fitted import Fitted
 from mlsem.inference.mixtures import mixture_tail, simulated_tail
 from mlsem.nested import Embedding, embed, require_same_data
@@ -111,7 +111,7 @@ class LrTest:
 def lr_test(
     simple: Fitted,
     full: Fitted,
-    *,
+    *others: object,
     boundary: bool = True,
     draws: int = 10_000,
     seed: int = 1,
@@ -123,6 +123,8 @@ def lr_test(
     simple, full : FitResult
         Of one estimator: "ML"; "REML" if only variances and covariances differ; "MLR" for the
         scaled difference.
+    *others
+        None: several models are compared two at a time.
     boundary : bool
         Whether variances that the full model adds are taken as variances, which cannot be
         negative. One added variance, with its covariances: ½ χ²_{q-1} + ½ χ²_q of q added
@@ -142,6 +144,8 @@ def lr_test(
         The models are not seen to be nested, are of different data or estimators, did not
         converge, or differ in their means under REML; or there is no test at a boundary (robust
         ones, full models with negative variances).
+    OptionError
+        There are more than two fits.
     OptionValueError
         An argument is no fit, or has no such value.
 
@@ -152,7 +156,13 @@ def lr_test(
     That the simple model is nested is checked by its estimates: as parameters of the full model
     they must have the same log-likelihood. Models that are nested in other ways are refused.
     """
-    _require_fits(simple, full, draws)
+    if others:
+        raise OptionError(
+            f"lr_test compares two models, and got {2 + len(others)} arguments by position. "
+            "Compare two at a time, lr_test(a, b) and lr_test(b, c), the simple one first."
+        )
+    _require_options(boundary, draws, seed)
+    _require_fits(simple, full)
     require_same_data(simple, full)
     df = full.n_params - simple.n_params
     if df <= 0:
@@ -176,7 +186,15 @@ def lr_test(
     return found.at_boundary(draws, seed) if at_boundary else found.result("chi2", ((df, 1.0),))
 
 
-def _require_fits(simple: object, full: object, draws: object) -> None:
+def _require_options(boundary: object, draws: object, seed: object) -> None:
+    if not isinstance(boundary, bool | np.bool_):
+        raise OptionValueError(f"boundary={boundary!r}: it takes True or False.")
+    for name, value, least in (("draws", draws, 1), ("seed", seed, 0)):
+        if isinstance(value, bool) or not isinstance(value, int) or value < least:
+            raise OptionValueError(f"{name}={value!r}: it takes a whole number from {least}.")
+
+
+def _require_fits(simple: object, full: object) -> None:
     for name, fit in (("simple", simple), ("full", full)):
         if not isinstance(fit, Fitted):
             raise OptionValueError(f"{name} is a {type(fit).__name__}; it takes a FitResult.")
@@ -186,8 +204,6 @@ def _require_fits(simple: object, full: object, draws: object) -> None:
             )
     assert isinstance(simple, Fitted)
     assert isinstance(full, Fitted)
-    if isinstance(draws, bool) or not isinstance(draws, int) or draws < 1:
-        raise OptionValueError(f"draws={draws!r}: it takes a whole number from 1.")
     first, second = simple.settings.estimator, full.settings.estimator
     if first != second:
         raise InferenceError(

@@ -51,7 +51,7 @@ def require_same_data(simple: Fitted, full: Fitted) -> None:
     """Refuse fits to other outcomes or rows.
 
     Compared are the outcomes' names, the number of rows, the outcomes' means and cross-products,
-    and between two-level models the clusters' labels, sizes and means.
+    and between two-level models the clusters' labels, sizes and means, in whatever order.
     """
     outcomes = _outcomes(simple.table)
     if set(outcomes) != set(_outcomes(full.table)):
@@ -64,15 +64,47 @@ def require_same_data(simple: Fitted, full: Fitted) -> None:
             f"the models were fitted to {simple.n_obs} and {full.n_obs} rows. Keep the rows that "
             "are complete for both, and fit both to these."
         )
-    both = [simple, full]
-    same = _alike(*(_total(fit, outcomes) for fit in both))
-    if same and simple.table.two_level and full.table.two_level:
-        first, second = (fit.problem.moments for fit in both)
-        same = np.array_equal(first.labels, second.labels)
-        same = same and np.array_equal(first.counts, second.counts)
-        same = same and _alike(*(_means(fit, outcomes) for fit in both))
-    if not same:
-        raise InferenceError("the models were fitted to different data.")
+    difference = _totals_differ(simple, full, outcomes)
+    if not difference and simple.table.two_level and full.table.two_level:
+        difference = _clusters_differ(simple, full, outcomes)
+    if difference:
+        raise InferenceError(
+            f"the models were fitted to different data: {difference}. Fit both to the same "
+            "rows in the same clusters."
+        )
+
+
+def _totals_differ(simple: Fitted, full: Fitted, outcomes: tuple[str, ...]) -> str:
+    """Which outcomes have other moments, in words; empty if none has."""
+    both = [_total(fit, outcomes) for fit in (simple, full)]
+    if _alike(*both):
+        return ""
+    alone = [[_total(fit, (name,)) for fit in (simple, full)] for name in outcomes]
+    names = [name for name, pair in zip(outcomes, alone, strict=True) if not _alike(*pair)]
+    if not names:
+        return f"the covariances of {listed(outcomes)} are not the same"
+    return f"the values of {listed(names)} are not the same"
+
+
+def _clusters_differ(simple: Fitted, full: Fitted, outcomes: tuple[str, ...]) -> str:
+    """How the clusters differ, in words; empty if they do not. Their order is free."""
+    columns = [fit.record.cluster for fit in (simple, full)]
+    named = f"clusters of {columns[0]!r}"
+    if columns[0] != columns[1]:
+        named += f" and {columns[1]!r}"
+    first, second = (fit.problem.moments for fit in (simple, full))
+    if len(first.labels) != len(second.labels):
+        return f"there are {len(first.labels)} and {len(second.labels)} {named}"
+    places = {label: k for k, label in enumerate(second.labels.tolist())}
+    order = [places.get(label, -1) for label in first.labels.tolist()]
+    if -1 in order:
+        label = first.labels.tolist()[order.index(-1)]
+        return f"the {named} have other ids, such as {label!r}, which the full model's lack"
+    if not np.array_equal(first.counts, second.counts[order]):
+        return f"the {named} have other numbers of rows"
+    if not _alike(_means(simple, outcomes), _means(full, outcomes)[order]):
+        return f"the same rows are in other {named}"
+    return ""
 
 
 def _outcomes(table: ParameterTable) -> tuple[str, ...]:

@@ -27,6 +27,15 @@ from mlsem.spec.settings import Settings
 
 
 def by_reml(problem: Problem, settings: Settings, start: object) -> Optimum:
+    """The restricted maximum, over positive semidefinite covariances of the random effects.
+
+    Raises
+    ------
+    SpecificationError
+        The means are not linear, or not apart from the covariances.
+    IdentificationError, EstimationError
+        The fixed effects leave no data for a variance; there is no start.
+    """
     pattern = problem.inner.pattern
     unit, means = np.eye(pattern.n_params), _means(problem.table, pattern)
     fixed, others = unit[:, means], unit[:, ~means]
@@ -164,13 +173,8 @@ def _likelihood_at(
     point = problem.inner.evaluate(found.params)
     if point is None:
         raise EstimationError("the likelihood does not exist at the REML estimates.")
-    at = objective.conditioned(found.point, others)
-    along = at.at.basis[:, at.lost :]
-    root = inverse_root(at.expected[at.lost :, at.lost :])
-    lost = at.at.basis[:, : at.lost]
-    if root is None:
-        root, lost = np.zeros((along.shape[1], 0)), others
-    directions = (fixed @ found.point.root, along @ root)
+    root, lost = _root(objective, found, others)
+    directions = (fixed @ found.point.root, root)
     return replace(
         found,
         point=point,
@@ -179,3 +183,17 @@ def _likelihood_at(
         observed=None,
         restricted=Restricted(found.loglik, np.concatenate(directions, axis=1), lost),
     )
+
+
+def _root(
+    objective: Objective[Any, Any], found: Optimum[Any], others: Array
+) -> tuple[Array, Array]:
+    """R with R Rᵀ the covariance of the covariance parameters, and directions that are lost."""
+    if found.at is not None:
+        root = inverse_root(objective.expected(found.point, found.at))
+        if root is not None:
+            return found.at.basis @ root, others[:, :0]
+    at = objective.conditioned(found.point, others)
+    basis, lost = at.at.basis[:, at.lost :], at.at.basis[:, : at.lost]
+    root = inverse_root(at.expected[at.lost :, at.lost :])
+    return (others[:, :0], others) if root is None else (basis @ root, lost)

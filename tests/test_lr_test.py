@@ -10,7 +10,13 @@ from scipy.optimize import nnls
 from scipy.stats import chi2
 
 import mlsem
-from mlsem.errors import ConvergenceWarning, EstimationWarning, InferenceError, OptionValueError
+from mlsem.errors import (
+    ConvergenceWarning,
+    EstimationWarning,
+    InferenceError,
+    OptionError,
+    OptionValueError,
+)
 from mlsem.inference.mixtures import Cells, cone_statistics, simulated_tail
 from mlsem.likelihood_ratio import scaling_trace
 
@@ -192,13 +198,48 @@ def test_other_data():
     with pytest.raises(InferenceError, match="170 and 180 rows"):
         mlsem.lr_test(sleep("(1 | Subject)", data=fewer), SLOPE)
     moved = SLEEP.assign(Reaction=SLEEP["Reaction"] + SLEEP["Days"])
-    with pytest.raises(InferenceError, match="different data"):
+    with pytest.raises(InferenceError, match="different data: the values of 'Reaction' are not"):
         mlsem.lr_test(sleep("(1 | Subject)", data=moved), SLOPE)
     with pytest.raises(InferenceError, match="other outcomes"):
         mlsem.lr_test(article("y ~ x1", "y ~ 1"), SLOPE)
 
 
+def test_rows_in_another_order_are_the_same_data():
+    shuffled = SLEEP.sample(frac=1.0, random_state=1)
+    test = mlsem.lr_test(sleep("(1 | Subject)", data=shuffled), SLOPE)
+    assert test.statistic == pytest.approx(mlsem.lr_test(INTERCEPT, SLOPE).statistic, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("subjects", "message"),
+    [
+        (SLEEP["Subject"] % 9, "there are 8 and 18 clusters of 'Subject'"),
+        (SLEEP["Subject"] + 1000, "have other ids, such as 1308"),
+        (SLEEP["Subject"].where(SLEEP.index != 0, 309), "have other numbers of rows"),
+        (np.roll(SLEEP["Subject"], 5), "the same rows are in other clusters of 'Subject'"),
+    ],
+)
+def test_other_clusters(subjects, message):
+    other = sleep("(1 | Subject)", data=SLEEP.assign(Subject=subjects))
+    with pytest.raises(InferenceError, match=message):
+        mlsem.lr_test(other, SLOPE)
+
+
+@pytest.mark.filterwarnings("ignore::mlsem.EstimationWarning")
+def test_another_grouping_factor():
+    data = SLEEP.assign(Day=SLEEP["Days"])
+    with pytest.raises(InferenceError, match="10 and 18 clusters of 'Day' and 'Subject'"):
+        mlsem.lr_test(sleep("(1 | Day)", data=data), sleep("(Days | Subject)", data=data))
+
+
 def test_what_is_no_test():
+    with pytest.raises(OptionError, match=r"got 3 arguments .* Compare two at a time"):
+        mlsem.lr_test(INTERCEPT, SLOPE, UNCORRELATED)
+    with pytest.raises(OptionValueError, match="boundary='no': it takes True or False"):
+        mlsem.lr_test(INTERCEPT, SLOPE, boundary="no")  # type: ignore[arg-type]
+    for seed in ("a", -1, True):
+        with pytest.raises(OptionValueError, match=r"seed=.*: it takes a whole number from 0"):
+            mlsem.lr_test(INTERCEPT, SLOPE, seed=seed)  # type: ignore[arg-type]
     with pytest.raises(OptionValueError, match="simple is a str"):
         mlsem.lr_test("y ~ x", SLOPE)  # type: ignore[arg-type]
     with pytest.raises(OptionValueError, match="draws=0"):

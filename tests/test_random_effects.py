@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 import mlsem
-from mlsem.errors import InferenceError
+from mlsem.errors import EstimationWarning, InferenceError
 
 DATA = Path(__file__).parent / "reference" / "data"
 SLEEP = pd.read_csv(DATA / "sleepstudy.csv")
@@ -193,3 +193,15 @@ def test_r2_of_lavaan():
     np.testing.assert_allclose(found.values, expected, atol=6e-4)
     with pytest.raises(InferenceError, match="no R2"):
         mlsem.fit("y1 ~~ y2", data).r_squared()
+
+
+def test_shares_of_negative_variances_are_said_to_be_none():
+    rng = np.random.default_rng(1)
+    ids = np.repeat(np.arange(40), 5)
+    y = rng.normal(size=200)
+    data = pd.DataFrame({"id": ids, "x": rng.normal(size=200), "y": y})
+    data["y"] -= 0.9 * data.groupby("id")["y"].transform("mean")  # less alike than by chance
+    with pytest.warns(EstimationWarning, match="negative variance"):
+        fit = mlsem.fit("level: 1\n y ~ x\nlevel: 2\n y ~~ y", data, cluster="id")
+    assert fit.icc().icc[0] < 0
+    assert "a variance is estimated to be negative" in str(fit.icc())

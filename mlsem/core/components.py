@@ -200,9 +200,11 @@ class ComponentPoint:
         both, others = np.outer(share, share), self.others
         changes = self._changes()
         moved = np.einsum("abkj,bcj->ackj", changes, self.columns)  # M_k [ξ, ω]
-        products = np.einsum("aej,ackj->kec", self.columns, moved)
-        products += share[:, None, None] * others
-        design, across = flatten(products[:, :p, :p]), products[:, :p, p]
+        d, width, count, clusters = moved.shape
+        across = moved.reshape(d, width * count, clusters).swapaxes(1, 2)
+        products = (self.columns @ across).sum(axis=0).reshape(width, width, count)
+        products = products.transpose(2, 0, 1) + share[:, None, None] * others  # D_k
+        design, mixed = flatten(products[:, :p, :p]), products[:, :p, p]
         trace = np.einsum("aakj->k", changes) + model.n_others * share
         traces = _grams(changes).sum(axis=(0, 1)) + model.n_others * both
         squares = _grams(moved).sum(axis=0) + others.diagonal()[:, None, None] * both
@@ -210,7 +212,7 @@ class ComponentPoint:
         return Slopes(
             gradient=0.5 * (products[:, p, p] + design[:, :: p + 1].sum(axis=1) - trace),
             expected=expected,
-            observed=squares[p] - across @ across.T - expected,
+            observed=squares[p] - mixed @ mixed.T - expected,
             total=0.5 * traces,
         )
 

@@ -12,7 +12,7 @@ import pandas as pd
 from pandas.api import types
 
 from mlsem.core.records import Array
-from mlsem.errors import DataError, listed, nearest
+from mlsem.errors import DataError, listed, nearest, unsplit
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -93,7 +93,8 @@ def _absent(data: pd.DataFrame, name: str, needed_by: str) -> str:
     message = f"{needed_by} {name!r}, which is not a column of the data."
     if name in data.index.names:
         return f"{message} It is part of the index: pass data.reset_index()."
-    return message + nearest(name, (c for c in data.columns if isinstance(c, str)))
+    hint = unsplit(data.columns)
+    return message + (hint or nearest(name, (c for c in data.columns if isinstance(c, str))))
 
 
 def read_rows(data: pd.DataFrame, wanted: Mapping[str, str], missing: str) -> Rows:

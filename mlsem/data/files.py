@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
@@ -14,10 +15,14 @@ from mlsem.errors import DataError, InterfaceError, nearest
 if TYPE_CHECKING:
     from os import PathLike
 
+SEPARATORS = (",", ";", "\t", "|")
+
 
 def read_table(path: str | PathLike[str]) -> pd.DataFrame:
     """Read .csv, .tsv, .txt (tabs), .parquet, .dta (Stata) or .sav (SPSS).
 
+    Text whose first line lacks the usual separator is read with the one that it has: comma,
+    semicolon (also with decimal commas), tab or bar.
     Value labels of Stata and SPSS files are not applied: the numbers are read.
 
     Raises
@@ -67,11 +72,33 @@ def _why_not(file: Path) -> str:
 
 
 def _csv(file: Path) -> pd.DataFrame:
-    return pd.read_csv(file, encoding="utf-8-sig")
+    return _separated(file, ",")
 
 
 def _tabs(file: Path) -> pd.DataFrame:
-    return pd.read_csv(file, sep="\t", encoding="utf-8-sig")
+    return _separated(file, "\t")
+
+
+def _separated(file: Path, usual: str) -> pd.DataFrame:
+    """A table of text; with semicolons, decimal commas where these give more numbers."""
+    separator = _separator(file, usual)
+    table = pd.read_csv(file, sep=separator, encoding="utf-8-sig")
+    if separator != ";":
+        return table
+    commas = pd.read_csv(file, sep=separator, encoding="utf-8-sig", decimal=",")
+    return commas if _numeric(commas) > _numeric(table) else table
+
+
+def _separator(file: Path, usual: str) -> str:
+    """The usual one where the first line has it, else the most frequent of the others there."""
+    with file.open(encoding="utf-8-sig") as lines:
+        head = re.sub(r'"[^"]*"', "", lines.readline())
+    counts = {mark: head.count(mark) for mark in (usual, *SEPARATORS)}
+    return usual if counts[usual] else max(counts, key=counts.__getitem__)
+
+
+def _numeric(table: pd.DataFrame) -> int:
+    return len(table.select_dtypes("number").columns)
 
 
 def _parquet(file: Path) -> pd.DataFrame:

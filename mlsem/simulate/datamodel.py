@@ -196,7 +196,14 @@ def _scale(name: str, how: object, seen: Mapping[str, Array], rows: int) -> Arra
         raise OptionValueError(
             f"heteroscedastic[{name!r}]={how!r}: it takes a covariate, or a function of them."
         )
-    found = np.asarray(how(seen), dtype=np.float64)
+    try:
+        found = np.asarray(how(seen), dtype=np.float64)
+    except Exception as error:
+        raise OptionValueError(
+            f"heteroscedastic[{name!r}]: the function raised {type(error).__name__}: {error}. It "
+            f"is passed one mapping, of the covariates {listed(seen)} to arrays of {rows} values, "
+            "as in lambda seen: 1 + seen['x1']**2."
+        ) from error
     if found.shape != (rows,) or not np.isfinite(found).all():
         raise OptionValueError(
             f"heteroscedastic[{name!r}] gave an array of shape {found.shape}, or what are no "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from inspect import signature
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,7 +15,9 @@ from mlsem.simulate.levels import Equations, covariates_of, equations
 from mlsem.simulate.numbers import distribution
 from mlsem.simulate.values import Values, explained, read_values
 from mlsem.spec.build import build_pattern
+from mlsem.spec.options import OPTION_NAMES, require_known
 from mlsem.spec.partable import ParameterTable
+from mlsem.spec.settings import SETTING_NAMES
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -59,16 +62,17 @@ def simulate(
         freedom, "t4", "chi2_3"), or a function of the random numbers and a shape that gives
         numbers of mean 0 and variance 1. Covariates stay normal.
     heteroscedastic : mapping of str to str or callable, optional
-        Outcome to what its level-1 residuals are multiplied with: a function of the covariates
-        by name, one value per row; or a covariate x, for exp(x/2), so scaled that the variance
-        is the model's on average.
+        Outcome to what its level-1 residuals are multiplied with. A function is passed one mapping
+        of covariate names to their values, one per row, and returns one value per row:
+        ``{"y": lambda seen: 1 + seen["x1"] ** 2}``. Or a covariate x, for exp(x/2), so scaled that
+        the variance is the model's on average.
     omitted_slopes : mapping of str to float, optional
         ``{"y~x1": 0.2}``: the slope varies between clusters with that variance, although the model
         does not say so. ``"y~1"`` is an intercept, for single-level models.
     cluster : str
         Name of the column of cluster ids.
     rng : {"numpy", "R"}
-        R's default generator, or NumPy's.
+        R's default generator, or NumPy's, made of the seed. A stream as `seed` is used as it is.
     **options
         Of the model, as for `fit` (`fixed_x`, `std_lv`, ...).
 
@@ -133,6 +137,13 @@ def data_model(
     **options: Any,
 ) -> DataModel:
     """What `simulate` draws from; its arguments are explained there."""
+    if not isinstance(model, str):
+        raise OptionValueError(
+            f"model is a {type(model).__name__}; it takes the model as text. The order is "
+            "simulate(model, n_clusters, cluster_size, params, seed)."
+        )
+    known = (*signature(simulate).parameters, *OPTION_NAMES, "start", *SETTING_NAMES)
+    require_known(options, known)
     table = check(model, **options)
     if isinstance(n_clusters, bool) or not isinstance(n_clusters, int) or n_clusters < 1:
         raise OptionValueError(f"n_clusters={n_clusters!r}: it takes a whole number from 1.")
@@ -210,11 +221,16 @@ def _equations(table: ParameterTable, values: Values) -> tuple[Equations, ...]:
 def _omitted(
     within: Equations, wanted: Mapping[str, float] | None, clustered: bool
 ) -> tuple[OmittedSlope, ...]:
+    if wanted is not None and not isinstance(wanted, Mapping):
+        raise OptionValueError(
+            f"omitted_slopes={wanted!r}: it takes a mapping of slopes to their variances, "
+            '{"y~x1": 0.2}.'
+        )
     if wanted and not clustered:
         raise OptionValueError("omitted_slopes vary between clusters: give cluster_size= as well.")
     found: list[OmittedSlope] = []
     for name, variance in (wanted or {}).items():
-        outcome, _, predictor = (part.strip() for part in name.partition("~"))
+        outcome, _, predictor = (part.strip() for part in str(name).partition("~"))
         predictors = (*within.names, *within.inputs, "1")
         if outcome not in within.names or predictor not in predictors:
             raise OptionValueError(
@@ -228,6 +244,11 @@ def _omitted(
 
 
 def _spread(within: Equations, wanted: Spread | None) -> Spread:
+    if wanted is not None and not isinstance(wanted, Mapping):
+        raise OptionValueError(
+            f"heteroscedastic={wanted!r}: it takes a mapping of outcomes to a covariate or a "
+            'function, {"y": "x1"} or {"y": lambda seen: 1 + seen["x1"] ** 2}.'
+        )
     for name in wanted or {}:
         if name not in within.names:
             raise OptionValueError(

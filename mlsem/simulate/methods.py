@@ -12,7 +12,6 @@ import numpy as np
 from mlsem.errors import (
     IdentificationError,
     InterfaceError,
-    MlsemError,
     ModelSyntaxError,
     OptionError,
     OptionValueError,
@@ -22,6 +21,7 @@ from mlsem.errors import (
 from mlsem.fit import fit
 from mlsem.lmm import lmm
 from mlsem.result import FitResult
+from mlsem.simulate.fingerprint import described, fingerprint
 from mlsem.spec.settings import Settings
 from mlsem.tables import defined_parameters
 
@@ -29,6 +29,18 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Numbers = dict[str, tuple[float, float, float]]
+WRONG = (OptionError, OptionValueError, InterfaceError, ModelSyntaxError, SpecificationError)
+BY_CHANCE = (
+    "EstimationError",
+    "ConvergenceError",
+    "InferenceError",
+    "LinAlgError",
+    "ZeroDivisionError",
+    "FloatingPointError",
+    "OverflowError",
+    "ModuleNotFoundError",  # a cluster may have what this process lacks
+)
+FUNCTION = "function"  # begins the description of a method that is one
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -66,7 +78,12 @@ class Method:
 
     @property
     def described(self) -> str:
-        return f"{self.key!r} {sorted((k, repr(v)) for k, v in self.options.items())}"
+        """What tells the method from others, for files that hold a study."""
+        if not self.text:
+            return f"{FUNCTION} {fingerprint(self.call)}"
+        options = sorted((k, described(v)) for k, v in self.options.items())
+        names = f" {sorted(self.renamed.items())}" if self.renamed else ""
+        return f"{self.key!r} {options}{names}"
 
     def fitted(self, data: pd.DataFrame) -> Any:
         """The fit, from scratch."""
@@ -103,6 +120,11 @@ class Outcome:
     failure: str
     parameters: Numbers
 
+    @property
+    def is_mistake(self) -> bool:
+        """Whether it failed for a reason that other data sets hardly mend."""
+        return bool(self.failure) and self.failure.partition(":")[0] not in BY_CHANCE
+
 
 def read_methods(models: object) -> tuple[Method, ...]:
     """The methods that a user's mapping names.
@@ -137,18 +159,33 @@ def _method(name: str, entry: object) -> Method:
     )
 
 
-def analyse(methods: Sequence[Method], data: pd.DataFrame) -> dict[str, Outcome]:
-    """What each method finds in a data set. Methods with the same estimates fit once."""
+def analyse(
+    methods: Sequence[Method], data: pd.DataFrame, strict: bool = True
+) -> dict[str, Outcome]:
+    """What each method finds in a data set. Methods with the same estimates fit once.
+
+    Parameters
+    ----------
+    strict : bool
+        Raise what no other data set would mend; False: count it as a failure too.
+
+    Raises
+    ------
+    OptionValueError
+        A method is written wrongly.
+    """
     bases: dict[object, FitResult] = {}
     found: dict[str, Outcome] = {}
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")  # what they warn of is counted
         for method in methods:
-            found[method.name] = _outcome(method, data, bases)
+            found[method.name] = _outcome(method, data, bases, strict)
     return found
 
 
-def _outcome(method: Method, data: pd.DataFrame, bases: dict[object, FitResult]) -> Outcome:
+def _outcome(
+    method: Method, data: pd.DataFrame, bases: dict[object, FitResult], strict: bool
+) -> Outcome:
     try:
         base = bases.get(method.key)
         result = None if base is None else method.from_fit(base)
@@ -157,13 +194,12 @@ def _outcome(method: Method, data: pd.DataFrame, bases: dict[object, FitResult])
             if isinstance(result, FitResult):
                 bases.setdefault(method.key, result)
         return _read(method, result)
-    except (OptionError, OptionValueError, InterfaceError, ModelSyntaxError) as error:
-        raise _named(error, method) from error
-    except IdentificationError as error:
-        return Outcome(False, _reason(error), {})
-    except SpecificationError as error:
-        raise _named(error, method) from error
-    except (MlsemError, np.linalg.LinAlgError, ArithmeticError) as error:
+    except MemoryError:
+        raise  # says nothing of the method
+    except Exception as error:  # whatever a user's function raises
+        written_wrongly = isinstance(error, WRONG) and not isinstance(error, IdentificationError)
+        if strict and written_wrongly:
+            raise _named(error, method) from error
         return Outcome(False, _reason(error), {})
 
 
@@ -178,7 +214,7 @@ def _reason(error: Exception) -> str:
 
 def _read(method: Method, result: Any) -> Outcome:
     is_fit = isinstance(result, FitResult)
-    numbers = dict(_numbers(result)) if is_fit else _foreign(method, result)
+    numbers = dict(_numbers(result)) if is_fit else _foreign(result)
     renamed = {method.renamed.get(name, name): values for name, values in numbers.items()}
     if len(renamed) < len(numbers):
         raise OptionValueError(f"names: two parameters are called the same, {listed(renamed)}.")
@@ -199,12 +235,12 @@ def _numbers(result: FitResult) -> Iterator[tuple[str, tuple[float, float, float
     return zip(names, rows, strict=True)
 
 
-def _foreign(method: Method, result: Any) -> Numbers:
+def _foreign(result: Any) -> Numbers:
     """Of anything with `params` and `bse` by name, and perhaps `df`."""
     if not (hasattr(result, "params") and hasattr(result, "bse")):
         raise OptionValueError(
-            f"models[{method.name!r}] returned a {type(result).__name__}: it must return a fit, or "
-            "what has `params` and `bse` by name (and perhaps `df` and `converged`)."
+            f"it returned a {type(result).__name__}, and must return a fit, or what has `params` "
+            "and `bse` by name (and perhaps `df` and `converged`)."
         )
     df = getattr(result, "df", None)
     by_name = hasattr(df, "items")

@@ -34,10 +34,15 @@ def open_stream(seed: object, rng: str) -> Stream:
     OptionValueError
         There is no such generator, or it does not take such a seed.
     """
-    if isinstance(seed, RStream | np.random.Generator):
-        return seed
     if rng not in ("numpy", "R"):
         raise OptionValueError(f'rng={rng!r}: it takes "numpy" or "R".')
+    if isinstance(seed, np.random.Generator) and rng == "R":
+        raise OptionValueError(
+            'rng="R": the seed is a generator of NumPy, whose numbers are not those of R. Pass a '
+            "whole number, or leave rng out."
+        )
+    if isinstance(seed, RStream | np.random.Generator):
+        return seed
     if seed is not None and not isinstance(seed, np.random.SeedSequence):
         if isinstance(seed, bool) or not isinstance(seed, int | np.integer):
             raise OptionValueError(f"seed={seed!r}: it takes a whole number.")

@@ -65,6 +65,12 @@ class MethodResults:
         """How often each kind of failure was."""
         return Counter(each.partition(":")[0] for each in self.failures if each)
 
+    @property
+    def messages(self) -> dict[str, str]:
+        """Of each kind of failure what the first one said."""
+        texts = [each.partition(": ") for each in self.failures if each]
+        return {reason: message for reason, _, message in reversed(texts)}
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Study:
@@ -165,15 +171,16 @@ class Study:
             for each in self.methods
             if each.reasons
         ]
-        tables = tuple(self._table(each) for each in self.methods)
+        shown = [each for each in self.methods if each.parameters]
+        tables = tuple(self._table(each, each is shown[-1]) for each in shown)
         return sheet.Sheet("Monte Carlo study", tuple(facts), tables, "Notes", self._notes)
 
-    def _table(self, method: MethodResults) -> sheet.SheetTable:
+    def _table(self, method: MethodResults, last: bool) -> sheet.SheetTable:
         found = self.measures(method)
         cells = [[format_number(value, 3) for value in found[key].tolist()] for key in SHOWN]
         rows = tuple(zip(method.parameters, zip(*cells, strict=True), strict=True))
         legend = ""
-        if method is self.methods[-1]:
+        if last:
             largest = {key: self._largest(key) for key in ("se_bias", "coverage", "rejection")}
             legend = LEGEND.format(level=self.level, size=1.0 - self.level, **largest)
         return sheet.SheetTable(method.name, tuple(SHOWN.values()), rows, legend)
@@ -186,12 +193,19 @@ class Study:
 
     @property
     def _notes(self) -> tuple[str, ...]:
-        few = [each.name for each in self.methods if sum(each.reasons.values()) > 0]
-        if not few:
+        failed = [each for each in self.methods if each.reasons]
+        if not failed:
             return ()
+        first = [
+            f"{each.name}, the first {reason}: {message}"
+            for each in failed
+            for reason, message in each.messages.items()
+            if message
+        ]
         return (
-            f"{', '.join(few)}: replications that failed are left out; if they are many, or not "
-            "the same for all methods, compare with care.",
+            f"{', '.join(each.name for each in failed)}: replications that failed are left out; if "
+            "they are many, or not the same for all methods, compare with care.",
+            *first,
         )
 
     def __str__(self) -> str:

@@ -11,6 +11,7 @@ import numpy as np
 
 from mlsem.errors import OptionValueError
 from mlsem.simulate.datamodel import DataModel
+from mlsem.simulate.fingerprint import described, fingerprint
 from mlsem.simulate.generate import data_model
 from mlsem.simulate.rstream import RStream
 
@@ -66,7 +67,7 @@ class InOrder:
 
     @property
     def described(self) -> str:
-        return f"{_called(self.draw)} in R's stream of seed {self.seed}"
+        return f"function {fingerprint(self.draw)} in R's stream of seed {self.seed}"
 
     def data_sets(self, numbers: Iterable[int]) -> Iterator[tuple[int, Any]]:
         """The data sets of these numbers, which ascend; those between are drawn and left out."""
@@ -88,7 +89,7 @@ class Drawn:
 
     @property
     def described(self) -> str:
-        return _called(self.function)
+        return f"function {fingerprint(self.function)}"
 
     def data(self, number: int, seed: int) -> pd.DataFrame:
         if self.numbered:
@@ -131,7 +132,7 @@ def read_source(generator: object) -> InOrder | Source:
     if isinstance(generator, tuple) and len(generator) == 2:
         model, keywords = generator
         if isinstance(model, str) and isinstance(keywords, Mapping) and "seed" not in keywords:
-            plain = {name: _called(v) if callable(v) else repr(v) for name, v in keywords.items()}
+            plain = {name: described(value) for name, value in keywords.items()}
             return Simulated(data_model(model, **keywords), f"{model!r} {sorted(plain.items())}")
     if callable(generator):
         return Drawn(generator, _takes_number(generator), {})
@@ -148,7 +149,3 @@ def _takes_number(function: Callable[..., Any]) -> bool:
     except (TypeError, ValueError):
         return False
     return names[:1] == ["number"]
-
-
-def _called(function: object) -> str:
-    return str(getattr(function, "__qualname__", type(function).__qualname__))

@@ -8,15 +8,20 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from math import inf, isfinite, isnan, nan
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from mlsem.errors import DataError
+from mlsem.errors import DataError, OptionValueError
 from mlsem.simulate.methods import Outcome
 
 FORMAT = 1
+FUNCTIONS = (
+    " A function is another one when its code, the values it uses, its name or the version of "
+    "Python changes."
+)
 
 Record = tuple[int, Mapping[str, Outcome]]
 
@@ -34,14 +39,17 @@ class Store:
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
+        if not isinstance(path, str | os.PathLike) or not str(path):
+            raise OptionValueError(f"file={path!r}: it takes the path of a file.")
         self.path = Path(path)
         self.head: dict[str, Any] = {}
         self.found: dict[int, Mapping[str, Outcome]] = {}
-        if self.path.exists():
-            self._read()
+        with self._reported():
+            if self.path.exists():
+                self._read()
 
     def begin(self, head: Mapping[str, Any]) -> None:
-        """Write what the study is, or make sure that the file holds this one.
+        """Write what the study is, or make sure that replications in the file are of this one.
 
         Raises
         ------
@@ -49,15 +57,17 @@ class Store:
             It holds another.
         """
         head = {"mlsem_study": FORMAT, **head}
-        if not self.head:
+        if not self.found and self.head != head:
             self.head = dict(head)
-            self._write(_json(head))
+            self._write(_json(head), "wb")
             return
-        other = [name for name in head if self.head.get(name) != head[name]]
+        other = [_difference(name, self.head.get(name), head[name]) for name in head]
+        other = [each for each in other if each]
         if other:
+            advice = FUNCTIONS if any("function" in each for each in other) else ""
             raise DataError(
                 f"{self.path} holds another study: it differs in {', '.join(other)}. Give another "
-                "file=, or delete this one."
+                f"file=, or delete this one.{advice}"
             )
 
     def add(self, records: list[Record]) -> None:
@@ -65,10 +75,23 @@ class Store:
         if records:
             self._write("".join(map(_line, records)))
 
-    def _write(self, text: str) -> None:
-        with open(self.path, "ab", buffering=0) as file:
+    def _write(self, text: str, mode: Literal["ab", "wb"] = "ab") -> None:
+        with self._reported(), open(self.path, mode, buffering=0) as file:
             file.write(text.encode())
             os.fsync(file.fileno())
+
+    @contextmanager
+    def _reported(self) -> Iterator[None]:
+        """Say what is wrong with the path where the system refuses it."""
+        try:
+            yield
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or str(error)
+            folder = self.path.parent
+            hint = "" if folder.is_dir() else f" There is no folder {str(folder)!r}: make it first."
+            raise DataError(
+                f"file={str(self.path)!r} cannot be read and written: {reason}.{hint}"
+            ) from error
 
     def _read(self) -> None:
         raw = self.path.read_bytes()
@@ -94,6 +117,24 @@ class Store:
         if whole < len(raw):
             with open(self.path, "r+b") as file:
                 file.truncate(whole)
+
+
+def _difference(name: str, before: object, now: object) -> str:
+    """What of a study is not as in the file; empty if all is."""
+    if before == now:
+        return ""
+    if isinstance(before, dict) and isinstance(now, dict):
+        keys = [key for key in {**before, **now} if before.get(key) != now.get(key)]
+        parts = [_change(repr(key), before.get(key), now.get(key)) for key in keys]
+        return f"{name} ({', '.join(parts)})"
+    return _change(name, before, now)
+
+
+def _change(what: str, before: object, now: object) -> str:
+    if before is None or now is None:
+        return f"{what} only {'here' if before is None else 'in the file'}"
+    function = str(now).startswith("function ")
+    return f"{what}, whose function is not the same" if function else what
 
 
 def _json(content: object) -> str:

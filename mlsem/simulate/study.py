@@ -11,13 +11,15 @@ from typing import Any
 
 import numpy as np
 
-from mlsem.errors import OptionValueError, listed, nearest
+from mlsem.errors import OptionValueError
+from mlsem.simulate.arguments import read_names, read_truth, refuse_unknown, require_numbers
 from mlsem.simulate.methods import Method, Outcome, analyse, read_methods
 from mlsem.simulate.results import MethodResults, Study
 from mlsem.simulate.sources import InOrder, Source, read_source
 from mlsem.simulate.store import Record, Store
 from mlsem.workers import batch_size, streamed
 
+TRIED = 3  # data sets that no method can analyse, before a study is given up
 LARGEST = 25  # replications that an interruption may lose, per process
 
 
@@ -55,9 +57,10 @@ def study(
         which also gives the truth. Or `InOrder`, for one stream of R's numbers.
     models : mapping of str to mapping or callable
         Method name to the keywords of `fit` with ``model=``, or of `lmm` with ``formula=``; or a
-        function of the data that returns a fit (or what has `params` and `bse` by name). Methods
-        that differ in standard errors only share one fit. ``names={"x1": "y~x1"}`` renames
-        parameters, so that methods agree on them.
+        function of the data that returns a fit (or what has `params` and `bse` by name); what it
+        raises is counted among the failures, which the printed results explain. Methods that
+        differ in standard errors only share one fit. ``names={"x1": "y~x1"}`` renames parameters,
+        so that methods agree on them.
     replications : int
     seed : int, optional
         Each replication has a seed of its own, made of this one and its number: results do not
@@ -79,7 +82,10 @@ def study(
         A progress bar; by default on a terminal.
     file : path, optional
         Replications are written there as they are done, as lines of JSON. If it holds some of
-        this study already, the rest is done: run an interrupted study again to finish it.
+        this study already, the rest is done: run an interrupted study again to finish it. Functions
+        must be those of the file: seen are their code, defaults, and the plain values and functions
+        of their module that they use; not what functions of other modules or objects' methods do.
+        Another version of Python makes them others.
 
     Returns
     -------
@@ -90,9 +96,10 @@ def study(
     Raises
     ------
     OptionValueError
-        A value that an argument cannot take, or a model that no data set could be fitted with.
+        A value that an argument cannot take, a model that no data set could be fitted with, or a
+        generator that returns nothing. Shown by the first data sets, if all methods fail there.
     DataError
-        The file holds another study.
+        The file holds another study, or cannot be read or written.
     InterfaceError
         Several processes without joblib, "dask" without distributed, or a bar without tqdm.
     WorkerError
@@ -112,8 +119,8 @@ def study(
     >>> print(found)  # doctest: +SKIP
     """
     source, methods = read_source(generator), read_methods(models)
-    _require(replications, level, seed)
-    kept = None if parameters is None else frozenset(_names(parameters))
+    require_numbers(replications, level, seed)
+    known, kept = read_truth(truth), read_names(parameters)
     store = None if file is None else Store(file)
     if seed is None:
         held = None if store is None else store.head.get("seed")
@@ -123,18 +130,22 @@ def study(
         store.begin(_head(source, methods, seed, kept))
         done = {k: found for k, found in store.found.items() if k < replications}
     work = Work(None if isinstance(source, InOrder) else source, methods, seed, kept)
-    if len(done) < replications and (truth or kept):
-        _refuse_unknown(replace(work, parameters=None), source, truth or {}, kept or ())
+    if 0 not in done or (len(done) < replications and (known or kept)):
+        first = _tried(work, source, replications)
+        _refuse_unknown(first, known, kept or ())
+        if 0 not in done and backend != "dask":  # all of that is the cluster's work
+            done[0] = _kept(first, kept)
+            if store is not None:
+                store.add([(0, done[0])])
     for records in _records(work, source, replications, done, n_jobs, progress, backend):
         if store is not None:
             store.add(records)
         done.update(records)
-    values = dict(source.truth) | dict(truth or {})
     return Study(
         methods=tuple(_gathered(method.name, done, replications) for method in methods),
         replications=replications,
         seed=seed,
-        truth=values,
+        truth=dict(source.truth) | known,
         level=level,
     )
 
@@ -181,21 +192,68 @@ def _batches(
 
 
 def _replicated(work: Work, batch: Sequence[tuple[int, Any]]) -> list[Record]:
-    return [(number, _replication(work, number, data)) for number, data in batch]
+    return [(k, _kept(_replication(work, k, data), work.parameters)) for k, data in batch]
 
 
-def _replication(work: Work, number: int, data: Any) -> Mapping[str, Outcome]:
+def _replication(work: Work, number: int, data: Any, strict: bool = False) -> Mapping[str, Outcome]:
     if work.source is not None:
-        data = work.source.data(number, work.seed)
-    found = analyse(work.methods, data)
-    if work.parameters is None:
-        return found
-    return {name: _only(outcome, work.parameters) for name, outcome in found.items()}
+        try:
+            data = work.source.data(number, work.seed)
+        except Exception as error:
+            error.add_note(f"The generator of the study raised this in replication {number}.")
+            raise
+    if data is None:
+        raise OptionValueError(
+            f"generator: it returned None in replication {number}, and must return a data frame. "
+            "Does the function end with return?"
+        )
+    return analyse(work.methods, data, strict)
 
 
-def _only(outcome: Outcome, names: frozenset[str]) -> Outcome:
-    kept = {name: values for name, values in outcome.parameters.items() if name in names}
-    return Outcome(outcome.converged, outcome.failure, kept)
+def _kept(outcomes: Mapping[str, Outcome], names: frozenset[str] | None) -> Mapping[str, Outcome]:
+    """The outcomes with these parameters only."""
+    if names is None:
+        return outcomes
+    return {
+        method: replace(each, parameters={k: v for k, v in each.parameters.items() if k in names})
+        for method, each in outcomes.items()
+    }
+
+
+# --- the first data set ---------------------------------------------------------------------------
+
+
+def _tried(work: Work, source: InOrder | Source, replications: int) -> Mapping[str, Outcome]:
+    """The first replication; slips show here, before the study and not after it.
+
+    Raises
+    ------
+    OptionValueError
+        All methods fail in the first data sets, and not by chance.
+    """
+    numbers = range(min(TRIED, replications))
+    found: list[Mapping[str, Outcome]] = []
+    for [(number, data)] in _batches(source, numbers, 1):
+        found.append(_replication(work, number, data, strict=True))
+        if not all(each.is_mistake for each in found[-1].values()):
+            return found[0]
+    reasons = "; ".join(f"models[{k!r}]: {each.failure}" for k, each in found[0].items())
+    sets = "first data set" if len(found) == 1 else f"first {len(found)} data sets"
+    raise OptionValueError(f"no method can analyse the {sets}. {reasons}")
+
+
+def _refuse_unknown(
+    first: Mapping[str, Outcome], truth: Mapping[str, float], kept: Iterable[str]
+) -> None:
+    """Refuse names that no method has, if all could be fitted."""
+    if any(outcome.failure for outcome in first.values()):
+        return
+    names = list(dict.fromkeys(name for each in first.values() for name in each.parameters))
+    refuse_unknown("truth", truth, names)
+    refuse_unknown("parameters", sorted(kept), names)
+
+
+# --- results --------------------------------------------------------------------------------------
 
 
 def _gathered(
@@ -224,7 +282,7 @@ def _gathered(
     )
 
 
-# --- arguments ------------------------------------------------------------------------------------
+# --- files ----------------------------------------------------------------------------------------
 
 
 def _head(
@@ -236,35 +294,3 @@ def _head(
         "models": {method.name: method.described for method in methods},
         "parameters": None if kept is None else sorted(kept),
     }
-
-
-def _names(parameters: Iterable[str]) -> list[str]:
-    return [parameters] if isinstance(parameters, str) else list(parameters)
-
-
-def _require(replications: object, level: object, seed: object) -> None:
-    if isinstance(replications, bool) or not isinstance(replications, int) or replications < 1:
-        raise OptionValueError(f"replications={replications!r}: it takes a whole number from 1.")
-    if isinstance(level, bool) or not isinstance(level, int | float) or not 0 < level < 1:
-        raise OptionValueError(f"level={level!r}: a confidence level lies between 0 and 1.")
-    if seed is not None and (isinstance(seed, bool) or not isinstance(seed, int) or seed < 0):
-        raise OptionValueError(f"seed={seed!r}: it takes a whole number from 0, or None.")
-
-
-def _refuse_unknown(
-    work: Work, source: InOrder | Source, truth: Mapping[str, float], kept: Iterable[str]
-) -> None:
-    """Names that no method has in the first data set, if all can be fitted there: a slip shows
-    before the study, not after it."""
-    [batch] = _batches(source, [0], 1)
-    [(_, outcomes)] = _replicated(work, batch)
-    if any(outcome.failure for outcome in outcomes.values()):
-        return
-    names = list(dict.fromkeys(name for each in outcomes.values() for name in each.parameters))
-    for keyword, given in (("truth", truth), ("parameters", kept)):
-        unknown = [name for name in given if name not in names]
-        if unknown:
-            raise OptionValueError(
-                f"{keyword}: no method has a parameter {unknown[0]!r}.{nearest(unknown[0], names)} "
-                f"There are {listed(names)}."
-            )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mlsem.errors import ModelSyntaxError, SpecificationError, listed, nearest
+from mlsem.errors import ModelSyntaxError, SpecificationError, listed, nearest, unsplit
 from mlsem.spec.labels import check_modifiers
 
 if TYPE_CHECKING:
@@ -161,7 +161,7 @@ def check_columns(
     others = [other for other in missing if other != name]
     raise SpecificationError(
         f"{name!r} is not a column of the data and has no indicators ('=~')."
-        f"{nearest(name, [*columns, *latent])}"
+        f"{unsplit(columns) or nearest(name, [*columns, *latent])}"
         + (f" Missing too: {listed(others)}." if others else ""),
         text,
         span,

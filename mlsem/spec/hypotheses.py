@@ -14,6 +14,7 @@ from mlsem.errors import (
     OptionValueError,
     Span,
     SpecificationError,
+    closest,
     listed,
     nearest,
 )
@@ -291,9 +292,17 @@ class _Names:
         elif name not in self.known:
             raise SpecificationError(
                 f"{name!r} is no label and no ':=' of the model. Parameters without a label are "
-                f"named in backticks, such as `{self.example}`."
-                + nearest(name, (*self.known, *self.stand_ins)),
+                f"named in backticks, such as `{self.example}`." + self._suggestion(name),
                 None,
                 item.span,
             )
         return replace(item, kind="name", words=(name,))
+
+    def _suggestion(self, name: str) -> str:
+        """The nearest name, in backticks where it needs them."""
+        found = closest(name, (*self.known, *self.stand_ins))
+        if found is None:
+            return ""
+        return (
+            f" Did you mean `{found}`?" if found in self.stand_ins else f" Did you mean {found!r}?"
+        )

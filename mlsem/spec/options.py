@@ -142,6 +142,13 @@ def split_options(
     return model, {name: value for name, value in keywords.items() if name not in model}
 
 
+ALIKE = 0.75  # of two names of options, from which one may be a slip for the other
+ELSEWHERE = {
+    "reml": 'It is REML=True or False in lmm, estimator="REML" in fit.',
+    "control": "Iterations are limited by max_iter= and tol=.",
+}
+
+
 def require_known(keywords: Iterable[str], known: Iterable[str]) -> None:
     """Raise `OptionError` for the first keyword that is not `known`, naming the nearest."""
     known = tuple(known)
@@ -152,6 +159,8 @@ def require_known(keywords: Iterable[str], known: Iterable[str]) -> None:
 
 def _suggestion(keyword: str, known: tuple[str, ...]) -> str:
     """The known name that differs only in case, dots and underscores, else the nearest."""
-    bare = {name.replace("_", ""): name for name in known}
-    twin = bare.get(keyword.replace("_", "").replace(".", "").lower())
-    return f" Did you mean {twin!r}?" if twin else nearest(keyword, known)
+    bare = {name.replace("_", "").lower(): name for name in known}
+    plain = keyword.replace("_", "").replace(".", "").lower()
+    if plain in bare:
+        return f" Did you mean {bare[plain]!r}?"
+    return f" {ELSEWHERE[plain]}" if plain in ELSEWHERE else nearest(keyword, known, ALIKE)

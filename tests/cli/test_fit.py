@@ -134,7 +134,8 @@ def test_model_on_standard_input(
         (["fit", MODEL, "nowhere.csv", "--cluster", "id"], "nowhere.csv"),
         (["fit", MODEL, DATA, "--cluster", "idd"], "'id'"),
         (["fit", str(EXAMPLES / "mediation.lav"), DATA, "--cluster", "id"], "'m'"),
-        (["fit", MODEL, DATA], "cluster"),
+        (["fit", MODEL, DATA], "pass --cluster COLUMN."),
+        ([*ARTICLE, "--se-cluster", "scool"], "--se-cluster names 'scool'"),
         ([*ARTICLE, "--out", "/nowhere/at/all/estimates.csv"], "/nowhere/at/all"),
     ],
 )
@@ -153,7 +154,31 @@ def test_values_that_an_option_cannot_take(
     option: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main([*ARTICLE, *option]) == USAGE
-    assert option[1] in capsys.readouterr().err
+    assert f"error: {' '.join(option)}" in capsys.readouterr().err
+
+
+def test_the_text_of_a_model_is_quoted_as_it_is(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = tmp_path / "model.lav"
+    model.write_text("test=~ y + x1 + nobody\n")
+    assert main(["fit", str(model), DATA]) == FAILED
+    assert " | test=~ y + x1 + nobody\n" in capsys.readouterr().err
+
+
+def test_semicolons(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "semicolons.csv"
+    load_example("article").to_csv(path, sep=";", decimal=",", index=False)
+    assert main(["fit", MODEL, str(path), "--cluster", "id", "--json"]) == OK
+    assert json.loads(capsys.readouterr().out)["loglik"] == pytest.approx(LOGLIK, rel=1e-8)
+
+
+def test_another_separator(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "blanks.csv"
+    load_example("article").to_csv(path, sep=" ", index=False)
+    assert main(["fit", MODEL, str(path), "--cluster", "id"]) == FAILED
+    error = capsys.readouterr().err
+    assert "The only column is 'id w1 x1 y': was the file read with the right sep" in error
 
 
 def test_not_converged(capsys: pytest.CaptureFixture[str]) -> None:

@@ -24,6 +24,22 @@ def test_text_files(tmp_path):
     pd.testing.assert_frame_equal(read_table(str(tmp_path / "a.csv")), FRAME)
 
 
+@pytest.mark.parametrize("name", ["a.csv", "a.tsv", "a.txt"])
+@pytest.mark.parametrize("separator", [",", ";", "\t", "|"])
+def test_separators_are_seen(tmp_path, name, separator):
+    FRAME.to_csv(tmp_path / name, index=False, sep=separator)
+    pd.testing.assert_frame_equal(read_table(tmp_path / name), FRAME)
+
+
+def test_decimal_commas_and_quoted_names(tmp_path):
+    FRAME.to_csv(tmp_path / "a.csv", index=False, sep=";", decimal=",")
+    pd.testing.assert_frame_equal(read_table(tmp_path / "a.csv"), FRAME)
+    (tmp_path / "b.csv").write_text('"a, b";"c"\n1;2.5\n')
+    assert read_table(tmp_path / "b.csv").to_dict("list") == {"a, b": [1], "c": [2.5]}
+    (tmp_path / "c.csv").write_text("a\n1\n2\n")
+    assert list(read_table(tmp_path / "c.csv")["a"]) == [1, 2]
+
+
 def test_parquet(tmp_path):
     pytest.importorskip("pyarrow")
     FRAME.to_parquet(tmp_path / "a.parquet")

@@ -135,7 +135,8 @@ def test_the_cluster_cannot_read_the_study(client):
         def __reduce__(self):
             return __import__, ("a_module_of_mine",)
 
-        def __call__(self, data): ...
+        def __call__(self, data):
+            return SimpleNamespace(params={"b": 1.0}, bse={"b": 1.0})
 
     with pytest.raises(WorkerError, match=r"No module named 'a_module_of_mine'.*: install mlsem"):
         dask_study(DESIGN, 36, {"one": Elsewhere()})

@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 
 import mlsem
-from mlsem.errors import OptionValueError, SpecificationError
+from mlsem.errors import OptionError, OptionValueError, SpecificationError
 from mlsem.simulate.generate import data_model, simulate
 from mlsem.simulate.rstream import RStream
 
@@ -245,6 +245,14 @@ def test_values_that_are_missing_are_named():
         ({"omitted_slopes": {"y~x1": -1.0}}, "is no variance"),
         ({"heteroscedastic": {"z": "x1"}}, "'z' has no residuals"),
         ({"heteroscedastic": {"y": "z"}}, "'z' is not one of the covariates"),
+        ({"rng": "R", "seed": np.random.default_rng(1)}, "a generator of NumPy"),
+        ({"omitted_slopes": 0.2}, "omitted_slopes=0.2: it takes a mapping"),
+        ({"omitted_slopes": {1: 0.2}}, "1 is not of the form"),
+        ({"heteroscedastic": "x1"}, "heteroscedastic='x1': it takes a mapping"),
+        ({"heteroscedastic": {"y": lambda x1: 1 + x1}}, "raised TypeError: unsupported operand"),
+        ({"heteroscedastic": {"y": lambda a, b: a}}, "It is passed one mapping, of the covariates"),
+        ({"heteroscedastic": {"y": lambda seen: seen["x9"]}}, "raised KeyError: 'x9'"),
+        ({"heteroscedastic": {"y": 3}}, "it takes a covariate, or a function"),
         ({"cluster": "y"}, "is a variable of the model"),
     ],
 )
@@ -252,6 +260,18 @@ def test_refusals(change, message):
     arguments = {"n_clusters": 10, "cluster_size": 5} | change
     with pytest.raises(OptionValueError, match=re.escape(message)):
         simulate(INTERACTION, **arguments)
+
+
+def test_slips_of_arguments():
+    with pytest.raises(OptionError, match=r"'nclusters'\. Did you mean 'n_clusters'"):
+        simulate(INTERACTION, nclusters=10, cluster_size=5)
+    with pytest.raises(OptionError, match="Did you mean 'omitted_slopes'"):
+        simulate(INTERACTION, 10, 5, omited_slopes={})
+    with pytest.raises(
+        OptionValueError, match=r"model is a int; .* simulate\(model, n_clusters, clu"
+    ):
+        simulate(30, {"y~x1": 1.0}, 10)
+    assert len(simulate(INTERACTION, 10, 5, fixed_x=True)) == 50
 
 
 @pytest.mark.parametrize(

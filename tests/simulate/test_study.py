@@ -167,6 +167,32 @@ def test_files_of_other_studies(tmp_path):
         study(DESIGN, MODELS, 2, seed=1, file=file)
 
 
+def test_a_file_is_of_its_functions(tmp_path):
+    def method(se):
+        return lambda data: mlsem.fit(MODEL, data, cluster="id", se=se)
+
+    def run(name, generator, model):
+        return study(generator, {"f": model}, 2, seed=1, file=tmp_path / name, progress=False)
+
+    first = run("methods", drawn, method("MLR"))
+    assert run("methods", drawn, method("MLR")).estimates.equals(first.estimates)
+    with pytest.raises(DataError, match=r"models \('f', whose function is not the same\)\. Give"):
+        run("methods", drawn, method("CR1"))
+    with pytest.raises(DataError, match=r"A function is another one when its code"):
+        run("methods", drawn, lambda data: mlsem.fit(MODEL, data, cluster="id"))
+    with pytest.raises(DataError, match="generator, whose function is not the same"):
+        run("methods", lambda rng: drawn(rng), method("MLR"))
+    run("names", drawn, ML | {"names": {"y~x1": "a"}})
+    with pytest.raises(DataError, match=r"models \('f'\)"):
+        run("names", drawn, ML | {"names": {"y~x1": "b"}})
+    spread = {"heteroscedastic": {"y": lambda seen: 1 + seen["x1"] ** 2}}
+    run("spread", (DATA, DESIGN[1] | spread), ML)
+    run("spread", (DATA, DESIGN[1] | spread), ML)
+    other = {"heteroscedastic": {"y": lambda seen: 2 + seen["x1"] ** 2}}
+    with pytest.raises(DataError, match="differs in generator"):
+        run("spread", (DATA, DESIGN[1] | other), ML)
+
+
 def test_generators_of_several_kinds():
     by_rng = study(drawn, {"ML": ML}, 3, seed=4, progress=False)
     seeds = np.random.SeedSequence(4).spawn(3)
@@ -215,6 +241,101 @@ def test_failures_are_counted():
     assert (lost_.df == 4).all()
 
 
+def test_what_a_function_raises_is_counted():
+    def odd(data):
+        if data["y"].iloc[0] > 0.5:
+            raise ValueError("an odd\nlong story")
+        if data["y"].iloc[0] > 0.3:
+            raise OptionValueError("not here")
+        return mlsem.fit(MODEL, data, cluster="id")
+
+    first = np.array([numbered(k)["y"].iloc[0] for k in range(30)])
+    assert first[0] <= 0.3
+    found = study(numbered, {"ML": ML, "odd": odd}, 30, seed=1, progress=False)
+    ml, odd_ = found.methods
+    assert not ml.reasons
+    expected = {"ValueError": (first > 0.5).sum(), "OptionValueError": 0}
+    expected["OptionValueError"] = ((first > 0.3) & (first <= 0.5)).sum()
+    assert odd_.reasons == {name: count for name, count in expected.items() if count}
+    assert odd_.messages["ValueError"] == "an odd"
+    assert "odd, the first ValueError: an odd" in str(found)
+
+
+def test_a_method_that_always_fails_is_explained():
+    found = study(DESIGN, {"ML": ML, "no": {"model": MODEL}}, 4, seed=1, progress=False)
+    text = str(found)
+    assert "no, the first DataError: a model with two levels needs the column" in " ".join(
+        text.split()
+    )
+    assert "\nno:" not in text  # a table without rows
+    assert "SE bias" in text
+    assert found._repr_html_()
+
+
+def never(number):
+    return None
+
+
+def refuses(data):
+    raise KeyError("x9")
+
+
+@pytest.mark.parametrize(
+    ("generator", "models", "message"),
+    [
+        (DESIGN, {"ML": {"model": MODEL}}, r"first 3 data sets\. models\['ML'\]: DataError: a mod"),
+        (DESIGN, {"a": refuses, "b": refuses}, r"\['a'\]: KeyError: 'x9'; models\['b'\]: Key"),
+        (never, {"ML": ML}, "generator: it returned None in replication 0"),
+        (InOrder(never, 1), {"ML": ML}, "generator: it returned None"),
+    ],
+)
+def test_what_cannot_work_is_refused_at_once(generator, models, message):
+    with pytest.raises(OptionValueError, match=message):
+        study(generator, models, 500, seed=1, progress=False)
+
+
+def test_a_refused_study_leaves_its_file_free(tmp_path):
+    file = tmp_path / "study.jsonl"
+    with pytest.raises(OptionValueError, match="no method"):
+        study(DESIGN, {"ML": {"model": MODEL}}, 3, file=file, progress=False)
+    study(DESIGN, {"ML": ML}, 3, file=file, progress=False)
+    assert len(file.read_text().splitlines()) == 1 + 3
+
+
+def test_chance_does_not_stop_a_study():
+    def rarely(data):
+        raise EstimationError("no luck")
+
+    found = study(numbered, {"rarely": rarely}, 5, seed=1, progress=False)
+    assert found.methods[0].reasons == {"EstimationError": 5}
+    assert "the first EstimationError: no luck" in str(found)
+    assert len(found.summary) == len(found.estimates) == 0
+
+
+def test_a_generator_that_fails_names_the_replication():
+    def stops(number):
+        if number == 2:
+            raise RuntimeError("at two")
+        return numbered(number)
+
+    with pytest.raises(RuntimeError, match="at two") as caught:
+        study(stops, {"ML": ML}, 4, seed=1, progress=False)
+    assert "replication 2" in caught.value.__notes__[0]
+
+
+def test_files_that_cannot_be(tmp_path):
+    for path, message in (
+        (tmp_path / "none" / "x.jsonl", "There is no folder"),
+        (tmp_path, "cannot be read and written"),
+        ("a\0b", "cannot be read and written"),
+    ):
+        with pytest.raises(DataError, match=message):
+            study(DESIGN, {"ML": ML}, 2, seed=1, file=path, progress=False)
+    for path in (3, b"x", ""):
+        with pytest.raises(OptionValueError, match=r"file=.*takes the path"):
+            study(DESIGN, {"ML": ML}, 2, seed=1, file=path, progress=False)
+
+
 def test_parameters_names_and_definitions():
     model = "level: 1\n y ~ a*x1\nlevel: 2\n y ~ b*w1\nd := a - b"
     entry = {"model": model, "cluster": "id", "names": {"a": "x1", "b": "w1"}}
@@ -258,6 +379,12 @@ def test_plot(small):
         ({"n_jobs": 0}, "n_jobs=0"),
         ({"backend": "cloud"}, "backend='cloud'"),
         ({"truth": {"y~x2": 1.0}}, "truth: no method has a parameter 'y~x2'. Did you mean"),
+        ({"truth": {"y~x1": "a"}}, r"truth\['y~x1'\]='a' is not a number"),
+        ({"truth": {"y~x1": np.inf}}, "not a finite number"),
+        ({"truth": [1]}, r"truth=\[1\]: it takes a mapping"),
+        ({"parameters": []}, "at least one"),
+        ({"parameters": 3}, "parameters=3: it takes names"),
+        ({"parameters": [1]}, r"parameters=\[1\]: it takes names"),
         ({"parameters": ["y~x3"]}, "parameters: no method has"),
     ],
 )

@@ -40,6 +40,19 @@ def test_unknown_keyword_names_the_nearest(keyword, meant):
     assert isinstance(caught.value, TypeError)
 
 
+@pytest.mark.parametrize(
+    ("keyword", "advice"),
+    [
+        ("nclusters", r"'nclusters'\.$"),
+        ("control", r"limited by max_iter= and tol=\.$"),
+        ("reml", r"REML=True or False in lmm"),
+    ],
+)
+def test_unlike_names_are_not_suggested(keyword, advice):
+    with pytest.raises(OptionError, match=advice):
+        split_options({keyword: True}, ["se_cluster", "tol", "start"])
+
+
 def test_keywords_are_parted():
     assert split_options({"std_lv": True, "se": "robust"}, ["se"]) == (
         {"std_lv": True},

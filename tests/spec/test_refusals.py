@@ -126,3 +126,8 @@ def test_blocks_come_as_one_or_two():
             specify(replace(syntax, blocks=blocks))
     with pytest.raises(SpecificationError, match="names no variables"):
         specify(ModelSyntax("", (replace(first, formulas=()),)))
+
+
+def test_a_file_read_with_the_wrong_separator():
+    with pytest.raises(SpecificationError, match=r"The only column is 'id;y;x1': .* separator"):
+        specify(parse("y ~ x1"), SEM, ["id;y;x1"])

@@ -1,0 +1,63 @@
+"""The arguments of a study, checked before anything is drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from math import isfinite
+from typing import Any
+
+from mlsem.errors import OptionValueError, listed, nearest
+
+
+def require_numbers(replications: object, level: object, seed: object) -> None:
+    """Refuse what is no number of replications, no level or no seed."""
+    if isinstance(replications, bool) or not isinstance(replications, int) or replications < 1:
+        raise OptionValueError(f"replications={replications!r}: it takes a whole number from 1.")
+    if isinstance(level, bool) or not isinstance(level, int | float) or not 0 < level < 1:
+        raise OptionValueError(f"level={level!r}: a confidence level lies between 0 and 1.")
+    if seed is not None and (isinstance(seed, bool) or not isinstance(seed, int) or seed < 0):
+        raise OptionValueError(f"seed={seed!r}: it takes a whole number from 0, or None.")
+
+
+def read_truth(truth: object) -> dict[str, float]:
+    """True values by name."""
+    if truth is None:
+        return {}
+    if not hasattr(truth, "items"):
+        raise OptionValueError(
+            f'truth={truth!r}: it takes a mapping of parameters to their values, {{"y~x1": 0.5}}.'
+        )
+    pairs: Any = truth
+    found: dict[str, float] = {}
+    for name, value in pairs.items():
+        try:
+            found[str(name)] = float(value)
+        except (TypeError, ValueError):
+            raise OptionValueError(f"truth[{name!r}]={value!r} is not a number.") from None
+        if not isfinite(found[str(name)]):
+            raise OptionValueError(f"truth[{name!r}]={value!r} is not a finite number.")
+    return found
+
+
+def read_names(parameters: object) -> frozenset[str] | None:
+    """Names of the parameters to keep; None: all."""
+    if parameters is None:
+        return None
+    given = [parameters] if isinstance(parameters, str) else parameters
+    names = list(given) if isinstance(given, Iterable) else []
+    if not names or not all(isinstance(name, str) for name in names):
+        raise OptionValueError(
+            f"parameters={parameters!r}: it takes names of parameters, at least one, "
+            '["y~x1", "y~w1.l2"]; None keeps all.'
+        )
+    return frozenset(names)
+
+
+def refuse_unknown(keyword: str, given: Iterable[str], names: Collection[str]) -> None:
+    """Refuse a name that no method's parameter has."""
+    unknown = [name for name in given if name not in names]
+    if unknown:
+        raise OptionValueError(
+            f"{keyword}: no method has a parameter {unknown[0]!r}.{nearest(unknown[0], names)} "
+            f"There are {listed(names)}."
+        )
