@@ -12,8 +12,8 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from mlsem.data.aggregate import moments_of
-from mlsem.data.mixed import MixedColumns, read_mixed
-from mlsem.errors import OptionValueError, Span, SpecificationError
+from mlsem.data.mixed import INTERCEPT, RESIDUAL, MixedColumns, check_outcome, read_mixed
+from mlsem.errors import DataError, OptionValueError, Span, SpecificationError, listed
 from mlsem.fit import finish
 from mlsem.mixed_formula import MixedFormula, read_formula
 from mlsem.result import FitResult
@@ -28,9 +28,6 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-INTERCEPT = "(Intercept)"
-RESIDUAL = "Residual"
-
 
 def lmm(formula: str, data: pd.DataFrame, REML: bool = True, **options: Any) -> FitResult:
     """Fit a linear mixed model with one grouping factor, as lme4's `lmer`.
@@ -38,10 +35,10 @@ def lmm(formula: str, data: pd.DataFrame, REML: bool = True, **options: Any) -> 
     Parameters
     ----------
     formula : str
-        Such as ``"y ~ w1*x1 + (x1 | id)"``. The fixed part is read by the package formulae:
-        interactions, factors (text and categorical columns, treatment coding), ``I(x1**2)``,
-        ``np.log(x1)``. Random parts: ``(1 | id)``, ``(x1 | id)``, ``(0 + x1 | id)``, and
-        ``(x1 || id)`` without covariances.
+        Such as ``"y ~ w1*x1 + (x1 | id)"``. It is read by the package formulae: interactions,
+        factors (text and categorical columns, ``factor(t)``; treatment coding), ``I(x1**2)``,
+        ``scale(x1)``, ``log(x1)``, ``np.arctan(x1)``. Random parts: ``(1 | id)``, ``(x1 | id)``,
+        ``(0 + x1 | id)``, and ``(x1 + f || id)``, each term a part of its own.
     data : pandas.DataFrame
         One row per unit. Is not changed.
     REML : bool
@@ -71,15 +68,19 @@ def lmm(formula: str, data: pd.DataFrame, REML: bool = True, **options: Any) -> 
     settings, start = _settings(REML, options)
     mixed = read_mixed(parsed, data, settings.missing)
     table = mixed_table(parsed, mixed.columns)
-    record = moments_of(
-        table,
-        mixed.frame,
-        mixed.rows,
-        mixed.grouping,
-        cluster=parsed.group,
-        centering={},
-        se_cluster=settings.se_cluster,
-    )
+    try:
+        record = moments_of(
+            table,
+            mixed.frame,
+            mixed.rows,
+            mixed.grouping,
+            cluster=parsed.group,
+            centering={},
+            se_cluster=settings.se_cluster,
+        )
+    except DataError:
+        check_outcome(mixed, parsed.group)
+        raise
     record = replace(
         record,
         n_rows_total=mixed.n_total,
@@ -118,7 +119,16 @@ def mixed_table(parsed: MixedFormula, columns: MixedColumns) -> ParameterTable:
     for row in table.rows:
         if row.free >= 0:
             names[row.free] = _lme4_name(row, columns.outcome, slopes, parsed.group)
+    _check_names(names)
     return replace(table, names=tuple(names), notes=(), semidefinite=True)
+
+
+def _check_names(names: list[str]) -> None:
+    twice = [name for name in dict.fromkeys(names) if names.count(name) > 1]
+    if twice:
+        raise DataError(
+            f"two parameters would be named {listed(twice)}: rename that column of the data."
+        )
 
 
 def _check_random(parsed: MixedFormula, columns: MixedColumns) -> None:

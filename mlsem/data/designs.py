@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-import re
+import warnings
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import product
 from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 
-from mlsem.errors import InterfaceError
+from mlsem.data.r_functions import FUNCTIONS, ours, theirs
+from mlsem.errors import InterfaceError, SpecificationError, listed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    import pandas as pd
-
     from mlsem.core.records import Array
 
 INTERCEPT = "(Intercept)"
-FUNCTIONS = {name: getattr(np, name) for name in ("exp", "log", "log2", "log10", "sqrt", "abs")}
 
 Columns = dict[str, "Array"]
 
@@ -36,10 +36,16 @@ class Described:
     products : tuple of tuple of str, or None
         The outcome, then the columns that each term is a product of, none for the intercept; None
         where one of these is more than that.
+    terms : tuple of str
+        The names of the terms, the intercept among them.
+    plain : frozenset of str
+        Columns that stand in a term by themselves, not in a call.
     """
 
     variables: tuple[str, ...]
     products: tuple[tuple[str, ...], ...] | None
+    terms: tuple[str, ...]
+    plain: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -66,11 +72,33 @@ def require_formulae() -> Any:
 def describe(outcome: str, right: str) -> Described:
     """Read `outcome ~ right`; errors are formulae's own. Formulas recur from fit to fit."""
     formulae = require_formulae()
-    model = formulae.model_description(f"{outcome} ~ {right}")
+    text = ours(f"{outcome} ~ {right}")
+    _check_read(text)
+    model = formulae.model_description(text)
     variables = tuple(sorted(filter(None, model.var_names)))
-    products = [_product(term) for term in (model.response.term, *model.common_terms)]
+    terms = (model.response.term, *model.common_terms)
+    products = [_product(term) for term in terms]
     plain = tuple(each for each in products if each is not None)
-    return Described(variables, plain if len(plain) == len(products) else None)
+    parts = [part for term in terms for part in getattr(term, "components", ())]
+    return Described(
+        variables=variables,
+        products=plain if len(plain) == len(products) else None,
+        terms=tuple(term.name for term in model.common_terms),
+        plain=frozenset(part.name for part in parts if type(part).__name__ == "Variable"),
+    )
+
+
+def _check_read(text: str) -> None:
+    """formulae's parser stops at what it cannot read, and drops that and the rest."""
+    from formulae.parser import Parser
+    from formulae.scanner import Scanner
+
+    parser = Parser(Scanner(text).scan())
+    parser.parse()
+    if not parser.at_end():
+        raise ValueError(
+            f"{parser.peek().lexeme!r} cannot follow after {parser.previous().lexeme!r}"
+        )
 
 
 def _product(term: Any) -> tuple[str, ...] | None:
@@ -97,23 +125,58 @@ def design(
     described = describe(outcome, right)
     if described.products is not None:
         values = {name: columns[name] for name in described.variables}
-        if all(_numeric(column) for column in values.values()):
+        if all(is_real(column) for column in values.values()):
             return _products(described.products, values)
     formulae = require_formulae()
-    with np.errstate(divide="ignore", invalid="ignore"):  # the caller looks at what comes out
+    text = ours(f"{outcome} ~ {right}")
+    with np.errstate(all="ignore"), warnings.catch_warnings():  # the caller looks at the values
+        warnings.simplefilter("ignore", RuntimeWarning)
         found = formulae.design_matrices(
-            f"{outcome} ~ {right}", frame, extra_namespace=FUNCTIONS | {"np": np}
+            text, _as_in_r(frame, described.variables), extra_namespace=FUNCTIONS
         )
+    if found.common is not None:
+        _check_terms(described.terms, tuple(found.common.terms), right)
     response = found.response.as_dataframe()
     return Design(
-        outcome=found.response.name,
+        outcome=theirs(found.response.name),
         numeric=found.response.kind == "numeric" and response.shape[1] == 1,
         response=response.to_numpy()[:, 0],
         terms=() if found.common is None else tuple(_evaluated(found.common)),
     )
 
 
-def _numeric(column: pd.Series) -> bool:
+def _check_terms(wanted: tuple[str, ...], found: tuple[str, ...], right: str) -> None:
+    """formulae adds terms to interactions without main effects, where R has collinear columns."""
+    added = [name for name in found if name not in wanted]
+    if added:
+        raise SpecificationError(
+            f"{right!r} has an interaction of factors without {listed(map(theirs, added))}, so "
+            "that its columns are collinear. Write f*g with the main effects, or 0 + f:g for a "
+            "mean in each cell."
+        )
+    if len(found) < len(wanted):
+        raise SpecificationError(
+            f"two terms of {right!r} look the same to formulae: make a column of the data of one."
+        )
+
+
+def _as_in_r(frame: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
+    """These columns; categories in their order, and numbers that do not overflow in a power."""
+    found: Any = frame[list(names)]
+    return found.assign(**{name: _wide(found[name]) for name in names})
+
+
+def _wide(column: Any) -> Any:
+    dtype: Any = column.dtype
+    if isinstance(dtype, pd.CategoricalDtype):
+        return column.cat.remove_unused_categories().cat.as_ordered()
+    if is_real(column) and dtype.kind != "b" and dtype.itemsize < 8:
+        return column.astype(np.float64 if dtype.kind == "f" else np.int64)
+    return column
+
+
+def is_real(column: pd.Series) -> bool:
+    """Whether a column is of numpy's real numbers or booleans."""
     return isinstance(column.dtype, np.dtype) and column.dtype.kind in "fiub"
 
 
@@ -131,13 +194,22 @@ def _evaluated(common: Any) -> Sequence[tuple[str, Columns]]:
     found = []
     for name, term in common.terms.items():
         columns = matrix[:, common.slices[name]].T
-        found.append((term.kind, dict(zip(map(_lme4, term.labels), columns, strict=True))))
+        found.append((term.kind, dict(zip(_lme4(term), columns, strict=True))))
     return found
 
 
-def _lme4(label: str) -> str:
+def _lme4(term: Any) -> list[str]:
     """`sex[m]:x1` → `sexm:x1`, `poly(x1, 2)[0]` → `poly(x1, 2)1`."""
-    if label == "Intercept":
-        return INTERCEPT
-    label = re.sub(r"(?<=\))\[(\d+)\]", lambda found: str(int(found[1]) + 1), label)
-    return re.sub(r"\[([^\]]*)\]", r"\1", label)
+    if term.kind == "intercept":
+        return [INTERCEPT]
+    labels = [_labels(part) for part in term.components]
+    return [theirs(":".join(each)) for each in product(*labels)]
+
+
+def _labels(part: Any) -> list[str]:
+    """A level or the number of a column, after the name."""
+    cut = len(part.name)
+    ends = [label[cut:].removeprefix("[").removesuffix("]") for label in part.labels]
+    if part.kind == "numeric":
+        ends = [end and str(int(end) + 1) for end in ends]
+    return [part.name + end for end in ends]

@@ -106,15 +106,19 @@ def check_slopes(
     text: str,
 ) -> None:
     """Refuse names that are taken, carriers and outcomes that cannot have a random slope."""
+    names = {slope.name for slope in slopes}
     for slope in slopes:
-        problem, span = _taken(slope, levels, columns)
+        problem, span = _taken(slope, levels, columns, names)
         problem = problem or _carrier(slope, levels) or _outcome(slope, levels[0])
         if problem:
             raise SpecificationError(problem, text, span or slope.span)
 
 
 def _taken(
-    slope: RandomSlope, levels: Sequence[Roles], columns: Collection[str] | None
+    slope: RandomSlope,
+    levels: Sequence[Roles],
+    columns: Collection[str] | None,
+    names: Collection[str],
 ) -> tuple[str, Span | None]:
     name, (within, between) = slope.name, levels
     if columns is not None and name in columns:
@@ -130,7 +134,7 @@ def _taken(
         if row.op == "=~" and row.lhs == name:
             what = "is a random slope, so it cannot have indicators. Choose another name for one."
             return f"{name!r} {what}", row.span
-        if name in row.rhs.split(":") and row.rhs != name:
+        if name in row.rhs.split(":") and row.rhs not in names:
             return (
                 f"{name!r} in {row.rhs} is a random slope: a product needs columns of the data.",
                 row.span,
