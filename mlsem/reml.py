@@ -39,10 +39,12 @@ def by_reml(problem: Problem, settings: Settings, start: object) -> Optimum:
     pattern = problem.inner.pattern
     unit, means = np.eye(pattern.n_params), _means(problem.table, pattern)
     fixed, others = unit[:, means], unit[:, ~means]
-    params = inside(starting_params(problem, start))
+    params = origin = inside(starting_params(problem, start))
+    if start is not None:  # fixed effects that are far off would cost digits, and are not needed
+        origin = inside(starting_params(problem, None))
     with numerically():
         # coordinates differ from the user's by maps of determinant 1: |A| is the same
-        objective = _restricted_likelihood(problem, fixed, params)
+        objective = _restricted_likelihood(problem, fixed, origin)
         point, at_start = _started(problem, objective, params, others)
         found = maximize(
             objective,

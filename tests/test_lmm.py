@@ -309,6 +309,12 @@ def test_coarser_robust_clusters():
     assert fit.bse["x1"] == pytest.approx(plain.bse["y~x1"], rel=1e-6)
 
 
+def test_starting_values_of_fixed_effects_do_not_matter():
+    want = mlsem.lmm("y ~ x1 + (1 | id)", article())
+    got = mlsem.lmm("y ~ x1 + (1 | id)", article(), start={"x1": 1e8, "Residual": 3.0})
+    np.testing.assert_allclose(got.params, want.params, rtol=1e-6)
+
+
 # --- refusals ---------------------------------------------------------------------------------
 
 REFUSED = {
