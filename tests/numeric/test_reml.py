@@ -104,6 +104,18 @@ def test_against_dense_matrices(name, mixed):
     point = objective.evaluate(params)
     np.testing.assert_allclose(point.loglik, dense.loglik(params), rtol=1e-11)
     close(point.params, dense.parts(params)[-1], 1e-10)
+    close(
+        objective.expected(point, objective.derivatives(point, others)),
+        dense.expected(params, others),
+        1e-9,
+    )
+    check_derivatives(objective, params, others, dense.loglik, 1e-9)
+
+
+def check_derivatives(objective, params, others, loglik, limit):
+    """Gradient by differences of ℓ_R from dense matrices, observed information by differences of
+    the gradient."""
+    point = objective.evaluate(params)
     at = objective.derivatives(point, others)
 
     def along(values):
@@ -113,8 +125,7 @@ def test_against_dense_matrices(name, mixed):
         return objective.derivatives(objective.evaluate(along(values)), others).gradient
 
     here = np.zeros(others.shape[1])
-    close(at.gradient, jacobian(lambda v: dense.loglik(along(v)), here), 1e-9)
-    close(objective.expected(point, at), dense.expected(params, others), 1e-9)
+    close(at.gradient, jacobian(lambda values: loglik(along(values)), here), limit)
     close(objective.observed(point, at), -jacobian(slopes, here), 1e-8)
 
 

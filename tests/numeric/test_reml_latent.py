@@ -3,11 +3,10 @@
 import numpy as np
 import pandas as pd
 import pytest
-from differences import jacobian
 from kinds import KINDS, UNBALANCED, Kind, draw_params, point_inside, pose
 from scipy.linalg import block_diag
 from slope_kinds import SLOPES, slope_data
-from test_reml import DenseReml, restricted
+from test_reml import DenseReml, check_derivatives, restricted
 from test_slopes import close
 
 import mlsem
@@ -157,19 +156,9 @@ def test_against_dense_matrices(name):
         point = objective.evaluate(params)
         np.testing.assert_allclose(point.loglik, dense.loglik(params), rtol=1e-11)
         close(point.params, dense.best(params), 1e-9)
-    at = objective.derivatives(point, others)
-
-    def along(values):
-        return params + others @ values
-
-    def slopes(values):
-        return objective.derivatives(objective.evaluate(along(values)), others).gradient
-
-    here = np.zeros(others.shape[1])
-    close(at.gradient, jacobian(lambda v: dense.loglik(along(v)), here), 1e-8)
-    close(objective.observed(point, at), -jacobian(slopes, here), 1e-8)
+    check_derivatives(objective, params, others, dense.loglik, 1e-8)
     expected = DenseReml(model.dense, means).expected(params, others)
-    close(objective.expected(point, at), expected, 1e-8)
+    close(objective.expected(point, objective.derivatives(point, others)), expected, 1e-8)
 
 
 def test_without_fixed_effects_it_is_the_likelihood():
