@@ -14,7 +14,7 @@ from mlsem.core.records import Array, ClusterMoments, RobustClusters, frozen
 from mlsem.data.bases import Base, check_center, data_names, read_bases
 from mlsem.data.checks import check_columns, check_counts, check_dependence
 from mlsem.data.chunks import Reader, summarise
-from mlsem.data.columns import Rows, counted, read_rows, require_frame
+from mlsem.data.columns import Rows, left_out, read_rows, require_frame
 from mlsem.data.grouping import Grouping, Pieces, cut, group, ungrouped
 from mlsem.data.nesting import read_robust
 from mlsem.data.products import (
@@ -189,11 +189,7 @@ def _taken_off(base: Base) -> float:
 
 def _dropped(rows: Rows) -> tuple[str, ...]:
     dropped = rows.n_total - rows.n_used
-    if not dropped:
-        return ()
-    return (
-        f"{dropped} of {rows.n_total} rows left out for missing values: {counted(rows.missing)}.",
-    )
+    return (left_out(rows.missing, dropped, rows.n_total),) if dropped else ()
 
 
 def _check_options(

@@ -130,7 +130,7 @@ def read_rows(data: pd.DataFrame, wanted: Mapping[str, str], missing: str) -> Ro
         return Rows(values, totals, None, len(data), len(data), ())
     counts = tuple((name, int(gap.sum())) for name, gap in gaps.items())
     keep = ~np.logical_or.reduce(list(gaps.values()))
-    _check_missing(data, counts, keep, missing)
+    check_missing(data, counts, keep, missing)
     totals = {name: float(v.sum(dtype=np.float64, where=keep)) for name, v in values.items()}
     return Rows(values, totals, keep, len(data), int(keep.sum()), counts)
 
@@ -153,9 +153,10 @@ def rows_of(data: pd.DataFrame, columns: Mapping[str, Array]) -> Rows:
     return Rows(dict(columns), totals, None, len(data), len(data), ())
 
 
-def _check_missing(
+def check_missing(
     data: pd.DataFrame, counts: tuple[tuple[str, int], ...], keep: NDArray[np.bool_], missing: str
 ) -> None:
+    """Refuse missing values where `missing` is "error", and data in which no row is complete."""
     told = counted(counts)
     if missing == "error":
         raise DataError(
@@ -166,6 +167,11 @@ def _check_missing(
         raise DataError(
             f"no row is left: each of the {len(keep)} rows has a missing value ({told})."
         )
+
+
+def left_out(counts: tuple[tuple[str, int], ...], dropped: int, total: int) -> str:
+    """A note on rows with missing values."""
+    return f"{dropped} of {total} rows left out for missing values: {counted(counts)}."
 
 
 def missing_in(series: pd.Series) -> NDArray[np.bool_]:

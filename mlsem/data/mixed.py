@@ -12,12 +12,12 @@ from pandas.api import types
 from mlsem.data.bases import SAME
 from mlsem.data.columns import (
     Rows,
-    counted,
+    check_missing,
+    left_out,
     missing_in,
     numeric,
     require_column,
     require_frame,
-    rows_named,
     rows_of,
 )
 from mlsem.data.designs import (
@@ -253,20 +253,11 @@ def _complete(
     gaps = {name: gap for name, values in columns.items() if (gap := missing_in(values)).any()}
     if not gaps:
         return (frame, columns), ()
-    counts = [(name, int(gap.sum())) for name, gap in gaps.items()]
-    gap = np.logical_or.reduce(list(gaps.values()))
-    told = counted(counts)
-    if missing == "error":
-        raise DataError(
-            f"missing values in {told}; {rows_named(frame, gap)}. Complete or drop these rows, "
-            'or pass missing="listwise" to leave them out.'
-        )
-    if gap.all():
-        raise DataError(
-            f"no row is left: each of the {len(gap)} rows has a missing value ({told})."
-        )
-    note = f"{int(gap.sum())} of {len(gap)} rows left out for missing values: {told}."
-    used: Any = frame.loc[~gap]
+    counts = tuple((name, int(gap.sum())) for name, gap in gaps.items())
+    keep = ~np.logical_or.reduce(list(gaps.values()))
+    check_missing(frame, counts, keep, missing)
+    used: Any = frame.loc[keep]
+    note = left_out(counts, len(frame) - len(used), len(frame))
     return (used, _taken(used, columns)), (note,)
 
 
