@@ -9,6 +9,8 @@ that give the same cross-products, whatever its size.
 
 from __future__ import annotations
 
+from typing import TypeAlias
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -18,6 +20,8 @@ from mlsem.core.means import mean_paths
 from mlsem.core.pattern import ModelPattern
 from mlsem.core.records import Array, ClusterMoments, Index, MixedClusters, frozen
 from mlsem.core.unions import summed
+
+Mask: TypeAlias = NDArray[np.bool_]
 
 RANK = 1e-10  # eigenvalues of scaled cross-products below are of combinations that are constant
 
@@ -30,17 +34,13 @@ def is_mixed(pattern: ModelPattern) -> bool:
     return len(pattern.within.names) == 1 and len(pattern.between.names) == pattern.split
 
 
-def mean_parameters(pattern: ModelPattern) -> NDArray[np.bool_] | None:
+def mean_parameters(pattern: ModelPattern) -> Mask | None:
     """Which parameters are intercepts and effects of covariates; None where one of them is in a
     covariance as well, or a mean takes a free path (`means`)."""
     levels = (pattern.within, pattern.between)
     if any(len(mean_paths(level).params) for level in levels):
         return None
-    means, others = np.zeros((2, pattern.n_params), dtype=np.bool_)
-    for level in levels:
-        means[level.exogenous.params] = True
-        others[level.directed.params] = True
-        others[level.symmetric.params] = True
+    means, others = _in_means(pattern)
     return None if (means & others).any() else means
 
 
@@ -50,11 +50,20 @@ def fixed_effects(pattern: ModelPattern, free: Array) -> tuple[Array, Array] | N
     levels = (pattern.within, pattern.between)
     if any(free[mean_paths(level).params].any() for level in levels):
         return None
-    means = np.unique(np.concatenate([level.exogenous.params for level in levels]))
-    others = np.unique(np.concatenate([level.cells.covariance_params for level in levels]))
+    means, others = _in_means(pattern)
     first, second = free @ null_space(free[others]), free @ null_space(free[means])
     apart = first.shape[1] + second.shape[1] == free.shape[1]
     return (first, second) if apart else None
+
+
+def _in_means(pattern: ModelPattern) -> tuple[Mask, Mask]:
+    """Which parameters stand in Γ, and which in B or Ψ."""
+    means, others = np.zeros((2, pattern.n_params), dtype=np.bool_)
+    for level in (pattern.within, pattern.between):
+        means[level.exogenous.params] = True
+        others[level.directed.params] = True
+        others[level.symmetric.params] = True
+    return means, others
 
 
 def mixed_clusters(
