@@ -41,12 +41,13 @@ from mlsem.core.slope_information import (
     expected_mean_part,
     observed_mean_part,
 )
-from mlsem.core.slope_objective import SlopeObjective
 from mlsem.core.slopes import (
     MeanMaps,
     SlopePoint,
     coordinates_of,
+    evaluate,
     moment_gradients,
+    moved,
     outer_sums,
     pull,
     whiten,
@@ -108,8 +109,7 @@ class RemlObjective(MomentObjective[RemlPoint]):
 
     def evaluate(self, params: Array) -> RemlPoint | None:
         """ℓ_R at the covariances that `params` imply; its fixed effects are replaced by β̂."""
-        likelihood = SlopeObjective(self.pattern, self.data)
-        point = likelihood.evaluate(params)
+        point = evaluate(self.pattern, self.data, params)
         if point is None:
             return None
         along = jacobians(self.pattern, point.within, point.between, self.fixed)
@@ -117,7 +117,8 @@ class RemlObjective(MomentObjective[RemlPoint]):
         if root is None:
             return None
         slope = gradient(moment_gradients(point, self.data), along)
-        full = likelihood.evaluate(params + self.fixed @ (root @ (root.T @ slope)))
+        best = params + self.fixed @ (root @ (root.T @ slope))
+        full = moved(self.pattern, self.data, point, best)
         if full is None:
             return None
         design = MeanMaps(_combined(root, along.within.mean), _combined(root, along.between.mean))

@@ -87,8 +87,32 @@ def evaluate(pattern: ModelPattern, data: SlopeMoments, params: Array) -> SlopeP
     factor = cholesky(cluster_covariance(data, within.sigma, between.sigma))
     if inverse is None or factor is None:
         return None
-    precision, determinant = inverse
     roots = np.asarray(np.linalg.inv(factor), dtype=np.float64)
+    return _with_means(pattern, data, params, (within, between), inverse, roots)
+
+
+def moved(
+    pattern: ModelPattern, data: SlopeMoments, point: SlopePoint, params: Array
+) -> SlopePoint | None:
+    """The point at other parameters that have its covariances: nothing is factored again."""
+    within = level_moments(pattern.within, params)
+    between = level_moments(pattern.between, params)
+    if within is None or between is None:
+        return None
+    inverse = point.precision, point.determinant
+    return _with_means(pattern, data, params, (within, between), inverse, point.roots)
+
+
+def _with_means(
+    pattern: ModelPattern,
+    data: SlopeMoments,
+    params: Array,
+    moments: tuple[LevelMoments, LevelMoments],
+    inverse: tuple[Array, float],
+    roots: Array,
+) -> SlopePoint | None:
+    """The point of these moments, with Σ_W⁻¹ and log|Σ_W|, and the roots L̄_jᵀ."""
+    (within, between), (precision, determinant) = moments, inverse
     residuals = residual_maps(pattern, within, between)
     white = (roots @ coordinates_of(data, residuals)[:, 0, :, None])[..., 0]
     rows = residuals.within[0]
@@ -97,7 +121,7 @@ def evaluate(pattern: ModelPattern, data: SlopeMoments, params: Array) -> SlopeP
         (data.n_rows * len(rows) + data.n_clusters * own) * LOG_2PI
         + data.n_others * determinant
         + inner(precision @ rows @ data.rest, rows)
-        + float(log_determinant(factor).sum())
+        - float(log_determinant(roots).sum())
         + inner(white, white)
     )
     if not np.isfinite(deviance):
