@@ -163,14 +163,20 @@ def test_draws_are_those_of_rows(name):
     params = point_inside(posed, 4)
     source, rng = sampler_at(posed, params), np.random.default_rng(8)
     draws = [source.draw(rng) for _ in range(1500)]
-    upper = np.triu_indices(source.moments.varying)
     for cluster in (0, 1, 2, 5, 12):  # sorted ids, of 1, 4, 2, 6 and 3 rows
-        place = int(np.flatnonzero(source.moments.labels == cluster)[0])
-        assert source.moments.counts[place] == UNBALANCED[cluster]
-        means, cross = drawn_rows(posed, params, cluster, 1500, rng)
-        by_rows = np.concatenate((means, cross[:, upper[0], upper[1]]), axis=1)
-        found = np.array([np.append(d.means[place], d.within[place][upper]) for d in draws])
-        assert_same_moments(found, by_rows)
+        rows = drawn_rows(posed, params, cluster, 1500, rng)
+        assert_drawn_as_rows(source.moments, cluster, draws, rows)
+
+
+def assert_drawn_as_rows(moments, cluster, draws, rows):
+    """The means and cross-products of a cluster in the draws, and of its rows drawn one by one."""
+    upper = np.triu_indices(moments.varying)
+    place = int(np.flatnonzero(moments.labels == cluster)[0])
+    assert moments.counts[place] == UNBALANCED[cluster]
+    means, cross = rows
+    by_rows = np.concatenate((means, cross[:, upper[0], upper[1]]), axis=1)
+    found = np.array([np.append(d.means[place], d.within[place][upper]) for d in draws])
+    assert_same_moments(found, by_rows)
 
 
 def test_only_outcomes_change():

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from kinds import UNBALANCED, Kind, draw_params, point_inside, pose
 from slope_kinds import FIXED_SLOPE, SLOPE_VARIANCE_ZERO, SLOPES, slope_data
-from test_draws import assert_mean, assert_same_moments, drawn_rows
+from test_draws import assert_drawn_as_rows, assert_mean, assert_same_moments, drawn_rows
 
 import mlsem
 from mlsem.errors import InferenceError
@@ -72,14 +72,9 @@ def test_draws_are_those_of_rows(name):
     params = point_inside(posed, 4)
     source, rng = sampler_at(posed, params), np.random.default_rng(8)
     draws = [source.draw(rng) for _ in range(800)]
-    upper = np.triu_indices(source.moments.varying)
     for cluster in (0, 1, 2, 5, 7, 8, 12):  # x1 is constant in 2, 7 and 12
-        place = int(np.flatnonzero(source.moments.labels == cluster)[0])
-        assert source.moments.counts[place] == UNBALANCED[cluster]
-        means, cross = drawn_rows(posed, params, cluster, 800, rng)
-        by_rows = np.concatenate((means, cross[:, upper[0], upper[1]]), axis=1)
-        found = np.array([np.append(d.means[place], d.within[place][upper]) for d in draws])
-        assert_same_moments(found, by_rows)
+        rows = drawn_rows(posed, params, cluster, 800, rng)
+        assert_drawn_as_rows(source.moments, cluster, draws, rows)
 
 
 def test_data_have_every_kind_of_cluster():
