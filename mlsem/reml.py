@@ -14,7 +14,7 @@ from mlsem.core.factored import explained_effects
 from mlsem.core.linalg import inverse_root
 from mlsem.core.means import mean_paths
 from mlsem.core.mixed import mean_parameters
-from mlsem.core.objective import Conditioned, D, Objective
+from mlsem.core.objective import Conditioned, D, Objective, P
 from mlsem.core.optimize import Optimum, Restricted, maximize
 from mlsem.core.pattern import ModelPattern
 from mlsem.core.records import Array
@@ -46,14 +46,7 @@ def by_reml(problem: Problem, settings: Settings, start: object) -> Optimum:
         # coordinates differ from the user's by maps of determinant 1: |A| is the same
         objective = _restricted_likelihood(problem, fixed, origin)
         point, at_start = _started(problem, objective, params, others)
-        found = maximize(
-            objective,
-            point,
-            others,
-            at_start,
-            tol=settings.tol,
-            max_iter=shorter(settings).max_iter,
-        )
+        found = _searched(objective, point, others, at_start, settings)
         if not found.converged:
             found = _from_ml(problem, objective, others, settings, start) or found
         before, factors = 0, kept(pattern, found)
@@ -90,6 +83,14 @@ def _started(
     return point, _determined(objective.conditioned(point, others), problem.table)
 
 
+def _searched(
+    objective: Objective[P, D], point: P, others: Array, first: Conditioned[D], settings: Settings
+) -> Optimum[P]:
+    """The maximum without the bound."""
+    most = shorter(settings).max_iter
+    return maximize(objective, point, others, first, tol=settings.tol, max_iter=most)
+
+
 def _from_ml(
     problem: Problem,
     objective: Objective[Any, Any],
@@ -109,8 +110,7 @@ def _from_ml(
     first = None if point is None else objective.conditioned(point, others)
     if point is None or first is None or first.lost:
         return None
-    most = shorter(settings).max_iter
-    found = maximize(objective, point, others, first, tol=settings.tol, max_iter=most)
+    found = _searched(objective, point, others, first, settings)
     return found if found.converged else None
 
 
