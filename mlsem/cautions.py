@@ -30,6 +30,22 @@ def cautions(problem: Problem, covariance: Covariance) -> tuple[str, ...]:
     return tuple(sentence for sentence in found if sentence)
 
 
+def on_information(problem: Problem, covariance: Covariance) -> tuple[str, ...]:
+    """A note on model-based errors of one level by the observed information: not lavaan's."""
+    table = problem.table
+    if covariance.kind != "standard" or covariance.form != "observed" or table.two_level:
+        return ()
+    products = table.endogenous_products
+    if not products:
+        return ()
+    made = "is made" if len(products) == 1 else "are made"
+    return (
+        f"standard errors are by the observed information, because {listed(products)} {made} of an "
+        "outcome of the model: the expected one, which lavaan takes, would count on moments that "
+        'such a product does not have. information="expected" has it all the same.',
+    )
+
+
 def _no_factor(problem: Problem, covariance: Covariance) -> str:
     """Where CR1p and CR1S would divide by zero or less."""
     robust = covariance.robust

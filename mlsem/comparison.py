@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mlsem.core.records import Array
 from mlsem.data.frame import make_frame
@@ -96,8 +97,18 @@ class SeComparison(sheet.Shown):
         if self.band is None or self.kinds[0] != "standard":
             return ()
         above = self.ratios[self.kinds[-1]] > self.band.limits(self.level)[1]
-        pairs = zip(self.parameters, above.tolist(), strict=True)
-        return tuple(name for name, high in pairs if high and name in self.slopes)
+        return tuple(name for name in self._named(above) if name in self.slopes)
+
+    @property
+    def steadier(self) -> tuple[str, ...]:
+        """Parameters whose ratio lies below the band: clusters tell less different things of them
+        than the model expects."""
+        if self.band is None or self.kinds[0] != "standard":
+            return ()
+        return self._named(self.ratios[self.kinds[-1]] < self.band.limits(self.level)[0])
+
+    def _named(self, where: NDArray[np.bool_]) -> tuple[str, ...]:
+        return tuple(name for name, each in zip(self.parameters, where, strict=True) if each)
 
     @property
     def table(self) -> pd.DataFrame:
@@ -120,6 +131,8 @@ class SeComparison(sheet.Shown):
                 f"without draws nothing is known of how much {kind} / {base} varies by chance.",
             )
         found = [self._about_slopes]
+        if self.steadier:
+            found.append(self._about_steadier)
         if self.band.failed:
             draws = len(self.band.ratios) + self.band.failed
             found.append(f"{self.band.failed} of {draws} draws could not be fitted.")
@@ -136,7 +149,7 @@ class SeComparison(sheet.Shown):
             return "the model has no slopes of level 1 to look at."
         if not self.varying:
             return (
-                f"no slope of level 1 has a {kind} standard error beyond what chance makes of it: "
+                f"no slope of level 1 has a {kind} standard error larger than chance makes it: "
                 "no sign of an unmodelled random slope."
             )
         several = len(self.varying) > 1
@@ -144,6 +157,18 @@ class SeComparison(sheet.Shown):
             f"{', '.join(self.varying)}: the slope{'s' if several else ''} look"
             f"{'' if several else 's'} as if {'they' if several else 'it'} varied between "
             f"clusters. Model-based standard errors are too small there; {kind} holds."
+        )
+
+    @property
+    def _about_steadier(self) -> str:
+        kind, one = self.kinds[-1], len(self.steadier) == 1
+        return (
+            f"{', '.join(self.steadier)}: the {kind} standard error{' is' if one else 's are'} "
+            "smaller than chance makes them. That is no random slope but the opposite: clusters "
+            f"differ less in {'it' if one else 'them'} than the model says, as where residuals "
+            "are smaller for values of the predictor far from its mean, or rows of a cluster "
+            "share out a fixed sum (ranks, matched or competing rows). Model-based standard "
+            f"errors are too large there; {kind} holds."
         )
 
     def plot(self, figure: Figure | None = None) -> Figure:

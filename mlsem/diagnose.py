@@ -43,9 +43,9 @@ def diagnose(
     places = np.array(_by_kind(table) if parameters is None else chosen(table.names, parameters))
     clusters = covariance.reference.clusters
     lost = np.isnan(covariance.se) & ~covariance.robust.undetermined
-    contrasts = np.where(lost[:, None], 0.0, clusters.basis)[places]
-    lengths = np.sqrt(np.einsum("cn,cn->c", contrasts, contrasts))
-    known = lengths > 0.0
+    contrasts = np.where(lost[:, None], 0.0, clusters.influence)[places]
+    known = contrasts.any(axis=1)
+    model = np.diagonal(clusters.model_covariance(places)[places])
     kinds = [frozenset((row.op, row.level) for row in table.rows if row.free == k) for k in places]
     measures, asked = cluster_influence(clusters, contrasts), _asked(robust, exact)
     left_out = None
@@ -60,7 +60,7 @@ def diagnose(
         effective=frozen(np.where(known, covariance.robust.effective[places], np.nan)),
         df=frozen(np.where(known, covariance.df[places], np.nan)),
         se=frozen(covariance.se[places]),
-        model_se=frozen(np.where(known, lengths, np.nan)),
+        model_se=frozen(np.where(known, np.sqrt(model), np.nan)),
         measures=measures,
         left_out=left_out,
         nested=table.two_level and robust.same,

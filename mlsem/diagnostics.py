@@ -71,7 +71,7 @@ class ClusterDiagnostics(sheet.Shown):
     df : (c,)
         Satterthwaite degrees of freedom of CR2.
     se, model_se : (c,)
-        CR2's and the model's (expected information) standard errors.
+        CR2's and the model's standard errors.
     measures : ClusterInfluence
         Leverage, shares, and changes of one step.
     left_out : LeftOut or None

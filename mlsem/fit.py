@@ -65,7 +65,9 @@ def fit(
     test : {"t", "z"}, optional
         Default: t where there are degrees of freedom (the CR kinds), z elsewhere.
     information : {"expected", "observed"}, optional
-        Default: observed, except for model-based errors of single-level models.
+        Whose inverse is the bread of the sandwich, or the model-based covariance. Default:
+        observed, except for model-based errors of single-level models without a product of an
+        outcome. The leverages of CR2 and CR3 are by the expected information in any case.
     missing : {"listwise", "error"}
         Rows with missing values are left out (and counted in the summary), or are an error.
     start : mapping, Series, FitResult or sequence, optional

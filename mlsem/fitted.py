@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 
+from mlsem.cautions import on_information
 from mlsem.core.linalg import null_space
 from mlsem.core.optimize import Optimum
 from mlsem.core.records import Array
@@ -137,6 +138,7 @@ class Fitted:
             *self.record.notes,
             *active_restrictions(self.table, self.optimum),
             *on_boundary(self.optimum),
+            *on_information(self.problem, self.covariance),
             *self.doubts,
         )
 

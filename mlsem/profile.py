@@ -72,7 +72,7 @@ def profile_intervals(
     if not known:
         return ProfileIntervals(covariance, limits)
     clusters = covariance.reference.clusters
-    relative = relative_variances(clusters, clusters.basis[known])
+    relative = relative_variances(clusters, clusters.influence[known])
     for k, r in zip(known, relative, strict=True):
         search = variance_search(problem, optimum, covariance, k, critical_value(r, level))
         limits[k] = (search.lower(), search.upper())
@@ -130,7 +130,7 @@ class VarianceProfile:
     means : (npar, p)
         Those of them that move the means alone.
     path : (npar,)
-        How θ_c moves with c at the estimates: A⁻¹e_k, 1 at k.
+        How θ_c moves with c at the estimates: H⁻¹e_k, 1 at k.
     straight : (npar,)
         The shortest way of θ_k, 1 at k.
     guess : (npar,)
@@ -196,7 +196,7 @@ def variance_profile(
     problem: Problem, optimum: Optimum, clusters: WhiteClusters, place: int
 ) -> VarianceProfile:
     """Prepare the profile of the variance at position `place`."""
-    along = clusters.basis @ clusters.basis[place]
+    along = clusters.model_covariance(np.array([place]))[:, 0]
     jacobian = problem.coordinates.jacobian(optimum.params)
     # intercepts alone differ between coordinates: the variance is the same in both
     path = np.linalg.solve(jacobian, along) / along[place]
@@ -231,7 +231,7 @@ def variance_search(
     assert covariance.reference is not None
     clusters = covariance.reference.clusters
     profile = variance_profile(problem, optimum, clusters, place)
-    model = float(clusters.basis[place] @ clusters.basis[place])
+    model = float(clusters.basis[place] @ clusters.influence[place])
     ratio = float(covariance.matrix[place, place]) / model
     slope = profile.slope(np.sqrt(model))
     # the highest ℓ_R lies V_m b further and ½ V_m b² higher, to first order

@@ -176,14 +176,16 @@ def _likelihood_at(
     if point is None:
         raise EstimationError("the likelihood does not exist at the REML estimates.")
     root, lost = _root(objective, found, others)
-    directions = (fixed @ found.point.root, root)
+    observed = None if found.observed is None else inverse_root(found.observed)
+    bread = root if found.at is None or observed is None else found.at.basis @ observed
+    root, bread = (np.concatenate((fixed @ found.point.root, each), 1) for each in (root, bread))
     return replace(
         found,
         point=point,
         free=np.eye(len(found.params)),
         at=None,
         observed=None,
-        restricted=Restricted(found.loglik, np.concatenate(directions, axis=1), lost),
+        restricted=Restricted(found.loglik, root, bread, lost),
     )
 
 

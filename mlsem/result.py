@@ -55,16 +55,19 @@ class FitResult(Fitted):
     Attributes: see `Fitted`.
     """
 
-    def with_se(self, kind: str, *, test: str | None = None) -> FitResult:
+    def with_se(
+        self, kind: str, *, test: str | None = None, information: str | None = None
+    ) -> FitResult:
         """The same estimates with other standard errors; nothing is fitted again.
 
         Parameters
         ----------
         kind : {"standard", "MLR", "CR0", "CR1", "CR1p", "CR1S", "CR2", "CR3", "none"}
         test : {"t", "z"}, optional
+        information : {"expected", "observed"}, optional
             As for `fit`.
         """
-        settings = self.settings.with_se(se_kind(kind), test)
+        settings = self.settings.with_se(se_kind(kind), test, information)
         found, doubts = _covariance(self.problem, settings, self.optimum, self.record.is_clustered)
         return replace(self, settings=settings, covariance=found, doubts=doubts)
 
@@ -384,7 +387,7 @@ def _covariance(
     problem: Problem, settings: Settings, optimum: Optimum, clustered: bool
 ) -> tuple[Covariance, tuple[str, ...]]:
     found, wrong = standard_errors.covariance_of(problem, settings, optimum, clustered=clustered)
-    found, doubts = standard_errors.doubted(problem, optimum, found)
+    found, doubts = standard_errors.doubted(problem, settings, optimum, found)
     doubts = (*wrong, *doubts)
     if doubts:
         warnings.warn("\n".join(doubts), InferenceWarning, stacklevel=5)

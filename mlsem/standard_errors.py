@@ -25,7 +25,7 @@ from mlsem.inference.covariance import (
 )
 from mlsem.inference.equations import EstimatingEquations, WorkingClusters
 from mlsem.problem import Problem
-from mlsem.spec.settings import InformationKind, Settings
+from mlsem.spec.settings import InformationKind, SeKind, Settings
 
 LOOKED_AT = 500  # clusters up to which MLR looks for effects that few of them carry
 
@@ -64,9 +64,8 @@ def covariance_of(
         return no_covariance(optimum.params, kind), ()
     if kind == "standard" and optimum.restricted is not None:
         return _restricted(problem, optimum, optimum.restricted)
+    inner = _bread(problem, settings, optimum, kind)
     if kind == "standard" or kind == "MLR":
-        # on the boundary the gradient is not zero, and the observed information no curvature
-        inner = "expected" if optimum.singular else settings.bread(kind, two_level=two_level)
         directions = _directions(problem, optimum)
         clusters = len(problem.robust.labels)
         small = kind == "MLR" and clustered and not two_level
@@ -75,12 +74,11 @@ def covariance_of(
         equations = _equations(problem, optimum, directions, inner, with_scores=kind == "MLR")
         found = covariance(equations, kind, form, factor)
         if found.flat:
-            working = working_equations(problem, optimum, directions)
+            working = _with_clusters(problem, optimum, directions, equations)
             found = silenced(found, robust_covariance(working, "CR0", form).robust)
     else:
-        inner = "expected"
         directions = _apart(problem, optimum)
-        equations = working_equations(problem, optimum, directions)
+        equations = working_equations(problem, optimum, directions, inner)
         found = robust_covariance(equations, kind, inner, z=settings.test == "z")
     if found.robust is None and np.isnan(found.matrix).all():
         return found, (
@@ -94,18 +92,27 @@ def covariance_of(
 
 
 def doubted(
-    problem: Problem, optimum: Optimum, found: Covariance
+    problem: Problem, settings: Settings, optimum: Optimum, found: Covariance
 ) -> tuple[Covariance, tuple[str, ...]]:
     """The covariance with the effective clusters of each parameter, where they were looked at, and
     what a user should be told of it."""
     if found.robust is None and np.isnan(found.matrix).all():
         return found, ()
     if found.kind == "MLR" and len(problem.robust.labels) <= LOOKED_AT:
-        directions = _directions(problem, optimum)
-        basis = problem.coordinates.jacobian(optimum.params) @ directions.at.basis
-        few = effective_clusters(working_clusters(problem, optimum, directions), basis)
-        found = replace(found, effective=few)
+        directions, inner = _directions(problem, optimum), _bread(problem, settings, optimum, "MLR")
+        equations = _equations(problem, optimum, directions, inner, with_scores=False)
+        working = _with_clusters(problem, optimum, directions, equations)
+        found = replace(found, effective=effective_clusters(working))
     return found, cautions(problem, found)
+
+
+def _bread(problem: Problem, settings: Settings, optimum: Optimum, kind: SeKind) -> InformationKind:
+    """The information whose inverse is the bread: on the boundary the gradient is not zero, and
+    the observed one no curvature."""
+    if optimum.singular:
+        return "expected"
+    table = problem.table
+    return settings.bread(kind, expected=not (table.two_level or table.endogenous_products))
 
 
 def _restricted(
@@ -169,14 +176,34 @@ def _equations(
 
 
 def working_equations(
-    problem: Problem, optimum: Optimum, directions: Directions
+    problem: Problem, optimum: Optimum, directions: Directions, kind: InformationKind
 ) -> EstimatingEquations:
-    """With the expected information, and each robust cluster's part in it."""
-    equations = _equations(problem, optimum, directions, "expected", with_scores=True)
-    return replace(equations, clusters=working_clusters(problem, optimum, directions))
+    """With the robust clusters, for the kinds of covariance that adjust their scores.
+
+    The fixed effects of a linear mixed model have their information given the variances; after
+    REML the observed information is that of the restricted likelihood.
+    """
+    equations = _equations(problem, optimum, directions, kind, with_scores=True)
+    information = equations.information
+    if kind == "observed" and optimum.restricted is not None:
+        half = np.linalg.lstsq(optimum.restricted.bread, directions.at.basis)[0]
+        information = half.T @ half
+    elif directions.fixed:
+        own = np.arange(len(information)) < directions.fixed
+        information = np.where(own == own[:, None], information, 0.0)
+    equations = replace(equations, information=information)
+    return _with_clusters(problem, optimum, directions, equations)
 
 
-def working_clusters(problem: Problem, optimum: Optimum, directions: Directions) -> WorkingClusters:
+def _with_clusters(
+    problem: Problem, optimum: Optimum, directions: Directions, equations: EstimatingEquations
+) -> EstimatingEquations:
+    return replace(equations, clusters=_working_clusters(problem, optimum, directions))
+
+
+def _working_clusters(
+    problem: Problem, optimum: Optimum, directions: Directions
+) -> WorkingClusters:
     """The robust clusters as the fitted model sees them."""
     mixed = _mixed(problem, optimum, directions)
     parts = problem.clusters.parts(optimum.point, directions.at.along)

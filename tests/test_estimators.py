@@ -138,7 +138,7 @@ def test_refused_with_bounds():
 def test_refused_settings():
     with pytest.raises(OptionValueError, match='"MLR" goes with maximum likelihood'):
         mlsem.lmm("y ~ x1 + (1 | id)", article(), se="MLR")
-    with pytest.raises(OptionValueError, match="goes with the expected information"):
+    with pytest.raises(OptionValueError, match="go with the expected information"):
         mlsem.lmm("y ~ x1 + (1 | id)", article(), information="observed")
     with pytest.raises(OptionValueError, match='"MLR" goes with maximum likelihood'):
         mlsem.lmm("y ~ x1 + (1 | id)", article()).with_se("MLR")

@@ -1,8 +1,11 @@
 """Which intervals hold with few clusters? A simulation study.
 
-Two models, 8 to 60 clusters, of equal and of uneven sizes, with and without a random slope that the
-model leaves out. Intervals at 95 %: model-based, MLR and CR2 with the normal quantile, CR2 with t.
-A misspecified model is judged by its pseudo-true values, the estimates in a very large sample.
+A random intercept and a factor model, 8 to 60 clusters, of equal and of uneven sizes, with and
+without a random slope that the model leaves out; and two models with a mediator whose own moments
+are not those that the model implies, though its effect is modelled rightly. Intervals at 95 %:
+model-based, MLR and CR2 with the normal quantile, CR2 with t, and CR2 with t whose bread is the
+expected information. A misspecified model is judged by its pseudo-true values, the estimates in a
+very large sample.
 
     python examples/studies/few_clusters.py --replications 1000 --jobs 2 --out few_clusters
     python examples/studies/few_clusters_report.py few_clusters      # tables and figures
@@ -24,16 +27,18 @@ import pandas as pd
 import mlsem
 
 SEED = 20261122
-CLUSTERS = (8, 15, 30, 60)
-EVEN, UNEVEN = (10,), (2, 3, 5, 6, 9, 12, 18, 25)
+CLUSTERS, MEDIATED = (8, 15, 30, 60), (15, 20, 40, 80)
+EVEN = {"mediator in a product": 8, "mediator between": 6}  # rows a cluster; 10 elsewhere
+UNEVEN = (2, 3, 5, 6, 9, 12, 18, 25)
 SLOPE_VARIANCE = 0.2
 LARGE = 100_000  # clusters of the sample that gives the pseudo-true values
 BATCH = 250
-METHODS = {  # label: standard errors, reference distribution
-    "model-based": ("standard", "z"),
-    "MLR": ("MLR", "z"),
-    "CR2, z": ("CR2", "z"),
-    "CR2, t": ("CR2", "t"),
+METHODS = {  # label: standard errors, information, reference distribution
+    "model-based": ("standard", "observed", "z"),
+    "MLR": ("MLR", "observed", "z"),
+    "CR2, z": ("CR2", "observed", "z"),
+    "CR2, t, expected bread": ("CR2", "expected", "t"),
+    "CR2, t": ("CR2", "observed", "t"),
 }
 
 
@@ -48,7 +53,7 @@ class Cell:
 
     @property
     def sizes(self) -> np.ndarray:
-        return np.resize(UNEVEN if self.uneven else EVEN, self.clusters)
+        return np.resize(UNEVEN if self.uneven else EVEN.get(self.model, 10), self.clusters)
 
     @property
     def seed(self) -> list[int]:
@@ -82,14 +87,47 @@ def factor(sizes: np.ndarray, slope: bool, rng: np.random.Generator) -> pd.DataF
     return pd.DataFrame({"id": ids, "w": w[ids], "x": x} | columns)
 
 
+def mediator_in_a_product(sizes: np.ndarray, slope: bool, rng: np.random.Generator) -> pd.DataFrame:
+    """m mediates at both levels, w is far from 0 and the product of the two has no effect. The
+    model has no path from w:m to m, with which it goes together."""
+    ids = np.repeat(np.arange(len(sizes)), sizes)
+    w, um, uy = rng.normal(size=(3, len(sizes)))[:, ids]
+    x, em, ey = rng.normal(size=(3, len(ids)))
+    w = 3.0 + w
+    m = 0.5 * x + 0.3 * w + 0.7 * um + em
+    y = 0.4 * m + 0.3 * x + 0.2 * w + 0.7 * uy + ey
+    return pd.DataFrame({"id": ids, "w": w, "x": x, "m": m, "y": y})
+
+
+def mediator_between(sizes: np.ndarray, slope: bool, rng: np.random.Generator) -> pd.DataFrame:
+    """m varies between clusters, which the model leaves out."""
+    ids = np.repeat(np.arange(len(sizes)), sizes)
+    w, um, uy = rng.normal(size=(3, len(sizes)))[:, ids]
+    x, em, ey = rng.normal(size=(3, len(ids)))
+    m = 0.5 * x + um + em
+    y = 0.4 * m + 0.3 * x + 0.2 * w + 0.7 * uy + ey
+    return pd.DataFrame({"id": ids, "w": w, "x": x, "m": m, "y": y})
+
+
 MODELS = {
     "random intercept": (random_intercept, "level: 1\n y ~ x1 + w1:x1\nlevel: 2\n y ~ w1"),
     "factor": (
         factor,
         "level: 1\n fw =~ y1 + y2 + y3 + y4\n fw ~ x\nlevel: 2\n fb =~ y1 + y2 + y3 + y4\n fb ~ w",
     ),
+    "mediator in a product": (
+        mediator_in_a_product,
+        "level: 1\n m ~ x\n y ~ m + w:m + x\nlevel: 2\n m ~~ y\n y ~ w\n m ~ w",
+    ),
+    "mediator between": (mediator_between, "level: 1\n m ~ x\n y ~ m + x\nlevel: 2\n y ~ w"),
 }
-CELLS = [Cell(*each) for each in product(MODELS, CLUSTERS, (False, True), (False, True))]
+CELLS = [
+    *(
+        Cell(*each)
+        for each in product(("random intercept", "factor"), CLUSTERS, (False, True), (False, True))
+    ),
+    *(Cell(model, clusters, False, False) for model, clusters in product(EVEN, MEDIATED)),
+]
 
 
 def kind(name: str) -> str:
@@ -116,9 +154,13 @@ def replicate(cell: Cell, start: pd.Series, number: int) -> tuple[np.ndarray, bo
     if not fit.converged:
         return None
     rows = [fit.params.to_numpy()]
-    found = {se: fit.with_se(se).covariance for se, _ in METHODS.values()}
-    for se, test in METHODS.values():
-        rows += [found[se].se, found[se].df if test == "t" else np.full(len(rows[0]), np.inf)]
+    found = {
+        (se, bread): fit.with_se(se, information=bread).covariance
+        for se, bread in {each[:2]: None for each in METHODS.values()}
+    }
+    for se, bread, test in METHODS.values():
+        each = found[se, bread]
+        rows += [each.se, each.df if test == "t" else np.full(len(rows[0]), np.inf)]
     variances = [str(name).removesuffix(".l2").split("~~") for name in fit.params.index]
     own = np.array([len(pair) == 2 and pair[0] == pair[1] for pair in variances])
     return np.array(rows), bool((rows[0][own] < 0).any())

@@ -47,12 +47,15 @@ class Restricted:
         ℓ_R.
     root : (npar, n)
         R Rᵀ is the model's covariance of the estimates.
+    bread : (npar, n)
+        The same by the observed information of ℓ_R, where the optimiser had it.
     lost : (npar, l)
         Directions that the data do not determine there.
     """
 
     loglik: float
     root: Array
+    bread: Array
     lost: Array
 
 

@@ -1,19 +1,21 @@
 """The wild cluster bootstrap of the scores; intervals and p values of bootstrap draws.
 
 Nothing is refitted. In coordinates in which the expected information is the identity, A⁻¹ = L Lᵀ,
-cluster j has score s_j and leverage X_j. With random weights w_j of mean 0 and variance 1,
+cluster j has score s_j and leverage X_j, and M = (Lᵀ H L)⁻¹ is the bread. With random weights w_j
+of mean 0 and variance 1,
 
     u_j = (I - X_j)⁻¹ s_j            the score at the estimates that the other clusters give
-    δ = Σ w_j u_j                    one Newton step: θ* = θ̂ + L δ
+    δ = Σ w_j u_j                    one Newton step: θ* = θ̂ + L M δ
     s*_j = w_j u_j - X_j δ           the scores at θ*; Σ s*_j = 0, since ΣX_j = I
-    V* = L (Σ s*_j s*_jᵀ) Lᵀ         their CR0 covariance: t* = (θ* - θ̂) / se*
+    V* = L M (Σ s*_j s*_jᵀ) M Lᵀ     their CR0 covariance: t* = (θ* - θ̂) / se*
 
 (Kline & Santos, 2012, for M-estimators; the u_j are those of WCU-S: MacKinnon, Nielsen & Webb,
 2023, for linear models, where all of this is a refit to y*_j = Z_j β̂ + w_j e_j, e_j the residuals
 at the estimates that the other clusters give.) The covariance of the θ* is CR3, that of the t* CR0.
 
-The expected information it is, not the observed one: leverages add to I with no other, and so the
-scores of a draw to 0, as at an optimum. The two differ for variances in a wrong model.
+A step takes H from the scores in all; cluster j's part in that is X_j M⁻¹, its share by the
+expected information. Leverages add to I with no other, and so the scores of a draw to 0, as at an
+optimum.
 
 The adjustments were chosen by simulation, of none, CR2's and CR3's, for the draws and for the
 statistic. With 8 to 15 clusters of 4 to 30 rows, level-2 covariates skewed or of few treated
@@ -166,7 +168,7 @@ class _Wild:
     def drawn(self, weights: Array) -> tuple[Array, Array]:
         """Values and standard errors of the draws with these weights (b, G)."""
         steps = weights @ self.scores
-        params = self.estimate + steps @ self.clusters.basis.T
+        params = self.estimate + steps @ self.clusters.influence.T
         pairs = [self.functions(each) for each in params]
         values = np.array([each[0] for each in pairs])
         gradients = np.array([each[1] for each in pairs])
@@ -181,13 +183,13 @@ class _Wild:
         return np.concatenate((params, values), axis=1), np.sqrt(squares)
 
     def _scores(self, weights: Array, steps: Array, part: slice) -> Array:
-        """L (w_j u_j - X_j δ) of these clusters, (b, g, npar)."""
-        basis, working = self.clusters.basis, self.clusters.working
+        """L M (w_j u_j - X_j δ) of these clusters, (b, g, npar)."""
+        influence, working = self.clusters.influence, self.clusters.working
         kinds, kind = np.unique(working.kind[part], return_inverse=True)
         root = self.clusters.root
-        pull = (basis @ (root.T @ working.information[kinds] @ root))[kind]  # L X_j
+        pull = (influence @ (root.T @ working.information[kinds] @ root))[kind]  # L M X_j
         back = steps @ pull.reshape(-1, steps.shape[1]).T
-        scores = self.scores[part] @ basis.T
+        scores = self.scores[part] @ influence.T
         return weights[:, part, None] * scores - back.reshape(len(weights), *scores.shape)
 
 

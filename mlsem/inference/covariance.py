@@ -14,7 +14,6 @@ from mlsem.inference.cr import RobustContrasts, robust_contrasts
 from mlsem.inference.equations import (
     EstimatingEquations,
     WhiteClusters,
-    WorkingClusters,
     bread_root,
     whitened,
 )
@@ -105,7 +104,7 @@ def covariance(
 
     All NaN where the information is not positive definite.
     """
-    root = bread_root(equations)
+    root = bread_root(equations.information)
     if root is None:
         return no_covariance(equations.params, kind, form)
     basis, flat = equations.basis @ root, False
@@ -134,16 +133,17 @@ def silenced(found: Covariance, robust: RobustContrasts | None) -> Covariance:
 def robust_covariance(
     equations: EstimatingEquations, kind: ClusterKind, form: str, *, z: bool = False
 ) -> Covariance:
-    """A⁻¹ (Σ u_j u_jᵀ) A⁻¹ with adjusted scores u, A the expected information, and Satterthwaite
-    degrees of freedom of each parameter (infinite with `z`).
+    """H⁻¹ (Σ u_j u_jᵀ) H⁻¹ with adjusted scores u and Satterthwaite degrees of freedom of each
+    parameter (infinite with `z`).
 
-    NaN for parameters that a single cluster determines; all NaN where A is not positive definite.
+    NaN for parameters that a single cluster determines; all NaN where an information is not
+    positive definite.
     """
     clusters = whitened(equations)
     if clusters is None:
         return no_covariance(equations.params, kind, form)
-    found = robust_contrasts(clusters, kind, clusters.basis)
-    matrix = symmetrized(clusters.basis @ found.meat @ clusters.basis.T)
+    found = robust_contrasts(clusters, kind, clusters.influence)
+    matrix = symmetrized(clusters.influence @ found.meat @ clusters.influence.T)
     df = _no_limit(equations.params) if z else found.df
     reference = None if z else Reference(clusters, kind)
     forms = adjustment_forms(clusters, kind)
@@ -155,16 +155,17 @@ def adjustment_forms(clusters: WhiteClusters, kind: ClusterKind) -> tuple[str, .
     mixed = clusters.working.mixed
     if kind != "CR2" or mixed is None:
         return ("scores",) * len(clusters.basis)
-    others = clusters.basis[:, mixed.design.shape[2] :]
+    others = clusters.influence[:, mixed.design.shape[2] :]
     return tuple("scores" if row.any() else "residuals" for row in others)
 
 
-def effective_clusters(clusters: WorkingClusters, basis: Array) -> Array:
-    """1 / Σ_j h_j² with h_j the share of cluster j in the information on each parameter, (npar,);
-    NaN where constraints leave it no freedom."""
-    weights = np.bincount(clusters.kind, minlength=len(clusters.information))
-    total = np.tensordot(weights, clusters.information, 1)
-    along = np.linalg.solve(total, basis.T)
+def effective_clusters(equations: EstimatingEquations) -> Array:
+    """1 / Σ_j h_j² with h_j the share of cluster j in the variance of each parameter if the model
+    is right, (npar,); NaN where constraints leave it no freedom."""
+    clusters = equations.clusters
+    assert clusters is not None
+    weights = clusters.counts
+    along = np.linalg.solve(equations.information, equations.basis.T)
     parts = ((clusters.information @ along) * along).sum(axis=1)
     with np.errstate(divide="ignore", invalid="ignore"):
         return (weights @ parts) ** 2 / (weights @ parts**2)

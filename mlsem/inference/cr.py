@@ -26,7 +26,7 @@ class RobustContrasts:
         Satterthwaite degrees of freedom of each contrast; NaN where it has no variance.
     effective : (c,)
         Effective number of clusters, 1 / Σ h_j², h_j = c̃ᵀX_jc̃ / c̃ᵀc̃ the share of cluster j in the
-        information on the contrast.
+        variance of the contrast if the model is right.
     alone : (c, s)
         Share of each contrast in directions that one of the clusters `soloists` alone determines.
     soloists : (s,)
@@ -52,7 +52,7 @@ def robust_contrasts(
     Parameters
     ----------
     contrasts : (c, n)
-        In the coordinates of `clusters`.
+        What they take of the scores: `WhiteClusters.contrasts`.
 
     Notes
     -----

@@ -1,10 +1,11 @@
 """What each cluster has in the estimates: its share of the information, and what it moves.
 
 In coordinates in which the expected information A is the identity, cluster j has score s_j and
-leverage X_j, ΣX_j = I; c̃ᵀφ̃ is a parameter.
+leverage X_j, ΣX_j = I; a parameter takes c̃ᵀs_j of it (`WhiteClusters.contrasts`).
 
-    share    h_j = c̃ᵀX_jc̃ / c̃ᵀc̃, which sums to 1 over clusters (Σ_j tr X_j = n)
-    change   θ_(j) - θ̂ = -c̃ᵀ(I - X_j)⁻¹s_j, one step of Fisher scoring without the cluster
+    share    h_j = c̃ᵀX_jc̃ / c̃ᵀc̃, which sums to 1 over clusters (Σ_j tr X_j = n): of the parameter's
+             variance if the model is right
+    change   θ_(j) - θ̂ = -c̃ᵀ(I - X_j)⁻¹s_j, one step without the cluster
 
 For the coefficients of a linear model at given variances the step is exact (Preisser & Qaqish,
 1996, Biometrika 83, 551-562). The squared changes sum to the variance that CR3 estimates.
@@ -48,7 +49,7 @@ class ClusterInfluence:
 
 
 def cluster_influence(clusters: WhiteClusters, contrasts: Array) -> ClusterInfluence:
-    """Shares and changes of contrasts cᵀθ, (c, n) in the coordinates of `clusters`."""
+    """Shares and changes of contrasts cᵀθ, by what they take of the scores, (c, n)."""
     count, total = len(contrasts), clusters.working.n_clusters
     leverage, alone = np.empty(total), np.zeros(total, dtype=bool)
     share, change = np.empty((2, total, count))

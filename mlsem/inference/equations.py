@@ -53,6 +53,16 @@ class WorkingClusters:
     def n_clusters(self) -> int:
         return len(self.kind)
 
+    @property
+    def counts(self) -> Array:
+        """Clusters of each kind, (K,)."""
+        return np.bincount(self.kind, minlength=len(self.information)).astype(float)
+
+    @property
+    def total(self) -> Array:
+        """A = Σ B_j, the expected information, (n, n)."""
+        return np.tensordot(self.counts, self.information, 1)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class EstimatingEquations:
@@ -67,11 +77,11 @@ class EstimatingEquations:
         θ̂.
     basis : (npar, n)
     information : (n, n)
-        The bread's inverse: expected or observed information at θ̂.
+        H, observed or expected: what a step dφ takes from the scores. H⁻¹ is the bread.
     scores : (G, n) or None
         One row per robust cluster; None where the kind of covariance needs none.
     clusters : WorkingClusters or None
-        For the kinds that adjust scores; `information` is then the expected one.
+        For the kinds that adjust scores, by each cluster's part in the expected information.
     """
 
     params: Array
@@ -83,13 +93,20 @@ class EstimatingEquations:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class WhiteClusters:
-    """`WorkingClusters` along φ = L φ̃ with A⁻¹ = L Lᵀ: the information is the identity, and that
-    of a cluster, X_j = Lᵀ B_j L, is its leverage. ΣX_j = I.
+    """`WorkingClusters` along φ = L φ̃ with A⁻¹ = L Lᵀ: the expected information is the identity,
+    and that of a cluster, X_j = Lᵀ B_j L, is its leverage. ΣX_j = I.
+
+    The leverage is expected, the bread M = (Lᵀ H L)⁻¹ need not be: where an endogenous variable is
+    a predictor and its moments are not what the model implies, A is not what a step takes from
+    the scores, although the equation may be right. Observed informations of single clusters would
+    be no leverages: they need not be positive definite.
 
     Attributes
     ----------
     basis : (npar, n)
-        Parameters as functions of φ̃: basis basisᵀ is the model-based covariance.
+        Parameters as functions of φ̃: dθ = basis dφ̃.
+    influence : (npar, n)
+        basis M, what scores move the estimates by: θ̂ - θ ≈ influence Σ s_j.
     root : (n, n)
         L, block-diagonal where the fixed effects are apart.
     scores : (G, n)
@@ -98,6 +115,7 @@ class WhiteClusters:
     """
 
     basis: Array
+    influence: Array
     root: Array
     scores: Array
     working: WorkingClusters
@@ -109,7 +127,7 @@ class WhiteClusters:
     @property
     def counts(self) -> Array:
         """Clusters of each kind, (K,)."""
-        return np.bincount(self.working.kind, minlength=self.n_kinds).astype(float)
+        return self.working.counts
 
     def leverage(self, part: slice) -> Array:
         """X of these kinds, (k, n, n)."""
@@ -136,23 +154,32 @@ class WhiteClusters:
         return np.flatnonzero((kind >= part.start) & (kind < part.stop))
 
     def contrasts(self, gradients: Array) -> Array:
-        """c̃ of contrasts cᵀθ, (c, npar) -> (c, n): their model-based variance is |c̃|²."""
-        return gradients @ self.basis
+        """M c̃ of contrasts cᵀθ, (c, npar) -> (c, n): what each takes of the scores."""
+        return gradients @ self.influence
+
+    def model_covariance(self, places: Index) -> Array:
+        """Columns of the model-based covariance H⁻¹ of the parameters, (npar, k)."""
+        return self.basis @ self.influence[places].T
 
 
-def bread_root(equations: EstimatingEquations) -> Array | None:
-    """Upper-triangular L with I⁻¹ = L Lᵀ along φ; None where the information is not positive
-    definite (no maximum there)."""
-    unit = unit_diagonal(equations.information)
+def bread_root(information: Array) -> Array | None:
+    """Upper-triangular L with I⁻¹ = L Lᵀ; None where the information is not positive definite (no
+    maximum there)."""
+    unit = unit_diagonal(information)
     factor = None if unit is None else inverse_root(unit[0])
     return None if unit is None or factor is None else unit[1][:, None] * factor
 
 
 def whitened(equations: EstimatingEquations) -> WhiteClusters | None:
-    """None where the information is not positive definite."""
+    """None where the observed or the expected information is not positive definite."""
+    clusters = equations.clusters
     assert equations.scores is not None
-    assert equations.clusters is not None
-    root = bread_root(equations)
+    assert clusters is not None
+    root = bread_root(clusters.total)
     if root is None:
         return None
-    return WhiteClusters(equations.basis @ root, root, equations.scores @ root, equations.clusters)
+    half = bread_root(root.T @ equations.information @ root)
+    if half is None:
+        return None
+    basis = equations.basis @ root
+    return WhiteClusters(basis, basis @ half @ half.T, root, equations.scores @ root, clusters)

@@ -1,8 +1,8 @@
 """Profile-likelihood intervals with few clusters: their reference distribution and their limits.
 
 At θ_k = c let ℓ_p(c) be the log-likelihood maximised over the rest, at θ_c, and M the expected
-information on the parameters of the means. With the model-based variance V_m = [A⁻¹]_kk and the
-cluster-robust one V_r of CR2, q = V_r / V_m:
+information on the parameters of the means. With the model-based variance V_m = [H⁻¹]_kk, H the
+observed information, and the cluster-robust one V_r of CR2, q = V_r / V_m:
 
     ℓ_R(c) = ℓ_p(c) - ½ log|M(θ_c)|                   REML's likelihood (Cox & Reid, 1987)
     R(c)   = 2 [max ℓ_R - ℓ_R(c)] / q                 interval {c : R(c) ≤ crit²}
@@ -100,7 +100,7 @@ def relative_variances(clusters: WhiteClusters, contrasts: Array) -> Array:
     Parameters
     ----------
     contrasts : (c, n)
-        In the coordinates of `clusters`.
+        What they take of the scores: `WhiteClusters.contrasts`.
 
     Returns
     -------

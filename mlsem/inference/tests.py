@@ -167,7 +167,7 @@ def wishart_df(clusters: WhiteClusters, kind: ClusterKind, contrasts: Array) -> 
     Parameters
     ----------
     contrasts : (q, n)
-        C in the coordinates of `clusters`, of rank q; only their span counts.
+        What they take of the scores (`WhiteClusters.contrasts`), of rank q; only their span counts.
 
     Raises
     ------

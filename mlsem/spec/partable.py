@@ -185,6 +185,16 @@ class ParameterTable:
             )
         )
 
+    @property
+    def endogenous_products(self) -> tuple[str, ...]:
+        """Products with a factor that the model explains. What goes together with them through
+        that factor is none of the moments that the model implies."""
+        explained = {row.lhs for row in self.rows if row.op == "~"}
+        explained |= {row.rhs for row in self.rows if row.op == "=~"}
+        return tuple(
+            name for name in self.observed if ":" in name and explained & {*name.split(":")}
+        )
+
     def level_number(self, level: int | str) -> int:
         """1 or 2 of a level given by its number or its label in the model.
 

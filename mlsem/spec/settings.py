@@ -66,8 +66,8 @@ class Settings:
     se_cluster : str or None
         The column of the robust clusters; None: the model's.
     information : {"expected", "observed"} or None
-        None: observed with two levels and for MLR, expected otherwise, as in lavaan. The CR
-        kinds and REML always take the expected one.
+        Whose inverse is the bread. None: observed for robust errors, and for model-based ones with
+        two levels or with a product of an outcome; else expected, as in lavaan.
     missing : {"listwise", "error"}
     max_iter : int
     tol : float
@@ -108,25 +108,25 @@ class Settings:
                 'test="t" needs degrees of freedom, which the cluster-robust kinds have: add '
                 'se="CR2", or leave test out.'
             )
-        if self.information == "observed" and clustered:
-            raise OptionValueError(
-                f"se={self.se!r} goes with the expected information (the leverage of a cluster is "
-                'its part in it): leave information out, or use se="MLR" for the observed one.'
-            )
         if self.estimator == "REML" and self.se == "MLR":
             raise OptionValueError(
                 'se="MLR" goes with maximum likelihood: its scores do not sum to zero at the REML '
                 'estimates. Use se="CR0" for the plain sandwich, or "CR2".'
             )
-        if self.estimator == "REML" and self.information == "observed":
+        if self.estimator == "REML" and self.information == "observed" and not clustered:
             raise OptionValueError(
-                'estimator="REML" goes with the expected information: leave information out.'
+                'model-based errors with estimator="REML" go with the expected information: leave '
+                "information out."
             )
 
-    def with_se(self, kind: SeKind, test: str | None = None) -> Settings:
-        """The same with other standard errors; the CR kinds have the expected information."""
-        information = None if kind.startswith("CR") else self.information
-        return replace(self, se=kind, test=test, information=information)
+    def with_se(
+        self, kind: SeKind, test: str | None = None, information: str | None = None
+    ) -> Settings:
+        """The same with other standard errors. What information model-based ones were asked to
+        have says nothing of the CR kinds."""
+        robust = self.se is not None and self.se.startswith("CR")
+        kept = None if kind.startswith("CR") and not robust else self.information
+        return replace(self, se=kind, test=test, information=information or kept)
 
     def kind(self, *, two_level: bool, clustered: bool) -> SeKind:
         """The standard errors that these settings mean for a model."""
@@ -134,13 +134,13 @@ class Settings:
             return self.se  # type: ignore[return-value]
         return "MLR" if self.estimator == "MLR" or (clustered and not two_level) else "standard"
 
-    def bread(self, kind: SeKind, *, two_level: bool) -> InformationKind:
-        """The information that the covariance of the estimates inverts."""
+    def bread(self, kind: SeKind, *, expected: bool) -> InformationKind:
+        """The information that the covariance of the estimates inverts; `expected` says what
+        model-based errors of maximum likelihood take by default."""
         if self.information is not None:
             return self.information  # type: ignore[return-value]
-        if self.estimator == "REML":
-            return "expected"
-        return "observed" if two_level or kind == "MLR" else "expected"
+        expected = expected or self.estimator == "REML"
+        return "expected" if kind == "standard" and expected else "observed"
 
 
 SETTING_NAMES = tuple(field.name for field in fields(Settings))

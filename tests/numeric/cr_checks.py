@@ -5,12 +5,22 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from mlsem.core.mixed import is_mixed
+
 WITH_DF = ("CR0", "CR2", "CR3")  # CR1, CR1p and CR1S are multiples of CR0, with its df
 
 
 def df_of(result):
     """Degrees of freedom of the parameters by name."""
     return pd.Series(result.covariance.df, result.params.index)
+
+
+def observed(fit):
+    """The inverse of the bread: the observed information, of the fixed effects of a linear mixed
+    model that given the variances."""
+    matrix, mean = fit.information("observed").to_numpy(), ~fit.params.index.str.contains("~~")
+    apart = is_mixed(fit.problem.inner.pattern) & (mean != mean[:, None])
+    return np.where(apart, 0.0, matrix)
 
 
 def assert_covariances(found, wanted, tol):

@@ -151,7 +151,7 @@ def test_definitions_are_computed_of_each_draw(few):
     leverage = clusters.leverage(slice(None))[clusters.working.kind]
     for k in (0, 77):
         moved = weights[k][:, None] * scores
-        moved = (moved - leverage @ moved.sum(axis=0)) @ clusters.basis.T
+        moved = (moved - leverage @ moved.sum(axis=0)) @ clusters.influence.T
         covariance = moved.T @ moved
         slope = np.zeros(len(covariance))
         slope[a], slope[b] = draws[k, b], draws[k, a]

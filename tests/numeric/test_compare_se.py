@@ -46,6 +46,21 @@ def test_omitted_slope_is_seen(compared):
     assert "look as if they varied" in str(compared)
 
 
+def test_a_ratio_below_the_band_is_said_to_mean_the_opposite():
+    """Residuals shrink away from the mean of x1: the model's error of its slope is too large."""
+    rng = np.random.default_rng(4)
+    data = rows(0.0, 3)
+    x1 = data["x1"].to_numpy()
+    u = rng.normal(size=40)[data["id"].to_numpy()]
+    data = data.assign(y=0.5 * x1 + u + rng.normal(size=len(x1)) / (0.3 + x1**2))
+    fit = mlsem.fit("level: 1\n y ~ x1\nlevel: 2\n y ~~ y", data, cluster="id")
+    found = fit.compare_se(draws=100, seed=1)
+    assert found.table.loc["y~x1", "ratio"] < found.table.loc["y~x1", "lower"]
+    assert (found.varying, found.steadier) == ((), ("y~x1",))
+    assert "y~x1: the CR2 standard error is smaller than chance" in found.verdict[1]
+    assert "no random slope but the opposite" in " ".join(str(found).split())
+
+
 def test_band_is_that_of_the_ratio_where_no_slope_varies():
     """5 to 95 % of the ratios of data sets like these lie in it, within Monte Carlo error."""
     model, outside = "level: 1\n y ~ x1\nlevel: 2\n y ~~ y", 0

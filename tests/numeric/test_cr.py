@@ -164,7 +164,10 @@ def dense_constrained(found, text, data, rows):
     basis = null_space(rows(found.params))
     derivatives = free.dense.derivatives(params)
     informations = free.dense.informations(params)
-    return dense_scores(free.scores(params), derivatives, informations, basis=basis)
+    observed = found.information("observed").to_numpy()
+    return dense_scores(
+        free.scores(params), derivatives, informations, basis=basis, observed=observed
+    )
 
 
 def gradient(params, **slopes):

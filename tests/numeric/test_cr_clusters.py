@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
-from cr_checks import assert_same, df_of
+from cr_checks import assert_same, df_of, observed
 from dense_cr import DenseCR
 from hypothesis import assume, event, given, settings
 from hypothesis import strategies as st
@@ -56,7 +56,7 @@ def test_coarser_clusters_are_summed_whatever_the_order(data, model):
     assert_same(fit(model, text.sample(frac=1, random_state=3), se_cluster="school"), found)
     scores = found.scores()
     summed = scores.groupby(scores.index % 13).sum().to_numpy()
-    bread = np.linalg.inv(found.information("expected"))
+    bread = np.linalg.inv(observed(found))
     wanted = bread @ summed.T @ summed @ bread
     np.testing.assert_allclose(found.with_se("CR0").bse, np.sqrt(np.diag(wanted)), rtol=1e-7)
     assert found.n_clusters == 50

@@ -45,7 +45,7 @@ def search_of(found, name, level=0.95):
     settings = found.settings.with_se("CR2")
     cov, _ = covariance_of(found.problem, settings, found.optimum, clustered=True)
     place, clusters = found.table.names.index(name), cov.reference.clusters
-    (r,) = relative_variances(clusters, clusters.basis[[place]])
+    (r,) = relative_variances(clusters, clusters.influence[[place]])
     return variance_search(found.problem, found.optimum, cov, place, critical_value(r, level))
 
 
@@ -196,7 +196,7 @@ def test_criterion_of_a_random_intercept_model_is_the_restricted_likelihood(data
     V = fit.covariance.matrix
     clusters = fit.covariance.reference.clusters
     k = fit.table.names.index("y1~~y1.l2")
-    q = V[k, k] / (clusters.basis[k] @ clusters.basis[k])
+    q = V[k, k] / (clusters.basis[k] @ clusters.influence[k])
     assert q * (roots[0] ** 2 - roots[1] ** 2) == pytest.approx(
         2 * (restricted[1] - restricted[0]), abs=1e-4
     )
