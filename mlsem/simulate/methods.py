@@ -101,7 +101,8 @@ class Method:
         kind = Settings(**options).kind(two_level=True, clustered=True)
         if self.call is lmm and kind == "standard":
             return None  # lmm takes its own information
-        return base.with_se(kind, test=self.options.get("test"))
+        chosen = {name: self.options.get(name) for name in ("test", "information")}
+        return base.with_se(kind, **chosen)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
