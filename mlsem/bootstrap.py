@@ -21,6 +21,7 @@ from mlsem.inference import bootstrap as numbers
 from mlsem.inference.bootstrap import WEIGHTS, Draws, Shares, WeightKind
 from mlsem.inference.covariance import Covariance
 from mlsem.inference.equations import WhiteClusters
+from mlsem.inference.reference import ClusterReference
 from mlsem.problem import Problem
 from mlsem.refit import model_sampler, refit
 from mlsem.spec.constraints import CompiledExpression, compile_definitions
@@ -281,7 +282,7 @@ def _shares(fit: Fitted) -> Shares:
 
 
 def _white_clusters(covariance: Covariance) -> WhiteClusters:
-    assert covariance.reference is not None  # all kinds of CR have one
+    assert isinstance(covariance.reference, ClusterReference)  # all kinds of CR have one
     return covariance.reference.clusters
 
 

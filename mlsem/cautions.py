@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from mlsem.errors import listed
+from mlsem.freedom import obstacle
 from mlsem.inference.covariance import Covariance
 from mlsem.problem import Problem
 
@@ -14,9 +15,12 @@ FEW_EFFECTIVE = 10.0  # and less than half of the clusters
 
 
 def cautions(problem: Problem, covariance: Covariance) -> tuple[str, ...]:
-    """Sentences on a robust covariance; none where nothing is doubtful."""
-    if covariance.kind in ("standard", "none"):
+    """Sentences on a covariance; none where nothing is doubtful."""
+    if covariance.kind == "none":
         return ()
+    if covariance.kind == "standard":
+        few = _few_for_z(problem, covariance)
+        return (few,) if few else ()
     missing = _no_factor(problem, covariance)
     if missing:
         return (missing,)
@@ -89,6 +93,23 @@ def _few_clusters(problem: Problem, covariance: Covariance) -> str:
     return (
         f"{count} clusters are few: {what}z tests reject too often. "
         'se="CR2" (with its t tests) corrects for that.'
+    )
+
+
+def _few_for_z(problem: Problem, covariance: Covariance) -> str:
+    """Where model-based z tests take for known what a few clusters say of the variances."""
+    robust = problem.robust
+    few = robust.name is not None and robust.n_clusters < FEW_CLUSTERS
+    if not few or covariance.reference is not None:
+        return ""
+    return (
+        f"{robust.n_clusters} clusters are few: z tests with model-based standard errors hold for "
+        'many clusters, and reject too often with few. se="CR2" has t tests that correct for that'
+        + (
+            ', and so has df="satterthwaite" (or "kenward-roger" with REML).'
+            if not obstacle(problem)
+            else "."
+        )
     )
 
 

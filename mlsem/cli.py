@@ -30,11 +30,13 @@ ARGUMENTS = {
     "se": "se",
     "se_cluster": "se-cluster",
     "test": "test",
+    "df": "df",
     "missing": "missing",
     "max_iter": "max-iter",
     "n_jobs": "jobs",
     "file": "out",
 }
+SETTINGS = ("cluster", "estimator", "se", "se_cluster", "test", "df")
 OK, FAILED, USAGE, NOT_CONVERGED, INTERRUPTED, PIPE_CLOSED = 0, 1, 2, 3, 130, 141
 
 
@@ -110,6 +112,7 @@ def _add_fit(commands: Any) -> None:
     fit.add_argument("--se", metavar="KIND", help="standard, MLR, CR0 to CR3 (CR2: few clusters)")
     fit.add_argument("--se-cluster", metavar="COLUMN", help="coarser clusters of robust errors")
     fit.add_argument("--test", metavar="NAME", help="t (default with CR0 to CR3) or z")
+    fit.add_argument("--df", metavar="NAME", help="satterthwaite, kenward-roger (mixed models)")
     fit.add_argument("--missing", metavar="HOW", help="listwise (default) or error")
     fit.add_argument(
         "--center",
@@ -221,7 +224,7 @@ def _fit_options(arguments: argparse.Namespace) -> dict[str, Any]:
     """The keywords of `mlsem.fit` that were given; its own defaults hold for the rest."""
     options: dict[str, Any] = {
         name: value
-        for name in ("cluster", "estimator", "se", "se_cluster", "test", "missing", "max_iter")
+        for name in (*SETTINGS, "missing", "max_iter")
         if (value := getattr(arguments, name)) is not None
     }
     if arguments.center:

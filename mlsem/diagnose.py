@@ -14,6 +14,7 @@ from mlsem.diagnostics import ClusterDiagnostics, LeftOut, chosen
 from mlsem.errors import InferenceError, OptionValueError
 from mlsem.inference.covariance import Covariance
 from mlsem.inference.diagnostics import cluster_influence
+from mlsem.inference.reference import ClusterReference
 from mlsem.problem import Problem
 from mlsem.refit import refit
 from mlsem.spec.partable import ParameterTable
@@ -38,7 +39,7 @@ def diagnose(
     """
     table, robust = problem.table, problem.robust
     covariance = _cr2(problem, settings, optimum)
-    assert covariance.reference is not None
+    assert isinstance(covariance.reference, ClusterReference)
     assert covariance.robust is not None
     places = np.array(_by_kind(table) if parameters is None else chosen(table.names, parameters))
     clusters = covariance.reference.clusters

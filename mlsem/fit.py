@@ -12,6 +12,7 @@ from mlsem.data.frame import column_names
 from mlsem.errors import ConvergenceError, ConvergenceWarning, ModelSyntaxWarning, OptionValueError
 from mlsem.estimate import complaint
 from mlsem.estimators import optimum_of
+from mlsem.freedom import df_method
 from mlsem.problem import pose
 from mlsem.result import FitResult, assemble
 from mlsem.spec.defaults import specify
@@ -63,7 +64,10 @@ def fit(
         Column of the clusters of robust standard errors, where they are coarser than `cluster`
         (classes modelled, schools robust). Each must hold whole clusters of the model.
     test : {"t", "z"}, optional
-        Default: t where there are degrees of freedom (the CR kinds), z elsewhere.
+        Default: t where there are degrees of freedom (the CR kinds), z elsewhere. "t" with
+        model-based standard errors is for linear mixed models of one outcome.
+    df : {"satterthwaite", "kenward-roger"}, optional
+        Degrees of freedom of these, see `mlsem.lmm`; "kenward-roger" with estimator="REML".
     information : {"expected", "observed"}, optional
         Whose inverse is the bread of the sandwich, or the model-based covariance. Default:
         observed, except for model-based errors of single-level models without a product of an
@@ -177,6 +181,7 @@ def finish(
     """Estimate a specified model whose data are read. To be called by the function that the user
     calls: warnings show the line that called that one."""
     problem = pose(table, record)
+    df_method(problem, settings, clustered=record.is_clustered)  # refuses before the search
     optimum = optimum_of(problem, settings, start)
     if not optimum.converged:
         message = complaint(optimum, settings)

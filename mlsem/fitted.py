@@ -331,6 +331,7 @@ class Fitted:
     def _facts(self) -> Facts:
         from mlsem.summary import Facts
 
+        reference = self.covariance.reference
         return Facts(
             converged=self.converged,
             n_iterations=self.n_iterations,
@@ -347,6 +348,7 @@ class Fitted:
             bic=self.bic,
             se=self.se_kind,
             form=self.covariance.form,
+            df_method=None if reference is None else reference.method,
             adjusted=tuple(dict.fromkeys(self.covariance.forms)),
             robust=self.record.robust.name,
             n_robust=self._n_coarser,

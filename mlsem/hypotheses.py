@@ -12,6 +12,7 @@ from mlsem.data.frame import make_frame
 from mlsem.errors import InferenceError, OptionValueError, listed
 from mlsem.fitted import Fitted
 from mlsem.inference import tests
+from mlsem.inference.reference import DfMethod, Reference
 from mlsem.spec.hypotheses import Hypothesis, read_hypothesis
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ class WaldTest:
     Attributes
     ----------
     statistic : float
-        Q of chi2, Q / q of F, δ Q / q of HTZ.
+        Q of chi2, Q / q of F, δ Q / q of HTZ, λ Q / q of Kenward & Roger's F.
     df : int
         q, the number of constraints.
     df_denom : float
@@ -37,8 +38,11 @@ class WaldTest:
     test : {"chi2", "F", "HTZ"}
     vcov : str
         The kind of covariance of the estimates.
+    df_method : {"satterthwaite", "kenward-roger"} or None
+        Where `df_denom` of a model-based F test comes from; None: J - 1.
     delta, eta : float or None
-        Of HTZ: δ = (η - q + 1) / η, and the degrees of freedom η of the covariance.
+        Of HTZ: δ = (η - q + 1) / η, and the degrees of freedom η of the covariance. Of Kenward &
+        Roger's F: λ.
     constraints : tuple of str
         As they were written.
     names : tuple of str
@@ -53,6 +57,7 @@ class WaldTest:
     pvalue: float
     test: TestKind
     vcov: str
+    df_method: DfMethod | None
     delta: float | None
     eta: float | None
     constraints: tuple[str, ...]
@@ -66,6 +71,7 @@ class WaldTest:
             {
                 "test": [self.test],
                 "vcov": [self.vcov],
+                "df_method": [self.df_method],
                 "statistic": [self.statistic],
                 "df": [self.df],
                 "df_denom": [self.df_denom],
@@ -89,7 +95,8 @@ class WaldTest:
             f"  {text:<{width}}  estimate of {name}: {value:.3f}"
             for text, name, value in zip(self.constraints, self.names, self.estimate, strict=True)
         ]
-        head = f"Wald test ({self.test}, covariance {self.vcov}) of"
+        method = f", df {self.df_method}" if self.df_method else ""
+        head = f"Wald test ({self.test}{method}, covariance {self.vcov}) of"
         return "\n".join((head, *lines, self._result))
 
     def __repr__(self) -> str:
@@ -123,9 +130,9 @@ def wald_test(fit: Fitted, constraints: object, test: TestKind | None, rhs: obje
         The test does not exist.
     """
     hypothesis = read_hypothesis(constraints, fit.table, fit.estimates, rhs)
-    spread = _spread(fit, hypothesis)
-    chosen = test or _default(fit)
-    if chosen == "HTZ" and fit.covariance.reference is None:
+    spread, reference = _spread(fit, hypothesis), fit.covariance.reference
+    chosen = test or _default(reference, hypothesis)
+    if chosen == "HTZ" and (reference is None or reference.joint_test != "HTZ"):
         raise OptionValueError(
             f'test="HTZ" needs a covariance with degrees of freedom, and vcov is {fit.se_kind!r}. '
             'Pass vcov="CR2" (or "CR0", "CR1", "CR1p", "CR1S", "CR3"), or test="chi2".'
@@ -138,6 +145,7 @@ def wald_test(fit: Fitted, constraints: object, test: TestKind | None, rhs: obje
         pvalue=found.pvalue,
         test=chosen,
         vcov=fit.se_kind,
+        df_method=reference.method if reference is not None and chosen == "F" else None,
         delta=found.delta,
         eta=found.eta,
         constraints=hypothesis.constraints,
@@ -146,26 +154,31 @@ def wald_test(fit: Fitted, constraints: object, test: TestKind | None, rhs: obje
     )
 
 
-def _default(fit: Fitted) -> TestKind:
-    return "chi2" if fit.covariance.reference is None else "HTZ"
+def _default(reference: Reference | None, hypothesis: Hypothesis) -> TestKind:
+    known = reference is not None and reference.tests(hypothesis.gradients)
+    return reference.joint_test if known else "chi2"
 
 
 def _statistic(
     fit: Fitted, hypothesis: Hypothesis, spread: Array, test: TestKind
 ) -> tests.Statistic:
     q, clusters = len(spread), fit.problem.robust.n_clusters
-    if fit.se_kind != "standard" or test == "F":
+    naive = test == "F" and fit.covariance.reference is None
+    if fit.se_kind != "standard" or naive:
         tests.require_clusters(spread, clusters)
     distance = tests.wald_distance(hypothesis.values, spread)
     if test == "chi2":
         return tests.chi_square(distance, q)
-    if test == "F":
-        return tests.naive_f(distance, q, clusters)
     reference = fit.covariance.reference
-    assert reference is not None
-    contrasts = reference.clusters.contrasts(hypothesis.gradients)
-    nu = tests.wishart_df(reference.clusters, reference.kind, contrasts)
-    return tests.hotelling_f(distance, q, nu)
+    if reference is None or reference.joint_test != test:
+        return tests.naive_f(distance, q, clusters)
+    if not reference.tests(hypothesis.gradients):
+        raise InferenceError(
+            'test="F" is for fixed effects, and these constraints take a variance or covariance. '
+            'Pass test="chi2", or compare two fits by lr_test, which knows that a variance of '
+            "zero lies on the boundary."
+        )
+    return reference.joint(hypothesis.values, hypothesis.gradients, spread)
 
 
 def _spread(fit: Fitted, hypothesis: Hypothesis) -> Array:

@@ -18,6 +18,7 @@ from mlsem.errors import InferenceError, InferenceWarning, listed
 from mlsem.inference.covariance import Covariance
 from mlsem.inference.equations import WhiteClusters
 from mlsem.inference.profile import Place, Search, critical_value, relative_variances
+from mlsem.inference.reference import ClusterReference
 from mlsem.problem import Problem
 from mlsem.spec.build import parameter_bounds
 from mlsem.spec.constraints import compile_constraints
@@ -71,6 +72,7 @@ def profile_intervals(
     limits = dict.fromkeys(wanted, (np.nan, np.nan))
     if not known:
         return ProfileIntervals(covariance, limits)
+    assert isinstance(covariance.reference, ClusterReference)
     clusters = covariance.reference.clusters
     relative = relative_variances(clusters, clusters.influence[known])
     for k, r in zip(known, relative, strict=True):
@@ -228,7 +230,7 @@ def variance_search(
     problem: Problem, optimum: Optimum, covariance: Covariance, place: int, crit: float
 ) -> Search[Evaluation]:
     """The search for the limits of the variance at position `place`."""
-    assert covariance.reference is not None
+    assert isinstance(covariance.reference, ClusterReference)
     clusters = covariance.reference.clusters
     profile = variance_profile(problem, optimum, clusters, place)
     model = float(clusters.basis[place] @ clusters.influence[place])

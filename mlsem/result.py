@@ -56,7 +56,12 @@ class FitResult(Fitted):
     """
 
     def with_se(
-        self, kind: str, *, test: str | None = None, information: str | None = None
+        self,
+        kind: str,
+        *,
+        test: str | None = None,
+        df: str | None = None,
+        information: str | None = None,
     ) -> FitResult:
         """The same estimates with other standard errors; nothing is fitted again.
 
@@ -64,10 +69,11 @@ class FitResult(Fitted):
         ----------
         kind : {"standard", "MLR", "CR0", "CR1", "CR1p", "CR1S", "CR2", "CR3", "none"}
         test : {"t", "z"}, optional
+        df : {"satterthwaite", "kenward-roger"}, optional
         information : {"expected", "observed"}, optional
-            As for `fit`.
+            As for `fit` and `lmm`.
         """
-        settings = self.settings.with_se(se_kind(kind), test, information)
+        settings = self.settings.with_se(se_kind(kind), test, df, information)
         found, doubts = _covariance(self.problem, settings, self.optimum, self.record.is_clustered)
         return replace(self, settings=settings, covariance=found, doubts=doubts)
 
@@ -94,7 +100,9 @@ class FitResult(Fitted):
         test : {"chi2", "F", "HTZ"}, optional
             Q ~ χ²(q); Q / q ~ F(q, J - 1); or the small-sample test of Pustejovsky & Tipton
             (2018, eq. 12), the default where t tests of the parameters have Satterthwaite degrees
-            of freedom (the CR kinds). For q = 1 it is that t test, squared.
+            of freedom (the CR kinds). For q = 1 it is that t test, squared. With model-based t
+            tests (`lmm`) the default is F, with the denominator of Fai & Cornelius (1996), as
+            lmerTest's, or scaled as Kenward & Roger's (1997); of fixed effects only.
         rhs : array (q,) or float, optional
             What the rows of a matrix equal; 0 by default.
 

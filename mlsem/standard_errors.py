@@ -15,6 +15,7 @@ from mlsem.core.records import Array, MixedClusters, frozen
 from mlsem.core.unions import summed, unions
 from mlsem.errors import listed
 from mlsem.estimate import involved
+from mlsem.freedom import df_method, with_freedom
 from mlsem.inference.covariance import (
     Covariance,
     covariance,
@@ -62,9 +63,11 @@ def covariance_of(
     kind = settings.kind(two_level=two_level, clustered=clustered)
     if kind == "none" or not optimum.converged:
         return no_covariance(optimum.params, kind), ()
+    method = df_method(problem, settings, clustered=clustered)
     if kind == "standard" and optimum.restricted is not None:
-        return _restricted(problem, optimum, optimum.restricted)
-    inner = _bread(problem, settings, optimum, kind)
+        found, wrong = _restricted(problem, optimum, optimum.restricted)
+        return (with_freedom(found, problem, optimum, method) if method else found), wrong
+    inner = "expected" if method else _bread(problem, settings, optimum, kind)
     if kind == "standard" or kind == "MLR":
         directions = _directions(problem, optimum)
         clusters = len(problem.robust.labels)
@@ -73,6 +76,8 @@ def covariance_of(
         form = inner + (", times J/(J-1)" if small else "")
         equations = _equations(problem, optimum, directions, inner, with_scores=kind == "MLR")
         found = covariance(equations, kind, form, factor)
+        if method:
+            found = with_freedom(found, problem, optimum, method)
         if found.flat:
             working = _with_clusters(problem, optimum, directions, equations)
             found = silenced(found, robust_covariance(working, "CR0", form).robust)

@@ -12,7 +12,10 @@ from mlsem.report.sections import sections
 from mlsem.version import __version__
 
 SE_NAMES = {"standard": "Standard", "MLR": "Robust (sandwich)", "none": "None"}
-
+DF_NAMES = {
+    "satterthwaite": "Satterthwaite's degrees of freedom",
+    "kenward-roger": "Kenward-Roger degrees of freedom",
+}
 ADJUSTED = {
     ("residuals",): "residuals",
     ("scores",): "scores",
@@ -42,6 +45,7 @@ class Facts:
     bic: float
     se: str
     form: str
+    df_method: str | None
     adjusted: tuple[str, ...]
     robust: str | None
     n_robust: int | None
@@ -105,6 +109,8 @@ class Facts:
         ]
         if self.form:
             pairs.append(("Information", self.form))
+        if self.df_method is not None:
+            pairs.append(("t tests of fixed effects", DF_NAMES[self.df_method]))
         if self.adjusted:
             pairs.append(("Adjusted", ADJUSTED[self.adjusted]))
         if self.n_robust is not None:

@@ -198,7 +198,7 @@ class ComponentPoint:
         model, p = self.model, len(self.root)
         share = model.residual[1:] / self.sigma2  # M_k of the other rows
         both, others = np.outer(share, share), self.others
-        changes = self._changes()
+        changes = self.changes()
         moved = np.einsum("abkj,bcj->ackj", changes, self.columns)  # M_k [ξ, ω]
         d, width, count, clusters = moved.shape
         across = moved.reshape(d, width * count, clusters).swapaxes(1, 2)
@@ -216,7 +216,7 @@ class ComponentPoint:
             total=0.5 * traces,
         )
 
-    def _changes(self) -> Array:
+    def changes(self) -> Array:
         """M_k of each cluster, (d, d, K, J)."""
         slopes, effects = self.model.effects[1:], self.effects
         pairs = effects[:, None, :, None] * effects[None, :, None]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -18,38 +19,25 @@ from mlsem.inference.equations import (
     whitened,
 )
 from mlsem.inference.intervals import delta_se
+from mlsem.inference.reference import ClusterReference, Reference
 
 FLAT = 1e-10  # eigenvalues of the meat, in units of the information, that are zero
 
 Kind = Literal["standard", "MLR", "none"] | ClusterKind
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Reference:
-    """Where the degrees of freedom of a cluster-robust covariance come from."""
-
-    clusters: WhiteClusters
-    kind: ClusterKind
-
-    def contrasts(self, gradients: Array) -> RobustContrasts:
-        """Of contrasts cᵀθ, gradients (c, npar)."""
-        return robust_contrasts(self.clusters, self.kind, self.clusters.contrasts(gradients))
-
-
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Covariance:
     """A covariance matrix of the estimates with its reference distribution.
 
     Attributes
     ----------
     matrix : (npar, npar)
-    df : (npar,)
-        Degrees of freedom of each parameter's t reference; inf for z.
     kind : str
     form : str
         How it was had, in words.
     reference : Reference or None
-        For the degrees of freedom of contrasts; None for the kinds that have none.
+        For the degrees of freedom of contrasts; None for z tests.
     robust : RobustContrasts or None
         Of the parameters one by one.
     forms : tuple of str
@@ -63,7 +51,6 @@ class Covariance:
     """
 
     matrix: Array
-    df: Array
     kind: Kind
     form: str
     reference: Reference | None = None
@@ -71,6 +58,17 @@ class Covariance:
     forms: tuple[str, ...] = ()
     effective: Array | None = None
     flat: bool = False
+
+    @cached_property
+    def df(self) -> Array:
+        """Degrees of freedom of each parameter's t reference, (npar,), taken when they are first
+        asked for; inf for z, NaN where there is no variance or no test."""
+        size = len(self.matrix)
+        if self.reference is None:
+            found = np.full(size, np.inf)
+        else:
+            found = self.reference.df(np.eye(size)) if self.robust is None else self.robust.df
+        return frozen(np.where(np.isnan(np.diagonal(self.matrix)), np.nan, found))
 
     @property
     def se(self) -> Array:
@@ -87,7 +85,7 @@ class Covariance:
         se = delta_se(gradients[:, known], self.matrix[np.ix_(known, known)])
         df = np.full(len(gradients), np.inf)
         if self.reference is not None and len(gradients):
-            df = self.reference.contrasts(gradients).df
+            df = self.reference.df(gradients)
         return np.where(unknown, np.nan, se), np.where(unknown, np.nan, df)
 
 
@@ -114,8 +112,7 @@ def covariance(
         inner = factor * meat(equations.scores @ root)
         flat = bool(np.linalg.eigvalsh(inner)[0] < FLAT)
         matrix = basis @ inner @ basis.T
-    df = _no_limit(equations.params)
-    return Covariance(frozen(symmetrized(matrix)), df, kind, form, flat=flat)
+    return Covariance(frozen(symmetrized(matrix)), kind, form, flat=flat)
 
 
 def silenced(found: Covariance, robust: RobustContrasts | None) -> Covariance:
@@ -124,10 +121,7 @@ def silenced(found: Covariance, robust: RobustContrasts | None) -> Covariance:
         return found
     gone = robust.undetermined
     matrix = np.where(gone | gone[:, None], np.nan, found.matrix)
-    df = np.where(gone, np.nan, found.df)
-    return replace(
-        found, matrix=frozen(matrix), df=frozen(df), robust=robust, effective=robust.effective
-    )
+    return replace(found, matrix=frozen(matrix), robust=robust, effective=robust.effective)
 
 
 def robust_covariance(
@@ -144,10 +138,9 @@ def robust_covariance(
         return no_covariance(equations.params, kind, form)
     found = robust_contrasts(clusters, kind, clusters.influence)
     matrix = symmetrized(clusters.influence @ found.meat @ clusters.influence.T)
-    df = _no_limit(equations.params) if z else found.df
-    reference = None if z else Reference(clusters, kind)
+    reference = None if z else ClusterReference(clusters, kind)
     forms = adjustment_forms(clusters, kind)
-    return silenced(Covariance(matrix, df, kind, form, reference, forms=forms), found)
+    return silenced(Covariance(matrix, kind, form, reference, forms=forms), found)
 
 
 def adjustment_forms(clusters: WhiteClusters, kind: ClusterKind) -> tuple[str, ...]:
@@ -174,9 +167,4 @@ def effective_clusters(equations: EstimatingEquations) -> Array:
 def no_covariance(params: Array, kind: Kind, form: str = "") -> Covariance:
     """All NaN: asked for none, or there is none."""
     empty = np.full((len(params), len(params)), np.nan)
-    return Covariance(frozen(empty), _no_limit(params), kind, form)
-
-
-def _no_limit(params: Array) -> Array:
-    """Degrees of freedom of z tests."""
-    return frozen(np.full(len(params), np.inf))
+    return Covariance(frozen(empty), kind, form)

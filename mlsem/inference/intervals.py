@@ -12,7 +12,11 @@ from mlsem.core.records import Array
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Wald:
-    """est / se with two-sided p value and interval; NaN where se is 0 or NaN. All (n,)."""
+    """est / se with two-sided p value and interval; NaN where se is 0 or NaN. All (n,).
+
+    No test (NaN) where df is NaN: of the (co)variances beside t tests of fixed effects. Their
+    intervals are the normal ones, rough with few clusters.
+    """
 
     est: Array
     se: Array
@@ -28,7 +32,7 @@ def wald(est: Array, se: Array, df: Array, level: float) -> Wald:
     known = se > 0
     scale = np.where(known, se, np.nan)
     with np.errstate(invalid="ignore"):
-        stat = est / scale
+        stat = np.where(np.isnan(df), np.nan, est / scale)
     limited = np.isfinite(df)
     freedom = np.where(limited, df, 1.0)
     tail = np.where(limited, stdtr(freedom, -np.abs(stat)), ndtr(-np.abs(stat)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.special import chdtrc, fdtrc
@@ -31,7 +31,8 @@ class Statistic:
         Of F; inf for chi-square.
     pvalue : float
     delta, eta : float or None
-        Of HTZ: the factor before Q / q, and the degrees of freedom ν of the covariance.
+        Of HTZ: the factor before Q / q, and the degrees of freedom ν of the covariance. Of Kenward
+        & Roger's F: the factor λ.
     """
 
     value: float
@@ -83,8 +84,15 @@ def hotelling_f(distance: float, q: int, nu: float) -> Statistic:
     return Statistic(found.value, q, left, found.pvalue, delta, nu)
 
 
+def scaled_f(distance: float, q: int, df_denom: float, scale: float = 1.0) -> Statistic:
+    """λ Q / q ~ F(q, ν), λ the `scale`."""
+    found = _f(scale * distance / q, q, df_denom)
+    return found if scale == 1.0 else replace(found, delta=scale)
+
+
 def _f(value: float, q: int, df_denom: float) -> Statistic:
-    return Statistic(value, q, df_denom, float(fdtrc(q, df_denom, value)))
+    tail = chdtrc(q, q * value) if np.isinf(df_denom) else fdtrc(q, df_denom, value)
+    return Statistic(value, q, df_denom, float(tail))
 
 
 # --- what can be tested ---------------------------------------------------------------------------

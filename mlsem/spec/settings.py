@@ -9,6 +9,7 @@ from mlsem.errors import OptionValueError, listed
 
 SeKind = Literal["standard", "MLR", "CR0", "CR1", "CR1p", "CR1S", "CR2", "CR3", "none"]
 InformationKind = Literal["expected", "observed"]
+DfKind = Literal["satterthwaite", "kenward-roger"]
 
 _SE_NAMES: dict[str, SeKind] = {
     "standard": "standard",
@@ -28,6 +29,7 @@ _CHOICES = {
     "estimator": ("ML", "MLR", "REML"),
     "se": tuple(dict.fromkeys(_SE_NAMES.values())),
     "test": ("t", "z"),
+    "df": ("satterthwaite", "kenward-roger"),
     "information": ("expected", "observed"),
     "missing": ("listwise", "error"),
     "on_failure": ("warn", "raise"),
@@ -62,7 +64,10 @@ class Settings:
     se : {"standard", "MLR", "CR0", "CR1", "CR1p", "CR1S", "CR2", "CR3", "none"} or None
         None: by the estimator; robust in a single-level model with clusters, as in lavaan.
     test : {"t", "z"} or None
-        None: t where there are degrees of freedom (the CR kinds), z elsewhere.
+        None: t where there are degrees of freedom (the CR kinds, `lmm`), z elsewhere.
+    df : {"satterthwaite", "kenward-roger"} or None
+        Degrees of freedom of model-based standard errors of a linear mixed model; None: those of
+        Satterthwaite with `test="t"`, and in `lmm`.
     se_cluster : str or None
         The column of the robust clusters; None: the model's.
     information : {"expected", "observed"} or None
@@ -78,6 +83,7 @@ class Settings:
     estimator: str = "ML"
     se: str | None = None
     test: str | None = None
+    df: str | None = None
     se_cluster: str | None = None
     information: str | None = None
     missing: str = "listwise"
@@ -89,8 +95,10 @@ class Settings:
         object.__setattr__(self, "estimator", _estimator(self.estimator))
         if self.se is not None:
             object.__setattr__(self, "se", se_kind(self.se))
-        for name in ("test", "information", "missing", "on_failure"):
-            _require(name, getattr(self, name), optional=name in ("test", "information"))
+        if isinstance(self.df, str):
+            object.__setattr__(self, "df", self.df.lower())
+        for name in ("test", "df", "information", "missing", "on_failure"):
+            _require(name, getattr(self, name), optional=name in ("test", "df", "information"))
         self._require_agreement()
         if not _is_number(self.max_iter, int) or self.max_iter < 1:
             raise OptionValueError(f"max_iter={self.max_iter!r}: it takes a whole number from 1.")
@@ -103,11 +111,10 @@ class Settings:
     def _require_agreement(self) -> None:
         """Keywords that say something only beside others."""
         clustered = self.se is not None and self.se.startswith("CR")
-        if self.test == "t" and not clustered:
-            raise OptionValueError(
-                'test="t" needs degrees of freedom, which the cluster-robust kinds have: add '
-                'se="CR2", or leave test out.'
-            )
+        if self.se is not None or self.estimator == "MLR":
+            self.asked_df(self.kind(two_level=True, clustered=True))
+        if self.df is not None:
+            self._require_df()
         if self.estimator == "REML" and self.se == "MLR":
             raise OptionValueError(
                 'se="MLR" goes with maximum likelihood: its scores do not sum to zero at the REML '
@@ -119,14 +126,56 @@ class Settings:
                 "information out."
             )
 
+    def _require_df(self) -> None:
+        if self.test == "z":
+            raise OptionValueError(f'df="{self.df}" is for t tests: leave test="z" out, or df.')
+        if self.df == "kenward-roger" and self.estimator != "REML":
+            raise OptionValueError(
+                'df="kenward-roger" goes with restricted maximum likelihood: estimator="REML" '
+                '(REML=True in lmm), or df="satterthwaite" with maximum likelihood.'
+            )
+        if self.information == "observed":
+            raise OptionValueError(
+                f'df="{self.df}" goes with the expected information, which gives the covariance '
+                "of the fixed effects at the estimated variances: leave information out."
+            )
+
+    def asked_df(self, kind: SeKind) -> DfKind | None:
+        """The degrees of freedom that are asked for beside model-based standard errors.
+
+        Raises
+        ------
+        OptionValueError
+            Standard errors of this kind have none, or others.
+        """
+        clustered = kind.startswith("CR")
+        if self.df is not None and kind != "standard":
+            also = " has degrees of freedom of its own" if clustered else " has none"
+            raise OptionValueError(
+                f'df="{self.df}" goes with model-based standard errors (se="standard"), and '
+                f'se="{kind}"{also}: leave df out, or se.'
+            )
+        if self.test != "t" or clustered:
+            return self.df  # type: ignore[return-value]
+        if kind != "standard":
+            raise OptionValueError(
+                f'test="t" needs degrees of freedom, which se="{kind}" does not have: use '
+                'se="CR2", or leave test out.'
+            )
+        return self.df or "satterthwaite"  # type: ignore[return-value]
+
     def with_se(
-        self, kind: SeKind, test: str | None = None, information: str | None = None
+        self,
+        kind: SeKind,
+        test: str | None = None,
+        df: str | None = None,
+        information: str | None = None,
     ) -> Settings:
         """The same with other standard errors. What information model-based ones were asked to
         have says nothing of the CR kinds."""
         robust = self.se is not None and self.se.startswith("CR")
         kept = None if kind.startswith("CR") and not robust else self.information
-        return replace(self, se=kind, test=test, information=information or kept)
+        return replace(self, se=kind, test=test, df=df, information=information or kept)
 
     def kind(self, *, two_level: bool, clustered: bool) -> SeKind:
         """The standard errors that these settings mean for a model."""
