@@ -17,6 +17,7 @@ from mlsem.errors import OptionValueError, listed
 from mlsem.estimate import active_restrictions, on_boundary
 from mlsem.inference.covariance import Covariance
 from mlsem.inference.intervals import Wald, wald
+from mlsem.inference.reference import DfMethod
 from mlsem.problem import Problem
 from mlsem.spec.constraints import compile_constraints
 from mlsem.spec.partable import ParameterTable
@@ -129,6 +130,12 @@ class Fitted:
     @property
     def se_kind(self) -> SeKind:
         return self.covariance.kind
+
+    @property
+    def df_method(self) -> DfMethod | None:
+        """Where the degrees of freedom of model-based t tests come from; None for z tests, and for
+        the CR kinds, which have their own."""
+        return None if self.covariance.reference is None else self.covariance.reference.method
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -298,6 +305,7 @@ class Fitted:
                 "BIC": [self.bic],
                 "estimator": [self.settings.estimator],
                 "se": [self.se_kind],
+                "df_method": [self.df_method],
                 "converged": [self.converged],
                 "singular": [self.singular],
             }
@@ -331,7 +339,6 @@ class Fitted:
     def _facts(self) -> Facts:
         from mlsem.summary import Facts
 
-        reference = self.covariance.reference
         return Facts(
             converged=self.converged,
             n_iterations=self.n_iterations,
@@ -348,7 +355,7 @@ class Fitted:
             bic=self.bic,
             se=self.se_kind,
             form=self.covariance.form,
-            df_method=None if reference is None else reference.method,
+            df_method=self.df_method,
             adjusted=tuple(dict.fromkeys(self.covariance.forms)),
             robust=self.record.robust.name,
             n_robust=self._n_coarser,

@@ -134,8 +134,8 @@ def wald_test(fit: Fitted, constraints: object, test: TestKind | None, rhs: obje
     chosen = test or _default(reference, hypothesis)
     if chosen == "HTZ" and (reference is None or reference.joint_test != "HTZ"):
         raise OptionValueError(
-            f'test="HTZ" needs a covariance with degrees of freedom, and vcov is {fit.se_kind!r}. '
-            'Pass vcov="CR2" (or "CR0", "CR1", "CR1p", "CR1S", "CR3"), or test="chi2".'
+            f'test="HTZ" needs a cluster-robust covariance, and vcov is {fit.se_kind!r}. '
+            'Pass vcov="CR2" (or "CR0", "CR1", "CR1p", "CR1S", "CR3"), or test="chi2" or "F".'
         )
     found = _statistic(fit, hypothesis, spread, chosen)
     return WaldTest(

@@ -181,7 +181,8 @@ def scaled_moments(contrasts: Array, changes: Array, root: Array) -> tuple[float
     With B an orthonormal basis of the contrasts, Θ_k = B D_k Bᵀ,
 
         A_1 = Σ_kl W_kl tr Θ_k tr Θ_l,   A_2 = Σ_kl W_kl tr Θ_k Θ_l,   b = (A_1 + 6 A_2) / 2q
-        γ = [(q + 1) A_1 - (q + 4) A_2] / (q + 2) A_2,     c = (γ, q - γ, q + 2 - γ) / (3q + 2(1 - γ))
+        γ = [(q + 1) A_1 - (q + 4) A_2] / (q + 2) A_2
+        c = (γ, q - γ, q + 2 - γ) / (3q + 2(1 - γ))
         E = 1 / (1 - A_2 / q),     V = (2/q) (1 + c_1 b) / (1 - c_2 b)² (1 - c_3 b)
         ρ = V / 2E²,     m = 4 + (q + 2) / (qρ - 1),     λ = m / E (m - 2).
     """

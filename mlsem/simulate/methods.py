@@ -71,7 +71,7 @@ class Method:
         """Methods that have it in common differ in their standard errors only."""
         if not self.text:
             return self.name
-        estimates = {k: v for k, v in self.options.items() if k not in ("se", "test")}
+        estimates = {k: v for k, v in self.options.items() if k not in ("se", "test", "df")}
         if estimates.get("estimator") in ("ML", "MLR"):
             del estimates["estimator"]
         return self.call.__name__, self.text, repr(sorted(estimates.items()))
@@ -101,7 +101,7 @@ class Method:
         kind = Settings(**options).kind(two_level=True, clustered=True)
         if self.call is lmm and kind == "standard":
             return None  # lmm takes its own information
-        chosen = {name: self.options.get(name) for name in ("test", "information")}
+        chosen = {name: self.options.get(name) for name in ("test", "df", "information")}
         return base.with_se(kind, **chosen)
 
 

@@ -206,7 +206,7 @@ def _read(text: str, names: _Names, params: Array) -> Iterator[tuple[float, Arra
 
 
 def _relations(text: str, names: _Names) -> Iterator[tuple[Relation, str]]:
-    """The statements of a text, an expression alone as `== 0`; and what `layout` made of it."""
+    """The statements of a text, an expression alone as `== 0`; and the text of each in its place."""
     unequal = _UNEQUAL.search(text)
     if unequal:
         message = "'!' begins a comment and '!=' is no constraint: a test is of '=='."
@@ -219,7 +219,7 @@ def _relations(text: str, names: _Names) -> Iterator[tuple[Relation, str]]:
         padded = " " * line.start() + line[0] + (" == 0\n" if bare else "\n")
         (relation,) = statements(quoted, padded)
         assert isinstance(relation, Relation)
-        yield relation, clean
+        yield relation, padded
 
 
 def _check_statement(masked: str, line: re.Match[str], names: _Names) -> bool:
