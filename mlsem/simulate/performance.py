@@ -27,7 +27,8 @@ def performance(est: Array, se: Array, df: Array, truth: Array, level: float) ->
     Parameters
     ----------
     est, se, df : (n, p)
-        Of the replications that converged. NaN where there is none; df inf for z.
+        Of the replications that converged. NaN where there is none; df inf for z, NaN where there
+        is an interval (the normal one) and no test.
     truth : (p,)
         NaN where it is not known.
     level : float
@@ -45,7 +46,8 @@ def performance(est: Array, se: Array, df: Array, truth: Array, level: float) ->
         ratio = mean_se / sd
         width = _quantile(df, 0.5 + 0.5 * level) * se
         covered = _share(np.abs(est - truth) <= width, np.isnan(se) | np.isnan(truth))
-        rejected = _share(np.abs(est) > width, np.isnan(se))
+        untested = np.isnan(se) | np.isnan(df)
+        rejected = _share(np.abs(est) > width, untested)
         relative = sd_se**2 / (known * mean_se**2) + 0.5 / (n - 1.0)
         return {
             "n": n.astype(np.float64),
@@ -62,7 +64,7 @@ def performance(est: Array, se: Array, df: Array, truth: Array, level: float) ->
             "mc_mean_se": sd_se / np.sqrt(known),
             "mc_se_bias": ratio * np.sqrt(relative),
             "mc_coverage": np.sqrt(covered * (1.0 - covered) / known),
-            "mc_rejection": np.sqrt(rejected * (1.0 - rejected) / known),
+            "mc_rejection": np.sqrt(rejected * (1.0 - rejected) / (~untested).sum(axis=0)),
         }
 
 
