@@ -77,9 +77,13 @@ class MixedFit:
     problem: Problem
     optimum: Optimum[Any]
 
-    @cached_property
+    @property
     def variation(self) -> Variation:
         """Arranged when it is first asked for: fits whose tests nobody looks at pay nothing."""
+        return self._variation
+
+    @cached_property
+    def _variation(self) -> Variation:
         problem, params = self.problem, self.optimum.params
         pattern = problem.inner.pattern
         means = mean_parameters(pattern)

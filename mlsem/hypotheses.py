@@ -155,8 +155,9 @@ def wald_test(fit: Fitted, constraints: object, test: TestKind | None, rhs: obje
 
 
 def _default(reference: Reference | None, hypothesis: Hypothesis) -> TestKind:
-    known = reference is not None and reference.tests(hypothesis.gradients)
-    return reference.joint_test if known else "chi2"
+    if reference is None or not reference.tests(hypothesis.gradients):
+        return "chi2"
+    return reference.joint_test
 
 
 def _statistic(

@@ -44,9 +44,11 @@ def lmm(formula: str, data: pd.DataFrame, REML: bool = True, **options: Any) -> 
     REML : bool
         Restricted maximum likelihood, as lme4's default; False: maximum likelihood.
     **options
-        ``se``, ``se_cluster``, ``test``, ``information``, ``missing``, ``start``, ``max_iter``,
-        ``tol``, ``on_failure``, as for `mlsem.fit`. Model-based standard errors are from the
-        expected information, as lme4's.
+        ``se``, ``se_cluster``, ``test``, ``df``, ``information``, ``missing``, ``start``,
+        ``max_iter``, ``tol``, ``on_failure``, as for `mlsem.fit`. Model-based standard errors are
+        from the expected information, as lme4's, with t tests of the fixed effects:
+        ``df="satterthwaite"`` (the default) or, with REML, ``df="kenward-roger"``;
+        ``test="z"`` takes the variances for known.
 
     Returns
     -------
@@ -63,6 +65,33 @@ def lmm(formula: str, data: pd.DataFrame, REML: bool = True, **options: Any) -> 
         As for `mlsem.fit`.
     InterfaceError
         formulae is not installed.
+
+    Notes
+    -----
+    The covariance Φ = (Σ_j X_jᵀ V_j⁻¹ X_j)⁻¹ of the fixed effects β is taken at estimated variances
+    φ, whose covariance W is the inverse of their information. A contrast cᵀβ̂ has
+
+        ν = 2 (cᵀΦc)² / gᵀ W g,     g_k = cᵀ (∂Φ/∂φ_k) c
+
+    degrees of freedom (Satterthwaite, 1946; Giesbrecht & Burns, 1985), with the observed
+    information as lmerTest (Kuznetsova, Brockhoff & Christensen, 2017); q contrasts an F test with
+    the denominator of Fai & Cornelius (1996). Kenward & Roger (1997) take the expected
+    information, enlarge Φ by what the uncertainty of φ adds, and scale F by λ; pbkrtest's numbers
+    (Halekoh & Højsgaard, 2014). Where the fit is singular, Satterthwaite's ν too has the expected
+    information: a variance of zero is an estimate. lmerTest takes it for known there, which
+    leaves more degrees of freedom than the clusters have. Variances and covariances are not
+    tested (NaN): compare fits with `mlsem.lr_test`; ``conf_int(ci="profile")`` has intervals.
+
+    Examples
+    --------
+    >>> import mlsem
+    >>> data = mlsem.load_example("article")
+    >>> fit = mlsem.lmm("y ~ w1*x1 + (x1 | id)", data)
+    >>> fit.df_method
+    'satterthwaite'
+    >>> kr = fit.with_se("standard", df="kenward-roger")
+    >>> kr.wald_test("`w1`; `w1:x1`").test
+    'F'
     """
     parsed = read_formula(formula)
     settings, start = _settings(REML, options)

@@ -64,10 +64,10 @@ def test_degrees_of_freedom_wait_until_they_are_asked_for():
     fit = mlsem.lmm("y ~ x1 + (x1 | id)", article())
     source = fit.covariance.reference.source
     fit.bse, fit.vcov(), fit.wald_test("`x1`", test="chi2")
-    assert "variation" not in vars(source)
+    assert "_variation" not in vars(source)
     loaded = pickle.loads(pickle.dumps(fit))
     pd.testing.assert_series_equal(loaded.pvalues, fit.pvalues)
-    assert "variation" in vars(source)
+    assert "_variation" in vars(source)
 
 
 def test_other_standard_errors_and_back(fit):

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mlsem.core.linalg import flatten, symmetrized
 from mlsem.core.records import Array, frozen
@@ -24,6 +25,9 @@ from mlsem.core.variation import Variation
 from mlsem.errors import InferenceError
 from mlsem.inference.reference import DfMethod, JointTest
 from mlsem.inference.tests import Statistic, scaled_f, wald_distance
+
+POLE = 1e-5  # 1/E, λ and m below which they are rounding
+ASIDE = 1e-4  # share of W by which it is then moved to both sides
 
 
 class Source(Protocol):
@@ -74,9 +78,10 @@ class MixedReference(ABC):
         with np.errstate(divide="ignore", invalid="ignore"):
             return 2.0 * lengths**2 / np.einsum("ck,ck->c", slopes, slopes)
 
-    def _others(self, gradients: Array) -> Array:
+    def _others(self, gradients: Array) -> NDArray[np.bool_]:
         """Which contrasts take what is no fixed effect, (c,)."""
-        return gradients[:, ~self.source.variation.basis.any(axis=1)].any(axis=1)
+        fixed = np.asarray(self.source.variation.basis.any(axis=1))
+        return np.asarray(gradients[:, ~fixed].any(axis=1))
 
 
 def _quadratic(contrasts: Array, changes: Array) -> Array:
@@ -166,11 +171,11 @@ class KenwardRoger(MixedReference):
         if q == 1 or root is None:
             return scaled_f(distance, q, float(self.along(contrasts)[0]))
         scale, m = scaled_moments(contrasts, self.source.variation.changes, root)
-        if not (m > 2.0 and scale > 0.0):
+        if not (m > POLE and scale > POLE):
             raise InferenceError(
                 f"the F test of Kenward & Roger does not exist for these {q} constraints: there "
                 "are too few clusters for the variances that they depend on. Test fewer of them "
-                'at a time, or pass vcov="CR2".'
+                'at a time, or pass test="chi2" (which rejects too often).'
             )
         return scaled_f(distance, q, m, scale)
 
@@ -185,6 +190,10 @@ def scaled_moments(contrasts: Array, changes: Array, root: Array) -> tuple[float
         c = (γ, q - γ, q + 2 - γ) / (3q + 2(1 - γ))
         E = 1 / (1 - A_2 / q),     V = (2/q) (1 + c_1 b) / (1 - c_2 b)² (1 - c_3 b)
         ρ = V / 2E²,     m = 4 + (q + 2) / (qρ - 1),     λ = m / E (m - 2).
+
+    An F distribution of m ≤ 4 has no variance and one of m ≤ 2 no mean; the formulas then go on,
+    and give Hotelling's T² where that is exact. Where 1/E = 0 they are 0 / 0: the mean of both
+    sides is taken.
     """
     q = len(contrasts)
     basis = np.linalg.qr(contrasts.T)[0].T
@@ -194,10 +203,19 @@ def scaled_moments(contrasts: Array, changes: Array, root: Array) -> tuple[float
     a1 = float(((along @ np.eye(q).ravel()) ** 2).sum())
     if a2 == 0.0:
         return 1.0, np.inf
+    if abs(1.0 - a2 / q) > POLE:
+        return _matched(q, a1, a2)
+    sides = [_matched(q, t * a1, t * a2) for t in (1.0 - ASIDE, 1.0 + ASIDE)]
+    scale, m = np.mean(sides, axis=0).tolist()
+    return scale, m
+
+
+def _matched(q: int, a1: float, a2: float) -> tuple[float, float]:
     b = (a1 + 6.0 * a2) / (2.0 * q)
     g = ((q + 1.0) * a1 - (q + 4.0) * a2) / ((q + 2.0) * a2)
     c1, c2, c3 = np.array([g, q - g, q + 2.0 - g]) / (3.0 * q + 2.0 * (1.0 - g))
     rest = 1.0 - a2 / q  # 1/E
-    rho = (1.0 + c1 * b) / (q * (1.0 - c3 * b)) * (rest / (1.0 - c2 * b)) ** 2
-    m = 4.0 + (q + 2.0) / (q * rho - 1.0)
-    return m * rest / (m - 2.0), m
+    with np.errstate(divide="ignore", invalid="ignore"):
+        rho = np.float64(1.0 + c1 * b) / (q * (1.0 - c3 * b)) * (rest / (1.0 - c2 * b)) ** 2
+        m = 4.0 + (q + 2.0) / (q * rho - 1.0)
+        return float(m * rest / (m - 2.0)), float(m)

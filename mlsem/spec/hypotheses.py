@@ -206,7 +206,7 @@ def _read(text: str, names: _Names, params: Array) -> Iterator[tuple[float, Arra
 
 
 def _relations(text: str, names: _Names) -> Iterator[tuple[Relation, str]]:
-    """The statements of a text, an expression alone as `== 0`; and the text of each in its place."""
+    """The statements of a text, an expression alone as `== 0`; and its text, in its place."""
     unequal = _UNEQUAL.search(text)
     if unequal:
         message = "'!' begins a comment and '!=' is no constraint: a test is of '=='."

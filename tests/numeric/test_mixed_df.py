@@ -298,14 +298,28 @@ def test_limits():
     assert scaled_moments(np.eye(2), changes, np.zeros((1, 1))) == (1.0, np.inf)
 
 
+@pytest.mark.parametrize("workers", [(1, 2, 3, 4), (1, 2, 4, 6), (1, 2, 3, 4, 5), range(1, 7)])
+def test_balanced_multivariate_data_have_hotellings_test(workers):
+    """T² of the workers' means, with λ = (J - q) / (J - 1) and J - q degrees of freedom; at J = 4
+    the moments that λ matches do not exist (pbkrtest's F is -2.6e-10 for the first four)."""
+    data = read("machines").query("Worker in @workers")
+    means = data.groupby(["Worker", "Machine"])["score"].mean().unstack()
+    moves = means[["B", "C"]].sub(means["A"], axis=0)
+    J, mean = len(moves), moves.mean()
+    want = (J - 2) / (2 * (J - 1)) * J * mean @ np.linalg.solve(moves.cov(), mean)
+    fit = mlsem.lmm("score ~ Machine + (Machine | Worker)", data, df="kenward-roger")
+    assert not fit.singular
+    found = fit.wald_test("`MachineB`; `MachineC`")
+    np.testing.assert_allclose(
+        [found.statistic, found.df_denom, found.delta], [want, J - 2, (J - 2) / (J - 1)], rtol=1e-6
+    )
+
+
 def test_no_f_test_of_too_many_contrasts():
-    data = read("machines")
+    """Three clusters do not test three contrasts."""
+    data = read("machines").query("Worker < 4")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        fit = mlsem.lmm(
-            "score ~ Machine + (Machine | Worker)",
-            data[data["Worker"].isin([1, 2, 3])],
-            df="kenward-roger",
-        )
-    with pytest.raises(InferenceError, match="does not exist for these 2 constraints"):
-        fit.wald_test("`MachineB`; `MachineC`")
+        fit = mlsem.lmm("score ~ Machine + (Machine | Worker)", data, df="kenward-roger")
+    with pytest.raises(InferenceError, match="does not exist for these 3 constraints"):
+        fit.wald_test("`(Intercept)`; `MachineB`; `MachineC`")
