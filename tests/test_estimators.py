@@ -147,6 +147,7 @@ def test_refused_settings():
 # --- the boundary -----------------------------------------------------------------------------
 
 
+@pytest.mark.filterwarnings("ignore:.*clusters are few.*:mlsem.InferenceWarning")
 @pytest.mark.parametrize("seed", [102, 104, 120, 121])
 def test_random_slopes_without_a_maximum_are_kept_semidefinite(seed):
     """Where negative variances would let the likelihood grow without end."""
@@ -179,6 +180,7 @@ def test_a_maximum_at_a_negative_variance_stays():
     assert theirs.loglik < fit.loglik
 
 
+@pytest.mark.filterwarnings("ignore:.*clusters are few.*:mlsem.InferenceWarning")
 def test_a_maximum_that_another_start_finds_goes_before_the_boundary():
     rng = np.random.default_rng(153)
     ids = np.repeat(np.arange(12), 4)

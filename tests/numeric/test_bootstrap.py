@@ -26,7 +26,7 @@ Z = 3.5  # standard errors of a simulated number: all seeds are fixed
 
 def fitted(text=TWO_LEVEL, sizes=SIZES):
     data = make_data(4, tuple(sizes))
-    return mlsem.fit(text, data, cluster="id")
+    return quietly(mlsem.fit, text, data, cluster="id")
 
 
 def quietly(function, *arguments, **keywords):
@@ -57,7 +57,7 @@ def rare():
     """Only two of ten clusters are treated: a draw of clusters may have none."""
     data = make_data(4, (6, 7, 8, 9, 6, 7, 8, 9, 7, 8))
     data = data.assign(w1=(data["id"] < 2).astype(float))
-    return mlsem.fit(TWO_LEVEL, data, cluster="id")
+    return quietly(mlsem.fit, TWO_LEVEL, data, cluster="id")
 
 
 # --- wild: the draws ------------------------------------------------------------------------------
@@ -171,7 +171,7 @@ def test_wild_tests_hold_their_level_with_ten_clusters():
         x, e = rng.normal(size=(2, len(codes)))
         y = u[codes] + 0.3 * slope[codes] * x + e
         frame = pd.DataFrame({"id": codes, "w": w[codes], "x": x, "y": y})
-        fit = mlsem.fit("level: 1\n y ~ x\nlevel: 2\n y ~ w", frame, cluster="id")
+        fit = quietly(mlsem.fit, "level: 1\n y ~ x\nlevel: 2\n y ~ w", frame, cluster="id")
         found = fit.bootstrap("wild", 199, seed=1, parameters=["y~x", "y~w.l2"])
         rejected = rejected + (found.pvalues["symmetric"].to_numpy() <= 0.05)
     assert (rejected >= 0.02 * count).all()
@@ -250,7 +250,7 @@ def test_no_bootstrap_where_all_draws_fail(rare):
 def test_a_coefficient_of_one_cluster_has_no_draws():
     data = make_data(4, SIZES)
     data = data.assign(w1=(data["id"] == 3).astype(float))
-    fit = mlsem.fit("level: 1\n y1 ~ x1\nlevel: 2\n y1 ~ w1", data, cluster="id")
+    fit = quietly(mlsem.fit, "level: 1\n y1 ~ x1\nlevel: 2\n y1 ~ w1", data, cluster="id")
     wild = fit.bootstrap("wild", 99, seed=1)
     pairs = quietly(fit.bootstrap, "pairs", 99, seed=1)
     k = wild.parameters.index("y1~w1.l2")

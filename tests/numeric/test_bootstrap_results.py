@@ -1,13 +1,14 @@
 """What is made of bootstrap draws: intervals, p values, text; and what is refused."""
 
 import dataclasses
+import warnings
 
 import numpy as np
 import pytest
 from kinds import make_data
 
 import mlsem
-from mlsem.errors import InferenceError, OptionValueError
+from mlsem.errors import InferenceError, InferenceWarning, OptionValueError
 from mlsem.inference import bootstrap as numbers
 
 TWO_LEVEL = "level: 1\n y1 ~ a*x1 + x2\nlevel: 2\n y1 ~ b*w1\nab := a*b"
@@ -15,7 +16,9 @@ SIZES = (3, 9, 5, 12, 7, 4, 10, 6)
 
 
 def fitted(text=TWO_LEVEL, sizes=SIZES):
-    return mlsem.fit(text, make_data(4, tuple(sizes)), cluster="id")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", InferenceWarning)  # few clusters
+        return mlsem.fit(text, make_data(4, tuple(sizes)), cluster="id")
 
 
 @pytest.fixture(scope="module")
@@ -157,6 +160,7 @@ def test_levels_and_intervals_are_refused(few):
         signs.summary(0.995)
 
 
+@pytest.mark.filterwarnings("ignore:.*clusters are few.*:mlsem.InferenceWarning")
 def test_fits_that_cannot_be_bootstrapped(few):
     stopped = dataclasses.replace(few.optimum, status="max_iter")
     with pytest.raises(InferenceError, match="did not converge"):

@@ -161,6 +161,7 @@ def test_against_dense_matrices(name):
     close(objective.expected(point, objective.derivatives(point, others)), expected, 1e-8)
 
 
+@pytest.mark.filterwarnings("ignore:.*clusters are few.*:mlsem.InferenceWarning")
 def test_without_fixed_effects_it_is_the_likelihood():
     text = "level: 1\n y1 ~~ y1\nlevel: 2\n y1 ~ 0*1"
     restricted_fit, fit = (
@@ -320,6 +321,7 @@ def few_clusters(seed):
 FOUR = "level: 1\n fw =~ y1 + y2 + y3 + y4\nlevel: 2\n fb =~ y1 + y2 + y3 + y4"
 
 
+@pytest.mark.filterwarnings("ignore:.*clusters are few.*:mlsem.InferenceWarning")
 @pytest.mark.parametrize("seed", [34, 41, 85])
 def test_a_negative_residual_variance_stays(seed):
     """As by ML: what a factor leaves of a random effect is not its covariance matrix."""
@@ -335,6 +337,7 @@ def test_a_negative_residual_variance_stays(seed):
     assert (fit.bse > 0).all()
 
 
+@pytest.mark.filterwarnings("ignore:.*clusters are few.*:mlsem.InferenceWarning")
 def test_without_a_maximum_residual_variances_are_kept_positive():
     with pytest.warns(EstimationWarning, match="is singular"):
         fit = mlsem.fit(FOUR, few_clusters(3), cluster="id", estimator="REML")

@@ -193,6 +193,7 @@ def test_a_file_is_of_its_functions(tmp_path):
         run("spread", (DATA, DESIGN[1] | other), ML)
 
 
+@pytest.mark.filterwarnings("ignore:.*clusters are few.*:mlsem.InferenceWarning")
 def test_generators_of_several_kinds():
     by_rng = study(drawn, {"ML": ML}, 3, seed=4, progress=False)
     seeds = np.random.SeedSequence(4).spawn(3)
@@ -203,6 +204,7 @@ def test_generators_of_several_kinds():
     np.testing.assert_allclose(by_number.methods[0].est[2], expected, rtol=1e-13)
 
 
+@pytest.mark.filterwarnings("ignore:.*clusters are few.*:mlsem.InferenceWarning")
 def test_one_stream_in_order(tmp_path):
     def draw(stream):
         return article.article_data(stream, 15, 4)
