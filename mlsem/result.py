@@ -99,10 +99,9 @@ class FitResult(Fitted):
             The kind of covariance; by default that of the fit.
         test : {"chi2", "F", "HTZ"}, optional
             Q ~ χ²(q); Q / q ~ F(q, J - 1); or the small-sample test of Pustejovsky & Tipton
-            (2018, eq. 12), the default where t tests of the parameters have Satterthwaite degrees
-            of freedom (the CR kinds). For q = 1 it is that t test, squared. With model-based t
-            tests (`lmm`) the default is F, with the denominator of Fai & Cornelius (1996), as
-            lmerTest's, or scaled as Kenward & Roger's (1997); of fixed effects only.
+            (2018, eq. 12), the default of the CR kinds with t tests; for q = 1 that t test, squared.
+            With model-based t tests (`lmm`) the default is F, of fixed effects: lmerTest's, or
+            pbkrtest's with Kenward & Roger's degrees of freedom.
         rhs : array (q,) or float, optional
             What the rows of a matrix equal; 0 by default.
 

@@ -55,7 +55,10 @@ class Cell:
 
 def replicate(cell: Cell, number: int) -> tuple[np.ndarray, bool] | None:
     """p values (methods, effects), and whether the fit is singular; None without convergence."""
-    fit = mlsem.lmm(MODELS[cell.model], cell.draw(number), se="none")
+    try:
+        fit = mlsem.lmm(MODELS[cell.model], cell.draw(number), se="none")
+    except mlsem.EstimationError:
+        return None
     if not fit.converged:
         return None
     found = [fit.with_se(**options).pvalues[list(EFFECTS)] for options in METHODS.values()]

@@ -105,7 +105,7 @@ def test_what_is_no_option(fit):
     refused(mlsem.OptionValueError, "test='wald'.*'chi2', 'F', 'HTZ'", fit, "a", test="wald")
     refused(mlsem.OptionValueError, "'HC3' is not available", fit, "a", vcov="HC3")
     for kind in ("standard", "MLR"):
-        message = f"needs a covariance with degrees of freedom, and vcov is '{kind}'.*\"CR2\""
+        message = f"needs a cluster-robust covariance, and vcov is '{kind}'.*\"CR2\""
         refused(mlsem.OptionValueError, message, fit, "a", vcov=kind, test="HTZ")
 
 
