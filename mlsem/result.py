@@ -98,10 +98,9 @@ class FitResult(Fitted):
         vcov : {"standard", "MLR", "CR0", "CR1", "CR1p", "CR1S", "CR2", "CR3"}, optional
             The kind of covariance; by default that of the fit.
         test : {"chi2", "F", "HTZ"}, optional
-            Q ~ χ²(q); Q / q ~ F(q, J - 1); or the small-sample test of Pustejovsky & Tipton
-            (2018, eq. 12), the default of the CR kinds with t tests; for q = 1 that t test, squared.
-            With model-based t tests (`lmm`) the default is F, of fixed effects: lmerTest's, or
-            pbkrtest's with Kenward & Roger's degrees of freedom.
+            Q ~ χ²(q); Q / q ~ F(q, J - 1); or that of Pustejovsky & Tipton (2018, eq. 12), the
+            default of the CR kinds with t tests (for q = 1 the t test, squared). With model-based
+            t tests (`lmm`) the default is F, lmerTest's or pbkrtest's, of fixed effects.
         rhs : array (q,) or float, optional
             What the rows of a matrix equal; 0 by default.
 
