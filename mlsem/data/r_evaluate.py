@@ -24,7 +24,7 @@ from mlsem.data.r_values import (
     missing,
     numbers,
 )
-from mlsem.errors import SpecificationError, closest, listed, nearest
+from mlsem.errors import SpecificationError, listed, nearest
 from mlsem.syntax.r_language import Call, Constant, Expression, Symbol, deparse, symbols
 
 if TYPE_CHECKING:
@@ -178,8 +178,7 @@ def _instead(name: str) -> str:
     if plain in FUNCTIONS:
         return f" R's is written {plain}"
     known = [each for each in FUNCTIONS if not each.startswith("np.")]
-    hint = nearest(name, known, 0.75) if closest(name, known, 0.75) else ""
-    return hint or " Make a column of the data that has what it computes"
+    return nearest(name, known, 0.75) or " Make a column of the data that has what it computes"
 
 
 def _names_missing(found: Expression) -> bool:

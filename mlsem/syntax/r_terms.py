@@ -121,7 +121,7 @@ class _Reader:
             return self._products(found, left, right)
         if sign == "*":
             return left | right | self._products(found, left, right)
-        within = {frozenset[str]().union(*left): None}
+        within = {frozenset[str]().union(*left): None} if left else {}
         return left | self._products(found, within, right)
 
     def _power(self, found: Call, base: Expression, exponent: Expression) -> dict[Term, None]:
@@ -134,12 +134,14 @@ class _Reader:
         terms = self.terms(base)
         power = terms
         for _ in range(int(min(value, len(terms))) - 1):
-            power = power | self._products(found, power, terms)
+            power = self._products(found, power, terms)
         return power
 
     def _products(
         self, found: Call, left: dict[Term, None], right: dict[Term, None]
     ) -> dict[Term, None]:
+        if not left or not right:
+            raise self.error("a side of this has no term.", found.span)
         products = {one | other: None for one in left for other in right}
         if len(products) > MANY:
             raise self.error(f"this means more than {MANY} terms.", found.span)

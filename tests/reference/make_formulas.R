@@ -1,5 +1,6 @@
 ## make_formulas.R -- what formulas mean in R: columns of model.matrix, and lme4's fits
 ## run:  Rscript make_formulas.R OUTDIR    -> OUTDIR/formulas.json, OUTDIR/data/formulas.csv
+## The right-hand sides of formulas_random.txt (beside this script) are trees of the operators, drawn at random.
 suppressPackageStartupMessages({library(lme4); library(splines); library(jsonlite)})
 OUT <- commandArgs(TRUE)[1]; dir.create(file.path(OUT, "data"), showWarnings = FALSE, recursive = TRUE)
 FILE <- file.path(OUT, "data", "formulas.csv")
@@ -57,6 +58,13 @@ columns <- lapply(RIGHT, function(right) {
        squares = I(unname(colSums(X^2))), dropped = I(colnames(X)[gone]))
 })
 
+HERE <- dirname(sub("--file=", "", grep("--file=", commandArgs(), value = TRUE)))
+random <- lapply(readLines(file.path(HERE, "formulas_random.txt")), function(right) {
+  X <- lFormula(as.formula(paste("y ~", right, "+ (1 | id)")), d, control = lmerControl(check.rankX = "ignore"))$X; q <- qr(X, tol = 1e-7)
+  gone <- if (q$rank < ncol(X)) sort(q$pivot[(q$rank + 1):ncol(X)]) else integer(0)
+  list(right = right, names = paste(colnames(X), collapse = " "), sums = I(unname(colSums(X))), dropped = paste(colnames(X)[gone], collapse = " "))
+})
+
 tight <- lmerControl(optimizer = "bobyqa", optCtrl = list(rhobeg = .2, rhoend = 1e-10, maxfun = 1e5),
                      check.conv.singular = "ignore", check.conv.grad = "ignore", check.conv.hess = "ignore")
 FITS <- c("y ~ scale(t) + (scale(t) | id)", "y ~ poly(t, 2) + (1 | id)", "y ~ f*g + (1 | id)", "y ~ x1 + x3 + t + (t | id)", "y ~ f/x1 + (1 | id)", "y ~ f:sex + (1 | id)",
@@ -72,5 +80,5 @@ fits <- unlist(lapply(FITS, function(text) lapply(c(TRUE, FALSE), function(reml)
 s <- sleepstudy; s$Reaction[seq(9, 180, by = 10)] <- NA
 fit <- lmer(Reaction ~ scale(Days) + (1 | Subject), s)
 sleep <- list(missing = I(which(is.na(s$Reaction)) - 1), fixef = I(unname(fixef(fit))), logLik = as.numeric(logLik(fit)))
-write_json(list(columns = columns, fits = fits, sleep = sleep), file.path(OUT, "formulas.json"), digits = 12, auto_unbox = TRUE, pretty = FALSE)
+write_json(list(columns = columns, random = random, fits = fits, sleep = sleep), file.path(OUT, "formulas.json"), digits = 12, auto_unbox = TRUE, pretty = FALSE)
 print(sleep$fixef)
