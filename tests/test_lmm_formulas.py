@@ -73,7 +73,7 @@ def test_dummies_of_all_levels_take_the_intercept_in():
     assert "id.(Intercept)" not in names
 
 
-# --- columns ---------------------------------------------------------------------------------------
+# --- columns -------------------------------------------------------------------------------------
 
 
 def columns_of(right, data=DATA):

@@ -17,7 +17,7 @@ import mlsem
 from mlsem.data.mixed import read_mixed
 from mlsem.data.r_evaluate import Scope
 from mlsem.data.r_functions import CONSTANTS, FUNCTIONS
-from mlsem.errors import MlsemError, MlsemWarning, SpecificationError, Span
+from mlsem.errors import MlsemError, MlsemWarning, Span, SpecificationError
 from mlsem.mixed_formula import read_formula
 from mlsem.syntax.r_language import Call, Symbol
 
@@ -53,11 +53,11 @@ def paths(module, name, depth):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             value = getattr(module, attribute, None)
-        if depth and isinstance(value, types.ModuleType | type | np.ufunc | types.FunctionType):
+        if depth and isinstance(value, types.ModuleType):
             yield from paths(value, path, depth - 1)
 
 
-ROOTS = [("np", "numpy"), ("numpy", "numpy"), ("pd", "pandas"), ("os", "os"), ("sys", "sys")]
+ROOTS = [("np", "numpy"), ("pd", "pandas"), ("os", "os"), ("sys", "sys")]
 ROOTS += [("mlsem", "mlsem"), ("__builtins__", "builtins"), ("subprocess", "subprocess")]
 
 
@@ -65,7 +65,8 @@ ROOTS += [("mlsem", "mlsem"), ("__builtins__", "builtins"), ("subprocess", "subp
 def test_no_path_of_attributes_leads_anywhere(name, module):
     walked = {name, *paths(importlib.import_module(module), name, depth=1)}
     if name == "np":
-        walked |= set(paths(np.linalg, "np.linalg", 1)) | set(paths(np.exp, "np.exp", 1))
+        for each in (np.exp, np.add, np.ndarray, np.load, np.vectorize):
+            walked |= set(paths(each, f"np.{each.__name__}", 1))
     assert len(walked) > 50
     scope = Scope(DATA, "")
     for path in sorted(walked - FUNCTIONS.keys() - CONSTANTS.keys()):
@@ -183,7 +184,7 @@ for text in {texts!r}:
         pass
 assert state() == first
 pd.testing.assert_frame_equal(data, before)
-watched = ("open", "exec", "compile", "import", "os.", "subprocess.", "ctypes.", "pickle.", "shutil.")
+watched = ("open", "exec", "compile", "import", "os.", "subprocess.", "ctypes.", "pickle.")
 print([event for event in seen if event.startswith(watched)])
 """
     done = subprocess.run([sys.executable, "-"], input=code, capture_output=True, text=True)

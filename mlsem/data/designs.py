@@ -4,6 +4,7 @@ that are linear combinations of others."""
 from __future__ import annotations
 
 from itertools import product
+from math import prod
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -25,6 +26,9 @@ DEPENDENT = 1e-7
 
 PLAINLY = 1e-3
 """The same share, from which cross-products suffice to see that it is none."""
+
+MOST = 2**27
+"""Numbers that the columns of a term may hold: a gigabyte."""
 
 Columns = dict[str, "Array"]
 
@@ -94,6 +98,12 @@ def _interaction(
     term: Sequence[str], full: frozenset[str], variables: Mapping[str, Variable]
 ) -> Iterable[tuple[str, Array]]:
     """The columns of one term: each product of a column of each variable."""
+    counts = [_count(variables[name], full=name in full) for name in term]
+    if prod(counts) * _rows(variables) > MOST:
+        raise DataError(
+            f"{':'.join(term)} has {prod(counts)} columns, too many for {_rows(variables)} rows. "
+            "Join levels, or leave it out of the formula."
+        )
     coded = [_coded(variables[name], full=name in full) for name in reversed(term)]
     for parts in product(*coded):
         labels, values = zip(*reversed(parts), strict=True)
@@ -101,6 +111,11 @@ def _interaction(
         for each in values[1:]:
             column = column * each
         yield ":".join(labels), column
+
+
+def _count(variable: Variable, *, full: bool) -> int:
+    values = variable.values
+    return len(values.levels) - (not full) if isinstance(values, Factor) else values.shape[1]
 
 
 def _coded(variable: Variable, *, full: bool) -> list[tuple[str, Array]]:
@@ -144,7 +159,7 @@ def dependent(columns: Columns) -> tuple[str, ...]:
     In the order of the columns, one is dropped where its distance from the span of those kept
     before it is below 10⁻⁷ of its length.
     """
-    if not columns:
+    if _plainly_independent(list(columns.values())):
         return ()
     matrix = np.column_stack(list(columns.values()))
     largest = np.abs(matrix).max(axis=0)
@@ -152,8 +167,6 @@ def dependent(columns: Columns) -> tuple[str, ...]:
         return ()  # infinite values are refused later
     matrix /= np.where(largest > 0.0, largest, 1.0)
     matrix /= np.where(largest > 0.0, np.linalg.norm(matrix, axis=0), 1.0)
-    if _plainly_independent(matrix):
-        return ()
     basis = np.empty(matrix.shape, order="F")
     kept, found = 0, []
     for name, column in zip(columns, matrix.T, strict=True):
@@ -169,9 +182,17 @@ def dependent(columns: Columns) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _plainly_independent(matrix: Array) -> bool:
-    try:
-        factor = np.linalg.cholesky(matrix.T @ matrix)
-    except np.linalg.LinAlgError:
-        return False
-    return bool(np.diag(factor).min() > PLAINLY)
+def _plainly_independent(columns: list[Array]) -> bool:
+    """Whether cross-products show it; they do not for what overflows or is near a combination."""
+    count = len(columns)
+    products = np.zeros((count, count))
+    with np.errstate(all="ignore"):
+        for i, first in enumerate(columns):  # sooner than to put the columns side by side
+            for j, second in enumerate(columns[: i + 1]):
+                products[i, j] = first @ second
+        scale = np.sqrt(np.diag(products))
+        try:
+            factor = np.linalg.cholesky(products / scale[:, None] / scale)
+        except np.linalg.LinAlgError:
+            return False
+        return bool((np.diag(factor) > PLAINLY).all())

@@ -61,7 +61,9 @@ def poly(x: Value, degree: Value = 1.0, raw: Value = False) -> Array:
     unique = len(np.unique(values))
     if unique < 2:
         raise Refused("a constant has no polynomials")
-    count = whole(degree, "degree (less than the number of different values)", 1, unique - 1)
+    count = whole(
+        degree, "degree (less than the number of different values)", 1, min(unique - 1, 100)
+    )
     away = (values - values.mean()) / values.std()
     before, now = np.zeros(len(away)), np.full(len(away), len(away) ** -0.5)
     columns = []
@@ -111,7 +113,7 @@ def _inner(values: Array, df: Value, knots: Value, least: int) -> Array:
             raise Refused("knots lie between the smallest and the largest value")
         return np.sort(given)
     present = _present(values)
-    count = least if df is None else whole(df, "df", least, max(least, len(present)))
+    count = least if df is None else whole(df, "df", least, max(least, min(len(present), 1000)))
     return np.quantile(present, np.linspace(0.0, 1.0, count - least + 2)[1:-1])
 
 

@@ -11,9 +11,11 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from pandas.arrays import BooleanArray
 
 from mlsem.data.columns import require_column
-from mlsem.data.r_functions import CONSTANTS, FUNCTIONS, OPERATORS, dropped
+from mlsem.data.r_factors import dropped
+from mlsem.data.r_functions import CONSTANTS, FUNCTIONS, OPERATORS
 from mlsem.data.r_values import (
     Factor,
     Refused,
@@ -90,16 +92,19 @@ class Scope:
         with np.errstate(all="ignore"):  # the caller looks at the values
             value = self.value(found)
         try:
-            values = self._column(value)
+            values = self._column(value, computed=not isinstance(found, Symbol))
         except Refused as refused:
             raise self._error(found, str(refused)) from None
         names = symbols(found)
         columns = tuple(each for each in names if each in self.read)
         return Variable(name, values, columns, isinstance(found, Symbol), _names_missing(found))
 
-    def _column(self, value: Value) -> Array | Factor:
+    def _column(self, value: Value, *, computed: bool) -> Array | Factor:
+        """A column of logicals is numbers; what the formula computes, a factor as in R."""
         rows = len(self.frame)
-        found = factor_of(value) if is_character(value) and not isinstance(value, str) else value
+        logical = computed and isinstance(value, BooleanArray)
+        text = is_character(value) and not isinstance(value, str)
+        found = factor_of(value) if text or logical else value
         if isinstance(found, Factor):
             if len(found) != rows:
                 raise Refused(f"it gives {len(found)} values for {rows} rows")

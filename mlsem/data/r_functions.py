@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from mlsem.data import r_bases
+from mlsem.data.r_factors import contrasts, cut, dropped, factor, interaction, relevel
 from mlsem.data.r_values import (
     Factor,
     Refused,
@@ -20,7 +21,6 @@ from mlsem.data.r_values import (
     factor_of,
     flag,
     is_character,
-    level_text,
     logical_array,
     logicals,
     missing,
@@ -29,7 +29,6 @@ from mlsem.data.r_values import (
     texts,
     vector,
     whole,
-    with_levels,
 )
 
 Function = Callable[..., Value]
@@ -201,8 +200,10 @@ def ifelse(test: Value, yes: Value, no: Value) -> Value:
     if is_character(yes) or is_character(no):
         if isinstance(yes, Factor) or isinstance(no, Factor):
             raise Refused("R gives the numbers of a factor's levels here: make the column in data")
-        found = np.where(true, *(np.asarray(_text_or_missing(each), object) for each in (yes, no)))
-        return np.where(absent, None, found)
+        first, second = (np.asarray(_text_or_missing(each), object) for each in (yes, no))
+        found: Any = np.where(true, first, second)
+        found[absent] = None
+        return found
     found = np.where(true, numbers(yes), numbers(no)).astype(np.float64)
     return np.where(absent, np.nan, found)
 
@@ -279,7 +280,9 @@ def _parsed(text: str | None) -> float:
     try:
         return float(text)
     except ValueError:
-        raise Refused(f"{text!r} is no number; the places of levels are as.numeric(factor(f))") from None
+        raise Refused(
+            f"{text!r} is no number; the places of levels are as.numeric(factor(f))"
+        ) from None
 
 
 def as_integer(x: Value) -> Value:
@@ -290,110 +293,37 @@ def is_na(x: Value) -> Value:
     return logical_array(missing(x))
 
 
-def factor(x: Value, levels: Value = None, labels: Value = None, ordered: Value = False) -> Value:
-    """A factor: its levels sorted, or those given; renamed by `labels`."""
-    contrast = "poly" if flag(ordered, "ordered") else "treatment"
-    found = factor_of(x)
-    if levels is not None:
-        found = with_levels(found, [str(each) for each in np.atleast_1d(texts(levels))])
-    else:
-        found = dropped(found)
-    names = found.levels if labels is None else tuple(np.atleast_1d(texts(labels)).tolist())
-    if len(names) != len(found.levels) or len(set(names)) < len(names):
-        raise Refused("labels has one name for each level")
-    return Factor(found.codes, names, contrast)
-
-
-def dropped(found: Factor) -> Factor:
-    """Less the levels that no value has."""
-    used = np.unique(found.codes[found.codes >= 0])
-    places = np.full(len(found.levels) + 1, -1, dtype=np.intp)
-    places[used] = np.arange(len(used))
-    levels = tuple(found.levels[place] for place in used)
-    return Factor(places[found.codes], levels, found.contrast)
-
-
-def relevel(x: Value, ref: Value) -> Value:
-    """The factor with this level first."""
-    found, first = factor_of(x), level_text(ref) if not isinstance(ref, str) else ref
-    if first not in found.levels:
-        raise Refused(f"ref = {first!r} is not among its levels")
-    return with_levels(found, (first, *(each for each in found.levels if each != first)))
-
-
-def cut(
-    x: Value, breaks: Value, labels: Value = None, include_lowest: Value = False, right: Value = True
-) -> Value:
-    """Intervals between breaks (an array of them), the right end in each; others are missing."""
-    values, edges = vector(x), np.unique(np.atleast_1d(numbers(breaks)))
-    if len(edges) < 2 or np.isnan(edges).any():
-        raise Refused("breaks are two or more numbers, such as c(0, 5, 10)")
-    closed, outer = flag(right, "right"), flag(include_lowest, "include.lowest")
-    codes = np.searchsorted(edges, values, side="left" if closed else "right") - 1
-    if outer:
-        codes[values == (edges[0] if closed else edges[-1])] = 0 if closed else len(edges) - 2
-    codes[np.isnan(values) | (codes > len(edges) - 2)] = -1
-    return Factor(np.maximum(codes, -1), _intervals(edges, labels, closed, outer))
-
-
-def _intervals(edges: Any, labels: Value, right: bool, outer: bool) -> tuple[str, ...]:
-    count = len(edges) - 1
-    if labels is False:
-        raise Refused("labels = FALSE gives numbers: as.numeric(cut(...))")
-    if labels is not None:
-        names = tuple(np.atleast_1d(texts(labels)).tolist())
-        if len(names) != count or len(set(names)) < count:
-            raise Refused(f"labels are {count} different texts, one for each interval")
-        return names
-    for digits in range(3, 16):
-        shown = [f"{edge:.{digits}g}" for edge in edges.tolist()]
-        if len(set(shown)) == len(shown):
-            break
-    opened, closed = ("(", "]") if right else ("[", ")")
-    names = [f"{opened}{a},{b}{closed}" for a, b in zip(shown, shown[1:], strict=False)]
-    if outer and right:
-        names[0] = f"[{names[0][1:]}"
-    if outer and not right:
-        names[-1] = f"{names[-1][:-1]}]"
-    return tuple(names)
-
-
-def interaction(first: Value, second: Value) -> Value:
-    """Each combination of the levels of two factors."""
-    one, two = factor_of(first), factor_of(second)
-    codes = np.where((one.codes < 0) | (two.codes < 0), -1, one.codes + len(one.levels) * two.codes)
-    levels = tuple(f"{a}.{b}" for b in two.levels for a in one.levels)
-    return Factor(codes, levels)
-
-
-CONTRASTS = ("treatment", "sum", "helmert", "poly")
-
-
-def contrasts(x: Value, contr: Value = None) -> Value:
-    """`C(f, sum)`: a factor with this coding."""
-    found = factor_of(x)
-    if contr is None:
-        return found
-    name = contr.removeprefix("contr.") if isinstance(contr, str) else ""
-    if name not in CONTRASTS:
-        raise Refused("a coding is one of " + ", ".join(f"contr.{each}" for each in CONTRASTS))
-    return Factor(found.codes, found.levels, name)
-
-
 FUNCTIONS: dict[str, Function] = {
     **{name: _elementwise(getattr(np, ours)) for name, ours in _SAME.items()},
     **{f"p{name}": _distribution(ours) for name, ours in (("logis", "expit"), ("norm", "ndtr"))},
     **{f"q{name}": _distribution(ours) for name, ours in (("logis", "logit"), ("norm", "ndtri"))},
     **{name: _summary(getattr(np, name)) for name in ("mean", "median", "min", "max", "sum")},
-    **{"sd": _summary(_sd), "var": _summary(lambda values: _sd(values) ** 2)},
-    **{"pmin": _parallel(np.minimum), "pmax": _parallel(np.maximum)},
+    "sd": _summary(_sd),
+    "var": _summary(lambda values: _sd(values) ** 2),
+    "pmin": _parallel(np.minimum),
+    "pmax": _parallel(np.maximum),
     **{name: getattr(r_bases, name) for name in ("scale", "center", "poly", "bs", "ns")},
-    **{"log": log, "round": rounded, "ifelse": ifelse, "c": combined, "seq": seq},
-    **{"I": lambda x: x, "identity": lambda x: x, "is.na": is_na},
-    **{"as.numeric": as_numeric, "as.double": as_numeric, "as.integer": as_integer},
-    **{"as.logical": logicals, "as.character": texts, "as.factor": factor_of, "factor": factor},
-    **{"ordered": lambda x, levels=None, labels=None: factor(x, levels, labels, True)},
-    **{"droplevels": lambda x: dropped(factor_of(x)), "relevel": relevel, "cut": cut},
-    **{"interaction": interaction, "C": contrasts, "np.where": ifelse},
+    "log": log,
+    "round": rounded,
+    "ifelse": ifelse,
+    "c": combined,
+    "seq": seq,
+    "I": lambda x: x,
+    "identity": lambda x: x,
+    "is.na": is_na,
+    "as.numeric": as_numeric,
+    "as.double": as_numeric,
+    "as.integer": as_integer,
+    "as.logical": logicals,
+    "as.character": texts,
+    "as.factor": factor_of,
+    "factor": factor,
+    "ordered": lambda x, levels=None, labels=None: factor(x, levels, labels, True),
+    "droplevels": lambda x: dropped(factor_of(x)),
+    "relevel": relevel,
+    "cut": cut,
+    "interaction": interaction,
+    "C": contrasts,
+    "np.where": ifelse,
 }
 FUNCTIONS |= _numpy()

@@ -165,7 +165,9 @@ def texts(value: Value) -> Any:
         return value
     if isinstance(value, BooleanArray):
         words = value.to_numpy(dtype=object, na_value=None)
-        return np.array([None if each is None else level_text(bool(each)) for each in words], object)
+        return np.array(
+            [None if each is None else level_text(bool(each)) for each in words], object
+        )
     if isinstance(value, np.ndarray):
         return np.array([None if each != each else number_text(each) for each in value], object)
     if value is None:
@@ -180,7 +182,9 @@ def factor_of(value: Value) -> Factor:
     if isinstance(value, BooleanArray):
         value = value.to_numpy(dtype=np.float64, na_value=np.nan)
         found = factor_of(value)
-        return Factor(found.codes, tuple("TRUE" if each == "1" else "FALSE" for each in found.levels))
+        return Factor(
+            found.codes, tuple("TRUE" if each == "1" else "FALSE" for each in found.levels)
+        )
     if not isinstance(value, np.ndarray) or value.ndim != 1:
         raise Refused("a column is needed")
     codes, levels = pd.factorize(value, sort=True)
@@ -205,5 +209,7 @@ def missing(value: Value) -> NDArray[np.bool_]:
         return np.asarray(value.isna())
     if isinstance(value, np.ndarray) and value.dtype == object:
         return np.array([each is None for each in value], dtype=bool)
-    found = np.isnan(np.asarray(value, dtype=np.float64))
-    return found.any(axis=1) if found.ndim == 2 else found
+    found: Any = np.isnan(np.asarray(value, dtype=np.float64))
+    if found.ndim < 2:
+        return found
+    return found[:, 0] if found.shape[1] == 1 else found.any(axis=1)

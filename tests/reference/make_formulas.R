@@ -35,7 +35,7 @@ RIGHT <- c(
   "factor(t)", "as.factor(t):x1", "factor(t, levels = c(6, 5, 4, 3, 2, 1))", "factor(t, levels = 1:4)", "factor(g, labels = c('P', 'Q'))",
   "relevel(factor(f), ref = 'b')", "C(factor(f), contr.sum)", "C(factor(f), sum)", "C(factor(f), contr.helmert)", "C(factor(t), contr.poly)", "ordered(t)", "C(factor(f), contr.sum):x1", "cut(x1, c(-10, 1, 2, 10))",
   "cut(t, c(1, 3, 6), include.lowest = TRUE)", "cut(t, c(1, 3, 7), right = FALSE)", "cut(x1, breaks = c(-10, 2, 10), labels = c('low', 'high'))", "interaction(f, g)",
-  "as.numeric(x1 > 2)", "as.integer(x1)", "as.numeric(factor(f))", "as.integer(x1 > 1 & x1 < 2)", "as.numeric(x1 < 1 | g == 'q')", "as.numeric(!(f == 'a'))",
+  "I(x1 > 2)", "0 + I(x1 > 2)", "f:I(x1 > 2)", "I(gap > 2 & t > 3) + x1", "factor(x1 > 2)", "as.numeric(x1 > 2)", "as.integer(x1)", "as.numeric(factor(f))", "as.integer(x1 > 1 & x1 < 2)", "as.numeric(x1 < 1 | g == 'q')", "as.numeric(!(f == 'a'))",
   "as.numeric(f %in% c('a', 'c'))", "as.numeric(gap > 2)", "as.numeric(f != 'a')", "as.numeric(gap > 2 | t > 3)", "as.numeric(gap > 2 & t > 3)", "as.numeric(is.na(gap))",
   "ifelse(x1 > 2, x1 - 2, 0)", "ifelse(is.na(gap), 0, gap)", "ifelse(f == 'a', 1, 0)", "ifelse(x1 > 2, 'high', 'low')", "ifelse(t > 4, NA, t)", "pmin(x1, 2)", "pmax(x1, x2)",
   "I(x1 - mean(x1))", "I(gap - mean(gap, na.rm = TRUE))", "I((x1 - mean(x1)) / sd(x1))", "I(x1 / max(x1))", "I(x1 - min(x1))", "I(x1 - median(x1))",
