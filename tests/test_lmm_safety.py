@@ -1,7 +1,9 @@
 """A formula from a stranger computes columns and can do nothing else; fits leave no trace."""
 
 import builtins
+import contextlib
 import importlib
+import random
 import subprocess
 import sys
 import types
@@ -16,7 +18,7 @@ import pytest
 import mlsem
 from mlsem.data.mixed import read_mixed
 from mlsem.data.r_evaluate import Scope
-from mlsem.data.r_functions import CONSTANTS, FUNCTIONS
+from mlsem.data.r_functions import CONSTANTS, FUNCTIONS, OPERATORS
 from mlsem.errors import MlsemError, MlsemWarning, Span, SpecificationError
 from mlsem.mixed_formula import read_formula
 from mlsem.syntax.r_language import Call, Symbol
@@ -193,6 +195,33 @@ print([event for event in seen if event.startswith(watched)])
     assert [line for line in taken if "9^9^9" not in line and "I(x == '" not in line] == []
     assert events == "[]"
     assert list(Path(tmp_path).iterdir()) == []
+
+
+def test_random_formulas_end_in_a_model_or_our_error():
+    draw = random.Random(3)
+    frame = DATA.assign(flag=DATA["x"] > 5, many=pd.array([True, None] * 60, dtype="boolean"))
+    frame = frame.assign(mixed=[1, "a", None] * 40, when=pd.date_range("2026-01-01", periods=120))
+    atoms = [*frame.columns, "1", "0", "1e3", "'a'", "TRUE", "NA", "NULL", "pi", "c(1, 2)", "1:3"]
+    signs = [*OPERATORS, "**", "~", "=", ",", "||", "$", "[", "'", "`"]
+    words = ["na.rm", "df", "degree", "raw", "levels", "labels", "ref", "knots", "base", "right"]
+
+    def text(depth):
+        chance = draw.random()
+        if not depth or chance < 0.25:
+            return draw.choice(atoms)
+        if chance < 0.65:
+            inner = [text(depth - 1) for _ in range(draw.choice([1, 1, 2, 3]))]
+            inner += [f"{draw.choice(words)}={text(0)}"] * (draw.random() < 0.3)
+            return f"{draw.choice([*FUNCTIONS])}({', '.join(inner)})"
+        return f"{text(depth - 1)} {draw.choice(signs)} {text(depth - 1)}"
+
+    read_as_models = 0
+    for _ in range(1500):
+        formula = f"{draw.choice(['y', 'y', text(1)])} ~ {text(3)} + ({draw.choice('1x')} | id)"
+        with contextlib.suppress(MlsemError):
+            read_mixed(read_formula(formula), frame, "listwise")
+            read_as_models += 1
+    assert read_as_models > 30
 
 
 def test_names_of_columns_are_names_only():

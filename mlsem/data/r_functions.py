@@ -290,7 +290,7 @@ def as_integer(x: Value) -> Value:
 
 
 def is_na(x: Value) -> Value:
-    return logical_array(missing(x))
+    return logical_array(np.atleast_1d(missing(x)))
 
 
 FUNCTIONS: dict[str, Function] = {

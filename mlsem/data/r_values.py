@@ -154,6 +154,10 @@ def logicals(value: Value) -> Any:
     if isinstance(value, (BooleanArray, bool)):
         return value
     found = np.asarray(numbers(value, "TRUE and FALSE are needed"))
+    if found.ndim == 0:
+        if np.isnan(found):
+            raise Refused("NA alone is neither true nor false")
+        return bool(found)
     return logical_array(np.nan_to_num(found) != 0.0, np.isnan(found))
 
 
