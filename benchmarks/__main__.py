@@ -1,13 +1,14 @@
-"""python -m benchmarks [speed] [import_time] [scaling] [robust] [mixed] [random_models] [--save]
+"""python -m benchmarks [NAME ...] [--save]
 
-Without names: all but random_models.
+Names: speed, import_time, scaling, robust, mixed, random_models, formulas.
+Without names: all but random_models and formulas.
 """
 
 from __future__ import annotations
 
 import sys
 
-from benchmarks import import_time, mixed, random_models, robust, scaling, speed
+from benchmarks import formulas, import_time, mixed, random_models, robust, scaling, speed
 
 PARTS = {
     "speed": speed.main,
@@ -16,12 +17,13 @@ PARTS = {
     "robust": robust.main,
     "mixed": mixed.main,
     "random_models": random_models.main,
+    "formulas": formulas.main,
 }
 
 
 def main() -> None:
     words = sys.argv[1:]
-    parts = [word for word in words if word in PARTS] or [*PARTS][:-1]
+    parts = [word for word in words if word in PARTS] or [*PARTS][:-2]
     options = [word for word in words if word not in PARTS]
     if options not in ([], ["--save"]):
         sys.exit(f"{__doc__}\nOptions of one part: python -m benchmarks.PART --help")

@@ -18,7 +18,8 @@ from mlsem.fit import finish
 from mlsem.mixed_formula import MixedFormula, read_formula
 from mlsem.result import FitResult
 from mlsem.spec.defaults import specify
-from mlsem.spec.options import split_options
+from mlsem.spec.mixed_options import refuse_meaningless
+from mlsem.spec.options import require_known
 from mlsem.spec.partable import ParameterTable, Row
 from mlsem.spec.settings import SETTING_NAMES, Settings
 from mlsem.syntax.nodes import Block, Formula, ModelSyntax, Modifiers, Variable
@@ -35,18 +36,22 @@ def lmm(formula: str, data: pd.DataFrame, REML: bool = True, **options: Any) -> 
     Parameters
     ----------
     formula : str
-        Such as ``"y ~ w1*x1 + (x1 | id)"``. It is read by the package formulae: interactions,
-        factors (text and categorical columns, ``factor(t)``; treatment coding), ``I(x1**2)``,
-        ``scale(x1)``, ``log(x1)``, ``np.arctan(x1)``. Random parts: ``(1 | id)``, ``(x1 | id)``,
-        ``(0 + x1 | id)``, and ``(x1 + f || id)``, each term a part of its own.
+        Such as ``"y ~ w1*x1 + (x1 | id)"``, read by R's rules: interactions, ``f/x1``, factors
+        (text and categorical columns, ``factor(t)``; treatment coding), ``I(x1^2)``,
+        ``I(x1 > 0 & x2 < 1)``, ``scale(x1)``, ``poly(x1, 2)``, ``ns(x1, 3)``, ``log(x1)``,
+        ``np.arctan(x1)``: the functions of `mlsem.data.r_functions` and no others. They see all
+        rows of the data, and rows with missing values are left out after. Fixed effects that are
+        linear combinations of those before are left out with a note, as in lme4. Random parts:
+        ``(1 | id)``, ``(x1 | id)``, ``(0 + x1 | id)``, and ``(x1 + f || id)``, each term a part
+        of its own.
     data : pandas.DataFrame
         One row per unit. Is not changed.
     REML : bool
         Restricted maximum likelihood, as lme4's default; False: maximum likelihood.
     **options
         ``se``, ``se_cluster``, ``test``, ``df``, ``information``, ``missing``, ``start``,
-        ``max_iter``, ``tol``, ``on_failure``, as for `mlsem.fit`. Model-based standard errors are
-        from the expected information, as lme4's, with t tests of the fixed effects:
+        ``max_iter``, ``tol``, ``on_failure``, as for `mlsem.fit`; others are refused. Model-based
+        standard errors are from the expected information, as lme4's, with t tests of the fixed effects:
         ``df="satterthwaite"`` (the default) or, with REML, ``df="kenward-roger"``;
         ``test="z"`` takes the variances for known.
 
@@ -63,8 +68,6 @@ def lmm(formula: str, data: pd.DataFrame, REML: bool = True, **options: Any) -> 
         The formula, or a random part that a two-level model cannot have.
     DataError, OptionError, OptionValueError, ConvergenceError
         As for `mlsem.fit`.
-    InterfaceError
-        formulae is not installed.
 
     Notes
     -----
@@ -122,7 +125,9 @@ def lmm(formula: str, data: pd.DataFrame, REML: bool = True, **options: Any) -> 
 def _settings(reml: object, options: dict[str, Any]) -> tuple[Settings, object]:
     if not isinstance(reml, bool):
         raise OptionValueError(f"REML={reml!r}: it takes True or False.")
-    _, rest = split_options({"estimator": "ML"} | options, ("start", *SETTING_NAMES))
+    refuse_meaningless(options)
+    require_known(options, ("start", *SETTING_NAMES))
+    rest = dict(options)
     if "estimator" in options:
         raise OptionValueError("estimator: lmm takes REML=True or REML=False in its place.")
     start = rest.pop("start", None)

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 from mlsem.errors import OptionValueError, Span, SpecificationError, listed
+from mlsem.syntax.r_language import (
+    COMPARISONS,
+    SUM,
+    Call,
+    Constant,
+    Expression,
+    Parser,
+    Symbol,
+    deparse,
+)
+from mlsem.syntax.r_terms import Terms, terms_of
 
-_NAME = re.compile(r"[^\W\d][\w.]*|`[^`]+`")
-_OPEN, _CLOSED = "([{", ")]}"
-
-
-@dataclass(frozen=True, slots=True)
-class RandomPart:
-    """`(effects | group)`; `(effects || group)` is not `correlated`."""
-
-    effects: str
-    correlated: bool
+_BARS = ("|", "||")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,19 +28,32 @@ class MixedFormula:
     Attributes
     ----------
     text : str
-        As the user wrote it.
-    outcome, fixed : str
-        Left-hand side, and the right-hand side without the random parts.
-    random : tuple of RandomPart
+        As the user wrote it; two formulas of the same text are the same.
+    outcome : Expression
+        Left-hand side.
+    fixed : Terms
+        The right-hand side without the random parts.
+    random : tuple of Terms
+        Effects that vary between clusters, those of one part with free covariances. As in lme4,
+        `(x1 + f || id)` is a part for each of its terms.
     group : str
         The column of the clusters.
     """
 
     text: str
-    outcome: str
-    fixed: str
-    random: tuple[RandomPart, ...]
-    group: str
+    outcome: Expression = field(compare=False)
+    fixed: Terms = field(compare=False)
+    random: tuple[Terms, ...] = field(compare=False)
+    group: str = field(compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """`sign term` of the right-hand side; `bars` where it is `(effects | group)`."""
+
+    sign: str
+    term: Expression
+    bars: Call | None
 
 
 def read_formula(text: str) -> MixedFormula:
@@ -48,7 +62,7 @@ def read_formula(text: str) -> MixedFormula:
     Raises
     ------
     SpecificationError
-        No random part, or one that no two-level model has; shows the place.
+        What cannot be read, no random part, or one that no two-level model has; shows the place.
     OptionValueError
         `text` is not a string.
     """
@@ -62,31 +76,15 @@ def read_formula(text: str) -> MixedFormula:
 
 @lru_cache(maxsize=256)
 def _read(text: str) -> MixedFormula:
-    outcome, tilde, right = text.partition("~")
-    if not tilde or not outcome.strip() or "~" in right:
-        raise SpecificationError(
-            f"{text!r} is no formula of a mixed model: write 'y ~ x1 + (x1 | id)'."
-        )
-    if len(_terms(outcome, 0)) > 1:
-        raise SpecificationError(
-            f"the outcome is one column or one call: write I({outcome.strip()}) if it is to be "
-            "computed.",
-            text,
-            Span(0, len(outcome.rstrip())),
-        )
-    fixed, random, groups = "", [], {}
-    for sign, term, span in _terms(right, len(outcome) + 1):
-        cut = _cut_random(term)
-        if cut is None or sign == "-":
-            _refuse_term(term, text, span)
-            fixed += f" {sign} {_as_python(term)}"
-            continue
-        effects, bar, group = cut
-        _check_group(group, text, span)
-        for _, effect, _ in _terms(effects, 0):
-            _refuse_term(effect, text, span)
-        groups.setdefault(group.strip("`"), span)
-        random.append(RandomPart(_as_python(effects), bar == "|"))
+    outcome, parts = _sides(text)
+    fixed = [(part.sign, part.term) for part in parts if part.bars is None]
+    random, groups = [], {}
+    for part in parts:
+        if part.bars is not None:
+            effects, group = part.bars.arguments
+            groups.setdefault(_group(group, text), part.term.span)
+            terms = terms_of(_summands(effects), text)
+            random += [terms] if part.bars.function == "|" else terms.apart()
     if not random:
         raise SpecificationError(
             f"{text!r} has no random part: add '(1 | id)' with the column of your clusters, or "
@@ -99,100 +97,145 @@ def _read(text: str) -> MixedFormula:
             text,
             list(groups.values())[1],
         )
-    fixed = fixed.removeprefix(" + ").strip() or "1"
-    fixed = f"1 {fixed}" if fixed.startswith("-") else fixed
-    return MixedFormula(text, _as_python(outcome.strip()), fixed, tuple(random), *groups)
-
-
-def _masked(part: str) -> str:
-    """Names in backticks and text in quotes as letters, for no sign in them is one."""
-    part = re.sub(r"`[^`]*`", lambda found: "q" * len(found[0]), part)
-    return re.sub(r"(['\"])([^'\"]*)\1", lambda f: f[1] + "q" * len(f[2]) + f[1], part)
-
-
-def _as_python(part: str) -> str:
-    return part.replace("^", "**")
-
-
-def _terms(right: str, offset: int) -> list[tuple[str, str, Span]]:
-    """What stands between the `+` and `-` that are in no parentheses, each with its sign."""
-    found: list[tuple[str, str, Span]] = []
-    depth = begin = 0
-    last = "+"
-    for place, sign in enumerate(_masked(right) + "+"):
-        depth += (sign in _OPEN) - (sign in _CLOSED)
-        if sign in "+-" and (depth == 0 or place == len(right)):
-            term = right[begin:place]
-            start = offset + begin + len(term) - len(term.lstrip())
-            if term.strip():
-                found.append((last, term.strip(), Span(start, start + len(term.strip()))))
-            last, begin = sign, place + 1
-    return found
-
-
-def _cut_random(term: str) -> tuple[str, str, str] | None:
-    """`(effects | group)` in three pieces; None for another term."""
-    while term.startswith("((") and term.endswith("))"):
-        term = term[1:-1].strip()
-    if not (term.startswith("(") and term.endswith(")") and "|" in term):
-        return None
-    effects, bar, group = re.split(r"(\|\|?)", term[1:-1], maxsplit=1)
-    if effects.count("(") != effects.count(")"):
-        return None
-    return effects.strip(), bar, group.strip()
-
-
-def _refuse_term(term: str, text: str, span: Span) -> None:
-    """What formulae reads otherwise than R, drops, or fails at."""
-    for pattern, message in _REFUSED:
-        found = pattern.search(_masked(term))
-        if found:
-            raise SpecificationError(message.format(*found.groups()), text, span)
-
-
-_REFUSED = tuple(
-    (re.compile(pattern), message)
-    for pattern, message in (
-        (r"\|", "a random part stands in parentheses of its own, added with '+': '+ (x1 | id)'."),
-        (
-            r"(%[^%]*%|%)",
-            "{0} is no sign of a formula: an interaction is written x1:f, arithmetic is a column "
-            "of the data.",
-        ),
-        (r"(?:\^|\*\*)\s*(?![\d(-])", "a power is a number: (x1 + x2)**2, I(x1**2)."),
-        (r"\[", "levels cannot be picked in a formula: make a column for it."),
-        (r"^['\"]", "columns are named without quotes; backticks are for names with blanks."),
-        (r"^([\w.]+)\s*(?:\^|\*\*)", "a power is written I({0}**2)."),
-        (r"^\.$", "'.' for all other columns: name them."),
-        (r"\$", "columns are named without their data frame: 'x1', not 'data$x1'."),
-        (
-            r"^\(?[^(]*[=!<>]=?[^(]*\)?$",
-            "a comparison stands in a call: I(x1 > 0).",
-        ),
-        (
-            r"^(?![01]$)(\d[\d.]*)(?=\W|$)",
-            "the number {0} is no term: only 0 and 1 are, without and with an intercept. "
-            "Arithmetic stands in a call: I(2*x1).",
-        ),
-        (
-            r"^[^(/]+/",
-            "effects within the levels of a factor are written f + f:x1 in place of f/x1.",
-        ),
-    )
-)
-
-
-def _check_group(group: str, text: str, span: Span) -> None:
-    if _NAME.fullmatch(group):
-        return
-    if set(group) & set("/:*+"):
+    terms = terms_of(fixed, text)
+    if deparse(outcome) in terms.variables:
         raise SpecificationError(
-            f"'| {group}' is more than one grouping factor: mlsem fits two levels, so the clusters "
-            "are one column. Make a column that tells the clusters apart, and for standard errors "
-            "robust to a coarser grouping use se_cluster=.",
+            f"the outcome {deparse(outcome)} is among the effects too: take it out.",
             text,
-            span,
+            terms.variables[deparse(outcome)].span,
         )
-    raise SpecificationError(
-        f"what follows '|' is the column of the clusters, not {group!r}: '(x1 | id)'.", text, span
+    return MixedFormula(text, outcome, terms, tuple(random), *groups)
+
+
+# --- the parts as they stand in the text --------------------------------------------------------
+
+
+def _sides(text: str) -> tuple[Expression, list[_Part]]:
+    parser = Parser(text)
+    no_formula = SpecificationError(
+        f"{text!r} is no formula of a mixed model: write 'y ~ x1 + (x1 | id)'."
     )
+    if text.count("~") == 0 or parser.next.text == "~":
+        raise no_formula
+    left = parser.expression()
+    if parser.take("~") is None:
+        raise parser.misplaced()
+    outcome = _outcome(left, text)
+    parts: list[_Part] = []
+    while True:
+        sign = parser.take("+", "-")
+        if sign is None and parts:
+            break
+        term = parser.expression(SUM)
+        parts.append(_part("+" if sign is None else sign.text, term, text))
+    if parser.next.text in _BARS:
+        raise _alone(text, Span(parts[0].term.span.start, len(text.rstrip())))
+    if parser.next.text == "~":
+        raise no_formula
+    if parser.next.kind != "end":
+        raise _behind(text, parser, parts[-1].term)
+    return outcome, parts
+
+
+def _behind(text: str, parser: Parser, last: Expression) -> SpecificationError:
+    """What stands behind the last term: a comparison, or a word without a sign before it."""
+    sign = parser.next
+    if sign.text not in (*COMPARISONS, "&", "&&"):
+        return parser.misplaced()
+    parser.take(sign.text)
+    both = f"{deparse(last)} {sign.text} {deparse(parser.expression(SUM))}"
+    return SpecificationError(
+        f"a comparison stands in a call: I({both}).", text, Span(last.span.start, sign.span.end)
+    )
+
+
+def _outcome(found: Expression, text: str) -> Expression:
+    while isinstance(found, Call) and found.kind == "group":
+        found = found.arguments[0]
+    if isinstance(found, Symbol) or (isinstance(found, Call) and found.kind == "call"):
+        return found
+    raise SpecificationError(
+        f"the outcome is one column or one call: write I({deparse(found)}) if it is to be "
+        "computed.",
+        text,
+        found.span,
+    )
+
+
+def _part(sign: str, term: Expression, text: str) -> _Part:
+    inner = term
+    while isinstance(inner, Call) and inner.kind == "group":
+        inner = inner.arguments[0]
+    bars = inner if isinstance(inner, Call) and inner.function in _BARS else None
+    if bars is not None and sign == "-":
+        raise _alone(text, term.span)
+    if bars is None:
+        _refuse_bars(term, term, text)
+    return _Part(sign, term, bars)
+
+
+def _refuse_bars(part: Expression, term: Expression, text: str) -> None:
+    """A random part within another term, or in a call of another package's."""
+    if not isinstance(part, Call):
+        return
+    if part.kind == "call":
+        for inner in part.arguments:
+            if isinstance(inner, Call) and inner.function in _BARS and part.function in STRUCTURES:
+                raise SpecificationError(STRUCTURES[part.function], text, part.span)
+        return
+    if part.function in _BARS:
+        raise _alone(text, term.span)
+    for inner in part.arguments:
+        _refuse_bars(inner, term, text)
+
+
+STRUCTURES = {
+    "diag": "diag() is glmmTMB's: variances without covariances are written (x1 || id).",
+    "us": "us() is glmmTMB's: with all covariances, (x1 | id).",
+    "homdiag": "homdiag() is glmmTMB's: mlsem has no equal variances of random effects.",
+} | {
+    name: f"{name}() is glmmTMB's: random effects here have free covariances, (x1 | id), or none, "
+    "(x1 || id); correlations in time or space are not available."
+    for name in ("ar1", "ou", "cs", "toep", "exp", "gau", "mat", "rr", "hetar1", "homcs", "propto")
+}
+
+
+def _alone(text: str, span: Span) -> SpecificationError:
+    return SpecificationError(
+        "a random part stands in parentheses of its own, added with '+': '+ (x1 | id)'.", text, span
+    )
+
+
+def _summands(found: Expression) -> list[tuple[str, Expression]]:
+    """`a + b - c` as signed terms."""
+    found_here: list[tuple[str, Expression]] = []
+    while isinstance(found, Call) and found.kind == "infix" and found.function in ("+", "-"):
+        left, right = found.arguments
+        found_here.append((found.function, right))
+        found = left
+    return [("+", found), *reversed(found_here)]
+
+
+def _group(found: Expression, text: str) -> str:
+    while isinstance(found, Call) and found.kind == "group":
+        found = found.arguments[0]
+    if isinstance(found, Symbol):
+        return found.name
+    written = text[found.span.start : found.span.end]
+    if isinstance(found, Call) and found.function in "/:*+" and found.kind == "infix":
+        raise SpecificationError(
+            f"'| {written}' is more than one grouping factor: mlsem fits two levels, so the "
+            "clusters are one column. Make a column that tells the clusters apart, and for "
+            "standard errors robust to a coarser grouping use se_cluster=.",
+            text,
+            found.span,
+        )
+    what = "the column of the clusters"
+    if isinstance(found, Constant):
+        message = f"what follows '|' is {what}, not {written!r}: '(x1 | id)'."
+    else:
+        message = (
+            f"what follows '|' is {what} by its name, not {written!r}: make that column of the "
+            "data, '(x1 | id)'."
+        )
+    raise SpecificationError(message, text, found.span)

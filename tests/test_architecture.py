@@ -22,7 +22,7 @@ SEES: dict[str, set[str]] = {
     "core": {"errors"},
     "syntax": {"errors"},
     "spec": {"errors", "syntax", "core"},
-    "data": {"errors", "spec", "core"},
+    "data": {"errors", "syntax", "spec", "core"},
     "inference": {"errors", "core"},
     "report": {"errors"},
 }
@@ -60,7 +60,7 @@ SEES["likelihood_ratio"] = {"errors", "core", "data", "inference", "fitted", "ne
 SEES["bootstrap"] = SEES["diagnose"] | {"bootstrapped", "fitted", "workers"}
 SEES["result"] = set(SEES) - {"syntax", "report"}
 SEES["fit"] = set(SEES) - {"report", "inference", "tables", "summary", "standard_errors"}
-SEES["mixed_formula"] = {"errors"}
+SEES["mixed_formula"] = {"errors", "syntax"}
 SEES["lmm"] = {"errors", "syntax", "spec", "data", "fit", "result", "mixed_formula"}
 SEES["examples_data"] = {"errors", "data"}
 SEES["simulate"] = {*SEES, "mlsem"} - {"examples_data"}
@@ -77,7 +77,6 @@ HOMES = {
     "pyarrow": {"data"},
     "pyreadstat": {"data"},
     "semopy": {"interop"},
-    "formulae": {"data"},
     "scipy.stats": set(),
     "statsmodels": set(),
     "matplotlib": {"report"},
@@ -252,7 +251,6 @@ def test_slow_packages_are_imported_late() -> None:
         "lark",
         "scipy.optimize",
         "semopy",
-        "formulae",
         "pyarrow",
         "pyreadstat",
         "matplotlib",

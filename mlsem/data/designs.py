@@ -1,215 +1,198 @@
-"""Columns of a design matrix, as the package formulae reads a formula; named as in lme4."""
+"""Columns of a design matrix: R's coding of factors, lme4's names, lme4's choice among columns
+that are linear combinations of others."""
 
 from __future__ import annotations
 
-import warnings
-from dataclasses import dataclass
-from functools import lru_cache
 from itertools import product
 from math import prod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
-from mlsem.data.r_functions import FUNCTIONS, ours, theirs
-from mlsem.errors import InterfaceError, SpecificationError, listed
+from mlsem.data.r_values import Factor
+from mlsem.errors import DataError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from mlsem.core.records import Array
+    from mlsem.data.r_evaluate import Variable
+    from mlsem.syntax.r_terms import Terms
 
 INTERCEPT = "(Intercept)"
+
+DEPENDENT = 1e-7
+"""What is left of a column, as a share of its length, where it is a combination of others (R's)."""
+
+PLAINLY = 1e-3
+"""The same share, from which cross-products suffice to see that it is none."""
+
+MOST = 2**27
+"""Numbers that the columns of a term may hold: a gigabyte."""
 
 Columns = dict[str, "Array"]
 
 
-@dataclass(frozen=True, slots=True)
-class Described:
-    """What a formula says before it meets data.
+def design(terms: Terms, variables: Mapping[str, Variable]) -> Columns:
+    """The columns of the terms, as R's `model.matrix`.
 
-    Attributes
-    ----------
-    variables : tuple of str
-        Columns of the data that it names.
-    products : tuple of tuple of str, or None
-        The outcome, then the columns that each term is a product of, none for the intercept; None
-        where one of these is more than that.
-    terms : tuple of str
-        The names of the terms, the intercept among them.
-    plain : frozenset of str
-        Columns that stand in a term by themselves, not in a call.
+    A factor in a term T is coded by contrasts where what is left of T without it is in a term
+    before (nothing is left: always), and by a dummy of each level elsewhere (Chambers & Hastie,
+    1992, sec. 2.4.1). Without an intercept the first factor of the first term that has one gets
+    all dummies. In an interaction the first variable varies fastest.
+
+    Raises
+    ------
+    DataError
+        A factor of one level, or two columns of one name.
     """
-
-    variables: tuple[str, ...]
-    products: tuple[tuple[str, ...], ...] | None
-    terms: tuple[str, ...]
-    plain: frozenset[str]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Design:
-    """The outcome, and the columns of each term with the kind that formulae gives it."""
-
-    outcome: str
-    numeric: bool
-    response: Array
-    terms: tuple[tuple[str, Columns], ...]
-
-
-def require_formulae() -> Any:
-    try:
-        import formulae
-    except ImportError as error:
-        raise InterfaceError(
-            'mlsem.lmm reads formulas with the package formulae: pip install "mlsem[lmm]".'
-        ) from error
-    return formulae
+    factors = {name for name in terms.variables if isinstance(variables[name].values, Factor)}
+    _check_levels(variables[name] for name in factors)
+    columns: Columns = {}
+    if terms.intercept:
+        columns[INTERCEPT] = np.ones(_rows(variables))
+    for term, full in zip(terms.products, _full(terms, factors), strict=True):
+        for label, values in _interaction(term, full, variables):
+            if label in columns:
+                raise DataError(
+                    f"two columns of the model are named {label!r}. Rename a column of the data, "
+                    "or a level of the factor whose name it continues."
+                )
+            columns[label] = values
+    return columns
 
 
-@lru_cache(maxsize=256)
-def describe(outcome: str, right: str) -> Described:
-    """Read `outcome ~ right`; errors are formulae's own. Formulas recur from fit to fit."""
-    formulae = require_formulae()
-    text = ours(f"{outcome} ~ {right}")
-    _check_read(text)
-    model = formulae.model_description(text)
-    variables = tuple(sorted(filter(None, model.var_names)))
-    terms = (model.response.term, *model.common_terms)
-    products = [_product(term) for term in terms]
-    plain = tuple(each for each in products if each is not None)
-    parts = [part for term in terms for part in getattr(term, "components", ())]
-    return Described(
-        variables=variables,
-        products=plain if len(plain) == len(products) else None,
-        terms=tuple(term.name for term in model.common_terms),
-        plain=frozenset(part.name for part in parts if type(part).__name__ == "Variable"),
-    )
+def _rows(variables: Mapping[str, Variable]) -> int:
+    return len(next(iter(variables.values())).values)
 
 
-def _check_read(text: str) -> None:
-    """formulae's parser stops at what it cannot read, and drops that and the rest."""
-    from formulae.parser import Parser
-    from formulae.scanner import Scanner
-
-    parser = Parser(Scanner(text).scan())
-    parser.parse()
-    if not parser.at_end():
-        raise ValueError(
-            f"{parser.peek().lexeme!r} cannot follow after {parser.previous().lexeme!r}"
-        )
+def _check_levels(factors: Iterable[Variable]) -> None:
+    for each in factors:
+        assert isinstance(each.values, Factor)
+        if len(each.values.levels) < 2:
+            raise DataError(
+                f"the factor {each.name!r} has one level only ({', '.join(each.values.levels)}) in "
+                "the rows used, so that it says nothing. Leave it out of the formula."
+            )
 
 
-def _product(term: Any) -> tuple[str, ...] | None:
-    """The columns that a term of formulae multiplies; None if that is not what it does."""
-    if type(term).__name__ == "Intercept":
-        return ()
-    parts = term.components
-    plain = all(type(part).__name__ == "Variable" and part.reference is None for part in parts)
-    return tuple(part.name for part in parts) if plain else None
-
-
-def design(
-    outcome: str, right: str, frame: pd.DataFrame, columns: Mapping[str, pd.Series]
-) -> Design:
-    """Evaluate `outcome ~ right` over data without missing values; errors are formulae's own.
-
-    Products of numeric columns need no more than numpy; all else is formulae's.
-
-    Parameters
-    ----------
-    columns : mapping of name to Series
-        Of the frame, those that the formula names among them.
-    """
-    described = describe(outcome, right)
-    if described.products is not None:
-        values = {name: columns[name] for name in described.variables}
-        if all(is_real(column) for column in values.values()):
-            return _products(described.products, values)
-    formulae = require_formulae()
-    text = ours(f"{outcome} ~ {right}")
-    with np.errstate(all="ignore"), warnings.catch_warnings():  # the caller looks at the values
-        warnings.simplefilter("ignore", RuntimeWarning)
-        found = formulae.design_matrices(
-            text, _as_in_r(frame, described.variables), extra_namespace=FUNCTIONS
-        )
-    if found.common is not None:
-        _check_terms(described.terms, tuple(found.common.terms), right)
-    response = found.response.as_dataframe()
-    return Design(
-        outcome=theirs(found.response.name),
-        numeric=found.response.kind == "numeric" and response.shape[1] == 1,
-        response=response.to_numpy()[:, 0],
-        terms=() if found.common is None else tuple(_evaluated(found.common)),
-    )
-
-
-def _check_terms(wanted: tuple[str, ...], found: tuple[str, ...], right: str) -> None:
-    """formulae adds terms to interactions without main effects, where R has collinear columns."""
-    added = [name for name in found if name not in wanted]
-    if added:
-        raise SpecificationError(
-            f"{right!r} has an interaction of factors without {listed(map(theirs, added))}, so "
-            "that its columns are collinear. Write f*g with the main effects, or 0 + f:g for a "
-            "mean in each cell."
-        )
-    if len(found) < len(wanted):
-        raise SpecificationError(
-            f"two terms of {right!r} look the same to formulae: make a column of the data of one."
-        )
-
-
-def _as_in_r(frame: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
-    """These columns; categories in their order, and numbers that do not overflow in a power."""
-    found: Any = frame[list(names)]
-    return found.assign(**{name: _wide(found[name]) for name in names})
-
-
-def _wide(column: Any) -> Any:
-    dtype: Any = column.dtype
-    if isinstance(dtype, pd.CategoricalDtype):
-        return column.cat.remove_unused_categories().cat.as_ordered()
-    if is_real(column) and dtype.kind != "b" and dtype.itemsize < 8:
-        return column.astype(np.float64 if dtype.kind == "f" else np.int64)
-    return column
-
-
-def is_real(column: pd.Series) -> bool:
-    """Whether a column is of numpy's real numbers or booleans."""
-    return isinstance(column.dtype, np.dtype) and column.dtype.kind in "fiub"
-
-
-def _products(products: tuple[tuple[str, ...], ...], data: dict[str, pd.Series]) -> Design:
-    values = {name: column.to_numpy(dtype=np.float64) for name, column in data.items()}
-    (outcome,), *terms = products
-    ones = np.ones(len(values[outcome]))
-    columns = {":".join(names) or INTERCEPT: [values[name] for name in names] for names in terms}
-    blocks = tuple(("numeric", {label: prod(each, start=ones)}) for label, each in columns.items())
-    return Design(outcome, True, values[outcome], blocks)
-
-
-def _evaluated(common: Any) -> Sequence[tuple[str, Columns]]:
-    matrix = np.asarray(common.design_matrix, dtype=np.float64)
-    found = []
-    for name, term in common.terms.items():
-        columns = matrix[:, common.slices[name]].T
-        found.append((term.kind, dict(zip(_lme4(term), columns, strict=True))))
+def _full(terms: Terms, factors: set[str]) -> list[frozenset[str]]:
+    """Of each term, the factors that have a dummy for every level."""
+    found: list[frozenset[str]] = []
+    before: list[set[str]] = [set()]
+    for term in terms.products:
+        rests = {name: {*term} - {name} for name in term if name in factors}
+        spanned = (name for name, rest in rests.items() if any(rest <= each for each in before))
+        found.append(frozenset(rests) - frozenset(spanned))
+        before.append({*term})
+    if not terms.intercept:
+        for k, term in enumerate(terms.products):
+            first = next((name for name in term if name in factors), None)
+            if first is not None:
+                found[k] |= {first}
+                break
     return found
 
 
-def _lme4(term: Any) -> list[str]:
-    """`sex[m]:x1` → `sexm:x1`, `poly(x1, 2)[0]` → `poly(x1, 2)1`."""
-    if term.kind == "intercept":
-        return [INTERCEPT]
-    labels = [_labels(part) for part in term.components]
-    return [theirs(":".join(each)) for each in product(*labels)]
+def _interaction(
+    term: Sequence[str], full: frozenset[str], variables: Mapping[str, Variable]
+) -> Iterable[tuple[str, Array]]:
+    """The columns of one term: each product of a column of each variable."""
+    counts = [_count(variables[name], full=name in full) for name in term]
+    if prod(counts) * _rows(variables) > MOST:
+        raise DataError(
+            f"{':'.join(term)} has {prod(counts)} columns, too many for {_rows(variables)} rows. "
+            "Join levels, or leave it out of the formula."
+        )
+    coded = [_coded(variables[name], full=name in full) for name in reversed(term)]
+    for parts in product(*coded):
+        labels, values = zip(*reversed(parts), strict=True)
+        column = values[0]
+        for each in values[1:]:
+            column = column * each
+        yield ":".join(labels), column
 
 
-def _labels(part: Any) -> list[str]:
-    """A level or the number of a column, after the name."""
-    cut = len(part.name)
-    ends = [label[cut:].removeprefix("[").removesuffix("]") for label in part.labels]
-    if part.kind == "numeric":
-        ends = [end and str(int(end) + 1) for end in ends]
-    return [part.name + end for end in ends]
+def _count(variable: Variable, *, full: bool) -> int:
+    values = variable.values
+    return len(values.levels) - (not full) if isinstance(values, Factor) else values.shape[1]
+
+
+def _coded(variable: Variable, *, full: bool) -> list[tuple[str, Array]]:
+    """The columns that stand for a variable, with their names."""
+    values, name = variable.values, variable.name
+    if not isinstance(values, Factor):
+        if values.shape[1] == 1:
+            return [(name, values[:, 0])]
+        return [(f"{name}{k + 1}", column) for k, column in enumerate(values.T)]
+    levels = values.levels
+    if full or values.contrast == "treatment":
+        places = range(0 if full else 1, len(levels))
+        return [(name + levels[k], (values.codes == k).astype(np.float64)) for k in places]
+    matrix, labels = contrast_matrix(len(levels), values.contrast)
+    return [
+        (name + label, column[values.codes]) for label, column in zip(labels, matrix.T, strict=True)
+    ]
+
+
+def contrast_matrix(levels: int, kind: str) -> tuple[Array, list[str]]:
+    """R's `contr.sum`, `contr.helmert` and `contr.poly`: (levels, levels − 1), and its labels."""
+    labels = [str(k + 1) for k in range(levels - 1)]
+    if kind == "sum":
+        return np.vstack([np.eye(levels - 1), -np.ones(levels - 1)]), labels
+    if kind == "helmert":
+        matrix = np.triu(-np.ones((levels, levels - 1)))
+        matrix[np.arange(1, levels), np.arange(levels - 1)] = np.arange(1, levels)
+        return matrix, labels
+    away = np.arange(levels) - (levels - 1) / 2
+    basis, upper = np.linalg.qr(np.vander(away, increasing=True))
+    matrix = (basis * np.sign(np.diag(upper)))[:, 1:]
+    return matrix, [".L", ".Q", ".C", *(f"^{k}" for k in range(4, levels))][: levels - 1]
+
+
+# --- columns that are combinations of others ------------------------------------------------------
+
+
+def dependent(columns: Columns) -> tuple[str, ...]:
+    """Columns that are linear combinations of those before them, as R and lme4 find them.
+
+    In the order of the columns, one is dropped where its distance from the span of those kept
+    before it is below 10⁻⁷ of its length.
+    """
+    if _plainly_independent(list(columns.values())):
+        return ()
+    matrix = np.column_stack(list(columns.values()))
+    largest = np.abs(matrix).max(axis=0)
+    if not np.isfinite(largest).all():
+        return ()  # infinite values are refused later
+    matrix /= np.where(largest > 0.0, largest, 1.0)
+    matrix /= np.where(largest > 0.0, np.linalg.norm(matrix, axis=0), 1.0)
+    basis = np.empty(matrix.shape, order="F")
+    kept, found = 0, []
+    for name, column in zip(columns, matrix.T, strict=True):
+        left = column.copy()
+        for _ in range(2):  # once more takes off what rounding left
+            left -= basis[:, :kept] @ (basis[:, :kept].T @ left)
+        length = float(np.linalg.norm(left))
+        if length < DEPENDENT or kept == len(left):
+            found.append(name)
+            continue
+        basis[:, kept] = left / length
+        kept += 1
+    return tuple(found)
+
+
+def _plainly_independent(columns: list[Array]) -> bool:
+    """Whether cross-products show it; they do not for what overflows or is near a combination."""
+    count = len(columns)
+    products = np.zeros((count, count))
+    with np.errstate(all="ignore"):
+        for i, first in enumerate(columns):  # sooner than to put the columns side by side
+            for j, second in enumerate(columns[: i + 1]):
+                products[i, j] = first @ second
+        scale = np.sqrt(np.diag(products))
+        try:
+            factor = np.linalg.cholesky(products / scale[:, None] / scale)
+        except np.linalg.LinAlgError:
+            return False
+        return bool((np.diag(factor) > PLAINLY).all())

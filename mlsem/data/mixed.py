@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
-import pandas as pd
-from pandas.api import types
 
 from mlsem.data.bases import SAME
 from mlsem.data.columns import (
@@ -15,55 +13,44 @@ from mlsem.data.columns import (
     check_missing,
     left_out,
     missing_in,
-    numeric,
     require_column,
     require_frame,
+    rows_named,
     rows_of,
 )
-from mlsem.data.designs import (
-    INTERCEPT,
-    Columns,
-    Described,
-    Design,
-    describe,
-    design,
-    is_real,
-    require_formulae,
-)
-from mlsem.data.factors import check_factors, is_text
+from mlsem.data.designs import INTERCEPT, Columns, dependent, design
+from mlsem.data.factors import check_factors
 from mlsem.data.grouping import Grouping, group
-from mlsem.data.r_functions import theirs
-from mlsem.errors import DataError, MlsemError, SpecificationError, listed
+from mlsem.data.r_evaluate import Scope, Variable
+from mlsem.data.r_values import Factor
+from mlsem.errors import DataError, listed
+from mlsem.syntax.r_language import deparse
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    import pandas as pd
+    from numpy.typing import NDArray
+
     from mlsem.core.records import Array
+    from mlsem.syntax.r_language import Expression
+    from mlsem.syntax.r_terms import Terms
 
 
 RESIDUAL = "Residual"
 
-Series: TypeAlias = "Mapping[str, pd.Series]"
-
-
-class _Part(Protocol):
-    @property
-    def effects(self) -> str: ...
-    @property
-    def correlated(self) -> bool: ...
-
 
 class _Formula(Protocol):
-    """What is needed of a formula: its parts as text."""
+    """What is needed of a formula."""
 
     @property
     def text(self) -> str: ...
     @property
-    def outcome(self) -> str: ...
+    def outcome(self) -> Expression: ...
     @property
-    def fixed(self) -> str: ...
+    def fixed(self) -> Terms: ...
     @property
-    def random(self) -> Sequence[_Part]: ...
+    def random(self) -> Sequence[Terms]: ...
     @property
     def group(self) -> str: ...
 
@@ -115,34 +102,32 @@ class MixedData:
 
 
 def read_mixed(formula: _Formula, data: object, missing: str) -> MixedData:
-    """Evaluate a formula over a data frame.
+    """Evaluate a formula over a data frame: its variables on all rows, the design on those that
+    have a value in each of them, as R does.
 
     Raises
     ------
     SpecificationError
-        formulae cannot read the formula.
+        A function that cannot be computed.
     DataError
         A column is absent, or has missing values and `missing` is "error".
-    InterfaceError
-        formulae is not installed.
     """
     frame = require_frame(data)
     if formula.group not in frame.columns:
         require_column(frame, formula.group, "the formula needs the column of clusters")
-    rights = (formula.fixed, *(each for part in formula.random for each in _apart(formula, part)))
-    described = _described(formula, rights)
-    whole = _readable(frame, _columns(described, frame))
-    (used, columns), notes = _complete(*whole, missing)
-    texts = {name: column for name, column in columns.items() if not _is_number(column)}
-    if texts:
-        plain = frozenset[str]().union(*(each.plain for each in described))
-        check_factors(plain & texts.keys(), formula.outcome, texts)
-    fixed, *random = (_design(formula, right, used, columns) for right in rights)
-    effects = _together(fixed)
+    everywhere = _variables(formula, frame)
+    used, variables, notes = _complete(frame, everywhere, missing)
+    outcome = deparse(formula.outcome)
+    _check_texts(used, variables, outcome)
+    response = _response(variables[outcome])
+    effects = design(formula.fixed, variables)
+    spare = dependent(effects)
+    effects = {name: values for name, values in effects.items() if name not in spare}
     known = {_factors(name): name for name in effects}
     everything = dict(effects)
     blocks: list[tuple[str, ...]] = []
-    for block in map(_together, random):
+    for part in formula.random:
+        block = design(part, variables)
         named = {known.get(_factors(name), name): values for name, values in block.items()}
         everything |= named
         blocks.append(tuple(named))
@@ -156,13 +141,14 @@ def read_mixed(formula: _Formula, data: object, missing: str) -> MixedData:
             "told from the residual. Group by the column that many rows share."
         )
     found = MixedColumns(
-        outcome=fixed.outcome,
+        outcome=outcome,
         fixed=tuple(effects),
         random=tuple(blocks),
         within=_varying(grouping, everything),
     )
-    rows = rows_of(used, {fixed.outcome: fixed.response} | everything)
-    return MixedData(used, rows, grouping, found, len(frame), notes + spanned)
+    rows = rows_of(used, {outcome: response} | everything)
+    notes += _spared(spare) + spanned
+    return MixedData(used, rows, grouping, found, len(frame), notes)
 
 
 def check_outcome(mixed: MixedData, cluster: str) -> None:
@@ -190,134 +176,93 @@ def _refuse_group(formula: _Formula, columns: Iterable[str]) -> None:
         )
 
 
-def _apart(formula: _Formula, part: _Part) -> list[str]:
-    """The effects that covary: all of `(x1 + f | id)`; as lme4 reads it, each term of
-    `(x1 + f || id)` alone, a factor with all its dummies."""
-    if part.correlated:
-        return [part.effects]
-    (found,) = _described(formula, [part.effects])
-    return ["1" if term == "Intercept" else f"0 + {theirs(term)}" for term in found.terms]
+def _spared(names: tuple[str, ...]) -> tuple[str, ...]:
+    if not names:
+        return ()
+    what = "is a linear combination" if len(names) == 1 else "are linear combinations"
+    return (f"{listed(names)} {what} of the fixed effects before; left out, as in lme4.",)
 
 
-def _described(formula: _Formula, rights: Iterable[str]) -> list[Described]:
-    require_formulae()
-    try:
-        return [describe(formula.outcome, right) for right in rights]
-    except Exception as error:  # formulae has no error class of its own
-        raise SpecificationError(
-            f"the formula {formula.text!r} cannot be read: {_told(error)}. What is in a call is "
-            "written as in Python, such as I(x1**2)."
-        ) from error
+# --- variables on all rows, and the rows that have them all ---------------------------------------
 
 
-def _columns(described: Iterable[Described], frame: pd.DataFrame) -> Series:
-    """Columns that the formula names, each of which must be there."""
-    names = sorted({name for each in described for name in each.variables})
+def _variables(formula: _Formula, frame: pd.DataFrame) -> dict[str, Variable]:
+    """Every variable of the formula, over all rows."""
+    scope = Scope(frame, formula.text)
+    expressions = {deparse(formula.outcome): formula.outcome} | formula.fixed.variables
+    for part in formula.random:
+        expressions |= part.variables
     for name in (INTERCEPT, RESIDUAL):
-        if name in names:
+        if name in expressions:
             raise DataError(
                 f"a column named {name!r}: a parameter of every model has that name. Rename it, "
                 f"e.g. data.rename(columns={{{name!r}: 'x'}})."
             )
-    needed = "the formula needs the variable"
-    return {name: require_column(frame, name, needed) for name in names}
-
-
-def _readable(frame: pd.DataFrame, columns: Series) -> tuple[pd.DataFrame, Series]:
-    """The frame and these columns, numbers that stand in columns of another type as numbers."""
-    found = {
-        name: numeric(frame, column, name)
-        for name, column in columns.items()
-        if not (_is_number(column) or is_text(column))
-    }
-    if not found:
-        return frame, columns
-    frame = frame.assign(**found)
-    return frame, _taken(frame, columns)
-
-
-def _taken(frame: pd.DataFrame, names: Iterable[str]) -> Series:
-    return {name: cast("pd.Series", frame[name]) for name in names}
-
-
-def _is_number(column: pd.Series) -> bool:
-    if is_real(column):
-        return True
-    return types.is_numeric_dtype(column.dtype) and not types.is_complex_dtype(column.dtype)
+    return {name: scope.variable(name, each) for name, each in expressions.items()}
 
 
 def _complete(
-    frame: pd.DataFrame, columns: Series, missing: str
-) -> tuple[tuple[pd.DataFrame, Series], tuple[str, ...]]:
-    """The rows that have a value in every column of the formula."""
-    gaps = {name: gap for name, values in columns.items() if (gap := missing_in(values)).any()}
+    frame: pd.DataFrame, variables: dict[str, Variable], missing: str
+) -> tuple[pd.DataFrame, dict[str, Variable], tuple[str, ...]]:
+    """The rows that have a value in every variable."""
+    gaps: dict[str, NDArray[np.bool_]] = {}
+    for variable in variables.values():
+        gap = variable.missing
+        if gap.any():
+            _attribute(gap, variable, frame, gaps)
     if not gaps:
-        return (frame, columns), ()
-    counts = tuple((name, int(gap.sum())) for name, gap in gaps.items())
+        return frame, {name: each.taken(None) for name, each in variables.items()}, ()
+    counts = tuple((name, int(gap.sum())) for name, gap in sorted(gaps.items()))
     keep = ~np.logical_or.reduce(list(gaps.values()))
     check_missing(frame, counts, keep, missing)
     used: Any = frame.loc[keep]
     note = left_out(counts, len(frame) - len(used), len(frame))
-    return (used, _taken(used, columns)), (note,)
+    return used, {name: each.taken(keep) for name, each in variables.items()}, (note,)
+
+
+def _attribute(
+    gap: NDArray[np.bool_],
+    variable: Variable,
+    frame: pd.DataFrame,
+    gaps: dict[str, NDArray[np.bool_]],
+) -> None:
+    """Which columns of the data make a variable missing; where none does, it does so itself."""
+    left = gap.copy()
+    for name in variable.columns:
+        there = gap & missing_in(require_column(frame, name, "the formula needs the variable"))
+        if there.any():
+            gaps[name] = gaps.get(name, False) | there
+            left &= ~there
+    if not left.any():
+        return
+    if not (variable.may_miss or isinstance(variable.values, Factor)):
+        raise DataError(
+            f"{variable.name!r} is not a number in {rows_named(frame, left)}: correct the "
+            "data it is computed from, or mark them as missing (NaN)."
+        )
+    gaps[variable.name] = left
+
+
+def _check_texts(frame: pd.DataFrame, variables: Mapping[str, Variable], outcome: str) -> None:
+    texts = [each.name for each in variables.values() if isinstance(each.values, Factor)]
+    plain = [name for name in texts if variables[name].plain]
+    columns = {name: require_column(frame, name, "the formula needs") for name in plain}
+    check_factors(plain, outcome, columns)
+
+
+def _response(variable: Variable) -> Array:
+    values = variable.values
+    if isinstance(values, Factor) or values.shape[1] > 1:
+        raise DataError(f"the outcome {variable.name!r} is not one numeric variable.")
+    return values[:, 0]
 
 
 # --- design matrices --------------------------------------------------------------------------
 
 
-def _design(formula: _Formula, right: str, frame: pd.DataFrame, columns: Series) -> Design:
-    """The outcome, and the columns of `right`."""
-    try:
-        found = design(formula.outcome, right, frame, columns)
-    except MlsemError:
-        raise
-    except Exception as error:
-        raise SpecificationError(_uncomputed(formula, error)) from error
-    if not found.numeric:
-        raise DataError(f"the outcome {formula.outcome!r} is not one numeric variable.")
-    if any(kind == "offset" for kind, _ in found.terms):
-        raise SpecificationError(
-            f"offset() in {formula.text!r}: subtract it from the outcome in the data instead."
-        )
-    return found
-
-
-def _uncomputed(formula: _Formula, error: Exception) -> str:
-    """What of a formula could not be computed."""
-    head = f"the formula {formula.text!r} cannot be evaluated"
-    if not isinstance(error, KeyError):
-        return f"{head}: {_told(error)}. Make a column of the data that has what it computes."
-    name = str(error.args[0])
-    if hasattr(np, name):
-        return f"{head}: write np.{name} for {name}."
-    return (
-        f"{head}: the function {name!r} is not known. Those of numpy are called with np., as "
-        "np.where(x1 > 0, 1, 0); for others make a column of the data."
-    )
-
-
-def _told(error: Exception) -> str:
-    text = str(error).rstrip(".")
-    if isinstance(error, IndexError) or "zip()" in text or "not supported between" in text:
-        return "write main effects before their interactions, and f + f:x1 for f/x1"
-    return "a call gives no column" if "unrecognized type" in text else text
-
-
 def _factors(name: str) -> tuple[str, ...]:
     """`x1:w1` and `w1:x1` are the same column."""
     return tuple(sorted(name.split(":")))
-
-
-def _together(found: Design) -> Columns:
-    columns: Columns = {}
-    for _, block in found.terms:
-        for name, values in block.items():
-            if name in columns:
-                raise DataError(
-                    f"two columns of the model are named {name!r}. Rename a column of the data, or "
-                    "a level of the factor whose name it continues."
-                )
-            columns[name] = values
-    return columns
 
 
 def _without_spanned(

@@ -1,0 +1,55 @@
+"""Options that a linear mixed model does not take, each with the reason."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mlsem.errors import OptionError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_LATENT = "it is about latent variables, and a mixed model has none; mlsem.fit takes it"
+_PARTS = "the formula says which parameters there are; mlsem.fit takes it"
+
+MEANINGLESS = {
+    # of mlsem.fit
+    "cluster": "the clusters are what follows '|' in the formula: (1 | id)",
+    "center": "centre in the formula, I(x1 - mean(x1)), or in the data, mlsem.cluster_means",
+    "std_lv": _LATENT,
+    "auto_fix_first": _LATENT,
+    "auto_fix_single": _LATENT,
+    "auto_cov_lv_x": _LATENT,
+    "int_lv_free": _LATENT,
+    "fixed_x": "the covariates of a mixed model are always conditioned on",
+    "meanstructure": "a mixed model always has means",
+    "auto_var": _PARTS,
+    "auto_cov_y": _PARTS,
+    "int_ov_free": "the intercept is 1 or 0 in the formula",
+    "orthogonal": "random effects without covariances are written (x1 || id)",
+    "bounds": "covariances of random effects are kept positive semidefinite as it is",
+    # of lme4's lmer
+    "weights": "weights are not available",
+    "offset": "subtract it from the outcome in the data",
+    "subset": "take the rows of the data: data[data.x1 > 0]",
+    "na_action": 'rows with missing values are left out (missing="listwise") or an error ("error")',
+    "contrasts": "codings are written in the formula: C(f, contr.sum)",
+    "family": "mlsem fits continuous outcomes",
+    "verbose": "nothing is printed",
+    # of statsmodels' mixedlm
+    "groups": "the clusters are what follows '|' in the formula: (1 | id)",
+    "re_formula": "random effects stand in the formula: (x1 | id)",
+    "vc_formula": "random effects stand in the formula: (x1 || id)",
+}
+
+
+def refuse_meaningless(options: Iterable[str]) -> None:
+    """Raise for the first option that says nothing of a linear mixed model.
+
+    Raises
+    ------
+    OptionError
+    """
+    for name in options:
+        if name in MEANINGLESS:
+            raise OptionError(f"lmm does not take {name}=: {MEANINGLESS[name]}.")
