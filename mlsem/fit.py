@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from mlsem.data.aggregate import DataRecord, read_moments
 from mlsem.data.frame import column_names
-from mlsem.errors import ConvergenceError, ConvergenceWarning, ModelSyntaxWarning, OptionValueError
+from mlsem.errors import (
+    ConvergenceError,
+    ConvergenceWarning,
+    ModelSyntaxWarning,
+    OptionValueError,
+    warn,
+)
 from mlsem.estimate import complaint
 from mlsem.estimators import optimum_of
 from mlsem.problem import pose
@@ -172,15 +177,14 @@ def _read(
 def finish(
     text: str, settings: Settings, table: ParameterTable, record: DataRecord, start: object
 ) -> FitResult:
-    """Estimate a specified model whose data are read. To be called by the function that the user
-    calls: warnings show the line that called that one."""
+    """Estimate a specified model whose data are read."""
     problem = pose(table, record)
     optimum = optimum_of(problem, settings, start)
     if not optimum.converged:
         message = complaint(optimum, settings)
         if settings.on_failure == "raise":
             raise ConvergenceError(message)
-        warnings.warn(message, ConvergenceWarning, stacklevel=3)
+        warn(message, ConvergenceWarning)
     return assemble(text, settings, problem, record, optimum)
 
 
@@ -209,7 +213,7 @@ def _specified(
     columns = None if data is None else column_names(data)
     table = _table(syntax.text, model_options(preset, **keywords), columns)
     for remark in table.remarks:
-        warnings.warn(remark, ModelSyntaxWarning, stacklevel=4)
+        warn(remark, ModelSyntaxWarning)
     return table
 
 
