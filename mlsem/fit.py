@@ -133,7 +133,9 @@ def lavaan(model: str, data: pd.DataFrame, cluster: str | None = None, **options
     return finish(*_read("lavaan", model, data, cluster, options.pop("center", None), options))
 
 
-def check(model: str, data: pd.DataFrame | None = None, **options: Any) -> ParameterTable:
+def check(
+    model: str, data: pd.DataFrame | None = None, cluster: str | None = None, **options: Any
+) -> ParameterTable:
     """The parameter table of a model, without fitting it.
 
     Parameters
@@ -141,12 +143,14 @@ def check(model: str, data: pd.DataFrame | None = None, **options: Any) -> Param
     model : str
     data : pandas.DataFrame, optional
         With it, the names in the model are looked for in the data.
+    cluster : str, optional
+        As for `fit`: robust errors, so means, in a single-level model.
     **options
         As for `fit`.
     """
-    keywords, rest = split_options(options, _PER_FIT)
+    keywords, rest = split_options(options, _PER_FIT, ("data", "cluster"))
     rest.pop("start", None)
-    return _specified("sem", _parsed(model), data, keywords, Settings(**rest), None)
+    return _specified("sem", _parsed(model), data, keywords, Settings(**rest), cluster)
 
 
 def _read(
@@ -158,7 +162,7 @@ def _read(
     options: dict[str, Any],
 ) -> tuple[str, Settings, ParameterTable, DataRecord, object]:
     """What `finish` takes."""
-    keywords, rest = split_options(options, _PER_FIT)
+    keywords, rest = split_options(options, _PER_FIT, ("cluster", "center"))
     start = rest.pop("start", None)
     settings = Settings(**rest)
     syntax = _parsed(model)
