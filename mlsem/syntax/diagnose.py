@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from mlsem.errors import ModelSyntaxError, Span
@@ -15,6 +16,9 @@ _WORD = re.compile(r"[^\W\d][\w.]*|\.[^\W\d][\w.]*")
 _HEADER = re.compile(r"\s*(level|group)\s*:\s*(\w+|\"[^\"]*\"|'[^']*')?", re.IGNORECASE)
 _UNMARKED_HEADER = re.compile(r"\s*(level|group)\s*=?\s+(\w+)\s*", re.IGNORECASE)
 _RELATION = re.compile(r"=~|~\*~|<~|\|~|~~|~|:=|==|<|>|\|")
+_SIGNS = frozenset("+-*/^?:~=<>|")
+_LINE_END = re.compile(r"[\r\n;\v\f\x1c-\x1e\x85\u2028\u2029]")
+_COMMENT = re.compile(r"[#!][^\r\n]*")
 _TOKEN = re.compile(r"[\w.]+|\"[^\"]*\"|'[^']*'|[^\s\w.]")
 
 _RUNS = {
@@ -151,14 +155,21 @@ def _second_operator(place: _Place) -> ModelSyntaxError | None:
         message = "two comparisons in one statement: write '0 < a' and 'a < 1' on two lines."
         return place.fail(message)
     span = Span(place.begin + second.start(), place.begin + second.end())
-    dangling = _dangling(place)
-    if dangling is not None:
-        line, _ = span.position(place.text)
+    line, _ = span.position(place.text)
+    ending, beginning = _line_ends(place)
+    if ending is not None:
+        written = place.at(ending)
         return place.fail(
-            f"the line ends with {place.at(dangling)!r}, so the statement goes on and meets a "
-            f"second operator, {second[0]!r}, in line {line}: {_wanted(place.at(dangling))}, or "
+            f"the line ends with {written!r}, so the statement goes on and meets a "
+            f"second operator, {second[0]!r}, in line {line}: {_wanted(written)}, or "
             "take this one away.",
-            dangling,
+            ending,
+        )
+    if beginning is not None:
+        return place.fail(
+            f"this line begins with {place.at(beginning)!r}, so it goes on with the statement "
+            f"above and meets a second operator, {second[0]!r}: take one of them away.",
+            beginning,
         )
     return place.fail(
         f"a second operator, {second[0]!r}, after {first[0]!r} in one statement: begin a new "
@@ -168,17 +179,32 @@ def _second_operator(place: _Place) -> ModelSyntaxError | None:
     )
 
 
-def _dangling(place: _Place) -> Span | None:
-    """The operator at the end of a line with which two statements have run together."""
-    if len(place.words) < 3:
+def _line_ends(place: _Place) -> tuple[Span | None, Span | None]:
+    """The operator before the last line end that the statement goes over, or the one after it."""
+    for left, right in reversed(list(pairwise(place.words))):
+        start, end = place.begin + left.start(), place.begin + left.end()
+        after = place.begin + right.start()
+        if not _LINE_END.search(_COMMENT.sub("", place.text[end:after])):
+            continue
+        if left[0] in _SIGNS:
+            while start > place.begin and place.text[start - 1] in "=~<|:":
+                start -= 1
+            return Span(start, end), None
+        return None, Span(after, after + len(right[0]))
+    return None, None
+
+
+def _sign_twice(place: _Place) -> ModelSyntaxError | None:
+    """`y ~ x +` and on the next line `+ z`."""
+    if place.met not in _SIGNS or not place.words or place.words[-1][0] not in _SIGNS:
         return None
-    operator, name = place.words[-2:]
-    start, end = place.begin + operator.start(), place.begin + operator.end()
-    if "\n" not in place.text[end : place.begin + name.start()]:
+    start = place.begin + place.words[-1].end()
+    if not _LINE_END.search(_COMMENT.sub("", place.text[start : place.span.start])):
         return None
-    while start > place.begin and place.text[start - 1] in "=~<|:":
-        start -= 1
-    return Span(start, end)
+    return place.fail(
+        f"the line above ends with {place.words[-1][0]!r} and this one begins with "
+        f"{place.met!r}: take one of them away."
+    )
 
 
 def _missing_plus(place: _Place) -> ModelSyntaxError | None:
@@ -268,6 +294,7 @@ _FINDERS: tuple[Callable[[_Place], ModelSyntaxError | None], ...] = (
     _odd_operator,
     _nothing_before,
     _second_operator,
+    _sign_twice,
     _odd_character,
     _missing_plus,
     _unfinished,
