@@ -7,10 +7,13 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from mlsem.errors import ModelSyntaxError, Span
+from mlsem.syntax.mplus import found_in, translated
+from mlsem.syntax.names import is_name, renaming
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+LONGEST_TRANSLATION = 40
 OPERATORS = ("=~", "~~", "~", ":=", "==", "<", ">")
 _WORD = re.compile(r"[^\W\d][\w.]*|\.[^\W\d][\w.]*")
 _HEADER = re.compile(r"\s*(level|group)\s*:\s*(\w+|\"[^\"]*\"|'[^']*')?", re.IGNORECASE)
@@ -106,15 +109,77 @@ def _odd_header(place: _Place) -> ModelSyntaxError | None:
     return place.fail(message)
 
 
+def _mplus(place: _Place) -> ModelSyntaxError | None:
+    """`f BY y1 y2;`, `%WITHIN%`, `[y@0]`, `MODEL:`."""
+    rest = place.text[place.begin :]
+    blanked = _COMMENT.sub(lambda found: " " * len(found[0]), rest)
+    first = re.match(r"\s*[^\r\n;]*", blanked)
+    line = first[0] if first else ""
+    statement = blanked.partition(";")[0]
+    more = statement[len(line) :]
+    if re.search(r"[~=%\[]|\b(?:BY|ON|WITH)\b|\w\s*:", more, re.IGNORECASE):
+        statement = line  # no ';': the statements below are others
+    found = found_in(statement)
+    if found is None:
+        return None
+    message = found.message
+    whole = translated(place.text)
+    if whole is not None and "\n" in whole and whole.count("\n") < LONGEST_TRANSLATION:
+        message += " The whole model is:\n" + "".join(f"  {each}\n" for each in whole.split("\n"))
+        message = message.rstrip()
+    return place.fail(message, Span(place.begin + found.start, place.begin + found.end))
+
+
 def _lme4(place: _Place) -> ModelSyntaxError | None:
+    """`y ~ x + (1 | id)`."""
     inside = place.before.count("(") > place.before.count(")")
-    if inside and place.met == "|":
-        return place.fail(
-            "'(… | id)' is the language of lme4: here random intercepts come from 'level:' "
-            "blocks and random slopes from 'rv(\"s\")*x'; the clusters are named in "
-            "fit(…, cluster='id')."
-        )
-    return None
+    if not inside or place.met != "|":
+        return None
+    group = re.match(r"\|{1,2}\s*([\w.]+)", place.statement[place.offset :])
+    named = group[1] if group else "id"
+    return place.fail(
+        f"'(… | {named})' is the language of lme4, which mlsem.lmm takes{_lmm(place, named)}. "
+        f'In fit the clusters are named in the call, cluster="{named}"; random intercepts come '
+        "from the blocks 'level: 1' and 'level: 2', random slopes from 'rv(\"s\")*x'."
+    )
+
+
+def _lmm(place: _Place, group: str) -> str:
+    """The call for this statement, with the random parts of one grouping factor."""
+    formula = _one_line(place.statement)
+    if "~" not in place.before:
+        return ""
+    groups = re.findall(r"\|{1,2}\s*([^()|]+?)\s*\)", formula)
+    if all(each == group for each in groups):
+        return f': mlsem.lmm("{formula}", data)'
+    other = rf"\s*\+\s*\([^()|]*\|{{1,2}}\s*(?!{re.escape(group)}\b)[^()|]*\)"
+    kept = re.sub(r"(\|{1,2}\s*[\w.]+)\s*[/:*+][^()]*\)", r"\1)", re.sub(other, "", formula))
+    return f', with one grouping factor: mlsem.lmm("{kept}", data)'
+
+
+def _one_line(statement: str) -> str:
+    return " ".join(statement.split()).replace('"', "'")
+
+
+def _bar(place: _Place) -> ModelSyntaxError | None:
+    """`y ~ x | id`."""
+    found = re.match(
+        r"(.*?[^~=]~[^~].*?)\|{1,2}\s*(?P<group>[\w.]+)\s*(?P<more>.*)", place.statement
+    )
+    if found is None or place.met != "|" or place.offset != found.end(1):
+        return None
+    group, formula = found["group"], _one_line(found[1])
+    lmm = (
+        f'; in one line, mlsem.lmm("{formula} + (1 | {group})", data)' if not found["more"] else ""
+    )
+    end = place.begin + found.end("group")
+    return place.fail(
+        f"'| {group}' names no clusters here. They are named in the call, fit(model, data, "
+        f"cluster=\"{group}\"), and the blocks 'level: 1' and 'level: 2' say what happens within "
+        f"and between them{lmm}. (Fixed effects of clusters, as pyfixest has them, are not "
+        "absorbed: what happens within clusters is level 1.)",
+        Span(place.span.start, end),
+    )
 
 
 def _odd_operator(place: _Place) -> ModelSyntaxError | None:
@@ -282,15 +347,23 @@ def _odd_character(place: _Place) -> ModelSyntaxError | None:
     if place.met == ",":
         return place.fail("terms are joined with '+', not with ','.")
     if place.met == "`":
-        return place.fail("names are written without backticks.")
+        quoted = re.match(r"`([^`]+)`", place.statement[place.offset :])
+        if quoted is None or is_name(quoted[1]):
+            return place.fail("names are written without backticks.")
+        return place.fail(
+            f"names stand without backticks, so {quoted[1]!r} needs another: "
+            f"{renaming([quoted[1]])}."
+        )
     if place.met and not re.match(r"[\w.\"'()+*/^?:,~<>|=-]", place.met):
         return place.fail(f"the character {place.met!r} is not part of the language.")
     return None
 
 
 _FINDERS: tuple[Callable[[_Place], ModelSyntaxError | None], ...] = (
+    _mplus,
     _odd_header,
     _lme4,
+    _bar,
     _odd_operator,
     _nothing_before,
     _second_operator,

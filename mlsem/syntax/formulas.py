@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal, cast
 from mlsem.errors import Span
 from mlsem.syntax.expressions import FUNCTIONS, checked_label, constant_of, expression_of, fail
 from mlsem.syntax.modifiers import Factor, factors_of, merge, modifiers_of
+from mlsem.syntax.names import dummies, renaming
 from mlsem.syntax.nodes import Constraint, Definition, Formula, Modifiers, Variable
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ _REFUSED = {
     "or 'y ~ x' for a regression.",
     "|~": "'|~' (instrumental variables) is not supported: mlsem fits by maximum likelihood.",
 }
+_CATEGORIES = ("C", "factor", "as.factor", "ordered", "i")
 _MODIFIER_CALLS = ("start", "fixed", "label", "equal", "lower", "upper", "rv", "c", "efa")
 
 
@@ -230,6 +232,11 @@ def _function_message(item: Item) -> str:
     function = item.words[0]
     if function in _MODIFIER_CALLS:
         return f"{function}(…) stands before a variable: '{function}(…)*x'."
+    arguments = [part.words[0] for part in item.parts if part.kind in ("name", "string")]
+    if function in _CATEGORIES and arguments:
+        return f"{function}(…) is not computed in the model: {dummies(arguments[0])}."
+    if function == "Q" and arguments:
+        return f"Q(…) is not needed, but another name: {renaming(arguments[:1])}."
     computed = " (it can be used on labels, with ':=')" if function in FUNCTIONS else ""
     return (
         f"{function}() of a variable is not computed in the model{computed}: "
