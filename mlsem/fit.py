@@ -11,12 +11,14 @@ from mlsem.data.frame import column_names
 from mlsem.errors import (
     ConvergenceError,
     ConvergenceWarning,
+    ModelSyntaxError,
     ModelSyntaxWarning,
     OptionValueError,
     warn,
 )
 from mlsem.estimate import complaint
 from mlsem.estimators import optimum_of
+from mlsem.naming import text_hint
 from mlsem.problem import pose
 from mlsem.result import FitResult, assemble
 from mlsem.spec.defaults import specify
@@ -150,7 +152,7 @@ def check(
     """
     keywords, rest = split_options(options, _PER_FIT, ("data", "cluster"))
     rest.pop("start", None)
-    return _specified("sem", _parsed(model), data, keywords, Settings(**rest), cluster)
+    return _specified("sem", _parsed(model, data), data, keywords, Settings(**rest), cluster)
 
 
 def _read(
@@ -165,7 +167,7 @@ def _read(
     keywords, rest = split_options(options, _PER_FIT, ("cluster", "center"))
     start = rest.pop("start", None)
     settings = Settings(**rest)
-    syntax = _parsed(model)
+    syntax = _parsed(model, data)
     table = _specified(preset, syntax, data, keywords, settings, cluster)
     record = read_moments(
         table,
@@ -192,13 +194,18 @@ def finish(
     return assemble(text, settings, problem, record, optimum)
 
 
-def _parsed(model: object) -> ModelSyntax:
+def _parsed(model: object, data: object) -> ModelSyntax:
     if not isinstance(model, str):
-        raise OptionValueError(
-            f"model is a {type(model).__name__}; it takes the model as text. "
-            "The first argument is the model, the second the data."
-        )
-    return _parse(model)
+        from mlsem.syntax.given import not_a_text
+
+        raise OptionValueError(not_a_text(model, data))
+    try:
+        return _parse(model)
+    except ModelSyntaxError as error:
+        hint = text_hint(map(str, getattr(data, "columns", ())), model)
+        if not hint or "data.rename" in error.message:
+            raise
+        raise ModelSyntaxError(error.message + hint, error.text, error.span) from None
 
 
 def _specified(

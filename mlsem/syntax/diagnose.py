@@ -7,8 +7,8 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from mlsem.errors import ModelSyntaxError, Span
+from mlsem.naming import is_name, renaming
 from mlsem.syntax.mplus import found_in, translated
-from mlsem.syntax.names import is_name, renaming
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -152,7 +152,7 @@ def _lmm(place: _Place, group: str) -> str:
     groups = re.findall(r"\|{1,2}\s*([^()|]+?)\s*\)", formula)
     if all(each == group for each in groups):
         return f': mlsem.lmm("{formula}", data)'
-    other = rf"\s*\+\s*\([^()|]*\|{{1,2}}\s*(?!{re.escape(group)}\b)[^()|]*\)"
+    other = rf"\s*\+\s*\([^()|]*\|{{1,2}}(?![|\s]*{re.escape(group)}\b)[^()|]*\)"
     kept = re.sub(r"(\|{1,2}\s*[\w.]+)\s*[/:*+][^()]*\)", r"\1)", re.sub(other, "", formula))
     return f', with one grouping factor: mlsem.lmm("{kept}", data)'
 
@@ -163,16 +163,17 @@ def _one_line(statement: str) -> str:
 
 def _bar(place: _Place) -> ModelSyntaxError | None:
     """`y ~ x | id`."""
-    found = re.match(
-        r"(.*?[^~=]~[^~].*?)\|{1,2}\s*(?P<group>[\w.]+)\s*(?P<more>.*)", place.statement
-    )
-    if found is None or place.met != "|" or place.offset != found.end(1):
+    if place.met != "|" or not re.search(r"(?<![~=])~(?!~)", place.before):
         return None
-    group, formula = found["group"], _one_line(found[1])
+    after = place.statement[place.offset :]
+    found = re.match(r"\|{1,2}\s*(?P<group>[\w.]+)\s*(?P<more>\S?)", after)
+    if found is None:
+        return None
+    group, formula = found["group"], _one_line(place.before)
     lmm = (
         f'; in one line, mlsem.lmm("{formula} + (1 | {group})", data)' if not found["more"] else ""
     )
-    end = place.begin + found.end("group")
+    end = place.begin + place.offset + found.end("group")
     return place.fail(
         f"'| {group}' names no clusters here. They are named in the call, fit(model, data, "
         f"cluster=\"{group}\"), and the blocks 'level: 1' and 'level: 2' say what happens within "

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal, cast
 
 from mlsem.errors import Span
+from mlsem.naming import CATEGORY_CALLS, categories_message, renaming
 from mlsem.syntax.expressions import FUNCTIONS, checked_label, constant_of, expression_of, fail
 from mlsem.syntax.modifiers import Factor, factors_of, merge, modifiers_of
-from mlsem.syntax.names import dummies, renaming
+from mlsem.syntax.mplus import section_advice
 from mlsem.syntax.nodes import Constraint, Definition, Formula, Modifiers, Variable
 
 if TYPE_CHECKING:
@@ -24,7 +25,6 @@ _REFUSED = {
     "or 'y ~ x' for a regression.",
     "|~": "'|~' (instrumental variables) is not supported: mlsem fits by maximum likelihood.",
 }
-_CATEGORIES = ("C", "factor", "as.factor", "ordered", "i")
 _MODIFIER_CALLS = ("start", "fixed", "label", "equal", "lower", "upper", "rv", "c", "efa")
 
 
@@ -110,6 +110,8 @@ def _product_left(item: Item, operator: str) -> str:
     word = item.words[0].lower()
     if word in ("level", "group"):
         return f"a '{word}:' header has a label and stands on a line of its own."
+    if section_advice(item.words[0]):
+        return section_advice(item.words[0])
     name = "_".join(item.words)
     return (
         f"a product cannot stand on the left-hand side of {operator!r}: "
@@ -233,8 +235,8 @@ def _function_message(item: Item) -> str:
     if function in _MODIFIER_CALLS:
         return f"{function}(…) stands before a variable: '{function}(…)*x'."
     arguments = [part.words[0] for part in item.parts if part.kind in ("name", "string")]
-    if function in _CATEGORIES and arguments:
-        return f"{function}(…) is not computed in the model: {dummies(arguments[0])}."
+    if function in CATEGORY_CALLS and arguments:
+        return categories_message(function, arguments[0])
     if function == "Q" and arguments:
         return f"Q(…) is not needed, but another name: {renaming(arguments[:1])}."
     computed = " (it can be used on labels, with ':=')" if function in FUNCTIONS else ""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING
 
 from mlsem.errors import ModelSyntaxError, Span, nearest
+from mlsem.naming import CATEGORY_CALLS, categories_message
 from mlsem.syntax.expressions import (
     FUNCTIONS,
     checked_label,
@@ -172,6 +173,9 @@ def _called(item: Item) -> Modifiers:
         return modifiers_of([Factor((_only_element(item),), "*")])
     if function in _VALUES or function in _NAMES:
         return _named(function, item)
+    names = [part.words[0] for part in item.parts if part.kind == "name"]
+    if function in CATEGORY_CALLS and names:
+        raise fail(categories_message(function, names[0]), item.span)
     known = "start, fixed, label, equal, lower, upper, rv and c"
     message = f"{function}() is no modifier: those are {known}.{nearest(function, _KNOWN)}"
     raise fail(message, item.span)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+LONGEST_STATEMENT = 2_000
 _KEYWORD = re.compile(
     r"(?<![\w.])(?P<word>BY|ON|WITH|PON|PWITH|XWITH|IND|VIA|IS|ARE|EQUAL)(?![\w.])", re.IGNORECASE
 )
@@ -70,6 +71,8 @@ class Found(NamedTuple):
 
 def found_in(statement: str) -> Found | None:
     """What of Mplus' language stands in a statement (without comments), if anything."""
+    if len(statement) > LONGEST_STATEMENT:
+        return None
     for find in (_section, _level, _setting, _relation, _bracket, _mark):
         found = find(statement)
         if found is not None:
@@ -154,7 +157,7 @@ def _bracket(statement: str) -> Found | None:
 
 def _mark(statement: str) -> Found | None:
     """`y@1`, in whatever statement."""
-    found = re.search(r"(?P<name>[A-Za-z_][\w.]*)\s*@\s*(?P<value>-?[\d.]+)", statement)
+    found = re.search(r"(?<![\w.])(?P<name>[A-Za-z_][\w.]*)\s*@\s*(?P<value>-?[\d.]+)", statement)
     if found is None:
         return None
     name, value = found["name"], found["value"]
@@ -178,14 +181,16 @@ def written_here(statement: str) -> list[str] | None:
     means = re.fullmatch(r"\[(.*)\]", statement)
     if means is not None:
         items = _items(means[1], free="")
-        return items and [f"{name} ~ {modifier}1" for name, modifier in items]
+        return None if items is None else [f"{name} ~ {modifier}1" for name, modifier in items]
     slope = re.fullmatch(r"(\w+)\s*\|\s*(\w[\w.]*) ON (\w[\w.]*)", statement, re.IGNORECASE)
     if slope is not None:
         return [f'{slope[2]} ~ rv("{slope[1]}")*{slope[3]}']
     found = list(_KEYWORD.finditer(statement))
     if not found:
         items = _items(statement, free="")
-        return items and [f"{name} ~~ {modifier}{name}" for name, modifier in items]
+        return (
+            None if items is None else [f"{name} ~~ {modifier}{name}" for name, modifier in items]
+        )
     word = found[0]["word"].lower()
     if len(found) > 1 or word not in _PATH:
         return None
@@ -246,6 +251,8 @@ def _range(first: str, last: str) -> list[str] | None:
 
 def translated(text: str) -> str | None:
     """An Mplus input's model in the language here; None unless every statement is known."""
+    if len(text) > 50 * LONGEST_STATEMENT:
+        return None
     text = re.sub(r"![^\r\n]*", "", text)
     lines: list[str] = []
     new: set[str] = set()

@@ -236,7 +236,7 @@ def test_empty_text(text: str) -> None:
 
 @pytest.mark.parametrize("value", [None, 1, b"y ~ x", ["y ~ x"], {"y": "x"}])
 def test_text_must_be_a_string(value: object) -> None:
-    with pytest.raises(OptionValueError, match=f"not {type(value).__name__}"):
+    with pytest.raises(OptionValueError, match=f"model is a {type(value).__name__}"):
         parse(value)  # pyright: ignore[reportArgumentType]
 
 

@@ -1,15 +1,22 @@
-"""Names of columns that a model text cannot hold, and what to call them instead."""
+"""Names that a model text can hold, and what to call columns whose names it cannot."""
 
 from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING
 
-from mlsem.errors import closest
-from mlsem.syntax.expressions import LABEL
+from mlsem.errors import closest, nearest
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
+
+
+# The grammar's NAME.
+LABEL = re.compile(
+    r"(?:[^\W\d]|\.(?![0-9]))[\w.\u0300-\u036f\u064b-\u065f\u0900-\u0dff\u0e31-\u0e4e]*"
+)
+# How formulas of other languages code categories.
+CATEGORY_CALLS = ("C", "factor", "as.factor", "as_factor", "ordered", "i")
 
 
 def is_name(name: str) -> bool:
@@ -33,17 +40,20 @@ def renaming(names: Iterable[str], taken: Collection[str] = ()) -> str:
     new: dict[str, str] = {}
     for name in names:
         new[name] = fit_name(name, {*taken, *new.values()})
-    pairs = ", ".join(f'{_quoted(old)}: "{name}"' for old, name in new.items())
+    pairs = ", ".join(f'{quoted(old)}: "{name}"' for old, name in new.items())
     return f"data = data.rename(columns={{{pairs}}})"
 
 
-def _quoted(name: str) -> str:
+def quoted(name: str) -> str:
+    """The name as Python's text."""
     return repr(name) if '"' in name or "\\" in name or not name.isprintable() else f'"{name}"'
 
 
-def column_hint(name: str, columns: Collection[str], text: str) -> str:
-    """For a name that is no column: the column that was probably meant, whose own name no model
-    can hold, with what to do; or nothing."""
+def column_hint(name: str, columns: Collection[str], others: Collection[str], text: str) -> str:
+    """For a name in a model text that is no column: the one that was probably meant, among the
+    columns and the `others`; where no model can hold its name, with what to do. Or nothing."""
+    if not columns:
+        return ' The data have no column whose name is text: data.columns = ["y", "x", …].'
     odd = [column for column in columns if not is_name(column)]
     blank = [column for column in odd if column.strip() == name]
     if blank:
@@ -51,7 +61,17 @@ def column_hint(name: str, columns: Collection[str], text: str) -> str:
             f" The data have {blank[0]!r}, with blanks around it: "
             "data.columns = data.columns.str.strip()."
         )
-    return _rename_hint([c for c in odd if c in text] or _alike(name, odd), columns)
+    plain = {_letters(fit_name(column)): column for column in odd}
+    written = [column for column in odd if _is_in(column, text)]
+    same = closest(_letters(name), plain, 0.9)
+    if written or same is not None:
+        return _rename_hint(written or [plain[same or ""]], columns)
+    near = nearest(name, [*(column for column in columns if is_name(column)), *others])
+    return near or _rename_hint([c for c in odd if name in re.split(r"\W+", c)][:1], columns)
+
+
+def _letters(name: str) -> str:
+    return re.sub(r"[\W_]+", "", name).lower()
 
 
 def text_hint(columns: Iterable[str], text: str) -> str:
@@ -62,15 +82,6 @@ def text_hint(columns: Iterable[str], text: str) -> str:
 
 def _is_in(name: str, text: str) -> bool:
     return re.search(rf"(?<!\w){re.escape(name)}(?!\w)", text) is not None
-
-
-def _alike(name: str, odd: list[str]) -> list[str]:
-    plain = {fit_name(column).replace("_", "").lower(): column for column in odd}
-    wanted = re.sub(r"[\W_]+", "", name).lower()
-    found = closest(wanted, plain, 0.8)
-    if found is not None:
-        return [plain[found]]
-    return [column for column in odd if name in re.split(r"\W+", column)][:1]
 
 
 def _rename_hint(odd: list[str], columns: Iterable[str]) -> str:
@@ -87,7 +98,16 @@ def _rename_hint(odd: list[str], columns: Iterable[str]) -> str:
 
 def dummies(name: str) -> str:
     """The line that makes 0/1 columns of a column of categories."""
+    column = quoted(name)
     return (
-        f"data = data.join(pandas.get_dummies(data[{_quoted(name)}], "
-        f"prefix={_quoted(name)}, drop_first=True, dtype=float))"
+        f"data = data.join(pandas.get_dummies(data[{column}], prefix={column}, drop_first=True, "
+        "dtype=float))"
+    )
+
+
+def categories_message(function: str, name: str) -> str:
+    """For `C(f)`, `factor(f)`."""
+    return (
+        f"{function}(…) is not computed in the model: make 0/1 columns of the categories, "
+        f"{dummies(name)}, and name those here."
     )
