@@ -103,8 +103,8 @@ def _several(keyword: str, names: list[Any], data: pd.DataFrame) -> str:
         f"errors robust to the coarser ones: cluster={quoted(fine)}, se_cluster={quoted(coarse)}, "
         'se="CR2".'
     )
-    owners = pd.factorize(data[coarse])[0]
-    if pd.Series(owners).groupby(pd.factorize(data[fine])[0]).nunique().max() > 1:
+    pairs = set(zip(pd.factorize(data[fine])[0], pd.factorize(data[coarse])[0], strict=True))
+    if len(pairs) > data[fine].nunique(dropna=False):
         new = fit_name("_".join(by_size), data.columns)
         columns = ", ".join(map(quoted, by_size))
         said += (

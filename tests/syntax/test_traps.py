@@ -143,7 +143,7 @@ TRAPS: dict[str, tuple[int, int, str]] = {
     "y ~ w:z*x": (1, 5, "a product of variables cannot stand before '*'"),
     "a*y ~ x": (1, 1, "on the right-hand side"),
     # modifiers
-    'y ~ equal("y~x")*z + x': (1, 11, "equal() takes a label"),
+    'y ~ equal("y x")*z + x': (1, 11, "equal() takes a label or the name of a parameter"),
     'y ~ start("a")*x': (1, 11, "start() takes a number, not 'a'"),
     "y ~ start(2*a)*x": (1, 11, "not a calculation with names"),
     "y ~ label(1)*x": (1, 11, "label() takes a name"),
