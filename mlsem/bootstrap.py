@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -15,7 +14,7 @@ from mlsem.bootstrapped import Bootstrap, BootstrapKind, about_failures
 from mlsem.core.draws import Sampler, resampled_unions
 from mlsem.core.records import Array, ClusterMoments, RobustClusters, frozen
 from mlsem.diagnostics import chosen
-from mlsem.errors import InferenceError, InferenceWarning, OptionValueError, listed
+from mlsem.errors import InferenceError, InferenceWarning, OptionValueError, listed, warn
 from mlsem.fitted import Fitted
 from mlsem.inference import bootstrap as numbers
 from mlsem.inference.bootstrap import WEIGHTS, Draws, Shares, WeightKind
@@ -293,6 +292,6 @@ def _sorted_out(replicates: list[Array | str]) -> tuple[Draws, dict[str, int]]:
     if len(found) < FEWEST:
         raise InferenceError(f"no bootstrap: {about_failures(reasons, len(found))}")
     if reasons:
-        warnings.warn(about_failures(reasons, len(found)), InferenceWarning, stacklevel=4)
+        warn(about_failures(reasons, len(found)), InferenceWarning)
     both = np.array(found)
     return Draws(both[:, 0], both[:, 1]), reasons

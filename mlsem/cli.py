@@ -232,8 +232,8 @@ def _fit_options(arguments: argparse.Namespace) -> dict[str, Any]:
     return options | _model_options(arguments)
 
 
-def _model_options(arguments: argparse.Namespace) -> dict[str, bool]:
-    options = {}
+def _model_options(arguments: argparse.Namespace) -> dict[str, Any]:
+    options: dict[str, Any] = {}
     if arguments.std_lv:
         options["std_lv"] = True
     if arguments.no_fixed_x:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import sys
+import warnings
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from types import FrameType
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +123,35 @@ class ConvergenceWarning(EstimationWarning):
 
 class InferenceWarning(MlsemWarning):
     """Standard errors are missing or doubtful."""
+
+
+def warn(message: str, category: type[MlsemWarning]) -> None:
+    """Warn at the line of the user's that led here: the first one outside the package.
+
+    However deep the warning arises, "once per line" then counts the user's lines.
+    """
+    frame = sys._getframe(1)  # pyright: ignore[reportPrivateUsage]
+    while frame is not None and _is_ours(frame):
+        frame = frame.f_back
+    place = sys.__dict__ if frame is None else frame.f_globals
+    warnings.warn_explicit(
+        message,
+        category,
+        filename="sys" if frame is None else frame.f_code.co_filename,
+        lineno=1 if frame is None else frame.f_lineno,
+        module=str(place.get("__name__") or "<string>"),
+        registry=place.setdefault("__warningregistry__", {}),
+    )
+
+
+def _is_ours(frame: FrameType) -> bool:
+    """By its file; what a dataclass generates has no file, but its module's name."""
+    if frame.f_code.co_filename.startswith(_PACKAGE):
+        return True
+    return str(frame.f_globals.get("__name__", "")).startswith("mlsem.")
+
+
+_PACKAGE = os.path.join(os.path.dirname(warn.__code__.co_filename), "")
 
 
 def closest(name: str, candidates: Iterable[str], cutoff: float = 0.6) -> str | None:

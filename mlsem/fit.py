@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from mlsem.data.aggregate import DataRecord, read_moments
 from mlsem.data.frame import column_names
-from mlsem.errors import ConvergenceError, ConvergenceWarning, ModelSyntaxWarning, OptionValueError
+from mlsem.errors import (
+    ConvergenceError,
+    ConvergenceWarning,
+    ModelSyntaxError,
+    ModelSyntaxWarning,
+    OptionValueError,
+    warn,
+)
 from mlsem.estimate import complaint
 from mlsem.estimators import optimum_of
 from mlsem.freedom import df_method
+from mlsem.naming import text_hint
 from mlsem.problem import pose
 from mlsem.result import FitResult, assemble
 from mlsem.spec.defaults import specify
@@ -134,7 +141,9 @@ def lavaan(model: str, data: pd.DataFrame, cluster: str | None = None, **options
     return finish(*_read("lavaan", model, data, cluster, options.pop("center", None), options))
 
 
-def check(model: str, data: pd.DataFrame | None = None, **options: Any) -> ParameterTable:
+def check(
+    model: str, data: pd.DataFrame | None = None, cluster: str | None = None, **options: Any
+) -> ParameterTable:
     """The parameter table of a model, without fitting it.
 
     Parameters
@@ -142,12 +151,14 @@ def check(model: str, data: pd.DataFrame | None = None, **options: Any) -> Param
     model : str
     data : pandas.DataFrame, optional
         With it, the names in the model are looked for in the data.
+    cluster : str, optional
+        As for `fit`: robust errors, so means, in a single-level model.
     **options
         As for `fit`.
     """
-    keywords, rest = split_options(options, _PER_FIT)
+    keywords, rest = split_options(options, _PER_FIT, ("data", "cluster"))
     rest.pop("start", None)
-    return _specified("sem", _parsed(model), data, keywords, Settings(**rest), None)
+    return _specified("sem", _parsed(model, data), data, keywords, Settings(**rest), cluster)
 
 
 def _read(
@@ -159,10 +170,10 @@ def _read(
     options: dict[str, Any],
 ) -> tuple[str, Settings, ParameterTable, DataRecord, object]:
     """What `finish` takes."""
-    keywords, rest = split_options(options, _PER_FIT)
+    keywords, rest = split_options(options, _PER_FIT, ("cluster", "center"))
     start = rest.pop("start", None)
     settings = Settings(**rest)
-    syntax = _parsed(model)
+    syntax = _parsed(model, data)
     table = _specified(preset, syntax, data, keywords, settings, cluster)
     record = read_moments(
         table,
@@ -178,8 +189,7 @@ def _read(
 def finish(
     text: str, settings: Settings, table: ParameterTable, record: DataRecord, start: object
 ) -> FitResult:
-    """Estimate a specified model whose data are read. To be called by the function that the user
-    calls: warnings show the line that called that one."""
+    """Estimate a specified model whose data are read."""
     problem = pose(table, record)
     df_method(problem, settings, clustered=record.is_clustered)  # refuses before the search
     optimum = optimum_of(problem, settings, start)
@@ -187,17 +197,22 @@ def finish(
         message = complaint(optimum, settings)
         if settings.on_failure == "raise":
             raise ConvergenceError(message)
-        warnings.warn(message, ConvergenceWarning, stacklevel=3)
+        warn(message, ConvergenceWarning)
     return assemble(text, settings, problem, record, optimum)
 
 
-def _parsed(model: object) -> ModelSyntax:
+def _parsed(model: object, data: object) -> ModelSyntax:
     if not isinstance(model, str):
-        raise OptionValueError(
-            f"model is a {type(model).__name__}; it takes the model as text. "
-            "The first argument is the model, the second the data."
-        )
-    return _parse(model)
+        from mlsem.syntax.given import not_a_text
+
+        raise OptionValueError(not_a_text(model, data))
+    try:
+        return _parse(model)
+    except ModelSyntaxError as error:
+        hint = text_hint(map(str, getattr(data, "columns", ())), model)
+        if not hint or "data.rename" in error.message:
+            raise
+        raise ModelSyntaxError(error.message + hint, error.text, error.span) from None
 
 
 def _specified(
@@ -216,7 +231,7 @@ def _specified(
     columns = None if data is None else column_names(data)
     table = _table(syntax.text, model_options(preset, **keywords), columns)
     for remark in table.remarks:
-        warnings.warn(remark, ModelSyntaxWarning, stacklevel=4)
+        warn(remark, ModelSyntaxWarning)
     return table
 
 

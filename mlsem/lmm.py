@@ -51,7 +51,8 @@ def lmm(formula: str, data: pd.DataFrame, REML: bool = True, **options: Any) -> 
     **options
         ``se``, ``se_cluster``, ``test``, ``df``, ``information``, ``missing``, ``start``,
         ``max_iter``, ``tol``, ``on_failure``, as for `mlsem.fit`; others are refused. Model-based
-        standard errors are from the expected information, as lme4's, with t tests of the fixed effects:
+        standard errors are from the expected information, as lme4's, with t tests of the fixed
+        effects:
         ``df="satterthwaite"`` (the default) or, with REML, ``df="kenward-roger"``;
         ``test="z"`` takes the variances for known.
 

@@ -19,10 +19,11 @@ LONGEST = 400
 # the package itself (`import mlsem`, what `__init__` offers).
 SEES: dict[str, set[str]] = {
     "errors": set(),
+    "naming": {"errors"},
     "core": {"errors"},
-    "syntax": {"errors"},
-    "spec": {"errors", "syntax", "core"},
-    "data": {"errors", "syntax", "spec", "core"},
+    "syntax": {"errors", "naming"},
+    "spec": {"errors", "naming", "syntax", "core"},
+    "data": {"errors", "naming", "syntax", "spec", "core"},
     "inference": {"errors", "core"},
     "report": {"errors"},
 }
@@ -91,6 +92,7 @@ NAME_FRAMES |= {"lmm", "simulate", "random_effects", "likelihood_ratio", "icc", 
 # What may not even be named by a room.
 BLIND = {
     "errors": {"numpy", "scipy", "pandas", "lark"},
+    "naming": {"numpy", "scipy", "pandas", "lark"},
     "syntax": {"numpy", "scipy", "pandas"},
     "report": {"numpy", "scipy", "pandas", "lark"},
     "cli": {"numpy", "scipy", "pandas", "lark"},

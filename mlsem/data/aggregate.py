@@ -14,7 +14,7 @@ from mlsem.core.records import Array, ClusterMoments, RobustClusters, frozen
 from mlsem.data.bases import Base, check_center, data_names, read_bases
 from mlsem.data.checks import check_columns, check_counts, check_dependence
 from mlsem.data.chunks import Reader, summarise
-from mlsem.data.columns import Rows, left_out, read_rows, require_frame
+from mlsem.data.columns import Rows, left_out, read_rows, require_frame, require_one_column
 from mlsem.data.grouping import Grouping, Pieces, cut, group, ungrouped
 from mlsem.data.nesting import read_robust
 from mlsem.data.products import (
@@ -122,6 +122,8 @@ def read_moments(
     """
     frame = require_frame(data)
     wanted = data_names(table)
+    if cluster is not None:
+        require_one_column("cluster", cluster, frame)
     _check_options(table, wanted, cluster, missing)
     centering = check_center(table, center, wanted, frame.columns, cluster)
     rows = read_rows(frame, wanted, missing)
@@ -206,8 +208,6 @@ def _check_options(
                 'a model with two levels needs the column of cluster ids: pass cluster="...".'
             )
         return
-    if not isinstance(cluster, str):
-        raise OptionValueError(f"cluster must be the name of one column, not {cluster!r}.")
     if cluster in wanted:
         raise DataError(
             f"{cluster!r} is the cluster column and a variable of the model. Take it out of the "

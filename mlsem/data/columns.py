@@ -12,7 +12,14 @@ import pandas as pd
 from pandas.api import types
 
 from mlsem.core.records import Array
-from mlsem.errors import DataError, listed, nearest, unsplit
+from mlsem.data.advice import (
+    categories_advice,
+    has_categories,
+    no_frame,
+    number_advice,
+    one_column,
+)
+from mlsem.errors import DataError, OptionValueError, listed, nearest, unsplit
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -61,17 +68,14 @@ def require_frame(data: object) -> pd.DataFrame:
             )
         return data
     kind = f"{type(data).__module__}.{type(data).__name__}".removeprefix("builtins.")
-    if hasattr(data, "to_pandas"):
-        advice = "pass data.to_pandas()"
-    elif isinstance(data, (dict, list, np.ndarray)):
-        advice = "pass pandas.DataFrame(data) with named columns"
-    elif isinstance(data, pd.Series):
-        advice = "pass a frame with all variables of the model as columns"
-    elif isinstance(data, str):
-        advice = "read the file first, e.g. with pandas.read_csv"
-    else:
-        advice = "build one with a column per variable"
-    raise DataError(f"data must be a pandas DataFrame, not {kind}; {advice}.")
+    raise DataError(f"data must be a pandas DataFrame, not {kind}; {no_frame(data)}.")
+
+
+def require_one_column(keyword: str, value: object, data: pd.DataFrame) -> str:
+    """The value of `cluster=`, if it is a name."""
+    if not isinstance(value, str):
+        raise OptionValueError(one_column(keyword, value, data))
+    return value
 
 
 def require_column(data: pd.DataFrame, name: str, needed_by: str) -> pd.Series:
@@ -237,10 +241,7 @@ def _not_numeric(data: pd.DataFrame, series: pd.Series, name: str) -> str:
     dtype: Any = series.dtype
     head = f"column {name!r} is not numeric (dtype {dtype})"
     if isinstance(dtype, pd.CategoricalDtype):
-        return (
-            f"{head}: categorical. Code its categories as numbers, e.g. one 0/1 column per "
-            f"contrast with pandas.get_dummies(data[{name!r}], dtype=float), and name those."
-        )
+        return f"{head}: categorical. {categories_advice(name, series)}"
     if types.is_complex_dtype(dtype):
         return f"{head}: complex. Pass its real part, or what you mean by it."
     if types.is_datetime64_any_dtype(dtype) or isinstance(dtype, pd.PeriodDtype):
@@ -270,18 +271,24 @@ def _not_numbers(data: pd.DataFrame, series: pd.Series, name: str, wrong: NDArra
     """Message that shows the first values that are not numbers."""
     values = series.to_numpy(dtype=object)[wrong]
     parsed = _parsed(values)
+    with_commas = number_advice(name, values[np.isnan(parsed)])
     text = all(isinstance(value, str) for value in values[:1000])
     unread = int(np.isnan(parsed).sum())
     head = f"column {name!r} is not numeric (dtype {series.dtype}): "
     if text and unread == 0 and len(values):
         shown, rows = values, wrong
         advice = f"These are numbers stored as text: use pandas.to_numeric(data[{name!r}])."
+    elif text and with_commas:
+        shown, rows = values[np.isnan(parsed)], np.flatnonzero(wrong)[np.isnan(parsed)]
+        advice = with_commas
     elif text and unread < len(values):
         shown, rows = values[np.isnan(parsed)], np.flatnonzero(wrong)[np.isnan(parsed)]
         advice = (
             "The rest are numbers stored as text: correct these values, or make them missing "
             f'with pandas.to_numeric(data[{name!r}], errors="coerce").'
         )
+    elif text and len(values) == series.count() and has_categories(series):
+        return f"{head}text. {categories_advice(name, series)}"
     else:
         shown, rows = values, wrong
         advice = "Code it as numbers, or leave it out of the model."

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from mlsem.data.columns import numeric, require_column, require_frame
+from mlsem.data.columns import numeric, require_column, require_frame, require_one_column
 from mlsem.data.grouping import group
-from mlsem.errors import DataError, OptionValueError, listed
+from mlsem.errors import DataError, listed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -55,8 +55,7 @@ def cluster_means(
     """
     frame = require_frame(data)
     names = [variables] if isinstance(variables, str) else list(variables)
-    if not isinstance(cluster, str):
-        raise OptionValueError(f"cluster must be the name of one column, not {cluster!r}.")
+    require_one_column("cluster", cluster, frame)
     taken = [name + suffix for name in names if name + suffix in frame.columns]
     if taken:
         raise DataError(f"the data already have {listed(taken)}; pass another suffix.")

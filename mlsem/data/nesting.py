@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 
 from mlsem.core.records import RobustClusters, frozen
-from mlsem.data.columns import require_column, rows_named
+from mlsem.data.columns import require_column, require_one_column, rows_named
 from mlsem.data.grouping import as_array
-from mlsem.errors import DataError, OptionValueError
+from mlsem.errors import DataError
 
 if TYPE_CHECKING:
     from mlsem.core.records import Index
@@ -28,11 +28,12 @@ def read_robust(
         The column is absent, has missing ids in rows that are used, or differs within a cluster
         of the model; or all rows have the same id.
     """
-    if se_cluster is None or se_cluster == cluster:
+    named = cluster
+    if se_cluster is not None:
+        named = require_one_column("se_cluster", se_cluster, data)
+    if named is None or named == cluster:
         return RobustClusters(cluster, frozen(np.arange(len(grouping.labels))), grouping.labels)
-    if not isinstance(se_cluster, str):
-        raise OptionValueError(f"se_cluster must be the name of one column, not {se_cluster!r}.")
-    series = require_column(data, se_cluster, "se_cluster= names")
+    series = require_column(data, named, "se_cluster= names")
     codes, uniques = pd.factorize(series)
     rows = np.arange(len(data)) if grouping.order is None else grouping.order
     used = codes[rows]
@@ -40,19 +41,19 @@ def read_robust(
         where = np.zeros(len(data), dtype=bool)
         where[rows[used < 0]] = True
         raise DataError(
-            f"se_cluster column {se_cluster!r} has missing ids in {rows_named(data, where)}. Give "
-            f"these rows their cluster or drop them, e.g. data.dropna(subset=[{se_cluster!r}])."
+            f"se_cluster column {named!r} has missing ids in {rows_named(data, where)}. Give "
+            f"these rows their cluster or drop them, e.g. data.dropna(subset=[{named!r}])."
         )
     starts = np.cumsum(grouping.sizes) - grouping.sizes
     first = used[starts]
-    _check_nested(used, first, starts, (se_cluster, cluster), grouping, as_array(uniques))
+    _check_nested(used, first, starts, (named, cluster), grouping, as_array(uniques))
     positions, kept = pd.factorize(first)  # in the order of the model's clusters
     if len(kept) < 2:
         raise DataError(
-            f"all rows are in one cluster of {se_cluster!r}; robust standard errors need at least "
+            f"all rows are in one cluster of {named!r}; robust standard errors need at least "
             "two. Is this the right column?"
         )
-    return RobustClusters(se_cluster, frozen(positions), as_array(uniques)[kept])
+    return RobustClusters(named, frozen(positions), as_array(uniques)[kept])
 
 
 def _check_nested(

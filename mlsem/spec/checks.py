@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mlsem.errors import ModelSyntaxError, SpecificationError, listed, nearest, unsplit
+from mlsem.errors import ModelSyntaxError, SpecificationError, listed, unsplit
+from mlsem.naming import column_hint
 from mlsem.spec.labels import check_modifiers
 
 if TYPE_CHECKING:
@@ -161,7 +162,7 @@ def check_columns(
     others = [other for other in missing if other != name]
     raise SpecificationError(
         f"{name!r} is not a column of the data and has no indicators ('=~')."
-        f"{unsplit(columns) or nearest(name, [*columns, *latent])}"
+        f"{unsplit(columns) or column_hint(name, columns, latent, text)}"
         + (f" Missing too: {listed(others)}." if others else ""),
         text,
         span,

@@ -16,6 +16,7 @@ from mlsem.spec.checks import (
     level_notes,
     plan_notes,
 )
+from mlsem.spec.equal import equated
 from mlsem.spec.labels import read_labels
 from mlsem.spec.options import SEM, ModelOptions
 from mlsem.spec.partable import LevelVariables, ParameterTable
@@ -65,6 +66,7 @@ def specify(
         read_roles(block, number, products, tuple(s.name for s in slopes if number == 2))
         for number, block in enumerate(syntax.blocks, 1)
     )
+    levels = equated(levels, _suffixes(syntax), text)
     for roles in levels:
         check_roles(roles, text)
     check_slopes(slopes, levels, columns, text)
@@ -124,6 +126,11 @@ def _table(
         meanstructure=plans[0].meanstructure,
         notes=tuple(dict.fromkeys(notes)),
     )
+
+
+def _suffixes(syntax: ModelSyntax) -> list[str]:
+    """What parameter names of each level end in."""
+    return ["", *(f".l{block.level}" for block in syntax.blocks[1:])]
 
 
 def _split(levels: tuple[Roles, ...]) -> tuple[str, ...]:

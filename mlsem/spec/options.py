@@ -6,6 +6,7 @@ from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from mlsem.errors import OptionError, OptionValueError, listed, nearest
+from mlsem.spec.elsewhere import keyword_advice, plain, value_advice
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -87,7 +88,8 @@ def _check(name: str, value: object) -> None:
         choices = get_args(Bounds)
         if value is not None and value not in choices:
             raise OptionValueError(
-                f"bounds={value!r} is not among the choices: None, {listed(choices)}."
+                f"bounds={value!r} is not among the choices: None, {listed(choices)}. "
+                f"{value_advice(name, value)}".rstrip()
             )
         return
     may_be_none = name in ("meanstructure", "auto_fix_first")
@@ -127,40 +129,45 @@ def model_options(preset: Preset = "sem", /, **values: Any) -> ModelOptions:
 
 
 def split_options(
-    keywords: Mapping[str, Any], others: Iterable[str] = ()
+    keywords: Mapping[str, Any], others: Iterable[str] = (), named: Iterable[str] = ()
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """`keywords` parted into those of `ModelOptions` and those named in `others`.
+
+    Parameters
+    ----------
+    named : iterable of str
+        Parameters of the caller, for which a keyword may be a slip too.
 
     Raises
     ------
     OptionError
-        A keyword is neither; the message names the nearest one.
+        A keyword is neither; the message says what there is in its place, or names the nearest.
     """
     others = tuple(others)
-    require_known(keywords, (*OPTION_NAMES, *others))
+    require_known(keywords, (*OPTION_NAMES, *others), named)
     model = {name: value for name, value in keywords.items() if name in OPTION_NAMES}
     return model, {name: value for name, value in keywords.items() if name not in model}
 
 
 ALIKE = 0.75  # of two names of options, from which one may be a slip for the other
-ELSEWHERE = {
-    "reml": 'It is REML=True or False in lmm, estimator="REML" in fit.',
-    "control": "Iterations are limited by max_iter= and tol=.",
-}
 
 
-def require_known(keywords: Iterable[str], known: Iterable[str]) -> None:
-    """Raise `OptionError` for the first keyword that is not `known`, naming the nearest."""
+def require_known(
+    keywords: Mapping[str, Any], known: Iterable[str], named: Iterable[str] = ()
+) -> None:
+    """Raise `OptionError` for the first keyword that is not `known`, with what to write."""
     known = tuple(known)
-    for keyword in keywords:
+    for keyword, value in keywords.items():
         if keyword not in known:
-            raise OptionError(f"Unknown option {keyword!r}.{_suggestion(keyword, known)}")
+            advice = _suggestion(keyword, value, (*known, *named))
+            raise OptionError(f"Unknown option {keyword!r}.{advice}")
 
 
-def _suggestion(keyword: str, known: tuple[str, ...]) -> str:
-    """The known name that differs only in case, dots and underscores, else the nearest."""
-    bare = {name.replace("_", "").lower(): name for name in known}
-    plain = keyword.replace("_", "").replace(".", "").lower()
-    if plain in bare:
-        return f" Did you mean {bare[plain]!r}?"
-    return f" {ELSEWHERE[plain]}" if plain in ELSEWHERE else nearest(keyword, known, ALIKE)
+def _suggestion(keyword: str, value: object, known: tuple[str, ...]) -> str:
+    """The known name that differs only in case, dots and underscores; else what there is in place
+    of another program's option; else the nearest name."""
+    bare = {plain(name): name for name in known}
+    if plain(keyword) in bare:
+        return f" Did you mean {bare[plain(keyword)]!r}?"
+    advice = keyword_advice(keyword, value)
+    return f" {advice}" if advice else nearest(keyword, known, ALIKE)

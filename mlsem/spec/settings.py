@@ -6,6 +6,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Literal
 
 from mlsem.errors import OptionValueError, listed
+from mlsem.spec.elsewhere import value_advice
 
 SeKind = Literal["standard", "MLR", "CR0", "CR1", "CR1p", "CR1S", "CR2", "CR3", "none"]
 InformationKind = Literal["expected", "observed"]
@@ -46,9 +47,7 @@ def se_kind(name: object) -> SeKind:
     """
     found = _SE_NAMES.get(name.lower()) if isinstance(name, str) else None
     if found is None:
-        raise OptionValueError(
-            f"se={name!r} is not available. Use one of {listed(_CHOICES['se'])}."
-        )
+        raise OptionValueError(_unavailable("se", name))
     return found
 
 
@@ -203,9 +202,9 @@ def _estimator(value: object) -> str:
     name = value.upper() if isinstance(value, str) else ""
     if name not in _CHOICES["estimator"]:
         raise OptionValueError(
-            f"estimator={value!r} is not available: mlsem fits by maximum likelihood. "
-            'Use "ML", "MLR" for the same estimates with cluster-robust standard errors, or "REML" '
-            "for restricted maximum likelihood."
+            f"estimator={value!r} is not available. {value_advice('estimator', value)}".rstrip()
+            + ' Use "ML" for maximum likelihood, "MLR" for the same estimates with robust standard '
+            'errors, or "REML" for restricted maximum likelihood.'
         )
     return name
 
@@ -213,6 +212,11 @@ def _estimator(value: object) -> str:
 def _require(name: str, value: object, *, optional: bool) -> None:
     if (value is None and optional) or value in _CHOICES[name]:
         return
-    raise OptionValueError(
-        f"{name}={value!r} is not available. Use one of {listed(_CHOICES[name])}."
-    )
+    raise OptionValueError(_unavailable(name, value))
+
+
+def _unavailable(name: str, value: object) -> str:
+    """With what there is in place of another program's value, and the choices."""
+    advice = value_advice(name, value)
+    said = f"{advice} " if advice else ""
+    return f"{name}={value!r} is not available. {said}The choices are {listed(_CHOICES[name])}."

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from mlsem.errors import ModelSyntaxError, Span
+from mlsem.naming import is_name, renaming
+from mlsem.syntax.mplus import found_in, translated
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+LONGEST_TRANSLATION = 40
 OPERATORS = ("=~", "~~", "~", ":=", "==", "<", ">")
 _WORD = re.compile(r"[^\W\d][\w.]*|\.[^\W\d][\w.]*")
 _HEADER = re.compile(r"\s*(level|group)\s*:\s*(\w+|\"[^\"]*\"|'[^']*')?", re.IGNORECASE)
 _UNMARKED_HEADER = re.compile(r"\s*(level|group)\s*=?\s+(\w+)\s*", re.IGNORECASE)
 _RELATION = re.compile(r"=~|~\*~|<~|\|~|~~|~|:=|==|<|>|\|")
+_SIGNS = frozenset("+-*/^?:~=<>|")
+_LINE_END = re.compile(r"[\r\n;\v\f\x1c-\x1e\x85\u2028\u2029]")
+_COMMENT = re.compile(r"[#!][^\r\n]*")
 _TOKEN = re.compile(r"[\w.]+|\"[^\"]*\"|'[^']*'|[^\s\w.]")
 
 _RUNS = {
@@ -102,15 +109,78 @@ def _odd_header(place: _Place) -> ModelSyntaxError | None:
     return place.fail(message)
 
 
+def _mplus(place: _Place) -> ModelSyntaxError | None:
+    """`f BY y1 y2;`, `%WITHIN%`, `[y@0]`, `MODEL:`."""
+    rest = place.text[place.begin :]
+    blanked = _COMMENT.sub(lambda found: " " * len(found[0]), rest)
+    first = re.match(r"\s*[^\r\n;]*", blanked)
+    line = first[0] if first else ""
+    statement = blanked.partition(";")[0]
+    more = statement[len(line) :]
+    if re.search(r"[~=%\[]|\b(?:BY|ON|WITH)\b|\w\s*:", more, re.IGNORECASE):
+        statement = line  # no ';': the statements below are others
+    found = found_in(statement)
+    if found is None:
+        return None
+    message = found.message
+    whole = translated(place.text)
+    if whole is not None and "\n" in whole and whole.count("\n") < LONGEST_TRANSLATION:
+        message += " The whole model is:\n" + "".join(f"  {each}\n" for each in whole.split("\n"))
+        message = message.rstrip()
+    return place.fail(message, Span(place.begin + found.start, place.begin + found.end))
+
+
 def _lme4(place: _Place) -> ModelSyntaxError | None:
+    """`y ~ x + (1 | id)`."""
     inside = place.before.count("(") > place.before.count(")")
-    if inside and place.met == "|":
-        return place.fail(
-            "'(… | id)' is the language of lme4: here random intercepts come from 'level:' "
-            "blocks and random slopes from 'rv(\"s\")*x'; the clusters are named in "
-            "fit(…, cluster='id')."
-        )
-    return None
+    if not inside or place.met != "|":
+        return None
+    group = re.match(r"\|{1,2}\s*([\w.]+)", place.statement[place.offset :])
+    named = group[1] if group else "id"
+    return place.fail(
+        f"'(… | {named})' is the language of lme4, which mlsem.lmm takes{_lmm(place, named)}. "
+        f'In fit the clusters are named in the call, cluster="{named}"; random intercepts come '
+        "from the blocks 'level: 1' and 'level: 2', random slopes from 'rv(\"s\")*x'."
+    )
+
+
+def _lmm(place: _Place, group: str) -> str:
+    """The call for this statement, with the random parts of one grouping factor."""
+    formula = _one_line(place.statement)
+    if "~" not in place.before:
+        return ""
+    groups = re.findall(r"\|{1,2}\s*([^()|]+?)\s*\)", formula)
+    if all(each == group for each in groups):
+        return f': mlsem.lmm("{formula}", data)'
+    other = rf"\s*\+\s*\([^()|]*\|{{1,2}}(?![|\s]*{re.escape(group)}\b)[^()|]*\)"
+    kept = re.sub(r"(\|{1,2}\s*[\w.]+)\s*[/:*+][^()]*\)", r"\1)", re.sub(other, "", formula))
+    return f', with one grouping factor: mlsem.lmm("{kept}", data)'
+
+
+def _one_line(statement: str) -> str:
+    return " ".join(statement.split()).replace('"', "'")
+
+
+def _bar(place: _Place) -> ModelSyntaxError | None:
+    """`y ~ x | id`."""
+    if place.met != "|" or not re.search(r"(?<![~=])~(?!~)", place.before):
+        return None
+    after = place.statement[place.offset :]
+    found = re.match(r"\|{1,2}\s*(?P<group>[\w.]+)\s*(?P<more>\S?)", after)
+    if found is None:
+        return None
+    group, formula = found["group"], _one_line(place.before)
+    lmm = (
+        f'; in one line, mlsem.lmm("{formula} + (1 | {group})", data)' if not found["more"] else ""
+    )
+    end = place.begin + place.offset + found.end("group")
+    return place.fail(
+        f"'| {group}' names no clusters here. They are named in the call, fit(model, data, "
+        f"cluster=\"{group}\"), and the blocks 'level: 1' and 'level: 2' say what happens within "
+        f"and between them{lmm}. (Fixed effects of clusters, as pyfixest has them, are not "
+        "absorbed: what happens within clusters is level 1.)",
+        Span(place.span.start, end),
+    )
 
 
 def _odd_operator(place: _Place) -> ModelSyntaxError | None:
@@ -151,14 +221,21 @@ def _second_operator(place: _Place) -> ModelSyntaxError | None:
         message = "two comparisons in one statement: write '0 < a' and 'a < 1' on two lines."
         return place.fail(message)
     span = Span(place.begin + second.start(), place.begin + second.end())
-    dangling = _dangling(place)
-    if dangling is not None:
-        line, _ = span.position(place.text)
+    line, _ = span.position(place.text)
+    ending, beginning = _line_ends(place)
+    if ending is not None:
+        written = place.at(ending)
         return place.fail(
-            f"the line ends with {place.at(dangling)!r}, so the statement goes on and meets a "
-            f"second operator, {second[0]!r}, in line {line}: {_wanted(place.at(dangling))}, or "
+            f"the line ends with {written!r}, so the statement goes on and meets a "
+            f"second operator, {second[0]!r}, in line {line}: {_wanted(written)}, or "
             "take this one away.",
-            dangling,
+            ending,
+        )
+    if beginning is not None:
+        return place.fail(
+            f"this line begins with {place.at(beginning)!r}, so it goes on with the statement "
+            f"above and meets a second operator, {second[0]!r}: take one of them away.",
+            beginning,
         )
     return place.fail(
         f"a second operator, {second[0]!r}, after {first[0]!r} in one statement: begin a new "
@@ -168,17 +245,32 @@ def _second_operator(place: _Place) -> ModelSyntaxError | None:
     )
 
 
-def _dangling(place: _Place) -> Span | None:
-    """The operator at the end of a line with which two statements have run together."""
-    if len(place.words) < 3:
+def _line_ends(place: _Place) -> tuple[Span | None, Span | None]:
+    """The operator before the last line end that the statement goes over, or the one after it."""
+    for left, right in reversed(list(pairwise(place.words))):
+        start, end = place.begin + left.start(), place.begin + left.end()
+        after = place.begin + right.start()
+        if not _LINE_END.search(_COMMENT.sub("", place.text[end:after])):
+            continue
+        if left[0] in _SIGNS:
+            while start > place.begin and place.text[start - 1] in "=~<|:":
+                start -= 1
+            return Span(start, end), None
+        return None, Span(after, after + len(right[0]))
+    return None, None
+
+
+def _sign_twice(place: _Place) -> ModelSyntaxError | None:
+    """`y ~ x +` and on the next line `+ z`."""
+    if place.met not in _SIGNS or not place.words or place.words[-1][0] not in _SIGNS:
         return None
-    operator, name = place.words[-2:]
-    start, end = place.begin + operator.start(), place.begin + operator.end()
-    if "\n" not in place.text[end : place.begin + name.start()]:
+    start = place.begin + place.words[-1].end()
+    if not _LINE_END.search(_COMMENT.sub("", place.text[start : place.span.start])):
         return None
-    while start > place.begin and place.text[start - 1] in "=~<|:":
-        start -= 1
-    return Span(start, end)
+    return place.fail(
+        f"the line above ends with {place.words[-1][0]!r} and this one begins with "
+        f"{place.met!r}: take one of them away."
+    )
 
 
 def _missing_plus(place: _Place) -> ModelSyntaxError | None:
@@ -256,18 +348,27 @@ def _odd_character(place: _Place) -> ModelSyntaxError | None:
     if place.met == ",":
         return place.fail("terms are joined with '+', not with ','.")
     if place.met == "`":
-        return place.fail("names are written without backticks.")
+        quoted = re.match(r"`([^`]+)`", place.statement[place.offset :])
+        if quoted is None or is_name(quoted[1]):
+            return place.fail("names are written without backticks.")
+        return place.fail(
+            f"names stand without backticks, so {quoted[1]!r} needs another: "
+            f"{renaming([quoted[1]])}."
+        )
     if place.met and not re.match(r"[\w.\"'()+*/^?:,~<>|=-]", place.met):
         return place.fail(f"the character {place.met!r} is not part of the language.")
     return None
 
 
 _FINDERS: tuple[Callable[[_Place], ModelSyntaxError | None], ...] = (
+    _mplus,
     _odd_header,
     _lme4,
+    _bar,
     _odd_operator,
     _nothing_before,
     _second_operator,
+    _sign_twice,
     _odd_character,
     _missing_plus,
     _unfinished,

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-import re
 from typing import TYPE_CHECKING, Literal, cast
 
 from mlsem.errors import ModelSyntaxError, nearest
+from mlsem.naming import LABEL
 from mlsem.syntax.nodes import Binary, Call, Expression, Name, Negation, Number
 
 if TYPE_CHECKING:
@@ -28,11 +28,6 @@ FUNCTIONS: dict[str, Callable[[float], float]] = {
 # Words that R, and so lavaan, cannot take as the name of a parameter.
 RESERVED = frozenset(
     "NA NaN Inf TRUE FALSE NULL if else for while function repeat break next in".split()
-)
-
-# The grammar's NAME.
-LABEL = re.compile(
-    r"(?:[^\W\d]|\.(?![0-9]))[\w.\u0300-\u036f\u064b-\u065f\u0900-\u0dff\u0e31-\u0e4e]*"
 )
 
 

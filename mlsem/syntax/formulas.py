@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal, cast
 
 from mlsem.errors import Span
+from mlsem.naming import CATEGORY_CALLS, categories_message, renaming
 from mlsem.syntax.expressions import FUNCTIONS, checked_label, constant_of, expression_of, fail
 from mlsem.syntax.modifiers import Factor, factors_of, merge, modifiers_of
+from mlsem.syntax.mplus import section_advice
 from mlsem.syntax.nodes import Constraint, Definition, Formula, Modifiers, Variable
 
 if TYPE_CHECKING:
@@ -108,6 +110,8 @@ def _product_left(item: Item, operator: str) -> str:
     word = item.words[0].lower()
     if word in ("level", "group"):
         return f"a '{word}:' header has a label and stands on a line of its own."
+    if section_advice(item.words[0]):
+        return section_advice(item.words[0])
     name = "_".join(item.words)
     return (
         f"a product cannot stand on the left-hand side of {operator!r}: "
@@ -230,6 +234,11 @@ def _function_message(item: Item) -> str:
     function = item.words[0]
     if function in _MODIFIER_CALLS:
         return f"{function}(…) stands before a variable: '{function}(…)*x'."
+    arguments = [part.words[0] for part in item.parts if part.kind in ("name", "string")]
+    if function in CATEGORY_CALLS and arguments:
+        return categories_message(function, arguments[0])
+    if function == "Q" and arguments:
+        return f"Q(…) is not needed, but another name: {renaming(arguments[:1])}."
     computed = " (it can be used on labels, with ':=')" if function in FUNCTIONS else ""
     return (
         f"{function}() of a variable is not computed in the model{computed}: "

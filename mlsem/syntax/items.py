@@ -84,7 +84,7 @@ class Builder:
 
     def header(self, children: list[Token]) -> Header:
         word, _, label = children
-        return Header(str(word), str(label).strip("\"'"), _over(children))
+        return Header(str(word), _plain_label(label), _over(children))
 
     def number(self, children: list[Token]) -> Item:
         return Item("number", _over(children), (str(children[0]),))
@@ -117,6 +117,13 @@ class Builder:
         if not isinstance(children[0], Item):  # a leading plus says nothing
             children = children[1:]
         return _chain("sum", children)
+
+
+def _plain_label(label: Token) -> str:
+    """Without quotes; `1.0` is 1, for the label is a part of names."""
+    if label.type == "NUMBER" and float(label).is_integer():
+        return str(int(float(label)))
+    return str(label).strip("\"'")
 
 
 def _branch(

@@ -25,6 +25,14 @@ _PIECES = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 
+# A header that no product could be: `level:w` may be one, of a column `level`.
+_HEADER = re.compile(
+    r"""(?:level|group) (?: \s*:\s* (?: \d[\w.]* | (?:within|between)\w* )
+      | \s*:\s* (?: "[^"\r\n]*" | '[^'\r\n]*' )
+      | \s*:[^\S\r\n]+ [\w.]+ | [^\S\r\n]*=?[^\S\r\n]+ \d+ ) [^\S\r\n]* (?=[\r\n;\#!]|\Z)""",
+    re.VERBOSE | re.IGNORECASE,
+)
+
 # Look-alikes that a PDF, a word processor or an input method puts in place of what was meant.
 _LOOKALIKES = {
     **dict.fromkeys("\u223c\uff5e\u02dc\u301c\u2053\u223d", "~"),
@@ -71,6 +79,7 @@ def layout(text: str) -> str:
     opened: list[int] = []
     pending: list[int] = []
     last = "open"  # nothing stands before the first statement, so no line end is needed there
+    operator = Span(0, 0)
     for piece in _PIECES.finditer(text):
         kind, start = str(piece.lastgroup), piece.start()
         if kind in ("comment", "blank", "newline") or (start == 0 and piece[0] == "\ufeff"):
@@ -79,11 +88,29 @@ def layout(text: str) -> str:
             continue
         if pending and not (opened or last in _EMPTY_OPERATORS or kind == "joint"):
             characters[pending[0]] = "\n"
+        elif pending and last == "joint" and kind == "word" and not opened:
+            _check_header(text, operator, start)
         pending, last = [], kind
+        operator = Span(start, piece.end()) if kind == "joint" else operator
         _check_piece(kind, piece[0], start, opened)
     if opened:
         raise ModelSyntaxError("this '(' is never closed.", None, Span(opened[-1], opened[-1] + 1))
     return "".join(characters) + "\n"
+
+
+def _check_header(text: str, operator: Span, start: int) -> None:
+    """A line that ends with an operator does not go on with a header."""
+    header = _HEADER.match(text, start)
+    if header is None:
+        return
+    line, _ = Span(start, start).position(text)
+    written = text[operator.start : operator.end]
+    raise ModelSyntaxError(
+        f"the line ends with {written!r}, so the statement goes on, but {header[0].strip()!r} in "
+        f"line {line} begins a block: write what is to follow {written!r}, or take it away.",
+        None,
+        operator,
+    )
 
 
 def _check_piece(kind: str, piece: str, start: int, opened: list[int]) -> None:

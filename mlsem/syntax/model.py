@@ -9,6 +9,7 @@ from mlsem.errors import Span, listed, nearest
 from mlsem.syntax.expressions import fail
 from mlsem.syntax.formulas import Remark, constraint_of, definition_of, formula_key, formulas_of
 from mlsem.syntax.items import Header, Relation
+from mlsem.syntax.mplus import section_advice
 from mlsem.syntax.nodes import Block, Constraint, Definition, Formula
 
 if TYPE_CHECKING:
@@ -118,6 +119,8 @@ def _check_header(header: Header) -> None:
             "and fit each group's rows on their own."
         )
         raise fail(message, header.span)
+    if word != "level" and section_advice(header.word):
+        raise fail(section_advice(header.word), header.span)
     if word != "level":
         message = f"{header.word!r} is no header: blocks begin with 'level: 1'."
         hint = nearest(header.word, ("level", "group"))

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING
 
-from mlsem.errors import ModelSyntaxError, Span, nearest
+from mlsem.errors import Span, nearest
+from mlsem.naming import CATEGORY_CALLS, LABEL, categories_message
 from mlsem.syntax.expressions import (
     FUNCTIONS,
     checked_label,
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 
 _VALUES = {"fixed": "fixed", "start": "start", "lower": "lower", "upper": "upper"}
 _NAMES = {"label": "label", "equal": "label", "rv": "slope"}
+_PARAMETER = re.compile(r"[^~=<>*]+(?:=~|~~|~)[^~=<>*]+")
 _LISTS = ("c", "list")
 _KNOWN = (*_VALUES, *_NAMES, "c", *FUNCTIONS)
 _REFUSED = {
@@ -91,9 +94,11 @@ def merge(left: Modifiers, right: Modifiers, span: Span) -> Modifiers:
         if old is not None and old is not False:
             raise fail(_conflict(name, old, new), span)
         changes[name] = new
-    if "label" in changes:
+    if "label" in changes or "equal" in changes:
         changes["label_span"] = right.label_span
     merged = replace(left, **changes)  # pyright: ignore[reportArgumentType]
+    if merged.label is not None and merged.equal is not None:
+        raise fail("this has both a label and equal(): keep one.", span)
     if merged.free and merged.fixed is not None:
         raise fail(f"this is both free (NA) and fixed to {merged.fixed:g}.", span)
     return merged
@@ -172,6 +177,9 @@ def _called(item: Item) -> Modifiers:
         return modifiers_of([Factor((_only_element(item),), "*")])
     if function in _VALUES or function in _NAMES:
         return _named(function, item)
+    names = [part.words[0] for part in item.parts if part.kind == "name"]
+    if function in CATEGORY_CALLS and names:
+        raise fail(categories_message(function, names[0]), item.span)
     known = "start, fixed, label, equal, lower, upper, rv and c"
     message = f"{function}() is no modifier: those are {known}.{nearest(function, _KNOWN)}"
     raise fail(message, item.span)
@@ -186,7 +194,9 @@ def _named(function: str, item: Item) -> Modifiers:
             name = argument.words[0]
             message = f"the name of a random slope stands in quotes: 'rv(\"{name}\")*x'."
             raise fail(message, argument.span)
-        label = _checked_target(function, argument)
+        if function == "equal" and not LABEL.fullmatch(argument.words[0]):
+            return Modifiers(equal=_parameter(argument), label_span=argument.span)
+        label = checked_label(argument.words[0], argument.span)
         if function == "rv":
             return Modifiers(slope=label)
         return Modifiers(label=label, label_span=argument.span)
@@ -196,14 +206,16 @@ def _named(function: str, item: Item) -> Modifiers:
     return replace(Modifiers(), **{_VALUES[function]: value})
 
 
-def _checked_target(function: str, argument: Item) -> str:
-    try:
-        return checked_label(argument.words[0], argument.span)
-    except ModelSyntaxError:
-        if function == "equal":
-            message = "equal() takes a label: give the other term a label and name it here."
-            raise fail(message, argument.span) from None
-        raise
+def _parameter(argument: Item) -> str:
+    """The name of a parameter as `fit.params` has it, such as `f=~y2` or, between, `f=~y2.l2`."""
+    name = "".join(argument.words[0].split())
+    if not _PARAMETER.fullmatch(name):
+        raise fail(
+            "equal() takes a label or the name of a parameter: 'f=~y2', 'y~x', 'y~~y', 'y~1'; at "
+            "level 2 'f=~y2.l2'.",
+            argument.span,
+        )
+    return name
 
 
 def _argument_value(function: str, argument: Item) -> float:

@@ -71,12 +71,14 @@ class Modifiers:
         `NA*x`: free although the default would fix it.
     label : str or None
         `a*x`, `"a"*x`, `label("a")*x`, `equal("a")*x`.
+    equal : str or None
+        `equal("f=~y2")*y3`: the name of the parameter that this one equals.
     start, lower, upper : float or None
         `start(.5)*x` or `.5?x`; `lower(0)*x`; `upper(1)*x`.
     slope : str or None
         `rv("s")*x`: the name of the random slope.
     label_span : Span or None
-        Where the label stands.
+        Where the label, or the name in `equal()`, stands.
     """
 
     fixed: float | None = None
@@ -86,6 +88,7 @@ class Modifiers:
     lower: float | None = None
     upper: float | None = None
     slope: str | None = None
+    equal: str | None = None
     label_span: Span | None = None
 
 

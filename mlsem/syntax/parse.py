@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 from mlsem.errors import ModelSyntaxError, OptionValueError, Span
 from mlsem.syntax.checks import check_model, shown_remarks
 from mlsem.syntax.diagnose import diagnosis
+from mlsem.syntax.given import not_a_text, path_message
 from mlsem.syntax.items import Builder
 from mlsem.syntax.layout import layout
 from mlsem.syntax.model import Draft
@@ -49,7 +50,7 @@ def parse(text: str) -> ModelSyntax:
     ['~1', '~']
     """
     if not isinstance(text, str):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise OptionValueError(f"the model is a text such as 'y ~ x', not {type(text).__name__}.")
+        raise OptionValueError(not_a_text(text))
     return _parse(text)
 
 
@@ -60,6 +61,8 @@ def _parse(text: str) -> ModelSyntax:
     try:
         return _read(text)
     except ModelSyntaxError as error:
+        if path_message(text):
+            raise ModelSyntaxError(path_message(text), text, Span(0, len(text))) from None
         # Inside, errors know their place but not the text it is a place in.
         raise ModelSyntaxError(error.message, text, error.span) from None
 

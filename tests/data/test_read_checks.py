@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from decimal import Decimal
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -35,12 +36,26 @@ def fails(data, *parts, table=TABLE, cluster="school", error=DataError, **option
         assert part in str(caught.value)
 
 
+class _Lazy:
+    """As polars' LazyFrame."""
+
+    def collect(self):
+        raise NotImplementedError
+
+
+_Lazy.__qualname__ = _Lazy.__name__ = "LazyFrame"
+
+
 def test_not_a_frame():
     data = make_data()
     fails(data.to_dict("list"), "not dict; pass pandas.DataFrame(data)")
-    fails(data.to_numpy(), "not numpy.ndarray; pass pandas.DataFrame(data)")
+    fails(data.to_numpy(), "not numpy.ndarray; pass pandas.DataFrame(data, columns=")
     fails(data["y"], "Series; pass a frame with all variables")
-    fails("data.csv", "not str; read the file first")
+    fails("data.csv", 'not str; read the file first, pandas.read_csv("data.csv")')
+    fails(Path("d/survey.sav"), "not pathlib.", 'pandas.read_spss("d/survey.sav")')
+    fails("data.rds", "R's files", "write.csv")
+    fails("level: 1\ny ~ x", "the first argument is the model, the second the data")
+    fails(_Lazy(), "LazyFrame", "pass data.collect().to_pandas()")
     fails(None, "not NoneType; build one")
     fails(data.iloc[:0], "the data have no rows")
 
@@ -91,8 +106,22 @@ def test_some_text_among_numbers():
 def test_words():
     data = make_data()
     words = ["low", "high"] * 50
-    fails(data.assign(x1=words), "'low', 'high', 'low'", "Code it as numbers, or leave it out")
+    fails(
+        data.assign(x1=words), "text. It has the categories 'high', 'low'.", "write x1_low in place"
+    )
     fails(data.assign(x1=pd.Categorical(words)), "(dtype category): categorical", "get_dummies")
+
+
+def test_commas_in_numbers():
+    data = make_data()
+    decimal = data["x1"].map("{:.2f}".format).str.replace(".", ",")
+    fails(data.assign(x1=decimal), "in rows", 'decimal=","', 'str.replace(",", ".")')
+    grouped = (data["x1"] * 1e6).map("{:,.2f}".format)
+    fails(data.assign(x1=grouped), 'thousands=","')
+    either = pd.Series(["1,234", "5,678"] * 50, data.index)
+    fails(data.assign(x1=either), 'decimal=","', 'thousands=","')
+    read = decimal.str.replace(",", ".").astype(float)
+    assert read_moments(TABLE, data.assign(x1=read), cluster="school").moments.n_rows == 100
 
 
 def test_dates_and_others():

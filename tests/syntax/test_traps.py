@@ -56,6 +56,22 @@ TRAPS: dict[str, tuple[int, int, str]] = {
     "y ~ x +": (1, 7, "nothing follows '+'"),
     "y ~\nz ~ x": (1, 3, "the line ends with '~', so the statement goes on"),
     "y ~ x + # more\nf =~ w": (1, 7, "second operator, '=~', in line 2"),
+    "y ~ x +\nz1 + z2 ~ w": (1, 7, "the line ends with '+', so the statement goes on and meets"),
+    "y ~ x + a*\n1*z ~ w": (1, 10, "the line ends with '*', so the statement goes on and meets"),
+    "y ~ x +\nd := a*b": (1, 7, "second operator, ':=', in line 2"),
+    "y ~ a*x +; a == 1": (1, 9, "second operator, '==', in line 1"),
+    "y ~ x\n+ z ~ w": (2, 1, "this line begins with '+', so it goes on with the statement above"),
+    "y ~ x + # c\n + z": (2, 2, "the line above ends with '+' and this one begins with '+'"),
+    "y ~ x + # the end": (1, 7, "nothing follows '+'"),
+    "level: 1\ny ~ x +\nlevel: 2\ny ~ w": (2, 7, "but 'level: 2' in line 3 begins a block"),
+    "level: 1\ny ~ x +#c\n\n#d\nlevel: between": (2, 7, "'level: between' in line 5"),
+    "level: 1\nf =~\nlevel: 2\ny~w": (2, 3, "the line ends with '=~', so the statement goes on"),
+    "level: 1\ny ~~\nLevel : '2'\ny~w": (2, 3, "the line ends with '~~'"),
+    "level: 1\ny ~ a*\nlevel: b ;y~w": (2, 6, "the line ends with '*'"),
+    "level: 1\ny ~ x:\nlevel: 2": (2, 6, "the line ends with ':'"),
+    "y ~ x -\ngroup: 1": (1, 7, "'group: 1' in line 2 begins a block"),
+    "level: 1\ny ~ x +;level: 2;y ~ w": (2, 7, "'level: 2' in line 2 begins a block"),
+    "y ~ x +\nlevel 2\ny ~ w": (1, 7, "'level 2' in line 2 begins a block"),
     "~ x": (1, 1, "nothing stands before '~'"),
     "y": (1, 1, "'y' has no operator"),
     "y ~ x1\n  x2": (2, 3, "begin this line with '+'"),
@@ -127,7 +143,7 @@ TRAPS: dict[str, tuple[int, int, str]] = {
     "y ~ w:z*x": (1, 5, "a product of variables cannot stand before '*'"),
     "a*y ~ x": (1, 1, "on the right-hand side"),
     # modifiers
-    'y ~ equal("y~x")*z + x': (1, 11, "equal() takes a label"),
+    'y ~ equal("y x")*z + x': (1, 11, "equal() takes a label or the name of a parameter"),
     'y ~ start("a")*x': (1, 11, "start() takes a number, not 'a'"),
     "y ~ start(2*a)*x": (1, 11, "not a calculation with names"),
     "y ~ label(1)*x": (1, 11, "label() takes a name"),
@@ -179,6 +195,13 @@ def test_trap_is_named_where_it_is(text: str) -> None:
     assert caught.value.text == text
 
 
+def test_a_column_called_level_may_be_in_a_product() -> None:
+    assert [f.rhs and f.rhs.name for f in parse("y ~ x +\nlevel:w").blocks[0].formulas] == [
+        "x",
+        "level:w",
+    ]
+
+
 @pytest.mark.parametrize(
     ("text", "line", "column", "message"),
     [
@@ -213,7 +236,7 @@ def test_empty_text(text: str) -> None:
 
 @pytest.mark.parametrize("value", [None, 1, b"y ~ x", ["y ~ x"], {"y": "x"}])
 def test_text_must_be_a_string(value: object) -> None:
-    with pytest.raises(OptionValueError, match=f"not {type(value).__name__}"):
+    with pytest.raises(OptionValueError, match=f"model is a {type(value).__name__}"):
         parse(value)  # pyright: ignore[reportArgumentType]
 
 
