@@ -139,9 +139,23 @@ def check(model: str, data: pd.DataFrame | None = None, **options: Any) -> Param
     **options
         As for `fit`.
     """
+    columns = None if data is None else column_names(data)
+    return _remarked(_table(_parsed(model).text, _model_options(options), columns))
+
+
+def population(model: str, **options: Any) -> ParameterTable:
+    """The parameter table of a model that data are drawn from; as `check`, but that moments of
+    covariates with a part at both levels are parameters: there are no data to give them."""
+    syntax = _parsed(model)
+    return _remarked(specify(syntax, _model_options(options), population=True))
+
+
+def _model_options(options: dict[str, Any]) -> ModelOptions:
+    """Those of the model among the options of `fit`; the others are looked at, too."""
     keywords, rest = split_options(options, _PER_FIT)
     rest.pop("start", None)
-    return _specified("sem", _parsed(model), data, keywords, Settings(**rest), None)
+    Settings(**rest)
+    return model_options("sem", **keywords)
 
 
 def _read(
@@ -157,7 +171,9 @@ def _read(
     start = rest.pop("start", None)
     settings = Settings(**rest)
     syntax = _parsed(model)
-    table = _specified(preset, syntax, data, keywords, settings, cluster)
+    table = _remarked(
+        _table(syntax.text, model_options(preset, **keywords), column_names(data))
+    )
     record = read_moments(
         table,
         data,
@@ -193,21 +209,8 @@ def _parsed(model: object) -> ModelSyntax:
     return _parse(model)
 
 
-def _specified(
-    preset: Preset,
-    syntax: ModelSyntax,
-    data: Any,
-    keywords: dict[str, Any],
-    settings: Settings,
-    cluster: str | None,
-) -> ParameterTable:
-    """The parameter table; robust errors need a mean structure, as in lavaan."""
-    if len(syntax.blocks) == 1 and keywords.get("meanstructure") is None:
-        named = cluster is not None or settings.se_cluster is not None
-        kind = settings.kind(two_level=False, clustered=named)
-        keywords = keywords | ({} if kind in ("standard", "none") else {"meanstructure": True})
-    columns = None if data is None else column_names(data)
-    table = _table(syntax.text, model_options(preset, **keywords), columns)
+def _remarked(table: ParameterTable) -> ParameterTable:
+    """The table, after the warnings about its text."""
     for remark in table.remarks:
         warnings.warn(remark, ModelSyntaxWarning, stacklevel=4)
     return table

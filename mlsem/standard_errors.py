@@ -15,6 +15,7 @@ from mlsem.core.records import Array, MixedClusters, frozen
 from mlsem.core.unions import summed, unions
 from mlsem.errors import listed
 from mlsem.estimate import involved
+from mlsem.implicit_means import with_means
 from mlsem.inference.covariance import (
     Covariance,
     covariance,
@@ -78,9 +79,12 @@ def covariance_of(
             working = working_equations(problem, optimum, directions)
             found = silenced(found, robust_covariance(working, "CR0", form).robust)
     else:
-        inner = "expected"
-        directions = _apart(problem, optimum)
-        equations = working_equations(problem, optimum, directions)
+        inner, own = "expected", len(optimum.params)
+        seen, there = with_means(problem, optimum)
+        directions = _apart(seen, there)
+        equations = working_equations(seen, there, directions)
+        equations = replace(equations, params=optimum.params, basis=equations.basis[:own])
+        directions = replace(directions, lost=directions.lost[:own])
         found = robust_covariance(equations, kind, inner, z=settings.test == "z")
     if found.robust is None and np.isnan(found.matrix).all():
         return found, (
