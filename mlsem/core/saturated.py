@@ -29,9 +29,11 @@ from mlsem.core.linalg import weighted_sum
 from mlsem.core.records import Array, ShapeMoments, frozen
 from mlsem.core.shapes import covariate_sample
 
-FREE_STEPS = 25  # without the bound; a maximum that is there takes fewer than 15
-STEPS = 400
+FREE_STEPS = 60  # without the bound
+STEPS = 150
 TIGHT = 1e-9  # remaining step, in standard errors
+ROUGH = 1e-7  # remaining step from which on one that is not shorter than the last is rounding
+ROUNDED = 1e-13  # relative rounding error of a log-likelihood
 NEAR, NEAR_EDGE = 3e-5, 1e-3  # remaining steps where no point on the way is higher
 HALVINGS = 30
 ROUNDING = 1e-11  # of the largest ratio
@@ -229,20 +231,21 @@ def _slopes(data: _Data, basis: Array, spread: Array) -> Array:
 
 def _climbed(data: _Data, first: _Point, most: int, *, bounded: bool) -> _Point | None:
     """The maximum that Fisher scoring reaches; None if it does not."""
-    point = first
+    point, before = first, np.inf
     for _ in range(most):
         if bounded:
             point = _turned(data, point)
         step, length = _step(data, point, bounded=bounded)
-        if length < TIGHT:
+        if length < TIGHT or before <= length < ROUGH:
             return point
         if not np.isfinite(length):
             return None
-        found = _better(data, point, step, bounded=bounded)
+        least = point.loglik - (ROUNDED * abs(point.loglik) if length < NEAR_EDGE else 0.0)
+        found, before = _better(data, point, step, least, bounded=bounded), length
         if found is None:  # as near as rounding lets it come; near the edge steps are rough
-            return point if length < (NEAR_EDGE if bounded else NEAR) else None
+            break
         point = found
-    return None
+    return point if before < (NEAR_EDGE if bounded else NEAR) else None
 
 
 def _gradients(data: _Data, point: _Point) -> tuple[Array, Array]:
@@ -309,9 +312,9 @@ def _step(data: _Data, point: _Point, *, bounded: bool) -> tuple[tuple[Array, Ar
 
 
 def _better(
-    data: _Data, point: _Point, step: tuple[Array, Array], *, bounded: bool
+    data: _Data, point: _Point, step: tuple[Array, Array], least: float, *, bounded: bool
 ) -> _Point | None:
-    """The first point on the way of the step, halved again and again, that is higher."""
+    """The first point on the way of the step, halved again and again, that is above `least`."""
     unit, basis = np.eye(len(point.ratios)), point.basis
     share = 1.0
     for _ in range(HALVINGS):
@@ -320,7 +323,7 @@ def _better(
         if bounded:
             between = _semidefinite(between, point.ratios, share * step[1])
         found = _point(data, basis @ within @ basis.T, basis @ between @ basis.T)
-        if found is not None and found.loglik > point.loglik:
+        if found is not None and found.loglik > least:
             return found
         share /= 2.0
     return None
