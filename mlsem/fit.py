@@ -101,8 +101,13 @@ def fit(
     Each variable named at both levels is the sum of a within and a between part (Muthén, 1994).
     ``y ~ rv("s")*x1`` at level 1 names the random slope ``s``, a variable of level 2 whose mean
     ``s ~ 1`` and variance are free; write ``y ~~ s`` to let it covary with the intercept.
-    Exogenous covariates of one level are conditioned on; those with two parts are modelled, and
-    then all exogenous covariates of that level with them.
+    Exogenous covariates of one level are conditioned on. Of those named at both levels the parts
+    are not observed: with ``fixed_x=True`` their means, variances and covariances (also with the
+    other covariates) are fixed at their estimates in the saturated two-level model, as in lavaan
+    and Mplus. They are then no parameters, and standard errors take them as known: how they vary
+    from sample to sample is left out (bootstraps estimate them anew in each draw). The
+    log-likelihood is that of such covariates too, given those of one level. ``fixed_x=False`` makes
+    all moments of exogenous covariates parameters.
     """
     return finish(*_read("sem", model, data, cluster, center, options))
 
@@ -171,9 +176,7 @@ def _read(
     start = rest.pop("start", None)
     settings = Settings(**rest)
     syntax = _parsed(model)
-    table = _remarked(
-        _table(syntax.text, model_options(preset, **keywords), column_names(data))
-    )
+    table = _remarked(_table(syntax.text, model_options(preset, **keywords), column_names(data)))
     record = read_moments(
         table,
         data,

@@ -99,7 +99,11 @@ def icc(fit: Fitted) -> Icc:
     def value(params: Array) -> Array:
         between, within, random, rest, fixed = _variances(problem, params).T
         return np.concatenate(
-            (between / (between + within), random / (random + rest), random / (random + rest + fixed))
+            (
+                between / (between + within),
+                random / (random + rest),
+                random / (random + rest + fixed),
+            )
         )
 
     estimates = fit.estimates

@@ -20,7 +20,7 @@ from mlsem.spec.partable import ParameterTable, Row
 
 
 def with_means(problem: Problem, optimum: Optimum) -> tuple[Problem, Optimum]:
-    """The model with its intercepts, at the same optimum; the same where it has a mean structure."""
+    """The model with its intercepts, at the same optimum; itself where it has a mean structure."""
     if problem.table.meanstructure or problem.table.two_level:
         return problem, optimum
     table = _with_intercepts(problem.table)

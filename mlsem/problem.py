@@ -249,8 +249,8 @@ def _saturated(
         found = saturated_moments(data, split, within, between, semidefinite=semidefinite)
         if found is None:
             break
+        _require_parts(table, found)
         if semidefinite or _are_moments(table, found):
-            _require_parts(table, found)
             return found
     raise EstimationError(
         "the saturated model, at whose estimates the moments of covariates with a part at both "

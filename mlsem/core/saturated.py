@@ -117,7 +117,9 @@ def saturated_moments(
     level = split[:, 0] + found.slopes[:, 0] + slopes[0] @ away[0] + slopes[1] @ away[1]
     means = np.zeros(len(split)), level
     return SaturatedMoments(
-        means=tuple(frozen(np.append(mean, own)) for mean, (own, _) in zip(means, sample, strict=True)),
+        means=tuple(
+            frozen(np.append(mean, own)) for mean, (own, _) in zip(means, sample, strict=True)
+        ),
         covariances=tuple(
             frozen(_joined(rest, slope, spread))
             for rest, slope, (_, spread) in zip(residual, slopes, sample, strict=True)
@@ -166,7 +168,7 @@ def _start(data: _Data) -> _Point | None:
     total = weighted_sum(data.sizes, data.cross)
     design = data.within[p:, p:] + total[p:, p:]
     outer = data.within[p:, :p] + total[p:, :p]
-    slopes = np.linalg.lstsq(design, outer)[0].T
+    slopes: Array = np.linalg.lstsq(design, outer)[0].T  # type: ignore[assignment]
     inner, cross = data.residual(slopes)
     size = float(data.sizes @ data.clusters / data.clusters.sum())
     between = weighted_sum(data.sizes, cross) / data.clusters.sum()
@@ -183,9 +185,10 @@ def _start(data: _Data) -> _Point | None:
 
 def _canonical(within: Array, between: Array) -> tuple[Array, Array]:
     """λ and F with Σ_W = F Fᵀ, Σ_B = F Λ Fᵀ."""
-    factor = np.linalg.cholesky(within)
-    half = np.linalg.solve(factor, between)
-    ratios, vectors = np.linalg.eigh(_symmetric(np.linalg.solve(factor, half.T)))
+    factor: Array = np.linalg.cholesky(within)  # type: ignore[assignment]
+    half: Array = np.linalg.solve(factor, between)  # type: ignore[assignment]
+    turned: Array = np.linalg.solve(factor, half.T)  # type: ignore[assignment]
+    ratios, vectors = np.linalg.eigh(_symmetric(turned))
     return ratios, factor @ vectors
 
 
@@ -222,11 +225,11 @@ def _slopes(data: _Data, basis: Array, spread: Array) -> Array:
     """β by generalised least squares, variable by variable of the basis."""
     p = data.n_split
     inverse = np.linalg.inv(basis)
-    rows: list[Array] = []
+    rows = np.empty((p, data.within.shape[0] - p))
     for k in range(p):
         cross = data.within + weighted_sum(data.sizes / spread[:, k], data.cross)
-        rows.append(np.linalg.lstsq(cross[p:, p:], cross[p:, :p] @ inverse[k])[0])
-    return basis @ np.array(rows)
+        rows[k] = np.linalg.lstsq(cross[p:, p:], cross[p:, :p] @ inverse[k])[0]
+    return basis @ rows
 
 
 def _climbed(data: _Data, first: _Point, most: int, *, bounded: bool) -> _Point | None:

@@ -41,8 +41,9 @@ def read_robust(
         where = np.zeros(len(data), dtype=bool)
         where[rows[used < 0]] = True
         raise DataError(
-            f"se_cluster column {se_cluster!r} has missing or blank ids in {rows_named(data, where)}. Give "
-            f"these rows their cluster or drop them, e.g. data.dropna(subset=[{se_cluster!r}])."
+            f"se_cluster column {se_cluster!r} has missing or blank ids in "
+            f"{rows_named(data, where)}. Give these rows their cluster or drop them, e.g. "
+            f"data.dropna(subset=[{se_cluster!r}])."
         )
     starts = np.cumsum(grouping.sizes) - grouping.sizes
     first = used[starts]

@@ -150,7 +150,7 @@ def _cell(
     return None
 
 
-# --- parts of covariates with a part at both levels ------------------------------------------------
+# --- parts of covariates --------------------------------------------------------------------------
 
 
 def level_names(table: ParameterTable) -> tuple[tuple[str, ...], ...]:

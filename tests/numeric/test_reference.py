@@ -6,6 +6,8 @@ are off by up to sqrt(2 Δℓ) standard errors, Δℓ what the log-likelihood st
 `lavaan_parts.json` those with covariates that have a part at both levels.
 """
 
+import warnings
+
 import numpy as np
 import pytest
 from reference import frame, load, matched
@@ -257,3 +259,28 @@ def test_two_maxima():
         se = np.sqrt(np.diag(case.vcov))
         assert np.abs((fit.params - case.params) / se).max() < 1e-4
         np.testing.assert_allclose(fit.bse, se, rtol=1e-3)
+
+
+# --- a model is the same whatever its standard errors ---------------------------------------------
+
+HOLZINGER = PLAIN["hs_single_level_ml"]
+
+
+@pytest.mark.parametrize("se", ["standard", "MLR", "CR0", "CR1S", "CR2", "CR3", "none"])
+def test_parameters_do_not_depend_on_the_kind_of_errors(se):
+    """lavaan adds nine intercepts for robust errors; here they are there when they are asked for,
+    and the errors of the others are the same with them."""
+    data = frame("hs1939.csv")
+    cluster = None if se == "standard" else "school"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", mlsem.InferenceWarning)
+        fit = mlsem.cfa(HOLZINGER.record["model"], data, cluster, se=se)
+        means = mlsem.cfa(HOLZINGER.record["model"], data, cluster, se=se, meanstructure=True)
+    assert (fit.n_params, round(fit.aic, 3), means.n_params) == (21, 7517.490, 30)
+    assert fit.bic == pytest.approx(HOLZINGER.measures["bic"], abs=1e-4)
+    assert "~1" not in set(fit.parameter_estimates()["op"])
+    names = fit.params.index
+    np.testing.assert_allclose(fit.bse, means.bse[names], rtol=1e-9)
+    both = (each.parameter_estimates().set_index(["lhs", "op", "rhs"]) for each in (fit, means))
+    ours, theirs = both
+    np.testing.assert_allclose(ours["df"], theirs.loc[ours.index, "df"], rtol=1e-9)
