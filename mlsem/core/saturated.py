@@ -117,12 +117,13 @@ def saturated_moments(
     level = split[:, 0] + found.slopes[:, 0] + slopes[0] @ away[0] + slopes[1] @ away[1]
     means = np.zeros(len(split)), level
     return SaturatedMoments(
-        means=tuple(
-            frozen(np.append(mean, own)) for mean, (own, _) in zip(means, sample, strict=True)
+        means=(
+            frozen(np.append(means[0], sample[0][0])),
+            frozen(np.append(means[1], sample[1][0])),
         ),
-        covariances=tuple(
-            frozen(_joined(rest, slope, spread))
-            for rest, slope, (_, spread) in zip(residual, slopes, sample, strict=True)
+        covariances=(
+            frozen(_joined(residual[0], slopes[0], sample[0][1])),
+            frozen(_joined(residual[1], slopes[1], sample[1][1])),
         ),
     )
 
@@ -135,8 +136,10 @@ def _joined(residual: Array, slopes: Array, spread: Array) -> Array:
 
 def _arranged(data: ShapeMoments, variables: tuple[Array, Array, Array]) -> _Data:
     """Of t, the constant, and q; all less their constants, which may be large."""
-    split, between, within = (maps * (np.arange(maps.shape[1]) > 0) for maps in variables)
-    maps = np.concatenate((split, np.eye(1, split.shape[1]), between, within))
+    split, between, within = variables
+    constant = np.eye(1, split.shape[1])
+    maps = np.concatenate((split, constant, between, within)) * (1.0 - constant)
+    maps[len(split)] = constant
     return _Data(
         n_split=len(split),
         sizes=data.sizes,
@@ -213,7 +216,7 @@ def _point(data: _Data, within: Array, between: Array) -> _Point | None:
     rows, clusters = data.sizes @ data.clusters, data.clusters
     squares = np.einsum("skk->sk", cross)
     loglik = -0.5 * (
-        rows * 2.0 * float(np.linalg.slogdet(basis)[1])
+        2.0 * float(rows) * float(np.linalg.slogdet(basis)[1])
         + float(clusters @ np.log(spread).sum(axis=1))
         + float(inner.trace())
         + float((data.sizes[:, None] * squares / spread).sum())
@@ -306,9 +309,8 @@ def _step(data: _Data, point: _Point, *, bounded: bool) -> tuple[tuple[Array, Ar
         bent[:, point.ratios <= 0.0] = 0.0
         outer = outer + bent + bent.T
     determinant = own * outer - both**2
-    change_within = np.where(
-        moved > 0, (outer * within - both * between) / determinant, within / own
-    )
+    both_moved = (outer * within - both * between) / determinant
+    change_within: Array = moved * both_moved + (1.0 - moved) * within / own
     change_between = moved * (own * between - both * within) / determinant
     length = float((within * change_within + between * change_between).sum())
     return (_symmetric(change_within), _symmetric(change_between)), np.sqrt(max(length, 0.0))

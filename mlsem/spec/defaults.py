@@ -228,8 +228,8 @@ def _parts_note(parts: Collection[str]) -> list[str]:
     return [
         f"{listed(dict.fromkeys(parts))} {'has' if one else 'have'} a part at both levels, and "
         f"parts are not observed: {'its' if one else 'their'} means, variances and covariances "
-        "with the other covariates are fixed at their estimates in the saturated model, as in lavaan "
-        "and Mplus. fixed_x=False makes them parameters."
+        "with the other covariates are fixed at their estimates in the saturated model, as in "
+        "lavaan and Mplus. fixed_x=False makes them parameters."
     ]
 
 
