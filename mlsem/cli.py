@@ -123,7 +123,7 @@ def _add_fit(commands: Any) -> None:
     )
     fit.add_argument("--std-lv", action="store_true", help="fix variances of latent variables to 1")
     fit.add_argument(
-        "--no-fixed-x", action="store_true", help="model the exogenous covariates as well"
+        "--no-fixed-x", action="store_true", help="moments of covariates are parameters"
     )
     fit.add_argument("--level", type=float, metavar="P", help="print intervals, of this level")
     fit.add_argument(

@@ -2,67 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mlsem.core.mixed import is_mixed
-from mlsem.core.pattern import level_moments
 from mlsem.core.records import Array
 from mlsem.data.frame import make_frame
 from mlsem.errors import InferenceError
-from mlsem.icc import improper_shares, level_parts
 from mlsem.spec.partable import ParameterTable
+from mlsem.variances import RowParts, improper_shares, level_parts, row_parts
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from mlsem.fitted import Fitted
-    from mlsem.problem import Problem
 
 
 @dataclass(frozen=True, slots=True)
-class MixedR2:
-    """The variance of the outcome of a linear mixed model, in parts.
-
-    Attributes
-    ----------
-    fixed_within, fixed_between : float
-        f1, f2: variances of the fixed part within and between clusters (over N - 1 rows).
-    slopes_within, slopes_between : float
-        v = tr(T S): what random slopes add as their carriers vary within and between clusters;
-        T the covariance of the random effects, S that of their carriers (over N rows).
-    intercepts : float
-        m = c̄ᵀ T c̄, the variance between clusters at the mean of the carriers.
-    residual : float
-        σ².
-
-    Notes
-    -----
-    Rights & Sterba (2019); with carriers centred at the means of their clusters the between part
-    of v is 0 and these are their measures for the within and the between variance as well. v + m
-    is the mean of z_iᵀ T z_i over rows, the random-effect variance of Johnson (2014).
-    """
-
-    fixed_within: float
-    fixed_between: float
-    slopes_within: float
-    slopes_between: float
-    intercepts: float
-    residual: float
-
-    @property
-    def fixed(self) -> float:
-        return self.fixed_within + self.fixed_between
-
-    @property
-    def slopes(self) -> float:
-        return self.slopes_within + self.slopes_between
-
-    @property
-    def total(self) -> float:
-        return self.fixed + self.slopes + self.intercepts + self.residual
+class MixedR2(RowParts):
+    """The variance of the outcome of a linear mixed model, in parts (see `RowParts`), and R²."""
 
     @property
     def marginal(self) -> float:
@@ -165,7 +125,7 @@ def r_squared(fit: Fitted) -> RSquared:
             share = 1.0 - residual[k] / total[k, k] if total[k, k] > 0 else np.nan
             found.append((name, level, float(share)))
     mixed = fit.table.two_level and is_mixed(problem.objective.pattern)
-    whole = mixed_parts(problem, params) if mixed else None
+    whole = MixedR2(*astuple(row_parts(problem, params))) if mixed else None
     if not found and whole is None:
         raise InferenceError("no variable of the model is explained by others: there is no R2.")
     return RSquared(
@@ -185,32 +145,3 @@ def _endogenous(table: ParameterTable, level: int) -> list[str]:
     variables = table.levels[level - 1]
     order = (*variables.modelled, *variables.latent)
     return [name for name in order if name in explained - varying]
-
-
-def mixed_parts(problem: Problem, params: Array) -> MixedR2:
-    """The parts, from the clusters' moments: in cluster j the fixed part of a row h is φ_jᵀ h,
-    φ_j = m + Σ_a μ_a(w_j) c_a with the maps m of the mean within, μ_a(w_j) the mean of effect a
-    and c_a of its carrier."""
-    pattern, moments = problem.objective.pattern, problem.moments
-    within, between = (level_moments(each, params) for each in (pattern.within, pattern.between))
-    assert within is not None
-    assert between is not None
-    carriers, inner = pattern.random_effects.maps, slice(1, moments.varying + 1)
-    rows = np.concatenate((np.ones((moments.n_clusters, 1)), moments.means), axis=1)
-    counts, n = moments.counts.astype(np.float64), float(moments.n_rows)
-    paths = within.mean[0] + (rows @ between.mean.T) @ carriers
-    level = np.einsum("jd,jd->j", paths, rows)
-    spread = np.einsum("jd,jde,je->", paths[:, inner], moments.within, paths[:, inner])
-    centre = counts @ level / n
-    cross = carriers[:, inner] @ moments.within.sum(axis=0) @ carriers[:, inner].T
-    means = rows @ carriers.T
-    middle = counts @ means / n
-    apart = (means - middle).T @ (counts[:, None] * (means - middle))
-    return MixedR2(
-        fixed_within=float(spread) / (n - 1.0),
-        fixed_between=float(counts @ (level - centre) ** 2) / (n - 1.0),
-        slopes_within=float(np.vdot(between.sigma, cross)) / n,
-        slopes_between=float(np.vdot(between.sigma, apart)) / n,
-        intercepts=float(middle @ between.sigma @ middle),
-        residual=float(within.sigma[0, 0]),
-    )

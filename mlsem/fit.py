@@ -114,8 +114,13 @@ def fit(
     Each variable named at both levels is the sum of a within and a between part (Muthén, 1994).
     ``y ~ rv("s")*x1`` at level 1 names the random slope ``s``, a variable of level 2 whose mean
     ``s ~ 1`` and variance are free; write ``y ~~ s`` to let it covary with the intercept.
-    Exogenous covariates of one level are conditioned on; those with two parts are modelled, and
-    then all exogenous covariates of that level with them.
+    Exogenous covariates of one level are conditioned on. Of those named at both levels the parts
+    are not observed: with ``fixed_x=True`` their means, variances and covariances (also with the
+    other covariates) are fixed at their estimates in the saturated two-level model, as in lavaan
+    and Mplus. They are then no parameters, and standard errors take them as known: how they vary
+    from sample to sample is left out (bootstraps estimate them anew in each draw). The
+    log-likelihood is that of such covariates too, given those of one level. ``fixed_x=False`` makes
+    all moments of exogenous covariates parameters.
     """
     return finish(*_read("sem", model, data, cluster, center, options))
 
@@ -156,9 +161,23 @@ def check(
     **options
         As for `fit`.
     """
+    columns = None if data is None else column_names(data)
+    return _remarked(_table(_parsed(model, data).text, _model_options(options), columns))
+
+
+def population(model: str, **options: Any) -> ParameterTable:
+    """The parameter table of a model that data are drawn from; as `check`, but that moments of
+    covariates with a part at both levels are parameters: there are no data to give them."""
+    syntax = _parsed(model, None)
+    return _remarked(specify(syntax, _model_options(options), population=True))
+
+
+def _model_options(options: dict[str, Any]) -> ModelOptions:
+    """Those of the model among the options of `fit`; the others are looked at, too."""
     keywords, rest = split_options(options, _PER_FIT, ("data", "cluster"))
     rest.pop("start", None)
-    return _specified("sem", _parsed(model, data), data, keywords, Settings(**rest), cluster)
+    Settings(**rest)
+    return model_options("sem", **keywords)
 
 
 def _read(
@@ -174,7 +193,7 @@ def _read(
     start = rest.pop("start", None)
     settings = Settings(**rest)
     syntax = _parsed(model, data)
-    table = _specified(preset, syntax, data, keywords, settings, cluster)
+    table = _remarked(_table(syntax.text, model_options(preset, **keywords), column_names(data)))
     record = read_moments(
         table,
         data,
@@ -215,21 +234,8 @@ def _parsed(model: object, data: object) -> ModelSyntax:
         raise ModelSyntaxError(error.message + hint, error.text, error.span) from None
 
 
-def _specified(
-    preset: Preset,
-    syntax: ModelSyntax,
-    data: Any,
-    keywords: dict[str, Any],
-    settings: Settings,
-    cluster: str | None,
-) -> ParameterTable:
-    """The parameter table; robust errors need a mean structure, as in lavaan."""
-    if len(syntax.blocks) == 1 and keywords.get("meanstructure") is None:
-        named = cluster is not None or settings.se_cluster is not None
-        kind = settings.kind(two_level=False, clustered=named)
-        keywords = keywords | ({} if kind in ("standard", "none") else {"meanstructure": True})
-    columns = None if data is None else column_names(data)
-    table = _table(syntax.text, model_options(preset, **keywords), columns)
+def _remarked(table: ParameterTable) -> ParameterTable:
+    """The table, after the warnings about its text."""
     for remark in table.remarks:
         warn(remark, ModelSyntaxWarning)
     return table

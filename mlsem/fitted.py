@@ -82,8 +82,8 @@ class Fitted:
 
     @property
     def loglik(self) -> float:
-        """Log-likelihood at the estimates, conditional on fixed covariates; of a REML fit the
-        restricted one, and `aic` and `bic` with it."""
+        """Log-likelihood at the estimates, conditional on fixed covariates of one level; of a REML
+        fit the restricted one, and `aic` and `bic` with it."""
         return self.optimum.loglik
 
     @property

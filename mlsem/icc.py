@@ -8,35 +8,49 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mlsem.core.pattern import LevelMoments, level_moments
+from mlsem.core.mixed import is_mixed
 from mlsem.core.records import Array, frozen
-from mlsem.core.shapes import covariate_sample
 from mlsem.data.frame import make_frame
 from mlsem.errors import InferenceError
 from mlsem.problem import Problem
+from mlsem.variances import improper_shares, level_parts, row_parts
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from mlsem.fitted import Fitted
 
+LEGEND = (
+    "icc: of all variance, as without covariates. Given the covariates: adjusted, of the rest; "
+    "unadjusted (conditional), of all."
+)
 STEP = 6e-6  # of numerical derivatives, relative: about the cube root of the rounding error
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Icc:
-    """Intraclass correlations, between / (between + within); prints as a table.
+    """Intraclass correlations; prints as a table.
 
     Attributes
     ----------
     variables : tuple of str
         The v split variables.
     between, within : (v,)
-        Implied variances, what covariates explain included.
+        Implied variances, what covariates and random slopes add included.
     icc, se : (v,)
-        Unconditional: of these variances.
+        between / (between + within), as in a model without covariates.
     adjusted, adjusted_se : (v,)
-        Of the variances given the covariates of each level.
+        σ_r² / (σ_r² + σ²): of the variances given the covariates of each level.
+    unadjusted, unadjusted_se : (v,)
+        σ_r² / (σ_r² + σ² + σ_f²): that part of the whole variance; σ_f² is what the covariates
+        explain. Also called conditional.
+
+    Notes
+    -----
+    `adjusted` and `unadjusted` are those of the R package performance (Nakagawa, Johnson &
+    Schielzeth, 2017). With random slopes σ_r² is the mean over rows of the variance of the random
+    effects, zᵀ T z (Johnson, 2014), and what a slope adds as its carrier varies within clusters
+    is variance within (Rights & Sterba, 2019).
     """
 
     variables: tuple[str, ...]
@@ -46,26 +60,23 @@ class Icc:
     se: Array
     adjusted: Array
     adjusted_se: Array
+    unadjusted: Array
+    unadjusted_se: Array
 
     @property
     def frame(self) -> pd.DataFrame:
         """One row per variable."""
-        names = ("between", "within", "icc", "se", "adjusted", "adjusted_se")
+        shares = ("icc", "se", "adjusted", "adjusted_se", "unadjusted", "unadjusted_se")
+        names = ("between", "within", *shares)
         return make_frame({name: getattr(self, name) for name in names}, list(self.variables))
 
     def __str__(self) -> str:
         table = "Intraclass correlations:\n" + self.frame.round(4).to_string()
-        return table + improper_shares(np.concatenate((self.icc, self.adjusted)))
+        shares = np.concatenate((self.icc, self.adjusted, self.unadjusted))
+        return f"{table}\n{LEGEND}{improper_shares(shares)}"
 
     def __repr__(self) -> str:
         return f"<Icc: {', '.join(map('{}={:.3f}'.format, self.variables, self.icc))}>"
-
-
-def improper_shares(shares: Array) -> str:
-    """A line on shares of variance that are none; empty if all lie between 0 and 1."""
-    if ((shares >= 0) & (shares <= 1)).all():
-        return ""
-    return "\nBelow 0 or above 1: a variance is estimated to be negative, so that this is no share."
 
 
 def icc(fit: Fitted) -> Icc:
@@ -84,24 +95,31 @@ def icc(fit: Fitted) -> Icc:
         )
     if not fit.converged:
         raise InferenceError("the fit did not converge: its variances are no estimates.")
-    size = len(table.split)
 
     def value(params: Array) -> Array:
-        parts = _variances(problem, params)
-        return np.concatenate([part[0] / part.sum(axis=0) for part in parts])
+        between, within, random, rest, fixed = _variances(problem, params).T
+        return np.concatenate(
+            (
+                between / (between + within),
+                random / (random + rest),
+                random / (random + rest + fixed),
+            )
+        )
 
     estimates = fit.estimates
-    found = value(estimates)
     se, _ = fit.covariance.of_functions(numerical_jacobian(value, estimates))
-    (between, within), _ = _variances(problem, estimates)
+    shares, errors = value(estimates).reshape(3, -1), se.reshape(3, -1)
+    between, within = _variances(problem, estimates).T[:2]
     return Icc(
         variables=table.split,
         between=frozen(between),
         within=frozen(within),
-        icc=found[:size],
-        se=se[:size],
-        adjusted=found[size:],
-        adjusted_se=se[size:],
+        icc=shares[0],
+        se=errors[0],
+        adjusted=shares[1],
+        adjusted_se=errors[1],
+        unadjusted=shares[2],
+        unadjusted_se=errors[2],
     )
 
 
@@ -115,44 +133,28 @@ def numerical_jacobian(function: Callable[[Array], Array], params: Array) -> Arr
     return np.array(columns).T
 
 
-def level_parts(problem: Problem, params: Array, level: int) -> tuple[LevelMoments, Array]:
-    """A level's moments, and the covariances of all its variables, those of v by sample moments of
-    fixed covariates: E Ψ Eᵀ + E Γ S_x Γᵀ Eᵀ."""
-    both = problem.objective.pattern
-    pattern = both.within if level == 1 else both.between
-    moments = level_moments(pattern, params)
-    assert moments is not None
-    names = problem.table.levels[level - 1].covariates
-    if not names:
-        return moments, moments.covariance
-    maps = np.array([problem.maps[name] for name in names])
-    _, spread = covariate_sample(problem.sample, maps, level)
-    slopes = moments.coefficients[:, moments.coefficients.shape[1] - len(names) :]
-    return moments, moments.covariance + slopes @ spread @ slopes.T
-
-
-def _variances(problem: Problem, params: Array) -> tuple[Array, Array]:
-    """Variances between and within (2, v): in total, and given the covariates.
-
-    Of an outcome with random slopes the variance between clusters is that at the overall means c
-    of its carriers, Var(u + Σ c_a s_a); what its carriers explain within clusters counts at
-    neither level.
-    """
-    pattern, table = problem.objective.pattern, problem.table
+def _variances(problem: Problem, params: Array) -> Array:
+    """Of each variable (v, 5): between and within in total, random and residual given the
+    covariates, and what the covariates explain."""
+    both, table = problem.objective.pattern, problem.table
     first, total_within = level_parts(problem, params, 1)
     second, total_between = level_parts(problem, params, 2)
-    rows, names = pattern.between.observed, [*table.split, *(s.name for s in table.slopes)]
-    take = np.eye(len(table.split), len(names))
-    for k, slope in enumerate(table.slopes, start=len(table.split)):
-        if slope.outcome in table.split:
-            take[table.split.index(slope.outcome), k] = problem.means[slope.carrier]
-    effects = rows[: len(names)]
-    own = [pattern.within.names.index(name) for name in table.split]
-    found: list[Array] = []
-    for within, between in (
-        (total_within, total_between),
-        (first.covariance, second.covariance),
-    ):
-        inner = between[effects[:, None], effects]
-        found.append(np.array([np.diagonal(take @ inner @ take.T), np.diagonal(within)[own]]))
-    return found[0], found[1]
+    sloped = {slope.outcome for slope in table.slopes}
+    found: list[tuple[float, ...]] = []
+    for name in table.split:
+        k, above = both.within.names.index(name), both.between.names.index(name)
+        if name in sloped:
+            place = both.within.observed.tolist().index(k)
+            parts = row_parts(problem, params, place)
+            between = parts.intercepts + parts.slopes_between + parts.fixed_between
+            found.append(
+                (between, parts.total - between, parts.random, parts.residual, parts.fixed)
+            )
+            continue
+        between, within = total_between[above, above], total_within[k, k]
+        random, rest = second.covariance[above, above], first.covariance[k, k]
+        fixed = between + within - random - rest
+        if is_mixed(both):
+            fixed = row_parts(problem, params).fixed  # over rows, as for R²
+        found.append((between, within, random, rest, fixed))
+    return np.array(found)

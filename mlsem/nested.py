@@ -53,6 +53,7 @@ def require_same_data(simple: Fitted, full: Fitted) -> None:
     Compared are the outcomes' names, the number of rows, the outcomes' means and cross-products,
     and between two-level models the clusters' labels, sizes and means, in whatever order.
     """
+    _require_same_parts(simple, full)
     outcomes = _outcomes(simple.table)
     if set(outcomes) != set(_outcomes(full.table)):
         raise InferenceError(
@@ -72,6 +73,31 @@ def require_same_data(simple: Fitted, full: Fitted) -> None:
             f"the models were fitted to different data: {difference}. Fit both to the same "
             "rows in the same clusters."
         )
+
+
+def _require_same_parts(simple: Fitted, full: Fitted) -> None:
+    """Refuse models that have other covariates with parts at both levels, or other covariates
+    beside them: the log-likelihood is that of these parts, given the others."""
+    first, second = simple.table.levels, full.table.levels
+    if not (simple.table.has_parts or full.table.has_parts) or len(first) != len(second):
+        return
+    for number, (one, other) in enumerate(zip(first, second, strict=True), start=1):
+        if set(one.parts) != set(other.parts):
+            name = sorted(set(one.parts) ^ set(other.parts))[0]
+            raise InferenceError(
+                f"the moments of {name!r}, a covariate with a part at both levels, are fixed at "
+                f"level {number} in one model and not in the other: their log-likelihoods cannot "
+                "be compared. Name it at the same levels in both (with '0*' before it where it "
+                "has no effect) and fit both with the same fixed_x."
+            )
+        if set(one.covariates) != set(other.covariates):
+            name = sorted(set(one.covariates) ^ set(other.covariates))[0]
+            part = listed(dict.fromkeys(p for level in first for p in level.parts))
+            raise InferenceError(
+                f"the log-likelihoods are those of {part}, too, given the other covariates, and "
+                f"only one model has {name!r} at level {number}. Name it in both, with '0*' before "
+                "it where it has no effect."
+            )
 
 
 def _totals_differ(simple: Fitted, full: Fitted, outcomes: tuple[str, ...]) -> str:

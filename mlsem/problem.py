@@ -12,6 +12,7 @@ import numpy as np
 from mlsem.core.carriers import SlopeMoments, slope_moments
 from mlsem.core.coordinates import Coordinates, choose_coordinates
 from mlsem.core.intercepts import InterceptClusters, InterceptObjective, SingleLevelClusters
+from mlsem.core.linalg import cholesky
 from mlsem.core.moments import pooled
 from mlsem.core.objective import ClusterView, MomentObjective
 from mlsem.core.pattern import ModelPattern
@@ -23,14 +24,18 @@ from mlsem.core.records import (
     ShapeMoments,
     frozen,
 )
+from mlsem.core.saturated import SaturatedMoments, saturated_moments
 from mlsem.core.shapes import shape_moments, shapes_of
 from mlsem.core.slope_clusters import SlopeClusters
 from mlsem.core.slope_objective import SlopeObjective
 from mlsem.data.aggregate import DataRecord
-from mlsem.spec.build import build_pattern, parameter_bounds
+from mlsem.errors import DataError, EstimationError
+from mlsem.spec.build import build_pattern, level_names, parameter_bounds, settled_pattern
 from mlsem.spec.constraints import compile_constraints
 from mlsem.spec.partable import ParameterTable
 from mlsem.spec.start import starting_values
+
+NO_PART = 1e-8  # share of a variance that is between clusters from which on there is such a part
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,6 +64,8 @@ class Problem:
     sizes : (S,)
     robust : RobustClusters
         Of the robust covariance, unions of the clusters of `moments`.
+    saturated : SaturatedMoments or None
+        Where parts of covariates have their moments from the saturated model.
     maps : mapping of name to (D,)
         Each observed variable as a map of h = (1, stored columns).
     means : mapping of name to float
@@ -78,10 +85,18 @@ class Problem:
     robust: RobustClusters
     maps: Mapping[str, Array]
     means: Mapping[str, float]
+    saturated: SaturatedMoments | None = None
 
 
 def pose(table: ParameterTable, record: DataRecord) -> Problem:
-    """Build the pattern and the shape moments."""
+    """Build the pattern and the shape moments.
+
+    Raises
+    ------
+    DataError, EstimationError
+        A covariate with a part at both levels has none at one, or the saturated model has no
+        maximum.
+    """
     centre = _centre(record.moments)
     means = {name: float(each.constant + each.coefs @ centre) for name, each in record.maps.items()}
     anchored = table.two_level or table.meanstructure
@@ -91,6 +106,9 @@ def pose(table: ParameterTable, record: DataRecord) -> Problem:
     }
     data, moments, sizes, shape_of = _counted(table, record.moments)
     pattern = build_pattern(table, maps)
+    saturated = _saturated(table, data, maps)
+    if saturated is not None:
+        pattern = settled_pattern(table, pattern, saturated, maps)
     guess = starting_values(table, data, maps)
     objective, clusters = _objective(pattern, data, moments, sizes, shape_of)
     coordinates = choose_coordinates(objective, data, restricted(table), guess)
@@ -111,6 +129,7 @@ def pose(table: ParameterTable, record: DataRecord) -> Problem:
         robust=record.robust,
         maps=maps,
         means=means,
+        saturated=saturated,
     )
 
 
@@ -138,14 +157,24 @@ def with_moments(
         name: mean + float(problem.maps[name][1:] @ moved) for name, mean in problem.means.items()
     }
     data, moments, sizes, shape_of = _counted(problem.table, moments)
-    objective, clusters = _objective(problem.objective.pattern, data, moments, sizes, shape_of)
+    saturated = _saturated(problem.table, data, problem.maps)
+    coordinates = problem.coordinates
+    if saturated is not None:
+        user, internal = (
+            settled_pattern(problem.table, pattern, saturated, problem.maps)
+            for pattern in (coordinates.user, coordinates.internal)
+        )
+        internal = user if coordinates.same else internal
+        coordinates = replace(coordinates, user=user, internal=internal)
+    objective, clusters = _objective(coordinates.user, data, moments, sizes, shape_of)
     inner = objective
-    if not problem.coordinates.same:
-        inner, clusters = _objective(problem.inner.pattern, data, moments, sizes, shape_of)
+    if not coordinates.same:
+        inner, clusters = _objective(coordinates.internal, data, moments, sizes, shape_of)
     return replace(
         problem,
         objective=objective,
         inner=inner,
+        coordinates=coordinates,
         guess=guess,
         sample=data,
         clusters=clusters,
@@ -154,6 +183,24 @@ def with_moments(
         sizes=sizes,
         robust=robust or problem.robust,
         means=means,
+        saturated=saturated,
+    )
+
+
+def with_table(problem: Problem, table: ParameterTable) -> Problem:
+    """Another model of one level met with the same data; the objective's parameters are its own."""
+    pattern = build_pattern(table, problem.maps)
+    objective, clusters = _objective(
+        pattern, problem.sample, problem.moments, problem.sizes, problem.shape_of
+    )
+    coordinates = replace(problem.coordinates, user=pattern, internal=pattern)
+    return replace(
+        problem,
+        table=table,
+        objective=objective,
+        inner=objective,
+        coordinates=coordinates,
+        clusters=clusters,
     )
 
 
@@ -181,6 +228,58 @@ def _counted(
     if not table.meanstructure:  # the data count as deviations from their means
         moments, whole = _less(moments, whole.means[0]), _less(whole, whole.means[0])
     return shape_moments(whole, *shapes_of(whole)), moments, *shapes_of(moments)
+
+
+def _saturated(
+    table: ParameterTable, data: ShapeMoments, maps: Mapping[str, Array]
+) -> SaturatedMoments | None:
+    """The saturated model's moments where parts of covariates have them; else None.
+
+    Those where the covariance of the parts between clusters is a covariance matrix: without a
+    bound if that is so there, as other estimates have none; else with it.
+    """
+    if not table.has_parts:
+        return None
+    count, width = len(table.split), len(next(iter(maps.values())))
+    split, within, between = (
+        np.array([maps[name] for name in names]).reshape(len(names), width)
+        for names in (table.split, *(names[count:] for names in level_names(table)))
+    )
+    for semidefinite in (False, True):
+        found = saturated_moments(data, split, within, between, semidefinite=semidefinite)
+        if found is None:
+            break
+        _require_parts(table, found)
+        if semidefinite or _are_moments(table, found):
+            return found
+    raise EstimationError(
+        "the saturated model, at whose estimates the moments of covariates with a part at both "
+        "levels are fixed, has no maximum that was found. fixed_x=False makes them parameters."
+    )
+
+
+def _are_moments(table: ParameterTable, saturated: SaturatedMoments) -> bool:
+    """Whether the parts between clusters have a positive definite covariance matrix."""
+    names = level_names(table)[1]
+    parts = [names.index(name) for name in table.levels[1].parts]
+    covariance = saturated.covariances[1][np.ix_(parts, parts)]
+    return cholesky(covariance) is not None
+
+
+def _require_parts(table: ParameterTable, saturated: SaturatedMoments) -> None:
+    """Refuse covariates that have no variance between clusters."""
+    names = level_names(table)[1]
+    covariance = saturated.covariances
+    for name in table.levels[1].parts:
+        k = names.index(name)
+        own, total = covariance[1][k, k], covariance[0][k, k] + covariance[1][k, k]
+        if own <= NO_PART * total:
+            raise DataError(
+                f"{name!r} is named at both levels, but its variance between clusters is "
+                "estimated to be zero: the cluster means differ no more than rows drawn at "
+                "random would make them, so that nothing can be said of its effect at level 2. "
+                "Name it at level 1 only."
+            )
 
 
 def _objective(

@@ -9,7 +9,7 @@ import numpy as np
 from mlsem.core.posterior import Posterior, level2_posterior
 from mlsem.core.records import Array
 from mlsem.data.frame import make_frame
-from mlsem.errors import InferenceError
+from mlsem.errors import InferenceError, listed
 from mlsem.spec.partable import ParameterTable
 
 if TYPE_CHECKING:
@@ -19,10 +19,17 @@ if TYPE_CHECKING:
 
 INTERCEPT = "(Intercept)"
 SE = "_se"
+NO_SCORES = (
+    "The columns of {} are what their covariates leave unexplained (zero on average), not factor "
+    "scores: lavaan's lavPredict adds what the model expects of the cluster."
+)
 
 
 def random_effects(fit: Fitted) -> pd.DataFrame:
     """Predictions and their standard errors, clusters in rows.
+
+    Of a latent variable that is explained or has a mean they are not lavaan's `lavPredict`: the
+    frame's `attrs["note"]` says so.
 
     Raises
     ------
@@ -46,7 +53,22 @@ def random_effects(fit: Fitted) -> pd.DataFrame:
         k = found.names.index(name)
         label = mixed.get(name, name)
         columns[label], columns[label + SE] = found.mean[:, k], se[:, k]
-    return make_frame(columns, fit.problem.moments.labels)
+    frame = make_frame(columns, fit.problem.moments.labels)
+    latent = [name for name in _expected(table) if name in shown]
+    if latent:
+        frame.attrs["note"] = NO_SCORES.format(listed(latent))
+    return frame
+
+
+def _expected(table: ParameterTable) -> list[str]:
+    """Latent variables of level 2, no random slopes, of which the model expects more than zero."""
+    slopes = {slope.name for slope in table.slopes}
+    moved = {
+        row.lhs
+        for row in table.rows
+        if row.level == 2 and (row.op == "~" or (row.op == "~1" and (row.free >= 0 or row.fixed)))
+    }
+    return [name for name in table.levels[1].latent if name in moved and name not in slopes]
 
 
 def _shown(table: ParameterTable, found: Posterior) -> list[str]:

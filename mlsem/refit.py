@@ -9,7 +9,7 @@ import numpy as np
 from mlsem.core.draws import Sampler
 from mlsem.core.optimize import Optimum
 from mlsem.core.records import Array, ClusterMoments, RobustClusters
-from mlsem.errors import EstimationError, IdentificationError, InferenceError, listed
+from mlsem.errors import DataError, EstimationError, IdentificationError, InferenceError, listed
 from mlsem.estimators import optimum_of
 from mlsem.problem import Problem, with_moments
 from mlsem.spec.partable import ParameterTable
@@ -46,11 +46,12 @@ def refit(
         data do not determine some parameter).
     """
     settings = replace(settings, max_iter=min(settings.max_iter, ITERATIONS))
-    posed = with_moments(problem, moments, start, robust)
+    posed = problem
     try:
+        posed = with_moments(problem, moments, start, robust)
         with np.errstate(all="ignore"):  # a step too far is refused, whatever it overflows
             return posed, optimum_of(posed, settings, start)
-    except (EstimationError, IdentificationError):
+    except (EstimationError, IdentificationError, DataError):
         return posed, None
 
 

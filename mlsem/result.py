@@ -287,6 +287,10 @@ class FitResult(Fitted):
         cluster with its covariates (lme4's `ranef`, under its names if the model is an `lmm`);
         in a column of the same name and `_se` the posterior standard deviation.
 
+        So a latent variable with covariates has here what these leave unexplained. That is not
+        lavaan's `lavPredict`, which has factor scores: its expectation given the covariates is
+        added there, and so is the mean of a latent variable that has one.
+
         Raises
         ------
         InferenceError
@@ -298,8 +302,9 @@ class FitResult(Fitted):
 
     def icc(self) -> Icc:
         """Intraclass correlations of the variables with a part at both levels, with delta-method
-        standard errors: `icc` of the implied variances, `adjusted` of those given the covariates;
-        with random slopes at the means of their carriers.
+        standard errors: `icc` of all variance, as a model without covariates has it; and given
+        the covariates `adjusted` and `unadjusted` (conditional) as in the R package performance,
+        with the variance of random slopes averaged over rows.
 
         Raises
         ------

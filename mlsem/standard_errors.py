@@ -16,6 +16,7 @@ from mlsem.core.unions import summed, unions
 from mlsem.errors import listed
 from mlsem.estimate import involved
 from mlsem.freedom import df_method, with_freedom
+from mlsem.implicit_means import with_means
 from mlsem.inference.covariance import (
     Covariance,
     covariance,
@@ -82,8 +83,12 @@ def covariance_of(
             working = _with_clusters(problem, optimum, directions, equations)
             found = silenced(found, robust_covariance(working, "CR0", form).robust)
     else:
-        directions = _apart(problem, optimum)
-        equations = working_equations(problem, optimum, directions, inner)
+        own = len(optimum.params)
+        seen, there = with_means(problem, optimum)
+        directions = _apart(seen, there)
+        equations = working_equations(seen, there, directions, inner)
+        equations = replace(equations, params=optimum.params, basis=equations.basis[:own])
+        directions = replace(directions, lost=directions.lost[:own])
         found = robust_covariance(equations, kind, inner, z=settings.test == "z")
     if found.robust is None and np.isnan(found.matrix).all():
         return found, (

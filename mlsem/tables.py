@@ -14,6 +14,7 @@ from mlsem.core.shapes import covariate_sample
 from mlsem.inference.covariance import Covariance
 from mlsem.inference.intervals import wald
 from mlsem.problem import Problem
+from mlsem.spec.build import level_names
 from mlsem.spec.constraints import compile_definitions
 from mlsem.spec.partable import ParameterTable
 
@@ -96,13 +97,17 @@ def defined_parameters(problem: Problem, optimum: Optimum) -> tuple[Array, Array
 
 
 def _exo_values(problem: Problem) -> dict[int, float]:
-    """Sample moments of fixed covariates, by position of the row that shows them."""
+    """Moments of fixed covariates, by position of the row that shows them: the sample's, with
+    parts of covariates those of the saturated model (in which the others have the sample's)."""
     found: dict[int, float] = {}
     for number, level in enumerate(problem.table.levels, start=1):
-        if not level.covariates:
-            continue
-        mean, cov = _covariates(problem, number)
-        place = {name: k for k, name in enumerate(level.covariates)}
+        names, (mean, cov) = level.covariates, _covariates(problem, number)
+        if level.parts:
+            assert problem.saturated is not None
+            names = level_names(problem.table)[number - 1]
+            mean = problem.saturated.means[number - 1]
+            cov = problem.saturated.covariances[number - 1]
+        place = {name: k for k, name in enumerate(names)}
         for k, row in enumerate(problem.table.rows):
             if row.exo and row.level == number:
                 i = place[row.lhs]
@@ -112,6 +117,8 @@ def _exo_values(problem: Problem) -> dict[int, float]:
 
 def _covariates(problem: Problem, level: int) -> tuple[Array, Array]:
     names = problem.table.levels[level - 1].covariates
+    if not names:
+        return np.zeros(0), np.zeros((0, 0))
     maps = np.array([problem.maps[name] for name in names])
     return covariate_sample(problem.sample, maps, level)
 
@@ -133,7 +140,7 @@ def implied_moments(
     coefficients = moments.coefficients[pattern.observed]
     covariates = len(variables.covariates)
     slopes = coefficients[:, coefficients.shape[1] - covariates :]
-    mean_x, cov_x = _covariates(problem, level) if covariates else (np.zeros(0), np.zeros((0, 0)))
+    mean_x, cov_x = _covariates(problem, level)
     if problem.table.meanstructure:
         mean = coefficients[:, 0] + slopes @ mean_x
     else:

@@ -112,15 +112,52 @@ def test_icc_of_an_empty_model():
     assert repr(found).startswith("<Icc: y=")
 
 
-def test_icc_with_covariates_and_a_slope():
-    fit = mlsem.lmm("y ~ w1 + x1 + (x1 | id)", ARTICLE, REML=False)
-    p, c = fit.params, ARTICLE["x1"].mean()
-    between = p["id.(Intercept)"] + 2 * c * p["id.x1.(Intercept)"] + c**2 * p["id.x1"]
-    found = fit.icc()
-    assert found.adjusted[0] == pytest.approx(between / (between + p["Residual"]))
-    explained = p["w1"] ** 2 * ARTICLE.groupby("id")["w1"].first().var(ddof=0)
-    assert found.between[0] == pytest.approx(between + explained)
-    assert found.within[0] == pytest.approx(p["Residual"])
+# model → unadjusted and adjusted by the R package performance 0.10.2 (lme4 1.1-31, REML)
+PERFORMANCE = {
+    "y ~ x1*w1 + (x1 | id)": (0.5020676109, 0.5961336802),
+    "y ~ 1 + (1 | id)": (0.4487589627, 0.4487589627),
+    "Reaction ~ Days + (Days | Subject)": (0.5205688646, 0.7216602596),
+    "Reaction ~ Days + (1 | Subject)": (0.4243698156, 0.5893089171),
+}
+
+
+@pytest.mark.parametrize(("formula", "wanted"), PERFORMANCE.items())
+def test_icc_given_the_covariates_as_performance_has_them(formula, wanted):
+    data = SLEEP if "Days" in formula else pd.read_csv(DATA / "article.csv")
+    found = mlsem.lmm(formula, data).icc()
+    assert (found.unadjusted[0], found.adjusted[0]) == pytest.approx(wanted, abs=2e-6)
+    assert "unadjusted (conditional)" in str(found)
+
+
+def test_icc_of_all_variance_is_near_that_of_the_empty_model():
+    """.547 it would be at the mean of the carrier, without what the slope adds within clusters."""
+    data = pd.read_csv(DATA / "article.csv")
+    full = mlsem.lmm("y ~ x1*w1 + (x1 | id)", data).icc()
+    assert full.icc[0] == pytest.approx(0.4488, abs=0.01)
+    assert full.between[0] + full.within[0] == pytest.approx(data["y"].var(), rel=0.1)
+
+
+def test_icc_with_a_slope_in_parts():
+    fit = mlsem.lmm("y ~ w1 + x1 + w1:x1 + (x1 | id)", ARTICLE, REML=False)
+    found, parts = fit.icc(), brute_force(fit, ARTICLE)
+    between = parts["intercepts"] + parts["slopes_between"] + parts["fixed_between"]
+    total = parts["random"] + parts["fixed"] + parts["residual"]
+    assert found.between[0] == pytest.approx(between)
+    assert found.icc[0] == pytest.approx(between / total)
+    assert found.adjusted[0] == pytest.approx(
+        parts["random"] / (parts["random"] + parts["residual"])
+    )
+    assert found.unadjusted[0] == pytest.approx(parts["random"] / total)
+    assert (found.se > 0).all()
+
+
+def test_predictions_of_a_latent_variable_are_no_factor_scores():
+    fit = mlsem.fit(
+        "level: 1\n fw =~ y1 + y2 + y3\nlevel: 2\n fb =~ y1 + y2 + y3\n fb ~ w1", DEMO, "cluster"
+    )
+    assert "lavPredict" in fit.random_effects().attrs["note"]
+    plain = mlsem.fit(fit.model.replace("\n fb ~ w1", ""), DEMO, "cluster")
+    assert "note" not in plain.random_effects().attrs
 
 
 # --- explained variance ---------------------------------------------------------------------------

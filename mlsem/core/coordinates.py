@@ -35,7 +35,7 @@ from mlsem.core.pattern import (
     level_jacobian,
     level_moments,
 )
-from mlsem.core.records import Array, Index, ShapeMoments
+from mlsem.core.records import Array, Index, ShapeMoments, frozen
 
 FAR = 10.0  # means beyond this many standard deviations are centred
 ABSORBED = 1e-8  # largest part of a shift that parameters may leave over
@@ -176,7 +176,13 @@ def _without(maps: Array, far: NDArray[np.bool_]) -> Array:
 
 def _centred(pattern: LevelPattern, spread: Array) -> LevelPattern:
     covariates = _without(pattern.covariates, _far(pattern.covariates, spread))
-    return pattern if covariates is pattern.covariates else replace(pattern, covariates=covariates)
+    if covariates is pattern.covariates:
+        return pattern
+    lost = pattern.covariates[:, 0] - covariates[:, 0]
+    constants = pattern.exogenous.constants.copy()
+    constants[:, 0] += constants @ lost  # what fixed coefficients add is fixed too
+    exogenous = replace(pattern.exogenous, constants=frozen(constants))
+    return replace(pattern, covariates=covariates, exogenous=exogenous)
 
 
 def _centred_carriers(carriers: Carriers | None, spread: Array) -> Carriers | None:

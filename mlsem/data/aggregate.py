@@ -12,7 +12,12 @@ import numpy as np
 from mlsem.core.moments import combine, no_within
 from mlsem.core.records import Array, ClusterMoments, RobustClusters, frozen
 from mlsem.data.bases import Base, check_center, data_names, read_bases
-from mlsem.data.checks import check_columns, check_counts, check_dependence
+from mlsem.data.checks import (
+    check_columns,
+    check_counts,
+    check_dependence,
+    check_own_means,
+)
 from mlsem.data.chunks import Reader, summarise
 from mlsem.data.columns import Rows, left_out, read_rows, require_frame, require_one_column
 from mlsem.data.grouping import Grouping, Pieces, cut, group, ungrouped
@@ -25,6 +30,7 @@ from mlsem.data.products import (
     column_maps,
     plan_columns,
 )
+from mlsem.data.sentinels import sentinel_notes
 from mlsem.errors import DataError, OptionValueError, nearest
 
 if TYPE_CHECKING:
@@ -161,7 +167,7 @@ def moments_of(
     frame : DataFrame
         Where `se_cluster` is, its rows those of `rows`.
     """
-    notes = check_counts(table, grouping, cluster)
+    notes = (*check_counts(table, grouping, cluster), *sentinel_notes(rows))
     robust = read_robust(frame, se_cluster, cluster, grouping)
     pieces = cut(grouping.sizes, chunk_rows or CHUNK_ROWS)
     bases = read_bases(table, rows, grouping, pieces, centering)
@@ -173,6 +179,7 @@ def moments_of(
     moments = _aggregate(plan, bases, grouping, pieces)
     check_columns(table, moments)
     check_dependence(table, moments)
+    notes += check_own_means(table, moments)
     return DataRecord(
         moments=moments,
         maps=column_maps(plan, moments.shift, offsets),

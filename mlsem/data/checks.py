@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from mlsem.data.grouping import Grouping
     from mlsem.spec.partable import ParameterTable, Row
 
+OWN_MEAN = 1e-10
+"""1 − R² of an outcome's cluster means on a predictor up to which these are the same."""
 DEPENDENT = 1e-12
 """1 − R² of a column on others up to which it is a linear combination of them."""
 
@@ -38,6 +40,12 @@ def check_counts(table: ParameterTable, grouping: Grouping, cluster: str | None)
             f"the model has {len(table.names)} free parameters but only {rows} rows are left. "
             "Free fewer parameters, or find out where rows were lost."
         )
+    if cluster is not None and not table.two_level:
+        return (
+            f"the model has one level: the clusters of {cluster!r} count in robust standard errors "
+            "only. For a part within and a part between clusters write 'level: 1' and 'level: 2', "
+            "each on a line of its own with formulas below it.",
+        )
     free = len({row.free for row in table.rows if row.level == 2 and row.free >= 0})
     if table.two_level and clusters < free:
         return (
@@ -50,7 +58,7 @@ def check_counts(table: ParameterTable, grouping: Grouping, cluster: str | None)
 def check_columns(table: ParameterTable, moments: ClusterMoments) -> None:
     """Columns of the model that are constant, or never vary within a cluster at level 1."""
     rows, varying = moments.n_rows, moments.varying
-    total, within, outer = _spreads(moments)
+    total, within, between, outer = _spreads(moments)
     index = {name: place for place, name in enumerate(moments.columns)}
     for name in table.observed:
         place = index[name]
@@ -74,10 +82,18 @@ def check_columns(table: ParameterTable, moments: ClusterMoments) -> None:
                 f"{name!r} is named at {where} but does not vary within any cluster. Name it at "
                 "level 2 only."
             )
+        if place < varying and name in table.split and between[place] <= SAME * sd:
+            raise DataError(
+                f"{name!r} is named at both levels, but its mean is the same in every cluster (is "
+                "it centred within clusters?), so that it has no part at level 2. Name it at level "
+                "1 only; at level 2 belong its cluster means before centring "
+                "(mlsem.cluster_means)."
+            )
 
 
-def _spreads(moments: ClusterMoments) -> tuple[Array, Array, Array]:
-    """Standard deviations: total and within of varying columns, over clusters of the others."""
+def _spreads(moments: ClusterMoments) -> tuple[Array, Array, Array, Array]:
+    """Standard deviations: total, within and of the cluster means of varying columns, over
+    clusters of the others."""
     rows, varying = moments.n_rows, moments.varying
     inside = np.einsum("jvv->v", moments.within)
     inner, outer = moments.means[:, :varying], moments.means[:, varying:]
@@ -86,8 +102,44 @@ def _spreads(moments: ClusterMoments) -> tuple[Array, Array, Array]:
         return (
             np.sqrt((inside + between) / rows),
             np.sqrt(inside / rows),
+            np.sqrt(between / rows),
             outer.std(axis=0),
         )
+
+
+def check_own_means(table: ParameterTable, moments: ClusterMoments) -> tuple[str, ...]:
+    """Refuse the cluster means of an outcome among its own predictors at level 2.
+
+    Given these the outcome has no variance between clusters but what is negative, V̄_j = 0, and
+    the likelihood no maximum. A mixed model keeps that variance at zero: a note there.
+    """
+    if not table.two_level:
+        return ()
+    index = {name: place for place, name in enumerate(moments.columns)}
+    split, notes = frozenset(table.split), []
+    for row in table.rows:
+        if row.op != "~" or row.level != 2 or row.lhs not in split or row.rhs not in index:
+            continue
+        if index[row.rhs] < moments.varying:
+            continue
+        pair = moments.means[:, [index[row.lhs], index[row.rhs]]]
+        away = pair - pair.mean(axis=0)
+        squares = away.T @ away
+        left = squares[0, 0] - squares[0, 1] ** 2 / squares[1, 1]
+        if len(pair) < 3 or left > OWN_MEAN * squares[0, 0]:
+            continue
+        told = (
+            f"{row.rhs!r} is the cluster mean of {row.lhs!r} (or a linear function of it) and "
+            f"predicts {row.lhs!r} at level 2: it leaves nothing of {row.lhs!r} to differ between "
+            "clusters."
+        )
+        if not table.semidefinite:
+            raise DataError(
+                f"{told} Leave it out. A contextual effect is that of the cluster means of "
+                "another variable."
+            )
+        notes.append(told)
+    return tuple(notes)
 
 
 def check_dependence(table: ParameterTable, moments: ClusterMoments) -> None:

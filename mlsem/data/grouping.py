@@ -134,17 +134,35 @@ def group(data: pd.DataFrame, cluster: str, keep: NDArray[np.bool_] | None) -> G
         missing = np.isnan(ids) if dtype.kind == "f" else None
     else:
         ids, labels = _factorized(series, cluster)
-        missing = ids < 0
+        missing = (ids < 0) | np.append(blank(labels), False)[ids]
     if missing is not None and missing.any():
         raise DataError(
-            f"cluster column {cluster!r} has {int(missing.sum())} missing id(s); "
-            f"{rows_named(data, missing)}. Give these rows their cluster or drop them, e.g. "
-            f"data.dropna(subset=[{cluster!r}])."
+            f"cluster column {cluster!r} has {int(missing.sum())} missing id(s)"
+            f"{_blanks(labels)}; {rows_named(data, missing)}. Give these rows their cluster or "
+            f"drop them, e.g. {_dropping(labels, cluster)}."
         )
     grouping = _group_numbers(ids)
     if labels is not None:
         grouping = replace(grouping, labels=labels[grouping.labels])
     return grouping if keep is None else _restricted(grouping, keep)
+
+
+def blank(labels: NDArray) -> NDArray[np.bool_]:
+    """Which ids are text without a character in it."""
+    if labels.dtype.kind not in "OUT":
+        return np.zeros(len(labels), dtype=bool)
+    return np.array([isinstance(each, str) and not each.strip() for each in labels], dtype=bool)
+
+
+def _blanks(labels: NDArray | None) -> str:
+    return ", blank ones among them" if labels is not None and blank(labels).any() else ""
+
+
+def _dropping(labels: NDArray | None, cluster: str) -> str:
+    """Code that leaves the rows without an id out."""
+    if _blanks(labels):
+        return f"data[data[{cluster!r}].fillna('').astype(str).str.strip() != '']"
+    return f"data.dropna(subset=[{cluster!r}])"
 
 
 def _factorized(series: pd.Series, cluster: str) -> tuple[NDArray, NDArray]:

@@ -9,7 +9,7 @@ import pandas as pd
 
 from mlsem.core.records import RobustClusters, frozen
 from mlsem.data.columns import require_column, require_one_column, rows_named
-from mlsem.data.grouping import as_array
+from mlsem.data.grouping import as_array, blank
 from mlsem.errors import DataError
 
 if TYPE_CHECKING:
@@ -35,14 +35,15 @@ def read_robust(
         return RobustClusters(cluster, frozen(np.arange(len(grouping.labels))), grouping.labels)
     series = require_column(data, named, "se_cluster= names")
     codes, uniques = pd.factorize(series)
+    codes = np.where(np.append(blank(as_array(uniques)), False)[codes], -1, codes)
     rows = np.arange(len(data)) if grouping.order is None else grouping.order
     used = codes[rows]
     if (used < 0).any():
         where = np.zeros(len(data), dtype=bool)
         where[rows[used < 0]] = True
         raise DataError(
-            f"se_cluster column {named!r} has missing ids in {rows_named(data, where)}. Give "
-            f"these rows their cluster or drop them, e.g. data.dropna(subset=[{named!r}])."
+            f"se_cluster column {named!r} has missing or blank ids in {rows_named(data, where)}. "
+            f"Give these rows their cluster or drop them, e.g. data.dropna(subset=[{named!r}])."
         )
     starts = np.cumsum(grouping.sizes) - grouping.sizes
     first = used[starts]

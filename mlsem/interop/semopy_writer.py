@@ -42,6 +42,11 @@ class Writer:
         lines += [f"{self.rename(a)} ~~ 0*{self.rename(b)}" for a, b in self._absent(arrows)]
         return "\n".join(lines) + "\n"
 
+    @property
+    def _modelled(self) -> tuple[str, ...]:
+        """Observed variables with parameters of their own: no parts of fixed covariates."""
+        return tuple(v for v in self.variables.modelled if v not in self.variables.parts)
+
     def _line(self, row: Row) -> str:
         value = self.parameters[row.free] if row.free >= 0 else _number(row.fixed or 0.0)
         return f"{self.rename(row.lhs)} {row.op} {value}*{self.rename(row.rhs)}"
@@ -58,7 +63,7 @@ class Writer:
         }
         apart = covarying if covarying & sending else set[str]()
         apart |= set(self.variables.latent)
-        known = (*self.variables.latent, *self.variables.modelled)
+        known = (*self.variables.latent, *self._modelled)
         return [
             name
             for name in known
@@ -71,7 +76,7 @@ class Writer:
         receiving |= set(self._idle(arrows))
         written = {frozenset((row.lhs, row.rhs)) for row in self.rows if row.op == "~~"}
         found = []
-        for pool in (self.variables.latent, self.variables.modelled):
+        for pool in (self.variables.latent, self._modelled):
             free = [name for name in pool if name not in receiving]
             found += [
                 (a, b)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mlsem.errors import OptionValueError, SpecificationError, listed
-from mlsem.fit import check
+from mlsem.fit import population
 from mlsem.simulate.datamodel import DataModel, OmittedSlope, Spread
 from mlsem.simulate.levels import Equations, covariates_of, equations
 from mlsem.simulate.numbers import distribution
@@ -144,7 +144,7 @@ def data_model(
         )
     known = (*signature(simulate).parameters, *OPTION_NAMES, "start", *SETTING_NAMES)
     require_known(options, known)
-    table = check(model, **options)
+    table = population(model, **options)
     if isinstance(n_clusters, bool) or not isinstance(n_clusters, int) or n_clusters < 1:
         raise OptionValueError(f"n_clusters={n_clusters!r}: it takes a whole number from 1.")
     if cluster_size is None and table.two_level:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
 
 from mlsem.core.pattern import Carriers, LevelPattern, ModelPattern, PatternMatrix
 from mlsem.core.records import Array, Index, frozen
+from mlsem.core.saturated import SaturatedMoments
 from mlsem.spec.partable import LevelVariables, ParameterTable, Row
 
 Cells = list[tuple[int, int, int]]
@@ -147,6 +148,77 @@ def _cell(
     if row.op == "~1" and row.lhs in place:
         return "exogenous", place[row.lhs], 0
     return None
+
+
+# --- parts of covariates --------------------------------------------------------------------------
+
+
+def level_names(table: ParameterTable) -> tuple[tuple[str, ...], ...]:
+    """Observed variables of each level, those with a part at both levels first."""
+    return tuple(
+        table.split
+        + tuple(name for name in level.modelled + level.covariates if name not in table.split)
+        for level in table.levels
+    )
+
+
+def settled_pattern(
+    table: ParameterTable,
+    pattern: ModelPattern,
+    saturated: SaturatedMoments,
+    maps: Mapping[str, Array],
+) -> ModelPattern:
+    """The pattern with the moments that parts of covariates have in the saturated model.
+
+    Of such parts x given the level's fixed covariates w, with the saturated model's moments m, S:
+    x = m_x + S_xw S_ww⁻¹ (w - m_w) + ζ, Cov ζ = S_xx - S_xw S_ww⁻¹ S_wx.
+
+    Parameters
+    ----------
+    pattern : ModelPattern
+        Of the table; its fixed covariates may be centred.
+    maps : mapping of name to (D,)
+        As for `build_pattern`.
+    """
+    within, between = (
+        _settled(variables, level, names, (mean, spread), maps)
+        for variables, level, names, mean, spread in zip(
+            table.levels,
+            (pattern.within, pattern.between),
+            level_names(table),
+            saturated.means,
+            saturated.covariances,
+            strict=True,
+        )
+    )
+    return replace(pattern, within=within, between=between)
+
+
+def _settled(
+    variables: LevelVariables,
+    level: LevelPattern,
+    names: tuple[str, ...],
+    moments: tuple[Array, Array],
+    maps: Mapping[str, Array],
+) -> LevelPattern:
+    if not variables.parts:
+        return level
+    mean, spread = moments
+    x = [names.index(name) for name in variables.parts]
+    w = [names.index(name) for name in variables.covariates]
+    slopes = np.linalg.solve(spread[np.ix_(w, w)], spread[np.ix_(w, x)]).T
+    rest = spread[np.ix_(x, x)] - slopes @ spread[np.ix_(w, x)]
+    taken_off = np.array([maps[name][0] for name in variables.covariates]) - level.covariates[1:, 0]
+    rows = np.array([level.names.index(name) for name in variables.parts])
+    symmetric, exogenous = level.symmetric.constants.copy(), level.exogenous.constants.copy()
+    symmetric[np.ix_(rows, rows)] = (rest + rest.T) / 2.0
+    exogenous[rows, 1:] = slopes
+    exogenous[rows, 0] = mean[x] - slopes @ (mean[w] - taken_off)
+    return replace(
+        level,
+        symmetric=replace(level.symmetric, constants=frozen(symmetric)),
+        exogenous=replace(level.exogenous, constants=frozen(exogenous)),
+    )
 
 
 def _matrix(constants: Array, cells: Cells) -> PatternMatrix:

@@ -38,6 +38,8 @@ def specify(
     syntax: ModelSyntax,
     options: ModelOptions = SEM,
     columns: Collection[str] | None = None,
+    *,
+    population: bool = False,
 ) -> ParameterTable:
     """The parameter table of a model text.
 
@@ -49,6 +51,9 @@ def specify(
         What the defaults add.
     columns : collection of str, optional
         Names of the data's columns: every observed variable must be one of them.
+    population : bool
+        Whether the model is one that data are drawn from: no data give the moments of covariates
+        with a part at both levels, so they are parameters.
 
     Raises
     ------
@@ -82,7 +87,10 @@ def specify(
         remarks += label_remarks(levels, columns, used_names(syntax), text)
     if len(levels) == 2:
         notes += level_notes(levels, syntax, split)
-    plans = _plans(syntax, levels, split, options, notes)
+    free_parts = population or bool(slopes)  # the saturated model has no random slopes
+    plans = _plans(syntax, levels, split, options, notes, free_parts)
+    if slopes and not population:
+        notes += _free_parts_note(plans, split)
     check_conditioned(slopes, plans[0], text)
     notes += slope_notes(slopes, levels[-1], split)
     return replace(_table(syntax, plans, terms, split, notes), remarks=remarks, slopes=slopes)
@@ -117,7 +125,7 @@ def _table(
     return ParameterTable(
         rows=tuple(writer.rows),
         names=tuple(writer.names),
-        levels=tuple(_variables(plan) for plan in plans),
+        levels=tuple(_variables(plan, split) for plan in plans),
         level_labels=tuple(block.level or "" for block in syntax.blocks if len(plans) == 2),
         split=split,
         products=terms,
@@ -147,6 +155,7 @@ def _plans(
     split: tuple[str, ...],
     options: ModelOptions,
     notes: list[str],
+    free_parts: bool,
 ) -> tuple[LevelPlan, ...]:
     meanstructure = _meanstructure(levels, options)
     plans = []
@@ -157,11 +166,12 @@ def _plans(
                 suffix=f".l{block.level}" if number == 2 else "",
                 roles=roles,
                 split=frozenset(split) if number == 1 else frozenset(),
-                fixed_covariates=_conditions(number, roles, split, options, notes),
+                fixed_covariates=_conditions(roles, split, options, notes, free_parts),
                 options=options,
                 meanstructure=meanstructure,
             )
         )
+    notes += _parts_note([part for plan in plans for part in _parts(plan, split)])
     return tuple(plans)
 
 
@@ -175,39 +185,69 @@ def _meanstructure(levels: tuple[Roles, ...], options: ModelOptions) -> bool:
 
 
 def _conditions(
-    number: int,
     roles: Roles,
     split: tuple[str, ...],
     options: ModelOptions,
     notes: list[str],
+    free_parts: bool,
 ) -> bool:
-    """Whether the covariates of a level are conditioned on; if not against the default, why."""
+    """Whether the moments of a level's covariates are no parameters; if they are against the
+    default, why."""
     if not options.fixed_x or not roles.covariates:
         return options.fixed_x
-    parts = [name for name in roles.covariates if name in split]
-    random = parts or roles.named
-    if random:
-        notes.append(_modelled_note(number, random, bool(parts), roles))
-    return not random
+    if roles.named:
+        one = len(roles.named) == 1
+        notes.append(
+            f"The means, variances and covariances of {listed(roles.covariates)} are parameters, "
+            f"not conditioned on: {listed(roles.named)} {'is' if one else 'are'} named in '~~' "
+            "or '~ 1'."
+        )
+    return not roles.named and not (free_parts and set(split) & set(roles.covariates))
 
 
-def _modelled_note(number: int, random: Collection[str], parts: bool, roles: Roles) -> str:
-    """Which covariates are not conditioned on, and why."""
-    one = len(random) == 1
-    if parts:
-        why = f"{'has' if one else 'have'} a part at both levels, and parts are not observed"
-    else:
-        why = f"{'is' if one else 'are'} named in '~~' or '~ 1'"
-    where = f"At level {number} the" if parts else "The"
-    return (
-        f"{where} means, variances and covariances of {listed(roles.covariates)} are parameters, "
-        f"not conditioned on: {listed(random)} {why}."
-    )
+def _parts(plan: LevelPlan, split: tuple[str, ...]) -> tuple[str, ...]:
+    """Fixed covariates that have a part at the other level as well."""
+    fixed = plan.roles.plain_covariates if plan.fixed_covariates else ()
+    return tuple(name for name in fixed if name in split)
 
 
-def _variables(plan: LevelPlan) -> LevelVariables:
+def _free_parts_note(plans: tuple[LevelPlan, ...], split: tuple[str, ...]) -> list[str]:
+    """Which parts are modelled because of random slopes."""
+    found = [
+        name
+        for plan in plans
+        if plan.options.fixed_x and not plan.roles.named
+        for name in plan.roles.covariates
+        if name in split
+    ]
+    return [
+        f"The moments of {listed(dict.fromkeys(found))}, with a part at both levels, and of the "
+        "covariates of the same level are parameters: the saturated model, at whose estimates "
+        "they could be fixed, has no random slopes."
+    ] * bool(found)
+
+
+def _parts_note(parts: Collection[str]) -> list[str]:
+    """How covariates enter whose parts are not observed."""
+    if not parts:
+        return []
+    one = len(set(parts)) == 1
+    return [
+        f"{listed(dict.fromkeys(parts))} {'has' if one else 'have'} a part at both levels, and "
+        f"parts are not observed: {'its' if one else 'their'} means, variances and covariances "
+        "with the other covariates are fixed at their estimates in the saturated model, as in "
+        "lavaan and Mplus. fixed_x=False makes them parameters."
+    ]
+
+
+def _variables(plan: LevelPlan, split: tuple[str, ...]) -> LevelVariables:
     roles = plan.roles
-    if plan.fixed_covariates:
-        modelled = roles.indicators + roles.outcomes + roles.loose
-        return LevelVariables(tuple(roles.latent), modelled, roles.plain_covariates)
-    return LevelVariables(tuple(roles.latent), roles.observed, ())
+    if not plan.fixed_covariates:
+        return LevelVariables(tuple(roles.latent), roles.observed, ())
+    parts = _parts(plan, split)
+    return LevelVariables(
+        tuple(roles.latent),
+        roles.indicators + roles.outcomes + roles.loose + parts,
+        tuple(name for name in roles.plain_covariates if name not in parts),
+        parts,
+    )

@@ -24,7 +24,8 @@ class ModelOptions:
     std_lv : bool
         Latent variances are fixed to 1 and no loading is fixed.
     fixed_x : bool
-        Exogenous observed covariates are conditioned on; False: they are modelled.
+        Exogenous observed covariates are conditioned on; of those with a part at both levels the
+        moments are fixed at their estimates in the saturated model. False: all are modelled.
     meanstructure : bool or None
         Whether the means are part of the model. None: on with two levels or where the model
         writes an intercept, else off.

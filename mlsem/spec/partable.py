@@ -27,7 +27,8 @@ class Row:
         Position in the parameter vector, from 0; -1 where the row is not free.
         Rows that share a label share the position.
     exo : bool
-        A moment of fixed covariates: its value comes from the data.
+        A moment of fixed covariates: its value comes from the data, that of a part of such a
+        covariate from the saturated model.
     user : bool
         Written by the user (not added by a default).
     fixed : float or None
@@ -85,11 +86,15 @@ class LevelVariables:
         covariates that are not fixed).
     covariates : tuple of str
         Fixed covariates: conditioned on. Products stand as `a:b`.
+    parts : tuple of str
+        Those of `modelled` that are parts of fixed covariates with a part at both levels: given
+        `covariates` they have the moments of the saturated model, which are no parameters.
     """
 
     latent: tuple[str, ...]
     modelled: tuple[str, ...]
     covariates: tuple[str, ...]
+    parts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +199,11 @@ class ParameterTable:
         return tuple(
             name for name in self.observed if ":" in name and explained & {*name.split(":")}
         )
+
+    @property
+    def has_parts(self) -> bool:
+        """Whether covariates with a part at both levels have the moments of the saturated model."""
+        return any(level.parts for level in self.levels)
 
     def level_number(self, level: int | str) -> int:
         """1 or 2 of a level given by its number or its label in the model.

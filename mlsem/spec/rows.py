@@ -33,7 +33,7 @@ class LevelPlan:
     split : frozenset of str
         Variables whose intercept is at level 2 (empty unless this is level 1 of two).
     fixed_covariates : bool
-        Whether the exogenous covariates are conditioned on.
+        Whether the moments of the exogenous covariates are no parameters.
     options : ModelOptions
     meanstructure : bool
     """
@@ -246,12 +246,12 @@ def _intercepts(plan: LevelPlan, writer: TableWriter) -> None:
     covariates = set(roles.covariates)
     added = None if options.int_ov_free else 0.0
     for name in roles.observed:
-        if name in plan.split:
+        if name in covariates and plan.fixed_covariates:
+            writer.moment(name, "~1", "")
+        elif name in plan.split:
             writer.default(name, "~1", "", 0.0)
         elif name not in covariates:
             writer.default(name, "~1", "", added)
-        elif plan.fixed_covariates:
-            writer.moment(name, "~1", "")
         else:
             writer.default(name, "~1", "")
     if not roles.latent:

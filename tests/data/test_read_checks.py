@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 from hand_tables import make_table
 
+import mlsem
 from mlsem.data.aggregate import read_moments
 from mlsem.data.checks import dependent
 from mlsem.errors import DataError, OptionValueError
@@ -344,3 +345,83 @@ def test_no_message_has_the_words_of_numpy():
     with pytest.raises(DataError) as caught:
         read_moments(TABLE, data, cluster="school")
     assert not re.search(r"np\.|int64|array", str(caught.value))
+
+
+# --- what may not be meant ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("ids", [["", "  "], [" ", None]])
+def test_blank_ids_are_missing(ids):
+    data = make_data()
+    data.loc[["row3", "row8"], "school"] = ids
+    fails(data, "2 missing id(s), blank ones among them; rows 'row3', 'row8'", "str.strip()")
+    data["pupil"] = np.arange(100)
+    fails(data, "missing or blank ids in rows 'row3', 'row8'", cluster="pupil", se_cluster="school",
+          table=make_table(("y", "x1")))  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("values", "code", "told"),
+    [
+        (lambda rng: rng.normal(size=100), -999.0, True),
+        (lambda rng: rng.integers(1, 6, 100), -9, True),
+        (lambda rng: rng.integers(1, 6, 100), 9, False),  # a scale may go on to 9
+        (lambda rng: rng.integers(0, 2, 100), 99, True),
+        (lambda rng: rng.integers(0, 101, 100), 99, False),
+        (lambda rng: rng.uniform(0, 5e4, 100), -99, True),  # no other value is negative
+        (lambda rng: 900 + 30 * rng.normal(size=100), 999, False),
+        (lambda rng: rng.integers(-12, 8, 100), -9, False),  # degrees
+    ],
+)
+def test_codes_of_missing_values_are_named(values, code, told):
+    data = make_data()
+    data["x1"] = values(np.random.default_rng(4))
+    data.loc[data.index[:5], "x1"] = code
+    notes = read_moments(TABLE, data, cluster="school").notes
+    assert len(notes) == told
+    if told:
+        assert notes[0].startswith(f"'x1' is {code:g} in 5 of 100 rows, far from")
+        assert f"data.replace({{'x1': {{{code:g}: float('nan')}}}})" in notes[0]
+
+
+def test_one_such_number_is_no_code():
+    data = make_data()
+    data.loc["row7", "x1"] = -999.0
+    assert not read_moments(TABLE, data, cluster="school").notes
+
+
+def test_codes_in_rows_that_are_left_out_do_not_count():
+    data = make_data()
+    data.loc[data.index[:5], ["x1", "y"]] = -999.0, np.nan
+    (note,) = read_moments(TABLE, data, cluster="school").notes
+    assert "-999" not in note
+
+
+SPLIT = make_table(("y x1", "x2"), ("y x1", "w1"))
+
+
+def test_a_variable_centred_within_clusters_has_no_part_between():
+    data = make_data()
+    data["x1"] += 1e4 - data.groupby("school")["x1"].transform("mean")
+    fails(data, "'x1' is named at both levels, but its mean is the same in every cluster",
+          "Name it at level 1 only", table=SPLIT)  # fmt: skip
+
+
+@pytest.mark.parametrize("scale", [1.0, -3.0])
+def test_the_cluster_means_of_an_outcome_do_not_predict_it(scale):
+    data = make_data()
+    data["w1"] = 2.0 + scale * data.groupby("school")["y"].transform("mean")
+    with pytest.raises(DataError, match=r"'w1' is the cluster mean of 'y' .* predicts 'y'"):
+        mlsem.fit("level: 1\n y ~ x1\nlevel: 2\n y ~ w1 + w2", data, "school")
+    assert mlsem.fit("y ~ x1 + w1", data, cluster="school", se="standard").converged
+    with pytest.warns(mlsem.EstimationWarning, match="singular"):
+        kept = mlsem.lmm("y ~ x1 + w1 + (1 | school)", data)
+    assert any("'w1' is the cluster mean of 'y'" in note for note in kept.notes)
+
+
+def test_a_model_of_one_level_says_so():
+    data = make_data()
+    text = str(mlsem.fit("y ~ x1", data, cluster="school", se="CR2").summary())
+    assert "the model has one level" in " ".join(text.split())
+    assert "'level: 1' and 'level: 2'" in " ".join(text.split())
+    assert not mlsem.fit("y ~ x1", data).notes

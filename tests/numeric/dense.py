@@ -13,6 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 
 LOG_2PI = np.log(2 * np.pi)
 
@@ -31,8 +32,11 @@ class Level:
 class Dense:
     """A model of mlsem met with its raw data frame (centred already, if it is to be)."""
 
-    def __init__(self, table, frame, cluster=None):
+    def __init__(self, table, frame, cluster=None, saturated=None):
+        """`saturated`: of each level names, means and covariances, which parts of covariates
+        have."""
         self.table = table
+        self.saturated = saturated
         columns = {}
         for name in table.observed:
             factors = name.split(":") if name not in frame.columns else [name]
@@ -103,6 +107,21 @@ class Dense:
                 intercepts[place[row.lhs]] = value
             else:
                 raise AssertionError(row)
+        if variables.parts:
+            own, mean, cov = self.saturated[number - 1]
+            parts, given = list(variables.parts), list(variables.covariates)
+            spread = pd.DataFrame(cov, own, own)
+            means = pd.Series(mean, own)
+            effects = (
+                spread.loc[parts, given].to_numpy() @ np.linalg.inv(spread.loc[given, given])
+                if given
+                else np.zeros((len(parts), 0))
+            )
+            rest = spread.loc[parts, parts] - effects @ spread.loc[given, parts].to_numpy()
+            at = [place[name] for name in parts]
+            symmetric[np.ix_(at, at)] = rest
+            exogenous[np.ix_(at, [column[name] for name in given])] = effects
+            intercepts[at] = means[parts] - effects @ means[given]
         total = np.linalg.inv(np.eye(len(names)) - directed)
         moving = self._moving(number)
         keep = [place[name] for name in moving]

@@ -11,6 +11,7 @@ import pandas as pd
 from dense import Dense
 
 import mlsem
+from mlsem.spec.build import level_names
 from mlsem.standard_errors import scores_along
 
 
@@ -65,6 +66,13 @@ KINDS = {
     ),
     "split covariate": Kind("level: 1\n y1 ~ y2 + x1\nlevel: 2\n y1 ~ y2 + w1"),
     "1-1-1": Kind("level: 1\n y2 ~ y1\n y3 ~ y2 + y1\nlevel: 2\n y2 ~ y1 + w1\n y3 ~ y2 + y1"),
+    "modelled 1-1-1": Kind(
+        "level: 1\n y2 ~ y1 + x1\n y3 ~ y2 + y1\nlevel: 2\n y2 ~ y1 + w1\n y3 ~ y2 + y1",
+        options={"fixed_x": False},
+    ),
+    "latent on a split covariate": Kind(
+        "level: 1\n fw =~ y1 + y2 + y3\n fw ~ y4 + x1\nlevel: 2\n fb =~ y1 + y2 + y3\n fb ~ y4 + w1"
+    ),
     "2-1-1": Kind("level: 1\n y2 ~ y1\nlevel: 2\n y1 ~ w1\n y2 ~ y1 + w1\n z1 ~ y2"),
     "2-2-1": Kind("level: 1\n y1 ~~ y1\nlevel: 2\n z1 ~ w1\n y1 ~ z1 + w1"),
     "modelled covariates": Kind(
@@ -88,6 +96,9 @@ KINDS = {
     "single level": single("y1 ~ x1 + x2\n y2 ~ y1 + x1"),
     "single level with means": single("y1 ~ x1 + x2\n y2 ~ y1", options={"meanstructure": True}),
     "single level latent": single("f =~ y1 + y2 + y3\n f ~ x1\n y4 ~ f", fun="cfa"),
+    "single level latent with means": single(
+        "f =~ y1 + y2 + y3\n f ~ x1\n y4 ~ f", fun="cfa", options={"meanstructure": True}
+    ),
     "single level robust": single("f =~ y1 + y2 + y3\n f ~ x1", options={"estimator": "MLR"}),
     "single level clusters": Kind("f =~ y1 + y2 + y3\n f ~ x1 + w1:x1"),
     "growth": single(
@@ -192,7 +203,16 @@ def pose(kind: Kind, frame: pd.DataFrame) -> Posed:
             max_iter=1,
             **{"se": "none", **kind.options},
         )
-    return Posed(fit, Dense(fit.table, centred(frame, kind.center), kind.cluster))
+    frame = centred(frame, kind.center)
+    return Posed(fit, Dense(fit.table, frame, kind.cluster, saturated_by_level(fit)))
+
+
+def saturated_by_level(fit: mlsem.FitResult):
+    """Names, means and covariances of each level in the saturated model, where it was fitted."""
+    found = fit.problem.saturated
+    if found is None:
+        return None
+    return list(zip(level_names(fit.table), found.means, found.covariances, strict=True))
 
 
 def fit_at(fit: mlsem.FitResult, params) -> mlsem.FitResult:

@@ -50,7 +50,10 @@ class Case:
         return np.atleast_2d(self.record["vcov"])[np.ix_(first, first)]
 
     def fit(self):
-        options = tuple(sorted((self.record.get("options") or {}).items()))
+        options = dict(self.record.get("options") or {})
+        if "level:" not in self.record["model"] and "~1" in set(self.estimates["op"]):
+            options["meanstructure"] = True  # lavaan's robust errors bring the intercepts along
+        options = tuple(sorted(options.items()))
         return fitted(
             self.record.get("fun", "sem"),
             self.record["model"],

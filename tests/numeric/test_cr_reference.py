@@ -71,7 +71,8 @@ class Case:
         cluster = {"cluster": self.group or robust, "se_cluster": robust}
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", mlsem.InferenceWarning)
-            return mlsem.fit(self.text, self.data, se="CR0", **cluster)
+            means = {} if self.group else {"meanstructure": True}
+            return mlsem.fit(self.text, self.data, se="CR0", **cluster, **means)
 
     @cached_property
     def fit_at_theirs(self):
@@ -228,7 +229,7 @@ def test_rows_are_clusters(kind, name, how):
     cluster = None if how == "no clusters" else "row"
     X = pd.DataFrame({"1": 1.0, "x1": data.x1, "w1": data.w1, "x1:w1": data.x1 * data.w1})
     wanted = sm.OLS(data.y1, X).fit(cov_type=name)
-    fit = mlsem.fit("y1 ~ x1 + w1 + x1:w1", data, cluster=cluster, se=kind)
+    fit = mlsem.fit("y1 ~ x1 + w1 + x1:w1", data, cluster, se=kind, meanstructure=True)
     names = [f"y1~{column}" for column in X]
     np.testing.assert_allclose(fit.params[names], wanted.params, rtol=1e-9)
     assert_covariances(covariance(fit, names)[0], wanted.cov_params().to_numpy(), 1e-9)

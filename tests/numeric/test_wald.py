@@ -180,7 +180,7 @@ SCORE_FORM = [
     ("level-2 outcome", WITH_DF),
     ("labels across levels", WITH_DF),
     ("1-1-1", WITH_DF),
-    ("single level latent", WITH_DF),
+    ("single level latent with means", WITH_DF),
     ("observed", ("CR0", "CR3")),  # CR2 has the fixed effects in the residuals' form
     ("products", ("CR0", "CR3")),
 ]

@@ -68,6 +68,8 @@ two("f =~ y1 + y2 + y3\n g =~ x1 + x2 + x3\n f ~ g", "f =~ y1 + y2 + y3\n h =~ w
 two("f =~ y1 + y2 + y3\n m ~ f", "f =~ y1\n y2 ~~ y3"); two("y ~ x1", "f =~ w1 + w2 + w3\n y ~ f + w4\n b1 ~ f"); two("f =~ y1 + y2 + y3\n f ~ x1 + x2", "y1 + y2 + y3 ~ w1"); two("f =~ y1", "f =~ y1\n f ~ w1")
 two("m ~ a1*x\n y ~ b1*m + c1*x", "m ~ a2*x + w1\n y ~ b2*m + c2*x", fixed.x = FALSE); two("y ~ m", "m ~ a*w1\n y ~ b*m + c*w1\n b1 ~ d*y", fixed.x = FALSE); two("y ~ x1 + x2", "y ~ w1\n x1 ~ w1", fixed.x = FALSE)
 two("y ~ x + x1", "y ~ x + w1", fixed.x = FALSE); two("y ~ x + x1", "y ~ w1\n x ~ 1", fixed.x = FALSE); two("y ~ x1 + x2\n x1 ~~ x2", "y ~ w1 + w2\n w1 ~~ w2"); two("y ~ x1\n x1 ~ 1", "y ~ w1\n w1 ~~ w1"); two("y ~ x1", "y ~ x1 + w1", fixed.x = FALSE)
+# covariates with a part at both levels: fixed at the estimates of the saturated model
+two("y ~ x + x1", "y ~ x + w1"); two("m ~ a1*x\n y ~ b1*m + c1*x", "m ~ a2*x + w1\n y ~ b2*m + c2*x"); two("y ~ x + x1", "y ~ w1\n x ~ w1"); two("f =~ y1 + y2 + y3\n f ~ x + m + x1", "f =~ y1 + y2 + y3\n f ~ w1 + x + m"); two("y ~ m + x1\n m ~ x1", "y ~ m + w1"); two("y ~ x", "y ~ x")
 two("y ~ x1\n z ~ x1", "y ~ w1\n z ~ w2\n y ~~ 0*z"); two("i =~ 1*m + 1*y + 1*z\n s =~ 0*m + 1*y + 2*z", "m ~~ m\n y ~~ y\n z ~~ z", orthogonal = TRUE); two("i =~ 1*x1 + 1*x2 + 1*x3\n s =~ 0*x1 + 1*x2 + 2*x3", "b1 ~ w1", fun = "growth")
 case("level: within\n y ~ x1\nlevel: between\n y ~ w1\n b1 ~ y"); case("level: pupil\n y1 ~ x1\nlevel: school\n y1 ~ w1\n y1 ~ 0*1"); case("level: 1\n y ~ x1\nlevel: 2\n y ~ w1\nlevel: 1\n y ~ x2")
 

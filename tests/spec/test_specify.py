@@ -54,8 +54,28 @@ def test_the_article():
     assert table.observed == ("y", "x1", "w1:x1", "w1")
 
 
-def test_a_split_covariate_is_modelled_with_all_of_its_level():
+def test_a_split_covariate_has_the_moments_of_the_saturated_model():
     table = two("y ~ x1 + x", "y ~ x + w1")
+    assert table.levels[0] == LevelVariables((), ("y", "x"), ("x1",), ("x",))
+    assert table.levels[1] == LevelVariables((), ("y", "x"), ("w1",), ("x",))
+    assert moments(table) == {
+        "y~~y": "free", "x1~~x1": "exo", "x1~~x": "exo", "x~~x": "exo",
+        "y~1": 0.0, "x1~1": "exo", "x~1": "exo",
+    }  # fmt: skip
+    assert moments(table, 2) == {
+        "y~~y": "free", "x~~x": "exo", "x~~w1": "exo", "w1~~w1": "exo",
+        "y~1": "free", "x~1": "exo", "w1~1": "exo",
+    }  # fmt: skip
+    (note,) = table.notes
+    assert note.startswith("'x' has a part at both levels, and parts are not observed")
+    assert "fixed_x=False makes them parameters" in note
+
+
+@pytest.mark.parametrize("keywords", [{"fixed_x": False}, {"population": True}])
+def test_a_split_covariate_is_modelled_with_all_of_its_level(keywords):
+    text = "level: 1\n y ~ x1 + x\nlevel: 2\n y ~ x + w1"
+    population = keywords.pop("population", False)
+    table = specify(parse(text), model_options("sem", **keywords), population=population)
     assert table.levels[0] == LevelVariables((), ("y", "x1", "x"), ())
     assert table.levels[1] == LevelVariables((), ("y", "x", "w1"), ())
     assert moments(table) == {
@@ -66,26 +86,28 @@ def test_a_split_covariate_is_modelled_with_all_of_its_level():
         "y~~y": "free", "x~~x": "free", "x~~w1": "free", "w1~~w1": "free",
         "y~1": "free", "x~1": "free", "w1~1": "free",
     }  # fmt: skip
-    first, second = table.notes
-    assert first.startswith("At level 1 the means, variances and covariances of 'x1', 'x' are")
-    assert "'x' has a part at both levels" in first
-    assert "At level 2" in second
-
-
-def test_a_split_covariate_equals_fixed_x_false():
-    text = "level: 1\n m ~ x\n y ~ m + x\nlevel: 2\n m ~ x + w1\n y ~ m + x"
-    table, free = table_of(text), table_of(text, fixed_x=False)
-    assert (table.rows, table.names) == (free.rows, free.names)
-    assert table.notes
-    assert not free.notes
+    assert not table.notes
 
 
 def test_outcome_at_one_level_and_covariate_at_the_other():
     table = two("y ~ x + x1", "y ~ w1\n x ~ w1")
-    assert table.levels[0] == LevelVariables((), ("y", "x", "x1"), ())
+    assert table.levels[0] == LevelVariables((), ("y", "x"), ("x1",), ("x",))
     assert table.levels[1] == LevelVariables((), ("y", "x"), ("w1",))
     assert moments(table, 2)["w1~~w1"] == "exo"
     assert len(table.notes) == 1
+
+
+def test_a_named_part_is_a_parameter():
+    table = two("y ~ x + x1\n x ~~ x", "y ~ x + w1")
+    assert table.levels[0] == LevelVariables((), ("y", "x1", "x"), ())
+    assert table.levels[1].parts == ("x",)
+
+
+def test_parts_beside_random_slopes_are_parameters():
+    table = two('y ~ rv("s")*x1\n m ~ x1', "y ~ m + s")
+    assert not table.has_parts
+    assert moments(table, 2)["m~~m"] == "free"
+    assert any("the saturated model" in note for note in table.notes)
 
 
 @pytest.mark.parametrize("extra", ["x2 ~~ x2", "x2 ~ 1", "y ~~ x2", "m ~~ x2"])
