@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 
 from mlsem.core.carriers import pooled_products
-from mlsem.core.factored import Factors, factored, random_effect_factors
+from mlsem.core.factored import FactoredPoint, Factors, factored, random_effect_factors
 from mlsem.core.objective import D, Objective, P
-from mlsem.core.optimize import Optimum, maximize
+from mlsem.core.optimize import Optimum, by_trust_region, climb
 from mlsem.core.pattern import level_moments
 from mlsem.core.records import Array
 from mlsem.core.slope_objective import SlopeObjective
@@ -73,11 +73,11 @@ def inside_bound(
     begin = _starts(found, first, factors)
     looks = 1 if found.converged else LOOKS
     again = bounded(objective, begin, free, settings, factors, looks)
-    return replace(
-        again,
-        n_iterations=found.n_iterations + again.n_iterations,
-        singular=factors_of(problem, again.params, explained=explained).singular(again.params),
-    )
+    again = replace(again, n_iterations=found.n_iterations + again.n_iterations)
+    if factors_of(problem, again.params, explained=explained).singular(again.params):
+        return replace(again, singular=True)
+    at = objective.conditioned(again.point, free).at
+    return replace(again, at=at, observed=objective.observed(again.point, at))
 
 
 def factors_of(problem: Problem, params: Array, *, explained: bool = True) -> Factors:
@@ -118,8 +118,8 @@ def bounded(
     factors: Factors,
     looks: int = 1,
 ) -> Optimum[P]:
-    """The highest maximum over positive semidefinite matrices, as an optimum of the objective itself:
-    without derivatives, for on the boundary its gradient is not zero.
+    """The highest maximum over positive semidefinite matrices, as an optimum of the objective
+    itself: without derivatives, for on the boundary its gradient is not zero.
 
     Parameters
     ----------
@@ -168,37 +168,49 @@ def _reached(
 def _over_faces(
     objective: Objective[P, D], params: Array, free: Array, settings: Settings, factors: Factors
 ) -> Optimum[P] | None:
-    """The maximum that a start leads to; None if the start is outside the parameter space."""
+    """The maximum that a start leads to; None if the start is outside the parameter space.
+
+    Where steps lead nowhere, a column that goes to zero is the usual cause: it leaves. Once one
+    has come in again, a trust region tells.
+    """
     face, x = factors.facing(params)
     found: Optimum[P] | None = None
-    spent = 0
+    spent, patient = 0, False
     for _ in range(2 * (factors.rank + 1)):
         outer = factored(objective, face)
         first = outer.evaluate(x)
         if first is None:
             return found
-        along = face.along(free)
-        at = outer.conditioned(first, along)
+        along = face.along(x, free)
         most = max(1, settings.max_iter - spent)
-        reached = maximize(outer, first, along, at, tol=settings.tol, max_iter=most)
+        at = outer.conditioned(first, along)
+        reached = climb(outer, first, along, at, tol=settings.tol, max_iter=most)
+        lower, x = _left(factors, reached, patient)
+        if not reached.converged and lower.rank == face.rank:
+            done, most = reached.n_iterations, max(settings.max_iter - spent, 1)
+            reached = by_trust_region(outer, reached.point, along, settings.tol, done, most)
+            lower, x = _left(factors, reached, patient)
         spent += reached.n_iterations
-        found = replace(
-            reached,
-            point=reached.point.point,
-            free=free,
-            at=None,
-            observed=None,
-            n_iterations=spent,
-        )
-        lower, x = factors.facing(found.params, *(() if found.converged else (SLIGHT,)))
+        point = reached.point.point
+        found = replace(reached, point=point, free=free, at=None, observed=None, n_iterations=spent)
         if lower.rank < face.rank:
             face = lower
             continue
-        further = _further(objective, found.point, reached.point.params, face)
+        further = _further(objective, point, reached.point.params, face)
         if not found.converged or further is None:
             return found
-        face, x = factors.facing(further)
+        (face, x), patient = factors.facing(further), True
     return found and replace(found, status="stalled")
+
+
+def _left(
+    factors: Factors, reached: Optimum[FactoredPoint[Any]], patient: bool
+) -> tuple[Factors, Array]:
+    """The face without the columns that went to zero, or are about to."""
+    params = reached.point.point.params
+    if reached.converged or patient:
+        return factors.facing(params)
+    return factors.facing(params, SLIGHT)
 
 
 def _further(objective: Objective[P, D], point: P, x: Array, face: Factors) -> Array | None:

@@ -305,7 +305,7 @@ def complaint(optimum: Optimum, settings: Settings) -> str:
 def improper(problem: Problem, optimum: Optimum) -> str:
     """A warning of an improper solution: free variances below zero, or latent variables whose
     implied covariance matrix is none; empty if all is well."""
-    table, params = problem.table, optimum.params  # variances are the same in all coordinates
+    table, params = problem.table, problem.coordinates.to_user(optimum.params)
     rows = [row for row in table.rows if row.op == "~~" and row.lhs == row.rhs and row.free >= 0]
     values = {table.names[row.free]: params[row.free] for row in rows if params[row.free] < 0}
     if values:

@@ -41,26 +41,35 @@ class Block:
     cells : (k, k)
         The parameters in Σ, by cell; symmetric, each parameter in one cell and its mirror image.
         In x the lower ones have Λ.
+    effects : (k,)
+        Whose covariances they are, among the random effects.
     unit : (k, k)
-        B where no cell is known to be zero. In coordinates B⁻¹u all effects move the rows of a
-        cluster alike and by one residual standard deviation, whatever the units and origins of
-        their carriers; Σ* = B⁻¹ Σ B⁻ᵀ.
+        B where nothing is known of Σ. In coordinates B⁻¹u all effects move the rows of a cluster
+        alike and by one residual standard deviation, whatever the units and origins of their
+        carriers; Σ* = B⁻¹ Σ B⁻ᵀ.
     turn : (k, k)
         B.
     rank : int
         Columns of Λ that are not zero.
+    pin : (k,) or None
+        b of a variance bᵀ Σ* b that is held: it is the square of Λ's first cell.
     """
 
     cells: Index
+    effects: Index
     unit: Array
     turn: Array
     rank: int
+    pin: Array | None = None
 
-    @property
-    def held(self) -> Index:
-        """Parameters of the columns that are zero, and of their diagonal cells."""
+    def held(self, x: Array) -> Index:
+        """Parameters of the cells of Λ that do not move: columns of zeros, and what is pinned."""
         rows, cols = np.tril_indices(len(self.cells))
-        return self.cells[rows, cols][cols >= self.rank]
+        fixed = cols >= self.rank
+        if self.pin is not None:
+            zero = x[self.cells[0, 0]] == 0.0
+            fixed |= (cols == 0) & (zero | (rows == 0))
+        return self.cells[rows, cols][fixed]
 
     def matrix(self, x: Array) -> Array:
         """Σ(x)."""
@@ -79,11 +88,20 @@ class Block:
     def facing(self, params: Array, least: float) -> tuple[Block, Array]:
         """The block whose first columns span the eigenvectors of Σ* with values above `least`,
         and its Λ (k, k) at the nearest matrix that has no others."""
-        values, vectors = np.linalg.eigh(self.standard(params))
-        values, vectors = values[::-1], vectors[:, ::-1]
-        rank = int((values > least).sum())
-        lower = np.diag(np.sqrt(np.where(values > least, np.maximum(values, 0.0), 0.0)))
-        return replace(self, turn=self.unit @ vectors, rank=rank), lower
+        matrix = self.standard(params)
+        if self.pin is None:
+            vectors, root, rank = _principal(matrix, least)
+            return replace(self, turn=self.unit @ vectors, rank=rank), np.diag(root)
+        # Σ* with b first, and of the rest what b does not explain
+        first = np.linalg.qr(np.column_stack((self.pin, np.eye(len(matrix)))))[0]
+        matrix = first.T @ matrix @ first
+        own, lower = max(float(matrix[0, 0]), 0.0), np.zeros_like(matrix)
+        column = matrix[1:, 0] / np.sqrt(own) if own > 0.0 else np.zeros(len(matrix) - 1)
+        vectors, root, rank = _principal(matrix[1:, 1:] - np.outer(column, column), least)
+        lower[0, 0], lower[1:, 0] = np.sqrt(own), vectors.T @ column
+        lower[1:, 1:] = np.diag(root)
+        first[:, 1:] = first[:, 1:] @ vectors
+        return replace(self, turn=self.unit @ first, rank=1 + rank), lower
 
     def slopes(self, gradient: Array) -> Array:
         """Bᵀ S B of the gradient of θ, with dℓ = ½ tr(S dΣ)."""
@@ -95,9 +113,24 @@ class Block:
         size = len(self.cells)
         if self.rank == size:
             return 0.0, np.zeros(size)
-        apart = null_space(np.tril(x[self.cells])[:, : self.rank].T) if self.rank else np.eye(size)
+        columns = np.tril(x[self.cells])[:, : self.rank]
+        if self.pin is not None:
+            columns[:, 0] = np.eye(size)[0]
+        apart = null_space(columns.T) if self.rank else np.eye(size)
         values, vectors = np.linalg.eigh(apart.T @ self.slopes(gradient) @ apart)
         return 0.5 * float(values[-1]), self.turn @ apart @ vectors[:, -1]
+
+    def pinned(self, way: Array) -> Block:
+        """With the variance wayᵀ Σ way held."""
+        return replace(self, pin=self.unit.T @ way)
+
+
+def _principal(matrix: Array, least: float) -> tuple[Array, Array, int]:
+    """Eigenvectors, the largest values first, roots of the values that exceed `least`, how many."""
+    values, vectors = np.linalg.eigh(matrix)
+    values, vectors = values[::-1], vectors[:, ::-1]
+    kept = values > least
+    return vectors, np.sqrt(np.where(kept, values, 0.0)), int(kept.sum())
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -128,9 +161,9 @@ class Factors:
     def rank(self) -> int:
         return sum(block.rank for block in self.blocks)
 
-    def along(self, free: Array) -> Array:
+    def along(self, x: Array, free: Array) -> Array:
         """Those of the free directions, each of one parameter, that stay on the face."""
-        held = [block.held for block in self.blocks]
+        held = [block.held(x) for block in self.blocks]
         return free[:, ~free[np.concatenate(held)].any(axis=0)] if held else free
 
     def lowest(self, params: Array) -> float:
@@ -248,7 +281,7 @@ def random_effect_factors(
         sets = sorted({tuple(np.flatnonzero(row).tolist()) for row in tied})
     places = [np.ix_(each, each) for each in sets]
     kept = [place for place in places if _apart(counted[place])]
-    return Factors(tuple(block_of(counted[place], metric[place]) for place in kept))
+    return Factors(tuple(block_of(counted[place], metric[place], place[1][0]) for place in kept))
 
 
 def _apart(cells: Index) -> bool:
@@ -256,12 +289,12 @@ def _apart(cells: Index) -> bool:
     return bool((cells >= 0).all()) and len(np.unique(cells)) == len(cells) * (len(cells) + 1) // 2
 
 
-def block_of(cells: Index, metric: Array) -> Block:
+def block_of(cells: Index, metric: Array, effects: Index) -> Block:
     """A block of these cells, of full rank."""
     unit = inverse_root(metric)
     if unit is None:  # collinear carriers
         unit = np.diag(1.0 / np.sqrt(np.where(metric.diagonal() > 0, metric.diagonal(), 1.0)))
-    return Block(cells, unit, unit, len(cells))
+    return Block(cells, effects, unit, unit, len(cells))
 
 
 def explained_effects(pattern: ModelPattern) -> NDArray[np.bool_]:

@@ -187,7 +187,7 @@ def maximize(
     found = climb(objective, start, free, first, tol=tol, max_iter=max_iter)
     if found.status != "stalled":
         return found
-    return _rescue(objective, found.point, free, tol, found.n_iterations, max_iter)
+    return by_trust_region(objective, found.point, free, tol, found.n_iterations, max_iter)
 
 
 def climb(
@@ -239,7 +239,7 @@ def climb(
     return Optimum(point, free, None, None, "max_iter", max_iter, best**0.5)
 
 
-def _rescue(
+def by_trust_region(
     objective: Objective[P, D], point: P, free: Array, tol: float, done: int, max_iter: int
 ) -> Optimum[P]:
     """Trust region with the exact Hessian (Conn, Gould & Toint, 2000; scipy's trust-exact)."""

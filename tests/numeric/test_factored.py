@@ -122,8 +122,8 @@ def blocks_of(*cells, metric=None):
     """Blocks of these cells, all moving the rows alike unless a metric says how."""
     sizes = [len(each) for each in cells]
     metrics = metric or [np.eye(size) for size in sizes]
-    pairs = zip(cells, metrics, strict=True)
-    return Factors(tuple(block_of(np.array(each), how) for each, how in pairs))
+    rows = [np.arange(size) for size in sizes]
+    return Factors(tuple(map(block_of, map(np.array, cells), metrics, rows)))
 
 
 METRIC = np.array([[1.0, 40.0], [40.0, 1700.0]])  # a carrier of mean 40 and standard deviation 10
