@@ -16,6 +16,7 @@ from mlsem.core.optimize import Optimum, climb
 from mlsem.estimate import estimate, identified, numerically, starting_point
 from mlsem.problem import Problem, restricted
 from mlsem.reml import by_reml
+from mlsem.separable import require_separable
 from mlsem.spec.settings import Settings
 
 
@@ -29,6 +30,7 @@ def optimum_of(problem: Problem, settings: Settings, start: object = None) -> Op
     IdentificationError, EstimationError
         As `estimate`.
     """
+    require_separable(problem)
     if settings.estimator == "REML":
         return by_reml(problem, settings, start)
     if problem.table.semidefinite:

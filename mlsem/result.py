@@ -376,7 +376,9 @@ def assemble(
     model: str, settings: Settings, problem: Problem, record: DataRecord, optimum: Optimum
 ) -> FitResult:
     """The result of an optimum, with warnings about the estimates."""
-    complaints = [improper(problem, optimum), *on_boundary(optimum)] if optimum.converged else []
+    complaints = (
+        [improper(problem, optimum), *on_boundary(optimum, settings)] if optimum.converged else []
+    )
     for complaint in filter(None, complaints):
         warnings.warn(complaint, EstimationWarning, stacklevel=4)
     found, doubts = _covariance(problem, settings, optimum, record.is_clustered)

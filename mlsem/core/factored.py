@@ -78,12 +78,12 @@ class Block:
 
     def standard(self, params: Array) -> Array:
         """Σ*."""
-        inverse = np.linalg.inv(self.unit)
+        inverse: Array = np.asarray(np.linalg.inv(self.unit), dtype=np.float64)
         return symmetrized(inverse @ params[self.cells] @ inverse.T)
 
     def values(self, params: Array) -> Array:
         """Eigenvalues of Σ*, ascending."""
-        return np.linalg.eigvalsh(self.standard(params))
+        return np.asarray(np.linalg.eigvalsh(self.standard(params)), dtype=np.float64)
 
     def facing(self, params: Array, least: float) -> tuple[Block, Array]:
         """The block whose first columns span the eigenvectors of Σ* with values above `least`,
@@ -149,7 +149,8 @@ class Factors:
     def facing(self, params: Array, least: float = ZERO**2) -> tuple[Factors, Array]:
         """The face of the matrices nearest to those of `params`: their eigenvectors come first,
         and columns of values up to `least` are zero. With it the x of that point."""
-        found, blocks = params.copy(), []
+        found = params.copy()
+        blocks: list[Block] = []
         for block in self.blocks:
             faced, lower = block.facing(params, least)
             rows, cols = np.tril_indices(len(lower))
