@@ -1,4 +1,6 @@
-"""python -m benchmarks [speed] [import_time] [scaling] [robust] [mixed] [random_models] [--save]
+"""python -m benchmarks [PART ...] [--save]
+
+Parts: speed, import_time, scaling, robust, mixed, slopes, random_models.
 
 Without names: all but random_models.
 """
@@ -7,7 +9,7 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks import import_time, mixed, random_models, robust, scaling, speed
+from benchmarks import import_time, mixed, random_models, robust, scaling, slopes, speed
 
 PARTS = {
     "speed": speed.main,
@@ -15,6 +17,7 @@ PARTS = {
     "scaling": scaling.main,
     "robust": robust.main,
     "mixed": mixed.main,
+    "slopes": slopes.main,
     "random_models": random_models.main,
 }
 

@@ -174,7 +174,7 @@ def _over_faces(
     has come in again, a trust region tells.
     """
     face, x = factors.facing(params)
-    found: Optimum[P] | None = None
+    found = None
     spent, patient = 0, False
     for _ in range(2 * (factors.rank + 1)):
         outer = factored(objective, face)
@@ -192,12 +192,12 @@ def _over_faces(
             lower, x = _left(factors, reached, patient)
         spent += reached.n_iterations
         point = reached.point.point
-        found = replace(reached, point=point, free=free, at=None, observed=None, n_iterations=spent)
+        found = Optimum(point, free, None, None, reached.status, spent, reached.distance)
         if lower.rank < face.rank:
             face = lower
             continue
         further = _further(objective, point, reached.point.params, face)
-        if not found.converged or further is None:
+        if not reached.converged or further is None:
             return found
         (face, x), patient = factors.facing(further), True
     return found and replace(found, status="stalled")
