@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from mlsem.core.carriers import pooled_products
-from mlsem.core.factored import FactoredPoint, Factors, factored, random_effect_factors
+from mlsem.core.factored import ZERO, FactoredPoint, Factors, factored, random_effect_factors
 from mlsem.core.objective import D, Objective, P
 from mlsem.core.optimize import Optimum, by_trust_region, climb
 from mlsem.core.pattern import level_moments
@@ -66,9 +66,9 @@ def inside_bound(
     """
     explained = not found.converged
     if found.converged:
-        factors = factors_of(problem, found.params, explained=explained)
-        if factors.inside(found.params):
-            return replace(found, singular=factors.singular(found.params))
+        lowest = factors_of(problem, found.params, explained=explained).lowest(found.params)
+        if lowest >= 0.0:
+            return replace(found, singular=lowest < ZERO**2)
     factors = factors_of(problem, first, explained=explained)
     begin = _starts(found, first, factors)
     looks = 1 if found.converged else LOOKS

@@ -59,6 +59,9 @@ def lmm(formula: str, data: pd.DataFrame, REML: bool = True, **options: Any) -> 
     ------
     SpecificationError
         The formula, or a random part that a two-level model cannot have.
+    IdentificationError
+        Something that no data of this design determine: two effects that covary leave no
+        residual variance where every cluster has two rows at the same two times.
     DataError, OptionError, OptionValueError, ConvergenceError
         As for `mlsem.fit`.
     InterfaceError
