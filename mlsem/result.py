@@ -280,7 +280,8 @@ class FitResult(Fitted):
         Of each split variable (its random intercept), random slope and latent variable of level 2
         the posterior mean at the estimates, as the deviation from what the model expects of a
         cluster with its covariates (lme4's `ranef`, under its names if the model is an `lmm`);
-        in a column of the same name and `_se` the posterior standard deviation.
+        in a column of the same name and `_se` the posterior standard deviation, given the
+        estimates: 0 where a variance is estimated as zero, whatever its uncertainty.
 
         Raises
         ------
