@@ -181,13 +181,14 @@ def _over_faces(
         first = outer.evaluate(x)
         if first is None:
             return found
-        along = face.along(x, free)
-        most = max(1, settings.max_iter - spent)
+        along, most = face.along(x, free), settings.max_iter - spent
+        if most <= 0:
+            return found and replace(found, status="max_iter")
         at = outer.conditioned(first, along)
         reached = climb(outer, first, along, at, tol=settings.tol, max_iter=most)
         lower, x = _left(factors, reached, patient)
         if not reached.converged and lower.rank == face.rank:
-            done, most = reached.n_iterations, max(settings.max_iter - spent, 1)
+            done = reached.n_iterations
             reached = by_trust_region(outer, reached.point, along, settings.tol, done, most)
             lower, x = _left(factors, reached, patient)
         spent += reached.n_iterations

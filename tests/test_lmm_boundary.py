@@ -227,6 +227,15 @@ def test_a_partially_nested_trial(reml):
     assert apart.loglik == pytest.approx(fit.loglik, abs=1e-9)
 
 
+@pytest.mark.parametrize(("reml", "loglik"), [(True, -836.6066184), (False, -833.7374768)])
+def test_a_variance_that_depends_on_the_cluster(reml, loglik):
+    """lme4's logLik of a slope of a column of clusters."""
+    fit = mlsem.lmm("y ~ x1 + (w1 | id)", pd.read_csv(DATA / "article.csv"), REML=reml)
+    assert fit.converged
+    assert fit.singular
+    assert fit.loglik == pytest.approx(loglik, abs=1e-6)
+
+
 def test_a_variance_for_each_arm():
     """With dummies of both arms each has a variance of its own; their covariance has no data."""
     data = partially_nested()

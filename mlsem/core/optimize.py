@@ -301,9 +301,9 @@ def _judge(
     A basis conditioned by the expected information is no use where that is singular although the
     observed one is not: where a cell of Λ is zero (`factored`). So the plain one is tried too.
     """
-    basis = objective.conditioned(point, free).at.basis
+    basis, most = objective.conditioned(point, free).at.basis, min(LAST, max(max_iter - count, 0))
     for each in (basis, free):
-        found = _by_newton(objective, point, free, each, tol, count)
+        found = _by_newton(objective, point, free, each, tol, count, most)
         if found is not None:
             return found
     found = objective.conditioned(point, free)
@@ -313,14 +313,20 @@ def _judge(
 
 
 def _by_newton(
-    objective: Objective[P, D], point: P, free: Array, basis: Array, tol: float, count: int
+    objective: Objective[P, D],
+    point: P,
+    free: Array,
+    basis: Array,
+    tol: float,
+    count: int,
+    most: int,
 ) -> Optimum[P] | None:
-    """The optimum that Newton steps along a basis lead to; None where they lead to none.
+    """The optimum that up to `most` Newton steps along a basis lead to; None where there is none.
 
     The gradient is compared with its own rounding error as well.
     """
     least = max(tol**2, NOISE * (1.0 + abs(point.loglik)))
-    for step in range(LAST):
+    for step in range(most + 1):
         at = objective.derivatives(point, basis)
         observed = objective.observed(point, at)
         newton = newton_step(observed, at.gradient)
