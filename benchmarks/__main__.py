@@ -1,6 +1,7 @@
 """python -m benchmarks [NAME ...] [--save]
 
-Names: speed, import_time, scaling, robust, mixed, random_models, formulas.
+Names: speed, import_time, scaling, robust, mixed, slopes,
+random_models, formulas.
 Without names: all but random_models and formulas.
 """
 
@@ -8,7 +9,16 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks import formulas, import_time, mixed, random_models, robust, scaling, speed
+from benchmarks import (
+    formulas,
+    import_time,
+    mixed,
+    random_models,
+    robust,
+    scaling,
+    slopes,
+    speed,
+)
 
 PARTS = {
     "speed": speed.main,
@@ -16,6 +26,7 @@ PARTS = {
     "scaling": scaling.main,
     "robust": robust.main,
     "mixed": mixed.main,
+    "slopes": slopes.main,
     "random_models": random_models.main,
     "formulas": formulas.main,
 }

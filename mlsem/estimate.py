@@ -305,7 +305,7 @@ def complaint(optimum: Optimum, settings: Settings) -> str:
 def improper(problem: Problem, optimum: Optimum) -> str:
     """A warning of an improper solution: free variances below zero, or latent variables whose
     implied covariance matrix is none; empty if all is well."""
-    table, params = problem.table, optimum.params  # variances are the same in all coordinates
+    table, params = problem.table, problem.coordinates.to_user(optimum.params)
     rows = [row for row in table.rows if row.op == "~~" and row.lhs == row.rhs and row.free >= 0]
     values = {table.names[row.free]: params[row.free] for row in rows if params[row.free] < 0}
     if values:
@@ -327,15 +327,25 @@ def improper(problem: Problem, optimum: Optimum) -> str:
     return ""
 
 
-def on_boundary(optimum: Optimum) -> tuple[str, ...]:
+def on_boundary(optimum: Optimum, settings: Settings) -> tuple[str, ...]:
     """A note on random effects whose covariance matrix is singular."""
     if not optimum.singular:
         return ()
     return (
         "the estimated covariance matrix of the random effects is singular (on the boundary): a "
         "variance is zero or a correlation one. Standard errors and tests of variances mean little "
-        "there; a model with fewer random effects may do.",
+        "there; a model with fewer random effects may do." + _information_there(settings),
     )
+
+
+def _information_there(settings: Settings) -> str:
+    """What standard errors take on the boundary."""
+    if settings.information == "expected" or settings.se == "none":
+        return ""
+    why = "on the boundary the gradient is not zero, so that the observed information is no"
+    if settings.information == "observed":
+        return f' information="observed" was asked for: {why} curvature of the likelihood.'
+    return f" Standard errors take the expected information: {why} curvature."
 
 
 def active_restrictions(table: ParameterTable, optimum: Optimum) -> tuple[str, ...]:

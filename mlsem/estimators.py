@@ -9,12 +9,14 @@ is fitted over positive semidefinite matrices too.
 
 from __future__ import annotations
 
-from mlsem.bounded import bounded, is_inside, kept, settled, shorter
-from mlsem.core.factored import random_effect_factors
-from mlsem.core.optimize import Optimum
-from mlsem.estimate import estimate, estimate_from, numerically, starting_point
+import numpy as np
+
+from mlsem.bounded import inside_bound, shorter
+from mlsem.core.optimize import Optimum, climb
+from mlsem.estimate import estimate, identified, numerically, starting_point
 from mlsem.problem import Problem, restricted
 from mlsem.reml import by_reml
+from mlsem.separable import require_separable
 from mlsem.spec.settings import Settings
 
 
@@ -28,6 +30,7 @@ def optimum_of(problem: Problem, settings: Settings, start: object = None) -> Op
     IdentificationError, EstimationError
         As `estimate`.
     """
+    require_separable(problem)
     if settings.estimator == "REML":
         return by_reml(problem, settings, start)
     if problem.table.semidefinite:
@@ -35,19 +38,24 @@ def optimum_of(problem: Problem, settings: Settings, start: object = None) -> Op
     found = estimate(problem, settings, start)  # its tries may find a higher maximum, outside
     if found.converged or not problem.table.slopes or len(restricted(problem.table)):
         return found
-    factors = random_effect_factors(problem.inner.pattern)
-    first = starting_point(problem, start).params
-    with numerically():
-        again = bounded(problem.inner, first, None, settings, factors)
-    return settled(again, found.n_iterations, factors) if again.converged else found
+    again = _inside_bound(problem, settings, start, found)
+    return again if again.converged else found
 
 
 def _mixed(problem: Problem, settings: Settings, start: object) -> Optimum:
-    first = starting_point(problem, start)
-    found = estimate_from(problem, shorter(settings), first)
-    factors = kept(problem.inner.pattern, found)
-    if is_inside(found, factors):
-        return settled(found, 0, factors)
+    """Without the bound first; where that makes no progress, a trust region would only find out
+    that there is no maximum."""
+    first, most = starting_point(problem, start), shorter(settings).max_iter
+    free = np.eye(len(first.params))
     with numerically():
-        again = bounded(problem.inner, first.params, None, settings, factors)
-    return settled(again, found.n_iterations, factors)
+        at = problem.inner.conditioned(first, free)
+        if at.lost:
+            first, at = identified(problem, first, free, at)
+        found = climb(problem.inner, first, free, at, tol=settings.tol, max_iter=most)
+    return _inside_bound(problem, settings, start, found)
+
+
+def _inside_bound(problem: Problem, settings: Settings, start: object, found: Optimum) -> Optimum:
+    first = starting_point(problem, start).params
+    with numerically():
+        return inside_bound(problem, problem.inner, found, first, np.eye(len(first)), settings)

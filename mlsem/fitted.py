@@ -144,7 +144,7 @@ class Fitted:
             *self.table.notes,
             *self.record.notes,
             *active_restrictions(self.table, self.optimum),
-            *on_boundary(self.optimum),
+            *on_boundary(self.optimum, self.settings),
             *on_information(self.problem, self.covariance),
             *self.doubts,
         )

@@ -67,6 +67,9 @@ def lmm(formula: str, data: pd.DataFrame, REML: bool = True, **options: Any) -> 
     ------
     SpecificationError
         The formula, or a random part that a two-level model cannot have.
+    IdentificationError
+        Something that no data of this design determine: two effects that covary leave no
+        residual variance where every cluster has two rows at the same two times.
     DataError, OptionError, OptionValueError, ConvergenceError
         As for `mlsem.fit`.
 
@@ -175,11 +178,6 @@ def _check_random(parsed: MixedFormula, columns: MixedColumns) -> None:
             raise SpecificationError(
                 f"{effect} varies between clusters twice in {parsed.text!r}: keep one of the terms."
             )
-        if effect != INTERCEPT and effect not in columns.within:
-            raise SpecificationError(
-                f"the slope of {effect!r} cannot be random: {effect!r} does not vary within any "
-                f"cluster of {parsed.group!r}."
-            )
 
 
 class _Writer:
@@ -194,6 +192,8 @@ class _Writer:
             for effect in block
             if effect != INTERCEPT
         }
+        # a column with a random effect is its carrier, whether it varies within clusters or not
+        self.within = columns.within | self.slopes.keys()
 
     def syntax(self) -> ModelSyntax:
         blocks = Block("1", tuple(self._within())), Block("2", tuple(self._between()))
@@ -203,14 +203,14 @@ class _Writer:
         columns = self.columns
         carriers = [name for name in self.slopes if name not in columns.fixed]
         for name in (*columns.fixed, *carriers):
-            if name in columns.within:
+            if name in self.within:
                 yield self._formula(columns.outcome, "~", name, slope=self.slopes.get(name))
         yield self._formula(columns.outcome, "~~", columns.outcome)
 
     def _between(self) -> Iterable[Formula]:
         columns, outcome = self.columns, self.columns.outcome
         for name in columns.fixed:
-            if name != INTERCEPT and name not in columns.within:
+            if name != INTERCEPT and name not in self.within:
                 yield self._formula(outcome, "~", name)
         yield self._formula(outcome, "~1", fixed=None if INTERCEPT in columns.fixed else 0.0)
         for effect, name in self.slopes.items():

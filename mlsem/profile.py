@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
+from mlsem.bounded import bounded, factors_of
 from mlsem.cautions import cautions
+from mlsem.core.factored import ZERO, Block, Factors
 from mlsem.core.likelihood import Evaluation
 from mlsem.core.linalg import null_space
-from mlsem.core.optimize import Optimum, maximize
+from mlsem.core.optimize import Optimum, climb, maximize
 from mlsem.core.pattern import ModelPattern
 from mlsem.core.records import Array, Index
-from mlsem.errors import InferenceError, InferenceWarning, listed, warn
+from mlsem.errors import EstimationError, InferenceError, InferenceWarning, listed, warn
 from mlsem.inference.covariance import Covariance
 from mlsem.inference.equations import WhiteClusters
 from mlsem.inference.profile import Place, Search, critical_value, relative_variances
@@ -28,6 +31,8 @@ from mlsem.standard_errors import covariance_of
 LOOSE = 1e-4  # remaining step of a constrained fit, in standard errors
 PATIENCE = 60  # iterations of a constrained fit
 ROUNDING = 1e-10  # parts of unit vectors below are none
+CORRECTIONS = 5  # fits until a variance that bends between coordinates has its value
+EXACT = 1e-9  # and how near that is
 ASIDE = 1e-3  # standard errors between which log|M| is differenced
 
 
@@ -120,20 +125,20 @@ def _require_profiles(table: ParameterTable, optimum: Optimum) -> None:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class VarianceProfile:
-    """ℓ_R of one variance θ_k; all in the optimiser's parameters.
+    """ℓ_R of one variance θ_k of the user's parameters; all else in the optimiser's.
 
     Attributes
     ----------
     place : int
         k.
-    free : (npar, m)
-        Directions in which the others may move.
+    factors : Factors or None
+        What the fit keeps positive semidefinite, θ_k held.
     means : (npar, p)
-        Those of them that move the means alone.
+        Directions that move the means alone.
     path : (npar,)
-        How θ_c moves with c at the estimates: H⁻¹e_k, 1 at k.
+        How θ_c moves with c at the estimates: A⁻¹ ∂θ_k/∂θ, along which θ_k moves by 1.
     straight : (npar,)
-        The shortest way of θ_k, 1 at k.
+        The shortest way, along which θ_k moves by 1.
     guess : (npar,)
         The default start, as near as the constraints allow.
     """
@@ -141,7 +146,7 @@ class VarianceProfile:
     problem: Problem
     optimum: Optimum
     place: int
-    free: Array
+    factors: Factors | None
     means: Array
     path: Array
     straight: Array
@@ -150,27 +155,71 @@ class VarianceProfile:
     def at(self, value: float, near: Evaluation) -> Evaluation | None:
         """θ_c at c = `value` from a point near by: along the path, straight, then from the
         default start. None if it is found from none of these."""
-        away = value - near.params[self.place]
-        default = self.guess + (value - self.guess[self.place]) * self.straight
-        starts = (near.params + away * self.path, near.params + away * self.straight, default)
+        away = value - self._value(near.params)
+        starts = [near.params + away * self.path, near.params + away * self.straight]
+        starts.append(self.guess + (value - self._value(self.guess)) * self.straight)
+        if self.factors is not None:
+            found = self._maximum(starts[0], value, climb)
+            if found is not None and self.factors.inside(found.params):
+                return found
+            return self._bounded(starts, value)
         for start in starts:
-            found = self._maximum(start)
+            found = self._maximum(start, value, maximize)
             if found is not None:
                 return found
         return None
 
-    def _maximum(self, start: Array) -> Evaluation | None:
+    def _value(self, params: Array) -> float:
+        """θ_k."""
+        return float(self.problem.coordinates.to_user(params)[self.place])
+
+    def _maximum(self, start: Array, value: float, search: Any) -> Evaluation | None:
+        """θ_c, from where θ_k = c to first order."""
+        for _ in range(CORRECTIONS):
+            found = self._along(start, search)
+            if found is None:
+                return None
+            gap = value - self._value(found.params)
+            if abs(gap) <= EXACT * (abs(value) + abs(self._value(self.optimum.params))):
+                return found
+            start = found.params + gap * self.straight
+        return None
+
+    def _along(self, start: Array, search: Any) -> Evaluation | None:
+        """The maximum over the directions that hold θ_k, as they are at the start."""
         inner = self.problem.inner
+        row = self.problem.coordinates.jacobian(start)[self.place]
+        free = _held(self.optimum.free, row)
         try:
             with np.errstate(all="ignore"):  # a step too far is refused, whatever it overflows
                 first = inner.evaluate(start)
-                if first is None or not self.free.shape[1]:
+                if first is None or not free.shape[1]:
                     return first
-                conditioned = inner.conditioned(first, self.free)
-                found = maximize(inner, first, self.free, conditioned, tol=LOOSE, max_iter=PATIENCE)
+                conditioned = inner.conditioned(first, free)
+                found = search(inner, first, free, conditioned, tol=LOOSE, max_iter=PATIENCE)
         except np.linalg.LinAlgError:
             return None
         return found.point if found.converged else None
+
+    def _bounded(self, starts: list[Array], value: float) -> Evaluation | None:
+        """θ_c within the bound."""
+        assert self.factors is not None
+        free = np.delete(np.eye(len(self.guess)), self._apart(), axis=1)
+        settings = Settings(tol=LOOSE, max_iter=PATIENCE)
+        try:
+            with np.errstate(all="ignore"):
+                found = bounded(self.problem.inner, iter(starts), free, settings, self.factors)
+        except (np.linalg.LinAlgError, EstimationError):
+            return None
+        if not found.converged or abs(self._value(found.params) - value) > LOOSE * abs(value):
+            return None
+        return found.point
+
+    def _apart(self) -> list[int]:
+        """k where no factor holds θ_k."""
+        assert self.factors is not None
+        held = any(block.pin is not None for block in self.factors.blocks)
+        return [] if held else [self.place]
 
     def reml(self, point: Evaluation) -> float:
         """ℓ - ½ log|M|."""
@@ -199,9 +248,8 @@ def variance_profile(
     """Prepare the profile of the variance at position `place`."""
     along = clusters.model_covariance(np.array([place]))[:, 0]
     jacobian = problem.coordinates.jacobian(optimum.params)
-    # intercepts alone differ between coordinates: the variance is the same in both
     path = np.linalg.solve(jacobian, along) / along[place]
-    free = optimum.free @ null_space(optimum.free[place : place + 1])
+    free, row = _held(optimum.free, jacobian[place]), jacobian[place]
     others = free[_not_means(problem.inner.pattern, len(free))]
     projection = optimum.free @ np.linalg.pinv(optimum.free)
     guess = problem.coordinates.to_internal(problem.guess)
@@ -209,12 +257,39 @@ def variance_profile(
         problem=problem,
         optimum=optimum,
         place=place,
-        free=free,
+        factors=_factors(problem, optimum, place),
         means=free @ null_space(np.where(np.abs(others) > ROUNDING, others, 0.0)),
         path=np.asarray(path, dtype=np.float64),
-        straight=projection[:, place] / projection[place, place],
+        straight=projection @ row / (row @ projection @ row),
         guess=optimum.params + projection @ (guess - optimum.params),
     )
+
+
+def _held(free: Array, row: Array) -> Array:
+    """Free directions along which a quantity with this gradient does not move."""
+    return free @ null_space((row @ free)[None])
+
+
+def _factors(problem: Problem, optimum: Optimum, place: int) -> Factors | None:
+    """What the fit keeps positive semidefinite, with the variance at `place` held; None for a fit
+    without that bound."""
+    bound = optimum.singular or optimum.restricted is not None or problem.table.semidefinite
+    if not bound:
+        return None
+    found = factors_of(problem, optimum.params, explained=optimum.singular)
+    turn = problem.coordinates.effects_to_user() if not problem.coordinates.same else None
+    blocks: list[Block] = []
+    for block in found.blocks:
+        if float(block.values(optimum.params)[0]) < -(ZERO**2):
+            continue  # a residual of what latent variables explain, and not bounded
+        own = np.flatnonzero(block.cells.diagonal() == place)
+        for k in own:
+            way = np.eye(len(block.cells))[k]
+            if turn is not None:
+                way = turn[np.ix_(block.effects[[k]], block.effects)][0]
+            block = block.pinned(way)
+        blocks.append(block)
+    return Factors(tuple(blocks))
 
 
 def _not_means(pattern: ModelPattern, count: int) -> Index:
@@ -234,9 +309,14 @@ def variance_search(
     profile = variance_profile(problem, optimum, clusters, place)
     model = float(clusters.basis[place] @ clusters.influence[place])
     ratio = float(covariance.matrix[place, place]) / model
-    slope = profile.slope(np.sqrt(model))
-    # the highest ℓ_R lies V_m b further and ½ V_m b² higher, to first order
-    highest = profile.reml(optimum.point) + 0.5 * model * slope**2
+    estimate = float(problem.coordinates.to_user(optimum.params)[place])
+    if optimum.restricted is None:
+        slope = profile.slope(np.sqrt(model))
+        # the highest ℓ_R lies V_m b further and ½ V_m b² higher, to first order
+        highest = profile.reml(optimum.point) + 0.5 * model * slope**2
+    else:  # the estimate is that of ℓ_R, but θ_c there is that of ℓ
+        slope, there = 0.0, profile.at(estimate, optimum.point)
+        highest = profile.reml(there or optimum.point)
 
     def root(value: float, near: Evaluation) -> tuple[float, Evaluation] | None:
         point = profile.at(value, near)
@@ -245,6 +325,6 @@ def variance_search(
         gap = 2.0 * (highest - profile.reml(point))
         return float(np.sqrt(max(gap, 0.0) / ratio)), point
 
-    centre = Place(float(optimum.params[place]) + model * slope, 0.0, optimum.point)
+    centre = Place(estimate + model * slope, 0.0, optimum.point)
     width = crit * np.sqrt(ratio * model)
     return Search(root, centre, crit, float(width), 0.0)

@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlsem.bounded import bounded, is_inside, kept, settled, shorter
+from mlsem.bounded import inside_bound, shorter
 from mlsem.core.components import ComponentObjective, components
 from mlsem.core.factored import explained_effects
 from mlsem.core.linalg import inverse_root
 from mlsem.core.means import mean_paths
 from mlsem.core.mixed import mean_parameters
 from mlsem.core.objective import Conditioned, D, Objective, P
-from mlsem.core.optimize import Optimum, Restricted, maximize
+from mlsem.core.optimize import Optimum, Restricted, climb, maximize
 from mlsem.core.pattern import ModelPattern
 from mlsem.core.records import Array
 from mlsem.core.reml import RemlObjective
@@ -49,11 +49,8 @@ def by_reml(problem: Problem, settings: Settings, start: object) -> Optimum:
         found = _searched(objective, point, others, at_start, settings)
         if not found.converged:
             found = _from_ml(problem, objective, others, settings, start) or found
-        before, factors = 0, kept(pattern, found)
-        if not is_inside(found, factors):
-            before = found.n_iterations
-            found = bounded(objective, point.params, others, settings, factors)
-        return settled(_likelihood_at(problem, objective, found, fixed, others), before, factors)
+        found = inside_bound(problem, objective, found, point.params, others, settings)
+        return _likelihood_at(problem, objective, found, fixed, others)
 
 
 def _restricted_likelihood(problem: Problem, fixed: Array, params: Array) -> Objective[Any, Any]:
@@ -86,9 +83,11 @@ def _started(
 def _searched(
     objective: Objective[P, D], point: P, others: Array, first: Conditioned[D], settings: Settings
 ) -> Optimum[P]:
-    """The maximum without the bound."""
+    """The maximum without the bound. Where nothing but the bound may be missing, there is no
+    trust region, which would only find that out."""
+    search = maximize if explained_effects(objective.pattern).any() else climb
     most = shorter(settings).max_iter
-    return maximize(objective, point, others, first, tol=settings.tol, max_iter=most)
+    return search(objective, point, others, first, tol=settings.tol, max_iter=most)
 
 
 def _from_ml(

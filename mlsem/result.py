@@ -285,7 +285,8 @@ class FitResult(Fitted):
         Of each split variable (its random intercept), random slope and latent variable of level 2
         the posterior mean at the estimates, as the deviation from what the model expects of a
         cluster with its covariates (lme4's `ranef`, under its names if the model is an `lmm`);
-        in a column of the same name and `_se` the posterior standard deviation.
+        in a column of the same name and `_se` the posterior standard deviation, given the
+        estimates: 0 where a variance is estimated as zero, whatever its uncertainty.
 
         So a latent variable with covariates has here what these leave unexplained. That is not
         lavaan's `lavPredict`, which has factor scores: its expectation given the covariates is
@@ -386,7 +387,9 @@ def assemble(
     model: str, settings: Settings, problem: Problem, record: DataRecord, optimum: Optimum
 ) -> FitResult:
     """The result of an optimum, with warnings about the estimates."""
-    complaints = [improper(problem, optimum), *on_boundary(optimum)] if optimum.converged else []
+    complaints = (
+        [improper(problem, optimum), *on_boundary(optimum, settings)] if optimum.converged else []
+    )
     for complaint in filter(None, complaints):
         warn(complaint, EstimationWarning)
     found, doubts = _covariance(problem, settings, optimum, record.is_clustered)

@@ -118,8 +118,8 @@ def doubted(
 
 def _bread(problem: Problem, settings: Settings, optimum: Optimum, kind: SeKind) -> InformationKind:
     """The information whose inverse is the bread: on the boundary the gradient is not zero, and
-    the observed one no curvature."""
-    if optimum.singular:
+    the observed one no curvature; there it is for those only who ask for it."""
+    if optimum.singular and settings.information is None:
         return "expected"
     table = problem.table
     return settings.bread(kind, expected=not (table.two_level or table.endogenous_products))
@@ -191,11 +191,12 @@ def working_equations(
     """With the robust clusters, for the kinds of covariance that adjust their scores.
 
     The fixed effects of a linear mixed model have their information given the variances; after
-    REML the observed information is that of the restricted likelihood.
+    REML the observed information is that of the restricted likelihood, on the boundary, where
+    it is no curvature and only for those who ask for it, that of the likelihood.
     """
     equations = _equations(problem, optimum, directions, kind, with_scores=True)
     information = equations.information
-    if kind == "observed" and optimum.restricted is not None:
+    if kind == "observed" and optimum.restricted is not None and not optimum.singular:
         half = np.linalg.lstsq(optimum.restricted.bread, directions.at.basis)[0]
         information = half.T @ half
     elif directions.fixed:

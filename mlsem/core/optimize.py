@@ -21,6 +21,7 @@ NEAR = 0.5  # squared distance (in standard errors) from which Newton steps are 
 HALVINGS = 25
 SUFFICIENT = 1e-4  # Armijo's constant
 NOISE = 1e-13  # relative rounding error of the log-likelihood
+LAST = 8  # Newton steps after the trust region, each of which doubles the digits
 STALLED = 8  # iterations without progress before the trust region takes over
 
 Status = Literal["converged", "max_iter", "stalled", "infeasible"]
@@ -179,7 +180,26 @@ def maximize(
     tol: float,
     max_iter: int,
 ) -> Optimum[P]:
-    """Maximise ℓ over start + span(free).
+    """Maximise ℓ over start + span(free); by a trust region where `climb` makes no progress.
+
+    Parameters as for `climb`.
+    """
+    found = climb(objective, start, free, first, tol=tol, max_iter=max_iter)
+    if found.status != "stalled":
+        return found
+    return by_trust_region(objective, found.point, free, tol, found.n_iterations, max_iter)
+
+
+def climb(
+    objective: Objective[P, D],
+    start: P,
+    free: Array,
+    first: Conditioned[D],
+    *,
+    tol: float,
+    max_iter: int,
+) -> Optimum[P]:
+    """Maximise ℓ over start + span(free) by scoring and Newton steps.
 
     Parameters
     ----------
@@ -199,7 +219,10 @@ def maximize(
     for iteration in range(max_iter):
         if iteration:
             at, expected = objective.derivatives(point, basis), None
-        move = _move(objective, point, at, expected, near)
+        try:
+            move = _move(objective, point, at, expected, near)
+        except np.linalg.LinAlgError:  # the information overflows: no step leads on
+            return Optimum(point, free, None, None, "stalled", iteration, best**0.5)
         decrement = move.decrement
         if decrement <= tol**2:
             distance = decrement**0.5
@@ -210,13 +233,13 @@ def maximize(
         if poor <= STALLED:
             found = line_search(objective, point, basis @ move.step, decrement)
         if found is None:
-            return _rescue(objective, point, free, tol, iteration, max_iter)
+            return Optimum(point, free, None, None, "stalled", iteration, best**0.5)
         point, length = found
         near = decrement < NEAR and (length == 1.0 or move.observed is None)
     return Optimum(point, free, None, None, "max_iter", max_iter, best**0.5)
 
 
-def _rescue(
+def by_trust_region(
     objective: Objective[P, D], point: P, free: Array, tol: float, done: int, max_iter: int
 ) -> Optimum[P]:
     """Trust region with the exact Hessian (Conn, Gould & Toint, 2000; scipy's trust-exact)."""
@@ -273,19 +296,46 @@ def _rescue(
 def _judge(
     objective: Objective[P, D], point: P, free: Array, tol: float, count: int, max_iter: int
 ) -> Optimum[P]:
-    """Is this an optimum? The gradient is compared with its own rounding error as well.
+    """Is this an optimum? The trust region may stop a few Newton steps before one.
 
     A basis conditioned by the expected information is no use where that is singular although the
     observed one is not: where a cell of Λ is zero (`factored`). So the plain one is tried too.
     """
+    basis, most = objective.conditioned(point, free).at.basis, min(LAST, max(max_iter - count, 0))
+    for each in (basis, free):
+        found = _by_newton(objective, point, free, each, tol, count, most)
+        if found is not None:
+            return found
     found = objective.conditioned(point, free)
-    floor = NOISE * (1.0 + abs(point.loglik))
-    for at in (found.at, objective.derivatives(point, free)):
-        observed = objective.observed(point, at)
-        newton = newton_step(observed, at.gradient)
-        if newton is not None and newton[1] <= max(tol**2, floor):
-            distance = newton[1] ** 0.5
-            return Optimum(point, free, at, observed, "converged", count, distance)
     distance = damped_step(found.expected, found.at.gradient)[1] ** 0.5
     status: Status = "max_iter" if count >= max_iter else "stalled"
     return Optimum(point, free, None, None, status, count, distance)
+
+
+def _by_newton(
+    objective: Objective[P, D],
+    point: P,
+    free: Array,
+    basis: Array,
+    tol: float,
+    count: int,
+    most: int,
+) -> Optimum[P] | None:
+    """The optimum that up to `most` Newton steps along a basis lead to; None where there is none.
+
+    The gradient is compared with its own rounding error as well.
+    """
+    least = max(tol**2, NOISE * (1.0 + abs(point.loglik)))
+    for step in range(most + 1):
+        at = objective.derivatives(point, basis)
+        observed = objective.observed(point, at)
+        newton = newton_step(observed, at.gradient)
+        if newton is None:
+            return None
+        if newton[1] <= least:
+            return Optimum(point, free, at, observed, "converged", count + step, newton[1] ** 0.5)
+        moved = line_search(objective, point, basis @ newton[0], newton[1])
+        if moved is None:
+            return None
+        point = moved[0]
+    return None

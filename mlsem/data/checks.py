@@ -74,9 +74,12 @@ def check_columns(table: ParameterTable, moments: ClusterMoments) -> None:
         if place < varying and table.two_level and within[place] <= SAME * sd:
             where = "both levels" if name in table.split else "level 1"
             if name in {slope.carrier for slope in table.slopes}:
+                if table.semidefinite:
+                    continue  # clusters whose variance depends on it, as in partially nested trials
                 raise DataError(
                     f"the slope of {name!r} cannot be random: {name!r} does not vary within any "
-                    "cluster. Name it at level 2, without rv()."
+                    "cluster. Name it at level 2, without rv(); a variance that depends on it is "
+                    f"for mlsem.lmm: (0 + {name} | …)."
                 )
             raise DataError(
                 f"{name!r} is named at {where} but does not vary within any cluster. Name it at "
@@ -274,6 +277,8 @@ def dependent(spread: Array, watched: range) -> list[int]:
         pass
     free: list[int] = []
     for place in range(len(related)):
+        if related[place, place] <= DEPENDENT and place not in watched:
+            continue  # a carrier that is constant in all clusters explains nothing within them
         if not free:
             free.append(place)
             continue

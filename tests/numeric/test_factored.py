@@ -9,8 +9,9 @@ from slope_kinds import SLOPES, slope_data
 from test_reml import maximized, restricted
 from test_slopes import close
 
-from mlsem.core.factored import Factors, factored, random_effect_factors
-from mlsem.core.pattern import level_moments
+from mlsem.bounded import bounded, factors_of
+from mlsem.core.factored import Factors, block_of, factored, random_effect_factors
+from mlsem.spec.settings import Settings
 
 ONE = Kind('level: 1\n y1 ~ rv("s")*x1 + x2\nlevel: 2\n y1 ~ w1\n s ~ w1\n y1 ~~ s')
 TWO = SLOPES["two slopes"]
@@ -28,14 +29,13 @@ def posed(kind, data, form):
     objective, free = problem.objective, np.eye(len(problem.guess))
     if form != "ML":
         objective, _, free = restricted(problem, mixed=form != "REML")
-    factors = random_effect_factors(objective.pattern)
+    factors, start = factors_of(problem, problem.guess).facing(problem.guess)
     found = factored(objective, factors)
-    return found, free, found.evaluate(factors.factored(problem.guess))
+    return found, free, found.evaluate(start)
 
 
 def singular(objective, params):
-    sigma2 = level_moments(objective.pattern.within, params).sigma[0, 0]
-    return objective.factors.singular(params, sigma2)
+    return objective.factors.singular(params)
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -43,7 +43,7 @@ def singular(objective, params):
 def test_derivatives(kind, form):
     model = pose(kind, slope_data(3, UNEQUAL))
     objective, free, _ = posed(kind, slope_data(3, UNEQUAL), form)
-    start = objective.factors.factored(point_inside(model, 2))
+    _, start = objective.factors.facing(point_inside(model, 2))
     point = objective.evaluate(start)
     at = objective.derivatives(point, free)
 
@@ -81,10 +81,11 @@ def test_a_boundary_optimum(seed, sizes, form):
     """Where the free optimum is indefinite, or none: the best of many by another optimiser."""
     data = slope_data(seed, sizes, spread=0.5 if seed % 3 else 0.0)
     objective, free, start = posed(ONE, data, form)
-    found = maximized(objective, start, free)
+    factors, plain = objective.factors, objective.objective
+    found = bounded(plain, iter([factors.params(start.params)]), free, Settings(), factors)
     assert found.converged
-    assert found.n_iterations < 20
-    assert singular(objective, found.point.point.params)
+    assert found.n_iterations < 40
+    assert singular(objective, found.params)
 
     def deviance(step):
         point = objective.evaluate(start.params + free @ step)
@@ -98,13 +99,13 @@ def test_a_boundary_optimum(seed, sizes, form):
         for _ in range(4)
     ]
     best = -min(each.fun for each in tries)
-    np.testing.assert_allclose(found.point.loglik, best, atol=1e-6)
+    np.testing.assert_allclose(found.loglik, best, atol=1e-6)
 
 
 def test_which_matrices_are_factored():
     def blocks(kind):
         return [
-            len(block)
+            block.rank
             for block in random_effect_factors(
                 pose(kind, slope_data(1, UNEQUAL)).fit.problem.objective.pattern
             ).blocks
@@ -117,13 +118,69 @@ def test_which_matrices_are_factored():
     assert blocks(Kind(fixed)) == [1]
 
 
-def test_there_and_back():
-    factors = Factors((np.array([[1, 2], [2, 4]]), np.array([[0]])))
+def blocks_of(*cells, metric=None):
+    """Blocks of these cells, all moving the rows alike unless a metric says how."""
+    sizes = [len(each) for each in cells]
+    metrics = metric or [np.eye(size) for size in sizes]
+    rows = [np.arange(size) for size in sizes]
+    return Factors(tuple(map(block_of, map(np.array, cells), metrics, rows)))
+
+
+METRIC = np.array([[1.0, 40.0], [40.0, 1700.0]])  # a carrier of mean 40 and standard deviation 10
+
+
+@pytest.mark.parametrize("metric", [None, [METRIC, np.array([[0.01]])]])
+def test_there_and_back(metric):
+    factors = blocks_of([[1, 2], [2, 4]], [[0]], metric=metric)
     params = np.array([0.5, 2.0, -0.3, 7.0, 1.0])
-    close(factors.params(factors.factored(params)), params, 1e-14)
+    face, x = factors.facing(params)
+    close(face.params(x), params, 1e-13)
+    assert face.rank == 3
     assert factors.inside(params)
     improper = np.array([0.5, 2.0, -1.6, 7.0, 1.0])
     assert not factors.inside(improper)
-    assert factors.inside(factors.params(factors.factored(improper)))
-    negative = factors.factored(np.array([-0.5, 2.0, -0.3, 7.0, 1.0]))
-    assert 1e-3 < negative[0] < 0.5  # at 0 itself the likelihood would have no slope
+    face, x = factors.facing(improper)
+    assert face.rank == 2
+    nearest = face.params(x)
+    assert abs(factors.lowest(nearest)) < 1e-9
+    assert factors.singular(nearest)
+    face, x = factors.facing(np.array([-0.5, 2.0, -0.3, 7.0, 1.0]))
+    assert face.params(x)[0] == 0.0
+
+
+def test_the_same_in_all_units():
+    """Singular is what hardly moves the rows, whatever the unit and the origin of a covariate."""
+    params = np.array([1.0, 0.3, 2e-3])
+    cells = [[0, 1], [1, 2]]
+    plain = blocks_of(cells, metric=[METRIC])
+    turn = np.array([[1.0, 7.0], [0.0, 1e-4]])  # (1, x) = (1, 7 + x / 1e4) in other units
+    matrix = np.linalg.inv(turn) @ params[np.array(cells)] @ np.linalg.inv(turn).T
+    other = blocks_of(cells, metric=[turn.T @ METRIC @ turn])
+    moved = np.array([matrix[0, 0], matrix[0, 1], matrix[1, 1]])
+    np.testing.assert_allclose(other.lowest(moved), plain.lowest(params), rtol=1e-6)
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("kind", [ONE, TWO, APART])
+def test_no_further_column_raises_a_maximum(kind, form):
+    """On the boundary dℓ = ½ tr(S dΣ) has S Σ = 0, and S has no positive eigenvalue."""
+    data = slope_data(4, SIZES, spread=0.0)
+    problem = pose(kind, data).fit.problem
+    objective, free, _ = posed(kind, data, form)
+    plain = objective.objective
+    factors = factors_of(problem, problem.guess)
+    found = bounded(plain, iter([problem.guess]), free, Settings(), factors)
+    assert found.converged
+    assert factors.singular(found.params)
+    gradient = plain.derivatives(found.point, np.eye(len(problem.guess))).gradient
+    for block in factors.blocks:
+        slopes, matrix = block.slopes(gradient), block.standard(found.params)
+        size = np.abs(slopes).max()
+        assert np.linalg.eigvalsh(slopes)[-1] < 1e-5 * max(size, 1.0)
+        assert np.abs(slopes @ matrix).max() < 1e-5 * max(size, 1.0)
+
+
+def test_a_parameter_that_is_shared_is_not_bounded():
+    shared = 'level: 1\n y1 ~ rv("s")*x1\nlevel: 2\n y1 ~~ v*y1\n s ~~ v*s\n y1 ~~ s'
+    pattern = pose(Kind(shared), slope_data(1, UNEQUAL)).fit.problem.objective.pattern
+    assert random_effect_factors(pattern).blocks == ()

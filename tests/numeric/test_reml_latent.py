@@ -354,7 +354,8 @@ def test_which_matrices_are_kept():
     pattern = pose(Kind(text), data()).fit.problem.objective.pattern
 
     def sizes(*, explained):
-        return sorted(len(b) for b in random_effect_factors(pattern, explained=explained).blocks)
+        found = random_effect_factors(pattern, explained=explained)
+        return sorted(block.rank for block in found.blocks)
 
     assert sizes(explained=True) == [1, 1, 2, 2]  # y2, y3; y1 with t, y4 with s
     assert sizes(explained=False) == [2]  # y4 with s
