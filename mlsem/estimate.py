@@ -1,10 +1,9 @@
-"""From a specified model and its data to the optimum, and what to say about it."""
+"""From a specified model, its data and a start to the optimum, and what to say about it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import TypeVar
 
 import numpy as np
@@ -25,70 +24,17 @@ from mlsem.errors import (
     listed,
     nearest,
 )
-from mlsem.problem import Problem, restricted
+from mlsem.core.runaway import MomentWatch
+from mlsem.problem import Problem
 from mlsem.spec.build import parameter_bounds
 from mlsem.spec.constraints import CompiledExpression, compile_constraints
-from mlsem.spec.mirror import mirror_images
 from mlsem.spec.partable import ParameterTable
 from mlsem.spec.settings import Settings
-from mlsem.spec.start import CAREFUL, starting_values
+from mlsem.spec.start import safer_starts
 
-EARLY = (6, 20)  # iterations after which a fit that fails later is mirrored
-RETRY = 100  # iterations of each further try
-RETRY_SLOPES = 60  # with random slopes: most have no maximum, and a fit within bounds follows
 NUDGES = 3  # points at which an information matrix must be singular to be so everywhere
 
 T = TypeVar("T")
-
-
-def estimate(problem: Problem, settings: Settings, start: object = None) -> Optimum:
-    """Find the maximum-likelihood estimates.
-
-    Unless the user chose the start, a failure is followed by other starts: further inside the
-    parameter space, and mirror images of early iterates in the poles of small variances. The
-    highest maximum counts.
-
-    Raises
-    ------
-    IdentificationError
-        The model does not determine some parameters, whatever their values.
-    EstimationError
-        No starting point inside the parameter space.
-    """
-    first = starting_point(problem, start)
-    optimum = estimate_from(problem, settings, first)
-    if optimum.converged or start is not None or optimum.n_iterations < EARLY[0]:
-        return optimum
-    most = RETRY_SLOPES if problem.table.slopes else RETRY
-    shorter = replace(settings, max_iter=min(most, settings.max_iter))
-    tries = [_tried(problem, shorter, each) for each in _other_starts(problem, settings, first)]
-    found = [again for again in tries if again is not None and again.converged]
-    return max(found, key=lambda again: again.point.loglik, default=optimum)
-
-
-def _tried(problem: Problem, settings: Settings, first: Point) -> Optimum | None:
-    """The optimum from a start that may be a bad one."""
-    try:
-        return estimate_from(problem, settings, first)
-    except (EstimationError, IdentificationError):
-        return None
-
-
-def _other_starts(problem: Problem, settings: Settings, first: Point) -> Iterator[Point]:
-    careful = starting_values(problem.table, problem.sample, problem.maps, CAREFUL)
-    point = problem.inner.evaluate(problem.coordinates.to_internal(careful))
-    if point is not None:
-        yield point
-    if len(restricted(problem.table)):
-        return  # a mirror image would leave the bounds, or break the constraints
-    for count in EARLY:
-        early = _tried(problem, replace(settings, max_iter=count), first)
-        if early is None:
-            return
-        for image in mirror_images(problem.table, problem.coordinates.to_user(early.params)):
-            point = problem.inner.evaluate(problem.coordinates.to_internal(image))
-            if point is not None:
-                yield point
 
 
 def estimate_from(problem: Problem, settings: Settings, first: Point) -> Optimum:
@@ -123,7 +69,24 @@ def _maximized(problem: Problem, settings: Settings, first: Point) -> Optimum:
     if at_start.lost:
         first, at_start = identified(problem, first, free, at_start)
     return maximize(
-        problem.inner, first, free, at_start, tol=settings.tol, max_iter=settings.max_iter
+        problem.inner,
+        first,
+        free,
+        at_start,
+        tol=settings.tol,
+        max_iter=settings.max_iter,
+        watch=_watch(problem, first),
+    )
+
+
+def _watch(problem: Problem, first: Point) -> MomentWatch:
+    two_level = problem.table.two_level
+    nothing = np.zeros(0)
+    return MomentWatch(
+        first,
+        problem.table.names,
+        problem.sample.sizes if two_level else nothing,
+        problem.sample.clusters if two_level else nothing,
     )
 
 
@@ -136,12 +99,15 @@ def _estimate_constrained(
     from mlsem.core.constrained import maximize_constrained
 
     functions = constraint_functions(problem.table, constraints)
-    # seen at the start: a bound that is active at the end says nothing of the model
-    equal = [slope for _, slope in (each(first.params) for each in functions.equalities)]
-    free = null_space(np.array(equal)) if equal else np.eye(len(first.params))
-    found = problem.inner.conditioned(first, free)
+
+    def free(params: Array) -> Array:
+        """Directions that keep the equalities; a bound that is active says nothing of the model."""
+        equal = [slope for _, slope in (each(params) for each in functions.equalities)]
+        return null_space(np.array(equal)) if equal else np.eye(len(params))
+
+    found = problem.inner.conditioned(first, free(first.params))
     if found.lost:
-        identified(problem, first, free, found)
+        _nearby(problem, first, free, found)
     return maximize_constrained(
         problem.inner, first, functions, tol=settings.tol, max_iter=settings.max_iter
     )
@@ -150,7 +116,20 @@ def _estimate_constrained(
 def starting_point(problem: Problem, start: object) -> Point:
     """The user's starting values over the default ones, as a point inside."""
     params = starting_params(problem, start)
-    return inside(None if params is None else problem.inner.evaluate(params))
+    point = None if params is None else problem.inner.evaluate(params)
+    return inside(point or _safer(problem, start))
+
+
+def _safer(problem: Problem, start: object) -> Point | None:
+    """The first of ever more careful starts that is inside; what the user gave stays."""
+    given = dict(_given(start, problem.table.names))
+    kept = np.array([name in given for name in problem.table.names])
+    values = np.array([given.get(name, 0.0) for name in problem.table.names])
+    for guess in safer_starts(problem.table, problem.sample, problem.maps, kept, values):
+        point = problem.inner.evaluate(problem.coordinates.to_internal(guess))
+        if point is not None:
+            return point
+    return None
 
 
 def inside(found: T | None) -> T:
@@ -266,13 +245,21 @@ def identified(
     IdentificationError
         There is none: it is singular by the model, not by chance.
     """
+    return _nearby(problem, point, lambda _: free, found)
+
+
+def _nearby(
+    problem: Problem, point: Point, space: Callable[[Array], Array], found: Conditioned
+) -> tuple[Point, Conditioned]:
+    """As `identified`, where nonlinear equalities leave other directions at each point."""
     generator = np.random.default_rng(20260106)
+    units, free = _units(point.params), space(point.params)
     for _ in range(NUDGES):
-        nudge = free @ (free.T @ (generator.uniform(-1, 1, len(free)) * _units(point.params)))
+        nudge = free @ (free.T @ (generator.uniform(-1, 1, len(free)) * units))
         moved = problem.inner.evaluate(point.params + 0.1 * nudge)
         if moved is None:
             continue
-        found = problem.inner.conditioned(moved, free)
+        found = problem.inner.conditioned(moved, space(moved.params))
         if not found.lost:
             return moved, found
     names = involved(found.at.basis[:, : found.lost], problem.table.names)
@@ -297,7 +284,7 @@ def involved(directions: Array, names: tuple[str, ...]) -> tuple[str, ...]:
 def complaint(optimum: Optimum, settings: Settings) -> str:
     """Why the optimiser stopped, and what to try."""
     return (
-        ADVICE[optimum.status].format(max_iter=settings.max_iter)
+        ADVICE[optimum.status].format(max_iter=settings.max_iter, where=optimum.where)
         + f" (remaining step: {optimum.distance:.2g} standard errors)."
     )
 

@@ -12,9 +12,10 @@ from __future__ import annotations
 from mlsem.bounded import bounded, is_inside, kept, settled, shorter
 from mlsem.core.factored import random_effect_factors
 from mlsem.core.optimize import Optimum
-from mlsem.estimate import estimate, estimate_from, numerically, starting_point
+from mlsem.estimate import estimate_from, numerically, starting_point
 from mlsem.problem import Problem, restricted
 from mlsem.reml import by_reml
+from mlsem.search import estimate
 from mlsem.spec.settings import Settings
 
 

@@ -157,6 +157,28 @@ def with_moments(
     )
 
 
+def with_table(problem: Problem, table: ParameterTable) -> Problem:
+    """Another model of the same variables met with the same data."""
+    data, maps = problem.sample, problem.maps
+    pattern = build_pattern(table, maps)
+    given = (problem.moments, problem.sizes, problem.shape_of)
+    objective, clusters = _objective(pattern, data, *given)
+    guess = starting_values(table, data, maps)
+    coordinates = choose_coordinates(objective, data, restricted(table), guess)
+    inner = objective
+    if not coordinates.same:
+        inner, clusters = _objective(coordinates.internal, data, *given)
+    return replace(
+        problem,
+        table=table,
+        objective=objective,
+        inner=inner,
+        coordinates=coordinates,
+        guess=guess,
+        clusters=clusters,
+    )
+
+
 def arranged(problem: Problem) -> SlopeMoments:
     """The clusters as the optimiser's carriers see them."""
     inner = problem.inner

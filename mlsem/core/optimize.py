@@ -16,6 +16,7 @@ import numpy as np
 from mlsem.core.linalg import positive_solve, scaled_eigen, unit_diagonal
 from mlsem.core.objective import Conditioned, D, Derivatives, Objective, P
 from mlsem.core.records import Array
+from mlsem.core.runaway import Runaway, Watch
 
 NEAR = 0.5  # squared distance (in standard errors) from which Newton steps are tried
 HALVINGS = 25
@@ -23,7 +24,7 @@ SUFFICIENT = 1e-4  # Armijo's constant
 NOISE = 1e-13  # relative rounding error of the log-likelihood
 STALLED = 8  # iterations without progress before the trust region takes over
 
-Status = Literal["converged", "max_iter", "stalled", "infeasible"]
+Status = Literal["converged", "max_iter", "stalled", "infeasible", "unbounded", "infinite"]
 
 ADVICE: dict[str, str] = {
     "converged": "the optimiser converged",
@@ -34,6 +35,12 @@ ADVICE: dict[str, str] = {
     'bounds="pos.var", or give starting values (start=)',
     "infeasible": "the optimiser found no parameter values that meet the constraints; check that "
     "they can hold together, or give starting values (start=) that meet them",
+    "unbounded": "the likelihood has no maximum: it grows without bound as the covariance matrix "
+    "that the model implies for {where} becomes singular. Simplify the model where a variance is "
+    'negative, leave out these rows, or fit with bounds="wide"',
+    "infinite": "the log-likelihood still rises, ever more slowly, as parameters run to infinity: "
+    "{where}. A variance near zero is the usual cause: simplify the model, or fit with "
+    'bounds="wide"',
 }
 
 
@@ -86,6 +93,8 @@ class Optimum(Generic[P]):
         one of them is singular.
     restricted : Restricted or None
         Of a restricted maximum; `point` is then the likelihood itself at the estimates.
+    where : str
+        The rows or the parameters of a search that will not end.
     """
 
     point: P
@@ -99,6 +108,7 @@ class Optimum(Generic[P]):
     active: tuple[int, ...] = ()
     singular: bool = False
     restricted: Restricted | None = None
+    where: str = ""
 
     @property
     def loglik(self) -> float:
@@ -178,6 +188,7 @@ def maximize(
     *,
     tol: float,
     max_iter: int,
+    watch: Watch | None = None,
 ) -> Optimum[P]:
     """Maximise ℓ over start + span(free).
 
@@ -192,6 +203,8 @@ def maximize(
     tol : float
         Largest remaining step, in standard errors.
     max_iter : int
+    watch : Watch, optional
+        Ends a search that will not end.
     """
     basis = first.at.basis
     point, at, expected = start, first.at, first.expected
@@ -204,20 +217,37 @@ def maximize(
         if decrement <= tol**2:
             distance = decrement**0.5
             return Optimum(point, free, at, move.observed, "converged", iteration, distance)
+        runs = None if watch is None else watch(iteration, point)
+        if runs is not None:
+            return _ran(point, free, runs, iteration, decrement**0.5)
         poor = 0 if decrement < 0.5 * best else poor + 1
         best = min(best, decrement)
         found = None
         if poor <= STALLED:
             found = line_search(objective, point, basis @ move.step, decrement)
         if found is None:
-            return _rescue(objective, point, free, tol, iteration, max_iter)
+            return _rescue(objective, point, free, tol, iteration, max_iter, watch)
         point, length = found
         near = decrement < NEAR and (length == 1.0 or move.observed is None)
     return Optimum(point, free, None, None, "max_iter", max_iter, best**0.5)
 
 
+def _ran(point: P, free: Array, runs: Runaway, count: int, distance: float) -> Optimum[P]:
+    return Optimum(point, free, None, None, runs.status, count, distance, where=runs.where)
+
+
+class _RunsAwayError(Exception):
+    """Ends scipy's search."""
+
+
 def _rescue(
-    objective: Objective[P, D], point: P, free: Array, tol: float, done: int, max_iter: int
+    objective: Objective[P, D],
+    point: P,
+    free: Array,
+    tol: float,
+    done: int,
+    max_iter: int,
+    watch: Watch | None,
 ) -> Optimum[P]:
     """Trust region with the exact Hessian (Conn, Gould & Toint, 2000; scipy's trust-exact)."""
     from scipy.optimize import minimize
@@ -227,7 +257,15 @@ def _rescue(
     basis = first.at.basis @ (
         scale[:, None] * vectors / np.sqrt(np.maximum(values, 1e-6 * values[-1]))
     )
-    origin, best = point.params, point
+    origin, best, count = point.params, point, done
+    runs: Runaway | None = None
+
+    def look(_: Array) -> None:
+        nonlocal count, runs
+        count += 1
+        runs = None if watch is None else watch(count, best)
+        if runs is not None:
+            raise _RunsAwayError
 
     def at(phi: Array) -> P | None:
         return objective.evaluate(origin + basis @ phi)
@@ -258,16 +296,22 @@ def _rescue(
             jac=slope,
             hess=hessian,
             method="trust-exact",
+            callback=look,
             options={
                 "gtol": 1e-3 * tol,
                 "maxiter": max(1, max_iter - done),
                 "initial_trust_radius": 0.5,
             },
         )
-        done += int(result.nit)
+        count = done + int(result.nit)
+    except _RunsAwayError:
+        pass
     except (np.linalg.LinAlgError, UnboundLocalError, ValueError):
         pass  # how scipy's solver gives up where the Hessian is all but singular
-    return _judge(objective, best, free, tol, done, max_iter)
+    found = _judge(objective, best, free, tol, count, max_iter)
+    if runs is None or found.converged:
+        return found
+    return _ran(best, free, runs, count, found.distance)
 
 
 def _judge(
