@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TypeVar
 
 import numpy as np
@@ -32,6 +33,7 @@ from mlsem.spec.partable import ParameterTable
 from mlsem.spec.settings import Settings
 from mlsem.spec.start import safer_starts
 
+PATIENCE = 40  # iterations without the bounds; a maximum that is inside takes fewer
 NUDGES = 3  # points at which an information matrix must be singular to be so everywhere
 
 T = TypeVar("T")
@@ -57,10 +59,44 @@ def numerically() -> Iterator[None]:
 
 def _maximized(problem: Problem, settings: Settings, first: Point) -> Optimum:
     constraints = compile_constraints(problem.table)
-    linear = _linear_equalities(problem.table, constraints)
-    if linear is None:
+    rows, values, others = _linear_equalities(problem.table, constraints)
+    lower, upper = parameter_bounds(problem.table)
+    if others:
         return _estimate_constrained(problem, settings, first, constraints)
-    rows, values = linear
+    if not (np.isfinite(lower) | np.isfinite(upper)).any():
+        return _unbounded(problem, settings, first, rows, values)
+    shorter = replace(settings, max_iter=min(PATIENCE, settings.max_iter))
+    found = _unbounded(problem, shorter, first, rows, values)
+    if found.converged and ((lower <= found.params) & (found.params <= upper)).all():
+        return found
+    return _bounded(problem, settings, first, found, constraints)
+
+
+def _bounded(
+    problem: Problem,
+    settings: Settings,
+    first: Point,
+    found: Optimum,
+    constraints: tuple[CompiledExpression, ...],
+) -> Optimum:
+    """The maximum within bounds, from the start or from near where the search without them
+    ended, whichever is higher; then from the other."""
+    near = problem.inner.evaluate(np.clip(found.params, *parameter_bounds(problem.table)))
+    starts = [first] if near is None else sorted((first, near), key=lambda each: -each.loglik)
+    done = found.n_iterations
+    again = found
+    for start in starts:
+        again = _estimate_constrained(problem, settings, start, constraints)
+        done += again.n_iterations
+        if again.converged:
+            break
+    return replace(again, n_iterations=done)
+
+
+def _unbounded(
+    problem: Problem, settings: Settings, first: Point, rows: Array, values: Array
+) -> Optimum:
+    """The maximum under Rθ + r = 0 alone."""
     free = np.eye(len(first.params))
     if len(rows):
         free = null_space(rows)
@@ -107,9 +143,14 @@ def _estimate_constrained(
 
     found = problem.inner.conditioned(first, free(first.params))
     if found.lost:
-        _nearby(problem, first, free, found)
+        first, _ = _nearby(problem, first, free, found)
     return maximize_constrained(
-        problem.inner, first, functions, tol=settings.tol, max_iter=settings.max_iter
+        problem.inner,
+        first,
+        functions,
+        tol=settings.tol,
+        max_iter=settings.max_iter,
+        watch=_watch(problem, first),
     )
 
 
@@ -193,30 +234,43 @@ def _feasible(problem: Problem, params: Array, rows: Array, values: Array) -> Po
 
 def _linear_equalities(
     table: ParameterTable, constraints: tuple[CompiledExpression, ...]
-) -> tuple[Array, Array] | None:
-    """R, r of Rθ + r = 0 if these are the model's only restrictions; else None."""
-    if np.isfinite(parameter_bounds(table)).any():
-        return None
-    rows, values = [], []
+) -> tuple[Array, Array, bool]:
+    """R, r of the linear equalities Rθ + r = 0, rows of length 1, and whether there are other
+    constraints.
+
+    Raises
+    ------
+    SpecificationError
+        They cannot hold, or not together.
+    """
+    rows, values, others = [], [], False
     for constraint, compiled in zip(table.constraints, constraints, strict=True):
         form = compiled.linear_form() if constraint.equality else None
         if form is None:
-            return None
+            others = True
+            continue
         row, value = form
         if not row.any():
-            if abs(value) > 1e-12:
+            if not abs(value) <= 1e-12:
                 raise SpecificationError(f"the constraint {constraint.source} cannot hold.")
             continue
-        rows.append(row)
-        values.append(value)
+        length = row_length(row)
+        rows.append(row / length)
+        values.append(value / length)
     matrix = np.array(rows).reshape(len(rows), len(table.names))
     offset = np.array(values)
     if len(rows):
         solution = -np.linalg.pinv(matrix) @ offset
-        if np.abs(matrix @ solution + offset).max() > 1e-8 * (1 + np.abs(offset).max()):
-            sources = listed(c.source for c in table.constraints)
+        if not np.abs(matrix @ solution + offset).max() <= 1e-8 * (1 + np.abs(offset).max()):
+            sources = listed(c.source for c in table.constraints if c.equality)
             raise SpecificationError(f"the constraints contradict each other: {sources}.")
-    return matrix, offset
+    return matrix, offset, others
+
+
+def row_length(row: Array) -> float:
+    """Euclidean length, also of numbers whose squares are too large or too small."""
+    largest = float(np.abs(row).max())
+    return largest * float(np.linalg.norm(row / largest))
 
 
 def constraint_functions(
@@ -225,7 +279,9 @@ def constraint_functions(
     """All restrictions as functions with exact gradients."""
 
     def function(each: CompiledExpression) -> Callable[[NDArray], tuple[complex, NDArray]]:
-        return lambda params: (each.value(params), each.gradient(params))
+        form = each.linear_form()
+        scale = 1.0 if form is None or not form[0].any() else 1.0 / row_length(form[0])
+        return lambda params: (scale * each.value(params), scale * each.gradient(params))
 
     pairs = list(zip(table.constraints, compiled, strict=True))
     return ConstraintFunctions(

@@ -90,6 +90,10 @@ def pose(table: ParameterTable, record: DataRecord) -> Problem:
         for name, each in record.maps.items()
     }
     data, moments, sizes, shape_of = _counted(table, record.moments)
+    if table.bounds:
+        from mlsem.spec.bounds import with_bounds
+
+        table = with_bounds(table, data, maps)
     pattern = build_pattern(table, maps)
     guess = starting_values(table, data, maps)
     objective, clusters = _objective(pattern, data, moments, sizes, shape_of)
