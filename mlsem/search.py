@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
+import numpy as np
+
 from mlsem.core.objective import Point
 from mlsem.core.optimize import Optimum
 from mlsem.core.records import Array
@@ -19,6 +21,8 @@ from mlsem.spec.start import CAREFUL, starting_values
 EARLY = (1, 6, 20)  # iterations after which a fit that fails later is mirrored
 RETRY = 25  # iterations of each further try: a maximum that is there takes fewer
 BUDGET = 240  # of all further tries together
+FINALISTS = 3  # tries that were cut short and go on, the highest ones
+LONGER = 60  # iterations of these
 HALVES = 3  # how often a mirror image outside the parameter space is brought nearer
 
 
@@ -40,18 +44,33 @@ def estimate(problem: Problem, settings: Settings, start: object = None) -> Opti
     optimum = estimate_from(problem, settings, first)
     if optimum.converged or start is not None or optimum.n_iterations < EARLY[1]:
         return optimum
-    best, left = optimum, BUDGET
+    tries, left = [], BUDGET
     for params in _other_starts(problem, settings, first.params):
         shorter = replace(settings, max_iter=min(RETRY, settings.max_iter, left))
         again = tried(problem, shorter, params)
         if again is None:
             continue
-        left -= again.n_iterations
-        if again.converged and (not best.converged or again.loglik > best.loglik):
-            best = again
+        tries.append(again)
+        left -= max(1, again.n_iterations)
         if left <= 0:
             break
-    return best
+    tries += _continued(problem, settings, tries)
+    found = [again for again in tries if again.converged]
+    return max(found, key=lambda again: again.loglik, default=optimum)
+
+
+def _continued(
+    problem: Problem, settings: Settings, tries: list[Optimum]
+) -> list[Optimum]:
+    """The highest tries that ran out of iterations, if higher than what converged, go on."""
+    highest = max((again.loglik for again in tries if again.converged), default=-np.inf)
+    open_ended = [
+        again for again in tries if again.status == "max_iter" and again.loglik > highest
+    ]
+    open_ended.sort(key=lambda again: -again.loglik)
+    longer = replace(settings, max_iter=min(LONGER, settings.max_iter))
+    found = (tried(problem, longer, again.params) for again in open_ended[:FINALISTS])
+    return [again for again in found if again is not None]
 
 
 def tried(problem: Problem, settings: Settings, params: Array) -> Optimum | None:
@@ -109,6 +128,6 @@ def _rescaled(
     other = with_table(problem, fixed.table)
     guess = other.coordinates.to_internal(other.guess)
     found = tried(other, replace(settings, max_iter=min(3 * RETRY, settings.max_iter)), guess)
-    if found is None or not found.converged:
+    if found is None:
         return None
     return fixed.to_user(other.coordinates.to_user(found.params))

@@ -25,7 +25,8 @@ EDGE = 0.02  # smallest eigenvalue, relative to no clustering, of a covariance n
 FALLING = 0.8  # what is left of it from one look to the next where it goes to zero
 GROWTH = 1.05  # of a parameter between looks
 GROWN = 10.0  # times its start
-LOOKS = 2  # in a row
+LOOKS = 2  # in a row, of an edge that falls
+STEADY = 5  # of a parameter that grows: some come to rest after a long way
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +104,7 @@ class MomentWatch:
         usual = float(np.median(first[first > 0])) if first.any() else 1.0
         far = now > GROWN * np.maximum(first, usual)
         self._grown = np.where((now > GROWTH * before) & far, self._grown + 1, 0)
-        running = np.flatnonzero(self._grown >= LOOKS)
+        running = np.flatnonzero(self._grown >= STEADY)
         if not len(running):
             return None
         order = running[np.argsort(-now[running])][:3]

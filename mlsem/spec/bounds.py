@@ -9,9 +9,11 @@ No part of a variance is larger than the whole: with V the variance of a variabl
 
 (De Jonckere & Rosseel, 2022, Structural Equation Modeling 29:412-427). "wide" moves residual
 variances' bounds out by 5 % (below) and 20 % (above) of their range, the upper ones of factor
-variances by 30 %, those of loadings by 10 % on either side. Paths are bounded as
-loadings where their predictor is not observed: a factor, a part between clusters. Between clusters V is the variance of the cluster means, and
-ψ_min is 0.1 of their between part.
+variances by 30 %, those of loadings by 10 % on either side. A predictor that
+is not observed (a factor, a part between clusters) is bounded as a factor, and its paths as
+loadings. Between clusters V is the variance of the cluster means, ψ_min
+is 0.1 of their between part, covariances are those of between parts, and residual variances of
+between parts stay at 0 or above: soon below, the covariance matrix of the largest clusters is none.
 """
 
 from __future__ import annotations
@@ -85,11 +87,16 @@ class _Level:
         self.rows = [row for row in table.rows if row.level == number and not row.exo]
         self.widening = WIDENINGS[table.bounds or "standard"]
         self.latent = set(variables.latent)
+        self.parts = set(table.split if number == 2 else ())
         self.unseen = self.latent | set(names if number == 2 else ())
         self.outcomes = {row.lhs for row in self.rows if row.op == "~"}
         self.outcomes |= {row.rhs for row in self.rows if row.op == "=~"}
         stack = np.array([maps[name] for name in names]).reshape(len(names), -1)
         self.whole, self.least = _variances(table, names, stack, data, number)
+        self.sure = {
+            name: self.least[name] / whole for name, whole in self.whole.items() if whole > 0
+        }
+        self.sources = {row.rhs for row in self.rows if row.op == "~"} & self.unseen
         self.fixed = {
             row.lhs: row.fixed for row in self.rows if row.op == "~~" and row.lhs == row.rhs
         }
@@ -119,7 +126,7 @@ class _Level:
         if row.op == "~~" and row.lhs == row.rhs:
             return self._variance(row.lhs)
         if row.op == "~~":
-            sides = [self._variance(name)[1] for name in (row.lhs, row.rhs)]
+            sides = [self._part(name) for name in (row.lhs, row.rhs)]
             limit = sqrt(sides[0] * sides[1]) if min(sides) > 0 else inf
             return _moved(-limit, limit, self.widening.covariance)
         if row.op == "=~":
@@ -128,19 +135,26 @@ class _Level:
             return self._path(row.rhs, row.lhs)
         return -inf, inf
 
+    def _part(self, name: str) -> float:
+        """Largest variance that a covariance may come from: between clusters, of what is sure."""
+        upper = self._variance(name)[1]
+        share = self.sure.get(name, 1.0)
+        return share * upper
+
     def _variance(self, name: str) -> Range:
         if self.fixed.get(name) is not None:
             value = abs(self.fixed[name] or 0.0)
             return value, value
         whole = self.whole.get(name, inf)
-        if name in self.latent:
-            least = self.least.get(name, 0.0)
+        if name in self.latent or name in self.sources:
+            least = self.least.get(name, 0.0) * (1.0 if name in self.latent else RELIABILITY)
             if name in self.outcomes and np.isfinite(whole):
                 least = RESIDUAL * whole
             return _moved(least, whole, self.widening.factor)
         marks = name in {marker for marker, _ in self.markers.values()}
         upper = (1.0 - RELIABILITY) * whole if marks else whole
-        return _moved(0.0, upper, self.widening.residual)
+        low, high = _moved(0.0, upper, self.widening.residual)
+        return (0.0 if name in self.parts else low), high
 
     def _path(self, source: str, target: str) -> Range:
         """sqrt(V / ψ_min): no path explains more than the whole variance."""
