@@ -59,14 +59,10 @@ def estimate(problem: Problem, settings: Settings, start: object = None) -> Opti
     return max(found, key=lambda again: again.loglik, default=optimum)
 
 
-def _continued(
-    problem: Problem, settings: Settings, tries: list[Optimum]
-) -> list[Optimum]:
+def _continued(problem: Problem, settings: Settings, tries: list[Optimum]) -> list[Optimum]:
     """The highest tries that ran out of iterations, if higher than what converged, go on."""
     highest = max((again.loglik for again in tries if again.converged), default=-np.inf)
-    open_ended = [
-        again for again in tries if again.status == "max_iter" and again.loglik > highest
-    ]
+    open_ended = [again for again in tries if again.status == "max_iter" and again.loglik > highest]
     open_ended.sort(key=lambda again: -again.loglik)
     longer = replace(settings, max_iter=min(LONGER, settings.max_iter))
     found = (tried(problem, longer, again.params) for again in open_ended[:FINALISTS])
@@ -119,9 +115,7 @@ def _nearer(problem: Problem, origin: Array, image: Array) -> Array | None:
     return None
 
 
-def _rescaled(
-    problem: Problem, settings: Settings, fixed: FixedVariances | None
-) -> Array | None:
+def _rescaled(problem: Problem, settings: Settings, fixed: FixedVariances | None) -> Array | None:
     """The user's parameters at the maximum with factor variances fixed."""
     if fixed is None:
         return None

@@ -19,6 +19,7 @@ from mlsem.core.records import Array, ConstraintFunctions, Index
 from mlsem.core.runaway import Watch
 
 COMPLEX_STEP = 1e-30
+MET = 1e-9  # a violation that is rounding
 UNMET = 1e-6  # a violation that is called one when the optimiser stops
 
 
@@ -153,6 +154,7 @@ def maximize_constrained(
     where = ""
     count, distance = max_iter, np.inf
     best, poor = np.inf, 0
+    least, stuck = np.inf, 0  # of the violation: parameters without information step for nothing
     for iteration in range(max_iter):
         at = objective.derivatives(point, identity)
         linear = linearise(constraints, point.params)
@@ -165,7 +167,10 @@ def maximize_constrained(
         floor = max(tol, float(np.sqrt(NOISE * (1.0 + abs(point.loglik)))))
         poor = 0 if distance < 0.5 * best else poor + 1
         best = min(best, distance)
-        if distance <= tol or (poor > STALLED and distance <= floor):
+        stuck = 0 if linear.violation < 0.5 * least else stuck + 1
+        least = min(least, linear.violation)
+        still = distance <= tol or (poor > STALLED and distance <= floor)
+        if still and (linear.violation <= MET or stuck > STALLED):
             status = "converged" if linear.violation <= UNMET else "infeasible"
             count = iteration
             break
@@ -233,9 +238,7 @@ def _merit_search(
 
     step = 1.0
     for _ in range(HALVINGS):
-        params = np.clip(
-            point.params + step * found.step, constraints.lower, constraints.upper
-        )
+        params = np.clip(point.params + step * found.step, constraints.lower, constraints.upper)
         candidate = accepted(params, step)
         if candidate is None and step == 1.0 and len(linear.equal):
             back = found.restore @ linearise(constraints, params).equal

@@ -309,6 +309,8 @@ def _rescue(
     except (np.linalg.LinAlgError, UnboundLocalError, ValueError):
         pass  # how scipy's solver gives up where the Hessian is all but singular
     found = _judge(objective, best, free, tol, count, max_iter)
+    if runs is None and watch is not None and not found.converged:
+        runs = watch.at_end(best)
     if runs is None or found.converged:
         return found
     return _ran(best, free, runs, count, found.distance)

@@ -22,6 +22,7 @@ from mlsem.core.records import Array
 FIRST = 40  # iterations before the first look; most maxima are reached in fewer
 EVERY = 20
 EDGE = 0.02  # smallest eigenvalue, relative to no clustering, of a covariance near singularity
+SINGULAR = 1e-6  # the same where a search stands still
 FALLING = 0.8  # what is left of it from one look to the next where it goes to zero
 GROWTH = 1.05  # of a parameter between looks
 GROWN = 10.0  # times its start
@@ -41,6 +42,9 @@ class Watch(Protocol):
     """Looks at the points of a search, and says when it will not end."""
 
     def __call__(self, iteration: int, point: Any, /) -> Runaway | None: ...
+    def at_end(self, point: Any, /) -> Runaway | None:
+        """Whether a search that cannot go on stands where the likelihood has no bound."""
+        ...
 
 
 class MomentWatch:
@@ -69,23 +73,32 @@ class MomentWatch:
         self._next = iteration + EVERY
         return self._unbounded(point) or self._infinite(point)
 
+    def at_end(self, point: MomentPoint) -> Runaway | None:
+        where, edge = self._nearest_edge(point)
+        return Runaway("unbounded", where) if edge < SINGULAR else None
+
     def _unbounded(self, point: MomentPoint) -> Runaway | None:
+        where, edge = self._nearest_edge(point)
+        before, self._edge = self._edge, edge
+        self._fallen = self._fallen + 1 if edge < EDGE and edge < FALLING * before else 0
+        return Runaway("unbounded", where) if self._fallen >= LOOKS else None
+
+    def _nearest_edge(self, point: MomentPoint) -> tuple[str, float]:
         edges = {self._clusters_named(): self._cluster_edge(point)}
         edges["rows within clusters" if len(self._sizes) else "rows"] = _shrunk(
             self._start.within.sigma, point.within.sigma
         )
         where = min(edges, key=lambda name: edges[name])
-        edge, before = edges[where], self._edge
-        self._edge = edge
-        self._fallen = self._fallen + 1 if edge < EDGE and edge < FALLING * before else 0
-        return Runaway("unbounded", where) if self._fallen >= LOOKS else None
+        return where, edges[where]
 
     def _clusters_named(self) -> str:
         if not len(self._sizes):
             return ""
         k = int(np.argmax(self._sizes))
         size, count = int(self._sizes[k]), int(self._clusters[k])
-        return f"the cluster of {size} rows" if count == 1 else f"the {count} clusters of {size} rows"
+        return (
+            f"the cluster of {size} rows" if count == 1 else f"the {count} clusters of {size} rows"
+        )
 
     def _cluster_edge(self, point: MomentPoint) -> float:
         """1 + n e at the largest clusters."""

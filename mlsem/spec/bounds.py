@@ -50,7 +50,9 @@ WIDENINGS = {
 Range = tuple[float, float]
 
 
-def with_bounds(table: ParameterTable, data: ShapeMoments, maps: Mapping[str, Array]) -> ParameterTable:
+def with_bounds(
+    table: ParameterTable, data: ShapeMoments, maps: Mapping[str, Array]
+) -> ParameterTable:
     """The table with the bounds of `table.bounds`; the user's own stay where both cannot hold.
 
     Parameters
