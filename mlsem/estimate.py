@@ -17,6 +17,7 @@ from mlsem.core.records import (
     Array,
     ConstraintFunctions,
 )
+from mlsem.core.runaway import MomentWatch
 from mlsem.errors import (
     EstimationError,
     IdentificationError,
@@ -25,7 +26,6 @@ from mlsem.errors import (
     listed,
     nearest,
 )
-from mlsem.core.runaway import MomentWatch
 from mlsem.problem import Problem
 from mlsem.spec.build import parameter_bounds
 from mlsem.spec.constraints import CompiledExpression, compile_constraints

@@ -104,11 +104,14 @@ def shortest(matrix: Array, bound: Array) -> tuple[Array, Array] | None:
     origin = np.zeros(matrix.shape[1])
     if (bound <= 0).all():
         return origin, np.zeros_like(bound)
-    weights: Array = nnls(np.vstack((matrix.T, bound)), np.append(origin, 1.0))[0]
-    rest = 1.0 - float(bound @ weights)
+    lengths = np.linalg.norm(matrix, axis=1)
+    unit = float((bound / np.where(lengths > 0, lengths, 1.0)).max())  # else 1 / |x|² is rounding
+    scaled = bound / unit
+    weights: Array = nnls(np.vstack((matrix.T, scaled)), np.append(origin, 1.0))[0]
+    rest = 1.0 - float(scaled @ weights)
     if rest <= 1e-12:
         return None
-    multipliers: Array = weights / rest
+    multipliers: Array = unit * weights / rest
     return matrix.T @ multipliers, multipliers
 
 
