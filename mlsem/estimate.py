@@ -1,4 +1,4 @@
-"""From a specified model and its data to the optimum, and what to say about it."""
+"""From a specified model, its data and a start to the optimum, and what to say about it."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from mlsem.core.records import (
     Array,
     ConstraintFunctions,
 )
+from mlsem.core.runaway import MomentWatch
 from mlsem.errors import (
     EstimationError,
     IdentificationError,
@@ -25,70 +26,17 @@ from mlsem.errors import (
     listed,
     nearest,
 )
-from mlsem.problem import Problem, restricted
+from mlsem.problem import Problem
 from mlsem.spec.build import parameter_bounds
 from mlsem.spec.constraints import CompiledExpression, compile_constraints
-from mlsem.spec.mirror import mirror_images
 from mlsem.spec.partable import ParameterTable
 from mlsem.spec.settings import Settings
-from mlsem.spec.start import CAREFUL, starting_values
+from mlsem.spec.start import safer_starts
 
-EARLY = (6, 20)  # iterations after which a fit that fails later is mirrored
-RETRY = 100  # iterations of each further try
-RETRY_SLOPES = 60  # with random slopes: most have no maximum, and a fit within bounds follows
+PATIENCE = 40  # iterations without the bounds; a maximum that is inside takes fewer
 NUDGES = 3  # points at which an information matrix must be singular to be so everywhere
 
 T = TypeVar("T")
-
-
-def estimate(problem: Problem, settings: Settings, start: object = None) -> Optimum:
-    """Find the maximum-likelihood estimates.
-
-    Unless the user chose the start, a failure is followed by other starts: further inside the
-    parameter space, and mirror images of early iterates in the poles of small variances. The
-    highest maximum counts.
-
-    Raises
-    ------
-    IdentificationError
-        The model does not determine some parameters, whatever their values.
-    EstimationError
-        No starting point inside the parameter space.
-    """
-    first = starting_point(problem, start)
-    optimum = estimate_from(problem, settings, first)
-    if optimum.converged or start is not None or optimum.n_iterations < EARLY[0]:
-        return optimum
-    most = RETRY_SLOPES if problem.table.slopes else RETRY
-    shorter = replace(settings, max_iter=min(most, settings.max_iter))
-    tries = [_tried(problem, shorter, each) for each in _other_starts(problem, settings, first)]
-    found = [again for again in tries if again is not None and again.converged]
-    return max(found, key=lambda again: again.point.loglik, default=optimum)
-
-
-def _tried(problem: Problem, settings: Settings, first: Point) -> Optimum | None:
-    """The optimum from a start that may be a bad one."""
-    try:
-        return estimate_from(problem, settings, first)
-    except (EstimationError, IdentificationError):
-        return None
-
-
-def _other_starts(problem: Problem, settings: Settings, first: Point) -> Iterator[Point]:
-    careful = starting_values(problem.table, problem.sample, problem.maps, CAREFUL)
-    point = problem.inner.evaluate(problem.coordinates.to_internal(careful))
-    if point is not None:
-        yield point
-    if len(restricted(problem.table)):
-        return  # a mirror image would leave the bounds, or break the constraints
-    for count in EARLY:
-        early = _tried(problem, replace(settings, max_iter=count), first)
-        if early is None:
-            return
-        for image in mirror_images(problem.table, problem.coordinates.to_user(early.params)):
-            point = problem.inner.evaluate(problem.coordinates.to_internal(image))
-            if point is not None:
-                yield point
 
 
 def estimate_from(problem: Problem, settings: Settings, first: Point) -> Optimum:
@@ -111,10 +59,44 @@ def numerically() -> Iterator[None]:
 
 def _maximized(problem: Problem, settings: Settings, first: Point) -> Optimum:
     constraints = compile_constraints(problem.table)
-    linear = _linear_equalities(problem.table, constraints)
-    if linear is None:
+    rows, values, others = _linear_equalities(problem.table, constraints)
+    lower, upper = parameter_bounds(problem.table)
+    if others:
         return _estimate_constrained(problem, settings, first, constraints)
-    rows, values = linear
+    if not (np.isfinite(lower) | np.isfinite(upper)).any():
+        return _unbounded(problem, settings, first, rows, values)
+    shorter = replace(settings, max_iter=min(PATIENCE, settings.max_iter))
+    found = _unbounded(problem, shorter, first, rows, values)
+    if found.converged and ((lower <= found.params) & (found.params <= upper)).all():
+        return found
+    return _bounded(problem, settings, first, found, constraints)
+
+
+def _bounded(
+    problem: Problem,
+    settings: Settings,
+    first: Point,
+    found: Optimum,
+    constraints: tuple[CompiledExpression, ...],
+) -> Optimum:
+    """The maximum within bounds, from the start or from near where the search without them
+    ended, whichever is higher; then from the other."""
+    near = problem.inner.evaluate(np.clip(found.params, *parameter_bounds(problem.table)))
+    starts = [first] if near is None else sorted((first, near), key=lambda each: -each.loglik)
+    done = found.n_iterations
+    again = found
+    for start in starts:
+        again = _estimate_constrained(problem, settings, start, constraints)
+        done += again.n_iterations
+        if again.converged:
+            break
+    return replace(again, n_iterations=done)
+
+
+def _unbounded(
+    problem: Problem, settings: Settings, first: Point, rows: Array, values: Array
+) -> Optimum:
+    """The maximum under Rθ + r = 0 alone."""
     free = np.eye(len(first.params))
     if len(rows):
         free = null_space(rows)
@@ -123,7 +105,23 @@ def _maximized(problem: Problem, settings: Settings, first: Point) -> Optimum:
     if at_start.lost:
         first, at_start = identified(problem, first, free, at_start)
     return maximize(
-        problem.inner, first, free, at_start, tol=settings.tol, max_iter=settings.max_iter
+        problem.inner,
+        first,
+        free,
+        at_start,
+        tol=settings.tol,
+        max_iter=settings.max_iter,
+        watch=_watch(problem, first),
+    )
+
+
+def _watch(problem: Problem, first: Point) -> MomentWatch:
+    two_level = problem.table.two_level
+    nothing = np.zeros(0)
+    return MomentWatch(
+        first,
+        problem.sample.sizes if two_level else nothing,
+        problem.sample.clusters if two_level else nothing,
     )
 
 
@@ -136,21 +134,42 @@ def _estimate_constrained(
     from mlsem.core.constrained import maximize_constrained
 
     functions = constraint_functions(problem.table, constraints)
-    # seen at the start: a bound that is active at the end says nothing of the model
-    equal = [slope for _, slope in (each(first.params) for each in functions.equalities)]
-    free = null_space(np.array(equal)) if equal else np.eye(len(first.params))
-    found = problem.inner.conditioned(first, free)
+
+    def free(params: Array) -> Array:
+        """Directions that keep the equalities; a bound that is active says nothing of the model."""
+        equal = [slope for _, slope in (each(params) for each in functions.equalities)]
+        return null_space(np.array(equal)) if equal else np.eye(len(params))
+
+    found = problem.inner.conditioned(first, free(first.params))
     if found.lost:
-        identified(problem, first, free, found)
+        first, _ = _nearby(problem, first, free, found)
     return maximize_constrained(
-        problem.inner, first, functions, tol=settings.tol, max_iter=settings.max_iter
+        problem.inner,
+        first,
+        functions,
+        tol=settings.tol,
+        max_iter=settings.max_iter,
+        watch=_watch(problem, first),
     )
 
 
 def starting_point(problem: Problem, start: object) -> Point:
     """The user's starting values over the default ones, as a point inside."""
     params = starting_params(problem, start)
-    return inside(None if params is None else problem.inner.evaluate(params))
+    point = None if params is None else problem.inner.evaluate(params)
+    return inside(point or _safer(problem, start))
+
+
+def _safer(problem: Problem, start: object) -> Point | None:
+    """The first of ever more careful starts that is inside; what the user gave stays."""
+    given = dict(_given(start, problem.table.names))
+    kept = np.array([name in given for name in problem.table.names])
+    values = np.array([given.get(name, 0.0) for name in problem.table.names])
+    for guess in safer_starts(problem.table, problem.sample, problem.maps, kept, values):
+        point = problem.inner.evaluate(problem.coordinates.to_internal(guess))
+        if point is not None:
+            return point
+    return None
 
 
 def inside(found: T | None) -> T:
@@ -214,30 +233,43 @@ def _feasible(problem: Problem, params: Array, rows: Array, values: Array) -> Po
 
 def _linear_equalities(
     table: ParameterTable, constraints: tuple[CompiledExpression, ...]
-) -> tuple[Array, Array] | None:
-    """R, r of Rθ + r = 0 if these are the model's only restrictions; else None."""
-    if np.isfinite(parameter_bounds(table)).any():
-        return None
-    rows, values = [], []
+) -> tuple[Array, Array, bool]:
+    """R, r of the linear equalities Rθ + r = 0, rows of length 1, and whether there are other
+    constraints.
+
+    Raises
+    ------
+    SpecificationError
+        They cannot hold, or not together.
+    """
+    rows, values, others = [], [], False
     for constraint, compiled in zip(table.constraints, constraints, strict=True):
         form = compiled.linear_form() if constraint.equality else None
         if form is None:
-            return None
+            others = True
+            continue
         row, value = form
         if not row.any():
-            if abs(value) > 1e-12:
+            if not abs(value) <= 1e-12:
                 raise SpecificationError(f"the constraint {constraint.source} cannot hold.")
             continue
-        rows.append(row)
-        values.append(value)
+        length = row_length(row)
+        rows.append(row / length)
+        values.append(value / length)
     matrix = np.array(rows).reshape(len(rows), len(table.names))
     offset = np.array(values)
     if len(rows):
         solution = -np.linalg.pinv(matrix) @ offset
-        if np.abs(matrix @ solution + offset).max() > 1e-8 * (1 + np.abs(offset).max()):
-            sources = listed(c.source for c in table.constraints)
+        if not np.abs(matrix @ solution + offset).max() <= 1e-8 * (1 + np.abs(offset).max()):
+            sources = listed(c.source for c in table.constraints if c.equality)
             raise SpecificationError(f"the constraints contradict each other: {sources}.")
-    return matrix, offset
+    return matrix, offset, others
+
+
+def row_length(row: Array) -> float:
+    """Euclidean length, also of numbers whose squares are too large or too small."""
+    largest = float(np.abs(row).max())
+    return largest * float(np.linalg.norm(row / largest))
 
 
 def constraint_functions(
@@ -246,7 +278,9 @@ def constraint_functions(
     """All restrictions as functions with exact gradients."""
 
     def function(each: CompiledExpression) -> Callable[[NDArray], tuple[complex, NDArray]]:
-        return lambda params: (each.value(params), each.gradient(params))
+        form = each.linear_form()
+        scale = 1.0 if form is None or not form[0].any() else 1.0 / row_length(form[0])
+        return lambda params: (scale * each.value(params), scale * each.gradient(params))
 
     pairs = list(zip(table.constraints, compiled, strict=True))
     return ConstraintFunctions(
@@ -266,13 +300,21 @@ def identified(
     IdentificationError
         There is none: it is singular by the model, not by chance.
     """
+    return _nearby(problem, point, lambda _: free, found)
+
+
+def _nearby(
+    problem: Problem, point: Point, space: Callable[[Array], Array], found: Conditioned
+) -> tuple[Point, Conditioned]:
+    """As `identified`, where nonlinear equalities leave other directions at each point."""
     generator = np.random.default_rng(20260106)
+    units, free = _units(point.params), space(point.params)
     for _ in range(NUDGES):
-        nudge = free @ (free.T @ (generator.uniform(-1, 1, len(free)) * _units(point.params)))
+        nudge = free @ (free.T @ (generator.uniform(-1, 1, len(free)) * units))
         moved = problem.inner.evaluate(point.params + 0.1 * nudge)
         if moved is None:
             continue
-        found = problem.inner.conditioned(moved, free)
+        found = problem.inner.conditioned(moved, space(moved.params))
         if not found.lost:
             return moved, found
     names = involved(found.at.basis[:, : found.lost], problem.table.names)
@@ -297,7 +339,7 @@ def involved(directions: Array, names: tuple[str, ...]) -> tuple[str, ...]:
 def complaint(optimum: Optimum, settings: Settings) -> str:
     """Why the optimiser stopped, and what to try."""
     return (
-        ADVICE[optimum.status].format(max_iter=settings.max_iter)
+        ADVICE[optimum.status].format(max_iter=settings.max_iter, where=optimum.where)
         + f" (remaining step: {optimum.distance:.2g} standard errors)."
     )
 

@@ -13,9 +13,10 @@ import numpy as np
 
 from mlsem.bounded import inside_bound, shorter
 from mlsem.core.optimize import Optimum, climb
-from mlsem.estimate import estimate, identified, numerically, starting_point
+from mlsem.estimate import identified, numerically, starting_point
 from mlsem.problem import Problem, restricted
 from mlsem.reml import by_reml
+from mlsem.search import estimate
 from mlsem.separable import require_separable
 from mlsem.spec.settings import Settings
 

@@ -24,8 +24,8 @@ def with_means(problem: Problem, optimum: Optimum) -> tuple[Problem, Optimum]:
     if problem.table.meanstructure or problem.table.two_level:
         return problem, optimum
     table = _with_intercepts(problem.table)
-    seen = with_table(problem, table)
     own, count = len(optimum.params), len(table.names)
+    seen = with_table(problem, table, np.pad(problem.guess, (0, count - own)))
     free = np.eye(count)
     free = np.concatenate((np.pad(optimum.free, ((0, count - own), (0, 0))), free[:, own:]), axis=1)
     point = seen.inner.evaluate(np.pad(optimum.params, (0, count - own)))

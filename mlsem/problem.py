@@ -105,24 +105,16 @@ def pose(table: ParameterTable, record: DataRecord) -> Problem:
         for name, each in record.maps.items()
     }
     data, moments, sizes, shape_of = _counted(table, record.moments)
-    pattern = build_pattern(table, maps)
+    if table.bounds:
+        from mlsem.spec.bounds import with_bounds
+
+        table = with_bounds(table, data, maps)
     saturated = _saturated(table, data, maps)
-    if saturated is not None:
-        pattern = settled_pattern(table, pattern, saturated, maps)
     guess = starting_values(table, data, maps)
-    objective, clusters = _objective(pattern, data, moments, sizes, shape_of)
-    coordinates = choose_coordinates(objective, data, restricted(table), guess)
-    inner = objective
-    if not coordinates.same:
-        inner, clusters = _objective(coordinates.internal, data, moments, sizes, shape_of)
     return Problem(
         table=table,
-        objective=objective,
-        inner=inner,
-        coordinates=coordinates,
         guess=guess,
         sample=data,
-        clusters=clusters,
         moments=moments,
         shape_of=shape_of,
         sizes=sizes,
@@ -130,7 +122,39 @@ def pose(table: ParameterTable, record: DataRecord) -> Problem:
         maps=maps,
         means=means,
         saturated=saturated,
+        **_views(table, maps, saturated, guess, (data, moments, sizes, shape_of)),
     )
+
+
+def with_table(problem: Problem, table: ParameterTable, guess: Array) -> Problem:
+    """The same data met with another table of the same variables; `guess` are its parameters."""
+    data = (problem.sample, problem.moments, problem.sizes, problem.shape_of)
+    views = _views(table, problem.maps, problem.saturated, guess, data)
+    return replace(problem, table=table, guess=guess, **views)
+
+
+def _views(
+    table: ParameterTable,
+    maps: Mapping[str, Array],
+    saturated: SaturatedMoments | None,
+    guess: Array,
+    data: tuple[ShapeMoments, ClusterMoments, Array, Index],
+) -> dict[str, Any]:
+    """The objective in the user's and in the optimiser's coordinates, and the clusters."""
+    pattern = build_pattern(table, maps)
+    if saturated is not None:
+        pattern = settled_pattern(table, pattern, saturated, maps)
+    objective, clusters = _objective(pattern, *data)
+    coordinates = choose_coordinates(objective, data[0], restricted(table), guess)
+    inner = objective
+    if not coordinates.same:
+        inner, clusters = _objective(coordinates.internal, *data)
+    return {
+        "objective": objective,
+        "inner": inner,
+        "coordinates": coordinates,
+        "clusters": clusters,
+    }
 
 
 def with_moments(
@@ -184,23 +208,6 @@ def with_moments(
         robust=robust or problem.robust,
         means=means,
         saturated=saturated,
-    )
-
-
-def with_table(problem: Problem, table: ParameterTable) -> Problem:
-    """Another model of one level met with the same data; the objective's parameters are its own."""
-    pattern = build_pattern(table, problem.maps)
-    objective, clusters = _objective(
-        pattern, problem.sample, problem.moments, problem.sizes, problem.shape_of
-    )
-    coordinates = replace(problem.coordinates, user=pattern, internal=pattern)
-    return replace(
-        problem,
-        table=table,
-        objective=objective,
-        inner=objective,
-        coordinates=coordinates,
-        clusters=clusters,
     )
 
 

@@ -20,8 +20,9 @@ from mlsem.core.pattern import ModelPattern
 from mlsem.core.records import Array
 from mlsem.core.reml import RemlObjective
 from mlsem.errors import EstimationError, IdentificationError, SpecificationError, listed
-from mlsem.estimate import estimate, identified, inside, involved, numerically, starting_params
+from mlsem.estimate import identified, inside, involved, numerically, starting_params
 from mlsem.problem import Problem, arranged, restricted
+from mlsem.search import estimate
 from mlsem.spec.partable import ParameterTable
 from mlsem.spec.settings import Settings
 

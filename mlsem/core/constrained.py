@@ -8,16 +8,18 @@ by nonnegative least squares: the active set and the multipliers come out exact.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from mlsem.core.linalg import lower_factor, null_space, scaled_eigen
 from mlsem.core.objective import D, Objective, P
-from mlsem.core.optimize import HALVINGS, NOISE, SUFFICIENT, Optimum, Status
+from mlsem.core.optimize import HALVINGS, NOISE, STALLED, SUFFICIENT, Optimum, Status
 from mlsem.core.records import Array, ConstraintFunctions, Index
+from mlsem.core.runaway import Watch
 
 COMPLEX_STEP = 1e-30
+MET = 1e-9  # a violation that is rounding
 UNMET = 1e-6  # a violation that is called one when the optimiser stops
 
 
@@ -37,12 +39,14 @@ class Linearised:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Subproblem:
-    """Step, multipliers of the equalities and of the inequalities, length in standard errors."""
+    """Step, multipliers of the equalities and of the inequalities, length in standard errors;
+    `restore` (npar, equalities) takes values of the equalities to the shortest way back."""
 
     step: Array
     equal_multipliers: Array
     least_multipliers: Array
     distance: float
+    restore: Array
 
     @property
     def largest_multiplier(self) -> float:
@@ -100,11 +104,14 @@ def shortest(matrix: Array, bound: Array) -> tuple[Array, Array] | None:
     origin = np.zeros(matrix.shape[1])
     if (bound <= 0).all():
         return origin, np.zeros_like(bound)
-    weights: Array = nnls(np.vstack((matrix.T, bound)), np.append(origin, 1.0))[0]
-    rest = 1.0 - float(bound @ weights)
+    lengths = np.linalg.norm(matrix, axis=1)
+    unit = float((bound / np.where(lengths > 0, lengths, 1.0)).max())  # else 1 / |x|² is rounding
+    scaled = bound / unit
+    weights: Array = nnls(np.vstack((matrix.T, scaled)), np.append(origin, 1.0))[0]
+    rest = 1.0 - float(scaled @ weights)
     if rest <= 1e-12:
         return None
-    multipliers: Array = weights / rest
+    multipliers: Array = unit * weights / rest
     return matrix.T @ multipliers, multipliers
 
 
@@ -124,7 +131,9 @@ def subproblem(information: Array, gradient: Array, at: Linearised) -> Subproble
     whitened = target + shift + free @ moved
     residual = whitened - target - least.T @ multipliers
     distance = float(np.linalg.norm(whitened))
-    return Subproblem(whiten @ whitened, inverse.T @ residual, multipliers, distance)
+    return Subproblem(
+        whiten @ whitened, inverse.T @ residual, multipliers, distance, whiten @ inverse
+    )
 
 
 def maximize_constrained(
@@ -134,6 +143,7 @@ def maximize_constrained(
     *,
     tol: float,
     max_iter: int,
+    watch: Watch | None = None,
 ) -> Optimum[P]:
     """Maximise ℓ subject to `constraints`; same record as `maximize`.
 
@@ -144,7 +154,10 @@ def maximize_constrained(
     identity = np.eye(len(start.params))
     multipliers: Subproblem | None = None
     status: Status = "max_iter"
+    where = ""
     count, distance = max_iter, np.inf
+    best, poor = np.inf, 0
+    least, stuck = np.inf, 0  # of the violation: parameters without information step for nothing
     for iteration in range(max_iter):
         at = objective.derivatives(point, identity)
         linear = linearise(constraints, point.params)
@@ -154,20 +167,32 @@ def maximize_constrained(
             status, count = "infeasible", iteration
             break
         multipliers, distance = found, found.distance
-        if found.distance <= tol:
-            status, count = "converged", iteration
+        floor = max(tol, float(np.sqrt(NOISE * (1.0 + abs(point.loglik)))))
+        poor = 0 if distance < 0.5 * best else poor + 1
+        best = min(best, distance)
+        stuck = 0 if linear.violation < 0.5 * least else stuck + 1
+        least = min(least, linear.violation)
+        still = distance <= tol or (poor > STALLED and distance <= floor)
+        if still and (linear.violation <= MET or stuck > STALLED):
+            status = "converged" if linear.violation <= UNMET else "infeasible"
+            count = iteration
             break
-        penalty = max(penalty, 2.0 * found.largest_multiplier)
+        runs = None if watch is None else watch(iteration, point)
+        if runs is not None:
+            status, count, where = runs.status, iteration, runs.where
+            break
+        needed = 2.0 * found.largest_multiplier
+        penalty = max(needed, 0.5 * (penalty + needed))  # one that never falls hems steps in
         moved = _merit_search(objective, point, constraints, found, at.gradient, linear, penalty)
         if moved is None:
-            if found.distance <= 1e3 * tol:
-                status = "converged"
-            else:
-                status = "infeasible" if linear.violation > UNMET else "stalled"
+            met = linear.violation <= UNMET
+            ended = found.distance <= max(1e3 * tol, floor)
+            status = "infeasible" if not met else "converged" if ended else "stalled"
             count = iteration
             break
         point = moved
-    return _finish(objective, point, constraints, multipliers, status, count, distance)
+    ended = _finish(objective, point, constraints, multipliers, status, count, distance)
+    return replace(ended, where=where)
 
 
 def _quadratic_form(
@@ -197,19 +222,34 @@ def _merit_search(
     linear: Linearised,
     penalty: float,
 ) -> P | None:
-    """Backtracking on ℓ - penalty · violation."""
+    """Backtracking on ℓ - penalty · violation.
+
+    Where curved equalities spoil the whole step, it is tried with the second-order correction
+    that takes it back to them (Nocedal & Wright, 2006, eq. 18.36).
+    """
     merit = point.loglik - penalty * linear.violation
     expected_gain = float(gradient @ found.step) + penalty * linear.violation
     slack = NOISE * (1.0 + abs(point.loglik))
+
+    def accepted(params: Array, step: float) -> P | None:
+        candidate = objective.evaluate(params)
+        if candidate is None:
+            return None
+        value = candidate.loglik - penalty * linearise(constraints, params).violation
+        enough = value >= merit + SUFFICIENT * step * max(expected_gain, 0.0) - slack
+        return candidate if enough else None
+
     step = 1.0
     for _ in range(HALVINGS):
-        params = point.params + step * found.step
-        params = np.clip(params, constraints.lower, constraints.upper)
-        candidate = objective.evaluate(params)
+        params = np.clip(point.params + step * found.step, constraints.lower, constraints.upper)
+        candidate = accepted(params, step)
+        if candidate is None and step == 1.0 and len(linear.equal):
+            back = found.restore @ linearise(constraints, params).equal
+            if np.isfinite(back).all():
+                params = np.clip(params - back, constraints.lower, constraints.upper)
+                candidate = accepted(params, step)
         if candidate is not None:
-            value = candidate.loglik - penalty * linearise(constraints, params).violation
-            if value >= merit + SUFFICIENT * step * max(expected_gain, 0.0) - slack:
-                return candidate
+            return candidate
         step *= 0.5
     return None
 

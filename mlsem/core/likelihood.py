@@ -31,8 +31,10 @@ from mlsem.core.linalg import (
     LOG_2PI,
     add_identity,
     cholesky,
+    definite_inverse,
     flatten,
     inner,
+    is_determined,
     log_determinant,
     lower_factor,
     positive_inverse,
@@ -46,6 +48,8 @@ from mlsem.core.pattern import (
     level_moments,
 )
 from mlsem.core.records import Array, ShapeMoments, frozen
+
+NOUGHT = 1e-6  # per row: sums of squares that are zero but for rounding
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -153,8 +157,8 @@ def random_effects(
     definite exactly where the cluster's covariance is.
     """
     uz, zz = sigma_between[:split, split:], sigma_between[split:, split:]
-    level2 = positive_inverse(zz)
-    if level2 is None:
+    level2, own = definite_inverse(zz), positive_inverse(precision[:split, :split])
+    if level2 is None or own is None:
         return None
     zz_inverse, zz_determinant = level2
     regression = uz @ zz_inverse
@@ -162,12 +166,13 @@ def random_effects(
     lower = lower_factor(precision[:split, :split])
     if lower is None:
         return None
-    factor = cholesky(add_identity(sizes[:, None, None] * (lower.T @ sigma_u @ lower)))
-    if factor is None:
+    matrices = add_identity(sizes[:, None, None] * (lower.T @ sigma_u @ lower))
+    factor = cholesky(matrices)
+    if factor is None or not is_determined(factor, np.diagonal(matrices, axis1=1, axis2=2)):
         return None
     half = lower @ np.linalg.inv(factor).swapaxes(-1, -2)
     share = half @ half.swapaxes(-1, -2)
-    lift = precision[:, :split] @ np.linalg.inv(precision[:split, :split])
+    lift = precision[:, :split] @ own[0]
     return RandomEffects(
         sigma_u=sigma_u,
         regression=regression,
@@ -207,7 +212,7 @@ def evaluate(pattern: ModelPattern, data: ShapeMoments, params: Array) -> Evalua
     between = level_moments(pattern.between, params)
     if within is None or between is None or not np.isfinite(within.sigma).all():
         return None
-    inverse = positive_inverse(within.sigma)
+    inverse = definite_inverse(within.sigma)
     if inverse is None:
         return None
     precision, determinant = inverse
@@ -218,15 +223,19 @@ def evaluate(pattern: ModelPattern, data: ShapeMoments, params: Array) -> Evalua
     mean_precision += effects.lift @ effects.information @ effects.lift.T
     residuals = residual_maps(pattern, within, between, effects, mean_precision)
     rows, level2 = residuals.rows, residuals.level2
+    distances = (
+        inner(precision @ rows @ data.within, rows),
+        inner((residuals.weighted @ data.cross).sum(axis=0), residuals.mean),
+        inner(effects.sigma_zz_inverse @ level2 @ data.cross.sum(axis=0), level2),
+    )
     deviance = (
         data.n_rows * (len(precision) * LOG_2PI + determinant)
-        + inner(precision @ rows @ data.within, rows)
-        + inner((residuals.weighted @ data.cross).sum(axis=0), residuals.mean)
         + float(data.clusters @ effects.log_determinants)
         + data.n_clusters * (len(level2) * LOG_2PI + effects.log_determinant_z)
-        + inner(effects.sigma_zz_inverse @ level2 @ data.cross.sum(axis=0), level2)
+        + sum(distances)
     )
-    if not np.isfinite(deviance):
+    # a sum of squares below zero is one of a matrix that only rounding makes positive definite
+    if not np.isfinite(deviance) or min(distances) < -NOUGHT * data.n_rows:
         return None
     return Evaluation(
         frozen(params.copy()),

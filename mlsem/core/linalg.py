@@ -12,6 +12,9 @@ from mlsem.core.records import Array, Index
 LOG_2PI = float(np.log(2 * np.pi))
 
 
+PIVOT = 10.0 * float(np.finfo(float).eps)  # times the size: pivots that are rounding errors
+
+
 def cholesky(matrix: Array) -> Array | None:
     """Lower Cholesky factor (of each in a stack), or None if one is not positive definite."""
     try:
@@ -19,6 +22,13 @@ def cholesky(matrix: Array) -> Array | None:
         return factor
     except np.linalg.LinAlgError:
         return None
+
+
+def is_determined(factor: Array, diagonal: Array) -> bool:
+    """Whether the pivots of a Cholesky factor (or of each in a stack) are more than rounding errors
+    of the matrix's diagonal: else it may be that of a matrix that is not positive definite."""
+    pivots = np.diagonal(factor, axis1=-2, axis2=-1) ** 2
+    return bool((pivots > PIVOT * pivots.shape[-1] * diagonal).all())
 
 
 def log_determinant(factor: Array) -> Array:
@@ -55,6 +65,16 @@ def positive_inverse(matrix: Array) -> tuple[Array, float] | None:
         return matrix, 0.0
     root = inverse_root(matrix)
     return None if root is None else (root @ root.T, -2.0 * float(np.log(root.diagonal()).sum()))
+
+
+def definite_inverse(matrix: Array) -> tuple[Array, float] | None:
+    """As `positive_inverse`; None also where only rounding makes the matrix positive definite."""
+    found = positive_inverse(matrix)
+    if found is None or not len(matrix):
+        return found
+    # the last pivots of all orders: 1 / (M⁻¹)_kk
+    left = 1.0 / found[0].diagonal()
+    return found if bool((left > PIVOT * len(matrix) * matrix.diagonal()).all()) else None
 
 
 def inverse_root(matrix: Array) -> Array | None:

@@ -16,6 +16,7 @@ import numpy as np
 from mlsem.core.linalg import positive_solve, scaled_eigen, unit_diagonal
 from mlsem.core.objective import Conditioned, D, Derivatives, Objective, P
 from mlsem.core.records import Array
+from mlsem.core.runaway import Runaway, Watch
 
 NEAR = 0.5  # squared distance (in standard errors) from which Newton steps are tried
 HALVINGS = 25
@@ -24,7 +25,7 @@ NOISE = 1e-13  # relative rounding error of the log-likelihood
 LAST = 8  # Newton steps after the trust region, each of which doubles the digits
 STALLED = 8  # iterations without progress before the trust region takes over
 
-Status = Literal["converged", "max_iter", "stalled", "infeasible"]
+Status = Literal["converged", "max_iter", "stalled", "infeasible", "unbounded", "infinite"]
 
 ADVICE: dict[str, str] = {
     "converged": "the optimiser converged",
@@ -35,6 +36,12 @@ ADVICE: dict[str, str] = {
     'bounds="pos.var", or give starting values (start=)',
     "infeasible": "the optimiser found no parameter values that meet the constraints; check that "
     "they can hold together, or give starting values (start=) that meet them",
+    "unbounded": "the likelihood has no maximum: it grows without bound as the covariance matrix "
+    "that the model implies for {where} becomes singular. Simplify the model where a variance is "
+    'negative, leave out these rows, or fit with bounds="wide"',
+    "infinite": "the log-likelihood still rises, ever more slowly, as parameters run to infinity: "
+    "{where}. A variance near zero is the usual cause: simplify the model, or fit with "
+    'bounds="wide"',
 }
 
 
@@ -87,6 +94,8 @@ class Optimum(Generic[P]):
         one of them is singular.
     restricted : Restricted or None
         Of a restricted maximum; `point` is then the likelihood itself at the estimates.
+    where : str
+        The rows or the parameters of a search that will not end.
     """
 
     point: P
@@ -100,6 +109,7 @@ class Optimum(Generic[P]):
     active: tuple[int, ...] = ()
     singular: bool = False
     restricted: Restricted | None = None
+    where: str = ""
 
     @property
     def loglik(self) -> float:
@@ -179,15 +189,16 @@ def maximize(
     *,
     tol: float,
     max_iter: int,
+    watch: Watch | None = None,
 ) -> Optimum[P]:
     """Maximise ℓ over start + span(free); by a trust region where `climb` makes no progress.
 
     Parameters as for `climb`.
     """
-    found = climb(objective, start, free, first, tol=tol, max_iter=max_iter)
+    found = climb(objective, start, free, first, tol=tol, max_iter=max_iter, watch=watch)
     if found.status != "stalled":
         return found
-    return by_trust_region(objective, found.point, free, tol, found.n_iterations, max_iter)
+    return by_trust_region(objective, found.point, free, tol, found.n_iterations, max_iter, watch)
 
 
 def climb(
@@ -198,6 +209,7 @@ def climb(
     *,
     tol: float,
     max_iter: int,
+    watch: Watch | None = None,
 ) -> Optimum[P]:
     """Maximise ℓ over start + span(free) by scoring and Newton steps.
 
@@ -212,6 +224,8 @@ def climb(
     tol : float
         Largest remaining step, in standard errors.
     max_iter : int
+    watch : Watch, optional
+        Ends a search that will not end.
     """
     basis = first.at.basis
     point, at, expected = start, first.at, first.expected
@@ -227,6 +241,9 @@ def climb(
         if decrement <= tol**2:
             distance = decrement**0.5
             return Optimum(point, free, at, move.observed, "converged", iteration, distance)
+        runs = None if watch is None else watch(iteration, point)
+        if runs is not None:
+            return _ran(point, free, runs, iteration, decrement**0.5)
         poor = 0 if decrement < 0.5 * best else poor + 1
         best = min(best, decrement)
         found = None
@@ -239,8 +256,22 @@ def climb(
     return Optimum(point, free, None, None, "max_iter", max_iter, best**0.5)
 
 
+def _ran(point: P, free: Array, runs: Runaway, count: int, distance: float) -> Optimum[P]:
+    return Optimum(point, free, None, None, runs.status, count, distance, where=runs.where)
+
+
+class _RunsAwayError(Exception):
+    """Ends scipy's search."""
+
+
 def by_trust_region(
-    objective: Objective[P, D], point: P, free: Array, tol: float, done: int, max_iter: int
+    objective: Objective[P, D],
+    point: P,
+    free: Array,
+    tol: float,
+    done: int,
+    max_iter: int,
+    watch: Watch | None = None,
 ) -> Optimum[P]:
     """Trust region with the exact Hessian (Conn, Gould & Toint, 2000; scipy's trust-exact)."""
     from scipy.optimize import minimize
@@ -250,7 +281,15 @@ def by_trust_region(
     basis = first.at.basis @ (
         scale[:, None] * vectors / np.sqrt(np.maximum(values, 1e-6 * values[-1]))
     )
-    origin, best = point.params, point
+    origin, best, count = point.params, point, done
+    runs: Runaway | None = None
+
+    def look(_: Array) -> None:
+        nonlocal count, runs
+        count += 1
+        runs = None if watch is None else watch(count, best)
+        if runs is not None:
+            raise _RunsAwayError
 
     def at(phi: Array) -> P | None:
         return objective.evaluate(origin + basis @ phi)
@@ -281,16 +320,24 @@ def by_trust_region(
             jac=slope,
             hess=hessian,
             method="trust-exact",
+            callback=look,
             options={
                 "gtol": 1e-3 * tol,
                 "maxiter": max(1, max_iter - done),
                 "initial_trust_radius": 0.5,
             },
         )
-        done += int(result.nit)
+        count = done + int(result.nit)
+    except _RunsAwayError:
+        pass
     except (np.linalg.LinAlgError, UnboundLocalError, ValueError):
         pass  # how scipy's solver gives up where the Hessian is all but singular
-    return _judge(objective, best, free, tol, done, max_iter)
+    found = _judge(objective, best, free, tol, count, max_iter)
+    if runs is None and watch is not None and not found.converged:
+        runs = watch.at_end(best)
+    if runs is None or found.converged:
+        return found
+    return _ran(best, free, runs, count, found.distance)
 
 
 def _judge(

@@ -35,13 +35,19 @@ def check_counts(table: ParameterTable, grouping: Grouping, cluster: str | None)
             f"every cluster of {cluster!r} has one row, so that the two levels cannot be told "
             "apart. Name the column that many rows share, or write the model without levels."
         )
-    if rows < len(table.names):
+    free = len(table.names) - sum(each.equality for each in table.constraints)
+    values = rows * len(table.observed)
+    if values < free:
         raise DataError(
-            f"the model has {len(table.names)} free parameters but only {rows} rows are left. "
-            "Free fewer parameters, or find out where rows were lost."
+            f"the model has {free} free parameters but only {rows} rows of "
+            f"{len(table.observed)} variables are left. Free fewer parameters, or find out where "
+            "rows were lost."
         )
+    few = f"the model has {free} free parameters and only {rows} rows: estimates and standard "
+    fragile = (few + "errors are fragile.",) if rows < free else ()
     if cluster is not None and not table.two_level:
         return (
+            *fragile,
             f"the model has one level: the clusters of {cluster!r} count in robust standard errors "
             "only. For a part within and a part between clusters write 'level: 1' and 'level: 2', "
             "each on a line of its own with formulas below it.",
@@ -49,10 +55,11 @@ def check_counts(table: ParameterTable, grouping: Grouping, cluster: str | None)
     free = len({row.free for row in table.rows if row.level == 2 and row.free >= 0})
     if table.two_level and clusters < free:
         return (
+            *fragile,
             f"level 2 has {free} free parameters but there are only {clusters} clusters of "
             f"{cluster!r}: estimates and standard errors at level 2 are fragile.",
         )
-    return ()
+    return fragile
 
 
 def check_columns(table: ParameterTable, moments: ClusterMoments) -> None:

@@ -92,9 +92,9 @@ def _check_circle(roles: Roles, text: str) -> None:
 def _check_phantoms(roles: Roles, text: str) -> None:
     for row in roles.written:
         if row.phantom and not any(
-            row.lhs in (other.lhs, other.rhs) and other.lhs != other.rhs
+            row.lhs in (other.lhs, other.rhs)
             for other in roles.written
-            if other.op in ("~", "~~", "=~")
+            if other.op in ("~", "~~", "=~") and not other.phantom
         ):
             raise SpecificationError(
                 f"{row.lhs!r} has no indicators and is in no regression or covariance.",

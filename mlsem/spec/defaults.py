@@ -132,6 +132,7 @@ def _table(
         definitions=relations.definitions,
         constraints=relations.constraints,
         meanstructure=plans[0].meanstructure,
+        bounds=plans[0].options.data_bounds,
         notes=tuple(dict.fromkeys(notes)),
     )
 

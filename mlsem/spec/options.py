@@ -11,7 +11,7 @@ from mlsem.spec.elsewhere import keyword_advice, plain, value_advice
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-Bounds = Literal["none", "pos.var", "pos.ov.var", "pos.lv.var"]
+Bounds = Literal["none", "pos.var", "pos.ov.var", "pos.lv.var", "standard", "wide"]
 Preset = Literal["sem", "cfa", "growth", "lavaan"]
 
 
@@ -41,8 +41,10 @@ class ModelOptions:
         Intercepts of observed, of latent variables are free; False: they are fixed to 0.
     orthogonal : bool
         Covariances among latent variables that a default would add are fixed to 0.
-    bounds : {"none", "pos.var", "pos.ov.var", "pos.lv.var"} or None
-        Lower bound 0 for variances: of all, of observed, of latent variables.
+    bounds : {"none", "pos.var", "pos.ov.var", "pos.lv.var", "standard", "wide"} or None
+        Lower bound 0 for variances: of all, of observed, of latent variables. "standard" and
+        "wide": upper and lower bounds for variances, covariances, loadings and paths that the
+        variances in the data give (De Jonckere & Rosseel, 2022; `mlsem.spec.bounds`).
     """
 
     std_lv: bool = False
@@ -71,6 +73,11 @@ class ModelOptions:
     def fixes_first(self) -> bool:
         """Whether first loadings are fixed to 1."""
         return not self.std_lv if self.auto_fix_first is None else self.auto_fix_first
+
+    @property
+    def data_bounds(self) -> str | None:
+        """The kind of bounds that the data give."""
+        return self.bounds if self.bounds in ("standard", "wide") else None
 
     @property
     def lower_observed(self) -> bool:

@@ -154,6 +154,8 @@ class ParameterTable:
         Warnings: what is legal but probably not meant; with line, column and caret.
     slopes : tuple of RandomSlope
         In the order of the text. Their names are among the latent variables of level 2.
+    bounds : str or None
+        The kind of bounds that the data give ("standard" or "wide"), if any.
     semidefinite : bool
         Whether covariance matrices of random effects are kept positive semidefinite, as in a
         mixed model.
@@ -172,6 +174,7 @@ class ParameterTable:
     remarks: tuple[str, ...] = ()
     slopes: tuple[RandomSlope, ...] = ()
     semidefinite: bool = False
+    bounds: str | None = None
 
     def __hash__(self) -> int:
         """Quick: what follows from a table alone is kept by table, from fit to fit."""

@@ -75,14 +75,20 @@ class LevelPlan:
         return 0.0 if (options.lower_latent if latent else options.lower_observed) else -inf
 
     def single_indicators(self) -> set[str]:
-        """The only indicators of latent variables, where they indicate nothing else."""
+        """The only indicators of latent variables, where they indicate nothing else; a loading
+        that is fixed to zero measures nothing."""
         if not self.options.auto_fix_single:
             return set()
+        idle = {
+            (row.lhs, row.rhs)
+            for row in self.roles.written
+            if row.op == "=~" and self.written_value(row) == 0.0
+        }
         loads = [name for names in self.roles.latent.values() for name in names]
         return {
             names[0]
-            for names in self.roles.latent.values()
-            if len(names) == 1 and loads.count(names[0]) == 1
+            for factor, names in self.roles.latent.items()
+            if len(names) == 1 and loads.count(names[0]) == 1 and (factor, names[0]) not in idle
         }
 
     def zero_mean(self) -> set[str]:

@@ -6,11 +6,12 @@ at FABIN2 estimates (Hägglund, 1982); half of an indicator's variance belongs t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from math import sqrt
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mlsem.core.records import Array, ShapeMoments
 from mlsem.core.shapes import LevelSample, level_sample
@@ -211,6 +212,43 @@ def starting_values(
                 ]
                 maps[outcome] = maps[outcome] - sum(own)
     return np.clip(total / np.maximum(count, 1), *parameter_bounds(table))
+
+
+def safer_starts(
+    table: ParameterTable,
+    data: ShapeMoments,
+    maps: Mapping[str, Array],
+    kept: NDArray[np.bool_],
+    values: Array,
+) -> Iterator[Array]:
+    """Starts ever further inside: covariances shrink to zero, then variances grow.
+
+    A covariance matrix with some elements fixed need not be positive definite at the sample
+    moments of the others.
+
+    Parameters
+    ----------
+    kept : (npar,)
+        Parameters that keep the user's `values`, (npar,).
+    """
+    guess = np.where(kept, values, starting_values(table, data, maps, CAREFUL))
+    yield guess
+    rows = [
+        row
+        for row in table.rows
+        if row.op == "~~" and row.free >= 0 and row.start is None and not kept[row.free]
+    ]
+    between = [row.free for row in rows if row.lhs != row.rhs]
+    own = [row.free for row in rows if row.lhs == row.rhs]
+    bounds = parameter_bounds(table)
+    for share in (0.5, 0.25, 0.0):
+        shrunk = guess.copy()
+        shrunk[between] *= share
+        yield np.clip(shrunk, *bounds)
+    for factor in (4.0, 16.0, 64.0, 256.0):
+        raised = shrunk.copy()
+        raised[own] = factor * np.abs(guess[own])
+        yield np.clip(raised, *bounds)
 
 
 def _tempered(sample: LevelSample, caution: Caution) -> LevelSample:
