@@ -14,11 +14,11 @@ from mlsem.core.records import Array
 from mlsem.data.aggregate import DataRecord
 from mlsem.data.frame import make_frame, make_series
 from mlsem.errors import OptionValueError, listed
-from mlsem.estimate import active_restrictions, on_boundary
 from mlsem.inference.covariance import Covariance
 from mlsem.inference.intervals import Wald, wald
 from mlsem.inference.reference import DfMethod
 from mlsem.problem import Problem
+from mlsem.remarks import active_restrictions, on_boundary
 from mlsem.spec.constraints import compile_constraints
 from mlsem.spec.partable import ParameterTable
 from mlsem.spec.settings import SeKind, Settings

@@ -9,14 +9,13 @@ import numpy as np
 
 from mlsem import hypotheses, standard_errors
 from mlsem.core.optimize import Optimum
-from mlsem.core.records import Array
 from mlsem.data.aggregate import DataRecord
 from mlsem.data.frame import make_frame, make_series
-from mlsem.errors import EstimationWarning, InferenceWarning, OptionValueError, listed, warn
-from mlsem.estimate import improper, on_boundary
+from mlsem.errors import EstimationWarning, InferenceWarning, OptionValueError, warn
 from mlsem.fitted import Fitted, square_frame
 from mlsem.inference.covariance import Covariance, meat
 from mlsem.problem import Problem
+from mlsem.remarks import improper, on_boundary
 from mlsem.spec.settings import Settings, se_kind
 from mlsem.tables import implied_moments
 
@@ -333,17 +332,13 @@ class FitResult(Fitted):
     def scores(self) -> pd.DataFrame:
         """∂ℓ_j/∂θ of every cluster (of every row, without `cluster=`), (J, npar).
 
-        ℓ is the likelihood, also of a REML fit, for the restricted one is no sum over clusters.
-        At REML estimates the scores of the fixed effects sum to 0, those of (co)variances to
-        ½ ∂ log|M|/∂θ, M the information on the fixed effects.
-        """
-        columns = zip(self.table.names, self._scores().T, strict=True)
-        return make_frame(dict(columns), self.problem.moments.labels)
-
-    def _scores(self) -> Array:
-        return standard_errors.scores_along(
-            self.problem, self.optimum, np.eye(len(self.table.names))
-        )
+        Of the likelihood, also of a REML fit, for the restricted one is no sum over clusters: there
+        scores of fixed effects sum to 0, of (co)variances to ½ ∂ log|M|/∂θ, M the fixed effects'
+        information."""
+        names = self.table.names
+        found = standard_errors.scores_along(self.problem, self.optimum, np.eye(len(names)))
+        columns = dict(zip(names, found.T, strict=True))
+        return make_frame(columns, self.problem.moments.labels)
 
     def information(
         self, kind: Literal["expected", "observed", "first_order"] = "observed"
@@ -360,12 +355,13 @@ class FitResult(Fitted):
         """
         names = self.table.names
         if kind == "first_order":
-            return square_frame(meat(self._scores()), names)
+            return square_frame(meat(self.scores().to_numpy()), names)
         if kind not in ("expected", "observed"):
-            choices = listed(("expected", "observed", "first_order"))
-            raise OptionValueError(f"information kind {kind!r} is not one of {choices}.")
-        identity = np.eye(len(names))
-        found = standard_errors.information_along(self.problem, self.optimum, identity, kind)
+            known = "'expected', 'observed', 'first_order'"
+            raise OptionValueError(f"information kind {kind!r} is not one of {known}.")
+        found = standard_errors.information_along(
+            self.problem, self.optimum, np.eye(len(names)), kind
+        )
         return square_frame(found, names)
 
     def implied(self, level: int | str = 1) -> Implied:
@@ -387,11 +383,9 @@ def assemble(
     model: str, settings: Settings, problem: Problem, record: DataRecord, optimum: Optimum
 ) -> FitResult:
     """The result of an optimum, with warnings about the estimates."""
-    complaints = (
-        [improper(problem, optimum), *on_boundary(optimum, settings)] if optimum.converged else []
-    )
-    for complaint in filter(None, complaints):
-        warn(complaint, EstimationWarning)
+    if optimum.converged:
+        for each in filter(None, (improper(problem, optimum), *on_boundary(optimum, settings))):
+            warn(each, EstimationWarning)
     found, doubts = _covariance(problem, settings, optimum, record.is_clustered)
     return FitResult(model, settings, problem, record, optimum, found, doubts)
 
@@ -401,7 +395,6 @@ def _covariance(
 ) -> tuple[Covariance, tuple[str, ...]]:
     found, wrong = standard_errors.covariance_of(problem, settings, optimum, clustered=clustered)
     found, doubts = standard_errors.doubted(problem, settings, optimum, found)
-    doubts = (*wrong, *doubts)
-    if doubts:
-        warn("\n".join(doubts), InferenceWarning)
-    return found, doubts
+    if wrong or doubts:
+        warn("\n".join((*wrong, *doubts)), InferenceWarning)
+    return found, (*wrong, *doubts)

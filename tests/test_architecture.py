@@ -29,6 +29,7 @@ SEES: dict[str, set[str]] = {
 }
 SEES["version"] = set()
 SEES["problem"] = {"errors", "core", "spec", "data"}
+SEES["remarks"] = {"errors", "core", "spec", "problem"}
 SEES["estimate"] = {"errors", "core", "spec", "problem"}
 SEES["search"] = {"errors", "core", "spec", "problem", "estimate"}
 SEES["bounded"] = {"errors", "core", "spec", "problem"}

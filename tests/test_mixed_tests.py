@@ -126,7 +126,7 @@ WRONG = {
     "KR by ML": (TWO, {"df": "kenward-roger"}, "goes with restricted maximum likelihood"),
     "observed": (TWO, {"df": "satterthwaite", "information": "observed"}, "expected information"),
     "latent": (CFA, {"df": "satterthwaite"}, 'has latent variables. Use se="CR2"'),
-    "two outcomes": (TWO + "\n y ~ x1", {"test": "t"}, "has several outcomes"),
+    "two outcomes": (TWO + "\n y ~ x1", {"test": "t", "fixed_x": False}, "several outcomes"),
     "one level": ("y ~ x1", {"test": "t", "se": "standard"}, "has one level"),
     "clustered": ("y ~ x1", {"df": "satterthwaite"}, 'se="MLR" has none'),
 }

@@ -42,7 +42,7 @@ def test_each_entry_warns_where_it_is_called(name):
 def test_a_result_warns_where_its_method_is_called():
     fit = mlsem.fit("level: 1\ny ~ x\nlevel: 2\ny ~ 1", rows(), cluster="id", se="none")
     few = rows().assign(y=lambda d: d.y + d.id, w=lambda d: d.id == 0)
-    one = mlsem.fit("level: 1\ny ~ x\nlevel: 2\ny ~ w", few, cluster="id")
+    one = mlsem.fit("level: 1\ny ~ x\nlevel: 2\ny ~ w", few, cluster="id", se="none")
     for call in (
         lambda: one.with_se("CR2"),
         lambda: one.with_se("CR2").conf_int(ci="profile"),

@@ -284,7 +284,7 @@ def by_trust_region(
     origin, best, count = point.params, point, done
     runs: Runaway | None = None
 
-    def look(_: Array) -> None:
+    def look(xk: Array) -> None:
         nonlocal count, runs
         count += 1
         runs = None if watch is None else watch(count, best)

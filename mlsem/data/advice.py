@@ -104,7 +104,7 @@ def _several(keyword: str, names: list[Any], data: pd.DataFrame) -> str:
         'se="CR2".'
     )
     pairs = set(zip(pd.factorize(data[fine])[0], pd.factorize(data[coarse])[0], strict=True))
-    if len(pairs) > data[fine].nunique(dropna=False):
+    if len(pairs) > int(pd.Series(data[fine]).nunique(dropna=False)):
         new = fit_name("_".join(by_size), data.columns)
         columns = ", ".join(map(quoted, by_size))
         said += (

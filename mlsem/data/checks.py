@@ -92,7 +92,8 @@ def check_columns(table: ParameterTable, moments: ClusterMoments) -> None:
                 f"{name!r} is named at {where} but does not vary within any cluster. Name it at "
                 "level 2 only."
             )
-        if place < varying and name in table.split and between[place] <= SAME * sd:
+        centred = place < varying and name in table.split and between[place] <= SAME * sd
+        if centred and not table.semidefinite:  # a mixed model's variance may be zero
             raise DataError(
                 f"{name!r} is named at both levels, but its mean is the same in every cluster (is "
                 "it centred within clusters?), so that it has no part at level 2. Name it at level "

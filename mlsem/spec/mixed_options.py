@@ -14,7 +14,8 @@ _PARTS = "the formula says which parameters there are; mlsem.fit takes it"
 
 MEANINGLESS = {
     # of mlsem.fit
-    "cluster": "the clusters are what follows '|' in the formula: (1 | id)",
+    "cluster": "the clusters are what follows '|' in the formula: (1 | id); coarser ones of robust "
+    "errors are se_cluster=",
     "center": "centre in the formula, I(x1 - mean(x1)), or in the data, mlsem.cluster_means",
     "std_lv": _LATENT,
     "auto_fix_first": _LATENT,

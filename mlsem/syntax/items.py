@@ -121,8 +121,8 @@ class Builder:
 
 def _plain_label(label: Token) -> str:
     """Without quotes; `1.0` is 1, for the label is a part of names."""
-    if label.type == "NUMBER" and float(label).is_integer():
-        return str(int(float(label)))
+    if label.type == "NUMBER" and float(str(label)).is_integer():
+        return str(int(float(str(label))))
     return str(label).strip("\"'")
 
 

@@ -123,14 +123,14 @@ def test_slope_at_another_value(data):
 def test_no_between_variance(data):
     """Then a two-level model is a regression with `cluster=`."""
     two = fit("level: 1\n y1 ~ x1 + x2\nlevel: 2\n y1 ~ w1\n y1 ~~ 0*y1", data)
-    one = fit("y1 ~ x1 + x2 + w1", data)
+    one = fit("y1 ~ x1 + x2 + w1", data, meanstructure=True)
     names = [name.removesuffix(".l2") for name in two.params.index]
     for found, wanted in of_kinds(two, one):
         np.testing.assert_allclose(found.bse, wanted.bse[names], rtol=1e-7)
         np.testing.assert_allclose(df_of(found), df_of(wanted)[names], rtol=1e-7)
 
 
-@pytest.mark.parametrize("model", [PRODUCT, SEVERAL, "y1 ~ x1\n y2 ~ y1 + w1"])
+@pytest.mark.parametrize("model", [PRODUCT, SEVERAL, "y1 ~ x1\n y2 ~ y1 + w1\n y1 + y2 ~ 1"])
 def test_multiples_of_cr0(data, model):
     """p: the fixed effects of a linear mixed model of one outcome, elsewhere all parameters."""
     plain = fit(model, data, se="CR0")

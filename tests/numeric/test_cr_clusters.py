@@ -78,7 +78,7 @@ def test_clusters_of_a_single_level_model(data):
 
 BAD = {
     "absent": ("scool", r"se_cluster= names 'scool'.*Did you mean 'school'"),
-    "missing": ("gaps", r"se_cluster column 'gaps' has missing ids in rows 0, 2 "),
+    "missing": ("gaps", r"se_cluster column 'gaps' has missing or blank ids in rows 0, 2 "),
     "one value": ("one", r"all rows are in one cluster of 'one'.*at least two"),
     "not nested": (
         "row",

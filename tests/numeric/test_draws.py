@@ -56,7 +56,9 @@ BY_SCORES = [
 ROW_BY_ROW = {
     "three covariates": THREE_COVARIATES,
     "split covariate": KINDS["split covariate"],
-    "single level in clusters": Kind(KINDS["single level clusters"].text, options={"se": "MLR"}),
+    "single level in clusters": Kind(
+        KINDS["single level clusters"].text, options={"se": "MLR", "meanstructure": True}
+    ),
 }
 
 
@@ -228,15 +230,15 @@ def test_rows_without_clusters_have_no_cross_products(data):
 
 
 @pytest.mark.parametrize(
-    ("text", "product"),
+    ("kind", "product"),
     [
-        ("level: 1\n y1 ~ v1 + v1:w1\n v1 ~ x1\nlevel: 2\n y1 ~ w1", "v1:w1"),
-        ("level: 1\n y1 + y2 ~ x1 + w1:x1\nlevel: 2\n y1 ~ y2 + w1", "w1:x1"),
-        ("x1 ~ x2\n y1 ~ x1 + x1:x2", "x1:x2"),
+        (Kind("level: 1\n y1 ~ v1 + v1:w1\n v1 ~ x1\nlevel: 2\n y1 ~ w1"), "v1:w1"),
+        (Kind("level: 1\n y1 ~ x1 + w1:x1\nlevel: 2\n y1 ~ w1\n w1 ~~ w1"), "w1:x1"),
+        (Kind("x1 ~ x2\n y1 ~ x1 + x1:x2", cluster=None), "x1:x2"),
     ],
 )
-def test_products_of_modelled_variables_are_refused(data, text, product):
-    found = pose(Kind(text, cluster="id" if "level" in text else None), data).fit
+def test_products_of_modelled_variables_are_refused(data, kind, product):
+    found = pose(kind, data).fit
     with pytest.raises(InferenceError, match=f"'{product}'"):
         model_sampler(found.problem, found.optimum)
 

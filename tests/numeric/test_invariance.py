@@ -220,7 +220,7 @@ def test_clusters_of_one_row(data):
 def test_no_between_variance(data):
     """Then a two-level model is a regression; the cluster-robust errors agree but for J/(J-1)."""
     two = fit("level: 1\n y1 ~ x1 + x2\nlevel: 2\n y1 ~ w1\n y1 ~~ 0*y1", data)
-    one = mlsem.fit("y1 ~ x1 + x2 + w1", data, cluster="id")
+    one = mlsem.fit("y1 ~ x1 + x2 + w1", data, cluster="id", meanstructure=True)
     names = {"y1~x1": "y1~x1", "y1~x2": "y1~x2", "y1~w1.l2": "y1~w1", "y1~~y1": "y1~~y1"}
     names["y1~1.l2"] = "y1~1"
     clusters = two.n_clusters

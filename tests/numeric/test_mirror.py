@@ -11,7 +11,7 @@ MODEL = "level: 1\n y1 ~~ y2\nlevel: 2\n y2 ~ y1"
 
 def test_only_the_variance_itself_changes():
     sizes = tuple(np.random.default_rng(1).integers(2, 6, size=40))
-    fit = mlsem.fit(MODEL, make_data(3, sizes), cluster="id", se="none")
+    fit = mlsem.fit(MODEL, make_data(3, sizes), cluster="id", se="none", fixed_x=False)
     params = fit.estimates.copy()
     names = list(fit.table.names)
     params[names.index("y1~~y1.l2")] = 0.01

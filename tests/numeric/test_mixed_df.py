@@ -34,10 +34,10 @@ def fitted(case, **options):
     data = data.drop(index=[k - 1 for k in case["take"] or []])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", EstimationWarning)
-        fit = mlsem.lmm(case["formula"].replace("^", "**"), data, REML=case["REML"], **options)
+        fit = mlsem.lmm(case["formula"], data, REML=case["REML"], **options)
     names = case["coef_names"]
     names = [names] if isinstance(names, str) else names
-    return fit, [name.replace("^", " ** ") for name in names]
+    return fit, names
 
 
 def jointly(fit, names, want):

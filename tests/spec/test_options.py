@@ -68,7 +68,7 @@ def test_keywords_are_parted():
         ({"std_lv": 1}, "True or False"),
         ({"fixed_x": None}, "True or False"),
         ({"meanstructure": "yes"}, "True, False or None"),
-        ({"bounds": "wide"}, "'pos.var', 'pos.ov.var', 'pos.lv.var'"),
+        ({"bounds": "wider"}, "'pos.var', 'pos.ov.var', 'pos.lv.var'"),
         ({"bounds": True}, "'none'"),
     ],
 )
