@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-METHODS = ("model-based", "MLR", "CR2, z", "CR2, t")
-COLOURS = ("#8c8c8c", "#D55E00", "#56B4E9", "#0072B2")
-MARKERS = ("o", "s", "^", "D")
+METHODS = ("model-based", "MLR", "CR2, z", "CR2, t, expected bread", "CR2, t")
+COLOURS = ("#8c8c8c", "#D55E00", "#56B4E9", "#CC79A7", "#0072B2")
+MARKERS = ("o", "s", "^", "x", "D")
 KINDS = {
     "random intercept": ("within paths", "between paths", "within variances", "between variances"),
     "factor": (
@@ -24,6 +24,7 @@ KINDS = {
         "within variances", "between variances",
     ),
 }  # fmt: skip
+EFFECTS = {"mediator in a product": "y~w:m", "mediator between": "y~m"}
 GOALS = {"paths": (0.94, 0.96), "intercepts": (0.94, 0.96)}  # of covariance parameters: 93 to 97 %
 CELL = ["model", "clusters", "sizes", "omitted slope"]
 
@@ -99,6 +100,37 @@ def table(data: pd.DataFrame, model: str) -> str:
     return "\n".join(lines)
 
 
+def effects(data: pd.DataFrame) -> str:
+    """Of the models with a mediator: the SD of its effect's estimates, and the coverage of the
+    effect's intervals in percent."""
+    heads = ("model", "effect", "clusters", "SD", *METHODS)
+    lines = [f"| {' | '.join(heads)} |", "|" + "---|" * len(heads)]
+    for model, name in EFFECTS.items():
+        part = data[(data["model"] == model) & (data["parameter"] == name)]
+        for clusters, here in part.groupby("clusters"):
+            found = here.set_index("method")["coverage"]
+            cells = " | ".join(f"{100 * found[method]:.1f}" for method in METHODS)
+            lines.append(f"| {model} | `{name}` | {clusters} | {here['sd'].iloc[0]:.3f} | {cells} |")
+    return "\n".join(lines)
+
+
+def change(data: pd.DataFrame) -> str:
+    """Mean coverage in percent of CR2 with t by kind: the observed bread against the expected."""
+    rows = data[data["method"].isin(METHODS[3:])]
+    means = rows.pivot_table(
+        index=["model", "clusters", "kind"], columns="method", values="coverage"
+    )
+    apart = 100 * (means[METHODS[4]] - means[METHODS[3]])
+    found = apart[apart < -1]
+    lines = ["| model | clusters | parameters | expected bread | observed bread |"]
+    lines.append("|---|---|---|---|---|")
+    for model, clusters, kind in found.index:
+        pair = 100 * means.loc[(model, clusters, kind), list(METHODS[3:])]
+        cells = " | ".join(f"{value:.1f}" for value in pair)
+        lines.append(f"| {model} | {clusters} | {kind} | {cells} |")
+    return "\n".join(lines)
+
+
 def fits(data: pd.DataFrame, model: str) -> str:
     """Which replications converged, and which of these have a negative variance."""
     part = data[data["model"] == model].drop_duplicates(CELL)
@@ -130,10 +162,12 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     folder = parser.parse_args().folder
     data = read(folder)
-    for model in data["model"].unique():
+    for model in KINDS:
         figure(data, model).savefig(folder / f"{model.replace(' ', '_')}.png", dpi=130)  # type: ignore[attr-defined]
         print(f"### {model}\n\n{table(data, model)}\n\n{fits(data, model)}\n")
-    missed = outside(data)
+    print(f"### effects of mediators\n\n{effects(data)}\n")
+    print(f"### kinds of parameter worse by more than a point\n\n{change(data)}\n")
+    missed = outside(data[data["model"].isin(KINDS)])
     print(f"outside the goal: {len(missed)} of {missed['checked'].max() if len(missed) else 0}")
     print(missed[[*CELL, "parameter", "coverage", "converged", "df"]].to_string(index=False))
 
