@@ -110,7 +110,9 @@ def effects(data: pd.DataFrame) -> str:
         for clusters, here in part.groupby("clusters"):
             found = here.set_index("method")["coverage"]
             cells = " | ".join(f"{100 * found[method]:.1f}" for method in METHODS)
-            lines.append(f"| {model} | `{name}` | {clusters} | {here['sd'].iloc[0]:.3f} | {cells} |")
+            lines.append(
+                f"| {model} | `{name}` | {clusters} | {here['sd'].iloc[0]:.3f} | {cells} |"
+            )
     return "\n".join(lines)
 
 

@@ -1,7 +1,7 @@
 """Intervals of variances with few clusters: estimate ± t · SE of CR2 against profile likelihood.
 
-The data of `few_clusters.py`, uneven sizes of 5 to 24 rows. One line per kind of variance: how often
-a 95 % interval has the truth inside, misses below and above, and the median ratio of the lengths.
+The data of `few_clusters.py`, uneven sizes of 5 to 24 rows. One line per variance: how often a 95 %
+interval has the truth inside, misses below and above, and the median ratio of the lengths.
 
     python examples/studies/variance_intervals.py --replications 300 --jobs 2
 
