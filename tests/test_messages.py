@@ -167,7 +167,6 @@ def test_a_mixed_model_points_to_cluster_and_lmm(text):
     assert re.search(r'cluster="(id|school)"', message)
     formula = re.search(r'mlsem\.lmm\("([^"]+)", data\)', message)
     assert formula is not None
-    pytest.importorskip("formulae")
     assert mlsem.lmm(formula[1], rows(), on_failure="warn").n_obs == 80
 
 
