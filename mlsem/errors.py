@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import sys
+import warnings
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +35,11 @@ class Span:
         return f"{prefix}{source}\n{' ' * (len(prefix) + column - 1)}{'^' * width}"
 
 
+def printable(text: str) -> str:
+    """The text with half surrogates, which no file or terminal takes, as escapes."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
 class MlsemError(Exception):
     """Parent of every error that mlsem raises on purpose."""
 
@@ -44,9 +53,10 @@ class _SourceError(MlsemError):
 
     def __str__(self) -> str:
         if self.text is None or self.span is None:
-            return self.message
+            return printable(self.message)
         line, column = self.span.position(self.text)
-        return f"line {line}, column {column}: {self.message}\n{self.span.excerpt(self.text)}"
+        shown = f"line {line}, column {column}: {self.message}\n{self.span.excerpt(self.text)}"
+        return printable(shown)
 
 
 class ModelSyntaxError(_SourceError):
@@ -90,7 +100,7 @@ class InterfaceError(MlsemError, ImportError):
 
 
 class WorkerError(MlsemError):
-    """Other machines that were to do the work cannot, or are gone."""
+    """Other processes or machines that were to do the work cannot, or are gone."""
 
 
 class MlsemWarning(UserWarning):
@@ -119,6 +129,33 @@ class ConvergenceWarning(EstimationWarning):
 
 class InferenceWarning(MlsemWarning):
     """Standard errors are missing or doubtful."""
+
+
+_SILENT: ContextVar[bool] = ContextVar("mlsem_silent", default=False)
+
+
+def warn(message: str, category: type[MlsemWarning]) -> None:
+    """Warn of something at the line that called the library."""
+    if not _SILENT.get():
+        warnings.warn(message, category, stacklevel=_frames_inside() + 1)
+
+
+def _frames_inside() -> int:
+    """Frames of the library's, from the caller of this function on."""
+    frame, count = sys._getframe(1), 0
+    while frame is not None and frame.f_globals.get("__name__", "").partition(".")[0] == "mlsem":
+        frame, count = frame.f_back, count + 1
+    return count
+
+
+@contextmanager
+def without_warnings() -> Iterator[None]:
+    """No warnings of ours in here; those of other threads, and the process's filters, stay."""
+    token = _SILENT.set(True)
+    try:
+        yield
+    finally:
+        _SILENT.reset(token)
 
 
 def closest(name: str, candidates: Iterable[str], cutoff: float = 0.6) -> str | None:

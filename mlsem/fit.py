@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from mlsem.core.quiet import quiet
 from mlsem.data.aggregate import DataRecord, read_moments
 from mlsem.data.frame import column_names
-from mlsem.errors import ConvergenceError, ConvergenceWarning, ModelSyntaxWarning, OptionValueError
+from mlsem.errors import (
+    ConvergenceError,
+    ConvergenceWarning,
+    ModelSyntaxWarning,
+    OptionValueError,
+    warn,
+)
 from mlsem.estimate import complaint
 from mlsem.estimators import optimum_of
 from mlsem.problem import pose
@@ -26,6 +32,7 @@ if TYPE_CHECKING:
 _PER_FIT = ("start", *SETTING_NAMES)
 
 
+@quiet
 def fit(
     model: str,
     data: pd.DataFrame,
@@ -109,27 +116,32 @@ def fit(
     return finish(*_read("sem", model, data, cluster, center, options))
 
 
+@quiet
 def sem(model: str, data: pd.DataFrame, cluster: str | None = None, **options: Any) -> FitResult:
     """lavaan's `sem()`: the same as `fit`."""
     return finish(*_read("sem", model, data, cluster, options.pop("center", None), options))
 
 
+@quiet
 def cfa(model: str, data: pd.DataFrame, cluster: str | None = None, **options: Any) -> FitResult:
     """lavaan's `cfa()`: the same as `fit`."""
     return finish(*_read("cfa", model, data, cluster, options.pop("center", None), options))
 
 
+@quiet
 def growth(model: str, data: pd.DataFrame, cluster: str | None = None, **options: Any) -> FitResult:
     """lavaan's `growth()`: `fit` with the intercepts of observed variables fixed to 0 and those
     of latent variables free."""
     return finish(*_read("growth", model, data, cluster, options.pop("center", None), options))
 
 
+@quiet
 def lavaan(model: str, data: pd.DataFrame, cluster: str | None = None, **options: Any) -> FitResult:
     """lavaan's `lavaan()`: `fit` without automatic parameters."""
     return finish(*_read("lavaan", model, data, cluster, options.pop("center", None), options))
 
 
+@quiet
 def check(model: str, data: pd.DataFrame | None = None, **options: Any) -> ParameterTable:
     """The parameter table of a model, without fitting it.
 
@@ -174,15 +186,14 @@ def _read(
 def finish(
     text: str, settings: Settings, table: ParameterTable, record: DataRecord, start: object
 ) -> FitResult:
-    """Estimate a specified model whose data are read. To be called by the function that the user
-    calls: warnings show the line that called that one."""
+    """Estimate a specified model whose data are read."""
     problem = pose(table, record)
     optimum = optimum_of(problem, settings, start)
     if not optimum.converged:
         message = complaint(optimum, settings)
         if settings.on_failure == "raise":
             raise ConvergenceError(message)
-        warnings.warn(message, ConvergenceWarning, stacklevel=3)
+        warn(message, ConvergenceWarning)
     return assemble(text, settings, problem, record, optimum)
 
 
@@ -211,7 +222,7 @@ def _specified(
     columns = None if data is None else column_names(data)
     table = _table(syntax.text, model_options(preset, **keywords), columns)
     for remark in table.remarks:
-        warnings.warn(remark, ModelSyntaxWarning, stacklevel=4)
+        warn(remark, ModelSyntaxWarning)
     return table
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mlsem.core.pattern import LevelMoments, level_moments
+from mlsem.core.quiet import quiet
 from mlsem.core.records import Array, frozen
 from mlsem.core.shapes import covariate_sample
 from mlsem.data.frame import make_frame
@@ -68,6 +69,7 @@ def improper_shares(shares: Array) -> str:
     return "\nBelow 0 or above 1: a variance is estimated to be negative, so that this is no share."
 
 
+@quiet
 def icc(fit: Fitted) -> Icc:
     """Intraclass correlations with delta-method standard errors.
 

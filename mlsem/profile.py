@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -14,7 +13,7 @@ from mlsem.core.linalg import null_space
 from mlsem.core.optimize import Optimum, maximize
 from mlsem.core.pattern import ModelPattern
 from mlsem.core.records import Array, Index
-from mlsem.errors import InferenceError, InferenceWarning, listed
+from mlsem.errors import InferenceError, InferenceWarning, listed, warn
 from mlsem.inference.covariance import Covariance
 from mlsem.inference.equations import WhiteClusters
 from mlsem.inference.profile import Place, Search, critical_value, relative_variances
@@ -86,7 +85,7 @@ def profile_intervals(
 
 def _warn(names: list[str], why: str) -> None:
     text = f"no profile interval of {listed(names)}: {why}"
-    warnings.warn(text, InferenceWarning, stacklevel=5)  # where conf_int was called
+    warn(text, InferenceWarning)  # where conf_int was called
 
 
 def variance_places(table: ParameterTable) -> set[int]:

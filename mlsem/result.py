@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
@@ -13,7 +12,7 @@ from mlsem.core.optimize import Optimum
 from mlsem.core.records import Array
 from mlsem.data.aggregate import DataRecord
 from mlsem.data.frame import make_frame, make_series
-from mlsem.errors import EstimationWarning, InferenceWarning, OptionValueError, listed
+from mlsem.errors import EstimationWarning, InferenceWarning, OptionValueError, listed, warn
 from mlsem.estimate import improper, on_boundary
 from mlsem.fitted import Fitted, square_frame
 from mlsem.inference.covariance import Covariance, meat
@@ -378,7 +377,7 @@ def assemble(
     """The result of an optimum, with warnings about the estimates."""
     complaints = [improper(problem, optimum), *on_boundary(optimum)] if optimum.converged else []
     for complaint in filter(None, complaints):
-        warnings.warn(complaint, EstimationWarning, stacklevel=4)
+        warn(complaint, EstimationWarning)
     found, doubts = _covariance(problem, settings, optimum, record.is_clustered)
     return FitResult(model, settings, problem, record, optimum, found, doubts)
 
@@ -390,5 +389,5 @@ def _covariance(
     found, doubts = standard_errors.doubted(problem, settings, optimum, found)
     doubts = (*wrong, *doubts)
     if doubts:
-        warnings.warn("\n".join(doubts), InferenceWarning, stacklevel=5)
+        warn("\n".join(doubts), InferenceWarning)
     return found, doubts

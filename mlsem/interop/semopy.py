@@ -7,7 +7,6 @@ imported inside functions of this file only and takes no part in an estimation o
 from __future__ import annotations
 
 import sys
-import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -21,6 +20,7 @@ from mlsem.errors import (
     SpecificationError,
     SpecificationWarning,
     listed,
+    warn,
 )
 from mlsem.interop.semopy_defaults import Intercepts, Translation
 from mlsem.interop.semopy_syntax import read
@@ -167,7 +167,7 @@ def to_semopy(fit: FitResult, level: int | str = 1) -> Any:
     names = _observed(fit.table, number)
     cov, count = _moments(fit, number, names)
     for message in (*_lost(fit.table, number), *_doubts(cov)):
-        warnings.warn(message, SpecificationWarning, stacklevel=2)
+        warn(message, SpecificationWarning)
     lower, upper = parameter_bounds(fit.table)
     for position, name in writer.parameters.items():
         parameter = model.parameters[name]
