@@ -44,9 +44,12 @@ class Band:
     seed: int
 
     def limits(self, level: float) -> Array:
-        """Lower and upper limits of each ratio, (2, c)."""
+        """Lower and upper limits of each ratio, (2, c); NaN where no draw has one."""
         tails = [0.5 - 0.5 * level, 0.5 + 0.5 * level]
-        return np.nanquantile(self.ratios, tails, axis=0)
+        known = ~np.isnan(self.ratios).all(axis=0)
+        limits = np.full((2, len(known)), np.nan)
+        limits[:, known] = np.nanquantile(self.ratios[:, known], tails, axis=0)
+        return limits
 
     def exceeded(self, observed: Array) -> Array:
         """Share of ratios as large as the one observed, itself counted: (1 + #) / (1 + B)."""

@@ -14,7 +14,7 @@ from mlsem.core.records import Array, ClusterMoments, RobustClusters, frozen
 from mlsem.data.bases import Base, check_center, data_names, read_bases
 from mlsem.data.checks import check_columns, check_counts, check_dependence
 from mlsem.data.chunks import Reader, summarise
-from mlsem.data.columns import Rows, left_out, read_rows, require_frame
+from mlsem.data.columns import Rows, brief, left_out, read_rows, require_frame
 from mlsem.data.grouping import Grouping, Pieces, cut, group, ungrouped
 from mlsem.data.nesting import read_robust
 from mlsem.data.products import (
@@ -207,7 +207,7 @@ def _check_options(
             )
         return
     if not isinstance(cluster, str):
-        raise OptionValueError(f"cluster must be the name of one column, not {cluster!r}.")
+        raise OptionValueError(f"cluster must be the name of one column, not {brief(cluster)}.")
     if cluster in wanted:
         raise DataError(
             f"{cluster!r} is the cluster column and a variable of the model. Take it out of the "

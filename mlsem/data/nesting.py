@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from mlsem.core.records import RobustClusters, frozen
-from mlsem.data.columns import require_column, rows_named
-from mlsem.data.grouping import as_array
+from mlsem.data.columns import brief, require_column, rows_named
+from mlsem.data.grouping import factorized
 from mlsem.errors import DataError, OptionValueError
 
 if TYPE_CHECKING:
@@ -31,9 +31,11 @@ def read_robust(
     if se_cluster is None or se_cluster == cluster:
         return RobustClusters(cluster, frozen(np.arange(len(grouping.labels))), grouping.labels)
     if not isinstance(se_cluster, str):
-        raise OptionValueError(f"se_cluster must be the name of one column, not {se_cluster!r}.")
+        raise OptionValueError(
+            f"se_cluster must be the name of one column, not {brief(se_cluster)}."
+        )
     series = require_column(data, se_cluster, "se_cluster= names")
-    codes, uniques = pd.factorize(series)
+    codes, labels = factorized(series, f"se_cluster column {se_cluster!r}")
     rows = np.arange(len(data)) if grouping.order is None else grouping.order
     used = codes[rows]
     if (used < 0).any():
@@ -45,14 +47,14 @@ def read_robust(
         )
     starts = np.cumsum(grouping.sizes) - grouping.sizes
     first = used[starts]
-    _check_nested(used, first, starts, (se_cluster, cluster), grouping, as_array(uniques))
+    _check_nested(used, first, starts, (se_cluster, cluster), grouping, labels)
     positions, kept = pd.factorize(first)  # in the order of the model's clusters
     if len(kept) < 2:
         raise DataError(
             f"all rows are in one cluster of {se_cluster!r}; robust standard errors need at least "
             "two. Is this the right column?"
         )
-    return RobustClusters(se_cluster, frozen(positions), as_array(uniques)[kept])
+    return RobustClusters(se_cluster, frozen(positions), labels[kept])
 
 
 def _check_nested(
