@@ -89,6 +89,8 @@ def _random_slopes(table: ParameterTable) -> dict[int, str]:
 
 def defined_parameters(problem: Problem, optimum: Optimum) -> tuple[Array, Array]:
     """Values of the d `:=` parameters and their gradients (d, npar), for the delta method."""
+    if not problem.table.definitions:
+        return np.zeros(0), np.zeros((0, len(problem.table.names)))
     return compile_definitions(problem.table)(problem.coordinates.to_user(optimum.params))
 
 
