@@ -422,3 +422,31 @@ def test_killed_studies_go_on(tmp_path):
             killed.send_signal(signal.SIGKILL)
     assert run(path, count).estimates.equals(expected.estimates)
     assert sorted(numbers(path)) == list(range(count))
+
+
+@pytest.mark.parametrize(("code", "taken"), [(0, False), (errno.EACCES, True), (errno.EIO, None)])
+def test_windows_locks_a_byte_behind_the_records(code, taken, tmp_path, monkeypatch):
+    places = []
+
+    class Locks:
+        LK_NBLCK = 2
+
+        @staticmethod
+        def locking(descriptor, mode, count):
+            places.append((os.lseek(descriptor, 0, os.SEEK_CUR), mode, count))
+            if code:
+                raise OSError(code, "refused")
+
+    path = filled(tmp_path / "study.jsonl")
+    monkeypatch.setitem(sys.modules, "msvcrt", Locks)
+    monkeypatch.setattr(lock.sys, "platform", "win32")
+    with path.open("r+b", buffering=0) as file:
+        file.seek(5)
+        if taken is False:
+            lock._take(file)
+        else:
+            with pytest.raises(OSError, match="refused") as caught:
+                lock._take(file)
+            assert isinstance(caught.value, BlockingIOError) == bool(taken)
+        assert file.tell() == 5
+    assert places == [(lock.BEYOND, 2, 1)]
