@@ -289,6 +289,11 @@ def _object_column(data: pd.DataFrame, series: pd.Series, name: str) -> Array:
     return numbers
 
 
+def _is_huge(value: object) -> bool:
+    """Whether it is a number, though no double."""
+    return isinstance(value, Real) and not isinstance(value, np.timedelta64)
+
+
 def _double(value: object) -> float | None:
     """A number as a double; None for what is none, or is too large for one."""
     if not isinstance(value, (Real, Decimal)) or isinstance(value, np.timedelta64):
@@ -317,9 +322,8 @@ def _not_numbers(data: pd.DataFrame, series: pd.Series, name: str, wrong: NDArra
         )
     else:
         shown, rows = values, wrong
-        huge = all(isinstance(value, (Real, Decimal)) for value in values)
         advice = "Code it as numbers, or leave it out of the model."
-        if huge:
+        if all(map(_is_huge, values)):
             advice = "A double holds numbers up to 1.8e308: correct them, or take another unit."
     return f"{head}{listed(map(brief, shown[:SHOWN]))} in {rows_named(data, rows)}. {advice}"
 
