@@ -90,19 +90,20 @@ def _each_kind(kind: str) -> Callable[[FitResult], Any]:
 def _bootstrap(kind: Any) -> Callable[[FitResult], Any]:
     def call(fit: FitResult) -> Any:
         found = fit.bootstrap(kind, draws=39, seed=1, progress=False)
-        return str(found), found.conf_int()
+        return str(found), found.conf_int(), found.se, found.pvalues
 
     return call
 
 
 def _compare(fit: FitResult) -> Any:
     found = fit.compare_se(draws=20, seed=1, progress=False)
-    return str(found), found.plot()
+    return str(found), found.table, found.plot()
 
 
 def _diagnose(fit: FitResult) -> Any:
     found = fit.cluster_diagnostics(exact=True)
-    return str(found), found._repr_html_(), found.plot()
+    tables = found.coefficients, found.clusters, found.influence, found.exact
+    return str(found), found._repr_html_(), tables, found.plot()
 
 
 METHODS: dict[str, Callable[[FitResult], Any]] = {
