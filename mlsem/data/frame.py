@@ -83,7 +83,7 @@ def make_frame(columns: Mapping[str, Any], index: Any = None) -> pd.DataFrame:
     try:
         return pd.DataFrame(arrays, index=labels)
     except UnicodeEncodeError:  # a name with half a surrogate, which a column of text cannot hold
-        plain = {key: _plain(values) for key, values in arrays.items()}
+        plain = {key: _plain(values, labels) for key, values in arrays.items()}
         return pd.DataFrame(plain, index=labels, columns=_labels(list(plain)))
 
 
@@ -97,8 +97,11 @@ def _labels(values: Any) -> Any:
         return pd.Index(values, dtype=object, tupleize_cols=False)
 
 
-def _plain(values: Any) -> Any:
-    return list(values) if isinstance(values, (list, pd.api.extensions.ExtensionArray)) else values
+def _plain(values: Any, index: Any) -> Any:
+    """Objects as they are, which pandas does not make text of; numbers as an array."""
+    if isinstance(values, np.ndarray) and values.dtype.kind != "O":
+        return values
+    return pd.Series(list(values), index=index, dtype=object)
 
 
 @lru_cache(maxsize=256)
