@@ -1,6 +1,7 @@
 # make demo    a virtual environment, mlsem in it, and the first example
 # make test    lint, types and every test
 # make lint    ruff and pyright only
+# make fuzz    hostile data, mutated texts, random models, killed studies; SECONDS=60 of each
 # make bench   the benchmarks
 # make clean   remove what the above made
 # Another Python: make PYTHON=python3.12 demo
@@ -16,7 +17,7 @@ export OPENBLAS_NUM_THREADS := 1
 export OMP_NUM_THREADS := 1
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
-.PHONY: demo test lint types unit bench format clean
+.PHONY: demo test lint types unit fuzz bench format clean
 
 demo: $(VENV)/.core
 	@$(VENV)/bin/mlsem demo
@@ -32,6 +33,14 @@ types: $(VENV)/.dev
 
 unit: $(VENV)/.dev
 	@$(RUN) -m pytest -q
+
+SECONDS ?= 60
+SEED ?= 0
+
+# Each is drawn from its seed: SEED=1000 begins with another one, and a finding names its own.
+fuzz: $(VENV)/.dev
+	@$(RUN) -m tests.fuzz --seconds $(SECONDS) --first $(SEED)
+	@$(RUN) -m tests.fuzz.studies --kills 4 --seed $(SEED)
 
 bench: $(VENV)/.bench
 	@$(RUN) -m benchmarks

@@ -12,6 +12,7 @@ import numpy as np
 
 from mlsem.bootstrapped import Bootstrap, BootstrapKind, about_failures
 from mlsem.core.draws import Sampler, resampled_unions
+from mlsem.core.quiet import quiet
 from mlsem.core.records import Array, ClusterMoments, RobustClusters, frozen
 from mlsem.diagnostics import chosen
 from mlsem.errors import InferenceError, InferenceWarning, OptionValueError, listed, warn
@@ -23,7 +24,7 @@ from mlsem.inference.equations import WhiteClusters
 from mlsem.inference.reference import ClusterReference
 from mlsem.problem import Problem
 from mlsem.refit import model_sampler, refit
-from mlsem.spec.constraints import CompiledExpression, compile_definitions
+from mlsem.spec.constraints import CompiledDefinitions, compile_definitions
 from mlsem.spec.partable import ParameterTable
 from mlsem.spec.settings import SeKind, Settings
 from mlsem.standard_errors import covariance_of
@@ -39,6 +40,7 @@ NOT_CONVERGED = "did not converge"
 NO_SE = "have no standard errors"
 
 
+@quiet
 def bootstrap(
     fit: Fitted,
     kind: str,
@@ -62,7 +64,7 @@ def bootstrap(
     seed = randbits(32) if seed is None else seed
     source, robust = np.random.SeedSequence(seed), fit.problem.robust
     se_kind: Literal["CR0", "MLR"] = "CR0" if wanted == "wild" else _sandwich(fit)
-    covariance, functions = _covariance(fit, se_kind), Definitions(compile_definitions(fit.table))
+    covariance, functions = _covariance(fit, se_kind), compile_definitions(fit.table)
     reasons: dict[str, int] = {}
     if wanted == "wild":
         found = _wild(fit, covariance, functions, scheme, draws, source)
@@ -124,18 +126,6 @@ def _checked(
 # --- what is bootstrapped -------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Definitions:
-    """The d `:=` parameters as functions of θ: values (d,) and gradients (d, npar)."""
-
-    compiled: tuple[CompiledExpression, ...]
-
-    def __call__(self, params: Array) -> tuple[Array, Array]:
-        values = np.array([float(each.value(params)) for each in self.compiled])
-        slopes = np.array([each.gradient(params) for each in self.compiled])
-        return values, slopes.reshape(-1, len(params))
-
-
 def _sandwich(fit: Fitted) -> Literal["CR0", "MLR"]:
     """The robust errors of refits; the scores of MLR are none at REML estimates."""
     return "CR0" if fit.settings.estimator == "REML" else "MLR"
@@ -157,7 +147,7 @@ def _variances(table: ParameterTable) -> set[int]:
 
 
 def _with_functions(
-    params: Array, covariance: Covariance, functions: Definitions
+    params: Array, covariance: Covariance, functions: CompiledDefinitions
 ) -> tuple[Array, Array]:
     """Estimates and standard errors of the parameters, then of the definitions."""
     values, gradients = functions(params)
@@ -186,7 +176,7 @@ def _studentised(
 def _wild(
     fit: Fitted,
     covariance: Covariance,
-    functions: Definitions,
+    functions: CompiledDefinitions,
     weights: WeightKind,
     draws: int,
     source: np.random.SeedSequence,
@@ -218,7 +208,7 @@ class Refits:
     settings: Settings
     start: Array
     clustered: bool
-    functions: Definitions
+    functions: CompiledDefinitions
     source: Sampler | Shares
 
     def __call__(self, seeds: Sequence[np.random.SeedSequence]) -> list[Array | str]:
@@ -235,10 +225,7 @@ class Refits:
             return NOT_DETERMINED
         if not optimum.converged:
             return NOT_CONVERGED
-        try:
-            covariance, _ = covariance_of(posed, self.settings, optimum, clustered=self.clustered)
-        except np.linalg.LinAlgError:  # all but singular, though it converged
-            return NO_SE
+        covariance, _ = covariance_of(posed, self.settings, optimum, clustered=self.clustered)
         if np.isnan(covariance.se).all():
             return NO_SE
         params = posed.coordinates.to_user(optimum.params)
@@ -259,7 +246,7 @@ class Refits:
         return resampled_unions(moments, robust, clusters)
 
 
-def _refits(fit: Fitted, functions: Definitions, *, parametric: bool) -> Refits:
+def _refits(fit: Fitted, functions: CompiledDefinitions, *, parametric: bool) -> Refits:
     settings = replace(
         fit.settings.with_se(_sandwich(fit)),
         tol=max(LOOSE, fit.settings.tol),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 
+from mlsem.core.quiet import quiet
 from mlsem.core.records import Array
 from mlsem.data.frame import make_frame, make_series
 from mlsem.errors import OptionValueError, listed
@@ -96,10 +97,12 @@ class Bootstrap(sheet.Shown):
         return sum(self.reasons.values())
 
     @property
+    @quiet
     def se(self) -> pd.Series:
         """Standard deviations of the draws."""
         return make_series(numbers.deviations(self.draws), self.parameters, "se")
 
+    @quiet
     def conf_int(self, level: float = 0.95, kind: IntervalKind = "t") -> pd.DataFrame:
         """Confidence limits `lower`, `upper`, with q the (1 ± level) / 2 quantiles of the draws.
 
@@ -133,6 +136,7 @@ class Bootstrap(sheet.Shown):
         return self.estimate - high * self.robust_se, self.estimate - low * self.robust_se
 
     @property
+    @quiet
     def pvalues(self) -> pd.DataFrame:
         """Bootstrap t tests of estimate = 0: columns `symmetric` and `equal_tailed`."""
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -178,6 +182,7 @@ class Bootstrap(sheet.Shown):
             )
         return tuple(found)
 
+    @quiet
     def summary(self, level: float = 0.95) -> str:
         """The draws in a table of text, with the percentile-t interval and the symmetric p value.
 
@@ -189,6 +194,7 @@ class Bootstrap(sheet.Shown):
         self._require_enough(level)
         return sheet.text(self._sheet(level))
 
+    @quiet
     def _sheet(self, level: float = 0.95) -> sheet.Sheet:
         lower, upper = self._limits(level, "t")
         columns = {

@@ -136,6 +136,7 @@ def _add_fit(commands: Any) -> None:
     fit.add_argument("--digits", type=int, default=3, metavar="N", help="decimals (default 3)")
     fit.add_argument("--json", action="store_true", help="print one JSON object, no summary")
     fit.add_argument("--out", metavar="FILE", help="write the estimates to a .csv or .tsv file")
+    fit.add_argument("--overwrite", action="store_true", help="replace the file of --out")
     fit.add_argument("--quiet", action="store_true", help="print no summary and no warnings")
     fit.set_defaults(run=_fit)
 
@@ -199,16 +200,24 @@ def _fit(arguments: argparse.Namespace) -> int:
         from mlsem.data.files import read_table
 
         result = mlsem.fit(text, read_table(arguments.data), **_fit_options(arguments))
-        if arguments.out:
-            _write_estimates(result, arguments)
-        if arguments.json:
-            from mlsem.cli_output import json_text
-
-            print(json_text(result, _level(arguments), arguments.ci, caught))
-        elif not arguments.quiet:
-            summary = result.summary(arguments.level, arguments.ci)
-            print(summary.to_text(arguments.digits), end="")
+        try:
+            if arguments.out:
+                _write_estimates(result, arguments)
+        finally:  # a full disk does not take the results along
+            _print_fit(result, arguments, caught)
     return OK if result.converged else NOT_CONVERGED
+
+
+def _print_fit(
+    result: FitResult, arguments: argparse.Namespace, caught: list[warnings.WarningMessage]
+) -> None:
+    if arguments.json:
+        from mlsem.cli_output import json_text
+
+        print(json_text(result, _level(arguments), arguments.ci, caught))
+    elif not arguments.quiet:
+        summary = result.summary(arguments.level, arguments.ci)
+        print(summary.to_text(arguments.digits), end="")
 
 
 def _check_values(arguments: argparse.Namespace) -> None:
@@ -216,8 +225,13 @@ def _check_values(arguments: argparse.Namespace) -> None:
         raise OptionValueError(f"--level {arguments.level:g}: it must lie between 0 and 1")
     if not 0 <= arguments.digits <= 15:
         raise OptionValueError(f"--digits {arguments.digits}: choose 0 to 15")
-    if arguments.out and Path(arguments.out).suffix.lower() not in SEPARATORS:
-        raise OptionValueError(f"--out {arguments.out}: the name must end in .csv or .tsv")
+    if arguments.out:
+        from mlsem.cli_files import check_output
+
+        if Path(arguments.out).suffix.lower() not in SEPARATORS:
+            raise OptionValueError(f"--out {arguments.out}: the name must end in .csv or .tsv")
+        inputs = (arguments.model, arguments.data)
+        check_output(arguments.out, inputs, overwrite=arguments.overwrite)
 
 
 def _fit_options(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -246,9 +260,11 @@ def _level(arguments: argparse.Namespace) -> float:
 
 
 def _write_estimates(result: FitResult, arguments: argparse.Namespace) -> None:
-    path = Path(arguments.out)
+    from mlsem.cli_files import separated, write_whole
+
     frame = result.parameter_estimates(_level(arguments), arguments.ci)
-    frame.to_csv(path, sep=SEPARATORS[path.suffix.lower()], index=False)
+    text = separated(frame, SEPARATORS[Path(arguments.out).suffix.lower()])
+    write_whole(arguments.out, text, overwrite=arguments.overwrite)
 
 
 # --- mlsem check, demo, study ------------------------------------------------------------------

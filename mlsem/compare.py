@@ -12,6 +12,7 @@ import numpy as np
 from mlsem.comparison import Band, SeComparison
 from mlsem.core.draws import Sampler
 from mlsem.core.optimize import Optimum
+from mlsem.core.quiet import quiet
 from mlsem.core.records import Array, Index
 from mlsem.diagnostics import chosen
 from mlsem.errors import InferenceError, OptionValueError
@@ -38,6 +39,7 @@ class Draws:
     seed: int
 
 
+@quiet
 def compare(
     problem: Problem,
     settings: Settings,

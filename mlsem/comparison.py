@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mlsem.core.quiet import quiet
 from mlsem.core.records import Array
 from mlsem.data.frame import make_frame
 from mlsem.report import figures, sheet
@@ -44,9 +45,12 @@ class Band:
     seed: int
 
     def limits(self, level: float) -> Array:
-        """Lower and upper limits of each ratio, (2, c)."""
+        """Lower and upper limits of each ratio, (2, c); NaN where no draw has one."""
         tails = [0.5 - 0.5 * level, 0.5 + 0.5 * level]
-        return np.nanquantile(self.ratios, tails, axis=0)
+        known = ~np.isnan(self.ratios).all(axis=0)
+        limits = np.full((2, self.ratios.shape[1]), np.nan)
+        limits[:, known] = np.nanquantile(self.ratios[:, known], tails, axis=0)
+        return limits
 
     def exceeded(self, observed: Array) -> Array:
         """Share of ratios as large as the one observed, itself counted: (1 + #) / (1 + B)."""
@@ -85,6 +89,7 @@ class SeComparison(sheet.Shown):
         return tuple(self.se)
 
     @property
+    @quiet
     def ratios(self) -> dict[str, Array]:
         """Standard errors of each kind over those of the first, (c,)."""
         base = self.se[self.kinds[0]]
@@ -92,6 +97,7 @@ class SeComparison(sheet.Shown):
             return {kind: found / base for kind, found in self.se.items()}
 
     @property
+    @quiet
     def varying(self) -> tuple[str, ...]:
         """Level-1 slopes whose ratio lies above the band: they look as if they varied."""
         if self.band is None or self.kinds[0] != "standard":
@@ -111,6 +117,7 @@ class SeComparison(sheet.Shown):
         return tuple(name for name, each in zip(self.parameters, where, strict=True) if each)
 
     @property
+    @quiet
     def table(self) -> pd.DataFrame:
         """One row per parameter: est, se_<kind>, ratio, and with a band lower, upper, pvalue."""
         ratio = self.ratios[self.kinds[-1]]
@@ -123,6 +130,7 @@ class SeComparison(sheet.Shown):
         return make_frame(columns, list(self.parameters))
 
     @property
+    @quiet
     def verdict(self) -> tuple[str, ...]:
         """What the comparison says, in sentences."""
         base, kind = self.kinds[0], self.kinds[-1]
@@ -171,6 +179,7 @@ class SeComparison(sheet.Shown):
             f"errors are too large there; {kind} holds."
         )
 
+    @quiet
     def plot(self, figure: Figure | None = None) -> Figure:
         """A dot per kind and parameter, on the scale of the first kind, with the band.
 
@@ -185,6 +194,7 @@ class SeComparison(sheet.Shown):
             bands = [(low, high) for low, high in self.band.limits(self.level).T.tolist()]
         return figures.se_comparison(self.parameters, ratios, bands, figure=figure)
 
+    @quiet
     def _sheet(self) -> sheet.Sheet:
         frame = self.table
         heads = {"est": "Estimate", "ratio": "ratio", "lower": "band", "upper": "", "pvalue": "p"}

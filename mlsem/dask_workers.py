@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from pickle import PicklingError
 from typing import Any, TypeVar
 
 from mlsem.errors import InterfaceError, OptionValueError, WorkerError
@@ -67,7 +68,14 @@ def _sent(client: Any, function: Callable[..., Any]) -> Any:
     """The function on the cluster: the result of a task, which Dask repeats if it is lost."""
     from distributed import wait
 
-    held = client.submit(_itself, function, pure=False)
+    try:
+        held = client.submit(_itself, function, pure=False)
+    except (TypeError, PicklingError) as error:
+        raise WorkerError(
+            f"the work cannot be sent to the Dask cluster ({error.__cause__ or error}): functions "
+            "may not hold open files, locks, connections or generators. Make these inside the "
+            "function, or leave backend= out."
+        ) from error
     try:
         client.wait_for_workers(1, timeout=PATIENCE)
     except TimeoutError:

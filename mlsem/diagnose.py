@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from mlsem.core.draws import resampled_unions
 from mlsem.core.optimize import Optimum
+from mlsem.core.quiet import quiet
 from mlsem.core.records import Index, RobustClusters, frozen
 from mlsem.diagnostics import ClusterDiagnostics, LeftOut, chosen
 from mlsem.errors import InferenceError, OptionValueError
@@ -24,6 +25,7 @@ from mlsem.standard_errors import covariance_of
 FIRST = {"~": 0, "~1": 1, "=~": 2}  # the order of parameters; the others come after these
 
 
+@quiet
 def diagnose(
     problem: Problem,
     settings: Settings,

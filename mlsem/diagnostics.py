@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlsem.cautions import FEW_CLUSTERS, FEW_DF, FEW_EFFECTIVE
+from mlsem.core.quiet import quiet
 from mlsem.core.records import Array, Index
 from mlsem.data.frame import make_frame
 from mlsem.errors import InferenceError, OptionValueError, nearest
@@ -106,11 +107,13 @@ class ClusterDiagnostics(sheet.Shown):
         return float(self.rows.sum() ** 2 / (self.rows @ self.rows))
 
     @property
+    @quiet
     def ratio(self) -> Array:
         """CR2's to the model's standard errors, (c,)."""
         return self.se / self.model_se
 
     @property
+    @quiet
     def coefficients(self) -> pd.DataFrame:
         """One row per parameter.
 
@@ -144,6 +147,7 @@ class ClusterDiagnostics(sheet.Shown):
         return {value: largest, whose: found}
 
     @property
+    @quiet
     def clusters(self) -> pd.DataFrame:
         """One row per cluster: `rows`, `leverage` (free parameters that it determines, in all),
         and under each parameter's name its share of the information on it."""
@@ -151,12 +155,14 @@ class ClusterDiagnostics(sheet.Shown):
         return self._by_cluster({"rows": self.rows, "leverage": self.measures.leverage, **shares})
 
     @property
+    @quiet
     def influence(self) -> pd.DataFrame:
         """Cluster × parameter: by how many standard errors (the model's) leaving the cluster out
         moves the estimate, in one step; NaN where nothing would be left to estimate it from."""
         return self._by_cluster(self._named(self.measures.change))
 
     @property
+    @quiet
     def exact(self) -> pd.DataFrame:
         """The same of exact refits, a row for each refit; NaN where one failed.
 
@@ -197,6 +203,7 @@ class ClusterDiagnostics(sheet.Shown):
         return ClusterCounts(self.name, self.n_clusters, *sizes, self.weight)
 
     @property
+    @quiet
     def verdict(self) -> tuple[str, ...]:
         """What to make of it, in sentences; only what applies."""
         return verdict(self.counts, self.described(), LIMITS, REASONS[self.nested], self._refits())
@@ -233,11 +240,13 @@ class ClusterDiagnostics(sheet.Shown):
         failed = tuple(str(label) for label in self.labels[self.left_out.failed].tolist())
         return Refits(len(self.left_out.clusters), failed)
 
+    @quiet
     def _sheet(self) -> sheet.Sheet:
         return diagnostics_sheet(self.counts, self.described(), self._refits(), self.verdict)
 
     # --- a figure -----------------------------------------------------------------------------
 
+    @quiet
     def plot(
         self, parameters: str | Iterable[str] | None = None, *, figure: Figure | None = None
     ) -> Figure:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import sys
 import warnings
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from types import FrameType
 
 
@@ -35,6 +37,11 @@ class Span:
         return f"{prefix}{source}\n{' ' * (len(prefix) + column - 1)}{'^' * width}"
 
 
+def printable(text: str) -> str:
+    """The text with half surrogates, which no file or terminal takes, as escapes."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
 class MlsemError(Exception):
     """Parent of every error that mlsem raises on purpose."""
 
@@ -48,9 +55,10 @@ class _SourceError(MlsemError):
 
     def __str__(self) -> str:
         if self.text is None or self.span is None:
-            return self.message
+            return printable(self.message)
         line, column = self.span.position(self.text)
-        return f"line {line}, column {column}: {self.message}\n{self.span.excerpt(self.text)}"
+        shown = f"line {line}, column {column}: {self.message}\n{self.span.excerpt(self.text)}"
+        return printable(shown)
 
 
 class ModelSyntaxError(_SourceError):
@@ -94,7 +102,7 @@ class InterfaceError(MlsemError, ImportError):
 
 
 class WorkerError(MlsemError):
-    """Other machines that were to do the work cannot, or are gone."""
+    """Other processes or machines that were to do the work cannot, or are gone."""
 
 
 class MlsemWarning(UserWarning):
@@ -125,11 +133,17 @@ class InferenceWarning(MlsemWarning):
     """Standard errors are missing or doubtful."""
 
 
+_SILENT: ContextVar[bool] = ContextVar("mlsem_silent", default=False)
+
+
 def warn(message: str, category: type[MlsemWarning]) -> None:
     """Warn at the line of the user's that led here: the first one outside the package.
 
-    However deep the warning arises, "once per line" then counts the user's lines.
+    However deep the warning arises, "once per line" then counts the user's lines. Silent inside
+    `without_warnings`.
     """
+    if _SILENT.get():
+        return
     frame = sys._getframe(1)  # pyright: ignore[reportPrivateUsage]
     while frame is not None and _is_ours(frame):
         frame = frame.f_back
@@ -152,6 +166,16 @@ def _is_ours(frame: FrameType) -> bool:
 
 
 _PACKAGE = os.path.join(os.path.dirname(warn.__code__.co_filename), "")
+
+
+@contextmanager
+def without_warnings() -> Iterator[None]:
+    """No warnings of ours in here; those of other threads, and the process's filters, stay."""
+    token = _SILENT.set(True)
+    try:
+        yield
+    finally:
+        _SILENT.reset(token)
 
 
 def closest(name: str, candidates: Iterable[str], cutoff: float = 0.6) -> str | None:

@@ -205,7 +205,7 @@ def _given(start: object, names: tuple[str, ...]) -> list[tuple[str, float]]:
     if hasattr(start, "items"):
         pairs = [(str(name), value) for name, value in start.items()]  # type: ignore[attr-defined]
     else:
-        values = np.asarray(start)
+        values = _array(start)
         if values.shape != (len(names),):
             raise OptionValueError(
                 f"start has shape {values.shape}; it takes a mapping of parameter names to "
@@ -218,6 +218,15 @@ def _given(start: object, names: tuple[str, ...]) -> list[tuple[str, float]]:
         if not isinstance(value, (int, float, np.number)) or not np.isfinite(value):
             raise OptionValueError(f"start[{name!r}]={value!r} is not a finite number.")
     return [(name, float(value)) for name, value in pairs]
+
+
+def _array(values: object) -> Array:
+    try:
+        return np.asarray(values)
+    except Exception as error:  # of unequal lengths, or whatever an object raises
+        raise OptionValueError(
+            f"start is a {type(values).__name__} that is no array of numbers."
+        ) from error
 
 
 def _feasible(problem: Problem, params: Array, rows: Array, values: Array) -> Point:

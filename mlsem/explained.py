@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mlsem.core.mixed import is_mixed
+from mlsem.core.quiet import quiet
 from mlsem.core.records import Array
 from mlsem.data.frame import make_frame
 from mlsem.errors import InferenceError
@@ -103,6 +104,7 @@ class RSquared:
         return f"<RSquared:{whole} {len(self.variables)} variables>"
 
 
+@quiet
 def r_squared(fit: Fitted) -> RSquared:
     """R² of the endogenous variables and of the whole model.
 

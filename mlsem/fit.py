@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from mlsem.core.quiet import quiet
 from mlsem.data.aggregate import DataRecord, read_moments
 from mlsem.data.frame import column_names
 from mlsem.errors import (
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 _PER_FIT = ("start", *SETTING_NAMES)
 
 
+@quiet
 def fit(
     model: str,
     data: pd.DataFrame,
@@ -125,27 +127,32 @@ def fit(
     return finish(*_read("sem", model, data, cluster, center, options))
 
 
+@quiet
 def sem(model: str, data: pd.DataFrame, cluster: str | None = None, **options: Any) -> FitResult:
     """lavaan's `sem()`: the same as `fit`."""
     return finish(*_read("sem", model, data, cluster, options.pop("center", None), options))
 
 
+@quiet
 def cfa(model: str, data: pd.DataFrame, cluster: str | None = None, **options: Any) -> FitResult:
     """lavaan's `cfa()`: the same as `fit`."""
     return finish(*_read("cfa", model, data, cluster, options.pop("center", None), options))
 
 
+@quiet
 def growth(model: str, data: pd.DataFrame, cluster: str | None = None, **options: Any) -> FitResult:
     """lavaan's `growth()`: `fit` with the intercepts of observed variables fixed to 0 and those
     of latent variables free."""
     return finish(*_read("growth", model, data, cluster, options.pop("center", None), options))
 
 
+@quiet
 def lavaan(model: str, data: pd.DataFrame, cluster: str | None = None, **options: Any) -> FitResult:
     """lavaan's `lavaan()`: `fit` without automatic parameters."""
     return finish(*_read("lavaan", model, data, cluster, options.pop("center", None), options))
 
 
+@quiet
 def check(
     model: str, data: pd.DataFrame | None = None, cluster: str | None = None, **options: Any
 ) -> ParameterTable:

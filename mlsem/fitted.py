@@ -10,6 +10,7 @@ import numpy as np
 from mlsem.cautions import on_information
 from mlsem.core.linalg import null_space
 from mlsem.core.optimize import Optimum
+from mlsem.core.quiet import quiet
 from mlsem.core.records import Array
 from mlsem.data.aggregate import DataRecord
 from mlsem.data.frame import make_frame, make_series
@@ -152,6 +153,7 @@ class Fitted:
     # --- parameters ---------------------------------------------------------------------------
 
     @property
+    @quiet
     def estimates(self) -> Array:
         """Estimates of the free parameters, (npar,)."""
         return self.problem.coordinates.to_user(self.optimum.params)
@@ -190,6 +192,7 @@ class Fitted:
         """Covariance matrix of the estimates."""
         return square_frame(self.covariance.matrix, self.table.names)
 
+    @quiet
     def conf_int(
         self,
         level: float = 0.95,
@@ -250,6 +253,7 @@ class Fitted:
             clustered=self.record.is_clustered,
         )
 
+    @quiet
     def _wald(self, level: float) -> Wald:
         _require_level(level)
         return wald(self.estimates, self.covariance.se, self.covariance.df, level)
@@ -276,6 +280,7 @@ class Fitted:
         """
         return make_frame(self._columns(level, ci))
 
+    @quiet
     def _columns(self, level: float, ci: CiKind = "wald") -> dict[str, Any]:
         _require_level(level)
         columns = estimate_columns(self.problem, self.optimum, self.covariance, level)
@@ -375,6 +380,7 @@ class Fitted:
         return self.summary()._repr_html_()
 
     @property
+    @quiet
     def _n_equalities(self) -> int:
         equal = [
             compiled.gradient(self.estimates)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from mlsem.core.quiet import quiet
 from mlsem.core.records import Array, frozen
 from mlsem.data.frame import make_frame
 from mlsem.errors import InferenceError, OptionValueError, listed
@@ -119,6 +120,7 @@ def require_test(test: object) -> TestKind | None:
     raise OptionValueError(f"test={test!r} is not available. Use one of {listed(TESTS)}.")
 
 
+@quiet
 def wald_test(fit: Fitted, constraints: object, test: TestKind | None, rhs: object) -> WaldTest:
     """Test the constraints with the covariance of the fit.
 

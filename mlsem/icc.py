@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mlsem.core.mixed import is_mixed
+from mlsem.core.quiet import quiet
 from mlsem.core.records import Array, frozen
 from mlsem.data.frame import make_frame
 from mlsem.errors import InferenceError
@@ -79,6 +80,7 @@ class Icc:
         return f"<Icc: {', '.join(map('{}={:.3f}'.format, self.variables, self.icc))}>"
 
 
+@quiet
 def icc(fit: Fitted) -> Icc:
     """Intraclass correlations with delta-method standard errors.
 

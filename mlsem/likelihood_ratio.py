@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from mlsem.boundary import Step
+from mlsem.core.quiet import quiet
 from mlsem.core.unions import summed
 from mlsem.data.frame import make_frame
 from mlsem.errors import InferenceError, OptionError, OptionValueError, listed
@@ -108,6 +109,7 @@ class LrTest:
         return f"<LrTest: {self._result}>"
 
 
+@quiet
 def lr_test(
     simple: Fitted,
     full: Fitted,

@@ -11,6 +11,7 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from mlsem.core.quiet import quiet
 from mlsem.data.aggregate import moments_of
 from mlsem.data.mixed import INTERCEPT, RESIDUAL, MixedColumns, check_outcome, read_mixed
 from mlsem.errors import DataError, OptionValueError, Span, SpecificationError, listed
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+@quiet
 def lmm(formula: str, data: pd.DataFrame, REML: bool = True, **options: Any) -> FitResult:
     """Fit a linear mixed model with one grouping factor, as lme4's `lmer`.
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mlsem.core.posterior import Posterior, level2_posterior
+from mlsem.core.quiet import quiet
 from mlsem.core.records import Array
 from mlsem.data.frame import make_frame
 from mlsem.errors import InferenceError, listed
@@ -25,6 +26,7 @@ NO_SCORES = (
 )
 
 
+@quiet
 def random_effects(fit: Fitted) -> pd.DataFrame:
     """Predictions and their standard errors, clusters in rows.
 

@@ -11,6 +11,7 @@ from mlsem.core.likelihood import leading
 from mlsem.core.mixed import fixed_effects, is_mixed
 from mlsem.core.objective import MomentDerivatives, well_conditioned
 from mlsem.core.optimize import Optimum, Restricted
+from mlsem.core.quiet import quiet
 from mlsem.core.records import Array, MixedClusters, frozen
 from mlsem.core.unions import summed, unions
 from mlsem.errors import listed
@@ -52,16 +53,30 @@ class Directions:
     fixed: int = 0
 
 
+@quiet
 def covariance_of(
     problem: Problem, settings: Settings, optimum: Optimum, *, clustered: bool
 ) -> tuple[Covariance, tuple[str, ...]]:
     """The covariance that the settings ask for, and what is wrong with it.
 
-    All NaN if the optimiser did not converge, or if the information is not positive definite;
-    NaN for the parameters that the data do not determine at the estimates.
+    All NaN if the optimiser did not converge, if the information is not positive definite, or if
+    the numbers are too large or small for the arithmetic; NaN for the parameters that the data do
+    not determine at the estimates.
     """
+    kind = settings.kind(two_level=problem.table.two_level, clustered=clustered)
+    try:
+        return _covariance_of(problem, settings, optimum, kind, clustered)
+    except np.linalg.LinAlgError:
+        return no_covariance(optimum.params, kind), (
+            "standard errors could not be computed: some numbers are too large or too small. "
+            "Measure the variables in units that make their standard deviations about 1.",
+        )
+
+
+def _covariance_of(
+    problem: Problem, settings: Settings, optimum: Optimum, kind: SeKind, clustered: bool
+) -> tuple[Covariance, tuple[str, ...]]:
     two_level = problem.table.two_level
-    kind = settings.kind(two_level=two_level, clustered=clustered)
     if kind == "none" or not optimum.converged:
         return no_covariance(optimum.params, kind), ()
     method = df_method(problem, settings, clustered=clustered)
@@ -101,6 +116,7 @@ def covariance_of(
     return found, (doubt,)
 
 
+@quiet
 def doubted(
     problem: Problem, settings: Settings, optimum: Optimum, found: Covariance
 ) -> tuple[Covariance, tuple[str, ...]]:
@@ -250,6 +266,7 @@ def _without(
     )
 
 
+@quiet
 def information_along(
     problem: Problem, optimum: Optimum, basis: Array, kind: InformationKind
 ) -> Array:
@@ -258,6 +275,7 @@ def information_along(
     return _information(problem, optimum, _derivatives(problem, optimum, basis), kind)
 
 
+@quiet
 def scores_along(problem: Problem, optimum: Optimum, basis: Array) -> Array:
     """Cluster scores along the columns of `basis`, (J, n), directions of the user's parameters."""
     return _scores(problem, optimum, _derivatives(problem, optimum, basis))

@@ -9,6 +9,7 @@ import numpy as np
 
 from mlsem.core.optimize import Optimum
 from mlsem.core.pattern import level_moments
+from mlsem.core.quiet import quiet
 from mlsem.core.records import Array
 from mlsem.core.shapes import covariate_sample
 from mlsem.inference.covariance import Covariance
@@ -89,11 +90,9 @@ def _random_slopes(table: ParameterTable) -> dict[int, str]:
 
 def defined_parameters(problem: Problem, optimum: Optimum) -> tuple[Array, Array]:
     """Values of the d `:=` parameters and their gradients (d, npar), for the delta method."""
-    compiled = compile_definitions(problem.table)
-    params = problem.coordinates.to_user(optimum.params)
-    values = np.array([float(each.value(params)) for each in compiled])
-    slopes = np.array([each.gradient(params) for each in compiled])
-    return values, slopes.reshape(-1, len(params))
+    if not problem.table.definitions:
+        return np.zeros(0), np.zeros((0, len(problem.table.names)))
+    return compile_definitions(problem.table)(problem.coordinates.to_user(optimum.params))
 
 
 def _exo_values(problem: Problem) -> dict[int, float]:
@@ -123,6 +122,7 @@ def _covariates(problem: Problem, level: int) -> tuple[Array, Array]:
     return covariate_sample(problem.sample, maps, level)
 
 
+@quiet
 def implied_moments(
     problem: Problem, optimum: Optimum, level: int
 ) -> tuple[tuple[str, ...], Array, Array]:

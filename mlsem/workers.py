@@ -5,10 +5,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from functools import partial
+from pickle import PicklingError
 from typing import Any, TypeVar
 
+import numpy as np
+
 from mlsem.dask_workers import cluster_threads, on_cluster
-from mlsem.errors import InterfaceError, OptionValueError
+from mlsem.errors import InterfaceError, OptionValueError, WorkerError
 
 Item = TypeVar("Item")
 Found = TypeVar("Found")
@@ -42,6 +46,8 @@ def in_batches(
     ------
     InterfaceError
         Several jobs without joblib, or a bar asked for without tqdm.
+    WorkerError
+        A process died, or cannot be sent the function.
     """
     size = batch_size(len(items), jobs)
     batches = [items[start : start + size] for start in range(0, len(items), size)]
@@ -90,7 +96,7 @@ def streamed(
     OptionValueError
         The backend is unknown, or no Dask client connected.
     WorkerError
-        The Dask cluster is of no use, or lost.
+        A process died, or cannot be sent the function; the Dask cluster is of no use, or lost.
     """
     count = _job_count(jobs, backend)
     with _bar(total, progress, label) as advance:
@@ -112,6 +118,7 @@ def _job_count(jobs: object, backend: str | None = None) -> int:
 def _results(
     function: Callable[[Any], list[Found]], batches: Iterable[Any], jobs: int, backend: str | None
 ) -> Iterable[list[Found]]:
+    function = partial(_quietly, function)
     if backend == "dask":
         return on_cluster(function, batches)
     if jobs == 1 and backend is None:
@@ -122,7 +129,41 @@ def _results(
             parallel = joblib.Parallel(n_jobs=jobs, return_as="generator")
     except (ValueError, ImportError) as error:
         raise OptionValueError(f"backend={backend!r}: joblib says: {error}") from error
-    return parallel(joblib.delayed(function)(batch) for batch in batches)
+    return _on_processes(parallel, (joblib.delayed(function)(batch) for batch in batches))
+
+
+def _quietly(function: Callable[[Any], list[Found]], batch: Any) -> list[Found]:
+    """Another process or thread has settings of NumPy's of its own."""
+    with np.errstate(all="ignore"):
+        return function(batch)
+
+
+def _on_processes(
+    parallel: Callable[[Iterable[Any]], Iterable[list[Found]]], tasks: Iterable[Any]
+) -> Iterator[list[Found]]:
+    """The tasks' results; says what it means that a process died, or cannot be sent them."""
+    from concurrent.futures import BrokenExecutor
+
+    try:
+        yield from parallel(tasks)
+    except BrokenExecutor as error:  # joblib's TerminatedWorkerError too
+        raise WorkerError(
+            "a process that did part of the work died: out of memory, perhaps (fewer n_jobs need "
+            "less), or a crash in compiled code; n_jobs=1 shows where. What is in file= need not "
+            "be redone."
+        ) from error
+    except PicklingError as error:
+        raise WorkerError(
+            f"the work cannot be sent to other processes ({_last_line(error)}): functions may not "
+            "hold open files, locks, connections or generators. Make these inside the function, or "
+            "take n_jobs=1."
+        ) from error
+
+
+def _last_line(error: BaseException) -> str:
+    """What was raised at first, which joblib shows as a traceback."""
+    lines = str(error.__cause__ or error).strip(' "\n').splitlines()
+    return lines[-1] if lines else type(error).__name__
 
 
 def _joblib() -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import Decimal, localcontext
 from numbers import Real
 from typing import TYPE_CHECKING, Any, cast
 
@@ -19,7 +19,7 @@ from mlsem.data.advice import (
     number_advice,
     one_column,
 )
-from mlsem.errors import DataError, OptionValueError, listed, nearest, unsplit
+from mlsem.errors import DataError, OptionValueError, listed, nearest, printable, unsplit
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -183,7 +183,19 @@ def missing_in(series: pd.Series) -> NDArray[np.bool_]:
     dtype = series.dtype
     if isinstance(dtype, np.dtype) and dtype.kind == "f":
         return np.isnan(series.to_numpy())
-    return series.isna().to_numpy()
+    try:
+        with localcontext():  # its flags are the caller's
+            return series.isna().to_numpy()
+    except Exception:  # an object that cannot be compared, as Decimal("sNaN")
+        return np.array([_is_missing(value) for value in series.tolist()], dtype=bool)
+
+
+def _is_missing(value: object) -> bool:
+    try:
+        with localcontext():
+            return pd.isna(value) is True  # type: ignore[call-overload]
+    except Exception:
+        return False
 
 
 def counted(counts: Iterable[tuple[str, int]]) -> str:
@@ -209,6 +221,17 @@ def row_labels(data: pd.DataFrame, where: NDArray) -> tuple[str, int]:
     shown = [_plain(label) for label in data.index[places[:SHOWN]].tolist()]
     more = ", …" if len(places) > SHOWN else ""
     return ", ".join(shown) + more, len(places)
+
+
+def brief(value: object) -> str:
+    """A value of whatever kind, for a message."""
+    try:
+        with localcontext():
+            text = str(value)
+    except Exception:  # its own, or a number of too many digits
+        text = f"a {type(value).__name__}"
+    text = printable(text)
+    return text if len(text) <= 40 else f"{text[:37]}..."
 
 
 def rows_named(data: pd.DataFrame, where: NDArray) -> str:
@@ -251,28 +274,43 @@ def _not_numeric(data: pd.DataFrame, series: pd.Series, name: str) -> str:
         )
     if types.is_timedelta64_dtype(dtype):
         return f"{head}: durations. Use data[{name!r}].dt.total_seconds() or another unit."
-    return _not_numbers(data, series, name, ~series.isna().to_numpy())
+    return _not_numbers(data, series, name, ~missing_in(series))
 
 
 def _object_column(data: pd.DataFrame, series: pd.Series, name: str) -> Array:
     """An object column whose values are all numbers or missing, as float64."""
-    present = ~series.isna().to_numpy()
+    present = ~missing_in(series)
+    found = [_double(value) for value in series.to_numpy()[present]]
     wrong = np.zeros(len(series), dtype=bool)
-    objects = series.to_numpy()
-    wrong[present] = [not isinstance(value, (Real, Decimal)) for value in objects[present]]
+    wrong[present] = [value is None for value in found]
     if wrong.any():
         raise DataError(_not_numbers(data, series, name, wrong))
     numbers = np.full(len(series), np.nan)
-    numbers[present] = [float(value) for value in objects[present]]
+    numbers[present] = found
     return numbers
+
+
+def _is_huge(value: object) -> bool:
+    """Whether it is a number, though no double."""
+    return isinstance(value, Real) and not isinstance(value, np.timedelta64)
+
+
+def _double(value: object) -> float | None:
+    """A number as a double; None for what is none, or is too large for one."""
+    if not isinstance(value, (Real, Decimal)) or isinstance(value, np.timedelta64):
+        return None
+    try:
+        return float(value)
+    except (OverflowError, ValueError, TypeError, ArithmeticError):
+        return None
 
 
 def _not_numbers(data: pd.DataFrame, series: pd.Series, name: str, wrong: NDArray[np.bool_]) -> str:
     """Message that shows the first values that are not numbers."""
     values = series.to_numpy(dtype=object)[wrong]
-    parsed = _parsed(values)
+    text = all(isinstance(value, str) for value in values)
+    parsed = _parsed(values) if text else np.full(len(values), np.nan)
     with_commas = number_advice(name, values[np.isnan(parsed)])
-    text = all(isinstance(value, str) for value in values[:1000])
     unread = int(np.isnan(parsed).sum())
     head = f"column {name!r} is not numeric (dtype {series.dtype}): "
     if text and unread == 0 and len(values):
@@ -292,7 +330,9 @@ def _not_numbers(data: pd.DataFrame, series: pd.Series, name: str, wrong: NDArra
     else:
         shown, rows = values, wrong
         advice = "Code it as numbers, or leave it out of the model."
-    return f"{head}{listed(shown[:SHOWN])} in {rows_named(data, rows)}. {advice}"
+        if all(map(_is_huge, values)):
+            advice = "A double holds numbers up to 1.8e308: correct them, or take another unit."
+    return f"{head}{listed(map(brief, shown[:SHOWN]))} in {rows_named(data, rows)}. {advice}"
 
 
 def _parsed(values: NDArray) -> Array:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 from pandas.api import types
 
+from mlsem.data.columns import missing_in
 from mlsem.errors import DataError
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ def is_text(column: pd.Series) -> bool:
         return True
     if types.is_numeric_dtype(column.dtype):
         return False
-    return bool(types.is_string_dtype(column.dropna()))
+    return bool(types.is_string_dtype(column[~missing_in(column)]))
 
 
 def check_factors(names: Iterable[str], outcome: str, columns: Mapping[str, pd.Series]) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from mlsem.core.quiet import quiet
 from mlsem.data.columns import numeric, require_column, require_frame, require_one_column
 from mlsem.data.grouping import group
 from mlsem.errors import DataError, listed
@@ -24,6 +25,7 @@ def column_names(data: object) -> tuple[str, ...]:
     return tuple(name for name in require_frame(data).columns if isinstance(name, str))
 
 
+@quiet
 def cluster_means(
     data: pd.DataFrame, variables: str | Sequence[str], cluster: str, suffix: str = "_mean"
 ) -> pd.DataFrame:
@@ -76,7 +78,29 @@ def make_frame(columns: Mapping[str, Any], index: Any = None) -> pd.DataFrame:
         key: _names(values) if isinstance(values, tuple) else values
         for key, values in columns.items()
     }
-    return pd.DataFrame(arrays, index=index)
+    labels = None if index is None else _labels(index)
+    try:
+        return pd.DataFrame(arrays, index=labels)
+    except UnicodeEncodeError:  # a name with half a surrogate, which a column of text cannot hold
+        plain = {key: _plain(values, labels) for key, values in arrays.items()}
+        return pd.DataFrame(plain, index=labels, columns=_labels(list(plain)))
+
+
+def _labels(values: Any) -> Any:
+    """An index of ids or names; of those that pandas' index for them cannot hold, as they are."""
+    if getattr(values, "dtype", None) == np.float16:
+        return pd.Index(values.astype(np.float64))
+    try:
+        return pd.Index(values)
+    except (UnicodeEncodeError, NotImplementedError, TypeError):
+        return pd.Index(values, dtype=object, tupleize_cols=False)
+
+
+def _plain(values: Any, index: Any) -> Any:
+    """Objects as they are, which pandas does not make text of; numbers as an array."""
+    if isinstance(values, np.ndarray) and values.dtype.kind != "O":
+        return values
+    return pd.Series(list(values), index=index, dtype=object)
 
 
 @lru_cache(maxsize=256)
@@ -87,4 +111,4 @@ def _names(values: tuple[Any, ...]) -> Any:
 
 def make_series(values: NDArray | Sequence[Any], index: Iterable[Any], name: str) -> pd.Series:
     """A series with an index and a name."""
-    return pd.Series(np.asarray(values), index=pd.Index(list(index)), name=name)
+    return pd.Series(np.asarray(values), index=_labels(list(index)), name=name)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from decimal import localcontext
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from mlsem.data.columns import require_column, rows_named
+from mlsem.data.columns import brief, require_column, rows_named
 from mlsem.errors import DataError
 
 if TYPE_CHECKING:
@@ -133,7 +134,7 @@ def group(data: pd.DataFrame, cluster: str, keep: NDArray[np.bool_] | None) -> G
         ids = series.to_numpy()
         missing = np.isnan(ids) if dtype.kind == "f" else None
     else:
-        ids, labels = _factorized(series, cluster)
+        ids, labels = factorized(series, f"cluster column {cluster!r}")
         missing = (ids < 0) | np.append(blank(labels), False)[ids]
     if missing is not None and missing.any():
         raise DataError(
@@ -165,15 +166,22 @@ def _dropping(labels: NDArray | None, cluster: str) -> str:
     return f"data.dropna(subset=[{cluster!r}])"
 
 
-def _factorized(series: pd.Series, cluster: str) -> tuple[NDArray, NDArray]:
-    """Codes of the ids, -1 where one is missing, and the id of each code."""
+def factorized(series: pd.Series, named: str) -> tuple[NDArray, NDArray]:
+    """Codes of the ids, -1 where one is missing, and the id of each code.
+
+    Raises
+    ------
+    DataError
+        Values cannot be compared; `named` opens the message.
+    """
     try:
-        codes, uniques = pd.factorize(series)
-    except TypeError:
+        with localcontext():  # its flags are the caller's
+            codes, uniques = pd.factorize(series)
+    except Exception as error:  # whatever an object raises that is compared with others
         raise DataError(
-            f"cluster column {cluster!r} holds values that cannot be ids (dtype {series.dtype}, "
-            f"e.g. {series.iloc[0]!r}); use numbers or text."
-        ) from None
+            f"{named} holds values that cannot be ids (dtype {series.dtype}, e.g. "
+            f"{brief(series.iloc[0])!r}): {brief(error)}. Use numbers or text."
+        ) from error
     return codes, as_array(uniques)
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 
 from mlsem.core.records import RobustClusters, frozen
 from mlsem.data.columns import require_column, require_one_column, rows_named
-from mlsem.data.grouping import as_array, blank
+from mlsem.data.grouping import blank, factorized
 from mlsem.errors import DataError
 
 if TYPE_CHECKING:
@@ -34,8 +34,8 @@ def read_robust(
     if named is None or named == cluster:
         return RobustClusters(cluster, frozen(np.arange(len(grouping.labels))), grouping.labels)
     series = require_column(data, named, "se_cluster= names")
-    codes, uniques = pd.factorize(series)
-    codes = np.where(np.append(blank(as_array(uniques)), False)[codes], -1, codes)
+    codes, labels = factorized(series, f"se_cluster column {named!r}")
+    codes = np.where(np.append(blank(labels), False)[codes], -1, codes)
     rows = np.arange(len(data)) if grouping.order is None else grouping.order
     used = codes[rows]
     if (used < 0).any():
@@ -47,14 +47,14 @@ def read_robust(
         )
     starts = np.cumsum(grouping.sizes) - grouping.sizes
     first = used[starts]
-    _check_nested(used, first, starts, (named, cluster), grouping, as_array(uniques))
+    _check_nested(used, first, starts, (named, cluster), grouping, labels)
     positions, kept = pd.factorize(first)  # in the order of the model's clusters
     if len(kept) < 2:
         raise DataError(
             f"all rows are in one cluster of {named!r}; robust standard errors need at least "
             "two. Is this the right column?"
         )
-    return RobustClusters(named, frozen(positions), as_array(uniques)[kept])
+    return RobustClusters(named, frozen(positions), labels[kept])
 
 
 def _check_nested(

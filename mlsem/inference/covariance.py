@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 
 from mlsem.core.linalg import symmetrized
+from mlsem.core.quiet import quiet
 from mlsem.core.records import Array, frozen
 from mlsem.inference.adjust import ClusterKind
 from mlsem.inference.cr import RobustContrasts, robust_contrasts
@@ -89,6 +90,7 @@ class Covariance:
         return np.where(unknown, np.nan, se), np.where(unknown, np.nan, df)
 
 
+@quiet
 def meat(scores: Array) -> Array:
     """Σ_j s_j s_jᵀ."""
     return scores.T @ scores

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mlsem.core.quiet import quiet
 from mlsem.errors import OptionValueError, SpecificationError, listed
 from mlsem.fit import population
 from mlsem.simulate.datamodel import DataModel, OmittedSlope, Spread
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+@quiet
 def simulate(
     model: str,
     n_clusters: int = 50,

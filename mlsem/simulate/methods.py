@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -17,6 +16,7 @@ from mlsem.errors import (
     OptionValueError,
     SpecificationError,
     listed,
+    without_warnings,
 )
 from mlsem.fit import fit
 from mlsem.lmm import lmm
@@ -65,6 +65,11 @@ class Method:
     text: str
     options: Mapping[str, Any]
     renamed: Mapping[str, str]
+
+    @property
+    def is_model(self) -> bool:
+        """Whether it is a model's text, whose parameters are the same in all data sets."""
+        return bool(self.text) and self.call is fit
 
     @property
     def key(self) -> object:
@@ -177,8 +182,7 @@ def analyse(
     """
     bases: dict[object, FitResult] = {}
     found: dict[str, Outcome] = {}
-    with warnings.catch_warnings(), np.errstate(all="ignore"):
-        warnings.simplefilter("ignore")  # what they warn of is counted
+    with without_warnings(), np.errstate(all="ignore"):  # what they warn of is counted
         for method in methods:
             found[method.name] = _outcome(method, data, bases, strict)
     return found
@@ -197,19 +201,19 @@ def _outcome(
         return _read(method, result)
     except MemoryError:
         raise  # says nothing of the method
-    except Exception as error:  # whatever a user's function raises
+    except (Exception, SystemExit) as error:  # whatever a user's function raises
         written_wrongly = isinstance(error, WRONG) and not isinstance(error, IdentificationError)
         if strict and written_wrongly:
             raise _named(error, method) from error
         return Outcome(False, _reason(error), {})
 
 
-def _named(error: Exception, method: Method) -> OptionValueError:
+def _named(error: BaseException, method: Method) -> OptionValueError:
     """A mistake of the user's, which no other data set would mend."""
     return OptionValueError(f"models[{method.name!r}]: {error}")
 
 
-def _reason(error: Exception) -> str:
+def _reason(error: BaseException) -> str:
     return f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
 
 

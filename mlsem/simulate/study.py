@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from secrets import randbits
@@ -14,9 +15,10 @@ import numpy as np
 from mlsem.errors import OptionValueError
 from mlsem.simulate.arguments import read_names, read_truth, refuse_unknown, require_numbers
 from mlsem.simulate.methods import Method, Outcome, analyse, read_methods
+from mlsem.simulate.records import Record
 from mlsem.simulate.results import MethodResults, Study
 from mlsem.simulate.sources import InOrder, Source, read_source
-from mlsem.simulate.store import Record, Store
+from mlsem.simulate.store import Store
 from mlsem.workers import batch_size, streamed
 
 TRIED = 3  # data sets that no method can analyse, before a study is given up
@@ -81,8 +83,9 @@ def study(
     progress : bool, optional
         A progress bar; by default on a terminal.
     file : path, optional
-        Replications are written there as they are done, as lines of JSON. If it holds some of
-        this study already, the rest is done: run an interrupted study again to finish it. Functions
+        Replications are written there as they are done, as lines of JSON with a checksum. If it
+        holds some of this study already, the rest is done: run an interrupted study again to finish
+        it. One process at a time has the file (the note ``file.lock`` says which). Functions
         must be those of the file: seen are their code, defaults, and the plain values and functions
         of their module that they use; not what functions of other modules or objects' methods do.
         Another version of Python makes them others.
@@ -99,11 +102,13 @@ def study(
         A value that an argument cannot take, a model that no data set could be fitted with, or a
         generator that returns nothing. Shown by the first data sets, if all methods fail there.
     DataError
-        The file holds another study, or cannot be read or written.
+        The file holds another study, is damaged or in use by another process, or cannot be read
+        or written.
     InterfaceError
         Several processes without joblib, "dask" without distributed, or a bar without tqdm.
     WorkerError
-        The Dask cluster cannot read the study (mlsem is not installed there), or was lost.
+        A process died, or cannot be sent the study; or the Dask cluster cannot read it (mlsem is
+        not installed there), or was lost.
 
     Examples
     --------
@@ -121,26 +126,25 @@ def study(
     source, methods = read_source(generator), read_methods(models)
     require_numbers(replications, level, seed)
     known, kept = read_truth(truth), read_names(parameters)
-    store = None if file is None else Store(file)
-    if seed is None:
-        held = None if store is None else store.head.get("seed")
-        seed = randbits(32) if held is None else int(held)
-    done: dict[int, Mapping[str, Outcome]] = {}
-    if store is not None:
-        store.begin(_head(source, methods, seed, kept))
-        done = {k: found for k, found in store.found.items() if k < replications}
-    work = Work(None if isinstance(source, InOrder) else source, methods, seed, kept)
-    if 0 not in done or (len(done) < replications and (known or kept)):
-        first = _tried(work, source, replications)
-        _refuse_unknown(first, known, kept or ())
-        if 0 not in done and backend != "dask":  # all of that is the cluster's work
-            done[0] = _kept(first, kept)
-            if store is not None:
-                store.add([(0, done[0])])
-    for records in _records(work, source, replications, done, n_jobs, progress, backend):
+    with nullcontext() if file is None else Store.opened(file) as store:
+        seed = _seed(seed, store)
+        work = Work(None if isinstance(source, InOrder) else source, methods, seed, kept)
+        done: dict[int, Mapping[str, Outcome]] = {}
         if store is not None:
-            store.add(records)
-        done.update(records)
+            fixed = [method.name for method in methods if method.is_model]
+            store.begin(_head(source, methods, seed, kept), fixed)
+            done = {k: found for k, found in store.found.items() if k < replications}
+        if 0 not in done or (len(done) < replications and (known or kept)):
+            first = _tried(work, source, replications)
+            _refuse_unknown(first, known, kept or ())
+            if 0 not in done and backend != "dask":  # all of that is the cluster's work
+                done[0] = _kept(first, kept)
+                if store is not None:
+                    store.add([(0, done[0])])
+        for records in _records(work, source, replications, done, n_jobs, progress, backend):
+            if store is not None:
+                store.add(records)
+            done.update(records)
     return Study(
         methods=tuple(_gathered(method.name, done, replications) for method in methods),
         replications=replications,
@@ -148,6 +152,12 @@ def study(
         truth=dict(source.truth) | known,
         level=level,
     )
+
+
+def _seed(given: int | None, store: Store | None) -> int:
+    """The seed that is given, or that of the file, or a new one."""
+    held = None if store is None else store.head.get("seed")
+    return given if given is not None else randbits(32) if held is None else held
 
 
 def _records(
@@ -202,6 +212,11 @@ def _replication(work: Work, number: int, data: Any, strict: bool = False) -> Ma
         except Exception as error:
             error.add_note(f"The generator of the study raised this in replication {number}.")
             raise
+        except SystemExit as stop:  # would end this process, or leave others waiting
+            raise OptionValueError(
+                f"generator: it ended the program (sys.exit({stop.code!r})) in replication "
+                f"{number}, and must return a data frame."
+            ) from stop
     if data is None:
         raise OptionValueError(
             f"generator: it returned None in replication {number}, and must return a data frame. "

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from mlsem.core.records import Array, frozen
+from mlsem.data.columns import brief
 from mlsem.errors import OptionValueError, SpecificationError, listed, nearest
 from mlsem.spec.constraints import compile_definitions
 from mlsem.spec.partable import ParameterTable, Row
@@ -96,10 +97,12 @@ def _numbers(given: object) -> dict[str, float]:
     for name, value in pairs.items():
         try:
             found[str(name)] = float(value)
-        except (TypeError, ValueError):
-            raise OptionValueError(f"params[{name!r}]={value!r} is not a number.") from None
+        except Exception:  # whatever an object raises that is to be a number
+            where = f"params[{brief(name)!r}]={brief(value)}"
+            raise OptionValueError(f"{where} is not a number.") from None
         if not np.isfinite(found[str(name)]):
-            raise OptionValueError(f"params[{name!r}]={value!r} is not a finite number.")
+            where = f"params[{brief(name)!r}]={brief(value)}"
+            raise OptionValueError(f"{where} is not a finite number.")
     return found
 
 
@@ -216,8 +219,8 @@ def _truth(table: ParameterTable, params: Array, products: set[str]) -> dict[str
         found[row_name(table, row)] = float(value)
         if row.free >= 0:
             found[table.names[row.free]] = float(value)
-    for each, compiled in zip(table.definitions, compile_definitions(table), strict=True):
-        found[each.name] = float(np.real(compiled.value(params)))
+    defined, _ = compile_definitions(table)(params)
+    found |= {d.name: v for d, v in zip(table.definitions, defined.tolist(), strict=True)}
     for slope in table.slopes:
         found.pop(f"{slope.outcome}~{slope.carrier}", None)  # the row of a path that varies
     return found

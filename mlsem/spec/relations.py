@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mlsem.errors import SpecificationError, nearest
-from mlsem.spec.constraints import Symbols, compile_expression
+from mlsem.spec.constraints import Symbols, compile_expression, names_in
 from mlsem.spec.partable import DefinedParameter, ParameterConstraint
-from mlsem.syntax.nodes import Binary, Call, Name, Negation
+from mlsem.syntax.nodes import Binary, Name
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection
 
     from mlsem.spec.labels import Labels
     from mlsem.syntax.nodes import Constraint, Definition, Expression, ModelSyntax
@@ -78,11 +78,12 @@ class _Scope:
         self.defined[name] = definition.expression
 
     def check_names(self, expression: Expression) -> None:
-        for node in _names(expression):
+        for node in names_in(expression):
             name = node.name
-            known = (*self.symbols.positions, *self.symbols.constants, *self.defined)
-            if name in known:
+            spaces = (self.symbols.positions, self.symbols.constants, self.defined)
+            if any(name in space for space in spaces):
                 continue
+            known = tuple(each for space in spaces for each in space)
             raise SpecificationError(
                 f"{name!r} is not the label of a parameter{self._advice(name, known)}",
                 self.syntax.text,
@@ -149,19 +150,4 @@ def used_names(syntax: ModelSyntax) -> set[str]:
     expressions = [definition.expression for definition in syntax.definitions]
     for constraint in syntax.constraints:
         expressions += [constraint.left, constraint.right]
-    return {node.name for expression in expressions for node in _names(expression)}
-
-
-def _names(node: Expression) -> Iterator[Name]:
-    match node:
-        case Name():
-            yield node
-        case Negation():
-            yield from _names(node.operand)
-        case Binary():
-            yield from _names(node.left)
-            yield from _names(node.right)
-        case Call():
-            yield from _names(node.argument)
-        case _:
-            return
+    return {node.name for expression in expressions for node in names_in(expression)}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from decimal import Decimal
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -425,3 +426,42 @@ def test_a_model_of_one_level_says_so():
     assert "the model has one level" in " ".join(text.split())
     assert "'level: 1' and 'level: 2'" in " ".join(text.split())
     assert not mlsem.fit("y ~ x1", data).notes
+
+
+@pytest.mark.parametrize(
+    ("cell", "words"),
+    [
+        (10**400, "A double holds numbers up to 1.8e308"),
+        (10**5000, "a int' in row 2 .*A double holds"),
+        (Fraction(10**400, 3), "A double holds"),
+        (Decimal("sNaN"), "'sNaN' in row 2 .*Code it as numbers"),
+        (np.timedelta64(1, "s"), "in row 2 .*Code it as numbers"),
+    ],
+    ids=["int", "long int", "fraction", "signaling", "duration"],
+)
+def test_numbers_that_are_no_doubles(cell, words):
+    values = [0.5, Fraction(1, 3), cell, Decimal("2.5"), True, None, 7, 1.0]
+    frame = pd.DataFrame({"y": pd.Series(values, dtype=object), "x": np.arange(8.0) ** 2})
+    with pytest.raises(DataError, match=f"column 'y' is not numeric.*{words}"):
+        mlsem.fit("y ~ x", frame)
+    fit = mlsem.fit("y ~ x", frame.drop(index=2))
+    assert fit.n_obs == 6
+
+
+def test_ids_that_cannot_be_compared():
+    frame = pd.DataFrame({"y": np.arange(8.0) ** 2, "x": np.sin(np.arange(8.0))})
+    frame["id"] = pd.Series([[k // 2] for k in range(8)], dtype=object)
+    with pytest.raises(DataError, match=r"cluster column 'id' holds values that cannot be ids"):
+        mlsem.fit("y ~ x", frame, cluster="id")
+    with pytest.raises(DataError, match=r"se_cluster column 'id' holds values that .*unhashable"):
+        mlsem.fit("y ~ x", frame, se_cluster="id")
+
+
+@pytest.mark.parametrize("kind", [np.float16, lambda value: f"\ud800{value}"])
+def test_ids_come_back_whatever_they_are(kind):
+    frame = pd.DataFrame({"y": np.arange(40.0) % 7, "x": np.sin(np.arange(40.0))})
+    ids = [kind(k // 4) for k in range(40)]
+    frame["id"] = np.array(ids) if kind is np.float16 else pd.Series(ids, dtype=object)
+    fit = mlsem.fit("level: 1\n y ~ x\nlevel: 2\n y ~ 1", frame, cluster="id", bounds="pos.var")
+    assert list(fit.scores().index) == list(dict.fromkeys(ids))
+    assert list(fit.random_effects().index) == list(dict.fromkeys(ids))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import threading
 from functools import partial
 from types import SimpleNamespace
 
@@ -12,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import mlsem
 from mlsem import dask_workers
 from mlsem.dask_workers import on_cluster
 from mlsem.errors import InterfaceError, OptionValueError, WorkerError
@@ -72,6 +74,17 @@ def test_the_cluster_does_the_work(client):
 
     found = dask_study(DESIGN, 36, {"one": process}).methods[0].est
     assert set(found.ravel()) <= set(client.run(os.getpid).values())
+
+
+def test_a_function_that_cannot_be_sent(client):
+    lock = threading.Lock()
+
+    def locked(data):
+        with lock:
+            return mlsem.fit(MODEL, data, cluster="id")
+
+    with pytest.raises(WorkerError, match=r"cannot be sent to the Dask cluster .*_thread\.lock"):
+        dask_study(DESIGN, 36, {"locked": locked})
 
 
 def test_functions_and_streams(client):

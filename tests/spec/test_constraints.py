@@ -34,7 +34,11 @@ def constraint(source):
 
 
 def definition(source):
-    return compile_definitions(table_of(f"d := {source}"))[0]
+    return last_definition(table_of(f"d := {source}"))
+
+
+def last_definition(table):
+    return compile_expression(table.definitions[-1].expression, Symbols.of(table))
 
 
 names = st.sampled_from([*LABELS, "k"]).map(lambda name: Name(name, HERE))
@@ -175,20 +179,42 @@ def test_definitions_are_seen_through():
     first, second = compile_constraints(table)
     assert first.linear_form()[0].tolist() == [2, -2, 0, 0]
     assert second.linear_form()[0].tolist() == [1, -1, -1, 0]
-    assert compile_definitions(table)[1].value([3, 1, 0, 0]) == 4
+    values, gradients = compile_definitions(table)(np.array([3.0, 1, 0, 0]))
+    assert values.tolist() == [2, 4]
+    assert gradients.tolist() == [[1, -1, 0, 0], [2, -2, 0, 0]]
 
 
 def test_a_definition_used_often_is_computed_once():
     lines = ["d0 := a + 1", *(f"d{i} := d{i - 1}*d{i - 1}" for i in range(1, 30))]
-    compiled = compile_definitions(table_of(*lines))[-1]
+    table = table_of(*lines)
+    assert len(compile_definitions(table).steps) < 100
+    compiled = last_definition(table)
     assert len(compiled.steps) < 100
     assert compiled.value(np.zeros(4)) == 1
     assert compiled.gradient(np.zeros(4))[0] == 2.0**29
 
 
+def test_a_chain_of_definitions_may_be_long():
+    links = [f"d{i} := d{i - 1} + {i % 3}*a" for i in range(1, 1500)]
+    table = table_of("d0 := b", *links, "d1499 == c")
+    params = np.array([0.5, 1, 2, 0])
+    values, gradients = compile_definitions(table)(params)
+    assert values[-1] == 1 + 0.5 * sum(i % 3 for i in range(1, 1500))
+    assert gradients[-1].tolist() == [sum(i % 3 for i in range(1, 1500)), 1, 0, 0]
+    (compiled,) = compile_constraints(table)
+    assert compiled.value(params) == values[-1] - 2
+
+
+def test_definitions_of_numbers_alone():
+    table = table_of("one := 1", "two := one + one", "e := two*a")
+    values, gradients = compile_definitions(table)(np.array([3.0, 0, 0, 0]))
+    assert values.tolist() == [1, 2, 6]
+    assert gradients.tolist() == [[0] * 4, [0] * 4, [2, 0, 0, 0]]
+
+
 def test_fixed_labels_are_constants():
     table = specify(parse("f =~ l*y1 + a*y2 + y3\nd := a/l"))
-    (compiled,) = compile_definitions(table)
+    compiled = last_definition(table)
     assert compiled.is_linear
     np.testing.assert_array_equal(compiled.gradient(np.ones(len(table.names))), np.eye(6)[0])
 

@@ -1,0 +1,224 @@
+"""Random models of many families: what converged is a maximum, inside what the model demands.
+
+At the estimates of a fit that says it converged, the log-likelihood is that of the dense
+multivariate normal, the gradient is zero along the constraints, and these hold.
+"""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.linalg import null_space
+
+import mlsem
+from mlsem.spec.constraints import compile_constraints
+from tests.fuzz.guard import Findings
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "numeric"))
+from dense import Dense
+
+HELD = 1e-6  # by how much a constraint may be missed
+ZERO = 1e-4  # step to the maximum that is left, in standard errors
+Y = ("y1", "y2", "y3", "y4")
+Text = tuple[str, dict[str, Any]]
+FAMILIES: dict[str, Callable[[np.random.Generator], Text]] = {}
+
+
+def family(function: Callable[[np.random.Generator], Text]) -> Callable[..., Text]:
+    FAMILIES[function.__name__] = function
+    return function
+
+
+def _some(rng: np.random.Generator, names: tuple[str, ...], least: int = 1) -> list[str]:
+    count = int(rng.integers(least, len(names) + 1))
+    return [str(name) for name in rng.choice(names, count, replace=False)]
+
+
+def _paths(rng: np.random.Generator, names: tuple[str, ...]) -> str:
+    return " + ".join(_some(rng, names))
+
+
+@family
+def path(rng):
+    return (
+        f"level: 1\n y1 ~ {_paths(rng, ('x1', 'x2'))}\nlevel: 2\n y1 ~ {_paths(rng, ('w1', 'w2'))}",
+        {},
+    )
+
+
+@family
+def two_outcomes(rng):
+    tail = "\n y1 ~~ y2" if rng.random() < 0.5 else ""
+    return f"level: 1\n y1 + y2 ~ x1\n{tail}\nlevel: 2\n y1 + y2 ~ w1\n y1 ~~ y2", {}
+
+
+@family
+def split_covariate(rng):
+    return f"level: 1\n y1 ~ x1\nlevel: 2\n y1 ~ x1 + {_paths(rng, ('w1', 'w2'))}", {}
+
+
+@family
+def product(rng):
+    return f"level: 1\n y1 ~ x1 + w1:x1\nlevel: 2\n y1 ~ {_paths(rng, ('w1', 'w2'))}", {}
+
+
+@family
+def mediation(rng):
+    return "level: 1\n y2 ~ a*x1\n y1 ~ b*y2 + x1\nlevel: 2\n y2 ~ w1\n y1 ~ y2\nab := a*b", {}
+
+
+@family
+def mediation_from_above(rng):
+    return "level: 1\n y1 ~ y2\nlevel: 2\n y2 ~ a*w1\n y1 ~ b*y2 + w1\nab := a*b", {}
+
+
+@family
+def factors(rng):
+    names = " + ".join(_some(rng, Y, 3))
+    return f"level: 1\n f =~ {names}\nlevel: 2\n g =~ {names}", {"std_lv": bool(rng.integers(2))}
+
+
+@family
+def factor_within(rng):
+    names = _some(rng, Y, 3)
+    pairs = [f"{a} ~~ {b}" for i, a in enumerate(names) for b in names[:i]]
+    return f"level: 1\n f =~ {' + '.join(names)}\nlevel: 2\n " + "\n ".join(pairs), {}
+
+
+@family
+def factor_regression(rng):
+    return "level: 1\n f =~ y1 + y2 + y3\n f ~ x1\nlevel: 2\n g =~ y1 + y2 + y3\n g ~ w1", {}
+
+
+@family
+def random_slope(rng):
+    tail = " y1 ~~ s\n" if rng.random() < 0.7 else ""
+    text = f'level: 1\n y1 ~ rv("s")*x1\nlevel: 2\n y1 ~ w1\n{tail}'
+    return text + (" s ~ w1" if rng.random() < 0.5 else ""), {}
+
+
+@family
+def outcome_above(rng):
+    return "level: 1\n y1 ~ x1\nlevel: 2\n w2 ~ y1 + w1", {}
+
+
+@family
+def one_level(rng):
+    return f"y1 ~ {_paths(rng, ('x1', 'x2', 'w1'))}\ny2 ~ y1", {"cluster": None}
+
+
+@family
+def one_level_factor(rng):
+    return f"f =~ {' + '.join(_some(rng, Y, 3))}\nf ~ x1", {"cluster": None}
+
+
+@family
+def growth(rng):
+    return "i =~ 1*y1 + 1*y2 + 1*y3\ns =~ 0*y1 + 1*y2 + 2*y3\ni + s ~ x1", {
+        "cluster": None,
+        "meanstructure": True,
+    }
+
+
+@family
+def equal_labels(rng):
+    return "level: 1\n y1 ~ a*x1 + b*x2\n y2 ~ a*x1\nlevel: 2\n y1 ~ w1\n y2 ~ w1\na + b == 0.5", {}
+
+
+@family
+def nonlinear_equality(rng):
+    return "level: 1\n y1 ~ a*x1 + b*x2\n y2 ~ c*x1\nlevel: 2\n y1 ~ w1\n y2 ~ w1\na*b == 0.1*c", {}
+
+
+@family
+def inequality(rng):
+    return "level: 1\n y1 ~ a*x1 + b*x2\nlevel: 2\n y1 ~ c*w1\na > b\nb > c + 0.1", {}
+
+
+@family
+def bounded(rng):
+    text, options = factors(rng)
+    return text, options | {"bounds": "pos.var"}
+
+
+def draw(rng: np.random.Generator) -> pd.DataFrame:
+    """Clusters of 1 to 6 rows, with a factor at each level."""
+    sizes = rng.integers(1, 7, int(rng.integers(14, 30)))
+    ids = np.repeat(np.arange(len(sizes)), sizes)
+    n, clusters = len(ids), len(sizes)
+    x1, x2, f = rng.normal(size=(3, n))
+    w1, w2, g, slope = rng.normal(size=(4, clusters))[:, ids]
+    frame = pd.DataFrame({"id": ids, "x1": x1 + 0.3 * w1, "x2": x2, "w1": w1, "w2": w2})
+    for name in Y:
+        u = rng.normal(size=clusters)[ids]
+        loading = rng.uniform(0.4, 1.2, 2)
+        frame[name] = loading[0] * f + loading[1] * g + 0.5 * u + rng.normal(size=n)
+        frame[name] += 0.4 * x1 + 0.3 * w1 + 0.3 * slope * x1
+    return frame
+
+
+def run(findings: Findings, seed: int) -> None:
+    """One model, fitted and looked at."""
+    rng = np.random.default_rng([seed, 3])
+    name = str(rng.choice(list(FAMILIES)))
+    text, options = FAMILIES[name](rng)
+    frame, options = draw(rng), {"cluster": "id"} | options
+    example = f"seed {seed}: {name}"
+    fit = findings.attempt(example, lambda: mlsem.fit(text, frame, **options))
+    if fit is None:
+        return
+    findings.calls["converged" if fit.converged else "not converged"] += 1
+    if not fit.converged:
+        return
+    for complaint in complaints(fit, frame, options["cluster"]):
+        findings.add(f"wrong: {complaint.partition(' = ')[0]}, {name}", f"{example}, {complaint}")
+
+
+def complaints(fit: mlsem.FitResult, frame: pd.DataFrame, cluster: str | None) -> list[str]:
+    """What is wrong with a fit that says it converged."""
+    params, found = fit.estimates, []
+    dense = float(Dense(fit.table, frame, cluster).loglik(params))
+    if not abs(dense - fit.loglik) <= 1e-8 * (1 + abs(dense)):
+        found.append(f"log-likelihood = {fit.loglik!r}, dense {dense!r}")
+    directions = [np.zeros((0, len(params)))]
+    for compiled, each in zip(compile_constraints(fit.table), fit.table.constraints, strict=True):
+        value = float(compiled.value(params))
+        missed = abs(value) if each.equality else max(0.0, -value)
+        if not missed <= HELD:
+            found.append(f"constraint missed by = {missed!r} in {each.source}")
+        if each.equality or value <= HELD:
+            directions.append(compiled.gradient(params)[None])
+    for row in fit.table.rows:
+        if row.free >= 0:
+            value = params[row.free]
+            if not row.lower - HELD <= value <= row.upper + HELD:
+                found.append(f"bound missed = {value!r}")
+            if value - row.lower <= HELD or row.upper - value <= HELD:
+                directions.append(np.eye(len(params))[row.free][None])
+    if fit.singular:
+        return found  # a maximum on the boundary of semidefinite matrices, of which none is free
+    step = _step(fit, null_space(np.vstack(directions)))
+    if not step <= ZERO:
+        found.append(f"gradient = {step!r} standard errors")
+    return found
+
+
+def _step(fit: mlsem.FitResult, basis: np.ndarray) -> float:
+    """√(gᵀ I⁻¹ g) along the basis: what is left to go, in standard errors."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        gradient = basis.T @ fit.scores().sum().to_numpy()
+        information = basis.T @ fit.information("expected").to_numpy() @ basis
+    if not len(gradient):
+        return 0.0
+    scale = np.sqrt(np.diag(information))
+    values, vectors = np.linalg.eigh(information / np.outer(scale, scale))
+    kept = values > 1e-10 * values.max()
+    along = vectors[:, kept].T @ (gradient / scale)
+    return float(np.sqrt(np.sum(along**2 / values[kept])))
