@@ -382,16 +382,9 @@ class Fitted:
     @property
     @quiet
     def _n_equalities(self) -> int:
-        equal = [
-            compiled.gradient(self.estimates)
-            for compiled, each in zip(
-                compile_constraints(self.table), self.table.constraints, strict=True
-            )
-            if each.equality
-        ]
-        if not equal:
-            return 0
-        return len(self.table.names) - null_space(np.array(equal)).shape[1]
+        pairs = zip(compile_constraints(self.table), self.table.constraints, strict=True)
+        equal = [found.gradient(self.estimates) for found, each in pairs if each.equality]
+        return len(self.table.names) - null_space(np.array(equal)).shape[1] if equal else 0
 
 
 # --- small things --------------------------------------------------------------------------------

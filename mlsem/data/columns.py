@@ -310,7 +310,7 @@ def _not_numbers(data: pd.DataFrame, series: pd.Series, name: str, wrong: NDArra
     values = series.to_numpy(dtype=object)[wrong]
     text = all(isinstance(value, str) for value in values)
     parsed = _parsed(values) if text else np.full(len(values), np.nan)
-    with_commas = number_advice(name, values[np.isnan(parsed)])
+    with_commas = number_advice(name, values[np.isnan(parsed)]) if text else ""
     unread = int(np.isnan(parsed).sum())
     head = f"column {name!r} is not numeric (dtype {series.dtype}): "
     if text and unread == 0 and len(values):

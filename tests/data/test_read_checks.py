@@ -462,6 +462,7 @@ def test_ids_come_back_whatever_they_are(kind):
     frame = pd.DataFrame({"y": np.arange(40.0) % 7, "x": np.sin(np.arange(40.0))})
     ids = [kind(k // 4) for k in range(40)]
     frame["id"] = np.array(ids) if kind is np.float16 else pd.Series(ids, dtype=object)
-    fit = mlsem.fit("level: 1\n y ~ x\nlevel: 2\n y ~ 1", frame, cluster="id", bounds="pos.var")
+    options = {"cluster": "id", "bounds": "pos.var", "se": "none"}
+    fit = mlsem.fit("level: 1\n y ~ x\nlevel: 2\n y ~ 1", frame, **options)
     assert list(fit.scores().index) == list(dict.fromkeys(ids))
     assert list(fit.random_effects().index) == list(dict.fromkeys(ids))
