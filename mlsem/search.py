@@ -56,12 +56,13 @@ def estimate(problem: Problem, settings: Settings, start: object = None) -> Opti
     if optimum.converged or optimum.n_iterations < FEWEST:
         return optimum
     search = _Elsewhere(problem, settings)
-    found = search.heats(first) or search.final()
-    if found is not None:
-        return replace(found, n_iterations=optimum.n_iterations + search.spent)
-    if optimum.status not in ("max_iter", "stalled"):
+    found = search.best(first)
+    level = -np.inf if found is None else found.loglik
+    if optimum.status in ("max_iter", "stalled") and optimum.loglik > level:
+        optimum = _gone_on(problem, settings, first, optimum)
+    if found is None or (optimum.converged and optimum.loglik > level):
         return optimum
-    return _gone_on(problem, settings, first, optimum)
+    return replace(found, n_iterations=optimum.n_iterations + search.spent)
 
 
 def _gone_on(problem: Problem, settings: Settings, first: Point, optimum: Optimum) -> Optimum:
@@ -115,22 +116,18 @@ class _Elsewhere:
     running: list[tuple[Problem, Optimum, Back]] = field(default_factory=list)
     spent: int = 0
 
-    def heats(self, first: Point) -> Optimum | None:
-        """The highest maximum that is found soon."""
+    def best(self, first: Point) -> Optimum | None:
+        """The highest maximum that is found soon, or by those that are higher already."""
         starts = islice(self._starts(first), STARTS)
-        return self._best([self._search(*each, HEAT) for each in starts])
-
-    def final(self) -> Optimum | None:
-        """The highest that the best of the others come to."""
-        self.running.sort(key=lambda each: -each[1].point.loglik)
-        best, self.running = self.running[:FINALISTS], []
-        return self._best(
-            [self._search(problem, found.point, back, FINAL) for problem, found, back in best]
-        )
-
-    def _best(self, found: list[Optimum | None]) -> Optimum | None:
-        done = [each for each in found if each is not None]
-        return max(done, key=lambda each: each.point.loglik, default=None)
+        done = [self._search(*each, HEAT) for each in starts]
+        found = [each for each in done if each is not None]
+        level = max((each.loglik for each in found), default=-np.inf)
+        higher = [each for each in self.running if each[1].loglik > level]
+        higher.sort(key=lambda each: -each[1].loglik)
+        for problem, optimum, back in higher[:FINALISTS]:
+            again = self._search(problem, optimum.point, back, FINAL)
+            found += [] if again is None else [again]
+        return max(found, key=lambda each: each.loglik, default=None)
 
     def _search(self, problem: Problem, point: Point, back: Back, most: int) -> Optimum | None:
         """The maximum of the user's model that is reached; None if none is yet."""

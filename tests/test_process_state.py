@@ -149,7 +149,7 @@ def test_warnings_show_the_line_that_called():
     for call in (
         lambda: mlsem.fit(TWO, data, "id", max_iter=1),
         lambda: mlsem.sem(TWO, data, "id", max_iter=1),
-        lambda: mlsem.lmm("y ~ x1 + (1 | id)", data, max_iter=1),
+        lambda: mlsem.lmm("y ~ x1 + (1 | id)", data, test="z"),  # of few clusters
         lambda: mlsem.fit("level: 1\n y ~ x1 + w1*x1\nlevel: 2\n y ~ w1", data, "id"),
         lambda: mlsem.check("level: 1\n y ~ w1*x1\nlevel: 2\n y ~ w1", data),
     ):

@@ -14,8 +14,9 @@ The position of ψ among the parameters becomes that of λ.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import product
 
 import numpy as np
 
@@ -23,37 +24,89 @@ from mlsem.core.records import Array, Index
 from mlsem.spec.partable import ParameterTable, Row
 
 DISTANT = 1e4  # how far from the marker's scale a solution is still carried back
+MANY = 3  # factors of which all combinations of signs are tried
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scaled:
+    """One factor scaled by its variance.
+
+    Attributes
+    ----------
+    place : int
+        The position of ψ among the user's parameters, of λ among the chart's.
+    marker : float
+        m.
+    variance : float
+        v.
+    powers : (npar,)
+        With which power of c each parameter goes from the chart to the user's.
+    """
+
+    place: int
+    marker: float
+    variance: float
+    powers: Array
+
+    def back(self, params: Array) -> Array | None:
+        """The chart's parameters → the user's; None where the marker does not load."""
+        scale = float(params[self.place]) / self.marker
+        if not 1.0 / DISTANT < abs(scale) < DISTANT:
+            return None
+        moved = params * scale**self.powers
+        moved[self.place] = self.variance * scale**2
+        return moved
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Chart:
-    """One factor scaled by its variance.
+    """The model with factors scaled by their variances.
 
     Attributes
     ----------
     table : ParameterTable
     params : (npar,)
-        Where a search starts: the moments are those of the user's parameters if v > 0.
-    back : callable
-        Parameters of the chart → the user's; None where the marker does not load.
+        Where a search starts: the moments are those of the user's parameters if all v > 0.
+    factors : tuple of Scaled
     """
 
     table: ParameterTable
     params: Array
-    back: Callable[[Array], Array | None]
+    factors: tuple[Scaled, ...]
+
+    def back(self, params: Array) -> Array | None:
+        """The chart's parameters → the user's; None where a marker does not load."""
+        moved: Array | None = params
+        for each in self.factors:
+            moved = None if moved is None else each.back(moved)
+        return moved
 
 
 def charts(table: ParameterTable, params: Array, restricted: Index) -> Iterator[Chart]:
-    """Charts of every factor that can be scaled either way, around the user's parameters."""
+    """Charts of the factors that can be scaled either way, around the user's parameters: of all
+    together with every combination of signs; of more than `MANY` with one negative at most."""
     used = Counter(row.free for row in table.rows if row.free >= 0)
     tied = {free for free, count in used.items() if count > 1} | set(restricted.tolist())
+    found: list[tuple[str, Row, Row]] = []
     for level, variables in enumerate(table.levels, start=1):
         rows = [row for row in table.rows if row.level == level]
         for factor in variables.latent:
-            found = _scaled(rows, factor, tied)
-            if found is not None and params[found[1].free] != 0.0:
-                for sign in (1.0, -1.0):
-                    yield _chart(table, factor, *found, params, sign)
+            pair = _scaled(rows, factor, tied)
+            if pair is not None and params[pair[1].free] != 0.0:
+                found.append((factor, *pair))
+    for signs in _signs(len(found)):
+        yield _chart(table, found, params, signs)
+
+
+def _signs(count: int) -> Iterator[tuple[float, ...]]:
+    if not count:
+        return
+    if count <= MANY:
+        yield from product((1.0, -1.0), repeat=count)
+        return
+    yield (1.0,) * count
+    for k in range(count):
+        yield tuple(-1.0 if k == j else 1.0 for j in range(count))
 
 
 def _scaled(rows: list[Row], factor: str, tied: set[int]) -> tuple[Row, Row] | None:
@@ -68,28 +121,21 @@ def _scaled(rows: list[Row], factor: str, tied: set[int]) -> tuple[Row, Row] | N
 
 
 def _chart(
-    table: ParameterTable, factor: str, marker: Row, variance: Row, params: Array, sign: float
+    table: ParameterTable,
+    found: list[tuple[str, Row, Row]],
+    params: Array,
+    signs: tuple[float, ...],
 ) -> Chart:
-    size, loading = abs(float(params[variance.free])), float(marker.fixed or 1.0)
-    place = variance.free
-    changed = {
-        id(marker): replace(marker, free=place, fixed=None),
-        id(variance): replace(variance, free=-1, fixed=sign * size),
-    }
-    powers = _powers(table, factor, variance)
-
-    def back(found: Array) -> Array | None:
-        factor_scale = float(found[place]) / loading
-        if not 1.0 / DISTANT < abs(factor_scale) < DISTANT:
-            return None
-        moved = found * factor_scale**powers
-        moved[place] = sign * size * factor_scale**2
-        return moved
-
-    start = params.copy()
-    start[place] = loading
+    start, changed, factors = params.copy(), {}, []
+    for (factor, marker, variance), sign in zip(found, signs, strict=True):
+        place, loading = variance.free, float(marker.fixed or 1.0)
+        fixed = sign * abs(float(params[place]))
+        changed[id(marker)] = replace(marker, free=place, fixed=None)
+        changed[id(variance)] = replace(variance, free=-1, fixed=fixed)
+        factors.append(Scaled(place, loading, fixed, _powers(table, factor, variance)))
+        start[place] = loading
     rows = tuple(changed.get(id(row), row) for row in table.rows)
-    return Chart(replace(table, rows=rows), start, back)
+    return Chart(replace(table, rows=rows), start, tuple(factors))
 
 
 def _powers(table: ParameterTable, factor: str, variance: Row) -> Array:

@@ -22,6 +22,7 @@ from tests.fuzz.guard import Findings
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "numeric"))
 from dense import Dense
+from kinds import saturated_by_level
 
 HELD = 1e-6  # by how much a constraint may be missed
 ZERO = 1e-4  # step to the maximum that is left, in standard errors
@@ -183,7 +184,7 @@ def run(findings: Findings, seed: int) -> None:
 def complaints(fit: mlsem.FitResult, frame: pd.DataFrame, cluster: str | None) -> list[str]:
     """What is wrong with a fit that says it converged."""
     params, found = fit.estimates, []
-    dense = float(Dense(fit.table, frame, cluster).loglik(params))
+    dense = float(Dense(fit.table, frame, cluster, saturated_by_level(fit)).loglik(params))
     if not abs(dense - fit.loglik) <= 1e-8 * (1 + abs(dense)):
         found.append(f"log-likelihood = {fit.loglik!r}, dense {dense!r}")
     directions = [np.zeros((0, len(params)))]

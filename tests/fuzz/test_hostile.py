@@ -136,9 +136,10 @@ def test_the_fuzzers_find_what_they_look_for():
     def changes():
         np.random.seed(1)  # noqa: NPY002
 
+    before = np.geterr()
     for call in (foreign, warns, changes, lambda: np.seterr(all="raise")):
         findings.attempt("", call)
-    np.seterr(all="warn")
+    np.seterr(**before)
     assert {kind.partition(":")[0] for kind in findings.wrong} == {"foreign", "warning", "state"}
     assert "state: numpy's random numbers" in findings.wrong
     assert "state: numpy's errors" in findings.wrong

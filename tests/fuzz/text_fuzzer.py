@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 import mlsem
+from mlsem.errors import without_warnings
 from tests.fuzz.frames import good
 from tests.fuzz.guard import Findings
 
@@ -63,7 +64,8 @@ class Texts:
     def __init__(self) -> None:
         self.frame = good(np.random.default_rng(3))
         model = "level: 1\n y ~ a*x1\nlevel: 2\n y ~ b*w1\nd := a*b"
-        self.fit = mlsem.fit(model, self.frame, "id")
+        with without_warnings():
+            self.fit = mlsem.fit(model, self.frame, "id")
         self.readers: dict[str, tuple[tuple[str, ...], Callable[[str], Any], float]] = {
             "check": (MODELS, mlsem.check, 0.60),
             "check, with data": (MODELS, partial(mlsem.check, data=self.frame), 0.12),
