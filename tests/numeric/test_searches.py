@@ -129,7 +129,7 @@ def test_a_factor_scaled_by_its_variance_is_the_same_model():
         if there is not None:
             met += 1
             assert here.loglik == pytest.approx(there.loglik, rel=1e-11)
-    assert met >= 3
+    assert met >= 2  # with the other sign most are outside the parameter space
 
 
 @pytest.mark.parametrize(
