@@ -168,7 +168,7 @@ def run(findings: Findings, seed: int, *, methods: int = 10, slow: float = 0.2) 
 
 def warm_up() -> None:
     """Packages that are imported late do what they do on import, before anything is watched."""
-    for name in ("scipy.optimize", "scipy.stats", "matplotlib.figure", "formulae", "joblib"):
+    for name in ("scipy.optimize", "scipy.stats", "matplotlib.figure", "joblib"):
         import_module(name)
     fit = mlsem.lmm("y ~ x1 + (1 | id)", good(np.random.default_rng(0)))
     for method in ("diagnostics", "compare_se", "text", "wild"):
