@@ -24,8 +24,8 @@ FEWEST = 6  # iterations of a search that other starts may help
 FIRST = 80  # iterations of the first search before others are tried
 EARLY = (1, 6, 20)  # iterations after which a fit that fails later is mirrored
 STARTS, HEAT = 16, 15  # other starts, and iterations of each
-FINALISTS, FINAL = 3, 60  # how many of them go on, and for how long
-LAST = 250  # iterations that the first search goes on if no other finds a maximum
+FINALISTS, FINAL = 5, 60  # how many of them go on, and for how long
+LAST = 215  # iterations that the first search goes on if no other finds a maximum
 HALVES = 4  # how often a mirror image outside the parameter space is moved half-way back
 GROWN, FAR = 1.1, 5.0  # growth since the middle of a search and since its start: to infinity
 
