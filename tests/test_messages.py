@@ -339,3 +339,19 @@ def test_model_and_data_in_the_wrong_order():
 def test_check_takes_the_cluster_too():
     """Which says nothing of the table: robust errors do without a mean structure."""
     assert mlsem.check("y ~ x", rows(), cluster="id") == mlsem.check("y ~ x", rows())
+
+
+class _Shy:
+    def __repr__(self) -> str:
+        raise RuntimeError("no words for this")
+
+
+@pytest.mark.parametrize("keyword", ["cluster", "se_cluster"])
+@pytest.mark.parametrize(
+    "value",
+    [10**5000, [10**5000], [_Shy()], [_Shy(), _Shy()], [_Shy()] * 80, _Shy(), ["\ud800"]],
+    ids=["digits", "a list of digits", "one", "two", "a row each", "alone", "half a surrogate"],
+)
+def test_clusters_that_cannot_be_shown(keyword, value):
+    with pytest.raises(OptionValueError, match=f"{keyword} must be the name of one column"):
+        mlsem.fit("y ~ x", rows(), **{keyword: value})

@@ -73,21 +73,27 @@ def one_column(keyword: str, value: object, data: pd.DataFrame) -> str:
             if shown
             else f'Put the ids into the data: data["id"] = …; {keyword}="id".'
         )
-    if len(names) == 1:
+    if len(names) == 1 and isinstance(names[0], str):
         return f"{head} Pass {keyword}={names[0]!r}."
-    if not names:
+    if len(names) < 2:
         return head
     return f"{head} {_several(keyword, names, data)}"
 
 
 def _kind(value: object) -> str:
-    if isinstance(value, (str, int, float, list, tuple)) or value is None:
-        return repr(value) if len(repr(value)) <= 80 else f"a {type(value).__name__}"
-    return f"a {type(value).__name__}"
+    kind = f"a {type(value).__name__}"
+    if not isinstance(value, (str, int, float, list, tuple, type(None))):
+        return kind
+    try:
+        shown = repr(value)
+    except Exception:  # a number of too many digits, or an element's own
+        return kind
+    return shown if len(shown) <= 80 else kind
 
 
 def _is_ids(names: list[Any], data: pd.DataFrame) -> bool:
-    return len(names) == len(data) and len(names) > 3 and not set(map(str, names)) <= set(data)
+    columns = all(isinstance(name, str) and name in data.columns for name in names)
+    return len(names) == len(data) and len(names) > 3 and not columns
 
 
 def _several(keyword: str, names: list[Any], data: pd.DataFrame) -> str:
