@@ -216,12 +216,28 @@ def test_random_formulas_end_in_a_model_or_our_error():
         return f"{text(depth - 1)} {draw.choice(signs)} {text(depth - 1)}"
 
     read_as_models = 0
-    for _ in range(1500):
+    for _ in range(1500):  # which functions there are depends on numpy's version
         formula = f"{draw.choice(['y', 'y', text(1)])} ~ {text(3)} + ({draw.choice('1x')} | id)"
         with contextlib.suppress(MlsemError):
             read_mixed(read_formula(formula), frame, "listwise")
             read_as_models += 1
     assert read_as_models > 30
+
+
+@pytest.mark.parametrize(
+    ("right", "message"),
+    [
+        ("np.reciprocal(x - x):id", "infinite"),
+        ("x:log(x - x)", "infinite"),
+        ("cut(1, c(0, 2))", "1 values for 120 rows"),
+        ("as.character(np.exp(1))", "a column is needed, not text"),
+        ("cut(x, c(0, 9), labels = as.character(np.exp(1)))", "one level"),
+        ("I(x * 1e200):I(x * 2e200)", "infinite"),
+    ],
+)
+def test_numbers_without_a_row_and_infinite_ones_are_refused(right, message):
+    with pytest.raises(MlsemError, match=message):
+        read(right)
 
 
 def test_names_of_columns_are_names_only():

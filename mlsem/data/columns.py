@@ -126,7 +126,7 @@ def read_rows(data: pd.DataFrame, wanted: Mapping[str, str], missing: str) -> Ro
         with np.errstate(all="ignore"):
             total = float(column.sum(dtype=np.float64))
         if not np.isfinite(total) and column.dtype.kind == "f":
-            gap = _gap(data, column, name)
+            gap = gap_in(data, column, name)
             if gap.any():
                 gaps[name] = gap
         values[name], totals[name] = column, total
@@ -147,9 +147,10 @@ def rows_of(data: pd.DataFrame, columns: Mapping[str, Array]) -> Rows:
     DataError
         A value is infinite, or not a number.
     """
-    totals = {name: float(column.sum()) for name, column in columns.items()}
+    with np.errstate(all="ignore"):
+        totals = {name: float(column.sum()) for name, column in columns.items()}
     for name, column in columns.items():
-        if not np.isfinite(totals[name]) and _gap(data, column, name).any():
+        if not np.isfinite(totals[name]) and gap_in(data, column, name).any():
             raise DataError(
                 f"{name!r} is not a number in {rows_named(data, np.isnan(column))}: correct the "
                 "data it is computed from, or mark them as missing (NaN)."
@@ -203,7 +204,7 @@ def counted(counts: Iterable[tuple[str, int]]) -> str:
     return ", ".join(f"{name!r} ({count})" for name, count in counts)
 
 
-def _gap(data: pd.DataFrame, column: NDArray, name: str) -> NDArray[np.bool_]:
+def gap_in(data: pd.DataFrame, column: NDArray, name: str) -> NDArray[np.bool_]:
     """Where the column is missing; an error where it is infinite."""
     infinite = np.isinf(column)
     if infinite.any():

@@ -108,8 +108,9 @@ def _interaction(
     for parts in product(*coded):
         labels, values = zip(*reversed(parts), strict=True)
         column = values[0]
-        for each in values[1:]:
-            column = column * each
+        with np.errstate(over="ignore", under="ignore"):  # what overflows is refused later
+            for each in values[1:]:
+                column = column * each
         yield ":".join(labels), column
 
 

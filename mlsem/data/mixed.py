@@ -11,6 +11,7 @@ from mlsem.data.bases import SAME
 from mlsem.data.columns import (
     Rows,
     check_missing,
+    gap_in,
     left_out,
     missing_in,
     require_column,
@@ -117,6 +118,7 @@ def read_mixed(formula: _Formula, data: object, missing: str) -> MixedData:
         require_column(frame, formula.group, "the formula needs the column of clusters")
     everywhere = _variables(formula, frame)
     used, variables, notes = _complete(frame, everywhere, missing)
+    _check_finite(used, variables.values())
     outcome = deparse(formula.outcome)
     _check_texts(used, variables, outcome)
     response = _response(variables[outcome])
@@ -241,6 +243,13 @@ def _attribute(
             "data it is computed from, or mark them as missing (NaN)."
         )
     gaps[variable.name] = left
+
+
+def _check_finite(frame: pd.DataFrame, variables: Iterable[Variable]) -> None:
+    """Refuse infinite values, of the data or computed, before they are multiplied."""
+    for each in variables:
+        for column in () if isinstance(each.values, Factor) else each.values.T:
+            gap_in(frame, column, each.name)
 
 
 def _check_texts(frame: pd.DataFrame, variables: Mapping[str, Variable], outcome: str) -> None:

@@ -136,7 +136,7 @@ class Scope:
         ):
             raise self._error(found, f"it takes {_signature(found.function)}")
         try:
-            return function(*places, **keywords)
+            return _one_number(function(*places, **keywords))
         except Refused as refused:
             raise self._error(found, str(refused)) from None
         except ValueError:  # numpy cannot bring the shapes together
@@ -174,6 +174,13 @@ class Scope:
         else:
             message = f"the function {name!r} is not known to formulas.{_instead(name)}"
         return SpecificationError(message.rstrip(".") + ".", self.text, found.span)
+
+
+def _one_number(value: Value) -> Value:
+    """What numpy gives for single numbers is one number of Python's; the rest stays as it is."""
+    if isinstance(value, (np.ndarray, np.generic)) and value.ndim == 0:
+        return value.item()
+    return value
 
 
 def _instead(name: str) -> str:

@@ -118,7 +118,7 @@ def numbers(value: Value, what: str = "numbers are needed") -> Any:
 
 def vector(value: Value, what: str = "numbers are needed") -> Array:
     """As one column of float64."""
-    found = np.asarray(numbers(value, what), dtype=np.float64)
+    found = np.atleast_1d(np.asarray(numbers(value, what), dtype=np.float64))
     if found.ndim == 2 and found.shape[1] == 1:
         return found[:, 0]
     if found.ndim == 2:
