@@ -57,7 +57,7 @@ def _elementwise(function: Callable[..., Any], arity: int = 1) -> Function:
 
 def _numpy() -> dict[str, Function]:
     """Numpy's functions of numbers that give one number for each."""
-    found = {name: getattr(np, name) for name in np.__all__}
+    found = {name: getattr(np, name) for name in sorted(np.__all__)}  # numpy gives them in no order
     plain = {
         name: each
         for name, each in found.items()
