@@ -1,6 +1,6 @@
 """Where a fit goes that does not converge: other starts, the boundary, parameters without bound.
 
-The poles and mirror images are those of `mlsem.spec.mirror`.
+The poles and mirror images are those of `mlsem.estimation.mirror`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from scipy.optimize import minimize
 
 import mlsem
 from benchmarks.random_design import Drawn
-from mlsem.spec.mirror import mirror_images
+from mlsem.estimation.mirror import mirror_images
 
 Array = np.ndarray
 BOUNDARY = 0.05

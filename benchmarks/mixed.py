@@ -104,7 +104,7 @@ def line(record: dict[str, Any]) -> list[str]:
 
 
 def study_seconds() -> float:
-    from mlsem.simulate.article_study import article_study
+    from mlsem.simulation.article.study import article_study
 
     start = time.perf_counter()
     article_study(n_jobs=2)

@@ -18,12 +18,12 @@ import pandas as pd
 
 from benchmarks.cases import RANDOM_INTERCEPT, SIX_INDICATORS
 from benchmarks.common import child, clock, machine, median, repeats_for, save, seconds, table
-from mlsem.data.aggregate import read_moments
-from mlsem.estimate import estimate
-from mlsem.fit import check
-from mlsem.problem import pose
-from mlsem.result import assemble
-from mlsem.spec.settings import Settings
+from mlsem.api.fit import check
+from mlsem.data.moments.aggregate import read_moments
+from mlsem.estimation.ml import estimate
+from mlsem.estimation.problem import pose
+from mlsem.estimation.settings import Settings
+from mlsem.results.result import assemble
 
 CLUSTERS = 1000
 ROWS = (10**4, 10**5, 10**6, 10**7)

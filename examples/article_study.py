@@ -1,6 +1,6 @@
 """The simulation of Huang & Zhang (2025) draw by draw: `mlsem study article` runs all of it."""
 
-from mlsem.simulate.article_study import article_study
+from mlsem.simulation.article.study import article_study
 
 
 def main() -> None:

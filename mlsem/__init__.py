@@ -5,8 +5,10 @@
 >>> print(fit.summary())  # doctest: +SKIP
 """
 
-from mlsem.bootstrapped import Bootstrap
-from mlsem.data.frame import cluster_means
+from mlsem.api.fit import cfa, check, fit, growth, lavaan, sem
+from mlsem.api.lmm import lmm
+from mlsem.data.table.examples import example_model, load_example
+from mlsem.data.table.frame import cluster_means
 from mlsem.errors import (
     ConvergenceError,
     ConvergenceWarning,
@@ -28,16 +30,14 @@ from mlsem.errors import (
     SpecificationWarning,
     WorkerError,
 )
-from mlsem.examples_data import example_model, load_example
-from mlsem.fit import cfa, check, fit, growth, lavaan, sem
-from mlsem.hypotheses import WaldTest
-from mlsem.likelihood_ratio import LrTest, lr_test
-from mlsem.lmm import lmm
-from mlsem.result import FitResult
-from mlsem.simulate.generate import simulate
-from mlsem.simulate.results import Study
-from mlsem.simulate.sources import InOrder
-from mlsem.simulate.study import study
+from mlsem.inference.bootstrap.result import Bootstrap
+from mlsem.inference.ratio.run import LrTest, lr_test
+from mlsem.inference.wald.run import WaldTest
+from mlsem.results.result import FitResult
+from mlsem.simulation.draw.generate import simulate
+from mlsem.simulation.study.result import Study
+from mlsem.simulation.study.run import study
+from mlsem.simulation.study.sources import InOrder
 from mlsem.version import __version__
 
 __all__ = [

@@ -2,7 +2,7 @@
 
 import sys
 
-from mlsem.cli import main
+from mlsem.cli.main import main
 
 if __name__ == "__main__":
     sys.exit(main())

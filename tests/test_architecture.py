@@ -289,9 +289,9 @@ def test_import_leaves_the_slow_packages_alone() -> None:
 
 def test_help_of_the_command_needs_no_language() -> None:
     code = (
-        "import sys, contextlib, io, mlsem.cli\n"
+        "import sys, contextlib, io, mlsem.cli.main\n"
         "with contextlib.suppress(SystemExit), contextlib.redirect_stdout(io.StringIO()):\n"
-        "    mlsem.cli.main(['--help'])\n"
+        "    mlsem.cli.main.main(['--help'])\n"
         "print('lark' in sys.modules, 'scipy.optimize' in sys.modules)"
     )
     assert _python(code) == "False False"

@@ -13,7 +13,7 @@ import pytest
 
 import mlsem
 from mlsem.errors import MlsemWarning, warn, without_warnings
-from mlsem.simulate.methods import analyse, read_methods
+from mlsem.simulation.study.methods import analyse, read_methods
 from tests.fuzz.frames import good
 from tests.fuzz.guard import state
 
@@ -27,7 +27,7 @@ FORBIDDEN = {
     *("rcParams", "rc_context", "switch_backend", "pyplot", "setrecursionlimit", "chdir", "umask"),
     *("set_state", "RandomState", "putenv", "setswitchinterval", "basicConfig"),
 }
-ALLOWED = {("cli.py", "catch_warnings"), ("cli.py", "simplefilter")}
+ALLOWED = {("cli/main.py", "catch_warnings"), ("cli/main.py", "simplefilter")}
 
 
 def used(file: Path) -> set[str]:

@@ -7,8 +7,8 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from mlsem.errors import ModelSyntaxError, Span
-from mlsem.naming import is_name, renaming
 from mlsem.syntax.mplus import found_in, translated
+from mlsem.syntax.naming import is_name, renaming
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING, Literal, cast
 
 from mlsem.errors import ModelSyntaxError, nearest
-from mlsem.naming import LABEL
+from mlsem.syntax.naming import LABEL
 from mlsem.syntax.nodes import Binary, Call, Expression, Name, Negation, Number
 
 if TYPE_CHECKING:

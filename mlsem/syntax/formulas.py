@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal, cast
 
 from mlsem.errors import Span
-from mlsem.naming import CATEGORY_CALLS, categories_message, renaming
 from mlsem.syntax.expressions import FUNCTIONS, checked_label, constant_of, expression_of, fail
 from mlsem.syntax.modifiers import Factor, factors_of, merge, modifiers_of
 from mlsem.syntax.mplus import section_advice
+from mlsem.syntax.naming import CATEGORY_CALLS, categories_message, renaming
 from mlsem.syntax.nodes import Constraint, Definition, Formula, Modifiers, Variable
 
 if TYPE_CHECKING:

@@ -8,7 +8,6 @@ from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING
 
 from mlsem.errors import Span, nearest
-from mlsem.naming import CATEGORY_CALLS, LABEL, categories_message
 from mlsem.syntax.expressions import (
     FUNCTIONS,
     checked_label,
@@ -16,6 +15,7 @@ from mlsem.syntax.expressions import (
     expression_of,
     fail,
 )
+from mlsem.syntax.naming import CATEGORY_CALLS, LABEL, categories_message
 from mlsem.syntax.nodes import Modifiers
 
 if TYPE_CHECKING:

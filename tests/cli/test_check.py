@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import mlsem
-from mlsem.cli import FAILED, OK, PIPE_CLOSED, USAGE, main
+from mlsem.cli.main import FAILED, OK, PIPE_CLOSED, USAGE, main
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"

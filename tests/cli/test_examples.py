@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from mlsem.data.table.examples import example_model, load_example
 from mlsem.errors import OptionValueError
-from mlsem.examples_data import example_model, load_example
 
 ROOT = Path(__file__).parents[2]
 SCRIPTS = sorted((ROOT / "examples").glob("*.py"))

@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 
 import mlsem
-from mlsem.cli import FAILED, NOT_CONVERGED, OK, USAGE, main
-from mlsem.examples_data import example_model, load_example
+from mlsem.cli.main import FAILED, NOT_CONVERGED, OK, USAGE, main
+from mlsem.data.table.examples import example_model, load_example
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 MODEL = str(EXAMPLES / "article.lav")

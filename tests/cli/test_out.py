@@ -13,9 +13,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from mlsem import cli_files
-from mlsem.cli import FAILED, OK, main
-from mlsem.cli_files import OutputError, separated, write_whole
+from mlsem.cli import files as cli_files
+from mlsem.cli.files import OutputError, separated, write_whole
+from mlsem.cli.main import FAILED, OK, main
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 MODEL = str(EXAMPLES / "article.lav")

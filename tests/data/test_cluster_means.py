@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mlsem.data.frame import cluster_means, column_names, make_frame, make_series
+from mlsem.data.table.frame import cluster_means, column_names, make_frame, make_series
 from mlsem.errors import DataError, OptionValueError
 
 

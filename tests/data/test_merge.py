@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 from hand_tables import make_table
 
-from mlsem.core.moments import merge, pooled
-from mlsem.data.aggregate import read_moments
+from mlsem.core.sample.moments import merge, pooled
+from mlsem.data.moments.aggregate import read_moments
 from mlsem.errors import DataError
 
 TABLE = make_table(("y", "x1"), ("y", "w1"))

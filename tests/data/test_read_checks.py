@@ -13,8 +13,8 @@ import pytest
 from hand_tables import make_table
 
 import mlsem
-from mlsem.data.aggregate import read_moments
-from mlsem.data.checks import dependent
+from mlsem.data.moments.aggregate import read_moments
+from mlsem.data.moments.checks import dependent
 from mlsem.errors import DataError, OptionValueError
 
 TABLE = make_table(("y", "x1 x2"), ("y", "w1 w2"))

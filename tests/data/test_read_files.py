@@ -7,8 +7,8 @@ import importlib.util
 import pandas as pd
 import pytest
 
-from mlsem.data import files
-from mlsem.data.files import read_table
+from mlsem.data.table import files
+from mlsem.data.table.files import read_table
 from mlsem.errors import DataError, InterfaceError
 
 FRAME = pd.DataFrame({"school": [1.0, 1.0, 2.0], "y": [0.5, -1.5, 2.0]})

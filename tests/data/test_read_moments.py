@@ -9,7 +9,7 @@ from hand_tables import make_table
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mlsem.data.aggregate import read_moments
+from mlsem.data.moments.aggregate import read_moments
 from mlsem.errors import DataError
 
 TABLE = make_table(("y", "x1 w1:x1"), ("y", "w1"), ["w1:x1"])

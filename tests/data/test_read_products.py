@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 from hand_tables import make_table
 
-from mlsem.data.aggregate import read_moments
-from mlsem.data.products import expansion, plan_columns
+from mlsem.data.moments.aggregate import read_moments
+from mlsem.data.moments.products import expansion, plan_columns
 from mlsem.errors import DataError
 
 

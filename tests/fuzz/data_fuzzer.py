@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 import mlsem
-from mlsem.result import FitResult
+from mlsem.results.result import FitResult
 from tests.fuzz.frames import good, spoilt
 from tests.fuzz.guard import Findings
 

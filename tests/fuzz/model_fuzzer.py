@@ -17,10 +17,10 @@ import pandas as pd
 from scipy.linalg import null_space
 
 import mlsem
-from mlsem.spec.constraints import compile_constraints
+from mlsem.model.expressions import compile_constraints
 from tests.fuzz.guard import Findings
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "numeric"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
 from dense import Dense
 from kinds import saturated_by_level
 

@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from mlsem.simulate.study import study
+from mlsem.simulation.study.run import study
 
 ROOT = Path(__file__).parents[2]
 REPLICATIONS = 150

@@ -14,14 +14,14 @@ import numpy as np
 import pytest
 
 import mlsem
-from mlsem.result import FitResult
+from mlsem.results.result import FitResult
 from tests.fuzz import data_fuzzer, model_fuzzer
 from tests.fuzz.__main__ import fuzzed
 from tests.fuzz.data_fuzzer import ENTRIES, METHODS, SLOW
 from tests.fuzz.frames import CELLS, IDS, NUMBERS, good, with_cell, with_ids
 from tests.fuzz.guard import Findings
 from tests.fuzz.text_fuzzer import Texts
-from tests.numeric.kinds import fit_at
+from tests.support.kinds import fit_at
 
 GOOD = good(np.random.default_rng(0))
 HOSTILE = {

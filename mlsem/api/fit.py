@@ -1,0 +1,260 @@
+"""`fit` and lavaan's own names for it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from mlsem.core.quiet import quiet
+from mlsem.data.moments.aggregate import DataRecord, read_moments
+from mlsem.data.table.frame import column_names
+from mlsem.errors import (
+    ConvergenceError,
+    ConvergenceWarning,
+    ModelSyntaxError,
+    ModelSyntaxWarning,
+    OptionValueError,
+    warn,
+)
+from mlsem.estimation.estimator import optimum_of
+from mlsem.estimation.ml import complaint
+from mlsem.estimation.problem import pose
+from mlsem.estimation.settings import SETTING_NAMES, Settings
+from mlsem.inference.covariance.freedom import df_method
+from mlsem.model.defaults import specify
+from mlsem.model.options import ModelOptions, Preset, model_options, split_options
+from mlsem.model.table import ParameterTable
+from mlsem.results.result import FitResult, assemble
+from mlsem.syntax.naming import text_hint
+from mlsem.syntax.nodes import ModelSyntax
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_PER_FIT = ("start", *SETTING_NAMES)
+
+
+@quiet
+def fit(
+    model: str,
+    data: pd.DataFrame,
+    cluster: str | None = None,
+    *,
+    center: Mapping[str, str] | None = None,
+    **options: Any,
+) -> FitResult:
+    """Fit a two-level (or single-level) structural equation model by maximum likelihood.
+
+    Parameters
+    ----------
+    model : str
+        lavaan's syntax, with blocks ``level: 1`` and ``level: 2``. A product of observed
+        variables, also across levels, is written ``w1:x1`` and formed of the data.
+    data : pandas.DataFrame
+        One row per unit. Is not changed.
+    cluster : str, optional
+        Column of cluster ids; required with levels. In a single-level model it makes the
+        standard errors cluster-robust, as in lavaan.
+    center : mapping of str to {"cluster", "grand"}, optional
+        Variables centred before products are formed: at their cluster's mean, or at the mean
+        over rows (of a level-2 variable: over clusters).
+    estimator : {"ML", "MLR", "REML"}
+        "ML": model-based standard errors. "MLR": the same estimates, errors robust to a
+        misspecified random part and to non-normality (sandwich with cluster scores). "REML":
+        restricted maximum likelihood, where means are linear and separate from the covariances:
+        a free path (a loading, a regression) may start only at a variable whose mean the model
+        fixes to zero, as that of a factor without covariates. Covariances of random effects that
+        no latent variable explains are kept positive semidefinite, as in lme4.
+    se : {"standard", "MLR", "CR0", "CR1", "CR1p", "CR1S", "CR2", "CR3", "none"}, optional
+        Standard errors, where they should differ from the estimator's. "CR2" is for few
+        clusters: bias-reduced, with t tests and Satterthwaite degrees of freedom.
+    se_cluster : str, optional
+        Column of the clusters of robust standard errors, where they are coarser than `cluster`
+        (classes modelled, schools robust). Each must hold whole clusters of the model.
+    test : {"t", "z"}, optional
+        Default: t where there are degrees of freedom (the CR kinds), z elsewhere. "t" with
+        model-based standard errors is for linear mixed models of one outcome.
+    df : {"satterthwaite", "kenward-roger"}, optional
+        Degrees of freedom of these, see `mlsem.lmm`; "kenward-roger" with estimator="REML".
+    information : {"expected", "observed"}, optional
+        Whose inverse is the bread of the sandwich, or the model-based covariance. Default:
+        observed, except for model-based errors of single-level models without a product of an
+        outcome. The leverages of CR2 and CR3 are by the expected information in any case.
+    missing : {"listwise", "error"}
+        Rows with missing values are left out (and counted in the summary), or are an error.
+    start : mapping, Series, FitResult or sequence, optional
+        Starting values by parameter name (`FitResult.params` has the names).
+    max_iter : int, default 500
+    tol : float, default 1e-8
+        Largest remaining step at the optimum, in standard errors.
+    on_failure : {"warn", "raise"}
+        What happens if the optimiser does not converge.
+    **options
+        lavaan's options with `_` for `.`: ``std_lv``, ``fixed_x``, ``meanstructure``,
+        ``auto_fix_first``, ``auto_fix_single``, ``auto_var``, ``auto_cov_lv_x``, ``auto_cov_y``,
+        ``int_ov_free``, ``int_lv_free``, ``orthogonal``, ``bounds`` (see
+        `mlsem.model.options.ModelOptions`). An unknown keyword is a `TypeError`.
+
+    Returns
+    -------
+    FitResult
+
+    Raises
+    ------
+    ModelSyntaxError, SpecificationError, IdentificationError
+        The model text, or what it says.
+    DataError
+        The data; names columns and rows.
+    ConvergenceError
+        With ``on_failure="raise"``.
+    OptionError, OptionValueError
+        A keyword, or its value; they are also a `TypeError` and a `ValueError`.
+
+    Notes
+    -----
+    Each variable named at both levels is the sum of a within and a between part (Muthén, 1994).
+    ``y ~ rv("s")*x1`` at level 1 names the random slope ``s``, a variable of level 2 whose mean
+    ``s ~ 1`` and variance are free; write ``y ~~ s`` to let it covary with the intercept.
+    Exogenous covariates of one level are conditioned on. Of those named at both levels the parts
+    are not observed: with ``fixed_x=True`` their means, variances and covariances (also with the
+    other covariates) are fixed at their estimates in the saturated two-level model, as in lavaan
+    and Mplus. They are then no parameters, and standard errors take them as known: how they vary
+    from sample to sample is left out (bootstraps estimate them anew in each draw). The
+    log-likelihood is that of such covariates too, given those of one level. ``fixed_x=False`` makes
+    all moments of exogenous covariates parameters.
+    """
+    return finish(*_read("sem", model, data, cluster, center, options))
+
+
+@quiet
+def sem(model: str, data: pd.DataFrame, cluster: str | None = None, **options: Any) -> FitResult:
+    """lavaan's `sem()`: the same as `fit`."""
+    return finish(*_read("sem", model, data, cluster, options.pop("center", None), options))
+
+
+@quiet
+def cfa(model: str, data: pd.DataFrame, cluster: str | None = None, **options: Any) -> FitResult:
+    """lavaan's `cfa()`: the same as `fit`."""
+    return finish(*_read("cfa", model, data, cluster, options.pop("center", None), options))
+
+
+@quiet
+def growth(model: str, data: pd.DataFrame, cluster: str | None = None, **options: Any) -> FitResult:
+    """lavaan's `growth()`: `fit` with the intercepts of observed variables fixed to 0 and those
+    of latent variables free."""
+    return finish(*_read("growth", model, data, cluster, options.pop("center", None), options))
+
+
+@quiet
+def lavaan(model: str, data: pd.DataFrame, cluster: str | None = None, **options: Any) -> FitResult:
+    """lavaan's `lavaan()`: `fit` without automatic parameters."""
+    return finish(*_read("lavaan", model, data, cluster, options.pop("center", None), options))
+
+
+@quiet
+def check(
+    model: str, data: pd.DataFrame | None = None, cluster: str | None = None, **options: Any
+) -> ParameterTable:
+    """The parameter table of a model, without fitting it.
+
+    Parameters
+    ----------
+    model : str
+    data : pandas.DataFrame, optional
+        With it, the names in the model are looked for in the data.
+    cluster : str, optional
+        As for `fit`: robust errors, so means, in a single-level model.
+    **options
+        As for `fit`.
+    """
+    columns = None if data is None else column_names(data)
+    return _remarked(_table(_parsed(model, data).text, _model_options(options), columns))
+
+
+def population(model: str, **options: Any) -> ParameterTable:
+    """The parameter table of a model that data are drawn from; as `check`, but that moments of
+    covariates with a part at both levels are parameters: there are no data to give them."""
+    syntax = _parsed(model, None)
+    return _remarked(specify(syntax, _model_options(options), population=True))
+
+
+def _model_options(options: dict[str, Any]) -> ModelOptions:
+    """Those of the model among the options of `fit`; the others are looked at, too."""
+    keywords, rest = split_options(options, _PER_FIT, ("data", "cluster"))
+    rest.pop("start", None)
+    Settings(**rest)
+    return model_options("sem", **keywords)
+
+
+def _read(
+    preset: Preset,
+    model: str,
+    data: Any,
+    cluster: str | None,
+    center: Mapping[str, str] | None,
+    options: dict[str, Any],
+) -> tuple[str, Settings, ParameterTable, DataRecord, object]:
+    """What `finish` takes."""
+    keywords, rest = split_options(options, _PER_FIT, ("cluster", "center"))
+    start = rest.pop("start", None)
+    settings = Settings(**rest)
+    syntax = _parsed(model, data)
+    table = _remarked(_table(syntax.text, model_options(preset, **keywords), column_names(data)))
+    record = read_moments(
+        table,
+        data,
+        cluster=cluster,
+        center=center,
+        missing=settings.missing,
+        se_cluster=settings.se_cluster,
+    )
+    return syntax.text, settings, table, record, start
+
+
+def finish(
+    text: str, settings: Settings, table: ParameterTable, record: DataRecord, start: object
+) -> FitResult:
+    """Estimate a specified model whose data are read."""
+    problem = pose(table, record)
+    df_method(problem, settings, clustered=record.is_clustered)  # refuses before the search
+    optimum = optimum_of(problem, settings, start)
+    if not optimum.converged:
+        message = complaint(optimum, settings)
+        if settings.on_failure == "raise":
+            raise ConvergenceError(message)
+        warn(message, ConvergenceWarning)
+    return assemble(text, settings, problem, record, optimum)
+
+
+def _parsed(model: object, data: object) -> ModelSyntax:
+    if not isinstance(model, str):
+        from mlsem.syntax.given import not_a_text
+
+        raise OptionValueError(not_a_text(model, data))
+    try:
+        return _parse(model)
+    except ModelSyntaxError as error:
+        hint = text_hint(map(str, getattr(data, "columns", ())), model)
+        if not hint or "data.rename" in error.message:
+            raise
+        raise ModelSyntaxError(error.message + hint, error.text, error.span) from None
+
+
+def _remarked(table: ParameterTable) -> ParameterTable:
+    """The table, after the warnings about its text."""
+    for remark in table.remarks:
+        warn(remark, ModelSyntaxWarning)
+    return table
+
+
+@lru_cache(maxsize=256)
+def _table(text: str, options: ModelOptions, columns: tuple[str, ...] | None) -> ParameterTable:
+    """Fits of one model to many data sets specify it once."""
+    return specify(_parse(text), options, columns)
+
+
+def _parse(text: str) -> ModelSyntax:
+    from mlsem.syntax.parse import parse  # the language comes with the first model
+
+    return parse(text)

@@ -1,0 +1,254 @@
+"""`lmm`: linear mixed models in the language of R's lme4, fitted as two-level models.
+
+The formula becomes the two-level model that it is: columns of the design matrix that vary within
+clusters are covariates of level 1, the others of level 2; the random intercept is the level-2 part
+of the outcome, and a random slope a variable of level 2.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from mlsem.api.fit import finish
+from mlsem.core.quiet import quiet
+from mlsem.data.design.mixed import INTERCEPT, RESIDUAL, MixedColumns, check_outcome, read_mixed
+from mlsem.data.moments.aggregate import moments_of
+from mlsem.errors import DataError, OptionValueError, Span, SpecificationError, listed
+from mlsem.estimation.settings import SETTING_NAMES, Settings
+from mlsem.model.defaults import specify
+from mlsem.model.mixed_options import refuse_meaningless
+from mlsem.model.options import require_known
+from mlsem.model.table import ParameterTable, Row
+from mlsem.results.result import FitResult
+from mlsem.syntax.mixed import MixedFormula, read_formula
+from mlsem.syntax.nodes import Block, Formula, ModelSyntax, Modifiers, Variable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    import pandas as pd
+
+
+@quiet
+def lmm(formula: str, data: pd.DataFrame, REML: bool = True, **options: Any) -> FitResult:
+    """Fit a linear mixed model with one grouping factor, as lme4's `lmer`.
+
+    Parameters
+    ----------
+    formula : str
+        Such as ``"y ~ w1*x1 + (x1 | id)"``, read by R's rules: interactions, ``f/x1``, factors
+        (text and categorical columns, ``factor(t)``; treatment coding), ``I(x1^2)``,
+        ``I(x1 > 0 & x2 < 1)``, ``scale(x1)``, ``poly(x1, 2)``, ``ns(x1, 3)``, ``log(x1)``,
+        ``np.arctan(x1)``: the functions of `mlsem.data.design.r_functions`. They see all
+        rows of the data, and rows with missing values are left out after. Fixed effects that are
+        linear combinations of those before are left out with a note, as in lme4. Random parts:
+        ``(1 | id)``, ``(x1 | id)``, ``(0 + x1 | id)``, and ``(x1 + f || id)``, each term a part
+        of its own.
+    data : pandas.DataFrame
+        One row per unit. Is not changed.
+    REML : bool
+        Restricted maximum likelihood, as lme4's default; False: maximum likelihood.
+    **options
+        ``se``, ``se_cluster``, ``test``, ``df``, ``information``, ``missing``, ``start``,
+        ``max_iter``, ``tol``, ``on_failure``, as for `mlsem.fit`; others are refused. Model-based
+        standard errors are from the expected information, as lme4's, with t tests of the fixed
+        effects:
+        ``df="satterthwaite"`` (the default) or, with REML, ``df="kenward-roger"``;
+        ``test="z"`` takes the variances for known.
+
+    Returns
+    -------
+    FitResult
+        As of `mlsem.fit`. Fixed effects have lme4's names: ``(Intercept)``, ``x1``, ``w1:x1``,
+        ``sexmale``. Variances and covariances are ``id.(Intercept)``, ``id.x1``,
+        ``id.x1.(Intercept)`` and ``Residual``.
+
+    Raises
+    ------
+    SpecificationError
+        The formula, or a random part that a two-level model cannot have.
+    IdentificationError
+        Something that no data of this design determine: two effects that covary leave no
+        residual variance where every cluster has two rows at the same two times.
+    DataError, OptionError, OptionValueError, ConvergenceError
+        As for `mlsem.fit`.
+
+    Notes
+    -----
+    The covariance Φ = (Σ_j X_jᵀ V_j⁻¹ X_j)⁻¹ of the fixed effects β is taken at estimated variances
+    φ, whose covariance W is the inverse of their information. A contrast cᵀβ̂ has
+
+        ν = 2 (cᵀΦc)² / gᵀ W g,     g_k = cᵀ (∂Φ/∂φ_k) c
+
+    degrees of freedom (Satterthwaite, 1946; Giesbrecht & Burns, 1985), with the observed
+    information as lmerTest (Kuznetsova, Brockhoff & Christensen, 2017); q contrasts an F test with
+    the denominator of Fai & Cornelius (1996). Kenward & Roger (1997) take the expected
+    information, enlarge Φ by what the uncertainty of φ adds, and scale F by λ; pbkrtest's numbers
+    (Halekoh & Højsgaard, 2014). Where the fit is singular, Satterthwaite's ν too has the expected
+    information: a variance of zero is an estimate. lmerTest takes it for known there, which
+    leaves more degrees of freedom than the clusters have. Variances and covariances are not
+    tested (NaN): compare fits with `mlsem.lr_test`; ``conf_int(ci="profile")`` has intervals.
+
+    Examples
+    --------
+    >>> import mlsem
+    >>> data = mlsem.load_example("article")
+    >>> fit = mlsem.lmm("y ~ w1*x1 + (x1 | id)", data)
+    >>> fit.df_method
+    'satterthwaite'
+    >>> kr = fit.with_se("standard", df="kenward-roger")
+    >>> kr.wald_test("`w1`; `w1:x1`").test
+    'F'
+    """
+    parsed = read_formula(formula)
+    settings, start = _settings(REML, options)
+    mixed = read_mixed(parsed, data, settings.missing)
+    table = mixed_table(parsed, mixed.columns)
+    try:
+        record = moments_of(
+            table,
+            mixed.frame,
+            mixed.rows,
+            mixed.grouping,
+            cluster=parsed.group,
+            centering={},
+            se_cluster=settings.se_cluster,
+        )
+    except DataError:
+        check_outcome(mixed, parsed.group)
+        raise
+    record = replace(
+        record,
+        n_rows_total=mixed.n_total,
+        n_rows_dropped=mixed.n_total - len(mixed.frame),
+        notes=mixed.notes + record.notes,
+    )
+    return finish(formula, settings, table, record, start)
+
+
+def _settings(reml: object, options: dict[str, Any]) -> tuple[Settings, object]:
+    if not isinstance(reml, bool):
+        raise OptionValueError(f"REML={reml!r}: it takes True or False.")
+    refuse_meaningless(options)
+    require_known(options, ("start", *SETTING_NAMES))
+    rest = dict(options)
+    if "estimator" in options:
+        raise OptionValueError("estimator: lmm takes REML=True or REML=False in its place.")
+    start = rest.pop("start", None)
+    plain = rest.get("se") in (None, "standard") and rest.get("information") is None
+    rest["estimator"] = "REML" if reml else "ML"
+    if plain:
+        rest["information"] = "expected"
+    return Settings(**rest), start
+
+
+# --- the model --------------------------------------------------------------------------------
+
+
+@lru_cache(maxsize=256)
+def mixed_table(parsed: MixedFormula, columns: MixedColumns) -> ParameterTable:
+    """The parameter table of a linear mixed model, its parameters named as in lme4. Fits of one
+    formula to many data sets specify it once."""
+    _check_random(parsed, columns)
+    syntax = _Writer(parsed, columns).syntax()
+    table = specify(syntax)
+    slopes = {slope.name: slope.carrier for slope in table.slopes}
+    names = [""] * len(table.names)
+    for row in table.rows:
+        if row.free >= 0:
+            names[row.free] = _lme4_name(row, columns.outcome, slopes, parsed.group)
+    _check_names(names)
+    return replace(table, names=tuple(names), notes=(), semidefinite=True)
+
+
+def _check_names(names: list[str]) -> None:
+    twice = [name for name in dict.fromkeys(names) if names.count(name) > 1]
+    if twice:
+        raise DataError(
+            f"two parameters would be named {listed(twice)}: rename that column of the data."
+        )
+
+
+def _check_random(parsed: MixedFormula, columns: MixedColumns) -> None:
+    effects = [effect for block in columns.random for effect in block]
+    if not effects:
+        raise SpecificationError(f"the random part of {parsed.text!r} is empty.")
+    for effect in effects:
+        if effects.count(effect) > 1:
+            raise SpecificationError(
+                f"{effect} varies between clusters twice in {parsed.text!r}: keep one of the terms."
+            )
+
+
+class _Writer:
+    """The formulas of both levels; names may be any text, for they are not parsed again."""
+
+    def __init__(self, parsed: MixedFormula, columns: MixedColumns) -> None:
+        self.parsed, self.columns = parsed, columns
+        self.span = Span(0, len(parsed.text))
+        self.slopes = {
+            effect: f"{effect}|{parsed.group}"
+            for block in columns.random
+            for effect in block
+            if effect != INTERCEPT
+        }
+        # a column with a random effect is its carrier, whether it varies within clusters or not
+        self.within = columns.within | self.slopes.keys()
+
+    def syntax(self) -> ModelSyntax:
+        blocks = Block("1", tuple(self._within())), Block("2", tuple(self._between()))
+        return ModelSyntax(self.parsed.text, blocks)
+
+    def _within(self) -> Iterable[Formula]:
+        columns = self.columns
+        carriers = [name for name in self.slopes if name not in columns.fixed]
+        for name in (*columns.fixed, *carriers):
+            if name in self.within:
+                yield self._formula(columns.outcome, "~", name, slope=self.slopes.get(name))
+        yield self._formula(columns.outcome, "~~", columns.outcome)
+
+    def _between(self) -> Iterable[Formula]:
+        columns, outcome = self.columns, self.columns.outcome
+        for name in columns.fixed:
+            if name != INTERCEPT and name not in self.within:
+                yield self._formula(outcome, "~", name)
+        yield self._formula(outcome, "~1", fixed=None if INTERCEPT in columns.fixed else 0.0)
+        for effect, name in self.slopes.items():
+            yield self._formula(name, "~1", fixed=None if effect in columns.fixed else 0.0)
+        varies = any(INTERCEPT in block for block in columns.random)
+        yield self._formula(outcome, "~~", outcome, fixed=None if varies else 0.0)
+        for block in columns.random:
+            names = [self.slopes.get(effect, outcome) for effect in block]
+            for k, first in enumerate(names):
+                for second in names[k + 1 :]:
+                    yield self._formula(first, "~~", second)
+
+    def _formula(
+        self,
+        lhs: str,
+        op: Any,
+        rhs: str | None = None,
+        fixed: float | None = None,
+        slope: str | None = None,
+    ) -> Formula:
+        right = None if rhs is None else Variable(rhs, self.span)
+        modifiers = Modifiers(fixed=fixed, slope=slope)
+        return Formula(Variable(lhs, self.span), op, right, modifiers, self.span)
+
+
+def _lme4_name(row: Row, outcome: str, slopes: dict[str, str], group: str) -> str:
+    """`x1` of a fixed effect; `id.x1.(Intercept)` of a covariance, as lme4 names its theta."""
+    if row.op == "~":
+        return row.rhs
+    if row.op == "~1":
+        return slopes.get(row.lhs, INTERCEPT)
+    if row.level == 1:
+        return RESIDUAL
+    first, second = (slopes.get(name, INTERCEPT) for name in (row.lhs, row.rhs))
+    if first == second:
+        return f"{group}.{first}"
+    order = [INTERCEPT, *slopes.values()]
+    first, second = sorted((first, second), key=order.index)
+    return f"{group}.{second}.{first}"

@@ -1,0 +1,143 @@
+"""Robust clusters: unions of the model's clusters, which the model takes for independent."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from mlsem.core.clusters.cumulants import WhiteParts, fourth_cumulants, third_cumulants
+from mlsem.core.linalg import positions_in_runs
+from mlsem.core.records import Array, Index
+
+CHUNK = 2_000_000  # numbers in one block of clusters, to bound memory
+
+
+class ClusterParts(Protocol):
+    """The parts that the model's clusters have in its information, along n directions."""
+
+    @property
+    def n_directions(self) -> int: ...
+
+    @property
+    def width(self) -> int:
+        """Numbers that one direction of one cluster takes."""
+        ...
+
+    @property
+    def alike(self) -> Index | None:
+        """Clusters of the same number have the same information, (J,); None if each its own."""
+        ...
+
+    def information(self, clusters: Index) -> Array:
+        """B_j of these clusters, (j, n, n)."""
+        ...
+
+    def white(self, clusters: Index) -> WhiteParts:
+        """What the cumulants of their scores are made of."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Unions:
+    """Which clusters make up which robust cluster, and what is alike among these.
+
+    Attributes
+    ----------
+    parts : ClusterParts
+    codes : (J,)
+        The robust cluster of each cluster, 0 … G - 1.
+    kind : (G,)
+        Robust clusters of the same kind have the same expected information.
+    members : (M,)
+        Clusters of one robust cluster of each kind, kind by kind.
+    starts : (K,)
+        Where the members of each kind begin.
+    """
+
+    parts: ClusterParts
+    codes: Index
+    kind: Index
+    members: Index
+    starts: Index
+
+    def information(self) -> Array:
+        """B of each kind: the sum over its members, (K, n, n)."""
+        size = self.parts.n_directions
+        total = np.empty((len(self.starts), size, size))
+        width = size * max(size, self.parts.width)
+        for kinds, members, first in self._blocks(np.arange(len(self.starts)), width):
+            found = self.parts.information(members)
+            total[kinds] = np.add.reduceat(found, first, axis=0)
+        return total
+
+    def cumulants(self, kinds: Index, directions: Array) -> Array:
+        """κ₄ of aᵀs for robust clusters of these kinds, (k, c, n) -> (k, c)."""
+        total = np.empty(directions.shape[:2])
+        width = directions.shape[1] * max(directions.shape[2], self.parts.width)
+        for part, members, first in self._blocks(kinds, width):
+            along = _repeated(directions[part], members, first)
+            found = fourth_cumulants(self.parts.white(members), along)
+            total[part] = np.add.reduceat(found, first, axis=0)
+        return total
+
+    def third_cumulants(self, kinds: Index, directions: Array) -> Array:
+        """κ₃(aᵀs, aᵀs, s) for robust clusters of these kinds, (k, c, n) -> (k, c, n)."""
+        total = np.empty(directions.shape)
+        width = max(directions.shape[1:]) * max(directions.shape[2], self.parts.width)
+        for part, members, first in self._blocks(kinds, width):
+            along = _repeated(directions[part], members, first)
+            found = third_cumulants(self.parts.white(members), along)
+            total[part] = np.add.reduceat(found, first, axis=0)
+        return total
+
+    def _blocks(self, kinds: Index, width: int) -> list[tuple[slice, Index, Index]]:
+        """Positions in `kinds`, the members of these kinds, and where each kind's begin."""
+        ends = np.append(self.starts[1:], len(self.members))
+        lengths = (ends - self.starts)[kinds]
+        block = np.cumsum(lengths) * width // CHUNK
+        edges = np.flatnonzero(np.diff(block, prepend=-1))
+        found: list[tuple[slice, Index, Index]] = []
+        for start, stop in zip(edges, np.append(edges[1:], len(kinds)), strict=True):
+            part = slice(int(start), int(stop))
+            sizes = lengths[part]
+            first = np.cumsum(sizes) - sizes
+            within = np.repeat(self.starts[kinds[part]], sizes) + positions_in_runs(sizes)
+            members = self.members[within]
+            found.append((part, members, first))
+        return found
+
+
+def _repeated(directions: Array, members: Index, first: Index) -> Array:
+    """Each kind's directions for each of its members."""
+    return np.repeat(directions, np.diff(first, append=len(members)), axis=0)
+
+
+def unions(parts: ClusterParts, codes: Index, *, apart: bool) -> Unions:
+    """Arrange the clusters by robust cluster.
+
+    Parameters
+    ----------
+    codes : (J,)
+        0 … G - 1, each of which occurs.
+    apart : bool
+        Whether each robust cluster is to be of its own kind.
+    """
+    count = int(codes.max()) + 1
+    alike = parts.alike
+    if count == len(codes) and alike is not None and not apart:
+        _, representatives, numbers = np.unique(alike, return_index=True, return_inverse=True)
+        kind = np.empty_like(codes)
+        kind[codes] = numbers
+        return Unions(parts, codes, kind, representatives, np.arange(len(representatives)))
+    order = np.argsort(codes, kind="stable")
+    starts = np.searchsorted(codes[order], np.arange(count))
+    return Unions(parts, codes, np.arange(count), order, starts)
+
+
+def summed(values: Array, codes: Index) -> Array:
+    """Sums of the rows of equal codes 0 … G - 1, each of which occurs."""
+    order = np.argsort(codes, kind="stable")
+    starts = np.searchsorted(codes[order], np.arange(int(codes.max()) + 1))
+    return np.add.reduceat(values[order], starts, axis=0)

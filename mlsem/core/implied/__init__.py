@@ -1,0 +1,5 @@
+"""Means and covariances that the parameters imply, level by level, and their derivatives.
+
+It may import records and linear algebra of the core, nothing else.
+Equations: RAM (McArdle & McDonald, 1984) in `pattern`; the chain rule in `derivatives`.
+"""

@@ -1,0 +1,168 @@
+"""Expected information of each cluster, and what the cumulants of its scores are made of.
+
+An orthogonal transformation of a cluster's rows makes n - 1 deviations of covariance Σ_W and the
+mean of (y, z), of covariance V̄ = [[Σ_W / n + Σ_uu, Σ_uz], [Σ_zu, Σ_zz]], all independent. With
+W = L Lᵀ and V̄⁻¹ = L̄ L̄ᵀ, the derivatives along direction a, in units in which these are the
+identity, are
+
+    Ω_a = Lᵀ Σ_W,a L,    Ω̄_a = L̄ᵀ V̄_a L̄,    Δ_a = Lᵀ ∂_aΠ,    M_a = L̄ᵀ ∂_a(mean of (y, z))
+
+and for cluster j with cross-products S_j and data row h_j
+
+    B_ab = ½ [(n - 1) tr Ω_a Ω_b + tr Ω̄_a Ω̄_b] + tr Δ_a S_j Δ_bᵀ + (M_a h_j)ᵀ (M_b h_j).
+
+A single-level model has no u and no z; a "cluster" of it is any set of rows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from mlsem.core.clusters.cumulants import WhiteParts
+from mlsem.core.intercepts.likelihood import Evaluation, Jacobians
+from mlsem.core.linalg import apply_maps, cholesky, flatten
+from mlsem.core.records import Array, ClusterMoments, Index
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ClusterDerivatives:
+    """What the information and the cumulants of every cluster are made of, along n directions.
+
+    Attributes
+    ----------
+    deviations : (n, p, p)
+        Ω_a.
+    mean : (S, n, p + r, p + r)
+        Ω̄_a of each shape.
+    slopes : (n, p, V)
+        Δ_a as maps of a cluster's deviations.
+    mean_maps : (S, n, p + r, D)
+        M_a as maps of h.
+    moments : ClusterMoments
+    shape_of : (J,)
+    """
+
+    deviations: Array
+    mean: Array
+    slopes: Array
+    mean_maps: Array
+    moments: ClusterMoments
+    shape_of: Index
+
+    @property
+    def n_directions(self) -> int:
+        return len(self.deviations)
+
+    @property
+    def width(self) -> int:
+        """Numbers that one direction of one cluster takes."""
+        return self.mean[0, 0].size
+
+    @property
+    def alike(self) -> Index | None:
+        """Without covariates all clusters of a shape are alike."""
+        covariates = self.slopes.any() or self.mean_maps[..., 1:].any()
+        return None if covariates else self.shape_of
+
+    def information(self, clusters: Index) -> Array:
+        return cluster_information(self, clusters)
+
+    def white(self, clusters: Index) -> WhiteParts:
+        used = np.flatnonzero(self.slopes.any(axis=(0, 1)))
+        return WhiteParts(
+            deviations=self.deviations,
+            degrees=self.moments.counts[clusters].astype(np.float64) - 1.0,
+            slopes=self.slopes[:, :, used],
+            cross=self.moments.within[clusters[:, None, None], used[:, None], used],
+            mean=self.mean[self.shape_of[clusters]],
+            means=cluster_means(self, clusters),
+        )
+
+    def rows(self, clusters: Index) -> Array:
+        """h = (1, means) of these clusters."""
+        means = self.moments.means[clusters]
+        return np.concatenate((np.ones((len(means), 1)), means), axis=1)
+
+
+def cluster_derivatives(
+    point: Evaluation,
+    moments: ClusterMoments,
+    shape_of: Index,
+    sizes: Array,
+    along: Jacobians,
+) -> ClusterDerivatives:
+    """Whiten the derivatives `along` n directions.
+
+    Parameters
+    ----------
+    shape_of : (J,)
+        The shape of each cluster, a position in `sizes` (S,).
+    """
+    split = len(point.effects.sigma_u)
+    within = cholesky(point.precision)
+    assert within is not None
+    spread = _mean_covariance(point.within.sigma / sizes[:, None, None], point.between.sigma, split)
+    factor = cholesky(np.asarray(np.linalg.inv(spread), dtype=np.float64))
+    assert factor is not None
+    changes = _mean_covariance(
+        along.within.sigma / sizes[:, None, None, None], along.between.sigma, split
+    )
+    maps = _joined_means(along.within.mean, along.between.mean, split)
+    left = factor[:, None].swapaxes(-1, -2)
+    columns = slice(1, moments.varying + 1)
+    return ClusterDerivatives(
+        deviations=within.T @ along.within.sigma @ within,
+        mean=left @ changes @ factor[:, None],
+        slopes=within.T @ along.within.mean[:, :, columns],
+        mean_maps=left @ maps,
+        moments=moments,
+        shape_of=shape_of,
+    )
+
+
+def _mean_covariance(within: Array, between: Array, split: int) -> Array:
+    """[[within + Σ_uu, Σ_uz], [Σ_zu, Σ_zz]] of (..., p, p) and (..., q + r, q + r)."""
+    p = within.shape[-1]
+    size = p + between.shape[-1] - split
+    total = np.zeros((*within.shape[:-2], size, size))
+    total[..., :p, :p] = within
+    place = np.r_[:split, p:size]
+    total[..., place[:, None], place] += between
+    return total
+
+
+def _joined_means(within: Array, between: Array, split: int) -> Array:
+    """Maps of the mean of (y, z), (n, p + r, D)."""
+    total = np.concatenate((within, between[:, split:]), axis=1)
+    total[:, :split] += between[:, :split]
+    return total
+
+
+def cluster_information(derivatives: ClusterDerivatives, clusters: Index) -> Array:
+    """B_j of these clusters, (j, n, n)."""
+    shapes = derivatives.shape_of[clusters]
+    deviations, mean = flatten(derivatives.deviations), derivatives.mean
+    flat = mean.reshape(len(mean), len(deviations), -1)
+    counts = derivatives.moments.counts[clusters, None, None]
+    by_shape = 0.5 * (flat @ flat.swapaxes(1, 2))
+    total = by_shape[shapes] + 0.5 * (counts - 1.0) * (deviations @ deviations.T)
+    used = np.flatnonzero(derivatives.slopes.any(axis=(0, 1)))
+    if len(used):
+        slopes = derivatives.slopes[:, :, used]
+        weights = np.einsum("apv,bpw->abvw", slopes, slopes).reshape(total[0].size, -1)
+        cross = derivatives.moments.within[clusters[:, None, None], used[:, None], used]
+        total += (flatten(cross) @ weights.T).reshape(total.shape)
+    means = cluster_means(derivatives, clusters)
+    return total + means @ means.swapaxes(1, 2)
+
+
+def cluster_means(derivatives: ClusterDerivatives, clusters: Index) -> Array:
+    """M_a h_j, (j, n, p + r)."""
+    maps = derivatives.mean_maps
+    used = np.flatnonzero(maps.any(axis=(0, 1, 2)))
+    rows = derivatives.rows(clusters)[:, used]
+    shapes, n, size = maps.shape[:3]
+    flat = maps[..., used].reshape(shapes, n * size, len(used))
+    return apply_maps(flat, derivatives.shape_of[clusters], rows).reshape(len(rows), n, size)

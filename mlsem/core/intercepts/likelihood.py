@@ -1,0 +1,323 @@
+"""Log-likelihood of the random-intercept two-level model, and its gradient.
+
+Level 1: y_ij = ν + Π x_ij + Z u_j + ε_ij, Cov ε = Σ_W; Z picks the split variables, which stand
+first. Level 2: (u_j, z_j) = μ_B(w_j) + ζ_j, Cov ζ = Σ_B. Given z_j,
+
+    u_j ~ N(m_j, Σ_u),   m_j = μ_u + A (z_j - μ_z),   A = Σ_uz Σ_zz⁻¹,   Σ_u = Σ_uu - A Σ_zu.
+
+With W = Σ_W⁻¹, C = n W_qq (the block of the split variables) and e*_j = ȳ_j - ν - Π x̄_j - Z m_j:
+
+    F = (C⁻¹ + Σ_u)⁻¹,   K = (I + Σ_u C)⁻¹ Σ_u,   V̄⁻¹ = n W - n² W Z K Zᵀ W
+
+With G = W Z W_qq⁻¹, V̄⁻¹ = n (W - G W_qq Gᵀ) + G F Gᵀ and n W_qq K W_qq = W_qq - F / n =: D. In
+this form nothing cancels, however large a between variance is; K itself is not formed. Then
+
+    -2 ℓ = N p log 2π + N log|Σ_W| + tr W Σ_ij (e_ij - ē_j)(e_ij - ē_j)ᵀ
+           + Σ_j [ log|I + Σ_u C_j| + e*_jᵀ V̄_j⁻¹ e*_j - 2 log f(z_j | w_j) ].
+
+Every residual is linear in the data row h = (1, cluster means), so the code carries the *maps*
+(matrices acting on h) and meets the data as Σ h hᵀ per shape only. Σ_u is never inverted: a zero
+or slightly negative between variance is an ordinary point as long as each cluster's implied
+covariance is positive definite.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from mlsem.core.implied.pattern import (
+    LevelJacobian,
+    LevelMoments,
+    ModelPattern,
+    level_jacobian,
+    level_moments,
+)
+from mlsem.core.linalg import (
+    LOG_2PI,
+    add_identity,
+    cholesky,
+    definite_inverse,
+    flatten,
+    inner,
+    is_determined,
+    log_determinant,
+    lower_factor,
+    positive_inverse,
+    weighted_sum,
+)
+from mlsem.core.records import Array, ShapeMoments, frozen
+
+NOUGHT = 1e-6  # per row: sums of squares that are zero but for rounding
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RandomEffects:
+    """What each shape knows of its random effects.
+
+    Attributes
+    ----------
+    sigma_u : (q, q)
+        Σ_u, the covariance of u given z.
+    regression : (q, r)
+        A.
+    sigma_zz_inverse : (r, r)
+    lift : (p, q)
+        G.
+    rest : (p, p)
+        W - G W_qq Gᵀ, what the within-only variables add.
+    information : (S, q, q)
+        F_s.
+    absorbed : (S, q, q)
+        D_s, from K_s, the posterior covariance of u.
+    log_determinants : (S,)
+        log|I + Σ_u C_s|.
+    log_determinant_z : float
+        log|Σ_zz|.
+    """
+
+    sigma_u: Array
+    regression: Array
+    sigma_zz_inverse: Array
+    lift: Array
+    rest: Array
+    information: Array
+    absorbed: Array
+    log_determinants: Array
+    log_determinant_z: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Residuals:
+    """Residuals as maps of the data row h.
+
+    Attributes
+    ----------
+    rows : (p, D)
+        e = y - ν - Π x; its deviations from the cluster mean are these maps of deviations.
+    mean : (p, D)
+        e*, the cluster mean less what z says of u.
+    weighted : (S, p, D)
+        ω = V̄⁻¹ e* = Σ_i W (e_i - Z û).
+    level2 : (r, D)
+        z - μ_z(w).
+    between : (S, q + r, D)
+        ρ, the gradient in μ_B.
+    """
+
+    rows: Array
+    mean: Array
+    weighted: Array
+    level2: Array
+    between: Array
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Evaluation:
+    """The likelihood at one point, with all that its derivatives share.
+
+    `precision` is W (p, p); `mean_precision` is V̄⁻¹ (S, p, p).
+    """
+
+    params: Array
+    loglik: float
+    within: LevelMoments
+    between: LevelMoments
+    precision: Array
+    mean_precision: Array
+    effects: RandomEffects
+    residuals: Residuals
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MomentGradients:
+    """∂ℓ/∂ of both levels' implied moments: Σ (symmetric) and ΠL."""
+
+    sigma_within: Array
+    mean_within: Array
+    sigma_between: Array
+    mean_between: Array
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Jacobians:
+    """Both levels' implied moments along the same n directions."""
+
+    within: LevelJacobian
+    between: LevelJacobian
+
+
+def random_effects(
+    sigma_between: Array, precision: Array, sizes: Array, split: int
+) -> RandomEffects | None:
+    """Condition u on z and weigh it against each shape's data; None outside the parameter space.
+
+    With W_qq = L Lᵀ and P = I + n Lᵀ Σ_u L: F = n L P⁻¹ Lᵀ and |I + Σ_u C| = |P|. P is positive
+    definite exactly where the cluster's covariance is.
+    """
+    uz, zz = sigma_between[:split, split:], sigma_between[split:, split:]
+    level2, own = definite_inverse(zz), positive_inverse(precision[:split, :split])
+    if level2 is None or own is None:
+        return None
+    zz_inverse, zz_determinant = level2
+    regression = uz @ zz_inverse
+    sigma_u = sigma_between[:split, :split] - regression @ uz.T
+    lower = lower_factor(precision[:split, :split])
+    if lower is None:
+        return None
+    matrices = add_identity(sizes[:, None, None] * (lower.T @ sigma_u @ lower))
+    factor = cholesky(matrices)
+    if factor is None or not is_determined(factor, np.diagonal(matrices, axis1=1, axis2=2)):
+        return None
+    half = lower @ np.linalg.inv(factor).swapaxes(-1, -2)
+    share = half @ half.swapaxes(-1, -2)
+    lift = precision[:, :split] @ own[0]
+    return RandomEffects(
+        sigma_u=sigma_u,
+        regression=regression,
+        sigma_zz_inverse=zz_inverse,
+        lift=lift,
+        rest=precision - lift @ precision[:split],
+        information=sizes[:, None, None] * share,
+        absorbed=precision[:split, :split] - share,
+        log_determinants=log_determinant(factor),
+        log_determinant_z=zz_determinant,
+    )
+
+
+def residual_maps(
+    pattern: ModelPattern,
+    within: LevelMoments,
+    between: LevelMoments,
+    effects: RandomEffects,
+    mean_precision: Array,
+) -> Residuals:
+    """The residuals of the module's docstring, as maps of h."""
+    q = pattern.split
+    rows = pattern.within.responses - within.mean
+    level2 = pattern.between.responses[q:] - between.mean[q:]
+    mean = rows.copy()
+    mean[:q] -= between.mean[:q] + effects.regression @ level2
+    weighted = mean_precision @ mean
+    pulled = weighted[:, :q]
+    own = effects.sigma_zz_inverse @ level2 - effects.regression.T @ pulled
+    return Residuals(rows, mean, weighted, level2, np.concatenate((pulled, own), axis=1))
+
+
+def evaluate(pattern: ModelPattern, data: ShapeMoments, params: Array) -> Evaluation | None:
+    """Log-likelihood at `params`; None outside the parameter space (a covariance that is not
+    positive definite, a singular I - B)."""
+    within = level_moments(pattern.within, params)
+    between = level_moments(pattern.between, params)
+    if within is None or between is None or not np.isfinite(within.sigma).all():
+        return None
+    inverse = definite_inverse(within.sigma)
+    if inverse is None:
+        return None
+    precision, determinant = inverse
+    effects = random_effects(between.sigma, precision, data.sizes, pattern.split)
+    if effects is None:
+        return None
+    mean_precision = data.sizes[:, None, None] * effects.rest
+    mean_precision += effects.lift @ effects.information @ effects.lift.T
+    residuals = residual_maps(pattern, within, between, effects, mean_precision)
+    rows, level2 = residuals.rows, residuals.level2
+    distances = (
+        inner(precision @ rows @ data.within, rows),
+        inner((residuals.weighted @ data.cross).sum(axis=0), residuals.mean),
+        inner(effects.sigma_zz_inverse @ level2 @ data.cross.sum(axis=0), level2),
+    )
+    deviance = (
+        data.n_rows * (len(precision) * LOG_2PI + determinant)
+        + float(data.clusters @ effects.log_determinants)
+        + data.n_clusters * (len(level2) * LOG_2PI + effects.log_determinant_z)
+        + sum(distances)
+    )
+    # a sum of squares below zero is one of a matrix that only rounding makes positive definite
+    if not np.isfinite(deviance) or min(distances) < -NOUGHT * data.n_rows:
+        return None
+    return Evaluation(
+        frozen(params.copy()),
+        -0.5 * deviance,
+        within,
+        between,
+        precision,
+        mean_precision,
+        effects,
+        residuals,
+    )
+
+
+def leading(along: Jacobians, count: int) -> Jacobians:
+    """The first of the directions."""
+    within, between = (
+        LevelJacobian(each.sigma[:count], each.mean[:count])
+        for each in (along.within, along.between)
+    )
+    return Jacobians(within, between)
+
+
+def jacobians(
+    pattern: ModelPattern, within: LevelMoments, between: LevelMoments, basis: Array
+) -> Jacobians:
+    """Derivatives of the implied moments along the columns of `basis` (npar, n)."""
+    return Jacobians(
+        level_jacobian(pattern.within, within, basis),
+        level_jacobian(pattern.between, between, basis),
+    )
+
+
+def between_information(effects: RandomEffects) -> Array:
+    """Ω (S, q + r, q + r) = [[F, -F A], [-Aᵀ F, Σ_zz⁻¹ + Aᵀ F A]]."""
+    q = effects.information.shape[1]
+    size = q + len(effects.sigma_zz_inverse)
+    omega = np.empty((len(effects.information), size, size))
+    pulled = effects.information @ effects.regression
+    omega[:, :q, :q] = effects.information
+    omega[:, :q, q:] = -pulled
+    omega[:, q:, :q] = -pulled.swapaxes(1, 2)
+    omega[:, q:, q:] = effects.sigma_zz_inverse + effects.regression.T @ pulled
+    return omega
+
+
+def moment_gradients(point: Evaluation, data: ShapeMoments) -> MomentGradients:
+    """∂ℓ/∂(Σ_W, Π_W L, Σ_B, Π_B L), summed over clusters.
+
+    By Fisher's identity each is the gradient of a single-level Gaussian structure at expected
+    moments: M = Σ E[(e - Z u)(e - Z u)ᵀ] within and ρ ρᵀ - Ω between.
+    """
+    precision, residuals, effects = point.precision, point.residuals, point.effects
+    spread = residuals.rows @ data.within
+    weighted_cross = residuals.weighted @ data.cross
+    means = weighted_sum(1.0 / data.sizes, weighted_cross @ residuals.weighted.swapaxes(1, 2))
+    absorbed = weighted_sum(data.clusters, effects.absorbed)
+    sigma_within = (
+        precision @ (spread @ residuals.rows.T) @ precision
+        + means
+        + effects.lift @ absorbed @ effects.lift.T
+        - data.n_rows * precision
+    )
+    between_cross = residuals.between @ data.cross
+    sigma_between = (between_cross @ residuals.between.swapaxes(1, 2)).sum(axis=0)
+    sigma_between -= weighted_sum(data.clusters, between_information(effects))
+    return MomentGradients(
+        sigma_within=0.5 * sigma_within,
+        mean_within=precision @ spread + weighted_cross.sum(axis=0),
+        sigma_between=0.5 * sigma_between,
+        mean_between=between_cross.sum(axis=0),
+    )
+
+
+def gradient(moments: MomentGradients, along: Jacobians) -> Array:
+    """∂ℓ/∂φ (n,): the moment gradients through the chain rule."""
+    pairs = (
+        (along.within.sigma, moments.sigma_within),
+        (along.within.mean, moments.mean_within),
+        (along.between.sigma, moments.sigma_between),
+        (along.between.mean, moments.mean_between),
+    )
+    total = np.zeros(len(along.within.sigma))
+    for jacobian, slope in pairs:
+        total += flatten(jacobian) @ slope.ravel()
+    return total

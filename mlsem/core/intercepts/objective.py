@@ -1,0 +1,106 @@
+"""The objective and the clusters of a model whose random effects, if any, are intercepts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from mlsem.core.clusters.unions import ClusterParts
+from mlsem.core.implied.pattern import ModelPattern
+from mlsem.core.intercepts import information
+from mlsem.core.intercepts.clusters import cluster_derivatives
+from mlsem.core.intercepts.likelihood import (
+    Evaluation,
+    Jacobians,
+    MomentGradients,
+    evaluate,
+    moment_gradients,
+)
+from mlsem.core.intercepts.reduced import mixed_clusters
+from mlsem.core.intercepts.scores import cluster_scores
+from mlsem.core.optimise.objective import ClusterView, MomentObjective
+from mlsem.core.records import Array, ClusterMoments, Index, MixedClusters, ShapeMoments
+from mlsem.core.sample.draws import Sampler, intercept_sampler
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class InterceptObjective(MomentObjective[Evaluation]):
+    """ℓ(θ) for a pattern and the data's shape moments."""
+
+    data: ShapeMoments
+
+    def evaluate(self, params: Array) -> Evaluation | None:
+        return evaluate(self.pattern, self.data, params)
+
+    def moment_gradients(self, point: Evaluation) -> MomentGradients:
+        return moment_gradients(point, self.data)
+
+    def covariance_part(self, point: Evaluation, along: Jacobians) -> Array:
+        return information.covariance_part(point, self.data, along)
+
+    def expected_mean_part(self, point: Evaluation, along: Jacobians) -> Array:
+        return information.expected_mean_part(point, self.data, along)
+
+    def observed_mean_part(self, point: Evaluation, along: Jacobians) -> Array:
+        return information.observed_mean_part(point, self.data, along)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class InterceptClusters(ClusterView[Evaluation]):
+    """Clusters that share matrix work with those of their size."""
+
+    moments: ClusterMoments
+    shape_of: Index
+    sizes: Array
+
+    def scores(self, point: Evaluation, along: Jacobians) -> Array:
+        return cluster_scores(point, self.moments, self.shape_of, self.sizes, along)
+
+    def parts(self, point: Evaluation, along: Jacobians) -> ClusterParts:
+        return cluster_derivatives(point, self.moments, self.shape_of, self.sizes, along)
+
+    def mixed(self, point: Evaluation, along: Jacobians, robust: Index) -> MixedClusters:
+        return mixed_clusters(point, self.moments, self.shape_of, self.sizes, along, robust)
+
+    def sampler(self, pattern: ModelPattern, point: Evaluation) -> Sampler:
+        return intercept_sampler(pattern, point, self.moments, self.shape_of, self.sizes)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SingleLevelClusters(ClusterView[Evaluation]):
+    """Sets of rows that play no part in the likelihood, which is that of one cluster of all."""
+
+    groups: InterceptClusters
+
+    def scores(self, point: Evaluation, along: Jacobians) -> Array:
+        return self.groups.scores(self._seen(point), along)
+
+    def parts(self, point: Evaluation, along: Jacobians) -> ClusterParts:
+        return self.groups.parts(self._seen(point), along)
+
+    def mixed(self, point: Evaluation, along: Jacobians, robust: Index) -> MixedClusters:
+        return self.groups.mixed(self._seen(point), along, robust)
+
+    def sampler(self, pattern: ModelPattern, point: Evaluation) -> Sampler:
+        return self.groups.sampler(pattern, point)
+
+    def _seen(self, point: Evaluation) -> Evaluation:
+        return single_level_point(point, self.groups.sizes)
+
+
+def single_level_point(point: Evaluation, sizes: Array) -> Evaluation:
+    """A single-level model's point as clusters of these sizes see it.
+
+    Its likelihood is that of one cluster of all rows; there are no random effects, so that a
+    group of n rows has V̄⁻¹ = n W and no posterior variance.
+    """
+    precision = sizes[:, None, None] * point.precision
+    empty = np.zeros((len(sizes), 0, 0))
+    residuals = replace(
+        point.residuals,
+        weighted=precision @ point.residuals.mean,
+        between=np.zeros((len(sizes), 0, point.residuals.mean.shape[1])),
+    )
+    effects = replace(point.effects, information=empty, absorbed=empty)
+    return replace(point, mean_precision=precision, effects=effects, residuals=residuals)

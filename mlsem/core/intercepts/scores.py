@@ -1,0 +1,95 @@
+"""Cluster scores s_j = ∂ℓ_j/∂φ: the moment gradients of one cluster at a time."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlsem.core.intercepts.likelihood import Evaluation, Jacobians, between_information
+from mlsem.core.linalg import apply_maps, flatten
+from mlsem.core.records import Array, ClusterMoments, Index
+
+CHUNK = 2_000_000  # numbers in one block of clusters, to bound memory
+
+
+def cluster_scores(
+    point: Evaluation,
+    moments: ClusterMoments,
+    shape_of: Index,
+    sizes: Array,
+    along: Jacobians,
+) -> Array:
+    """Scores of every cluster, (J, n), in the order of `moments`.
+
+    Parameters
+    ----------
+    shape_of : (J,)
+        The shape of each cluster, a position in `sizes` (S,).
+    along : Jacobians
+        The n directions.
+
+    Notes
+    -----
+    With ω = V̄⁻¹ e* and ρ the maps of `Residuals` applied to the cluster's data row:
+
+        ∂ℓ_j/∂Σ_W = ½ [W R S_j Rᵀ W + ω ωᵀ / n + G D Gᵀ - n W]
+        ∂ℓ_j/∂Π_W = W R S_j + ω hᵀ
+        ∂ℓ_j/∂Σ_B = ½ [ρ ρᵀ - Ω],   ∂ℓ_j/∂Π_B = ρ hᵀ
+
+    What is constant within a shape, or linear in S_j, meets the directions before the clusters.
+    """
+    constants = _shape_constants(point, sizes, along)
+    linear = _cross_product_weights(point, moments.varying, along)
+    count = along.within.mean.shape[0]
+    scores = np.empty((moments.n_clusters, count))
+    width = max(linear.shape[1], along.within.mean[0].size + along.between.mean[0].size, 1)
+    step = max(1, CHUNK // width)
+    for start in range(0, moments.n_clusters, step):
+        part = slice(start, start + step)
+        spread = moments.within[part]
+        scores[part] = constants[shape_of[part]]
+        if spread.strides[0]:  # clusters of one row have no cross-products
+            scores[part] += flatten(spread) @ linear.T
+        _add_mean_scores(
+            scores[part], point, moments.means[part], shape_of[part], moments.counts[part], along
+        )
+    return scores
+
+
+def _shape_constants(point: Evaluation, sizes: Array, along: Jacobians) -> Array:
+    """½ tr[(G D Gᵀ - n W) ∂Σ_W] - ½ tr[Ω ∂Σ_B], (S, n)."""
+    lift = point.effects.lift
+    within = lift @ point.effects.absorbed @ lift.T - sizes[:, None, None] * point.precision
+    total = flatten(within) @ flatten(along.within.sigma).T
+    total -= flatten(between_information(point.effects)) @ flatten(along.between.sigma).T
+    return 0.5 * total
+
+
+def _cross_product_weights(point: Evaluation, varying: int, along: Jacobians) -> Array:
+    """Weights E_a with <E_a, S_j> the part of the score linear in S_j, (n, V²)."""
+    columns = slice(1, varying + 1)
+    pulled = point.precision @ point.residuals.rows[:, columns]
+    half = 0.5 * (pulled.T @ along.within.sigma @ pulled)
+    return flatten(half + pulled.T @ along.within.mean[:, :, columns])
+
+
+def _add_mean_scores(
+    scores: Array,
+    point: Evaluation,
+    means: Array,
+    shape_of: Index,
+    counts: NDArray[np.int64],
+    along: Jacobians,
+) -> None:
+    rows = np.concatenate((np.ones((len(means), 1)), means), axis=1)
+    weighted = apply_maps(point.residuals.weighted, shape_of, rows)
+    between = apply_maps(point.residuals.between, shape_of, rows)
+    scores += 0.5 * _outer(weighted, weighted / counts[:, None]) @ flatten(along.within.sigma).T
+    scores += 0.5 * _outer(between, between) @ flatten(along.between.sigma).T
+    for residual, jacobian in ((weighted, along.within.mean), (between, along.between.mean)):
+        used = np.flatnonzero(jacobian.any(axis=(0, 1)))
+        scores += _outer(residual, rows[:, used]) @ flatten(jacobian[:, :, used]).T
+
+
+def _outer(left: Array, right: Array) -> Array:
+    return flatten(left[:, :, None] * right[:, None, :])

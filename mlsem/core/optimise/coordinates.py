@@ -1,0 +1,290 @@
+"""Coordinates in which a covariate far from zero does no harm.
+
+With a covariate x of mean c ≫ sd(x), the implied means contain λ γ c: a product of parameters
+times a huge number, which bends the likelihood along every path. With x centred at c the same
+model has other intercepts and is well-behaved. So the optimiser works on the centred covariates,
+and its parameters are mapped to the user's: all the same but those that make the implied moments
+equal. Where x carries a random slope s, the random intercept is that at x = c,
+
+    u' = u + c s,    in short (u', s, z) = K (u, s, z),
+
+so that its variance, covariances and regressions differ as well as its intercept. With t the
+level-2 covariance and the means,
+
+    t_user(θ) = K⁻¹ t_internal(θ'),    θ = θ' + A⁺ [K⁻¹ t_internal(θ') - t_user(θ')],
+
+A = ∂t/∂(the parameters that differ), in which t is linear. Where no free parameters absorb the
+shift (they are fixed, shared or constrained) covariates stay as they are.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlsem.core.implied.pattern import (
+    Carriers,
+    LevelMoments,
+    LevelPattern,
+    ModelPattern,
+    level_jacobian,
+    level_moments,
+)
+from mlsem.core.linalg import flatten
+from mlsem.core.optimise.objective import Objective
+from mlsem.core.records import Array, Index, ShapeMoments, frozen
+
+FAR = 10.0  # means beyond this many standard deviations are centred
+ABSORBED = 1e-8  # largest part of a shift that parameters may leave over
+ROUNDING = 1e-12  # of the largest part of all
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Coordinates:
+    """The user's parameters and those of the optimiser.
+
+    Attributes
+    ----------
+    user, internal : ModelPattern
+        The same object where nothing is centred.
+    moved : (m,)
+        Parameters that differ.
+    """
+
+    user: ModelPattern
+    internal: ModelPattern
+    moved: Index
+
+    @property
+    def same(self) -> bool:
+        return self.user is self.internal
+
+    def to_user(self, params: Array) -> Array:
+        """Internal → the user's parameters."""
+        return params if self.same else _carried(self.internal, self.user, self.moved, params)
+
+    def to_internal(self, params: Array) -> Array:
+        """The user's → internal parameters."""
+        return params if self.same else _carried(self.user, self.internal, self.moved, params)
+
+    def effects_to_user(self) -> Array:
+        """K: (u, s, z) of the user's model are K times those of the optimiser's."""
+        return _turn(self.internal, self.user)
+
+    def settled(self, params: Array, data: ShapeMoments) -> Array:
+        """Internal parameters whose intercepts reproduce the sample means as well as they can."""
+        row = data.cross.sum(axis=0)[0] / data.n_clusters
+        pattern = self.internal
+        within, between = (level.responses @ row for level in (pattern.within, pattern.between))
+        own, level2 = (moments.mean @ row for moments in _both(pattern, params))
+        effects = pattern.random_effects
+        np.add.at(own, effects.responses, (effects.maps @ row) * level2[: pattern.split])
+        gap = np.concatenate((within - own, (between - level2)[pattern.split :]))
+        intercepts = np.intersect1d(self.moved, _free_intercepts(pattern))
+        slopes = _mean_slopes(pattern, params, row)[:, intercepts]
+        moved = params.copy()
+        moved[intercepts] += np.linalg.lstsq(slopes, gap, rcond=None)[0]
+        return moved
+
+    def jacobian(self, params: Array) -> Array:
+        """∂θ_user/∂θ_internal (npar, npar) at internal parameters."""
+        result = np.eye(len(params))
+        if self.same:
+            return result
+        turn = _turn(self.internal, self.user)
+        inside = _slopes(self.internal, params, turn)
+        outside = _slopes(self.user, self.to_user(params), np.eye(len(turn)))
+        result[self.moved] += np.linalg.lstsq(outside[:, self.moved], inside - outside)[0]
+        return result
+
+
+def choose_coordinates(
+    objective: Objective[Any, Any], data: ShapeMoments, restricted: Index, params: Array
+) -> Coordinates:
+    """Centre the far covariates if free parameters absorb that.
+
+    Parameters
+    ----------
+    restricted : (m,)
+        Parameters under a constraint or bound, which must mean what the user wrote.
+    params : (npar,)
+        A point at which to see whether parameters absorb a shift.
+    """
+    user, spread = objective.pattern, _spread(data)
+    same = Coordinates(user, user, np.zeros(0, dtype=np.intp))
+    within, between = (_centred(level, spread) for level in (user.within, user.between))
+    carriers = _centred_carriers(user.carriers, spread)
+    if within is user.within and between is user.between and carriers is user.carriers:
+        return same
+    internal = replace(user, within=within, between=between, carriers=carriers)
+    turn = _turn(user, internal)
+    moved = np.setdiff1d(_movable(user, turn), restricted)
+    if objective.evaluate(params) is None:
+        return same
+    unit = np.eye(len(turn))
+    gap = _moments(user, params, turn) - _moments(internal, params, unit)
+    slopes = _slopes(internal, params, unit)
+    # the slopes as well: a regression that starts at zero hides what it does elsewhere
+    gaps = np.column_stack((gap, _slopes(user, params, turn) - slopes))
+    slopes = slopes[:, moved]
+    left = np.abs(gaps - slopes @ np.linalg.lstsq(slopes, gaps, rcond=None)[0])
+    size = np.abs(gaps).max(axis=1, keepdims=True)
+    if (left > ABSORBED * size + ROUNDING * size.max()).any():
+        return same
+    return Coordinates(user, internal, moved)
+
+
+def _carried(source: ModelPattern, target: ModelPattern, moved: Index, params: Array) -> Array:
+    """Parameters of `target` with the implied moments that `params` have in `source`."""
+    turn = _turn(source, target)
+    unit = np.eye(len(turn))
+    gap = _moments(source, params, turn) - _moments(target, params, unit)
+    slopes = _slopes(target, params, unit)[:, moved]
+    found = params.copy()
+    found[moved] += np.linalg.lstsq(slopes, gap, rcond=None)[0]
+    return found
+
+
+def _spread(data: ShapeMoments) -> Array:
+    """Covariance of the entries of h, about."""
+    total = data.cross.sum(axis=0) / data.n_clusters
+    return total - np.outer(total[0], total[0]) + data.within / data.n_rows
+
+
+def _far(maps: Array, spread: Array) -> NDArray[np.bool_]:
+    """Which variables, as maps of h, have a constant far from zero."""
+    deviations = np.sqrt(((maps @ spread) * maps).sum(axis=1))
+    return np.greater(np.abs(maps[:, 0]), FAR * deviations) & _vary(maps)
+
+
+def _vary(maps: Array) -> NDArray[np.bool_]:
+    """Which of them are not the constant."""
+    return np.array(maps[:, 1:].any(axis=1))
+
+
+def _without(maps: Array, far: NDArray[np.bool_]) -> Array:
+    """The maps with these constants taken off; the same array if there are none."""
+    if not far.any():
+        return maps
+    centred = maps.copy()
+    centred[far, 0] = 0.0
+    return centred
+
+
+def _centred(pattern: LevelPattern, spread: Array) -> LevelPattern:
+    covariates = _without(pattern.covariates, _far(pattern.covariates, spread))
+    if covariates is pattern.covariates:
+        return pattern
+    lost = pattern.covariates[:, 0] - covariates[:, 0]
+    constants = pattern.exogenous.constants.copy()
+    constants[:, 0] += constants @ lost  # what fixed coefficients add is fixed too
+    exogenous = replace(pattern.exogenous, constants=frozen(constants))
+    return replace(pattern, covariates=covariates, exogenous=exogenous)
+
+
+def _centred_carriers(carriers: Carriers | None, spread: Array) -> Carriers | None:
+    """Carriers of outcomes with a random intercept, which takes on what they lose."""
+    far = None if carriers is None else _far(carriers.maps, spread)
+    if carriers is None or far is None or not far.any():
+        return carriers
+    absorbed = np.isin(carriers.responses, carriers.responses[~_vary(carriers.maps)])
+    maps = _without(carriers.maps, far & absorbed)
+    return carriers if maps is carriers.maps else replace(carriers, maps=maps)
+
+
+def _turn(source: ModelPattern, target: ModelPattern) -> Array:
+    """K with (u, z) of `target` = K (u, z) of `source`."""
+    unit = np.eye(len(source.between.observed))
+    first, second = source.random_effects, target.random_effects
+    lost = first.maps[:, 0] - second.maps[:, 0]
+    for a in np.flatnonzero(~_vary(first.maps)):
+        unit[a, : source.split] += (first.responses == first.responses[a]) * lost
+    return unit
+
+
+def _movable(pattern: ModelPattern, turn: Array) -> Index:
+    """Free intercepts; and free regressions, variances and covariances of the random intercepts
+    that K changes."""
+    found = _free_intercepts(pattern)
+    changed = np.flatnonzero((turn != np.eye(len(turn))).any(axis=1))
+    if not len(changed):
+        return found
+    level = pattern.between
+    variables = level.observed[changed]
+    symmetric, exogenous = level.symmetric, level.exogenous
+    touched = np.isin(symmetric.rows, variables) | np.isin(symmetric.cols, variables)
+    own = np.isin(exogenous.rows, variables)
+    moved = np.concatenate((found, symmetric.params[touched], exogenous.params[own]))
+    other = np.concatenate(
+        (
+            symmetric.params[~touched],
+            level.directed.params,
+            pattern.within.cells.covariance_params,
+            pattern.within.exogenous.params[pattern.within.exogenous.cols != 0],
+        )
+    )
+    return np.setdiff1d(moved, other)
+
+
+def _free_intercepts(pattern: ModelPattern) -> Index:
+    """Parameters that are intercepts and nothing else."""
+    found: set[int] = set()
+    other: set[int] = set()
+    for level in (pattern.within, pattern.between):
+        exogenous = level.exogenous
+        constant = exogenous.cols == 0
+        found.update(exogenous.params[constant].tolist())
+        other.update(exogenous.params[~constant].tolist())
+        other.update(level.cells.covariance_params.tolist())
+    return np.array(sorted(found - other), dtype=np.intp)
+
+
+def _both(pattern: ModelPattern, params: Array) -> tuple[LevelMoments, LevelMoments]:
+    within = level_moments(pattern.within, params)
+    between = level_moments(pattern.between, params)
+    assert within is not None
+    assert between is not None
+    return within, between
+
+
+def _moments(pattern: ModelPattern, params: Array, turn: Array) -> Array:
+    """t: maps of the means, those of an outcome at both levels together, and K Σ_B Kᵀ."""
+    within, between = _both(pattern, params)
+    means = _together(pattern, within.mean, turn @ between.mean)
+    return np.concatenate((means.ravel(), (turn @ between.sigma @ turn.T).ravel()))
+
+
+def _slopes(pattern: ModelPattern, params: Array, turn: Array) -> Array:
+    """∂t/∂θ, (m, npar)."""
+    unit = np.eye(len(params))
+    within, between = _both(pattern, params)
+    first = level_jacobian(pattern.within, within, unit)
+    second = level_jacobian(pattern.between, between, unit)
+    means = _together(
+        pattern, first.mean.transpose(1, 2, 0), np.einsum("ab,nbd->adn", turn, second.mean)
+    )
+    spread = turn @ second.sigma @ turn.T
+    return np.concatenate((means.reshape(-1, len(params)), flatten(spread).T))
+
+
+def _mean_slopes(pattern: ModelPattern, params: Array, row: Array) -> Array:
+    """∂/∂θ of the means of the outcomes and level-2 variables at a data row, (p + r, npar)."""
+    unit = np.eye(len(params))
+    within, between = _both(pattern, params)
+    own = level_jacobian(pattern.within, within, unit).mean @ row
+    level2 = level_jacobian(pattern.between, between, unit).mean @ row
+    effects = pattern.random_effects
+    np.add.at(own.T, effects.responses, (effects.maps @ row)[:, None] * level2.T[: pattern.split])
+    return np.concatenate((own.T, level2.T[pattern.split :]))
+
+
+def _together(pattern: ModelPattern, within: Array, between: Array) -> Array:
+    """Each outcome with its random intercept, then the random slopes and level-2 variables."""
+    total = within.copy()
+    effects = pattern.random_effects
+    intercepts = np.flatnonzero(~_vary(effects.maps))
+    np.add.at(total, effects.responses[intercepts], between[intercepts])
+    return np.concatenate((total, np.delete(between, intercepts, axis=0)))

@@ -1,0 +1,388 @@
+"""Maximum likelihood by Fisher scoring that ends in Newton steps.
+
+The stopping rule has a statistical unit: sqrt(gᵀ A⁻¹ g), the length of the remaining step in
+standard errors. Scoring (expected information) is safe far from the optimum; the observed
+information, in closed form, makes the last steps quadratic. Where neither makes progress a
+trust region with the exact Hessian takes over.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Generic, Literal
+
+import numpy as np
+
+from mlsem.core.linalg import positive_solve, scaled_eigen, unit_diagonal
+from mlsem.core.optimise.objective import Conditioned, D, Derivatives, Objective, P
+from mlsem.core.optimise.runaway import Runaway, Watch
+from mlsem.core.records import Array
+
+NEAR = 0.5  # squared distance (in standard errors) from which Newton steps are tried
+HALVINGS = 25
+SUFFICIENT = 1e-4  # Armijo's constant
+NOISE = 1e-13  # relative rounding error of the log-likelihood
+LAST = 8  # Newton steps after the trust region, each of which doubles the digits
+STALLED = 8  # iterations without progress before the trust region takes over
+
+Status = Literal["converged", "max_iter", "stalled", "infeasible", "unbounded", "infinite"]
+
+ADVICE: dict[str, str] = {
+    "converged": "the optimiser converged",
+    "max_iter": "the optimiser reached max_iter={max_iter} iterations before the optimum; "
+    "raise max_iter, or give starting values (start=)",
+    "stalled": "the optimiser could not improve the log-likelihood although the gradient is not "
+    "zero; simplify the model (a between variance near zero is the usual cause), try "
+    'bounds="pos.var", or give starting values (start=)',
+    "infeasible": "the optimiser found no parameter values that meet the constraints; check that "
+    "they can hold together, or give starting values (start=) that meet them",
+    "unbounded": "the likelihood has no maximum: it grows without bound as the covariance matrix "
+    "that the model implies for {where} becomes singular. Simplify the model where a variance is "
+    'negative, leave out these rows, or fit with bounds="wide"',
+    "infinite": "the log-likelihood still rises, ever more slowly, as parameters run to infinity: "
+    "{where}. A variance near zero is the usual cause: simplify the model, or fit with "
+    'bounds="wide"',
+}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Restricted:
+    """What restricted maximum likelihood says at its maximum.
+
+    Attributes
+    ----------
+    loglik : float
+        ℓ_R.
+    root : (npar, n)
+        R Rᵀ is the model's covariance of the estimates.
+    bread : (npar, n)
+        The same by the observed information of ℓ_R, where the optimiser had it.
+    lost : (npar, l)
+        Directions that the data do not determine there.
+    """
+
+    loglik: float
+    root: Array
+    bread: Array
+    lost: Array
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Optimum(Generic[P]):
+    """Where the optimiser stopped.
+
+    Attributes
+    ----------
+    point : Point
+    free : (npar, n)
+        Directions in which the parameters may move there: all, or those that keep the
+        constraints.
+    at : Derivatives or None
+        Along a well-conditioned basis of these, if the optimiser had them.
+    observed : (n, n) or None
+        Observed information along them, if the optimiser had it.
+    status : str
+    n_iterations : int
+    distance : float
+        Length of the remaining step in standard errors.
+    curvature : (npar, npar) or None
+        Σ λ ∂²c/∂θ∂θᵀ of the active constraints: part of the observed information under them.
+    active : tuple of int
+        Positions of the active inequalities and bounds (inequalities, lower, upper).
+    singular : bool
+        Whether the covariance matrices of the random effects were kept positive semidefinite and
+        one of them is singular.
+    restricted : Restricted or None
+        Of a restricted maximum; `point` is then the likelihood itself at the estimates.
+    where : str
+        The rows or the parameters of a search that will not end.
+    """
+
+    point: P
+    free: Array
+    at: Derivatives | None
+    observed: Array | None
+    status: Status
+    n_iterations: int
+    distance: float
+    curvature: Array | None = None
+    active: tuple[int, ...] = ()
+    singular: bool = False
+    restricted: Restricted | None = None
+    where: str = ""
+
+    @property
+    def loglik(self) -> float:
+        """What was maximised."""
+        return self.point.loglik if self.restricted is None else self.restricted.loglik
+
+    @property
+    def params(self) -> Array:
+        return self.point.params
+
+    @property
+    def converged(self) -> bool:
+        return self.status == "converged"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Move:
+    """A step along the basis, its decrement gᵀI⁻¹g, and the observed information if used."""
+
+    step: Array
+    decrement: float
+    observed: Array | None
+
+
+def newton_step(information: Array, gradient: Array) -> tuple[Array, float] | None:
+    """Step I⁻¹g and decrement gᵀI⁻¹g; None where the information is not positive definite."""
+    unit = unit_diagonal(information)
+    if unit is None:
+        return None
+    matrix, scale = unit
+    scaled = scale * gradient
+    step = positive_solve(matrix, scaled)
+    return None if step is None else (scale * step, float(scaled @ step))
+
+
+def damped_step(information: Array, gradient: Array) -> tuple[Array, float]:
+    """As `newton_step`, with eigenvalues that are too small (or negative) raised."""
+    values, vectors, scale = scaled_eigen(information)
+    raised = np.maximum(values, 1e-8 * max(values[-1], 1e-300))
+    half = (vectors.T @ (scale * gradient)) / np.sqrt(raised)
+    return scale * (vectors @ (half / np.sqrt(raised))), float(half @ half)
+
+
+def line_search(
+    objective: Objective[P, D], point: P, direction: Array, decrement: float
+) -> tuple[P, float] | None:
+    """The first of the steps 1, ½, ¼ … that raises ℓ enough; None if there is none."""
+    slack = NOISE * (1.0 + abs(point.loglik))
+    step = 1.0
+    for _ in range(HALVINGS):
+        candidate = objective.evaluate(point.params + step * direction)
+        if candidate is not None:
+            gain = candidate.loglik - point.loglik
+            if gain >= SUFFICIENT * step * decrement - slack:
+                return candidate, step
+        step *= 0.5
+    return None
+
+
+def _move(objective: Objective[P, D], point: P, at: D, expected: Array | None, near: bool) -> Move:
+    """Newton's step where it applies, else the scoring step."""
+    if near:
+        observed = objective.observed(point, at)
+        newton = newton_step(observed, at.gradient)
+        if newton is not None:
+            return Move(*newton, observed)
+    if expected is None:
+        expected = objective.expected(point, at)
+    return Move(*(newton_step(expected, at.gradient) or damped_step(expected, at.gradient)), None)
+
+
+def maximize(
+    objective: Objective[P, D],
+    start: P,
+    free: Array,
+    first: Conditioned[D],
+    *,
+    tol: float,
+    max_iter: int,
+    watch: Watch | None = None,
+) -> Optimum[P]:
+    """Maximise ℓ over start + span(free); by a trust region where `climb` makes no progress.
+
+    Parameters as for `climb`.
+    """
+    found = climb(objective, start, free, first, tol=tol, max_iter=max_iter, watch=watch)
+    if found.status != "stalled":
+        return found
+    return by_trust_region(objective, found.point, free, tol, found.n_iterations, max_iter, watch)
+
+
+def climb(
+    objective: Objective[P, D],
+    start: P,
+    free: Array,
+    first: Conditioned[D],
+    *,
+    tol: float,
+    max_iter: int,
+    watch: Watch | None = None,
+) -> Optimum[P]:
+    """Maximise ℓ over start + span(free) by scoring and Newton steps.
+
+    Parameters
+    ----------
+    start : Point
+        A point inside the parameter space.
+    free : (npar, n)
+        Directions of movement (the null space of linear equality constraints, or I).
+    first : Conditioned
+        The start's derivatives along a well-conditioned basis of `free`.
+    tol : float
+        Largest remaining step, in standard errors.
+    max_iter : int
+    watch : Watch, optional
+        Ends a search that will not end.
+    """
+    basis = first.at.basis
+    point, at, expected = start, first.at, first.expected
+    near, poor, best = False, 0, np.inf
+    for iteration in range(max_iter):
+        if iteration:
+            at, expected = objective.derivatives(point, basis), None
+        try:
+            move = _move(objective, point, at, expected, near)
+        except np.linalg.LinAlgError:  # the information overflows: no step leads on
+            return Optimum(point, free, None, None, "stalled", iteration, best**0.5)
+        decrement = move.decrement
+        if decrement <= tol**2:
+            distance = decrement**0.5
+            return Optimum(point, free, at, move.observed, "converged", iteration, distance)
+        runs = None if watch is None else watch(iteration, point)
+        if runs is not None:
+            return _ran(point, free, runs, iteration, decrement**0.5)
+        poor = 0 if decrement < 0.5 * best else poor + 1
+        best = min(best, decrement)
+        found = None
+        if poor <= STALLED:
+            found = line_search(objective, point, basis @ move.step, decrement)
+        if found is None:
+            return Optimum(point, free, None, None, "stalled", iteration, best**0.5)
+        point, length = found
+        near = decrement < NEAR and (length == 1.0 or move.observed is None)
+    return Optimum(point, free, None, None, "max_iter", max_iter, best**0.5)
+
+
+def _ran(point: P, free: Array, runs: Runaway, count: int, distance: float) -> Optimum[P]:
+    return Optimum(point, free, None, None, runs.status, count, distance, where=runs.where)
+
+
+class _RunsAwayError(Exception):
+    """Ends scipy's search."""
+
+
+def by_trust_region(
+    objective: Objective[P, D],
+    point: P,
+    free: Array,
+    tol: float,
+    done: int,
+    max_iter: int,
+    watch: Watch | None = None,
+) -> Optimum[P]:
+    """Trust region with the exact Hessian (Conn, Gould & Toint, 2000; scipy's trust-exact)."""
+    from scipy.optimize import minimize
+
+    first = objective.conditioned(point, free)
+    values, vectors, scale = scaled_eigen(first.expected)
+    basis = first.at.basis @ (
+        scale[:, None] * vectors / np.sqrt(np.maximum(values, 1e-6 * values[-1]))
+    )
+    origin, best, count = point.params, point, done
+    runs: Runaway | None = None
+
+    def look(xk: Array) -> None:
+        nonlocal count, runs
+        count += 1
+        runs = None if watch is None else watch(count, best)
+        if runs is not None:
+            raise _RunsAwayError
+
+    def at(phi: Array) -> P | None:
+        return objective.evaluate(origin + basis @ phi)
+
+    def value(phi: Array) -> float:
+        nonlocal best
+        found = at(phi)
+        if found is not None and found.loglik > best.loglik:
+            best = found
+        return np.inf if found is None else -found.loglik
+
+    def slope(phi: Array) -> Array:
+        found = at(phi)  # outside, where every step is refused, scipy asks all the same
+        if found is None:
+            return np.zeros_like(phi)
+        return -objective.derivatives(found, basis).gradient
+
+    def hessian(phi: Array) -> Array:
+        found = at(phi)
+        if found is None:
+            return np.eye(len(phi))
+        return objective.observed(found, objective.derivatives(found, basis))
+
+    try:
+        result = minimize(
+            value,
+            np.zeros(basis.shape[1]),
+            jac=slope,
+            hess=hessian,
+            method="trust-exact",
+            callback=look,
+            options={
+                "gtol": 1e-3 * tol,
+                "maxiter": max(1, max_iter - done),
+                "initial_trust_radius": 0.5,
+            },
+        )
+        count = done + int(result.nit)
+    except _RunsAwayError:
+        pass
+    except (np.linalg.LinAlgError, UnboundLocalError, ValueError):
+        pass  # how scipy's solver gives up where the Hessian is all but singular
+    found = _judge(objective, best, free, tol, count, max_iter)
+    if runs is None and watch is not None and not found.converged:
+        runs = watch.at_end(best)
+    if runs is None or found.converged:
+        return found
+    return _ran(best, free, runs, count, found.distance)
+
+
+def _judge(
+    objective: Objective[P, D], point: P, free: Array, tol: float, count: int, max_iter: int
+) -> Optimum[P]:
+    """Is this an optimum? The trust region may stop a few Newton steps before one.
+
+    A basis conditioned by the expected information is no use where that is singular although the
+    observed one is not: where a cell of Λ is zero (`factored`). So the plain one is tried too.
+    """
+    basis, most = objective.conditioned(point, free).at.basis, min(LAST, max(max_iter - count, 0))
+    for each in (basis, free):
+        found = _by_newton(objective, point, free, each, tol, count, most)
+        if found is not None:
+            return found
+    found = objective.conditioned(point, free)
+    distance = damped_step(found.expected, found.at.gradient)[1] ** 0.5
+    status: Status = "max_iter" if count >= max_iter else "stalled"
+    return Optimum(point, free, None, None, status, count, distance)
+
+
+def _by_newton(
+    objective: Objective[P, D],
+    point: P,
+    free: Array,
+    basis: Array,
+    tol: float,
+    count: int,
+    most: int,
+) -> Optimum[P] | None:
+    """The optimum that up to `most` Newton steps along a basis lead to; None where there is none.
+
+    The gradient is compared with its own rounding error as well.
+    """
+    least = max(tol**2, NOISE * (1.0 + abs(point.loglik)))
+    for step in range(most + 1):
+        at = objective.derivatives(point, basis)
+        observed = objective.observed(point, at)
+        newton = newton_step(observed, at.gradient)
+        if newton is None:
+            return None
+        if newton[1] <= least:
+            return Optimum(point, free, at, observed, "converged", count + step, newton[1] ** 0.5)
+        moved = line_search(objective, point, basis @ newton[0], newton[1])
+        if moved is None:
+            return None
+        point = moved[0]
+    return None

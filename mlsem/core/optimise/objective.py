@@ -1,0 +1,213 @@
+"""The log-likelihood of one model and data set, with its derivatives along any basis."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
+
+import numpy as np
+
+from mlsem.core.clusters.unions import ClusterParts
+from mlsem.core.implied.pattern import LevelMoments, ModelPattern, level_curvature
+from mlsem.core.intercepts.likelihood import Jacobians, MomentGradients, gradient, jacobians
+from mlsem.core.linalg import lower_factor, scaled_eigen, symmetrized, unit_diagonal
+from mlsem.core.records import Array, Index, MixedClusters
+from mlsem.core.sample.draws import Sampler
+
+ILL_CONDITIONED = 1e-5  # smallest squared pivot of scaled information that needs no new basis
+ROUNDING = 1e-15  # eigenvalues below are indistinguishable from zero
+SINGULAR = 1e-5  # smallest eigenvalue, after conditioning, of an identified model
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Derivatives:
+    """First derivatives at a point along `basis` (npar, n)."""
+
+    basis: Array
+    gradient: Array
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MomentDerivatives(Derivatives):
+    """With those of the implied moments, which the second derivatives need."""
+
+    along: Jacobians
+    moments: MomentGradients
+
+
+class Point(Protocol):
+    """The log-likelihood at some parameters."""
+
+    @property
+    def params(self) -> Array: ...
+    @property
+    def loglik(self) -> float: ...
+
+
+class MomentPoint(Point, Protocol):
+    """With the implied moments."""
+
+    @property
+    def within(self) -> LevelMoments: ...
+    @property
+    def between(self) -> LevelMoments: ...
+
+
+P = TypeVar("P", bound=Point)
+M = TypeVar("M", bound=MomentPoint)
+D = TypeVar("D", bound=Derivatives)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Conditioned(Generic[D]):
+    """Derivatives at a point along a well-conditioned basis, with the expected information.
+
+    Attributes
+    ----------
+    lost : int
+        How many directions of the basis, the first ones, the data say nothing of.
+    """
+
+    at: D
+    expected: Array
+    lost: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Objective(ABC, Generic[P, D]):
+    """What is maximised, ℓ(θ) for a pattern and its data, with its derivatives."""
+
+    pattern: ModelPattern
+
+    @abstractmethod
+    def evaluate(self, params: Array) -> P | None:
+        """ℓ at `params`, or None outside the parameter space."""
+
+    @abstractmethod
+    def derivatives(self, point: P, basis: Array) -> D:
+        """Along the columns of `basis` (npar, n)."""
+
+    @abstractmethod
+    def expected(self, point: P, at: D) -> Array:
+        """Expected information (n, n) along the basis."""
+
+    @abstractmethod
+    def observed(self, point: P, at: D) -> Array:
+        """Observed information (n, n) along the basis, in closed form."""
+
+    def conditioned(self, point: P, basis: Array) -> Conditioned[D]:
+        """A basis of the same space in which the expected information is near the identity.
+
+        A covariate far from zero makes its slope and the intercept collinear: the information
+        then keeps few of its digits. Directions that are combined *before* any cross-product is
+        taken lose none. So the information is taken once more along the new basis; eigenvalues
+        that are still small there are those of a singular information. A basis that is good
+        enough is kept.
+        """
+        at = self.derivatives(point, basis)
+        expected = self.expected(point, at)
+        if well_conditioned(expected):
+            return Conditioned(at, expected, 0)
+        values, vectors, scale = scaled_eigen(expected)
+        spread = np.sqrt(np.maximum(values, ROUNDING * values[-1]))
+        at = self.derivatives(point, basis @ (scale[:, None] * vectors / spread))
+        values, vectors = np.linalg.eigh(self.expected(point, at))
+        at = self.derivatives(point, at.basis @ vectors)
+        return Conditioned(at, self.expected(point, at), int((values < SINGULAR).sum()))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MomentObjective(Objective[M, MomentDerivatives]):
+    """An objective with the derivatives of a Gaussian likelihood: of mean μ(φ) and covariance
+    V(φ) it has
+
+        expected  A_ab = ½ tr V⁻¹V_a V⁻¹V_b + μ_aᵀ V⁻¹ μ_b
+        observed  I_ab = -½ tr V⁻¹V_a V⁻¹V_b + δ_aᵀ V⁻¹ δ_b - Σ_m (∂ℓ/∂m) ∂²m/∂φ_a∂φ_b
+
+    with δ_a = μ_a + V_a V⁻¹(y - μ) and m the implied moments.
+    """
+
+    @abstractmethod
+    def moment_gradients(self, point: M) -> MomentGradients:
+        """∂ℓ/∂m."""
+
+    @abstractmethod
+    def covariance_part(self, point: M, along: Jacobians) -> Array:
+        """½ tr V⁻¹V_a V⁻¹V_b, (n, n)."""
+
+    @abstractmethod
+    def expected_mean_part(self, point: M, along: Jacobians) -> Array:
+        """μ_aᵀ V⁻¹ μ_b, (n, n)."""
+
+    @abstractmethod
+    def observed_mean_part(self, point: M, along: Jacobians) -> Array:
+        """δ_aᵀ V⁻¹ δ_b, (n, n)."""
+
+    def derivatives(self, point: M, basis: Array) -> MomentDerivatives:
+        along = jacobians(self.pattern, point.within, point.between, basis)
+        moments = self.moment_gradients(point)
+        return MomentDerivatives(basis, gradient(moments, along), along, moments)
+
+    def expected(self, point: M, at: MomentDerivatives) -> Array:
+        return self.covariance_part(point, at.along) + self.expected_mean_part(point, at.along)
+
+    def observed(self, point: M, at: MomentDerivatives) -> Array:
+        pattern, slopes = self.pattern, at.moments
+        curvature = level_curvature(
+            pattern.within, point.within, slopes.sigma_within, slopes.mean_within, at.basis
+        ) + level_curvature(
+            pattern.between, point.between, slopes.sigma_between, slopes.mean_between, at.basis
+        )
+        return (
+            self.observed_mean_part(point, at.along)
+            - self.covariance_part(point, at.along)
+            - symmetrized(curvature)
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ClusterView(ABC, Generic[M]):
+    """The clusters whose scores a robust covariance sums, as they see a point; they are drawn."""
+
+    @abstractmethod
+    def scores(self, point: M, along: Jacobians) -> Array:
+        """∂ℓ_j/∂φ of every cluster, (J, n)."""
+
+    @abstractmethod
+    def parts(self, point: M, along: Jacobians) -> ClusterParts:
+        """Their parts in the expected information, and the fourth cumulants of their scores."""
+
+    @abstractmethod
+    def mixed(self, point: M, along: Jacobians, robust: Index) -> MixedClusters:
+        """Of a linear mixed model of one outcome: each robust cluster reduced to few rows.
+
+        Parameters
+        ----------
+        along : Jacobians
+            The p directions of the fixed effects.
+        robust : (J,)
+            The robust cluster of each cluster, 0 … G - 1.
+        """
+
+    @abstractmethod
+    def sampler(self, pattern: ModelPattern, point: M) -> Sampler:
+        """Prepare draws from the model at a point, the covariates as they are.
+
+        Parameters
+        ----------
+        pattern : ModelPattern
+            The point's.
+
+        Raises
+        ------
+        InferenceError
+            The covariance that is implied for some cluster is not positive definite.
+        """
+
+
+def well_conditioned(information: Array) -> bool:
+    """Whether a basis needs no conditioning for this (observed or expected) information."""
+    unit = unit_diagonal(information)
+    factor = None if unit is None else lower_factor(unit[0])
+    return factor is not None and bool((np.diagonal(factor) ** 2 > ILL_CONDITIONED).all())

@@ -1,0 +1,303 @@
+"""Restricted maximum likelihood of a linear mixed model, whose covariance is linear as well.
+
+One outcome, y_j = X_j β + T_j u_j + ε_j in the coordinates of `carriers`: d rows of cluster j that
+the random effects move, and n_j - d others of variance σ². With the free variances and covariances
+φ, σ² = s_0 + Σ_k φ_k s_k and Cov u = S_0 + Σ_k φ_k S_k, so that
+
+    V̄_j = σ² I + T_j Cov(u) T_jᵀ = R_j⁻¹ R_j⁻ᵀ,    V̄_jk = ∂V̄_j/∂φ_k = s_k I + T_j S_k T_jᵀ.
+
+Let L Lᵀ be the cross-products of the whitened rows R_j [X_j, e_j] with e = y - X β_0, the others'
+[X, e] / σ among them. Its last diagonal cell is the root of the residual sum of squares ρ² at β̂,
+and
+
+    -2 ℓ_R = (N - p) log 2π + n_o log σ² + Σ_j log|V̄_j| + ρ² + 2 Σ_{i ≤ p} log L_ii.
+
+The columns of R_j [X_j, e_j] L⁻ᵀ are [ξ, ω / ρ]: orthonormal combinations of the design, and the
+whitened residuals. With M_k = R_j V̄_jk R_jᵀ, summed over clusters and the other rows,
+
+    D_k = [ξ, ω]ᵀ M_k [ξ, ω],    2 ∂ℓ_R/∂φ_k = D_k,ωω + tr D_k,ξξ - tr M_k
+    tr P V_k P V_l = tr M_k M_l - 2 tr ξᵀM_k M_l ξ + tr D_k,ξξ D_l,ξξ
+    expected  ½ tr P V_k P V_l
+    observed  ωᵀM_k M_l ω - D_k,ωξ D_l,ξω - ½ tr P V_k P V_l
+
+and a step takes one factorisation of each cluster's d × d matrix. The design X is taken as X C,
+near orthonormal, and |A| turned back. `reml` has the same of every
+model whose mean is linear. (Patterson & Thompson 1971, Biometrika 58, 545; Lindstrom & Bates 1988,
+JASA 83, 1014.)
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from math import isfinite, log
+from typing import NamedTuple
+
+import numpy as np
+
+from mlsem.core.implied.pattern import LevelPattern, ModelPattern
+from mlsem.core.intercepts.reduced import is_mixed
+from mlsem.core.linalg import LOG_2PI, flatten, inverse_root, inverse_roots, weighted_sum
+from mlsem.core.optimise.objective import Conditioned, Derivatives, Objective
+from mlsem.core.records import Array, Index, frozen
+from mlsem.core.restricted.general import determined
+from mlsem.core.slopes.carriers import SlopeMoments, pooled_products
+from mlsem.core.slopes.likelihood import MeanMaps, coordinates_of
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Components:
+    """The model and its data.
+
+    Attributes
+    ----------
+    origin : (npar,)
+        Parameters, of which the fixed effects are β_0.
+    means, spread : (p,), (K,)
+        Positions of β and of φ among the parameters.
+    residual : (1 + K,)
+        s_0, then s_k.
+    effects : (1 + K, q, q)
+        S_0, then S_k.
+    turn : (p, p)
+        C: the design is X C, near orthonormal, so that covariates far from zero do no harm.
+    rows : (d, q + p + 1, J)
+        T_j, X_j C and e_j. Clusters stand last, in here: the few rows of each are looped over by
+        numpy's outer loops.
+    others : (p + 1, p + 1)
+        Cross-products of [X C, e] over the other rows.
+    n_rows, n_others : float
+        N and n_o.
+    """
+
+    origin: Array
+    means: Index
+    spread: Index
+    residual: Array
+    effects: Array
+    turn: Array
+    rows: Array
+    others: Array
+    n_rows: float
+    n_others: float
+
+
+class Slopes(NamedTuple):
+    """∂ℓ_R/∂φ (K,), and the expected and observed information of φ (K, K); `total` is the expected
+    one if the fixed effects were known, ½ tr M_k M_l."""
+
+    gradient: Array
+    expected: Array
+    observed: Array
+    total: Array
+
+
+def components(
+    pattern: ModelPattern, data: SlopeMoments, fixed: Array, params: Array
+) -> Components | None:
+    """Arrange a model and its data; None if it is no linear mixed model of one outcome, or has
+    paths among its random effects.
+
+    Parameters
+    ----------
+    fixed : (npar, p)
+        Directions of the fixed effects, each a parameter.
+    params : (npar,)
+        The residuals are taken at its fixed effects: any will do that are not absurd.
+    """
+    levels = (pattern.within, pattern.between)
+    if not is_mixed(pattern) or any(level.directed.support().any() for level in levels):
+        return None
+    means, spread = fixed.argmax(axis=0), np.flatnonzero(~fixed.any(axis=1))
+    p, maps = len(means), MeanMaps(*(_mean_maps(level, means, params) for level in levels))
+    maps.within[-1] += pattern.within.responses
+    columns, own = coordinates_of(data, maps).swapaxes(1, 2), maps.within[:, 0]
+    others = own @ data.rest @ own.T
+    turn = np.eye(p + 1)
+    root = inverse_root((pooled_products(columns) + others)[:p, :p])
+    if root is None:
+        return None
+    turn[:p, :p] = root
+    return Components(
+        origin=frozen(params.copy()),
+        means=means,
+        spread=spread,
+        residual=_cells(pattern.within, spread)[:, 0, 0],
+        effects=_cells(pattern.between, spread),
+        turn=frozen(root),
+        rows=frozen(_clusters_last(np.concatenate((data.loadings, columns @ turn), axis=2))),
+        others=frozen(turn.T @ others @ turn),
+        n_rows=data.n_rows,
+        n_others=data.n_others,
+    )
+
+
+def _clusters_last(stack: Array) -> Array:
+    return np.ascontiguousarray(stack.transpose(1, 2, 0))
+
+
+def _mean_maps(level: LevelPattern, means: Index, params: Array) -> Array:
+    """The columns of the design as maps of h, then less the mean at β_0, (p + 1, q, D)."""
+    cells = level.exogenous
+    found = np.zeros((len(means) + 1, len(level.observed), level.covariates.shape[1]))
+    place = np.zeros(len(params), dtype=np.intp)
+    place[means] = np.arange(len(means))
+    row = level.observed.argsort()
+    np.add.at(found, (place[cells.params], row[cells.rows]), level.covariates[cells.cols])
+    found[-1] = -cells.at(params)[level.observed] @ level.covariates
+    return found
+
+
+def _cells(level: LevelPattern, spread: Index) -> Array:
+    """Σ as a linear function of φ: its constants, then the cells of each parameter."""
+    symmetric, size = level.symmetric, len(level.names)
+    found = np.zeros((len(spread) + 1, size, size))
+    place = np.searchsorted(spread, symmetric.params) + 1
+    found[0] = symmetric.constants
+    found[place, symmetric.rows, symmetric.cols] = 1.0
+    found[place, symmetric.cols, symmetric.rows] = 1.0
+    return found[:, level.observed[:, None], level.observed]
+
+
+@dataclass(frozen=True, eq=False)
+class ComponentPoint:
+    """ℓ_R at one point.
+
+    Attributes
+    ----------
+    params : (npar,)
+        β̂ and φ.
+    loglik : float
+    model : Components
+    sigma2 : float
+    roots : (d, d, J)
+        R_j, lower triangular.
+    effects : (d, q, J)
+        R_j T_j.
+    columns : (d, p + 1, J)
+        [ξ, ω].
+    others : (p + 1, p + 1)
+        Cross-products of [ξ, ω] over the other rows.
+    root : (p, p)
+        Upper triangular, the covariance of β̂ is root rootᵀ.
+    """
+
+    params: Array
+    loglik: float
+    model: Components
+    sigma2: float
+    roots: Array
+    effects: Array
+    columns: Array
+    others: Array
+    root: Array
+
+    @cached_property
+    def slopes(self) -> Slopes:
+        """The derivatives, all of them from M_k and M_k [ξ, ω]."""
+        model, p = self.model, len(self.root)
+        share = model.residual[1:] / self.sigma2  # M_k of the other rows
+        both, others = np.outer(share, share), self.others
+        changes = self.changes()
+        moved = np.einsum("abkj,bcj->ackj", changes, self.columns)  # M_k [ξ, ω]
+        d, width, count, clusters = moved.shape
+        across = moved.reshape(d, width * count, clusters).swapaxes(1, 2)
+        products = (self.columns @ across).sum(axis=0).reshape(width, width, count)
+        products = products.transpose(2, 0, 1) + share[:, None, None] * others  # D_k
+        design, mixed = flatten(products[:, :p, :p]), products[:, :p, p]
+        trace = np.einsum("aakj->k", changes) + model.n_others * share
+        traces = _grams(changes).sum(axis=(0, 1)) + model.n_others * both
+        squares = _grams(moved).sum(axis=0) + others.diagonal()[:, None, None] * both
+        expected = 0.5 * (traces + design @ design.T) - squares[:p].sum(axis=0)
+        return Slopes(
+            gradient=0.5 * (products[:, p, p] + design[:, :: p + 1].sum(axis=1) - trace),
+            expected=expected,
+            observed=squares[p] - mixed @ mixed.T - expected,
+            total=0.5 * traces,
+        )
+
+    def changes(self) -> Array:
+        """M_k of each cluster, (d, d, K, J)."""
+        slopes, effects = self.model.effects[1:], self.effects
+        pairs = effects[:, None, :, None] * effects[None, :, None]
+        d, q, clusters = effects.shape
+        found = flatten(slopes) @ pairs.reshape(d, d, q * q, clusters)
+        inverse = np.einsum("acj,bcj->abj", self.roots, self.roots)
+        found += inverse[:, :, None] * self.model.residual[1:, None]
+        return found
+
+
+def _grams(stack: Array) -> Array:
+    """Σ_j x_kj x_lj, (…, K, J) -> (…, K, K)."""
+    return stack @ stack.swapaxes(-1, -2)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ComponentObjective(Objective[ComponentPoint, Derivatives]):
+    """ℓ_R as a function of the parameters, whose fixed effects follow: directions of a basis
+    count by what they have of φ."""
+
+    model: Components
+
+    def evaluate(self, params: Array) -> ComponentPoint | None:
+        """ℓ_R at the variances and covariances of `params`; its fixed effects become β̂."""
+        model, phi = self.model, params[self.model.spread]
+        sigma2 = float(model.residual[0] + phi @ model.residual[1:])
+        covariance = model.effects[0] + weighted_sum(phi, model.effects[1:])
+        q = len(covariance)
+        roots = _roots(model.rows[:, :q], covariance, sigma2)
+        if roots is None:
+            return None
+        white = np.einsum("abj,bcj->acj", roots, model.rows)
+        columns = white[:, q:]
+        root = inverse_root(_grams(columns).sum(axis=0) + model.others / sigma2)
+        if root is None:
+            return None
+        p, length = len(model.means), float(root[-1, -1])
+        root[:, p] /= length
+        fixed = model.turn @ root[:p, :p]  # A⁻¹ = fixed fixedᵀ
+        deviance = (model.n_rows - p) * LOG_2PI + model.n_others * log(sigma2) + length**-2
+        deviance -= 2.0 * float(np.log(np.einsum("aaj->aj", roots)).sum())
+        deviance -= 2.0 * float(np.log(fixed.diagonal()).sum())
+        if not isfinite(deviance):
+            return None
+        found = model.origin.copy()
+        found[model.spread] = phi
+        found[model.means] -= model.turn @ root[:p, p]
+        return ComponentPoint(
+            params=frozen(found),
+            loglik=-0.5 * deviance,
+            model=model,
+            sigma2=sigma2,
+            roots=roots,
+            effects=white[:, :q],
+            columns=root.T @ columns,
+            others=root.T @ model.others @ root / sigma2,
+            root=fixed,
+        )
+
+    def conditioned(self, point: ComponentPoint, basis: Array) -> Conditioned[Derivatives]:
+        found = super(ComponentObjective, self).conditioned(point, basis)  # as in `reml`
+        return determined(self, point, found, self._along(point.slopes.total, found.at))
+
+    def derivatives(self, point: ComponentPoint, basis: Array) -> Derivatives:
+        return Derivatives(basis, basis[self.model.spread].T @ point.slopes.gradient)
+
+    def expected(self, point: ComponentPoint, at: Derivatives) -> Array:
+        return self._along(point.slopes.expected, at)
+
+    def observed(self, point: ComponentPoint, at: Derivatives) -> Array:
+        return self._along(point.slopes.observed, at)
+
+    def _along(self, information: Array, at: Derivatives) -> Array:
+        along = at.basis[self.model.spread]
+        return along.T @ information @ along
+
+
+def _roots(effects: Array, covariance: Array, sigma2: float) -> Array | None:
+    """R_j, (d, d, J); None unless σ² and all V̄_j are positive."""
+    if not sigma2 > 0:
+        return None
+    total = np.einsum("akj,bkj->abj", covariance @ effects, effects)
+    np.einsum("aaj->aj", total)[...] += sigma2
+    return inverse_roots(total)

@@ -1,0 +1,116 @@
+"""How the covariance of the fixed effects moves with the variances that it is taken at.
+
+With Φ = (Σ_j X_jᵀ V_j⁻¹ X_j)⁻¹ = C Cᵀ, V linear in the variances and covariances φ, and ξ = X C
+(see `components`, whose whitened coordinates these are),
+
+    ∂Φ/∂φ_k = C D_k Cᵀ,     D_k = ξᵀ V⁻¹ V_k V⁻¹ ξ
+    Q_kl = ξᵀ V⁻¹ V_k V⁻¹ V_l V⁻¹ ξ
+
+are sums over clusters of cross-products of the few rows that the random effects move, and what the
+other rows have in them: O(J) whatever the clusters' sizes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from mlsem.core.linalg import inverse_root, unit_diagonal
+from mlsem.core.records import Array, frozen
+from mlsem.core.restricted.components import ComponentPoint
+
+
+@dataclass(frozen=True, eq=False)
+class Variation:
+    """Of a linear mixed model of one outcome at some variances.
+
+    Attributes
+    ----------
+    point : ComponentPoint
+    basis : (npar, p)
+        C, by parameter: Φ = basis basisᵀ.
+    restricted : bool
+        Whether the variances are estimated by REML; else by maximum likelihood.
+    interior : bool
+        Whether the criterion has its maximum there, so that its curvature is the observed
+        information; on the boundary of the parameter space its gradient is not zero.
+    """
+
+    point: ComponentPoint
+    basis: Array
+    restricted: bool
+    interior: bool
+
+    @cached_property
+    def changes(self) -> Array:
+        """D_k, (K, p, p)."""
+        moved, design = self._moved, self._design
+        width, count, rows = moved.shape
+        total = design @ moved.reshape(width * count, rows).T
+        total = total.reshape(width, width, count).transpose(2, 0, 1)
+        return frozen(total + self._shares[:, None, None] * self._others)
+
+    @cached_property
+    def squares(self) -> Array:
+        """Q_kl, (K, K, p, p)."""
+        width, count, rows = self._moved.shape
+        flat = self._moved.reshape(width * count, rows)
+        total = (flat @ flat.T).reshape(width, count, width, count).transpose(1, 3, 0, 2)
+        both = np.outer(self._shares, self._shares)
+        return frozen(total + both[:, :, None, None] * self._others)
+
+    @cached_property
+    def expected_root(self) -> Array | None:
+        """R with R Rᵀ the inverse of the expected information of φ, (K, K); None if singular."""
+        return _root(self._expected)
+
+    @cached_property
+    def observed_root(self) -> Array | None:
+        """The same of the observed information: -½ of the Hessian of the deviance, in which the
+        fixed effects follow φ. Of the expected one on the boundary, where the Hessian is no
+        curvature."""
+        root = _root(self._observed) if self.interior else None
+        return self.expected_root if root is None else root
+
+    @property
+    def _expected(self) -> Array:
+        slopes = self.point.slopes
+        return slopes.expected if self.restricted else slopes.total
+
+    @property
+    def _observed(self) -> Array:
+        slopes = self.point.slopes  # expected and observed have ½ tr P V_k P V_l, ML's V⁻¹ for P
+        return slopes.observed + slopes.expected - self._expected
+
+    @property
+    def _shares(self) -> Array:
+        """V⁻¹ V_k of the other rows."""
+        return self.point.model.residual[1:] / self.point.sigma2
+
+    @property
+    def _others(self) -> Array:
+        """Cross-products of ξ over the other rows."""
+        p = len(self.point.root)
+        return self.point.others[:p, :p]
+
+    @property
+    def _design(self) -> Array:
+        """Whitened ξ, (p, d J)."""
+        p = len(self.point.root)
+        return self.point.columns[:, :p].swapaxes(0, 1).reshape(p, -1)
+
+    @cached_property
+    def _moved(self) -> Array:
+        """M_k ξ, (p, K, d J)."""
+        p, changes = len(self.point.root), self.point.changes()
+        moved = np.einsum("abkj,bcj->ckaj", changes, self.point.columns[:, :p])
+        return moved.reshape(p, changes.shape[2], -1)
+
+
+def _root(information: Array) -> Array | None:
+    """Variances may be in units that are far apart."""
+    unit = unit_diagonal(information)
+    root = None if unit is None else inverse_root(unit[0])
+    return None if unit is None or root is None else unit[1][:, None] * root

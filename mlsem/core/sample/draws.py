@@ -1,0 +1,377 @@
+"""New data sets as cluster moments: clusters drawn again, and draws from a fitted model.
+
+A data set drawn from the model enters the likelihood through its moments only, so these are drawn
+themselves, at a cost that does not grow with the number of rows. With the covariates fixed, a
+cluster of n rows has independent means and deviations. The means are
+
+    (ȳ, z) ~ N(μ(h), [[Σ_uu + Σ_W / n, Σ_uz], [Σ_zu, Σ_zz]]),
+
+positive definite wherever the likelihood exists, also where Σ_B is not. For the deviations let
+X = Q R be the covariates' in the cluster, (n, k) of rank r, Q orthonormal; S_xx = RᵀR. Of the
+residuals E ~ N(0, I ⊗ Σ_W) about their mean, Z = QᵀE holds r rows of N(0, Σ_W), and what is
+orthogonal to X is independent of it, a Wishart matrix of the n - 1 - r degrees left:
+
+    Y = R Πᵀ + Z,     S_xy = RᵀY,     S_yy = YᵀY + W,     W ~ Wishart(n - 1 - r, Σ_W).
+
+W = (L A)(L A)ᵀ with Σ_W = L Lᵀ and A lower trapezoidal, A_ii² ~ χ²(df - i + 1), A_ij ~ N(0, 1) in
+the first df columns (Bartlett, 1933); with fewer degrees than variables that still holds.
+
+With random slopes the means are not all that the random effects move: see `slope_draws`.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from mlsem.core.implied.pattern import ModelPattern
+from mlsem.core.intercepts.likelihood import Evaluation
+from mlsem.core.linalg import apply_maps, cholesky, positions_in_runs
+from mlsem.core.records import Array, ClusterMoments, Index, RobustClusters, frozen
+from mlsem.core.sample.moments import is_no_within, no_within
+from mlsem.errors import InferenceError
+
+COLLINEAR = 1e-10  # share of a sum of squares that counts as none left
+CONSTANT = 1e-20  # the same, of the mean sum of squares over clusters
+
+
+def resampled(moments: ClusterMoments, clusters: Index) -> ClusterMoments:
+    """The clusters at these positions, with repetition: each a cluster of its own, 0, 1, …"""
+    within = moments.within
+    lone = is_no_within(within)
+    return replace(
+        moments,
+        counts=frozen(moments.counts[clusters]),
+        means=frozen(moments.means[clusters]),
+        within=no_within(len(clusters), moments.varying) if lone else frozen(within[clusters]),
+        labels=frozen(np.arange(len(clusters))),
+    )
+
+
+def resampled_unions(
+    moments: ClusterMoments, robust: RobustClusters, drawn: Index
+) -> tuple[ClusterMoments, RobustClusters]:
+    """The robust clusters at these positions, each with all clusters that it is made of."""
+    order = np.argsort(robust.codes, kind="stable")
+    lengths = np.bincount(robust.codes, minlength=robust.n_clusters)
+    starts = np.cumsum(lengths) - lengths
+    count = lengths[drawn]
+    codes = np.repeat(np.arange(len(drawn)), count)
+    members = order[starts[drawn][codes] + positions_in_runs(count)]
+    unions = RobustClusters(robust.name, frozen(codes), frozen(np.arange(len(drawn))))
+    return resampled(moments, members), unions
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sampler(ABC):
+    """All that draws from one model at one point share.
+
+    Attributes
+    ----------
+    moments : ClusterMoments
+        The data whose covariates, counts and labels the draws keep.
+    outcomes : (m,)
+        Stored columns of the outcomes: of level 1, then of level 2 only.
+    """
+
+    moments: ClusterMoments
+    outcomes: Index
+
+    @abstractmethod
+    def draw(self, generator: np.random.Generator) -> ClusterMoments:
+        """Moments of a data set drawn from the model, its covariates held fixed."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StoredOutcomes:
+    """The m outcomes as stored columns, v = T c + rest h.
+
+    An outcome is a stored column of its own plus, if it is a product of shifted factors, other
+    columns. So the stored c are drawn with mean T⁻¹(μ - rest h) and covariance T⁻¹ V T⁻ᵀ.
+
+    Attributes
+    ----------
+    columns : (m,)
+        Of level 1, then of level 2 only.
+    unmix : (m, m)
+        T⁻¹; an outcome of level 2 has no part in which one of level 1 is.
+    rest : (m, D)
+    """
+
+    columns: Index
+    unmix: Array
+    rest: Array
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Deviations:
+    """How cross-products of rows of covariance Σ_W are drawn, of k covariates and p outcomes.
+
+    Attributes
+    ----------
+    covariates, outcomes : (k,), (p,)
+        Their stored columns. Columns that no outcome owns count as covariates.
+    factor : (J, k, k)
+        R, its rows zero beyond the rank.
+    explained : (J, k, p)
+        R Πᵀ.
+    ranked : (J, k, 1)
+        1 for the rows of R that are not zero, else 0.
+    degrees : (J,)
+        Rows less r: n - 1 - r where the rows are deviations from the mean.
+    scale : (p, p)
+        L, of the stored outcomes.
+    """
+
+    covariates: Index
+    outcomes: Index
+    factor: Array
+    explained: Array
+    ranked: Array
+    degrees: Array
+    scale: Array
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class InterceptSampler(Sampler):
+    """Draws from a model whose random effects, if any, are intercepts.
+
+    Attributes
+    ----------
+    expected : (J, m)
+        The outcomes' expected means.
+    scale : (S, m, m)
+        Lower Cholesky factor of the covariance of the means, by cluster size.
+    shape_of : (J,)
+        Each cluster's position among the sizes.
+    deviations : Deviations or None
+        None if all clusters have one row.
+    """
+
+    expected: Array
+    scale: Array
+    shape_of: Index
+    deviations: Deviations | None
+
+    def draw(self, generator: np.random.Generator) -> ClusterMoments:
+        noise = generator.standard_normal(self.expected.shape)
+        means = self.moments.means.copy()
+        means[:, self.outcomes] = self.expected + apply_maps(self.scale, self.shape_of, noise)
+        within = self.moments.within
+        if self.deviations is not None:
+            across, own = drawn_products(self.deviations, generator)
+            within = frozen(with_products(within, self.deviations, across, own))
+        return replace(self.moments, means=frozen(means), within=within)
+
+
+def intercept_sampler(
+    pattern: ModelPattern,
+    point: Evaluation,
+    moments: ClusterMoments,
+    shape_of: Index,
+    sizes: Array,
+) -> InterceptSampler:
+    """Prepare draws from the model at a point, the covariates as they are in `moments`.
+
+    Parameters
+    ----------
+    pattern, point
+        The same of both: the user's, or the optimiser's coordinates.
+    shape_of : (J,)
+        The shape of each cluster, a position in `sizes` (S,). A single-level model takes groups
+        of rows as clusters.
+
+    Raises
+    ------
+    InferenceError
+        The covariance of the means of some cluster is not positive definite.
+    """
+    p, q = len(pattern.within.observed), pattern.split
+    stored = stored_outcomes(pattern, moments.columns)
+    own, unmix = stored.columns, stored.unmix
+    maps = np.concatenate((point.within.mean, point.between.mean[q:]))
+    maps[:q] += point.between.mean[:q]
+    maps = unmix @ (maps - stored.rest)
+    scale = drawable(unmix @ _mean_covariances(point, sizes, q) @ unmix.T)
+    slopes = maps[:p, 1 : moments.varying + 1]
+    spread = unmix[:p, :p] @ np.linalg.cholesky(point.within.sigma)
+    return InterceptSampler(
+        moments=moments,
+        outcomes=own,
+        expected=frozen(maps[:, 0] + moments.means @ maps[:, 1:].T),
+        scale=frozen(scale),
+        shape_of=shape_of,
+        deviations=None
+        if is_no_within(moments.within)
+        else deviations(moments.within, moments.counts - 1, own[:p], slopes, spread),
+    )
+
+
+def stored_outcomes(pattern: ModelPattern, columns: tuple[str, ...]) -> StoredOutcomes:
+    """The outcomes of both levels, each with the stored column that bears its name."""
+    responses = np.concatenate(
+        (pattern.within.responses, pattern.between.responses[pattern.split :])
+    )
+    own = _own_columns(pattern, columns)
+    unmix: Array = np.asarray(np.linalg.inv(responses[:, own + 1]), dtype=np.float64)
+    rest = responses.copy()
+    rest[:, own + 1] = 0.0
+    return StoredOutcomes(own, frozen(unmix), frozen(rest))
+
+
+def drawable(covariances: Array) -> Array:
+    """Lower Cholesky factors of the clusters' covariances.
+
+    Raises
+    ------
+    InferenceError
+        One is not positive definite.
+    """
+    scale = cholesky(covariances)
+    if scale is None:
+        raise InferenceError(
+            "the implied covariance matrix of the cluster means is singular at these parameters, "
+            "so that nothing can be drawn from the model."
+        )
+    return scale
+
+
+def _own_columns(pattern: ModelPattern, columns: tuple[str, ...]) -> Index:
+    """The stored column that bears the name of each outcome, (m,)."""
+    first: list[int] = pattern.within.observed.tolist()
+    others: list[int] = pattern.between.observed[pattern.split :].tolist()
+    names = [pattern.within.names[k] for k in first]
+    names += [pattern.between.names[k] for k in others]
+    return np.array([columns.index(name) for name in names], dtype=np.intp)
+
+
+def _mean_covariances(point: Evaluation, sizes: Array, split: int) -> Array:
+    """Cov(ȳ, z) of a cluster of each size, (S, m, m)."""
+    within, between = point.within.sigma, point.between.sigma
+    p = len(within)
+    size = p + len(between) - split
+    places = np.concatenate((np.arange(split), np.arange(p, size)))
+    total = np.zeros((len(sizes), size, size))
+    total[:, places[:, None], places] = between
+    total[:, :p, :p] += within / sizes[:, None, None]
+    return total
+
+
+def deviations(
+    cross: Array,
+    rows: Index,
+    outcomes: Index,
+    slopes: Array,
+    scale: Array,
+    squares: Array | None = None,
+) -> Deviations:
+    """Prepare draws of cross-products.
+
+    Parameters
+    ----------
+    cross : (J, V, V)
+        Cross-products of the data.
+    rows : (J,)
+        Of how many rows, at most, they can be the cross-products.
+    outcomes : (p,)
+        Positions of the outcomes among the V columns.
+    slopes : (p, V)
+        Π, of the stored outcomes.
+    scale : (p, p)
+        L, of the stored outcomes.
+    squares : (J, V), optional
+        See `semidefinite_factor`.
+    """
+    columns: int = cross.shape[1]
+    covariates = np.setdiff1d(np.arange(columns), outcomes)
+    given = None if squares is None else squares[:, covariates]
+    factor, ranked = semidefinite_factor(cross[:, covariates[:, None], covariates], rows, given)
+    return Deviations(
+        covariates=covariates,
+        outcomes=outcomes,
+        factor=frozen(factor),
+        explained=frozen(factor @ slopes[:, covariates].T),
+        ranked=frozen(ranked[:, :, None].astype(np.float64)),
+        degrees=frozen(rows - ranked.sum(axis=1, dtype=np.float64)),
+        scale=frozen(scale),
+    )
+
+
+def semidefinite_factor(
+    stack: Array, most: Index, squares: Array | None = None
+) -> tuple[Array, Array]:
+    """R of each S = RᵀR, positive semidefinite, and which of its rows are not zero.
+
+    Cholesky's rows one by one, for all matrices at once. A variable that those before it explain
+    has a zero row: within a cluster, a product with a level-2 variable always is such a one.
+
+    Parameters
+    ----------
+    stack : (J, k, k)
+    most : (J,)
+        The largest possible ranks.
+    squares : (J, k), optional
+        The sums of squares before something was taken off: what is left of a variable is none by
+        its share of these. Of `stack` itself by default.
+
+    Returns
+    -------
+    factor : (J, k, k)
+        Upper triangular.
+    ranked : (J, k) of bool
+    """
+    rest = stack.copy()
+    factor = np.zeros_like(stack)
+    ranked = np.zeros(stack.shape[:2], dtype=bool)
+    squares = np.diagonal(stack, axis1=1, axis2=2) if squares is None else squares
+    least = COLLINEAR * squares + CONSTANT * squares.mean(axis=0)
+    for k in range(stack.shape[1]):
+        pivot = rest[:, k, k]
+        ranked[:, k] = (pivot > least[:, k]) & (ranked.sum(axis=1) < most)
+        length = np.sqrt(np.where(ranked[:, k], pivot, 1.0))
+        factor[:, k, k:] = ranked[:, k, None] * rest[:, k, k:] / length[:, None]
+        rest -= factor[:, k, :, None] * factor[:, k, None, :]
+    return factor, ranked
+
+
+def drawn_products(at: Deviations, generator: np.random.Generator) -> tuple[Array, Array]:
+    """S_xy (J, k, p) and S_yy (J, p, p)."""
+    scores = generator.standard_normal(at.explained.shape) @ at.scale.T  # Z
+    outcomes = at.explained + at.ranked * scores
+    left = wishart(at.degrees, at.scale, generator)
+    return at.factor.swapaxes(1, 2) @ outcomes, outcomes.swapaxes(1, 2) @ outcomes + left
+
+
+def with_products(within: Array, at: Deviations, across: Array, own: Array) -> Array:
+    """Cross-products (J, V, V) with those of the outcomes new."""
+    x, y = at.covariates, at.outcomes
+    drawn = within.copy()
+    drawn[:, x[:, None], y] = across
+    drawn[:, y[:, None], x] = across.swapaxes(1, 2)
+    drawn[:, y[:, None], y] = own
+    return drawn
+
+
+def wishart(degrees: Array, scale: Array, generator: np.random.Generator) -> Array:
+    """One Wishart matrix L A Aᵀ Lᵀ for each of the degrees of freedom, also for few, (J, p, p).
+
+    Parameters
+    ----------
+    degrees : (J,)
+        Whole numbers from 0.
+    scale : (p, p)
+        L.
+    """
+    size = len(scale)
+    left = np.maximum(degrees[:, None] - np.arange(size), 0.0)
+    bartlett = np.zeros((len(degrees), size, size))
+    rows, cols = np.tril_indices(size, -1)
+    bartlett[:, rows, cols] = generator.standard_normal((len(degrees), len(rows)))
+    bartlett *= (left > 0.0)[:, None, :]
+    bartlett[:, np.arange(size), np.arange(size)] = np.sqrt(
+        2.0 * generator.standard_gamma(left / 2.0)
+    )
+    half = scale @ bartlett
+    return half @ half.swapaxes(1, 2)

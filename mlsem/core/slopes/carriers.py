@@ -1,0 +1,146 @@
+"""Cluster moments → the coordinates in which a model with random slopes sees a cluster.
+
+The carriers of the random effects (the constant, and level-1 covariates) span a space of few
+dimensions in the n rows of a cluster. In an orthonormal basis of the rows that begins with this
+space, Q = [Q_1 Q_2], the random effects move the d coordinates Q_1ᵀ y only; the n - d others have
+the covariance Σ_W of a row and nothing else. Of them the likelihood needs pooled cross-products.
+
+The first coordinate is √n times the mean. The others come from the carriers' deviations by
+Gram-Schmidt, which needs their cross-products with all columns only: with S the cluster's
+cross-products and c a carrier's map,
+
+    s = c S - Σ_b (H_b c) H_b,    H = s / √(s c).
+
+A carrier without a direction of its own in a cluster (it is constant there, or there are too few
+rows) gives a coordinate of zeros. Such a row has the covariance Σ_W of any other, so that taking
+it off the n - d others again leaves every sum as it should be, and no cluster is a special case.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from mlsem.core.implied.pattern import Carriers, ModelPattern
+from mlsem.core.records import Array, ClusterMoments, Index, frozen
+
+DEPENDENT = 1e-12  # share of a carrier's sum of squares that others do not explain, if it is none
+CONSTANT = 1e-20  # the same, of its mean sum of squares over clusters
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SlopeMoments:
+    """What the likelihood of a model with random slopes needs of the data.
+
+    Attributes
+    ----------
+    sizes : (J,)
+        Rows per cluster.
+    rows : (J, D)
+        h_j = (1, means of the stored columns).
+    coordinates : (J, d, D)
+        H_j, the d coordinates of (1, stored columns).
+    loadings : (J, d p + r, q + r)
+        T_j: how the coordinates of y, then z, move with (u, z).
+    rest : (D, D)
+        Cross-products of the other coordinates, pooled over clusters.
+    """
+
+    sizes: Array
+    rows: Array
+    coordinates: Array
+    loadings: Array
+    rest: Array
+
+    @property
+    def n_rows(self) -> float:
+        return float(self.sizes.sum())
+
+    @property
+    def n_clusters(self) -> int:
+        return len(self.sizes)
+
+    @property
+    def depth(self) -> int:
+        """d."""
+        return self.coordinates.shape[1]
+
+    @property
+    def n_others(self) -> float:
+        """Σ (n_j - d); negative where coordinates of zeros outnumber the rows."""
+        return self.n_rows - self.n_clusters * self.depth
+
+
+def slope_moments(pattern: ModelPattern, moments: ClusterMoments) -> SlopeMoments:
+    """Arrange the clusters by the carriers of the pattern."""
+    carriers, varying = pattern.random_effects, moments.varying
+    rows = np.concatenate((np.ones((moments.n_clusters, 1)), moments.means), axis=1)
+    deviations = deviation_coordinates(_distinct(carriers.maps[:, 1 : varying + 1]), moments.within)
+    coordinates = np.zeros((len(rows), 1 + deviations.shape[1], rows.shape[1]))
+    sizes = moments.counts.astype(np.float64)
+    coordinates[:, 0] = np.sqrt(sizes)[:, None] * rows
+    coordinates[:, 1:, 1 : varying + 1] = deviations
+    rest = np.zeros((rows.shape[1], rows.shape[1]))
+    stacked = deviations.reshape(-1, varying)
+    inner = slice(1, varying + 1)
+    rest[inner, inner] = moments.within.sum(axis=0) - stacked.T @ stacked
+    return SlopeMoments(
+        sizes=frozen(sizes),
+        rows=frozen(rows),
+        coordinates=frozen(coordinates),
+        loadings=frozen(_loadings(pattern, carriers, coordinates)),
+        rest=frozen(rest),
+    )
+
+
+def _distinct(maps: Array) -> Array:
+    """The rows that differ, but for rows of zeros."""
+    found = {row.tobytes(): row for row in maps if row.any()}
+    return np.array(list(found.values())).reshape(len(found), maps.shape[1])
+
+
+def deviation_coordinates(maps: Array, cross: Array) -> Array:
+    """Orthonormal coordinates of the deviations of carriers, (J, k, V).
+
+    Parameters
+    ----------
+    maps : (k, V)
+        Carriers as maps of the columns that vary within clusters.
+    cross : (J, V, V)
+        Cross-products about the cluster means.
+    """
+    found = np.zeros((len(cross), len(maps), cross.shape[1]))
+    for k, carrier in enumerate(maps):
+        own = cross @ carrier
+        squares = own @ carrier
+        before = found[:, :k]
+        own = own - np.einsum("jb,jbv->jv", before @ carrier, before)
+        left = own @ carrier
+        kept = left > np.maximum(DEPENDENT * squares, CONSTANT * squares.mean())
+        length = np.sqrt(np.where(kept, left, 1.0))
+        found[:, k] = np.where(kept[:, None], own / length[:, None], 0.0)
+    return found
+
+
+def _loadings(pattern: ModelPattern, carriers: Carriers, coordinates: Array) -> Array:
+    clusters, depth, _ = coordinates.shape
+    outcomes, effects = len(pattern.within.observed), len(carriers.responses)
+    own = len(pattern.between.observed) - effects
+    total = np.zeros((clusters, depth * outcomes + own, effects + own))
+    for a, (response, carrier) in enumerate(zip(carriers.responses, carriers.maps, strict=True)):
+        total[:, response : depth * outcomes : outcomes, a] = coordinates @ carrier
+    total[:, depth * outcomes :, effects:] = np.eye(own)
+    return total
+
+
+def rest_of(data: SlopeMoments, moments: ClusterMoments, part: slice | Index) -> Array:
+    """Cross-products of the other coordinates of some clusters, (j, V, V)."""
+    deviations = data.coordinates[part, 1:, 1 : moments.varying + 1]
+    return moments.within[part] - deviations.swapaxes(1, 2) @ deviations
+
+
+def pooled_products(stack: Array) -> Array:
+    """Σ_j X_jᵀ X_j of (…, m, n) -> (n, n)."""
+    rows = stack.reshape(-1, stack.shape[-1])
+    return rows.T @ rows

@@ -1,0 +1,159 @@
+"""What the information matrices of a model with random slopes are made of, and its scores.
+
+The random effects move d coordinates of a cluster, of covariance V̄_j; the others have Σ_W (see
+`slopes`). Traces and quadratic forms are sums over the two.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from mlsem.core.intercepts.likelihood import Jacobians
+from mlsem.core.linalg import flatten, sandwich_traces, symmetrized
+from mlsem.core.records import Array, ClusterMoments
+from mlsem.core.slopes.carriers import SlopeMoments, rest_of
+from mlsem.core.slopes.likelihood import (
+    MeanMaps,
+    SlopePoint,
+    assembled,
+    between_gradient,
+    by_row,
+    coordinates_of,
+    whiten,
+)
+
+CHUNK = 2_000_000  # numbers in one block of clusters, to bound memory
+
+
+def blocks(clusters: int, width: int) -> Iterator[slice]:
+    """Runs of clusters with about CHUNK numbers, `width` for each cluster."""
+    step = max(1, CHUNK // max(1, width))
+    for start in range(0, clusters, step):
+        yield slice(start, min(start + step, clusters))
+
+
+def covariance_part(point: SlopePoint, data: SlopeMoments, along: Jacobians) -> Array:
+    """Σ_j ½ tr V⁻¹V_a V⁻¹V_b, (n, n).
+
+    With V̄_a = blockdiag(I ⊗ Σ_a, 0) + T B_a Tᵀ, P = V̄⁻¹ in blocks of rows and X = Tᵀ P,
+
+        tr P V̄_a P V̄_b = Σ_lk tr P_lk Σ_a P_kl Σ_b + Σ_l tr X_l Σ_a X_lᵀ B_b
+                          + Σ_l tr X_l Σ_b X_lᵀ B_a + tr Ω B_a Ω B_b,     Ω = Tᵀ P T.
+    """
+    within, between = along.within.sigma, along.between.sigma
+    p, size = within.shape[1], data.depth * within.shape[1]
+    sides = data.n_others * (point.precision @ within @ point.precision)
+    traces = flatten(sides) @ flatten(within).T
+    for part in blocks(data.n_clusters, point.roots[0].size):
+        roots, loadings = point.roots[part], data.loadings[part]
+        moved = roots @ loadings
+        rows = roots[:, :, :size]
+        inverse = (rows.swapaxes(1, 2) @ rows).reshape(-1, data.depth, p, data.depth, p)
+        inverse = inverse.swapaxes(2, 3).reshape(-1, p, p)
+        traces += sandwich_traces(np.ones(len(inverse)), inverse, within, within)
+        across = (moved.swapaxes(1, 2) @ rows).reshape(len(roots), -1, data.depth, p)
+        across = across.swapaxes(1, 2).reshape(-1, between.shape[1], p)
+        mixed = sandwich_traces(np.ones(len(across)), across, within, between)
+        traces += mixed + mixed.T
+        level2 = moved.swapaxes(1, 2) @ moved
+        traces += sandwich_traces(np.ones(len(level2)), level2, between, between)
+    return 0.5 * symmetrized(traces)
+
+
+def expected_mean_part(point: SlopePoint, data: SlopeMoments, along: Jacobians) -> Array:
+    """Σ_j μ_aᵀ V_j⁻¹ μ_b, (n, n)."""
+    within, maps = along.within.mean, MeanMaps(along.within.mean, along.between.mean)
+    total = _inner(point.precision @ within @ data.rest, within)
+    moving = np.flatnonzero(within.any(axis=(1, 2)) | along.between.mean.any(axis=(1, 2)))
+    maps = MeanMaps(maps.within[moving], maps.between[moving])
+    for part in blocks(data.n_clusters, len(moving) * point.weighted.shape[1]):
+        white = whiten(point.roots[part], coordinates_of(data, maps, part))
+        total[np.ix_(moving, moving)] += _products(white)
+    return symmetrized(total)
+
+
+def observed_mean_part(point: SlopePoint, data: SlopeMoments, along: Jacobians) -> Array:
+    """Σ_j δ_aᵀ V_j⁻¹ δ_b, δ_a = μ_a + V_a V_j⁻¹ (y_j - μ_j), (n, n)."""
+    pulled = point.precision @ point.residuals.within[0]
+    spread = along.within.mean + along.within.sigma @ pulled
+    total = _inner(point.precision @ spread @ data.rest, spread)
+    maps = MeanMaps(along.within.mean, along.between.mean)
+    weighted = point.weighted[:, None]
+    for part in blocks(data.n_clusters, len(spread) * weighted.shape[2]):
+        changes = coordinates_of(data, maps, part)
+        changes += covariance_changes(data, along, weighted[part], part)[:, :, 0]
+        total += _products(whiten(point.roots[part], changes))
+    return symmetrized(total)
+
+
+def covariance_changes(
+    data: SlopeMoments, along: Jacobians, weighted: Array, part: slice = slice(None)
+) -> Array:
+    """V̄_a ω of each direction and each of c vectors, (j, c, m) -> (j, n, c, m)."""
+    within, between = along.within.sigma, along.between.sigma
+    n, p, size = len(within), within.shape[1], between.shape[1]
+    count, columns, m = weighted.shape
+    rows = by_row(data, weighted, p) @ within.reshape(n * p, p).T  # (j, c, d, n p)
+    rows = rows.reshape(count, columns, data.depth, n, p).transpose(0, 3, 1, 2, 4)
+    level2 = weighted @ data.loadings[part] @ between.reshape(n * size, size).T
+    level2 = level2.reshape(count, columns, n, size).swapaxes(1, 2)
+    found = assembled(
+        data,
+        rows.reshape(count, n * columns, data.depth, p),
+        level2.reshape(count, n * columns, size),
+        part,
+    )
+    return found.reshape(count, n, columns, m)
+
+
+def _products(white: Array) -> Array:
+    """Σ_j x_jaᵀ x_jb of (j, n, m)."""
+    count, n, m = white.shape
+    flat = white.swapaxes(0, 1).reshape(n, count * m)
+    return flat @ flat.T
+
+
+def _inner(left: Array, right: Array) -> Array:
+    return flatten(left) @ flatten(right).T
+
+
+def cluster_scores(
+    point: SlopePoint, data: SlopeMoments, moments: ClusterMoments, along: Jacobians
+) -> Array:
+    """Scores of every cluster, (J, n): the sums of `slopes.moment_gradients` kept apart."""
+    found = np.empty((data.n_clusters, len(along.within.sigma)))
+    width = point.weighted.shape[1] ** 2 + along.within.mean[0].size + along.between.mean[0].size
+    for part in blocks(data.n_clusters, width):
+        found[part] = _scores(point, data, moments, along, part)
+    return found
+
+
+def _scores(
+    point: SlopePoint, data: SlopeMoments, moments: ClusterMoments, along: Jacobians, part: slice
+) -> Array:
+    p, precision = len(point.precision), point.precision
+    columns = slice(1, moments.varying + 1)
+    pulled = precision @ point.residuals.within[0][:, columns]
+    rest, roots = rest_of(data, moments, part), point.roots[part]
+    spread = pulled @ rest
+    weighted = point.weighted[part]
+    level1 = by_row(data, weighted, p)
+    level2 = between_gradient(data, weighted[:, None], part)[:, 0]
+    moved = roots @ data.loadings[part]
+    sigma_within = spread @ pulled.T + level1.swapaxes(1, 2) @ level1
+    sigma_within -= (data.sizes[part, None, None] - data.depth) * precision
+    for start in range(0, data.depth * p, p):
+        row = roots[:, :, start : start + p]
+        sigma_within -= row.swapaxes(1, 2) @ row
+    mean_within = level1.swapaxes(1, 2) @ data.coordinates[part]
+    mean_within[:, :, columns] += spread
+    sigma_between = level2[:, :, None] * level2[:, None, :] - moved.swapaxes(1, 2) @ moved
+    mean_between = level2[:, :, None] * data.rows[part, None, :]
+    return (
+        0.5 * _inner(sigma_within, along.within.sigma)
+        + _inner(mean_within, along.within.mean)
+        + 0.5 * _inner(sigma_between, along.between.sigma)
+        + _inner(mean_between, along.between.mean)
+    )

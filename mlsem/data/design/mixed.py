@@ -1,0 +1,316 @@
+"""The design of a linear mixed model: columns named as in lme4, and which vary within clusters."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from mlsem.data.design.columns import INTERCEPT, Columns, dependent, design
+from mlsem.data.design.factors import check_factors
+from mlsem.data.design.r_evaluate import Scope, Variable
+from mlsem.data.design.r_values import Factor
+from mlsem.data.moments.bases import SAME
+from mlsem.data.table.columns import (
+    Rows,
+    check_missing,
+    gap_in,
+    left_out,
+    missing_in,
+    require_column,
+    require_frame,
+    rows_named,
+    rows_of,
+)
+from mlsem.data.table.grouping import Grouping, group
+from mlsem.errors import DataError, listed
+from mlsem.syntax.r_language import deparse
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    import pandas as pd
+    from numpy.typing import NDArray
+
+    from mlsem.core.records import Array
+    from mlsem.syntax.r_language import Expression
+    from mlsem.syntax.r_terms import Terms
+
+
+RESIDUAL = "Residual"
+
+
+class _Formula(Protocol):
+    """What is needed of a formula."""
+
+    @property
+    def text(self) -> str: ...
+    @property
+    def outcome(self) -> Expression: ...
+    @property
+    def fixed(self) -> Terms: ...
+    @property
+    def random(self) -> Sequence[Terms]: ...
+    @property
+    def group(self) -> str: ...
+
+
+@dataclass(frozen=True, slots=True)
+class MixedColumns:
+    """Which columns a linear mixed model has, and where they vary.
+
+    Attributes
+    ----------
+    outcome : str
+    fixed : tuple of str
+        Fixed effects in the order of the formula, `(Intercept)` among them.
+    random : tuple of tuple of str
+        Effects that vary between clusters; those of one tuple covary.
+    within : frozenset of str
+        Columns that vary within clusters.
+    """
+
+    outcome: str
+    fixed: tuple[str, ...]
+    random: tuple[tuple[str, ...], ...]
+    within: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MixedData:
+    """The data of a linear mixed model.
+
+    Attributes
+    ----------
+    frame : DataFrame
+        The user's, less the rows that are left out.
+    rows : Rows
+        The outcome, and every column of the design but the intercept.
+    grouping : Grouping
+    columns : MixedColumns
+    n_total : int
+        Rows of the user's frame.
+    notes : tuple of str
+    """
+
+    frame: pd.DataFrame
+    rows: Rows
+    grouping: Grouping
+    columns: MixedColumns
+    n_total: int
+    notes: tuple[str, ...]
+
+
+def read_mixed(formula: _Formula, data: object, missing: str) -> MixedData:
+    """Evaluate a formula over a data frame: its variables on all rows, the design on those that
+    have a value in each of them, as R does.
+
+    Raises
+    ------
+    SpecificationError
+        A function that cannot be computed.
+    DataError
+        A column is absent, or has missing values and `missing` is "error".
+    """
+    frame = require_frame(data)
+    if formula.group not in frame.columns:
+        require_column(frame, formula.group, "the formula needs the column of clusters")
+    everywhere = _variables(formula, frame)
+    used, variables, notes = _complete(frame, everywhere, missing)
+    _check_finite(used, variables.values())
+    outcome = deparse(formula.outcome)
+    _check_texts(used, variables, outcome)
+    response = _response(variables[outcome])
+    effects = design(formula.fixed, variables)
+    spare = dependent(effects)
+    effects = {name: values for name, values in effects.items() if name not in spare}
+    known = {_factors(name): name for name in effects}
+    everything = dict(effects)
+    blocks: list[tuple[str, ...]] = []
+    for part in formula.random:
+        block = design(part, variables)
+        named = {known.get(_factors(name), name): values for name, values in block.items()}
+        everything |= named
+        blocks.append(tuple(named))
+    blocks, spanned = _without_spanned(blocks, everything)
+    everything.pop(INTERCEPT, None)
+    _refuse_group(formula, everything)
+    grouping = group(used, formula.group, None)
+    if grouping.singletons:
+        raise DataError(
+            f"every cluster of {formula.group!r} has one row, so that random effects cannot be "
+            "told from the residual. Group by the column that many rows share."
+        )
+    found = MixedColumns(
+        outcome=outcome,
+        fixed=tuple(effects),
+        random=tuple(blocks),
+        within=_varying(grouping, everything),
+    )
+    rows = rows_of(used, {outcome: response} | everything)
+    notes += _spared(spare) + spanned
+    return MixedData(used, rows, grouping, found, len(frame), notes)
+
+
+def check_outcome(mixed: MixedData, cluster: str) -> None:
+    """Say so where the outcome does not vary within clusters: no residual is left.
+
+    Raises
+    ------
+    DataError
+    """
+    name = mixed.columns.outcome
+    values = {name: mixed.rows.values[name]}
+    if values[name].std() > 0.0 and not _varying(mixed.grouping, values):
+        raise DataError(
+            f"the outcome {name!r} does not vary within any cluster of {cluster!r}, so a model "
+            "with random effects has nothing to split. Is this the right column of clusters? For "
+            "an outcome of clusters, take one row of each and fit a regression."
+        )
+
+
+def _refuse_group(formula: _Formula, columns: Iterable[str]) -> None:
+    if formula.group in columns:
+        raise DataError(
+            f"{formula.group!r} is the column of clusters and an effect of the model. Take it out "
+            "of the formula; differences between clusters are what the random part is about."
+        )
+
+
+def _spared(names: tuple[str, ...]) -> tuple[str, ...]:
+    if not names:
+        return ()
+    what = "is a linear combination" if len(names) == 1 else "are linear combinations"
+    return (f"{listed(names)} {what} of the fixed effects before; left out, as in lme4.",)
+
+
+# --- variables on all rows, and the rows that have them all ---------------------------------------
+
+
+def _variables(formula: _Formula, frame: pd.DataFrame) -> dict[str, Variable]:
+    """Every variable of the formula, over all rows."""
+    scope = Scope(frame, formula.text)
+    expressions = {deparse(formula.outcome): formula.outcome} | formula.fixed.variables
+    for part in formula.random:
+        expressions |= part.variables
+    for name in (INTERCEPT, RESIDUAL):
+        if name in expressions:
+            raise DataError(
+                f"a column named {name!r}: a parameter of every model has that name. Rename it, "
+                f"e.g. data.rename(columns={{{name!r}: 'x'}})."
+            )
+    return {name: scope.variable(name, each) for name, each in expressions.items()}
+
+
+def _complete(
+    frame: pd.DataFrame, variables: dict[str, Variable], missing: str
+) -> tuple[pd.DataFrame, dict[str, Variable], tuple[str, ...]]:
+    """The rows that have a value in every variable."""
+    gaps: dict[str, NDArray[np.bool_]] = {}
+    for variable in variables.values():
+        gap = variable.missing
+        if gap.any():
+            _attribute(gap, variable, frame, gaps)
+    if not gaps:
+        return frame, {name: each.taken(None) for name, each in variables.items()}, ()
+    counts = tuple((name, int(gap.sum())) for name, gap in sorted(gaps.items()))
+    keep = ~np.logical_or.reduce(list(gaps.values()))
+    check_missing(frame, counts, keep, missing)
+    used: Any = frame.loc[keep]
+    note = left_out(counts, len(frame) - len(used), len(frame))
+    return used, {name: each.taken(keep) for name, each in variables.items()}, (note,)
+
+
+def _attribute(
+    gap: NDArray[np.bool_],
+    variable: Variable,
+    frame: pd.DataFrame,
+    gaps: dict[str, NDArray[np.bool_]],
+) -> None:
+    """Which columns of the data make a variable missing; where none does, it does so itself."""
+    left = gap.copy()
+    for name in variable.columns:
+        there = gap & missing_in(require_column(frame, name, "the formula needs the variable"))
+        if there.any():
+            gaps[name] = gaps.get(name, False) | there
+            left &= ~there
+    if not left.any():
+        return
+    if not (variable.may_miss or isinstance(variable.values, Factor)):
+        raise DataError(
+            f"{variable.name!r} is not a number in {rows_named(frame, left)}: correct the "
+            "data it is computed from, or mark them as missing (NaN)."
+        )
+    gaps[variable.name] = left
+
+
+def _check_finite(frame: pd.DataFrame, variables: Iterable[Variable]) -> None:
+    """Refuse infinite values, of the data or computed, before they are multiplied."""
+    for each in variables:
+        for column in () if isinstance(each.values, Factor) else each.values.T:
+            gap_in(frame, column, each.name)
+
+
+def _check_texts(frame: pd.DataFrame, variables: Mapping[str, Variable], outcome: str) -> None:
+    texts = [each.name for each in variables.values() if isinstance(each.values, Factor)]
+    plain = [name for name in texts if variables[name].plain]
+    columns = {name: require_column(frame, name, "the formula needs") for name in plain}
+    check_factors(plain, outcome, columns)
+
+
+def _response(variable: Variable) -> Array:
+    values = variable.values
+    if isinstance(values, Factor) or values.shape[1] > 1:
+        raise DataError(f"the outcome {variable.name!r} is not one numeric variable.")
+    return values[:, 0]
+
+
+# --- design matrices --------------------------------------------------------------------------
+
+
+def _factors(name: str) -> tuple[str, ...]:
+    """`x1:w1` and `w1:x1` are the same column."""
+    return tuple(sorted(name.split(":")))
+
+
+def _without_spanned(
+    blocks: list[tuple[str, ...]], columns: Columns
+) -> tuple[list[tuple[str, ...]], tuple[str, ...]]:
+    """Blocks less those that are linear combinations of the columns of another one.
+
+    With `A = B C` the covariances `B Σ_B B' + A Σ_A A'` are `B (Σ_B + C Σ_A C') B'`: Σ_A is not
+    determined, and the model without it is the same. So is the intercept beside all dummies of f,
+    which `(f || id)` means in lme4.
+    """
+    left, notes = list(blocks), []
+    for block in blocks:
+        for other in left if len(left) > 1 else ():
+            if len(other) > 1 and not set(block) & set(other) and _spans(other, block, columns):
+                left.remove(block)
+                notes.append(
+                    f"random part of {listed(block)}: these are linear combinations of "
+                    f"{listed(other)}, whose covariances have them in already; not fitted apart."
+                )
+                break
+    return left, tuple(notes)
+
+
+def _spans(names: tuple[str, ...], others: tuple[str, ...], columns: Columns) -> bool:
+    basis = np.column_stack([columns[name] for name in names])
+    wanted = np.column_stack([columns[name] for name in others])
+    left = wanted - basis @ np.linalg.lstsq(basis, wanted)[0]
+    return bool((np.abs(left).max(axis=0) <= SAME * np.abs(wanted).max(axis=0)).all())
+
+
+def _varying(grouping: Grouping, columns: Mapping[str, Array]) -> frozenset[str]:
+    """Columns that differ within some cluster by more than rounding."""
+    starts = np.cumsum(grouping.sizes) - grouping.sizes
+    found = set()
+    with np.errstate(invalid="ignore", over="ignore"):  # infinite values are refused later
+        for name, values in columns.items():
+            rows = grouping.rows(values, 0, len(values))
+            spread = np.maximum.reduceat(rows, starts) - np.minimum.reduceat(rows, starts)
+            if spread.max() > SAME * rows.std():
+                found.add(name)
+    return frozenset(found)

@@ -1,0 +1,247 @@
+"""Expressions of a formula, evaluated over a data frame as R does: on all rows, missing ones too.
+
+A name is a column of the frame, else a constant; a function is one of `FUNCTIONS`.
+"""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from pandas.arrays import BooleanArray
+
+from mlsem.data.design.r_factors import dropped
+from mlsem.data.design.r_functions import CONSTANTS, FUNCTIONS, OPERATORS
+from mlsem.data.design.r_values import (
+    Factor,
+    Refused,
+    Value,
+    column_value,
+    factor_of,
+    is_character,
+    missing,
+    numbers,
+)
+from mlsem.data.table.columns import require_column
+from mlsem.errors import SpecificationError, listed, nearest
+from mlsem.syntax.r_language import Call, Constant, Expression, Symbol, deparse, symbols
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from numpy.typing import NDArray
+
+    from mlsem.core.records import Array
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Variable:
+    """A variable of the model: what stands between the signs of a formula.
+
+    Attributes
+    ----------
+    name : str
+        As R writes it.
+    values : (n, k) array or Factor
+    columns : tuple of str
+        Columns of the data that it is made of.
+    plain : bool
+        It is one of them, as it stands.
+    may_miss : bool
+        The formula itself makes values missing (`NA`), which is no slip.
+    """
+
+    name: str
+    values: Array | Factor
+    columns: tuple[str, ...]
+    plain: bool
+    may_miss: bool
+
+    @property
+    def missing(self) -> NDArray[np.bool_]:
+        return missing(self.values)
+
+    def taken(self, keep: NDArray[np.bool_] | None) -> Variable:
+        """At the rows kept, less the levels of which none is left."""
+        values = self.values
+        if isinstance(values, Factor):
+            codes = values.codes if keep is None else values.codes[keep]
+            return replace(self, values=dropped(replace(values, codes=codes)))
+        return self if keep is None else replace(self, values=values[keep])
+
+
+class Scope:
+    """A data frame as a formula sees it.
+
+    Raises
+    ------
+    SpecificationError
+        A function that there is not, or that cannot take what it is given.
+    DataError
+        A column that there is not, or whose type has no place in a model.
+    """
+
+    def __init__(self, frame: pd.DataFrame, text: str) -> None:
+        self.frame, self.text = frame, text
+        self.read: dict[str, Value] = {}
+
+    def variable(self, name: str, found: Expression) -> Variable:
+        """A variable with a value for each row."""
+        with np.errstate(all="ignore"):  # the caller looks at the values
+            value = self.value(found)
+        try:
+            values = self._column(value, computed=not isinstance(found, Symbol))
+        except Refused as refused:
+            raise self._error(found, str(refused)) from None
+        names = symbols(found)
+        columns = tuple(each for each in names if each in self.read)
+        return Variable(name, values, columns, isinstance(found, Symbol), _names_missing(found))
+
+    def _column(self, value: Value, *, computed: bool) -> Array | Factor:
+        """A column of logicals is numbers; what the formula computes, a factor as in R."""
+        rows = len(self.frame)
+        logical = computed and isinstance(value, BooleanArray)
+        text = is_character(value) and not isinstance(value, str)
+        found = factor_of(value) if text or logical else value
+        if isinstance(found, Factor):
+            if len(found) != rows:
+                raise Refused(f"it gives {len(found)} values for {rows} rows")
+            return found
+        column = np.asarray(numbers(found, "a column is needed"), dtype=np.float64)
+        if column.ndim == 0:
+            raise Refused("it gives no column")
+        if len(column) != rows:
+            raise Refused(f"it gives {len(column)} values for {rows} rows")
+        return column if column.ndim == 2 else column[:, None]
+
+    def value(self, found: Expression) -> Value:
+        if isinstance(found, Constant):
+            return found.value
+        if isinstance(found, Symbol):
+            return self._named(found)
+        function = OPERATORS.get(found.function) if found.kind != "call" else None
+        function = function or FUNCTIONS.get(found.function)
+        if function is None:
+            raise self._unknown(found)
+        arguments = self._arguments(found)
+        names = tuple(name and name.replace(".", "_") for name in found.names)
+        keywords = {
+            name: each for name, each in zip(names, arguments, strict=True) if name is not None
+        }
+        places = [each for name, each in zip(names, arguments, strict=True) if name is None]
+        if (found.kind == "call" and not _takes(function, len(places), frozenset(keywords))) or (
+            len(keywords) + len(places) < len(arguments)
+        ):
+            raise self._error(found, f"it takes {_signature(found.function)}")
+        try:
+            return _one_number(function(*places, **keywords))
+        except Refused as refused:
+            raise self._error(found, str(refused)) from None
+        except ValueError:  # numpy cannot bring the shapes together
+            raise self._error(found, "its columns differ in length") from None
+
+    def _arguments(self, found: Call) -> list[Value]:
+        """The values of the arguments; a coding is named, not computed."""
+        coded = found.function == "C" and found.kind == "call"
+        return [
+            each.name if coded and k and isinstance(each, Symbol) else self.value(each)
+            for k, each in enumerate(found.arguments)
+        ]
+
+    def _named(self, found: Symbol) -> Value:
+        name = found.name
+        if name in self.read:
+            return self.read[name]
+        if name in CONSTANTS and name not in self.frame.columns:
+            return CONSTANTS[name]
+        if name.startswith("np.") and name not in self.frame.columns:
+            raise self._unknown(found)
+        column = require_column(self.frame, name, "the formula needs the variable")
+        self.read[name] = column_value(self.frame, column, name)
+        return self.read[name]
+
+    def _error(self, found: Expression, why: str) -> SpecificationError:
+        return SpecificationError(f"{deparse(found)}: {why}.", self.text, found.span)
+
+    def _unknown(self, found: Call | Symbol) -> SpecificationError:
+        name = found.function if isinstance(found, Call) else found.name
+        if name in ELSEWHERE:
+            message = ELSEWHERE[name]
+        elif isinstance(found, Call) and found.kind != "call":
+            message = f"'{name}' has no meaning here"
+        else:
+            message = f"the function {name!r} is not known to formulas.{_instead(name)}"
+        return SpecificationError(message.rstrip(".") + ".", self.text, found.span)
+
+
+def _one_number(value: Value) -> Value:
+    """What numpy gives for single numbers is one number of Python's; the rest stays as it is."""
+    if isinstance(value, (np.ndarray, np.generic)) and value.ndim == 0:
+        return value.item()
+    return value
+
+
+def _instead(name: str) -> str:
+    if f"np.{name}" in FUNCTIONS:
+        return f" Numpy's is written np.{name}"
+    plain = name.removeprefix("np.")
+    if plain in FUNCTIONS:
+        return f" R's is written {plain}"
+    known = [each for each in FUNCTIONS if not each.startswith("np.")]
+    return nearest(name, known, 0.75) or " Make a column of the data that has what it computes"
+
+
+def _names_missing(found: Expression) -> bool:
+    """Whether the expression writes `NA`."""
+    if isinstance(found, Constant):
+        return isinstance(found.value, float) and np.isnan(found.value)
+    return isinstance(found, Call) and any(map(_names_missing, found.arguments))
+
+
+@cache
+def _parameters(function: Any) -> tuple[list[str], int, bool]:
+    """Names, how many of them are required, and whether there is any number of them."""
+    found = inspect.signature(function).parameters.values()
+    plain = [each for each in found if each.kind is not inspect.Parameter.VAR_POSITIONAL]
+    required = sum(each.default is inspect.Parameter.empty for each in plain)
+    return [each.name for each in plain], required, len(plain) < len(found)
+
+
+def _takes(function: Any, places: int, keywords: frozenset[str]) -> bool:
+    names, required, many = _parameters(function)
+    if many:
+        return not keywords
+    given = set(names[:places])
+    filled = given | keywords
+    fits = places <= len(names) and keywords <= set(names) and not given & keywords
+    return fits and filled >= set(names[:required])
+
+
+def _signature(name: str) -> str:
+    names, _, many = _parameters(FUNCTIONS[name])
+    return "values without names" if many else listed(each.replace("_", ".") for each in names)
+
+
+ELSEWHERE = {
+    "offset": "offset(): subtract it from the outcome in the data instead",
+    "cbind": "cbind(): a mixed model has one outcome; for more of them use mlsem.fit",
+    "weights": "weights() are not available",
+    "Surv": "Surv() is for survival times, which lmm does not fit",
+    **{
+        name: f"{name}() is a smooth of mgcv; splines are ns(x, df = 4) or bs(x, df = 5)"
+        for name in ("s", "te", "ti", "t2", "rcs", "lo")
+    },
+    **{
+        name: f"{name}() depends on the order of rows: make a column of the data"
+        for name in ("lag", "diff", "cumsum", "shift")
+    },
+    "strata": "strata() is for survival models: a factor is written factor(x)",
+    "mo": "mo() is of brms: make a column of numbers, or factor(x)",
+    **{
+        name: f"{name} is not among the functions of a formula: it is written {name[3:]}()"
+        for name in ("np.mean", "np.median", "np.min", "np.max", "np.sum", "np.round")
+    },
+    "np.std": "np.std is not among the functions of a formula: R's, by n - 1, is written sd()",
+}

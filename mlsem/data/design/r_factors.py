@@ -1,0 +1,120 @@
+"""Functions of R that make factors and change their levels or their coding."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mlsem.data.design.r_values import (
+    Factor,
+    Refused,
+    factor_of,
+    flag,
+    level_text,
+    numbers,
+    texts,
+    vector,
+    with_levels,
+)
+
+if TYPE_CHECKING:
+    from mlsem.data.design.r_values import Value
+
+MANY = 10_000
+"""Combinations of levels up to which a factor may have them."""
+
+
+def factor(x: Value, levels: Value = None, labels: Value = None, ordered: Value = False) -> Value:
+    """A factor: its levels sorted, or those given; renamed by `labels`."""
+    contrast = "poly" if flag(ordered, "ordered") else "treatment"
+    found = factor_of(x)
+    if levels is not None:
+        found = with_levels(found, [str(each) for each in np.atleast_1d(texts(levels))])
+    else:
+        found = dropped(found)
+    names = found.levels if labels is None else tuple(np.atleast_1d(texts(labels)).tolist())
+    if len(names) != len(found.levels) or len(set(names)) < len(names):
+        raise Refused("labels has one name for each level")
+    return Factor(found.codes, names, contrast)
+
+
+def dropped(found: Factor) -> Factor:
+    """Less the levels that no value has."""
+    used = np.unique(found.codes[found.codes >= 0])
+    places = np.full(len(found.levels) + 1, -1, dtype=np.intp)
+    places[used] = np.arange(len(used))
+    levels = tuple(found.levels[place] for place in used)
+    return Factor(places[found.codes], levels, found.contrast)
+
+
+def relevel(x: Value, ref: Value) -> Value:
+    """The factor with this level first."""
+    found, first = factor_of(x), level_text(ref) if not isinstance(ref, str) else ref
+    if first not in found.levels:
+        raise Refused(f"ref = {first!r} is not among its levels")
+    return with_levels(found, (first, *(each for each in found.levels if each != first)))
+
+
+def cut(
+    x: Value,
+    breaks: Value,
+    labels: Value = None,
+    include_lowest: Value = False,
+    right: Value = True,
+) -> Value:
+    """Intervals between breaks (an array of them), the right end in each; others are missing."""
+    values, edges = vector(x), np.unique(np.atleast_1d(numbers(breaks)))
+    if len(edges) < 2 or np.isnan(edges).any():
+        raise Refused("breaks are two or more numbers, such as c(0, 5, 10)")
+    closed, outer = flag(right, "right"), flag(include_lowest, "include.lowest")
+    codes = np.searchsorted(edges, values, side="left" if closed else "right") - 1
+    if outer:
+        codes[values == (edges[0] if closed else edges[-1])] = 0 if closed else len(edges) - 2
+    codes[np.isnan(values) | (codes > len(edges) - 2)] = -1
+    return Factor(np.maximum(codes, -1), _intervals(edges, labels, closed, outer))
+
+
+def _intervals(edges: Any, labels: Value, right: bool, outer: bool) -> tuple[str, ...]:
+    count = len(edges) - 1
+    if labels is False:
+        raise Refused("labels = FALSE gives numbers: as.numeric(cut(...))")
+    if labels is not None:
+        names = tuple(np.atleast_1d(texts(labels)).tolist())
+        if len(names) != count or len(set(names)) < count:
+            raise Refused(f"labels are {count} different texts, one for each interval")
+        return names
+    tries = ([f"{edge:.{digits}g}" for edge in edges.tolist()] for digits in range(3, 18))
+    shown = next(each for each in tries if len(set(each)) == len(each))
+    opened, closed = ("(", "]") if right else ("[", ")")
+    names = [f"{opened}{a},{b}{closed}" for a, b in pairwise(shown)]
+    if outer and right:
+        names[0] = f"[{names[0][1:]}"
+    if outer and not right:
+        names[-1] = f"{names[-1][:-1]}]"
+    return tuple(names)
+
+
+def interaction(first: Value, second: Value) -> Value:
+    """Each combination of the levels of two factors."""
+    one, two = factor_of(first), factor_of(second)
+    if len(one.levels) * len(two.levels) > MANY:
+        raise Refused("these are too many combinations")
+    codes = np.where((one.codes < 0) | (two.codes < 0), -1, one.codes + len(one.levels) * two.codes)
+    levels = tuple(f"{a}.{b}" for b in two.levels for a in one.levels)
+    return Factor(codes, levels)
+
+
+CONTRASTS = ("treatment", "sum", "helmert", "poly")
+
+
+def contrasts(x: Value, contr: Value = None) -> Value:
+    """`C(f, sum)`: a factor with this coding."""
+    found = factor_of(x)
+    if contr is None:
+        return found
+    name = contr.removeprefix("contr.") if isinstance(contr, str) else ""
+    if name not in CONTRASTS:
+        raise Refused("a coding is one of " + ", ".join(f"contr.{each}" for each in CONTRASTS))
+    return Factor(found.codes, found.levels, name)

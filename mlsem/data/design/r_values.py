@@ -1,0 +1,219 @@
+"""What R's vectors are here: numbers, logicals, text and factors, and how they become each other.
+
+Numbers are float64, missing ones NaN; logicals are pandas' boolean arrays, with R's logic of
+missing values; text is an array of objects, None where it is missing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
+
+import numpy as np
+import pandas as pd
+from pandas.api import types
+from pandas.arrays import BooleanArray
+
+from mlsem.data.design.factors import is_text
+from mlsem.data.table.columns import numeric
+from mlsem.syntax.r_language import number_text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from numpy.typing import NDArray
+
+    from mlsem.core.records import Array
+
+
+class Refused(Exception):
+    """A function cannot take what it is given; the text says why."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Factor:
+    """A factor.
+
+    Attributes
+    ----------
+    codes : (n,) int
+        The place of each value among the levels, -1 where it is missing.
+    levels : tuple of str
+    contrast : str
+        The coding of its columns: "treatment", "sum", "helmert" or "poly".
+    """
+
+    codes: NDArray[np.intp]
+    levels: tuple[str, ...]
+    contrast: str = "treatment"
+
+    def __len__(self) -> int:
+        return len(self.codes)
+
+
+Value: TypeAlias = "Array | NDArray[Any] | BooleanArray | Factor | float | str | bool | None"
+
+
+def column_value(frame: pd.DataFrame, column: pd.Series, name: str) -> Value:
+    """The column of a frame; numbers that stand in columns of another type are numbers.
+
+    Raises
+    ------
+    DataError
+        It is neither numbers, nor logical, nor text.
+    """
+    dtype: Any = column.dtype
+    if isinstance(dtype, pd.CategoricalDtype):
+        return _of_categories(column)
+    if types.is_bool_dtype(dtype):
+        values: Any = column.array
+        return values if isinstance(values, BooleanArray) else logical_array(column.to_numpy(bool))
+    if is_text(column):
+        texts = column.to_numpy(dtype=object, na_value=None)
+        return np.array([None if _absent(each) else str(each) for each in texts], dtype=object)
+    return numeric(frame, column, name).astype(np.float64, copy=False)
+
+
+def _absent(value: object) -> bool:
+    return value is None or value != value
+
+
+def _of_categories(column: Any) -> Factor:
+    levels = tuple(level_text(each) for each in column.cat.categories.tolist())
+    return Factor(column.cat.codes.to_numpy().astype(np.intp), levels)
+
+
+def level_text(value: object) -> str:
+    """A level as R names it."""
+    if isinstance(value, bool):
+        return "TRUE" if value else "FALSE"
+    return number_text(float(value)) if isinstance(value, (int, float)) else str(value)
+
+
+def logical_array(values: NDArray[np.bool_], missing: NDArray[np.bool_] | None = None) -> Any:
+    absent = np.zeros(values.shape, dtype=bool) if missing is None else missing
+    return BooleanArray(values, absent)
+
+
+# --- from one to the other ----------------------------------------------------------------------
+
+
+def is_character(value: object) -> bool:
+    return isinstance(value, (str, Factor)) or (
+        isinstance(value, np.ndarray) and value.dtype == object
+    )
+
+
+def numbers(value: Value, what: str = "numbers are needed") -> Any:
+    """As float64: an array, or one number."""
+    if is_character(value):
+        kind = "a factor" if isinstance(value, Factor) else "text"
+        raise Refused(f"{what}, not {kind}")
+    if value is None:
+        raise Refused(f"{what}, not NULL")
+    if isinstance(value, BooleanArray):
+        return value.to_numpy(dtype=np.float64, na_value=np.nan)
+    return value if isinstance(value, np.ndarray) else float(cast("float", value))
+
+
+def vector(value: Value, what: str = "numbers are needed") -> Array:
+    """As one column of float64."""
+    found = np.atleast_1d(np.asarray(numbers(value, what), dtype=np.float64))
+    if found.ndim == 2 and found.shape[1] == 1:
+        return found[:, 0]
+    if found.ndim == 2:
+        raise Refused(f"{what}, one column of them")
+    return found
+
+
+def number(value: Value, name: str) -> float:
+    """One number."""
+    found = np.asarray(numbers(value, f"{name} is a number"))
+    if found.size != 1:
+        raise Refused(f"{name} is one number")
+    return float(found.reshape(-1)[0])
+
+
+def whole(value: Value, name: str, least: int, most: int) -> int:
+    """One whole number between bounds."""
+    found = number(value, name)
+    if not found.is_integer() or not least <= found <= most:
+        raise Refused(f"{name} is a whole number from {least} to {most}, not {number_text(found)}")
+    return int(found)
+
+
+def flag(value: Value, name: str) -> bool:
+    """TRUE or FALSE."""
+    if not isinstance(value, bool):
+        raise Refused(f"{name} is TRUE or FALSE")
+    return value
+
+
+def logicals(value: Value) -> Any:
+    """As logicals: numbers other than zero are true."""
+    if isinstance(value, (BooleanArray, bool)):
+        return value
+    found = np.asarray(numbers(value, "TRUE and FALSE are needed"))
+    if found.ndim == 0:
+        if np.isnan(found):
+            raise Refused("NA alone is neither true nor false")
+        return bool(found)
+    return logical_array(np.nan_to_num(found) != 0.0, np.isnan(found))
+
+
+def texts(value: Value) -> Any:
+    """As text: an array of objects, or one text."""
+    if isinstance(value, Factor):
+        return np.array([*value.levels, None], dtype=object)[value.codes]
+    if isinstance(value, str) or (isinstance(value, np.ndarray) and value.dtype == object):
+        return value
+    if isinstance(value, BooleanArray):
+        words = value.to_numpy(dtype=object, na_value=None)
+        return np.array(
+            [None if each is None else level_text(bool(each)) for each in words], object
+        )
+    if isinstance(value, np.ndarray):
+        return np.array([None if each != each else number_text(each) for each in value], object)
+    if value is None:
+        raise Refused("text is needed, not NULL")
+    return level_text(value)
+
+
+def factor_of(value: Value) -> Factor:
+    """As a factor, its levels sorted: numbers by size, text by its letters."""
+    if isinstance(value, Factor):
+        return value
+    if isinstance(value, BooleanArray):
+        value = value.to_numpy(dtype=np.float64, na_value=np.nan)
+        found = factor_of(value)
+        return Factor(
+            found.codes, tuple("TRUE" if each == "1" else "FALSE" for each in found.levels)
+        )
+    if not isinstance(value, np.ndarray) or value.ndim != 1:
+        raise Refused("a column is needed")
+    codes, levels = pd.factorize(value, sort=True)
+    return Factor(codes.astype(np.intp), tuple(level_text(each) for each in levels.tolist()))
+
+
+def with_levels(values: Value, levels: Iterable[str], contrast: str = "treatment") -> Factor:
+    """A factor of these levels; other values are missing."""
+    wanted = tuple(levels)
+    if len(set(wanted)) < len(wanted):
+        raise Refused("a level stands twice among the levels")
+    found = factor_of(values)
+    places = [wanted.index(each) if each in wanted else -1 for each in found.levels]
+    return Factor(np.array([*places, -1], dtype=np.intp)[found.codes], wanted, contrast)
+
+
+def missing(value: Value) -> NDArray[np.bool_]:
+    """Where a value is missing; in a matrix, where any of its columns is."""
+    if isinstance(value, Factor):
+        return value.codes < 0
+    if isinstance(value, BooleanArray):
+        return np.asarray(value.isna())
+    if isinstance(value, np.ndarray) and value.dtype == object:
+        return np.array([each is None for each in value], dtype=bool)
+    found: Any = np.isnan(np.asarray(value, dtype=np.float64))
+    if found.ndim < 2:
+        return found
+    return found[:, 0] if found.shape[1] == 1 else found.any(axis=1)

@@ -1,0 +1,290 @@
+"""The data columns a model needs: at which level they vary, centred, and how they enter."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mlsem.core.records import Array
+from mlsem.data.table.columns import SHOWN, Rows
+from mlsem.errors import DataError, OptionValueError, nearest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from numpy.typing import NDArray
+
+    from mlsem.data.table.grouping import Grouping, Pieces
+    from mlsem.model.table import ParameterTable
+
+FAR = 100.0
+"""A factor whose mean exceeds this many standard deviations enters products shifted."""
+
+CONSTANT = 1e-13
+"""A column with sd up to this share of its mean is constant."""
+
+SAME = 1e-9
+"""Differences within a cluster up to this share of a column's sd are rounding."""
+
+HOW = ("cluster", "grand")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Base:
+    """A data column of the model.
+
+    Attributes
+    ----------
+    values : (R,)
+        As in the frame.
+    level : (J,) or None
+        The value of each cluster, centred, where the column is constant within all of them.
+    centre : float or (J,)
+        Taken off by `center=`.
+    mean : float
+        Of the centred column, over the rows used; over the clusters where `level` is given.
+    offset : float or None
+        Taken off in products, where the mean is far from 0.
+    """
+
+    values: NDArray
+    level: Array | None
+    centre: float | Array
+    mean: float
+    offset: float | None = None
+
+    @property
+    def entering(self) -> float:
+        """Mean of the column as it enters products."""
+        return self.mean if self.offset is None else 0.0
+
+
+def data_names(table: ParameterTable) -> dict[str, str]:
+    """The data columns a model needs, each with the words for where it is absent."""
+    products = {term.name: term.factors for term in table.products}
+    wanted = {
+        name: "the model needs the variable" for name in table.observed if name not in products
+    }
+    for name, factors in products.items():
+        for factor in factors:
+            wanted.setdefault(factor, f"the product {name!r} needs the variable")
+    return wanted
+
+
+def spread(values: NDArray, sizes: NDArray[np.int64]) -> NDArray:
+    """One value per cluster (or piece), repeated for each of its rows."""
+    return np.repeat(values, sizes)
+
+
+def cluster_values(values: NDArray, grouping: Grouping, pieces: Pieces) -> tuple[Array, Array]:
+    """Value of each cluster and the largest distance from it within the cluster.
+
+    The value is the first one; where others differ by rounding, their mean.
+
+    Returns
+    -------
+    value, distance : (J,), (J,)
+    """
+    count = len(grouping.sizes)
+    first_row = np.cumsum(grouping.sizes) - grouping.sizes
+    if grouping.order is not None:
+        first_row = grouping.order[first_row]
+    value = values.take(first_row).astype(np.float64)
+    drift, distance = np.zeros(count), np.zeros(count)
+    for first, last, start, stop in pieces.chunks():
+        rows = grouping.rows(values, start, stop)
+        owner = slice(first, last) if pieces.clusters is None else pieces.clusters[first:last]
+        away = rows - spread(value[owner], pieces.sizes[first:last])
+        if not away.any():
+            continue
+        at = pieces.starts[first:last] - start
+        codes = np.arange(count)[owner]
+        np.add.at(drift, codes, np.add.reduceat(away, at))
+        np.maximum.at(distance, codes, np.maximum.reduceat(np.abs(away), at))
+    return value + drift / grouping.sizes, distance
+
+
+def row_cluster_means(values: NDArray, near: float, grouping: Grouping, pieces: Pieces) -> Array:
+    """Mean of each cluster, (J,), summed about the provisional centre `near`."""
+    total = np.zeros(len(grouping.sizes))
+    for first, last, start, stop in pieces.chunks():
+        away = grouping.rows(values, start, stop) - near
+        sums = np.add.reduceat(away, pieces.starts[first:last] - start)
+        if pieces.clusters is None:
+            total[first:last] = sums
+        else:
+            np.add.at(total, pieces.clusters[first:last], sums)
+    return near + total / grouping.sizes
+
+
+def row_sd(values: NDArray, mean: float, grouping: Grouping, pieces: Pieces) -> float:
+    """Standard deviation over the rows used."""
+    square = 0.0
+    for _, _, start, stop in pieces.chunks():
+        away = grouping.rows(values, start, stop) - mean
+        square += float(away @ away)
+    return float(np.sqrt(square / pieces.starts[-1]))
+
+
+def read_bases(
+    table: ParameterTable,
+    rows: Rows,
+    grouping: Grouping,
+    pieces: Pieces,
+    center: Mapping[str, str],
+) -> dict[str, Base]:
+    """Settle level, centring and shift of every data column of the model."""
+    factors = {factor for term in table.products for factor in term.factors}
+    bases: dict[str, Base] = {}
+    for name, values in rows.values.items():
+        mean = rows.totals[name] / rows.n_used
+        level = _level_values(table, name, values, mean, grouping, pieces)
+        how, factor = center.get(name), name in factors
+        if level is None:
+            bases[name] = _row_base(name, values, mean, grouping, pieces, how, factor)
+        else:
+            bases[name] = _between_base(name, values, level, how, factor)
+    return bases
+
+
+def _level_values(
+    table: ParameterTable,
+    name: str,
+    values: NDArray,
+    mean: float,
+    grouping: Grouping,
+    pieces: Pieces,
+) -> Array | None:
+    """The value of each cluster where the column belongs to level 2, else None.
+
+    The model says so for its variables; for a factor that is in products only, the data do.
+    """
+    first = table.levels[0]
+    if not table.two_level or name in first.modelled or name in first.covariates:
+        return None
+    level, distance = cluster_values(values, grouping, pieces)
+    if not distance.any():
+        return level
+    apart = distance > SAME * row_sd(values, mean, grouping, pieces)
+    if not apart.any():
+        return level
+    if name in table.observed:
+        raise DataError(_varies(name, apart, grouping))
+    return None
+
+
+def _between_base(name: str, values: NDArray, level: Array, how: str | None, factor: bool) -> Base:
+    if how == "cluster":
+        raise DataError(_never_varies(name))
+    mean = _mean(level)
+    if how == "grand":
+        return Base(values, level - mean, mean, 0.0)
+    offset = _offset(name, mean, float(np.std(level))) if factor else None
+    return Base(values, level, 0.0, mean, offset)
+
+
+def _offset(name: str, mean: float, sd: float) -> float | None:
+    """What is taken off a factor of products, if anything."""
+    if sd <= CONSTANT * abs(mean):
+        raise DataError(
+            f"{name!r} is constant in the rows used, so that its products say nothing new. "
+            "Leave it out of the model."
+        )
+    return mean if abs(mean) > FAR * sd else None
+
+
+def _mean(values: Array) -> float:
+    first = float(values[0])
+    return first + float((values - first).mean())
+
+
+def _row_base(
+    name: str,
+    values: NDArray,
+    mean: float,
+    grouping: Grouping,
+    pieces: Pieces,
+    how: str | None,
+    factor: bool,
+) -> Base:
+    if how == "cluster":
+        _, distance = cluster_values(values, grouping, pieces)
+        if (distance <= SAME * row_sd(values, mean, grouping, pieces)).all():
+            raise DataError(_never_varies(name))
+        return Base(values, None, row_cluster_means(values, mean, grouping, pieces), 0.0)
+    if how == "grand":
+        return Base(values, None, mean, 0.0)
+    offset = _offset(name, mean, row_sd(values, mean, grouping, pieces)) if factor else None
+    return Base(values, None, 0.0, mean, offset)
+
+
+def _never_varies(name: str) -> str:
+    return (
+        f"{name!r} cannot be centred at its cluster means: it does not vary within clusters. "
+        f'Use center={{"{name}": "grand"}}, or leave it as it is.'
+    )
+
+
+def _varies(name: str, where: NDArray[np.bool_], grouping: Grouping) -> str:
+    labels = grouping.labels[where]
+    more = ", …" if len(labels) > SHOWN else ""
+    shown = ", ".join(repr(label) for label in labels[:SHOWN].tolist()) + more
+    return (
+        f"{name!r} is named at level 2 only, but varies within {len(labels)} "
+        f"cluster{'s' if len(labels) > 1 else ''}: {shown}. Name it at level 1 too, or use its "
+        f'cluster means: mlsem.cluster_means(data, "{name}", cluster).'
+    )
+
+
+def check_center(
+    table: ParameterTable,
+    center: Mapping[str, str] | None,
+    names: Iterable[str],
+    columns: Iterable[object],
+    cluster: str | None,
+) -> Mapping[str, str]:
+    """The `center=` option, its names and values checked."""
+    if center is None:
+        return {}
+    if not isinstance(center, Mapping):
+        raise OptionValueError(
+            'center must map variables to "cluster" or "grand", e.g. center={"x1": "cluster"}, '
+            f"not {center!r}."
+        )
+    used = list(names)
+    for name, how in center.items():
+        if how not in HOW:
+            raise OptionValueError(
+                f'center[{name!r}] must be "cluster" or "grand", not {how!r}.'
+                + nearest(str(how), HOW)
+            )
+        if name not in used:
+            raise DataError(_not_centred(table, name, used, columns))
+        if how == "cluster" and cluster is None:
+            raise DataError(
+                f"{name!r} cannot be centred at its cluster means without clusters: pass "
+                'cluster="..." or center it at its "grand" mean.'
+            )
+        if how == "cluster" and name in table.split:
+            raise DataError(
+                f"{name!r} has a part at both levels; centred at its cluster means it has none "
+                "left at level 2. Name it at level 1 only, or do not center it (its level-1 part "
+                "is centred within clusters as it is)."
+            )
+    return center
+
+
+def _not_centred(
+    table: ParameterTable, name: str, used: list[str], columns: Iterable[object]
+) -> str:
+    if name in {term.name for term in table.products}:
+        return (
+            f"the product {name!r} cannot be centred: products are formed after centring. "
+            "Center its factors, or center a column of your own that holds the product."
+        )
+    if name in set(columns):
+        return f"center names {name!r}, which the model does not use.{nearest(name, used)}"
+    return f"center names {name!r}, which is not a column of the data.{nearest(name, used)}"

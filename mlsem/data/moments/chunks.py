@@ -1,0 +1,115 @@
+"""Chunks of rows: the stored columns formed, and their moments per run of rows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mlsem.data.moments.bases import spread
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from numpy.typing import NDArray
+
+    from mlsem.core.records import Array, Index
+    from mlsem.data.moments.bases import Base
+    from mlsem.data.moments.products import Key
+    from mlsem.data.table.grouping import Grouping, Pieces
+
+
+class Reader:
+    """Chunks of the varying columns, formed in one buffer that is used again."""
+
+    def __init__(
+        self,
+        keys: tuple[Key, ...],
+        near: Array,
+        bases: Mapping[str, Base],
+        grouping: Grouping,
+        pieces: Pieces,
+    ) -> None:
+        self.keys, self.near, self.bases = keys, near.tolist(), bases
+        self.grouping, self.pieces = grouping, pieces
+        self.buffer = np.empty((len(keys), pieces.longest_chunk))
+
+    def blocks(self) -> Iterator[tuple[int, int, Array]]:
+        """First and last piece of each chunk, and the (V, R) columns less `near`."""
+        for first, last, start, stop in self.pieces.chunks():
+            block = self.buffer[:, : stop - start]
+            entering: dict[str, NDArray] = {}
+            for row, key, near in zip(block, self.keys, self.near, strict=True):
+                if len(key) == 1:
+                    base = self.bases[key[0]]
+                    values = self.grouping.rows(base.values, start, stop)
+                    np.subtract(values, near + self._centre(base, first, last), out=row)
+                    continue
+                for factor in key:
+                    if factor not in entering:
+                        entering[factor] = self._entering(factor, first, last, start, stop)
+                np.multiply(entering[key[0]], entering[key[1]], out=row)
+                for factor in key[2:]:
+                    row *= entering[factor]
+                row -= near
+            yield first, last, block
+
+    def _owner(self, first: int, last: int) -> slice | Index:
+        clusters = self.pieces.clusters
+        return slice(first, last) if clusters is None else clusters[first:last]
+
+    def _centre(self, base: Base, first: int, last: int) -> float | Array:
+        if not isinstance(base.centre, np.ndarray):
+            return base.centre
+        return spread(base.centre[self._owner(first, last)], self.pieces.sizes[first:last])
+
+    def _entering(self, factor: str, first: int, last: int, start: int, stop: int) -> NDArray:
+        """A factor's values as they enter products."""
+        base = self.bases[factor]
+        if base.level is not None:
+            level = base.level - base.offset if base.offset else base.level
+            return spread(level[self._owner(first, last)], self.pieces.sizes[first:last])
+        values = self.grouping.rows(base.values, start, stop)
+        centre = self._centre(base, first, last)
+        if not isinstance(centre, np.ndarray):
+            centre += base.offset or 0.0
+            if centre == 0.0:
+                return values
+        return values - centre
+
+
+def summarise(block: Array, sizes: NDArray[np.int64], means: Array, within: Array) -> None:
+    """Means and centred cross-products of runs of columns of `block`, which is overwritten.
+
+    Parameters
+    ----------
+    block : (V, R)
+    sizes : (P,)
+        Lengths of the runs; they add up to R.
+    means, within : (P, V), (P, V, V)
+        Filled.
+    """
+    size = int(sizes[0])
+    starts = np.cumsum(sizes) - sizes
+    even = bool((sizes == size).all())
+    if even:
+        runs = block.reshape(len(block), len(sizes), size)
+        mean = runs.mean(axis=2)
+        runs -= mean[:, :, None]
+    else:
+        runs = block
+        mean = np.add.reduceat(block, starts, axis=1) / sizes
+        for row, centre in zip(block, mean, strict=True):
+            row -= spread(centre, sizes)
+    means[:] = mean.T
+    if even and len(block) > 4:
+        each = runs.transpose(1, 0, 2)
+        np.matmul(each, each.transpose(0, 2, 1), out=within)
+        return
+    for a in range(len(block)):
+        for b in range(a, len(block)):
+            if even:
+                cross = np.einsum("pi,pi->p", runs[a], runs[b])
+            else:
+                cross = np.add.reduceat(block[a] * block[b], starts)
+            within[:, a, b] = within[:, b, a] = cross

@@ -1,0 +1,177 @@
+"""What to do about data that a fit cannot take: no frame, text, several cluster columns."""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from mlsem.syntax.naming import dummies, fit_name, is_name, quoted
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+SHOWN_CATEGORIES, MOST_CATEGORIES = 8, 20
+_READERS = {
+    ".csv": "read_csv",
+    ".tsv": "read_table",
+    ".txt": "read_table",
+    ".dat": "read_table",
+    ".parquet": "read_parquet",
+    ".feather": "read_feather",
+    ".dta": "read_stata",
+    ".sav": "read_spss",
+    ".sas7bdat": "read_sas",
+    ".xls": "read_excel",
+    ".xlsx": "read_excel",
+    ".json": "read_json",
+    ".pkl": "read_pickle",
+}
+_COMMAS = r"\s*[-+]?(?:\d{1,3}(?:[.\s]\d{3})+|\d*),\d+(?:[eE][-+]?\d+)?\s*"
+_THOUSANDS = r"\s*[-+]?\d{1,3}(?:,\d{3})+(?:\.\d*)?\s*"
+
+
+def no_frame(data: object) -> str:
+    """How to make a pandas data frame of what was given."""
+    if isinstance(data, str | os.PathLike):
+        return _read_first(os.fspath(data))
+    if isinstance(data, pd.Series):
+        return "pass a frame with all variables of the model as columns"
+    if isinstance(data, np.ndarray):
+        return 'pass pandas.DataFrame(data, columns=["y", "x", …]), each column with its name'
+    if isinstance(data, (dict, list)):
+        return "pass pandas.DataFrame(data) with named columns"
+    for method in ("collect", "to_pandas", "toPandas", "compute", "to_dataframe", "df"):
+        if callable(getattr(data, method, None)):
+            return f"pass data.{method}()" + (".to_pandas()" if method == "collect" else "")
+    return "build one with a column per variable"
+
+
+def _read_first(path: str | bytes) -> str:
+    name = os.fsdecode(path)
+    ending = os.path.splitext(name)[1].lower()
+    if "\n" in name or "~" in name.removeprefix("~"):
+        return "the first argument is the model, the second the data: fit(model, data)"
+    if ending in (".rds", ".rda", ".rdata"):
+        return 'R\'s files are read by other programs only: write.csv(data, "data.csv") in R'
+    return f"read the file first, pandas.{_READERS.get(ending, 'read_csv')}({quoted(name)})"
+
+
+def one_column(keyword: str, value: object, data: pd.DataFrame) -> str:
+    """For a `cluster=` that is not the name of a column."""
+    head = f"{keyword} must be the name of one column, not {_kind(value)}."
+    names = list(value) if isinstance(value, (list, tuple)) else []
+    if isinstance(value, (pd.Series, pd.Index, np.ndarray)) or (names and _is_ids(names, data)):
+        name = getattr(value, "name", None)
+        known = isinstance(name, str) and name in data.columns
+        shown = f"{keyword}={quoted(name)}" if known and isinstance(name, str) else ""
+        return f"{head} " + (
+            f"Pass {shown}."
+            if shown
+            else f'Put the ids into the data: data["id"] = …; {keyword}="id".'
+        )
+    if len(names) == 1 and isinstance(names[0], str):
+        return f"{head} Pass {keyword}={names[0]!r}."
+    if len(names) < 2:
+        return head
+    return f"{head} {_several(keyword, names, data)}"
+
+
+def _kind(value: object) -> str:
+    kind = f"a {type(value).__name__}"
+    if not isinstance(value, (str, int, float, list, tuple, type(None))):
+        return kind
+    try:
+        shown = repr(value)
+    except Exception:  # a number of too many digits, or an element's own
+        return kind
+    return shown if len(shown) <= 80 else kind
+
+
+def _is_ids(names: list[Any], data: pd.DataFrame) -> bool:
+    columns = all(isinstance(name, str) and name in data.columns for name in names)
+    return len(names) == len(data) and len(names) > 3 and not columns
+
+
+def _several(keyword: str, names: list[Any], data: pd.DataFrame) -> str:
+    """Three levels, or two ways of clustering."""
+    if not all(isinstance(name, str) and name in data.columns for name in names):
+        return "Three levels are not fitted yet: name one column."
+    if keyword == "se_cluster":
+        return "Errors robust to clusters in several ways at once are not there: name one column."
+    by_size = sorted(names, key=lambda name: data[name].nunique())
+    coarse, fine = by_size[0], by_size[-1]
+    said = (
+        "Three levels are not fitted yet. Model the finer clusters and make the standard "
+        f"errors robust to the coarser ones: cluster={quoted(fine)}, se_cluster={quoted(coarse)}, "
+        'se="CR2".'
+    )
+    pairs = set(zip(pd.factorize(data[fine])[0], pd.factorize(data[coarse])[0], strict=True))
+    if len(pairs) > int(pd.Series(data[fine]).nunique(dropna=False)):
+        new = fit_name("_".join(by_size), data.columns)
+        columns = ", ".join(map(quoted, by_size))
+        said += (
+            f" The ids of {fine!r} recur in several of {coarse!r}: make them one id before, "
+            f"data[{quoted(new)}] = data.groupby([{columns}]).ngroup(), and name {quoted(new)} "
+            f"in place of {quoted(fine)}; if they are not nested (crossed), name one of them."
+        )
+    return said
+
+
+def categories_advice(name: str, series: pd.Series) -> str:
+    """How to code a column of text or categories."""
+    found = _categories(series)
+    shown = ", ".join(repr(str(value)) for value in found[:SHOWN_CATEGORIES])
+    more = f" and {len(found) - SHOWN_CATEGORIES} more" if len(found) > SHOWN_CATEGORIES else ""
+    if not 2 <= len(found) <= MOST_CATEGORIES:
+        return f"It has the categories {shown}{more}. Code it as numbers, or leave it out."
+    made = [f"{name}_{value}" for value in found[1:]]
+    rename = {old: fit_name(old) for old in made if not is_name(old)}
+    code = dummies(name)
+    if series.isna().any():
+        column = quoted(name)
+        code = code.replace("dtype=float)", f"dtype=float).where(data[{column}].notna())")
+    if rename:
+        pairs = ", ".join(f"{quoted(old)}: {quoted(new)}" for old, new in rename.items())
+        code = f"{code[:-1]}.rename(columns={{{pairs}}}))"
+    names = " + ".join(rename.get(each, each) for each in made[:SHOWN_CATEGORIES])
+    return (
+        f"It has the categories {shown}{more}. Make 0/1 columns of them, {code}, and write {names} "
+        f"in place of {name} in the model ({str(found[0])!r} is the reference)."
+    )
+
+
+def has_categories(series: pd.Series) -> bool:
+    """Whether its values are so few that 0/1 columns may stand for them."""
+    return 2 <= len(_categories(series)) <= MOST_CATEGORIES
+
+
+def _categories(series: pd.Series) -> list[Any]:
+    if isinstance(series.dtype, pd.CategoricalDtype):
+        return list(series.dtype.categories)
+    return sorted(series.dropna().unique().tolist(), key=str)
+
+
+def number_advice(name: str, values: NDArray) -> str:
+    """For text in which numbers have commas; nothing for other text."""
+    texts = [str(value) for value in values[:1000]]
+    column = quoted(name)
+    decimal = all(re.fullmatch(_COMMAS, text) for text in texts)
+    thousands = all(re.fullmatch(_THOUSANDS, text) for text in texts)
+    if not texts or not (decimal or thousands):
+        return ""
+    as_decimal = (
+        f'with decimal commas read the file by pandas.read_csv(…, decimal=",") (often '
+        'with sep=";"), '
+        f'or data[{column}] = data[{column}].str.replace(",", ".").astype(float)'
+    )
+    as_thousands = (
+        f'with commas between thousands read it by pandas.read_csv(…, thousands=","), or '
+        f'data[{column}] = data[{column}].str.replace(",", "").astype(float)'
+    )
+    if decimal and thousands:
+        return f"These are numbers with commas: {as_decimal}; {as_thousands}."
+    return f"These are numbers as text: {as_decimal if decimal else as_thousands}."

@@ -1,0 +1,345 @@
+"""Columns of a data frame as numeric arrays, checked by name, type and value."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal, localcontext
+from numbers import Real
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+import pandas as pd
+from pandas.api import types
+
+from mlsem.core.records import Array
+from mlsem.data.table.advice import (
+    categories_advice,
+    has_categories,
+    no_frame,
+    number_advice,
+    one_column,
+)
+from mlsem.errors import DataError, OptionValueError, listed, nearest, printable, unsplit
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from numpy.typing import NDArray
+
+SHOWN = 5
+"""How many offending rows or values a message names."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Rows:
+    """Numeric columns and which rows of the frame are used.
+
+    Attributes
+    ----------
+    values : dict of str to (R,) array
+        Real columns of the whole frame, of any real numpy type; not copied where they were one.
+    totals : dict of str to float
+        Sum of each column over the rows used.
+    keep : (R,) bool or None
+        Rows used; None where all R are.
+    n_total, n_used : int
+        R, and the number of rows used.
+    missing : tuple of (str, int)
+        Columns with missing values, and how many.
+    """
+
+    values: dict[str, NDArray]
+    totals: dict[str, float]
+    keep: NDArray[np.bool_] | None
+    n_total: int
+    n_used: int
+    missing: tuple[tuple[str, int], ...]
+
+
+def require_frame(data: object) -> pd.DataFrame:
+    """The data, if they are a pandas data frame with rows."""
+    if isinstance(data, pd.DataFrame):
+        if len(data) == 0:
+            raise DataError("the data have no rows.")
+        if data.columns.nlevels > 1:
+            raise DataError(
+                f"the columns of the data have {data.columns.nlevels} levels; give each column "
+                "one name, e.g. data.columns = ['_'.join(map(str, c)) for c in data.columns]."
+            )
+        return data
+    kind = f"{type(data).__module__}.{type(data).__name__}".removeprefix("builtins.")
+    raise DataError(f"data must be a pandas DataFrame, not {kind}; {no_frame(data)}.")
+
+
+def require_one_column(keyword: str, value: object, data: pd.DataFrame) -> str:
+    """The value of `cluster=`, if it is a name."""
+    if not isinstance(value, str):
+        raise OptionValueError(one_column(keyword, value, data))
+    return value
+
+
+def require_column(data: pd.DataFrame, name: str, needed_by: str) -> pd.Series:
+    """The one column of that name; `needed_by` opens the message where there is none."""
+    try:
+        place = data.columns.get_loc(name)
+    except (KeyError, TypeError):
+        raise DataError(_absent(data, name, needed_by)) from None
+    if not isinstance(place, int):
+        count = int(np.sum(data.columns == name))
+        raise DataError(
+            f"the data have {count} columns named {name!r}; keep or rename one of them, "
+            "e.g. data = data.loc[:, ~data.columns.duplicated()]."
+        )
+    return cast("pd.Series", data[name])
+
+
+def _absent(data: pd.DataFrame, name: str, needed_by: str) -> str:
+    message = f"{needed_by} {name!r}, which is not a column of the data."
+    if name in data.index.names:
+        return f"{message} It is part of the index: pass data.reset_index()."
+    hint = unsplit(data.columns)
+    return message + (hint or nearest(name, (c for c in data.columns if isinstance(c, str))))
+
+
+def read_rows(data: pd.DataFrame, wanted: Mapping[str, str], missing: str) -> Rows:
+    """Read and check columns; find the rows that have a value in all of them.
+
+    Parameters
+    ----------
+    data : DataFrame
+    wanted : mapping of str to str
+        Column names, each with the words that open the message where it is absent.
+    missing : {"listwise", "error"}
+        Rows with a missing value are left out, or are an error.
+
+    Raises
+    ------
+    DataError
+        A column is absent, there twice, not numeric or infinite; or, as `missing` has it, a
+        value is missing; or no row is left.
+    """
+    values: dict[str, NDArray] = {}
+    totals: dict[str, float] = {}
+    gaps: dict[str, NDArray[np.bool_]] = {}
+    for name, needed_by in wanted.items():
+        column = numeric(data, require_column(data, name, needed_by), name)
+        with np.errstate(all="ignore"):
+            total = float(column.sum(dtype=np.float64))
+        if not np.isfinite(total) and column.dtype.kind == "f":
+            gap = gap_in(data, column, name)
+            if gap.any():
+                gaps[name] = gap
+        values[name], totals[name] = column, total
+    if not gaps:
+        return Rows(values, totals, None, len(data), len(data), ())
+    counts = tuple((name, int(gap.sum())) for name, gap in gaps.items())
+    keep = ~np.logical_or.reduce(list(gaps.values()))
+    check_missing(data, counts, keep, missing)
+    totals = {name: float(v.sum(dtype=np.float64, where=keep)) for name, v in values.items()}
+    return Rows(values, totals, keep, len(data), int(keep.sum()), counts)
+
+
+def rows_of(data: pd.DataFrame, columns: Mapping[str, Array]) -> Rows:
+    """Columns computed from a frame, all of whose rows are used.
+
+    Raises
+    ------
+    DataError
+        A value is infinite, or not a number.
+    """
+    with np.errstate(all="ignore"):
+        totals = {name: float(column.sum()) for name, column in columns.items()}
+    for name, column in columns.items():
+        if not np.isfinite(totals[name]) and gap_in(data, column, name).any():
+            raise DataError(
+                f"{name!r} is not a number in {rows_named(data, np.isnan(column))}: correct the "
+                "data it is computed from, or mark them as missing (NaN)."
+            )
+    return Rows(dict(columns), totals, None, len(data), len(data), ())
+
+
+def check_missing(
+    data: pd.DataFrame, counts: tuple[tuple[str, int], ...], keep: NDArray[np.bool_], missing: str
+) -> None:
+    """Refuse missing values where `missing` is "error", and data in which no row is complete."""
+    told = counted(counts)
+    if missing == "error":
+        raise DataError(
+            f"missing values in {told}; {rows_named(data, ~keep)}. Complete or drop these rows, "
+            'or pass missing="listwise" to leave them out.'
+        )
+    if not keep.any():
+        raise DataError(
+            f"no row is left: each of the {len(keep)} rows has a missing value ({told})."
+        )
+
+
+def left_out(counts: tuple[tuple[str, int], ...], dropped: int, total: int) -> str:
+    """A note on rows with missing values."""
+    return f"{dropped} of {total} rows left out for missing values: {counted(counts)}."
+
+
+def missing_in(series: pd.Series) -> NDArray[np.bool_]:
+    """Which values are missing; the same as pandas' `isna`, sooner for numpy's numbers."""
+    dtype = series.dtype
+    if isinstance(dtype, np.dtype) and dtype.kind == "f":
+        return np.isnan(series.to_numpy())
+    try:
+        with localcontext():  # its flags are the caller's
+            return series.isna().to_numpy()
+    except Exception:  # an object that cannot be compared, as Decimal("sNaN")
+        return np.array([_is_missing(value) for value in series.tolist()], dtype=bool)
+
+
+def _is_missing(value: object) -> bool:
+    try:
+        with localcontext():
+            return pd.isna(value) is True  # type: ignore[call-overload]
+    except Exception:
+        return False
+
+
+def counted(counts: Iterable[tuple[str, int]]) -> str:
+    """`'x1' (3), 'y' (1)`."""
+    return ", ".join(f"{name!r} ({count})" for name, count in counts)
+
+
+def gap_in(data: pd.DataFrame, column: NDArray, name: str) -> NDArray[np.bool_]:
+    """Where the column is missing; an error where it is infinite."""
+    infinite = np.isinf(column)
+    if infinite.any():
+        raise DataError(
+            f"column {name!r} has {int(infinite.sum())} infinite value(s); "
+            f"{rows_named(data, infinite)}. Correct them (a logarithm or a division of zero?) "
+            "or mark them as missing (NaN)."
+        )
+    return np.isnan(column)
+
+
+def row_labels(data: pd.DataFrame, where: NDArray) -> tuple[str, int]:
+    """First row labels (of the frame's index) at a mask or positions, and how many rows."""
+    places = np.flatnonzero(where) if where.dtype == bool else where
+    shown = [_plain(label) for label in data.index[places[:SHOWN]].tolist()]
+    more = ", …" if len(places) > SHOWN else ""
+    return ", ".join(shown) + more, len(places)
+
+
+def brief(value: object) -> str:
+    """A value of whatever kind, for a message."""
+    try:
+        with localcontext():
+            text = str(value)
+    except Exception:  # its own, or a number of too many digits
+        text = f"a {type(value).__name__}"
+    text = printable(text)
+    return text if len(text) <= 40 else f"{text[:37]}..."
+
+
+def rows_named(data: pd.DataFrame, where: NDArray) -> str:
+    """`rows 3, 17 (index labels)`, the first few."""
+    labels, count = row_labels(data, where)
+    return f"{'row' if count == 1 else 'rows'} {labels} (index labels)"
+
+
+def _plain(label: object) -> str:
+    if isinstance(label, tuple):
+        return "(" + ", ".join(_plain(part) for part in label) + ")"
+    return repr(label) if isinstance(label, str) else str(label)
+
+
+def numeric(data: pd.DataFrame, series: pd.Series, name: str) -> NDArray:
+    """The column as a real numpy array: itself where it is one, else converted to float64."""
+    dtype = series.dtype
+    if isinstance(dtype, np.dtype):
+        if dtype.kind in "fiub":
+            return series.to_numpy()
+        if dtype.kind == "O":
+            return _object_column(data, series, name)
+    elif types.is_numeric_dtype(dtype) or types.is_bool_dtype(dtype):
+        return series.to_numpy(dtype=np.float64, na_value=np.nan)
+    raise DataError(_not_numeric(data, series, name))
+
+
+def _not_numeric(data: pd.DataFrame, series: pd.Series, name: str) -> str:
+    """What to do about a column of this type."""
+    dtype: Any = series.dtype
+    head = f"column {name!r} is not numeric (dtype {dtype})"
+    if isinstance(dtype, pd.CategoricalDtype):
+        return f"{head}: categorical. {categories_advice(name, series)}"
+    if types.is_complex_dtype(dtype):
+        return f"{head}: complex. Pass its real part, or what you mean by it."
+    if types.is_datetime64_any_dtype(dtype) or isinstance(dtype, pd.PeriodDtype):
+        return (
+            f"{head}: dates. Turn them into a number with a unit, e.g. "
+            f"(data[{name!r}] - data[{name!r}].min()).dt.days."
+        )
+    if types.is_timedelta64_dtype(dtype):
+        return f"{head}: durations. Use data[{name!r}].dt.total_seconds() or another unit."
+    return _not_numbers(data, series, name, ~missing_in(series))
+
+
+def _object_column(data: pd.DataFrame, series: pd.Series, name: str) -> Array:
+    """An object column whose values are all numbers or missing, as float64."""
+    present = ~missing_in(series)
+    found = [_double(value) for value in series.to_numpy()[present]]
+    wrong = np.zeros(len(series), dtype=bool)
+    wrong[present] = [value is None for value in found]
+    if wrong.any():
+        raise DataError(_not_numbers(data, series, name, wrong))
+    numbers = np.full(len(series), np.nan)
+    numbers[present] = found
+    return numbers
+
+
+def _is_huge(value: object) -> bool:
+    """Whether it is a number, though no double."""
+    return isinstance(value, Real) and not isinstance(value, np.timedelta64)
+
+
+def _double(value: object) -> float | None:
+    """A number as a double; None for what is none, or is too large for one."""
+    if not isinstance(value, (Real, Decimal)) or isinstance(value, np.timedelta64):
+        return None
+    try:
+        return float(value)
+    except (OverflowError, ValueError, TypeError, ArithmeticError):
+        return None
+
+
+def _not_numbers(data: pd.DataFrame, series: pd.Series, name: str, wrong: NDArray[np.bool_]) -> str:
+    """Message that shows the first values that are not numbers."""
+    values = series.to_numpy(dtype=object)[wrong]
+    text = all(isinstance(value, str) for value in values)
+    parsed = _parsed(values) if text else np.full(len(values), np.nan)
+    with_commas = number_advice(name, values[np.isnan(parsed)]) if text else ""
+    unread = int(np.isnan(parsed).sum())
+    head = f"column {name!r} is not numeric (dtype {series.dtype}): "
+    if text and unread == 0 and len(values):
+        shown, rows = values, wrong
+        advice = f"These are numbers stored as text: use pandas.to_numeric(data[{name!r}])."
+    elif text and with_commas:
+        shown, rows = values[np.isnan(parsed)], np.flatnonzero(wrong)[np.isnan(parsed)]
+        advice = with_commas
+    elif text and unread < len(values):
+        shown, rows = values[np.isnan(parsed)], np.flatnonzero(wrong)[np.isnan(parsed)]
+        advice = (
+            "The rest are numbers stored as text: correct these values, or make them missing "
+            f'with pandas.to_numeric(data[{name!r}], errors="coerce").'
+        )
+    elif text and len(values) == series.count() and has_categories(series):
+        return f"{head}text. {categories_advice(name, series)}"
+    else:
+        shown, rows = values, wrong
+        advice = "Code it as numbers, or leave it out of the model."
+        if all(map(_is_huge, values)):
+            advice = "A double holds numbers up to 1.8e308: correct them, or take another unit."
+    return f"{head}{listed(map(brief, shown[:SHOWN]))} in {rows_named(data, rows)}. {advice}"
+
+
+def _parsed(values: NDArray) -> Array:
+    """The values as pandas reads them as numbers; NaN where it cannot."""
+    try:
+        parsed: Any = pd.to_numeric(pd.Series(values, dtype=object), errors="coerce")
+        return parsed.to_numpy(dtype=np.float64, na_value=np.nan)
+    except (TypeError, ValueError):
+        return np.full(len(values), np.nan)

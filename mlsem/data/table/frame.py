@@ -1,0 +1,114 @@
+"""Data frames for users: cluster means, results; and the names of a frame's columns."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from mlsem.core.quiet import quiet
+from mlsem.data.table.columns import numeric, require_column, require_frame, require_one_column
+from mlsem.data.table.grouping import group
+from mlsem.errors import DataError, listed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from numpy.typing import NDArray
+
+
+def column_names(data: object) -> tuple[str, ...]:
+    """Names of the columns that a model can name (those that are text), in order."""
+    return tuple(name for name in require_frame(data).columns if isinstance(name, str))
+
+
+@quiet
+def cluster_means(
+    data: pd.DataFrame, variables: str | Sequence[str], cluster: str, suffix: str = "_mean"
+) -> pd.DataFrame:
+    """Means of variables over the rows of their cluster, for contextual effects.
+
+    Parameters
+    ----------
+    data : DataFrame
+        Is not changed.
+    variables : str or sequence of str
+        Numeric columns. Missing values are left out of the means; a cluster with none but
+        missing values has a missing mean.
+    cluster : str
+        The column of cluster ids.
+    suffix : str
+        Appended to the names.
+
+    Returns
+    -------
+    DataFrame
+        With the index of `data` and one column per variable, e.g. for
+        ``data.join(mlsem.cluster_means(data, ["x1"], "school"))`` where the index has no
+        duplicates, or ``data.assign(**mlsem.cluster_means(data, "x1", "school"))``.
+
+    Raises
+    ------
+    DataError
+        A column is absent, there twice or not numeric; ids are missing; a new name is taken.
+    """
+    frame = require_frame(data)
+    names = [variables] if isinstance(variables, str) else list(variables)
+    require_one_column("cluster", cluster, frame)
+    taken = [name + suffix for name in names if name + suffix in frame.columns]
+    if taken:
+        raise DataError(f"the data already have {listed(taken)}; pass another suffix.")
+    group(frame, cluster, None)
+    columns: dict[str, NDArray] = {}
+    for name in names:
+        series = require_column(frame, name, "cluster_means needs the variable")
+        columns[name + suffix] = numeric(frame, series, name).astype(np.float64)
+    codes = pd.factorize(frame[cluster])[0]
+    means: Any = pd.DataFrame(columns, copy=False).groupby(codes).transform("mean")
+    means.index = frame.index
+    return means
+
+
+def make_frame(columns: Mapping[str, Any], index: Any = None) -> pd.DataFrame:
+    """A data frame of these columns; a tuple is a column of names."""
+    arrays = {
+        key: _names(values) if isinstance(values, tuple) else values
+        for key, values in columns.items()
+    }
+    labels = None if index is None else _labels(index)
+    try:
+        return pd.DataFrame(arrays, index=labels)
+    except UnicodeEncodeError:  # a name with half a surrogate, which a column of text cannot hold
+        plain = {key: _plain(values, labels) for key, values in arrays.items()}
+        return pd.DataFrame(plain, index=labels, columns=_labels(list(plain)))
+
+
+def _labels(values: Any) -> Any:
+    """An index of ids or names; of those that pandas' index for them cannot hold, as they are."""
+    if getattr(values, "dtype", None) == np.float16:
+        return pd.Index(values.astype(np.float64))
+    try:
+        return pd.Index(values)
+    except (UnicodeEncodeError, NotImplementedError, TypeError):
+        return pd.Index(values, dtype=object, tupleize_cols=False)
+
+
+def _plain(values: Any, index: Any) -> Any:
+    """Objects as they are, which pandas does not make text of; numbers as an array."""
+    if isinstance(values, np.ndarray) and values.dtype.kind != "O":
+        return values
+    return pd.Series(list(values), index=index, dtype=object)
+
+
+@lru_cache(maxsize=256)
+def _names(values: tuple[Any, ...]) -> Any:
+    """pandas' own array of these values; the columns of names recur from fit to fit."""
+    return pd.Series(list(values)).array
+
+
+def make_series(values: NDArray | Sequence[Any], index: Iterable[Any], name: str) -> pd.Series:
+    """A series with an index and a name."""
+    return pd.Series(np.asarray(values), index=_labels(list(index)), name=name)

@@ -1,0 +1,58 @@
+"""Numbers that may stand for missing values: -9, -99, 999, … far from all other values."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from mlsem.data.table.columns import Rows
+
+CODES = frozenset(
+    sign * code for code in (9, 88, 99, 888, 999, 8888, 9999, 99999) for sign in (-1, 1)
+)
+LOOKED_AT = 1 << 15
+"""Rows of a column among which codes are looked for; those of a longer one are a sample."""
+REPEATS = 3
+"""Rows with a code from which on it is one."""
+
+
+def sentinel_notes(rows: Rows) -> tuple[str, ...]:
+    """A caution for each column with a code that is repeated, extreme and isolated: farther from
+    the other values than these lie apart, or negative where none of the others is."""
+    found = []
+    for name, values in rows.values.items():
+        sample = _used(values, rows)
+        for extreme in (sample.min(), sample.max()) if len(sample) else ():
+            if float(extreme) in CODES and _is_isolated(sample, float(extreme)):
+                found.append(_caution(name, float(extreme), values, rows))
+    return tuple(found)
+
+
+def _used(values: NDArray, rows: Rows) -> NDArray:
+    step = -(-len(values) // LOOKED_AT)
+    values = values[::step]
+    return values if rows.keep is None else values[rows.keep[::step]]
+
+
+def _is_isolated(values: NDArray, code: float) -> bool:
+    others = values[values != code].astype(np.float64)
+    if len(values) - len(others) < REPEATS or not len(others):
+        return False
+    low, high = float(others.min()), float(others.max())
+    gap = low - code if code < low else code - high
+    return gap > max(high - low, 1.0) or (code < 0.0 <= low and high > low)
+
+
+def _caution(name: str, code: float, values: NDArray, rows: Rows) -> str:
+    used = values if rows.keep is None else values[rows.keep]
+    others = used[used != code]
+    low, high = float(others.min()), float(others.max())
+    return (
+        f"{name!r} is {code:g} in {int((used == code).sum())} of {rows.n_used} rows, far from its "
+        f"other values ({low:.4g} to {high:.4g}). If that stands for a missing value, say so "
+        f"before the fit: data.replace({{{name!r}: {{{code:g}: float('nan')}}}})."
+    )

@@ -1,0 +1,353 @@
+"""From a specified model, its data and a start to the optimum, and what to say about it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlsem.core.linalg import null_space
+from mlsem.core.optimise.maximise import ADVICE, Optimum, maximize
+from mlsem.core.optimise.objective import Conditioned, Point
+from mlsem.core.optimise.runaway import MomentWatch
+from mlsem.core.records import (
+    Array,
+    ConstraintFunctions,
+)
+from mlsem.errors import (
+    EstimationError,
+    IdentificationError,
+    OptionValueError,
+    SpecificationError,
+    listed,
+    nearest,
+)
+from mlsem.estimation.problem import Problem
+from mlsem.estimation.settings import Settings
+from mlsem.estimation.start import safer_starts
+from mlsem.model.expressions import CompiledExpression, compile_constraints
+from mlsem.model.pattern import parameter_bounds
+from mlsem.model.table import ParameterTable
+
+PATIENCE = 40  # iterations without the bounds; a maximum that is inside takes fewer
+NUDGES = 3  # points at which an information matrix must be singular to be so everywhere
+
+T = TypeVar("T")
+
+
+def estimate_from(problem: Problem, settings: Settings, first: Point) -> Optimum:
+    """The maximum that this start leads to."""
+    with numerically():
+        return _maximized(problem, settings, first)
+
+
+@contextmanager
+def numerically() -> Iterator[None]:
+    """What numpy cannot go on with is an error of the estimation."""
+    try:
+        yield
+    except np.linalg.LinAlgError as error:
+        raise EstimationError(
+            f"the estimation broke down numerically ({error}): give other starting values "
+            "(start=), or simplify the model."
+        ) from error
+
+
+def _maximized(problem: Problem, settings: Settings, first: Point) -> Optimum:
+    constraints = compile_constraints(problem.table)
+    rows, values, others = _linear_equalities(problem.table, constraints)
+    lower, upper = parameter_bounds(problem.table)
+    if others:
+        return _estimate_constrained(problem, settings, first, constraints)
+    if not (np.isfinite(lower) | np.isfinite(upper)).any():
+        return _unbounded(problem, settings, first, rows, values)
+    shorter = replace(settings, max_iter=min(PATIENCE, settings.max_iter))
+    found = _unbounded(problem, shorter, first, rows, values)
+    if found.converged and ((lower <= found.params) & (found.params <= upper)).all():
+        return found
+    return _bounded(problem, settings, first, found, constraints)
+
+
+def _bounded(
+    problem: Problem,
+    settings: Settings,
+    first: Point,
+    found: Optimum,
+    constraints: tuple[CompiledExpression, ...],
+) -> Optimum:
+    """The maximum within bounds, from the start or from near where the search without them
+    ended, whichever is higher; then from the other."""
+    near = problem.inner.evaluate(np.clip(found.params, *parameter_bounds(problem.table)))
+    starts = [first] if near is None else sorted((first, near), key=lambda each: -each.loglik)
+    done = found.n_iterations
+    again = found
+    for start in starts:
+        again = _estimate_constrained(problem, settings, start, constraints)
+        done += again.n_iterations
+        if again.converged:
+            break
+    return replace(again, n_iterations=done)
+
+
+def _unbounded(
+    problem: Problem, settings: Settings, first: Point, rows: Array, values: Array
+) -> Optimum:
+    """The maximum under Rθ + r = 0 alone."""
+    free = np.eye(len(first.params))
+    if len(rows):
+        free = null_space(rows)
+        first = _feasible(problem, first.params, rows, values)
+    at_start = problem.inner.conditioned(first, free)
+    if at_start.lost:
+        first, at_start = identified(problem, first, free, at_start)
+    return maximize(
+        problem.inner,
+        first,
+        free,
+        at_start,
+        tol=settings.tol,
+        max_iter=settings.max_iter,
+        watch=_watch(problem, first),
+    )
+
+
+def _watch(problem: Problem, first: Any) -> MomentWatch:
+    two_level = problem.table.two_level
+    nothing = np.zeros(0)
+    return MomentWatch(
+        first,
+        problem.sample.sizes if two_level else nothing,
+        problem.sample.clusters if two_level else nothing,
+    )
+
+
+def _estimate_constrained(
+    problem: Problem,
+    settings: Settings,
+    first: Point,
+    constraints: tuple[CompiledExpression, ...],
+) -> Optimum:
+    from mlsem.core.optimise.constrained import maximize_constrained
+
+    functions = constraint_functions(problem.table, constraints)
+
+    def free(params: Array) -> Array:
+        """Directions that keep the equalities; a bound that is active says nothing of the model."""
+        equal = [slope for _, slope in (each(params) for each in functions.equalities)]
+        return null_space(np.array(equal)) if equal else np.eye(len(params))
+
+    found = problem.inner.conditioned(first, free(first.params))
+    if found.lost:
+        first, _ = _nearby(problem, first, free, found)
+    return maximize_constrained(
+        problem.inner,
+        first,
+        functions,
+        tol=settings.tol,
+        max_iter=settings.max_iter,
+        watch=_watch(problem, first),
+    )
+
+
+def starting_point(problem: Problem, start: object) -> Point:
+    """The user's starting values over the default ones, as a point inside."""
+    params = starting_params(problem, start)
+    point = None if params is None else problem.inner.evaluate(params)
+    return inside(point or _safer(problem, start))
+
+
+def _safer(problem: Problem, start: object) -> Point | None:
+    """The first of ever more careful starts that is inside; what the user gave stays."""
+    given = dict(_given(start, problem.table.names))
+    kept = np.array([name in given for name in problem.table.names])
+    values = np.array([given.get(name, 0.0) for name in problem.table.names])
+    for guess in safer_starts(problem.table, problem.sample, problem.maps, kept, values):
+        point = problem.inner.evaluate(problem.coordinates.to_internal(guess))
+        if point is not None:
+            return point
+    return None
+
+
+def inside(found: T | None) -> T:
+    """What was found at the starting values, if they are inside the parameter space."""
+    if found is None:
+        raise EstimationError(
+            "the starting values are outside the parameter space: a covariance matrix that they "
+            "imply is not positive definite. Change start= (or start()* in the model)."
+        )
+    return found
+
+
+def starting_params(problem: Problem, start: object) -> Array | None:
+    """The user's starting values over the default ones, as parameters of the optimiser; None if
+    they are seen to be outside."""
+    params = problem.guess.copy()
+    given = _given(start, problem.table.names)
+    for name, value in given:
+        params[problem.table.names.index(name)] = value
+    if problem.coordinates.same:
+        return params
+    if problem.objective.evaluate(params) is None:
+        return None
+    inner = problem.coordinates.to_internal(params)
+    return inner if given else problem.coordinates.settled(inner, problem.sample)
+
+
+def _given(start: object, names: tuple[str, ...]) -> list[tuple[str, float]]:
+    """User's starting values by name: a mapping, a Series, or one value per parameter."""
+    if start is None:
+        return []
+    start = getattr(start, "params", start)  # of another fit
+    if hasattr(start, "items"):
+        pairs = [(str(name), value) for name, value in start.items()]  # type: ignore[attr-defined]
+    else:
+        values = _array(start)
+        if values.shape != (len(names),):
+            raise OptionValueError(
+                f"start has shape {values.shape}; it takes a mapping of parameter names to "
+                f"values, or {len(names)} values in the order {listed(names)}."
+            )
+        pairs = list(zip(names, values.tolist(), strict=True))
+    for name, value in pairs:
+        if name not in names:
+            raise OptionValueError(f"start names no parameter {name!r}.{nearest(name, names)}")
+        if not isinstance(value, (int, float, np.number)) or not np.isfinite(value):
+            raise OptionValueError(f"start[{name!r}]={value!r} is not a finite number.")
+    return [(name, float(value)) for name, value in pairs]
+
+
+def _array(values: object) -> Array:
+    try:
+        return np.asarray(values)
+    except Exception as error:  # of unequal lengths, or whatever an object raises
+        raise OptionValueError(
+            f"start is a {type(values).__name__} that is no array of numbers."
+        ) from error
+
+
+def _feasible(problem: Problem, params: Array, rows: Array, values: Array) -> Point:
+    """The nearest point that meets Rθ + r = 0."""
+    point = problem.inner.evaluate(params - np.linalg.pinv(rows) @ (rows @ params + values))
+    if point is None:
+        raise EstimationError(
+            "no starting point meets the equality constraints inside the parameter space: give "
+            "starting values (start=) that do."
+        )
+    return point
+
+
+def _linear_equalities(
+    table: ParameterTable, constraints: tuple[CompiledExpression, ...]
+) -> tuple[Array, Array, bool]:
+    """R, r of the linear equalities Rθ + r = 0, rows of length 1, and whether there are other
+    constraints.
+
+    Raises
+    ------
+    SpecificationError
+        They cannot hold, or not together.
+    """
+    rows, values, others = [], [], False
+    for constraint, compiled in zip(table.constraints, constraints, strict=True):
+        form = compiled.linear_form() if constraint.equality else None
+        if form is None:
+            others = True
+            continue
+        row, value = form
+        if not row.any():
+            if not abs(value) <= 1e-12:
+                raise SpecificationError(f"the constraint {constraint.source} cannot hold.")
+            continue
+        length = row_length(row)
+        rows.append(row / length)
+        values.append(value / length)
+    matrix = np.array(rows).reshape(len(rows), len(table.names))
+    offset = np.array(values)
+    if len(rows):
+        solution = -np.linalg.pinv(matrix) @ offset
+        if not np.abs(matrix @ solution + offset).max() <= 1e-8 * (1 + np.abs(offset).max()):
+            sources = listed(c.source for c in table.constraints if c.equality)
+            raise SpecificationError(f"the constraints contradict each other: {sources}.")
+    return matrix, offset, others
+
+
+def row_length(row: Array) -> float:
+    """Euclidean length, also of numbers whose squares are too large or too small."""
+    largest = float(np.abs(row).max())
+    return largest * float(np.linalg.norm(row / largest))
+
+
+def constraint_functions(
+    table: ParameterTable, compiled: tuple[CompiledExpression, ...]
+) -> ConstraintFunctions:
+    """All restrictions as functions with exact gradients."""
+
+    def function(each: CompiledExpression) -> Callable[[NDArray], tuple[complex, NDArray]]:
+        form = each.linear_form()
+        scale = 1.0 if form is None or not form[0].any() else 1.0 / row_length(form[0])
+        return lambda params: (scale * each.value(params), scale * each.gradient(params))
+
+    pairs = list(zip(table.constraints, compiled, strict=True))
+    return ConstraintFunctions(
+        tuple(function(each) for constraint, each in pairs if constraint.equality),
+        tuple(function(each) for constraint, each in pairs if not constraint.equality),
+        *parameter_bounds(table),
+    )
+
+
+def identified(
+    problem: Problem, point: Point, free: Array, found: Conditioned
+) -> tuple[Point, Conditioned]:
+    """A point near `point` where the information is not singular, as it is there.
+
+    Raises
+    ------
+    IdentificationError
+        There is none: it is singular by the model, not by chance.
+    """
+    return _nearby(problem, point, lambda _: free, found)
+
+
+def _nearby(
+    problem: Problem, point: Point, space: Callable[[Array], Array], found: Conditioned
+) -> tuple[Point, Conditioned]:
+    """As `identified`, where nonlinear equalities leave other directions at each point."""
+    generator = np.random.default_rng(20260106)
+    units, free = _units(point.params), space(point.params)
+    for _ in range(NUDGES):
+        nudge = free @ (free.T @ (generator.uniform(-1, 1, len(free)) * units))
+        moved = problem.inner.evaluate(point.params + 0.1 * nudge)
+        if moved is None:
+            continue
+        found = problem.inner.conditioned(moved, space(moved.params))
+        if not found.lost:
+            return moved, found
+    names = involved(found.at.basis[:, : found.lost], problem.table.names)
+    raise IdentificationError(
+        f"the model is not identified: the data do not determine {listed(names)}. Other values "
+        "of these parameters fit equally well. Fix one of them, set parameters equal, or take "
+        "paths out."
+    )
+
+
+def _units(params: Array) -> Array:
+    scale = float(np.median(np.abs(params[params != 0]))) if params.any() else 1.0
+    return np.where(params == 0, scale, np.abs(params))
+
+
+def involved(directions: Array, names: tuple[str, ...]) -> tuple[str, ...]:
+    """Parameters with a part in directions (npar, m) of which the data say nothing."""
+    lengths = np.abs(directions) / np.abs(directions).max(axis=0)
+    return tuple(name for name, part in zip(names, lengths.max(axis=1), strict=True) if part > 1e-4)
+
+
+def complaint(optimum: Optimum, settings: Settings) -> str:
+    """Why the optimiser stopped, and what to try."""
+    return (
+        ADVICE[optimum.status].format(max_iter=settings.max_iter, where=optimum.where)
+        + f" (remaining step: {optimum.distance:.2g} standard errors)."
+    )

@@ -1,0 +1,323 @@
+"""A model met with its data: the objective, its coordinates, and the clusters."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from mlsem.core.implied.pattern import ModelPattern
+from mlsem.core.intercepts.objective import (
+    InterceptClusters,
+    InterceptObjective,
+    SingleLevelClusters,
+)
+from mlsem.core.linalg import cholesky
+from mlsem.core.optimise.coordinates import Coordinates, choose_coordinates
+from mlsem.core.optimise.objective import ClusterView, MomentObjective
+from mlsem.core.records import (
+    Array,
+    ClusterMoments,
+    Index,
+    RobustClusters,
+    ShapeMoments,
+    frozen,
+)
+from mlsem.core.sample.moments import pooled
+from mlsem.core.sample.saturated import SaturatedMoments, saturated_moments
+from mlsem.core.sample.shapes import shape_moments, shapes_of
+from mlsem.core.slopes.carriers import SlopeMoments, slope_moments
+from mlsem.core.slopes.clusters import SlopeClusters
+from mlsem.core.slopes.objective import SlopeObjective
+from mlsem.data.moments.aggregate import DataRecord
+from mlsem.errors import DataError, EstimationError
+from mlsem.estimation.start import starting_values
+from mlsem.model.expressions import compile_constraints
+from mlsem.model.pattern import build_pattern, level_names, parameter_bounds, settled_pattern
+from mlsem.model.table import ParameterTable
+
+NO_PART = 1e-8  # share of a variance that is between clusters from which on there is such a part
+
+
+@dataclass(frozen=True, eq=False)
+class Problem:
+    """A model met with its data.
+
+    Attributes
+    ----------
+    objective : MomentObjective
+        The log-likelihood of the user's parameters.
+    inner : MomentObjective
+        The same of the optimiser's parameters.
+    coordinates : Coordinates
+        From the one to the other.
+    guess : (npar,)
+        Default starting values, the user's parameters.
+    sample : ShapeMoments
+        The data by cluster size, for starting values and display.
+    clusters : ClusterView
+        The clusters of `moments` as they see a point of the objective.
+    moments : ClusterMoments
+        The clusters whose scores a robust covariance sums (rows, without `cluster=`).
+    shape_of : (J,)
+        Each cluster's position in the objective's shapes; in a single-level model clusters
+        play no part in the likelihood and `sizes` are those of `moments` alone.
+    sizes : (S,)
+    robust : RobustClusters
+        Of the robust covariance, unions of the clusters of `moments`.
+    saturated : SaturatedMoments or None
+        Where parts of covariates have their moments from the saturated model.
+    maps : mapping of name to (D,)
+        Each observed variable as a map of h = (1, stored columns).
+    means : mapping of name to float
+        Overall sample mean of each observed variable.
+    """
+
+    table: ParameterTable
+    objective: MomentObjective[Any]
+    inner: MomentObjective[Any]
+    coordinates: Coordinates
+    guess: Array
+    sample: ShapeMoments
+    clusters: ClusterView[Any]
+    moments: ClusterMoments
+    shape_of: Index
+    sizes: Array
+    robust: RobustClusters
+    maps: Mapping[str, Array]
+    means: Mapping[str, float]
+    saturated: SaturatedMoments | None = None
+
+
+def pose(table: ParameterTable, record: DataRecord) -> Problem:
+    """Build the pattern and the shape moments.
+
+    Raises
+    ------
+    DataError, EstimationError
+        A covariate with a part at both levels has none at one, or the saturated model has no
+        maximum.
+    """
+    centre = _centre(record.moments)
+    means = {name: float(each.constant + each.coefs @ centre) for name, each in record.maps.items()}
+    anchored = table.two_level or table.meanstructure
+    maps = {
+        name: np.concatenate(([each.constant if anchored else 0.0], each.coefs))
+        for name, each in record.maps.items()
+    }
+    data, moments, sizes, shape_of = _counted(table, record.moments)
+    if table.bounds:
+        from mlsem.estimation.bounds import with_bounds
+
+        table = with_bounds(table, data, maps)
+    saturated = _saturated(table, data, maps)
+    guess = starting_values(table, data, maps)
+    return Problem(
+        table=table,
+        guess=guess,
+        sample=data,
+        moments=moments,
+        shape_of=shape_of,
+        sizes=sizes,
+        robust=record.robust,
+        maps=maps,
+        means=means,
+        saturated=saturated,
+        **_views(table, maps, saturated, guess, (data, moments, sizes, shape_of)),
+    )
+
+
+def with_table(problem: Problem, table: ParameterTable, guess: Array) -> Problem:
+    """The same data met with another table of the same variables; `guess` are its parameters."""
+    data = (problem.sample, problem.moments, problem.sizes, problem.shape_of)
+    views = _views(table, problem.maps, problem.saturated, guess, data)
+    return replace(problem, table=table, guess=guess, **views)
+
+
+def _views(
+    table: ParameterTable,
+    maps: Mapping[str, Array],
+    saturated: SaturatedMoments | None,
+    guess: Array,
+    data: tuple[ShapeMoments, ClusterMoments, Array, Index],
+) -> dict[str, Any]:
+    """The objective in the user's and in the optimiser's coordinates, and the clusters."""
+    pattern = build_pattern(table, maps)
+    if saturated is not None:
+        pattern = settled_pattern(table, pattern, saturated, maps)
+    objective, clusters = _objective(pattern, *data)
+    coordinates = choose_coordinates(objective, data[0], restricted(table), guess)
+    inner = objective
+    if not coordinates.same:
+        inner, clusters = _objective(coordinates.internal, *data)
+    return {
+        "objective": objective,
+        "inner": inner,
+        "coordinates": coordinates,
+        "clusters": clusters,
+    }
+
+
+def with_moments(
+    problem: Problem,
+    moments: ClusterMoments,
+    guess: Array,
+    robust: RobustClusters | None = None,
+) -> Problem:
+    """The same model met with other moments of the same stored columns.
+
+    Coordinates are kept: what is far from zero is so in all data sets like this one.
+
+    Parameters
+    ----------
+    moments : ClusterMoments
+        With the columns and the shift of `problem.moments`.
+    guess : (npar,)
+        Starting values, the user's parameters.
+    robust : RobustClusters, optional
+        The problem's, if the clusters of `moments` are the problem's.
+    """
+    moved = _centre(moments) - _centre(problem.moments)
+    means = {
+        name: mean + float(problem.maps[name][1:] @ moved) for name, mean in problem.means.items()
+    }
+    data, moments, sizes, shape_of = _counted(problem.table, moments)
+    saturated = _saturated(problem.table, data, problem.maps)
+    coordinates = problem.coordinates
+    if saturated is not None:
+        user, internal = (
+            settled_pattern(problem.table, pattern, saturated, problem.maps)
+            for pattern in (coordinates.user, coordinates.internal)
+        )
+        internal = user if coordinates.same else internal
+        coordinates = replace(coordinates, user=user, internal=internal)
+    objective, clusters = _objective(coordinates.user, data, moments, sizes, shape_of)
+    inner = objective
+    if not coordinates.same:
+        inner, clusters = _objective(coordinates.internal, data, moments, sizes, shape_of)
+    return replace(
+        problem,
+        objective=objective,
+        inner=inner,
+        coordinates=coordinates,
+        guess=guess,
+        sample=data,
+        clusters=clusters,
+        moments=moments,
+        shape_of=shape_of,
+        sizes=sizes,
+        robust=robust or problem.robust,
+        means=means,
+        saturated=saturated,
+    )
+
+
+def arranged(problem: Problem) -> SlopeMoments:
+    """The clusters as the optimiser's carriers see them."""
+    inner = problem.inner
+    if isinstance(inner, SlopeObjective):
+        return inner.data
+    return slope_moments(inner.pattern, problem.moments)
+
+
+def _centre(moments: ClusterMoments) -> Array:
+    """Mean over rows of each stored column."""
+    return moments.counts @ moments.means / moments.n_rows
+
+
+def _counted(
+    table: ParameterTable, moments: ClusterMoments
+) -> tuple[ShapeMoments, ClusterMoments, Array, Index]:
+    """The objective's data; the clusters, their distinct sizes and the shape of each."""
+    if table.two_level:
+        sizes, shape_of = shapes_of(moments)
+        return shape_moments(moments, sizes, shape_of), moments, sizes, shape_of
+    whole = pooled(moments)
+    if not table.meanstructure:  # the data count as deviations from their means
+        moments, whole = _less(moments, whole.means[0]), _less(whole, whole.means[0])
+    return shape_moments(whole, *shapes_of(whole)), moments, *shapes_of(moments)
+
+
+def _saturated(
+    table: ParameterTable, data: ShapeMoments, maps: Mapping[str, Array]
+) -> SaturatedMoments | None:
+    """The saturated model's moments where parts of covariates have them; else None.
+
+    Those where the covariance of the parts between clusters is a covariance matrix: without a
+    bound if that is so there, as other estimates have none; else with it.
+    """
+    if not table.has_parts:
+        return None
+    count, width = len(table.split), len(next(iter(maps.values())))
+    split, within, between = (
+        np.array([maps[name] for name in names]).reshape(len(names), width)
+        for names in (table.split, *(names[count:] for names in level_names(table)))
+    )
+    for semidefinite in (False, True):
+        found = saturated_moments(data, split, within, between, semidefinite=semidefinite)
+        if found is None:
+            break
+        _require_parts(table, found)
+        if semidefinite or _are_moments(table, found):
+            return found
+    raise EstimationError(
+        "the saturated model, at whose estimates the moments of covariates with a part at both "
+        "levels are fixed, has no maximum that was found. fixed_x=False makes them parameters."
+    )
+
+
+def _are_moments(table: ParameterTable, saturated: SaturatedMoments) -> bool:
+    """Whether the parts between clusters have a positive definite covariance matrix."""
+    names = level_names(table)[1]
+    parts = [names.index(name) for name in table.levels[1].parts]
+    covariance = saturated.covariances[1][np.ix_(parts, parts)]
+    return cholesky(covariance) is not None
+
+
+def _require_parts(table: ParameterTable, saturated: SaturatedMoments) -> None:
+    """Refuse covariates that have no variance between clusters."""
+    names = level_names(table)[1]
+    covariance = saturated.covariances
+    for name in table.levels[1].parts:
+        k = names.index(name)
+        own, total = covariance[1][k, k], covariance[0][k, k] + covariance[1][k, k]
+        if own <= NO_PART * total:
+            raise DataError(
+                f"{name!r} is named at both levels, but its variance between clusters is "
+                "estimated to be zero: the cluster means differ no more than rows drawn at "
+                "random would make them, so that nothing can be said of its effect at level 2. "
+                "Name it at level 1 only."
+            )
+
+
+def _objective(
+    pattern: ModelPattern,
+    data: ShapeMoments,
+    moments: ClusterMoments,
+    sizes: Array,
+    shape_of: Index,
+) -> tuple[MomentObjective[Any], ClusterView[Any]]:
+    """The objective that suits the pattern, and its clusters."""
+    if pattern.carriers is not None:
+        arranged = slope_moments(pattern, moments)
+        return SlopeObjective(pattern, arranged), SlopeClusters(moments, arranged)
+    groups = InterceptClusters(moments, shape_of, sizes)
+    clusters = groups if pattern.two_level else SingleLevelClusters(groups)
+    return InterceptObjective(pattern, data), clusters
+
+
+def _less(moments: ClusterMoments, centre: Array) -> ClusterMoments:
+    return replace(moments, means=frozen(moments.means - centre), shift=moments.shift + centre)
+
+
+@lru_cache(maxsize=256)
+def restricted(table: ParameterTable) -> Index:
+    """Parameters with a bound or in a constraint."""
+    lower, upper = parameter_bounds(table)
+    used = np.isfinite(lower) | np.isfinite(upper)
+    for compiled in compile_constraints(table) if table.constraints else ():
+        used[compiled.positions] = True
+    return frozen(np.flatnonzero(used))

@@ -1,0 +1,84 @@
+"""The same model met with data sets that were drawn: by clusters, or from the fitted model."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from mlsem.core.optimise.maximise import Optimum
+from mlsem.core.records import Array, ClusterMoments, RobustClusters
+from mlsem.core.sample.draws import Sampler
+from mlsem.errors import DataError, EstimationError, IdentificationError, InferenceError, listed
+from mlsem.estimation.estimator import optimum_of
+from mlsem.estimation.problem import Problem, with_moments
+from mlsem.estimation.settings import Settings
+from mlsem.model.table import ParameterTable
+
+ITERATIONS = 60  # a refit that needs more runs away: most take 5
+
+
+def refit(
+    problem: Problem,
+    moments: ClusterMoments,
+    settings: Settings,
+    start: Array,
+    robust: RobustClusters | None = None,
+) -> tuple[Problem, Optimum | None]:
+    """Estimate the same model from other moments.
+
+    One start and no further ones: an optimum that lies far from the start is no replicate of it.
+
+    Parameters
+    ----------
+    moments : ClusterMoments
+        With the stored columns of `problem.moments`.
+    start : (npar,)
+        Starting values, the user's parameters.
+    robust : RobustClusters, optional
+        The problem's, if the clusters of `moments` are the problem's.
+
+    Returns
+    -------
+    Problem, Optimum or None
+        The optimum in the problem's coordinates. A failure is a value: an optimum that did not
+        converge, or None if there was none (the start lies outside the parameter space, or the
+        data do not determine some parameter).
+    """
+    settings = replace(settings, max_iter=min(settings.max_iter, ITERATIONS))
+    posed = problem
+    try:
+        posed = with_moments(problem, moments, start, robust)
+        with np.errstate(all="ignore"):  # a step too far is refused, whatever it overflows
+            return posed, optimum_of(posed, settings, start)
+    except (EstimationError, IdentificationError, DataError):
+        return posed, None
+
+
+def model_sampler(problem: Problem, optimum: Optimum) -> Sampler:
+    """Prepare draws from the fitted model, the fixed covariates as they are.
+
+    Raises
+    ------
+    InferenceError
+        A product among the covariates has a factor that the model draws: it would have to be
+        formed again of rows, and there are none.
+    """
+    check_redrawable(problem.table)
+    return problem.clusters.sampler(problem.inner.pattern, optimum.point)
+
+
+def check_redrawable(table: ParameterTable) -> None:
+    """Refuse fixed covariates that are products of modelled variables.
+
+    A product that the user made as a column of the data cannot be seen; it would stay as it is.
+    """
+    modelled = {name for level in table.levels for name in level.modelled}
+    for name in (name for level in table.levels for name in level.covariates if ":" in name):
+        drawn = [factor for factor in name.split(":") if factor in modelled]
+        if drawn:
+            raise InferenceError(
+                f"no data can be drawn from this model with {name!r} as it is: the model has a "
+                f"distribution for {listed(drawn)}, and the product would change with it. "
+                "Resample clusters instead."
+            )

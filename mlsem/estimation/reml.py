@@ -1,0 +1,203 @@
+"""Restricted maximum likelihood of a problem."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlsem.core.implied.means import mean_paths
+from mlsem.core.implied.pattern import ModelPattern
+from mlsem.core.intercepts.reduced import mean_parameters
+from mlsem.core.linalg import inverse_root
+from mlsem.core.optimise.factored import explained_effects
+from mlsem.core.optimise.maximise import Optimum, Restricted, climb, maximize
+from mlsem.core.optimise.objective import Conditioned, D, Objective, P
+from mlsem.core.records import Array
+from mlsem.core.restricted.components import ComponentObjective, components
+from mlsem.core.restricted.general import RemlObjective
+from mlsem.errors import EstimationError, IdentificationError, SpecificationError, listed
+from mlsem.estimation.ml import identified, inside, involved, numerically, starting_params
+from mlsem.estimation.problem import Problem, arranged, restricted
+from mlsem.estimation.search import estimate
+from mlsem.estimation.semidefinite import inside_bound, shorter
+from mlsem.estimation.settings import Settings
+from mlsem.model.table import ParameterTable
+
+
+def by_reml(problem: Problem, settings: Settings, start: object) -> Optimum:
+    """The restricted maximum, over positive semidefinite covariances of the random effects.
+
+    Raises
+    ------
+    SpecificationError
+        The means are not linear, or not apart from the covariances.
+    IdentificationError, EstimationError
+        The fixed effects leave no data for a variance; there is no start.
+    """
+    pattern = problem.inner.pattern
+    unit, means = np.eye(pattern.n_params), _means(problem.table, pattern)
+    fixed, others = unit[:, means], unit[:, ~means]
+    params = origin = inside(starting_params(problem, start))
+    if start is not None:  # fixed effects that are far off would cost digits, and are not needed
+        origin = inside(starting_params(problem, None))
+    with numerically():
+        # coordinates differ from the user's by maps of determinant 1: |A| is the same
+        objective = _restricted_likelihood(problem, fixed, origin)
+        point, at_start = _started(problem, objective, params, others)
+        found = _searched(objective, point, others, at_start, settings)
+        if not found.converged:
+            found = _from_ml(problem, objective, others, settings, start) or found
+        found = inside_bound(problem, objective, found, point.params, others, settings)
+        return _likelihood_at(problem, objective, found, fixed, others)
+
+
+def _restricted_likelihood(problem: Problem, fixed: Array, params: Array) -> Objective[Any, Any]:
+    """As quick as the model allows."""
+    pattern, data = problem.inner.pattern, arranged(problem)
+    model = components(pattern, data, fixed, params)
+    if model is None:
+        return RemlObjective(pattern, data, fixed)
+    return ComponentObjective(pattern, model)
+
+
+def _started(
+    problem: Problem, objective: Objective[Any, Any], params: Array, others: Array
+) -> tuple[Any, Conditioned[Any]]:
+    """A point at which the data determine all parameters, and its derivatives."""
+    point = objective.evaluate(params)
+    found = None if point is None else objective.conditioned(point, others)
+    if found is not None and not found.lost:
+        return point, found
+    first, unit = inside(problem.inner.evaluate(params)), np.eye(len(params))
+    full = problem.inner.conditioned(first, unit)
+    if full.lost:
+        first, _ = identified(problem, first, unit, full)
+    point = objective.evaluate(first.params)
+    if point is None:
+        raise EstimationError("the restricted likelihood does not exist at the start.")
+    return point, _determined(objective.conditioned(point, others), problem.table)
+
+
+def _searched(
+    objective: Objective[P, D], point: P, others: Array, first: Conditioned[D], settings: Settings
+) -> Optimum[P]:
+    """The maximum without the bound. Where nothing but the bound may be missing, there is no
+    trust region, which would only find that out."""
+    search = maximize if explained_effects(objective.pattern).any() else climb
+    most = shorter(settings).max_iter
+    return search(objective, point, others, first, tol=settings.tol, max_iter=most)
+
+
+def _from_ml(
+    problem: Problem,
+    objective: Objective[Any, Any],
+    others: Array,
+    settings: Settings,
+    start: object,
+) -> Optimum[Any] | None:
+    """The optimum near the maximum-likelihood estimates, where latent variables explain random
+    effects; None where there is none."""
+    if not explained_effects(objective.pattern).any():
+        return None
+    try:
+        nearby = estimate(problem, settings, start)
+    except EstimationError:
+        return None
+    point = objective.evaluate(nearby.params) if nearby.converged else None
+    first = None if point is None else objective.conditioned(point, others)
+    if point is None or first is None or first.lost:
+        return None
+    found = _searched(objective, point, others, first, settings)
+    return found if found.converged else None
+
+
+def _means(table: ParameterTable, pattern: ModelPattern) -> NDArray[np.bool_]:
+    """Which parameters are fixed effects; the others are of covariances."""
+    if not table.two_level:
+        raise SpecificationError(
+            'estimator="REML" is for two-level models: with one level it would only divide the '
+            "residual sum of squares by N - p in place of N."
+        )
+    if table.constraints or len(restricted(table)):
+        raise SpecificationError(
+            'estimator="REML" takes no constraints and no bounds: the restricted likelihood is '
+            "defined by the free fixed effects. Give equal parameters one label, or use "
+            'estimator="ML".'
+        )
+    found = mean_parameters(pattern)
+    if found is not None:
+        return found
+    raise SpecificationError(
+        'estimator="REML" needs means that are linear in their parameters and separate from the '
+        f'covariances: {_tied(table, pattern)}. Use estimator="ML".'
+    )
+
+
+def _tied(table: ParameterTable, pattern: ModelPattern) -> str:
+    """What makes means and covariances share a parameter, or multiplies one by another."""
+    paths: dict[str, None] = {}
+    sources: dict[str, None] = {}
+    for level in (pattern.within, pattern.between):
+        found = mean_paths(level)
+        paths |= dict.fromkeys(table.names[k] for k in found.params)
+        sources |= dict.fromkeys(level.names[k] for k in found.sources)
+    if not paths:
+        return "a label stands for a mean and for a covariance"
+    one = len(paths) == 1
+    return (
+        f"{listed(paths)} {'is a path' if one else 'are paths'} from {listed(sources)}, whose mean "
+        f"(an intercept, or effects of covariates) {'it multiplies' if one else 'they multiply'}; "
+        "a free path may start only where the model fixes the mean to zero"
+    )
+
+
+def _determined(found: Conditioned[D], table: ParameterTable) -> Conditioned[D]:
+    if found.lost:
+        names = listed(involved(found.at.basis[:, : found.lost], table.names))
+        raise IdentificationError(
+            f"the model is not identified by REML: the fixed effects leave no data that determine "
+            f"{names}. Take fixed effects out, or random ones."
+        )
+    return found
+
+
+def _likelihood_at(
+    problem: Problem,
+    objective: Objective[Any, Any],
+    found: Optimum[Any],
+    fixed: Array,
+    others: Array,
+) -> Optimum[Any]:
+    """The optimum as one of the likelihood's, which robust errors and predictions ask."""
+    point = problem.inner.evaluate(found.params)
+    if point is None:
+        raise EstimationError("the likelihood does not exist at the REML estimates.")
+    root, lost = _root(objective, found, others)
+    observed = None if found.observed is None else inverse_root(found.observed)
+    bread = root if found.at is None or observed is None else found.at.basis @ observed
+    root, bread = (np.concatenate((fixed @ found.point.root, each), 1) for each in (root, bread))
+    return replace(
+        found,
+        point=point,
+        free=np.eye(len(found.params)),
+        at=None,
+        observed=None,
+        restricted=Restricted(found.loglik, root, bread, lost),
+    )
+
+
+def _root(
+    objective: Objective[Any, Any], found: Optimum[Any], others: Array
+) -> tuple[Array, Array]:
+    """R with R Rᵀ the covariance of the covariance parameters, and directions that are lost."""
+    if found.at is not None:
+        root = inverse_root(objective.expected(found.point, found.at))
+        if root is not None:
+            return found.at.basis @ root, others[:, :0]
+    at = objective.conditioned(found.point, others)
+    basis, lost = at.at.basis[:, at.lost :], at.at.basis[:, : at.lost]
+    root = inverse_root(at.expected[at.lost :, at.lost :])
+    return (others[:, :0], others) if root is None else (basis @ root, lost)

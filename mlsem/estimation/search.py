@@ -1,0 +1,217 @@
+"""The maximum of the likelihood from as many starts as it takes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from itertools import islice
+
+import numpy as np
+
+from mlsem.core.optimise.maximise import Optimum
+from mlsem.core.optimise.objective import Point
+from mlsem.core.records import Array
+from mlsem.errors import EstimationError, IdentificationError, listed
+from mlsem.estimation.charts import Chart, charts
+from mlsem.estimation.mirror import mirror_images
+from mlsem.estimation.ml import estimate_from, starting_point
+from mlsem.estimation.problem import Problem, restricted, with_table
+from mlsem.estimation.settings import Settings
+from mlsem.estimation.start import CAREFUL, starting_values
+
+FEWEST = 6  # iterations of a search that other starts may help
+FIRST = 80  # iterations of the first search before others are tried
+EARLY = (1, 6, 20)  # iterations after which a fit that fails later is mirrored
+STARTS, HEAT = 16, 15  # other starts, and iterations of each
+FINALISTS, FINAL = 5, 60  # how many of them go on, and for how long
+LAST = 215  # iterations that the first search goes on if no other finds a maximum
+HALVES = 4  # how often a mirror image outside the parameter space is moved half-way back
+GROWN, FAR = 1.1, 5.0  # growth since the middle of a search and since its start: to infinity
+
+Back = Callable[[Array], Array | None] | None
+"""From the parameters of a search to those of the user's model; None where they are the same."""
+
+
+def estimate(problem: Problem, settings: Settings, start: object = None) -> Optimum:
+    """Find the maximum-likelihood estimates.
+
+    Unless the user chose the start, a failure is followed by other searches, in this order: with
+    factors scaled by their variances, from further inside the parameter space, from mirror images
+    of early iterates in the poles of small variances; then the first one goes on. The highest
+    maximum counts. All of them together have a budget of iterations, so that a model without a
+    maximum ends soon.
+
+    Raises
+    ------
+    IdentificationError
+        The model does not determine some parameters, whatever their values.
+    EstimationError
+        No starting point inside the parameter space.
+    """
+    first = starting_point(problem, start)
+    if start is not None:
+        return estimate_from(problem, settings, first)
+    optimum = estimate_from(problem, _limited(settings, FIRST), first)
+    if optimum.converged or optimum.n_iterations < FEWEST:
+        return optimum
+    search = _Elsewhere(problem, settings)
+    found = search.best(first)
+    level = -np.inf if found is None else found.loglik
+    if optimum.status in ("max_iter", "stalled") and optimum.loglik > level:
+        optimum = _gone_on(problem, settings, first, optimum)
+    if found is None or (optimum.converged and optimum.loglik > level):
+        return optimum
+    return replace(found, n_iterations=optimum.n_iterations + search.spent)
+
+
+def _gone_on(problem: Problem, settings: Settings, first: Point, optimum: Optimum) -> Optimum:
+    """The first search goes on from where it was; what is said of it if that is in vain too."""
+    most = min(LAST, settings.max_iter - optimum.n_iterations)
+    again = _tried(problem, _limited(settings, most), optimum.point) if most > 0 else None
+    if again is None:
+        return optimum
+    count = optimum.n_iterations + again.n_iterations
+    again = replace(again, n_iterations=count)
+    if again.status not in ("max_iter", "stalled"):
+        return again
+    if count < settings.max_iter:
+        again = replace(again, status="stalled")
+    return infinite(problem, (first.params, optimum.params), again) or again
+
+
+def infinite(problem: Problem, path: tuple[Array, Array], optimum: Optimum) -> Optimum | None:
+    """The failed search with its reason, if parameters grow and grow.
+
+    Parameters
+    ----------
+    path : ((npar,), (npar,))
+        Where it started and where it was half-way, the optimiser's parameters.
+    """
+    names = problem.table.names
+    ends = (*path, optimum.params)
+    start, middle, end = (np.abs(problem.coordinates.to_user(each)) for each in ends)
+    usual = np.maximum(start, np.median(start))
+    grown = np.flatnonzero((end > GROWN * middle) & (end > FAR * usual))
+    if not len(grown):
+        return None
+    order = grown[np.argsort(-(end / usual)[grown])][:4]
+    return replace(optimum, status="infinite", where=listed(names[k] for k in sorted(order)))
+
+
+@dataclass(slots=True)
+class _Elsewhere:
+    """Searches from other starts: a few iterations each, then more for those that are highest.
+
+    Attributes
+    ----------
+    running : list
+        Searches that have not ended yet, with the problem that they are of.
+    spent : int
+        Iterations of all of them.
+    """
+
+    problem: Problem
+    settings: Settings
+    running: list[tuple[Problem, Optimum, Back]] = field(default_factory=list)
+    spent: int = 0
+
+    def best(self, first: Point) -> Optimum | None:
+        """The highest maximum that is found soon, or by those that are higher already."""
+        starts = islice(self._starts(first), STARTS)
+        done = [self._search(*each, HEAT) for each in starts]
+        found = [each for each in done if each is not None]
+        level = max((each.loglik for each in found), default=-np.inf)
+        higher = [each for each in self.running if each[1].loglik > level]
+        higher.sort(key=lambda each: -each[1].loglik)
+        for problem, optimum, back in higher[:FINALISTS]:
+            again = self._search(problem, optimum.point, back, FINAL)
+            found += [] if again is None else [again]
+        return max(found, key=lambda each: each.loglik, default=None)
+
+    def _search(self, problem: Problem, point: Point, back: Back, most: int) -> Optimum | None:
+        """The maximum of the user's model that is reached; None if none is yet."""
+        found = _tried(problem, _limited(self.settings, most), point)
+        if found is None:
+            return None
+        self.spent += found.n_iterations
+        if not found.converged:
+            if found.status == "max_iter":
+                self.running.append((problem, found, back))
+            return None
+        if back is None:
+            return found
+        carried = back(found.params)
+        user = None if carried is None else _evaluated(self.problem, carried)
+        again = None if user is None else _tried(self.problem, _limited(self.settings, most), user)
+        return again if again is not None and again.converged else None
+
+    def _starts(self, first: Point) -> Iterator[tuple[Problem, Point, Back]]:
+        problem = self.problem
+        free = not len(restricted(problem.table))
+        if free:  # another scale of a factor, or a mirror image, would break constraints
+            yield from _scaled(problem, first)
+        careful = starting_values(problem.table, problem.sample, problem.maps, CAREFUL)
+        point = _evaluated(problem, problem.coordinates.to_internal(careful))
+        if point is not None:
+            yield problem, point, None
+        for count in EARLY if free else ():
+            early = _tried(problem, _limited(self.settings, count), first)
+            for point in _mirrored(problem, early.point) if early is not None else ():
+                yield problem, point, None
+
+
+def _scaled(problem: Problem, first: Point) -> Iterator[tuple[Problem, Point, Back]]:
+    """The model with each factor scaled by its variance, and the way back."""
+    params = problem.coordinates.to_user(first.params)
+    for chart in charts(problem.table, params, restricted(problem.table)):
+        with suppress(np.linalg.LinAlgError):
+            posed = with_table(problem, chart.table, chart.params)
+            point = posed.inner.evaluate(posed.coordinates.to_internal(chart.params))
+            if point is not None:
+                yield posed, point, _Back(problem, posed, chart)
+
+
+def _mirrored(problem: Problem, early: Point) -> Iterator[Point]:
+    """Mirror images of an early iterate in the poles of small variances; one outside the
+    parameter space is moved towards the iterate."""
+    for image in mirror_images(problem.table, problem.coordinates.to_user(early.params)):
+        away = problem.coordinates.to_internal(image) - early.params
+        nearer = (_evaluated(problem, early.params + 0.5**k * away) for k in range(HALVES))
+        point = next((point for point in nearer if point is not None), None)
+        if point is not None:
+            yield point
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Back:
+    """From a chart's optimiser to the user's."""
+
+    problem: Problem
+    posed: Problem
+    chart: Chart
+
+    def __call__(self, params: Array) -> Array | None:
+        found = self.chart.back(self.posed.coordinates.to_user(params))
+        with suppress(np.linalg.LinAlgError):
+            return None if found is None else self.problem.coordinates.to_internal(found)
+        return None
+
+
+def _limited(settings: Settings, most: int) -> Settings:
+    return replace(settings, max_iter=min(most, settings.max_iter))
+
+
+def _tried(problem: Problem, settings: Settings, first: Point) -> Optimum | None:
+    """The optimum from a start that may be a bad one."""
+    try:
+        return estimate_from(problem, settings, first)
+    except (EstimationError, IdentificationError):
+        return None
+
+
+def _evaluated(problem: Problem, params: Array) -> Point | None:
+    """The point, if it is inside; what numpy cannot go on with is not."""
+    with suppress(np.linalg.LinAlgError):
+        return problem.inner.evaluate(params)
+    return None

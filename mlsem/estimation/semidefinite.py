@@ -1,0 +1,242 @@
+"""Maxima over positive semidefinite covariances of the random effects, as lme4 fits them.
+
+The search goes over faces (`core.optimise.factored`). From a point near the maximum it takes the
+covariances of the rank that they have there and maximises over these; a column of Λ that goes to
+zero leaves, and where ℓ rises with a further one it comes in, until there is none.
+
+What latent variables leave of random effects that they explain is no covariance matrix of these,
+and may have a negative variance; where there is no maximum without a bound, it is bounded as well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from mlsem.core.implied.pattern import level_moments
+from mlsem.core.optimise.factored import (
+    ZERO,
+    FactoredPoint,
+    Factors,
+    factored,
+    random_effect_factors,
+)
+from mlsem.core.optimise.maximise import Optimum, by_trust_region, climb
+from mlsem.core.optimise.objective import D, Objective, P
+from mlsem.core.records import Array
+from mlsem.core.slopes.carriers import pooled_products
+from mlsem.core.slopes.objective import SlopeObjective
+from mlsem.errors import EstimationError
+from mlsem.estimation.problem import Problem
+from mlsem.estimation.settings import Settings
+
+UNBOUNDED = 40  # iterations without the bound; an optimum that is there takes fewer than 15
+SLIGHT = 1e-3  # eigenvalues of Σ* that are left out where a search ends without a maximum
+RISES = 1e-4  # standard errors to the maximum along a further column that are none
+SHRINKS = 8  # halvings of a further column
+LOOKS = 2  # maxima of which the higher counts, where there is none without the bound
+VARIANCES = (1.0, 0.05)  # Σ* at further starts, in residual variances
+
+
+def shorter(settings: Settings) -> Settings:
+    """For a search without the bound."""
+    return replace(settings, max_iter=min(UNBOUNDED, settings.max_iter))
+
+
+def inside_bound(
+    problem: Problem,
+    objective: Objective[P, D],
+    found: Optimum[P],
+    first: Array,
+    free: Array,
+    settings: Settings,
+) -> Optimum[P]:
+    """The maximum within the bound: what the search without it found, if that is inside.
+
+    Parameters
+    ----------
+    found : Optimum
+        Where the search without the bound ended.
+    first : (npar,)
+        The default start.
+    free : (npar, n)
+        Directions of one parameter each.
+
+    Raises
+    ------
+    EstimationError
+        No start is inside the parameter space.
+    """
+    explained = not found.converged
+    if found.converged:
+        lowest = factors_of(problem, found.params, explained=explained).lowest(found.params)
+        if lowest >= 0.0:
+            return replace(found, singular=lowest < ZERO**2)
+    factors = factors_of(problem, first, explained=explained)
+    begin = _starts(found, first, factors)
+    looks = 1 if found.converged else LOOKS
+    again = bounded(objective, begin, free, settings, factors, looks)
+    again = replace(again, n_iterations=found.n_iterations + again.n_iterations)
+    if factors_of(problem, again.params, explained=explained).singular(again.params):
+        return replace(again, singular=True)
+    at = objective.conditioned(again.point, free).at
+    return replace(again, at=at, observed=objective.observed(again.point, at))
+
+
+def factors_of(problem: Problem, params: Array, *, explained: bool = True) -> Factors:
+    """The covariance matrices of the random effects, in units of the residuals at `params`."""
+    inner, pattern = problem.inner, problem.inner.pattern
+    effects = pattern.random_effects
+    if isinstance(inner, SlopeObjective):
+        q = len(effects.responses)
+        metric = pooled_products(inner.data.loadings[..., :q]) / inner.data.n_rows
+    else:
+        metric = np.eye(len(effects.responses))
+    within = level_moments(pattern.within, params)
+    variances = np.ones(0) if within is None else within.sigma.diagonal()
+    if len(variances) and variances.min() > 0.0:
+        scale = np.sqrt(variances[effects.responses])
+        metric = metric / np.outer(scale, scale)
+    return random_effect_factors(pattern, metric, explained=explained)
+
+
+def _starts(found: Optimum[Any], default: Array, factors: Factors) -> Iterator[Array]:
+    """Where searches begin, the likeliest first: the maximum without the bound, the default
+    start, and variances of one size."""
+    if found.converged:
+        yield found.params
+    yield default
+    for variance in VARIANCES:
+        params = default.copy()
+        for block in factors.blocks:
+            params[block.cells] = variance * block.unit @ block.unit.T
+        yield params
+
+
+def bounded(
+    objective: Objective[P, D],
+    begin: Iterator[Array],
+    free: Array,
+    settings: Settings,
+    factors: Factors,
+    looks: int = 1,
+) -> Optimum[P]:
+    """The highest maximum over positive semidefinite matrices, as an optimum of the objective
+    itself: without derivatives, for on the boundary its gradient is not zero.
+
+    Parameters
+    ----------
+    begin : iterator of (npar,)
+        Starts.
+    free : (npar, n)
+        Directions of one parameter each.
+    looks : int
+        Starts that shall have led to a maximum.
+
+    Raises
+    ------
+    EstimationError
+        None of the starts is inside the parameter space.
+    """
+    best: Optimum[P] | None = None
+    spent = maxima = 0
+    for params in begin:
+        found = _reached(objective, params, free, settings, factors)
+        if found is None:
+            continue
+        spent += found.n_iterations
+        maxima += found.converged
+        if best is None or (found.converged, found.loglik) > (best.converged, best.loglik):
+            best = found
+        if maxima == looks:
+            break
+    if best is None:
+        raise EstimationError(
+            "the estimation found no point at which all covariance matrices are positive "
+            "definite: give other starting values (start=), or simplify the model."
+        )
+    return replace(best, n_iterations=spent)
+
+
+def _reached(
+    objective: Objective[P, D], params: Array, free: Array, settings: Settings, factors: Factors
+) -> Optimum[P] | None:
+    """What a start leads to; None if that breaks down, for it may be a bad one."""
+    try:
+        return _over_faces(objective, params, free, settings, factors)
+    except np.linalg.LinAlgError:
+        return None
+
+
+def _over_faces(
+    objective: Objective[P, D], params: Array, free: Array, settings: Settings, factors: Factors
+) -> Optimum[P] | None:
+    """The maximum that a start leads to; None if the start is outside the parameter space.
+
+    Where steps lead nowhere, a column that goes to zero is the usual cause: it leaves. Once one
+    has come in again, a trust region tells.
+    """
+    face, x = factors.facing(params)
+    found = None
+    spent, patient = 0, False
+    for _ in range(2 * (factors.rank + 1)):
+        outer = factored(objective, face)
+        first = outer.evaluate(x)
+        if first is None:
+            return found
+        along, most = face.along(x, free), settings.max_iter - spent
+        if most <= 0:
+            return found and replace(found, status="max_iter")
+        at = outer.conditioned(first, along)
+        reached = climb(outer, first, along, at, tol=settings.tol, max_iter=most)
+        lower, x = _left(factors, reached, patient)
+        if not reached.converged and lower.rank == face.rank:
+            done = reached.n_iterations
+            reached = by_trust_region(outer, reached.point, along, settings.tol, done, most)
+            lower, x = _left(factors, reached, patient)
+        spent += reached.n_iterations
+        point = reached.point.point
+        found = Optimum(point, free, None, None, reached.status, spent, reached.distance)
+        if lower.rank < face.rank:
+            face = lower
+            continue
+        further = _further(objective, point, reached.point.params, face)
+        if not reached.converged or further is None:
+            return found
+        (face, x), patient = factors.facing(further), True
+    return found and replace(found, status="stalled")
+
+
+def _left(
+    factors: Factors, reached: Optimum[FactoredPoint[Any]], patient: bool
+) -> tuple[Factors, Array]:
+    """The face without the columns that went to zero, or are about to."""
+    params = reached.point.point.params
+    if reached.converged or patient:
+        return factors.facing(params)
+    return factors.facing(params, SLIGHT)
+
+
+def _further(objective: Objective[P, D], point: P, x: Array, face: Factors) -> Array | None:
+    """Parameters with a column more, at which ℓ is higher; None at a maximum."""
+    gradient = objective.derivatives(point, np.eye(len(x))).gradient
+    for block in face.blocks:
+        slope, column = block.rising(x, gradient)
+        if slope <= 0.0:
+            continue
+        way = np.zeros(len(x))
+        way[block.cells] = np.outer(column, column)
+        at = objective.derivatives(point, way[:, None])
+        information = float(objective.expected(point, at)[0, 0])
+        if not slope**2 > RISES**2 * information:
+            continue
+        step = slope / information if information > 0.0 else 1.0
+        for _ in range(SHRINKS):
+            moved = objective.evaluate(point.params + step * way)
+            if moved is not None and moved.loglik > point.loglik:
+                return moved.params
+            step *= 0.5
+    return None

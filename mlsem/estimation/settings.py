@@ -1,0 +1,222 @@
+"""How a model is estimated: estimator, standard errors, missing values, the optimiser."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+from typing import Literal
+
+from mlsem.errors import OptionValueError, listed
+from mlsem.model.elsewhere import value_advice
+
+SeKind = Literal["standard", "MLR", "CR0", "CR1", "CR1p", "CR1S", "CR2", "CR3", "none"]
+InformationKind = Literal["expected", "observed"]
+DfKind = Literal["satterthwaite", "kenward-roger"]
+
+_SE_NAMES: dict[str, SeKind] = {
+    "standard": "standard",
+    "mlr": "MLR",
+    "robust": "MLR",
+    "robust.huber.white": "MLR",
+    "robust.cluster": "MLR",
+    "cr0": "CR0",
+    "cr1": "CR1",
+    "cr1p": "CR1p",
+    "cr1s": "CR1S",
+    "cr2": "CR2",
+    "cr3": "CR3",
+    "none": "none",
+}
+_CHOICES = {
+    "estimator": ("ML", "MLR", "REML"),
+    "se": tuple(dict.fromkeys(_SE_NAMES.values())),
+    "test": ("t", "z"),
+    "df": ("satterthwaite", "kenward-roger"),
+    "information": ("expected", "observed"),
+    "missing": ("listwise", "error"),
+    "on_failure": ("warn", "raise"),
+}
+
+
+def se_kind(name: object) -> SeKind:
+    """The kind of standard errors that a name (ours or lavaan's) stands for.
+
+    Raises
+    ------
+    OptionValueError
+        With the names that there are.
+    """
+    found = _SE_NAMES.get(name.lower()) if isinstance(name, str) else None
+    if found is None:
+        raise OptionValueError(_unavailable("se", name))
+    return found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Keywords of `fit` that do not change the parameter table.
+
+    Attributes
+    ----------
+    estimator : {"ML", "MLR", "REML"}
+        "MLR" has the estimates of "ML" and makes the standard errors robust; "REML" is restricted
+        maximum likelihood.
+    se : {"standard", "MLR", "CR0", "CR1", "CR1p", "CR1S", "CR2", "CR3", "none"} or None
+        None: by the estimator; robust in a single-level model with clusters, as in lavaan.
+    test : {"t", "z"} or None
+        None: t where there are degrees of freedom (the CR kinds, `lmm`), z elsewhere.
+    df : {"satterthwaite", "kenward-roger"} or None
+        Degrees of freedom of model-based standard errors of a linear mixed model; None: those of
+        Satterthwaite with `test="t"`, and in `lmm`.
+    se_cluster : str or None
+        The column of the robust clusters; None: the model's.
+    information : {"expected", "observed"} or None
+        Whose inverse is the bread. None: observed for robust errors, and for model-based ones with
+        two levels or with a product of an outcome; else expected, as in lavaan.
+    missing : {"listwise", "error"}
+    max_iter : int
+    tol : float
+        Largest remaining step at the optimum, in standard errors.
+    on_failure : {"warn", "raise"}
+    """
+
+    estimator: str = "ML"
+    se: str | None = None
+    test: str | None = None
+    df: str | None = None
+    se_cluster: str | None = None
+    information: str | None = None
+    missing: str = "listwise"
+    max_iter: int = 500
+    tol: float = 1e-8
+    on_failure: str = "warn"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "estimator", _estimator(self.estimator))
+        if self.se is not None:
+            object.__setattr__(self, "se", se_kind(self.se))
+        if isinstance(self.df, str):
+            object.__setattr__(self, "df", self.df.lower())
+        for name in ("test", "df", "information", "missing", "on_failure"):
+            _require(name, getattr(self, name), optional=name in ("test", "df", "information"))
+        self._require_agreement()
+        if not _is_number(self.max_iter, int) or self.max_iter < 1:
+            raise OptionValueError(f"max_iter={self.max_iter!r}: it takes a whole number from 1.")
+        if not _is_number(self.tol, (int, float)) or not 0 < self.tol < 1:
+            raise OptionValueError(
+                f"tol={self.tol!r}: it takes a number between 0 and 1, the largest remaining step "
+                "in standard errors."
+            )
+
+    def _require_agreement(self) -> None:
+        """Keywords that say something only beside others."""
+        clustered = self.se is not None and self.se.startswith("CR")
+        if self.se is not None or self.estimator == "MLR":
+            self.asked_df(self.kind(two_level=True, clustered=True))
+        if self.df is not None:
+            self._require_df()
+        if self.estimator == "REML" and self.se == "MLR":
+            raise OptionValueError(
+                'se="MLR" goes with maximum likelihood: its scores do not sum to zero at the REML '
+                'estimates. Use se="CR0" for the plain sandwich, or "CR2".'
+            )
+        if self.estimator == "REML" and self.information == "observed" and not clustered:
+            raise OptionValueError(
+                'model-based errors with estimator="REML" go with the expected information: leave '
+                "information out."
+            )
+
+    def _require_df(self) -> None:
+        if self.test == "z":
+            raise OptionValueError(f'df="{self.df}" is for t tests: leave test="z" out, or df.')
+        if self.df == "kenward-roger" and self.estimator != "REML":
+            raise OptionValueError(
+                'df="kenward-roger" goes with restricted maximum likelihood: estimator="REML" '
+                '(REML=True in lmm), or df="satterthwaite" with maximum likelihood.'
+            )
+        if self.information == "observed":
+            raise OptionValueError(
+                f'df="{self.df}" goes with the expected information, which gives the covariance '
+                "of the fixed effects at the estimated variances: leave information out."
+            )
+
+    def asked_df(self, kind: SeKind) -> DfKind | None:
+        """The degrees of freedom that are asked for beside model-based standard errors.
+
+        Raises
+        ------
+        OptionValueError
+            Standard errors of this kind have none, or others.
+        """
+        clustered = kind.startswith("CR")
+        if self.df is not None and kind != "standard":
+            also = " has degrees of freedom of its own" if clustered else " has none"
+            raise OptionValueError(
+                f'df="{self.df}" goes with model-based standard errors (se="standard"), and '
+                f'se="{kind}"{also}: leave df out, or se.'
+            )
+        if self.test != "t" or clustered:
+            return self.df  # type: ignore[return-value]
+        if kind != "standard":
+            raise OptionValueError(
+                f'test="t" needs degrees of freedom, which se="{kind}" does not have: use '
+                'se="CR2", or leave test out.'
+            )
+        return self.df or "satterthwaite"  # type: ignore[return-value]
+
+    def with_se(
+        self,
+        kind: SeKind,
+        test: str | None = None,
+        df: str | None = None,
+        information: str | None = None,
+    ) -> Settings:
+        """The same with other standard errors. What information model-based ones were asked to
+        have says nothing of the CR kinds."""
+        robust = self.se is not None and self.se.startswith("CR")
+        kept = None if kind.startswith("CR") and not robust else self.information
+        return replace(self, se=kind, test=test, df=df, information=information or kept)
+
+    def kind(self, *, two_level: bool, clustered: bool) -> SeKind:
+        """The standard errors that these settings mean for a model."""
+        if self.se is not None:
+            return self.se  # type: ignore[return-value]
+        return "MLR" if self.estimator == "MLR" or (clustered and not two_level) else "standard"
+
+    def bread(self, kind: SeKind, *, expected: bool) -> InformationKind:
+        """The information that the covariance of the estimates inverts; `expected` says what
+        model-based errors of maximum likelihood take by default."""
+        if self.information is not None:
+            return self.information  # type: ignore[return-value]
+        expected = expected or self.estimator == "REML"
+        return "expected" if kind == "standard" and expected else "observed"
+
+
+SETTING_NAMES = tuple(field.name for field in fields(Settings))
+
+
+def _is_number(value: object, kind: type | tuple[type, ...]) -> bool:
+    return isinstance(value, kind) and not isinstance(value, bool)
+
+
+def _estimator(value: object) -> str:
+    name = value.upper() if isinstance(value, str) else ""
+    if name not in _CHOICES["estimator"]:
+        raise OptionValueError(
+            f"estimator={value!r} is not available. {value_advice('estimator', value)}".rstrip()
+            + ' Use "ML" for maximum likelihood, "MLR" for the same estimates with robust standard '
+            'errors, or "REML" for restricted maximum likelihood.'
+        )
+    return name
+
+
+def _require(name: str, value: object, *, optional: bool) -> None:
+    if (value is None and optional) or value in _CHOICES[name]:
+        return
+    raise OptionValueError(_unavailable(name, value))
+
+
+def _unavailable(name: str, value: object) -> str:
+    """With what there is in place of another program's value, and the choices."""
+    advice = value_advice(name, value)
+    said = f"{advice} " if advice else ""
+    return f"{name}={value!r} is not available. {said}The choices are {listed(_CHOICES[name])}."

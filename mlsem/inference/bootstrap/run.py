@@ -1,0 +1,284 @@
+"""The bootstrap of a fit: clusters weighted or drawn, or data drawn from the fitted model."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from secrets import randbits
+from typing import Literal, get_args
+
+import numpy as np
+
+from mlsem.core.quiet import quiet
+from mlsem.core.records import Array, ClusterMoments, RobustClusters, frozen
+from mlsem.core.sample.draws import Sampler, resampled_unions
+from mlsem.errors import InferenceError, InferenceWarning, OptionValueError, listed, warn
+from mlsem.estimation.problem import Problem
+from mlsem.estimation.refit import model_sampler, refit
+from mlsem.estimation.settings import SeKind, Settings
+from mlsem.inference.bootstrap import draws as numbers
+from mlsem.inference.bootstrap.draws import WEIGHTS, Draws, Shares, WeightKind
+from mlsem.inference.bootstrap.result import Bootstrap, BootstrapKind, about_failures
+from mlsem.inference.covariance.equations import WhiteClusters
+from mlsem.inference.covariance.matrix import Covariance
+from mlsem.inference.covariance.of_optimum import covariance_of
+from mlsem.inference.covariance.reference import ClusterReference
+from mlsem.inference.diagnosis.result import chosen
+from mlsem.inference.estimates import Fitted
+from mlsem.model.expressions import CompiledDefinitions, compile_definitions
+from mlsem.model.table import ParameterTable
+from mlsem.parallel.pool import in_batches
+
+LOOSE = 1e-6  # remaining step of a refit in standard errors: far less than draws differ by
+PATIENCE = 100  # iterations of a refit, which starts at the estimates
+FEWEST = 2  # draws
+
+# Why a draw failed.
+NOT_DETERMINED = "do not determine some parameter"
+NOT_CONVERGED = "did not converge"
+NO_SE = "have no standard errors"
+
+
+@quiet
+def bootstrap(
+    fit: Fitted,
+    kind: str,
+    draws: int,
+    seed: int | None,
+    *,
+    parameters: str | Iterable[str] | None,
+    n_jobs: int,
+    progress: bool | None,
+    weights: str | None,
+) -> Bootstrap:
+    """What `FitResult.bootstrap` returns, which says what the arguments are.
+
+    Raises
+    ------
+    InferenceError, OptionValueError, InterfaceError
+    """
+    wanted, scheme = _checked(fit, kind, draws, seed, weights)
+    names = (*fit.table.names, *(each.name for each in fit.table.definitions))
+    places = list(range(len(names))) if parameters is None else chosen(names, parameters)
+    seed = randbits(32) if seed is None else seed
+    source, robust = np.random.SeedSequence(seed), fit.problem.robust
+    se_kind: Literal["CR0", "MLR"] = "CR0" if wanted == "wild" else _sandwich(fit)
+    covariance, functions = _covariance(fit, se_kind), compile_definitions(fit.table)
+    reasons: dict[str, int] = {}
+    if wanted == "wild":
+        found = _wild(fit, covariance, functions, scheme, draws, source)
+    else:
+        refits = _refits(fit, functions, parametric=wanted == "parametric")
+        spawned, label = source.spawn(draws), f"{wanted} bootstrap"
+        each = in_batches(refits, spawned, jobs=n_jobs, progress=progress, label=label)
+        found, reasons = _sorted_out(each)
+    estimate, robust_se = _with_functions(fit.estimates, covariance, functions)
+    values, t = _studentised(found, estimate, robust_se, kept=wanted == "parametric")
+    return Bootstrap(
+        kind=wanted,
+        parameters=tuple(names[k] for k in places),
+        estimate=frozen(estimate[places]),
+        robust_se=frozen(robust_se[places]),
+        draws=frozen(values[:, places]),
+        t=frozen(t[:, places]),
+        reasons=reasons,
+        se_kind=se_kind,
+        seed=seed,
+        weights=scheme if wanted == "wild" else None,
+        enumerated=wanted == "wild" and bool(numbers.patterns(scheme, robust.n_clusters, draws)),
+        cluster=robust.name,
+        n_clusters=robust.n_clusters,
+        variances=tuple(names[k] for k in places if k in _variances(fit.table)),
+    )
+
+
+# --- arguments ------------------------------------------------------------------------------------
+
+
+def _checked(
+    fit: Fitted, kind: object, draws: object, seed: object, weights: object
+) -> tuple[BootstrapKind, WeightKind]:
+    """The kind of bootstrap and, of a wild one, of weights."""
+    kinds = get_args(BootstrapKind)
+    if kind not in kinds:
+        raise OptionValueError(
+            f"kind={kind!r} is no kind of bootstrap. Use one of {listed(kinds)}."
+        )
+    if isinstance(draws, bool) or not isinstance(draws, int) or draws < FEWEST:
+        raise OptionValueError(f"draws={draws!r}: it takes a whole number from {FEWEST}.")
+    if seed is not None and (isinstance(seed, bool) or not isinstance(seed, int) or seed < 0):
+        raise OptionValueError(f"seed={seed!r}: it takes a whole number from 0, or None.")
+    if weights is not None and kind != "wild":
+        raise OptionValueError(
+            f'weights={weights!r} belong to kind="wild": the {kind} bootstrap has none.'
+        )
+    if weights is not None and weights not in WEIGHTS:
+        raise OptionValueError(
+            f"weights={weights!r} are not available. Use one of {listed(WEIGHTS)}."
+        )
+    if not fit.converged:
+        raise InferenceError("the fit did not converge: there are no estimates to bootstrap.")
+    default = numbers.default_weights(fit.problem.robust.n_clusters)
+    return kind, weights or default  # type: ignore[return-value]
+
+
+# --- what is bootstrapped -------------------------------------------------------------------------
+
+
+def _sandwich(fit: Fitted) -> Literal["CR0", "MLR"]:
+    """The robust errors of refits; the scores of MLR are none at REML estimates."""
+    return "CR0" if fit.settings.estimator == "REML" else "MLR"
+
+
+def _covariance(fit: Fitted, kind: SeKind) -> Covariance:
+    """The fit's own, which the percentile-t interval and the statistics observed are made of."""
+    settings = fit.settings.with_se(kind)
+    clustered = fit.record.is_clustered
+    found, doubts = covariance_of(fit.problem, settings, fit.optimum, clustered=clustered)
+    if np.isnan(found.se).all():
+        raise InferenceError(f"nothing to bootstrap: {' '.join(doubts)}")
+    return found
+
+
+def _variances(table: ParameterTable) -> set[int]:
+    """Positions of the parameters that are variances."""
+    return {row.free for row in table.rows if row.op == "~~" and row.lhs == row.rhs}
+
+
+def _with_functions(
+    params: Array, covariance: Covariance, functions: CompiledDefinitions
+) -> tuple[Array, Array]:
+    """Estimates and standard errors of the parameters, then of the definitions."""
+    values, gradients = functions(params)
+    se = covariance.of_functions(gradients)[0]
+    return np.concatenate((params, values)), np.concatenate((covariance.se, se))
+
+
+def _studentised(
+    found: Draws, estimate: Array, robust_se: Array, *, kept: bool
+) -> tuple[Array, Array]:
+    """Draws of estimates and of their t statistics.
+
+    What has no robust standard error in the fit has neither: its clusters do not say how uncertain
+    it is. Draws from the model do (`kept`).
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        t = (found.values - estimate) / np.where(found.se > 0.0, found.se, np.nan)
+    unknown = np.isnan(robust_se)
+    values = found.values if kept else np.where(unknown, np.nan, found.values)
+    return values, np.where(unknown | ~np.isfinite(t), np.nan, t)
+
+
+# --- the wild bootstrap ---------------------------------------------------------------------------
+
+
+def _wild(
+    fit: Fitted,
+    covariance: Covariance,
+    functions: CompiledDefinitions,
+    weights: WeightKind,
+    draws: int,
+    source: np.random.SeedSequence,
+) -> Draws:
+    clusters, generator = _white_clusters(covariance), np.random.default_rng(source)
+    return numbers.wild_draws(clusters, fit.estimates, functions, weights, draws, generator)
+
+
+# --- bootstraps that refit ------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Refits:
+    """Draws data sets and fits them; all that a process needs to do so.
+
+    Attributes
+    ----------
+    settings : Settings
+        Of the refits.
+    start : (npar,)
+        The estimates.
+    clustered : bool
+        Whether the user named clusters.
+    source : Sampler or Shares
+        Of the fitted model, or of the robust clusters that are drawn.
+    """
+
+    problem: Problem
+    settings: Settings
+    start: Array
+    clustered: bool
+    functions: CompiledDefinitions
+    source: Sampler | Shares
+
+    def __call__(self, seeds: Sequence[np.random.SeedSequence]) -> list[Array | str]:
+        """Of each draw the values and standard errors (2, npar + d), or why it failed."""
+        with np.errstate(all="ignore"):
+            return [self.replicate(np.random.default_rng(seed)) for seed in seeds]
+
+    def replicate(self, generator: np.random.Generator) -> Array | str:
+        drawn = self.drawn(generator)
+        if drawn is None:
+            return NOT_DETERMINED
+        posed, optimum = refit(self.problem, drawn[0], self.settings, self.start, drawn[1])
+        if optimum is None:
+            return NOT_DETERMINED
+        if not optimum.converged:
+            return NOT_CONVERGED
+        covariance, _ = covariance_of(posed, self.settings, optimum, clustered=self.clustered)
+        if np.isnan(covariance.se).all():
+            return NO_SE
+        params = posed.coordinates.to_user(optimum.params)
+        return np.stack(_with_functions(params, covariance, self.functions))
+
+    def drawn(self, generator: np.random.Generator) -> tuple[ClusterMoments, RobustClusters] | None:
+        """A data set and its robust clusters; None if it leaves some parameter undetermined.
+
+        A covariate that the drawn clusters have in common is constant but for rounding errors,
+        and a refit might take these for its variation.
+        """
+        moments, robust = self.problem.moments, self.problem.robust
+        if isinstance(self.source, Sampler):
+            return self.source.draw(generator), robust
+        clusters = generator.integers(0, robust.n_clusters, size=robust.n_clusters)
+        if not self.source.determine(clusters):
+            return None
+        return resampled_unions(moments, robust, clusters)
+
+
+def _refits(fit: Fitted, functions: CompiledDefinitions, *, parametric: bool) -> Refits:
+    settings = replace(
+        fit.settings.with_se(_sandwich(fit)),
+        tol=max(LOOSE, fit.settings.tol),
+        max_iter=min(PATIENCE, fit.settings.max_iter),
+    )
+    return Refits(
+        problem=fit.problem,
+        settings=settings,
+        start=fit.estimates,
+        clustered=fit.record.is_clustered,
+        functions=functions,
+        source=model_sampler(fit.problem, fit.optimum) if parametric else _shares(fit),
+    )
+
+
+def _shares(fit: Fitted) -> Shares:
+    clusters = _white_clusters(_covariance(fit, "CR0"))
+    return Shares(frozen(clusters.leverage(slice(None))), clusters.working.kind)
+
+
+def _white_clusters(covariance: Covariance) -> WhiteClusters:
+    assert isinstance(covariance.reference, ClusterReference)  # all kinds of CR have one
+    return covariance.reference.clusters
+
+
+def _sorted_out(replicates: list[Array | str]) -> tuple[Draws, dict[str, int]]:
+    """The draws, and how many failed for which reason."""
+    found = [each for each in replicates if not isinstance(each, str)]
+    reasons = dict(Counter(each for each in replicates if isinstance(each, str)))
+    if len(found) < FEWEST:
+        raise InferenceError(f"no bootstrap: {about_failures(reasons, len(found))}")
+    if reasons:
+        warn(about_failures(reasons, len(found)), InferenceWarning)
+    both = np.array(found)
+    return Draws(both[:, 0], both[:, 1]), reasons

@@ -1,0 +1,216 @@
+"""Standard errors of several kinds side by side: the diagnosis of an unmodelled random slope."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlsem.core.quiet import quiet
+from mlsem.core.records import Array
+from mlsem.data.table.frame import make_frame
+from mlsem.report import figures, sheet
+from mlsem.report.cells import format_number
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from mlsem.report.figures import Figure
+
+LEGEND = (
+    "ratio: {kind} to {base}. band: where it lies in {coverage:.0%} of data sets drawn from the "
+    "fitted model, in which no slope varies. p: how many of these have such a large ratio."
+)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Band:
+    """Ratios of standard errors in data sets drawn from the fitted model.
+
+    Attributes
+    ----------
+    ratios : (B, c)
+        Of the draws that could be fitted.
+    failed : int
+        Draws that could not.
+    seed : int
+        That the draws were made with.
+    """
+
+    ratios: Array
+    failed: int
+    seed: int
+
+    def limits(self, level: float) -> Array:
+        """Lower and upper limits of each ratio, (2, c); NaN where no draw has one."""
+        tails = [0.5 - 0.5 * level, 0.5 + 0.5 * level]
+        known = ~np.isnan(self.ratios).all(axis=0)
+        limits = np.full((2, self.ratios.shape[1]), np.nan)
+        limits[:, known] = np.nanquantile(self.ratios[:, known], tails, axis=0)
+        return limits
+
+    def exceeded(self, observed: Array) -> Array:
+        """Share of ratios as large as the one observed, itself counted: (1 + #) / (1 + B)."""
+        larger = (self.ratios >= observed * (1.0 - 1e-12)).sum(axis=0)
+        return np.where(np.isnan(observed), np.nan, (1.0 + larger) / (1.0 + len(self.ratios)))
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class SeComparison(sheet.Shown):
+    """Standard errors of several kinds; prints as text, shows as HTML in a notebook.
+
+    Attributes
+    ----------
+    parameters : tuple of str
+        The c parameters, under their `coef()` names.
+    slopes : frozenset of str
+        Those that are regression coefficients of level 1.
+    est : (c,)
+    se : mapping of kind to (c,)
+        The first kind is what the others are compared with.
+    band : Band or None
+        Of the ratio of the last kind.
+    level : float
+        Of the band.
+    """
+
+    parameters: tuple[str, ...]
+    slopes: frozenset[str]
+    est: Array
+    se: Mapping[str, Array]
+    band: Band | None
+    level: float
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        return tuple(self.se)
+
+    @property
+    @quiet
+    def ratios(self) -> dict[str, Array]:
+        """Standard errors of each kind over those of the first, (c,)."""
+        base = self.se[self.kinds[0]]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return {kind: found / base for kind, found in self.se.items()}
+
+    @property
+    @quiet
+    def varying(self) -> tuple[str, ...]:
+        """Level-1 slopes whose ratio lies above the band: they look as if they varied."""
+        if self.band is None or self.kinds[0] != "standard":
+            return ()
+        above = self.ratios[self.kinds[-1]] > self.band.limits(self.level)[1]
+        return tuple(name for name in self._named(above) if name in self.slopes)
+
+    @property
+    def steadier(self) -> tuple[str, ...]:
+        """Parameters whose ratio lies below the band: clusters tell less different things of them
+        than the model expects."""
+        if self.band is None or self.kinds[0] != "standard":
+            return ()
+        return self._named(self.ratios[self.kinds[-1]] < self.band.limits(self.level)[0])
+
+    def _named(self, where: NDArray[np.bool_]) -> tuple[str, ...]:
+        return tuple(name for name, each in zip(self.parameters, where, strict=True) if each)
+
+    @property
+    @quiet
+    def table(self) -> pd.DataFrame:
+        """One row per parameter: est, se_<kind>, ratio, and with a band lower, upper, pvalue."""
+        ratio = self.ratios[self.kinds[-1]]
+        columns: dict[str, Any] = {"est": self.est}
+        columns |= {f"se_{kind}": found for kind, found in self.se.items()}
+        columns["ratio"] = ratio
+        if self.band is not None:
+            columns["lower"], columns["upper"] = self.band.limits(self.level)
+            columns["pvalue"] = self.band.exceeded(ratio)
+        return make_frame(columns, list(self.parameters))
+
+    @property
+    @quiet
+    def verdict(self) -> tuple[str, ...]:
+        """What the comparison says, in sentences."""
+        base, kind = self.kinds[0], self.kinds[-1]
+        if self.band is None:
+            return (
+                f"without draws nothing is known of how much {kind} / {base} varies by chance.",
+            )
+        found = [self._about_slopes]
+        if self.steadier:
+            found.append(self._about_steadier)
+        if self.band.failed:
+            draws = len(self.band.ratios) + self.band.failed
+            found.append(f"{self.band.failed} of {draws} draws could not be fitted.")
+        return tuple(found)
+
+    @property
+    def _about_slopes(self) -> str:
+        base, kind = self.kinds[0], self.kinds[-1]
+        if base != "standard":
+            return (
+                f"only a comparison with the model's standard errors tells of slopes, not {base}."
+            )
+        if not self.slopes.intersection(self.parameters):
+            return "the model has no slopes of level 1 to look at."
+        if not self.varying:
+            return (
+                f"no slope of level 1 has a {kind} standard error larger than chance makes it: "
+                "no sign of an unmodelled random slope."
+            )
+        several = len(self.varying) > 1
+        return (
+            f"{', '.join(self.varying)}: the slope{'s' if several else ''} look"
+            f"{'' if several else 's'} as if {'they' if several else 'it'} varied between "
+            f"clusters. Model-based standard errors are too small there; {kind} holds."
+        )
+
+    @property
+    def _about_steadier(self) -> str:
+        kind, one = self.kinds[-1], len(self.steadier) == 1
+        return (
+            f"{', '.join(self.steadier)}: the {kind} standard error{' is' if one else 's are'} "
+            "smaller than chance makes them. That is no random slope but the opposite: clusters "
+            f"differ less in {'it' if one else 'them'} than the model says, as where residuals "
+            "are smaller for values of the predictor far from its mean, or rows of a cluster "
+            "share out a fixed sum (ranks, matched or competing rows). Model-based standard "
+            f"errors are too large there; {kind} holds."
+        )
+
+    @quiet
+    def plot(self, figure: Figure | None = None) -> Figure:
+        """A dot per kind and parameter, on the scale of the first kind, with the band.
+
+        Raises
+        ------
+        InterfaceError
+            matplotlib is not installed.
+        """
+        ratios = {kind: found.tolist() for kind, found in self.ratios.items()}
+        bands = None
+        if self.band is not None:
+            bands = [(low, high) for low, high in self.band.limits(self.level).T.tolist()]
+        return figures.se_comparison(self.parameters, ratios, bands, figure=figure)
+
+    @quiet
+    def _sheet(self) -> sheet.Sheet:
+        frame = self.table
+        heads = {"est": "Estimate", "ratio": "ratio", "lower": "band", "upper": "", "pvalue": "p"}
+        heads |= {f"se_{kind}": kind for kind in self.kinds}
+        cells = [[format_number(value, 3) for value in frame[name]] for name in frame.columns]
+        facts = [("Standard errors", ", ".join(self.kinds))]
+        legend = ""
+        if self.band is not None:
+            facts += [("Draws", str(len(self.band.ratios))), ("Seed", str(self.band.seed))]
+            base, kind = self.kinds[0], self.kinds[-1]
+            legend = LEGEND.format(kind=kind, base=base, coverage=self.level)
+        table = sheet.SheetTable(
+            "Standard errors",
+            tuple(heads[str(name)] for name in frame.columns),
+            tuple(zip(self.parameters, zip(*cells, strict=True), strict=True)),
+            legend,
+        )
+        title = "Standard errors compared"
+        return sheet.Sheet(title, tuple(facts), (table,), "Verdict", self.verdict)

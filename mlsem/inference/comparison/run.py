@@ -1,0 +1,159 @@
+"""Standard errors of several kinds, and their ratio in data sets drawn from the fitted model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from secrets import randbits
+
+import numpy as np
+
+from mlsem.core.optimise.maximise import Optimum
+from mlsem.core.quiet import quiet
+from mlsem.core.records import Array, Index
+from mlsem.core.sample.draws import Sampler
+from mlsem.errors import InferenceError, OptionValueError
+from mlsem.estimation.problem import Problem
+from mlsem.estimation.refit import model_sampler, refit
+from mlsem.estimation.settings import SeKind, Settings, se_kind
+from mlsem.inference.comparison.result import Band, SeComparison
+from mlsem.inference.covariance.of_optimum import covariance_of
+from mlsem.inference.diagnosis.result import chosen
+from mlsem.model.table import ParameterTable
+from mlsem.parallel.pool import in_batches
+
+ENOUGH = 0.5  # share of the draws that must be fitted
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Draws:
+    """How data sets are drawn from the fitted model, and what is looked at in them."""
+
+    problem: Problem
+    settings: Settings
+    sampler: Sampler
+    start: Array
+    kinds: tuple[SeKind, SeKind]
+    places: Index
+    seed: int
+
+
+@quiet
+def compare(
+    problem: Problem,
+    settings: Settings,
+    optimum: Optimum,
+    kinds: Iterable[str] | None,
+    parameters: str | Iterable[str] | None,
+    *,
+    draws: int,
+    level: float,
+    seed: int | None,
+    n_jobs: int,
+    progress: bool | None,
+) -> SeComparison:
+    """What `FitResult.compare_se` returns, which says what the arguments are.
+
+    Raises
+    ------
+    InferenceError, OptionValueError, InterfaceError
+    """
+    if kinds is None:
+        kinds = ("standard", "CR2") if settings.estimator == "REML" else ("standard", "MLR", "CR2")
+    table, wanted = problem.table, _kinds(kinds)
+    if not optimum.converged:
+        raise InferenceError("the fit did not converge: it has no standard errors to compare.")
+    _require_draws(draws, level, seed)
+    names = _coefficients(table) if parameters is None else parameters
+    places = np.array(chosen(table.names, names), dtype=np.intp)
+    se = {kind: _errors(problem, settings, optimum, kind)[places] for kind in wanted}
+    start = problem.coordinates.to_user(optimum.params)
+    band = None
+    if draws and len(wanted) > 1:
+        seed = randbits(32) if seed is None else seed
+        sampler = model_sampler(problem, optimum)
+        pair = (wanted[0], wanted[-1])
+        source = Draws(problem, settings, sampler, start, pair, places, seed)
+        band = _band(source, draws, n_jobs, progress)
+    return SeComparison(
+        parameters=tuple(table.names[k] for k in places),
+        slopes=_slopes(table),
+        est=start[places],
+        se=se,
+        band=band,
+        level=level,
+    )
+
+
+def _band(source: Draws, draws: int, n_jobs: int, progress: bool | None) -> Band:
+    found = in_batches(
+        partial(_ratios, source),
+        range(draws),
+        jobs=n_jobs,
+        progress=progress,
+        label="data sets drawn from the model",
+    )
+    fitted = [ratios for ratios in found if ratios is not None]
+    if len(fitted) < ENOUGH * draws:
+        raise InferenceError(
+            f"only {len(fitted)} of {draws} data sets drawn from the fitted model could be fitted: "
+            "there is no reference band. draws=0 compares the standard errors without it."
+        )
+    return Band(np.array(fitted), draws - len(fitted), source.seed)
+
+
+def _ratios(source: Draws, numbers: Sequence[int]) -> list[Array | None]:
+    return [_ratio(source, number) for number in numbers]
+
+
+def _ratio(source: Draws, number: int) -> Array | None:
+    """Ratio of the last kind's standard errors to the first's in one draw; None if it failed."""
+    generator = np.random.default_rng([source.seed, number])
+    moments = source.sampler.draw(generator)
+    robust = source.problem.robust
+    posed, optimum = refit(source.problem, moments, source.settings, source.start, robust)
+    if optimum is None or not optimum.converged:
+        return None
+    base, last = (_errors(posed, source.settings, optimum, kind) for kind in source.kinds)
+    ratio = last[source.places] / base[source.places]
+    return None if np.isnan(ratio).all() else ratio
+
+
+def _errors(problem: Problem, settings: Settings, optimum: Optimum, kind: SeKind) -> Array:
+    return covariance_of(problem, settings.with_se(kind), optimum, clustered=True)[0].se
+
+
+def _kinds(kinds: Iterable[str]) -> tuple[SeKind, ...]:
+    if isinstance(kinds, str):
+        kinds = [kinds]
+    found: tuple[SeKind, ...] = tuple(dict.fromkeys(se_kind(kind) for kind in kinds))
+    if len(found) < 2 or "none" in found:
+        raise OptionValueError(
+            f"kinds={list(found)!r}: name at least two kinds of standard errors, the one to "
+            'compare with first, e.g. ["standard", "MLR", "CR2"].'
+        )
+    return found
+
+
+def _require_draws(draws: object, level: object, seed: object) -> None:
+    if isinstance(draws, bool) or not isinstance(draws, int) or draws < 0 or 0 < draws < 20:
+        raise OptionValueError(f"draws={draws!r}: it takes a number from 20, or 0 for no band.")
+    if isinstance(level, bool) or not isinstance(level, (int, float)) or not 0 < level < 1:
+        raise OptionValueError(f"level={level!r}: the band's level lies between 0 and 1.")
+    if seed is not None and (isinstance(seed, bool) or not isinstance(seed, int) or seed < 0):
+        raise OptionValueError(f"seed={seed!r}: it takes a whole number from 0, or None.")
+
+
+def _coefficients(table: ParameterTable) -> tuple[str, ...]:
+    """Regression coefficients; all parameters if there are none."""
+    found = tuple(
+        dict.fromkeys(table.names[r.free] for r in table.rows if r.op == "~" and r.free >= 0)
+    )
+    return found or table.names
+
+
+def _slopes(table: ParameterTable) -> frozenset[str]:
+    """Regression coefficients of level 1."""
+    rows = (row for row in table.rows if row.op == "~" and row.level == 1 and row.free >= 0)
+    return frozenset(table.names[row.free] for row in rows)

@@ -1,0 +1,110 @@
+"""Adjusted cluster scores: CR0 to CR3.
+
+In coordinates in which the expected information is the identity, cluster j has score s_j and
+leverage X_j (ΣX_j = I, eigenvalues in [0, 1]). At the estimates its score has lost what the
+cluster itself had in them, s_j - X_j Σ s_k; the adjustments give it back:
+
+    CR0  u_j = s_j        CR2  u_j = (I - X_j)^{-½} s_j        CR3  u_j = (I - X_j)⁻¹ s_j
+
+(Bell & McCaffrey, 2002; Pustejovsky & Tipton, 2018, eq. 8 to 11, for linear models.) For the
+fixed effects of a linear mixed model of one outcome CR2 is the adjustment of residuals
+(Pustejovsky & Tipton, eq. 10), with the working covariance Φ = D'D, H = Φ - X M Xᵀ:
+
+    u_j = X_jᵀ Φ_j⁻¹ D'(D H_j D')^{-½} D e_j.
+
+Where a cluster alone determines a direction (leverage 1) it has nothing left there, and u_j is
+without that direction.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from mlsem.core.records import Array
+from mlsem.inference.covariance.equations import WhiteClusters
+
+ClusterKind = Literal["CR0", "CR1", "CR1p", "CR1S", "CR2", "CR3"]
+POWERS: dict[str, float] = {"CR0": 0.0, "CR1": 0.0, "CR1p": 0.0, "CR1S": 0.0, "CR2": 0.5, "CR3": 1}
+LEVERAGE_ONE = 1e-9  # leverages closer to 1 are 1
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Adjusted:
+    """Some kinds of clusters, k, and the scores of the clusters of these kinds, g.
+
+    Attributes
+    ----------
+    scores : (g, n)
+        u.
+    leverage : (k, n, n)
+        X.
+    adjustment : (k, n, n)
+        Q with u = Q s, symmetric (of the fixed effects of a mixed model under CR2: what it is in
+        the score form).
+    spread : (k, n, n)
+        Working covariance of u, were the parameters known.
+    pull : (k, n, n)
+        -∂E(u)/∂φ: what an error in the parameters does to u.
+    alone : (k, n, n)
+        Projection on the directions of leverage 1.
+    """
+
+    scores: Array
+    leverage: Array
+    adjustment: Array
+    spread: Array
+    pull: Array
+    alone: Array
+
+
+def adjusted(clusters: WhiteClusters, kind: ClusterKind, part: slice) -> Adjusted:
+    """Adjust the scores of the clusters of these kinds."""
+    members = clusters.members(part)
+    leverage = clusters.leverage(part)
+    values, vectors = np.linalg.eigh(leverage)
+    gone = values > 1.0 - LEVERAGE_ONE
+    left = np.where(gone, 1.0, 1.0 - values)
+    factors = np.where(gone, 0.0, left ** -POWERS[kind])
+    adjustment = _spectral(vectors, factors)
+    of = clusters.working.kind[members] - part.start
+    scores = np.einsum("gab,gb->ga", adjustment[of], clusters.scores[members])
+    found = Adjusted(
+        scores=scores,
+        leverage=leverage,
+        adjustment=adjustment,
+        spread=_spectral(vectors, factors * values * factors),
+        pull=_spectral(vectors, factors * values),
+        alone=_spectral(vectors, gone.astype(float)),
+    )
+    if kind == "CR2" and clusters.working.mixed is not None:
+        _adjust_residuals(clusters, part, found)
+    return found
+
+
+def _spectral(vectors: Array, values: Array) -> Array:
+    """Q diag(values) Qᵀ of each."""
+    return (vectors * values[:, None, :]) @ vectors.swapaxes(1, 2)
+
+
+def _adjust_residuals(clusters: WhiteClusters, part: slice, found: Adjusted) -> None:
+    """Put the adjustment of residuals in place of that of the fixed effects' scores."""
+    mixed = clusters.working.mixed
+    assert mixed is not None
+    p = mixed.design.shape[2]
+    working, residuals = mixed.working[part], mixed.residuals[part]
+    design = mixed.design[part] @ clusters.root[:p, :p]
+    lower = np.linalg.cholesky(working)
+    upper = lower.swapaxes(1, 2)
+    inside = working - design @ design.swapaxes(1, 2)
+    values, vectors = np.linalg.eigh(upper @ inside @ lower)
+    lost = np.rint(np.einsum("kaa->k", found.alone[:, :p, :p])).astype(int)
+    gone = np.arange(values.shape[1]) < lost[:, None]
+    factors = np.where(gone, 0.0, np.where(gone, 1.0, values) ** -0.5)
+    adjustment = lower @ _spectral(vectors, factors) @ upper
+    map_ = np.linalg.solve(working, design).swapaxes(1, 2) @ adjustment
+    found.scores[:, :p] = (map_ @ residuals[:, :, None])[:, :, 0]
+    found.spread[:, :p, :p] = map_ @ working @ map_.swapaxes(1, 2)
+    found.pull[:, :p, :p] = map_ @ design

@@ -1,0 +1,158 @@
+"""What a user should be told about the standard errors of a fit, in words."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mlsem.errors import listed
+from mlsem.estimation.problem import Problem
+from mlsem.inference.covariance.freedom import obstacle
+from mlsem.inference.covariance.matrix import Covariance
+
+FEW_CLUSTERS = 30
+FEW_DF = 4.0
+FEW_EFFECTIVE = 10.0  # and less than half of the clusters
+
+
+def cautions(problem: Problem, covariance: Covariance) -> tuple[str, ...]:
+    """Sentences on a covariance; none where nothing is doubtful."""
+    if covariance.kind == "none":
+        return ()
+    if covariance.kind == "standard":
+        few = _few_for_z(problem, covariance)
+        return (few,) if few else ()
+    missing = _no_factor(problem, covariance)
+    if missing:
+        return (missing,)
+    found = [
+        _alone(problem, covariance),
+        _few_clusters(problem, covariance),
+        _more_parameters(problem, covariance),
+        _few_df(problem, covariance),
+        _few_effective(problem, covariance),
+    ]
+    return tuple(sentence for sentence in found if sentence)
+
+
+def on_information(problem: Problem, covariance: Covariance) -> tuple[str, ...]:
+    """A note on model-based errors of one level by the observed information: not lavaan's."""
+    table = problem.table
+    if covariance.kind != "standard" or covariance.form != "observed" or table.two_level:
+        return ()
+    products = table.endogenous_products
+    if not products:
+        return ()
+    made = "is made" if len(products) == 1 else "are made"
+    return (
+        f"standard errors are by the observed information, because {listed(products)} {made} of an "
+        "outcome of the model: the expected one, which lavaan takes, would count on moments that "
+        'such a product does not have. information="expected" has it all the same.',
+    )
+
+
+def _no_factor(problem: Problem, covariance: Covariance) -> str:
+    """Where CR1p and CR1S would divide by zero or less."""
+    robust = covariance.robust
+    if robust is None or not np.isnan(robust.meat).any():
+        return ""
+    subject = "clusters" if covariance.kind == "CR1p" else "rows"
+    return (
+        f"there are no {covariance.kind} standard errors: they take more {subject} than "
+        f'parameters, and there are {problem.robust.n_clusters} clusters. Use se="CR2".'
+    )
+
+
+def _alone(problem: Problem, covariance: Covariance) -> str:
+    """Coefficients that single clusters determine."""
+    robust = covariance.robust
+    if robust is None or not robust.undetermined.any():
+        return ""
+    names = [problem.table.names[k] for k in np.flatnonzero(robust.undetermined)]
+    shares = robust.alone[robust.undetermined].max(axis=0)
+    labels = problem.robust.labels[robust.soloists[shares > shares.max() / 100]].tolist()
+    return (
+        f"no cluster-robust standard error of {listed(names)}: "
+        f"{_clusters(labels)} of {problem.robust.name!r} alone "
+        f"determine{'s' if len(labels) == 1 else ''} part of it, so that no other cluster tells "
+        'how uncertain that is (leverage 1). Use se="standard", or leave the effect out.'
+    )
+
+
+def _clusters(labels: list[object]) -> str:
+    shown = ", ".join(str(each) for each in labels[:5])
+    more = f" and {len(labels) - 5} more" if len(labels) > 5 else ""
+    return f"{'cluster' if len(labels) == 1 else 'clusters'} {shown}{more}"
+
+
+def _few_clusters(problem: Problem, covariance: Covariance) -> str:
+    count = problem.robust.n_clusters
+    plain = covariance.kind in ("MLR", "CR0")
+    if count >= FEW_CLUSTERS or not (plain or np.isinf(covariance.df).all()):
+        return ""
+    what = f"{covariance.kind} standard errors are too small and " if plain else ""
+    return (
+        f"{count} clusters are few: {what}z tests reject too often. "
+        'se="CR2" (with its t tests) corrects for that.'
+    )
+
+
+def _few_for_z(problem: Problem, covariance: Covariance) -> str:
+    """Where model-based z tests take for known what a few clusters say of the variances."""
+    robust = problem.robust
+    few = robust.name is not None and robust.n_clusters < FEW_CLUSTERS
+    if not few or covariance.reference is not None:
+        return ""
+    return (
+        f"{robust.n_clusters} clusters are few: z tests with model-based standard errors hold for "
+        'many clusters, and reject too often with few. se="CR2" has t tests that correct for that'
+        + (
+            ', and so has df="satterthwaite" (or "kenward-roger" with REML).'
+            if not obstacle(problem)
+            else "."
+        )
+    )
+
+
+def _more_parameters(problem: Problem, covariance: Covariance) -> str:
+    count, params = problem.robust.n_clusters, len(problem.table.names)
+    if count >= params:
+        return ""
+    return (
+        f"{count} clusters are fewer than the {params} parameters: the robust covariance matrix "
+        "is singular, and joint tests of many parameters do not exist."
+    )
+
+
+def _few_df(problem: Problem, covariance: Covariance) -> str:
+    return _low(
+        problem,
+        covariance.df,
+        covariance.df < FEW_DF,
+        "few degrees of freedom ({}): read the p values as rough, the intervals are wide.",
+    )
+
+
+def _few_effective(problem: Problem, covariance: Covariance) -> str:
+    if covariance.effective is None:
+        return ""
+    effective, count = covariance.effective, problem.robust.n_clusters
+    low = (effective < FEW_EFFECTIVE) & (effective < count / 2)
+    low &= ~(covariance.df < FEW_DF) & (covariance.se > 0)
+    return _low(
+        problem,
+        effective,
+        low,
+        f"much fewer effective clusters than {count} ({{}}): a few clusters carry the "
+        "information on these effects; see cluster_diagnostics().",
+    )
+
+
+def _low(problem: Problem, values: np.ndarray, low: np.ndarray, text: str) -> str:
+    """The sentence with the mean parameters that are `low`, the lowest first."""
+    rows = {row.free for row in problem.table.rows if row.op in ("~", "~1") and row.free >= 0}
+    places = [k for k in np.argsort(values) if low[k] and k in rows]
+    if not places:
+        return ""
+    shown = [f"{problem.table.names[k]} {values[k]:.1f}" for k in places[:5]]
+    more = ", …" if len(places) > 5 else ""
+    return text.format(", ".join(shown) + more)

@@ -1,0 +1,132 @@
+"""Cluster-robust covariances of the CR family, with Satterthwaite degrees of freedom."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlsem.core.records import Array, Index, frozen
+from mlsem.inference.covariance.adjust import Adjusted, ClusterKind, adjusted
+from mlsem.inference.covariance.equations import WhiteClusters
+
+ALONE = 1e-8  # share of a contrast in directions of leverage 1 that leaves it without a variance
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RobustContrasts:
+    """What one pass over the clusters gives.
+
+    Attributes
+    ----------
+    meat : (n, n)
+        Σ u_j u_jᵀ, times the small-sample factor of the kind.
+    df : (c,)
+        Satterthwaite degrees of freedom of each contrast; NaN where it has no variance.
+    effective : (c,)
+        Effective number of clusters, 1 / Σ h_j², h_j = c̃ᵀX_jc̃ / c̃ᵀc̃ the share of cluster j in the
+        variance of the contrast if the model is right.
+    alone : (c, s)
+        Share of each contrast in directions that one of the clusters `soloists` alone determines.
+    soloists : (s,)
+    """
+
+    meat: Array
+    df: Array
+    effective: Array
+    alone: Array
+    soloists: Index
+
+    @property
+    def undetermined(self) -> NDArray[np.bool_]:
+        """Contrasts that have no cluster-robust variance, (c,)."""
+        return self.alone.sum(axis=1) > ALONE
+
+
+def robust_contrasts(
+    clusters: WhiteClusters, kind: ClusterKind, contrasts: Array
+) -> RobustContrasts:
+    """The meat and the degrees of freedom of contrasts cᵀθ.
+
+    Parameters
+    ----------
+    contrasts : (c, n)
+        What they take of the scores: `WhiteClusters.contrasts`.
+
+    Notes
+    -----
+    The variance estimate Σ(cᵀu_j)² is a quadratic form in the scores with the matrix
+    P_jk = δ_jk d_j - F_jᵀF_k, where F = pullᵀc, d = cᵀ spread c, h = |F|²:
+
+        tr P = Σ(d_j - h_j),   tr P² = Σ(d_j² - 2 d_j h_j) + |Σ F_j F_jᵀ|²
+        df = (tr P)² / (tr P² + ½ Σ κ₄(a_jᵀs_j)),   a_j the adjusted contrast
+
+    For normal scores (those of means) κ₄ = 0 and this is Bell & McCaffrey (2002); the scores of
+    variances and loadings are quadratic in the data, and vary more than normal ones would.
+    """
+    count, size = contrasts.shape
+    meat, across = np.zeros((size, size)), np.zeros((count, size, size))
+    trace, squares, fourth, shares = np.zeros((4, count))
+    lengths = np.einsum("cn,cn->c", contrasts, contrasts)
+    alone: list[Array] = []
+    soloists: list[int] = []
+    for part in clusters.parts():
+        found = adjusted(clusters, kind, part)
+        weights = clusters.counts[part]
+        pulled = contrasts @ found.pull
+        h = np.einsum("kcn,kcn->kc", pulled, pulled)
+        d = np.einsum("kcn,cn->kc", contrasts @ found.spread, contrasts)
+        trace += weights @ (d - h)
+        squares += weights @ (d * (d - 2.0 * h))
+        weighted = np.sqrt(weights)[:, None, None] * pulled
+        across += weighted.transpose(1, 2, 0) @ weighted.transpose(1, 0, 2)
+        fourth += weights @ clusters.cumulants(part, contrasts @ found.adjustment)
+        share = np.einsum("kcn,cn->kc", contrasts @ found.leverage, contrasts)
+        shares += weights @ share**2
+        meat += found.scores.T @ found.scores
+        _note_soloists(clusters, part, found, contrasts, alone, soloists)
+    squares += np.einsum("cab,cab->c", across, across)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        df = trace**2 / (squares + 0.5 * fourth)
+        effective = lengths**2 / shares
+    return RobustContrasts(
+        meat=frozen(meat * small_sample_factor(clusters, kind)),
+        df=frozen(df),
+        effective=frozen(effective),
+        alone=frozen(np.array(alone).reshape(-1, count).T),
+        soloists=frozen(np.array(soloists, dtype=np.intp)),
+    )
+
+
+def _note_soloists(
+    clusters: WhiteClusters,
+    part: slice,
+    found: Adjusted,
+    contrasts: Array,
+    alone: list[Array],
+    soloists: list[int],
+) -> None:
+    lengths = np.einsum("cn,cn->c", contrasts, contrasts)
+    for place in np.flatnonzero(found.alone.any(axis=(1, 2))):
+        share = np.einsum("cn,nm,cm->c", contrasts, found.alone[place], contrasts)
+        alone.append(share / np.where(lengths > 0, lengths, 1.0))
+        (cluster,) = np.flatnonzero(clusters.working.kind == part.start + place)
+        soloists.append(int(cluster))
+
+
+def small_sample_factor(clusters: WhiteClusters, kind: ClusterKind) -> float:
+    """CR1: J/(J-1). CR1p: J/(J-p). CR1S: J(N-1)/((J-1)(N-p)), as Stata; 1 for the others.
+
+    J counts the robust clusters, N the rows; p the fixed effects of a linear mixed model, all
+    free parameters elsewhere. NaN where the denominator is not positive.
+    """
+    working = clusters.working
+    j, rows = working.n_clusters, working.n_rows
+    p = clusters.basis.shape[1] if working.mixed is None else working.mixed.design.shape[2]
+    numerator, denominator = {
+        "CR1": (j, j - 1),
+        "CR1p": (j, j - p),
+        "CR1S": (j * (rows - 1), (j - 1) * (rows - p)),
+    }.get(kind, (1, 1))
+    return numerator / denominator if denominator > 0 else float("nan")

@@ -1,0 +1,172 @@
+"""Covariance matrices of the estimates: model-based and cluster-robust."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+
+from mlsem.core.linalg import symmetrized
+from mlsem.core.quiet import quiet
+from mlsem.core.records import Array, frozen
+from mlsem.inference.covariance.adjust import ClusterKind
+from mlsem.inference.covariance.cluster_robust import RobustContrasts, robust_contrasts
+from mlsem.inference.covariance.equations import (
+    EstimatingEquations,
+    WhiteClusters,
+    bread_root,
+    whitened,
+)
+from mlsem.inference.covariance.intervals import delta_se
+from mlsem.inference.covariance.reference import ClusterReference, Reference
+
+FLAT = 1e-10  # eigenvalues of the meat, in units of the information, that are zero
+
+Kind = Literal["standard", "MLR", "none"] | ClusterKind
+
+
+@dataclass(frozen=True, eq=False)
+class Covariance:
+    """A covariance matrix of the estimates with its reference distribution.
+
+    Attributes
+    ----------
+    matrix : (npar, npar)
+    kind : str
+    form : str
+        How it was had, in words.
+    reference : Reference or None
+        For the degrees of freedom of contrasts; None for z tests.
+    robust : RobustContrasts or None
+        Of the parameters one by one.
+    forms : tuple of str
+        Of each parameter: "residuals" where CR2 adjusts the residuals of a linear mixed model,
+        "scores" where scores are adjusted; empty for the other kinds.
+    effective : (npar,) or None
+        Effective number of clusters of each parameter, where it was looked at.
+    flat : bool
+        Whether in some direction no cluster has a score: fewer clusters than parameters, or
+        directions that one cluster alone determines.
+    """
+
+    matrix: Array
+    kind: Kind
+    form: str
+    reference: Reference | None = None
+    robust: RobustContrasts | None = None
+    forms: tuple[str, ...] = ()
+    effective: Array | None = None
+    flat: bool = False
+
+    @cached_property
+    def df(self) -> Array:
+        """Degrees of freedom of each parameter's t reference, (npar,), taken when they are first
+        asked for; inf for z, NaN where there is no variance or no test."""
+        size = len(self.matrix)
+        if self.reference is None:
+            found = np.full(size, np.inf)
+        else:
+            found = self.reference.df(np.eye(size)) if self.robust is None else self.robust.df
+        return frozen(np.where(np.isnan(np.diagonal(self.matrix)), np.nan, found))
+
+    @property
+    def se(self) -> Array:
+        """Standard errors: 0 where constraints leave a parameter no freedom, NaN where the
+        variance does not exist."""
+        variances = np.diagonal(self.matrix)
+        return np.sqrt(np.where(variances >= 0, variances, np.nan))
+
+    def of_functions(self, gradients: Array) -> tuple[Array, Array]:
+        """Standard errors and degrees of freedom of functions of θ with these gradients
+        (c, npar), by the delta method; NaN where one uses a parameter without a variance."""
+        known = ~np.isnan(np.diagonal(self.matrix))
+        unknown = gradients[:, ~known].any(axis=1)
+        se = delta_se(gradients[:, known], self.matrix[np.ix_(known, known)])
+        df = np.full(len(gradients), np.inf)
+        if self.reference is not None and len(gradients):
+            df = self.reference.df(gradients)
+        return np.where(unknown, np.nan, se), np.where(unknown, np.nan, df)
+
+
+@quiet
+def meat(scores: Array) -> Array:
+    """Σ_j s_j s_jᵀ."""
+    return scores.T @ scores
+
+
+def covariance(
+    equations: EstimatingEquations, kind: Kind, form: str, factor: float = 1.0
+) -> Covariance:
+    """`standard`: I⁻¹. `MLR`: factor · I⁻¹ (Σ s_j s_jᵀ) I⁻¹ (Huber, 1967; White, 1982; for
+    clusters Liang & Zeger, 1986, eq. 8).
+
+    All NaN where the information is not positive definite.
+    """
+    root = bread_root(equations.information)
+    if root is None:
+        return no_covariance(equations.params, kind, form)
+    basis, flat = equations.basis @ root, False
+    matrix = basis @ basis.T
+    if kind == "MLR":
+        assert equations.scores is not None
+        inner = factor * meat(equations.scores @ root)
+        flat = bool(np.linalg.eigvalsh(inner)[0] < FLAT)
+        matrix = basis @ inner @ basis.T
+    return Covariance(frozen(symmetrized(matrix)), kind, form, flat=flat)
+
+
+def silenced(found: Covariance, robust: RobustContrasts | None) -> Covariance:
+    """Without the variances that one cluster alone would give."""
+    if robust is None:
+        return found
+    gone = robust.undetermined
+    matrix = np.where(gone | gone[:, None], np.nan, found.matrix)
+    return replace(found, matrix=frozen(matrix), robust=robust, effective=robust.effective)
+
+
+def robust_covariance(
+    equations: EstimatingEquations, kind: ClusterKind, form: str, *, z: bool = False
+) -> Covariance:
+    """H⁻¹ (Σ u_j u_jᵀ) H⁻¹ with adjusted scores u and Satterthwaite degrees of freedom of each
+    parameter (infinite with `z`).
+
+    NaN for parameters that a single cluster determines; all NaN where an information is not
+    positive definite.
+    """
+    clusters = whitened(equations)
+    if clusters is None:
+        return no_covariance(equations.params, kind, form)
+    found = robust_contrasts(clusters, kind, clusters.influence)
+    matrix = symmetrized(clusters.influence @ found.meat @ clusters.influence.T)
+    reference = None if z else ClusterReference(clusters, kind)
+    forms = adjustment_forms(clusters, kind)
+    return silenced(Covariance(matrix, kind, form, reference, forms=forms), found)
+
+
+def adjustment_forms(clusters: WhiteClusters, kind: ClusterKind) -> tuple[str, ...]:
+    """What is adjusted for each parameter: residuals of a linear mixed model, or scores."""
+    mixed = clusters.working.mixed
+    if kind != "CR2" or mixed is None:
+        return ("scores",) * len(clusters.basis)
+    others = clusters.influence[:, mixed.design.shape[2] :]
+    return tuple("scores" if row.any() else "residuals" for row in others)
+
+
+def effective_clusters(equations: EstimatingEquations) -> Array:
+    """1 / Σ_j h_j² with h_j the share of cluster j in the variance of each parameter if the model
+    is right, (npar,); NaN where constraints leave it no freedom."""
+    clusters = equations.clusters
+    assert clusters is not None
+    weights = clusters.counts
+    along = np.linalg.solve(equations.information, equations.basis.T)
+    parts = ((clusters.information @ along) * along).sum(axis=1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return (weights @ parts) ** 2 / (weights @ parts**2)
+
+
+def no_covariance(params: Array, kind: Kind, form: str = "") -> Covariance:
+    """All NaN: asked for none, or there is none."""
+    empty = np.full((len(params), len(params)), np.nan)
+    return Covariance(frozen(empty), kind, form)

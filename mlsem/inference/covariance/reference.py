@@ -1,0 +1,78 @@
+"""The reference distribution of a covariance: degrees of freedom of its t tests, joint tests."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from mlsem.core.records import Array
+from mlsem.inference.covariance.adjust import ClusterKind
+from mlsem.inference.covariance.cluster_robust import RobustContrasts, robust_contrasts
+from mlsem.inference.covariance.equations import WhiteClusters
+from mlsem.inference.covariance.statistics import Statistic, hotelling_f, wald_distance, wishart_df
+
+JointTest = Literal["F", "HTZ"]
+DfMethod = Literal["satterthwaite", "kenward-roger"]
+
+
+class Reference(Protocol):
+    """Where the degrees of freedom of a covariance come from."""
+
+    @property
+    def joint_test(self) -> JointTest:
+        """The name of its joint test."""
+        ...
+
+    @property
+    def method(self) -> DfMethod | None:
+        """Of model-based errors."""
+        ...
+
+    def tests(self, gradients: Array) -> bool:
+        """Whether contrasts with these gradients (q, npar) have such tests."""
+        ...
+
+    def df(self, gradients: Array) -> Array:
+        """Of contrasts cᵀθ one by one, gradients (c, npar) -> (c,); NaN where there is none."""
+        ...
+
+    def joint(self, estimate: Array, gradients: Array, spread: Array) -> Statistic:
+        """Of contrasts (q,) with gradients (q, npar) and covariance `spread` (q, q) together.
+
+        Raises
+        ------
+        InferenceError
+            The test does not exist.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ClusterReference:
+    """Of a cluster-robust covariance."""
+
+    clusters: WhiteClusters
+    kind: ClusterKind
+
+    @property
+    def joint_test(self) -> JointTest:
+        return "HTZ"
+
+    @property
+    def method(self) -> DfMethod | None:
+        return None
+
+    def tests(self, gradients: Array) -> bool:
+        return True
+
+    def contrasts(self, gradients: Array) -> RobustContrasts:
+        """Of contrasts cᵀθ, gradients (c, npar)."""
+        return robust_contrasts(self.clusters, self.kind, self.clusters.contrasts(gradients))
+
+    def df(self, gradients: Array) -> Array:
+        return self.contrasts(gradients).df
+
+    def joint(self, estimate: Array, gradients: Array, spread: Array) -> Statistic:
+        """HTZ (Pustejovsky & Tipton, 2018)."""
+        nu = wishart_df(self.clusters, self.kind, self.clusters.contrasts(gradients))
+        return hotelling_f(wald_distance(estimate, spread), len(spread), nu)

@@ -1,0 +1,312 @@
+"""Which clusters the estimates rest on: leverage, effective clusters, and leaving clusters out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlsem.core.quiet import quiet
+from mlsem.core.records import Array, Index
+from mlsem.data.table.frame import make_frame
+from mlsem.errors import InferenceError, OptionValueError, nearest
+from mlsem.inference.covariance.cautions import FEW_CLUSTERS, FEW_DF, FEW_EFFECTIVE
+from mlsem.inference.diagnosis.influence import ClusterInfluence, ratio_range
+from mlsem.inference.diagnosis.sheet import diagnostics_sheet
+from mlsem.inference.diagnosis.verdict import ClusterCounts, Coefficient, Limits, Refits, verdict
+from mlsem.report import figures, sheet
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from mlsem.report.figures import Figure
+
+LIMITS = Limits(FEW_CLUSTERS, FEW_DF, FEW_EFFECTIVE, uneven=0.75, moved=1.0)
+MEANS = ("~", "~1")
+REASONS = {  # of a large CR2 standard error; whether the clusters are those of the model's level 2
+    True: "slopes that differ between clusters, a random slope that the model leaves out",
+    False: "a likeness of the rows of a cluster that the model leaves out",
+}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LeftOut:
+    """Exact refits without one robust cluster each.
+
+    Attributes
+    ----------
+    clusters : (k,)
+        Positions of the clusters.
+    change : (k, c)
+        θ_(j) - θ̂; NaN where a refit failed.
+    """
+
+    clusters: Index
+    change: Array
+
+    @property
+    def failed(self) -> Index:
+        return self.clusters[np.isnan(self.change).all(axis=1)]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class ClusterDiagnostics(sheet.Shown):
+    """Which clusters the estimates rest on; prints as text, shows as HTML in a notebook.
+
+    Attributes
+    ----------
+    name : str
+        The column of the robust clusters, G of them.
+    labels : (G,)
+    rows : (G,)
+        Rows of each.
+    parameters : tuple of str
+        The c parameters looked at, under their `coef()` names.
+    kinds : tuple of sets of (op, level)
+        What each is in the model.
+    effective : (c,)
+        Effective number of clusters, 1 / Σ h².
+    df : (c,)
+        Satterthwaite degrees of freedom of CR2.
+    se, model_se : (c,)
+        CR2's and the model's standard errors.
+    measures : ClusterInfluence
+        Leverage, shares, and changes of one step.
+    left_out : LeftOut or None
+        Exact refits.
+    nested : bool
+        Whether the model has a level for these clusters; else they are coarser, or the model
+        has one level only.
+    """
+
+    name: str
+    labels: NDArray[Any]
+    rows: Index
+    parameters: tuple[str, ...]
+    kinds: tuple[frozenset[tuple[str, int]], ...]
+    effective: Array
+    df: Array
+    se: Array
+    model_se: Array
+    measures: ClusterInfluence
+    left_out: LeftOut | None
+    nested: bool
+
+    # --- frames -------------------------------------------------------------------------------
+
+    @property
+    def n_clusters(self) -> int:
+        return len(self.labels)
+
+    @property
+    def weight(self) -> float:
+        """G* = N² / Σn_j²: equally large clusters that weigh as much."""
+        return float(self.rows.sum() ** 2 / (self.rows @ self.rows))
+
+    @property
+    @quiet
+    def ratio(self) -> Array:
+        """CR2's to the model's standard errors, (c,)."""
+        return self.se / self.model_se
+
+    @property
+    @quiet
+    def coefficients(self) -> pd.DataFrame:
+        """One row per parameter.
+
+        Columns `effective` (clusters), `largest` (share of the information that one cluster
+        has), `cluster` (which), `df`, `se_model`, `se_cr2`, `ratio`, `ratio_lower` and
+        `ratio_upper` (where it usually lies in a right model), `change` (in `se_model`, of
+        leaving out the cluster that moves the estimate most), `influential` (which cluster).
+        """
+        lower, upper = ratio_range(self.df)
+        changes = self._changes()
+        columns = {
+            "effective": self.effective,
+            **self._largest(self.measures.share, "largest", "cluster"),
+            "df": self.df,
+            "se_model": self.model_se,
+            "se_cr2": self.se,
+            "ratio": self.ratio,
+            "ratio_lower": lower,
+            "ratio_upper": upper,
+            **self._largest(changes, "change", "influential"),
+        }
+        return make_frame(columns, list(self.parameters))
+
+    def _largest(self, values: Array, value: str, whose: str) -> dict[str, Any]:
+        """In each column (G, c) the one furthest from 0, and its cluster; None if all are NaN."""
+        places = np.where(np.isnan(values), -1.0, np.abs(values)).argmax(axis=0)
+        largest = values[places, np.arange(len(places))]
+        found = np.empty(len(places), dtype=object)
+        found[:] = self.labels[places].tolist()
+        found[np.isnan(largest)] = None
+        return {value: largest, whose: found}
+
+    @property
+    @quiet
+    def clusters(self) -> pd.DataFrame:
+        """One row per cluster: `rows`, `leverage` (free parameters that it determines, in all),
+        and under each parameter's name its share of the information on it."""
+        shares = dict(zip(self.parameters, self.measures.share.T, strict=True))
+        return self._by_cluster({"rows": self.rows, "leverage": self.measures.leverage, **shares})
+
+    @property
+    @quiet
+    def influence(self) -> pd.DataFrame:
+        """Cluster × parameter: by how many standard errors (the model's) leaving the cluster out
+        moves the estimate, in one step; NaN where nothing would be left to estimate it from."""
+        return self._by_cluster(self._named(self.measures.change))
+
+    @property
+    @quiet
+    def exact(self) -> pd.DataFrame:
+        """The same of exact refits, a row for each refit; NaN where one failed.
+
+        Raises
+        ------
+        InferenceError
+            No refits were asked for.
+        """
+        if self.left_out is None:
+            raise InferenceError(
+                "nothing was refitted: call fit.cluster_diagnostics(exact=True), or give exact= "
+                "the clusters to leave out."
+            )
+        return self._by_cluster(self._named(self.left_out.change), self.left_out.clusters)
+
+    def _named(self, change: Array) -> dict[str, Array]:
+        return dict(zip(self.parameters, (change / self.model_se).T, strict=True))
+
+    def _by_cluster(
+        self, columns: Mapping[str, NDArray[Any]], places: Index | slice = slice(None)
+    ) -> pd.DataFrame:
+        return make_frame(columns, self.labels[places]).rename_axis(self.name)
+
+    def _changes(self) -> Array:
+        """In standard errors, (G, c): of the exact refits where there are, else of one step."""
+        change = self.measures.change.copy()
+        if self.left_out is not None:
+            change[self.left_out.clusters] = self.left_out.change
+        return change / self.model_se
+
+    # --- in words -----------------------------------------------------------------------------
+
+    @property
+    def counts(self) -> ClusterCounts:
+        """The clusters and their sizes."""
+        rows = self.rows
+        sizes = int(rows.min()), float(np.median(rows)), int(rows.max())
+        return ClusterCounts(self.name, self.n_clusters, *sizes, self.weight)
+
+    @property
+    @quiet
+    def verdict(self) -> tuple[str, ...]:
+        """What to make of it, in sentences; only what applies."""
+        return verdict(self.counts, self.described(), LIMITS, REASONS[self.nested], self._refits())
+
+    def described(self) -> tuple[Coefficient, ...]:
+        """The parameters as plain values."""
+        largest = self._largest(self.measures.share, "share", "cluster")
+        changes, (lower, upper) = self._changes(), ratio_range(self.df)
+        solo = np.isnan(self.measures.change) & ~np.isnan(self.measures.share)
+        labels = [str(label) for label in self.labels.tolist()]
+        return tuple(
+            Coefficient(
+                name=name,
+                effective=float(self.effective[k]),
+                share=float(largest["share"][k]),
+                cluster="" if largest["cluster"][k] is None else str(largest["cluster"][k]),
+                df=float(self.df[k]),
+                ratio=float(self.ratio[k]),
+                lower=float(lower[k]),
+                upper=float(upper[k]),
+                changes=_three_largest(changes[:, k], labels),
+                soloists=tuple(labels[j] for j in np.flatnonzero(solo[:, k])),
+                mean=any(op in MEANS for op, _ in self.kinds[k]),
+                slope=any(
+                    op == "~" and (level == 1 or not self.nested) for op, level in self.kinds[k]
+                ),
+            )
+            for k, name in enumerate(self.parameters)
+        )
+
+    def _refits(self) -> Refits | None:
+        if self.left_out is None:
+            return None
+        failed = tuple(str(label) for label in self.labels[self.left_out.failed].tolist())
+        return Refits(len(self.left_out.clusters), failed)
+
+    @quiet
+    def _sheet(self) -> sheet.Sheet:
+        return diagnostics_sheet(self.counts, self.described(), self._refits(), self.verdict)
+
+    # --- a figure -----------------------------------------------------------------------------
+
+    @quiet
+    def plot(
+        self, parameters: str | Iterable[str] | None = None, *, figure: Figure | None = None
+    ) -> Figure:
+        """Each cluster's share of the information on a parameter, a panel for each.
+
+        Parameters
+        ----------
+        parameters : str or iterable of str, optional
+            Default: the regression coefficients; all parameters where there are none.
+        figure : matplotlib Figure or SubFigure, optional
+            An empty one to draw in, e.g. ``plt.figure()`` to have ``plt.show()`` show it.
+
+        Returns
+        -------
+        Figure
+            Save it with ``figure.savefig("leverage.png")``; a notebook shows it.
+
+        Raises
+        ------
+        InterfaceError
+            matplotlib is not installed.
+        OptionValueError
+            There is no such parameter among those looked at.
+        """
+        places = [k for k, kinds in enumerate(self.kinds) if any(op == "~" for op, _ in kinds)]
+        places = places or list(range(len(self.parameters)))
+        if parameters is not None:
+            places = chosen(self.parameters, parameters)
+        panels = [
+            figures.LeveragePanel(
+                self.parameters[k], self.measures.share[:, k].tolist(), float(self.effective[k])
+            )
+            for k in places
+        ]
+        labels = [str(label) for label in self.labels.tolist()]
+        return figures.leverage(panels, labels, self.rows.tolist(), self.name, figure)
+
+
+def _three_largest(changes: Array, labels: list[str]) -> tuple[tuple[str, float], ...]:
+    """Of changes (G,) without each cluster, and whose."""
+    size = np.where(np.isnan(changes), -1.0, np.abs(changes))
+    places = np.argsort(-size, kind="stable")[:3]
+    return tuple((labels[k], float(changes[k])) for k in places if size[k] >= 0.0)
+
+
+def chosen(names: tuple[str, ...], wanted: str | Iterable[str]) -> list[int]:
+    """Positions of the wanted names.
+
+    Raises
+    ------
+    OptionValueError
+        One is not there, or there is none.
+    """
+    pool = [wanted] if isinstance(wanted, str) else list(wanted)
+    if not pool:
+        raise OptionValueError("parameters is empty; leave it out for all of them.")
+    for name in pool:
+        if name not in names:
+            raise OptionValueError(
+                f"parameters names no parameter {name!r}.{nearest(str(name), names)} See "
+                "fit.params."
+            )
+    return [names.index(name) for name in pool]

@@ -1,0 +1,146 @@
+"""The diagnostics of a fit's clusters, computed: leverage, influence, and refits without them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlsem.core.optimise.maximise import Optimum
+from mlsem.core.quiet import quiet
+from mlsem.core.records import Index, RobustClusters, frozen
+from mlsem.core.sample.draws import resampled_unions
+from mlsem.errors import InferenceError, OptionValueError
+from mlsem.estimation.problem import Problem
+from mlsem.estimation.refit import refit
+from mlsem.estimation.settings import Settings
+from mlsem.inference.covariance.matrix import Covariance
+from mlsem.inference.covariance.of_optimum import covariance_of
+from mlsem.inference.covariance.reference import ClusterReference
+from mlsem.inference.diagnosis.influence import cluster_influence
+from mlsem.inference.diagnosis.result import ClusterDiagnostics, LeftOut, chosen
+from mlsem.model.table import ParameterTable
+
+FIRST = {"~": 0, "~1": 1, "=~": 2}  # the order of parameters; the others come after these
+
+
+@quiet
+def diagnose(
+    problem: Problem,
+    settings: Settings,
+    optimum: Optimum,
+    parameters: str | Iterable[str] | None,
+    exact: object,
+) -> ClusterDiagnostics:
+    """What `FitResult.cluster_diagnostics` returns, which says what the arguments are.
+
+    Raises
+    ------
+    InferenceError, OptionValueError
+    """
+    table, robust = problem.table, problem.robust
+    covariance = _cr2(problem, settings, optimum)
+    assert isinstance(covariance.reference, ClusterReference)
+    assert covariance.robust is not None
+    places = np.array(_by_kind(table) if parameters is None else chosen(table.names, parameters))
+    clusters = covariance.reference.clusters
+    lost = np.isnan(covariance.se) & ~covariance.robust.undetermined
+    contrasts = np.where(lost[:, None], 0.0, clusters.influence)[places]
+    known = contrasts.any(axis=1)
+    model = np.diagonal(clusters.model_covariance(places)[places])
+    kinds = [frozenset((row.op, row.level) for row in table.rows if row.free == k) for k in places]
+    measures, asked = cluster_influence(clusters, contrasts), _asked(robust, exact)
+    left_out = None
+    if asked is not None:
+        left_out = _left_out(problem, settings, optimum, asked, places, ~measures.alone[asked])
+    return ClusterDiagnostics(
+        name=str(robust.name),
+        labels=robust.labels,
+        rows=_rows(problem),
+        parameters=tuple(table.names[k] for k in places),
+        kinds=tuple(kinds),
+        effective=frozen(np.where(known, covariance.robust.effective[places], np.nan)),
+        df=frozen(np.where(known, covariance.df[places], np.nan)),
+        se=frozen(covariance.se[places]),
+        model_se=frozen(np.where(known, np.sqrt(model), np.nan)),
+        measures=measures,
+        left_out=left_out,
+        nested=table.two_level and robust.same,
+    )
+
+
+def _cr2(problem: Problem, settings: Settings, optimum: Optimum) -> Covariance:
+    if problem.robust.name is None:
+        raise InferenceError(
+            "there are no clusters to look at: fit with cluster=, or with se_cluster=."
+        )
+    if not optimum.converged:
+        raise InferenceError(
+            "the fit did not converge, so that nothing can be said of what its clusters do to it."
+        )
+    settings = settings.with_se("CR2")
+    covariance, doubts = covariance_of(problem, settings, optimum, clustered=True)
+    if covariance.reference is None:
+        raise InferenceError(f"no cluster diagnostics: {' '.join(doubts)}")
+    return covariance
+
+
+def _rows(problem: Problem) -> NDArray[np.int64]:
+    """Rows of each robust cluster, (G,)."""
+    total = np.zeros(problem.robust.n_clusters, dtype=np.int64)
+    np.add.at(total, problem.robust.codes, problem.moments.counts)
+    return frozen(total)
+
+
+def _left_out(
+    problem: Problem,
+    settings: Settings,
+    optimum: Optimum,
+    clusters: Index,
+    places: Index,
+    identified: NDArray[np.bool_],
+) -> LeftOut:
+    """Refit without each of these robust clusters; centred variables stay as they are.
+
+    Without a cluster of leverage 1 the model is not identified; where only rounding errors say
+    so of a constant column, a refit might not see it.
+    """
+    start = problem.coordinates.to_user(optimum.params)
+    change = np.full((len(clusters), len(places)), np.nan)
+    everyone = np.arange(problem.robust.n_clusters)
+    for k in np.flatnonzero(identified):
+        kept = np.delete(everyone, clusters[k])
+        moments, robust = resampled_unions(problem.moments, problem.robust, kept)
+        _, again = refit(problem, moments, settings, start, robust)
+        if again is not None and again.converged:
+            change[k] = (problem.coordinates.to_user(again.params) - start)[places]
+    return LeftOut(clusters, frozen(change))
+
+
+def _by_kind(table: ParameterTable) -> list[int]:
+    """All parameters: regressions, then intercepts, loadings, and the others."""
+    order = [len(FIRST)] * len(table.names)
+    for row in table.rows:
+        if row.free >= 0:
+            order[row.free] = min(order[row.free], FIRST.get(row.op, len(FIRST)))
+    return sorted(range(len(order)), key=order.__getitem__)
+
+
+def _asked(robust: RobustClusters, exact: object) -> Index | None:
+    """Positions of the clusters to leave out; None for none."""
+    if isinstance(exact, bool):
+        return np.arange(robust.n_clusters) if exact else None
+    wanted = exact if isinstance(exact, Iterable) and not isinstance(exact, str) else [exact]
+    labels = robust.labels.tolist()
+    place = {label: k for k, label in enumerate(labels)}
+    found = []
+    for label in wanted:
+        if label not in place:
+            ids = ", ".join(repr(each) for each in labels[:5])
+            raise OptionValueError(
+                f"exact names no cluster {label!r} of {robust.name!r}; its ids are {ids}"
+                f"{', …' if len(labels) > 5 else ''}."
+            )
+        found.append(place[label])
+    return np.array(found, dtype=np.intp)

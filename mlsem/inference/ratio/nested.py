@@ -1,0 +1,283 @@
+"""Whether one fitted model is a special case of another, and what the other adds.
+
+The free parameters of the simple model are looked for among those of the full one: by variable,
+operator and level, a random slope by its outcome and carrier. Parameters of the full model that
+are not found keep what the simple model has there: 0, or the value that it fixes. The point so
+found is a proof where it has the simple model's log-likelihood; that is checked.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mlsem.core.records import Array
+from mlsem.core.sample.moments import pooled
+from mlsem.errors import InferenceError, listed
+from mlsem.model.expressions import compile_constraints
+from mlsem.model.pattern import parameter_bounds
+from mlsem.model.table import ParameterTable, Row
+
+if TYPE_CHECKING:
+    from mlsem.inference.estimates import Fitted
+
+Key = tuple[str, str, str, int]
+SAME = 1e-8  # relative difference of sample moments, and of log-likelihoods
+NEAR = 1e-6  # of log-likelihoods and constraints
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Embedding:
+    """The simple model as a point of the full one.
+
+    Attributes
+    ----------
+    params : (npar,)
+        The full model's parameters.
+    added : tuple of int
+        Those that the simple model does not have.
+    """
+
+    params: Array
+    added: tuple[int, ...]
+
+
+# --- the data -------------------------------------------------------------------------------------
+
+
+def require_same_data(simple: Fitted, full: Fitted) -> None:
+    """Refuse fits to other outcomes or rows.
+
+    Compared are the outcomes' names, the number of rows, the outcomes' means and cross-products,
+    and between two-level models the clusters' labels, sizes and means, in whatever order.
+    """
+    _require_same_parts(simple, full)
+    outcomes = _outcomes(simple.table)
+    if set(outcomes) != set(_outcomes(full.table)):
+        raise InferenceError(
+            f"the models are of other outcomes, {listed(outcomes)} and "
+            f"{listed(_outcomes(full.table))}: their log-likelihoods cannot be compared."
+        )
+    if simple.n_obs != full.n_obs:
+        raise InferenceError(
+            f"the models were fitted to {simple.n_obs} and {full.n_obs} rows. Keep the rows that "
+            "are complete for both, and fit both to these."
+        )
+    difference = _totals_differ(simple, full, outcomes)
+    if not difference and simple.table.two_level and full.table.two_level:
+        difference = _clusters_differ(simple, full, outcomes)
+    if difference:
+        raise InferenceError(
+            f"the models were fitted to different data: {difference}. Fit both to the same "
+            "rows in the same clusters."
+        )
+
+
+def _require_same_parts(simple: Fitted, full: Fitted) -> None:
+    """Refuse models that have other covariates with parts at both levels, or other covariates
+    beside them: the log-likelihood is that of these parts, given the others."""
+    first, second = simple.table.levels, full.table.levels
+    if not (simple.table.has_parts or full.table.has_parts) or len(first) != len(second):
+        return
+    for number, (one, other) in enumerate(zip(first, second, strict=True), start=1):
+        if set(one.parts) != set(other.parts):
+            name = sorted(set(one.parts) ^ set(other.parts))[0]
+            raise InferenceError(
+                f"the moments of {name!r}, a covariate with a part at both levels, are fixed at "
+                f"level {number} in one model and not in the other: their log-likelihoods cannot "
+                "be compared. Name it at the same levels in both (with '0*' before it where it "
+                "has no effect) and fit both with the same fixed_x."
+            )
+        if set(one.covariates) != set(other.covariates):
+            name = sorted(set(one.covariates) ^ set(other.covariates))[0]
+            part = listed(dict.fromkeys(p for level in first for p in level.parts))
+            raise InferenceError(
+                f"the log-likelihoods are those of {part}, too, given the other covariates, and "
+                f"only one model has {name!r} at level {number}. Name it in both, with '0*' before "
+                "it where it has no effect."
+            )
+
+
+def _totals_differ(simple: Fitted, full: Fitted, outcomes: tuple[str, ...]) -> str:
+    """Which outcomes have other moments, in words; empty if none has."""
+    both = [_total(fit, outcomes) for fit in (simple, full)]
+    if _alike(*both):
+        return ""
+    alone = [[_total(fit, (name,)) for fit in (simple, full)] for name in outcomes]
+    names = [name for name, pair in zip(outcomes, alone, strict=True) if not _alike(*pair)]
+    if not names:
+        return f"the covariances of {listed(outcomes)} are not the same"
+    return f"the values of {listed(names)} are not the same"
+
+
+def _clusters_differ(simple: Fitted, full: Fitted, outcomes: tuple[str, ...]) -> str:
+    """How the clusters differ, in words; empty if they do not. Their order is free."""
+    columns = [fit.record.cluster for fit in (simple, full)]
+    named = f"clusters of {columns[0]!r}"
+    if columns[0] != columns[1]:
+        named += f" and {columns[1]!r}"
+    first, second = (fit.problem.moments for fit in (simple, full))
+    if len(first.labels) != len(second.labels):
+        return f"there are {len(first.labels)} and {len(second.labels)} {named}"
+    places = {label: k for k, label in enumerate(second.labels.tolist())}
+    order = [places.get(label, -1) for label in first.labels.tolist()]
+    if -1 in order:
+        label = first.labels.tolist()[order.index(-1)]
+        return f"the {named} have other ids, such as {label!r}, which the full model's lack"
+    if not np.array_equal(first.counts, second.counts[order]):
+        return f"the {named} have other numbers of rows"
+    if not _alike(_means(simple, outcomes), _means(full, outcomes)[order]):
+        return f"the same rows are in other {named}"
+    return ""
+
+
+def _outcomes(table: ParameterTable) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(name for level in table.levels for name in level.modelled))
+
+
+def _maps(fit: Fitted, outcomes: tuple[str, ...]) -> tuple[Array, Array]:
+    maps = [fit.record.maps[name] for name in outcomes]
+    return np.array([each.constant for each in maps]), np.array([each.coefs for each in maps])
+
+
+def _means(fit: Fitted, outcomes: tuple[str, ...]) -> Array:
+    constants, coefs = _maps(fit, outcomes)
+    return constants + fit.record.moments.means @ coefs.T
+
+
+def _total(fit: Fitted, outcomes: tuple[str, ...]) -> Array:
+    """Means and cross-products over all rows."""
+    constants, coefs = _maps(fit, outcomes)
+    whole = pooled(fit.record.moments)
+    inner = coefs[:, : whole.varying]
+    cross = inner @ whole.within[0] @ inner.T
+    return np.concatenate((constants + coefs @ whole.means[0], cross.ravel()))
+
+
+def _alike(first: Array, second: Array) -> bool:
+    scale = np.maximum(np.abs(first), np.abs(second)).max(initial=0.0)
+    return first.shape == second.shape and bool((np.abs(first - second) <= SAME * scale).all())
+
+
+# --- the models -----------------------------------------------------------------------------------
+
+
+def embed(simple: Fitted, full: Fitted) -> Embedding:
+    """The simple model as a point of the full one.
+
+    Raises
+    ------
+    InferenceError
+        It is not seen to be one; says why.
+    """
+    table = full.table
+    places = dict(_rows(table, table))
+    params = np.full(len(table.names), np.nan)
+    used = np.zeros(len(table.names), dtype=bool)
+    lost: list[str] = []
+    for key, row in _rows(simple.table, table):
+        found = _place(key, row, places)
+        value = simple.estimates[row.free] if row.free >= 0 else row.fixed
+        if found is None or found.free < 0:
+            if row.free >= 0 and not (found is not None and found.fixed == value):
+                lost.append(simple.table.names[row.free])
+            continue
+        before = params[found.free]
+        if not np.isnan(before) and abs(before - value) > NEAR * (1.0 + abs(before)):
+            _refuse(f"{table.names[found.free]} of the full model has several values there")
+        params[found.free] = value
+        used[found.free] |= row.free >= 0
+    if lost:
+        _refuse(f"the full model has no free parameter for {listed(dict.fromkeys(lost))}")
+    params = np.where(np.isnan(params), 0.0, params)
+    _require_inside(full, params)
+    _require_same_fit(simple, full, params)
+    return Embedding(params, tuple(np.flatnonzero(~used).tolist()))
+
+
+def _refuse(why: str) -> None:
+    raise InferenceError(
+        f"the simple model is not seen to be a special case of the full one: {why}. Put the "
+        "simple model first; write both with the same variables, factors and scaling."
+    )
+
+
+def _rows(table: ParameterTable, full: ParameterTable) -> list[tuple[Key, Row]]:
+    """The rows by name, random slopes under their names in the full model; a row that only
+    carries a slope is the slope's mean where the full model has the slope."""
+    theirs = {(slope.outcome, slope.carrier): slope.name for slope in full.slopes}
+    own = {(slope.outcome, slope.carrier): slope.name for slope in table.slopes}
+    renamed = {name: theirs[path] for path, name in own.items() if path in theirs}
+    found: list[tuple[Key, Row]] = []
+    for row in table.rows:
+        if row.exo:
+            continue
+        lhs, rhs = renamed.get(row.lhs, row.lhs), renamed.get(row.rhs, row.rhs)
+        key = _key(lhs, row.op, rhs, row.level)
+        if row.op == "~" and row.level == 1 and (row.lhs, row.rhs) in theirs:
+            if (row.lhs, row.rhs) in own:
+                continue
+            key = _key(theirs[row.lhs, row.rhs], "~1", "", 2)
+        elif row.op == "~" and row.level == 1 and ":" in row.rhs and row.free >= 0:
+            key = _moderated(row, theirs, full) or key
+        found.append((key, row))
+    return found
+
+
+def _key(lhs: str, op: str, rhs: str, level: int) -> Key:
+    if op == "~~":
+        lhs, rhs = sorted((lhs, rhs))
+    return lhs, op, rhs, level
+
+
+def _moderated(row: Row, slopes: dict[tuple[str, str], str], full: ParameterTable) -> Key | None:
+    """`y ~ w:x` as the regression of the slope of x on w, where the full model has that."""
+    written = {(each.lhs, each.rhs) for each in full.rows if each.op == "~" and each.level == 2}
+    if any(each.lhs == row.lhs and each.rhs == row.rhs for each in full.rows if each.level == 1):
+        return None
+    factors = row.rhs.split(":")
+    for k, moderator in enumerate(factors):
+        name = slopes.get((row.lhs, ":".join(factors[:k] + factors[k + 1 :])))
+        if name is not None and (name, moderator) in written:
+            return _key(name, "~", moderator, 2)
+    return None
+
+
+def _place(key: Key, row: Row, places: dict[Key, Row]) -> Row | None:
+    """The row of the full model; of a mean, that of level 2 where it has moved there."""
+    found = places.get(key)
+    if row.free >= 0 and row.level == 1 and row.op in ("~", "~1"):
+        above = places.get((*key[:3], 2))
+        if (found is None or found.free < 0) and above is not None and above.free >= 0:
+            return above
+    return found
+
+
+def _require_inside(full: Fitted, params: Array) -> None:
+    table = full.table
+    lower, upper = parameter_bounds(table)
+    if (params < lower - NEAR).any() or (params > upper + NEAR).any():
+        _refuse("it lies outside the bounds of the full model")
+    for each, compiled in zip(table.constraints, compile_constraints(table), strict=True):
+        value = float(np.real(compiled.value(params)))
+        if abs(value) > NEAR if each.equality else value < -NEAR:
+            _refuse(f"it does not meet the constraint {each.source} of the full model")
+
+
+def _require_same_fit(simple: Fitted, full: Fitted, params: Array) -> None:
+    own = simple.problem.objective.evaluate(simple.estimates)
+    point = full.problem.objective.evaluate(params)
+    if own is None or point is None:
+        _refuse("its estimates are outside the parameter space of the full model")
+    assert own is not None
+    assert point is not None
+    if full.table.meanstructure and not simple.table.meanstructure:
+        _refuse("it has no means; fit it with meanstructure=True")
+    gap = abs(own.loglik - point.loglik)
+    if gap > NEAR + SAME * abs(own.loglik):
+        _refuse(
+            "with the simple model's estimates the full model has another log-likelihood "
+            f"({point.loglik:.4f}, not {own.loglik:.4f})"
+        )

@@ -1,0 +1,309 @@
+"""`lr_test`: likelihood-ratio tests of nested models, with the right distribution at a boundary."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from mlsem.core.clusters.unions import summed
+from mlsem.core.quiet import quiet
+from mlsem.data.table.frame import make_frame
+from mlsem.errors import InferenceError, OptionError, OptionValueError, listed
+from mlsem.inference.estimates import Fitted
+from mlsem.inference.ratio.boundary import Step
+from mlsem.inference.ratio.mixtures import mixture_tail, simulated_tail
+from mlsem.inference.ratio.nested import Embedding, embed, require_same_data
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Reference = Literal["chi2", "mixture", "simulated", "scaled"]
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class LrTest:
+    """A likelihood-ratio test; prints as text.
+
+    Attributes
+    ----------
+    statistic : float
+        2 (ℓ_full - ℓ_simple); of "scaled", divided by `scaling`.
+    df : int
+        Difference of the numbers of parameters.
+    pvalue : float
+    reference : {"chi2", "mixture", "simulated", "scaled"}
+        χ²(df); a mixture with known weights; a mixture by simulation (of the limiting
+        distribution, from the expected information; nothing is refitted); χ²(df) of the scaled
+        difference (Satorra & Bentler, 2001).
+    parts : tuple of (df, weight)
+        Of the distribution; empty for "simulated".
+    added : tuple of str
+        Parameters of the full model that the simple one lacks.
+    logliks : (float, float)
+        Of the simple and the full model.
+    n_params : (int, int)
+    scaling : float or None
+    error : float or None
+        Monte Carlo standard error of the p value.
+    draws, seed : int or None
+    notes : tuple of str
+    """
+
+    statistic: float
+    df: int
+    pvalue: float
+    reference: Reference
+    parts: tuple[tuple[int, float], ...]
+    added: tuple[str, ...]
+    logliks: tuple[float, float]
+    n_params: tuple[int, int]
+    scaling: float | None = None
+    error: float | None = None
+    draws: int | None = None
+    seed: int | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        """The test as one row."""
+        return make_frame(
+            {
+                "statistic": [self.statistic],
+                "df": [self.df],
+                "pvalue": [self.pvalue],
+                "reference": [self.reference],
+                "distribution": [self.distribution],
+                "loglik_simple": [self.logliks[0]],
+                "loglik_full": [self.logliks[1]],
+            }
+        )
+
+    @property
+    def distribution(self) -> str:
+        """In words, such as ``0.5 chi2(1) + 0.5 chi2(2)``."""
+        if self.reference == "simulated":
+            return f"chi-bar-square, simulated: {self.draws} draws, seed {self.seed}"
+        terms = [f"{w:g} chi2({k})" if w != 1.0 else f"chi2({k})" for k, w in self.parts]
+        text = " + ".join(terms)
+        return text if self.scaling is None else f"{text}, scaled by {self.scaling:.3f}"
+
+    @property
+    def _result(self) -> str:
+        p = f"= {self.pvalue:.3f}" if self.pvalue >= 0.0005 else "< 0.001"
+        return f"LR = {self.statistic:.3f}, p {p} ({self.distribution})"
+
+    def __str__(self) -> str:
+        lines = [
+            f"  {name:<8}{count:>4} parameters, loglik {value:.3f}"
+            for name, count, value in zip(
+                ("simple", "full"), self.n_params, self.logliks, strict=True
+            )
+        ]
+        added = [f"  added: {', '.join(self.added)}"] if self.added else []
+        notes = [f"  note: {note}" for note in self.notes]
+        return "\n".join(("Likelihood-ratio test of", *lines, *added, self._result, *notes))
+
+    def __repr__(self) -> str:
+        return f"<LrTest: {self._result}>"
+
+
+@quiet
+def lr_test(
+    simple: Fitted,
+    full: Fitted,
+    *others: object,
+    boundary: bool = True,
+    draws: int = 10_000,
+    seed: int = 1,
+) -> LrTest:
+    """Likelihood-ratio test of two nested models fitted to the same data.
+
+    Parameters
+    ----------
+    simple, full : FitResult
+        Of one estimator: "ML"; "REML" if only variances and covariances differ; "MLR" for the
+        scaled difference.
+    *others
+        None: several models are compared two at a time.
+    boundary : bool
+        Whether variances that the full model adds are taken as variances, which cannot be
+        negative. One added variance, with its covariances: ½ χ²_{q-1} + ½ χ²_q of q added
+        parameters (Self & Liang, 1987; Stram & Lee, 1994), so ½ χ²_0 + ½ χ²_1 of a variance
+        alone. Several: the limiting distribution is simulated from the expected information at
+        the simple model's estimates. False: χ²_q, right where variances may be negative.
+    draws, seed : int
+        Of that simulation.
+
+    Returns
+    -------
+    LrTest
+
+    Raises
+    ------
+    InferenceError
+        The models are not seen to be nested, are of different data or estimators, did not
+        converge, or differ in their means under REML; or there is no test at a boundary (robust
+        ones, full models with negative variances).
+    OptionError
+        There are more than two fits.
+    OptionValueError
+        An argument is no fit, or has no such value.
+
+    Notes
+    -----
+    Under MLR the statistic is divided by c = (p_1 c_1 - p_0 c_0) / (p_1 - p_0), p_m c_m =
+    tr(I⁻¹ Σ_j s_j s_jᵀ) of each model, I the observed information (Satorra & Bentler, 2001).
+    That the simple model is nested is checked by its estimates: as parameters of the full model
+    they must have the same log-likelihood. Models that are nested in other ways are refused.
+    """
+    if others:
+        raise OptionError(
+            f"lr_test compares two models, and got {2 + len(others)} arguments by position. "
+            "Compare two at a time, lr_test(a, b) and lr_test(b, c), the simple one first."
+        )
+    _require_options(boundary, draws, seed)
+    _require_fits(simple, full)
+    require_same_data(simple, full)
+    df = full.n_params - simple.n_params
+    if df <= 0:
+        raise InferenceError(
+            f"the full model has {full.n_params} parameters and the simple one {simple.n_params}: "
+            "it takes more. Put the simple model first."
+        )
+    embedding = embed(simple, full)
+    _require_same_means(full, embedding)
+    statistic = 2.0 * (full.loglik - simple.loglik)
+    if statistic < -2e-6:
+        raise InferenceError(
+            f"the full model has a lower log-likelihood ({full.loglik:.4f}) than the simple one "
+            f"({simple.loglik:.4f}): it is not at its maximum. Fit it with start=simple."
+        )
+    step = Step(simple, full, embedding)
+    found = _Test(simple, full, step, df, max(statistic, 0.0))
+    at_boundary = boundary and bool(step.variances)
+    if full.settings.estimator == "MLR":
+        return found.scaled(at_boundary)
+    return found.at_boundary(draws, seed) if at_boundary else found.result("chi2", ((df, 1.0),))
+
+
+def _require_options(boundary: object, draws: object, seed: object) -> None:
+    if not isinstance(boundary, bool | np.bool_):
+        raise OptionValueError(f"boundary={boundary!r}: it takes True or False.")
+    for name, value, least in (("draws", draws, 1), ("seed", seed, 0)):
+        if isinstance(value, bool) or not isinstance(value, int) or value < least:
+            raise OptionValueError(f"{name}={value!r}: it takes a whole number from {least}.")
+
+
+def _require_fits(simple: object, full: object) -> None:
+    for name, fit in (("simple", simple), ("full", full)):
+        if not isinstance(fit, Fitted):
+            raise OptionValueError(f"{name} is a {type(fit).__name__}; it takes a FitResult.")
+        if not fit.converged:
+            raise InferenceError(
+                f"the {name} model did not converge: its log-likelihood is no maximum."
+            )
+    assert isinstance(simple, Fitted)
+    assert isinstance(full, Fitted)
+    first, second = simple.settings.estimator, full.settings.estimator
+    if first != second:
+        raise InferenceError(
+            f"the estimators differ, {first} and {second}: fit both models by the same one."
+        )
+
+
+def _require_same_means(full: Fitted, embedding: Embedding) -> None:
+    if full.settings.estimator != "REML":
+        return
+    pattern = full.problem.objective.pattern
+    levels = (pattern.within.exogenous, pattern.between.exogenous)
+    means = sorted({k for each in levels for k in each.params.tolist()} & set(embedding.added))
+    if means:
+        raise InferenceError(
+            f"the models differ in their means ({listed(full.table.names[k] for k in means)}): "
+            "restricted likelihoods are then of different contrasts of the data and cannot be "
+            "compared. Fit both by ML."
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Test:
+    simple: Fitted
+    full: Fitted
+    step: Step
+    df: int
+    statistic: float
+
+    def result(
+        self, reference: Reference, parts: tuple[tuple[int, float], ...], *notes: str
+    ) -> LrTest:
+        return LrTest(
+            statistic=self.statistic,
+            df=self.df,
+            pvalue=mixture_tail(self.statistic, parts),
+            reference=reference,
+            parts=parts,
+            added=tuple(self.full.table.names[k] for k in self.step.embedding.added),
+            logliks=(self.simple.loglik, self.full.loglik),
+            n_params=(self.simple.n_params, self.full.n_params),
+            notes=notes,
+        )
+
+    # --- robust -------------------------------------------------------------------------------
+
+    def scaled(self, boundary: bool) -> LrTest:
+        if boundary:
+            raise InferenceError(
+                "the full model adds variances, and there is no scaled difference test that is "
+                'corrected for the boundary. Fit both models with estimator="ML", or pass '
+                "boundary=False if variances may be negative."
+            )
+        factor = (scaling_trace(self.full) - scaling_trace(self.simple)) / self.df
+        if not factor > 0:
+            raise InferenceError(
+                f"the scaling factor of the difference is {factor:.3f}: the scaled test (Satorra "
+                "& Bentler, 2001) does not exist for these models. Use fit.wald_test."
+            )
+        shrunk = replace(self, statistic=self.statistic / factor)
+        return replace(shrunk.result("scaled", ((self.df, 1.0),)), scaling=factor)
+
+    # --- at the boundary ----------------------------------------------------------------------
+
+    def at_boundary(self, draws: int, seed: int) -> LrTest:
+        step = self.step
+        step.require_regular()
+        notes = step.notes()
+        if not step.is_proper():
+            if self.df > 1:
+                raise InferenceError(
+                    f"the estimates of the full model are no covariance matrix of "
+                    f"{listed(step.involved)}: a maximum among proper ones has another "
+                    'log-likelihood. Fit with bounds="pos.var", or pass boundary=False, which '
+                    f"tests against chi2({self.df}) and takes any values for possible."
+                )
+            note = "the added variance is estimated below zero: the statistic is that of a zero."
+            at_zero = replace(self, statistic=0.0)
+            return at_zero.result("mixture", ((0, 0.5), (1, 0.5)), note, *notes)
+        if len(step.variances) == 1:
+            return self.result("mixture", ((self.df - 1, 0.5), (self.df, 0.5)), *notes)
+        cells, places = step.cells()
+        covariance = step.spread()[np.ix_(places, places)]
+        others = self.df - len(places)
+        pvalue, error = simulated_tail(self.statistic, cells, covariance, others, draws, seed)
+        found = self.result("simulated", (), *notes)
+        return replace(found, pvalue=pvalue, error=error, draws=draws, seed=seed)
+
+
+def scaling_trace(fit: Fitted) -> float:
+    """p c = tr(I⁻¹ Σ_j s_j s_jᵀ), I the observed information and s_j the scores of the clusters
+    of the robust covariance (Satorra & Bentler, 2001; White, 1982)."""
+    problem, optimum = fit.problem, fit.optimum
+    at = problem.inner.conditioned(optimum.point, optimum.free).at
+    observed = problem.inner.observed(optimum.point, at)
+    if optimum.curvature is not None:
+        observed = observed - at.basis.T @ optimum.curvature @ at.basis
+    scores = problem.clusters.scores(optimum.point, at.along)
+    if not problem.robust.same:
+        scores = summed(scores, problem.robust.codes)
+    return float(np.trace(np.linalg.solve(observed, scores.T @ scores)))

@@ -1,0 +1,237 @@
+"""Parameter table → RAM pattern: where each parameter stands in which matrix."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+import numpy as np
+
+from mlsem.core.implied.pattern import Carriers, LevelPattern, ModelPattern, PatternMatrix
+from mlsem.core.records import Array, Index, frozen
+from mlsem.core.sample.saturated import SaturatedMoments
+from mlsem.model.table import LevelVariables, ParameterTable, Row
+
+Cells = list[tuple[int, int, int]]
+
+
+def build_pattern(table: ParameterTable, maps: Mapping[str, Array]) -> ModelPattern:
+    """The pattern of a table.
+
+    Parameters
+    ----------
+    maps : mapping of name to (D,)
+        Each observed variable of the table as a map of the stored data row h.
+    """
+    split = table.split if table.two_level else ()
+    width = len(next(iter(maps.values())))
+    within, between = (_level(layout, maps, width) for layout in _layouts(table))
+    carriers = _carriers(table, within, maps, width) if table.slopes else None
+    return ModelPattern(within, between, len(split) + len(table.slopes), len(table.names), carriers)
+
+
+def _carriers(
+    table: ParameterTable, within: LevelPattern, maps: Mapping[str, Array], width: int
+) -> Carriers:
+    """What each random effect acts on, and through which covariate."""
+    constant = np.eye(1, width)[0]
+    rows = {within.names[k]: row for row, k in enumerate(within.observed.tolist())}
+    effects = [(name, constant) for name in table.split]
+    effects += [(slope.outcome, maps[slope.carrier]) for slope in table.slopes]
+    return Carriers(
+        responses=frozen(np.array([rows[name] for name, _ in effects], dtype=np.intp)),
+        maps=frozen(np.array([carrier for _, carrier in effects])),
+    )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Layout:
+    """What the table alone says of a level's pattern; `columns` are the observed rows' names."""
+
+    names: tuple[str, ...]
+    columns: tuple[str, ...]
+    observed: Index
+    covariates: tuple[str, ...]
+    means: bool
+    directed: PatternMatrix
+    symmetric: PatternMatrix
+    exogenous: PatternMatrix
+
+
+@lru_cache(maxsize=256)
+def _layouts(table: ParameterTable) -> tuple[_Layout, _Layout]:
+    split = table.split if table.two_level else ()
+    effects = (split, split + tuple(slope.name for slope in table.slopes))
+    levels = table.levels if table.two_level else (*table.levels, LevelVariables((), (), ()))
+    within, between = (
+        _layout(
+            [row for row in table.rows if row.level == number],
+            variables,
+            effects[number - 1],
+            table.meanstructure,
+        )
+        for number, variables in enumerate(levels, start=1)
+    )
+    return within, between
+
+
+def _layout(
+    rows: list[Row], variables: LevelVariables, first: tuple[str, ...], means: bool
+) -> _Layout:
+    """One level; the variables `first` come first in its observed rows."""
+    names = variables.latent + variables.modelled
+    place = {name: k for k, name in enumerate(names)}
+    observed = [*first, *(name for name in variables.modelled if name not in first)]
+    if not names:
+        observed = []
+    column = {name: k + means for k, name in enumerate(variables.covariates)}
+    size, k = len(names), len(column) + means
+    matrices = {
+        "directed": (np.zeros((size, size)), []),
+        "symmetric": (np.zeros((size, size)), []),
+        "exogenous": (np.zeros((size, k)), []),
+    }
+    for row in rows:
+        cell = _cell(row, place, column)
+        if cell is None or row.exo:
+            continue
+        kind, i, j = cell
+        constants, free = matrices[kind]
+        if row.free >= 0:
+            free.append((i, j, row.free))
+        else:
+            constants[i, j] = row.fixed
+            if kind == "symmetric":
+                constants[j, i] = row.fixed
+    return _Layout(
+        names=names,
+        columns=tuple(observed),
+        observed=frozen(np.array([place[name] for name in observed], dtype=np.intp)),
+        covariates=variables.covariates,
+        means=means,
+        directed=_matrix(*matrices["directed"]),
+        symmetric=_matrix(*matrices["symmetric"]),
+        exogenous=_matrix(*matrices["exogenous"]),
+    )
+
+
+def _level(layout: _Layout, maps: Mapping[str, Array], width: int) -> LevelPattern:
+    """A random slope is among the observed rows although no data show it: its response is zero."""
+    zeros, constant = np.zeros(width), np.eye(1, width)
+    responses = [maps.get(name, zeros) for name in layout.columns]
+    covariates = [*constant[: layout.means], *(maps[name] for name in layout.covariates)]
+    return LevelPattern(
+        names=layout.names,
+        directed=layout.directed,
+        symmetric=layout.symmetric,
+        exogenous=layout.exogenous,
+        observed=layout.observed,
+        responses=frozen(np.array(responses).reshape(-1, width)),
+        covariates=frozen(np.array(covariates).reshape(-1, width)),
+    )
+
+
+def _cell(
+    row: Row, place: Mapping[str, int], column: Mapping[str, int]
+) -> tuple[str, int, int] | None:
+    """Matrix and position of a row; None for rows of covariates and of no mean structure."""
+    if row.op == "=~":
+        return "directed", place[row.rhs], place[row.lhs]
+    if row.op == "~":
+        if row.rhs in place:
+            return "directed", place[row.lhs], place[row.rhs]
+        return "exogenous", place[row.lhs], column[row.rhs]
+    if row.op == "~~" and row.lhs in place and row.rhs in place:
+        i, j = place[row.lhs], place[row.rhs]
+        return "symmetric", max(i, j), min(i, j)
+    if row.op == "~1" and row.lhs in place:
+        return "exogenous", place[row.lhs], 0
+    return None
+
+
+# --- parts of covariates --------------------------------------------------------------------------
+
+
+def level_names(table: ParameterTable) -> tuple[tuple[str, ...], ...]:
+    """Observed variables of each level, those with a part at both levels first."""
+    return tuple(
+        table.split
+        + tuple(name for name in level.modelled + level.covariates if name not in table.split)
+        for level in table.levels
+    )
+
+
+def settled_pattern(
+    table: ParameterTable,
+    pattern: ModelPattern,
+    saturated: SaturatedMoments,
+    maps: Mapping[str, Array],
+) -> ModelPattern:
+    """The pattern with the moments that parts of covariates have in the saturated model.
+
+    Of such parts x given the level's fixed covariates w, with the saturated model's moments m, S:
+    x = m_x + S_xw S_ww⁻¹ (w - m_w) + ζ, Cov ζ = S_xx - S_xw S_ww⁻¹ S_wx.
+
+    Parameters
+    ----------
+    pattern : ModelPattern
+        Of the table; its fixed covariates may be centred.
+    maps : mapping of name to (D,)
+        As for `build_pattern`.
+    """
+    within, between = (
+        _settled(variables, level, names, (mean, spread), maps)
+        for variables, level, names, mean, spread in zip(
+            table.levels,
+            (pattern.within, pattern.between),
+            level_names(table),
+            saturated.means,
+            saturated.covariances,
+            strict=True,
+        )
+    )
+    return replace(pattern, within=within, between=between)
+
+
+def _settled(
+    variables: LevelVariables,
+    level: LevelPattern,
+    names: tuple[str, ...],
+    moments: tuple[Array, Array],
+    maps: Mapping[str, Array],
+) -> LevelPattern:
+    if not variables.parts:
+        return level
+    mean, spread = moments
+    x = [names.index(name) for name in variables.parts]
+    w = [names.index(name) for name in variables.covariates]
+    slopes = np.linalg.solve(spread[np.ix_(w, w)], spread[np.ix_(w, x)]).T
+    rest = spread[np.ix_(x, x)] - slopes @ spread[np.ix_(w, x)]
+    taken_off = np.array([maps[name][0] for name in variables.covariates]) - level.covariates[1:, 0]
+    rows = np.array([level.names.index(name) for name in variables.parts])
+    symmetric, exogenous = level.symmetric.constants.copy(), level.exogenous.constants.copy()
+    symmetric[np.ix_(rows, rows)] = (rest + rest.T) / 2.0
+    exogenous[rows, 1:] = slopes
+    exogenous[rows, 0] = mean[x] - slopes @ (mean[w] - taken_off)
+    return replace(
+        level,
+        symmetric=replace(level.symmetric, constants=frozen(symmetric)),
+        exogenous=replace(level.exogenous, constants=frozen(exogenous)),
+    )
+
+
+def _matrix(constants: Array, cells: Cells) -> PatternMatrix:
+    table = np.array(cells, dtype=np.intp).reshape(-1, 3)
+    return PatternMatrix(frozen(constants), table[:, 0], table[:, 1], table[:, 2])
+
+
+@lru_cache(maxsize=256)
+def parameter_bounds(table: ParameterTable) -> tuple[Array, Array]:
+    """Lower and upper bounds of the free parameters, (npar,) each; infinite where none."""
+    lower, upper = np.full(len(table.names), -np.inf), np.full(len(table.names), np.inf)
+    for row in table.rows:
+        if row.free >= 0:
+            lower[row.free] = max(lower[row.free], row.lower)
+            upper[row.free] = min(upper[row.free], row.upper)
+    return frozen(lower), frozen(upper)

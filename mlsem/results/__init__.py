@@ -1,0 +1,4 @@
+"""What a fit gives: `FitResult`, its tables and summary, ICCs, R², random effects.
+
+It may import the inference and all below it.
+"""

@@ -1,0 +1,162 @@
+"""Intraclass correlations of the variables that have a part at both levels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mlsem.core.intercepts.reduced import is_mixed
+from mlsem.core.quiet import quiet
+from mlsem.core.records import Array, frozen
+from mlsem.data.table.frame import make_frame
+from mlsem.errors import InferenceError
+from mlsem.estimation.problem import Problem
+from mlsem.results.variances import improper_shares, level_parts, row_parts
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from mlsem.inference.estimates import Fitted
+
+LEGEND = (
+    "icc: of all variance, as without covariates. Given the covariates: adjusted, of the rest; "
+    "unadjusted (conditional), of all."
+)
+STEP = 6e-6  # of numerical derivatives, relative: about the cube root of the rounding error
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Icc:
+    """Intraclass correlations; prints as a table.
+
+    Attributes
+    ----------
+    variables : tuple of str
+        The v split variables.
+    between, within : (v,)
+        Implied variances, what covariates and random slopes add included.
+    icc, se : (v,)
+        between / (between + within), as in a model without covariates.
+    adjusted, adjusted_se : (v,)
+        σ_r² / (σ_r² + σ²): of the variances given the covariates of each level.
+    unadjusted, unadjusted_se : (v,)
+        σ_r² / (σ_r² + σ² + σ_f²): that part of the whole variance; σ_f² is what the covariates
+        explain. Also called conditional.
+
+    Notes
+    -----
+    `adjusted` and `unadjusted` are those of the R package performance (Nakagawa, Johnson &
+    Schielzeth, 2017). With random slopes σ_r² is the mean over rows of the variance of the random
+    effects, zᵀ T z (Johnson, 2014), and what a slope adds as its carrier varies within clusters
+    is variance within (Rights & Sterba, 2019).
+    """
+
+    variables: tuple[str, ...]
+    between: Array
+    within: Array
+    icc: Array
+    se: Array
+    adjusted: Array
+    adjusted_se: Array
+    unadjusted: Array
+    unadjusted_se: Array
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        """One row per variable."""
+        shares = ("icc", "se", "adjusted", "adjusted_se", "unadjusted", "unadjusted_se")
+        names = ("between", "within", *shares)
+        return make_frame({name: getattr(self, name) for name in names}, list(self.variables))
+
+    def __str__(self) -> str:
+        table = "Intraclass correlations:\n" + self.frame.round(4).to_string()
+        shares = np.concatenate((self.icc, self.adjusted, self.unadjusted))
+        return f"{table}\n{LEGEND}{improper_shares(shares)}"
+
+    def __repr__(self) -> str:
+        return f"<Icc: {', '.join(map('{}={:.3f}'.format, self.variables, self.icc))}>"
+
+
+@quiet
+def icc(fit: Fitted) -> Icc:
+    """Intraclass correlations with delta-method standard errors.
+
+    Raises
+    ------
+    InferenceError
+        The model has no variable at both levels, or did not converge.
+    """
+    table, problem = fit.table, fit.problem
+    if not (table.two_level and table.split):
+        raise InferenceError(
+            "no variable of the model has a part at both levels: there is no intraclass "
+            "correlation."
+        )
+    if not fit.converged:
+        raise InferenceError("the fit did not converge: its variances are no estimates.")
+
+    def value(params: Array) -> Array:
+        between, within, random, rest, fixed = _variances(problem, params).T
+        return np.concatenate(
+            (
+                between / (between + within),
+                random / (random + rest),
+                random / (random + rest + fixed),
+            )
+        )
+
+    estimates = fit.estimates
+    se, _ = fit.covariance.of_functions(numerical_jacobian(value, estimates))
+    shares, errors = value(estimates).reshape(3, -1), se.reshape(3, -1)
+    between, within = _variances(problem, estimates).T[:2]
+    return Icc(
+        variables=table.split,
+        between=frozen(between),
+        within=frozen(within),
+        icc=shares[0],
+        se=errors[0],
+        adjusted=shares[1],
+        adjusted_se=errors[1],
+        unadjusted=shares[2],
+        unadjusted_se=errors[2],
+    )
+
+
+def numerical_jacobian(function: Callable[[Array], Array], params: Array) -> Array:
+    """Central differences, (m, npar)."""
+    columns: list[Array] = []
+    for k, value in enumerate(params):
+        step = np.zeros_like(params)
+        step[k] = STEP * max(1.0, abs(value)) if value == 0 else STEP * abs(value)
+        columns.append((function(params + step) - function(params - step)) / (2 * step[k]))
+    return np.array(columns).T
+
+
+def _variances(problem: Problem, params: Array) -> Array:
+    """Of each variable (v, 5): between and within in total, random and residual given the
+    covariates, and what the covariates explain."""
+    both, table = problem.objective.pattern, problem.table
+    first, total_within = level_parts(problem, params, 1)
+    second, total_between = level_parts(problem, params, 2)
+    sloped = {slope.outcome for slope in table.slopes}
+    found: list[tuple[float, ...]] = []
+    for name in table.split:
+        k, above = both.within.names.index(name), both.between.names.index(name)
+        if name in sloped:
+            place = both.within.observed.tolist().index(k)
+            parts = row_parts(problem, params, place)
+            between = parts.intercepts + parts.slopes_between + parts.fixed_between
+            found.append(
+                (between, parts.total - between, parts.random, parts.residual, parts.fixed)
+            )
+            continue
+        between, within = total_between[above, above], total_within[k, k]
+        random, rest = second.covariance[above, above], first.covariance[k, k]
+        fixed = between + within - random - rest
+        if is_mixed(both):
+            fixed = row_parts(problem, params).fixed  # over rows, as for R²
+        found.append((between, within, random, rest, fixed))
+    return np.array(found)

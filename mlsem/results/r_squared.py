@@ -1,0 +1,149 @@
+"""R²: of the endogenous variables of each level, and of linear mixed models as a whole."""
+
+from __future__ import annotations
+
+from dataclasses import astuple, dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mlsem.core.intercepts.reduced import is_mixed
+from mlsem.core.quiet import quiet
+from mlsem.core.records import Array
+from mlsem.data.table.frame import make_frame
+from mlsem.errors import InferenceError
+from mlsem.model.table import ParameterTable
+from mlsem.results.variances import RowParts, improper_shares, level_parts, row_parts
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from mlsem.inference.estimates import Fitted
+
+
+@dataclass(frozen=True, slots=True)
+class MixedR2(RowParts):
+    """The variance of the outcome of a linear mixed model, in parts (see `RowParts`), and R²."""
+
+    @property
+    def marginal(self) -> float:
+        """σ_f² / total (Nakagawa & Schielzeth, 2013, eq. 26)."""
+        return self.fixed / self.total
+
+    @property
+    def conditional(self) -> float:
+        """(σ_f² + σ_l²) / total (Nakagawa & Schielzeth, 2013, eq. 30; Johnson, 2014)."""
+        return 1.0 - self.residual / self.total
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        """Shares of the total variance, of that within and of that between clusters."""
+        within = self.fixed_within, 0.0, self.slopes_within, 0.0, self.residual
+        between = 0.0, self.fixed_between, self.slopes_between, self.intercepts, 0.0
+        rows = ["fixed within", "fixed between", "slope variation", "intercept variation"]
+        parts = np.array([within, between])
+        with np.errstate(invalid="ignore"):
+            shares = parts / parts.sum(axis=1, keepdims=True)
+        columns = {
+            "variance": parts.sum(axis=0),
+            "total": parts.sum(axis=0) / parts.sum(),
+            "within": shares[0],
+            "between": shares[1],
+        }
+        return make_frame(columns, [*rows, "residual"])
+
+    def __str__(self) -> str:
+        return (
+            f"R2 of the mixed model: marginal {self.marginal:.4f}, conditional "
+            f"{self.conditional:.4f}\nShares of variance (Rights & Sterba, 2019):\n"
+            + self.frame.round(4).to_string()
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class RSquared:
+    """R² of a fit; prints as text.
+
+    Attributes
+    ----------
+    variables : tuple of str
+    levels : tuple of int
+    values : (n,)
+        1 - residual / total implied variance of each endogenous variable at its level.
+    mixed : MixedR2 or None
+        Of a linear mixed model of one outcome.
+    """
+
+    variables: tuple[str, ...]
+    levels: tuple[int, ...]
+    values: Array
+    mixed: MixedR2 | None
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        """variable, level, r2."""
+        return make_frame(
+            {"variable": list(self.variables), "level": list(self.levels), "r2": self.values}
+        )
+
+    def __str__(self) -> str:
+        parts = [] if self.mixed is None else [str(self.mixed)]
+        if self.variables:
+            text = self.frame.round(4).to_string(index=False)
+            text += improper_shares(self.values)
+            parts.append("R2 of the endogenous variables of each level:\n" + text)
+        return "\n\n".join(parts)
+
+    def __repr__(self) -> str:
+        mixed = self.mixed
+        whole = (
+            ""
+            if mixed is None
+            else f" marginal {mixed.marginal:.3f}, conditional {mixed.conditional:.3f};"
+        )
+        return f"<RSquared:{whole} {len(self.variables)} variables>"
+
+
+@quiet
+def r_squared(fit: Fitted) -> RSquared:
+    """R² of the endogenous variables and of the whole model.
+
+    Raises
+    ------
+    InferenceError
+        The fit did not converge, or its model explains nothing.
+    """
+    if not fit.converged:
+        raise InferenceError("the fit did not converge: its variances are no estimates.")
+    problem, params = fit.problem, fit.estimates
+    found: list[tuple[str, int, float]] = []
+    for level in range(1, len(fit.table.levels) + 1):
+        both = problem.objective.pattern
+        pattern = both.within if level == 1 else both.between
+        _, total = level_parts(problem, params, level)
+        residual = np.diagonal(pattern.symmetric.symmetric_at(params))
+        for name in _endogenous(fit.table, level):
+            k = pattern.names.index(name)
+            share = 1.0 - residual[k] / total[k, k] if total[k, k] > 0 else np.nan
+            found.append((name, level, float(share)))
+    mixed = fit.table.two_level and is_mixed(problem.objective.pattern)
+    whole = MixedR2(*astuple(row_parts(problem, params))) if mixed else None
+    if not found and whole is None:
+        raise InferenceError("no variable of the model is explained by others: there is no R2.")
+    return RSquared(
+        variables=tuple(name for name, _, _ in found),
+        levels=tuple(level for _, level, _ in found),
+        values=np.array([value for _, _, value in found]),
+        mixed=whole,
+    )
+
+
+def _endogenous(table: ParameterTable, level: int) -> list[str]:
+    """Variables with predictors or factors; not those whose slopes are random, whose variance
+    within clusters differs from row to row."""
+    rows = [row for row in table.rows if row.level == level and row.op in ("~", "=~")]
+    explained = {row.lhs if row.op == "~" else row.rhs for row in rows}
+    varying = {slope.outcome for slope in table.slopes} if level == 1 else set()
+    variables = table.levels[level - 1]
+    order = (*variables.modelled, *variables.latent)
+    return [name for name in order if name in explained - varying]

@@ -1,0 +1,151 @@
+"""The columns of `parameter_estimates`, and implied moments."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from mlsem.core.implied.pattern import level_moments
+from mlsem.core.optimise.maximise import Optimum
+from mlsem.core.quiet import quiet
+from mlsem.core.records import Array
+from mlsem.core.sample.shapes import covariate_sample
+from mlsem.estimation.problem import Problem
+from mlsem.inference.covariance.intervals import wald
+from mlsem.inference.covariance.matrix import Covariance
+from mlsem.model.expressions import compile_definitions
+from mlsem.model.pattern import level_names
+from mlsem.model.table import ParameterTable
+
+BROOM = {
+    "estimate": "est",
+    "std.error": "se",
+    "statistic": "stat",
+    "df": "df",
+    "p.value": "pvalue",
+    "conf.low": "ci_lower",
+    "conf.high": "ci_upper",
+}
+COLUMNS = ("lhs", "op", "rhs", "level", "group", "label")
+
+
+def estimate_columns(
+    problem: Problem, optimum: Optimum, covariance: Covariance, level: float
+) -> dict[str, Any]:
+    """Columns of the table of estimates, in lavaan's rows and order; definitions last."""
+    table, se = problem.table, covariance.se
+    params = problem.coordinates.to_user(optimum.params)
+    exo = _exo_values(problem)
+    random = _random_slopes(table)
+    names = [
+        (r.lhs, r.op, r.rhs, r.level, 1, random.get(k, r.label)) for k, r in enumerate(table.rows)
+    ]
+    names += [(d.name, ":=", d.source, 0, 1, d.name) for d in table.definitions]
+    values = [
+        params[row.free] if row.free >= 0 else exo[k] if row.exo else row.fixed
+        for k, row in enumerate(table.rows)
+    ]
+    for k in random:
+        values[k] = np.nan  # it is a variable of level 2, which has its mean there
+    errors = [se[row.free] if row.free >= 0 else 0.0 for row in table.rows]
+    df = [covariance.df[row.free] if row.free >= 0 else np.inf for row in table.rows]
+    defined, slopes = defined_parameters(problem, optimum)
+    defined_se, defined_df = covariance.of_functions(slopes)
+    found = wald(
+        np.concatenate((np.array(values, dtype=float), defined)),
+        np.concatenate((errors, defined_se)),
+        np.concatenate((df, defined_df)),
+        level,
+    )
+    columns: dict[str, Any] = dict(zip(COLUMNS, zip(*names, strict=True), strict=True))
+    return columns | {
+        "est": found.est,
+        "se": found.se,
+        "stat": found.stat,
+        "df": found.df,
+        "pvalue": found.pvalue,
+        "ci_lower": found.lower,
+        "ci_upper": found.upper,
+    }
+
+
+def tidy_columns(estimates: Mapping[str, Any]) -> dict[str, Any]:
+    """The columns of the table of estimates under the names of R's broom."""
+    term = [
+        f"{lhs} ~1" if op == "~1" else f"{lhs} {op} {rhs}"
+        for lhs, op, rhs in zip(estimates["lhs"], estimates["op"], estimates["rhs"], strict=True)
+    ]
+    kept = {name: estimates[name] for name in ("op", "level", "label")}
+    return {"term": term} | kept | {new: estimates[old] for new, old in BROOM.items()}
+
+
+def _random_slopes(table: ParameterTable) -> dict[int, str]:
+    """Rows of paths that vary between clusters, and the variables of level 2 that they are."""
+    named = {(slope.outcome, "~", slope.carrier): slope.name for slope in table.slopes}
+    found = {k: named.get((r.lhs, r.op, r.rhs)) for k, r in enumerate(table.rows) if r.level == 1}
+    return {k: name for k, name in found.items() if name is not None}
+
+
+def defined_parameters(problem: Problem, optimum: Optimum) -> tuple[Array, Array]:
+    """Values of the d `:=` parameters and their gradients (d, npar), for the delta method."""
+    if not problem.table.definitions:
+        return np.zeros(0), np.zeros((0, len(problem.table.names)))
+    return compile_definitions(problem.table)(problem.coordinates.to_user(optimum.params))
+
+
+def _exo_values(problem: Problem) -> dict[int, float]:
+    """Moments of fixed covariates, by position of the row that shows them: the sample's, with
+    parts of covariates those of the saturated model (in which the others have the sample's)."""
+    found: dict[int, float] = {}
+    for number, level in enumerate(problem.table.levels, start=1):
+        names, (mean, cov) = level.covariates, _covariates(problem, number)
+        if level.parts:
+            assert problem.saturated is not None
+            names = level_names(problem.table)[number - 1]
+            mean = problem.saturated.means[number - 1]
+            cov = problem.saturated.covariances[number - 1]
+        place = {name: k for k, name in enumerate(names)}
+        for k, row in enumerate(problem.table.rows):
+            if row.exo and row.level == number:
+                i = place[row.lhs]
+                found[k] = float(mean[i] if row.op == "~1" else cov[i, place[row.rhs]])
+    return found
+
+
+def _covariates(problem: Problem, level: int) -> tuple[Array, Array]:
+    names = problem.table.levels[level - 1].covariates
+    if not names:
+        return np.zeros(0), np.zeros((0, 0))
+    maps = np.array([problem.maps[name] for name in names])
+    return covariate_sample(problem.sample, maps, level)
+
+
+@quiet
+def implied_moments(
+    problem: Problem, optimum: Optimum, level: int
+) -> tuple[tuple[str, ...], Array, Array]:
+    """Names, covariance matrix and means of a level's observed variables.
+
+    Of modelled y and fixed x with sample moments m_x, S_x:
+    mean (ν + Π m_x, m_x), covariance [[Π S_x Πᵀ + Σ, Π S_x], [S_x Πᵀ, S_x]].
+    """
+    both = problem.objective.pattern
+    pattern = both.within if level == 1 else both.between
+    moments = level_moments(pattern, problem.coordinates.to_user(optimum.params))
+    assert moments is not None
+    variables = problem.table.levels[level - 1]
+    modelled = tuple(pattern.names[k] for k in pattern.observed)
+    coefficients = moments.coefficients[pattern.observed]
+    covariates = len(variables.covariates)
+    slopes = coefficients[:, coefficients.shape[1] - covariates :]
+    mean_x, cov_x = _covariates(problem, level)
+    if problem.table.meanstructure:
+        mean = coefficients[:, 0] + slopes @ mean_x
+    else:
+        mean = np.array([problem.means[name] for name in modelled])
+        mean_x = np.array([problem.means[name] for name in variables.covariates])
+    across = slopes @ cov_x
+    cov = np.block([[moments.sigma + across @ slopes.T, across], [across.T, cov_x]])
+    return modelled + variables.covariates, cov, np.concatenate((mean, mean_x))

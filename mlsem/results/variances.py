@@ -1,0 +1,117 @@
+"""The parts of implied variances: by level, and of outcomes with random slopes over rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from mlsem.core.implied.pattern import LevelMoments, level_moments
+from mlsem.core.records import Array
+from mlsem.core.sample.shapes import covariate_sample
+from mlsem.estimation.problem import Problem
+
+
+@dataclass(frozen=True, slots=True)
+class RowParts:
+    """The variance of an outcome over the rows of the data, in parts.
+
+    Attributes
+    ----------
+    fixed_within, fixed_between : float
+        f1, f2: variances of the fixed part within and between clusters (over N - 1 rows).
+    slopes_within, slopes_between : float
+        v = tr(T S): what random slopes add as their carriers vary within and between clusters;
+        T the covariance of the random effects, S that of their carriers (over N rows).
+    intercepts : float
+        m = c̄ᵀ T c̄, the variance between clusters at the mean of the carriers.
+    residual : float
+        σ².
+
+    Notes
+    -----
+    Rights & Sterba (2019); with carriers centred at the means of their clusters the between part
+    of v is 0 and these are their measures for the within and the between variance as well. v + m
+    is the mean of z_iᵀ T z_i over rows, the random-effect variance of Johnson (2014).
+    """
+
+    fixed_within: float
+    fixed_between: float
+    slopes_within: float
+    slopes_between: float
+    intercepts: float
+    residual: float
+
+    @property
+    def fixed(self) -> float:
+        return self.fixed_within + self.fixed_between
+
+    @property
+    def slopes(self) -> float:
+        return self.slopes_within + self.slopes_between
+
+    @property
+    def random(self) -> float:
+        """Of the random effects, over rows (Johnson, 2014)."""
+        return self.slopes + self.intercepts
+
+    @property
+    def total(self) -> float:
+        return self.fixed + self.random + self.residual
+
+
+def improper_shares(shares: Array) -> str:
+    """A line on shares of variance that are none; empty if all lie between 0 and 1."""
+    if ((shares >= 0) & (shares <= 1)).all():
+        return ""
+    return "\nBelow 0 or above 1: a variance is estimated to be negative, so that this is no share."
+
+
+def level_parts(problem: Problem, params: Array, level: int) -> tuple[LevelMoments, Array]:
+    """A level's moments, and the covariances of all its variables, those of v by sample moments of
+    fixed covariates: E Ψ Eᵀ + E Γ S_x Γᵀ Eᵀ."""
+    both = problem.objective.pattern
+    pattern = both.within if level == 1 else both.between
+    moments = level_moments(pattern, params)
+    assert moments is not None
+    names = problem.table.levels[level - 1].covariates
+    if not names:
+        return moments, moments.covariance
+    maps = np.array([problem.maps[name] for name in names])
+    _, spread = covariate_sample(problem.sample, maps, level)
+    slopes = moments.coefficients[:, moments.coefficients.shape[1] - len(names) :]
+    return moments, moments.covariance + slopes @ spread @ slopes.T
+
+
+def row_parts(problem: Problem, params: Array, outcome: int = 0) -> RowParts:
+    """The parts of an outcome, given by its place among the observed rows of level 1.
+
+    From the clusters' moments: in cluster j the fixed part of a row h is φ_jᵀ h,
+    φ_j = m + Σ_a μ_a(w_j) c_a with the maps m of the mean within, μ_a(w_j) the mean of effect a
+    and c_a of its carrier.
+    """
+    pattern, moments = problem.objective.pattern, problem.moments
+    within, between = (level_moments(each, params) for each in (pattern.within, pattern.between))
+    assert within is not None
+    assert between is not None
+    own = np.flatnonzero(pattern.random_effects.responses == outcome)
+    spread_between = between.sigma[np.ix_(own, own)]
+    carriers, inner = pattern.random_effects.maps[own], slice(1, moments.varying + 1)
+    rows = np.concatenate((np.ones((moments.n_clusters, 1)), moments.means), axis=1)
+    counts, n = moments.counts.astype(np.float64), float(moments.n_rows)
+    paths = within.mean[outcome] + (rows @ between.mean[own].T) @ carriers
+    level = np.einsum("jd,jd->j", paths, rows)
+    spread = np.einsum("jd,jde,je->", paths[:, inner], moments.within, paths[:, inner])
+    centre = counts @ level / n
+    cross = carriers[:, inner] @ moments.within.sum(axis=0) @ carriers[:, inner].T
+    means = rows @ carriers.T
+    middle = counts @ means / n
+    apart = (means - middle).T @ (counts[:, None] * (means - middle))
+    return RowParts(
+        fixed_within=float(spread) / (n - 1.0),
+        fixed_between=float(counts @ (level - centre) ** 2) / (n - 1.0),
+        slopes_within=float(np.vdot(spread_between, cross)) / n,
+        slopes_between=float(np.vdot(spread_between, apart)) / n,
+        intercepts=float(middle @ spread_between @ middle),
+        residual=float(within.sigma[outcome, outcome]),
+    )

@@ -1,0 +1,1 @@
+"""Huang & Zhang (2025): their data, their study and their published table."""

@@ -1,0 +1,260 @@
+"""Data from a model text: `simulate`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from inspect import signature
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mlsem.api.fit import population
+from mlsem.core.quiet import quiet
+from mlsem.errors import OptionValueError, SpecificationError, listed
+from mlsem.estimation.settings import SETTING_NAMES
+from mlsem.model.options import OPTION_NAMES, require_known
+from mlsem.model.pattern import build_pattern
+from mlsem.model.table import ParameterTable
+from mlsem.simulation.draw.levels import Equations, covariates_of, equations
+from mlsem.simulation.draw.model import DataModel, OmittedSlope, Spread
+from mlsem.simulation.draw.numbers import distribution
+from mlsem.simulation.draw.values import Values, explained, read_values
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@quiet
+def simulate(
+    model: str,
+    n_clusters: int = 50,
+    cluster_size: object = None,
+    params: object = None,
+    seed: object = None,
+    *,
+    random_effects: object = "normal",
+    residuals: object = "normal",
+    heteroscedastic: Spread | None = None,
+    omitted_slopes: Mapping[str, float] | None = None,
+    cluster: str = "id",
+    rng: str = "numpy",
+    **options: Any,
+) -> pd.DataFrame:
+    """Draw a data set from a model.
+
+    Parameters
+    ----------
+    model : str
+        What `fit` takes, with or without levels, also with random slopes and products. Its values
+        are those in the text, ``y ~ start(0.5)*x1`` or ``y ~ 0.5*x1``, unless `params` has others.
+    n_clusters : int
+        In a single-level model without `cluster_size`, the number of rows.
+    cluster_size : int, sequence, callable or scipy distribution
+        Rows of each cluster: a number, one for each cluster, a function of the random numbers
+        and the number of clusters, or what has `rvs` (drawn sizes are rounded and at least 1).
+        Required with two levels.
+    params : mapping of str to float, Series or FitResult, optional
+        Values by `coef()` name. Covariates are standard normal and do not covary, unless their
+        moments are here (``"x1~~x1"``, ``"x1~~x2"``, ``"x1~1"``); a covariate that has parts at
+        both levels has variance 1 at each. Intercepts and covariances that the text does not
+        name are 0 by default. All else needs a value.
+    seed : None, int, SeedSequence, Generator or RStream
+    random_effects, residuals : str or callable
+        Disturbances of level 2 and of level 1: "normal", "t5", "chi2" (or with other degrees of
+        freedom, "t4", "chi2_3"), or a function of the random numbers and a shape that gives
+        numbers of mean 0 and variance 1. Covariates stay normal.
+    heteroscedastic : mapping of str to str or callable, optional
+        Outcome to what its level-1 residuals are multiplied with. A function is passed one mapping
+        of covariate names to their values, one per row, and returns one value per row:
+        ``{"y": lambda seen: 1 + seen["x1"] ** 2}``. Or a covariate x, for exp(x/2), so scaled that
+        the variance is the model's on average.
+    omitted_slopes : mapping of str to float, optional
+        ``{"y~x1": 0.2}``: the slope varies between clusters with that variance, although the model
+        does not say so. ``"y~1"`` is an intercept, for single-level models.
+    cluster : str
+        Name of the column of cluster ids.
+    rng : {"numpy", "R"}
+        R's default generator, or NumPy's, made of the seed. A stream as `seed` is used as it is.
+    **options
+        Of the model, as for `fit` (`fixed_x`, `std_lv`, ...).
+
+    Returns
+    -------
+    DataFrame
+        The cluster ids from 1, then the observed variables. Products are formed by `fit`.
+
+    Raises
+    ------
+    SpecificationError
+        Parameters have no value (all are named), or impossible ones.
+    OptionValueError
+        A value that an argument cannot take.
+
+    Notes
+    -----
+    Numbers are drawn in the order: cluster sizes, level-2 covariates, level-2 disturbances,
+    omitted slopes, level-1 covariates, level-1 disturbances; each variable by variable.
+
+    Examples
+    --------
+    >>> model = '''
+    ... level: 1
+    ...   y ~ 0.5*x1 + 0.25*w1:x1
+    ...   y ~~ 1*y
+    ... level: 2
+    ...   y ~ 0.25*w1
+    ...   y ~~ 1*y
+    ... '''
+    >>> data = simulate(model, 50, 10, seed=1, omitted_slopes={"y~x1": 0.2})
+    >>> list(data.columns), len(data)
+    (['id', 'y', 'x1', 'w1'], 500)
+    """
+    return data_model(
+        model,
+        n_clusters,
+        cluster_size,
+        params,
+        random_effects=random_effects,
+        residuals=residuals,
+        heteroscedastic=heteroscedastic,
+        omitted_slopes=omitted_slopes,
+        cluster=cluster,
+        rng=rng,
+        **options,
+    ).draw(seed)
+
+
+def data_model(
+    model: str,
+    n_clusters: int = 50,
+    cluster_size: object = None,
+    params: object = None,
+    *,
+    random_effects: object = "normal",
+    residuals: object = "normal",
+    heteroscedastic: Spread | None = None,
+    omitted_slopes: Mapping[str, float] | None = None,
+    cluster: str = "id",
+    rng: str = "numpy",
+    **options: Any,
+) -> DataModel:
+    """What `simulate` draws from; its arguments are explained there."""
+    if not isinstance(model, str):
+        raise OptionValueError(
+            f"model is a {type(model).__name__}; it takes the model as text. The order is "
+            "simulate(model, n_clusters, cluster_size, params, seed)."
+        )
+    known = (*signature(simulate).parameters, *OPTION_NAMES, "start", *SETTING_NAMES)
+    require_known(options, known)
+    table = population(model, **options)
+    if isinstance(n_clusters, bool) or not isinstance(n_clusters, int) or n_clusters < 1:
+        raise OptionValueError(f"n_clusters={n_clusters!r}: it takes a whole number from 1.")
+    if cluster_size is None and table.two_level:
+        raise OptionValueError("a model with two levels needs cluster_size=, e.g. 10.")
+    if cluster in table.observed:
+        raise OptionValueError(f"cluster={cluster!r} is a variable of the model: choose another.")
+    fixed = _fixed_covariates(table)
+    loose = {name: level for level, names in fixed.items() for name in names}
+    values = read_values(table, params, loose)
+    levels = _equations(table, values)
+    return DataModel(
+        table=table,
+        values=values,
+        n_clusters=n_clusters,
+        cluster_size=cluster_size,
+        levels=levels,
+        covariates=tuple(covariates_of(fixed[k], values.moments, k) for k in fixed),
+        omitted=_omitted(levels[0], omitted_slopes, cluster_size is not None),
+        spread=_spread(levels[0], heteroscedastic),
+        effects=distribution(random_effects, "random_effects"),
+        residuals=distribution(residuals, "residuals"),
+        cluster=cluster,
+        rng=rng,
+    )
+
+
+# --- a model with values --------------------------------------------------------------------------
+
+
+def _fixed_covariates(table: ParameterTable) -> dict[int, tuple[str, ...]]:
+    """Of each level the covariates to be drawn, with factors of products that stand nowhere
+    else: at the level of the product."""
+    products = {product.name for product in table.products}
+    found = {
+        number: [name for name in level.covariates if name not in products]
+        for number, level in enumerate(table.levels, start=1)
+    }
+    known = set(table.observed)
+    for product in table.products:
+        for factor in product.factors:
+            if factor not in known:
+                known.add(factor)
+                found[product.level].append(factor)
+    return {number: tuple(names) for number, names in found.items()}
+
+
+def _equations(table: ParameterTable, values: Values) -> tuple[Equations, ...]:
+    products = {product.name for product in table.products}
+    for product in table.products:
+        inner = table.levels[0].modelled + table.levels[0].covariates
+        if product.name in table.split or (
+            table.two_level and product.level == 2 and set(product.factors) & set(inner)
+        ):
+            raise SpecificationError(
+                f"no data can be simulated: {product.name} is at level 2 and varies within "
+                "clusters, so its parts do not follow from its factors. Give it a name of its own."
+            )
+    maps = dict(zip(table.observed, np.eye(len(table.observed) + 1)[1:], strict=True))
+    pattern = build_pattern(table, maps)
+    both = (pattern.within, pattern.between)
+    return tuple(
+        equations(
+            each,
+            values.params,
+            level.covariates,
+            products,
+            set(level.modelled) - explained(table, number),
+            number,
+        )
+        for number, (level, each) in enumerate(zip(table.levels, both, strict=False), start=1)
+    )
+
+
+def _omitted(
+    within: Equations, wanted: Mapping[str, float] | None, clustered: bool
+) -> tuple[OmittedSlope, ...]:
+    if wanted is not None and not isinstance(wanted, Mapping):
+        raise OptionValueError(
+            f"omitted_slopes={wanted!r}: it takes a mapping of slopes to their variances, "
+            '{"y~x1": 0.2}.'
+        )
+    if wanted and not clustered:
+        raise OptionValueError("omitted_slopes vary between clusters: give cluster_size= as well.")
+    found: list[OmittedSlope] = []
+    for name, variance in (wanted or {}).items():
+        outcome, _, predictor = (part.strip() for part in str(name).partition("~"))
+        predictors = (*within.names, *within.inputs, "1")
+        if outcome not in within.names or predictor not in predictors:
+            raise OptionValueError(
+                f'omitted_slopes: {name!r} is not of the form "y~x1", y one of '
+                f"{listed(within.names)} and x1 one of {listed(predictors)}."
+            )
+        if isinstance(variance, bool) or not isinstance(variance, int | float) or variance < 0:
+            raise OptionValueError(f"omitted_slopes: {variance!r} is no variance of {name!r}.")
+        found.append(OmittedSlope(outcome, predictor, float(variance)))
+    return tuple(found)
+
+
+def _spread(within: Equations, wanted: Spread | None) -> Spread:
+    if wanted is not None and not isinstance(wanted, Mapping):
+        raise OptionValueError(
+            f"heteroscedastic={wanted!r}: it takes a mapping of outcomes to a covariate or a "
+            'function, {"y": "x1"} or {"y": lambda seen: 1 + seen["x1"] ** 2}.'
+        )
+    for name in wanted or {}:
+        if name not in within.names:
+            raise OptionValueError(
+                f"heteroscedastic: {name!r} has no residuals at level 1; {listed(within.names)} "
+                "have."
+            )
+    return dict(wanted or {})

@@ -1,0 +1,226 @@
+"""The values that data are simulated with: of the parameters, and of the covariates' moments."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from mlsem.core.records import Array, frozen
+from mlsem.data.table.columns import brief
+from mlsem.errors import OptionValueError, SpecificationError, listed, nearest
+from mlsem.model.expressions import compile_definitions
+from mlsem.model.table import ParameterTable, Row
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Values:
+    """Values for a parameter table.
+
+    Attributes
+    ----------
+    params : (npar,)
+    moments : mapping of (level, name, name) to float
+        Variances, covariances and means (second name "1") of fixed covariates that were given;
+        a covariance under both orders.
+    truth : mapping of str to float
+        Every parameter under its `coef()` name, also fixed and defined ones.
+    """
+
+    params: Array
+    moments: Mapping[tuple[int, str, str], float]
+    truth: Mapping[str, float]
+
+
+def read_values(table: ParameterTable, given: object, loose: Mapping[str, int]) -> Values:
+    """Values by `given`, else by the text (`start()`, fixed values), else by default.
+
+    By default covariates have mean 0 and variance 1 at each level and do not covary, intercepts
+    that the text does not name are 0, and so are covariances that it does not name.
+
+    Parameters
+    ----------
+    given : mapping of str to float, Series, FitResult or None
+        By `coef()` name; of covariates `x1~~x1`, `x1~~x2` and `x1~1`.
+    loose : mapping of str to int
+        Level of each fixed covariate and of each factor of a product that stands nowhere else.
+
+    Raises
+    ------
+    OptionValueError
+        A name is of no parameter, or of a fixed one; a value is no number.
+    SpecificationError
+        Parameters have no value; names all.
+    """
+    wanted = _numbers(given)
+    moments, known = _moments(table, wanted, loose), _known(table)
+    _refuse_unknown(table, wanted, known, loose)
+    products = {product.name for product in table.products}
+    exogenous = [_exogenous(table, level) for level in range(1, len(table.levels) + 1)]
+    params = np.full(len(table.names), np.nan)
+    for row in table.rows:
+        if row.free < 0:
+            continue
+        value = _chosen(table, row, wanted)
+        if value is None and np.isnan(params[row.free]):
+            value = _default(row, products, exogenous[row.level - 1])
+        if value is not None:
+            params[row.free] = value
+    missing = [name for name, value in zip(table.names, params, strict=True) if np.isnan(value)]
+    if missing:
+        raise SpecificationError(
+            f"parameters without a value: {listed(missing, 50)}. Write values in the model "
+            f'("y ~ start(0.5)*x1", or 0.5*x1) or give them: params={{"{missing[0]}": 0.5}}.'
+        )
+    return Values(frozen(params), moments, _truth(table, params, products))
+
+
+def row_name(table: ParameterTable, row: Row) -> str:
+    """The name that a row has in `coef()` if it is free and has no label."""
+    suffix = f".l{table.level_labels[1]}" if row.level == 2 else ""
+    return f"{row.lhs}{row.op}{row.rhs}{suffix}"
+
+
+def _numbers(given: object) -> dict[str, float]:
+    if given is None:
+        return {}
+    given = getattr(given, "params", given)  # a fit's
+    if not hasattr(given, "items"):
+        raise OptionValueError(
+            f"params is a {type(given).__name__}; it takes a mapping of names to values, a Series "
+            "or a fit."
+        )
+    found: dict[str, float] = {}
+    pairs: Any = given
+    for name, value in pairs.items():
+        try:
+            found[str(name)] = float(value)
+        except Exception:  # whatever an object raises that is to be a number
+            where = f"params[{brief(name)!r}]={brief(value)}"
+            raise OptionValueError(f"{where} is not a number.") from None
+        if not np.isfinite(found[str(name)]):
+            where = f"params[{brief(name)!r}]={brief(value)}"
+            raise OptionValueError(f"{where} is not a finite number.")
+    return found
+
+
+def _known(table: ParameterTable) -> dict[str, Row]:
+    """Rows that are no moments of covariates, under their names; the order of `~~` is free."""
+    found: dict[str, Row] = {}
+    for row in table.rows:
+        if not row.exo:
+            found[row_name(table, row)] = row
+            if row.op == "~~":
+                suffix = f".l{table.level_labels[1]}" if row.level == 2 else ""
+                found[f"{row.rhs}~~{row.lhs}{suffix}"] = row
+    return found
+
+
+def _refuse_unknown(
+    table: ParameterTable,
+    wanted: Mapping[str, float],
+    known: Mapping[str, Row],
+    loose: Mapping[str, int],
+) -> None:
+    for name in wanted:
+        if name in table.names or _moment(table, name, loose) is not None:
+            continue
+        row = known.get(name)
+        if row is None:
+            names = [*table.names, *(f"{covariate}~~{covariate}" for covariate in loose)]
+            raise OptionValueError(
+                f"params: the model has no parameter {name!r}.{nearest(name, names)}"
+            )
+        if row.free < 0:
+            raise OptionValueError(
+                f"params: {name!r} is fixed to {row.fixed:g} by the model. Write "
+                f"start({row.fixed:g}) there to give it another value here."
+            )
+
+
+def _chosen(table: ParameterTable, row: Row, wanted: Mapping[str, float]) -> float | None:
+    """The value of a free row by its label or name, else by the text."""
+    name = row_name(table, row)
+    for each in (table.names[row.free], name):
+        if each in wanted:
+            return wanted[each]
+    return row.start
+
+
+def _default(row: Row, products: set[str], exogenous: set[str]) -> float | None:
+    """The value of a free row that nobody gave one; None if it needs one."""
+    if row.op not in ("~~", "~1"):
+        return None
+    if row.lhs in products or row.rhs in products:
+        return 0.0  # products are formed of their factors, whatever their moments
+    if row.op == "~~" and row.lhs == row.rhs and row.lhs in exogenous:
+        return 1.0
+    plain = row.op == "~1" or row.lhs != row.rhs
+    return 0.0 if plain and not row.user else None
+
+
+def _exogenous(table: ParameterTable, level: int) -> set[str]:
+    """Observed variables of a level that have a distribution there and are explained by none."""
+    return set(table.levels[level - 1].modelled) - explained(table, level)
+
+
+def explained(table: ParameterTable, level: int) -> set[str]:
+    """Variables of a level that an equation of it explains."""
+    rows = [row for row in table.rows if row.level == level]
+    found = {row.lhs for row in rows if row.op == "~"} | {r.rhs for r in rows if r.op == "=~"}
+    # with no equation at this level a variable is an outcome if it is one at the other
+    others = {row.lhs for row in table.rows if row.op == "~"}
+    others |= {row.rhs for row in table.rows if row.op == "=~"}
+    return found | others
+
+
+def _moments(
+    table: ParameterTable, wanted: Mapping[str, float], loose: Mapping[str, int]
+) -> dict[tuple[int, str, str], float]:
+    found: dict[tuple[int, str, str], float] = {}
+    for name, value in wanted.items():
+        place = _moment(table, name, loose)
+        if place is not None:
+            level, left, right = place
+            found[level, left, right] = value
+            if right != "1":
+                found[level, right, left] = value
+    return found
+
+
+def _moment(
+    table: ParameterTable, name: str, loose: Mapping[str, int]
+) -> tuple[int, str, str] | None:
+    """Level and names of a moment of fixed covariates."""
+    plain = name
+    if table.two_level and name not in table.names:
+        plain = name.removesuffix(f".l{table.level_labels[1]}")
+    left, tildes, right = plain.partition("~~")
+    if not tildes:
+        left, tilde, right = plain.partition("~")
+        if not tilde or right != "1":
+            return None
+    level = loose.get(left)
+    if level is None or (right != "1" and loose.get(right) != level):
+        return None
+    return level, left, right
+
+
+def _truth(table: ParameterTable, params: Array, products: set[str]) -> dict[str, float]:
+    found: dict[str, float] = {}
+    for row in table.rows:
+        unknown = row.op in ("~~", "~1") and (row.lhs in products or row.rhs in products)
+        if row.exo or unknown:
+            continue
+        value = params[row.free] if row.free >= 0 else row.fixed
+        assert value is not None
+        found[row_name(table, row)] = float(value)
+        if row.free >= 0:
+            found[table.names[row.free]] = float(value)
+    defined, _ = compile_definitions(table)(params)
+    found |= {d.name: v for d, v in zip(table.definitions, defined.tolist(), strict=True)}
+    for slope in table.slopes:
+        found.pop(f"{slope.outcome}~{slope.carrier}", None)  # the row of a path that varies
+    return found

@@ -1,0 +1,4 @@
+"""Monte Carlo studies: `study`, its methods, its file of records and its tables.
+
+Equations of the performance measures: `performance` (Morris, White & Crowther, 2019).
+"""

@@ -1,0 +1,311 @@
+"""Monte Carlo studies: many data sets, each analysed by several methods."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
+from functools import partial
+from secrets import randbits
+from typing import Any
+
+import numpy as np
+
+from mlsem.errors import OptionValueError
+from mlsem.parallel.pool import batch_size, streamed
+from mlsem.simulation.study.arguments import read_names, read_truth, refuse_unknown, require_numbers
+from mlsem.simulation.study.methods import Method, Outcome, analyse, read_methods
+from mlsem.simulation.study.records import Record
+from mlsem.simulation.study.result import MethodResults, Study
+from mlsem.simulation.study.sources import InOrder, Source, read_source
+from mlsem.simulation.study.store import Store
+
+TRIED = 3  # data sets that no method can analyse, before a study is given up
+LARGEST = 25  # replications that an interruption may lose, per process
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Work:
+    """What a process needs to know."""
+
+    source: Source | None  # None: the data come with the replications' numbers
+    methods: tuple[Method, ...]
+    seed: int
+    parameters: frozenset[str] | None
+
+
+def study(
+    generator: object,
+    models: Mapping[str, Any],
+    replications: int = 1000,
+    *,
+    seed: int | None = None,
+    truth: Mapping[str, float] | None = None,
+    parameters: Iterable[str] | None = None,
+    level: float = 0.95,
+    n_jobs: int = 1,
+    backend: str | None = None,
+    progress: bool | None = None,
+    file: str | os.PathLike[str] | None = None,
+) -> Study:
+    """Draw many data sets, analyse each by every method, and see how the methods do.
+
+    Parameters
+    ----------
+    generator : callable, (str, mapping) or InOrder
+        A function of a NumPy generator that returns a data frame; of the replication's number
+        (from 0), if its argument is called `number`. Or a model and the keywords of `simulate`,
+        which also gives the truth. Or `InOrder`, for one stream of R's numbers.
+    models : mapping of str to mapping or callable
+        Method name to the keywords of `fit` with ``model=``, or of `lmm` with ``formula=``; or a
+        function of the data that returns a fit (or what has `params` and `bse` by name); what it
+        raises is counted among the failures, which the printed results explain. Methods that
+        differ in standard errors only share one fit. ``names={"x1": "y~x1"}`` renames parameters,
+        so that methods agree on them.
+    replications : int
+    seed : int, optional
+        Each replication has a seed of its own, made of this one and its number: results do not
+        depend on `n_jobs`, and more replications can be added. None: a new one (or that of
+        `file`), which the result names.
+    truth : mapping of str to float, optional
+        True values by parameter, for bias and coverage. They go before those of the generator.
+    parameters : iterable of str, optional
+        The parameters to keep. Default: all.
+    level : float
+        Of the intervals whose coverage is counted; tests have size 1 - level.
+    n_jobs : int
+        Processes, -1 for all cores.
+    backend : str, optional
+        joblib's: "loky" (the default). Or "dask": all workers of the cluster that a Dask client
+        is connected to, whatever `n_jobs`. mlsem must be installed there; workers of one thread
+        each are best.
+    progress : bool, optional
+        A progress bar; by default on a terminal.
+    file : path, optional
+        Replications are written there as they are done, as lines of JSON with a checksum. If it
+        holds some of this study already, the rest is done: run an interrupted study again to finish
+        it. One process at a time has the file (the note ``file.lock`` says which). Functions
+        must be those of the file: seen are their code, defaults, and the plain values and functions
+        of their module that they use; not what functions of other modules or objects' methods do.
+        Another version of Python makes them others.
+
+    Returns
+    -------
+    Study
+        `summary` and `estimates` are data frames; prints as text; `plot()` shows the relative
+        bias of standard errors.
+
+    Raises
+    ------
+    OptionValueError
+        A value that an argument cannot take, a model that no data set could be fitted with, or a
+        generator that returns nothing. Shown by the first data sets, if all methods fail there.
+    DataError
+        The file holds another study, is damaged or in use by another process, or cannot be read
+        or written.
+    InterfaceError
+        Several processes without joblib, "dask" without distributed, or a bar without tqdm.
+    WorkerError
+        A process died, or cannot be sent the study; or the Dask cluster cannot read it (mlsem is
+        not installed there), or was lost.
+
+    Examples
+    --------
+    >>> import mlsem
+    >>> model = "level: 1\\n y ~ 0.5*x1\\n y ~~ 1*y\\nlevel: 2\\n y ~ 0.3*w1\\n y ~~ 1*y"
+    >>> analysis = "level: 1\\n y ~ x1\\nlevel: 2\\n y ~ w1"
+    >>> ml = {"model": analysis, "cluster": "id"}
+    >>> found = mlsem.study(
+    ...     (model, {"n_clusters": 40, "cluster_size": 5, "omitted_slopes": {"y~x1": 0.2}}),
+    ...     {"ML": ml, "CR2": ml | {"se": "CR2"}},
+    ...     replications=200, seed=1,
+    ... )  # doctest: +SKIP
+    >>> print(found)  # doctest: +SKIP
+    """
+    source, methods = read_source(generator), read_methods(models)
+    require_numbers(replications, level, seed)
+    known, kept = read_truth(truth), read_names(parameters)
+    with nullcontext() if file is None else Store.opened(file) as store:
+        seed = _seed(seed, store)
+        work = Work(None if isinstance(source, InOrder) else source, methods, seed, kept)
+        done: dict[int, Mapping[str, Outcome]] = {}
+        if store is not None:
+            fixed = [method.name for method in methods if method.is_model]
+            store.begin(_head(source, methods, seed, kept), fixed)
+            done = {k: found for k, found in store.found.items() if k < replications}
+        if 0 not in done or (len(done) < replications and (known or kept)):
+            first = _tried(work, source, replications)
+            _refuse_unknown(first, known, kept or ())
+            if 0 not in done and backend != "dask":  # all of that is the cluster's work
+                done[0] = _kept(first, kept)
+                if store is not None:
+                    store.add([(0, done[0])])
+        for records in _records(work, source, replications, done, n_jobs, progress, backend):
+            if store is not None:
+                store.add(records)
+            done.update(records)
+    return Study(
+        methods=tuple(_gathered(method.name, done, replications) for method in methods),
+        replications=replications,
+        seed=seed,
+        truth=dict(source.truth) | known,
+        level=level,
+    )
+
+
+def _seed(given: int | None, store: Store | None) -> int:
+    """The seed that is given, or that of the file, or a new one."""
+    held = None if store is None else store.head.get("seed")
+    return given if given is not None else randbits(32) if held is None else held
+
+
+def _records(
+    work: Work,
+    source: InOrder | Source,
+    replications: int,
+    done: Mapping[int, object],
+    n_jobs: int,
+    progress: bool | None,
+    backend: str | None,
+) -> Iterator[list[Record]]:
+    """What is left to do, in batches."""
+    left = [number for number in range(replications) if number not in done]
+    if not left:
+        return iter(())
+    size = min(LARGEST, batch_size(len(left), n_jobs, backend))
+    return streamed(
+        partial(_replicated, work),
+        _batches(source, left, size),
+        total=len(left),
+        jobs=n_jobs if len(left) > size else 1,
+        progress=progress,
+        label="replications",
+        backend=backend,
+    )
+
+
+def _batches(
+    source: InOrder | Source, left: Sequence[int], size: int
+) -> Iterator[list[tuple[int, Any]]]:
+    """Numbers, with their data where one stream gives these in order."""
+    pairs: Iterator[tuple[int, Any]]
+    pairs = source.data_sets(left) if isinstance(source, InOrder) else ((k, None) for k in left)
+    batch: list[tuple[int, Any]] = []
+    for pair in pairs:
+        batch.append(pair)
+        if len(batch) == size:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def _replicated(work: Work, batch: Sequence[tuple[int, Any]]) -> list[Record]:
+    return [(k, _kept(_replication(work, k, data), work.parameters)) for k, data in batch]
+
+
+def _replication(work: Work, number: int, data: Any, strict: bool = False) -> Mapping[str, Outcome]:
+    if work.source is not None:
+        try:
+            data = work.source.data(number, work.seed)
+        except Exception as error:
+            error.add_note(f"The generator of the study raised this in replication {number}.")
+            raise
+        except SystemExit as stop:  # would end this process, or leave others waiting
+            raise OptionValueError(
+                f"generator: it ended the program (sys.exit({stop.code!r})) in replication "
+                f"{number}, and must return a data frame."
+            ) from stop
+    if data is None:
+        raise OptionValueError(
+            f"generator: it returned None in replication {number}, and must return a data frame. "
+            "Does the function end with return?"
+        )
+    return analyse(work.methods, data, strict)
+
+
+def _kept(outcomes: Mapping[str, Outcome], names: frozenset[str] | None) -> Mapping[str, Outcome]:
+    """The outcomes with these parameters only."""
+    if names is None:
+        return outcomes
+    return {
+        method: replace(each, parameters={k: v for k, v in each.parameters.items() if k in names})
+        for method, each in outcomes.items()
+    }
+
+
+# --- the first data set ---------------------------------------------------------------------------
+
+
+def _tried(work: Work, source: InOrder | Source, replications: int) -> Mapping[str, Outcome]:
+    """The first replication; slips show here, before the study and not after it.
+
+    Raises
+    ------
+    OptionValueError
+        All methods fail in the first data sets, and not by chance.
+    """
+    numbers = range(min(TRIED, replications))
+    found: list[Mapping[str, Outcome]] = []
+    for [(number, data)] in _batches(source, numbers, 1):
+        found.append(_replication(work, number, data, strict=True))
+        if not all(each.is_mistake for each in found[-1].values()):
+            return found[0]
+    reasons = "; ".join(f"models[{k!r}]: {each.failure}" for k, each in found[0].items())
+    sets = "first data set" if len(found) == 1 else f"first {len(found)} data sets"
+    raise OptionValueError(f"no method can analyse the {sets}. {reasons}")
+
+
+def _refuse_unknown(
+    first: Mapping[str, Outcome], truth: Mapping[str, float], kept: Iterable[str]
+) -> None:
+    """Refuse names that no method has, if all could be fitted."""
+    if any(outcome.failure for outcome in first.values()):
+        return
+    names = list(dict.fromkeys(name for each in first.values() for name in each.parameters))
+    refuse_unknown("truth", truth, names)
+    refuse_unknown("parameters", sorted(kept), names)
+
+
+# --- results --------------------------------------------------------------------------------------
+
+
+def _gathered(
+    name: str, done: Mapping[int, Mapping[str, Outcome]], replications: int
+) -> MethodResults:
+    """All replications of a method, in their order, as arrays."""
+    outcomes = [done[number][name] for number in range(replications)]
+    parameters = tuple(dict.fromkeys(key for each in outcomes for key in each.parameters))
+    numbers = np.full((3, replications, len(parameters)), np.nan)
+    for row, outcome in enumerate(outcomes):
+        if tuple(outcome.parameters) == parameters:
+            numbers[:, row] = np.array(list(outcome.parameters.values())).T
+        else:
+            for key, values in outcome.parameters.items():
+                numbers[:, row, parameters.index(key)] = values
+    return MethodResults(
+        name=name,
+        parameters=parameters,
+        est=numbers[0],
+        se=numbers[1],
+        df=numbers[2],
+        converged=np.array([each.converged for each in outcomes], dtype=bool),
+        failures=tuple(
+            each.failure or ("" if each.converged else "did not converge") for each in outcomes
+        ),
+    )
+
+
+# --- files ----------------------------------------------------------------------------------------
+
+
+def _head(
+    source: InOrder | Source, methods: Sequence[Method], seed: int, kept: frozenset[str] | None
+) -> dict[str, Any]:
+    return {
+        "generator": source.described,
+        "seed": seed,
+        "models": {method.name: method.described for method in methods},
+        "parameters": None if kept is None else sorted(kept),
+    }
