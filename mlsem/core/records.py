@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -64,40 +63,6 @@ class ClusterMoments:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class ShapeMoments:
-    """What the likelihood of a random-intercept model needs of the data.
-
-    Clusters of the same size are one *shape* and share all matrix work, so that the cost of an
-    evaluation depends on the number of distinct sizes S only. A cluster's data row is
-    h_j = (1, means of the D - 1 stored columns).
-
-    Attributes
-    ----------
-    sizes : (S,)
-        Rows per cluster, n_s.
-    clusters : (S,)
-        How many clusters have that size, J_s.
-    cross : (S, D, D)
-        H_s = Σ_{j in s} h_j h_jᵀ.
-    within : (D, D)
-        Pooled cross-products about the cluster means; zero in rows of columns that do not vary.
-    """
-
-    sizes: Array
-    clusters: Array
-    cross: Array
-    within: Array
-
-    @property
-    def n_rows(self) -> float:
-        return float(self.sizes @ self.clusters)
-
-    @property
-    def n_clusters(self) -> float:
-        return float(self.clusters.sum())
-
-
-@dataclass(frozen=True, slots=True, eq=False)
 class RobustClusters:
     """The clusters of a robust covariance: those of the model, or unions of them.
 
@@ -123,41 +88,3 @@ class RobustClusters:
     @property
     def n_clusters(self) -> int:
         return len(self.labels)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class MixedClusters:
-    """Robust clusters of a linear mixed model, each reduced to d orthonormal coordinates that
-    span its fixed effects' columns and are closed under its working covariance.
-
-    Attributes
-    ----------
-    working : (G, d, d)
-        Φ_j, the covariance that the fitted model implies.
-    design : (G, d, p)
-        X_j.
-    residuals : (G, d)
-        y - Xβ̂.
-    """
-
-    working: Array
-    design: Array
-    residuals: Array
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class ConstraintFunctions:
-    """Constraints on the parameters as functions: equalities are 0, inequalities are ≥ 0.
-
-    Attributes
-    ----------
-    equalities, inequalities : tuple of callables
-        params -> (value, gradient (npar,)); analytic, so that complex parameters work.
-    lower, upper : (npar,)
-        Bounds.
-    """
-
-    equalities: tuple[Callable[[NDArray[Any]], tuple[Any, NDArray[Any]]], ...]
-    inequalities: tuple[Callable[[NDArray[Any]], tuple[Any, NDArray[Any]]], ...]
-    lower: Array
-    upper: Array

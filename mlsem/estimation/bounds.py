@@ -24,8 +24,8 @@ from math import inf, sqrt
 
 import numpy as np
 
-from mlsem.core.records import Array, ShapeMoments
-from mlsem.core.sample.shapes import level_sample
+from mlsem.core.records import Array
+from mlsem.core.sample.shapes import ShapeMoments, level_sample
 from mlsem.model.table import ParameterTable, Row
 
 RELIABILITY = 0.1  # least share of a marker's variance that is its factor's

@@ -10,14 +10,12 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from mlsem.core.intercepts.runaway import MomentWatch
 from mlsem.core.linalg import null_space
+from mlsem.core.optimise.constrained import ConstraintFunctions
 from mlsem.core.optimise.maximise import ADVICE, Optimum, maximize
 from mlsem.core.optimise.objective import Conditioned, Point
-from mlsem.core.optimise.runaway import MomentWatch
-from mlsem.core.records import (
-    Array,
-    ConstraintFunctions,
-)
+from mlsem.core.records import Array
 from mlsem.errors import (
     EstimationError,
     IdentificationError,

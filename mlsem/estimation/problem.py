@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from mlsem.core.clusters.view import ClusterView
 from mlsem.core.implied.pattern import ModelPattern
 from mlsem.core.intercepts.objective import (
     InterceptClusters,
@@ -17,21 +18,13 @@ from mlsem.core.intercepts.objective import (
 )
 from mlsem.core.linalg import cholesky
 from mlsem.core.optimise.coordinates import Coordinates, choose_coordinates
-from mlsem.core.optimise.objective import ClusterView, MomentObjective
-from mlsem.core.records import (
-    Array,
-    ClusterMoments,
-    Index,
-    RobustClusters,
-    ShapeMoments,
-    frozen,
-)
+from mlsem.core.optimise.objective import MomentObjective
+from mlsem.core.records import Array, ClusterMoments, Index, RobustClusters, frozen
 from mlsem.core.sample.moments import pooled
 from mlsem.core.sample.saturated import SaturatedMoments, saturated_moments
-from mlsem.core.sample.shapes import shape_moments, shapes_of
+from mlsem.core.sample.shapes import ShapeMoments, shape_moments, shapes_of
 from mlsem.core.slopes.carriers import SlopeMoments, slope_moments
-from mlsem.core.slopes.clusters import SlopeClusters
-from mlsem.core.slopes.objective import SlopeObjective
+from mlsem.core.slopes.objective import SlopeClusters, SlopeObjective
 from mlsem.data.moments.aggregate import DataRecord
 from mlsem.errors import DataError, EstimationError
 from mlsem.estimation.start import starting_values

@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlsem.core.implied.means import mean_paths
+from mlsem.core.implied.means import mean_parameters, mean_paths
 from mlsem.core.implied.pattern import ModelPattern
-from mlsem.core.intercepts.reduced import mean_parameters
 from mlsem.core.linalg import inverse_root
 from mlsem.core.optimise.factored import explained_effects
 from mlsem.core.optimise.maximise import Optimum, Restricted, climb, maximize

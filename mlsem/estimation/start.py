@@ -13,8 +13,8 @@ from math import sqrt
 import numpy as np
 from numpy.typing import NDArray
 
-from mlsem.core.records import Array, ShapeMoments
-from mlsem.core.sample.shapes import LevelSample, level_sample
+from mlsem.core.records import Array
+from mlsem.core.sample.shapes import LevelSample, ShapeMoments, level_sample
 from mlsem.model.pattern import parameter_bounds
 from mlsem.model.table import ParameterTable, RandomSlope, Row
 

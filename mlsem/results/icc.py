@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mlsem.core.intercepts.reduced import is_mixed
+from mlsem.core.implied.means import is_mixed
 from mlsem.core.quiet import quiet
 from mlsem.core.records import Array, frozen
 from mlsem.data.table.frame import make_frame

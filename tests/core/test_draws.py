@@ -10,8 +10,9 @@ import pytest
 from kinds import KINDS, UNBALANCED, Kind, make_data, point_inside, pose
 
 import mlsem
-from mlsem.core.sample.draws import resampled, resampled_unions, semidefinite_factor, wishart
+from mlsem.core.sample.draws import semidefinite_factor, wishart
 from mlsem.core.sample.moments import is_no_within
+from mlsem.core.sample.resampling import resampled, resampled_unions
 from mlsem.errors import InferenceError
 from mlsem.estimation.problem import with_moments
 from mlsem.estimation.refit import model_sampler, refit

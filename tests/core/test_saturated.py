@@ -9,8 +9,8 @@ from kinds import make_data
 from reference import frame
 
 import mlsem
-from mlsem.core.records import ShapeMoments
 from mlsem.core.sample import saturated as core
+from mlsem.core.sample.shapes import ShapeMoments
 from mlsem.errors import DataError, InferenceError, SpecificationError
 from mlsem.model.pattern import level_names
 

@@ -15,8 +15,7 @@ from slope_kinds import FIXED_SLOPE, SLOPE_VARIANCE_ZERO, SLOPES, slope_data
 from mlsem.core.clusters.cumulants import fourth_cumulants, third_cumulants
 from mlsem.core.implied.pattern import ModelPattern
 from mlsem.core.slopes.carriers import deviation_coordinates, slope_moments
-from mlsem.core.slopes.clusters import SlopeClusters
-from mlsem.core.slopes.objective import SlopeObjective
+from mlsem.core.slopes.objective import SlopeClusters, SlopeObjective
 
 SIZES = st.lists(st.integers(1, 6), min_size=9, max_size=16).filter(lambda s: sum(s) >= 36)
 every_slope = pytest.mark.parametrize("name", SLOPES)

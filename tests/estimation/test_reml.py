@@ -12,7 +12,7 @@ from slope_kinds import SLOPES, slope_data
 from test_slopes import close
 
 import mlsem
-from mlsem.core.intercepts.reduced import mean_parameters
+from mlsem.core.implied.means import mean_parameters
 from mlsem.core.optimise.maximise import maximize
 from mlsem.core.restricted.components import ComponentObjective, components
 from mlsem.core.restricted.general import RemlObjective

@@ -10,9 +10,8 @@ from test_reml import DenseReml, check_derivatives, restricted
 from test_slopes import close
 
 import mlsem
-from mlsem.core.implied.means import mean_paths
+from mlsem.core.implied.means import fixed_effects, mean_paths
 from mlsem.core.implied.pattern import level_jacobian, level_moments
-from mlsem.core.intercepts.reduced import fixed_effects
 from mlsem.core.optimise.factored import explained_effects, random_effect_factors
 from mlsem.errors import EstimationWarning, SpecificationError
 

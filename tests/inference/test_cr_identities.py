@@ -15,7 +15,7 @@ from kinds import KINDS, UNBALANCED, fit_at, make_data, point_inside, pose
 
 import mlsem
 from mlsem.core.clusters.cumulants import fourth_cumulants
-from mlsem.core.intercepts.reduced import is_mixed
+from mlsem.core.implied.means import is_mixed
 from mlsem.inference.covariance.adjust import adjusted
 from mlsem.inference.covariance.equations import whitened
 from mlsem.inference.covariance.of_optimum import Directions, working_equations

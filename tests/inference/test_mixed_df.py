@@ -15,7 +15,7 @@ from slope_kinds import slope_data
 from test_reml import MIXED, DenseReml
 
 import mlsem
-from mlsem.core.intercepts.reduced import mean_parameters
+from mlsem.core.implied.means import mean_parameters
 from mlsem.errors import EstimationWarning, InferenceError, InferenceWarning
 from mlsem.inference.covariance.mixed import fai_cornelius, scaled_moments
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from mlsem.core.intercepts.reduced import is_mixed
+from mlsem.core.implied.means import is_mixed
 
 WITH_DF = ("CR0", "CR2", "CR3")  # CR1, CR1p and CR1S are multiples of CR0, with its df
 

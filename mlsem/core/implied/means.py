@@ -11,12 +11,14 @@ free path that none takes. Only cells that are zero whatever the parameters coun
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mlsem.core.implied.pattern import LevelPattern
-from mlsem.core.records import Index
+from mlsem.core.implied.pattern import LevelPattern, ModelPattern
+from mlsem.core.linalg import null_space
+from mlsem.core.records import Array, Index
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -55,3 +57,54 @@ def reached(paths: NDArray[np.bool_], start: NDArray[np.bool_]) -> NDArray[np.bo
     while (grown != found).any():
         found, grown = grown, grown | (paths @ grown)
     return found
+
+
+Mask: TypeAlias = NDArray[np.bool_]
+
+
+def is_mixed(pattern: ModelPattern) -> bool:
+    """Whether the model is a linear mixed (or, with one level, linear) model of one outcome."""
+    levels = (pattern.within, pattern.between)
+    if any(level.observed.size != len(level.names) for level in levels):
+        return False  # latent variables
+    return len(pattern.within.names) == 1 and len(pattern.between.names) == pattern.split
+
+
+def mean_parameters(pattern: ModelPattern) -> Mask | None:
+    """Which parameters are intercepts and effects of covariates; None where one of them is in a
+    covariance as well, or a mean takes a free path (`means`)."""
+    levels = (pattern.within, pattern.between)
+    if any(len(mean_paths(level).params) for level in levels):
+        return None
+    means, others = _in_means(pattern)
+    return None if (means & others).any() else means
+
+
+def fixed_effects(pattern: ModelPattern, free: Array) -> tuple[Array, Array] | None:
+    """Split the free directions (npar, n) into those of means and those of covariances; None
+    where a mean takes a free path (`means`), or labels or constraints tie the two."""
+    levels = (pattern.within, pattern.between)
+    if any(free[mean_paths(level).params].any() for level in levels):
+        return None
+    means, others = _in_means(pattern)
+    first, second = free @ null_space(free[others]), free @ null_space(free[means])
+    apart = first.shape[1] + second.shape[1] == free.shape[1]
+    return (first, second) if apart else None
+
+
+def _in_means(pattern: ModelPattern) -> tuple[Mask, Mask]:
+    """Which parameters stand in Γ, and which in B or Ψ."""
+    means, others = np.zeros((2, pattern.n_params), dtype=np.bool_)
+    for level in (pattern.within, pattern.between):
+        means[level.exogenous.params] = True
+        others[level.directed.params] = True
+        others[level.symmetric.params] = True
+    return means, others
+
+
+def outside_means(pattern: ModelPattern, count: int) -> Index:
+    """Parameters other than those of intercepts and effects of covariates."""
+    levels = (pattern.within, pattern.between)
+    means = np.concatenate([level.exogenous.params for level in levels])
+    covariances = np.concatenate([level.cells.covariance_params for level in levels])
+    return np.setdiff1d(np.arange(count), np.setdiff1d(means, covariances))

@@ -21,7 +21,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from mlsem.core.clusters.cumulants import WhiteParts
-from mlsem.core.intercepts.likelihood import Evaluation, Jacobians
+from mlsem.core.implied.derivatives import Jacobians
+from mlsem.core.intercepts.likelihood import Evaluation
 from mlsem.core.linalg import apply_maps, cholesky, flatten
 from mlsem.core.records import Array, ClusterMoments, Index
 

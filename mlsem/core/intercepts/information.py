@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from mlsem.core.implied.derivatives import Jacobians
 from mlsem.core.implied.pattern import LevelJacobian
-from mlsem.core.intercepts.likelihood import Evaluation, Jacobians, between_information
+from mlsem.core.intercepts.likelihood import Evaluation, between_information
 from mlsem.core.linalg import flatten, sandwich_traces, symmetrized, weighted_sum
-from mlsem.core.records import Array, ShapeMoments
+from mlsem.core.records import Array
+from mlsem.core.sample.shapes import ShapeMoments
 
 CHUNK = 2_000_000  # numbers in one block of the observed mean part, to bound its memory
 

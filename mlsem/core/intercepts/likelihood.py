@@ -27,11 +27,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mlsem.core.implied.derivatives import MomentGradients
 from mlsem.core.implied.pattern import (
-    LevelJacobian,
     LevelMoments,
     ModelPattern,
-    level_jacobian,
     level_moments,
 )
 from mlsem.core.linalg import (
@@ -39,7 +38,6 @@ from mlsem.core.linalg import (
     add_identity,
     cholesky,
     definite_inverse,
-    flatten,
     inner,
     is_determined,
     log_determinant,
@@ -47,7 +45,8 @@ from mlsem.core.linalg import (
     positive_inverse,
     weighted_sum,
 )
-from mlsem.core.records import Array, ShapeMoments, frozen
+from mlsem.core.records import Array, frozen
+from mlsem.core.sample.shapes import ShapeMoments
 
 NOUGHT = 1e-6  # per row: sums of squares that are zero but for rounding
 
@@ -128,24 +127,6 @@ class Evaluation:
     mean_precision: Array
     effects: RandomEffects
     residuals: Residuals
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class MomentGradients:
-    """∂ℓ/∂ of both levels' implied moments: Σ (symmetric) and ΠL."""
-
-    sigma_within: Array
-    mean_within: Array
-    sigma_between: Array
-    mean_between: Array
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Jacobians:
-    """Both levels' implied moments along the same n directions."""
-
-    within: LevelJacobian
-    between: LevelJacobian
 
 
 def random_effects(
@@ -249,25 +230,6 @@ def evaluate(pattern: ModelPattern, data: ShapeMoments, params: Array) -> Evalua
     )
 
 
-def leading(along: Jacobians, count: int) -> Jacobians:
-    """The first of the directions."""
-    within, between = (
-        LevelJacobian(each.sigma[:count], each.mean[:count])
-        for each in (along.within, along.between)
-    )
-    return Jacobians(within, between)
-
-
-def jacobians(
-    pattern: ModelPattern, within: LevelMoments, between: LevelMoments, basis: Array
-) -> Jacobians:
-    """Derivatives of the implied moments along the columns of `basis` (npar, n)."""
-    return Jacobians(
-        level_jacobian(pattern.within, within, basis),
-        level_jacobian(pattern.between, between, basis),
-    )
-
-
 def between_information(effects: RandomEffects) -> Array:
     """Ω (S, q + r, q + r) = [[F, -F A], [-Aᵀ F, Σ_zz⁻¹ + Aᵀ F A]]."""
     q = effects.information.shape[1]
@@ -307,17 +269,3 @@ def moment_gradients(point: Evaluation, data: ShapeMoments) -> MomentGradients:
         sigma_between=0.5 * sigma_between,
         mean_between=between_cross.sum(axis=0),
     )
-
-
-def gradient(moments: MomentGradients, along: Jacobians) -> Array:
-    """∂ℓ/∂φ (n,): the moment gradients through the chain rule."""
-    pairs = (
-        (along.within.sigma, moments.sigma_within),
-        (along.within.mean, moments.mean_within),
-        (along.between.sigma, moments.sigma_between),
-        (along.between.mean, moments.mean_between),
-    )
-    total = np.zeros(len(along.within.sigma))
-    for jacobian, slope in pairs:
-        total += flatten(jacobian) @ slope.ravel()
-    return total

@@ -6,22 +6,21 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from mlsem.core.clusters.reduced import MixedClusters
 from mlsem.core.clusters.unions import ClusterParts
+from mlsem.core.clusters.view import ClusterView
+from mlsem.core.implied.derivatives import Jacobians, MomentGradients
 from mlsem.core.implied.pattern import ModelPattern
 from mlsem.core.intercepts import information
 from mlsem.core.intercepts.clusters import cluster_derivatives
-from mlsem.core.intercepts.likelihood import (
-    Evaluation,
-    Jacobians,
-    MomentGradients,
-    evaluate,
-    moment_gradients,
-)
+from mlsem.core.intercepts.draws import intercept_sampler
+from mlsem.core.intercepts.likelihood import Evaluation, evaluate, moment_gradients
 from mlsem.core.intercepts.reduced import mixed_clusters
 from mlsem.core.intercepts.scores import cluster_scores
-from mlsem.core.optimise.objective import ClusterView, MomentObjective
-from mlsem.core.records import Array, ClusterMoments, Index, MixedClusters, ShapeMoments
-from mlsem.core.sample.draws import Sampler, intercept_sampler
+from mlsem.core.optimise.objective import MomentObjective
+from mlsem.core.records import Array, ClusterMoments, Index
+from mlsem.core.sample.draws import Sampler
+from mlsem.core.sample.shapes import ShapeMoments
 
 
 @dataclass(frozen=True, slots=True, eq=False)

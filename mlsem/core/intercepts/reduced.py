@@ -9,61 +9,14 @@ that give the same cross-products, whatever its size.
 
 from __future__ import annotations
 
-from typing import TypeAlias
-
 import numpy as np
-from numpy.typing import NDArray
 
+from mlsem.core.clusters.reduced import MixedClusters, reduced_rows
 from mlsem.core.clusters.unions import summed
-from mlsem.core.implied.means import mean_paths
-from mlsem.core.implied.pattern import ModelPattern
-from mlsem.core.intercepts.likelihood import Evaluation, Jacobians
-from mlsem.core.linalg import apply_maps, null_space, positions_in_runs
-from mlsem.core.records import Array, ClusterMoments, Index, MixedClusters, frozen
-
-Mask: TypeAlias = NDArray[np.bool_]
-
-RANK = 1e-10  # eigenvalues of scaled cross-products below are of combinations that are constant
-
-
-def is_mixed(pattern: ModelPattern) -> bool:
-    """Whether the model is a linear mixed (or, with one level, linear) model of one outcome."""
-    levels = (pattern.within, pattern.between)
-    if any(level.observed.size != len(level.names) for level in levels):
-        return False  # latent variables
-    return len(pattern.within.names) == 1 and len(pattern.between.names) == pattern.split
-
-
-def mean_parameters(pattern: ModelPattern) -> Mask | None:
-    """Which parameters are intercepts and effects of covariates; None where one of them is in a
-    covariance as well, or a mean takes a free path (`means`)."""
-    levels = (pattern.within, pattern.between)
-    if any(len(mean_paths(level).params) for level in levels):
-        return None
-    means, others = _in_means(pattern)
-    return None if (means & others).any() else means
-
-
-def fixed_effects(pattern: ModelPattern, free: Array) -> tuple[Array, Array] | None:
-    """Split the free directions (npar, n) into those of means and those of covariances; None
-    where a mean takes a free path (`means`), or labels or constraints tie the two."""
-    levels = (pattern.within, pattern.between)
-    if any(free[mean_paths(level).params].any() for level in levels):
-        return None
-    means, others = _in_means(pattern)
-    first, second = free @ null_space(free[others]), free @ null_space(free[means])
-    apart = first.shape[1] + second.shape[1] == free.shape[1]
-    return (first, second) if apart else None
-
-
-def _in_means(pattern: ModelPattern) -> tuple[Mask, Mask]:
-    """Which parameters stand in Γ, and which in B or Ψ."""
-    means, others = np.zeros((2, pattern.n_params), dtype=np.bool_)
-    for level in (pattern.within, pattern.between):
-        means[level.exogenous.params] = True
-        others[level.directed.params] = True
-        others[level.symmetric.params] = True
-    return means, others
+from mlsem.core.implied.derivatives import Jacobians
+from mlsem.core.intercepts.likelihood import Evaluation
+from mlsem.core.linalg import apply_maps, positions_in_runs
+from mlsem.core.records import Array, ClusterMoments, Index, frozen
 
 
 def mixed_clusters(
@@ -155,24 +108,3 @@ def _by_shape(
         rest.reshape(count, depth * width),
         shape.reshape(count, depth * width),
     )
-
-
-def reduced_rows(gram: Array, with_residual: Array) -> tuple[Array, Array]:
-    """Few rows R and ê with RᵀR = XᵀX and Rᵀê = Xᵀe: coordinates in the span of X.
-
-    With XᵀX = s Q Λ Qᵀ s (s its diagonal's root): R = Λ^½ Qᵀ s, ê = Λ^{-½} Qᵀ s⁻¹ Xᵀe.
-    """
-    scale = np.sqrt(np.maximum(np.einsum("gaa->ga", gram), 0.0))
-    unit = np.where(scale > 0, scale, 1.0)
-    values, vectors = np.linalg.eigh(gram / (unit[:, :, None] * unit[:, None, :]))
-    kept = values > RANK * values[:, -1:]
-    kept &= values > 0
-    size = int(kept.sum(axis=1).max(initial=0))
-    first = values.shape[1] - size
-    values, vectors, kept = values[:, first:], vectors[:, :, first:], kept[:, first:]
-    root = np.sqrt(np.where(kept, values, 0.0))
-    inverse = np.where(kept, 1.0, 0.0) / np.where(kept, root, 1.0)
-    turned = vectors.swapaxes(1, 2)
-    design = root[:, :, None] * turned * unit[:, None, :]
-    residual = inverse * (turned @ (with_residual / unit)[:, :, None])[:, :, 0]
-    return design, residual

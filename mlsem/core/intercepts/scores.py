@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from mlsem.core.intercepts.likelihood import Evaluation, Jacobians, between_information
+from mlsem.core.implied.derivatives import Jacobians
+from mlsem.core.intercepts.likelihood import Evaluation, between_information
 from mlsem.core.linalg import apply_maps, flatten
 from mlsem.core.records import Array, ClusterMoments, Index
 

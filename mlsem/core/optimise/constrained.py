@@ -8,15 +8,18 @@ by nonnegative least squares: the active set and the multipliers come out exact.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mlsem.core.linalg import lower_factor, null_space, scaled_eigen
 from mlsem.core.optimise.maximise import HALVINGS, NOISE, STALLED, SUFFICIENT, Optimum, Status
 from mlsem.core.optimise.objective import D, Objective, P
 from mlsem.core.optimise.runaway import Watch
-from mlsem.core.records import Array, ConstraintFunctions, Index
+from mlsem.core.records import Array, Index
 
 COMPLEX_STEP = 1e-30
 MET = 1e-9  # a violation that is rounding
@@ -302,3 +305,21 @@ def _finish(
         bend if bend.any() else None,
         tuple(int(k) for k in active),
     )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ConstraintFunctions:
+    """Constraints on the parameters as functions: equalities are 0, inequalities are ≥ 0.
+
+    Attributes
+    ----------
+    equalities, inequalities : tuple of callables
+        params -> (value, gradient (npar,)); analytic, so that complex parameters work.
+    lower, upper : (npar,)
+        Bounds.
+    """
+
+    equalities: tuple[Callable[[NDArray[Any]], tuple[Any, NDArray[Any]]], ...]
+    inequalities: tuple[Callable[[NDArray[Any]], tuple[Any, NDArray[Any]]], ...]
+    lower: Array
+    upper: Array

@@ -35,7 +35,8 @@ from mlsem.core.implied.pattern import (
 )
 from mlsem.core.linalg import flatten
 from mlsem.core.optimise.objective import Objective
-from mlsem.core.records import Array, Index, ShapeMoments, frozen
+from mlsem.core.records import Array, Index, frozen
+from mlsem.core.sample.shapes import ShapeMoments
 
 FAR = 10.0  # means beyond this many standard deviations are centred
 ABSORBED = 1e-8  # largest part of a shift that parameters may leave over

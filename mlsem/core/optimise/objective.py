@@ -8,12 +8,10 @@ from typing import Generic, Protocol, TypeVar
 
 import numpy as np
 
-from mlsem.core.clusters.unions import ClusterParts
+from mlsem.core.implied.derivatives import Jacobians, MomentGradients, gradient, jacobians
 from mlsem.core.implied.pattern import LevelMoments, ModelPattern, level_curvature
-from mlsem.core.intercepts.likelihood import Jacobians, MomentGradients, gradient, jacobians
 from mlsem.core.linalg import lower_factor, scaled_eigen, symmetrized, unit_diagonal
-from mlsem.core.records import Array, Index, MixedClusters
-from mlsem.core.sample.draws import Sampler
+from mlsem.core.records import Array
 
 ILL_CONDITIONED = 1e-5  # smallest squared pivot of scaled information that needs no new basis
 ROUNDING = 1e-15  # eigenvalues below are indistinguishable from zero
@@ -164,46 +162,6 @@ class MomentObjective(Objective[M, MomentDerivatives]):
             - self.covariance_part(point, at.along)
             - symmetrized(curvature)
         )
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class ClusterView(ABC, Generic[M]):
-    """The clusters whose scores a robust covariance sums, as they see a point; they are drawn."""
-
-    @abstractmethod
-    def scores(self, point: M, along: Jacobians) -> Array:
-        """∂ℓ_j/∂φ of every cluster, (J, n)."""
-
-    @abstractmethod
-    def parts(self, point: M, along: Jacobians) -> ClusterParts:
-        """Their parts in the expected information, and the fourth cumulants of their scores."""
-
-    @abstractmethod
-    def mixed(self, point: M, along: Jacobians, robust: Index) -> MixedClusters:
-        """Of a linear mixed model of one outcome: each robust cluster reduced to few rows.
-
-        Parameters
-        ----------
-        along : Jacobians
-            The p directions of the fixed effects.
-        robust : (J,)
-            The robust cluster of each cluster, 0 … G - 1.
-        """
-
-    @abstractmethod
-    def sampler(self, pattern: ModelPattern, point: M) -> Sampler:
-        """Prepare draws from the model at a point, the covariates as they are.
-
-        Parameters
-        ----------
-        pattern : ModelPattern
-            The point's.
-
-        Raises
-        ------
-        InferenceError
-            The covariance that is implied for some cluster is not positive definite.
-        """
 
 
 def well_conditioned(information: Array) -> bool:

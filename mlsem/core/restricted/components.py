@@ -35,8 +35,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from mlsem.core.implied.means import is_mixed
 from mlsem.core.implied.pattern import LevelPattern, ModelPattern
-from mlsem.core.intercepts.reduced import is_mixed
 from mlsem.core.linalg import LOG_2PI, flatten, inverse_root, inverse_roots, weighted_sum
 from mlsem.core.optimise.objective import Conditioned, Derivatives, Objective
 from mlsem.core.records import Array, Index, frozen

@@ -21,8 +21,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from mlsem.core.implied.derivatives import Jacobians, MomentGradients, gradient, jacobians
 from mlsem.core.implied.pattern import LevelMoments
-from mlsem.core.intercepts.likelihood import Jacobians, MomentGradients, gradient, jacobians
 from mlsem.core.linalg import LOG_2PI, flatten, inverse_root, symmetrized
 from mlsem.core.optimise.objective import (
     Conditioned,

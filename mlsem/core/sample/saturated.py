@@ -26,8 +26,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from mlsem.core.linalg import weighted_sum
-from mlsem.core.records import Array, ShapeMoments, frozen
-from mlsem.core.sample.shapes import covariate_sample
+from mlsem.core.records import Array, frozen
+from mlsem.core.sample.shapes import ShapeMoments, covariate_sample
 
 FREE_STEPS = 60  # without the bound
 STEPS = 150

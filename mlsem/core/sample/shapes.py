@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mlsem.core.linalg import weighted_sum
-from mlsem.core.records import Array, ClusterMoments, Index, ShapeMoments, frozen
+from mlsem.core.records import Array, ClusterMoments, Index, frozen
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -90,3 +90,37 @@ def covariate_sample(data: ShapeMoments, maps: Array, level: int) -> tuple[Array
     if level == 1:
         covariance = covariance + data.within / count
     return maps @ mean, maps @ covariance @ maps.T
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ShapeMoments:
+    """What the likelihood of a random-intercept model needs of the data.
+
+    Clusters of the same size are one *shape* and share all matrix work, so that the cost of an
+    evaluation depends on the number of distinct sizes S only. A cluster's data row is
+    h_j = (1, means of the D - 1 stored columns).
+
+    Attributes
+    ----------
+    sizes : (S,)
+        Rows per cluster, n_s.
+    clusters : (S,)
+        How many clusters have that size, J_s.
+    cross : (S, D, D)
+        H_s = Σ_{j in s} h_j h_jᵀ.
+    within : (D, D)
+        Pooled cross-products about the cluster means; zero in rows of columns that do not vary.
+    """
+
+    sizes: Array
+    clusters: Array
+    cross: Array
+    within: Array
+
+    @property
+    def n_rows(self) -> float:
+        return float(self.sizes @ self.clusters)
+
+    @property
+    def n_clusters(self) -> float:
+        return float(self.clusters.sum())

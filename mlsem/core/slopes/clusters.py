@@ -18,17 +18,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from mlsem.core.clusters.cumulants import WhiteParts
-from mlsem.core.clusters.unions import ClusterParts, summed
-from mlsem.core.implied.pattern import ModelPattern
-from mlsem.core.intercepts.likelihood import Jacobians
-from mlsem.core.intercepts.reduced import reduced_rows
+from mlsem.core.implied.derivatives import Jacobians
 from mlsem.core.linalg import flatten, lower_factor
-from mlsem.core.optimise.objective import ClusterView
-from mlsem.core.records import Array, ClusterMoments, Index, MixedClusters, frozen
-from mlsem.core.sample.draws import Sampler
+from mlsem.core.records import Array, ClusterMoments, Index
 from mlsem.core.slopes.carriers import SlopeMoments, rest_of
-from mlsem.core.slopes.draws import slope_sampler
-from mlsem.core.slopes.information import cluster_scores
 from mlsem.core.slopes.likelihood import (
     MeanMaps,
     SlopePoint,
@@ -36,26 +29,6 @@ from mlsem.core.slopes.likelihood import (
     coordinates_of,
     whiten,
 )
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class SlopeClusters(ClusterView[SlopePoint]):
-    """Clusters arranged by their carriers, and their moments."""
-
-    moments: ClusterMoments
-    data: SlopeMoments
-
-    def scores(self, point: SlopePoint, along: Jacobians) -> Array:
-        return cluster_scores(point, self.data, self.moments, along)
-
-    def parts(self, point: SlopePoint, along: Jacobians) -> ClusterParts:
-        return SlopeDerivatives(point, self.moments, self.data, along)
-
-    def mixed(self, point: SlopePoint, along: Jacobians, robust: Index) -> MixedClusters:
-        return mixed_clusters(point, self.data, self.moments, along, robust)
-
-    def sampler(self, pattern: ModelPattern, point: SlopePoint) -> Sampler:
-        return slope_sampler(pattern, point, self.moments, self.data)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -135,43 +108,3 @@ class SlopeDerivatives:
 def flatten_last(stack: Array) -> Array:
     """(j, n, …) -> (j, n, size)."""
     return stack.reshape(*stack.shape[:2], -1)
-
-
-def mixed_clusters(
-    point: SlopePoint,
-    data: SlopeMoments,
-    moments: ClusterMoments,
-    along: Jacobians,
-    robust: Index,
-) -> MixedClusters:
-    """Each robust cluster as the d coordinates of its clusters, and what the design has in the
-    others, where the working covariance is σ²."""
-    columns = slice(1, moments.varying + 1)
-    slopes, residual = along.within.mean[:, 0, columns], point.residuals.within[0, 0, columns]
-    rest = rest_of(data, moments, slice(None))
-    gram = summed(slopes @ rest @ slopes.T, robust)
-    other = reduced_rows(gram, summed(rest @ residual @ slopes.T, robust))
-    maps = MeanMaps(along.within.mean, along.between.mean)
-    design = coordinates_of(data, maps).swapaxes(1, 2)
-    inner = coordinates_of(data, point.residuals)[:, 0]
-    working = cluster_covariance(data, point.within.sigma, point.between.sigma)
-    place = _places(robust)
-    full, members = int(robust.max()) + 1, int(place.max()) + 1
-    depth = data.depth
-    size = members * depth + other[0].shape[1]
-    total = np.broadcast_to(np.eye(size) * point.within.sigma[0, 0], (full, size, size)).copy()
-    rows = place[:, None] * depth + np.arange(depth)
-    total[robust[:, None, None], rows[:, :, None], rows[:, None, :]] = working
-    designs, residuals = np.zeros((full, size, len(slopes))), np.zeros((full, size))
-    designs[robust[:, None], rows], residuals[robust[:, None], rows] = design, inner
-    designs[:, members * depth :], residuals[:, members * depth :] = other
-    return MixedClusters(frozen(total), frozen(designs), frozen(residuals))
-
-
-def _places(robust: Index) -> Index:
-    """The position of each cluster among those of its robust cluster, (J,)."""
-    order = np.argsort(robust, kind="stable")
-    starts = np.searchsorted(robust[order], np.arange(int(robust.max()) + 1))
-    found = np.empty_like(robust)
-    found[order] = np.arange(len(robust)) - starts[robust[order]]
-    return found

@@ -26,8 +26,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mlsem.core.implied.derivatives import MomentGradients
 from mlsem.core.implied.pattern import LevelMoments, ModelPattern, level_moments
-from mlsem.core.intercepts.likelihood import MomentGradients
 from mlsem.core.linalg import LOG_2PI, cholesky, inner, log_determinant, positive_inverse
 from mlsem.core.records import Array, Index, frozen
 from mlsem.core.slopes.carriers import SlopeMoments, pooled_products

@@ -4,12 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mlsem.core.intercepts.likelihood import Jacobians, MomentGradients
+from mlsem.core.clusters.reduced import MixedClusters
+from mlsem.core.clusters.unions import ClusterParts
+from mlsem.core.clusters.view import ClusterView
+from mlsem.core.implied.derivatives import Jacobians, MomentGradients
+from mlsem.core.implied.pattern import ModelPattern
 from mlsem.core.optimise.objective import MomentObjective
-from mlsem.core.records import Array
+from mlsem.core.records import Array, ClusterMoments, Index
+from mlsem.core.sample.draws import Sampler
 from mlsem.core.slopes import information
 from mlsem.core.slopes.carriers import SlopeMoments
+from mlsem.core.slopes.clusters import SlopeDerivatives
+from mlsem.core.slopes.draws import slope_sampler
 from mlsem.core.slopes.likelihood import SlopePoint, evaluate, moment_gradients
+from mlsem.core.slopes.reduced import mixed_clusters
+from mlsem.core.slopes.scores import cluster_scores
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -32,3 +41,23 @@ class SlopeObjective(MomentObjective[SlopePoint]):
 
     def observed_mean_part(self, point: SlopePoint, along: Jacobians) -> Array:
         return information.observed_mean_part(point, self.data, along)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SlopeClusters(ClusterView[SlopePoint]):
+    """Clusters arranged by their carriers, and their moments."""
+
+    moments: ClusterMoments
+    data: SlopeMoments
+
+    def scores(self, point: SlopePoint, along: Jacobians) -> Array:
+        return cluster_scores(point, self.data, self.moments, along)
+
+    def parts(self, point: SlopePoint, along: Jacobians) -> ClusterParts:
+        return SlopeDerivatives(point, self.moments, self.data, along)
+
+    def mixed(self, point: SlopePoint, along: Jacobians, robust: Index) -> MixedClusters:
+        return mixed_clusters(point, self.data, self.moments, along, robust)
+
+    def sampler(self, pattern: ModelPattern, point: SlopePoint) -> Sampler:
+        return slope_sampler(pattern, point, self.moments, self.data)

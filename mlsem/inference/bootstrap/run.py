@@ -12,7 +12,8 @@ import numpy as np
 
 from mlsem.core.quiet import quiet
 from mlsem.core.records import Array, ClusterMoments, RobustClusters, frozen
-from mlsem.core.sample.draws import Sampler, resampled_unions
+from mlsem.core.sample.draws import Sampler
+from mlsem.core.sample.resampling import resampled_unions
 from mlsem.errors import InferenceError, InferenceWarning, OptionValueError, listed, warn
 from mlsem.estimation.problem import Problem
 from mlsem.estimation.refit import model_sampler, refit

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from mlsem.core.clusters.reduced import MixedClusters
 from mlsem.core.linalg import inverse_root, unit_diagonal
-from mlsem.core.records import Array, Index, MixedClusters
+from mlsem.core.records import Array, Index
 
 CHUNK = 2_000_000  # numbers in one block of clusters, to bound memory
 

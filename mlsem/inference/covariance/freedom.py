@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from mlsem.core.intercepts.reduced import is_mixed, mean_parameters
+from mlsem.core.implied.means import is_mixed, mean_parameters
 from mlsem.core.optimise.maximise import Optimum
 from mlsem.core.records import frozen
 from mlsem.core.restricted.components import ComponentObjective, components

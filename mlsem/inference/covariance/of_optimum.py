@@ -6,13 +6,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from mlsem.core.clusters.reduced import MixedClusters
 from mlsem.core.clusters.unions import summed, unions
-from mlsem.core.intercepts.likelihood import leading
-from mlsem.core.intercepts.reduced import fixed_effects, is_mixed
+from mlsem.core.implied.derivatives import leading
+from mlsem.core.implied.means import fixed_effects, is_mixed
 from mlsem.core.optimise.maximise import Optimum, Restricted
 from mlsem.core.optimise.objective import MomentDerivatives, well_conditioned
 from mlsem.core.quiet import quiet
-from mlsem.core.records import Array, MixedClusters, frozen
+from mlsem.core.records import Array, frozen
 from mlsem.errors import listed
 from mlsem.estimation.ml import involved
 from mlsem.estimation.problem import Problem

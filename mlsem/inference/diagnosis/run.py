@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from mlsem.core.optimise.maximise import Optimum
 from mlsem.core.quiet import quiet
 from mlsem.core.records import Index, RobustClusters, frozen
-from mlsem.core.sample.draws import resampled_unions
+from mlsem.core.sample.resampling import resampled_unions
 from mlsem.errors import InferenceError, OptionValueError
 from mlsem.estimation.problem import Problem
 from mlsem.estimation.refit import refit

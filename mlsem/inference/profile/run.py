@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from mlsem.core.implied.pattern import ModelPattern
+from mlsem.core.implied.means import outside_means
 from mlsem.core.intercepts.likelihood import Evaluation
 from mlsem.core.linalg import null_space
 from mlsem.core.optimise.factored import ZERO, Block, Factors
 from mlsem.core.optimise.maximise import Optimum, climb, maximize
-from mlsem.core.records import Array, Index
+from mlsem.core.records import Array
 from mlsem.errors import EstimationError, InferenceError, InferenceWarning, listed, warn
 from mlsem.estimation.problem import Problem
 from mlsem.estimation.semidefinite import bounded, factors_of
@@ -250,7 +250,7 @@ def variance_profile(
     jacobian = problem.coordinates.jacobian(optimum.params)
     path = np.linalg.solve(jacobian, along) / along[place]
     free, row = _held(optimum.free, jacobian[place]), jacobian[place]
-    others = free[_not_means(problem.inner.pattern, len(free))]
+    others = free[outside_means(problem.inner.pattern, len(free))]
     projection = optimum.free @ np.linalg.pinv(optimum.free)
     guess = problem.coordinates.to_internal(problem.guess)
     return VarianceProfile(
@@ -290,14 +290,6 @@ def _factors(problem: Problem, optimum: Optimum, place: int) -> Factors | None:
             block = block.pinned(way)
         blocks.append(block)
     return Factors(tuple(blocks))
-
-
-def _not_means(pattern: ModelPattern, count: int) -> Index:
-    """Parameters other than those of intercepts and effects of covariates."""
-    levels = (pattern.within, pattern.between)
-    means = np.concatenate([level.exogenous.params for level in levels])
-    covariances = np.concatenate([level.cells.covariance_params for level in levels])
-    return np.setdiff1d(np.arange(count), np.setdiff1d(means, covariances))
 
 
 def variance_search(

@@ -1,0 +1,52 @@
+"""Clusters of a linear mixed model of one outcome, each reduced to a few rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from mlsem.core.records import Array
+
+RANK = 1e-10  # eigenvalues of scaled cross-products below are of combinations that are constant
+
+
+def reduced_rows(gram: Array, with_residual: Array) -> tuple[Array, Array]:
+    """Few rows R and ê with RᵀR = XᵀX and Rᵀê = Xᵀe: coordinates in the span of X.
+
+    With XᵀX = s Q Λ Qᵀ s (s its diagonal's root): R = Λ^½ Qᵀ s, ê = Λ^{-½} Qᵀ s⁻¹ Xᵀe.
+    """
+    scale = np.sqrt(np.maximum(np.einsum("gaa->ga", gram), 0.0))
+    unit = np.where(scale > 0, scale, 1.0)
+    values, vectors = np.linalg.eigh(gram / (unit[:, :, None] * unit[:, None, :]))
+    kept = values > RANK * values[:, -1:]
+    kept &= values > 0
+    size = int(kept.sum(axis=1).max(initial=0))
+    first = values.shape[1] - size
+    values, vectors, kept = values[:, first:], vectors[:, :, first:], kept[:, first:]
+    root = np.sqrt(np.where(kept, values, 0.0))
+    inverse = np.where(kept, 1.0, 0.0) / np.where(kept, root, 1.0)
+    turned = vectors.swapaxes(1, 2)
+    design = root[:, :, None] * turned * unit[:, None, :]
+    residual = inverse * (turned @ (with_residual / unit)[:, :, None])[:, :, 0]
+    return design, residual
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MixedClusters:
+    """Robust clusters of a linear mixed model, each reduced to d orthonormal coordinates that
+    span its fixed effects' columns and are closed under its working covariance.
+
+    Attributes
+    ----------
+    working : (G, d, d)
+        Φ_j, the covariance that the fitted model implies.
+    design : (G, d, p)
+        X_j.
+    residuals : (G, d)
+        y - Xβ̂.
+    """
+
+    working: Array
+    design: Array
+    residuals: Array

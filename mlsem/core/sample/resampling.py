@@ -1,0 +1,38 @@
+"""Draws of clusters with replacement."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from mlsem.core.linalg import positions_in_runs
+from mlsem.core.records import ClusterMoments, Index, RobustClusters, frozen
+from mlsem.core.sample.moments import is_no_within, no_within
+
+
+def resampled(moments: ClusterMoments, clusters: Index) -> ClusterMoments:
+    """The clusters at these positions, with repetition: each a cluster of its own, 0, 1, …"""
+    within = moments.within
+    lone = is_no_within(within)
+    return replace(
+        moments,
+        counts=frozen(moments.counts[clusters]),
+        means=frozen(moments.means[clusters]),
+        within=no_within(len(clusters), moments.varying) if lone else frozen(within[clusters]),
+        labels=frozen(np.arange(len(clusters))),
+    )
+
+
+def resampled_unions(
+    moments: ClusterMoments, robust: RobustClusters, drawn: Index
+) -> tuple[ClusterMoments, RobustClusters]:
+    """The robust clusters at these positions, each with all clusters that it is made of."""
+    order = np.argsort(robust.codes, kind="stable")
+    lengths = np.bincount(robust.codes, minlength=robust.n_clusters)
+    starts = np.cumsum(lengths) - lengths
+    count = lengths[drawn]
+    codes = np.repeat(np.arange(len(drawn)), count)
+    members = order[starts[drawn][codes] + positions_in_runs(count)]
+    unions = RobustClusters(robust.name, frozen(codes), frozen(np.arange(len(drawn))))
+    return resampled(moments, members), unions
