@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 
+from mlsem.arguments import chosen, require_level
 from mlsem.core.linalg import null_space
 from mlsem.core.optimise.maximise import Optimum
 from mlsem.core.quiet import quiet
@@ -222,9 +223,7 @@ class Fitted:
         OptionValueError
             A value that an argument cannot take.
         """
-        from mlsem.inference.diagnosis.result import chosen
-
-        _require_level(level)
+        require_level(level)
         names = self.table.names
         places = list(range(len(names))) if parameters is None else chosen(names, parameters)
         profiled = self._profiled(level, ci, places)
@@ -255,7 +254,7 @@ class Fitted:
 
     @quiet
     def _wald(self, level: float) -> Wald:
-        _require_level(level)
+        require_level(level)
         return wald(self.estimates, self.covariance.se, self.covariance.df, level)
 
     # --- tables -------------------------------------------------------------------------------
@@ -282,7 +281,7 @@ class Fitted:
 
     @quiet
     def _columns(self, level: float, ci: CiKind = "wald") -> dict[str, Any]:
-        _require_level(level)
+        require_level(level)
         columns = estimate_columns(self.problem, self.optimum, self.covariance, level)
         profiled = self._profiled(level, ci, list(range(len(self.table.names))))
         if profiled is None:
@@ -392,8 +391,3 @@ class Fitted:
 
 def square_frame(matrix: Array, names: tuple[str, ...]) -> pd.DataFrame:
     return make_frame(dict(zip(names, matrix.T, strict=True)), list(names))
-
-
-def _require_level(level: float) -> None:
-    if isinstance(level, bool) or not isinstance(level, (int, float)) or not 0 < level < 1:
-        raise OptionValueError(f"level={level!r}: a confidence level lies between 0 and 1.")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 
+from mlsem.arguments import require_level
 from mlsem.core.quiet import quiet
 from mlsem.core.records import Array
 from mlsem.data.table.frame import make_frame, make_series
@@ -144,9 +145,8 @@ class Bootstrap(sheet.Shown):
         symmetric, equal = numbers.p_values(self.t, observed)
         return make_frame({"symmetric": symmetric, "equal_tailed": equal}, list(self.parameters))
 
-    def _require_enough(self, level: object) -> None:
-        if isinstance(level, bool) or not isinstance(level, (int, float)) or not 0 < level < 1:
-            raise OptionValueError(f"level={level!r}: a confidence level lies between 0 and 1.")
+    def _require_enough(self, level: float) -> None:
+        require_level(level)
         needed = numbers.fewest_draws(level)
         if self.n_draws >= needed:
             return

@@ -10,6 +10,7 @@ from typing import Literal, get_args
 
 import numpy as np
 
+from mlsem.arguments import chosen, require_seed, require_whole
 from mlsem.core.quiet import quiet
 from mlsem.core.records import Array, ClusterMoments, RobustClusters, frozen
 from mlsem.core.sample.draws import Sampler
@@ -25,7 +26,6 @@ from mlsem.inference.covariance.equations import WhiteClusters
 from mlsem.inference.covariance.matrix import Covariance
 from mlsem.inference.covariance.of_optimum import covariance_of
 from mlsem.inference.covariance.reference import ClusterReference
-from mlsem.inference.diagnosis.result import chosen
 from mlsem.inference.estimates import Fitted
 from mlsem.model.expressions import CompiledDefinitions, compile_definitions
 from mlsem.model.table import ParameterTable
@@ -106,10 +106,8 @@ def _checked(
         raise OptionValueError(
             f"kind={kind!r} is no kind of bootstrap. Use one of {listed(kinds)}."
         )
-    if isinstance(draws, bool) or not isinstance(draws, int) or draws < FEWEST:
-        raise OptionValueError(f"draws={draws!r}: it takes a whole number from {FEWEST}.")
-    if seed is not None and (isinstance(seed, bool) or not isinstance(seed, int) or seed < 0):
-        raise OptionValueError(f"seed={seed!r}: it takes a whole number from 0, or None.")
+    require_whole("draws", draws, FEWEST)
+    require_seed(seed)
     if weights is not None and kind != "wild":
         raise OptionValueError(
             f'weights={weights!r} belong to kind="wild": the {kind} bootstrap has none.'

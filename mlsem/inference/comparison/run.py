@@ -9,6 +9,7 @@ from secrets import randbits
 
 import numpy as np
 
+from mlsem.arguments import chosen, require_level, require_seed, require_whole
 from mlsem.core.optimise.maximise import Optimum
 from mlsem.core.quiet import quiet
 from mlsem.core.records import Array, Index
@@ -19,10 +20,10 @@ from mlsem.estimation.refit import model_sampler, refit
 from mlsem.estimation.settings import SeKind, Settings, se_kind
 from mlsem.inference.comparison.result import Band, SeComparison
 from mlsem.inference.covariance.of_optimum import covariance_of
-from mlsem.inference.diagnosis.result import chosen
 from mlsem.model.table import ParameterTable
 from mlsem.parallel.pool import in_batches
 
+FEWEST = 20  # draws that a band needs
 ENOUGH = 0.5  # share of the draws that must be fitted
 
 
@@ -136,13 +137,12 @@ def _kinds(kinds: Iterable[str]) -> tuple[SeKind, ...]:
     return found
 
 
-def _require_draws(draws: object, level: object, seed: object) -> None:
-    if isinstance(draws, bool) or not isinstance(draws, int) or draws < 0 or 0 < draws < 20:
-        raise OptionValueError(f"draws={draws!r}: it takes a number from 20, or 0 for no band.")
-    if isinstance(level, bool) or not isinstance(level, (int, float)) or not 0 < level < 1:
-        raise OptionValueError(f"level={level!r}: the band's level lies between 0 and 1.")
-    if seed is not None and (isinstance(seed, bool) or not isinstance(seed, int) or seed < 0):
-        raise OptionValueError(f"seed={seed!r}: it takes a whole number from 0, or None.")
+def _require_draws(draws: int, level: object, seed: object) -> None:
+    require_whole("draws", draws, 0)
+    if 0 < draws < FEWEST:
+        raise OptionValueError(f"draws={draws}: it takes a number from {FEWEST}, or 0 for no band.")
+    require_level(level, "the band's level")
+    require_seed(seed)
 
 
 def _coefficients(table: ParameterTable) -> tuple[str, ...]:

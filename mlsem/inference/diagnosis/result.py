@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mlsem.arguments import chosen
 from mlsem.core.quiet import quiet
 from mlsem.core.records import Array, Index
 from mlsem.data.table.frame import make_frame
-from mlsem.errors import InferenceError, OptionValueError, nearest
+from mlsem.errors import InferenceError
 from mlsem.inference.covariance.cautions import FEW_CLUSTERS, FEW_DF, FEW_EFFECTIVE
 from mlsem.inference.diagnosis.influence import ClusterInfluence, ratio_range
 from mlsem.inference.diagnosis.sheet import diagnostics_sheet
@@ -290,23 +291,3 @@ def _three_largest(changes: Array, labels: list[str]) -> tuple[tuple[str, float]
     size = np.where(np.isnan(changes), -1.0, np.abs(changes))
     places = np.argsort(-size, kind="stable")[:3]
     return tuple((labels[k], float(changes[k])) for k in places if size[k] >= 0.0)
-
-
-def chosen(names: tuple[str, ...], wanted: str | Iterable[str]) -> list[int]:
-    """Positions of the wanted names.
-
-    Raises
-    ------
-    OptionValueError
-        One is not there, or there is none.
-    """
-    pool = [wanted] if isinstance(wanted, str) else list(wanted)
-    if not pool:
-        raise OptionValueError("parameters is empty; leave it out for all of them.")
-    for name in pool:
-        if name not in names:
-            raise OptionValueError(
-                f"parameters names no parameter {name!r}.{nearest(str(name), names)} See "
-                "fit.params."
-            )
-    return [names.index(name) for name in pool]

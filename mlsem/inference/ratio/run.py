@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from mlsem.arguments import require_whole
 from mlsem.core.clusters.unions import summed
 from mlsem.core.quiet import quiet
 from mlsem.data.table.frame import make_frame
@@ -191,9 +192,8 @@ def lr_test(
 def _require_options(boundary: object, draws: object, seed: object) -> None:
     if not isinstance(boundary, bool | np.bool_):
         raise OptionValueError(f"boundary={boundary!r}: it takes True or False.")
-    for name, value, least in (("draws", draws, 1), ("seed", seed, 0)):
-        if isinstance(value, bool) or not isinstance(value, int) or value < least:
-            raise OptionValueError(f"{name}={value!r}: it takes a whole number from {least}.")
+    require_whole("draws", draws, 1)
+    require_whole("seed", seed, 0)
 
 
 def _require_fits(simple: object, full: object) -> None:

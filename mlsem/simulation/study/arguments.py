@@ -6,17 +6,15 @@ from collections.abc import Collection, Iterable
 from math import isfinite
 from typing import Any
 
+from mlsem.arguments import require_level, require_seed, require_whole
 from mlsem.errors import OptionValueError, listed, nearest
 
 
 def require_numbers(replications: object, level: object, seed: object) -> None:
     """Refuse what is no number of replications, no level or no seed."""
-    if isinstance(replications, bool) or not isinstance(replications, int) or replications < 1:
-        raise OptionValueError(f"replications={replications!r}: it takes a whole number from 1.")
-    if isinstance(level, bool) or not isinstance(level, int | float) or not 0 < level < 1:
-        raise OptionValueError(f"level={level!r}: a confidence level lies between 0 and 1.")
-    if seed is not None and (isinstance(seed, bool) or not isinstance(seed, int) or seed < 0):
-        raise OptionValueError(f"seed={seed!r}: it takes a whole number from 0, or None.")
+    require_whole("replications", replications, 1)
+    require_level(level)
+    require_seed(seed)
 
 
 def read_truth(truth: object) -> dict[str, float]:
