@@ -73,7 +73,7 @@ def measure(name: str) -> dict[str, float]:
     (first,) = clock(lambda: fitted("CR2"), 1)["cpu"]
     repeats = repeats_for(first, 5.0, least=3)
     alone = clock(
-        lambda: covariance_of(fit.problem, fit.settings, fit.optimum, clustered=True), repeats
+        lambda: covariance_of(fit._estimates.problem, fit.settings, fit._estimates.optimum, clustered=True), repeats
     )
     return {
         "none": median(clock(lambda: fitted("none"), repeats)["cpu"]),

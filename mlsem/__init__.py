@@ -7,6 +7,7 @@
 
 from mlsem.api.fit import cfa, check, fit, growth, lavaan, sem
 from mlsem.api.lmm import lmm
+from mlsem.api.lr_test import lr_test
 from mlsem.data.table.examples import example_model, load_example
 from mlsem.data.table.frame import cluster_means
 from mlsem.errors import (
@@ -31,7 +32,7 @@ from mlsem.errors import (
     WorkerError,
 )
 from mlsem.inference.bootstrap.result import Bootstrap
-from mlsem.inference.ratio.run import LrTest, lr_test
+from mlsem.inference.ratio.run import LrTest
 from mlsem.inference.wald.run import WaldTest
 from mlsem.results.result import FitResult
 from mlsem.simulation.draw.generate import simulate

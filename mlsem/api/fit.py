@@ -17,6 +17,7 @@ from mlsem.errors import (
     OptionValueError,
     warn,
 )
+from mlsem.estimation.estimates import Estimates
 from mlsem.estimation.estimator import optimum_of
 from mlsem.estimation.ml import complaint
 from mlsem.estimation.problem import pose
@@ -224,7 +225,7 @@ def finish(
         if settings.on_failure == "raise":
             raise ConvergenceError(message)
         warn(message, ConvergenceWarning)
-    return assemble(text, settings, problem, record, optimum)
+    return assemble(text, Estimates(problem, settings, optimum, record))
 
 
 def _parsed(model: object, data: object) -> ModelSyntax:

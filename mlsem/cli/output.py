@@ -12,9 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from warnings import WarningMessage
 
-    from mlsem.inference.estimates import CiKind
     from mlsem.model.table import ParameterTable, Row
-    from mlsem.results.result import FitResult
+    from mlsem.results.result import CiKind, FitResult
 
 
 def json_text(result: FitResult, level: float, ci: CiKind, caught: Sequence[WarningMessage]) -> str:

@@ -84,6 +84,23 @@ class Problem:
     means: Mapping[str, float]
     saturated: SaturatedMoments | None = None
 
+    @property
+    def pattern(self) -> ModelPattern:
+        """Of the user's parameters."""
+        return self.objective.pattern
+
+    def loglik_at(self, params: Array) -> float | None:
+        """ℓ at values of the user's parameters; None outside the parameter space."""
+        point = self.objective.evaluate(params)
+        return None if point is None else point.loglik
+
+    def expected_information(self, params: Array, basis: Array) -> Array:
+        """(n, n), at values of the user's parameters along the columns of `basis` (npar, n)."""
+        point = self.objective.evaluate(params)
+        if point is None:
+            raise EstimationError("these parameters are outside the parameter space.")
+        return self.objective.expected(point, self.objective.derivatives(point, basis))
+
 
 def pose(table: ParameterTable, record: DataRecord) -> Problem:
     """Build the pattern and the shape moments.

@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from mlsem.core.optimise.maximise import Optimum
 from mlsem.core.records import Array, ClusterMoments, RobustClusters
 from mlsem.core.sample.draws import Sampler
 from mlsem.errors import DataError, EstimationError, IdentificationError, InferenceError, listed
+from mlsem.estimation.estimates import Estimates
 from mlsem.estimation.estimator import optimum_of
-from mlsem.estimation.problem import Problem, with_moments
+from mlsem.estimation.problem import with_moments
 from mlsem.estimation.settings import Settings
 from mlsem.model.table import ParameterTable
 
@@ -19,43 +19,46 @@ ITERATIONS = 60  # a refit that needs more runs away: most take 5
 
 
 def refit(
-    problem: Problem,
+    estimates: Estimates,
     moments: ClusterMoments,
     settings: Settings,
     start: Array,
     robust: RobustClusters | None = None,
-) -> tuple[Problem, Optimum | None]:
+) -> Estimates | None:
     """Estimate the same model from other moments.
 
     One start and no further ones: an optimum that lies far from the start is no replicate of it.
 
     Parameters
     ----------
+    estimates : Estimates
+        Of the model.
     moments : ClusterMoments
-        With the stored columns of `problem.moments`.
+        With the stored columns of the problem's.
+    settings : Settings
+        Of the search, and of the standard errors that are wanted.
     start : (npar,)
-        Starting values, the user's parameters.
+        Starting values.
     robust : RobustClusters, optional
         The problem's, if the clusters of `moments` are the problem's.
 
     Returns
     -------
-    Problem, Optimum or None
-        The optimum in the problem's coordinates. A failure is a value: an optimum that did not
-        converge, or None if there was none (the start lies outside the parameter space, or the
-        data do not determine some parameter).
+    Estimates or None
+        A failure is a value: estimates that did not converge, or None if there are none (the
+        start lies outside the parameter space, or the data do not determine some parameter).
     """
-    settings = replace(settings, max_iter=min(settings.max_iter, ITERATIONS))
-    posed = problem
+    shorter = replace(settings, max_iter=min(settings.max_iter, ITERATIONS))
     try:
-        posed = with_moments(problem, moments, start, robust)
+        posed = with_moments(estimates.problem, moments, start, robust)
         with np.errstate(all="ignore"):  # a step too far is refused, whatever it overflows
-            return posed, optimum_of(posed, settings, start)
+            found = optimum_of(posed, shorter, start)
     except (EstimationError, IdentificationError, DataError):
-        return posed, None
+        return None
+    return Estimates(posed, settings, found, estimates.record)
 
 
-def model_sampler(problem: Problem, optimum: Optimum) -> Sampler:
+def model_sampler(estimates: Estimates) -> Sampler:
     """Prepare draws from the fitted model, the fixed covariates as they are.
 
     Raises
@@ -64,8 +67,8 @@ def model_sampler(problem: Problem, optimum: Optimum) -> Sampler:
         A product among the covariates has a factor that the model draws: it would have to be
         formed again of rows, and there are none.
     """
-    check_redrawable(problem.table)
-    return problem.clusters.sampler(problem.inner.pattern, optimum.point)
+    check_redrawable(estimates.table)
+    return estimates.sampler()
 
 
 def check_redrawable(table: ParameterTable) -> None:

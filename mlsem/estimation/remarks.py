@@ -4,29 +4,26 @@ from __future__ import annotations
 
 import numpy as np
 
-from mlsem.core.optimise.maximise import Optimum
 from mlsem.errors import listed
-from mlsem.estimation.problem import Problem
+from mlsem.estimation.estimates import Estimates
 from mlsem.estimation.settings import Settings
 from mlsem.model.pattern import parameter_bounds
-from mlsem.model.table import ParameterTable
 
 
-def improper(problem: Problem, optimum: Optimum) -> str:
+def improper(estimates: Estimates) -> str:
     """A warning of an improper solution: free variances below zero, or latent variables whose
     implied covariance matrix is none; empty if all is well."""
-    table, params = problem.table, problem.coordinates.to_user(optimum.params)
+    table, params = estimates.table, estimates.params
     rows = [row for row in table.rows if row.op == "~~" and row.lhs == row.rhs and row.free >= 0]
     values = {table.names[row.free]: params[row.free] for row in rows if params[row.free] < 0}
     if values:
         shown = ", ".join(f"{name} = {value:.3g}" for name, value in values.items())
-        by = "" if optimum.restricted is None else ", by ML,"
+        by = ", by ML," if estimates.restricted else ""
         return (
             f"negative variance estimates: {shown}. The model may be wrong, or the variance near "
             f'zero; bounds="pos.var"{by} keeps variances from falling below zero.'
         )
-    both = (optimum.point.within, optimum.point.between)
-    for moments, variables in zip(both, table.levels, strict=False):
+    for moments, variables in zip(estimates.implied, table.levels, strict=False):
         latent = variables.latent
         covariance = moments.covariance[: len(latent), : len(latent)]
         if latent and np.linalg.eigvalsh(covariance)[0] < -1e-8 * np.trace(covariance):
@@ -37,14 +34,14 @@ def improper(problem: Problem, optimum: Optimum) -> str:
     return ""
 
 
-def on_boundary(optimum: Optimum, settings: Settings) -> tuple[str, ...]:
+def on_boundary(estimates: Estimates) -> tuple[str, ...]:
     """A note on random effects whose covariance matrix is singular."""
-    if not optimum.singular:
+    if not estimates.boundary:
         return ()
     return (
         "the estimated covariance matrix of the random effects is singular (on the boundary): a "
         "variance is zero or a correlation one. Standard errors and tests of variances mean little "
-        "there; a model with fewer random effects may do." + _information_there(settings),
+        "there; a model with fewer random effects may do." + _information_there(estimates.settings),
     )
 
 
@@ -58,16 +55,17 @@ def _information_there(settings: Settings) -> str:
     return f" Standard errors take the expected information: {why} curvature."
 
 
-def active_restrictions(table: ParameterTable, optimum: Optimum) -> tuple[str, ...]:
+def active_restrictions(estimates: Estimates) -> tuple[str, ...]:
     """A note on the inequalities and bounds that hold with equality."""
-    if not optimum.active:
+    table, active = estimates.table, estimates.optimum.active
+    if not active:
         return ()
     lower, upper = parameter_bounds(table)
     sources = [each.source for each in table.constraints if not each.equality]
     sources += [f"{table.names[k]} > {lower[k]:g}" for k in np.flatnonzero(np.isfinite(lower))]
     sources += [f"{table.names[k]} < {upper[k]:g}" for k in np.flatnonzero(np.isfinite(upper))]
-    active = ", ".join(sources[k] for k in optimum.active)
+    shown = ", ".join(sources[k] for k in active)
     return (
-        f"active at the estimates: {active}. Standard errors take these as equalities and are "
+        f"active at the estimates: {shown}. Standard errors take these as equalities and are "
         "approximate so near a boundary.",
     )

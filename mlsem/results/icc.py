@@ -19,7 +19,8 @@ from mlsem.results.variances import improper_shares, level_parts, row_parts
 if TYPE_CHECKING:
     import pandas as pd
 
-    from mlsem.inference.estimates import Fitted
+    from mlsem.estimation.estimates import Estimates
+    from mlsem.inference.covariance.matrix import Covariance
 
 LEGEND = (
     "icc: of all variance, as without covariates. Given the covariates: adjusted, of the rest; "
@@ -81,7 +82,7 @@ class Icc:
 
 
 @quiet
-def icc(fit: Fitted) -> Icc:
+def icc(fit: Estimates, covariance: Covariance) -> Icc:
     """Intraclass correlations with delta-method standard errors.
 
     Raises
@@ -108,8 +109,8 @@ def icc(fit: Fitted) -> Icc:
             )
         )
 
-    estimates = fit.estimates
-    se, _ = fit.covariance.of_functions(numerical_jacobian(value, estimates))
+    estimates = fit.params
+    se, _ = covariance.of_functions(numerical_jacobian(value, estimates))
     shares, errors = value(estimates).reshape(3, -1), se.reshape(3, -1)
     between, within = _variances(problem, estimates).T[:2]
     return Icc(
@@ -138,7 +139,7 @@ def numerical_jacobian(function: Callable[[Array], Array], params: Array) -> Arr
 def _variances(problem: Problem, params: Array) -> Array:
     """Of each variable (v, 5): between and within in total, random and residual given the
     covariates, and what the covariates explain."""
-    both, table = problem.objective.pattern, problem.table
+    both, table = problem.pattern, problem.table
     first, total_within = level_parts(problem, params, 1)
     second, total_between = level_parts(problem, params, 2)
     sloped = {slope.outcome for slope in table.slopes}

@@ -18,7 +18,7 @@ from mlsem.results.variances import RowParts, improper_shares, level_parts, row_
 if TYPE_CHECKING:
     import pandas as pd
 
-    from mlsem.inference.estimates import Fitted
+    from mlsem.estimation.estimates import Estimates
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +105,7 @@ class RSquared:
 
 
 @quiet
-def r_squared(fit: Fitted) -> RSquared:
+def r_squared(fit: Estimates) -> RSquared:
     """R² of the endogenous variables and of the whole model.
 
     Raises
@@ -115,10 +115,10 @@ def r_squared(fit: Fitted) -> RSquared:
     """
     if not fit.converged:
         raise InferenceError("the fit did not converge: its variances are no estimates.")
-    problem, params = fit.problem, fit.estimates
+    problem, params = fit.problem, fit.params
     found: list[tuple[str, int, float]] = []
     for level in range(1, len(fit.table.levels) + 1):
-        both = problem.objective.pattern
+        both = problem.pattern
         pattern = both.within if level == 1 else both.between
         _, total = level_parts(problem, params, level)
         residual = np.diagonal(pattern.symmetric.symmetric_at(params))
@@ -126,7 +126,7 @@ def r_squared(fit: Fitted) -> RSquared:
             k = pattern.names.index(name)
             share = 1.0 - residual[k] / total[k, k] if total[k, k] > 0 else np.nan
             found.append((name, level, float(share)))
-    mixed = fit.table.two_level and is_mixed(problem.objective.pattern)
+    mixed = fit.table.two_level and is_mixed(problem.pattern)
     whole = MixedR2(*astuple(row_parts(problem, params))) if mixed else None
     if not found and whole is None:
         raise InferenceError("no variable of the model is explained by others: there is no R2.")

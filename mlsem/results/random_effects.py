@@ -8,7 +8,7 @@ import numpy as np
 
 from mlsem.core.quiet import quiet
 from mlsem.core.records import Array
-from mlsem.core.slopes.posterior import Posterior, level2_posterior
+from mlsem.core.slopes.posterior import Posterior
 from mlsem.data.table.frame import make_frame
 from mlsem.errors import InferenceError, listed
 from mlsem.model.table import ParameterTable
@@ -16,7 +16,7 @@ from mlsem.model.table import ParameterTable
 if TYPE_CHECKING:
     import pandas as pd
 
-    from mlsem.inference.estimates import Fitted
+    from mlsem.estimation.estimates import Estimates
 
 INTERCEPT = "(Intercept)"
 SE = "_se"
@@ -27,7 +27,7 @@ NO_SCORES = (
 
 
 @quiet
-def random_effects(fit: Fitted) -> pd.DataFrame:
+def random_effects(fit: Estimates) -> pd.DataFrame:
     """Predictions and their standard errors, clusters in rows.
 
     Of a latent variable that is explained or has a mean they are not lavaan's `lavPredict`: the
@@ -43,7 +43,7 @@ def random_effects(fit: Fitted) -> pd.DataFrame:
         raise InferenceError("the model has one level, and so no random effects to predict.")
     if not fit.converged:
         raise InferenceError("the fit did not converge: there is nothing to predict with.")
-    found = level2_posterior(fit.problem.coordinates, fit.problem.moments, fit.optimum.params)
+    found = fit.posterior()
     if found is None:
         raise InferenceError("the implied covariance matrix of a cluster is singular.")
     shown = _shown(table, found)

@@ -1,24 +1,35 @@
-"""`FitResult`: a fitted model and what can be asked about the errors of its estimates."""
+"""`FitResult`: a fitted model, its tables, and what can be asked about its estimates."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 
-from mlsem.core.optimise.maximise import Optimum
+from mlsem.arguments import chosen, require_level
+from mlsem.core.quiet import quiet
+from mlsem.core.records import Array
 from mlsem.data.moments.aggregate import DataRecord
-from mlsem.data.table.frame import make_frame, make_series
-from mlsem.errors import EstimationWarning, InferenceWarning, OptionValueError, warn
-from mlsem.estimation.problem import Problem
-from mlsem.estimation.remarks import improper, on_boundary
-from mlsem.estimation.settings import Settings, se_kind
-from mlsem.inference.covariance import of_optimum as standard_errors
+from mlsem.data.table.frame import make_frame, make_series, square_frame
+from mlsem.errors import (
+    EstimationWarning,
+    InferenceWarning,
+    OptionValueError,
+    listed,
+    warn,
+)
+from mlsem.estimation.estimates import Estimates
+from mlsem.estimation.remarks import active_restrictions, improper, on_boundary
+from mlsem.estimation.settings import SeKind, Settings, se_kind
+from mlsem.inference.covariance.cautions import on_information
+from mlsem.inference.covariance.intervals import Wald, wald
 from mlsem.inference.covariance.matrix import Covariance, meat
-from mlsem.inference.estimates import Fitted, square_frame
+from mlsem.inference.covariance.of_estimates import covariance_of, doubted
+from mlsem.inference.covariance.reference import DfMethod
 from mlsem.inference.wald import run as hypotheses
-from mlsem.results.tables import implied_moments
+from mlsem.model.table import ParameterTable
+from mlsem.results.tables import estimate_columns, implied_moments, tidy_columns
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -29,8 +40,13 @@ if TYPE_CHECKING:
     from mlsem.inference.bootstrap.result import Bootstrap, BootstrapKind
     from mlsem.inference.comparison.result import SeComparison
     from mlsem.inference.diagnosis.result import ClusterDiagnostics
+    from mlsem.inference.profile.run import ProfileIntervals
     from mlsem.results.icc import Icc
     from mlsem.results.r_squared import RSquared
+    from mlsem.results.summary import Facts, Summary
+
+CiKind = Literal["wald", "profile"]
+PROFILED = "intervals: profile likelihood for variances, t with CR2 standard errors for the others."
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,11 +64,335 @@ class Implied:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class FitResult(Fitted):
+class FitResult:
     """A fitted model. Nothing in it changes; `with_se` gives a new one.
 
-    Attributes: see `Fitted`.
+    Attributes
+    ----------
+    model : str
+        The model text.
+    covariance : Covariance
+        Of the free parameters, with the reference distribution of its tests.
     """
+
+    model: str
+    covariance: Covariance
+    _estimates: Estimates
+    _doubts: tuple[str, ...] = ()
+
+    # --- the fit ------------------------------------------------------------------------------
+
+    @property
+    def table(self) -> ParameterTable:
+        """The parameter table of the model."""
+        return self._estimates.table
+
+    @property
+    def settings(self) -> Settings:
+        """How it was fitted."""
+        return self._estimates.settings
+
+    @property
+    def _record(self) -> DataRecord:
+        return self._estimates.record
+
+    @property
+    def converged(self) -> bool:
+        return self._estimates.converged
+
+    @property
+    def n_iterations(self) -> int:
+        return self._estimates.optimum.n_iterations
+
+    @property
+    def loglik(self) -> float:
+        """Log-likelihood at the estimates, conditional on fixed covariates of one level; of a REML
+        fit the restricted one, and `aic` and `bic` with it."""
+        return self._estimates.loglik
+
+    @property
+    def singular(self) -> bool:
+        """Whether the estimated covariance matrix of the random effects is singular: on the
+        boundary of a fit that keeps it positive semidefinite (`lmm`, REML, and random slopes
+        that have no maximum otherwise); or that of their residuals, where a model with latent
+        variables has no maximum by REML without that bound."""
+        return self._estimates.boundary
+
+    @property
+    def n_obs(self) -> int:
+        """Rows used."""
+        return self._estimates.n_obs
+
+    @property
+    def n_clusters(self) -> int | None:
+        """Clusters of the model (of the robust errors, if only they have any); None without."""
+        if self._record.cluster is not None:
+            return self._record.moments.n_clusters
+        return self._record.robust.n_clusters if self._record.robust.name is not None else None
+
+    @property
+    def _n_coarser(self) -> int | None:
+        """Robust clusters, where they are unions of the model's clusters."""
+        robust = self._record.robust
+        return None if robust.same or self._record.cluster is None else robust.n_clusters
+
+    @property
+    def n_params(self) -> int:
+        """Free parameters less equality constraints."""
+        return self._estimates.n_params
+
+    @property
+    def aic(self) -> float:
+        """-2 ℓ + 2 npar (Akaike, 1974)."""
+        return -2.0 * self.loglik + 2.0 * self.n_params
+
+    @property
+    def bic(self) -> float:
+        """-2 ℓ + npar log N, N the number of rows, as lavaan's (Schwarz, 1978)."""
+        return -2.0 * self.loglik + self.n_params * float(np.log(self.n_obs))
+
+    @property
+    def se_kind(self) -> SeKind:
+        return self.covariance.kind
+
+    @property
+    def df_method(self) -> DfMethod | None:
+        """Where the degrees of freedom of model-based t tests come from; None for z tests, and for
+        the CR kinds, which have their own."""
+        return None if self.covariance.reference is None else self.covariance.reference.method
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader of the results should know."""
+        return (
+            *self.table.notes,
+            *self._record.notes,
+            *active_restrictions(self._estimates),
+            *on_boundary(self._estimates),
+            *on_information(self.table, self.covariance),
+            *self._doubts,
+        )
+
+    # --- parameters ---------------------------------------------------------------------------
+
+    @property
+    def estimates(self) -> Array:
+        """Estimates of the free parameters, (npar,)."""
+        return self._estimates.params
+
+    @property
+    def params(self) -> pd.Series:
+        """Estimates of the free parameters under lavaan's `coef()` names."""
+        return make_series(self.estimates, self.table.names, "est")
+
+    coef = params
+
+    @property
+    def bse(self) -> pd.Series:
+        """Standard errors of the free parameters."""
+        return make_series(self.covariance.se, self.table.names, "se")
+
+    @property
+    def tvalues(self) -> pd.Series:
+        """Wald statistics, as statsmodels names them."""
+        return make_series(self._wald(0.95).stat, self.table.names, "stat")
+
+    @property
+    def pvalues(self) -> pd.Series:
+        """Two-sided p values of the free parameters."""
+        return make_series(self._wald(0.95).pvalue, self.table.names, "pvalue")
+
+    @property
+    def se_forms(self) -> pd.Series:
+        """How each CR standard error was adjusted: "residuals" (CR2 of the fixed effects of a
+        single-outcome linear mixed model, clubSandwich's numbers) or "scores"; empty for the
+        other kinds."""
+        forms = self.covariance.forms
+        return make_series(list(forms), self.table.names if forms else (), "form")
+
+    def vcov(self) -> pd.DataFrame:
+        """Covariance matrix of the estimates."""
+        return square_frame(self.covariance.matrix, self.table.names)
+
+    @quiet
+    def conf_int(
+        self,
+        level: float = 0.95,
+        ci: CiKind = "wald",
+        parameters: str | Iterable[str] | None = None,
+    ) -> pd.DataFrame:
+        """Confidence limits `lower`, `upper` of the free parameters.
+
+        Parameters
+        ----------
+        level : float
+        ci : {"wald", "profile"}
+            Estimate ± t (or z) times the standard error of the fit. Or for variances the profile
+            likelihood, scaled by the cluster-robust variance of CR2, which holds with few
+            clusters (docs/intervals.md): the limits are not symmetric, the lower one is never
+            below 0, the upper one is infinite where the likelihood does not fall far enough. All
+            other parameters then have the t interval of CR2, whatever the standard errors of the
+            fit. Takes some 10 fits of the model per variance.
+        parameters : str or iterable of str, optional
+            Names as in `params`. Default: all.
+
+        Raises
+        ------
+        InferenceError
+            There are no profile intervals: the fit did not converge, or the model has bounds,
+            inequalities or nonlinear constraints.
+        OptionValueError
+            A value that an argument cannot take.
+        """
+        require_level(level)
+        names = self.table.names
+        places = list(range(len(names))) if parameters is None else chosen(names, parameters)
+        profiled = self._profiled(level, ci, places)
+        covariance = self.covariance if profiled is None else profiled.covariance
+        found = wald(self.estimates, covariance.se, covariance.df, level)
+        limits = np.array([found.lower, found.upper])
+        for k, pair in ({} if profiled is None else profiled.limits).items():
+            limits[:, k] = pair
+        lower, upper = limits[:, places]
+        return make_frame({"lower": lower, "upper": upper}, [names[k] for k in places])
+
+    def _profiled(self, level: float, ci: object, places: list[int]) -> ProfileIntervals | None:
+        """None for Wald's intervals."""
+        if ci not in get_args(CiKind):
+            raise OptionValueError(f"ci={ci!r}: it takes one of {listed(get_args(CiKind))}.")
+        if ci == "wald":
+            return None
+        from mlsem.inference.profile.run import profile_intervals
+
+        return profile_intervals(self._estimates, places, level)
+
+    @quiet
+    def _wald(self, level: float) -> Wald:
+        require_level(level)
+        return wald(self.estimates, self.covariance.se, self.covariance.df, level)
+
+    # --- tables -------------------------------------------------------------------------------
+
+    def parameter_estimates(self, level: float = 0.95, ci: CiKind = "wald") -> pd.DataFrame:
+        """All parameters in lavaan's rows and order, fixed and defined ones included.
+
+        Parameters
+        ----------
+        level : float
+            Of the confidence intervals.
+        ci : {"wald", "profile"}
+            As for `conf_int`. Standard errors and tests stay those of the fit.
+
+        Returns
+        -------
+        DataFrame
+            Columns lhs, op, rhs, level, group, label, est, se, stat, df, pvalue, ci_lower,
+            ci_upper. `level` is 1 in a single-level model and 0 for `:=`. A fixed parameter has
+            se 0 and the rest NaN. A path that is random has no estimate of its own (NaN; lavaan
+            says 0) and the name of its slope for a label: see that variable of level 2.
+        """
+        return make_frame(self._columns(level, ci))
+
+    @quiet
+    def _columns(self, level: float, ci: CiKind = "wald") -> dict[str, Any]:
+        require_level(level)
+        columns = estimate_columns(self._estimates, self.covariance, level)
+        profiled = self._profiled(level, ci, list(range(len(self.table.names))))
+        if profiled is None:
+            return columns
+        robust = estimate_columns(self._estimates, profiled.covariance, level)
+        columns |= {side: robust[side] for side in ("ci_lower", "ci_upper")}
+        for k, row in enumerate(self.table.rows):
+            if row.free in profiled.limits:
+                columns["ci_lower"][k], columns["ci_upper"][k] = profiled.limits[row.free]
+        return columns
+
+    def tidy(self, level: float = 0.95) -> pd.DataFrame:
+        """One row per parameter under the names of R's broom."""
+        return make_frame(tidy_columns(self._columns(level)))
+
+    def glance(self) -> pd.DataFrame:
+        """One row about the whole fit under the names of R's broom."""
+        return make_frame(
+            {
+                "nobs": [self.n_obs],
+                "n_clusters": [self.n_clusters],
+                "npar": [self.n_params],
+                "logLik": [self.loglik],
+                "AIC": [self.aic],
+                "BIC": [self.bic],
+                "estimator": [self.settings.estimator],
+                "se": [self.se_kind],
+                "df_method": [self.df_method],
+                "converged": [self.converged],
+                "singular": [self.singular],
+            }
+        )
+
+    def summary(self, level: float | None = None, ci: CiKind = "wald") -> Summary:
+        """The results in lavaan's layout.
+
+        Parameters
+        ----------
+        level : float, optional
+            Adds confidence limits at this level.
+        ci : {"wald", "profile"}
+            As for `conf_int`; "profile" adds the limits without `level=` too, at 0.95.
+
+        Returns
+        -------
+        Summary
+            Prints as text and shows as HTML in a notebook.
+        """
+        from mlsem.results.summary import summarize
+
+        columns = self._columns(0.95 if level is None else level, ci)
+        rows = self.table.rows
+        hidden = [row.exo for row in rows] + [False] * len(self.table.definitions)
+        facts, shown = self._facts(), level is not None
+        if ci == "profile":
+            facts, shown = replace(facts, notes=(*facts.notes, PROFILED)), True
+        return summarize(columns, hidden, self.table.level_labels, facts, shown)
+
+    def _facts(self) -> Facts:
+        from mlsem.results.summary import Facts
+
+        return Facts(
+            converged=self.converged,
+            n_iterations=self.n_iterations,
+            n_params=len(self.table.names),
+            n_equalities=self._estimates.n_equalities,
+            n_obs=self.n_obs,
+            n_rows=self._record.n_rows_total,
+            cluster=self._record.cluster or self._record.robust.name,
+            n_clusters=self.n_clusters,
+            centered=self._record.centered,
+            restricted=self.settings.estimator == "REML",
+            loglik=self.loglik,
+            aic=self.aic,
+            bic=self.bic,
+            se=self.se_kind,
+            form=self.covariance.form,
+            df_method=self.df_method,
+            adjusted=tuple(dict.fromkeys(self.covariance.forms)),
+            robust=self._record.robust.name,
+            n_robust=self._n_coarser,
+            notes=self.notes,
+        )
+
+    def __repr__(self) -> str:
+        clusters = f", {self.n_clusters} clusters" if self.n_clusters is not None else ""
+        state = "" if self.converged else ", not converged"
+        name = "restricted loglik" if self.settings.estimator == "REML" else "loglik"
+        return (
+            f"<FitResult: {self.n_params} parameters, {self.n_obs} rows{clusters}, "
+            f"{name} {self.loglik:.3f}, se {self.se_kind}{state}; print(fit.summary())>"
+        )
+
+    def _repr_html_(self) -> str:
+        return self.summary()._repr_html_()
+
+    # --- other questions ----------------------------------------------------------------------
 
     def with_se(
         self,
@@ -73,8 +413,9 @@ class FitResult(Fitted):
             As for `fit` and `lmm`.
         """
         settings = self.settings.with_se(se_kind(kind), test, df, information)
-        found, doubts = _covariance(self.problem, settings, self.optimum, self.record.is_clustered)
-        return replace(self, settings=settings, covariance=found, doubts=doubts)
+        estimates = replace(self._estimates, settings=settings)
+        found, doubts = _covariance(estimates)
+        return replace(self, _estimates=estimates, covariance=found, _doubts=doubts)
 
     def wald_test(
         self,
@@ -110,10 +451,10 @@ class FitResult(Fitted):
         InferenceError
             The test does not exist; says why.
         """
-        kind, chosen = se_kind(vcov or self.se_kind), hypotheses.require_test(test)
-        z = chosen == "HTZ" and self.covariance.reference is None
+        kind, wanted = se_kind(vcov or self.se_kind), hypotheses.require_test(test)
+        z = wanted == "HTZ" and self.covariance.reference is None
         fit = self if kind == self.se_kind and not z else self.with_se(kind)
-        return hypotheses.wald_test(fit, constraints, chosen, rhs)
+        return hypotheses.wald_test(fit._estimates, fit.covariance, constraints, wanted, rhs)
 
     def cluster_diagnostics(
         self, parameters: str | Iterable[str] | None = None, *, exact: object = False
@@ -144,7 +485,7 @@ class FitResult(Fitted):
         """
         from mlsem.inference.diagnosis.run import diagnose
 
-        return diagnose(self.problem, self.settings, self.optimum, parameters, exact)
+        return diagnose(self._estimates, parameters, exact)
 
     def compare_se(
         self,
@@ -200,9 +541,7 @@ class FitResult(Fitted):
         from mlsem.inference.comparison.run import compare
 
         return compare(
-            self.problem,
-            self.settings,
-            self.optimum,
+            self._estimates,
             kinds,
             parameters,
             draws=draws,
@@ -269,7 +608,7 @@ class FitResult(Fitted):
         from mlsem.inference.bootstrap.run import bootstrap
 
         return bootstrap(
-            self,
+            self._estimates,
             kind,
             draws,
             seed,
@@ -299,7 +638,7 @@ class FitResult(Fitted):
         """
         from mlsem.results.random_effects import random_effects
 
-        return random_effects(self)
+        return random_effects(self._estimates)
 
     def icc(self) -> Icc:
         """Intraclass correlations of the variables with a part at both levels, with delta-method
@@ -314,7 +653,7 @@ class FitResult(Fitted):
         """
         from mlsem.results.icc import icc
 
-        return icc(self)
+        return icc(self._estimates, self.covariance)
 
     def r_squared(self) -> RSquared:
         """R² of the endogenous variables of each level; of a linear mixed model (`mixed`) the
@@ -328,8 +667,9 @@ class FitResult(Fitted):
         """
         from mlsem.results.r_squared import r_squared
 
-        return r_squared(self)
+        return r_squared(self._estimates)
 
+    @quiet
     def scores(self) -> pd.DataFrame:
         """∂ℓ_j/∂θ of every cluster (of every row, without `cluster=`), (J, npar).
 
@@ -337,10 +677,12 @@ class FitResult(Fitted):
         scores of fixed effects sum to 0, of (co)variances to ½ ∂ log|M|/∂θ, M the fixed effects'
         information."""
         names = self.table.names
-        found = standard_errors.scores_along(self.problem, self.optimum, np.eye(len(names)))
-        columns = dict(zip(names, found.T, strict=True))
-        return make_frame(columns, self.problem.moments.labels)
+        estimates = self._estimates
+        scores = estimates.scores(estimates.along(np.eye(len(names))))
+        columns = dict(zip(names, scores.T, strict=True))
+        return make_frame(columns, estimates.problem.moments.labels)
 
+    @quiet
     def information(
         self, kind: Literal["expected", "observed", "first_order"] = "observed"
     ) -> pd.DataFrame:
@@ -360,10 +702,9 @@ class FitResult(Fitted):
         if kind not in ("expected", "observed"):
             known = "'expected', 'observed', 'first_order'"
             raise OptionValueError(f"information kind {kind!r} is not one of {known}.")
-        found = standard_errors.information_along(
-            self.problem, self.optimum, np.eye(len(names)), kind
-        )
-        return square_frame(found, names)
+        estimates = self._estimates
+        along = estimates.along(np.eye(len(names)))
+        return square_frame(estimates.information(along, kind), names)
 
     def implied(self, level: int | str = 1) -> Implied:
         """Implied covariance matrix and means of a level's observed variables.
@@ -376,26 +717,22 @@ class FitResult(Fitted):
             1 or 2, or the level's label in the model.
         """
         number = self.table.level_number(level)
-        names, cov, mean = implied_moments(self.problem, self.optimum, number)
+        names, cov, mean = implied_moments(self._estimates, number)
         return Implied(square_frame(cov, names), make_series(mean, names, "mean"))
 
 
-def assemble(
-    model: str, settings: Settings, problem: Problem, record: DataRecord, optimum: Optimum
-) -> FitResult:
-    """The result of an optimum, with warnings about the estimates."""
-    if optimum.converged:
-        for each in filter(None, (improper(problem, optimum), *on_boundary(optimum, settings))):
+def assemble(model: str, estimates: Estimates) -> FitResult:
+    """The result of estimates, with warnings about them."""
+    if estimates.converged:
+        for each in filter(None, (improper(estimates), *on_boundary(estimates))):
             warn(each, EstimationWarning)
-    found, doubts = _covariance(problem, settings, optimum, record.is_clustered)
-    return FitResult(model, settings, problem, record, optimum, found, doubts)
+    found, doubts = _covariance(estimates)
+    return FitResult(model, found, estimates, doubts)
 
 
-def _covariance(
-    problem: Problem, settings: Settings, optimum: Optimum, clustered: bool
-) -> tuple[Covariance, tuple[str, ...]]:
-    found, wrong = standard_errors.covariance_of(problem, settings, optimum, clustered=clustered)
-    found, doubts = standard_errors.doubted(problem, settings, optimum, found)
+def _covariance(estimates: Estimates) -> tuple[Covariance, tuple[str, ...]]:
+    found, wrong = covariance_of(estimates)
+    found, doubts = doubted(estimates, found)
     if wrong or doubts:
         warn("\n".join((*wrong, *doubts)), InferenceWarning)
     return found, (*wrong, *doubts)

@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 
 from mlsem.core.implied.pattern import level_moments
-from mlsem.core.optimise.maximise import Optimum
 from mlsem.core.quiet import quiet
 from mlsem.core.records import Array
 from mlsem.core.sample.shapes import covariate_sample
+from mlsem.estimation.estimates import Estimates
 from mlsem.estimation.problem import Problem
 from mlsem.inference.covariance.intervals import wald
 from mlsem.inference.covariance.matrix import Covariance
+from mlsem.inference.estimated import Estimated
 from mlsem.model.expressions import compile_definitions
 from mlsem.model.pattern import level_names
 from mlsem.model.table import ParameterTable
@@ -31,13 +32,10 @@ BROOM = {
 COLUMNS = ("lhs", "op", "rhs", "level", "group", "label")
 
 
-def estimate_columns(
-    problem: Problem, optimum: Optimum, covariance: Covariance, level: float
-) -> dict[str, Any]:
+def estimate_columns(estimates: Estimates, covariance: Covariance, level: float) -> dict[str, Any]:
     """Columns of the table of estimates, in lavaan's rows and order; definitions last."""
-    table, se = problem.table, covariance.se
-    params = problem.coordinates.to_user(optimum.params)
-    exo = _exo_values(problem)
+    table, se, params = estimates.table, covariance.se, estimates.params
+    exo = _exo_values(estimates.problem)
     random = _random_slopes(table)
     names = [
         (r.lhs, r.op, r.rhs, r.level, 1, random.get(k, r.label)) for k, r in enumerate(table.rows)
@@ -51,7 +49,7 @@ def estimate_columns(
         values[k] = np.nan  # it is a variable of level 2, which has its mean there
     errors = [se[row.free] if row.free >= 0 else 0.0 for row in table.rows]
     df = [covariance.df[row.free] if row.free >= 0 else np.inf for row in table.rows]
-    defined, slopes = defined_parameters(problem, optimum)
+    defined, slopes = defined_parameters(estimates)
     defined_se, defined_df = covariance.of_functions(slopes)
     found = wald(
         np.concatenate((np.array(values, dtype=float), defined)),
@@ -88,11 +86,11 @@ def _random_slopes(table: ParameterTable) -> dict[int, str]:
     return {k: name for k, name in found.items() if name is not None}
 
 
-def defined_parameters(problem: Problem, optimum: Optimum) -> tuple[Array, Array]:
+def defined_parameters(estimates: Estimated) -> tuple[Array, Array]:
     """Values of the d `:=` parameters and their gradients (d, npar), for the delta method."""
-    if not problem.table.definitions:
-        return np.zeros(0), np.zeros((0, len(problem.table.names)))
-    return compile_definitions(problem.table)(problem.coordinates.to_user(optimum.params))
+    if not estimates.table.definitions:
+        return np.zeros(0), np.zeros((0, len(estimates.names)))
+    return compile_definitions(estimates.table)(estimates.params)
 
 
 def _exo_values(problem: Problem) -> dict[int, float]:
@@ -123,17 +121,15 @@ def _covariates(problem: Problem, level: int) -> tuple[Array, Array]:
 
 
 @quiet
-def implied_moments(
-    problem: Problem, optimum: Optimum, level: int
-) -> tuple[tuple[str, ...], Array, Array]:
+def implied_moments(estimates: Estimates, level: int) -> tuple[tuple[str, ...], Array, Array]:
     """Names, covariance matrix and means of a level's observed variables.
 
     Of modelled y and fixed x with sample moments m_x, S_x:
     mean (ν + Π m_x, m_x), covariance [[Π S_x Πᵀ + Σ, Π S_x], [S_x Πᵀ, S_x]].
     """
-    both = problem.objective.pattern
+    problem, both = estimates.problem, estimates.problem.pattern
     pattern = both.within if level == 1 else both.between
-    moments = level_moments(pattern, problem.coordinates.to_user(optimum.params))
+    moments = level_moments(pattern, estimates.params)
     assert moments is not None
     variables = problem.table.levels[level - 1]
     modelled = tuple(pattern.names[k] for k in pattern.observed)

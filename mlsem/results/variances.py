@@ -70,7 +70,7 @@ def improper_shares(shares: Array) -> str:
 def level_parts(problem: Problem, params: Array, level: int) -> tuple[LevelMoments, Array]:
     """A level's moments, and the covariances of all its variables, those of v by sample moments of
     fixed covariates: E Ψ Eᵀ + E Γ S_x Γᵀ Eᵀ."""
-    both = problem.objective.pattern
+    both = problem.pattern
     pattern = both.within if level == 1 else both.between
     moments = level_moments(pattern, params)
     assert moments is not None
@@ -90,7 +90,7 @@ def row_parts(problem: Problem, params: Array, outcome: int = 0) -> RowParts:
     φ_j = m + Σ_a μ_a(w_j) c_a with the maps m of the mean within, μ_a(w_j) the mean of effect a
     and c_a of its carrier.
     """
-    pattern, moments = problem.objective.pattern, problem.moments
+    pattern, moments = problem.pattern, problem.moments
     within, between = (level_moments(each, params) for each in (pattern.within, pattern.between))
     assert within is not None
     assert between is not None

@@ -172,7 +172,7 @@ def test_what_fit_offers():
 def test_missing_values():
     data = pd.read_csv(REFERENCE / MODELS["missing_ri_ml"]["data_file"])
     fit = mlsem.lmm("y ~ x1 + (1 | id)", data, REML=False)
-    assert fit.record.n_rows_total == 500
+    assert fit._estimates.record.n_rows_total == 500
     assert "rows left out for missing values: 'x1' (25), 'y' (15)" in fit.notes[0]
     with pytest.raises(DataError, match="missing values in 'x1'"):
         mlsem.lmm("y ~ x1 + (1 | id)", data, REML=False, missing="error")

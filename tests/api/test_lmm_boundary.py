@@ -11,8 +11,9 @@ import pytest
 
 import mlsem
 from mlsem.errors import EstimationWarning, IdentificationError
+from mlsem.estimation.profile import variance_profile
 from mlsem.inference.covariance.of_optimum import covariance_of
-from mlsem.inference.profile.run import variance_profile, variance_search
+from mlsem.inference.profile.run import variance_search
 from mlsem.inference.profile.search import Search
 
 DATA = Path(__file__).parents[1] / "reference" / "data"
@@ -270,10 +271,10 @@ PROFILE = {3.5: -77.184517394, 4.5: -75.837773778, 7.0: -76.000662251, 9.0: -77.
 
 
 def profile_of(fit, name, crit=1.96):
-    cov, _ = covariance_of(fit.problem, fit.settings.with_se("CR2"), fit.optimum, clustered=True)
+    cov, _ = covariance_of(fit._estimates.problem, fit.settings.with_se("CR2"), fit._estimates.optimum, clustered=True)
     place, clusters = fit.table.names.index(name), cov.reference.clusters
-    profile = variance_profile(fit.problem, fit.optimum, clusters, place)
-    return profile, variance_search(fit.problem, fit.optimum, cov, place, crit)
+    profile = variance_profile(fit._estimates.problem, fit._estimates.optimum, clusters, place)
+    return profile, variance_search(fit._estimates.problem, fit._estimates.optimum, cov, place, crit)
 
 
 def test_the_profile_of_a_residual_variance_stays_within_the_bound():
@@ -282,7 +283,7 @@ def test_the_profile_of_a_residual_variance_stays_within_the_bound():
     assert fit.singular
     profile, search = profile_of(fit, "Residual")
     for value, loglik in PROFILE.items():
-        point = profile.at(value, fit.optimum.point)
+        point = profile.at(value, fit._estimates.optimum.point)
         assert point.loglik == pytest.approx(loglik, abs=1e-6)
         psi = point.between.sigma
         assert np.linalg.eigvalsh(psi)[0] > -1e-8 * np.trace(psi)
@@ -319,7 +320,7 @@ def test_a_carrier_far_from_zero_does_not_move_profile_intervals(estimator):
     """The variance of the intercept at zero is the user's, whatever the optimiser takes."""
     model = 'level: 1\n y ~ rv("s")*x1\nlevel: 2\n y ~~ s'
     fits = [mlsem.fit(model, far(d), cluster="g", estimator=estimator) for d in (9.9, 10.1)]
-    assert [fit.problem.coordinates.same for fit in fits] == [True, False]
+    assert [fit._estimates.problem.coordinates.same for fit in fits] == [True, False]
     near, beyond = (fit.conf_int(ci="profile") for fit in fits)
     name, both = "y~~y.l2", zip((near, beyond), fits, strict=True)
     ratios = [(ci.loc[name] / fit.params[name]).to_numpy() for ci, fit in both]
@@ -333,15 +334,15 @@ def test_the_profile_of_a_far_intercept_has_its_variance():
     fit = mlsem.lmm("y ~ x1 + (x1 | g)", far(12.0), REML=False)
     profile, _ = profile_of(fit, "g.(Intercept)")
     value = 0.6 * fit.params["g.(Intercept)"]
-    point = profile.at(value, fit.optimum.point)
-    user = fit.problem.coordinates.to_user(point.params)
+    point = profile.at(value, fit._estimates.optimum.point)
+    user = fit._estimates.problem.coordinates.to_user(point.params)
     assert user[fit.table.names.index("g.(Intercept)")] == pytest.approx(value, rel=1e-6)
-    plain = fit.problem.objective.evaluate(user)
+    plain = fit._estimates.problem.objective.evaluate(user)
     assert plain.loglik == pytest.approx(point.loglik, abs=1e-6)
-    gradient = fit.problem.objective.derivatives(plain, np.eye(len(user))).gradient
+    gradient = fit._estimates.problem.objective.derivatives(plain, np.eye(len(user))).gradient
     free = np.delete(np.arange(len(user)), fit.table.names.index("g.(Intercept)"))
-    information = fit.problem.objective.expected(
-        plain, fit.problem.objective.derivatives(plain, np.eye(len(user))[:, free])
+    information = fit._estimates.problem.objective.expected(
+        plain, fit._estimates.problem.objective.derivatives(plain, np.eye(len(user))[:, free])
     )
     assert gradient[free] @ np.linalg.solve(information, gradient[free]) < 1e-4
 
@@ -353,7 +354,7 @@ def test_profiles_of_pinned_variances_on_the_boundary():
     names = fit.table.names
     block = [names.index(f"cyl.{name}") for name in ("(Intercept)", "wt.(Intercept)", "wt")]
     for value in (10.0, 37.0, 90.0):
-        point = profile.at(value, fit.optimum.point)
+        point = profile.at(value, fit._estimates.optimum.point)
         assert point.params[block[0]] == pytest.approx(value, rel=1e-9)
         rng = np.random.default_rng(0)
         for _ in range(50):
@@ -361,7 +362,7 @@ def test_profiles_of_pinned_variances_on_the_boundary():
             slope = params[block[2]]
             bound = np.sqrt(value * abs(slope))
             params[block] = value, np.clip(params[block[1]], -bound, bound), abs(slope)
-            other = fit.problem.inner.evaluate(params)
+            other = fit._estimates.problem.inner.evaluate(params)
             assert other is None or other.loglik <= point.loglik + 1e-7
 
 
@@ -393,7 +394,7 @@ def test_after_reml_the_profile_is_highest_at_the_estimate():
     profile, search = profile_of(fit, "g.(Intercept)")
     assert search.centre.value == pytest.approx(fit.params["g.(Intercept)"])
     estimate = fit.params["g.(Intercept)"]
-    assert search.profile(estimate, fit.optimum.point)[0] == pytest.approx(0.0, abs=1e-4)
-    points = [profile.at(estimate * by, fit.optimum.point) for by in (0.9, 1.0, 1.1)]
+    assert search.profile(estimate, fit._estimates.optimum.point)[0] == pytest.approx(0.0, abs=1e-4)
+    points = [profile.at(estimate * by, fit._estimates.optimum.point) for by in (0.9, 1.0, 1.1)]
     below, highest, above = (profile.reml(point) for point in points)
     assert highest > max(below, above)

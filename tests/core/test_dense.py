@@ -135,7 +135,7 @@ def test_derivatives_of_any_sizes(name, seed, sizes):
 @every_kind
 def test_implied_moments_are_the_dense_ones(posed, name):
     model = posed(name)
-    fit, params = model.fit, model.fit.optimum.params
+    fit, params = model.fit, model.fit._estimates.optimum.params
     for number, variables in enumerate(fit.table.levels, start=1):
         level = model.dense.level(number, params)
         rows = np.array([cluster[0] for cluster in model.dense.rows_of])

@@ -65,7 +65,7 @@ def data():
 
 
 def sampler_at(posed, params):
-    problem = posed.fit.problem
+    problem = posed.fit._estimates.problem
     point = problem.objective.evaluate(params)
     return problem.clusters.sampler(problem.objective.pattern, point)
 
@@ -100,7 +100,7 @@ def assert_scores(posed, params, count=300):
     source, rng = sampler_at(posed, params), np.random.default_rng(3)
     scores = np.empty((count, len(params)))
     for k in range(count):
-        objective = with_moments(posed.fit.problem, source.draw(rng), params).objective
+        objective = with_moments(posed.fit._estimates.problem, source.draw(rng), params).objective
         point = objective.evaluate(params)
         scores[k] = objective.derivatives(point, np.eye(len(params))).gradient
     lower = np.linalg.cholesky(posed.expected(params))
@@ -128,13 +128,13 @@ def test_scores_of_draws_of_a_modelled_product():
     """A product of factors far from zero is made of several stored columns."""
     frame = make_data(5, UNBALANCED)
     posed = pose(MODELLED_PRODUCT, frame.assign(x1=frame["x1"] + 120.0, x2=frame["x2"] - 150.0))
-    assert np.count_nonzero(posed.fit.problem.maps["x1:x2"]) == 4
+    assert np.count_nonzero(posed.fit._estimates.problem.maps["x1:x2"]) == 4
     assert_scores(posed, point_inside(posed, 1))
 
 
 def drawn_rows(posed, params, cluster, count, rng):
     """(count, D) means and (count, V, V) cross-products of rows of one cluster, drawn as such."""
-    dense, moments = posed.dense, posed.fit.problem.moments
+    dense, moments = posed.dense, posed.fit._estimates.problem.moments
     _, mean, cov = dense.clusters(params)[cluster]
     rows = dense.rows_of[cluster]
     within = dense.table.levels[0].modelled
@@ -197,7 +197,7 @@ def test_only_outcomes_change():
 
 def test_draws_follow_the_seed(data):
     found = mlsem.fit(MODEL, data, cluster="id")
-    source = model_sampler(found.problem, found.optimum)
+    source = model_sampler(found._estimates.problem, found._estimates.optimum)
     rngs = (np.random.default_rng(seed) for seed in (1, 1, 2))
     first, again, other = (source.draw(rng) for rng in rngs)
     assert (first.means == again.means).all()
@@ -209,9 +209,9 @@ def test_draws_do_not_see_where_covariates_are(data):
     away = data.assign(x1=data["x1"] + 1e6)
     text = "level: 1\n y1 ~ x1\n y2 ~ x1\nlevel: 2\n y1 + y2 ~ w1"
     near, far = (mlsem.fit(text, frame, cluster="id") for frame in (data, away))
-    assert not far.problem.coordinates.same
+    assert not far._estimates.problem.coordinates.same
     first, second = (
-        model_sampler(f.problem, f.optimum).draw(np.random.default_rng(1)) for f in (near, far)
+        model_sampler(f._estimates.problem, f._estimates.optimum).draw(np.random.default_rng(1)) for f in (near, far)
     )
     np.testing.assert_allclose(first.means, second.means, atol=1e-7)
     np.testing.assert_allclose(first.within, second.within, rtol=1e-6, atol=1e-6)
@@ -220,7 +220,7 @@ def test_draws_do_not_see_where_covariates_are(data):
 def test_rows_without_clusters_have_no_cross_products(data):
     for means in (False, True):
         found = mlsem.fit("y1 ~ x1 + x2\n y2 ~ y1", data, meanstructure=means)
-        source = model_sampler(found.problem, found.optimum)
+        source = model_sampler(found._estimates.problem, found._estimates.optimum)
         assert is_no_within(source.draw(np.random.default_rng(1)).within)
         assert is_no_within(resampled(source.moments, np.zeros(7, dtype=np.intp)).within)
 
@@ -236,7 +236,7 @@ def test_rows_without_clusters_have_no_cross_products(data):
 def test_products_of_modelled_variables_are_refused(data, kind, product):
     found = pose(kind, data).fit
     with pytest.raises(InferenceError, match=f"'{product}'"):
-        model_sampler(found.problem, found.optimum)
+        model_sampler(found._estimates.problem, found._estimates.optimum)
 
 
 @pytest.mark.parametrize("degrees", [0, 1, 2, 3, 7])
@@ -295,7 +295,7 @@ def test_resampled_clusters_add_their_logliks(name):
     kind = KINDS[name]
     kind = Kind(kind.text, cluster=kind.cluster, options={"meanstructure": True, **kind.options})
     posed = pose(kind, make_data(5, UNBALANCED))
-    problem, params = posed.fit.problem, point_inside(posed, 1)
+    problem, params = posed.fit._estimates.problem, point_inside(posed, 1)
     count = len(problem.moments.labels)
     each = posed.dense.logliks(params)[np.searchsorted(posed.dense.ids, problem.moments.labels)]
     rng = np.random.default_rng(1)
@@ -311,18 +311,18 @@ def test_resampled_unions_keep_their_clusters(data):
     options = {"cluster": "id", "se_cluster": "school", "se": "none"}
     data = data.assign(school=data["id"] * 7 % 10)
     found = mlsem.fit(text, data, **options)
-    robust = found.problem.robust
+    robust = found._estimates.problem.robust
     assert not robust.same
     drawn = np.random.default_rng(1).integers(0, 10, 10)
-    moments, unions = resampled_unions(found.problem.moments, robust, drawn)
+    moments, unions = resampled_unions(found._estimates.problem.moments, robust, drawn)
     groups = [data[data["school"] == robust.labels[k]] for k in drawn]
     named = [each.assign(school=k, id=each["id"] + 1000 * k) for k, each in enumerate(groups)]
     frame = pd.concat(named, ignore_index=True)
     wanted = mlsem.fit(text, frame, **options)
     settings = Settings(se="MLR")
-    again, optimum = refit(found.problem, moments, settings, found.params.to_numpy(), unions)
+    again, optimum = refit(found._estimates.problem, moments, settings, found.params.to_numpy(), unions)
     np.testing.assert_allclose(optimum.params, wanted.params, atol=1e-7)
-    both = (again, settings, optimum), (wanted.problem, settings, wanted.optimum)
+    both = (again, settings, optimum), (wanted._estimates.problem, settings, wanted._estimates.optimum)
     first, second = (covariance_of(*each, clustered=True)[0].se for each in both)
     np.testing.assert_allclose(first, second, rtol=1e-6)
 
@@ -342,7 +342,7 @@ FITS = {
 def test_refit_of_the_same_moments(data, name):
     text, options = FITS[name]
     found = mlsem.fit(text, data, **options)
-    problem, wanted = found.problem, found.params.to_numpy()
+    problem, wanted = found._estimates.problem, found.params.to_numpy()
     for start in (wanted, problem.guess):
         again, optimum = refit(problem, problem.moments, Settings(), start)
         assert optimum.converged
@@ -357,7 +357,7 @@ def test_refit_of_resampled_clusters_is_the_fit_of_their_rows(data, name):
     """Without a mean structure, deviations are from the new means."""
     text, options = FITS[name]
     found = mlsem.fit(text, data, **options)
-    moments = found.problem.moments
+    moments = found._estimates.problem.moments
     clusters = np.random.default_rng(5).integers(0, moments.n_clusters, moments.n_clusters)
     if options:
         groups = [data[data["id"] == moments.labels[k]] for k in clusters]
@@ -368,21 +368,21 @@ def test_refit_of_resampled_clusters_is_the_fit_of_their_rows(data, name):
         frame = data.iloc[clusters]
     wanted = mlsem.fit(text, frame, **options)
     start, drawn = found.params.to_numpy(), resampled(moments, clusters)
-    again, optimum = refit(found.problem, drawn, Settings(), start)
+    again, optimum = refit(found._estimates.problem, drawn, Settings(), start)
     params = again.coordinates.to_user(optimum.params)
     np.testing.assert_allclose(params, wanted.params, atol=1e-6)
     np.testing.assert_allclose(optimum.point.loglik, wanted.loglik, rtol=1e-10)
-    assert again.means == pytest.approx(wanted.problem.means)
+    assert again.means == pytest.approx(wanted._estimates.problem.means)
 
 
 def test_refits_of_draws_scatter_as_the_standard_errors_say():
     data = mlsem.load_example("article")
     found = mlsem.fit("level: 1\n y ~ x1 + w1:x1\nlevel: 2\n y ~ w1", data, cluster="id")
     truth, rng = found.params.to_numpy(), np.random.default_rng(4)
-    source = model_sampler(found.problem, found.optimum)
+    source = model_sampler(found._estimates.problem, found._estimates.optimum)
     estimates = []
     for _ in range(300):
-        problem, optimum = refit(found.problem, source.draw(rng), Settings(), truth)
+        problem, optimum = refit(found._estimates.problem, source.draw(rng), Settings(), truth)
         assert optimum.converged
         estimates.append(problem.coordinates.to_user(optimum.params))
     away = (np.array(estimates) - truth) / found.bse.to_numpy()
@@ -392,7 +392,7 @@ def test_refits_of_draws_scatter_as_the_standard_errors_say():
 
 def test_failure_is_a_value(data):
     found = mlsem.fit(MODEL, data, cluster="id")
-    problem, params = found.problem, found.params.to_numpy()
+    problem, params = found._estimates.problem, found.params.to_numpy()
     assert refit(problem, problem.moments, Settings(), -100.0 * params)[1] is None
     same = resampled(problem.moments, np.full(30, 3))
     optimum = refit(problem, same, Settings(), params)[1]

@@ -25,7 +25,7 @@ FORMS = ["ML", "REML", "REML of a mixed model"]
 
 def posed(kind, data, form):
     """The factored objective, its free directions and a start."""
-    problem = pose(kind, data).fit.problem
+    problem = pose(kind, data).fit._estimates.problem
     objective, free = problem.objective, np.eye(len(problem.guess))
     if form != "ML":
         objective, _, free = restricted(problem, mixed=form != "REML")
@@ -107,7 +107,7 @@ def test_which_matrices_are_factored():
         return [
             block.rank
             for block in random_effect_factors(
-                pose(kind, slope_data(1, UNEQUAL)).fit.problem.objective.pattern
+                pose(kind, slope_data(1, UNEQUAL)).fit._estimates.problem.objective.pattern
             ).blocks
         ]
 
@@ -165,7 +165,7 @@ def test_the_same_in_all_units():
 def test_no_further_column_raises_a_maximum(kind, form):
     """On the boundary dℓ = ½ tr(S dΣ) has S Σ = 0, and S has no positive eigenvalue."""
     data = slope_data(4, SIZES, spread=0.0)
-    problem = pose(kind, data).fit.problem
+    problem = pose(kind, data).fit._estimates.problem
     objective, free, _ = posed(kind, data, form)
     plain = objective.objective
     factors = factors_of(problem, problem.guess)
@@ -182,5 +182,5 @@ def test_no_further_column_raises_a_maximum(kind, form):
 
 def test_a_parameter_that_is_shared_is_not_bounded():
     shared = 'level: 1\n y1 ~ rv("s")*x1\nlevel: 2\n y1 ~~ v*y1\n s ~~ v*s\n y1 ~~ s'
-    pattern = pose(Kind(shared), slope_data(1, UNEQUAL)).fit.problem.objective.pattern
+    pattern = pose(Kind(shared), slope_data(1, UNEQUAL)).fit._estimates.problem.objective.pattern
     assert random_effect_factors(pattern).blocks == ()

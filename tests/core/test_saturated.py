@@ -56,11 +56,11 @@ def test_moments_are_those_of_the_saturated_model_as_a_model(data, fit):
     free = mlsem.fit(SATURATED, data, "id", fixed_x=False)
     for level in (1, 2):
         implied, names = free.implied(level), list(level_names(fit.table)[level - 1])
-        found = fit.problem.saturated.covariances[level - 1]
+        found = fit._estimates.problem.saturated.covariances[level - 1]
         np.testing.assert_allclose(found, implied.cov.loc[names, names], atol=1e-9)
     means = free.implied(1).mean[["y", "x"]] + free.implied(2).mean[["y", "x"]]
-    np.testing.assert_allclose(fit.problem.saturated.means[1][:2], means, atol=1e-9)
-    assert fit.problem.saturated.means[0][:2].tolist() == [0.0, 0.0]
+    np.testing.assert_allclose(fit._estimates.problem.saturated.means[1][:2], means, atol=1e-9)
+    assert fit._estimates.problem.saturated.means[0][:2].tolist() == [0.0, 0.0]
 
 
 def test_a_saturated_model_has_the_estimates_of_modelled_covariates(data, fit):
@@ -114,7 +114,7 @@ def test_rows_of_the_table(fit):
     row = table.loc["x", "~~", "w", 2]
     assert row["se"] == 0.0
     assert np.isnan(row["stat"])
-    assert row["est"] == fit.problem.saturated.covariances[1][1, 2]
+    assert row["est"] == fit._estimates.problem.saturated.covariances[1][1, 2]
     assert table.loc["x", "~1", "", 1]["est"] == 0.0
     assert "fixed_x=False makes them parameters" in " ".join(fit.notes)
 

@@ -26,7 +26,7 @@ def frame():
 
 
 def sampler_at(posed, params):
-    problem = posed.fit.problem
+    problem = posed.fit._estimates.problem
     point = problem.inner.evaluate(problem.coordinates.to_internal(params))
     return problem.clusters.sampler(problem.inner.pattern, point)
 
@@ -56,7 +56,7 @@ def test_scores_of_draws(name, seed):
     source, rng = sampler_at(posed, params), np.random.default_rng(3)
     basis, scores = np.eye(len(params)), []
     for _ in range(240):
-        objective = with_moments(posed.fit.problem, source.draw(rng), params).objective
+        objective = with_moments(posed.fit._estimates.problem, source.draw(rng), params).objective
         scores.append(objective.derivatives(objective.evaluate(params), basis).gradient)
     lower = np.linalg.cholesky(posed.expected(params))
     unit = np.linalg.solve(lower, np.array(scores).T).T
@@ -141,7 +141,7 @@ def test_clusters_of_one_row():
 def test_nothing_is_drawn_from_a_singular_model():
     posed = pose(SLOPES["one slope"], frame())
     params = point_inside(posed, 1)
-    problem = posed.fit.problem
+    problem = posed.fit._estimates.problem
     point = problem.inner.evaluate(problem.coordinates.to_internal(params))
     between = replace(point.between, sigma=-10.0 * np.eye(len(point.between.sigma)))
     with pytest.raises(InferenceError, match="singular"):
@@ -158,7 +158,7 @@ def fit():
 
 
 def test_draws_follow_the_seed(fit):
-    source = model_sampler(fit.problem, fit.optimum)
+    source = model_sampler(fit._estimates.problem, fit._estimates.optimum)
     first, again, other = (source.draw(np.random.default_rng(seed)) for seed in (1, 1, 2))
     assert (first.means == again.means).all()
     assert (first.within == again.within).all()
@@ -171,7 +171,7 @@ def test_draws_do_not_see_where_covariates_are(fit):
     text = 'level: 1\n y ~ rv("s")*x1\nlevel: 2\n y ~ w1\n s ~ w1\n y ~~ s'
     far = mlsem.fit(text, data.assign(x1=data["x1"] + 1e4), cluster="id")
     first, second = (
-        model_sampler(f.problem, f.optimum).draw(np.random.default_rng(1)) for f in (fit, far)
+        model_sampler(f._estimates.problem, f._estimates.optimum).draw(np.random.default_rng(1)) for f in (fit, far)
     )
     np.testing.assert_allclose(first.within, second.within, rtol=1e-3, atol=1e-3)
     np.testing.assert_allclose(first.means, second.means, atol=1e-3)

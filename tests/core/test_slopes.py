@@ -104,7 +104,7 @@ def test_cluster_parts(posed, name):
     model = posed(name)
     params = point_inside(model, 4)
     point, at = model.derivatives(params)
-    problem = model.fit.problem
+    problem = model.fit._estimates.problem
     parts = problem.clusters.parts(point, at.along)
     clusters = np.arange(len(problem.moments.labels))
     dense = DenseParts(model.dense, params)
@@ -144,7 +144,7 @@ def test_a_slope_without_variance_is_a_fixed_slope():
 
 def as_slopes(posed: Posed) -> Posed:
     """A random-intercept model taken for one with carriers."""
-    fit, problem = posed.fit, posed.fit.problem
+    fit, problem = posed.fit, posed.fit._estimates.problem
     pattern: ModelPattern = problem.objective.pattern
     pattern = replace(pattern, carriers=pattern.random_effects)
     data = slope_moments(pattern, problem.moments)
@@ -158,7 +158,7 @@ def as_slopes(posed: Posed) -> Posed:
 def test_random_intercepts_are_slopes_of_the_constant(name):
     """The two forms of the likelihood share no formula but the chain rule."""
     plain = pose(KINDS[name], slope_data(8, UNBALANCED))
-    plain = replace(plain, fit=replace(plain.fit, problem=uncentred(plain.fit.problem)))
+    plain = replace(plain, fit=replace(plain.fit, problem=uncentred(plain.fit._estimates.problem)))
     sloped = as_slopes(plain)
     params = point_inside(plain, 2)
     np.testing.assert_allclose(sloped.loglik(params), plain.loglik(params), rtol=1e-12)
@@ -169,8 +169,8 @@ def test_random_intercepts_are_slopes_of_the_constant(name):
     point, at = plain.derivatives(params)
     clusters = np.arange(len(UNBALANCED))
     directions = np.random.default_rng(1).normal(size=(len(clusters), 2, len(params)))
-    found = sloped.fit.problem.clusters.parts(sloped.evaluate(params), at.along)
-    wanted = plain.fit.problem.clusters.parts(point, at.along)
+    found = sloped.fit._estimates.problem.clusters.parts(sloped.evaluate(params), at.along)
+    wanted = plain.fit._estimates.problem.clusters.parts(point, at.along)
     close(found.information(clusters), wanted.information(clusters), 1e-11)
     for cumulants in (fourth_cumulants, third_cumulants):
         ours = cumulants(found.white(clusters), directions)

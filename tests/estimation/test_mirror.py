@@ -15,7 +15,7 @@ def test_only_the_variance_itself_changes():
     params = fit.estimates.copy()
     names = list(fit.table.names)
     params[names.index("y1~~y1.l2")] = 0.01
-    objective = fit.problem.objective
+    objective = fit._estimates.problem.objective
     before = objective.evaluate(params).between.sigma
     (image,) = mirror_images(fit.table, params)
     after = objective.evaluate(image).between.sigma

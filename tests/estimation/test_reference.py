@@ -224,8 +224,8 @@ def test_nonlinear_constraint():
     fit = case.fit()
     values = dict(zip(case.names, case.params, strict=True))
     broken = values["a"] - values["b"] ** 2
-    point, params = fit.optimum.point, fit.params
-    at = fit.problem.objective.derivatives(point, np.eye(len(params)))
+    point, params = fit._estimates.optimum.point, fit.params
+    at = fit._estimates.problem.objective.derivatives(point, np.eye(len(params)))
     slope = np.zeros(len(params))
     slope[params.index.get_loc("a")], slope[params.index.get_loc("b")] = 1.0, -2.0 * params["b"]
     multiplier = at.gradient @ slope / (slope @ slope)
@@ -236,7 +236,7 @@ def test_nonlinear_constraint():
     assert ((ours["est"] - theirs["est"]).abs()[free] / theirs["se"][free]).max() < 1e-3
 
     free = null_space(slope[None])
-    bread = np.linalg.inv(free.T @ fit.problem.objective.observed(point, at) @ free)
+    bread = np.linalg.inv(free.T @ fit._estimates.problem.objective.observed(point, at) @ free)
     without_curvature = np.sqrt(np.diag(free @ bread @ free.T))
     np.testing.assert_allclose(without_curvature, np.sqrt(np.diag(case.vcov)), rtol=1e-4)
 

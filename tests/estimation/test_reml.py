@@ -98,7 +98,7 @@ CASES = [(name, True) for name in MIXED] + [(name, False) for name in MIXED | OT
 @pytest.mark.parametrize(("name", "mixed"), CASES)
 def test_against_dense_matrices(name, mixed):
     model = pose((MIXED | OTHERS)[name], slope_data(5, UNBALANCED))
-    objective, fixed, others = restricted(model.fit.problem, mixed=mixed)
+    objective, fixed, others = restricted(model.fit._estimates.problem, mixed=mixed)
     dense = DenseReml(model.dense, np.flatnonzero(fixed.any(axis=1)))
     params = point_inside(model, 1)
     point = objective.evaluate(params)
@@ -133,7 +133,7 @@ def check_derivatives(objective, params, others, loglik, limit):
 def test_both_forms_go_where_the_other_goes(name):
     """Outside the parameter space, and from points whose fixed effects are absurd."""
     model = pose(MIXED[name], slope_data(5, UNBALANCED))
-    problem = model.fit.problem
+    problem = model.fit._estimates.problem
     (quick, fixed, _), (general, *_) = (restricted(problem, mixed=mixed) for mixed in (True, False))
     forms = (quick, general)
     params = point_inside(model, 2)
@@ -150,7 +150,7 @@ def test_both_forms_go_where_the_other_goes(name):
 
 def test_only_linear_mixed_models_of_one_outcome_have_components():
     for kind in OTHERS.values():
-        problem = pose(kind, slope_data(5, UNBALANCED)).fit.problem
+        problem = pose(kind, slope_data(5, UNBALANCED)).fit._estimates.problem
         pattern = problem.objective.pattern
         data = slope_moments(pattern, problem.moments)
         assert components(pattern, data, np.eye(pattern.n_params), problem.guess) is None
@@ -186,7 +186,7 @@ def posed(case):
     text, values, fixed = translated(case)
     data = pd.read_csv(REFERENCE / case["data_file"]).dropna()
     fit = mlsem.sem(text, data, cluster=case["cluster"], se="none")
-    names = fit.problem.table.names
+    names = fit._estimates.problem.table.names
     params = np.array([values[name] for name in names])
     return fit, params, [names.index(name) for name in fixed]
 
@@ -200,10 +200,10 @@ def test_lme4_reml(name):
     """ℓ_R at lme4's estimates; fixed effects and their standard errors there and at our optimum."""
     case = LME4[name]
     fit, params, fixed = posed(case)
-    objective, means, others = restricted(fit.problem)
+    objective, means, others = restricted(fit._estimates.problem)
     point = objective.evaluate(params)
     np.testing.assert_allclose(point.loglik, case["logLik"], atol=1e-8)
-    optimum = maximized(objective, objective.evaluate(fit.optimum.params), others)
+    optimum = maximized(objective, objective.evaluate(fit._estimates.optimum.params), others)
     assert optimum.converged
     assert optimum.n_iterations < 12
     assert optimum.point.loglik >= case["logLik"] - 1e-9
@@ -224,6 +224,6 @@ def maximized(objective, start, free):
 def test_lme4_ml(name):
     case = LME4[name]
     fit, params, fixed = posed(case)
-    np.testing.assert_allclose(fit.problem.objective.evaluate(params).loglik, case["logLik"])
+    np.testing.assert_allclose(fit._estimates.problem.objective.evaluate(params).loglik, case["logLik"])
     np.testing.assert_allclose(fit.loglik, case["logLik"], atol=1e-8)
-    np.testing.assert_allclose(fit.optimum.params[fixed], case["fixef"], rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(fit._estimates.optimum.params[fixed], case["fixef"], rtol=1e-5, atol=1e-6)

@@ -73,7 +73,7 @@ def data():
 @pytest.mark.parametrize("name", KINDS | SLOPES | LINEAR)
 def test_paths_that_means_take(name):
     """Those whose change moves a mean at a point without coincidences."""
-    problem = pose((KINDS | SLOPES | LINEAR)[name], data()).fit.problem
+    problem = pose((KINDS | SLOPES | LINEAR)[name], data()).fit._estimates.problem
     pattern = problem.objective.pattern
     params = draw_params(problem.table, np.random.default_rng(3))
     for level in (pattern.within, pattern.between):
@@ -89,7 +89,7 @@ def test_paths_that_means_take(name):
 @pytest.mark.parametrize("name", LINEAR)
 def test_fixed_effects_are_intercepts_and_effects_of_covariates(name):
     fit = pose(LINEAR[name], data()).fit
-    fixed, others = fixed_effects(fit.problem.objective.pattern, np.eye(len(fit.table.names)))
+    fixed, others = fixed_effects(fit._estimates.problem.objective.pattern, np.eye(len(fit.table.names)))
     wanted = {
         row.free
         for row in fit.table.rows
@@ -147,7 +147,7 @@ class Stacked:
 @pytest.mark.parametrize("name", LINEAR)
 def test_against_dense_matrices(name):
     model = pose(LINEAR[name], data())
-    objective, fixed, others = restricted(model.fit.problem, mixed=False)
+    objective, fixed, others = restricted(model.fit._estimates.problem, mixed=False)
     means = np.flatnonzero(fixed.any(axis=1))
     dense = Stacked(model.dense, means)
     for seed in (1, 2):
@@ -203,7 +203,7 @@ def mean_squares(frame, names):
 
 def implied(fit):
     """Σ_W, Σ_B and the standard errors of the intercepts of level 2."""
-    point = fit.optimum.point
+    point = fit._estimates.optimum.point
     names = [f"{name}~1.l2" for name in fit.table.split]
     return point.within.sigma, point.between.sigma, fit.bse[names].to_numpy()
 
@@ -286,7 +286,7 @@ def test_standard_errors(name):
     """(Xᵀ V⁻¹ X)⁻¹ and the inverse of ½ tr P V_a P V_b; the robust ones exist."""
     fit = mlsem.fit(LINEAR[name].text, many(), cluster="id", estimator="REML")
     model = pose(LINEAR[name], many())
-    objective, fixed, others = restricted(model.fit.problem, mixed=False)
+    objective, fixed, others = restricted(model.fit._estimates.problem, mixed=False)
     means = np.flatnonzero(fixed.any(axis=1))
     params = fit.params.to_numpy()
     _, X, V = Stacked(model.dense, means).read(params)
@@ -350,7 +350,7 @@ def test_which_matrices_are_kept():
         'level: 1\n fw =~ y1 + y2 + y3\n y4 ~ rv("s")*x1\n y1 ~ rv("t")*x2\n'
         "level: 2\n fb =~ y1 + y2 + y3\n y4 ~~ s\n y1 ~~ t"
     )
-    pattern = pose(Kind(text), data()).fit.problem.objective.pattern
+    pattern = pose(Kind(text), data()).fit._estimates.problem.objective.pattern
 
     def sizes(*, explained):
         found = random_effect_factors(pattern, explained=explained)

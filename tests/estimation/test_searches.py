@@ -117,7 +117,7 @@ def test_a_factor_scaled_by_its_variance_is_the_same_model():
     )
     sizes = np.random.default_rng(1).integers(2, 9, size=50)
     fit = quietly(model, make_data(22, tuple(sizes)), cluster="id", se="none")
-    problem, rng = fit.problem, np.random.default_rng(2)
+    problem, rng = fit._estimates.problem, np.random.default_rng(2)
     found = list(charts(fit.table, fit.estimates, restricted(fit.table)))
     assert len(found) == 8
     met = 0
@@ -193,7 +193,7 @@ def test_unbounded_likelihood_names_the_clusters():
     model += "y1 ~~ y2 + y3 + y4\n y2 ~~ y3 + y4\n y3 ~~ y4\n"
     with pytest.warns(mlsem.ConvergenceWarning, match="the cluster of 25 rows") as caught:
         fit = mlsem.fit(model, data, cluster="id", se="none")
-    assert fit.optimum.status == "unbounded"
+    assert fit._estimates.optimum.status == "unbounded"
     assert fit.n_iterations <= 200
     assert "bounds=" in str(caught[0].message)
 
@@ -294,7 +294,7 @@ def test_violated_equality_is_not_converged(school):
     """The slope of this one is zero everywhere."""
     model = "x2 ~ start(0.2)*x1 + a*x1\n abs(a - 0.5)/(a - 0.5) == 1"
     fit = quietly(model, school, se="none")
-    assert fit.optimum.status == "infeasible"
+    assert fit._estimates.optimum.status == "infeasible"
     assert fit.params["a"] < 0.5
 
 

@@ -126,7 +126,7 @@ def test_wild_regression_is_the_bootstrap_of_jackknife_scores():
     found = fit.bootstrap("wild", 256, weights="rademacher", parameters=["y1~x1", "y1~w1"])
     x = np.column_stack((data["x1"], data["w1"], np.ones(len(data))))
     y = data["y1"].to_numpy()
-    groups = [np.flatnonzero(data["id"] == k) for k in fit.problem.robust.labels]
+    groups = [np.flatnonzero(data["id"] == k) for k in fit._estimates.problem.robust.labels]
     inverse = np.linalg.inv(x.T @ x)
     inner = np.array([x[g].T @ x[g] for g in groups])
     outer = [np.linalg.lstsq(np.delete(x, g, 0), np.delete(y, g), rcond=None)[0] for g in groups]

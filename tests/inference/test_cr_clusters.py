@@ -134,7 +134,7 @@ def test_coarser_clusters_in_another_order_than_the_models(data, name):
     found = fit(model, other, se_cluster="copy")
     assert_same(found, fit(model, other), 1e-12)
     labels = found.covariance.reference.clusters.working.labels
-    np.testing.assert_array_equal(labels, found.problem.moments.labels)
+    np.testing.assert_array_equal(labels, found._estimates.problem.moments.labels)
 
 
 @pytest.mark.parametrize("wrong", [["school"], 3])

@@ -50,7 +50,7 @@ class Case:
     @property
     def equations(self):
         """mlsem's, along the user's parameters."""
-        problem, optimum = self.fit.problem, self.fit.optimum
+        problem, optimum = self.fit._estimates.problem, self.fit._estimates.optimum
         inner = np.linalg.inv(problem.coordinates.jacobian(optimum.params))
         at = problem.inner.derivatives(optimum.point, inner)
         return _expected(problem, optimum, Directions(at, np.zeros((len(inner), 0))))
@@ -58,7 +58,7 @@ class Case:
     @property
     def means(self):
         """Fixed effects of a linear mixed model of one outcome; none in any other model."""
-        if not is_mixed(self.fit.problem.inner.pattern):
+        if not is_mixed(self.fit._estimates.problem.inner.pattern):
             return np.zeros(0, dtype=int)
         rows = [row for row in self.fit.table.rows if row.op in ("~", "~1")]
         return np.unique([row.free for row in rows if row.free >= 0])
@@ -106,7 +106,7 @@ def test_expected_information_of_each_cluster(case, name):
 def test_fourth_cumulants(case, name):
     """Of scores along random directions, two of each cluster."""
     model = case(name)
-    problem = model.posed.fit.problem
+    problem = model.posed.fit._estimates.problem
     point, at = model.posed.derivatives(model.params)
     order = np.argsort(problem.moments.labels)
     rng = np.random.default_rng(3)
@@ -163,7 +163,7 @@ def _apart(model):
     reference = model.fit.with_se("CR2", information="expected").covariance.reference
     working = reference.clusters.working
     assert (working.mixed is not None) == bool(len(model.means))
-    problem, optimum = model.fit.problem, model.fit.optimum
+    problem, optimum = model.fit._estimates.problem, model.fit._estimates.optimum
     rest = np.setdiff1d(np.arange(len(model.params)), model.means)
     order = np.eye(len(model.params))[:, np.concatenate((model.means, rest))]
     inner = np.linalg.solve(problem.coordinates.jacobian(optimum.params), order)
@@ -252,7 +252,7 @@ def draws_of(text, outcomes, data):
     """Data with outcomes that are an orthonormal basis of all that the model's covariance makes:
     quadratic forms in the outcomes have the sum over these as their mean."""
     posed = pose(replace(KINDS["observed"], text=text, options={"meanstructure": True}), data)
-    clusters = posed.dense.clusters(posed.fit.optimum.params)
+    clusters = posed.dense.clusters(posed.fit._estimates.optimum.params)
     total = sum(len(mean) for _, mean, _ in clusters)
     turn = np.linalg.qr(np.random.default_rng(9).normal(size=(total, total)))[0]
     factor, start = np.zeros((total, total)), 0

@@ -176,7 +176,7 @@ def test_nonlinear_constraint_is_a_reparameterised_model(data):
         params[a] = params[b] ** 2
         return params
 
-    objective = found.problem.objective
+    objective = found._estimates.problem.objective
     here = found.params.to_numpy()[free]
     assert found.params["a"] == pytest.approx(found.params["b"] ** 2, abs=1e-10)
     slopes = jacobian(lambda values: objective.evaluate(full(values)).loglik, here)
@@ -192,7 +192,7 @@ def test_inactive_inequality(data, text):
     plain, bounded = fit(MODEL, data), fit(constrained(text), data)
     assert_same(bounded, plain)
     assert bounded.loglik == pytest.approx(plain.loglik, abs=1e-8)
-    assert not bounded.optimum.active
+    assert not bounded._estimates.optimum.active
     assert bounded.n_params == plain.n_params
 
 
@@ -249,7 +249,7 @@ def test_never_ends_below_its_start(name, seed):
     except mlsem.EstimationError as error:
         assert "outside the parameter space" in str(error)  # noqa: PT017
         return
-    begin = found.problem.objective.evaluate(start)
+    begin = found._estimates.problem.objective.evaluate(start)
     assert found.loglik >= begin.loglik
     assert found.converged
 
@@ -313,4 +313,4 @@ def test_nothing_in_a_fit_can_be_changed(data):
     np.testing.assert_array_equal(found.params, before)
     assert found.vcov().iloc[0, -1] != 99.0
     with pytest.raises(AttributeError):
-        found.optimum = None
+        found._estimates.optimum = None

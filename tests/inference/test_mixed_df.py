@@ -101,7 +101,7 @@ class DenseModel:
 
     def __init__(self, fit, data):
         self.fit, self.params = fit, fit.params.to_numpy()
-        means = mean_parameters(fit.problem.objective.pattern)
+        means = mean_parameters(fit._estimates.problem.objective.pattern)
         self.means, self.others = np.flatnonzero(means), np.eye(len(means))[:, ~means]
         self.reml = DenseReml(Dense(fit.table, data, "id"), self.means)
 

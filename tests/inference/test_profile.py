@@ -43,10 +43,10 @@ def limits(found, **options):
 def search_of(found, name, level=0.95):
     """The search for the limits of a variance."""
     settings = found.settings.with_se("CR2")
-    cov, _ = covariance_of(found.problem, settings, found.optimum, clustered=True)
+    cov, _ = covariance_of(found._estimates.problem, settings, found._estimates.optimum, clustered=True)
     place, clusters = found.table.names.index(name), cov.reference.clusters
     (r,) = relative_variances(clusters, clusters.influence[[place]])
-    return variance_search(found.problem, found.optimum, cov, place, critical_value(r, level))
+    return variance_search(found._estimates.problem, found._estimates.optimum, cov, place, critical_value(r, level))
 
 
 # --- third cumulants ------------------------------------------------------------------------------
@@ -63,7 +63,7 @@ def third_cumulant(cov, means, covs, direction):
 
 def third_of(posed, params, directions):
     """Ours, clusters in the order of their ids."""
-    problem = posed.fit.problem
+    problem = posed.fit._estimates.problem
     point, at = posed.derivatives(params)
     parts = problem.clusters.parts(point, at.along)
     return third_cumulants(parts.white(np.argsort(problem.moments.labels)), directions)
@@ -105,7 +105,7 @@ def test_third_cumulants_are_minus_the_slopes_of_the_information():
     """Where mean and covariance are linear in parameters of their own, κ₃(a, a, b) = -∂B_aa/∂b for
     directions a of the one or the other kind, and b of covariances."""
     posed = pose(KINDS["several observed"], make_data(5, UNBALANCED))
-    problem, params = posed.fit.problem, posed.fit.estimates
+    problem, params = posed.fit._estimates.problem, posed.fit.estimates
     is_cov = np.array(["~~" in name for name in posed.fit.table.names])
     order = np.argsort(problem.moments.labels)
 
@@ -135,7 +135,7 @@ def test_third_cumulants_of_unions_are_sums(data):
     whole = clusters.working.third(np.arange(9), a)
     each = alone.covariance.reference.clusters.working
     parts = each.third(each.kind, np.broadcast_to(a[:1], (24, 2, n)))
-    codes = found.problem.robust.codes
+    codes = found._estimates.problem.robust.codes
     wanted = [parts[codes == g].sum(axis=0) for g in range(9)]
     np.testing.assert_allclose(whole, wanted, rtol=1e-10, atol=1e-9)
 
@@ -172,7 +172,7 @@ def test_profile_is_a_fit_with_the_variance_fixed(data, text, name):
     lower, upper = limits(found, parameters=name).to_numpy()[0]
     search = search_of(found, name)
     value = float(0.3 * lower + 0.7 * upper)
-    _, point = search.profile(value, found.optimum.point)
+    _, point = search.profile(value, found._estimates.optimum.point)
     variable, level = name.split("~~")[0], 2 if name.endswith(".l2") else 1
     fixed = f" {variable} ~~ {value!r}*{variable}\n"
     within, between = text.split("level: 2")
@@ -186,7 +186,7 @@ def test_criterion_of_a_random_intercept_model_is_the_restricted_likelihood(data
     search = search_of(fit, "y1~~y1.l2")
     roots, restricted = [], []
     for value in (0.4, 1.2):
-        roots.append(search.profile(value, fit.optimum.point)[0])
+        roots.append(search.profile(value, fit._estimates.optimum.point)[0])
         other = mlsem.fit(f"{RANDOM}\n y1 ~~ {value}*y1", data, cluster="id")
         frame = other.information("expected")
         means = [name for name in frame.index if "~~" not in name]
@@ -210,7 +210,7 @@ def test_limits_lie_where_the_criterion_is_critical(data, level):
         search = search_of(found, name, level)
         for limit in table.loc[name]:
             if np.isfinite(limit) and limit > 0:
-                root, _ = search.profile(limit, found.optimum.point)
+                root, _ = search.profile(limit, found._estimates.optimum.point)
                 assert root == pytest.approx(search.crit, rel=3e-3)
                 met += 1
     assert met > 10
@@ -255,7 +255,7 @@ def test_units_and_order_of_rows(data, fit):
 def test_covariates_far_from_zero(data, fit):
     """They are centred by the optimiser, whose parameters are then others."""
     far = mlsem.fit(RANDOM, data.assign(x1=data["x1"] + 1e4), cluster="id", se="CR2")
-    assert not far.problem.coordinates.same
+    assert not far._estimates.problem.coordinates.same
     variances = ["y1~~y1", "y1~~y1.l2"]
     np.testing.assert_allclose(
         limits(far, parameters=variances), limits(fit, parameters=variances), rtol=1e-4

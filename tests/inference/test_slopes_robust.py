@@ -18,14 +18,14 @@ RANDOM = [name for name, case in LME4.items() if "(1 |" not in case["formula"]]
 
 def at_parameters(fit, params, *, reml):
     """The fit as if these were its estimates."""
-    problem = fit.problem
+    problem = fit._estimates.problem
     objective = problem.objective
     if reml:
         params = restricted(problem)[0].evaluate(params).params
     point = objective.evaluate(params)
     free = np.eye(len(params))
     optimum = replace(
-        fit.optimum, point=point, free=free, at=None, observed=None, status="converged"
+        fit._estimates.optimum, point=point, free=free, at=None, observed=None, status="converged"
     )
     return problem, optimum
 
@@ -57,7 +57,7 @@ def test_dense(kind, coarse):
     kind_of_model = Kind(SLOPES["two slopes"].text, options={"se_cluster": robust})
     model = pose(kind_of_model, data)
     fit, params = model.fit, point_inside(model, 3)
-    means = [k for k, name in enumerate(fit.problem.table.names) if "~~" not in name]
+    means = [k for k, name in enumerate(fit._estimates.problem.table.names) if "~~" not in name]
     problem, optimum = at_parameters(fit, params, reml=False)
     # at a random point the observed information need not be positive definite
     settings = replace(fit.settings, se=kind, information="expected")

@@ -186,7 +186,7 @@ def test_leverage_one():
 
 def test_no_covariance(fit, data):
     refused(mlsem.InferenceError, 'se="none"', fit, "a", vcov="none")
-    unfinished = replace(fit.optimum, status="max_iter")
+    unfinished = replace(fit._estimates.optimum, status="max_iter")
     stopped = replace(fit, optimum=unfinished).with_se("CR2")
     refused(mlsem.InferenceError, "did not converge", stopped, "a")
     lost = fit.covariance.matrix.copy()

@@ -19,7 +19,7 @@ def observed(fit):
     """The inverse of the bread: the observed information, of the fixed effects of a linear mixed
     model that given the variances."""
     matrix, mean = fit.information("observed").to_numpy(), ~fit.params.index.str.contains("~~")
-    apart = is_mixed(fit.problem.inner.pattern) & (mean != mean[:, None])
+    apart = is_mixed(fit._estimates.problem.inner.pattern) & (mean != mean[:, None])
     return np.where(apart, 0.0, matrix)
 
 

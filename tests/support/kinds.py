@@ -145,7 +145,7 @@ class Posed:
 
     @property
     def objective(self):
-        return self.fit.problem.objective
+        return self.fit._estimates.problem.objective
 
     def evaluate(self, params):
         return self.objective.evaluate(np.asarray(params, dtype=float))
@@ -172,9 +172,9 @@ class Posed:
     def scores(self, params, basis=None):
         """By sorted cluster id, as `Dense.logliks`."""
         basis = np.eye(len(params)) if basis is None else basis
-        optimum = replace(self.fit.optimum, point=self.evaluate(params))
-        found = scores_along(self.fit.problem, optimum, basis)
-        return found[np.argsort(self.fit.problem.moments.labels)]
+        optimum = replace(self.fit._estimates.optimum, point=self.evaluate(params))
+        found = scores_along(self.fit._estimates.problem, optimum, basis)
+        return found[np.argsort(self.fit._estimates.problem.moments.labels)]
 
 
 def centred(frame: pd.DataFrame, center: dict[str, str] | None) -> pd.DataFrame:
@@ -209,7 +209,7 @@ def pose(kind: Kind, frame: pd.DataFrame) -> Posed:
 
 def saturated_by_level(fit: mlsem.FitResult):
     """Names, means and covariances of each level in the saturated model, where it was fitted."""
-    found = fit.problem.saturated
+    found = fit._estimates.problem.saturated
     if found is None:
         return None
     return list(zip(level_names(fit.table), found.means, found.covariances, strict=True))
@@ -217,10 +217,10 @@ def saturated_by_level(fit: mlsem.FitResult):
 
 def fit_at(fit: mlsem.FitResult, params) -> mlsem.FitResult:
     """The fit as if these were its estimates: what `with_se` says of them needs no optimum."""
-    problem = fit.problem
+    problem = fit._estimates.problem
     point = problem.inner.evaluate(problem.coordinates.to_internal(np.asarray(params, float)))
     assert point is not None
-    moved = replace(fit.optimum, point=point, at=None, observed=None, status="converged")
+    moved = replace(fit._estimates.optimum, point=point, at=None, observed=None, status="converged")
     return replace(fit, optimum=moved)
 
 

@@ -64,7 +64,7 @@ def covariance_part(point: SlopePoint, data: SlopeMoments, along: Jacobians) -> 
 def expected_mean_part(point: SlopePoint, data: SlopeMoments, along: Jacobians) -> Array:
     """Σ_j μ_aᵀ V_j⁻¹ μ_b, (n, n)."""
     within, maps = along.within.mean, MeanMaps(along.within.mean, along.between.mean)
-    total = _inner(point.precision @ within @ data.rest, within)
+    total = inner_products(point.precision @ within @ data.rest, within)
     moving = np.flatnonzero(within.any(axis=(1, 2)) | along.between.mean.any(axis=(1, 2)))
     maps = MeanMaps(maps.within[moving], maps.between[moving])
     for part in blocks(data.n_clusters, len(moving) * point.weighted.shape[1]):
@@ -77,7 +77,7 @@ def observed_mean_part(point: SlopePoint, data: SlopeMoments, along: Jacobians) 
     """Σ_j δ_aᵀ V_j⁻¹ δ_b, δ_a = μ_a + V_a V_j⁻¹ (y_j - μ_j), (n, n)."""
     pulled = point.precision @ point.residuals.within[0]
     spread = along.within.mean + along.within.sigma @ pulled
-    total = _inner(point.precision @ spread @ data.rest, spread)
+    total = inner_products(point.precision @ spread @ data.rest, spread)
     maps = MeanMaps(along.within.mean, along.between.mean)
     weighted = point.weighted[:, None]
     for part in blocks(data.n_clusters, len(spread) * weighted.shape[2]):
@@ -114,5 +114,5 @@ def _products(white: Array) -> Array:
     return flat @ flat.T
 
 
-def _inner(left: Array, right: Array) -> Array:
+def inner_products(left: Array, right: Array) -> Array:
     return flatten(left) @ flatten(right).T

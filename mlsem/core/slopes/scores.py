@@ -7,7 +7,7 @@ import numpy as np
 from mlsem.core.implied.derivatives import Jacobians
 from mlsem.core.records import Array, ClusterMoments
 from mlsem.core.slopes.carriers import SlopeMoments, rest_of
-from mlsem.core.slopes.information import _inner, blocks
+from mlsem.core.slopes.information import blocks, inner_products
 from mlsem.core.slopes.likelihood import SlopePoint, between_gradient, by_row
 
 
@@ -44,8 +44,8 @@ def _scores(
     sigma_between = level2[:, :, None] * level2[:, None, :] - moved.swapaxes(1, 2) @ moved
     mean_between = level2[:, :, None] * data.rows[part, None, :]
     return (
-        0.5 * _inner(sigma_within, along.within.sigma)
-        + _inner(mean_within, along.within.mean)
-        + 0.5 * _inner(sigma_between, along.between.sigma)
-        + _inner(mean_between, along.between.mean)
+        0.5 * inner_products(sigma_within, along.within.sigma)
+        + inner_products(mean_within, along.within.mean)
+        + 0.5 * inner_products(sigma_between, along.between.sigma)
+        + inner_products(mean_between, along.between.mean)
     )

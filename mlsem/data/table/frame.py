@@ -112,3 +112,7 @@ def _names(values: tuple[Any, ...]) -> Any:
 def make_series(values: NDArray | Sequence[Any], index: Iterable[Any], name: str) -> pd.Series:
     """A series with an index and a name."""
     return pd.Series(np.asarray(values), index=_labels(list(index)), name=name)
+
+
+def square_frame(matrix: NDArray, names: tuple[str, ...]) -> pd.DataFrame:
+    return make_frame(dict(zip(names, matrix.T, strict=True)), list(names))

@@ -16,7 +16,7 @@ from mlsem.core.records import Array, ClusterMoments, RobustClusters, frozen
 from mlsem.core.sample.draws import Sampler
 from mlsem.core.sample.resampling import resampled_unions
 from mlsem.errors import InferenceError, InferenceWarning, OptionValueError, listed, warn
-from mlsem.estimation.problem import Problem
+from mlsem.estimation.estimates import Estimates
 from mlsem.estimation.refit import model_sampler, refit
 from mlsem.estimation.settings import SeKind, Settings
 from mlsem.inference.bootstrap import draws as numbers
@@ -24,9 +24,8 @@ from mlsem.inference.bootstrap.draws import WEIGHTS, Draws, Shares, WeightKind
 from mlsem.inference.bootstrap.result import Bootstrap, BootstrapKind, about_failures
 from mlsem.inference.covariance.equations import WhiteClusters
 from mlsem.inference.covariance.matrix import Covariance
-from mlsem.inference.covariance.of_optimum import covariance_of
+from mlsem.inference.covariance.of_estimates import covariance_of
 from mlsem.inference.covariance.reference import ClusterReference
-from mlsem.inference.estimates import Fitted
 from mlsem.model.expressions import CompiledDefinitions, compile_definitions
 from mlsem.model.table import ParameterTable
 from mlsem.parallel.pool import in_batches
@@ -43,7 +42,7 @@ NO_SE = "have no standard errors"
 
 @quiet
 def bootstrap(
-    fit: Fitted,
+    fit: Estimates,
     kind: str,
     draws: int,
     seed: int | None,
@@ -74,7 +73,7 @@ def bootstrap(
         spawned, label = source.spawn(draws), f"{wanted} bootstrap"
         each = in_batches(refits, spawned, jobs=n_jobs, progress=progress, label=label)
         found, reasons = _sorted_out(each)
-    estimate, robust_se = _with_functions(fit.estimates, covariance, functions)
+    estimate, robust_se = _with_functions(fit.params, covariance, functions)
     values, t = _studentised(found, estimate, robust_se, kept=wanted == "parametric")
     return Bootstrap(
         kind=wanted,
@@ -98,7 +97,7 @@ def bootstrap(
 
 
 def _checked(
-    fit: Fitted, kind: object, draws: object, seed: object, weights: object
+    fit: Estimates, kind: object, draws: object, seed: object, weights: object
 ) -> tuple[BootstrapKind, WeightKind]:
     """The kind of bootstrap and, of a wild one, of weights."""
     kinds = get_args(BootstrapKind)
@@ -125,16 +124,14 @@ def _checked(
 # --- what is bootstrapped -------------------------------------------------------------------------
 
 
-def _sandwich(fit: Fitted) -> Literal["CR0", "MLR"]:
+def _sandwich(fit: Estimates) -> Literal["CR0", "MLR"]:
     """The robust errors of refits; the scores of MLR are none at REML estimates."""
     return "CR0" if fit.settings.estimator == "REML" else "MLR"
 
 
-def _covariance(fit: Fitted, kind: SeKind) -> Covariance:
+def _covariance(fit: Estimates, kind: SeKind) -> Covariance:
     """The fit's own, which the percentile-t interval and the statistics observed are made of."""
-    settings = fit.settings.with_se(kind)
-    clustered = fit.record.is_clustered
-    found, doubts = covariance_of(fit.problem, settings, fit.optimum, clustered=clustered)
+    found, doubts = covariance_of(fit.with_se(kind))
     if np.isnan(found.se).all():
         raise InferenceError(f"nothing to bootstrap: {' '.join(doubts)}")
     return found
@@ -173,7 +170,7 @@ def _studentised(
 
 
 def _wild(
-    fit: Fitted,
+    fit: Estimates,
     covariance: Covariance,
     functions: CompiledDefinitions,
     weights: WeightKind,
@@ -181,7 +178,7 @@ def _wild(
     source: np.random.SeedSequence,
 ) -> Draws:
     clusters, generator = _white_clusters(covariance), np.random.default_rng(source)
-    return numbers.wild_draws(clusters, fit.estimates, functions, weights, draws, generator)
+    return numbers.wild_draws(clusters, fit.params, functions, weights, draws, generator)
 
 
 # --- bootstraps that refit ------------------------------------------------------------------------
@@ -193,20 +190,16 @@ class Refits:
 
     Attributes
     ----------
+    estimates : Estimates
+        Of the fitted model.
     settings : Settings
         Of the refits.
-    start : (npar,)
-        The estimates.
-    clustered : bool
-        Whether the user named clusters.
     source : Sampler or Shares
         Of the fitted model, or of the robust clusters that are drawn.
     """
 
-    problem: Problem
+    estimates: Estimates
     settings: Settings
-    start: Array
-    clustered: bool
     functions: CompiledDefinitions
     source: Sampler | Shares
 
@@ -219,16 +212,16 @@ class Refits:
         drawn = self.drawn(generator)
         if drawn is None:
             return NOT_DETERMINED
-        posed, optimum = refit(self.problem, drawn[0], self.settings, self.start, drawn[1])
-        if optimum is None:
+        start = self.estimates.params
+        found = refit(self.estimates, drawn[0], self.settings, start, drawn[1])
+        if found is None:
             return NOT_DETERMINED
-        if not optimum.converged:
+        if not found.converged:
             return NOT_CONVERGED
-        covariance, _ = covariance_of(posed, self.settings, optimum, clustered=self.clustered)
+        covariance, _ = covariance_of(found)
         if np.isnan(covariance.se).all():
             return NO_SE
-        params = posed.coordinates.to_user(optimum.params)
-        return np.stack(_with_functions(params, covariance, self.functions))
+        return np.stack(_with_functions(found.params, covariance, self.functions))
 
     def drawn(self, generator: np.random.Generator) -> tuple[ClusterMoments, RobustClusters] | None:
         """A data set and its robust clusters; None if it leaves some parameter undetermined.
@@ -236,7 +229,7 @@ class Refits:
         A covariate that the drawn clusters have in common is constant but for rounding errors,
         and a refit might take these for its variation.
         """
-        moments, robust = self.problem.moments, self.problem.robust
+        moments, robust = self.estimates.problem.moments, self.estimates.problem.robust
         if isinstance(self.source, Sampler):
             return self.source.draw(generator), robust
         clusters = generator.integers(0, robust.n_clusters, size=robust.n_clusters)
@@ -245,23 +238,21 @@ class Refits:
         return resampled_unions(moments, robust, clusters)
 
 
-def _refits(fit: Fitted, functions: CompiledDefinitions, *, parametric: bool) -> Refits:
+def _refits(fit: Estimates, functions: CompiledDefinitions, *, parametric: bool) -> Refits:
     settings = replace(
         fit.settings.with_se(_sandwich(fit)),
         tol=max(LOOSE, fit.settings.tol),
         max_iter=min(PATIENCE, fit.settings.max_iter),
     )
     return Refits(
-        problem=fit.problem,
+        estimates=fit,
         settings=settings,
-        start=fit.estimates,
-        clustered=fit.record.is_clustered,
         functions=functions,
-        source=model_sampler(fit.problem, fit.optimum) if parametric else _shares(fit),
+        source=model_sampler(fit) if parametric else _shares(fit),
     )
 
 
-def _shares(fit: Fitted) -> Shares:
+def _shares(fit: Estimates) -> Shares:
     clusters = _white_clusters(_covariance(fit, "CR0"))
     return Shares(frozen(clusters.leverage(slice(None))), clusters.working.kind)
 

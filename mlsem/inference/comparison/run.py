@@ -10,16 +10,15 @@ from secrets import randbits
 import numpy as np
 
 from mlsem.arguments import chosen, require_level, require_seed, require_whole
-from mlsem.core.optimise.maximise import Optimum
 from mlsem.core.quiet import quiet
 from mlsem.core.records import Array, Index
 from mlsem.core.sample.draws import Sampler
 from mlsem.errors import InferenceError, OptionValueError
-from mlsem.estimation.problem import Problem
+from mlsem.estimation.estimates import Estimates
 from mlsem.estimation.refit import model_sampler, refit
-from mlsem.estimation.settings import SeKind, Settings, se_kind
+from mlsem.estimation.settings import SeKind, se_kind
 from mlsem.inference.comparison.result import Band, SeComparison
-from mlsem.inference.covariance.of_optimum import covariance_of
+from mlsem.inference.covariance.of_estimates import covariance_of
 from mlsem.model.table import ParameterTable
 from mlsem.parallel.pool import in_batches
 
@@ -31,10 +30,8 @@ ENOUGH = 0.5  # share of the draws that must be fitted
 class Draws:
     """How data sets are drawn from the fitted model, and what is looked at in them."""
 
-    problem: Problem
-    settings: Settings
+    estimates: Estimates
     sampler: Sampler
-    start: Array
     kinds: tuple[SeKind, SeKind]
     places: Index
     seed: int
@@ -42,9 +39,7 @@ class Draws:
 
 @quiet
 def compare(
-    problem: Problem,
-    settings: Settings,
-    optimum: Optimum,
+    estimates: Estimates,
     kinds: Iterable[str] | None,
     parameters: str | Iterable[str] | None,
     *,
@@ -61,26 +56,25 @@ def compare(
     InferenceError, OptionValueError, InterfaceError
     """
     if kinds is None:
-        kinds = ("standard", "CR2") if settings.estimator == "REML" else ("standard", "MLR", "CR2")
-    table, wanted = problem.table, _kinds(kinds)
-    if not optimum.converged:
+        reml = estimates.settings.estimator == "REML"
+        kinds = ("standard", "CR2") if reml else ("standard", "MLR", "CR2")
+    table, wanted = estimates.table, _kinds(kinds)
+    if not estimates.converged:
         raise InferenceError("the fit did not converge: it has no standard errors to compare.")
     _require_draws(draws, level, seed)
     names = _coefficients(table) if parameters is None else parameters
     places = np.array(chosen(table.names, names), dtype=np.intp)
-    se = {kind: _errors(problem, settings, optimum, kind)[places] for kind in wanted}
-    start = problem.coordinates.to_user(optimum.params)
+    se = {kind: _errors(estimates, kind)[places] for kind in wanted}
     band = None
     if draws and len(wanted) > 1:
         seed = randbits(32) if seed is None else seed
-        sampler = model_sampler(problem, optimum)
         pair = (wanted[0], wanted[-1])
-        source = Draws(problem, settings, sampler, start, pair, places, seed)
+        source = Draws(estimates, model_sampler(estimates), pair, places, seed)
         band = _band(source, draws, n_jobs, progress)
     return SeComparison(
         parameters=tuple(table.names[k] for k in places),
         slopes=_slopes(table),
-        est=start[places],
+        est=estimates.params[places],
         se=se,
         band=band,
         level=level,
@@ -111,18 +105,18 @@ def _ratios(source: Draws, numbers: Sequence[int]) -> list[Array | None]:
 def _ratio(source: Draws, number: int) -> Array | None:
     """Ratio of the last kind's standard errors to the first's in one draw; None if it failed."""
     generator = np.random.default_rng([source.seed, number])
-    moments = source.sampler.draw(generator)
-    robust = source.problem.robust
-    posed, optimum = refit(source.problem, moments, source.settings, source.start, robust)
-    if optimum is None or not optimum.converged:
+    moments, fitted = source.sampler.draw(generator), source.estimates
+    robust = fitted.problem.robust
+    again = refit(fitted, moments, fitted.settings, fitted.params, robust)
+    if again is None or not again.converged:
         return None
-    base, last = (_errors(posed, source.settings, optimum, kind) for kind in source.kinds)
+    base, last = (_errors(again, kind) for kind in source.kinds)
     ratio = last[source.places] / base[source.places]
     return None if np.isnan(ratio).all() else ratio
 
 
-def _errors(problem: Problem, settings: Settings, optimum: Optimum, kind: SeKind) -> Array:
-    return covariance_of(problem, settings.with_se(kind), optimum, clustered=True)[0].se
+def _errors(estimates: Estimates, kind: SeKind) -> Array:
+    return covariance_of(estimates.with_se(kind))[0].se
 
 
 def _kinds(kinds: Iterable[str]) -> tuple[SeKind, ...]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from mlsem.errors import listed
+from mlsem.estimation.mixed import obstacle
 from mlsem.estimation.problem import Problem
-from mlsem.inference.covariance.freedom import obstacle
 from mlsem.inference.covariance.matrix import Covariance
+from mlsem.model.table import ParameterTable
 
 FEW_CLUSTERS = 30
 FEW_DF = 4.0
@@ -34,9 +35,8 @@ def cautions(problem: Problem, covariance: Covariance) -> tuple[str, ...]:
     return tuple(sentence for sentence in found if sentence)
 
 
-def on_information(problem: Problem, covariance: Covariance) -> tuple[str, ...]:
+def on_information(table: ParameterTable, covariance: Covariance) -> tuple[str, ...]:
     """A note on model-based errors of one level by the observed information: not lavaan's."""
-    table = problem.table
     if covariance.kind != "standard" or covariance.form != "observed" or table.two_level:
         return ()
     products = table.endogenous_products

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
 
-import numpy as np
-
-from mlsem.core.implied.means import is_mixed, mean_parameters
-from mlsem.core.optimise.maximise import Optimum
 from mlsem.core.records import frozen
-from mlsem.core.restricted.components import ComponentObjective, components
 from mlsem.core.restricted.variation import Variation
 from mlsem.errors import OptionValueError
-from mlsem.estimation.problem import Problem, arranged, restricted
+from mlsem.estimation.estimates import Estimates
+from mlsem.estimation.mixed import obstacle, variation
+from mlsem.estimation.problem import Problem
 from mlsem.estimation.settings import Settings
 from mlsem.inference.covariance.matrix import Covariance
 from mlsem.inference.covariance.mixed import KenwardRoger, Satterthwaite, adjustment
@@ -52,30 +48,11 @@ def _require_mixed(problem: Problem, settings: Settings) -> None:
         )
 
 
-def obstacle(problem: Problem) -> str:
-    """What keeps the model from being a linear mixed one; empty if nothing does."""
-    pattern, table = problem.inner.pattern, problem.table
-    if not table.two_level:
-        return "this model has one level"
-    slopes = {slope.name for slope in table.slopes}
-    if any(set(level.latent) - slopes for level in table.levels):
-        return "this one has latent variables"
-    if not is_mixed(pattern):
-        return "this one has several outcomes (a covariate with parts at both levels is one)"
-    if table.constraints or len(restricted(table)):
-        return "this one has constraints or bounds (parameters that are equal may share a label)"
-    paths = any(level.directed.support().any() for level in (pattern.within, pattern.between))
-    if paths or mean_parameters(pattern) is None:
-        return "this one has paths between random effects, or a label for a mean and a variance"
-    return ""
-
-
 @dataclass(frozen=True, eq=False)
 class MixedFit:
     """A linear mixed model at its estimates."""
 
-    problem: Problem
-    optimum: Optimum[Any]
+    estimates: Estimates
 
     @property
     def variation(self) -> Variation:
@@ -84,30 +61,13 @@ class MixedFit:
 
     @cached_property
     def _variation(self) -> Variation:
-        problem, params = self.problem, self.optimum.params
-        pattern = problem.inner.pattern
-        means = mean_parameters(pattern)
-        assert means is not None
-        fixed = np.eye(len(params))[:, means]
-        model = components(pattern, arranged(problem), fixed, params)
-        assert model is not None
-        point = ComponentObjective(pattern, model).evaluate(params)
-        assert point is not None
-        basis = problem.coordinates.jacobian(params) @ fixed @ point.root
-        return Variation(
-            point=point,
-            basis=frozen(basis),
-            restricted=self.optimum.restricted is not None,
-            interior=not self.optimum.singular,
-        )
+        return variation(self.estimates)
 
 
-def with_freedom(
-    found: Covariance, problem: Problem, optimum: Optimum[Any], method: DfMethod
-) -> Covariance:
+def with_freedom(found: Covariance, estimates: Estimates, method: DfMethod) -> Covariance:
     """The model-based covariance with t tests of the fixed effects; Kenward & Roger's is larger by
     what the uncertainty of the variances adds."""
-    fit = MixedFit(problem, optimum)
+    fit = MixedFit(estimates)
     if method == "satterthwaite":
         return replace(found, reference=Satterthwaite(fit))
     return replace(

@@ -7,16 +7,15 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import NDArray
 
-from mlsem.core.optimise.maximise import Optimum
 from mlsem.core.quiet import quiet
 from mlsem.core.records import Index, RobustClusters, frozen
 from mlsem.core.sample.resampling import resampled_unions
 from mlsem.errors import InferenceError, OptionValueError
+from mlsem.estimation.estimates import Estimates
 from mlsem.estimation.problem import Problem
 from mlsem.estimation.refit import refit
-from mlsem.estimation.settings import Settings
 from mlsem.inference.covariance.matrix import Covariance
-from mlsem.inference.covariance.of_optimum import covariance_of
+from mlsem.inference.covariance.of_estimates import covariance_of
 from mlsem.inference.covariance.reference import ClusterReference
 from mlsem.inference.diagnosis.influence import cluster_influence
 from mlsem.inference.diagnosis.result import ClusterDiagnostics, LeftOut, chosen
@@ -27,9 +26,7 @@ FIRST = {"~": 0, "~1": 1, "=~": 2}  # the order of parameters; the others come a
 
 @quiet
 def diagnose(
-    problem: Problem,
-    settings: Settings,
-    optimum: Optimum,
+    estimates: Estimates,
     parameters: str | Iterable[str] | None,
     exact: object,
 ) -> ClusterDiagnostics:
@@ -39,8 +36,8 @@ def diagnose(
     ------
     InferenceError, OptionValueError
     """
-    table, robust = problem.table, problem.robust
-    covariance = _cr2(problem, settings, optimum)
+    table, robust = estimates.table, estimates.problem.robust
+    covariance = _cr2(estimates)
     assert isinstance(covariance.reference, ClusterReference)
     assert covariance.robust is not None
     places = np.array(_by_kind(table) if parameters is None else chosen(table.names, parameters))
@@ -53,11 +50,11 @@ def diagnose(
     measures, asked = cluster_influence(clusters, contrasts), _asked(robust, exact)
     left_out = None
     if asked is not None:
-        left_out = _left_out(problem, settings, optimum, asked, places, ~measures.alone[asked])
+        left_out = _left_out(estimates, asked, places, ~measures.alone[asked])
     return ClusterDiagnostics(
         name=str(robust.name),
         labels=robust.labels,
-        rows=_rows(problem),
+        rows=_rows(estimates.problem),
         parameters=tuple(table.names[k] for k in places),
         kinds=tuple(kinds),
         effective=frozen(np.where(known, covariance.robust.effective[places], np.nan)),
@@ -70,17 +67,16 @@ def diagnose(
     )
 
 
-def _cr2(problem: Problem, settings: Settings, optimum: Optimum) -> Covariance:
-    if problem.robust.name is None:
+def _cr2(estimates: Estimates) -> Covariance:
+    if estimates.problem.robust.name is None:
         raise InferenceError(
             "there are no clusters to look at: fit with cluster=, or with se_cluster=."
         )
-    if not optimum.converged:
+    if not estimates.converged:
         raise InferenceError(
             "the fit did not converge, so that nothing can be said of what its clusters do to it."
         )
-    settings = settings.with_se("CR2")
-    covariance, doubts = covariance_of(problem, settings, optimum, clustered=True)
+    covariance, doubts = covariance_of(estimates.with_se("CR2"))
     if covariance.reference is None:
         raise InferenceError(f"no cluster diagnostics: {' '.join(doubts)}")
     return covariance
@@ -94,9 +90,7 @@ def _rows(problem: Problem) -> NDArray[np.int64]:
 
 
 def _left_out(
-    problem: Problem,
-    settings: Settings,
-    optimum: Optimum,
+    estimates: Estimates,
     clusters: Index,
     places: Index,
     identified: NDArray[np.bool_],
@@ -106,15 +100,15 @@ def _left_out(
     Without a cluster of leverage 1 the model is not identified; where only rounding errors say
     so of a constant column, a refit might not see it.
     """
-    start = problem.coordinates.to_user(optimum.params)
+    problem, start = estimates.problem, estimates.params
     change = np.full((len(clusters), len(places)), np.nan)
     everyone = np.arange(problem.robust.n_clusters)
     for k in np.flatnonzero(identified):
         kept = np.delete(everyone, clusters[k])
         moments, robust = resampled_unions(problem.moments, problem.robust, kept)
-        _, again = refit(problem, moments, settings, start, robust)
+        again = refit(estimates, moments, estimates.settings, start, robust)
         if again is not None and again.converged:
-            change[k] = (problem.coordinates.to_user(again.params) - start)[places]
+            change[k] = (again.params - start)[places]
     return LeftOut(clusters, frozen(change))
 
 

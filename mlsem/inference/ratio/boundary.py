@@ -17,7 +17,7 @@ from mlsem.model.expressions import compile_constraints
 from mlsem.model.table import Row
 
 if TYPE_CHECKING:
-    from mlsem.inference.estimates import Fitted
+    from mlsem.estimation.estimates import Estimates
 
 FLAT = 1e-6  # smallest eigenvalue of a covariance matrix, scaled, that is none of a boundary
 NEGATIVE = -1e-8  # the same, that is more than a rounding error
@@ -27,8 +27,8 @@ NEGATIVE = -1e-8  # the same, that is more than a rounding error
 class Step:
     """Two nested fits, the simple one as a point of the full one."""
 
-    simple: Fitted
-    full: Fitted
+    simple: Estimates
+    full: Estimates
     embedding: Embedding
 
     @cached_property
@@ -121,27 +121,25 @@ class Step:
     def spread(self) -> Array:
         """Covariance of the full model's estimates under the simple one: the inverse of the
         expected information there."""
-        problem, table, params = self.full.problem, self.full.table, self.embedding.params
-        point = problem.objective.evaluate(params)
-        assert point is not None
+        table, params = self.full.table, self.embedding.params
         pairs = zip(table.constraints, compile_constraints(table), strict=True)
         equal = [compiled.gradient(params) for each, compiled in pairs if each.equality]
         basis = null_space(np.array(equal)) if equal else np.eye(len(params))
-        at = problem.objective.derivatives(point, basis)
-        values, vectors, scale = scaled_eigen(problem.objective.expected(point, at))
+        information = self.full.problem.expected_information(params, basis)
+        values, vectors, scale = scaled_eigen(information)
         if not values[0] > 0:
             raise InferenceError("the information is singular at the simple model's estimates.")
         half = basis @ (scale[:, None] * vectors / np.sqrt(values))
         return half @ half.T
 
 
-def _smallest(fit: Fitted, names: tuple[str, ...]) -> float:
+def _smallest(fit: Estimates, names: tuple[str, ...]) -> float:
     """Smallest eigenvalue of their (residual) covariances, scaled to variances of 1."""
-    pattern = fit.problem.objective.pattern
+    pattern = fit.problem.pattern
     level = pattern.between if set(names) <= set(pattern.between.names) else pattern.within
     rows = [level.names.index(name) for name in names if name in level.names]
     if not rows:
         return 1.0
-    psi = level.symmetric.symmetric_at(fit.estimates)[np.ix_(rows, rows)]
+    psi = level.symmetric.symmetric_at(fit.params)[np.ix_(rows, rows)]
     lowest = float(np.diagonal(psi).min())
     return float(scaled_eigen(psi)[0][0]) if lowest > 0 else min(lowest, 0.0)

@@ -21,7 +21,7 @@ from mlsem.model.pattern import parameter_bounds
 from mlsem.model.table import ParameterTable, Row
 
 if TYPE_CHECKING:
-    from mlsem.inference.estimates import Fitted
+    from mlsem.estimation.estimates import Estimates
 
 Key = tuple[str, str, str, int]
 SAME = 1e-8  # relative difference of sample moments, and of log-likelihoods
@@ -47,7 +47,7 @@ class Embedding:
 # --- the data -------------------------------------------------------------------------------------
 
 
-def require_same_data(simple: Fitted, full: Fitted) -> None:
+def require_same_data(simple: Estimates, full: Estimates) -> None:
     """Refuse fits to other outcomes or rows.
 
     Compared are the outcomes' names, the number of rows, the outcomes' means and cross-products,
@@ -75,7 +75,7 @@ def require_same_data(simple: Fitted, full: Fitted) -> None:
         )
 
 
-def _require_same_parts(simple: Fitted, full: Fitted) -> None:
+def _require_same_parts(simple: Estimates, full: Estimates) -> None:
     """Refuse models that have other covariates with parts at both levels, or other covariates
     beside them: the log-likelihood is that of these parts, given the others."""
     first, second = simple.table.levels, full.table.levels
@@ -100,7 +100,7 @@ def _require_same_parts(simple: Fitted, full: Fitted) -> None:
             )
 
 
-def _totals_differ(simple: Fitted, full: Fitted, outcomes: tuple[str, ...]) -> str:
+def _totals_differ(simple: Estimates, full: Estimates, outcomes: tuple[str, ...]) -> str:
     """Which outcomes have other moments, in words; empty if none has."""
     both = [_total(fit, outcomes) for fit in (simple, full)]
     if _alike(*both):
@@ -112,7 +112,7 @@ def _totals_differ(simple: Fitted, full: Fitted, outcomes: tuple[str, ...]) -> s
     return f"the values of {listed(names)} are not the same"
 
 
-def _clusters_differ(simple: Fitted, full: Fitted, outcomes: tuple[str, ...]) -> str:
+def _clusters_differ(simple: Estimates, full: Estimates, outcomes: tuple[str, ...]) -> str:
     """How the clusters differ, in words; empty if they do not. Their order is free."""
     columns = [fit.record.cluster for fit in (simple, full)]
     named = f"clusters of {columns[0]!r}"
@@ -137,17 +137,17 @@ def _outcomes(table: ParameterTable) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for level in table.levels for name in level.modelled))
 
 
-def _maps(fit: Fitted, outcomes: tuple[str, ...]) -> tuple[Array, Array]:
+def _maps(fit: Estimates, outcomes: tuple[str, ...]) -> tuple[Array, Array]:
     maps = [fit.record.maps[name] for name in outcomes]
     return np.array([each.constant for each in maps]), np.array([each.coefs for each in maps])
 
 
-def _means(fit: Fitted, outcomes: tuple[str, ...]) -> Array:
+def _means(fit: Estimates, outcomes: tuple[str, ...]) -> Array:
     constants, coefs = _maps(fit, outcomes)
     return constants + fit.record.moments.means @ coefs.T
 
 
-def _total(fit: Fitted, outcomes: tuple[str, ...]) -> Array:
+def _total(fit: Estimates, outcomes: tuple[str, ...]) -> Array:
     """Means and cross-products over all rows."""
     constants, coefs = _maps(fit, outcomes)
     whole = pooled(fit.record.moments)
@@ -164,7 +164,7 @@ def _alike(first: Array, second: Array) -> bool:
 # --- the models -----------------------------------------------------------------------------------
 
 
-def embed(simple: Fitted, full: Fitted) -> Embedding:
+def embed(simple: Estimates, full: Estimates) -> Embedding:
     """The simple model as a point of the full one.
 
     Raises
@@ -179,7 +179,7 @@ def embed(simple: Fitted, full: Fitted) -> Embedding:
     lost: list[str] = []
     for key, row in _rows(simple.table, table):
         found = _place(key, row, places)
-        value = simple.estimates[row.free] if row.free >= 0 else row.fixed
+        value = simple.params[row.free] if row.free >= 0 else row.fixed
         if found is None or found.free < 0:
             if row.free >= 0 and not (found is not None and found.fixed == value):
                 lost.append(simple.table.names[row.free])
@@ -255,7 +255,7 @@ def _place(key: Key, row: Row, places: dict[Key, Row]) -> Row | None:
     return found
 
 
-def _require_inside(full: Fitted, params: Array) -> None:
+def _require_inside(full: Estimates, params: Array) -> None:
     table = full.table
     lower, upper = parameter_bounds(table)
     if (params < lower - NEAR).any() or (params > upper + NEAR).any():
@@ -266,18 +266,18 @@ def _require_inside(full: Fitted, params: Array) -> None:
             _refuse(f"it does not meet the constraint {each.source} of the full model")
 
 
-def _require_same_fit(simple: Fitted, full: Fitted, params: Array) -> None:
-    own = simple.problem.objective.evaluate(simple.estimates)
-    point = full.problem.objective.evaluate(params)
-    if own is None or point is None:
+def _require_same_fit(simple: Estimates, full: Estimates, params: Array) -> None:
+    own = simple.problem.loglik_at(simple.params)
+    there = full.problem.loglik_at(params)
+    if own is None or there is None:
         _refuse("its estimates are outside the parameter space of the full model")
     assert own is not None
-    assert point is not None
+    assert there is not None
     if full.table.meanstructure and not simple.table.meanstructure:
         _refuse("it has no means; fit it with meanstructure=True")
-    gap = abs(own.loglik - point.loglik)
-    if gap > NEAR + SAME * abs(own.loglik):
+    gap = abs(own - there)
+    if gap > NEAR + SAME * abs(own):
         _refuse(
             "with the simple model's estimates the full model has another log-likelihood "
-            f"({point.loglik:.4f}, not {own.loglik:.4f})"
+            f"({there:.4f}, not {own:.4f})"
         )

@@ -1,4 +1,4 @@
-"""`lr_test`: likelihood-ratio tests of nested models, with the right distribution at a boundary."""
+"""Likelihood-ratio tests of nested models, with the right distribution at a boundary."""
 
 from __future__ import annotations
 
@@ -7,12 +7,9 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from mlsem.arguments import require_whole
-from mlsem.core.clusters.unions import summed
-from mlsem.core.quiet import quiet
 from mlsem.data.table.frame import make_frame
-from mlsem.errors import InferenceError, OptionError, OptionValueError, listed
-from mlsem.inference.estimates import Fitted
+from mlsem.errors import InferenceError, listed
+from mlsem.estimation.estimates import Estimates
 from mlsem.inference.ratio.boundary import Step
 from mlsem.inference.ratio.mixtures import mixture_tail, simulated_tail
 from mlsem.inference.ratio.nested import Embedding, embed, require_same_data
@@ -110,62 +107,15 @@ class LrTest:
         return f"<LrTest: {self._result}>"
 
 
-@quiet
-def lr_test(
-    simple: Fitted,
-    full: Fitted,
-    *others: object,
-    boundary: bool = True,
-    draws: int = 10_000,
-    seed: int = 1,
+def likelihood_ratio(
+    simple: Estimates, full: Estimates, *, boundary: bool, draws: int, seed: int
 ) -> LrTest:
-    """Likelihood-ratio test of two nested models fitted to the same data.
-
-    Parameters
-    ----------
-    simple, full : FitResult
-        Of one estimator: "ML"; "REML" if only variances and covariances differ; "MLR" for the
-        scaled difference.
-    *others
-        None: several models are compared two at a time.
-    boundary : bool
-        Whether variances that the full model adds are taken as variances, which cannot be
-        negative. One added variance, with its covariances: ½ χ²_{q-1} + ½ χ²_q of q added
-        parameters (Self & Liang, 1987; Stram & Lee, 1994), so ½ χ²_0 + ½ χ²_1 of a variance
-        alone. Several: the limiting distribution is simulated from the expected information at
-        the simple model's estimates. False: χ²_q, right where variances may be negative.
-    draws, seed : int
-        Of that simulation.
-
-    Returns
-    -------
-    LrTest
+    """What `mlsem.lr_test` returns, which says what the arguments are.
 
     Raises
     ------
     InferenceError
-        The models are not seen to be nested, are of different data or estimators, did not
-        converge, or differ in their means under REML; or there is no test at a boundary (robust
-        ones, full models with negative variances).
-    OptionError
-        There are more than two fits.
-    OptionValueError
-        An argument is no fit, or has no such value.
-
-    Notes
-    -----
-    Under MLR the statistic is divided by c = (p_1 c_1 - p_0 c_0) / (p_1 - p_0), p_m c_m =
-    tr(I⁻¹ Σ_j s_j s_jᵀ) of each model, I the observed information (Satorra & Bentler, 2001).
-    That the simple model is nested is checked by its estimates: as parameters of the full model
-    they must have the same log-likelihood. Models that are nested in other ways are refused.
     """
-    if others:
-        raise OptionError(
-            f"lr_test compares two models, and got {2 + len(others)} arguments by position. "
-            "Compare two at a time, lr_test(a, b) and lr_test(b, c), the simple one first."
-        )
-    _require_options(boundary, draws, seed)
-    _require_fits(simple, full)
     require_same_data(simple, full)
     df = full.n_params - simple.n_params
     if df <= 0:
@@ -189,34 +139,10 @@ def lr_test(
     return found.at_boundary(draws, seed) if at_boundary else found.result("chi2", ((df, 1.0),))
 
 
-def _require_options(boundary: object, draws: object, seed: object) -> None:
-    if not isinstance(boundary, bool | np.bool_):
-        raise OptionValueError(f"boundary={boundary!r}: it takes True or False.")
-    require_whole("draws", draws, 1)
-    require_whole("seed", seed, 0)
-
-
-def _require_fits(simple: object, full: object) -> None:
-    for name, fit in (("simple", simple), ("full", full)):
-        if not isinstance(fit, Fitted):
-            raise OptionValueError(f"{name} is a {type(fit).__name__}; it takes a FitResult.")
-        if not fit.converged:
-            raise InferenceError(
-                f"the {name} model did not converge: its log-likelihood is no maximum."
-            )
-    assert isinstance(simple, Fitted)
-    assert isinstance(full, Fitted)
-    first, second = simple.settings.estimator, full.settings.estimator
-    if first != second:
-        raise InferenceError(
-            f"the estimators differ, {first} and {second}: fit both models by the same one."
-        )
-
-
-def _require_same_means(full: Fitted, embedding: Embedding) -> None:
+def _require_same_means(full: Estimates, embedding: Embedding) -> None:
     if full.settings.estimator != "REML":
         return
-    pattern = full.problem.objective.pattern
+    pattern = full.problem.pattern
     levels = (pattern.within.exogenous, pattern.between.exogenous)
     means = sorted({k for each in levels for k in each.params.tolist()} & set(embedding.added))
     if means:
@@ -229,8 +155,8 @@ def _require_same_means(full: Fitted, embedding: Embedding) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Test:
-    simple: Fitted
-    full: Fitted
+    simple: Estimates
+    full: Estimates
     step: Step
     df: int
     statistic: float
@@ -295,15 +221,9 @@ class _Test:
         return replace(found, pvalue=pvalue, error=error, draws=draws, seed=seed)
 
 
-def scaling_trace(fit: Fitted) -> float:
+def scaling_trace(fit: Estimates) -> float:
     """p c = tr(I⁻¹ Σ_j s_j s_jᵀ), I the observed information and s_j the scores of the clusters
     of the robust covariance (Satorra & Bentler, 2001; White, 1982)."""
-    problem, optimum = fit.problem, fit.optimum
-    at = problem.inner.conditioned(optimum.point, optimum.free).at
-    observed = problem.inner.observed(optimum.point, at)
-    if optimum.curvature is not None:
-        observed = observed - at.basis.T @ optimum.curvature @ at.basis
-    scores = problem.clusters.scores(optimum.point, at.along)
-    if not problem.robust.same:
-        scores = summed(scores, problem.robust.codes)
+    directions = fit.directions()
+    observed, scores = fit.information(directions, "observed"), fit.robust_scores(directions)
     return float(np.trace(np.linalg.solve(observed, scores.T @ scores)))

@@ -12,8 +12,9 @@ from mlsem.core.records import Array, frozen
 from mlsem.data.table.frame import make_frame
 from mlsem.errors import InferenceError, OptionValueError, listed
 from mlsem.inference.covariance import statistics as tests
+from mlsem.inference.covariance.matrix import Covariance
 from mlsem.inference.covariance.reference import DfMethod, Reference
-from mlsem.inference.estimates import Fitted
+from mlsem.inference.estimated import Estimated
 from mlsem.model.hypotheses import Hypothesis, read_hypothesis
 
 if TYPE_CHECKING:
@@ -121,8 +122,14 @@ def require_test(test: object) -> TestKind | None:
 
 
 @quiet
-def wald_test(fit: Fitted, constraints: object, test: TestKind | None, rhs: object) -> WaldTest:
-    """Test the constraints with the covariance of the fit.
+def wald_test(
+    fit: Estimated,
+    covariance: Covariance,
+    constraints: object,
+    test: TestKind | None,
+    rhs: object,
+) -> WaldTest:
+    """Test the constraints with a covariance of the estimates.
 
     Raises
     ------
@@ -131,22 +138,22 @@ def wald_test(fit: Fitted, constraints: object, test: TestKind | None, rhs: obje
     InferenceError
         The test does not exist.
     """
-    hypothesis = read_hypothesis(constraints, fit.table, fit.estimates, rhs)
-    spread, reference = _spread(fit, hypothesis), fit.covariance.reference
+    hypothesis = read_hypothesis(constraints, fit.table, fit.params, rhs)
+    spread, reference = _spread(fit, covariance, hypothesis), covariance.reference
     chosen = test or _default(reference, hypothesis)
     if chosen == "HTZ" and (reference is None or reference.joint_test != "HTZ"):
         raise OptionValueError(
-            f'test="HTZ" needs a cluster-robust covariance, and vcov is {fit.se_kind!r}. '
+            f'test="HTZ" needs a cluster-robust covariance, and vcov is {covariance.kind!r}. '
             'Pass vcov="CR2" (or "CR0", "CR1", "CR1p", "CR1S", "CR3"), or test="chi2" or "F".'
         )
-    found = _statistic(fit, hypothesis, spread, chosen)
+    found = _statistic(fit, covariance, hypothesis, spread, chosen)
     return WaldTest(
         statistic=found.value,
         df=found.df,
         df_denom=found.df_denom,
         pvalue=found.pvalue,
         test=chosen,
-        vcov=fit.se_kind,
+        vcov=covariance.kind,
         df_method=reference.method if reference is not None and chosen == "F" else None,
         delta=found.delta,
         eta=found.eta,
@@ -163,16 +170,16 @@ def _default(reference: Reference | None, hypothesis: Hypothesis) -> TestKind:
 
 
 def _statistic(
-    fit: Fitted, hypothesis: Hypothesis, spread: Array, test: TestKind
+    fit: Estimated, covariance: Covariance, hypothesis: Hypothesis, spread: Array, test: TestKind
 ) -> tests.Statistic:
-    q, clusters = len(spread), fit.problem.robust.n_clusters
-    naive = test == "F" and fit.covariance.reference is None
-    if fit.se_kind != "standard" or naive:
+    q, clusters = len(spread), len(fit.cluster_labels)
+    naive = test == "F" and covariance.reference is None
+    if covariance.kind != "standard" or naive:
         tests.require_clusters(spread, clusters)
     distance = tests.wald_distance(hypothesis.values, spread)
     if test == "chi2":
         return tests.chi_square(distance, q)
-    reference = fit.covariance.reference
+    reference = covariance.reference
     if reference is None or reference.joint_test != test:
         return tests.naive_f(distance, q, clusters)
     if not reference.tests(hypothesis.gradients):
@@ -184,25 +191,22 @@ def _statistic(
     return reference.joint(hypothesis.values, hypothesis.gradients, spread)
 
 
-def _spread(fit: Fitted, hypothesis: Hypothesis) -> Array:
+def _spread(fit: Estimated, covariance: Covariance, hypothesis: Hypothesis) -> Array:
     """C V Cᵀ, where the constraints can be tested."""
-    gradients, matrix = hypothesis.gradients, fit.covariance.matrix
+    gradients, matrix = hypothesis.gradients, covariance.matrix
     used = np.flatnonzero(gradients.any(axis=0))
-    _require_variances(fit, [int(k) for k in used if not matrix[k, k] >= 0])
-    se = fit.covariance.se
+    _require_variances(fit, covariance, [int(k) for k in used if not matrix[k, k] >= 0])
+    se = covariance.se
     units = np.where(se > 0, se, 1.0)
-    jacobian = fit.problem.coordinates.jacobian(fit.optimum.params)
-    free = jacobian @ fit.optimum.free
-    tests.require_testable(gradients, free, units, hypothesis.constraints)
+    tests.require_testable(gradients, fit.free, units, hypothesis.constraints)
     return gradients[:, used] @ matrix[np.ix_(used, used)] @ gradients[:, used].T
 
 
-def _require_variances(fit: Fitted, missing: list[int]) -> None:
+def _require_variances(fit: Estimated, covariance: Covariance, missing: list[int]) -> None:
     """Refuse constraints on parameters that have no variance, with the reason."""
     if not missing:
         return
-    names = listed(fit.table.names[k] for k in missing)
-    covariance, kind = fit.covariance, fit.se_kind
+    names, kind = listed(fit.table.names[k] for k in missing), covariance.kind
     if not fit.converged:
         raise InferenceError("the fit did not converge: its estimates cannot be tested.")
     if kind == "none":

@@ -206,11 +206,11 @@ def _observed(table: ParameterTable, number: int) -> tuple[str, ...]:
 
 def _moments(fit: FitResult, number: int, names: tuple[str, ...]) -> tuple[Array, int]:
     """Covariance matrix of the level's observed variables, and how many samples it stands for."""
-    data = fit.problem.sample
+    data = fit._estimates.problem.sample
     if number == 2:
         return fit.implied(2).cov.loc[list(names), list(names)].to_numpy(), int(data.n_clusters)
     count = fit.n_obs - (int(data.n_clusters) if fit.table.two_level else 0)
-    maps = np.array([fit.problem.maps[name] for name in names])
+    maps = np.array([fit._estimates.problem.maps[name] for name in names])
     return maps @ data.within @ maps.T / count, count
 
 

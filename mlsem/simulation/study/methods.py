@@ -232,7 +232,7 @@ def _numbers(result: FitResult) -> Iterator[tuple[str, tuple[float, float, float
     columns = [result.estimates, covariance.se, covariance.df]
     names = table.names
     if table.definitions:
-        values, slopes = defined_parameters(result.problem, result.optimum)
+        values, slopes = defined_parameters(result._estimates)
         added = (values, *covariance.of_functions(slopes))
         columns = [np.concatenate(pair) for pair in zip(columns, added, strict=True)]
         names += tuple(each.name for each in table.definitions)

@@ -1,0 +1,96 @@
+"""`lr_test`: two fits compared."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mlsem.arguments import require_whole
+from mlsem.core.quiet import quiet
+from mlsem.errors import InferenceError, OptionError, OptionValueError
+from mlsem.inference.ratio.run import LrTest, likelihood_ratio
+from mlsem.results.result import FitResult
+
+
+@quiet
+def lr_test(
+    simple: FitResult,
+    full: FitResult,
+    *others: object,
+    boundary: bool = True,
+    draws: int = 10_000,
+    seed: int = 1,
+) -> LrTest:
+    """Likelihood-ratio test of two nested models fitted to the same data.
+
+    Parameters
+    ----------
+    simple, full : FitResult
+        Of one estimator: "ML"; "REML" if only variances and covariances differ; "MLR" for the
+        scaled difference.
+    *others
+        None: several models are compared two at a time.
+    boundary : bool
+        Whether variances that the full model adds are taken as variances, which cannot be
+        negative. One added variance, with its covariances: ½ χ²_{q-1} + ½ χ²_q of q added
+        parameters (Self & Liang, 1987; Stram & Lee, 1994), so ½ χ²_0 + ½ χ²_1 of a variance
+        alone. Several: the limiting distribution is simulated from the expected information at
+        the simple model's estimates. False: χ²_q, right where variances may be negative.
+    draws, seed : int
+        Of that simulation.
+
+    Returns
+    -------
+    LrTest
+
+    Raises
+    ------
+    InferenceError
+        The models are not seen to be nested, are of different data or estimators, did not
+        converge, or differ in their means under REML; or there is no test at a boundary (robust
+        ones, full models with negative variances).
+    OptionError
+        There are more than two fits.
+    OptionValueError
+        An argument is no fit, or has no such value.
+
+    Notes
+    -----
+    Under MLR the statistic is divided by c = (p_1 c_1 - p_0 c_0) / (p_1 - p_0), p_m c_m =
+    tr(I⁻¹ Σ_j s_j s_jᵀ) of each model, I the observed information (Satorra & Bentler, 2001).
+    That the simple model is nested is checked by its estimates: as parameters of the full model
+    they must have the same log-likelihood. Models that are nested in other ways are refused.
+    """
+    if others:
+        raise OptionError(
+            f"lr_test compares two models, and got {2 + len(others)} arguments by position. "
+            "Compare two at a time, lr_test(a, b) and lr_test(b, c), the simple one first."
+        )
+    _require_options(boundary, draws, seed)
+    _require_fits(simple, full)
+    return likelihood_ratio(
+        simple._estimates, full._estimates, boundary=bool(boundary), draws=draws, seed=seed
+    )
+
+
+def _require_options(boundary: object, draws: object, seed: object) -> None:
+    if not isinstance(boundary, bool | np.bool_):
+        raise OptionValueError(f"boundary={boundary!r}: it takes True or False.")
+    require_whole("draws", draws, 1)
+    require_whole("seed", seed, 0)
+
+
+def _require_fits(simple: object, full: object) -> None:
+    for name, fit in (("simple", simple), ("full", full)):
+        if not isinstance(fit, FitResult):
+            raise OptionValueError(f"{name} is a {type(fit).__name__}; it takes a FitResult.")
+        if not fit.converged:
+            raise InferenceError(
+                f"the {name} model did not converge: its log-likelihood is no maximum."
+            )
+    assert isinstance(simple, FitResult)
+    assert isinstance(full, FitResult)
+    first, second = simple.settings.estimator, full.settings.estimator
+    if first != second:
+        raise InferenceError(
+            f"the estimators differ, {first} and {second}: fit both models by the same one."
+        )

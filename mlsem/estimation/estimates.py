@@ -1,0 +1,282 @@
+"""What a search found, in the user's parameters.
+
+The optimiser works in coordinates of its own (`core.optimise.coordinates`). Everything that comes
+after it speaks of the user's parameters θ: their values, and derivatives along directions of θ.
+This is the one place that knows both.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlsem.core.clusters.reduced import MixedClusters
+from mlsem.core.clusters.unions import ClusterParts, summed
+from mlsem.core.implied.derivatives import leading
+from mlsem.core.implied.means import fixed_effects, is_mixed
+from mlsem.core.implied.pattern import LevelMoments
+from mlsem.core.linalg import null_space
+from mlsem.core.optimise.maximise import Optimum
+from mlsem.core.optimise.objective import MomentDerivatives, well_conditioned
+from mlsem.core.quiet import quiet
+from mlsem.core.records import Array, frozen
+from mlsem.core.sample.draws import Sampler
+from mlsem.core.slopes.posterior import Posterior, level2_posterior
+from mlsem.data.moments.aggregate import DataRecord
+from mlsem.estimation.implicit_means import with_means
+from mlsem.estimation.problem import Problem
+from mlsem.estimation.settings import InformationKind, SeKind, Settings
+from mlsem.model.expressions import compile_constraints
+from mlsem.model.table import ParameterTable
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Directions:
+    """Directions at the estimates, with the derivatives of ℓ along them.
+
+    Attributes
+    ----------
+    basis : (npar, n)
+        Of the user's parameters.
+    at : MomentDerivatives
+        For `Estimates`, which made it.
+    lost : (npar, l)
+        Directions that the data do not determine there, the user's parameters.
+    fixed : int
+        How many of the first are those of the fixed effects of a linear mixed model of one
+        outcome; 0 where they are not told apart.
+    """
+
+    basis: Array
+    at: MomentDerivatives
+    lost: Array
+    fixed: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class Estimates:
+    """What a search found: values of the parameters θ, and the likelihood about them.
+
+    Attributes
+    ----------
+    problem : Problem
+        The model met with its data.
+    settings : Settings
+        Of the search, and of the standard errors that are wanted.
+    optimum : Optimum
+        Where the search stopped, the optimiser's parameters.
+    record : DataRecord
+        What was read of the user's data; of a refit to drawn data still that of the user's.
+    """
+
+    problem: Problem
+    settings: Settings
+    optimum: Optimum[Any]
+    record: DataRecord
+
+    @property
+    def clustered(self) -> bool:
+        """Whether the user named clusters."""
+        return self.record.is_clustered
+
+    @property
+    def table(self) -> ParameterTable:
+        return self.problem.table
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of the free parameters."""
+        return self.problem.table.names
+
+    @property
+    def converged(self) -> bool:
+        return self.optimum.converged
+
+    @property
+    def loglik(self) -> float:
+        """What was maximised: ℓ, or ℓ_R of a restricted fit."""
+        return self.optimum.loglik
+
+    @property
+    def boundary(self) -> bool:
+        """Whether the covariance matrix of the random effects was kept positive semidefinite and
+        is singular."""
+        return self.optimum.singular
+
+    @property
+    def restricted(self) -> bool:
+        """Whether ℓ_R was maximised (REML)."""
+        return self.optimum.restricted is not None
+
+    @property
+    def params(self) -> Array:
+        """θ, (npar,)."""
+        return self._params
+
+    @cached_property
+    @quiet
+    def _params(self) -> Array:
+        return self.problem.coordinates.to_user(self.optimum.params)
+
+    @property
+    def implied(self) -> tuple[LevelMoments, LevelMoments]:
+        """Implied moments of both levels."""
+        return self.optimum.point.within, self.optimum.point.between
+
+    @property
+    def n_obs(self) -> int:
+        """Rows used."""
+        return self.record.moments.n_rows
+
+    @property
+    def cluster_labels(self) -> NDArray[Any]:
+        """Ids of the clusters of the robust covariance, (G,)."""
+        return self.problem.robust.labels
+
+    @cached_property
+    @quiet
+    def n_equalities(self) -> int:
+        """Equality constraints, less those that others imply."""
+        pairs = zip(compile_constraints(self.table), self.table.constraints, strict=True)
+        equal = [found.gradient(self.params) for found, each in pairs if each.equality]
+        return len(self.names) - null_space(np.array(equal)).shape[1] if equal else 0
+
+    @property
+    def n_params(self) -> int:
+        """Free parameters less equality constraints."""
+        return len(self.names) - self.n_equalities
+
+    @property
+    def free(self) -> Array:
+        """(npar, n): directions in which θ may move there, all or those that keep the equalities
+        and the inequalities that are active."""
+        return self._to_user(self.optimum.free)
+
+    @cached_property
+    def _jacobian(self) -> Array:
+        """∂θ/∂(the optimiser's parameters)."""
+        return self.problem.coordinates.jacobian(self.optimum.params)
+
+    def _to_user(self, basis: Array) -> Array:
+        return basis if self.problem.coordinates.same else self._jacobian @ basis
+
+    def with_se(self, kind: SeKind, **options: str | None) -> Estimates:
+        """The same with other standard errors; see `Settings.with_se`."""
+        return replace(self, settings=self.settings.with_se(kind, **options))
+
+    # --- directions ---------------------------------------------------------------------------
+
+    def along(self, basis: Array) -> Directions:
+        """Directions of the user's parameters, the columns of `basis` (npar, n)."""
+        inner: Array = np.asarray(np.linalg.solve(self._jacobian, basis), dtype=np.float64)
+        at = self.problem.inner.derivatives(self.optimum.point, inner)
+        return Directions(basis, at, np.zeros((len(self.params), 0)))
+
+    def directions(self) -> Directions:
+        """Well-conditioned ones that span `free`, less those that the data do not determine."""
+        at, observed = self.optimum.at, self.optimum.observed
+        if (
+            observed is not None
+            and isinstance(at, MomentDerivatives)
+            and well_conditioned(observed)
+        ):
+            return self._directions(at)
+        return self._conditioned([self.optimum.free])
+
+    def directions_apart(self) -> Directions:
+        """The same, the fixed effects of a linear mixed model of one outcome first."""
+        pattern, optimum = self.problem.inner.pattern, self.optimum
+        split = fixed_effects(pattern, optimum.free) if is_mixed(pattern) else None
+        if split is None or not split[0].shape[1]:
+            return self.directions()
+        inner = self.problem.inner
+        at = inner.derivatives(optimum.point, np.concatenate(split, axis=1))
+        if well_conditioned(inner.expected(optimum.point, at)):
+            return self._directions(at, fixed=split[0].shape[1])
+        return self._conditioned(list(split))
+
+    def _conditioned(self, blocks: list[Array]) -> Directions:
+        inner, point = self.problem.inner, self.optimum.point
+        found = [inner.conditioned(point, block) for block in blocks]
+        kept = [each.at.basis[:, each.lost :] for each in found]
+        lost = np.concatenate([each.at.basis[:, : each.lost] for each in found], axis=1)
+        at = inner.derivatives(point, np.concatenate(kept, axis=1))
+        return self._directions(at, lost, kept[0].shape[1] if len(blocks) > 1 else 0)
+
+    def _directions(
+        self, at: MomentDerivatives, lost: Array | None = None, fixed: int = 0
+    ) -> Directions:
+        none = np.zeros((len(at.basis), 0))
+        lost = none if lost is None else self._to_user(lost)
+        return Directions(self._to_user(at.basis), at, lost, fixed)
+
+    # --- what the likelihood says along them ----------------------------------------------------
+
+    def scores(self, directions: Directions) -> Array:
+        """∂ℓ_j along each direction of every cluster of the likelihood, (J, n)."""
+        return self.problem.clusters.scores(self.optimum.point, directions.at.along)
+
+    def robust_scores(self, directions: Directions) -> Array:
+        """The same of the clusters of the robust covariance, (G, n)."""
+        scores, robust = self.scores(directions), self.problem.robust
+        return scores if robust.same else summed(scores, robust.codes)
+
+    def information(self, directions: Directions, kind: InformationKind) -> Array:
+        """Expected information of ℓ, or observed information of its Lagrangian, (n, n)."""
+        at, optimum, inner = directions.at, self.optimum, self.problem.inner
+        if kind == "expected":
+            return inner.expected(optimum.point, at)
+        if at is optimum.at and optimum.observed is not None:
+            return optimum.observed
+        observed = inner.observed(optimum.point, at)
+        if optimum.curvature is None:
+            return observed
+        return observed - at.basis.T @ optimum.curvature @ at.basis
+
+    def restricted_information(self, directions: Directions) -> Array | None:
+        """Observed information of ℓ_R, (n, n); None of a fit by maximum likelihood."""
+        restricted = self.optimum.restricted
+        if restricted is None:
+            return None
+        half = np.linalg.lstsq(restricted.bread, directions.at.basis)[0]
+        return half.T @ half
+
+    def restricted_covariance(self) -> tuple[Array, Array]:
+        """By the information of ℓ_R: the model's covariance of the estimates (npar, npar), and
+        the directions (npar, l) that the data do not determine there."""
+        restricted = self.optimum.restricted
+        assert restricted is not None
+        root = self._jacobian @ restricted.root
+        return frozen(root @ root.T), self._to_user(restricted.lost)
+
+    def parts(self, directions: Directions) -> ClusterParts:
+        """Each cluster's part in the expected information, and the cumulants of its scores."""
+        return self.problem.clusters.parts(self.optimum.point, directions.at.along)
+
+    def mixed_clusters(self, directions: Directions) -> MixedClusters | None:
+        """The robust clusters of a linear mixed model, each reduced to few rows; None where the
+        fixed effects are not told apart."""
+        if not directions.fixed:
+            return None
+        fixed = leading(directions.at.along, directions.fixed)
+        return self.problem.clusters.mixed(self.optimum.point, fixed, self.problem.robust.codes)
+
+    # --- what follows from the model ------------------------------------------------------------
+
+    def sampler(self) -> Sampler:
+        """Draws from the fitted model, the covariates as they are."""
+        return self.problem.clusters.sampler(self.problem.inner.pattern, self.optimum.point)
+
+    def posterior(self) -> Posterior | None:
+        """Of the variables of level 2 in each cluster; None outside the parameter space."""
+        problem = self.problem
+        return level2_posterior(problem.coordinates, problem.moments, self.optimum.params)
+
+    def with_means(self) -> Estimates:
+        """With the intercepts that a model without a mean structure has implicitly."""
+        problem, optimum = with_means(self.problem, self.optimum)
+        return self if problem is self.problem else replace(self, problem=problem, optimum=optimum)

@@ -1,0 +1,193 @@
+"""Covariances of estimates, and what to say about them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from mlsem.core.clusters.unions import unions
+from mlsem.core.quiet import quiet
+from mlsem.core.records import Array, frozen
+from mlsem.errors import listed
+from mlsem.estimation.estimates import Directions, Estimates
+from mlsem.estimation.ml import involved
+from mlsem.estimation.settings import InformationKind, SeKind
+from mlsem.inference.covariance.cautions import cautions
+from mlsem.inference.covariance.equations import EstimatingEquations, WorkingClusters
+from mlsem.inference.covariance.freedom import df_method, with_freedom
+from mlsem.inference.covariance.matrix import (
+    Covariance,
+    covariance,
+    effective_clusters,
+    no_covariance,
+    robust_covariance,
+    silenced,
+)
+
+LOOKED_AT = 500  # clusters up to which MLR looks for effects that few of them carry
+
+
+@quiet
+def covariance_of(estimates: Estimates) -> tuple[Covariance, tuple[str, ...]]:
+    """The covariance that the settings ask for, and what is wrong with it.
+
+    All NaN if the optimiser did not converge, if the information is not positive definite, or if
+    the numbers are too large or small for the arithmetic; NaN for the parameters that the data do
+    not determine at the estimates.
+    """
+    kind = kind_of(estimates)
+    try:
+        return _covariance_of(estimates, kind)
+    except np.linalg.LinAlgError:
+        return no_covariance(estimates.params, kind), (
+            "standard errors could not be computed: some numbers are too large or too small. "
+            "Measure the variables in units that make their standard deviations about 1.",
+        )
+
+
+def kind_of(estimates: Estimates) -> SeKind:
+    """The standard errors that the settings mean for the model."""
+    two_level = estimates.table.two_level
+    return estimates.settings.kind(two_level=two_level, clustered=estimates.clustered)
+
+
+def _covariance_of(estimates: Estimates, kind: SeKind) -> tuple[Covariance, tuple[str, ...]]:
+    problem, settings = estimates.problem, estimates.settings
+    if kind == "none" or not estimates.converged:
+        return no_covariance(estimates.params, kind), ()
+    method = df_method(problem, settings, clustered=estimates.clustered)
+    if kind == "standard" and estimates.restricted:
+        found, wrong = _restricted(estimates)
+        return (with_freedom(found, estimates, method) if method else found), wrong
+    inner = "expected" if method else _bread(estimates, kind)
+    if kind == "standard" or kind == "MLR":
+        directions = estimates.directions()
+        clusters = len(problem.robust.labels)
+        small = kind == "MLR" and estimates.clustered and not problem.table.two_level
+        factor = clusters / (clusters - 1.0) if small else 1.0
+        form = inner + (", times J/(J-1)" if small else "")
+        equations = _equations(estimates, directions, inner, with_scores=kind == "MLR")
+        found = covariance(equations, kind, form, factor)
+        if method:
+            found = with_freedom(found, estimates, method)
+        if found.flat:
+            working = _with_clusters(estimates, directions, equations)
+            found = silenced(found, robust_covariance(working, "CR0", form).robust)
+        lost = directions.lost
+    else:
+        own, seen = len(estimates.params), estimates.with_means()
+        directions = seen.directions_apart()
+        equations = working_equations(seen, directions, inner)
+        equations = replace(equations, params=estimates.params, basis=equations.basis[:own])
+        found = robust_covariance(equations, kind, inner, z=settings.test == "z")
+        lost = directions.lost[:own]
+    if found.robust is None and np.isnan(found.matrix).all():
+        return found, (
+            f"the {inner} information is not positive definite at the estimates: they are not a "
+            "maximum, or the model is hardly identified there. There are no standard errors.",
+        )
+    if not lost.shape[1]:
+        return found, ()
+    found, doubt = _without(found, lost, estimates.names)
+    return found, (doubt,)
+
+
+@quiet
+def doubted(estimates: Estimates, found: Covariance) -> tuple[Covariance, tuple[str, ...]]:
+    """The covariance with the effective clusters of each parameter, where they were looked at, and
+    what a user should be told of it."""
+    if found.robust is None and np.isnan(found.matrix).all():
+        return found, ()
+    if found.kind == "MLR" and len(estimates.problem.robust.labels) <= LOOKED_AT:
+        directions, inner = estimates.directions(), _bread(estimates, "MLR")
+        equations = _equations(estimates, directions, inner, with_scores=False)
+        working = _with_clusters(estimates, directions, equations)
+        found = replace(found, effective=effective_clusters(working))
+    return found, cautions(estimates.problem, found)
+
+
+def _bread(estimates: Estimates, kind: SeKind) -> InformationKind:
+    """The information whose inverse is the bread: on the boundary the gradient is not zero, and
+    the observed one no curvature; there it is for those only who ask for it."""
+    settings, table = estimates.settings, estimates.table
+    if estimates.boundary and settings.information is None:
+        return "expected"
+    return settings.bread(kind, expected=not (table.two_level or table.endogenous_products))
+
+
+def _restricted(estimates: Estimates) -> tuple[Covariance, tuple[str, ...]]:
+    """Of the fixed effects given the variances, as lme4's, and of these by REML."""
+    matrix, lost = estimates.restricted_covariance()
+    found = replace(no_covariance(estimates.params, "standard", "expected"), matrix=matrix)
+    if not lost.shape[1]:
+        return found, ()
+    found, doubt = _without(found, lost, estimates.names)
+    return found, (doubt,)
+
+
+def _equations(
+    estimates: Estimates, directions: Directions, kind: InformationKind, *, with_scores: bool
+) -> EstimatingEquations:
+    return EstimatingEquations(
+        params=estimates.params,
+        basis=directions.basis,
+        information=estimates.information(directions, kind),
+        scores=estimates.robust_scores(directions) if with_scores else None,
+    )
+
+
+def working_equations(
+    estimates: Estimates, directions: Directions, kind: InformationKind
+) -> EstimatingEquations:
+    """With the robust clusters, for the kinds of covariance that adjust their scores.
+
+    The fixed effects of a linear mixed model have their information given the variances; after
+    REML the observed information is that of the restricted likelihood, on the boundary, where
+    it is no curvature and only for those who ask for it, that of the likelihood.
+    """
+    equations = _equations(estimates, directions, kind, with_scores=True)
+    information = equations.information
+    own = None
+    if kind == "observed" and not estimates.boundary:
+        own = estimates.restricted_information(directions)
+    if own is not None:
+        information = own
+    elif directions.fixed:
+        fixed = np.arange(len(information)) < directions.fixed
+        information = np.where(fixed == fixed[:, None], information, 0.0)
+    return _with_clusters(estimates, directions, replace(equations, information=information))
+
+
+def _with_clusters(
+    estimates: Estimates, directions: Directions, equations: EstimatingEquations
+) -> EstimatingEquations:
+    return replace(equations, clusters=_working_clusters(estimates, directions))
+
+
+def _working_clusters(estimates: Estimates, directions: Directions) -> WorkingClusters:
+    """The robust clusters as the fitted model sees them."""
+    problem, mixed = estimates.problem, estimates.mixed_clusters(directions)
+    grouped = unions(estimates.parts(directions), problem.robust.codes, apart=mixed is not None)
+    return WorkingClusters(
+        information=frozen(grouped.information()),
+        kind=frozen(grouped.kind),
+        cumulants=grouped.cumulants,
+        third=grouped.third_cumulants,
+        mixed=mixed,
+        labels=problem.robust.labels,
+        n_rows=problem.moments.n_rows,
+    )
+
+
+def _without(
+    found: Covariance, directions: Array, names: tuple[str, ...]
+) -> tuple[Covariance, str]:
+    lost = involved(directions, names)
+    matrix = found.matrix.copy()
+    gone = [names.index(name) for name in lost]
+    matrix[gone], matrix[:, gone] = np.nan, np.nan
+    return replace(found, matrix=frozen(matrix)), (
+        f"at these estimates the data do not determine {listed(lost)} (a variance near zero is "
+        "the usual cause): they have no standard errors."
+    )
