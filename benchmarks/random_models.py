@@ -53,7 +53,7 @@ def fit_one(drawn: Drawn) -> Record:
         "iterations": result.n_iterations,
         "parameters": len(names),
         "negative": negative_variances(names, params),
-        "doubt": " ".join(result.doubts) if result.bse.isna().any() else "",
+        "doubt": " ".join(result._doubts) if result.bse.isna().any() else "",
     }
     if not result.converged:
         record |= diagnose(drawn, result)

@@ -72,9 +72,7 @@ def measure(name: str) -> dict[str, float]:
     fit = fitted("CR2")
     (first,) = clock(lambda: fitted("CR2"), 1)["cpu"]
     repeats = repeats_for(first, 5.0, least=3)
-    alone = clock(
-        lambda: covariance_of(fit._estimates.problem, fit.settings, fit._estimates.optimum, clustered=True), repeats
-    )
+    alone = clock(lambda: covariance_of(fit._estimates), repeats)
     return {
         "none": median(clock(lambda: fitted("none"), repeats)["cpu"]),
         "whole": median(clock(lambda: fitted("CR2"), repeats)["cpu"]),

@@ -12,7 +12,7 @@ import pytest
 import mlsem
 from mlsem.errors import EstimationWarning, IdentificationError
 from mlsem.estimation.profile import variance_profile
-from mlsem.inference.covariance.of_optimum import covariance_of
+from mlsem.inference.covariance.of_estimates import covariance_of
 from mlsem.inference.profile.run import variance_search
 from mlsem.inference.profile.search import Search
 
@@ -271,10 +271,12 @@ PROFILE = {3.5: -77.184517394, 4.5: -75.837773778, 7.0: -76.000662251, 9.0: -77.
 
 
 def profile_of(fit, name, crit=1.96):
-    cov, _ = covariance_of(fit._estimates.problem, fit.settings.with_se("CR2"), fit._estimates.optimum, clustered=True)
+    cov, _ = covariance_of(fit._estimates.with_se("CR2"))
     place, clusters = fit.table.names.index(name), cov.reference.clusters
-    profile = variance_profile(fit._estimates.problem, fit._estimates.optimum, clusters, place)
-    return profile, variance_search(fit._estimates.problem, fit._estimates.optimum, cov, place, crit)
+    profile = variance_profile(
+        fit._estimates, clusters.model_covariance(np.array([place]))[:, 0], place
+    )
+    return profile, variance_search(fit._estimates, cov, place, crit)
 
 
 def test_the_profile_of_a_residual_variance_stays_within_the_bound():

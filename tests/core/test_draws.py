@@ -4,6 +4,8 @@ Draws are compared with what the model expects of its scores, and with rows draw
 the dense normal distribution of `dense`. All seeds are fixed: `STEPS` standard errors are far out.
 """
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -17,7 +19,7 @@ from mlsem.errors import InferenceError
 from mlsem.estimation.problem import with_moments
 from mlsem.estimation.refit import model_sampler, refit
 from mlsem.estimation.settings import Settings
-from mlsem.inference.covariance.of_optimum import covariance_of
+from mlsem.inference.covariance.of_estimates import covariance_of
 
 STEPS = 5.0
 MODEL = """
@@ -197,7 +199,7 @@ def test_only_outcomes_change():
 
 def test_draws_follow_the_seed(data):
     found = mlsem.fit(MODEL, data, cluster="id")
-    source = model_sampler(found._estimates.problem, found._estimates.optimum)
+    source = model_sampler(found._estimates)
     rngs = (np.random.default_rng(seed) for seed in (1, 1, 2))
     first, again, other = (source.draw(rng) for rng in rngs)
     assert (first.means == again.means).all()
@@ -211,7 +213,7 @@ def test_draws_do_not_see_where_covariates_are(data):
     near, far = (mlsem.fit(text, frame, cluster="id") for frame in (data, away))
     assert not far._estimates.problem.coordinates.same
     first, second = (
-        model_sampler(f._estimates.problem, f._estimates.optimum).draw(np.random.default_rng(1)) for f in (near, far)
+        model_sampler(f._estimates).draw(np.random.default_rng(1)) for f in (near, far)
     )
     np.testing.assert_allclose(first.means, second.means, atol=1e-7)
     np.testing.assert_allclose(first.within, second.within, rtol=1e-6, atol=1e-6)
@@ -220,7 +222,7 @@ def test_draws_do_not_see_where_covariates_are(data):
 def test_rows_without_clusters_have_no_cross_products(data):
     for means in (False, True):
         found = mlsem.fit("y1 ~ x1 + x2\n y2 ~ y1", data, meanstructure=means)
-        source = model_sampler(found._estimates.problem, found._estimates.optimum)
+        source = model_sampler(found._estimates)
         assert is_no_within(source.draw(np.random.default_rng(1)).within)
         assert is_no_within(resampled(source.moments, np.zeros(7, dtype=np.intp)).within)
 
@@ -236,7 +238,7 @@ def test_rows_without_clusters_have_no_cross_products(data):
 def test_products_of_modelled_variables_are_refused(data, kind, product):
     found = pose(kind, data).fit
     with pytest.raises(InferenceError, match=f"'{product}'"):
-        model_sampler(found._estimates.problem, found._estimates.optimum)
+        model_sampler(found._estimates)
 
 
 @pytest.mark.parametrize("degrees", [0, 1, 2, 3, 7])
@@ -320,10 +322,10 @@ def test_resampled_unions_keep_their_clusters(data):
     frame = pd.concat(named, ignore_index=True)
     wanted = mlsem.fit(text, frame, **options)
     settings = Settings(se="MLR")
-    again, optimum = refit(found._estimates.problem, moments, settings, found.params.to_numpy(), unions)
-    np.testing.assert_allclose(optimum.params, wanted.params, atol=1e-7)
-    both = (again, settings, optimum), (wanted._estimates.problem, settings, wanted._estimates.optimum)
-    first, second = (covariance_of(*each, clustered=True)[0].se for each in both)
+    again = refit(found._estimates, moments, settings, found.params.to_numpy(), unions)
+    np.testing.assert_allclose(again.optimum.params, wanted.params, atol=1e-7)
+    both = again, replace(wanted._estimates, settings=settings)
+    first, second = (covariance_of(each)[0].se for each in both)
     np.testing.assert_allclose(first, second, rtol=1e-6)
 
 
@@ -344,12 +346,11 @@ def test_refit_of_the_same_moments(data, name):
     found = mlsem.fit(text, data, **options)
     problem, wanted = found._estimates.problem, found.params.to_numpy()
     for start in (wanted, problem.guess):
-        again, optimum = refit(problem, problem.moments, Settings(), start)
-        assert optimum.converged
-        params = again.coordinates.to_user(optimum.params)
-        assert (np.abs(params - wanted) <= 1e-6 * found.bse.to_numpy()).all()
-        np.testing.assert_allclose(optimum.point.loglik, found.loglik, rtol=1e-12)
-        assert again.means == pytest.approx(problem.means)
+        again = refit(found._estimates, problem.moments, Settings(), start)
+        assert again.converged
+        assert (np.abs(again.params - wanted) <= 1e-6 * found.bse.to_numpy()).all()
+        np.testing.assert_allclose(again.optimum.point.loglik, found.loglik, rtol=1e-12)
+        assert again.problem.means == pytest.approx(problem.means)
 
 
 @pytest.mark.parametrize("name", ["single level", "two levels"])
@@ -368,23 +369,22 @@ def test_refit_of_resampled_clusters_is_the_fit_of_their_rows(data, name):
         frame = data.iloc[clusters]
     wanted = mlsem.fit(text, frame, **options)
     start, drawn = found.params.to_numpy(), resampled(moments, clusters)
-    again, optimum = refit(found._estimates.problem, drawn, Settings(), start)
-    params = again.coordinates.to_user(optimum.params)
-    np.testing.assert_allclose(params, wanted.params, atol=1e-6)
-    np.testing.assert_allclose(optimum.point.loglik, wanted.loglik, rtol=1e-10)
-    assert again.means == pytest.approx(wanted._estimates.problem.means)
+    again = refit(found._estimates, drawn, Settings(), start)
+    np.testing.assert_allclose(again.params, wanted.params, atol=1e-6)
+    np.testing.assert_allclose(again.optimum.point.loglik, wanted.loglik, rtol=1e-10)
+    assert again.problem.means == pytest.approx(wanted._estimates.problem.means)
 
 
 def test_refits_of_draws_scatter_as_the_standard_errors_say():
     data = mlsem.load_example("article")
     found = mlsem.fit("level: 1\n y ~ x1 + w1:x1\nlevel: 2\n y ~ w1", data, cluster="id")
     truth, rng = found.params.to_numpy(), np.random.default_rng(4)
-    source = model_sampler(found._estimates.problem, found._estimates.optimum)
+    source = model_sampler(found._estimates)
     estimates = []
     for _ in range(300):
-        problem, optimum = refit(found._estimates.problem, source.draw(rng), Settings(), truth)
-        assert optimum.converged
-        estimates.append(problem.coordinates.to_user(optimum.params))
+        again = refit(found._estimates, source.draw(rng), Settings(), truth)
+        assert again.converged
+        estimates.append(again.params)
     away = (np.array(estimates) - truth) / found.bse.to_numpy()
     np.testing.assert_allclose(away.mean(axis=0), 0.0, atol=0.25)
     np.testing.assert_allclose(away.std(axis=0), 1.0, atol=0.15)
@@ -392,9 +392,10 @@ def test_refits_of_draws_scatter_as_the_standard_errors_say():
 
 def test_failure_is_a_value(data):
     found = mlsem.fit(MODEL, data, cluster="id")
-    problem, params = found._estimates.problem, found.params.to_numpy()
-    assert refit(problem, problem.moments, Settings(), -100.0 * params)[1] is None
-    same = resampled(problem.moments, np.full(30, 3))
-    optimum = refit(problem, same, Settings(), params)[1]
-    assert optimum is None or not optimum.converged
-    assert not refit(problem, problem.moments, Settings(max_iter=1), problem.guess)[1].converged
+    estimates, params = found._estimates, found.params.to_numpy()
+    moments, guess = estimates.problem.moments, estimates.problem.guess
+    assert refit(estimates, moments, Settings(), -100.0 * params) is None
+    same = resampled(moments, np.full(30, 3))
+    again = refit(estimates, same, Settings(), params)
+    assert again is None or not again.converged
+    assert not refit(estimates, moments, Settings(max_iter=1), guess).converged

@@ -158,7 +158,7 @@ def fit():
 
 
 def test_draws_follow_the_seed(fit):
-    source = model_sampler(fit._estimates.problem, fit._estimates.optimum)
+    source = model_sampler(fit._estimates)
     first, again, other = (source.draw(np.random.default_rng(seed)) for seed in (1, 1, 2))
     assert (first.means == again.means).all()
     assert (first.within == again.within).all()
@@ -170,9 +170,7 @@ def test_draws_do_not_see_where_covariates_are(fit):
     data = mlsem.load_example("article")
     text = 'level: 1\n y ~ rv("s")*x1\nlevel: 2\n y ~ w1\n s ~ w1\n y ~~ s'
     far = mlsem.fit(text, data.assign(x1=data["x1"] + 1e4), cluster="id")
-    first, second = (
-        model_sampler(f._estimates.problem, f._estimates.optimum).draw(np.random.default_rng(1)) for f in (fit, far)
-    )
+    first, second = (model_sampler(f._estimates).draw(np.random.default_rng(1)) for f in (fit, far))
     np.testing.assert_allclose(first.within, second.within, rtol=1e-3, atol=1e-3)
     np.testing.assert_allclose(first.means, second.means, atol=1e-3)
 

@@ -224,6 +224,10 @@ def maximized(objective, start, free):
 def test_lme4_ml(name):
     case = LME4[name]
     fit, params, fixed = posed(case)
-    np.testing.assert_allclose(fit._estimates.problem.objective.evaluate(params).loglik, case["logLik"])
+    np.testing.assert_allclose(
+        fit._estimates.problem.objective.evaluate(params).loglik, case["logLik"]
+    )
     np.testing.assert_allclose(fit.loglik, case["logLik"], atol=1e-8)
-    np.testing.assert_allclose(fit._estimates.optimum.params[fixed], case["fixef"], rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(
+        fit._estimates.optimum.params[fixed], case["fixef"], rtol=1e-5, atol=1e-6
+    )

@@ -89,7 +89,9 @@ def test_paths_that_means_take(name):
 @pytest.mark.parametrize("name", LINEAR)
 def test_fixed_effects_are_intercepts_and_effects_of_covariates(name):
     fit = pose(LINEAR[name], data()).fit
-    fixed, others = fixed_effects(fit._estimates.problem.objective.pattern, np.eye(len(fit.table.names)))
+    fixed, others = fixed_effects(
+        fit._estimates.problem.objective.pattern, np.eye(len(fit.table.names))
+    )
     wanted = {
         row.free
         for row in fit.table.rows

@@ -18,7 +18,7 @@ from mlsem.core.clusters.cumulants import fourth_cumulants
 from mlsem.core.implied.means import is_mixed
 from mlsem.inference.covariance.adjust import adjusted
 from mlsem.inference.covariance.equations import whitened
-from mlsem.inference.covariance.of_optimum import Directions, working_equations
+from mlsem.inference.covariance.of_estimates import working_equations
 
 # How few clusters these data have is not what is tested here.
 pytestmark = pytest.mark.filterwarnings("ignore::mlsem.InferenceWarning")
@@ -50,10 +50,8 @@ class Case:
     @property
     def equations(self):
         """mlsem's, along the user's parameters."""
-        problem, optimum = self.fit._estimates.problem, self.fit._estimates.optimum
-        inner = np.linalg.inv(problem.coordinates.jacobian(optimum.params))
-        at = problem.inner.derivatives(optimum.point, inner)
-        return _expected(problem, optimum, Directions(at, np.zeros((len(inner), 0))))
+        estimates = self.fit._estimates
+        return _expected(estimates, estimates.along(np.eye(len(self.params))))
 
     @property
     def means(self):
@@ -163,18 +161,15 @@ def _apart(model):
     reference = model.fit.with_se("CR2", information="expected").covariance.reference
     working = reference.clusters.working
     assert (working.mixed is not None) == bool(len(model.means))
-    problem, optimum = model.fit._estimates.problem, model.fit._estimates.optimum
     rest = np.setdiff1d(np.arange(len(model.params)), model.means)
     order = np.eye(len(model.params))[:, np.concatenate((model.means, rest))]
-    inner = np.linalg.solve(problem.coordinates.jacobian(optimum.params), order)
-    at = problem.inner.derivatives(optimum.point, inner)
-    lost = np.zeros((len(order), 0))
-    return _expected(problem, optimum, Directions(at, lost, len(model.means)))
+    directions = replace(model.fit._estimates.along(order), fixed=len(model.means))
+    return _expected(model.fit._estimates, directions)
 
 
-def _expected(problem, optimum, directions):
+def _expected(estimates, directions):
     """At a random point the observed information need not be positive definite."""
-    return working_equations(problem, optimum, directions, "expected")
+    return working_equations(estimates, directions, "expected")
 
 
 COARSE = ["several observed", "latent at both levels", "level-2 outcome", "single level clusters"]

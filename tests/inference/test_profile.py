@@ -14,7 +14,7 @@ from scipy import integrate, stats
 import mlsem
 from mlsem.core.clusters.cumulants import third_cumulants
 from mlsem.core.intercepts.clusters import cluster_derivatives, cluster_information
-from mlsem.inference.covariance.of_optimum import covariance_of
+from mlsem.inference.covariance.of_estimates import covariance_of
 from mlsem.inference.profile.run import variance_places, variance_search
 from mlsem.inference.profile.search import Place, Search, critical_value, relative_variances
 
@@ -42,11 +42,10 @@ def limits(found, **options):
 
 def search_of(found, name, level=0.95):
     """The search for the limits of a variance."""
-    settings = found.settings.with_se("CR2")
-    cov, _ = covariance_of(found._estimates.problem, settings, found._estimates.optimum, clustered=True)
+    cov, _ = covariance_of(found._estimates.with_se("CR2"))
     place, clusters = found.table.names.index(name), cov.reference.clusters
     (r,) = relative_variances(clusters, clusters.influence[[place]])
-    return variance_search(found._estimates.problem, found._estimates.optimum, cov, place, critical_value(r, level))
+    return variance_search(found._estimates, cov, place, critical_value(r, level))
 
 
 # --- third cumulants ------------------------------------------------------------------------------

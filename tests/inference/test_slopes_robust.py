@@ -10,7 +10,8 @@ from scipy.linalg import block_diag
 from slope_kinds import SLOPES, slope_data
 from test_reml import LME4, posed, restricted
 
-from mlsem.inference.covariance.of_optimum import covariance_of
+from mlsem.estimation.estimates import Estimates
+from mlsem.inference.covariance.of_estimates import covariance_of
 
 KINDS = ("CR0", "CR1", "CR1p", "CR1S", "CR2", "CR3")
 RANDOM = [name for name, case in LME4.items() if "(1 |" not in case["formula"]]
@@ -38,7 +39,7 @@ def test_club_sandwich(name, kind):
     fit, params, fixed = posed(case)
     problem, optimum = at_parameters(fit, params, reml=case["REML"])
     settings = replace(fit.settings, se=kind)
-    found, _ = covariance_of(problem, settings, optimum, clustered=True)
+    found, _ = covariance_of(Estimates(problem, settings, optimum, fit._estimates.record))
     wanted = np.array(case["vcovCR"][kind])
     scale = np.sqrt(np.diagonal(wanted))
     close = found.matrix[np.ix_(fixed, fixed)] / np.outer(scale, scale)
@@ -61,7 +62,7 @@ def test_dense(kind, coarse):
     problem, optimum = at_parameters(fit, params, reml=False)
     # at a random point the observed information need not be positive definite
     settings = replace(fit.settings, se=kind, information="expected")
-    found, _ = covariance_of(problem, settings, optimum, clustered=True)
+    found, _ = covariance_of(Estimates(problem, settings, optimum, fit._estimates.record))
     dense = dense_cr(model.dense, data, params, means, robust)
     wanted = dense.cov(kind)
     scale = np.sqrt(np.diagonal(wanted))

@@ -11,7 +11,6 @@ import pandas as pd
 from dense import Dense
 
 import mlsem
-from mlsem.inference.covariance.of_optimum import scores_along
 from mlsem.model.pattern import level_names
 
 
@@ -173,7 +172,8 @@ class Posed:
         """By sorted cluster id, as `Dense.logliks`."""
         basis = np.eye(len(params)) if basis is None else basis
         optimum = replace(self.fit._estimates.optimum, point=self.evaluate(params))
-        found = scores_along(self.fit._estimates.problem, optimum, basis)
+        there = replace(self.fit._estimates, optimum=optimum)
+        found = there.scores(there.along(basis))
         return found[np.argsort(self.fit._estimates.problem.moments.labels)]
 
 
