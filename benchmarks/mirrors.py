@@ -60,7 +60,7 @@ def other_maximum(drawn: Drawn, random_starts: int = 10) -> Maximum | None:
         except Exception:  # outside the parameter space, or what `fit` itself trips over
             continue
         if result.converged and (best is None or result.loglik > best.loglik + 1e-7):
-            best = Maximum(result.loglik, result.optimum.params, result.table.names, how)
+            best = Maximum(result.loglik, result._estimates.optimum.params, result.table.names, how)
     return best
 
 
@@ -72,9 +72,10 @@ def _starts(drawn: Drawn, random_starts: int) -> list[tuple[str, Array]]:
             early = fitted(drawn, max_iter=iterations, se="none")
         except mlsem.MlsemError:
             continue
-        first = early.optimum.params if first is None else first
+        first = early._estimates.optimum.params if first is None else first
         starts += [
-            ("mirror image", start) for start in mirror_images(early.table, early.optimum.params)
+            ("mirror image", start)
+            for start in mirror_images(early.table, early._estimates.optimum.params)
         ]
     if first is not None:
         rng = np.random.default_rng(drawn.number)
@@ -99,8 +100,8 @@ class Edge:
 
 
 def edge(result: mlsem.FitResult) -> Edge:
-    point, data = result.optimum.point, result.problem.objective.data
-    q = result.problem.objective.pattern.split
+    point, data = result._estimates.optimum.point, result._estimates.problem.objective.data
+    q = result._estimates.problem.objective.pattern.split
     lower = np.linalg.cholesky(point.precision[:q, :q])
     inner = lower.T @ point.effects.sigma_u @ lower
     least = [np.linalg.eigvalsh(np.eye(q) + n * inner)[0] for n in data.sizes]
@@ -110,15 +111,15 @@ def edge(result: mlsem.FitResult) -> Edge:
 
 def growing(early: mlsem.FitResult, late: mlsem.FitResult) -> list[str]:
     """Parameters that are the largest and still grow."""
-    before, after = np.abs(early.optimum.params), np.abs(late.optimum.params)
+    before, after = np.abs(early._estimates.optimum.params), np.abs(late._estimates.optimum.params)
     grown = np.flatnonzero((after > 1.1 * before) & (after > 10))
     order = grown[np.argsort(-after[grown])][:3]
-    return [f"{late.table.names[k]} = {late.optimum.params[k]:.3g}" for k in order]
+    return [f"{late.table.names[k]} = {late._estimates.optimum.params[k]:.3g}" for k in order]
 
 
 def long_search(result: mlsem.FitResult, iterations: int = 2000) -> tuple[float, float]:
     """Log-likelihood and gradient norm (in standard errors) after scipy's BFGS from the end."""
-    objective, params = result.problem.objective, result.optimum.params
+    objective, params = result._estimates.problem.objective, result._estimates.optimum.params
     scale = np.maximum(np.abs(params), 0.1)
     everything = np.eye(len(params))
 

@@ -45,10 +45,10 @@ def fit_one(drawn: Drawn) -> Record:
         known = isinstance(error, mlsem.MlsemError)
         said = str(error).splitlines()[0] if str(error) else ""
         return record | {"status": kind, "why": said if known else f"{kind}: {said}"}
-    names, params = result.table.names, result.optimum.params
+    names, params = result.table.names, result._estimates.optimum.params
     record |= {
         "seconds": time.process_time() - began,
-        "status": result.optimum.status,
+        "status": result._estimates.optimum.status,
         "loglik": result.loglik,
         "iterations": result.n_iterations,
         "parameters": len(names),
@@ -150,9 +150,9 @@ def fit_wide(drawn: Drawn) -> Record:
     result = fitted(drawn, bounds="wide", se="none")
     return {
         "number": drawn.number,
-        "status": result.optimum.status,
+        "status": result._estimates.optimum.status,
         "loglik": result.loglik,
-        "active": len(result.optimum.active),
+        "active": len(result._estimates.optimum.active),
         "seconds": time.process_time() - began,
     }
 

@@ -20,6 +20,7 @@ from benchmarks.cases import RANDOM_INTERCEPT, SIX_INDICATORS
 from benchmarks.common import child, clock, machine, median, repeats_for, save, seconds, table
 from mlsem.api.fit import check
 from mlsem.data.moments.aggregate import read_moments
+from mlsem.estimation.estimates import Estimates
 from mlsem.estimation.ml import estimate
 from mlsem.estimation.problem import pose
 from mlsem.estimation.settings import Settings
@@ -56,7 +57,7 @@ def phases(model: str, data: pd.DataFrame) -> dict[str, Callable[[], Any]]:
     def rest() -> Any:
         problem = pose(table_, record)
         optimum = estimate(problem, settings)
-        return assemble(text, settings, problem, record, optimum).parameter_estimates()
+        return assemble(text, Estimates(problem, settings, optimum, record)).parameter_estimates()
 
     return {"pass": lambda: read_moments(table_, data, cluster="id"), "rest": rest}
 

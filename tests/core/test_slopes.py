@@ -9,7 +9,7 @@ from dense_slopes import DenseParts
 from differences import hessian, jacobian
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from kinds import KINDS, UNBALANCED, Posed, draw_params, point_inside, pose
+from kinds import KINDS, UNBALANCED, Posed, draw_params, point_inside, pose, with_estimates
 from slope_kinds import FIXED_SLOPE, SLOPE_VARIANCE_ZERO, SLOPES, slope_data
 
 from mlsem.core.clusters.cumulants import fourth_cumulants, third_cumulants
@@ -151,14 +151,16 @@ def as_slopes(posed: Posed) -> Posed:
     objective = SlopeObjective(pattern, data)
     clusters = SlopeClusters(problem.moments, data)
     problem = replace(problem, objective=objective, inner=objective, clusters=clusters)
-    return replace(posed, fit=replace(fit, problem=problem))
+    return replace(posed, fit=with_estimates(fit, problem=problem))
 
 
 @pytest.mark.parametrize("name", [n for n, kind in KINDS.items() if "level:" in kind.text])
 def test_random_intercepts_are_slopes_of_the_constant(name):
     """The two forms of the likelihood share no formula but the chain rule."""
     plain = pose(KINDS[name], slope_data(8, UNBALANCED))
-    plain = replace(plain, fit=replace(plain.fit, problem=uncentred(plain.fit._estimates.problem)))
+    plain = replace(
+        plain, fit=with_estimates(plain.fit, problem=uncentred(plain.fit._estimates.problem))
+    )
     sloped = as_slopes(plain)
     params = point_inside(plain, 2)
     np.testing.assert_allclose(sloped.loglik(params), plain.loglik(params), rtol=1e-12)

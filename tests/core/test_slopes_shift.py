@@ -62,12 +62,16 @@ def test_far_carriers(data, text, shift, unit, se):
 def test_what_depends_on_zero_stays_where_it_is(data, name):
     """Without a covariance, or an intercept, another zero is another model."""
     shifted = data.assign(x1=data["x1"] + 100.0)
-    coordinates = fitted(SLOPES[name].text, shifted, max_iter=1, se="none").problem.coordinates
+    coordinates = fitted(
+        SLOPES[name].text, shifted, max_iter=1, se="none"
+    )._estimates.problem.coordinates
     assert coordinates.internal.carriers is coordinates.user.carriers
 
 
 def test_there_and_back(data):
-    problem = fitted(TEXT, data.assign(x1=data["x1"] + 300.0), max_iter=1, se="none").problem
+    problem = fitted(
+        TEXT, data.assign(x1=data["x1"] + 300.0), max_iter=1, se="none"
+    )._estimates.problem
     coordinates = problem.coordinates
     assert not coordinates.same
     inner = coordinates.to_internal(problem.guess) * 1.1

@@ -81,7 +81,7 @@ def test_names_of_coefficients(case):
 @every_case
 def test_loglik_at_their_estimates(case):
     """The same function: no constant, no part of it is missing."""
-    point = case.fit().problem.objective.evaluate(case.params)
+    point = case.fit()._estimates.problem.objective.evaluate(case.params)
     assert point.loglik == pytest.approx(case.measures["logl"], abs=1e-8)
 
 

@@ -5,7 +5,7 @@ import warnings
 
 import numpy as np
 import pytest
-from kinds import make_data
+from kinds import make_data, with_estimates
 
 import mlsem
 from mlsem.errors import InferenceError, InferenceWarning, OptionValueError
@@ -164,7 +164,7 @@ def test_levels_and_intervals_are_refused(few):
 def test_fits_that_cannot_be_bootstrapped(few):
     stopped = dataclasses.replace(few._estimates.optimum, status="max_iter")
     with pytest.raises(InferenceError, match="did not converge"):
-        dataclasses.replace(few, optimum=stopped).bootstrap()
+        with_estimates(few, optimum=stopped).bootstrap()
     data = make_data(4, SIZES)
     product = mlsem.fit("level: 1\n y1 ~ v1 + v1:w1\n v1 ~ x1\nlevel: 2\n y1 ~ w1", data, "id")
     with pytest.raises(InferenceError, match="'v1:w1'"):

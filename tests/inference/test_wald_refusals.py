@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from kinds import UNBALANCED, make_data
+from kinds import UNBALANCED, make_data, with_estimates
 from test_cr_reference import ALONE, CASES
 from test_wald import MODEL, assert_same, quiet, rows
 
@@ -187,7 +187,7 @@ def test_leverage_one():
 def test_no_covariance(fit, data):
     refused(mlsem.InferenceError, 'se="none"', fit, "a", vcov="none")
     unfinished = replace(fit._estimates.optimum, status="max_iter")
-    stopped = replace(fit, optimum=unfinished).with_se("CR2")
+    stopped = with_estimates(fit, optimum=unfinished).with_se("CR2")
     refused(mlsem.InferenceError, "did not converge", stopped, "a")
     lost = fit.covariance.matrix.copy()
     lost[0, 0] = np.nan

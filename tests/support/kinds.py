@@ -177,6 +177,11 @@ class Posed:
         return found[np.argsort(self.fit._estimates.problem.moments.labels)]
 
 
+def with_estimates(fit, **changes):
+    """The fit with other parts of its estimates."""
+    return replace(fit, _estimates=replace(fit._estimates, **changes))
+
+
 def centred(frame: pd.DataFrame, center: dict[str, str] | None) -> pd.DataFrame:
     """By hand what `center` asks: a level-2 variable's grand mean is taken over clusters."""
     out = frame.copy()
@@ -221,7 +226,7 @@ def fit_at(fit: mlsem.FitResult, params) -> mlsem.FitResult:
     point = problem.inner.evaluate(problem.coordinates.to_internal(np.asarray(params, float)))
     assert point is not None
     moved = replace(fit._estimates.optimum, point=point, at=None, observed=None, status="converged")
-    return replace(fit, optimum=moved)
+    return with_estimates(fit, optimum=moved)
 
 
 def draw_params(table, rng: np.random.Generator, negative: bool = False) -> np.ndarray:
