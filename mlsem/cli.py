@@ -14,8 +14,9 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
+from mlsem.display import sentences
 from mlsem.errors import MlsemError, OptionError, OptionValueError
 
 if TYPE_CHECKING:
@@ -65,8 +66,15 @@ def main(argv: Sequence[str] | None = None) -> int:
 # --- arguments --------------------------------------------------------------------------------
 
 
+class _ArgumentParser(argparse.ArgumentParser):
+    """Complaints that quote an argument show it as errors do."""
+
+    def error(self, message: str) -> NoReturn:
+        super().error(sentences(message))
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _ArgumentParser(
         prog="mlsem", description="Two-level structural equation models in lavaan's syntax."
     )
     parser.add_argument("--version", action=_Version)
@@ -363,7 +371,7 @@ def _complain(error: Exception, code: int) -> int:
 
 
 def _as_arguments(message: str) -> str:
-    """The message with the command's arguments in place of Python's keywords."""
+    """The message as a terminal takes it, the command's arguments in place of Python's keywords."""
 
     def argument(found: re.Match[str]) -> str:
         name, value = found[1], (found[2] or "").strip("\"'")
@@ -371,7 +379,7 @@ def _as_arguments(message: str) -> str:
         return f"--{ARGUMENTS[name]} {value}".rstrip()
 
     keyword = rf"(?<![\w.(\[])({'|'.join(ARGUMENTS)})=(?![~=])"  # no operators of the model
-    return re.sub(rf"{keyword}(\"[^\"]*\"|'[^']*'|-?\w+|)", argument, message)
+    return re.sub(rf"{keyword}(\"[^\"]*\"|'[^']*'|-?\w+|)", argument, sentences(message))
 
 
 def _pipe_closed() -> int:

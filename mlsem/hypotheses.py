@@ -10,6 +10,7 @@ import numpy as np
 from mlsem.core.quiet import quiet
 from mlsem.core.records import Array, frozen
 from mlsem.data.frame import make_frame
+from mlsem.display import cell, display_width, pad_right
 from mlsem.errors import InferenceError, OptionValueError, listed
 from mlsem.fitted import Fitted
 from mlsem.inference import tests
@@ -91,10 +92,12 @@ class WaldTest:
         return f"{letter}({self.df}{two}) = {self.statistic:.3f}, p {p}"
 
     def __str__(self) -> str:
-        width = max(map(len, self.constraints))
+        constraints, names = map(cell, self.constraints), map(cell, self.names)
+        shown = list(zip(constraints, names, self.estimate, strict=True))
+        width = max(display_width(text) for text, _, _ in shown)
         lines = [
-            f"  {text:<{width}}  estimate of {name}: {value:.3f}"
-            for text, name, value in zip(self.constraints, self.names, self.estimate, strict=True)
+            f"  {pad_right(text, width)}  estimate of {name}: {value:.3f}"
+            for text, name, value in shown
         ]
         method = f", df {self.df_method}" if self.df_method else ""
         head = f"Wald test ({self.test}{method}, covariance {self.vcov}) of"

@@ -11,6 +11,7 @@ from mlsem.boundary import Step
 from mlsem.core.quiet import quiet
 from mlsem.core.unions import summed
 from mlsem.data.frame import make_frame
+from mlsem.display import lines
 from mlsem.errors import InferenceError, OptionError, OptionValueError, listed
 from mlsem.fitted import Fitted
 from mlsem.inference.mixtures import mixture_tail, simulated_tail
@@ -95,7 +96,7 @@ class LrTest:
         return f"LR = {self.statistic:.3f}, p {p} ({self.distribution})"
 
     def __str__(self) -> str:
-        lines = [
+        models = [
             f"  {name:<8}{count:>4} parameters, loglik {value:.3f}"
             for name, count, value in zip(
                 ("simple", "full"), self.n_params, self.logliks, strict=True
@@ -103,7 +104,7 @@ class LrTest:
         ]
         added = [f"  added: {', '.join(self.added)}"] if self.added else []
         notes = [f"  note: {note}" for note in self.notes]
-        return "\n".join(("Likelihood-ratio test of", *lines, *added, self._result, *notes))
+        return lines(("Likelihood-ratio test of", *models, *added, self._result, *notes))
 
     def __repr__(self) -> str:
         return f"<LrTest: {self._result}>"
