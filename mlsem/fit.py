@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from mlsem.caching import remember
 from mlsem.core.quiet import quiet
 from mlsem.data.aggregate import DataRecord, read_moments
 from mlsem.data.frame import column_names
@@ -248,7 +248,7 @@ def _remarked(table: ParameterTable) -> ParameterTable:
     return table
 
 
-@lru_cache(maxsize=256)
+@remember
 def _table(text: str, options: ModelOptions, columns: tuple[str, ...] | None) -> ParameterTable:
     """Fits of one model to many data sets specify it once."""
     return specify(_parse(text), options, columns)

@@ -10,10 +10,10 @@ user's own, and zero.
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import lru_cache
 
 import numpy as np
 
+from mlsem.caching import remember
 from mlsem.core.optimize import Optimum
 from mlsem.problem import Problem, with_table
 from mlsem.spec.partable import ParameterTable, Row
@@ -38,7 +38,7 @@ def with_means(problem: Problem, optimum: Optimum) -> tuple[Problem, Optimum]:
     )
 
 
-@lru_cache(maxsize=256)
+@remember
 def _with_intercepts(table: ParameterTable) -> ParameterTable:
     modelled, own = table.levels[0].modelled, len(table.names)
     rows = (Row(name, "~1", "", 1, False, own + k) for k, name in enumerate(modelled))

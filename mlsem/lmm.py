@@ -8,9 +8,9 @@ of the outcome, and a random slope a variable of level 2.
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from mlsem.caching import remember
 from mlsem.core.quiet import quiet
 from mlsem.data.aggregate import moments_of
 from mlsem.data.mixed import INTERCEPT, RESIDUAL, MixedColumns, check_outcome, read_mixed
@@ -147,7 +147,7 @@ def _settings(reml: object, options: dict[str, Any]) -> tuple[Settings, object]:
 # --- the model --------------------------------------------------------------------------------
 
 
-@lru_cache(maxsize=256)
+@remember
 def mixed_table(parsed: MixedFormula, columns: MixedColumns) -> ParameterTable:
     """The parameter table of a linear mixed model, its parameters named as in lme4. Fits of one
     formula to many data sets specify it once."""
