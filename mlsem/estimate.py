@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from mlsem.core.linalg import null_space
 from mlsem.core.objective import Conditioned, Point
-from mlsem.core.optimize import ADVICE, Optimum, maximize
+from mlsem.core.optimize import Optimum, maximize
 from mlsem.core.records import (
     Array,
     ConstraintFunctions,
@@ -343,11 +343,3 @@ def involved(directions: Array, names: tuple[str, ...]) -> tuple[str, ...]:
     """Parameters with a part in directions (npar, m) of which the data say nothing."""
     lengths = np.abs(directions) / np.abs(directions).max(axis=0)
     return tuple(name for name, part in zip(names, lengths.max(axis=1), strict=True) if part > 1e-4)
-
-
-def complaint(optimum: Optimum, settings: Settings) -> str:
-    """Why the optimiser stopped, and what to try."""
-    return (
-        ADVICE[optimum.status].format(max_iter=settings.max_iter, where=optimum.where)
-        + f" (remaining step: {optimum.distance:.2g} standard errors)."
-    )

@@ -17,11 +17,11 @@ from mlsem.errors import (
     OptionValueError,
     warn,
 )
-from mlsem.estimate import complaint
 from mlsem.estimators import optimum_of
 from mlsem.freedom import df_method
 from mlsem.naming import text_hint
 from mlsem.problem import pose
+from mlsem.remarks import complaint
 from mlsem.result import FitResult, assemble
 from mlsem.spec.defaults import specify
 from mlsem.spec.options import ModelOptions, Preset, model_options, split_options

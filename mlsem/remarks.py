@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mlsem.core.optimize import Optimum
+from mlsem.core.optimize import ADVICE, Optimum
 from mlsem.errors import listed
 from mlsem.problem import Problem
 from mlsem.spec.build import parameter_bounds
@@ -70,4 +70,22 @@ def active_restrictions(table: ParameterTable, optimum: Optimum) -> tuple[str, .
     return (
         f"active at the estimates: {active}. Standard errors take these as equalities and are "
         "approximate so near a boundary.",
+    )
+
+
+def complaint(optimum: Optimum, settings: Settings) -> str:
+    """Why the optimiser stopped, and what to try."""
+    return (
+        ADVICE[optimum.status].format(max_iter=settings.max_iter, where=optimum.where)
+        + f" (remaining step: {optimum.distance:.2g} standard errors)."
+    )
+
+
+def unreached(optimum: Optimum, settings: Settings) -> tuple[str, ...]:
+    """A note on a search that ended elsewhere than at a maximum."""
+    if optimum.converged:
+        return ()
+    return (
+        f"not estimates: {complaint(optimum, settings)} The parameters shown are those where the "
+        "search stopped.",
     )

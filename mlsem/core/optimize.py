@@ -117,6 +117,17 @@ class Optimum(Generic[P]):
         return self.point.loglik if self.restricted is None else self.restricted.loglik
 
     @property
+    def last(self) -> float:
+        """ℓ where the search ended; NaN where this says nothing: at parameters that break the
+        constraints, or on the way to infinity or to a matrix that is singular."""
+        return self.loglik if self.status in ("converged", "max_iter", "stalled") else float("nan")
+
+    @property
+    def maximum(self) -> float:
+        """ℓ at the maximum; NaN where none was reached."""
+        return self.loglik if self.converged else float("nan")
+
+    @property
     def params(self) -> Array:
         return self.point.params
 
