@@ -281,7 +281,7 @@ def test_numpys_warnings_stay_inside():
                 continue
 
 
-@pytest.mark.parametrize("right", ["0 + (1 | id)", "-1 + (x | id)", "0 + (0 + x | id)"])
+@pytest.mark.parametrize("right", ["0 + (1 | id)", "-1 + (0 + x | id)"])
 def test_a_model_without_fixed_effects(right):
     """ML and REML are one; there is nothing to test."""
     fits = [
@@ -290,5 +290,5 @@ def test_a_model_without_fixed_effects(right):
     ]
     for fit in fits:
         assert fit.loglik == pytest.approx(fits[0].loglik, abs=1e-6)
-        assert all("~~" in name for name in fit.params.index)
+        assert [name.partition(".")[0] for name in fit.params.index] == ["Residual", "id"]
         assert "ended normally" in str(fit.summary())

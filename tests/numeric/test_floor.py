@@ -2,12 +2,14 @@
 
 What converged lies inside the parameter space and is a maximum, by a dense computation that knows
 the data without their shifts; what did not converge says no number that is none. The default run
-takes every tenth design; `pytest -m slow tests/numeric/test_floor.py` takes all.
+takes every twentieth design; `pytest -m slow tests/numeric/test_floor.py` takes all.
 """
 
+import json
 import warnings
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -15,9 +17,13 @@ import pytest
 from dense import LOG_2PI, Dense
 
 import mlsem
+from mlsem.cli_output import json_text
+from mlsem.remarks import complaint
 
-DESIGNS, SOME = 970, 97
+DESIGNS, EVERY = 970, 20
 EPS = float(np.finfo(float).eps)
+LAST = (283, 330, 384, 495)  # where rounding once gave +5e20
+NEAR = 1.0  # by how much ℓ may be wrong at a covariance that is singular but for a few digits
 LEFT = 1e-4  # step to the maximum, in standard errors
 
 
@@ -95,9 +101,10 @@ def _level(kind, names):
     if kind == "factor":
         return "f =~ " + " + ".join(names)
     if kind == "path":
-        return "\n ".join(f"{b} ~ {a}" for a, b in zip(names, names[1:], strict=False))
+        return "\n ".join(f"{b} ~ {a}" for a, b in pairwise(names))
     others = (names[k + 1 :] if kind == "saturated" else [] for k in range(len(names)))
-    return "\n ".join(f"{a} ~~ {' + '.join([a, *rest])}" for a, rest in zip(names, others))
+    lines = (f"{a} ~~ {' + '.join([a, *rest])}" for a, rest in zip(names, others, strict=True))
+    return "\n ".join(lines)
 
 
 # --- the dense computation ------------------------------------------------------------------------
@@ -150,7 +157,8 @@ def dense(fit, plain):
         gradient = gradient + 0.5 * flat @ (left @ left.T - count * np.eye(len(left))).ravel()
         information = information + 0.5 * count * flat @ flat.T
         rows += left.size
-    return Found(loglik, 10 * EPS * condition * rows, lowest, _length(gradient, information))
+        loglik -= count * np.log(group.units(len(ys))).sum()
+    return Found(float(loglik), 10 * EPS * condition * rows, lowest, _length(gradient, information))
 
 
 def _covariance(model, number, params):
@@ -183,12 +191,14 @@ class Group:
     x: np.ndarray
     scale: np.ndarray
 
+    def units(self, q):
+        """The unit of each element of y."""
+        return np.r_[np.tile(self.scale[:q], self.n), self.scale[q:]]
+
     def spread(self, within, between, ys, above, names):
         full = np.zeros((len(names), len(names)))
         at = [names.index(name) for name in above]
         full[np.ix_(at, at)] = between
-        x = self.x * self.scale  # undo the unit of the rows below
-        v = x @ (full / np.outer(self.scale, self.scale)) @ x.T / 1.0 if False else None
         v = self.x @ (full / np.outer(self.scale, self.scale)) @ self.x.T
         q, units = len(ys), self.scale[: len(ys)]
         v[: self.n * q, : self.n * q] += np.kron(np.eye(self.n), within / np.outer(units, units))
@@ -218,3 +228,127 @@ def _length(gradient, information):
     kept = values > 1e-9
     along = vectors[:, kept].T @ (unit * gradient)
     return float(np.sqrt(np.sum(along**2 / values[kept])))
+
+
+# --- the tests ------------------------------------------------------------------------------------
+
+
+def fitted(seed):
+    """The design and its fit, or our error; any other warning is an error."""
+    made = design(seed)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", mlsem.MlsemWarning)
+        try:
+            return made, mlsem.fit(made.text, made.data, cluster="id", se="none", **made.options)
+        except mlsem.MlsemError as error:
+            return made, error
+
+
+def look(seed):
+    """What became of a design, and what is wrong with that."""
+    made, fit = fitted(seed)
+    if isinstance(fit, mlsem.MlsemError):
+        return type(fit).__name__, ""
+    status = fit.optimum.status
+    if not fit.converged:
+        assert np.isnan([fit.aic, fit.bic, *fit.glance()[["AIC", "BIC"]].to_numpy().ravel()]).all()
+        assert "not available" in str(fit.summary())
+    found, stopped = dense(fit, made.plain), fit.optimum.loglik
+    if not found.lowest > 0:
+        return status, f"{seed}: outside, {found}"
+    if status not in ("converged", "max_iter", "stalled"):
+        assert np.isnan(fit.loglik)
+        high = stopped > found.loglik + NEAR + found.error
+        return status, f"{seed}: {stopped!r} is impossible, {found}" if high else ""
+    allowed = 1e-8 * (1 + abs(found.loglik)) + found.error
+    if fit.loglik > found.loglik + allowed:  # at the last iterate the means may be others
+        return status, f"{seed}: {fit.loglik!r} is too high, {found}"
+    if fit.converged and not fit.loglik >= found.loglik - allowed:
+        return status, f"{seed}: {fit.loglik!r} is too low, {found}"
+    if fit.converged and not found.step <= LEFT:
+        return status, f"{seed}: the gradient is not zero, {found}"
+    return status, ""
+
+
+def all_right(seeds):
+    outcomes = [look(seed) for seed in seeds]
+    assert [wrong for _, wrong in outcomes if wrong] == []
+    return Counter(status for status, _ in outcomes)
+
+
+@pytest.mark.parametrize("first", range(0, 5 * EVERY, EVERY))
+def test_some_designs(first):
+    """In five parts, side by side."""
+    counts = all_right(range(first, DESIGNS, 5 * EVERY))
+    assert counts["converged"] >= 2
+
+
+def test_points_that_rounding_lets_in():
+    """Saturated within, one factor between, singletons: the log-likelihood once was 5e20 in a
+    matrix of pivots that were rounding errors."""
+    assert "converged" not in all_right(LAST)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("part", range(10))
+def test_all_designs(part):
+    """Most designs have no maximum; enough have one for the checks to mean something."""
+    counts = all_right(range(part, DESIGNS, 10))
+    assert counts["converged"] >= 30
+
+
+# --- what a failed fit says -----------------------------------------------------------------------
+
+
+def ended(status, where="", **options):
+    """A fit whose search is said to have ended so."""
+    data = mlsem.load_example("article")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", mlsem.MlsemWarning)
+        fit = mlsem.fit("level: 1\n y ~ x1\nlevel: 2\n y ~ w1", data, cluster="id", **options)
+    return replace(fit, optimum=replace(fit.optimum, status=status, where=where))
+
+
+@pytest.mark.parametrize("status", ["unbounded", "infinite", "infeasible"])
+@pytest.mark.parametrize("options", [{}, {"estimator": "REML"}])
+def test_no_numbers_where_there_is_no_maximum(status, options):
+    fit = ended(status, "'y~~y'", **options)
+    number = f"{fit.optimum.loglik:.3f}"
+    assert np.isnan([fit.loglik, fit.aic, fit.bic]).all()
+    assert fit.glance()[["logLik", "AIC", "BIC"]].isna().all(axis=None)
+    for shown in (str(fit.summary()), fit.summary().to_html(), repr(fit)):
+        assert number not in shown
+        assert f"{2 * fit.optimum.loglik:.3f}".lstrip("-") not in shown
+    summary = " ".join(str(fit.summary()).split())
+    assert summary.count("not available") == 3 + bool(options)
+    assert " ".join(complaint(fit.optimum, fit.settings).split()) in summary
+    assert f"no {'restricted ' * bool(options)}loglik, not converged" in repr(fit)
+    content = json.loads(json_text(fit, 0.95, "wald", ()))
+    assert content["loglik"] is content["aic"] is content["bic"] is None
+    assert content["converged"] is False
+
+
+@pytest.mark.parametrize("status", ["max_iter", "stalled"])
+def test_the_last_iterate_is_named(status):
+    fit = ended(status)
+    assert fit.loglik == fit.optimum.loglik
+    assert np.isnan([fit.aic, fit.bic]).all()
+    lines = str(fit.summary()).splitlines()
+    (shown,) = (line for line in lines if f"{fit.loglik:.3f}" in line)
+    assert "Loglikelihood at the last iterate" in shown
+    assert sum("not available" in line for line in lines) == 2
+    assert f"loglik {fit.loglik:.3f} at the last iterate, not converged" in repr(fit)
+    content = json.loads(json_text(fit, 0.95, "wald", ()))
+    assert content["loglik"] == fit.loglik
+    assert content["aic"] is content["bic"] is None
+
+
+def test_a_search_that_is_cut_short_says_so():
+    with pytest.warns(mlsem.ConvergenceWarning, match="max_iter=1"):
+        fit = mlsem.fit(
+            "level: 1\n y ~ x1\nlevel: 2\n y ~ w1",
+            mlsem.load_example("article"),
+            cluster="id",
+            max_iter=1,
+        )
+    assert any("max_iter=1" in note and "not estimates" in note for note in fit.notes)
