@@ -15,7 +15,7 @@ import numpy as np
 
 from mlsem.core.linalg import positive_solve, scaled_eigen, unit_diagonal
 from mlsem.core.objective import Conditioned, D, Derivatives, Objective, P
-from mlsem.core.records import Array
+from mlsem.core.records import Array, RandomStarts
 from mlsem.core.runaway import Runaway, Watch
 
 NEAR = 0.5  # squared distance (in standard errors) from which Newton steps are tried
@@ -96,6 +96,8 @@ class Optimum(Generic[P]):
         Of a restricted maximum; `point` is then the likelihood itself at the estimates.
     where : str
         The rows or the parameters of a search that will not end.
+    starts : RandomStarts or None
+        What random starts led to, where they were asked for.
     """
 
     point: P
@@ -110,6 +112,7 @@ class Optimum(Generic[P]):
     singular: bool = False
     restricted: Restricted | None = None
     where: str = ""
+    starts: RandomStarts | None = None
 
     @property
     def loglik(self) -> float:
