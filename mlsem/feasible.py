@@ -110,7 +110,7 @@ def _deciding(table: ParameterTable, optimum: Optimum) -> Iterator[CompiledExpre
 def _roots(
     value: Callable[[Array], float], params: Array, places: list[int], bounds: tuple[Array, Array]
 ) -> Iterator[Move]:
-    """Where a constraint holds with equality, one parameter elsewhere and the others as they are."""
+    """Where a constraint holds with equality, one parameter moved and the others as they are."""
     from scipy.optimize import brentq
 
     for place in places:
@@ -123,7 +123,7 @@ def _roots(
         found = nodes[values == 0.0].tolist()
         for k in np.flatnonzero(values[:-1] * values[1:] < 0.0).tolist():
             root = float(brentq(at, nodes[k], nodes[k + 1], rtol=1e-14, disp=False))
-            if abs(at(root)) < 0.5 * min(abs(values[k]), abs(values[k + 1])):  # else a pole
+            if abs(at(root)) < 0.5 * max(abs(values[k]), abs(values[k + 1])):  # else a pole
                 found.append(root)
         low, high = bounds[0][place], bounds[1][place]
         for root in found:

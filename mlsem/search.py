@@ -243,7 +243,11 @@ def random_params(problem: Problem, first: Point, generator: np.random.Generator
         ends = tuple(nearest_feasible(problem.table, each) for each in ends)
     start, drawn = ends
     nearer = (start + 0.5**k * (drawn - start) for k in range(HALVES))
-    return next((each for each in nearer if problem.objective.evaluate(each) is not None), None)
+    found = next((each for each in nearer if problem.objective.evaluate(each) is not None), None)
+    if found is None or problem.coordinates.same:
+        return found
+    inner = problem.coordinates.settled(problem.coordinates.to_internal(found), problem.sample)
+    return problem.coordinates.to_user(inner)
 
 
 def _scaled(problem: Problem, first: Point) -> Iterator[tuple[Problem, Point, Back]]:

@@ -148,7 +148,10 @@ KEYWORDS: dict[str, str] = _keyed(
         # lavaan: resampling
         ("bootstrap boot", _BOOTSTRAP),
         ("parallel ncpus cl", _WORKERS),
-        ("rstarts", "Give starts=20: random starts beside the usual search; seed= makes them the same."),
+        (
+            "rstarts",
+            "Give starts=20: random starts beside the usual search; seed= makes them the same.",
+        ),
         ("iseed", "Give seed= to fit.bootstrap(), mlsem.simulate() or mlsem.study()."),
         # lme4, nlme
         ("REML", 'It is REML=True or False in lmm, estimator="REML" in fit.'),

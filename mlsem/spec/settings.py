@@ -118,8 +118,8 @@ class Settings:
     def _require_starts(self) -> None:
         if not _is_number(self.starts, int) or not 0 <= self.starts <= MOST_STARTS:
             raise OptionValueError(
-                f"starts={self.starts!r}: it takes a whole number from 0 to {MOST_STARTS}, how many "
-                "random starts are tried beside the usual search."
+                f"starts={self.starts!r}: it takes a whole number from 0 to {MOST_STARTS}, the "
+                "number of random starts that are tried beside the usual search."
             )
         if self.seed is None:
             return
