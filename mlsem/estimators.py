@@ -52,8 +52,13 @@ def _highest(problem: Problem, settings: Settings) -> Optimum:
     generator = np.random.default_rng(seed)
     limited = replace(settings, max_iter=min(TRY, settings.max_iter))
     first = starting_point(problem, None)
-    usual = _reached(problem, settings, None)
-    best = usual if usual.converged else None
+    usual: Optimum | EstimationError
+    try:
+        usual = _reached(problem, settings, None)
+    except EstimationError as error:
+        usual = error
+    best = usual if isinstance(usual, Optimum) and usual.converged else None
+    level = np.nan if best is None else best.loglik
     logliks = np.full(settings.starts, np.nan)
     for k in range(settings.starts):
         drawn = random_params(problem, first, generator)
@@ -62,8 +67,10 @@ def _highest(problem: Problem, settings: Settings) -> Optimum:
             logliks[k] = found.loglik
             if best is None or not as_high(best.loglik, found.loglik):
                 best = found
-    level = usual.loglik if usual.converged else np.nan
-    return replace(best or usual, starts=RandomStarts(seed, level, frozen(logliks)))
+    found = best or usual
+    if isinstance(found, EstimationError):
+        raise found
+    return replace(found, starts=RandomStarts(seed, level, frozen(logliks)))
 
 
 def _tried(problem: Problem, settings: Settings, start: Array) -> Optimum | None:

@@ -26,9 +26,9 @@ FIRST = 80  # iterations of the first search before others are tried
 EARLY = (1, 6, 20)  # iterations after which a fit that fails later is mirrored
 STARTS, HEAT = 16, 15  # other starts, and iterations of each
 RANDOM, SEED = 8, 20260106  # random starts if none of these finds a maximum
-ROUNDS = 3  # how often a better side of the constraints has other sides in turn
 FINALISTS, FINAL = 5, 60  # how many of them go on, and for how long
 LAST = 215  # iterations that the first search goes on if no other finds a maximum
+ROUNDS = 3  # how often a better side of the constraints has other sides in turn
 HALVES = 4  # how often a start outside the parameter space is moved half-way back
 GROWN, FAR = 1.1, 5.0  # growth since the middle of a search and since its start: to infinity
 
@@ -243,11 +243,13 @@ def random_params(problem: Problem, first: Point, generator: np.random.Generator
         ends = tuple(nearest_feasible(problem.table, each) for each in ends)
     start, drawn = ends
     nearer = (start + 0.5**k * (drawn - start) for k in range(HALVES))
-    found = next((each for each in nearer if problem.objective.evaluate(each) is not None), None)
-    if found is None or problem.coordinates.same:
-        return found
-    inner = problem.coordinates.settled(problem.coordinates.to_internal(found), problem.sample)
-    return problem.coordinates.to_user(inner)
+    with suppress(np.linalg.LinAlgError):
+        found = next((each for each in nearer if problem.objective.evaluate(each)), None)
+        if found is None or problem.coordinates.same:
+            return found
+        inner = problem.coordinates.settled(problem.coordinates.to_internal(found), problem.sample)
+        return problem.coordinates.to_user(inner)
+    return None
 
 
 def _scaled(problem: Problem, first: Point) -> Iterator[tuple[Problem, Point, Back]]:

@@ -279,6 +279,8 @@ def _drawn_covariances(
 ) -> Iterator[tuple[Row, float]]:
     """Ψ; a covariance with a variable that has no variance stays 0."""
     own = [row for row in rows if row.lhs == row.rhs]
+    if not own:
+        return
     place = {row.lhs: k for k, row in enumerate(own)}
     before = np.array([level.start(row) if row.free >= 0 else row.fixed or 0.0 for row in own])
     factors = np.exp(generator.uniform(*LOG_SHARE, len(own)))
