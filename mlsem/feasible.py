@@ -8,6 +8,7 @@ other values; these are starts in the other pieces.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from itertools import islice, product
 
 import numpy as np
@@ -122,9 +123,10 @@ def _roots(
         values = np.array([at(t) for t in nodes.tolist()])
         found = nodes[values == 0.0].tolist()
         for k in np.flatnonzero(values[:-1] * values[1:] < 0.0).tolist():
-            root = float(brentq(at, nodes[k], nodes[k + 1], rtol=1e-14, disp=False))
-            if abs(at(root)) < 0.5 * max(abs(values[k]), abs(values[k + 1])):  # else a pole
-                found.append(root)
+            with suppress(ValueError):  # no value in between
+                root = float(brentq(at, nodes[k], nodes[k + 1], rtol=1e-14, disp=False))
+                if abs(at(root)) < 0.5 * max(abs(values[k]), abs(values[k + 1])):  # else a pole
+                    found.append(root)
         low, high = bounds[0][place], bounds[1][place]
         for root in found:
             if low <= root <= high and abs(root - own) > APART * max(abs(own), abs(root)):

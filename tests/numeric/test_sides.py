@@ -45,6 +45,7 @@ def profile(data, slope):
         ("(a - 0.3)*(a + 0.3)*(a - 0.1) == 0", (0.3, -0.3, 0.1)),
         ("1/a^2 == 4", (0.5, -0.5)),
         ("abs(a) > 0.6", (0.6, -0.6)),
+        ("a^2*sqrt((a - 2.01)^2 - 1e-8)/(a - 2.01) == -0.16", (0.4, -0.4)),
     ],
 )
 def test_the_best_side_counts(constraint, allowed, slope):
