@@ -34,6 +34,8 @@ ARGUMENTS = {
     "df": "df",
     "missing": "missing",
     "max_iter": "max-iter",
+    "starts": "starts",
+    "seed": "seed",
     "n_jobs": "jobs",
     "file": "out",
 }
@@ -141,6 +143,8 @@ def _add_fit(commands: Any) -> None:
         help="kind of intervals (default wald; profile: for variances between few clusters)",
     )
     fit.add_argument("--max-iter", type=int, metavar="N", help="most iterations")
+    fit.add_argument("--starts", type=int, metavar="N", help="random starts beside the usual one")
+    fit.add_argument("--seed", type=int, metavar="S", help="seed of the random starts")
     fit.add_argument("--digits", type=int, default=3, metavar="N", help="decimals (default 3)")
     fit.add_argument("--json", action="store_true", help="print one JSON object, no summary")
     fit.add_argument("--out", metavar="FILE", help="write the estimates to a .csv or .tsv file")
@@ -246,7 +250,7 @@ def _fit_options(arguments: argparse.Namespace) -> dict[str, Any]:
     """The keywords of `mlsem.fit` that were given; its own defaults hold for the rest."""
     options: dict[str, Any] = {
         name: value
-        for name in (*SETTINGS, "missing", "max_iter")
+        for name in (*SETTINGS, "missing", "max_iter", "starts", "seed")
         if (value := getattr(arguments, name)) is not None
     }
     if arguments.center:

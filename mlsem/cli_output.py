@@ -33,6 +33,7 @@ def json_text(result: FitResult, level: float, ci: CiKind, caught: Sequence[Warn
         "n_clusters": result.n_clusters,
         "n_parameters": result.n_params,
         "loglik": result.loglik,
+        "starts": _starts(result),
         "aic": result.aic,
         "bic": result.bic,
         "confidence_level": level,
@@ -49,6 +50,18 @@ def _json_printable(line: str) -> str:
     if line.isprintable():
         return line
     return "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in line)
+
+
+def _starts(result: FitResult) -> dict[str, Any] | None:
+    found = result.starts
+    if found is None:
+        return None
+    return {
+        "seed": found.seed,
+        "reached": found.reached,
+        "usual": found.usual,
+        "logliks": found.logliks.tolist(),
+    }
 
 
 def _plain(value: Any) -> Any:

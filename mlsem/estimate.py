@@ -231,13 +231,23 @@ def _array(values: object) -> Array:
 
 def _feasible(problem: Problem, params: Array, rows: Array, values: Array) -> Point:
     """The nearest point that meets Rθ + r = 0."""
-    point = problem.inner.evaluate(params - np.linalg.pinv(rows) @ (rows @ params + values))
+    point = problem.inner.evaluate(_projected(params, rows, values))
     if point is None:
         raise EstimationError(
             "no starting point meets the equality constraints inside the parameter space: give "
             "starting values (start=) that do."
         )
     return point
+
+
+def _projected(params: Array, rows: Array, values: Array) -> Array:
+    return params - np.linalg.pinv(rows) @ (rows @ params + values)
+
+
+def nearest_feasible(table: ParameterTable, params: Array) -> Array:
+    """The nearest parameters that meet the linear equalities."""
+    rows, values, _ = _linear_equalities(table, compile_constraints(table))
+    return _projected(params, rows, values) if len(rows) else params
 
 
 def _linear_equalities(

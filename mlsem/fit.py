@@ -85,6 +85,14 @@ def fit(
         Rows with missing values are left out (and counted in the summary), or are an error.
     start : mapping, Series, FitResult or sequence, optional
         Starting values by parameter name (`FitResult.params` has the names).
+    starts : int, default 0
+        Random starts that are tried beside the usual search (and beside the further starts that
+        follow its failure): loadings of either sign, paths, variances and covariances drawn in
+        units of the variables, with up to 100 iterations each. The highest maximum counts.
+        `FitResult.starts` and the summary say how many reached it: those with
+        ℓ ≥ ℓ* - (10⁻⁶ + 10⁻⁹ |ℓ*|), ℓ* the highest. If only one search did, a warning says so.
+    seed : int, optional
+        Of the random starts. Default: a new one, which the result names.
     max_iter : int, default 500
     tol : float, default 1e-8
         Largest remaining step at the optimum, in standard errors.
@@ -216,6 +224,11 @@ def finish(
     text: str, settings: Settings, table: ParameterTable, record: DataRecord, start: object
 ) -> FitResult:
     """Estimate a specified model whose data are read."""
+    if settings.starts and start is not None:
+        raise OptionValueError(
+            f"start= and starts={settings.starts}: random starts are tried beside the usual one, "
+            "and start= chooses one start alone. Leave one of them out."
+        )
     problem = pose(table, record)
     df_method(problem, settings, clustered=record.is_clustered)  # refuses before the search
     optimum = optimum_of(problem, settings, start)

@@ -19,7 +19,7 @@ from mlsem.inference.covariance import Covariance
 from mlsem.inference.intervals import Wald, wald
 from mlsem.inference.reference import DfMethod
 from mlsem.problem import Problem
-from mlsem.remarks import active_restrictions, on_boundary, unreached
+from mlsem.remarks import active_restrictions, on_boundary, on_starts, unreached
 from mlsem.spec.constraints import compile_constraints
 from mlsem.spec.partable import ParameterTable
 from mlsem.spec.settings import SeKind, Settings
@@ -149,6 +149,7 @@ class Fitted:
             *unreached(self.optimum, self.settings),
             *self.table.notes,
             *self.record.notes,
+            *on_starts(self.optimum),
             *active_restrictions(self.table, self.optimum),
             *on_boundary(self.optimum, self.settings),
             *on_information(self.problem, self.covariance),

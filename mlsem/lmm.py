@@ -52,9 +52,9 @@ def lmm(formula: str, data: pd.DataFrame, REML: bool = True, **options: Any) -> 
         Restricted maximum likelihood, as lme4's default; False: maximum likelihood.
     **options
         ``se``, ``se_cluster``, ``test``, ``df``, ``information``, ``missing``, ``start``,
-        ``max_iter``, ``tol``, ``on_failure``, as for `mlsem.fit`; others are refused. Model-based
-        standard errors are from the expected information, as lme4's, with t tests of the fixed
-        effects:
+        ``starts``, ``seed``, ``max_iter``, ``tol``, ``on_failure``, as for `mlsem.fit`; others
+        are refused. Model-based standard errors are from the expected information, as lme4's,
+        with t tests of the fixed effects:
         ``df="satterthwaite"`` (the default) or, with REML, ``df="kenward-roger"``;
         ``test="z"`` takes the variances for known.
 

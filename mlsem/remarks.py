@@ -12,6 +12,12 @@ from mlsem.spec.partable import ParameterTable
 from mlsem.spec.settings import Settings
 
 
+def on_estimates(problem: Problem, optimum: Optimum, settings: Settings) -> tuple[str, ...]:
+    """Warnings about a maximum."""
+    found = (alone(optimum), improper(problem, optimum), *on_boundary(optimum, settings))
+    return tuple(filter(None, found))
+
+
 def improper(problem: Problem, optimum: Optimum) -> str:
     """A warning of an improper solution: free variances below zero, or latent variables whose
     implied covariance matrix is none; empty if all is well."""
@@ -45,6 +51,23 @@ def on_boundary(optimum: Optimum, settings: Settings) -> tuple[str, ...]:
         "the estimated covariance matrix of the random effects is singular (on the boundary): a "
         "variance is zero or a correlation one. Standard errors and tests of variances mean little "
         "there; a model with fewer random effects may do." + _information_there(settings),
+    )
+
+
+def on_starts(optimum: Optimum) -> tuple[str, ...]:
+    """What random starts led to."""
+    starts = optimum.starts
+    return () if starts is None else tuple(filter(None, (str(starts), alone(optimum))))
+
+
+def alone(optimum: Optimum) -> str:
+    """A warning of a maximum that one search of all reached; empty if all is well."""
+    starts = optimum.starts
+    if starts is None or not starts.alone:
+        return ""
+    return (
+        f"the highest maximum was reached by one search of {len(starts.logliks) + 1} alone: there "
+        "may be a higher one. Try more random starts (starts=), or a simpler model."
     )
 
 

@@ -9,13 +9,14 @@ import numpy as np
 
 from mlsem import hypotheses, standard_errors
 from mlsem.core.optimize import Optimum
+from mlsem.core.records import RandomStarts
 from mlsem.data.aggregate import DataRecord
 from mlsem.data.frame import make_frame, make_series
 from mlsem.errors import EstimationWarning, InferenceWarning, OptionValueError, warn
 from mlsem.fitted import Fitted, square_frame
 from mlsem.inference.covariance import Covariance, meat
 from mlsem.problem import Problem
-from mlsem.remarks import improper, on_boundary
+from mlsem.remarks import on_estimates
 from mlsem.spec.settings import Settings, se_kind
 from mlsem.tables import implied_moments
 
@@ -34,13 +35,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Implied:
-    """Implied moments of a level's observed variables.
-
-    Attributes
-    ----------
-    cov : DataFrame
-    mean : Series
-    """
+    """Implied moments of a level's observed variables."""
 
     cov: pd.DataFrame
     mean: pd.Series
@@ -52,6 +47,11 @@ class FitResult(Fitted):
 
     Attributes: see `Fitted`.
     """
+
+    @property
+    def starts(self) -> RandomStarts | None:
+        """What random starts led to (`reached`, `logliks`); None without ``starts=``."""
+        return self.optimum.starts
 
     def with_se(
         self,
@@ -384,7 +384,7 @@ def assemble(
 ) -> FitResult:
     """The result of an optimum, with warnings about the estimates."""
     if optimum.converged:
-        for each in filter(None, (improper(problem, optimum), *on_boundary(optimum, settings))):
+        for each in on_estimates(problem, optimum, settings):
             warn(each, EstimationWarning)
     found, doubts = _covariance(problem, settings, optimum, record.is_clustered)
     return FitResult(model, settings, problem, record, optimum, found, doubts)
