@@ -18,29 +18,32 @@ LONGEST = 400
 # Room → the rooms that it may import. A room is a folder or a module of the package; "mlsem" is
 # the package itself (`import mlsem`, what `__init__` offers).
 SEES: dict[str, set[str]] = {
-    "errors": set(),
+    "display": set(),
+    "caching": set(),
+    "errors": {"display"},
     "naming": {"errors"},
     "core": {"errors"},
-    "syntax": {"errors", "naming"},
-    "spec": {"errors", "naming", "syntax", "core"},
-    "data": {"errors", "naming", "syntax", "spec", "core"},
+    "syntax": {"caching", "errors", "naming"},
+    "spec": {"caching", "errors", "naming", "syntax", "core"},
+    "data": {"caching", "display", "errors", "naming", "syntax", "spec", "core"},
     "inference": {"errors", "core"},
-    "report": {"errors"},
+    "report": {"display", "errors"},
 }
 SEES["version"] = set()
-SEES["problem"] = {"errors", "core", "spec", "data"}
+SEES["problem"] = {"caching", "errors", "core", "spec", "data"}
 SEES["remarks"] = {"errors", "core", "spec", "problem"}
 SEES["estimate"] = {"errors", "core", "spec", "problem"}
-SEES["search"] = {"errors", "core", "spec", "problem", "estimate"}
+SEES["feasible"] = {"errors", "core", "spec", "problem"}
+SEES["search"] = {"errors", "core", "spec", "problem", "estimate", "feasible"}
 SEES["bounded"] = {"errors", "core", "spec", "problem"}
 SEES["reml"] = {"errors", "core", "spec", "problem", "estimate", "bounded", "search"}
 SEES["separable"] = {"errors", "core", "problem", "estimate", "bounded"}
-SEES["estimators"] = {"core", "spec", "problem", "estimate", "bounded", "reml", "search"}
+SEES["estimators"] = {"errors", "core", "spec", "problem", "estimate", "bounded", "reml", "search"}
 SEES["estimators"] |= {"separable"}
 SEES["dask_workers"] = {"errors"}
 SEES["workers"] = {"errors", "dask_workers"}
 SEES["refit"] = {"errors", "core", "spec", "problem", "estimators"}
-SEES["implicit_means"] = {"core", "spec", "problem"}
+SEES["implicit_means"] = {"caching", "core", "spec", "problem"}
 SEES["freedom"] = {"errors", "core", "spec", "inference", "problem"}
 SEES["cautions"] = {"errors", "inference", "problem", "freedom"}
 SEES["standard_errors"] = {"errors", "core", "spec", "inference", "problem", "estimate", "cautions"}
@@ -55,24 +58,27 @@ SEES["profile"] |= {"cautions", "bounded"}
 SEES["tables"] = {"errors", "core", "spec", "inference", "problem"}
 SEES["summary"] = {"report", "version"}
 SEES["fitted"] = set(SEES) - {"syntax", "report", "standard_errors"}
-SEES["hypotheses"] = {"errors", "core", "spec", "data", "inference", "fitted"}
+SEES["hypotheses"] = {"display", "errors", "core", "spec", "data", "inference", "fitted"}
 SEES["bootstrapped"] = {"errors", "core", "data", "inference", "report"}
 SEES["random_effects"] = {"errors", "core", "spec", "data", "fitted"}
 SEES["variances"] = {"core", "problem"}
-SEES["icc"] = {"errors", "core", "data", "problem", "fitted", "variances"}
-SEES["explained"] = {"errors", "core", "spec", "data", "problem", "fitted", "variances"}
+SEES["icc"] = {"display", "errors", "core", "data", "report", "problem", "fitted", "variances"}
+SEES["explained"] = {"errors", "core", "spec", "data", "report", "problem", "fitted"}
+SEES["explained"] |= {"variances"}
 SEES["nested"] = {"errors", "core", "spec", "fitted"}
 SEES["boundary"] = {"errors", "core", "spec", "inference", "fitted", "nested"}
-SEES["likelihood_ratio"] = {"errors", "core", "data", "inference", "fitted", "nested", "boundary"}
+SEES["likelihood_ratio"] = {"display", "errors", "core", "data", "inference", "fitted", "nested"}
+SEES["likelihood_ratio"] |= {"boundary"}
 SEES["bootstrap"] = SEES["diagnose"] | {"bootstrapped", "fitted", "workers"}
 SEES["result"] = set(SEES) - {"syntax", "report"}
 SEES["fit"] = set(SEES) - {"report", "inference", "tables", "summary", "standard_errors"}
-SEES["mixed_formula"] = {"errors", "syntax"}
-SEES["lmm"] = {"errors", "core", "syntax", "spec", "data", "fit", "result", "mixed_formula"}
+SEES["mixed_formula"] = {"caching", "errors", "syntax"}
+SEES["lmm"] = {"caching", "errors", "core", "syntax", "spec", "data", "fit", "result"}
+SEES["lmm"] |= {"mixed_formula"}
 SEES["examples_data"] = {"errors", "data"}
 SEES["simulate"] = {*SEES, "mlsem"} - {"examples_data"}
 SEES["interop"] = {*SEES, "mlsem"} - {"simulate", "examples_data"}
-SEES["cli_output"] = {"fitted", "result", "spec", "report"}
+SEES["cli_output"] = {"display", "fitted", "result", "spec", "report"}
 SEES["cli_files"] = {"errors"}
 SEES["cli"] = {*SEES, "mlsem"} - {"interop"}
 SEES["__main__"] = {"cli"}
@@ -98,6 +104,8 @@ NAME_FRAMES |= {"cli", "cli_output", "comparison", "diagnostics", "hypotheses", 
 NAME_FRAMES |= {"lmm", "simulate", "random_effects", "likelihood_ratio", "icc", "explained"}
 # What may not even be named by a room.
 BLIND = {
+    "display": {"numpy", "scipy", "pandas", "lark"},
+    "caching": {"numpy", "scipy", "pandas", "lark"},
     "errors": {"numpy", "scipy", "pandas", "lark"},
     "naming": {"numpy", "scipy", "pandas", "lark"},
     "syntax": {"numpy", "scipy", "pandas"},

@@ -161,3 +161,65 @@ class ConstraintFunctions:
     inequalities: tuple[Callable[[NDArray[Any]], tuple[Any, NDArray[Any]]], ...]
     lower: Array
     upper: Array
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RandomStarts:
+    """Searches from random starts, beside the usual one.
+
+    A search reached the highest maximum ℓ* if its own is ℓ ≥ ℓ* - (10⁻⁶ + 10⁻⁹ |ℓ*|): maxima are
+    found to rounding, and what is as high counts wherever it lies (factors have mirror images).
+
+    Attributes
+    ----------
+    seed : int
+        Of the starts.
+    usual : float
+        The maximum of the usual search; NaN where it found none.
+    logliks : (n,)
+        Those of the random starts, in their order.
+    """
+
+    seed: int
+    usual: float
+    logliks: Array
+
+    @property
+    def best(self) -> float:
+        """ℓ*; NaN where no search found a maximum."""
+        return max((self.usual, *self.logliks.tolist()), key=lambda each: (each == each, each))
+
+    @property
+    def reached(self) -> int:
+        """How many of the random starts reached the highest maximum."""
+        return sum(as_high(each, self.best) for each in self.logliks.tolist())
+
+    @property
+    def alone(self) -> bool:
+        """Whether one search of all reached it."""
+        return self.reached + as_high(self.usual, self.best) == 1
+
+    def __str__(self) -> str:
+        count, found = len(self.logliks), int(np.isfinite(self.logliks).sum())
+        plural = "" if count == 1 else "s"
+        head = f"{count} random start{plural} (seed {self.seed})"
+        if np.isnan(self.best):
+            return f"{head}: no search found a maximum."
+        said = f"{head}: {self.reached} reached the highest maximum found, {self.best:.3f}"
+        if found > self.reached:
+            below = [each for each in self.logliks.tolist() if each < self.best]
+            highest = max(each for each in below if not as_high(each, self.best))
+            said += f"; {found - self.reached} ended at a lower one"
+            said += f" ({highest:.3f} at most)"
+        if count > found:
+            said += f"; {count - found} found none"
+        if np.isnan(self.usual):
+            said += ". The usual search found none"
+        elif not as_high(self.usual, self.best):
+            said += f". The usual search ended at {self.usual:.3f}"
+        return said + "."
+
+
+def as_high(loglik: float, best: float) -> bool:
+    """Whether a maximum is the highest one, up to rounding."""
+    return loglik >= best - (1e-6 + 1e-9 * abs(best))

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 
-from mlsem.core.optimise.maximise import Optimum
+from mlsem.core.optimise.maximise import ADVICE, Optimum
 from mlsem.errors import listed
 from mlsem.estimation.problem import Problem
 from mlsem.estimation.settings import Settings
 from mlsem.model.pattern import parameter_bounds
 from mlsem.model.table import ParameterTable
+
+
+def on_estimates(problem: Problem, optimum: Optimum, settings: Settings) -> tuple[str, ...]:
+    """Warnings about a maximum."""
+    found = (alone(optimum), improper(problem, optimum), *on_boundary(optimum, settings))
+    return tuple(filter(None, found))
 
 
 def improper(problem: Problem, optimum: Optimum) -> str:
@@ -48,6 +54,23 @@ def on_boundary(optimum: Optimum, settings: Settings) -> tuple[str, ...]:
     )
 
 
+def on_starts(optimum: Optimum) -> tuple[str, ...]:
+    """What random starts led to."""
+    starts = optimum.starts
+    return () if starts is None else tuple(filter(None, (str(starts), alone(optimum))))
+
+
+def alone(optimum: Optimum) -> str:
+    """A warning of a maximum that one search of all reached; empty if all is well."""
+    starts = optimum.starts
+    if starts is None or not starts.alone:
+        return ""
+    return (
+        f"the highest maximum was reached by one search of {len(starts.logliks) + 1} alone: there "
+        "may be a higher one. Try more random starts (starts=), or a simpler model."
+    )
+
+
 def _information_there(settings: Settings) -> str:
     """What standard errors take on the boundary."""
     if settings.information == "expected" or settings.se == "none":
@@ -70,4 +93,22 @@ def active_restrictions(table: ParameterTable, optimum: Optimum) -> tuple[str, .
     return (
         f"active at the estimates: {active}. Standard errors take these as equalities and are "
         "approximate so near a boundary.",
+    )
+
+
+def complaint(optimum: Optimum, settings: Settings) -> str:
+    """Why the optimiser stopped, and what to try."""
+    return (
+        ADVICE[optimum.status].format(max_iter=settings.max_iter, where=optimum.where)
+        + f" (remaining step: {optimum.distance:.2g} standard errors)."
+    )
+
+
+def unreached(optimum: Optimum, settings: Settings) -> tuple[str, ...]:
+    """A note on a search that ended elsewhere than at a maximum."""
+    if optimum.converged:
+        return ()
+    return (
+        f"not estimates: {complaint(optimum, settings)} The parameters shown are those where the "
+        "search stopped.",
     )

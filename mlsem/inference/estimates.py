@@ -15,7 +15,7 @@ from mlsem.data.moments.aggregate import DataRecord
 from mlsem.data.table.frame import make_frame, make_series
 from mlsem.errors import OptionValueError, listed
 from mlsem.estimation.problem import Problem
-from mlsem.estimation.remarks import active_restrictions, on_boundary
+from mlsem.estimation.remarks import active_restrictions, on_boundary, on_starts, unreached
 from mlsem.estimation.settings import SeKind, Settings
 from mlsem.inference.covariance.cautions import on_information
 from mlsem.inference.covariance.intervals import Wald, wald
@@ -84,8 +84,12 @@ class Fitted:
     @property
     def loglik(self) -> float:
         """Log-likelihood at the estimates, conditional on fixed covariates of one level; of a REML
-        fit the restricted one, and `aic` and `bic` with it."""
-        return self.optimum.loglik
+        fit the restricted one, and `aic` and `bic` with it.
+
+        Where the search did not reach a maximum that of the last iterate, or NaN where it found
+        that there is none or did not meet the constraints; `aic` and `bic` are then NaN.
+        """
+        return self.optimum.last
 
     @property
     def singular(self) -> bool:
@@ -121,12 +125,12 @@ class Fitted:
     @property
     def aic(self) -> float:
         """-2 ℓ + 2 npar (Akaike, 1974)."""
-        return -2.0 * self.loglik + 2.0 * self.n_params
+        return -2.0 * self.optimum.maximum + 2.0 * self.n_params
 
     @property
     def bic(self) -> float:
         """-2 ℓ + npar log N, N the number of rows, as lavaan's (Schwarz, 1978)."""
-        return -2.0 * self.loglik + self.n_params * float(np.log(self.n_obs))
+        return -2.0 * self.optimum.maximum + self.n_params * float(np.log(self.n_obs))
 
     @property
     def se_kind(self) -> SeKind:
@@ -142,8 +146,10 @@ class Fitted:
     def notes(self) -> tuple[str, ...]:
         """What a reader of the results should know."""
         return (
+            *unreached(self.optimum, self.settings),
             *self.table.notes,
             *self.record.notes,
+            *on_starts(self.optimum),
             *active_restrictions(self.table, self.optimum),
             *on_boundary(self.optimum, self.settings),
             *on_information(self.problem, self.covariance),
@@ -368,13 +374,7 @@ class Fitted:
         )
 
     def __repr__(self) -> str:
-        clusters = f", {self.n_clusters} clusters" if self.n_clusters is not None else ""
-        state = "" if self.converged else ", not converged"
-        name = "restricted loglik" if self.settings.estimator == "REML" else "loglik"
-        return (
-            f"<FitResult: {self.n_params} parameters, {self.n_obs} rows{clusters}, "
-            f"{name} {self.loglik:.3f}, se {self.se_kind}{state}; print(fit.summary())>"
-        )
+        return self._facts().brief
 
     def _repr_html_(self) -> str:
         return self.summary()._repr_html_()

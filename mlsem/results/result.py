@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from mlsem.core.optimise.maximise import Optimum
+from mlsem.core.records import RandomStarts
 from mlsem.data.moments.aggregate import DataRecord
 from mlsem.data.table.frame import make_frame, make_series
 from mlsem.errors import EstimationWarning, InferenceWarning, OptionValueError, warn
 from mlsem.estimation.problem import Problem
-from mlsem.estimation.remarks import improper, on_boundary
+from mlsem.estimation.remarks import on_estimates
 from mlsem.estimation.settings import Settings, se_kind
 from mlsem.inference.covariance import of_optimum as standard_errors
 from mlsem.inference.covariance.matrix import Covariance, meat
@@ -35,13 +36,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Implied:
-    """Implied moments of a level's observed variables.
-
-    Attributes
-    ----------
-    cov : DataFrame
-    mean : Series
-    """
+    """Implied moments of a level's observed variables."""
 
     cov: pd.DataFrame
     mean: pd.Series
@@ -53,6 +48,11 @@ class FitResult(Fitted):
 
     Attributes: see `Fitted`.
     """
+
+    @property
+    def starts(self) -> RandomStarts | None:
+        """What random starts led to (`reached`, `logliks`); None without ``starts=``."""
+        return self.optimum.starts
 
     def with_se(
         self,
@@ -385,7 +385,7 @@ def assemble(
 ) -> FitResult:
     """The result of an optimum, with warnings about the estimates."""
     if optimum.converged:
-        for each in filter(None, (improper(problem, optimum), *on_boundary(optimum, settings))):
+        for each in on_estimates(problem, optimum, settings):
             warn(each, EstimationWarning)
     found, doubts = _covariance(problem, settings, optimum, record.is_clustered)
     return FitResult(model, settings, problem, record, optimum, found, doubts)

@@ -14,15 +14,16 @@ from typing import Generic, Literal
 import numpy as np
 
 from mlsem.core.linalg import positive_solve, scaled_eigen, unit_diagonal
-from mlsem.core.optimise.objective import Conditioned, D, Derivatives, Objective, P
+from mlsem.core.optimise.objective import Conditioned, D, Derivatives, Objective, P, Point
 from mlsem.core.optimise.runaway import Runaway, Watch
-from mlsem.core.records import Array
+from mlsem.core.records import Array, RandomStarts
 
 NEAR = 0.5  # squared distance (in standard errors) from which Newton steps are tried
 HALVINGS = 25
 SUFFICIENT = 1e-4  # Armijo's constant
 NOISE = 1e-13  # relative rounding error of the log-likelihood
 LAST = 8  # Newton steps after the trust region, each of which doubles the digits
+FLOOR = 1  # Newton steps without progress where ℓ is known to rounding only
 STALLED = 8  # iterations without progress before the trust region takes over
 
 Status = Literal["converged", "max_iter", "stalled", "infeasible", "unbounded", "infinite"]
@@ -96,6 +97,8 @@ class Optimum(Generic[P]):
         Of a restricted maximum; `point` is then the likelihood itself at the estimates.
     where : str
         The rows or the parameters of a search that will not end.
+    starts : RandomStarts or None
+        What random starts led to, where they were asked for.
     """
 
     point: P
@@ -110,11 +113,23 @@ class Optimum(Generic[P]):
     singular: bool = False
     restricted: Restricted | None = None
     where: str = ""
+    starts: RandomStarts | None = None
 
     @property
     def loglik(self) -> float:
         """What was maximised."""
         return self.point.loglik if self.restricted is None else self.restricted.loglik
+
+    @property
+    def last(self) -> float:
+        """ℓ where the search ended; NaN where this says nothing: at parameters that break the
+        constraints, or on the way to infinity or to a matrix that is singular."""
+        return self.loglik if self.status in ("converged", "max_iter", "stalled") else float("nan")
+
+    @property
+    def maximum(self) -> float:
+        """ℓ at the maximum; NaN where none was reached."""
+        return self.loglik if self.converged else float("nan")
 
     @property
     def params(self) -> Array:
@@ -153,11 +168,16 @@ def damped_step(information: Array, gradient: Array) -> tuple[Array, float]:
     return scale * (vectors @ (half / np.sqrt(raised))), float(half @ half)
 
 
+def _rounding(point: Point) -> float:
+    """Of ℓ."""
+    return NOISE * (1.0 + abs(point.loglik))
+
+
 def line_search(
     objective: Objective[P, D], point: P, direction: Array, decrement: float
 ) -> tuple[P, float] | None:
     """The first of the steps 1, ½, ¼ … that raises ℓ enough; None if there is none."""
-    slack = NOISE * (1.0 + abs(point.loglik))
+    slack = _rounding(point)
     step = 1.0
     for _ in range(HALVINGS):
         candidate = objective.evaluate(point.params + step * direction)
@@ -246,6 +266,9 @@ def climb(
             return _ran(point, free, runs, iteration, decrement**0.5)
         poor = 0 if decrement < 0.5 * best else poor + 1
         best = min(best, decrement)
+        if poor > FLOOR and move.observed is not None and decrement <= _rounding(point):
+            distance = decrement**0.5
+            return Optimum(point, free, at, move.observed, "converged", iteration, distance)
         found = None
         if poor <= STALLED:
             found = line_search(objective, point, basis @ move.step, decrement)
@@ -372,7 +395,7 @@ def _by_newton(
 
     The gradient is compared with its own rounding error as well.
     """
-    least = max(tol**2, NOISE * (1.0 + abs(point.loglik)))
+    least = max(tol**2, _rounding(point))
     for step in range(most + 1):
         at = objective.derivatives(point, basis)
         observed = objective.observed(point, at)
