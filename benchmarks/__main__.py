@@ -1,8 +1,8 @@
 """python -m benchmarks [NAME ...] [--save]
 
 Names: speed, import_time, scaling, robust, mixed, slopes,
-random_models, formulas.
-Without names: all but random_models and formulas.
+random_models, random_families, formulas.
+Without names: all but the last three.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from benchmarks import (
     formulas,
     import_time,
     mixed,
+    random_families,
     random_models,
     robust,
     scaling,
@@ -28,13 +29,14 @@ PARTS = {
     "mixed": mixed.main,
     "slopes": slopes.main,
     "random_models": random_models.main,
+    "random_families": random_families.main,
     "formulas": formulas.main,
 }
 
 
 def main() -> None:
     words = sys.argv[1:]
-    parts = [word for word in words if word in PARTS] or [*PARTS][:-2]
+    parts = [word for word in words if word in PARTS] or [*PARTS][:-3]
     options = [word for word in words if word not in PARTS]
     if options not in ([], ["--save"]):
         sys.exit(f"{__doc__}\nOptions of one part: python -m benchmarks.PART --help")

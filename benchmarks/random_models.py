@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 import mlsem
 from benchmarks.common import has_r, machine, r_script, save, table
@@ -49,7 +50,7 @@ def fit_one(drawn: Drawn) -> Record:
     record |= {
         "seconds": time.process_time() - began,
         "status": result._estimates.optimum.status,
-        "loglik": result.loglik,
+        "loglik": result._estimates.optimum.loglik,
         "iterations": result.n_iterations,
         "parameters": len(names),
         "negative": negative_variances(names, params),
@@ -62,12 +63,13 @@ def fit_one(drawn: Drawn) -> Record:
 
 def diagnose(drawn: Drawn, result: mlsem.FitResult) -> Record:
     """Why a fit did not converge."""
+    reached = result.optimum.loglik
     better = other_maximum(drawn)
     at = edge(result)
     found: Record = {"eigenvalue": at.eigenvalue}
     if better is not None:
         found["other"] = better.loglik
-        if better.loglik > result.loglik - EQUAL:
+        if better.loglik > reached - EQUAL:
             below = ", ".join(f"{name} < 0" for name in better.negative) or "no variance < 0"
             why = f"maximum {better.loglik:.4f} ({below}) from a {better.how}"
             return found | {"class": "missed", "why": why}
@@ -82,20 +84,24 @@ def diagnose(drawn: Drawn, result: mlsem.FitResult) -> Record:
     found["BFGS"] = loglik
     return found | {
         "class": "unexplained",
-        "why": f"BFGS ends {loglik - result.loglik:+.4f} away, remaining step {remaining:.1e}",
+        "why": f"BFGS ends {loglik - reached:+.4f} away, remaining step {remaining:.1e}",
     }
 
 
 def lavaan_fits(count: int) -> dict[int, Record]:
     """The same models in lavaan, one R process."""
+    drawn = [draw(number) for number in range(count)]
+    options = pd.DataFrame({"fixed_x": [int(each.fixed_x) for each in drawn]})
+    return in_lavaan([(each.model, each.data) for each in drawn], options)
+
+
+def in_lavaan(models: list[tuple[str, pd.DataFrame]], options: pd.DataFrame) -> dict[int, Record]:
+    """What lavaan finds; `options` as in lavaan_fits.R, a row per model."""
     with tempfile.TemporaryDirectory() as folder:
-        lines = ["number,fixed"]
-        for number in range(count):
-            drawn = draw(number)
-            Path(folder, f"{number}.lav").write_text(drawn.model)
-            drawn.data.to_csv(Path(folder, f"{number}.csv"), index=False, float_format="%.17g")
-            lines.append(f"{number},{int(drawn.fixed_x)}")
-        Path(folder, "fixed_x.csv").write_text("\n".join(lines) + "\n")
+        for number, (text, data) in enumerate(models):
+            Path(folder, f"{number}.lav").write_text(text)
+            data.to_csv(Path(folder, f"{number}.csv"), index=False, float_format="%.17g")
+        options.to_csv(Path(folder, "options.csv"), index_label="number")
         found = r_script("lavaan_fits.R", folder)
     answers: dict[int, Record] = {}
     for number, status, loglik, _, seconds, rest in found:
@@ -103,6 +109,7 @@ def lavaan_fits(count: int) -> dict[int, Record]:
         answers[int(number)] = {
             "status": status,
             "loglik": float("nan") if loglik == "NA" else float(loglik),
+            "estimates": rest,
             "parameters": len(names),
             "seconds": float(seconds),
         }
@@ -151,7 +158,7 @@ def fit_wide(drawn: Drawn) -> Record:
     return {
         "number": drawn.number,
         "status": result._estimates.optimum.status,
-        "loglik": result.loglik,
+        "loglik": result._estimates.optimum.loglik,
         "active": len(result._estimates.optimum.active),
         "seconds": time.process_time() - began,
     }

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
+from mlsem.base.display import excerpt, sentences
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from types import FrameType
@@ -29,21 +31,23 @@ class Span:
         return before.count("\n") + 1, self.start - (before.rfind("\n") + 1) + 1
 
     def excerpt(self, text: str) -> str:
-        """The source line with a caret under the span."""
+        """The part of the source line around the span, with carets under it."""
         line, column = self.position(text)
-        source = text.split("\n")[line - 1].rstrip("\r")
-        width = max(1, min(self.end - self.start, len(source) - column + 1))
+        start = self.start - column + 1
+        source = text[start:].partition("\n")[0].rstrip("\r")
+        shown, carets = excerpt(source, column - 1, min(self.end - start, len(source)))
         prefix = f"{line:>4} | "
-        return f"{prefix}{source}\n{' ' * (len(prefix) + column - 1)}{'^' * width}"
-
-
-def printable(text: str) -> str:
-    """The text with half surrogates, which no file or terminal takes, as escapes."""
-    return text.encode("utf-8", "backslashreplace").decode()
+        return f"{prefix}{shown}\n{' ' * len(prefix)}{carets}"
 
 
 class MlsemError(Exception):
-    """Parent of every error that mlsem raises on purpose."""
+    """Parent of every error that mlsem raises on purpose.
+
+    As text, its message: what a terminal would obey is escaped, what is quoted and long is cut.
+    """
+
+    def __str__(self) -> str:
+        return sentences(super().__str__())
 
 
 class _SourceError(MlsemError):
@@ -54,11 +58,11 @@ class _SourceError(MlsemError):
         self.message, self.text, self.span = message, text, span
 
     def __str__(self) -> str:
+        said = sentences(self.message)
         if self.text is None or self.span is None:
-            return printable(self.message)
+            return said
         line, column = self.span.position(self.text)
-        shown = f"line {line}, column {column}: {self.message}\n{self.span.excerpt(self.text)}"
-        return printable(shown)
+        return f"line {line}, column {column}: {said}\n{self.span.excerpt(self.text)}"
 
 
 class ModelSyntaxError(_SourceError):
@@ -149,7 +153,7 @@ def warn(message: str, category: type[MlsemWarning]) -> None:
         frame = frame.f_back
     place = sys.__dict__ if frame is None else frame.f_globals
     warnings.warn_explicit(
-        message,
+        sentences(message),
         category,
         filename="sys" if frame is None else frame.f_code.co_filename,
         lineno=1 if frame is None else frame.f_lineno,

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from mlsem.base.caching import remember
 from mlsem.core.quiet import quiet
 from mlsem.data.moments.aggregate import DataRecord, read_moments
 from mlsem.data.table.frame import column_names
@@ -19,8 +19,8 @@ from mlsem.errors import (
 )
 from mlsem.estimation.estimates import Estimates
 from mlsem.estimation.estimator import optimum_of
-from mlsem.estimation.ml import complaint
 from mlsem.estimation.problem import pose
+from mlsem.estimation.remarks import complaint
 from mlsem.estimation.settings import SETTING_NAMES, Settings
 from mlsem.inference.covariance.freedom import df_method
 from mlsem.model.defaults import specify
@@ -86,6 +86,14 @@ def fit(
         Rows with missing values are left out (and counted in the summary), or are an error.
     start : mapping, Series, FitResult or sequence, optional
         Starting values by parameter name (`FitResult.params` has the names).
+    starts : int, default 0
+        Random starts that are tried beside the usual search (and beside the further starts that
+        follow its failure): loadings of either sign, paths, variances and covariances drawn in
+        units of the variables, with up to 100 iterations each. The highest maximum counts.
+        `FitResult.starts` and the summary say how many reached it: those with
+        ℓ ≥ ℓ* - (10⁻⁶ + 10⁻⁹ |ℓ*|), ℓ* the highest. If only one search did, a warning says so.
+    seed : int, optional
+        Of the random starts. Default: a new one, which the result names.
     max_iter : int, default 500
     tol : float, default 1e-8
         Largest remaining step at the optimum, in standard errors.
@@ -217,6 +225,11 @@ def finish(
     text: str, settings: Settings, table: ParameterTable, record: DataRecord, start: object
 ) -> FitResult:
     """Estimate a specified model whose data are read."""
+    if settings.starts and start is not None:
+        raise OptionValueError(
+            f"start= and starts={settings.starts}: random starts are tried beside the usual one, "
+            "and start= chooses one start alone. Leave one of them out."
+        )
     problem = pose(table, record)
     df_method(problem, settings, clustered=record.is_clustered)  # refuses before the search
     optimum = optimum_of(problem, settings, start)
@@ -249,7 +262,7 @@ def _remarked(table: ParameterTable) -> ParameterTable:
     return table
 
 
-@lru_cache(maxsize=256)
+@remember
 def _table(text: str, options: ModelOptions, columns: tuple[str, ...] | None) -> ParameterTable:
     """Fits of one model to many data sets specify it once."""
     return specify(_parse(text), options, columns)

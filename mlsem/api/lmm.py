@@ -8,10 +8,10 @@ of the outcome, and a random slope a variable of level 2.
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from mlsem.api.fit import finish
+from mlsem.base.caching import remember
 from mlsem.core.quiet import quiet
 from mlsem.data.design.mixed import INTERCEPT, RESIDUAL, MixedColumns, check_outcome, read_mixed
 from mlsem.data.moments.aggregate import moments_of
@@ -52,9 +52,9 @@ def lmm(formula: str, data: pd.DataFrame, REML: bool = True, **options: Any) -> 
         Restricted maximum likelihood, as lme4's default; False: maximum likelihood.
     **options
         ``se``, ``se_cluster``, ``test``, ``df``, ``information``, ``missing``, ``start``,
-        ``max_iter``, ``tol``, ``on_failure``, as for `mlsem.fit`; others are refused. Model-based
-        standard errors are from the expected information, as lme4's, with t tests of the fixed
-        effects:
+        ``starts``, ``seed``, ``max_iter``, ``tol``, ``on_failure``, as for `mlsem.fit`; others
+        are refused. Model-based standard errors are from the expected information, as lme4's,
+        with t tests of the fixed effects:
         ``df="satterthwaite"`` (the default) or, with REML, ``df="kenward-roger"``;
         ``test="z"`` takes the variances for known.
 
@@ -147,7 +147,7 @@ def _settings(reml: object, options: dict[str, Any]) -> tuple[Settings, object]:
 # --- the model --------------------------------------------------------------------------------
 
 
-@lru_cache(maxsize=256)
+@remember
 def mixed_table(parsed: MixedFormula, columns: MixedColumns) -> ParameterTable:
     """The parameter table of a linear mixed model, its parameters named as in lme4. Fits of one
     formula to many data sets specify it once."""

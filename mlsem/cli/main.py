@@ -14,8 +14,9 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
+from mlsem.base.display import sentences
 from mlsem.errors import MlsemError, OptionError, OptionValueError
 
 if TYPE_CHECKING:
@@ -33,6 +34,8 @@ ARGUMENTS = {
     "df": "df",
     "missing": "missing",
     "max_iter": "max-iter",
+    "starts": "starts",
+    "seed": "seed",
     "n_jobs": "jobs",
     "file": "out",
 }
@@ -65,8 +68,15 @@ def main(argv: Sequence[str] | None = None) -> int:
 # --- arguments --------------------------------------------------------------------------------
 
 
+class _ArgumentParser(argparse.ArgumentParser):
+    """Complaints that quote an argument show it as errors do."""
+
+    def error(self, message: str) -> NoReturn:
+        super().error(sentences(message))
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _ArgumentParser(
         prog="mlsem", description="Two-level structural equation models in lavaan's syntax."
     )
     parser.add_argument("--version", action=_Version)
@@ -133,6 +143,8 @@ def _add_fit(commands: Any) -> None:
         help="kind of intervals (default wald; profile: for variances between few clusters)",
     )
     fit.add_argument("--max-iter", type=int, metavar="N", help="most iterations")
+    fit.add_argument("--starts", type=int, metavar="N", help="random starts beside the usual one")
+    fit.add_argument("--seed", type=int, metavar="S", help="seed of the random starts")
     fit.add_argument("--digits", type=int, default=3, metavar="N", help="decimals (default 3)")
     fit.add_argument("--json", action="store_true", help="print one JSON object, no summary")
     fit.add_argument("--out", metavar="FILE", help="write the estimates to a .csv or .tsv file")
@@ -238,7 +250,7 @@ def _fit_options(arguments: argparse.Namespace) -> dict[str, Any]:
     """The keywords of `mlsem.fit` that were given; its own defaults hold for the rest."""
     options: dict[str, Any] = {
         name: value
-        for name in (*SETTINGS, "missing", "max_iter")
+        for name in (*SETTINGS, "missing", "max_iter", "starts", "seed")
         if (value := getattr(arguments, name)) is not None
     }
     if arguments.center:
@@ -363,7 +375,7 @@ def _complain(error: Exception, code: int) -> int:
 
 
 def _as_arguments(message: str) -> str:
-    """The message with the command's arguments in place of Python's keywords."""
+    """The message as a terminal takes it, the command's arguments in place of Python's keywords."""
 
     def argument(found: re.Match[str]) -> str:
         name, value = found[1], (found[2] or "").strip("\"'")
@@ -371,7 +383,7 @@ def _as_arguments(message: str) -> str:
         return f"--{ARGUMENTS[name]} {value}".rstrip()
 
     keyword = rf"(?<![\w.(\[])({'|'.join(ARGUMENTS)})=(?![~=])"  # no operators of the model
-    return re.sub(rf"{keyword}(\"[^\"]*\"|'[^']*'|-?\w+|)", argument, message)
+    return re.sub(rf"{keyword}(\"[^\"]*\"|'[^']*'|-?\w+|)", argument, sentences(message))
 
 
 def _pipe_closed() -> int:

@@ -6,6 +6,7 @@ import json
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
+from mlsem.base.display import lines
 from mlsem.report.table import render_columns
 
 if TYPE_CHECKING:
@@ -26,11 +27,12 @@ def json_text(result: FitResult, level: float, ci: CiKind, caught: Sequence[Warn
         "converged": bool(result.converged),
         "n_iterations": result.n_iterations,
         "se": result.se_kind,
-        "se_cluster": result.record.robust.name,
+        "se_cluster": result._record.robust.name,
         "n_obs": result.n_obs,
         "n_clusters": result.n_clusters,
         "n_parameters": result.n_params,
         "loglik": result.loglik,
+        "starts": _starts(result),
         "aic": result.aic,
         "bic": result.bic,
         "confidence_level": level,
@@ -38,7 +40,27 @@ def json_text(result: FitResult, level: float, ci: CiKind, caught: Sequence[Warn
         "estimates": estimates,
         "warnings": list(dict.fromkeys(str(each.message) for each in caught)),
     }
-    return json.dumps(_plain(content), indent=2, ensure_ascii=False, allow_nan=False)
+    text = json.dumps(_plain(content), indent=2, ensure_ascii=False, allow_nan=False)
+    return "\n".join(map(_json_printable, text.split("\n")))
+
+
+def _json_printable(line: str) -> str:
+    """The line with what a terminal obeys or hides as JSON's escapes: the content is the same."""
+    if line.isprintable():
+        return line
+    return "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in line)
+
+
+def _starts(result: FitResult) -> dict[str, Any] | None:
+    found = result.starts
+    if found is None:
+        return None
+    return {
+        "seed": found.seed,
+        "reached": found.reached,
+        "usual": found.usual,
+        "logliks": found.logliks.tolist(),
+    }
 
 
 def _plain(value: Any) -> Any:
@@ -72,7 +94,7 @@ def check_text(table: ParameterTable) -> str:
         },
         index=True,
     )
-    return text + "".join(f"{line}\n" for line in _remarks(table))
+    return f"{text}{lines(_remarks(table))}\n"
 
 
 def _given(column: Sequence[object]) -> list[bool]:
@@ -93,15 +115,15 @@ def _bounds(row: Row) -> str:
 
 
 def _remarks(table: ParameterTable) -> list[str]:
-    lines = [f"{each.name} := {each.source}" for each in table.definitions]
-    lines += [each.source for each in table.constraints]
-    lines += [f"product made from the data: {each.name}" for each in table.products]
+    found = [f"{each.name} := {each.source}" for each in table.definitions]
+    found += [each.source for each in table.constraints]
+    found += [f"product made from the data: {each.name}" for each in table.products]
     if table.split:
-        lines.append(f"split into a part at each level: {', '.join(table.split)}")
-    lines += [f"random slope {s.name}: {s.outcome} on {s.carrier}" for s in table.slopes]
-    lines.append(f"free parameters: {len(table.names)}")
-    lines += [f"note: {note}" for note in table.notes]
-    return ["", *lines]
+        found.append(f"split into a part at each level: {', '.join(table.split)}")
+    found += [f"random slope {s.name}: {s.outcome} on {s.carrier}" for s in table.slopes]
+    found.append(f"free parameters: {len(table.names)}")
+    found += [f"note: {note}" for note in table.notes]
+    return ["", *found]
 
 
 def demo_text(standard: FitResult, robust: FitResult) -> str:

@@ -20,8 +20,8 @@ from mlsem.core.implied.derivatives import leading
 from mlsem.core.implied.means import fixed_effects, is_mixed
 from mlsem.core.implied.pattern import LevelMoments
 from mlsem.core.linalg import null_space
-from mlsem.core.optimise.maximise import Optimum
 from mlsem.core.optimise.objective import MomentDerivatives, well_conditioned
+from mlsem.core.optimise.optimum import Optimum
 from mlsem.core.quiet import quiet
 from mlsem.core.records import Array, frozen
 from mlsem.core.sample.draws import Sampler

@@ -9,20 +9,29 @@ is fitted over positive semidefinite matrices too.
 
 from __future__ import annotations
 
+from dataclasses import replace
+from secrets import randbits
+
 import numpy as np
 
-from mlsem.core.optimise.maximise import Optimum, climb
+from mlsem.core.optimise.maximise import climb
+from mlsem.core.optimise.optimum import Optimum, RandomStarts, as_high
+from mlsem.core.records import Array, frozen
+from mlsem.errors import EstimationError, IdentificationError
 from mlsem.estimation.ml import identified, numerically, starting_point
 from mlsem.estimation.problem import Problem, restricted
 from mlsem.estimation.reml import by_reml
-from mlsem.estimation.search import estimate
+from mlsem.estimation.search import estimate, random_params
 from mlsem.estimation.semidefinite import inside_bound, shorter
 from mlsem.estimation.separable import require_separable
 from mlsem.estimation.settings import Settings
 
+TRY = 100  # iterations of a search from a random start
+
 
 def optimum_of(problem: Problem, settings: Settings, start: object = None) -> Optimum:
-    """Find the estimates by the estimator of the settings.
+    """Find the estimates by the estimator of the settings; unless a start is given, from as many
+    random starts beside the usual one as they ask for.
 
     Raises
     ------
@@ -32,6 +41,49 @@ def optimum_of(problem: Problem, settings: Settings, start: object = None) -> Op
         As `estimate`.
     """
     require_separable(problem)
+    if start is None and settings.starts:
+        return _highest(problem, settings)
+    return _reached(problem, settings, start)
+
+
+def _highest(problem: Problem, settings: Settings) -> Optimum:
+    """The highest maximum of the usual search and of those from random starts: of equal ones the
+    first, the usual search being before the others."""
+    seed = randbits(32) if settings.seed is None else settings.seed
+    generator = np.random.default_rng(seed)
+    limited = replace(settings, max_iter=min(TRY, settings.max_iter))
+    first = starting_point(problem, None)
+    usual: Optimum | EstimationError
+    try:
+        usual = _reached(problem, settings, None)
+    except EstimationError as error:
+        usual = error
+    best = usual if isinstance(usual, Optimum) and usual.converged else None
+    level = np.nan if best is None else best.loglik
+    logliks = np.full(settings.starts, np.nan)
+    for k in range(settings.starts):
+        drawn = random_params(problem, first, generator)
+        found = None if drawn is None else _tried(problem, limited, drawn)
+        if found is not None:
+            logliks[k] = found.loglik
+            if best is None or not as_high(best.loglik, found.loglik):
+                best = found
+    found = best or usual
+    if isinstance(found, EstimationError):
+        raise found
+    return replace(found, starts=RandomStarts(seed, level, frozen(logliks)))
+
+
+def _tried(problem: Problem, settings: Settings, start: Array) -> Optimum | None:
+    """The maximum that a random start leads to."""
+    try:
+        found = _reached(problem, settings, start)
+    except (EstimationError, IdentificationError):
+        return None
+    return found if found.converged else None
+
+
+def _reached(problem: Problem, settings: Settings, start: object) -> Optimum:
     if settings.estimator == "REML":
         return by_reml(problem, settings, start)
     if problem.table.semidefinite:

@@ -10,11 +10,11 @@ user's own, and zero.
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import lru_cache
 
 import numpy as np
 
-from mlsem.core.optimise.maximise import Optimum
+from mlsem.base.caching import remember
+from mlsem.core.optimise.optimum import Optimum
 from mlsem.estimation.problem import Problem, with_table
 from mlsem.model.table import ParameterTable, Row
 
@@ -38,7 +38,7 @@ def with_means(problem: Problem, optimum: Optimum) -> tuple[Problem, Optimum]:
     )
 
 
-@lru_cache(maxsize=256)
+@remember
 def _with_intercepts(table: ParameterTable) -> ParameterTable:
     modelled, own = table.levels[0].modelled, len(table.names)
     rows = (Row(name, "~1", "", 1, False, own + k) for k, name in enumerate(modelled))

@@ -10,11 +10,13 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from mlsem.core.implied.point import Point
 from mlsem.core.intercepts.runaway import MomentWatch
 from mlsem.core.linalg import null_space
 from mlsem.core.optimise.constrained import ConstraintFunctions
-from mlsem.core.optimise.maximise import ADVICE, Optimum, maximize
-from mlsem.core.optimise.objective import Conditioned, Point
+from mlsem.core.optimise.maximise import maximize
+from mlsem.core.optimise.objective import Conditioned
+from mlsem.core.optimise.optimum import Optimum
 from mlsem.core.records import Array
 from mlsem.errors import (
     EstimationError,
@@ -229,13 +231,23 @@ def _array(values: object) -> Array:
 
 def _feasible(problem: Problem, params: Array, rows: Array, values: Array) -> Point:
     """The nearest point that meets Rθ + r = 0."""
-    point = problem.inner.evaluate(params - np.linalg.pinv(rows) @ (rows @ params + values))
+    point = problem.inner.evaluate(_projected(params, rows, values))
     if point is None:
         raise EstimationError(
             "no starting point meets the equality constraints inside the parameter space: give "
             "starting values (start=) that do."
         )
     return point
+
+
+def _projected(params: Array, rows: Array, values: Array) -> Array:
+    return params - np.linalg.pinv(rows) @ (rows @ params + values)
+
+
+def nearest_feasible(table: ParameterTable, params: Array) -> Array:
+    """The nearest parameters that meet the linear equalities."""
+    rows, values, _ = _linear_equalities(table, compile_constraints(table))
+    return _projected(params, rows, values) if len(rows) else params
 
 
 def _linear_equalities(
@@ -341,11 +353,3 @@ def involved(directions: Array, names: tuple[str, ...]) -> tuple[str, ...]:
     """Parameters with a part in directions (npar, m) of which the data say nothing."""
     lengths = np.abs(directions) / np.abs(directions).max(axis=0)
     return tuple(name for name, part in zip(names, lengths.max(axis=1), strict=True) if part > 1e-4)
-
-
-def complaint(optimum: Optimum, settings: Settings) -> str:
-    """Why the optimiser stopped, and what to try."""
-    return (
-        ADVICE[optimum.status].format(max_iter=settings.max_iter, where=optimum.where)
-        + f" (remaining step: {optimum.distance:.2g} standard errors)."
-    )

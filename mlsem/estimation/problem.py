@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
+from mlsem.base.caching import remember
 from mlsem.core.clusters.view import ClusterView
 from mlsem.core.implied.pattern import ModelPattern
 from mlsem.core.intercepts.objective import (
@@ -323,7 +323,7 @@ def _less(moments: ClusterMoments, centre: Array) -> ClusterMoments:
     return replace(moments, means=frozen(moments.means - centre), shift=moments.shift + centre)
 
 
-@lru_cache(maxsize=256)
+@remember
 def restricted(table: ParameterTable) -> Index:
     """Parameters with a bound or in a constraint."""
     lower, upper = parameter_bounds(table)

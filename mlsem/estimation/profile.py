@@ -11,7 +11,8 @@ from mlsem.core.implied.means import outside_means
 from mlsem.core.intercepts.likelihood import Evaluation
 from mlsem.core.linalg import null_space
 from mlsem.core.optimise.factored import ZERO, Block, Factors
-from mlsem.core.optimise.maximise import Optimum, climb, maximize
+from mlsem.core.optimise.maximise import climb, maximize
+from mlsem.core.optimise.optimum import Optimum
 from mlsem.core.records import Array
 from mlsem.errors import EstimationError
 from mlsem.estimation.estimates import Estimates

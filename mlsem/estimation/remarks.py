@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 
+from mlsem.core.optimise.optimum import ADVICE, Optimum
 from mlsem.errors import listed
 from mlsem.estimation.estimates import Estimates
 from mlsem.estimation.settings import Settings
 from mlsem.model.pattern import parameter_bounds
+
+
+def on_estimates(estimates: Estimates) -> tuple[str, ...]:
+    """Warnings about a maximum."""
+    found = (alone(estimates.optimum), improper(estimates), *on_boundary(estimates))
+    return tuple(filter(None, found))
 
 
 def improper(estimates: Estimates) -> str:
@@ -45,6 +52,23 @@ def on_boundary(estimates: Estimates) -> tuple[str, ...]:
     )
 
 
+def on_starts(optimum: Optimum) -> tuple[str, ...]:
+    """What random starts led to."""
+    starts = optimum.starts
+    return () if starts is None else tuple(filter(None, (str(starts), alone(optimum))))
+
+
+def alone(optimum: Optimum) -> str:
+    """A warning of a maximum that one search of all reached; empty if all is well."""
+    starts = optimum.starts
+    if starts is None or not starts.alone:
+        return ""
+    return (
+        f"the highest maximum was reached by one search of {len(starts.logliks) + 1} alone: there "
+        "may be a higher one. Try more random starts (starts=), or a simpler model."
+    )
+
+
 def _information_there(settings: Settings) -> str:
     """What standard errors take on the boundary."""
     if settings.information == "expected" or settings.se == "none":
@@ -69,3 +93,19 @@ def active_restrictions(estimates: Estimates) -> tuple[str, ...]:
         f"active at the estimates: {shown}. Standard errors take these as equalities and are "
         "approximate so near a boundary.",
     )
+
+
+def complaint(optimum: Optimum, settings: Settings) -> str:
+    """Why the optimiser stopped, and what to try."""
+    return (
+        ADVICE[optimum.status].format(max_iter=settings.max_iter, where=optimum.where)
+        + f" (remaining step: {optimum.distance:.2g} standard errors)."
+    )
+
+
+def unreached(estimates: Estimates) -> tuple[str, ...]:
+    """A note on a search that ended elsewhere than at a maximum."""
+    if estimates.converged:
+        return ()
+    why = complaint(estimates.optimum, estimates.settings)
+    return (f"not estimates: {why} The parameters shown are those where the search stopped.",)

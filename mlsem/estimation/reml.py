@@ -10,10 +10,12 @@ from numpy.typing import NDArray
 
 from mlsem.core.implied.means import mean_parameters, mean_paths
 from mlsem.core.implied.pattern import ModelPattern
+from mlsem.core.implied.point import P
 from mlsem.core.linalg import inverse_root
 from mlsem.core.optimise.factored import explained_effects
-from mlsem.core.optimise.maximise import Optimum, Restricted, climb, maximize
-from mlsem.core.optimise.objective import Conditioned, D, Objective, P
+from mlsem.core.optimise.maximise import climb, maximize
+from mlsem.core.optimise.objective import Conditioned, D, Objective
+from mlsem.core.optimise.optimum import Optimum, Restricted
 from mlsem.core.records import Array
 from mlsem.core.restricted.components import ComponentObjective, components
 from mlsem.core.restricted.general import RemlObjective

@@ -2,31 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from itertools import islice
 
 import numpy as np
 
-from mlsem.core.optimise.maximise import Optimum
-from mlsem.core.optimise.objective import Point
+from mlsem.core.implied.point import Point
+from mlsem.core.optimise.optimum import Optimum, as_high
 from mlsem.core.records import Array
 from mlsem.errors import EstimationError, IdentificationError, listed
 from mlsem.estimation.charts import Chart, charts
+from mlsem.estimation.feasible import in_domain, other_sides
 from mlsem.estimation.mirror import mirror_images
-from mlsem.estimation.ml import estimate_from, starting_point
+from mlsem.estimation.ml import estimate_from, nearest_feasible, starting_point
 from mlsem.estimation.problem import Problem, restricted, with_table
 from mlsem.estimation.settings import Settings
-from mlsem.estimation.start import CAREFUL, starting_values
+from mlsem.estimation.start import CAREFUL, random_start, starting_values
 
 FEWEST = 6  # iterations of a search that other starts may help
 FIRST = 80  # iterations of the first search before others are tried
 EARLY = (1, 6, 20)  # iterations after which a fit that fails later is mirrored
 STARTS, HEAT = 16, 15  # other starts, and iterations of each
+RANDOM, SEED = 8, 20260106  # random starts if none of these finds a maximum
 FINALISTS, FINAL = 5, 60  # how many of them go on, and for how long
 LAST = 215  # iterations that the first search goes on if no other finds a maximum
-HALVES = 4  # how often a mirror image outside the parameter space is moved half-way back
+ROUNDS = 3  # how often a better side of the constraints has other sides in turn
+HALVES = 4  # how often a start outside the parameter space is moved half-way back
 GROWN, FAR = 1.1, 5.0  # growth since the middle of a search and since its start: to infinity
 
 Back = Callable[[Array], Array | None] | None
@@ -38,7 +41,9 @@ def estimate(problem: Problem, settings: Settings, start: object = None) -> Opti
 
     Unless the user chose the start, a failure is followed by other searches, in this order: with
     factors scaled by their variances, from further inside the parameter space, from mirror images
-    of early iterates in the poles of small variances; then the first one goes on. The highest
+    of early iterates in the poles of small variances, from random starts; then the first one goes
+    on. Where a variance is negative at a maximum, those with factors scaled otherwise follow too,
+    and where nonlinear constraints leave the parameters several sides, one from each. The highest
     maximum counts. All of them together have a budget of iterations, so that a model without a
     maximum ends soon.
 
@@ -50,10 +55,16 @@ def estimate(problem: Problem, settings: Settings, start: object = None) -> Opti
         No starting point inside the parameter space.
     """
     first = starting_point(problem, start)
+    if problem.table.constraints:
+        first = in_domain(problem, first)
     if start is not None:
         return estimate_from(problem, settings, first)
     optimum = estimate_from(problem, _limited(settings, FIRST), first)
-    if optimum.converged or optimum.n_iterations < FEWEST:
+    if problem.table.constraints:
+        optimum = _best_side(problem, settings, first, optimum)
+    if optimum.converged:
+        return _higher(problem, settings, first, optimum)
+    if optimum.n_iterations < FEWEST:
         return optimum
     search = _Elsewhere(problem, settings)
     found = search.best(first)
@@ -63,6 +74,45 @@ def estimate(problem: Problem, settings: Settings, start: object = None) -> Opti
     if found is None or (optimum.converged and optimum.loglik > level):
         return optimum
     return replace(found, n_iterations=optimum.n_iterations + search.spent)
+
+
+def _best_side(problem: Problem, settings: Settings, first: Point, optimum: Optimum) -> Optimum:
+    """The highest maximum on all sides of nonlinear constraints."""
+    spent = 0
+    for _ in range(ROUNDS):
+        before = optimum
+        for point in other_sides(problem, first, before):
+            found = _tried(problem, _limited(settings, FINAL), point)
+            spent += 0 if found is None else found.n_iterations
+            if found is None or not found.converged:
+                continue
+            if not optimum.converged or not as_high(optimum.loglik, found.loglik):
+                optimum = replace(found, n_iterations=before.n_iterations + spent)
+        if optimum is before:
+            break
+    return optimum
+
+
+def _higher(problem: Problem, settings: Settings, first: Point, optimum: Optimum) -> Optimum:
+    """The maximum, or a higher one: where a variance is negative there may be several, of which
+    factors scaled by variances of either sign lead to others."""
+    if not _has_other_scales(problem, optimum):
+        return optimum
+    search = _Elsewhere(problem, settings)
+    found = search.highest(_scaled(problem, first), optimum.loglik)
+    if found is None or as_high(optimum.loglik, found.loglik):
+        return optimum
+    return replace(found, n_iterations=optimum.n_iterations + search.spent)
+
+
+def _has_other_scales(problem: Problem, optimum: Optimum) -> bool:
+    """Whether a maximum has a negative variance, and factors can be scaled another way."""
+    table = problem.table
+    if not any(level.latent for level in table.levels) or len(restricted(table)):
+        return False
+    params = problem.coordinates.to_user(optimum.params)
+    rows = (row for row in table.rows if row.op == "~~" and row.lhs == row.rhs and row.free >= 0)
+    return any(params[row.free] < 0.0 for row in rows)
 
 
 def _gone_on(problem: Problem, settings: Settings, first: Point, optimum: Optimum) -> Optimum:
@@ -118,10 +168,23 @@ class _Elsewhere:
 
     def best(self, first: Point) -> Optimum | None:
         """The highest maximum that is found soon, or by those that are higher already."""
-        starts = islice(self._starts(first), STARTS)
+        found = self._begun(islice(self._starts(first), STARTS))
+        if not found:
+            found = self._begun(self._random(first))
+        return self._ended(found, -np.inf)
+
+    def highest(
+        self, starts: Iterable[tuple[Problem, Point, Back]], level: float
+    ) -> Optimum | None:
+        """The same of these starts, among what is above a level."""
+        return self._ended(self._begun(starts), level)
+
+    def _begun(self, starts: Iterable[tuple[Problem, Point, Back]]) -> list[Optimum]:
         done = [self._search(*each, HEAT) for each in starts]
-        found = [each for each in done if each is not None]
-        level = max((each.loglik for each in found), default=-np.inf)
+        return [each for each in done if each is not None]
+
+    def _ended(self, found: list[Optimum], level: float) -> Optimum | None:
+        level = max((level, *(each.loglik for each in found)))
         higher = [each for each in self.running if each[1].loglik > level]
         higher.sort(key=lambda each: -each[1].loglik)
         for problem, optimum, back in higher[:FINALISTS]:
@@ -152,13 +215,41 @@ class _Elsewhere:
         if free:  # another scale of a factor, or a mirror image, would break constraints
             yield from _scaled(problem, first)
         careful = starting_values(problem.table, problem.sample, problem.maps, CAREFUL)
-        point = _evaluated(problem, problem.coordinates.to_internal(careful))
+        point = _at(problem, careful)
         if point is not None:
             yield problem, point, None
         for count in EARLY if free else ():
             early = _tried(problem, _limited(self.settings, count), first)
             for point in _mirrored(problem, early.point) if early is not None else ():
                 yield problem, point, None
+
+    def _random(self, first: Point) -> Iterator[tuple[Problem, Point, Back]]:
+        problem, generator = self.problem, np.random.default_rng(SEED)
+        for _ in range(RANDOM):
+            drawn = random_params(problem, first, generator)
+            point = None if drawn is None else _at(problem, drawn)
+            if point is not None:
+                yield problem, point, None
+
+
+def random_params(problem: Problem, first: Point, generator: np.random.Generator) -> Array | None:
+    """A random start that meets the linear equalities, the user's parameters; one outside the
+    parameter space is moved towards the first. None if that is in vain."""
+    ends = (
+        problem.coordinates.to_user(first.params),
+        random_start(problem.table, problem.sample, problem.maps, generator),
+    )
+    if problem.table.constraints:
+        ends = tuple(nearest_feasible(problem.table, each) for each in ends)
+    start, drawn = ends
+    nearer = (start + 0.5**k * (drawn - start) for k in range(HALVES))
+    with suppress(np.linalg.LinAlgError):
+        found = next((each for each in nearer if problem.objective.evaluate(each)), None)
+        if found is None or problem.coordinates.same:
+            return found
+        inner = problem.coordinates.settled(problem.coordinates.to_internal(found), problem.sample)
+        return problem.coordinates.to_user(inner)
+    return None
 
 
 def _scaled(problem: Problem, first: Point) -> Iterator[tuple[Problem, Point, Back]]:
@@ -214,4 +305,11 @@ def _evaluated(problem: Problem, params: Array) -> Point | None:
     """The point, if it is inside; what numpy cannot go on with is not."""
     with suppress(np.linalg.LinAlgError):
         return problem.inner.evaluate(params)
+    return None
+
+
+def _at(problem: Problem, params: Array) -> Point | None:
+    """The same of the user's parameters."""
+    with suppress(np.linalg.LinAlgError):
+        return problem.inner.evaluate(problem.coordinates.to_internal(params))
     return None

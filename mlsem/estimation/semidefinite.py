@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from mlsem.core.implied.pattern import level_moments
+from mlsem.core.implied.point import P
 from mlsem.core.optimise.factored import (
     ZERO,
     FactoredPoint,
@@ -24,8 +25,9 @@ from mlsem.core.optimise.factored import (
     factored,
     random_effect_factors,
 )
-from mlsem.core.optimise.maximise import Optimum, by_trust_region, climb
-from mlsem.core.optimise.objective import D, Objective, P
+from mlsem.core.optimise.maximise import by_trust_region, climb
+from mlsem.core.optimise.objective import D, Objective
+from mlsem.core.optimise.optimum import Optimum
 from mlsem.core.records import Array
 from mlsem.core.slopes.carriers import pooled_products
 from mlsem.core.slopes.objective import SlopeObjective

@@ -26,6 +26,7 @@ _SE_NAMES: dict[str, SeKind] = {
     "cr3": "CR3",
     "none": "none",
 }
+MOST_STARTS = 10_000
 _CHOICES = {
     "estimator": ("ML", "MLR", "REML"),
     "se": tuple(dict.fromkeys(_SE_NAMES.values())),
@@ -77,6 +78,10 @@ class Settings:
     tol : float
         Largest remaining step at the optimum, in standard errors.
     on_failure : {"warn", "raise"}
+    starts : int
+        Random starts beside the usual search.
+    seed : int or None
+        Of these; None: a new one.
     """
 
     estimator: str = "ML"
@@ -89,6 +94,8 @@ class Settings:
     max_iter: int = 500
     tol: float = 1e-8
     on_failure: str = "warn"
+    starts: int = 0
+    seed: int | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "estimator", _estimator(self.estimator))
@@ -101,10 +108,27 @@ class Settings:
         self._require_agreement()
         if not _is_number(self.max_iter, int) or self.max_iter < 1:
             raise OptionValueError(f"max_iter={self.max_iter!r}: it takes a whole number from 1.")
+        self._require_starts()
         if not _is_number(self.tol, (int, float)) or not 0 < self.tol < 1:
             raise OptionValueError(
                 f"tol={self.tol!r}: it takes a number between 0 and 1, the largest remaining step "
                 "in standard errors."
+            )
+
+    def _require_starts(self) -> None:
+        if not _is_number(self.starts, int) or not 0 <= self.starts <= MOST_STARTS:
+            raise OptionValueError(
+                f"starts={self.starts!r}: it takes a whole number from 0 to {MOST_STARTS}, the "
+                "number of random starts that are tried beside the usual search."
+            )
+        if self.seed is None:
+            return
+        if not _is_number(self.seed, int) or self.seed < 0:
+            raise OptionValueError(f"seed={self.seed!r}: it takes a whole number from 0, or None.")
+        if not self.starts:
+            raise OptionValueError(
+                f"seed={self.seed} is of random starts, and there are none: add starts=20, or "
+                "leave seed out."
             )
 
     def _require_agreement(self) -> None:

@@ -20,6 +20,8 @@ from mlsem.model.table import ParameterTable, RandomSlope, Row
 
 COMMUNALITY = 0.5
 SLOPE_SHARE = 0.1  # of an outcome's residual variance that a random slope starts with
+SPREAD = 0.5  # standard deviation of random standardised paths about their start
+LOG_SHARE = (-2.0, 0.5)  # logarithm of a random variance in units of its start
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +193,19 @@ def starting_values(
     caution : Caution
     """
     total, count = np.zeros(len(table.names)), np.zeros(len(table.names))
+    for rows, level in _levels(table, data, maps, caution):
+        for row in rows:
+            if row.free >= 0:
+                total[row.free] += level.start(row)
+                count[row.free] += 1
+    return np.clip(total / np.maximum(count, 1), *parameter_bounds(table))
+
+
+def _levels(
+    table: ParameterTable, data: ShapeMoments, maps: Mapping[str, Array], caution: Caution
+) -> Iterator[tuple[list[Row], _Level]]:
+    """Each level's rows and sample; its slopes, as they are when the next one is asked for, are
+    taken off the means there."""
     maps = dict(maps)
     random: dict[str, tuple[float, float]] = {}
     for number, variables in enumerate(table.levels, start=1):
@@ -199,10 +214,7 @@ def starting_values(
         rows = [row for row in table.rows if row.level == number and not row.exo]
         sample = _tempered(level_sample(data, names, stack, number), caution)
         level = _Level(rows, sample, random)
-        for row in rows:
-            if row.free >= 0:
-                total[row.free] += level.start(row)
-                count[row.free] += 1
+        yield rows, level
         if number == 1:
             random = {slope.name: level.random_slope(slope) for slope in table.slopes}
         for outcome, slopes in level.slopes.items():  # what is explained within is so in the mean
@@ -211,7 +223,80 @@ def starting_values(
                     maps[name] * slope for name, slope in slopes.items() if name not in table.split
                 ]
                 maps[outcome] = maps[outcome] - sum(own)
+
+
+def random_start(
+    table: ParameterTable,
+    data: ShapeMoments,
+    maps: Mapping[str, Array],
+    generator: np.random.Generator,
+) -> Array:
+    """A start drawn around a careful one, in units of the variables; it may be outside.
+
+    With s the standard deviations at the start, z ~ N(0, 1) and u ~ U(-2, ½), each anew,
+
+        λ = z s_y / s_f,   β = β₀ + ½ z s_y / s_x,   ψ = ψ₀ exp(u),
+        ψ_kl = (ψ_k ψ_l)^½ r_kl,   R = ½ (R₀ + W),
+
+    W a random correlation matrix; intercepts keep the means where they were.
+
+    Parameters
+    ----------
+    generator : numpy.random.Generator
+        Advanced by as many draws as the model needs, whatever the data.
+    """
+    total, count = np.zeros(len(table.names)), np.zeros(len(table.names))
+    for rows, level in _levels(table, data, maps, CAREFUL):
+        for row, value in _drawn(rows, level, generator):
+            total[row.free] += value
+            count[row.free] += 1
     return np.clip(total / np.maximum(count, 1), *parameter_bounds(table))
+
+
+def _drawn(
+    rows: list[Row], level: _Level, generator: np.random.Generator
+) -> Iterator[tuple[Row, float]]:
+    """The free rows of a level with their draws, intercepts after the paths."""
+    free = [row for row in rows if row.free >= 0]
+    for row in free:
+        if row.op == "=~":
+            yield row, generator.normal() * level.scale(row.rhs) / level.scale(row.lhs)
+        elif row.op == "~":
+            spread = SPREAD * level.scale(row.lhs) / level.scale(row.rhs)
+            value = level.start(row) + spread * generator.normal()
+            slopes = level.slopes[row.lhs]
+            if row.rhs in slopes:  # `start` takes its part off the intercept
+                slopes[row.rhs] = value
+            yield row, value
+    for row in free:
+        if row.op == "~1":
+            yield row, level.start(row)
+    yield from _drawn_covariances([row for row in rows if row.op == "~~"], level, generator)
+
+
+def _drawn_covariances(
+    rows: list[Row], level: _Level, generator: np.random.Generator
+) -> Iterator[tuple[Row, float]]:
+    """Ψ; a covariance with a variable that has no variance stays 0."""
+    own = [row for row in rows if row.lhs == row.rhs]
+    if not own:
+        return
+    place = {row.lhs: k for k, row in enumerate(own)}
+    before = np.array([level.start(row) if row.free >= 0 else row.fixed or 0.0 for row in own])
+    factors = np.exp(generator.uniform(*LOG_SHARE, len(own)))
+    after = np.where([row.free >= 0 for row in own], factors * np.abs(before), np.abs(before))
+    root, spread = np.sqrt(np.abs(before)), np.sqrt(after)
+    normal = generator.normal(size=(2 * len(own), len(own)))
+    correlations = np.corrcoef(normal, rowvar=False).reshape(len(own), len(own))
+    for row, value in zip(own, after.tolist(), strict=True):
+        if row.free >= 0:
+            yield row, value
+    for row in rows:
+        if row.free < 0 or row.lhs == row.rhs or not {row.lhs, row.rhs} <= place.keys():
+            continue
+        i, j = place[row.lhs], place[row.rhs]
+        usual = level.start(row) / (root[i] * root[j]) if root[i] * root[j] > 0.0 else 0.0
+        yield row, float(0.5 * (usual + correlations[i, j]) * spread[i] * spread[j])
 
 
 def safer_starts(

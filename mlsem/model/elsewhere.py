@@ -148,7 +148,11 @@ KEYWORDS: dict[str, str] = _keyed(
         # lavaan: resampling
         ("bootstrap boot", _BOOTSTRAP),
         ("parallel ncpus cl", _WORKERS),
-        ("iseed seed", "Give seed= to fit.bootstrap(), mlsem.simulate() or mlsem.study()."),
+        (
+            "rstarts",
+            "Give starts=20: random starts beside the usual search; seed= makes them the same.",
+        ),
+        ("iseed", "Give seed= to fit.bootstrap(), mlsem.simulate() or mlsem.study()."),
         # lme4, nlme
         ("REML", 'It is REML=True or False in lmm, estimator="REML" in fit.'),
         (

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import lru_cache
 
 import numpy as np
 
+from mlsem.base.caching import remember
 from mlsem.core.implied.pattern import Carriers, LevelPattern, ModelPattern, PatternMatrix
 from mlsem.core.records import Array, Index, frozen
 from mlsem.core.sample.saturated import SaturatedMoments
@@ -59,7 +59,7 @@ class _Layout:
     exogenous: PatternMatrix
 
 
-@lru_cache(maxsize=256)
+@remember
 def _layouts(table: ParameterTable) -> tuple[_Layout, _Layout]:
     split = table.split if table.two_level else ()
     effects = (split, split + tuple(slope.name for slope in table.slopes))
@@ -226,7 +226,7 @@ def _matrix(constants: Array, cells: Cells) -> PatternMatrix:
     return PatternMatrix(frozen(constants), table[:, 0], table[:, 1], table[:, 2])
 
 
-@lru_cache(maxsize=256)
+@remember
 def parameter_bounds(table: ParameterTable) -> tuple[Array, Array]:
     """Lower and upper bounds of the free parameters, (npar,) each; infinite where none."""
     lower, upper = np.full(len(table.names), -np.inf), np.full(len(table.names), np.inf)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import inf
+from sys import getsizeof
 from typing import TYPE_CHECKING
 
 from mlsem.errors import OptionValueError, listed
@@ -179,6 +180,14 @@ class ParameterTable:
     def __hash__(self) -> int:
         """Quick: what follows from a table alone is kept by table, from fit to fit."""
         return hash((self.names, self.split))
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes in memory, about: a row, a name that is made of others, a character of an
+        expression's tree."""
+        shared = sum(map(getsizeof, (*self.observed, *self.names, *self.remarks, *self.notes)))
+        sources = sum(len(each.source) for each in (*self.definitions, *self.constraints))
+        return 300 * len(self.rows) + 150 * sources + shared
 
     @property
     def two_level(self) -> bool:

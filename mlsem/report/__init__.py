@@ -1,0 +1,4 @@
+"""Plain columns become text, HTML and figures.
+
+It may import the errors only, and knows no arrays.
+"""

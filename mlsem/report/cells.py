@@ -2,33 +2,32 @@
 
 from __future__ import annotations
 
+from dataclasses import fields, is_dataclass, replace
 from math import isinf, isnan
-from unicodedata import combining, east_asian_width
+from typing import Any, TypeVar
 
+from mlsem.base.display import cell, sentences
 from mlsem.report.document import TableRow
 
-
-def display_width(text: str) -> int:
-    """Columns that `text` takes on a terminal: wide characters two, combining ones none."""
-    if text.isascii():
-        return len(text)
-    return sum(_character_width(character) for character in text)
+T = TypeVar("T")
+PROSE = ("notes", "legend")  # fields that hold sentences
 
 
-def _character_width(character: str) -> int:
-    if combining(character):
-        return 0
-    return 2 if east_asian_width(character) in "WF" else 1
+def shown(record: T) -> T:
+    """The record with every text in it as it may be printed, names and sentences alike."""
+    return _shown(record, cell)
 
 
-def pad_right(text: str, width: int) -> str:
-    """`text` at the left of `width` columns."""
-    return text + " " * (width - display_width(text))
-
-
-def pad_left(text: str, width: int) -> str:
-    """`text` at the right of `width` columns."""
-    return " " * (width - display_width(text)) + text
+def _shown(value: Any, text: Any) -> Any:
+    if isinstance(value, str):
+        return text(value)
+    if isinstance(value, tuple):
+        return tuple(_shown(each, text) for each in value)
+    if is_dataclass(value) and not isinstance(value, type):
+        kinds = {each.name: sentences if each.name in PROSE else text for each in fields(value)}
+        changed = {name: _shown(getattr(value, name), kind) for name, kind in kinds.items()}
+        return replace(value, **changed)
+    return value
 
 
 def number_width(digits: int) -> int:

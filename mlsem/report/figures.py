@@ -13,9 +13,8 @@ from math import ceil, isfinite, log, sqrt
 from statistics import median_low
 from typing import TYPE_CHECKING, Any
 
+from mlsem.base.display import cell, display_width, printable
 from mlsem.errors import InterfaceError
-from mlsem.report.cells import display_width
-from mlsem.report.sheet import short
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -132,7 +131,7 @@ def _draw_shares(
     ax.vlines(places, 0.0, shares, color=STEM, linewidth=min(1.2, 120 / count), zorder=1)
     ax.scatter(places[1:], shares[1:], s=dots[1:], c=BLUE, linewidths=0, zorder=3)
     ax.scatter(1, shares[0], s=max(14.0, dots[0]), c=RED, linewidths=0, zorder=4)
-    largest = short(labels[order[0]], 24)
+    largest = cell(labels[order[0]], 24)
     _say(ax, largest, (1, shares[0]), xytext=(6, 2), color=RED, fontsize=SMALL)
     ax.set_xlim(1 - 0.04 * count, count + 0.04 * count)
     ax.set_ylim(0.0, 1.2 * max(shares[0], 1.0 / count))
@@ -309,10 +308,11 @@ def _mark(ax: Axes, row: int, ratio: float) -> None:
 
 def _broken(name: str, width: int) -> str:
     """A long name on two lines, broken behind its operator; each line shortened to the width."""
+    name = printable(name)
     if display_width(name) <= width:
         return name
     for operator in ("=~", "~~", "~"):
         left, found, right = name.partition(operator)
         if found:
-            return f"{short(left, width - 3)} {found}\n{short(right, width)}"
-    return short(name, width)
+            return f"{cell(left, width - 3)} {found}\n{cell(right, width)}"
+    return cell(name, width)

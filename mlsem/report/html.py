@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from html import escape
 
-from mlsem.report.cells import row_cells
+from mlsem.report.cells import row_cells, shown
 from mlsem.report.document import Block, Column, LevelSection, SummaryDocument, TableRow, columns
 
 # Translucent lines and inherited colours can be read on a light and on a dark page.
@@ -40,6 +40,7 @@ def render(document: SummaryDocument, digits: int = 3) -> str:
     str
         One `<div class="mlsem">`; every text of the user's is escaped.
     """
+    document = shown(document)
     parts = [f"<p><strong>{escape(document.title)}</strong></p>"]
     parts += [_table("", "".join(_header(document)))] if document.header else []
     parts += [_parameters(document, digits)] if document.rows else []
@@ -64,19 +65,19 @@ def _header(document: SummaryDocument) -> Iterator[str]:
 
 
 def _parameters(document: SummaryDocument, digits: int) -> str:
-    shown = columns(document.rows)
-    heads = "".join(f'<th scope="col">{escape(column.title)}</th>' for column in shown)
-    lines = (line for each in document.sections for line in _section(each, shown, digits))
+    titles = columns(document.rows)
+    heads = "".join(f'<th scope="col">{escape(column.title)}</th>' for column in titles)
+    lines = (line for each in document.sections for line in _section(each, titles, digits))
     return _table(f"<th></th>{heads}", "".join(lines))
 
 
-def _section(section: LevelSection, shown: tuple[Column, ...], digits: int) -> Iterator[str]:
-    span = len(shown) + 1
+def _section(section: LevelSection, titles: tuple[Column, ...], digits: int) -> Iterator[str]:
+    span = len(titles) + 1
     if section.title:
         yield _spanning("level", section.title, span)
     for block in section.blocks:
         yield _spanning("block", block.title, span)
-        yield from _block(block, tuple(column.field for column in shown), digits)
+        yield from _block(block, tuple(column.field for column in titles), digits)
 
 
 def _block(block: Block, fields: tuple[str, ...], digits: int) -> Iterator[str]:

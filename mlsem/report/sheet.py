@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from html import escape
 from textwrap import wrap
 
-from mlsem.report.cells import display_width, pad_left, pad_right
+from mlsem.base.display import display_width, pad_left, pad_right
+from mlsem.report.cells import shown
 from mlsem.report.html import STYLE
 from mlsem.report.text import HEADER, STUB
 
@@ -77,6 +78,7 @@ class Shown(ABC):
 
 def text(sheet: Sheet) -> str:
     """Lines without trailing blanks, ending in a newline; all tables have the same first column."""
+    sheet = shown(sheet)
     names = [name for table in sheet.tables for name, _ in table.rows]
     fitting = [display_width(name) for name in names if display_width(name) <= WIDEST]
     stub = max([STUB - 2, *fitting])
@@ -122,19 +124,12 @@ def _wrapped(words: str, width: int, indent: str) -> list[str]:
     )
 
 
-def short(label: str, width: int) -> str:
-    """A label, its middle left out where it is too long: the ends tell labels apart."""
-    if display_width(label) <= width:
-        return label
-    left = (width - 1) // 2
-    return f"{label[:left]}…{label[left + 1 - width :]}"
-
-
 # --- HTML -----------------------------------------------------------------------------------------
 
 
 def html(sheet: Sheet) -> str:
     """One `<div class="mlsem">`; every text of the user's is escaped."""
+    sheet = shown(sheet)
     facts = "".join(
         f"<tr><td>{escape(label)}</td><td>{escape(value)}</td></tr>\n"
         for label, value in sheet.facts

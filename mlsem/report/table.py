@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from numbers import Integral, Real
 
-from mlsem.report.cells import display_width, format_number, pad_left, pad_right
+from mlsem.base.display import cell, display_width, pad_left, pad_right
+from mlsem.report.cells import format_number
 
 
 def render_columns(
@@ -37,10 +38,10 @@ def render_columns(
 
 
 def _column(name: str, values: list[object], digits: int) -> list[str]:
-    cells = [name, *(_cell(value, digits) for value in values)]
-    width = max(display_width(cell) for cell in cells)
+    cells = [cell(name), *(_cell(value, digits) for value in values)]
+    width = max(map(display_width, cells))
     pad = pad_right if any(isinstance(value, str) for value in values) else pad_left
-    return [pad(cell, width) for cell in cells]
+    return [pad(each, width) for each in cells]
 
 
 def _cell(value: object, digits: int) -> str:
@@ -52,4 +53,4 @@ def _cell(value: object, digits: int) -> str:
         return str(int(value))
     if isinstance(value, Real):
         return format_number(float(value), digits)
-    return str(value)
+    return cell(str(value))

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from textwrap import wrap
 
-from mlsem.report.cells import display_width, number_width, pad_left, pad_right, row_cells
+from mlsem.base.display import display_width, pad_left, pad_right
+from mlsem.report.cells import number_width, row_cells, shown
 from mlsem.report.document import Block, Column, LevelSection, SummaryDocument, TableRow, columns
 
 STUB = 18  # narrowest column of names and labels, as in lavaan
@@ -39,6 +40,7 @@ def render(document: SummaryDocument, digits: int = 3) -> str:
     str
         Lines without trailing blanks, ending in a newline.
     """
+    document = shown(document)
     layout = _layout(document, digits)
     lines = [document.title, *_header(document, layout)]
     for section in document.sections:
@@ -49,15 +51,15 @@ def render(document: SummaryDocument, digits: int = 3) -> str:
 
 def _layout(document: SummaryDocument, digits: int) -> _Layout:
     rows = document.rows
-    shown = columns(rows)
-    fields = tuple(column.field for column in shown)
+    titles = columns(rows)
+    fields = tuple(column.field for column in titles)
     cells = [row_cells(row, fields, digits) for row in rows]
     widths = tuple(
         1 + max([number_width(digits), len(column.title), *(len(line[k]) for line in cells)])
-        for k, column in enumerate(shown)
+        for k, column in enumerate(titles)
     )
     stub = max([STUB, *(display_width(row.group) + 2 for row in rows), *map(_stub_width, rows)])
-    return _Layout(shown, widths, stub, digits)
+    return _Layout(titles, widths, stub, digits)
 
 
 def _stub_width(row: TableRow) -> int:

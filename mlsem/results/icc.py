@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mlsem.base.display import sentences
 from mlsem.core.implied.means import is_mixed
 from mlsem.core.quiet import quiet
 from mlsem.core.records import Array, frozen
 from mlsem.data.table.frame import make_frame
 from mlsem.errors import InferenceError
 from mlsem.estimation.problem import Problem
+from mlsem.report.table import render_columns
 from mlsem.results.variances import improper_shares, level_parts, row_parts
 
 if TYPE_CHECKING:
@@ -66,19 +68,23 @@ class Icc:
     unadjusted_se: Array
 
     @property
+    def _columns(self) -> dict[str, Array]:
+        shares = ("icc", "se", "adjusted", "adjusted_se", "unadjusted", "unadjusted_se")
+        return {name: getattr(self, name) for name in ("between", "within", *shares)}
+
+    @property
     def frame(self) -> pd.DataFrame:
         """One row per variable."""
-        shares = ("icc", "se", "adjusted", "adjusted_se", "unadjusted", "unadjusted_se")
-        names = ("between", "within", *shares)
-        return make_frame({name: getattr(self, name) for name in names}, list(self.variables))
+        return make_frame(self._columns, list(self.variables))
 
     def __str__(self) -> str:
-        table = "Intraclass correlations:\n" + self.frame.round(4).to_string()
+        table = render_columns({"": self.variables, **self._columns}, 4)
         shares = np.concatenate((self.icc, self.adjusted, self.unadjusted))
-        return f"{table}\n{LEGEND}{improper_shares(shares)}"
+        return f"Intraclass correlations:\n{table}{LEGEND}{improper_shares(shares)}"
 
     def __repr__(self) -> str:
-        return f"<Icc: {', '.join(map('{}={:.3f}'.format, self.variables, self.icc))}>"
+        shown = ", ".join(map("{}={:.3f}".format, self.variables, self.icc))
+        return f"<Icc: {sentences(shown)}>"
 
 
 @quiet

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import astuple, dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from mlsem.core.records import Array
 from mlsem.data.table.frame import make_frame
 from mlsem.errors import InferenceError
 from mlsem.model.table import ParameterTable
+from mlsem.report.table import render_columns
 from mlsem.results.variances import RowParts, improper_shares, level_parts, row_parts
 
 if TYPE_CHECKING:
@@ -80,18 +81,19 @@ class RSquared:
     mixed: MixedR2 | None
 
     @property
+    def _columns(self) -> dict[str, Any]:
+        return {"variable": list(self.variables), "level": list(self.levels), "r2": self.values}
+
+    @property
     def frame(self) -> pd.DataFrame:
         """variable, level, r2."""
-        return make_frame(
-            {"variable": list(self.variables), "level": list(self.levels), "r2": self.values}
-        )
+        return make_frame(self._columns)
 
     def __str__(self) -> str:
         parts = [] if self.mixed is None else [str(self.mixed)]
         if self.variables:
-            text = self.frame.round(4).to_string(index=False)
-            text += improper_shares(self.values)
-            parts.append("R2 of the endogenous variables of each level:\n" + text)
+            table = render_columns(self._columns, 4).rstrip("\n") + improper_shares(self.values)
+            parts.append("R2 of the endogenous variables of each level:\n" + table)
         return "\n\n".join(parts)
 
     def __repr__(self) -> str:

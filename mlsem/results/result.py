@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 import numpy as np
 
 from mlsem.arguments import chosen, require_level
+from mlsem.core.optimise.optimum import RandomStarts
 from mlsem.core.quiet import quiet
 from mlsem.core.records import Array
 from mlsem.data.moments.aggregate import DataRecord
@@ -20,7 +21,13 @@ from mlsem.errors import (
     warn,
 )
 from mlsem.estimation.estimates import Estimates
-from mlsem.estimation.remarks import active_restrictions, improper, on_boundary
+from mlsem.estimation.remarks import (
+    active_restrictions,
+    on_boundary,
+    on_estimates,
+    on_starts,
+    unreached,
+)
 from mlsem.estimation.settings import SeKind, Settings, se_kind
 from mlsem.inference.covariance.cautions import on_information
 from mlsem.inference.covariance.intervals import Wald, wald
@@ -107,8 +114,17 @@ class FitResult:
     @property
     def loglik(self) -> float:
         """Log-likelihood at the estimates, conditional on fixed covariates of one level; of a REML
-        fit the restricted one, and `aic` and `bic` with it."""
-        return self._estimates.loglik
+        fit the restricted one, and `aic` and `bic` with it.
+
+        Where the search did not reach a maximum that of the last iterate, or NaN where it found
+        that there is none or did not meet the constraints; `aic` and `bic` are then NaN.
+        """
+        return self._estimates.optimum.last
+
+    @property
+    def starts(self) -> RandomStarts | None:
+        """What random starts led to (`reached`, `logliks`); None without ``starts=``."""
+        return self._estimates.optimum.starts
 
     @property
     def singular(self) -> bool:
@@ -144,12 +160,12 @@ class FitResult:
     @property
     def aic(self) -> float:
         """-2 ℓ + 2 npar (Akaike, 1974)."""
-        return -2.0 * self.loglik + 2.0 * self.n_params
+        return -2.0 * self._estimates.optimum.maximum + 2.0 * self.n_params
 
     @property
     def bic(self) -> float:
         """-2 ℓ + npar log N, N the number of rows, as lavaan's (Schwarz, 1978)."""
-        return -2.0 * self.loglik + self.n_params * float(np.log(self.n_obs))
+        return -2.0 * self._estimates.optimum.maximum + self.n_params * float(np.log(self.n_obs))
 
     @property
     def se_kind(self) -> SeKind:
@@ -165,8 +181,10 @@ class FitResult:
     def notes(self) -> tuple[str, ...]:
         """What a reader of the results should know."""
         return (
+            *unreached(self._estimates),
             *self.table.notes,
             *self._record.notes,
+            *on_starts(self._estimates.optimum),
             *active_restrictions(self._estimates),
             *on_boundary(self._estimates),
             *on_information(self.table, self.covariance),
@@ -381,13 +399,7 @@ class FitResult:
         )
 
     def __repr__(self) -> str:
-        clusters = f", {self.n_clusters} clusters" if self.n_clusters is not None else ""
-        state = "" if self.converged else ", not converged"
-        name = "restricted loglik" if self.settings.estimator == "REML" else "loglik"
-        return (
-            f"<FitResult: {self.n_params} parameters, {self.n_obs} rows{clusters}, "
-            f"{name} {self.loglik:.3f}, se {self.se_kind}{state}; print(fit.summary())>"
-        )
+        return self._facts().brief
 
     def _repr_html_(self) -> str:
         return self.summary()._repr_html_()
@@ -724,7 +736,7 @@ class FitResult:
 def assemble(model: str, estimates: Estimates) -> FitResult:
     """The result of estimates, with warnings about them."""
     if estimates.converged:
-        for each in filter(None, (improper(estimates), *on_boundary(estimates))):
+        for each in on_estimates(estimates):
             warn(each, EstimationWarning)
     found, doubts = _covariance(estimates)
     return FitResult(model, found, estimates, doubts)

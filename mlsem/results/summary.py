@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import isnan, nan
 from typing import Any
 
 from mlsem.report import html, text
@@ -58,6 +59,23 @@ class Facts:
         return f"mlsem {__version__} {ended} after {self.n_iterations} iteration{plural}"
 
     @property
+    def brief(self) -> str:
+        """The fit in one line."""
+        clusters = "" if self.n_clusters is None else f", {self.n_clusters} clusters"
+        name = "restricted loglik" if self.restricted else "loglik"
+        found = f"no {name}" if isnan(self.loglik) else f"{name} {self.loglik:.3f}"
+        state = "" if self.converged else f"{self._where}, not converged"
+        return (
+            f"<FitResult: {self.n_params - self.n_equalities} parameters, {self.n_obs} rows"
+            f"{clusters}, {found}{state}, se {self.se}; print(fit.summary())>"
+        )
+
+    @property
+    def _where(self) -> str:
+        """What a log-likelihood is that is none of a maximum."""
+        return "" if self.converged or isnan(self.loglik) else " at the last iterate"
+
+    @property
     def header(self) -> tuple[Pairs, ...]:
         return self._model, self._data, self._criteria, self._errors
 
@@ -92,13 +110,14 @@ class Facts:
         name, own, criterion = "Loglikelihood", "", []
         if self.restricted:
             name, own = "Restricted loglikelihood", ", restricted"
-            criterion = [("REML criterion", f"{-2.0 * self.loglik:.3f}")]
+            maximum = self.loglik if self.converged else nan
+            criterion = [("REML criterion", _shown(-2.0 * maximum))]
         return (
             (f"{name} and information criteria:", ""),
-            (name, f"{self.loglik:.3f}"),
+            (f"{name}{self._where}", _shown(self.loglik)),
             *criterion,
-            (f"Akaike (AIC{own})", f"{self.aic:.3f}"),
-            (f"Bayesian (BIC{own})", f"{self.bic:.3f}"),
+            (f"Akaike (AIC{own})", _shown(self.aic)),
+            (f"Bayesian (BIC{own})", _shown(self.bic)),
         )
 
     @property
@@ -116,6 +135,10 @@ class Facts:
         if self.n_robust is not None:
             pairs.append((f"Robust clusters [{self.robust}]", str(self.n_robust)))
         return tuple(pairs)
+
+
+def _shown(value: float) -> str:
+    return "not available" if isnan(value) else f"{value:.3f}"
 
 
 @dataclass(frozen=True)

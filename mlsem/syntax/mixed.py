@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import lru_cache
+from sys import getsizeof
 
+from mlsem.base.caching import remember
 from mlsem.errors import OptionValueError, Span, SpecificationError, listed
 from mlsem.syntax.r_language import (
     COMPARISONS,
@@ -46,6 +47,12 @@ class MixedFormula:
     random: tuple[Terms, ...] = field(compare=False)
     group: str = field(compare=False)
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes in memory, about: a character of an expression's tree, a term."""
+        products = [each for part in (self.fixed, *self.random) for each in part.products]
+        return getsizeof(self.text) + 100 * len(self.text) + 80 * sum(map(len, products))
+
 
 @dataclass(frozen=True, slots=True)
 class _Part:
@@ -74,7 +81,7 @@ def read_formula(text: str) -> MixedFormula:
     return _read(text)
 
 
-@lru_cache(maxsize=256)
+@remember
 def _read(text: str) -> MixedFormula:
     outcome, parts = _sides(text)
     fixed = [(part.sign, part.term) for part in parts if part.bars is None]

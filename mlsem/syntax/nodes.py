@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from sys import getsizeof
 from typing import Literal
 
 from mlsem.errors import Span
@@ -156,3 +157,13 @@ class ModelSyntax:
     definitions: tuple[Definition, ...] = ()
     constraints: tuple[Constraint, ...] = ()
     remarks: tuple[str, ...] = field(default=())
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes in memory, about: of a formula and its names, of a character of an expression's
+        tree."""
+        formulas = sum(len(block.formulas) for block in self.blocks)
+        sources = sum(len(each.source) for each in self.definitions)
+        sources += sum(len(c.left_source) + len(c.right_source) for c in self.constraints)
+        texts = getsizeof(self.text) + sum(map(getsizeof, self.remarks))
+        return 450 * formulas + 150 * sources + 2 * texts

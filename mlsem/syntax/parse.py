@@ -6,6 +6,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from mlsem.base.caching import remember
 from mlsem.errors import ModelSyntaxError, OptionValueError, Span
 from mlsem.syntax.checks import check_model, shown_remarks
 from mlsem.syntax.diagnose import diagnosis
@@ -54,7 +55,7 @@ def parse(text: str) -> ModelSyntax:
     return _parse(text)
 
 
-@lru_cache(maxsize=128)
+@remember
 def _parse(text: str) -> ModelSyntax:
     if not text.strip():
         raise ModelSyntaxError("the model is empty: write a formula such as 'y ~ x'.")

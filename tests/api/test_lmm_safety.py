@@ -279,3 +279,16 @@ def test_numpys_warnings_stay_inside():
                 mlsem.lmm(f"y ~ {right} + (1 | id)", data)
             except MlsemError:
                 continue
+
+
+@pytest.mark.parametrize("right", ["0 + (1 | id)", "-1 + (0 + x | id)"])
+def test_a_model_without_fixed_effects(right):
+    """ML and REML are one; there is nothing to test."""
+    fits = [
+        mlsem.lmm(f"y ~ {right}", DATA, **options)
+        for options in ({}, {"REML": False}, {"df": "kenward-roger"}, {"se": "CR2"})
+    ]
+    for fit in fits:
+        assert fit.loglik == pytest.approx(fits[0].loglik, abs=1e-6)
+        assert [name.partition(".")[0] for name in fit.params.index] == ["Residual", "id"]
+        assert "ended normally" in str(fit.summary())

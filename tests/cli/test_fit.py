@@ -55,6 +55,19 @@ def test_json(capsys: pytest.CaptureFixture[str]) -> None:
     assert rows["y", "~1", "", 1]["pvalue"] is None
 
 
+def test_random_starts(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*ARTICLE, "--json"]) == OK
+    assert json.loads(capsys.readouterr().out)["starts"] is None
+    assert main([*ARTICLE, "--json", "--starts", "3", "--seed", "5"]) == OK
+    content = json.loads(capsys.readouterr().out)
+    assert content["starts"]["logliks"] == pytest.approx([LOGLIK] * 3, rel=1e-8)
+    assert (content["starts"]["seed"], content["starts"]["reached"]) == (5, 3)
+    assert main([*ARTICLE, "--starts", "3", "--seed", "5"]) == OK
+    assert "3 random starts (seed 5): 3 reached" in capsys.readouterr().out
+    assert main([*ARTICLE, "--seed", "5"]) == USAGE
+    assert "--seed 5 is of random starts" in capsys.readouterr().err
+
+
 def test_estimates_to_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for name, separator in (("estimates.csv", ","), ("estimates.TSV", "\t")):
         path = tmp_path / name

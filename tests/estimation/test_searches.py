@@ -298,8 +298,33 @@ def test_violated_equality_is_not_converged(school):
     assert fit.params["a"] < 0.5
 
 
-def test_shifted_indicator_within_bounds(school):
-    plain = mlsem.fit(THREE, school, bounds="pos.var", meanstructure=True)
-    fit = mlsem.fit(THREE, school.assign(x1=school.x1 + 1e6), bounds="pos.var", meanstructure=True)
-    assert fit.n_iterations < 40
-    assert fit.loglik == pytest.approx(plain.loglik, abs=1e-4)
+@pytest.mark.parametrize("bounds", [None, "pos.var", "wide"])
+@pytest.mark.parametrize("means", [False, True])
+def test_shifted_indicator_takes_no_more_iterations(bounds, means):
+    """1e8 leaves half of the digits: at the rounding floor the search ends."""
+    generator = np.random.default_rng(3)
+    f = generator.normal(size=300)
+    columns = {f"y{k}": a * f + 0.7 * generator.normal(size=300) for k, a in enumerate((1, 0.8, 1))}
+    data = pd.DataFrame(columns)
+    options = {"bounds": bounds, "meanstructure": means}
+    plain = mlsem.fit("f =~ y0 + y1 + y2", data, **options)
+    fit = mlsem.fit("f =~ y0 + y1 + y2", data.assign(y1=data.y1 + 1e8), **options)
+    assert fit.converged
+    assert fit.n_iterations <= plain.n_iterations + 4
+    assert fit.loglik == pytest.approx(plain.loglik, rel=1e-9)
+
+
+def test_shifted_indicator_at_an_active_bound():
+    """A Heywood case: the bound of a variance is active."""
+    generator = np.random.default_rng(4)
+    f = generator.normal(size=40)
+    loadings, rest = (1, 1.3, 0.7, 0.9), (0.7, 0.05, 0.7, 0.7)
+    columns = [a * f + s * generator.normal(size=40) for a, s in zip(loadings, rest, strict=True)]
+    data = pd.DataFrame(dict(zip(("y0", "y1", "y2", "y3"), columns, strict=True)))
+    options = {"bounds": "pos.var", "meanstructure": True}
+    plain = quietly("f =~ y0 + y1 + y2 + y3", data, **options)
+    fit = quietly("f =~ y0 + y1 + y2 + y3", data.assign(y1=data.y1 + 1e8), **options)
+    assert plain.optimum.active
+    assert fit.optimum.active == plain.optimum.active
+    assert fit.n_iterations <= 2 * plain.n_iterations
+    assert fit.loglik == pytest.approx(plain.loglik, abs=1e-6)

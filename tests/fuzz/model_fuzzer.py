@@ -148,6 +148,40 @@ def bounded(rng):
     return text, options | {"bounds": "pos.var"}
 
 
+@family
+def intercepts_only(rng):
+    names = _some(rng, Y)
+    return f"level: 1\n {_covary(names)}\nlevel: 2\n {_covary(names)}", {}
+
+
+@family
+def equal_loadings(rng):
+    names = _some(rng, Y, 3)
+    terms = " + ".join(name if not k else f"l{k}*{name}" for k, name in enumerate(names))
+    return f"level: 1\n f =~ {terms}\nlevel: 2\n g =~ {terms}", {"std_lv": bool(rng.integers(2))}
+
+
+@family
+def factor_on_factor(rng):
+    own = "f =~ y1 + y2\n g =~ y3 + y4\n g ~ f"
+    above = "h =~ y1 + y2 + y3 + y4\n" if rng.random() < 0.5 else _covary(list(Y))
+    return f"level: 1\n {own} + x1\nlevel: 2\n {above}", {}
+
+
+@family
+def fixed_values(rng):
+    share = round(float(rng.uniform(0.2, 0.6)), 2)
+    return (
+        f"level: 1\n f =~ 1*y1 + {2 * share:g}*y2 + y3\n y1 ~~ 1*y1\n"
+        f"level: 2\n y1 ~ {share:g}*w1\n y2 ~~ 0*y3 + y1\n y3 ~~ y3"
+    ), {}
+
+
+def _covary(names: list[str]) -> str:
+    """Every variance and covariance."""
+    return "\n ".join(f"{name} ~~ {' + '.join(names[k:])}" for k, name in enumerate(names))
+
+
 def draw(rng: np.random.Generator) -> pd.DataFrame:
     """Clusters of 1 to 6 rows, with a factor at each level."""
     sizes = rng.integers(1, 7, int(rng.integers(14, 30)))
@@ -164,12 +198,17 @@ def draw(rng: np.random.Generator) -> pd.DataFrame:
     return frame
 
 
+def model(seed: int, name: str | None = None) -> tuple[str, str, pd.DataFrame, dict[str, Any]]:
+    """The family, text, data and options of a seed; of a family that is named, or of any."""
+    rng = np.random.default_rng([seed, 3])
+    name = str(rng.choice(list(FAMILIES))) if name is None else name
+    text, options = FAMILIES[name](rng)
+    return name, text, draw(rng), {"cluster": "id"} | options
+
+
 def run(findings: Findings, seed: int) -> None:
     """One model, fitted and looked at."""
-    rng = np.random.default_rng([seed, 3])
-    name = str(rng.choice(list(FAMILIES)))
-    text, options = FAMILIES[name](rng)
-    frame, options = draw(rng), {"cluster": "id"} | options
+    name, text, frame, options = model(seed)
     example = f"seed {seed}: {name}"
     fit = findings.attempt(example, lambda: mlsem.fit(text, frame, **options))
     if fit is None:

@@ -6,7 +6,8 @@ from math import inf, nan
 
 import pytest
 
-from mlsem.report.cells import display_width, format_number
+from mlsem.base.display import display_width
+from mlsem.report.cells import format_number
 from mlsem.report.table import render_columns
 
 

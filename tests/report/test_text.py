@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from math import nan
 
-from mlsem.report.cells import display_width
+from mlsem.base.display import display_width
 from mlsem.report.document import Block, LevelSection, SummaryDocument, TableRow
 from mlsem.report.text import render
 

@@ -10,7 +10,7 @@ from mlsem.core.clusters.reduced import MixedClusters
 from mlsem.core.clusters.unions import ClusterParts
 from mlsem.core.implied.derivatives import Jacobians
 from mlsem.core.implied.pattern import ModelPattern
-from mlsem.core.optimise.objective import M
+from mlsem.core.implied.point import M
 from mlsem.core.records import Array, Index
 from mlsem.core.sample.draws import Sampler
 

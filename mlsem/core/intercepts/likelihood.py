@@ -38,6 +38,7 @@ from mlsem.core.linalg import (
     add_identity,
     cholesky,
     definite_inverse,
+    flatten,
     inner,
     is_determined,
     log_determinant,
@@ -153,13 +154,16 @@ def random_effects(
         return None
     half = lower @ np.linalg.inv(factor).swapaxes(-1, -2)
     share = half @ half.swapaxes(-1, -2)
-    lift = precision[:, :split] @ own[0]
+    # in exact arithmetic lift is I and rest zero but for the within-only variables
+    lift, rest = np.eye(len(precision), split), np.zeros_like(precision)
+    lift[split:] = precision[split:, :split] @ own[0]
+    rest[split:, split:] = precision[split:, split:] - lift[split:] @ precision[:split, split:]
     return RandomEffects(
         sigma_u=sigma_u,
         regression=regression,
         sigma_zz_inverse=zz_inverse,
         lift=lift,
-        rest=precision - lift @ precision[:split],
+        rest=rest,
         information=sizes[:, None, None] * share,
         absorbed=precision[:split, :split] - share,
         log_determinants=log_determinant(factor),
@@ -206,7 +210,7 @@ def evaluate(pattern: ModelPattern, data: ShapeMoments, params: Array) -> Evalua
     rows, level2 = residuals.rows, residuals.level2
     distances = (
         inner(precision @ rows @ data.within, rows),
-        inner((residuals.weighted @ data.cross).sum(axis=0), residuals.mean),
+        *(flatten(residuals.weighted @ data.cross) @ residuals.mean.ravel()).tolist(),
         inner(effects.sigma_zz_inverse @ level2 @ data.cross.sum(axis=0), level2),
     )
     deviance = (

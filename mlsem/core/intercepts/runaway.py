@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from mlsem.core.implied.point import MomentPoint
 from mlsem.core.intercepts.likelihood import Evaluation
 from mlsem.core.linalg import lower_factor
-from mlsem.core.optimise.objective import MomentPoint
 from mlsem.core.optimise.runaway import Runaway
 from mlsem.core.records import Array
 

@@ -15,9 +15,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mlsem.core.implied.point import P
 from mlsem.core.linalg import lower_factor, null_space, scaled_eigen
-from mlsem.core.optimise.maximise import HALVINGS, NOISE, STALLED, SUFFICIENT, Optimum, Status
-from mlsem.core.optimise.objective import D, Objective, P
+from mlsem.core.optimise.maximise import FLOOR, HALVINGS, NOISE, STALLED, SUFFICIENT
+from mlsem.core.optimise.objective import D, Objective
+from mlsem.core.optimise.optimum import Optimum, Status
 from mlsem.core.optimise.runaway import Watch
 from mlsem.core.records import Array, Index
 
@@ -164,7 +166,7 @@ def maximize_constrained(
     for iteration in range(max_iter):
         at = objective.derivatives(point, identity)
         linear = linearise(constraints, point.params)
-        form = _quadratic_form(objective, point, at, constraints, multipliers)
+        form, newton = _quadratic_form(objective, point, at, constraints, multipliers)
         found = subproblem(form, at.gradient, linear)
         if found is None:
             status, count = "infeasible", iteration
@@ -175,7 +177,8 @@ def maximize_constrained(
         best = min(best, distance)
         stuck = 0 if linear.violation < 0.5 * least else stuck + 1
         least = min(least, linear.violation)
-        still = distance <= tol or (poor > STALLED and distance <= floor)
+        patience = FLOOR if newton else STALLED
+        still = distance <= tol or (poor > patience and distance <= floor)
         if still and (linear.violation <= MET or stuck > STALLED):
             status = "converged" if linear.violation <= UNMET else "infeasible"
             count = iteration
@@ -204,16 +207,17 @@ def _quadratic_form(
     at: D,
     constraints: ConstraintFunctions,
     multipliers: Subproblem | None,
-) -> Array:
-    """Observed information of the Lagrangian where near and positive definite, else expected."""
+) -> tuple[Array, bool]:
+    """Observed information of the Lagrangian where near and positive definite, else expected; and
+    whether it is the former."""
     if multipliers is not None and multipliers.distance < 0.5:
         bend = curvature(
             constraints, point.params, multipliers.equal_multipliers, multipliers.least_multipliers
         )
         form = objective.observed(point, at) - bend
         if lower_factor(form) is not None:
-            return form
-    return objective.expected(point, at)
+            return form, True
+    return objective.expected(point, at), False
 
 
 def _merit_search(

@@ -25,8 +25,9 @@ from numpy.typing import NDArray
 
 from mlsem.core.implied.means import reached
 from mlsem.core.implied.pattern import ModelPattern
+from mlsem.core.implied.point import P
 from mlsem.core.linalg import inverse_root, null_space, symmetrized
-from mlsem.core.optimise.objective import D, Objective, P
+from mlsem.core.optimise.objective import D, Objective
 from mlsem.core.records import Array, Index
 
 ZERO = 1e-4  # a diagonal cell of Λ below this is zero: it is in residual standard deviations

@@ -9,12 +9,13 @@ trust region with the exact Hessian takes over.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Generic, Literal
 
 import numpy as np
 
+from mlsem.core.implied.point import P, Point
 from mlsem.core.linalg import positive_solve, scaled_eigen, unit_diagonal
-from mlsem.core.optimise.objective import Conditioned, D, Derivatives, Objective, P
+from mlsem.core.optimise.objective import Conditioned, D, Objective
+from mlsem.core.optimise.optimum import Optimum, Status
 from mlsem.core.optimise.runaway import Runaway, Watch
 from mlsem.core.records import Array
 
@@ -23,106 +24,8 @@ HALVINGS = 25
 SUFFICIENT = 1e-4  # Armijo's constant
 NOISE = 1e-13  # relative rounding error of the log-likelihood
 LAST = 8  # Newton steps after the trust region, each of which doubles the digits
+FLOOR = 1  # Newton steps without progress where ℓ is known to rounding only
 STALLED = 8  # iterations without progress before the trust region takes over
-
-Status = Literal["converged", "max_iter", "stalled", "infeasible", "unbounded", "infinite"]
-
-ADVICE: dict[str, str] = {
-    "converged": "the optimiser converged",
-    "max_iter": "the optimiser reached max_iter={max_iter} iterations before the optimum; "
-    "raise max_iter, or give starting values (start=)",
-    "stalled": "the optimiser could not improve the log-likelihood although the gradient is not "
-    "zero; simplify the model (a between variance near zero is the usual cause), try "
-    'bounds="pos.var", or give starting values (start=)',
-    "infeasible": "the optimiser found no parameter values that meet the constraints; check that "
-    "they can hold together, or give starting values (start=) that meet them",
-    "unbounded": "the likelihood has no maximum: it grows without bound as the covariance matrix "
-    "that the model implies for {where} becomes singular. Simplify the model where a variance is "
-    'negative, leave out these rows, or fit with bounds="wide"',
-    "infinite": "the log-likelihood still rises, ever more slowly, as parameters run to infinity: "
-    "{where}. A variance near zero is the usual cause: simplify the model, or fit with "
-    'bounds="wide"',
-}
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Restricted:
-    """What restricted maximum likelihood says at its maximum.
-
-    Attributes
-    ----------
-    loglik : float
-        ℓ_R.
-    root : (npar, n)
-        R Rᵀ is the model's covariance of the estimates.
-    bread : (npar, n)
-        The same by the observed information of ℓ_R, where the optimiser had it.
-    lost : (npar, l)
-        Directions that the data do not determine there.
-    """
-
-    loglik: float
-    root: Array
-    bread: Array
-    lost: Array
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Optimum(Generic[P]):
-    """Where the optimiser stopped.
-
-    Attributes
-    ----------
-    point : Point
-    free : (npar, n)
-        Directions in which the parameters may move there: all, or those that keep the
-        constraints.
-    at : Derivatives or None
-        Along a well-conditioned basis of these, if the optimiser had them.
-    observed : (n, n) or None
-        Observed information along them, if the optimiser had it.
-    status : str
-    n_iterations : int
-    distance : float
-        Length of the remaining step in standard errors.
-    curvature : (npar, npar) or None
-        Σ λ ∂²c/∂θ∂θᵀ of the active constraints: part of the observed information under them.
-    active : tuple of int
-        Positions of the active inequalities and bounds (inequalities, lower, upper).
-    singular : bool
-        Whether the covariance matrices of the random effects were kept positive semidefinite and
-        one of them is singular.
-    restricted : Restricted or None
-        Of a restricted maximum; `point` is then the likelihood itself at the estimates.
-    where : str
-        The rows or the parameters of a search that will not end.
-    """
-
-    point: P
-    free: Array
-    at: Derivatives | None
-    observed: Array | None
-    status: Status
-    n_iterations: int
-    distance: float
-    curvature: Array | None = None
-    active: tuple[int, ...] = ()
-    singular: bool = False
-    restricted: Restricted | None = None
-    where: str = ""
-
-    @property
-    def loglik(self) -> float:
-        """What was maximised."""
-        return self.point.loglik if self.restricted is None else self.restricted.loglik
-
-    @property
-    def params(self) -> Array:
-        return self.point.params
-
-    @property
-    def converged(self) -> bool:
-        return self.status == "converged"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -153,11 +56,16 @@ def damped_step(information: Array, gradient: Array) -> tuple[Array, float]:
     return scale * (vectors @ (half / np.sqrt(raised))), float(half @ half)
 
 
+def _rounding(point: Point) -> float:
+    """Of ℓ."""
+    return NOISE * (1.0 + abs(point.loglik))
+
+
 def line_search(
     objective: Objective[P, D], point: P, direction: Array, decrement: float
 ) -> tuple[P, float] | None:
     """The first of the steps 1, ½, ¼ … that raises ℓ enough; None if there is none."""
-    slack = NOISE * (1.0 + abs(point.loglik))
+    slack = _rounding(point)
     step = 1.0
     for _ in range(HALVINGS):
         candidate = objective.evaluate(point.params + step * direction)
@@ -246,6 +154,9 @@ def climb(
             return _ran(point, free, runs, iteration, decrement**0.5)
         poor = 0 if decrement < 0.5 * best else poor + 1
         best = min(best, decrement)
+        if poor > FLOOR and move.observed is not None and decrement <= _rounding(point):
+            distance = decrement**0.5
+            return Optimum(point, free, at, move.observed, "converged", iteration, distance)
         found = None
         if poor <= STALLED:
             found = line_search(objective, point, basis @ move.step, decrement)
@@ -372,7 +283,7 @@ def _by_newton(
 
     The gradient is compared with its own rounding error as well.
     """
-    least = max(tol**2, NOISE * (1.0 + abs(point.loglik)))
+    least = max(tol**2, _rounding(point))
     for step in range(most + 1):
         at = objective.derivatives(point, basis)
         observed = objective.observed(point, at)

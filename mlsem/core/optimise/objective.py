@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, TypeVar
 
 import numpy as np
 
 from mlsem.core.implied.derivatives import Jacobians, MomentGradients, gradient, jacobians
-from mlsem.core.implied.pattern import LevelMoments, ModelPattern, level_curvature
+from mlsem.core.implied.pattern import ModelPattern, level_curvature
+from mlsem.core.implied.point import M, P
 from mlsem.core.linalg import lower_factor, scaled_eigen, symmetrized, unit_diagonal
 from mlsem.core.records import Array
 
@@ -34,26 +35,6 @@ class MomentDerivatives(Derivatives):
     moments: MomentGradients
 
 
-class Point(Protocol):
-    """The log-likelihood at some parameters."""
-
-    @property
-    def params(self) -> Array: ...
-    @property
-    def loglik(self) -> float: ...
-
-
-class MomentPoint(Point, Protocol):
-    """With the implied moments."""
-
-    @property
-    def within(self) -> LevelMoments: ...
-    @property
-    def between(self) -> LevelMoments: ...
-
-
-P = TypeVar("P", bound=Point)
-M = TypeVar("M", bound=MomentPoint)
 D = TypeVar("D", bound=Derivatives)
 
 

@@ -23,6 +23,7 @@ import numpy as np
 
 from mlsem.core.implied.derivatives import Jacobians, MomentGradients, gradient, jacobians
 from mlsem.core.implied.pattern import LevelMoments
+from mlsem.core.implied.point import P
 from mlsem.core.linalg import LOG_2PI, flatten, inverse_root, symmetrized
 from mlsem.core.optimise.objective import (
     Conditioned,
@@ -30,7 +31,6 @@ from mlsem.core.optimise.objective import (
     MomentDerivatives,
     MomentObjective,
     Objective,
-    P,
 )
 from mlsem.core.records import Array
 from mlsem.core.slopes.carriers import SlopeMoments

@@ -14,10 +14,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from math import prod
 
 import numpy as np
 
-from mlsem.core.linalg import inverse_root, unit_diagonal
+from mlsem.core.linalg import flatten, inverse_root, unit_diagonal
 from mlsem.core.records import Array, frozen
 from mlsem.core.restricted.components import ComponentPoint
 
@@ -99,14 +100,14 @@ class Variation:
     def _design(self) -> Array:
         """Whitened ξ, (p, d J)."""
         p = len(self.point.root)
-        return self.point.columns[:, :p].swapaxes(0, 1).reshape(p, -1)
+        return flatten(self.point.columns[:, :p].swapaxes(0, 1))
 
     @cached_property
     def _moved(self) -> Array:
         """M_k ξ, (p, K, d J)."""
         p, changes = len(self.point.root), self.point.changes()
         moved = np.einsum("abkj,bcj->ckaj", changes, self.point.columns[:, :p])
-        return moved.reshape(p, changes.shape[2], -1)
+        return moved.reshape(p, changes.shape[2], prod(moved.shape[2:]))
 
 
 def _root(information: Array) -> Array | None:

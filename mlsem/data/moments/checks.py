@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mlsem.base.caching import remember
 from mlsem.core.sample.moments import pooled
 from mlsem.data.moments.bases import CONSTANT, SAME
 from mlsem.errors import DataError, listed
@@ -181,7 +181,7 @@ def check_dependence(table: ParameterTable, moments: ClusterMoments) -> None:
     _check_modelled(level.covariates, alone, index, spread, moments.n_clusters - 1, 2)
 
 
-@lru_cache(maxsize=256)
+@remember
 def _with_effects(table: ParameterTable, level: int) -> tuple[str, ...]:
     """Covariates of a level, less carriers of random slopes with a mean of zero."""
     slopes = {slope.name: slope.carrier for slope in table.slopes}
@@ -194,7 +194,7 @@ def _moves_mean(row: Row) -> bool:
     return row.op in ("~", "~1") and (row.free >= 0 or row.fixed != 0.0)
 
 
-@lru_cache(maxsize=256)
+@remember
 def _has_intercept(table: ParameterTable) -> bool:
     """Unless the means of all variables that are no random slopes are fixed."""
     slopes = {slope.name for slope in table.slopes}

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from pandas.api import types
 
+from mlsem.base.display import cell
 from mlsem.core.records import Array
 from mlsem.data.table.advice import (
     categories_advice,
@@ -19,7 +20,7 @@ from mlsem.data.table.advice import (
     number_advice,
     one_column,
 )
-from mlsem.errors import DataError, OptionValueError, listed, nearest, printable, unsplit
+from mlsem.errors import DataError, OptionValueError, listed, nearest, unsplit
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
 SHOWN = 5
 """How many offending rows or values a message names."""
+BRIEF = 40
+"""Columns of a value that a message shows."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -231,8 +234,7 @@ def brief(value: object) -> str:
             text = str(value)
     except Exception:  # its own, or a number of too many digits
         text = f"a {type(value).__name__}"
-    text = printable(text)
-    return text if len(text) <= 40 else f"{text[:37]}..."
+    return cell(text, BRIEF)
 
 
 def rows_named(data: pd.DataFrame, where: NDArray) -> str:

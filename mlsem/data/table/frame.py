@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
+from mlsem.base.caching import remember
 from mlsem.core.quiet import quiet
 from mlsem.data.table.columns import numeric, require_column, require_frame, require_one_column
 from mlsem.data.table.grouping import group
@@ -103,7 +103,7 @@ def _plain(values: Any, index: Any) -> Any:
     return pd.Series(list(values), index=index, dtype=object)
 
 
-@lru_cache(maxsize=256)
+@remember
 def _names(values: tuple[Any, ...]) -> Any:
     """pandas' own array of these values; the columns of names recur from fit to fit."""
     return pd.Series(list(values)).array

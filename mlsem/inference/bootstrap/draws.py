@@ -1,6 +1,6 @@
 """The wild cluster bootstrap of the scores; intervals and p values of bootstrap draws.
 
-Nothing is refitted. In coordinates in which the expected information is the identity, A⁻¹ = L Lᵀ,
+Nothing is refitted. In units in which the expected information is the identity, A⁻¹ = L Lᵀ,
 cluster j has score s_j and leverage X_j, and M = (Lᵀ H L)⁻¹ is the bread. With random weights w_j
 of mean 0 and variance 1,
 

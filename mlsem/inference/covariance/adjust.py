@@ -1,6 +1,6 @@
 """Adjusted cluster scores: CR0 to CR3.
 
-In coordinates in which the expected information is the identity, cluster j has score s_j and
+In units in which the expected information is the identity, cluster j has score s_j and
 leverage X_j (ΣX_j = I, eigenvalues in [0, 1]). At the estimates its score has lost what the
 cluster itself had in them, s_j - X_j Σ s_k; the adjustments give it back:
 

@@ -1,6 +1,6 @@
 """What each cluster has in the estimates: its share of the information, and what it moves.
 
-In coordinates in which the expected information A is the identity, cluster j has score s_j and
+In units in which the expected information A is the identity, cluster j has score s_j and
 leverage X_j, ΣX_j = I; a parameter takes c̃ᵀs_j of it (`WhiteClusters.contrasts`).
 
     share    h_j = c̃ᵀX_jc̃ / c̃ᵀc̃, which sums to 1 over clusters (Σ_j tr X_j = n): of the parameter's

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from mlsem.base.display import cell
 from mlsem.inference.diagnosis.verdict import ClusterCounts, Coefficient, Refits
 from mlsem.report.cells import format_df, format_number
-from mlsem.report.sheet import Sheet, SheetTable, short
+from mlsem.report.sheet import Sheet, SheetTable
 
 LABEL = 9  # columns that a cluster's label may take
 SHOWN = 3  # clusters shown with what they change
@@ -58,7 +59,7 @@ def _cells(each: Coefficient) -> tuple[str, ...]:
     return (
         format_df(each.effective),
         format_number(each.share, 3),
-        short(each.cluster, LABEL),
+        cell(each.cluster, LABEL),
         format_df(each.df),
         *ratios,
     )
@@ -69,7 +70,7 @@ def _changes(
 ) -> SheetTable:
     rows = []
     for each in found:
-        pairs = [(short(name, LABEL), f"{change:+.2f}") for name, change in each.changes[:SHOWN]]
+        pairs = [(cell(name, LABEL), f"{change:+.2f}") for name, change in each.changes[:SHOWN]]
         pairs += [("", "")] * (SHOWN - len(pairs))
         rows.append((each.name, tuple(cell for pair in pairs for cell in pair)))
     how = "The estimates without the cluster are those of one step; exact=True refits."

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from mlsem.base.display import lines
 from mlsem.data.table.frame import make_frame
 from mlsem.errors import InferenceError, listed
 from mlsem.estimation.estimates import Estimates
@@ -93,7 +94,7 @@ class LrTest:
         return f"LR = {self.statistic:.3f}, p {p} ({self.distribution})"
 
     def __str__(self) -> str:
-        lines = [
+        models = [
             f"  {name:<8}{count:>4} parameters, loglik {value:.3f}"
             for name, count, value in zip(
                 ("simple", "full"), self.n_params, self.logliks, strict=True
@@ -101,7 +102,7 @@ class LrTest:
         ]
         added = [f"  added: {', '.join(self.added)}"] if self.added else []
         notes = [f"  note: {note}" for note in self.notes]
-        return "\n".join(("Likelihood-ratio test of", *lines, *added, self._result, *notes))
+        return lines(("Likelihood-ratio test of", *models, *added, self._result, *notes))
 
     def __repr__(self) -> str:
         return f"<LrTest: {self._result}>"

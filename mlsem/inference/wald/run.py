@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from mlsem.base.display import cell, display_width, pad_right
 from mlsem.core.quiet import quiet
 from mlsem.core.records import Array, frozen
 from mlsem.data.table.frame import make_frame
@@ -92,10 +93,12 @@ class WaldTest:
         return f"{letter}({self.df}{two}) = {self.statistic:.3f}, p {p}"
 
     def __str__(self) -> str:
-        width = max(map(len, self.constraints))
+        constraints, names = map(cell, self.constraints), map(cell, self.names)
+        shown = list(zip(constraints, names, self.estimate, strict=True))
+        width = max(display_width(text) for text, _, _ in shown)
         lines = [
-            f"  {text:<{width}}  estimate of {name}: {value:.3f}"
-            for text, name, value in zip(self.constraints, self.names, self.estimate, strict=True)
+            f"  {pad_right(text, width)}  estimate of {name}: {value:.3f}"
+            for text, name, value in shown
         ]
         method = f", df {self.df_method}" if self.df_method else ""
         head = f"Wald test ({self.test}{method}, covariance {self.vcov}) of"

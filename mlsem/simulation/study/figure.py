@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from math import isfinite
 from typing import TYPE_CHECKING
 
+from mlsem.base.display import cell
 from mlsem.report.figures import BAND, LINE, METHODS, PLAIN, SMALL, blank, label_rows
-from mlsem.report.sheet import short
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -47,7 +47,7 @@ def se_bias(
     for number, (method, values) in enumerate(biases.items()):
         _draw(ax, number, len(biases), method, values, errors[method])
     _percent_axis(ax)
-    label_rows(ax, [short(name, 36) for name in names])
+    label_rows(ax, [cell(name, 36) for name in names])
     ax.set_xlabel("relative bias of the standard error", fontsize=PLAIN)
     figure.legend(loc="outside upper center", ncols=4, fontsize=SMALL, frameon=False)
     return figure
