@@ -51,9 +51,9 @@ def fit_one(number: int) -> Record:
         return record | {"status": type(error).__name__, "why": str(error).splitlines()[0]}
     return record | {
         "seconds": time.process_time() - began,
-        "status": result.optimum.status,
-        "loglik": result.optimum.loglik,
-        "where": result.optimum.where,
+        "status": result._estimates.optimum.status,
+        "loglik": result._estimates.optimum.loglik,
+        "where": result._estimates.optimum.where,
         "parameters": len(result.table.names),
         "wrong": complaints(result, data, options["cluster"]) if result.converged else [],
     }
@@ -91,10 +91,10 @@ def explain(ours: Record, theirs: Record) -> str:
         found = quietly(text, data, start=start, **options)
     except mlsem.MlsemError as error:
         return f"started there: {str(error).splitlines()[0]}"
-    said = f"started there: {found.optimum.status}"
-    if found.optimum.where:
-        said += f" ({found.optimum.where})"
-    said += f", {found.optimum.loglik:.6f}"
+    said = f"started there: {found._estimates.optimum.status}"
+    if found._estimates.optimum.where:
+        said += f" ({found._estimates.optimum.where})"
+    said += f", {found._estimates.optimum.loglik:.6f}"
     below = [row for row in found.table.rows if row.op == "~~" and row.lhs == row.rhs]
     negative = [
         found.table.names[row.free]

@@ -46,7 +46,7 @@ def fit_one(drawn: Drawn) -> Record:
         known = isinstance(error, mlsem.MlsemError)
         said = str(error).splitlines()[0] if str(error) else ""
         return record | {"status": kind, "why": said if known else f"{kind}: {said}"}
-    names, params = result.table.names, result._estimates.optimum.params
+    names, params = result.table.names, result.estimates
     record |= {
         "seconds": time.process_time() - began,
         "status": result._estimates.optimum.status,
@@ -63,7 +63,7 @@ def fit_one(drawn: Drawn) -> Record:
 
 def diagnose(drawn: Drawn, result: mlsem.FitResult) -> Record:
     """Why a fit did not converge."""
-    reached = result.optimum.loglik
+    reached = result._estimates.optimum.loglik
     better = other_maximum(drawn)
     at = edge(result)
     found: Record = {"eigenvalue": at.eigenvalue}

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from dense import LOG_2PI, Dense
+from kinds import with_estimates
 
 import mlsem
 from mlsem.cli.output import json_text
@@ -249,11 +250,11 @@ def look(seed):
     made, fit = fitted(seed)
     if isinstance(fit, mlsem.MlsemError):
         return type(fit).__name__, ""
-    status = fit.optimum.status
+    status = fit._estimates.optimum.status
     if not fit.converged:
         assert np.isnan([fit.aic, fit.bic, *fit.glance()[["AIC", "BIC"]].to_numpy().ravel()]).all()
         assert "not available" in str(fit.summary())
-    found, stopped = dense(fit, made.plain), fit.optimum.loglik
+    found, stopped = dense(fit, made.plain), fit._estimates.optimum.loglik
     if not found.lowest > 0:
         return status, f"{seed}: outside, {found}"
     if status not in ("converged", "max_iter", "stalled"):
@@ -306,22 +307,22 @@ def ended(status, where="", **options):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", mlsem.MlsemWarning)
         fit = mlsem.fit("level: 1\n y ~ x1\nlevel: 2\n y ~ w1", data, cluster="id", **options)
-    return replace(fit, optimum=replace(fit.optimum, status=status, where=where))
+    return with_estimates(fit, optimum=replace(fit._estimates.optimum, status=status, where=where))
 
 
 @pytest.mark.parametrize("status", ["unbounded", "infinite", "infeasible"])
 @pytest.mark.parametrize("options", [{}, {"estimator": "REML"}])
 def test_no_numbers_where_there_is_no_maximum(status, options):
     fit = ended(status, "'y~~y'", **options)
-    number = f"{fit.optimum.loglik:.3f}"
+    number = f"{fit._estimates.optimum.loglik:.3f}"
     assert np.isnan([fit.loglik, fit.aic, fit.bic]).all()
     assert fit.glance()[["logLik", "AIC", "BIC"]].isna().all(axis=None)
     for shown in (str(fit.summary()), fit.summary().to_html(), repr(fit)):
         assert number not in shown
-        assert f"{2 * fit.optimum.loglik:.3f}".lstrip("-") not in shown
+        assert f"{2 * fit._estimates.optimum.loglik:.3f}".lstrip("-") not in shown
     summary = " ".join(str(fit.summary()).split())
     assert summary.count("not available") == 3 + bool(options)
-    assert " ".join(complaint(fit.optimum, fit.settings).split()) in summary
+    assert " ".join(complaint(fit._estimates.optimum, fit.settings).split()) in summary
     assert f"no {'restricted ' * bool(options)}loglik, not converged" in repr(fit)
     content = json.loads(json_text(fit, 0.95, "wald", ()))
     assert content["loglik"] is content["aic"] is content["bic"] is None
@@ -331,7 +332,7 @@ def test_no_numbers_where_there_is_no_maximum(status, options):
 @pytest.mark.parametrize("status", ["max_iter", "stalled"])
 def test_the_last_iterate_is_named(status):
     fit = ended(status)
-    assert fit.loglik == fit.optimum.loglik
+    assert fit.loglik == fit._estimates.optimum.loglik
     assert np.isnan([fit.aic, fit.bic]).all()
     lines = str(fit.summary()).splitlines()
     (shown,) = (line for line in lines if f"{fit.loglik:.3f}" in line)

@@ -138,7 +138,7 @@ def test_nonlinear_equalities_against_their_substitution(text, name, solved):
         params[rest] += scale * moves
         found = solved(dict(zip(names, params.tolist(), strict=True)))
         params[place] = found[side]
-        point = fit.problem.objective.evaluate(params)
+        point = fit._estimates.problem.objective.evaluate(params)
         return 1e10 if point is None else -point.loglik
 
     sides = len(solved(fit.params))

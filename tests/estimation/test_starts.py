@@ -149,7 +149,9 @@ def test_starts_are_inside_and_meet_what_is_linear(data, shift):
         "level: 1\n f =~ y1 + a*y2 + b*y3 + y4\n f ~ x1\nlevel: 2\n f2 =~ y1 + y2 + y3 + y4\n"
         " f2 ~ w1\n y1 ~~ lower(0.02)*y1\n a + b == 1.5"
     )
-    problem = quietly(model, data.assign(x1=data.x1 + shift), "id", max_iter=1, se="none").problem
+    problem = quietly(
+        model, data.assign(x1=data.x1 + shift), "id", max_iter=1, se="none"
+    )._estimates.problem
     first, names = starting_point(problem, None), problem.table.names
     generator = np.random.default_rng(1)
     drawn = np.array([random_params(problem, first, generator) for _ in range(20)])

@@ -8,7 +8,7 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
-from kinds import make_data
+from kinds import make_data, with_estimates
 
 import mlsem
 from mlsem.errors import InferenceError, InferenceWarning
@@ -242,7 +242,7 @@ def test_failures_are_counted_and_told(rare):
 
 def test_no_bootstrap_where_all_draws_fail(rare):
     source = rare.settings
-    hopeless = dataclasses.replace(rare, settings=dataclasses.replace(source, max_iter=1))
+    hopeless = with_estimates(rare, settings=dataclasses.replace(source, max_iter=1))
     with pytest.raises(InferenceError, match=r"no bootstrap: .* draws failed"):
         hopeless.bootstrap("pairs", 5, seed=2)
 

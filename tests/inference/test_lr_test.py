@@ -154,8 +154,8 @@ def test_scaled_difference():
         mlsem.fit(each, data, cluster="cluster", estimator="MLR") for each in (simple, full)
     )
     # lavaan 0.6.14: tr(information.observed⁻¹ information.first.order)
-    assert scaling_trace(first) == pytest.approx(13.7525993, abs=1e-4)
-    assert scaling_trace(second) == pytest.approx(15.8666451, abs=1e-4)
+    assert scaling_trace(first._estimates) == pytest.approx(13.7525993, abs=1e-4)
+    assert scaling_trace(second._estimates) == pytest.approx(15.8666451, abs=1e-4)
     test = mlsem.lr_test(first, second)
     assert test.reference == "scaled"
     assert test.scaling == pytest.approx((15.8666451 - 13.7525993) / 2, abs=1e-4)
