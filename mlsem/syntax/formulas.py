@@ -14,6 +14,7 @@ from mlsem.syntax.nodes import Constraint, Definition, Formula, Modifiers, Varia
 if TYPE_CHECKING:
     from mlsem.syntax.items import Item, Relation
 
+MOST = 400**2  # pairs of as many variables as a model may have
 Remark = tuple[str, Span]
 Operator = Literal["=~", "~", "~~", "~1"]
 
@@ -37,9 +38,15 @@ def formulas_of(relation: Relation, remarks: list[Remark]) -> list[Formula]:
     if operator in _REFUSED:
         raise fail(_REFUSED[operator], relation.operator_span)
     outcomes = [_outcome(item, operator) for item in _outcome_items(relation.left)]
+    terms = _terms(relation.right)
+    if len(outcomes) * len(terms) > MOST:
+        raise fail(
+            f"this writes out {len(outcomes)} × {len(terms)} paths, more than a model can have.",
+            relation.operator_span,
+        )
     found: dict[tuple[str, str, str], Formula] = {}
     for outcome in outcomes:
-        for item, sign in _terms(relation.right):
+        for item, sign in terms:
             formula = _formula(outcome, operator, item, sign)
             key = formula_key(formula)
             if key in found:

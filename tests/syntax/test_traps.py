@@ -255,3 +255,9 @@ def test_errors_show_the_line_with_a_caret() -> None:
         "   2 |   y ~ x1 x2\n"
         "                ^^"
     )
+
+
+def test_lists_that_multiply_are_refused_before_they_are_written_out():
+    names = " + ".join(f"x{i}" for i in range(5000))
+    with pytest.raises(ModelSyntaxError, match="5000 × 5000 paths"):
+        parse(f"{names} ~ {names}")
