@@ -3,5 +3,4 @@
 import sys
 from pathlib import Path
 
-for room in ("support", "core", "estimation", "inference"):
-    sys.path.insert(0, str(Path(__file__).parent / room))
+sys.path.insert(0, str(Path(__file__).parent / "support"))

@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
+from dense_reml import maximized, restricted
+from dense_slopes import close
 from differences import jacobian
 from kinds import Kind, point_inside, pose
 from scipy.optimize import minimize
 from slope_kinds import SLOPES, slope_data
-from test_reml import maximized, restricted
-from test_slopes import close
 
 from mlsem.core.optimise.factored import Factors, block_of, factored, random_effect_factors
 from mlsem.estimation.semidefinite import bounded, factors_of

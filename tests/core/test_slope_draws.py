@@ -5,9 +5,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from draw_checks import assert_drawn_as_rows, assert_mean, assert_same_moments, drawn_rows
 from kinds import UNBALANCED, Kind, draw_params, point_inside, pose
 from slope_kinds import FIXED_SLOPE, SLOPE_VARIANCE_ZERO, SLOPES, slope_data
-from test_draws import assert_drawn_as_rows, assert_mean, assert_same_moments, drawn_rows
 
 import mlsem
 from mlsem.errors import InferenceError

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from dense_slopes import DenseParts
+from dense_slopes import DenseParts, close
 from differences import hessian, jacobian
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -31,12 +31,6 @@ def posed():
         return made[name]
 
     return get
-
-
-def close(found, wanted, tol):
-    """To `tol` of the largest entry."""
-    scale = max(1.0, np.abs(wanted).max())
-    np.testing.assert_allclose(found, wanted, rtol=0, atol=tol * scale)
 
 
 @every_slope

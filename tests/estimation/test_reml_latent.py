@@ -3,11 +3,11 @@
 import numpy as np
 import pandas as pd
 import pytest
+from dense_reml import DenseReml, check_derivatives, restricted
+from dense_slopes import close
 from kinds import KINDS, UNBALANCED, Kind, draw_params, point_inside, pose
 from scipy.linalg import block_diag
 from slope_kinds import SLOPES, slope_data
-from test_reml import DenseReml, check_derivatives, restricted
-from test_slopes import close
 
 import mlsem
 from mlsem.core.implied.means import fixed_effects, mean_paths

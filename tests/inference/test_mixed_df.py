@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from dense import Dense
+from dense_reml import MIXED, DenseReml
 from differences import WEIGHTS, hessian, jacobian
 from kinds import UNBALANCED
 from scipy.linalg import block_diag
 from slope_kinds import slope_data
-from test_reml import MIXED, DenseReml
 
 import mlsem
 from mlsem.core.implied.means import mean_parameters

@@ -5,10 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from dense_cr import DenseCR
+from dense_reml import LME4, posed, restricted
 from kinds import Kind, point_inside, pose
 from scipy.linalg import block_diag
 from slope_kinds import SLOPES, slope_data
-from test_reml import LME4, posed, restricted
 
 from mlsem.estimation.estimates import Estimates
 from mlsem.inference.covariance.of_estimates import covariance_of

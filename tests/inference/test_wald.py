@@ -1,18 +1,17 @@
 """Joint Wald tests: against clubSandwich and dense matrices, and identities."""
 
-import warnings
 from itertools import pairwise
 
 import numpy as np
 import pandas as pd
 import pytest
+from cr_cases import CASES, ML, ROUNDED, WHOLE
 from dense_cr import inverse_root
 from dense_scores import dense_scores
 from kinds import KINDS, UNBALANCED, fit_at, make_data, point_inside, pose
 from scipy import stats
-from test_cr_reference import CASES, ML, ROUNDED, WHOLE
+from wald_checks import MODEL, assert_same, numbers, quiet, rows
 
-import mlsem
 from mlsem.inference.covariance import statistics as tests
 
 # How few clusters these data have is not what is tested here.
@@ -20,13 +19,6 @@ pytestmark = pytest.mark.filterwarnings("ignore::mlsem.InferenceWarning")
 
 WITH_DF = ("CR0", "CR2", "CR3")
 THEIR_TESTS = {"HTZ": "HTZ", "chi-sq": "chi2", "Naive-F": "F"}
-MODEL = """
-level: 1
-  y1 ~ a*x1 + b*x2
-level: 2
-  y1 ~ c*w1 + w2
-ab := a*b
-"""
 
 
 @pytest.fixture(scope="module")
@@ -39,36 +31,13 @@ def fit(data):
     return quiet(MODEL, data, se="CR2")
 
 
-def quiet(text, data, **options):
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", mlsem.MlsemWarning)
-        return mlsem.fit(text, data, cluster="id", **options)
-
-
 def each(cases):
     return pytest.mark.parametrize("case", cases.values(), ids=cases.keys())
-
-
-def rows(fit, names, contrasts):
-    """Contrasts of these parameters as rows of a matrix."""
-    matrix = np.zeros((len(contrasts), len(fit.params)))
-    matrix[:, fit.params.index.get_indexer(names)] = contrasts
-    return matrix
-
-
-def numbers(test):
-    """What a test consists of, chi-square per degree of freedom as clubSandwich has it."""
-    per = test.df if test.test == "chi2" else 1
-    return [test.statistic / per, test.df, test.df_denom, test.pvalue, test.delta or 1.0]
 
 
 def theirs(record):
     denominator = np.inf if record["df_denom"] is None else record["df_denom"]
     return [record["F"], record["df_num"], denominator, record["p"], record["delta"]]
-
-
-def assert_same(found, wanted, tol=1e-9):
-    np.testing.assert_allclose(numbers(found), numbers(wanted), rtol=tol)
 
 
 # --- clubSandwich ---------------------------------------------------------------------------------

@@ -6,9 +6,9 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from cr_cases import ALONE, CASES
 from kinds import UNBALANCED, make_data, with_estimates
-from test_cr_reference import ALONE, CASES
-from test_wald import MODEL, assert_same, quiet, rows
+from wald_checks import MODEL, assert_same, quiet, rows
 
 import mlsem
 from mlsem.inference.covariance import statistics as tests

@@ -43,3 +43,9 @@ class DenseParts:
                 )
             found.append(row)
         return np.array(found)
+
+
+def close(found, wanted, tol):
+    """To `tol` of the largest entry."""
+    scale = max(1.0, np.abs(wanted).max())
+    np.testing.assert_allclose(found, wanted, rtol=0, atol=tol * scale)
