@@ -207,9 +207,9 @@ class ClusterDiagnostics(sheet.Shown):
     @quiet
     def verdict(self) -> tuple[str, ...]:
         """What to make of it, in sentences; only what applies."""
-        return verdict(self.counts, self.described(), LIMITS, REASONS[self.nested], self._refits())
+        return verdict(self.counts, self._described(), LIMITS, REASONS[self.nested], self._refits())
 
-    def described(self) -> tuple[Coefficient, ...]:
+    def _described(self) -> tuple[Coefficient, ...]:
         """The parameters as plain values."""
         largest = self._largest(self.measures.share, "share", "cluster")
         changes, (lower, upper) = self._changes(), ratio_range(self.df)
@@ -243,7 +243,7 @@ class ClusterDiagnostics(sheet.Shown):
 
     @quiet
     def _sheet(self) -> sheet.Sheet:
-        return diagnostics_sheet(self.counts, self.described(), self._refits(), self.verdict)
+        return diagnostics_sheet(self.counts, self._described(), self._refits(), self.verdict)
 
     # --- a figure -----------------------------------------------------------------------------
 
