@@ -290,7 +290,8 @@ def _without_spanned(
                 left.remove(block)
                 notes.append(
                     f"random part of {listed(block)}: these are linear combinations of "
-                    f"{listed(other)}, whose covariances have them in already; not fitted apart."
+                    f"{listed(other)}, whose covariances already contain them; not fitted "
+                    "separately."
                 )
                 break
     return left, tuple(notes)

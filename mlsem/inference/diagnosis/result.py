@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 LIMITS = Limits(FEW_CLUSTERS, FEW_DF, FEW_EFFECTIVE, uneven=0.75, moved=1.0)
 MEANS = ("~", "~1")
 REASONS = {  # of a large CR2 standard error; whether the clusters are those of the model's level 2
-    True: "slopes that differ between clusters, a random slope that the model leaves out",
-    False: "a likeness of the rows of a cluster that the model leaves out",
+    True: "slopes that differ between clusters, a random slope that the model omits",
+    False: "within-cluster dependence that the model omits",
 }
 
 
