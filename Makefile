@@ -3,11 +3,14 @@
 # make lint    ruff and pyright only
 # make fuzz    hostile data, mutated texts, random models, killed studies; SECONDS=60 of each
 # make bench   the benchmarks
+# make bench-compare BASE=main   this checkout's speed and import time beside a commit's
+# make test-oldest   every test with the oldest supported packages (tests/oldest.txt)
 # make clean   remove what the above made
 # Another Python: make PYTHON=python3.12 demo
 
 PYTHON ?= python3
 VENV := .venv
+OLD_VENV := .venv/oldest
 RUN := $(VENV)/bin/python
 # Warnings of pip stay silent, its errors do not.
 PIP := $(RUN) -m pip --disable-pip-version-check -qq
@@ -17,7 +20,7 @@ export OPENBLAS_NUM_THREADS := 1
 export OMP_NUM_THREADS := 1
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
-.PHONY: demo test lint types unit fuzz bench format clean
+.PHONY: demo test test-oldest lint types unit fuzz bench bench-compare format clean
 
 demo: $(VENV)/.core
 	@$(VENV)/bin/mlsem demo
@@ -34,6 +37,10 @@ types: $(VENV)/.dev
 unit: $(VENV)/.dev
 	@$(RUN) -m pytest -q
 
+# TESTS="tests/core tests/data" runs a part of them.
+test-oldest: $(OLD_VENV)/.dev
+	@$(OLD_VENV)/bin/python -m pytest -q $(TESTS)
+
 SECONDS ?= 60
 SEED ?= 0
 
@@ -42,8 +49,14 @@ fuzz: $(VENV)/.dev
 	@$(RUN) -m tests.fuzz --seconds $(SECONDS) --first $(SEED)
 	@$(RUN) -m tests.fuzz.studies --kills 4 --seed $(SEED)
 
+ROUNDS ?= 10
+
 bench: $(VENV)/.bench
 	@$(RUN) -m benchmarks
+
+bench-compare: $(VENV)/.core
+	@test -n "$(BASE)" || { echo "Against which commit? make bench-compare BASE=main" >&2; exit 2; }
+	@$(RUN) -m benchmarks.against $(BASE) --rounds $(ROUNDS)
 
 format: $(VENV)/.dev
 	@$(RUN) -m ruff format .
@@ -73,3 +86,11 @@ $(VENV)/.bench: pyproject.toml | $(VENV)/.made
 	@echo "Installing mlsem and the packages it is compared with into $(VENV) …"
 	@$(PIP) install --editable '.[bench]'
 	@touch $@ $(VENV)/.core
+
+# numpy 1.26 has wheels for Python 3.11 and 3.12.
+$(OLD_VENV)/.dev: pyproject.toml tests/oldest.txt | $(VENV)/.made
+	@echo "Installing mlsem with the oldest supported packages into $(OLD_VENV) …"
+	@$(PYTHON) -m venv $(OLD_VENV)
+	@$(OLD_VENV)/bin/python -m pip --disable-pip-version-check -qq install \
+	  --constraint tests/oldest.txt --editable '.[dev]'
+	@touch $@

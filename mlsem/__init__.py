@@ -82,3 +82,8 @@ __all__ = [
     "simulate",
     "study",
 ]
+
+
+def __dir__() -> list[str]:
+    """The public names; folders of the package are none of them."""
+    return sorted(__all__)

@@ -283,7 +283,7 @@ def test_other_values_of_cluster():
     assert 'data["id"] = …' in said(TWO_LEVELS, data, cluster=data["id"].tolist())
     assert "not 3." in said(TWO_LEVELS, data, cluster=3)
     several = said(TWO_LEVELS, data, cluster="id", se_cluster=["id", "school"])
-    assert "in several ways at once" in several
+    assert "several clusterings at once" in several
 
 
 # --- what is no model, what are no data -----------------------------------------------------------

@@ -85,7 +85,7 @@ def _require_fits(simple: object, full: object) -> None:
             raise OptionValueError(f"{name} is a {type(fit).__name__}; it takes a FitResult.")
         if not fit.converged:
             raise InferenceError(
-                f"the {name} model did not converge: its log-likelihood is no maximum."
+                f"the {name} model did not converge: its log-likelihood is not a maximum."
             )
     assert isinstance(simple, FitResult)
     assert isinstance(full, FitResult)

@@ -41,7 +41,7 @@ def check_output(out: str, inputs: Iterable[str], *, overwrite: bool) -> None:
     OutputError
     """
     if "\0" in out:
-        raise OutputError(f"--out {out!r} is no name of a file.")
+        raise OutputError(f"--out {out!r} is not the name of a file.")
     path = Path(out)
     for name in inputs:
         if path.exists() and os.path.exists(name) and path.samefile(name):
@@ -52,7 +52,7 @@ def check_output(out: str, inputs: Iterable[str], *, overwrite: bool) -> None:
     if not path.exists():
         return
     if not path.is_file():
-        raise OutputError(f"--out {out} is there, and is no file.")
+        raise OutputError(f"--out {out} exists and is not a file.")
     if not overwrite:
         raise OutputError(f"--out {out} is there already: --overwrite replaces it.")
     if not os.access(path, os.W_OK):

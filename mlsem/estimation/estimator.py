@@ -1,6 +1,6 @@
 """What is maximised, and over which covariances: the estimators behind one function.
 
-Maximum likelihood of a structural equation model is unbounded: a variance may become negative.
+ML puts no bounds on variances: in a structural equation model one may become negative.
 Mixed models (`lmm`) and all fits by REML are fitted over positive semidefinite covariances of the
 random effects, as lme4 fits them: first without that bound, which is quick, and with it where the
 optimum is outside. A structural equation model that has no maximum, by REML or with random slopes,

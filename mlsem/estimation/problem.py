@@ -298,7 +298,7 @@ def _require_parts(table: ParameterTable, saturated: SaturatedMoments) -> None:
             raise DataError(
                 f"{name!r} is named at both levels, but its variance between clusters is "
                 "estimated to be zero: the cluster means differ no more than rows drawn at "
-                "random would make them, so that nothing can be said of its effect at level 2. "
+                "random would make them, so that its effect at level 2 cannot be estimated. "
                 "Name it at level 1 only."
             )
 

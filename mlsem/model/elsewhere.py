@@ -27,7 +27,7 @@ _NO_ORDERED = (
     'estimator="MLR"; with fewer use a program for categorical data.'
 )
 _NO_WEIGHTS = (
-    "Sampling weights are not supported. Do not leave them out in silence: put what the "
+    "Sampling weights are not supported. Do not silently leave them out: put what the "
     "weights depend on (strata, size) into the model as covariates."
 )
 _NO_GROUPS = (
@@ -45,10 +45,10 @@ _NO_CATEGORIES = "It is for ordered variables, which are not fitted here: leave 
 _ALWAYS = "It is always done: leave it out."
 _ON_REQUEST = "It is computed when it is asked for: leave it out."
 _NOTHING_PRINTED = (
-    "Nothing is printed while fitting: leave it out; fit.n_iterations and fit.summary() tell of it."
+    "Nothing is printed while fitting: leave it out; fit.n_iterations and fit.summary() report it."
 )
 _ONE_INFORMATION = (
-    'The information is chosen by information="expected" or "observed"; no other choice is there.'
+    'The information is chosen by information="expected" or "observed"; there is no other choice.'
 )
 _NO_EM = "There is no EM algorithm: iterations are limited by max_iter= and tol=."
 _NO_EFA = "Exploratory factors and rotation are not supported: write the loadings, 'f =~ y1 + y2'."

@@ -75,10 +75,6 @@ class CompiledExpression:
         return frozen(row), last[1]
 
     @property
-    def is_linear(self) -> bool:
-        return self.linear_form() is not None
-
-    @property
     def is_constant(self) -> bool:
         """Whether no parameter occurs in g."""
         return len(self.positions) == 0

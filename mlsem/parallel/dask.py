@@ -87,7 +87,7 @@ def _sent(client: Any, function: Callable[..., Any]) -> Any:
     if held.status == "error":
         error = held.exception()
         raise WorkerError(
-            f"the Dask cluster cannot read what it is to do ({error.__cause__ or error!r}): "
+            f"the Dask cluster cannot read the work sent to it ({error.__cause__ or error!r}): "
             "install mlsem, and the modules of your own functions, on its scheduler and workers."
         ) from error
     return held

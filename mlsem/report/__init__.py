@@ -1,4 +1,4 @@
 """Plain columns become text, HTML and figures.
 
-It may import the errors only, and knows no arrays.
+It may import the errors only, and knows no arrays; matplotlib is imported here when used.
 """

@@ -103,7 +103,7 @@ def icc(fit: Estimates, covariance: Covariance) -> Icc:
             "correlation."
         )
     if not fit.converged:
-        raise InferenceError("the fit did not converge: its variances are no estimates.")
+        raise InferenceError("the fit did not converge: its variances are not estimates.")
 
     def value(params: Array) -> Array:
         between, within, random, rest, fixed = _variances(problem, params).T

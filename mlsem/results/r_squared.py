@@ -116,7 +116,7 @@ def r_squared(fit: Estimates) -> RSquared:
         The fit did not converge, or its model explains nothing.
     """
     if not fit.converged:
-        raise InferenceError("the fit did not converge: its variances are no estimates.")
+        raise InferenceError("the fit did not converge: its variances are not estimates.")
     problem, params = fit.problem, fit.params
     found: list[tuple[str, int, float]] = []
     for level in range(1, len(fit.table.levels) + 1):

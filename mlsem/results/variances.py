@@ -61,10 +61,12 @@ class RowParts:
 
 
 def improper_shares(shares: Array) -> str:
-    """A line on shares of variance that are none; empty if all lie between 0 and 1."""
+    """A line on shares of variance that are not proportions; empty if all lie between 0 and 1."""
     if ((shares >= 0) & (shares <= 1)).all():
         return ""
-    return "\nBelow 0 or above 1: a variance is estimated to be negative, so that this is no share."
+    return (
+        "\nBelow 0 or above 1: a variance is estimated to be negative, so it is not a proportion."
+    )
 
 
 def level_parts(problem: Problem, params: Array, level: int) -> tuple[LevelMoments, Array]:

@@ -69,9 +69,6 @@ class Header:
     span: Span
 
 
-Child = Item | Relation | Header
-
-
 class Builder:
     """The callbacks of the grammar's rules, called by the parser from the leaves up."""
 

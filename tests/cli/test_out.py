@@ -103,9 +103,9 @@ def test_what_cannot_be_a_file(
 ) -> None:
     (tmp_path / "folder.csv").mkdir()
     for name, words in (
-        ("folder.csv", "is no file"),
+        ("folder.csv", "is not a file"),
         ("none/out.csv", "there is no folder"),
-        ("a\0b.csv", "is no name of a file"),
+        ("a\0b.csv", "is not the name of a file"),
     ):
         assert fit(data, "--out", str(tmp_path / name), "--overwrite") == FAILED
         assert words in capsys.readouterr().err

@@ -428,6 +428,9 @@ def test_a_model_of_one_level_says_so():
     assert not mlsem.fit("y ~ x1", data).notes
 
 
+@pytest.mark.filterwarnings(  # pandas 2.1 says so of the signaling one
+    "ignore:.*is_decimal_na:pytest.PytestUnraisableExceptionWarning"
+)
 @pytest.mark.parametrize(
     ("cell", "words"),
     [

@@ -96,7 +96,7 @@ def test_what_is_told(few):
     assert text == found.summary() == found.summary(0.95)
     for part in ("wild", "[id]", "webb", "299", "Seed", "95 % intervals", "CR0 SE", "ab"):
         assert part in text
-    assert "few clusters for 'y1~~y1', 'y1~~y1.l2'" in text  # wild draws of variances
+    assert "'y1~~y1', 'y1~~y1.l2': with few clusters" in text  # wild draws of variances
     assert "few clusters" not in str(few.bootstrap("wild", 99, parameters="a"))
     assert "<table>" in found._repr_html_()
     assert len(repr(found)) < 130
@@ -110,7 +110,7 @@ def test_definitions_without_a_value_are_told(few):
     found = fitted(text).bootstrap("wild", 99, seed=1)
     gone = np.isnan(found.draws[:, -1])
     assert 0 < gone.sum() < 99
-    assert f"draws without a value, which do not count there: logb {gone.sum()}." in found.notes
+    assert f"draws without a value, which are left out there: logb {gone.sum()}." in found.notes
 
 
 def test_records_do_not_change(few):

@@ -57,8 +57,8 @@ def test_a_ratio_below_the_band_is_said_to_mean_the_opposite():
     found = fit.compare_se(draws=100, seed=1)
     assert found.table.loc["y~x1", "ratio"] < found.table.loc["y~x1", "lower"]
     assert (found.varying, found.steadier) == ((), ("y~x1",))
-    assert "y~x1: the CR2 standard error is smaller than chance" in found.verdict[1]
-    assert "no random slope but the opposite" in " ".join(str(found).split())
+    assert "y~x1: the CR2 standard error is smaller than expected by chance" in found.verdict[1]
+    assert "not a random slope but the opposite" in " ".join(str(found).split())
 
 
 def test_band_is_that_of_the_ratio_where_no_slope_varies():
@@ -87,7 +87,7 @@ def test_without_draws_there_is_no_band(fit):
     found = fit.compare_se(["standard", "CR3"], draws=0)
     assert list(found.table.columns) == ["est", "se_standard", "se_CR3", "ratio"]
     assert found.varying == ()
-    assert "nothing is known" in found.verdict[0]
+    assert "it is unknown" in found.verdict[0]
 
 
 def test_two_level_factor_model_and_chosen_parameters():

@@ -224,7 +224,7 @@ def test_rows_alike_in_a_model_of_one_level():
     found = mlsem.fit("y ~ w1 + x1", frame, cluster="id")
     words = " ".join(found.cluster_diagnostics().verdict)
     assert "much larger than the model's for y~w1" in words
-    assert "a likeness of the rows of a cluster" in words
+    assert "within-cluster dependence that the model omits" in words
 
 
 # --- presentation ---------------------------------------------------------------------------------

@@ -242,7 +242,7 @@ def test_values_that_are_missing_are_named():
         ({"residuals": "t2"}, "residuals='t2'"),
         ({"residuals": lambda rng, shape: rng.normal(size=3)}, "gave an array of shape"),
         ({"omitted_slopes": {"y~x9": 1.0}}, "'y~x9' is not of the form"),
-        ({"omitted_slopes": {"y~x1": -1.0}}, "is no variance"),
+        ({"omitted_slopes": {"y~x1": -1.0}}, "cannot be the variance"),
         ({"heteroscedastic": {"z": "x1"}}, "'z' has no residuals"),
         ({"heteroscedastic": {"y": "z"}}, "'z' is not one of the covariates"),
         ({"rng": "R", "seed": np.random.default_rng(1)}, "a generator of NumPy"),
@@ -277,8 +277,8 @@ def test_slips_of_arguments():
 @pytest.mark.parametrize(
     ("model", "message"),
     [
-        ("y ~ 1*x\ny ~~ -1*y", "make no covariance matrix of 'y'"),
-        ("a ~~ 1*a\nb ~~ 1*b\na ~~ 2*b\na ~ 1*x\nb ~ 1*x", "make no covariance matrix"),
+        ("y ~ 1*x\ny ~~ -1*y", "do not make a covariance matrix of 'y'"),
+        ("a ~~ 1*a\nb ~~ 1*b\na ~~ 2*b\na ~ 1*x\nb ~ 1*x", "do not make a covariance matrix"),
         ("y ~ 1*m\nm ~ 1*y\ny ~~ 1*y\nm ~~ 1*m", "have no solution"),
         ("y ~ 1*x\nx ~ 1*y:z\ny ~~ 1*y\nx ~~ 1*x", "among the causes of one of its own"),
     ],

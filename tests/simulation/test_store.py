@@ -170,11 +170,11 @@ def test_bytes_that_are_no_text(raw, tmp_path):
 @pytest.mark.parametrize(
     ("first", "words"),
     [
-        ("5", "holds no study"),
-        ("null", "holds no study"),
-        ("[" * 100_000, "holds no study"),
-        ('{"mlsem": 1}', "holds no study"),
-        ("id,y", "holds no study"),
+        ("5", "is not a study"),
+        ("null", "is not a study"),
+        ("[" * 100_000, "is not a study"),
+        ('{"mlsem": 1}', "is not a study"),
+        ("id,y", "is not a study"),
         ('{"mlsem_study": 3}', "written by a newer mlsem"),
         ('{"mlsem_study": 2, "seed": 1}', "line 1, is damaged"),
         ('{"mlsem_study": null}', "line 1, is damaged"),

@@ -163,7 +163,7 @@ def test_files_of_other_studies(tmp_path):
     with pytest.raises(DataError, match="line 2, is damaged"):
         study(DESIGN, MODELS, 2, seed=1, file=file)
     file.write_text("id,y\n1,2\n")
-    with pytest.raises(DataError, match="holds no study"):
+    with pytest.raises(DataError, match="is not a study"):
         study(DESIGN, MODELS, 2, seed=1, file=file)
 
 
@@ -178,7 +178,7 @@ def test_a_file_is_of_its_functions(tmp_path):
     assert run("methods", drawn, method("MLR")).estimates.equals(first.estimates)
     with pytest.raises(DataError, match=r"models \('f', whose function is not the same\)\. Give"):
         run("methods", drawn, method("CR1"))
-    with pytest.raises(DataError, match=r"A function is another one when its code"):
+    with pytest.raises(DataError, match=r"A function counts as changed when its code"):
         run("methods", drawn, lambda data: mlsem.fit(MODEL, data, cluster="id"))
     with pytest.raises(DataError, match="generator, whose function is not the same"):
         run("methods", lambda rng: drawn(rng), method("MLR"))

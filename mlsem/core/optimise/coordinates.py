@@ -98,7 +98,8 @@ class Coordinates:
         turn = _turn(self.internal, self.user)
         inside = _slopes(self.internal, params, turn)
         outside = _slopes(self.user, self.to_user(params), np.eye(len(turn)))
-        result[self.moved] += np.linalg.lstsq(outside[:, self.moved], inside - outside)[0]
+        through = outside[:, self.moved]
+        result[self.moved] += np.linalg.lstsq(through, inside - outside, rcond=None)[0]
         return result
 
 

@@ -178,8 +178,8 @@ def determined(
 ) -> Conditioned[D]:
     """Well-conditioned directions, with those lost of which the fixed effects leave no information.
 
-    What is left of these is of the size of rounding in the whole information, and looks like
-    information where only what is left is seen.
+    What is left of these is rounding error of the whole information: taken alone, rounding error
+    can look like information.
 
     Parameters
     ----------

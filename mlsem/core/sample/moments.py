@@ -63,7 +63,8 @@ def combine(
 
 
 def merge(a: ClusterMoments, b: ClusterMoments, *, match: bool = True) -> ClusterMoments:
-    """Moments of the rows of `a` and the rows of `b` together.
+    """Moments of the rows of `a` and the rows of `b` together; used by tests alone until data are
+    read in streams.
 
     Associative: partitions of the data may be merged in any grouping. The result keeps the
     shift of `a`, the clusters of `a` in their order, then the new ones of `b`. What a stored

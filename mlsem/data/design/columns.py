@@ -72,7 +72,7 @@ def _check_levels(factors: Iterable[Variable]) -> None:
         if len(each.values.levels) < 2:
             raise DataError(
                 f"the factor {each.name!r} has one level only ({', '.join(each.values.levels)}) in "
-                "the rows used, so that it says nothing. Leave it out of the formula."
+                "the rows used, so it carries no information. Leave it out of the formula."
             )
 
 

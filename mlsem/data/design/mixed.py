@@ -290,7 +290,8 @@ def _without_spanned(
                 left.remove(block)
                 notes.append(
                     f"random part of {listed(block)}: these are linear combinations of "
-                    f"{listed(other)}, whose covariances have them in already; not fitted apart."
+                    f"{listed(other)}, whose covariances already contain them; not fitted "
+                    "separately."
                 )
                 break
     return left, tuple(notes)
@@ -299,7 +300,7 @@ def _without_spanned(
 def _spans(names: tuple[str, ...], others: tuple[str, ...], columns: Columns) -> bool:
     basis = np.column_stack([columns[name] for name in names])
     wanted = np.column_stack([columns[name] for name in others])
-    left = wanted - basis @ np.linalg.lstsq(basis, wanted)[0]
+    left = wanted - basis @ np.linalg.lstsq(basis, wanted, rcond=None)[0]
     return bool((np.abs(left).max(axis=0) <= SAME * np.abs(wanted).max(axis=0)).all())
 
 

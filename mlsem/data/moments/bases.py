@@ -190,7 +190,7 @@ def _offset(name: str, mean: float, sd: float) -> float | None:
     """What is taken off a factor of products, if anything."""
     if sd <= CONSTANT * abs(mean):
         raise DataError(
-            f"{name!r} is constant in the rows used, so that its products say nothing new. "
+            f"{name!r} is constant in the rows used, so its products add nothing. "
             "Leave it out of the model."
         )
     return mean if abs(mean) > FAR * sd else None

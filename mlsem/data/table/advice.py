@@ -101,7 +101,7 @@ def _several(keyword: str, names: list[Any], data: pd.DataFrame) -> str:
     if not all(isinstance(name, str) and name in data.columns for name in names):
         return "Three levels are not fitted yet: name one column."
     if keyword == "se_cluster":
-        return "Errors robust to clusters in several ways at once are not there: name one column."
+        return "Errors robust to several clusterings at once are not available: name one column."
     by_size = sorted(names, key=lambda name: data[name].nunique())
     coarse, fine = by_size[0], by_size[-1]
     said = (

@@ -177,12 +177,35 @@ def factorized(series: pd.Series, named: str) -> tuple[NDArray, NDArray]:
     try:
         with localcontext():  # its flags are the caller's
             codes, uniques = pd.factorize(series)
+            if series.dtype == object and _has_surrogates(uniques):
+                codes, uniques = _counted_off(series)
     except Exception as error:  # whatever an object raises that is compared with others
         raise DataError(
             f"{named} holds values that cannot be ids (dtype {series.dtype}, e.g. "
             f"{brief(series.iloc[0])!r}): {brief(error)}. Use numbers or text."
         ) from error
     return codes, as_array(uniques)
+
+
+def _has_surrogates(labels: Any) -> bool:
+    """Whether some text is no Unicode (as bytes that a file reader could not decode): pandas
+    before 3 takes all such texts for one."""
+    try:
+        "".join(each for each in labels if isinstance(each, str)).encode()
+    except UnicodeEncodeError:
+        return True
+    return False
+
+
+def _counted_off(series: pd.Series) -> tuple[NDArray, NDArray]:
+    """As `pd.factorize`, by Python's own comparisons."""
+    code: dict[Any, int] = {}
+    missing = series.isna().to_numpy()
+    pairs = zip(series, missing, strict=True)
+    codes = [-1 if gone else code.setdefault(each, len(code)) for each, gone in pairs]
+    uniques = np.empty(len(code), dtype=object)
+    uniques[:] = list(code)
+    return np.array(codes, dtype=np.intp), uniques
 
 
 def as_array(uniques: Any) -> NDArray:

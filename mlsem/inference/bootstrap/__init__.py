@@ -1,5 +1,5 @@
-"""Bootstraps: pairs of clusters, wild and parametric draws, and what is made of them.
+"""Bootstraps: pairs of clusters, wild and parametric draws, their intervals and p values.
 
-It may import `estimates`, `covariance` and what they may; none of its five neighbours.
-Equations: `draws`.
+It may import `covariance`, `estimated`, the report and the parallel work; none of its five
+neighbours. Equations: `draws`.
 """

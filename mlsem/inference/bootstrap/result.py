@@ -118,11 +118,11 @@ class Bootstrap(sheet.Shown):
         Raises
         ------
         OptionValueError
-            The level or kind is none, or the draws are too few for the level.
+            The level or kind is not a valid one, or the draws are too few for the level.
         """
         if kind not in INTERVALS:
             raise OptionValueError(
-                f"kind={kind!r} is no kind of interval. Use one of {listed(INTERVALS)}."
+                f"kind={kind!r} is not a kind of interval. Use one of {listed(INTERVALS)}."
             )
         self._require_enough(level)
         lower, upper = self._limits(level, kind)
@@ -171,14 +171,14 @@ class Bootstrap(sheet.Shown):
             some = np.flatnonzero((counts > 0) & t.any(axis=0))
             if len(some):
                 each = ", ".join(f"{self.parameters[k]} {counts[k]}" for k in some)
-                found.append(f"draws without {what}, which do not count there: {each}.")
+                found.append(f"draws without {what}, which are left out there: {each}.")
         none = [self.parameters[k] for k in np.flatnonzero(~t.any(axis=0))]
         if none:
             found.append(f"no {self.se_kind} standard errors, and no t statistics: {listed(none)}.")
         if self.kind == "wild" and self.variances and self.n_clusters < SKEWED_BELOW:
             found.append(
-                f"few clusters for {listed(self.variances)}: estimates of variances are skewed, "
-                'and wild draws are not. The t intervals of kind="parametric" are.'
+                f"{listed(self.variances)}: with few clusters variance estimates are skewed, which "
+                'wild draws cannot show; use kind="parametric".'
             )
         return tuple(found)
 
@@ -250,6 +250,6 @@ def about_failures(reasons: Mapping[str, int], left: int) -> str:
     each = ", ".join(f"{count} {reason}" for reason, count in reasons.items())
     failed = sum(reasons.values())
     return (
-        f"{failed} of {left + failed} draws failed ({each}). All results are of the others, which "
-        "are no fair sample if many failed."
+        f"{failed} of {left + failed} draws failed ({each}). Results use the remaining draws, a "
+        "biased sample if many failed."
     )

@@ -103,7 +103,7 @@ def _checked(
     kinds = get_args(BootstrapKind)
     if kind not in kinds:
         raise OptionValueError(
-            f"kind={kind!r} is no kind of bootstrap. Use one of {listed(kinds)}."
+            f"kind={kind!r} is not a kind of bootstrap. Use one of {listed(kinds)}."
         )
     require_whole("draws", draws, FEWEST)
     require_seed(seed)
@@ -125,7 +125,7 @@ def _checked(
 
 
 def _sandwich(fit: Estimates) -> Literal["CR0", "MLR"]:
-    """The robust errors of refits; the scores of MLR are none at REML estimates."""
+    """The robust errors of refits; those of MLR do not exist at REML estimates."""
     return "CR0" if fit.settings.estimator == "REML" else "MLR"
 
 

@@ -107,8 +107,8 @@ class SeComparison(sheet.Shown):
 
     @property
     def steadier(self) -> tuple[str, ...]:
-        """Parameters whose ratio lies below the band: clusters tell less different things of them
-        than the model expects."""
+        """Parameters whose ratio lies below the band: clusters differ less in them than
+        the model expects."""
         if self.band is None or self.kinds[0] != "standard":
             return ()
         return self._named(self.ratios[self.kinds[-1]] < self.band.limits(self.level)[0])
@@ -135,9 +135,7 @@ class SeComparison(sheet.Shown):
         """What the comparison says, in sentences."""
         base, kind = self.kinds[0], self.kinds[-1]
         if self.band is None:
-            return (
-                f"without draws nothing is known of how much {kind} / {base} varies by chance.",
-            )
+            return (f"without draws it is unknown how much {kind} / {base} varies by chance.",)
         found = [self._about_slopes]
         if self.steadier:
             found.append(self._about_steadier)
@@ -151,13 +149,14 @@ class SeComparison(sheet.Shown):
         base, kind = self.kinds[0], self.kinds[-1]
         if base != "standard":
             return (
-                f"only a comparison with the model's standard errors tells of slopes, not {base}."
+                "only a comparison with model-based errors can reveal varying slopes, not one with "
+                f"{base}."
             )
         if not self.slopes.intersection(self.parameters):
-            return "the model has no slopes of level 1 to look at."
+            return "the model has no level-1 slopes to look at."
         if not self.varying:
             return (
-                f"no slope of level 1 has a {kind} standard error larger than chance makes it: "
+                f"no level-1 slope has a {kind} standard error larger than expected by chance: "
                 "no sign of an unmodelled random slope."
             )
         several = len(self.varying) > 1
@@ -172,11 +171,11 @@ class SeComparison(sheet.Shown):
         kind, one = self.kinds[-1], len(self.steadier) == 1
         return (
             f"{', '.join(self.steadier)}: the {kind} standard error{' is' if one else 's are'} "
-            "smaller than chance makes them. That is no random slope but the opposite: clusters "
-            f"differ less in {'it' if one else 'them'} than the model says, as where residuals "
-            "are smaller for values of the predictor far from its mean, or rows of a cluster "
-            "share out a fixed sum (ranks, matched or competing rows). Model-based standard "
-            f"errors are too large there; {kind} holds."
+            "smaller than expected by chance. That is not a random slope but the opposite: "
+            f"clusters differ less in {'it' if one else 'them'} than the model says, as where "
+            "residuals are smaller for values of the predictor far from its mean, or rows of a "
+            "cluster share out a fixed sum (ranks, matched or competing rows). Model-based "
+            f"standard errors are too large there; {kind} holds."
         )
 
     @quiet

@@ -45,8 +45,8 @@ def on_information(table: ParameterTable, covariance: Covariance) -> tuple[str, 
     made = "is made" if len(products) == 1 else "are made"
     return (
         f"standard errors are by the observed information, because {listed(products)} {made} of an "
-        "outcome of the model: the expected one, which lavaan takes, would count on moments that "
-        'such a product does not have. information="expected" has it all the same.',
+        "outcome of the model: the expected one, which lavaan takes, would assume moments that "
+        'such a product does not have. information="expected" takes it all the same.',
     )
 
 
@@ -73,7 +73,7 @@ def _alone(problem: Problem, covariance: Covariance) -> str:
     return (
         f"no cluster-robust standard error of {listed(names)}: "
         f"{_clusters(labels)} of {problem.robust.name!r} alone "
-        f"determine{'s' if len(labels) == 1 else ''} part of it, so that no other cluster tells "
+        f"determine{'s' if len(labels) == 1 else ''} part of it, so that no other cluster shows "
         'how uncertain that is (leverage 1). Use se="standard", or leave the effect out.'
     )
 
@@ -142,7 +142,7 @@ def _few_effective(problem: Problem, covariance: Covariance) -> str:
         problem,
         effective,
         low,
-        f"much fewer effective clusters than {count} ({{}}): a few clusters carry the "
+        f"far fewer effective clusters than {count} ({{}}): a few clusters carry the "
         "information on these effects; see cluster_diagnostics().",
     )
 

@@ -36,7 +36,7 @@ class Covariance:
     matrix : (npar, npar)
     kind : str
     form : str
-        How it was had, in words.
+        How it was computed, for the summary.
     reference : Reference or None
         For the degrees of freedom of contrasts; None for z tests.
     robust : RobustContrasts or None

@@ -1,5 +1,5 @@
 """`cluster_diagnostics`: what single clusters do to the estimates.
 
-It may import `estimates`, `covariance` and what they may; none of its five neighbours.
-Equations: `influence`.
+It may import `covariance`, `estimated`, the report and the parallel work; none of its five
+neighbours. Equations: `influence`.
 """

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 LIMITS = Limits(FEW_CLUSTERS, FEW_DF, FEW_EFFECTIVE, uneven=0.75, moved=1.0)
 MEANS = ("~", "~1")
 REASONS = {  # of a large CR2 standard error; whether the clusters are those of the model's level 2
-    True: "slopes that differ between clusters, a random slope that the model leaves out",
-    False: "a likeness of the rows of a cluster that the model leaves out",
+    True: "slopes that differ between clusters, a random slope that the model omits",
+    False: "within-cluster dependence that the model omits",
 }
 
 
@@ -207,9 +207,9 @@ class ClusterDiagnostics(sheet.Shown):
     @quiet
     def verdict(self) -> tuple[str, ...]:
         """What to make of it, in sentences; only what applies."""
-        return verdict(self.counts, self.described(), LIMITS, REASONS[self.nested], self._refits())
+        return verdict(self.counts, self._described(), LIMITS, REASONS[self.nested], self._refits())
 
-    def described(self) -> tuple[Coefficient, ...]:
+    def _described(self) -> tuple[Coefficient, ...]:
         """The parameters as plain values."""
         largest = self._largest(self.measures.share, "share", "cluster")
         changes, (lower, upper) = self._changes(), ratio_range(self.df)
@@ -243,7 +243,7 @@ class ClusterDiagnostics(sheet.Shown):
 
     @quiet
     def _sheet(self) -> sheet.Sheet:
-        return diagnostics_sheet(self.counts, self.described(), self._refits(), self.verdict)
+        return diagnostics_sheet(self.counts, self._described(), self._refits(), self.verdict)
 
     # --- a figure -----------------------------------------------------------------------------
 

@@ -74,7 +74,7 @@ def _cr2(estimates: Estimates) -> Covariance:
         )
     if not estimates.converged:
         raise InferenceError(
-            "the fit did not converge, so that nothing can be said of what its clusters do to it."
+            "the fit did not converge, so the influence of its clusters cannot be assessed."
         )
     covariance, doubts = covariance_of(estimates.with_se("CR2"))
     if covariance.reference is None:

@@ -183,7 +183,7 @@ def uneven(counts: ClusterCounts) -> str:
     return (
         f"the clusters are of uneven size ({counts.sizes}): they weigh as much as "
         f"{counts.weight:.1f} equal ones, not {counts.clusters}, so that robust standard errors "
-        "need a correction such as CR2's the more."
+        "need a correction such as CR2 all the more."
     )
 
 
@@ -215,7 +215,7 @@ def alone(found: Sequence[Coefficient]) -> str:
     who = "each of the clusters" if len(clusters) > 1 else "cluster"
     return (
         f"{who} {_joined(clusters)} alone determines "
-        f"part of {_joined([each.name for each in found])} (leverage 1): no other cluster tells "
+        f"part of {_joined([each.name for each in found])} (leverage 1): no other cluster shows "
         "how uncertain that part is, so there is no cluster-robust standard error. Use "
         'se="standard", or leave the effect out.'
     )

@@ -1,5 +1,5 @@
 """Profile-likelihood intervals.
 
-It may import `estimates`, `covariance` and what they may; none of its five neighbours.
-Equations: `search`.
+It may import `covariance`, `estimated`, the report and the parallel work; none of its five
+neighbours. Equations: `search`, and `estimation/profile`.
 """

@@ -170,7 +170,7 @@ def embed(simple: Estimates, full: Estimates) -> Embedding:
     Raises
     ------
     InferenceError
-        It is not seen to be one; says why.
+        It could not be recognised as one; says why.
     """
     table = full.table
     places = dict(_rows(table, table))
@@ -199,8 +199,8 @@ def embed(simple: Estimates, full: Estimates) -> Embedding:
 
 def _refuse(why: str) -> None:
     raise InferenceError(
-        f"the simple model is not seen to be a special case of the full one: {why}. Put the "
-        "simple model first; write both with the same variables, factors and scaling."
+        f"the simple model could not be recognised as a special case of the full one: {why}. Put "
+        "the simple model first; write both with the same variables, factors and scaling."
     )
 
 

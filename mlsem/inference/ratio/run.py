@@ -204,12 +204,15 @@ class _Test:
         if not step.is_proper():
             if self.df > 1:
                 raise InferenceError(
-                    f"the estimates of the full model are no covariance matrix of "
-                    f"{listed(step.involved)}: a maximum among proper ones has another "
+                    f"the estimates of the full model do not form a covariance matrix of "
+                    f"{listed(step.involved)}: the maximum among proper ones has another "
                     'log-likelihood. Fit with bounds="pos.var", or pass boundary=False, which '
-                    f"tests against chi2({self.df}) and takes any values for possible."
+                    f"tests against chi2({self.df}) and allows negative variances."
                 )
-            note = "the added variance is estimated below zero: the statistic is that of a zero."
+            note = (
+                "the added variance is estimated below zero: the statistic is computed with it at "
+                "zero."
+            )
             at_zero = replace(self, statistic=0.0)
             return at_zero.result("mixture", ((0, 0.5), (1, 0.5)), note, *notes)
         if len(step.variances) == 1:

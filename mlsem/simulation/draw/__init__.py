@@ -1,4 +1,5 @@
 """New data from a model: `simulate`.
 
-Equations: `model` and `levels`; R's random numbers in `rstream`.
+It may import what the simulation may. Equations: `model` and `levels`; R's random numbers in
+`rstream`.
 """

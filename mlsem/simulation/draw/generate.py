@@ -240,7 +240,9 @@ def _omitted(
                 f"{listed(within.names)} and x1 one of {listed(predictors)}."
             )
         if isinstance(variance, bool) or not isinstance(variance, int | float) or variance < 0:
-            raise OptionValueError(f"omitted_slopes: {variance!r} is no variance of {name!r}.")
+            raise OptionValueError(
+                f"omitted_slopes: {variance!r} cannot be the variance of {name!r}."
+            )
         found.append(OmittedSlope(outcome, predictor, float(variance)))
     return tuple(found)
 

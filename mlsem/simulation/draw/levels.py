@@ -126,7 +126,7 @@ def equations(
     if np.linalg.matrix_rank(np.eye(len(own)) - paths) < len(own):
         raise SpecificationError(
             f"no data can be simulated: the paths among {listed(names)} of level {level} have no "
-            "solution at these values (a loop that goes on for ever)."
+            "solution at these values (a loop that never settles)."
         )
     psi = pattern.symmetric.symmetric_at(params)[np.ix_(own, own)]
     return Equations(
@@ -155,7 +155,7 @@ def covariance_factor(matrix: Array, names: tuple[str, ...], level: int) -> Arra
     diagonal = np.diagonal(matrix)
     if (diagonal < 0).any() or (missed > LOST * np.abs(diagonal).max()).any():
         raise SpecificationError(
-            f"the values make no covariance matrix of {listed(names)} at level {level}: a "
+            f"the values do not make a covariance matrix of {listed(names)} at level {level}: a "
             "variance is negative, or a correlation beyond 1."
         )
     return upper[0].T

@@ -1,4 +1,5 @@
 """Monte Carlo studies: `study`, its methods, its file of records and its tables.
 
-Equations of the performance measures: `performance` (Morris, White & Crowther, 2019).
+It may import what the simulation may. Equations of the performance measures: `performance`
+(Morris, White & Crowther, 2019).
 """

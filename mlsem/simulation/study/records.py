@@ -50,7 +50,7 @@ def read_line(line: bytes, *, checked: bool) -> dict[str, Any]:
     if found is None and checked:
         raise ValueError("it has no checksum: it was cut or changed")
     if found is not None and crc32(text) != int(found[2], 16):
-        raise ValueError("its checksum is another one: it was changed")
+        raise ValueError("its checksum does not match: it was changed")
     try:
         content = json.loads(
             text.decode(),

@@ -85,10 +85,10 @@ def study(
     file : path, optional
         Replications are written there as they are done, as lines of JSON with a checksum. If it
         holds some of this study already, the rest is done: run an interrupted study again to finish
-        it. One process at a time has the file (the note ``file.lock`` says which). Functions
-        must be those of the file: seen are their code, defaults, and the plain values and functions
-        of their module that they use; not what functions of other modules or objects' methods do.
-        Another version of Python makes them others.
+        it. One process at a time has the file (the note ``file.lock`` says which). Functions must
+        match those stored in the file. Compared: code, defaults and the module-level values they
+        use; not what functions of other modules or methods of objects do. Under another version
+        of Python they count as changed.
 
     Returns
     -------

@@ -28,7 +28,7 @@ from mlsem.simulation.study.records import (
 from mlsem.simulation.study.records import whole_line as head_line
 
 FUNCTIONS = (
-    " A function is another one when its code, the values it uses, its name or the version of "
+    " A function counts as changed when its code, the values it uses, its name or the version of "
     "Python changes."
 )
 MARK = "mlsem_study"
@@ -232,14 +232,12 @@ class Store:
                     )
 
     def _foreign(self) -> DataError:
-        return DataError(
-            f"{self.path} is there, and holds no study of mlsem's: give another file=."
-        )
+        return DataError(f"{self.path} exists, and is not a study of mlsem: give another file=.")
 
     def _damaged_head(self, error: ValueError) -> DataError:
         return DataError(
-            f"{self.path}, line 1, is damaged ({error}), and says of what study the others are: "
-            "put it right from a copy, or delete the file and begin again."
+            f"{self.path}, line 1, is damaged ({error}), so it is not known which study the others "
+            "belong to: put it right from a copy, or delete the file and begin again."
         )
 
 
