@@ -66,7 +66,8 @@ def cluster_means(
     for name in names:
         series = require_column(frame, name, "cluster_means needs the variable")
         columns[name + suffix] = numeric(frame, series, name).astype(np.float64)
-    codes, _ = factorized(frame[cluster], f"cluster column {cluster!r}")
+    ids = require_column(frame, cluster, "cluster_means needs the clusters")
+    codes, _ = factorized(ids, f"cluster column {cluster!r}")
     means: Any = pd.DataFrame(columns, copy=False).groupby(codes).transform("mean")
     means.index = frame.index
     return means
