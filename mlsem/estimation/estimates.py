@@ -242,7 +242,7 @@ class Estimates:
         restricted = self.optimum.restricted
         if restricted is None:
             return None
-        half = np.linalg.lstsq(restricted.bread, directions.at.basis)[0]
+        half = np.linalg.lstsq(restricted.bread, directions.at.basis, rcond=None)[0]
         return half.T @ half
 
     def restricted_covariance(self) -> tuple[Array, Array]:
