@@ -16,11 +16,9 @@ from numpy.typing import NDArray
 
 from mlsem.core.clusters.reduced import MixedClusters
 from mlsem.core.clusters.unions import ClusterParts, summed
-from mlsem.core.implied.derivatives import leading
-from mlsem.core.implied.means import fixed_effects, is_mixed
 from mlsem.core.implied.pattern import LevelMoments
 from mlsem.core.linalg import null_space
-from mlsem.core.optimise.objective import MomentDerivatives, well_conditioned
+from mlsem.core.optimise.objective import ImpliedDerivatives, well_conditioned
 from mlsem.core.optimise.optimum import Optimum
 from mlsem.core.quiet import quiet
 from mlsem.core.records import Array, frozen
@@ -42,7 +40,7 @@ class Directions:
     ----------
     basis : (npar, n)
         Of the user's parameters.
-    at : MomentDerivatives
+    at : ImpliedDerivatives
         For `Estimates`, which made it.
     lost : (npar, l)
         Directions that the data do not determine there, the user's parameters.
@@ -52,7 +50,7 @@ class Directions:
     """
 
     basis: Array
-    at: MomentDerivatives
+    at: Any
     lost: Array
     fixed: int = 0
 
@@ -181,7 +179,7 @@ class Estimates:
         at, observed = self.optimum.at, self.optimum.observed
         if (
             observed is not None
-            and isinstance(at, MomentDerivatives)
+            and isinstance(at, ImpliedDerivatives)
             and well_conditioned(observed)
         ):
             return self._directions(at)
@@ -189,11 +187,11 @@ class Estimates:
 
     def directions_apart(self) -> Directions:
         """The same, the fixed effects of a linear mixed model of one outcome first."""
-        pattern, optimum = self.problem.inner.pattern, self.optimum
-        split = fixed_effects(pattern, optimum.free) if is_mixed(pattern) else None
+        inner, optimum = self.problem.inner, self.optimum
+        effects = inner.fixed_effects()
+        split = None if effects is None else effects.apart(optimum.free)
         if split is None or not split[0].shape[1]:
             return self.directions()
-        inner = self.problem.inner
         at = inner.derivatives(optimum.point, np.concatenate(split, axis=1))
         if well_conditioned(inner.expected(optimum.point, at)):
             return self._directions(at, fixed=split[0].shape[1])
@@ -207,9 +205,7 @@ class Estimates:
         at = inner.derivatives(point, np.concatenate(kept, axis=1))
         return self._directions(at, lost, kept[0].shape[1] if len(blocks) > 1 else 0)
 
-    def _directions(
-        self, at: MomentDerivatives, lost: Array | None = None, fixed: int = 0
-    ) -> Directions:
+    def _directions(self, at: Any, lost: Array | None = None, fixed: int = 0) -> Directions:
         none = np.zeros((len(at.basis), 0))
         lost = none if lost is None else self._to_user(lost)
         return Directions(self._to_user(at.basis), at, lost, fixed)
@@ -262,8 +258,9 @@ class Estimates:
         fixed effects are not told apart."""
         if not directions.fixed:
             return None
-        fixed = leading(directions.at.along, directions.fixed)
-        return self.problem.clusters.mixed(self.optimum.point, fixed, self.problem.robust.codes)
+        along, fixed = directions.at.along, directions.fixed
+        codes = self.problem.robust.codes
+        return self.problem.clusters.mixed(self.optimum.point, along, fixed, codes)
 
     # --- what follows from the model ------------------------------------------------------------
 

@@ -40,7 +40,7 @@ def variation(estimates: Estimates) -> Variation:
     fixed = np.eye(len(params))[:, means]
     model = components(pattern, arranged(problem), fixed, params)
     assert model is not None
-    point = ComponentObjective(pattern, model).evaluate(params)
+    point = ComponentObjective(model).evaluate(params)
     assert point is not None
     return Variation(
         point=point,

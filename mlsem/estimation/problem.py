@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from mlsem.base.caching import remember
-from mlsem.core.clusters.view import ClusterView
+from mlsem.core.clusters.view import MomentClusters
 from mlsem.core.implied.pattern import ModelPattern
 from mlsem.core.intercepts.objective import (
     InterceptClusters,
@@ -51,7 +51,7 @@ class Problem:
         Default starting values, the user's parameters.
     sample : ShapeMoments
         The data by cluster size, for starting values and display.
-    clusters : ClusterView
+    clusters : MomentClusters
         The clusters of `moments` as they see a point of the objective.
     moments : ClusterMoments
         The clusters whose scores a robust covariance sums (rows, without `cluster=`).
@@ -75,7 +75,7 @@ class Problem:
     coordinates: Coordinates
     guess: Array
     sample: ShapeMoments
-    clusters: ClusterView[Any]
+    clusters: MomentClusters[Any]
     moments: ClusterMoments
     shape_of: Index
     sizes: Array
@@ -309,7 +309,7 @@ def _objective(
     moments: ClusterMoments,
     sizes: Array,
     shape_of: Index,
-) -> tuple[MomentObjective[Any], ClusterView[Any]]:
+) -> tuple[MomentObjective[Any], MomentClusters[Any]]:
     """The objective that suits the pattern, and its clusters."""
     if pattern.carriers is not None:
         arranged = slope_moments(pattern, moments)

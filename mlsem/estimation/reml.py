@@ -48,7 +48,7 @@ def by_reml(problem: Problem, settings: Settings, start: object) -> Optimum:
         # coordinates differ from the user's by maps of determinant 1: |A| is the same
         objective = _restricted_likelihood(problem, fixed, origin)
         point, at_start = _started(problem, objective, params, others)
-        found = _searched(objective, point, others, at_start, settings)
+        found = _searched(problem, objective, point, others, at_start, settings)
         if not found.converged:
             found = _from_ml(problem, objective, others, settings, start) or found
         found = inside_bound(problem, objective, found, point.params, others, settings)
@@ -61,7 +61,7 @@ def _restricted_likelihood(problem: Problem, fixed: Array, params: Array) -> Obj
     model = components(pattern, data, fixed, params)
     if model is None:
         return RemlObjective(pattern, data, fixed)
-    return ComponentObjective(pattern, model)
+    return ComponentObjective(model)
 
 
 def _started(
@@ -83,11 +83,16 @@ def _started(
 
 
 def _searched(
-    objective: Objective[P, D], point: P, others: Array, first: Conditioned[D], settings: Settings
+    problem: Problem,
+    objective: Objective[P, D],
+    point: P,
+    others: Array,
+    first: Conditioned[D],
+    settings: Settings,
 ) -> Optimum[P]:
     """The maximum without the bound. Where nothing but the bound may be missing, there is no
     trust region, which would only find that out."""
-    search = maximize if explained_effects(objective.pattern).any() else climb
+    search = maximize if explained_effects(problem.inner.pattern).any() else climb
     most = shorter(settings).max_iter
     return search(objective, point, others, first, tol=settings.tol, max_iter=most)
 
@@ -101,7 +106,7 @@ def _from_ml(
 ) -> Optimum[Any] | None:
     """The optimum near the maximum-likelihood estimates, where latent variables explain random
     effects; None where there is none."""
-    if not explained_effects(objective.pattern).any():
+    if not explained_effects(problem.inner.pattern).any():
         return None
     try:
         nearby = estimate(problem, settings, start)
@@ -111,7 +116,7 @@ def _from_ml(
     first = None if point is None else objective.conditioned(point, others)
     if point is None or first is None or first.lost:
         return None
-    found = _searched(objective, point, others, first, settings)
+    found = _searched(problem, objective, point, others, first, settings)
     return found if found.converged else None
 
 

@@ -44,7 +44,7 @@ def restricted(problem, *, mixed=True):
     if not mixed:
         return RemlObjective(pattern, data, fixed), fixed, others
     model = components(pattern, data, fixed, problem.guess)
-    return ComponentObjective(pattern, model), fixed, others
+    return ComponentObjective(model), fixed, others
 
 
 class DenseReml:

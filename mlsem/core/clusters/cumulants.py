@@ -14,12 +14,13 @@ By the pieces of `cluster_information` (Ω, Ω̄, Δ and m = M h of direction a,
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 import numpy as np
 
 from mlsem.core.linalg import flatten
-from mlsem.core.records import Array
+from mlsem.core.records import Array, Index
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -49,6 +50,22 @@ class WhiteParts:
     cross: Array
     mean: Array
     means: Array
+
+
+class Whitened(ABC):
+    """Clusters whose moments are brought to the identity, for the cumulants of their scores."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def white(self, clusters: Index) -> WhiteParts:
+        """What the cumulants of these clusters are made of."""
+
+    def fourth_cumulants(self, clusters: Index, directions: Array) -> Array:
+        return fourth_cumulants(self.white(clusters), directions)
+
+    def third_cumulants(self, clusters: Index, directions: Array) -> Array:
+        return third_cumulants(self.white(clusters), directions)
 
 
 def fourth_cumulants(parts: WhiteParts, directions: Array) -> Array:

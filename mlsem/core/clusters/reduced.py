@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from mlsem.core.records import Array
+from mlsem.core.records import Array, Index, frozen
 
 RANK = 1e-10  # eigenvalues of scaled cross-products below are of combinations that are constant
 
@@ -50,3 +51,33 @@ class MixedClusters:
     working: Array
     design: Array
     residuals: Array
+
+
+def joined(parts: Sequence[tuple[MixedClusters, Index]], count: int) -> MixedClusters:
+    """Robust clusters of independent parts, with the rows of all parts.
+
+    Parameters
+    ----------
+    parts : sequence of (MixedClusters, (g,))
+        Each with the numbers of its robust clusters in the whole.
+    count : int
+        G. A cluster with fewer rows than others gets rows without design and residual, of a
+        variance that it has anyway.
+    """
+    ends = np.zeros(count, dtype=np.intp)
+    starts: list[Index] = []
+    for part, groups in parts:
+        starts.append(ends[groups])
+        ends[groups] += part.working.shape[1]
+    size, fixed = int(ends.max()), parts[0][0].design.shape[2]
+    working = np.zeros((count, size, size))
+    design, residuals = np.zeros((count, size, fixed)), np.zeros((count, size))
+    for (part, groups), start in zip(parts, starts, strict=True):
+        depth: int = part.working.shape[1]
+        place, rows = groups[:, None], start[:, None] + np.arange(depth)
+        working[place[:, :, None], rows[:, :, None], rows[:, None, :]] = part.working
+        design[place, rows], residuals[place, rows] = part.design, part.residuals
+    own = np.einsum("gaa->ga", working)
+    filled = np.arange(size) < ends[:, None]
+    np.einsum("gaa->ga", working)[...] = np.where(filled, own, own.max(axis=1, keepdims=True))
+    return MixedClusters(frozen(working), frozen(design), frozen(residuals))

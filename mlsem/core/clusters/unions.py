@@ -7,7 +7,6 @@ from typing import Protocol
 
 import numpy as np
 
-from mlsem.core.clusters.cumulants import WhiteParts, fourth_cumulants, third_cumulants
 from mlsem.core.linalg import positions_in_runs
 from mlsem.core.records import Array, Index
 
@@ -19,6 +18,9 @@ class ClusterParts(Protocol):
 
     @property
     def n_directions(self) -> int: ...
+
+    @property
+    def n_clusters(self) -> int: ...
 
     @property
     def width(self) -> int:
@@ -34,8 +36,12 @@ class ClusterParts(Protocol):
         """B_j of these clusters, (j, n, n)."""
         ...
 
-    def white(self, clusters: Index) -> WhiteParts:
-        """What the cumulants of their scores are made of."""
+    def fourth_cumulants(self, clusters: Index, directions: Array) -> Array:
+        """κ₄ of aᵀ s_j for directions a of each of these, (j, c, n) -> (j, c)."""
+        ...
+
+    def third_cumulants(self, clusters: Index, directions: Array) -> Array:
+        """κ₃(aᵀs_j, aᵀs_j, s_j) for directions a of each, (j, c, n) -> (j, c, n)."""
         ...
 
 
@@ -78,7 +84,7 @@ class Unions:
         width = directions.shape[1] * max(directions.shape[2], self.parts.width)
         for part, members, first in self._blocks(kinds, width):
             along = _repeated(directions[part], members, first)
-            found = fourth_cumulants(self.parts.white(members), along)
+            found = self.parts.fourth_cumulants(members, along)
             total[part] = np.add.reduceat(found, first, axis=0)
         return total
 
@@ -88,7 +94,7 @@ class Unions:
         width = max(directions.shape[1:]) * max(directions.shape[2], self.parts.width)
         for part, members, first in self._blocks(kinds, width):
             along = _repeated(directions[part], members, first)
-            found = third_cumulants(self.parts.white(members), along)
+            found = self.parts.third_cumulants(members, along)
             total[part] = np.add.reduceat(found, first, axis=0)
         return total
 

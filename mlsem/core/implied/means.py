@@ -70,36 +70,55 @@ def is_mixed(pattern: ModelPattern) -> bool:
     return len(pattern.within.names) == 1 and len(pattern.between.names) == pattern.split
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class MeanParts:
+    """Which parameters are of means: all (npar,).
+
+    Attributes
+    ----------
+    means, others : (npar,)
+        Which stand in Γ, and which in B or Ψ.
+    paths : (npar,)
+        Which are free paths that a mean takes.
+    """
+
+    means: Mask
+    others: Mask
+    paths: Mask
+
+    def apart(self, free: Array) -> tuple[Array, Array] | None:
+        """Split the free directions (npar, n) into those of means and those of covariances; None
+        where a mean takes a free path, or labels or constraints tie the two."""
+        if free[self.paths].any():
+            return None
+        first = free @ null_space(free[self.others])
+        second = free @ null_space(free[self.means])
+        apart = first.shape[1] + second.shape[1] == free.shape[1]
+        return (first, second) if apart else None
+
+
+def mean_parts(pattern: ModelPattern) -> MeanParts:
+    """Of a pattern's parameters."""
+    means, others, paths = np.zeros((3, pattern.n_params), dtype=np.bool_)
+    for level in (pattern.within, pattern.between):
+        means[level.exogenous.params] = True
+        others[level.directed.params] = True
+        others[level.symmetric.params] = True
+        paths[mean_paths(level).params] = True
+    return MeanParts(means, others, paths)
+
+
 def mean_parameters(pattern: ModelPattern) -> Mask | None:
     """Which parameters are intercepts and effects of covariates; None where one of them is in a
     covariance as well, or a mean takes a free path (`means`)."""
-    levels = (pattern.within, pattern.between)
-    if any(len(mean_paths(level).params) for level in levels):
-        return None
-    means, others = _in_means(pattern)
-    return None if (means & others).any() else means
+    parts = mean_parts(pattern)
+    return None if parts.paths.any() or (parts.means & parts.others).any() else parts.means
 
 
 def fixed_effects(pattern: ModelPattern, free: Array) -> tuple[Array, Array] | None:
     """Split the free directions (npar, n) into those of means and those of covariances; None
     where a mean takes a free path (`means`), or labels or constraints tie the two."""
-    levels = (pattern.within, pattern.between)
-    if any(free[mean_paths(level).params].any() for level in levels):
-        return None
-    means, others = _in_means(pattern)
-    first, second = free @ null_space(free[others]), free @ null_space(free[means])
-    apart = first.shape[1] + second.shape[1] == free.shape[1]
-    return (first, second) if apart else None
-
-
-def _in_means(pattern: ModelPattern) -> tuple[Mask, Mask]:
-    """Which parameters stand in Γ, and which in B or Ψ."""
-    means, others = np.zeros((2, pattern.n_params), dtype=np.bool_)
-    for level in (pattern.within, pattern.between):
-        means[level.exogenous.params] = True
-        others[level.directed.params] = True
-        others[level.symmetric.params] = True
-    return means, others
+    return mean_parts(pattern).apart(free)
 
 
 def outside_means(pattern: ModelPattern, count: int) -> Index:

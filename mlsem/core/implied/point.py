@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Protocol, TypeVar
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
 
 from mlsem.core.implied.pattern import LevelMoments
 from mlsem.core.records import Array
@@ -24,6 +25,15 @@ class MomentPoint(Point, Protocol):
     def within(self) -> LevelMoments: ...
     @property
     def between(self) -> LevelMoments: ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SumPoint:
+    """A sum of log-likelihoods at some parameters, and the point of each term at its own."""
+
+    params: Array
+    loglik: float
+    terms: tuple[Any, ...]
 
 
 P = TypeVar("P", bound=Point)

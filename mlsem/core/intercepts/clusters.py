@@ -20,7 +20,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mlsem.core.clusters.cumulants import WhiteParts
+from mlsem.core.clusters.cumulants import Whitened, WhiteParts
 from mlsem.core.implied.derivatives import Jacobians
 from mlsem.core.intercepts.likelihood import Evaluation
 from mlsem.core.linalg import apply_maps, cholesky, flatten
@@ -28,7 +28,7 @@ from mlsem.core.records import Array, ClusterMoments, Index
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class ClusterDerivatives:
+class ClusterDerivatives(Whitened):
     """What the information and the cumulants of every cluster are made of, along n directions.
 
     Attributes
@@ -55,6 +55,10 @@ class ClusterDerivatives:
     @property
     def n_directions(self) -> int:
         return len(self.deviations)
+
+    @property
+    def n_clusters(self) -> int:
+        return len(self.shape_of)
 
     @property
     def width(self) -> int:

@@ -8,8 +8,8 @@ import numpy as np
 
 from mlsem.core.clusters.reduced import MixedClusters
 from mlsem.core.clusters.unions import ClusterParts
-from mlsem.core.clusters.view import ClusterView
-from mlsem.core.implied.derivatives import Jacobians, MomentGradients
+from mlsem.core.clusters.view import MomentClusters
+from mlsem.core.implied.derivatives import Jacobians, MomentGradients, leading
 from mlsem.core.implied.pattern import ModelPattern
 from mlsem.core.intercepts import information
 from mlsem.core.intercepts.clusters import cluster_derivatives
@@ -46,12 +46,16 @@ class InterceptObjective(MomentObjective[Evaluation]):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class InterceptClusters(ClusterView[Evaluation]):
+class InterceptClusters(MomentClusters[Evaluation]):
     """Clusters that share matrix work with those of their size."""
 
     moments: ClusterMoments
     shape_of: Index
     sizes: Array
+
+    @property
+    def n_clusters(self) -> int:
+        return self.moments.n_clusters
 
     def scores(self, point: Evaluation, along: Jacobians) -> Array:
         return cluster_scores(point, self.moments, self.shape_of, self.sizes, along)
@@ -59,18 +63,25 @@ class InterceptClusters(ClusterView[Evaluation]):
     def parts(self, point: Evaluation, along: Jacobians) -> ClusterParts:
         return cluster_derivatives(point, self.moments, self.shape_of, self.sizes, along)
 
-    def mixed(self, point: Evaluation, along: Jacobians, robust: Index) -> MixedClusters:
-        return mixed_clusters(point, self.moments, self.shape_of, self.sizes, along, robust)
+    def mixed(
+        self, point: Evaluation, along: Jacobians, fixed: int, robust: Index
+    ) -> MixedClusters:
+        moments, shapes = self.moments, (self.shape_of, self.sizes)
+        return mixed_clusters(point, moments, *shapes, leading(along, fixed), robust)
 
     def sampler(self, pattern: ModelPattern, point: Evaluation) -> Sampler:
         return intercept_sampler(pattern, point, self.moments, self.shape_of, self.sizes)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class SingleLevelClusters(ClusterView[Evaluation]):
+class SingleLevelClusters(MomentClusters[Evaluation]):
     """Sets of rows that play no part in the likelihood, which is that of one cluster of all."""
 
     groups: InterceptClusters
+
+    @property
+    def n_clusters(self) -> int:
+        return self.groups.n_clusters
 
     def scores(self, point: Evaluation, along: Jacobians) -> Array:
         return self.groups.scores(self._seen(point), along)
@@ -78,8 +89,10 @@ class SingleLevelClusters(ClusterView[Evaluation]):
     def parts(self, point: Evaluation, along: Jacobians) -> ClusterParts:
         return self.groups.parts(self._seen(point), along)
 
-    def mixed(self, point: Evaluation, along: Jacobians, robust: Index) -> MixedClusters:
-        return self.groups.mixed(self._seen(point), along, robust)
+    def mixed(
+        self, point: Evaluation, along: Jacobians, fixed: int, robust: Index
+    ) -> MixedClusters:
+        return self.groups.mixed(self._seen(point), along, fixed, robust)
 
     def sampler(self, pattern: ModelPattern, point: Evaluation) -> Sampler:
         return self.groups.sampler(pattern, point)

@@ -34,7 +34,7 @@ from mlsem.core.implied.pattern import (
     level_moments,
 )
 from mlsem.core.linalg import flatten
-from mlsem.core.optimise.objective import Objective
+from mlsem.core.optimise.objective import MomentObjective
 from mlsem.core.records import Array, Index, frozen
 from mlsem.core.sample.shapes import ShapeMoments
 
@@ -104,7 +104,7 @@ class Coordinates:
 
 
 def choose_coordinates(
-    objective: Objective[Any, Any], data: ShapeMoments, restricted: Index, params: Array
+    objective: MomentObjective[Any], data: ShapeMoments, restricted: Index, params: Array
 ) -> Coordinates:
     """Centre the far covariates if free parameters absorb that.
 

@@ -247,7 +247,7 @@ class FactoredObjective(Objective[FactoredPoint[P], D]):
 
 
 def factored(objective: Objective[P, D], factors: Factors) -> FactoredObjective[P, D]:
-    return FactoredObjective(objective.pattern, objective, factors)
+    return FactoredObjective(objective, factors)
 
 
 def random_effect_factors(

@@ -9,6 +9,7 @@ from typing import Generic, TypeVar
 import numpy as np
 
 from mlsem.core.implied.derivatives import Jacobians, MomentGradients, gradient, jacobians
+from mlsem.core.implied.means import MeanParts, is_mixed, mean_parts
 from mlsem.core.implied.pattern import ModelPattern, level_curvature
 from mlsem.core.implied.point import M, P
 from mlsem.core.linalg import lower_factor, scaled_eigen, symmetrized, unit_diagonal
@@ -27,11 +28,20 @@ class Derivatives:
     gradient: Array
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class MomentDerivatives(Derivatives):
-    """With those of the implied moments, which the second derivatives need."""
+A = TypeVar("A")
 
-    along: Jacobians
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ImpliedDerivatives(Derivatives, Generic[A]):
+    """With those of the implied moments, `along`, by which clusters have scores."""
+
+    along: A
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MomentDerivatives(ImpliedDerivatives[Jacobians]):
+    """With the gradients in the implied moments, which the second derivatives need."""
+
     moments: MomentGradients
 
 
@@ -55,9 +65,7 @@ class Conditioned(Generic[D]):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Objective(ABC, Generic[P, D]):
-    """What is maximised, ℓ(θ) for a pattern and its data, with its derivatives."""
-
-    pattern: ModelPattern
+    """What is maximised, ℓ(θ) of some data, with its derivatives."""
 
     @abstractmethod
     def evaluate(self, params: Array) -> P | None:
@@ -74,6 +82,11 @@ class Objective(ABC, Generic[P, D]):
     @abstractmethod
     def observed(self, point: P, at: D) -> Array:
         """Observed information (n, n) along the basis, in closed form."""
+
+    def fixed_effects(self) -> MeanParts | None:
+        """Which parameters are fixed effects of a linear mixed model of one outcome; None where
+        this is no such model."""
+        return None
 
     def conditioned(self, point: P, basis: Array) -> Conditioned[D]:
         """A basis of the same space in which the expected information is near the identity.
@@ -104,8 +117,10 @@ class MomentObjective(Objective[M, MomentDerivatives]):
         expected  A_ab = ½ tr V⁻¹V_a V⁻¹V_b + μ_aᵀ V⁻¹ μ_b
         observed  I_ab = -½ tr V⁻¹V_a V⁻¹V_b + δ_aᵀ V⁻¹ δ_b - Σ_m (∂ℓ/∂m) ∂²m/∂φ_a∂φ_b
 
-    with δ_a = μ_a + V_a V⁻¹(y - μ) and m the implied moments.
+    with δ_a = μ_a + V_a V⁻¹(y - μ) and m the implied moments of a pattern.
     """
+
+    pattern: ModelPattern
 
     @abstractmethod
     def moment_gradients(self, point: M) -> MomentGradients:
@@ -122,6 +137,9 @@ class MomentObjective(Objective[M, MomentDerivatives]):
     @abstractmethod
     def observed_mean_part(self, point: M, along: Jacobians) -> Array:
         """δ_aᵀ V⁻¹ δ_b, (n, n)."""
+
+    def fixed_effects(self) -> MeanParts | None:
+        return mean_parts(self.pattern) if is_mixed(self.pattern) else None
 
     def derivatives(self, point: M, basis: Array) -> MomentDerivatives:
         along = jacobians(self.pattern, point.within, point.between, basis)

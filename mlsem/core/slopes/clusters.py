@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mlsem.core.clusters.cumulants import WhiteParts
+from mlsem.core.clusters.cumulants import Whitened, WhiteParts
 from mlsem.core.implied.derivatives import Jacobians
 from mlsem.core.linalg import flatten, lower_factor
 from mlsem.core.records import Array, ClusterMoments, Index
@@ -32,7 +32,7 @@ from mlsem.core.slopes.likelihood import (
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class SlopeDerivatives:
+class SlopeDerivatives(Whitened):
     """What the information and the cumulants of the clusters are made of, along n directions."""
 
     point: SlopePoint
@@ -43,6 +43,10 @@ class SlopeDerivatives:
     @property
     def n_directions(self) -> int:
         return len(self.along.within.sigma)
+
+    @property
+    def n_clusters(self) -> int:
+        return self.data.n_clusters
 
     @property
     def width(self) -> int:

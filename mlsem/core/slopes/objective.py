@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from mlsem.core.clusters.reduced import MixedClusters
 from mlsem.core.clusters.unions import ClusterParts
-from mlsem.core.clusters.view import ClusterView
-from mlsem.core.implied.derivatives import Jacobians, MomentGradients
+from mlsem.core.clusters.view import MomentClusters
+from mlsem.core.implied.derivatives import Jacobians, MomentGradients, leading
 from mlsem.core.implied.pattern import ModelPattern
 from mlsem.core.optimise.objective import MomentObjective
 from mlsem.core.records import Array, ClusterMoments, Index
@@ -44,11 +44,15 @@ class SlopeObjective(MomentObjective[SlopePoint]):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class SlopeClusters(ClusterView[SlopePoint]):
+class SlopeClusters(MomentClusters[SlopePoint]):
     """Clusters arranged by their carriers, and their moments."""
 
     moments: ClusterMoments
     data: SlopeMoments
+
+    @property
+    def n_clusters(self) -> int:
+        return self.data.n_clusters
 
     def scores(self, point: SlopePoint, along: Jacobians) -> Array:
         return cluster_scores(point, self.data, self.moments, along)
@@ -56,8 +60,10 @@ class SlopeClusters(ClusterView[SlopePoint]):
     def parts(self, point: SlopePoint, along: Jacobians) -> ClusterParts:
         return SlopeDerivatives(point, self.moments, self.data, along)
 
-    def mixed(self, point: SlopePoint, along: Jacobians, robust: Index) -> MixedClusters:
-        return mixed_clusters(point, self.data, self.moments, along, robust)
+    def mixed(
+        self, point: SlopePoint, along: Jacobians, fixed: int, robust: Index
+    ) -> MixedClusters:
+        return mixed_clusters(point, self.data, self.moments, leading(along, fixed), robust)
 
     def sampler(self, pattern: ModelPattern, point: SlopePoint) -> Sampler:
         return slope_sampler(pattern, point, self.moments, self.data)
