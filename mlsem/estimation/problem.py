@@ -70,8 +70,8 @@ class Problem:
     """
 
     table: ParameterTable
-    objective: MomentObjective[Any]
-    inner: MomentObjective[Any]
+    objective: MomentObjective[Any, ModelPattern]
+    inner: MomentObjective[Any, ModelPattern]
     coordinates: Coordinates
     guess: Array
     sample: ShapeMoments
@@ -309,7 +309,7 @@ def _objective(
     moments: ClusterMoments,
     sizes: Array,
     shape_of: Index,
-) -> tuple[MomentObjective[Any], MomentClusters[Any]]:
+) -> tuple[MomentObjective[Any, ModelPattern], MomentClusters[Any]]:
     """The objective that suits the pattern, and its clusters."""
     if pattern.carriers is not None:
         arranged = slope_moments(pattern, moments)

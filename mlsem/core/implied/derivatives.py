@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mlsem.core.implied.pattern import LevelJacobian, LevelMoments, ModelPattern, level_jacobian
+from mlsem.core.implied.pattern import LevelJacobian, LevelMoments, Pattern
 from mlsem.core.linalg import flatten
 from mlsem.core.records import Array
 
@@ -39,12 +39,12 @@ def leading(along: Jacobians, count: int) -> Jacobians:
 
 
 def jacobians(
-    pattern: ModelPattern, within: LevelMoments, between: LevelMoments, basis: Array
+    pattern: Pattern, within: LevelMoments, between: LevelMoments, basis: Array
 ) -> Jacobians:
     """Derivatives of the implied moments along the columns of `basis` (npar, n)."""
     return Jacobians(
-        level_jacobian(pattern.within, within, basis),
-        level_jacobian(pattern.between, between, basis),
+        pattern.within.jacobian(within, basis),
+        pattern.between.jacobian(between, basis),
     )
 
 

@@ -1,4 +1,4 @@
-"""The RAM pattern of a level (McArdle & McDonald, 1984): matrices, moments, derivatives.
+"""What implies the moments of a level: `Implied`. Here the RAM pattern (McArdle & McDonald, 1984).
 
 With every variable of a level, latent or observed, in one vector v,
 
@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,9 +66,34 @@ class FreeCells:
     covariate_rows: Array
 
 
+class Implied(Protocol):
+    """What implies a level's covariance Σ (p, p) and mean as a map ΠL (p, D) of the data row h,
+    and how they move with the parameters."""
+
+    @property
+    def responses(self) -> Array:
+        """Observed variables as maps of h, (p, D)."""
+        ...
+
+    def moments(self, params: Array) -> LevelMoments | None:
+        """At these parameters; None where they imply none."""
+        ...
+
+    def jacobian(self, moments: LevelMoments, basis: Array) -> LevelJacobian:
+        """Derivatives along the columns of `basis` (npar, n)."""
+        ...
+
+    def curvature(
+        self, moments: LevelMoments, sigma_gradient: Array, mean_gradient: Array, basis: Array
+    ) -> Array:
+        """Σ_m (∂ℓ/∂m) ∂²m/∂φ∂φᵀ (n, n) over the implied moments m, with the gradients ∂ℓ/∂Σ (p, p),
+        symmetric, and ∂ℓ/∂(ΠL) (p, D)."""
+        ...
+
+
 @dataclass(frozen=True, eq=False)
 class LevelPattern:
-    """One level's B (`directed`), Ψ (`symmetric`), Γ (`exogenous`), S and L.
+    """One level in RAM: B (`directed`), Ψ (`symmetric`), Γ (`exogenous`), S and L.
 
     Attributes
     ----------
@@ -107,6 +133,17 @@ class LevelPattern:
             covariate_rows=(unit[exogenous.cols] @ self.covariates),
         )
 
+    def moments(self, params: Array) -> LevelMoments | None:
+        return level_moments(self, params)
+
+    def jacobian(self, moments: LevelMoments, basis: Array) -> LevelJacobian:
+        return level_jacobian(self, moments, basis)
+
+    def curvature(
+        self, moments: LevelMoments, sigma_gradient: Array, mean_gradient: Array, basis: Array
+    ) -> Array:
+        return level_curvature(self, moments, sigma_gradient, mean_gradient, basis)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Carriers:
@@ -125,21 +162,23 @@ class Carriers:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class ModelPattern:
-    """Both levels. `split` counts the random effects, which come first in the observed rows of
-    `between`. Without `carriers` they are random intercepts of the variables with a part at each
-    level, which come first in the observed rows of `within` too. A single-level model has an
-    empty `between`."""
+class Pattern:
+    """Both levels, whatever implies their moments.
 
-    within: LevelPattern
-    between: LevelPattern
+    `split` counts the random effects, which come first in the observed rows of `between`. Without
+    `carriers` they are random intercepts of the variables with a part at each level, which come
+    first in the observed rows of `within` too. A single-level model has an empty `between`.
+    """
+
+    within: Implied
+    between: Implied
     split: int
     n_params: int
     carriers: Carriers | None = None
 
     @property
     def two_level(self) -> bool:
-        return len(self.between.observed) > 0
+        return len(self.between.responses) > 0
 
     @property
     def random_effects(self) -> Carriers:
@@ -149,6 +188,14 @@ class ModelPattern:
         constant = np.zeros((self.split, self.within.responses.shape[1]))
         constant[:, 0] = 1.0
         return Carriers(np.arange(self.split), constant)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ModelPattern(Pattern):
+    """Both levels in RAM."""
+
+    within: LevelPattern
+    between: LevelPattern
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -30,8 +30,7 @@ import numpy as np
 from mlsem.core.implied.derivatives import MomentGradients
 from mlsem.core.implied.pattern import (
     LevelMoments,
-    ModelPattern,
-    level_moments,
+    Pattern,
 )
 from mlsem.core.linalg import (
     LOG_2PI,
@@ -172,7 +171,7 @@ def random_effects(
 
 
 def residual_maps(
-    pattern: ModelPattern,
+    pattern: Pattern,
     within: LevelMoments,
     between: LevelMoments,
     effects: RandomEffects,
@@ -190,11 +189,11 @@ def residual_maps(
     return Residuals(rows, mean, weighted, level2, np.concatenate((pulled, own), axis=1))
 
 
-def evaluate(pattern: ModelPattern, data: ShapeMoments, params: Array) -> Evaluation | None:
+def evaluate(pattern: Pattern, data: ShapeMoments, params: Array) -> Evaluation | None:
     """Log-likelihood at `params`; None outside the parameter space (a covariance that is not
     positive definite, a singular I - B)."""
-    within = level_moments(pattern.within, params)
-    between = level_moments(pattern.between, params)
+    within = pattern.within.moments(params)
+    between = pattern.between.moments(params)
     if within is None or between is None or not np.isfinite(within.sigma).all():
         return None
     inverse = definite_inverse(within.sigma)

@@ -17,14 +17,14 @@ from mlsem.core.intercepts.draws import intercept_sampler
 from mlsem.core.intercepts.likelihood import Evaluation, evaluate, moment_gradients
 from mlsem.core.intercepts.reduced import mixed_clusters
 from mlsem.core.intercepts.scores import cluster_scores
-from mlsem.core.optimise.objective import MomentObjective
+from mlsem.core.optimise.objective import L, MomentObjective
 from mlsem.core.records import Array, ClusterMoments, Index
 from mlsem.core.sample.draws import Sampler
 from mlsem.core.sample.shapes import ShapeMoments
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class InterceptObjective(MomentObjective[Evaluation]):
+class InterceptObjective(MomentObjective[Evaluation, L]):
     """ℓ(θ) for a pattern and the data's shape moments."""
 
     data: ShapeMoments

@@ -104,7 +104,10 @@ class Coordinates:
 
 
 def choose_coordinates(
-    objective: MomentObjective[Any], data: ShapeMoments, restricted: Index, params: Array
+    objective: MomentObjective[Any, ModelPattern],
+    data: ShapeMoments,
+    restricted: Index,
+    params: Array,
 ) -> Coordinates:
     """Centre the far covariates if free parameters absorb that.
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from mlsem.core.implied.derivatives import Jacobians, MomentGradients, gradient, jacobians
 from mlsem.core.implied.means import MeanParts, is_mixed, mean_parts
-from mlsem.core.implied.pattern import ModelPattern, level_curvature
+from mlsem.core.implied.pattern import ModelPattern, Pattern
 from mlsem.core.implied.point import M, P
 from mlsem.core.linalg import lower_factor, scaled_eigen, symmetrized, unit_diagonal
 from mlsem.core.records import Array
@@ -29,6 +29,7 @@ class Derivatives:
 
 
 A = TypeVar("A")
+L = TypeVar("L", bound=Pattern)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -110,7 +111,7 @@ class Objective(ABC, Generic[P, D]):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class MomentObjective(Objective[M, MomentDerivatives]):
+class MomentObjective(Objective[M, MomentDerivatives], Generic[M, L]):
     """An objective with the derivatives of a Gaussian likelihood: of mean μ(φ) and covariance
     V(φ) it has
 
@@ -120,7 +121,7 @@ class MomentObjective(Objective[M, MomentDerivatives]):
     with δ_a = μ_a + V_a V⁻¹(y - μ) and m the implied moments of a pattern.
     """
 
-    pattern: ModelPattern
+    pattern: L
 
     @abstractmethod
     def moment_gradients(self, point: M) -> MomentGradients:
@@ -139,7 +140,10 @@ class MomentObjective(Objective[M, MomentDerivatives]):
         """δ_aᵀ V⁻¹ δ_b, (n, n)."""
 
     def fixed_effects(self) -> MeanParts | None:
-        return mean_parts(self.pattern) if is_mixed(self.pattern) else None
+        pattern = self.pattern
+        if isinstance(pattern, ModelPattern) and is_mixed(pattern):
+            return mean_parts(pattern)
+        return None
 
     def derivatives(self, point: M, basis: Array) -> MomentDerivatives:
         along = jacobians(self.pattern, point.within, point.between, basis)
@@ -151,10 +155,10 @@ class MomentObjective(Objective[M, MomentDerivatives]):
 
     def observed(self, point: M, at: MomentDerivatives) -> Array:
         pattern, slopes = self.pattern, at.moments
-        curvature = level_curvature(
-            pattern.within, point.within, slopes.sigma_within, slopes.mean_within, at.basis
-        ) + level_curvature(
-            pattern.between, point.between, slopes.sigma_between, slopes.mean_between, at.basis
+        curvature = pattern.within.curvature(
+            point.within, slopes.sigma_within, slopes.mean_within, at.basis
+        ) + pattern.between.curvature(
+            point.between, slopes.sigma_between, slopes.mean_between, at.basis
         )
         return (
             self.observed_mean_part(point, at.along)

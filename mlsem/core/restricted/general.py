@@ -22,7 +22,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from mlsem.core.implied.derivatives import Jacobians, MomentGradients, gradient, jacobians
-from mlsem.core.implied.pattern import LevelMoments
+from mlsem.core.implied.pattern import LevelMoments, ModelPattern
 from mlsem.core.implied.point import P
 from mlsem.core.linalg import LOG_2PI, flatten, inverse_root, symmetrized
 from mlsem.core.optimise.objective import (
@@ -94,7 +94,7 @@ class RemlPoint:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class RemlObjective(MomentObjective[RemlPoint]):
+class RemlObjective(MomentObjective[RemlPoint, ModelPattern]):
     """ℓ_R for a pattern and its clusters. The basis of derivatives is of covariances only.
 
     Attributes

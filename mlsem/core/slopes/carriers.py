@@ -22,7 +22,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mlsem.core.implied.pattern import Carriers, ModelPattern
+from mlsem.core.implied.pattern import Carriers, Pattern
 from mlsem.core.records import Array, ClusterMoments, Index, frozen
 
 DEPENDENT = 1e-12  # share of a carrier's sum of squares that others do not explain, if it is none
@@ -72,7 +72,7 @@ class SlopeMoments:
         return self.n_rows - self.n_clusters * self.depth
 
 
-def slope_moments(pattern: ModelPattern, moments: ClusterMoments) -> SlopeMoments:
+def slope_moments(pattern: Pattern, moments: ClusterMoments) -> SlopeMoments:
     """Arrange the clusters by the carriers of the pattern."""
     carriers, varying = pattern.random_effects, moments.varying
     rows = np.concatenate((np.ones((moments.n_clusters, 1)), moments.means), axis=1)
@@ -123,10 +123,10 @@ def deviation_coordinates(maps: Array, cross: Array) -> Array:
     return found
 
 
-def _loadings(pattern: ModelPattern, carriers: Carriers, coordinates: Array) -> Array:
+def _loadings(pattern: Pattern, carriers: Carriers, coordinates: Array) -> Array:
     clusters, depth, _ = coordinates.shape
-    outcomes, effects = len(pattern.within.observed), len(carriers.responses)
-    own = len(pattern.between.observed) - effects
+    outcomes, effects = len(pattern.within.responses), len(carriers.responses)
+    own = len(pattern.between.responses) - effects
     total = np.zeros((clusters, depth * outcomes + own, effects + own))
     for a, (response, carrier) in enumerate(zip(carriers.responses, carriers.maps, strict=True)):
         total[:, response : depth * outcomes : outcomes, a] = coordinates @ carrier

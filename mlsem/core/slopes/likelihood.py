@@ -27,7 +27,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mlsem.core.implied.derivatives import MomentGradients
-from mlsem.core.implied.pattern import LevelMoments, ModelPattern, level_moments
+from mlsem.core.implied.pattern import LevelMoments, Pattern
 from mlsem.core.linalg import LOG_2PI, cholesky, inner, log_determinant, positive_inverse
 from mlsem.core.records import Array, Index, frozen
 from mlsem.core.slopes.carriers import SlopeMoments, pooled_products
@@ -76,11 +76,11 @@ class SlopePoint:
     weighted: Array
 
 
-def evaluate(pattern: ModelPattern, data: SlopeMoments, params: Array) -> SlopePoint | None:
+def evaluate(pattern: Pattern, data: SlopeMoments, params: Array) -> SlopePoint | None:
     """Log-likelihood at `params`; None outside the parameter space (the covariance of a cluster
     that is not positive definite, a singular I - B)."""
-    within = level_moments(pattern.within, params)
-    between = level_moments(pattern.between, params)
+    within = pattern.within.moments(params)
+    between = pattern.between.moments(params)
     if within is None or between is None or not np.isfinite(within.sigma).all():
         return None
     inverse = positive_inverse(within.sigma)
@@ -92,11 +92,11 @@ def evaluate(pattern: ModelPattern, data: SlopeMoments, params: Array) -> SlopeP
 
 
 def moved(
-    pattern: ModelPattern, data: SlopeMoments, point: SlopePoint, params: Array
+    pattern: Pattern, data: SlopeMoments, point: SlopePoint, params: Array
 ) -> SlopePoint | None:
     """The point at other parameters that have its covariances: nothing is factored again."""
-    within = level_moments(pattern.within, params)
-    between = level_moments(pattern.between, params)
+    within = pattern.within.moments(params)
+    between = pattern.between.moments(params)
     if within is None or between is None:
         return None
     inverse = point.precision, point.determinant
@@ -104,7 +104,7 @@ def moved(
 
 
 def _with_means(
-    pattern: ModelPattern,
+    pattern: Pattern,
     data: SlopeMoments,
     params: Array,
     moments: tuple[LevelMoments, LevelMoments],
@@ -152,7 +152,7 @@ def cluster_covariance(
     return total
 
 
-def residual_maps(pattern: ModelPattern, within: LevelMoments, between: LevelMoments) -> MeanMaps:
+def residual_maps(pattern: Pattern, within: LevelMoments, between: LevelMoments) -> MeanMaps:
     """R_W and R_B."""
     level2 = -between.mean
     level2[pattern.split :] += pattern.between.responses[pattern.split :]

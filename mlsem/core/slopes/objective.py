@@ -9,7 +9,7 @@ from mlsem.core.clusters.unions import ClusterParts
 from mlsem.core.clusters.view import MomentClusters
 from mlsem.core.implied.derivatives import Jacobians, MomentGradients, leading
 from mlsem.core.implied.pattern import ModelPattern
-from mlsem.core.optimise.objective import MomentObjective
+from mlsem.core.optimise.objective import L, MomentObjective
 from mlsem.core.records import Array, ClusterMoments, Index
 from mlsem.core.sample.draws import Sampler
 from mlsem.core.slopes import information
@@ -22,7 +22,7 @@ from mlsem.core.slopes.scores import cluster_scores
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class SlopeObjective(MomentObjective[SlopePoint]):
+class SlopeObjective(MomentObjective[SlopePoint, L]):
     """ℓ(θ) for a pattern and its clusters, arranged by the pattern's carriers."""
 
     data: SlopeMoments
