@@ -20,11 +20,15 @@ def frozen(array: NDArray[Any]) -> NDArray[Any]:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ClusterMoments:
-    """Counts, means and centred cross-products of the rows of each cluster.
+    """Sizes, means and centred cross-products of the rows of each cluster.
 
-    The rows of a cluster enter the likelihood only through these. A stored column is
-    ``value - shift``. Columns that are constant within every cluster (level-2 variables) have a
-    mean and no cross-product.
+    The rows of a cluster enter the likelihood only through these. A row of weight a_ij counts as
+    a_ij rows, in means and cross-products too; a cluster of weight w_j counts as w_j clusters:
+
+        ℓ = Σ_j w_j log ∫ Π_i f(y_ij | u)^{a_ij} f(u, z_j) du.
+
+    Without weights all a_ij and w_j are 1. A stored column is ``value - shift``. Columns that are
+    constant within every cluster (level-2 variables) have a mean and no cross-product.
 
     Attributes
     ----------
@@ -34,32 +38,59 @@ class ClusterMoments:
         How many columns, the first ones, vary within clusters (V of them).
     shift : (D,)
         Taken off each column before anything was summed.
-    counts : (J,) int
-        Rows per cluster.
+    rows : (J,) int
+        How many rows were read of each cluster.
+    sizes : (J,)
+        Effective sizes a_j = Σ_i a_ij, the n of a cluster's likelihood.
+    weights : (J,)
+        w_j.
     means : (J, D)
         Means per cluster of the shifted columns.
     within : (J, V, V)
         Cross-products about the cluster's own mean, Σ_i (g_i - ḡ)(g_i - ḡ)ᵀ. All clusters of
         one row: a broadcast zero that takes no memory.
     labels : (J,)
-        Cluster ids as the user gave them, in the order of the rows of `counts`.
+        Cluster ids as the user gave them, in the order of `rows`.
     """
 
     columns: tuple[str, ...]
     varying: int
     shift: Array
-    counts: NDArray[np.int64]
+    rows: NDArray[np.int64]
+    sizes: Array
+    weights: Array
     means: Array
     within: Array
     labels: NDArray[Any]
 
     @property
     def n_rows(self) -> int:
-        return int(self.counts.sum())
+        return int(self.rows.sum())
 
     @property
     def n_clusters(self) -> int:
-        return len(self.counts)
+        return len(self.rows)
+
+    @property
+    def row_weights(self) -> Array:
+        """w_j a_j, what the rows of each cluster weigh together, (J,)."""
+        return self.weights * self.sizes
+
+    @property
+    def mean(self) -> Array:
+        """Of each stored column over all rows, (D,)."""
+        weights = self.row_weights
+        return weights @ self.means / weights.sum()
+
+    @property
+    def pooled_within(self) -> Array:
+        """Σ_j w_j S_j, (V, V)."""
+        return np.einsum("j,jab->ab", self.weights, self.within)
+
+    @property
+    def inner(self) -> slice:
+        """The columns that vary within clusters, among the entries of h = (1, stored columns)."""
+        return slice(1, self.varying + 1)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

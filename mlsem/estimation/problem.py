@@ -235,7 +235,7 @@ def arranged(problem: Problem) -> SlopeMoments:
 
 def _centre(moments: ClusterMoments) -> Array:
     """Mean over rows of each stored column."""
-    return moments.counts @ moments.means / moments.n_rows
+    return moments.mean
 
 
 def _counted(

@@ -94,7 +94,8 @@ def factors_of(problem: Problem, params: Array, *, explained: bool = True) -> Fa
     effects = pattern.random_effects
     if isinstance(inner, SlopeObjective):
         q = len(effects.responses)
-        metric = pooled_products(inner.data.loadings[..., :q]) / inner.data.n_rows
+        data = inner.data
+        metric = pooled_products(data.loadings[..., :q], data.weights) / data.n_rows
     else:
         metric = np.eye(len(effects.responses))
     within = level_moments(pattern.within, params)

@@ -98,20 +98,23 @@ def row_parts(problem: Problem, params: Array, outcome: int = 0) -> RowParts:
     assert between is not None
     own = np.flatnonzero(pattern.random_effects.responses == outcome)
     spread_between = between.sigma[np.ix_(own, own)]
-    carriers, inner = pattern.random_effects.maps[own], slice(1, moments.varying + 1)
+    carriers, inner = pattern.random_effects.maps[own], moments.inner
     rows = np.concatenate((np.ones((moments.n_clusters, 1)), moments.means), axis=1)
-    counts, n = moments.counts.astype(np.float64), float(moments.n_rows)
+    weights = moments.row_weights
+    n = float(weights.sum())
     paths = within.mean[outcome] + (rows @ between.mean[own].T) @ carriers
     level = np.einsum("jd,jd->j", paths, rows)
-    spread = np.einsum("jd,jde,je->", paths[:, inner], moments.within, paths[:, inner])
-    centre = counts @ level / n
-    cross = carriers[:, inner] @ moments.within.sum(axis=0) @ carriers[:, inner].T
+    spread = moments.weights @ np.einsum(
+        "jd,jde,je->j", paths[:, inner], moments.within, paths[:, inner]
+    )
+    centre = weights @ level / n
+    cross = carriers[:, inner] @ moments.pooled_within @ carriers[:, inner].T
     means = rows @ carriers.T
-    middle = counts @ means / n
-    apart = (means - middle).T @ (counts[:, None] * (means - middle))
+    middle = weights @ means / n
+    apart = (means - middle).T @ (weights[:, None] * (means - middle))
     return RowParts(
         fixed_within=float(spread) / (n - 1.0),
-        fixed_between=float(counts @ (level - centre) ** 2) / (n - 1.0),
+        fixed_between=float(weights @ (level - centre) ** 2) / (n - 1.0),
         slopes_within=float(np.vdot(spread_between, cross)) / n,
         slopes_between=float(np.vdot(spread_between, apart)) / n,
         intercepts=float(middle @ spread_between @ middle),

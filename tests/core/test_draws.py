@@ -135,7 +135,7 @@ def test_only_outcomes_change():
     np.testing.assert_array_equal(drawn.means[:, fixed], moments.means[:, fixed])
     kept = np.ix_(range(moments.n_clusters), inner, inner)
     np.testing.assert_array_equal(drawn.within[kept], moments.within[kept])
-    assert drawn.counts is moments.counts
+    assert drawn.rows is moments.rows
     assert drawn.labels is moments.labels
     assert not drawn.means.flags.writeable
     assert not drawn.within.flags.writeable

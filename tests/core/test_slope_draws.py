@@ -82,10 +82,10 @@ def test_data_have_every_kind_of_cluster():
     source = sampler_at(posed, point_inside(posed, 1))
     found = source.carried.found.sum(axis=(1, 2))
     assert set(found) == {0.0, 1.0, 2.0}
-    assert (source.moments.counts < 3).any()
+    assert (source.moments.rows < 3).any()
     assert source.carried.rest.degrees.min() == 0.0
     sizes = found + source.carried.rest.degrees + source.carried.rest.ranked.sum(axis=(1, 2))
-    np.testing.assert_array_equal(sizes, source.moments.counts - 1)
+    np.testing.assert_array_equal(sizes, source.moments.rows - 1)
 
 
 @pytest.mark.parametrize("name", ["several outcomes", "product, level-2 outcome"])
@@ -98,14 +98,14 @@ def test_only_outcomes_change(name):
     np.testing.assert_array_equal(drawn.means[:, fixed], moments.means[:, fixed])
     kept = np.ix_(range(moments.n_clusters), inner, inner)
     np.testing.assert_array_equal(drawn.within[kept], moments.within[kept])
-    assert drawn.counts is moments.counts
+    assert drawn.rows is moments.rows
     assert drawn.labels is moments.labels
     assert not drawn.means.flags.writeable
     assert not drawn.within.flags.writeable
     assert not np.isclose(drawn.means[:, source.outcomes], moments.means[:, source.outcomes]).any()
     np.testing.assert_allclose(drawn.within, drawn.within.swapaxes(1, 2))
     ranks = np.linalg.matrix_rank(drawn.within, tol=1e-9, hermitian=True)
-    assert (ranks <= moments.counts - 1).all()
+    assert (ranks <= moments.rows - 1).all()
 
 
 def test_a_slope_without_variance_is_none():
@@ -133,7 +133,7 @@ def test_clusters_of_one_row():
     """Nothing within: no cross-products before, none after."""
     posed = pose(MODELS["two slopes"], frame())
     source = sampler_at(posed, point_inside(posed, 1))
-    lone = source.moments.counts == 1
+    lone = source.moments.rows == 1
     assert lone.any()
     assert not source.draw(np.random.default_rng(1)).within[lone].any()
 

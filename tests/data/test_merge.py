@@ -34,7 +34,7 @@ def read(data, table=TABLE):
 def assert_same(a, b):
     order = [a.labels.tolist().index(label) for label in b.labels.tolist()]
     assert len(a.labels) == len(b.labels)
-    np.testing.assert_array_equal(a.counts[order], b.counts)
+    np.testing.assert_array_equal(a.rows[order], b.rows)
     np.testing.assert_allclose(a.means[order] + a.shift, b.means + b.shift, rtol=1e-13, atol=1e-13)
     np.testing.assert_allclose(a.within[order], b.within, rtol=1e-10, atol=1e-10)
 

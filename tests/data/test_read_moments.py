@@ -51,7 +51,7 @@ def assert_equals_pandas(record, data, cluster="school"):
     moments = record.moments
     full = data.assign(**{"w1:x1": data["w1"] * data["x1"]})
     counts, means, cross = by_pandas(full, list(moments.columns), moments.varying, cluster)
-    np.testing.assert_array_equal(moments.counts, counts)
+    np.testing.assert_array_equal(moments.rows, counts)
     assert list(moments.labels) == list(means.index)
     np.testing.assert_allclose(moments.means + moments.shift, means.to_numpy(), atol=1e-12)
     np.testing.assert_allclose(moments.within, cross, rtol=1e-10, atol=1e-11)
@@ -86,7 +86,7 @@ def test_shift_is_the_mean_of_rows_and_of_clusters_for_level_two():
     w1 = data.groupby("school")["w1"].first().mean()
     expected = [data["y"].mean(), data["x1"].mean(), (data["w1"] * data["x1"]).mean(), w1]
     np.testing.assert_allclose(moments.shift, expected, rtol=1e-12)
-    np.testing.assert_allclose(moments.counts @ moments.means[:, :3], 0.0, atol=1e-11)
+    np.testing.assert_allclose(moments.rows @ moments.means[:, :3], 0.0, atol=1e-11)
     np.testing.assert_allclose(moments.means[:, 3].sum(), 0.0, atol=1e-12)
 
 
@@ -100,7 +100,7 @@ def test_maps_are_the_shift_in_the_ordinary_case():
 def test_everything_is_read_only():
     record = read_moments(TABLE, make_data(), cluster="school")
     moments = record.moments
-    arrays = [moments.shift, moments.counts, moments.means, moments.within, moments.labels]
+    arrays = [moments.shift, moments.rows, moments.means, moments.within, moments.labels]
     assert not any(array.flags.writeable for array in [*arrays, record.maps["y"].coefs])
 
 
@@ -111,7 +111,7 @@ def test_row_order_does_not_matter():
     record = read_moments(TABLE, mixed, cluster="school")
     assert_equals_pandas(record, mixed)
     order = np.argsort(record.moments.labels)
-    np.testing.assert_array_equal(record.moments.counts[order], a.counts)
+    np.testing.assert_array_equal(record.moments.rows[order], a.rows)
     np.testing.assert_allclose(record.moments.within[order], a.within, atol=1e-12)
 
 
@@ -139,7 +139,7 @@ def test_kinds_of_ids(relabel, mixed):
         data = data.sample(frac=1.0, random_state=3)
     a = read_moments(TABLE, data, cluster="school").moments
     b = read_moments(TABLE, data.assign(school=relabel(data["school"])), cluster="school").moments
-    np.testing.assert_array_equal(a.counts, b.counts)
+    np.testing.assert_array_equal(a.rows, b.rows)
     np.testing.assert_array_equal(a.within, b.within)
     np.testing.assert_array_equal(a.means, b.means)
     assert len(set(b.labels.tolist())) == len(a.labels)
@@ -171,7 +171,7 @@ def test_random_ids(ids, kind, chunk_rows, missing):
     moments = record.moments
     counts, means, cross = by_pandas(data.dropna(subset=["x"]), ["y", "x"], 2)
     order = [moments.labels.tolist().index(label) for label in means.index]
-    np.testing.assert_array_equal(moments.counts[order], counts)
+    np.testing.assert_array_equal(moments.rows[order], counts)
     np.testing.assert_allclose((moments.means + moments.shift)[order], means, atol=1e-12)
     np.testing.assert_allclose(moments.within[order], cross, atol=1e-12)
     assert record.n_rows_dropped == len(missing)

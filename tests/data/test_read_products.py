@@ -53,11 +53,11 @@ def assert_maps_exact(record, data, name, factors, tol=1e-13):
     moments = record.moments
     expected = pd.Series(away).groupby(data["school"].to_numpy(), sort=False).mean()
     found = moments.means @ column_map.coefs
-    found = found - moments.counts @ found / moments.n_rows
+    found = found - moments.rows @ found / moments.n_rows
     scale = np.abs(expected).max()
     np.testing.assert_allclose(found, expected, atol=tol * scale)
     assert column_map.constant + float(
-        (moments.counts @ moments.means / moments.n_rows) @ column_map.coefs
+        (moments.rows @ moments.means / moments.n_rows) @ column_map.coefs
     ) == pytest.approx(float(mean), rel=1e-14)
 
 

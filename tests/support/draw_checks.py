@@ -56,7 +56,7 @@ def assert_drawn_as_rows(moments, cluster, draws, rows):
     """The means and cross-products of a cluster in the draws, and of its rows drawn one by one."""
     upper = np.triu_indices(moments.varying)
     place = int(np.flatnonzero(moments.labels == cluster)[0])
-    assert moments.counts[place] == UNBALANCED[cluster]
+    assert moments.rows[place] == UNBALANCED[cluster]
     means, cross = rows
     by_rows = np.concatenate((means, cross[:, upper[0], upper[1]]), axis=1)
     found = np.array([np.append(d.means[place], d.within[place][upper]) for d in draws])

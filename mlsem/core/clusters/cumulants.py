@@ -59,13 +59,19 @@ class Whitened(ABC):
 
     @abstractmethod
     def white(self, clusters: Index) -> WhiteParts:
-        """What the cumulants of these clusters are made of."""
+        """What the cumulants of these clusters are made of, their weights apart."""
+
+    @abstractmethod
+    def weights(self, clusters: Index) -> Array:
+        """What their scores are multiplied by, (j,)."""
 
     def fourth_cumulants(self, clusters: Index, directions: Array) -> Array:
-        return fourth_cumulants(self.white(clusters), directions)
+        weights = self.weights(clusters)
+        return weights[:, None] ** 4 * fourth_cumulants(self.white(clusters), directions)
 
     def third_cumulants(self, clusters: Index, directions: Array) -> Array:
-        return third_cumulants(self.white(clusters), directions)
+        weights = self.weights(clusters)
+        return weights[:, None, None] ** 3 * third_cumulants(self.white(clusters), directions)
 
 
 def fourth_cumulants(parts: WhiteParts, directions: Array) -> Array:

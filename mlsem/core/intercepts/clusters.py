@@ -11,7 +11,7 @@ and for cluster j with cross-products S_j and data row h_j
 
     B_ab = ½ [(n - 1) tr Ω_a Ω_b + tr Ω̄_a Ω̄_b] + tr Δ_a S_j Δ_bᵀ + (M_a h_j)ᵀ (M_b h_j).
 
-A single-level model has no u and no z; a "cluster" of it is any set of rows.
+times its weight w_j. A single-level model has no u and no z; a "cluster" of it is any set of rows.
 """
 
 from __future__ import annotations
@@ -67,9 +67,13 @@ class ClusterDerivatives(Whitened):
 
     @property
     def alike(self) -> Index | None:
-        """Without covariates all clusters of a shape are alike."""
+        """Without covariates all clusters of a shape, and of one weight, are alike."""
+        weights = self.moments.weights
         covariates = self.slopes.any() or self.mean_maps[..., 1:].any()
-        return None if covariates else self.shape_of
+        return None if covariates or (weights != weights[0]).any() else self.shape_of
+
+    def weights(self, clusters: Index) -> Array:
+        return self.moments.weights[clusters]
 
     def information(self, clusters: Index) -> Array:
         return cluster_information(self, clusters)
@@ -78,7 +82,7 @@ class ClusterDerivatives(Whitened):
         used = np.flatnonzero(self.slopes.any(axis=(0, 1)))
         return WhiteParts(
             deviations=self.deviations,
-            degrees=self.moments.counts[clusters].astype(np.float64) - 1.0,
+            degrees=self.moments.sizes[clusters] - 1.0,
             slopes=self.slopes[:, :, used],
             cross=self.moments.within[clusters[:, None, None], used[:, None], used],
             mean=self.mean[self.shape_of[clusters]],
@@ -116,11 +120,10 @@ def cluster_derivatives(
     )
     maps = _joined_means(along.within.mean, along.between.mean, split)
     left = factor[:, None].swapaxes(-1, -2)
-    columns = slice(1, moments.varying + 1)
     return ClusterDerivatives(
         deviations=within.T @ along.within.sigma @ within,
         mean=left @ changes @ factor[:, None],
-        slopes=within.T @ along.within.mean[:, :, columns],
+        slopes=within.T @ along.within.mean[:, :, moments.inner],
         mean_maps=left @ maps,
         moments=moments,
         shape_of=shape_of,
@@ -150,9 +153,9 @@ def cluster_information(derivatives: ClusterDerivatives, clusters: Index) -> Arr
     shapes = derivatives.shape_of[clusters]
     deviations, mean = flatten(derivatives.deviations), derivatives.mean
     flat = mean.reshape(len(mean), len(deviations), -1)
-    counts = derivatives.moments.counts[clusters, None, None]
+    sizes = derivatives.moments.sizes[clusters, None, None]
     by_shape = 0.5 * (flat @ flat.swapaxes(1, 2))
-    total = by_shape[shapes] + 0.5 * (counts - 1.0) * (deviations @ deviations.T)
+    total = by_shape[shapes] + 0.5 * (sizes - 1.0) * (deviations @ deviations.T)
     used = np.flatnonzero(derivatives.slopes.any(axis=(0, 1)))
     if len(used):
         slopes = derivatives.slopes[:, :, used]
@@ -160,7 +163,9 @@ def cluster_information(derivatives: ClusterDerivatives, clusters: Index) -> Arr
         cross = derivatives.moments.within[clusters[:, None, None], used[:, None], used]
         total += (flatten(cross) @ weights.T).reshape(total.shape)
     means = cluster_means(derivatives, clusters)
-    return total + means @ means.swapaxes(1, 2)
+    total += means @ means.swapaxes(1, 2)
+    total *= derivatives.weights(clusters)[:, None, None]
+    return total
 
 
 def cluster_means(derivatives: ClusterDerivatives, clusters: Index) -> Array:

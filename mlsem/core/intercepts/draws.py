@@ -83,7 +83,7 @@ def intercept_sampler(
     maps[:q] += point.between.mean[:q]
     maps = unmix @ (maps - stored.rest)
     scale = drawable(unmix @ _mean_covariances(point, sizes, q) @ unmix.T)
-    slopes = maps[:p, 1 : moments.varying + 1]
+    slopes = maps[:p, moments.inner]
     spread = unmix[:p, :p] @ np.linalg.cholesky(point.within.sigma)
     return InterceptSampler(
         moments=moments,
@@ -93,7 +93,7 @@ def intercept_sampler(
         shape_of=shape_of,
         deviations=None
         if is_no_within(moments.within)
-        else deviations(moments.within, moments.counts - 1, own[:p], slopes, spread),
+        else deviations(moments.within, moments.rows - 1, own[:p], slopes, spread),
     )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mlsem.core.implied.derivatives import Jacobians
 from mlsem.core.intercepts.likelihood import Evaluation, between_information
@@ -20,7 +19,7 @@ def cluster_scores(
     sizes: Array,
     along: Jacobians,
 ) -> Array:
-    """Scores of every cluster, (J, n), in the order of `moments`.
+    """Scores of every cluster, times its weight, (J, n), in the order of `moments`.
 
     Parameters
     ----------
@@ -40,7 +39,7 @@ def cluster_scores(
     What is constant within a shape, or linear in S_j, meets the directions before the clusters.
     """
     constants = _shape_constants(point, sizes, along)
-    linear = _cross_product_weights(point, moments.varying, along)
+    linear = _cross_product_weights(point, moments.inner, along)
     count = along.within.mean.shape[0]
     scores = np.empty((moments.n_clusters, count))
     width = max(linear.shape[1], along.within.mean[0].size + along.between.mean[0].size, 1)
@@ -52,8 +51,9 @@ def cluster_scores(
         if spread.strides[0]:  # clusters of one row have no cross-products
             scores[part] += flatten(spread) @ linear.T
         _add_mean_scores(
-            scores[part], point, moments.means[part], shape_of[part], moments.counts[part], along
+            scores[part], point, moments.means[part], shape_of[part], moments.sizes[part], along
         )
+        scores[part] *= moments.weights[part, None]
     return scores
 
 
@@ -66,9 +66,8 @@ def _shape_constants(point: Evaluation, sizes: Array, along: Jacobians) -> Array
     return 0.5 * total
 
 
-def _cross_product_weights(point: Evaluation, varying: int, along: Jacobians) -> Array:
+def _cross_product_weights(point: Evaluation, columns: slice, along: Jacobians) -> Array:
     """Weights E_a with <E_a, S_j> the part of the score linear in S_j, (n, V²)."""
-    columns = slice(1, varying + 1)
     pulled = point.precision @ point.residuals.rows[:, columns]
     half = 0.5 * (pulled.T @ along.within.sigma @ pulled)
     return flatten(half + pulled.T @ along.within.mean[:, :, columns])
@@ -79,13 +78,13 @@ def _add_mean_scores(
     point: Evaluation,
     means: Array,
     shape_of: Index,
-    counts: NDArray[np.int64],
+    sizes: Array,
     along: Jacobians,
 ) -> None:
     rows = np.concatenate((np.ones((len(means), 1)), means), axis=1)
     weighted = apply_maps(point.residuals.weighted, shape_of, rows)
     between = apply_maps(point.residuals.between, shape_of, rows)
-    scores += 0.5 * _outer(weighted, weighted / counts[:, None]) @ flatten(along.within.sigma).T
+    scores += 0.5 * _outer(weighted, weighted / sizes[:, None]) @ flatten(along.within.sigma).T
     scores += 0.5 * _outer(between, between) @ flatten(along.between.sigma).T
     for residual, jacobian in ((weighted, along.within.mean), (between, along.between.mean)):
         used = np.flatnonzero(jacobian.any(axis=(0, 1)))

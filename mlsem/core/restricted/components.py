@@ -114,7 +114,7 @@ def components(
     columns, own = coordinates_of(data, maps).swapaxes(1, 2), maps.within[:, 0]
     others = own @ data.rest @ own.T
     turn = np.eye(p + 1)
-    root = inverse_root((pooled_products(columns) + others)[:p, :p])
+    root = inverse_root((pooled_products(columns, data.weights) + others)[:p, :p])
     if root is None:
         return None
     turn[:p, :p] = root

@@ -27,8 +27,8 @@ def is_no_within(within: Array) -> bool:
 
 
 def combine(
-    counts: NDArray[np.int64], means: Array, within: Array, codes: Index, clusters: int
-) -> tuple[NDArray[np.int64], Array, Array]:
+    sizes: NDArray[Any], means: Array, within: Array, codes: Index, clusters: int
+) -> tuple[NDArray[Any], Array, Array]:
     """Moments of the unions of disjoint sets of rows (Chan, Golub & LeVeque 1983, eq. 2.1).
 
     With d_p = m_p − m the distance of a part's mean from the mean of its union,
@@ -37,7 +37,7 @@ def combine(
 
     Parameters
     ----------
-    counts, means, within : (P,), (P, D), (P, V, V)
+    sizes, means, within : (P,), (P, D), (P, V, V)
         Of the parts; the first V of the D columns have cross-products.
     codes : (P,)
         The union that each part goes to, 0 … `clusters` − 1; each occurs.
@@ -46,12 +46,12 @@ def combine(
 
     Returns
     -------
-    counts, means, within : (J,), (J, D), (J, V, V)
+    sizes, means, within : (J,), (J, D), (J, V, V)
     """
     varying = within.shape[1]
     order = np.argsort(codes, kind="stable")
     starts = np.searchsorted(codes[order], np.arange(clusters))
-    size, part, code = counts[order], means[order], codes[order]
+    size, part, code = sizes[order], means[order], codes[order]
     total = np.add.reduceat(size, starts)
     mean = part[starts]
     mean = mean + (
@@ -76,7 +76,8 @@ def merge(a: ClusterMoments, b: ClusterMoments, *, match: bool = True) -> Cluste
     a, b : ClusterMoments
         With the same columns.
     match : bool
-        Whether clusters with the same label are the same cluster. False for rows without
+        Whether clusters with the same label are the same cluster, of the weight that it has in `a`.
+        False for rows without
         clusters, whose labels are only positions.
 
     Raises
@@ -89,19 +90,26 @@ def merge(a: ClusterMoments, b: ClusterMoments, *, match: bool = True) -> Cluste
             f"moments of different columns cannot be merged: {a.columns} and {b.columns}."
         )
     means = np.concatenate([a.means, b.means + (b.shift - a.shift)])
-    counts = np.concatenate([a.counts, b.counts])
+    rows, sizes, weights = (
+        np.concatenate([getattr(a, name), getattr(b, name)])
+        for name in ("rows", "sizes", "weights")
+    )
     codes, labels = _union(a.labels, b.labels, match)
-    if len(labels) == len(counts):
+    if len(labels) == len(rows):
         lone = is_no_within(a.within) and is_no_within(b.within)
-        within = no_within(len(counts), a.varying) if lone else np.concatenate([a.within, b.within])
+        within = no_within(len(rows), a.varying) if lone else np.concatenate([a.within, b.within])
     else:
         within = np.concatenate([a.within, b.within])
-        counts, means, within = combine(counts, means, within, codes, len(labels))
+        sizes, means, within = combine(sizes, means, within, codes, len(labels))
+        rows = np.bincount(codes, rows, len(labels)).astype(np.int64)
+        weights = weights[np.unique(codes, return_index=True)[1]]
     return ClusterMoments(
         columns=a.columns,
         varying=a.varying,
         shift=a.shift,
-        counts=frozen(counts),
+        rows=frozen(rows),
+        sizes=frozen(sizes),
+        weights=frozen(weights),
         means=frozen(means),
         within=frozen(within),
         labels=frozen(labels),
@@ -136,21 +144,22 @@ def pooled(moments: ClusterMoments) -> ClusterMoments:
     Level-2 columns count once per row here. The cross-products (1, D, D) are about the mean of
     all rows.
     """
-    varying, rows = moments.varying, moments.n_rows
-    weights = moments.counts.astype(np.float64)
-    mean = weights @ moments.means / rows
+    varying, weights = moments.varying, moments.row_weights
+    mean = moments.mean
     cross = np.zeros((len(moments.columns), len(moments.columns)))
     for start in range(0, moments.n_clusters, BLOCK):
         part = slice(start, start + BLOCK)
         away = moments.means[part] - mean
         cross += (weights[part, None] * away).T @ away
     if not is_no_within(moments.within):
-        cross[:varying, :varying] += moments.within.sum(axis=0)
+        cross[:varying, :varying] += moments.pooled_within
     return ClusterMoments(
         columns=moments.columns,
         varying=len(moments.columns),
         shift=moments.shift,
-        counts=frozen(np.array([rows], dtype=np.int64)),
+        rows=frozen(np.array([moments.n_rows], dtype=np.int64)),
+        sizes=frozen(np.array([weights.sum()])),
+        weights=frozen(np.ones(1)),
         means=frozen(mean[None, :]),
         within=frozen(cross[None, :, :]),
         labels=frozen(np.zeros(1, dtype=np.int64)),

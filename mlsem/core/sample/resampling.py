@@ -17,7 +17,9 @@ def resampled(moments: ClusterMoments, clusters: Index) -> ClusterMoments:
     lone = is_no_within(within)
     return replace(
         moments,
-        counts=frozen(moments.counts[clusters]),
+        rows=frozen(moments.rows[clusters]),
+        sizes=frozen(moments.sizes[clusters]),
+        weights=frozen(moments.weights[clusters]),
         means=frozen(moments.means[clusters]),
         within=no_within(len(clusters), moments.varying) if lone else frozen(within[clusters]),
         labels=frozen(np.arange(len(clusters))),

@@ -25,30 +25,30 @@ class LevelSample:
 
 
 def shapes_of(moments: ClusterMoments) -> tuple[Array, Index]:
-    """Distinct cluster sizes (S,), and each cluster's position among them (J,)."""
-    sizes, positions = np.unique(moments.counts, return_inverse=True)
-    return sizes.astype(float), positions
+    """Distinct effective sizes (S,), and each cluster's position among them (J,)."""
+    return np.unique(moments.sizes, return_inverse=True)
 
 
 def shape_moments(moments: ClusterMoments, sizes: Array, positions: Index) -> ShapeMoments:
     """Sum clusters of the same size; `within` is padded to all D + 1 entries of h."""
     rows = np.empty((moments.n_clusters, moments.means.shape[1] + 1))
-    rows[:, 0] = 1.0
-    rows[:, 1:] = moments.means
+    root = np.sqrt(moments.weights)
+    rows[:, 0] = root
+    rows[:, 1:] = root[:, None] * moments.means
     if len(sizes) == 1:
         parts = [rows]
     else:
         order = np.argsort(positions, kind="stable")
         bounds = np.searchsorted(positions[order], np.arange(1, len(sizes)))
         parts = np.split(rows[order], bounds)
+    cross = np.array([part.T @ part for part in parts])
     width = rows.shape[1]
     within = np.zeros((width, width))
-    inner = slice(1, moments.varying + 1)
-    within[inner, inner] = moments.within.sum(axis=0)
+    within[moments.inner, moments.inner] = moments.pooled_within
     return ShapeMoments(
         sizes=frozen(sizes),
-        clusters=frozen(np.array([float(len(part)) for part in parts])),
-        cross=frozen(np.array([part.T @ part for part in parts])),
+        clusters=frozen(np.bincount(positions, moments.weights, len(sizes))),
+        cross=frozen(cross),
         within=frozen(within),
     )
 
@@ -103,13 +103,14 @@ class ShapeMoments:
     Attributes
     ----------
     sizes : (S,)
-        Rows per cluster, n_s.
+        Effective size of a cluster, n_s.
     clusters : (S,)
-        How many clusters have that size, J_s.
+        How many clusters have that size, J_s: the sum of their weights.
     cross : (S, D, D)
-        H_s = Σ_{j in s} h_j h_jᵀ.
+        H_s = Σ_{j in s} w_j h_j h_jᵀ.
     within : (D, D)
-        Pooled cross-products about the cluster means; zero in rows of columns that do not vary.
+        Pooled cross-products about the cluster means, Σ_j w_j S_j; zero in rows of
+        columns that do not vary.
     """
 
     sizes: Array
@@ -119,8 +120,10 @@ class ShapeMoments:
 
     @property
     def n_rows(self) -> float:
+        """N, weighted."""
         return float(self.sizes @ self.clusters)
 
     @property
     def n_clusters(self) -> float:
+        """J, weighted."""
         return float(self.clusters.sum())

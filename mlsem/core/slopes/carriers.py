@@ -35,8 +35,8 @@ class SlopeMoments:
 
     Attributes
     ----------
-    sizes : (J,)
-        Rows per cluster.
+    sizes, weights : (J,)
+        Effective size of each cluster, and what it counts in every sum over clusters.
     rows : (J, D)
         h_j = (1, means of the stored columns).
     coordinates : (J, d, D)
@@ -44,10 +44,11 @@ class SlopeMoments:
     loadings : (J, d p + r, q + r)
         T_j: how the coordinates of y, then z, move with (u, z).
     rest : (D, D)
-        Cross-products of the other coordinates, pooled over clusters.
+        Cross-products of the other coordinates, pooled over clusters by their weights.
     """
 
     sizes: Array
+    weights: Array
     rows: Array
     coordinates: Array
     loadings: Array
@@ -55,11 +56,17 @@ class SlopeMoments:
 
     @property
     def n_rows(self) -> float:
-        return float(self.sizes.sum())
+        """N, weighted."""
+        return float(self.weights @ self.sizes)
 
     @property
     def n_clusters(self) -> int:
         return len(self.sizes)
+
+    @property
+    def total_weight(self) -> float:
+        """Σ w_j, the J of the likelihood."""
+        return float(self.weights.sum())
 
     @property
     def depth(self) -> int:
@@ -68,25 +75,25 @@ class SlopeMoments:
 
     @property
     def n_others(self) -> float:
-        """Σ (n_j - d); negative where coordinates of zeros outnumber the rows."""
-        return self.n_rows - self.n_clusters * self.depth
+        """Σ w_j (n_j - d); negative where coordinates of zeros outnumber the rows."""
+        return self.n_rows - self.total_weight * self.depth
 
 
 def slope_moments(pattern: Pattern, moments: ClusterMoments) -> SlopeMoments:
     """Arrange the clusters by the carriers of the pattern."""
-    carriers, varying = pattern.random_effects, moments.varying
+    carriers = pattern.random_effects
     rows = np.concatenate((np.ones((moments.n_clusters, 1)), moments.means), axis=1)
-    deviations = deviation_coordinates(_distinct(carriers.maps[:, 1 : varying + 1]), moments.within)
+    inner = moments.inner
+    deviations = deviation_coordinates(_distinct(carriers.maps[:, inner]), moments.within)
     coordinates = np.zeros((len(rows), 1 + deviations.shape[1], rows.shape[1]))
-    sizes = moments.counts.astype(np.float64)
+    sizes, weights = moments.sizes, moments.weights
     coordinates[:, 0] = np.sqrt(sizes)[:, None] * rows
-    coordinates[:, 1:, 1 : varying + 1] = deviations
+    coordinates[:, 1:, inner] = deviations
     rest = np.zeros((rows.shape[1], rows.shape[1]))
-    stacked = deviations.reshape(-1, varying)
-    inner = slice(1, varying + 1)
-    rest[inner, inner] = moments.within.sum(axis=0) - stacked.T @ stacked
+    rest[inner, inner] = moments.pooled_within - pooled_products(deviations, weights)
     return SlopeMoments(
         sizes=frozen(sizes),
+        weights=frozen(weights),
         rows=frozen(rows),
         coordinates=frozen(coordinates),
         loadings=frozen(_loadings(pattern, carriers, coordinates)),
@@ -136,11 +143,12 @@ def _loadings(pattern: Pattern, carriers: Carriers, coordinates: Array) -> Array
 
 def rest_of(data: SlopeMoments, moments: ClusterMoments, part: slice | Index) -> Array:
     """Cross-products of the other coordinates of some clusters, (j, V, V)."""
-    deviations = data.coordinates[part, 1:, 1 : moments.varying + 1]
+    deviations = data.coordinates[part, 1:, moments.inner]
     return moments.within[part] - deviations.swapaxes(1, 2) @ deviations
 
 
-def pooled_products(stack: Array) -> Array:
-    """Σ_j X_jᵀ X_j of (…, m, n) -> (n, n)."""
-    rows = stack.reshape(-1, stack.shape[-1])
+def pooled_products(stack: Array, weights: Array) -> Array:
+    """Σ_j w_j X_jᵀ X_j of (J, …, n) -> (n, n)."""
+    weighted = stack * np.sqrt(weights).reshape(-1, *(1,) * (stack.ndim - 1))
+    rows = weighted.reshape(-1, stack.shape[-1])
     return rows.T @ rows

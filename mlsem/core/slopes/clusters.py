@@ -64,7 +64,12 @@ class SlopeDerivatives(Whitened):
         weights = np.einsum("apv,bpw->abvw", slopes, slopes).reshape(total[0].size, -1)
         total += (flatten(self._rest(clusters)) @ weights.T).reshape(total.shape)
         means = self._means(clusters)
-        return total + means @ means.swapaxes(1, 2)
+        total += means @ means.swapaxes(1, 2)
+        total *= self.weights(clusters)[:, None, None]
+        return total
+
+    def weights(self, clusters: Index) -> Array:
+        return self.data.weights[clusters]
 
     def white(self, clusters: Index) -> WhiteParts:
         return WhiteParts(
@@ -94,7 +99,7 @@ class SlopeDerivatives(Whitened):
 
     def _slopes(self) -> Array:
         """Δ_a as maps of the columns that vary, (n, p, V)."""
-        return self._root().T @ self.along.within.mean[:, :, 1 : self.moments.varying + 1]
+        return self._root().T @ self.along.within.mean[:, :, self.moments.inner]
 
     def _means(self, clusters: Index) -> Array:
         """m_a, (j, n, m)."""

@@ -152,10 +152,10 @@ def _carried(
 ) -> Carried:
     """Prepare what is drawn within clusters, the level-1 means being these maps (p, D)."""
     unmix = stored.unmix[: len(maps), : len(maps)]
-    columns = slice(1, moments.varying + 1)
+    columns = moments.inner
     coordinates = data.coordinates[:, 1:, columns]
     found: NDArray[np.bool_] = np.any(coordinates, axis=2)
-    others = np.maximum(moments.counts - 1 - found.sum(axis=1), 0)
+    others = np.maximum(moments.rows - 1 - found.sum(axis=1), 0)
     rest = deviations(
         rest_of(data, moments, slice(None)),
         others,

@@ -46,18 +46,19 @@ def covariance_part(point: SlopePoint, data: SlopeMoments, along: Jacobians) -> 
     sides = data.n_others * (point.precision @ within @ point.precision)
     traces = flatten(sides) @ flatten(within).T
     for part in blocks(data.n_clusters, point.roots[0].size):
-        roots, loadings = point.roots[part], data.loadings[part]
+        roots, loadings, weights = point.roots[part], data.loadings[part], data.weights[part]
         moved = roots @ loadings
         rows = roots[:, :, :size]
         inverse = (rows.swapaxes(1, 2) @ rows).reshape(-1, data.depth, p, data.depth, p)
         inverse = inverse.swapaxes(2, 3).reshape(-1, p, p)
-        traces += sandwich_traces(np.ones(len(inverse)), inverse, within, within)
+        squares = np.repeat(weights, data.depth**2)
+        traces += sandwich_traces(squares, inverse, within, within)
         across = (moved.swapaxes(1, 2) @ rows).reshape(len(roots), -1, data.depth, p)
         across = across.swapaxes(1, 2).reshape(-1, between.shape[1], p)
-        mixed = sandwich_traces(np.ones(len(across)), across, within, between)
+        mixed = sandwich_traces(np.repeat(weights, data.depth), across, within, between)
         traces += mixed + mixed.T
         level2 = moved.swapaxes(1, 2) @ moved
-        traces += sandwich_traces(np.ones(len(level2)), level2, between, between)
+        traces += sandwich_traces(weights, level2, between, between)
     return 0.5 * symmetrized(traces)
 
 
@@ -69,7 +70,7 @@ def expected_mean_part(point: SlopePoint, data: SlopeMoments, along: Jacobians) 
     maps = MeanMaps(maps.within[moving], maps.between[moving])
     for part in blocks(data.n_clusters, len(moving) * point.weighted.shape[1]):
         white = whiten(point.roots[part], coordinates_of(data, maps, part))
-        total[np.ix_(moving, moving)] += _products(white)
+        total[np.ix_(moving, moving)] += _products(white, data.weights[part])
     return symmetrized(total)
 
 
@@ -83,7 +84,7 @@ def observed_mean_part(point: SlopePoint, data: SlopeMoments, along: Jacobians) 
     for part in blocks(data.n_clusters, len(spread) * weighted.shape[2]):
         changes = coordinates_of(data, maps, part)
         changes += covariance_changes(data, along, weighted[part], part)[:, :, 0]
-        total += _products(whiten(point.roots[part], changes))
+        total += _products(whiten(point.roots[part], changes), data.weights[part])
     return symmetrized(total)
 
 
@@ -107,10 +108,11 @@ def covariance_changes(
     return found.reshape(count, n, columns, m)
 
 
-def _products(white: Array) -> Array:
-    """Σ_j x_jaᵀ x_jb of (j, n, m)."""
+def _products(white: Array, weights: Array) -> Array:
+    """Σ_j w_j x_jaᵀ x_jb of (j, n, m)."""
     count, n, m = white.shape
-    flat = white.swapaxes(0, 1).reshape(n, count * m)
+    weighted = np.sqrt(weights)[:, None, None] * white
+    flat = weighted.swapaxes(0, 1).reshape(n, count * m)
     return flat @ flat.T
 
 

@@ -118,11 +118,11 @@ def _with_means(
     rows = residuals.within[0]
     own = len(between.sigma) - pattern.split
     deviance = (
-        (data.n_rows * len(rows) + data.n_clusters * own) * LOG_2PI
+        (data.n_rows * len(rows) + data.total_weight * own) * LOG_2PI
         + data.n_others * determinant
         + inner(precision @ rows @ data.rest, rows)
-        - float(log_determinant(roots).sum())
-        + inner(white, white)
+        - float(data.weights @ log_determinant(roots))
+        + float(data.weights @ np.einsum("jm,jm->j", white, white))
     )
     if not np.isfinite(deviance):
         return None
@@ -214,8 +214,9 @@ def moment_gradients(point: SlopePoint, data: SlopeMoments) -> MomentGradients:
     within, between = outer_sums(point, data, point.residuals, weighted)
     sigma_within, sigma_between = information_sums(point, data)
     spread = point.precision @ point.residuals.within[0] @ data.rest
-    level1 = by_row(data, weighted, len(spread)).reshape(-1, len(spread))
-    level2 = between_gradient(data, weighted)[:, 0]
+    total = data.weights[:, None, None] * weighted
+    level1 = by_row(data, total, len(spread)).reshape(-1, len(spread))
+    level2 = between_gradient(data, total)[:, 0]
     return MomentGradients(
         sigma_within=0.5 * (within - sigma_within),
         mean_within=spread + level1.T @ data.coordinates.reshape(-1, data.rows.shape[1]),
@@ -238,8 +239,8 @@ def outer_sums(
     """
     pulled = point.precision @ maps.within
     within = (pulled @ data.rest @ pulled.swapaxes(1, 2)).sum(axis=0)
-    within += pooled_products(by_row(data, weighted, len(within)))
-    return within, pooled_products(between_gradient(data, weighted))
+    within += pooled_products(by_row(data, weighted, len(within)), data.weights)
+    return within, pooled_products(between_gradient(data, weighted), data.weights)
 
 
 def information_sums(point: SlopePoint, data: SlopeMoments) -> tuple[Array, Array]:
@@ -247,5 +248,5 @@ def information_sums(point: SlopePoint, data: SlopeMoments) -> tuple[Array, Arra
     p = len(point.precision)
     total = data.n_others * point.precision
     for start in range(0, data.depth * p, p):
-        total = total + pooled_products(point.roots[:, :, start : start + p])
-    return total, pooled_products(point.roots @ data.loadings)
+        total = total + pooled_products(point.roots[:, :, start : start + p], data.weights)
+    return total, pooled_products(point.roots @ data.loadings, data.weights)

@@ -14,7 +14,8 @@ from mlsem.core.slopes.likelihood import SlopePoint, between_gradient, by_row
 def cluster_scores(
     point: SlopePoint, data: SlopeMoments, moments: ClusterMoments, along: Jacobians
 ) -> Array:
-    """Scores of every cluster, (J, n): the sums of `slopes.moment_gradients` kept apart."""
+    """Scores of every cluster, times its weight, (J, n): the sums of `moment_gradients` kept
+    apart."""
     found = np.empty((data.n_clusters, len(along.within.sigma)))
     width = point.weighted.shape[1] ** 2 + along.within.mean[0].size + along.between.mean[0].size
     for part in blocks(data.n_clusters, width):
@@ -26,7 +27,7 @@ def _scores(
     point: SlopePoint, data: SlopeMoments, moments: ClusterMoments, along: Jacobians, part: slice
 ) -> Array:
     p, precision = len(point.precision), point.precision
-    columns = slice(1, moments.varying + 1)
+    columns = moments.inner
     pulled = precision @ point.residuals.within[0][:, columns]
     rest, roots = rest_of(data, moments, part), point.roots[part]
     spread = pulled @ rest
@@ -43,9 +44,10 @@ def _scores(
     mean_within[:, :, columns] += spread
     sigma_between = level2[:, :, None] * level2[:, None, :] - moved.swapaxes(1, 2) @ moved
     mean_between = level2[:, :, None] * data.rows[part, None, :]
-    return (
+    found = (
         0.5 * inner_products(sigma_within, along.within.sigma)
         + inner_products(mean_within, along.within.mean)
         + 0.5 * inner_products(sigma_between, along.between.sigma)
         + inner_products(mean_between, along.between.mean)
     )
+    return data.weights[part, None] * found

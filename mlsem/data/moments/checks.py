@@ -109,7 +109,7 @@ def _spreads(moments: ClusterMoments) -> tuple[Array, Array, Array, Array]:
     inside = np.einsum("jvv->v", moments.within)
     inner, outer = moments.means[:, :varying], moments.means[:, varying:]
     with np.errstate(over="ignore", invalid="ignore"):
-        between = moments.counts @ (inner * inner)
+        between = moments.rows @ (inner * inner)
         return (
             np.sqrt((inside + between) / rows),
             np.sqrt(inside / rows),
@@ -164,7 +164,7 @@ def check_dependence(table: ParameterTable, moments: ClusterMoments) -> None:
     index = {name: place for place, name in enumerate(moments.columns)}
     level = table.levels[0]
     spread = pooled(moments).within[0]
-    mean = moments.counts @ moments.means / moments.n_rows
+    mean = moments.mean
     _check_covariates(table, _with_effects(table, 1), index, (spread, mean), moments, 1)
     freedom = moments.n_rows - 1
     if table.two_level:

@@ -85,7 +85,7 @@ def _cr2(estimates: Estimates) -> Covariance:
 def _rows(problem: Problem) -> NDArray[np.int64]:
     """Rows of each robust cluster, (G,)."""
     total = np.zeros(problem.robust.n_clusters, dtype=np.int64)
-    np.add.at(total, problem.robust.codes, problem.moments.counts)
+    np.add.at(total, problem.robust.codes, problem.moments.rows)
     return frozen(total)
 
 

@@ -126,7 +126,7 @@ def _clusters_differ(simple: Estimates, full: Estimates, outcomes: tuple[str, ..
     if -1 in order:
         label = first.labels.tolist()[order.index(-1)]
         return f"the {named} have other ids, such as {label!r}, which the full model's lack"
-    if not np.array_equal(first.counts, second.counts[order]):
+    if not np.array_equal(first.rows, second.rows[order]):
         return f"the {named} have other numbers of rows"
     if not _alike(_means(simple, outcomes), _means(full, outcomes)[order]):
         return f"the same rows are in other {named}"

@@ -1,0 +1,165 @@
+"""Weights of rows and of clusters, in the moments that every likelihood is made of."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from differences import jacobian
+from kinds import KINDS, UNBALANCED, point_inside, pose
+from slope_kinds import SLOPES, slope_data
+
+from mlsem.core.sample.moments import merge
+from mlsem.core.sample.resampling import resampled
+from mlsem.estimation.problem import with_moments
+
+INTERCEPTS = ("several observed", "latent at both levels", "level-2 outcome", "products")
+RANDOM_SLOPES = ("one slope", "several outcomes", "level-2 outcome of the slope")
+SINGLE = ("single level with means", "single level clusters")
+every_kind = pytest.mark.parametrize("name", INTERCEPTS + RANDOM_SLOPES + SINGLE)
+DATA = slope_data(5, UNBALANCED)
+
+
+class At:
+    """A problem at some parameters: what its likelihood says there."""
+
+    def __init__(self, problem, params):
+        self.problem, self.params = problem, params
+        self.objective, unit = problem.objective, np.eye(len(params))
+        self.point = self.objective.evaluate(params)
+        self.at = self.objective.derivatives(self.point, unit)
+        self.loglik, self.gradient = self.point.loglik, self.at.gradient
+        self.expected = self.objective.expected(self.point, self.at)
+        self.observed = self.objective.observed(self.point, self.at)
+
+    @property
+    def scores(self):
+        return self.problem.clusters.scores(self.point, self.at.along)
+
+    @property
+    def parts(self):
+        return self.problem.clusters.parts(self.point, self.at.along)
+
+    @property
+    def informations(self):
+        return self.parts.information(np.arange(self.parts.n_clusters))
+
+
+def uncentred(problem):
+    """The optimiser's coordinates are the user's, so that clusters see points of `objective`."""
+    return replace(
+        problem, coordinates=replace(problem.coordinates, internal=problem.coordinates.user)
+    )
+
+
+def posed(name, data=DATA):
+    model = pose({**KINDS, **SLOPES}[name], data)
+    problem = uncentred(model.fit._estimates.problem)
+    return with_moments(problem, problem.moments, problem.guess), point_inside(model, 3)
+
+
+def with_weights(problem, *, rows=1.0, clusters=1.0):
+    """The data with these weights of the rows of each cluster, and of the clusters."""
+    moments = problem.moments
+    rows = rows * np.ones(moments.n_clusters)
+    weighted = replace(
+        moments,
+        sizes=rows * moments.sizes,
+        weights=clusters * moments.weights,
+        within=rows[:, None, None] * moments.within,
+    )
+    return with_moments(problem, weighted, problem.guess)
+
+
+def close(found, wanted, tol=1e-11):
+    np.testing.assert_allclose(found, wanted, rtol=0, atol=tol * max(1.0, np.abs(wanted).max()))
+
+
+def assert_same(found, wanted):
+    assert found.loglik == pytest.approx(wanted.loglik, rel=1e-12)
+    for part in ("gradient", "expected", "observed"):
+        close(getattr(found, part), getattr(wanted, part))
+
+
+@every_kind
+def test_rows_of_weight_two_are_rows_that_are_there_twice(name):
+    problem, params = posed(name)
+    twice = pd.concat([DATA, DATA], ignore_index=True)
+    clustered = problem.table.two_level or "clusters" in name
+    if clustered:
+        double = posed(name, twice)[0]
+        double = with_moments(problem, _as(double.moments, problem.moments), problem.guess)
+    else:  # rows are clusters: as many again
+        double = with_moments(
+            problem, merge(problem.moments, problem.moments, match=False), problem.guess
+        )
+    found, wanted = At(with_weights(problem, rows=2.0), params), At(double, params)
+    assert_same(found, wanted)
+    if clustered:
+        close(found.scores, wanted.scores)
+        close(found.informations, wanted.informations)
+
+
+def _as(moments, like):
+    """The moments with the shift and the order of clusters of others."""
+    order = [moments.labels.tolist().index(label) for label in like.labels.tolist()]
+    moved = merge(replace(resampled(like, np.arange(0)), labels=like.labels[:0]), moments)
+    return replace(resampled(moved, np.array(order)), labels=like.labels)
+
+
+@every_kind
+def test_a_cluster_of_weight_two_is_a_cluster_that_is_there_twice(name):
+    problem, params = posed(name)
+    count = problem.moments.n_clusters
+    weights = np.ones(count)
+    weights[[2, 5]] = 2.0, 3.0
+    members = np.repeat(np.arange(count), weights.astype(int))
+    repeated = with_moments(problem, resampled(problem.moments, members), problem.guess)
+    found, wanted = At(with_weights(problem, clusters=weights), params), At(repeated, params)
+    assert_same(found, wanted)
+    starts = np.searchsorted(members, np.arange(count))
+    close(found.scores, np.add.reduceat(wanted.scores, starts))
+    close(found.informations, np.add.reduceat(wanted.informations, starts))
+    close(found.scores.sum(axis=0), found.gradient)
+    close(found.informations.sum(axis=0), found.expected)
+
+
+@every_kind
+def test_derivatives_with_any_weights(name):
+    """They are those of the weighted likelihood, by differences."""
+    problem, params = posed(name)
+    rng = np.random.default_rng(4)
+    rows, clusters = rng.uniform(0.6, 2.5, size=(2, problem.moments.n_clusters))
+    weighted = with_weights(problem, rows=rows, clusters=clusters)
+    here = At(weighted, params)
+    close(here.gradient, jacobian(lambda moved: weighted.loglik_at(moved), params), 1e-8)
+    close(here.observed, -jacobian(lambda moved: At(weighted, moved).gradient, params), 1e-7)
+    close(here.scores.sum(axis=0), here.gradient, 1e-10)
+    close(here.informations.sum(axis=0), here.expected, 1e-10)
+    assert weighted.moments.n_rows == problem.moments.n_rows
+
+
+@every_kind
+def test_cumulants_of_weighted_scores(name):
+    """κ₄(aᵀ w s) = w⁴ κ₄(aᵀ s), and κ₃ likewise."""
+    problem, params = posed(name)
+    plain = At(problem, params).parts
+    double = At(with_weights(problem, clusters=2.0), params).parts
+    clusters = np.arange(plain.n_clusters)[:20]
+    directions = np.random.default_rng(1).normal(size=(len(clusters), 2, len(params)))
+    for which, power in (("fourth_cumulants", 4), ("third_cumulants", 3)):
+        wanted = 2.0**power * getattr(plain, which)(clusters, directions)
+        close(getattr(double, which)(clusters, directions), wanted)
+
+
+def test_merged_clusters_add_the_weights_of_their_rows():
+    problem, params = posed("several observed")
+    moments = with_weights(problem, rows=1.5, clusters=0.5).moments
+    joined = merge(moments, moments)
+    np.testing.assert_array_equal(joined.rows, 2 * moments.rows)
+    np.testing.assert_allclose(joined.sizes, 2.0 * moments.sizes)
+    np.testing.assert_array_equal(joined.weights, moments.weights)
+    there = At(with_moments(problem, joined, problem.guess), params)
+    assert_same(there, At(with_weights(problem, rows=3.0, clusters=0.5), params))
