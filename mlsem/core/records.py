@@ -88,7 +88,7 @@ class ClusterMoments:
         return np.einsum("j,jab->ab", self.weights, self.within)
 
     @property
-    def inner(self) -> slice:
+    def varying_entries(self) -> slice:
         """The columns that vary within clusters, among the entries of h = (1, stored columns)."""
         return slice(1, self.varying + 1)
 

@@ -98,7 +98,7 @@ def row_parts(problem: Problem, params: Array, outcome: int = 0) -> RowParts:
     assert between is not None
     own = np.flatnonzero(pattern.random_effects.responses == outcome)
     spread_between = between.sigma[np.ix_(own, own)]
-    carriers, inner = pattern.random_effects.maps[own], moments.inner
+    carriers, inner = pattern.random_effects.maps[own], moments.varying_entries
     rows = np.concatenate((np.ones((moments.n_clusters, 1)), moments.means), axis=1)
     weights = moments.row_weights
     n = float(weights.sum())

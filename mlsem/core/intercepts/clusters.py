@@ -123,7 +123,7 @@ def cluster_derivatives(
     return ClusterDerivatives(
         deviations=within.T @ along.within.sigma @ within,
         mean=left @ changes @ factor[:, None],
-        slopes=within.T @ along.within.mean[:, :, moments.inner],
+        slopes=within.T @ along.within.mean[:, :, moments.varying_entries],
         mean_maps=left @ maps,
         moments=moments,
         shape_of=shape_of,

@@ -83,7 +83,7 @@ def intercept_sampler(
     maps[:q] += point.between.mean[:q]
     maps = unmix @ (maps - stored.rest)
     scale = drawable(unmix @ _mean_covariances(point, sizes, q) @ unmix.T)
-    slopes = maps[:p, moments.inner]
+    slopes = maps[:p, moments.varying_entries]
     spread = unmix[:p, :p] @ np.linalg.cholesky(point.within.sigma)
     return InterceptSampler(
         moments=moments,

@@ -56,7 +56,7 @@ def _deviations(
     point: Evaluation, moments: ClusterMoments, along: Jacobians, robust: Index
 ) -> tuple[Array, Array]:
     """Rows of the eigenspace of deviations: design (G, d, p), residuals (G, d)."""
-    columns = moments.inner
+    columns = moments.varying_entries
     slopes = along.within.mean[:, 0, columns]
     residual = point.residuals.rows[0, columns]
     cross = moments.within

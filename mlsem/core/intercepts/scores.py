@@ -39,7 +39,7 @@ def cluster_scores(
     What is constant within a shape, or linear in S_j, meets the directions before the clusters.
     """
     constants = _shape_constants(point, sizes, along)
-    linear = _cross_product_weights(point, moments.inner, along)
+    linear = _cross_product_weights(point, moments.varying_entries, along)
     count = along.within.mean.shape[0]
     scores = np.empty((moments.n_clusters, count))
     width = max(linear.shape[1], along.within.mean[0].size + along.between.mean[0].size, 1)

@@ -44,7 +44,7 @@ def shape_moments(moments: ClusterMoments, sizes: Array, positions: Index) -> Sh
     cross = np.array([part.T @ part for part in parts])
     width = rows.shape[1]
     within = np.zeros((width, width))
-    within[moments.inner, moments.inner] = moments.pooled_within
+    within[moments.varying_entries, moments.varying_entries] = moments.pooled_within
     return ShapeMoments(
         sizes=frozen(sizes),
         clusters=frozen(np.bincount(positions, moments.weights, len(sizes))),

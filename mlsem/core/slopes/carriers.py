@@ -83,7 +83,7 @@ def slope_moments(pattern: Pattern, moments: ClusterMoments) -> SlopeMoments:
     """Arrange the clusters by the carriers of the pattern."""
     carriers = pattern.random_effects
     rows = np.concatenate((np.ones((moments.n_clusters, 1)), moments.means), axis=1)
-    inner = moments.inner
+    inner = moments.varying_entries
     deviations = deviation_coordinates(_distinct(carriers.maps[:, inner]), moments.within)
     coordinates = np.zeros((len(rows), 1 + deviations.shape[1], rows.shape[1]))
     sizes, weights = moments.sizes, moments.weights
@@ -143,7 +143,7 @@ def _loadings(pattern: Pattern, carriers: Carriers, coordinates: Array) -> Array
 
 def rest_of(data: SlopeMoments, moments: ClusterMoments, part: slice | Index) -> Array:
     """Cross-products of the other coordinates of some clusters, (j, V, V)."""
-    deviations = data.coordinates[part, 1:, moments.inner]
+    deviations = data.coordinates[part, 1:, moments.varying_entries]
     return moments.within[part] - deviations.swapaxes(1, 2) @ deviations
 
 

@@ -99,7 +99,7 @@ class SlopeDerivatives(Whitened):
 
     def _slopes(self) -> Array:
         """Δ_a as maps of the columns that vary, (n, p, V)."""
-        return self._root().T @ self.along.within.mean[:, :, self.moments.inner]
+        return self._root().T @ self.along.within.mean[:, :, self.moments.varying_entries]
 
     def _means(self, clusters: Index) -> Array:
         """m_a, (j, n, m)."""

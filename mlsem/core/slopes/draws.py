@@ -152,7 +152,7 @@ def _carried(
 ) -> Carried:
     """Prepare what is drawn within clusters, the level-1 means being these maps (p, D)."""
     unmix = stored.unmix[: len(maps), : len(maps)]
-    columns = moments.inner
+    columns = moments.varying_entries
     coordinates = data.coordinates[:, 1:, columns]
     found: NDArray[np.bool_] = np.any(coordinates, axis=2)
     others = np.maximum(moments.rows - 1 - found.sum(axis=1), 0)

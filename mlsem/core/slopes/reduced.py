@@ -21,7 +21,7 @@ def mixed_clusters(
 ) -> MixedClusters:
     """Each robust cluster as the d coordinates of its clusters, and what the design has in the
     others, where the working covariance is σ²."""
-    columns = moments.inner
+    columns = moments.varying_entries
     slopes, residual = along.within.mean[:, 0, columns], point.residuals.within[0, 0, columns]
     rest = rest_of(data, moments, slice(None))
     gram = summed(slopes @ rest @ slopes.T, robust)

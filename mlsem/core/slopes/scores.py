@@ -27,7 +27,7 @@ def _scores(
     point: SlopePoint, data: SlopeMoments, moments: ClusterMoments, along: Jacobians, part: slice
 ) -> Array:
     p, precision = len(point.precision), point.precision
-    columns = moments.inner
+    columns = moments.varying_entries
     pulled = precision @ point.residuals.within[0][:, columns]
     rest, roots = rest_of(data, moments, part), point.roots[part]
     spread = pulled @ rest
