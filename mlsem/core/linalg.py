@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from math import prod
 
 import numpy as np
@@ -10,9 +11,22 @@ from scipy.linalg.lapack import dposv, dpotrf, dtrtri
 from mlsem.core.records import Array, Index
 
 LOG_2PI = float(np.log(2 * np.pi))
+CHUNK = 2_000_000  # numbers in one block of a temporary array, to bound memory
 
 
 PIVOT = 10.0 * float(np.finfo(float).eps)  # times the size: pivots that are rounding errors
+
+
+def per_block(width: int) -> int:
+    """How many items of `width` numbers make a block."""
+    return max(1, CHUNK // max(1, width))
+
+
+def blocks(count: int, width: int) -> Iterator[slice]:
+    """Items 0 … count - 1 of `width` numbers in runs of bounded memory."""
+    step = per_block(width)
+    for start in range(0, count, step):
+        yield slice(start, min(start + step, count))
 
 
 def cholesky(matrix: Array) -> Array | None:

@@ -7,10 +7,8 @@ from typing import Protocol
 
 import numpy as np
 
-from mlsem.core.linalg import positions_in_runs
+from mlsem.core.linalg import CHUNK, positions_in_runs
 from mlsem.core.records import Array, Index
-
-CHUNK = 2_000_000  # numbers in one block of clusters, to bound memory
 
 
 class ClusterParts(Protocol):

@@ -12,11 +12,9 @@ import numpy as np
 from mlsem.core.implied.derivatives import Jacobians
 from mlsem.core.implied.pattern import LevelJacobian
 from mlsem.core.intercepts.likelihood import Evaluation, between_information
-from mlsem.core.linalg import flatten, sandwich_traces, symmetrized, weighted_sum
+from mlsem.core.linalg import blocks, flatten, sandwich_traces, symmetrized, weighted_sum
 from mlsem.core.records import Array
 from mlsem.core.sample.shapes import ShapeMoments
-
-CHUNK = 2_000_000  # numbers in one block of the observed mean part, to bound its memory
 
 
 def covariance_part(point: Evaluation, data: ShapeMoments, along: Jacobians) -> Array:
@@ -81,9 +79,7 @@ def observed_mean_part(point: Evaluation, data: ShapeMoments, along: Jacobians) 
     q = point.effects.information.shape[1]
     spread = along.within.sigma @ (precision @ residuals.rows) + along.within.mean
     total = _inner(precision @ spread @ data.within, spread)
-    step = max(1, CHUNK // max(1, along.within.mean.size))
-    for start in range(0, len(data.sizes), step):
-        part = slice(start, start + step)
+    for part in blocks(len(data.sizes), along.within.mean.size):
         cross = data.cross[part]
         weighted = residuals.weighted[part] / data.sizes[part, None, None]
         change = _changes(along.between, residuals.between[part])

@@ -6,10 +6,8 @@ import numpy as np
 
 from mlsem.core.implied.derivatives import Jacobians
 from mlsem.core.intercepts.likelihood import Evaluation, between_information
-from mlsem.core.linalg import apply_maps, flatten
+from mlsem.core.linalg import apply_maps, blocks, flatten
 from mlsem.core.records import Array, ClusterMoments, Index
-
-CHUNK = 2_000_000  # numbers in one block of clusters, to bound memory
 
 
 def cluster_scores(
@@ -42,10 +40,8 @@ def cluster_scores(
     linear = _cross_product_weights(point, moments.varying_entries, along)
     count = along.within.mean.shape[0]
     scores = np.empty((moments.n_clusters, count))
-    width = max(linear.shape[1], along.within.mean[0].size + along.between.mean[0].size, 1)
-    step = max(1, CHUNK // width)
-    for start in range(0, moments.n_clusters, step):
-        part = slice(start, start + step)
+    width = max(linear.shape[1], along.within.mean[0].size + along.between.mean[0].size)
+    for part in blocks(moments.n_clusters, width):
         spread = moments.within[part]
         scores[part] = constants[shape_of[part]]
         if spread.strides[0]:  # clusters of one row have no cross-products

@@ -24,7 +24,7 @@ import numpy as np
 from mlsem.core.implied.derivatives import Jacobians, MomentGradients, gradient, jacobians
 from mlsem.core.implied.pattern import LevelMoments, ModelPattern
 from mlsem.core.implied.point import P
-from mlsem.core.linalg import LOG_2PI, flatten, inverse_root, symmetrized
+from mlsem.core.linalg import LOG_2PI, blocks, flatten, inverse_root, symmetrized
 from mlsem.core.optimise.objective import (
     Conditioned,
     D,
@@ -35,7 +35,6 @@ from mlsem.core.optimise.objective import (
 from mlsem.core.records import Array
 from mlsem.core.slopes.carriers import SlopeMoments
 from mlsem.core.slopes.information import (
-    blocks,
     covariance_changes,
     covariance_part,
     expected_mean_part,

@@ -6,14 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mlsem.core.linalg import blocks
 from mlsem.core.records import Array, ClusterMoments, Index, frozen
 from mlsem.errors import DataError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-BLOCK = 1 << 16
-"""Clusters taken at a time where a temporary array would otherwise grow with their number."""
 
 
 def no_within(clusters: int, varying: int) -> Array:
@@ -147,8 +145,7 @@ def pooled(moments: ClusterMoments) -> ClusterMoments:
     varying, weights = moments.varying, moments.row_weights
     mean = moments.mean
     cross = np.zeros((len(moments.columns), len(moments.columns)))
-    for start in range(0, moments.n_clusters, BLOCK):
-        part = slice(start, start + BLOCK)
+    for part in blocks(*moments.means.shape):
         away = moments.means[part] - mean
         cross += (weights[part, None] * away).T @ away
     if not is_no_within(moments.within):

@@ -6,12 +6,10 @@ The random effects move d coordinates of a cluster, of covariance V̄_j; the oth
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 
 from mlsem.core.implied.derivatives import Jacobians
-from mlsem.core.linalg import flatten, sandwich_traces, symmetrized
+from mlsem.core.linalg import blocks, flatten, sandwich_traces, symmetrized
 from mlsem.core.records import Array
 from mlsem.core.slopes.carriers import SlopeMoments
 from mlsem.core.slopes.likelihood import (
@@ -22,15 +20,6 @@ from mlsem.core.slopes.likelihood import (
     coordinates_of,
     whiten,
 )
-
-CHUNK = 2_000_000  # numbers in one block of clusters, to bound memory
-
-
-def blocks(clusters: int, width: int) -> Iterator[slice]:
-    """Runs of clusters with about CHUNK numbers, `width` for each cluster."""
-    step = max(1, CHUNK // max(1, width))
-    for start in range(0, clusters, step):
-        yield slice(start, min(start + step, clusters))
 
 
 def covariance_part(point: SlopePoint, data: SlopeMoments, along: Jacobians) -> Array:

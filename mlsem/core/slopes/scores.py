@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from mlsem.core.implied.derivatives import Jacobians
+from mlsem.core.linalg import blocks
 from mlsem.core.records import Array, ClusterMoments
 from mlsem.core.slopes.carriers import SlopeMoments, rest_of
-from mlsem.core.slopes.information import blocks, inner_products
+from mlsem.core.slopes.information import inner_products
 from mlsem.core.slopes.likelihood import SlopePoint, between_gradient, by_row
 
 

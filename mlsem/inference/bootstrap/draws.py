@@ -35,9 +35,10 @@ from typing import Literal
 
 import numpy as np
 
+from mlsem.core.linalg import per_block
 from mlsem.core.records import Array, Index, frozen
 from mlsem.inference.covariance.adjust import adjusted
-from mlsem.inference.covariance.equations import CHUNK, WhiteClusters
+from mlsem.inference.covariance.equations import WhiteClusters
 
 WeightKind = Literal["rademacher", "webb", "mammen"]
 WEIGHTS: tuple[WeightKind, ...] = ("rademacher", "webb", "mammen")
@@ -136,7 +137,7 @@ def wild_draws(
         θ̂, the user's parameters.
     """
     found = _Wild(clusters, leave_one_out_scores(clusters), estimate, functions)
-    size = max(1, CHUNK // (found.width * len(estimate)))
+    size = per_block(found.width * len(estimate))
     weights = weight_blocks(kind, clusters.working.n_clusters, draws, generator, size)
     blocks = [found.drawn(each) for each in weights]
     values, se = (np.concatenate(each) for each in zip(*blocks, strict=True))
@@ -163,7 +164,7 @@ class _Wild:
     @property
     def width(self) -> int:
         """Clusters taken at a time, to bound memory."""
-        return max(1, min(len(self.scores), CHUNK // max(1, self.clusters.basis.size)))
+        return max(1, min(len(self.scores), per_block(self.clusters.basis.size)))
 
     def drawn(self, weights: Array) -> tuple[Array, Array]:
         """Values and standard errors of the draws with these weights (b, G)."""

@@ -9,10 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlsem.core.clusters.reduced import MixedClusters
-from mlsem.core.linalg import inverse_root, unit_diagonal
+from mlsem.core.linalg import blocks, inverse_root, unit_diagonal
 from mlsem.core.records import Array, Index
-
-CHUNK = 2_000_000  # numbers in one block of clusters, to bound memory
 
 Cumulants = Callable[[Index, Array], Array]
 """Of aᵀs for directions a, kinds (k,) and (k, c, n): κ₄ (k, c); or κ₃ with s itself (k, c, n)."""
@@ -145,9 +143,7 @@ class WhiteClusters:
 
     def parts(self) -> Iterator[slice]:
         """Kinds in blocks of bounded memory."""
-        step = max(1, CHUNK // max(1, self.basis.shape[1] ** 2))
-        for start in range(0, self.n_kinds, step):
-            yield slice(start, min(start + step, self.n_kinds))
+        return blocks(self.n_kinds, self.basis.shape[1] ** 2)
 
     def members(self, part: slice) -> Index:
         """Clusters of these kinds."""
