@@ -29,7 +29,7 @@ from mlsem.core.slopes.posterior import Posterior, level2_posterior
 from mlsem.data.moments.aggregate import DataRecord
 from mlsem.estimation.implicit_means import with_means
 from mlsem.estimation.problem import Problem
-from mlsem.estimation.settings import InformationKind, SeKind, Settings
+from mlsem.estimation.settings import InformationKind, Settings
 from mlsem.model.expressions import compile_constraints
 from mlsem.model.table import ParameterTable
 
@@ -164,9 +164,9 @@ class Estimates:
     def _to_user(self, basis: Array) -> Array:
         return basis if self.problem.coordinates.same else self._jacobian @ basis
 
-    def with_se(self, kind: SeKind, **options: str | None) -> Estimates:
+    def with_se(self, name: str, **options: str | None) -> Estimates:
         """The same with other standard errors; see `Settings.with_se`."""
-        return replace(self, settings=self.settings.with_se(kind, **options))
+        return replace(self, settings=self.settings.with_se(name, **options))
 
     # --- directions ---------------------------------------------------------------------------
 

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from math import isnan, nan
 from typing import Any
 
+from mlsem.estimation.standard_errors import StandardErrors
 from mlsem.report import html, text
 from mlsem.report.document import SummaryDocument
 from mlsem.report.sections import sections
 from mlsem.version import __version__
 
-SE_NAMES = {"standard": "Standard", "MLR": "Robust (sandwich)", "none": "None"}
 DF_NAMES = {
     "satterthwaite": "Satterthwaite's degrees of freedom",
     "kenward-roger": "Kenward-Roger degrees of freedom",
@@ -44,7 +44,7 @@ class Facts:
     loglik: float
     aic: float
     bic: float
-    se: str
+    se: StandardErrors
     form: str
     df_method: str | None
     adjusted: tuple[str, ...]
@@ -67,7 +67,7 @@ class Facts:
         state = "" if self.converged else f"{self._where}, not converged"
         return (
             f"<FitResult: {self.n_params - self.n_equalities} parameters, {self.n_obs} rows"
-            f"{clusters}, {found}{state}, se {self.se}; print(fit.summary())>"
+            f"{clusters}, {found}{state}, se {self.se.name}; print(fit.summary())>"
         )
 
     @property
@@ -124,7 +124,7 @@ class Facts:
     def _errors(self) -> Pairs:
         pairs = [
             ("Parameter estimates:", ""),
-            ("Standard errors", SE_NAMES.get(self.se, f"Cluster-robust ({self.se})")),
+            ("Standard errors", self.se.title),
         ]
         if self.form:
             pairs.append(("Information", self.form))
