@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,7 +14,7 @@ from mlsem.core.linalg import inverse_root
 from mlsem.core.optimise.factored import explained_effects
 from mlsem.core.optimise.maximise import climb, maximize
 from mlsem.core.optimise.objective import Conditioned, D, Objective
-from mlsem.core.optimise.optimum import Optimum, Restricted
+from mlsem.core.optimise.optimum import Optimum, RestrictedMaximum, Stationary, Stopped
 from mlsem.core.records import Array
 from mlsem.core.restricted.components import ComponentObjective, components
 from mlsem.core.restricted.general import RemlObjective
@@ -176,25 +175,23 @@ def _likelihood_at(
     point = problem.inner.evaluate(found.params)
     if point is None:
         raise EstimationError("the likelihood does not exist at the REML estimates.")
+    there = point, np.eye(len(found.params)), found.n_iterations, found.distance
+    if isinstance(found, Stopped):
+        return Stopped(*there, found.reason, found.where, found.loglik, flat=found.singular)
     root, lost = _root(objective, found, others)
-    observed = None if found.observed is None else inverse_root(found.observed)
-    bread = root if found.at is None or observed is None else found.at.basis @ observed
+    bread = root
+    if isinstance(found, Stationary):
+        observed = inverse_root(found.observed)
+        bread = root if observed is None else found.at.basis @ observed
     root, bread = (np.concatenate((fixed @ found.point.root, each), 1) for each in (root, bread))
-    return replace(
-        found,
-        point=point,
-        free=np.eye(len(found.params)),
-        at=None,
-        observed=None,
-        restricted=Restricted(found.loglik, root, bread, lost),
-    )
+    return RestrictedMaximum(*there, found.loglik, root, bread, lost, found.singular)
 
 
 def _root(
     objective: Objective[Any, Any], found: Optimum[Any], others: Array
 ) -> tuple[Array, Array]:
     """R with R Rᵀ the covariance of the covariance parameters, and directions that are lost."""
-    if found.at is not None:
+    if isinstance(found, Stationary):
         root = inverse_root(objective.expected(found.point, found.at))
         if root is not None:
             return found.at.basis @ root, others[:, :0]

@@ -126,7 +126,7 @@ def _gone_on(problem: Problem, settings: Settings, first: Point, optimum: Optimu
     if again.status not in ("max_iter", "stalled"):
         return again
     if count < settings.max_iter:
-        again = replace(again, status="stalled")
+        again = again.stopped("stalled")
     return infinite(problem, (first.params, optimum.params), again) or again
 
 
@@ -146,7 +146,7 @@ def infinite(problem: Problem, path: tuple[Array, Array], optimum: Optimum) -> O
     if not len(grown):
         return None
     order = grown[np.argsort(-(end / usual)[grown])][:4]
-    return replace(optimum, status="infinite", where=listed(names[k] for k in sorted(order)))
+    return optimum.stopped("infinite", listed(names[k] for k in sorted(order)))
 
 
 @dataclass(slots=True)

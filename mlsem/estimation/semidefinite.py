@@ -27,7 +27,7 @@ from mlsem.core.optimise.factored import (
 )
 from mlsem.core.optimise.maximise import by_trust_region, climb
 from mlsem.core.optimise.objective import D, Objective
-from mlsem.core.optimise.optimum import Optimum
+from mlsem.core.optimise.optimum import Maximum, Optimum, Stopped
 from mlsem.core.records import Array
 from mlsem.core.slopes.carriers import pooled_products
 from mlsem.core.slopes.objective import SlopeObjective
@@ -73,19 +73,23 @@ def inside_bound(
         No start is inside the parameter space.
     """
     explained = not found.converged
-    if found.converged:
+    if isinstance(found, Maximum):
         lowest = factors_of(problem, found.params, explained=explained).lowest(found.params)
         if lowest >= 0.0:
-            return replace(found, singular=lowest < ZERO**2)
+            return found.at_boundary() if lowest < ZERO**2 else found
     factors = factors_of(problem, first, explained=explained)
     begin = _starts(found, first, factors)
     looks = 1 if found.converged else LOOKS
     again = bounded(objective, begin, free, settings, factors, looks)
     again = replace(again, n_iterations=found.n_iterations + again.n_iterations)
-    if factors_of(problem, again.params, explained=explained).singular(again.params):
-        return replace(again, singular=True)
+    singular = factors_of(problem, again.params, explained=explained).singular(again.params)
+    if isinstance(again, Stopped):
+        return replace(again, flat=singular)
+    assert isinstance(again, Maximum)
+    if singular:
+        return again.at_boundary()
     at = objective.conditioned(again.point, free).at
-    return replace(again, at=at, observed=objective.observed(again.point, at))
+    return again.with_derivatives(at, objective.observed(again.point, at))
 
 
 def factors_of(problem: Problem, params: Array, *, explained: bool = True) -> Factors:
@@ -191,7 +195,7 @@ def _over_faces(
             return found
         along, most = face.along(x, free), settings.max_iter - spent
         if most <= 0:
-            return found and replace(found, status="max_iter")
+            return found and found.stopped("max_iter")
         at = outer.conditioned(first, along)
         reached = climb(outer, first, along, at, tol=settings.tol, max_iter=most)
         lower, x = _left(factors, reached, patient)
@@ -201,7 +205,9 @@ def _over_faces(
             lower, x = _left(factors, reached, patient)
         spent += reached.n_iterations
         point = reached.point.point
-        found = Optimum(point, free, None, None, reached.status, spent, reached.distance)
+        found = Maximum(point, free, spent, reached.distance)
+        if isinstance(reached, Stopped):
+            found = found.stopped(reached.reason)
         if lower.rank < face.rank:
             face = lower
             continue
@@ -209,7 +215,7 @@ def _over_faces(
         if not reached.converged or further is None:
             return found
         (face, x), patient = factors.facing(further), True
-    return found and replace(found, status="stalled")
+    return found and found.stopped("stalled")
 
 
 def _left(

@@ -12,6 +12,7 @@ import pytest
 
 import mlsem
 from mlsem.estimation import standard_errors
+from mlsem.estimation.settings import Settings
 from mlsem.estimation.standard_errors import KINDS, Adjustment, Factor, StandardErrors
 
 MODEL = "level: 1\n y ~ x1\nlevel: 2\n y ~ w1"
@@ -79,7 +80,7 @@ def test_a_sandwich_with_a_factor_of_its_own(fit, more):
 
 
 def test_refusals_name_the_kinds_that_there_are(fit, more):
-    with pytest.raises(mlsem.OptionValueError, match="'CR3', 'none', 'CR2[.]5'"):
+    with pytest.raises(mlsem.OptionValueError, match=r"'CR3', 'none', 'CR2\.5'"):
         fit.with_se("CR4")
     with pytest.raises(mlsem.OptionValueError, match=r'se="CR2\.5" has degrees of freedom of its'):
         fit.with_se("CR2.5", df="satterthwaite")
@@ -94,6 +95,13 @@ def test_names_are_told_apart():
         assert standard_errors.named(name) is kind
         assert standard_errors.named(name.upper()) is kind
         assert pickle.loads(pickle.dumps(kind)) == kind
+
+
+@pytest.mark.parametrize(
+    "documented", [mlsem.fit, mlsem.FitResult.with_se, Settings], ids=lambda each: each.__name__
+)
+def test_docstrings_list_them(documented):
+    assert "{" + ", ".join(f'"{name}"' for name in KINDS) + "}" in documented.__doc__
 
 
 def test_factors():

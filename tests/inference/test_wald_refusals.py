@@ -187,7 +187,7 @@ def test_leverage_one():
 
 def test_no_covariance(fit, data):
     refused(mlsem.InferenceError, 'se="none"', fit, "a", vcov="none")
-    unfinished = replace(fit._estimates.optimum, status="max_iter")
+    unfinished = fit._estimates.optimum.stopped("max_iter")
     stopped = with_estimates(fit, optimum=unfinished).with_se("CR2")
     refused(mlsem.InferenceError, "did not converge", stopped, "a")
     lost = fit.covariance.matrix.copy()

@@ -12,6 +12,7 @@ from mlsem.core.quiet import quiet
 from mlsem.core.records import Array, frozen
 from mlsem.data.table.frame import make_frame
 from mlsem.errors import InferenceError, OptionValueError, listed
+from mlsem.estimation.standard_errors import CR2, KINDS
 from mlsem.inference.covariance import statistics as tests
 from mlsem.inference.covariance.matrix import Covariance
 from mlsem.inference.covariance.reference import DfMethod, Reference
@@ -145,9 +146,10 @@ def wald_test(
     spread, reference = _spread(fit, covariance, hypothesis), covariance.reference
     chosen = test or _default(reference, hypothesis)
     if chosen == "HTZ" and (reference is None or reference.joint_test != "HTZ"):
+        kinds = (f'"{kind.name}"' for kind in KINDS.values() if kind.has_df and kind is not CR2)
         raise OptionValueError(
             f'test="HTZ" needs a cluster-robust covariance, and vcov is {covariance.kind.name!r}. '
-            'Pass vcov="CR2" (or "CR0", "CR1", "CR1p", "CR1S", "CR3"), or test="chi2" or "F".'
+            f'Pass vcov="{CR2.name}" (or {", ".join(kinds)}), or test="chi2" or "F".'
         )
     found = _statistic(fit, covariance, hypothesis, spread, chosen)
     return WaldTest(
