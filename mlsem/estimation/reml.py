@@ -22,8 +22,9 @@ from mlsem.errors import EstimationError, IdentificationError, SpecificationErro
 from mlsem.estimation.ml import identified, inside, involved, numerically, starting_params
 from mlsem.estimation.problem import Problem, arranged, restricted
 from mlsem.estimation.search import estimate
-from mlsem.estimation.semidefinite import inside_bound, shorter
+from mlsem.estimation.semidefinite import Semidefinite
 from mlsem.estimation.settings import Settings
+from mlsem.estimation.within import PATIENCE, maximum_within
 from mlsem.model.table import ParameterTable
 
 
@@ -47,10 +48,15 @@ def by_reml(problem: Problem, settings: Settings, start: object) -> Optimum:
         # coordinates differ from the user's by maps of determinant 1: |A| is the same
         objective = _restricted_likelihood(problem, fixed, origin)
         point, at_start = _started(problem, objective, params, others)
-        found = _searched(objective, point, others, at_start, settings)
-        if not found.converged:
-            found = _from_ml(problem, objective, others, settings, start) or found
-        found = inside_bound(problem, objective, found, point.params, others, settings)
+
+        def without(limited: Settings) -> Optimum[Any]:
+            found = _searched(objective, point, others, at_start, limited)
+            if found.converged:
+                return found
+            return _from_ml(problem, objective, others, settings, start) or found
+
+        bound = Semidefinite(problem, objective, point.params, others, settings)
+        found = maximum_within(bound, without, settings)
         return _likelihood_at(problem, objective, found, fixed, others)
 
 
@@ -87,8 +93,8 @@ def _searched(
     """The maximum without the bound. Where nothing but the bound may be missing, there is no
     trust region, which would only find that out."""
     search = maximize if explained_effects(objective.pattern).any() else climb
-    most = shorter(settings).max_iter
-    return search(objective, point, others, first, tol=settings.tol, max_iter=most)
+    tol, most = settings.tol, settings.max_iter
+    return search(objective, point, others, first, tol=tol, max_iter=most)
 
 
 def _from_ml(
@@ -110,7 +116,7 @@ def _from_ml(
     first = None if point is None else objective.conditioned(point, others)
     if point is None or first is None or first.lost:
         return None
-    found = _searched(objective, point, others, first, settings)
+    found = _searched(objective, point, others, first, settings.limited(PATIENCE))
     return found if found.converged else None
 
 

@@ -11,8 +11,8 @@ and may have a negative variance; where there is no maximum without a bound, it 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Generic
 
 import numpy as np
 
@@ -35,7 +35,6 @@ from mlsem.errors import EstimationError
 from mlsem.estimation.problem import Problem
 from mlsem.estimation.settings import Settings
 
-UNBOUNDED = 40  # iterations without the bound; an optimum that is there takes fewer than 15
 SLIGHT = 1e-3  # eigenvalues of Σ* that are left out where a search ends without a maximum
 RISES = 1e-4  # standard errors to the maximum along a further column that are none
 SHRINKS = 8  # halvings of a further column
@@ -43,53 +42,56 @@ LOOKS = 2  # maxima of which the higher counts, where there is none without the 
 VARIANCES = (1.0, 0.05)  # Σ* at further starts, in residual variances
 
 
-def shorter(settings: Settings) -> Settings:
-    """For a search without the bound."""
-    return replace(settings, max_iter=min(UNBOUNDED, settings.max_iter))
+@dataclass(frozen=True, slots=True, eq=False)
+class Semidefinite(Generic[P, D]):
+    """Covariance matrices of the random effects that are positive semidefinite.
 
-
-def inside_bound(
-    problem: Problem,
-    objective: Objective[P, D],
-    found: Optimum[P],
-    first: Array,
-    free: Array,
-    settings: Settings,
-) -> Optimum[P]:
-    """The maximum within the bound: what the search without it found, if that is inside.
-
-    Parameters
+    Attributes
     ----------
-    found : Optimum
-        Where the search without the bound ended.
+    problem : Problem
+    objective : Objective
+        What is maximised: the problem's likelihood, or its restricted one.
     first : (npar,)
         The default start.
     free : (npar, n)
         Directions of one parameter each.
-
-    Raises
-    ------
-    EstimationError
-        No start is inside the parameter space.
+    settings : Settings
     """
-    explained = not found.converged
-    if isinstance(found, Maximum):
-        lowest = factors_of(problem, found.params, explained=explained).lowest(found.params)
-        if lowest >= 0.0:
-            return found.at_boundary() if lowest < ZERO**2 else found
-    factors = factors_of(problem, first, explained=explained)
-    begin = _starts(found, first, factors)
-    looks = 1 if found.converged else LOOKS
-    again = bounded(objective, begin, free, settings, factors, looks)
-    again = replace(again, n_iterations=found.n_iterations + again.n_iterations)
-    singular = factors_of(problem, again.params, explained=explained).singular(again.params)
-    if isinstance(again, Stopped):
-        return replace(again, flat=singular)
-    assert isinstance(again, Maximum)
-    if singular:
-        return again.at_boundary()
-    at = objective.conditioned(again.point, free).at
-    return again.with_derivatives(at, objective.observed(again.point, at))
+
+    problem: Problem
+    objective: Objective[P, D]
+    first: Array
+    free: Array
+    settings: Settings
+
+    def settled(self, found: Maximum[P]) -> Maximum[P] | None:
+        lowest = factors_of(self.problem, found.params, explained=False).lowest(found.params)
+        if lowest < 0.0:
+            return None
+        return found.at_boundary() if lowest < ZERO**2 else found
+
+    def searched(self, found: Optimum[P]) -> Optimum[P]:
+        """Over faces; what latent variables leave is bounded as well where there is no maximum
+        without the bound.
+
+        Raises
+        ------
+        EstimationError
+            No start is inside the parameter space.
+        """
+        problem, explained = self.problem, not found.converged
+        factors = factors_of(problem, self.first, explained=explained)
+        begin = _starts(found, self.first, factors)
+        looks = 1 if found.converged else LOOKS
+        again = bounded(self.objective, begin, self.free, self.settings, factors, looks)
+        singular = factors_of(problem, again.params, explained=explained).singular(again.params)
+        if isinstance(again, Stopped):
+            return replace(again, flat=singular)
+        assert isinstance(again, Maximum)
+        if singular:
+            return again.at_boundary()
+        at = self.objective.conditioned(again.point, self.free).at
+        return again.with_derivatives(at, self.objective.observed(again.point, at))
 
 
 def factors_of(problem: Problem, params: Array, *, explained: bool = True) -> Factors:

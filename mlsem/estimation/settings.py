@@ -186,6 +186,10 @@ class Settings:
         kept = None if kind.has_df and not adjusted else self.information
         return replace(self, se=kind.name, test=test, df=df, information=information or kept)
 
+    def limited(self, most: int) -> Settings:
+        """The same with no more than so many iterations."""
+        return replace(self, max_iter=min(most, self.max_iter))
+
     def kind(self, *, two_level: bool, clustered: bool) -> StandardErrors:
         """The standard errors that these settings mean for a model."""
         if self.se is not None:
