@@ -19,7 +19,6 @@ from mlsem.core.clusters.unions import ClusterParts, summed
 from mlsem.core.implied.derivatives import leading
 from mlsem.core.implied.means import fixed_effects, is_mixed
 from mlsem.core.implied.pattern import LevelMoments
-from mlsem.core.linalg import null_space
 from mlsem.core.optimise.objective import MomentDerivatives, well_conditioned
 from mlsem.core.optimise.optimum import Optimum, RestrictedMaximum, Stationary
 from mlsem.core.quiet import quiet
@@ -30,7 +29,7 @@ from mlsem.data.moments.aggregate import DataRecord
 from mlsem.estimation.implicit_means import with_means
 from mlsem.estimation.problem import Problem
 from mlsem.estimation.settings import InformationKind, Settings
-from mlsem.model.expressions import compile_constraints
+from mlsem.model.expressions import compiled_pairs, equality_space
 from mlsem.model.table import ParameterTable
 
 
@@ -141,9 +140,7 @@ class Estimates:
     @quiet
     def n_equalities(self) -> int:
         """Equality constraints, less those that others imply."""
-        pairs = zip(compile_constraints(self.table), self.table.constraints, strict=True)
-        equal = [found.gradient(self.params) for found, each in pairs if each.equality]
-        return len(self.names) - null_space(np.array(equal)).shape[1] if equal else 0
+        return len(self.names) - equality_space(compiled_pairs(self.table), self.params).shape[1]
 
     @property
     def n_params(self) -> int:

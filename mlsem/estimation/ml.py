@@ -30,7 +30,7 @@ from mlsem.estimation.problem import Problem
 from mlsem.estimation.settings import Settings
 from mlsem.estimation.start import safer_starts
 from mlsem.estimation.within import maximum_within
-from mlsem.model.expressions import CompiledExpression, compile_constraints
+from mlsem.model.expressions import CompiledExpression, compile_constraints, equality_space
 from mlsem.model.pattern import parameter_bounds
 from mlsem.model.table import ParameterTable
 
@@ -142,11 +142,11 @@ def _estimate_constrained(
     from mlsem.core.optimise.constrained import maximize_constrained
 
     functions = constraint_functions(problem.table, constraints)
+    pairs = tuple(zip(problem.table.constraints, constraints, strict=True))
 
     def free(params: Array) -> Array:
-        """Directions that keep the equalities; a bound that is active says nothing of the model."""
-        equal = [slope for _, slope in (each(params) for each in functions.equalities)]
-        return null_space(np.array(equal)) if equal else np.eye(len(params))
+        """A bound that is active says nothing of the model."""
+        return equality_space(pairs, params)
 
     found = problem.inner.conditioned(first, free(first.params))
     if found.lost:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
 from typing import Literal
 
+from mlsem.arguments import require_seed, require_whole
 from mlsem.errors import OptionValueError, listed
 from mlsem.estimation import standard_errors
 from mlsem.estimation.standard_errors import StandardErrors
@@ -93,8 +94,7 @@ class Settings:
         for name in ("test", "df", "information", "missing", "on_failure"):
             _require(name, getattr(self, name), optional=name in ("test", "df", "information"))
         self._require_agreement()
-        if not _is_number(self.max_iter, int) or self.max_iter < 1:
-            raise OptionValueError(f"max_iter={self.max_iter!r}: it takes a whole number from 1.")
+        require_whole("max_iter", self.max_iter, 1)
         self._require_starts()
         if not _is_number(self.tol, (int, float)) or not 0 < self.tol < 1:
             raise OptionValueError(
@@ -108,11 +108,8 @@ class Settings:
                 f"starts={self.starts!r}: it takes a whole number from 0 to {MOST_STARTS}, the "
                 "number of random starts that are tried beside the usual search."
             )
-        if self.seed is None:
-            return
-        if not _is_number(self.seed, int) or self.seed < 0:
-            raise OptionValueError(f"seed={self.seed!r}: it takes a whole number from 0, or None.")
-        if not self.starts:
+        require_seed(self.seed)
+        if self.seed is not None and not self.starts:
             raise OptionValueError(
                 f"seed={self.seed} is of random starts, and there are none: add starts=20, or "
                 "leave seed out."

@@ -10,7 +10,7 @@ from typing import Any
 from mlsem.estimation.standard_errors import StandardErrors
 from mlsem.report import html, text
 from mlsem.report.document import SummaryDocument
-from mlsem.report.sections import sections
+from mlsem.report.sections import ParameterRow, sections
 from mlsem.version import __version__
 
 DF_NAMES = {
@@ -142,25 +142,6 @@ def _shown(value: float) -> str:
 
 
 @dataclass(frozen=True)
-class _Line:
-    """A parameter as the report wants it."""
-
-    lhs: str
-    op: str
-    rhs: str
-    level: int
-    label: str
-    est: float
-    se: float
-    stat: float
-    pvalue: float
-    df: float
-    lower: float | None
-    upper: float | None
-    hidden: bool
-
-
-@dataclass(frozen=True)
 class Summary:
     """A summary: text when printed, HTML in a notebook; `document` holds the plain values."""
 
@@ -193,7 +174,7 @@ def summarize(
 ) -> Summary:
     """Arrange the columns of the parameter table under the facts; hidden rows are left out."""
     lines = [
-        _Line(
+        ParameterRow(
             **{name: columns[name][k] for name in FIELDS},
             lower=float(columns["ci_lower"][k]) if intervals else None,
             upper=float(columns["ci_upper"][k]) if intervals else None,

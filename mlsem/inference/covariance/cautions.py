@@ -148,7 +148,7 @@ def _few_effective(problem: Problem, covariance: Covariance) -> str:
 
 def _low(problem: Problem, values: np.ndarray, low: np.ndarray, text: str) -> str:
     """The sentence with the mean parameters that are `low`, the lowest first."""
-    rows = {row.free for row in problem.table.rows if row.op in ("~", "~1") and row.free >= 0}
+    rows = {row.free for row in problem.table.rows if row.of_mean and row.free >= 0}
     places = [k for k in np.argsort(values) if low[k] and k in rows]
     if not places:
         return ""
