@@ -29,7 +29,7 @@ from benchmarks.common import (
     seconds,
     table,
 )
-from mlsem.inference.covariance.of_optimum import covariance_of
+from mlsem.inference.covariance.of_estimates import covariance_of
 
 MANY = 100_000
 SIZES = {

@@ -47,7 +47,7 @@ MAY = {
     "data/table": "errors syntax model core",
     "data/moments": "errors syntax model core data/table",
     "data/design": "errors syntax model core data",
-    "estimation": "errors model data core",
+    "estimation": "errors arguments model data core",
     "inference/covariance": BASIS,
     "inference/estimated": "model core",
     "inference/wald": INFERENCE,

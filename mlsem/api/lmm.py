@@ -16,7 +16,7 @@ from mlsem.core.quiet import quiet
 from mlsem.data.design.mixed import INTERCEPT, RESIDUAL, MixedColumns, check_outcome, read_mixed
 from mlsem.data.moments.aggregate import moments_of
 from mlsem.errors import DataError, OptionValueError, Span, SpecificationError, listed
-from mlsem.estimation.settings import SETTING_NAMES, Settings
+from mlsem.estimation.settings import SETTING_NAMES, Settings, se_kind
 from mlsem.model.defaults import specify
 from mlsem.model.mixed_options import refuse_meaningless
 from mlsem.model.options import require_known
@@ -137,7 +137,8 @@ def _settings(reml: object, options: dict[str, Any]) -> tuple[Settings, object]:
     if "estimator" in options:
         raise OptionValueError("estimator: lmm takes REML=True or REML=False in its place.")
     start = rest.pop("start", None)
-    plain = rest.get("se") in (None, "standard") and rest.get("information") is None
+    se = rest.get("se")
+    plain = (se is None or se_kind(se).model_based) and rest.get("information") is None
     rest["estimator"] = "REML" if reml else "ML"
     if plain:
         rest["information"] = "expected"

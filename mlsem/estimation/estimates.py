@@ -17,9 +17,8 @@ from numpy.typing import NDArray
 from mlsem.core.clusters.reduced import MixedClusters
 from mlsem.core.clusters.unions import ClusterParts, summed
 from mlsem.core.implied.pattern import LevelMoments
-from mlsem.core.linalg import null_space
-from mlsem.core.optimise.objective import ImpliedDerivatives, well_conditioned
-from mlsem.core.optimise.optimum import Optimum
+from mlsem.core.optimise.objective import well_conditioned
+from mlsem.core.optimise.optimum import Optimum, RestrictedMaximum, Stationary
 from mlsem.core.quiet import quiet
 from mlsem.core.records import Array, frozen
 from mlsem.core.sample.draws import Sampler
@@ -27,8 +26,8 @@ from mlsem.core.slopes.posterior import Posterior, level2_posterior
 from mlsem.data.moments.aggregate import DataRecord
 from mlsem.estimation.implicit_means import with_means
 from mlsem.estimation.problem import Problem
-from mlsem.estimation.settings import InformationKind, SeKind, Settings
-from mlsem.model.expressions import compile_constraints
+from mlsem.estimation.settings import InformationKind, Settings
+from mlsem.model.expressions import compiled_pairs, equality_space
 from mlsem.model.table import ParameterTable
 
 
@@ -108,7 +107,7 @@ class Estimates:
     @property
     def restricted(self) -> bool:
         """Whether ℓ_R was maximised (REML)."""
-        return self.optimum.restricted is not None
+        return isinstance(self.optimum, RestrictedMaximum)
 
     @property
     def params(self) -> Array:
@@ -139,9 +138,7 @@ class Estimates:
     @quiet
     def n_equalities(self) -> int:
         """Equality constraints, less those that others imply."""
-        pairs = zip(compile_constraints(self.table), self.table.constraints, strict=True)
-        equal = [found.gradient(self.params) for found, each in pairs if each.equality]
-        return len(self.names) - null_space(np.array(equal)).shape[1] if equal else 0
+        return len(self.names) - equality_space(compiled_pairs(self.table), self.params).shape[1]
 
     @property
     def n_params(self) -> int:
@@ -162,9 +159,9 @@ class Estimates:
     def _to_user(self, basis: Array) -> Array:
         return basis if self.problem.coordinates.same else self._jacobian @ basis
 
-    def with_se(self, kind: SeKind, **options: str | None) -> Estimates:
+    def with_se(self, name: str, **options: str | None) -> Estimates:
         """The same with other standard errors; see `Settings.with_se`."""
-        return replace(self, settings=self.settings.with_se(kind, **options))
+        return replace(self, settings=self.settings.with_se(name, **options))
 
     # --- directions ---------------------------------------------------------------------------
 
@@ -176,13 +173,9 @@ class Estimates:
 
     def directions(self) -> Directions:
         """Well-conditioned ones that span `free`, less those that the data do not determine."""
-        at, observed = self.optimum.at, self.optimum.observed
-        if (
-            observed is not None
-            and isinstance(at, ImpliedDerivatives)
-            and well_conditioned(observed)
-        ):
-            return self._directions(at)
+        optimum = self.optimum
+        if isinstance(optimum, Stationary) and well_conditioned(optimum.observed):
+            return self._directions(optimum.at)
         return self._conditioned([self.optimum.free])
 
     def directions_apart(self) -> Directions:
@@ -226,28 +219,25 @@ class Estimates:
         at, optimum, inner = directions.at, self.optimum, self.problem.inner
         if kind == "expected":
             return inner.expected(optimum.point, at)
-        if at is optimum.at and optimum.observed is not None:
+        if isinstance(optimum, Stationary) and at is optimum.at:
             return optimum.observed
-        observed = inner.observed(optimum.point, at)
-        if optimum.curvature is None:
-            return observed
-        return observed - at.basis.T @ optimum.curvature @ at.basis
+        return optimum.lagrangian(inner.observed(optimum.point, at), at.basis)
 
     def restricted_information(self, directions: Directions) -> Array | None:
         """Observed information of ℓ_R, (n, n); None of a fit by maximum likelihood."""
-        restricted = self.optimum.restricted
-        if restricted is None:
+        optimum = self.optimum
+        if not isinstance(optimum, RestrictedMaximum):
             return None
-        half = np.linalg.lstsq(restricted.bread, directions.at.basis, rcond=None)[0]
+        half = np.linalg.lstsq(optimum.bread, directions.at.basis, rcond=None)[0]
         return half.T @ half
 
     def restricted_covariance(self) -> tuple[Array, Array]:
         """By the information of ℓ_R: the model's covariance of the estimates (npar, npar), and
         the directions (npar, l) that the data do not determine there."""
-        restricted = self.optimum.restricted
-        assert restricted is not None
-        root = self._jacobian @ restricted.root
-        return frozen(root @ root.T), self._to_user(restricted.lost)
+        optimum = self.optimum
+        assert isinstance(optimum, RestrictedMaximum)
+        root = self._jacobian @ optimum.root
+        return frozen(root @ root.T), self._to_user(optimum.lost)
 
     def parts(self, directions: Directions) -> ClusterParts:
         """Each cluster's part in the expected information, and the cumulants of its scores."""

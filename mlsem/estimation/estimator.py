@@ -11,9 +11,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 from secrets import randbits
+from typing import Any
 
 import numpy as np
 
+from mlsem.core.implied.point import Point
 from mlsem.core.optimise.maximise import climb
 from mlsem.core.optimise.optimum import Optimum, RandomStarts, as_high
 from mlsem.core.records import Array, frozen
@@ -22,9 +24,10 @@ from mlsem.estimation.ml import identified, numerically, starting_point
 from mlsem.estimation.problem import Problem, restricted
 from mlsem.estimation.reml import by_reml
 from mlsem.estimation.search import estimate, random_params
-from mlsem.estimation.semidefinite import inside_bound, shorter
+from mlsem.estimation.semidefinite import Semidefinite
 from mlsem.estimation.separable import require_separable
 from mlsem.estimation.settings import Settings
+from mlsem.estimation.within import maximum_within, settled
 
 TRY = 100  # iterations of a search from a random start
 
@@ -51,7 +54,7 @@ def _highest(problem: Problem, settings: Settings) -> Optimum:
     first, the usual search being before the others."""
     seed = randbits(32) if settings.seed is None else settings.seed
     generator = np.random.default_rng(seed)
-    limited = replace(settings, max_iter=min(TRY, settings.max_iter))
+    limited = settings.limited(TRY)
     first = starting_point(problem, None)
     usual: Optimum | EstimationError
     try:
@@ -91,24 +94,28 @@ def _reached(problem: Problem, settings: Settings, start: object) -> Optimum:
     found = estimate(problem, settings, start)  # its tries may find a higher maximum, outside
     if found.converged or not problem.table.slopes or len(restricted(problem.table)):
         return found
-    again = _inside_bound(problem, settings, start, found)
+    with numerically():
+        again = settled(_semidefinite(problem, settings, starting_point(problem, start)), found)
     return again if again.converged else found
 
 
 def _mixed(problem: Problem, settings: Settings, start: object) -> Optimum:
     """Without the bound first; where that makes no progress, a trust region would only find out
     that there is no maximum."""
-    first, most = starting_point(problem, start), shorter(settings).max_iter
-    free = np.eye(len(first.params))
+    first = starting_point(problem, start)
     with numerically():
-        at = problem.inner.conditioned(first, free)
+        bound = _semidefinite(problem, settings, first)
+        at = problem.inner.conditioned(first, bound.free)
         if at.lost:
-            first, at = identified(problem, first, free, at)
-        found = climb(problem.inner, first, free, at, tol=settings.tol, max_iter=most)
-    return _inside_bound(problem, settings, start, found)
+            first, at = identified(problem, first, bound.free, at)
+
+        def without(limited: Settings) -> Optimum:
+            most = limited.max_iter
+            return climb(problem.inner, first, bound.free, at, tol=limited.tol, max_iter=most)
+
+        return maximum_within(bound, without, settings)
 
 
-def _inside_bound(problem: Problem, settings: Settings, start: object, found: Optimum) -> Optimum:
-    first = starting_point(problem, start).params
-    with numerically():
-        return inside_bound(problem, problem.inner, found, first, np.eye(len(first)), settings)
+def _semidefinite(problem: Problem, settings: Settings, first: Point) -> Semidefinite[Any, Any]:
+    unit = np.eye(len(first.params))
+    return Semidefinite(problem, problem.inner, first.params, unit, settings)

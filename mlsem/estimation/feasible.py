@@ -18,7 +18,7 @@ from mlsem.core.optimise.optimum import Optimum
 from mlsem.core.records import Array
 from mlsem.errors import EstimationError
 from mlsem.estimation.problem import Problem
-from mlsem.model.expressions import CompiledExpression, compile_constraints
+from mlsem.model.expressions import CompiledExpression, compile_constraints, compiled_pairs
 from mlsem.model.pattern import parameter_bounds
 from mlsem.model.table import ParameterTable
 
@@ -99,7 +99,7 @@ def other_sides(problem: Problem, first: Point, optimum: Optimum) -> Iterator[Po
 def _deciding(table: ParameterTable, optimum: Optimum) -> Iterator[CompiledExpression]:
     """Nonlinear equalities, and inequalities that hold with equality."""
     inequalities = 0
-    for constraint, each in zip(table.constraints, compile_constraints(table), strict=True):
+    for constraint, each in compiled_pairs(table):
         binds = constraint.equality
         if not constraint.equality:
             binds = inequalities in optimum.active or not optimum.converged

@@ -14,7 +14,7 @@ from dataclasses import replace
 import numpy as np
 
 from mlsem.base.caching import remember
-from mlsem.core.optimise.optimum import Optimum
+from mlsem.core.optimise.optimum import Constrained, Maximum, Optimum
 from mlsem.estimation.problem import Problem, with_table
 from mlsem.model.table import ParameterTable, Row
 
@@ -30,12 +30,10 @@ def with_means(problem: Problem, optimum: Optimum) -> tuple[Problem, Optimum]:
     free = np.concatenate((np.pad(optimum.free, ((0, count - own), (0, 0))), free[:, own:]), axis=1)
     point = seen.inner.evaluate(np.pad(optimum.params, (0, count - own)))
     assert point is not None
-    curvature = optimum.curvature
-    if curvature is not None:
-        curvature = np.pad(curvature, (0, count - own))
-    return seen, replace(
-        optimum, point=point, free=free, at=None, observed=None, curvature=curvature
-    )
+    if isinstance(optimum, Constrained):
+        curvature = np.pad(optimum.curvature, (0, count - own))
+        return seen, replace(optimum, point=point, free=free, curvature=curvature)
+    return seen, Maximum(point, free, optimum.n_iterations, optimum.distance)
 
 
 @remember

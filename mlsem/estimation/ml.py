@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -16,7 +16,7 @@ from mlsem.core.linalg import null_space
 from mlsem.core.optimise.constrained import ConstraintFunctions
 from mlsem.core.optimise.maximise import maximize
 from mlsem.core.optimise.objective import Conditioned
-from mlsem.core.optimise.optimum import Optimum
+from mlsem.core.optimise.optimum import Maximum, Optimum
 from mlsem.core.records import Array
 from mlsem.errors import (
     EstimationError,
@@ -29,11 +29,11 @@ from mlsem.errors import (
 from mlsem.estimation.problem import Problem
 from mlsem.estimation.settings import Settings
 from mlsem.estimation.start import safer_starts
-from mlsem.model.expressions import CompiledExpression, compile_constraints
+from mlsem.estimation.within import maximum_within
+from mlsem.model.expressions import CompiledExpression, compile_constraints, equality_space
 from mlsem.model.pattern import parameter_bounds
 from mlsem.model.table import ParameterTable
 
-PATIENCE = 40  # iterations without the bounds; a maximum that is inside takes fewer
 NUDGES = 3  # points at which an information matrix must be singular to be so everywhere
 
 T = TypeVar("T")
@@ -65,32 +65,40 @@ def _maximized(problem: Problem, settings: Settings, first: Point) -> Optimum:
         return _estimate_constrained(problem, settings, first, constraints)
     if not (np.isfinite(lower) | np.isfinite(upper)).any():
         return _unbounded(problem, settings, first, rows, values)
-    shorter = replace(settings, max_iter=min(PATIENCE, settings.max_iter))
-    found = _unbounded(problem, shorter, first, rows, values)
-    if found.converged and ((lower <= found.params) & (found.params <= upper)).all():
-        return found
-    return _bounded(problem, settings, first, found, constraints)
+    return maximum_within(
+        _Limits(problem, settings, first, constraints, lower, upper),
+        lambda limited: _unbounded(problem, limited, first, rows, values),
+        settings,
+    )
 
 
-def _bounded(
-    problem: Problem,
-    settings: Settings,
-    first: Point,
-    found: Optimum,
-    constraints: tuple[CompiledExpression, ...],
-) -> Optimum:
-    """The maximum within bounds, from the start or from near where the search without them
-    ended, whichever is higher; then from the other."""
-    near = problem.inner.evaluate(np.clip(found.params, *parameter_bounds(problem.table)))
-    starts = [first] if near is None else sorted((first, near), key=lambda each: -each.loglik)
-    done = found.n_iterations
-    again = found
-    for start in starts:
-        again = _estimate_constrained(problem, settings, start, constraints)
-        done += again.n_iterations
-        if again.converged:
-            break
-    return replace(again, n_iterations=done)
+@dataclass(frozen=True, slots=True, eq=False)
+class _Limits:
+    """Bounds of single parameters."""
+
+    problem: Problem
+    settings: Settings
+    first: Point
+    constraints: tuple[CompiledExpression, ...]
+    lower: Array
+    upper: Array
+
+    def settled(self, found: Maximum) -> Maximum | None:
+        inside = ((self.lower <= found.params) & (found.params <= self.upper)).all()
+        return found if inside else None
+
+    def searched(self, found: Optimum) -> Optimum:
+        """From the start or from near where the search without the bounds ended, whichever is
+        higher; then from the other."""
+        near = self.problem.inner.evaluate(np.clip(found.params, self.lower, self.upper))
+        starts = [self.first] if near is None else [self.first, near]
+        again, spent = found, 0
+        for start in sorted(starts, key=lambda each: -each.loglik):
+            again = _estimate_constrained(self.problem, self.settings, start, self.constraints)
+            spent += again.n_iterations
+            if again.converged:
+                break
+        return replace(again, n_iterations=spent)
 
 
 def _unbounded(
@@ -134,11 +142,11 @@ def _estimate_constrained(
     from mlsem.core.optimise.constrained import maximize_constrained
 
     functions = constraint_functions(problem.table, constraints)
+    pairs = tuple(zip(problem.table.constraints, constraints, strict=True))
 
     def free(params: Array) -> Array:
-        """Directions that keep the equalities; a bound that is active says nothing of the model."""
-        equal = [slope for _, slope in (each(params) for each in functions.equalities)]
-        return null_space(np.array(equal)) if equal else np.eye(len(params))
+        """A bound that is active says nothing of the model."""
+        return equality_space(pairs, params)
 
     found = problem.inner.conditioned(first, free(first.params))
     if found.lost:

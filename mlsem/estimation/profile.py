@@ -12,7 +12,7 @@ from mlsem.core.intercepts.likelihood import Evaluation
 from mlsem.core.linalg import null_space
 from mlsem.core.optimise.factored import ZERO, Block, Factors
 from mlsem.core.optimise.maximise import climb, maximize
-from mlsem.core.optimise.optimum import Optimum
+from mlsem.core.optimise.optimum import Optimum, RestrictedMaximum
 from mlsem.core.records import Array
 from mlsem.errors import EstimationError
 from mlsem.estimation.estimates import Estimates
@@ -192,7 +192,8 @@ def _held(free: Array, row: Array) -> Array:
 def _factors(problem: Problem, optimum: Optimum, place: int) -> Factors | None:
     """What the fit keeps positive semidefinite, with the variance at `place` held; None for a fit
     without that bound."""
-    bound = optimum.singular or optimum.restricted is not None or problem.table.semidefinite
+    restricted = isinstance(optimum, RestrictedMaximum)
+    bound = optimum.singular or restricted or problem.table.semidefinite
     if not bound:
         return None
     found = factors_of(problem, optimum.params, explained=optimum.singular)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 
 from mlsem.core.records import Array, ClusterMoments, RobustClusters
@@ -48,11 +46,10 @@ def refit(
         A failure is a value: estimates that did not converge, or None if there are none (the
         start lies outside the parameter space, or the data do not determine some parameter).
     """
-    shorter = replace(settings, max_iter=min(settings.max_iter, ITERATIONS))
     try:
         posed = with_moments(estimates.problem, moments, start, robust)
         with np.errstate(all="ignore"):  # a step too far is refused, whatever it overflows
-            found = optimum_of(posed, shorter, start)
+            found = optimum_of(posed, settings.limited(ITERATIONS), start)
     except (EstimationError, IdentificationError, DataError):
         return None
     return Estimates(posed, settings, found, estimates.record)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,7 +14,7 @@ from mlsem.core.linalg import inverse_root
 from mlsem.core.optimise.factored import explained_effects
 from mlsem.core.optimise.maximise import climb, maximize
 from mlsem.core.optimise.objective import Conditioned, D, Objective
-from mlsem.core.optimise.optimum import Optimum, Restricted
+from mlsem.core.optimise.optimum import Optimum, RestrictedMaximum, Stationary, Stopped
 from mlsem.core.records import Array
 from mlsem.core.restricted.components import ComponentObjective, components
 from mlsem.core.restricted.general import RemlObjective
@@ -23,8 +22,9 @@ from mlsem.errors import EstimationError, IdentificationError, SpecificationErro
 from mlsem.estimation.ml import identified, inside, involved, numerically, starting_params
 from mlsem.estimation.problem import Problem, arranged, restricted
 from mlsem.estimation.search import estimate
-from mlsem.estimation.semidefinite import inside_bound, shorter
+from mlsem.estimation.semidefinite import Semidefinite
 from mlsem.estimation.settings import Settings
+from mlsem.estimation.within import PATIENCE, maximum_within
 from mlsem.model.table import ParameterTable
 
 
@@ -48,10 +48,15 @@ def by_reml(problem: Problem, settings: Settings, start: object) -> Optimum:
         # coordinates differ from the user's by maps of determinant 1: |A| is the same
         objective = _restricted_likelihood(problem, fixed, origin)
         point, at_start = _started(problem, objective, params, others)
-        found = _searched(problem, objective, point, others, at_start, settings)
-        if not found.converged:
-            found = _from_ml(problem, objective, others, settings, start) or found
-        found = inside_bound(problem, objective, found, point.params, others, settings)
+
+        def without(limited: Settings) -> Optimum[Any]:
+            found = _searched(problem, objective, point, others, at_start, limited)
+            if found.converged:
+                return found
+            return _from_ml(problem, objective, others, settings, start) or found
+
+        bound = Semidefinite(problem, objective, point.params, others, settings)
+        found = maximum_within(bound, without, settings)
         return _likelihood_at(problem, objective, found, fixed, others)
 
 
@@ -93,8 +98,8 @@ def _searched(
     """The maximum without the bound. Where nothing but the bound may be missing, there is no
     trust region, which would only find that out."""
     search = maximize if explained_effects(problem.inner.pattern).any() else climb
-    most = shorter(settings).max_iter
-    return search(objective, point, others, first, tol=settings.tol, max_iter=most)
+    tol, most = settings.tol, settings.max_iter
+    return search(objective, point, others, first, tol=tol, max_iter=most)
 
 
 def _from_ml(
@@ -116,7 +121,7 @@ def _from_ml(
     first = None if point is None else objective.conditioned(point, others)
     if point is None or first is None or first.lost:
         return None
-    found = _searched(problem, objective, point, others, first, settings)
+    found = _searched(problem, objective, point, others, first, settings.limited(PATIENCE))
     return found if found.converged else None
 
 
@@ -181,25 +186,23 @@ def _likelihood_at(
     point = problem.inner.evaluate(found.params)
     if point is None:
         raise EstimationError("the likelihood does not exist at the REML estimates.")
+    there = point, np.eye(len(found.params)), found.n_iterations, found.distance
+    if isinstance(found, Stopped):
+        return Stopped(*there, found.reason, found.where, found.loglik, flat=found.singular)
     root, lost = _root(objective, found, others)
-    observed = None if found.observed is None else inverse_root(found.observed)
-    bread = root if found.at is None or observed is None else found.at.basis @ observed
+    bread = root
+    if isinstance(found, Stationary):
+        observed = inverse_root(found.observed)
+        bread = root if observed is None else found.at.basis @ observed
     root, bread = (np.concatenate((fixed @ found.point.root, each), 1) for each in (root, bread))
-    return replace(
-        found,
-        point=point,
-        free=np.eye(len(found.params)),
-        at=None,
-        observed=None,
-        restricted=Restricted(found.loglik, root, bread, lost),
-    )
+    return RestrictedMaximum(*there, found.loglik, root, bread, lost, found.singular)
 
 
 def _root(
     objective: Objective[Any, Any], found: Optimum[Any], others: Array
 ) -> tuple[Array, Array]:
     """R with R Rᵀ the covariance of the covariance parameters, and directions that are lost."""
-    if found.at is not None:
+    if isinstance(found, Stationary):
         root = inverse_root(objective.expected(found.point, found.at))
         if root is not None:
             return found.at.basis @ root, others[:, :0]

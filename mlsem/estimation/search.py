@@ -59,7 +59,7 @@ def estimate(problem: Problem, settings: Settings, start: object = None) -> Opti
         first = in_domain(problem, first)
     if start is not None:
         return estimate_from(problem, settings, first)
-    optimum = estimate_from(problem, _limited(settings, FIRST), first)
+    optimum = estimate_from(problem, settings.limited(FIRST), first)
     if problem.table.constraints:
         optimum = _best_side(problem, settings, first, optimum)
     if optimum.converged:
@@ -82,7 +82,7 @@ def _best_side(problem: Problem, settings: Settings, first: Point, optimum: Opti
     for _ in range(ROUNDS):
         before = optimum
         for point in other_sides(problem, first, before):
-            found = _tried(problem, _limited(settings, FINAL), point)
+            found = _tried(problem, settings.limited(FINAL), point)
             spent += 0 if found is None else found.n_iterations
             if found is None or not found.converged:
                 continue
@@ -118,7 +118,7 @@ def _has_other_scales(problem: Problem, optimum: Optimum) -> bool:
 def _gone_on(problem: Problem, settings: Settings, first: Point, optimum: Optimum) -> Optimum:
     """The first search goes on from where it was; what is said of it if that is in vain too."""
     most = min(LAST, settings.max_iter - optimum.n_iterations)
-    again = _tried(problem, _limited(settings, most), optimum.point) if most > 0 else None
+    again = _tried(problem, settings.limited(most), optimum.point) if most > 0 else None
     if again is None:
         return optimum
     count = optimum.n_iterations + again.n_iterations
@@ -126,7 +126,7 @@ def _gone_on(problem: Problem, settings: Settings, first: Point, optimum: Optimu
     if again.status not in ("max_iter", "stalled"):
         return again
     if count < settings.max_iter:
-        again = replace(again, status="stalled")
+        again = again.stopped("stalled")
     return infinite(problem, (first.params, optimum.params), again) or again
 
 
@@ -146,7 +146,7 @@ def infinite(problem: Problem, path: tuple[Array, Array], optimum: Optimum) -> O
     if not len(grown):
         return None
     order = grown[np.argsort(-(end / usual)[grown])][:4]
-    return replace(optimum, status="infinite", where=listed(names[k] for k in sorted(order)))
+    return optimum.stopped("infinite", listed(names[k] for k in sorted(order)))
 
 
 @dataclass(slots=True)
@@ -194,7 +194,7 @@ class _Elsewhere:
 
     def _search(self, problem: Problem, point: Point, back: Back, most: int) -> Optimum | None:
         """The maximum of the user's model that is reached; None if none is yet."""
-        found = _tried(problem, _limited(self.settings, most), point)
+        found = _tried(problem, self.settings.limited(most), point)
         if found is None:
             return None
         self.spent += found.n_iterations
@@ -206,7 +206,7 @@ class _Elsewhere:
             return found
         carried = back(found.params)
         user = None if carried is None else _evaluated(self.problem, carried)
-        again = None if user is None else _tried(self.problem, _limited(self.settings, most), user)
+        again = None if user is None else _tried(self.problem, self.settings.limited(most), user)
         return again if again is not None and again.converged else None
 
     def _starts(self, first: Point) -> Iterator[tuple[Problem, Point, Back]]:
@@ -219,7 +219,7 @@ class _Elsewhere:
         if point is not None:
             yield problem, point, None
         for count in EARLY if free else ():
-            early = _tried(problem, _limited(self.settings, count), first)
+            early = _tried(problem, self.settings.limited(count), first)
             for point in _mirrored(problem, early.point) if early is not None else ():
                 yield problem, point, None
 
@@ -287,10 +287,6 @@ class _Back:
         with suppress(np.linalg.LinAlgError):
             return None if found is None else self.problem.coordinates.to_internal(found)
         return None
-
-
-def _limited(settings: Settings, most: int) -> Settings:
-    return replace(settings, max_iter=min(most, settings.max_iter))
 
 
 def _tried(problem: Problem, settings: Settings, first: Point) -> Optimum | None:

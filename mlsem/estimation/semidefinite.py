@@ -11,8 +11,8 @@ and may have a negative variance; where there is no maximum without a bound, it 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Generic
 
 import numpy as np
 
@@ -27,7 +27,7 @@ from mlsem.core.optimise.factored import (
 )
 from mlsem.core.optimise.maximise import by_trust_region, climb
 from mlsem.core.optimise.objective import D, Objective
-from mlsem.core.optimise.optimum import Optimum
+from mlsem.core.optimise.optimum import Maximum, Optimum, Stopped
 from mlsem.core.records import Array
 from mlsem.core.slopes.carriers import pooled_products
 from mlsem.core.slopes.objective import SlopeObjective
@@ -35,7 +35,6 @@ from mlsem.errors import EstimationError
 from mlsem.estimation.problem import Problem
 from mlsem.estimation.settings import Settings
 
-UNBOUNDED = 40  # iterations without the bound; an optimum that is there takes fewer than 15
 SLIGHT = 1e-3  # eigenvalues of Σ* that are left out where a search ends without a maximum
 RISES = 1e-4  # standard errors to the maximum along a further column that are none
 SHRINKS = 8  # halvings of a further column
@@ -43,49 +42,56 @@ LOOKS = 2  # maxima of which the higher counts, where there is none without the 
 VARIANCES = (1.0, 0.05)  # Σ* at further starts, in residual variances
 
 
-def shorter(settings: Settings) -> Settings:
-    """For a search without the bound."""
-    return replace(settings, max_iter=min(UNBOUNDED, settings.max_iter))
+@dataclass(frozen=True, slots=True, eq=False)
+class Semidefinite(Generic[P, D]):
+    """Covariance matrices of the random effects that are positive semidefinite.
 
-
-def inside_bound(
-    problem: Problem,
-    objective: Objective[P, D],
-    found: Optimum[P],
-    first: Array,
-    free: Array,
-    settings: Settings,
-) -> Optimum[P]:
-    """The maximum within the bound: what the search without it found, if that is inside.
-
-    Parameters
+    Attributes
     ----------
-    found : Optimum
-        Where the search without the bound ended.
+    problem : Problem
+    objective : Objective
+        What is maximised: the problem's likelihood, or its restricted one.
     first : (npar,)
         The default start.
     free : (npar, n)
         Directions of one parameter each.
-
-    Raises
-    ------
-    EstimationError
-        No start is inside the parameter space.
+    settings : Settings
     """
-    explained = not found.converged
-    if found.converged:
-        lowest = factors_of(problem, found.params, explained=explained).lowest(found.params)
-        if lowest >= 0.0:
-            return replace(found, singular=lowest < ZERO**2)
-    factors = factors_of(problem, first, explained=explained)
-    begin = _starts(found, first, factors)
-    looks = 1 if found.converged else LOOKS
-    again = bounded(objective, begin, free, settings, factors, looks)
-    again = replace(again, n_iterations=found.n_iterations + again.n_iterations)
-    if factors_of(problem, again.params, explained=explained).singular(again.params):
-        return replace(again, singular=True)
-    at = objective.conditioned(again.point, free).at
-    return replace(again, at=at, observed=objective.observed(again.point, at))
+
+    problem: Problem
+    objective: Objective[P, D]
+    first: Array
+    free: Array
+    settings: Settings
+
+    def settled(self, found: Maximum[P]) -> Maximum[P] | None:
+        lowest = factors_of(self.problem, found.params, explained=False).lowest(found.params)
+        if lowest < 0.0:
+            return None
+        return found.at_boundary() if lowest < ZERO**2 else found
+
+    def searched(self, found: Optimum[P]) -> Optimum[P]:
+        """Over faces; what latent variables leave is bounded as well where there is no maximum
+        without the bound.
+
+        Raises
+        ------
+        EstimationError
+            No start is inside the parameter space.
+        """
+        problem, explained = self.problem, not found.converged
+        factors = factors_of(problem, self.first, explained=explained)
+        begin = _starts(found, self.first, factors)
+        looks = 1 if found.converged else LOOKS
+        again = bounded(self.objective, begin, self.free, self.settings, factors, looks)
+        singular = factors_of(problem, again.params, explained=explained).singular(again.params)
+        if isinstance(again, Stopped):
+            return replace(again, flat=singular)
+        assert isinstance(again, Maximum)
+        if singular:
+            return again.at_boundary()
+        at = self.objective.conditioned(again.point, self.free).at
+        return again.with_derivatives(at, self.objective.observed(again.point, at))
 
 
 def factors_of(problem: Problem, params: Array, *, explained: bool = True) -> Factors:
@@ -192,7 +198,7 @@ def _over_faces(
             return found
         along, most = face.along(x, free), settings.max_iter - spent
         if most <= 0:
-            return found and replace(found, status="max_iter")
+            return found and found.stopped("max_iter")
         at = outer.conditioned(first, along)
         reached = climb(outer, first, along, at, tol=settings.tol, max_iter=most)
         lower, x = _left(factors, reached, patient)
@@ -202,7 +208,9 @@ def _over_faces(
             lower, x = _left(factors, reached, patient)
         spent += reached.n_iterations
         point = reached.point.point
-        found = Optimum(point, free, None, None, reached.status, spent, reached.distance)
+        found = Maximum(point, free, spent, reached.distance)
+        if isinstance(reached, Stopped):
+            found = found.stopped(reached.reason)
         if lower.rank < face.rank:
             face = lower
             continue
@@ -210,7 +218,7 @@ def _over_faces(
         if not reached.converged or further is None:
             return found
         (face, x), patient = factors.facing(further), True
-    return found and replace(found, status="stalled")
+    return found and found.stopped("stalled")
 
 
 def _left(

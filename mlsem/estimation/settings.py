@@ -2,34 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
 from typing import Literal
 
+from mlsem.arguments import require_seed, require_whole
 from mlsem.errors import OptionValueError, listed
+from mlsem.estimation import standard_errors
+from mlsem.estimation.standard_errors import StandardErrors
 from mlsem.model.elsewhere import value_advice
 
-SeKind = Literal["standard", "MLR", "CR0", "CR1", "CR1p", "CR1S", "CR2", "CR3", "none"]
 InformationKind = Literal["expected", "observed"]
 DfKind = Literal["satterthwaite", "kenward-roger"]
 
-_SE_NAMES: dict[str, SeKind] = {
-    "standard": "standard",
-    "mlr": "MLR",
-    "robust": "MLR",
-    "robust.huber.white": "MLR",
-    "robust.cluster": "MLR",
-    "cr0": "CR0",
-    "cr1": "CR1",
-    "cr1p": "CR1p",
-    "cr1s": "CR1S",
-    "cr2": "CR2",
-    "cr3": "CR3",
-    "none": "none",
-}
 MOST_STARTS = 10_000
 _CHOICES = {
     "estimator": ("ML", "MLR", "REML"),
-    "se": tuple(dict.fromkeys(_SE_NAMES.values())),
     "test": ("t", "z"),
     "df": ("satterthwaite", "kenward-roger"),
     "information": ("expected", "observed"),
@@ -38,7 +26,7 @@ _CHOICES = {
 }
 
 
-def se_kind(name: object) -> SeKind:
+def se_kind(name: object) -> StandardErrors:
     """The kind of standard errors that a name (ours or lavaan's) stands for.
 
     Raises
@@ -46,9 +34,9 @@ def se_kind(name: object) -> SeKind:
     OptionValueError
         With the names that there are.
     """
-    found = _SE_NAMES.get(name.lower()) if isinstance(name, str) else None
+    found = standard_errors.named(name) if isinstance(name, str) else None
     if found is None:
-        raise OptionValueError(_unavailable("se", name))
+        raise OptionValueError(_unavailable("se", name, standard_errors.KINDS))
     return found
 
 
@@ -100,14 +88,13 @@ class Settings:
     def __post_init__(self) -> None:
         object.__setattr__(self, "estimator", _estimator(self.estimator))
         if self.se is not None:
-            object.__setattr__(self, "se", se_kind(self.se))
+            object.__setattr__(self, "se", se_kind(self.se).name)
         if isinstance(self.df, str):
             object.__setattr__(self, "df", self.df.lower())
         for name in ("test", "df", "information", "missing", "on_failure"):
             _require(name, getattr(self, name), optional=name in ("test", "df", "information"))
         self._require_agreement()
-        if not _is_number(self.max_iter, int) or self.max_iter < 1:
-            raise OptionValueError(f"max_iter={self.max_iter!r}: it takes a whole number from 1.")
+        require_whole("max_iter", self.max_iter, 1)
         self._require_starts()
         if not _is_number(self.tol, (int, float)) or not 0 < self.tol < 1:
             raise OptionValueError(
@@ -121,11 +108,8 @@ class Settings:
                 f"starts={self.starts!r}: it takes a whole number from 0 to {MOST_STARTS}, the "
                 "number of random starts that are tried beside the usual search."
             )
-        if self.seed is None:
-            return
-        if not _is_number(self.seed, int) or self.seed < 0:
-            raise OptionValueError(f"seed={self.seed!r}: it takes a whole number from 0, or None.")
-        if not self.starts:
+        require_seed(self.seed)
+        if self.seed is not None and not self.starts:
             raise OptionValueError(
                 f"seed={self.seed} is of random starts, and there are none: add starts=20, or "
                 "leave seed out."
@@ -133,17 +117,17 @@ class Settings:
 
     def _require_agreement(self) -> None:
         """Keywords that say something only beside others."""
-        clustered = self.se is not None and self.se.startswith("CR")
+        kind = self.kind(two_level=True, clustered=True)
         if self.se is not None or self.estimator == "MLR":
-            self.asked_df(self.kind(two_level=True, clustered=True))
+            self.asked_df(kind)
         if self.df is not None:
             self._require_df()
-        if self.estimator == "REML" and self.se == "MLR":
+        if self.estimator == "REML" and not kind.reml:
             raise OptionValueError(
-                'se="MLR" goes with maximum likelihood: its scores do not sum to zero at the REML '
-                'estimates. Use se="CR0" for the plain sandwich, or "CR2".'
+                f'se="{kind.name}" goes with maximum likelihood: its scores do not sum to zero at '
+                'the REML estimates. Use se="CR0" for the plain sandwich, or "CR2".'
             )
-        if self.estimator == "REML" and self.information == "observed" and not clustered:
+        if self.estimator == "REML" and self.information == "observed" and not kind.has_df:
             raise OptionValueError(
                 'model-based errors with estimator="REML" go with the expected information: leave '
                 "information out."
@@ -163,7 +147,7 @@ class Settings:
                 "of the fixed effects at the estimated variances: leave information out."
             )
 
-    def asked_df(self, kind: SeKind) -> DfKind | None:
+    def asked_df(self, kind: StandardErrors) -> DfKind | None:
         """The degrees of freedom that are asked for beside model-based standard errors.
 
         Raises
@@ -171,48 +155,52 @@ class Settings:
         OptionValueError
             Standard errors of this kind have none, or others.
         """
-        clustered = kind.startswith("CR")
-        if self.df is not None and kind != "standard":
-            also = " has degrees of freedom of its own" if clustered else " has none"
+        if self.df is not None and not kind.takes_df:
+            also = " has degrees of freedom of its own" if kind.has_df else " has none"
             raise OptionValueError(
                 f'df="{self.df}" goes with model-based standard errors (se="standard"), and '
-                f'se="{kind}"{also}: leave df out, or se.'
+                f'se="{kind.name}"{also}: leave df out, or se.'
             )
-        if self.test != "t" or clustered:
+        if self.test != "t" or kind.has_df:
             return self.df  # type: ignore[return-value]
-        if kind != "standard":
+        if not kind.takes_df:
             raise OptionValueError(
-                f'test="t" needs degrees of freedom, which se="{kind}" does not have: use '
+                f'test="t" needs degrees of freedom, which se="{kind.name}" does not have: use '
                 'se="CR2", or leave test out.'
             )
         return self.df or "satterthwaite"  # type: ignore[return-value]
 
     def with_se(
         self,
-        kind: SeKind,
+        name: str,
         test: str | None = None,
         df: str | None = None,
         information: str | None = None,
     ) -> Settings:
         """The same with other standard errors. What information model-based ones were asked to
         have says nothing of the CR kinds."""
-        robust = self.se is not None and self.se.startswith("CR")
-        kept = None if kind.startswith("CR") and not robust else self.information
-        return replace(self, se=kind, test=test, df=df, information=information or kept)
+        kind, adjusted = se_kind(name), self.se is not None and se_kind(self.se).has_df
+        kept = None if kind.has_df and not adjusted else self.information
+        return replace(self, se=kind.name, test=test, df=df, information=information or kept)
 
-    def kind(self, *, two_level: bool, clustered: bool) -> SeKind:
+    def limited(self, most: int) -> Settings:
+        """The same with no more than so many iterations."""
+        return replace(self, max_iter=min(most, self.max_iter))
+
+    def kind(self, *, two_level: bool, clustered: bool) -> StandardErrors:
         """The standard errors that these settings mean for a model."""
         if self.se is not None:
-            return self.se  # type: ignore[return-value]
-        return "MLR" if self.estimator == "MLR" or (clustered and not two_level) else "standard"
+            return se_kind(self.se)
+        robust = self.estimator == "MLR" or (clustered and not two_level)
+        return standard_errors.MLR if robust else standard_errors.STANDARD
 
-    def bread(self, kind: SeKind, *, expected: bool) -> InformationKind:
+    def bread(self, kind: StandardErrors, *, expected: bool) -> InformationKind:
         """The information that the covariance of the estimates inverts; `expected` says what
         model-based errors of maximum likelihood take by default."""
         if self.information is not None:
             return self.information  # type: ignore[return-value]
         expected = expected or self.estimator == "REML"
-        return "expected" if kind == "standard" and expected else "observed"
+        return "expected" if kind.bread == "default" and expected else "observed"
 
 
 SETTING_NAMES = tuple(field.name for field in fields(Settings))
@@ -236,11 +224,11 @@ def _estimator(value: object) -> str:
 def _require(name: str, value: object, *, optional: bool) -> None:
     if (value is None and optional) or value in _CHOICES[name]:
         return
-    raise OptionValueError(_unavailable(name, value))
+    raise OptionValueError(_unavailable(name, value, _CHOICES[name]))
 
 
-def _unavailable(name: str, value: object) -> str:
+def _unavailable(name: str, value: object, choices: Iterable[str]) -> str:
     """With what there is in place of another program's value, and the choices."""
     advice = value_advice(name, value)
     said = f"{advice} " if advice else ""
-    return f"{name}={value!r} is not available. {said}The choices are {listed(_CHOICES[name])}."
+    return f"{name}={value!r} is not available. {said}The choices are {listed(choices)}."

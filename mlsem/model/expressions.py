@@ -10,20 +10,21 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mlsem.core.linalg import null_space
 from mlsem.core.records import frozen
 from mlsem.errors import SpecificationError, nearest
 from mlsem.model.steps import Step, evaluate, linear_of, slopes_of, values_of
 from mlsem.syntax.nodes import Binary, Call, Name, Negation, Number
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from numpy.typing import ArrayLike
 
     from mlsem.core.records import Array, Index
     from mlsem.errors import Span
     from mlsem.model.steps import Linear
-    from mlsem.model.table import ParameterTable
+    from mlsem.model.table import ParameterConstraint, ParameterTable
     from mlsem.syntax.nodes import Expression
 
 
@@ -176,6 +177,25 @@ def compile_constraints(table: ParameterTable) -> tuple[CompiledExpression, ...]
     """One expression per `table.constraints`: zero, or not negative, where it holds."""
     symbols = Symbols.of(table)
     return tuple(compile_expression(each.expression, symbols) for each in table.constraints)
+
+
+def compiled_pairs(
+    table: ParameterTable,
+) -> tuple[tuple[ParameterConstraint, CompiledExpression], ...]:
+    """The constraints, each with its expression."""
+    return tuple(zip(table.constraints, compile_constraints(table), strict=True))
+
+
+def equality_space(
+    pairs: Iterable[tuple[ParameterConstraint, CompiledExpression]], params: Array
+) -> Array:
+    """Directions (npar, n) along which the equalities go on to hold, to first order."""
+    slopes = [each.gradient(params) for constraint, each in pairs if constraint.equality]
+    if not slopes:
+        return np.eye(len(params))
+    rows = np.array(slopes)
+    largest = np.abs(rows).max(axis=1, keepdims=True)  # squares of large ones overflow
+    return null_space(rows / np.where(largest > 0.0, largest, 1.0))
 
 
 def names_in(node: Expression) -> Iterator[Name]:

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from mlsem.syntax.nodes import Expression
 
 
+MEANS = ("~", "~1")  # operators of the rows that a mean is made of
+
+
 @dataclass(frozen=True, slots=True)
 class Row:
     """One row of the table.
@@ -53,6 +56,16 @@ class Row:
     lower: float = -inf
     upper: float = inf
     span: Span | None = None
+
+    @property
+    def of_mean(self) -> bool:
+        """Whether it is a regression or an intercept."""
+        return self.op in MEANS
+
+    @property
+    def moves_mean(self) -> bool:
+        """Whether it is one that is not fixed to zero."""
+        return self.of_mean and (self.free >= 0 or self.fixed != 0.0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,44 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Protocol
+from dataclasses import dataclass
 
 from mlsem.report.document import Block, LevelSection, TableRow
 
 
-class ParameterRow(Protocol):
-    """What `sections` reads of a row; any object with these attributes will do.
+@dataclass(frozen=True, slots=True)
+class ParameterRow:
+    """A row of the table of estimates, as `sections` takes it.
 
     `op` is `=~`, `~`, `~~`, `~1` or `:=`; `level` is 0 for `:=`. A row that is `hidden` is left
     out (moments of fixed covariates).
     """
 
-    @property
-    def lhs(self) -> str: ...
-    @property
-    def op(self) -> str: ...
-    @property
-    def rhs(self) -> str: ...
-    @property
-    def level(self) -> int: ...
-    @property
-    def label(self) -> str: ...
-    @property
-    def est(self) -> float: ...
-    @property
-    def se(self) -> float: ...
-    @property
-    def stat(self) -> float: ...
-    @property
-    def pvalue(self) -> float: ...
-    @property
-    def df(self) -> float: ...
-    @property
-    def lower(self) -> float | None: ...
-    @property
-    def upper(self) -> float | None: ...
-    @property
-    def hidden(self) -> bool: ...
+    lhs: str
+    op: str
+    rhs: str
+    level: int
+    label: str
+    est: float
+    se: float
+    stat: float
+    pvalue: float
+    df: float
+    lower: float | None
+    upper: float | None
+    hidden: bool
 
 
 TITLES = ("Latent Variables", "Regressions", "Covariances", "Intercepts", "Variances")

@@ -65,11 +65,7 @@ def random_effects(fit: Estimates) -> pd.DataFrame:
 def _expected(table: ParameterTable) -> list[str]:
     """Latent variables of level 2, no random slopes, of which the model expects more than zero."""
     slopes = {slope.name for slope in table.slopes}
-    moved = {
-        row.lhs
-        for row in table.rows
-        if row.level == 2 and (row.op == "~" or (row.op == "~1" and (row.free >= 0 or row.fixed)))
-    }
+    moved = {row.lhs for row in table.rows if row.level == 2 and row.moves_mean}
     return [name for name in table.levels[1].latent if name in moved and name not in slopes]
 
 

@@ -28,7 +28,7 @@ from mlsem.estimation.remarks import (
     on_starts,
     unreached,
 )
-from mlsem.estimation.settings import SeKind, Settings, se_kind
+from mlsem.estimation.settings import Settings, se_kind
 from mlsem.inference.covariance.cautions import on_information
 from mlsem.inference.covariance.intervals import Wald, wald
 from mlsem.inference.covariance.matrix import Covariance, meat
@@ -168,8 +168,8 @@ class FitResult:
         return -2.0 * self._estimates.optimum.maximum + self.n_params * float(np.log(self.n_obs))
 
     @property
-    def se_kind(self) -> SeKind:
-        return self.covariance.kind
+    def se_kind(self) -> str:
+        return self.covariance.kind.name
 
     @property
     def df_method(self) -> DfMethod | None:
@@ -389,7 +389,7 @@ class FitResult:
             loglik=self.loglik,
             aic=self.aic,
             bic=self.bic,
-            se=self.se_kind,
+            se=self.covariance.kind,
             form=self.covariance.form,
             df_method=self.df_method,
             adjusted=tuple(dict.fromkeys(self.covariance.forms)),
@@ -424,7 +424,7 @@ class FitResult:
         information : {"expected", "observed"}, optional
             As for `fit` and `lmm`.
         """
-        settings = self.settings.with_se(se_kind(kind), test, df, information)
+        settings = self.settings.with_se(kind, test, df, information)
         estimates = replace(self._estimates, settings=settings)
         found, doubts = _covariance(estimates)
         return replace(self, _estimates=estimates, covariance=found, _doubts=doubts)
@@ -463,7 +463,7 @@ class FitResult:
         InferenceError
             The test does not exist; says why.
         """
-        kind, wanted = se_kind(vcov or self.se_kind), hypotheses.require_test(test)
+        kind, wanted = se_kind(vcov or self.se_kind).name, hypotheses.require_test(test)
         z = wanted == "HTZ" and self.covariance.reference is None
         fit = self if kind == self.se_kind and not z else self.with_se(kind)
         return hypotheses.wald_test(fit._estimates, fit.covariance, constraints, wanted, rhs)

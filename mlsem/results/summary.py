@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from math import isnan, nan
 from typing import Any
 
+from mlsem.estimation.standard_errors import StandardErrors
 from mlsem.report import html, text
 from mlsem.report.document import SummaryDocument
-from mlsem.report.sections import sections
+from mlsem.report.sections import ParameterRow, sections
 from mlsem.version import __version__
 
-SE_NAMES = {"standard": "Standard", "MLR": "Robust (sandwich)", "none": "None"}
 DF_NAMES = {
     "satterthwaite": "Satterthwaite's degrees of freedom",
     "kenward-roger": "Kenward-Roger degrees of freedom",
@@ -44,7 +44,7 @@ class Facts:
     loglik: float
     aic: float
     bic: float
-    se: str
+    se: StandardErrors
     form: str
     df_method: str | None
     adjusted: tuple[str, ...]
@@ -67,7 +67,7 @@ class Facts:
         state = "" if self.converged else f"{self._where}, not converged"
         return (
             f"<FitResult: {self.n_params - self.n_equalities} parameters, {self.n_obs} rows"
-            f"{clusters}, {found}{state}, se {self.se}; print(fit.summary())>"
+            f"{clusters}, {found}{state}, se {self.se.name}; print(fit.summary())>"
         )
 
     @property
@@ -124,7 +124,7 @@ class Facts:
     def _errors(self) -> Pairs:
         pairs = [
             ("Parameter estimates:", ""),
-            ("Standard errors", SE_NAMES.get(self.se, f"Cluster-robust ({self.se})")),
+            ("Standard errors", self.se.title),
         ]
         if self.form:
             pairs.append(("Information", self.form))
@@ -139,25 +139,6 @@ class Facts:
 
 def _shown(value: float) -> str:
     return "not available" if isnan(value) else f"{value:.3f}"
-
-
-@dataclass(frozen=True)
-class _Line:
-    """A parameter as the report wants it."""
-
-    lhs: str
-    op: str
-    rhs: str
-    level: int
-    label: str
-    est: float
-    se: float
-    stat: float
-    pvalue: float
-    df: float
-    lower: float | None
-    upper: float | None
-    hidden: bool
 
 
 @dataclass(frozen=True)
@@ -193,7 +174,7 @@ def summarize(
 ) -> Summary:
     """Arrange the columns of the parameter table under the facts; hidden rows are left out."""
     lines = [
-        _Line(
+        ParameterRow(
             **{name: columns[name][k] for name in FIELDS},
             lower=float(columns["ci_lower"][k]) if intervals else None,
             upper=float(columns["ci_upper"][k]) if intervals else None,

@@ -8,7 +8,7 @@ takes every twentieth design; `pytest -m slow tests/numeric/test_floor.py` takes
 import json
 import warnings
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
@@ -307,7 +307,7 @@ def ended(status, where="", **options):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", mlsem.MlsemWarning)
         fit = mlsem.fit("level: 1\n y ~ x1\nlevel: 2\n y ~ w1", data, cluster="id", **options)
-    return with_estimates(fit, optimum=replace(fit._estimates.optimum, status=status, where=where))
+    return with_estimates(fit, optimum=fit._estimates.optimum.stopped(status, where))
 
 
 @pytest.mark.parametrize("status", ["unbounded", "infinite", "infeasible"])

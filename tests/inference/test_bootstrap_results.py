@@ -162,7 +162,7 @@ def test_levels_and_intervals_are_refused(few):
 
 @pytest.mark.filterwarnings("ignore:.*clusters are few.*:mlsem.InferenceWarning")
 def test_fits_that_cannot_be_bootstrapped(few):
-    stopped = dataclasses.replace(few._estimates.optimum, status="max_iter")
+    stopped = few._estimates.optimum.stopped("max_iter")
     with pytest.raises(InferenceError, match="did not converge"):
         with_estimates(few, optimum=stopped).bootstrap()
     data = make_data(4, SIZES)

@@ -16,6 +16,7 @@ from kinds import KINDS, UNBALANCED, fit_at, make_data, point_inside, pose
 import mlsem
 from mlsem.core.clusters.cumulants import fourth_cumulants
 from mlsem.core.implied.means import is_mixed
+from mlsem.estimation.standard_errors import KINDS as KINDS_OF_SE
 from mlsem.inference.covariance.adjust import adjusted
 from mlsem.inference.covariance.equations import whitened
 from mlsem.inference.covariance.of_estimates import working_equations
@@ -145,7 +146,7 @@ def test_cr2_is_unbiased_if_the_model_is_true(case, name):
     def expected(kind):
         total = np.zeros_like(identity)
         for part in clusters.parts():
-            found = adjusted(clusters, kind, part)
+            found = adjusted(clusters, KINDS_OF_SE[kind].adjustment, part)
             each = found.spread - found.pull @ found.pull.swapaxes(1, 2)
             total += np.tensordot(clusters.counts[part], each, 1)
         return total

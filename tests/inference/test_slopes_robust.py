@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from dense_cr import DenseCR
 from dense_reml import LME4, posed, restricted
-from kinds import Kind, point_inside, pose
+from kinds import Kind, at_point, point_inside, pose
 from scipy.linalg import block_diag
 from slope_kinds import SLOPES, slope_data
 
@@ -25,10 +25,7 @@ def at_parameters(fit, params, *, reml):
         params = restricted(problem)[0].evaluate(params).params
     point = objective.evaluate(params)
     free = np.eye(len(params))
-    optimum = replace(
-        fit._estimates.optimum, point=point, free=free, at=None, observed=None, status="converged"
-    )
-    return problem, optimum
+    return problem, at_point(fit._estimates.optimum, point, free)
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -168,7 +168,8 @@ def test_score_form_against_dense_matrices(name, kinds):
         reference = switched.covariance.reference
         for q in (1, 2, 4):
             C = rng.normal(size=(q, len(params))) * (rng.random((q, len(params))) < 0.6) / scale
-            nu = tests.wishart_df(reference.clusters, kind, reference.clusters.contrasts(C))
+            how = reference.kind.adjustment
+            nu = tests.wishart_df(reference.clusters, how, reference.clusters.contrasts(C))
             wanted = dense.nu(kind, C)
             assert nu == pytest.approx(wanted, rel=1e-8)
             if wanted <= q - 0.9:

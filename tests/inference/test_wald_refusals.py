@@ -11,6 +11,7 @@ from kinds import UNBALANCED, make_data, with_estimates
 from wald_checks import MODEL, assert_same, quiet, rows
 
 import mlsem
+from mlsem.estimation.standard_errors import BIAS_REDUCED
 from mlsem.inference.covariance import statistics as tests
 
 # How few clusters these data have is not what is tested here.
@@ -181,12 +182,12 @@ def test_leverage_one():
     assert fit.wald_test(f"`{x1}`").df_denom > 1
     clusters = fit.covariance.reference.clusters
     with pytest.raises(mlsem.InferenceError, match="a single cluster determines part of it"):
-        tests.wishart_df(clusters, "CR2", clusters.contrasts(rows(fit, [treated], [[1.0]])))
+        tests.wishart_df(clusters, BIAS_REDUCED, clusters.contrasts(rows(fit, [treated], [[1.0]])))
 
 
 def test_no_covariance(fit, data):
     refused(mlsem.InferenceError, 'se="none"', fit, "a", vcov="none")
-    unfinished = replace(fit._estimates.optimum, status="max_iter")
+    unfinished = fit._estimates.optimum.stopped("max_iter")
     stopped = with_estimates(fit, optimum=unfinished).with_se("CR2")
     refused(mlsem.InferenceError, "did not converge", stopped, "a")
     lost = fit.covariance.matrix.copy()

@@ -11,6 +11,7 @@ import pandas as pd
 from dense import Dense
 
 import mlsem
+from mlsem.core.optimise.optimum import Maximum, Optimum, RestrictedMaximum
 from mlsem.model.pattern import level_names
 
 
@@ -225,8 +226,15 @@ def fit_at(fit: mlsem.FitResult, params) -> mlsem.FitResult:
     problem = fit._estimates.problem
     point = problem.inner.evaluate(problem.coordinates.to_internal(np.asarray(params, float)))
     assert point is not None
-    moved = replace(fit._estimates.optimum, point=point, at=None, observed=None, status="converged")
-    return with_estimates(fit, optimum=moved)
+    return with_estimates(fit, optimum=at_point(fit._estimates.optimum, point))
+
+
+def at_point(optimum: Optimum, point, free=None) -> Optimum:
+    """As if this were the maximum."""
+    free = optimum.free if free is None else free
+    if isinstance(optimum, RestrictedMaximum):
+        return replace(optimum, point=point, free=free)
+    return Maximum(point, free, optimum.n_iterations, optimum.distance)
 
 
 def draw_params(table, rng: np.random.Generator, negative: bool = False) -> np.ndarray:

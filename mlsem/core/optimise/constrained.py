@@ -19,7 +19,7 @@ from mlsem.core.implied.point import P
 from mlsem.core.linalg import lower_factor, null_space, scaled_eigen
 from mlsem.core.optimise.maximise import FLOOR, HALVINGS, NOISE, STALLED, SUFFICIENT
 from mlsem.core.optimise.objective import D, Objective
-from mlsem.core.optimise.optimum import Optimum, Status
+from mlsem.core.optimise.optimum import Constrained, Optimum, Status, Stopped
 from mlsem.core.optimise.runaway import Watch
 from mlsem.core.records import Array, Index
 
@@ -198,7 +198,7 @@ def maximize_constrained(
             break
         point = moved
     ended = _finish(objective, point, constraints, multipliers, status, count, distance)
-    return replace(ended, where=where)
+    return replace(ended, details=where) if isinstance(ended, Stopped) else ended
 
 
 def _quadratic_form(
@@ -297,18 +297,11 @@ def _finish(
     rows = np.concatenate((linear.equal_jacobian, linear.least_jacobian[active]))
     basis = null_space(rows) if len(rows) else np.eye(size)
     basis = np.where(np.abs(basis) < 1e-13, 0.0, basis)
+    held = tuple(int(k) for k in active)
+    if status != "converged":
+        return Stopped(point, basis, count, distance, status, held=held)
     bend = curvature(constraints, point.params, weights_equal, weights_least)
-    return Optimum(
-        point,
-        basis,
-        None,
-        None,
-        status,
-        count,
-        distance,
-        bend if bend.any() else None,
-        tuple(int(k) for k in active),
-    )
+    return Constrained(point, basis, count, distance, held, bend)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

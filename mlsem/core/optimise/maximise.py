@@ -15,7 +15,7 @@ import numpy as np
 from mlsem.core.implied.point import P, Point
 from mlsem.core.linalg import positive_solve, scaled_eigen, unit_diagonal
 from mlsem.core.optimise.objective import Conditioned, D, Objective
-from mlsem.core.optimise.optimum import Optimum, Status
+from mlsem.core.optimise.optimum import Maximum, Optimum, Stationary, Stopped
 from mlsem.core.optimise.runaway import Runaway, Watch
 from mlsem.core.records import Array
 
@@ -144,31 +144,31 @@ def climb(
         try:
             move = _move(objective, point, at, expected, near)
         except np.linalg.LinAlgError:  # the information overflows: no step leads on
-            return Optimum(point, free, None, None, "stalled", iteration, best**0.5)
+            return Stopped(point, free, iteration, best**0.5, "stalled")
         decrement = move.decrement
         if decrement <= tol**2:
-            distance = decrement**0.5
-            return Optimum(point, free, at, move.observed, "converged", iteration, distance)
+            maximum = Maximum(point, free, iteration, decrement**0.5)
+            return maximum.with_derivatives(at, move.observed)
         runs = None if watch is None else watch(iteration, point)
         if runs is not None:
             return _ran(point, free, runs, iteration, decrement**0.5)
         poor = 0 if decrement < 0.5 * best else poor + 1
         best = min(best, decrement)
         if poor > FLOOR and move.observed is not None and decrement <= _rounding(point):
-            distance = decrement**0.5
-            return Optimum(point, free, at, move.observed, "converged", iteration, distance)
+            maximum = Maximum(point, free, iteration, decrement**0.5)
+            return maximum.with_derivatives(at, move.observed)
         found = None
         if poor <= STALLED:
             found = line_search(objective, point, basis @ move.step, decrement)
         if found is None:
-            return Optimum(point, free, None, None, "stalled", iteration, best**0.5)
+            return Stopped(point, free, iteration, best**0.5, "stalled")
         point, length = found
         near = decrement < NEAR and (length == 1.0 or move.observed is None)
-    return Optimum(point, free, None, None, "max_iter", max_iter, best**0.5)
+    return Stopped(point, free, max_iter, best**0.5, "max_iter")
 
 
 def _ran(point: P, free: Array, runs: Runaway, count: int, distance: float) -> Optimum[P]:
-    return Optimum(point, free, None, None, runs.status, count, distance, where=runs.where)
+    return Stopped(point, free, count, distance, runs.status, runs.where)
 
 
 class _RunsAwayError(Exception):
@@ -266,8 +266,7 @@ def _judge(
             return found
     found = objective.conditioned(point, free)
     distance = damped_step(found.expected, found.at.gradient)[1] ** 0.5
-    status: Status = "max_iter" if count >= max_iter else "stalled"
-    return Optimum(point, free, None, None, status, count, distance)
+    return Stopped(point, free, count, distance, "max_iter" if count >= max_iter else "stalled")
 
 
 def _by_newton(
@@ -291,7 +290,8 @@ def _by_newton(
         if newton is None:
             return None
         if newton[1] <= least:
-            return Optimum(point, free, at, observed, "converged", count + step, newton[1] ** 0.5)
+            distance = newton[1] ** 0.5
+            return Stationary(point, free, count + step, distance, at, observed)
         moved = line_search(objective, point, basis @ newton[0], newton[1])
         if moved is None:
             return None

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field, replace
 from typing import Generic, Literal
 
 import numpy as np
 
 from mlsem.core.implied.point import P
-from mlsem.core.optimise.objective import Derivatives
+from mlsem.core.optimise.objective import D, Derivatives
 from mlsem.core.records import Array
 
-Status = Literal["converged", "max_iter", "stalled", "infeasible", "unbounded", "infinite"]
-
+Reason = Literal["max_iter", "stalled", "infeasible", "unbounded", "infinite"]
+Status = Literal["converged"] | Reason
 
 ADVICE: dict[str, str] = {
     "converged": "the optimiser converged",
@@ -33,30 +34,8 @@ ADVICE: dict[str, str] = {
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Restricted:
-    """What restricted maximum likelihood says at its maximum.
-
-    Attributes
-    ----------
-    loglik : float
-        ℓ_R.
-    root : (npar, n)
-        R Rᵀ is the model's covariance of the estimates.
-    bread : (npar, n)
-        The same by the observed information of ℓ_R, where the optimiser had it.
-    lost : (npar, l)
-        Directions that the data do not determine there.
-    """
-
-    loglik: float
-    root: Array
-    bread: Array
-    lost: Array
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Optimum(Generic[P]):
-    """Where the optimiser stopped.
+class Optimum(ABC, Generic[P]):
+    """Where a search stopped: at a `Maximum`, of which there are several sorts, or `Stopped`.
 
     Attributes
     ----------
@@ -64,47 +43,44 @@ class Optimum(Generic[P]):
     free : (npar, n)
         Directions in which the parameters may move there: all, or those that keep the
         constraints.
-    at : Derivatives or None
-        Along a well-conditioned basis of these, if the optimiser had them.
-    observed : (n, n) or None
-        Observed information along them, if the optimiser had it.
-    status : str
     n_iterations : int
     distance : float
         Length of the remaining step in standard errors.
-    curvature : (npar, npar) or None
-        Σ λ ∂²c/∂θ∂θᵀ of the active constraints: part of the observed information under them.
-    active : tuple of int
-        Positions of the active inequalities and bounds (inequalities, lower, upper).
-    singular : bool
-        Whether the covariance matrices of the random effects were kept positive semidefinite and
-        one of them is singular.
-    restricted : Restricted or None
-        Of a restricted maximum; `point` is then the likelihood itself at the estimates.
-    where : str
-        The rows or the parameters of a search that will not end.
     starts : RandomStarts or None
         What random starts led to, where they were asked for.
     """
 
     point: P
     free: Array
-    at: Derivatives | None
-    observed: Array | None
-    status: Status
     n_iterations: int
     distance: float
-    curvature: Array | None = None
-    active: tuple[int, ...] = ()
-    singular: bool = False
-    restricted: Restricted | None = None
-    where: str = ""
-    starts: RandomStarts | None = None
+    starts: RandomStarts | None = field(default=None, kw_only=True)
 
     @property
+    @abstractmethod
+    def status(self) -> Status:
+        """How the search ended."""
+
+    @property
+    @abstractmethod
     def loglik(self) -> float:
-        """What was maximised."""
-        return self.point.loglik if self.restricted is None else self.restricted.loglik
+        """What was maximised, there."""
+
+    @property
+    def where(self) -> str:
+        """The rows or the parameters of a search that will not end."""
+        return ""
+
+    @property
+    def active(self) -> tuple[int, ...]:
+        """Positions of the active inequalities and bounds (inequalities, lower, upper)."""
+        return ()
+
+    @property
+    def singular(self) -> bool:
+        """Whether the covariance matrices of the random effects were kept positive semidefinite
+        and one of them is singular."""
+        return False
 
     @property
     def last(self) -> float:
@@ -124,6 +100,185 @@ class Optimum(Generic[P]):
     @property
     def converged(self) -> bool:
         return self.status == "converged"
+
+    def lagrangian(self, observed: Array, basis: Array) -> Array:
+        """Observed information of the Lagrangian by that of ℓ, both along `basis` (npar, n)."""
+        return observed
+
+    def stopped(self, reason: Reason, where: str = "") -> Stopped[P]:
+        """The same place, as that of a search that failed."""
+        return Stopped(
+            self.point,
+            self.free,
+            self.n_iterations,
+            self.distance,
+            reason,
+            where,
+            value=self.loglik,
+            held=self.active,
+            flat=self.singular,
+            starts=self.starts,
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Maximum(Optimum[P]):
+    """A maximum, of which nothing more is known."""
+
+    @property
+    def status(self) -> Status:
+        return "converged"
+
+    @property
+    def loglik(self) -> float:
+        return self.point.loglik
+
+    def with_derivatives(self, at: Derivatives, observed: Array | None) -> Maximum[P]:
+        """With what was computed there, if the observed information was."""
+        if observed is None:
+            return self
+        return Stationary(self.point, self.free, self.n_iterations, self.distance, at, observed)
+
+    def at_boundary(self) -> Maximum[P]:
+        """As one with a singular covariance matrix of the random effects."""
+        return Boundary(self.point, self.free, self.n_iterations, self.distance)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Stationary(Maximum[P], Generic[P, D]):
+    """A maximum at which the gradient along the free directions is zero.
+
+    Attributes
+    ----------
+    at : Derivatives
+        Along a well-conditioned basis of these.
+    observed : (n, n)
+        Observed information along them.
+    flat : bool
+        Whether a covariance matrix of the random effects is singular all the same.
+    """
+
+    at: D
+    observed: Array
+    flat: bool = False
+
+    @property
+    def singular(self) -> bool:
+        return self.flat
+
+    def at_boundary(self) -> Maximum[P]:
+        return replace(self, flat=True)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Boundary(Maximum[P]):
+    """A maximum over positive semidefinite covariances of the random effects at which one of them
+    is singular: the gradient is not zero there, and the observed information no curvature."""
+
+    @property
+    def singular(self) -> bool:
+        return True
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Constrained(Maximum[P]):
+    """A maximum under inequalities, bounds or nonlinear equalities.
+
+    Attributes
+    ----------
+    held : tuple of int
+        `active`.
+    curvature : (npar, npar)
+        Σ λ ∂²c/∂θ∂θᵀ of the active constraints: part of the observed information under them.
+    """
+
+    held: tuple[int, ...]
+    curvature: Array
+
+    @property
+    def active(self) -> tuple[int, ...]:
+        return self.held
+
+    def lagrangian(self, observed: Array, basis: Array) -> Array:
+        return observed - basis.T @ self.curvature @ basis
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RestrictedMaximum(Maximum[P]):
+    """A maximum of the restricted likelihood ℓ_R; `point` is the likelihood itself there.
+
+    Attributes
+    ----------
+    value : float
+        ℓ_R.
+    root : (npar, n)
+        R Rᵀ is the model's covariance of the estimates.
+    bread : (npar, n)
+        The same by the observed information of ℓ_R, where the optimiser had it.
+    lost : (npar, l)
+        Directions that the data do not determine there.
+    flat : bool
+        `singular`.
+    """
+
+    value: float
+    root: Array
+    bread: Array
+    lost: Array
+    flat: bool
+
+    @property
+    def loglik(self) -> float:
+        return self.value
+
+    @property
+    def singular(self) -> bool:
+        return self.flat
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Stopped(Optimum[P]):
+    """Where a search failed.
+
+    Attributes
+    ----------
+    reason : str
+        `status`.
+    details : str
+        `where`.
+    value : float or None
+        What was maximised; None: ℓ at the point.
+    held : tuple of int
+        `active`.
+    flat : bool
+        `singular`.
+    """
+
+    reason: Reason
+    details: str = ""
+    value: float | None = None
+    held: tuple[int, ...] = ()
+    flat: bool = False
+
+    @property
+    def status(self) -> Status:
+        return self.reason
+
+    @property
+    def loglik(self) -> float:
+        return self.point.loglik if self.value is None else self.value
+
+    @property
+    def where(self) -> str:
+        return self.details
+
+    @property
+    def active(self) -> tuple[int, ...]:
+        return self.held
+
+    @property
+    def singular(self) -> bool:
+        return self.flat
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -14,7 +14,7 @@ from mlsem.errors import DataError, listed
 if TYPE_CHECKING:
     from mlsem.core.records import Array, ClusterMoments
     from mlsem.data.table.grouping import Grouping
-    from mlsem.model.table import ParameterTable, Row
+    from mlsem.model.table import ParameterTable
 
 OWN_MEAN = 1e-10
 """1 − R² of an outcome's cluster means on a predictor up to which these are the same."""
@@ -185,13 +185,9 @@ def check_dependence(table: ParameterTable, moments: ClusterMoments) -> None:
 def _with_effects(table: ParameterTable, level: int) -> tuple[str, ...]:
     """Covariates of a level, less carriers of random slopes with a mean of zero."""
     slopes = {slope.name: slope.carrier for slope in table.slopes}
-    means = {slopes[row.lhs] for row in table.rows if row.lhs in slopes and _moves_mean(row)}
+    means = {slopes[row.lhs] for row in table.rows if row.lhs in slopes and row.moves_mean}
     idle = set(slopes.values()) - means if level == 1 else set[str]()
     return tuple(name for name in table.levels[level - 1].covariates if name not in idle)
-
-
-def _moves_mean(row: Row) -> bool:
-    return row.op in ("~", "~1") and (row.free >= 0 or row.fixed != 0.0)
 
 
 @remember

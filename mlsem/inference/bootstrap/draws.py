@@ -37,6 +37,7 @@ import numpy as np
 
 from mlsem.core.linalg import per_block
 from mlsem.core.records import Array, Index, frozen
+from mlsem.estimation.standard_errors import JACKKNIFE
 from mlsem.inference.covariance.adjust import adjusted
 from mlsem.inference.covariance.equations import WhiteClusters
 
@@ -148,7 +149,7 @@ def leave_one_out_scores(clusters: WhiteClusters) -> Array:
     """u_j = (I - X_j)⁻¹ s_j, (G, n)."""
     scores = np.empty_like(clusters.scores)
     for part in clusters.parts():
-        scores[clusters.members(part)] = adjusted(clusters, "CR3", part).scores
+        scores[clusters.members(part)] = adjusted(clusters, JACKKNIFE, part).scores
     return scores
 
 

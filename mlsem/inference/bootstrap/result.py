@@ -78,7 +78,7 @@ class Bootstrap(sheet.Shown):
     draws: Array
     t: Array
     reasons: Mapping[str, int]
-    se_kind: Literal["CR0", "MLR"]
+    se_kind: str
     seed: int
     weights: WeightKind | None
     enumerated: bool

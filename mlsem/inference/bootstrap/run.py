@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from secrets import randbits
-from typing import Literal, get_args
+from typing import get_args
 
 import numpy as np
 
@@ -18,7 +18,8 @@ from mlsem.core.sample.resampling import resampled_unions
 from mlsem.errors import InferenceError, InferenceWarning, OptionValueError, listed, warn
 from mlsem.estimation.estimates import Estimates
 from mlsem.estimation.refit import model_sampler, refit
-from mlsem.estimation.settings import SeKind, Settings
+from mlsem.estimation.settings import Settings
+from mlsem.estimation.standard_errors import CR0, StandardErrors, plain_sandwich
 from mlsem.inference.bootstrap import draws as numbers
 from mlsem.inference.bootstrap.draws import WEIGHTS, Draws, Shares, WeightKind
 from mlsem.inference.bootstrap.result import Bootstrap, BootstrapKind, about_failures
@@ -63,8 +64,8 @@ def bootstrap(
     places = list(range(len(names))) if parameters is None else chosen(names, parameters)
     seed = randbits(32) if seed is None else seed
     source, robust = np.random.SeedSequence(seed), fit.problem.robust
-    se_kind: Literal["CR0", "MLR"] = "CR0" if wanted == "wild" else _sandwich(fit)
-    covariance, functions = _covariance(fit, se_kind), compile_definitions(fit.table)
+    errors = CR0 if wanted == "wild" else _sandwich(fit)
+    covariance, functions = _covariance(fit, errors), compile_definitions(fit.table)
     reasons: dict[str, int] = {}
     if wanted == "wild":
         found = _wild(fit, covariance, functions, scheme, draws, source)
@@ -83,7 +84,7 @@ def bootstrap(
         draws=frozen(values[:, places]),
         t=frozen(t[:, places]),
         reasons=reasons,
-        se_kind=se_kind,
+        se_kind=errors.name,
         seed=seed,
         weights=scheme if wanted == "wild" else None,
         enumerated=wanted == "wild" and bool(numbers.patterns(scheme, robust.n_clusters, draws)),
@@ -124,14 +125,14 @@ def _checked(
 # --- what is bootstrapped -------------------------------------------------------------------------
 
 
-def _sandwich(fit: Estimates) -> Literal["CR0", "MLR"]:
+def _sandwich(fit: Estimates) -> StandardErrors:
     """The robust errors of refits; those of MLR do not exist at REML estimates."""
-    return "CR0" if fit.settings.estimator == "REML" else "MLR"
+    return plain_sandwich(reml=fit.settings.estimator == "REML")
 
 
-def _covariance(fit: Estimates, kind: SeKind) -> Covariance:
+def _covariance(fit: Estimates, kind: StandardErrors) -> Covariance:
     """The fit's own, which the percentile-t interval and the statistics observed are made of."""
-    found, doubts = covariance_of(fit.with_se(kind))
+    found, doubts = covariance_of(fit.with_se(kind.name))
     if np.isnan(found.se).all():
         raise InferenceError(f"nothing to bootstrap: {' '.join(doubts)}")
     return found
@@ -240,7 +241,7 @@ class Refits:
 
 def _refits(fit: Estimates, functions: CompiledDefinitions, *, parametric: bool) -> Refits:
     settings = replace(
-        fit.settings.with_se(_sandwich(fit)),
+        fit.settings.with_se(_sandwich(fit).name),
         tol=max(LOOSE, fit.settings.tol),
         max_iter=min(PATIENCE, fit.settings.max_iter),
     )
@@ -253,7 +254,7 @@ def _refits(fit: Estimates, functions: CompiledDefinitions, *, parametric: bool)
 
 
 def _shares(fit: Estimates) -> Shares:
-    clusters = _white_clusters(_covariance(fit, "CR0"))
+    clusters = _white_clusters(_covariance(fit, CR0))
     return Shares(frozen(clusters.leverage(slice(None))), clusters.working.kind)
 
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from mlsem.core.quiet import quiet
 from mlsem.core.records import Array
 from mlsem.data.table.frame import make_frame
+from mlsem.estimation.standard_errors import KINDS
 from mlsem.report import figures, sheet
 from mlsem.report.cells import format_number
 
@@ -100,7 +101,7 @@ class SeComparison(sheet.Shown):
     @quiet
     def varying(self) -> tuple[str, ...]:
         """Level-1 slopes whose ratio lies above the band: they look as if they varied."""
-        if self.band is None or self.kinds[0] != "standard":
+        if self.band is None or not self._against_model:
             return ()
         above = self.ratios[self.kinds[-1]] > self.band.limits(self.level)[1]
         return tuple(name for name in self._named(above) if name in self.slopes)
@@ -109,9 +110,14 @@ class SeComparison(sheet.Shown):
     def steadier(self) -> tuple[str, ...]:
         """Parameters whose ratio lies below the band: clusters differ less in them than
         the model expects."""
-        if self.band is None or self.kinds[0] != "standard":
+        if self.band is None or not self._against_model:
             return ()
         return self._named(self.ratios[self.kinds[-1]] < self.band.limits(self.level)[0])
+
+    @property
+    def _against_model(self) -> bool:
+        """Whether the kinds are compared with model-based errors."""
+        return KINDS[self.kinds[0]].model_based
 
     def _named(self, where: NDArray[np.bool_]) -> tuple[str, ...]:
         return tuple(name for name, each in zip(self.parameters, where, strict=True) if each)
@@ -147,7 +153,7 @@ class SeComparison(sheet.Shown):
     @property
     def _about_slopes(self) -> str:
         base, kind = self.kinds[0], self.kinds[-1]
-        if base != "standard":
+        if not self._against_model:
             return (
                 "only a comparison with model-based errors can reveal varying slopes, not one with "
                 f"{base}."

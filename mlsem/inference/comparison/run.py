@@ -16,12 +16,14 @@ from mlsem.core.sample.draws import Sampler
 from mlsem.errors import InferenceError, OptionValueError
 from mlsem.estimation.estimates import Estimates
 from mlsem.estimation.refit import model_sampler, refit
-from mlsem.estimation.settings import SeKind, se_kind
+from mlsem.estimation.settings import se_kind
+from mlsem.estimation.standard_errors import CR2, MLR, STANDARD
 from mlsem.inference.comparison.result import Band, SeComparison
 from mlsem.inference.covariance.of_estimates import covariance_of
 from mlsem.model.table import ParameterTable
 from mlsem.parallel.pool import in_batches
 
+COMPARED = (STANDARD, MLR, CR2)  # unless the user names others
 FEWEST = 20  # draws that a band needs
 ENOUGH = 0.5  # share of the draws that must be fitted
 
@@ -32,7 +34,7 @@ class Draws:
 
     estimates: Estimates
     sampler: Sampler
-    kinds: tuple[SeKind, SeKind]
+    kinds: tuple[str, str]
     places: Index
     seed: int
 
@@ -57,7 +59,7 @@ def compare(
     """
     if kinds is None:
         reml = estimates.settings.estimator == "REML"
-        kinds = ("standard", "CR2") if reml else ("standard", "MLR", "CR2")
+        kinds = [kind.name for kind in COMPARED if kind.reml or not reml]
     table, wanted = estimates.table, _kinds(kinds)
     if not estimates.converged:
         raise InferenceError("the fit did not converge: it has no standard errors to compare.")
@@ -115,20 +117,21 @@ def _ratio(source: Draws, number: int) -> Array | None:
     return None if np.isnan(ratio).all() else ratio
 
 
-def _errors(estimates: Estimates, kind: SeKind) -> Array:
+def _errors(estimates: Estimates, kind: str) -> Array:
     return covariance_of(estimates.with_se(kind))[0].se
 
 
-def _kinds(kinds: Iterable[str]) -> tuple[SeKind, ...]:
+def _kinds(kinds: Iterable[str]) -> tuple[str, ...]:
     if isinstance(kinds, str):
         kinds = [kinds]
-    found: tuple[SeKind, ...] = tuple(dict.fromkeys(se_kind(kind) for kind in kinds))
-    if len(found) < 2 or "none" in found:
+    named = list(dict.fromkeys(se_kind(kind) for kind in kinds))
+    names = tuple(kind.name for kind in named)
+    if len(named) < 2 or not all(kind.exists for kind in named):
         raise OptionValueError(
-            f"kinds={list(found)!r}: name at least two kinds of standard errors, the one to "
+            f"kinds={list(names)!r}: name at least two kinds of standard errors, the one to "
             'compare with first, e.g. ["standard", "MLR", "CR2"].'
         )
-    return found
+    return names
 
 
 def _require_draws(draws: int, level: object, seed: object) -> None:

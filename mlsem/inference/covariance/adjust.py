@@ -1,4 +1,4 @@
-"""Adjusted cluster scores: CR0 to CR3.
+"""Adjusted cluster scores.
 
 In units in which the expected information is the identity, cluster j has score s_j and
 leverage X_j (ΣX_j = I, eigenvalues in [0, 1]). At the estimates its score has lost what the
@@ -19,15 +19,13 @@ without that direction.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
 from mlsem.core.records import Array
+from mlsem.estimation.standard_errors import Adjustment
 from mlsem.inference.covariance.equations import WhiteClusters
 
-ClusterKind = Literal["CR0", "CR1", "CR1p", "CR1S", "CR2", "CR3"]
-POWERS: dict[str, float] = {"CR0": 0.0, "CR1": 0.0, "CR1p": 0.0, "CR1S": 0.0, "CR2": 0.5, "CR3": 1}
 LEVERAGE_ONE = 1e-9  # leverages closer to 1 are 1
 
 
@@ -60,14 +58,14 @@ class Adjusted:
     alone: Array
 
 
-def adjusted(clusters: WhiteClusters, kind: ClusterKind, part: slice) -> Adjusted:
+def adjusted(clusters: WhiteClusters, how: Adjustment, part: slice) -> Adjusted:
     """Adjust the scores of the clusters of these kinds."""
     members = clusters.members(part)
     leverage = clusters.leverage(part)
     values, vectors = np.linalg.eigh(leverage)
     gone = values > 1.0 - LEVERAGE_ONE
     left = np.where(gone, 1.0, 1.0 - values)
-    factors = np.where(gone, 0.0, left ** -POWERS[kind])
+    factors = np.where(gone, 0.0, left**-how.power)
     adjustment = _spectral(vectors, factors)
     of = clusters.working.kind[members] - part.start
     scores = np.einsum("gab,gb->ga", adjustment[of], clusters.scores[members])
@@ -79,7 +77,7 @@ def adjusted(clusters: WhiteClusters, kind: ClusterKind, part: slice) -> Adjuste
         pull=_spectral(vectors, factors * values),
         alone=_spectral(vectors, gone.astype(float)),
     )
-    if kind == "CR2" and clusters.working.mixed is not None:
+    if how.residuals and clusters.working.mixed is not None:
         _adjust_residuals(clusters, part, found)
     return found
 

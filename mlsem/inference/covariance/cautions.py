@@ -17,9 +17,9 @@ FEW_EFFECTIVE = 10.0  # and less than half of the clusters
 
 def cautions(problem: Problem, covariance: Covariance) -> tuple[str, ...]:
     """Sentences on a covariance; none where nothing is doubtful."""
-    if covariance.kind == "none":
+    if not covariance.kind.exists:
         return ()
-    if covariance.kind == "standard":
+    if covariance.kind.model_based:
         few = _few_for_z(problem, covariance)
         return (few,) if few else ()
     missing = _no_factor(problem, covariance)
@@ -37,7 +37,7 @@ def cautions(problem: Problem, covariance: Covariance) -> tuple[str, ...]:
 
 def on_information(table: ParameterTable, covariance: Covariance) -> tuple[str, ...]:
     """A note on model-based errors of one level by the observed information: not lavaan's."""
-    if covariance.kind != "standard" or covariance.form != "observed" or table.two_level:
+    if not covariance.kind.model_based or covariance.form != "observed" or table.two_level:
         return ()
     products = table.endogenous_products
     if not products:
@@ -52,12 +52,11 @@ def on_information(table: ParameterTable, covariance: Covariance) -> tuple[str, 
 
 def _no_factor(problem: Problem, covariance: Covariance) -> str:
     """Where CR1p and CR1S would divide by zero or less."""
-    robust = covariance.robust
-    if robust is None or not np.isnan(robust.meat).any():
+    robust, kind = covariance.robust, covariance.kind
+    if robust is None or kind.factor is None or not np.isnan(robust.meat).any():
         return ""
-    subject = "clusters" if covariance.kind == "CR1p" else "rows"
     return (
-        f"there are no {covariance.kind} standard errors: they take more {subject} than "
+        f"there are no {kind.name} standard errors: they take more {kind.factor.takes} than "
         f'parameters, and there are {problem.robust.n_clusters} clusters. Use se="CR2".'
     )
 
@@ -86,10 +85,10 @@ def _clusters(labels: list[object]) -> str:
 
 def _few_clusters(problem: Problem, covariance: Covariance) -> str:
     count = problem.robust.n_clusters
-    plain = covariance.kind in ("MLR", "CR0")
+    plain = covariance.kind.plain
     if count >= FEW_CLUSTERS or not (plain or np.isinf(covariance.df).all()):
         return ""
-    what = f"{covariance.kind} standard errors are too small and " if plain else ""
+    what = f"{covariance.kind.name} standard errors are too small and " if plain else ""
     return (
         f"{count} clusters are few: {what}z tests reject too often. "
         'se="CR2" (with its t tests) corrects for that.'
@@ -149,7 +148,7 @@ def _few_effective(problem: Problem, covariance: Covariance) -> str:
 
 def _low(problem: Problem, values: np.ndarray, low: np.ndarray, text: str) -> str:
     """The sentence with the mean parameters that are `low`, the lowest first."""
-    rows = {row.free for row in problem.table.rows if row.op in ("~", "~1") and row.free >= 0}
+    rows = {row.free for row in problem.table.rows if row.of_mean and row.free >= 0}
     places = [k for k in np.argsort(values) if low[k] and k in rows]
     if not places:
         return ""

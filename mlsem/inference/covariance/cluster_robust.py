@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlsem.core.records import Array, Index, frozen
-from mlsem.inference.covariance.adjust import Adjusted, ClusterKind, adjusted
+from mlsem.estimation.standard_errors import StandardErrors
+from mlsem.inference.covariance.adjust import Adjusted, adjusted
 from mlsem.inference.covariance.equations import WhiteClusters
 
 ALONE = 1e-8  # share of a contrast in directions of leverage 1 that leaves it without a variance
@@ -45,12 +46,14 @@ class RobustContrasts:
 
 
 def robust_contrasts(
-    clusters: WhiteClusters, kind: ClusterKind, contrasts: Array
+    clusters: WhiteClusters, kind: StandardErrors, contrasts: Array
 ) -> RobustContrasts:
     """The meat and the degrees of freedom of contrasts cᵀθ.
 
     Parameters
     ----------
+    kind : StandardErrors
+        With an adjustment of the scores.
     contrasts : (c, n)
         What they take of the scores: `WhiteClusters.contrasts`.
 
@@ -66,13 +69,14 @@ def robust_contrasts(
     variances and loadings are quadratic in the data, and vary more than normal ones would.
     """
     count, size = contrasts.shape
+    assert kind.adjustment is not None
     meat, across = np.zeros((size, size)), np.zeros((count, size, size))
     trace, squares, fourth, shares = np.zeros((4, count))
     lengths = np.einsum("cn,cn->c", contrasts, contrasts)
     alone: list[Array] = []
     soloists: list[int] = []
     for part in clusters.parts():
-        found = adjusted(clusters, kind, part)
+        found = adjusted(clusters, kind.adjustment, part)
         weights = clusters.counts[part]
         pulled = contrasts @ found.pull
         h = np.einsum("kcn,kcn->kc", pulled, pulled)
@@ -115,18 +119,11 @@ def _note_soloists(
         soloists.append(int(cluster))
 
 
-def small_sample_factor(clusters: WhiteClusters, kind: ClusterKind) -> float:
-    """CR1: J/(J-1). CR1p: J/(J-p). CR1S: J(N-1)/((J-1)(N-p)), as Stata; 1 for the others.
-
-    J counts the robust clusters, N the rows; p the fixed effects of a linear mixed model, all
-    free parameters elsewhere. NaN where the denominator is not positive.
-    """
+def small_sample_factor(clusters: WhiteClusters, kind: StandardErrors) -> float:
+    """That of the kind, p being the fixed effects of a linear mixed model, all free parameters
+    elsewhere; 1 where it has none."""
+    if kind.factor is None:
+        return 1.0
     working = clusters.working
-    j, rows = working.n_clusters, working.n_rows
     p = clusters.basis.shape[1] if working.mixed is None else working.mixed.design.shape[2]
-    numerator, denominator = {
-        "CR1": (j, j - 1),
-        "CR1p": (j, j - p),
-        "CR1S": (j * (rows - 1), (j - 1) * (rows - p)),
-    }.get(kind, (1, 1))
-    return numerator / denominator if denominator > 0 else float("nan")
+    return kind.factor(working.n_clusters, working.n_rows, p)

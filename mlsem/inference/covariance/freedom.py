@@ -33,7 +33,7 @@ def df_method(problem: Problem, settings: Settings, *, clustered: bool) -> DfMet
     if asked is not None:
         _require_mixed(problem, settings)
         return asked
-    plain = kind == "standard" and settings.test is None and settings.information != "observed"
+    plain = kind.takes_df and settings.test is None and settings.information != "observed"
     return "satterthwaite" if plain and table.semidefinite else None
 
 

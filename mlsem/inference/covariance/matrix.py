@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Literal
 
 import numpy as np
 
 from mlsem.core.linalg import symmetrized
 from mlsem.core.quiet import quiet
 from mlsem.core.records import Array, frozen
-from mlsem.inference.covariance.adjust import ClusterKind
+from mlsem.estimation.standard_errors import StandardErrors
 from mlsem.inference.covariance.cluster_robust import RobustContrasts, robust_contrasts
 from mlsem.inference.covariance.equations import (
     EstimatingEquations,
@@ -24,8 +23,6 @@ from mlsem.inference.covariance.reference import ClusterReference, Reference
 
 FLAT = 1e-10  # eigenvalues of the meat, in units of the information, that are zero
 
-Kind = Literal["standard", "MLR", "none"] | ClusterKind
-
 
 @dataclass(frozen=True, eq=False)
 class Covariance:
@@ -34,7 +31,7 @@ class Covariance:
     Attributes
     ----------
     matrix : (npar, npar)
-    kind : str
+    kind : StandardErrors
     form : str
         How it was computed, for the summary.
     reference : Reference or None
@@ -52,7 +49,7 @@ class Covariance:
     """
 
     matrix: Array
-    kind: Kind
+    kind: StandardErrors
     form: str
     reference: Reference | None = None
     robust: RobustContrasts | None = None
@@ -97,9 +94,9 @@ def meat(scores: Array) -> Array:
 
 
 def covariance(
-    equations: EstimatingEquations, kind: Kind, form: str, factor: float = 1.0
+    equations: EstimatingEquations, kind: StandardErrors, form: str, factor: float = 1.0
 ) -> Covariance:
-    """`standard`: I⁻¹. `MLR`: factor · I⁻¹ (Σ s_j s_jᵀ) I⁻¹ (Huber, 1967; White, 1982; for
+    """I⁻¹, or of a sandwich factor · I⁻¹ (Σ s_j s_jᵀ) I⁻¹ (Huber, 1967; White, 1982; for
     clusters Liang & Zeger, 1986, eq. 8).
 
     All NaN where the information is not positive definite.
@@ -109,7 +106,7 @@ def covariance(
         return no_covariance(equations.params, kind, form)
     basis, flat = equations.basis @ root, False
     matrix = basis @ basis.T
-    if kind == "MLR":
+    if kind.sandwich:
         assert equations.scores is not None
         inner = factor * meat(equations.scores @ root)
         flat = bool(np.linalg.eigvalsh(inner)[0] < FLAT)
@@ -127,7 +124,7 @@ def silenced(found: Covariance, robust: RobustContrasts | None) -> Covariance:
 
 
 def robust_covariance(
-    equations: EstimatingEquations, kind: ClusterKind, form: str, *, z: bool = False
+    equations: EstimatingEquations, kind: StandardErrors, form: str, *, z: bool = False
 ) -> Covariance:
     """H⁻¹ (Σ u_j u_jᵀ) H⁻¹ with adjusted scores u and Satterthwaite degrees of freedom of each
     parameter (infinite with `z`).
@@ -145,10 +142,10 @@ def robust_covariance(
     return silenced(Covariance(matrix, kind, form, reference, forms=forms), found)
 
 
-def adjustment_forms(clusters: WhiteClusters, kind: ClusterKind) -> tuple[str, ...]:
+def adjustment_forms(clusters: WhiteClusters, kind: StandardErrors) -> tuple[str, ...]:
     """What is adjusted for each parameter: residuals of a linear mixed model, or scores."""
-    mixed = clusters.working.mixed
-    if kind != "CR2" or mixed is None:
+    mixed, how = clusters.working.mixed, kind.adjustment
+    if how is None or not how.residuals or mixed is None:
         return ("scores",) * len(clusters.basis)
     others = clusters.influence[:, mixed.design.shape[2] :]
     return tuple("scores" if row.any() else "residuals" for row in others)
@@ -166,7 +163,7 @@ def effective_clusters(equations: EstimatingEquations) -> Array:
         return (weights @ parts) ** 2 / (weights @ parts**2)
 
 
-def no_covariance(params: Array, kind: Kind, form: str = "") -> Covariance:
+def no_covariance(params: Array, kind: StandardErrors, form: str = "") -> Covariance:
     """All NaN: asked for none, or there is none."""
     empty = np.full((len(params), len(params)), np.nan)
     return Covariance(frozen(empty), kind, form)

@@ -12,7 +12,8 @@ from mlsem.core.records import Array, frozen
 from mlsem.errors import listed
 from mlsem.estimation.estimates import Directions, Estimates
 from mlsem.estimation.ml import involved
-from mlsem.estimation.settings import InformationKind, SeKind
+from mlsem.estimation.settings import InformationKind
+from mlsem.estimation.standard_errors import CR0, STANDARD, Factor, StandardErrors
 from mlsem.inference.covariance.cautions import cautions
 from mlsem.inference.covariance.equations import EstimatingEquations, WorkingClusters
 from mlsem.inference.covariance.freedom import df_method, with_freedom
@@ -46,34 +47,36 @@ def covariance_of(estimates: Estimates) -> tuple[Covariance, tuple[str, ...]]:
         )
 
 
-def kind_of(estimates: Estimates) -> SeKind:
+def kind_of(estimates: Estimates) -> StandardErrors:
     """The standard errors that the settings mean for the model."""
     two_level = estimates.table.two_level
     return estimates.settings.kind(two_level=two_level, clustered=estimates.clustered)
 
 
-def _covariance_of(estimates: Estimates, kind: SeKind) -> tuple[Covariance, tuple[str, ...]]:
+def _covariance_of(
+    estimates: Estimates, kind: StandardErrors
+) -> tuple[Covariance, tuple[str, ...]]:
     problem, settings = estimates.problem, estimates.settings
-    if kind == "none" or not estimates.converged:
+    if not kind.exists or not estimates.converged:
         return no_covariance(estimates.params, kind), ()
     method = df_method(problem, settings, clustered=estimates.clustered)
-    if kind == "standard" and estimates.restricted:
+    if kind.model_based and estimates.restricted:
         found, wrong = _restricted(estimates)
         return (with_freedom(found, estimates, method) if method else found), wrong
     inner = "expected" if method else _bread(estimates, kind)
-    if kind == "standard" or kind == "MLR":
+    if kind.adjustment is None:
         directions = estimates.directions()
-        clusters = len(problem.robust.labels)
-        small = kind == "MLR" and estimates.clustered and not problem.table.two_level
-        factor = clusters / (clusters - 1.0) if small else 1.0
-        form = inner + (", times J/(J-1)" if small else "")
-        equations = _equations(estimates, directions, inner, with_scores=kind == "MLR")
+        small = _factor(estimates, kind)
+        form = inner if small is None else f"{inner}, times {small.formula}"
+        sizes = len(problem.robust.labels), problem.moments.n_rows, len(estimates.params)
+        factor = 1.0 if small is None else small(*sizes)
+        equations = _equations(estimates, directions, inner, with_scores=kind.sandwich)
         found = covariance(equations, kind, form, factor)
         if method:
             found = with_freedom(found, estimates, method)
         if found.flat:
             working = _with_clusters(estimates, directions, equations)
-            found = silenced(found, robust_covariance(working, "CR0", form).robust)
+            found = silenced(found, robust_covariance(working, CR0, form).robust)
         lost = directions.lost
     else:
         own, seen = len(estimates.params), estimates.with_means()
@@ -99,15 +102,16 @@ def doubted(estimates: Estimates, found: Covariance) -> tuple[Covariance, tuple[
     what a user should be told of it."""
     if found.robust is None and np.isnan(found.matrix).all():
         return found, ()
-    if found.kind == "MLR" and len(estimates.problem.robust.labels) <= LOOKED_AT:
-        directions, inner = estimates.directions(), _bread(estimates, "MLR")
+    unseen = found.kind.sandwich and found.kind.adjustment is None
+    if unseen and len(estimates.problem.robust.labels) <= LOOKED_AT:
+        directions, inner = estimates.directions(), _bread(estimates, found.kind)
         equations = _equations(estimates, directions, inner, with_scores=False)
         working = _with_clusters(estimates, directions, equations)
         found = replace(found, effective=effective_clusters(working))
     return found, cautions(estimates.problem, found)
 
 
-def _bread(estimates: Estimates, kind: SeKind) -> InformationKind:
+def _bread(estimates: Estimates, kind: StandardErrors) -> InformationKind:
     """The information whose inverse is the bread: on the boundary the gradient is not zero, and
     the observed one no curvature; there it is for those only who ask for it."""
     settings, table = estimates.settings, estimates.table
@@ -116,10 +120,18 @@ def _bread(estimates: Estimates, kind: SeKind) -> InformationKind:
     return settings.bread(kind, expected=not (table.two_level or table.endogenous_products))
 
 
+def _factor(estimates: Estimates, kind: StandardErrors) -> Factor | None:
+    """The factor of the kind, if it goes with the model."""
+    factor = kind.factor
+    if factor is None or not factor.single_level:
+        return factor
+    return factor if estimates.clustered and not estimates.table.two_level else None
+
+
 def _restricted(estimates: Estimates) -> tuple[Covariance, tuple[str, ...]]:
     """Of the fixed effects given the variances, as lme4's, and of these by REML."""
     matrix, lost = estimates.restricted_covariance()
-    found = replace(no_covariance(estimates.params, "standard", "expected"), matrix=matrix)
+    found = replace(no_covariance(estimates.params, STANDARD, "expected"), matrix=matrix)
     if not lost.shape[1]:
         return found, ()
     found, doubt = _without(found, lost, estimates.names)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from mlsem.core.records import Array
-from mlsem.inference.covariance.adjust import ClusterKind
+from mlsem.estimation.standard_errors import StandardErrors
 from mlsem.inference.covariance.cluster_robust import RobustContrasts, robust_contrasts
 from mlsem.inference.covariance.equations import WhiteClusters
 from mlsem.inference.covariance.statistics import Statistic, hotelling_f, wald_distance, wishart_df
@@ -52,7 +52,7 @@ class ClusterReference:
     """Of a cluster-robust covariance."""
 
     clusters: WhiteClusters
-    kind: ClusterKind
+    kind: StandardErrors
 
     @property
     def joint_test(self) -> JointTest:
@@ -74,5 +74,6 @@ class ClusterReference:
 
     def joint(self, estimate: Array, gradients: Array, spread: Array) -> Statistic:
         """HTZ (Pustejovsky & Tipton, 2018)."""
-        nu = wishart_df(self.clusters, self.kind, self.clusters.contrasts(gradients))
+        assert self.kind.adjustment is not None
+        nu = wishart_df(self.clusters, self.kind.adjustment, self.clusters.contrasts(gradients))
         return hotelling_f(wald_distance(estimate, spread), len(spread), nu)

@@ -10,7 +10,8 @@ from scipy.special import chdtrc, fdtrc
 from mlsem.core.linalg import inverse_root, symmetrized, weighted_sum
 from mlsem.core.records import Array
 from mlsem.errors import InferenceError
-from mlsem.inference.covariance.adjust import Adjusted, ClusterKind, adjusted
+from mlsem.estimation.standard_errors import Adjustment
+from mlsem.inference.covariance.adjust import Adjusted, adjusted
 from mlsem.inference.covariance.cluster_robust import ALONE
 from mlsem.inference.covariance.equations import WhiteClusters
 
@@ -169,7 +170,7 @@ def require_clusters(spread: Array, n_clusters: int) -> None:
 # --- the degrees of freedom of HTZ ----------------------------------------------------------------
 
 
-def wishart_df(clusters: WhiteClusters, kind: ClusterKind, contrasts: Array) -> float:
+def wishart_df(clusters: WhiteClusters, how: Adjustment, contrasts: Array) -> float:
     """ν, for which a Wishart matrix varies as much in total as C V Cᵀ does.
 
     Parameters
@@ -197,21 +198,21 @@ def wishart_df(clusters: WhiteClusters, kind: ClusterKind, contrasts: Array) -> 
     loadings, whose scores are quadratic in the data). For q = 1, ν is Satterthwaite's df.
     """
     basis = np.linalg.qr(contrasts.T)[0].T
-    root = inverse_root(_expected(clusters, kind, basis))
+    root = inverse_root(_expected(clusters, how, basis))
     if root is None:
         raise InferenceError(
             "the covariance of these constraints is singular on average: they are nearly "
             "dependent, or a few clusters determine them. Test fewer of them at a time."
         )
     q = len(contrasts)
-    return q * (q + 1) / _total_variance(clusters, kind, root.T @ basis)
+    return q * (q + 1) / _total_variance(clusters, how, root.T @ basis)
 
 
-def _expected(clusters: WhiteClusters, kind: ClusterKind, contrasts: Array) -> Array:
+def _expected(clusters: WhiteClusters, how: Adjustment, contrasts: Array) -> Array:
     """Ω = Σ_j (D_j - H_j) = E(C V Cᵀ) if the model is true, (q, q)."""
     total = np.zeros((len(contrasts), len(contrasts)))
     for part in clusters.parts():
-        found = adjusted(clusters, kind, part)
+        found = adjusted(clusters, how, part)
         _require_shared(found, contrasts)
         spread, pulled = _covered(found, contrasts)
         total += weighted_sum(clusters.counts[part], spread - pulled @ pulled.swapaxes(1, 2))
@@ -227,12 +228,12 @@ def _require_shared(found: Adjusted, contrasts: Array) -> None:
         )
 
 
-def _total_variance(clusters: WhiteClusters, kind: ClusterKind, contrasts: Array) -> float:
+def _total_variance(clusters: WhiteClusters, how: Adjustment, contrasts: Array) -> float:
     """What the variances of the entries of C V Cᵀ sum to."""
     q, n = contrasts.shape
     total, across = 0.0, np.zeros((q * n, q * n))
     for part in clusters.parts():
-        found, weights = adjusted(clusters, kind, part), clusters.counts[part]
+        found, weights = adjusted(clusters, how, part), clusters.counts[part]
         spread, pulled = _covered(found, contrasts)
         shared = pulled @ pulled.swapaxes(1, 2)
         d, h = (np.trace(each, axis1=1, axis2=2) for each in (spread, shared))

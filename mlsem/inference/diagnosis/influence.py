@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from scipy.special import gammaincinv
 
 from mlsem.core.records import Array, frozen
+from mlsem.estimation.standard_errors import JACKKNIFE
 from mlsem.inference.covariance.adjust import adjusted
 from mlsem.inference.covariance.cluster_robust import ALONE
 from mlsem.inference.covariance.equations import WhiteClusters
@@ -58,7 +59,7 @@ def cluster_influence(clusters: WhiteClusters, contrasts: Array) -> ClusterInflu
     for part in clusters.parts():
         members = clusters.members(part)
         kind = clusters.working.kind[members] - part.start
-        found = adjusted(clusters, "CR3", part)
+        found = adjusted(clusters, JACKKNIFE, part)
         leverage[members] = np.einsum("kaa->k", found.leverage)[kind]
         share[members] = (_quadratic(contrasts, found.leverage) / lengths)[kind]
         gone = (_quadratic(contrasts, found.alone) / lengths)[kind] > ALONE

@@ -18,6 +18,7 @@ from mlsem.inference.covariance.cautions import FEW_CLUSTERS, FEW_DF, FEW_EFFECT
 from mlsem.inference.diagnosis.influence import ClusterInfluence, ratio_range
 from mlsem.inference.diagnosis.sheet import diagnostics_sheet
 from mlsem.inference.diagnosis.verdict import ClusterCounts, Coefficient, Limits, Refits, verdict
+from mlsem.model.table import MEANS
 from mlsem.report import figures, sheet
 
 if TYPE_CHECKING:
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from mlsem.report.figures import Figure
 
 LIMITS = Limits(FEW_CLUSTERS, FEW_DF, FEW_EFFECTIVE, uneven=0.75, moved=1.0)
-MEANS = ("~", "~1")
 REASONS = {  # of a large CR2 standard error; whether the clusters are those of the model's level 2
     True: "slopes that differ between clusters, a random slope that the model omits",
     False: "within-cluster dependence that the model omits",

@@ -16,7 +16,7 @@ from mlsem.inference.covariance.matrix import Covariance
 from mlsem.inference.covariance.of_estimates import covariance_of
 from mlsem.inference.covariance.reference import ClusterReference
 from mlsem.inference.profile.search import Place, Search, critical_value, relative_variances
-from mlsem.model.expressions import compile_constraints
+from mlsem.model.expressions import compiled_pairs
 from mlsem.model.pattern import parameter_bounds
 from mlsem.model.table import ParameterTable
 
@@ -88,7 +88,7 @@ def _require_profiles(estimates: Estimates) -> None:
             'the model has bounds, beyond which a likelihood is not profiled: use ci="wald", or '
             "fit without bounds. Profile limits of a variance are never below 0 anyway."
         )
-    for each, compiled in zip(table.constraints, compile_constraints(table), strict=True):
+    for each, compiled in compiled_pairs(table):
         if not each.equality or compiled.linear_form() is None:
             what = "nonlinear" if each.equality else "an inequality"
             raise InferenceError(

@@ -27,6 +27,7 @@ import numpy as np
 from scipy.special import ndtr
 
 from mlsem.core.records import Array, frozen
+from mlsem.estimation.standard_errors import BIAS_REDUCED
 from mlsem.inference.covariance.adjust import adjusted
 from mlsem.inference.covariance.equations import WhiteClusters
 
@@ -83,7 +84,7 @@ class _Shares:
 
 
 def _shares(clusters: WhiteClusters, part: slice, contrasts: Array) -> _Shares:
-    found = adjusted(clusters, "CR2", part)
+    found = adjusted(clusters, BIAS_REDUCED, part)
     pulled = contrasts @ found.pull
     return _Shares(
         found.leverage,

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mlsem.core.linalg import null_space, scaled_eigen
+from mlsem.core.linalg import scaled_eigen
 from mlsem.core.records import Array
 from mlsem.errors import InferenceError, listed
 from mlsem.inference.ratio.mixtures import Cells
 from mlsem.inference.ratio.nested import Embedding
-from mlsem.model.expressions import compile_constraints
+from mlsem.model.expressions import compiled_pairs, equality_space
 from mlsem.model.table import Row
 
 if TYPE_CHECKING:
@@ -122,9 +122,7 @@ class Step:
         """Covariance of the full model's estimates under the simple one: the inverse of the
         expected information there."""
         table, params = self.full.table, self.embedding.params
-        pairs = zip(table.constraints, compile_constraints(table), strict=True)
-        equal = [compiled.gradient(params) for each, compiled in pairs if each.equality]
-        basis = null_space(np.array(equal)) if equal else np.eye(len(params))
+        basis = equality_space(compiled_pairs(table), params)
         information = self.full.problem.expected_information(params, basis)
         values, vectors, scale = scaled_eigen(information)
         if not values[0] > 0:

@@ -16,7 +16,7 @@ import numpy as np
 from mlsem.core.records import Array
 from mlsem.core.sample.moments import pooled
 from mlsem.errors import InferenceError, listed
-from mlsem.model.expressions import compile_constraints
+from mlsem.model.expressions import compiled_pairs
 from mlsem.model.pattern import parameter_bounds
 from mlsem.model.table import ParameterTable, Row
 
@@ -248,7 +248,7 @@ def _moderated(row: Row, slopes: dict[tuple[str, str], str], full: ParameterTabl
 def _place(key: Key, row: Row, places: dict[Key, Row]) -> Row | None:
     """The row of the full model; of a mean, that of level 2 where it has moved there."""
     found = places.get(key)
-    if row.free >= 0 and row.level == 1 and row.op in ("~", "~1"):
+    if row.free >= 0 and row.level == 1 and row.of_mean:
         above = places.get((*key[:3], 2))
         if (found is None or found.free < 0) and above is not None and above.free >= 0:
             return above
@@ -260,7 +260,7 @@ def _require_inside(full: Estimates, params: Array) -> None:
     lower, upper = parameter_bounds(table)
     if (params < lower - NEAR).any() or (params > upper + NEAR).any():
         _refuse("it lies outside the bounds of the full model")
-    for each, compiled in zip(table.constraints, compile_constraints(table), strict=True):
+    for each, compiled in compiled_pairs(table):
         value = float(np.real(compiled.value(params)))
         if abs(value) > NEAR if each.equality else value < -NEAR:
             _refuse(f"it does not meet the constraint {each.source} of the full model")

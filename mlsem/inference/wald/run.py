@@ -12,6 +12,7 @@ from mlsem.core.quiet import quiet
 from mlsem.core.records import Array, frozen
 from mlsem.data.table.frame import make_frame
 from mlsem.errors import InferenceError, OptionValueError, listed
+from mlsem.estimation.standard_errors import CR2, KINDS
 from mlsem.inference.covariance import statistics as tests
 from mlsem.inference.covariance.matrix import Covariance
 from mlsem.inference.covariance.reference import DfMethod, Reference
@@ -145,9 +146,10 @@ def wald_test(
     spread, reference = _spread(fit, covariance, hypothesis), covariance.reference
     chosen = test or _default(reference, hypothesis)
     if chosen == "HTZ" and (reference is None or reference.joint_test != "HTZ"):
+        kinds = (f'"{kind.name}"' for kind in KINDS.values() if kind.has_df and kind is not CR2)
         raise OptionValueError(
-            f'test="HTZ" needs a cluster-robust covariance, and vcov is {covariance.kind!r}. '
-            'Pass vcov="CR2" (or "CR0", "CR1", "CR1p", "CR1S", "CR3"), or test="chi2" or "F".'
+            f'test="HTZ" needs a cluster-robust covariance, and vcov is {covariance.kind.name!r}. '
+            f'Pass vcov="{CR2.name}" (or {", ".join(kinds)}), or test="chi2" or "F".'
         )
     found = _statistic(fit, covariance, hypothesis, spread, chosen)
     return WaldTest(
@@ -156,7 +158,7 @@ def wald_test(
         df_denom=found.df_denom,
         pvalue=found.pvalue,
         test=chosen,
-        vcov=covariance.kind,
+        vcov=covariance.kind.name,
         df_method=reference.method if reference is not None and chosen == "F" else None,
         delta=found.delta,
         eta=found.eta,
@@ -177,7 +179,7 @@ def _statistic(
 ) -> tests.Statistic:
     q, clusters = len(spread), len(fit.cluster_labels)
     naive = test == "F" and covariance.reference is None
-    if covariance.kind != "standard" or naive:
+    if covariance.kind.sandwich or naive:
         tests.require_clusters(spread, clusters)
     distance = tests.wald_distance(hypothesis.values, spread)
     if test == "chi2":
@@ -209,10 +211,10 @@ def _require_variances(fit: Estimated, covariance: Covariance, missing: list[int
     """Refuse constraints on parameters that have no variance, with the reason."""
     if not missing:
         return
-    names, kind = listed(fit.table.names[k] for k in missing), covariance.kind
+    names, kind = listed(fit.table.names[k] for k in missing), covariance.kind.name
     if not fit.converged:
         raise InferenceError("the fit did not converge: its estimates cannot be tested.")
-    if kind == "none":
+    if not covariance.kind.exists:
         raise InferenceError(
             'the fit has no standard errors (se="none"): pass the covariance to test with, as in '
             'wald_test(…, vcov="CR2").'

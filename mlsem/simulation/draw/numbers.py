@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import gammaincinv, ndtr, stdtrit
 
+from mlsem.arguments import require_seed
 from mlsem.core.records import Array, Index
 from mlsem.errors import OptionValueError
 from mlsem.simulation.draw.rstream import RStream
@@ -43,17 +44,14 @@ def open_stream(seed: object, rng: str) -> Stream:
         )
     if isinstance(seed, RStream | np.random.Generator):
         return seed
-    if seed is not None and not isinstance(seed, np.random.SeedSequence):
-        if isinstance(seed, bool) or not isinstance(seed, int | np.integer):
-            raise OptionValueError(f"seed={seed!r}: it takes a whole number.")
-        if rng == "numpy" and seed < 0:
-            raise OptionValueError(f"seed={seed}: it takes a whole number from 0.")
     if rng == "numpy":
+        if not isinstance(seed, np.random.SeedSequence):
+            require_seed(seed)
         return np.random.default_rng(seed)  # type: ignore[arg-type]
     if seed is None or isinstance(seed, np.random.SeedSequence):
         words = (seed or np.random.SeedSequence()).generate_state(1)
         return RStream(int(words[0]) >> 1)
-    return RStream(int(seed))
+    return RStream(seed)  # type: ignore[arg-type]
 
 
 def normals(stream: Stream, rows: int, columns: int) -> Array:

@@ -104,10 +104,10 @@ class Method:
             if name in self.options and not (self.call is lmm and name == "estimator")
         }
         kind = Settings(**options).kind(two_level=True, clustered=True)
-        if self.call is lmm and kind == "standard":
+        if self.call is lmm and kind.model_based:
             return None  # lmm takes its own information
         chosen = {name: self.options.get(name) for name in ("test", "df", "information")}
-        return base.with_se(kind, **chosen)
+        return base.with_se(kind.name, **chosen)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
