@@ -106,7 +106,7 @@ class Estimates:
 
     @property
     def restricted(self) -> bool:
-        """Whether ℓ_R was maximised (REML)."""
+        """Whether they are a maximum of ℓ_R (REML)."""
         return isinstance(self.optimum, RestrictedMaximum)
 
     @property

@@ -88,6 +88,15 @@ def test_refusals_name_the_kinds_that_there_are(fit, more):
         fit.with_se("Double", test="t")
 
 
+def test_lmm_knows_model_based_errors_however_they_are_written():
+    said, plain = (
+        mlsem.lmm("y ~ x1 + (1 | id)", few(), REML=False, test="z", **options)
+        for options in ({"se": "Standard"}, {})
+    )
+    assert said.covariance.form == plain.covariance.form == "expected"
+    assert said.se_kind == plain.se_kind == "standard"
+
+
 def test_names_are_told_apart():
     names = [name for kind in KINDS.values() for name in (kind.name.lower(), *kind.aliases)]
     assert len(set(names)) == len(names)
