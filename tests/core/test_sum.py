@@ -10,7 +10,7 @@ import pytest
 from dense import information
 from dense_scores import dense_scores
 from differences import jacobian
-from kinds import KINDS, UNBALANCED, Posed, make_data, point_inside, pose
+from kinds import KINDS, UNBALANCED, Posed, at_point, make_data, point_inside, pose
 from slope_kinds import SLOPES, slope_data
 
 import mlsem
@@ -20,6 +20,7 @@ from mlsem.core.optimise.maximise import maximize
 from mlsem.core.optimise.sum import Sum, Term, summed_objective
 from mlsem.core.records import RobustClusters
 from mlsem.core.sample.resampling import resampled
+from mlsem.estimation import standard_errors
 from mlsem.estimation.problem import with_moments
 from mlsem.inference.covariance.equations import EstimatingEquations, WorkingClusters
 from mlsem.inference.covariance.matrix import robust_covariance
@@ -91,7 +92,8 @@ def test_estimates_of_two_parts_are_those_of_all(halves):
 
 def test_derivatives_of_two_parts_are_those_of_all(halves):
     fit, found, order = halves
-    whole = replace(fit._estimates, optimum=replace(fit._estimates.optimum, at=None, observed=None))
+    own = fit._estimates
+    whole = replace(own, optimum=at_point(own.optimum, own.optimum.point))
     basis = np.diag(fit.bse.to_numpy())
     there, here = whole.along(basis), found.along(basis)
     for kind in ("expected", "observed"):
@@ -291,7 +293,8 @@ def test_the_fit_of_two_groups(groups):
         ),
     )
     for kind in ("CR0", "CR2", "CR3"):
-        ours, wanted = robust_covariance(equations, kind, "observed"), dense.cov(kind)
+        ours = robust_covariance(equations, standard_errors.KINDS[kind], "observed")
+        wanted = dense.cov(kind)
         scale = np.sqrt(np.outer(np.diag(wanted), np.diag(wanted)))
         np.testing.assert_allclose(ours.matrix / scale, wanted / scale, atol=1e-7)
         np.testing.assert_allclose(ours.df, [dense.df(kind, each) for each in unit], rtol=1e-6)
