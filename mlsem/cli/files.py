@@ -82,7 +82,7 @@ def write_whole(out: str, text: str, *, overwrite: bool) -> None:
             os.replace(draft, target)
         else:
             _name_new(draft, target)
-        _settle(target.parent)
+        _flush_folder(target.parent)
     except FileExistsError:
         raise OutputError(f"--out {out} is there already: --overwrite replaces it.") from None
     except OSError as error:
@@ -110,7 +110,7 @@ def _name_new(draft: Path, target: Path) -> None:
         os.replace(draft, target)
 
 
-def _settle(folder: Path) -> None:
+def _flush_folder(folder: Path) -> None:
     """Let the folder's new entry reach the disk, where the system can be told so."""
     with suppress(OSError, AttributeError):
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)

@@ -147,7 +147,7 @@ def inner(left: Array, right: Array) -> float:
     return float(np.vdot(left, right))
 
 
-def symmetrized(matrix: Array) -> Array:
+def symmetrised(matrix: Array) -> Array:
     return 0.5 * (matrix + matrix.swapaxes(-1, -2))
 
 

@@ -14,7 +14,7 @@ from mlsem.core.implied.point import Point
 from mlsem.core.intercepts.runaway import MomentWatch
 from mlsem.core.linalg import null_space
 from mlsem.core.optimise.constrained import ConstraintFunctions
-from mlsem.core.optimise.maximise import maximize
+from mlsem.core.optimise.maximise import maximise
 from mlsem.core.optimise.objective import Conditioned
 from mlsem.core.optimise.optimum import Maximum, Optimum
 from mlsem.core.records import Array
@@ -42,7 +42,7 @@ T = TypeVar("T")
 def estimate_from(problem: Problem, settings: Settings, first: Point) -> Optimum:
     """The maximum that this start leads to."""
     with numerically():
-        return _maximized(problem, settings, first)
+        return _maximised(problem, settings, first)
 
 
 @contextmanager
@@ -57,7 +57,7 @@ def numerically() -> Iterator[None]:
         ) from error
 
 
-def _maximized(problem: Problem, settings: Settings, first: Point) -> Optimum:
+def _maximised(problem: Problem, settings: Settings, first: Point) -> Optimum:
     constraints = compile_constraints(problem.table)
     rows, values, others = _linear_equalities(problem.table, constraints)
     lower, upper = parameter_bounds(problem.table)
@@ -112,7 +112,7 @@ def _unbounded(
     at_start = problem.inner.conditioned(first, free)
     if at_start.lost:
         first, at_start = identified(problem, first, free, at_start)
-    return maximize(
+    return maximise(
         problem.inner,
         first,
         free,
@@ -139,7 +139,7 @@ def _estimate_constrained(
     first: Point,
     constraints: tuple[CompiledExpression, ...],
 ) -> Optimum:
-    from mlsem.core.optimise.constrained import maximize_constrained
+    from mlsem.core.optimise.constrained import maximise_constrained
 
     functions = constraint_functions(problem.table, constraints)
     pairs = tuple(zip(problem.table.constraints, constraints, strict=True))
@@ -151,7 +151,7 @@ def _estimate_constrained(
     found = problem.inner.conditioned(first, free(first.params))
     if found.lost:
         first, _ = _nearby(problem, first, free, found)
-    return maximize_constrained(
+    return maximise_constrained(
         problem.inner,
         first,
         functions,
@@ -202,7 +202,7 @@ def starting_params(problem: Problem, start: object) -> Array | None:
     if problem.objective.evaluate(params) is None:
         return None
     inner = problem.coordinates.to_internal(params)
-    return inner if given else problem.coordinates.settled(inner, problem.sample)
+    return inner if given else problem.coordinates.at_sample_means(inner, problem.sample)
 
 
 def _given(start: object, names: tuple[str, ...]) -> list[tuple[str, float]]:

@@ -29,7 +29,7 @@ from mlsem.data.moments.aggregate import DataRecord
 from mlsem.errors import DataError, EstimationError
 from mlsem.estimation.start import starting_values
 from mlsem.model.expressions import compile_constraints
-from mlsem.model.pattern import build_pattern, level_names, parameter_bounds, settled_pattern
+from mlsem.model.pattern import build_pattern, level_names, parameter_bounds, with_saturated_moments
 from mlsem.model.table import ParameterTable
 
 NO_PART = 1e-8  # share of a variance that is between clusters from which on there is such a part
@@ -157,7 +157,7 @@ def _views(
     """The objective in the user's and in the optimiser's coordinates, and the clusters."""
     pattern = build_pattern(table, maps)
     if saturated is not None:
-        pattern = settled_pattern(table, pattern, saturated, maps)
+        pattern = with_saturated_moments(table, pattern, saturated, maps)
     objective, clusters = _objective(pattern, *data)
     coordinates = choose_coordinates(objective, data[0], restricted(table), guess)
     inner = objective
@@ -199,7 +199,7 @@ def with_moments(
     coordinates = problem.coordinates
     if saturated is not None:
         user, internal = (
-            settled_pattern(problem.table, pattern, saturated, problem.maps)
+            with_saturated_moments(problem.table, pattern, saturated, problem.maps)
             for pattern in (coordinates.user, coordinates.internal)
         )
         internal = user if coordinates.same else internal

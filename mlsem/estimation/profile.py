@@ -11,7 +11,7 @@ from mlsem.core.implied.means import outside_means
 from mlsem.core.intercepts.likelihood import Evaluation
 from mlsem.core.linalg import null_space
 from mlsem.core.optimise.factored import ZERO, Block, Factors
-from mlsem.core.optimise.maximise import climb, maximize
+from mlsem.core.optimise.maximise import climb, maximise
 from mlsem.core.optimise.optimum import Optimum, RestrictedMaximum
 from mlsem.core.records import Array
 from mlsem.errors import EstimationError
@@ -79,7 +79,7 @@ class VarianceProfile:
                 return found
             return self._bounded(starts, value)
         for start in starts:
-            found = self._maximum(start, value, maximize)
+            found = self._maximum(start, value, maximise)
             if found is not None:
                 return found
         return None

@@ -12,7 +12,7 @@ from mlsem.core.implied.pattern import ModelPattern
 from mlsem.core.implied.point import P
 from mlsem.core.linalg import inverse_root
 from mlsem.core.optimise.factored import explained_effects
-from mlsem.core.optimise.maximise import climb, maximize
+from mlsem.core.optimise.maximise import climb, maximise
 from mlsem.core.optimise.objective import Conditioned, D, Objective
 from mlsem.core.optimise.optimum import Optimum, RestrictedMaximum, Stationary, Stopped
 from mlsem.core.records import Array
@@ -97,7 +97,7 @@ def _searched(
 ) -> Optimum[P]:
     """The maximum without the bound. Where nothing but the bound may be missing, there is no
     trust region, which would only find that out."""
-    search = maximize if explained_effects(problem.inner.pattern).any() else climb
+    search = maximise if explained_effects(problem.inner.pattern).any() else climb
     tol, most = settings.tol, settings.max_iter
     return search(objective, point, others, first, tol=tol, max_iter=most)
 

@@ -247,7 +247,9 @@ def random_params(problem: Problem, first: Point, generator: np.random.Generator
         found = next((each for each in nearer if problem.objective.evaluate(each)), None)
         if found is None or problem.coordinates.same:
             return found
-        inner = problem.coordinates.settled(problem.coordinates.to_internal(found), problem.sample)
+        inner = problem.coordinates.at_sample_means(
+            problem.coordinates.to_internal(found), problem.sample
+        )
         return problem.coordinates.to_user(inner)
     return None
 

@@ -74,10 +74,12 @@ def _check_regression(row: Written, roles: Roles, text: str) -> None:
 
 def _check_circle(roles: Roles, text: str) -> None:
     """Latent variables cannot measure each other in a circle."""
-    settled: set[str] = set()
+    resolved: set[str] = set()
     left = dict(roles.latent)
     while left:
-        free = [f for f, names in left.items() if all(n not in left or n in settled for n in names)]
+        free = [
+            f for f, names in left.items() if all(n not in left or n in resolved for n in names)
+        ]
         if not free:
             raise SpecificationError(
                 f"The latent variables {listed(left)} are indicators of each other in a circle.",
@@ -85,7 +87,7 @@ def _check_circle(roles: Roles, text: str) -> None:
                 roles.where[next(iter(left))],
             )
         for name in free:
-            settled.add(name)
+            resolved.add(name)
             del left[name]
 
 

@@ -104,12 +104,12 @@ KEYWORDS: dict[str, str] = _keyed(
         ),
         (
             "correlation",
-            "Correlation structures are not supported; standardize the columns of the data before, "
+            "Correlation structures are not supported; standardise the columns of the data before, "
             "or leave it out.",
         ),
         ("ceq.simple", "Equal labels share one parameter always: leave it out."),
         ("auto.efa rotation rotation.se rotation.args", _NO_EFA),
-        ("std.ov", "Standardize the columns first: data = (data - data.mean()) / data.std()."),
+        ("std.ov", "Standardise the columns first: data = (data - data.mean()) / data.std()."),
         ("ridge ridge.constant", 'There is no ridge; bounds="pos.var" keeps variances positive.'),
         # lavaan: estimation
         (
@@ -194,7 +194,7 @@ KEYWORDS: dict[str, str] = _keyed(
         ("output", "Results are asked of the fit, e.g. fit.summary(): leave it out."),
         (
             "standardized std.all",
-            "There is no standardized solution yet: standardize the columns of the data first.",
+            "There is no standardised solution yet: standardise the columns of the data first.",
         ),
         ("montecarlo", "mlsem.simulate and mlsem.study run simulations."),
         # semopy

@@ -162,7 +162,7 @@ def level_names(table: ParameterTable) -> tuple[tuple[str, ...], ...]:
     )
 
 
-def settled_pattern(
+def with_saturated_moments(
     table: ParameterTable,
     pattern: ModelPattern,
     saturated: SaturatedMoments,
@@ -181,7 +181,7 @@ def settled_pattern(
         As for `build_pattern`.
     """
     within, between = (
-        _settled(variables, level, names, (mean, spread), maps)
+        _level_with_saturated(variables, level, names, (mean, spread), maps)
         for variables, level, names, mean, spread in zip(
             table.levels,
             (pattern.within, pattern.between),
@@ -194,7 +194,7 @@ def settled_pattern(
     return replace(pattern, within=within, between=between)
 
 
-def _settled(
+def _level_with_saturated(
     variables: LevelVariables,
     level: LevelPattern,
     names: tuple[str, ...],

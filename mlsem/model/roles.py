@@ -118,8 +118,8 @@ def read_roles(block: Block, level: int, products: Products, slopes: tuple[str, 
         for name in predicting
         if name not in latent and name not in measured and name not in predicted
     )
-    settled = (*latent, *observed_indicators, *outcomes)
-    written, loose = _turn(rows, settled, covariates)
+    placed = (*latent, *observed_indicators, *outcomes)
+    written, loose = _turn(rows, placed, covariates)
     return Roles(
         written=written,
         latent={name: tuple(names) for name, names in latent.items()},
@@ -169,16 +169,16 @@ def _key(row: Written) -> Key:
 
 
 def _turn(
-    rows: Iterable[Written], settled: tuple[str, ...], covariates: tuple[str, ...]
+    rows: Iterable[Written], placed: tuple[str, ...], covariates: tuple[str, ...]
 ) -> tuple[tuple[Written, ...], tuple[str, ...]]:
     """Covariances with the earlier variable on the left, and the names only in `~~` or `~1`."""
     rows = tuple(rows)
-    known = set(settled)
+    known = set(placed)
     sides = [row.lhs for row in rows if row.op == "~~"] + [
         row.rhs for row in rows if row.op == "~~"
     ]
     if sides:
-        order = dict.fromkeys((*settled, *covariates, *sides))
+        order = dict.fromkeys((*placed, *covariates, *sides))
         rank = {name: i for i, name in enumerate(order)}
         rows = tuple(
             Written(row.rhs, "~~", row.lhs, row.modifiers, row.span)

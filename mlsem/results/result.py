@@ -362,7 +362,7 @@ class FitResult:
         Summary
             Prints as text and shows as HTML in a notebook.
         """
-        from mlsem.results.summary import summarize
+        from mlsem.results.summary import summarise
 
         columns = self._columns(0.95 if level is None else level, ci)
         rows = self.table.rows
@@ -370,7 +370,7 @@ class FitResult:
         facts, shown = self._facts(), level is not None
         if ci == "profile":
             facts, shown = replace(facts, notes=(*facts.notes, PROFILED)), True
-        return summarize(columns, hidden, self.table.level_labels, facts, shown)
+        return summarise(columns, hidden, self.table.level_labels, facts, shown)
 
     def _facts(self) -> Facts:
         from mlsem.results.summary import Facts

@@ -165,7 +165,7 @@ class Summary:
         return html.render(self.document, digits)
 
 
-def summarize(
+def summarise(
     columns: Mapping[str, Any],
     hidden: Sequence[bool],
     level_labels: tuple[str, ...],

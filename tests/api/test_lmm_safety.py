@@ -49,7 +49,7 @@ def test_numpy_is_its_functions_of_numbers():
 
 def paths(module, name, depth):
     """`name.attribute`, `name.attribute.attribute` … of everything that a module holds."""
-    for attribute in dir(module):
+    for attribute in {*dir(module), *getattr(module, "__dict__", ())}:
         path = f"{name}.{attribute}"
         yield path
         with warnings.catch_warnings():

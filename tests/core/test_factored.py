@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from dense_reml import maximized, restricted
+from dense_reml import maximised, restricted
 from dense_slopes import close
 from differences import jacobian
 from kinds import Kind, point_inside, pose
@@ -67,8 +67,8 @@ def test_derivatives(kind, form):
 def test_an_inner_optimum_is_the_free_one(seed, form):
     data = slope_data(seed, UNEQUAL, spread=1.0)
     objective, free, start = posed(ONE, data, form)
-    found = maximized(objective, start, free)
-    plain = maximized(objective.objective, start.point, free)
+    found = maximised(objective, start, free)
+    plain = maximised(objective.objective, start.point, free)
     assert found.converged
     assert plain.converged
     assert not singular(objective, plain.params)

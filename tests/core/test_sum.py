@@ -16,7 +16,7 @@ from slope_kinds import SLOPES, slope_data
 import mlsem
 from mlsem.core.clusters.sum import SumClusters
 from mlsem.core.clusters.unions import unions
-from mlsem.core.optimise.maximise import maximize
+from mlsem.core.optimise.maximise import maximise
 from mlsem.core.optimise.sum import Sum, Term, summed_objective
 from mlsem.core.records import RobustClusters
 from mlsem.core.sample.resampling import resampled
@@ -58,7 +58,7 @@ def in_parts(fit, parts, robust=None):
     )
     unit, start = np.eye(size), objective.evaluate(problem.coordinates.to_internal(problem.guess))
     first = objective.conditioned(start, unit)
-    optimum = maximize(objective, start, unit, first, tol=1e-9, max_iter=100)
+    optimum = maximise(objective, start, unit, first, tol=1e-9, max_iter=100)
     assert optimum.converged
     return replace(estimates, problem=whole, optimum=optimum), order
 
@@ -267,7 +267,7 @@ def test_the_fit_of_two_groups(groups):
     objective, clusters, unit = groups.objective, groups.clusters, np.eye(groups.size)
     start = objective.evaluate(groups.guess)
     first = objective.conditioned(start, unit)
-    found = maximize(objective, start, unit, first, tol=1e-9, max_iter=200)
+    found = maximise(objective, start, unit, first, tol=1e-9, max_iter=200)
     assert found.converged
     at = objective.derivatives(found.point, unit)
     observed = objective.observed(found.point, at)

@@ -12,7 +12,7 @@ import mlsem
 from mlsem.core.implied.pattern import Pattern
 from mlsem.core.implied.unstructured import unstructured
 from mlsem.core.intercepts.objective import InterceptObjective
-from mlsem.core.optimise.maximise import maximize
+from mlsem.core.optimise.maximise import maximise
 from mlsem.core.sample.moments import pooled
 from mlsem.core.sample.shapes import level_sample, shape_moments, shapes_of
 from mlsem.core.slopes.carriers import slope_moments
@@ -61,7 +61,7 @@ def started(pattern, data, names):
 def maximum(objective, params):
     start, unit = objective.evaluate(params), np.eye(len(params))
     first = objective.conditioned(start, unit)
-    found = maximize(objective, start, unit, first, tol=1e-10, max_iter=100)
+    found = maximise(objective, start, unit, first, tol=1e-10, max_iter=100)
     assert found.converged
     return found
 

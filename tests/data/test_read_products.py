@@ -195,7 +195,7 @@ def test_product_of_a_varying_factor_at_level_two():
 
 def test_constant_factor():
     table = make_table(("y", "w1:x1"), ("y", ""), ["w1:x1"])
-    with pytest.raises(DataError, match="'x1' is constant in the rows used, so that its products"):
+    with pytest.raises(DataError, match="'x1' is constant in the rows used, so its products"):
         read_moments(table, make_data().assign(x1=0.1), cluster="school")
 
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from dense_reml import LME4, MIXED, DenseReml, check_derivatives, maximized, posed, restricted
+from dense_reml import LME4, MIXED, DenseReml, check_derivatives, maximised, posed, restricted
 from dense_slopes import close
 from kinds import UNBALANCED, Kind, point_inside, pose
 from slope_kinds import SLOPES, slope_data
@@ -78,7 +78,7 @@ def test_lme4_reml(name):
     objective, means, others = restricted(fit._estimates.problem)
     point = objective.evaluate(params)
     np.testing.assert_allclose(point.loglik, case["logLik"], atol=1e-8)
-    optimum = maximized(objective, objective.evaluate(fit._estimates.optimum.params), others)
+    optimum = maximised(objective, objective.evaluate(fit._estimates.optimum.params), others)
     assert optimum.converged
     assert optimum.n_iterations < 12
     assert optimum.point.loglik >= case["logLik"] - 1e-9

@@ -14,7 +14,7 @@ from slope_kinds import SLOPES
 
 import mlsem
 from mlsem.core.implied.means import mean_parameters
-from mlsem.core.optimise.maximise import maximize
+from mlsem.core.optimise.maximise import maximise
 from mlsem.core.restricted.components import ComponentObjective, components
 from mlsem.core.restricted.general import RemlObjective
 from mlsem.core.slopes.carriers import slope_moments
@@ -141,9 +141,9 @@ def posed(case):
     return fit, params, [names.index(name) for name in fixed]
 
 
-def maximized(objective, start, free):
+def maximised(objective, start, free):
     first = objective.conditioned(start, free)
-    return maximize(objective, start, free, first, tol=1e-8, max_iter=50)
+    return maximise(objective, start, free, first, tol=1e-8, max_iter=50)
 
 
 LME4 = json.loads((REFERENCE / "lmm.json").read_text())["models"]

@@ -12,7 +12,7 @@ import numpy as np
 from mlsem.core.implied.derivatives import Jacobians
 from mlsem.core.implied.pattern import LevelJacobian
 from mlsem.core.intercepts.likelihood import Evaluation, between_information
-from mlsem.core.linalg import blocks, flatten, sandwich_traces, symmetrized, weighted_sum
+from mlsem.core.linalg import blocks, flatten, sandwich_traces, symmetrised, weighted_sum
 from mlsem.core.records import Array
 from mlsem.core.sample.shapes import ShapeMoments
 
@@ -41,7 +41,7 @@ def covariance_part(point: Evaluation, data: ShapeMoments, along: Jacobians) -> 
     mixed = sandwich_traces(clusters / sizes, level, corner, sigma_between)
     traces += mixed + mixed.T
     traces += sandwich_traces(clusters, between_information(effects), sigma_between, sigma_between)
-    return 0.5 * symmetrized(traces)
+    return 0.5 * symmetrised(traces)
 
 
 def _level2_mean(point: Evaluation, change: Array) -> Array:
@@ -66,7 +66,7 @@ def expected_mean_part(point: Evaluation, data: ShapeMoments, along: Jacobians) 
     total = flat @ weights @ flat.T
     total += _inner(point.precision @ within @ data.within, within)
     total += _inner(point.effects.sigma_zz_inverse @ level2 @ data.cross.sum(axis=0), level2)
-    return symmetrized(total)
+    return symmetrised(total)
 
 
 def _inner(left: Array, right: Array) -> Array:
@@ -88,7 +88,7 @@ def observed_mean_part(point: Evaluation, data: ShapeMoments, along: Jacobians) 
         total += _inner(point.mean_precision[part] @ means @ cross, means)
         level2 = change[:, :, q:]
         total += _inner(point.effects.sigma_zz_inverse @ level2 @ cross, level2)
-    return symmetrized(total)
+    return symmetrised(total)
 
 
 def _changes(along: LevelJacobian, weighted: Array) -> Array:

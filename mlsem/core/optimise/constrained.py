@@ -141,7 +141,7 @@ def subproblem(information: Array, gradient: Array, at: Linearised) -> Subproble
     )
 
 
-def maximize_constrained(
+def maximise_constrained(
     objective: Objective[P, D],
     start: P,
     constraints: ConstraintFunctions,
@@ -150,7 +150,7 @@ def maximize_constrained(
     max_iter: int,
     watch: Watch | None = None,
 ) -> Optimum[P]:
-    """Maximise ℓ subject to `constraints`; same record as `maximize`.
+    """Maximise ℓ subject to `constraints`; same record as `maximise`.
 
     The optimum's basis spans the directions that keep the equalities and the active
     inequalities, so that covariances of the estimates are those of the reduced model.

@@ -75,7 +75,7 @@ class Coordinates:
         """K: (u, s, z) of the user's model are K times those of the optimiser's."""
         return _turn(self.internal, self.user)
 
-    def settled(self, params: Array, data: ShapeMoments) -> Array:
+    def at_sample_means(self, params: Array, data: ShapeMoments) -> Array:
         """Internal parameters whose intercepts reproduce the sample means as well as they can."""
         row = data.cross.sum(axis=0)[0] / data.n_clusters
         pattern = self.internal

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from mlsem.core.implied.means import reached
 from mlsem.core.implied.pattern import ModelPattern
 from mlsem.core.implied.point import P
-from mlsem.core.linalg import inverse_root, null_space, symmetrized
+from mlsem.core.linalg import inverse_root, null_space, symmetrised
 from mlsem.core.optimise.objective import D, Objective
 from mlsem.core.records import Array, Index
 
@@ -80,7 +80,7 @@ class Block:
     def standard(self, params: Array) -> Array:
         """Σ*."""
         inverse: Array = np.asarray(np.linalg.inv(self.unit), dtype=np.float64)
-        return symmetrized(inverse @ params[self.cells] @ inverse.T)
+        return symmetrised(inverse @ params[self.cells] @ inverse.T)
 
     def values(self, params: Array) -> Array:
         """Eigenvalues of Σ*, ascending."""

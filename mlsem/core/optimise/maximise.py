@@ -89,7 +89,7 @@ def _move(objective: Objective[P, D], point: P, at: D, expected: Array | None, n
     return Move(*(newton_step(expected, at.gradient) or damped_step(expected, at.gradient)), None)
 
 
-def maximize(
+def maximise(
     objective: Objective[P, D],
     start: P,
     free: Array,

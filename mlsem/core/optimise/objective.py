@@ -12,7 +12,7 @@ from mlsem.core.implied.derivatives import Jacobians, MomentGradients, gradient,
 from mlsem.core.implied.means import MeanParts, is_mixed, mean_parts
 from mlsem.core.implied.pattern import ModelPattern, Pattern
 from mlsem.core.implied.point import M, P
-from mlsem.core.linalg import lower_factor, scaled_eigen, symmetrized, unit_diagonal
+from mlsem.core.linalg import lower_factor, scaled_eigen, symmetrised, unit_diagonal
 from mlsem.core.records import Array
 
 ILL_CONDITIONED = 1e-5  # smallest squared pivot of scaled information that needs no new basis
@@ -163,7 +163,7 @@ class MomentObjective(Objective[M, MomentDerivatives], Generic[M, L]):
         return (
             self.observed_mean_part(point, at.along)
             - self.covariance_part(point, at.along)
-            - symmetrized(curvature)
+            - symmetrised(curvature)
         )
 
 

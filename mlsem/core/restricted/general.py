@@ -24,7 +24,7 @@ import numpy as np
 from mlsem.core.implied.derivatives import Jacobians, MomentGradients, gradient, jacobians
 from mlsem.core.implied.pattern import LevelMoments, ModelPattern
 from mlsem.core.implied.point import P
-from mlsem.core.linalg import LOG_2PI, blocks, flatten, inverse_root, symmetrized
+from mlsem.core.linalg import LOG_2PI, blocks, flatten, inverse_root, symmetrised
 from mlsem.core.optimise.objective import (
     Conditioned,
     D,
@@ -155,7 +155,7 @@ class RemlObjective(MomentObjective[RemlPoint, ModelPattern]):
             flat = white.reshape(shape).swapaxes(0, 1).reshape(len(sigma), -1)
             less += flat @ flat.T
         inner = flatten(inner)
-        return covariance_part(full, data, along) - symmetrized(less) + 0.5 * (inner @ inner.T)
+        return covariance_part(full, data, along) - symmetrised(less) + 0.5 * (inner @ inner.T)
 
     def expected_mean_part(self, point: RemlPoint, along: Jacobians) -> Array:
         return expected_mean_part(point.full, self.data, along)

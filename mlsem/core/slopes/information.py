@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from mlsem.core.implied.derivatives import Jacobians
-from mlsem.core.linalg import blocks, flatten, sandwich_traces, symmetrized
+from mlsem.core.linalg import blocks, flatten, sandwich_traces, symmetrised
 from mlsem.core.records import Array
 from mlsem.core.slopes.carriers import SlopeMoments
 from mlsem.core.slopes.likelihood import (
@@ -48,7 +48,7 @@ def covariance_part(point: SlopePoint, data: SlopeMoments, along: Jacobians) -> 
         traces += mixed + mixed.T
         level2 = moved.swapaxes(1, 2) @ moved
         traces += sandwich_traces(weights, level2, between, between)
-    return 0.5 * symmetrized(traces)
+    return 0.5 * symmetrised(traces)
 
 
 def expected_mean_part(point: SlopePoint, data: SlopeMoments, along: Jacobians) -> Array:
@@ -60,7 +60,7 @@ def expected_mean_part(point: SlopePoint, data: SlopeMoments, along: Jacobians) 
     for part in blocks(data.n_clusters, len(moving) * point.weighted.shape[1]):
         white = whiten(point.roots[part], coordinates_of(data, maps, part))
         total[np.ix_(moving, moving)] += _products(white, data.weights[part])
-    return symmetrized(total)
+    return symmetrised(total)
 
 
 def observed_mean_part(point: SlopePoint, data: SlopeMoments, along: Jacobians) -> Array:
@@ -74,7 +74,7 @@ def observed_mean_part(point: SlopePoint, data: SlopeMoments, along: Jacobians) 
         changes = coordinates_of(data, maps, part)
         changes += covariance_changes(data, along, weighted[part], part)[:, :, 0]
         total += _products(whiten(point.roots[part], changes), data.weights[part])
-    return symmetrized(total)
+    return symmetrised(total)
 
 
 def covariance_changes(

@@ -243,7 +243,7 @@ def _aggregate(
         _, means, within = combine(pieces.sizes, means, within, pieces.clusters, len(counts))
     for place, key in enumerate(plan.keys[plan.varying :], plan.varying):
         means[:, place] = _level_column(key, bases)
-    shift = _settle(means, near, counts)
+    shift = _take_shift(means, near, counts)
     return ClusterMoments(
         columns=plan.names,
         varying=plan.varying,
@@ -275,7 +275,7 @@ def _level_column(key: Key, bases: Mapping[str, Base]) -> Array:
     return values[0] if len(values) == 1 else np.multiply.reduce(values)
 
 
-def _settle(means: Array, near: Array, counts: NDArray[np.int64]) -> Array:
+def _take_shift(means: Array, near: Array, counts: NDArray[np.int64]) -> Array:
     """The shift of every column; takes from `means` what is not taken off yet."""
     varying = len(near)
     inner, outer = means[:, :varying], means[:, varying:]

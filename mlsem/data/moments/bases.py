@@ -266,12 +266,12 @@ def check_center(
         if how == "cluster" and cluster is None:
             raise DataError(
                 f"{name!r} cannot be centred at its cluster means without clusters: pass "
-                'cluster="..." or center it at its "grand" mean.'
+                'cluster="..." or centre it at its "grand" mean.'
             )
         if how == "cluster" and name in table.split:
             raise DataError(
                 f"{name!r} has a part at both levels; centred at its cluster means it has none "
-                "left at level 2. Name it at level 1 only, or do not center it (its level-1 part "
+                "left at level 2. Name it at level 1 only, or do not centre it (its level-1 part "
                 "is centred within clusters as it is)."
             )
     return center
@@ -283,7 +283,7 @@ def _not_centred(
     if name in {term.name for term in table.products}:
         return (
             f"the product {name!r} cannot be centred: products are formed after centring. "
-            "Center its factors, or center a column of your own that holds the product."
+            "Centre its factors, or centre a column of your own that holds the product."
         )
     if name in set(columns):
         return f"center names {name!r}, which the model does not use.{nearest(name, used)}"

@@ -11,7 +11,7 @@ import pandas as pd
 from mlsem.base.caching import remember
 from mlsem.core.quiet import quiet
 from mlsem.data.table.columns import numeric, require_column, require_frame, require_one_column
-from mlsem.data.table.grouping import factorized, group
+from mlsem.data.table.grouping import factorised, group
 from mlsem.errors import DataError, listed
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def cluster_means(
         series = require_column(frame, name, "cluster_means needs the variable")
         columns[name + suffix] = numeric(frame, series, name).astype(np.float64)
     ids = require_column(frame, cluster, "cluster_means needs the clusters")
-    codes, _ = factorized(ids, f"cluster column {cluster!r}")
+    codes, _ = factorised(ids, f"cluster column {cluster!r}")
     means: Any = pd.DataFrame(columns, copy=False).groupby(codes).transform("mean")
     means.index = frame.index
     return means

@@ -134,7 +134,7 @@ def group(data: pd.DataFrame, cluster: str, keep: NDArray[np.bool_] | None) -> G
         ids = series.to_numpy()
         missing = np.isnan(ids) if dtype.kind == "f" else None
     else:
-        ids, labels = factorized(series, f"cluster column {cluster!r}")
+        ids, labels = factorised(series, f"cluster column {cluster!r}")
         missing = (ids < 0) | np.append(blank(labels), False)[ids]
     if missing is not None and missing.any():
         raise DataError(
@@ -166,7 +166,7 @@ def _dropping(labels: NDArray | None, cluster: str) -> str:
     return f"data.dropna(subset=[{cluster!r}])"
 
 
-def factorized(series: pd.Series, named: str) -> tuple[NDArray, NDArray]:
+def factorised(series: pd.Series, named: str) -> tuple[NDArray, NDArray]:
     """Codes of the ids, -1 where one is missing, and the id of each code.
 
     Raises

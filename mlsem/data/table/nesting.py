@@ -9,7 +9,7 @@ import pandas as pd
 
 from mlsem.core.records import RobustClusters, frozen
 from mlsem.data.table.columns import require_column, require_one_column, rows_named
-from mlsem.data.table.grouping import blank, factorized
+from mlsem.data.table.grouping import blank, factorised
 from mlsem.errors import DataError
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def read_robust(
     if named is None or named == cluster:
         return RobustClusters(cluster, frozen(np.arange(len(grouping.labels))), grouping.labels)
     series = require_column(data, named, "se_cluster= names")
-    codes, labels = factorized(series, f"se_cluster column {named!r}")
+    codes, labels = factorised(series, f"se_cluster column {named!r}")
     codes = np.where(np.append(blank(labels), False)[codes], -1, codes)
     rows = np.arange(len(data)) if grouping.order is None else grouping.order
     used = codes[rows]

@@ -7,7 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
-from mlsem.core.linalg import symmetrized
+from mlsem.core.linalg import symmetrised
 from mlsem.core.quiet import quiet
 from mlsem.core.records import Array, frozen
 from mlsem.estimation.standard_errors import StandardErrors
@@ -111,7 +111,7 @@ def covariance(
         inner = factor * meat(equations.scores @ root)
         flat = bool(np.linalg.eigvalsh(inner)[0] < FLAT)
         matrix = basis @ inner @ basis.T
-    return Covariance(frozen(symmetrized(matrix)), kind, form, flat=flat)
+    return Covariance(frozen(symmetrised(matrix)), kind, form, flat=flat)
 
 
 def silenced(found: Covariance, robust: RobustContrasts | None) -> Covariance:
@@ -136,7 +136,7 @@ def robust_covariance(
     if clusters is None:
         return no_covariance(equations.params, kind, form)
     found = robust_contrasts(clusters, kind, clusters.influence)
-    matrix = symmetrized(clusters.influence @ found.meat @ clusters.influence.T)
+    matrix = symmetrised(clusters.influence @ found.meat @ clusters.influence.T)
     reference = None if z else ClusterReference(clusters, kind)
     forms = adjustment_forms(clusters, kind)
     return silenced(Covariance(matrix, kind, form, reference, forms=forms), found)

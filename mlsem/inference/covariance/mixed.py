@@ -19,7 +19,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from mlsem.core.linalg import flatten, symmetrized
+from mlsem.core.linalg import flatten, symmetrised
 from mlsem.core.records import Array, frozen
 from mlsem.core.restricted.variation import Variation
 from mlsem.errors import InferenceError
@@ -144,7 +144,7 @@ def adjustment(variation: Variation) -> Array:
     changes = variation.changes
     products = changes[:, None] @ changes[None]
     inner = np.einsum("kl,klpq->pq", root @ root.T, variation.squares - products)
-    return symmetrized(2.0 * basis @ inner @ basis.T)
+    return symmetrised(2.0 * basis @ inner @ basis.T)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

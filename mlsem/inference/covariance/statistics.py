@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.special import chdtrc, fdtrc
 
-from mlsem.core.linalg import inverse_root, symmetrized, weighted_sum
+from mlsem.core.linalg import inverse_root, symmetrised, weighted_sum
 from mlsem.core.records import Array
 from mlsem.errors import InferenceError
 from mlsem.estimation.standard_errors import Adjustment
@@ -216,7 +216,7 @@ def _expected(clusters: WhiteClusters, how: Adjustment, contrasts: Array) -> Arr
         _require_shared(found, contrasts)
         spread, pulled = _covered(found, contrasts)
         total += weighted_sum(clusters.counts[part], spread - pulled @ pulled.swapaxes(1, 2))
-    return symmetrized(total)
+    return symmetrised(total)
 
 
 def _require_shared(found: Adjusted, contrasts: Array) -> None:

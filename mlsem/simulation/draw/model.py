@@ -81,7 +81,7 @@ class DataModel:
         codes = np.repeat(np.arange(self.n_clusters), sizes)
         drawn = _Draw(self, stream, codes)
         columns: dict[str, Any] = {} if self.cluster_size is None else {self.cluster: codes + 1}
-        values = drawn.settled()
+        values = drawn.observed()
         return make_frame(columns | {name: values[name] for name in self._columns})
 
     @property
@@ -116,7 +116,7 @@ class _Draw:
         for name, how in model.spread.items():
             self.within[:, model.levels[0].names.index(name)] *= _scale(name, how, seen, rows)
 
-    def settled(self) -> dict[str, Array]:
+    def observed(self) -> dict[str, Array]:
         """All observed variables, one value per row.
 
         Products enter equations, and their factors may come from some: so the equations are

@@ -1,4 +1,4 @@
-"""Random numbers of a simulation: streams, standardized distributions, cluster sizes."""
+"""Random numbers of a simulation: streams, standardised distributions, cluster sizes."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def normals(stream: Stream, rows: int, columns: int) -> Array:
 
 
 def distribution(kind: object, keyword: str) -> Distribution:
-    """How standardized numbers of a distribution are drawn.
+    """How standardised numbers of a distribution are drawn.
 
     Those that are not normal are made of normal ones, F⁻¹(Φ(z)): with the same seed, data sets
     that differ in a distribution have the rest in common.
