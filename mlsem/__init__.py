@@ -5,6 +5,8 @@
 >>> print(fit.summary())  # doctest: +SKIP
 """
 
+from typing import TYPE_CHECKING, Any
+
 from mlsem.api.fit import cfa, check, fit, growth, lavaan, sem
 from mlsem.api.lmm import lmm
 from mlsem.api.lr_test import lr_test
@@ -31,15 +33,17 @@ from mlsem.errors import (
     SpecificationWarning,
     WorkerError,
 )
-from mlsem.inference.bootstrap.result import Bootstrap
 from mlsem.inference.ratio.run import LrTest
 from mlsem.inference.wald.run import WaldTest
 from mlsem.results.result import FitResult
-from mlsem.simulation.draw.generate import simulate
-from mlsem.simulation.study.result import Study
-from mlsem.simulation.study.run import study
-from mlsem.simulation.study.sources import InOrder
 from mlsem.version import __version__
+
+if TYPE_CHECKING:
+    from mlsem.inference.bootstrap.result import Bootstrap
+    from mlsem.simulation.draw.generate import simulate
+    from mlsem.simulation.study.result import Study
+    from mlsem.simulation.study.run import study
+    from mlsem.simulation.study.sources import InOrder
 
 __all__ = [
     "Bootstrap",
@@ -87,3 +91,23 @@ __all__ = [
 def __dir__() -> list[str]:
     """The public names; folders of the package are none of them."""
     return sorted(__all__)
+
+
+_WHEN_ASKED_FOR = {
+    "Bootstrap": "mlsem.inference.bootstrap.result",
+    "InOrder": "mlsem.simulation.study.sources",
+    "Study": "mlsem.simulation.study.result",
+    "simulate": "mlsem.simulation.draw.generate",
+    "study": "mlsem.simulation.study.run",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """What few programs use is imported when it is asked for: a fit begins sooner."""
+    if name not in _WHEN_ASKED_FOR:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    found = getattr(import_module(_WHEN_ASKED_FOR[name]), name)
+    globals()[name] = found
+    return found
