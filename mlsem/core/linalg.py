@@ -151,6 +151,14 @@ def symmetrised(matrix: Array) -> Array:
     return 0.5 * (matrix + matrix.swapaxes(-1, -2))
 
 
+def least_squares(design: Array, outcome: Array) -> Array:
+    """The shortest b of those with the least |design b - outcome|; NaN where a number is not
+    finite, of which LAPACK would print a line."""
+    if not (np.isfinite(design).all() and np.isfinite(outcome).all()):
+        return np.full((design.shape[1], *outcome.shape[1:]), np.nan)
+    return np.asarray(np.linalg.lstsq(design, outcome, rcond=None)[0], dtype=np.float64)
+
+
 def null_space(matrix: Array, tol: float = 1e-10) -> Array:
     """Orthonormal columns that span {x : matrix @ x = 0}; rows are scaled to length 1 first."""
     norms = np.linalg.norm(matrix, axis=1, keepdims=True)

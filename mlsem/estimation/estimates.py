@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from mlsem.core.clusters.reduced import MixedClusters
 from mlsem.core.clusters.unions import ClusterParts, summed
 from mlsem.core.implied.pattern import LevelMoments
+from mlsem.core.linalg import least_squares
 from mlsem.core.optimise.objective import well_conditioned
 from mlsem.core.optimise.optimum import Optimum, RestrictedMaximum, Stationary
 from mlsem.core.quiet import quiet
@@ -228,7 +229,7 @@ class Estimates:
         optimum = self.optimum
         if not isinstance(optimum, RestrictedMaximum):
             return None
-        half = np.linalg.lstsq(optimum.bread, directions.at.basis, rcond=None)[0]
+        half = least_squares(optimum.bread, directions.at.basis)
         return half.T @ half
 
     def restricted_covariance(self) -> tuple[Array, Array]:

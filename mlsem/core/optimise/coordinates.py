@@ -33,7 +33,7 @@ from mlsem.core.implied.pattern import (
     level_jacobian,
     level_moments,
 )
-from mlsem.core.linalg import flatten
+from mlsem.core.linalg import flatten, least_squares
 from mlsem.core.optimise.objective import MomentObjective
 from mlsem.core.records import Array, Index, frozen
 from mlsem.core.sample.shapes import ShapeMoments
@@ -87,7 +87,7 @@ class Coordinates:
         intercepts = np.intersect1d(self.moved, _free_intercepts(pattern))
         slopes = _mean_slopes(pattern, params, row)[:, intercepts]
         moved = params.copy()
-        moved[intercepts] += np.linalg.lstsq(slopes, gap, rcond=None)[0]
+        moved[intercepts] += least_squares(slopes, gap)
         return moved
 
     def jacobian(self, params: Array) -> Array:
@@ -99,7 +99,7 @@ class Coordinates:
         inside = _slopes(self.internal, params, turn)
         outside = _slopes(self.user, self.to_user(params), np.eye(len(turn)))
         through = outside[:, self.moved]
-        result[self.moved] += np.linalg.lstsq(through, inside - outside, rcond=None)[0]
+        result[self.moved] += least_squares(through, inside - outside)
         return result
 
 
@@ -135,7 +135,7 @@ def choose_coordinates(
     # the slopes as well: a regression that starts at zero hides what it does elsewhere
     gaps = np.column_stack((gap, _slopes(user, params, turn) - slopes))
     slopes = slopes[:, moved]
-    left = np.abs(gaps - slopes @ np.linalg.lstsq(slopes, gaps, rcond=None)[0])
+    left = np.abs(gaps - slopes @ least_squares(slopes, gaps))
     size = np.abs(gaps).max(axis=1, keepdims=True)
     if (left > ABSORBED * size + ROUNDING * size.max()).any():
         return same
@@ -149,7 +149,7 @@ def _carried(source: ModelPattern, target: ModelPattern, moved: Index, params: A
     gap = _moments(source, params, turn) - _moments(target, params, unit)
     slopes = _slopes(target, params, unit)[:, moved]
     found = params.copy()
-    found[moved] += np.linalg.lstsq(slopes, gap, rcond=None)[0]
+    found[moved] += least_squares(slopes, gap)
     return found
 
 

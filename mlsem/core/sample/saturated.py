@@ -25,7 +25,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from mlsem.core.linalg import weighted_sum
+from mlsem.core.linalg import least_squares, weighted_sum
 from mlsem.core.records import Array, frozen
 from mlsem.core.sample.shapes import ShapeMoments, covariate_sample
 
@@ -171,7 +171,7 @@ def _start(data: _Data) -> _Point | None:
     total = weighted_sum(data.sizes, data.cross)
     design = data.within[p:, p:] + total[p:, p:]
     outer = data.within[p:, :p] + total[p:, :p]
-    slopes: Array = np.linalg.lstsq(design, outer, rcond=None)[0].T  # type: ignore[assignment]
+    slopes: Array = least_squares(design, outer).T
     inner, cross = data.residual(slopes)
     size = float(data.sizes @ data.clusters / data.clusters.sum())
     between = weighted_sum(data.sizes, cross) / data.clusters.sum()
@@ -231,7 +231,7 @@ def _slopes(data: _Data, basis: Array, spread: Array) -> Array:
     rows = np.empty((p, data.within.shape[0] - p))
     for k in range(p):
         cross = data.within + weighted_sum(data.sizes / spread[:, k], data.cross)
-        rows[k] = np.linalg.lstsq(cross[p:, p:], cross[p:, :p] @ inverse[k], rcond=None)[0]
+        rows[k] = least_squares(cross[p:, p:], cross[p:, :p] @ inverse[k])
     return basis @ rows
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from mlsem.core.linalg import least_squares
 from mlsem.data.design.columns import INTERCEPT, Columns, dependent, design
 from mlsem.data.design.factors import check_factors
 from mlsem.data.design.r_evaluate import Scope, Variable
@@ -300,7 +301,7 @@ def _without_spanned(
 def _spans(names: tuple[str, ...], others: tuple[str, ...], columns: Columns) -> bool:
     basis = np.column_stack([columns[name] for name in names])
     wanted = np.column_stack([columns[name] for name in others])
-    left = wanted - basis @ np.linalg.lstsq(basis, wanted, rcond=None)[0]
+    left = wanted - basis @ least_squares(basis, wanted)
     return bool((np.abs(left).max(axis=0) <= SAME * np.abs(wanted).max(axis=0)).all())
 
 
