@@ -260,7 +260,8 @@ def look(seed):
         return status, f"{seed}: outside, {found}"
     if status not in ("converged", "max_iter", "stalled"):
         assert np.isnan(fit.loglik)
-        high = stopped > found.loglik + NEAR + found.error
+        # where a search ran off to, inverting Σ_W costs as many digits as its condition has
+        high = stopped > found.loglik + NEAR + found.error * _within_condition(fit)
         return status, f"{seed}: {stopped!r} is impossible, {found}" if high else ""
     allowed = 1e-8 * (1 + abs(found.loglik)) + found.error
     if fit.loglik > found.loglik + allowed:  # at the last iterate the means may be others
@@ -270,6 +271,13 @@ def look(seed):
     if fit.converged and not found.step <= LEFT:
         return status, f"{seed}: the gradient is not zero, {found}"
     return status, ""
+
+
+def _within_condition(fit):
+    """Of Σ_W in units of its variables."""
+    sigma = fit._estimates.implied[0].sigma
+    unit = 1.0 / np.sqrt(sigma.diagonal())
+    return np.linalg.cond(sigma * np.outer(unit, unit))
 
 
 def all_right(seeds):
