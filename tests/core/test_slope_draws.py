@@ -5,7 +5,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from draw_checks import assert_drawn_as_rows, assert_mean, assert_same_moments, drawn_rows
+from draw_checks import (
+    assert_drawn_as_rows,
+    assert_mean,
+    assert_only_outcomes_change,
+    assert_same_moments,
+    drawn_rows,
+)
 from kinds import UNBALANCED, Kind, draw_params, point_inside, pose
 from slope_kinds import FIXED_SLOPE, SLOPE_VARIANCE_ZERO, SLOPES, slope_data
 
@@ -92,17 +98,7 @@ def test_data_have_every_kind_of_cluster():
 def test_only_outcomes_change(name):
     posed = pose(MODELS[name], frame())
     source = sampler_at(posed, point_inside(posed, 4))
-    moments, drawn = source.moments, source.draw(np.random.default_rng(1))
-    fixed = [k for k, column in enumerate(moments.columns) if column[0] in "xw"]
-    inner = [k for k in fixed if k < moments.varying]
-    np.testing.assert_array_equal(drawn.means[:, fixed], moments.means[:, fixed])
-    kept = np.ix_(range(moments.n_clusters), inner, inner)
-    np.testing.assert_array_equal(drawn.within[kept], moments.within[kept])
-    assert drawn.rows is moments.rows
-    assert drawn.labels is moments.labels
-    assert not drawn.means.flags.writeable
-    assert not drawn.within.flags.writeable
-    assert not np.isclose(drawn.means[:, source.outcomes], moments.means[:, source.outcomes]).any()
+    moments, drawn, _ = assert_only_outcomes_change(source)
     np.testing.assert_allclose(drawn.within, drawn.within.swapaxes(1, 2))
     ranks = np.linalg.matrix_rank(drawn.within, tol=1e-9, hermitian=True)
     assert (ranks <= moments.rows - 1).all()

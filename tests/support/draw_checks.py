@@ -61,3 +61,20 @@ def assert_drawn_as_rows(moments, cluster, draws, rows):
     by_rows = np.concatenate((means, cross[:, upper[0], upper[1]]), axis=1)
     found = np.array([np.append(d.means[place], d.within[place][upper]) for d in draws])
     assert_same_moments(found, by_rows)
+
+
+def assert_only_outcomes_change(source):
+    """Of a sampler: a draw has the covariates as they are. Gives the moments
+    of the data and of the draw, and the places of covariates that vary within clusters."""
+    moments, drawn = source.moments, source.draw(np.random.default_rng(1))
+    fixed = [k for k, name in enumerate(moments.columns) if name[0] in "xw"]
+    inner = [k for k in fixed if k < moments.varying]
+    np.testing.assert_array_equal(drawn.means[:, fixed], moments.means[:, fixed])
+    kept = np.ix_(range(moments.n_clusters), inner, inner)
+    np.testing.assert_array_equal(drawn.within[kept], moments.within[kept])
+    assert drawn.rows is moments.rows
+    assert drawn.labels is moments.labels
+    assert not drawn.means.flags.writeable
+    assert not drawn.within.flags.writeable
+    assert not np.isclose(drawn.means[:, source.outcomes], moments.means[:, source.outcomes]).any()
+    return moments, drawn, inner
