@@ -99,9 +99,7 @@ class _Level:
             name: self.least[name] / whole for name, whole in self.whole.items() if whole > 0
         }
         self.sources = {row.rhs for row in self.rows if row.op == "~"} & self.unseen
-        self.fixed = {
-            row.lhs: row.fixed for row in self.rows if row.op == "~~" and row.lhs == row.rhs
-        }
+        self.fixed = {row.lhs: row.fixed for row in self.rows if row.is_variance}
         self.markers: dict[str, tuple[str, float]] = {}
         for row in self.rows:
             if row.op == "=~" and row.fixed:
@@ -125,7 +123,7 @@ class _Level:
             self.least[name] = share * self.least[marker] / loading**2
 
     def bounds(self, row: Row) -> Range:
-        if row.op == "~~" and row.lhs == row.rhs:
+        if row.is_variance:
             return self._variance(row.lhs)
         if row.op == "~~":
             sides = [self._part(name) for name in (row.lhs, row.rhs)]

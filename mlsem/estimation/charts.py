@@ -114,7 +114,7 @@ def _scaled(rows: list[Row], factor: str, tied: set[int]) -> tuple[Row, Row] | N
     own = [row for row in rows if factor in (row.lhs, row.rhs)]
     fixed = [row for row in own if row.free < 0 and row.fixed]
     markers = [row for row in fixed if row.op == "=~" and row.lhs == factor]
-    variance = next((row for row in own if row.op == "~~" and row.lhs == row.rhs), None)
+    variance = next((row for row in own if row.is_variance), None)
     if len(markers) != 1 or len(fixed) != 1 or variance is None or variance.free < 0:
         return None
     return None if any(row.free in tied for row in own) else (markers[0], variance)

@@ -22,7 +22,7 @@ def mirror_images(table: ParameterTable, params: Array) -> list[Array]:
     images: list[Array] = []
     for level in range(1, len(table.levels) + 1):
         rows = [row for row in table.rows if row.level == level]
-        variances = {row.lhs: row for row in rows if row.op == "~~" and row.lhs == row.rhs}
+        variances = {row.lhs: row for row in rows if row.is_variance}
         paths: defaultdict[str, list[Path]] = defaultdict(list)
         for row in rows:
             if row.op == "=~":

@@ -9,6 +9,7 @@ from mlsem.errors import listed
 from mlsem.estimation.estimates import Estimates
 from mlsem.estimation.settings import Settings
 from mlsem.model.pattern import parameter_bounds
+from mlsem.model.table import negative_variances
 
 
 def on_estimates(estimates: Estimates) -> tuple[str, ...]:
@@ -20,9 +21,8 @@ def on_estimates(estimates: Estimates) -> tuple[str, ...]:
 def improper(estimates: Estimates) -> str:
     """A warning of an improper solution: free variances below zero, or latent variables whose
     implied covariance matrix is none; empty if all is well."""
-    table, params = estimates.table, estimates.params
-    rows = [row for row in table.rows if row.op == "~~" and row.lhs == row.rhs and row.free >= 0]
-    values = {table.names[row.free]: params[row.free] for row in rows if params[row.free] < 0}
+    table = estimates.table
+    values = negative_variances(table, estimates.params.tolist())
     if values:
         shown = ", ".join(f"{name} = {value:.3g}" for name, value in values.items())
         by = ", by ML," if estimates.restricted else ""

@@ -20,6 +20,7 @@ from mlsem.estimation.ml import estimate_from, nearest_feasible, starting_point
 from mlsem.estimation.problem import Problem, restricted, with_table
 from mlsem.estimation.settings import Settings
 from mlsem.estimation.start import CAREFUL, random_start, starting_values
+from mlsem.model.table import negative_variances
 
 FEWEST = 6  # iterations of a search that other starts may help
 FIRST = 80  # iterations of the first search before others are tried
@@ -111,8 +112,7 @@ def _has_other_scales(problem: Problem, optimum: Optimum) -> bool:
     if not any(level.latent for level in table.levels) or len(restricted(table)):
         return False
     params = problem.coordinates.to_user(optimum.params)
-    rows = (row for row in table.rows if row.op == "~~" and row.lhs == row.rhs and row.free >= 0)
-    return any(params[row.free] < 0.0 for row in rows)
+    return bool(negative_variances(table, params.tolist()))
 
 
 def _gone_on(problem: Problem, settings: Settings, first: Point, optimum: Optimum) -> Optimum:

@@ -62,11 +62,7 @@ class _Level:
                 self.loadings.setdefault(row.lhs, []).append(row)
         self.explained = {row.rhs for row in rows if row.op == "=~"}
         self.endogenous = self.explained | {row.lhs for row in rows if row.op == "~"}
-        self.fixed_variance = {
-            row.lhs: row.fixed
-            for row in rows
-            if row.op == "~~" and row.lhs == row.rhs and row.fixed
-        }
+        self.fixed_variance = {row.lhs: row.fixed for row in rows if row.is_variance and row.fixed}
         self.scales = {name: sqrt(variance) for name, (_, variance) in slopes.items()}
         self.mean |= {name: mean for name, (mean, _) in slopes.items()}
         self.slopes: dict[str, dict[str, float]] = {}
@@ -168,7 +164,7 @@ class _Level:
             return self.slopes[row.lhs].get(row.rhs, 0.0)
         if row.op == "~1":
             return self.mean.get(row.lhs, 0.0) - self.explained_mean(row.lhs)
-        if row.op == "~~" and row.lhs == row.rhs:
+        if row.is_variance:
             if row.lhs in self.residual:
                 return self.residual[row.lhs]
             share = 1.0 - COMMUNALITY if row.lhs in self.explained else 1.0

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 from mlsem.errors import OptionValueError, listed
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from mlsem.errors import Span
     from mlsem.syntax.nodes import Expression
 
@@ -56,6 +58,11 @@ class Row:
     lower: float = -inf
     upper: float = inf
     span: Span | None = None
+
+    @property
+    def is_variance(self) -> bool:
+        """Whether it is a variance, residual or not."""
+        return self.op == "~~" and self.lhs == self.rhs
 
     @property
     def of_mean(self) -> bool:
@@ -246,3 +253,9 @@ class ParameterTable:
             return int(level)
         choices = listed(dict.fromkeys([*numbers, *labels]))
         raise OptionValueError(f"level={level!r}: the model has the levels {choices}.")
+
+
+def negative_variances(table: ParameterTable, params: Sequence[float]) -> dict[str, float]:
+    """Those of the free variances that are below zero, by the parameter's name."""
+    free = (row.free for row in table.rows if row.is_variance and row.free >= 0)
+    return {table.names[k]: params[k] for k in free if params[k] < 0.0}

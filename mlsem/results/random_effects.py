@@ -73,11 +73,7 @@ def _shown(table: ParameterTable, found: Posterior) -> list[str]:
     """Split variables that vary between clusters, random slopes, latent variables of level 2."""
     slopes = [slope.name for slope in table.slopes]
     latent = [name for name in table.levels[1].latent if name not in slopes]
-    fixed = {
-        row.lhs
-        for row in table.rows
-        if row.level == 2 and row.op == "~~" and row.lhs == row.rhs and row.free < 0
-    }
+    fixed = {row.lhs for row in table.rows if row.level == 2 and row.is_variance and row.free < 0}
     variances = dict(zip(found.names, np.diagonal(found.prior), strict=True))
     constant = {name for name in fixed if name in variances and variances[name] == 0.0}
     return [name for name in (*table.split, *slopes, *latent) if name not in constant]

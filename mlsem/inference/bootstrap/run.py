@@ -140,7 +140,7 @@ def _covariance(fit: Estimates, kind: StandardErrors) -> Covariance:
 
 def _variances(table: ParameterTable) -> set[int]:
     """Positions of the parameters that are variances."""
-    return {row.free for row in table.rows if row.op == "~~" and row.lhs == row.rhs}
+    return {row.free for row in table.rows if row.is_variance}
 
 
 def _with_functions(

@@ -90,10 +90,7 @@ def _covariance_of(
             f"the {inner} information is not positive definite at the estimates: they are not a "
             "maximum, or the model is hardly identified there. There are no standard errors.",
         )
-    if not lost.shape[1]:
-        return found, ()
-    found, doubt = _without(found, lost, estimates.names)
-    return found, (doubt,)
+    return _without(found, lost, estimates.names)
 
 
 @quiet
@@ -132,10 +129,7 @@ def _restricted(estimates: Estimates) -> tuple[Covariance, tuple[str, ...]]:
     """Of the fixed effects given the variances, as lme4's, and of these by REML."""
     matrix, lost = estimates.restricted_covariance()
     found = replace(no_covariance(estimates.params, STANDARD, "expected"), matrix=matrix)
-    if not lost.shape[1]:
-        return found, ()
-    found, doubt = _without(found, lost, estimates.names)
-    return found, (doubt,)
+    return _without(found, lost, estimates.names)
 
 
 def _equations(
@@ -194,12 +188,15 @@ def _working_clusters(estimates: Estimates, directions: Directions) -> WorkingCl
 
 def _without(
     found: Covariance, directions: Array, names: tuple[str, ...]
-) -> tuple[Covariance, str]:
+) -> tuple[Covariance, tuple[str, ...]]:
+    """NaN for the parameters that move along directions (npar, l) that are lost, and so said."""
+    if not directions.shape[1]:
+        return found, ()
     lost = involved(directions, names)
     matrix = found.matrix.copy()
     gone = [names.index(name) for name in lost]
     matrix[gone], matrix[:, gone] = np.nan, np.nan
     return replace(found, matrix=frozen(matrix)), (
         f"at these estimates the data do not determine {listed(lost)} (a variance near zero is "
-        "the usual cause): they have no standard errors."
+        "the usual cause): they have no standard errors.",
     )

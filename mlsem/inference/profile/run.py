@@ -73,8 +73,8 @@ def _warn(names: list[str], why: str) -> None:
 
 def variance_places(table: ParameterTable) -> set[int]:
     """Positions of the parameters all of whose rows are variances."""
-    variances = {row.free for row in table.rows if row.op == "~~" and row.lhs == row.rhs}
-    others = {row.free for row in table.rows if row.op != "~~" or row.lhs != row.rhs}
+    variances = {row.free for row in table.rows if row.is_variance}
+    others = {row.free for row in table.rows if not row.is_variance}
     return variances - others - {-1}
 
 

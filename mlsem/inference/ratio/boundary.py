@@ -35,11 +35,7 @@ class Step:
     def variances(self) -> tuple[Row, ...]:
         """Added variances, zero in the simple model."""
         at = self.embedding.params
-        return tuple(
-            row
-            for row in self._added
-            if row.op == "~~" and row.lhs == row.rhs and at[row.free] == 0.0
-        )
+        return tuple(row for row in self._added if row.is_variance and at[row.free] == 0.0)
 
     @property
     def involved(self) -> tuple[str, ...]:

@@ -155,7 +155,7 @@ def _default(row: Row, products: set[str], exogenous: set[str]) -> float | None:
         return None
     if row.lhs in products or row.rhs in products:
         return 0.0  # products are formed of their factors, whatever their moments
-    if row.op == "~~" and row.lhs == row.rhs and row.lhs in exogenous:
+    if row.is_variance and row.lhs in exogenous:
         return 1.0
     plain = row.op == "~1" or row.lhs != row.rhs
     return 0.0 if plain and not row.user else None
