@@ -121,9 +121,9 @@ class Estimates:
         return self.problem.coordinates.to_user(self.optimum.params)
 
     @property
-    def implied(self) -> tuple[LevelMoments, LevelMoments]:
-        """Implied moments of both levels."""
-        return self.optimum.point.within, self.optimum.point.between
+    def implied(self) -> tuple[LevelMoments, ...]:
+        """Implied moments of each level."""
+        return self.optimum.point.levels
 
     @property
     def n_obs(self) -> int:

@@ -25,7 +25,7 @@ def obstacle(problem: Problem) -> str:
         return "this one has several outcomes (a covariate with parts at both levels is one)"
     if table.constraints or len(restricted(table)):
         return "this one has constraints or bounds (parameters that are equal may share a label)"
-    paths = any(level.directed.support().any() for level in (pattern.within, pattern.between))
+    paths = any(level.directed.support().any() for level in pattern.levels)
     if paths or mean_parameters(pattern) is None:
         return "this one has paths between random effects, or a label for a mean and a variance"
     return ""

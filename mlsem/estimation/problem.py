@@ -315,7 +315,7 @@ def _objective(
         arranged = slope_moments(pattern, moments)
         return SlopeObjective(pattern, arranged), SlopeClusters(moments, arranged)
     groups = InterceptClusters(moments, shape_of, sizes)
-    clusters = groups if pattern.two_level else SingleLevelClusters(groups)
+    clusters = groups if len(pattern.between.responses) else SingleLevelClusters(groups)
     return InterceptObjective(pattern, data), clusters
 
 

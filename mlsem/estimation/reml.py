@@ -151,7 +151,7 @@ def _tied(table: ParameterTable, pattern: ModelPattern) -> str:
     """What makes means and covariances share a parameter, or multiplies one by another."""
     paths: dict[str, None] = {}
     sources: dict[str, None] = {}
-    for level in (pattern.within, pattern.between):
+    for level in pattern.levels:
         found = mean_paths(level)
         paths |= dict.fromkeys(table.names[k] for k in found.params)
         sources |= dict.fromkeys(level.names[k] for k in found.sources)

@@ -16,7 +16,6 @@ from typing import Any, Generic
 
 import numpy as np
 
-from mlsem.core.implied.pattern import level_moments
 from mlsem.core.implied.point import P
 from mlsem.core.optimise.factored import (
     ZERO,
@@ -104,7 +103,7 @@ def factors_of(problem: Problem, params: Array, *, explained: bool = True) -> Fa
         metric = pooled_products(data.loadings[..., :q], data.weights) / data.n_rows
     else:
         metric = np.eye(len(effects.responses))
-    within = level_moments(pattern.within, params)
+    within = pattern.within.moments(params)
     variances = np.ones(0) if within is None else within.sigma.diagonal()
     if len(variances) and variances.min() > 0.0:
         scale = np.sqrt(variances[effects.responses])

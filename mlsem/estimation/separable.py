@@ -71,7 +71,7 @@ def _covariances(inner: SlopeObjective, factors: Factors) -> Array:
     size = pattern.n_params
     columns: list[Array] = []
     left = set[int]()
-    for level in (pattern.within, pattern.between):
+    for level in pattern.levels:
         left.update(level.symmetric.params.tolist())
     for block in factors.blocks:
         left.difference_update(block.cells.ravel().tolist())

@@ -26,9 +26,9 @@ def build_pattern(table: ParameterTable, maps: Mapping[str, Array]) -> ModelPatt
     """
     split = table.split if table.two_level else ()
     width = len(next(iter(maps.values())))
-    within, between = (_level(layout, maps, width) for layout in _layouts(table))
-    carriers = _carriers(table, within, maps, width) if table.slopes else None
-    return ModelPattern(within, between, len(split) + len(table.slopes), len(table.names), carriers)
+    levels = tuple([_level(layout, maps, width) for layout in _layouts(table)])
+    carriers = _carriers(table, levels[0], maps, width) if table.slopes else None
+    return ModelPattern(levels, len(split) + len(table.slopes), len(table.names), carriers)
 
 
 def _carriers(
@@ -180,18 +180,18 @@ def with_saturated_moments(
     maps : mapping of name to (D,)
         As for `build_pattern`.
     """
-    within, between = (
+    levels = tuple(
         _level_with_saturated(variables, level, names, (mean, spread), maps)
         for variables, level, names, mean, spread in zip(
             table.levels,
-            (pattern.within, pattern.between),
+            pattern.levels,
             level_names(table),
             saturated.means,
             saturated.covariances,
             strict=True,
         )
     )
-    return replace(pattern, within=within, between=between)
+    return replace(pattern, levels=levels)
 
 
 def _level_with_saturated(

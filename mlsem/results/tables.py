@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from mlsem.core.implied.pattern import level_moments
 from mlsem.core.quiet import quiet
 from mlsem.core.records import Array
 from mlsem.core.sample.shapes import covariate_sample
@@ -129,7 +128,7 @@ def implied_moments(estimates: Estimates, level: int) -> tuple[tuple[str, ...], 
     """
     problem, both = estimates.problem, estimates.problem.pattern
     pattern = both.within if level == 1 else both.between
-    moments = level_moments(pattern, estimates.params)
+    moments = pattern.moments(estimates.params)
     assert moments is not None
     variables = problem.table.levels[level - 1]
     modelled = tuple(pattern.names[k] for k in pattern.observed)

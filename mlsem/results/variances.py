@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mlsem.core.implied.pattern import LevelMoments, level_moments
+from mlsem.core.implied.pattern import LevelMoments
 from mlsem.core.records import Array
 from mlsem.core.sample.shapes import covariate_sample
 from mlsem.estimation.problem import Problem
@@ -74,7 +74,7 @@ def level_parts(problem: Problem, params: Array, level: int) -> tuple[LevelMomen
     fixed covariates: E Ψ Eᵀ + E Γ S_x Γᵀ Eᵀ."""
     both = problem.pattern
     pattern = both.within if level == 1 else both.between
-    moments = level_moments(pattern, params)
+    moments = pattern.moments(params)
     assert moments is not None
     names = problem.table.levels[level - 1].covariates
     if not names:
@@ -93,7 +93,7 @@ def row_parts(problem: Problem, params: Array, outcome: int = 0) -> RowParts:
     and c_a of its carrier.
     """
     pattern, moments = problem.pattern, problem.moments
-    within, between = (level_moments(each, params) for each in (pattern.within, pattern.between))
+    within, between = (level.moments(params) for level in pattern.levels)
     assert within is not None
     assert between is not None
     own = np.flatnonzero(pattern.random_effects.responses == outcome)

@@ -141,7 +141,9 @@ def test_nothing_is_drawn_from_a_singular_model():
     point = problem.inner.evaluate(problem.coordinates.to_internal(params))
     between = replace(point.between, sigma=-10.0 * np.eye(len(point.between.sigma)))
     with pytest.raises(InferenceError, match="singular"):
-        problem.clusters.sampler(problem.inner.pattern, replace(point, between=between))
+        problem.clusters.sampler(
+            problem.inner.pattern, replace(point, levels=(point.within, between))
+        )
 
 
 # --- what is made of draws ------------------------------------------------------------------------

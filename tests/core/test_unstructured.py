@@ -41,7 +41,7 @@ def two_levels(problem, split, within=(), between=(), only=()):
         np.arange(count),
         level1.n_free,
     )
-    return Pattern(level1, level2, count, level1.n_free + level2.n_free)
+    return Pattern((level1, level2), count, level1.n_free + level2.n_free)
 
 
 def started(pattern, data, names):
@@ -78,7 +78,7 @@ def test_one_level_has_the_sample_moments(covariates):
     maps = with_constant(maps_of(problem, *covariates))
     within = unstructured(maps_of(problem, *outcomes), maps, np.arange(4), 0)
     between = unstructured(np.zeros((0, maps.shape[1])), maps[:1], np.arange(0), within.n_free)
-    pattern = Pattern(within, between, 0, within.n_free)
+    pattern = Pattern((within, between), 0, within.n_free)
     found = maximum(InterceptObjective(pattern, sample), started(pattern, sample, outcomes))
     y = data[list(outcomes)].to_numpy()
     design = np.column_stack((np.ones(len(y)), data[list(covariates)]))

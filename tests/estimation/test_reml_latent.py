@@ -11,7 +11,6 @@ from slope_kinds import SLOPES, slope_data
 
 import mlsem
 from mlsem.core.implied.means import fixed_effects, mean_paths
-from mlsem.core.implied.pattern import level_jacobian, level_moments
 from mlsem.core.optimise.factored import explained_effects, random_effect_factors
 from mlsem.errors import EstimationWarning, SpecificationError
 
@@ -79,8 +78,8 @@ def test_paths_that_means_take(name):
     for level in (pattern.within, pattern.between):
         if not level.names:
             continue
-        moments = level_moments(level, params)
-        slopes = level_jacobian(level, moments, np.eye(len(params))).mean
+        moments = level.moments(params)
+        slopes = level.jacobian(moments, np.eye(len(params))).mean
         moving = set(np.flatnonzero(np.abs(slopes).max(axis=(1, 2)) > 1e-12))
         paths = set(level.directed.params)
         assert set(mean_paths(level).params) == (moving & paths)

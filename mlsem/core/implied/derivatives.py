@@ -1,62 +1,45 @@
-"""Derivatives of both levels' implied moments, and the chain rule from moments to parameters."""
+"""Derivatives of the levels' implied moments, and the chain rule from moments to parameters."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import Any, TypeAlias
 
 import numpy as np
 
-from mlsem.core.implied.pattern import LevelJacobian, LevelMoments, Pattern
-from mlsem.core.linalg import flatten
+from mlsem.core.implied.pattern import LevelGradient, LevelJacobian, LevelMoments, Pattern
+from mlsem.core.linalg import flatten, symmetrised
 from mlsem.core.records import Array
 
-
-@dataclass(frozen=True, slots=True, eq=False)
-class MomentGradients:
-    """∂ℓ/∂ of both levels' implied moments: Σ (symmetric) and ΠL."""
-
-    sigma_within: Array
-    mean_within: Array
-    sigma_between: Array
-    mean_between: Array
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Jacobians:
-    """Both levels' implied moments along the same n directions."""
-
-    within: LevelJacobian
-    between: LevelJacobian
+# By level, as `Pattern.levels`: the derivatives along the same n directions, and ∂ℓ/∂m.
+Jacobians: TypeAlias = tuple[LevelJacobian, ...]
+MomentGradients: TypeAlias = tuple[LevelGradient, ...]
 
 
 def leading(along: Jacobians, count: int) -> Jacobians:
     """The first of the directions."""
-    within, between = (
-        LevelJacobian(each.sigma[:count], each.mean[:count])
-        for each in (along.within, along.between)
-    )
-    return Jacobians(within, between)
+    return tuple(LevelJacobian(each.sigma[:count], each.mean[:count]) for each in along)
 
 
-def jacobians(
-    pattern: Pattern, within: LevelMoments, between: LevelMoments, basis: Array
-) -> Jacobians:
+def jacobians(pattern: Pattern[Any], moments: tuple[LevelMoments, ...], basis: Array) -> Jacobians:
     """Derivatives of the implied moments along the columns of `basis` (npar, n)."""
-    return Jacobians(
-        pattern.within.jacobian(within, basis),
-        pattern.between.jacobian(between, basis),
-    )
+    pairs = zip(pattern.levels, moments, strict=True)
+    return tuple([level.jacobian(there, basis) for level, there in pairs])
 
 
-def gradient(moments: MomentGradients, along: Jacobians) -> Array:
-    """∂ℓ/∂φ (n,): the moment gradients through the chain rule."""
-    pairs = (
-        (along.within.sigma, moments.sigma_within),
-        (along.within.mean, moments.mean_within),
-        (along.between.sigma, moments.sigma_between),
-        (along.between.mean, moments.mean_between),
-    )
-    total = np.zeros(len(along.within.sigma))
-    for jacobian, slope in pairs:
-        total += flatten(jacobian) @ slope.ravel()
+def gradient(slopes: MomentGradients, along: Jacobians) -> Array:
+    """∂ℓ/∂φ = Σ over levels of (∂ℓ/∂m) ∂m/∂φ, (n,)."""
+    total = np.zeros(len(along[0].sigma))
+    for slope, jacobian in zip(slopes, along, strict=True):
+        total += flatten(jacobian.sigma) @ slope.sigma.ravel()
+        total += flatten(jacobian.mean) @ slope.mean.ravel()
     return total
+
+
+def curvature(
+    pattern: Pattern[Any], moments: tuple[LevelMoments, ...], slopes: MomentGradients, basis: Array
+) -> Array:
+    """Σ_m (∂ℓ/∂m) ∂²m/∂φ∂φᵀ, (n, n), over the implied moments of all levels."""
+    total = np.zeros((basis.shape[1], basis.shape[1]))
+    for level, there, slope in zip(pattern.levels, moments, slopes, strict=True):
+        total += level.curvature(there, slope, basis)
+    return symmetrised(total)

@@ -64,10 +64,10 @@ Mask: TypeAlias = NDArray[np.bool_]
 
 def is_mixed(pattern: ModelPattern) -> bool:
     """Whether the model is a linear mixed (or, with one level, linear) model of one outcome."""
-    levels = (pattern.within, pattern.between)
-    if any(level.observed.size != len(level.names) for level in levels):
+    within, between = pattern.levels
+    if any(level.observed.size != len(level.names) for level in pattern.levels):
         return False  # latent variables
-    return len(pattern.within.names) == 1 and len(pattern.between.names) == pattern.split
+    return len(within.names) == 1 and len(between.names) == pattern.split
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -100,7 +100,7 @@ class MeanParts:
 def mean_parts(pattern: ModelPattern) -> MeanParts:
     """Of a pattern's parameters."""
     means, others, paths = np.zeros((3, pattern.n_params), dtype=np.bool_)
-    for level in (pattern.within, pattern.between):
+    for level in pattern.levels:
         means[level.exogenous.params] = True
         others[level.directed.params] = True
         others[level.symmetric.params] = True
@@ -123,7 +123,6 @@ def fixed_effects(pattern: ModelPattern, free: Array) -> tuple[Array, Array] | N
 
 def outside_means(pattern: ModelPattern, count: int) -> Index:
     """Parameters other than those of intercepts and effects of covariates."""
-    levels = (pattern.within, pattern.between)
-    means = np.concatenate([level.exogenous.params for level in levels])
-    covariances = np.concatenate([level.cells.covariance_params for level in levels])
+    means = np.concatenate([level.exogenous.params for level in pattern.levels])
+    covariances = np.concatenate([level.cells.covariance_params for level in pattern.levels])
     return np.setdiff1d(np.arange(count), np.setdiff1d(means, covariances))

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -83,11 +83,8 @@ class Implied(Protocol):
         """Derivatives along the columns of `basis` (npar, n)."""
         ...
 
-    def curvature(
-        self, moments: LevelMoments, sigma_gradient: Array, mean_gradient: Array, basis: Array
-    ) -> Array:
-        """Σ_m (∂ℓ/∂m) ∂²m/∂φ∂φᵀ (n, n) over the implied moments m, with the gradients ∂ℓ/∂Σ (p, p),
-        symmetric, and ∂ℓ/∂(ΠL) (p, D)."""
+    def curvature(self, moments: LevelMoments, slope: LevelGradient, basis: Array) -> Array:
+        """Σ_m (∂ℓ/∂m) ∂²m/∂φ∂φᵀ (n, n) over the implied moments m; `slope` is ∂ℓ/∂m."""
         ...
 
 
@@ -134,15 +131,77 @@ class LevelPattern:
         )
 
     def moments(self, params: Array) -> LevelMoments | None:
-        return level_moments(self, params)
+        """Implied moments; None where I - B is singular."""
+        directed = self.directed.at(params)
+        effects: Array = np.eye(len(directed))
+        if directed.any():
+            try:
+                effects = np.asarray(np.linalg.inv(effects - directed), dtype=np.float64)
+            except np.linalg.LinAlgError:
+                return None
+        covariance = effects @ self.symmetric.symmetric_at(params) @ effects.T
+        coefficients = effects @ self.exogenous.at(params)
+        observed = self.observed
+        return LevelMoments(
+            effects=effects,
+            covariance=covariance,
+            coefficients=coefficients,
+            sigma=covariance[observed[:, None], observed],
+            mean=coefficients[observed] @ self.covariates,
+        )
 
     def jacobian(self, moments: LevelMoments, basis: Array) -> LevelJacobian:
-        return level_jacobian(self, moments, basis)
+        """Derivatives of the implied moments along the columns of `basis` (npar, n).
 
-    def curvature(
-        self, moments: LevelMoments, sigma_gradient: Array, mean_gradient: Array, basis: Array
-    ) -> Array:
-        return level_curvature(self, moments, sigma_gradient, mean_gradient, basis)
+        Of a directed cell (i, j): ∂Σ = Λ_i c_jᵀ + c_j Λ_iᵀ and ∂Π = Λ_i (EΓ)_j, with Λ = S E and
+        c = E Ψ Eᵀ Sᵀ; of a symmetric cell: ∂Σ = Λ_i Λ_jᵀ + Λ_j Λ_iᵀ (half on the diagonal); of an
+        exogenous cell (i, c): ∂Π = Λ_i e_cᵀ.
+        """
+        cells, directed, symmetric = self.cells, self.directed, self.symmetric
+        loadings = moments.effects[self.observed].T  # rows Λ_i
+        covariance = moments.covariance[:, self.observed]
+        halves = cells.half[:, None] * loadings[symmetric.cols]
+        right = np.concatenate((covariance[directed.cols], halves))
+        outer = loadings[cells.covariance_rows][:, :, None] * right[:, None, :]
+        paths = moments.coefficients[directed.cols] @ self.covariates
+        change = np.concatenate((paths, cells.covariate_rows))
+        mean = loadings[cells.mean_rows][:, :, None] * change[:, None, :]
+        count, observed, width = basis.shape[1], len(self.observed), self.covariates.shape[1]
+        sigma = basis[cells.covariance_params].T @ outer.reshape(len(outer), observed * observed)
+        sigma = sigma.reshape(count, observed, observed)
+        mean = basis[cells.mean_params].T @ mean.reshape(len(mean), observed * width)
+        return LevelJacobian(sigma + sigma.swapaxes(1, 2), mean.reshape(count, observed, width))
+
+    def curvature(self, moments: LevelMoments, slope: LevelGradient, basis: Array) -> Array:
+        """Σ_m (∂ℓ/∂m) ∂²m/∂φ∂φᵀ over the implied moments m = (Σ, ΠL).
+
+        With G, Q the `slope` ∂ℓ/∂m spread to all variables, U = Eᵀ G E and
+        D = 2 Eᵀ G E Ψ Eᵀ + Eᵀ Q (EΓ)ᵀ:
+
+            ∂²/∂B_ij ∂B_kl = E_li D_kj + D_il E_jk + 2 U_ik C_lj        (C = E Ψ Eᵀ)
+            ∂²/∂B_ij ∂Ψ_kl = 2 (U_ik E_jl + U_il E_jk)                  (half on the diagonal)
+            ∂²/∂B_ij ∂Γ_kc = (Eᵀ Q)_ic E_jk
+        """
+        directed, symmetric, exogenous = self.directed, self.symmetric, self.exogenous
+        if not len(directed.rows):
+            return np.zeros((basis.shape[1], basis.shape[1]))
+        effects, covariance = moments.effects, moments.covariance
+        loadings = effects[self.observed]
+        sources = loadings.T @ slope.sigma @ loadings
+        gradients = loadings.T @ (slope.mean @ self.covariates.T)
+        slopes = 2.0 * loadings.T @ (slope.sigma @ covariance[self.observed])
+        slopes += gradients @ moments.coefficients.T
+        i, j = directed.rows[:, None], directed.cols[:, None]
+        k, m = directed.rows, directed.cols
+        paths = effects[m, i] * slopes[k, j] + slopes[i, m] * effects[j, k]
+        paths += 2.0 * sources[i, k] * covariance[m, j]
+        k, m = symmetric.rows, symmetric.cols
+        variances = 2.0 * (sources[i, k] * effects[j, m] + sources[i, m] * effects[j, k])
+        variances *= self.cells.half
+        means = gradients[i, exogenous.cols] * effects[j, exogenous.rows]
+        first, others = basis[directed.params], basis[self.cells.other_params]
+        mixed = first.T @ np.concatenate((variances, means), axis=1) @ others
+        return first.T @ paths @ first + mixed + mixed.T
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -161,24 +220,41 @@ class Carriers:
     maps: Array
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Pattern:
-    """Both levels, whatever implies their moments.
+LevelT = TypeVar("LevelT", bound=Implied)
 
-    `split` counts the random effects, which come first in the observed rows of `between`. Without
-    `carriers` they are random intercepts of the variables with a part at each level, which come
-    first in the observed rows of `within` too. A single-level model has an empty `between`.
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Pattern(Generic[LevelT]):
+    """What implies the moments of one log-likelihood: its levels, from the rows up.
+
+    Everything that is said by level (moments, their derivatives, the gradients in them) is a
+    tuple in this order. Both engines have two levels, within and between clusters. To them a
+    single-level model is one cluster of all rows: nothing varies between clusters, and its second
+    level has no variables.
+
+    Attributes
+    ----------
+    levels : tuple of Implied
+    split : int
+        How many random effects there are; they come first in the observed rows of `between`.
+    n_params : int
+    carriers : Carriers or None
+        Without, the effects are random intercepts of the variables with a part at each level,
+        which come first in the observed rows of `within` too.
     """
 
-    within: Implied
-    between: Implied
+    levels: tuple[LevelT, ...]
     split: int
     n_params: int
     carriers: Carriers | None = None
 
     @property
-    def two_level(self) -> bool:
-        return len(self.between.responses) > 0
+    def within(self) -> LevelT:
+        return self.levels[0]
+
+    @property
+    def between(self) -> LevelT:
+        return self.levels[1]
 
     @property
     def random_effects(self) -> Carriers:
@@ -191,11 +267,8 @@ class Pattern:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class ModelPattern(Pattern):
-    """Both levels in RAM."""
-
-    within: LevelPattern
-    between: LevelPattern
+class ModelPattern(Pattern[LevelPattern]):
+    """All levels in RAM."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -231,91 +304,9 @@ class LevelJacobian:
     mean: Array
 
 
-def level_moments(pattern: LevelPattern, params: Array) -> LevelMoments | None:
-    """Implied moments; None where I - B is singular."""
-    directed = pattern.directed.at(params)
-    effects: Array = np.eye(len(directed))
-    if directed.any():
-        try:
-            effects = np.asarray(np.linalg.inv(effects - directed), dtype=np.float64)
-        except np.linalg.LinAlgError:
-            return None
-    covariance = effects @ pattern.symmetric.symmetric_at(params) @ effects.T
-    coefficients = effects @ pattern.exogenous.at(params)
-    observed = pattern.observed
-    return LevelMoments(
-        effects=effects,
-        covariance=covariance,
-        coefficients=coefficients,
-        sigma=covariance[observed[:, None], observed],
-        mean=coefficients[observed] @ pattern.covariates,
-    )
+@dataclass(frozen=True, slots=True, eq=False)
+class LevelGradient:
+    """∂ℓ/∂Σ (p, p), symmetric, and ∂ℓ/∂(ΠL) (p, D)."""
 
-
-def level_jacobian(pattern: LevelPattern, moments: LevelMoments, basis: Array) -> LevelJacobian:
-    """Derivatives of the implied moments along the columns of `basis` (npar, n).
-
-    Of a directed cell (i, j): ∂Σ = Λ_i c_jᵀ + c_j Λ_iᵀ and ∂Π = Λ_i (EΓ)_j, with Λ = S E and
-    c = E Ψ Eᵀ Sᵀ; of a symmetric cell: ∂Σ = Λ_i Λ_jᵀ + Λ_j Λ_iᵀ (half on the diagonal); of an
-    exogenous cell (i, c): ∂Π = Λ_i e_cᵀ.
-    """
-    cells, directed, symmetric = pattern.cells, pattern.directed, pattern.symmetric
-    loadings = moments.effects[pattern.observed].T  # rows Λ_i
-    covariance = moments.covariance[:, pattern.observed]
-    halves = cells.half[:, None] * loadings[symmetric.cols]
-    right = np.concatenate((covariance[directed.cols], halves))
-    outer = loadings[cells.covariance_rows][:, :, None] * right[:, None, :]
-    paths = moments.coefficients[directed.cols] @ pattern.covariates
-    change = np.concatenate((paths, cells.covariate_rows))
-    mean = loadings[cells.mean_rows][:, :, None] * change[:, None, :]
-    count, observed, width = basis.shape[1], len(pattern.observed), pattern.covariates.shape[1]
-    sigma = basis[cells.covariance_params].T @ outer.reshape(len(outer), observed * observed)
-    sigma = sigma.reshape(count, observed, observed)
-    mean = basis[cells.mean_params].T @ mean.reshape(len(mean), observed * width)
-    return LevelJacobian(sigma + sigma.swapaxes(1, 2), mean.reshape(count, observed, width))
-
-
-def level_curvature(
-    pattern: LevelPattern,
-    moments: LevelMoments,
-    sigma_gradient: Array,
-    mean_gradient: Array,
-    basis: Array,
-) -> Array:
-    """Σ_m (∂ℓ/∂m) ∂²m/∂φ∂φᵀ over the implied moments m = (Σ, ΠL).
-
-    Parameters
-    ----------
-    sigma_gradient : (p, p)
-        ∂ℓ/∂Σ, symmetric.
-    mean_gradient : (p, D)
-        ∂ℓ/∂(ΠL).
-
-    Notes
-    -----
-    With G, Q the gradients spread to all variables, U = Eᵀ G E, D = 2 Eᵀ G E Ψ Eᵀ + Eᵀ Q (EΓ)ᵀ:
-
-        ∂²/∂B_ij ∂B_kl = E_li D_kj + D_il E_jk + 2 U_ik C_lj        (C = E Ψ Eᵀ)
-        ∂²/∂B_ij ∂Ψ_kl = 2 (U_ik E_jl + U_il E_jk)                  (half on the diagonal)
-        ∂²/∂B_ij ∂Γ_kc = (Eᵀ Q)_ic E_jk
-    """
-    directed, symmetric, exogenous = pattern.directed, pattern.symmetric, pattern.exogenous
-    if not len(directed.rows):
-        return np.zeros((basis.shape[1], basis.shape[1]))
-    effects, covariance = moments.effects, moments.covariance
-    loadings = effects[pattern.observed]
-    sources = loadings.T @ sigma_gradient @ loadings
-    gradients = loadings.T @ (mean_gradient @ pattern.covariates.T)
-    slopes = 2.0 * loadings.T @ (sigma_gradient @ covariance[pattern.observed])
-    slopes += gradients @ moments.coefficients.T
-    i, j = directed.rows[:, None], directed.cols[:, None]
-    k, m = directed.rows, directed.cols
-    paths = effects[m, i] * slopes[k, j] + slopes[i, m] * effects[j, k]
-    paths += 2.0 * sources[i, k] * covariance[m, j]
-    k, m = symmetric.rows, symmetric.cols
-    variances = 2.0 * (sources[i, k] * effects[j, m] + sources[i, m] * effects[j, k])
-    variances *= pattern.cells.half
-    means = gradients[i, exogenous.cols] * effects[j, exogenous.rows]
-    first, others = basis[directed.params], basis[pattern.cells.other_params]
-    mixed = first.T @ np.concatenate((variances, means), axis=1) @ others
-    return first.T @ paths @ first + mixed + mixed.T
+    sigma: Array
+    mean: Array

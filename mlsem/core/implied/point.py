@@ -18,13 +18,21 @@ class Point(Protocol):
     def loglik(self) -> float: ...
 
 
-class MomentPoint(Point, Protocol):
-    """With the implied moments."""
+@dataclass(frozen=True, slots=True, eq=False)
+class MomentPoint:
+    """The log-likelihood at some parameters, with the implied moments of each level."""
+
+    params: Array
+    loglik: float
+    levels: tuple[LevelMoments, ...]
 
     @property
-    def within(self) -> LevelMoments: ...
+    def within(self) -> LevelMoments:
+        return self.levels[0]
+
     @property
-    def between(self) -> LevelMoments: ...
+    def between(self) -> LevelMoments:
+        return self.levels[1]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -14,7 +14,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mlsem.core.implied.pattern import LevelJacobian, LevelMoments, PatternMatrix
+from mlsem.core.implied.pattern import (
+    LevelGradient,
+    LevelJacobian,
+    LevelMoments,
+    PatternMatrix,
+)
 from mlsem.core.records import Array, Index
 
 
@@ -64,9 +69,7 @@ class Unstructured:
         coefficients[:, exogenous.rows, exogenous.cols] = basis[exogenous.params].T
         return LevelJacobian(sigma, coefficients @ self.covariates)
 
-    def curvature(
-        self, moments: LevelMoments, sigma_gradient: Array, mean_gradient: Array, basis: Array
-    ) -> Array:
+    def curvature(self, moments: LevelMoments, slope: LevelGradient, basis: Array) -> Array:
         """Zero: the moments are linear in the parameters."""
         return np.zeros((basis.shape[1], basis.shape[1]))
 

@@ -109,21 +109,20 @@ def cluster_derivatives(
     shape_of : (J,)
         The shape of each cluster, a position in `sizes` (S,).
     """
-    split = len(point.effects.sigma_u)
-    within = cholesky(point.precision)
-    assert within is not None
-    spread = _mean_covariance(point.within.sigma / sizes[:, None, None], point.between.sigma, split)
+    split, (within, between) = len(point.effects.sigma_u), point.levels
+    root = cholesky(point.precision)
+    assert root is not None
+    spread = _mean_covariance(within.sigma / sizes[:, None, None], between.sigma, split)
     factor = cholesky(np.asarray(np.linalg.inv(spread), dtype=np.float64))
     assert factor is not None
-    changes = _mean_covariance(
-        along.within.sigma / sizes[:, None, None, None], along.between.sigma, split
-    )
-    maps = _joined_means(along.within.mean, along.between.mean, split)
+    inner, outer = along
+    changes = _mean_covariance(inner.sigma / sizes[:, None, None, None], outer.sigma, split)
+    maps = _joined_means(inner.mean, outer.mean, split)
     left = factor[:, None].swapaxes(-1, -2)
     return ClusterDerivatives(
-        deviations=within.T @ along.within.sigma @ within,
+        deviations=root.T @ inner.sigma @ root,
         mean=left @ changes @ factor[:, None],
-        slopes=within.T @ along.within.mean[:, :, moments.varying_entries],
+        slopes=root.T @ inner.mean[:, :, moments.varying_entries],
         mean_maps=left @ maps,
         moments=moments,
         shape_of=shape_of,

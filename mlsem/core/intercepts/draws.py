@@ -76,15 +76,16 @@ def intercept_sampler(
     InferenceError
         The covariance of the means of some cluster is not positive definite.
     """
-    p, q = len(pattern.within.observed), pattern.split
+    q, (within, between) = pattern.split, point.levels
+    p = len(within.sigma)
     stored = stored_outcomes(pattern, moments.columns)
     own, unmix = stored.columns, stored.unmix
-    maps = np.concatenate((point.within.mean, point.between.mean[q:]))
-    maps[:q] += point.between.mean[:q]
+    maps = np.concatenate((within.mean, between.mean[q:]))
+    maps[:q] += between.mean[:q]
     maps = unmix @ (maps - stored.rest)
     scale = drawable(unmix @ _mean_covariances(point, sizes, q) @ unmix.T)
     slopes = maps[:p, moments.varying_entries]
-    spread = unmix[:p, :p] @ np.linalg.cholesky(point.within.sigma)
+    spread = unmix[:p, :p] @ np.linalg.cholesky(within.sigma)
     return InterceptSampler(
         moments=moments,
         outcomes=own,
@@ -99,7 +100,7 @@ def intercept_sampler(
 
 def _mean_covariances(point: Evaluation, sizes: Array, split: int) -> Array:
     """Cov(ȳ, z) of a cluster of each size, (S, m, m)."""
-    within, between = point.within.sigma, point.between.sigma
+    within, between = (level.sigma for level in point.levels)
     p = len(within)
     size = p + len(between) - split
     places = np.concatenate((np.arange(split), np.arange(p, size)))

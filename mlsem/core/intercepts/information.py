@@ -29,7 +29,8 @@ def covariance_part(point: Evaluation, data: ShapeMoments, along: Jacobians) -> 
     """
     effects, precision = point.effects, point.precision
     clusters, sizes = data.clusters, data.sizes
-    sigma_within, sigma_between = along.within.sigma, along.between.sigma
+    within, between = along
+    sigma_within, sigma_between = within.sigma, between.sigma
     lift, information = effects.lift, effects.information
     absorbed = lift @ weighted_sum(clusters, effects.absorbed) @ lift.T
     less = precision @ sigma_within @ absorbed
@@ -53,10 +54,10 @@ def _level2_mean(point: Evaluation, change: Array) -> Array:
 def expected_mean_part(point: Evaluation, data: ShapeMoments, along: Jacobians) -> Array:
     """Σ_j μ_aᵀ V_j⁻¹ μ_b, (n, n)."""
     q = point.effects.information.shape[1]
-    within = along.within.mean
-    means = within.copy()
-    means[:, :q] += _level2_mean(point, along.between.mean)
-    level2 = along.between.mean[:, q:]
+    within, between = along
+    means = within.mean.copy()
+    means[:, :q] += _level2_mean(point, between.mean)
+    level2 = between.mean[:, q:]
     used = np.flatnonzero(means.any(axis=(0, 1)) | level2.any(axis=(0, 1)))
     cross = data.cross[:, used[:, None], used]
     p, d = means.shape[1], len(used)
@@ -64,7 +65,7 @@ def expected_mean_part(point: Evaluation, data: ShapeMoments, along: Jacobians) 
     weights = weights.reshape(p, p, d, d).transpose(0, 2, 1, 3).reshape(p * d, p * d)
     flat = flatten(means[:, :, used])
     total = flat @ weights @ flat.T
-    total += _inner(point.precision @ within @ data.within, within)
+    total += _inner(point.precision @ within.mean @ data.within, within.mean)
     total += _inner(point.effects.sigma_zz_inverse @ level2 @ data.cross.sum(axis=0), level2)
     return symmetrised(total)
 
@@ -77,13 +78,14 @@ def observed_mean_part(point: Evaluation, data: ShapeMoments, along: Jacobians) 
     """Σ_j δ_aᵀ V_j⁻¹ δ_b, δ_a = μ_a + V_a V_j⁻¹ (y_j - μ_j), (n, n)."""
     residuals, precision = point.residuals, point.precision
     q = point.effects.information.shape[1]
-    spread = along.within.sigma @ (precision @ residuals.rows) + along.within.mean
+    within, between = along
+    spread = within.sigma @ (precision @ residuals.rows) + within.mean
     total = _inner(precision @ spread @ data.within, spread)
-    for part in blocks(len(data.sizes), along.within.mean.size):
+    for part in blocks(len(data.sizes), within.mean.size):
         cross = data.cross[part]
         weighted = residuals.weighted[part] / data.sizes[part, None, None]
-        change = _changes(along.between, residuals.between[part])
-        means = _changes(along.within, weighted)
+        change = _changes(between, residuals.between[part])
+        means = _changes(within, weighted)
         means[:, :, :q] += _level2_mean(point, change)
         total += _inner(point.mean_precision[part] @ means @ cross, means)
         level2 = change[:, :, q:]

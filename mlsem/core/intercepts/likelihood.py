@@ -24,14 +24,13 @@ covariance is positive definite.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from mlsem.core.implied.derivatives import MomentGradients
-from mlsem.core.implied.pattern import (
-    LevelMoments,
-    Pattern,
-)
+from mlsem.core.implied.pattern import LevelGradient, LevelMoments, Pattern
+from mlsem.core.implied.point import MomentPoint
 from mlsem.core.linalg import (
     LOG_2PI,
     add_identity,
@@ -113,16 +112,12 @@ class Residuals:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Evaluation:
+class Evaluation(MomentPoint):
     """The likelihood at one point, with all that its derivatives share.
 
     `precision` is W (p, p); `mean_precision` is V̄⁻¹ (S, p, p).
     """
 
-    params: Array
-    loglik: float
-    within: LevelMoments
-    between: LevelMoments
     precision: Array
     mean_precision: Array
     effects: RandomEffects
@@ -171,16 +166,16 @@ def random_effects(
 
 
 def residual_maps(
-    pattern: Pattern,
-    within: LevelMoments,
-    between: LevelMoments,
+    pattern: Pattern[Any],
+    moments: tuple[LevelMoments, ...],
     effects: RandomEffects,
     mean_precision: Array,
 ) -> Residuals:
     """The residuals of the module's docstring, as maps of h."""
-    q = pattern.split
-    rows = pattern.within.responses - within.mean
-    level2 = pattern.between.responses[q:] - between.mean[q:]
+    q, (observed, above) = pattern.split, pattern.levels
+    within, between = moments
+    rows = observed.responses - within.mean
+    level2 = above.responses[q:] - between.mean[q:]
     mean = rows.copy()
     mean[:q] -= between.mean[:q] + effects.regression @ level2
     weighted = mean_precision @ mean
@@ -189,11 +184,11 @@ def residual_maps(
     return Residuals(rows, mean, weighted, level2, np.concatenate((pulled, own), axis=1))
 
 
-def evaluate(pattern: Pattern, data: ShapeMoments, params: Array) -> Evaluation | None:
+def evaluate(pattern: Pattern[Any], data: ShapeMoments, params: Array) -> Evaluation | None:
     """Log-likelihood at `params`; None outside the parameter space (a covariance that is not
     positive definite, a singular I - B)."""
-    within = pattern.within.moments(params)
-    between = pattern.between.moments(params)
+    level1, level2 = pattern.levels
+    within, between = level1.moments(params), level2.moments(params)
     if within is None or between is None or not np.isfinite(within.sigma).all():
         return None
     inverse = definite_inverse(within.sigma)
@@ -205,7 +200,7 @@ def evaluate(pattern: Pattern, data: ShapeMoments, params: Array) -> Evaluation 
         return None
     mean_precision = data.sizes[:, None, None] * effects.rest
     mean_precision += effects.lift @ effects.information @ effects.lift.T
-    residuals = residual_maps(pattern, within, between, effects, mean_precision)
+    residuals = residual_maps(pattern, (within, between), effects, mean_precision)
     rows, level2 = residuals.rows, residuals.level2
     distances = (
         inner(precision @ rows @ data.within, rows),
@@ -224,8 +219,7 @@ def evaluate(pattern: Pattern, data: ShapeMoments, params: Array) -> Evaluation 
     return Evaluation(
         frozen(params.copy()),
         -0.5 * deviance,
-        within,
-        between,
+        (within, between),
         precision,
         mean_precision,
         effects,
@@ -266,9 +260,7 @@ def moment_gradients(point: Evaluation, data: ShapeMoments) -> MomentGradients:
     between_cross = residuals.between @ data.cross
     sigma_between = (between_cross @ residuals.between.swapaxes(1, 2)).sum(axis=0)
     sigma_between -= weighted_sum(data.clusters, between_information(effects))
-    return MomentGradients(
-        sigma_within=0.5 * sigma_within,
-        mean_within=precision @ spread + weighted_cross.sum(axis=0),
-        sigma_between=0.5 * sigma_between,
-        mean_between=between_cross.sum(axis=0),
+    return (
+        LevelGradient(0.5 * sigma_within, precision @ spread + weighted_cross.sum(axis=0)),
+        LevelGradient(0.5 * sigma_between, between_cross.sum(axis=0)),
     )

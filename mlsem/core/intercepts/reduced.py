@@ -36,8 +36,9 @@ def mixed_clusters(
     robust : (J,)
         The robust cluster of each cluster, 0 … G - 1.
     """
-    sigma2 = float(point.within.sigma[0, 0])
-    spread = sigma2 + sizes * float(point.between.sigma.sum())
+    within, between = point.levels
+    sigma2 = float(within.sigma[0, 0])
+    spread = sigma2 + sizes * float(between.sigma.sum())
     inner = _deviations(point, moments, along, robust)
     outer = _means(point, moments, shape_of, sizes, along, robust)
     values = np.concatenate(
@@ -57,7 +58,7 @@ def _deviations(
 ) -> tuple[Array, Array]:
     """Rows of the eigenspace of deviations: design (G, d, p), residuals (G, d)."""
     columns = moments.varying_entries
-    slopes = along.within.mean[:, 0, columns]
+    slopes = along[0].mean[:, 0, columns]
     residual = point.residuals.rows[0, columns]
     cross = moments.within
     gram = slopes @ cross @ slopes.T
@@ -78,7 +79,8 @@ def _means(
     """Rows of the eigenspaces of means: design (G, d, p), residuals (G, d), and the shape whose
     eigenvalue each row has (G, d), -1 where a row is padding."""
     rows = np.concatenate((np.ones((len(moments.means), 1)), moments.means), axis=1)
-    maps = along.within.mean[:, 0] + along.between.mean.sum(axis=1)
+    within, between = along
+    maps = within.mean[:, 0] + between.mean.sum(axis=1)
     root = np.sqrt(sizes[shape_of])
     design = root[:, None] * (rows @ maps.T)
     residual = root * apply_maps(point.residuals.mean[None], shape_of, rows)[:, 0]

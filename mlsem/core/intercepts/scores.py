@@ -38,9 +38,10 @@ def cluster_scores(
     """
     constants = _shape_constants(point, sizes, along)
     linear = _cross_product_weights(point, moments.varying_entries, along)
-    count = along.within.mean.shape[0]
+    within, between = along
+    count = within.mean.shape[0]
     scores = np.empty((moments.n_clusters, count))
-    width = max(linear.shape[1], along.within.mean[0].size + along.between.mean[0].size)
+    width = max(linear.shape[1], within.mean[0].size + between.mean[0].size)
     for part in blocks(moments.n_clusters, width):
         spread = moments.within[part]
         scores[part] = constants[shape_of[part]]
@@ -55,18 +56,18 @@ def cluster_scores(
 
 def _shape_constants(point: Evaluation, sizes: Array, along: Jacobians) -> Array:
     """½ tr[(G D Gᵀ - n W) ∂Σ_W] - ½ tr[Ω ∂Σ_B], (S, n)."""
-    lift = point.effects.lift
-    within = lift @ point.effects.absorbed @ lift.T - sizes[:, None, None] * point.precision
-    total = flatten(within) @ flatten(along.within.sigma).T
-    total -= flatten(between_information(point.effects)) @ flatten(along.between.sigma).T
+    lift, (within, between) = point.effects.lift, along
+    rows = lift @ point.effects.absorbed @ lift.T - sizes[:, None, None] * point.precision
+    total = flatten(rows) @ flatten(within.sigma).T
+    total -= flatten(between_information(point.effects)) @ flatten(between.sigma).T
     return 0.5 * total
 
 
 def _cross_product_weights(point: Evaluation, columns: slice, along: Jacobians) -> Array:
     """Weights E_a with <E_a, S_j> the part of the score linear in S_j, (n, V²)."""
-    pulled = point.precision @ point.residuals.rows[:, columns]
-    half = 0.5 * (pulled.T @ along.within.sigma @ pulled)
-    return flatten(half + pulled.T @ along.within.mean[:, :, columns])
+    pulled, (within, _) = point.precision @ point.residuals.rows[:, columns], along
+    half = 0.5 * (pulled.T @ within.sigma @ pulled)
+    return flatten(half + pulled.T @ within.mean[:, :, columns])
 
 
 def _add_mean_scores(
@@ -80,11 +81,12 @@ def _add_mean_scores(
     rows = np.concatenate((np.ones((len(means), 1)), means), axis=1)
     weighted = apply_maps(point.residuals.weighted, shape_of, rows)
     between = apply_maps(point.residuals.between, shape_of, rows)
-    scores += 0.5 * _outer(weighted, weighted / sizes[:, None]) @ flatten(along.within.sigma).T
-    scores += 0.5 * _outer(between, between) @ flatten(along.between.sigma).T
-    for residual, jacobian in ((weighted, along.within.mean), (between, along.between.mean)):
-        used = np.flatnonzero(jacobian.any(axis=(0, 1)))
-        scores += _outer(residual, rows[:, used]) @ flatten(jacobian[:, :, used]).T
+    halves = ((weighted, weighted / sizes[:, None]), (between, between))
+    for half, jacobian in zip(halves, along, strict=True):
+        scores += 0.5 * _outer(*half) @ flatten(jacobian.sigma).T
+    for residual, jacobian in zip((weighted, between), along, strict=True):
+        used = np.flatnonzero(jacobian.mean.any(axis=(0, 1)))
+        scores += _outer(residual, rows[:, used]) @ flatten(jacobian.mean[:, :, used]).T
 
 
 def _outer(left: Array, right: Array) -> Array:

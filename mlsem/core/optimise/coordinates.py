@@ -20,18 +20,18 @@ shift (they are fixed, shared or constrained) covariates stay as they are.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from operator import is_
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mlsem.core.implied.derivatives import jacobians
 from mlsem.core.implied.pattern import (
     Carriers,
     LevelMoments,
     LevelPattern,
     ModelPattern,
-    level_jacobian,
-    level_moments,
 )
 from mlsem.core.linalg import flatten, least_squares
 from mlsem.core.optimise.objective import MomentObjective
@@ -79,8 +79,8 @@ class Coordinates:
         """Internal parameters whose intercepts reproduce the sample means as well as they can."""
         row = data.cross.sum(axis=0)[0] / data.n_clusters
         pattern = self.internal
-        within, between = (level.responses @ row for level in (pattern.within, pattern.between))
-        own, level2 = (moments.mean @ row for moments in _both(pattern, params))
+        within, between = (level.responses @ row for level in pattern.levels)
+        own, level2 = (moments.mean @ row for moments in _implied(pattern, params))
         effects = pattern.random_effects
         np.add.at(own, effects.responses, (effects.maps @ row) * level2[: pattern.split])
         gap = np.concatenate((within - own, (between - level2)[pattern.split :]))
@@ -120,11 +120,11 @@ def choose_coordinates(
     """
     user, spread = objective.pattern, _spread(data)
     same = Coordinates(user, user, np.zeros(0, dtype=np.intp))
-    within, between = (_centred(level, spread) for level in (user.within, user.between))
+    levels = tuple([_centred(level, spread) for level in user.levels])
     carriers = _centred_carriers(user.carriers, spread)
-    if within is user.within and between is user.between and carriers is user.carriers:
+    if carriers is user.carriers and all(map(is_, levels, user.levels)):
         return same
-    internal = replace(user, within=within, between=between, carriers=carriers)
+    internal = replace(user, levels=levels, carriers=carriers)
     turn = _turn(user, internal)
     moved = np.setdiff1d(_movable(user, turn), restricted)
     if objective.evaluate(params) is None:
@@ -238,7 +238,7 @@ def _free_intercepts(pattern: ModelPattern) -> Index:
     """Parameters that are intercepts and nothing else."""
     found: set[int] = set()
     other: set[int] = set()
-    for level in (pattern.within, pattern.between):
+    for level in pattern.levels:
         exogenous = level.exogenous
         constant = exogenous.cols == 0
         found.update(exogenous.params[constant].tolist())
@@ -247,27 +247,25 @@ def _free_intercepts(pattern: ModelPattern) -> Index:
     return np.array(sorted(found - other), dtype=np.intp)
 
 
-def _both(pattern: ModelPattern, params: Array) -> tuple[LevelMoments, LevelMoments]:
-    within = level_moments(pattern.within, params)
-    between = level_moments(pattern.between, params)
-    assert within is not None
-    assert between is not None
-    return within, between
+def _implied(pattern: ModelPattern, params: Array) -> tuple[LevelMoments, ...]:
+    levels: list[LevelMoments] = []
+    for level in pattern.levels:
+        moments = level.moments(params)
+        assert moments is not None
+        levels.append(moments)
+    return tuple(levels)
 
 
 def _moments(pattern: ModelPattern, params: Array, turn: Array) -> Array:
     """t: maps of the means, those of an outcome at both levels together, and K Σ_B Kᵀ."""
-    within, between = _both(pattern, params)
+    within, between = _implied(pattern, params)
     means = _together(pattern, within.mean, turn @ between.mean)
     return np.concatenate((means.ravel(), (turn @ between.sigma @ turn.T).ravel()))
 
 
 def _slopes(pattern: ModelPattern, params: Array, turn: Array) -> Array:
     """∂t/∂θ, (m, npar)."""
-    unit = np.eye(len(params))
-    within, between = _both(pattern, params)
-    first = level_jacobian(pattern.within, within, unit)
-    second = level_jacobian(pattern.between, between, unit)
+    first, second = jacobians(pattern, _implied(pattern, params), np.eye(len(params)))
     means = _together(
         pattern, first.mean.transpose(1, 2, 0), np.einsum("ab,nbd->adn", turn, second.mean)
     )
@@ -277,10 +275,8 @@ def _slopes(pattern: ModelPattern, params: Array, turn: Array) -> Array:
 
 def _mean_slopes(pattern: ModelPattern, params: Array, row: Array) -> Array:
     """∂/∂θ of the means of the outcomes and level-2 variables at a data row, (p + r, npar)."""
-    unit = np.eye(len(params))
-    within, between = _both(pattern, params)
-    own = level_jacobian(pattern.within, within, unit).mean @ row
-    level2 = level_jacobian(pattern.between, between, unit).mean @ row
+    along = jacobians(pattern, _implied(pattern, params), np.eye(len(params)))
+    own, level2 = (level.mean @ row for level in along)
     effects = pattern.random_effects
     np.add.at(own.T, effects.responses, (effects.maps @ row)[:, None] * level2.T[: pattern.split])
     return np.concatenate((own.T, level2.T[pattern.split :]))

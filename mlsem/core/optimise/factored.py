@@ -266,7 +266,8 @@ def random_effect_factors(
         Whether sets count in which a latent variable leads to an effect. These matrices are of
         residuals, which the effects' own Σ_B = S E Ψ Eᵀ Sᵀ need not have positive semidefinite.
     """
-    level, symmetric = pattern.between, pattern.between.symmetric
+    level = pattern.between
+    symmetric = level.symmetric
     effects = level.observed[: pattern.split]
     place = np.full((len(level.names),) * 2, -1, dtype=np.intp)
     place[symmetric.rows, symmetric.cols] = symmetric.params

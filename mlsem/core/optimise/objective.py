@@ -4,15 +4,21 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 
-from mlsem.core.implied.derivatives import Jacobians, MomentGradients, gradient, jacobians
+from mlsem.core.implied.derivatives import (
+    Jacobians,
+    MomentGradients,
+    curvature,
+    gradient,
+    jacobians,
+)
 from mlsem.core.implied.means import MeanParts, is_mixed, mean_parts
 from mlsem.core.implied.pattern import ModelPattern, Pattern
 from mlsem.core.implied.point import M, P
-from mlsem.core.linalg import lower_factor, scaled_eigen, symmetrised, unit_diagonal
+from mlsem.core.linalg import lower_factor, scaled_eigen, unit_diagonal
 from mlsem.core.records import Array
 
 ILL_CONDITIONED = 1e-5  # smallest squared pivot of scaled information that needs no new basis
@@ -29,7 +35,7 @@ class Derivatives:
 
 
 A = TypeVar("A")
-L = TypeVar("L", bound=Pattern)
+L = TypeVar("L", bound=Pattern[Any])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -146,7 +152,7 @@ class MomentObjective(Objective[M, MomentDerivatives], Generic[M, L]):
         return None
 
     def derivatives(self, point: M, basis: Array) -> MomentDerivatives:
-        along = jacobians(self.pattern, point.within, point.between, basis)
+        along = jacobians(self.pattern, point.levels, basis)
         moments = self.moment_gradients(point)
         return MomentDerivatives(basis, gradient(moments, along), along, moments)
 
@@ -154,16 +160,10 @@ class MomentObjective(Objective[M, MomentDerivatives], Generic[M, L]):
         return self.covariance_part(point, at.along) + self.expected_mean_part(point, at.along)
 
     def observed(self, point: M, at: MomentDerivatives) -> Array:
-        pattern, slopes = self.pattern, at.moments
-        curvature = pattern.within.curvature(
-            point.within, slopes.sigma_within, slopes.mean_within, at.basis
-        ) + pattern.between.curvature(
-            point.between, slopes.sigma_between, slopes.mean_between, at.basis
-        )
         return (
             self.observed_mean_part(point, at.along)
             - self.covariance_part(point, at.along)
-            - symmetrised(curvature)
+            - curvature(self.pattern, point.levels, at.moments, at.basis)
         )
 
 

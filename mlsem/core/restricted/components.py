@@ -105,12 +105,12 @@ def components(
     params : (npar,)
         The residuals are taken at its fixed effects: any will do that are not absurd.
     """
-    levels = (pattern.within, pattern.between)
+    levels = within, between = pattern.levels
     if not is_mixed(pattern) or any(level.directed.support().any() for level in levels):
         return None
     means, spread = fixed.argmax(axis=0), np.flatnonzero(~fixed.any(axis=1))
-    p, maps = len(means), MeanMaps(*(_mean_maps(level, means, params) for level in levels))
-    maps.within[-1] += pattern.within.responses
+    p, maps = len(means), MeanMaps(*[_mean_maps(level, means, params) for level in levels])
+    maps.within[-1] += within.responses
     columns, own = coordinates_of(data, maps).swapaxes(1, 2), maps.within[:, 0]
     others = own @ data.rest @ own.T
     turn = np.eye(p + 1)
@@ -122,8 +122,8 @@ def components(
         origin=frozen(params.copy()),
         means=means,
         spread=spread,
-        residual=_cells(pattern.within, spread)[:, 0, 0],
-        effects=_cells(pattern.between, spread),
+        residual=_cells(within, spread)[:, 0, 0],
+        effects=_cells(between, spread),
         turn=frozen(root),
         rows=frozen(_clusters_last(np.concatenate((data.loadings, columns @ turn), axis=2))),
         others=frozen(turn.T @ others @ turn),

@@ -17,13 +17,13 @@ where D_a = ξᵀ V_a ξ and δ_a = V_a ω. Only directions of the covariance ar
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from mlsem.core.implied.derivatives import Jacobians, MomentGradients, gradient, jacobians
-from mlsem.core.implied.pattern import LevelMoments, ModelPattern
-from mlsem.core.implied.point import P
+from mlsem.core.implied.pattern import LevelGradient, ModelPattern
+from mlsem.core.implied.point import MomentPoint, P
 from mlsem.core.linalg import LOG_2PI, blocks, flatten, inverse_root, symmetrised
 from mlsem.core.optimise.objective import (
     Conditioned,
@@ -56,13 +56,11 @@ NOTHING = 1e-8  # share of the information that is rounding
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class RemlPoint:
-    """The restricted likelihood at one point.
+class RemlPoint(MomentPoint):
+    """The restricted likelihood ℓ_R at one point.
 
     Attributes
     ----------
-    loglik : float
-        ℓ_R.
     full : SlopePoint
         The likelihood at (β̂, φ).
     root : (p, p)
@@ -73,23 +71,10 @@ class RemlPoint:
         ξ.
     """
 
-    loglik: float
     full: SlopePoint
     root: Array
     design: MeanMaps
     weighted: Array
-
-    @property
-    def params(self) -> Array:
-        return self.full.params
-
-    @property
-    def within(self) -> LevelMoments:
-        return self.full.within
-
-    @property
-    def between(self) -> LevelMoments:
-        return self.full.between
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -111,7 +96,7 @@ class RemlObjective(MomentObjective[RemlPoint, ModelPattern]):
         point = evaluate(self.pattern, self.data, params)
         if point is None:
             return None
-        along = jacobians(self.pattern, point.within, point.between, self.fixed)
+        along = jacobians(self.pattern, point.levels, self.fixed)
         root = inverse_root(expected_mean_part(point, self.data, along))
         if root is None:
             return None
@@ -120,10 +105,18 @@ class RemlObjective(MomentObjective[RemlPoint, ModelPattern]):
         full = moved(self.pattern, self.data, point, best)
         if full is None:
             return None
-        design = MeanMaps(_combined(root, along.within.mean), _combined(root, along.between.mean))
+        design = MeanMaps(*(_combined(root, level.mean) for level in along))
         white = whiten(full.roots, coordinates_of(self.data, design))
         correction = float(np.log(root.diagonal()).sum()) + 0.5 * len(root) * LOG_2PI
-        return RemlPoint(full.loglik + correction, full, root, design, pull(full.roots, white))
+        return RemlPoint(
+            params=full.params,
+            loglik=full.loglik + correction,
+            levels=full.levels,
+            full=full,
+            root=root,
+            design=design,
+            weighted=pull(full.roots, white),
+        )
 
     def conditioned(self, point: RemlPoint, basis: Array) -> Conditioned[MomentDerivatives]:
         found = super(RemlObjective, self).conditioned(point, basis)  # slots have no plain super()
@@ -131,17 +124,14 @@ class RemlObjective(MomentObjective[RemlPoint, ModelPattern]):
         return determined(self, point, found, total)
 
     def moment_gradients(self, point: RemlPoint) -> MomentGradients:
-        found = moment_gradients(point.full, self.data)
-        within, between = outer_sums(point.full, self.data, point.design, point.weighted)
-        return replace(
-            found,
-            sigma_within=found.sigma_within + 0.5 * within,
-            sigma_between=found.sigma_between + 0.5 * between,
-        )
+        slopes = moment_gradients(point.full, self.data)
+        added = outer_sums(point.full, self.data, point.design, point.weighted)
+        pairs = zip(slopes, added, strict=True)
+        return tuple(LevelGradient(slope.sigma + 0.5 * more, slope.mean) for slope, more in pairs)
 
     def covariance_part(self, point: RemlPoint, along: Jacobians) -> Array:
         """½ tr P V_a P V_b."""
-        full, data, sigma = point.full, self.data, along.within.sigma
+        full, data, sigma = point.full, self.data, along[0].sigma
         pulled = full.precision @ point.design.within
         spread = sigma[:, None] @ pulled  # V_a ξ of the others
         less = flatten(full.precision @ spread @ data.rest) @ flatten(spread).T
@@ -163,7 +153,7 @@ class RemlObjective(MomentObjective[RemlPoint, ModelPattern]):
     def observed_mean_part(self, point: RemlPoint, along: Jacobians) -> Array:
         """δ_aᵀ P δ_b."""
         full, data = point.full, self.data
-        spread = along.within.sigma @ (full.precision @ full.residuals.within[0])
+        spread = along[0].sigma @ (full.precision @ full.residuals.within[0])
         across = flatten(full.precision @ point.design.within @ data.rest) @ flatten(spread).T
         weighted = full.weighted[:, None]
         for part in blocks(data.n_clusters, len(spread) * weighted.shape[2]):

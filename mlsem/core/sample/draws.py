@@ -107,9 +107,8 @@ class Deviations:
 
 def stored_outcomes(pattern: ModelPattern, columns: tuple[str, ...]) -> StoredOutcomes:
     """The outcomes of both levels, each with the stored column that bears its name."""
-    responses = np.concatenate(
-        (pattern.within.responses, pattern.between.responses[pattern.split :])
-    )
+    within, between = pattern.levels
+    responses = np.concatenate((within.responses, between.responses[pattern.split :]))
     own = _own_columns(pattern, columns)
     unmix: Array = np.asarray(np.linalg.inv(responses[:, own + 1]), dtype=np.float64)
     rest = responses.copy()
@@ -136,10 +135,10 @@ def drawable(covariances: Array) -> Array:
 
 def _own_columns(pattern: ModelPattern, columns: tuple[str, ...]) -> Index:
     """The stored column that bears the name of each outcome, (m,)."""
-    first: list[int] = pattern.within.observed.tolist()
-    others: list[int] = pattern.between.observed[pattern.split :].tolist()
-    names = [pattern.within.names[k] for k in first]
-    names += [pattern.between.names[k] for k in others]
+    within, between = pattern.levels
+    first: list[int] = within.observed.tolist()
+    others: list[int] = between.observed[pattern.split :].tolist()
+    names = [within.names[k] for k in first] + [between.names[k] for k in others]
     return np.array([columns.index(name) for name in names], dtype=np.intp)
 
 

@@ -19,6 +19,7 @@ it off the n - d others again leaves every sum as it should be, and no cluster i
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -79,7 +80,7 @@ class SlopeMoments:
         return self.n_rows - self.total_weight * self.depth
 
 
-def slope_moments(pattern: Pattern, moments: ClusterMoments) -> SlopeMoments:
+def slope_moments(pattern: Pattern[Any], moments: ClusterMoments) -> SlopeMoments:
     """Arrange the clusters by the carriers of the pattern."""
     carriers = pattern.random_effects
     rows = np.concatenate((np.ones((moments.n_clusters, 1)), moments.means), axis=1)
@@ -130,10 +131,11 @@ def deviation_coordinates(maps: Array, cross: Array) -> Array:
     return found
 
 
-def _loadings(pattern: Pattern, carriers: Carriers, coordinates: Array) -> Array:
+def _loadings(pattern: Pattern[Any], carriers: Carriers, coordinates: Array) -> Array:
     clusters, depth, _ = coordinates.shape
-    outcomes, effects = len(pattern.within.responses), len(carriers.responses)
-    own = len(pattern.between.responses) - effects
+    within, between = pattern.levels
+    outcomes, effects = len(within.responses), len(carriers.responses)
+    own = len(between.responses) - effects
     total = np.zeros((clusters, depth * outcomes + own, effects + own))
     for a, (response, carrier) in enumerate(zip(carriers.responses, carriers.maps, strict=True)):
         total[:, response : depth * outcomes : outcomes, a] = coordinates @ carrier

@@ -42,7 +42,7 @@ class SlopeDerivatives(Whitened):
 
     @property
     def n_directions(self) -> int:
-        return len(self.along.within.sigma)
+        return len(self.along[0].sigma)
 
     @property
     def n_clusters(self) -> int:
@@ -95,22 +95,23 @@ class SlopeDerivatives(Whitened):
 
     def _others(self) -> Array:
         """Ω_a, (n, p, p)."""
-        return self._root().T @ self.along.within.sigma @ self._root()
+        return self._root().T @ self.along[0].sigma @ self._root()
 
     def _slopes(self) -> Array:
         """Δ_a as maps of the columns that vary, (n, p, V)."""
-        return self._root().T @ self.along.within.mean[:, :, self.moments.varying_entries]
+        return self._root().T @ self.along[0].mean[:, :, self.moments.varying_entries]
 
     def _means(self, clusters: Index) -> Array:
         """m_a, (j, n, m)."""
-        maps = MeanMaps(self.along.within.mean, self.along.between.mean)
+        within, between = self.along
+        maps = MeanMaps(within.mean, between.mean)
         return whiten(self.point.roots[clusters], coordinates_of(self.data, maps, clusters))
 
     def _covariances(self, clusters: Index) -> Array:
         """Ω̄_a, (j, n, m, m)."""
         roots = self.point.roots[clusters, None]
-        along = self.along
-        changes = cluster_covariance(self.data, along.within.sigma, along.between.sigma, clusters)
+        within, between = self.along
+        changes = cluster_covariance(self.data, within.sigma, between.sigma, clusters)
         return roots @ changes @ roots.swapaxes(2, 3)
 
 

@@ -117,20 +117,21 @@ def slope_sampler(
     InferenceError
         The covariance of the coordinates of some cluster is not positive definite.
     """
-    p = len(pattern.within.observed)
+    within, between = point.levels
+    p = len(within.sigma)
     stored = stored_outcomes(pattern, moments.columns)
-    level1, level2 = point.within.mean - stored.rest[:p], point.between.mean.copy()
+    level1, level2 = within.mean - stored.rest[:p], between.mean.copy()
     level2[pattern.split :] -= stored.rest[p:]
     maps = MeanMaps(level1[None], level2[None])
     turn = _as_stored(stored, data, p)
-    covariance = cluster_covariance(data, point.within.sigma, point.between.sigma)
+    covariance = cluster_covariance(data, within.sigma, between.sigma)
     return SlopeSampler(
         moments=moments,
         outcomes=stored.columns,
         expected=frozen((turn @ coordinates_of(data, maps)[:, 0, :, None])[:, :, 0]),
         scale=frozen(turn @ drawable(covariance)),
         level1=p,
-        carried=_carried(moments, data, stored, level1, point.within.sigma),
+        carried=_carried(moments, data, stored, level1, within.sigma),
     )
 
 

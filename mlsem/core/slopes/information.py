@@ -30,7 +30,7 @@ def covariance_part(point: SlopePoint, data: SlopeMoments, along: Jacobians) -> 
         tr P V̄_a P V̄_b = Σ_lk tr P_lk Σ_a P_kl Σ_b + Σ_l tr X_l Σ_a X_lᵀ B_b
                           + Σ_l tr X_l Σ_b X_lᵀ B_a + tr Ω B_a Ω B_b,     Ω = Tᵀ P T.
     """
-    within, between = along.within.sigma, along.between.sigma
+    within, between = along[0].sigma, along[1].sigma
     p, size = within.shape[1], data.depth * within.shape[1]
     sides = data.n_others * (point.precision @ within @ point.precision)
     traces = flatten(sides) @ flatten(within).T
@@ -53,10 +53,10 @@ def covariance_part(point: SlopePoint, data: SlopeMoments, along: Jacobians) -> 
 
 def expected_mean_part(point: SlopePoint, data: SlopeMoments, along: Jacobians) -> Array:
     """Σ_j μ_aᵀ V_j⁻¹ μ_b, (n, n)."""
-    within, maps = along.within.mean, MeanMaps(along.within.mean, along.between.mean)
+    within, between = along[0].mean, along[1].mean
     total = inner_products(point.precision @ within @ data.rest, within)
-    moving = np.flatnonzero(within.any(axis=(1, 2)) | along.between.mean.any(axis=(1, 2)))
-    maps = MeanMaps(maps.within[moving], maps.between[moving])
+    moving = np.flatnonzero(within.any(axis=(1, 2)) | between.any(axis=(1, 2)))
+    maps = MeanMaps(within[moving], between[moving])
     for part in blocks(data.n_clusters, len(moving) * point.weighted.shape[1]):
         white = whiten(point.roots[part], coordinates_of(data, maps, part))
         total[np.ix_(moving, moving)] += _products(white, data.weights[part])
@@ -66,9 +66,10 @@ def expected_mean_part(point: SlopePoint, data: SlopeMoments, along: Jacobians) 
 def observed_mean_part(point: SlopePoint, data: SlopeMoments, along: Jacobians) -> Array:
     """Σ_j δ_aᵀ V_j⁻¹ δ_b, δ_a = μ_a + V_a V_j⁻¹ (y_j - μ_j), (n, n)."""
     pulled = point.precision @ point.residuals.within[0]
-    spread = along.within.mean + along.within.sigma @ pulled
+    within, between = along
+    spread = within.mean + within.sigma @ pulled
     total = inner_products(point.precision @ spread @ data.rest, spread)
-    maps = MeanMaps(along.within.mean, along.between.mean)
+    maps = MeanMaps(within.mean, between.mean)
     weighted = point.weighted[:, None]
     for part in blocks(data.n_clusters, len(spread) * weighted.shape[2]):
         changes = coordinates_of(data, maps, part)
@@ -81,7 +82,7 @@ def covariance_changes(
     data: SlopeMoments, along: Jacobians, weighted: Array, part: slice = slice(None)
 ) -> Array:
     """V̄_a ω of each direction and each of c vectors, (j, c, m) -> (j, n, c, m)."""
-    within, between = along.within.sigma, along.between.sigma
+    within, between = along[0].sigma, along[1].sigma
     n, p, size = len(within), within.shape[1], between.shape[1]
     count, columns, m = weighted.shape
     rows = by_row(data, weighted, p) @ within.reshape(n * p, p).T  # (j, c, d, n p)

@@ -23,11 +23,13 @@ columns of a design are such pairs as well as the residuals.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from mlsem.core.implied.derivatives import MomentGradients
-from mlsem.core.implied.pattern import LevelMoments, Pattern
+from mlsem.core.implied.pattern import LevelGradient, LevelMoments, Pattern
+from mlsem.core.implied.point import MomentPoint
 from mlsem.core.linalg import LOG_2PI, cholesky, inner, log_determinant, positive_inverse
 from mlsem.core.records import Array, Index, frozen
 from mlsem.core.slopes.carriers import SlopeMoments, pooled_products
@@ -45,14 +47,11 @@ class MeanMaps:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class SlopePoint:
+class SlopePoint(MomentPoint):
     """The likelihood at one point, with all that its derivatives share.
 
     Attributes
     ----------
-    params : (npar,)
-    loglik : float
-    within, between : LevelMoments
     precision : (p, p)
         W.
     determinant : float
@@ -65,10 +64,6 @@ class SlopePoint:
         ω = V̄_j⁻¹ ē_j.
     """
 
-    params: Array
-    loglik: float
-    within: LevelMoments
-    between: LevelMoments
     precision: Array
     determinant: float
     roots: Array
@@ -76,11 +71,11 @@ class SlopePoint:
     weighted: Array
 
 
-def evaluate(pattern: Pattern, data: SlopeMoments, params: Array) -> SlopePoint | None:
+def evaluate(pattern: Pattern[Any], data: SlopeMoments, params: Array) -> SlopePoint | None:
     """Log-likelihood at `params`; None outside the parameter space (the covariance of a cluster
     that is not positive definite, a singular I - B)."""
-    within = pattern.within.moments(params)
-    between = pattern.between.moments(params)
+    level1, level2 = pattern.levels
+    within, between = level1.moments(params), level2.moments(params)
     if within is None or between is None or not np.isfinite(within.sigma).all():
         return None
     inverse = positive_inverse(within.sigma)
@@ -92,11 +87,11 @@ def evaluate(pattern: Pattern, data: SlopeMoments, params: Array) -> SlopePoint 
 
 
 def moved(
-    pattern: Pattern, data: SlopeMoments, point: SlopePoint, params: Array
+    pattern: Pattern[Any], data: SlopeMoments, point: SlopePoint, params: Array
 ) -> SlopePoint | None:
     """The point at other parameters that have its covariances: nothing is factored again."""
-    within = pattern.within.moments(params)
-    between = pattern.between.moments(params)
+    level1, level2 = pattern.levels
+    within, between = level1.moments(params), level2.moments(params)
     if within is None or between is None:
         return None
     inverse = point.precision, point.determinant
@@ -104,16 +99,16 @@ def moved(
 
 
 def _with_means(
-    pattern: Pattern,
+    pattern: Pattern[Any],
     data: SlopeMoments,
     params: Array,
-    moments: tuple[LevelMoments, LevelMoments],
+    moments: tuple[LevelMoments, ...],
     inverse: tuple[Array, float],
     roots: Array,
 ) -> SlopePoint | None:
     """The point of these moments, with Σ_W⁻¹ and log|Σ_W|, and the roots L̄_jᵀ."""
-    (within, between), (precision, determinant) = moments, inverse
-    residuals = residual_maps(pattern, within, between)
+    (_, between), (precision, determinant) = moments, inverse
+    residuals = residual_maps(pattern, moments)
     white = (roots @ coordinates_of(data, residuals)[:, 0, :, None])[..., 0]
     rows = residuals.within[0]
     own = len(between.sigma) - pattern.split
@@ -129,8 +124,7 @@ def _with_means(
     return SlopePoint(
         params=frozen(params.copy()),
         loglik=-0.5 * deviance,
-        within=within,
-        between=between,
+        levels=moments,
         precision=precision,
         determinant=determinant,
         roots=roots,
@@ -152,11 +146,12 @@ def cluster_covariance(
     return total
 
 
-def residual_maps(pattern: Pattern, within: LevelMoments, between: LevelMoments) -> MeanMaps:
+def residual_maps(pattern: Pattern[Any], moments: tuple[LevelMoments, ...]) -> MeanMaps:
     """R_W and R_B."""
+    q, (observed, above), (within, between) = pattern.split, pattern.levels, moments
     level2 = -between.mean
-    level2[pattern.split :] += pattern.between.responses[pattern.split :]
-    return MeanMaps((pattern.within.responses - within.mean)[None], level2[None])
+    level2[q:] += above.responses[q:]
+    return MeanMaps((observed.responses - within.mean)[None], level2[None])
 
 
 def coordinates_of(data: SlopeMoments, maps: MeanMaps, part: Clusters = ALL) -> Array:
@@ -217,11 +212,10 @@ def moment_gradients(point: SlopePoint, data: SlopeMoments) -> MomentGradients:
     total = data.weights[:, None, None] * weighted
     level1 = by_row(data, total, len(spread)).reshape(-1, len(spread))
     level2 = between_gradient(data, total)[:, 0]
-    return MomentGradients(
-        sigma_within=0.5 * (within - sigma_within),
-        mean_within=spread + level1.T @ data.coordinates.reshape(-1, data.rows.shape[1]),
-        sigma_between=0.5 * (between - sigma_between),
-        mean_between=level2.T @ data.rows,
+    mean_within = spread + level1.T @ data.coordinates.reshape(-1, data.rows.shape[1])
+    return (
+        LevelGradient(0.5 * (within - sigma_within), mean_within),
+        LevelGradient(0.5 * (between - sigma_between), level2.T @ data.rows),
     )
 
 

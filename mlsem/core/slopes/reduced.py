@@ -22,19 +22,20 @@ def mixed_clusters(
     """Each robust cluster as the d coordinates of its clusters, and what the design has in the
     others, where the working covariance is σ²."""
     columns = moments.varying_entries
-    slopes, residual = along.within.mean[:, 0, columns], point.residuals.within[0, 0, columns]
+    within, between = point.levels
+    slopes, residual = along[0].mean[:, 0, columns], point.residuals.within[0, 0, columns]
     rest = rest_of(data, moments, slice(None))
     gram = summed(slopes @ rest @ slopes.T, robust)
     other = reduced_rows(gram, summed(rest @ residual @ slopes.T, robust))
-    maps = MeanMaps(along.within.mean, along.between.mean)
+    maps = MeanMaps(*(level.mean for level in along))
     design = coordinates_of(data, maps).swapaxes(1, 2)
     inner = coordinates_of(data, point.residuals)[:, 0]
-    working = cluster_covariance(data, point.within.sigma, point.between.sigma)
+    working = cluster_covariance(data, within.sigma, between.sigma)
     place = _places(robust)
     full, members = int(robust.max()) + 1, int(place.max()) + 1
     depth = data.depth
     size = members * depth + other[0].shape[1]
-    total = np.broadcast_to(np.eye(size) * point.within.sigma[0, 0], (full, size, size)).copy()
+    total = np.broadcast_to(np.eye(size) * within.sigma[0, 0], (full, size, size)).copy()
     rows = place[:, None] * depth + np.arange(depth)
     total[robust[:, None, None], rows[:, :, None], rows[:, None, :]] = working
     designs, residuals = np.zeros((full, size, len(slopes))), np.zeros((full, size))

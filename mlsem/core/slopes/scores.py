@@ -17,8 +17,9 @@ def cluster_scores(
 ) -> Array:
     """Scores of every cluster, times its weight, (J, n): the sums of `moment_gradients` kept
     apart."""
-    found = np.empty((data.n_clusters, len(along.within.sigma)))
-    width = point.weighted.shape[1] ** 2 + along.within.mean[0].size + along.between.mean[0].size
+    within, between = along
+    found = np.empty((data.n_clusters, len(within.sigma)))
+    width = point.weighted.shape[1] ** 2 + within.mean[0].size + between.mean[0].size
     for part in blocks(data.n_clusters, width):
         found[part] = _scores(point, data, moments, along, part)
     return found
@@ -45,10 +46,11 @@ def _scores(
     mean_within[:, :, columns] += spread
     sigma_between = level2[:, :, None] * level2[:, None, :] - moved.swapaxes(1, 2) @ moved
     mean_between = level2[:, :, None] * data.rows[part, None, :]
+    within, between = along
     found = (
-        0.5 * inner_products(sigma_within, along.within.sigma)
-        + inner_products(mean_within, along.within.mean)
-        + 0.5 * inner_products(sigma_between, along.between.sigma)
-        + inner_products(mean_between, along.between.mean)
+        0.5 * inner_products(sigma_within, within.sigma)
+        + inner_products(mean_within, within.mean)
+        + 0.5 * inner_products(sigma_between, between.sigma)
+        + inner_products(mean_between, between.mean)
     )
     return data.weights[part, None] * found

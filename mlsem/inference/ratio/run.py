@@ -144,7 +144,7 @@ def _require_same_means(full: Estimates, embedding: Embedding) -> None:
     if full.settings.estimator != "REML":
         return
     pattern = full.problem.pattern
-    levels = (pattern.within.exogenous, pattern.between.exogenous)
+    levels = [level.exogenous for level in pattern.levels]
     means = sorted({k for each in levels for k in each.params.tolist()} & set(embedding.added))
     if means:
         raise InferenceError(
