@@ -72,6 +72,11 @@ class ClusterMoments:
         return len(self.rows)
 
     @property
+    def is_weighted(self) -> bool:
+        """Whether some rows or clusters count as more or less than one."""
+        return bool((self.sizes != self.rows).any() or (self.weights != 1.0).any())
+
+    @property
     def row_weights(self) -> Array:
         """w_j a_j, what the rows of each cluster weigh together, (J,)."""
         return self.weights * self.sizes

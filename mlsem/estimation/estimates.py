@@ -122,7 +122,7 @@ class Estimates:
 
     @property
     def implied(self) -> tuple[LevelMoments, ...]:
-        """Implied moments of each level."""
+        """Implied moments of each level; of a sum, of each level of each term."""
         return self.optimum.point.levels
 
     @property
@@ -150,14 +150,15 @@ class Estimates:
     def free(self) -> Array:
         """(npar, n): directions in which θ may move there, all or those that keep the equalities
         and the inequalities that are active."""
-        return self._to_user(self.optimum.free)
+        return self.to_user(self.optimum.free)
 
     @cached_property
     def _jacobian(self) -> Array:
         """∂θ/∂(the optimiser's parameters)."""
         return self.problem.coordinates.jacobian(self.optimum.params)
 
-    def _to_user(self, basis: Array) -> Array:
+    def to_user(self, basis: Array) -> Array:
+        """Directions of the optimiser's parameters as ones of the user's, (npar, n)."""
         return basis if self.problem.coordinates.same else self._jacobian @ basis
 
     def with_se(self, name: str, **options: str | None) -> Estimates:
@@ -182,7 +183,8 @@ class Estimates:
     def directions_apart(self) -> Directions:
         """The same, the fixed effects of a linear mixed model of one outcome first."""
         inner, optimum = self.problem.inner, self.optimum
-        effects = inner.fixed_effects()
+        weighted = self.problem.moments.is_weighted  # few-row forms of clusters have no weights
+        effects = None if weighted else inner.fixed_effects()
         split = None if effects is None else effects.apart(optimum.free)
         if split is None or not split[0].shape[1]:
             return self.directions()
@@ -201,8 +203,8 @@ class Estimates:
 
     def _directions(self, at: Any, lost: Array | None = None, fixed: int = 0) -> Directions:
         none = np.zeros((len(at.basis), 0))
-        lost = none if lost is None else self._to_user(lost)
-        return Directions(self._to_user(at.basis), at, lost, fixed)
+        lost = none if lost is None else self.to_user(lost)
+        return Directions(self.to_user(at.basis), at, lost, fixed)
 
     # --- what the likelihood says along them ----------------------------------------------------
 
@@ -238,7 +240,7 @@ class Estimates:
         optimum = self.optimum
         assert isinstance(optimum, RestrictedMaximum)
         root = self._jacobian @ optimum.root
-        return frozen(root @ root.T), self._to_user(optimum.lost)
+        return frozen(root @ root.T), self.to_user(optimum.lost)
 
     def parts(self, directions: Directions) -> ClusterParts:
         """Each cluster's part in the expected information, and the cumulants of its scores."""
@@ -257,7 +259,8 @@ class Estimates:
 
     def sampler(self) -> Sampler:
         """Draws from the fitted model, the covariates as they are."""
-        return self.problem.clusters.sampler(self.problem.inner.pattern, self.optimum.point)
+        problem = self.problem
+        return problem.inner.sampler(problem.clusters, self.optimum.point)
 
     def posterior(self) -> Posterior | None:
         """Of the variables of level 2 in each cluster; None outside the parameter space."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mlsem.core.implied.means import is_mixed, mean_parameters
+from mlsem.core.optimise.objective import MomentObjective
 from mlsem.core.records import frozen
 from mlsem.core.restricted.components import ComponentObjective, components
 from mlsem.core.restricted.variation import Variation
@@ -15,18 +15,23 @@ from mlsem.estimation.problem import Problem, arranged, restricted
 
 def obstacle(problem: Problem) -> str:
     """What keeps the model from being a linear mixed one; empty if nothing does."""
-    pattern, table = problem.inner.pattern, problem.table
+    table, objective = problem.table, problem.inner
     if not table.two_level:
         return "this model has one level"
+    if problem.moments.is_weighted:
+        return "rows or clusters have weights here"
+    if not isinstance(objective, MomentObjective):
+        return "this one has several groups"
     slopes = {slope.name for slope in table.slopes}
     if any(set(level.latent) - slopes for level in table.levels):
         return "this one has latent variables"
-    if not is_mixed(pattern):
+    effects = objective.fixed_effects()
+    if effects is None:
         return "this one has several outcomes (a covariate with parts at both levels is one)"
     if table.constraints or len(restricted(table)):
         return "this one has constraints or bounds (parameters that are equal may share a label)"
-    paths = any(level.directed.support().any() for level in pattern.levels)
-    if paths or mean_parameters(pattern) is None:
+    paths = any(level.directed.support().any() for level in objective.pattern.levels)
+    if paths or effects.tied:
         return "this one has paths between random effects, or a label for a mean and a variance"
     return ""
 
@@ -34,17 +39,16 @@ def obstacle(problem: Problem) -> str:
 def variation(estimates: Estimates) -> Variation:
     """How the covariance of the fixed effects moves with the variances that it is taken at."""
     problem, params = estimates.problem, estimates.optimum.params
-    pattern = problem.inner.pattern
-    means = mean_parameters(pattern)
-    assert means is not None
-    fixed = np.eye(len(params))[:, means]
-    model = components(pattern, arranged(problem), fixed, params)
+    effects = problem.inner.fixed_effects()
+    assert effects is not None
+    fixed = np.eye(len(params))[:, effects.means]
+    model = components(problem.inner.pattern, arranged(problem), fixed, params)
     assert model is not None
     point = ComponentObjective(model).evaluate(params)
     assert point is not None
     return Variation(
         point=point,
-        basis=frozen(problem.coordinates.jacobian(params) @ fixed @ point.root),
+        basis=frozen(estimates.to_user(fixed @ point.root)),
         restricted=estimates.restricted,
         interior=not estimates.boundary,
     )

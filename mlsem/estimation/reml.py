@@ -18,6 +18,7 @@ from mlsem.core.optimise.optimum import Optimum, RestrictedMaximum, Stationary, 
 from mlsem.core.records import Array
 from mlsem.core.restricted.components import ComponentObjective, components
 from mlsem.core.restricted.general import RemlObjective
+from mlsem.core.sample.moments import require_unweighted
 from mlsem.errors import EstimationError, IdentificationError, SpecificationError, listed
 from mlsem.estimation.ml import identified, inside, involved, numerically, starting_params
 from mlsem.estimation.problem import Problem, arranged, restricted
@@ -62,6 +63,10 @@ def by_reml(problem: Problem, settings: Settings, start: object) -> Optimum:
 
 def _restricted_likelihood(problem: Problem, fixed: Array, params: Array) -> Objective[Any, Any]:
     """As quick as the model allows."""
+    require_unweighted(
+        problem.moments,
+        'the restricted likelihood is not defined for them. Use estimator="ML".',
+    )
     pattern, data = problem.inner.pattern, arranged(problem)
     model = components(pattern, data, fixed, params)
     if model is None:

@@ -10,6 +10,7 @@ import pytest
 from dense import information
 from dense_scores import dense_scores
 from differences import jacobian
+from draw_checks import assert_only_outcomes_change
 from kinds import KINDS, UNBALANCED, Posed, at_point, make_data, point_inside, pose
 from slope_kinds import SLOPES, slope_data
 
@@ -19,9 +20,11 @@ from mlsem.core.clusters.unions import unions
 from mlsem.core.optimise.maximise import maximise
 from mlsem.core.optimise.sum import Sum, Term, summed_objective
 from mlsem.core.records import RobustClusters
+from mlsem.core.sample.moments import merge
 from mlsem.core.sample.resampling import resampled
 from mlsem.estimation import standard_errors
 from mlsem.estimation.problem import with_moments
+from mlsem.estimation.refit import refit
 from mlsem.inference.covariance.equations import EstimatingEquations, WorkingClusters
 from mlsem.inference.covariance.matrix import robust_covariance
 from mlsem.inference.covariance.of_estimates import covariance_of
@@ -33,6 +36,7 @@ ARTICLE = "level: 1\n y ~ x1 + w1:x1\nlevel: 2\n y ~ w1"
 LATENT = KINDS["latent at both levels"].text
 SLOPE = 'level: 1\n y1 ~ rv("s")*x1\nlevel: 2\n y1 ~ w1\n s ~ w1\n y1 ~~ s'
 KINDS_OF_SE = ("standard", "MLR", "CR0", "CR1S", "CR2", "CR3")
+EVERY_SE = (*((kind, None) for kind in KINDS_OF_SE), ("standard", "expected"), ("MLR", "expected"))
 
 
 # --- one data set in parts ------------------------------------------------------------------------
@@ -56,11 +60,18 @@ def in_parts(fit, parts, robust=None):
         clusters=SumClusters(tuple(one.clusters for one in each)),
         robust=RobustClusters(robust.name, codes[1], robust.labels[codes[0]]),
     )
-    unit, start = np.eye(size), objective.evaluate(problem.coordinates.to_internal(problem.guess))
+    return replace(estimates, problem=whole, optimum=maximum(objective, estimates)), order
+
+
+def maximum(objective, estimates):
+    """Of a sum, from the starting values of a fit."""
+    problem = estimates.problem
+    start = objective.evaluate(problem.coordinates.to_internal(problem.guess))
+    unit = np.eye(len(start.params))
     first = objective.conditioned(start, unit)
     optimum = maximise(objective, start, unit, first, tol=1e-9, max_iter=100)
     assert optimum.converged
-    return replace(estimates, problem=whole, optimum=optimum), order
+    return optimum
 
 
 CASES = {
@@ -102,15 +113,50 @@ def test_derivatives_of_two_parts_are_those_of_all(halves):
     np.testing.assert_allclose(found.scores(here), whole.scores(there)[order], atol=1e-11)
 
 
-@pytest.mark.parametrize("kind", KINDS_OF_SE)
-def test_standard_errors_of_two_parts_are_those_of_all(halves, kind):
+@pytest.mark.parametrize(("kind", "information"), EVERY_SE)
+def test_standard_errors_of_two_parts_are_those_of_all(halves, kind, information):
     fit, found, _ = halves
-    wanted = covariance_of(fit._estimates.with_se(kind))[0]
-    ours = covariance_of(found.with_se(kind))[0]
+    wanted = covariance_of(fit._estimates.with_se(kind, information=information))[0]
+    ours = covariance_of(found.with_se(kind, information=information))[0]
     unit = np.sqrt(np.outer(np.diag(wanted.matrix), np.diag(wanted.matrix)))
     np.testing.assert_allclose(ours.matrix / unit, wanted.matrix / unit, atol=1e-10)
     if kind in ("CR0", "CR2", "CR3"):
         np.testing.assert_allclose(ours.df, wanted.df, rtol=1e-9)
+
+
+def test_draws_of_two_parts_are_of_the_model_of_all(halves):
+    fit, found, order = halves
+    whole, both = fit._estimates.sampler(), found.sampler()
+    expected = np.concatenate([term.expected for term in both.terms])
+    np.testing.assert_allclose(expected, whole.expected[order], rtol=1e-9, atol=1e-9)
+    generator = np.random.default_rng(1)
+    own = [term.draw(generator) for term in both.terms]
+    drawn = both.draw(np.random.default_rng(1))
+    for term, moments, wanted in zip(both.terms, drawn, own, strict=True):
+        np.testing.assert_array_equal(moments.means, wanted.means)
+        np.testing.assert_array_equal(moments.within, wanted.within)
+        assert_only_outcomes_change(term)
+
+
+def test_a_draw_of_two_parts_refitted(halves):
+    """As the parametric bootstrap does: the same as of the draws in one."""
+    fit, found, _ = halves
+    own = fit._estimates
+    drawn = found.sampler().draw(np.random.default_rng(2))
+    posed = [with_moments(own.problem, moments, own.params) for moments in drawn]
+    ours = maximum(Sum(tuple(Term(one.inner, np.arange(len(own.params))) for one in posed)), own)
+    together = merge(*drawn, match=False)
+    wanted = refit(own, together, own.settings.limited(100), own.params)
+    assert wanted is not None
+    there = own.problem.coordinates.to_user(ours.params)
+    np.testing.assert_allclose((there - wanted.params) / fit.bse, 0.0, atol=1e-7)
+
+
+def test_implied_moments_of_two_parts_are_those_of_all(halves):
+    fit, found, _ = halves
+    wanted = fit._estimates.implied
+    for ours, theirs in zip(found.implied, (*wanted, *wanted), strict=True):
+        np.testing.assert_allclose(ours.sigma, theirs.sigma, atol=1e-9)
 
 
 @pytest.mark.parametrize("text", [ARTICLE, 'level: 1\n y ~ rv("s")*x1\nlevel: 2\n y ~ w1\n s ~ w1'])
@@ -165,6 +211,21 @@ class Groups:
     @property
     def clusters(self):
         return SumClusters(tuple(model.fit._estimates.problem.clusters for model in self.models))
+
+    def estimates(self, optimum):
+        """The fit, with the data of the first group for what is said of data."""
+        first, size = self.models[0].fit._estimates, self.clusters.n_clusters
+        names = tuple(f"p{k}" for k in range(self.size))
+        pattern = first.problem.pattern
+        problem = replace(
+            first.problem,
+            table=replace(first.problem.table, rows=(), names=names),
+            inner=self.objective,
+            coordinates=replace(first.problem.coordinates, user=pattern, internal=pattern),
+            clusters=self.clusters,
+            robust=RobustClusters("id", np.arange(size), np.arange(size)),
+        )
+        return replace(first, problem=problem, optimum=optimum)
 
     @property
     def order(self):
@@ -262,13 +323,20 @@ def test_two_groups_against_dense_matrices(groups):
     close(parts.information(groups.order), informations, 1e-9)
 
 
+def fitted(groups):
+    objective, unit = groups.objective, np.eye(groups.size)
+    start = objective.evaluate(groups.guess)
+    found = maximise(
+        objective, start, unit, objective.conditioned(start, unit), tol=1e-9, max_iter=200
+    )
+    assert found.converged
+    return found
+
+
 def test_the_fit_of_two_groups(groups):
     """A maximum of the dense likelihood, and its robust covariances by the dense formulas."""
     objective, clusters, unit = groups.objective, groups.clusters, np.eye(groups.size)
-    start = objective.evaluate(groups.guess)
-    first = objective.conditioned(start, unit)
-    found = maximise(objective, start, unit, first, tol=1e-9, max_iter=200)
-    assert found.converged
+    found = fitted(groups)
     at = objective.derivatives(found.point, unit)
     observed = objective.observed(found.point, at)
     slopes = jacobian(groups.logliks, found.params)
@@ -298,6 +366,38 @@ def test_the_fit_of_two_groups(groups):
         scale = np.sqrt(np.outer(np.diag(wanted), np.diag(wanted)))
         np.testing.assert_allclose(ours.matrix / scale, wanted / scale, atol=1e-7)
         np.testing.assert_allclose(ours.df, [dense.df(kind, each) for each in unit], rtol=1e-6)
+
+
+def test_estimates_of_two_groups(groups):
+    """Every covariance that results show, through `Estimates`, by the dense formulas."""
+    found = fitted(groups)
+    estimates, objective = groups.estimates(found), groups.objective
+    at = objective.derivatives(found.point, np.eye(groups.size))
+    bread, effects = objective.observed(found.point, at), objective.fixed_effects()
+    derivatives = groups.derivatives(found.params)
+    informations = informations_of(derivatives)
+    slopes = jacobian(groups.logliks, found.params)
+    compare(estimates, "standard", np.linalg.inv(bread), information="observed")
+    expected = np.linalg.inv(informations.sum(axis=0))
+    compare(estimates, "standard", expected, information="expected")
+    plain = dense_scores(slopes, derivatives, informations, observed=bread)
+    compare(estimates, "MLR", plain.cov("CR0"), information="observed")
+    if effects is not None:  # of a mixed model: those of fixed effects given the variances
+        bread = np.where(effects.means == effects.means[:, None], bread, 0.0)
+    dense = dense_scores(slopes, derivatives, informations, observed=bread)
+    for kind in ("CR0", "CR3") if effects is not None else ("CR0", "CR2", "CR3"):
+        ours = compare(estimates, kind, dense.cov(kind))
+        if effects is None:
+            df = [dense.df(kind, each) for each in np.eye(groups.size)]
+            np.testing.assert_allclose(ours.df, df, rtol=1e-6)
+
+
+def compare(estimates, kind, wanted, **options):
+    """The covariance of a kind, which is the one wanted."""
+    ours = covariance_of(estimates.with_se(kind, **options))[0]
+    scale = np.sqrt(np.outer(np.diag(wanted), np.diag(wanted)))
+    np.testing.assert_allclose(ours.matrix / scale, wanted / scale, atol=1e-7)
+    return ours
 
 
 def informations_of(derivatives):

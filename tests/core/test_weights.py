@@ -11,9 +11,15 @@ from differences import jacobian
 from kinds import KINDS, UNBALANCED, point_inside, pose
 from slope_kinds import SLOPES, slope_data
 
+import mlsem
 from mlsem.core.sample.moments import merge
 from mlsem.core.sample.resampling import resampled
+from mlsem.errors import DataError
+from mlsem.estimation.estimator import optimum_of
+from mlsem.estimation.mixed import obstacle
 from mlsem.estimation.problem import with_moments
+from mlsem.estimation.settings import Settings
+from mlsem.inference.covariance.of_estimates import covariance_of
 
 INTERCEPTS = ("several observed", "latent at both levels", "level-2 outcome", "products")
 RANDOM_SLOPES = ("one slope", "several outcomes", "level-2 outcome of the slope")
@@ -163,3 +169,45 @@ def test_merged_clusters_add_the_weights_of_their_rows():
     np.testing.assert_array_equal(joined.weights, moments.weights)
     there = At(with_moments(problem, joined, problem.guess), params)
     assert_same(there, At(with_weights(problem, rows=3.0, clusters=0.5), params))
+
+
+# --- what is not defined with weights -------------------------------------------------------------
+
+
+WEIGHTED = pytest.mark.parametrize("weights", [{"rows": 2.0}, {"clusters": 2.0}], ids=str)
+
+
+@WEIGHTED
+@pytest.mark.parametrize("name", ["several observed", "one slope", "single level with means"])
+def test_no_data_are_drawn_from_a_model_of_weighted_data(name, weights):
+    problem, params = posed(name)
+    point, pattern = problem.objective.evaluate(params), problem.objective.pattern
+    problem.clusters.sampler(pattern, point)
+    weighted = with_weights(problem, **weights)
+    point = weighted.objective.evaluate(params)
+    with pytest.raises(DataError, match=r"rows or clusters have weights.*Resample clusters"):
+        weighted.clusters.sampler(pattern, point)
+
+
+@WEIGHTED
+@pytest.mark.parametrize("name", ["observed", "one slope", "several observed"])
+def test_no_restricted_likelihood_of_weighted_data(name, weights):
+    problem, _ = posed(name)
+    settings = Settings(estimator="REML")
+    with pytest.raises(DataError, match=r"rows or clusters have weights.*Use estimator=\"ML\""):
+        optimum_of(with_weights(problem, **weights), settings, None)
+
+
+@pytest.mark.parametrize("path", ["x1", 'rv("s")*x1'])
+def test_robust_errors_of_a_weighted_mixed_model(path):
+    """All clusters of weight w: the same estimates, and the same H⁻¹ Σ s sᵀ H⁻¹."""
+    text, data = f"level: 1\n y ~ {path}\nlevel: 2\n y ~ w1", mlsem.load_example("article")
+    plain = mlsem.fit(text, data, "id", tol=1e-9)._estimates
+    problem = with_weights(plain.problem, clusters=3.0)
+    weighted = replace(plain, problem=problem, optimum=optimum_of(problem, plain.settings, None))
+    np.testing.assert_allclose(weighted.params, plain.params, rtol=1e-6, atol=1e-8)
+    assert obstacle(problem) == "rows or clusters have weights here"
+    along = plain.along(np.eye(len(plain.params)))
+    half = np.linalg.solve(plain.information(along, "observed"), plain.scores(along).T)
+    wanted = np.sqrt(np.diag(half @ half.T))
+    np.testing.assert_allclose(covariance_of(weighted.with_se("CR0"))[0].se, wanted, rtol=1e-5)

@@ -14,16 +14,16 @@ import numpy as np
 
 from mlsem.core.clusters.reduced import MixedClusters, joined
 from mlsem.core.clusters.unions import ClusterParts
-from mlsem.core.clusters.view import ClusterView
+from mlsem.core.clusters.view import ClusterView, MomentClusters
 from mlsem.core.implied.point import SumPoint
-from mlsem.core.records import Array, Index
+from mlsem.core.records import Array, ClusterMoments, Index
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SumClusters(ClusterView[SumPoint, tuple[Any, ...]]):
     """The clusters of each term. A cluster is in one term."""
 
-    terms: tuple[ClusterView[Any, Any], ...]
+    terms: tuple[MomentClusters[Any], ...]
 
     @property
     def n_clusters(self) -> int:
@@ -48,6 +48,17 @@ class SumClusters(ClusterView[SumPoint, tuple[Any, ...]]):
             found.append((view.mixed(there, own, fixed, numbers), groups))
             first += view.n_clusters
         return joined(found, int(robust.max()) + 1)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SumSampler:
+    """Draws from the model of each term."""
+
+    terms: tuple[Any, ...]
+
+    def draw(self, generator: np.random.Generator) -> tuple[ClusterMoments, ...]:
+        """Moments of a data set for each term, the covariates held fixed."""
+        return tuple(term.draw(generator) for term in self.terms)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

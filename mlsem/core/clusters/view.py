@@ -50,7 +50,7 @@ class ClusterView(ABC, Generic[P, A]):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class MomentClusters(ClusterView[M, Jacobians]):
-    """The clusters of one pattern, which can be drawn."""
+    """The clusters of one pattern."""
 
     @abstractmethod
     def sampler(self, pattern: ModelPattern, point: M) -> Sampler:
@@ -63,6 +63,8 @@ class MomentClusters(ClusterView[M, Jacobians]):
 
         Raises
         ------
+        DataError
+            The data are weighted.
         InferenceError
             The covariance that is implied for some cluster is not positive definite.
         """

@@ -86,6 +86,11 @@ class MeanParts:
     others: Mask
     paths: Mask
 
+    @property
+    def tied(self) -> bool:
+        """Whether means and covariances have a parameter in common."""
+        return bool(self.paths.any() or (self.means & self.others).any())
+
     def apart(self, free: Array) -> tuple[Array, Array] | None:
         """Split the free directions (npar, n) into those of means and those of covariances; None
         where a mean takes a free path, or labels or constraints tie the two."""
@@ -112,7 +117,7 @@ def mean_parameters(pattern: ModelPattern) -> Mask | None:
     """Which parameters are intercepts and effects of covariates; None where one of them is in a
     covariance as well, or a mean takes a free path (`means`)."""
     parts = mean_parts(pattern)
-    return None if parts.paths.any() or (parts.means & parts.others).any() else parts.means
+    return None if parts.tied else parts.means
 
 
 def fixed_effects(pattern: ModelPattern, free: Array) -> tuple[Array, Array] | None:

@@ -43,6 +43,11 @@ class SumPoint:
     loglik: float
     terms: tuple[Any, ...]
 
+    @property
+    def levels(self) -> tuple[LevelMoments, ...]:
+        """Those of the first term, then those of the next ones."""
+        return tuple(moments for term in self.terms for moments in term.levels)
+
 
 P = TypeVar("P", bound=Point)
 

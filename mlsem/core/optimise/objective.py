@@ -8,6 +8,7 @@ from typing import Any, Generic, TypeVar
 
 import numpy as np
 
+from mlsem.core.clusters.view import MomentClusters
 from mlsem.core.implied.derivatives import (
     Jacobians,
     MomentGradients,
@@ -20,6 +21,7 @@ from mlsem.core.implied.pattern import ModelPattern, Pattern
 from mlsem.core.implied.point import M, P
 from mlsem.core.linalg import lower_factor, scaled_eigen, unit_diagonal
 from mlsem.core.records import Array
+from mlsem.core.sample.draws import Sampler
 
 ILL_CONDITIONED = 1e-5  # smallest squared pivot of scaled information that needs no new basis
 ROUNDING = 1e-15  # eigenvalues below are indistinguishable from zero
@@ -150,6 +152,13 @@ class MomentObjective(Objective[M, MomentDerivatives], Generic[M, L]):
         if isinstance(pattern, ModelPattern) and is_mixed(pattern):
             return mean_parts(pattern)
         return None
+
+    def sampler(self, clusters: MomentClusters[M], point: M) -> Sampler:
+        """Prepare draws from the model at a point; `clusters` are those of the objective's data,
+        whose covariates stay as they are. See `MomentClusters.sampler`."""
+        pattern = self.pattern
+        assert isinstance(pattern, ModelPattern)  # outcomes are stored by name
+        return clusters.sampler(pattern, point)
 
     def derivatives(self, point: M, basis: Array) -> MomentDerivatives:
         along = jacobians(self.pattern, point.levels, basis)

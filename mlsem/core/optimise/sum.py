@@ -16,9 +16,10 @@ from typing import Any
 
 import numpy as np
 
+from mlsem.core.clusters.sum import SumClusters, SumSampler
 from mlsem.core.implied.means import MeanParts
 from mlsem.core.implied.point import SumPoint
-from mlsem.core.optimise.objective import ImpliedDerivatives, Objective
+from mlsem.core.optimise.objective import ImpliedDerivatives, MomentObjective, Objective
 from mlsem.core.records import Array, Index, frozen
 
 
@@ -28,13 +29,13 @@ class Term:
 
     Attributes
     ----------
-    objective : Objective
+    objective : MomentObjective
         Of the term's own parameters, with its own pattern and data.
     places : (m,)
         Where these stand in the whole vector; each stands once.
     """
 
-    objective: Objective[Any, Any]
+    objective: MomentObjective[Any, Any]
     places: Index
 
 
@@ -87,6 +88,11 @@ class Sum(Objective[SumPoint, SumDerivatives]):
     def observed(self, point: SumPoint, at: SumDerivatives) -> Array:
         parts = zip(self.terms, point.terms, at.terms, strict=True)
         return np.sum([term.objective.observed(*there) for term, *there in parts], axis=0)
+
+    def sampler(self, clusters: SumClusters, point: SumPoint) -> SumSampler:
+        """Prepare draws from each term's model at the point, the covariates as they are."""
+        parts = zip(self.terms, clusters.terms, point.terms, strict=True)
+        return SumSampler(tuple(term.objective.sampler(*there) for term, *there in parts))
 
 
 def summed_objective(terms: Sequence[Term], n_params: int) -> Objective[Any, Any]:

@@ -29,6 +29,7 @@ import numpy as np
 from mlsem.core.implied.pattern import ModelPattern
 from mlsem.core.linalg import cholesky
 from mlsem.core.records import Array, ClusterMoments, Index, frozen
+from mlsem.core.sample.moments import require_unweighted
 from mlsem.errors import InferenceError
 
 COLLINEAR = 1e-10  # share of a sum of squares that counts as none left
@@ -49,6 +50,13 @@ class Sampler(ABC):
 
     moments: ClusterMoments
     outcomes: Index
+
+    def __post_init__(self) -> None:
+        require_unweighted(
+            self.moments,
+            "the model says how one row and one cluster vary, so no data of weighted ones can be "
+            "drawn from it. Resample clusters instead.",
+        )
 
     @abstractmethod
     def draw(self, generator: np.random.Generator) -> ClusterMoments:

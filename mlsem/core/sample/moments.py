@@ -24,6 +24,18 @@ def is_no_within(within: Array) -> bool:
     return within.strides == (0, 0, 0) and within.size > 0 and within[0, 0, 0] == 0.0
 
 
+def require_unweighted(moments: ClusterMoments, what: str) -> None:
+    """Refuse weights of rows and clusters for what is not defined with them.
+
+    Raises
+    ------
+    DataError
+        `what` is not defined, and what to do.
+    """
+    if moments.is_weighted:
+        raise DataError(f"rows or clusters have weights: {what}")
+
+
 def combine(
     sizes: NDArray[Any], means: Array, within: Array, codes: Index, clusters: int
 ) -> tuple[NDArray[Any], Array, Array]:
