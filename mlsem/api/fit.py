@@ -231,7 +231,7 @@ def finish(
             "and start= chooses one start alone. Leave one of them out."
         )
     problem = pose(table, record)
-    df_method(problem, settings, clustered=record.is_clustered)  # refuses before the search
+    df_method(problem, settings)  # refuses before the search
     optimum = optimum_of(problem, settings, start)
     if not optimum.converged:
         message = complaint(optimum, settings)

@@ -245,7 +245,7 @@ def _lme4_name(row: Row, outcome: str, slopes: dict[str, str], group: str) -> st
         return row.rhs
     if row.op == "~1":
         return slopes.get(row.lhs, INTERCEPT)
-    if row.level == 1:
+    if row.block.is_lowest:
         return RESIDUAL
     first, second = (slopes.get(name, INTERCEPT) for name in (row.lhs, row.rhs))
     if first == second:

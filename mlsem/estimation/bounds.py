@@ -26,7 +26,7 @@ import numpy as np
 
 from mlsem.core.records import Array
 from mlsem.core.sample.shapes import ShapeMoments, level_sample
-from mlsem.model.table import ParameterTable, Row
+from mlsem.model.table import ParameterTable, Row, TableBlock
 
 RELIABILITY = 0.1  # least share of a marker's variance that is its factor's
 RESIDUAL = 0.005  # least share of a factor's variance that its predictors leave
@@ -61,8 +61,8 @@ def with_bounds(
         Each observed variable as a map of the data row h.
     """
     found: dict[int, Range] = {}
-    for number in range(1, len(table.levels) + 1):
-        level = _Level(table, number, data, maps)
+    for block in table.blocks:
+        level = _Level(table, block, data, maps)
         for row in level.rows:
             if row.free >= 0:
                 low, high = level.bounds(row)
@@ -82,19 +82,23 @@ class _Level:
     """Variances of one level's variables, asked by row."""
 
     def __init__(
-        self, table: ParameterTable, number: int, data: ShapeMoments, maps: Mapping[str, Array]
+        self,
+        table: ParameterTable,
+        block: TableBlock,
+        data: ShapeMoments,
+        maps: Mapping[str, Array],
     ) -> None:
-        variables = table.levels[number - 1]
+        variables = block.variables
         names = variables.modelled
-        self.rows = [row for row in table.rows if row.level == number and not row.exo]
+        self.rows = [row for row in block.rows if not row.exo]
         self.widening = WIDENINGS[table.bounds or "standard"]
         self.latent = set(variables.latent)
-        self.parts = set(table.split if number == 2 else ())
-        self.unseen = self.latent | set(names if number == 2 else ())
+        self.parts = set(() if block.key.is_lowest else table.split)
+        self.unseen = self.latent | set(() if block.key.is_lowest else names)
         self.outcomes = {row.lhs for row in self.rows if row.op == "~"}
         self.outcomes |= {row.rhs for row in self.rows if row.op == "=~"}
         stack = np.array([maps[name] for name in names]).reshape(len(names), -1)
-        self.whole, self.least = _variances(table, names, stack, data, number)
+        self.whole, self.least = _variances(table, block, names, stack, data)
         self.sure = {
             name: self.least[name] / whole for name, whole in self.whole.items() if whole > 0
         }
@@ -173,15 +177,15 @@ def _moved(low: float, high: float, by: tuple[float, float]) -> Range:
 
 def _variances(
     table: ParameterTable,
+    block: TableBlock,
     names: tuple[str, ...],
     stack: Array,
     data: ShapeMoments,
-    number: int,
 ) -> tuple[dict[str, float], dict[str, float]]:
     """Variance of each observed variable at a level, and the least part of it that is sure."""
-    sample = level_sample(data, names, stack, number)
+    sample = level_sample(data, names, stack, block.key.level)
     least = np.diagonal(sample.covariance).copy()
-    if number == 1:
+    if block.key.is_lowest:
         if not table.two_level:  # as maximum likelihood has it
             least *= 1.0 - 1.0 / data.n_rows
         whole = least

@@ -77,11 +77,6 @@ class Estimates:
     record: DataRecord
 
     @property
-    def clustered(self) -> bool:
-        """Whether the user named clusters."""
-        return self.record.is_clustered
-
-    @property
     def table(self) -> ParameterTable:
         return self.problem.table
 

@@ -21,7 +21,7 @@ from mlsem.model.table import ParameterTable, Row
 
 def with_means(problem: Problem, optimum: Optimum) -> tuple[Problem, Optimum]:
     """The model with its intercepts, at the same optimum; itself where it has a mean structure."""
-    if problem.table.meanstructure or problem.table.two_level:
+    if problem.table.meanstructure:
         return problem, optimum
     table = _with_intercepts(problem.table)
     own, count = len(optimum.params), len(table.names)

@@ -124,13 +124,7 @@ def _unbounded(
 
 
 def _watch(problem: Problem, first: Any) -> MomentWatch:
-    two_level = problem.table.two_level
-    nothing = np.zeros(0)
-    return MomentWatch(
-        first,
-        problem.sample.sizes if two_level else nothing,
-        problem.sample.clusters if two_level else nothing,
-    )
+    return MomentWatch(first, problem.sample.sizes, problem.sample.clusters)
 
 
 def _estimate_constrained(

@@ -89,6 +89,12 @@ class Problem:
         """Of the user's parameters."""
         return self.objective.pattern
 
+    @property
+    def only_robust(self) -> bool:
+        """Whether the user named clusters that count in robust standard errors alone: the model
+        has one level."""
+        return self.robust.name is not None and not self.table.two_level
+
     def loglik_at(self, params: Array) -> float | None:
         """ℓ at values of the user's parameters; None outside the parameter space."""
         point = self.objective.evaluate(params)
@@ -113,9 +119,8 @@ def pose(table: ParameterTable, record: DataRecord) -> Problem:
     """
     centre = _centre(record.moments)
     means = {name: float(each.constant + each.coefs @ centre) for name, each in record.maps.items()}
-    anchored = table.two_level or table.meanstructure
     maps = {
-        name: np.concatenate(([each.constant if anchored else 0.0], each.coefs))
+        name: np.concatenate(([each.constant if table.meanstructure else 0.0], each.coefs))
         for name, each in record.maps.items()
     }
     data, moments, sizes, shape_of = _counted(table, record.moments)

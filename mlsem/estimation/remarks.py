@@ -71,7 +71,7 @@ def alone(optimum: Optimum) -> str:
 
 def _information_there(settings: Settings) -> str:
     """What standard errors take on the boundary."""
-    kind = settings.kind(two_level=True, clustered=True)
+    kind = settings.kind()
     if settings.information == "expected" or not kind.exists:
         return ""
     why = "on the boundary the gradient is not zero, so that the observed information is no"

@@ -117,7 +117,7 @@ class Settings:
 
     def _require_agreement(self) -> None:
         """Keywords that say something only beside others."""
-        kind = self.kind(two_level=True, clustered=True)
+        kind = self.kind()
         if self.se is not None or self.estimator == "MLR":
             self.asked_df(kind)
         if self.df is not None:
@@ -187,11 +187,12 @@ class Settings:
         """The same with no more than so many iterations."""
         return replace(self, max_iter=min(most, self.max_iter))
 
-    def kind(self, *, two_level: bool, clustered: bool) -> StandardErrors:
-        """The standard errors that these settings mean for a model."""
+    def kind(self, *, robust: bool = False) -> StandardErrors:
+        """The standard errors that these settings mean; `robust` says whether those are where the
+        settings say nothing (`Problem.only_robust`)."""
         if self.se is not None:
             return se_kind(self.se)
-        robust = self.estimator == "MLR" or (clustered and not two_level)
+        robust = robust or self.estimator == "MLR"
         return standard_errors.MLR if robust else standard_errors.STANDARD
 
     def bread(self, kind: StandardErrors, *, expected: bool) -> InformationKind:

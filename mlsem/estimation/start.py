@@ -204,14 +204,14 @@ def _levels(
     taken off the means there."""
     maps = dict(maps)
     random: dict[str, tuple[float, float]] = {}
-    for number, variables in enumerate(table.levels, start=1):
-        names = variables.modelled + variables.covariates
+    for block in table.blocks:
+        names = block.variables.modelled + block.variables.covariates
         stack = np.array([maps[name] for name in names]).reshape(len(names), -1)
-        rows = [row for row in table.rows if row.level == number and not row.exo]
-        sample = _tempered(level_sample(data, names, stack, number), caution)
+        rows = [row for row in block.rows if not row.exo]
+        sample = _tempered(level_sample(data, names, stack, block.key.level), caution)
         level = _Level(rows, sample, random)
         yield rows, level
-        if number == 1:
+        if block.key.is_lowest:
             random = {slope.name: level.random_slope(slope) for slope in table.slopes}
         for outcome, slopes in level.slopes.items():  # what is explained within is so in the mean
             if outcome in table.split:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from mlsem.errors import OptionValueError, listed
+from mlsem.model.blocks import block_keys, name_suffix
 from mlsem.model.checks import (
     check_blocks,
     check_columns,
@@ -27,10 +28,11 @@ from mlsem.model.slopes import check_conditioned, check_slopes, read_slopes, slo
 from mlsem.model.table import LevelVariables, ParameterTable
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterable
 
+    from mlsem.model.blocks import BlockKey
     from mlsem.model.roles import Roles
-    from mlsem.model.table import ProductTerm
+    from mlsem.model.table import ProductTerm, RandomSlope
     from mlsem.syntax.nodes import ModelSyntax
 
 
@@ -67,11 +69,13 @@ def specify(
     products = Products(text, columns)
     check_blocks(syntax)
     slopes = read_slopes(syntax, products)
+    keys, labels = block_keys(len(syntax.blocks)), tuple(b.level or "" for b in syntax.blocks)
     levels = tuple(
-        read_roles(block, number, products, tuple(s.name for s in slopes if number == 2))
-        for number, block in enumerate(syntax.blocks, 1)
+        read_roles(block, key.level, products, () if key.is_lowest else _names(slopes))
+        for key, block in zip(keys, syntax.blocks, strict=True)
     )
-    levels = equated(levels, _suffixes(syntax), text)
+    suffixes = [name_suffix(key, labels) for key in keys]
+    levels = equated(levels, suffixes, text)
     for roles in levels:
         check_roles(roles, text)
     check_slopes(slopes, levels, columns, text)
@@ -88,7 +92,7 @@ def specify(
     if len(levels) == 2:
         notes += level_notes(levels, syntax, split)
     free_parts = population or bool(slopes)  # the saturated model has no random slopes
-    plans = _plans(syntax, levels, split, options, notes, free_parts)
+    plans = _plans(keys, suffixes, levels, split, options, notes, free_parts)
     if slopes and not population:
         notes += _free_parts_note(plans, split)
     check_conditioned(slopes, plans[0], text)
@@ -137,9 +141,8 @@ def _table(
     )
 
 
-def _suffixes(syntax: ModelSyntax) -> list[str]:
-    """What parameter names of each level end in."""
-    return ["", *(f".l{block.level}" for block in syntax.blocks[1:])]
+def _names(slopes: Iterable[RandomSlope]) -> tuple[str, ...]:
+    return tuple(slope.name for slope in slopes)
 
 
 def _split(levels: tuple[Roles, ...]) -> tuple[str, ...]:
@@ -151,7 +154,8 @@ def _split(levels: tuple[Roles, ...]) -> tuple[str, ...]:
 
 
 def _plans(
-    syntax: ModelSyntax,
+    keys: tuple[BlockKey, ...],
+    suffixes: list[str],
     levels: tuple[Roles, ...],
     split: tuple[str, ...],
     options: ModelOptions,
@@ -160,13 +164,13 @@ def _plans(
 ) -> tuple[LevelPlan, ...]:
     meanstructure = _meanstructure(levels, options)
     plans = []
-    for number, (block, roles) in enumerate(zip(syntax.blocks, levels, strict=True), 1):
+    for key, suffix, roles in zip(keys, suffixes, levels, strict=True):
         plans.append(
             LevelPlan(
-                number=number,
-                suffix=f".l{block.level}" if number == 2 else "",
+                block=key,
+                suffix=suffix,
                 roles=roles,
-                split=frozenset(split) if number == 1 else frozenset(),
+                split=frozenset(split) if key.is_lowest else frozenset(),
                 fixed_covariates=_conditions(roles, split, options, notes, free_parts),
                 options=options,
                 meanstructure=meanstructure,

@@ -24,11 +24,11 @@ def build_pattern(table: ParameterTable, maps: Mapping[str, Array]) -> ModelPatt
     maps : mapping of name to (D,)
         Each observed variable of the table as a map of the stored data row h.
     """
-    split = table.split if table.two_level else ()
     width = len(next(iter(maps.values())))
     levels = tuple([_level(layout, maps, width) for layout in _layouts(table)])
     carriers = _carriers(table, levels[0], maps, width) if table.slopes else None
-    return ModelPattern(levels, len(split) + len(table.slopes), len(table.names), carriers)
+    effects = len(table.split) + len(table.slopes)
+    return ModelPattern(levels, effects, len(table.names), carriers)
 
 
 def _carriers(
@@ -60,24 +60,20 @@ class _Layout:
 
 
 @remember
-def _layouts(table: ParameterTable) -> tuple[_Layout, _Layout]:
-    split = table.split if table.two_level else ()
-    effects = (split, split + tuple(slope.name for slope in table.slopes))
-    levels = table.levels if table.two_level else (*table.levels, LevelVariables((), (), ()))
-    within, between = (
-        _layout(
-            [row for row in table.rows if row.level == number],
-            variables,
-            effects[number - 1],
-            table.meanstructure,
-        )
-        for number, variables in enumerate(levels, start=1)
+def _layouts(table: ParameterTable) -> tuple[_Layout, ...]:
+    """By level, as `Pattern.levels`: above a single level there is one without variables."""
+    effects = (table.split, table.split + tuple(slope.name for slope in table.slopes))
+    blocks = [(block.rows, block.variables) for block in table.blocks]
+    if len(blocks) == 1:
+        blocks.append(((), LevelVariables((), (), ())))
+    return tuple(
+        _layout(*block, first, table.meanstructure)
+        for block, first in zip(blocks, effects, strict=True)
     )
-    return within, between
 
 
 def _layout(
-    rows: list[Row], variables: LevelVariables, first: tuple[str, ...], means: bool
+    rows: tuple[Row, ...], variables: LevelVariables, first: tuple[str, ...], means: bool
 ) -> _Layout:
     """One level; the variables `first` come first in its observed rows."""
     names = variables.latent + variables.modelled

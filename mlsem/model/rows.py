@@ -7,6 +7,7 @@ from math import inf
 from typing import TYPE_CHECKING
 
 from mlsem.errors import SpecificationError
+from mlsem.model.blocks import FIRST, BlockKey
 from mlsem.model.labels import bounds_of
 from mlsem.model.table import Row
 
@@ -24,21 +25,20 @@ class LevelPlan:
 
     Attributes
     ----------
-    number : int
-        1 or 2.
+    block : BlockKey
     suffix : str
         What parameter names of this level end in.
     roles : Roles
         Its variables.
     split : frozenset of str
-        Variables whose intercept is at level 2 (empty unless this is level 1 of two).
+        Variables whose intercept is at the level above (empty at the highest).
     fixed_covariates : bool
         Whether the moments of the exogenous covariates are no parameters.
     options : ModelOptions
     meanstructure : bool
     """
 
-    number: int
+    block: BlockKey
     suffix: str
     roles: Roles
     split: frozenset[str]
@@ -121,11 +121,11 @@ class TableWriter:
     seen: set[tuple[str, str, str]] = field(default_factory=set)
     positions: dict[str, int] = field(default_factory=dict)
     suffix: str = ""
-    number: int = 1
+    block: BlockKey = FIRST
 
     def begin(self, plan: LevelPlan) -> None:
         self.seen = set()
-        self.suffix, self.number = plan.suffix, plan.number
+        self.suffix, self.block = plan.suffix, plan.block
 
     def default(
         self, lhs: str, op: str, rhs: str, fixed: float | None = None, lower: float = -inf
@@ -138,11 +138,15 @@ class TableWriter:
             free = self._new(f"{lhs}{op}{rhs}{self.suffix}")
         else:
             lower = -inf
-        self.rows.append(Row(lhs, op, rhs, self.number, False, free, fixed=fixed, lower=lower))
+        group, level = self.block
+        self.rows.append(
+            Row(lhs, op, rhs, level, False, free, fixed=fixed, lower=lower, group=group)
+        )
 
     def moment(self, lhs: str, op: str, rhs: str) -> None:
         """A moment of fixed covariates."""
-        self.rows.append(Row(lhs, op, rhs, self.number, False, exo=True))
+        group, level = self.block
+        self.rows.append(Row(lhs, op, rhs, level, False, exo=True, group=group))
 
     def written(self, row: Written, value: float | None, lower: float) -> None:
         """A row of the user: `value` as fixed by itself, `lower` where no bound is written."""
@@ -157,10 +161,11 @@ class TableWriter:
             low = lower if low == -inf and lower <= high else low
             start = self.labels.starts.get(label, modifiers.start)
         self._check_inside(row, value, start, low, high)
+        group, level = self.block
         self.rows.append(
             Row(
-                row.lhs, row.op, row.rhs, self.number, True, free, False, label, value, start,
-                low, high, row.span,
+                row.lhs, row.op, row.rhs, level, True, free, False, label, value, start,
+                low, high, row.span, group,
             )
         )  # fmt: skip
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import inf
 from sys import getsizeof
 from typing import TYPE_CHECKING
 
 from mlsem.errors import OptionValueError, listed
+from mlsem.model.blocks import BlockKey, block_keys, name_suffix
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,6 +44,8 @@ class Row:
         The user's starting value.
     lower, upper : float
         Bounds of a free row.
+    group : int
+        1 until a model has several groups.
     """
 
     lhs: str
@@ -58,6 +61,11 @@ class Row:
     lower: float = -inf
     upper: float = inf
     span: Span | None = None
+    group: int = 1
+
+    @property
+    def block(self) -> BlockKey:
+        return BlockKey(self.group, self.level)
 
     @property
     def is_variance(self) -> bool:
@@ -119,6 +127,28 @@ class LevelVariables:
 
 
 @dataclass(frozen=True, slots=True)
+class TableBlock:
+    """What a table says of one block.
+
+    Attributes
+    ----------
+    key : BlockKey
+    suffix : str
+        What names of its parameters end in.
+    variables : LevelVariables
+    rows : tuple of Row
+    places : tuple of int
+        Where these stand in the whole table.
+    """
+
+    key: BlockKey
+    suffix: str
+    variables: LevelVariables
+    rows: tuple[Row, ...]
+    places: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class ProductTerm:
     """An automatic product `name` = product of the data columns `factors`."""
 
@@ -159,6 +189,8 @@ class ParameterTable:
         One per free parameter, as lavaan's `coef()`: the label, else `y~x1`, between `y~x1.l2`.
     levels : tuple of LevelVariables
         One (single-level) or two (within, between).
+    blocks : tuple of TableBlock
+        The same by block, with their rows.
     level_labels : tuple of str
         As written after `level:`; empty in a single-level model.
     split : tuple of str
@@ -196,6 +228,22 @@ class ParameterTable:
     slopes: tuple[RandomSlope, ...] = ()
     semidefinite: bool = False
     bounds: str | None = None
+    blocks: tuple[TableBlock, ...] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        blocks: list[TableBlock] = []
+        for key, variables in zip(block_keys(len(self.levels)), self.levels, strict=True):
+            own = [(k, row) for k, row in enumerate(self.rows) if row.block == key]
+            blocks.append(
+                TableBlock(
+                    key=key,
+                    suffix=name_suffix(key, self.level_labels),
+                    variables=variables,
+                    rows=tuple(row for _, row in own),
+                    places=tuple(k for k, _ in own),
+                )
+            )
+        object.__setattr__(self, "blocks", tuple(blocks))
 
     def __hash__(self) -> int:
         """Quick: what follows from a table alone is kept by table, from fit to fit."""
@@ -207,7 +255,7 @@ class ParameterTable:
         expression's tree."""
         shared = sum(map(getsizeof, (*self.observed, *self.names, *self.remarks, *self.notes)))
         sources = sum(len(each.source) for each in (*self.definitions, *self.constraints))
-        return 300 * len(self.rows) + 150 * sources + shared
+        return 320 * len(self.rows) + 150 * sources + shared
 
     @property
     def two_level(self) -> bool:

@@ -97,7 +97,7 @@ def icc(fit: Estimates, covariance: Covariance) -> Icc:
         The model has no variable at both levels, or did not converge.
     """
     table, problem = fit.table, fit.problem
-    if not (table.two_level and table.split):
+    if not table.split:
         raise InferenceError(
             "no variable of the model has a part at both levels: there is no intraclass "
             "correlation."

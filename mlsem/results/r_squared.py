@@ -12,7 +12,7 @@ from mlsem.core.quiet import quiet
 from mlsem.core.records import Array
 from mlsem.data.table.frame import make_frame
 from mlsem.errors import InferenceError
-from mlsem.model.table import ParameterTable
+from mlsem.model.table import ParameterTable, TableBlock
 from mlsem.report.table import render_columns
 from mlsem.results.variances import RowParts, improper_shares, level_parts, row_parts
 
@@ -119,15 +119,13 @@ def r_squared(fit: Estimates) -> RSquared:
         raise InferenceError("the fit did not converge: its variances are not estimates.")
     problem, params = fit.problem, fit.params
     found: list[tuple[str, int, float]] = []
-    for level in range(1, len(fit.table.levels) + 1):
-        both = problem.pattern
-        pattern = both.within if level == 1 else both.between
-        _, total = level_parts(problem, params, level)
+    for block, pattern in zip(fit.table.blocks, problem.pattern.levels, strict=False):
+        _, total = level_parts(problem, params, block.key.level)
         residual = np.diagonal(pattern.symmetric.symmetric_at(params))
-        for name in _endogenous(fit.table, level):
+        for name in _endogenous(fit.table, block):
             k = pattern.names.index(name)
             share = 1.0 - residual[k] / total[k, k] if total[k, k] > 0 else np.nan
-            found.append((name, level, float(share)))
+            found.append((name, block.key.level, float(share)))
     mixed = fit.table.two_level and is_mixed(problem.pattern)
     whole = MixedR2(*astuple(row_parts(problem, params))) if mixed else None
     if not found and whole is None:
@@ -140,12 +138,11 @@ def r_squared(fit: Estimates) -> RSquared:
     )
 
 
-def _endogenous(table: ParameterTable, level: int) -> list[str]:
+def _endogenous(table: ParameterTable, block: TableBlock) -> list[str]:
     """Variables with predictors or factors; not those whose slopes are random, whose variance
     within clusters differs from row to row."""
-    rows = [row for row in table.rows if row.level == level and row.op in ("~", "=~")]
+    rows = [row for row in block.rows if row.op in ("~", "=~")]
     explained = {row.lhs if row.op == "~" else row.rhs for row in rows}
-    varying = {slope.outcome for slope in table.slopes} if level == 1 else set()
-    variables = table.levels[level - 1]
-    order = (*variables.modelled, *variables.latent)
+    varying = {slope.outcome for slope in table.slopes} if block.key.is_lowest else set()
+    order = (*block.variables.modelled, *block.variables.latent)
     return [name for name in order if name in explained - varying]

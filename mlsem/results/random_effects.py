@@ -65,15 +65,17 @@ def random_effects(fit: Estimates) -> pd.DataFrame:
 def _expected(table: ParameterTable) -> list[str]:
     """Latent variables of level 2, no random slopes, of which the model expects more than zero."""
     slopes = {slope.name for slope in table.slopes}
-    moved = {row.lhs for row in table.rows if row.level == 2 and row.moves_mean}
-    return [name for name in table.levels[1].latent if name in moved and name not in slopes]
+    above = table.blocks[-1]
+    moved = {row.lhs for row in above.rows if row.moves_mean}
+    return [name for name in above.variables.latent if name in moved and name not in slopes]
 
 
 def _shown(table: ParameterTable, found: Posterior) -> list[str]:
     """Split variables that vary between clusters, random slopes, latent variables of level 2."""
     slopes = [slope.name for slope in table.slopes]
-    latent = [name for name in table.levels[1].latent if name not in slopes]
-    fixed = {row.lhs for row in table.rows if row.level == 2 and row.is_variance and row.free < 0}
+    above = table.blocks[-1]
+    latent = [name for name in above.variables.latent if name not in slopes]
+    fixed = {row.lhs for row in above.rows if row.is_variance and row.free < 0}
     variances = dict(zip(found.names, np.diagonal(found.prior), strict=True))
     constant = {name for name in fixed if name in variances and variances[name] == 0.0}
     return [name for name in (*table.split, *slopes, *latent) if name not in constant]

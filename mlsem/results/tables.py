@@ -37,7 +37,8 @@ def estimate_columns(estimates: Estimates, covariance: Covariance, level: float)
     exo = _exo_values(estimates.problem)
     random = _random_slopes(table)
     names = [
-        (r.lhs, r.op, r.rhs, r.level, 1, random.get(k, r.label)) for k, r in enumerate(table.rows)
+        (r.lhs, r.op, r.rhs, r.level, r.group, random.get(k, r.label))
+        for k, r in enumerate(table.rows)
     ]
     names += [(d.name, ":=", d.source, 0, 1, d.name) for d in table.definitions]
     values = [
@@ -81,7 +82,8 @@ def tidy_columns(estimates: Mapping[str, Any]) -> dict[str, Any]:
 def _random_slopes(table: ParameterTable) -> dict[int, str]:
     """Rows of paths that vary between clusters, and the variables of level 2 that they are."""
     named = {(slope.outcome, "~", slope.carrier): slope.name for slope in table.slopes}
-    found = {k: named.get((r.lhs, r.op, r.rhs)) for k, r in enumerate(table.rows) if r.level == 1}
+    rows = zip(table.blocks[0].places, table.blocks[0].rows, strict=True)
+    found = {k: named.get((row.lhs, row.op, row.rhs)) for k, row in rows}
     return {k: name for k, name in found.items() if name is not None}
 
 
@@ -96,16 +98,16 @@ def _exo_values(problem: Problem) -> dict[int, float]:
     """Moments of fixed covariates, by position of the row that shows them: the sample's, with
     parts of covariates those of the saturated model (in which the others have the sample's)."""
     found: dict[int, float] = {}
-    for number, level in enumerate(problem.table.levels, start=1):
-        names, (mean, cov) = level.covariates, _covariates(problem, number)
-        if level.parts:
+    for number, block in enumerate(problem.table.blocks):
+        names, (mean, cov) = block.variables.covariates, _covariates(problem, number + 1)
+        if block.variables.parts:
             assert problem.saturated is not None
-            names = level_names(problem.table)[number - 1]
-            mean = problem.saturated.means[number - 1]
-            cov = problem.saturated.covariances[number - 1]
+            names = level_names(problem.table)[number]
+            mean = problem.saturated.means[number]
+            cov = problem.saturated.covariances[number]
         place = {name: k for k, name in enumerate(names)}
-        for k, row in enumerate(problem.table.rows):
-            if row.exo and row.level == number:
+        for k, row in zip(block.places, block.rows, strict=True):
+            if row.exo:
                 i = place[row.lhs]
                 found[k] = float(mean[i] if row.op == "~1" else cov[i, place[row.rhs]])
     return found
@@ -126,8 +128,8 @@ def implied_moments(estimates: Estimates, level: int) -> tuple[tuple[str, ...], 
     Of modelled y and fixed x with sample moments m_x, S_x:
     mean (ν + Π m_x, m_x), covariance [[Π S_x Πᵀ + Σ, Π S_x], [S_x Πᵀ, S_x]].
     """
-    problem, both = estimates.problem, estimates.problem.pattern
-    pattern = both.within if level == 1 else both.between
+    problem = estimates.problem
+    pattern = problem.pattern.levels[level - 1]
     moments = pattern.moments(estimates.params)
     assert moments is not None
     variables = problem.table.levels[level - 1]

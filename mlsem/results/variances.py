@@ -72,9 +72,7 @@ def improper_shares(shares: Array) -> str:
 def level_parts(problem: Problem, params: Array, level: int) -> tuple[LevelMoments, Array]:
     """A level's moments, and the covariances of all its variables, those of v by sample moments of
     fixed covariates: E Ψ Eᵀ + E Γ S_x Γᵀ Eᵀ."""
-    both = problem.pattern
-    pattern = both.within if level == 1 else both.between
-    moments = pattern.moments(params)
+    moments = problem.pattern.levels[level - 1].moments(params)
     assert moments is not None
     names = problem.table.levels[level - 1].covariates
     if not names:

@@ -312,7 +312,7 @@ def test_modelled_variables_that_add_up():
     items = make_table(("y y2 y3", "x1"), ("y y2 y3", "w1"))
     fails(data, "'y3' is a linear combination of 'y', 'y2' within clusters", table=items)
     one = make_table(("y y2 y3", "x1"))
-    fails(data, "'y3' is a linear combination", table=one, cluster=None)
+    fails(data, "'y3' is a linear combination of 'y', 'y2': their", table=one, cluster=None)
     outcome = make_table(("y3", "x2"), ("y3 w1 z", "w2"))
     fails(data.assign(z=data.w1 + data.w2), "'z' is a linear combination", table=outcome)
 

@@ -206,7 +206,7 @@ def test_without_clusters_each_row_is_one():
     table = make_table(("y", "x1 w1 w1:x1"), products=["w1:x1"])
     record = read_moments(table, data)
     moments = record.moments
-    assert not record.is_clustered
+    assert record.robust.name is None
     assert moments.varying == 4
     assert moments.within.shape == (119, 4, 4)
     assert moments.within.strides == (0, 0, 0)

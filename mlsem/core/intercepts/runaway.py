@@ -41,11 +41,13 @@ class MomentWatch:
     ----------
     start : MomentPoint
     sizes, clusters : (S,)
-        Rows of a cluster of each shape and how many there are; empty where that says nothing.
+        Rows of a cluster of each shape, and how many there are. They say nothing where nothing
+        varies between clusters, in a single-level model.
     """
 
     def __init__(self, start: MomentPoint, sizes: Array, clusters: Array) -> None:
         self._start, self._sizes, self._clusters = start, sizes, clusters
+        self._clustered = len(start.between.sigma) > 0
         self._edge, self._next, self._fallen = np.inf, FIRST, 0
 
     def __call__(self, iteration: int, point: MomentPoint) -> Runaway | None:
@@ -66,15 +68,13 @@ class MomentWatch:
 
     def _nearest_edge(self, point: MomentPoint) -> tuple[str, float]:
         edges = {self._clusters_named(): self._cluster_edge(point)}
-        edges["rows within clusters" if len(self._sizes) else "rows"] = _shrunk(
+        edges["rows within clusters" if self._clustered else "rows"] = _shrunk(
             self._start.within.sigma, point.within.sigma
         )
         where = min(edges, key=lambda name: edges[name])
         return where, edges[where]
 
     def _clusters_named(self) -> str:
-        if not len(self._sizes):
-            return ""
         k = int(np.argmax(self._sizes))
         size, count = int(self._sizes[k]), int(self._clusters[k])
         return (
@@ -83,11 +83,11 @@ class MomentWatch:
 
     def _cluster_edge(self, point: MomentPoint) -> float:
         """1 + n e at the largest clusters."""
-        if not isinstance(point, Evaluation) or not len(self._sizes):
+        if not isinstance(point, Evaluation) or not len(point.effects.sigma_u):
             return np.inf
         split = len(point.effects.sigma_u)
         lower = lower_factor(point.precision[:split, :split])
-        if lower is None or not split:
+        if lower is None:
             return np.inf
         least = float(np.linalg.eigvalsh(lower.T @ point.effects.sigma_u @ lower)[0])
         return 1.0 + float(self._sizes.max()) * least

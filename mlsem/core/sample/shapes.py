@@ -67,10 +67,10 @@ def level_sample(
     centre = total[0] / data.n_clusters
     between = total / data.n_clusters - np.outer(centre, centre)
     noise = float(data.clusters @ (1.0 / data.sizes)) / data.n_clusters
-    part = within if level == 1 else between - noise * within
-    covariance = maps @ part @ maps.T
-    if level == 2:
-        values, vectors = np.linalg.eigh(covariance)
+    if level == 1:
+        covariance = maps @ within @ maps.T
+    else:
+        values, vectors = np.linalg.eigh(maps @ (between - noise * within) @ maps.T)
         covariance = (vectors * np.maximum(values, 0.0)) @ vectors.T
     return LevelSample(
         names,
@@ -82,13 +82,14 @@ def level_sample(
 
 def covariate_sample(data: ShapeMoments, maps: Array, level: int) -> tuple[Array, Array]:
     """Mean and covariance of the variables `maps @ h`, over rows (level 1) or clusters (2)."""
-    weights = data.sizes if level == 1 else np.ones_like(data.sizes)
+    if level == 1:
+        weights, inside = data.sizes, data.within
+    else:
+        weights, inside = np.ones_like(data.sizes), 0.0
     count = float(weights @ data.clusters)
     total = weighted_sum(weights, data.cross) / count
     mean = total[0]
-    covariance = total - np.outer(mean, mean)
-    if level == 1:
-        covariance = covariance + data.within / count
+    covariance = total - np.outer(mean, mean) + inside / count
     return maps @ mean, maps @ covariance @ maps.T
 
 

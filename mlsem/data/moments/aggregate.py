@@ -72,11 +72,6 @@ class DataRecord:
     notes: tuple[str, ...]
 
     @property
-    def is_clustered(self) -> bool:
-        """Whether the user named clusters, the model's or robust ones."""
-        return self.cluster is not None or self.robust.name is not None
-
-    @property
     def n_rows(self) -> int:
         return self.n_rows_total - self.n_rows_dropped
 
@@ -167,8 +162,7 @@ def moments_of(
     pieces = cut(grouping.sizes, chunk_rows or CHUNK_ROWS)
     bases = read_bases(table, rows, grouping, pieces, centering)
     between = frozenset(name for name, base in bases.items() if base.level is not None)
-    if table.two_level:
-        check_product_levels(table.products, between)
+    check_product_levels(table.products, between)
     offsets = {name: base.offset for name, base in bases.items() if base.offset is not None}
     plan = plan_columns(table, between, offsets)
     moments = _aggregate(plan, bases, grouping, pieces)

@@ -162,8 +162,8 @@ def _level_values(
 
     The model says so for its variables; for a factor that is in products only, the data do.
     """
-    first = table.levels[0]
-    if not table.two_level or name in first.modelled or name in first.covariates:
+    lowest, *above = table.levels
+    if not above or name in lowest.modelled or name in lowest.covariates:
         return None
     level, distance = cluster_values(values, grouping, pieces)
     if not distance.any():

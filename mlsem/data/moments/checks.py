@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -52,13 +52,14 @@ def check_counts(table: ParameterTable, grouping: Grouping, cluster: str | None)
             "only. For a part within and a part between clusters write 'level: 1' and 'level: 2', "
             "each on a line of its own with formulas below it.",
         )
-    free = len({row.free for row in table.rows if row.level == 2 and row.free >= 0})
-    if table.two_level and clusters < free:
-        return (
-            *fragile,
-            f"level 2 has {free} free parameters but there are only {clusters} clusters of "
-            f"{cluster!r}: estimates and standard errors at level 2 are fragile.",
-        )
+    for block in table.blocks[1:]:
+        free = len({row.free for row in block.rows if row.free >= 0})
+        if clusters < free:
+            level = f"level {block.key.level}"
+            fragile += (
+                f"{level} has {free} free parameters but there are only {clusters} clusters of "
+                f"{cluster!r}: estimates and standard errors at {level} are fragile.",
+            )
     return fragile
 
 
@@ -124,12 +125,10 @@ def check_own_means(table: ParameterTable, moments: ClusterMoments) -> tuple[str
     Given these the outcome has no variance between clusters but what is negative, V̄_j = 0, and
     the likelihood no maximum. A mixed model keeps that variance at zero: a note there.
     """
-    if not table.two_level:
-        return ()
     index = {name: place for place, name in enumerate(moments.columns)}
     split, notes = frozenset(table.split), []
-    for row in table.rows:
-        if row.op != "~" or row.level != 2 or row.lhs not in split or row.rhs not in index:
+    for row in (row for block in table.blocks[1:] for row in block.rows):
+        if row.op != "~" or row.lhs not in split or row.rhs not in index:
             continue
         if index[row.rhs] < moments.varying:
             continue
@@ -162,23 +161,32 @@ def check_dependence(table: ParameterTable, moments: ClusterMoments) -> None:
     carry a random slope whose mean is zero.
     """
     index = {name: place for place, name in enumerate(moments.columns)}
-    level = table.levels[0]
-    spread = pooled(moments).within[0]
-    mean = moments.mean
-    _check_covariates(table, _with_effects(table, 1), index, (spread, mean), moments, 1)
-    freedom = moments.n_rows - 1
+    rows = _Units("rows", moments.n_rows, pooled(moments).within[0], moments.mean)
+    _check_covariates(table, 1, index, rows, moments)
+    within, freedom = rows.spread, rows.number - 1
     if table.two_level:
-        spread, freedom = moments.within.sum(axis=0), moments.n_rows - moments.n_clusters
-    _check_modelled(level.covariates, level.modelled, index, spread, freedom, 1)
-    if not table.two_level:
-        return
-    level = table.levels[1]
-    mean = moments.means.mean(axis=0)
-    away = moments.means - mean
-    spread = away.T @ away
-    _check_covariates(table, _with_effects(table, 2), index, (spread, mean), moments, 2)
-    alone = tuple(name for name in level.modelled if index[name] >= moments.varying)
-    _check_modelled(level.covariates, alone, index, spread, moments.n_clusters - 1, 2)
+        within, freedom = moments.within.sum(axis=0), rows.number - moments.n_clusters
+    level = table.levels[0]
+    where = " within clusters" if table.two_level and freedom else ""
+    _check_modelled(level.covariates, level.modelled, index, within, freedom, where)
+    for number, level in enumerate(table.levels[1:], start=2):
+        mean = moments.means.mean(axis=0)
+        away = moments.means - mean
+        clusters = _Units("clusters", moments.n_clusters, away.T @ away, mean)
+        _check_covariates(table, number, index, clusters, moments)
+        alone = tuple(name for name in level.modelled if index[name] >= moments.varying)
+        freedom = clusters.number - 1
+        _check_modelled(level.covariates, alone, index, clusters.spread, freedom, "")
+
+
+class _Units(NamedTuple):
+    """What a level consists of: how many, and the stored columns' cross-products over them about
+    their mean, (D, D) and (D,)."""
+
+    name: str
+    number: int
+    spread: Array
+    mean: Array
 
 
 @remember
@@ -186,7 +194,7 @@ def _with_effects(table: ParameterTable, level: int) -> tuple[str, ...]:
     """Covariates of a level, less carriers of random slopes with a mean of zero."""
     slopes = {slope.name: slope.carrier for slope in table.slopes}
     means = {slopes[row.lhs] for row in table.rows if row.lhs in slopes and row.moves_mean}
-    idle = set(slopes.values()) - means if level == 1 else set[str]()
+    idle = set(slopes.values()) - means  # all of level 1
     return tuple(name for name in table.levels[level - 1].covariates if name not in idle)
 
 
@@ -200,25 +208,22 @@ def _has_intercept(table: ParameterTable) -> bool:
 
 def _check_covariates(
     table: ParameterTable,
-    names: tuple[str, ...],
-    index: dict[str, int],
-    sample: tuple[Array, Array],
-    moments: ClusterMoments,
     level: int,
+    index: dict[str, int],
+    units: _Units,
+    moments: ClusterMoments,
 ) -> None:
-    """By cross-products about the mean, and the mean itself, of the stored columns."""
-    units = moments.n_rows if level == 1 else moments.n_clusters
-    what, intercept = "rows" if level == 1 else "clusters", _has_intercept(table)
-    if units - intercept < len(names):
+    names, intercept = _with_effects(table, level), _has_intercept(table)
+    if units.number - intercept < len(names):
         raise DataError(
-            f"{units} {what} cannot carry the {len(names)} covariates {listed(names)}"
+            f"{units.number} {units.name} cannot carry the {len(names)} covariates {listed(names)}"
             f"{' and an intercept' if intercept else ''} at level {level}. Use fewer covariates."
         )
     places = [index[name] for name in names]
-    spread = sample[0][np.ix_(places, places)]
+    spread = units.spread[np.ix_(places, places)]
     if not intercept:
-        mean = (sample[1] + moments.shift)[places]
-        spread = spread + units * np.outer(mean, mean)
+        mean = (units.mean + moments.shift)[places]
+        spread = spread + units.number * np.outer(mean, mean)
     found = dependent(spread, range(len(names)))
     if found:
         raise DataError(
@@ -234,7 +239,7 @@ def _check_modelled(
     index: dict[str, int],
     spread: Array,
     freedom: int,
-    level: int,
+    where: str,
 ) -> None:
     names = covariates + modelled
     if not modelled or freedom < len(names):
@@ -244,9 +249,8 @@ def _check_modelled(
     if found:
         others = [names[i] for i in found[1:]]
         raise DataError(
-            f"{names[found[0]]!r} is a linear combination of {listed(others)}"
-            f"{' within clusters' if level == 1 and freedom else ''}: their covariance matrix is "
-            "singular. Leave one of them out (a sum score beside its items?)."
+            f"{names[found[0]]!r} is a linear combination of {listed(others)}{where}: their "
+            "covariance matrix is singular. Leave one of them out (a sum score beside its items?)."
         )
 
 

@@ -137,7 +137,7 @@ def column_maps(plan: Plan, shift: Array, offsets: Mapping[str, float]) -> dict[
 
 
 def check_product_levels(products: Iterable[ProductTerm], between: frozenset[str]) -> None:
-    """Products of a two-level model whose factors do not belong to their level."""
+    """Products whose factors do not belong to their level; with one level all do."""
     for term in products:
         varying = [factor for factor in term.factors if factor not in between]
         if term.level == 1 and not varying:

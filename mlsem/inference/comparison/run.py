@@ -152,5 +152,5 @@ def _coefficients(table: ParameterTable) -> tuple[str, ...]:
 
 def _slopes(table: ParameterTable) -> frozenset[str]:
     """Regression coefficients of level 1."""
-    rows = (row for row in table.rows if row.op == "~" and row.level == 1 and row.free >= 0)
+    rows = (row for row in table.blocks[0].rows if row.op == "~" and row.free >= 0)
     return frozenset(table.names[row.free] for row in rows)

@@ -17,7 +17,7 @@ from mlsem.inference.covariance.mixed import KenwardRoger, Satterthwaite, adjust
 from mlsem.inference.covariance.reference import DfMethod
 
 
-def df_method(problem: Problem, settings: Settings, *, clustered: bool) -> DfMethod | None:
+def df_method(problem: Problem, settings: Settings) -> DfMethod | None:
     """How model-based standard errors get degrees of freedom; None for z tests and other kinds.
 
     Mixed models (`lmm`) have Satterthwaite's unless the settings say otherwise.
@@ -27,14 +27,13 @@ def df_method(problem: Problem, settings: Settings, *, clustered: bool) -> DfMet
     OptionValueError
         They are asked for where there are none.
     """
-    table = problem.table
-    kind = settings.kind(two_level=table.two_level, clustered=clustered)
+    kind = settings.kind(robust=problem.only_robust)
     asked = settings.asked_df(kind)
     if asked is not None:
         _require_mixed(problem, settings)
         return asked
     plain = kind.takes_df and settings.test is None and settings.information != "observed"
-    return "satterthwaite" if plain and table.semidefinite else None
+    return "satterthwaite" if plain and problem.table.semidefinite else None
 
 
 def _require_mixed(problem: Problem, settings: Settings) -> None:

@@ -49,8 +49,7 @@ def covariance_of(estimates: Estimates) -> tuple[Covariance, tuple[str, ...]]:
 
 def kind_of(estimates: Estimates) -> StandardErrors:
     """The standard errors that the settings mean for the model."""
-    two_level = estimates.table.two_level
-    return estimates.settings.kind(two_level=two_level, clustered=estimates.clustered)
+    return estimates.settings.kind(robust=estimates.problem.only_robust)
 
 
 def _covariance_of(
@@ -59,7 +58,7 @@ def _covariance_of(
     problem, settings = estimates.problem, estimates.settings
     if not kind.exists or not estimates.converged:
         return no_covariance(estimates.params, kind), ()
-    method = df_method(problem, settings, clustered=estimates.clustered)
+    method = df_method(problem, settings)
     if kind.model_based and estimates.restricted:
         found, wrong = _restricted(estimates)
         return (with_freedom(found, estimates, method) if method else found), wrong
@@ -122,7 +121,7 @@ def _factor(estimates: Estimates, kind: StandardErrors) -> Factor | None:
     factor = kind.factor
     if factor is None or not factor.single_level:
         return factor
-    return factor if estimates.clustered and not estimates.table.two_level else None
+    return factor if estimates.problem.only_robust else None
 
 
 def _restricted(estimates: Estimates) -> tuple[Covariance, tuple[str, ...]]:

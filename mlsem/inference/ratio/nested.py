@@ -216,11 +216,12 @@ def _rows(table: ParameterTable, full: ParameterTable) -> list[tuple[Key, Row]]:
             continue
         lhs, rhs = renamed.get(row.lhs, row.lhs), renamed.get(row.rhs, row.rhs)
         key = _key(lhs, row.op, rhs, row.level)
-        if row.op == "~" and row.level == 1 and (row.lhs, row.rhs) in theirs:
+        path = row.op == "~" and row.block.is_lowest
+        if path and (row.lhs, row.rhs) in theirs:
             if (row.lhs, row.rhs) in own:
                 continue
-            key = _key(theirs[row.lhs, row.rhs], "~1", "", 2)
-        elif row.op == "~" and row.level == 1 and ":" in row.rhs and row.free >= 0:
+            key = _key(theirs[row.lhs, row.rhs], "~1", "", row.level + 1)
+        elif path and ":" in row.rhs and row.free >= 0:
             key = _moderated(row, theirs, full) or key
         found.append((key, row))
     return found
@@ -234,22 +235,23 @@ def _key(lhs: str, op: str, rhs: str, level: int) -> Key:
 
 def _moderated(row: Row, slopes: dict[tuple[str, str], str], full: ParameterTable) -> Key | None:
     """`y ~ w:x` as the regression of the slope of x on w, where the full model has that."""
-    written = {(each.lhs, each.rhs) for each in full.rows if each.op == "~" and each.level == 2}
-    if any(each.lhs == row.lhs and each.rhs == row.rhs for each in full.rows if each.level == 1):
+    lowest, *above = full.blocks
+    if any(each.lhs == row.lhs and each.rhs == row.rhs for each in lowest.rows):
         return None
+    written = {(each.lhs, each.rhs) for b in above for each in b.rows if each.op == "~"}
     factors = row.rhs.split(":")
     for k, moderator in enumerate(factors):
         name = slopes.get((row.lhs, ":".join(factors[:k] + factors[k + 1 :])))
         if name is not None and (name, moderator) in written:
-            return _key(name, "~", moderator, 2)
+            return _key(name, "~", moderator, row.level + 1)
     return None
 
 
 def _place(key: Key, row: Row, places: dict[Key, Row]) -> Row | None:
     """The row of the full model; of a mean, that of level 2 where it has moved there."""
     found = places.get(key)
-    if row.free >= 0 and row.level == 1 and row.of_mean:
-        above = places.get((*key[:3], 2))
+    if row.free >= 0 and row.block.is_lowest and row.of_mean:
+        above = places.get((*key[:3], row.level + 1))
         if (found is None or found.free < 0) and above is not None and above.free >= 0:
             return above
     return found

@@ -18,7 +18,7 @@ from mlsem.model.table import ParameterTable
 from mlsem.simulation.draw.levels import Equations, covariates_of, equations
 from mlsem.simulation.draw.model import DataModel, OmittedSlope, Spread
 from mlsem.simulation.draw.numbers import distribution
-from mlsem.simulation.draw.values import Values, explained, read_values
+from mlsem.simulation.draw.values import Values, exogenous, read_values
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -197,26 +197,23 @@ def _equations(table: ParameterTable, values: Values) -> tuple[Equations, ...]:
     products = {product.name for product in table.products}
     for product in table.products:
         inner = table.levels[0].modelled + table.levels[0].covariates
-        if product.name in table.split or (
-            table.two_level and product.level == 2 and set(product.factors) & set(inner)
-        ):
+        if product.name in table.split or (product.level > 1 and {*product.factors} & {*inner}):
             raise SpecificationError(
                 f"no data can be simulated: {product.name} is at level 2 and varies within "
                 "clusters, so its parts do not follow from its factors. Give it a name of its own."
             )
     maps = dict(zip(table.observed, np.eye(len(table.observed) + 1)[1:], strict=True))
     pattern = build_pattern(table, maps)
-    both = (pattern.within, pattern.between)
     return tuple(
         equations(
-            each,
+            level,
             values.params,
-            level.covariates,
+            block.variables.covariates,
             products,
-            set(level.modelled) - explained(table, number),
-            number,
+            exogenous(table, block),
+            block.key.level,
         )
-        for number, (level, each) in enumerate(zip(table.levels, both, strict=False), start=1)
+        for block, level in zip(table.blocks, pattern.levels, strict=False)
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,8 +11,9 @@ import numpy as np
 from mlsem.core.records import Array, frozen
 from mlsem.data.table.columns import brief
 from mlsem.errors import OptionValueError, SpecificationError, listed, nearest
+from mlsem.model.blocks import name_suffix
 from mlsem.model.expressions import compile_definitions
-from mlsem.model.table import ParameterTable, Row
+from mlsem.model.table import ParameterTable, Row, TableBlock
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -58,14 +59,14 @@ def read_values(table: ParameterTable, given: object, loose: Mapping[str, int]) 
     moments, known = _moments(table, wanted, loose), _known(table)
     _refuse_unknown(table, wanted, known, loose)
     products = {product.name for product in table.products}
-    exogenous = [_exogenous(table, level) for level in range(1, len(table.levels) + 1)]
+    outer = {block.key: exogenous(table, block) for block in table.blocks}
     params = np.full(len(table.names), np.nan)
     for row in table.rows:
         if row.free < 0:
             continue
         value = _chosen(table, row, wanted)
         if value is None and np.isnan(params[row.free]):
-            value = _default(row, products, exogenous[row.level - 1])
+            value = _default(row, products, outer[row.block])
         if value is not None:
             params[row.free] = value
     missing = [name for name, value in zip(table.names, params, strict=True) if np.isnan(value)]
@@ -79,8 +80,7 @@ def read_values(table: ParameterTable, given: object, loose: Mapping[str, int]) 
 
 def row_name(table: ParameterTable, row: Row) -> str:
     """The name that a row has in `coef()` if it is free and has no label."""
-    suffix = f".l{table.level_labels[1]}" if row.level == 2 else ""
-    return f"{row.lhs}{row.op}{row.rhs}{suffix}"
+    return f"{row.lhs}{row.op}{row.rhs}{name_suffix(row.block, table.level_labels)}"
 
 
 def _numbers(given: object) -> dict[str, float]:
@@ -113,8 +113,7 @@ def _known(table: ParameterTable) -> dict[str, Row]:
         if not row.exo:
             found[row_name(table, row)] = row
             if row.op == "~~":
-                suffix = f".l{table.level_labels[1]}" if row.level == 2 else ""
-                found[f"{row.rhs}~~{row.lhs}{suffix}"] = row
+                found[row_name(table, replace(row, lhs=row.rhs, rhs=row.lhs))] = row
     return found
 
 
@@ -161,19 +160,12 @@ def _default(row: Row, products: set[str], exogenous: set[str]) -> float | None:
     return 0.0 if plain and not row.user else None
 
 
-def _exogenous(table: ParameterTable, level: int) -> set[str]:
-    """Observed variables of a level that have a distribution there and are explained by none."""
-    return set(table.levels[level - 1].modelled) - explained(table, level)
-
-
-def explained(table: ParameterTable, level: int) -> set[str]:
-    """Variables of a level that an equation of it explains."""
-    rows = [row for row in table.rows if row.level == level]
-    found = {row.lhs for row in rows if row.op == "~"} | {r.rhs for r in rows if r.op == "=~"}
-    # with no equation at this level a variable is an outcome if it is one at the other
-    others = {row.lhs for row in table.rows if row.op == "~"}
-    others |= {row.rhs for row in table.rows if row.op == "=~"}
-    return found | others
+def exogenous(table: ParameterTable, block: TableBlock) -> set[str]:
+    """Observed variables of a level that have a distribution there and that no equation explains:
+    with none at this level a variable is an outcome if it is one at the other."""
+    explained = {row.lhs for row in table.rows if row.op == "~"}
+    explained |= {row.rhs for row in table.rows if row.op == "=~"}
+    return set(block.variables.modelled) - explained
 
 
 def _moments(
@@ -195,8 +187,8 @@ def _moment(
 ) -> tuple[int, str, str] | None:
     """Level and names of a moment of fixed covariates."""
     plain = name
-    if table.two_level and name not in table.names:
-        plain = name.removesuffix(f".l{table.level_labels[1]}")
+    for block in table.blocks if name not in table.names else ():
+        plain = plain.removesuffix(block.suffix)
     left, tildes, right = plain.partition("~~")
     if not tildes:
         left, tilde, right = plain.partition("~")

@@ -103,7 +103,7 @@ class Method:
             for name in ("estimator", "se", "test", "information")
             if name in self.options and not (self.call is lmm and name == "estimator")
         }
-        kind = Settings(**options).kind(two_level=True, clustered=True)
+        kind = Settings(**options).kind()
         if self.call is lmm and kind.model_based:
             return None  # lmm takes its own information
         chosen = {name: self.options.get(name) for name in ("test", "df", "information")}
