@@ -223,7 +223,7 @@ class Groups:
             inner=self.objective,
             coordinates=replace(first.problem.coordinates, user=pattern, internal=pattern),
             clusters=self.clusters,
-            robust=RobustClusters("id", np.arange(size), np.arange(size)),
+            robust=RobustClusters(first.problem.robust.name, np.arange(size), np.arange(size)),
         )
         return replace(first, problem=problem, optimum=optimum)
 
