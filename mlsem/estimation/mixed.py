@@ -9,6 +9,7 @@ from mlsem.core.optimise.objective import MomentObjective
 from mlsem.core.records import frozen
 from mlsem.core.restricted.components import ComponentObjective, components
 from mlsem.core.restricted.variation import Variation
+from mlsem.core.sample.moments import require_unweighted
 from mlsem.estimation.estimates import Estimates
 from mlsem.estimation.problem import Problem, arranged, restricted
 
@@ -37,8 +38,19 @@ def obstacle(problem: Problem) -> str:
 
 
 def variation(estimates: Estimates) -> Variation:
-    """How the covariance of the fixed effects moves with the variances that it is taken at."""
+    """How the covariance of the fixed effects moves with the variances that it is taken at.
+
+    Raises
+    ------
+    DataError
+        The data are weighted.
+    """
     problem, params = estimates.problem, estimates.optimum.params
+    require_unweighted(
+        problem.moments,
+        "degrees of freedom of a mixed model's own standard errors are not defined for them. Use "
+        'se="CR2", or test="z".',
+    )
     effects = problem.inner.fixed_effects()
     assert effects is not None
     fixed = np.eye(len(params))[:, effects.means]

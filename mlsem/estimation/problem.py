@@ -91,8 +91,8 @@ class Problem:
 
     @property
     def only_robust(self) -> bool:
-        """Whether the user named clusters that count in robust standard errors alone: the model
-        has one level."""
+        """Whether the user named clusters, and the model has one level: they count in robust
+        standard errors alone."""
         return self.robust.name is not None and not self.table.two_level
 
     def loglik_at(self, params: Array) -> float | None:

@@ -16,7 +16,7 @@ from mlsem.core.sample.moments import merge
 from mlsem.core.sample.resampling import resampled
 from mlsem.errors import DataError
 from mlsem.estimation.estimator import optimum_of
-from mlsem.estimation.mixed import obstacle
+from mlsem.estimation.mixed import obstacle, variation
 from mlsem.estimation.problem import with_moments
 from mlsem.estimation.settings import Settings
 from mlsem.inference.covariance.of_estimates import covariance_of
@@ -207,6 +207,8 @@ def test_robust_errors_of_a_weighted_mixed_model(path):
     weighted = replace(plain, problem=problem, optimum=optimum_of(problem, plain.settings, None))
     np.testing.assert_allclose(weighted.params, plain.params, rtol=1e-6, atol=1e-8)
     assert obstacle(problem) == "rows or clusters have weights here"
+    with pytest.raises(DataError, match=r"rows or clusters have weights.*se=\"CR2\""):
+        variation(weighted)
     along = plain.along(np.eye(len(plain.params)))
     half = np.linalg.solve(plain.information(along, "observed"), plain.scores(along).T)
     wanted = np.sqrt(np.diag(half @ half.T))

@@ -24,16 +24,16 @@ def is_no_within(within: Array) -> bool:
     return within.strides == (0, 0, 0) and within.size > 0 and within[0, 0, 0] == 0.0
 
 
-def require_unweighted(moments: ClusterMoments, what: str) -> None:
+def require_unweighted(moments: ClusterMoments, why: str) -> None:
     """Refuse weights of rows and clusters for what is not defined with them.
 
     Raises
     ------
     DataError
-        `what` is not defined, and what to do.
+        There are some; `why` says what is not defined, and what to do.
     """
     if moments.is_weighted:
-        raise DataError(f"rows or clusters have weights: {what}")
+        raise DataError(f"rows or clusters have weights: {why}")
 
 
 def combine(
