@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from math import prod
 
 import numpy as np
-from scipy.linalg.lapack import dposv, dpotrf, dtrtri
+from scipy.linalg.lapack import dposv, dpotrf, dpotrs, dtrtri
 
 from mlsem.core.records import Array, Index
 
@@ -64,6 +64,14 @@ def positive_solve(matrix: Array, vector: Array) -> Array | None:
         return vector
     _, solution, failed = dposv(matrix, vector, lower=1)
     return None if failed else solution
+
+
+def solved(factor: Array, matrix: Array) -> Array:
+    """(L Lᵀ)⁻¹ matrix, by the lower Cholesky factor L."""
+    if not len(factor):
+        return matrix
+    solution, _ = dpotrs(factor, matrix, lower=1)
+    return solution
 
 
 def add_identity(stack: Array) -> Array:
@@ -140,6 +148,11 @@ def positions_in_runs(lengths: Index) -> Index:
 def weighted_sum(weights: Array, stack: Array) -> Array:
     """Σ_s w_s X_s."""
     return (weights @ flatten(stack)).reshape(stack.shape[1:])
+
+
+def combinations(weights: Array, stack: Array) -> Array:
+    """Σ_s w_s X_s for each row w of `weights` (c, S), (c, …)."""
+    return (weights @ flatten(stack)).reshape(len(weights), *stack.shape[1:])
 
 
 def inner(left: Array, right: Array) -> float:

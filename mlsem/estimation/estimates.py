@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlsem.core.clusters.reduced import MixedClusters
-from mlsem.core.clusters.unions import ClusterParts, summed
+from mlsem.core.clusters.unions import ClusterParts, expected_variances, summed
 from mlsem.core.implied.pattern import LevelMoments
 from mlsem.core.linalg import least_squares
 from mlsem.core.optimise.objective import well_conditioned
@@ -174,6 +174,10 @@ class Estimates:
 
     def directions(self) -> Directions:
         """Well-conditioned ones that span `free`, less those that the data do not determine."""
+        return self._spanning
+
+    @cached_property
+    def _spanning(self) -> Directions:
         optimum = self.optimum
         if isinstance(optimum, Stationary) and well_conditioned(optimum.observed):
             return self._directions(optimum.at)
@@ -243,6 +247,12 @@ class Estimates:
     def parts(self, directions: Directions) -> ClusterParts:
         """Each cluster's part in the expected information, and the cumulants of its scores."""
         return self.problem.clusters.parts(self.optimum.point, directions.at.along)
+
+    def robust_variances(self, directions: Directions, along: Array) -> Array:
+        """aᵀ B a of each robust cluster, B its part in the expected information, for each row a of
+        `along` (c, n): (G, c)."""
+        variances, robust = expected_variances(self.parts(directions), along), self.problem.robust
+        return variances if robust.same else summed(variances, robust.codes)
 
     def mixed_clusters(self, directions: Directions) -> MixedClusters | None:
         """The robust clusters of a linear mixed model, each reduced to few rows; None where the

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mlsem.core.implied.pattern import LevelJacobian, LevelMoments, Pattern
-from mlsem.core.linalg import flatten
+from mlsem.core.linalg import combinations, flatten
 from mlsem.core.records import Array
 
 
@@ -33,6 +33,15 @@ def leading(along: Jacobians, count: int) -> Jacobians:
     """The first of the directions."""
     within, between = (
         LevelJacobian(each.sigma[:count], each.mean[:count])
+        for each in (along.within, along.between)
+    )
+    return Jacobians(within, between)
+
+
+def combined(along: Jacobians, directions: Array) -> Jacobians:
+    """Along Σ_k a_k φ_k for each row a of `directions` (c, n)."""
+    within, between = (
+        LevelJacobian(combinations(directions, each.sigma), combinations(directions, each.mean))
         for each in (along.within, along.between)
     )
     return Jacobians(within, between)

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mlsem.base.caching import remember
-from mlsem.core.sample.moments import pooled
+from mlsem.core.linalg import lower_factor
+from mlsem.core.sample.moments import total_products
 from mlsem.data.moments.bases import CONSTANT, SAME
 from mlsem.errors import DataError, listed
 
@@ -163,8 +164,7 @@ def check_dependence(table: ParameterTable, moments: ClusterMoments) -> None:
     """
     index = {name: place for place, name in enumerate(moments.columns)}
     level = table.levels[0]
-    spread = pooled(moments).within[0]
-    mean = moments.mean
+    mean, spread = total_products(moments)
     _check_covariates(table, _with_effects(table, 1), index, (spread, mean), moments, 1)
     freedom = moments.n_rows - 1
     if table.two_level:
@@ -271,14 +271,12 @@ def dependent(spread: Array, watched: range) -> list[int]:
     """
     if len(spread) < 2:
         return []
-    scale = np.sqrt(np.diag(spread))
+    scale = np.sqrt(spread.diagonal())
     scale[scale == 0.0] = 1.0
     related = spread / scale[:, None] / scale
-    try:
-        if (np.diag(np.linalg.cholesky(related)) ** 2 > 2 * DEPENDENT).all():
-            return []
-    except np.linalg.LinAlgError:
-        pass
+    factor = lower_factor(related)
+    if factor is not None and (factor.diagonal() ** 2 > 2 * DEPENDENT).all():
+        return []
     free: list[int] = []
     for place in range(len(related)):
         if related[place, place] <= DEPENDENT and place not in watched:
