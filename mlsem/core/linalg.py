@@ -116,7 +116,10 @@ def inverse_roots(stack: Array) -> Array | None:
     R is (-lᵀR, 1) / ρ. One operation serves all matrices, which pays where d is small.
     """
     found = np.zeros_like(stack)
-    for k in range(len(stack)):
+    if not stack[0, 0].min() > 0:
+        return None
+    found[0, 0] = 1.0 / np.sqrt(stack[0, 0])
+    for k in range(1, len(stack)):
         before = found[:k, :k]
         along = np.einsum("abj,bj->aj", before, stack[k, :k])
         pivot = stack[k, k] - np.einsum("aj,aj->j", along, along)

@@ -149,8 +149,8 @@ def _mean_covariance(within: Array, between: Array, split: int) -> Array:
     size = p + between.shape[-1] - split
     total = np.zeros((*within.shape[:-2], size, size))
     total[..., :p, :p] = within
-    place: Index = np.arange(between.shape[-1])
-    place[split:] += p - split  # z stands after the within-only variables
+    place = np.arange(size, dtype=np.intp)
+    place = np.concatenate((place[:split], place[p:]))
     total[..., place[:, None], place] += between
     return total
 
