@@ -219,11 +219,11 @@ def _check_covariates(
     if not intercept:
         mean = (sample[1] + moments.shift)[places]
         spread = spread + units * np.outer(mean, mean)
-    found = dependent(spread, range(len(names)))
-    if found:
+    dependence = dependent(spread, range(len(names)))
+    if dependence:
         raise DataError(
-            f"the covariates {_involved(names, found)} at level {level} are collinear: "
-            f"{names[found[0]]!r} is a linear combination of the others"
+            f"the covariates {_involved(names, dependence)} at level {level} are collinear: "
+            f"{names[dependence[0]]!r} is a linear combination of the others"
             f"{' and the intercept' if intercept else ''}. Leave one of them out."
         )
 
@@ -240,18 +240,18 @@ def _check_modelled(
     if not modelled or freedom < len(names):
         return
     places = [index[name] for name in names]
-    found = dependent(spread[np.ix_(places, places)], range(len(covariates), len(names)))
-    if found:
-        others = [names[i] for i in found[1:]]
+    dependence = dependent(spread[np.ix_(places, places)], range(len(covariates), len(names)))
+    if dependence:
+        others = [names[i] for i in dependence[1:]]
         raise DataError(
-            f"{names[found[0]]!r} is a linear combination of {listed(others)}"
+            f"{names[dependence[0]]!r} is a linear combination of {listed(others)}"
             f"{' within clusters' if level == 1 and freedom else ''}: their covariance matrix is "
             "singular. Leave one of them out (a sum score beside its items?)."
         )
 
 
-def _involved(names: tuple[str, ...], found: list[int]) -> str:
-    return listed(names[i] for i in sorted(found))
+def _involved(names: tuple[str, ...], places: list[int]) -> str:
+    return listed(names[i] for i in sorted(places))
 
 
 def dependent(spread: Array, watched: range) -> list[int]:
