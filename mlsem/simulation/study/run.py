@@ -125,20 +125,20 @@ def study(
     """
     source, methods = read_source(generator), read_methods(models)
     require_numbers(replications, level, seed)
-    known, kept = read_truth(truth), read_names(parameters)
+    known, wanted = read_truth(truth), read_names(parameters)
     with nullcontext() if file is None else Store.opened(file) as store:
         seed = _seed(seed, store)
-        work = Work(None if isinstance(source, InOrder) else source, methods, seed, kept)
+        work = Work(None if isinstance(source, InOrder) else source, methods, seed, wanted)
         done: dict[int, Mapping[str, Outcome]] = {}
         if store is not None:
             fixed = [method.name for method in methods if method.is_model]
-            store.begin(_head(source, methods, seed, kept), fixed)
-            done = {k: found for k, found in store.found.items() if k < replications}
-        if 0 not in done or (len(done) < replications and (known or kept)):
+            store.begin(_head(source, methods, seed, wanted), fixed)
+            done = {k: outcomes for k, outcomes in store.outcomes.items() if k < replications}
+        if 0 not in done or (len(done) < replications and (known or wanted)):
             first = _tried(work, source, replications)
-            _refuse_unknown(first, known, kept or ())
+            _refuse_unknown(first, known, wanted or ())
             if 0 not in done and backend != "dask":  # all of that is the cluster's work
-                done[0] = _kept(first, kept)
+                done[0] = _kept(first, wanted)
                 if store is not None:
                     store.add([(0, done[0])])
         for records in _records(work, source, replications, done, n_jobs, progress, backend):
@@ -247,25 +247,25 @@ def _tried(work: Work, source: InOrder | Source, replications: int) -> Mapping[s
         All methods fail in the first data sets, and not by chance.
     """
     numbers = range(min(TRIED, replications))
-    found: list[Mapping[str, Outcome]] = []
+    tried: list[Mapping[str, Outcome]] = []
     for [(number, data)] in _batches(source, numbers, 1):
-        found.append(_replication(work, number, data, strict=True))
-        if not all(each.is_mistake for each in found[-1].values()):
-            return found[0]
-    reasons = "; ".join(f"models[{k!r}]: {each.failure}" for k, each in found[0].items())
-    sets = "first data set" if len(found) == 1 else f"first {len(found)} data sets"
+        tried.append(_replication(work, number, data, strict=True))
+        if not all(each.is_mistake for each in tried[-1].values()):
+            return tried[0]
+    reasons = "; ".join(f"models[{k!r}]: {each.failure}" for k, each in tried[0].items())
+    sets = "first data set" if len(tried) == 1 else f"first {len(tried)} data sets"
     raise OptionValueError(f"no method can analyse the {sets}. {reasons}")
 
 
 def _refuse_unknown(
-    first: Mapping[str, Outcome], truth: Mapping[str, float], kept: Iterable[str]
+    first: Mapping[str, Outcome], truth: Mapping[str, float], wanted: Iterable[str]
 ) -> None:
     """Refuse names that no method has, if all could be fitted."""
     if any(outcome.failure for outcome in first.values()):
         return
     names = list(dict.fromkeys(name for each in first.values() for name in each.parameters))
     refuse_unknown("truth", truth, names)
-    refuse_unknown("parameters", sorted(kept), names)
+    refuse_unknown("parameters", sorted(wanted), names)
 
 
 # --- results --------------------------------------------------------------------------------------
@@ -301,11 +301,11 @@ def _gathered(
 
 
 def _head(
-    source: InOrder | Source, methods: Sequence[Method], seed: int, kept: frozenset[str] | None
+    source: InOrder | Source, methods: Sequence[Method], seed: int, wanted: frozenset[str] | None
 ) -> dict[str, Any]:
     return {
         "generator": source.described,
         "seed": seed,
         "models": {method.name: method.described for method in methods},
-        "parameters": None if kept is None else sorted(kept),
+        "parameters": None if wanted is None else sorted(wanted),
     }
