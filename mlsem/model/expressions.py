@@ -237,10 +237,10 @@ class _Compiler:
     def _needed(self, expression: Expression) -> list[str]:
         definitions, needed, left = self.symbols.definitions, set[str](), [expression]
         while left:
-            found = {node.name for node in names_in(left.pop())} & definitions.keys()
-            found -= needed | self.known.keys()
-            needed |= found
-            left += [definitions[name] for name in found]
+            more = {node.name for node in names_in(left.pop())} & definitions.keys()
+            more -= needed | self.known.keys()
+            needed |= more
+            left += [definitions[name] for name in more]
         return [name for name in definitions if name in needed] if needed else []
 
     def visit(self, node: Expression) -> int:
