@@ -197,11 +197,11 @@ class Estimates:
 
     def _conditioned(self, blocks: list[Array]) -> Directions:
         inner, point = self.problem.inner, self.optimum.point
-        found = [inner.conditioned(point, block) for block in blocks]
-        kept = [each.at.basis[:, each.lost :] for each in found]
-        lost = np.concatenate([each.at.basis[:, : each.lost] for each in found], axis=1)
-        at = inner.derivatives(point, np.concatenate(kept, axis=1))
-        return self._directions(at, lost, kept[0].shape[1] if len(blocks) > 1 else 0)
+        conditioned = [inner.conditioned(point, block) for block in blocks]
+        determined = [each.at.basis[:, each.lost :] for each in conditioned]
+        lost = np.concatenate([each.at.basis[:, : each.lost] for each in conditioned], axis=1)
+        at = inner.derivatives(point, np.concatenate(determined, axis=1))
+        return self._directions(at, lost, determined[0].shape[1] if len(blocks) > 1 else 0)
 
     def _directions(self, at: Any, lost: Array | None = None, fixed: int = 0) -> Directions:
         none = np.zeros((len(at.basis), 0))
