@@ -20,6 +20,7 @@ from mlsem.core.optimise.maximise import climb
 from mlsem.core.optimise.optimum import Optimum, RandomStarts, as_high
 from mlsem.core.records import Array, frozen
 from mlsem.errors import EstimationError, IdentificationError
+from mlsem.estimation.maximum_within import brought_within, maximum_within
 from mlsem.estimation.ml import identified, numerically, starting_point
 from mlsem.estimation.problem import Problem, restricted
 from mlsem.estimation.reml import by_reml
@@ -27,7 +28,6 @@ from mlsem.estimation.search import estimate, random_params
 from mlsem.estimation.semidefinite import Semidefinite
 from mlsem.estimation.separable import require_separable
 from mlsem.estimation.settings import Settings
-from mlsem.estimation.within import brought_within, maximum_within
 
 TRY = 100  # iterations of a search from a random start
 

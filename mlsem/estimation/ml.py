@@ -26,10 +26,10 @@ from mlsem.errors import (
     listed,
     nearest,
 )
+from mlsem.estimation.maximum_within import maximum_within
 from mlsem.estimation.problem import Problem
 from mlsem.estimation.settings import Settings
 from mlsem.estimation.start import safer_starts
-from mlsem.estimation.within import maximum_within
 from mlsem.model.expressions import CompiledExpression, compile_constraints, equality_space
 from mlsem.model.pattern import parameter_bounds
 from mlsem.model.table import ParameterTable

@@ -19,12 +19,12 @@ from mlsem.core.records import Array
 from mlsem.core.restricted.components import ComponentObjective, components
 from mlsem.core.restricted.general import RemlObjective
 from mlsem.errors import EstimationError, IdentificationError, SpecificationError, listed
+from mlsem.estimation.maximum_within import PATIENCE, maximum_within
 from mlsem.estimation.ml import identified, inside, involved, numerically, starting_params
 from mlsem.estimation.problem import Problem, arranged, restricted
 from mlsem.estimation.search import estimate
 from mlsem.estimation.semidefinite import Semidefinite
 from mlsem.estimation.settings import Settings
-from mlsem.estimation.within import PATIENCE, maximum_within
 from mlsem.model.table import ParameterTable
 
 

@@ -10,7 +10,7 @@ from mlsem.arguments import require_seed, require_whole
 from mlsem.errors import OptionValueError, listed
 from mlsem.estimation import standard_errors
 from mlsem.estimation.standard_errors import StandardErrors
-from mlsem.model.elsewhere import value_advice
+from mlsem.model.other_programs import value_advice
 
 InformationKind = Literal["expected", "observed"]
 DfKind = Literal["satterthwaite", "kenward-roger"]

@@ -13,7 +13,7 @@ import numpy as np
 from mlsem.core.linalg import null_space
 from mlsem.core.records import frozen
 from mlsem.errors import SpecificationError, nearest
-from mlsem.model.steps import Step, evaluate, linear_of, slopes_of, values_of
+from mlsem.model.arithmetic import Step, evaluate, linear_of, slopes_of, values_of
 from mlsem.syntax.nodes import Binary, Call, Name, Negation, Number
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from mlsem.core.records import Array, Index
     from mlsem.errors import Span
-    from mlsem.model.steps import Linear
+    from mlsem.model.arithmetic import Linear
     from mlsem.model.table import ParameterConstraint, ParameterTable
     from mlsem.syntax.nodes import Expression
 

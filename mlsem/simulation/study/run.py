@@ -116,12 +116,12 @@ def study(
     >>> model = "level: 1\\n y ~ 0.5*x1\\n y ~~ 1*y\\nlevel: 2\\n y ~ 0.3*w1\\n y ~~ 1*y"
     >>> analysis = "level: 1\\n y ~ x1\\nlevel: 2\\n y ~ w1"
     >>> ml = {"model": analysis, "cluster": "id"}
-    >>> found = mlsem.study(
+    >>> result = mlsem.study(
     ...     (model, {"n_clusters": 40, "cluster_size": 5, "omitted_slopes": {"y~x1": 0.2}}),
     ...     {"ML": ml, "CR2": ml | {"se": "CR2"}},
     ...     replications=200, seed=1,
     ... )  # doctest: +SKIP
-    >>> print(found)  # doctest: +SKIP
+    >>> print(result)  # doctest: +SKIP
     """
     source, methods = read_source(generator), read_methods(models)
     require_numbers(replications, level, seed)
@@ -138,7 +138,7 @@ def study(
             first = _tried(work, source, replications)
             _refuse_unknown(first, known, wanted or ())
             if 0 not in done and backend != "dask":  # all of that is the cluster's work
-                done[0] = _kept(first, wanted)
+                done[0] = _chosen(first, wanted)
                 if store is not None:
                     store.add([(0, done[0])])
         for records in _records(work, source, replications, done, n_jobs, progress, backend):
@@ -202,7 +202,7 @@ def _batches(
 
 
 def _replicated(work: Work, batch: Sequence[tuple[int, Any]]) -> list[Record]:
-    return [(k, _kept(_replication(work, k, data), work.parameters)) for k, data in batch]
+    return [(k, _chosen(_replication(work, k, data), work.parameters)) for k, data in batch]
 
 
 def _replication(work: Work, number: int, data: Any, strict: bool = False) -> Mapping[str, Outcome]:
@@ -225,7 +225,7 @@ def _replication(work: Work, number: int, data: Any, strict: bool = False) -> Ma
     return analyse(work.methods, data, strict)
 
 
-def _kept(outcomes: Mapping[str, Outcome], names: frozenset[str] | None) -> Mapping[str, Outcome]:
+def _chosen(outcomes: Mapping[str, Outcome], names: frozenset[str] | None) -> Mapping[str, Outcome]:
     """The outcomes with these parameters only."""
     if names is None:
         return outcomes
