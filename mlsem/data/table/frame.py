@@ -119,8 +119,8 @@ def _names(values: tuple[Any, ...]) -> Any:
 
 
 def make_series(values: NDArray | Sequence[Any], index: Iterable[Any], name: str) -> pd.Series:
-    """A series with an index and a name."""
-    return pd.Series(np.asarray(values), index=_labels(list(index)), name=name)
+    """A series with an index and a name, its values the user's to change."""
+    return pd.Series(np.array(values), index=_labels(list(index)), name=name)
 
 
 def square_frame(matrix: NDArray, names: tuple[str, ...]) -> pd.DataFrame:
