@@ -4,7 +4,7 @@
 # make fuzz    hostile data, mutated texts, random models, killed studies; SECONDS=60 of each
 # make bench   the benchmarks
 # make bench-compare BASE=main   this checkout's speed and import time beside a commit's
-# make test-oldest   every test with the oldest supported packages (tests/oldest.txt)
+# make test-oldest   the tests that versions can break, with the oldest packages (tests/oldest.txt)
 # make clean   remove what the above made
 # Another Python: make PYTHON=python3.12 demo
 
@@ -20,7 +20,7 @@ export OPENBLAS_NUM_THREADS := 1
 export OMP_NUM_THREADS := 1
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
-.PHONY: demo test test-oldest lint types unit fuzz bench bench-compare format clean
+.PHONY: demo test oldest test-oldest lint types unit fuzz bench bench-compare format clean
 
 demo: $(VENV)/.core
 	@$(VENV)/bin/mlsem demo
@@ -37,9 +37,15 @@ types: $(VENV)/.dev
 unit: $(VENV)/.dev
 	@$(RUN) -m pytest -q
 
-# TESTS="tests/core tests/data" runs a part of them.
-test-oldest: $(OLD_VENV)/.dev
+# What versions of numpy, scipy and pandas can break: arrays, frames, files, text, public names.
+# TESTS=tests runs all.
+OLDEST_TESTS := tests/data tests/core tests/results tests/report tests/test_public_api.py
+TESTS ?= $(OLDEST_TESTS)
+
+test-oldest: oldest
 	@$(OLD_VENV)/bin/python -m pytest -q $(TESTS)
+
+oldest: $(OLD_VENV)/.dev
 
 SECONDS ?= 60
 SEED ?= 0
@@ -87,10 +93,11 @@ $(VENV)/.bench: pyproject.toml | $(VENV)/.made
 	@$(PIP) install --editable '.[bench]'
 	@touch $@ $(VENV)/.core
 
-# numpy 1.26 has wheels for Python 3.11 and 3.12.
+# numpy 1.26 has wheels for Python 3.11 and 3.12; for another one nothing is compiled in their place.
 $(OLD_VENV)/.dev: pyproject.toml tests/oldest.txt | $(VENV)/.made
 	@echo "Installing mlsem with the oldest supported packages into $(OLD_VENV) …"
 	@$(PYTHON) -m venv $(OLD_VENV)
 	@$(OLD_VENV)/bin/python -m pip --disable-pip-version-check -qq install \
+	  --only-binary numpy,scipy,pandas,pyarrow,pyreadstat,matplotlib \
 	  --constraint tests/oldest.txt --editable '.[dev]'
 	@touch $@

@@ -186,16 +186,16 @@ def closest(name: str, candidates: Iterable[str], cutoff: float = 0.6) -> str | 
     """The candidate most like `name`, if one is at least `cutoff` alike (0 to 1)."""
     pool = list(candidates)
     lowered = {candidate.lower(): candidate for candidate in pool}
-    found = get_close_matches(name, pool, n=1, cutoff=cutoff) or [
+    matches = get_close_matches(name, pool, n=1, cutoff=cutoff) or [
         lowered[match] for match in get_close_matches(name.lower(), lowered, n=1, cutoff=cutoff)
     ]
-    return found[0] if found else None
+    return matches[0] if matches else None
 
 
 def nearest(name: str, candidates: Iterable[str], cutoff: float = 0.6) -> str:
     """`" Did you mean 'x'?"` for the candidate nearest to `name`, or nothing."""
-    found = closest(name, candidates, cutoff)
-    return f" Did you mean {found!r}?" if found is not None else ""
+    candidate = closest(name, candidates, cutoff)
+    return f" Did you mean {candidate!r}?" if candidate is not None else ""
 
 
 def unsplit(columns: Iterable[object]) -> str:

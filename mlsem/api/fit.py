@@ -243,7 +243,7 @@ def finish(
 
 def _parsed(model: object, data: object) -> ModelSyntax:
     if not isinstance(model, str):
-        from mlsem.syntax.given import not_a_text
+        from mlsem.syntax.not_text import not_a_text
 
         raise OptionValueError(not_a_text(model, data))
     try:

@@ -45,7 +45,7 @@ class Cache:
     def __init__(self, entries: int = ENTRIES, size: int = BYTES) -> None:
         self.most_entries, self.most_bytes = entries, size
         self.bytes = 0
-        self._kept: dict[Any, _Entry] = {}
+        self._entries: dict[Any, _Entry] = {}
         self._clock = count()
         self._renew_lock()
         if hasattr(os, "register_at_fork"):  # a fork may find it locked by a thread that is gone
@@ -55,11 +55,11 @@ class Cache:
         self._lock = Lock()
 
     def __len__(self) -> int:
-        return len(self._kept)
+        return len(self._entries)
 
     def remember(self, function: F) -> F:
         """The function of hashable arguments, given by position, computed once for each."""
-        get, clock = self._kept.get, self._clock
+        get, clock = self._entries.get, self._clock
 
         @wraps(function)
         def remembered(*args: Any) -> Any:
@@ -77,7 +77,7 @@ class Cache:
     def clear(self) -> None:
         """Forget everything."""
         with self._lock:
-            self._kept.clear()
+            self._entries.clear()
             self.bytes = 0
 
     def _keep(self, key: tuple[Any, ...], value: Any) -> None:
@@ -85,19 +85,19 @@ class Cache:
         if size > self.most_bytes // 4:
             return
         with self._lock:
-            if key not in self._kept:
-                self._kept[key] = _Entry(value, size, next(self._clock))
+            if key not in self._entries:
+                self._entries[key] = _Entry(value, size, next(self._clock))
                 self.bytes += size
-            if len(self._kept) > self.most_entries or self.bytes > self.most_bytes:
+            if len(self._entries) > self.most_entries or self.bytes > self.most_bytes:
                 self._make_room()
 
     def _make_room(self) -> None:
         """To three quarters, so that it is seldom done."""
-        for key in sorted(self._kept, key=lambda key: self._kept[key].used):
-            few = 4 * len(self._kept) <= 3 * self.most_entries
+        for key in sorted(self._entries, key=lambda key: self._entries[key].used):
+            few = 4 * len(self._entries) <= 3 * self.most_entries
             if few and 4 * self.bytes <= 3 * self.most_bytes:
                 break
-            self.bytes -= self._kept.pop(key).size
+            self.bytes -= self._entries.pop(key).size
 
 
 def footprint(value: Any) -> int:

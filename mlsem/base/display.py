@@ -44,7 +44,7 @@ def sentences(text: str) -> str:
     """A message: escaped but for its line ends, with what it quotes shortened, and no longer than
     `MESSAGE` columns."""
     if len(text) > WORD:
-        text = _LONG.sub(lambda found: shortened(found[0], WORD), text)
+        text = _LONG.sub(lambda match: shortened(match[0], WORD), text)
     return shortened(printable(text, keep="\n"), MESSAGE)
 
 
@@ -98,9 +98,9 @@ def shortened(text: str, width: int) -> str:
 
 def _fitting(pieces: Iterable[str], width: int) -> list[str]:
     """The first pieces, as many as fit in `width` columns."""
-    found = list(pieces)
-    ends = accumulate(map(display_width, found))
-    return [piece for piece, end in zip(found, ends, strict=True) if end <= width]
+    all_pieces = list(pieces)
+    ends = accumulate(map(display_width, all_pieces))
+    return [piece for piece, end in zip(all_pieces, ends, strict=True) if end <= width]
 
 
 # --- excerpts -----------------------------------------------------------------------------------

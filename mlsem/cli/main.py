@@ -192,13 +192,13 @@ def _add_study(commands: Any) -> None:
 
 def _centring(text: str) -> dict[str, str]:
     """`x1=cluster,w1=grand` as a mapping."""
-    found = {}
+    centring = {}
     for part in text.split(","):
         name, equals, how = part.rpartition("=")
         if not (equals and name.strip() and how.strip()):
             raise argparse.ArgumentTypeError(f"{part!r} is not of the form NAME=HOW")
-        found[name.strip()] = how.strip()
-    return found
+        centring[name.strip()] = how.strip()
+    return centring
 
 
 # --- mlsem fit --------------------------------------------------------------------------------
@@ -315,8 +315,8 @@ def _study(arguments: argparse.Namespace) -> int:
     with _warnings_as_lines(quiet=False):
         from mlsem.simulation.article.study import article_study
 
-        found = article_study(arguments.replications, n_jobs=arguments.jobs, file=arguments.out)
-        print(found, end="")
+        study = article_study(arguments.replications, n_jobs=arguments.jobs, file=arguments.out)
+        print(study, end="")
     return OK
 
 
@@ -377,8 +377,8 @@ def _complain(error: Exception, code: int) -> int:
 def _as_arguments(message: str) -> str:
     """The message as a terminal takes it, the command's arguments in place of Python's keywords."""
 
-    def argument(found: re.Match[str]) -> str:
-        name, value = found[1], (found[2] or "").strip("\"'")
+    def argument(match: re.Match[str]) -> str:
+        name, value = match[1], (match[2] or "").strip("\"'")
         value = "COLUMN" if value == "..." else value
         return f"--{ARGUMENTS[name]} {value}".rstrip()
 

@@ -52,14 +52,14 @@ def _json_printable(line: str) -> str:
 
 
 def _starts(result: FitResult) -> dict[str, Any] | None:
-    found = result.starts
-    if found is None:
+    starts = result.starts
+    if starts is None:
         return None
     return {
-        "seed": found.seed,
-        "reached": found.reached,
-        "usual": found.usual,
-        "logliks": found.logliks.tolist(),
+        "seed": starts.seed,
+        "reached": starts.reached,
+        "usual": starts.usual,
+        "logliks": starts.logliks.tolist(),
     }
 
 
@@ -115,15 +115,15 @@ def _bounds(row: Row) -> str:
 
 
 def _remarks(table: ParameterTable) -> list[str]:
-    found = [f"{each.name} := {each.source}" for each in table.definitions]
-    found += [each.source for each in table.constraints]
-    found += [f"product made from the data: {each.name}" for each in table.products]
+    remarks = [f"{each.name} := {each.source}" for each in table.definitions]
+    remarks += [each.source for each in table.constraints]
+    remarks += [f"product made from the data: {each.name}" for each in table.products]
     if table.split:
-        found.append(f"split into a part at each level: {', '.join(table.split)}")
-    found += [f"random slope {s.name}: {s.outcome} on {s.carrier}" for s in table.slopes]
-    found.append(f"free parameters: {len(table.names)}")
-    found += [f"note: {note}" for note in table.notes]
-    return ["", *found]
+        remarks.append(f"split into a part at each level: {', '.join(table.split)}")
+    remarks += [f"random slope {s.name}: {s.outcome} on {s.carrier}" for s in table.slopes]
+    remarks.append(f"free parameters: {len(table.names)}")
+    remarks += [f"note: {note}" for note in table.notes]
+    return ["", *remarks]
 
 
 def demo_text(standard: FitResult, robust: FitResult) -> str:

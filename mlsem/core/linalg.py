@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from math import prod
 
 import numpy as np
-from scipy.linalg.lapack import dposv, dpotrf, dtrtri
+from scipy.linalg.lapack import dposv, dpotrf, dpotrs, dtrtri
 
 from mlsem.core.records import Array, Index
 
@@ -66,6 +66,14 @@ def positive_solve(matrix: Array, vector: Array) -> Array | None:
     return None if failed else solution
 
 
+def solved(factor: Array, matrix: Array) -> Array:
+    """(L Lᵀ)⁻¹ matrix, by the lower Cholesky factor L."""
+    if not len(factor):
+        return matrix
+    solution, _ = dpotrs(factor, matrix, lower=1)
+    return solution
+
+
 def add_identity(stack: Array) -> Array:
     """I + X_s of each matrix in a stack, in place."""
     size = stack.shape[-1]
@@ -108,7 +116,10 @@ def inverse_roots(stack: Array) -> Array | None:
     R is (-lᵀR, 1) / ρ. One operation serves all matrices, which pays where d is small.
     """
     found = np.zeros_like(stack)
-    for k in range(len(stack)):
+    if not stack[0, 0].min() > 0:
+        return None
+    found[0, 0] = 1.0 / np.sqrt(stack[0, 0])
+    for k in range(1, len(stack)):
         before = found[:k, :k]
         along = np.einsum("abj,bj->aj", before, stack[k, :k])
         pivot = stack[k, k] - np.einsum("aj,aj->j", along, along)
@@ -140,6 +151,11 @@ def positions_in_runs(lengths: Index) -> Index:
 def weighted_sum(weights: Array, stack: Array) -> Array:
     """Σ_s w_s X_s."""
     return (weights @ flatten(stack)).reshape(stack.shape[1:])
+
+
+def combinations(weights: Array, stack: Array) -> Array:
+    """Σ_s w_s X_s for each row w of `weights` (c, S), (c, …)."""
+    return (weights @ flatten(stack)).reshape(len(weights), *stack.shape[1:])
 
 
 def inner(left: Array, right: Array) -> float:

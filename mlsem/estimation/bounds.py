@@ -60,15 +60,15 @@ def with_bounds(
     maps : mapping of name to (D,)
         Each observed variable as a map of the data row h.
     """
-    found: dict[int, Range] = {}
+    ranges: dict[int, Range] = {}
     for block in table.blocks:
         level = _Level(table, block, data, maps)
         for row in level.rows:
             if row.free >= 0:
                 low, high = level.bounds(row)
-                before = found.get(row.free, (inf, -inf))
-                found[row.free] = (min(low, before[0]), max(high, before[1]))
-    return replace(table, rows=tuple(_within(row, found.get(row.free)) for row in table.rows))
+                before = ranges.get(row.free, (inf, -inf))
+                ranges[row.free] = (min(low, before[0]), max(high, before[1]))
+    return replace(table, rows=tuple(_within(row, ranges.get(row.free)) for row in table.rows))
 
 
 def _within(row: Row, bounds: Range | None) -> Row:

@@ -87,15 +87,15 @@ def charts(table: ParameterTable, params: Array, restricted: Index) -> Iterator[
     together with every combination of signs; of more than `MANY` with one negative at most."""
     used = Counter(row.free for row in table.rows if row.free >= 0)
     tied = {free for free, count in used.items() if count > 1} | set(restricted.tolist())
-    found: list[tuple[str, Row, Row]] = []
+    scalable: list[tuple[str, Row, Row]] = []
     for level, variables in enumerate(table.levels, start=1):
         rows = [row for row in table.rows if row.level == level]
         for factor in variables.latent:
             pair = _scaled(rows, factor, tied)
             if pair is not None and params[pair[1].free] != 0.0:
-                found.append((factor, *pair))
-    for signs in _signs(len(found)):
-        yield _chart(table, found, params, signs)
+                scalable.append((factor, *pair))
+    for signs in _signs(len(scalable)):
+        yield _chart(table, scalable, params, signs)
 
 
 def _signs(count: int) -> Iterator[tuple[float, ...]]:
@@ -122,12 +122,12 @@ def _scaled(rows: list[Row], factor: str, tied: set[int]) -> tuple[Row, Row] | N
 
 def _chart(
     table: ParameterTable,
-    found: list[tuple[str, Row, Row]],
+    scalable: list[tuple[str, Row, Row]],
     params: Array,
     signs: tuple[float, ...],
 ) -> Chart:
     start, changed, factors = params.copy(), {}, []
-    for (factor, marker, variance), sign in zip(found, signs, strict=True):
+    for (factor, marker, variance), sign in zip(scalable, signs, strict=True):
         place, loading = variance.free, float(marker.fixed or 1.0)
         fixed = sign * abs(float(params[place]))
         changed[id(marker)] = replace(marker, free=place, fixed=None)

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlsem.core.clusters.reduced import MixedClusters
-from mlsem.core.clusters.unions import ClusterParts, summed
+from mlsem.core.clusters.unions import ClusterParts, expected_variances, summed
 from mlsem.core.implied.pattern import LevelMoments
 from mlsem.core.linalg import least_squares
 from mlsem.core.optimise.objective import well_conditioned
@@ -170,6 +170,10 @@ class Estimates:
 
     def directions(self) -> Directions:
         """Well-conditioned ones that span `free`, less those that the data do not determine."""
+        return self._spanning
+
+    @cached_property
+    def _spanning(self) -> Directions:
         optimum = self.optimum
         if isinstance(optimum, Stationary) and well_conditioned(optimum.observed):
             return self._directions(optimum.at)
@@ -190,11 +194,11 @@ class Estimates:
 
     def _conditioned(self, blocks: list[Array]) -> Directions:
         inner, point = self.problem.inner, self.optimum.point
-        found = [inner.conditioned(point, block) for block in blocks]
-        kept = [each.at.basis[:, each.lost :] for each in found]
-        lost = np.concatenate([each.at.basis[:, : each.lost] for each in found], axis=1)
-        at = inner.derivatives(point, np.concatenate(kept, axis=1))
-        return self._directions(at, lost, kept[0].shape[1] if len(blocks) > 1 else 0)
+        conditioned = [inner.conditioned(point, block) for block in blocks]
+        determined = [each.at.basis[:, each.lost :] for each in conditioned]
+        lost = np.concatenate([each.at.basis[:, : each.lost] for each in conditioned], axis=1)
+        at = inner.derivatives(point, np.concatenate(determined, axis=1))
+        return self._directions(at, lost, determined[0].shape[1] if len(blocks) > 1 else 0)
 
     def _directions(self, at: Any, lost: Array | None = None, fixed: int = 0) -> Directions:
         none = np.zeros((len(at.basis), 0))
@@ -240,6 +244,12 @@ class Estimates:
     def parts(self, directions: Directions) -> ClusterParts:
         """Each cluster's part in the expected information, and the cumulants of its scores."""
         return self.problem.clusters.parts(self.optimum.point, directions.at.along)
+
+    def robust_variances(self, directions: Directions, along: Array) -> Array:
+        """aᵀ B a of each robust cluster, B its part in the expected information, for each row a of
+        `along` (c, n): (G, c)."""
+        variances, robust = expected_variances(self.parts(directions), along), self.problem.robust
+        return variances if robust.same else summed(variances, robust.codes)
 
     def mixed_clusters(self, directions: Directions) -> MixedClusters | None:
         """The robust clusters of a linear mixed model, each reduced to few rows; None where the

@@ -20,6 +20,7 @@ from mlsem.core.optimise.maximise import climb
 from mlsem.core.optimise.optimum import Optimum, RandomStarts, as_high
 from mlsem.core.records import Array, frozen
 from mlsem.errors import EstimationError, IdentificationError
+from mlsem.estimation.maximum_within import brought_within, maximum_within
 from mlsem.estimation.ml import identified, numerically, starting_point
 from mlsem.estimation.problem import Problem, restricted
 from mlsem.estimation.reml import by_reml
@@ -27,7 +28,6 @@ from mlsem.estimation.search import estimate, random_params
 from mlsem.estimation.semidefinite import Semidefinite
 from mlsem.estimation.separable import require_separable
 from mlsem.estimation.settings import Settings
-from mlsem.estimation.within import maximum_within, settled
 
 TRY = 100  # iterations of a search from a random start
 
@@ -66,24 +66,24 @@ def _highest(problem: Problem, settings: Settings) -> Optimum:
     logliks = np.full(settings.starts, np.nan)
     for k in range(settings.starts):
         drawn = random_params(problem, first, generator)
-        found = None if drawn is None else _tried(problem, limited, drawn)
-        if found is not None:
-            logliks[k] = found.loglik
-            if best is None or not as_high(best.loglik, found.loglik):
-                best = found
-    found = best or usual
-    if isinstance(found, EstimationError):
-        raise found
-    return replace(found, starts=RandomStarts(seed, level, frozen(logliks)))
+        other = None if drawn is None else _tried(problem, limited, drawn)
+        if other is not None:
+            logliks[k] = other.loglik
+            if best is None or not as_high(best.loglik, other.loglik):
+                best = other
+    highest = best or usual
+    if isinstance(highest, EstimationError):
+        raise highest
+    return replace(highest, starts=RandomStarts(seed, level, frozen(logliks)))
 
 
 def _tried(problem: Problem, settings: Settings, start: Array) -> Optimum | None:
     """The maximum that a random start leads to."""
     try:
-        found = _reached(problem, settings, start)
+        optimum = _reached(problem, settings, start)
     except (EstimationError, IdentificationError):
         return None
-    return found if found.converged else None
+    return optimum if optimum.converged else None
 
 
 def _reached(problem: Problem, settings: Settings, start: object) -> Optimum:
@@ -91,12 +91,14 @@ def _reached(problem: Problem, settings: Settings, start: object) -> Optimum:
         return by_reml(problem, settings, start)
     if problem.table.semidefinite:
         return _mixed(problem, settings, start)
-    found = estimate(problem, settings, start)  # its tries may find a higher maximum, outside
-    if found.converged or not problem.table.slopes or len(restricted(problem.table)):
-        return found
+    optimum = estimate(problem, settings, start)  # its tries may find a higher maximum, outside
+    if optimum.converged or not problem.table.slopes or len(restricted(problem.table)):
+        return optimum
     with numerically():
-        again = settled(_semidefinite(problem, settings, starting_point(problem, start)), found)
-    return again if again.converged else found
+        again = brought_within(
+            _semidefinite(problem, settings, starting_point(problem, start)), optimum
+        )
+    return again if again.converged else optimum
 
 
 def _mixed(problem: Problem, settings: Settings, start: object) -> Optimum:

@@ -43,15 +43,15 @@ def in_domain(problem: Problem, first: Point) -> Point:
     for count, (constraint, each) in enumerate(zip(table.constraints, compiled, strict=True), 1):
         if _defined(each, params):
             continue
-        found = _nearest_defined(problem, params, each, compiled[:count])
-        if found is None:
+        nearest = _nearest_defined(problem, params, each, compiled[:count])
+        if nearest is None:
             shown = ", ".join(f"{table.names[k]} = {params[k]:.3g}" for k in each.positions)
             raise EstimationError(
                 f"the constraint {constraint.source} has no value at the starting values "
                 f"({shown}), and none was found near them: give starting values (start=) at "
                 "which it has."
             )
-        first, params = found, found.params
+        first, params = nearest, nearest.params
     return first
 
 
@@ -121,14 +121,14 @@ def _roots(
 
         own, nodes = float(params[place]), _around(float(params[place]))
         values = np.array([at(t) for t in nodes.tolist()])
-        found = nodes[values == 0.0].tolist()
+        roots = nodes[values == 0.0].tolist()
         for k in np.flatnonzero(values[:-1] * values[1:] < 0.0).tolist():
             with suppress(ValueError):  # no value in between
                 root = float(brentq(at, nodes[k], nodes[k + 1], rtol=1e-14, disp=False))
                 if abs(at(root)) < 0.5 * max(abs(values[k]), abs(values[k + 1])):  # else a pole
-                    found.append(root)
+                    roots.append(root)
         low, high = bounds[0][place], bounds[1][place]
-        for root in found:
+        for root in roots:
             if low <= root <= high and abs(root - own) > APART * max(abs(own), abs(root)):
                 yield place, root
 

@@ -26,10 +26,10 @@ from mlsem.errors import (
     listed,
     nearest,
 )
+from mlsem.estimation.maximum_within import maximum_within
 from mlsem.estimation.problem import Problem
 from mlsem.estimation.settings import Settings
 from mlsem.estimation.start import safer_starts
-from mlsem.estimation.within import maximum_within
 from mlsem.model.expressions import CompiledExpression, compile_constraints, equality_space
 from mlsem.model.pattern import parameter_bounds
 from mlsem.model.table import ParameterTable
@@ -83,16 +83,16 @@ class _Limits:
     lower: Array
     upper: Array
 
-    def settled(self, found: Maximum) -> Maximum | None:
-        inside = ((self.lower <= found.params) & (found.params <= self.upper)).all()
-        return found if inside else None
+    def accepted(self, maximum: Maximum) -> Maximum | None:
+        inside = ((self.lower <= maximum.params) & (maximum.params <= self.upper)).all()
+        return maximum if inside else None
 
-    def searched(self, found: Optimum) -> Optimum:
+    def searched(self, outside: Optimum) -> Optimum:
         """From the start or from near where the search without the bounds ended, whichever is
         higher; then from the other."""
-        near = self.problem.inner.evaluate(np.clip(found.params, self.lower, self.upper))
+        near = self.problem.inner.evaluate(np.clip(outside.params, self.lower, self.upper))
         starts = [self.first] if near is None else [self.first, near]
-        again, spent = found, 0
+        again, spent = outside, 0
         for start in sorted(starts, key=lambda each: -each.loglik):
             again = _estimate_constrained(self.problem, self.settings, start, self.constraints)
             spent += again.n_iterations
@@ -142,9 +142,9 @@ def _estimate_constrained(
         """A bound that is active says nothing of the model."""
         return equality_space(pairs, params)
 
-    found = problem.inner.conditioned(first, free(first.params))
-    if found.lost:
-        first, _ = _nearby(problem, first, free, found)
+    at_start = problem.inner.conditioned(first, free(first.params))
+    if at_start.lost:
+        first, _ = _nearby(problem, first, free, at_start)
     return maximise_constrained(
         problem.inner,
         first,
@@ -165,23 +165,23 @@ def starting_point(problem: Problem, start: object) -> Point:
 def _safer(problem: Problem, start: object) -> Point | None:
     """The first of ever more careful starts that is inside; what the user gave stays."""
     given = dict(_given(start, problem.table.names))
-    kept = np.array([name in given for name in problem.table.names])
+    given_places = np.array([name in given for name in problem.table.names])
     values = np.array([given.get(name, 0.0) for name in problem.table.names])
-    for guess in safer_starts(problem.table, problem.sample, problem.maps, kept, values):
+    for guess in safer_starts(problem.table, problem.sample, problem.maps, given_places, values):
         point = problem.inner.evaluate(problem.coordinates.to_internal(guess))
         if point is not None:
             return point
     return None
 
 
-def inside(found: T | None) -> T:
+def inside(value: T | None) -> T:
     """What was found at the starting values, if they are inside the parameter space."""
-    if found is None:
+    if value is None:
         raise EstimationError(
             "the starting values are outside the parameter space: a covariance matrix that they "
             "imply is not positive definite. Change start= (or start()* in the model)."
         )
-    return found
+    return value
 
 
 def starting_params(problem: Problem, start: object) -> Array | None:
@@ -312,7 +312,7 @@ def constraint_functions(
 
 
 def identified(
-    problem: Problem, point: Point, free: Array, found: Conditioned
+    problem: Problem, point: Point, free: Array, singular: Conditioned
 ) -> tuple[Point, Conditioned]:
     """A point near `point` where the information is not singular, as it is there.
 
@@ -321,11 +321,11 @@ def identified(
     IdentificationError
         There is none: it is singular by the model, not by chance.
     """
-    return _nearby(problem, point, lambda _: free, found)
+    return _nearby(problem, point, lambda _: free, singular)
 
 
 def _nearby(
-    problem: Problem, point: Point, space: Callable[[Array], Array], found: Conditioned
+    problem: Problem, point: Point, space: Callable[[Array], Array], conditioned: Conditioned
 ) -> tuple[Point, Conditioned]:
     """As `identified`, where nonlinear equalities leave other directions at each point."""
     generator = np.random.default_rng(20260106)
@@ -335,10 +335,10 @@ def _nearby(
         moved = problem.inner.evaluate(point.params + 0.1 * nudge)
         if moved is None:
             continue
-        found = problem.inner.conditioned(moved, space(moved.params))
-        if not found.lost:
-            return moved, found
-    names = involved(found.at.basis[:, : found.lost], problem.table.names)
+        conditioned = problem.inner.conditioned(moved, space(moved.params))
+        if not conditioned.lost:
+            return moved, conditioned
+    names = involved(conditioned.at.basis[:, : conditioned.lost], problem.table.names)
     raise IdentificationError(
         f"the model is not identified: the data do not determine {listed(names)}. Other values "
         "of these parameters fit equally well. Fix one of them, set parameters equal, or take "

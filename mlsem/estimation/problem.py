@@ -272,12 +272,12 @@ def _saturated(
         for names in (table.split, *(names[count:] for names in level_names(table)))
     )
     for semidefinite in (False, True):
-        found = saturated_moments(data, split, within, between, semidefinite=semidefinite)
-        if found is None:
+        saturated = saturated_moments(data, split, within, between, semidefinite=semidefinite)
+        if saturated is None:
             break
-        _require_parts(table, found)
-        if semidefinite or _are_moments(table, found):
-            return found
+        _require_parts(table, saturated)
+        if semidefinite or _are_moments(table, saturated):
+            return saturated
     raise EstimationError(
         "the saturated model, at whose estimates the moments of covariates with a part at both "
         "levels are fixed, has no maximum that was found. fixed_x=False makes them parameters."

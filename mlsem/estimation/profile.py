@@ -74,14 +74,14 @@ class VarianceProfile:
         starts = [near.params + away * self.path, near.params + away * self.straight]
         starts.append(self.guess + (value - self._value(self.guess)) * self.straight)
         if self.factors is not None:
-            found = self._maximum(starts[0], value, climb)
-            if found is not None and self.factors.inside(found.params):
-                return found
+            point = self._maximum(starts[0], value, climb)
+            if point is not None and self.factors.inside(point.params):
+                return point
             return self._bounded(starts, value)
         for start in starts:
-            found = self._maximum(start, value, maximise)
-            if found is not None:
-                return found
+            point = self._maximum(start, value, maximise)
+            if point is not None:
+                return point
         return None
 
     def _value(self, params: Array) -> float:
@@ -91,13 +91,13 @@ class VarianceProfile:
     def _maximum(self, start: Array, value: float, search: Any) -> Evaluation | None:
         """θ_c, from where θ_k = c to first order."""
         for _ in range(CORRECTIONS):
-            found = self._along(start, search)
-            if found is None:
+            point = self._along(start, search)
+            if point is None:
                 return None
-            gap = value - self._value(found.params)
+            gap = value - self._value(point.params)
             if abs(gap) <= EXACT * (abs(value) + abs(self._value(self.optimum.params))):
-                return found
-            start = found.params + gap * self.straight
+                return point
+            start = point.params + gap * self.straight
         return None
 
     def _along(self, start: Array, search: Any) -> Evaluation | None:
@@ -111,10 +111,10 @@ class VarianceProfile:
                 if first is None or not free.shape[1]:
                     return first
                 conditioned = inner.conditioned(first, free)
-                found = search(inner, first, free, conditioned, tol=LOOSE, max_iter=PATIENCE)
+                optimum = search(inner, first, free, conditioned, tol=LOOSE, max_iter=PATIENCE)
         except np.linalg.LinAlgError:
             return None
-        return found.point if found.converged else None
+        return optimum.point if optimum.converged else None
 
     def _bounded(self, starts: list[Array], value: float) -> Evaluation | None:
         """θ_c within the bound."""
@@ -123,12 +123,12 @@ class VarianceProfile:
         settings = Settings(tol=LOOSE, max_iter=PATIENCE)
         try:
             with np.errstate(all="ignore"):
-                found = bounded(self.problem.inner, iter(starts), free, settings, self.factors)
+                optimum = bounded(self.problem.inner, iter(starts), free, settings, self.factors)
         except (np.linalg.LinAlgError, EstimationError):
             return None
-        if not found.converged or abs(self._value(found.params) - value) > LOOSE * abs(value):
+        if not optimum.converged or abs(self._value(optimum.params) - value) > LOOSE * abs(value):
             return None
-        return found.point
+        return optimum.point
 
     def _apart(self) -> list[int]:
         """k where no factor holds θ_k."""
@@ -196,10 +196,10 @@ def _factors(problem: Problem, optimum: Optimum, place: int) -> Factors | None:
     bound = optimum.singular or restricted or problem.table.semidefinite
     if not bound:
         return None
-    found = factors_of(problem, optimum.params, explained=optimum.singular)
+    factors = factors_of(problem, optimum.params, explained=optimum.singular)
     turn = problem.coordinates.effects_to_user() if not problem.coordinates.same else None
     blocks: list[Block] = []
-    for block in found.blocks:
+    for block in factors.blocks:
         if float(block.values(optimum.params)[0]) < -(ZERO**2):
             continue  # a residual of what latent variables explain, and not bounded
         own = np.flatnonzero(block.cells.diagonal() == place)

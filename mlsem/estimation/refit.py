@@ -49,10 +49,10 @@ def refit(
     try:
         posed = with_moments(estimates.problem, moments, start, robust)
         with np.errstate(all="ignore"):  # a step too far is refused, whatever it overflows
-            found = optimum_of(posed, settings.limited(ITERATIONS), start)
+            optimum = optimum_of(posed, settings.limited(ITERATIONS), start)
     except (EstimationError, IdentificationError, DataError):
         return None
-    return Estimates(posed, settings, found, estimates.record)
+    return Estimates(posed, settings, optimum, estimates.record)
 
 
 def model_sampler(estimates: Estimates) -> Sampler:

@@ -14,8 +14,8 @@ from mlsem.model.table import negative_variances
 
 def on_estimates(estimates: Estimates) -> tuple[str, ...]:
     """Warnings about a maximum."""
-    found = (alone(estimates.optimum), improper(estimates), *on_boundary(estimates))
-    return tuple(filter(None, found))
+    remarks = (alone(estimates.optimum), improper(estimates), *on_boundary(estimates))
+    return tuple(filter(None, remarks))
 
 
 def improper(estimates: Estimates) -> str:

@@ -20,12 +20,12 @@ from mlsem.core.restricted.components import ComponentObjective, components
 from mlsem.core.restricted.general import RemlObjective
 from mlsem.core.sample.moments import require_unweighted
 from mlsem.errors import EstimationError, IdentificationError, SpecificationError, listed
+from mlsem.estimation.maximum_within import PATIENCE, maximum_within
 from mlsem.estimation.ml import identified, inside, involved, numerically, starting_params
 from mlsem.estimation.problem import Problem, arranged, restricted
 from mlsem.estimation.search import estimate
 from mlsem.estimation.semidefinite import Semidefinite
 from mlsem.estimation.settings import Settings
-from mlsem.estimation.within import PATIENCE, maximum_within
 from mlsem.model.table import ParameterTable
 
 
@@ -51,14 +51,14 @@ def by_reml(problem: Problem, settings: Settings, start: object) -> Optimum:
         point, at_start = _started(problem, objective, params, others)
 
         def without(limited: Settings) -> Optimum[Any]:
-            found = _searched(problem, objective, point, others, at_start, limited)
-            if found.converged:
-                return found
-            return _from_ml(problem, objective, others, settings, start) or found
+            optimum = _searched(problem, objective, point, others, at_start, limited)
+            if optimum.converged:
+                return optimum
+            return _from_ml(problem, objective, others, settings, start) or optimum
 
         bound = Semidefinite(problem, objective, point.params, others, settings)
-        found = maximum_within(bound, without, settings)
-        return _likelihood_at(problem, objective, found, fixed, others)
+        maximum = maximum_within(bound, without, settings)
+        return _likelihood_at(problem, objective, maximum, fixed, others)
 
 
 def _restricted_likelihood(problem: Problem, fixed: Array, params: Array) -> Objective[Any, Any]:
@@ -79,9 +79,9 @@ def _started(
 ) -> tuple[Any, Conditioned[Any]]:
     """A point at which the data determine all parameters, and its derivatives."""
     point = objective.evaluate(params)
-    found = None if point is None else objective.conditioned(point, others)
-    if found is not None and not found.lost:
-        return point, found
+    conditioned = None if point is None else objective.conditioned(point, others)
+    if conditioned is not None and not conditioned.lost:
+        return point, conditioned
     first, unit = inside(problem.inner.evaluate(params)), np.eye(len(params))
     full = problem.inner.conditioned(first, unit)
     if full.lost:
@@ -126,8 +126,8 @@ def _from_ml(
     first = None if point is None else objective.conditioned(point, others)
     if point is None or first is None or first.lost:
         return None
-    found = _searched(problem, objective, point, others, first, settings.limited(PATIENCE))
-    return found if found.converged else None
+    optimum = _searched(problem, objective, point, others, first, settings.limited(PATIENCE))
+    return optimum if optimum.converged else None
 
 
 def _means(table: ParameterTable, pattern: ModelPattern) -> NDArray[np.bool_]:
@@ -143,9 +143,9 @@ def _means(table: ParameterTable, pattern: ModelPattern) -> NDArray[np.bool_]:
             "defined by the free fixed effects. Give equal parameters one label, or use "
             'estimator="ML".'
         )
-    found = mean_parameters(pattern)
-    if found is not None:
-        return found
+    means = mean_parameters(pattern)
+    if means is not None:
+        return means
     raise SpecificationError(
         'estimator="REML" needs means that are linear in their parameters and separate from the '
         f'covariances: {_tied(table, pattern)}. Use estimator="ML".'
@@ -157,9 +157,9 @@ def _tied(table: ParameterTable, pattern: ModelPattern) -> str:
     paths: dict[str, None] = {}
     sources: dict[str, None] = {}
     for level in pattern.levels:
-        found = mean_paths(level)
-        paths |= dict.fromkeys(table.names[k] for k in found.params)
-        sources |= dict.fromkeys(level.names[k] for k in found.sources)
+        tied = mean_paths(level)
+        paths |= dict.fromkeys(table.names[k] for k in tied.params)
+        sources |= dict.fromkeys(level.names[k] for k in tied.sources)
     if not paths:
         return "a label stands for a mean and for a covariance"
     one = len(paths) == 1
@@ -170,48 +170,48 @@ def _tied(table: ParameterTable, pattern: ModelPattern) -> str:
     )
 
 
-def _determined(found: Conditioned[D], table: ParameterTable) -> Conditioned[D]:
-    if found.lost:
-        names = listed(involved(found.at.basis[:, : found.lost], table.names))
+def _determined(conditioned: Conditioned[D], table: ParameterTable) -> Conditioned[D]:
+    if conditioned.lost:
+        names = listed(involved(conditioned.at.basis[:, : conditioned.lost], table.names))
         raise IdentificationError(
             f"the model is not identified by REML: the fixed effects leave no data that determine "
             f"{names}. Take fixed effects out, or random ones."
         )
-    return found
+    return conditioned
 
 
 def _likelihood_at(
     problem: Problem,
     objective: Objective[Any, Any],
-    found: Optimum[Any],
+    optimum: Optimum[Any],
     fixed: Array,
     others: Array,
 ) -> Optimum[Any]:
     """The optimum as one of the likelihood's, which robust errors and predictions ask."""
-    point = problem.inner.evaluate(found.params)
+    point = problem.inner.evaluate(optimum.params)
     if point is None:
         raise EstimationError("the likelihood does not exist at the REML estimates.")
-    there = point, np.eye(len(found.params)), found.n_iterations, found.distance
-    if isinstance(found, Stopped):
-        return Stopped(*there, found.reason, found.where, found.loglik, flat=found.singular)
-    root, lost = _root(objective, found, others)
+    there = point, np.eye(len(optimum.params)), optimum.n_iterations, optimum.distance
+    if isinstance(optimum, Stopped):
+        return Stopped(*there, optimum.reason, optimum.where, optimum.loglik, flat=optimum.singular)
+    root, lost = _root(objective, optimum, others)
     bread = root
-    if isinstance(found, Stationary):
-        observed = inverse_root(found.observed)
-        bread = root if observed is None else found.at.basis @ observed
-    root, bread = (np.concatenate((fixed @ found.point.root, each), 1) for each in (root, bread))
-    return RestrictedMaximum(*there, found.loglik, root, bread, lost, found.singular)
+    if isinstance(optimum, Stationary):
+        observed = inverse_root(optimum.observed)
+        bread = root if observed is None else optimum.at.basis @ observed
+    root, bread = (np.concatenate((fixed @ optimum.point.root, each), 1) for each in (root, bread))
+    return RestrictedMaximum(*there, optimum.loglik, root, bread, lost, optimum.singular)
 
 
 def _root(
-    objective: Objective[Any, Any], found: Optimum[Any], others: Array
+    objective: Objective[Any, Any], optimum: Optimum[Any], others: Array
 ) -> tuple[Array, Array]:
     """R with R Rᵀ the covariance of the covariance parameters, and directions that are lost."""
-    if isinstance(found, Stationary):
-        root = inverse_root(objective.expected(found.point, found.at))
+    if isinstance(optimum, Stationary):
+        root = inverse_root(objective.expected(optimum.point, optimum.at))
         if root is not None:
-            return found.at.basis @ root, others[:, :0]
-    at = objective.conditioned(found.point, others)
+            return optimum.at.basis @ root, others[:, :0]
+    at = objective.conditioned(optimum.point, others)
     basis, lost = at.at.basis[:, at.lost :], at.at.basis[:, : at.lost]
     root = inverse_root(at.expected[at.lost :, at.lost :])
     return (others[:, :0], others) if root is None else (basis @ root, lost)

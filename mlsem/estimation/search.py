@@ -68,13 +68,13 @@ def estimate(problem: Problem, settings: Settings, start: object = None) -> Opti
     if optimum.n_iterations < FEWEST:
         return optimum
     search = _Elsewhere(problem, settings)
-    found = search.best(first)
-    level = -np.inf if found is None else found.loglik
+    elsewhere = search.best(first)
+    level = -np.inf if elsewhere is None else elsewhere.loglik
     if optimum.status in ("max_iter", "stalled") and optimum.loglik > level:
         optimum = _gone_on(problem, settings, first, optimum)
-    if found is None or (optimum.converged and optimum.loglik > level):
+    if elsewhere is None or (optimum.converged and optimum.loglik > level):
         return optimum
-    return replace(found, n_iterations=optimum.n_iterations + search.spent)
+    return replace(elsewhere, n_iterations=optimum.n_iterations + search.spent)
 
 
 def _best_side(problem: Problem, settings: Settings, first: Point, optimum: Optimum) -> Optimum:
@@ -83,12 +83,12 @@ def _best_side(problem: Problem, settings: Settings, first: Point, optimum: Opti
     for _ in range(ROUNDS):
         before = optimum
         for point in other_sides(problem, first, before):
-            found = _tried(problem, settings.limited(FINAL), point)
-            spent += 0 if found is None else found.n_iterations
-            if found is None or not found.converged:
+            other = _tried(problem, settings.limited(FINAL), point)
+            spent += 0 if other is None else other.n_iterations
+            if other is None or not other.converged:
                 continue
-            if not optimum.converged or not as_high(optimum.loglik, found.loglik):
-                optimum = replace(found, n_iterations=before.n_iterations + spent)
+            if not optimum.converged or not as_high(optimum.loglik, other.loglik):
+                optimum = replace(other, n_iterations=before.n_iterations + spent)
         if optimum is before:
             break
     return optimum
@@ -100,10 +100,10 @@ def _higher(problem: Problem, settings: Settings, first: Point, optimum: Optimum
     if not _has_other_scales(problem, optimum):
         return optimum
     search = _Elsewhere(problem, settings)
-    found = search.highest(_scaled(problem, first), optimum.loglik)
-    if found is None or as_high(optimum.loglik, found.loglik):
+    other = search.highest(_scaled(problem, first), optimum.loglik)
+    if other is None or as_high(optimum.loglik, other.loglik):
         return optimum
-    return replace(found, n_iterations=optimum.n_iterations + search.spent)
+    return replace(other, n_iterations=optimum.n_iterations + search.spent)
 
 
 def _has_other_scales(problem: Problem, optimum: Optimum) -> bool:
@@ -168,10 +168,10 @@ class _Elsewhere:
 
     def best(self, first: Point) -> Optimum | None:
         """The highest maximum that is found soon, or by those that are higher already."""
-        found = self._begun(islice(self._starts(first), STARTS))
-        if not found:
-            found = self._begun(self._random(first))
-        return self._ended(found, -np.inf)
+        maxima = self._begun(islice(self._starts(first), STARTS))
+        if not maxima:
+            maxima = self._begun(self._random(first))
+        return self._ended(maxima, -np.inf)
 
     def highest(
         self, starts: Iterable[tuple[Problem, Point, Back]], level: float
@@ -183,28 +183,28 @@ class _Elsewhere:
         done = [self._search(*each, HEAT) for each in starts]
         return [each for each in done if each is not None]
 
-    def _ended(self, found: list[Optimum], level: float) -> Optimum | None:
-        level = max((level, *(each.loglik for each in found)))
+    def _ended(self, maxima: list[Optimum], level: float) -> Optimum | None:
+        level = max((level, *(each.loglik for each in maxima)))
         higher = [each for each in self.running if each[1].loglik > level]
         higher.sort(key=lambda each: -each[1].loglik)
         for problem, optimum, back in higher[:FINALISTS]:
             again = self._search(problem, optimum.point, back, FINAL)
-            found += [] if again is None else [again]
-        return max(found, key=lambda each: each.loglik, default=None)
+            maxima += [] if again is None else [again]
+        return max(maxima, key=lambda each: each.loglik, default=None)
 
     def _search(self, problem: Problem, point: Point, back: Back, most: int) -> Optimum | None:
         """The maximum of the user's model that is reached; None if none is yet."""
-        found = _tried(problem, self.settings.limited(most), point)
-        if found is None:
+        optimum = _tried(problem, self.settings.limited(most), point)
+        if optimum is None:
             return None
-        self.spent += found.n_iterations
-        if not found.converged:
-            if found.status == "max_iter":
-                self.running.append((problem, found, back))
+        self.spent += optimum.n_iterations
+        if not optimum.converged:
+            if optimum.status == "max_iter":
+                self.running.append((problem, optimum, back))
             return None
         if back is None:
-            return found
-        carried = back(found.params)
+            return optimum
+        carried = back(optimum.params)
         user = None if carried is None else _evaluated(self.problem, carried)
         again = None if user is None else _tried(self.problem, self.settings.limited(most), user)
         return again if again is not None and again.converged else None
@@ -244,11 +244,11 @@ def random_params(problem: Problem, first: Point, generator: np.random.Generator
     start, drawn = ends
     nearer = (start + 0.5**k * (drawn - start) for k in range(HALVES))
     with suppress(np.linalg.LinAlgError):
-        found = next((each for each in nearer if problem.objective.evaluate(each)), None)
-        if found is None or problem.coordinates.same:
-            return found
+        start_inside = next((each for each in nearer if problem.objective.evaluate(each)), None)
+        if start_inside is None or problem.coordinates.same:
+            return start_inside
         inner = problem.coordinates.at_sample_means(
-            problem.coordinates.to_internal(found), problem.sample
+            problem.coordinates.to_internal(start_inside), problem.sample
         )
         return problem.coordinates.to_user(inner)
     return None
@@ -285,9 +285,9 @@ class _Back:
     chart: Chart
 
     def __call__(self, params: Array) -> Array | None:
-        found = self.chart.back(self.posed.coordinates.to_user(params))
+        user = self.chart.back(self.posed.coordinates.to_user(params))
         with suppress(np.linalg.LinAlgError):
-            return None if found is None else self.problem.coordinates.to_internal(found)
+            return None if user is None else self.problem.coordinates.to_internal(user)
         return None
 
 

@@ -63,13 +63,13 @@ class Semidefinite(Generic[P, D]):
     free: Array
     settings: Settings
 
-    def settled(self, found: Maximum[P]) -> Maximum[P] | None:
-        lowest = factors_of(self.problem, found.params, explained=False).lowest(found.params)
+    def accepted(self, maximum: Maximum[P]) -> Maximum[P] | None:
+        lowest = factors_of(self.problem, maximum.params, explained=False).lowest(maximum.params)
         if lowest < 0.0:
             return None
-        return found.at_boundary() if lowest < ZERO**2 else found
+        return maximum.at_boundary() if lowest < ZERO**2 else maximum
 
-    def searched(self, found: Optimum[P]) -> Optimum[P]:
+    def searched(self, outside: Optimum[P]) -> Optimum[P]:
         """Over faces; what latent variables leave is bounded as well where there is no maximum
         without the bound.
 
@@ -78,10 +78,10 @@ class Semidefinite(Generic[P, D]):
         EstimationError
             No start is inside the parameter space.
         """
-        problem, explained = self.problem, not found.converged
+        problem, explained = self.problem, not outside.converged
         factors = factors_of(problem, self.first, explained=explained)
-        begin = _starts(found, self.first, factors)
-        looks = 1 if found.converged else LOOKS
+        begin = _starts(outside, self.first, factors)
+        looks = 1 if outside.converged else LOOKS
         again = bounded(self.objective, begin, self.free, self.settings, factors, looks)
         singular = factors_of(problem, again.params, explained=explained).singular(again.params)
         if isinstance(again, Stopped):
@@ -111,11 +111,11 @@ def factors_of(problem: Problem, params: Array, *, explained: bool = True) -> Fa
     return random_effect_factors(pattern, metric, explained=explained)
 
 
-def _starts(found: Optimum[Any], default: Array, factors: Factors) -> Iterator[Array]:
+def _starts(outside: Optimum[Any], default: Array, factors: Factors) -> Iterator[Array]:
     """Where searches begin, the likeliest first: the maximum without the bound, the default
     start, and variances of one size."""
-    if found.converged:
-        yield found.params
+    if outside.converged:
+        yield outside.params
     yield default
     for variance in VARIANCES:
         params = default.copy()
@@ -152,13 +152,13 @@ def bounded(
     best: Optimum[P] | None = None
     spent = maxima = 0
     for params in begin:
-        found = _reached(objective, params, free, settings, factors)
-        if found is None:
+        optimum = _reached(objective, params, free, settings, factors)
+        if optimum is None:
             continue
-        spent += found.n_iterations
-        maxima += found.converged
-        if best is None or (found.converged, found.loglik) > (best.converged, best.loglik):
-            best = found
+        spent += optimum.n_iterations
+        maxima += optimum.converged
+        if best is None or (optimum.converged, optimum.loglik) > (best.converged, best.loglik):
+            best = optimum
         if maxima == looks:
             break
     if best is None:
@@ -188,16 +188,16 @@ def _over_faces(
     has come in again, a trust region tells.
     """
     face, x = factors.facing(params)
-    found = None
+    so_far = None
     spent, patient = 0, False
     for _ in range(2 * (factors.rank + 1)):
         outer = factored(objective, face)
         first = outer.evaluate(x)
         if first is None:
-            return found
+            return so_far
         along, most = face.along(x, free), settings.max_iter - spent
         if most <= 0:
-            return found and found.stopped("max_iter")
+            return so_far and so_far.stopped("max_iter")
         at = outer.conditioned(first, along)
         reached = climb(outer, first, along, at, tol=settings.tol, max_iter=most)
         lower, x = _left(factors, reached, patient)
@@ -207,17 +207,17 @@ def _over_faces(
             lower, x = _left(factors, reached, patient)
         spent += reached.n_iterations
         point = reached.point.point
-        found = Maximum(point, free, spent, reached.distance)
+        so_far = Maximum(point, free, spent, reached.distance)
         if isinstance(reached, Stopped):
-            found = found.stopped(reached.reason)
+            so_far = so_far.stopped(reached.reason)
         if lower.rank < face.rank:
             face = lower
             continue
         further = _further(objective, point, reached.point.params, face)
         if not reached.converged or further is None:
-            return found
+            return so_far
         (face, x), patient = factors.facing(further), True
-    return found and found.stopped("stalled")
+    return so_far and so_far.stopped("stalled")
 
 
 def _left(

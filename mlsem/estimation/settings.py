@@ -10,7 +10,7 @@ from mlsem.arguments import require_seed, require_whole
 from mlsem.errors import OptionValueError, listed
 from mlsem.estimation import standard_errors
 from mlsem.estimation.standard_errors import StandardErrors
-from mlsem.model.elsewhere import value_advice
+from mlsem.model.other_programs import value_advice
 
 InformationKind = Literal["expected", "observed"]
 DfKind = Literal["satterthwaite", "kenward-roger"]
@@ -34,10 +34,10 @@ def se_kind(name: object) -> StandardErrors:
     OptionValueError
         With the names that there are.
     """
-    found = standard_errors.named(name) if isinstance(name, str) else None
-    if found is None:
+    kind = standard_errors.named(name) if isinstance(name, str) else None
+    if kind is None:
         raise OptionValueError(_unavailable("se", name, standard_errors.KINDS))
-    return found
+    return kind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,8 +180,8 @@ class Settings:
         """The same with other standard errors. What information model-based ones were asked to
         have says nothing of the CR kinds."""
         kind, adjusted = se_kind(name), self.se is not None and se_kind(self.se).has_df
-        kept = None if kind.has_df and not adjusted else self.information
-        return replace(self, se=kind.name, test=test, df=df, information=information or kept)
+        before = None if kind.has_df and not adjusted else self.information
+        return replace(self, se=kind.name, test=test, df=df, information=information or before)
 
     def limited(self, most: int) -> Settings:
         """The same with no more than so many iterations."""

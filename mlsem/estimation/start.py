@@ -136,16 +136,16 @@ class _Level:
             for a in names
             for b in names
         }
-        found = {}
+        pattern = {}
         for name in names:
             others = [k for k in names if k not in (name, marker)]
             below = sum(corr[marker, k] ** 2 for k in others)
             above = sum(corr[marker, k] * corr[name, k] for k in others)
             ratio = above / below if below > 1e-8 else (-1.0 if corr[marker, name] < 0 else 1.0)
-            found[name] = sqrt(COMMUNALITY) * (
+            pattern[name] = sqrt(COMMUNALITY) * (
                 1.0 if name == marker else min(max(ratio, -1.3), 1.3)
             )
-        return found
+        return pattern
 
     def random_slope(self, slope: RandomSlope) -> tuple[float, float]:
         """Mean and variance that a random slope starts with: the mean by least squares."""
@@ -299,7 +299,7 @@ def safer_starts(
     table: ParameterTable,
     data: ShapeMoments,
     maps: Mapping[str, Array],
-    kept: NDArray[np.bool_],
+    given: NDArray[np.bool_],
     values: Array,
 ) -> Iterator[Array]:
     """Starts ever further inside: covariances shrink to zero, then variances grow.
@@ -309,15 +309,15 @@ def safer_starts(
 
     Parameters
     ----------
-    kept : (npar,)
+    given : (npar,)
         Parameters that keep the user's `values`, (npar,).
     """
-    guess = np.where(kept, values, starting_values(table, data, maps, CAREFUL))
+    guess = np.where(given, values, starting_values(table, data, maps, CAREFUL))
     yield guess
     rows = [
         row
         for row in table.rows
-        if row.op == "~~" and row.free >= 0 and row.start is None and not kept[row.free]
+        if row.op == "~~" and row.free >= 0 and row.start is None and not given[row.free]
     ]
     between = [row.free for row in rows if row.lhs != row.rhs]
     own = [row.free for row in rows if row.lhs == row.rhs]

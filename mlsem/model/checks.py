@@ -186,7 +186,7 @@ def label_remarks(
     """Labels that no calculation uses and that are also columns: meant as products?"""
     labelled = [row for roles in levels for row in roles.written if row.modifiers.label]
     labels = [row.modifiers.label for row in labelled]
-    found = []
+    remarks = []
     for row in labelled:
         label = row.modifiers.label
         if label not in columns or label in calculated or labels.count(label) > 1:
@@ -197,8 +197,8 @@ def label_remarks(
                 f"{label!r} is the label of the parameter of {row.rhs!r} here, but also a column "
                 f"of the data: did you mean {label}:{row.rhs}, their product?"
             )
-            found.append(str(ModelSyntaxError(message, text, row.modifiers.label_span)))
-    return tuple(found)
+            remarks.append(str(ModelSyntaxError(message, text, row.modifiers.label_span)))
+    return tuple(remarks)
 
 
 # --- what the defaults made of it -------------------------------------------------------------

@@ -218,7 +218,7 @@ def _parts(plan: LevelPlan, split: tuple[str, ...]) -> tuple[str, ...]:
 
 def _free_parts_note(plans: tuple[LevelPlan, ...], split: tuple[str, ...]) -> list[str]:
     """Which parts are modelled because of random slopes."""
-    found = [
+    names = [
         name
         for plan in plans
         if plan.options.fixed_x and not plan.roles.named
@@ -226,10 +226,10 @@ def _free_parts_note(plans: tuple[LevelPlan, ...], split: tuple[str, ...]) -> li
         if name in split
     ]
     return [
-        f"The moments of {listed(dict.fromkeys(found))}, with a part at both levels, and of the "
+        f"The moments of {listed(dict.fromkeys(names))}, with a part at both levels, and of the "
         "covariates of the same level are parameters: the saturated model, at whose estimates "
         "they could be fixed, has no random slopes."
-    ] * bool(found)
+    ] * bool(names)
 
 
 def _parts_note(parts: Collection[str]) -> list[str]:

@@ -67,20 +67,20 @@ class _Search:
 
     def _find(self, modifiers: Modifiers) -> Place:
         """The row that is named; without a suffix one of level 2 only where level 1 has none."""
-        found: dict[str, Place] = {}
+        places: dict[str, Place] = {}
         for ending in (True, False):
             for level, rows in enumerate(self.rows):
                 suffix = self.suffixes[level] if ending else ""
                 for k, row in enumerate(rows):
-                    found.setdefault(f"{row.lhs}{row.op}{row.rhs}{suffix}", (level, k))
+                    places.setdefault(f"{row.lhs}{row.op}{row.rhs}{suffix}", (level, k))
                     if row.op == "~~":
-                        found.setdefault(f"{row.rhs}~~{row.lhs}{suffix}", (level, k))
+                        places.setdefault(f"{row.rhs}~~{row.lhs}{suffix}", (level, k))
         name = modifiers.equal or ""
-        if name in found:
-            return found[name]
+        if name in places:
+            return places[name]
         raise SpecificationError(
             f"equal() names {name!r}, which the model does not write: write that formula too, or "
-            f"label it.{nearest(name, found)}",
+            f"label it.{nearest(name, places)}",
             self.text,
             modifiers.label_span,
         )

@@ -13,7 +13,7 @@ import numpy as np
 from mlsem.core.linalg import null_space
 from mlsem.core.records import frozen
 from mlsem.errors import SpecificationError, nearest
-from mlsem.model.steps import Step, evaluate, linear_of, slopes_of, values_of
+from mlsem.model.arithmetic import Step, evaluate, linear_of, slopes_of, values_of
 from mlsem.syntax.nodes import Binary, Call, Name, Negation, Number
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from mlsem.core.records import Array, Index
     from mlsem.errors import Span
-    from mlsem.model.steps import Linear
+    from mlsem.model.arithmetic import Linear
     from mlsem.model.table import ParameterConstraint, ParameterTable
     from mlsem.syntax.nodes import Expression
 
@@ -237,10 +237,10 @@ class _Compiler:
     def _needed(self, expression: Expression) -> list[str]:
         definitions, needed, left = self.symbols.definitions, set[str](), [expression]
         while left:
-            found = {node.name for node in names_in(left.pop())} & definitions.keys()
-            found -= needed | self.known.keys()
-            needed |= found
-            left += [definitions[name] for name in found]
+            more = {node.name for node in names_in(left.pop())} & definitions.keys()
+            more -= needed | self.known.keys()
+            needed |= more
+            left += [definitions[name] for name in more]
         return [name for name in definitions if name in needed] if needed else []
 
     def visit(self, node: Expression) -> int:

@@ -130,15 +130,15 @@ def _right(rhs: object, q: int) -> Array:
 
 def _numbers(values: Any, what: str) -> Array:
     try:
-        found = np.array(values, dtype=np.float64)
+        numbers = np.array(values, dtype=np.float64)
     except (TypeError, ValueError):
         raise OptionValueError(
             f"{what} {type(values).__name__!r} cannot be read: write a text such as "
             "'a == b; c == 0', a list of them, or a matrix of numbers."
         ) from None
-    if not np.isfinite(found).all():
+    if not np.isfinite(numbers).all():
         raise OptionValueError(f"{what} have a value that is missing or infinite.")
-    return found
+    return numbers
 
 
 def _row_text(row: Array, names: tuple[str, ...]) -> str:
@@ -183,10 +183,10 @@ _FORMULA = (
 
 def _of_texts(texts: Sequence[str], table: ParameterTable, params: Array) -> Hypothesis:
     names = _Names.of(table)
-    found = [each for text in texts for each in _read(text, names, params)]
-    if not found:
+    statements = [each for text in texts for each in _read(text, names, params)]
+    if not statements:
         raise OptionValueError("no constraint to test: write one, such as 'a == b'.")
-    values, gradients, constraints, differences = zip(*found, strict=True)
+    values, gradients, constraints, differences = zip(*statements, strict=True)
     return Hypothesis(np.array(values), np.array(gradients), constraints, differences)
 
 
@@ -225,10 +225,10 @@ def _relations(text: str, names: _Names) -> Iterator[tuple[Relation, str]]:
 def _check_statement(masked: str, line: re.Match[str], names: _Names) -> bool:
     """Refuse what is no constraint; whether this is an expression alone."""
     relations = list(_RELATION.finditer(masked))
-    for found in relations:
-        if found[0] != "==":
-            span = Span(line.start() + found.start(), line.start() + found.end())
-            message = _REFUSED.get(found[0]) or _FORMULA.format(found[0], names.example)
+    for relation in relations:
+        if relation[0] != "==":
+            span = Span(line.start() + relation.start(), line.start() + relation.end())
+            message = _REFUSED.get(relation[0]) or _FORMULA.format(relation[0], names.example)
             raise ModelSyntaxError(message, None, span)
     unfinished = _UNFINISHED.search(masked)
     if unfinished:
@@ -300,9 +300,11 @@ class _Names:
 
     def _suggestion(self, name: str) -> str:
         """The nearest name, in backticks where it needs them."""
-        found = closest(name, (*self.known, *self.stand_ins))
-        if found is None:
+        nearest_name = closest(name, (*self.known, *self.stand_ins))
+        if nearest_name is None:
             return ""
         return (
-            f" Did you mean `{found}`?" if found in self.stand_ins else f" Did you mean {found!r}?"
+            f" Did you mean `{nearest_name}`?"
+            if nearest_name in self.stand_ins
+            else f" Did you mean {nearest_name!r}?"
         )

@@ -93,17 +93,17 @@ class LevelPlan:
 
     def zero_mean(self) -> set[str]:
         """Latent variables that measure a split variable: their mean is a level-2 matter."""
-        found: set[str] = set()
+        names: set[str] = set()
         for _ in self.roles.latent:
             more = {
                 name
                 for name, measures in self.roles.latent.items()
-                if name not in found and any(m in self.split or m in found for m in measures)
+                if name not in names and any(m in self.split or m in names for m in measures)
             }
             if not more:
                 break
-            found |= more
-        return found
+            names |= more
+        return names
 
 
 @dataclass(slots=True)

@@ -25,7 +25,7 @@ def read_slopes(syntax: ModelSyntax, products: Products) -> tuple[RandomSlope, .
     SpecificationError
         One stands where no slope can be random, has other modifiers, or the name of another.
     """
-    found: dict[str, RandomSlope] = {}
+    slopes: dict[str, RandomSlope] = {}
     for number, formula in _formulas(syntax):
         name = formula.modifiers.slope
         problem = _misplaced(formula, number, len(syntax.blocks)) or _overloaded(formula)
@@ -34,16 +34,16 @@ def read_slopes(syntax: ModelSyntax, products: Products) -> tuple[RandomSlope, .
         assert name is not None
         assert formula.rhs is not None
         carrier = products.name(formula.rhs, number)
-        if name in found:
-            other = found[name]
+        if name in slopes:
+            other = slopes[name]
             raise SpecificationError(
                 f"{name!r} already names the random slope of {other.outcome!r} on "
                 f"{other.carrier!r}. Each slope has a name of its own.",
                 syntax.text,
                 formula.span,
             )
-        found[name] = RandomSlope(name, formula.lhs.name, carrier, formula.span)
-    return tuple(found.values())
+        slopes[name] = RandomSlope(name, formula.lhs.name, carrier, formula.span)
+    return tuple(slopes.values())
 
 
 def _formulas(syntax: ModelSyntax) -> Iterator[tuple[int, Formula]]:

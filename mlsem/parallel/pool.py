@@ -51,13 +51,13 @@ def in_batches(
     """
     size = batch_size(len(items), jobs)
     batches = [items[start : start + size] for start in range(0, len(items), size)]
-    found: list[Found] = []
+    outcomes: list[Found] = []
     jobs = jobs if len(batches) > 1 else 1
     for results in streamed(
         function, batches, total=len(items), jobs=jobs, progress=progress, label=label
     ):
-        found += results
-    return found
+        outcomes += results
+    return outcomes
 
 
 def batch_size(count: int, jobs: int, backend: str | None = None) -> int:

@@ -120,10 +120,10 @@ def columns(rows: tuple[TableRow, ...]) -> tuple[Column, ...]:
     """The columns that these rows need: t and df where a test has df, limits where given."""
     with_df = any(row.has_df for row in rows)
     letter = "t" if with_df else "z"
-    found = [Column("Estimate", "est"), Column("Std.Err", "se"), Column(f"{letter}-value", "stat")]
+    shown = [Column("Estimate", "est"), Column("Std.Err", "se"), Column(f"{letter}-value", "stat")]
     if with_df:
-        found.append(Column("df", "df"))
-    found.append(Column(f"P(>|{letter}|)", "pvalue"))
+        shown.append(Column("df", "df"))
+    shown.append(Column(f"P(>|{letter}|)", "pvalue"))
     if any(row.has_interval for row in rows):
-        found += [Column("ci.lower", "lower"), Column("ci.upper", "upper")]
-    return tuple(found)
+        shown += [Column("ci.lower", "lower"), Column("ci.upper", "upper")]
+    return tuple(shown)

@@ -312,7 +312,7 @@ def _broken(name: str, width: int) -> str:
     if display_width(name) <= width:
         return name
     for operator in ("=~", "~~", "~"):
-        left, found, right = name.partition(operator)
-        if found:
-            return f"{cell(left, width - 3)} {found}\n{cell(right, width)}"
+        left, sign, right = name.partition(operator)
+        if sign:
+            return f"{cell(left, width - 3)} {sign}\n{cell(right, width)}"
     return cell(name, width)

@@ -55,13 +55,13 @@ def sections(
     """
     shown = [row for row in rows if not row.hidden]
     endogenous = endogenous_names(shown)
-    found = dict.fromkeys(sorted({row.level for row in shown if row.op != ":="}))
+    numbers = dict.fromkeys(sorted({row.level for row in shown if row.op != ":="}))
     levels = tuple(
         LevelSection(
             (titles or {}).get(level, ""),
             _blocks([row for row in shown if row.level == level and row.op != ":="], endogenous),
         )
-        for level in found
+        for level in numbers
     )
     defined = tuple(_table_row(row, "", row.lhs, "") for row in shown if row.op == ":=")
     return levels, defined
@@ -76,11 +76,11 @@ def endogenous_names(rows: Iterable[ParameterRow]) -> frozenset[str]:
 
 
 def _blocks(rows: list[ParameterRow], endogenous: frozenset[str]) -> tuple[Block, ...]:
-    found: dict[str, list[TableRow]] = {title: [] for title in TITLES}
+    by_title: dict[str, list[TableRow]] = {title: [] for title in TITLES}
     for row in rows:
         title, group, name = _place(row, endogenous)
-        found[title].append(_table_row(row, group, name, row.label))
-    return tuple(Block(title, _gathered(lines)) for title, lines in found.items() if lines)
+        by_title[title].append(_table_row(row, group, name, row.label))
+    return tuple(Block(title, _gathered(lines)) for title, lines in by_title.items() if lines)
 
 
 def _place(row: ParameterRow, endogenous: frozenset[str]) -> tuple[str, str, str]:

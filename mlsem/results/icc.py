@@ -149,14 +149,14 @@ def _variances(problem: Problem, params: Array) -> Array:
     first, total_within = level_parts(problem, params, 1)
     second, total_between = level_parts(problem, params, 2)
     sloped = {slope.outcome for slope in table.slopes}
-    found: list[tuple[float, ...]] = []
+    variances: list[tuple[float, ...]] = []
     for name in table.split:
         k, above = both.within.names.index(name), both.between.names.index(name)
         if name in sloped:
             place = both.within.observed.tolist().index(k)
             parts = row_parts(problem, params, place)
             between = parts.intercepts + parts.slopes_between + parts.fixed_between
-            found.append(
+            variances.append(
                 (between, parts.total - between, parts.random, parts.residual, parts.fixed)
             )
             continue
@@ -165,5 +165,5 @@ def _variances(problem: Problem, params: Array) -> Array:
         fixed = between + within - random - rest
         if is_mixed(both):
             fixed = row_parts(problem, params).fixed  # over rows, as for R²
-        found.append((between, within, random, rest, fixed))
-    return np.array(found)
+        variances.append((between, within, random, rest, fixed))
+    return np.array(variances)

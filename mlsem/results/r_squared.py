@@ -118,22 +118,22 @@ def r_squared(fit: Estimates) -> RSquared:
     if not fit.converged:
         raise InferenceError("the fit did not converge: its variances are not estimates.")
     problem, params = fit.problem, fit.params
-    found: list[tuple[str, int, float]] = []
+    shares: list[tuple[str, int, float]] = []
     for block, pattern in zip(fit.table.blocks, problem.pattern.levels, strict=False):
         _, total = level_parts(problem, params, block.key.level)
         residual = np.diagonal(pattern.symmetric.symmetric_at(params))
         for name in _endogenous(fit.table, block):
             k = pattern.names.index(name)
             share = 1.0 - residual[k] / total[k, k] if total[k, k] > 0 else np.nan
-            found.append((name, block.key.level, float(share)))
+            shares.append((name, block.key.level, float(share)))
     mixed = fit.table.two_level and is_mixed(problem.pattern)
     whole = MixedR2(*astuple(row_parts(problem, params))) if mixed else None
-    if not found and whole is None:
+    if not shares and whole is None:
         raise InferenceError("no variable of the model is explained by others: there is no R2.")
     return RSquared(
-        variables=tuple(name for name, _, _ in found),
-        levels=tuple(level for _, level, _ in found),
-        values=np.array([value for _, _, value in found]),
+        variables=tuple(name for name, _, _ in shares),
+        levels=tuple(level for _, level, _ in shares),
+        values=np.array([value for _, _, value in shares]),
         mixed=whole,
     )
 

@@ -43,18 +43,18 @@ def random_effects(fit: Estimates) -> pd.DataFrame:
         raise InferenceError("the model has one level, and so no random effects to predict.")
     if not fit.converged:
         raise InferenceError("the fit did not converge: there is nothing to predict with.")
-    found = fit.posterior()
-    if found is None:
+    posterior = fit.posterior()
+    if posterior is None:
         raise InferenceError("the implied covariance matrix of a cluster is singular.")
-    shown = _shown(table, found)
-    variance = np.diagonal(found.covariance, axis1=1, axis2=2)
+    shown = _shown(table, posterior)
+    variance = np.diagonal(posterior.covariance, axis1=1, axis2=2)
     se = np.sqrt(np.maximum(variance, 0.0))
     mixed = mixed_names(table, fit.record.cluster)
     columns: dict[str, Array] = {}
     for name in shown:
-        k = found.names.index(name)
+        k = posterior.names.index(name)
         label = mixed.get(name, name)
-        columns[label], columns[label + SE] = found.mean[:, k], se[:, k]
+        columns[label], columns[label + SE] = posterior.mean[:, k], se[:, k]
     frame = make_frame(columns, fit.problem.moments.labels)
     latent = [name for name in _expected(table) if name in shown]
     if latent:
@@ -70,13 +70,13 @@ def _expected(table: ParameterTable) -> list[str]:
     return [name for name in above.variables.latent if name in moved and name not in slopes]
 
 
-def _shown(table: ParameterTable, found: Posterior) -> list[str]:
+def _shown(table: ParameterTable, posterior: Posterior) -> list[str]:
     """Split variables that vary between clusters, random slopes, latent variables of level 2."""
     slopes = [slope.name for slope in table.slopes]
     above = table.blocks[-1]
     latent = [name for name in above.variables.latent if name not in slopes]
     fixed = {row.lhs for row in above.rows if row.is_variance and row.free < 0}
-    variances = dict(zip(found.names, np.diagonal(found.prior), strict=True))
+    variances = dict(zip(posterior.names, np.diagonal(posterior.prior), strict=True))
     constant = {name for name in fixed if name in variances and variances[name] == 0.0}
     return [name for name in (*table.split, *slopes, *latent) if name not in constant]
 

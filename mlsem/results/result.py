@@ -267,8 +267,8 @@ class FitResult:
         places = list(range(len(names))) if parameters is None else chosen(names, parameters)
         profiled = self._profiled(level, ci, places)
         covariance = self.covariance if profiled is None else profiled.covariance
-        found = wald(self.estimates, covariance.se, covariance.df, level)
-        limits = np.array([found.lower, found.upper])
+        intervals = wald(self.estimates, covariance.se, covariance.df, level)
+        limits = np.array([intervals.lower, intervals.upper])
         for k, pair in ({} if profiled is None else profiled.limits).items():
             limits[:, k] = pair
         lower, upper = limits[:, places]
@@ -426,8 +426,8 @@ class FitResult:
         """
         settings = self.settings.with_se(kind, test, df, information)
         estimates = replace(self._estimates, settings=settings)
-        found, doubts = _covariance(estimates)
-        return replace(self, _estimates=estimates, covariance=found, _doubts=doubts)
+        covariance, doubts = _covariance(estimates)
+        return replace(self, _estimates=estimates, covariance=covariance, _doubts=doubts)
 
     def wald_test(
         self,
@@ -738,13 +738,13 @@ def assemble(model: str, estimates: Estimates) -> FitResult:
     if estimates.converged:
         for each in on_estimates(estimates):
             warn(each, EstimationWarning)
-    found, doubts = _covariance(estimates)
-    return FitResult(model, found, estimates, doubts)
+    covariance, doubts = _covariance(estimates)
+    return FitResult(model, covariance, estimates, doubts)
 
 
 def _covariance(estimates: Estimates) -> tuple[Covariance, tuple[str, ...]]:
-    found, wrong = covariance_of(estimates)
-    found, doubts = doubted(estimates, found)
+    covariance, wrong = covariance_of(estimates)
+    covariance, doubts = doubted(estimates, covariance)
     if wrong or doubts:
         warn("\n".join((*wrong, *doubts)), InferenceWarning)
-    return found, (*wrong, *doubts)
+    return covariance, (*wrong, *doubts)

@@ -63,11 +63,11 @@ class Facts:
         """The fit in one line."""
         clusters = "" if self.n_clusters is None else f", {self.n_clusters} clusters"
         name = "restricted loglik" if self.restricted else "loglik"
-        found = f"no {name}" if isnan(self.loglik) else f"{name} {self.loglik:.3f}"
+        loglik = f"no {name}" if isnan(self.loglik) else f"{name} {self.loglik:.3f}"
         state = "" if self.converged else f"{self._where}, not converged"
         return (
             f"<FitResult: {self.n_params - self.n_equalities} parameters, {self.n_obs} rows"
-            f"{clusters}, {found}{state}, se {self.se.name}; print(fit.summary())>"
+            f"{clusters}, {loglik}{state}, se {self.se.name}; print(fit.summary())>"
         )
 
     @property

@@ -51,7 +51,7 @@ def estimate_columns(estimates: Estimates, covariance: Covariance, level: float)
     df = [covariance.df[row.free] if row.free >= 0 else np.inf for row in table.rows]
     defined, slopes = defined_parameters(estimates)
     defined_se, defined_df = covariance.of_functions(slopes)
-    found = wald(
+    tests = wald(
         np.concatenate((np.array(values, dtype=float), defined)),
         np.concatenate((errors, defined_se)),
         np.concatenate((df, defined_df)),
@@ -59,13 +59,13 @@ def estimate_columns(estimates: Estimates, covariance: Covariance, level: float)
     )
     columns: dict[str, Any] = dict(zip(COLUMNS, zip(*names, strict=True), strict=True))
     return columns | {
-        "est": found.est,
-        "se": found.se,
-        "stat": found.stat,
-        "df": found.df,
-        "pvalue": found.pvalue,
-        "ci_lower": found.lower,
-        "ci_upper": found.upper,
+        "est": tests.est,
+        "se": tests.se,
+        "stat": tests.stat,
+        "df": tests.df,
+        "pvalue": tests.pvalue,
+        "ci_lower": tests.lower,
+        "ci_upper": tests.upper,
     }
 
 
@@ -75,16 +75,16 @@ def tidy_columns(estimates: Mapping[str, Any]) -> dict[str, Any]:
         f"{lhs} ~1" if op == "~1" else f"{lhs} {op} {rhs}"
         for lhs, op, rhs in zip(estimates["lhs"], estimates["op"], estimates["rhs"], strict=True)
     ]
-    kept = {name: estimates[name] for name in ("op", "level", "label")}
-    return {"term": term} | kept | {new: estimates[old] for new, old in BROOM.items()}
+    same = {name: estimates[name] for name in ("op", "level", "label")}
+    return {"term": term} | same | {new: estimates[old] for new, old in BROOM.items()}
 
 
 def _random_slopes(table: ParameterTable) -> dict[int, str]:
     """Rows of paths that vary between clusters, and the variables of level 2 that they are."""
     named = {(slope.outcome, "~", slope.carrier): slope.name for slope in table.slopes}
     rows = zip(table.blocks[0].places, table.blocks[0].rows, strict=True)
-    found = {k: named.get((row.lhs, row.op, row.rhs)) for k, row in rows}
-    return {k: name for k, name in found.items() if name is not None}
+    names = {k: named.get((row.lhs, row.op, row.rhs)) for k, row in rows}
+    return {k: name for k, name in names.items() if name is not None}
 
 
 def defined_parameters(estimates: Estimated) -> tuple[Array, Array]:
@@ -97,7 +97,7 @@ def defined_parameters(estimates: Estimated) -> tuple[Array, Array]:
 def _exo_values(problem: Problem) -> dict[int, float]:
     """Moments of fixed covariates, by position of the row that shows them: the sample's, with
     parts of covariates those of the saturated model (in which the others have the sample's)."""
-    found: dict[int, float] = {}
+    moments: dict[int, float] = {}
     for number, block in enumerate(problem.table.blocks):
         names, (mean, cov) = block.variables.covariates, _covariates(problem, number + 1)
         if block.variables.parts:
@@ -109,8 +109,8 @@ def _exo_values(problem: Problem) -> dict[int, float]:
         for k, row in zip(block.places, block.rows, strict=True):
             if row.exo:
                 i = place[row.lhs]
-                found[k] = float(mean[i] if row.op == "~1" else cov[i, place[row.rhs]])
-    return found
+                moments[k] = float(mean[i] if row.op == "~1" else cov[i, place[row.rhs]])
+    return moments
 
 
 def _covariates(problem: Problem, level: int) -> tuple[Array, Array]:

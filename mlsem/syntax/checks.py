@@ -46,15 +46,15 @@ def check_model(
 
 def _first_spans(blocks: tuple[Block, ...]) -> dict[str, Span]:
     """Every variable with the place of its first mention."""
-    found: dict[str, Span] = {}
+    first: dict[str, Span] = {}
     for block in blocks:
         for formula in block.formulas:
             for variable in filter(None, (formula.lhs, formula.rhs)):
                 for name in variable.factors or (variable.name,):
-                    found.setdefault(name, variable.span)
+                    first.setdefault(name, variable.span)
             if formula.modifiers.slope:
-                found.setdefault(formula.modifiers.slope, formula.span)
-    return found
+                first.setdefault(formula.modifiers.slope, formula.span)
+    return first
 
 
 def _check_self(formula: Formula) -> None:
@@ -118,13 +118,13 @@ def _used_names(
     definitions: tuple[Definition, ...], constraints: tuple[Constraint, ...]
 ) -> set[str]:
     """The labels that some calculation uses, so that they are surely meant as labels."""
-    found: set[str] = set()
+    used: set[str] = set()
     for definition in definitions:
-        found.update(_names(definition.expression))
+        used.update(_names(definition.expression))
     for constraint in constraints:
-        found.update(_names(constraint.left))
-        found.update(_names(constraint.right))
-    return found
+        used.update(_names(constraint.left))
+        used.update(_names(constraint.right))
+    return used
 
 
 def _names(expression: Expression) -> Iterator[str]:

@@ -55,9 +55,9 @@ def diagnosis(text: str, clean: str, start: int, expected: set[str]) -> ModelSyn
     """
     place = _Place(text, clean, start)
     for find in _FINDERS:
-        found = find(place)
-        if found is not None:
-            return found
+        error = find(place)
+        if error is not None:
+            return error
     met = "the end of the statement" if not place.met else repr(place.met)
     message = f"{met} cannot stand here; expected {_expected(expected)}."
     return ModelSyntaxError(message, None, place.span)
@@ -72,8 +72,8 @@ class _Place:
         self.statement = clean[self.begin : clean.find("\n", start)]
         self.offset = start - self.begin
         self.before = self.statement[: self.offset].rstrip()
-        found = _TOKEN.match(self.statement, self.offset)
-        self.met = found[0] if found else ""
+        token = _TOKEN.match(self.statement, self.offset)
+        self.met = token[0] if token else ""
         self.words = list(_TOKEN.finditer(self.before))
         # At the end of a statement the caret stands under its last character.
         self.span = (
@@ -112,22 +112,22 @@ def _odd_header(place: _Place) -> ModelSyntaxError | None:
 def _mplus(place: _Place) -> ModelSyntaxError | None:
     """`f BY y1 y2;`, `%WITHIN%`, `[y@0]`, `MODEL:`."""
     rest = place.text[place.begin :]
-    blanked = _COMMENT.sub(lambda found: " " * len(found[0]), rest)
+    blanked = _COMMENT.sub(lambda comment: " " * len(comment[0]), rest)
     first = re.match(r"\s*[^\r\n;]*", blanked)
     line = first[0] if first else ""
     statement = blanked.partition(";")[0]
     more = statement[len(line) :]
     if re.search(r"[~=%\[]|\b(?:BY|ON|WITH)\b|\w\s*:", more, re.IGNORECASE):
         statement = line  # no ';': the statements below are others
-    found = found_in(statement)
-    if found is None:
+    finding = found_in(statement)
+    if finding is None:
         return None
-    message = found.message
+    message = finding.message
     whole = translated(place.text)
     if whole is not None and "\n" in whole and whole.count("\n") < LONGEST_TRANSLATION:
         message += " The whole model is:\n" + "".join(f"  {each}\n" for each in whole.split("\n"))
         message = message.rstrip()
-    return place.fail(message, Span(place.begin + found.start, place.begin + found.end))
+    return place.fail(message, Span(place.begin + finding.start, place.begin + finding.end))
 
 
 def _lme4(place: _Place) -> ModelSyntaxError | None:
@@ -153,8 +153,8 @@ def _lmm(place: _Place, group: str) -> str:
     if all(each == group for each in groups):
         return f': mlsem.lmm("{formula}", data)'
     other = rf"\s*\+\s*\([^()|]*\|{{1,2}}(?![|\s]*{re.escape(group)}\b)[^()|]*\)"
-    kept = re.sub(r"(\|{1,2}\s*[\w.]+)\s*[/:*+][^()]*\)", r"\1)", re.sub(other, "", formula))
-    return f', with one grouping factor: mlsem.lmm("{kept}", data)'
+    one_factor = re.sub(r"(\|{1,2}\s*[\w.]+)\s*[/:*+][^()]*\)", r"\1)", re.sub(other, "", formula))
+    return f', with one grouping factor: mlsem.lmm("{one_factor}", data)'
 
 
 def _one_line(statement: str) -> str:
@@ -166,14 +166,12 @@ def _bar(place: _Place) -> ModelSyntaxError | None:
     if place.met != "|" or not re.search(r"(?<![~=])~(?!~)", place.before):
         return None
     after = place.statement[place.offset :]
-    found = re.match(r"\|{1,2}\s*(?P<group>[\w.]+)\s*(?P<more>\S?)", after)
-    if found is None:
+    bar = re.match(r"\|{1,2}\s*(?P<group>[\w.]+)\s*(?P<more>\S?)", after)
+    if bar is None:
         return None
-    group, formula = found["group"], _one_line(place.before)
-    lmm = (
-        f'; in one line, mlsem.lmm("{formula} + (1 | {group})", data)' if not found["more"] else ""
-    )
-    end = place.begin + place.offset + found.end("group")
+    group, formula = bar["group"], _one_line(place.before)
+    lmm = f'; in one line, mlsem.lmm("{formula} + (1 | {group})", data)' if not bar["more"] else ""
+    end = place.begin + place.offset + bar.end("group")
     return place.fail(
         f"'| {group}' names no clusters here. They are named in the call, fit(model, data, "
         f"cluster=\"{group}\"), and the blocks 'level: 1' and 'level: 2' say what happens within "
@@ -330,9 +328,9 @@ def _wanted(operator: str) -> str:
 
 def _nothing_before(place: _Place) -> ModelSyntaxError | None:
     """`~ x`: a statement that begins with an operator."""
-    found = _RELATION.match(place.statement, place.offset)
-    if found and not place.before.strip():
-        return place.fail(f"nothing stands before {found[0]!r}.")
+    operator = _RELATION.match(place.statement, place.offset)
+    if operator and not place.before.strip():
+        return place.fail(f"nothing stands before {operator[0]!r}.")
     return None
 
 
@@ -388,9 +386,9 @@ _PLAIN_WORDS = (
 
 def _expected(expected: set[str]) -> str:
     """What may stand there, in plain words."""
-    found = [plain for words, plain in _PLAIN_WORDS if words & expected]
-    if "a name" in found:  # a sign could stand there too, but says nothing
-        found = [plain for plain in found if plain != "'+'"]
-    if not found:
+    plain_words = [plain for words, plain in _PLAIN_WORDS if words & expected]
+    if "a name" in plain_words:  # a sign could stand there too, but says nothing
+        plain_words = [plain for plain in plain_words if plain != "'+'"]
+    if not plain_words:
         return "a formula"
-    return " or ".join(filter(None, (", ".join(found[:-1]), found[-1])))
+    return " or ".join(filter(None, (", ".join(plain_words[:-1]), plain_words[-1])))

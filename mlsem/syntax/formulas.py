@@ -44,16 +44,16 @@ def formulas_of(relation: Relation, remarks: list[Remark]) -> list[Formula]:
             f"this writes out {len(outcomes)} × {len(terms)} paths, more than a model can have.",
             relation.operator_span,
         )
-    found: dict[tuple[str, str, str], Formula] = {}
+    by_key: dict[tuple[str, str, str], Formula] = {}
     for outcome in outcomes:
         for item, sign in terms:
             formula = _formula(outcome, operator, item, sign)
             key = formula_key(formula)
-            if key in found:
-                _remark_repeat(found[key], formula, remarks)
-                formula = _merged(found[key], formula)
-            found[key] = formula
-    return list(found.values())
+            if key in by_key:
+                _remark_repeat(by_key[key], formula, remarks)
+                formula = _merged(by_key[key], formula)
+            by_key[key] = formula
+    return list(by_key.values())
 
 
 def formula_key(formula: Formula) -> tuple[str, str, str]:

@@ -156,16 +156,16 @@ def _behind(text: str, parser: Parser, last: Expression) -> SpecificationError:
     )
 
 
-def _outcome(found: Expression, text: str) -> Expression:
-    while isinstance(found, Call) and found.kind == "group":
-        found = found.arguments[0]
-    if isinstance(found, Symbol) or (isinstance(found, Call) and found.kind == "call"):
-        return found
+def _outcome(outcome: Expression, text: str) -> Expression:
+    while isinstance(outcome, Call) and outcome.kind == "group":
+        outcome = outcome.arguments[0]
+    if isinstance(outcome, Symbol) or (isinstance(outcome, Call) and outcome.kind == "call"):
+        return outcome
     raise SpecificationError(
-        f"the outcome is one column or one call: write I({deparse(found)}) if it is to be "
+        f"the outcome is one column or one call: write I({deparse(outcome)}) if it is to be "
         "computed.",
         text,
-        found.span,
+        outcome.span,
     )
 
 
@@ -213,36 +213,40 @@ def _alone(text: str, span: Span) -> SpecificationError:
     )
 
 
-def _summands(found: Expression) -> list[tuple[str, Expression]]:
+def _summands(expression: Expression) -> list[tuple[str, Expression]]:
     """`a + b - c` as signed terms."""
-    found_here: list[tuple[str, Expression]] = []
-    while isinstance(found, Call) and found.kind == "infix" and found.function in ("+", "-"):
-        left, right = found.arguments
-        found_here.append((found.function, right))
-        found = left
-    return [("+", found), *reversed(found_here)]
+    signed: list[tuple[str, Expression]] = []
+    while (
+        isinstance(expression, Call)
+        and expression.kind == "infix"
+        and expression.function in ("+", "-")
+    ):
+        left, right = expression.arguments
+        signed.append((expression.function, right))
+        expression = left
+    return [("+", expression), *reversed(signed)]
 
 
-def _group(found: Expression, text: str) -> str:
-    while isinstance(found, Call) and found.kind == "group":
-        found = found.arguments[0]
-    if isinstance(found, Symbol):
-        return found.name
-    written = text[found.span.start : found.span.end]
-    if isinstance(found, Call) and found.function in "/:*+" and found.kind == "infix":
+def _group(group: Expression, text: str) -> str:
+    while isinstance(group, Call) and group.kind == "group":
+        group = group.arguments[0]
+    if isinstance(group, Symbol):
+        return group.name
+    written = text[group.span.start : group.span.end]
+    if isinstance(group, Call) and group.function in "/:*+" and group.kind == "infix":
         raise SpecificationError(
             f"'| {written}' is more than one grouping factor: mlsem fits two levels, so the "
             "clusters are one column. Make a column that tells the clusters apart, and for "
             "standard errors robust to a coarser grouping use se_cluster=.",
             text,
-            found.span,
+            group.span,
         )
     what = "the column of the clusters"
-    if isinstance(found, Constant):
+    if isinstance(group, Constant):
         message = f"what follows '|' is {what}, not {written!r}: '(x1 | id)'."
     else:
         message = (
             f"what follows '|' is {what} by its name, not {written!r}: make that column of the "
             "data, '(x1 | id)'."
         )
-    raise SpecificationError(message, text, found.span)
+    raise SpecificationError(message, text, group.span)

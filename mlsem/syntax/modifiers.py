@@ -49,14 +49,14 @@ def factors_of(item: Item) -> list[Factor]:
     """A term cut at its `*` and `?`: the modifiers, then the variable."""
     if item.kind != "term":
         return [Factor((item,), "")]
-    found: list[Factor] = []
+    factors: list[Factor] = []
     parts: list[Item] = []
     for part, operator in zip(item.parts, (*item.words, ""), strict=True):
         parts.append(part)
         if operator != "/":
-            found.append(Factor(tuple(parts), operator))
+            factors.append(Factor(tuple(parts), operator))
             parts = []
-    return found
+    return factors
 
 
 def modifiers_of(factors: list[Factor]) -> Modifiers:

@@ -74,9 +74,9 @@ def found_in(statement: str) -> Found | None:
     if len(statement) > LONGEST_STATEMENT:
         return None
     for find in (_section, _level, _setting, _relation, _bracket, _mark):
-        found = find(statement)
-        if found is not None:
-            return found
+        finding = find(statement)
+        if finding is not None:
+            return finding
     return None
 
 
@@ -87,49 +87,51 @@ def section_advice(word: str) -> str:
 
 
 def _section(statement: str) -> Found | None:
-    found = _SECTION.match(statement.lstrip())
-    said = section_advice(found[1]) if found else ""
-    if found is None or not said:
+    section = _SECTION.match(statement.lstrip())
+    said = section_advice(section[1]) if section else ""
+    if section is None or not said:
         return None
     offset = len(statement) - len(statement.lstrip())
-    return Found(offset + found.start(), offset + found.end(), said)
+    return Found(offset + section.start(), offset + section.end(), said)
 
 
 def _level(statement: str) -> Found | None:
-    found = _LEVEL.search(statement)
-    if found is None:
+    level = _LEVEL.search(statement)
+    if level is None:
         other = re.match(r"\s*%(?:OVERALL%|\w+\s*$)", statement, re.IGNORECASE)  # '#' is a comment
         message = "is Mplus' language of mixtures, and latent classes are not fitted here."
         return other and Found(other.start(), other.end(), f"{other[0].strip()!r} {message}")
-    number = 1 if found[1].lower() == "within" else 2
+    number = 1 if level[1].lower() == "within" else 2
     return Found(
-        found.start(),
-        found.end(),
-        f"{found[0]!r} is Mplus: here this block begins with 'level: {number}', on a line of "
+        level.start(),
+        level.end(),
+        f"{level[0]!r} is Mplus: here this block begins with 'level: {number}', on a line of "
         "its own.",
     )
 
 
 def _setting(statement: str) -> Found | None:
-    found = re.match(
+    setting = re.match(
         r"\s*(?P<name>[A-Za-z]+)\s*(?:=(?![~=])|\bIS\b|\bARE\b)\s*(?P<value>[^;\n]*)",
         statement,
         re.IGNORECASE,
     )
-    said = _SETTINGS.get(found["name"].lower()) if found else None
-    if found is None or said is None:
+    said = _SETTINGS.get(setting["name"].lower()) if setting else None
+    if setting is None or said is None:
         return None
-    value = found["value"].strip()
+    value = setting["value"].strip()
     said = said.replace("{value}", value if re.fullmatch(r"\w+", value) else "…")
-    return Found(found.start("name"), found.end("name"), f"{found[0].strip()!r} is Mplus: {said}.")
+    return Found(
+        setting.start("name"), setting.end("name"), f"{setting[0].strip()!r} is Mplus: {said}."
+    )
 
 
 def _relation(statement: str) -> Found | None:
-    found = _KEYWORD.search(statement)
-    if found is None or re.search(r"[~<>]", statement):
+    keyword = _KEYWORD.search(statement)
+    if keyword is None or re.search(r"[~<>]", statement):
         return None
     written = written_here(statement)
-    word = found["word"]
+    word = keyword["word"]
     if written is not None:
         shown = "; ".join(written)
         message = f"{word!r} is Mplus: here it is written '{shown}'."
@@ -142,31 +144,29 @@ def _relation(statement: str) -> Found | None:
         message = f"{word!r} is Mplus: {_SAID['model indirect']}."
     else:
         return None
-    return Found(found.start("word"), found.end("word"), message)
+    return Found(keyword.start("word"), keyword.end("word"), message)
 
 
 def _bracket(statement: str) -> Found | None:
-    found = re.match(r"\s*(\[[^\]\n]*\])", statement)
-    written = written_here(found[1]) if found else None
-    if found is None or written is None:
+    bracket = re.match(r"\s*(\[[^\]\n]*\])", statement)
+    written = written_here(bracket[1]) if bracket else None
+    if bracket is None or written is None:
         return None
     shown = "; ".join(written)
-    message = f"{found[1]!r} is Mplus: here a mean or intercept is written '{shown}'."
-    return Found(found.start(1), found.end(1), message)
+    message = f"{bracket[1]!r} is Mplus: here a mean or intercept is written '{shown}'."
+    return Found(bracket.start(1), bracket.end(1), message)
 
 
 def _mark(statement: str) -> Found | None:
     """`y@1`, in whatever statement."""
-    found = re.search(r"(?<![\w.])(?P<name>[A-Za-z_][\w.]*)\s*@\s*(?P<value>-?[\d.]+)", statement)
-    if found is None:
+    mark = re.search(r"(?<![\w.])(?P<name>[A-Za-z_][\w.]*)\s*@\s*(?P<value>-?[\d.]+)", statement)
+    if mark is None:
         return None
-    name, value = found["name"], found["value"]
+    name, value = mark["name"], mark["value"]
     written = written_here(statement)
     alone = re.fullmatch(r"\s*[\w.]+\s*@\s*-?[\d.]+\s*", statement)
     here = "; ".join(written) if alone and written else f"{value}*{name}"
-    return Found(
-        found.start(), found.end(), f"'@' is Mplus: here {found[0]!r} is written '{here}'."
-    )
+    return Found(mark.start(), mark.end(), f"'@' is Mplus: here {mark[0]!r} is written '{here}'.")
 
 
 # --- translation --------------------------------------------------------------------------------
@@ -185,17 +185,17 @@ def written_here(statement: str) -> list[str] | None:
     slope = re.fullmatch(r"(\w+)\s*\|\s*(\w[\w.]*) ON (\w[\w.]*)", statement, re.IGNORECASE)
     if slope is not None:
         return [f'{slope[2]} ~ rv("{slope[1]}")*{slope[3]}']
-    found = list(_KEYWORD.finditer(statement))
-    if not found:
+    keywords = list(_KEYWORD.finditer(statement))
+    if not keywords:
         items = _items(statement, free="")
         return (
             None if items is None else [f"{name} ~~ {modifier}{name}" for name, modifier in items]
         )
-    word = found[0]["word"].lower()
-    if len(found) > 1 or word not in _PATH:
+    word = keywords[0]["word"].lower()
+    if len(keywords) > 1 or word not in _PATH:
         return None
-    left = _items(statement[: found[0].start()], free="")
-    right = _items(statement[found[0].end() :], free="NA*" if word == "by" else "")
+    left = _items(statement[: keywords[0].start()], free="")
+    right = _items(statement[keywords[0].end() :], free="NA*" if word == "by" else "")
     if left is None or right is None or any(modifier for _, modifier in left):
         return None
     return _relations(word, [name for name, _ in left], [m + name for name, m in right])
@@ -212,7 +212,7 @@ def _relations(word: str, left: list[str], right: list[str]) -> list[str] | None
 
 def _items(text: str, free: str) -> list[tuple[str, str]] | None:
     """The names of a list, each with its modifiers; `free` is what `y*` says."""
-    found: list[tuple[str, str]] = []
+    items: list[tuple[str, str]] = []
     place = unlabelled = 0
     text = text.strip()
     while place < len(text):
@@ -227,9 +227,9 @@ def _items(text: str, free: str) -> list[tuple[str, str]] | None:
         if item["label"]:
             label, unlabelled = item["label"], 0
             modifier = f"{'eq' if label[0].isdigit() else ''}{label}*{modifier}"
-        found += [(name, modifier) for name in names]
+        items += [(name, modifier) for name in names]
         place = item.end()
-    return found or None
+    return items or None
 
 
 def _modifier(how: str | None, value: str | None, free: str) -> str | None:
@@ -279,11 +279,11 @@ def _constraint(statement: str, new: set[str]) -> list[str] | None:
     if declared is not None:
         new |= set(declared[1].split())
         return []
-    found = re.fullmatch(r"\s*([\w.]+)\s*([=<>])\s*(\S.*)", statement.replace("**", "^"))
-    if found is None:
+    relation = re.fullmatch(r"\s*([\w.]+)\s*([=<>])\s*(\S.*)", statement.replace("**", "^"))
+    if relation is None:
         return None
-    operator = {"=": ":=" if found[1] in new else "=="}.get(found[2], found[2])
-    return [f"{found[1]} {operator} {found[3].strip()}"]
+    operator = {"=": ":=" if relation[1] in new else "=="}.get(relation[2], relation[2])
+    return [f"{relation[1]} {operator} {relation[3].strip()}"]
 
 
 def _sections(text: str) -> list[tuple[str, str]]:
@@ -300,5 +300,5 @@ def _sections(text: str) -> list[tuple[str, str]]:
 
 def _statements(body: str) -> list[str]:
     """`%WITHIN%` needs no semicolon."""
-    marked = _LEVEL.sub(lambda found: f";{found[0]};", body)
+    marked = _LEVEL.sub(lambda level: f";{level[0]};", body)
     return [part for part in marked.split(";") if part.strip()]

@@ -28,11 +28,11 @@ def fit_name(name: str, taken: Collection[str] = ()) -> str:
     """The name with what no model can hold taken out: `income (EUR)` is `income_EUR`."""
     plain = re.sub(r"\W+", "_", name).strip("_") or "x"
     plain = plain if is_name(plain) else f"x{plain}"
-    found, count = plain, 1
-    while found in taken:
+    free, count = plain, 1
+    while free in taken:
         count += 1
-        found = f"{plain}_{count}"
-    return found
+        free = f"{plain}_{count}"
+    return free
 
 
 def renaming(names: Iterable[str], taken: Collection[str] = ()) -> str:

@@ -10,11 +10,11 @@ from mlsem.base.caching import remember
 from mlsem.errors import ModelSyntaxError, OptionValueError, Span
 from mlsem.syntax.checks import check_model, shown_remarks
 from mlsem.syntax.diagnose import diagnosis
-from mlsem.syntax.given import not_a_text, path_message
 from mlsem.syntax.items import Builder
 from mlsem.syntax.layout import layout
 from mlsem.syntax.model import Draft
 from mlsem.syntax.nodes import ModelSyntax
+from mlsem.syntax.not_text import not_a_text, path_message
 
 if TYPE_CHECKING:
     from lark import Lark

@@ -77,7 +77,7 @@ def tokens_of(text: str) -> list[Token]:
     SpecificationError
         A character that no formula has.
     """
-    found: list[Token] = []
+    tokens: list[Token] = []
     place = 0
     while place < len(text):
         if text[place].isspace():
@@ -87,10 +87,10 @@ def tokens_of(text: str) -> list[Token]:
         if match is None:
             raise _unread(text, place)
         kind: Kind = match.lastgroup  # type: ignore[assignment]
-        found.append(Token(kind, match[0], Span(*match.span())))
+        tokens.append(Token(kind, match[0], Span(*match.span())))
         place = match.end()
-    found.append(Token("end", "", Span(len(text), len(text))))
-    return found
+    tokens.append(Token("end", "", Span(len(text), len(text))))
+    return tokens
 
 
 def _unread(text: str, place: int) -> SpecificationError:
@@ -178,9 +178,9 @@ class Parser:
         if self.depth > DEEPEST:
             message = "too many calls and parentheses within each other: make columns of the data."
             raise self.error(message, self.next.span)
-        found = self.expression(loosest)
+        expression = self.expression(loosest)
         self.depth -= 1
-        return found
+        return expression
 
     def _prefixed(self) -> Expression:
         token = self.next
@@ -191,14 +191,14 @@ class Parser:
             return Call(token.text, (operand,), (None,), span, "prefix")
         return self._called(self._atom())
 
-    def _called(self, found: Expression) -> Expression:
+    def _called(self, function: Expression) -> Expression:
         while (opened := self.take("(")) is not None:
-            if not isinstance(found, Symbol):
+            if not isinstance(function, Symbol):
                 raise self.error("what is called is the name of a function: log(x1).", opened.span)
             arguments, names = self._arguments()
             end = self.tokens[self.place - 1].span.end
-            found = Call(found.name, arguments, names, Span(found.span.start, end))
-        return found
+            function = Call(function.name, arguments, names, Span(function.span.start, end))
+        return function
 
     def _arguments(self) -> tuple[tuple[Expression, ...], tuple[str | None, ...]]:
         arguments: list[Expression] = []
@@ -264,8 +264,12 @@ class Parser:
         )
 
 
-def _is_comparison(found: Expression) -> bool:
-    return isinstance(found, Call) and found.kind == "infix" and found.function in COMPARISONS
+def _is_comparison(expression: Expression) -> bool:
+    return (
+        isinstance(expression, Call)
+        and expression.kind == "infix"
+        and expression.function in COMPARISONS
+    )
 
 
 def _operation(sign: str, left: Expression, right: Expression) -> Call:
@@ -273,13 +277,13 @@ def _operation(sign: str, left: Expression, right: Expression) -> Call:
     return Call(sign, (left, right), (None, None), span, "infix")
 
 
-def symbols(found: Expression) -> list[str]:
+def symbols(expression: Expression) -> list[str]:
     """Names that stand for columns, in the order of their first appearance."""
-    if isinstance(found, Symbol):
-        return [found.name]
-    if isinstance(found, Constant):
+    if isinstance(expression, Symbol):
+        return [expression.name]
+    if isinstance(expression, Constant):
         return []
-    return list(dict.fromkeys(name for part in found.arguments for name in symbols(part)))
+    return list(dict.fromkeys(name for part in expression.arguments for name in symbols(part)))
 
 
 # --- text of the tree, as R writes it -----------------------------------------------------------
@@ -287,23 +291,23 @@ def symbols(found: Expression) -> list[str]:
 _TIGHT = ("^", ":", "/", "%%", "%/%")
 
 
-def deparse(found: Expression) -> str:
+def deparse(expression: Expression) -> str:
     """The expression as R writes it: the name of its column."""
-    if isinstance(found, Symbol):
-        return found.name
-    if isinstance(found, Constant):
-        return _constant(found.value)
-    parts = [deparse(part) for part in found.arguments]
-    if found.kind == "group":
+    if isinstance(expression, Symbol):
+        return expression.name
+    if isinstance(expression, Constant):
+        return _constant(expression.value)
+    parts = [deparse(part) for part in expression.arguments]
+    if expression.kind == "group":
         return f"({parts[0]})"
-    if found.kind == "prefix":
-        return f"{found.function}{parts[0]}"
-    if found.kind == "infix":
-        blank = "" if found.function in _TIGHT else " "
-        return f"{blank}{found.function}{blank}".join(parts)
-    named = zip(found.names, parts, strict=True)
+    if expression.kind == "prefix":
+        return f"{expression.function}{parts[0]}"
+    if expression.kind == "infix":
+        blank = "" if expression.function in _TIGHT else " "
+        return f"{blank}{expression.function}{blank}".join(parts)
+    named = zip(expression.names, parts, strict=True)
     inner = ", ".join(part if name is None else f"{name} = {part}" for name, part in named)
-    return f"{found.function}({inner})"
+    return f"{expression.function}({inner})"
 
 
 def _constant(value: float | str | bool | None) -> str:

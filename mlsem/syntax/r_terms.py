@@ -39,8 +39,8 @@ class Terms:
         """Each term alone, without an intercept but where it is the term."""
         parts = [Terms(True, (), {})] if self.intercept else []
         for product in self.products:
-            kept = {name: self.variables[name] for name in product}
-            parts.append(Terms(False, (product,), kept))
+            own = {name: self.variables[name] for name in product}
+            parts.append(Terms(False, (product,), own))
         return tuple(parts)
 
 
@@ -53,12 +53,12 @@ def terms_of(summands: Iterable[tuple[str, Expression]], text: str) -> Terms:
         What is no term; shows the place.
     """
     reader = _Reader(text)
-    found: dict[Term, None] = {frozenset(): None}
+    terms: dict[Term, None] = {frozenset(): None}
     for sign, expression in summands:
-        found = reader.added(found, sign, expression)
+        terms = reader.added(terms, sign, expression)
     order = list(reader.variables)
-    products = [tuple(sorted(term, key=order.index)) for term in found if term]
-    return Terms(frozenset() in found, tuple(sorted(products, key=len)), reader.variables)
+    products = [tuple(sorted(term, key=order.index)) for term in terms if term]
+    return Terms(frozenset() in terms, tuple(sorted(products, key=len)), reader.variables)
 
 
 class _Reader:
@@ -68,114 +68,114 @@ class _Reader:
         self.text = text
         self.variables: dict[str, Expression] = {}
 
-    def added(self, found: dict[Term, None], sign: str, right: Expression) -> dict[Term, None]:
+    def added(self, before: dict[Term, None], sign: str, right: Expression) -> dict[Term, None]:
         constant = right.value if isinstance(right, Constant) else None
         if constant == 0 and not isinstance(constant, bool):
             sign, terms = "-" if sign == "+" else "+", {frozenset[str](): None}
         else:
             terms = self.terms(right)
         if sign == "-":
-            return {term: None for term in found if term not in terms}
-        return found | terms
+            return {term: None for term in before if term not in terms}
+        return before | terms
 
-    def terms(self, found: Expression) -> dict[Term, None]:
-        if isinstance(found, Constant):
-            if found.value == 1 and not isinstance(found.value, bool):
+    def terms(self, expression: Expression) -> dict[Term, None]:
+        if isinstance(expression, Constant):
+            if expression.value == 1 and not isinstance(expression.value, bool):
                 return {frozenset(): None}
-            raise self._no_constant(found)
-        if isinstance(found, Symbol):
-            if found.name == ".":
-                raise self.error("'.' for all other columns: name them.", found.span)
-            return self._variable(found)
-        if found.kind == "group":
-            return self.terms(found.arguments[0])
-        if found.kind == "prefix":
-            return self._signed(found)
-        if found.kind == "infix":
-            return self._operation(found)
-        return self._variable(found)
+            raise self._no_constant(expression)
+        if isinstance(expression, Symbol):
+            if expression.name == ".":
+                raise self.error("'.' for all other columns: name them.", expression.span)
+            return self._variable(expression)
+        if expression.kind == "group":
+            return self.terms(expression.arguments[0])
+        if expression.kind == "prefix":
+            return self._signed(expression)
+        if expression.kind == "infix":
+            return self._operation(expression)
+        return self._variable(expression)
 
-    def _variable(self, found: Expression) -> dict[Term, None]:
-        name = deparse(found)
-        self.variables.setdefault(name, found)
+    def _variable(self, expression: Expression) -> dict[Term, None]:
+        name = deparse(expression)
+        self.variables.setdefault(name, expression)
         return {frozenset({name}): None}
 
-    def _signed(self, found: Call) -> dict[Term, None]:
-        if found.function == "!":
-            raise self._no_term(found)
-        return self.added({}, found.function, found.arguments[0])
+    def _signed(self, call: Call) -> dict[Term, None]:
+        if call.function == "!":
+            raise self._no_term(call)
+        return self.added({}, call.function, call.arguments[0])
 
-    def _operation(self, found: Call) -> dict[Term, None]:
-        sign, (first, second) = found.function, found.arguments
+    def _operation(self, call: Call) -> dict[Term, None]:
+        sign, (first, second) = call.function, call.arguments
         if sign in "+-":
             return self.added(self.terms(first), sign, second)
         if sign == "^":
-            return self._power(found, first, second)
+            return self._power(call, first, second)
         if sign not in ("*", ":", "/"):
-            raise self._no_term(found)
+            raise self._no_term(call)
         for part in (first, second):
             if isinstance(part, Constant):
                 raise self._no_constant(part)
         left, right = self.terms(first), self.terms(second)
         if sign == ":":
-            return self._products(found, left, right)
+            return self._products(call, left, right)
         if sign == "*":
-            return left | right | self._products(found, left, right)
+            return left | right | self._products(call, left, right)
         within = {frozenset[str]().union(*left): None} if left else {}
-        return left | self._products(found, within, right)
+        return left | self._products(call, within, right)
 
-    def _power(self, found: Call, base: Expression, exponent: Expression) -> dict[Term, None]:
+    def _power(self, call: Call, base: Expression, exponent: Expression) -> dict[Term, None]:
         value = exponent.value if isinstance(exponent, Constant) else None
         if isinstance(value, bool) or not isinstance(value, float) or value < 1 or value % 1:
             message = "a power is a whole number: (x1 + x2)^2, I(x1^2)."
-            raise self.error(message, found.span)
+            raise self.error(message, call.span)
         if isinstance(base, (Symbol, Constant)) or base.kind == "call":
-            raise self.error(f"a power is written I({deparse(found)}).", found.span)
+            raise self.error(f"a power is written I({deparse(call)}).", call.span)
         terms = self.terms(base)
         power = terms
         for _ in range(int(min(value, len(terms))) - 1):
-            power = self._products(found, power, terms)
+            power = self._products(call, power, terms)
         return power
 
     def _products(
-        self, found: Call, left: dict[Term, None], right: dict[Term, None]
+        self, call: Call, left: dict[Term, None], right: dict[Term, None]
     ) -> dict[Term, None]:
         if not left or not right:
-            raise self.error("a side of this has no term.", found.span)
+            raise self.error("a side of this has no term.", call.span)
         products = {one | other: None for one in left for other in right}
         if len(products) > MANY:
-            raise self.error(f"this means more than {MANY} terms.", found.span)
+            raise self.error(f"this means more than {MANY} terms.", call.span)
         return products
 
-    def _no_constant(self, found: Constant) -> SpecificationError:
-        if isinstance(found.value, str):
+    def _no_constant(self, constant: Constant) -> SpecificationError:
+        if isinstance(constant.value, str):
             message = "columns are named without quotes; backticks are for names with blanks."
-        elif isinstance(found.value, float):
+        elif isinstance(constant.value, float):
             message = (
-                f"the number {deparse(found)} is no term: only 0 and 1 are, without and with an "
+                f"the number {deparse(constant)} is no term: only 0 and 1 are, without and with an "
                 "intercept. Arithmetic stands in a call: I(2*x1)."
             )
         else:
-            message = f"{deparse(found)} is no term."
-        return self.error(message, found.span)
+            message = f"{deparse(constant)} is no term."
+        return self.error(message, constant.span)
 
-    def _no_term(self, found: Call) -> SpecificationError:
-        sign = found.function
+    def _no_term(self, call: Call) -> SpecificationError:
+        sign = call.function
         if sign in ("|", "||"):
             message = (
                 "a random part stands in parentheses of its own, added with '+': '+ (x1 | id)'. "
                 "'or' stands in a call: I(x1 | x2)."
             )
         elif sign in ("&", "&&", "!"):
-            message = f"'{sign}' stands in a call: I({deparse(found)})."
+            message = f"'{sign}' stands in a call: I({deparse(call)})."
         elif sign.startswith("%"):
             message = (
                 f"{sign} is no sign between terms: an interaction is written x1:f, arithmetic "
-                f"stands in a call: I({deparse(found)})."
+                f"stands in a call: I({deparse(call)})."
             )
         else:
-            message = f"a comparison stands in a call: I({deparse(found)})."
-        return self.error(message, found.span)
+            message = f"a comparison stands in a call: I({deparse(call)})."
+        return self.error(message, call.span)
 
     def error(self, message: str, span: Span) -> SpecificationError:
         return SpecificationError(message, self.text, span)

@@ -105,7 +105,7 @@ def test_errors_are_not_kept_and_threads_agree() -> None:
         numbers = [1 + k * k % 97 for k in range(4000)]
         assert list(pool.map(square, numbers)) == [k * k for k in numbers]
     assert len(cache) <= 50
-    assert cache.bytes == sum(entry.size for entry in cache._kept.values()) <= 20_000
+    assert cache.bytes == sum(entry.size for entry in cache._entries.values()) <= 20_000
 
 
 def test_many_large_models_hold_no_more_than_the_bound() -> None:

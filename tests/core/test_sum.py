@@ -321,6 +321,9 @@ def test_two_groups_against_dense_matrices(groups):
     close(groups.clusters.scores(point, at.along)[groups.order], slopes, 1e-9)
     parts = groups.clusters.parts(point, at.along)
     close(parts.information(groups.order), informations, 1e-9)
+    directions = np.random.default_rng(8).normal(size=(2, groups.size))
+    wanted = np.einsum("ca,jab,cb->jc", directions, informations, directions)
+    close(parts.variances(groups.order, directions), wanted, 1e-9)
 
 
 def fitted(groups):

@@ -82,7 +82,7 @@ def test_one_level_has_the_sample_moments(covariates):
     found = maximum(InterceptObjective(pattern, sample), started(pattern, sample, outcomes))
     y = data[list(outcomes)].to_numpy()
     design = np.column_stack((np.ones(len(y)), data[list(covariates)]))
-    coefficients = np.linalg.lstsq(design, y)[0]
+    coefficients = np.linalg.lstsq(design, y, rcond=None)[0]
     left = y - design @ coefficients
     np.testing.assert_allclose(found.point.within.coefficients, coefficients.T, atol=1e-10)
     np.testing.assert_allclose(found.point.within.sigma, left.T @ left / len(y), atol=1e-10)

@@ -12,6 +12,7 @@ from kinds import KINDS, UNBALANCED, point_inside, pose
 from slope_kinds import SLOPES, slope_data
 
 import mlsem
+from mlsem.core.clusters.unions import expected_variances
 from mlsem.core.sample.moments import merge
 from mlsem.core.sample.resampling import resampled
 from mlsem.errors import DataError
@@ -158,6 +159,18 @@ def test_cumulants_of_weighted_scores(name):
     for which, power in (("fourth_cumulants", 4), ("third_cumulants", 3)):
         wanted = 2.0**power * getattr(plain, which)(clusters, directions)
         close(getattr(double, which)(clusters, directions), wanted)
+
+
+@every_kind
+def test_expected_variances_are_those_of_the_informations(name):
+    """aᵀ B_j a of every cluster, from its information."""
+    problem, params = posed(name)
+    rng = np.random.default_rng(6)
+    rows, clusters = rng.uniform(0.6, 2.5, size=(2, problem.moments.n_clusters))
+    here = At(with_weights(problem, rows=rows, clusters=clusters), params)
+    directions = rng.normal(size=(3, len(params)))
+    wanted = np.einsum("ca,jab,cb->jc", directions, here.informations, directions)
+    close(expected_variances(here.parts, directions), wanted, 1e-10)
 
 
 def test_merged_clusters_add_the_weights_of_their_rows():

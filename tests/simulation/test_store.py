@@ -230,7 +230,7 @@ def test_one_replication_twice(tmp_path):
     text = path.read_text()
     path.write_text(text + text.splitlines()[1] + "\n")  # the same: harmless
     with Store.opened(path) as store:
-        assert sorted(store.found) == [0, 1]
+        assert sorted(store.outcomes) == [0, 1]
     path.write_bytes(text.encode() + line_of(record(1, 0.25)))
     with (
         pytest.raises(DataError, match=r"line 4, .*replication 1 is in line 3 too"),

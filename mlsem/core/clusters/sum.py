@@ -100,6 +100,12 @@ class SumParts:
             total[part] = term.information(own)
         return total
 
+    def variances(self, clusters: Index, directions: Array) -> Array:
+        total = np.empty((len(clusters), len(directions)))
+        for term, own, part in self._each(clusters):
+            total[part] = term.variances(own, directions)
+        return total
+
     def fourth_cumulants(self, clusters: Index, directions: Array) -> Array:
         total = np.empty(directions.shape[:2])
         for term, own, part in self._each(clusters):

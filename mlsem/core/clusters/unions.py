@@ -7,7 +7,7 @@ from typing import Protocol
 
 import numpy as np
 
-from mlsem.core.linalg import CHUNK, positions_in_runs
+from mlsem.core.linalg import CHUNK, blocks, positions_in_runs
 from mlsem.core.records import Array, Index
 
 
@@ -32,6 +32,10 @@ class ClusterParts(Protocol):
 
     def information(self, clusters: Index) -> Array:
         """B_j of these clusters, (j, n, n)."""
+        ...
+
+    def variances(self, clusters: Index, directions: Array) -> Array:
+        """aᵀ B_j a of these clusters for each of the directions (c, n), (j, c)."""
         ...
 
     def fourth_cumulants(self, clusters: Index, directions: Array) -> Array:
@@ -138,6 +142,13 @@ def unions(parts: ClusterParts, codes: Index, *, apart: bool) -> Unions:
     order = np.argsort(codes, kind="stable")
     starts = np.searchsorted(codes[order], np.arange(count))
     return Unions(parts, codes, np.arange(count), order, starts)
+
+
+def expected_variances(parts: ClusterParts, directions: Array) -> Array:
+    """aᵀ B_j a of every cluster for each of the directions (c, n), (J, c)."""
+    clusters = np.arange(parts.n_clusters)
+    runs = blocks(len(clusters), len(directions) * parts.width)
+    return np.concatenate([parts.variances(clusters[run], directions) for run in runs])
 
 
 def summed(values: Array, codes: Index) -> Array:

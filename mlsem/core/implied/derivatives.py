@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from mlsem.core.implied.pattern import LevelGradient, LevelJacobian, LevelMoments, Pattern
-from mlsem.core.linalg import flatten, symmetrised
+from mlsem.core.linalg import combinations, flatten, symmetrised
 from mlsem.core.records import Array
 
 # By level, as `Pattern.levels`: the derivatives along the same n directions, and ∂ℓ/∂m.
@@ -18,6 +18,14 @@ MomentGradients: TypeAlias = tuple[LevelGradient, ...]
 def leading(along: Jacobians, count: int) -> Jacobians:
     """The first of the directions."""
     return tuple(LevelJacobian(each.sigma[:count], each.mean[:count]) for each in along)
+
+
+def combined(along: Jacobians, directions: Array) -> Jacobians:
+    """Along Σ_k a_k φ_k for each row a of `directions` (c, n)."""
+    return tuple(
+        LevelJacobian(combinations(directions, each.sigma), combinations(directions, each.mean))
+        for each in along
+    )
 
 
 def jacobians(pattern: Pattern[Any], moments: tuple[LevelMoments, ...], basis: Array) -> Jacobians:

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from mlsem.core.records import Array, Index
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class PatternMatrix:
     """A matrix as constants and the positions of free parameters in it."""
 
@@ -35,14 +35,24 @@ class PatternMatrix:
 
     def at(self, params: Array) -> Array:
         matrix = self.constants.copy()
-        matrix[self.rows, self.cols] = params[self.params]
+        matrix.reshape(-1)[self._cells] = params[self.params]
         return matrix
 
     def symmetric_at(self, params: Array) -> Array:
         """As `at`; the free cells are of the lower triangle and stand for both halves."""
         matrix = self.at(params)
-        matrix[self.cols, self.rows] = params[self.params]
+        matrix.reshape(-1)[self._mirrored] = params[self.params]
         return matrix
+
+    @cached_property
+    def _cells(self) -> Index:
+        """The free cells, counted row by row."""
+        return self.rows * self.constants.shape[1] + self.cols
+
+    @cached_property
+    def _mirrored(self) -> Index:
+        """Those of the other half."""
+        return self.cols * self.constants.shape[1] + self.rows
 
     def support(self) -> NDArray[np.bool_]:
         """The cells that are not zero whatever the parameters."""
@@ -119,7 +129,6 @@ class LevelPattern:
     def cells(self) -> FreeCells:
         """The free cells of the three matrices, arranged for the derivatives."""
         directed, symmetric, exogenous = self.directed, self.symmetric, self.exogenous
-        unit = np.eye(exogenous.constants.shape[1])
         return FreeCells(
             covariance_params=np.concatenate((directed.params, symmetric.params)),
             covariance_rows=np.concatenate((directed.rows, symmetric.rows)),
@@ -127,7 +136,7 @@ class LevelPattern:
             mean_rows=np.concatenate((directed.rows, exogenous.rows)),
             other_params=np.concatenate((symmetric.params, exogenous.params)),
             half=np.where(symmetric.rows == symmetric.cols, 0.5, 1.0),
-            covariate_rows=(unit[exogenous.cols] @ self.covariates),
+            covariate_rows=self.covariates[exogenous.cols],
         )
 
     def moments(self, params: Array) -> LevelMoments | None:

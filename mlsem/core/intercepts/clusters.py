@@ -16,14 +16,14 @@ times its weight w_j. A single-level model has no u and no z; a "cluster" of it 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from mlsem.core.clusters.cumulants import Whitened, WhiteParts
 from mlsem.core.implied.derivatives import Jacobians
 from mlsem.core.intercepts.likelihood import Evaluation
-from mlsem.core.linalg import apply_maps, cholesky, flatten
+from mlsem.core.linalg import apply_maps, cholesky, combinations, flatten
 from mlsem.core.records import Array, ClusterMoments, Index
 
 
@@ -77,6 +77,19 @@ class ClusterDerivatives(Whitened):
 
     def information(self, clusters: Index) -> Array:
         return cluster_information(self, clusters)
+
+    def variances(self, clusters: Index, directions: Array) -> Array:
+        return cluster_variances(self._along(directions), clusters)
+
+    def _along(self, directions: Array) -> ClusterDerivatives:
+        """Along Σ_k a_k φ_k for each row a of `directions` (c, n)."""
+        return replace(
+            self,
+            deviations=combinations(directions, self.deviations),
+            mean=np.stack([combinations(directions, each) for each in self.mean]),
+            slopes=combinations(directions, self.slopes),
+            mean_maps=np.stack([combinations(directions, each) for each in self.mean_maps]),
+        )
 
     def white(self, clusters: Index) -> WhiteParts:
         used = np.flatnonzero(self.slopes.any(axis=(0, 1)))
@@ -135,7 +148,8 @@ def _mean_covariance(within: Array, between: Array, split: int) -> Array:
     size = p + between.shape[-1] - split
     total = np.zeros((*within.shape[:-2], size, size))
     total[..., :p, :p] = within
-    place = np.r_[:split, p:size]
+    place = np.arange(size, dtype=np.intp)
+    place = np.concatenate((place[:split], place[p:]))
     total[..., place[:, None], place] += between
     return total
 
@@ -164,6 +178,23 @@ def cluster_information(derivatives: ClusterDerivatives, clusters: Index) -> Arr
     means = cluster_means(derivatives, clusters)
     total += means @ means.swapaxes(1, 2)
     total *= derivatives.weights(clusters)[:, None, None]
+    return total
+
+
+def cluster_variances(derivatives: ClusterDerivatives, clusters: Index) -> Array:
+    """B_aa of these clusters, (j, n): the diagonals of `cluster_information`."""
+    by_shape = (derivatives.mean**2).sum(axis=(2, 3))
+    deviations = (derivatives.deviations**2).sum(axis=(1, 2))
+    total = by_shape[derivatives.shape_of[clusters]]
+    total += (derivatives.moments.sizes[clusters, None] - 1.0) * deviations
+    total *= 0.5
+    used = np.flatnonzero(derivatives.slopes.any(axis=(0, 1)))
+    if len(used):
+        slopes = derivatives.slopes[:, :, used]
+        cross = derivatives.moments.within[clusters[:, None, None], used[:, None], used]
+        total += flatten(cross) @ flatten(slopes.swapaxes(1, 2) @ slopes).T
+    total += (cluster_means(derivatives, clusters) ** 2).sum(axis=2)
+    total *= derivatives.weights(clusters)[:, None]
     return total
 
 

@@ -41,7 +41,7 @@ from mlsem.core.linalg import (
     is_determined,
     log_determinant,
     lower_factor,
-    positive_inverse,
+    solved,
     weighted_sum,
 )
 from mlsem.core.records import Array, frozen
@@ -133,15 +133,12 @@ def random_effects(
     definite exactly where the cluster's covariance is.
     """
     uz, zz = sigma_between[:split, split:], sigma_between[split:, split:]
-    level2, own = definite_inverse(zz), positive_inverse(precision[:split, :split])
-    if level2 is None or own is None:
+    level2, lower = definite_inverse(zz), lower_factor(precision[:split, :split])
+    if level2 is None or lower is None:
         return None
     zz_inverse, zz_determinant = level2
     regression = uz @ zz_inverse
     sigma_u = sigma_between[:split, :split] - regression @ uz.T
-    lower = lower_factor(precision[:split, :split])
-    if lower is None:
-        return None
     matrices = add_identity(sizes[:, None, None] * (lower.T @ sigma_u @ lower))
     factor = cholesky(matrices)
     if factor is None or not is_determined(factor, np.diagonal(matrices, axis1=1, axis2=2)):
@@ -150,8 +147,9 @@ def random_effects(
     share = half @ half.swapaxes(-1, -2)
     # in exact arithmetic lift is I and rest zero but for the within-only variables
     lift, rest = np.eye(len(precision), split), np.zeros_like(precision)
-    lift[split:] = precision[split:, :split] @ own[0]
-    rest[split:, split:] = precision[split:, split:] - lift[split:] @ precision[:split, split:]
+    if split < len(precision):
+        lift[split:] = solved(lower, precision[:split, split:]).T
+        rest[split:, split:] = precision[split:, split:] - lift[split:] @ precision[:split, split:]
     return RandomEffects(
         sigma_u=sigma_u,
         regression=regression,

@@ -289,7 +289,8 @@ def random_effect_factors(
 
 def _apart(cells: Index) -> bool:
     """Whether each cell has a parameter of its own."""
-    return bool((cells >= 0).all()) and len(np.unique(cells)) == len(cells) * (len(cells) + 1) // 2
+    apart = set(cells.ravel().tolist())
+    return min(apart, default=0) >= 0 and len(apart) == len(cells) * (len(cells) + 1) // 2
 
 
 def block_of(cells: Index, metric: Array, effects: Index) -> Block:

@@ -148,26 +148,31 @@ def _joined(first: NDArray[Any], second: NDArray[Any]) -> NDArray[Any]:
     return np.concatenate([first, second])
 
 
-def pooled(moments: ClusterMoments) -> ClusterMoments:
-    """All rows as one cluster: every column then varies, level-2 columns too.
-
-    Level-2 columns count once per row here. The cross-products (1, D, D) are about the mean of
-    all rows.
-    """
-    varying, weights = moments.varying, moments.row_weights
-    mean = moments.mean
+def total_products(moments: ClusterMoments) -> tuple[Array, Array]:
+    """Mean of all rows (D,), and cross-products about it (D, D) of all stored columns."""
+    varying, weights, mean = moments.varying, moments.row_weights, moments.mean
     cross = np.zeros((len(moments.columns), len(moments.columns)))
     for part in blocks(*moments.means.shape):
         away = moments.means[part] - mean
         cross += (weights[part, None] * away).T @ away
     if not is_no_within(moments.within):
         cross[:varying, :varying] += moments.pooled_within
+    return mean, cross
+
+
+def pooled(moments: ClusterMoments) -> ClusterMoments:
+    """All rows as one cluster: every column then varies, level-2 columns too.
+
+    Level-2 columns count once per row here. The cross-products (1, D, D) are about the mean of
+    all rows.
+    """
+    mean, cross = total_products(moments)
     return ClusterMoments(
         columns=moments.columns,
         varying=len(moments.columns),
         shift=moments.shift,
         rows=frozen(np.array([moments.n_rows], dtype=np.int64)),
-        sizes=frozen(np.array([weights.sum()])),
+        sizes=frozen(np.array([moments.row_weights.sum()])),
         weights=frozen(np.ones(1)),
         means=frozen(mean[None, :]),
         within=frozen(cross[None, :, :]),

@@ -13,12 +13,12 @@ and, with S_j the cross-products of the others,
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from mlsem.core.clusters.cumulants import Whitened, WhiteParts
-from mlsem.core.implied.derivatives import Jacobians
+from mlsem.core.implied.derivatives import Jacobians, combined
 from mlsem.core.linalg import flatten, lower_factor
 from mlsem.core.records import Array, ClusterMoments, Index
 from mlsem.core.slopes.carriers import SlopeMoments, rest_of
@@ -66,6 +66,20 @@ class SlopeDerivatives(Whitened):
         means = self._means(clusters)
         total += means @ means.swapaxes(1, 2)
         total *= self.weights(clusters)[:, None, None]
+        return total
+
+    def variances(self, clusters: Index, directions: Array) -> Array:
+        return replace(self, along=combined(self.along, directions))._variances(clusters)
+
+    def _variances(self, clusters: Index) -> Array:
+        """B_aa, (j, n): the diagonals of `information`."""
+        total = (self._covariances(clusters) ** 2).sum(axis=(2, 3))
+        total += self._degrees(clusters)[:, None] * (self._others() ** 2).sum(axis=(1, 2))
+        total *= 0.5
+        slopes = self._slopes()
+        total += flatten(self._rest(clusters)) @ flatten(slopes.swapaxes(1, 2) @ slopes).T
+        total += (self._means(clusters) ** 2).sum(axis=2)
+        total *= self.weights(clusters)[:, None]
         return total
 
     def weights(self, clusters: Index) -> Array:

@@ -78,20 +78,20 @@ def _check_levels(factors: Iterable[Variable]) -> None:
 
 def _full(terms: Terms, factors: set[str]) -> list[frozenset[str]]:
     """Of each term, the factors that have a dummy for every level."""
-    found: list[frozenset[str]] = []
+    full: list[frozenset[str]] = []
     before: list[set[str]] = [set()]
     for term in terms.products:
         rests = {name: {*term} - {name} for name in term if name in factors}
         spanned = (name for name, rest in rests.items() if any(rest <= each for each in before))
-        found.append(frozenset(rests) - frozenset(spanned))
+        full.append(frozenset(rests) - frozenset(spanned))
         before.append({*term})
     if not terms.intercept:
         for k, term in enumerate(terms.products):
             first = next((name for name in term if name in factors), None)
             if first is not None:
-                found[k] |= {first}
+                full[k] |= {first}
                 break
-    return found
+    return full
 
 
 def _interaction(
@@ -169,18 +169,18 @@ def dependent(columns: Columns) -> tuple[str, ...]:
     matrix /= np.where(largest > 0.0, largest, 1.0)
     matrix /= np.where(largest > 0.0, np.linalg.norm(matrix, axis=0), 1.0)
     basis = np.empty(matrix.shape, order="F")
-    kept, found = 0, []
+    rank, spare = 0, []
     for name, column in zip(columns, matrix.T, strict=True):
         left = column.copy()
         for _ in range(2):  # once more takes off what rounding left
-            left -= basis[:, :kept] @ (basis[:, :kept].T @ left)
+            left -= basis[:, :rank] @ (basis[:, :rank].T @ left)
         length = float(np.linalg.norm(left))
-        if length < DEPENDENT or kept == len(left):
-            found.append(name)
+        if length < DEPENDENT or rank == len(left):
+            spare.append(name)
             continue
-        basis[:, kept] = left / length
-        kept += 1
-    return tuple(found)
+        basis[:, rank] = left / length
+        rank += 1
+    return tuple(spare)
 
 
 def _plainly_independent(columns: list[Array]) -> bool:

@@ -143,7 +143,7 @@ def read_mixed(formula: _Formula, data: object, missing: str) -> MixedData:
             f"every cluster of {formula.group!r} has one row, so that random effects cannot be "
             "told from the residual. Group by the column that many rows share."
         )
-    found = MixedColumns(
+    columns = MixedColumns(
         outcome=outcome,
         fixed=tuple(effects),
         random=tuple(blocks),
@@ -151,7 +151,7 @@ def read_mixed(formula: _Formula, data: object, missing: str) -> MixedData:
     )
     rows = rows_of(used, {outcome: response} | everything)
     notes += _spared(spare) + spanned
-    return MixedData(used, rows, grouping, found, len(frame), notes)
+    return MixedData(used, rows, grouping, columns, len(frame), notes)
 
 
 def check_outcome(mixed: MixedData, cluster: str) -> None:
@@ -308,11 +308,11 @@ def _spans(names: tuple[str, ...], others: tuple[str, ...], columns: Columns) ->
 def _varying(grouping: Grouping, columns: Mapping[str, Array]) -> frozenset[str]:
     """Columns that differ within some cluster by more than rounding."""
     starts = np.cumsum(grouping.sizes) - grouping.sizes
-    found = set()
+    varying = set()
     with np.errstate(invalid="ignore", over="ignore"):  # infinite values are refused later
         for name, values in columns.items():
             rows = grouping.rows(values, 0, len(values))
             spread = np.maximum.reduceat(rows, starts) - np.minimum.reduceat(rows, starts)
             if spread.max() > SAME * rows.std():
-                found.add(name)
-    return frozenset(found)
+                varying.add(name)
+    return frozenset(varying)

@@ -41,10 +41,10 @@ def _scaled(values: Array, center: Value, scale: Value) -> Array:
 
 
 def _present(values: Array) -> Array:
-    found = values[~np.isnan(values)]
-    if not len(found):
+    present = values[~np.isnan(values)]
+    if not len(present):
         raise Refused("every value is missing")
-    return found
+    return present
 
 
 def poly(x: Value, degree: Value = 1.0, raw: Value = False) -> Array:
@@ -126,7 +126,7 @@ def _splines(
     knots = np.concatenate([np.repeat(low, degree + 1), inner, np.repeat(high, degree + 1)])
     count = len(knots) - degree - 1
     basis: Any = BSpline(knots, np.eye(count), degree, extrapolate=False)
-    found = np.full((len(values), count), np.nan)
+    columns = np.full((len(values), count), np.nan)
     there = ~np.isnan(values)
-    found[there] = basis(values[there], derivative)
-    return found
+    columns[there] = basis(values[there], derivative)
+    return columns

@@ -87,93 +87,95 @@ class Scope:
         self.frame, self.text = frame, text
         self.read: dict[str, Value] = {}
 
-    def variable(self, name: str, found: Expression) -> Variable:
+    def variable(self, name: str, expression: Expression) -> Variable:
         """A variable with a value for each row."""
         with np.errstate(all="ignore"):  # the caller looks at the values
-            value = self.value(found)
+            value = self.value(expression)
         try:
-            values = self._column(value, computed=not isinstance(found, Symbol))
+            values = self._column(value, computed=not isinstance(expression, Symbol))
         except Refused as refused:
-            raise self._error(found, str(refused)) from None
-        names = symbols(found)
+            raise self._error(expression, str(refused)) from None
+        names = symbols(expression)
         columns = tuple(each for each in names if each in self.read)
-        return Variable(name, values, columns, isinstance(found, Symbol), _names_missing(found))
+        return Variable(
+            name, values, columns, isinstance(expression, Symbol), _names_missing(expression)
+        )
 
     def _column(self, value: Value, *, computed: bool) -> Array | Factor:
         """A column of logicals is numbers; what the formula computes, a factor as in R."""
         rows = len(self.frame)
         logical = computed and isinstance(value, BooleanArray)
         text = is_character(value) and not isinstance(value, str)
-        found = factor_of(value) if text or logical else value
-        if isinstance(found, Factor):
-            if len(found) != rows:
-                raise Refused(f"it gives {len(found)} values for {rows} rows")
-            return found
-        column = np.asarray(numbers(found, "a column is needed"), dtype=np.float64)
+        given = factor_of(value) if text or logical else value
+        if isinstance(given, Factor):
+            if len(given) != rows:
+                raise Refused(f"it gives {len(given)} values for {rows} rows")
+            return given
+        column = np.asarray(numbers(given, "a column is needed"), dtype=np.float64)
         if column.ndim == 0:
             raise Refused("it gives no column")
         if len(column) != rows:
             raise Refused(f"it gives {len(column)} values for {rows} rows")
         return column if column.ndim == 2 else column[:, None]
 
-    def value(self, found: Expression) -> Value:
-        if isinstance(found, Constant):
-            return found.value
-        if isinstance(found, Symbol):
-            return self._named(found)
-        function = OPERATORS.get(found.function) if found.kind != "call" else None
-        function = function or FUNCTIONS.get(found.function)
+    def value(self, expression: Expression) -> Value:
+        if isinstance(expression, Constant):
+            return expression.value
+        if isinstance(expression, Symbol):
+            return self._named(expression)
+        function = OPERATORS.get(expression.function) if expression.kind != "call" else None
+        function = function or FUNCTIONS.get(expression.function)
         if function is None:
-            raise self._unknown(found)
-        arguments = self._arguments(found)
-        names = tuple(name and name.replace(".", "_") for name in found.names)
+            raise self._unknown(expression)
+        arguments = self._arguments(expression)
+        names = tuple(name and name.replace(".", "_") for name in expression.names)
         keywords = {
             name: each for name, each in zip(names, arguments, strict=True) if name is not None
         }
         places = [each for name, each in zip(names, arguments, strict=True) if name is None]
-        if (found.kind == "call" and not _takes(function, len(places), frozenset(keywords))) or (
-            len(keywords) + len(places) < len(arguments)
-        ):
-            raise self._error(found, f"it takes {_signature(found.function)}")
+        if (
+            expression.kind == "call" and not _takes(function, len(places), frozenset(keywords))
+        ) or (len(keywords) + len(places) < len(arguments)):
+            raise self._error(expression, f"it takes {_signature(expression.function)}")
         try:
             return _one_number(function(*places, **keywords))
         except Refused as refused:
-            raise self._error(found, str(refused)) from None
+            raise self._error(expression, str(refused)) from None
         except ValueError:  # numpy cannot bring the shapes together
-            raise self._error(found, "its columns differ in length") from None
+            raise self._error(expression, "its columns differ in length") from None
 
-    def _arguments(self, found: Call) -> list[Value]:
+    def _arguments(self, call: Call) -> list[Value]:
         """The values of the arguments; a coding is named, not computed."""
-        coded = found.function == "C" and found.kind == "call"
+        coded = call.function == "C" and call.kind == "call"
         return [
             each.name if coded and k and isinstance(each, Symbol) else self.value(each)
-            for k, each in enumerate(found.arguments)
+            for k, each in enumerate(call.arguments)
         ]
 
-    def _named(self, found: Symbol) -> Value:
-        name = found.name
+    def _named(self, symbol: Symbol) -> Value:
+        name = symbol.name
         if name in self.read:
             return self.read[name]
         if name in CONSTANTS and name not in self.frame.columns:
             return CONSTANTS[name]
         if name.startswith("np.") and name not in self.frame.columns:
-            raise self._unknown(found)
+            raise self._unknown(symbol)
         column = require_column(self.frame, name, "the formula needs the variable")
         self.read[name] = column_value(self.frame, column, name)
         return self.read[name]
 
-    def _error(self, found: Expression, why: str) -> SpecificationError:
-        return SpecificationError(f"{deparse(found)}: {why}.", self.text, found.span)
+    def _error(self, expression: Expression, why: str) -> SpecificationError:
+        return SpecificationError(f"{deparse(expression)}: {why}.", self.text, expression.span)
 
-    def _unknown(self, found: Call | Symbol) -> SpecificationError:
-        name = found.function if isinstance(found, Call) else found.name
+    def _unknown(self, unknown: Call | Symbol) -> SpecificationError:
+        name = unknown.function if isinstance(unknown, Call) else unknown.name
         if name in ELSEWHERE:
             message = ELSEWHERE[name]
-        elif isinstance(found, Call) and found.kind != "call":
+        elif isinstance(unknown, Call) and unknown.kind != "call":
             message = f"'{name}' has no meaning here"
         else:
             message = f"the function {name!r} is not known to formulas.{_instead(name)}"
-        return SpecificationError(message.rstrip(".") + ".", self.text, found.span)
+        return SpecificationError(message.rstrip(".") + ".", self.text, unknown.span)
 
 
 def _one_number(value: Value) -> Value:
@@ -193,20 +195,20 @@ def _instead(name: str) -> str:
     return nearest(name, known, 0.75) or " Make a column of the data that has what it computes"
 
 
-def _names_missing(found: Expression) -> bool:
+def _names_missing(expression: Expression) -> bool:
     """Whether the expression writes `NA`."""
-    if isinstance(found, Constant):
-        return isinstance(found.value, float) and np.isnan(found.value)
-    return isinstance(found, Call) and any(map(_names_missing, found.arguments))
+    if isinstance(expression, Constant):
+        return isinstance(expression.value, float) and np.isnan(expression.value)
+    return isinstance(expression, Call) and any(map(_names_missing, expression.arguments))
 
 
 @cache
 def _parameters(function: Any) -> tuple[list[str], int, bool]:
     """Names, how many of them are required, and whether there is any number of them."""
-    found = inspect.signature(function).parameters.values()
-    plain = [each for each in found if each.kind is not inspect.Parameter.VAR_POSITIONAL]
+    parameters = inspect.signature(function).parameters.values()
+    plain = [each for each in parameters if each.kind is not inspect.Parameter.VAR_POSITIONAL]
     required = sum(each.default is inspect.Parameter.empty for each in plain)
-    return [each.name for each in plain], required, len(plain) < len(found)
+    return [each.name for each in plain], required, len(plain) < len(parameters)
 
 
 def _takes(function: Any, places: int, keywords: frozenset[str]) -> bool:

@@ -29,32 +29,32 @@ MANY = 10_000
 def factor(x: Value, levels: Value = None, labels: Value = None, ordered: Value = False) -> Value:
     """A factor: its levels sorted, or those given; renamed by `labels`."""
     contrast = "poly" if flag(ordered, "ordered") else "treatment"
-    found = factor_of(x)
+    coded = factor_of(x)
     if levels is not None:
-        found = with_levels(found, [str(each) for each in np.atleast_1d(texts(levels))])
+        coded = with_levels(coded, [str(each) for each in np.atleast_1d(texts(levels))])
     else:
-        found = dropped(found)
-    names = found.levels if labels is None else tuple(np.atleast_1d(texts(labels)).tolist())
-    if len(names) != len(found.levels) or len(set(names)) < len(names):
+        coded = dropped(coded)
+    names = coded.levels if labels is None else tuple(np.atleast_1d(texts(labels)).tolist())
+    if len(names) != len(coded.levels) or len(set(names)) < len(names):
         raise Refused("labels has one name for each level")
-    return Factor(found.codes, names, contrast)
+    return Factor(coded.codes, names, contrast)
 
 
-def dropped(found: Factor) -> Factor:
+def dropped(coded: Factor) -> Factor:
     """Less the levels that no value has."""
-    used = np.unique(found.codes[found.codes >= 0])
-    places = np.full(len(found.levels) + 1, -1, dtype=np.intp)
+    used = np.unique(coded.codes[coded.codes >= 0])
+    places = np.full(len(coded.levels) + 1, -1, dtype=np.intp)
     places[used] = np.arange(len(used))
-    levels = tuple(found.levels[place] for place in used)
-    return Factor(places[found.codes], levels, found.contrast)
+    levels = tuple(coded.levels[place] for place in used)
+    return Factor(places[coded.codes], levels, coded.contrast)
 
 
 def relevel(x: Value, ref: Value) -> Value:
     """The factor with this level first."""
-    found, first = factor_of(x), level_text(ref) if not isinstance(ref, str) else ref
-    if first not in found.levels:
+    coded, first = factor_of(x), level_text(ref) if not isinstance(ref, str) else ref
+    if first not in coded.levels:
         raise Refused(f"ref = {first!r} is not among its levels")
-    return with_levels(found, (first, *(each for each in found.levels if each != first)))
+    return with_levels(coded, (first, *(each for each in coded.levels if each != first)))
 
 
 def cut(
@@ -111,10 +111,10 @@ CONTRASTS = ("treatment", "sum", "helmert", "poly")
 
 def contrasts(x: Value, contr: Value = None) -> Value:
     """`C(f, sum)`: a factor with this coding."""
-    found = factor_of(x)
+    coded = factor_of(x)
     if contr is None:
-        return found
+        return coded
     name = contr.removeprefix("contr.") if isinstance(contr, str) else ""
     if name not in CONTRASTS:
         raise Refused("a coding is one of " + ", ".join(f"contr.{each}" for each in CONTRASTS))
-    return Factor(found.codes, found.levels, name)
+    return Factor(coded.codes, coded.levels, name)

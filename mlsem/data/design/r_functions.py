@@ -57,10 +57,11 @@ def _elementwise(function: Callable[..., Any], arity: int = 1) -> Function:
 
 def _numpy() -> dict[str, Function]:
     """Numpy's functions of numbers that give one number for each."""
-    found = {name: getattr(np, name) for name in sorted(np.__all__)}  # numpy gives them in no order
+    names = sorted(np.__all__)  # numpy gives them in no order
+    public = {name: getattr(np, name) for name in names}
     plain = {
         name: each
-        for name, each in found.items()
+        for name, each in public.items()
         if isinstance(each, np.ufunc) and each.nout == 1 and each.signature is None
     }
     return {
@@ -74,11 +75,11 @@ def _ufunc(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
     """The function, with float64 as result; what is asked of a missing value has no answer."""
 
     def apply(*values: Any) -> Any:
-        found = np.asarray(function(*values))
-        if found.dtype != bool or name in ("isnan", "isfinite", "isinf", "signbit"):
-            return found.astype(np.float64)
+        answers = np.asarray(function(*values))
+        if answers.dtype != bool or name in ("isnan", "isfinite", "isinf", "signbit"):
+            return answers.astype(np.float64)
         absent = np.logical_or.reduce([np.isnan(each) for each in np.broadcast_arrays(*values)])
-        return np.where(absent, np.nan, found)
+        return np.where(absent, np.nan, answers)
 
     return apply
 
@@ -123,16 +124,16 @@ def _or(left: Value, right: Value) -> Value:
 
 
 def _not(value: Value) -> Value:
-    found = logicals(value)
-    return not found if isinstance(found, bool) else ~found
+    truth = logicals(value)
+    return not truth if isinstance(truth, bool) else ~truth
 
 
 def _among(values: Value, table: Value) -> Value:
     """`x %in% table`: never missing."""
     if is_character(values) or is_character(table):
         wanted = set(np.atleast_1d(texts(table)).tolist())
-        found = np.atleast_1d(texts(values)).tolist()
-        return logical_array(np.array([each in wanted for each in found], dtype=bool))
+        given = np.atleast_1d(texts(values)).tolist()
+        return logical_array(np.array([each in wanted for each in given], dtype=bool))
     return logical_array(np.isin(np.atleast_1d(numbers(values)), numbers(table)))
 
 
@@ -183,8 +184,8 @@ OPERATORS: dict[str, Function] = {
 
 
 def log(x: Value, base: Value = None) -> Value:
-    found = np.log(numbers(x))
-    return found if base is None else found / np.log(number(base, "base"))
+    natural = np.log(numbers(x))
+    return natural if base is None else natural / np.log(number(base, "base"))
 
 
 def rounded(x: Value, digits: Value = 0.0) -> Value:
@@ -201,11 +202,11 @@ def ifelse(test: Value, yes: Value, no: Value) -> Value:
         if isinstance(yes, Factor) or isinstance(no, Factor):
             raise Refused("R gives the numbers of a factor's levels here: make the column in data")
         first, second = (np.asarray(_text_or_missing(each), object) for each in (yes, no))
-        found: Any = np.where(true, first, second)
-        found[absent] = None
-        return found
-    found = np.where(true, numbers(yes), numbers(no)).astype(np.float64)
-    return np.where(absent, np.nan, found)
+        chosen: Any = np.where(true, first, second)
+        chosen[absent] = None
+        return chosen
+    chosen = np.where(true, numbers(yes), numbers(no)).astype(np.float64)
+    return np.where(absent, np.nan, chosen)
 
 
 def _text_or_missing(value: Value) -> Any:
@@ -237,10 +238,10 @@ def _parallel(function: Callable[..., Any]) -> Function:
     def apply(*columns: Value) -> Value:
         if not columns:
             raise Refused("it takes columns")
-        found = numbers(columns[0])
+        result = numbers(columns[0])
         for each in columns[1:]:
-            found = function(found, numbers(each))
-        return found
+            result = function(result, numbers(each))
+        return result
 
     return apply
 

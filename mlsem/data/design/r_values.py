@@ -118,28 +118,28 @@ def numbers(value: Value, what: str = "numbers are needed") -> Any:
 
 def vector(value: Value, what: str = "numbers are needed") -> Array:
     """As one column of float64."""
-    found = np.atleast_1d(np.asarray(numbers(value, what), dtype=np.float64))
-    if found.ndim == 2 and found.shape[1] == 1:
-        return found[:, 0]
-    if found.ndim == 2:
+    column = np.atleast_1d(np.asarray(numbers(value, what), dtype=np.float64))
+    if column.ndim == 2 and column.shape[1] == 1:
+        return column[:, 0]
+    if column.ndim == 2:
         raise Refused(f"{what}, one column of them")
-    return found
+    return column
 
 
 def number(value: Value, name: str) -> float:
     """One number."""
-    found = np.asarray(numbers(value, f"{name} is a number"))
-    if found.size != 1:
+    array = np.asarray(numbers(value, f"{name} is a number"))
+    if array.size != 1:
         raise Refused(f"{name} is one number")
-    return float(found.reshape(-1)[0])
+    return float(array.reshape(-1)[0])
 
 
 def whole(value: Value, name: str, least: int, most: int) -> int:
     """One whole number between bounds."""
-    found = number(value, name)
-    if not found.is_integer() or not least <= found <= most:
-        raise Refused(f"{name} is a whole number from {least} to {most}, not {number_text(found)}")
-    return int(found)
+    given = number(value, name)
+    if not given.is_integer() or not least <= given <= most:
+        raise Refused(f"{name} is a whole number from {least} to {most}, not {number_text(given)}")
+    return int(given)
 
 
 def flag(value: Value, name: str) -> bool:
@@ -153,12 +153,12 @@ def logicals(value: Value) -> Any:
     """As logicals: numbers other than zero are true."""
     if isinstance(value, (BooleanArray, bool)):
         return value
-    found = np.asarray(numbers(value, "TRUE and FALSE are needed"))
-    if found.ndim == 0:
-        if np.isnan(found):
+    array = np.asarray(numbers(value, "TRUE and FALSE are needed"))
+    if array.ndim == 0:
+        if np.isnan(array):
             raise Refused("NA alone is neither true nor false")
-        return bool(found)
-    return logical_array(np.nan_to_num(found) != 0.0, np.isnan(found))
+        return bool(array)
+    return logical_array(np.nan_to_num(array) != 0.0, np.isnan(array))
 
 
 def texts(value: Value) -> Any:
@@ -185,9 +185,9 @@ def factor_of(value: Value) -> Factor:
         return value
     if isinstance(value, BooleanArray):
         value = value.to_numpy(dtype=np.float64, na_value=np.nan)
-        found = factor_of(value)
+        coded = factor_of(value)
         return Factor(
-            found.codes, tuple("TRUE" if each == "1" else "FALSE" for each in found.levels)
+            coded.codes, tuple("TRUE" if each == "1" else "FALSE" for each in coded.levels)
         )
     if not isinstance(value, np.ndarray) or value.ndim != 1:
         raise Refused("a column is needed")
@@ -200,9 +200,9 @@ def with_levels(values: Value, levels: Iterable[str], contrast: str = "treatment
     wanted = tuple(levels)
     if len(set(wanted)) < len(wanted):
         raise Refused("a level stands twice among the levels")
-    found = factor_of(values)
-    places = [wanted.index(each) if each in wanted else -1 for each in found.levels]
-    return Factor(np.array([*places, -1], dtype=np.intp)[found.codes], wanted, contrast)
+    coded = factor_of(values)
+    places = [wanted.index(each) if each in wanted else -1 for each in coded.levels]
+    return Factor(np.array([*places, -1], dtype=np.intp)[coded.codes], wanted, contrast)
 
 
 def missing(value: Value) -> NDArray[np.bool_]:
@@ -213,7 +213,7 @@ def missing(value: Value) -> NDArray[np.bool_]:
         return np.asarray(value.isna())
     if isinstance(value, np.ndarray) and value.dtype == object:
         return np.array([each is None for each in value], dtype=bool)
-    found: Any = np.isnan(np.asarray(value, dtype=np.float64))
-    if found.ndim < 2:
-        return found
-    return found[:, 0] if found.shape[1] == 1 else found.any(axis=1)
+    gaps: Any = np.isnan(np.asarray(value, dtype=np.float64))
+    if gaps.ndim < 2:
+        return gaps
+    return gaps[:, 0] if gaps.shape[1] == 1 else gaps.any(axis=1)

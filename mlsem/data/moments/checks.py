@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from mlsem.base.caching import remember
-from mlsem.core.sample.moments import pooled
+from mlsem.core.linalg import lower_factor
+from mlsem.core.sample.moments import total_products
 from mlsem.data.moments.bases import CONSTANT, SAME
 from mlsem.errors import DataError, listed
 
@@ -161,7 +162,8 @@ def check_dependence(table: ParameterTable, moments: ClusterMoments) -> None:
     carry a random slope whose mean is zero.
     """
     index = {name: place for place, name in enumerate(moments.columns)}
-    rows = _Units("rows", moments.n_rows, pooled(moments).within[0], moments.mean)
+    mean, spread = total_products(moments)
+    rows = _Units("rows", moments.n_rows, spread, mean)
     _check_covariates(table, 1, index, rows, moments)
     within, freedom = rows.spread, rows.number - 1
     if table.two_level:
@@ -224,11 +226,11 @@ def _check_covariates(
     if not intercept:
         mean = (units.mean + moments.shift)[places]
         spread = spread + units.number * np.outer(mean, mean)
-    found = dependent(spread, range(len(names)))
-    if found:
+    dependence = dependent(spread, range(len(names)))
+    if dependence:
         raise DataError(
-            f"the covariates {_involved(names, found)} at level {level} are collinear: "
-            f"{names[found[0]]!r} is a linear combination of the others"
+            f"the covariates {_involved(names, dependence)} at level {level} are collinear: "
+            f"{names[dependence[0]]!r} is a linear combination of the others"
             f"{' and the intercept' if intercept else ''}. Leave one of them out."
         )
 
@@ -245,17 +247,17 @@ def _check_modelled(
     if not modelled or freedom < len(names):
         return
     places = [index[name] for name in names]
-    found = dependent(spread[np.ix_(places, places)], range(len(covariates), len(names)))
-    if found:
-        others = [names[i] for i in found[1:]]
+    dependence = dependent(spread[np.ix_(places, places)], range(len(covariates), len(names)))
+    if dependence:
+        others = [names[i] for i in dependence[1:]]
         raise DataError(
-            f"{names[found[0]]!r} is a linear combination of {listed(others)}{where}: their "
+            f"{names[dependence[0]]!r} is a linear combination of {listed(others)}{where}: their "
             "covariance matrix is singular. Leave one of them out (a sum score beside its items?)."
         )
 
 
-def _involved(names: tuple[str, ...], found: list[int]) -> str:
-    return listed(names[i] for i in sorted(found))
+def _involved(names: tuple[str, ...], places: list[int]) -> str:
+    return listed(names[i] for i in sorted(places))
 
 
 def dependent(spread: Array, watched: range) -> list[int]:
@@ -275,14 +277,12 @@ def dependent(spread: Array, watched: range) -> list[int]:
     """
     if len(spread) < 2:
         return []
-    scale = np.sqrt(np.diag(spread))
+    scale = np.sqrt(spread.diagonal())
     scale[scale == 0.0] = 1.0
     related = spread / scale[:, None] / scale
-    try:
-        if (np.diag(np.linalg.cholesky(related)) ** 2 > 2 * DEPENDENT).all():
-            return []
-    except np.linalg.LinAlgError:
-        pass
+    factor = lower_factor(related)
+    if factor is not None and (factor.diagonal() ** 2 > 2 * DEPENDENT).all():
+        return []
     free: list[int] = []
     for place in range(len(related)):
         if related[place, place] <= DEPENDENT and place not in watched:

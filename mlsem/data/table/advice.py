@@ -123,12 +123,13 @@ def _several(keyword: str, names: list[Any], data: pd.DataFrame) -> str:
 
 def categories_advice(name: str, series: pd.Series) -> str:
     """How to code a column of text or categories."""
-    found = _categories(series)
-    shown = ", ".join(repr(str(value)) for value in found[:SHOWN_CATEGORIES])
-    more = f" and {len(found) - SHOWN_CATEGORIES} more" if len(found) > SHOWN_CATEGORIES else ""
-    if not 2 <= len(found) <= MOST_CATEGORIES:
+    categories = _categories(series)
+    shown = ", ".join(repr(str(value)) for value in categories[:SHOWN_CATEGORIES])
+    beyond = len(categories) - SHOWN_CATEGORIES
+    more = f" and {beyond} more" if beyond > 0 else ""
+    if not 2 <= len(categories) <= MOST_CATEGORIES:
         return f"It has the categories {shown}{more}. Code it as numbers, or leave it out."
-    made = [f"{name}_{value}" for value in found[1:]]
+    made = [f"{name}_{value}" for value in categories[1:]]
     rename = {old: fit_name(old) for old in made if not is_name(old)}
     code = dummies(name)
     if series.isna().any():
@@ -140,7 +141,7 @@ def categories_advice(name: str, series: pd.Series) -> str:
     names = " + ".join(rename.get(each, each) for each in made[:SHOWN_CATEGORIES])
     return (
         f"It has the categories {shown}{more}. Make 0/1 columns of them, {code}, and write {names} "
-        f"in place of {name} in the model ({str(found[0])!r} is the reference)."
+        f"in place of {name} in the model ({str(categories[0])!r} is the reference)."
     )
 
 

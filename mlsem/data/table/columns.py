@@ -283,13 +283,13 @@ def _not_numeric(data: pd.DataFrame, series: pd.Series, name: str) -> str:
 def _object_column(data: pd.DataFrame, series: pd.Series, name: str) -> Array:
     """An object column whose values are all numbers or missing, as float64."""
     present = ~missing_in(series)
-    found = [_double(value) for value in series.to_numpy()[present]]
+    values = [_double(value) for value in series.to_numpy()[present]]
     wrong = np.zeros(len(series), dtype=bool)
-    wrong[present] = [value is None for value in found]
+    wrong[present] = [value is None for value in values]
     if wrong.any():
         raise DataError(_not_numbers(data, series, name, wrong))
     numbers = np.full(len(series), np.nan)
-    numbers[present] = found
+    numbers[present] = values
     return numbers
 
 

@@ -76,15 +76,23 @@ def cluster_means(
 def make_frame(columns: Mapping[str, Any], index: Any = None) -> pd.DataFrame:
     """A data frame of these columns; a tuple is a column of names."""
     arrays = {
-        key: _names(values) if isinstance(values, tuple) else values
-        for key, values in columns.items()
+        place: _names(values) if isinstance(values, tuple) else values
+        for place, values in enumerate(columns.values())
     }
     labels = None if index is None else _labels(index)
     try:
-        return pd.DataFrame(arrays, index=labels)
+        frame = pd.DataFrame(arrays, index=labels)
     except UnicodeEncodeError:  # a name with half a surrogate, which a column of text cannot hold
-        plain = {key: _plain(values, labels) for key, values in arrays.items()}
-        return pd.DataFrame(plain, index=labels, columns=_labels(list(plain)))
+        plain = {place: _plain(values, labels) for place, values in arrays.items()}
+        frame = pd.DataFrame(plain, index=labels)
+    frame.columns = _head(tuple(columns)).view()  # its names are the user's to set
+    return frame
+
+
+@remember
+def _head(columns: tuple[str, ...]) -> pd.Index:
+    """The names of columns recur from fit to fit, too."""
+    return _labels(list(columns))
 
 
 def _labels(values: Any) -> Any:
@@ -111,8 +119,8 @@ def _names(values: tuple[Any, ...]) -> Any:
 
 
 def make_series(values: NDArray | Sequence[Any], index: Iterable[Any], name: str) -> pd.Series:
-    """A series with an index and a name."""
-    return pd.Series(np.asarray(values), index=_labels(list(index)), name=name)
+    """A series with an index and a name, its values the user's to change."""
+    return pd.Series(np.array(values), index=_labels(list(index)), name=name)
 
 
 def square_frame(matrix: NDArray, names: tuple[str, ...]) -> pd.DataFrame:

@@ -217,11 +217,11 @@ def as_array(uniques: Any) -> NDArray:
 
 def _run_starts(ids: NDArray) -> Index:
     """Where a new value begins."""
-    found = [np.zeros(1, dtype=np.intp)]
+    pieces = [np.zeros(1, dtype=np.intp)]
     for start in range(0, len(ids) - 1, SCAN):
         part = ids[start : start + SCAN + 1]
-        found.append(np.flatnonzero(part[1:] != part[:-1]) + (start + 1))
-    return np.concatenate(found)
+        pieces.append(np.flatnonzero(part[1:] != part[:-1]) + (start + 1))
+    return np.concatenate(pieces)
 
 
 def _group_numbers(ids: NDArray) -> Grouping:
@@ -249,9 +249,9 @@ def _stable_order(codes: NDArray) -> Index:
 
 def _restricted(grouping: Grouping, keep: NDArray[np.bool_]) -> Grouping:
     """The grouping of the rows kept; clusters without a row are gone."""
-    kept = keep if grouping.order is None else keep[grouping.order]
-    order = np.flatnonzero(kept) if grouping.order is None else grouping.order[kept]
+    used = keep if grouping.order is None else keep[grouping.order]
+    order = np.flatnonzero(used) if grouping.order is None else grouping.order[used]
     starts = np.cumsum(grouping.sizes) - grouping.sizes
-    sizes = np.add.reduceat(kept, starts, dtype=np.int64)
+    sizes = np.add.reduceat(used, starts, dtype=np.int64)
     left = sizes > 0
     return replace(grouping, order=order, sizes=sizes[left], labels=grouping.labels[left])

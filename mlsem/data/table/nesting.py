@@ -48,13 +48,13 @@ def read_robust(
     starts = np.cumsum(grouping.sizes) - grouping.sizes
     first = used[starts]
     _check_nested(used, first, starts, (named, cluster), grouping, labels)
-    positions, kept = pd.factorize(first)  # in the order of the model's clusters
-    if len(kept) < 2:
+    positions, robust_codes = pd.factorize(first)  # in the order of the model's clusters
+    if len(robust_codes) < 2:
         raise DataError(
             f"all rows are in one cluster of {named!r}; robust standard errors need at least "
             "two. Is this the right column?"
         )
-    return RobustClusters(named, frozen(positions), labels[kept])
+    return RobustClusters(named, frozen(positions), labels[robust_codes])
 
 
 def _check_nested(

@@ -23,13 +23,13 @@ REPEATS = 3
 def sentinel_notes(rows: Rows) -> tuple[str, ...]:
     """A caution for each column with a code that is repeated, extreme and isolated: farther from
     the other values than these lie apart, or negative where none of the others is."""
-    found = []
+    notes = []
     for name, values in rows.values.items():
         sample = _used(values, rows)
         for extreme in (sample.min(), sample.max()) if len(sample) else ():
             if float(extreme) in CODES and _is_isolated(sample, float(extreme)):
-                found.append(_caution(name, float(extreme), values, rows))
-    return tuple(found)
+                notes.append(_caution(name, float(extreme), values, rows))
+    return tuple(notes)
 
 
 def _used(values: NDArray, rows: Rows) -> NDArray:

@@ -151,18 +151,6 @@ def adjustment_forms(clusters: WhiteClusters, kind: StandardErrors) -> tuple[str
     return tuple("scores" if row.any() else "residuals" for row in others)
 
 
-def effective_clusters(equations: EstimatingEquations) -> Array:
-    """1 / Σ_j h_j² with h_j the share of cluster j in the variance of each parameter if the model
-    is right, (npar,); NaN where constraints leave it no freedom."""
-    clusters = equations.clusters
-    assert clusters is not None
-    weights = clusters.counts
-    along = np.linalg.solve(equations.information, equations.basis.T)
-    parts = ((clusters.information @ along) * along).sum(axis=1)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return (weights @ parts) ** 2 / (weights @ parts**2)
-
-
 def no_covariance(params: Array, kind: StandardErrors, form: str = "") -> Covariance:
     """All NaN: asked for none, or there is none."""
     empty = np.full((len(params), len(params)), np.nan)

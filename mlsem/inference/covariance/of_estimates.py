@@ -20,7 +20,6 @@ from mlsem.inference.covariance.freedom import df_method, with_freedom
 from mlsem.inference.covariance.matrix import (
     Covariance,
     covariance,
-    effective_clusters,
     no_covariance,
     robust_covariance,
     silenced,
@@ -100,11 +99,17 @@ def doubted(estimates: Estimates, found: Covariance) -> tuple[Covariance, tuple[
         return found, ()
     unseen = found.kind.sandwich and found.kind.adjustment is None
     if unseen and len(estimates.problem.robust.labels) <= LOOKED_AT:
-        directions, inner = estimates.directions(), _bread(estimates, found.kind)
-        equations = _equations(estimates, directions, inner, with_scores=False)
-        working = _with_clusters(estimates, directions, equations)
-        found = replace(found, effective=effective_clusters(working))
+        found = replace(found, effective=_effective(estimates, _bread(estimates, found.kind)))
     return found, cautions(estimates.problem, found)
+
+
+def _effective(estimates: Estimates, kind: InformationKind) -> Array:
+    """1 / Σ_j h_j² with h_j the share of cluster j in the variance of each parameter if the model
+    is right, (npar,); NaN where constraints leave it no freedom."""
+    directions = estimates.directions()
+    along = np.linalg.solve(estimates.information(directions, kind), directions.basis.T).T
+    variances = estimates.robust_variances(directions, np.asarray(along, dtype=np.float64))
+    return variances.sum(axis=0) ** 2 / (variances**2).sum(axis=0)
 
 
 def _bread(estimates: Estimates, kind: StandardErrors) -> InformationKind:

@@ -218,13 +218,13 @@ def _constraints(fit: FitResult, parameters: dict[int, str], model: Any) -> list
     """Our constraints among these parameters, as scipy's optimisers (and so semopy) take them."""
     places = {name: position for position, name in parameters.items()}
     active = [places[name] for name, each in model.parameters.items() if each.active]
-    found = []
+    taken = []
     for compiled, each in zip(compile_constraints(fit.table), fit.table.constraints, strict=True):
         if set(compiled.positions.tolist()) <= set(parameters):
             value, slope = _along(compiled, fit.estimates, active)
             kind = "eq" if each.equality else "ineq"
-            found.append({"type": kind, "fun": value, "jac": slope})
-    return found
+            taken.append({"type": kind, "fun": value, "jac": slope})
+    return taken
 
 
 def _along(
@@ -249,17 +249,17 @@ def _lost(table: ParameterTable, number: int) -> list[str]:
         k: {row.free for row in table.rows if row.level == k and row.free >= 0} for k in (1, 2)
     }
     here, other = levels[number], levels[3 - number]
-    found = []
+    lost = []
     shared = {table.names[k] for k in here & other}
     if shared:
-        found.append(f"equality across levels ({listed(sorted(shared))})")
+        lost.append(f"equality across levels ({listed(sorted(shared))})")
     across = [
         each.source
         for compiled, each in zip(compile_constraints(table), table.constraints, strict=True)
         if (used := set(compiled.positions.tolist())) & here and not used <= here
     ]
     if across:
-        found.append(f"constraints ({listed(across)})")
+        lost.append(f"constraints ({listed(across)})")
     latent = table.levels[number - 1].latent
     means = [
         row.lhs
@@ -269,8 +269,8 @@ def _lost(table: ParameterTable, number: int) -> list[str]:
         and (row.free >= 0 if row.lhs in latent else row.user and (row.free < 0 or row.label))
     ]
     if means:
-        found.append(f"structured means (of {listed(means)})")
-    return [f"the semopy model leaves out {' and '.join(found)}."] if found else []
+        lost.append(f"structured means (of {listed(means)})")
+    return [f"the semopy model leaves out {' and '.join(lost)}."] if lost else []
 
 
 def _doubts(cov: Array) -> list[str]:

@@ -189,8 +189,8 @@ class Translation:
 
     def _missing(self, pairs: Iterable[tuple[str, str]]) -> Iterator[Term]:
         for a, b in pairs:
-            found = self._written.get((a, b)) or self._written.get((b, a))
-            if found is None or found.sample:
+            term = self._written.get((a, b)) or self._written.get((b, a))
+            if term is None or term.sample:
                 yield Term(a, b, None, "", False, _NOWHERE)
 
     # --- what cannot be said ---------------------------------------------------------------------

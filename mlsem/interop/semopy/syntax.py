@@ -115,19 +115,19 @@ def fail(text: str, message: str, span: Span | None) -> SpecificationError:
 
 
 def _formula(model: SemopyModel, line: str, span: Span) -> None:
-    found = _OPERATOR.search(line)
-    assert found is not None
-    operator = found.group()
+    match = _OPERATOR.search(line)
+    assert match is not None
+    operator = match.group()
     tables = {"=~": model.loadings, "~": model.paths, "~~": model.covariances}
     if operator not in tables:
         raise fail(
             model.text,
             f"{operator!r}, a random effect of semopy's, is not taken over. Write the random "
             "intercept of y as a second level: 'level: 2' and below it 'y ~~ y'.",
-            Span(span.start + found.start(), span.start + found.end()),
+            Span(span.start + match.start(), span.start + match.end()),
         )
-    left = list(_pieces(line[: found.start()], ",", span.start))
-    right = list(_pieces(line[found.end() :], "+", span.start + found.end()))
+    left = list(_pieces(line[: match.start()], ",", span.start))
+    right = list(_pieces(line[match.end() :], "+", span.start + match.end()))
     for lhs, where in left:
         _require_name(model.text, lhs, where)
         for piece, place in right:
@@ -143,14 +143,14 @@ def _pieces(text: str, separator: str, start: int) -> Iterator[tuple[str, Span]]
 
 
 def _term(text: str, lhs: str, operator: str, piece: str, span: Span) -> Term:
-    found = _TERM.fullmatch(piece)
-    if found is None:
+    match = _TERM.fullmatch(piece)
+    if match is None:
         raise fail(
             text,
             f"{piece!r} is not a term of semopy's: x, a*x or 0.5*x, joined by '+' on one line.",
             span,
         )
-    name, factor = found["name"], found["factor"]
+    name, factor = match["name"], match["factor"]
     if not (operator == "~" and name == "1"):
         _require_name(text, name, span)
     if factor is None or factor == "START":
@@ -191,12 +191,12 @@ def _require_name(text: str, name: str, span: Span) -> None:
 
 def _command(model: SemopyModel, line: str, span: Span) -> None:
     for pattern in (_NEW_COMMAND, _QUOTED_COMMAND, _OLD_COMMAND):
-        found = pattern.fullmatch(line)
-        if found is not None:
+        match = pattern.fullmatch(line)
+        if match is not None:
             break
     else:
         raise fail(model.text, f"{line!r} is neither a formula nor a command of semopy's.", span)
-    parts = found.groupdict()
+    parts = match.groupdict()
     name, value, onto = parts["name"].upper(), parts["value"] or "", parts.get("onto", "").split()
     if name not in _COMMANDS:
         raise fail(model.text, f"semopy has no command {parts['name']!r}.", span)
@@ -246,12 +246,12 @@ def _settings(model: SemopyModel, name: str, value: str, onto: list[str], span: 
 
 def _constraint(model: SemopyModel, value: str, span: Span) -> str:
     """`a = 2*b` as `a == 2*b`."""
-    found = re.fullmatch(r"([^<>=]+)([<>=])([^<>=]+)", value)
-    if found is None:
+    match = re.fullmatch(r"([^<>=]+)([<>=])([^<>=]+)", value)
+    if match is None:
         raise fail(model.text, "a constraint has one of =, < and >, and two sides.", span)
     labels = _labels(model)
     sides = []
-    for side in (found[1], found[3]):
+    for side in (match[1], match[3]):
         for word in re.finditer(r"(?<![\w.])[^\W\d][\w.]*(?P<call>\s*\()?", side):
             name = word.group().rstrip("( \t")
             if word["call"] and name not in _FUNCTIONS:
@@ -265,7 +265,7 @@ def _constraint(model: SemopyModel, value: str, span: Span) -> str:
                 raise fail(model.text, _unknown(name), span)
         side = re.sub(r"\b(ln|Abs)(?=\s*\()", lambda word: _FUNCTIONS[word.group()], side)
         sides.append(side.strip().replace("**", "^"))
-    return f"{sides[0]} {'==' if found[2] == '=' else found[2]} {sides[1]}"
+    return f"{sides[0]} {'==' if match[2] == '=' else match[2]} {sides[1]}"
 
 
 def _labels(model: SemopyModel) -> set[str]:

@@ -75,16 +75,16 @@ class Writer:
         receiving = {row.rhs if row.op == "=~" else row.lhs for row in arrows}
         receiving |= set(self._idle(arrows))
         written = {frozenset((row.lhs, row.rhs)) for row in self.rows if row.op == "~~"}
-        found = []
+        absent = []
         for pool in (self.variables.latent, self._modelled):
             free = [name for name in pool if name not in receiving]
-            found += [
+            absent += [
                 (a, b)
                 for k, a in enumerate(free)
                 for b in free[k + 1 :]
                 if frozenset((a, b)) not in written
             ]
-        return found
+        return absent
 
 
 def _is_phantom(row: Row) -> bool:

@@ -125,7 +125,7 @@ def article_study(
     n_jobs, backend, progress, file
         As of `study`.
     """
-    found = study(
+    results = study(
         InOrder(article_data, SEED, TRUTH),
         _methods(),
         replications,
@@ -136,7 +136,7 @@ def article_study(
         progress=progress,
         file=file,
     )
-    return ArticleStudy(found)
+    return ArticleStudy(results)
 
 
 def _methods() -> dict[str, Any]:
@@ -166,20 +166,20 @@ TITLES = {
 }
 
 
-def _values(found: Study, method: MethodResults, measure: str) -> Array:
+def _values(results: Study, method: MethodResults, measure: str) -> Array:
     """A measure of a method, in the order of `COEFFICIENTS`."""
     places = [method.parameters.index(name) for name in COEFFICIENTS]
-    return found.measures(method)[measure][places]
+    return results.measures(method)[measure][places]
 
 
 def _table(
-    found: Study, title: str, measure: str, published: Mapping[str, Values]
+    results: Study, title: str, measure: str, published: Mapping[str, Values]
 ) -> sheet.SheetTable:
     rows: list[tuple[str, tuple[str, ...]]] = []
-    for method in found.methods:
+    for method in results.methods:
         if measure == "mean" and method.name not in published:
             continue  # the estimates of another row
-        values = _values(found, method, measure).tolist()
+        values = _values(results, method, measure).tolist()
         theirs = published.get(method.name)
         for k, (name, value) in enumerate(zip(COEFFICIENTS, values, strict=True)):
             cells = (format_number(value, 6), "", "")

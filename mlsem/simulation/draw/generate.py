@@ -180,7 +180,7 @@ def _fixed_covariates(table: ParameterTable) -> dict[int, tuple[str, ...]]:
     """Of each level the covariates to be drawn, with factors of products that stand nowhere
     else: at the level of the product."""
     products = {product.name for product in table.products}
-    found = {
+    names_by_level = {
         number: [name for name in level.covariates if name not in products]
         for number, level in enumerate(table.levels, start=1)
     }
@@ -189,8 +189,8 @@ def _fixed_covariates(table: ParameterTable) -> dict[int, tuple[str, ...]]:
         for factor in product.factors:
             if factor not in known:
                 known.add(factor)
-                found[product.level].append(factor)
-    return {number: tuple(names) for number, names in found.items()}
+                names_by_level[product.level].append(factor)
+    return {number: tuple(names) for number, names in names_by_level.items()}
 
 
 def _equations(table: ParameterTable, values: Values) -> tuple[Equations, ...]:
@@ -227,7 +227,7 @@ def _omitted(
         )
     if wanted and not clustered:
         raise OptionValueError("omitted_slopes vary between clusters: give cluster_size= as well.")
-    found: list[OmittedSlope] = []
+    omitted: list[OmittedSlope] = []
     for name, variance in (wanted or {}).items():
         outcome, _, predictor = (part.strip() for part in str(name).partition("~"))
         predictors = (*within.names, *within.inputs, "1")
@@ -240,8 +240,8 @@ def _omitted(
             raise OptionValueError(
                 f"omitted_slopes: {variance!r} cannot be the variance of {name!r}."
             )
-        found.append(OmittedSlope(outcome, predictor, float(variance)))
-    return tuple(found)
+        omitted.append(OmittedSlope(outcome, predictor, float(variance)))
+    return tuple(omitted)
 
 
 def _spread(within: Equations, wanted: Spread | None) -> Spread:

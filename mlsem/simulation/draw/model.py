@@ -141,23 +141,23 @@ class _Draw:
         """Form the products of what is known; whether any is another than before."""
         changed = False
         for product in self.model.table.products:
-            known, kept = (
+            known, formed = (
                 (rows, self.formed) if product.level == 1 else (clusters, self.formed_between)
             )
             if all(factor in known for factor in product.factors):
                 new = np.prod([known[factor] for factor in product.factors], axis=0)
-                changed |= not np.array_equal(new, kept[product.name])
-                kept[product.name] = new
+                changed |= not np.array_equal(new, formed[product.name])
+                formed[product.name] = new
         return changed
 
     def _solve_between(self) -> dict[str, Array]:
         """Variables of level 2 by name, latent ones and parts of split ones included."""
         if self.between is None:
             return {}
-        found = dict(self.clusters)
+        drawn = dict(self.clusters)
         level = self.model.levels[1]
         values = level.solved(self.between, self.clusters | self.formed_between)
-        return found | dict(zip(level.names, values.T, strict=True))
+        return drawn | dict(zip(level.names, values.T, strict=True))
 
     def _solve_within(self, between: Mapping[str, Array]) -> dict[str, Array]:
         """Observed variables, one value per row; parts of both levels added up."""
@@ -176,11 +176,11 @@ class _Draw:
                 carrier = 1.0 if slope.predictor == "1" else inputs[slope.predictor]
                 disturbances[:, place] += effects[codes] * carrier
         values = level.solved(disturbances, inputs, varying, codes)
-        found = dict(self.rows)
-        found |= {name: values[codes] for name, values in between.items()}
+        observed = dict(self.rows)
+        observed |= {name: values[codes] for name, values in between.items()}
         for name, within in zip(level.names, values.T, strict=True):
-            found[name] = within + found[name] if name in self.model.table.split else within
-        return found
+            observed[name] = within + observed[name] if name in self.model.table.split else within
+        return observed
 
 
 def _scale(name: str, how: object, seen: Mapping[str, Array], rows: int) -> Array:
@@ -197,16 +197,16 @@ def _scale(name: str, how: object, seen: Mapping[str, Array], rows: int) -> Arra
             f"heteroscedastic[{name!r}]={how!r}: it takes a covariate, or a function of them."
         )
     try:
-        found = np.asarray(how(seen), dtype=np.float64)
+        factors = np.asarray(how(seen), dtype=np.float64)
     except Exception as error:
         raise OptionValueError(
             f"heteroscedastic[{name!r}]: the function raised {type(error).__name__}: {error}. It "
             f"is passed one mapping, of the covariates {listed(seen)} to arrays of {rows} values, "
             "as in lambda seen: 1 + seen['x1']**2."
         ) from error
-    if found.shape != (rows,) or not np.isfinite(found).all():
+    if factors.shape != (rows,) or not np.isfinite(factors).all():
         raise OptionValueError(
-            f"heteroscedastic[{name!r}] gave an array of shape {found.shape}, or what are no "
+            f"heteroscedastic[{name!r}] gave an array of shape {factors.shape}, or what are no "
             f"numbers; it takes one for each of the {rows} rows."
         )
-    return found
+    return factors

@@ -92,18 +92,18 @@ def distribution(kind: object, keyword: str) -> Distribution:
 
 
 def _family(kind: object, keyword: str) -> tuple[str, float]:
-    found = re.fullmatch(r"(t|chi2)_?([0-9.]*)", kind) if isinstance(kind, str) else None
+    family = re.fullmatch(r"(t|chi2)_?([0-9.]*)", kind) if isinstance(kind, str) else None
     try:
-        assert found is not None
-        df = float(found[2]) if found[2] else DEFAULT_CHI2
-        assert df > 2.0 if found[1] == "t" else df > 0.0
+        assert family is not None
+        df = float(family[2]) if family[2] else DEFAULT_CHI2
+        assert df > 2.0 if family[1] == "t" else df > 0.0
     except (AssertionError, ValueError):
         raise OptionValueError(
             f'{keyword}={kind!r}: it takes "normal", "t5" (or more than 2 other degrees of '
             'freedom), "chi2", "chi2_3", or a function of the random numbers and a shape that '
             "gives numbers of mean 0 and variance 1."
         ) from None
-    return found[1], df
+    return family[1], df
 
 
 def _checked(

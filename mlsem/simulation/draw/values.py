@@ -92,29 +92,29 @@ def _numbers(given: object) -> dict[str, float]:
             f"params is a {type(given).__name__}; it takes a mapping of names to values, a Series "
             "or a fit."
         )
-    found: dict[str, float] = {}
+    numbers: dict[str, float] = {}
     pairs: Any = given
     for name, value in pairs.items():
         try:
-            found[str(name)] = float(value)
+            numbers[str(name)] = float(value)
         except Exception:  # whatever an object raises that is to be a number
             where = f"params[{brief(name)!r}]={brief(value)}"
             raise OptionValueError(f"{where} is not a number.") from None
-        if not np.isfinite(found[str(name)]):
+        if not np.isfinite(numbers[str(name)]):
             where = f"params[{brief(name)!r}]={brief(value)}"
             raise OptionValueError(f"{where} is not a finite number.")
-    return found
+    return numbers
 
 
 def _known(table: ParameterTable) -> dict[str, Row]:
     """Rows that are no moments of covariates, under their names; the order of `~~` is free."""
-    found: dict[str, Row] = {}
+    rows: dict[str, Row] = {}
     for row in table.rows:
         if not row.exo:
-            found[row_name(table, row)] = row
+            rows[row_name(table, row)] = row
             if row.op == "~~":
-                found[row_name(table, replace(row, lhs=row.rhs, rhs=row.lhs))] = row
-    return found
+                rows[row_name(table, replace(row, lhs=row.rhs, rhs=row.lhs))] = row
+    return rows
 
 
 def _refuse_unknown(
@@ -171,15 +171,15 @@ def exogenous(table: ParameterTable, block: TableBlock) -> set[str]:
 def _moments(
     table: ParameterTable, wanted: Mapping[str, float], loose: Mapping[str, int]
 ) -> dict[tuple[int, str, str], float]:
-    found: dict[tuple[int, str, str], float] = {}
+    moments: dict[tuple[int, str, str], float] = {}
     for name, value in wanted.items():
         place = _moment(table, name, loose)
         if place is not None:
             level, left, right = place
-            found[level, left, right] = value
+            moments[level, left, right] = value
             if right != "1":
-                found[level, right, left] = value
-    return found
+                moments[level, right, left] = value
+    return moments
 
 
 def _moment(
@@ -201,18 +201,18 @@ def _moment(
 
 
 def _truth(table: ParameterTable, params: Array, products: set[str]) -> dict[str, float]:
-    found: dict[str, float] = {}
+    truth: dict[str, float] = {}
     for row in table.rows:
         unknown = row.op in ("~~", "~1") and (row.lhs in products or row.rhs in products)
         if row.exo or unknown:
             continue
         value = params[row.free] if row.free >= 0 else row.fixed
         assert value is not None
-        found[row_name(table, row)] = float(value)
+        truth[row_name(table, row)] = float(value)
         if row.free >= 0:
-            found[table.names[row.free]] = float(value)
+            truth[table.names[row.free]] = float(value)
     defined, _ = compile_definitions(table)(params)
-    found |= {d.name: v for d, v in zip(table.definitions, defined.tolist(), strict=True)}
+    truth |= {d.name: v for d, v in zip(table.definitions, defined.tolist(), strict=True)}
     for slope in table.slopes:
-        found.pop(f"{slope.outcome}~{slope.carrier}", None)  # the row of a path that varies
-    return found
+        truth.pop(f"{slope.outcome}~{slope.carrier}", None)  # the row of a path that varies
+    return truth

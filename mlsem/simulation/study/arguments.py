@@ -26,15 +26,15 @@ def read_truth(truth: object) -> dict[str, float]:
             f'truth={truth!r}: it takes a mapping of parameters to their values, {{"y~x1": 0.5}}.'
         )
     pairs: Any = truth
-    found: dict[str, float] = {}
+    values: dict[str, float] = {}
     for name, value in pairs.items():
         try:
-            found[str(name)] = float(value)
+            values[str(name)] = float(value)
         except (TypeError, ValueError):
             raise OptionValueError(f"truth[{name!r}]={value!r} is not a number.") from None
-        if not isfinite(found[str(name)]):
+        if not isfinite(values[str(name)]):
             raise OptionValueError(f"truth[{name!r}]={value!r} is not a finite number.")
-    return found
+    return values
 
 
 def read_names(parameters: object) -> frozenset[str] | None:

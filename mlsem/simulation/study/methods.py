@@ -181,11 +181,11 @@ def analyse(
         A method is written wrongly.
     """
     bases: dict[object, FitResult] = {}
-    found: dict[str, Outcome] = {}
+    outcomes: dict[str, Outcome] = {}
     with without_warnings(), np.errstate(all="ignore"):  # what they warn of is counted
         for method in methods:
-            found[method.name] = _outcome(method, data, bases, strict)
-    return found
+            outcomes[method.name] = _outcome(method, data, bases, strict)
+    return outcomes
 
 
 def _outcome(

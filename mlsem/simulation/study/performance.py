@@ -76,9 +76,9 @@ def _moments(values: Array, count: Array) -> tuple[Array, Array]:
 
 def _quantile(df: Array, probability: float) -> Array:
     limited = np.isfinite(df)
-    found = np.full(df.shape, ndtri(probability))
-    found[limited] = stdtrit(df[limited], probability)
-    return found
+    quantiles = np.full(df.shape, ndtri(probability))
+    quantiles[limited] = stdtrit(df[limited], probability)
+    return quantiles
 
 
 def _share(flags: Flags, unknown: Flags) -> Array:

@@ -45,11 +45,11 @@ def read_line(line: bytes, *, checked: bool) -> dict[str, Any]:
     ValueError
         It has none, or another one, or is not a JSON object.
     """
-    found = CHECKED.fullmatch(line.rstrip(b"\r\n"))
-    text = line if found is None else found[1] + b"}"
-    if found is None and checked:
+    checked_line = CHECKED.fullmatch(line.rstrip(b"\r\n"))
+    text = line if checked_line is None else checked_line[1] + b"}"
+    if checked_line is None and checked:
         raise ValueError("it has no checksum: it was cut or changed")
-    if found is not None and crc32(text) != int(found[2], 16):
+    if checked_line is not None and crc32(text) != int(checked_line[2], 16):
         raise ValueError("its checksum does not match: it was changed")
     try:
         content = json.loads(
@@ -110,8 +110,8 @@ def require_head(content: Mapping[str, Any]) -> None:
     models = _is(_entry(content, "models"), dict, "models", "an object {…}")
     for name, method in models.items():
         _is(method, str, f"models[{_short(name)}]", "text")
-    if (kept := _entry(content, "parameters")) is not None:
-        for name in _is(kept, list, "parameters", "a list […]"):
+    if (parameters := _entry(content, "parameters")) is not None:
+        for name in _is(parameters, list, "parameters", "a list […]"):
             _is(name, str, "parameters", "a list of names")
 
 

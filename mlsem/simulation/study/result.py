@@ -154,10 +154,10 @@ class Study:
         biases: dict[str, list[float]] = {}
         errors: dict[str, list[float]] = {}
         for each in self.methods:
-            found = self.measures(each)
+            measures = self.measures(each)
             place = {name: k for k, name in enumerate(each.parameters)}
             for target, key in ((biases, "se_bias"), (errors, "mc_se_bias")):
-                values = found[key].tolist()
+                values = measures[key].tolist()
                 target[each.name] = [
                     values[place[name]] if name in place else float("nan") for name in names
                 ]
@@ -177,8 +177,8 @@ class Study:
         return sheet.Sheet("Monte Carlo study", tuple(facts), tables, "Notes", self._notes)
 
     def _table(self, method: MethodResults, last: bool) -> sheet.SheetTable:
-        found = self.measures(method)
-        cells = [[format_number(value, 3) for value in found[key].tolist()] for key in SHOWN]
+        measures = self.measures(method)
+        cells = [[format_number(value, 3) for value in measures[key].tolist()] for key in SHOWN]
         rows = tuple(zip(method.parameters, zip(*cells, strict=True), strict=True))
         legend = ""
         if last:

@@ -116,29 +116,29 @@ def study(
     >>> model = "level: 1\\n y ~ 0.5*x1\\n y ~~ 1*y\\nlevel: 2\\n y ~ 0.3*w1\\n y ~~ 1*y"
     >>> analysis = "level: 1\\n y ~ x1\\nlevel: 2\\n y ~ w1"
     >>> ml = {"model": analysis, "cluster": "id"}
-    >>> found = mlsem.study(
+    >>> result = mlsem.study(
     ...     (model, {"n_clusters": 40, "cluster_size": 5, "omitted_slopes": {"y~x1": 0.2}}),
     ...     {"ML": ml, "CR2": ml | {"se": "CR2"}},
     ...     replications=200, seed=1,
     ... )  # doctest: +SKIP
-    >>> print(found)  # doctest: +SKIP
+    >>> print(result)  # doctest: +SKIP
     """
     source, methods = read_source(generator), read_methods(models)
     require_numbers(replications, level, seed)
-    known, kept = read_truth(truth), read_names(parameters)
+    known, wanted = read_truth(truth), read_names(parameters)
     with nullcontext() if file is None else Store.opened(file) as store:
         seed = _seed(seed, store)
-        work = Work(None if isinstance(source, InOrder) else source, methods, seed, kept)
+        work = Work(None if isinstance(source, InOrder) else source, methods, seed, wanted)
         done: dict[int, Mapping[str, Outcome]] = {}
         if store is not None:
             fixed = [method.name for method in methods if method.is_model]
-            store.begin(_head(source, methods, seed, kept), fixed)
-            done = {k: found for k, found in store.found.items() if k < replications}
-        if 0 not in done or (len(done) < replications and (known or kept)):
+            store.begin(_head(source, methods, seed, wanted), fixed)
+            done = {k: outcomes for k, outcomes in store.outcomes.items() if k < replications}
+        if 0 not in done or (len(done) < replications and (known or wanted)):
             first = _tried(work, source, replications)
-            _refuse_unknown(first, known, kept or ())
+            _refuse_unknown(first, known, wanted or ())
             if 0 not in done and backend != "dask":  # all of that is the cluster's work
-                done[0] = _kept(first, kept)
+                done[0] = _chosen(first, wanted)
                 if store is not None:
                     store.add([(0, done[0])])
         for records in _records(work, source, replications, done, n_jobs, progress, backend):
@@ -202,7 +202,7 @@ def _batches(
 
 
 def _replicated(work: Work, batch: Sequence[tuple[int, Any]]) -> list[Record]:
-    return [(k, _kept(_replication(work, k, data), work.parameters)) for k, data in batch]
+    return [(k, _chosen(_replication(work, k, data), work.parameters)) for k, data in batch]
 
 
 def _replication(work: Work, number: int, data: Any, strict: bool = False) -> Mapping[str, Outcome]:
@@ -225,7 +225,7 @@ def _replication(work: Work, number: int, data: Any, strict: bool = False) -> Ma
     return analyse(work.methods, data, strict)
 
 
-def _kept(outcomes: Mapping[str, Outcome], names: frozenset[str] | None) -> Mapping[str, Outcome]:
+def _chosen(outcomes: Mapping[str, Outcome], names: frozenset[str] | None) -> Mapping[str, Outcome]:
     """The outcomes with these parameters only."""
     if names is None:
         return outcomes
@@ -247,25 +247,25 @@ def _tried(work: Work, source: InOrder | Source, replications: int) -> Mapping[s
         All methods fail in the first data sets, and not by chance.
     """
     numbers = range(min(TRIED, replications))
-    found: list[Mapping[str, Outcome]] = []
+    tried: list[Mapping[str, Outcome]] = []
     for [(number, data)] in _batches(source, numbers, 1):
-        found.append(_replication(work, number, data, strict=True))
-        if not all(each.is_mistake for each in found[-1].values()):
-            return found[0]
-    reasons = "; ".join(f"models[{k!r}]: {each.failure}" for k, each in found[0].items())
-    sets = "first data set" if len(found) == 1 else f"first {len(found)} data sets"
+        tried.append(_replication(work, number, data, strict=True))
+        if not all(each.is_mistake for each in tried[-1].values()):
+            return tried[0]
+    reasons = "; ".join(f"models[{k!r}]: {each.failure}" for k, each in tried[0].items())
+    sets = "first data set" if len(tried) == 1 else f"first {len(tried)} data sets"
     raise OptionValueError(f"no method can analyse the {sets}. {reasons}")
 
 
 def _refuse_unknown(
-    first: Mapping[str, Outcome], truth: Mapping[str, float], kept: Iterable[str]
+    first: Mapping[str, Outcome], truth: Mapping[str, float], wanted: Iterable[str]
 ) -> None:
     """Refuse names that no method has, if all could be fitted."""
     if any(outcome.failure for outcome in first.values()):
         return
     names = list(dict.fromkeys(name for each in first.values() for name in each.parameters))
     refuse_unknown("truth", truth, names)
-    refuse_unknown("parameters", sorted(kept), names)
+    refuse_unknown("parameters", sorted(wanted), names)
 
 
 # --- results --------------------------------------------------------------------------------------
@@ -301,11 +301,11 @@ def _gathered(
 
 
 def _head(
-    source: InOrder | Source, methods: Sequence[Method], seed: int, kept: frozenset[str] | None
+    source: InOrder | Source, methods: Sequence[Method], seed: int, wanted: frozenset[str] | None
 ) -> dict[str, Any]:
     return {
         "generator": source.described,
         "seed": seed,
         "models": {method.name: method.described for method in methods},
-        "parameters": None if kept is None else sorted(kept),
+        "parameters": None if wanted is None else sorted(wanted),
     }

@@ -44,14 +44,14 @@ class Store:
     path : Path
     head : mapping
         What the first line says about the study; empty without one.
-    found : dict of int to outcomes
+    outcomes : dict of int to outcomes
         Replications that were there when the file was opened.
     """
 
     def __init__(self, path: Path, file: FileIO) -> None:
         self.path, self._file = path, file
         self.head: dict[str, Any] = {}
-        self.found: dict[int, Mapping[str, Outcome]] = {}
+        self.outcomes: dict[int, Mapping[str, Outcome]] = {}
         self._lines: dict[int, tuple[int, int]] = {}  # of each replication: number, hash
         self._whole = 0  # bytes up to the end of the last line that is one
         self._read()
@@ -91,7 +91,7 @@ class Store:
             It holds another.
         """
         now = {MARK: FORMAT, **head}
-        if not self.found and self.head != now:
+        if not self.outcomes and self.head != now:
             self.head = now
             self._write(head_line(now), 0)
             return
@@ -206,17 +206,17 @@ class Store:
                 f"{self.path}, line {number}, is damaged (its methods are not those of the first "
                 f"line): {AGAIN}."
             )
-        self.found[replication] = outcomes
+        self.outcomes[replication] = outcomes
 
     def _require_same_names(self, head: Mapping[str, Any], fixed: Iterable[str]) -> None:
         """Records have the parameters that are kept, and a model's are always the same."""
-        kept = head["parameters"]
+        wanted = head["parameters"]
         first: dict[str, tuple[int, list[str]]] = {}
-        for replication, outcomes in self.found.items():
+        for replication, outcomes in self.outcomes.items():
             number = self._lines[replication][0]
             for method, outcome in outcomes.items():
                 names = list(outcome.parameters)
-                if kept is not None and not set(names) <= set(kept):
+                if wanted is not None and not set(names) <= set(wanted):
                     raise DataError(
                         f"{self.path}, line {number}, is damaged ({method!r} has parameters that "
                         f"parameters= does not name): {AGAIN}."

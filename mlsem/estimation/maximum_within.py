@@ -20,12 +20,12 @@ PATIENCE = 40  # iterations without the bound; a maximum that is inside takes fe
 class Bound(Protocol[P]):
     """What keeps the parameters of a search inside."""
 
-    def settled(self, found: Maximum[P]) -> Maximum[P] | None:
+    def accepted(self, maximum: Maximum[P]) -> Maximum[P] | None:
         """A maximum that was found without the bound, as one within it; None if it is outside."""
         ...
 
-    def searched(self, found: Optimum[P]) -> Optimum[P]:
-        """The maximum within the bound, `found` being where the search without it ended."""
+    def searched(self, outside: Optimum[P]) -> Optimum[P]:
+        """The maximum within the bound, `outside` being where the search without it ended."""
         ...
 
 
@@ -40,14 +40,14 @@ def maximum_within(
     without : function
         The search without it, by settings with fewer iterations.
     """
-    return settled(bound, without(settings.limited(PATIENCE)))
+    return brought_within(bound, without(settings.limited(PATIENCE)))
 
 
-def settled(bound: Bound[P], found: Optimum[P]) -> Optimum[P]:
+def brought_within(bound: Bound[P], optimum: Optimum[P]) -> Optimum[P]:
     """What a search without the bound found, if that is a maximum inside; else the maximum
     within."""
-    inside = bound.settled(found) if isinstance(found, Maximum) else None
+    inside = bound.accepted(optimum) if isinstance(optimum, Maximum) else None
     if inside is not None:
         return inside
-    again = bound.searched(found)
-    return replace(again, n_iterations=found.n_iterations + again.n_iterations)
+    again = bound.searched(optimum)
+    return replace(again, n_iterations=optimum.n_iterations + again.n_iterations)
