@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated as Shaped
 
 import numpy as np
 
@@ -15,10 +16,10 @@ from mlsem.core.records import Array
 class MomentGradients:
     """∂ℓ/∂ of both levels' implied moments: Σ (symmetric) and ΠL."""
 
-    sigma_within: Array
-    mean_within: Array
-    sigma_between: Array
-    mean_between: Array
+    sigma_within: Shaped[Array, "p p"]
+    mean_within: Shaped[Array, "p D"]
+    sigma_between: Shaped[Array, "qr qr"]
+    mean_between: Shaped[Array, "qr D"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,7 +40,7 @@ def leading(along: Jacobians, count: int) -> Jacobians:
 
 
 def jacobians(
-    pattern: Pattern, within: LevelMoments, between: LevelMoments, basis: Array
+    pattern: Pattern, within: LevelMoments, between: LevelMoments, basis: Shaped[Array, "npar n"]
 ) -> Jacobians:
     """Derivatives of the implied moments along the columns of `basis` (npar, n)."""
     return Jacobians(
@@ -48,7 +49,7 @@ def jacobians(
     )
 
 
-def gradient(moments: MomentGradients, along: Jacobians) -> Array:
+def gradient(moments: MomentGradients, along: Jacobians) -> Shaped[Array, "n"]:
     """∂ℓ/∂φ (n,): the moment gradients through the chain rule."""
     pairs = (
         (along.within.sigma, moments.sigma_within),

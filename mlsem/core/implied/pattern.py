@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Annotated as Shaped
 from typing import Protocol
 
 import numpy as np
@@ -28,23 +29,23 @@ from mlsem.core.records import Array, Index
 class PatternMatrix:
     """A matrix as constants and the positions of free parameters in it."""
 
-    constants: Array
-    rows: Index
-    cols: Index
-    params: Index
+    constants: Shaped[Array, "i j"]
+    rows: Shaped[Index, "m"]
+    cols: Shaped[Index, "m"]
+    params: Shaped[Index, "m"]
 
-    def at(self, params: Array) -> Array:
+    def at(self, params: Shaped[Array, "npar"]) -> Shaped[Array, "i j"]:
         matrix = self.constants.copy()
         matrix[self.rows, self.cols] = params[self.params]
         return matrix
 
-    def symmetric_at(self, params: Array) -> Array:
+    def symmetric_at(self, params: Shaped[Array, "npar"]) -> Shaped[Array, "i i"]:
         """As `at`; the free cells are of the lower triangle and stand for both halves."""
         matrix = self.at(params)
         matrix[self.cols, self.rows] = params[self.params]
         return matrix
 
-    def support(self) -> NDArray[np.bool_]:
+    def support(self) -> Shaped[NDArray[np.bool_], "i j"]:
         """The cells that are not zero whatever the parameters."""
         found = self.constants != 0
         found[self.rows, self.cols] = True
@@ -57,13 +58,13 @@ class FreeCells:
     (directed, exogenous); `half` is ½ for cells on Ψ's diagonal; `covariate_rows` are the maps
     of the exogenous cells' covariates."""
 
-    covariance_params: Index
-    covariance_rows: Index
-    mean_params: Index
-    mean_rows: Index
-    other_params: Index
-    half: Array
-    covariate_rows: Array
+    covariance_params: Shaped[Index, "c"]
+    covariance_rows: Shaped[Index, "c"]
+    mean_params: Shaped[Index, "m"]
+    mean_rows: Shaped[Index, "m"]
+    other_params: Shaped[Index, "o"]
+    half: Shaped[Array, "s"]
+    covariate_rows: Shaped[Array, "e D"]
 
 
 class Implied(Protocol):
@@ -71,21 +72,25 @@ class Implied(Protocol):
     and how they move with the parameters."""
 
     @property
-    def responses(self) -> Array:
-        """Observed variables as maps of h, (p, D)."""
+    def responses(self) -> Shaped[Array, "p D"]:
+        """Observed variables as maps of h."""
         ...
 
-    def moments(self, params: Array) -> LevelMoments | None:
+    def moments(self, params: Shaped[Array, "npar"]) -> LevelMoments | None:
         """At these parameters; None where they imply none."""
         ...
 
-    def jacobian(self, moments: LevelMoments, basis: Array) -> LevelJacobian:
+    def jacobian(self, moments: LevelMoments, basis: Shaped[Array, "npar n"]) -> LevelJacobian:
         """Derivatives along the columns of `basis` (npar, n)."""
         ...
 
     def curvature(
-        self, moments: LevelMoments, sigma_gradient: Array, mean_gradient: Array, basis: Array
-    ) -> Array:
+        self,
+        moments: LevelMoments,
+        sigma_gradient: Shaped[Array, "p p"],
+        mean_gradient: Shaped[Array, "p D"],
+        basis: Shaped[Array, "npar n"],
+    ) -> Shaped[Array, "n n"]:
         """Σ_m (∂ℓ/∂m) ∂²m/∂φ∂φᵀ (n, n) over the implied moments m, with the gradients ∂ℓ/∂Σ (p, p),
         symmetric, and ∂ℓ/∂(ΠL) (p, D)."""
         ...
@@ -114,9 +119,9 @@ class LevelPattern:
     directed: PatternMatrix
     symmetric: PatternMatrix
     exogenous: PatternMatrix
-    observed: Index
-    responses: Array
-    covariates: Array
+    observed: Shaped[Index, "p"]
+    responses: Shaped[Array, "p D"]
+    covariates: Shaped[Array, "k D"]
 
     @cached_property
     def cells(self) -> FreeCells:
@@ -133,15 +138,19 @@ class LevelPattern:
             covariate_rows=(unit[exogenous.cols] @ self.covariates),
         )
 
-    def moments(self, params: Array) -> LevelMoments | None:
+    def moments(self, params: Shaped[Array, "npar"]) -> LevelMoments | None:
         return level_moments(self, params)
 
-    def jacobian(self, moments: LevelMoments, basis: Array) -> LevelJacobian:
+    def jacobian(self, moments: LevelMoments, basis: Shaped[Array, "npar n"]) -> LevelJacobian:
         return level_jacobian(self, moments, basis)
 
     def curvature(
-        self, moments: LevelMoments, sigma_gradient: Array, mean_gradient: Array, basis: Array
-    ) -> Array:
+        self,
+        moments: LevelMoments,
+        sigma_gradient: Shaped[Array, "p p"],
+        mean_gradient: Shaped[Array, "p D"],
+        basis: Shaped[Array, "npar n"],
+    ) -> Shaped[Array, "n n"]:
         return level_curvature(self, moments, sigma_gradient, mean_gradient, basis)
 
 
@@ -157,8 +166,8 @@ class Carriers:
         The carrier x[c_a] as a map of h: the constant for a random intercept.
     """
 
-    responses: Index
-    maps: Array
+    responses: Shaped[Index, "q"]
+    maps: Shaped[Array, "q D"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -216,22 +225,22 @@ class LevelMoments:
         Π L.
     """
 
-    effects: Array
-    covariance: Array
-    coefficients: Array
-    sigma: Array
-    mean: Array
+    effects: Shaped[Array, "nv nv"]
+    covariance: Shaped[Array, "nv nv"]
+    coefficients: Shaped[Array, "nv k"]
+    sigma: Shaped[Array, "p p"]
+    mean: Shaped[Array, "p D"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LevelJacobian:
     """∂Σ/∂φ (n, p, p) and ∂(ΠL)/∂φ (n, p, D) along n directions of the parameter space."""
 
-    sigma: Array
-    mean: Array
+    sigma: Shaped[Array, "n p p"]
+    mean: Shaped[Array, "n p D"]
 
 
-def level_moments(pattern: LevelPattern, params: Array) -> LevelMoments | None:
+def level_moments(pattern: LevelPattern, params: Shaped[Array, "npar"]) -> LevelMoments | None:
     """Implied moments; None where I - B is singular."""
     directed = pattern.directed.at(params)
     effects: Array = np.eye(len(directed))
@@ -252,7 +261,9 @@ def level_moments(pattern: LevelPattern, params: Array) -> LevelMoments | None:
     )
 
 
-def level_jacobian(pattern: LevelPattern, moments: LevelMoments, basis: Array) -> LevelJacobian:
+def level_jacobian(
+    pattern: LevelPattern, moments: LevelMoments, basis: Shaped[Array, "npar n"]
+) -> LevelJacobian:
     """Derivatives of the implied moments along the columns of `basis` (npar, n).
 
     Of a directed cell (i, j): ∂Σ = Λ_i c_jᵀ + c_j Λ_iᵀ and ∂Π = Λ_i (EΓ)_j, with Λ = S E and
@@ -278,10 +289,10 @@ def level_jacobian(pattern: LevelPattern, moments: LevelMoments, basis: Array) -
 def level_curvature(
     pattern: LevelPattern,
     moments: LevelMoments,
-    sigma_gradient: Array,
-    mean_gradient: Array,
-    basis: Array,
-) -> Array:
+    sigma_gradient: Shaped[Array, "p p"],
+    mean_gradient: Shaped[Array, "p D"],
+    basis: Shaped[Array, "npar n"],
+) -> Shaped[Array, "n n"]:
     """Σ_m (∂ℓ/∂m) ∂²m/∂φ∂φᵀ over the implied moments m = (Σ, ΠL).
 
     Parameters

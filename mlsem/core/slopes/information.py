@@ -6,6 +6,8 @@ The random effects move d coordinates of a cluster, of covariance V̄_j; the oth
 
 from __future__ import annotations
 
+from typing import Annotated as Shaped
+
 import numpy as np
 
 from mlsem.core.implied.derivatives import Jacobians
@@ -22,7 +24,9 @@ from mlsem.core.slopes.likelihood import (
 )
 
 
-def covariance_part(point: SlopePoint, data: SlopeMoments, along: Jacobians) -> Array:
+def covariance_part(
+    point: SlopePoint, data: SlopeMoments, along: Jacobians
+) -> Shaped[Array, "n n"]:
     """Σ_j ½ tr V⁻¹V_a V⁻¹V_b, (n, n).
 
     With V̄_a = blockdiag(I ⊗ Σ_a, 0) + T B_a Tᵀ, P = V̄⁻¹ in blocks of rows and X = Tᵀ P,
@@ -51,8 +55,10 @@ def covariance_part(point: SlopePoint, data: SlopeMoments, along: Jacobians) -> 
     return 0.5 * symmetrised(traces)
 
 
-def expected_mean_part(point: SlopePoint, data: SlopeMoments, along: Jacobians) -> Array:
-    """Σ_j μ_aᵀ V_j⁻¹ μ_b, (n, n)."""
+def expected_mean_part(
+    point: SlopePoint, data: SlopeMoments, along: Jacobians
+) -> Shaped[Array, "n n"]:
+    """Σ_j μ_aᵀ V_j⁻¹ μ_b."""
     within, maps = along.within.mean, MeanMaps(along.within.mean, along.between.mean)
     total = inner_products(point.precision @ within @ data.rest, within)
     moving = np.flatnonzero(within.any(axis=(1, 2)) | along.between.mean.any(axis=(1, 2)))
@@ -63,8 +69,10 @@ def expected_mean_part(point: SlopePoint, data: SlopeMoments, along: Jacobians) 
     return symmetrised(total)
 
 
-def observed_mean_part(point: SlopePoint, data: SlopeMoments, along: Jacobians) -> Array:
-    """Σ_j δ_aᵀ V_j⁻¹ δ_b, δ_a = μ_a + V_a V_j⁻¹ (y_j - μ_j), (n, n)."""
+def observed_mean_part(
+    point: SlopePoint, data: SlopeMoments, along: Jacobians
+) -> Shaped[Array, "n n"]:
+    """Σ_j δ_aᵀ V_j⁻¹ δ_b, δ_a = μ_a + V_a V_j⁻¹ (y_j - μ_j)."""
     pulled = point.precision @ point.residuals.within[0]
     spread = along.within.mean + along.within.sigma @ pulled
     total = inner_products(point.precision @ spread @ data.rest, spread)
@@ -78,9 +86,12 @@ def observed_mean_part(point: SlopePoint, data: SlopeMoments, along: Jacobians) 
 
 
 def covariance_changes(
-    data: SlopeMoments, along: Jacobians, weighted: Array, part: slice = slice(None)
-) -> Array:
-    """V̄_a ω of each direction and each of c vectors, (j, c, m) -> (j, n, c, m)."""
+    data: SlopeMoments,
+    along: Jacobians,
+    weighted: Shaped[Array, "j c m"],
+    part: slice = slice(None),
+) -> Shaped[Array, "j n c m"]:
+    """V̄_a ω of each direction and each of c vectors."""
     within, between = along.within.sigma, along.between.sigma
     n, p, size = len(within), within.shape[1], between.shape[1]
     count, columns, m = weighted.shape
@@ -97,7 +108,7 @@ def covariance_changes(
     return found.reshape(count, n, columns, m)
 
 
-def _products(white: Array, weights: Array) -> Array:
+def _products(white: Shaped[Array, "j n m"], weights: Shaped[Array, "j"]) -> Shaped[Array, "n n"]:
     """Σ_j w_j x_jaᵀ x_jb of (j, n, m)."""
     count, n, m = white.shape
     weighted = np.sqrt(weights)[:, None, None] * white
@@ -105,5 +116,7 @@ def _products(white: Array, weights: Array) -> Array:
     return flat @ flat.T
 
 
-def inner_products(left: Array, right: Array) -> Array:
+def inner_products(
+    left: Shaped[Array, "n ..."], right: Shaped[Array, "m ..."]
+) -> Shaped[Array, "n m"]:
     return flatten(left) @ flatten(right).T

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Annotated as Shaped
 
 import numpy as np
 
@@ -187,7 +188,7 @@ def _working_clusters(estimates: Estimates, directions: Directions) -> WorkingCl
 
 
 def _without(
-    found: Covariance, directions: Array, names: tuple[str, ...]
+    found: Covariance, directions: Shaped[Array, "npar l"], names: tuple[str, ...]
 ) -> tuple[Covariance, tuple[str, ...]]:
     """NaN for the parameters that move along directions (npar, l) that are lost, and so said."""
     if not directions.shape[1]:
