@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from math import prod
+from typing import Annotated as Shaped
 
 import numpy as np
 from scipy.linalg.lapack import dposv, dpotrf, dpotrs, dtrtri
@@ -29,7 +30,7 @@ def blocks(count: int, width: int) -> Iterator[slice]:
         yield slice(start, min(start + step, count))
 
 
-def cholesky(matrix: Array) -> Array | None:
+def cholesky(matrix: Shaped[Array, "*s p p"]) -> Shaped[Array, "*s p p"] | None:
     """Lower Cholesky factor (of each in a stack), or None if one is not positive definite."""
     try:
         factor: Array = np.linalg.cholesky(matrix)  # type: ignore[assignment]
@@ -38,19 +39,19 @@ def cholesky(matrix: Array) -> Array | None:
         return None
 
 
-def is_determined(factor: Array, diagonal: Array) -> bool:
+def is_determined(factor: Shaped[Array, "*s p p"], diagonal: Shaped[Array, "*s p"]) -> bool:
     """Whether the pivots of a Cholesky factor (or of each in a stack) are more than rounding errors
     of the matrix's diagonal: else it may be that of a matrix that is not positive definite."""
     pivots = np.diagonal(factor, axis1=-2, axis2=-1) ** 2
     return bool((pivots > PIVOT * pivots.shape[-1] * diagonal).all())
 
 
-def log_determinant(factor: Array) -> Array:
+def log_determinant(factor: Shaped[Array, "*s p p"]) -> Shaped[Array, "*s"]:
     """log|L Lᵀ| of each lower-triangular factor in a stack."""
     return 2.0 * np.log(np.diagonal(factor, axis1=-2, axis2=-1)).sum(axis=-1)
 
 
-def lower_factor(matrix: Array) -> Array | None:
+def lower_factor(matrix: Shaped[Array, "p p"]) -> Shaped[Array, "p p"] | None:
     """Lower Cholesky factor of one matrix, or None if it is not positive definite."""
     if not len(matrix):
         return matrix
@@ -58,7 +59,9 @@ def lower_factor(matrix: Array) -> Array | None:
     return None if failed else factor
 
 
-def positive_solve(matrix: Array, vector: Array) -> Array | None:
+def positive_solve(
+    matrix: Shaped[Array, "p p"], vector: Shaped[Array, "p"]
+) -> Shaped[Array, "p"] | None:
     """matrix⁻¹ vector, or None if the matrix is not positive definite."""
     if not len(matrix):
         return vector
@@ -66,7 +69,7 @@ def positive_solve(matrix: Array, vector: Array) -> Array | None:
     return None if failed else solution
 
 
-def solved(factor: Array, matrix: Array) -> Array:
+def solved(factor: Shaped[Array, "p p"], matrix: Shaped[Array, "p *m"]) -> Shaped[Array, "p *m"]:
     """(L Lᵀ)⁻¹ matrix, by the lower Cholesky factor L."""
     if not len(factor):
         return matrix
@@ -74,14 +77,14 @@ def solved(factor: Array, matrix: Array) -> Array:
     return solution
 
 
-def add_identity(stack: Array) -> Array:
+def add_identity(stack: Shaped[Array, "S p p"]) -> Shaped[Array, "S p p"]:
     """I + X_s of each matrix in a stack, in place."""
     size = stack.shape[-1]
     stack.reshape(len(stack), size * size)[:, :: size + 1] += 1.0
     return stack
 
 
-def positive_inverse(matrix: Array) -> tuple[Array, float] | None:
+def positive_inverse(matrix: Shaped[Array, "p p"]) -> tuple[Shaped[Array, "p p"], float] | None:
     """Inverse and log-determinant of one symmetric matrix; None if not positive definite."""
     if not len(matrix):
         return matrix, 0.0
@@ -89,7 +92,7 @@ def positive_inverse(matrix: Array) -> tuple[Array, float] | None:
     return None if root is None else (root @ root.T, -2.0 * float(np.log(root.diagonal()).sum()))
 
 
-def definite_inverse(matrix: Array) -> tuple[Array, float] | None:
+def definite_inverse(matrix: Shaped[Array, "p p"]) -> tuple[Shaped[Array, "p p"], float] | None:
     """As `positive_inverse`; None also where only rounding makes the matrix positive definite."""
     found = positive_inverse(matrix)
     if found is None or not len(matrix):
@@ -99,7 +102,7 @@ def definite_inverse(matrix: Array) -> tuple[Array, float] | None:
     return found if bool((left > PIVOT * len(matrix) * matrix.diagonal()).all()) else None
 
 
-def inverse_root(matrix: Array) -> Array | None:
+def inverse_root(matrix: Shaped[Array, "p p"]) -> Shaped[Array, "p p"] | None:
     """Upper-triangular L with matrix⁻¹ = L Lᵀ; None if not positive definite."""
     factor = lower_factor(matrix)
     if factor is None or not len(matrix):
@@ -108,7 +111,7 @@ def inverse_root(matrix: Array) -> Array | None:
     return None if failed else inverse.T
 
 
-def inverse_roots(stack: Array) -> Array | None:
+def inverse_roots(stack: Shaped[Array, "d d J"]) -> Shaped[Array, "d d J"] | None:
     """Lower-triangular R with matrix⁻¹ = Rᵀ R of each matrix, (d, d, J), matrices last; None if
     one is not positive definite.
 
@@ -130,44 +133,50 @@ def inverse_roots(stack: Array) -> Array | None:
     return found
 
 
-def flatten(stack: Array) -> Array:
+def flatten(stack: Shaped[Array, "S ..."]) -> Shaped[Array, "S m"]:
     """Each array of a stack as one row."""
     return stack.reshape(len(stack), prod(stack.shape[1:]))
 
 
-def apply_maps(maps: Array, shape_of: Index, rows: Array) -> Array:
-    """maps[shape_of[j]] @ rows[j] for every cluster, (S, p, d), (J,), (J, d) -> (J, p)."""
+def apply_maps(
+    maps: Shaped[Array, "S p d"], shape_of: Shaped[Index, "J"], rows: Shaped[Array, "J d"]
+) -> Shaped[Array, "J p"]:
+    """maps[shape_of[j]] @ rows[j] for every cluster."""
     if len(maps) == 1:
         return rows @ maps[0].T
     return np.einsum("jpd,jd->jp", maps[shape_of], rows)
 
 
-def positions_in_runs(lengths: Index) -> Index:
+def positions_in_runs(lengths: Shaped[Index, "k"]) -> Shaped[Index, "m"]:
     """0 … n - 1 of each run, one run after the other."""
     starts = np.cumsum(lengths) - lengths
     return np.arange(int(lengths.sum()), dtype=np.intp) - np.repeat(starts, lengths)
 
 
-def weighted_sum(weights: Array, stack: Array) -> Array:
+def weighted_sum(weights: Shaped[Array, "S"], stack: Shaped[Array, "S *x"]) -> Shaped[Array, "*x"]:
     """Σ_s w_s X_s."""
     return (weights @ flatten(stack)).reshape(stack.shape[1:])
 
 
-def combinations(weights: Array, stack: Array) -> Array:
+def combinations(
+    weights: Shaped[Array, "c S"], stack: Shaped[Array, "S *x"]
+) -> Shaped[Array, "c *x"]:
     """Σ_s w_s X_s for each row w of `weights` (c, S), (c, …)."""
     return (weights @ flatten(stack)).reshape(len(weights), *stack.shape[1:])
 
 
-def inner(left: Array, right: Array) -> float:
+def inner(left: Shaped[Array, "*x"], right: Shaped[Array, "*x"]) -> float:
     """Σ of elementwise products: tr(left rightᵀ)."""
     return float(np.vdot(left, right))
 
 
-def symmetrised(matrix: Array) -> Array:
+def symmetrised(matrix: Shaped[Array, "*s p p"]) -> Shaped[Array, "*s p p"]:
     return 0.5 * (matrix + matrix.swapaxes(-1, -2))
 
 
-def least_squares(design: Array, outcome: Array) -> Array:
+def least_squares(
+    design: Shaped[Array, "m n"], outcome: Shaped[Array, "m *x"]
+) -> Shaped[Array, "n *x"]:
     """The shortest b of those with the least |design b - outcome|; NaN where a number is not
     finite, of which LAPACK would print a line."""
     if not (np.isfinite(design).all() and np.isfinite(outcome).all()):
@@ -175,7 +184,7 @@ def least_squares(design: Array, outcome: Array) -> Array:
     return np.asarray(np.linalg.lstsq(design, outcome, rcond=None)[0], dtype=np.float64)
 
 
-def null_space(matrix: Array, tol: float = 1e-10) -> Array:
+def null_space(matrix: Shaped[Array, "m n"], tol: float = 1e-10) -> Shaped[Array, "n k"]:
     """Orthonormal columns that span {x : matrix @ x = 0}; rows are scaled to length 1 first."""
     norms = np.linalg.norm(matrix, axis=1, keepdims=True)
     _, values, right = np.linalg.svd(matrix / np.where(norms > 0, norms, 1.0))
@@ -183,7 +192,9 @@ def null_space(matrix: Array, tol: float = 1e-10) -> Array:
     return right[rank:].T
 
 
-def unit_diagonal(information: Array) -> tuple[Array, Array] | None:
+def unit_diagonal(
+    information: Shaped[Array, "n n"],
+) -> tuple[Shaped[Array, "n n"], Shaped[Array, "n"]] | None:
     """D^{-½} M D^{-½} and the scale D^{-½}, D = diag M; None if D is not positive."""
     diagonal = np.diagonal(information)
     if not diagonal.min(initial=1.0) > 0:
@@ -192,7 +203,9 @@ def unit_diagonal(information: Array) -> tuple[Array, Array] | None:
     return information * scale[:, None] * scale, scale
 
 
-def scaled_eigen(information: Array) -> tuple[Array, Array, Array]:
+def scaled_eigen(
+    information: Shaped[Array, "n n"],
+) -> tuple[Shaped[Array, "n"], Shaped[Array, "n n"], Shaped[Array, "n"]]:
     """Eigenvalues (ascending), eigenvectors and scale of D^{-½} M D^{-½}, D = diag M."""
     diagonal = np.diagonal(information)
     scale = 1.0 / np.sqrt(np.where(diagonal > 0, diagonal, 1.0))
@@ -200,7 +213,12 @@ def scaled_eigen(information: Array) -> tuple[Array, Array, Array]:
     return values, vectors, scale
 
 
-def sandwich_traces(weights: Array, stack: Array, left: Array, right: Array) -> Array:
+def sandwich_traces(
+    weights: Shaped[Array, "S"],
+    stack: Shaped[Array, "S i j"],
+    left: Shaped[Array, "n j j"],
+    right: Shaped[Array, "m i i"],
+) -> Shaped[Array, "n m"]:
     """Σ_s w_s tr(X_s A_a X_sᵀ B_b) for all pairs (a, b).
 
     Parameters

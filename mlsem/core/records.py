@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated as Shaped
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ Array = NDArray[np.float64]
 Index = NDArray[np.intp]
 
 
-def frozen(array: NDArray[Any]) -> NDArray[Any]:
+def frozen(array: Shaped[NDArray[Any], "*s"]) -> Shaped[NDArray[Any], "*s"]:
     """The array, made read-only."""
     array.setflags(write=False)
     return array
@@ -33,10 +34,10 @@ class ClusterMoments:
     Attributes
     ----------
     columns : tuple of str
-        Names of the D stored columns; `varying` come first.
+        Names of the C stored columns; `varying` come first.
     varying : int
         How many columns, the first ones, vary within clusters (V of them).
-    shift : (D,)
+    shift : (C,)
         Taken off each column before anything was summed.
     rows : (J,) int
         How many rows were read of each cluster.
@@ -44,7 +45,7 @@ class ClusterMoments:
         Effective sizes a_j = Σ_i a_ij, the n of a cluster's likelihood.
     weights : (J,)
         w_j.
-    means : (J, D)
+    means : (J, C)
         Means per cluster of the shifted columns.
     within : (J, V, V)
         Cross-products about the cluster's own mean, Σ_i (g_i - ḡ)(g_i - ḡ)ᵀ. All clusters of
@@ -55,13 +56,13 @@ class ClusterMoments:
 
     columns: tuple[str, ...]
     varying: int
-    shift: Array
-    rows: NDArray[np.int64]
-    sizes: Array
-    weights: Array
-    means: Array
-    within: Array
-    labels: NDArray[Any]
+    shift: Shaped[Array, "C"]
+    rows: Shaped[NDArray[np.int64], "J"]
+    sizes: Shaped[Array, "J"]
+    weights: Shaped[Array, "J"]
+    means: Shaped[Array, "J C"]
+    within: Shaped[Array, "J V V"]
+    labels: Shaped[NDArray[Any], "J"]
 
     @property
     def n_rows(self) -> int:
@@ -77,19 +78,19 @@ class ClusterMoments:
         return bool((self.sizes != self.rows).any() or (self.weights != 1.0).any())
 
     @property
-    def row_weights(self) -> Array:
+    def row_weights(self) -> Shaped[Array, "J"]:
         """w_j a_j, what the rows of each cluster weigh together, (J,)."""
         return self.weights * self.sizes
 
     @property
-    def mean(self) -> Array:
-        """Of each stored column over all rows, (D,)."""
+    def mean(self) -> Shaped[Array, "C"]:
+        """Of each stored column over all rows."""
         weights = self.row_weights
         return weights @ self.means / weights.sum()
 
     @property
-    def pooled_within(self) -> Array:
-        """Σ_j w_j S_j, (V, V)."""
+    def pooled_within(self) -> Shaped[Array, "V V"]:
+        """Σ_j w_j S_j."""
         return np.einsum("j,jab->ab", self.weights, self.within)
 
     @property
@@ -113,8 +114,8 @@ class RobustClusters:
     """
 
     name: str | None
-    codes: Index
-    labels: NDArray[Any]
+    codes: Shaped[Index, "J"]
+    labels: Shaped[NDArray[Any], "G"]
 
     @property
     def same(self) -> bool:

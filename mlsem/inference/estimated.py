@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import Annotated as Shaped
 from typing import Any, Protocol
 
 from numpy.typing import NDArray
@@ -28,12 +29,12 @@ class Estimated(Protocol):
         ...
 
     @property
-    def params(self) -> Array:
-        """Their values, (npar,)."""
+    def params(self) -> Shaped[Array, "npar"]:
+        """Their values."""
         ...
 
     @property
-    def free(self) -> Array:
+    def free(self) -> Shaped[Array, "npar n"]:
         """(npar, n): directions in which they may move; constraints that hold do not."""
         ...
 
@@ -43,6 +44,6 @@ class Estimated(Protocol):
         ...
 
     @property
-    def cluster_labels(self) -> NDArray[Any]:
-        """Ids of the clusters that a robust covariance sums over, (G,)."""
+    def cluster_labels(self) -> Shaped[NDArray[Any], "G"]:
+        """Ids of the clusters that a robust covariance sums over."""
         ...

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import Annotated as Shaped
 
 import numpy as np
 
@@ -44,12 +45,12 @@ class WhiteParts:
         m_a = M_a h_j.
     """
 
-    deviations: Array
-    degrees: Array
-    slopes: Array
-    cross: Array
-    mean: Array
-    means: Array
+    deviations: Shaped[Array, "n p p"]
+    degrees: Shaped[Array, "j"]
+    slopes: Shaped[Array, "n p V"]
+    cross: Shaped[Array, "j V V"]
+    mean: Shaped[Array, "j n m m"]
+    means: Shaped[Array, "j n m"]
 
 
 class Whitened(ABC):
@@ -58,24 +59,28 @@ class Whitened(ABC):
     __slots__ = ()
 
     @abstractmethod
-    def white(self, clusters: Index) -> WhiteParts:
+    def white(self, clusters: Shaped[Index, "j"]) -> WhiteParts:
         """What the cumulants of these clusters are made of, their weights apart."""
 
     @abstractmethod
-    def weights(self, clusters: Index) -> Array:
-        """What their scores are multiplied by, (j,)."""
+    def weights(self, clusters: Shaped[Index, "j"]) -> Shaped[Array, "j"]:
+        """What their scores are multiplied by."""
 
-    def fourth_cumulants(self, clusters: Index, directions: Array) -> Array:
+    def fourth_cumulants(
+        self, clusters: Shaped[Index, "j"], directions: Shaped[Array, "j c n"]
+    ) -> Shaped[Array, "j c"]:
         weights = self.weights(clusters)
         return weights[:, None] ** 4 * fourth_cumulants(self.white(clusters), directions)
 
-    def third_cumulants(self, clusters: Index, directions: Array) -> Array:
+    def third_cumulants(
+        self, clusters: Shaped[Index, "j"], directions: Shaped[Array, "j c n"]
+    ) -> Shaped[Array, "j c n"]:
         weights = self.weights(clusters)
         return weights[:, None, None] ** 3 * third_cumulants(self.white(clusters), directions)
 
 
-def fourth_cumulants(parts: WhiteParts, directions: Array) -> Array:
-    """κ₄ of aᵀ s_j for directions a of each cluster, (j, c, n) -> (j, c)."""
+def fourth_cumulants(parts: WhiteParts, directions: Shaped[Array, "j c n"]) -> Shaped[Array, "j c"]:
+    """κ₄ of aᵀ s_j for directions a of each cluster."""
     omega = _combined(directions, parts.deviations)
     omega_bar = _combined_means(directions, parts.mean)
     total = 3.0 * (parts.degrees[:, None] * _squares(omega @ omega))
@@ -87,8 +92,10 @@ def fourth_cumulants(parts: WhiteParts, directions: Array) -> Array:
     return total + 12.0 * _squares(omega_bar @ means[..., None])
 
 
-def third_cumulants(parts: WhiteParts, directions: Array) -> Array:
-    """κ₃(aᵀs_j, aᵀs_j, s_j) for directions a of each cluster, (j, c, n) -> (j, c, n)."""
+def third_cumulants(
+    parts: WhiteParts, directions: Shaped[Array, "j c n"]
+) -> Shaped[Array, "j c n"]:
+    """κ₃(aᵀs_j, aᵀs_j, s_j) for directions a of each cluster."""
     deviations = flatten(parts.deviations)
     omega = _combined(directions, parts.deviations)
     omega_bar = _combined_means(directions, parts.mean)
@@ -105,21 +112,25 @@ def third_cumulants(parts: WhiteParts, directions: Array) -> Array:
     return total
 
 
-def _combined(directions: Array, arrays: Array) -> Array:
-    """Σ_k a_k X_k, (j, c, n) and (n, …) -> (j, c, …)."""
+def _combined(
+    directions: Shaped[Array, "j c n"], arrays: Shaped[Array, "n *s"]
+) -> Shaped[Array, "j c *s"]:
+    """Σ_k a_k X_k."""
     found = directions @ flatten(arrays)
     return found.reshape(*directions.shape[:2], *arrays.shape[1:])
 
 
-def _combined_means(directions: Array, mean: Array) -> Array:
-    """Ω̄_a, (j, c, m, m)."""
+def _combined_means(
+    directions: Shaped[Array, "j c n"], mean: Shaped[Array, "j n m m"]
+) -> Shaped[Array, "j c m m"]:
+    """Ω̄_a."""
     return (directions @ _flat(mean)).reshape(*directions.shape[:2], *mean.shape[2:])
 
 
-def _flat(stack: Array) -> Array:
-    """(j, c, …) -> (j, c, m)."""
+def _flat(stack: Shaped[Array, "j c ..."]) -> Shaped[Array, "j c m"]:
+    """All that is beyond the first two axes as one."""
     return stack.reshape(*stack.shape[:2], -1)
 
 
-def _squares(stack: Array) -> Array:
+def _squares(stack: Shaped[Array, "j c a b"]) -> Shaped[Array, "j c"]:
     return np.einsum("jcab,jcab->jc", stack, stack)

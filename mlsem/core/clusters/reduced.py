@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Annotated as Shaped
 
 import numpy as np
 
@@ -12,7 +13,9 @@ from mlsem.core.records import Array, Index, frozen
 RANK = 1e-10  # eigenvalues of scaled cross-products below are of combinations that are constant
 
 
-def reduced_rows(gram: Array, with_residual: Array) -> tuple[Array, Array]:
+def reduced_rows(
+    gram: Shaped[Array, "G p p"], with_residual: Shaped[Array, "G p"]
+) -> tuple[Shaped[Array, "G d p"], Shaped[Array, "G d"]]:
     """Few rows R and ê with RᵀR = XᵀX and Rᵀê = Xᵀe: coordinates in the span of X.
 
     With XᵀX = s Q Λ Qᵀ s (s its diagonal's root): R = Λ^½ Qᵀ s, ê = Λ^{-½} Qᵀ s⁻¹ Xᵀe.
@@ -48,12 +51,12 @@ class MixedClusters:
         y - Xβ̂.
     """
 
-    working: Array
-    design: Array
-    residuals: Array
+    working: Shaped[Array, "G d d"]
+    design: Shaped[Array, "G d p"]
+    residuals: Shaped[Array, "G d"]
 
 
-def joined(parts: Sequence[tuple[MixedClusters, Index]], count: int) -> MixedClusters:
+def joined(parts: Sequence[tuple[MixedClusters, Shaped[Index, "g"]]], count: int) -> MixedClusters:
     """Robust clusters of independent parts, with the rows of all parts.
 
     Parameters

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Annotated as Shaped
 from typing import Any
 
 import numpy as np
@@ -29,7 +30,7 @@ class SumClusters(ClusterView[SumPoint, tuple[Any, ...]]):
     def n_clusters(self) -> int:
         return sum(view.n_clusters for view in self.terms)
 
-    def scores(self, point: SumPoint, along: tuple[Any, ...]) -> Array:
+    def scores(self, point: SumPoint, along: tuple[Any, ...]) -> Shaped[Array, "J n"]:
         parts = zip(self.terms, point.terms, along, strict=True)
         return np.concatenate([view.scores(*there) for view, *there in parts])
 
@@ -38,7 +39,7 @@ class SumClusters(ClusterView[SumPoint, tuple[Any, ...]]):
         return SumParts(tuple(view.parts(*there) for view, *there in parts))
 
     def mixed(
-        self, point: SumPoint, along: tuple[Any, ...], fixed: int, robust: Index
+        self, point: SumPoint, along: tuple[Any, ...], fixed: int, robust: Shaped[Index, "J"]
     ) -> MixedClusters:
         found: list[tuple[MixedClusters, Index]] = []
         first = 0
@@ -80,7 +81,7 @@ class SumParts:
         return max(term.width for term in self.terms)
 
     @property
-    def alike(self) -> Index | None:
+    def alike(self) -> Shaped[Index, "J"] | None:
         """Clusters of different terms are not alike."""
         found = [term.alike for term in self.terms]
         if all(each is None for each in found):
@@ -93,32 +94,40 @@ class SumParts:
             first += int(own.max(initial=-1)) + 1
         return np.concatenate(numbers)
 
-    def information(self, clusters: Index) -> Array:
+    def information(self, clusters: Shaped[Index, "j"]) -> Shaped[Array, "j n n"]:
         size = self.n_directions
         total = np.empty((len(clusters), size, size))
         for term, own, part in self._each(clusters):
             total[part] = term.information(own)
         return total
 
-    def variances(self, clusters: Index, directions: Array) -> Array:
+    def variances(
+        self, clusters: Shaped[Index, "j"], directions: Shaped[Array, "c n"]
+    ) -> Shaped[Array, "j c"]:
         total = np.empty((len(clusters), len(directions)))
         for term, own, part in self._each(clusters):
             total[part] = term.variances(own, directions)
         return total
 
-    def fourth_cumulants(self, clusters: Index, directions: Array) -> Array:
+    def fourth_cumulants(
+        self, clusters: Shaped[Index, "j"], directions: Shaped[Array, "j c n"]
+    ) -> Shaped[Array, "j c"]:
         total = np.empty(directions.shape[:2])
         for term, own, part in self._each(clusters):
             total[part] = term.fourth_cumulants(own, directions[part])
         return total
 
-    def third_cumulants(self, clusters: Index, directions: Array) -> Array:
+    def third_cumulants(
+        self, clusters: Shaped[Index, "j"], directions: Shaped[Array, "j c n"]
+    ) -> Shaped[Array, "j c n"]:
         total = np.empty(directions.shape)
         for term, own, part in self._each(clusters):
             total[part] = term.third_cumulants(own, directions[part])
         return total
 
-    def _each(self, clusters: Index) -> Iterator[tuple[ClusterParts, Index, Index]]:
+    def _each(
+        self, clusters: Shaped[Index, "j"]
+    ) -> Iterator[tuple[ClusterParts, Shaped[Index, "t"], Shaped[Index, "t"]]]:
         """Terms with some of these clusters: their numbers in the term, their places here."""
         first = 0
         for term in self.terms:

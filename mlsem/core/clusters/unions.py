@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated as Shaped
 from typing import Protocol
 
 import numpy as np
@@ -26,24 +27,30 @@ class ClusterParts(Protocol):
         ...
 
     @property
-    def alike(self) -> Index | None:
+    def alike(self) -> Shaped[Index, "J"] | None:
         """Clusters of the same number have the same information, (J,); None if each its own."""
         ...
 
-    def information(self, clusters: Index) -> Array:
-        """B_j of these clusters, (j, n, n)."""
+    def information(self, clusters: Shaped[Index, "j"]) -> Shaped[Array, "j n n"]:
+        """B_j of these clusters."""
         ...
 
-    def variances(self, clusters: Index, directions: Array) -> Array:
+    def variances(
+        self, clusters: Shaped[Index, "j"], directions: Shaped[Array, "c n"]
+    ) -> Shaped[Array, "j c"]:
         """aᵀ B_j a of these clusters for each of the directions (c, n), (j, c)."""
         ...
 
-    def fourth_cumulants(self, clusters: Index, directions: Array) -> Array:
+    def fourth_cumulants(
+        self, clusters: Shaped[Index, "j"], directions: Shaped[Array, "j c n"]
+    ) -> Shaped[Array, "j c"]:
         """κ₄ of aᵀ s_j for directions a of each of these, (j, c, n) -> (j, c)."""
         ...
 
-    def third_cumulants(self, clusters: Index, directions: Array) -> Array:
-        """κ₃(aᵀs_j, aᵀs_j, s_j) for directions a of each, (j, c, n) -> (j, c, n)."""
+    def third_cumulants(
+        self, clusters: Shaped[Index, "j"], directions: Shaped[Array, "j c n"]
+    ) -> Shaped[Array, "j c n"]:
+        """κ₃(aᵀs_j, aᵀs_j, s_j) for directions a of each."""
         ...
 
 
@@ -65,13 +72,13 @@ class Unions:
     """
 
     parts: ClusterParts
-    codes: Index
-    kind: Index
-    members: Index
-    starts: Index
+    codes: Shaped[Index, "J"]
+    kind: Shaped[Index, "G"]
+    members: Shaped[Index, "M"]
+    starts: Shaped[Index, "K"]
 
-    def information(self) -> Array:
-        """B of each kind: the sum over its members, (K, n, n)."""
+    def information(self) -> Shaped[Array, "K n n"]:
+        """B of each kind: the sum over its members."""
         size = self.parts.n_directions
         total = np.empty((len(self.starts), size, size))
         width = size * max(size, self.parts.width)
@@ -80,8 +87,10 @@ class Unions:
             total[kinds] = np.add.reduceat(found, first, axis=0)
         return total
 
-    def cumulants(self, kinds: Index, directions: Array) -> Array:
-        """κ₄ of aᵀs for robust clusters of these kinds, (k, c, n) -> (k, c)."""
+    def cumulants(
+        self, kinds: Shaped[Index, "k"], directions: Shaped[Array, "k c n"]
+    ) -> Shaped[Array, "k c"]:
+        """κ₄ of aᵀs for robust clusters of these kinds."""
         total = np.empty(directions.shape[:2])
         width = directions.shape[1] * max(directions.shape[2], self.parts.width)
         for part, members, first in self._blocks(kinds, width):
@@ -90,8 +99,10 @@ class Unions:
             total[part] = np.add.reduceat(found, first, axis=0)
         return total
 
-    def third_cumulants(self, kinds: Index, directions: Array) -> Array:
-        """κ₃(aᵀs, aᵀs, s) for robust clusters of these kinds, (k, c, n) -> (k, c, n)."""
+    def third_cumulants(
+        self, kinds: Shaped[Index, "k"], directions: Shaped[Array, "k c n"]
+    ) -> Shaped[Array, "k c n"]:
+        """κ₃(aᵀs, aᵀs, s) for robust clusters of these kinds."""
         total = np.empty(directions.shape)
         width = max(directions.shape[1:]) * max(directions.shape[2], self.parts.width)
         for part, members, first in self._blocks(kinds, width):
@@ -100,7 +111,9 @@ class Unions:
             total[part] = np.add.reduceat(found, first, axis=0)
         return total
 
-    def _blocks(self, kinds: Index, width: int) -> list[tuple[slice, Index, Index]]:
+    def _blocks(
+        self, kinds: Shaped[Index, "k"], width: int
+    ) -> list[tuple[slice, Shaped[Index, "j"], Shaped[Index, "g"]]]:
         """Positions in `kinds`, the members of these kinds, and where each kind's begin."""
         ends = np.append(self.starts[1:], len(self.members))
         lengths = (ends - self.starts)[kinds]
@@ -117,12 +130,14 @@ class Unions:
         return found
 
 
-def _repeated(directions: Array, members: Index, first: Index) -> Array:
+def _repeated(
+    directions: Shaped[Array, "k c n"], members: Shaped[Index, "j"], first: Shaped[Index, "k"]
+) -> Shaped[Array, "j c n"]:
     """Each kind's directions for each of its members."""
     return np.repeat(directions, np.diff(first, append=len(members)), axis=0)
 
 
-def unions(parts: ClusterParts, codes: Index, *, apart: bool) -> Unions:
+def unions(parts: ClusterParts, codes: Shaped[Index, "J"], *, apart: bool) -> Unions:
     """Arrange the clusters by robust cluster.
 
     Parameters
@@ -144,14 +159,16 @@ def unions(parts: ClusterParts, codes: Index, *, apart: bool) -> Unions:
     return Unions(parts, codes, np.arange(count), order, starts)
 
 
-def expected_variances(parts: ClusterParts, directions: Array) -> Array:
+def expected_variances(
+    parts: ClusterParts, directions: Shaped[Array, "c n"]
+) -> Shaped[Array, "J c"]:
     """aᵀ B_j a of every cluster for each of the directions (c, n), (J, c)."""
     clusters = np.arange(parts.n_clusters)
     runs = blocks(len(clusters), len(directions) * parts.width)
     return np.concatenate([parts.variances(clusters[run], directions) for run in runs])
 
 
-def summed(values: Array, codes: Index) -> Array:
+def summed(values: Shaped[Array, "J *s"], codes: Shaped[Index, "J"]) -> Shaped[Array, "G *s"]:
     """Sums of the rows of equal codes 0 … G - 1, each of which occurs."""
     order = np.argsort(codes, kind="stable")
     starts = np.searchsorted(codes[order], np.arange(int(codes.max()) + 1))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import Annotated as Shaped
 from typing import Generic, TypeVar
 
 from mlsem.core.clusters.reduced import MixedClusters
@@ -28,15 +29,15 @@ class ClusterView(ABC, Generic[P, A]):
         """J."""
 
     @abstractmethod
-    def scores(self, point: P, along: A) -> Array:
-        """∂ℓ_j/∂φ of every cluster, (J, n)."""
+    def scores(self, point: P, along: A) -> Shaped[Array, "J n"]:
+        """∂ℓ_j/∂φ of every cluster."""
 
     @abstractmethod
     def parts(self, point: P, along: A) -> ClusterParts:
         """Their parts in the expected information, and the cumulants of their scores."""
 
     @abstractmethod
-    def mixed(self, point: P, along: A, fixed: int, robust: Index) -> MixedClusters:
+    def mixed(self, point: P, along: A, fixed: int, robust: Shaped[Index, "J"]) -> MixedClusters:
         """Of a linear mixed model of one outcome: each robust cluster reduced to few rows.
 
         Parameters

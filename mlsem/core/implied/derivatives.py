@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import Annotated as Shaped
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -20,7 +21,7 @@ def leading(along: Jacobians, count: int) -> Jacobians:
     return tuple(LevelJacobian(each.sigma[:count], each.mean[:count]) for each in along)
 
 
-def combined(along: Jacobians, directions: Array) -> Jacobians:
+def combined(along: Jacobians, directions: Shaped[Array, "c n"]) -> Jacobians:
     """Along Σ_k a_k φ_k for each row a of `directions` (c, n)."""
     return tuple(
         LevelJacobian(combinations(directions, each.sigma), combinations(directions, each.mean))
@@ -28,13 +29,15 @@ def combined(along: Jacobians, directions: Array) -> Jacobians:
     )
 
 
-def jacobians(pattern: Pattern[Any], moments: tuple[LevelMoments, ...], basis: Array) -> Jacobians:
+def jacobians(
+    pattern: Pattern[Any], moments: tuple[LevelMoments, ...], basis: Shaped[Array, "npar n"]
+) -> Jacobians:
     """Derivatives of the implied moments along the columns of `basis` (npar, n)."""
     pairs = zip(pattern.levels, moments, strict=True)
     return tuple([level.jacobian(there, basis) for level, there in pairs])
 
 
-def gradient(slopes: MomentGradients, along: Jacobians) -> Array:
+def gradient(slopes: MomentGradients, along: Jacobians) -> Shaped[Array, "n"]:
     """∂ℓ/∂φ = Σ over levels of (∂ℓ/∂m) ∂m/∂φ, (n,)."""
     total = np.zeros(len(along[0].sigma))
     for slope, jacobian in zip(slopes, along, strict=True):
@@ -44,8 +47,11 @@ def gradient(slopes: MomentGradients, along: Jacobians) -> Array:
 
 
 def curvature(
-    pattern: Pattern[Any], moments: tuple[LevelMoments, ...], slopes: MomentGradients, basis: Array
-) -> Array:
+    pattern: Pattern[Any],
+    moments: tuple[LevelMoments, ...],
+    slopes: MomentGradients,
+    basis: Shaped[Array, "npar n"],
+) -> Shaped[Array, "n n"]:
     """Σ_m (∂ℓ/∂m) ∂²m/∂φ∂φᵀ, (n, n), over the implied moments of all levels."""
     total = np.zeros((basis.shape[1], basis.shape[1]))
     for level, there, slope in zip(pattern.levels, moments, slopes, strict=True):

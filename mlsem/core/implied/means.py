@@ -11,6 +11,7 @@ free path that none takes. Only cells that are zero whatever the parameters coun
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated as Shaped
 from typing import TypeAlias
 
 import numpy as np
@@ -33,8 +34,8 @@ class MeanPaths:
         The variables that they start from, positions in v.
     """
 
-    params: Index
-    sources: Index
+    params: Shaped[Index, "m"]
+    sources: Shaped[Index, "m"]
 
 
 def mean_paths(level: LevelPattern) -> MeanPaths:
@@ -51,8 +52,10 @@ def mean_paths(level: LevelPattern) -> MeanPaths:
     return MeanPaths(directed.params[taken], directed.cols[taken])
 
 
-def reached(paths: NDArray[np.bool_], start: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """The variables `start` (n,) and all that walks from them lead to; paths (to n, from n)."""
+def reached(
+    paths: Shaped[NDArray[np.bool_], "nv nv"], start: Shaped[NDArray[np.bool_], "nv"]
+) -> Shaped[NDArray[np.bool_], "nv"]:
+    """The variables `start` and all that walks from them lead to; paths (to, from)."""
     found, grown = start, start | (paths @ start)
     while (grown != found).any():
         found, grown = grown, grown | (paths @ grown)
@@ -82,16 +85,18 @@ class MeanParts:
         Which are free paths that a mean takes.
     """
 
-    means: Mask
-    others: Mask
-    paths: Mask
+    means: Shaped[Mask, "npar"]
+    others: Shaped[Mask, "npar"]
+    paths: Shaped[Mask, "npar"]
 
     @property
     def tied(self) -> bool:
         """Whether means and covariances have a parameter in common."""
         return bool(self.paths.any() or (self.means & self.others).any())
 
-    def apart(self, free: Array) -> tuple[Array, Array] | None:
+    def apart(
+        self, free: Shaped[Array, "npar n"]
+    ) -> tuple[Shaped[Array, "npar a"], Shaped[Array, "npar b"]] | None:
         """Split the free directions (npar, n) into those of means and those of covariances; None
         where a mean takes a free path, or labels or constraints tie the two."""
         if free[self.paths].any():
@@ -113,20 +118,22 @@ def mean_parts(pattern: ModelPattern) -> MeanParts:
     return MeanParts(means, others, paths)
 
 
-def mean_parameters(pattern: ModelPattern) -> Mask | None:
+def mean_parameters(pattern: ModelPattern) -> Shaped[Mask, "npar"] | None:
     """Which parameters are intercepts and effects of covariates; None where one of them is in a
     covariance as well, or a mean takes a free path (`means`)."""
     parts = mean_parts(pattern)
     return None if parts.tied else parts.means
 
 
-def fixed_effects(pattern: ModelPattern, free: Array) -> tuple[Array, Array] | None:
+def fixed_effects(
+    pattern: ModelPattern, free: Shaped[Array, "npar n"]
+) -> tuple[Shaped[Array, "npar a"], Shaped[Array, "npar b"]] | None:
     """Split the free directions (npar, n) into those of means and those of covariances; None
     where a mean takes a free path (`means`), or labels or constraints tie the two."""
     return mean_parts(pattern).apart(free)
 
 
-def outside_means(pattern: ModelPattern, count: int) -> Index:
+def outside_means(pattern: ModelPattern, count: int) -> Shaped[Index, "m"]:
     """Parameters other than those of intercepts and effects of covariates."""
     means = np.concatenate([level.exogenous.params for level in pattern.levels])
     covariances = np.concatenate([level.cells.covariance_params for level in pattern.levels])

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Annotated as Shaped
 from typing import Generic, Protocol, TypeVar
 
 import numpy as np
@@ -28,33 +29,33 @@ from mlsem.core.records import Array, Index
 class PatternMatrix:
     """A matrix as constants and the positions of free parameters in it."""
 
-    constants: Array
-    rows: Index
-    cols: Index
-    params: Index
+    constants: Shaped[Array, "i j"]
+    rows: Shaped[Index, "m"]
+    cols: Shaped[Index, "m"]
+    params: Shaped[Index, "m"]
 
-    def at(self, params: Array) -> Array:
+    def at(self, params: Shaped[Array, "npar"]) -> Shaped[Array, "i j"]:
         matrix = self.constants.copy()
         matrix.reshape(-1)[self._cells] = params[self.params]
         return matrix
 
-    def symmetric_at(self, params: Array) -> Array:
+    def symmetric_at(self, params: Shaped[Array, "npar"]) -> Shaped[Array, "i i"]:
         """As `at`; the free cells are of the lower triangle and stand for both halves."""
         matrix = self.at(params)
         matrix.reshape(-1)[self._mirrored] = params[self.params]
         return matrix
 
     @cached_property
-    def _cells(self) -> Index:
+    def _cells(self) -> Shaped[Index, "m"]:
         """The free cells, counted row by row."""
         return self.rows * self.constants.shape[1] + self.cols
 
     @cached_property
-    def _mirrored(self) -> Index:
+    def _mirrored(self) -> Shaped[Index, "m"]:
         """Those of the other half."""
         return self.cols * self.constants.shape[1] + self.rows
 
-    def support(self) -> NDArray[np.bool_]:
+    def support(self) -> Shaped[NDArray[np.bool_], "i j"]:
         """The cells that are not zero whatever the parameters."""
         found = self.constants != 0
         found[self.rows, self.cols] = True
@@ -67,13 +68,13 @@ class FreeCells:
     (directed, exogenous); `half` is ½ for cells on Ψ's diagonal; `covariate_rows` are the maps
     of the exogenous cells' covariates."""
 
-    covariance_params: Index
-    covariance_rows: Index
-    mean_params: Index
-    mean_rows: Index
-    other_params: Index
-    half: Array
-    covariate_rows: Array
+    covariance_params: Shaped[Index, "c"]
+    covariance_rows: Shaped[Index, "c"]
+    mean_params: Shaped[Index, "m"]
+    mean_rows: Shaped[Index, "m"]
+    other_params: Shaped[Index, "o"]
+    half: Shaped[Array, "s"]
+    covariate_rows: Shaped[Array, "e D"]
 
 
 class Implied(Protocol):
@@ -81,19 +82,21 @@ class Implied(Protocol):
     and how they move with the parameters."""
 
     @property
-    def responses(self) -> Array:
-        """Observed variables as maps of h, (p, D)."""
+    def responses(self) -> Shaped[Array, "p D"]:
+        """Observed variables as maps of h."""
         ...
 
-    def moments(self, params: Array) -> LevelMoments | None:
+    def moments(self, params: Shaped[Array, "npar"]) -> LevelMoments | None:
         """At these parameters; None where they imply none."""
         ...
 
-    def jacobian(self, moments: LevelMoments, basis: Array) -> LevelJacobian:
+    def jacobian(self, moments: LevelMoments, basis: Shaped[Array, "npar n"]) -> LevelJacobian:
         """Derivatives along the columns of `basis` (npar, n)."""
         ...
 
-    def curvature(self, moments: LevelMoments, slope: LevelGradient, basis: Array) -> Array:
+    def curvature(
+        self, moments: LevelMoments, slope: LevelGradient, basis: Shaped[Array, "npar n"]
+    ) -> Shaped[Array, "n n"]:
         """Σ_m (∂ℓ/∂m) ∂²m/∂φ∂φᵀ (n, n) over the implied moments m; `slope` is ∂ℓ/∂m."""
         ...
 
@@ -121,9 +124,9 @@ class LevelPattern:
     directed: PatternMatrix
     symmetric: PatternMatrix
     exogenous: PatternMatrix
-    observed: Index
-    responses: Array
-    covariates: Array
+    observed: Shaped[Index, "p"]
+    responses: Shaped[Array, "p D"]
+    covariates: Shaped[Array, "k D"]
 
     @cached_property
     def cells(self) -> FreeCells:
@@ -139,7 +142,7 @@ class LevelPattern:
             covariate_rows=self.covariates[exogenous.cols],
         )
 
-    def moments(self, params: Array) -> LevelMoments | None:
+    def moments(self, params: Shaped[Array, "npar"]) -> LevelMoments | None:
         """Implied moments; None where I - B is singular."""
         directed = self.directed.at(params)
         effects: Array = np.eye(len(directed))
@@ -159,7 +162,7 @@ class LevelPattern:
             mean=coefficients[observed] @ self.covariates,
         )
 
-    def jacobian(self, moments: LevelMoments, basis: Array) -> LevelJacobian:
+    def jacobian(self, moments: LevelMoments, basis: Shaped[Array, "npar n"]) -> LevelJacobian:
         """Derivatives of the implied moments along the columns of `basis` (npar, n).
 
         Of a directed cell (i, j): ∂Σ = Λ_i c_jᵀ + c_j Λ_iᵀ and ∂Π = Λ_i (EΓ)_j, with Λ = S E and
@@ -181,7 +184,9 @@ class LevelPattern:
         mean = basis[cells.mean_params].T @ mean.reshape(len(mean), observed * width)
         return LevelJacobian(sigma + sigma.swapaxes(1, 2), mean.reshape(count, observed, width))
 
-    def curvature(self, moments: LevelMoments, slope: LevelGradient, basis: Array) -> Array:
+    def curvature(
+        self, moments: LevelMoments, slope: LevelGradient, basis: Shaped[Array, "npar n"]
+    ) -> Shaped[Array, "n n"]:
         """Σ_m (∂ℓ/∂m) ∂²m/∂φ∂φᵀ over the implied moments m = (Σ, ΠL).
 
         With G, Q the `slope` ∂ℓ/∂m spread to all variables, U = Eᵀ G E and
@@ -225,8 +230,8 @@ class Carriers:
         The carrier x[c_a] as a map of h: the constant for a random intercept.
     """
 
-    responses: Index
-    maps: Array
+    responses: Shaped[Index, "q"]
+    maps: Shaped[Array, "q D"]
 
 
 LevelT = TypeVar("LevelT", bound=Implied)
@@ -298,24 +303,24 @@ class LevelMoments:
         Π L.
     """
 
-    effects: Array
-    covariance: Array
-    coefficients: Array
-    sigma: Array
-    mean: Array
+    effects: Shaped[Array, "nv nv"]
+    covariance: Shaped[Array, "nv nv"]
+    coefficients: Shaped[Array, "nv k"]
+    sigma: Shaped[Array, "p p"]
+    mean: Shaped[Array, "p D"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LevelJacobian:
     """∂Σ/∂φ (n, p, p) and ∂(ΠL)/∂φ (n, p, D) along n directions of the parameter space."""
 
-    sigma: Array
-    mean: Array
+    sigma: Shaped[Array, "n p p"]
+    mean: Shaped[Array, "n p D"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LevelGradient:
     """∂ℓ/∂Σ (p, p), symmetric, and ∂ℓ/∂(ΠL) (p, D)."""
 
-    sigma: Array
-    mean: Array
+    sigma: Shaped[Array, "p p"]
+    mean: Shaped[Array, "p D"]

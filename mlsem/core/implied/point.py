@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated as Shaped
 from typing import Any, Protocol, TypeVar
 
 from mlsem.core.implied.pattern import LevelMoments
@@ -13,7 +14,7 @@ class Point(Protocol):
     """The log-likelihood at some parameters."""
 
     @property
-    def params(self) -> Array: ...
+    def params(self) -> Shaped[Array, "npar"]: ...
     @property
     def loglik(self) -> float: ...
 
@@ -22,7 +23,7 @@ class Point(Protocol):
 class MomentPoint:
     """The log-likelihood at some parameters, with the implied moments of each level."""
 
-    params: Array
+    params: Shaped[Array, "npar"]
     loglik: float
     levels: tuple[LevelMoments, ...]
 
@@ -39,7 +40,7 @@ class MomentPoint:
 class SumPoint:
     """A sum of log-likelihoods at some parameters, and the point of each term at its own."""
 
-    params: Array
+    params: Shaped[Array, "npar"]
     loglik: float
     terms: tuple[Any, ...]
 

@@ -11,6 +11,7 @@ the cells are Σ's own, not those of a factor of it.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated as Shaped
 
 import numpy as np
 
@@ -41,15 +42,15 @@ class Unstructured:
 
     symmetric: PatternMatrix
     exogenous: PatternMatrix
-    responses: Array
-    covariates: Array
+    responses: Shaped[Array, "p D"]
+    covariates: Shaped[Array, "k D"]
 
     @property
     def n_free(self) -> int:
         """Parameters of the level."""
         return len(self.symmetric.params) + len(self.exogenous.params)
 
-    def moments(self, params: Array) -> LevelMoments:
+    def moments(self, params: Shaped[Array, "npar"]) -> LevelMoments:
         sigma = self.symmetric.symmetric_at(params)
         coefficients = self.exogenous.at(params)
         return LevelMoments(
@@ -60,7 +61,7 @@ class Unstructured:
             mean=coefficients @ self.covariates,
         )
 
-    def jacobian(self, moments: LevelMoments, basis: Array) -> LevelJacobian:
+    def jacobian(self, moments: LevelMoments, basis: Shaped[Array, "npar n"]) -> LevelJacobian:
         symmetric, exogenous = self.symmetric, self.exogenous
         sigma = np.zeros((basis.shape[1], *symmetric.constants.shape))
         sigma[:, symmetric.rows, symmetric.cols] = basis[symmetric.params].T
@@ -69,13 +70,18 @@ class Unstructured:
         coefficients[:, exogenous.rows, exogenous.cols] = basis[exogenous.params].T
         return LevelJacobian(sigma, coefficients @ self.covariates)
 
-    def curvature(self, moments: LevelMoments, slope: LevelGradient, basis: Array) -> Array:
+    def curvature(
+        self, moments: LevelMoments, slope: LevelGradient, basis: Shaped[Array, "npar n"]
+    ) -> Shaped[Array, "n n"]:
         """Zero: the moments are linear in the parameters."""
         return np.zeros((basis.shape[1], basis.shape[1]))
 
 
 def unstructured(
-    responses: Array, covariates: Array, intercepts: Index, first: int
+    responses: Shaped[Array, "p D"],
+    covariates: Shaped[Array, "k D"],
+    intercepts: Shaped[Index, "m"],
+    first: int,
 ) -> Unstructured:
     """A level with all covariances free, and the coefficients of all covariates.
 

@@ -17,6 +17,7 @@ times its weight w_j. A single-level model has no u and no z; a "cluster" of it 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Annotated as Shaped
 
 import numpy as np
 
@@ -45,12 +46,12 @@ class ClusterDerivatives(Whitened):
     shape_of : (J,)
     """
 
-    deviations: Array
-    mean: Array
-    slopes: Array
-    mean_maps: Array
+    deviations: Shaped[Array, "n p p"]
+    mean: Shaped[Array, "S n pr pr"]
+    slopes: Shaped[Array, "n p V"]
+    mean_maps: Shaped[Array, "S n pr D"]
     moments: ClusterMoments
-    shape_of: Index
+    shape_of: Shaped[Index, "J"]
 
     @property
     def n_directions(self) -> int:
@@ -66,22 +67,24 @@ class ClusterDerivatives(Whitened):
         return self.mean[0, 0].size
 
     @property
-    def alike(self) -> Index | None:
+    def alike(self) -> Shaped[Index, "J"] | None:
         """Without covariates all clusters of a shape, and of one weight, are alike."""
         weights = self.moments.weights
         covariates = self.slopes.any() or self.mean_maps[..., 1:].any()
         return None if covariates or (weights != weights[0]).any() else self.shape_of
 
-    def weights(self, clusters: Index) -> Array:
+    def weights(self, clusters: Shaped[Index, "j"]) -> Shaped[Array, "j"]:
         return self.moments.weights[clusters]
 
-    def information(self, clusters: Index) -> Array:
+    def information(self, clusters: Shaped[Index, "j"]) -> Shaped[Array, "j n n"]:
         return cluster_information(self, clusters)
 
-    def variances(self, clusters: Index, directions: Array) -> Array:
+    def variances(
+        self, clusters: Shaped[Index, "j"], directions: Shaped[Array, "c n"]
+    ) -> Shaped[Array, "j c"]:
         return cluster_variances(self._along(directions), clusters)
 
-    def _along(self, directions: Array) -> ClusterDerivatives:
+    def _along(self, directions: Shaped[Array, "c n"]) -> ClusterDerivatives:
         """Along Σ_k a_k φ_k for each row a of `directions` (c, n)."""
         return replace(
             self,
@@ -91,7 +94,7 @@ class ClusterDerivatives(Whitened):
             mean_maps=np.stack([combinations(directions, each) for each in self.mean_maps]),
         )
 
-    def white(self, clusters: Index) -> WhiteParts:
+    def white(self, clusters: Shaped[Index, "j"]) -> WhiteParts:
         used = np.flatnonzero(self.slopes.any(axis=(0, 1)))
         return WhiteParts(
             deviations=self.deviations,
@@ -102,7 +105,7 @@ class ClusterDerivatives(Whitened):
             means=cluster_means(self, clusters),
         )
 
-    def rows(self, clusters: Index) -> Array:
+    def rows(self, clusters: Shaped[Index, "j"]) -> Shaped[Array, "j D"]:
         """h = (1, means) of these clusters."""
         means = self.moments.means[clusters]
         return np.concatenate((np.ones((len(means), 1)), means), axis=1)
@@ -111,8 +114,8 @@ class ClusterDerivatives(Whitened):
 def cluster_derivatives(
     point: Evaluation,
     moments: ClusterMoments,
-    shape_of: Index,
-    sizes: Array,
+    shape_of: Shaped[Index, "J"],
+    sizes: Shaped[Array, "S"],
     along: Jacobians,
 ) -> ClusterDerivatives:
     """Whiten the derivatives `along` n directions.
@@ -142,7 +145,9 @@ def cluster_derivatives(
     )
 
 
-def _mean_covariance(within: Array, between: Array, split: int) -> Array:
+def _mean_covariance(
+    within: Shaped[Array, "*s p p"], between: Shaped[Array, "*t qr qr"], split: int
+) -> Shaped[Array, "*s pr pr"]:
     """[[within + Σ_uu, Σ_uz], [Σ_zu, Σ_zz]] of (..., p, p) and (..., q + r, q + r)."""
     p = within.shape[-1]
     size = p + between.shape[-1] - split
@@ -154,15 +159,19 @@ def _mean_covariance(within: Array, between: Array, split: int) -> Array:
     return total
 
 
-def _joined_means(within: Array, between: Array, split: int) -> Array:
-    """Maps of the mean of (y, z), (n, p + r, D)."""
+def _joined_means(
+    within: Shaped[Array, "n p D"], between: Shaped[Array, "n qr D"], split: int
+) -> Shaped[Array, "n pr D"]:
+    """Maps of the mean of (y, z)."""
     total = np.concatenate((within, between[:, split:]), axis=1)
     total[:, :split] += between[:, :split]
     return total
 
 
-def cluster_information(derivatives: ClusterDerivatives, clusters: Index) -> Array:
-    """B_j of these clusters, (j, n, n)."""
+def cluster_information(
+    derivatives: ClusterDerivatives, clusters: Shaped[Index, "j"]
+) -> Shaped[Array, "j n n"]:
+    """B_j of these clusters."""
     shapes = derivatives.shape_of[clusters]
     deviations, mean = flatten(derivatives.deviations), derivatives.mean
     flat = mean.reshape(len(mean), len(deviations), -1)
@@ -181,7 +190,9 @@ def cluster_information(derivatives: ClusterDerivatives, clusters: Index) -> Arr
     return total
 
 
-def cluster_variances(derivatives: ClusterDerivatives, clusters: Index) -> Array:
+def cluster_variances(
+    derivatives: ClusterDerivatives, clusters: Shaped[Index, "j"]
+) -> Shaped[Array, "j n"]:
     """B_aa of these clusters, (j, n): the diagonals of `cluster_information`."""
     by_shape = (derivatives.mean**2).sum(axis=(2, 3))
     deviations = (derivatives.deviations**2).sum(axis=(1, 2))
@@ -198,7 +209,9 @@ def cluster_variances(derivatives: ClusterDerivatives, clusters: Index) -> Array
     return total
 
 
-def cluster_means(derivatives: ClusterDerivatives, clusters: Index) -> Array:
+def cluster_means(
+    derivatives: ClusterDerivatives, clusters: Shaped[Index, "j"]
+) -> Shaped[Array, "j n pr"]:
     """M_a h_j, (j, n, p + r)."""
     maps = derivatives.mean_maps
     used = np.flatnonzero(maps.any(axis=(0, 1, 2)))

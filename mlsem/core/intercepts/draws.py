@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Annotated as Shaped
 
 import numpy as np
 
@@ -38,9 +39,9 @@ class InterceptSampler(Sampler):
         None if all clusters have one row.
     """
 
-    expected: Array
-    scale: Array
-    shape_of: Index
+    expected: Shaped[Array, "J m"]
+    scale: Shaped[Array, "S m m"]
+    shape_of: Shaped[Index, "J"]
     deviations: Deviations | None
 
     def draw(self, generator: np.random.Generator) -> ClusterMoments:
@@ -58,8 +59,8 @@ def intercept_sampler(
     pattern: ModelPattern,
     point: Evaluation,
     moments: ClusterMoments,
-    shape_of: Index,
-    sizes: Array,
+    shape_of: Shaped[Index, "J"],
+    sizes: Shaped[Array, "S"],
 ) -> InterceptSampler:
     """Prepare draws from the model at a point, the covariates as they are in `moments`.
 
@@ -98,7 +99,9 @@ def intercept_sampler(
     )
 
 
-def _mean_covariances(point: Evaluation, sizes: Array, split: int) -> Array:
+def _mean_covariances(
+    point: Evaluation, sizes: Shaped[Array, "S"], split: int
+) -> Shaped[Array, "S m m"]:
     """Cov(ȳ, z) of a cluster of each size, (S, m, m)."""
     within, between = (level.sigma for level in point.levels)
     p = len(within)

@@ -7,6 +7,8 @@ shape, and V⁻¹ acts on a cluster through W within and V̄⁻¹ on its mean.
 
 from __future__ import annotations
 
+from typing import Annotated as Shaped
+
 import numpy as np
 
 from mlsem.core.implied.derivatives import Jacobians
@@ -17,7 +19,9 @@ from mlsem.core.records import Array
 from mlsem.core.sample.shapes import ShapeMoments
 
 
-def covariance_part(point: Evaluation, data: ShapeMoments, along: Jacobians) -> Array:
+def covariance_part(
+    point: Evaluation, data: ShapeMoments, along: Jacobians
+) -> Shaped[Array, "n n"]:
     """Σ_j ½ tr V⁻¹V_a V⁻¹V_b, (n, n).
 
     ½[ N tr(WΣ_aWΣ_b) - 2 Σ n tr(K (WΣ_aWΣ_bW)_qq) + Σ tr(K C^a K C^b)
@@ -45,14 +49,16 @@ def covariance_part(point: Evaluation, data: ShapeMoments, along: Jacobians) -> 
     return 0.5 * symmetrised(traces)
 
 
-def _level2_mean(point: Evaluation, change: Array) -> Array:
+def _level2_mean(point: Evaluation, change: Shaped[Array, "*s qr D"]) -> Shaped[Array, "*s q D"]:
     """τ_u - A τ_z of changes in the level-2 mean, (..., q + r, D) -> (..., q, D)."""
     q = point.effects.information.shape[1]
     return change[..., :q, :] - point.effects.regression @ change[..., q:, :]
 
 
-def expected_mean_part(point: Evaluation, data: ShapeMoments, along: Jacobians) -> Array:
-    """Σ_j μ_aᵀ V_j⁻¹ μ_b, (n, n)."""
+def expected_mean_part(
+    point: Evaluation, data: ShapeMoments, along: Jacobians
+) -> Shaped[Array, "n n"]:
+    """Σ_j μ_aᵀ V_j⁻¹ μ_b."""
     q = point.effects.information.shape[1]
     within, between = along
     means = within.mean.copy()
@@ -70,12 +76,14 @@ def expected_mean_part(point: Evaluation, data: ShapeMoments, along: Jacobians) 
     return symmetrised(total)
 
 
-def _inner(left: Array, right: Array) -> Array:
+def _inner(left: Shaped[Array, "n ..."], right: Shaped[Array, "m ..."]) -> Shaped[Array, "n m"]:
     return flatten(left) @ flatten(right).T
 
 
-def observed_mean_part(point: Evaluation, data: ShapeMoments, along: Jacobians) -> Array:
-    """Σ_j δ_aᵀ V_j⁻¹ δ_b, δ_a = μ_a + V_a V_j⁻¹ (y_j - μ_j), (n, n)."""
+def observed_mean_part(
+    point: Evaluation, data: ShapeMoments, along: Jacobians
+) -> Shaped[Array, "n n"]:
+    """Σ_j δ_aᵀ V_j⁻¹ δ_b, δ_a = μ_a + V_a V_j⁻¹ (y_j - μ_j)."""
     residuals, precision = point.residuals, point.precision
     q = point.effects.information.shape[1]
     within, between = along
@@ -93,6 +101,6 @@ def observed_mean_part(point: Evaluation, data: ShapeMoments, along: Jacobians) 
     return symmetrised(total)
 
 
-def _changes(along: LevelJacobian, weighted: Array) -> Array:
+def _changes(along: LevelJacobian, weighted: Shaped[Array, "S p D"]) -> Shaped[Array, "n S p D"]:
     """δ_a = μ_a + Σ_a (V⁻¹e) for every direction and shape, as maps (n, S, p, D)."""
     return along.mean[:, None] + along.sigma[:, None] @ weighted

@@ -24,6 +24,7 @@ covariance is positive definite.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated as Shaped
 from typing import Any
 
 import numpy as np
@@ -75,14 +76,14 @@ class RandomEffects:
         log|Σ_zz|.
     """
 
-    sigma_u: Array
-    regression: Array
-    sigma_zz_inverse: Array
-    lift: Array
-    rest: Array
-    information: Array
-    absorbed: Array
-    log_determinants: Array
+    sigma_u: Shaped[Array, "q q"]
+    regression: Shaped[Array, "q r"]
+    sigma_zz_inverse: Shaped[Array, "r r"]
+    lift: Shaped[Array, "p q"]
+    rest: Shaped[Array, "p p"]
+    information: Shaped[Array, "S q q"]
+    absorbed: Shaped[Array, "S q q"]
+    log_determinants: Shaped[Array, "S"]
     log_determinant_z: float
 
 
@@ -104,11 +105,11 @@ class Residuals:
         ρ, the gradient in μ_B.
     """
 
-    rows: Array
-    mean: Array
-    weighted: Array
-    level2: Array
-    between: Array
+    rows: Shaped[Array, "p D"]
+    mean: Shaped[Array, "p D"]
+    weighted: Shaped[Array, "S p D"]
+    level2: Shaped[Array, "r D"]
+    between: Shaped[Array, "S qr D"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -118,14 +119,17 @@ class Evaluation(MomentPoint):
     `precision` is W (p, p); `mean_precision` is V̄⁻¹ (S, p, p).
     """
 
-    precision: Array
-    mean_precision: Array
+    precision: Shaped[Array, "p p"]
+    mean_precision: Shaped[Array, "S p p"]
     effects: RandomEffects
     residuals: Residuals
 
 
 def random_effects(
-    sigma_between: Array, precision: Array, sizes: Array, split: int
+    sigma_between: Shaped[Array, "qr qr"],
+    precision: Shaped[Array, "p p"],
+    sizes: Shaped[Array, "S"],
+    split: int,
 ) -> RandomEffects | None:
     """Condition u on z and weigh it against each shape's data; None outside the parameter space.
 
@@ -167,7 +171,7 @@ def residual_maps(
     pattern: Pattern[Any],
     moments: tuple[LevelMoments, ...],
     effects: RandomEffects,
-    mean_precision: Array,
+    mean_precision: Shaped[Array, "S p p"],
 ) -> Residuals:
     """The residuals of the module's docstring, as maps of h."""
     q, (observed, above) = pattern.split, pattern.levels
@@ -182,7 +186,9 @@ def residual_maps(
     return Residuals(rows, mean, weighted, level2, np.concatenate((pulled, own), axis=1))
 
 
-def evaluate(pattern: Pattern[Any], data: ShapeMoments, params: Array) -> Evaluation | None:
+def evaluate(
+    pattern: Pattern[Any], data: ShapeMoments, params: Shaped[Array, "npar"]
+) -> Evaluation | None:
     """Log-likelihood at `params`; None outside the parameter space (a covariance that is not
     positive definite, a singular I - B)."""
     level1, level2 = pattern.levels
@@ -225,7 +231,7 @@ def evaluate(pattern: Pattern[Any], data: ShapeMoments, params: Array) -> Evalua
     )
 
 
-def between_information(effects: RandomEffects) -> Array:
+def between_information(effects: RandomEffects) -> Shaped[Array, "S qr qr"]:
     """Ω (S, q + r, q + r) = [[F, -F A], [-Aᵀ F, Σ_zz⁻¹ + Aᵀ F A]]."""
     q = effects.information.shape[1]
     size = q + len(effects.sigma_zz_inverse)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Annotated as Shaped
 
 import numpy as np
 
@@ -29,19 +30,19 @@ class InterceptObjective(MomentObjective[Evaluation, L]):
 
     data: ShapeMoments
 
-    def evaluate(self, params: Array) -> Evaluation | None:
+    def evaluate(self, params: Shaped[Array, "npar"]) -> Evaluation | None:
         return evaluate(self.pattern, self.data, params)
 
     def moment_gradients(self, point: Evaluation) -> MomentGradients:
         return moment_gradients(point, self.data)
 
-    def covariance_part(self, point: Evaluation, along: Jacobians) -> Array:
+    def covariance_part(self, point: Evaluation, along: Jacobians) -> Shaped[Array, "n n"]:
         return information.covariance_part(point, self.data, along)
 
-    def expected_mean_part(self, point: Evaluation, along: Jacobians) -> Array:
+    def expected_mean_part(self, point: Evaluation, along: Jacobians) -> Shaped[Array, "n n"]:
         return information.expected_mean_part(point, self.data, along)
 
-    def observed_mean_part(self, point: Evaluation, along: Jacobians) -> Array:
+    def observed_mean_part(self, point: Evaluation, along: Jacobians) -> Shaped[Array, "n n"]:
         return information.observed_mean_part(point, self.data, along)
 
 
@@ -50,21 +51,21 @@ class InterceptClusters(MomentClusters[Evaluation]):
     """Clusters that share matrix work with those of their size."""
 
     moments: ClusterMoments
-    shape_of: Index
-    sizes: Array
+    shape_of: Shaped[Index, "J"]
+    sizes: Shaped[Array, "S"]
 
     @property
     def n_clusters(self) -> int:
         return self.moments.n_clusters
 
-    def scores(self, point: Evaluation, along: Jacobians) -> Array:
+    def scores(self, point: Evaluation, along: Jacobians) -> Shaped[Array, "J n"]:
         return cluster_scores(point, self.moments, self.shape_of, self.sizes, along)
 
     def parts(self, point: Evaluation, along: Jacobians) -> ClusterParts:
         return cluster_derivatives(point, self.moments, self.shape_of, self.sizes, along)
 
     def mixed(
-        self, point: Evaluation, along: Jacobians, fixed: int, robust: Index
+        self, point: Evaluation, along: Jacobians, fixed: int, robust: Shaped[Index, "J"]
     ) -> MixedClusters:
         moments, shapes = self.moments, (self.shape_of, self.sizes)
         return mixed_clusters(point, moments, *shapes, leading(along, fixed), robust)
@@ -83,14 +84,14 @@ class SingleLevelClusters(MomentClusters[Evaluation]):
     def n_clusters(self) -> int:
         return self.groups.n_clusters
 
-    def scores(self, point: Evaluation, along: Jacobians) -> Array:
+    def scores(self, point: Evaluation, along: Jacobians) -> Shaped[Array, "J n"]:
         return self.groups.scores(self._seen(point), along)
 
     def parts(self, point: Evaluation, along: Jacobians) -> ClusterParts:
         return self.groups.parts(self._seen(point), along)
 
     def mixed(
-        self, point: Evaluation, along: Jacobians, fixed: int, robust: Index
+        self, point: Evaluation, along: Jacobians, fixed: int, robust: Shaped[Index, "J"]
     ) -> MixedClusters:
         return self.groups.mixed(self._seen(point), along, fixed, robust)
 
@@ -101,7 +102,7 @@ class SingleLevelClusters(MomentClusters[Evaluation]):
         return single_level_point(point, self.groups.sizes)
 
 
-def single_level_point(point: Evaluation, sizes: Array) -> Evaluation:
+def single_level_point(point: Evaluation, sizes: Shaped[Array, "S"]) -> Evaluation:
     """A single-level model's point as clusters of these sizes see it.
 
     Its likelihood is that of one cluster of all rows; there are no random effects, so that a
@@ -114,5 +115,7 @@ def single_level_point(point: Evaluation, sizes: Array) -> Evaluation:
         weighted=precision @ point.residuals.mean,
         between=np.zeros((len(sizes), 0, point.residuals.mean.shape[1])),
     )
-    effects = replace(point.effects, information=empty, absorbed=empty)
+    effects = replace(
+        point.effects, information=empty, absorbed=empty, log_determinants=np.zeros(len(sizes))
+    )
     return replace(point, mean_precision=precision, effects=effects, residuals=residuals)

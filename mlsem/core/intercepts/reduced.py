@@ -9,6 +9,8 @@ that give the same cross-products, whatever its size.
 
 from __future__ import annotations
 
+from typing import Annotated as Shaped
+
 import numpy as np
 
 from mlsem.core.clusters.reduced import MixedClusters, reduced_rows
@@ -22,10 +24,10 @@ from mlsem.core.records import Array, ClusterMoments, Index, frozen
 def mixed_clusters(
     point: Evaluation,
     moments: ClusterMoments,
-    shape_of: Index,
-    sizes: Array,
+    shape_of: Shaped[Index, "J"],
+    sizes: Shaped[Array, "S"],
     along: Jacobians,
-    robust: Index,
+    robust: Shaped[Index, "J"],
 ) -> MixedClusters:
     """Reduce each robust cluster to d rows.
 
@@ -54,9 +56,9 @@ def mixed_clusters(
 
 
 def _deviations(
-    point: Evaluation, moments: ClusterMoments, along: Jacobians, robust: Index
-) -> tuple[Array, Array]:
-    """Rows of the eigenspace of deviations: design (G, d, p), residuals (G, d)."""
+    point: Evaluation, moments: ClusterMoments, along: Jacobians, robust: Shaped[Index, "J"]
+) -> tuple[Shaped[Array, "G d p"], Shaped[Array, "G d"]]:
+    """Rows of the eigenspace of deviations: design and residuals."""
     columns = moments.varying_entries
     slopes = along[0].mean[:, 0, columns]
     residual = point.residuals.rows[0, columns]
@@ -71,11 +73,11 @@ def _deviations(
 def _means(
     point: Evaluation,
     moments: ClusterMoments,
-    shape_of: Index,
-    sizes: Array,
+    shape_of: Shaped[Index, "J"],
+    sizes: Shaped[Array, "S"],
     along: Jacobians,
-    robust: Index,
-) -> tuple[Array, Array, Index]:
+    robust: Shaped[Index, "J"],
+) -> tuple[Shaped[Array, "G d p"], Shaped[Array, "G d"], Shaped[Index, "G d"]]:
     """Rows of the eigenspaces of means: design (G, d, p), residuals (G, d), and the shape whose
     eigenvalue each row has (G, d), -1 where a row is padding."""
     rows = np.concatenate((np.ones((len(moments.means), 1)), moments.means), axis=1)
@@ -90,8 +92,11 @@ def _means(
 
 
 def _by_shape(
-    design: Array, residual: Array, shape_of: Index, robust: Index
-) -> tuple[Array, Array, Index]:
+    design: Shaped[Array, "J p"],
+    residual: Shaped[Array, "J"],
+    shape_of: Shaped[Index, "J"],
+    robust: Shaped[Index, "J"],
+) -> tuple[Shaped[Array, "G d p"], Shaped[Array, "G d"], Shaped[Index, "G d"]]:
     """Clusters of one shape in one robust cluster share an eigenspace."""
     pairs, place = np.unique(np.stack((robust, shape_of)), axis=1, return_inverse=True)
     place = place.reshape(-1)

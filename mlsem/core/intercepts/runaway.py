@@ -8,6 +8,8 @@ singular Σ_W does the same where rows are fewer than variables.
 
 from __future__ import annotations
 
+from typing import Annotated as Shaped
+
 import numpy as np
 
 from mlsem.core.implied.point import MomentPoint
@@ -45,7 +47,9 @@ class MomentWatch:
         varies between clusters, in a single-level model.
     """
 
-    def __init__(self, start: MomentPoint, sizes: Array, clusters: Array) -> None:
+    def __init__(
+        self, start: MomentPoint, sizes: Shaped[Array, "S"], clusters: Shaped[Array, "S"]
+    ) -> None:
         self._start, self._sizes, self._clusters = start, sizes, clusters
         self._clustered = len(start.between.sigma) > 0
         self._edge, self._next, self._fallen = np.inf, FIRST, 0
@@ -93,7 +97,7 @@ class MomentWatch:
         return 1.0 + float(self._sizes.max()) * least
 
 
-def _shrunk(before: Array, after: Array) -> float:
+def _shrunk(before: Shaped[Array, "p p"], after: Shaped[Array, "p p"]) -> float:
     """Smallest eigenvalue of one covariance matrix in the metric of another."""
     lower = lower_factor(before)
     if lower is None or not len(before):

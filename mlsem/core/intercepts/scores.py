@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated as Shaped
+
 import numpy as np
 
 from mlsem.core.implied.derivatives import Jacobians
@@ -13,10 +15,10 @@ from mlsem.core.records import Array, ClusterMoments, Index
 def cluster_scores(
     point: Evaluation,
     moments: ClusterMoments,
-    shape_of: Index,
-    sizes: Array,
+    shape_of: Shaped[Index, "J"],
+    sizes: Shaped[Array, "S"],
     along: Jacobians,
-) -> Array:
+) -> Shaped[Array, "J n"]:
     """Scores of every cluster, times its weight, (J, n), in the order of `moments`.
 
     Parameters
@@ -54,7 +56,9 @@ def cluster_scores(
     return scores
 
 
-def _shape_constants(point: Evaluation, sizes: Array, along: Jacobians) -> Array:
+def _shape_constants(
+    point: Evaluation, sizes: Shaped[Array, "S"], along: Jacobians
+) -> Shaped[Array, "S n"]:
     """½ tr[(G D Gᵀ - n W) ∂Σ_W] - ½ tr[Ω ∂Σ_B], (S, n)."""
     lift, (within, between) = point.effects.lift, along
     rows = lift @ point.effects.absorbed @ lift.T - sizes[:, None, None] * point.precision
@@ -63,7 +67,9 @@ def _shape_constants(point: Evaluation, sizes: Array, along: Jacobians) -> Array
     return 0.5 * total
 
 
-def _cross_product_weights(point: Evaluation, columns: slice, along: Jacobians) -> Array:
+def _cross_product_weights(
+    point: Evaluation, columns: slice, along: Jacobians
+) -> Shaped[Array, "n V2"]:
     """Weights E_a with <E_a, S_j> the part of the score linear in S_j, (n, V²)."""
     pulled, (within, _) = point.precision @ point.residuals.rows[:, columns], along
     half = 0.5 * (pulled.T @ within.sigma @ pulled)
@@ -71,11 +77,11 @@ def _cross_product_weights(point: Evaluation, columns: slice, along: Jacobians) 
 
 
 def _add_mean_scores(
-    scores: Array,
+    scores: Shaped[Array, "j n"],
     point: Evaluation,
-    means: Array,
-    shape_of: Index,
-    sizes: Array,
+    means: Shaped[Array, "j C"],
+    shape_of: Shaped[Index, "j"],
+    sizes: Shaped[Array, "j"],
     along: Jacobians,
 ) -> None:
     rows = np.concatenate((np.ones((len(means), 1)), means), axis=1)
@@ -89,5 +95,5 @@ def _add_mean_scores(
         scores += _outer(residual, rows[:, used]) @ flatten(jacobian.mean[:, :, used]).T
 
 
-def _outer(left: Array, right: Array) -> Array:
+def _outer(left: Shaped[Array, "j a"], right: Shaped[Array, "j b"]) -> Shaped[Array, "j ab"]:
     return flatten(left[:, :, None] * right[:, None, :])

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Annotated as Shaped
 from typing import Any
 
 import numpy as np
@@ -32,10 +33,10 @@ UNMET = 1e-6  # a violation that is called one when the optimiser stops
 class Linearised:
     """Constraint values and Jacobians at a point: c_e = 0 and c_i ≥ 0."""
 
-    equal: Array
-    equal_jacobian: Array
-    least: Array
-    least_jacobian: Array
+    equal: Shaped[Array, "e"]
+    equal_jacobian: Shaped[Array, "e npar"]
+    least: Shaped[Array, "i"]
+    least_jacobian: Shaped[Array, "i npar"]
 
     @property
     def violation(self) -> float:
@@ -47,11 +48,11 @@ class Subproblem:
     """Step, multipliers of the equalities and of the inequalities, length in standard errors;
     `restore` (npar, equalities) takes values of the equalities to the shortest way back."""
 
-    step: Array
-    equal_multipliers: Array
-    least_multipliers: Array
+    step: Shaped[Array, "npar"]
+    equal_multipliers: Shaped[Array, "e"]
+    least_multipliers: Shaped[Array, "i"]
     distance: float
-    restore: Array
+    restore: Shaped[Array, "npar e"]
 
     @property
     def largest_multiplier(self) -> float:
@@ -59,7 +60,7 @@ class Subproblem:
         return float(np.abs(both).max(initial=0.0))
 
 
-def linearise(constraints: ConstraintFunctions, params: Array) -> Linearised:
+def linearise(constraints: ConstraintFunctions, params: Shaped[Array, "npar"]) -> Linearised:
     """Values and gradients of all constraints; bounds count as inequalities (lower, then upper)."""
     size = len(params)
     equal = [function(params) for function in constraints.equalities]
@@ -87,7 +88,12 @@ def linearise(constraints: ConstraintFunctions, params: Array) -> Linearised:
     )
 
 
-def curvature(constraints: ConstraintFunctions, params: Array, equal: Array, least: Array) -> Array:
+def curvature(
+    constraints: ConstraintFunctions,
+    params: Shaped[Array, "npar"],
+    equal: Shaped[Array, "e"],
+    least: Shaped[Array, "i"],
+) -> Shaped[Array, "npar npar"]:
     """Σ λ ∂²c/∂θ∂θᵀ by complex steps of the exact gradients (exact to rounding)."""
     size = len(params)
     total = np.zeros((size, size))
@@ -102,7 +108,9 @@ def curvature(constraints: ConstraintFunctions, params: Array, equal: Array, lea
     return 0.5 * (total + total.T)
 
 
-def shortest(matrix: Array, bound: Array) -> tuple[Array, Array] | None:
+def shortest(
+    matrix: Shaped[Array, "i n"], bound: Shaped[Array, "i"]
+) -> tuple[Shaped[Array, "n"], Shaped[Array, "i"]] | None:
     """min |x| subject to matrix @ x ≥ bound, with multipliers; None if nothing meets it."""
     from scipy.optimize import nnls
 
@@ -120,7 +128,9 @@ def shortest(matrix: Array, bound: Array) -> tuple[Array, Array] | None:
     return matrix.T @ multipliers, multipliers
 
 
-def subproblem(information: Array, gradient: Array, at: Linearised) -> Subproblem | None:
+def subproblem(
+    information: Shaped[Array, "npar npar"], gradient: Shaped[Array, "npar"], at: Linearised
+) -> Subproblem | None:
     """max gᵀs - ½ sᵀ I s subject to the linearised constraints."""
     values, vectors, scale = scaled_eigen(information)
     whiten = scale[:, None] * vectors / np.sqrt(np.maximum(values, 1e-10 * values[-1]))
@@ -207,7 +217,7 @@ def _quadratic_form(
     at: D,
     constraints: ConstraintFunctions,
     multipliers: Subproblem | None,
-) -> tuple[Array, bool]:
+) -> tuple[Shaped[Array, "npar npar"], bool]:
     """Observed information of the Lagrangian where near and positive definite, else expected; and
     whether it is the former."""
     if multipliers is not None and multipliers.distance < 0.5:
@@ -225,7 +235,7 @@ def _merit_search(
     point: P,
     constraints: ConstraintFunctions,
     found: Subproblem,
-    gradient: Array,
+    gradient: Shaped[Array, "npar"],
     linear: Linearised,
     penalty: float,
 ) -> P | None:
@@ -238,7 +248,7 @@ def _merit_search(
     expected_gain = float(gradient @ found.step) + penalty * linear.violation
     slack = NOISE * (1.0 + abs(point.loglik))
 
-    def accepted(params: Array, step: float) -> P | None:
+    def accepted(params: Shaped[Array, "npar"], step: float) -> P | None:
         candidate = objective.evaluate(params)
         if candidate is None:
             return None
@@ -262,7 +272,10 @@ def _merit_search(
 
 
 def _at_bounds(
-    objective: Objective[P, D], point: P, constraints: ConstraintFunctions, active: Index
+    objective: Objective[P, D],
+    point: P,
+    constraints: ConstraintFunctions,
+    active: Shaped[Index, "a"],
 ) -> P:
     """The point with parameters at active bounds exactly there."""
     low = np.flatnonzero(np.isfinite(constraints.lower))
@@ -316,7 +329,11 @@ class ConstraintFunctions:
         Bounds.
     """
 
-    equalities: tuple[Callable[[NDArray[Any]], tuple[Any, NDArray[Any]]], ...]
-    inequalities: tuple[Callable[[NDArray[Any]], tuple[Any, NDArray[Any]]], ...]
-    lower: Array
-    upper: Array
+    equalities: tuple[
+        Callable[[Shaped[NDArray[Any], "npar"]], tuple[Any, Shaped[NDArray[Any], "npar"]]], ...
+    ]
+    inequalities: tuple[
+        Callable[[Shaped[NDArray[Any], "npar"]], tuple[Any, Shaped[NDArray[Any], "npar"]]], ...
+    ]
+    lower: Shaped[Array, "npar"]
+    upper: Shaped[Array, "npar"]

@@ -21,6 +21,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from operator import is_
+from typing import Annotated as Shaped
 from typing import Any
 
 import numpy as np
@@ -57,25 +58,27 @@ class Coordinates:
 
     user: ModelPattern
     internal: ModelPattern
-    moved: Index
+    moved: Shaped[Index, "m"]
 
     @property
     def same(self) -> bool:
         return self.user is self.internal
 
-    def to_user(self, params: Array) -> Array:
+    def to_user(self, params: Shaped[Array, "npar"]) -> Shaped[Array, "npar"]:
         """Internal → the user's parameters."""
         return params if self.same else _carried(self.internal, self.user, self.moved, params)
 
-    def to_internal(self, params: Array) -> Array:
+    def to_internal(self, params: Shaped[Array, "npar"]) -> Shaped[Array, "npar"]:
         """The user's → internal parameters."""
         return params if self.same else _carried(self.user, self.internal, self.moved, params)
 
-    def effects_to_user(self) -> Array:
+    def effects_to_user(self) -> Shaped[Array, "qr qr"]:
         """K: (u, s, z) of the user's model are K times those of the optimiser's."""
         return _turn(self.internal, self.user)
 
-    def at_sample_means(self, params: Array, data: ShapeMoments) -> Array:
+    def at_sample_means(
+        self, params: Shaped[Array, "npar"], data: ShapeMoments
+    ) -> Shaped[Array, "npar"]:
         """Internal parameters whose intercepts reproduce the sample means as well as they can."""
         row = data.cross.sum(axis=0)[0] / data.n_clusters
         pattern = self.internal
@@ -90,7 +93,7 @@ class Coordinates:
         moved[intercepts] += least_squares(slopes, gap)
         return moved
 
-    def jacobian(self, params: Array) -> Array:
+    def jacobian(self, params: Shaped[Array, "npar"]) -> Shaped[Array, "npar npar"]:
         """∂θ_user/∂θ_internal (npar, npar) at internal parameters."""
         result = np.eye(len(params))
         if self.same:
@@ -106,8 +109,8 @@ class Coordinates:
 def choose_coordinates(
     objective: MomentObjective[Any, ModelPattern],
     data: ShapeMoments,
-    restricted: Index,
-    params: Array,
+    restricted: Shaped[Index, "m"],
+    params: Shaped[Array, "npar"],
 ) -> Coordinates:
     """Centre the far covariates if free parameters absorb that.
 
@@ -142,7 +145,12 @@ def choose_coordinates(
     return Coordinates(user, internal, moved)
 
 
-def _carried(source: ModelPattern, target: ModelPattern, moved: Index, params: Array) -> Array:
+def _carried(
+    source: ModelPattern,
+    target: ModelPattern,
+    moved: Shaped[Index, "m"],
+    params: Shaped[Array, "npar"],
+) -> Shaped[Array, "npar"]:
     """Parameters of `target` with the implied moments that `params` have in `source`."""
     turn = _turn(source, target)
     unit = np.eye(len(turn))
@@ -153,24 +161,28 @@ def _carried(source: ModelPattern, target: ModelPattern, moved: Index, params: A
     return found
 
 
-def _spread(data: ShapeMoments) -> Array:
+def _spread(data: ShapeMoments) -> Shaped[Array, "D D"]:
     """Covariance of the entries of h, about."""
     total = data.cross.sum(axis=0) / data.n_clusters
     return total - np.outer(total[0], total[0]) + data.within / data.n_rows
 
 
-def _far(maps: Array, spread: Array) -> NDArray[np.bool_]:
+def _far(
+    maps: Shaped[Array, "k D"], spread: Shaped[Array, "D D"]
+) -> Shaped[NDArray[np.bool_], "k"]:
     """Which variables, as maps of h, have a constant far from zero."""
     deviations = np.sqrt(((maps @ spread) * maps).sum(axis=1))
     return np.greater(np.abs(maps[:, 0]), FAR * deviations) & _vary(maps)
 
 
-def _vary(maps: Array) -> NDArray[np.bool_]:
+def _vary(maps: Shaped[Array, "k D"]) -> Shaped[NDArray[np.bool_], "k"]:
     """Which of them are not the constant."""
     return np.array(maps[:, 1:].any(axis=1))
 
 
-def _without(maps: Array, far: NDArray[np.bool_]) -> Array:
+def _without(
+    maps: Shaped[Array, "k D"], far: Shaped[NDArray[np.bool_], "k"]
+) -> Shaped[Array, "k D"]:
     """The maps with these constants taken off; the same array if there are none."""
     if not far.any():
         return maps
@@ -179,7 +191,7 @@ def _without(maps: Array, far: NDArray[np.bool_]) -> Array:
     return centred
 
 
-def _centred(pattern: LevelPattern, spread: Array) -> LevelPattern:
+def _centred(pattern: LevelPattern, spread: Shaped[Array, "D D"]) -> LevelPattern:
     covariates = _without(pattern.covariates, _far(pattern.covariates, spread))
     if covariates is pattern.covariates:
         return pattern
@@ -190,7 +202,7 @@ def _centred(pattern: LevelPattern, spread: Array) -> LevelPattern:
     return replace(pattern, covariates=covariates, exogenous=exogenous)
 
 
-def _centred_carriers(carriers: Carriers | None, spread: Array) -> Carriers | None:
+def _centred_carriers(carriers: Carriers | None, spread: Shaped[Array, "D D"]) -> Carriers | None:
     """Carriers of outcomes with a random intercept, which takes on what they lose."""
     far = None if carriers is None else _far(carriers.maps, spread)
     if carriers is None or far is None or not far.any():
@@ -200,7 +212,7 @@ def _centred_carriers(carriers: Carriers | None, spread: Array) -> Carriers | No
     return carriers if maps is carriers.maps else replace(carriers, maps=maps)
 
 
-def _turn(source: ModelPattern, target: ModelPattern) -> Array:
+def _turn(source: ModelPattern, target: ModelPattern) -> Shaped[Array, "qr qr"]:
     """K with (u, z) of `target` = K (u, z) of `source`."""
     unit = np.eye(len(source.between.observed))
     first, second = source.random_effects, target.random_effects
@@ -210,7 +222,7 @@ def _turn(source: ModelPattern, target: ModelPattern) -> Array:
     return unit
 
 
-def _movable(pattern: ModelPattern, turn: Array) -> Index:
+def _movable(pattern: ModelPattern, turn: Shaped[Array, "qr qr"]) -> Shaped[Index, "m"]:
     """Free intercepts; and free regressions, variances and covariances of the random intercepts
     that K changes."""
     found = _free_intercepts(pattern)
@@ -234,7 +246,7 @@ def _movable(pattern: ModelPattern, turn: Array) -> Index:
     return np.setdiff1d(moved, other)
 
 
-def _free_intercepts(pattern: ModelPattern) -> Index:
+def _free_intercepts(pattern: ModelPattern) -> Shaped[Index, "m"]:
     """Parameters that are intercepts and nothing else."""
     found: set[int] = set()
     other: set[int] = set()
@@ -247,7 +259,7 @@ def _free_intercepts(pattern: ModelPattern) -> Index:
     return np.array(sorted(found - other), dtype=np.intp)
 
 
-def _implied(pattern: ModelPattern, params: Array) -> tuple[LevelMoments, ...]:
+def _implied(pattern: ModelPattern, params: Shaped[Array, "npar"]) -> tuple[LevelMoments, ...]:
     levels: list[LevelMoments] = []
     for level in pattern.levels:
         moments = level.moments(params)
@@ -256,14 +268,18 @@ def _implied(pattern: ModelPattern, params: Array) -> tuple[LevelMoments, ...]:
     return tuple(levels)
 
 
-def _moments(pattern: ModelPattern, params: Array, turn: Array) -> Array:
+def _moments(
+    pattern: ModelPattern, params: Shaped[Array, "npar"], turn: Shaped[Array, "qr qr"]
+) -> Shaped[Array, "m"]:
     """t: maps of the means, those of an outcome at both levels together, and K Σ_B Kᵀ."""
     within, between = _implied(pattern, params)
     means = _together(pattern, within.mean, turn @ between.mean)
     return np.concatenate((means.ravel(), (turn @ between.sigma @ turn.T).ravel()))
 
 
-def _slopes(pattern: ModelPattern, params: Array, turn: Array) -> Array:
+def _slopes(
+    pattern: ModelPattern, params: Shaped[Array, "npar"], turn: Shaped[Array, "qr qr"]
+) -> Shaped[Array, "m npar"]:
     """∂t/∂θ, (m, npar)."""
     first, second = jacobians(pattern, _implied(pattern, params), np.eye(len(params)))
     means = _together(
@@ -273,7 +289,9 @@ def _slopes(pattern: ModelPattern, params: Array, turn: Array) -> Array:
     return np.concatenate((means.reshape(-1, len(params)), flatten(spread).T))
 
 
-def _mean_slopes(pattern: ModelPattern, params: Array, row: Array) -> Array:
+def _mean_slopes(
+    pattern: ModelPattern, params: Shaped[Array, "npar"], row: Shaped[Array, "D"]
+) -> Shaped[Array, "pr npar"]:
     """∂/∂θ of the means of the outcomes and level-2 variables at a data row, (p + r, npar)."""
     along = jacobians(pattern, _implied(pattern, params), np.eye(len(params)))
     own, level2 = (level.mean @ row for level in along)
@@ -282,7 +300,9 @@ def _mean_slopes(pattern: ModelPattern, params: Array, row: Array) -> Array:
     return np.concatenate((own.T, level2.T[pattern.split :]))
 
 
-def _together(pattern: ModelPattern, within: Array, between: Array) -> Array:
+def _together(
+    pattern: ModelPattern, within: Shaped[Array, "p *s"], between: Shaped[Array, "qr *s"]
+) -> Shaped[Array, "m *s"]:
     """Each outcome with its random intercept, then the random slopes and level-2 variables."""
     total = within.copy()
     effects = pattern.random_effects

@@ -18,6 +18,7 @@ otherwise ℓ rises with a matrix c v vᵀ added. (Vandenberghe & Boyd 1996, SIA
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Annotated as Shaped
 from typing import Generic
 
 import numpy as np
@@ -56,14 +57,14 @@ class Block:
         b of a variance bᵀ Σ* b that is held: it is the square of Λ's first cell.
     """
 
-    cells: Index
-    effects: Index
-    unit: Array
-    turn: Array
+    cells: Shaped[Index, "k k"]
+    effects: Shaped[Index, "k"]
+    unit: Shaped[Array, "k k"]
+    turn: Shaped[Array, "k k"]
     rank: int
-    pin: Array | None = None
+    pin: Shaped[Array, "k"] | None = None
 
-    def held(self, x: Array) -> Index:
+    def held(self, x: Shaped[Array, "npar"]) -> Shaped[Index, "m"]:
         """Parameters of the cells of Λ that do not move: columns of zeros, and what is pinned."""
         rows, cols = np.tril_indices(len(self.cells))
         fixed = cols >= self.rank
@@ -72,21 +73,23 @@ class Block:
             fixed |= (cols == 0) & (zero | (rows == 0))
         return self.cells[rows, cols][fixed]
 
-    def matrix(self, x: Array) -> Array:
+    def matrix(self, x: Shaped[Array, "npar"]) -> Shaped[Array, "k k"]:
         """Σ(x)."""
         half = self.turn @ np.tril(x[self.cells])
         return half @ half.T
 
-    def standard(self, params: Array) -> Array:
+    def standard(self, params: Shaped[Array, "npar"]) -> Shaped[Array, "k k"]:
         """Σ*."""
         inverse: Array = np.asarray(np.linalg.inv(self.unit), dtype=np.float64)
         return symmetrised(inverse @ params[self.cells] @ inverse.T)
 
-    def values(self, params: Array) -> Array:
+    def values(self, params: Shaped[Array, "npar"]) -> Shaped[Array, "k"]:
         """Eigenvalues of Σ*, ascending."""
         return np.asarray(np.linalg.eigvalsh(self.standard(params)), dtype=np.float64)
 
-    def facing(self, params: Array, least: float) -> tuple[Block, Array]:
+    def facing(
+        self, params: Shaped[Array, "npar"], least: float
+    ) -> tuple[Block, Shaped[Array, "k k"]]:
         """The block whose first columns span the eigenvectors of Σ* with values above `least`,
         and its Λ (k, k) at the nearest matrix that has no others."""
         matrix = self.standard(params)
@@ -104,12 +107,14 @@ class Block:
         first[:, 1:] = first[:, 1:] @ vectors
         return replace(self, turn=self.unit @ first, rank=1 + rank), lower
 
-    def slopes(self, gradient: Array) -> Array:
+    def slopes(self, gradient: Shaped[Array, "npar"]) -> Shaped[Array, "k k"]:
         """Bᵀ S B of the gradient of θ, with dℓ = ½ tr(S dΣ)."""
         twice = gradient[self.cells] * (1.0 + np.eye(len(self.cells)))
         return self.turn.T @ twice @ self.turn
 
-    def rising(self, x: Array, gradient: Array) -> tuple[float, Array]:
+    def rising(
+        self, x: Shaped[Array, "npar"], gradient: Shaped[Array, "npar"]
+    ) -> tuple[float, Shaped[Array, "k"]]:
         """The slope of ℓ along the steepest v vᵀ that a singular Σ has no part in, and v."""
         size = len(self.cells)
         if self.rank == size:
@@ -121,12 +126,14 @@ class Block:
         values, vectors = np.linalg.eigh(apart.T @ self.slopes(gradient) @ apart)
         return 0.5 * float(values[-1]), self.turn @ apart @ vectors[:, -1]
 
-    def pinned(self, way: Array) -> Block:
+    def pinned(self, way: Shaped[Array, "k"]) -> Block:
         """With the variance wayᵀ Σ way held."""
         return replace(self, pin=self.unit.T @ way)
 
 
-def _principal(matrix: Array, least: float) -> tuple[Array, Array, int]:
+def _principal(
+    matrix: Shaped[Array, "k k"], least: float
+) -> tuple[Shaped[Array, "k k"], Shaped[Array, "k"], int]:
     """Eigenvectors, the largest values first, roots of the values that exceed `least`, how many."""
     values, vectors = np.linalg.eigh(matrix)
     values, vectors = values[::-1], vectors[:, ::-1]
@@ -140,14 +147,16 @@ class Factors:
 
     blocks: tuple[Block, ...]
 
-    def params(self, x: Array) -> Array:
+    def params(self, x: Shaped[Array, "npar"]) -> Shaped[Array, "npar"]:
         """θ(x)."""
         found = x.copy()
         for block in self.blocks:
             found[block.cells] = block.matrix(x)
         return found
 
-    def facing(self, params: Array, least: float = ZERO**2) -> tuple[Factors, Array]:
+    def facing(
+        self, params: Shaped[Array, "npar"], least: float = ZERO**2
+    ) -> tuple[Factors, Shaped[Array, "npar"]]:
         """The face of the matrices nearest to those of `params`: their eigenvectors come first,
         and columns of values up to `least` are zero. With it the x of that point."""
         found = params.copy()
@@ -163,24 +172,26 @@ class Factors:
     def rank(self) -> int:
         return sum(block.rank for block in self.blocks)
 
-    def along(self, x: Array, free: Array) -> Array:
+    def along(
+        self, x: Shaped[Array, "npar"], free: Shaped[Array, "npar n"]
+    ) -> Shaped[Array, "npar m"]:
         """Those of the free directions, each of one parameter, that stay on the face."""
         held = [block.held(x) for block in self.blocks]
         return free[:, ~free[np.concatenate(held)].any(axis=0)] if held else free
 
-    def lowest(self, params: Array) -> float:
+    def lowest(self, params: Shaped[Array, "npar"]) -> float:
         """The smallest eigenvalue of the matrices Σ*."""
         return min((float(block.values(params)[0]) for block in self.blocks), default=np.inf)
 
-    def inside(self, params: Array) -> bool:
+    def inside(self, params: Shaped[Array, "npar"]) -> bool:
         """Whether all matrices are positive semidefinite."""
         return self.lowest(params) >= 0.0
 
-    def singular(self, params: Array) -> bool:
+    def singular(self, params: Shaped[Array, "npar"]) -> bool:
         """Whether one of the matrices is singular."""
         return self.lowest(params) < ZERO**2
 
-    def jacobian(self, x: Array) -> Array:
+    def jacobian(self, x: Shaped[Array, "npar"]) -> Shaped[Array, "npar npar"]:
         """∂θ/∂x: a change dΛ of Λ changes Σ by B (dΛ Λᵀ + Λ dΛᵀ) Bᵀ."""
         found = np.eye(len(x))
         for block in self.blocks:
@@ -190,7 +201,7 @@ class Factors:
                 found[cells, cells[i, j]] = half + half.T
         return found
 
-    def curvature(self, gradient: Array) -> Array:
+    def curvature(self, gradient: Shaped[Array, "npar"]) -> Shaped[Array, "npar npar"]:
         """Σ_k g_k ∂²θ_k/∂x∂xᵀ: g is linear in ΛΛᵀ, whose cells in a column of Λ multiply."""
         found = np.zeros((len(gradient), len(gradient)))
         for block in self.blocks:
@@ -205,7 +216,7 @@ class Factors:
 class FactoredPoint(Generic[P]):
     """A point of the objective that is factored; `params` are x."""
 
-    params: Array
+    params: Shaped[Array, "npar"]
     point: P
 
     @property
@@ -220,7 +231,7 @@ class FactoredObjective(Objective[FactoredPoint[P], D]):
     objective: Objective[P, D]
     factors: Factors
 
-    def evaluate(self, params: Array) -> FactoredPoint[P] | None:
+    def evaluate(self, params: Shaped[Array, "npar"]) -> FactoredPoint[P] | None:
         point = self.objective.evaluate(self.factors.params(params))
         if point is None:
             return None
@@ -229,14 +240,14 @@ class FactoredObjective(Objective[FactoredPoint[P], D]):
             x[block.cells] = params[block.cells]
         return FactoredPoint(x, point)
 
-    def derivatives(self, point: FactoredPoint[P], basis: Array) -> D:
+    def derivatives(self, point: FactoredPoint[P], basis: Shaped[Array, "npar n"]) -> D:
         turned = self.factors.jacobian(point.params) @ basis
         return replace(self.objective.derivatives(point.point, turned), basis=basis)
 
-    def expected(self, point: FactoredPoint[P], at: D) -> Array:
+    def expected(self, point: FactoredPoint[P], at: D) -> Shaped[Array, "n n"]:
         return self.objective.expected(point.point, self._turned(point, at))
 
-    def observed(self, point: FactoredPoint[P], at: D) -> Array:
+    def observed(self, point: FactoredPoint[P], at: D) -> Shaped[Array, "n n"]:
         unit = np.eye(len(point.params))
         gradient = self.objective.derivatives(point.point, unit).gradient
         bend = at.basis.T @ self.factors.curvature(gradient) @ at.basis
@@ -251,7 +262,7 @@ def factored(objective: Objective[P, D], factors: Factors) -> FactoredObjective[
 
 
 def random_effect_factors(
-    pattern: ModelPattern, metric: Array | None = None, *, explained: bool = True
+    pattern: ModelPattern, metric: Shaped[Array, "q q"] | None = None, *, explained: bool = True
 ) -> Factors:
     """The covariance matrices of the random effects: one for each set that free covariances tie
     together. A set with a covariance that is fixed or shared has none, nor has one with fixed
@@ -287,13 +298,15 @@ def random_effect_factors(
     return Factors(tuple(block_of(counted[place], metric[place], place[1][0]) for place in kept))
 
 
-def _apart(cells: Index) -> bool:
+def _apart(cells: Shaped[Index, "k k"]) -> bool:
     """Whether each cell has a parameter of its own."""
     apart = set(cells.ravel().tolist())
     return min(apart, default=0) >= 0 and len(apart) == len(cells) * (len(cells) + 1) // 2
 
 
-def block_of(cells: Index, metric: Array, effects: Index) -> Block:
+def block_of(
+    cells: Shaped[Index, "k k"], metric: Shaped[Array, "k k"], effects: Shaped[Index, "k"]
+) -> Block:
     """A block of these cells, of full rank."""
     unit = inverse_root(metric)
     if unit is None:  # collinear carriers
@@ -301,8 +314,8 @@ def block_of(cells: Index, metric: Array, effects: Index) -> Block:
     return Block(cells, effects, unit, unit, len(cells))
 
 
-def explained_effects(pattern: ModelPattern) -> NDArray[np.bool_]:
-    """The random effects that walks from latent variables of level 2 lead to, (q,)."""
+def explained_effects(pattern: ModelPattern) -> Shaped[NDArray[np.bool_], "q"]:
+    """The random effects that walks from latent variables of level 2 lead to."""
     level = pattern.between
     latent = np.ones(len(level.names), dtype=np.bool_)
     latent[level.observed] = False

@@ -9,6 +9,7 @@ trust region with the exact Hessian takes over.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated as Shaped
 
 import numpy as np
 
@@ -32,12 +33,14 @@ STALLED = 8  # iterations without progress before the trust region takes over
 class Move:
     """A step along the basis, its decrement gᵀI⁻¹g, and the observed information if used."""
 
-    step: Array
+    step: Shaped[Array, "n"]
     decrement: float
-    observed: Array | None
+    observed: Shaped[Array, "n n"] | None
 
 
-def newton_step(information: Array, gradient: Array) -> tuple[Array, float] | None:
+def newton_step(
+    information: Shaped[Array, "n n"], gradient: Shaped[Array, "n"]
+) -> tuple[Shaped[Array, "n"], float] | None:
     """Step I⁻¹g and decrement gᵀI⁻¹g; None where the information is not positive definite."""
     unit = unit_diagonal(information)
     if unit is None:
@@ -48,7 +51,9 @@ def newton_step(information: Array, gradient: Array) -> tuple[Array, float] | No
     return None if step is None else (scale * step, float(scaled @ step))
 
 
-def damped_step(information: Array, gradient: Array) -> tuple[Array, float]:
+def damped_step(
+    information: Shaped[Array, "n n"], gradient: Shaped[Array, "n"]
+) -> tuple[Shaped[Array, "n"], float]:
     """As `newton_step`, with eigenvalues that are too small (or negative) raised."""
     values, vectors, scale = scaled_eigen(information)
     raised = np.maximum(values, 1e-8 * max(values[-1], 1e-300))
@@ -62,7 +67,7 @@ def _rounding(point: Point) -> float:
 
 
 def line_search(
-    objective: Objective[P, D], point: P, direction: Array, decrement: float
+    objective: Objective[P, D], point: P, direction: Shaped[Array, "npar"], decrement: float
 ) -> tuple[P, float] | None:
     """The first of the steps 1, ½, ¼ … that raises ℓ enough; None if there is none."""
     slack = _rounding(point)
@@ -77,7 +82,9 @@ def line_search(
     return None
 
 
-def _move(objective: Objective[P, D], point: P, at: D, expected: Array | None, near: bool) -> Move:
+def _move(
+    objective: Objective[P, D], point: P, at: D, expected: Shaped[Array, "n n"] | None, near: bool
+) -> Move:
     """Newton's step where it applies, else the scoring step."""
     if near:
         observed = objective.observed(point, at)
@@ -92,7 +99,7 @@ def _move(objective: Objective[P, D], point: P, at: D, expected: Array | None, n
 def maximise(
     objective: Objective[P, D],
     start: P,
-    free: Array,
+    free: Shaped[Array, "npar n"],
     first: Conditioned[D],
     *,
     tol: float,
@@ -112,7 +119,7 @@ def maximise(
 def climb(
     objective: Objective[P, D],
     start: P,
-    free: Array,
+    free: Shaped[Array, "npar n"],
     first: Conditioned[D],
     *,
     tol: float,
@@ -167,7 +174,9 @@ def climb(
     return Stopped(point, free, max_iter, best**0.5, "max_iter")
 
 
-def _ran(point: P, free: Array, runs: Runaway, count: int, distance: float) -> Optimum[P]:
+def _ran(
+    point: P, free: Shaped[Array, "npar n"], runs: Runaway, count: int, distance: float
+) -> Optimum[P]:
     return Stopped(point, free, count, distance, runs.status, runs.where)
 
 
@@ -178,7 +187,7 @@ class _RunsAwayError(Exception):
 def by_trust_region(
     objective: Objective[P, D],
     point: P,
-    free: Array,
+    free: Shaped[Array, "npar n"],
     tol: float,
     done: int,
     max_iter: int,
@@ -195,30 +204,30 @@ def by_trust_region(
     origin, best, count = point.params, point, done
     runs: Runaway | None = None
 
-    def look(xk: Array) -> None:
+    def look(xk: Shaped[Array, "n"]) -> None:
         nonlocal count, runs
         count += 1
         runs = None if watch is None else watch(count, best)
         if runs is not None:
             raise _RunsAwayError
 
-    def at(phi: Array) -> P | None:
+    def at(phi: Shaped[Array, "n"]) -> P | None:
         return objective.evaluate(origin + basis @ phi)
 
-    def value(phi: Array) -> float:
+    def value(phi: Shaped[Array, "n"]) -> float:
         nonlocal best
         found = at(phi)
         if found is not None and found.loglik > best.loglik:
             best = found
         return np.inf if found is None else -found.loglik
 
-    def slope(phi: Array) -> Array:
+    def slope(phi: Shaped[Array, "n"]) -> Shaped[Array, "n"]:
         found = at(phi)  # outside, where every step is refused, scipy asks all the same
         if found is None:
             return np.zeros_like(phi)
         return -objective.derivatives(found, basis).gradient
 
-    def hessian(phi: Array) -> Array:
+    def hessian(phi: Shaped[Array, "n"]) -> Shaped[Array, "n n"]:
         found = at(phi)
         if found is None:
             return np.eye(len(phi))
@@ -252,7 +261,12 @@ def by_trust_region(
 
 
 def _judge(
-    objective: Objective[P, D], point: P, free: Array, tol: float, count: int, max_iter: int
+    objective: Objective[P, D],
+    point: P,
+    free: Shaped[Array, "npar n"],
+    tol: float,
+    count: int,
+    max_iter: int,
 ) -> Optimum[P]:
     """Is this an optimum? The trust region may stop a few Newton steps before one.
 
@@ -272,8 +286,8 @@ def _judge(
 def _by_newton(
     objective: Objective[P, D],
     point: P,
-    free: Array,
-    basis: Array,
+    free: Shaped[Array, "npar n"],
+    basis: Shaped[Array, "npar n"],
     tol: float,
     count: int,
     most: int,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import Annotated as Shaped
 from typing import Any, Generic, TypeVar
 
 import numpy as np
@@ -32,8 +33,8 @@ SINGULAR = 1e-5  # smallest eigenvalue, after conditioning, of an identified mod
 class Derivatives:
     """First derivatives at a point along `basis` (npar, n)."""
 
-    basis: Array
-    gradient: Array
+    basis: Shaped[Array, "npar n"]
+    gradient: Shaped[Array, "n"]
 
 
 A = TypeVar("A")
@@ -68,7 +69,7 @@ class Conditioned(Generic[D]):
     """
 
     at: D
-    expected: Array
+    expected: Shaped[Array, "n n"]
     lost: int
 
 
@@ -77,19 +78,19 @@ class Objective(ABC, Generic[P, D]):
     """What is maximised, ℓ(θ) of some data, with its derivatives."""
 
     @abstractmethod
-    def evaluate(self, params: Array) -> P | None:
+    def evaluate(self, params: Shaped[Array, "npar"]) -> P | None:
         """ℓ at `params`, or None outside the parameter space."""
 
     @abstractmethod
-    def derivatives(self, point: P, basis: Array) -> D:
+    def derivatives(self, point: P, basis: Shaped[Array, "npar n"]) -> D:
         """Along the columns of `basis` (npar, n)."""
 
     @abstractmethod
-    def expected(self, point: P, at: D) -> Array:
+    def expected(self, point: P, at: D) -> Shaped[Array, "n n"]:
         """Expected information (n, n) along the basis."""
 
     @abstractmethod
-    def observed(self, point: P, at: D) -> Array:
+    def observed(self, point: P, at: D) -> Shaped[Array, "n n"]:
         """Observed information (n, n) along the basis, in closed form."""
 
     def fixed_effects(self) -> MeanParts | None:
@@ -97,7 +98,7 @@ class Objective(ABC, Generic[P, D]):
         this is no such model."""
         return None
 
-    def conditioned(self, point: P, basis: Array) -> Conditioned[D]:
+    def conditioned(self, point: P, basis: Shaped[Array, "npar n"]) -> Conditioned[D]:
         """A basis of the same space in which the expected information is near the identity.
 
         A covariate far from zero makes its slope and the intercept collinear: the information
@@ -136,16 +137,16 @@ class MomentObjective(Objective[M, MomentDerivatives], Generic[M, L]):
         """∂ℓ/∂m."""
 
     @abstractmethod
-    def covariance_part(self, point: M, along: Jacobians) -> Array:
-        """½ tr V⁻¹V_a V⁻¹V_b, (n, n)."""
+    def covariance_part(self, point: M, along: Jacobians) -> Shaped[Array, "n n"]:
+        """½ tr V⁻¹V_a V⁻¹V_b."""
 
     @abstractmethod
-    def expected_mean_part(self, point: M, along: Jacobians) -> Array:
-        """μ_aᵀ V⁻¹ μ_b, (n, n)."""
+    def expected_mean_part(self, point: M, along: Jacobians) -> Shaped[Array, "n n"]:
+        """μ_aᵀ V⁻¹ μ_b."""
 
     @abstractmethod
-    def observed_mean_part(self, point: M, along: Jacobians) -> Array:
-        """δ_aᵀ V⁻¹ δ_b, (n, n)."""
+    def observed_mean_part(self, point: M, along: Jacobians) -> Shaped[Array, "n n"]:
+        """δ_aᵀ V⁻¹ δ_b."""
 
     def fixed_effects(self) -> MeanParts | None:
         pattern = self.pattern
@@ -160,15 +161,15 @@ class MomentObjective(Objective[M, MomentDerivatives], Generic[M, L]):
         assert isinstance(pattern, ModelPattern)  # outcomes are stored by name
         return clusters.sampler(pattern, point)
 
-    def derivatives(self, point: M, basis: Array) -> MomentDerivatives:
+    def derivatives(self, point: M, basis: Shaped[Array, "npar n"]) -> MomentDerivatives:
         along = jacobians(self.pattern, point.levels, basis)
         moments = self.moment_gradients(point)
         return MomentDerivatives(basis, gradient(moments, along), along, moments)
 
-    def expected(self, point: M, at: MomentDerivatives) -> Array:
+    def expected(self, point: M, at: MomentDerivatives) -> Shaped[Array, "n n"]:
         return self.covariance_part(point, at.along) + self.expected_mean_part(point, at.along)
 
-    def observed(self, point: M, at: MomentDerivatives) -> Array:
+    def observed(self, point: M, at: MomentDerivatives) -> Shaped[Array, "n n"]:
         return (
             self.observed_mean_part(point, at.along)
             - self.covariance_part(point, at.along)
@@ -176,7 +177,7 @@ class MomentObjective(Objective[M, MomentDerivatives], Generic[M, L]):
         )
 
 
-def well_conditioned(information: Array) -> bool:
+def well_conditioned(information: Shaped[Array, "n n"]) -> bool:
     """Whether a basis needs no conditioning for this (observed or expected) information."""
     unit = unit_diagonal(information)
     factor = None if unit is None else lower_factor(unit[0])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field, replace
+from typing import Annotated as Shaped
 from typing import Generic, Literal
 
 import numpy as np
@@ -51,7 +52,7 @@ class Optimum(ABC, Generic[P]):
     """
 
     point: P
-    free: Array
+    free: Shaped[Array, "npar n"]
     n_iterations: int
     distance: float
     starts: RandomStarts | None = field(default=None, kw_only=True)
@@ -94,14 +95,16 @@ class Optimum(ABC, Generic[P]):
         return self.loglik if self.converged else float("nan")
 
     @property
-    def params(self) -> Array:
+    def params(self) -> Shaped[Array, "npar"]:
         return self.point.params
 
     @property
     def converged(self) -> bool:
         return self.status == "converged"
 
-    def lagrangian(self, observed: Array, basis: Array) -> Array:
+    def lagrangian(
+        self, observed: Shaped[Array, "n n"], basis: Shaped[Array, "npar n"]
+    ) -> Shaped[Array, "n n"]:
         """Observed information of the Lagrangian by that of ℓ, both along `basis` (npar, n)."""
         return observed
 
@@ -133,7 +136,9 @@ class Maximum(Optimum[P]):
     def loglik(self) -> float:
         return self.point.loglik
 
-    def with_derivatives(self, at: Derivatives, observed: Array | None) -> Maximum[P]:
+    def with_derivatives(
+        self, at: Derivatives, observed: Shaped[Array, "n n"] | None
+    ) -> Maximum[P]:
         """With what was computed there, if the observed information was."""
         if observed is None:
             return self
@@ -159,7 +164,7 @@ class Stationary(Maximum[P], Generic[P, D]):
     """
 
     at: D
-    observed: Array
+    observed: Shaped[Array, "n n"]
     flat: bool = False
 
     @property
@@ -193,13 +198,15 @@ class Constrained(Maximum[P]):
     """
 
     held: tuple[int, ...]
-    curvature: Array
+    curvature: Shaped[Array, "npar npar"]
 
     @property
     def active(self) -> tuple[int, ...]:
         return self.held
 
-    def lagrangian(self, observed: Array, basis: Array) -> Array:
+    def lagrangian(
+        self, observed: Shaped[Array, "n n"], basis: Shaped[Array, "npar n"]
+    ) -> Shaped[Array, "n n"]:
         return observed - basis.T @ self.curvature @ basis
 
 
@@ -222,9 +229,9 @@ class RestrictedMaximum(Maximum[P]):
     """
 
     value: float
-    root: Array
-    bread: Array
-    lost: Array
+    root: Shaped[Array, "npar n"]
+    bread: Shaped[Array, "npar n"]
+    lost: Shaped[Array, "npar l"]
     flat: bool
 
     @property
@@ -300,7 +307,7 @@ class RandomStarts:
 
     seed: int
     usual: float
-    logliks: Array
+    logliks: Shaped[Array, "k"]
 
     @property
     def best(self) -> float:

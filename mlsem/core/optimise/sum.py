@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Annotated as Shaped
 from typing import Any
 
 import numpy as np
@@ -36,7 +37,7 @@ class Term:
     """
 
     objective: MomentObjective[Any, Any]
-    places: Index
+    places: Shaped[Index, "m"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -63,7 +64,7 @@ class Sum(Objective[SumPoint, SumDerivatives]):
             total[:, term.places] |= np.array([each.means, each.others, each.paths])
         return MeanParts(*total)
 
-    def evaluate(self, params: Array) -> SumPoint | None:
+    def evaluate(self, params: Shaped[Array, "npar"]) -> SumPoint | None:
         points: list[Any] = []
         for term in self.terms:
             point = term.objective.evaluate(params[term.places])
@@ -73,7 +74,7 @@ class Sum(Objective[SumPoint, SumDerivatives]):
         loglik = float(sum(point.loglik for point in points))
         return SumPoint(frozen(params.copy()), loglik, tuple(points))
 
-    def derivatives(self, point: SumPoint, basis: Array) -> SumDerivatives:
+    def derivatives(self, point: SumPoint, basis: Shaped[Array, "npar n"]) -> SumDerivatives:
         found = tuple(
             term.objective.derivatives(each, basis[term.places])
             for term, each in zip(self.terms, point.terms, strict=True)
@@ -81,11 +82,11 @@ class Sum(Objective[SumPoint, SumDerivatives]):
         slope: Array = np.sum([each.gradient for each in found], axis=0)
         return SumDerivatives(basis, slope, tuple(each.along for each in found), found)
 
-    def expected(self, point: SumPoint, at: SumDerivatives) -> Array:
+    def expected(self, point: SumPoint, at: SumDerivatives) -> Shaped[Array, "n n"]:
         parts = zip(self.terms, point.terms, at.terms, strict=True)
         return np.sum([term.objective.expected(*there) for term, *there in parts], axis=0)
 
-    def observed(self, point: SumPoint, at: SumDerivatives) -> Array:
+    def observed(self, point: SumPoint, at: SumDerivatives) -> Shaped[Array, "n n"]:
         parts = zip(self.terms, point.terms, at.terms, strict=True)
         return np.sum([term.objective.observed(*there) for term, *there in parts], axis=0)
 

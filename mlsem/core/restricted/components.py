@@ -31,7 +31,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from math import isfinite, log
-from typing import NamedTuple
+from typing import Annotated as Shaped
 
 import numpy as np
 
@@ -70,30 +70,34 @@ class Components:
         N and n_o.
     """
 
-    origin: Array
-    means: Index
-    spread: Index
-    residual: Array
-    effects: Array
-    turn: Array
-    rows: Array
-    others: Array
+    origin: Shaped[Array, "npar"]
+    means: Shaped[Index, "p"]
+    spread: Shaped[Index, "K"]
+    residual: Shaped[Array, "1+K"]
+    effects: Shaped[Array, "1+K q q"]
+    turn: Shaped[Array, "p p"]
+    rows: Shaped[Array, "d q+p+1 J"]
+    others: Shaped[Array, "p+1 p+1"]
     n_rows: float
     n_others: float
 
 
-class Slopes(NamedTuple):
+@dataclass(frozen=True, slots=True, eq=False)
+class Slopes:
     """∂ℓ_R/∂φ (K,), and the expected and observed information of φ (K, K); `total` is the expected
     one if the fixed effects were known, ½ tr M_k M_l."""
 
-    gradient: Array
-    expected: Array
-    observed: Array
-    total: Array
+    gradient: Shaped[Array, "K"]
+    expected: Shaped[Array, "K K"]
+    observed: Shaped[Array, "K K"]
+    total: Shaped[Array, "K K"]
 
 
 def components(
-    pattern: ModelPattern, data: SlopeMoments, fixed: Array, params: Array
+    pattern: ModelPattern,
+    data: SlopeMoments,
+    fixed: Shaped[Array, "npar p"],
+    params: Shaped[Array, "npar"],
 ) -> Components | None:
     """Arrange a model and its data; None if it is no linear mixed model of one outcome, or has
     paths among its random effects.
@@ -132,12 +136,14 @@ def components(
     )
 
 
-def _clusters_last(stack: Array) -> Array:
+def _clusters_last(stack: Shaped[Array, "J a b"]) -> Shaped[Array, "a b J"]:
     return np.ascontiguousarray(stack.transpose(1, 2, 0))
 
 
-def _mean_maps(level: LevelPattern, means: Index, params: Array) -> Array:
-    """The columns of the design as maps of h, then less the mean at β_0, (p + 1, q, D)."""
+def _mean_maps(
+    level: LevelPattern, means: Shaped[Index, "p"], params: Shaped[Array, "npar"]
+) -> Shaped[Array, "p+1 o D"]:
+    """The columns of the design as maps of h, then less the mean at β_0."""
     cells = level.exogenous
     found = np.zeros((len(means) + 1, len(level.observed), level.covariates.shape[1]))
     place = np.zeros(len(params), dtype=np.intp)
@@ -148,7 +154,7 @@ def _mean_maps(level: LevelPattern, means: Index, params: Array) -> Array:
     return found
 
 
-def _cells(level: LevelPattern, spread: Index) -> Array:
+def _cells(level: LevelPattern, spread: Shaped[Index, "K"]) -> Shaped[Array, "1+K o o"]:
     """Σ as a linear function of φ: its constants, then the cells of each parameter."""
     symmetric, size = level.symmetric, len(level.names)
     found = np.zeros((len(spread) + 1, size, size))
@@ -182,15 +188,15 @@ class ComponentPoint:
         Upper triangular, the covariance of β̂ is root rootᵀ.
     """
 
-    params: Array
+    params: Shaped[Array, "npar"]
     loglik: float
     model: Components
     sigma2: float
-    roots: Array
-    effects: Array
-    columns: Array
-    others: Array
-    root: Array
+    roots: Shaped[Array, "d d J"]
+    effects: Shaped[Array, "d q J"]
+    columns: Shaped[Array, "d p1 J"]
+    others: Shaped[Array, "p1 p1"]
+    root: Shaped[Array, "p p"]
 
     @cached_property
     def slopes(self) -> Slopes:
@@ -216,8 +222,8 @@ class ComponentPoint:
             total=0.5 * traces,
         )
 
-    def changes(self) -> Array:
-        """M_k of each cluster, (d, d, K, J)."""
+    def changes(self) -> Shaped[Array, "d d K J"]:
+        """M_k of each cluster."""
         slopes, effects = self.model.effects[1:], self.effects
         pairs = effects[:, None, :, None] * effects[None, :, None]
         d, q, clusters = effects.shape
@@ -227,8 +233,8 @@ class ComponentPoint:
         return found
 
 
-def _grams(stack: Array) -> Array:
-    """Σ_j x_kj x_lj, (…, K, J) -> (…, K, K)."""
+def _grams(stack: Shaped[Array, "*s K J"]) -> Shaped[Array, "*s K K"]:
+    """Σ_j x_kj x_lj."""
     return stack @ stack.swapaxes(-1, -2)
 
 
@@ -239,7 +245,7 @@ class ComponentObjective(Objective[ComponentPoint, Derivatives]):
 
     model: Components
 
-    def evaluate(self, params: Array) -> ComponentPoint | None:
+    def evaluate(self, params: Shaped[Array, "npar"]) -> ComponentPoint | None:
         """ℓ_R at the variances and covariances of `params`; its fixed effects become β̂."""
         model, phi = self.model, params[self.model.spread]
         sigma2 = float(model.residual[0] + phi @ model.residual[1:])
@@ -276,25 +282,29 @@ class ComponentObjective(Objective[ComponentPoint, Derivatives]):
             root=fixed,
         )
 
-    def conditioned(self, point: ComponentPoint, basis: Array) -> Conditioned[Derivatives]:
+    def conditioned(
+        self, point: ComponentPoint, basis: Shaped[Array, "npar n"]
+    ) -> Conditioned[Derivatives]:
         found = super(ComponentObjective, self).conditioned(point, basis)  # as in `reml`
         return determined(self, point, found, self._along(point.slopes.total, found.at))
 
-    def derivatives(self, point: ComponentPoint, basis: Array) -> Derivatives:
+    def derivatives(self, point: ComponentPoint, basis: Shaped[Array, "npar n"]) -> Derivatives:
         return Derivatives(basis, basis[self.model.spread].T @ point.slopes.gradient)
 
-    def expected(self, point: ComponentPoint, at: Derivatives) -> Array:
+    def expected(self, point: ComponentPoint, at: Derivatives) -> Shaped[Array, "n n"]:
         return self._along(point.slopes.expected, at)
 
-    def observed(self, point: ComponentPoint, at: Derivatives) -> Array:
+    def observed(self, point: ComponentPoint, at: Derivatives) -> Shaped[Array, "n n"]:
         return self._along(point.slopes.observed, at)
 
-    def _along(self, information: Array, at: Derivatives) -> Array:
+    def _along(self, information: Shaped[Array, "K K"], at: Derivatives) -> Shaped[Array, "n n"]:
         along = at.basis[self.model.spread]
         return along.T @ information @ along
 
 
-def _roots(effects: Array, covariance: Array, sigma2: float) -> Array | None:
+def _roots(
+    effects: Shaped[Array, "d q J"], covariance: Shaped[Array, "q q"], sigma2: float
+) -> Shaped[Array, "d d J"] | None:
     """R_j, (d, d, J); None unless σ² and all V̄_j are positive."""
     if not sigma2 > 0:
         return None

@@ -18,6 +18,7 @@ where D_a = ξᵀ V_a ξ and δ_a = V_a ω. Only directions of the covariance ar
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated as Shaped
 
 import numpy as np
 
@@ -72,9 +73,9 @@ class RemlPoint(MomentPoint):
     """
 
     full: SlopePoint
-    root: Array
+    root: Shaped[Array, "p p"]
     design: MeanMaps
-    weighted: Array
+    weighted: Shaped[Array, "J p m"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -89,9 +90,9 @@ class RemlObjective(MomentObjective[RemlPoint, ModelPattern]):
     """
 
     data: SlopeMoments
-    fixed: Array
+    fixed: Shaped[Array, "npar p"]
 
-    def evaluate(self, params: Array) -> RemlPoint | None:
+    def evaluate(self, params: Shaped[Array, "npar"]) -> RemlPoint | None:
         """ℓ_R at the covariances that `params` imply; its fixed effects are replaced by β̂."""
         point = evaluate(self.pattern, self.data, params)
         if point is None:
@@ -118,7 +119,9 @@ class RemlObjective(MomentObjective[RemlPoint, ModelPattern]):
             weighted=pull(full.roots, white),
         )
 
-    def conditioned(self, point: RemlPoint, basis: Array) -> Conditioned[MomentDerivatives]:
+    def conditioned(
+        self, point: RemlPoint, basis: Shaped[Array, "npar n"]
+    ) -> Conditioned[MomentDerivatives]:
         found = super(RemlObjective, self).conditioned(point, basis)  # slots have no plain super()
         total = covariance_part(point.full, self.data, found.at.along)
         return determined(self, point, found, total)
@@ -129,7 +132,7 @@ class RemlObjective(MomentObjective[RemlPoint, ModelPattern]):
         pairs = zip(slopes, added, strict=True)
         return tuple(LevelGradient(slope.sigma + 0.5 * more, slope.mean) for slope, more in pairs)
 
-    def covariance_part(self, point: RemlPoint, along: Jacobians) -> Array:
+    def covariance_part(self, point: RemlPoint, along: Jacobians) -> Shaped[Array, "n n"]:
         """½ tr P V_a P V_b."""
         full, data, sigma = point.full, self.data, along[0].sigma
         pulled = full.precision @ point.design.within
@@ -147,10 +150,10 @@ class RemlObjective(MomentObjective[RemlPoint, ModelPattern]):
         inner = flatten(inner)
         return covariance_part(full, data, along) - symmetrised(less) + 0.5 * (inner @ inner.T)
 
-    def expected_mean_part(self, point: RemlPoint, along: Jacobians) -> Array:
+    def expected_mean_part(self, point: RemlPoint, along: Jacobians) -> Shaped[Array, "n n"]:
         return expected_mean_part(point.full, self.data, along)
 
-    def observed_mean_part(self, point: RemlPoint, along: Jacobians) -> Array:
+    def observed_mean_part(self, point: RemlPoint, along: Jacobians) -> Shaped[Array, "n n"]:
         """δ_aᵀ P δ_b."""
         full, data = point.full, self.data
         spread = along[0].sigma @ (full.precision @ full.residuals.within[0])
@@ -163,7 +166,7 @@ class RemlObjective(MomentObjective[RemlPoint, ModelPattern]):
 
 
 def determined(
-    objective: Objective[P, D], point: P, found: Conditioned[D], total: Array
+    objective: Objective[P, D], point: P, found: Conditioned[D], total: Shaped[Array, "n n"]
 ) -> Conditioned[D]:
     """Well-conditioned directions, with those lost of which the fixed effects leave no information.
 
@@ -186,6 +189,6 @@ def determined(
     return Conditioned(at, objective.expected(point, at), lost)
 
 
-def _combined(root: Array, maps: Array) -> Array:
-    """Σ_k X_k C_kc, (p, …) -> (p, …)."""
+def _combined(root: Shaped[Array, "p p"], maps: Shaped[Array, "p *s"]) -> Shaped[Array, "p *s"]:
+    """Σ_k X_k C_kc."""
     return (root.T @ flatten(maps)).reshape(maps.shape)

@@ -15,6 +15,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from math import prod
+from typing import Annotated as Shaped
 
 import numpy as np
 
@@ -40,13 +41,13 @@ class Variation:
     """
 
     point: ComponentPoint
-    basis: Array
+    basis: Shaped[Array, "npar p"]
     restricted: bool
     interior: bool
 
     @cached_property
-    def changes(self) -> Array:
-        """D_k, (K, p, p)."""
+    def changes(self) -> Shaped[Array, "K p p"]:
+        """D_k."""
         moved, design = self._moved, self._design
         width, count, rows = moved.shape
         total = design @ moved.reshape(width * count, rows).T
@@ -54,8 +55,8 @@ class Variation:
         return frozen(total + self._shares[:, None, None] * self._others)
 
     @cached_property
-    def squares(self) -> Array:
-        """Q_kl, (K, K, p, p)."""
+    def squares(self) -> Shaped[Array, "K K p p"]:
+        """Q_kl."""
         width, count, rows = self._moved.shape
         flat = self._moved.reshape(width * count, rows)
         total = (flat @ flat.T).reshape(width, count, width, count).transpose(1, 3, 0, 2)
@@ -63,12 +64,12 @@ class Variation:
         return frozen(total + both[:, :, None, None] * self._others)
 
     @cached_property
-    def expected_root(self) -> Array | None:
+    def expected_root(self) -> Shaped[Array, "K K"] | None:
         """R with R Rᵀ the inverse of the expected information of φ, (K, K); None if singular."""
         return _root(self._expected)
 
     @cached_property
-    def observed_root(self) -> Array | None:
+    def observed_root(self) -> Shaped[Array, "K K"] | None:
         """The same of the observed information: -½ of the Hessian of the deviance, in which the
         fixed effects follow φ. Of the expected one on the boundary, where the Hessian is no
         curvature."""
@@ -76,41 +77,41 @@ class Variation:
         return self.expected_root if root is None else root
 
     @property
-    def _expected(self) -> Array:
+    def _expected(self) -> Shaped[Array, "K K"]:
         slopes = self.point.slopes
         return slopes.expected if self.restricted else slopes.total
 
     @property
-    def _observed(self) -> Array:
+    def _observed(self) -> Shaped[Array, "K K"]:
         slopes = self.point.slopes  # expected and observed have ½ tr P V_k P V_l, ML's V⁻¹ for P
         return slopes.observed + slopes.expected - self._expected
 
     @property
-    def _shares(self) -> Array:
+    def _shares(self) -> Shaped[Array, "K"]:
         """V⁻¹ V_k of the other rows."""
         return self.point.model.residual[1:] / self.point.sigma2
 
     @property
-    def _others(self) -> Array:
+    def _others(self) -> Shaped[Array, "p p"]:
         """Cross-products of ξ over the other rows."""
         p = len(self.point.root)
         return self.point.others[:p, :p]
 
     @property
-    def _design(self) -> Array:
-        """Whitened ξ, (p, d J)."""
+    def _design(self) -> Shaped[Array, "p dJ"]:
+        """Whitened ξ."""
         p = len(self.point.root)
         return flatten(self.point.columns[:, :p].swapaxes(0, 1))
 
     @cached_property
-    def _moved(self) -> Array:
-        """M_k ξ, (p, K, d J)."""
+    def _moved(self) -> Shaped[Array, "p K dJ"]:
+        """M_k ξ."""
         p, changes = len(self.point.root), self.point.changes()
         moved = np.einsum("abkj,bcj->ckaj", changes, self.point.columns[:, :p])
         return moved.reshape(p, changes.shape[2], prod(moved.shape[2:]))
 
 
-def _root(information: Array) -> Array | None:
+def _root(information: Shaped[Array, "K K"]) -> Shaped[Array, "K K"] | None:
     """Variances may be in units that are far apart."""
     unit = unit_diagonal(information)
     root = None if unit is None else inverse_root(unit[0])

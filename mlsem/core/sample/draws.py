@@ -23,8 +23,10 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import Annotated as Shaped
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mlsem.core.implied.pattern import ModelPattern
 from mlsem.core.linalg import cholesky
@@ -49,7 +51,7 @@ class Sampler(ABC):
     """
 
     moments: ClusterMoments
-    outcomes: Index
+    outcomes: Shaped[Index, "m"]
 
     def __post_init__(self) -> None:
         require_unweighted(
@@ -79,9 +81,9 @@ class StoredOutcomes:
     rest : (m, D)
     """
 
-    columns: Index
-    unmix: Array
-    rest: Array
+    columns: Shaped[Index, "m"]
+    unmix: Shaped[Array, "m m"]
+    rest: Shaped[Array, "m D"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -104,13 +106,13 @@ class Deviations:
         L, of the stored outcomes.
     """
 
-    covariates: Index
-    outcomes: Index
-    factor: Array
-    explained: Array
-    ranked: Array
-    degrees: Array
-    scale: Array
+    covariates: Shaped[Index, "k"]
+    outcomes: Shaped[Index, "p"]
+    factor: Shaped[Array, "J k k"]
+    explained: Shaped[Array, "J k p"]
+    ranked: Shaped[Array, "J k 1"]
+    degrees: Shaped[Array, "J"]
+    scale: Shaped[Array, "p p"]
 
 
 def stored_outcomes(pattern: ModelPattern, columns: tuple[str, ...]) -> StoredOutcomes:
@@ -124,7 +126,7 @@ def stored_outcomes(pattern: ModelPattern, columns: tuple[str, ...]) -> StoredOu
     return StoredOutcomes(own, frozen(unmix), frozen(rest))
 
 
-def drawable(covariances: Array) -> Array:
+def drawable(covariances: Shaped[Array, "S m m"]) -> Shaped[Array, "S m m"]:
     """Lower Cholesky factors of the clusters' covariances.
 
     Raises
@@ -141,7 +143,7 @@ def drawable(covariances: Array) -> Array:
     return scale
 
 
-def _own_columns(pattern: ModelPattern, columns: tuple[str, ...]) -> Index:
+def _own_columns(pattern: ModelPattern, columns: tuple[str, ...]) -> Shaped[Index, "m"]:
     """The stored column that bears the name of each outcome, (m,)."""
     within, between = pattern.levels
     first: list[int] = within.observed.tolist()
@@ -151,12 +153,12 @@ def _own_columns(pattern: ModelPattern, columns: tuple[str, ...]) -> Index:
 
 
 def deviations(
-    cross: Array,
-    rows: Index,
-    outcomes: Index,
-    slopes: Array,
-    scale: Array,
-    squares: Array | None = None,
+    cross: Shaped[Array, "J V V"],
+    rows: Shaped[Index, "J"],
+    outcomes: Shaped[Index, "p"],
+    slopes: Shaped[Array, "p V"],
+    scale: Shaped[Array, "p p"],
+    squares: Shaped[Array, "J V"] | None = None,
 ) -> Deviations:
     """Prepare draws of cross-products.
 
@@ -191,8 +193,10 @@ def deviations(
 
 
 def semidefinite_factor(
-    stack: Array, most: Index, squares: Array | None = None
-) -> tuple[Array, Array]:
+    stack: Shaped[Array, "J k k"],
+    most: Shaped[Index, "J"],
+    squares: Shaped[Array, "J k"] | None = None,
+) -> tuple[Shaped[Array, "J k k"], Shaped[NDArray[np.bool_], "J k"]]:
     """R of each S = RᵀR, positive semidefinite, and which of its rows are not zero.
 
     Cholesky's rows one by one, for all matrices at once. A variable that those before it explain
@@ -227,7 +231,9 @@ def semidefinite_factor(
     return factor, ranked
 
 
-def drawn_products(at: Deviations, generator: np.random.Generator) -> tuple[Array, Array]:
+def drawn_products(
+    at: Deviations, generator: np.random.Generator
+) -> tuple[Shaped[Array, "J k p"], Shaped[Array, "J p p"]]:
     """S_xy (J, k, p) and S_yy (J, p, p)."""
     scores = generator.standard_normal(at.explained.shape) @ at.scale.T  # Z
     outcomes = at.explained + at.ranked * scores
@@ -235,7 +241,12 @@ def drawn_products(at: Deviations, generator: np.random.Generator) -> tuple[Arra
     return at.factor.swapaxes(1, 2) @ outcomes, outcomes.swapaxes(1, 2) @ outcomes + left
 
 
-def with_products(within: Array, at: Deviations, across: Array, own: Array) -> Array:
+def with_products(
+    within: Shaped[Array, "J V V"],
+    at: Deviations,
+    across: Shaped[Array, "J k p"],
+    own: Shaped[Array, "J p p"],
+) -> Shaped[Array, "J V V"]:
     """Cross-products (J, V, V) with those of the outcomes new."""
     x, y = at.covariates, at.outcomes
     drawn = within.copy()
@@ -245,7 +256,9 @@ def with_products(within: Array, at: Deviations, across: Array, own: Array) -> A
     return drawn
 
 
-def wishart(degrees: Array, scale: Array, generator: np.random.Generator) -> Array:
+def wishart(
+    degrees: Shaped[Array, "J"], scale: Shaped[Array, "p p"], generator: np.random.Generator
+) -> Shaped[Array, "J p p"]:
     """One Wishart matrix L A Aᵀ Lᵀ for each of the degrees of freedom, also for few, (J, p, p).
 
     Parameters

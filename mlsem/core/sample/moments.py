@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Annotated as Shaped
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mlsem.core.linalg import blocks
 from mlsem.core.records import Array, ClusterMoments, Index, frozen
 from mlsem.errors import DataError
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
-
-def no_within(clusters: int, varying: int) -> Array:
+def no_within(clusters: int, varying: int) -> Shaped[Array, "J V V"]:
     """Cross-products of clusters of one row: zeros of shape (J, V, V) that take no memory."""
     return np.broadcast_to(np.float64(0.0), (clusters, varying, varying))
 
 
-def is_no_within(within: Array) -> bool:
+def is_no_within(within: Shaped[Array, "J V V"]) -> bool:
     """Whether this is the broadcast zero of `no_within`."""
     return within.strides == (0, 0, 0) and within.size > 0 and within[0, 0, 0] == 0.0
 
@@ -37,8 +36,12 @@ def require_unweighted(moments: ClusterMoments, why: str) -> None:
 
 
 def combine(
-    sizes: NDArray[Any], means: Array, within: Array, codes: Index, clusters: int
-) -> tuple[NDArray[Any], Array, Array]:
+    sizes: Shaped[NDArray[Any], "P"],
+    means: Shaped[Array, "P C"],
+    within: Shaped[Array, "P V V"],
+    codes: Shaped[Index, "P"],
+    clusters: int,
+) -> tuple[Shaped[NDArray[Any], "J"], Shaped[Array, "J C"], Shaped[Array, "J V V"]]:
     """Moments of the unions of disjoint sets of rows (Chan, Golub & LeVeque 1983, eq. 2.1).
 
     With d_p = m_p − m the distance of a part's mean from the mean of its union,
@@ -47,8 +50,8 @@ def combine(
 
     Parameters
     ----------
-    sizes, means, within : (P,), (P, D), (P, V, V)
-        Of the parts; the first V of the D columns have cross-products.
+    sizes, means, within : (P,), (P, C), (P, V, V)
+        Of the parts; the first V of the C columns have cross-products.
     codes : (P,)
         The union that each part goes to, 0 … `clusters` − 1; each occurs.
     clusters : int
@@ -56,7 +59,7 @@ def combine(
 
     Returns
     -------
-    sizes, means, within : (J,), (J, D), (J, V, V)
+    sizes, means, within : (J,), (J, C), (J, V, V)
     """
     varying = within.shape[1]
     order = np.argsort(codes, kind="stable")
@@ -126,7 +129,9 @@ def merge(a: ClusterMoments, b: ClusterMoments, *, match: bool = True) -> Cluste
     )
 
 
-def _union(first: NDArray[Any], second: NDArray[Any], match: bool) -> tuple[Index, NDArray[Any]]:
+def _union(
+    first: Shaped[NDArray[Any], "a"], second: Shaped[NDArray[Any], "b"], match: bool
+) -> tuple[Shaped[Index, "ab"], Shaped[NDArray[Any], "J"]]:
     """Codes of the labels of both, and the labels: those of `first`, then the new ones."""
     if not match:
         return np.arange(len(first) + len(second)), _joined(first, second)
@@ -141,14 +146,16 @@ def _union(first: NDArray[Any], second: NDArray[Any], match: bool) -> tuple[Inde
     return codes, _joined(first, second[new])
 
 
-def _joined(first: NDArray[Any], second: NDArray[Any]) -> NDArray[Any]:
+def _joined(
+    first: Shaped[NDArray[Any], "a"], second: Shaped[NDArray[Any], "b"]
+) -> Shaped[NDArray[Any], "ab"]:
     """Both label arrays in one; of different kinds, as objects, so that nothing is converted."""
     if first.dtype.kind != second.dtype.kind:
         first, second = first.astype(object), second.astype(object)
     return np.concatenate([first, second])
 
 
-def total_products(moments: ClusterMoments) -> tuple[Array, Array]:
+def total_products(moments: ClusterMoments) -> tuple[Shaped[Array, "C"], Shaped[Array, "C C"]]:
     """Mean of all rows (D,), and cross-products about it (D, D) of all stored columns."""
     varying, weights, mean = moments.varying, moments.row_weights, moments.mean
     cross = np.zeros((len(moments.columns), len(moments.columns)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Annotated as Shaped
 
 import numpy as np
 
@@ -11,7 +12,7 @@ from mlsem.core.records import ClusterMoments, Index, RobustClusters, frozen
 from mlsem.core.sample.moments import is_no_within, no_within
 
 
-def resampled(moments: ClusterMoments, clusters: Index) -> ClusterMoments:
+def resampled(moments: ClusterMoments, clusters: Shaped[Index, "j"]) -> ClusterMoments:
     """The clusters at these positions, with repetition: each a cluster of its own, 0, 1, …"""
     within = moments.within
     lone = is_no_within(within)
@@ -27,7 +28,7 @@ def resampled(moments: ClusterMoments, clusters: Index) -> ClusterMoments:
 
 
 def resampled_unions(
-    moments: ClusterMoments, robust: RobustClusters, drawn: Index
+    moments: ClusterMoments, robust: RobustClusters, drawn: Shaped[Index, "g"]
 ) -> tuple[ClusterMoments, RobustClusters]:
     """The robust clusters at these positions, each with all clusters that it is made of."""
     order = np.argsort(robust.codes, kind="stable")

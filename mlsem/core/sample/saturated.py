@@ -22,6 +22,7 @@ likelihood rises join the range.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Annotated as Shaped
 
 import numpy as np
 
@@ -52,8 +53,8 @@ class SaturatedMoments:
     covariances : ((p + a, p + a), (p + b, p + b))
     """
 
-    means: tuple[Array, Array]
-    covariances: tuple[Array, Array]
+    means: tuple[Shaped[Array, "pa"], Shaped[Array, "pb"]]
+    covariances: tuple[Shaped[Array, "pa pa"], Shaped[Array, "pb pb"]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,12 +62,14 @@ class _Data:
     """Cross-products of (t, q) about nothing: within, and of the cluster means by size."""
 
     n_split: int
-    sizes: Array
-    clusters: Array
-    within: Array
-    cross: Array
+    sizes: Shaped[Array, "S"]
+    clusters: Shaped[Array, "S"]
+    within: Shaped[Array, "k k"]
+    cross: Shaped[Array, "S k k"]
 
-    def residual(self, slopes: Array) -> tuple[Array, Array]:
+    def residual(
+        self, slopes: Shaped[Array, "p b"]
+    ) -> tuple[Shaped[Array, "p p"], Shaped[Array, "S p p"]]:
         """Of t - β q: within (p, p) and of the cluster means (S, p, p)."""
         maps = np.concatenate((np.eye(self.n_split), -slopes), axis=1)
         return maps @ self.within @ maps.T, maps @ self.cross @ maps.T
@@ -77,15 +80,20 @@ class _Point:
     """Σ_W = F Fᵀ and Σ_B = F Λ Fᵀ, with the best β given these, and residuals in that basis."""
 
     loglik: float
-    basis: Array
-    ratios: Array
-    slopes: Array
-    within: Array
-    cross: Array
+    basis: Shaped[Array, "p p"]
+    ratios: Shaped[Array, "p"]
+    slopes: Shaped[Array, "p b"]
+    within: Shaped[Array, "p p"]
+    cross: Shaped[Array, "S p p"]
 
 
 def saturated_moments(
-    data: ShapeMoments, split: Array, within: Array, between: Array, *, semidefinite: bool
+    data: ShapeMoments,
+    split: Shaped[Array, "p D"],
+    within: Shaped[Array, "a D"],
+    between: Shaped[Array, "b D"],
+    *,
+    semidefinite: bool,
 ) -> SaturatedMoments | None:
     """Maximum-likelihood estimates of the saturated model.
 
@@ -128,13 +136,18 @@ def saturated_moments(
     )
 
 
-def _joined(residual: Array, slopes: Array, spread: Array) -> Array:
+def _joined(
+    residual: Shaped[Array, "p p"], slopes: Shaped[Array, "p a"], spread: Shaped[Array, "a a"]
+) -> Shaped[Array, "pa pa"]:
     """Cov(t, q) where t = Γ q + residual."""
     across = slopes @ spread
     return np.block([[residual + across @ slopes.T, across], [across.T, spread]])
 
 
-def _arranged(data: ShapeMoments, variables: tuple[Array, Array, Array]) -> _Data:
+def _arranged(
+    data: ShapeMoments,
+    variables: tuple[Shaped[Array, "p D"], Shaped[Array, "b D"], Shaped[Array, "a D"]],
+) -> _Data:
     """Of t, the constant, and q; all less their constants, which may be large."""
     split, between, within = variables
     constant = np.eye(1, split.shape[1])
@@ -186,7 +199,9 @@ def _start(data: _Data) -> _Point | None:
     return _point(data, (basis * pooled) @ basis.T, (basis * rest) @ basis.T)
 
 
-def _canonical(within: Array, between: Array) -> tuple[Array, Array]:
+def _canonical(
+    within: Shaped[Array, "p p"], between: Shaped[Array, "p p"]
+) -> tuple[Shaped[Array, "p"], Shaped[Array, "p p"]]:
     """λ and F with Σ_W = F Fᵀ, Σ_B = F Λ Fᵀ."""
     factor: Array = np.linalg.cholesky(within)  # type: ignore[assignment]
     half: Array = np.linalg.solve(factor, between)  # type: ignore[assignment]
@@ -195,11 +210,13 @@ def _canonical(within: Array, between: Array) -> tuple[Array, Array]:
     return ratios, factor @ vectors
 
 
-def _symmetric(matrix: Array) -> Array:
+def _symmetric(matrix: Shaped[Array, "p p"]) -> Shaped[Array, "p p"]:
     return (matrix + matrix.T) / 2.0
 
 
-def _point(data: _Data, within: Array, between: Array) -> _Point | None:
+def _point(
+    data: _Data, within: Shaped[Array, "p p"], between: Shaped[Array, "p p"]
+) -> _Point | None:
     """The likelihood there and its pieces; None outside the parameter space."""
     try:
         ratios, basis = _canonical(within, between)
@@ -224,7 +241,9 @@ def _point(data: _Data, within: Array, between: Array) -> _Point | None:
     return _Point(loglik, basis, ratios, slopes, inner, cross) if np.isfinite(loglik) else None
 
 
-def _slopes(data: _Data, basis: Array, spread: Array) -> Array:
+def _slopes(
+    data: _Data, basis: Shaped[Array, "p p"], spread: Shaped[Array, "S p"]
+) -> Shaped[Array, "p b"]:
     """β by generalised least squares, variable by variable of the basis."""
     p = data.n_split
     inverse = np.linalg.inv(basis)
@@ -254,7 +273,7 @@ def _climbed(data: _Data, first: _Point, most: int, *, bounded: bool) -> _Point 
     return point if before < (NEAR_EDGE if bounded else NEAR) else None
 
 
-def _gradients(data: _Data, point: _Point) -> tuple[Array, Array]:
+def _gradients(data: _Data, point: _Point) -> tuple[Shaped[Array, "p p"], Shaped[Array, "p p"]]:
     """∂ℓ/∂Σ_W and ∂ℓ/∂Σ_B in the basis, (p, p) each."""
     freedom = float(data.sizes @ data.clusters - data.clusters.sum())
     spread = 1.0 + np.outer(data.sizes, point.ratios)
@@ -291,7 +310,9 @@ def _turned(data: _Data, point: _Point) -> _Point:
     )
 
 
-def _step(data: _Data, point: _Point, *, bounded: bool) -> tuple[tuple[Array, Array], float]:
+def _step(
+    data: _Data, point: _Point, *, bounded: bool
+) -> tuple[tuple[Shaped[Array, "p p"], Shaped[Array, "p p"]], float]:
     """Changes of Σ_W and Σ_B in the basis, and their length in standard errors."""
     within, between = _gradients(data, point)
     freedom = float(data.sizes @ data.clusters - data.clusters.sum())
@@ -317,7 +338,12 @@ def _step(data: _Data, point: _Point, *, bounded: bool) -> tuple[tuple[Array, Ar
 
 
 def _better(
-    data: _Data, point: _Point, step: tuple[Array, Array], least: float, *, bounded: bool
+    data: _Data,
+    point: _Point,
+    step: tuple[Shaped[Array, "p p"], Shaped[Array, "p p"]],
+    least: float,
+    *,
+    bounded: bool,
 ) -> _Point | None:
     """The first point on the way of the step, halved again and again, that is above `least`."""
     unit, basis = np.eye(len(point.ratios)), point.basis
@@ -334,7 +360,9 @@ def _better(
     return None
 
 
-def _semidefinite(between: Array, ratios: Array, change: Array) -> Array:
+def _semidefinite(
+    between: Shaped[Array, "p p"], ratios: Shaped[Array, "p"], change: Shaped[Array, "p p"]
+) -> Shaped[Array, "p p"]:
     """Σ_B of the step, its null space turned along with it; negative eigenvalues are cut."""
     null, range_ = ratios <= 0.0, ratios > 0.0
     if null.any() and range_.any():

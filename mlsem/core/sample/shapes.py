@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated as Shaped
 
 import numpy as np
 
@@ -19,18 +20,20 @@ class LevelSample:
     """
 
     names: tuple[str, ...]
-    mean: Array
-    covariance: Array
-    total: Array
+    mean: Shaped[Array, "p"]
+    covariance: Shaped[Array, "p p"]
+    total: Shaped[Array, "p"]
 
 
-def shapes_of(moments: ClusterMoments) -> tuple[Array, Index]:
-    """Distinct effective sizes (S,), and each cluster's position among them (J,)."""
+def shapes_of(moments: ClusterMoments) -> tuple[Shaped[Array, "S"], Shaped[Index, "J"]]:
+    """Distinct effective sizes, and each cluster's position among them."""
     return np.unique(moments.sizes, return_inverse=True)
 
 
-def shape_moments(moments: ClusterMoments, sizes: Array, positions: Index) -> ShapeMoments:
-    """Sum clusters of the same size; `within` is padded to all D + 1 entries of h."""
+def shape_moments(
+    moments: ClusterMoments, sizes: Shaped[Array, "S"], positions: Shaped[Index, "J"]
+) -> ShapeMoments:
+    """Sum clusters of the same size; `within` is padded to all D entries of h."""
     rows = np.empty((moments.n_clusters, moments.means.shape[1] + 1))
     root = np.sqrt(moments.weights)
     rows[:, 0] = root
@@ -54,7 +57,7 @@ def shape_moments(moments: ClusterMoments, sizes: Array, positions: Index) -> Sh
 
 
 def level_sample(
-    data: ShapeMoments, names: tuple[str, ...], maps: Array, level: int
+    data: ShapeMoments, names: tuple[str, ...], maps: Shaped[Array, "p D"], level: int
 ) -> LevelSample:
     """Moments of the variables `maps @ h` at a level, by the method of moments.
 
@@ -80,7 +83,9 @@ def level_sample(
     )
 
 
-def covariate_sample(data: ShapeMoments, maps: Array, level: int) -> tuple[Array, Array]:
+def covariate_sample(
+    data: ShapeMoments, maps: Shaped[Array, "k D"], level: int
+) -> tuple[Shaped[Array, "k"], Shaped[Array, "k k"]]:
     """Mean and covariance of the variables `maps @ h`, over rows (level 1) or clusters (2)."""
     if level == 1:
         weights, inside = data.sizes, data.within
@@ -99,7 +104,7 @@ class ShapeMoments:
 
     Clusters of the same size are one *shape* and share all matrix work, so that the cost of an
     evaluation depends on the number of distinct sizes S only. A cluster's data row is
-    h_j = (1, means of the D - 1 stored columns).
+    h_j = (1, means of the C stored columns).
 
     Attributes
     ----------
@@ -114,10 +119,10 @@ class ShapeMoments:
         columns that do not vary.
     """
 
-    sizes: Array
-    clusters: Array
-    cross: Array
-    within: Array
+    sizes: Shaped[Array, "S"]
+    clusters: Shaped[Array, "S"]
+    cross: Shaped[Array, "S D D"]
+    within: Shaped[Array, "D D"]
 
     @property
     def n_rows(self) -> float:

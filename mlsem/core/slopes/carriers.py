@@ -19,6 +19,7 @@ it off the n - d others again leaves every sum as it should be, and no cluster i
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated as Shaped
 from typing import Any
 
 import numpy as np
@@ -48,12 +49,12 @@ class SlopeMoments:
         Cross-products of the other coordinates, pooled over clusters by their weights.
     """
 
-    sizes: Array
-    weights: Array
-    rows: Array
-    coordinates: Array
-    loadings: Array
-    rest: Array
+    sizes: Shaped[Array, "J"]
+    weights: Shaped[Array, "J"]
+    rows: Shaped[Array, "J D"]
+    coordinates: Shaped[Array, "J d D"]
+    loadings: Shaped[Array, "J m qr"]
+    rest: Shaped[Array, "D D"]
 
     @property
     def n_rows(self) -> float:
@@ -102,13 +103,15 @@ def slope_moments(pattern: Pattern[Any], moments: ClusterMoments) -> SlopeMoment
     )
 
 
-def _distinct(maps: Array) -> Array:
+def _distinct(maps: Shaped[Array, "q V"]) -> Shaped[Array, "k V"]:
     """The rows that differ, but for rows of zeros."""
     found = {row.tobytes(): row for row in maps if row.any()}
     return np.array(list(found.values())).reshape(len(found), maps.shape[1])
 
 
-def deviation_coordinates(maps: Array, cross: Array) -> Array:
+def deviation_coordinates(
+    maps: Shaped[Array, "k V"], cross: Shaped[Array, "J V V"]
+) -> Shaped[Array, "J k V"]:
     """Orthonormal coordinates of the deviations of carriers, (J, k, V).
 
     Parameters
@@ -131,7 +134,9 @@ def deviation_coordinates(maps: Array, cross: Array) -> Array:
     return found
 
 
-def _loadings(pattern: Pattern[Any], carriers: Carriers, coordinates: Array) -> Array:
+def _loadings(
+    pattern: Pattern[Any], carriers: Carriers, coordinates: Shaped[Array, "J d D"]
+) -> Shaped[Array, "J m qr"]:
     clusters, depth, _ = coordinates.shape
     within, between = pattern.levels
     outcomes, effects = len(within.responses), len(carriers.responses)
@@ -143,13 +148,17 @@ def _loadings(pattern: Pattern[Any], carriers: Carriers, coordinates: Array) -> 
     return total
 
 
-def rest_of(data: SlopeMoments, moments: ClusterMoments, part: slice | Index) -> Array:
-    """Cross-products of the other coordinates of some clusters, (j, V, V)."""
+def rest_of(
+    data: SlopeMoments, moments: ClusterMoments, part: slice | Shaped[Index, "j"]
+) -> Shaped[Array, "j V V"]:
+    """Cross-products of the other coordinates of some clusters."""
     deviations = data.coordinates[part, 1:, moments.varying_entries]
     return moments.within[part] - deviations.swapaxes(1, 2) @ deviations
 
 
-def pooled_products(stack: Array, weights: Array) -> Array:
+def pooled_products(
+    stack: Shaped[Array, "J ... n"], weights: Shaped[Array, "J"]
+) -> Shaped[Array, "n n"]:
     """Σ_j w_j X_jᵀ X_j of (J, …, n) -> (n, n)."""
     weighted = stack * np.sqrt(weights).reshape(-1, *(1,) * (stack.ndim - 1))
     rows = weighted.reshape(-1, stack.shape[-1])

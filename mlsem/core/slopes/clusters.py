@@ -14,6 +14,7 @@ and, with S_j the cross-products of the others,
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Annotated as Shaped
 
 import numpy as np
 
@@ -53,10 +54,10 @@ class SlopeDerivatives(Whitened):
         return self.point.roots[0].size
 
     @property
-    def alike(self) -> Index | None:
+    def alike(self) -> Shaped[Index, "J"] | None:
         return None
 
-    def information(self, clusters: Index) -> Array:
+    def information(self, clusters: Shaped[Index, "j"]) -> Shaped[Array, "j n n"]:
         omega_bar, omega = flatten_last(self._covariances(clusters)), flatten(self._others())
         total = 0.5 * (omega_bar @ omega_bar.swapaxes(1, 2))
         total += 0.5 * self._degrees(clusters)[:, None, None] * (omega @ omega.T)
@@ -68,10 +69,12 @@ class SlopeDerivatives(Whitened):
         total *= self.weights(clusters)[:, None, None]
         return total
 
-    def variances(self, clusters: Index, directions: Array) -> Array:
+    def variances(
+        self, clusters: Shaped[Index, "j"], directions: Shaped[Array, "c n"]
+    ) -> Shaped[Array, "j c"]:
         return replace(self, along=combined(self.along, directions))._variances(clusters)
 
-    def _variances(self, clusters: Index) -> Array:
+    def _variances(self, clusters: Shaped[Index, "j"]) -> Shaped[Array, "j n"]:
         """B_aa, (j, n): the diagonals of `information`."""
         total = (self._covariances(clusters) ** 2).sum(axis=(2, 3))
         total += self._degrees(clusters)[:, None] * (self._others() ** 2).sum(axis=(1, 2))
@@ -82,10 +85,10 @@ class SlopeDerivatives(Whitened):
         total *= self.weights(clusters)[:, None]
         return total
 
-    def weights(self, clusters: Index) -> Array:
+    def weights(self, clusters: Shaped[Index, "j"]) -> Shaped[Array, "j"]:
         return self.data.weights[clusters]
 
-    def white(self, clusters: Index) -> WhiteParts:
+    def white(self, clusters: Shaped[Index, "j"]) -> WhiteParts:
         return WhiteParts(
             deviations=self._others(),
             degrees=self._degrees(clusters),
@@ -95,40 +98,40 @@ class SlopeDerivatives(Whitened):
             means=self._means(clusters),
         )
 
-    def _degrees(self, clusters: Index) -> Array:
+    def _degrees(self, clusters: Shaped[Index, "j"]) -> Shaped[Array, "j"]:
         return self.data.sizes[clusters] - self.data.depth
 
-    def _rest(self, clusters: Index) -> Array:
+    def _rest(self, clusters: Shaped[Index, "j"]) -> Shaped[Array, "j V V"]:
         return rest_of(self.data, self.moments, clusters)
 
-    def _root(self) -> Array:
+    def _root(self) -> Shaped[Array, "p p"]:
         """L."""
         factor = lower_factor(self.point.precision)
         assert factor is not None
         return factor
 
-    def _others(self) -> Array:
+    def _others(self) -> Shaped[Array, "n p p"]:
         """Ω_a, (n, p, p)."""
         return self._root().T @ self.along[0].sigma @ self._root()
 
-    def _slopes(self) -> Array:
+    def _slopes(self) -> Shaped[Array, "n p V"]:
         """Δ_a as maps of the columns that vary, (n, p, V)."""
         return self._root().T @ self.along[0].mean[:, :, self.moments.varying_entries]
 
-    def _means(self, clusters: Index) -> Array:
+    def _means(self, clusters: Shaped[Index, "j"]) -> Shaped[Array, "j n m"]:
         """m_a, (j, n, m)."""
         within, between = self.along
         maps = MeanMaps(within.mean, between.mean)
         return whiten(self.point.roots[clusters], coordinates_of(self.data, maps, clusters))
 
-    def _covariances(self, clusters: Index) -> Array:
-        """Ω̄_a, (j, n, m, m)."""
+    def _covariances(self, clusters: Shaped[Index, "j"]) -> Shaped[Array, "j n m m"]:
+        """Ω̄_a."""
         roots = self.point.roots[clusters, None]
         within, between = self.along
         changes = cluster_covariance(self.data, within.sigma, between.sigma, clusters)
         return roots @ changes @ roots.swapaxes(2, 3)
 
 
-def flatten_last(stack: Array) -> Array:
-    """(j, n, …) -> (j, n, size)."""
+def flatten_last(stack: Shaped[Array, "j n ..."]) -> Shaped[Array, "j n m"]:
+    """All that is beyond the first two axes as one."""
     return stack.reshape(*stack.shape[:2], -1)

@@ -18,6 +18,7 @@ is zero, and the others are so many more.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Annotated as Shaped
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,8 +53,8 @@ class Carried:
         Of the other coordinates.
     """
 
-    found: Array
-    covariates: Array
+    found: Shaped[Array, "J l 1"]
+    covariates: Shaped[Array, "J l k"]
     rest: Deviations
 
 
@@ -72,8 +73,8 @@ class SlopeSampler(Sampler):
     carried : Carried
     """
 
-    expected: Array
-    scale: Array
+    expected: Shaped[Array, "J e"]
+    scale: Shaped[Array, "J e e"]
     level1: int
     carried: Carried
 
@@ -90,8 +91,11 @@ class SlopeSampler(Sampler):
 
 
 def _drawn_within(
-    within: Array, at: Carried, values: Array, generator: np.random.Generator
-) -> Array:
+    within: Shaped[Array, "J V V"],
+    at: Carried,
+    values: Shaped[Array, "J l p"],
+    generator: np.random.Generator,
+) -> Shaped[Array, "J V V"]:
     """Cross-products (J, V, V) with those of the outcomes new, given values (J, d - 1, p)."""
     rows = at.found * values
     across, own = drawn_products(at.rest, generator)
@@ -135,8 +139,8 @@ def slope_sampler(
     )
 
 
-def _as_stored(stored: StoredOutcomes, data: SlopeMoments, level1: int) -> Array:
-    """The map of (x_1, …, x_d, z) to (ȳ, x_2, …, x_d, z) as stored columns, (J, m, m)."""
+def _as_stored(stored: StoredOutcomes, data: SlopeMoments, level1: int) -> Shaped[Array, "J m m"]:
+    """The map of (x_1, …, x_d, z) to (ȳ, x_2, …, x_d, z) as stored columns."""
     p, size = level1, data.depth * level1
     own = len(stored.unmix) - p
     turn = np.zeros((data.n_clusters, size + own, size + own))
@@ -149,7 +153,11 @@ def _as_stored(stored: StoredOutcomes, data: SlopeMoments, level1: int) -> Array
 
 
 def _carried(
-    moments: ClusterMoments, data: SlopeMoments, stored: StoredOutcomes, maps: Array, sigma: Array
+    moments: ClusterMoments,
+    data: SlopeMoments,
+    stored: StoredOutcomes,
+    maps: Shaped[Array, "p D"],
+    sigma: Shaped[Array, "p p"],
 ) -> Carried:
     """Prepare what is drawn within clusters, the level-1 means being these maps (p, D)."""
     unmix = stored.unmix[: len(maps), : len(maps)]

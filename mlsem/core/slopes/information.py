@@ -6,6 +6,8 @@ The random effects move d coordinates of a cluster, of covariance V̄_j; the oth
 
 from __future__ import annotations
 
+from typing import Annotated as Shaped
+
 import numpy as np
 
 from mlsem.core.implied.derivatives import Jacobians
@@ -22,7 +24,9 @@ from mlsem.core.slopes.likelihood import (
 )
 
 
-def covariance_part(point: SlopePoint, data: SlopeMoments, along: Jacobians) -> Array:
+def covariance_part(
+    point: SlopePoint, data: SlopeMoments, along: Jacobians
+) -> Shaped[Array, "n n"]:
     """Σ_j ½ tr V⁻¹V_a V⁻¹V_b, (n, n).
 
     With V̄_a = blockdiag(I ⊗ Σ_a, 0) + T B_a Tᵀ, P = V̄⁻¹ in blocks of rows and X = Tᵀ P,
@@ -51,7 +55,9 @@ def covariance_part(point: SlopePoint, data: SlopeMoments, along: Jacobians) -> 
     return 0.5 * symmetrised(traces)
 
 
-def expected_mean_part(point: SlopePoint, data: SlopeMoments, along: Jacobians) -> Array:
+def expected_mean_part(
+    point: SlopePoint, data: SlopeMoments, along: Jacobians
+) -> Shaped[Array, "n n"]:
     """Σ_j μ_aᵀ V_j⁻¹ μ_b, (n, n)."""
     within, between = along[0].mean, along[1].mean
     total = inner_products(point.precision @ within @ data.rest, within)
@@ -63,8 +69,10 @@ def expected_mean_part(point: SlopePoint, data: SlopeMoments, along: Jacobians) 
     return symmetrised(total)
 
 
-def observed_mean_part(point: SlopePoint, data: SlopeMoments, along: Jacobians) -> Array:
-    """Σ_j δ_aᵀ V_j⁻¹ δ_b, δ_a = μ_a + V_a V_j⁻¹ (y_j - μ_j), (n, n)."""
+def observed_mean_part(
+    point: SlopePoint, data: SlopeMoments, along: Jacobians
+) -> Shaped[Array, "n n"]:
+    """Σ_j δ_aᵀ V_j⁻¹ δ_b, δ_a = μ_a + V_a V_j⁻¹ (y_j - μ_j)."""
     pulled = point.precision @ point.residuals.within[0]
     within, between = along
     spread = within.mean + within.sigma @ pulled
@@ -79,8 +87,11 @@ def observed_mean_part(point: SlopePoint, data: SlopeMoments, along: Jacobians) 
 
 
 def covariance_changes(
-    data: SlopeMoments, along: Jacobians, weighted: Array, part: slice = slice(None)
-) -> Array:
+    data: SlopeMoments,
+    along: Jacobians,
+    weighted: Shaped[Array, "j c m"],
+    part: slice = slice(None),
+) -> Shaped[Array, "j n c m"]:
     """V̄_a ω of each direction and each of c vectors, (j, c, m) -> (j, n, c, m)."""
     within, between = along[0].sigma, along[1].sigma
     n, p, size = len(within), within.shape[1], between.shape[1]
@@ -98,7 +109,7 @@ def covariance_changes(
     return found.reshape(count, n, columns, m)
 
 
-def _products(white: Array, weights: Array) -> Array:
+def _products(white: Shaped[Array, "j n m"], weights: Shaped[Array, "j"]) -> Shaped[Array, "n n"]:
     """Σ_j w_j x_jaᵀ x_jb of (j, n, m)."""
     count, n, m = white.shape
     weighted = np.sqrt(weights)[:, None, None] * white
@@ -106,5 +117,7 @@ def _products(white: Array, weights: Array) -> Array:
     return flat @ flat.T
 
 
-def inner_products(left: Array, right: Array) -> Array:
+def inner_products(
+    left: Shaped[Array, "n ..."], right: Shaped[Array, "m ..."]
+) -> Shaped[Array, "n m"]:
     return flatten(left) @ flatten(right).T

@@ -23,6 +23,7 @@ columns of a design are such pairs as well as the residuals.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated as Shaped
 from typing import Any
 
 import numpy as np
@@ -34,7 +35,6 @@ from mlsem.core.linalg import LOG_2PI, cholesky, inner, log_determinant, positiv
 from mlsem.core.records import Array, Index, frozen
 from mlsem.core.slopes.carriers import SlopeMoments, pooled_products
 
-Clusters = slice | Index
 ALL = slice(None)
 
 
@@ -42,8 +42,8 @@ ALL = slice(None)
 class MeanMaps:
     """n vectors of a cluster, as maps at both levels: (n, p, D) of H and (n, q + r, D) of h."""
 
-    within: Array
-    between: Array
+    within: Shaped[Array, "n p D"]
+    between: Shaped[Array, "n qr D"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -64,14 +64,16 @@ class SlopePoint(MomentPoint):
         ω = V̄_j⁻¹ ē_j.
     """
 
-    precision: Array
+    precision: Shaped[Array, "p p"]
     determinant: float
-    roots: Array
+    roots: Shaped[Array, "J m m"]
     residuals: MeanMaps
-    weighted: Array
+    weighted: Shaped[Array, "J m"]
 
 
-def evaluate(pattern: Pattern[Any], data: SlopeMoments, params: Array) -> SlopePoint | None:
+def evaluate(
+    pattern: Pattern[Any], data: SlopeMoments, params: Shaped[Array, "npar"]
+) -> SlopePoint | None:
     """Log-likelihood at `params`; None outside the parameter space (the covariance of a cluster
     that is not positive definite, a singular I - B)."""
     level1, level2 = pattern.levels
@@ -87,7 +89,7 @@ def evaluate(pattern: Pattern[Any], data: SlopeMoments, params: Array) -> SlopeP
 
 
 def moved(
-    pattern: Pattern[Any], data: SlopeMoments, point: SlopePoint, params: Array
+    pattern: Pattern[Any], data: SlopeMoments, point: SlopePoint, params: Shaped[Array, "npar"]
 ) -> SlopePoint | None:
     """The point at other parameters that have its covariances: nothing is factored again."""
     level1, level2 = pattern.levels
@@ -101,10 +103,10 @@ def moved(
 def _with_means(
     pattern: Pattern[Any],
     data: SlopeMoments,
-    params: Array,
+    params: Shaped[Array, "npar"],
     moments: tuple[LevelMoments, ...],
-    inverse: tuple[Array, float],
-    roots: Array,
+    inverse: tuple[Shaped[Array, "p p"], float],
+    roots: Shaped[Array, "J m m"],
 ) -> SlopePoint | None:
     """The point of these moments, with Σ_W⁻¹ and log|Σ_W|, and the roots L̄_jᵀ."""
     (_, between), (precision, determinant) = moments, inverse
@@ -134,8 +136,11 @@ def _with_means(
 
 
 def cluster_covariance(
-    data: SlopeMoments, within: Array, between: Array, part: Clusters = ALL
-) -> Array:
+    data: SlopeMoments,
+    within: Shaped[Array, "*s p p"],
+    between: Shaped[Array, "*s qr qr"],
+    part: slice | Shaped[Index, "j"] = ALL,
+) -> Shaped[Array, "j *s m m"]:
     """V̄_j of (…, p, p) and (…, q + r, q + r), (j, …, m, m); linear, so of changes as well."""
     loadings = data.loadings[part].reshape(-1, *(1,) * (within.ndim - 2), *data.loadings.shape[1:])
     total = loadings @ between @ loadings.swapaxes(-1, -2)
@@ -154,15 +159,22 @@ def residual_maps(pattern: Pattern[Any], moments: tuple[LevelMoments, ...]) -> M
     return MeanMaps((observed.responses - within.mean)[None], level2[None])
 
 
-def coordinates_of(data: SlopeMoments, maps: MeanMaps, part: Clusters = ALL) -> Array:
-    """The coordinates of n vectors in some clusters, (j, n, m)."""
+def coordinates_of(
+    data: SlopeMoments, maps: MeanMaps, part: slice | Shaped[Index, "j"] = ALL
+) -> Shaped[Array, "j n m"]:
+    """The coordinates of n vectors in some clusters."""
     used = np.flatnonzero(maps.between.any(axis=(0, 1)))
     level2 = _acted(maps.between[:, :, used], data.rows[part, None][..., used])[:, :, 0]
     level1 = _acted(maps.within, data.coordinates[part])
     return assembled(data, level1, level2, part)
 
 
-def assembled(data: SlopeMoments, within: Array, between: Array, part: Clusters) -> Array:
+def assembled(
+    data: SlopeMoments,
+    within: Shaped[Array, "j n d p"],
+    between: Shaped[Array, "j n qr"],
+    part: slice | Shaped[Index, "j"],
+) -> Shaped[Array, "j n m"]:
     """(x_1, …, x_d, 0) + T t for values (j, n, d, p) of the rows and (j, n, q + r) of (u, z)."""
     found = between @ data.loadings[part].swapaxes(1, 2)
     size = within.shape[2] * within.shape[3]
@@ -170,29 +182,35 @@ def assembled(data: SlopeMoments, within: Array, between: Array, part: Clusters)
     return found
 
 
-def _acted(maps: Array, rows: Array) -> Array:
-    """Maps (n, p, D) of each of the rows (j, d, D), (j, n, d, p)."""
+def _acted(maps: Shaped[Array, "n p D"], rows: Shaped[Array, "j d D"]) -> Shaped[Array, "j n d p"]:
+    """Maps (n, p, D) of each of the rows (j, d, D)."""
     n, p, width = maps.shape
     found = rows @ maps.reshape(n * p, width).T
     return found.reshape(*rows.shape[:2], n, p).swapaxes(1, 2)
 
 
-def pull(roots: Array, white: Array) -> Array:
-    """L̄_j x of whitened vectors, (j, m, m) and (j, n, m) -> (j, n, m)."""
+def pull(roots: Shaped[Array, "j m m"], white: Shaped[Array, "j n m"]) -> Shaped[Array, "j n m"]:
+    """L̄_j x of whitened vectors."""
     return white @ roots
 
 
-def whiten(roots: Array, vectors: Array) -> Array:
-    """L̄_jᵀ x, (j, m, m) and (j, n, m) -> (j, n, m)."""
+def whiten(
+    roots: Shaped[Array, "j m m"], vectors: Shaped[Array, "j n m"]
+) -> Shaped[Array, "j n m"]:
+    """L̄_jᵀ x."""
     return vectors @ roots.swapaxes(1, 2)
 
 
-def between_gradient(data: SlopeMoments, weighted: Array, part: Clusters = ALL) -> Array:
-    """ρ = T_jᵀ ω of n vectors, (j, n, m) -> (j, n, q + r)."""
+def between_gradient(
+    data: SlopeMoments, weighted: Shaped[Array, "j n m"], part: slice | Shaped[Index, "j"] = ALL
+) -> Shaped[Array, "j n qr"]:
+    """ρ = T_jᵀ ω of n vectors."""
     return weighted @ data.loadings[part]
 
 
-def by_row(data: SlopeMoments, weighted: Array, outcomes: int) -> Array:
+def by_row(
+    data: SlopeMoments, weighted: Shaped[Array, "*s m"], outcomes: int
+) -> Shaped[Array, "*s d p"]:
     """ω as rows: (J, n, m) -> (J, n, d, p)."""
     size = data.depth * outcomes
     return weighted[..., :size].reshape(*weighted.shape[:-1], data.depth, outcomes)
@@ -220,8 +238,8 @@ def moment_gradients(point: SlopePoint, data: SlopeMoments) -> MomentGradients:
 
 
 def outer_sums(
-    point: SlopePoint, data: SlopeMoments, maps: MeanMaps, weighted: Array
-) -> tuple[Array, Array]:
+    point: SlopePoint, data: SlopeMoments, maps: MeanMaps, weighted: Shaped[Array, "J n m"]
+) -> tuple[Shaped[Array, "p p"], Shaped[Array, "qr qr"]]:
     """W X S Xᵀ W + Σ_j Σ_l ξ_l ξ_lᵀ and Σ_j (T_jᵀξ)(T_jᵀξ)ᵀ of vectors x with ξ = V̄⁻¹x, summed.
 
     Parameters
@@ -237,7 +255,9 @@ def outer_sums(
     return within, pooled_products(between_gradient(data, weighted), data.weights)
 
 
-def information_sums(point: SlopePoint, data: SlopeMoments) -> tuple[Array, Array]:
+def information_sums(
+    point: SlopePoint, data: SlopeMoments
+) -> tuple[Shaped[Array, "p p"], Shaped[Array, "qr qr"]]:
     """(N - J d) W + Σ_j Σ_l (V̄_j⁻¹)_ll and Σ_j T_jᵀ V̄_j⁻¹ T_j."""
     p = len(point.precision)
     total = data.n_others * point.precision

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated as Shaped
 
 from mlsem.core.clusters.reduced import MixedClusters
 from mlsem.core.clusters.unions import ClusterParts
@@ -27,19 +28,19 @@ class SlopeObjective(MomentObjective[SlopePoint, L]):
 
     data: SlopeMoments
 
-    def evaluate(self, params: Array) -> SlopePoint | None:
+    def evaluate(self, params: Shaped[Array, "npar"]) -> SlopePoint | None:
         return evaluate(self.pattern, self.data, params)
 
     def moment_gradients(self, point: SlopePoint) -> MomentGradients:
         return moment_gradients(point, self.data)
 
-    def covariance_part(self, point: SlopePoint, along: Jacobians) -> Array:
+    def covariance_part(self, point: SlopePoint, along: Jacobians) -> Shaped[Array, "n n"]:
         return information.covariance_part(point, self.data, along)
 
-    def expected_mean_part(self, point: SlopePoint, along: Jacobians) -> Array:
+    def expected_mean_part(self, point: SlopePoint, along: Jacobians) -> Shaped[Array, "n n"]:
         return information.expected_mean_part(point, self.data, along)
 
-    def observed_mean_part(self, point: SlopePoint, along: Jacobians) -> Array:
+    def observed_mean_part(self, point: SlopePoint, along: Jacobians) -> Shaped[Array, "n n"]:
         return information.observed_mean_part(point, self.data, along)
 
 
@@ -54,14 +55,14 @@ class SlopeClusters(MomentClusters[SlopePoint]):
     def n_clusters(self) -> int:
         return self.data.n_clusters
 
-    def scores(self, point: SlopePoint, along: Jacobians) -> Array:
+    def scores(self, point: SlopePoint, along: Jacobians) -> Shaped[Array, "J n"]:
         return cluster_scores(point, self.data, self.moments, along)
 
     def parts(self, point: SlopePoint, along: Jacobians) -> ClusterParts:
         return SlopeDerivatives(point, self.moments, self.data, along)
 
     def mixed(
-        self, point: SlopePoint, along: Jacobians, fixed: int, robust: Index
+        self, point: SlopePoint, along: Jacobians, fixed: int, robust: Shaped[Index, "J"]
     ) -> MixedClusters:
         return mixed_clusters(point, self.data, self.moments, leading(along, fixed), robust)
 

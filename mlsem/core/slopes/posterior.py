@@ -14,6 +14,7 @@ at the estimates. Nothing of Cov(v) is inverted, so that a variance of zero is n
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated as Shaped
 
 import numpy as np
 
@@ -40,13 +41,13 @@ class Posterior:
     """
 
     names: tuple[str, ...]
-    mean: Array
-    covariance: Array
-    prior: Array
+    mean: Shaped[Array, "J n"]
+    covariance: Shaped[Array, "J n n"]
+    prior: Shaped[Array, "n n"]
 
 
 def level2_posterior(
-    coordinates: Coordinates, moments: ClusterMoments, params: Array
+    coordinates: Coordinates, moments: ClusterMoments, params: Shaped[Array, "npar"]
 ) -> Posterior | None:
     """The posterior at the optimiser's parameters, of the user's variables.
 

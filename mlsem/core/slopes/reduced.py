@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated as Shaped
+
 import numpy as np
 
 from mlsem.core.clusters.reduced import MixedClusters, reduced_rows
@@ -17,7 +19,7 @@ def mixed_clusters(
     data: SlopeMoments,
     moments: ClusterMoments,
     along: Jacobians,
-    robust: Index,
+    robust: Shaped[Index, "J"],
 ) -> MixedClusters:
     """Each robust cluster as the d coordinates of its clusters, and what the design has in the
     others, where the working covariance is σ²."""
@@ -44,8 +46,8 @@ def mixed_clusters(
     return MixedClusters(frozen(total), frozen(designs), frozen(residuals))
 
 
-def _places(robust: Index) -> Index:
-    """The position of each cluster among those of its robust cluster, (J,)."""
+def _places(robust: Shaped[Index, "J"]) -> Shaped[Index, "J"]:
+    """The position of each cluster among those of its robust cluster."""
     order = np.argsort(robust, kind="stable")
     starts = np.searchsorted(robust[order], np.arange(int(robust.max()) + 1))
     found = np.empty_like(robust)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated as Shaped
+
 import numpy as np
 
 from mlsem.core.implied.derivatives import Jacobians
@@ -14,7 +16,7 @@ from mlsem.core.slopes.likelihood import SlopePoint, between_gradient, by_row
 
 def cluster_scores(
     point: SlopePoint, data: SlopeMoments, moments: ClusterMoments, along: Jacobians
-) -> Array:
+) -> Shaped[Array, "J n"]:
     """Scores of every cluster, times its weight, (J, n): the sums of `moment_gradients` kept
     apart."""
     within, between = along
@@ -27,7 +29,7 @@ def cluster_scores(
 
 def _scores(
     point: SlopePoint, data: SlopeMoments, moments: ClusterMoments, along: Jacobians, part: slice
-) -> Array:
+) -> Shaped[Array, "j n"]:
     p, precision = len(point.precision), point.precision
     columns = moments.varying_entries
     pulled = precision @ point.residuals.within[0][:, columns]

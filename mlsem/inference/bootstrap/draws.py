@@ -31,6 +31,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from math import ceil, sqrt
+from typing import Annotated as Shaped
 from typing import Literal
 
 import numpy as np
@@ -61,8 +62,8 @@ _POINTS: dict[WeightKind, tuple[tuple[float, ...], tuple[float, ...]]] = {
     ),
 }
 
-Functions = Callable[[Array], tuple[Array, Array]]
-"""Values (d,) and gradients (d, npar) of functions of θ (npar,)."""
+Functions = Callable[[Shaped[Array, "npar"]], tuple[Shaped[Array, "d"], Shaped[Array, "d npar"]]]
+"""Values and gradients of functions of θ."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -76,8 +77,8 @@ class Draws:
         Each draw's own standard errors; NaN where it has none.
     """
 
-    values: Array
-    se: Array
+    values: Shaped[Array, "B c"]
+    se: Shaped[Array, "B c"]
 
 
 # --- weights --------------------------------------------------------------------------------------
@@ -100,7 +101,7 @@ def patterns(kind: WeightKind, clusters: int, draws: int) -> int | None:
 
 def weight_blocks(
     kind: WeightKind, clusters: int, draws: int, generator: np.random.Generator, size: int
-) -> Iterator[Array]:
+) -> Iterator[Shaped[Array, "b G"]]:
     """Weights of the draws, (b, G) with b up to `size`.
 
     Where the draws suffice for each pattern, each is there once and nothing is random.
@@ -121,7 +122,7 @@ def weight_blocks(
 
 def wild_draws(
     clusters: WhiteClusters,
-    estimate: Array,
+    estimate: Shaped[Array, "npar"],
     functions: Functions,
     kind: WeightKind,
     draws: int,
@@ -145,8 +146,8 @@ def wild_draws(
     return Draws(frozen(values), frozen(se))
 
 
-def leave_one_out_scores(clusters: WhiteClusters) -> Array:
-    """u_j = (I - X_j)⁻¹ s_j, (G, n)."""
+def leave_one_out_scores(clusters: WhiteClusters) -> Shaped[Array, "G n"]:
+    """u_j = (I - X_j)⁻¹ s_j."""
     scores = np.empty_like(clusters.scores)
     for part in clusters.parts():
         scores[clusters.members(part)] = adjusted(clusters, JACKKNIFE, part).scores
@@ -158,8 +159,8 @@ class _Wild:
     """What all draws share."""
 
     clusters: WhiteClusters
-    scores: Array
-    estimate: Array
+    scores: Shaped[Array, "G n"]
+    estimate: Shaped[Array, "npar"]
     functions: Functions
 
     @property
@@ -167,7 +168,9 @@ class _Wild:
         """Clusters taken at a time, to bound memory."""
         return max(1, min(len(self.scores), per_block(self.clusters.basis.size)))
 
-    def drawn(self, weights: Array) -> tuple[Array, Array]:
+    def drawn(
+        self, weights: Shaped[Array, "b G"]
+    ) -> tuple[Shaped[Array, "b c"], Shaped[Array, "b c"]]:
         """Values and standard errors of the draws with these weights (b, G)."""
         steps = weights @ self.scores
         params = self.estimate + steps @ self.clusters.influence.T
@@ -184,8 +187,10 @@ class _Wild:
                 squares[:, npar:] += np.einsum("bjd,bjd->bd", along, along)
         return np.concatenate((params, values), axis=1), np.sqrt(squares)
 
-    def _scores(self, weights: Array, steps: Array, part: slice) -> Array:
-        """L M (w_j u_j - X_j δ) of these clusters, (b, g, npar)."""
+    def _scores(
+        self, weights: Shaped[Array, "b G"], steps: Shaped[Array, "b n"], part: slice
+    ) -> Shaped[Array, "b g npar"]:
+        """L M (w_j u_j - X_j δ) of these clusters."""
         influence, working = self.clusters.influence, self.clusters.working
         kinds, kind = np.unique(working.kind[part], return_inverse=True)
         root = self.clusters.root
@@ -203,10 +208,10 @@ class Shares:
     """The robust clusters' shares of the information: X of each kind (K, n, n), the `kind` of each
     cluster (G,)."""
 
-    leverage: Array
-    kind: Index
+    leverage: Shaped[Array, "K n n"]
+    kind: Shaped[Index, "G"]
 
-    def determine(self, clusters: Index) -> bool:
+    def determine(self, clusters: Shaped[Index, "j"]) -> bool:
         """Whether these clusters, with repetition, determine all that the data determine: the
         smallest eigenvalue of their ΣX_j is not 0."""
         counts = np.bincount(self.kind[clusters], minlength=len(self.leverage))
@@ -221,7 +226,9 @@ def fewest_draws(level: float) -> int:
     return ceil(2.0 / (1.0 - level) - 1e-6) - 1
 
 
-def limits(draws: Array, level: float) -> tuple[Array, Array]:
+def limits(
+    draws: Shaped[Array, "B c"], level: float
+) -> tuple[Shaped[Array, "c"], Shaped[Array, "c"]]:
     """Quantiles at (1 ± level) / 2 of each column's finite values, (c,) each.
 
     The (B + 1) p-th smallest of B (Davison & Hinkley, 1997, chapter 5); NaN where there are
@@ -236,13 +243,15 @@ def limits(draws: Array, level: float) -> tuple[Array, Array]:
     return found[0], found[1]
 
 
-def deviations(draws: Array) -> Array:
+def deviations(draws: Shaped[Array, "B c"]) -> Shaped[Array, "c"]:
     """Standard deviation of each column's finite values, (c,); NaN of fewer than two."""
     columns = [column[np.isfinite(column)] for column in draws.T]
     return np.array([each.std(ddof=1) if len(each) > 1 else np.nan for each in columns])
 
 
-def p_values(t: Array, observed: Array) -> tuple[Array, Array]:
+def p_values(
+    t: Shaped[Array, "B c"], observed: Shaped[Array, "c"]
+) -> tuple[Shaped[Array, "c"], Shaped[Array, "c"]]:
     """Symmetric and equal-tailed p values of statistics (c,), from their draws t (B, c).
 
         symmetric       (1 + #{|t*| ≥ |t|}) / (1 + B)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, get_args
+from typing import Annotated as Shaped
 
 import numpy as np
 
@@ -73,10 +74,10 @@ class Bootstrap(sheet.Shown):
 
     kind: BootstrapKind
     parameters: tuple[str, ...]
-    estimate: Array
-    robust_se: Array
-    draws: Array
-    t: Array
+    estimate: Shaped[Array, "c"]
+    robust_se: Shaped[Array, "c"]
+    draws: Shaped[Array, "B c"]
+    t: Shaped[Array, "B c"]
     reasons: Mapping[str, int]
     se_kind: str
     seed: int
@@ -128,7 +129,9 @@ class Bootstrap(sheet.Shown):
         lower, upper = self._limits(level, kind)
         return make_frame({"lower": lower, "upper": upper}, list(self.parameters))
 
-    def _limits(self, level: float, kind: IntervalKind) -> tuple[Array, Array]:
+    def _limits(
+        self, level: float, kind: IntervalKind
+    ) -> tuple[Shaped[Array, "c"], Shaped[Array, "c"]]:
         low, high = numbers.limits(self.t if kind == "t" else self.draws, level)
         if kind == "percentile":
             return low, high

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from secrets import randbits
+from typing import Annotated as Shaped
 from typing import get_args
 
 import numpy as np
@@ -144,8 +145,8 @@ def _variances(table: ParameterTable) -> set[int]:
 
 
 def _with_functions(
-    params: Array, covariance: Covariance, functions: CompiledDefinitions
-) -> tuple[Array, Array]:
+    params: Shaped[Array, "npar"], covariance: Covariance, functions: CompiledDefinitions
+) -> tuple[Shaped[Array, "c"], Shaped[Array, "c"]]:
     """Estimates and standard errors of the parameters, then of the definitions."""
     values, gradients = functions(params)
     se = covariance.of_functions(gradients)[0]
@@ -153,8 +154,8 @@ def _with_functions(
 
 
 def _studentised(
-    found: Draws, estimate: Array, robust_se: Array, *, kept: bool
-) -> tuple[Array, Array]:
+    found: Draws, estimate: Shaped[Array, "c"], robust_se: Shaped[Array, "c"], *, kept: bool
+) -> tuple[Shaped[Array, "B c"], Shaped[Array, "B c"]]:
     """Draws of estimates and of their t statistics.
 
     What has no robust standard error in the fit has neither: its clusters do not say how uncertain
@@ -204,12 +205,12 @@ class Refits:
     functions: CompiledDefinitions
     source: Sampler | Shares
 
-    def __call__(self, seeds: Sequence[np.random.SeedSequence]) -> list[Array | str]:
+    def __call__(self, seeds: Sequence[np.random.SeedSequence]) -> list[Shaped[Array, "2 c"] | str]:
         """Of each draw the values and standard errors (2, npar + d), or why it failed."""
         with np.errstate(all="ignore"):
             return [self.replicate(np.random.default_rng(seed)) for seed in seeds]
 
-    def replicate(self, generator: np.random.Generator) -> Array | str:
+    def replicate(self, generator: np.random.Generator) -> Shaped[Array, "2 c"] | str:
         drawn = self.drawn(generator)
         if drawn is None:
             return NOT_DETERMINED
@@ -263,7 +264,7 @@ def _white_clusters(covariance: Covariance) -> WhiteClusters:
     return covariance.reference.clusters
 
 
-def _sorted_out(replicates: list[Array | str]) -> tuple[Draws, dict[str, int]]:
+def _sorted_out(replicates: list[Shaped[Array, "2 c"] | str]) -> tuple[Draws, dict[str, int]]:
     """The draws, and how many failed for which reason."""
     found = [each for each in replicates if not isinstance(each, str)]
     reasons = dict(Counter(each for each in replicates if isinstance(each, str)))

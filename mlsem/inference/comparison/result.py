@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from typing import Annotated as Shaped
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,11 +42,11 @@ class Band:
         That the draws were made with.
     """
 
-    ratios: Array
+    ratios: Shaped[Array, "B c"]
     failed: int
     seed: int
 
-    def limits(self, level: float) -> Array:
+    def limits(self, level: float) -> Shaped[Array, "2 c"]:
         """Lower and upper limits of each ratio, (2, c); NaN where no draw has one."""
         tails = [0.5 - 0.5 * level, 0.5 + 0.5 * level]
         known = ~np.isnan(self.ratios).all(axis=0)
@@ -53,7 +54,7 @@ class Band:
         limits[:, known] = np.nanquantile(self.ratios[:, known], tails, axis=0)
         return limits
 
-    def exceeded(self, observed: Array) -> Array:
+    def exceeded(self, observed: Shaped[Array, "c"]) -> Shaped[Array, "c"]:
         """Share of ratios as large as the one observed, itself counted: (1 + #) / (1 + B)."""
         larger = (self.ratios >= observed * (1.0 - 1e-12)).sum(axis=0)
         return np.where(np.isnan(observed), np.nan, (1.0 + larger) / (1.0 + len(self.ratios)))
@@ -80,8 +81,8 @@ class SeComparison(sheet.Shown):
 
     parameters: tuple[str, ...]
     slopes: frozenset[str]
-    est: Array
-    se: Mapping[str, Array]
+    est: Shaped[Array, "c"]
+    se: Mapping[str, Shaped[Array, "c"]]
     band: Band | None
     level: float
 
@@ -91,7 +92,7 @@ class SeComparison(sheet.Shown):
 
     @property
     @quiet
-    def ratios(self) -> dict[str, Array]:
+    def ratios(self) -> dict[str, Shaped[Array, "c"]]:
         """Standard errors of each kind over those of the first, (c,)."""
         base = self.se[self.kinds[0]]
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -119,7 +120,7 @@ class SeComparison(sheet.Shown):
         """Whether the kinds are compared with model-based errors."""
         return KINDS[self.kinds[0]].model_based
 
-    def _named(self, where: NDArray[np.bool_]) -> tuple[str, ...]:
+    def _named(self, where: Shaped[NDArray[np.bool_], "c"]) -> tuple[str, ...]:
         return tuple(name for name, each in zip(self.parameters, where, strict=True) if each)
 
     @property

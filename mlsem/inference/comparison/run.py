@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from secrets import randbits
+from typing import Annotated as Shaped
 
 import numpy as np
 
@@ -35,7 +36,7 @@ class Draws:
     estimates: Estimates
     sampler: Sampler
     kinds: tuple[str, str]
-    places: Index
+    places: Shaped[Index, "c"]
     seed: int
 
 
@@ -100,11 +101,11 @@ def _band(source: Draws, draws: int, n_jobs: int, progress: bool | None) -> Band
     return Band(np.array(fitted), draws - len(fitted), source.seed)
 
 
-def _ratios(source: Draws, numbers: Sequence[int]) -> list[Array | None]:
+def _ratios(source: Draws, numbers: Sequence[int]) -> list[Shaped[Array, "c"] | None]:
     return [_ratio(source, number) for number in numbers]
 
 
-def _ratio(source: Draws, number: int) -> Array | None:
+def _ratio(source: Draws, number: int) -> Shaped[Array, "c"] | None:
     """Ratio of the last kind's standard errors to the first's in one draw; None if it failed."""
     generator = np.random.default_rng([source.seed, number])
     moments, fitted = source.sampler.draw(generator), source.estimates
@@ -117,7 +118,7 @@ def _ratio(source: Draws, number: int) -> Array | None:
     return None if np.isnan(ratio).all() else ratio
 
 
-def _errors(estimates: Estimates, kind: str) -> Array:
+def _errors(estimates: Estimates, kind: str) -> Shaped[Array, "npar"]:
     return covariance_of(estimates.with_se(kind))[0].se
 
 

@@ -19,6 +19,7 @@ without that direction.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated as Shaped
 
 import numpy as np
 
@@ -50,12 +51,12 @@ class Adjusted:
         Projection on the directions of leverage 1.
     """
 
-    scores: Array
-    leverage: Array
-    adjustment: Array
-    spread: Array
-    pull: Array
-    alone: Array
+    scores: Shaped[Array, "g n"]
+    leverage: Shaped[Array, "k n n"]
+    adjustment: Shaped[Array, "k n n"]
+    spread: Shaped[Array, "k n n"]
+    pull: Shaped[Array, "k n n"]
+    alone: Shaped[Array, "k n n"]
 
 
 def adjusted(clusters: WhiteClusters, how: Adjustment, part: slice) -> Adjusted:
@@ -82,7 +83,9 @@ def adjusted(clusters: WhiteClusters, how: Adjustment, part: slice) -> Adjusted:
     return found
 
 
-def _spectral(vectors: Array, values: Array) -> Array:
+def _spectral(
+    vectors: Shaped[Array, "k n n"], values: Shaped[Array, "k n"]
+) -> Shaped[Array, "k n n"]:
     """Q diag(values) Qᵀ of each."""
     return (vectors * values[:, None, :]) @ vectors.swapaxes(1, 2)
 

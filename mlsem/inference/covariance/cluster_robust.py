@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated as Shaped
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,20 +34,20 @@ class RobustContrasts:
     soloists : (s,)
     """
 
-    meat: Array
-    df: Array
-    effective: Array
-    alone: Array
-    soloists: Index
+    meat: Shaped[Array, "n n"]
+    df: Shaped[Array, "c"]
+    effective: Shaped[Array, "c"]
+    alone: Shaped[Array, "c s"]
+    soloists: Shaped[Index, "s"]
 
     @property
-    def undetermined(self) -> NDArray[np.bool_]:
-        """Contrasts that have no cluster-robust variance, (c,)."""
+    def undetermined(self) -> Shaped[NDArray[np.bool_], "c"]:
+        """Contrasts that have no cluster-robust variance."""
         return self.alone.sum(axis=1) > ALONE
 
 
 def robust_contrasts(
-    clusters: WhiteClusters, kind: StandardErrors, contrasts: Array
+    clusters: WhiteClusters, kind: StandardErrors, contrasts: Shaped[Array, "c n"]
 ) -> RobustContrasts:
     """The meat and the degrees of freedom of contrasts cᵀθ.
 
@@ -107,8 +108,8 @@ def _note_soloists(
     clusters: WhiteClusters,
     part: slice,
     found: Adjusted,
-    contrasts: Array,
-    alone: list[Array],
+    contrasts: Shaped[Array, "c n"],
+    alone: list[Shaped[Array, "c"]],
     soloists: list[int],
 ) -> None:
     lengths = np.einsum("cn,cn->c", contrasts, contrasts)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Annotated as Shaped
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,8 +13,8 @@ from mlsem.core.clusters.reduced import MixedClusters
 from mlsem.core.linalg import blocks, inverse_root, unit_diagonal
 from mlsem.core.records import Array, Index
 
-Cumulants = Callable[[Index, Array], Array]
-"""Of aᵀs for directions a, kinds (k,) and (k, c, n): κ₄ (k, c); or κ₃ with s itself (k, c, n)."""
+Cumulants = Callable[[Shaped[Index, "k"], Shaped[Array, "k c n"]], Shaped[Array, "k c ..."]]
+"""Of aᵀs for kinds and directions a: κ₄ (k, c); or κ₃ with s itself (k, c, n)."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,12 +41,12 @@ class WorkingClusters:
         N.
     """
 
-    information: Array
-    kind: Index
+    information: Shaped[Array, "K n n"]
+    kind: Shaped[Index, "G"]
     cumulants: Cumulants
     third: Cumulants
     mixed: MixedClusters | None
-    labels: NDArray
+    labels: Shaped[NDArray, "G"]
     n_rows: int
 
     @property
@@ -53,13 +54,13 @@ class WorkingClusters:
         return len(self.kind)
 
     @property
-    def counts(self) -> Array:
-        """Clusters of each kind, (K,)."""
+    def counts(self) -> Shaped[Array, "K"]:
+        """Clusters of each kind."""
         return np.bincount(self.kind, minlength=len(self.information)).astype(float)
 
     @property
-    def total(self) -> Array:
-        """A = Σ B_j, the expected information, (n, n)."""
+    def total(self) -> Shaped[Array, "n n"]:
+        """A = Σ B_j, the expected information."""
         return np.tensordot(self.counts, self.information, 1)
 
 
@@ -83,10 +84,10 @@ class EstimatingEquations:
         For the kinds that adjust scores, by each cluster's part in the expected information.
     """
 
-    params: Array
-    basis: Array
-    information: Array
-    scores: Array | None = None
+    params: Shaped[Array, "npar"]
+    basis: Shaped[Array, "npar n"]
+    information: Shaped[Array, "n n"]
+    scores: Shaped[Array, "G n"] | None = None
     clusters: WorkingClusters | None = None
 
 
@@ -113,10 +114,10 @@ class WhiteClusters:
         In φ.
     """
 
-    basis: Array
-    influence: Array
-    root: Array
-    scores: Array
+    basis: Shaped[Array, "npar n"]
+    influence: Shaped[Array, "npar n"]
+    root: Shaped[Array, "n n"]
+    scores: Shaped[Array, "G n"]
     working: WorkingClusters
 
     @property
@@ -124,20 +125,22 @@ class WhiteClusters:
         return len(self.working.information)
 
     @property
-    def counts(self) -> Array:
-        """Clusters of each kind, (K,)."""
+    def counts(self) -> Shaped[Array, "K"]:
+        """Clusters of each kind."""
         return self.working.counts
 
-    def leverage(self, part: slice) -> Array:
-        """X of these kinds, (k, n, n)."""
+    def leverage(self, part: slice) -> Shaped[Array, "k n n"]:
+        """X of these kinds."""
         return self.root.T @ self.working.information[part] @ self.root
 
-    def cumulants(self, part: slice, directions: Array) -> Array:
-        """κ₄ along directions of φ̃ (k, c, n), (k, c)."""
+    def cumulants(self, part: slice, directions: Shaped[Array, "k c n"]) -> Shaped[Array, "k c"]:
+        """κ₄ along directions of φ̃ (k, c, n)."""
         return self.working.cumulants(np.arange(self.n_kinds)[part], directions @ self.root.T)
 
-    def third_cumulants(self, part: slice, directions: Array) -> Array:
-        """κ₃ along directions of φ̃, twice, and with each score, (k, c, n) -> (k, c, n)."""
+    def third_cumulants(
+        self, part: slice, directions: Shaped[Array, "k c n"]
+    ) -> Shaped[Array, "k c n"]:
+        """κ₃ along directions of φ̃, twice, and with each score."""
         kinds = np.arange(self.n_kinds)[part]
         return self.working.third(kinds, directions @ self.root.T) @ self.root
 
@@ -145,21 +148,21 @@ class WhiteClusters:
         """Kinds in blocks of bounded memory."""
         return blocks(self.n_kinds, self.basis.shape[1] ** 2)
 
-    def members(self, part: slice) -> Index:
+    def members(self, part: slice) -> Shaped[Index, "g"]:
         """Clusters of these kinds."""
         kind = self.working.kind
         return np.flatnonzero((kind >= part.start) & (kind < part.stop))
 
-    def contrasts(self, gradients: Array) -> Array:
+    def contrasts(self, gradients: Shaped[Array, "c npar"]) -> Shaped[Array, "c n"]:
         """M c̃ of contrasts cᵀθ, (c, npar) -> (c, n): what each takes of the scores."""
         return gradients @ self.influence
 
-    def model_covariance(self, places: Index) -> Array:
-        """Columns of the model-based covariance H⁻¹ of the parameters, (npar, k)."""
+    def model_covariance(self, places: Shaped[Index, "k"]) -> Shaped[Array, "npar k"]:
+        """Columns of the model-based covariance H⁻¹ of the parameters."""
         return self.basis @ self.influence[places].T
 
 
-def bread_root(information: Array) -> Array | None:
+def bread_root(information: Shaped[Array, "n n"]) -> Shaped[Array, "n n"] | None:
     """Upper-triangular L with I⁻¹ = L Lᵀ; None where the information is not positive definite (no
     maximum there)."""
     unit = unit_diagonal(information)

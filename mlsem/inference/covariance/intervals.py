@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated as Shaped
 
 import numpy as np
 from scipy.special import ndtr, ndtri, stdtr, stdtrit
@@ -18,16 +19,18 @@ class Wald:
     intervals are the normal ones, rough with few clusters.
     """
 
-    est: Array
-    se: Array
-    stat: Array
-    df: Array
-    pvalue: Array
-    lower: Array
-    upper: Array
+    est: Shaped[Array, "n"]
+    se: Shaped[Array, "n"]
+    stat: Shaped[Array, "n"]
+    df: Shaped[Array, "n"]
+    pvalue: Shaped[Array, "n"]
+    lower: Shaped[Array, "n"]
+    upper: Shaped[Array, "n"]
 
 
-def wald(est: Array, se: Array, df: Array, level: float) -> Wald:
+def wald(
+    est: Shaped[Array, "n"], se: Shaped[Array, "n"], df: Shaped[Array, "n"], level: float
+) -> Wald:
     """t (z where df is inf) tests of 0 and two-sided intervals at `level`."""
     known = se > 0
     scale = np.where(known, se, np.nan)
@@ -41,7 +44,9 @@ def wald(est: Array, se: Array, df: Array, level: float) -> Wald:
     return Wald(est, se, stat, np.where(known, df, np.nan), 2.0 * tail, est - width, est + width)
 
 
-def delta_se(gradient: Array, covariance: Array) -> Array:
-    """Standard errors of functions with gradients (m, npar): sqrt of diag G V Gᵀ."""
+def delta_se(
+    gradient: Shaped[Array, "c n"], covariance: Shaped[Array, "n n"]
+) -> Shaped[Array, "c"]:
+    """Standard errors of functions with gradients G: the root of diag G V Gᵀ."""
     variances = np.einsum("ij,jk,ik->i", gradient, covariance, gradient)
     return np.sqrt(np.where(variances >= 0, variances, np.nan))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Annotated as Shaped
 
 import numpy as np
 
@@ -48,17 +49,17 @@ class Covariance:
         directions that one cluster alone determines.
     """
 
-    matrix: Array
+    matrix: Shaped[Array, "npar npar"]
     kind: StandardErrors
     form: str
     reference: Reference | None = None
     robust: RobustContrasts | None = None
     forms: tuple[str, ...] = ()
-    effective: Array | None = None
+    effective: Shaped[Array, "npar"] | None = None
     flat: bool = False
 
     @cached_property
-    def df(self) -> Array:
+    def df(self) -> Shaped[Array, "npar"]:
         """Degrees of freedom of each parameter's t reference, (npar,), taken when they are first
         asked for; inf for z, NaN where there is no variance or no test."""
         size = len(self.matrix)
@@ -69,13 +70,15 @@ class Covariance:
         return frozen(np.where(np.isnan(np.diagonal(self.matrix)), np.nan, found))
 
     @property
-    def se(self) -> Array:
+    def se(self) -> Shaped[Array, "npar"]:
         """Standard errors: 0 where constraints leave a parameter no freedom, NaN where the
         variance does not exist."""
         variances = np.diagonal(self.matrix)
         return np.sqrt(np.where(variances >= 0, variances, np.nan))
 
-    def of_functions(self, gradients: Array) -> tuple[Array, Array]:
+    def of_functions(
+        self, gradients: Shaped[Array, "c npar"]
+    ) -> tuple[Shaped[Array, "c"], Shaped[Array, "c"]]:
         """Standard errors and degrees of freedom of functions of θ with these gradients
         (c, npar), by the delta method; NaN where one uses a parameter without a variance."""
         known = ~np.isnan(np.diagonal(self.matrix))
@@ -88,7 +91,7 @@ class Covariance:
 
 
 @quiet
-def meat(scores: Array) -> Array:
+def meat(scores: Shaped[Array, "G n"]) -> Shaped[Array, "n n"]:
     """Σ_j s_j s_jᵀ."""
     return scores.T @ scores
 
@@ -151,7 +154,9 @@ def adjustment_forms(clusters: WhiteClusters, kind: StandardErrors) -> tuple[str
     return tuple("scores" if row.any() else "residuals" for row in others)
 
 
-def no_covariance(params: Array, kind: StandardErrors, form: str = "") -> Covariance:
+def no_covariance(
+    params: Shaped[Array, "npar"], kind: StandardErrors, form: str = ""
+) -> Covariance:
     """All NaN: asked for none, or there is none."""
     empty = np.full((len(params), len(params)), np.nan)
     return Covariance(frozen(empty), kind, form)

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import Annotated as Shaped
 from typing import Protocol
 
 import numpy as np
@@ -54,22 +55,27 @@ class MixedReference(ABC):
         """Its name."""
 
     @abstractmethod
-    def root(self) -> Array | None:
+    def root(self) -> Shaped[Array, "K K"] | None:
         """R with R Rᵀ = W, (K, K); None if the information is singular."""
 
     @abstractmethod
-    def joint(self, estimate: Array, gradients: Array, spread: Array) -> Statistic:
+    def joint(
+        self,
+        estimate: Shaped[Array, "q"],
+        gradients: Shaped[Array, "q npar"],
+        spread: Shaped[Array, "q q"],
+    ) -> Statistic:
         """The F test."""
 
-    def tests(self, gradients: Array) -> bool:
+    def tests(self, gradients: Shaped[Array, "q npar"]) -> bool:
         return not self._others(gradients).any()
 
-    def df(self, gradients: Array) -> Array:
+    def df(self, gradients: Shaped[Array, "c npar"]) -> Shaped[Array, "c"]:
         contrasts = gradients @ self.source.variation.basis
         return frozen(np.where(self._others(gradients), np.nan, self.along(contrasts)))
 
-    def along(self, contrasts: Array) -> Array:
-        """ν of contrasts c̃ (c, p), (c,)."""
+    def along(self, contrasts: Shaped[Array, "c p"]) -> Shaped[Array, "c"]:
+        """ν of contrasts c̃ (c, p)."""
         root = self.root()
         if root is None:
             return np.full(len(contrasts), np.nan)
@@ -78,14 +84,16 @@ class MixedReference(ABC):
         with np.errstate(divide="ignore", invalid="ignore"):
             return 2.0 * lengths**2 / np.einsum("ck,ck->c", slopes, slopes)
 
-    def _others(self, gradients: Array) -> NDArray[np.bool_]:
-        """Which contrasts take what is no fixed effect, (c,)."""
+    def _others(self, gradients: Shaped[Array, "c npar"]) -> Shaped[NDArray[np.bool_], "c"]:
+        """Which contrasts take what is no fixed effect."""
         fixed = np.asarray(self.source.variation.basis.any(axis=1))
         return np.asarray(gradients[:, ~fixed].any(axis=1))
 
 
-def _quadratic(contrasts: Array, changes: Array) -> Array:
-    """c̃ᵀ D_k c̃, (c, K)."""
+def _quadratic(
+    contrasts: Shaped[Array, "c p"], changes: Shaped[Array, "K p p"]
+) -> Shaped[Array, "c K"]:
+    """c̃ᵀ D_k c̃."""
     pairs = contrasts[:, :, None] * contrasts[:, None, :]
     return flatten(pairs) @ flatten(changes).T
 
@@ -103,10 +111,15 @@ class Satterthwaite(MixedReference):
     def method(self) -> DfMethod:
         return "satterthwaite"
 
-    def root(self) -> Array | None:
+    def root(self) -> Shaped[Array, "K K"] | None:
         return self.source.variation.observed_root
 
-    def joint(self, estimate: Array, gradients: Array, spread: Array) -> Statistic:
+    def joint(
+        self,
+        estimate: Shaped[Array, "q"],
+        gradients: Shaped[Array, "q npar"],
+        spread: Shaped[Array, "q q"],
+    ) -> Statistic:
         """F = Q / q of Fai & Cornelius (1996, JSCS 54, 363).
 
         Q is the sum of the squares of q independent t statistics along the eigenvectors of C Φ Cᵀ,
@@ -117,7 +130,7 @@ class Satterthwaite(MixedReference):
         return scaled_f(wald_distance(estimate, spread), len(nu), fai_cornelius(nu))
 
 
-def fai_cornelius(nu: Array) -> float:
+def fai_cornelius(nu: Shaped[Array, "q"]) -> float:
     """ν with q ν / (ν - 2) = Σ ν_m / (ν_m - 2) of ν_m (q,); 2, its limit, where a ν_m is at most 2
     and the sum infinite."""
     if len(nu) == 1 or np.isnan(nu).any():
@@ -131,7 +144,7 @@ def fai_cornelius(nu: Array) -> float:
 # --- Kenward & Roger ------------------------------------------------------------------------------
 
 
-def adjustment(variation: Variation) -> Array:
+def adjustment(variation: Variation) -> Shaped[Array, "npar npar"]:
     """Φ_A - Φ = 2 Φ {Σ_kl W_kl (Q_kl - P_k Φ P_l)} Φ, by parameter (npar, npar); NaN if the
     information of the variances is singular.
 
@@ -155,10 +168,15 @@ class KenwardRoger(MixedReference):
     def method(self) -> DfMethod:
         return "kenward-roger"
 
-    def root(self) -> Array | None:
+    def root(self) -> Shaped[Array, "K K"] | None:
         return self.source.variation.expected_root
 
-    def joint(self, estimate: Array, gradients: Array, spread: Array) -> Statistic:
+    def joint(
+        self,
+        estimate: Shaped[Array, "q"],
+        gradients: Shaped[Array, "q npar"],
+        spread: Shaped[Array, "q q"],
+    ) -> Statistic:
         """λ Q / q ~ F(q, m), Q with the adjusted covariance; λ and m match two moments.
 
         Raises
@@ -180,7 +198,9 @@ class KenwardRoger(MixedReference):
         return scaled_f(distance, q, m, scale)
 
 
-def scaled_moments(contrasts: Array, changes: Array, root: Array) -> tuple[float, float]:
+def scaled_moments(
+    contrasts: Shaped[Array, "q p"], changes: Shaped[Array, "K p p"], root: Shaped[Array, "K K"]
+) -> tuple[float, float]:
     """λ and m of q ≥ 2 contrasts c̃ (Kenward & Roger 1997, section 3).
 
     With B an orthonormal basis of the contrasts, Θ_k = B D_k Bᵀ,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Annotated as Shaped
 
 import numpy as np
 
@@ -103,7 +104,7 @@ def doubted(estimates: Estimates, found: Covariance) -> tuple[Covariance, tuple[
     return found, cautions(estimates.problem, found)
 
 
-def _effective(estimates: Estimates, kind: InformationKind) -> Array:
+def _effective(estimates: Estimates, kind: InformationKind) -> Shaped[Array, "npar"]:
     """1 / Σ_j h_j² with h_j the share of cluster j in the variance of each parameter if the model
     is right, (npar,); NaN where constraints leave it no freedom."""
     directions = estimates.directions()
@@ -191,7 +192,7 @@ def _working_clusters(estimates: Estimates, directions: Directions) -> WorkingCl
 
 
 def _without(
-    found: Covariance, directions: Array, names: tuple[str, ...]
+    found: Covariance, directions: Shaped[Array, "npar l"], names: tuple[str, ...]
 ) -> tuple[Covariance, tuple[str, ...]]:
     """NaN for the parameters that move along directions (npar, l) that are lost, and so said."""
     if not directions.shape[1]:

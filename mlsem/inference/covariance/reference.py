@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated as Shaped
 from typing import Literal, Protocol
 
 from mlsem.core.records import Array
@@ -28,15 +29,20 @@ class Reference(Protocol):
         """Of model-based errors."""
         ...
 
-    def tests(self, gradients: Array) -> bool:
+    def tests(self, gradients: Shaped[Array, "q npar"]) -> bool:
         """Whether contrasts with these gradients (q, npar) have such tests."""
         ...
 
-    def df(self, gradients: Array) -> Array:
+    def df(self, gradients: Shaped[Array, "c npar"]) -> Shaped[Array, "c"]:
         """Of contrasts cᵀθ one by one, gradients (c, npar) -> (c,); NaN where there is none."""
         ...
 
-    def joint(self, estimate: Array, gradients: Array, spread: Array) -> Statistic:
+    def joint(
+        self,
+        estimate: Shaped[Array, "q"],
+        gradients: Shaped[Array, "q npar"],
+        spread: Shaped[Array, "q q"],
+    ) -> Statistic:
         """Of contrasts (q,) with gradients (q, npar) and covariance `spread` (q, q) together.
 
         Raises
@@ -62,17 +68,22 @@ class ClusterReference:
     def method(self) -> DfMethod | None:
         return None
 
-    def tests(self, gradients: Array) -> bool:
+    def tests(self, gradients: Shaped[Array, "q npar"]) -> bool:
         return True
 
-    def contrasts(self, gradients: Array) -> RobustContrasts:
+    def contrasts(self, gradients: Shaped[Array, "c npar"]) -> RobustContrasts:
         """Of contrasts cᵀθ, gradients (c, npar)."""
         return robust_contrasts(self.clusters, self.kind, self.clusters.contrasts(gradients))
 
-    def df(self, gradients: Array) -> Array:
+    def df(self, gradients: Shaped[Array, "c npar"]) -> Shaped[Array, "c"]:
         return self.contrasts(gradients).df
 
-    def joint(self, estimate: Array, gradients: Array, spread: Array) -> Statistic:
+    def joint(
+        self,
+        estimate: Shaped[Array, "q"],
+        gradients: Shaped[Array, "q npar"],
+        spread: Shaped[Array, "q q"],
+    ) -> Statistic:
         """HTZ (Pustejovsky & Tipton, 2018)."""
         assert self.kind.adjustment is not None
         nu = wishart_df(self.clusters, self.kind.adjustment, self.clusters.contrasts(gradients))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Annotated as Shaped
 
 import numpy as np
 from scipy.special import chdtrc, fdtrc
@@ -47,7 +48,7 @@ class Statistic:
 # --- the statistics -------------------------------------------------------------------------------
 
 
-def wald_distance(estimate: Array, spread: Array) -> float:
+def wald_distance(estimate: Shaped[Array, "q"], spread: Shaped[Array, "q q"]) -> float:
     """Q = gᵀ (C V Cᵀ)⁻¹ g of contrasts g (q,) with covariance C V Cᵀ (q, q) (Wald, 1943)."""
     scale = 1.0 / np.sqrt(np.diagonal(spread))
     scaled = scale * estimate
@@ -99,7 +100,12 @@ def _f(value: float, q: int, df_denom: float) -> Statistic:
 # --- what can be tested ---------------------------------------------------------------------------
 
 
-def require_testable(gradients: Array, free: Array, units: Array, names: tuple[str, ...]) -> None:
+def require_testable(
+    gradients: Shaped[Array, "q npar"],
+    free: Shaped[Array, "npar n"],
+    units: Shaped[Array, "npar"],
+    names: tuple[str, ...],
+) -> None:
     """Refuse constraints that hold in every fit of the model, or follow from each other.
 
     Parameters
@@ -140,7 +146,7 @@ def require_testable(gradients: Array, free: Array, units: Array, names: tuple[s
             )
 
 
-def require_clusters(spread: Array, n_clusters: int) -> None:
+def require_clusters(spread: Shaped[Array, "q q"], n_clusters: int) -> None:
     """Refuse more contrasts than the scores of the clusters give a covariance for.
 
     Parameters
@@ -170,7 +176,7 @@ def require_clusters(spread: Array, n_clusters: int) -> None:
 # --- the degrees of freedom of HTZ ----------------------------------------------------------------
 
 
-def wishart_df(clusters: WhiteClusters, how: Adjustment, contrasts: Array) -> float:
+def wishart_df(clusters: WhiteClusters, how: Adjustment, contrasts: Shaped[Array, "q n"]) -> float:
     """ν, for which a Wishart matrix varies as much in total as C V Cᵀ does.
 
     Parameters
@@ -208,8 +214,10 @@ def wishart_df(clusters: WhiteClusters, how: Adjustment, contrasts: Array) -> fl
     return q * (q + 1) / _total_variance(clusters, how, root.T @ basis)
 
 
-def _expected(clusters: WhiteClusters, how: Adjustment, contrasts: Array) -> Array:
-    """Ω = Σ_j (D_j - H_j) = E(C V Cᵀ) if the model is true, (q, q)."""
+def _expected(
+    clusters: WhiteClusters, how: Adjustment, contrasts: Shaped[Array, "q n"]
+) -> Shaped[Array, "q q"]:
+    """Ω = Σ_j (D_j - H_j) = E(C V Cᵀ) if the model is true."""
     total = np.zeros((len(contrasts), len(contrasts)))
     for part in clusters.parts():
         found = adjusted(clusters, how, part)
@@ -219,7 +227,7 @@ def _expected(clusters: WhiteClusters, how: Adjustment, contrasts: Array) -> Arr
     return symmetrised(total)
 
 
-def _require_shared(found: Adjusted, contrasts: Array) -> None:
+def _require_shared(found: Adjusted, contrasts: Shaped[Array, "q n"]) -> None:
     """Refuse a unit contrast with a part that one cluster alone determines."""
     if ((contrasts @ found.alone) * contrasts).sum(axis=(1, 2)).max(initial=0.0) > ALONE:
         raise InferenceError(
@@ -228,7 +236,9 @@ def _require_shared(found: Adjusted, contrasts: Array) -> None:
         )
 
 
-def _total_variance(clusters: WhiteClusters, how: Adjustment, contrasts: Array) -> float:
+def _total_variance(
+    clusters: WhiteClusters, how: Adjustment, contrasts: Shaped[Array, "q n"]
+) -> float:
     """What the variances of the entries of C V Cᵀ sum to."""
     q, n = contrasts.shape
     total, across = 0.0, np.zeros((q * n, q * n))
@@ -245,12 +255,16 @@ def _total_variance(clusters: WhiteClusters, how: Adjustment, contrasts: Array) 
     return total + float((s * (s + s.transpose(0, 3, 2, 1))).sum())
 
 
-def _covered(found: Adjusted, contrasts: Array) -> tuple[Array, Array]:
+def _covered(
+    found: Adjusted, contrasts: Shaped[Array, "q n"]
+) -> tuple[Shaped[Array, "k q q"], Shaped[Array, "k q n"]]:
     """D (k, q, q) and F (k, q, n)."""
     return contrasts @ found.spread @ contrasts.T, contrasts @ found.pull
 
 
-def _cumulants(clusters: WhiteClusters, part: slice, found: Adjusted, contrasts: Array) -> Array:
+def _cumulants(
+    clusters: WhiteClusters, part: slice, found: Adjusted, contrasts: Shaped[Array, "q n"]
+) -> Shaped[Array, "k"]:
     """Σ_st κ(y_s, y_s, y_t, y_t) of each kind of clusters, (k,).
 
     By κ₄(y_s + y_t) + κ₄(y_s - y_t) = 2 κ₄(y_s) + 2 κ₄(y_t) + 12 κ(y_s, y_s, y_t, y_t) it is

@@ -14,6 +14,7 @@ For the coefficients of a linear model at given variances the step is exact (Pre
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated as Shaped
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,14 +44,14 @@ class ClusterInfluence:
         Whether the cluster alone determines some direction: the others do not identify the model.
     """
 
-    leverage: Array
-    share: Array
-    change: Array
-    alone: NDArray[np.bool_]
+    leverage: Shaped[Array, "G"]
+    share: Shaped[Array, "G c"]
+    change: Shaped[Array, "G c"]
+    alone: Shaped[NDArray[np.bool_], "G"]
 
 
-def cluster_influence(clusters: WhiteClusters, contrasts: Array) -> ClusterInfluence:
-    """Shares and changes of contrasts cᵀθ, by what they take of the scores, (c, n)."""
+def cluster_influence(clusters: WhiteClusters, contrasts: Shaped[Array, "c n"]) -> ClusterInfluence:
+    """Shares and changes of contrasts cᵀθ, by what they take of the scores."""
     count, total = len(contrasts), clusters.working.n_clusters
     leverage, alone = np.empty(total), np.zeros(total, dtype=bool)
     share, change = np.empty((2, total, count))
@@ -68,12 +69,16 @@ def cluster_influence(clusters: WhiteClusters, contrasts: Array) -> ClusterInflu
     return ClusterInfluence(frozen(leverage), frozen(share), frozen(change), frozen(alone))
 
 
-def _quadratic(contrasts: Array, matrices: Array) -> Array:
-    """cᵀXc, (c, n) and (k, n, n) -> (k, c)."""
+def _quadratic(
+    contrasts: Shaped[Array, "c n"], matrices: Shaped[Array, "k n n"]
+) -> Shaped[Array, "k c"]:
+    """cᵀXc."""
     return np.einsum("kcn,cn->kc", contrasts @ matrices, contrasts)
 
 
-def ratio_range(df: Array, share: float = 0.95) -> tuple[Array, Array]:
+def ratio_range(
+    df: Shaped[Array, "c"], share: float = 0.95
+) -> tuple[Shaped[Array, "c"], Shaped[Array, "c"]]:
     """Between which values this share of the ratios of a cluster-robust to the true standard
     error lies where the model is right: roots of the quantiles of χ²/df.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from typing import Annotated as Shaped
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,11 +46,11 @@ class LeftOut:
         θ_(j) - θ̂; NaN where a refit failed.
     """
 
-    clusters: Index
-    change: Array
+    clusters: Shaped[Index, "k"]
+    change: Shaped[Array, "k c"]
 
     @property
-    def failed(self) -> Index:
+    def failed(self) -> Shaped[Index, "f"]:
         return self.clusters[np.isnan(self.change).all(axis=1)]
 
 
@@ -84,14 +85,14 @@ class ClusterDiagnostics(sheet.Shown):
     """
 
     name: str
-    labels: NDArray[Any]
-    rows: Index
+    labels: Shaped[NDArray[Any], "G"]
+    rows: Shaped[Index, "G"]
     parameters: tuple[str, ...]
     kinds: tuple[frozenset[tuple[str, int]], ...]
-    effective: Array
-    df: Array
-    se: Array
-    model_se: Array
+    effective: Shaped[Array, "c"]
+    df: Shaped[Array, "c"]
+    se: Shaped[Array, "c"]
+    model_se: Shaped[Array, "c"]
     measures: ClusterInfluence
     left_out: LeftOut | None
     nested: bool
@@ -109,7 +110,7 @@ class ClusterDiagnostics(sheet.Shown):
 
     @property
     @quiet
-    def ratio(self) -> Array:
+    def ratio(self) -> Shaped[Array, "c"]:
         """CR2's to the model's standard errors, (c,)."""
         return self.se / self.model_se
 
@@ -138,7 +139,7 @@ class ClusterDiagnostics(sheet.Shown):
         }
         return make_frame(columns, list(self.parameters))
 
-    def _largest(self, values: Array, value: str, whose: str) -> dict[str, Any]:
+    def _largest(self, values: Shaped[Array, "G c"], value: str, whose: str) -> dict[str, Any]:
         """In each column (G, c) the one furthest from 0, and its cluster; None if all are NaN."""
         places = np.where(np.isnan(values), -1.0, np.abs(values)).argmax(axis=0)
         largest = values[places, np.arange(len(places))]
@@ -179,15 +180,17 @@ class ClusterDiagnostics(sheet.Shown):
             )
         return self._by_cluster(self._named(self.left_out.change), self.left_out.clusters)
 
-    def _named(self, change: Array) -> dict[str, Array]:
+    def _named(self, change: Shaped[Array, "g c"]) -> dict[str, Shaped[Array, "g"]]:
         return dict(zip(self.parameters, (change / self.model_se).T, strict=True))
 
     def _by_cluster(
-        self, columns: Mapping[str, NDArray[Any]], places: Index | slice = slice(None)
+        self,
+        columns: Mapping[str, Shaped[NDArray[Any], "g"]],
+        places: Shaped[Index, "g"] | slice = slice(None),
     ) -> pd.DataFrame:
         return make_frame(columns, self.labels[places]).rename_axis(self.name)
 
-    def _changes(self) -> Array:
+    def _changes(self) -> Shaped[Array, "G c"]:
         """In standard errors, (G, c): of the exact refits where there are, else of one step."""
         change = self.measures.change.copy()
         if self.left_out is not None:
@@ -286,7 +289,7 @@ class ClusterDiagnostics(sheet.Shown):
         return figures.leverage(panels, labels, self.rows.tolist(), self.name, figure)
 
 
-def _three_largest(changes: Array, labels: list[str]) -> tuple[tuple[str, float], ...]:
+def _three_largest(changes: Shaped[Array, "G"], labels: list[str]) -> tuple[tuple[str, float], ...]:
     """Of changes (G,) without each cluster, and whose."""
     size = np.where(np.isnan(changes), -1.0, np.abs(changes))
     places = np.argsort(-size, kind="stable")[:3]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Annotated as Shaped
 
 import numpy as np
 from numpy.typing import NDArray
@@ -82,8 +83,8 @@ def _cr2(estimates: Estimates) -> Covariance:
     return covariance
 
 
-def _rows(problem: Problem) -> NDArray[np.int64]:
-    """Rows of each robust cluster, (G,)."""
+def _rows(problem: Problem) -> Shaped[NDArray[np.int64], "G"]:
+    """Rows of each robust cluster."""
     total = np.zeros(problem.robust.n_clusters, dtype=np.int64)
     np.add.at(total, problem.robust.codes, problem.moments.rows)
     return frozen(total)
@@ -91,9 +92,9 @@ def _rows(problem: Problem) -> NDArray[np.int64]:
 
 def _left_out(
     estimates: Estimates,
-    clusters: Index,
-    places: Index,
-    identified: NDArray[np.bool_],
+    clusters: Shaped[Index, "k"],
+    places: Shaped[Index, "c"],
+    identified: Shaped[NDArray[np.bool_], "k"],
 ) -> LeftOut:
     """Refit without each of these robust clusters; centred variables stay as they are.
 
@@ -121,7 +122,7 @@ def _by_kind(table: ParameterTable) -> list[int]:
     return sorted(range(len(order)), key=order.__getitem__)
 
 
-def _asked(robust: RobustClusters, exact: object) -> Index | None:
+def _asked(robust: RobustClusters, exact: object) -> Shaped[Index, "k"] | None:
     """Positions of the clusters to leave out; None for none."""
     if isinstance(exact, bool):
         return np.arange(robust.n_clusters) if exact else None

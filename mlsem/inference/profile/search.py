@@ -21,6 +21,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Annotated as Shaped
 from typing import Generic, TypeVar
 
 import numpy as np
@@ -76,14 +77,14 @@ class _Shares:
         cᵀ spread c and |F|².
     """
 
-    leverage: Array
-    directions: Array
-    pulled: Array
-    d: Array
-    h: Array
+    leverage: Shaped[Array, "k n n"]
+    directions: Shaped[Array, "k c n"]
+    pulled: Shaped[Array, "k c n"]
+    d: Shaped[Array, "k c"]
+    h: Shaped[Array, "k c"]
 
 
-def _shares(clusters: WhiteClusters, part: slice, contrasts: Array) -> _Shares:
+def _shares(clusters: WhiteClusters, part: slice, contrasts: Shaped[Array, "c n"]) -> _Shares:
     found = adjusted(clusters, BIAS_REDUCED, part)
     pulled = contrasts @ found.pull
     return _Shares(
@@ -95,7 +96,9 @@ def _shares(clusters: WhiteClusters, part: slice, contrasts: Array) -> _Shares:
     )
 
 
-def relative_variances(clusters: WhiteClusters, contrasts: Array) -> Array:
+def relative_variances(
+    clusters: WhiteClusters, contrasts: Shaped[Array, "c n"]
+) -> Shaped[Array, "c"]:
     """r of contrasts cᵀθ, the variance of log q.
 
     Parameters

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
+from typing import Annotated as Shaped
 
 import numpy as np
 
@@ -114,7 +115,7 @@ class Step:
         second = np.array([names.index(row.rhs) for row in rows])
         return Cells(first, second, blocks), places
 
-    def spread(self) -> Array:
+    def spread(self) -> Shaped[Array, "npar npar"]:
         """Covariance of the full model's estimates under the simple one: the inverse of the
         expected information there."""
         table, params = self.full.table, self.embedding.params

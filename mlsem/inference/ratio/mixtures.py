@@ -14,6 +14,7 @@ for draws of z.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated as Shaped
 
 import numpy as np
 from scipy.special import chdtrc
@@ -24,7 +25,7 @@ STEPS = 2000
 SETTLED = 1e-7  # largest change of a projection, in standard errors, that ends the search
 
 
-def chi_square_tail(value: float | Array, df: int) -> Array:
+def chi_square_tail(value: float | Shaped[Array, "*s"], df: int) -> Shaped[Array, "*s"]:
     """P(χ²_df ≥ value); χ²_0 is 0."""
     at = np.maximum(np.asarray(value, dtype=np.float64), 0.0)
     if df == 0:
@@ -49,13 +50,13 @@ class Cells:
         The block of each row.
     """
 
-    rows: Index
-    cols: Index
-    blocks: Index
+    rows: Shaped[Index, "c"]
+    cols: Shaped[Index, "c"]
+    blocks: Shaped[Index, "r"]
 
 
 def simulated_tail(
-    value: float, cells: Cells, covariance: Array, others: int, draws: int, seed: int
+    value: float, cells: Cells, covariance: Shaped[Array, "c c"], others: int, draws: int, seed: int
 ) -> tuple[float, float]:
     """P(statistic ≥ value) by simulation, and its Monte Carlo standard error.
 
@@ -82,7 +83,9 @@ def simulated_tail(
     return float(tails.mean()), float(tails.std() / np.sqrt(draws))
 
 
-def cone_statistics(z: Array, cells: Cells, covariance: Array) -> Array:
+def cone_statistics(
+    z: Shaped[Array, "n c"], cells: Cells, covariance: Shaped[Array, "c c"]
+) -> Shaped[Array, "n"]:
     """|P z|² of the projections P z on the cone, in the metric V⁻¹; z (n, c) -> (n,).
 
     By accelerated projected gradients (Beck & Teboulle, 2009) on matrices whose rows are scaled to
@@ -104,7 +107,9 @@ def cone_statistics(z: Array, cells: Cells, covariance: Array) -> Array:
     return np.maximum(whole - np.einsum("ni,ij,nj->n", left, metric, left), 0.0)
 
 
-def _nearest(z: Array, metric: Array, cells: Cells, doubled: Array) -> Array:
+def _nearest(
+    z: Shaped[Array, "n c"], metric: Shaped[Array, "c c"], cells: Cells, doubled: Shaped[Array, "c"]
+) -> Shaped[Array, "n c"]:
     """Projections in the metric; a draw's momentum starts anew where it leads uphill
     (O'Donoghue & Candès, 2015)."""
     step = 1.0 / np.linalg.eigvalsh(metric)[-1]
@@ -127,8 +132,10 @@ def _nearest(z: Array, metric: Array, cells: Cells, doubled: Array) -> Array:
     return found
 
 
-def _projected(values: Array, cells: Cells, doubled: Array) -> Array:
-    """The nearest positive semidefinite blocks, (n, c)."""
+def _projected(
+    values: Shaped[Array, "n c"], cells: Cells, doubled: Shaped[Array, "c"]
+) -> Shaped[Array, "n c"]:
+    """The nearest positive semidefinite blocks."""
     if (cells.rows == cells.cols).all():
         return np.maximum(values, 0.0)
     size = len(cells.blocks)

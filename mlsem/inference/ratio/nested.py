@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from typing import Annotated as Shaped
 
 import numpy as np
 
@@ -40,7 +41,7 @@ class Embedding:
         Those that the simple model does not have.
     """
 
-    params: Array
+    params: Shaped[Array, "npar"]
     added: tuple[int, ...]
 
 
@@ -137,17 +138,19 @@ def _outcomes(table: ParameterTable) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for level in table.levels for name in level.modelled))
 
 
-def _maps(fit: Estimates, outcomes: tuple[str, ...]) -> tuple[Array, Array]:
+def _maps(
+    fit: Estimates, outcomes: tuple[str, ...]
+) -> tuple[Shaped[Array, "m"], Shaped[Array, "m C"]]:
     maps = [fit.record.maps[name] for name in outcomes]
     return np.array([each.constant for each in maps]), np.array([each.coefs for each in maps])
 
 
-def _means(fit: Estimates, outcomes: tuple[str, ...]) -> Array:
+def _means(fit: Estimates, outcomes: tuple[str, ...]) -> Shaped[Array, "J m"]:
     constants, coefs = _maps(fit, outcomes)
     return constants + fit.record.moments.means @ coefs.T
 
 
-def _total(fit: Estimates, outcomes: tuple[str, ...]) -> Array:
+def _total(fit: Estimates, outcomes: tuple[str, ...]) -> Shaped[Array, "t"]:
     """Means and cross-products over all rows."""
     constants, coefs = _maps(fit, outcomes)
     whole = pooled(fit.record.moments)
@@ -156,7 +159,7 @@ def _total(fit: Estimates, outcomes: tuple[str, ...]) -> Array:
     return np.concatenate((constants + coefs @ whole.means[0], cross.ravel()))
 
 
-def _alike(first: Array, second: Array) -> bool:
+def _alike(first: Shaped[Array, "*a"], second: Shaped[Array, "*b"]) -> bool:
     scale = np.maximum(np.abs(first), np.abs(second)).max(initial=0.0)
     return first.shape == second.shape and bool((np.abs(first - second) <= SAME * scale).all())
 
@@ -257,7 +260,7 @@ def _place(key: Key, row: Row, places: dict[Key, Row]) -> Row | None:
     return found
 
 
-def _require_inside(full: Estimates, params: Array) -> None:
+def _require_inside(full: Estimates, params: Shaped[Array, "npar"]) -> None:
     table = full.table
     lower, upper = parameter_bounds(table)
     if (params < lower - NEAR).any() or (params > upper + NEAR).any():
@@ -268,7 +271,7 @@ def _require_inside(full: Estimates, params: Array) -> None:
             _refuse(f"it does not meet the constraint {each.source} of the full model")
 
 
-def _require_same_fit(simple: Estimates, full: Estimates, params: Array) -> None:
+def _require_same_fit(simple: Estimates, full: Estimates, params: Shaped[Array, "npar"]) -> None:
     own = simple.problem.loglik_at(simple.params)
     there = full.problem.loglik_at(params)
     if own is None or there is None:

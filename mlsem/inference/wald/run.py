@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
+from typing import Annotated as Shaped
 
 import numpy as np
 
@@ -66,7 +67,7 @@ class WaldTest:
     eta: float | None
     constraints: tuple[str, ...]
     names: tuple[str, ...]
-    estimate: Array
+    estimate: Shaped[Array, "q"]
 
     @property
     def frame(self) -> pd.DataFrame:
@@ -175,7 +176,11 @@ def _default(reference: Reference | None, hypothesis: Hypothesis) -> TestKind:
 
 
 def _statistic(
-    fit: Estimated, covariance: Covariance, hypothesis: Hypothesis, spread: Array, test: TestKind
+    fit: Estimated,
+    covariance: Covariance,
+    hypothesis: Hypothesis,
+    spread: Shaped[Array, "q q"],
+    test: TestKind,
 ) -> tests.Statistic:
     q, clusters = len(spread), len(fit.cluster_labels)
     naive = test == "F" and covariance.reference is None
@@ -196,7 +201,7 @@ def _statistic(
     return reference.joint(hypothesis.values, hypothesis.gradients, spread)
 
 
-def _spread(fit: Estimated, covariance: Covariance, hypothesis: Hypothesis) -> Array:
+def _spread(fit: Estimated, covariance: Covariance, hypothesis: Hypothesis) -> Shaped[Array, "q q"]:
     """C V Cᵀ, where the constraints can be tested."""
     gradients, matrix = hypothesis.gradients, covariance.matrix
     used = np.flatnonzero(gradients.any(axis=0))

@@ -1,0 +1,173 @@
+"""Checks the shapes that annotations of `core/` and `inference/` say, at every call in tests.
+
+`Shaped[Array, "n p p"]` is typing's `Annotated` and means nothing when the library runs. Here it
+becomes jaxtyping's type of that shape and kind of number, and beartype holds it against
+arguments, results and the fields of dataclasses. The name of a dimension is one number throughout
+a call. What was right once for some shapes is not looked at again: tests stay quick.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import inspect
+import sys
+from collections.abc import Callable, Mapping
+from functools import cached_property, reduce
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
+from operator import or_
+from types import FunctionType, ModuleType, UnionType
+from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
+
+import jaxtyping
+import numpy as np
+from beartype.door import is_bearable
+
+ROOMS = ("mlsem.core.", "mlsem.inference.")
+NUMBERS = {
+    np.float64: jaxtyping.Float64,
+    np.int64: jaxtyping.Int64,
+    np.bool_: jaxtyping.Bool,
+    Any: jaxtyping.Shaped,
+}
+
+
+def install() -> None:
+    """Before mlsem is imported: what is imported already stays unchecked."""
+    assert not any(name.startswith(ROOMS) for name in sys.modules)
+    sys.meta_path.insert(0, _Finder())
+
+
+class _Finder(MetaPathFinder):
+    def find_spec(self, fullname: str, path: Any, target: Any = None) -> ModuleSpec | None:
+        if not fullname.startswith(ROOMS):
+            return None
+        spec = PathFinder.find_spec(fullname, path, target)
+        if spec is not None and isinstance(spec.loader, SourceFileLoader):
+            spec.loader = _Loader(spec.loader.name, spec.loader.path)
+        return spec
+
+
+class _Loader(SourceFileLoader):
+    def exec_module(self, module: ModuleType) -> None:
+        super().exec_module(module)
+        for name, value in list(vars(module).items()):
+            if getattr(value, "__module__", None) == module.__name__:
+                setattr(module, name, _checked(value))
+
+
+# --- what is checked ------------------------------------------------------------------------------
+
+
+def _checked(value: Any) -> Any:
+    """A function, class or attribute of one, that checks the shapes it says."""
+    if isinstance(value, type):
+        return _checked_class(value)
+    if isinstance(value, property):
+        return property(*(each and _checked(each) for each in (value.fget, value.fset)))
+    if isinstance(value, classmethod | staticmethod):
+        return type(value)(_checked(value.__func__))
+    if isinstance(value, cached_property):
+        value.func = _checked(value.func)
+    if isinstance(value, FunctionType):
+        namespace = inspect.unwrap(value).__globals__
+        return _checked_function(value, _shapes(value.__annotations__, namespace))
+    return value
+
+
+def _checked_class(cls: type) -> type:
+    """The class itself; of a dataclass `__init__` checks the fields."""
+    of_fields = dataclasses.is_dataclass(cls) and "__init__" in vars(cls)
+    for name, value in list(vars(cls).items()):
+        if not (of_fields and name == "__init__"):
+            checked = _checked(value)
+            if checked is not value:
+                setattr(cls, name, checked)
+    if of_fields:
+        shapes: dict[str, Any] = {}
+        for base in reversed(cls.__mro__):
+            namespace = vars(sys.modules[base.__module__])
+            shapes |= _shapes(inspect.get_annotations(base), namespace)
+        cls.__init__ = _checked_function(cls.__init__, shapes)  # type: ignore[misc]
+    return cls
+
+
+def _checked_function(function: Any, shapes: Mapping[str, Any]) -> Callable[..., Any]:
+    if not shapes:
+        return function
+    signature = inspect.signature(function)
+    names = list(signature.parameters)
+    shapes = {name: shapes[name] for name in [*names, "return"] if name in shapes}
+    places = [(place, name) for place, name in enumerate(names) if name in shapes]
+    returns = "return" in shapes
+    right: set[Any] = set()
+
+    def check(args: Any, kwargs: Any, **result: Any) -> None:
+        values = signature.bind(*args, **kwargs).arguments | result
+        with jaxtyping.jaxtyped("context"):
+            for name, shape in shapes.items():
+                if name in values and not is_bearable(values[name], shape):
+                    where = f"{function.__module__}.{function.__qualname__}"
+                    given = {each: _form(values[each]) for each in shapes if each in values}
+                    raise jaxtyping.TypeCheckError(f"{where}: {name} is no {shape} in {given}")
+
+    @functools.wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        given = tuple(
+            [
+                _form(args[place]) if place < len(args) else _form(kwargs.get(name))
+                for place, name in places
+            ]
+        )
+        if given not in right:
+            check(args, kwargs)
+            right.add(given)
+        result = function(*args, **kwargs)
+        if returns:
+            whole = given, _form(result)
+            if whole not in right:
+                check(args, kwargs, **{"return": result})
+                right.add(whole)
+        return result
+
+    return call
+
+
+def _form(value: Any) -> Any:
+    """All that a check of the value depends on."""
+    kind = type(value)
+    if kind is np.ndarray:
+        return value.shape, value.dtype.char
+    if kind is tuple or kind is list:
+        return kind, *map(_form, value)
+    if kind is dict:
+        return kind, *value, *map(_form, value.values())
+    return kind
+
+
+# --- annotations ----------------------------------------------------------------------------------
+
+
+def _shapes(annotations: Mapping[str, Any], namespace: Mapping[str, Any]) -> dict[str, Any]:
+    """Name → type, of the annotations that say a shape."""
+    shapes = {}
+    for name, annotation in annotations.items():
+        text = getattr(annotation, "__forward_arg__", annotation)  # as a NamedTuple has them
+        assert isinstance(text, str), f"{name}: {text} is evaluated when the library runs"
+        if "Shaped[" in text:
+            shapes[name] = _shaped(eval(text, dict(namespace)))
+    return shapes
+
+
+def _shaped(hint: Any) -> Any:
+    """The type with jaxtyping's arrays for those of `Annotated`."""
+    origin, parts = get_origin(hint), get_args(hint)
+    if origin is Annotated:
+        array, shape = parts
+        number = get_args(get_args(array)[1])[0]
+        return NUMBERS[Any if isinstance(number, TypeVar) else number][np.ndarray, shape]
+    if origin is Callable or not parts:
+        return hint
+    inner = tuple(map(_shaped, parts))
+    return reduce(or_, inner) if origin in (Union, UnionType) else origin[inner]
