@@ -50,6 +50,7 @@ MAY = {
     "estimation": "errors arguments model data core",
     "inference/covariance": BASIS,
     "inference/estimated": "model core",
+    "inference/fit": INFERENCE,
     "inference/wald": INFERENCE,
     "inference/ratio": INFERENCE,
     "inference/bootstrap": INFERENCE,

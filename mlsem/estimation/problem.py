@@ -261,13 +261,8 @@ def _saturated(
     """
     if not table.has_parts:
         return None
-    count, width = len(table.split), len(next(iter(maps.values())))
-    split, within, between = (
-        np.array([maps[name] for name in names]).reshape(len(names), width)
-        for names in (table.split, *(names[count:] for names in level_names(table)))
-    )
     for semidefinite in (False, True):
-        found = saturated_moments(data, split, within, between, semidefinite=semidefinite)
+        found = unrestricted(table, data, maps, semidefinite=semidefinite)
         if found is None:
             break
         _require_parts(table, found)
@@ -277,6 +272,23 @@ def _saturated(
         "the saturated model, at whose estimates the moments of covariates with a part at both "
         "levels are fixed, has no maximum that was found. fixed_x=False makes them parameters."
     )
+
+
+def unrestricted(
+    table: ParameterTable,
+    data: ShapeMoments,
+    maps: Mapping[str, Array],
+    *,
+    semidefinite: bool,
+) -> SaturatedMoments | None:
+    """Moments of the saturated two-level model of a table's variables, in the order of
+    `level_names`; None where no maximum was found."""
+    count, width = len(table.split), len(next(iter(maps.values())))
+    split, within, between = (
+        np.array([maps[name] for name in names]).reshape(len(names), width)
+        for names in (table.split, *(names[count:] for names in level_names(table)))
+    )
+    return saturated_moments(data, split, within, between, semidefinite=semidefinite)
 
 
 def _are_moments(table: ParameterTable, saturated: SaturatedMoments) -> bool:
