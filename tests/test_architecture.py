@@ -51,6 +51,7 @@ MAY = {
     "inference/covariance": BASIS,
     "inference/estimated": "model core",
     "inference/fit": INFERENCE,
+    "inference/effects": INFERENCE,
     "inference/wald": INFERENCE,
     "inference/ratio": INFERENCE,
     "inference/bootstrap": INFERENCE,

@@ -49,6 +49,8 @@ if TYPE_CHECKING:
     from mlsem.inference.bootstrap.result import Bootstrap, BootstrapKind
     from mlsem.inference.comparison.result import SeComparison
     from mlsem.inference.diagnosis.result import ClusterDiagnostics
+    from mlsem.inference.effects.result import Effects
+    from mlsem.inference.effects.run import IntervalKind as EffectIntervals
     from mlsem.inference.fit.models import FitModels
     from mlsem.inference.fit.run import Units
     from mlsem.inference.profile.run import ProfileIntervals
@@ -808,6 +810,75 @@ class FitResult:
             measures = level_measures(self._models, self.table.level_number(level), units)
         shown = measures if names is None else selected(measures, names)
         return make_series(list(shown.values()), tuple(shown), "value")
+
+    # --- effects --------------------------------------------------------------------------------
+
+    def effects(
+        self,
+        outcome: str,
+        predictor: str,
+        *,
+        confidence: float = 0.95,
+        ci: EffectIntervals = "delta",
+        draws: int | None = None,
+        seed: int | None = None,
+    ) -> Effects:
+        """Direct, indirect and total effects of one variable on another, level by level.
+
+        An indirect effect is a product of paths (loadings are paths from a factor to its
+        indicators), the total one the sum over all ways. Where both variables have parts at both
+        levels, effects between clusters less those within come last. A path that varies between
+        clusters stands with its mean.
+
+        Parameters
+        ----------
+        outcome, predictor : str
+            Variables of the model, observed or latent.
+        confidence : float
+            Of the intervals.
+        ci : {"delta", "monte carlo", "bootstrap"}
+            By the delta method, with the t or z distribution of the fit's standard errors;
+            quantiles of draws from the distribution of the estimates, which allow for the skewness
+            of a product (MacKinnon, Lockwood & Williams, 2004); or percentiles of a bootstrap
+            that refits the model to drawn clusters.
+        draws : int, optional
+            Of the two latter: 20,000 and 999 by default.
+        seed : int, optional
+
+        Returns
+        -------
+        Effects
+            Prints as a table; `frame` is a data frame.
+
+        Raises
+        ------
+        InferenceError
+            The fit did not converge, no path leads from one to the other, or a path that varies
+            between clusters depends on what the model explains.
+        OptionValueError
+            A variable that the model does not have, or a value that an argument cannot take.
+
+        Examples
+        --------
+        >>> fit.effects("y", "x", ci="monte carlo", seed=1)  # doctest: +SKIP
+        """
+        from mlsem.inference.effects.run import effects
+
+        drawn = None
+        if ci == "bootstrap":
+            boot = self.bootstrap("pairs", draws=draws or 999, seed=seed)
+            drawn = boot.draws[:, : len(self.table.names)]
+        return effects(
+            self._estimates,
+            self.covariance,
+            outcome,
+            predictor,
+            confidence=confidence,
+            ci=ci,
+            draws=20_000 if draws is None else draws,
+            seed=seed,
+            drawn=drawn,
+        )
 
 
 def assemble(model: str, estimates: Estimates) -> FitResult:
