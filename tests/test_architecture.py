@@ -50,6 +50,8 @@ MAY = {
     "estimation": "errors arguments model data core",
     "inference/covariance": BASIS,
     "inference/estimated": "model core",
+    "inference/fit": INFERENCE,
+    "inference/effects": INFERENCE,
     "inference/wald": INFERENCE,
     "inference/ratio": INFERENCE,
     "inference/bootstrap": INFERENCE,

@@ -23,8 +23,8 @@ from mlsem.inference.covariance.matrix import Covariance
 from mlsem.inference.diagnosis.result import ClusterDiagnostics, LeftOut
 from mlsem.model.table import ParameterTable
 from mlsem.results.icc import Icc
+from mlsem.results.implied import Implied
 from mlsem.results.r_squared import RSquared
-from mlsem.results.result import Implied
 from mlsem.results.summary import Summary
 from mlsem.simulation.study.result import MethodResults
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from math import prod
 
 import numpy as np
-from scipy.linalg.lapack import dposv, dpotrf, dpotrs, dtrtri
+from scipy.linalg.lapack import dposv, dpotrf, dpotrs, dtrtri, dtrtrs
 
 from mlsem.core.records import Array, Index
 
@@ -190,6 +190,16 @@ def unit_diagonal(information: Array) -> tuple[Array, Array] | None:
         return None
     scale = 1.0 / np.sqrt(diagonal)
     return information * scale[:, None] * scale, scale
+
+
+def whitened_by(information: Array, vectors: Array) -> Array | None:
+    """L⁻¹ v of vectors (b,) or (b, m), with L Lᵀ the information (b, b) but for its scale; None
+    where it is not positive definite. Squares of lengths are vᵀ I⁻¹ v."""
+    unit = unit_diagonal(information)
+    factor = None if unit is None else lower_factor(unit[0])
+    if unit is None or factor is None:
+        return None
+    return dtrtrs(factor, (unit[1] * vectors.T).T, lower=1)[0]
 
 
 def scaled_eigen(information: Array) -> tuple[Array, Array, Array]:

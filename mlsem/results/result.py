@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
@@ -36,6 +37,7 @@ from mlsem.inference.covariance.of_estimates import covariance_of, doubted
 from mlsem.inference.covariance.reference import DfMethod
 from mlsem.inference.wald import run as hypotheses
 from mlsem.model.table import ParameterTable
+from mlsem.results.implied import Implied
 from mlsem.results.tables import estimate_columns, implied_moments, tidy_columns
 
 if TYPE_CHECKING:
@@ -47,27 +49,18 @@ if TYPE_CHECKING:
     from mlsem.inference.bootstrap.result import Bootstrap, BootstrapKind
     from mlsem.inference.comparison.result import SeComparison
     from mlsem.inference.diagnosis.result import ClusterDiagnostics
+    from mlsem.inference.effects.result import Effects
+    from mlsem.inference.effects.run import IntervalKind as EffectIntervals
+    from mlsem.inference.fit.models import FitModels
+    from mlsem.inference.fit.run import Units
     from mlsem.inference.profile.run import ProfileIntervals
     from mlsem.results.icc import Icc
     from mlsem.results.r_squared import RSquared
+    from mlsem.results.reference import ReferenceModel
     from mlsem.results.summary import Facts, Summary
 
 CiKind = Literal["wald", "profile"]
 PROFILED = "intervals: profile likelihood for variances, t with CR2 standard errors for the others."
-
-
-@dataclass(frozen=True, eq=False)
-class Implied:
-    """Implied moments of a level's observed variables.
-
-    Attributes
-    ----------
-    cov : DataFrame
-    mean : Series
-    """
-
-    cov: pd.DataFrame
-    mean: pd.Series
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -729,8 +722,163 @@ class FitResult:
             1 or 2, or the level's label in the model.
         """
         number = self.table.level_number(level)
-        names, cov, mean = implied_moments(self._estimates, number)
-        return Implied(square_frame(cov, names), make_series(mean, names, "mean"))
+        found = implied_moments(self._estimates, number)
+        mean = make_series(found.mean, found.names, "mean")
+        return Implied(square_frame(found.cov, found.names), mean)
+
+    # --- how well the model fits ----------------------------------------------------------------
+
+    @cached_property
+    def _models(self) -> FitModels:
+        from mlsem.inference.fit.models import FitModels
+
+        return FitModels(self._estimates, robust=self.covariance.kind.sandwich)
+
+    def h1(self, *, semidefinite: bool | None = None) -> ReferenceModel:
+        """The saturated model: all covariances and means of each level are free, and all
+        regressions on its fixed covariates.
+
+        Parameters
+        ----------
+        semidefinite : bool, optional
+            Whether the covariance matrix between clusters is kept positive semidefinite. By
+            default it is not, as that of the model is not, unless there is no maximum without
+            that bound, or the model has bounds on its variances at level 2.
+
+        Raises
+        ------
+        InferenceError
+            The model has random slopes, or no maximum was found.
+        """
+        from mlsem.results.reference import saturated_model
+
+        return saturated_model(self._models, semidefinite=semidefinite)
+
+    def baseline(self) -> ReferenceModel:
+        """The baseline model of the comparative indices, lavaan's: variances and means of the
+        outcomes at each level, and the covariances of covariates that are modelled; no paths.
+
+        Raises
+        ------
+        InferenceError
+            The model has random slopes, or its baseline has no maximum.
+        """
+        from mlsem.results.reference import baseline_model
+
+        return baseline_model(self._models)
+
+    def fit_measures(
+        self,
+        names: str | Iterable[str] | None = None,
+        *,
+        level: int | str | None = None,
+        units: Units = "clusters",
+    ) -> pd.Series:
+        """Tests of fit and indices, under lavaan's names.
+
+        `chisq.score` is a score test of fit that holds its level with few clusters, where `chisq`
+        and above all `chisq.scaled` reject far too often (docs/fit_tests.md): T / c₀ of
+        `inference.fit.score`. With robust standard errors likelihood-ratio tests are scaled too
+        (Yuan & Bentler, 2000, as Mplus does it), and indices have scaled and robust versions.
+        Random slopes have no saturated model: then there are log-likelihood, AIC and BIC.
+
+        Parameters
+        ----------
+        names : str or iterable of str, optional
+            Which, in this order. Default: all.
+        level : int or str, optional
+            Fit at this level alone, the other one saturated (Ryu & West, 2009).
+        units : {"clusters", "rows"}
+            What the RMSEA at level 2 counts; lavaan counts rows, and so makes it small.
+
+        Raises
+        ------
+        InferenceError
+            The fit did not converge, is one by REML, or has no saturated model.
+        OptionValueError
+            A name that there is not.
+
+        Examples
+        --------
+        >>> fit.fit_measures(["chisq.score", "pvalue.score", "cfi", "rmsea"])  # doctest: +SKIP
+        """
+        from mlsem.inference.fit.run import fit_measures, level_measures, selected
+
+        if level is None:
+            measures = fit_measures(self._models)
+        else:
+            measures = level_measures(self._models, self.table.level_number(level), units)
+        shown = measures if names is None else selected(measures, names)
+        return make_series(list(shown.values()), tuple(shown), "value")
+
+    # --- effects --------------------------------------------------------------------------------
+
+    def effects(
+        self,
+        outcome: str,
+        predictor: str,
+        *,
+        confidence: float = 0.95,
+        ci: EffectIntervals = "delta",
+        draws: int | None = None,
+        seed: int | None = None,
+    ) -> Effects:
+        """Direct, indirect and total effects of one variable on another, level by level.
+
+        An indirect effect is a product of paths (loadings are paths from a factor to its
+        indicators), the total one the sum over all ways. Where both variables have parts at both
+        levels, effects between clusters less those within come last. A path that varies between
+        clusters stands with its mean.
+
+        Parameters
+        ----------
+        outcome, predictor : str
+            Variables of the model, observed or latent.
+        confidence : float
+            Of the intervals.
+        ci : {"delta", "monte carlo", "bootstrap"}
+            By the delta method, with the t or z distribution of the fit's standard errors;
+            quantiles of draws from the distribution of the estimates, which allow for the skewness
+            of a product (MacKinnon, Lockwood & Williams, 2004); or percentiles of a bootstrap
+            that refits the model to drawn clusters.
+        draws : int, optional
+            Of the two latter: 20,000 and 999 by default.
+        seed : int, optional
+
+        Returns
+        -------
+        Effects
+            Prints as a table; `frame` is a data frame.
+
+        Raises
+        ------
+        InferenceError
+            The fit did not converge, no path leads from one to the other, or a path that varies
+            between clusters depends on what the model explains.
+        OptionValueError
+            A variable that the model does not have, or a value that an argument cannot take.
+
+        Examples
+        --------
+        >>> fit.effects("y", "x", ci="monte carlo", seed=1)  # doctest: +SKIP
+        """
+        from mlsem.inference.effects.run import effects
+
+        drawn = None
+        if ci == "bootstrap":
+            boot = self.bootstrap("pairs", draws=draws or 999, seed=seed)
+            drawn = boot.draws[:, : len(self.table.names)]
+        return effects(
+            self._estimates,
+            self.covariance,
+            outcome,
+            predictor,
+            confidence=confidence,
+            ci=ci,
+            draws=20_000 if draws is None else draws,
+            seed=seed,
+            drawn=drawn,
+        )
 
 
 def assemble(model: str, estimates: Estimates) -> FitResult:

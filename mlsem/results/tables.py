@@ -11,6 +11,7 @@ from mlsem.core.quiet import quiet
 from mlsem.core.records import Array
 from mlsem.core.sample.shapes import covariate_sample
 from mlsem.estimation.estimates import Estimates
+from mlsem.estimation.joint import JointMoments, joint_moments
 from mlsem.estimation.problem import Problem
 from mlsem.inference.covariance.intervals import wald
 from mlsem.inference.covariance.matrix import Covariance
@@ -122,27 +123,6 @@ def _covariates(problem: Problem, level: int) -> tuple[Array, Array]:
 
 
 @quiet
-def implied_moments(estimates: Estimates, level: int) -> tuple[tuple[str, ...], Array, Array]:
-    """Names, covariance matrix and means of a level's observed variables.
-
-    Of modelled y and fixed x with sample moments m_x, S_x:
-    mean (ν + Π m_x, m_x), covariance [[Π S_x Πᵀ + Σ, Π S_x], [S_x Πᵀ, S_x]].
-    """
-    problem = estimates.problem
-    pattern = problem.pattern.levels[level - 1]
-    moments = pattern.moments(estimates.params)
-    assert moments is not None
-    variables = problem.table.levels[level - 1]
-    modelled = tuple(pattern.names[k] for k in pattern.observed)
-    coefficients = moments.coefficients[pattern.observed]
-    covariates = len(variables.covariates)
-    slopes = coefficients[:, coefficients.shape[1] - covariates :]
-    mean_x, cov_x = _covariates(problem, level)
-    if problem.table.meanstructure:
-        mean = coefficients[:, 0] + slopes @ mean_x
-    else:
-        mean = np.array([problem.means[name] for name in modelled])
-        mean_x = np.array([problem.means[name] for name in variables.covariates])
-    across = slopes @ cov_x
-    cov = np.block([[moments.sigma + across @ slopes.T, across], [across.T, cov_x]])
-    return modelled + variables.covariates, cov, np.concatenate((mean, mean_x))
+def implied_moments(estimates: Estimates, level: int) -> JointMoments:
+    """Of a level's observed variables at the estimates."""
+    return joint_moments(estimates.problem, level, estimates.implied[level - 1])
