@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from mlsem.results.icc import Icc
     from mlsem.results.r_squared import RSquared
     from mlsem.results.reference import ReferenceModel
+    from mlsem.results.standardized import Kind as StandardizedKind
     from mlsem.results.summary import Facts, Summary
 
 CiKind = Literal["wald", "profile"]
@@ -315,6 +316,14 @@ class FitResult:
             if row.free in profiled.limits:
                 columns["ci_lower"][k], columns["ci_upper"][k] = profiled.limits[row.free]
         return columns
+
+    @quiet
+    def standardized(self, kind: StandardizedKind = "all", level: float = 0.95) -> pd.DataFrame:
+        """X"""
+        from mlsem.results.standardized import standardized_columns
+
+        require_level(level)
+        return make_frame(standardized_columns(self._estimates, self.covariance, kind, level))
 
     def tidy(self, level: float = 0.95) -> pd.DataFrame:
         """One row per parameter under the names of R's broom."""

@@ -1,0 +1,220 @@
+"""Standardized parameters, with standard errors by the delta method.
+
+A parameter is scaled by variances of the variables of its row, at its level,
+
+    θ* = θ Π_k V_k^{e_k},     ∂θ* = Π_k V_k^{e_k} ∂θ + θ* Σ_k e_k ∂V_k / V_k:
+
+    loading f =~ y      √(V_f / V_y)          path y ~ x      √(V_x / V_y)
+    variance            1 / V                 intercept       1 / √V
+    covariance          1 / √(R_a R_b)        R the variances of the rows themselves (residual or not)
+
+V are total variances (`estimation.scales`). "all" takes those of all variables, "lv" of latent ones
+alone, and "nox" of all but exogenous observed variables (Muthén & Muthén's StdYX, Std, StdY).
+Defined parameters are the same functions of the standardized parameters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+import numpy as np
+
+from mlsem.core.quiet import quiet
+from mlsem.core.records import Array
+from mlsem.errors import InferenceError, OptionValueError, listed
+from mlsem.estimation.estimates import Estimates
+from mlsem.estimation.scales import Scales, scales_at
+from mlsem.inference.covariance.intervals import Wald, wald
+from mlsem.inference.covariance.matrix import Covariance
+from mlsem.model.expressions import Symbols, compile_definitions
+from mlsem.model.table import ParameterTable, Row
+from mlsem.results.tables import random_slopes, row_values
+
+Kind = Literal["all", "lv", "nox"]
+ROUNDING = 1e-10  # share of the terms of a derivative from which on it is rounding
+CONSTANT = 1e-13  # likewise of a variance
+NEGATIVE = (
+    "standardized values are missing where a variance that they are divided by is not positive."
+)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Standardized:
+    """Standardized parameters: rows of the table, then the defined ones.
+
+    Attributes
+    ----------
+    values : (m,)
+        NaN where a variance is not positive.
+    gradients : (m, npar)
+        ∂θ*/∂θ; zero where it is a constant.
+    """
+
+    values: Array
+    gradients: Array
+
+    def tested(self, covariance: Covariance, level: float) -> Wald:
+        """With standard errors, tests and limits; constants have the standard error 0."""
+        se, df = functions_of(covariance, self.gradients)
+        return wald(self.values, np.where(np.isnan(self.values), np.nan, se), df, level)
+
+
+def functions_of(covariance: Covariance, gradients: Array) -> tuple[Array, Array]:
+    """`Covariance.of_functions`, but for what does not vary: standard error 0, whatever rounding
+    made of it."""
+    se, df = np.zeros(len(gradients)), np.full(len(gradients), np.inf)
+    size = np.abs(gradients)
+    matrix = covariance.matrix
+    variance = np.einsum("ij,jk,ik->i", gradients, np.nan_to_num(matrix), gradients)
+    largest = np.einsum("ij,jk,ik->i", size, np.abs(np.nan_to_num(matrix)), size)
+    unknown = gradients[:, np.isnan(np.diagonal(matrix))].any(axis=1)
+    varies = (np.abs(variance) > CONSTANT * largest) | unknown | np.isnan(size).any(axis=1)
+    se[varies], df[varies] = covariance.of_functions(gradients[varies])
+    return se, df
+
+
+@quiet
+def standardized(estimates: Estimates, kind: object = "all") -> Standardized:
+    """The standardized parameters.
+
+    Raises
+    ------
+    OptionValueError
+        There is no such kind.
+    InferenceError
+        The fit did not converge.
+    """
+    if kind not in get_args(Kind):
+        raise OptionValueError(f"kind={kind!r}: it takes one of {listed(get_args(Kind))}.")
+    if not estimates.converged:
+        raise InferenceError("the fit did not converge: there are no estimates to standardize.")
+    table, scales = estimates.table, scales_at(estimates.problem, estimates.params)
+    values, slopes = _raw(estimates, scales)
+    scaled = _scaled_variables(table, kind)
+    for k, row in enumerate(table.rows):
+        values[k], slopes[k] = _rescaled(row, values[k], slopes[k], scales, scaled)
+    defined, changes = _definitions(table, values)
+    used = changes != 0.0
+    moved = np.where(used, changes, 0.0) @ np.nan_to_num(slopes)
+    missing = (used & np.isnan(values)).any(axis=1)
+    return Standardized(
+        np.concatenate((values, np.where(missing, np.nan, defined))),
+        np.concatenate((slopes, np.where(missing[:, None], np.nan, moved))),
+    )
+
+
+def _raw(estimates: Estimates, scales: Scales) -> tuple[Array, Array]:
+    """Unstandardized values of the rows (m,), a random path's its mean, and gradients (m, npar)."""
+    table, values = estimates.table, row_values(estimates)
+    slopes = np.zeros((len(values), len(estimates.params)))
+    for k, row in enumerate(table.rows):
+        if row.free >= 0:
+            slopes[k, row.free] = 1.0
+    for k in random_slopes(table):
+        place = scales.slopes[table.rows[k].lhs, table.rows[k].rhs]
+        values[k], slopes[k] = scales.slope_means[place], scales.slope_gradients[place]
+    return values, slopes
+
+
+def _rescaled(
+    row: Row, value: float, slope: Array, scales: Scales, scaled: Callable[[int, str], bool]
+) -> tuple[float, Array]:
+    level = scales.levels[row.level - 1]
+    factor, terms = 1.0, []
+    for name, power, residual in _powers(row):
+        if not scaled(row.level, name):
+            continue
+        k = level.names.index(name)
+        variances, gradients = (
+            (level.residual, level.residual_gradients)
+            if residual
+            else (level.total, level.total_gradients)
+        )
+        variance = variances[k] if variances[k] > 0 else np.nan
+        factor *= variance**power
+        terms.append(power * gradients[k] / variance)
+    own = value * factor
+    parts = np.array([factor * slope, *(own * term for term in terms)])
+    found, size = parts.sum(axis=0), np.abs(parts).sum(axis=0)
+    return own, np.where(np.abs(found) <= ROUNDING * size, 0.0, found)
+
+
+def _powers(row: Row) -> Iterator[tuple[str, float, bool]]:
+    """Variables, exponents of their variances, and whether these are residual."""
+    match row.op:
+        case "=~":
+            yield from ((row.lhs, 0.5, False), (row.rhs, -0.5, False))
+        case "~":
+            yield from ((row.rhs, 0.5, False), (row.lhs, -0.5, False))
+        case "~~" if row.is_variance:
+            yield row.lhs, -1.0, False
+        case "~~":
+            yield from ((row.lhs, -0.5, True), (row.rhs, -0.5, True))
+        case _:
+            yield row.lhs, -0.5, False
+
+
+def _scaled_variables(table: ParameterTable, kind: object) -> Callable[[int, str], bool]:
+    """Which variables of which level are scaled."""
+    latent = {(k, name) for k, level in enumerate(table.levels, 1) for name in level.latent}
+    if kind == "all":
+        return lambda level, name: True
+    if kind == "lv":
+        return lambda level, name: (level, name) in latent
+    outside = exogenous(table) - latent
+    return lambda level, name: (level, name) not in outside
+
+
+def exogenous(table: ParameterTable) -> set[tuple[int, str]]:
+    """By level: what predicts and is neither predicted nor an indicator; and fixed covariates."""
+    paths = [row for row in table.rows if row.op == "~"]
+    explained = {(row.level, row.lhs) for row in paths}
+    explained |= {(row.level, row.rhs) for row in table.rows if row.op == "=~"}
+    fixed = {
+        (k, name)
+        for k, level in enumerate(table.levels, 1)
+        for name in level.covariates + level.parts
+    }
+    return ({(row.level, row.rhs) for row in paths} - explained) | fixed
+
+
+def _definitions(table: ParameterTable, values: Array) -> tuple[Array, Array]:
+    """Defined parameters (d,) as functions of the rows' values, and derivatives (d, rows).
+
+    A label of several rows, which differ when standardized, means the first of them.
+    """
+    if not table.definitions:
+        return np.zeros(0), np.zeros((0, len(values)))
+    places = {row.label: k for k, row in reversed([*enumerate(table.rows)]) if row.label}
+    expressions = {each.name: each.expression for each in table.definitions}
+    symbols = Symbols(places, {}, expressions, len(values))
+    return compile_definitions(table, symbols)(values)
+
+
+def ambiguous_labels(table: ParameterTable) -> tuple[str, ...]:
+    """Labels of several rows: standardized, these are equal no longer."""
+    labels = [row.label for row in table.rows if row.label]
+    return tuple(dict.fromkeys(label for label in labels if labels.count(label) > 1))
+
+
+def standardized_columns(
+    estimates: Estimates, covariance: Covariance, kind: object, level: float
+) -> dict[str, Any]:
+    """The columns of `FitResult.standardized`."""
+    tested = standardized(estimates, kind).tested(covariance, level)
+    table = estimates.table
+    names = [(row.lhs, row.op, row.rhs, row.level, 1) for row in table.rows]
+    names += [(each.name, ":=", each.source, 0, 1) for each in table.definitions]
+    heads = ("lhs", "op", "rhs", "level", "group")
+    columns: dict[str, Any] = dict(zip(heads, zip(*names, strict=True), strict=True))
+    return columns | {
+        "est_std": tested.est,
+        "se": tested.se,
+        "stat": tested.stat,
+        "df": tested.df,
+        "pvalue": tested.pvalue,
+        "ci_lower": tested.lower,
+        "ci_upper": tested.upper,
+    }
