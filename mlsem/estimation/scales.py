@@ -26,6 +26,7 @@ from mlsem.core.records import Array, Index
 from mlsem.core.sample.shapes import covariate_sample
 from mlsem.estimation.problem import Problem
 
+
 @dataclass(frozen=True, slots=True, eq=False)
 class LevelScales:
     """Variances of one level's variables: v, then the fixed covariates.

@@ -24,6 +24,8 @@ class TableRow:
         Degrees of freedom of the test; inf for z tests.
     lower, upper : float or None
         Confidence limits; None where no interval was asked for.
+    std_lv, std_all : float or None
+        Standardized estimates; None where they were not asked for.
     """
 
     group: str
@@ -36,6 +38,8 @@ class TableRow:
     df: float = inf
     lower: float | None = None
     upper: float | None = None
+    std_lv: float | None = None
+    std_all: float | None = None
 
     @property
     def fixed(self) -> bool:
@@ -51,6 +55,28 @@ class TableRow:
     def has_interval(self) -> bool:
         """Whether an interval was asked for."""
         return self.lower is not None and self.upper is not None
+
+
+@dataclass(frozen=True, slots=True)
+class HeaderBlock:
+    """Some facts about the whole fit.
+
+    Attributes
+    ----------
+    title : str
+        With its colon; empty for none.
+    rows : tuple of (label, cell, …)
+        One cell for each of the heads, or one where there are none; empty cells are blank.
+    heads : tuple of str
+        Over the cells.
+    words : str
+        Sentences for the end of the block.
+    """
+
+    title: str
+    rows: tuple[tuple[str, ...], ...]
+    heads: tuple[str, ...] = ()
+    words: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +103,7 @@ class SummaryDocument:
     ----------
     title : str
         The first line.
-    header : tuple of groups of (label, value)
-        Groups are set apart by a blank line. A pair with an empty value whose label ends with a
-        colon is a heading.
+    header : tuple of HeaderBlock
     levels : tuple of LevelSection
     defined : tuple of TableRow
         The `:=` parameters.
@@ -88,7 +112,7 @@ class SummaryDocument:
     """
 
     title: str
-    header: tuple[tuple[tuple[str, str], ...], ...] = ()
+    header: tuple[HeaderBlock, ...] = ()
     levels: tuple[LevelSection, ...] = ()
     defined: tuple[TableRow, ...] = ()
     notes: tuple[str, ...] = ()
@@ -126,4 +150,6 @@ def columns(rows: tuple[TableRow, ...]) -> tuple[Column, ...]:
     found.append(Column(f"P(>|{letter}|)", "pvalue"))
     if any(row.has_interval for row in rows):
         found += [Column("ci.lower", "lower"), Column("ci.upper", "upper")]
+    if any(row.std_all is not None for row in rows):
+        found += [Column("Std.lv", "std_lv"), Column("Std.all", "std_all")]
     return tuple(found)

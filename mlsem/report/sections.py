@@ -12,8 +12,8 @@ from mlsem.report.document import Block, LevelSection, TableRow
 class ParameterRow:
     """A row of the table of estimates, as `sections` takes it.
 
-    `op` is `=~`, `~`, `~~`, `~1` or `:=`; `level` is 0 for `:=`. A row that is `hidden` is left
-    out (moments of fixed covariates).
+    `op` is `=~`, `~`, `~~`, `~1`, `r2` or `:=`; `level` is 0 for `:=`. A row that is `hidden` is
+    left out (moments of fixed covariates).
     """
 
     lhs: str
@@ -29,9 +29,18 @@ class ParameterRow:
     lower: float | None
     upper: float | None
     hidden: bool
+    std_lv: float | None = None
+    std_all: float | None = None
 
 
-TITLES = ("Latent Variables", "Regressions", "Covariances", "Intercepts", "Variances")
+TITLES = (
+    "Latent Variables",
+    "Regressions",
+    "Covariances",
+    "Intercepts",
+    "Variances",
+    "R-Square",
+)
 
 
 def sections(
@@ -49,7 +58,8 @@ def sections(
     Returns
     -------
     levels : tuple of LevelSection
-        Latent Variables, Regressions, Covariances, Intercepts, Variances; empty ones left out.
+        Latent Variables, Regressions, Covariances, Intercepts, Variances, R-Square; empty ones
+        left out.
     defined : tuple of TableRow
         The `:=` rows.
     """
@@ -98,6 +108,8 @@ def _place(row: ParameterRow, endogenous: frozenset[str]) -> tuple[str, str, str
             return "Variances", "", dotted(row.lhs)
         case "~~":
             return "Covariances", f"{dotted(row.lhs)} ~~", dotted(row.rhs)
+        case "r2":
+            return "R-Square", "", row.lhs
         case _:
             return "Intercepts", "", dotted(row.lhs)
 
@@ -109,6 +121,5 @@ def _gathered(lines: list[TableRow]) -> tuple[TableRow, ...]:
 
 
 def _table_row(row: ParameterRow, group: str, name: str, label: str) -> TableRow:
-    return TableRow(
-        group, name, label, row.est, row.se, row.stat, row.pvalue, row.df, row.lower, row.upper
-    )
+    numbers = row.est, row.se, row.stat, row.pvalue, row.df, row.lower, row.upper
+    return TableRow(group, name, label, *numbers, row.std_lv, row.std_all)

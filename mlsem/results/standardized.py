@@ -6,7 +6,7 @@ A parameter is scaled by variances of the variables of its row, at its level,
 
     loading f =~ y      √(V_f / V_y)          path y ~ x      √(V_x / V_y)
     variance            1 / V                 intercept       1 / √V
-    covariance          1 / √(R_a R_b)        R the variances of the rows themselves (residual or not)
+    covariance          1 / √(R_a R_b)        R the (residual) variances of the model
 
 V are total variances (`estimation.scales`). "all" takes those of all variables, "lv" of latent ones
 alone, and "nox" of all but exogenous observed variables (Muthén & Muthén's StdYX, Std, StdY).
@@ -15,7 +15,7 @@ Defined parameters are the same functions of the standardized parameters.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
@@ -28,15 +28,22 @@ from mlsem.estimation.estimates import Estimates
 from mlsem.estimation.scales import Scales, scales_at
 from mlsem.inference.covariance.intervals import Wald, wald
 from mlsem.inference.covariance.matrix import Covariance
-from mlsem.model.expressions import Symbols, compile_definitions
+from mlsem.model.expressions import Symbols, compile_definitions, names_in
 from mlsem.model.table import ParameterTable, Row
 from mlsem.results.tables import random_slopes, row_values
 
 Kind = Literal["all", "lv", "nox"]
 ROUNDING = 1e-10  # share of the terms of a derivative from which on it is rounding
-CONSTANT = 1e-13  # likewise of a variance
 NEGATIVE = (
-    "standardized values are missing where a variance that they are divided by is not positive."
+    "standardized values are missing where a variance that they are scaled by is not positive."
+)
+SLOPES = (
+    "standardized values of level 1: an outcome with random slopes has its mean variance over the "
+    "rows, and a random path is the mean slope."
+)
+LABELS = (
+    "standardized, parameters with the same label are equal no longer: definitions take the first "
+    "of {}."
 )
 
 
@@ -57,22 +64,8 @@ class Standardized:
 
     def tested(self, covariance: Covariance, level: float) -> Wald:
         """With standard errors, tests and limits; constants have the standard error 0."""
-        se, df = functions_of(covariance, self.gradients)
-        return wald(self.values, np.where(np.isnan(self.values), np.nan, se), df, level)
-
-
-def functions_of(covariance: Covariance, gradients: Array) -> tuple[Array, Array]:
-    """`Covariance.of_functions`, but for what does not vary: standard error 0, whatever rounding
-    made of it."""
-    se, df = np.zeros(len(gradients)), np.full(len(gradients), np.inf)
-    size = np.abs(gradients)
-    matrix = covariance.matrix
-    variance = np.einsum("ij,jk,ik->i", gradients, np.nan_to_num(matrix), gradients)
-    largest = np.einsum("ij,jk,ik->i", size, np.abs(np.nan_to_num(matrix)), size)
-    unknown = gradients[:, np.isnan(np.diagonal(matrix))].any(axis=1)
-    varies = (np.abs(variance) > CONSTANT * largest) | unknown | np.isnan(size).any(axis=1)
-    se[varies], df[varies] = covariance.of_functions(gradients[varies])
-    return se, df
+        se, df = covariance.of_functions(self.gradients)
+        return wald(self.values, se, df, level)
 
 
 @quiet
@@ -193,10 +186,25 @@ def _definitions(table: ParameterTable, values: Array) -> tuple[Array, Array]:
     return compile_definitions(table, symbols)(values)
 
 
-def ambiguous_labels(table: ParameterTable) -> tuple[str, ...]:
-    """Labels of several rows: standardized, these are equal no longer."""
-    labels = [row.label for row in table.rows if row.label]
-    return tuple(dict.fromkeys(label for label in labels if labels.count(label) > 1))
+def with_standardized(columns: Mapping[str, Any], estimates: Estimates) -> dict[str, Any]:
+    """The columns of `parameter_estimates` with `std_lv` and `std_all`; NaN in rows of R²."""
+    found = dict(columns)
+    for kind in ("lv", "all"):
+        values = standardized(estimates, kind).values
+        none = np.full(len(found["est"]) - len(values), np.nan)
+        found[f"std_{kind}"] = np.concatenate((values, none))
+    return found
+
+
+def notes_of(columns: Mapping[str, Any], table: ParameterTable) -> tuple[str, ...]:
+    """What a reader of standardized values should know."""
+    wanted = [k for k, op in enumerate(columns["op"]) if op != "r2"]
+    notes = (NEGATIVE,) if np.isnan(columns["std_all"][wanted]).any() else ()
+    notes += (SLOPES,) if table.slopes else ()
+    used = {each.name for defined in table.definitions for each in names_in(defined.expression)}
+    labels = [row.label for row in table.rows if row.label in used]
+    several = dict.fromkeys(label for label in labels if labels.count(label) > 1)
+    return (*notes, LABELS.format(listed(several))) if several else notes
 
 
 def standardized_columns(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mlsem.core.implied.pattern import LevelMoments, level_moments
+from mlsem.core.implied.total import level_total
 from mlsem.core.records import Array
 from mlsem.core.sample.shapes import covariate_sample
 from mlsem.estimation.problem import Problem
@@ -76,13 +77,8 @@ def level_parts(problem: Problem, params: Array, level: int) -> tuple[LevelMomen
     pattern = both.within if level == 1 else both.between
     moments = level_moments(pattern, params)
     assert moments is not None
-    names = problem.table.levels[level - 1].covariates
-    if not names:
-        return moments, moments.covariance
-    maps = np.array([problem.maps[name] for name in names])
-    _, spread = covariate_sample(problem.sample, maps, level)
-    slopes = moments.coefficients[:, moments.coefficients.shape[1] - len(names) :]
-    return moments, moments.covariance + slopes @ spread @ slopes.T
+    sample = covariate_sample(problem.sample, pattern.covariates, level)
+    return moments, level_total(pattern, moments, params, *sample).covariance
 
 
 def row_parts(problem: Problem, params: Array, outcome: int = 0) -> RowParts:

@@ -155,4 +155,4 @@ def varying_gradients(
 
 def _add(found: Array, params: Index, parts: Array) -> None:
     """Add the columns of `parts` to those of their parameters."""
-    np.add.at(found, (slice(None), params), parts)
+    np.add.at(found.T, params, parts.T)

@@ -5,9 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import ndtr, ndtri, stdtr, stdtrit
+from numpy.typing import NDArray
+from scipy.special import expit, ndtr, ndtri, stdtr, stdtrit
 
 from mlsem.core.records import Array
+
+ROUNDING = 1e-13  # share of the terms of a variance
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,6 +42,31 @@ def wald(est: Array, se: Array, df: Array, level: float) -> Wald:
     quantile = 0.5 + 0.5 * level
     width = np.where(limited, stdtrit(freedom, quantile), ndtri(quantile)) * scale
     return Wald(est, se, stat, np.where(known, df, np.nan), 2.0 * tail, est - width, est + width)
+
+
+def share_limits(share: Array, se: Array, df: Array, level: float) -> tuple[Array, Array]:
+    """Limits of shares p of a whole, (n,) each.
+
+    Those of log[p / (1 - p)] ± q se / [p (1 - p)], which lie between 0 and 1, q the quantile of t
+    or, where df is infinite or NaN, of the normal distribution; p ± q se where p is no share.
+    """
+    proper = (share > 0) & (share < 1)
+    odds = np.where(proper, share, 0.5)
+    spread = odds * (1.0 - odds)
+    own = wald(np.log(odds / (1.0 - odds)), se / spread, df, level)
+    plain = wald(share, se, df, level)
+    return (
+        np.where(proper, expit(own.lower), plain.lower),
+        np.where(proper, expit(own.upper), plain.upper),
+    )
+
+
+def is_constant(gradient: Array, covariance: Array) -> NDArray[np.bool_]:
+    """Whether what varies of functions with gradients (m, npar) is rounding, (m,)."""
+    variances = np.einsum("ij,jk,ik->i", gradient, covariance, gradient)
+    size = np.abs(gradient)
+    largest = np.einsum("ij,jk,ik->i", size, np.abs(covariance), size)
+    return np.abs(variances) <= ROUNDING * largest
 
 
 def delta_se(gradient: Array, covariance: Array) -> Array:
