@@ -81,10 +81,12 @@ class HeaderBlock:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """The rows under one title: `Latent Variables`, `Regressions`, `Variances`, …"""
+    """The rows under one title: `Latent Variables`, `Regressions`, `Variances`, …; `fields` are the
+    columns that they can have, None for all."""
 
     title: str
     lines: tuple[TableRow, ...]
+    fields: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,6 +42,8 @@ TITLES = (
     "R-Square",
 )
 
+FIELDS = {"R-Square": ("est", "se", "df", "lower", "upper")}  # without tests
+
 
 def sections(
     rows: Iterable[ParameterRow], titles: Mapping[int, str] | None = None
@@ -90,7 +92,9 @@ def _blocks(rows: list[ParameterRow], endogenous: frozenset[str]) -> tuple[Block
     for row in rows:
         title, group, name = _place(row, endogenous)
         found[title].append(_table_row(row, group, name, row.label))
-    return tuple(Block(title, _gathered(lines)) for title, lines in found.items() if lines)
+    return tuple(
+        Block(title, _gathered(lines), FIELDS.get(title)) for title, lines in found.items() if lines
+    )
 
 
 def _place(row: ParameterRow, endogenous: frozenset[str]) -> tuple[str, str, str]:

@@ -123,7 +123,10 @@ def _section(section: LevelSection, layout: _Layout) -> Iterator[str]:
 
 
 def _block(block: Block, layout: _Layout) -> Iterator[str]:
-    titles = tuple(column.title for column in layout.columns)
+    titles = tuple(
+        column.title if block.fields is None or column.field in block.fields else ""
+        for column in layout.columns
+    )
     fields = tuple(column.field for column in layout.columns)
     yield ""
     yield f"{block.title}:"

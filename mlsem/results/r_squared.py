@@ -4,8 +4,7 @@ Of a variable k at its level, with variances of `estimation.scales`,
 
     R² = 1 - Ψ_kk / C_kk,     ∂R² = (Ψ_kk / C_kk) ∂C_kk / C_kk - ∂Ψ_kk / C_kk,
 
-with standard errors by the delta method and limits on the scale of log[R² / (1 - R²)], which stay
-between 0 and 1.
+with standard errors by the delta method. Limits are those of Fisher's z of R, between 0 and 1.
 """
 
 from __future__ import annotations
@@ -86,8 +85,8 @@ class RSquared:
         Standard errors by the delta method with the covariance of the fit, and the degrees of
         freedom of the intervals (CR kinds); infinite for normal ones.
     lower, upper : (n,)
-        Confidence limits, symmetric in log[R² / (1 - R²)]; R² ± q se where R² is not between 0
-        and 1.
+        Confidence limits, those of Fisher's z of the correlation R; R² ± q se where R² is not
+        between 0 and 1.
     mixed : MixedR2 or None
         Of a linear mixed model of one outcome.
     """

@@ -793,9 +793,9 @@ class FitResult:
         the shares of variance of Rights & Sterba (2019).
 
         1 - ψ / V, with V the variance at that level that the model implies. Standard errors are
-        those of the delta method with the fit's covariance; the intervals are symmetric in
-        log[R² / (1 - R²)], so that they stay between 0 and 1. Near 0 they are rough: R² cannot be
-        below it.
+        those of the delta method with the fit's covariance; intervals are those of Fisher's z of
+        the correlation R, between 0 and 1. Of an indicator of one factor R is the standardized
+        loading. An R² near 0 has the lower limit 0.
 
         Parameters
         ----------

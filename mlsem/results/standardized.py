@@ -42,8 +42,8 @@ SLOPES = (
     "rows, and a random path is the mean slope."
 )
 LABELS = (
-    "standardized, parameters with the same label are equal no longer: definitions take the first "
-    "of {}."
+    "standardized values: rows with the same label are scaled by variances of their own; "
+    "definitions take the first row that is labelled {}."
 )
 
 

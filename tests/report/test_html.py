@@ -57,7 +57,7 @@ def test_texts_are_escaped() -> None:
     row = replace(ROW, name=bad, label=bad, group=bad)
     document = SummaryDocument(
         bad,
-        (((bad, bad),),),
+        (HeaderBlock(bad, ((bad, bad),), (bad,), bad),),
         (LevelSection(bad, (Block(bad, (row,)),)),),
         (row,),
         (bad,),

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit, ndtr, ndtri, stdtr, stdtrit
+from scipy.special import ndtr, ndtri, stdtr, stdtrit
 
 from mlsem.core.records import Array
 
@@ -45,19 +45,20 @@ def wald(est: Array, se: Array, df: Array, level: float) -> Wald:
 
 
 def share_limits(share: Array, se: Array, df: Array, level: float) -> tuple[Array, Array]:
-    """Limits of shares p of a whole, (n,) each.
+    """Limits of shares of variance R², (n,) each.
 
-    Those of log[p / (1 - p)] ± q se / [p (1 - p)], which lie between 0 and 1, q the quantile of t
-    or, where df is infinite or NaN, of the normal distribution; p ± q se where p is no share.
+    Fisher's z of the correlation R: z = arctanh R, ± q se / [2 R (1 - R²)], with q the quantile of
+    t or, where df is infinite or NaN, of the normal distribution. The limits lie between 0, which
+    is one where that of z is negative, and 1. They are R² ± q se where R² is no share.
     """
     proper = (share > 0) & (share < 1)
-    odds = np.where(proper, share, 0.5)
-    spread = odds * (1.0 - odds)
-    own = wald(np.log(odds / (1.0 - odds)), se / spread, df, level)
+    inner = np.where(proper, share, 0.5)
+    root = np.sqrt(inner)
+    own = wald(np.arctanh(root), se / (2.0 * root * (1.0 - inner)), df, level)
     plain = wald(share, se, df, level)
     return (
-        np.where(proper, expit(own.lower), plain.lower),
-        np.where(proper, expit(own.upper), plain.upper),
+        np.where(proper, np.tanh(np.maximum(own.lower, 0.0)) ** 2, plain.lower),
+        np.where(proper, np.tanh(own.upper) ** 2, plain.upper),
     )
 
 
