@@ -31,7 +31,7 @@ DEMO += "level: 2\n fb =~ y1 + y2 + y3\n fb ~ g*w1\n prod := l2*g"
 PRODUCTS = "level: 1\n y1 ~ x1 + x2 + w1:x1\nlevel: 2\n y1 ~ w1 + w2 + w1:w2"
 MEDIATION = "level: 1\n m ~ a1*x\n y ~ b1*m + x\nlevel: 2\n m ~ a2*x + w\n y ~ b2*m + x\n"
 MEDIATION += "ind := a1*b1\n both := a2*b2 - ind"
-VARYING = 'level: 1\n y ~ rv("s")*x1 + int\nlevel: 2\n y ~ w1\n s ~ w1\n y ~~ s'
+VARYING = 'level: 1\n y ~ rv("s")*x1\nlevel: 2\n y ~ w1\n s ~ w1\n y ~~ s'
 SLOPE = """
 level: 1
  y1 ~ rv("s")*x1 + rv("t")*x2 + y2
