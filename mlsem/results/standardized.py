@@ -84,54 +84,52 @@ def standardized(estimates: Estimates, kind: object = "all") -> Standardized:
     if not estimates.converged:
         raise InferenceError("the fit did not converge: there are no estimates to standardize.")
     table, scales = estimates.table, scales_at(estimates.problem, estimates.params)
-    values, slopes = _raw(estimates, scales)
+    values, gradients = _raw(estimates, scales)
     scaled = _scaled_variables(table, kind)
     for k, row in enumerate(table.rows):
-        values[k], slopes[k] = _rescaled(row, values[k], slopes[k], scales, scaled)
+        values[k], gradients[k] = _rescaled(row, values[k], gradients[k], scales, scaled)
     defined, changes = _definitions(table, values)
     used = changes != 0.0
-    moved = np.where(used, changes, 0.0) @ np.nan_to_num(slopes)
+    moved = np.where(used, changes, 0.0) @ np.nan_to_num(gradients)
     missing = (used & np.isnan(values)).any(axis=1)
     return Standardized(
         np.concatenate((values, np.where(missing, np.nan, defined))),
-        np.concatenate((slopes, np.where(missing[:, None], np.nan, moved))),
+        np.concatenate((gradients, np.where(missing[:, None], np.nan, moved))),
     )
 
 
 def _raw(estimates: Estimates, scales: Scales) -> tuple[Array, Array]:
     """Unstandardized values of the rows (m,), a random path's its mean, and gradients (m, npar)."""
     table, values = estimates.table, row_values(estimates)
-    slopes = np.zeros((len(values), len(estimates.params)))
+    gradients = np.zeros((len(values), len(estimates.params)))
     for k, row in enumerate(table.rows):
         if row.free >= 0:
-            slopes[k, row.free] = 1.0
+            gradients[k, row.free] = 1.0
     for k in random_slopes(table):
         place = scales.slopes[table.rows[k].lhs, table.rows[k].rhs]
-        values[k], slopes[k] = scales.slope_means[place], scales.slope_gradients[place]
-    return values, slopes
+        values[k], gradients[k] = scales.slope_means[place], scales.slope_gradients[place]
+    return values, gradients
 
 
 def _rescaled(
-    row: Row, value: float, slope: Array, scales: Scales, scaled: Callable[[int, str], bool]
+    row: Row, value: float, gradient: Array, scales: Scales, scaled: Callable[[int, str], bool]
 ) -> tuple[float, Array]:
-    level = scales.levels[row.level - 1]
-    factor, terms = 1.0, []
+    """θ* of a row and ∂θ* (npar,), of which what cancels is zero and not rounding."""
+    level, factor, terms = scales.levels[row.level - 1], 1.0, []
     for name, power, residual in _powers(row):
         if not scaled(row.level, name):
             continue
         k = level.names.index(name)
-        variances, gradients = (
-            (level.residual, level.residual_gradients)
-            if residual
-            else (level.total, level.total_gradients)
-        )
-        variance = variances[k] if variances[k] > 0 else np.nan
+        variance, change = level.total[k], level.total_gradients[k]
+        if residual:
+            variance, change = level.residual[k], level.residual_gradients[k]
+        variance = variance if variance > 0 else np.nan
         factor *= variance**power
-        terms.append(power * gradients[k] / variance)
+        terms.append(power * change / variance)
     own = value * factor
-    parts = np.array([factor * slope, *(own * term for term in terms)])
-    found, size = parts.sum(axis=0), np.abs(parts).sum(axis=0)
-    return own, np.where(np.abs(found) <= ROUNDING * size, 0.0, found)
+    parts = np.array([factor * gradient, *(own * term for term in terms)])
+    total, size = parts.sum(axis=0), np.abs(parts).sum(axis=0)
+    return own, np.where(np.abs(total) <= ROUNDING * size, 0.0, total)
 
 
 def _powers(row: Row) -> Iterator[tuple[str, float, bool]]:
