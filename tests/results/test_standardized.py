@@ -292,7 +292,8 @@ def test_modelled_covariates_are_left_as_they_are_in_nox_too():
 def test_constants_have_no_error():
     """A variance fixed to zero makes a loading 1; an equality may fix a parameter."""
     text = "level: 1\n f =~ y1 + y2 + y3\n y1 ~~ e*y1\nlevel: 2\n f =~ y1 + y2 + y3\n y1 ~~ 0*y1"
-    fit = demo(text + "\n e == 0.5", se="CR2")
+    fit = demo(text + "\n e == 0.5\n twice := 2*e\n three := 3 + 0*e", se="CR2")
+    assert list(fit.parameter_estimates()["se"].iloc[-2:]) == [0, 0]
     rows = fit.standardized().set_index(["lhs", "op", "rhs", "level"])
     for place in (("f", "=~", "y1", 2), ("f", "~~", "f", 1), ("y1", "~~", "y1", 2)):
         assert rows.loc[place, "se"] == 0
