@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     from mlsem.results.icc import Icc
     from mlsem.results.r_squared import RSquared
     from mlsem.results.reference import ReferenceModel
+    from mlsem.results.standardized import Kind as StandardizedKind
     from mlsem.results.summary import Facts, Summary
 
 CiKind = Literal["wald", "profile"]
@@ -284,7 +285,14 @@ class FitResult:
 
     # --- tables -------------------------------------------------------------------------------
 
-    def parameter_estimates(self, level: float = 0.95, ci: CiKind = "wald") -> pd.DataFrame:
+    def parameter_estimates(
+        self,
+        level: float = 0.95,
+        ci: CiKind = "wald",
+        *,
+        standardized: bool = False,
+        rsquare: bool = False,
+    ) -> pd.DataFrame:
         """All parameters in lavaan's rows and order, fixed and defined ones included.
 
         Parameters
@@ -293,6 +301,10 @@ class FitResult:
             Of the confidence intervals.
         ci : {"wald", "profile"}
             As for `conf_int`. Standard errors and tests stay those of the fit.
+        standardized : bool
+            Adds columns `std_lv` and `std_all`, the values of `standardized`.
+        rsquare : bool
+            Adds a row with op `r2` for each R² of `r_squared`, in the columns its own intervals.
 
         Returns
         -------
@@ -301,8 +313,91 @@ class FitResult:
             ci_upper. `level` is 1 in a single-level model and 0 for `:=`. A fixed parameter has
             se 0 and the rest NaN. A path that is random has no estimate of its own (NaN; lavaan
             says 0) and the name of its slope for a label: see that variable of level 2.
+
+        Raises
+        ------
+        InferenceError
+            Profile intervals, standardized values or R² were asked for, and there are none.
+
+        Examples
+        --------
+        >>> fit.parameter_estimates(standardized=True, rsquare=True)  # doctest: +SKIP
         """
-        return make_frame(self._columns(level, ci))
+        columns = self._columns(level, ci)
+        return make_frame(self._extended(columns, level, standardized, rsquare))
+
+    @quiet
+    def _extended(
+        self, columns: dict[str, Any], level: float, standardized: bool, rsquare: bool
+    ) -> dict[str, Any]:
+        """The columns with rows of R² and standardized values."""
+        if rsquare:
+            from mlsem.results.r_squared import r_squared_rows
+
+            rows = r_squared_rows(self._estimates, self.covariance, level)
+            columns = {name: [*columns[name], *rows.get(name, ())] for name in columns}
+        if standardized:
+            from mlsem.results.standardized import with_standardized
+
+            columns = with_standardized(columns, self._estimates)
+        return columns
+
+    @quiet
+    def standardized(self, kind: StandardizedKind = "all", level: float = 0.95) -> pd.DataFrame:
+        """Standardized parameters with standard errors and intervals, level by level.
+
+        A path y ~ x is β √(V_x / V_y), a loading λ √(V_f / V_y), a variance ψ / V, an intercept
+        α / √V, with V the variances at that level that the model implies; a covariance is the
+        correlation of the two residuals (or variables). Fixed covariates have the variances of
+        the sample, over rows at level 1 and over clusters at level 2, which count as known.
+        Defined parameters are the same functions of the standardized ones. Standard errors,
+        degrees of freedom and tests are those of the delta method with the fit's covariance.
+
+        Parameters
+        ----------
+        kind : {"all", "lv", "nox"}
+            Scaled are all variables; latent ones alone; all but exogenous observed ones, those
+            that predict and are themselves neither predicted nor indicators (StdYX, Std and StdY
+            of Mplus). "nox" is the one for binary covariates.
+        level : float
+            Of the confidence intervals.
+
+        Returns
+        -------
+        DataFrame
+            Columns lhs, op, rhs, level, group, est_std, se, stat, df, pvalue, ci_lower, ci_upper,
+            in the rows of `parameter_estimates`. What is constant (the variance of an exogenous
+            variable, moments of fixed covariates) has se 0. NaN where a variance to scale by is
+            not positive.
+
+        Raises
+        ------
+        OptionValueError
+            There is no such kind or level.
+        InferenceError
+            The fit did not converge.
+
+        Notes
+        -----
+        An outcome with random slopes has another variance in each row. Its level-1 variance is
+        the mean over rows: slopes count with their mean and variance over clusters (Rights &
+        Sterba, 2019), and the random path itself is the mean slope, so scaled. At level 2 the
+        outcome is its random intercept, where the covariates with random slopes are zero.
+        Where labels tie parameters that are scaled by different variances, a definition takes
+        the first of them, as in lavaan.
+
+        References: Bollen (1989), Structural Equations with Latent Variables, p. 349; Muthén &
+        Muthén (2017), Mplus User's Guide, STANDARDIZED.
+
+        Examples
+        --------
+        >>> fit.standardized()  # doctest: +SKIP
+        >>> fit.with_se("CR2").standardized("nox", level=0.9)  # doctest: +SKIP
+        """
+        from mlsem.results.standardized import standardized_columns
+
+        require_level(level)
+        return make_frame(standardized_columns(self._estimates, self.covariance, kind, level))
 
     @quiet
     def _columns(self, level: float, ci: CiKind = "wald") -> dict[str, Any]:
@@ -340,7 +435,15 @@ class FitResult:
             }
         )
 
-    def summary(self, level: float | None = None, ci: CiKind = "wald") -> Summary:
+    def summary(
+        self,
+        level: float | None = None,
+        ci: CiKind = "wald",
+        *,
+        fit_measures: bool = False,
+        standardized: bool = False,
+        rsquare: bool = False,
+    ) -> Summary:
         """The results in lavaan's layout.
 
         Parameters
@@ -349,21 +452,47 @@ class FitResult:
             Adds confidence limits at this level.
         ci : {"wald", "profile"}
             As for `conf_int`; "profile" adds the limits without `level=` too, at 0.95.
+        fit_measures : bool
+            Adds tests of fit and indices. With fewer than 100 clusters the score test comes first,
+            for likelihood-ratio tests then reject right models too often (docs/fit_tests.md).
+        standardized : bool
+            Adds the columns Std.lv and Std.all, the values of `standardized`.
+        rsquare : bool
+            Adds R² of each level.
 
         Returns
         -------
         Summary
             Prints as text and shows as HTML in a notebook.
+
+        Raises
+        ------
+        InferenceError
+            What was asked for does not exist: says why.
+
+        Examples
+        --------
+        >>> fit.summary(fit_measures=True, standardized=True, rsquare=True)  # doctest: +SKIP
         """
         from mlsem.results.summary import summarise
 
-        columns = self._columns(0.95 if level is None else level, ci)
-        rows = self.table.rows
-        hidden = [row.exo for row in rows] + [False] * len(self.table.definitions)
+        wanted = 0.95 if level is None else level
+        columns = self._extended(self._columns(wanted, ci), wanted, standardized, rsquare)
         facts, shown = self._facts(), level is not None
+        hidden = [row.exo for row in self.table.rows]
+        hidden += [False] * (len(columns["op"]) - len(hidden))
         if ci == "profile":
             facts, shown = replace(facts, notes=(*facts.notes, PROFILED)), True
-        return summarise(columns, hidden, self.table.level_labels, facts, shown)
+        if standardized:
+            from mlsem.results.standardized import notes_of
+
+            facts = replace(facts, notes=(*facts.notes, *notes_of(columns, self.table)))
+        measures = None
+        if fit_measures:
+            from mlsem.results.measures import measure_blocks
+
+            measures = measure_blocks(self._models)
+        return summarise(columns, hidden, self.table.level_labels, facts, shown, measures)
 
     def _facts(self) -> Facts:
         from mlsem.results.summary import Facts
@@ -660,10 +789,20 @@ class FitResult:
 
         return icc(self._estimates, self.covariance)
 
-    def r_squared(self) -> RSquared:
-        """R² of the endogenous variables of each level; of a linear mixed model (`mixed`) the
-        marginal and conditional R² (Nakagawa & Schielzeth, 2013; Johnson, 2014) and the shares of
-        variance of Rights & Sterba (2019).
+    def r_squared(self, level: float = 0.95) -> RSquared:
+        """R² of the endogenous variables of each level, with intervals; of a linear mixed model
+        (`mixed`) the marginal and conditional R² (Nakagawa & Schielzeth, 2013; Johnson, 2014) and
+        the shares of variance of Rights & Sterba (2019).
+
+        1 - ψ / V, with V the variance at that level that the model implies. Standard errors are
+        those of the delta method with the fit's covariance; intervals are those of Fisher's z of
+        the correlation R, between 0 and 1. Of an indicator of one factor R is the standardized
+        loading. An R² near 0 has the lower limit 0.
+
+        Parameters
+        ----------
+        level : float
+            Of the confidence intervals.
 
         Raises
         ------
@@ -672,7 +811,8 @@ class FitResult:
         """
         from mlsem.results.r_squared import r_squared
 
-        return r_squared(self._estimates)
+        require_level(level)
+        return r_squared(self._estimates, self.covariance, level)
 
     @quiet
     def scores(self) -> pd.DataFrame:

@@ -34,26 +34,20 @@ COLUMNS = ("lhs", "op", "rhs", "level", "group", "label")
 
 def estimate_columns(estimates: Estimates, covariance: Covariance, level: float) -> dict[str, Any]:
     """Columns of the table of estimates, in lavaan's rows and order; definitions last."""
-    table, se, params = estimates.table, covariance.se, estimates.params
-    exo = _exo_values(estimates.problem)
-    random = _random_slopes(table)
+    table, se = estimates.table, covariance.se
+    random = random_slopes(table)
     names = [
         (r.lhs, r.op, r.rhs, r.level, r.group, random.get(k, r.label))
         for k, r in enumerate(table.rows)
     ]
     names += [(d.name, ":=", d.source, 0, 1, d.name) for d in table.definitions]
-    values = [
-        params[row.free] if row.free >= 0 else exo[k] if row.exo else row.fixed
-        for k, row in enumerate(table.rows)
-    ]
-    for k in random:
-        values[k] = np.nan  # it is a variable of level 2, which has its mean there
+    values = row_values(estimates)
     errors = [se[row.free] if row.free >= 0 else 0.0 for row in table.rows]
     df = [covariance.df[row.free] if row.free >= 0 else np.inf for row in table.rows]
     defined, slopes = defined_parameters(estimates)
     defined_se, defined_df = covariance.of_functions(slopes)
     tests = wald(
-        np.concatenate((np.array(values, dtype=float), defined)),
+        np.concatenate((values, defined)),
         np.concatenate((errors, defined_se)),
         np.concatenate((df, defined_df)),
         level,
@@ -70,6 +64,18 @@ def estimate_columns(estimates: Estimates, covariance: Covariance, level: float)
     }
 
 
+def row_values(estimates: Estimates) -> Array:
+    """Estimates of the rows of the table, (rows,); NaN of a path that is random."""
+    table, params, exo = estimates.table, estimates.params, _exo_values(estimates.problem)
+    values = [
+        params[row.free] if row.free >= 0 else exo[k] if row.exo else row.fixed
+        for k, row in enumerate(table.rows)
+    ]
+    for k in random_slopes(table):
+        values[k] = np.nan  # it is a variable of level 2, which has its mean there
+    return np.array(values, dtype=float)
+
+
 def tidy_columns(estimates: Mapping[str, Any]) -> dict[str, Any]:
     """The columns of the table of estimates under the names of R's broom."""
     term = [
@@ -80,7 +86,7 @@ def tidy_columns(estimates: Mapping[str, Any]) -> dict[str, Any]:
     return {"term": term} | same | {new: estimates[old] for new, old in BROOM.items()}
 
 
-def _random_slopes(table: ParameterTable) -> dict[int, str]:
+def random_slopes(table: ParameterTable) -> dict[int, str]:
     """Rows of paths that vary between clusters, and the variables of level 2 that they are."""
     named = {(slope.outcome, "~", slope.carrier): slope.name for slope in table.slopes}
     rows = zip(table.blocks[0].places, table.blocks[0].rows, strict=True)
