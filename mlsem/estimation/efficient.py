@@ -19,7 +19,7 @@ import numpy as np
 from mlsem.core.linalg import unit_diagonal
 from mlsem.core.optimise.optimum import Maximum
 from mlsem.core.quiet import quiet
-from mlsem.core.records import Array, frozen
+from mlsem.core.records import Array, Index, frozen
 from mlsem.errors import InferenceError
 from mlsem.estimation.estimates import Estimates
 from mlsem.estimation.problem import Problem, with_table
@@ -60,14 +60,13 @@ class EfficientScores:
         """Which of them the data tell apart from the fitted model, each alone, (q,) bool."""
         return np.diagonal(self.information) > KNOWN * self.whole
 
-    def chosen(self, which: Array) -> EfficientScores:
-        """Some of them, by position or as a mask."""
-        k = np.arange(len(self.whole))[which]
+    def chosen(self, which: Index) -> EfficientScores:
+        """Some of them."""
         return EfficientScores(
-            self.directions[:, k],
-            self.scores[:, k],
-            self.information[np.ix_(k, k)],
-            self.whole[k],
+            self.directions[:, which],
+            self.scores[:, which],
+            self.information[np.ix_(which, which)],
+            self.whole[which],
         )
 
 

@@ -28,7 +28,9 @@ def cell(lhs: str, op: str, rhs: str, level: int) -> Cell:
         return "->", lhs, rhs, level
     if op == "~":
         return "->", rhs, lhs, level
-    return (op, *sorted((lhs, rhs)), level) if op == "~~" else (op, lhs, rhs, level)
+    if op == "~~" and rhs < lhs:
+        lhs, rhs = rhs, lhs
+    return op, lhs, rhs, level
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,10 +113,10 @@ def may_be_free(table: ParameterTable, row: Row) -> bool:
     """Whether it is a fixed row that could be a parameter."""
     if row.free >= 0 or row.exo or row.fixed is None:
         return False
-    return row.lhs not in _given(table, row.level) and not (row.op == "=~" and row.lhs == row.rhs)
+    return row.lhs not in given(table, row.level) and not (row.op == "=~" and row.lhs == row.rhs)
 
 
-def _given(table: ParameterTable, level: int) -> tuple[str, ...]:
+def given(table: ParameterTable, level: int) -> tuple[str, ...]:
     """Variables whose moments are no parameters."""
     variables = table.levels[level - 1]
     return (*variables.parts, *variables.covariates)
@@ -168,4 +170,3 @@ def parameter_name(table: ParameterTable, row: Row) -> str:
     """As in `coef()`."""
     suffix = f".l{table.level_labels[1]}" if row.level == 2 else ""
     return f"{row.lhs}{row.op}{row.rhs}{suffix}"
-

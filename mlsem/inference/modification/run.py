@@ -47,9 +47,7 @@ class Choice:
     def __post_init__(self) -> None:
         for name in ("sort", "robust"):
             if not isinstance(getattr(self, name), bool | np.bool_):
-                raise OptionValueError(
-                    f"{name}={getattr(self, name)!r}: it takes True or False."
-                )
+                raise OptionValueError(f"{name}={getattr(self, name)!r}: it takes True or False.")
         if not _is_number(self.minimum) or not self.minimum >= 0:
             raise OptionValueError(
                 f"minimum={self.minimum!r}: it takes a number, the least index that is listed."
@@ -84,7 +82,9 @@ def modification_indices(estimates: Estimates, choice: Choice) -> dict[str, Any]
     columns |= {"pvalue": chdtrc(1, tested), "epc": epc}
     scales = Scales(estimates)
     for kind in ("lv", "all", "nox"):
-        changes = [scales.standardized(row, each, kind) for row, each in zip(rows, epc, strict=True)]
+        changes = [
+            scales.standardized(row, each, kind) for row, each in zip(rows, epc, strict=True)
+        ]
         columns[f"sepc_{kind}"] = np.array(changes, dtype=np.float64)
     if choice.power is not None:
         per_unit = information**2 / squares if choice.robust else information

@@ -57,9 +57,7 @@ class Scales:
         self.given = {(x, k) for k, each in enumerate(table.levels, 1) for x in each.covariates}
 
     @staticmethod
-    def _add(
-        found: Deviations, names: tuple[str, ...], level: int, variances: np.ndarray
-    ) -> None:
+    def _add(found: Deviations, names: tuple[str, ...], level: int, variances: np.ndarray) -> None:
         for name, variance in zip(names, variances, strict=True):
             found[name, level] = float(np.sqrt(variance)) if variance >= 0 else np.nan
 
