@@ -26,7 +26,6 @@ from mlsem.estimation.remarks import complaint
 from mlsem.estimation.settings import SETTING_NAMES, Settings
 from mlsem.inference.covariance.freedom import df_method
 from mlsem.model.defaults import specify
-from mlsem.model.fragments import extended_text
 from mlsem.model.options import ModelOptions, Preset, model_options, split_options
 from mlsem.model.table import ParameterTable
 from mlsem.results.recipe import Recipe
@@ -227,6 +226,8 @@ def _fitted(
 
 def _refit(fit: FitResult, model: object, data: object, changes: Mapping[str, Any]) -> FitResult:
     """What `FitResult.update` returns."""
+    from mlsem.model.fragments import extended_text  # as the language, for few programs
+
     recipe, record = fit._recipe, fit._record
     assert recipe is not None
     keywords, rest = split_options(changes, (*_PER_FIT, "cluster", "center"), ("model", "data"))

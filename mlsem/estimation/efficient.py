@@ -15,6 +15,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mlsem.core.linalg import unit_diagonal
 from mlsem.core.optimise.optimum import Maximum
@@ -56,7 +57,7 @@ class EfficientScores:
         return self.scores.sum(axis=0)
 
     @property
-    def determined(self) -> Array:
+    def determined(self) -> NDArray[np.bool_]:
         """Which of them the data tell apart from the fitted model, each alone, (q,) bool."""
         return np.diagonal(self.information) > KNOWN * self.whole
 
