@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -75,9 +76,7 @@ class ModelComparison:
             for name in ("simple", "full", "method", "statistic", "df", "pvalue", "distribution")
         }
         found["note"] = []
-        for pair, test in zip(
-            zip(self.names, self.names[1:], strict=False), self.tests, strict=True
-        ):
+        for pair, test in zip(pairwise(self.names), self.tests, strict=True):
             done = isinstance(test, LrTest)
             if done and test.n_params[0] != self._columns["npar"][self.names.index(pair[0])]:
                 pair = pair[::-1]
@@ -133,8 +132,7 @@ def compare_fits(
             "some of the fits are by maximum likelihood and some by REML: their log-likelihoods "
             "cannot be compared. Fit all by the same one."
         )
-    pairs = zip(fits, fits[1:], strict=False)
-    tests = tuple(_difference(one, other, method) for one, other in pairs)
+    tests = tuple(_difference(one, other, method) for one, other in pairwise(fits))
     return ModelComparison(names, tests, _columns(fits))
 
 
@@ -178,9 +176,10 @@ def _difference(one: FitResult, other: FitResult, method: Method | None) -> LrTe
     simple, full = sorted((one, other), key=lambda fit: fit.n_params)
     if simple.settings.estimator != full.settings.estimator:
         return "the estimators differ, so that there is no common test."
-    run: Callable[..., LrTest] = likelihood_ratio
+    if simple.n_params == full.n_params:
+        return "they have as many parameters: neither is a special case of the other."
     try:
-        return run(
+        return likelihood_ratio(
             simple._estimates, full._estimates, boundary=True, draws=10_000, seed=1, method=method
         )
     except InferenceError as error:

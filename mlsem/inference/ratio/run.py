@@ -199,7 +199,7 @@ class _Test:
     def scaled(self, method: Method, boundary: bool) -> LrTest:
         if boundary:
             raise InferenceError(
-                "the full model adds variances, and there is no robust difference test that is "
+                "the full model adds variances, and there is no scaled difference test that is "
                 'corrected for the boundary. Fit both models with estimator="ML", or pass '
                 "boundary=False if variances may be negative."
             )
