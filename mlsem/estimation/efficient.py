@@ -6,8 +6,9 @@ an information A, all there, the efficient scores are what s_jk has beside s_jr:
 
     s_jk.r = s_jk - A_kr A_rr⁻¹ s_jr,      A_kk.r = A_kk - A_kr A_rr⁻¹ A_rk.
 
-These are scores and information along the directions k - r A_rr⁻¹ A_rk, and computed as such:
-directions that are combined before any product is taken lose no digits.
+These are scores and information along the directions k - r A_rr⁻¹ A_rk. Where little is left of
+A_kk they are computed as such: directions that are combined before any product is taken lose no
+digits, and those that the data do not determine are found to be none.
 """
 
 from __future__ import annotations
@@ -27,7 +28,8 @@ from mlsem.estimation.problem import Problem, with_table
 from mlsem.estimation.settings import InformationKind
 from mlsem.model.table import ParameterTable
 
-KNOWN = 1e-12  # part of an information that others leave over, from which on it is rounding
+NEAR = 1e-4  # part of an information that others leave over, below which it is computed anew
+KNOWN = 1e-12  # the same, below which it is rounding
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -102,16 +104,19 @@ def efficient_scores(
     InferenceError
         The information of the model's own directions is not positive definite.
     """
-    n = own.shape[1]
-    first = at.information(at.along(np.concatenate((own, added), axis=1)), kind)
-    directions = added - own @ _solved(first[:n, :n], first[:n, n:])
-    along = at.along(directions)
-    return EfficientScores(
-        frozen(directions),
-        frozen(at.robust_scores(along)),
-        frozen(at.information(along, kind)),
-        frozen(np.diagonal(first)[n:].copy()),
-    )
+    n, both = own.shape[1], at.along(np.concatenate((own, added), axis=1))
+    whole, scores = at.information(both, kind), at.robust_scores(both)
+    less = _solved(whole[:n, :n], whole[:n, n:])
+    directions = added - own @ less
+    information = whole[n:, n:] - whole[n:, :n] @ less
+    scores = scores[:, n:] - scores[:, :n] @ less
+    diagonal = np.diagonal(whole)[n:].copy()
+    near = np.flatnonzero(np.diagonal(information) < NEAR * diagonal)
+    if len(near):
+        along = at.along(directions[:, near])
+        scores[:, near] = at.robust_scores(along)
+        information[np.ix_(near, near)] = at.information(along, kind)
+    return EfficientScores(*map(frozen, (directions, scores, information, diagonal)))
 
 
 def _solved(information: Array, right: Array) -> Array:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import pickle
 import warnings
+import weakref
 from functools import cache
 
 import numpy as np
@@ -15,6 +17,7 @@ import mlsem
 from mlsem.errors import (
     DataError,
     InferenceError,
+    ModelSyntaxError,
     OptionError,
     OptionValueError,
     SpecificationError,
@@ -30,6 +33,13 @@ def fitted(text=MODEL, **options):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", mlsem.MlsemWarning)
         return mlsem.fit(text, frame("demo.csv"), cluster="cluster", **options)
+
+
+def silently(function, *arguments):
+    """Without the warning of a negative variance."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", mlsem.EstimationWarning)
+        return function(*arguments)
 
 
 def same(one, other):
@@ -55,17 +65,17 @@ def test_statements_go_to_their_level(added, within, between):
     fit = fitted(text, estimator="MLR")
     head, _, tail = text.partition("level: between")
     whole = f"{head}{within}level: between{tail}{between}"
-    same(fit.update(added.replace("level: 2", "level: between")), fitted(whole, estimator="MLR"))
+    found = silently(fit.update, added.replace("level: 2", "level: between"))
+    same(found, fitted(whole, estimator="MLR"))
 
 
 def test_options_stay_where_they_are_not_changed():
     fit = fitted(estimator="MLR", std_lv=True).with_se("CR2")
-    same(fit.update("+ level: 2\n y1 ~~ y2"), fitted(MODEL + " y1 ~~ y2", estimator="MLR",
+    same(silently(fit.update, "+ level: 2\n y1 ~~ y2"), fitted(MODEL + " y1 ~~ y2", estimator="MLR",
                                                      std_lv=True, se="CR2"))  # fmt: skip
     same(fit.update(se="MLR", std_lv=False), fitted(se="MLR", estimator="MLR"))
-    growth = mlsem.growth("i =~ 1*y1 + 1*y2\n s =~ 0*y1 + 1*y2\n i ~~ 0*s\n y1 ~~ v*y1\n "
-                          "y2 ~~ v*y2", frame("demo.csv"))  # fmt: skip
-    assert "i~1" in growth.update("+ i ~ 0*x1", data=frame("demo.csv")).params.index
+    growth = mlsem.growth("i =~ 1*y1 + 1*y2 + 1*y3", frame("demo.csv"))
+    assert "i~1" in growth.update("+ y1 ~~ y2").params.index
 
 
 def test_fewer_variables_need_no_data():
@@ -86,14 +96,16 @@ def test_new_variables_need_the_data():
 
 
 def test_the_data_are_not_kept():
-    data = frame("demo.csv")
-    fit = mlsem.fit(MODEL, data, cluster="cluster")
-    assert len(pickle.dumps(fit)) < 0.2 * len(pickle.dumps(data))
+    data = frame("demo.csv").copy()
+    fit, kept = mlsem.fit(MODEL, data, cluster="cluster"), weakref.ref(data)
+    del data
+    gc.collect()
+    assert kept() is None
     assert pickle.loads(pickle.dumps(fit)).update("+ y3 ~ w1").converged
 
 
 def test_rows_stay_the_same():
-    data = frame("demo.csv")
+    data = frame("demo.csv").copy()
     data.loc[:99, "x2"] = np.nan
     fit = mlsem.fit(MODEL, data, cluster="cluster")
     text = "level: 1\n y1 ~ x1\nlevel: 2\n y1 ~ w1"
@@ -104,10 +116,10 @@ def test_rows_stay_the_same():
 
 
 def test_centering_stays():
-    data, text = frame("demo.csv"), "level: 1\n y1 ~ x1 + w1:x1\nlevel: 2\n y1 ~ w1"
+    data, text = frame("demo.csv").copy(), "level: 1\n y1 ~ x1 + w1:x1\nlevel: 2\n y1 ~ w1"
     center = {"x1": "cluster", "w1": "grand"}
     fit = mlsem.fit(text, data, cluster="cluster", center=center)
-    for found in (fit.update("+ y1 ~~ y1"), fit.update(text, data=data)):
+    for found in (fit.update("+ level: 2\n y1 ~~ y1"), fit.update(text, data=data)):
         assert found.params["y1~w1:x1"] == pytest.approx(fit.params["y1~w1:x1"], rel=1e-8)
 
 
@@ -117,7 +129,7 @@ def test_centering_stays():
         ("+ y1 ~~ y2", {}, SpecificationError, "both levels have 'y1', 'y2'"),
         ("+ q ~ z", {}, SpecificationError, "the model has none of 'q', 'z'"),
         ("+ level: 3\n y1 ~~ y2", {}, SpecificationError, "no level '3'"),
-        ("+ fw ~ x1", {}, SpecificationError, "twice|already"),
+        ("+ fw ~ x1", {}, ModelSyntaxError, "already said"),
         (None, {"cluster": "w1"}, OptionValueError, "pass data"),
         (None, {"missing": "error"}, OptionValueError, "pass data"),
         (None, {"foo": 1}, OptionError, "foo"),
@@ -180,7 +192,7 @@ def test_random_slopes_have_information_criteria_alone():
 
 def test_other_data_are_refused():
     fit = fitted()
-    data = frame("demo.csv")
+    data = frame("demo.csv").copy()
     with pytest.raises(InferenceError, match="'1' and '2': the models were fitted to"):
         mlsem.compare([fit, fit.update(data=data.iloc[:-7])])
     moved = pd.concat([data.iloc[1:], data.iloc[:1]])

@@ -50,7 +50,7 @@ def test_all_are_the_likelihood_ratio_scaled():
 def test_of_2010_is_the_difference_of_traces_at_the_simple_estimates():
     """(p₁ c₁₀ - p₀ c₀) / df, with the full model's parameters put where the simple model's are."""
     simple, full = pair(estimator="MLR")
-    start = simple.params.rename({}).to_dict()
+    start = simple.params.to_dict()
     start |= {"b2": start["a2"], "b3": start["a3"]}
     stopped = fitted(LOADINGS.format("b"), estimator="MLR")
     params = np.array([start[name] for name in stopped.params.index])
@@ -82,7 +82,7 @@ def test_wrong_methods_are_refused():
     with pytest.raises(OptionValueError, match=r"satorra\.bentler\.2010"):
         mlsem.lr_test(simple, full, method="satorra.bentler.2011")
     one, other = (
-        mlsem.lmm(f"y1 ~ x1 + (1{slope} | cluster)", frame("demo.csv")) for slope in ("", " + x1")
+        mlsem.lmm(f"y1 ~ x1{more} + (1 | cluster)", frame("demo.csv")) for more in ("", " + x2")
     )
     with pytest.raises(OptionValueError, match="maximum likelihood"):
         mlsem.lr_test(one, other, method="score")
