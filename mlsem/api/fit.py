@@ -224,6 +224,7 @@ def _fitted(
     return finish(syntax.text, settings, table, record, start, Recipe(chosen, _refit))
 
 
+@quiet
 def _refit(fit: FitResult, model: object, data: object, changes: Mapping[str, Any]) -> FitResult:
     """What `FitResult.update` returns."""
     from mlsem.model.fragments import extended_text  # as the language, for few programs

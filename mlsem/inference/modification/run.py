@@ -28,7 +28,7 @@ from mlsem.core.records import Array
 from mlsem.errors import InferenceError, OptionValueError
 from mlsem.estimation.efficient import EfficientScores, efficient_scores, extended
 from mlsem.estimation.estimates import Estimates
-from mlsem.inference.modification.scales import Scales
+from mlsem.inference.modification.scales import scales_of
 from mlsem.model.candidates import candidates, extend
 from mlsem.model.table import Row
 
@@ -80,7 +80,7 @@ def modification_indices(estimates: Estimates, choice: Choice) -> dict[str, Any]
     if choice.robust:
         columns |= {"mi_robust": tested}
     columns |= {"pvalue": chdtrc(1, tested), "epc": epc}
-    scales = Scales(estimates)
+    scales = scales_of(estimates)
     for kind in ("lv", "all", "nox"):
         changes = [
             scales.standardized(row, each, kind) for row, each in zip(rows, epc, strict=True)

@@ -8,19 +8,24 @@ residuals that covary, so that it is a correlation. The variables are the latent
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
+from mlsem.core.records import Array
 from mlsem.core.sample.shapes import covariate_sample
 from mlsem.errors import InferenceError
 from mlsem.estimation.estimates import Estimates
 from mlsem.model.table import Row
 
 Kind = Literal["lv", "all", "nox"]
-Deviations = dict[tuple[str, int], float]
+Place = tuple[str, int]
+Deviations = dict[Place, float]
 
 
+@dataclass(frozen=True, slots=True)
 class Scales:
     """Of a fit's variables.
 
@@ -28,38 +33,14 @@ class Scales:
     ----------
     total, residual : mapping of (name, level) to float
         Standard deviations; NaN where a variance is negative.
-    latent : set of (name, level)
+    latent, given : frozenset of (name, level)
+        Latent variables, and fixed covariates with their parts.
     """
 
-    def __init__(self, estimates: Estimates) -> None:
-        self.total: Deviations = {}
-        self.residual: Deviations = {}
-        problem, table = estimates.problem, estimates.table
-        point = problem.objective.evaluate(estimates.params)
-        if point is None:
-            raise InferenceError("the estimates are outside the parameter space.")
-        pattern = problem.pattern
-        levels = (pattern.within, point.within), (pattern.between, point.between)
-        for number, (variables, (own, moments)) in enumerate(
-            zip(table.levels, levels, strict=False), 1
-        ):
-            given = np.array([problem.maps[name] for name in variables.covariates])
-            rows = moments.coefficients @ own.covariates
-            given = given.reshape(len(variables.covariates), rows.shape[1])
-            _, spread = covariate_sample(problem.sample, np.concatenate((rows, given)), number)
-            size = len(own.names)
-            spread[:size, :size] += moments.covariance
-            names = own.names + variables.covariates
-            residual = own.symmetric.symmetric_at(estimates.params)
-            self._add(self.total, names, number, np.diagonal(spread))
-            self._add(self.residual, own.names, number, np.diagonal(residual))
-        self.latent = {(f, k) for k, each in enumerate(table.levels, 1) for f in each.latent}
-        self.given = {(x, k) for k, each in enumerate(table.levels, 1) for x in each.covariates}
-
-    @staticmethod
-    def _add(found: Deviations, names: tuple[str, ...], level: int, variances: np.ndarray) -> None:
-        for name, variance in zip(names, variances, strict=True):
-            found[name, level] = float(np.sqrt(variance)) if variance >= 0 else np.nan
+    total: Deviations
+    residual: Deviations
+    latent: frozenset[Place]
+    given: frozenset[Place]
 
     def standardized(self, row: Row, value: float, kind: Kind) -> float:
         """A value of a parameter, in these units; NaN where one of them is zero."""
@@ -73,13 +54,47 @@ class Scales:
         units = self.total if row.is_variance else self.residual
         return value / (self._unit(one, kind, units) * self._unit(other, kind, units))
 
-    def _ratio(
-        self, value: float, target: tuple[str, int], source: tuple[str, int], kind: Kind
-    ) -> float:
+    def _ratio(self, value: float, target: Place, source: Place, kind: Kind) -> float:
         return value * self._unit(source, kind) / self._unit(target, kind)
 
-    def _unit(self, name: tuple[str, int], kind: Kind, units: Deviations | None = None) -> float:
+    def _unit(self, name: Place, kind: Kind, units: Deviations | None = None) -> float:
         """Its standard deviation, or 1 where this kind leaves it as it is; never zero."""
         if (kind == "lv" and name not in self.latent) or (kind == "nox" and name in self.given):
             return 1.0
         return (self.total if units is None else units).get(name, np.nan) or np.nan
+
+
+def scales_of(estimates: Estimates) -> Scales:
+    """At the estimates."""
+    problem, table = estimates.problem, estimates.table
+    point = problem.objective.evaluate(estimates.params)
+    if point is None:
+        raise InferenceError("the estimates are outside the parameter space.")
+    total: Deviations = {}
+    residual: Deviations = {}
+    levels = (problem.pattern.within, point.within), (problem.pattern.between, point.between)
+    for number, (variables, (own, moments)) in enumerate(
+        zip(table.levels, levels, strict=False), 1
+    ):
+        rows = moments.coefficients @ own.covariates
+        given = [problem.maps[name] for name in variables.covariates]
+        maps = np.concatenate((rows, np.reshape(given, (len(given), rows.shape[1]))))
+        _, spread = covariate_sample(problem.sample, maps, number)
+        size = len(own.names)
+        spread[:size, :size] += moments.covariance
+        psi = own.symmetric.symmetric_at(estimates.params)
+        total |= _deviations((*own.names, *variables.covariates), number, spread)
+        residual |= _deviations(own.names, number, psi)
+    places = tuple(enumerate(table.levels, 1))
+    return Scales(
+        total,
+        residual,
+        frozenset((name, k) for k, each in places for name in each.latent),
+        frozenset((name, k) for k, each in places for name in (*each.covariates, *each.parts)),
+    )
+
+
+def _deviations(names: Sequence[str], level: int, covariance: Array) -> Deviations:
+    variances = np.diagonal(covariance)
+    roots = np.sqrt(np.where(variances >= 0, variances, np.nan))
+    return {(name, level): float(root) for name, root in zip(names, roots, strict=True)}
