@@ -91,18 +91,24 @@ def _level(table: ParameterTable, label: str, text: str, span: Span) -> int:
     raise SpecificationError(message, text, span)
 
 
-def level_names(table: ParameterTable, level: int) -> tuple[str, ...]:
-    """All variables of a level, factors of products among them."""
+def level_names(table: ParameterTable, level: int, *, factors: bool = True) -> tuple[str, ...]:
+    """All variables of a level, and factors of products among them."""
     variables = table.levels[level - 1]
     names = (*variables.latent, *variables.modelled, *variables.covariates)
-    factors = (each for term in table.products if term.name in names for each in term.factors)
-    return (*names, *factors)
+    terms = [term for term in table.products if factors and term.name in names]
+    return (*names, *(each for term in terms for each in term.factors))
 
 
 def only_level(
-    table: ParameterTable, names: list[str], given: int | None, text: str, span: Span
+    table: ParameterTable,
+    names: list[str],
+    given: int | None,
+    text: str,
+    span: Span,
+    *,
+    factors: bool = False,
 ) -> int:
-    """The level that has these variables.
+    """The level that has these variables, `factors` of products among them.
 
     Raises
     ------
@@ -110,7 +116,7 @@ def only_level(
         None has, the one that is given has not, or both have and none is given.
     """
     numbers = range(1, len(table.levels) + 1)
-    variables = {k: level_names(table, k) for k in numbers}
+    variables = {k: level_names(table, k, factors=factors) for k in numbers}
     known = {name for each in variables.values() for name in each}
     for name in names:
         if name not in known:
@@ -119,7 +125,8 @@ def only_level(
                 "variables has to be fitted to the data: fit.update(…, data=…)."
             )
             raise SpecificationError(message, text, span)
-    found = [k for k in numbers if set(names) <= set(variables[k])]
+    plain = [k for k in numbers if set(names) <= set(level_names(table, k, factors=False))]
+    found = plain or [k for k in numbers if set(names) <= set(variables[k])]
     if given in found or (given is None and len(found) == 1):
         return given or found[0]
     if given is not None:
@@ -166,4 +173,4 @@ def _level_of(each: Fragment, table: ParameterTable, text: str) -> int:
         labels = " or ".join(f"'level: {label}'" for label in table.level_labels)
         message = f"the model has none of {listed(each.names)}: write {labels} on a line before."
         raise SpecificationError(message, text, span)
-    return only_level(table, names, None, text, span)
+    return only_level(table, names, None, text, span, factors=True)

@@ -298,6 +298,16 @@ def test_wrong_arguments_are_refused(wrong):
         fitted(MODEL).modification_indices(**wrong)
 
 
+def test_factors_of_products_are_no_variables_of_a_level():
+    fit = quietly(
+        "level: 1\n y1 ~ x1 + w1:x1\nlevel: 2\n y1 ~ 0.1*w1", frame("demo.csv"), "cluster"
+    )
+    assert fit.score_test("y1 ~ w1").tested == ("y1~w1.l2",)
+    with pytest.raises(SpecificationError, match="level 1 does not have 'y1', 'w1'"):
+        fit.score_test("level: 1\n y1 ~ w1")
+    assert "level: 2\nw1 ~~ w1" in fit.update("+ w1 ~~ w1").model
+
+
 def test_fits_without_scores_are_refused():
     reml = mlsem.lmm("y1 ~ x1 + (1 | cluster)", frame("demo.csv"))
     with pytest.raises(InferenceError, match="REML"):
