@@ -10,6 +10,7 @@ from mlsem.base.caching import remember
 from mlsem.core.quiet import quiet
 from mlsem.data.moments.again import record_of
 from mlsem.data.moments.aggregate import DataRecord, read_moments
+from mlsem.data.moments.bases import data_names
 from mlsem.data.table.frame import column_names
 from mlsem.errors import (
     ConvergenceError,
@@ -250,7 +251,7 @@ def _refit(fit: FitResult, model: object, data: object, changes: Mapping[str, An
     else:
         table = _remarked(_table(syntax.text, chosen, column_names(data)))
         if center is None:
-            center = {name: how for name, how, _ in record.centered if name in table.observed}
+            center = {name: how for name, how, _ in record.centered if name in data_names(table)}
         record = read_moments(
             table,
             data,

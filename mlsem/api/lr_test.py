@@ -34,7 +34,7 @@ def lr_test(
         "lr" is the likelihood ratio as it is, the default of "ML" and "REML". The others are
         robust: scaled likelihood ratios (the first is the default of "MLR"), and a score test at
         the simple model's estimates, which holds its level with few clusters where the scaled
-        ratios reject too often (docs/fit_tests.md, "Difference tests").
+        ratios reject too often (docs/fit_tests_differences.md).
     boundary : bool
         Whether variances that the full model adds are taken as variances, which cannot be
         negative. One added variance, with its covariances: ½ χ²_{q-1} + ½ χ²_q of q added

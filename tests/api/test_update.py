@@ -115,8 +115,10 @@ def test_rows_stay_the_same():
     assert fit.update(text, data=data).n_obs == len(data)
 
 
-def test_centering_stays():
-    data, text = frame("demo.csv").copy(), "level: 1\n y1 ~ x1 + w1:x1\nlevel: 2\n y1 ~ w1"
+@pytest.mark.parametrize("between", ["w1", "w2"])
+def test_centering_stays(between):
+    """Of factors of products alone, too."""
+    data, text = frame("demo.csv").copy(), f"level: 1\n y1 ~ x1 + w1:x1\nlevel: 2\n y1 ~ {between}"
     center = {"x1": "cluster", "w1": "grand"}
     fit = mlsem.fit(text, data, cluster="cluster", center=center)
     for found in (fit.update("+ level: 2\n y1 ~~ y1"), fit.update(text, data=data)):
