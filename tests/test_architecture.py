@@ -57,6 +57,7 @@ MAY = {
     "inference/bootstrap": INFERENCE,
     "inference/profile": INFERENCE,
     "inference/diagnosis": INFERENCE,
+    "inference/modification": INFERENCE,
     "inference/comparison": INFERENCE,
     "results": f"{BASIS} arguments report version inference",
     "api": ABOVE,

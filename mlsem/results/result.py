@@ -16,6 +16,7 @@ from mlsem.data.moments.aggregate import DataRecord
 from mlsem.data.table.frame import make_frame, make_series, square_frame
 from mlsem.errors import (
     EstimationWarning,
+    InferenceError,
     InferenceWarning,
     OptionValueError,
     listed,
@@ -53,9 +54,11 @@ if TYPE_CHECKING:
     from mlsem.inference.effects.run import IntervalKind as EffectIntervals
     from mlsem.inference.fit.models import FitModels
     from mlsem.inference.fit.run import Units
+    from mlsem.inference.modification.joint import ParametersTest
     from mlsem.inference.profile.run import ProfileIntervals
     from mlsem.results.icc import Icc
     from mlsem.results.r_squared import RSquared
+    from mlsem.results.recipe import Recipe
     from mlsem.results.reference import ReferenceModel
     from mlsem.results.standardized import Kind as StandardizedKind
     from mlsem.results.summary import Facts, Summary
@@ -80,6 +83,7 @@ class FitResult:
     covariance: Covariance
     _estimates: Estimates
     _doubts: tuple[str, ...] = ()
+    _recipe: Recipe | None = None
 
     # --- the fit ------------------------------------------------------------------------------
 
@@ -590,6 +594,148 @@ class FitResult:
         fit = self if kind == self.se_kind and not z else self.with_se(kind)
         return hypotheses.wald_test(fit._estimates, fit.covariance, constraints, wanted, rhs)
 
+    def score_test(
+        self, add: str | None = None, *, release: object = None, robust: bool | None = None
+    ) -> ParametersTest:
+        """Score test of parameters that the model does not have; nothing is fitted.
+
+        T = gᵀ A⁻¹ g, with g = ∂ℓ and A the expected information of what is tested, less what
+        they have in common with the model's own parameters (Rao, 1948); the robust test divides
+        it by c₀ = Σ_j s_jᵀ A⁻¹ s_j / df of the clusters' scores s_j (after Boos, 1992; see
+        docs/fit_tests.md). With one parameter it is that of `modification_indices`.
+
+        Parameters
+        ----------
+        add : str, optional
+            Parameters to be added: ``"f =~ y5; y1 ~~ y2"``, in a two-level model below
+            ``level: 1`` or ``level: 2`` where both levels have the variables.
+        release : int, str or list of these, optional
+            Equality constraints to be given up: by their number, as lavaan counts (those written
+            with ``==``, then pairs of parameters with the same label), text, or label.
+        robust : bool, optional
+            Default: whether the standard errors of the fit are robust.
+
+        Returns
+        -------
+        ParametersTest
+            Prints as text; `univariate` has each of them alone, `epc` what would become of all
+            parameters.
+
+        Raises
+        ------
+        ModelSyntaxError, SpecificationError
+            A parameter is in the model already, or has no place in it.
+        InferenceError
+            The fit did not converge or is one by REML; or the data do not determine them.
+        OptionValueError
+            There is no such constraint, or nothing is tested.
+
+        Examples
+        --------
+        >>> fit.score_test("level: 2\n y1 ~~ y2").pvalue  # doctest: +SKIP
+        """
+        from mlsem.inference.modification.joint import joint_score_test
+
+        wanted = self.covariance.kind.sandwich if robust is None else robust
+        return joint_score_test(self._estimates, add, release, robust=wanted)
+
+    def modification_indices(
+        self,
+        sort: bool = True,
+        minimum: float = 0.0,
+        power: float | None = None,
+        robust: bool | None = None,
+    ) -> pd.DataFrame:
+        """Score tests of single parameters that the model does not have, and what they would be.
+
+        MI = g² / A and EPC = g / A, with g = ∂ℓ/∂(candidate) and A its expected information less
+        what it has in common with the model's parameters (Sörbom, 1989; Saris, Satorra & Sörbom,
+        1987). Listed are loadings, covariances, paths (also of fixed covariates to what does not
+        have them, unlike in lavaan), and fixed intercepts and other fixed parameters, as far as
+        the data determine them; no moments of fixed covariates.
+
+        Parameters
+        ----------
+        sort : bool
+            Largest index first; else by level and kind.
+        minimum : float
+            The least index that is listed.
+        power : float, optional
+            A size that would matter, in the units of EPC (lavaan's `delta`): adds `ncp`, the
+            `power` of the test at 0.05, and a `decision` (Saris, Satorra & van der Veld, 2009):
+            "m" misspecified, "nm" not, "i" inconclusive; "epc:m" and "epc:nm" go by whether EPC is
+            at least this size, where the power is 0.75 or more and the index significant.
+        robust : bool, optional
+            Whether `mi_robust` is there, and `pvalue`, order, minimum and power are those of it:
+            (Σ_j s_j)² / Σ_j s_j² of the clusters' efficient scores s_j, a generalised score test
+            (Boos, 1992). Default: whether the standard errors of the fit are robust.
+
+        Returns
+        -------
+        DataFrame
+            Columns lhs, op, rhs, level, mi, (mi_robust,) pvalue, epc, sepc_lv, sepc_all, sepc_nox
+            (by the standard deviations of the latent variables, of all, of all but fixed
+            covariates, implied at the level; of a covariance by those of the residuals), with
+            `power` delta, ncp, power and decision. Each index has one degree of freedom.
+
+        Raises
+        ------
+        InferenceError
+            The fit did not converge or is one by REML.
+        OptionValueError
+            A value that an argument cannot take.
+
+        Examples
+        --------
+        >>> fit.modification_indices(minimum=3.84)  # doctest: +SKIP
+        """
+        from mlsem.inference.modification.run import Choice, modification_indices
+
+        wanted = self.covariance.kind.sandwich if robust is None else robust
+        choice = Choice(sort, minimum, power, wanted)
+        return make_frame(modification_indices(self._estimates, choice))
+
+    def update(self, model: str | None = None, *, data: object = None, **options: Any) -> FitResult:
+        """Fit a changed model, with the options of this fit where they are not changed.
+
+        Parameters
+        ----------
+        model : str, optional
+            A text that begins with ``+`` is added to the model: ``"+ y1 ~~ y2"``, in a two-level
+            model at the level that has the variables, or below ``level: 1`` or ``level: 2``. Any
+            other text is put in its place. Default: the same model.
+        data : DataFrame, optional
+            Needed for variables that the model does not have: a fit keeps the moments of its
+            variables and not the data. Default: these moments, so the same rows.
+        **options
+            As for `mlsem.fit`; `cluster`, `center`, `missing` and `se_cluster` only with `data`.
+
+        Returns
+        -------
+        FitResult
+
+        Raises
+        ------
+        InferenceError
+            The fit is one by `lmm`.
+        DataError
+            A variable is not among those of the fit, and no data are given.
+        ModelSyntaxError, SpecificationError
+            The text cannot be read, or both levels have its variables.
+        OptionError, OptionValueError
+            A keyword, or its value.
+
+        Examples
+        --------
+        >>> fit.update("+ level: 2\n y1 ~~ y2", se="CR2")  # doctest: +SKIP
+        """
+        if self._recipe is None:
+            raise InferenceError(
+                "update changes models that mlsem.fit or one of lavaan's functions fitted: call "
+                "mlsem.lmm again."
+            )
+        return self._recipe.refit(self, model, data, options)
+
     def cluster_diagnostics(
         self, parameters: str | Iterable[str] | None = None, *, exact: object = False
     ) -> ClusterDiagnostics:
@@ -1021,13 +1167,13 @@ class FitResult:
         )
 
 
-def assemble(model: str, estimates: Estimates) -> FitResult:
+def assemble(model: str, estimates: Estimates, recipe: Recipe | None = None) -> FitResult:
     """The result of estimates, with warnings about them."""
     if estimates.converged:
         for each in on_estimates(estimates):
             warn(each, EstimationWarning)
     covariance, doubts = _covariance(estimates)
-    return FitResult(model, covariance, estimates, doubts)
+    return FitResult(model, covariance, estimates, doubts, recipe)
 
 
 def _covariance(estimates: Estimates) -> tuple[Covariance, tuple[str, ...]]:
