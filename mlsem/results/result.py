@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from mlsem.inference.fit.run import Units
     from mlsem.inference.profile.run import ProfileIntervals
     from mlsem.results.icc import Icc
+    from mlsem.results.latent import Method as LatentMethod
     from mlsem.results.r_squared import RSquared
     from mlsem.results.reference import ReferenceModel
     from mlsem.results.summary import Facts, Summary
@@ -642,6 +643,115 @@ class FitResult:
         from mlsem.results.random_effects import random_effects
 
         return random_effects(self._estimates)
+
+    def predict_latent(
+        self,
+        level: int | str = 1,
+        method: LatentMethod = "regression",
+        se: bool = True,
+        data: pd.DataFrame | None = None,
+        *,
+        history: bool = False,
+    ) -> pd.DataFrame:
+        """Scores of the latent variables of a level, given the estimates.
+
+        "regression": posterior means E(v | data), lavaan's "EBM": at level 2
+        E(v) + Cov(v, t) ρ_j, with covariance Cov(v) - Cov(v, t) Ω_j Cov(t, v); at level 1 from
+        y_ij - û_j, with covariance Cov(v) - C (W - W Z K_j Zᵀ W) Cᵀ, C = Cov(v, y), W = Σ_W⁻¹ and
+        K_j the posterior covariance of û_j. "bartlett": (Λᵀ Σ⁻¹ Λ)⁻¹ Λᵀ Σ⁻¹ times the deviations of
+        y_ij - û_j, or of û_j and the outcomes of level 2, as lavaan's; residual variances may be
+        zero. E(v) is what the model expects given the covariates.
+
+        Standard errors are those of the error of prediction, √E(score - v)², and count that û_j
+        is not known; lavaan's take it as known, and are too small.
+
+        Parameters
+        ----------
+        level : int or str
+            1 or 2, or the level's label in the model.
+        method : {"regression", "bartlett"}
+        se : bool
+            Adds the columns `name_se`.
+        data : DataFrame, optional
+            Rows with the columns of the model, centred and multiplied here as in the fit (grand
+            means are the fit's, cluster means those of these rows). What is said of a cluster is
+            said of its rows in `data`, be they those of the fit or others, in clusters of the fit
+            or new ones. Required at level 1: a fit keeps no rows. Default at level 2: the
+            clusters of the fit.
+        history : bool
+            Whether clusters that the fit has seen keep what is known of them: `data` then holds
+            new rows of theirs only.
+
+        Returns
+        -------
+        DataFrame
+            With the index of `data`, NaN in rows with a missing value; at level 2 with the ids of
+            the clusters. Random slopes are among the latent variables of level 2 (regression).
+            Scores that indicators do not determine (of second-order factors, by Bartlett) are NaN.
+
+        Raises
+        ------
+        InferenceError
+            No latent variable at that level, no data, or no convergence.
+        DataError
+            As for `fit`; or with `history` rows that the fit has seen.
+        OptionValueError
+            A value that an argument cannot take.
+
+        References
+        ----------
+        Bartlett (1937), British Journal of Psychology 28, 97-104. Thomson (1934), Journal of
+        Educational Psychology 25, 366-374. Skrondal & Rabe-Hesketh (2009), JRSS A 172, 659-687.
+
+        Examples
+        --------
+        >>> scores = fit.predict_latent(1, data=data)  # doctest: +SKIP
+        >>> schools = fit.predict_latent(2)  # doctest: +SKIP
+        """
+        from mlsem.results.latent import predict_latent
+
+        number = self.table.level_number(level)
+        return predict_latent(self._estimates, number, method, se=se, data=data, history=history)
+
+    def predict(self, data: pd.DataFrame | None = None, level: int | str = 1) -> pd.DataFrame:
+        """Expected values of the observed outcomes.
+
+        Of a row the mean given its covariates of both levels and the effects of its cluster:
+        E(y_ij | x_ij, w_j) + Z_ij û_j, with û_j the posterior mean of the cluster's random effects
+        given the rows of the fit (lme4's `predict`). A cluster that the fit has not seen has
+        û_j = 0. Nothing is conditioned on the outcomes in `data`, which may be missing; modelled
+        variables that explain others count with their own expectation.
+        At level 2 the outcomes of that level given its covariates w_j, and the parts between
+        clusters of variables of both levels, and random slopes, with û_j.
+
+        Parameters
+        ----------
+        data : DataFrame, optional
+            With the covariates and the cluster ids. Required at level 1: a fit keeps no rows.
+        level : int or str
+            1 or 2, or the level's label in the model.
+
+        Returns
+        -------
+        DataFrame
+            With the index of `data`, NaN in rows where a covariate is missing; at level 2 with
+            the ids of the clusters. `attrs["note"]` says how many are of new clusters.
+
+        Raises
+        ------
+        InferenceError
+            No data, or no convergence.
+        DataError
+            A column is absent, not numeric, or varies within a cluster and must not; or a formula
+            of `lmm` has terms that are computed, which are not made again.
+
+        Examples
+        --------
+        >>> fitted = fit.predict(data)  # doctest: +SKIP
+        """
+        from mlsem.results.latent import predict
+
+        return predict(self._estimates, self.table.level_number(level), data)
 
     def icc(self) -> Icc:
         """Intraclass correlations of the variables with a part at both levels, with delta-method

@@ -1,0 +1,237 @@
+"""What a fitted model says of clusters and rows: of those that it was fitted to, and of others.
+
+New rows come as the model's variables x (`data.moments.new_rows`), h = (1, x - c): the pattern is
+built once more on these, at the estimates, in the user's parameters.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlsem.core.implied.pattern import LevelPattern, ModelPattern
+from mlsem.core.records import Array, Index
+from mlsem.core.slopes.posterior import posterior_at
+from mlsem.core.slopes.prediction import (
+    ClusterEvidence,
+    Evidence,
+    RowEvidence,
+    expected,
+    row_evidence,
+)
+from mlsem.data.moments.new_rows import NewRows, joined, known_places, read_new_rows
+from mlsem.errors import DataError, InferenceError
+from mlsem.estimation.estimates import Estimates
+from mlsem.model.pattern import build_pattern, with_saturated_moments
+
+SINGULAR = "the implied covariance matrix of a cluster is singular."
+
+
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """Units of a level and what the data say of them.
+
+    Attributes
+    ----------
+    level : LevelPattern
+    params : (npar,)
+    evidence : Evidence
+    rows : (n, D)
+        h of each, in which `level` has its maps.
+    """
+
+    level: LevelPattern
+    params: Array
+    evidence: Evidence
+    rows: Array
+
+    def expected(self, chosen: Index) -> Array:
+        """E(v) of some variables, (n, k)."""
+        return expected(self.level, self.params, self.rows, chosen)
+
+
+@dataclass(frozen=True, eq=False)
+class NewData:
+    """Rows of a frame met with a fit.
+
+    Attributes
+    ----------
+    rows : NewRows
+    pattern : ModelPattern
+        Of the fit, its maps acting on h = (1, variables - centre).
+    centre : (m,)
+    """
+
+    estimates: Estimates
+    rows: NewRows
+    pattern: ModelPattern
+    centre: Array
+
+    @property
+    def h(self) -> Array:
+        """(n, 1 + m) of the rows."""
+        values = self.rows.values - self.centre
+        return np.concatenate((np.ones((len(values), 1)), values), axis=1)
+
+    @property
+    def first(self) -> Array:
+        """h of the first row of each cluster, for variables of level 2."""
+        values = self.rows.first() - self.centre
+        return np.concatenate((np.ones((len(values), 1)), values), axis=1)
+
+
+def fitted_clusters(estimates: Estimates) -> Seen:
+    """The clusters that the model was fitted to."""
+    problem, found = estimates.problem, estimates.posterior()
+    if found is None:
+        raise InferenceError(SINGULAR)
+    moments = problem.moments
+    rows = np.concatenate((np.ones((moments.n_clusters, 1)), moments.means), axis=1)
+    evidence = ClusterEvidence(found.pulled, found.information)
+    return Seen(problem.pattern.between, estimates.params, evidence, rows)
+
+
+def new_data(
+    estimates: Estimates, data: object, names: tuple[str, ...] | None = None
+) -> NewData:
+    """Read rows of a frame: all variables of the model, or some."""
+    problem, table = estimates.problem, estimates.table
+    needed = table.observed if names is None else names
+    rows = read_new_rows(table, estimates.record, data, needed, level2=table.two_level)
+    missing = [name for name in table.observed if name not in rows.names]
+    anchored = table.two_level or table.meanstructure
+    centre = np.array([problem.means[name] for name in rows.names])
+    units = np.eye(len(rows.names) + 1)
+    maps = {name: units[1 + k] + anchored * m * units[0]
+            for k, (name, m) in enumerate(zip(rows.names, centre, strict=True))}  # fmt: skip
+    maps |= dict.fromkeys(missing, np.zeros(len(units)))
+    pattern = build_pattern(table, maps)
+    if problem.saturated is not None:
+        pattern = with_saturated_moments(table, pattern, problem.saturated, maps)
+    return NewData(estimates, rows, pattern, centre)
+
+
+def new_clusters(found: NewData, *, history: bool) -> Seen:
+    """The clusters of new rows; with `history` joined with those that the fit has seen."""
+    estimates, rows = found.estimates, found.rows
+    moments = rows.moments(found.centre)
+    if history:
+        _refuse_cluster_means(estimates)
+        problem = estimates.problem
+        maps = np.array([problem.maps[name] for name in rows.names])
+        moments = joined(moments, problem.moments, maps, found.centre)
+    posterior = posterior_at(found.pattern, moments, estimates.params)
+    if posterior is None:
+        raise InferenceError(SINGULAR)
+    evidence = ClusterEvidence(posterior.pulled, posterior.information)
+    return Seen(found.pattern.between, estimates.params, evidence, found.first)
+
+
+def _refuse_cluster_means(estimates: Estimates) -> None:
+    moved = [name for name, how, _ in estimates.record.centered if how == "cluster"]
+    if moved:
+        raise DataError(
+            f"history=True: {moved[0]!r} is centred at its cluster means, which new rows move. "
+            "Pass all rows of these clusters in data=, old and new, without history=True."
+        )
+
+
+def new_rows(found: NewData, *, history: bool) -> Seen:
+    """New rows given their clusters."""
+    estimates, pattern, q = found.estimates, found.pattern, found.pattern.split
+    effects = np.zeros((1, 0)), np.zeros((1, 0, 0))
+    if estimates.table.two_level:
+        clusters = new_clusters(found, history=history)
+        effects = _effects(clusters, q)
+    evidence = row_evidence(pattern, estimates.params, found.h, found.rows.codes, effects)
+    if evidence is None:
+        raise InferenceError("the implied covariance matrix of level 1 is singular.")
+    return Seen(pattern.within, estimates.params, evidence, found.h)
+
+
+def _effects(clusters: Seen, q: int) -> tuple[Array, Array]:
+    """û_j (J, q), its mean included, and P_j."""
+    between = clusters.level.moments(clusters.params)
+    assert between is not None
+    evidence = clusters.evidence
+    assert isinstance(evidence, ClusterEvidence)
+    across = between.sigma[:q]
+    means = clusters.rows @ between.mean[:q].T + evidence.pulled @ across.T
+    return means, between.sigma[:q, :q] - across @ evidence.omega @ across.T
+
+
+def sizes_as_rows(estimates: Estimates) -> tuple[RowEvidence, Array]:
+    """Rows of the fit's clusters with random intercepts, one of each, for their Ω; and how many
+    rows each stands for. Its ρ are zeros."""
+    problem, pattern = estimates.problem, estimates.problem.pattern
+    effects = np.zeros((1, 0)), np.zeros((1, 0, 0))
+    counts, codes = np.array([float(estimates.n_obs)]), np.zeros(1, dtype=np.intp)
+    if estimates.table.two_level:
+        effects = _effects(fitted_clusters(estimates), pattern.split)
+        counts, codes = problem.moments.row_weights, np.arange(problem.moments.n_clusters)
+    rows = np.zeros((len(codes), pattern.within.responses.shape[1]))
+    rows[:, 0] = 1.0
+    found = row_evidence(pattern, estimates.params, rows, codes, effects)
+    if found is None:
+        raise InferenceError("the implied covariance matrix of level 1 is singular.")
+    return found, counts
+
+
+# --- predicted outcomes ---------------------------------------------------------------------------
+
+
+def fitted_effects(estimates: Estimates) -> tuple[Array, NDArray[Any]]:
+    """Deviations û_j - E(u_j) (J, q) of the fit's clusters, and their ids."""
+    posterior = estimates.posterior()
+    if posterior is None:
+        raise InferenceError(SINGULAR)
+    split = estimates.problem.pattern.split
+    return posterior.mean[:, :split], estimates.problem.moments.labels
+
+
+def predicted_rows(found: NewData) -> tuple[Array, Index]:
+    """E(y | covariates) of new rows, with the effects of clusters of the fit, (n, p); and where
+    each row's cluster is among those of the fit, -1 for new ones."""
+    estimates, pattern = found.estimates, found.pattern
+    within = pattern.within.moments(estimates.params)
+    assert within is not None
+    rows = found.h
+    values = rows @ within.mean.T
+    places = np.full(len(rows), -1, dtype=np.intp)
+    if not estimates.table.two_level:
+        return values, places
+    between = pattern.between.moments(estimates.params)
+    assert between is not None
+    q = pattern.split
+    effects = rows @ between.mean[:q].T
+    deviations, labels = fitted_effects(estimates)
+    places = known_places(found.rows.labels, labels)[found.rows.codes]
+    effects = effects + np.where(places[:, None] >= 0, deviations[places], 0.0)
+    carriers = pattern.random_effects
+    moved = rows @ carriers.maps.T * effects
+    np.add.at(values.T, carriers.responses, moved.T)
+    return values, places
+
+
+def predicted_clusters(found: NewData | None, estimates: Estimates) -> tuple[Array, Index]:
+    """E((u, s, z) | covariates) of clusters, with û of those of the fit, (J, m), and where they
+    are among those of the fit."""
+    q = estimates.problem.pattern.split
+    deviations, labels = fitted_effects(estimates)
+    if found is None:
+        moments, level = estimates.problem.moments, estimates.problem.pattern.between
+        rows = np.concatenate((np.ones((moments.n_clusters, 1)), moments.means), axis=1)
+        places = np.arange(moments.n_clusters)
+    else:
+        level, rows = found.pattern.between, found.first
+        places = known_places(found.rows.labels, labels)
+    between = level.moments(estimates.params)
+    assert between is not None
+    values = rows @ between.mean.T
+    values[:, :q] += np.where(places[:, None] >= 0, deviations[places], 0.0)
+    return values, places
+
+
