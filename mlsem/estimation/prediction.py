@@ -18,8 +18,8 @@ from mlsem.core.slopes.posterior import posterior_at
 from mlsem.core.slopes.prediction import (
     ClusterEvidence,
     Evidence,
-    RowEvidence,
     expected,
+    regression_maps,
     row_evidence,
 )
 from mlsem.data.moments.new_rows import NewRows, joined, known_places, read_new_rows
@@ -163,21 +163,33 @@ def _effects(clusters: Seen, q: int) -> tuple[Array, Array]:
     return means, between.sigma[:q, :q] - across @ evidence.omega @ across.T
 
 
-def sizes_as_rows(estimates: Estimates) -> tuple[RowEvidence, Array]:
-    """Rows of the fit's clusters with random intercepts, one of each, for their Ω; and how many
-    rows each stands for. Its ρ are zeros."""
+def posterior_variances(
+    estimates: Estimates, params: Array, level: int, names: list[str]
+) -> Array:
+    """Mean over rows or clusters of Var(v | data) of some variables, at any parameters; at level 1
+    of a model without random slopes, where it depends on the clusters' sizes only."""
     problem, pattern = estimates.problem, estimates.problem.pattern
-    effects = np.zeros((1, 0)), np.zeros((1, 0, 0))
-    counts, codes = np.array([float(estimates.n_obs)]), np.zeros(1, dtype=np.intp)
+    moments, counts = problem.moments, np.array([float(estimates.n_obs)])
+    effects, codes = (np.zeros((1, 0)), np.zeros((1, 0, 0))), np.zeros(1, dtype=np.intp)
     if estimates.table.two_level:
-        effects = _effects(fitted_clusters(estimates), pattern.split)
-        counts, codes = problem.moments.row_weights, np.arange(problem.moments.n_clusters)
-    rows = np.zeros((len(codes), pattern.within.responses.shape[1]))
-    rows[:, 0] = 1.0
-    found = row_evidence(pattern, estimates.params, rows, codes, effects)
-    if found is None:
-        raise InferenceError("the implied covariance matrix of level 1 is singular.")
-    return found, counts
+        posterior = posterior_at(pattern, moments, params)
+        if posterior is None:
+            return np.full(len(names), np.nan)
+        if level == 2:
+            own = [posterior.names.index(name) for name in names]
+            variances = np.diagonal(posterior.covariance, axis1=1, axis2=2)[:, own]
+            return moments.weights @ variances / moments.weights.sum()
+        q = pattern.split
+        effects = posterior.mean[:, :q], posterior.covariance[:, :q, :q]
+        counts, codes = moments.row_weights, np.arange(moments.n_clusters)
+    constant = np.zeros((len(codes), pattern.within.responses.shape[1]))
+    constant[:, 0] = 1.0
+    evidence = row_evidence(pattern, params, constant, codes, effects)
+    if evidence is None:
+        return np.full(len(names), np.nan)
+    places = np.array([pattern.within.names.index(name) for name in names], dtype=np.intp)
+    maps = regression_maps(pattern.within, params, places)
+    return counts @ maps.errors(evidence) ** 2 / counts.sum()
 
 
 # --- predicted outcomes ---------------------------------------------------------------------------
