@@ -94,9 +94,7 @@ def fitted_clusters(estimates: Estimates) -> Seen:
     return Seen(problem.pattern.between, estimates.params, evidence, rows)
 
 
-def new_data(
-    estimates: Estimates, data: object, names: tuple[str, ...] | None = None
-) -> NewData:
+def new_data(estimates: Estimates, data: object, names: tuple[str, ...] | None = None) -> NewData:
     """Read rows of a frame: all variables of the model, or some."""
     problem, table = estimates.problem, estimates.table
     needed = table.observed if names is None else names
@@ -163,9 +161,7 @@ def _effects(clusters: Seen, q: int) -> tuple[Array, Array]:
     return means, between.sigma[:q, :q] - across @ evidence.omega @ across.T
 
 
-def posterior_variances(
-    estimates: Estimates, params: Array, level: int, names: list[str]
-) -> Array:
+def posterior_variances(estimates: Estimates, params: Array, level: int, names: list[str]) -> Array:
     """Mean over rows or clusters of Var(v | data) of some variables, at any parameters; at level 1
     of a model without random slopes, where it depends on the clusters' sizes only."""
     problem, pattern = estimates.problem, estimates.problem.pattern
@@ -245,5 +241,3 @@ def predicted_clusters(found: NewData | None, estimates: Estimates) -> tuple[Arr
     values = rows @ between.mean.T
     values[:, :q] += np.where(places[:, None] >= 0, deviations[places], 0.0)
     return values, places
-
-

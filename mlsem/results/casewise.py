@@ -23,9 +23,7 @@ if TYPE_CHECKING:
 
 
 @quiet
-def cluster_residuals(
-    models: FitModels, parameters: str | Iterable[str] | None
-) -> pd.DataFrame:
+def cluster_residuals(models: FitModels, parameters: str | Iterable[str] | None) -> pd.DataFrame:
     """One row per cluster of a robust covariance; see `FitResult.cluster_residuals`."""
     fit = models.estimates
     _require(fit)

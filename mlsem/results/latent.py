@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, get_args
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 
@@ -70,7 +71,9 @@ def latent_names(table: ParameterTable, level: int, *, slopes: bool) -> list[str
     return [name for name in table.levels[level - 1].latent if name not in varying]
 
 
-def _seen(fit: Estimates, level: int, data: object, *, history: bool):  # noqa: ANN202
+def _seen(
+    fit: Estimates, level: int, data: object, *, history: bool
+) -> tuple[Seen, Any, Callable[[Array], Array]]:
     """The units, their index, and how values of units become rows of the frame."""
     if data is None:
         if history:

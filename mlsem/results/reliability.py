@@ -112,9 +112,7 @@ def reliability(models: FitModels, covariance: Covariance, level: float) -> Reli
     lower, upper = logit_interval(est, se, df, level)
     texts = dict(zip(("measure", "composite", "variable"), map(list, zip(*names, strict=True)),
                      strict=True))  # fmt: skip
-    return Reliability(
-        size, {**texts, "est": est, "se": se, "ci_lower": lower, "ci_upper": upper}
-    )
+    return Reliability(size, {**texts, "est": est, "se": se, "ci_lower": lower, "ci_upper": upper})
 
 
 def harmonic_size(fit: Estimates) -> float:

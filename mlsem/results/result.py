@@ -56,6 +56,9 @@ if TYPE_CHECKING:
     from mlsem.results.latent import Method as LatentMethod
     from mlsem.results.r_squared import RSquared
     from mlsem.results.reference import ReferenceModel
+    from mlsem.results.reliability import Reliability
+    from mlsem.results.residuals import Kind as ResidualKind
+    from mlsem.results.residuals import ResidualMoments
     from mlsem.results.summary import Facts, Summary
 
 CiKind = Literal["wald", "profile"]
@@ -834,6 +837,63 @@ class FitResult:
         mean = make_series(found.mean, found.names, "mean")
         return Implied(square_frame(found.cov, found.names), mean)
 
+    def reliability(self, level: float = 0.95) -> Reliability:
+        """Reliability of composites, cluster means and factor scores.
+
+        Of each factor's indicators ω and α of the sum within clusters, of its observed mean in a
+        cluster (of the harmonic mean size), of its latent mean (Geldhof, Preacher & Zyphur, 2014),
+        and, where a factor of each level has the same indicators, of the sum as it is observed
+        (Lai, 2021); of every variable of both levels that of its cluster means (Spearman-Brown);
+        and of regression scores. ω is by the moments that the model implies, α by those of the
+        saturated model (none with random slopes or REML). Equations: `results.reliability`.
+
+        Parameters
+        ----------
+        level : float
+            Of the confidence intervals, by the delta method on the logit scale.
+
+        Returns
+        -------
+        Reliability
+            Prints as a table; `frame` is a data frame.
+
+        Raises
+        ------
+        InferenceError
+            The fit did not converge, or there is nothing whose reliability could be asked for.
+
+        References
+        ----------
+        Geldhof, Preacher & Zyphur (2014), Psychological Methods 19, 72-91. Lai (2021),
+        Psychological Methods 26, 90-102.
+        """
+        from mlsem.results.reliability import reliability
+
+        require_level(level)
+        return reliability(self._models, self.covariance, level)
+
+    def inspect(self, what: str) -> Any:
+        """What R's lavInspect gives, under its names; of two levels a dict by their labels.
+
+        Parameters
+        ----------
+        what : str
+            Such as "sampstat", "h1", "implied", "icc", "rsquare", "vcov", "coef", "nobs",
+            "nclusters", "cluster.size", "est", "se", "free", "start", "cov.lv", "cor.ov",
+            "cor.all", "residuals", "fit", "converged", "gradient", "scores", "information". The
+            error of an unknown name lists all.
+
+        Notes
+        -----
+        "sampstat" are the moments of the saturated model, as in lavaan. Effects of fixed covariates
+        are a matrix "gamma" of their own, which lavaan has in "beta", with the moments of the
+        covariates in "psi". Information and gradient are those of the log-likelihood in total;
+        lavaan's are of its objective, about one N-th.
+        """
+        from mlsem.results.inspect import inspect
+
+        return inspect(self, what)
+
     # --- how well the model fits ----------------------------------------------------------------
 
     @cached_property
@@ -874,6 +934,111 @@ class FitResult:
         from mlsem.results.reference import baseline_model
 
         return baseline_model(self._models)
+
+    def residuals(
+        self, kind: ResidualKind = "raw", level: int | str | None = None
+    ) -> ResidualMoments | dict[str, ResidualMoments]:
+        """Residual moments: what the saturated model has, less what the model implies.
+
+        Parameters
+        ----------
+        kind : {"raw", "standardized", "cor.bentler", "cor.bollen"}
+            "standardized": over their standard errors, z values. Correlations divide by the
+            standard deviations of the saturated model (Bentler, 1995), or each model's by its own
+            (Bollen, 1989).
+        level : int or str, optional
+            1 or 2, or the level's label.
+
+        Returns
+        -------
+        ResidualMoments
+            Data frames `cov`, `cov_se`, `cov_z`, `cov_pvalue`, and series `mean`, …; fixed
+            covariates take part. Without `level=` of two levels a dict by their labels.
+
+        Raises
+        ------
+        InferenceError
+            The fit did not converge, is one by REML, or has no saturated model.
+        OptionValueError
+            A value that an argument cannot take.
+
+        Notes
+        -----
+        Standard errors have Cov(β̂ - β(θ̂)) = (I - ΔK) Γ (I - ΔK)ᵀ (`inference.fit.residual_tests`),
+        with Γ a sandwich where the fit's standard errors are robust. Variances of outcomes with a
+        free residual variance hardly differ from the saturated ones whatever the model, and their
+        z values mean little in a model that does not fit.
+
+        Examples
+        --------
+        >>> fit.residuals("cor.bentler", level=2).cov  # doctest: +SKIP
+        """
+        from mlsem.results.residuals import residual_moments
+
+        if level is not None:
+            number = self.table.level_number(level)
+            return residual_moments(self._models, kind, (number,))[0]
+        numbers = tuple(range(1, len(self.table.levels) + 1))
+        found = residual_moments(self._models, kind, numbers)
+        if not self.table.two_level:
+            return found[0]
+        return dict(zip(self.table.level_labels, found, strict=True))
+
+    def cluster_residuals(self, parameters: str | Iterable[str] | None = None) -> pd.DataFrame:
+        """Which clusters the model describes badly, the worst first.
+
+        Parameters
+        ----------
+        parameters : str or iterable of str, optional
+            Names as in `params`, whose change without the cluster is wanted.
+
+        Returns
+        -------
+        DataFrame
+            By cluster (of the robust standard errors; a row without clusters): `rows`; `distance`,
+            the squared Mahalanobis distance of all its outcomes, χ² with `df` in a right model,
+            and its `pvalue`; `chisq`, its part 2 (ℓ1_j - ℓ0_j) in the fit's χ² (NaN with random
+            slopes or REML), which may be negative; `change`, how many standard errors one step
+            without the cluster moves an estimate most, and which `parameter`; or a column of each
+            of `parameters`.
+
+        Raises
+        ------
+        InferenceError
+            The fit did not converge.
+        OptionValueError
+            There is no such parameter.
+        """
+        from mlsem.results.casewise import cluster_residuals
+
+        return cluster_residuals(self._models, parameters)
+
+    def row_residuals(self, data: pd.DataFrame) -> pd.DataFrame:
+        """Which rows the model describes badly given their cluster, the worst first.
+
+        `distance` is the squared Mahalanobis distance of a row's outcomes from what its covariates
+        and the other rows of its cluster in `data` say of them, χ² with `df` in a right model.
+
+        Parameters
+        ----------
+        data : DataFrame
+            With the columns of the model, as for `predict_latent`.
+
+        Returns
+        -------
+        DataFrame
+            distance, df, pvalue, with the index of `data`; NaN (last) in rows with a missing value.
+
+        Raises
+        ------
+        InferenceError
+            The fit did not converge.
+        DataError
+            As for `fit`.
+        """
+        from mlsem.results.casewise import row_residuals
+
+        return row_residuals(self._estimates, data)
 
     def fit_measures(
         self,

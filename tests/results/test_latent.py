@@ -21,7 +21,8 @@ MODELS = {
     "factors": FACTORS,
     "an outcome of level 2": FACTORS + "\n z ~ g",
     "within-only outcomes": "level: 1\n f =~ y1 + y2 + y3\n f ~ x1\nlevel: 2\n g =~ y1 + y2 + z",
-    "a latent path": "level: 1\n f =~ y1 + y2 + y3\n v ~ f + x1\nlevel: 2\n g =~ y1 + y2 + y3\n v ~ g",
+    "a latent path": "level: 1\n f =~ y1 + y2 + y3\n v ~ f + x1\n"
+    "level: 2\n g =~ y1 + y2 + y3\n v ~ g",
     "a random slope": "level: 1\n f =~ y1 + y2 + y3\n y1 ~ rv('s')*x1\nlevel: 2\n"
     " g =~ y1 + y2 + y3\n s ~ w1\n s ~~ g",
     "a product across levels": FACTORS.replace("f ~ x1", "f ~ x1 + w1:x1"),
@@ -97,15 +98,15 @@ def check_dense(fit, data, first, second):
     dense = DenseScores(fit.table, data, "id")
     for j, label in enumerate(dense.ids):
         level2, *level1 = dense.posterior(fit.estimates, j)
-        for table, label, (names, mean, sd) in [
+        for table, unit, (names, mean, sd) in [
             (second, label, level2),
             *zip([first] * len(level1), data.index[dense.rows_of[j]], level1, strict=True),
         ]:
             for name in table.columns[::2]:
                 k = names.index(name)
-                np.testing.assert_allclose(table.at[label, name], mean[k], rtol=1e-9, atol=1e-9)
+                np.testing.assert_allclose(table.at[unit, name], mean[k], rtol=1e-9, atol=1e-9)
                 np.testing.assert_allclose(
-                    table.at[label, f"{name}_se"], sd[k], rtol=1e-9, atol=1e-9
+                    table.at[unit, f"{name}_se"], sd[k], rtol=1e-9, atol=1e-9
                 )
 
 
@@ -305,8 +306,7 @@ def test_predicted_outcomes_are_dense_expectations(name):
         values, covariates, level2, moves = dense.data[j]
         _, mean, cov = dense._cluster(dense.data[j], within, between)
         effects = between.cov @ moves.T @ np.linalg.solve(cov, values - mean)
-        own = ~np.isin(between.names, [each for each in between.names if each not in
-                       (*within.names, *(s.name for s in fit.table.slopes))])  # fmt: skip
+        own = np.isin(between.names, (*within.names, *(s.name for s in fit.table.slopes)))
         n, p = len(covariates), len(within.names)
         effects = np.where(own, effects, 0.0)
         expected = (mean + moves @ effects)[: n * p].reshape(n, p)

@@ -197,9 +197,7 @@ def bartlett_maps(level: LevelPattern, params: Array, chosen: Index) -> LatentMa
     apart = np.abs(maps @ loadings - np.eye(len(given))).max(axis=1) > EXACT
     maps = np.where(apart[:, None], np.nan, maps @ moments.sigma)
     place = {k: row for row, k in enumerate(given.tolist())}
-    return LatentMaps(
-        found.prior, found.covariance, maps[[place[k] for k in chosen.tolist()]]
-    )
+    return LatentMaps(found.prior, found.covariance, maps[[place[k] for k in chosen.tolist()]])
 
 
 def _measurement(level: LevelPattern, params: Array) -> tuple[Array, Array, Index]:
