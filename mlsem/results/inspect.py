@@ -11,7 +11,7 @@ from mlsem.core.quiet import quiet
 from mlsem.core.records import Array
 from mlsem.core.sample.shapes import covariate_sample
 from mlsem.data.table.frame import make_frame, make_series, square_frame
-from mlsem.errors import InferenceError, OptionValueError, closest, listed
+from mlsem.errors import InferenceError, OptionValueError, closest
 from mlsem.inference.fit.residuals import correlations
 from mlsem.results.variances import level_parts
 
@@ -32,7 +32,7 @@ def inspect(fit: FitResult, what: object) -> Any:
         near = closest(name, NAMES, 0.5)
         hint = "" if near is None else f" Did you mean {near!r}?"
         raise OptionValueError(
-            f"inspect has no {str(what)!r}.{hint} It knows {listed(sorted(NAMES))}."
+            f"inspect has no {str(what)!r}.{hint} It knows {', '.join(sorted(NAMES))}."
         )
     return found(fit)
 
@@ -211,6 +211,11 @@ def _labels(fit: FitResult) -> Any:
     return fit._estimates.problem.moments.labels
 
 
+def _cluster(fit: FitResult) -> str:
+    _require_clusters(fit)
+    return str(fit._record.cluster or fit._record.robust.name)
+
+
 def _n_clusters(fit: FitResult) -> int:
     _require_clusters(fit)
     assert fit.n_clusters is not None
@@ -294,7 +299,7 @@ NAMES: dict[str, Callable[[FitResult], Any]] = {
     "cluster.sizes": _distinct_sizes,
     "average.cluster.size": lambda fit: float(_sizes(fit).mean()),
     "cluster.id": _labels,
-    "cluster": lambda fit: fit._record.cluster or fit._record.robust.name,
+    "cluster": _cluster,
     "nlevels": lambda fit: len(fit.table.levels),
     "level.label": lambda fit: fit.table.level_labels,
     "npar": lambda fit: fit.n_params,

@@ -60,7 +60,7 @@ class ResidualMoments:
 
     @property
     def cov_se(self) -> pd.DataFrame:
-        """Standard errors; NaN where the residual is zero by the model."""
+        """Standard errors; NaN where the model reproduces the moment whatever the data."""
         return square_frame(self._cov[1], self._names)
 
     @property

@@ -965,9 +965,9 @@ class FitResult:
         Notes
         -----
         Standard errors have Cov(β̂ - β(θ̂)) = (I - ΔK) Γ (I - ΔK)ᵀ (`inference.fit.residual_tests`),
-        with Γ a sandwich where the fit's standard errors are robust. Variances of outcomes with a
-        free residual variance hardly differ from the saturated ones whatever the model, and their
-        z values mean little in a model that does not fit.
+        with Γ a sandwich where the fit's standard errors are robust. They are NaN of moments that
+        the model reproduces (all but) whatever the data, as most variances of outcomes with a
+        free residual variance.
 
         Examples
         --------

@@ -28,7 +28,7 @@ from mlsem.inference.fit.score import orthonormal
 
 Function = Callable[[JointMoments], Array]
 STEP = 6e-6  # of numerical derivatives
-NONE = 1e-5  # of the standard error of a moment, from which on its residual has one
+NONE = 0.1  # of the standard error of a moment: residuals that vary less than that to first order
 
 
 @quiet
