@@ -7,10 +7,8 @@ built once more on these, at the estimates, in the user's parameters.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mlsem.core.implied.pattern import LevelPattern, ModelPattern
 from mlsem.core.records import Array, Index
@@ -22,7 +20,7 @@ from mlsem.core.slopes.prediction import (
     regression_maps,
     row_evidence,
 )
-from mlsem.data.moments.new_rows import NewRows, joined, known_places, read_new_rows
+from mlsem.data.moments.new_rows import NewRows, joined, read_new_rows
 from mlsem.errors import DataError, InferenceError
 from mlsem.estimation.estimates import Estimates
 from mlsem.model.pattern import build_pattern, with_saturated_moments
@@ -186,58 +184,3 @@ def posterior_variances(estimates: Estimates, params: Array, level: int, names: 
     places = np.array([pattern.within.names.index(name) for name in names], dtype=np.intp)
     maps = regression_maps(pattern.within, params, places)
     return counts @ maps.errors(evidence) ** 2 / counts.sum()
-
-
-# --- predicted outcomes ---------------------------------------------------------------------------
-
-
-def fitted_effects(estimates: Estimates) -> tuple[Array, NDArray[Any]]:
-    """Deviations û_j - E(u_j) (J, q) of the fit's clusters, and their ids."""
-    posterior = estimates.posterior()
-    if posterior is None:
-        raise InferenceError(SINGULAR)
-    split = estimates.problem.pattern.split
-    return posterior.mean[:, :split], estimates.problem.moments.labels
-
-
-def predicted_rows(found: NewData) -> tuple[Array, Index]:
-    """E(y | covariates) of new rows, with the effects of clusters of the fit, (n, p); and where
-    each row's cluster is among those of the fit, -1 for new ones."""
-    estimates, pattern = found.estimates, found.pattern
-    within = pattern.within.moments(estimates.params)
-    assert within is not None
-    rows = found.h
-    values = rows @ within.mean.T
-    places = np.full(len(rows), -1, dtype=np.intp)
-    if not estimates.table.two_level:
-        return values, places
-    between = pattern.between.moments(estimates.params)
-    assert between is not None
-    q = pattern.split
-    effects = rows @ between.mean[:q].T
-    deviations, labels = fitted_effects(estimates)
-    places = known_places(found.rows.labels, labels)[found.rows.codes]
-    effects = effects + np.where(places[:, None] >= 0, deviations[places], 0.0)
-    carriers = pattern.random_effects
-    moved = rows @ carriers.maps.T * effects
-    np.add.at(values.T, carriers.responses, moved.T)
-    return values, places
-
-
-def predicted_clusters(found: NewData | None, estimates: Estimates) -> tuple[Array, Index]:
-    """E((u, s, z) | covariates) of clusters, with û of those of the fit, (J, m), and where they
-    are among those of the fit."""
-    q = estimates.problem.pattern.split
-    deviations, labels = fitted_effects(estimates)
-    if found is None:
-        moments, level = estimates.problem.moments, estimates.problem.pattern.between
-        rows = np.concatenate((np.ones((moments.n_clusters, 1)), moments.means), axis=1)
-        places = np.arange(moments.n_clusters)
-    else:
-        level, rows = found.pattern.between, found.first
-        places = known_places(found.rows.labels, labels)
-    between = level.moments(estimates.params)
-    assert between is not None
-    values = rows @ between.mean.T
-    values[:, :q] += np.where(places[:, None] >= 0, deviations[places], 0.0)
-    return values, places

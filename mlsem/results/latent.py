@@ -13,14 +13,13 @@ from mlsem.core.slopes.prediction import bartlett_maps, regression_maps
 from mlsem.data.table.frame import make_frame
 from mlsem.errors import InferenceError, OptionValueError, listed, nearest
 from mlsem.estimation.estimates import Estimates
+from mlsem.estimation.expected_outcomes import given, predicted_clusters, predicted_rows
 from mlsem.estimation.prediction import (
     Seen,
     fitted_clusters,
     new_clusters,
     new_data,
     new_rows,
-    predicted_clusters,
-    predicted_rows,
 )
 from mlsem.model.table import ParameterTable
 
@@ -120,21 +119,17 @@ def predict(fit: Estimates, level: int, data: object) -> pd.DataFrame:
     table = fit.table
     if data is None and level == 1:
         raise InferenceError(NEEDS_DATA.format("a prediction"))
-    names = tuple(dict.fromkeys(name for each in table.levels for name in each.covariates))
-    if level == 2:
-        names = table.levels[1].covariates
-    found = None if data is None else new_data(fit, data, names)
-    pattern = fit.problem.pattern.within if level == 1 else fit.problem.pattern.between
-    outcomes = [pattern.names[k] for k in pattern.observed]
+    found = None if data is None else new_data(fit, data, given(table))
     if level == 1:
         assert found is not None
-        values, places = predicted_rows(found)
-        values, index = found.rows.spread_out(values), found.rows.index
+        predicted = predicted_rows(found)
+        values, index = found.rows.spread_out(predicted.values), found.rows.index
     else:
-        values, places = predicted_clusters(found, fit)
+        predicted = predicted_clusters(found, fit)
+        values = predicted.values
         index = fit.problem.moments.labels if found is None else found.rows.labels
-    frame = make_frame(dict(zip(outcomes, values.T, strict=True)), index)
-    return _noted(frame, places) if table.two_level else frame
+    frame = make_frame(dict(zip(predicted.names, values.T, strict=True)), index)
+    return _noted(frame, predicted.places) if table.two_level else frame
 
 
 def _noted(frame: pd.DataFrame, places: Index) -> pd.DataFrame:

@@ -719,12 +719,13 @@ class FitResult:
     def predict(self, data: pd.DataFrame | None = None, level: int | str = 1) -> pd.DataFrame:
         """Expected values of the observed outcomes.
 
-        Of a row the mean given its covariates of both levels and the effects of its cluster:
-        E(y_ij | x_ij, w_j) + Z_ij û_j, with û_j the posterior mean of the cluster's random effects
-        given the rows of the fit (lme4's `predict`). A cluster that the fit has not seen has
-        û_j = 0. Nothing is conditioned on the outcomes in `data`, which may be missing; modelled
-        variables that explain others count with their own expectation.
-        At level 2 the outcomes of that level given its covariates w_j, and the parts between
+        Of a row the mean given its exogenous variables x of both levels and the effects of its
+        cluster: E(y_ij | x_ij, w_j, û_j), with û_j the posterior mean of the cluster's random
+        effects given the rows of the fit (lme4's `predict`). Of a cluster that the fit has not
+        seen û_j is what the model expects given its exogenous variables. Nothing is conditioned
+        on the outcomes in `data`, which may be missing: an outcome that explains others counts
+        with its own expectation.
+        At level 2 the outcomes of that level given its exogenous variables, and the parts between
         clusters of variables of both levels, and random slopes, with û_j.
 
         Parameters

@@ -64,9 +64,9 @@ class DenseScores(Dense):
         return names, mean, np.sqrt(np.maximum(variance, 0.0))
 
 
-def check_dense(fit, data, first, second):
+def check_dense(fit, data, first, second, dense=None):
     """Scores of level 1 and 2 of these rows are the dense posterior means and deviations."""
-    dense = DenseScores(fit.table, data, "id")
+    dense = dense or DenseScores(fit.table, data, "id")
     for j, label in enumerate(dense.ids):
         level2, *level1 = dense.posterior(fit.estimates, j)
         for table, unit, (names, mean, sd) in [
@@ -285,6 +285,46 @@ def test_predicted_outcomes_are_dense_expectations(name):
         np.testing.assert_allclose(found.loc[at, list(within.names)], expected, atol=1e-9)
         level = between.intercepts + between.slopes @ level2 + effects
         np.testing.assert_allclose(second.loc[label, list(between.names)], level, atol=1e-9)
+
+
+PARTS = "level: 1\n f =~ y1 + y2 + y3\n f ~ x1\nlevel: 2\n g =~ y1 + y2 + y3\n g ~ x1 + w1"
+
+
+@pytest.mark.parametrize("fixed_x", [True, False])
+def test_covariates_with_a_part_at_both_levels(fixed_x):
+    """Scores are dense posteriors; outcomes are expected given x of the row, and in new clusters
+    given all their x."""
+    fit = fitted(PARTS, fixed_x=fixed_x)
+    saturated = fit._estimates.problem.saturated
+    if saturated is not None:
+        from mlsem.model.pattern import level_names
+
+        saturated = list(
+            zip(level_names(fit.table), saturated.means, saturated.covariances, strict=True)
+        )
+    dense = DenseScores(fit.table, DATA, "id", saturated)
+    check_dense(fit, DATA, fit.predict_latent(1, data=DATA), fit.predict_latent(2), dense)
+    new = DATA.assign(id=DATA["id"] + 100, y1=np.nan)
+    known, other = fit.predict(DATA), fit.predict(new)
+    assert list(known.columns) == ["y1", "y2", "y3"]
+    within, between = (dense.level(k, fit.estimates) for k in (1, 2))
+    p, x = len(within.names), within.names.index("x1")
+    y = [k for k in range(p) if k != x]
+    slopes = within.cov[y, x] / within.cov[x, x]
+    for j in range(len(dense.ids)):
+        values, covariates, _, moves = dense.data[j]
+        _, mean, cov = dense._cluster(dense.data[j], within, between)
+        n, at = len(covariates), DATA.index[dense.rows_of[j]]
+        seen = np.arange(n * p) % p == x  # the values of x, the only ones known of a new cluster
+        if not fixed_x:
+            seen = np.append(seen, True)  # and w1, which is modelled too
+        for found, chosen in ((known, np.ones(len(values), bool)), (other, seen)):
+            gain = np.linalg.solve(cov[np.ix_(chosen, chosen)], (values - mean)[chosen])
+            effects = between.cov @ moves[chosen].T @ gain
+            expected = (mean + moves @ effects)[: n * p].reshape(n, p)
+            gap = values[: n * p].reshape(n, p)[:, x] - expected[:, x]
+            expected = expected[:, y] + np.outer(gap, slopes)
+            np.testing.assert_allclose(found.loc[at], expected, atol=1e-9)
 
 
 # --- what is refused ------------------------------------------------------------------------------

@@ -78,7 +78,7 @@ def test_covariance_of_residual_moments(se):
     np.testing.assert_allclose(root @ root.T, left @ gamma @ left.T, atol=1e-9 * gamma.max())
 
 
-def test_errors_of_residuals_are_those_of_simulated_ones():
+def test_errors_of_residuals_by_isserlis():
     """Of one level, where a residual covariance has a variance in closed form: with all loadings
     equal and fixed, e of the covariances about their mean, by Isserlis."""
     rng = np.random.default_rng(1)

@@ -160,12 +160,12 @@ def _require_terms(
     """Refuse terms of a formula, whose columns depend on the data that they were made of."""
     if not table.semidefinite:
         return
-    made = [name for name in wanted if name not in frame.columns and not name.isidentifier()]
-    made = [name for name in made if any(mark in name for mark in "()^:")]
+    made = [name for name in wanted if name not in frame.columns]
     if made:
         raise DataError(
-            f"{listed(made)}: terms of the formula that are computed are not made again of new "
-            "data. Add columns of these names to the data."
+            f"{listed(made)}: not among the columns of the data, and terms of a formula that are "
+            "computed (of factors or functions) are not made again of new data. Add columns of "
+            "these names."
         )
 
 
