@@ -71,6 +71,8 @@ def predicted_rows(found: NewData) -> Predicted:
         slopes = least_squares(within.sigma[np.ix_(x, x)], within.sigma[np.ix_(x, y)])
         away = rows @ pattern.within.responses[x].T - values[:, x]
         values[:, y] += away @ slopes
+    if not (table.two_level or table.meanstructure):  # the data count from their means
+        values += np.array([estimates.problem.means[name] for name in names])
     return Predicted(tuple(names[k] for k in y), values[:, y], places)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -38,12 +39,12 @@ def cluster_residuals(models: FitModels, parameters: str | Iterable[str] | None)
         "chisq": _contributions(models, found.loglik),
     }
     frame = make_frame(columns, robust.labels)
-    if fit.clustered:
+    if parameters is not None:
         influence = diagnose(fit, parameters, False).influence
-        if parameters is None:
-            frame["change"], frame["parameter"] = _largest(influence)
-        else:
-            frame[list(influence.columns)] = influence.to_numpy()
+        frame[list(influence.columns)] = influence.to_numpy()
+    elif fit.clustered:
+        with suppress(InferenceError):  # no influence where CR2 does not exist
+            frame["change"], frame["parameter"] = _largest(diagnose(fit, None, False).influence)
     return frame.sort_values("pvalue", kind="stable").rename_axis(robust.name)
 
 

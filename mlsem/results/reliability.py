@@ -9,7 +9,7 @@ parts c_W = (Σλ_W)² Var(f_W) and c_B = (Σλ_B)² Var(f_B),
     latent means  ω = c_B / 1ᵀΣ_B1                              (Geldhof, Preacher & Zyphur, 2014)
     raw           ω = (c_W + c_B) / 1ᵀ(Σ_W + Σ_B)1              (ω^2l: of the sum as observed)
 
-(Lai, 2021, eqs. 7, 13 and 17), by the moments that the model implies, what covariates explain
+(Lai, 2021), by the moments that the model implies, what covariates explain
 included. α has p / (p - 1) times the sums off the diagonal of Σ_W, Σ_B, Σ_B and Σ_W + Σ_B in
 the numerators, by the moments of the saturated model. A cluster mean of one variable has the
 reliability σ_B² / (σ_B² + σ_W² / ñ) (Spearman & Brown).

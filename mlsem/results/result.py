@@ -1000,8 +1000,8 @@ class FitResult:
             the squared Mahalanobis distance of all its outcomes, χ² with `df` in a right model,
             and its `pvalue`; `chisq`, its part 2 (ℓ1_j - ℓ0_j) in the fit's χ² (NaN with random
             slopes or REML), which may be negative; `change`, how many standard errors one step
-            without the cluster moves an estimate most, and which `parameter`; or a column of each
-            of `parameters`.
+            without the cluster moves an estimate most, and which `parameter`, if there are
+            clusters; or a column of each of `parameters`.
 
         Raises
         ------

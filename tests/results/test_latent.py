@@ -267,6 +267,18 @@ def test_predicted_outcomes_of_a_mixed_model():
         mlsem.lmm("y ~ I(x1^2) + (1 | id)", data).predict(data)
 
 
+@pytest.mark.parametrize("meanstructure", [True, False])
+def test_predicted_outcomes_of_a_regression(meanstructure):
+    """Of one level: least squares, also where the model says nothing of the means."""
+    design = np.column_stack((np.ones(len(DATA)), DATA["x1"], DATA["v"]))
+    expected = design @ np.linalg.lstsq(design, DATA["y1"], rcond=None)[0]
+    for fixed_x in (True, False):
+        fit = mlsem.fit("y1 ~ x1 + v", DATA, meanstructure=meanstructure, fixed_x=fixed_x)
+        found = fit.predict(DATA.drop(columns="y1"))
+        assert list(found.columns) == ["y1"]
+        np.testing.assert_allclose(found["y1"], expected, atol=1e-6)
+
+
 @pytest.mark.parametrize("name", ["an outcome of level 2", "a latent path", "a random slope"])
 def test_predicted_outcomes_are_dense_expectations(name):
     fit = fitted(MODELS[name])

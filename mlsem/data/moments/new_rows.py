@@ -16,6 +16,7 @@ import numpy as np
 from mlsem.core.records import Array, ClusterMoments, Index, frozen
 from mlsem.core.sample.moments import combine
 from mlsem.data.moments.bases import SAME
+from mlsem.data.moments.chunks import summarise
 from mlsem.data.table.columns import SHOWN, read_rows, require_frame
 from mlsem.data.table.grouping import group
 from mlsem.errors import DataError, listed
@@ -75,11 +76,12 @@ class NewRows:
 
     def moments(self, centre: Array) -> ClusterMoments:
         """Of the variables less `centre` (m,), by cluster."""
-        values, n = self.values - centre, len(self.values)
-        count, varying = len(self.sizes), self.varying
-        zeros = np.zeros((n, varying, varying))
-        _, means, within = combine(np.ones(n), values, zeros, self.codes, count)
-        means[:, varying:] = values[_first(self.codes, count), varying:]
+        values, count, varying = self.values - centre, len(self.sizes), self.varying
+        means = values[_first(self.codes, count)]
+        within = np.zeros((count, varying, varying))
+        order = np.argsort(self.codes, kind="stable")
+        block = np.ascontiguousarray(values[order, :varying].T)
+        summarise(block, self.sizes, means[:, :varying], within)
         return _moments(self.names, varying, self.sizes, means, within, self.labels)
 
 
