@@ -49,6 +49,8 @@ def predict_latent(
     for name, value in (("se", se), ("history", history)):
         if not isinstance(value, bool | np.bool_):
             raise OptionValueError(f"{name}={value!r}: it takes True or False.")
+    if history and not fit.table.two_level:
+        raise OptionValueError("history=True: the model has one level, in which rows have none.")
     names = latent_names(fit.table, level, slopes=method == "regression")
     if not names:
         raise InferenceError(_no_latent(fit.table, level, method))

@@ -352,6 +352,8 @@ def test_what_cannot_be_predicted():
         fit.predict_latent(2, "bartlet")
     with pytest.raises(OptionValueError, match="history"):
         fit.predict_latent(2, history=True)
+    with pytest.raises(OptionValueError, match="one level"):
+        mlsem.fit("f =~ y1 + y2 + y3", DATA).predict_latent(data=DATA, history=True)
     with pytest.raises(OptionValueError, match="level"):
         fit.predict_latent(3)
     with pytest.raises(DataError, match="y3"):
