@@ -133,7 +133,7 @@ def test_scores_are_lavaans(name, method, theirs):
         assert list(found.shape) == reference["dim"]
         np.testing.assert_allclose(found.iloc[:20], reference["first"], atol=2e-4)
         squares = [reference["sum_sq"][each] for each in found.columns]
-        np.testing.assert_allclose((found**2).sum(), squares, rtol=4e-4)
+        np.testing.assert_allclose((found**2).sum(), squares, rtol=2e-4)
 
 
 def bartlett_errors(fit, data):
