@@ -81,6 +81,11 @@ class Estimates:
         return self.problem.table
 
     @property
+    def clustered(self) -> bool:
+        """Whether the user named clusters."""
+        return self.table.two_level or self.problem.only_robust
+
+    @property
     def names(self) -> tuple[str, ...]:
         """Of the free parameters."""
         return self.problem.table.names

@@ -25,6 +25,7 @@ from mlsem.core.quiet import quiet
 from mlsem.core.records import Array, Index, frozen
 from mlsem.core.sample.shapes import ShapeMoments
 from mlsem.errors import InferenceError
+from mlsem.estimation.clusterwise import robust_fit
 from mlsem.estimation.estimates import Directions, Estimates
 from mlsem.estimation.problem import Problem, unrestricted
 from mlsem.model.pattern import level_names
@@ -72,6 +73,18 @@ class SaturatedPoint:
     def moments(self) -> tuple[LevelMoments, LevelMoments]:
         """Of both levels."""
         return self._point.within, self._point.between
+
+    def moments_at(self, params: Array) -> tuple[LevelMoments, LevelMoments]:
+        """Of both levels at other values of β."""
+        pattern = self.coordinates.pattern
+        found = pattern.within.moments(params), pattern.between.moments(params)
+        assert found[0] is not None
+        assert found[1] is not None
+        return found[0], found[1]
+
+    def cluster_logliks(self) -> Array:
+        """ℓ_j of the clusters of a robust covariance, (G,)."""
+        return robust_fit(self.problem, self.coordinates.pattern, self.params).loglik
 
     @cached_property
     def _objective(self) -> MomentObjective[Any, Any]:

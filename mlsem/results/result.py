@@ -57,10 +57,14 @@ if TYPE_CHECKING:
     from mlsem.inference.modification.joint import ParametersTest
     from mlsem.inference.profile.run import ProfileIntervals
     from mlsem.results.icc import Icc
+    from mlsem.results.latent import Method as LatentMethod
     from mlsem.results.r_squared import RSquared
     from mlsem.results.recipe import Recipe
     from mlsem.results.reference import ReferenceModel
     from mlsem.results.standardized import Kind as StandardizedKind
+    from mlsem.results.reliability import Reliability
+    from mlsem.results.residuals import Kind as ResidualKind
+    from mlsem.results.residuals import ResidualMoments
     from mlsem.results.summary import Facts, Summary
 
 CiKind = Literal["wald", "profile"]
@@ -920,6 +924,116 @@ class FitResult:
 
         return random_effects(self._estimates)
 
+    def predict_latent(
+        self,
+        level: int | str = 1,
+        method: LatentMethod = "regression",
+        se: bool = True,
+        data: pd.DataFrame | None = None,
+        *,
+        history: bool = False,
+    ) -> pd.DataFrame:
+        """Scores of the latent variables of a level, given the estimates.
+
+        "regression": posterior means E(v | data), lavaan's "EBM": at level 2
+        E(v) + Cov(v, t) ρ_j, with covariance Cov(v) - Cov(v, t) Ω_j Cov(t, v); at level 1 from
+        y_ij - û_j, with covariance Cov(v) - C (W - W Z K_j Zᵀ W) Cᵀ, C = Cov(v, y), W = Σ_W⁻¹ and
+        K_j the posterior covariance of û_j. "bartlett": (Λᵀ Σ⁻¹ Λ)⁻¹ Λᵀ Σ⁻¹ times the deviations of
+        y_ij - û_j, or of û_j and the outcomes of level 2, as lavaan's; residual variances may be
+        zero. E(v) is what the model expects given the covariates.
+
+        Standard errors are those of the error of prediction, √E(score - v)², and count that û_j
+        is not known; lavaan's take it as known, and are too small.
+
+        Parameters
+        ----------
+        level : int or str
+            1 or 2, or the level's label in the model.
+        method : {"regression", "bartlett"}
+        se : bool
+            Adds the columns `name_se`.
+        data : DataFrame, optional
+            Rows with the columns of the model, centred and multiplied here as in the fit (grand
+            means are the fit's, cluster means those of these rows). What is said of a cluster is
+            said of its rows in `data`, be they those of the fit or others, in clusters of the fit
+            or new ones. Required at level 1: a fit keeps no rows. Default at level 2: the
+            clusters of the fit.
+        history : bool
+            Whether clusters that the fit has seen keep what is known of them: `data` then holds
+            new rows of theirs only.
+
+        Returns
+        -------
+        DataFrame
+            With the index of `data`, NaN in rows with a missing value; at level 2 with the ids of
+            the clusters. Random slopes are among the latent variables of level 2 (regression).
+            Scores that indicators do not determine (of second-order factors, by Bartlett) are NaN.
+
+        Raises
+        ------
+        InferenceError
+            No latent variable at that level, no data, or no convergence.
+        DataError
+            As for `fit`; or with `history` rows that the fit has seen.
+        OptionValueError
+            A value that an argument cannot take.
+
+        References
+        ----------
+        Bartlett (1937), British Journal of Psychology 28, 97-104. Thomson (1934), Journal of
+        Educational Psychology 25, 366-374. Skrondal & Rabe-Hesketh (2009), JRSS A 172, 659-687.
+
+        Examples
+        --------
+        >>> scores = fit.predict_latent(1, data=data)  # doctest: +SKIP
+        >>> schools = fit.predict_latent(2)  # doctest: +SKIP
+        """
+        from mlsem.results.latent import predict_latent
+
+        number = self.table.level_number(level)
+        return predict_latent(self._estimates, number, method, se=se, data=data, history=history)
+
+    def predict(self, data: pd.DataFrame | None = None, level: int | str = 1) -> pd.DataFrame:
+        """Expected values of the observed outcomes.
+
+        Of a row the mean given its exogenous variables x of both levels and the effects of its
+        cluster: E(y_ij | x_ij, w_j, û_j), with û_j the posterior mean of the cluster's random
+        effects given the rows of the fit (lme4's `predict`). Of a cluster that the fit has not
+        seen û_j is what the model expects given its exogenous variables. Nothing is conditioned
+        on the outcomes in `data`, which may be missing: an outcome that explains others counts
+        with its own expectation.
+        At level 2 the outcomes of that level given its exogenous variables, and the parts between
+        clusters of variables of both levels, and random slopes, with û_j.
+
+        Parameters
+        ----------
+        data : DataFrame, optional
+            With the covariates and the cluster ids. Required at level 1: a fit keeps no rows.
+        level : int or str
+            1 or 2, or the level's label in the model.
+
+        Returns
+        -------
+        DataFrame
+            With the index of `data`, NaN in rows where a covariate is missing; at level 2 with
+            the ids of the clusters. `attrs["note"]` says how many are of new clusters.
+
+        Raises
+        ------
+        InferenceError
+            No data, or no convergence.
+        DataError
+            A column is absent, not numeric, or varies within a cluster and must not; or a formula
+            of `lmm` has terms that are computed, which are not made again.
+
+        Examples
+        --------
+        >>> fitted = fit.predict(data)  # doctest: +SKIP
+        """
+        from mlsem.results.latent import predict
+
+        return predict(self._estimates, self.table.level_number(level), data)
+
     def icc(self) -> Icc:
         """Intraclass correlations of the variables with a part at both levels, with delta-method
         standard errors: `icc` of all variance, as a model without covariates has it; and given
@@ -1012,6 +1126,63 @@ class FitResult:
         mean = make_series(found.mean, found.names, "mean")
         return Implied(square_frame(found.cov, found.names), mean)
 
+    def reliability(self, level: float = 0.95) -> Reliability:
+        """Reliability of composites, cluster means and factor scores.
+
+        Of each factor's indicators ω and α of the sum within clusters, of its observed mean in a
+        cluster (of the harmonic mean size), of its latent mean (Geldhof, Preacher & Zyphur, 2014),
+        and, where a factor of each level has the same indicators, of the sum as it is observed
+        (Lai, 2021); of every variable of both levels that of its cluster means (Spearman-Brown);
+        and of regression scores. ω is by the moments that the model implies, α by those of the
+        saturated model (none with random slopes or REML). Equations: `results.reliability`.
+
+        Parameters
+        ----------
+        level : float
+            Of the confidence intervals, by the delta method on the logit scale.
+
+        Returns
+        -------
+        Reliability
+            Prints as a table; `frame` is a data frame.
+
+        Raises
+        ------
+        InferenceError
+            The fit did not converge, or there is nothing whose reliability could be asked for.
+
+        References
+        ----------
+        Geldhof, Preacher & Zyphur (2014), Psychological Methods 19, 72-91. Lai (2021),
+        Psychological Methods 26, 90-102.
+        """
+        from mlsem.results.reliability import reliability
+
+        require_level(level)
+        return reliability(self._models, self.covariance, level)
+
+    def inspect(self, what: str) -> Any:
+        """What R's lavInspect gives, under its names; of two levels a dict by their labels.
+
+        Parameters
+        ----------
+        what : str
+            Such as "sampstat", "h1", "implied", "icc", "rsquare", "vcov", "coef", "nobs",
+            "nclusters", "cluster.size", "est", "se", "free", "start", "cov.lv", "cor.ov",
+            "cor.all", "residuals", "fit", "converged", "gradient", "scores", "information". The
+            error of an unknown name lists all.
+
+        Notes
+        -----
+        "sampstat" are the moments of the saturated model, as in lavaan. Effects of fixed covariates
+        are a matrix "gamma" of their own, which lavaan has in "beta", with the moments of the
+        covariates in "psi". Information and gradient are those of the log-likelihood in total;
+        lavaan's are of its objective, about one N-th.
+        """
+        from mlsem.results.inspect import inspect
+
+        return inspect(self, what)
+
     # --- how well the model fits ----------------------------------------------------------------
 
     @cached_property
@@ -1052,6 +1223,111 @@ class FitResult:
         from mlsem.results.reference import baseline_model
 
         return baseline_model(self._models)
+
+    def residuals(
+        self, kind: ResidualKind = "raw", level: int | str | None = None
+    ) -> ResidualMoments | dict[str, ResidualMoments]:
+        """Residual moments: what the saturated model has, less what the model implies.
+
+        Parameters
+        ----------
+        kind : {"raw", "standardized", "cor.bentler", "cor.bollen"}
+            "standardized": over their standard errors, z values. Correlations divide by the
+            standard deviations of the saturated model (Bentler, 1995), or each model's by its own
+            (Bollen, 1989).
+        level : int or str, optional
+            1 or 2, or the level's label.
+
+        Returns
+        -------
+        ResidualMoments
+            Data frames `cov`, `cov_se`, `cov_z`, `cov_pvalue`, and series `mean`, …; fixed
+            covariates take part. Without `level=` of two levels a dict by their labels.
+
+        Raises
+        ------
+        InferenceError
+            The fit did not converge, is one by REML, or has no saturated model.
+        OptionValueError
+            A value that an argument cannot take.
+
+        Notes
+        -----
+        Standard errors have Cov(β̂ - β(θ̂)) = (I - ΔK) Γ (I - ΔK)ᵀ (`inference.fit.residual_tests`),
+        with Γ a sandwich where the fit's standard errors are robust. They are NaN of moments that
+        the model reproduces (all but) whatever the data, as most variances of outcomes with a
+        free residual variance.
+
+        Examples
+        --------
+        >>> fit.residuals("cor.bentler", level=2).cov  # doctest: +SKIP
+        """
+        from mlsem.results.residuals import residual_moments
+
+        if level is not None:
+            number = self.table.level_number(level)
+            return residual_moments(self._models, kind, (number,))[0]
+        numbers = tuple(range(1, len(self.table.levels) + 1))
+        found = residual_moments(self._models, kind, numbers)
+        if not self.table.two_level:
+            return found[0]
+        return dict(zip(self.table.level_labels, found, strict=True))
+
+    def cluster_residuals(self, parameters: str | Iterable[str] | None = None) -> pd.DataFrame:
+        """Which clusters the model describes badly, the worst first.
+
+        Parameters
+        ----------
+        parameters : str or iterable of str, optional
+            Names as in `params`, whose change without the cluster is wanted.
+
+        Returns
+        -------
+        DataFrame
+            By cluster (of the robust standard errors; a row without clusters): `rows`; `distance`,
+            the squared Mahalanobis distance of all its outcomes, χ² with `df` in a right model,
+            and its `pvalue`; `chisq`, its part 2 (ℓ1_j - ℓ0_j) in the fit's χ² (NaN with random
+            slopes or REML), which may be negative; `change`, how many standard errors one step
+            without the cluster moves an estimate most, and which `parameter`, if there are
+            clusters; or a column of each of `parameters`.
+
+        Raises
+        ------
+        InferenceError
+            The fit did not converge.
+        OptionValueError
+            There is no such parameter.
+        """
+        from mlsem.results.casewise import cluster_residuals
+
+        return cluster_residuals(self._models, parameters)
+
+    def row_residuals(self, data: pd.DataFrame) -> pd.DataFrame:
+        """Which rows the model describes badly given their cluster, the worst first.
+
+        `distance` is the squared Mahalanobis distance of a row's outcomes from what its covariates
+        and the other rows of its cluster in `data` say of them, χ² with `df` in a right model.
+
+        Parameters
+        ----------
+        data : DataFrame
+            With the columns of the model, as for `predict_latent`.
+
+        Returns
+        -------
+        DataFrame
+            distance, df, pvalue, with the index of `data`; NaN (last) in rows with a missing value.
+
+        Raises
+        ------
+        InferenceError
+            The fit did not converge.
+        DataError
+            As for `fit`.
+        """
+        from mlsem.results.casewise import row_residuals
+
+        return row_residuals(self._estimates, data)
 
     def fit_measures(
         self,

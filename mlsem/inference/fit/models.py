@@ -93,14 +93,14 @@ class FitModels:
 
     @cached_property
     def saturated_trace(self) -> float:
-        return self._factor * trace_of_saturated(self.saturated)
+        return self.factor * trace_of_saturated(self.saturated)
 
     def trace_of(self, model: Estimates) -> float:
         """tr(M I⁻¹) of one of these models."""
-        return self._factor * trace_of_estimates(model)
+        return self.factor * trace_of_estimates(model)
 
     @property
-    def _factor(self) -> float:
+    def factor(self) -> float:
         """G / (G - 1) of the clusters of a single-level model, as in its standard errors."""
         estimates = self.estimates
         clusters = len(estimates.cluster_labels)
