@@ -43,7 +43,7 @@ class JointMoments:
 def joint_moments(problem: Problem, level: int, moments: LevelMoments) -> JointMoments:
     """At moments of a level's outcomes given its covariates."""
     table = problem.table
-    pattern = problem.pattern.within if level == 1 else problem.pattern.between
+    pattern = problem.pattern.levels[level - 1]
     outcomes = tuple(pattern.names[k] for k in pattern.observed)
     covariates = table.levels[level - 1].covariates
     rows = [moments.mean, *(problem.maps[name][None] for name in covariates)]

@@ -154,7 +154,7 @@ def coordinates_of(estimates: Estimates) -> Saturated:
             "models by lr_test, aic or bic."
         )
     pattern = estimates.problem.inner.pattern
-    levels = pattern.within, pattern.between
+    levels = pattern.levels
     covariates = pattern.within.covariates, pattern.between.covariates
     names = [[level.names[k] for k in level.observed] for level in levels]
     parts = (*(level.parts for level in estimates.table.levels), ())
@@ -234,7 +234,7 @@ def single_level_moments(data: ShapeMoments, coordinates: Saturated) -> LevelMom
 def _given_covariates(problem: Problem, k: int, mean: Array, spread: Array) -> LevelMoments:
     """Of a level's outcomes given its fixed covariates, from the moments of all."""
     names, maps = level_names(problem.table)[k], problem.maps
-    pattern = (problem.inner.pattern.within, problem.inner.pattern.between)[k]
+    pattern = problem.inner.pattern.levels[k]
     y = [names.index(pattern.names[row]) for row in pattern.observed]
     covariates = problem.table.levels[k].covariates
     x = [names.index(name) for name in covariates]

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mlsem.core.implied.pattern import LevelPattern, level_moments
+from mlsem.core.implied.pattern import LevelPattern
 from mlsem.core.implied.total import (
     LevelTotal,
     VaryingPaths,
@@ -87,14 +87,14 @@ def scales_at(problem: Problem, params: Array) -> Scales:
 
 
 def _pattern(problem: Problem, level: int) -> LevelPattern:
-    return problem.pattern.within if level == 1 else problem.pattern.between
+    return problem.pattern.levels[level - 1]
 
 
 def _total(
     problem: Problem, params: Array, level: int, varying: VaryingPaths | None = None
 ) -> LevelTotal:
     pattern = _pattern(problem, level)
-    moments = level_moments(pattern, params)
+    moments = pattern.moments(params)
     assert moments is not None
     sample = covariate_sample(problem.sample, pattern.covariates, level)
     return level_total(pattern, moments, params, *sample, varying)

@@ -53,7 +53,7 @@ def _matrices(fit: FitResult, level: int, values: Values) -> dict[str, Any]:
     beside loadings stand among the latent ones, as in lavaan, but not in λ, where each would be
     itself."""
     table, pattern = fit.table, fit._estimates.problem.pattern
-    own = pattern.within if level == 1 else pattern.between
+    own = pattern.levels[level - 1]
     variables = table.levels[level - 1]
     names = list(own.names)
     observed = [name for name in names if name in variables.modelled]
@@ -117,7 +117,7 @@ def _moments(fit: FitResult, source: Any) -> Any:
 def _total(fit: FitResult, level: int) -> tuple[tuple[str, ...], Array]:
     """All variables of a level but fixed covariates, and their covariances."""
     estimates, pattern = fit._estimates, fit._estimates.problem.pattern
-    names = (pattern.within if level == 1 else pattern.between).names
+    names = (pattern.levels[level - 1]).names
     return names, level_parts(estimates.problem, estimates.params, level)[1]
 
 
@@ -147,8 +147,7 @@ def _latent_means(fit: FitResult) -> Any:
     estimates = fit._estimates
 
     def of_level(level: int) -> Any:
-        pattern = estimates.problem.pattern.within
-        pattern = pattern if level == 1 else estimates.problem.pattern.between
+        pattern = estimates.problem.pattern.levels[level - 1]
         moments, _ = level_parts(estimates.problem, estimates.params, level)
         mean, _ = covariate_sample(estimates.problem.sample, pattern.covariates, level)
         names = fit.table.levels[level - 1].latent

@@ -235,7 +235,7 @@ class _Level:
 def _all_levels(fit: Estimates, params: Array) -> list[_Level]:
     found = []
     for level in range(1, len(fit.table.levels) + 1):
-        pattern = fit.problem.pattern.within if level == 1 else fit.problem.pattern.between
+        pattern = fit.problem.pattern.levels[level - 1]
         _, total = level_parts(fit.problem, params, level)
         found.append(_Level(pattern.names, pattern.directed.at(params), total))
     return found

@@ -61,10 +61,10 @@ if TYPE_CHECKING:
     from mlsem.results.r_squared import RSquared
     from mlsem.results.recipe import Recipe
     from mlsem.results.reference import ReferenceModel
-    from mlsem.results.standardized import Kind as StandardizedKind
     from mlsem.results.reliability import Reliability
     from mlsem.results.residuals import Kind as ResidualKind
     from mlsem.results.residuals import ResidualMoments
+    from mlsem.results.standardized import Kind as StandardizedKind
     from mlsem.results.summary import Facts, Summary
 
 CiKind = Literal["wald", "profile"]

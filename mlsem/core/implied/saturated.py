@@ -12,6 +12,7 @@ orthonormal basis Q of their row space: what is computed in β does not depend o
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -33,7 +34,7 @@ class Saturated:
         Its levels.
     """
 
-    pattern: Pattern
+    pattern: Pattern[Unstructured]
     within: Unstructured
     between: Unstructured
 
@@ -50,7 +51,7 @@ class Saturated:
 
     def along(self, jacobians: Jacobians) -> Array:
         """Δ = ∂β/∂φ (b, n) along n directions."""
-        within, between = jacobians.within, jacobians.between
+        within, between = jacobians
         return self._cells((within.sigma, within.mean), (between.sigma, between.mean)).T
 
     def _cells(self, within: tuple[Array, Array], between: tuple[Array, Array]) -> Array:
@@ -70,9 +71,9 @@ class Saturated:
 
 
 def saturate(
-    pattern: Pattern,
+    pattern: Pattern[Any],
     covariates: tuple[Array, Array],
-    moments: tuple[LevelMoments, LevelMoments],
+    moments: tuple[LevelMoments, ...],
     held: tuple[Index, Index],
 ) -> Saturated:
     """The saturated model of the variables of a pattern without random slopes.
@@ -89,7 +90,7 @@ def saturate(
     within = _level(pattern.within, covariates[0], moments[0], held[0], pattern.split, 0)
     between = _level(pattern.between, covariates[1], moments[1], held[1], 0, within.n_free)
     count = within.n_free + between.n_free
-    return Saturated(Pattern(within, between, pattern.split, count), within, between)
+    return Saturated(Pattern((within, between), pattern.split, count), within, between)
 
 
 def _level(

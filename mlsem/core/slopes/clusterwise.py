@@ -12,6 +12,7 @@ freedom in a right model.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -31,7 +32,7 @@ class ClusterFit:
     df: Array
 
 
-def cluster_fit(pattern: Pattern, moments: ClusterMoments, params: Array) -> ClusterFit | None:
+def cluster_fit(pattern: Pattern[Any], moments: ClusterMoments, params: Array) -> ClusterFit | None:
     """At parameters of the pattern; None outside the parameter space."""
     data = slope_moments(pattern, moments)
     point = evaluate(pattern, data, params)

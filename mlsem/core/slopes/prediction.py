@@ -25,11 +25,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from mlsem.core.implied.means import reached
-from mlsem.core.implied.pattern import LevelPattern, Pattern, level_moments
+from mlsem.core.implied.pattern import LevelPattern, Pattern
 from mlsem.core.linalg import blocks
 from mlsem.core.records import Array, Index, frozen
 
@@ -121,7 +122,7 @@ class RowEvidence(Evidence):
 
 
 def row_evidence(
-    pattern: Pattern,
+    pattern: Pattern[Any],
     params: Array,
     rows: Array,
     codes: Index,
@@ -178,7 +179,7 @@ class LatentMaps:
 
 def regression_maps(level: LevelPattern, params: Array, chosen: Index) -> LatentMaps:
     """The posterior mean."""
-    moments = level_moments(level, params)
+    moments = level.moments(params)
     assert moments is not None
     covariance = moments.covariance[chosen[:, None], level.observed]
     return LatentMaps(moments.covariance[chosen[:, None], chosen], covariance, covariance)
@@ -188,7 +189,7 @@ def bartlett_maps(level: LevelPattern, params: Array, chosen: Index) -> LatentMa
     """Bartlett's scores of latent variables; see the module's docstring."""
     found = regression_maps(level, params, chosen)
     loadings, rest, given = _measurement(level, params)
-    moments = level_moments(level, params)
+    moments = level.moments(params)
     assert moments is not None
     scale = np.diagonal(moments.covariance)[given]
     spread = rest + (loadings * np.where(scale > 0, scale, 1.0)) @ loadings.T
@@ -230,6 +231,6 @@ def _pseudo_inverse(matrix: Array) -> Array:
 
 def expected(level: LevelPattern, params: Array, rows: Array, chosen: Index) -> Array:
     """E(v) given the covariates, (n, k)."""
-    moments = level_moments(level, params)
+    moments = level.moments(params)
     assert moments is not None
     return rows @ (moments.coefficients[chosen] @ level.covariates).T

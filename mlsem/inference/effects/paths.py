@@ -55,7 +55,7 @@ class Paths:
         size = len(self.names)
         matrix = np.zeros((*values.shape[:-1], size, size))
         matrix[..., self.targets, self.sources] = values
-        return np.linalg.inv(np.eye(size) - matrix)
+        return np.asarray(np.linalg.inv(np.eye(size) - matrix), dtype=np.float64)
 
     def ways(self, source: int, target: int) -> Iterator[tuple[int, ...]]:
         """The ways from one variable to another that pass no variable twice, as positions of their

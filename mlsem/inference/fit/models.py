@@ -104,7 +104,7 @@ class FitModels:
         """G / (G - 1) of the clusters of a single-level model, as in its standard errors."""
         estimates = self.estimates
         clusters = len(estimates.cluster_labels)
-        corrected = estimates.clustered and not estimates.table.two_level
+        corrected = estimates.problem.only_robust
         return clusters / (clusters - 1.0) if corrected and clusters > 1 else 1.0
 
     @quiet
@@ -140,7 +140,7 @@ class FitModels:
     def _saturated_values(self) -> dict[tuple[str, str, str, int], float]:
         """Of the saturated model, by row."""
         problem, values = self.seen.problem, {}
-        patterns = problem.pattern.within, problem.pattern.between
+        patterns = problem.pattern.levels
         levels = self.estimates.table.levels
         for number, (variables, pattern, moments) in enumerate(
             zip(levels, patterns, self.saturated.moments, strict=False), 1

@@ -72,7 +72,7 @@ def scales_of(estimates: Estimates) -> Scales:
         raise InferenceError("the estimates are outside the parameter space.")
     total: Deviations = {}
     residual: Deviations = {}
-    levels = (problem.pattern.within, point.within), (problem.pattern.between, point.between)
+    levels = zip(problem.pattern.levels, point.levels, strict=True)
     for number, (variables, (own, moments)) in enumerate(
         zip(table.levels, levels, strict=False), 1
     ):
