@@ -39,6 +39,7 @@ from mlsem.results.result import FitResult
 from mlsem.version import __version__
 
 if TYPE_CHECKING:
+    from mlsem.api.compare import compare
     from mlsem.inference.bootstrap.result import Bootstrap
     from mlsem.simulation.draw.generate import simulate
     from mlsem.simulation.study.result import Study
@@ -75,6 +76,7 @@ __all__ = [
     "cfa",
     "check",
     "cluster_means",
+    "compare",
     "example_model",
     "fit",
     "growth",
@@ -97,6 +99,7 @@ _WHEN_ASKED_FOR = {
     "Bootstrap": "mlsem.inference.bootstrap.result",
     "InOrder": "mlsem.simulation.study.sources",
     "Study": "mlsem.simulation.study.result",
+    "compare": "mlsem.api.compare",
     "simulate": "mlsem.simulation.draw.generate",
     "study": "mlsem.simulation.study.run",
 }

@@ -23,8 +23,10 @@ from mlsem.inference.covariance.matrix import Covariance
 from mlsem.inference.diagnosis.result import ClusterDiagnostics, LeftOut
 from mlsem.model.table import ParameterTable
 from mlsem.results.icc import Icc
+from mlsem.results.implied import Implied
 from mlsem.results.r_squared import RSquared
-from mlsem.results.result import Implied
+from mlsem.results.reliability import Reliability
+from mlsem.results.residuals import ResidualMoments
 from mlsem.results.summary import Summary
 from mlsem.simulation.study.result import MethodResults
 
@@ -34,7 +36,7 @@ COMMAND = "python -m tests.test_public_api"
 # Classes that a user meets without making them, besides those of `mlsem` itself.
 RESULTS = (
     Band, ClusterDiagnostics, Covariance, Icc, Implied, LeftOut, MethodResults, ParameterTable,
-    RSquared, SeComparison, Summary,
+    RSquared, Reliability, ResidualMoments, SeComparison, Summary,
 )  # fmt: skip
 MADE = (mlsem.InOrder,)  # by users: with the signature of the constructor
 

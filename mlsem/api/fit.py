@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from mlsem.base.caching import remember
 from mlsem.core.quiet import quiet
+from mlsem.data.moments.again import record_of
 from mlsem.data.moments.aggregate import DataRecord, read_moments
+from mlsem.data.moments.bases import data_names
 from mlsem.data.table.frame import column_names
 from mlsem.errors import (
     ConvergenceError,
@@ -26,6 +29,7 @@ from mlsem.inference.covariance.freedom import df_method
 from mlsem.model.defaults import specify
 from mlsem.model.options import ModelOptions, Preset, model_options, split_options
 from mlsem.model.table import ParameterTable
+from mlsem.results.recipe import Recipe
 from mlsem.results.result import FitResult, assemble
 from mlsem.syntax.naming import text_hint
 from mlsem.syntax.nodes import ModelSyntax
@@ -34,6 +38,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _PER_FIT = ("start", *SETTING_NAMES)
+_OF_DATA = ("cluster", "center")
 
 
 @quiet
@@ -133,32 +138,32 @@ def fit(
     log-likelihood is that of such covariates too, given those of one level. ``fixed_x=False`` makes
     all moments of exogenous covariates parameters.
     """
-    return finish(*_read("sem", model, data, cluster, center, options))
+    return _fitted("sem", model, data, cluster, center, options)
 
 
 @quiet
 def sem(model: str, data: pd.DataFrame, cluster: str | None = None, **options: Any) -> FitResult:
     """lavaan's `sem()`: the same as `fit`."""
-    return finish(*_read("sem", model, data, cluster, options.pop("center", None), options))
+    return _fitted("sem", model, data, cluster, options.pop("center", None), options)
 
 
 @quiet
 def cfa(model: str, data: pd.DataFrame, cluster: str | None = None, **options: Any) -> FitResult:
     """lavaan's `cfa()`: the same as `fit`."""
-    return finish(*_read("cfa", model, data, cluster, options.pop("center", None), options))
+    return _fitted("cfa", model, data, cluster, options.pop("center", None), options)
 
 
 @quiet
 def growth(model: str, data: pd.DataFrame, cluster: str | None = None, **options: Any) -> FitResult:
     """lavaan's `growth()`: `fit` with the intercepts of observed variables fixed to 0 and those
     of latent variables free."""
-    return finish(*_read("growth", model, data, cluster, options.pop("center", None), options))
+    return _fitted("growth", model, data, cluster, options.pop("center", None), options)
 
 
 @quiet
 def lavaan(model: str, data: pd.DataFrame, cluster: str | None = None, **options: Any) -> FitResult:
     """lavaan's `lavaan()`: `fit` without automatic parameters."""
-    return finish(*_read("lavaan", model, data, cluster, options.pop("center", None), options))
+    return _fitted("lavaan", model, data, cluster, options.pop("center", None), options)
 
 
 @quiet
@@ -196,20 +201,19 @@ def _model_options(options: dict[str, Any]) -> ModelOptions:
     return model_options("sem", **keywords)
 
 
-def _read(
+def _fitted(
     preset: Preset,
     model: str,
     data: Any,
     cluster: str | None,
     center: Mapping[str, str] | None,
     options: dict[str, Any],
-) -> tuple[str, Settings, ParameterTable, DataRecord, object]:
-    """What `finish` takes."""
+) -> FitResult:
     keywords, rest = split_options(options, _PER_FIT, ("cluster", "center"))
     start = rest.pop("start", None)
     settings = Settings(**rest)
-    syntax = _parsed(model, data)
-    table = _remarked(_table(syntax.text, model_options(preset, **keywords), column_names(data)))
+    syntax, chosen = _parsed(model, data), model_options(preset, **keywords)
+    table = _remarked(_table(syntax.text, chosen, column_names(data)))
     record = read_moments(
         table,
         data,
@@ -218,11 +222,54 @@ def _read(
         missing=settings.missing,
         se_cluster=settings.se_cluster,
     )
-    return syntax.text, settings, table, record, start
+    return finish(syntax.text, settings, table, record, start, Recipe(chosen, _refit))
+
+
+@quiet
+def _refit(fit: FitResult, model: object, data: object, changes: Mapping[str, Any]) -> FitResult:
+    """What `FitResult.update` returns."""
+    from mlsem.model.fragments import extended_text  # as the language, for few programs
+
+    recipe, record = fit._recipe, fit._record
+    assert recipe is not None
+    keywords, rest = split_options(changes, (*_PER_FIT, "cluster", "center"), ("model", "data"))
+    for name in (*_OF_DATA, "missing", "se_cluster"):
+        if data is None and name in rest:
+            raise OptionValueError(
+                f"{name}= says how data are read, and a fit does not keep them: pass data=…, too."
+            )
+    cluster, center = rest.pop("cluster", record.cluster), rest.pop("center", None)
+    start = rest.pop("start", None)
+    settings, chosen = replace(fit.settings, **rest), replace(recipe.options, **keywords)
+    if model is not None and not isinstance(model, str):
+        raise OptionValueError(f"model={model!r}: it takes a text; one that begins with '+' adds.")
+    text = fit.model if model is None else extended_text(fit.model, model, fit.table)
+    syntax = _parsed(text, data)
+    if data is None:
+        table = _remarked(_table(syntax.text, chosen, None))
+        record = record_of(table, record, fit.table)
+    else:
+        table = _remarked(_table(syntax.text, chosen, column_names(data)))
+        if center is None:
+            center = {name: how for name, how, _ in record.centered if name in data_names(table)}
+        record = read_moments(
+            table,
+            data,
+            cluster=cluster,
+            center=center,
+            missing=settings.missing,
+            se_cluster=settings.se_cluster,
+        )
+    return finish(syntax.text, settings, table, record, start, Recipe(chosen, _refit))
 
 
 def finish(
-    text: str, settings: Settings, table: ParameterTable, record: DataRecord, start: object
+    text: str,
+    settings: Settings,
+    table: ParameterTable,
+    record: DataRecord,
+    start: object,
+    recipe: Recipe | None = None,
 ) -> FitResult:
     """Estimate a specified model whose data are read."""
     if settings.starts and start is not None:
@@ -238,7 +285,7 @@ def finish(
         if settings.on_failure == "raise":
             raise ConvergenceError(message)
         warn(message, ConvergenceWarning)
-    return assemble(text, Estimates(problem, settings, optimum, record))
+    return assemble(text, Estimates(problem, settings, optimum, record), recipe)
 
 
 def _parsed(model: object, data: object) -> ModelSyntax:

@@ -6,8 +6,8 @@ import numpy as np
 
 from mlsem.arguments import require_whole
 from mlsem.core.quiet import quiet
-from mlsem.errors import InferenceError, OptionError, OptionValueError
-from mlsem.inference.ratio.run import LrTest, likelihood_ratio
+from mlsem.errors import InferenceError, OptionError, OptionValueError, listed, nearest
+from mlsem.inference.ratio.run import METHODS, LrTest, Method, likelihood_ratio
 from mlsem.results.result import FitResult
 
 
@@ -16,6 +16,7 @@ def lr_test(
     simple: FitResult,
     full: FitResult,
     *others: object,
+    method: Method | None = None,
     boundary: bool = True,
     draws: int = 10_000,
     seed: int = 1,
@@ -29,6 +30,11 @@ def lr_test(
         scaled difference.
     *others
         None: several models are compared two at a time.
+    method : {"lr", "satorra.bentler.2001", "satorra.bentler.2010", "score"}, optional
+        "lr" is the likelihood ratio as it is, the default of "ML" and "REML". The others are
+        robust: scaled likelihood ratios (the first is the default of "MLR"), and a score test at
+        the simple model's estimates, which holds its level with few clusters where the scaled
+        ratios reject too often (docs/fit_tests_differences.md).
     boundary : bool
         Whether variances that the full model adds are taken as variances, which cannot be
         negative. One added variance, with its covariances: ½ χ²_{q-1} + ½ χ²_q of q added
@@ -55,8 +61,13 @@ def lr_test(
 
     Notes
     -----
-    Under MLR the statistic is divided by c = (p_1 c_1 - p_0 c_0) / (p_1 - p_0), p_m c_m =
-    tr(I⁻¹ Σ_j s_j s_jᵀ) of each model, I the observed information (Satorra & Bentler, 2001).
+    "satorra.bentler.2001" divides the statistic by c = (p_1 c_1 - p_0 c_0) / (p_1 - p_0), p_m c_m =
+    tr(I⁻¹ Σ_j s_j s_jᵀ) of each model, I the observed information (Satorra & Bentler, 2001, eq. 9);
+    it does not exist where c is not positive. "satorra.bentler.2010" takes p_1 c_1 of the full
+    model at the simple model's estimates (Satorra & Bentler, 2010), so that c is positive. "score"
+    is T / c₀ with T = |Σ_j R_j|², c₀ = Σ_j |R_j|² / df, R_j the whitened scores by cluster of the
+    df directions that the full model adds, in the metric of the expected information there: Rao's
+    (1948) test, scaled. It needs the full model's likelihood, not its estimates.
     That the simple model is nested is checked by its estimates: as parameters of the full model
     they must have the same log-likelihood. Models that are nested in other ways are refused.
     """
@@ -67,8 +78,14 @@ def lr_test(
         )
     _require_options(boundary, draws, seed)
     _require_fits(simple, full)
+    _require_method(method, full)
     return likelihood_ratio(
-        simple._estimates, full._estimates, boundary=bool(boundary), draws=draws, seed=seed
+        simple._estimates,
+        full._estimates,
+        boundary=bool(boundary),
+        draws=draws,
+        seed=seed,
+        method=method,
     )
 
 
@@ -77,6 +94,18 @@ def _require_options(boundary: object, draws: object, seed: object) -> None:
         raise OptionValueError(f"boundary={boundary!r}: it takes True or False.")
     require_whole("draws", draws, 1)
     require_whole("seed", seed, 0)
+
+
+def _require_method(method: object, full: FitResult) -> None:
+    if method is not None and method not in METHODS:
+        raise OptionValueError(
+            f"method={method!r}: it takes one of {listed(METHODS)}.{nearest(str(method), METHODS)}"
+        )
+    if method not in (None, "lr") and full.settings.estimator == "REML":
+        raise OptionValueError(
+            f'method="{method}" is for maximum likelihood: restricted likelihoods have no scores '
+            "of clusters. Leave method out."
+        )
 
 
 def _require_fits(simple: object, full: object) -> None:

@@ -7,7 +7,7 @@ from math import prod
 from typing import Annotated as Shaped
 
 import numpy as np
-from scipy.linalg.lapack import dposv, dpotrf, dpotrs, dtrtri
+from scipy.linalg.lapack import dposv, dpotrf, dpotrs, dtrtri, dtrtrs
 
 from mlsem.core.records import Array, Index
 
@@ -201,6 +201,18 @@ def unit_diagonal(
         return None
     scale = 1.0 / np.sqrt(diagonal)
     return information * scale[:, None] * scale, scale
+
+
+def whitened_by(
+    information: Shaped[Array, "b b"], vectors: Shaped[Array, "b *m"]
+) -> Shaped[Array, "b *m"] | None:
+    """L⁻¹ v of vectors, with L Lᵀ the information but for its scale; None where it is not positive
+    definite. Squares of lengths are vᵀ I⁻¹ v."""
+    unit = unit_diagonal(information)
+    factor = None if unit is None else lower_factor(unit[0])
+    if unit is None or factor is None:
+        return None
+    return dtrtrs(factor, (unit[1] * vectors.T).T, lower=1)[0]
 
 
 def scaled_eigen(

@@ -81,6 +81,11 @@ class Estimates:
         return self.problem.table
 
     @property
+    def clustered(self) -> bool:
+        """Whether the user named clusters."""
+        return self.table.two_level or self.problem.only_robust
+
+    @property
     def names(self) -> tuple[str, ...]:
         """Of the free parameters."""
         return self.problem.table.names
@@ -132,9 +137,15 @@ class Estimates:
 
     @cached_property
     @quiet
+    def equal(self) -> Array:
+        """(npar, n): directions that keep the equality constraints, to first order; unlike `free`
+        also those that bounds and inequalities leave no room for."""
+        return equality_space(compiled_pairs(self.table), self.params)
+
+    @property
     def n_equalities(self) -> int:
         """Equality constraints, less those that others imply."""
-        return len(self.names) - equality_space(compiled_pairs(self.table), self.params).shape[1]
+        return len(self.names) - self.equal.shape[1]
 
     @property
     def n_params(self) -> int:

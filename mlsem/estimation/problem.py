@@ -266,22 +266,34 @@ def _saturated(
     """
     if not table.has_parts:
         return None
+    for semidefinite in (False, True):
+        found = unrestricted(table, data, maps, semidefinite=semidefinite)
+        if found is None:
+            break
+        _require_parts(table, found)
+        if semidefinite or _are_moments(table, found):
+            return found
+    raise EstimationError(
+        "the saturated model, at whose estimates the moments of covariates with a part at both "
+        "levels are fixed, has no maximum that was found. fixed_x=False makes them parameters."
+    )
+
+
+def unrestricted(
+    table: ParameterTable,
+    data: ShapeMoments,
+    maps: Mapping[str, Array],
+    *,
+    semidefinite: bool,
+) -> SaturatedMoments | None:
+    """Moments of the saturated two-level model of a table's variables, in the order of
+    `level_names`; None where no maximum was found."""
     count, width = len(table.split), len(next(iter(maps.values())))
     split, within, between = (
         np.array([maps[name] for name in names]).reshape(len(names), width)
         for names in (table.split, *(names[count:] for names in level_names(table)))
     )
-    for semidefinite in (False, True):
-        saturated = saturated_moments(data, split, within, between, semidefinite=semidefinite)
-        if saturated is None:
-            break
-        _require_parts(table, saturated)
-        if semidefinite or _are_moments(table, saturated):
-            return saturated
-    raise EstimationError(
-        "the saturated model, at whose estimates the moments of covariates with a part at both "
-        "levels are fixed, has no maximum that was found. fixed_x=False makes them parameters."
-    )
+    return saturated_moments(data, split, within, between, semidefinite=semidefinite)
 
 
 def _are_moments(table: ParameterTable, saturated: SaturatedMoments) -> bool:

@@ -164,13 +164,14 @@ def compile_expression(
     return CompiledExpression(tuple(compiler.steps), compiler.positions, symbols.size)
 
 
-def compile_definitions(table: ParameterTable) -> CompiledDefinitions:
-    """`table.definitions`: the defined parameters."""
-    compiler = _Compiler(Symbols.of(table), None)
+def compile_definitions(
+    table: ParameterTable, symbols: Symbols | None = None
+) -> CompiledDefinitions:
+    """`table.definitions`: the defined parameters, of what the symbols say that names stand for."""
+    symbols = symbols or Symbols.of(table)
+    compiler = _Compiler(symbols, None)
     registers = tuple(compiler.compile(each.expression) for each in table.definitions)
-    return CompiledDefinitions(
-        tuple(compiler.steps), compiler.positions, len(table.names), registers
-    )
+    return CompiledDefinitions(tuple(compiler.steps), compiler.positions, symbols.size, registers)
 
 
 def compile_constraints(table: ParameterTable) -> tuple[CompiledExpression, ...]:

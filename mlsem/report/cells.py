@@ -9,8 +9,9 @@ from typing import Any, TypeVar
 from mlsem.base.display import cell, sentences
 from mlsem.report.document import TableRow
 
+ALWAYS = ("est", "std_lv", "std_all")  # fields of fixed parameters, too
 T = TypeVar("T")
-PROSE = ("notes", "legend")  # fields that hold sentences
+PROSE = ("notes", "legend", "words")  # fields that hold sentences
 
 
 def shown(record: T) -> T:
@@ -62,13 +63,13 @@ def format_df(value: float) -> str:
 
 
 def row_cells(row: TableRow, fields: tuple[str, ...], digits: int) -> tuple[str, ...]:
-    """The cells of a row, one for each field; a fixed row has only its estimate."""
+    """The cells of a row, one for each field; a fixed row has no errors and tests."""
     return tuple(_cell(row, field, digits) for field in fields)
 
 
 def _cell(row: TableRow, field: str, digits: int) -> str:
     value = getattr(row, field)
-    if row.fixed and field != "est":
+    if row.fixed and field not in ALWAYS:
         return ""
     if field == "df":
         return format_df(value)

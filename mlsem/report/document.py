@@ -24,6 +24,8 @@ class TableRow:
         Degrees of freedom of the test; inf for z tests.
     lower, upper : float or None
         Confidence limits; None where no interval was asked for.
+    std_lv, std_all : float or None
+        Standardized estimates; None where they were not asked for.
     """
 
     group: str
@@ -36,6 +38,8 @@ class TableRow:
     df: float = inf
     lower: float | None = None
     upper: float | None = None
+    std_lv: float | None = None
+    std_all: float | None = None
 
     @property
     def fixed(self) -> bool:
@@ -54,11 +58,35 @@ class TableRow:
 
 
 @dataclass(frozen=True, slots=True)
+class HeaderBlock:
+    """Some facts about the whole fit.
+
+    Attributes
+    ----------
+    title : str
+        With its colon; empty for none.
+    rows : tuple of (label, cell, …)
+        One cell for each of the heads, or one where there are none; empty cells are blank.
+    heads : tuple of str
+        Over the cells.
+    words : str
+        Sentences for the end of the block.
+    """
+
+    title: str
+    rows: tuple[tuple[str, ...], ...]
+    heads: tuple[str, ...] = ()
+    words: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Block:
-    """The rows under one title: `Latent Variables`, `Regressions`, `Variances`, …"""
+    """The rows under one title: `Latent Variables`, `Regressions`, `Variances`, …; `fields` are the
+    columns that they can have, None for all."""
 
     title: str
     lines: tuple[TableRow, ...]
+    fields: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +105,7 @@ class SummaryDocument:
     ----------
     title : str
         The first line.
-    header : tuple of groups of (label, value)
-        Groups are set apart by a blank line. A pair with an empty value whose label ends with a
-        colon is a heading.
+    header : tuple of HeaderBlock
     levels : tuple of LevelSection
     defined : tuple of TableRow
         The `:=` parameters.
@@ -88,7 +114,7 @@ class SummaryDocument:
     """
 
     title: str
-    header: tuple[tuple[tuple[str, str], ...], ...] = ()
+    header: tuple[HeaderBlock, ...] = ()
     levels: tuple[LevelSection, ...] = ()
     defined: tuple[TableRow, ...] = ()
     notes: tuple[str, ...] = ()
@@ -126,4 +152,6 @@ def columns(rows: tuple[TableRow, ...]) -> tuple[Column, ...]:
     shown.append(Column(f"P(>|{letter}|)", "pvalue"))
     if any(row.has_interval for row in rows):
         shown += [Column("ci.lower", "lower"), Column("ci.upper", "upper")]
+    if any(row.std_all is not None for row in rows):
+        shown += [Column("Std.lv", "std_lv"), Column("Std.all", "std_all")]
     return tuple(shown)

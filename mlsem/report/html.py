@@ -23,6 +23,7 @@ STYLE = """
 .mlsem .group {font-style: italic; padding-left: 1.4em}
 .mlsem .name {padding-left: 2.4em}
 .mlsem .label {opacity: .7}
+.mlsem .words {max-width: 34em; white-space: normal; padding-bottom: .4em}
 """.strip()
 
 
@@ -56,12 +57,17 @@ def _table(head: str, body: str) -> str:
 
 
 def _header(document: SummaryDocument) -> Iterator[str]:
-    for group in document.header:
-        for label, value in group:
-            if value:
-                yield f"<tr><td>{escape(label)}</td><td>{escape(value)}</td></tr>\n"
-            else:
-                yield _spanning("block", label, 2)
+    widest = max(len(row) for block in document.header for row in (("",), *block.rows))
+    for block in document.header:
+        if block.title and not block.heads:
+            yield _spanning("block", block.title, widest)
+        elif block.heads:
+            heads = "".join(f"<th>{escape(head)}</th>" for head in block.heads)
+            yield f'<tr><td class="block">{escape(block.title)}</td>{heads}</tr>\n'
+        for row in block.rows:
+            yield "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>\n"
+        if block.words:
+            yield _spanning("words", block.words, widest)
 
 
 def _parameters(document: SummaryDocument, digits: int) -> str:

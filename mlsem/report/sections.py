@@ -12,8 +12,8 @@ from mlsem.report.document import Block, LevelSection, TableRow
 class ParameterRow:
     """A row of the table of estimates, as `sections` takes it.
 
-    `op` is `=~`, `~`, `~~`, `~1` or `:=`; `level` is 0 for `:=`. A row that is `hidden` is left
-    out (moments of fixed covariates).
+    `op` is `=~`, `~`, `~~`, `~1`, `r2` or `:=`; `level` is 0 for `:=`. A row that is `hidden` is
+    left out (moments of fixed covariates).
     """
 
     lhs: str
@@ -29,9 +29,20 @@ class ParameterRow:
     lower: float | None
     upper: float | None
     hidden: bool
+    std_lv: float | None = None
+    std_all: float | None = None
 
 
-TITLES = ("Latent Variables", "Regressions", "Covariances", "Intercepts", "Variances")
+TITLES = (
+    "Latent Variables",
+    "Regressions",
+    "Covariances",
+    "Intercepts",
+    "Variances",
+    "R-Square",
+)
+
+FIELDS = {"R-Square": ("est", "se", "df", "lower", "upper")}  # without tests
 
 
 def sections(
@@ -49,7 +60,8 @@ def sections(
     Returns
     -------
     levels : tuple of LevelSection
-        Latent Variables, Regressions, Covariances, Intercepts, Variances; empty ones left out.
+        Latent Variables, Regressions, Covariances, Intercepts, Variances, R-Square; empty ones
+        left out.
     defined : tuple of TableRow
         The `:=` rows.
     """
@@ -80,7 +92,11 @@ def _blocks(rows: list[ParameterRow], endogenous: frozenset[str]) -> tuple[Block
     for row in rows:
         title, group, name = _place(row, endogenous)
         by_title[title].append(_table_row(row, group, name, row.label))
-    return tuple(Block(title, _gathered(lines)) for title, lines in by_title.items() if lines)
+    return tuple(
+        Block(title, _gathered(lines), FIELDS.get(title))
+        for title, lines in by_title.items()
+        if lines
+    )
 
 
 def _place(row: ParameterRow, endogenous: frozenset[str]) -> tuple[str, str, str]:
@@ -98,6 +114,8 @@ def _place(row: ParameterRow, endogenous: frozenset[str]) -> tuple[str, str, str
             return "Variances", "", dotted(row.lhs)
         case "~~":
             return "Covariances", f"{dotted(row.lhs)} ~~", dotted(row.rhs)
+        case "r2":
+            return "R-Square", "", row.lhs
         case _:
             return "Intercepts", "", dotted(row.lhs)
 
@@ -109,6 +127,5 @@ def _gathered(lines: list[TableRow]) -> tuple[TableRow, ...]:
 
 
 def _table_row(row: ParameterRow, group: str, name: str, label: str) -> TableRow:
-    return TableRow(
-        group, name, label, row.est, row.se, row.stat, row.pvalue, row.df, row.lower, row.upper
-    )
+    numbers = row.est, row.se, row.stat, row.pvalue, row.df, row.lower, row.upper
+    return TableRow(group, name, label, *numbers, row.std_lv, row.std_all)

@@ -4,14 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import zip_longest
 from textwrap import wrap
 
 from mlsem.base.display import display_width, pad_left, pad_right
 from mlsem.report.cells import number_width, row_cells, shown
-from mlsem.report.document import Block, Column, LevelSection, SummaryDocument, TableRow, columns
+from mlsem.report.document import (
+    Block,
+    Column,
+    HeaderBlock,
+    LevelSection,
+    SummaryDocument,
+    TableRow,
+    columns,
+)
 
 STUB = 18  # narrowest column of names and labels, as in lavaan
 HEADER = 54  # narrowest header
+CELL = 12  # narrowest column of a header's cells
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,21 +82,37 @@ def _name(row: TableRow) -> str:
 
 
 def _header(document: SummaryDocument, layout: _Layout) -> Iterator[str]:
-    pairs = [pair for group in document.header for pair in group]
-    longest = max((display_width(a) + display_width(b) + 4 for a, b in pairs), default=0)
-    width = max(HEADER, longest, layout.width if document.rows else 0)
-    for group in document.header:
+    """Cells under each other in all blocks; the last column ends with the tables, or beyond."""
+    rows = [row for block in document.header for row in (("", *block.heads), *block.rows)]
+    longest = max((sum(map(display_width, row[:2])) + 4 for row in rows), default=0)
+    others = [row[2:] for row in rows if len(row) > 2]
+    widths = [
+        2 + max(CELL - 2, *map(display_width, column))
+        for column in zip_longest(*others, fillvalue="")
+    ]
+    table = layout.width if document.rows else 0
+    first = max(HEADER, longest, table - sum(widths))
+    for block in document.header:
         yield ""
-        for label, value in group:
-            yield from _header_line(label, value, width)
+        yield from _header_block(block, [first, *widths])
 
 
-def _header_line(label: str, value: str, width: int) -> Iterator[str]:
-    if not value and label.endswith(":"):
-        yield label
+def _header_block(block: HeaderBlock, widths: list[int]) -> Iterator[str]:
+    """The first of the widths is that of a label and the cell after it."""
+    if block.title:
+        yield block.title
+    if block.heads:
+        yield "".join(map(pad_left, block.heads, widths))
+    elif block.title:
         yield ""
-    else:
-        yield f"  {label}" + pad_left(value, width - 2 - display_width(label))
+    for label, *cells in block.rows:
+        line = f"  {label}"
+        first, *others = cells or [""]
+        line += pad_left(first, widths[0] - display_width(line))
+        yield line + "".join(map(pad_left, others, widths[1:]))
+    if block.words:
+        yield ""
+        yield from _wrapped(block.words, sum(widths), "  ")
 
 
 def _section(section: LevelSection, layout: _Layout) -> Iterator[str]:
@@ -97,7 +123,10 @@ def _section(section: LevelSection, layout: _Layout) -> Iterator[str]:
 
 
 def _block(block: Block, layout: _Layout) -> Iterator[str]:
-    titles = tuple(column.title for column in layout.columns)
+    titles = tuple(
+        column.title if block.fields is None or column.field in block.fields else ""
+        for column in layout.columns
+    )
     fields = tuple(column.field for column in layout.columns)
     yield ""
     yield f"{block.title}:"
@@ -127,11 +156,15 @@ def _notes(notes: tuple[str, ...], layout: _Layout) -> Iterator[str]:
         return
     yield from ("", "Notes:")
     for note in notes:
-        yield from wrap(
-            note,
-            max(HEADER, layout.width),
-            initial_indent="  - ",
-            subsequent_indent="    ",
-            break_long_words=False,
-            break_on_hyphens=False,
-        )
+        yield from _wrapped(note, max(HEADER, layout.width), "  - ")
+
+
+def _wrapped(words: str, width: int, indent: str) -> list[str]:
+    return wrap(
+        words,
+        width,
+        initial_indent=indent,
+        subsequent_indent=" " * len(indent),
+        break_long_words=False,
+        break_on_hyphens=False,
+    )

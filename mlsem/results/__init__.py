@@ -1,5 +1,6 @@
 """What a fit gives: `FitResult`, its tables and summary, ICCs, R², random effects.
 
 It may import the inference and all below it.
-Equations: `icc`, `variances` and `r_squared`; of random effects `core/slopes/posterior`.
+Equations: `standardized`, `icc`, `variances` and `r_squared`; of random effects
+`core/slopes/posterior`.
 """

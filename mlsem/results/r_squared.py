@@ -1,4 +1,11 @@
-"""R²: of the endogenous variables of each level, and of linear mixed models as a whole."""
+"""R²: of the endogenous variables of each level, and of linear mixed models as a whole.
+
+Of a variable k at its level, with variances of `estimation.scales`,
+
+    R² = 1 - Ψ_kk / C_kk,     ∂R² = (Ψ_kk / C_kk) ∂C_kk / C_kk - ∂Ψ_kk / C_kk,
+
+with standard errors by the delta method. Limits are those of Fisher's z of R, between 0 and 1.
+"""
 
 from __future__ import annotations
 
@@ -12,14 +19,17 @@ from mlsem.core.quiet import quiet
 from mlsem.core.records import Array
 from mlsem.data.table.frame import make_frame
 from mlsem.errors import InferenceError
+from mlsem.estimation.scales import scales_at
+from mlsem.inference.covariance.intervals import share_limits
 from mlsem.model.table import ParameterTable, TableBlock
 from mlsem.report.table import render_columns
-from mlsem.results.variances import RowParts, improper_shares, level_parts, row_parts
+from mlsem.results.variances import RowParts, improper_shares, row_parts
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from mlsem.estimation.estimates import Estimates
+    from mlsem.inference.covariance.matrix import Covariance
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +81,12 @@ class RSquared:
     levels : tuple of int
     values : (n,)
         1 - residual / total implied variance of each endogenous variable at its level.
+    se, df : (n,)
+        Standard errors by the delta method with the covariance of the fit, and the degrees of
+        freedom of the intervals (CR kinds); infinite for normal ones.
+    lower, upper : (n,)
+        Confidence limits, those of Fisher's z of the correlation R; R² ± q se where R² is not
+        between 0 and 1.
     mixed : MixedR2 or None
         Of a linear mixed model of one outcome.
     """
@@ -78,21 +94,36 @@ class RSquared:
     variables: tuple[str, ...]
     levels: tuple[int, ...]
     values: Array
+    se: Array
+    df: Array
+    lower: Array
+    upper: Array
     mixed: MixedR2 | None
 
     @property
     def _columns(self) -> dict[str, Any]:
-        return {"variable": list(self.variables), "level": list(self.levels), "r2": self.values}
+        return {
+            "variable": list(self.variables),
+            "level": list(self.levels),
+            "r2": self.values,
+            "se": self.se,
+            "df": self.df,
+            "ci_lower": self.lower,
+            "ci_upper": self.upper,
+        }
 
     @property
     def frame(self) -> pd.DataFrame:
-        """variable, level, r2."""
+        """variable, level, r2, se, df, ci_lower, ci_upper."""
         return make_frame(self._columns)
 
     def __str__(self) -> str:
         parts = [] if self.mixed is None else [str(self.mixed)]
         if self.variables:
-            table = render_columns(self._columns, 4).rstrip("\n") + improper_shares(self.values)
+            columns = self._columns
+            if not np.isfinite(self.df).any():
+                del columns["df"]
+            table = render_columns(columns, 4).rstrip("\n") + improper_shares(self.values)
             parts.append("R2 of the endogenous variables of each level:\n" + table)
         return "\n\n".join(parts)
 
@@ -107,7 +138,7 @@ class RSquared:
 
 
 @quiet
-def r_squared(fit: Estimates) -> RSquared:
+def r_squared(fit: Estimates, covariance: Covariance, level: float = 0.95) -> RSquared:
     """R² of the endogenous variables and of the whole model.
 
     Raises
@@ -118,24 +149,69 @@ def r_squared(fit: Estimates) -> RSquared:
     if not fit.converged:
         raise InferenceError("the fit did not converge: its variances are not estimates.")
     problem, params = fit.problem, fit.params
-    shares: list[tuple[str, int, float]] = []
-    for block, pattern in zip(fit.table.blocks, problem.pattern.levels, strict=False):
-        _, total = level_parts(problem, params, block.key.level)
-        residual = np.diagonal(pattern.symmetric.symmetric_at(params))
-        for name in _endogenous(fit.table, block):
-            k = pattern.names.index(name)
-            share = 1.0 - residual[k] / total[k, k] if total[k, k] > 0 else np.nan
-            shares.append((name, block.key.level, float(share)))
+    variables, levels, values, gradients = _shares(fit)
     mixed = fit.table.two_level and is_mixed(problem.pattern)
     whole = MixedR2(*astuple(row_parts(problem, params))) if mixed else None
-    if not shares and whole is None:
+    if not variables and whole is None:
         raise InferenceError("no variable of the model is explained by others: there is no R2.")
+    se, df = covariance.of_functions(gradients)
+    lower, upper = share_limits(values, se, df, level)
     return RSquared(
-        variables=tuple(name for name, _, _ in shares),
-        levels=tuple(level for _, level, _ in shares),
-        values=np.array([value for _, _, value in shares]),
+        variables=variables,
+        levels=levels,
+        values=values,
+        se=se,
+        df=np.where(se > 0, df, np.nan),
+        lower=lower,
+        upper=upper,
         mixed=whole,
     )
+
+
+def _shares(fit: Estimates) -> tuple[tuple[str, ...], tuple[int, ...], Array, Array]:
+    """Endogenous variables, their levels, R² (n,) and gradients (n, npar)."""
+    names: list[str] = []
+    levels: list[int] = []
+    values: list[float] = []
+    gradients: list[Array] = []
+    both = scales_at(fit.problem, fit.params).levels
+    for block, scales in zip(fit.table.blocks, both, strict=True):
+        for name in _endogenous(fit.table, block):
+            k = scales.names.index(name)
+            total = scales.total[k] if scales.total[k] > 0 else np.nan
+            rest = scales.residual[k] / total
+            change = rest * scales.total_gradients[k] - scales.residual_gradients[k]
+            names.append(name)
+            levels.append(block.key.level)
+            values.append(1.0 - rest)
+            gradients.append(change / total)
+    shape = len(values), len(fit.params)
+    return tuple(names), tuple(levels), np.array(values), np.array(gradients).reshape(shape)
+
+
+def r_squared_rows(fit: Estimates, covariance: Covariance, level: float) -> dict[str, Any]:
+    """As rows of `parameter_estimates`: op `r2`, without tests, as lavaan's; none where the model
+    explains nothing."""
+    if not any(_endogenous(fit.table, block) for block in fit.table.blocks):
+        return {}
+    found = r_squared(fit, covariance, level)
+    count = len(found.variables)
+    missing = np.full(count, np.nan)
+    return {
+        "lhs": found.variables,
+        "op": ("r2",) * count,
+        "rhs": found.variables,
+        "level": found.levels,
+        "group": (1,) * count,
+        "label": ("",) * count,
+        "est": found.values,
+        "se": found.se,
+        "stat": missing,
+        "df": found.df,
+        "pvalue": missing,
+        "ci_lower": found.lower,
+        "ci_upper": found.upper,
+    }
 
 
 def _endogenous(table: ParameterTable, block: TableBlock) -> list[str]:

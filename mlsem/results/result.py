@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
@@ -15,6 +16,7 @@ from mlsem.data.moments.aggregate import DataRecord
 from mlsem.data.table.frame import make_frame, make_series, square_frame
 from mlsem.errors import (
     EstimationWarning,
+    InferenceError,
     InferenceWarning,
     OptionValueError,
     listed,
@@ -36,6 +38,7 @@ from mlsem.inference.covariance.of_estimates import covariance_of, doubted
 from mlsem.inference.covariance.reference import DfMethod
 from mlsem.inference.wald import run as hypotheses
 from mlsem.model.table import ParameterTable
+from mlsem.results.implied import Implied
 from mlsem.results.tables import estimate_columns, implied_moments, tidy_columns
 
 if TYPE_CHECKING:
@@ -47,27 +50,25 @@ if TYPE_CHECKING:
     from mlsem.inference.bootstrap.result import Bootstrap, BootstrapKind
     from mlsem.inference.comparison.result import SeComparison
     from mlsem.inference.diagnosis.result import ClusterDiagnostics
+    from mlsem.inference.effects.result import Effects
+    from mlsem.inference.effects.run import IntervalKind as EffectIntervals
+    from mlsem.inference.fit.models import FitModels
+    from mlsem.inference.fit.run import Units
+    from mlsem.inference.modification.joint import ParametersTest
     from mlsem.inference.profile.run import ProfileIntervals
     from mlsem.results.icc import Icc
+    from mlsem.results.latent import Method as LatentMethod
     from mlsem.results.r_squared import RSquared
+    from mlsem.results.recipe import Recipe
+    from mlsem.results.reference import ReferenceModel
+    from mlsem.results.reliability import Reliability
+    from mlsem.results.residuals import Kind as ResidualKind
+    from mlsem.results.residuals import ResidualMoments
+    from mlsem.results.standardized import Kind as StandardizedKind
     from mlsem.results.summary import Facts, Summary
 
 CiKind = Literal["wald", "profile"]
 PROFILED = "intervals: profile likelihood for variances, t with CR2 standard errors for the others."
-
-
-@dataclass(frozen=True, eq=False)
-class Implied:
-    """Implied moments of a level's observed variables.
-
-    Attributes
-    ----------
-    cov : DataFrame
-    mean : Series
-    """
-
-    cov: pd.DataFrame
-    mean: pd.Series
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -86,6 +87,7 @@ class FitResult:
     covariance: Covariance
     _estimates: Estimates
     _doubts: tuple[str, ...] = ()
+    _recipe: Recipe | None = None
 
     # --- the fit ------------------------------------------------------------------------------
 
@@ -291,7 +293,14 @@ class FitResult:
 
     # --- tables -------------------------------------------------------------------------------
 
-    def parameter_estimates(self, level: float = 0.95, ci: CiKind = "wald") -> pd.DataFrame:
+    def parameter_estimates(
+        self,
+        level: float = 0.95,
+        ci: CiKind = "wald",
+        *,
+        standardized: bool = False,
+        rsquare: bool = False,
+    ) -> pd.DataFrame:
         """All parameters in lavaan's rows and order, fixed and defined ones included.
 
         Parameters
@@ -300,6 +309,10 @@ class FitResult:
             Of the confidence intervals.
         ci : {"wald", "profile"}
             As for `conf_int`. Standard errors and tests stay those of the fit.
+        standardized : bool
+            Adds columns `std_lv` and `std_all`, the values of `standardized`.
+        rsquare : bool
+            Adds a row with op `r2` for each R² of `r_squared`, in the columns its own intervals.
 
         Returns
         -------
@@ -308,8 +321,91 @@ class FitResult:
             ci_upper. `level` is 1 in a single-level model and 0 for `:=`. A fixed parameter has
             se 0 and the rest NaN. A path that is random has no estimate of its own (NaN; lavaan
             says 0) and the name of its slope for a label: see that variable of level 2.
+
+        Raises
+        ------
+        InferenceError
+            Profile intervals, standardized values or R² were asked for, and there are none.
+
+        Examples
+        --------
+        >>> fit.parameter_estimates(standardized=True, rsquare=True)  # doctest: +SKIP
         """
-        return make_frame(self._columns(level, ci))
+        columns = self._columns(level, ci)
+        return make_frame(self._extended(columns, level, standardized, rsquare))
+
+    @quiet
+    def _extended(
+        self, columns: dict[str, Any], level: float, standardized: bool, rsquare: bool
+    ) -> dict[str, Any]:
+        """The columns with rows of R² and standardized values."""
+        if rsquare:
+            from mlsem.results.r_squared import r_squared_rows
+
+            rows = r_squared_rows(self._estimates, self.covariance, level)
+            columns = {name: [*columns[name], *rows.get(name, ())] for name in columns}
+        if standardized:
+            from mlsem.results.standardized import with_standardized
+
+            columns = with_standardized(columns, self._estimates)
+        return columns
+
+    @quiet
+    def standardized(self, kind: StandardizedKind = "all", level: float = 0.95) -> pd.DataFrame:
+        """Standardized parameters with standard errors and intervals, level by level.
+
+        A path y ~ x is β √(V_x / V_y), a loading λ √(V_f / V_y), a variance ψ / V, an intercept
+        α / √V, with V the variances at that level that the model implies; a covariance is the
+        correlation of the two residuals (or variables). Fixed covariates have the variances of
+        the sample, over rows at level 1 and over clusters at level 2, which count as known.
+        Defined parameters are the same functions of the standardized ones. Standard errors,
+        degrees of freedom and tests are those of the delta method with the fit's covariance.
+
+        Parameters
+        ----------
+        kind : {"all", "lv", "nox"}
+            Scaled are all variables; latent ones alone; all but exogenous observed ones, those
+            that predict and are themselves neither predicted nor indicators (StdYX, Std and StdY
+            of Mplus). "nox" is the one for binary covariates.
+        level : float
+            Of the confidence intervals.
+
+        Returns
+        -------
+        DataFrame
+            Columns lhs, op, rhs, level, group, est_std, se, stat, df, pvalue, ci_lower, ci_upper,
+            in the rows of `parameter_estimates`. What is constant (the variance of an exogenous
+            variable, moments of fixed covariates) has se 0. NaN where a variance to scale by is
+            not positive.
+
+        Raises
+        ------
+        OptionValueError
+            There is no such kind or level.
+        InferenceError
+            The fit did not converge.
+
+        Notes
+        -----
+        An outcome with random slopes has another variance in each row. Its level-1 variance is
+        the mean over rows: slopes count with their mean and variance over clusters (Rights &
+        Sterba, 2019), and the random path itself is the mean slope, so scaled. At level 2 the
+        outcome is its random intercept, where the covariates with random slopes are zero.
+        Where labels tie parameters that are scaled by different variances, a definition takes
+        the first of them, as in lavaan.
+
+        References: Bollen (1989), Structural Equations with Latent Variables, p. 349; Muthén &
+        Muthén (2017), Mplus User's Guide, STANDARDIZED.
+
+        Examples
+        --------
+        >>> fit.standardized()  # doctest: +SKIP
+        >>> fit.with_se("CR2").standardized("nox", level=0.9)  # doctest: +SKIP
+        """
+        from mlsem.results.standardized import standardized_columns
+
+        require_level(level)
+        return make_frame(standardized_columns(self._estimates, self.covariance, kind, level))
 
     @quiet
     def _columns(self, level: float, ci: CiKind = "wald") -> dict[str, Any]:
@@ -347,7 +443,15 @@ class FitResult:
             }
         )
 
-    def summary(self, level: float | None = None, ci: CiKind = "wald") -> Summary:
+    def summary(
+        self,
+        level: float | None = None,
+        ci: CiKind = "wald",
+        *,
+        fit_measures: bool = False,
+        standardized: bool = False,
+        rsquare: bool = False,
+    ) -> Summary:
         """The results in lavaan's layout.
 
         Parameters
@@ -356,21 +460,47 @@ class FitResult:
             Adds confidence limits at this level.
         ci : {"wald", "profile"}
             As for `conf_int`; "profile" adds the limits without `level=` too, at 0.95.
+        fit_measures : bool
+            Adds tests of fit and indices. With fewer than 100 clusters the score test comes first,
+            for likelihood-ratio tests then reject right models too often (docs/fit_tests.md).
+        standardized : bool
+            Adds the columns Std.lv and Std.all, the values of `standardized`.
+        rsquare : bool
+            Adds R² of each level.
 
         Returns
         -------
         Summary
             Prints as text and shows as HTML in a notebook.
+
+        Raises
+        ------
+        InferenceError
+            What was asked for does not exist: says why.
+
+        Examples
+        --------
+        >>> fit.summary(fit_measures=True, standardized=True, rsquare=True)  # doctest: +SKIP
         """
         from mlsem.results.summary import summarise
 
-        columns = self._columns(0.95 if level is None else level, ci)
-        rows = self.table.rows
-        hidden = [row.exo for row in rows] + [False] * len(self.table.definitions)
+        wanted = 0.95 if level is None else level
+        columns = self._extended(self._columns(wanted, ci), wanted, standardized, rsquare)
         facts, shown = self._facts(), level is not None
+        hidden = [row.exo for row in self.table.rows]
+        hidden += [False] * (len(columns["op"]) - len(hidden))
         if ci == "profile":
             facts, shown = replace(facts, notes=(*facts.notes, PROFILED)), True
-        return summarise(columns, hidden, self.table.level_labels, facts, shown)
+        if standardized:
+            from mlsem.results.standardized import notes_of
+
+            facts = replace(facts, notes=(*facts.notes, *notes_of(columns, self.table)))
+        measures = None
+        if fit_measures:
+            from mlsem.results.measures import measure_blocks
+
+            measures = measure_blocks(self._models)
+        return summarise(columns, hidden, self.table.level_labels, facts, shown, measures)
 
     def _facts(self) -> Facts:
         from mlsem.results.summary import Facts
@@ -467,6 +597,148 @@ class FitResult:
         z = wanted == "HTZ" and self.covariance.reference is None
         fit = self if kind == self.se_kind and not z else self.with_se(kind)
         return hypotheses.wald_test(fit._estimates, fit.covariance, constraints, wanted, rhs)
+
+    def score_test(
+        self, add: str | None = None, *, release: object = None, robust: bool | None = None
+    ) -> ParametersTest:
+        """Score test of parameters that the model does not have; nothing is fitted.
+
+        T = gᵀ A⁻¹ g, with g = ∂ℓ and A the expected information of what is tested, less what
+        they have in common with the model's own parameters (Rao, 1948); the robust test divides
+        it by c₀ = Σ_j s_jᵀ A⁻¹ s_j / df of the clusters' scores s_j (after Boos, 1992; see
+        docs/fit_tests.md). With one parameter it is that of `modification_indices`.
+
+        Parameters
+        ----------
+        add : str, optional
+            Parameters to be added: ``"f =~ y5; y1 ~~ y2"``, in a two-level model below
+            ``level: 1`` or ``level: 2`` where both levels have the variables.
+        release : int, str or list of these, optional
+            Equality constraints to be given up: by their number, as lavaan counts (those written
+            with ``==``, then pairs of parameters with the same label), text, or label.
+        robust : bool, optional
+            Default: whether the standard errors of the fit are robust.
+
+        Returns
+        -------
+        ParametersTest
+            Prints as text; `univariate` has each of them alone, `epc` what would become of all
+            parameters.
+
+        Raises
+        ------
+        ModelSyntaxError, SpecificationError
+            A parameter is in the model already, or has no place in it.
+        InferenceError
+            The fit did not converge or is one by REML; or the data do not determine them.
+        OptionValueError
+            There is no such constraint, or nothing is tested.
+
+        Examples
+        --------
+        >>> fit.score_test("level: 2\n y1 ~~ y2").pvalue  # doctest: +SKIP
+        """
+        from mlsem.inference.modification.joint import joint_score_test
+
+        wanted = self.covariance.kind.sandwich if robust is None else robust
+        return joint_score_test(self._estimates, add, release, robust=wanted)
+
+    def modification_indices(
+        self,
+        sort: bool = True,
+        minimum: float = 0.0,
+        power: float | None = None,
+        robust: bool | None = None,
+    ) -> pd.DataFrame:
+        """Score tests of single parameters that the model does not have, and what they would be.
+
+        MI = g² / A and EPC = g / A, with g = ∂ℓ/∂(candidate) and A its expected information less
+        what it has in common with the model's parameters (Sörbom, 1989; Saris, Satorra & Sörbom,
+        1987). Listed are loadings, covariances, paths (also of fixed covariates to what does not
+        have them, unlike in lavaan), and fixed intercepts and other fixed parameters, as far as
+        the data determine them; no moments of fixed covariates.
+
+        Parameters
+        ----------
+        sort : bool
+            Largest index first; else by level and kind.
+        minimum : float
+            The least index that is listed.
+        power : float, optional
+            A size that would matter, in the units of EPC (lavaan's `delta`): adds `ncp`, the
+            `power` of the test at 0.05, and a `decision` (Saris, Satorra & van der Veld, 2009):
+            "m" misspecified, "nm" not, "i" inconclusive; "epc:m" and "epc:nm" go by whether EPC is
+            at least this size, where the power is 0.75 or more and the index significant.
+        robust : bool, optional
+            Whether `mi_robust` is there, and `pvalue`, order, minimum and power are those of it:
+            (Σ_j s_j)² / Σ_j s_j² of the clusters' efficient scores s_j, a generalised score test
+            (Boos, 1992). Default: whether the standard errors of the fit are robust.
+
+        Returns
+        -------
+        DataFrame
+            Columns lhs, op, rhs, level, mi, (mi_robust,) pvalue, epc, sepc_lv, sepc_all, sepc_nox
+            (by the standard deviations of the latent variables, of all, of all but fixed
+            covariates, implied at the level; of a covariance by those of the residuals), with
+            `power` delta, ncp, power and decision. Each index has one degree of freedom.
+
+        Raises
+        ------
+        InferenceError
+            The fit did not converge or is one by REML.
+        OptionValueError
+            A value that an argument cannot take.
+
+        Examples
+        --------
+        >>> fit.modification_indices(minimum=3.84)  # doctest: +SKIP
+        """
+        from mlsem.inference.modification.run import Choice, modification_indices
+
+        wanted = self.covariance.kind.sandwich if robust is None else robust
+        choice = Choice(sort, minimum, power, wanted)
+        return make_frame(modification_indices(self._estimates, choice))
+
+    def update(self, model: str | None = None, *, data: object = None, **options: Any) -> FitResult:
+        """Fit a changed model, with the options of this fit where they are not changed.
+
+        Parameters
+        ----------
+        model : str, optional
+            A text that begins with ``+`` is added to the model: ``"+ y1 ~~ y2"``, in a two-level
+            model at the level that has the variables, or below ``level: 1`` or ``level: 2``. Any
+            other text is put in its place. Default: the same model.
+        data : DataFrame, optional
+            Needed for variables that the model does not have: a fit keeps the moments of its
+            variables and not the data. Default: these moments, so the same rows.
+        **options
+            As for `mlsem.fit`; `cluster`, `center`, `missing` and `se_cluster` only with `data`.
+
+        Returns
+        -------
+        FitResult
+
+        Raises
+        ------
+        InferenceError
+            The fit is one by `lmm`.
+        DataError
+            A variable is not among those of the fit, and no data are given.
+        ModelSyntaxError, SpecificationError
+            The text cannot be read, or both levels have its variables.
+        OptionError, OptionValueError
+            A keyword, or its value.
+
+        Examples
+        --------
+        >>> fit.update("+ level: 2\n y1 ~~ y2", se="CR2")  # doctest: +SKIP
+        """
+        if self._recipe is None:
+            raise InferenceError(
+                "update changes models that mlsem.fit or one of lavaan's functions fitted: call "
+                "mlsem.lmm again."
+            )
+        return self._recipe.refit(self, model, data, options)
 
     def cluster_diagnostics(
         self, parameters: str | Iterable[str] | None = None, *, exact: object = False
@@ -652,6 +924,116 @@ class FitResult:
 
         return random_effects(self._estimates)
 
+    def predict_latent(
+        self,
+        level: int | str = 1,
+        method: LatentMethod = "regression",
+        se: bool = True,
+        data: pd.DataFrame | None = None,
+        *,
+        history: bool = False,
+    ) -> pd.DataFrame:
+        """Scores of the latent variables of a level, given the estimates.
+
+        "regression": posterior means E(v | data), lavaan's "EBM": at level 2
+        E(v) + Cov(v, t) ρ_j, with covariance Cov(v) - Cov(v, t) Ω_j Cov(t, v); at level 1 from
+        y_ij - û_j, with covariance Cov(v) - C (W - W Z K_j Zᵀ W) Cᵀ, C = Cov(v, y), W = Σ_W⁻¹ and
+        K_j the posterior covariance of û_j. "bartlett": (Λᵀ Σ⁻¹ Λ)⁻¹ Λᵀ Σ⁻¹ times the deviations of
+        y_ij - û_j, or of û_j and the outcomes of level 2, as lavaan's; residual variances may be
+        zero. E(v) is what the model expects given the covariates.
+
+        Standard errors are those of the error of prediction, √E(score - v)², and count that û_j
+        is not known; lavaan's take it as known, and are too small.
+
+        Parameters
+        ----------
+        level : int or str
+            1 or 2, or the level's label in the model.
+        method : {"regression", "bartlett"}
+        se : bool
+            Adds the columns `name_se`.
+        data : DataFrame, optional
+            Rows with the columns of the model, centred and multiplied here as in the fit (grand
+            means are the fit's, cluster means those of these rows). What is said of a cluster is
+            said of its rows in `data`, be they those of the fit or others, in clusters of the fit
+            or new ones. Required at level 1: a fit keeps no rows. Default at level 2: the
+            clusters of the fit.
+        history : bool
+            Whether clusters that the fit has seen keep what is known of them: `data` then holds
+            new rows of theirs only.
+
+        Returns
+        -------
+        DataFrame
+            With the index of `data`, NaN in rows with a missing value; at level 2 with the ids of
+            the clusters. Random slopes are among the latent variables of level 2 (regression).
+            Scores that indicators do not determine (of second-order factors, by Bartlett) are NaN.
+
+        Raises
+        ------
+        InferenceError
+            No latent variable at that level, no data, or no convergence.
+        DataError
+            As for `fit`; or with `history` rows that the fit has seen.
+        OptionValueError
+            A value that an argument cannot take.
+
+        References
+        ----------
+        Bartlett (1937), British Journal of Psychology 28, 97-104. Thomson (1934), Journal of
+        Educational Psychology 25, 366-374. Skrondal & Rabe-Hesketh (2009), JRSS A 172, 659-687.
+
+        Examples
+        --------
+        >>> scores = fit.predict_latent(1, data=data)  # doctest: +SKIP
+        >>> schools = fit.predict_latent(2)  # doctest: +SKIP
+        """
+        from mlsem.results.latent import predict_latent
+
+        number = self.table.level_number(level)
+        return predict_latent(self._estimates, number, method, se=se, data=data, history=history)
+
+    def predict(self, data: pd.DataFrame | None = None, level: int | str = 1) -> pd.DataFrame:
+        """Expected values of the observed outcomes.
+
+        Of a row the mean given its exogenous variables x of both levels and the effects of its
+        cluster: E(y_ij | x_ij, w_j, û_j), with û_j the posterior mean of the cluster's random
+        effects given the rows of the fit (lme4's `predict`). Of a cluster that the fit has not
+        seen û_j is what the model expects given its exogenous variables. Nothing is conditioned
+        on the outcomes in `data`, which may be missing: an outcome that explains others counts
+        with its own expectation.
+        At level 2 the outcomes of that level given its exogenous variables, and the parts between
+        clusters of variables of both levels, and random slopes, with û_j.
+
+        Parameters
+        ----------
+        data : DataFrame, optional
+            With the covariates and the cluster ids. Required at level 1: a fit keeps no rows.
+        level : int or str
+            1 or 2, or the level's label in the model.
+
+        Returns
+        -------
+        DataFrame
+            With the index of `data`, NaN in rows where a covariate is missing; at level 2 with
+            the ids of the clusters. `attrs["note"]` says how many are of new clusters.
+
+        Raises
+        ------
+        InferenceError
+            No data, or no convergence.
+        DataError
+            A column is absent, not numeric, or varies within a cluster and must not; or a formula
+            of `lmm` has terms that are computed, which are not made again.
+
+        Examples
+        --------
+        >>> fitted = fit.predict(data)  # doctest: +SKIP
+        """
+        from mlsem.results.latent import predict
+
+        return predict(self._estimates, self.table.level_number(level), data)
+
     def icc(self) -> Icc:
         """Intraclass correlations of the variables with a part at both levels, with delta-method
         standard errors: `icc` of all variance, as a model without covariates has it; and given
@@ -667,10 +1049,20 @@ class FitResult:
 
         return icc(self._estimates, self.covariance)
 
-    def r_squared(self) -> RSquared:
-        """R² of the endogenous variables of each level; of a linear mixed model (`mixed`) the
-        marginal and conditional R² (Nakagawa & Schielzeth, 2013; Johnson, 2014) and the shares of
-        variance of Rights & Sterba (2019).
+    def r_squared(self, level: float = 0.95) -> RSquared:
+        """R² of the endogenous variables of each level, with intervals; of a linear mixed model
+        (`mixed`) the marginal and conditional R² (Nakagawa & Schielzeth, 2013; Johnson, 2014) and
+        the shares of variance of Rights & Sterba (2019).
+
+        1 - ψ / V, with V the variance at that level that the model implies. Standard errors are
+        those of the delta method with the fit's covariance; intervals are those of Fisher's z of
+        the correlation R, between 0 and 1. Of an indicator of one factor R is the standardized
+        loading. An R² near 0 has the lower limit 0.
+
+        Parameters
+        ----------
+        level : float
+            Of the confidence intervals.
 
         Raises
         ------
@@ -679,7 +1071,8 @@ class FitResult:
         """
         from mlsem.results.r_squared import r_squared
 
-        return r_squared(self._estimates)
+        require_level(level)
+        return r_squared(self._estimates, self.covariance, level)
 
     @quiet
     def scores(self) -> pd.DataFrame:
@@ -729,17 +1122,334 @@ class FitResult:
             1 or 2, or the level's label in the model.
         """
         number = self.table.level_number(level)
-        names, cov, mean = implied_moments(self._estimates, number)
-        return Implied(square_frame(cov, names), make_series(mean, names, "mean"))
+        found = implied_moments(self._estimates, number)
+        mean = make_series(found.mean, found.names, "mean")
+        return Implied(square_frame(found.cov, found.names), mean)
+
+    def reliability(self, level: float = 0.95) -> Reliability:
+        """Reliability of composites, cluster means and factor scores.
+
+        Of each factor's indicators ω and α of the sum within clusters, of its observed mean in a
+        cluster (of the harmonic mean size), of its latent mean (Geldhof, Preacher & Zyphur, 2014),
+        and, where a factor of each level has the same indicators, of the sum as it is observed
+        (Lai, 2021); of every variable of both levels that of its cluster means (Spearman-Brown);
+        and of regression scores. ω is by the moments that the model implies, α by those of the
+        saturated model (none with random slopes or REML). Equations: `results.reliability`.
+
+        Parameters
+        ----------
+        level : float
+            Of the confidence intervals, by the delta method on the logit scale.
+
+        Returns
+        -------
+        Reliability
+            Prints as a table; `frame` is a data frame.
+
+        Raises
+        ------
+        InferenceError
+            The fit did not converge, or there is nothing whose reliability could be asked for.
+
+        References
+        ----------
+        Geldhof, Preacher & Zyphur (2014), Psychological Methods 19, 72-91. Lai (2021),
+        Psychological Methods 26, 90-102.
+        """
+        from mlsem.results.reliability import reliability
+
+        require_level(level)
+        return reliability(self._models, self.covariance, level)
+
+    def inspect(self, what: str) -> Any:
+        """What R's lavInspect gives, under its names; of two levels a dict by their labels.
+
+        Parameters
+        ----------
+        what : str
+            Such as "sampstat", "h1", "implied", "icc", "rsquare", "vcov", "coef", "nobs",
+            "nclusters", "cluster.size", "est", "se", "free", "start", "cov.lv", "cor.ov",
+            "cor.all", "residuals", "fit", "converged", "gradient", "scores", "information". The
+            error of an unknown name lists all.
+
+        Notes
+        -----
+        "sampstat" are the moments of the saturated model, as in lavaan. Effects of fixed covariates
+        are a matrix "gamma" of their own, which lavaan has in "beta", with the moments of the
+        covariates in "psi". Information and gradient are those of the log-likelihood in total;
+        lavaan's are of its objective, about one N-th.
+        """
+        from mlsem.results.inspect import inspect
+
+        return inspect(self, what)
+
+    # --- how well the model fits ----------------------------------------------------------------
+
+    @cached_property
+    def _models(self) -> FitModels:
+        from mlsem.inference.fit.models import FitModels
+
+        return FitModels(self._estimates, robust=self.covariance.kind.sandwich)
+
+    def h1(self, *, semidefinite: bool | None = None) -> ReferenceModel:
+        """The saturated model: all covariances and means of each level are free, and all
+        regressions on its fixed covariates.
+
+        Parameters
+        ----------
+        semidefinite : bool, optional
+            Whether the covariance matrix between clusters is kept positive semidefinite. By
+            default it is not, as that of the model is not, unless there is no maximum without
+            that bound, or the model has bounds on its variances at level 2.
+
+        Raises
+        ------
+        InferenceError
+            The model has random slopes, or no maximum was found.
+        """
+        from mlsem.results.reference import saturated_model
+
+        return saturated_model(self._models, semidefinite=semidefinite)
+
+    def baseline(self) -> ReferenceModel:
+        """The baseline model of the comparative indices, lavaan's: variances and means of the
+        outcomes at each level, and the covariances of covariates that are modelled; no paths.
+
+        Raises
+        ------
+        InferenceError
+            The model has random slopes, or its baseline has no maximum.
+        """
+        from mlsem.results.reference import baseline_model
+
+        return baseline_model(self._models)
+
+    def residuals(
+        self, kind: ResidualKind = "raw", level: int | str | None = None
+    ) -> ResidualMoments | dict[str, ResidualMoments]:
+        """Residual moments: what the saturated model has, less what the model implies.
+
+        Parameters
+        ----------
+        kind : {"raw", "standardized", "cor.bentler", "cor.bollen"}
+            "standardized": over their standard errors, z values. Correlations divide by the
+            standard deviations of the saturated model (Bentler, 1995), or each model's by its own
+            (Bollen, 1989).
+        level : int or str, optional
+            1 or 2, or the level's label.
+
+        Returns
+        -------
+        ResidualMoments
+            Data frames `cov`, `cov_se`, `cov_z`, `cov_pvalue`, and series `mean`, …; fixed
+            covariates take part. Without `level=` of two levels a dict by their labels.
+
+        Raises
+        ------
+        InferenceError
+            The fit did not converge, is one by REML, or has no saturated model.
+        OptionValueError
+            A value that an argument cannot take.
+
+        Notes
+        -----
+        Standard errors have Cov(β̂ - β(θ̂)) = (I - ΔK) Γ (I - ΔK)ᵀ (`inference.fit.residual_tests`),
+        with Γ a sandwich where the fit's standard errors are robust. They are NaN of moments that
+        the model reproduces (all but) whatever the data, as most variances of outcomes with a
+        free residual variance.
+
+        Examples
+        --------
+        >>> fit.residuals("cor.bentler", level=2).cov  # doctest: +SKIP
+        """
+        from mlsem.results.residuals import residual_moments
+
+        if level is not None:
+            number = self.table.level_number(level)
+            return residual_moments(self._models, kind, (number,))[0]
+        numbers = tuple(range(1, len(self.table.levels) + 1))
+        found = residual_moments(self._models, kind, numbers)
+        if not self.table.two_level:
+            return found[0]
+        return dict(zip(self.table.level_labels, found, strict=True))
+
+    def cluster_residuals(self, parameters: str | Iterable[str] | None = None) -> pd.DataFrame:
+        """Which clusters the model describes badly, the worst first.
+
+        Parameters
+        ----------
+        parameters : str or iterable of str, optional
+            Names as in `params`, whose change without the cluster is wanted.
+
+        Returns
+        -------
+        DataFrame
+            By cluster (of the robust standard errors; a row without clusters): `rows`; `distance`,
+            the squared Mahalanobis distance of all its outcomes, χ² with `df` in a right model,
+            and its `pvalue`; `chisq`, its part 2 (ℓ1_j - ℓ0_j) in the fit's χ² (NaN with random
+            slopes or REML), which may be negative; `change`, how many standard errors one step
+            without the cluster moves an estimate most, and which `parameter`, if there are
+            clusters; or a column of each of `parameters`.
+
+        Raises
+        ------
+        InferenceError
+            The fit did not converge.
+        OptionValueError
+            There is no such parameter.
+        """
+        from mlsem.results.casewise import cluster_residuals
+
+        return cluster_residuals(self._models, parameters)
+
+    def row_residuals(self, data: pd.DataFrame) -> pd.DataFrame:
+        """Which rows the model describes badly given their cluster, the worst first.
+
+        `distance` is the squared Mahalanobis distance of a row's outcomes from what its covariates
+        and the other rows of its cluster in `data` say of them, χ² with `df` in a right model.
+
+        Parameters
+        ----------
+        data : DataFrame
+            With the columns of the model, as for `predict_latent`.
+
+        Returns
+        -------
+        DataFrame
+            distance, df, pvalue, with the index of `data`; NaN (last) in rows with a missing value.
+
+        Raises
+        ------
+        InferenceError
+            The fit did not converge.
+        DataError
+            As for `fit`.
+        """
+        from mlsem.results.casewise import row_residuals
+
+        return row_residuals(self._estimates, data)
+
+    def fit_measures(
+        self,
+        names: str | Iterable[str] | None = None,
+        *,
+        level: int | str | None = None,
+        units: Units = "clusters",
+    ) -> pd.Series:
+        """Tests of fit and indices, under lavaan's names.
+
+        `chisq.score` is a score test of fit that holds its level with few clusters, where `chisq`
+        and above all `chisq.scaled` reject far too often (docs/fit_tests.md): T / c₀ of
+        `inference.fit.score`. With robust standard errors likelihood-ratio tests are scaled too
+        (Yuan & Bentler, 2000, as Mplus does it), and indices have scaled and robust versions.
+        Random slopes have no saturated model: then there are log-likelihood, AIC and BIC.
+
+        Parameters
+        ----------
+        names : str or iterable of str, optional
+            Which, in this order. Default: all.
+        level : int or str, optional
+            Fit at this level alone, the other one saturated (Ryu & West, 2009).
+        units : {"clusters", "rows"}
+            What the RMSEA at level 2 counts; lavaan counts rows, and so makes it small.
+
+        Raises
+        ------
+        InferenceError
+            The fit did not converge, is one by REML, or has no saturated model.
+        OptionValueError
+            A name that there is not.
+
+        Examples
+        --------
+        >>> fit.fit_measures(["chisq.score", "pvalue.score", "cfi", "rmsea"])  # doctest: +SKIP
+        """
+        from mlsem.inference.fit.run import fit_measures, level_measures, selected
+
+        if level is None:
+            measures = fit_measures(self._models)
+        else:
+            measures = level_measures(self._models, self.table.level_number(level), units)
+        shown = measures if names is None else selected(measures, names)
+        return make_series(list(shown.values()), tuple(shown), "value")
+
+    # --- effects --------------------------------------------------------------------------------
+
+    def effects(
+        self,
+        outcome: str,
+        predictor: str,
+        *,
+        confidence: float = 0.95,
+        ci: EffectIntervals = "delta",
+        draws: int | None = None,
+        seed: int | None = None,
+    ) -> Effects:
+        """Direct, indirect and total effects of one variable on another, level by level.
+
+        An indirect effect is a product of paths (loadings are paths from a factor to its
+        indicators), the total one the sum over all ways. Where both variables have parts at both
+        levels, effects between clusters less those within come last. A path that varies between
+        clusters stands with its mean.
+
+        Parameters
+        ----------
+        outcome, predictor : str
+            Variables of the model, observed or latent.
+        confidence : float
+            Of the intervals.
+        ci : {"delta", "monte carlo", "bootstrap"}
+            By the delta method, with the t or z distribution of the fit's standard errors;
+            quantiles of draws from the distribution of the estimates, which allow for the skewness
+            of a product (MacKinnon, Lockwood & Williams, 2004); or percentiles of a bootstrap
+            that refits the model to drawn clusters.
+        draws : int, optional
+            Of the two latter: 20,000 and 999 by default.
+        seed : int, optional
+
+        Returns
+        -------
+        Effects
+            Prints as a table; `frame` is a data frame.
+
+        Raises
+        ------
+        InferenceError
+            The fit did not converge, no path leads from one to the other, or a path that varies
+            between clusters depends on what the model explains.
+        OptionValueError
+            A variable that the model does not have, or a value that an argument cannot take.
+
+        Examples
+        --------
+        >>> fit.effects("y", "x", ci="monte carlo", seed=1)  # doctest: +SKIP
+        """
+        from mlsem.inference.effects.run import effects
+
+        drawn = None
+        if ci == "bootstrap":
+            boot = self.bootstrap("pairs", draws=draws or 999, seed=seed)
+            drawn = boot.draws[:, : len(self.table.names)]
+        return effects(
+            self._estimates,
+            self.covariance,
+            outcome,
+            predictor,
+            confidence=confidence,
+            ci=ci,
+            draws=20_000 if draws is None else draws,
+            seed=seed,
+            drawn=drawn,
+        )
 
 
-def assemble(model: str, estimates: Estimates) -> FitResult:
+def assemble(model: str, estimates: Estimates, recipe: Recipe | None = None) -> FitResult:
     """The result of estimates, with warnings about them."""
     if estimates.converged:
         for each in on_estimates(estimates):
             warn(each, EstimationWarning)
     covariance, doubts = _covariance(estimates)
-    return FitResult(model, covariance, estimates, doubts)
+    return FitResult(model, covariance, estimates, doubts, recipe)
 
 
 def _covariance(estimates: Estimates) -> tuple[Covariance, tuple[str, ...]]:

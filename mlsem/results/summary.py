@@ -9,7 +9,7 @@ from typing import Any
 
 from mlsem.estimation.standard_errors import StandardErrors
 from mlsem.report import html, text
-from mlsem.report.document import SummaryDocument
+from mlsem.report.document import HeaderBlock, SummaryDocument
 from mlsem.report.sections import ParameterRow, sections
 from mlsem.version import __version__
 
@@ -24,6 +24,7 @@ ADJUSTED = {
     ("scores", "residuals"): "residuals; scores (variances)",
 }
 FIELDS = ("lhs", "op", "rhs", "level", "label", "est", "se", "stat", "pvalue", "df")
+STANDARDIZED = ("std_lv", "std_all")
 Pairs = tuple[tuple[str, str], ...]
 
 
@@ -75,9 +76,10 @@ class Facts:
         """What a log-likelihood is that is none of a maximum."""
         return "" if self.converged or isnan(self.loglik) else " at the last iterate"
 
-    @property
-    def header(self) -> tuple[Pairs, ...]:
-        return self._model, self._data, self._criteria, self._errors
+    def header(self, measures: tuple[HeaderBlock, ...] | None) -> tuple[HeaderBlock, ...]:
+        """With measures of fit, which have the criteria among them, or with these alone."""
+        middle = (self._criteria,) if measures is None else measures
+        return HeaderBlock("", self._model), HeaderBlock("", self._data), *middle, self._errors
 
     @property
     def _model(self) -> Pairs:
@@ -106,26 +108,23 @@ class Facts:
         return tuple(pairs)
 
     @property
-    def _criteria(self) -> Pairs:
+    def _criteria(self) -> HeaderBlock:
         name, own, criterion = "Loglikelihood", "", []
         if self.restricted:
             name, own = "Restricted loglikelihood", ", restricted"
             maximum = self.loglik if self.converged else nan
             criterion = [("REML criterion", _shown(-2.0 * maximum))]
-        return (
-            (f"{name} and information criteria:", ""),
+        rows = (
             (f"{name}{self._where}", _shown(self.loglik)),
             *criterion,
             (f"Akaike (AIC{own})", _shown(self.aic)),
             (f"Bayesian (BIC{own})", _shown(self.bic)),
         )
+        return HeaderBlock(f"{name} and information criteria:", rows)
 
     @property
-    def _errors(self) -> Pairs:
-        pairs = [
-            ("Parameter estimates:", ""),
-            ("Standard errors", self.se.title),
-        ]
+    def _errors(self) -> HeaderBlock:
+        pairs = [("Standard errors", self.se.title)]
         if self.form:
             pairs.append(("Information", self.form))
         if self.df_method is not None:
@@ -134,7 +133,7 @@ class Facts:
             pairs.append(("Adjusted", ADJUSTED[self.adjusted]))
         if self.n_robust is not None:
             pairs.append((f"Robust clusters [{self.robust}]", str(self.n_robust)))
-        return tuple(pairs)
+        return HeaderBlock("Parameter estimates:", tuple(pairs))
 
 
 def _shown(value: float) -> str:
@@ -171,11 +170,13 @@ def summarise(
     level_labels: tuple[str, ...],
     facts: Facts,
     intervals: bool,
+    measures: tuple[HeaderBlock, ...] | None = None,
 ) -> Summary:
     """Arrange the columns of the parameter table under the facts; hidden rows are left out."""
+    shown = [name for name in (*FIELDS, *STANDARDIZED) if name in columns]
     lines = [
         ParameterRow(
-            **{name: columns[name][k] for name in FIELDS},
+            **{name: columns[name][k] for name in shown},
             lower=float(columns["ci_lower"][k]) if intervals else None,
             upper=float(columns["ci_upper"][k]) if intervals else None,
             hidden=hidden[k],
@@ -188,4 +189,5 @@ def summarise(
         for k, label in enumerate(level_labels, start=1)
     }
     levels, defined = sections(lines, titles)
-    return Summary(SummaryDocument(facts.title, facts.header, levels, defined, facts.notes))
+    header = facts.header(measures)
+    return Summary(SummaryDocument(facts.title, header, levels, defined, facts.notes))

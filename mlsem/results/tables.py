@@ -11,6 +11,7 @@ from mlsem.core.quiet import quiet
 from mlsem.core.records import Array
 from mlsem.core.sample.shapes import covariate_sample
 from mlsem.estimation.estimates import Estimates
+from mlsem.estimation.joint import JointMoments, joint_moments
 from mlsem.estimation.problem import Problem
 from mlsem.inference.covariance.intervals import wald
 from mlsem.inference.covariance.matrix import Covariance
@@ -33,26 +34,20 @@ COLUMNS = ("lhs", "op", "rhs", "level", "group", "label")
 
 def estimate_columns(estimates: Estimates, covariance: Covariance, level: float) -> dict[str, Any]:
     """Columns of the table of estimates, in lavaan's rows and order; definitions last."""
-    table, se, params = estimates.table, covariance.se, estimates.params
-    exo = _exo_values(estimates.problem)
-    random = _random_slopes(table)
+    table, se = estimates.table, covariance.se
+    random = random_slopes(table)
     names = [
         (r.lhs, r.op, r.rhs, r.level, r.group, random.get(k, r.label))
         for k, r in enumerate(table.rows)
     ]
     names += [(d.name, ":=", d.source, 0, 1, d.name) for d in table.definitions]
-    values = [
-        params[row.free] if row.free >= 0 else exo[k] if row.exo else row.fixed
-        for k, row in enumerate(table.rows)
-    ]
-    for k in random:
-        values[k] = np.nan  # it is a variable of level 2, which has its mean there
+    values = row_values(estimates)
     errors = [se[row.free] if row.free >= 0 else 0.0 for row in table.rows]
     df = [covariance.df[row.free] if row.free >= 0 else np.inf for row in table.rows]
     defined, slopes = defined_parameters(estimates)
     defined_se, defined_df = covariance.of_functions(slopes)
     tests = wald(
-        np.concatenate((np.array(values, dtype=float), defined)),
+        np.concatenate((values, defined)),
         np.concatenate((errors, defined_se)),
         np.concatenate((df, defined_df)),
         level,
@@ -69,6 +64,18 @@ def estimate_columns(estimates: Estimates, covariance: Covariance, level: float)
     }
 
 
+def row_values(estimates: Estimates) -> Array:
+    """Estimates of the rows of the table, (rows,); NaN of a path that is random."""
+    table, params, exo = estimates.table, estimates.params, _exo_values(estimates.problem)
+    values = [
+        params[row.free] if row.free >= 0 else exo[k] if row.exo else row.fixed
+        for k, row in enumerate(table.rows)
+    ]
+    for k in random_slopes(table):
+        values[k] = np.nan  # it is a variable of level 2, which has its mean there
+    return np.array(values, dtype=float)
+
+
 def tidy_columns(estimates: Mapping[str, Any]) -> dict[str, Any]:
     """The columns of the table of estimates under the names of R's broom."""
     term = [
@@ -79,7 +86,7 @@ def tidy_columns(estimates: Mapping[str, Any]) -> dict[str, Any]:
     return {"term": term} | same | {new: estimates[old] for new, old in BROOM.items()}
 
 
-def _random_slopes(table: ParameterTable) -> dict[int, str]:
+def random_slopes(table: ParameterTable) -> dict[int, str]:
     """Rows of paths that vary between clusters, and the variables of level 2 that they are."""
     named = {(slope.outcome, "~", slope.carrier): slope.name for slope in table.slopes}
     rows = zip(table.blocks[0].places, table.blocks[0].rows, strict=True)
@@ -122,27 +129,6 @@ def _covariates(problem: Problem, level: int) -> tuple[Array, Array]:
 
 
 @quiet
-def implied_moments(estimates: Estimates, level: int) -> tuple[tuple[str, ...], Array, Array]:
-    """Names, covariance matrix and means of a level's observed variables.
-
-    Of modelled y and fixed x with sample moments m_x, S_x:
-    mean (ν + Π m_x, m_x), covariance [[Π S_x Πᵀ + Σ, Π S_x], [S_x Πᵀ, S_x]].
-    """
-    problem = estimates.problem
-    pattern = problem.pattern.levels[level - 1]
-    moments = pattern.moments(estimates.params)
-    assert moments is not None
-    variables = problem.table.levels[level - 1]
-    modelled = tuple(pattern.names[k] for k in pattern.observed)
-    coefficients = moments.coefficients[pattern.observed]
-    covariates = len(variables.covariates)
-    slopes = coefficients[:, coefficients.shape[1] - covariates :]
-    mean_x, cov_x = _covariates(problem, level)
-    if problem.table.meanstructure:
-        mean = coefficients[:, 0] + slopes @ mean_x
-    else:
-        mean = np.array([problem.means[name] for name in modelled])
-        mean_x = np.array([problem.means[name] for name in variables.covariates])
-    across = slopes @ cov_x
-    cov = np.block([[moments.sigma + across @ slopes.T, across], [across.T, cov_x]])
-    return modelled + variables.covariates, cov, np.concatenate((mean, mean_x))
+def implied_moments(estimates: Estimates, level: int) -> JointMoments:
+    """Of a level's observed variables at the estimates."""
+    return joint_moments(estimates.problem, level, estimates.implied[level - 1])

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mlsem.core.implied.pattern import LevelMoments
+from mlsem.core.implied.total import level_total
 from mlsem.core.records import Array
 from mlsem.core.sample.shapes import covariate_sample
 from mlsem.estimation.problem import Problem
@@ -72,15 +73,11 @@ def improper_shares(shares: Array) -> str:
 def level_parts(problem: Problem, params: Array, level: int) -> tuple[LevelMoments, Array]:
     """A level's moments, and the covariances of all its variables, those of v by sample moments of
     fixed covariates: E Ψ Eᵀ + E Γ S_x Γᵀ Eᵀ."""
-    moments = problem.pattern.levels[level - 1].moments(params)
+    pattern = problem.pattern.levels[level - 1]
+    moments = pattern.moments(params)
     assert moments is not None
-    names = problem.table.levels[level - 1].covariates
-    if not names:
-        return moments, moments.covariance
-    maps = np.array([problem.maps[name] for name in names])
-    _, spread = covariate_sample(problem.sample, maps, level)
-    slopes = moments.coefficients[:, moments.coefficients.shape[1] - len(names) :]
-    return moments, moments.covariance + slopes @ spread @ slopes.T
+    sample = covariate_sample(problem.sample, pattern.covariates, level)
+    return moments, level_total(pattern, moments, params, *sample).covariance
 
 
 def row_parts(problem: Problem, params: Array, outcome: int = 0) -> RowParts:

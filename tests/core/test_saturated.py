@@ -82,7 +82,7 @@ def test_the_maximum_over_semidefinite_matrices(seed, clusters, p, null):
     maps, none = np.eye(p + 1)[1:], np.zeros((0, p + 1))
     arranged = core._arranged(shapes(rng, clusters, p, null=null), (maps, none, none))
     with np.errstate(all="ignore"):
-        found = core._maximum(arranged, semidefinite=True)
+        found, _ = core._maximum(arranged, semidefinite=True)
     within, between = core._gradients(arranged, found)
     inside, edge = found.ratios > 0, found.ratios <= 0
     units = np.sqrt(arranged.clusters.sum())

@@ -116,12 +116,14 @@ METHODS: dict[str, Callable[[FitResult], Any]] = {
         name: lambda fit, name=name: getattr(fit, name)()
         for name in (
             *("conf_int", "glance", "icc", "implied", "information", "parameter_estimates"),
-            *("r_squared", "random_effects", "scores", "summary", "tidy", "vcov"),
+            *("r_squared", "random_effects", "scores", "standardized", "summary", "tidy", "vcov"),
         )
     },
     "repr": repr,
     "html": lambda fit: fit._repr_html_(),
     "text": lambda fit: str(fit.summary(0.9)),
+    "full text": lambda fit: str(fit.summary(standardized=True, rsquare=True)),
+    "tests of fit": lambda fit: str(fit.summary(fit_measures=True)),
     "icc text": lambda fit: str(fit.icc()),
     "r2 text": lambda fit: str(fit.r_squared()),
     "level 2": lambda fit: fit.implied(2),

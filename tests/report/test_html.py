@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from html.parser import HTMLParser
 
-from mlsem.report.document import Block, LevelSection, SummaryDocument, TableRow
+from mlsem.report.document import Block, HeaderBlock, LevelSection, SummaryDocument, TableRow
 from mlsem.report.html import render
 
 ROW = TableRow("f =~", "y2", "a", 0.774567, 0.0381, 20.315, 0.0)
@@ -33,7 +33,10 @@ class _Balance(HTMLParser):
 
 def test_tags_balance() -> None:
     document = replace(
-        _document(ROW), header=((("Estimator", "ML"),),), defined=(ROW,), notes=("note",)
+        _document(ROW),
+        header=(HeaderBlock("", (("Estimator", "ML"),)),),
+        defined=(ROW,),
+        notes=("note",),
     )
     parser = _Balance()
     parser.feed(render(document))
@@ -54,7 +57,7 @@ def test_texts_are_escaped() -> None:
     row = replace(ROW, name=bad, label=bad, group=bad)
     document = SummaryDocument(
         bad,
-        (((bad, bad),),),
+        (HeaderBlock(bad, ((bad, bad),), (bad,), bad),),
         (LevelSection(bad, (Block(bad, (row,)),)),),
         (row,),
         (bad,),

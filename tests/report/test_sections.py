@@ -24,6 +24,8 @@ class Parameter:
     lower: float | None = None
     upper: float | None = None
     hidden: bool = False
+    std_lv: float | None = None
+    std_all: float | None = None
 
 
 ROWS = [

@@ -6,7 +6,7 @@ from dataclasses import replace
 from math import nan
 
 from mlsem.base.display import display_width
-from mlsem.report.document import Block, LevelSection, SummaryDocument, TableRow
+from mlsem.report.document import Block, HeaderBlock, LevelSection, SummaryDocument, TableRow
 from mlsem.report.text import render
 
 FIXED = TableRow("fw =~", "y1", "", 1.0, 0.0, nan, nan)
@@ -20,8 +20,8 @@ DEFINED = TableRow("", "ind", "", 0.050, 0.029, 1.734, 0.083)
 DOCUMENT = SummaryDocument(
     title="mlsem 0.1.0 ended normally after 6 iterations",
     header=(
-        (("Estimator", "ML"), ("Number of model parameters", "20")),
-        (("Parameter Estimates:", ""), ("Standard errors", "Sandwich")),
+        HeaderBlock("", (("Estimator", "ML"), ("Number of model parameters", "20"))),
+        HeaderBlock("Parameter Estimates:", (("Standard errors", "Sandwich"),)),
     ),
     levels=(
         LevelSection(
@@ -158,7 +158,8 @@ def test_small_numbers_do_not_become_zero() -> None:
 
 
 def test_long_header_values_fit() -> None:
-    document = SummaryDocument("t", header=((("Centred", "x" * 70), ("Estimator", "ML")),))
+    block = HeaderBlock("", (("Centred", "x" * 70), ("Estimator", "ML")))
+    document = SummaryDocument("t", header=(block,))
     lines = render(document).splitlines()[2:]
     assert len({len(line) for line in lines}) == 1
     assert "  Centred  " in lines[0]

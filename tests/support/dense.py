@@ -81,7 +81,8 @@ class Dense:
         slopes = tuple(slope.name for slope in self.table.slopes) if number == 2 else ()
         return self.table.levels[number - 1].modelled + slopes
 
-    def level(self, number, params):
+    def matrices(self, number, params):
+        """Names of all variables of a level, latent ones first, B, Ψ, α and Γ."""
         variables = self.table.levels[number - 1]
         names = variables.latent + variables.modelled
         place = {name: k for k, name in enumerate(names)}
@@ -122,12 +123,17 @@ class Dense:
             symmetric[np.ix_(at, at)] = rest
             exogenous[np.ix_(at, [column[name] for name in given])] = effects
             intercepts[at] = means[parts] - effects @ means[given]
+        return names, directed, symmetric, intercepts, exogenous
+
+    def level(self, number, params):
+        names, directed, symmetric, intercepts, exogenous = self.matrices(number, params)
+        place = {name: k for k, name in enumerate(names)}
         total = np.linalg.inv(np.eye(len(names)) - directed)
         moving = self._moving(number)
         keep = [place[name] for name in moving]
         return Level(
             moving,
-            variables.covariates,
+            self.table.levels[number - 1].covariates,
             (total @ symmetric @ total.T)[np.ix_(keep, keep)],
             (total @ intercepts)[keep],
             (total @ exogenous)[keep],

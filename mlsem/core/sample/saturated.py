@@ -51,10 +51,17 @@ class SaturatedMoments:
         Of each level: the p split variables, then those of that level alone. The split ones have
         their means at level 2.
     covariances : ((p + a, p + a), (p + b, p + b))
+    rank : int
+        Of Σ_B, the covariance of the split variables given those of level 2.
+    singular : bool
+        Whether Σ_B was kept positive semidefinite, as there is no maximum otherwise or it was
+        asked for, and is singular.
     """
 
     means: tuple[Shaped[Array, "pa"], Shaped[Array, "pb"]]
     covariances: tuple[Shaped[Array, "pa pa"], Shaped[Array, "pb pb"]]
+    rank: int
+    singular: bool
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -112,9 +119,10 @@ def saturated_moments(
     """
     arranged = _arranged(data, (split, between, within))
     with np.errstate(all="ignore"):  # a likelihood without a maximum runs off
-        found = _maximum(arranged, semidefinite=semidefinite)
-    if found is None:
+        maximum = _maximum(arranged, semidefinite=semidefinite)
+    if maximum is None:
         return None
+    found, bounded = maximum
     sample = covariate_sample(data, within, 1), covariate_sample(data, between, 2)
     slopes = found.slopes[:, 1 + len(between) :], found.slopes[:, 1 : 1 + len(between)]
     residual = (
@@ -133,6 +141,8 @@ def saturated_moments(
             frozen(_joined(residual[0], slopes[0], sample[0][1])),
             frozen(_joined(residual[1], slopes[1], sample[1][1])),
         ),
+        rank=int((found.ratios != 0.0).sum()),
+        singular=bounded and bool((found.ratios <= 0.0).any()),
     )
 
 
@@ -165,15 +175,16 @@ def _arranged(
 # --- the maximum ----------------------------------------------------------------------------------
 
 
-def _maximum(data: _Data, *, semidefinite: bool) -> _Point | None:
+def _maximum(data: _Data, *, semidefinite: bool) -> tuple[_Point, bool] | None:
+    """And whether Σ_B was kept positive semidefinite."""
     first = _start(data)
     if first is None:
         return None
-    if not semidefinite:
-        found = _climbed(data, first, FREE_STEPS, bounded=False)
+    for bounded in (True,) if semidefinite else (False, True):
+        found = _climbed(data, first, STEPS if bounded else FREE_STEPS, bounded=bounded)
         if found is not None:
-            return found
-    return _climbed(data, first, STEPS, bounded=True)
+            return found, bounded
+    return None
 
 
 def _start(data: _Data) -> _Point | None:

@@ -142,7 +142,9 @@ def cluster_covariance(
     part: slice | Shaped[Index, "j"] = ALL,
 ) -> Shaped[Array, "j *s m m"]:
     """V̄_j of (…, p, p) and (…, q + r, q + r), (j, …, m, m); linear, so of changes as well."""
-    loadings = data.loadings[part].reshape(-1, *(1,) * (within.ndim - 2), *data.loadings.shape[1:])
+    loadings = data.loadings[part]
+    shape = (len(loadings), *(1,) * (within.ndim - 2), *loadings.shape[1:])
+    loadings = loadings.reshape(shape)  # no -1: a single level has none
     total = loadings @ between @ loadings.swapaxes(-1, -2)
     p = within.shape[-1]
     for start in range(0, data.depth * p, p):

@@ -18,6 +18,7 @@ from typing import Annotated as Shaped
 
 import numpy as np
 
+from mlsem.core.implied.pattern import ModelPattern
 from mlsem.core.optimise.coordinates import Coordinates
 from mlsem.core.records import Array, ClusterMoments, Index, frozen
 from mlsem.core.slopes.carriers import slope_moments
@@ -38,12 +39,18 @@ class Posterior:
     covariance : (J, n, n)
     prior : (n, n)
         Cov(v).
+    pulled : (J, m)
+        ρ_j, with E(v_j | data) - E(v_j) = C ρ_j; m observed rows.
+    information : (J, m, m)
+        Ω_j = T_jᵀ V̄_j⁻¹ T_j, the covariance of ρ_j.
     """
 
     names: tuple[str, ...]
     mean: Shaped[Array, "J n"]
     covariance: Shaped[Array, "J n n"]
     prior: Shaped[Array, "n n"]
+    pulled: Shaped[Array, "..."]
+    information: Shaped[Array, "..."]
 
 
 def level2_posterior(
@@ -53,7 +60,17 @@ def level2_posterior(
 
     None outside the parameter space.
     """
-    pattern = coordinates.internal
+    turn = coordinates.effects_to_user()
+    return posterior_at(coordinates.internal, moments, params, turn)
+
+
+def posterior_at(
+    pattern: ModelPattern,
+    moments: ClusterMoments,
+    params: Shaped[Array, "npar"],
+    turn: Shaped[Array, "..."] | None = None,
+) -> Posterior | None:
+    """The posterior at parameters of the pattern; `turn` K gives the variables K (u, s, z)."""
     data = slope_moments(pattern, moments)
     point = evaluate(pattern, data, params)
     if point is None:
@@ -62,15 +79,21 @@ def level2_posterior(
     others = np.setdiff1d(np.arange(len(level.names)), observed)
     order: Index = np.concatenate((observed, others)).astype(np.intp)
     positions: list[int] = order.tolist()
+    turn = np.eye(len(observed)) if turn is None else turn
     select = np.eye(len(level.names))[order]
-    select[: len(observed)] = coordinates.effects_to_user() @ select[: len(observed)]
+    select[: len(observed)] = turn @ select[: len(observed)]
     prior = select @ point.between.covariance @ select.T
     across = select @ point.between.covariance[:, observed]
     pulled = between_gradient(data, point.weighted[:, None])[:, 0]
-    half = point.roots @ data.loadings @ across.T
+    white = point.roots @ data.loadings
+    half = white @ across.T
+    back = np.linalg.inv(turn)
+    white = white @ back
     return Posterior(
         names=tuple(level.names[k] for k in positions),
         mean=frozen(pulled @ across.T),
         covariance=frozen(prior - half.swapaxes(1, 2) @ half),
         prior=frozen(prior),
+        pulled=frozen(pulled @ back),
+        information=frozen(white.swapaxes(1, 2) @ white),
     )

@@ -6,9 +6,12 @@ from dataclasses import dataclass
 from typing import Annotated as Shaped
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri, stdtr, stdtrit
 
 from mlsem.core.records import Array
+
+ROUNDING = 1e-13  # share of the terms of a variance
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,6 +45,36 @@ def wald(
     quantile = 0.5 + 0.5 * level
     width = np.where(limited, stdtrit(freedom, quantile), ndtri(quantile)) * scale
     return Wald(est, se, stat, np.where(known, df, np.nan), 2.0 * tail, est - width, est + width)
+
+
+def share_limits(
+    share: Shaped[Array, "c"], se: Shaped[Array, "c"], df: Shaped[Array, "c"], level: float
+) -> tuple[Shaped[Array, "c"], Shaped[Array, "c"]]:
+    """Limits of shares of variance R², (n,) each.
+
+    Fisher's z of the correlation R: z = arctanh R, ± q se / [2 R (1 - R²)], with q the quantile of
+    t or, where df is infinite or NaN, of the normal distribution. The limits lie between 0, which
+    is one where that of z is negative, and 1. They are R² ± q se where R² is no share.
+    """
+    proper = (share > 0) & (share < 1)
+    inner = np.where(proper, share, 0.5)
+    root = np.sqrt(inner)
+    own = wald(np.arctanh(root), se / (2.0 * root * (1.0 - inner)), df, level)
+    plain = wald(share, se, df, level)
+    return (
+        np.where(proper, np.tanh(np.maximum(own.lower, 0.0)) ** 2, plain.lower),
+        np.where(proper, np.tanh(own.upper) ** 2, plain.upper),
+    )
+
+
+def is_constant(
+    gradient: Shaped[Array, "c n"], covariance: Shaped[Array, "n n"]
+) -> Shaped[NDArray[np.bool_], "c"]:
+    """Whether what varies of functions with gradients (m, npar) is rounding, (m,)."""
+    variances = np.einsum("ij,jk,ik->i", gradient, covariance, gradient)
+    size = np.abs(gradient)
+    largest = np.einsum("ij,jk,ik->i", size, np.abs(covariance), size)
+    return np.abs(variances) <= ROUNDING * largest
 
 
 def delta_se(

@@ -19,7 +19,7 @@ from mlsem.inference.covariance.equations import (
     bread_root,
     whitened,
 )
-from mlsem.inference.covariance.intervals import delta_se
+from mlsem.inference.covariance.intervals import delta_se, is_constant
 from mlsem.inference.covariance.reference import ClusterReference, Reference
 
 FLAT = 1e-10  # eigenvalues of the meat, in units of the information, that are zero
@@ -80,14 +80,18 @@ class Covariance:
         self, gradients: Shaped[Array, "c npar"]
     ) -> tuple[Shaped[Array, "c"], Shaped[Array, "c"]]:
         """Standard errors and degrees of freedom of functions of θ with these gradients
-        (c, npar), by the delta method; NaN where one uses a parameter without a variance."""
-        known = ~np.isnan(np.diagonal(self.matrix))
-        unknown = gradients[:, ~known].any(axis=1)
-        se = delta_se(gradients[:, known], self.matrix[np.ix_(known, known)])
-        df = np.full(len(gradients), np.inf)
-        if self.reference is not None and len(gradients):
-            df = self.reference.df(gradients)
-        return np.where(unknown, np.nan, se), np.where(unknown, np.nan, df)
+        (c, npar), by the delta method; NaN where one uses a parameter without a variance, or has
+        no gradient, and 0 and infinite where it does not vary."""
+        lost = np.isnan(np.diagonal(self.matrix))
+        matrix = np.where(lost | lost[:, None], 0.0, self.matrix)
+        unknown = gradients[:, lost].any(axis=1) | np.isnan(gradients).any(axis=1)
+        varies = ~unknown & ~is_constant(gradients, matrix)
+        se, df = np.where(unknown, np.nan, 0.0), np.where(unknown, np.nan, np.inf)
+        if varies.any():
+            se[varies] = delta_se(gradients[varies], matrix)
+            if self.reference is not None:
+                df[varies] = self.reference.df(gradients[varies])
+        return se, df
 
 
 @quiet

@@ -14,7 +14,7 @@ from typing import Annotated as Shaped
 
 import numpy as np
 
-from mlsem.core.records import Array
+from mlsem.core.records import Array, Index
 from mlsem.core.sample.moments import pooled
 from mlsem.errors import InferenceError, listed
 from mlsem.model.expressions import compiled_pairs
@@ -39,10 +39,19 @@ class Embedding:
         The full model's parameters.
     added : tuple of int
         Those that the simple model does not have.
+    origins : (npar,)
+        The parameter of the simple model that each of them is there; -1 where it has a value.
     """
 
     params: Shaped[Array, "npar"]
     added: tuple[int, ...]
+    origins: Shaped[Index, "..."]
+
+    def carried(self, basis: Shaped[Array, "..."]) -> Shaped[Array, "..."]:
+        """Directions (npar, n) of the full model, by those of the simple one."""
+        found = basis[self.origins]
+        found[self.origins < 0] = 0.0
+        return found
 
 
 # --- the data -------------------------------------------------------------------------------------
@@ -178,7 +187,7 @@ def embed(simple: Estimates, full: Estimates) -> Embedding:
     table = full.table
     places = dict(_rows(table, table))
     params = np.full(len(table.names), np.nan)
-    used = np.zeros(len(table.names), dtype=bool)
+    origins = np.full(len(table.names), -1, dtype=np.intp)
     lost: list[str] = []
     for key, row in _rows(simple.table, table):
         found = _place(key, row, places)
@@ -191,13 +200,14 @@ def embed(simple: Estimates, full: Estimates) -> Embedding:
         if not np.isnan(before) and abs(before - value) > NEAR * (1.0 + abs(before)):
             _refuse(f"{table.names[found.free]} of the full model has several values there")
         params[found.free] = value
-        used[found.free] |= row.free >= 0
+        if row.free >= 0:
+            origins[found.free] = row.free
     if lost:
         _refuse(f"the full model has no free parameter for {listed(dict.fromkeys(lost))}")
     params = np.where(np.isnan(params), 0.0, params)
     _require_inside(full, params)
     _require_same_fit(simple, full, params)
-    return Embedding(params, tuple(np.flatnonzero(~used).tolist()))
+    return Embedding(params, tuple(np.flatnonzero(origins < 0).tolist()), origins)
 
 
 def _refuse(why: str) -> None:

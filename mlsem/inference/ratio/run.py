@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 
@@ -14,11 +14,14 @@ from mlsem.estimation.estimates import Estimates
 from mlsem.inference.ratio.boundary import Step
 from mlsem.inference.ratio.mixtures import mixture_tail, simulated_tail
 from mlsem.inference.ratio.nested import Embedding, embed, require_same_data
+from mlsem.inference.ratio.scores import difference_score
 
 if TYPE_CHECKING:
     import pandas as pd
 
 Reference = Literal["chi2", "mixture", "simulated", "scaled"]
+Method = Literal["lr", "satorra.bentler.2001", "satorra.bentler.2010", "score"]
+METHODS: tuple[Method, ...] = get_args(Method)
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -28,14 +31,14 @@ class LrTest:
     Attributes
     ----------
     statistic : float
-        2 (ℓ_full - ℓ_simple); of "scaled", divided by `scaling`.
+        2 (ℓ_full - ℓ_simple), or T of a score test; of "scaled", divided by `scaling`.
     df : int
         Difference of the numbers of parameters.
     pvalue : float
     reference : {"chi2", "mixture", "simulated", "scaled"}
         χ²(df); a mixture with known weights; a mixture by simulation (of the limiting
-        distribution, from the expected information; nothing is refitted); χ²(df) of the scaled
-        difference (Satorra & Bentler, 2001).
+        distribution, from the expected information; nothing is refitted); χ²(df) of a scaled
+        statistic.
     parts : tuple of (df, weight)
         Of the distribution; empty for "simulated".
     added : tuple of str
@@ -48,6 +51,8 @@ class LrTest:
         Monte Carlo standard error of the p value.
     draws, seed : int or None
     notes : tuple of str
+    method : {"lr", "satorra.bentler.2001", "satorra.bentler.2010", "score"}
+        "lr": the likelihood ratio as it is.
     """
 
     statistic: float
@@ -63,6 +68,7 @@ class LrTest:
     draws: int | None = None
     seed: int | None = None
     notes: tuple[str, ...] = ()
+    method: Method = "lr"
 
     @property
     def frame(self) -> pd.DataFrame:
@@ -73,6 +79,7 @@ class LrTest:
                 "df": [self.df],
                 "pvalue": [self.pvalue],
                 "reference": [self.reference],
+                "method": [self.method],
                 "distribution": [self.distribution],
                 "loglik_simple": [self.logliks[0]],
                 "loglik_full": [self.logliks[1]],
@@ -91,7 +98,8 @@ class LrTest:
     @property
     def _result(self) -> str:
         p = f"= {self.pvalue:.3f}" if self.pvalue >= 0.0005 else "< 0.001"
-        return f"LR = {self.statistic:.3f}, p {p} ({self.distribution})"
+        letter = "score" if self.method == "score" else "LR"
+        return f"{letter} = {self.statistic:.3f}, p {p} ({self.distribution})"
 
     def __str__(self) -> str:
         models = [
@@ -102,14 +110,21 @@ class LrTest:
         ]
         added = [f"  added: {', '.join(self.added)}"] if self.added else []
         notes = [f"  note: {note}" for note in self.notes]
-        return lines(("Likelihood-ratio test of", *models, *added, self._result, *notes))
+        name = "Score test" if self.method == "score" else "Likelihood-ratio test"
+        return lines((f"{name} of", *models, *added, self._result, *notes))
 
     def __repr__(self) -> str:
         return f"<LrTest: {self._result}>"
 
 
 def likelihood_ratio(
-    simple: Estimates, full: Estimates, *, boundary: bool, draws: int, seed: int
+    simple: Estimates,
+    full: Estimates,
+    *,
+    boundary: bool,
+    draws: int,
+    seed: int,
+    method: Method | None = None,
 ) -> LrTest:
     """What `mlsem.lr_test` returns, which says what the arguments are.
 
@@ -135,8 +150,10 @@ def likelihood_ratio(
     step = Step(simple, full, embedding)
     found = _Test(simple, full, step, df, max(statistic, 0.0))
     at_boundary = boundary and bool(step.variances)
-    if full.settings.estimator == "MLR":
-        return found.scaled(at_boundary)
+    if method is None:
+        method = "satorra.bentler.2001" if full.settings.estimator == "MLR" else "lr"
+    if method != "lr":
+        return found.scaled(method, at_boundary)
     return found.at_boundary(draws, seed) if at_boundary else found.result("chi2", ((df, 1.0),))
 
 
@@ -179,21 +196,34 @@ class _Test:
 
     # --- robust -------------------------------------------------------------------------------
 
-    def scaled(self, boundary: bool) -> LrTest:
+    def scaled(self, method: Method, boundary: bool) -> LrTest:
         if boundary:
             raise InferenceError(
                 "the full model adds variances, and there is no scaled difference test that is "
                 'corrected for the boundary. Fit both models with estimator="ML", or pass '
                 "boundary=False if variances may be negative."
             )
+        if method == "satorra.bentler.2001":
+            factor, statistic = self._factor_2001(), self.statistic
+        elif method == "satorra.bentler.2010":
+            factor = difference_score(self.step, self.df, "observed").scaling
+            statistic = self.statistic
+        else:
+            score = difference_score(self.step, self.df, "expected")
+            factor, statistic = score.scaling, score.raw
+        shrunk = replace(self, statistic=statistic / factor if factor > 0 else 0.0)
+        found = shrunk.result("scaled", ((self.df, 1.0),))
+        return replace(found, scaling=factor, method=method)
+
+    def _factor_2001(self) -> float:
         factor = (scaling_trace(self.full) - scaling_trace(self.simple)) / self.df
         if not factor > 0:
             raise InferenceError(
                 f"the scaling factor of the difference is {factor:.3f}: the scaled test (Satorra "
-                "& Bentler, 2001) does not exist for these models. Use fit.wald_test."
+                '& Bentler, 2001) does not exist for these models. Use method="score", or '
+                "fit.wald_test."
             )
-        shrunk = replace(self, statistic=self.statistic / factor)
-        return replace(shrunk.result("scaled", ((self.df, 1.0),)), scaling=factor)
+        return factor
 
     # --- at the boundary ----------------------------------------------------------------------
 

@@ -1,0 +1,41 @@
+"""Moments that were read for one model, for another one of the same variables."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from mlsem.data.moments.aggregate import DataRecord
+from mlsem.data.moments.checks import check_columns, check_dependence, check_own_means
+from mlsem.errors import DataError, listed
+from mlsem.model.table import ParameterTable
+
+
+def record_of(table: ParameterTable, record: DataRecord, before: ParameterTable) -> DataRecord:
+    """The record of a table, by that of the table `before`.
+
+    Raises
+    ------
+    DataError
+        It has not what the table needs; says that the data are needed.
+    """
+    missing = [name for name in table.observed if name not in record.maps]
+    products = [term.name for term in table.products if term not in before.products]
+    if missing or products:
+        raise DataError(
+            f"{listed(missing or products)}: a fit keeps moments of its own variables and not the "
+            "data. Pass the data: fit.update(…, data=…)."
+        )
+    if table.two_level and record.cluster is None:
+        raise DataError(
+            'a model with two levels needs the column of cluster ids: pass data=… and cluster="…".'
+        )
+    check_columns(table, record.moments)
+    check_dependence(table, record.moments)
+    notes = (*record.notes, *check_own_means(table, record.moments))
+    left = set(before.observed) - set(table.observed)
+    if record.n_rows_dropped and left:
+        notes += (
+            f"rows that were left out before, for missing values in {listed(sorted(left))} too, "
+            "stay out; with data=… those that are complete for the new model are read.",
+        )
+    return replace(record, notes=tuple(dict.fromkeys(notes)))

@@ -1,0 +1,186 @@
+"""What a fitted model says of clusters and rows: of those that it was fitted to, and of others.
+
+New rows come as the model's variables x (`data.moments.new_rows`), h = (1, x - c): the pattern is
+built once more on these, at the estimates, in the user's parameters.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from mlsem.core.implied.pattern import LevelPattern, ModelPattern
+from mlsem.core.records import Array, Index
+from mlsem.core.slopes.posterior import posterior_at
+from mlsem.core.slopes.prediction import (
+    ClusterEvidence,
+    Evidence,
+    expected,
+    regression_maps,
+    row_evidence,
+)
+from mlsem.data.moments.new_rows import NewRows, joined, read_new_rows
+from mlsem.errors import DataError, InferenceError
+from mlsem.estimation.estimates import Estimates
+from mlsem.model.pattern import build_pattern, with_saturated_moments
+
+SINGULAR = "the implied covariance matrix of a cluster is singular."
+
+
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """Units of a level and what the data say of them.
+
+    Attributes
+    ----------
+    level : LevelPattern
+    params : (npar,)
+    evidence : Evidence
+    rows : (n, D)
+        h of each, in which `level` has its maps.
+    """
+
+    level: LevelPattern
+    params: Array
+    evidence: Evidence
+    rows: Array
+
+    def expected(self, chosen: Index) -> Array:
+        """E(v) of some variables, (n, k)."""
+        return expected(self.level, self.params, self.rows, chosen)
+
+
+@dataclass(frozen=True, eq=False)
+class NewData:
+    """Rows of a frame met with a fit.
+
+    Attributes
+    ----------
+    rows : NewRows
+    pattern : ModelPattern
+        Of the fit, its maps acting on h = (1, variables - centre).
+    centre : (m,)
+    """
+
+    estimates: Estimates
+    rows: NewRows
+    pattern: ModelPattern
+    centre: Array
+
+    @property
+    def h(self) -> Array:
+        """(n, 1 + m) of the rows."""
+        values = self.rows.values - self.centre
+        return np.concatenate((np.ones((len(values), 1)), values), axis=1)
+
+    @property
+    def first(self) -> Array:
+        """h of the first row of each cluster, for variables of level 2."""
+        values = self.rows.first() - self.centre
+        return np.concatenate((np.ones((len(values), 1)), values), axis=1)
+
+
+def fitted_clusters(estimates: Estimates) -> Seen:
+    """The clusters that the model was fitted to."""
+    problem, found = estimates.problem, estimates.posterior()
+    if found is None:
+        raise InferenceError(SINGULAR)
+    moments = problem.moments
+    rows = np.concatenate((np.ones((moments.n_clusters, 1)), moments.means), axis=1)
+    evidence = ClusterEvidence(found.pulled, found.information)
+    return Seen(problem.pattern.between, estimates.params, evidence, rows)
+
+
+def new_data(estimates: Estimates, data: object, names: tuple[str, ...] | None = None) -> NewData:
+    """Read rows of a frame: all variables of the model, or some."""
+    problem, table = estimates.problem, estimates.table
+    needed = table.observed if names is None else names
+    rows = read_new_rows(table, estimates.record, data, needed, level2=table.two_level)
+    missing = [name for name in table.observed if name not in rows.names]
+    anchored = table.two_level or table.meanstructure
+    centre = np.array([problem.means[name] for name in rows.names])
+    units = np.eye(len(rows.names) + 1)
+    maps = {name: units[1 + k] + anchored * m * units[0]
+            for k, (name, m) in enumerate(zip(rows.names, centre, strict=True))}  # fmt: skip
+    maps |= dict.fromkeys(missing, np.zeros(len(units)))
+    pattern = build_pattern(table, maps)
+    if problem.saturated is not None:
+        pattern = with_saturated_moments(table, pattern, problem.saturated, maps)
+    return NewData(estimates, rows, pattern, centre)
+
+
+def new_clusters(found: NewData, *, history: bool) -> Seen:
+    """The clusters of new rows; with `history` joined with those that the fit has seen."""
+    estimates, rows = found.estimates, found.rows
+    moments = rows.moments(found.centre)
+    if history:
+        _refuse_cluster_means(estimates)
+        problem = estimates.problem
+        maps = np.array([problem.maps[name] for name in rows.names])
+        moments = joined(moments, problem.moments, maps, found.centre)
+    posterior = posterior_at(found.pattern, moments, estimates.params)
+    if posterior is None:
+        raise InferenceError(SINGULAR)
+    evidence = ClusterEvidence(posterior.pulled, posterior.information)
+    return Seen(found.pattern.between, estimates.params, evidence, found.first)
+
+
+def _refuse_cluster_means(estimates: Estimates) -> None:
+    moved = [name for name, how, _ in estimates.record.centered if how == "cluster"]
+    if moved:
+        raise DataError(
+            f"history=True: {moved[0]!r} is centred at its cluster means, which new rows move. "
+            "Pass all rows of these clusters in data=, old and new, without history=True."
+        )
+
+
+def new_rows(found: NewData, *, history: bool) -> Seen:
+    """New rows given their clusters."""
+    estimates, pattern, q = found.estimates, found.pattern, found.pattern.split
+    effects = np.zeros((1, 0)), np.zeros((1, 0, 0))
+    if estimates.table.two_level:
+        clusters = new_clusters(found, history=history)
+        effects = _effects(clusters, q)
+    evidence = row_evidence(pattern, estimates.params, found.h, found.rows.codes, effects)
+    if evidence is None:
+        raise InferenceError("the implied covariance matrix of level 1 is singular.")
+    return Seen(pattern.within, estimates.params, evidence, found.h)
+
+
+def _effects(clusters: Seen, q: int) -> tuple[Array, Array]:
+    """û_j (J, q), its mean included, and P_j."""
+    between = clusters.level.moments(clusters.params)
+    assert between is not None
+    evidence = clusters.evidence
+    assert isinstance(evidence, ClusterEvidence)
+    across = between.sigma[:q]
+    means = clusters.rows @ between.mean[:q].T + evidence.pulled @ across.T
+    return means, between.sigma[:q, :q] - across @ evidence.omega @ across.T
+
+
+def posterior_variances(estimates: Estimates, params: Array, level: int, names: list[str]) -> Array:
+    """Mean over rows or clusters of Var(v | data) of some variables, at any parameters; at level 1
+    of a model without random slopes, where it depends on the clusters' sizes only."""
+    problem, pattern = estimates.problem, estimates.problem.pattern
+    moments, counts = problem.moments, np.array([float(estimates.n_obs)])
+    effects, codes = (np.zeros((1, 0)), np.zeros((1, 0, 0))), np.zeros(1, dtype=np.intp)
+    if estimates.table.two_level:
+        posterior = posterior_at(pattern, moments, params)
+        if posterior is None:
+            return np.full(len(names), np.nan)
+        if level == 2:
+            own = [posterior.names.index(name) for name in names]
+            variances = np.diagonal(posterior.covariance, axis1=1, axis2=2)[:, own]
+            return moments.weights @ variances / moments.weights.sum()
+        q = pattern.split
+        effects = posterior.mean[:, :q], posterior.covariance[:, :q, :q]
+        counts, codes = moments.row_weights, np.arange(moments.n_clusters)
+    constant = np.zeros((len(codes), pattern.within.responses.shape[1]))
+    constant[:, 0] = 1.0
+    evidence = row_evidence(pattern, params, constant, codes, effects)
+    if evidence is None:
+        return np.full(len(names), np.nan)
+    places = np.array([pattern.within.names.index(name) for name in names], dtype=np.intp)
+    maps = regression_maps(pattern.within, params, places)
+    return counts @ maps.errors(evidence) ** 2 / counts.sum()

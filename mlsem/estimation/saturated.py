@@ -1,0 +1,253 @@
+"""The saturated model of a fit's variables, at its own estimates and at those of the fit.
+
+Its parameters β are all covariances of each level and the coefficients of all its outcomes on its
+covariates (`core.implied.saturated`); where the fit takes moments of covariates from the saturated
+model, both hold them. In a single-level model β̂ are sample moments; in a two-level one the maximum
+is sought without a bound on Σ_B, as that of the fit is, and among positive semidefinite matrices
+where there is none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from mlsem.core.clusters.unions import summed
+from mlsem.core.implied.pattern import LevelMoments
+from mlsem.core.implied.saturated import Saturated, saturate
+from mlsem.core.linalg import least_squares, weighted_sum, whitened_by
+from mlsem.core.optimise.objective import MomentDerivatives, MomentObjective
+from mlsem.core.quiet import quiet
+from mlsem.core.records import Array, Index, frozen
+from mlsem.core.sample.shapes import ShapeMoments
+from mlsem.errors import InferenceError
+from mlsem.estimation.clusterwise import robust_fit
+from mlsem.estimation.estimates import Directions, Estimates
+from mlsem.estimation.problem import Problem, unrestricted
+from mlsem.model.pattern import level_names
+
+AT_REST = 1e-6  # squared remaining step, in standard errors, of a maximum without a bound
+
+
+@dataclass(frozen=True, eq=False)
+class SaturatedPoint:
+    """The saturated model at some β, and what the likelihood says about it there.
+
+    Attributes
+    ----------
+    problem : Problem
+        Of the fit.
+    coordinates : Saturated
+    params : (b,)
+        β.
+    rank : int
+        Of Σ_B of the variables with a part at both levels.
+    singular : bool
+        Whether Σ_B was kept positive semidefinite and is singular.
+    """
+
+    problem: Problem
+    coordinates: Saturated
+    params: Array
+    rank: int = 0
+    singular: bool = False
+
+    @property
+    def n_params(self) -> int:
+        """b."""
+        return self.coordinates.n_params
+
+    @property
+    def loglik(self) -> float:
+        return self._point.loglik
+
+    def tangents(self, directions: Directions) -> Array:
+        """Δ = ∂β/∂θ along directions of the fit's parameters, (b, n)."""
+        return self.coordinates.along(directions.at.along)
+
+    @property
+    def moments(self) -> tuple[LevelMoments, LevelMoments]:
+        """Of both levels."""
+        return self._point.within, self._point.between
+
+    def moments_at(self, params: Array) -> tuple[LevelMoments, LevelMoments]:
+        """Of both levels at other values of β."""
+        pattern = self.coordinates.pattern
+        found = pattern.within.moments(params), pattern.between.moments(params)
+        assert found[0] is not None
+        assert found[1] is not None
+        return found[0], found[1]
+
+    def cluster_logliks(self) -> Array:
+        """ℓ_j of the clusters of a robust covariance, (G,)."""
+        return robust_fit(self.problem, self.coordinates.pattern, self.params).loglik
+
+    @cached_property
+    def _objective(self) -> MomentObjective[Any, Any]:
+        return replace(self.problem.inner, pattern=self.coordinates.pattern)
+
+    @cached_property
+    @quiet
+    def _point(self) -> Any:
+        point = self._objective.evaluate(self.params)
+        if point is None:
+            raise InferenceError("the moments are outside the parameter space.")
+        return point
+
+    @cached_property
+    @quiet
+    def _at(self) -> MomentDerivatives:
+        return self._objective.derivatives(self._point, np.eye(self.n_params))
+
+    @cached_property
+    @quiet
+    def gradient(self) -> Array:
+        """∂ℓ/∂β, (b,)."""
+        return frozen(self._at.gradient)
+
+    @cached_property
+    @quiet
+    def expected(self) -> Array:
+        """A, the expected information, (b, b)."""
+        return frozen(self._objective.expected(self._point, self._at))
+
+    @cached_property
+    @quiet
+    def observed(self) -> Array:
+        """The observed information, (b, b)."""
+        return frozen(self._objective.observed(self._point, self._at))
+
+    @cached_property
+    @quiet
+    def scores(self) -> Array:
+        """∂ℓ_j/∂β of the clusters of a robust covariance, (G, b)."""
+        problem = self.problem
+        scores = problem.clusters.scores(self._point, self._at.along)
+        return frozen(scores if problem.robust.same else summed(scores, problem.robust.codes))
+
+    @cached_property
+    def information(self) -> Array:
+        """The observed information; where Σ_B is on the edge, where the gradient is not zero, the
+        expected one."""
+        white = whitened_by(self.expected, self.gradient)
+        at_rest = white is not None and float(white @ white) < AT_REST
+        return self.observed if at_rest else self.expected
+
+
+def coordinates_of(estimates: Estimates) -> Saturated:
+    """The saturated model of the variables of a fit.
+
+    Raises
+    ------
+    InferenceError
+        The model has random slopes: its covariances differ from row to row, and no saturated
+        model is one of moments.
+    """
+    if estimates.table.slopes:
+        raise InferenceError(
+            "a model with random slopes has no saturated model to be compared with: the "
+            "covariances that it implies differ from cluster to cluster. Compare it with other "
+            "models by lr_test, aic or bic."
+        )
+    pattern = estimates.problem.inner.pattern
+    levels = pattern.levels
+    covariates = pattern.within.covariates, pattern.between.covariates
+    names = [[level.names[k] for k in level.observed] for level in levels]
+    parts = (*(level.parts for level in estimates.table.levels), ())
+    held = [_positions(own, part) for own, part in zip(names, parts, strict=False)]
+    return saturate(pattern, covariates, estimates.implied, (held[0], held[1]))
+
+
+def _positions(names: Sequence[str], chosen: tuple[str, ...]) -> Index:
+    return np.array([names.index(name) for name in chosen], dtype=np.intp)
+
+
+def at_estimates(estimates: Estimates) -> SaturatedPoint:
+    """The saturated model at the moments that the fitted model implies, β(θ̂)."""
+    coordinates = coordinates_of(estimates)
+    params = coordinates.at(*estimates.implied)
+    return SaturatedPoint(estimates.problem, coordinates, params)
+
+
+@quiet
+def saturated_fit(estimates: Estimates, *, semidefinite: bool | None = None) -> SaturatedPoint:
+    """The maximum of the saturated model.
+
+    Parameters
+    ----------
+    semidefinite : bool, optional
+        Whether Σ_B is kept positive semidefinite. Default: where there is no maximum without that
+        bound, and where the model has one on its variances at level 2 and does not fit better.
+
+    Raises
+    ------
+    InferenceError
+        The model has random slopes, or no maximum was found.
+    """
+    coordinates, problem = coordinates_of(estimates), estimates.problem
+    if not estimates.table.two_level:
+        within = single_level_moments(problem.sample, coordinates)
+        params = coordinates.at(within, estimates.implied[1])
+        return SaturatedPoint(problem, coordinates, params)
+    for bounded in (
+        (bounds_variances(estimates), False) if semidefinite is None else (semidefinite,)
+    ):
+        found = unrestricted(problem.table, problem.sample, problem.maps, semidefinite=bounded)
+        if found is None:
+            continue
+        moments = [
+            _given_covariates(problem, k, found.means[k], found.covariances[k]) for k in (0, 1)
+        ]
+        params = coordinates.at(moments[0], moments[1])
+        point = SaturatedPoint(problem, coordinates, params, found.rank, found.singular)
+        if semidefinite is not None or point.loglik >= estimates.loglik or not bounded:
+            return point
+    raise InferenceError(
+        "no maximum of the saturated model was found: some variable has next to no variance at "
+        "level 1, or there are too few clusters for its covariates."
+    )
+
+
+def bounds_variances(estimates: Estimates) -> bool:
+    """Whether variances of level 2 are kept from being negative."""
+    table = estimates.table
+    return table.semidefinite or any(
+        row.is_variance and row.level == 2 and row.free >= 0 and row.lower >= 0.0
+        for row in table.rows
+    )
+
+
+def single_level_moments(data: ShapeMoments, coordinates: Saturated) -> LevelMoments:
+    """Regressions of all outcomes on all covariates, and the residuals' covariance over N."""
+    level = coordinates.within
+    total = data.within + weighted_sum(data.sizes, data.cross)
+    spread = level.covariates @ total @ level.covariates.T
+    slopes = least_squares(spread, level.covariates @ total @ level.responses.T).T
+    rest = level.responses - slopes @ level.covariates
+    return _moments(rest @ total @ rest.T / data.n_rows, slopes @ level.covariates)
+
+
+def _given_covariates(problem: Problem, k: int, mean: Array, spread: Array) -> LevelMoments:
+    """Of a level's outcomes given its fixed covariates, from the moments of all."""
+    names, maps = level_names(problem.table)[k], problem.maps
+    pattern = problem.inner.pattern.levels[k]
+    y = [names.index(pattern.names[row]) for row in pattern.observed]
+    covariates = problem.table.levels[k].covariates
+    x = [names.index(name) for name in covariates]
+    slopes = least_squares(spread[np.ix_(x, x)], spread[np.ix_(x, y)]).T
+    means = slopes @ _rows(maps, covariates, pattern.responses.shape[1])
+    means[:, 0] += mean[y] - slopes @ mean[x]
+    return _moments(spread[np.ix_(y, y)] - slopes @ spread[np.ix_(x, y)], means)
+
+
+def _rows(maps: Mapping[str, Array], names: tuple[str, ...], width: int) -> Array:
+    return np.array([maps[name] for name in names]).reshape(len(names), width)
+
+
+def _moments(sigma: Array, mean: Array) -> LevelMoments:
+    sigma = (sigma + sigma.T) / 2.0
+    return LevelMoments(np.eye(len(sigma)), sigma, mean, sigma, mean)

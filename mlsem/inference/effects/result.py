@@ -1,0 +1,59 @@
+"""`Effects`: direct, indirect and total effects, for display."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from mlsem.base.display import lines
+from mlsem.data.table.frame import make_frame
+from mlsem.report.table import render_columns
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+INTERVALS = {
+    "delta": "estimate ± quantile times standard error (delta method)",
+    "monte carlo": "quantiles of draws from the estimates' distribution (Monte Carlo method)",
+    "bootstrap": "percentiles of bootstrap draws",
+}
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Effects:
+    """Effects of `predictor` on `outcome`; prints as a table.
+
+    Attributes
+    ----------
+    outcome, predictor : str
+    ci : {"delta", "monte carlo", "bootstrap"}
+    confidence : float
+    notes : tuple of str
+    """
+
+    outcome: str
+    predictor: str
+    ci: str
+    confidence: float
+    _columns: Mapping[str, Any]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        """Columns level (0: between less within), effect, est, se, stat, df, pvalue, ci_lower,
+        ci_upper."""
+        return make_frame(self._columns)
+
+    def __str__(self) -> str:
+        shown = {
+            name: values
+            for name, values in self._columns.items()
+            if name not in ("stat", "df") or self.ci == "delta"
+        }
+        title = f"Effects of {self.predictor} on {self.outcome}:\n"
+        legend = f"{100 * self.confidence:g} % intervals: {INTERVALS[self.ci]}."
+        return title + render_columns(shown, 3) + lines((legend, *self.notes))
+
+    def __repr__(self) -> str:
+        return f"<Effects: {self.predictor} on {self.outcome}, {len(self._columns['est'])} effects>"

@@ -1,0 +1,163 @@
+"""The models that a fit is compared with, each estimated when it is first asked for.
+
+All are models of the fit's rows and variables: the saturated one, the baseline, and for fit at one
+level those whose other level is saturated (`model.reference`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Annotated as Shaped
+
+import numpy as np
+
+from mlsem.core.linalg import least_squares
+from mlsem.core.quiet import quiet
+from mlsem.core.records import Array
+from mlsem.errors import EstimationError, IdentificationError
+from mlsem.estimation.estimates import Estimates
+from mlsem.estimation.estimator import optimum_of
+from mlsem.estimation.problem import with_table
+from mlsem.estimation.saturated import SaturatedPoint, bounds_variances, saturated_fit
+from mlsem.estimation.settings import Settings
+from mlsem.inference.fit.chisquare import (
+    ChiSquare,
+    chi_square,
+    trace_of_estimates,
+    trace_of_saturated,
+)
+from mlsem.inference.fit.score import ScoreTest, score_test_of_fit
+from mlsem.model import reference
+from mlsem.model.table import ParameterTable, Row
+
+
+@dataclass(frozen=True, eq=False)
+class FitModels:
+    """A fit and the models that it is compared with.
+
+    Attributes
+    ----------
+    estimates : Estimates
+    robust : bool
+        Whether likelihood-ratio tests are to be scaled.
+    """
+
+    estimates: Estimates
+    robust: bool
+
+    @cached_property
+    def seen(self) -> Estimates:
+        """The fit; of a single-level model with clusters with the intercepts that it implicitly
+        has, which have scores within clusters."""
+        return self.estimates.with_means() if self.estimates.clustered else self.estimates
+
+    @cached_property
+    def saturated(self) -> SaturatedPoint:
+        """h1. Raises InferenceError where there is none."""
+        return saturated_fit(self.seen)
+
+    @cached_property
+    def baseline(self) -> Estimates | None:
+        """None where it has no maximum."""
+        return self._fitted(reference.baseline(self.seen.table))
+
+    @cached_property
+    def score(self) -> ScoreTest | None:
+        return score_test_of_fit(self.seen)
+
+    @cached_property
+    def test(self) -> ChiSquare:
+        """Of the model."""
+        return self.against_saturated(self.seen)
+
+    @cached_property
+    def baseline_test(self) -> ChiSquare | None:
+        return None if self.baseline is None else self.against_saturated(self.baseline)
+
+    def at_level(self, level: int) -> Estimates | None:
+        """The model with the other level saturated; None where a label or a constraint ties the
+        levels, or there is no maximum."""
+        table = reference.at_level(self.estimates.table, level)
+        return None if table is None else self._fitted(table, level)
+
+    def baseline_at_level(self, level: int) -> Estimates | None:
+        """The baseline of that level, the other one saturated."""
+        return self._fitted(reference.baseline_at_level(self.estimates.table, level))
+
+    def against_saturated(self, model: Estimates) -> ChiSquare:
+        """The likelihood-ratio test of one of these models."""
+        traces = None
+        if self.robust:
+            traces = self.trace_of(model), self.saturated_trace
+        return chi_square(model, self.saturated, traces)
+
+    @cached_property
+    def saturated_trace(self) -> float:
+        return self.factor * trace_of_saturated(self.saturated)
+
+    def trace_of(self, model: Estimates) -> float:
+        """tr(M I⁻¹) of one of these models."""
+        return self.factor * trace_of_estimates(model)
+
+    @property
+    def factor(self) -> float:
+        """G / (G - 1) of the clusters of a single-level model, as in its standard errors."""
+        estimates = self.estimates
+        clusters = len(estimates.cluster_labels)
+        corrected = estimates.problem.only_robust
+        return clusters / (clusters - 1.0) if corrected and clusters > 1 else 1.0
+
+    @quiet
+    def _fitted(self, table: ParameterTable, own: int = 0) -> Estimates | None:
+        """Estimates of another table; the level `own` starts at the fit's estimates, the others
+        at saturated moments."""
+        estimates = self.seen
+        if bounds_variances(estimates):
+            table = replace(table, rows=tuple(map(_not_negative, table.rows)))
+        problem = with_table(estimates.problem, table, self._guess(table, own))
+        settings = Settings(max_iter=estimates.settings.max_iter, tol=estimates.settings.tol)
+        try:
+            optimum = optimum_of(problem, settings)
+        except (EstimationError, IdentificationError):
+            return None
+        fitted = Estimates(problem, settings, optimum, estimates.record)
+        return fitted if fitted.converged else None
+
+    def _guess(self, table: ParameterTable, own: int) -> Shaped[Array, "npar"]:
+        """Starting values."""
+        estimates, guess = self.seen, np.zeros(len(table.names))
+        found = dict(zip(estimates.names, estimates.params, strict=True))
+        saturated = self._saturated_values()
+        for row in table.rows:
+            if row.free < 0:
+                continue
+            if row.level == own:
+                guess[row.free] = found[table.names[row.free]]
+            elif (row.op, row.lhs, row.rhs, row.level) in saturated:
+                guess[row.free] = saturated[row.op, row.lhs, row.rhs, row.level]
+        return guess
+
+    def _saturated_values(self) -> dict[tuple[str, str, str, int], float]:
+        """Of the saturated model, by row."""
+        problem, values = self.seen.problem, {}
+        patterns = problem.pattern.levels
+        levels = self.estimates.table.levels
+        for number, (variables, pattern, moments) in enumerate(
+            zip(levels, patterns, self.saturated.moments, strict=False), 1
+        ):
+            names = [pattern.names[k] for k in pattern.observed]
+            means = least_squares(pattern.covariates.T, moments.mean.T).T
+            regressors = ("",) * (means.shape[1] > len(variables.covariates)) + variables.covariates
+            for j, name in enumerate(names):
+                for k, other in enumerate(names):
+                    values["~~", name, other, number] = moments.sigma[j, k]
+                for k, regressor in enumerate(regressors):
+                    op = "~" if regressor else "~1"
+                    values[op, name, regressor, number] = means[j, k]
+        return values
+
+
+def _not_negative(row: Row) -> Row:
+    bounded = row.is_variance and row.level == 2 and row.free >= 0
+    return replace(row, lower=max(row.lower, 0.0)) if bounded else row

@@ -1,0 +1,138 @@
+"""Tables of the models that a model's fit is judged by, of the same variables.
+
+At each level a model is what the user wrote, or saturated (all covariances, all outcomes on all
+covariates), or independent (variances, means, and the covariances of its exogenous variables).
+The baseline model is independent at all levels, as lavaan's; fit at one level is that of the
+model whose other level is saturated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from itertools import combinations_with_replacement
+
+from mlsem.base.caching import remember
+from mlsem.model.expressions import compile_constraints
+from mlsem.model.table import LevelVariables, ParameterTable, Row
+
+Writer = Callable[[ParameterTable, int], Iterator[Row]]
+
+
+@remember
+def baseline(table: ParameterTable) -> ParameterTable:
+    """Independent at all levels."""
+    return _written(table, dict.fromkeys(_levels(table), _independent))
+
+
+@remember
+def at_level(table: ParameterTable, level: int) -> ParameterTable | None:
+    """As written at one level, saturated at the other one; None where a label or a constraint
+    ties the levels."""
+    own = {row.free for row in table.rows if row.level == level and row.free >= 0}
+    others = {row.free for row in table.rows if row.level != level and row.free >= 0}
+    if own & others:
+        return None
+    constraints = []
+    for constraint, compiled in zip(table.constraints, compile_constraints(table), strict=True):
+        used = set(compiled.positions.tolist())
+        if used <= own:
+            constraints.append(constraint)
+        elif used & own:
+            return None
+    writers = {each: _own if each == level else _saturated for each in _levels(table)}
+    return _written(table, writers, tuple(constraints))
+
+
+@remember
+def baseline_at_level(table: ParameterTable, level: int) -> ParameterTable:
+    """Independent at one level, saturated at the other one."""
+    writers = {each: _independent if each == level else _saturated for each in _levels(table)}
+    return _written(table, writers)
+
+
+def _levels(table: ParameterTable) -> range:
+    return range(1, len(table.levels) + 1)
+
+
+def _written(
+    table: ParameterTable, writers: dict[int, Writer], constraints: tuple = ()
+) -> ParameterTable:
+    """The rows of all levels, their free parameters numbered anew."""
+    rows, names, places = [], [], {}
+    for level, writer in writers.items():
+        for row in writer(table, level):
+            if row.free < 0:
+                rows.append(row)
+                continue
+            key = (row.free,) if writer is _own else (row.lhs, row.op, row.rhs, level)
+            if key not in places:
+                places[key] = len(names)
+                names.append(table.names[row.free] if writer is _own else _name(row))
+            rows.append(replace(row, free=places[key]))
+    latent = [level.latent if writers[k] is _own else () for k, level in enumerate(table.levels, 1)]
+    return replace(
+        table,
+        rows=tuple(rows),
+        names=tuple(names),
+        levels=tuple(
+            replace(level, latent=own) for level, own in zip(table.levels, latent, strict=True)
+        ),
+        definitions=(),
+        constraints=constraints,
+        notes=(),
+        remarks=(),
+        bounds=None,
+    )
+
+
+def _name(row: Row) -> str:
+    return f"{row.lhs}{row.op}{row.rhs}" + (".l2" if row.level == 2 else "")
+
+
+def _own(table: ParameterTable, level: int) -> Iterator[Row]:
+    return (row for row in table.rows if row.level == level)
+
+
+def _free(lhs: str, op: str, rhs: str, level: int) -> Row:
+    return Row(lhs, op, rhs, level, user=False, free=0)
+
+
+def _means(table: ParameterTable, level: int, outcomes: tuple[str, ...]) -> Iterator[Row]:
+    """A variable with a part at both levels has its mean at level 2."""
+    for name in outcomes if table.meanstructure else ():
+        if level == 2 or not (table.two_level and name in table.split):
+            yield _free(name, "~1", "", level)
+
+
+def _outcomes(variables: LevelVariables) -> tuple[str, ...]:
+    return tuple(name for name in variables.modelled if name not in variables.parts)
+
+
+def _saturated(table: ParameterTable, level: int) -> Iterator[Row]:
+    variables = table.levels[level - 1]
+    outcomes = _outcomes(variables)
+    for one, other in combinations_with_replacement(variables.modelled, 2):
+        if one in outcomes or other in outcomes:
+            yield _free(one, "~~", other, level)
+    for name in outcomes:
+        for covariate in variables.covariates:
+            yield _free(name, "~", covariate, level)
+    yield from _means(table, level, outcomes)
+
+
+def _independent(table: ParameterTable, level: int) -> Iterator[Row]:
+    outcomes = _outcomes(table.levels[level - 1])
+    exogenous = _exogenous(table, level)
+    for one, other in combinations_with_replacement(outcomes, 2):
+        if one == other or (one in exogenous and other in exogenous):
+            yield _free(one, "~~", other, level)
+    yield from _means(table, level, outcomes)
+
+
+def _exogenous(table: ParameterTable, level: int) -> set[str]:
+    """Modelled variables that predict, and are neither predicted nor measured."""
+    rows = [row for row in table.rows if row.level == level]
+    explained = {row.lhs for row in rows if row.op == "~"}
+    explained |= {row.rhs for row in rows if row.op == "=~"}
+    return {row.rhs for row in rows if row.op == "~"} - explained

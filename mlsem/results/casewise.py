@@ -1,0 +1,88 @@
+"""Clusters, and rows, that the model describes badly."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy.special import chdtrc
+
+from mlsem.core.quiet import quiet
+from mlsem.core.records import Array
+from mlsem.data.table.frame import make_frame
+from mlsem.errors import InferenceError
+from mlsem.estimation.clusterwise import clusters_of
+from mlsem.estimation.estimates import Estimates
+from mlsem.estimation.prediction import new_data, new_rows
+from mlsem.inference.diagnosis.run import diagnose
+from mlsem.inference.fit.models import FitModels
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@quiet
+def cluster_residuals(models: FitModels, parameters: str | Iterable[str] | None) -> pd.DataFrame:
+    """One row per cluster of a robust covariance; see `FitResult.cluster_residuals`."""
+    fit = models.estimates
+    _require(fit)
+    found, robust = clusters_of(models.seen), fit.problem.robust
+    sizes = np.zeros(robust.n_clusters, dtype=np.int64)
+    np.add.at(sizes, robust.codes, fit.problem.moments.rows)
+    columns = {
+        "rows": sizes,
+        "distance": found.distance,
+        "df": found.df,
+        "pvalue": _tail(found.df, found.distance),
+        "chisq": _contributions(models, found.loglik),
+    }
+    frame = make_frame(columns, robust.labels)
+    if parameters is not None:
+        influence = diagnose(fit, parameters, False).influence
+        frame[list(influence.columns)] = influence.to_numpy()
+    elif fit.clustered:
+        with suppress(InferenceError):  # no influence where CR2 does not exist
+            frame["change"], frame["parameter"] = _largest(diagnose(fit, None, False).influence)
+    return frame.sort_values("pvalue", kind="stable").rename_axis(robust.name)
+
+
+def _contributions(models: FitModels, own: Array) -> Array:
+    """2 (ℓ1_j - ℓ0_j); NaN where the model has no saturated one."""
+    if models.estimates.restricted or models.estimates.table.slopes:
+        return np.full(len(own), np.nan)
+    try:
+        return 2.0 * (models.saturated.cluster_logliks() - own)
+    except InferenceError:
+        return np.full(len(own), np.nan)
+
+
+def _largest(influence: pd.DataFrame) -> tuple[Array, list[str]]:
+    """The largest change that leaving a cluster out makes, and of which parameter."""
+    values = np.nan_to_num(influence.to_numpy(dtype=np.float64))
+    places = np.abs(values).argmax(axis=1)
+    names = [str(influence.columns[k]) for k in places]
+    return values[np.arange(len(values)), places], names
+
+
+@quiet
+def row_residuals(fit: Estimates, data: object) -> pd.DataFrame:
+    """One row per row of `data`; see `FitResult.row_residuals`."""
+    _require(fit)
+    found = new_data(fit, data)
+    distance = new_rows(found, history=False).evidence.distances()
+    count = len(found.pattern.within.responses)
+    values = np.column_stack((distance, _tail(np.full(len(distance), count), distance)))
+    spread = found.rows.spread_out(values).T
+    columns = {"distance": spread[0], "df": np.full(spread.shape[1], count), "pvalue": spread[1]}
+    return make_frame(columns, found.rows.index).sort_values("pvalue", kind="stable")
+
+
+def _tail(df: Array, distance: Array) -> Array:
+    return np.asarray(chdtrc(df, distance), dtype=np.float64)
+
+
+def _require(fit: Estimates) -> None:
+    if not fit.converged:
+        raise InferenceError("the fit did not converge: it has no residuals to judge.")

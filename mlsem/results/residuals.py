@@ -1,0 +1,160 @@
+"""Residual moments of the levels, with standard errors, z values and p values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, get_args
+
+import numpy as np
+from scipy.special import ndtr
+
+from mlsem.core.quiet import quiet
+from mlsem.core.records import Array
+from mlsem.data.table.frame import make_series, square_frame
+from mlsem.errors import OptionValueError, listed, nearest
+from mlsem.estimation.joint import JointMoments
+from mlsem.inference.fit.models import FitModels
+from mlsem.inference.fit.residual_tests import residual_errors, residual_roots
+from mlsem.inference.fit.residuals import (
+    LevelResiduals,
+    correlations,
+    level_residuals,
+    root_mean_square,
+)
+from mlsem.inference.fit.run import require_estimates
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Kind = Literal["raw", "standardized", "cor.bentler", "cor.bollen"]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class ResidualMoments:
+    """Residuals of the moments of one level; prints as text.
+
+    Attributes
+    ----------
+    kind : {"raw", "standardized", "cor.bentler", "cor.bollen"}
+    level : int
+    srmr : float
+        Root mean square of the correlation residuals of the level, as in `fit_measures`.
+    """
+
+    kind: Kind
+    level: int
+    srmr: float
+    _names: tuple[str, ...]
+    _cov: tuple[Array, Array]
+    _mean: tuple[Array, Array]
+
+    @property
+    def cov(self) -> pd.DataFrame:
+        """Of (co)variances or correlations; z values where standardized."""
+        return square_frame(self._values(self._cov), self._names)
+
+    @property
+    def mean(self) -> pd.Series:
+        """Of means, for "cor.bentler" over the standard deviation."""
+        return make_series(self._values(self._mean), self._names, "mean")
+
+    @property
+    def cov_se(self) -> pd.DataFrame:
+        """Standard errors; NaN where the model reproduces the moment whatever the data."""
+        return square_frame(self._cov[1], self._names)
+
+    @property
+    def mean_se(self) -> pd.Series:
+        return make_series(self._mean[1], self._names, "se")
+
+    @property
+    def cov_z(self) -> pd.DataFrame:
+        """Residuals in standard errors: N(0, 1) in a right model."""
+        return square_frame(self._cov[0] / self._cov[1], self._names)
+
+    @property
+    def mean_z(self) -> pd.Series:
+        return make_series(self._mean[0] / self._mean[1], self._names, "z")
+
+    @property
+    def cov_pvalue(self) -> pd.DataFrame:
+        """Two-sided."""
+        return square_frame(_tail(self._cov[0] / self._cov[1]), self._names)
+
+    @property
+    def mean_pvalue(self) -> pd.Series:
+        return make_series(_tail(self._mean[0] / self._mean[1]), self._names, "pvalue")
+
+    def _values(self, pair: tuple[Array, Array]) -> Array:
+        value, se = pair
+        return value / se if self.kind == "standardized" else value
+
+    def __str__(self) -> str:
+        table = self.cov.round(3)
+        lines = [f"Residuals ({self.kind}) of level {self.level}:", table.to_string()]
+        if np.any(self._mean[0]):
+            lines += ["Means:", self.mean.round(3).to_frame().T.to_string()]
+        return "\n".join([*lines, f"SRMR {self.srmr:.3f}"])
+
+    def __repr__(self) -> str:
+        return f"<ResidualMoments: {self.kind}, level {self.level}, SRMR {self.srmr:.3f}>"
+
+
+def _tail(z: Array) -> Array:
+    return 2.0 * np.asarray(ndtr(-np.abs(z)), dtype=np.float64)
+
+
+@quiet
+def residual_moments(
+    models: FitModels, kind: object, levels: tuple[int, ...]
+) -> list[ResidualMoments]:
+    """Of some levels; see `FitResult.residuals`."""
+    if kind not in get_args(Kind):
+        raise OptionValueError(
+            f"kind={kind!r}: it takes one of {listed(get_args(Kind))}."
+            + nearest(str(kind), get_args(Kind))
+        )
+    require_estimates(models.estimates)
+    seen, saturated = models.seen, models.saturated
+    roots = residual_roots(seen, saturated, robust=models.robust, factor=models.factor)
+    return [
+        _of_level(level_residuals(seen, saturated, level), models, roots, level, kind)  # type: ignore[arg-type]
+        for level in levels
+    ]
+
+
+def _of_level(
+    found: LevelResiduals,
+    models: FitModels,
+    roots: tuple[Array, Array],
+    level: int,
+    kind: Kind,
+) -> ResidualMoments:
+    size = len(found.mean)
+    cells = np.tril_indices(size)
+
+    def raw(moments: JointMoments) -> Array:
+        return np.concatenate((moments.cov[cells], moments.mean))
+
+    def correlated(moments: JointMoments) -> Array:
+        return np.concatenate((correlations(moments.cov)[cells], moments.mean))
+
+    bollen = kind == "cor.bollen"
+    errors = residual_errors(models.saturated, roots, level, correlated if bollen else raw)
+    se, mean_se = np.full((size, size), np.nan), errors[len(cells[0]) :]
+    se[cells] = errors[: len(cells[0])]
+    se.T[cells] = errors[: len(cells[0])]
+    cov, mean = found.cov, found.mean
+    if not models.estimates.table.meanstructure:
+        mean_se = np.full(size, np.nan)
+    if kind == "cor.bentler":
+        scale = found.scale
+        cov, mean = found.bentler, found.standardized_mean
+        se, mean_se = se / np.outer(scale, scale), mean_se / scale
+    elif bollen:
+        cov = found.bollen
+        np.fill_diagonal(se, np.nan)
+    table = models.estimates.table
+    means = (found.standardized_mean,) if table.meanstructure else ()
+    srmr = found.srmr if table.two_level else root_mean_square(found.bentler, *means)
+    return ResidualMoments(kind, level, srmr, found.saturated.names, (cov, se), (mean, mean_se))
