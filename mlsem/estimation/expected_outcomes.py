@@ -139,8 +139,7 @@ def _restricted(
     responses = np.array([inner.index(effects.responses[a]) for a in own], dtype=np.intp)
     return replace(
         pattern,
-        within=_observing(within, inner),
-        between=_observing(between, outer),
+        levels=(_observing(within, inner), _observing(between, outer)),
         split=len(own),
         carriers=Carriers(responses, effects.maps[own]),
     )
