@@ -33,8 +33,8 @@ class _Effect:
     target: int
     way: tuple[int, ...] = ()
 
-    def values(self, params: Shaped[Array, "*s npar"]) -> Shaped[Array, "*s"]:
-        """At parameters (…, npar), (…,)."""
+    def values(self, params: Shaped[Array, "s npar"]) -> Shaped[Array, "s"]:
+        """At s values of the parameters."""
         paths = self.paths.values(params)
         if self.way:
             return paths[..., list(self.way)].prod(axis=-1)
@@ -62,10 +62,11 @@ class _Effect:
 
     @property
     def _is_direct(self) -> Shaped[Array, "e"]:
-        return (self.paths.sources == self.source) & (self.paths.targets == self.target)
+        own = (self.paths.sources == self.source) & (self.paths.targets == self.target)
+        return own.astype(np.float64)
 
-    def _direct(self, paths: Shaped[Array, "*s e"]) -> Shaped[Array, "*s"]:
-        return paths @ self._is_direct.astype(float)
+    def _direct(self, paths: Shaped[Array, "s e"]) -> Shaped[Array, "s"]:
+        return paths @ self._is_direct
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -76,7 +77,7 @@ class _Difference:
     between: _Effect
     within: _Effect
 
-    def values(self, params: Shaped[Array, "*s npar"]) -> Shaped[Array, "*s"]:
+    def values(self, params: Shaped[Array, "s npar"]) -> Shaped[Array, "s"]:
         return self.between.values(params) - self.within.values(params)
 
     def gradient(self, params: Shaped[Array, "npar"]) -> Shaped[Array, "npar"]:
@@ -104,7 +105,7 @@ def effects(
         raise InferenceError("the fit did not converge: its paths are not estimates.")
     levels, found = _effects(estimates, outcome, predictor)
     params = estimates.params
-    values = np.array([float(each.values(params)) for each in found])
+    values = np.array([float(each.values(params[None])[0]) for each in found])
     gradients = np.array([each.gradient(params) for each in found])
     se, df = covariance.of_functions(gradients)
     table = wald(values, se, df, confidence)
