@@ -11,6 +11,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import inspect
+import random
 import sys
 from collections.abc import Callable, Mapping
 from functools import cached_property, reduce
@@ -104,7 +105,14 @@ def _checked_function(function: Any, shapes: Mapping[str, Any]) -> Callable[...,
     right: set[Any] = set()
 
     def check(args: Any, kwargs: Any, **result: Any) -> None:
-        values = signature.bind(*args, **kwargs).arguments | result
+        state = random.getstate()  # beartype draws which item of a container it looks at
+        try:
+            compare(args, kwargs, result)
+        finally:
+            random.setstate(state)
+
+    def compare(args: Any, kwargs: Any, result: Mapping[str, Any]) -> None:
+        values = signature.bind(*args, **kwargs).arguments | dict(result)
         with jaxtyping.jaxtyped("context"):
             for name, shape in shapes.items():
                 if name in values and not is_bearable(values[name], shape):
