@@ -155,6 +155,6 @@ def _of_level(
         cov = found.bollen
         np.fill_diagonal(se, np.nan)
     table = models.estimates.table
-    means = (found.standardized_mean,) if table.meanstructure else ()
-    srmr = found.srmr if table.two_level else root_mean_square(found.bentler, *means)
+    means = found.standardized_mean if table.meanstructure else None
+    srmr = found.srmr if table.two_level else root_mean_square(found.bentler, means)
     return ResidualMoments(kind, level, srmr, found.saturated.names, (cov, se), (mean, mean_se))

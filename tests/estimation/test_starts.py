@@ -68,8 +68,8 @@ def test_a_seed_has_its_starts(line):
     np.testing.assert_array_equal(first.logliks, again.logliks)
     more = mlsem.fit(PIECES, line, starts=9, seed=3).starts
     np.testing.assert_array_equal(more.logliks[:6], first.logliks)
-    unnamed = mlsem.fit(PIECES, line, starts=2).starts
-    named = mlsem.fit(PIECES, line, starts=2, seed=unnamed.seed).starts
+    unnamed = quietly(PIECES, line, starts=2).starts  # some seeds have a doubtful maximum
+    named = quietly(PIECES, line, starts=2, seed=unnamed.seed).starts
     np.testing.assert_array_equal(named.logliks, unnamed.logliks)
     assert mlsem.fit(PIECES, line).starts is None
 

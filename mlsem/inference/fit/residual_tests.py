@@ -32,7 +32,6 @@ from mlsem.estimation.joint import JointMoments, joint_moments
 from mlsem.estimation.saturated import SaturatedPoint, at_estimates
 from mlsem.inference.fit.score import orthonormal
 
-Function = Callable[[JointMoments], Array]
 STEP = 6e-6  # of numerical derivatives
 NONE = 0.1  # of the standard error of a moment: residuals that vary less than that to first order
 
@@ -81,7 +80,7 @@ def residual_errors(
     saturated: SaturatedPoint,
     roots: tuple[Shaped[Array, "..."], Shaped[Array, "..."]],
     level: int,
-    function: Function,
+    function: Callable[[JointMoments], Shaped[Array, "m"]],
 ) -> Shaped[Array, "..."]:
     """Standard errors of the residuals of functions (m,) of a level's moments; NaN of those that
     the model leaves free or fixes."""
@@ -90,7 +89,9 @@ def residual_errors(
     return np.where(own > NONE * full, own, np.nan)
 
 
-def gradient_of(saturated: SaturatedPoint, level: int, function: Function) -> Shaped[Array, "..."]:
+def gradient_of(
+    saturated: SaturatedPoint, level: int, function: Callable[[JointMoments], Shaped[Array, "m"]]
+) -> Shaped[Array, "..."]:
     """∇m at β̂, (m, b), by central differences."""
     columns: list[Array] = []
     for k, value in enumerate(saturated.params):

@@ -75,9 +75,13 @@ class LevelResiduals:
         return root_mean_square(self.bollen)
 
 
-def root_mean_square(residuals: Shaped[Array, "v v"], *others: Shaped[Array, "v"]) -> float:
-    """Of the lower triangle of residuals (v, v), and of others (v,)."""
-    cells = np.concatenate((residuals[np.tril_indices(len(residuals))], *others))
+def root_mean_square(
+    residuals: Shaped[Array, "v v"], means: Shaped[Array, "v"] | None = None
+) -> float:
+    """Of the lower triangle of residuals, and of those of means."""
+    cells = residuals[np.tril_indices(len(residuals))]
+    if means is not None:
+        cells = np.concatenate((cells, means))
     return float(np.sqrt((cells**2).mean())) if len(cells) else 0.0
 
 

@@ -52,14 +52,18 @@ def _residual_measures(residuals: LevelResiduals, *, means: bool) -> dict[str, f
     }
     measures = {}
     for name, (matrix, mean) in kinds.items():
-        own = [mean] if means else []
+        own = mean if means else None
         cells = _off_diagonal if name == "crmr" else root_mean_square
-        measures[name], measures[f"{name}_nomean"] = cells(matrix, *own), cells(matrix)
+        measures[name], measures[f"{name}_nomean"] = cells(matrix, own), cells(matrix)
     return {"srmr": measures["srmr_bentler"]} | measures
 
 
-def _off_diagonal(residuals: Shaped[Array, "v v"], *others: Shaped[Array, "v"]) -> float:
-    cells = np.concatenate((residuals[np.tril_indices(len(residuals), -1)], *others))
+def _off_diagonal(
+    residuals: Shaped[Array, "v v"], means: Shaped[Array, "v"] | None = None
+) -> float:
+    cells = residuals[np.tril_indices(len(residuals), -1)]
+    if means is not None:
+        cells = np.concatenate((cells, means))
     return float(np.sqrt((cells**2).mean())) if len(cells) else 0.0
 
 
