@@ -214,7 +214,19 @@ def _fitted(
     settings = Settings(**rest)
     syntax, chosen = _parsed(model, data), model_options(preset, **keywords)
     table = _remarked(_table(syntax.text, chosen, column_names(data)))
-    record = read_moments(
+    record = _rows(table, data, settings, cluster, center)
+    return finish(syntax.text, settings, table, record, start, Recipe(chosen, _refit))
+
+
+def _rows(
+    table: ParameterTable,
+    data: Any,
+    settings: Settings,
+    cluster: str | None,
+    center: Mapping[str, str] | None,
+) -> DataRecord:
+    """What a model needs of a data frame."""
+    return read_moments(
         table,
         data,
         cluster=cluster,
@@ -222,7 +234,6 @@ def _fitted(
         missing=settings.missing,
         se_cluster=settings.se_cluster,
     )
-    return finish(syntax.text, settings, table, record, start, Recipe(chosen, _refit))
 
 
 @quiet
@@ -252,14 +263,7 @@ def _refit(fit: FitResult, model: object, data: object, changes: Mapping[str, An
         table = _remarked(_table(syntax.text, chosen, column_names(data)))
         if center is None:
             center = {name: how for name, how, _ in record.centered if name in data_names(table)}
-        record = read_moments(
-            table,
-            data,
-            cluster=cluster,
-            center=center,
-            missing=settings.missing,
-            se_cluster=settings.se_cluster,
-        )
+        record = _rows(table, data, settings, cluster, center)
     return finish(syntax.text, settings, table, record, start, Recipe(chosen, _refit))
 
 

@@ -193,9 +193,8 @@ def saturated_fit(estimates: Estimates, *, semidefinite: bool | None = None) -> 
         within = single_level_moments(problem.sample, coordinates)
         params = coordinates.at(within, estimates.implied[1])
         return SaturatedPoint(problem, coordinates, params)
-    for bounded in (
-        (bounds_variances(estimates), False) if semidefinite is None else (semidefinite,)
-    ):
+    wanted = (bounds_variances(estimates), False) if semidefinite is None else (semidefinite,)
+    for bounded in dict.fromkeys(wanted):
         found = unrestricted(problem.table, problem.sample, problem.maps, semidefinite=bounded)
         if found is None:
             continue

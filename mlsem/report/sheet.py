@@ -6,12 +6,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 from html import escape
-from textwrap import wrap
 
 from mlsem.base.display import display_width, pad_left, pad_right
 from mlsem.report.cells import shown
 from mlsem.report.html import STYLE
-from mlsem.report.text import HEADER, STUB
+from mlsem.report.text import HEADER, STUB, wrapped
 
 WIDEST = 20  # names that are longer get a line of their own
 
@@ -91,10 +90,10 @@ def text(sheet: Sheet) -> str:
     ]
     for table, columns in zip(sheet.tables, widths, strict=True):
         lines += ["", "", f"{table.title}:", "", *_lines(table, stub, columns)]
-        lines += ["", *_wrapped(table.legend, whole, "  ")] if table.legend else []
+        lines += ["", *wrapped(table.legend, whole, "  ")] if table.legend else []
     lines += ["", "", f"{sheet.heading}:"] if sheet.notes else []
     for note in sheet.notes:
-        lines += _wrapped(note, whole, "  - ")
+        lines += wrapped(note, whole, "  - ")
     return "\n".join(line.rstrip() for line in lines) + "\n"
 
 
@@ -111,17 +110,6 @@ def _lines(table: SheetTable, stub: int, widths: list[int]) -> Iterator[str]:
             yield f"  {name}"
             name = ""
         yield "  " + pad_right(name, stub) + numbers
-
-
-def _wrapped(words: str, width: int, indent: str) -> list[str]:
-    return wrap(
-        words,
-        width,
-        initial_indent=indent,
-        subsequent_indent=" " * len(indent),
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
 
 
 # --- HTML -----------------------------------------------------------------------------------------

@@ -112,7 +112,7 @@ def _header_block(block: HeaderBlock, widths: list[int]) -> Iterator[str]:
         yield line + "".join(map(pad_left, others, widths[1:]))
     if block.words:
         yield ""
-        yield from _wrapped(block.words, sum(widths), "  ")
+        yield from wrapped(block.words, sum(widths), "  ")
 
 
 def _section(section: LevelSection, layout: _Layout) -> Iterator[str]:
@@ -156,10 +156,11 @@ def _notes(notes: tuple[str, ...], layout: _Layout) -> Iterator[str]:
         return
     yield from ("", "Notes:")
     for note in notes:
-        yield from _wrapped(note, max(HEADER, layout.width), "  - ")
+        yield from wrapped(note, max(HEADER, layout.width), "  - ")
 
 
-def _wrapped(words: str, width: int, indent: str) -> list[str]:
+def wrapped(words: str, width: int, indent: str) -> list[str]:
+    """Lines of words, those after the first as far to the right as `indent`."""
     return wrap(
         words,
         width,

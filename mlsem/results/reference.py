@@ -6,10 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+from mlsem.core.implied.pattern import LevelMoments
 from mlsem.data.table.frame import make_series, square_frame
 from mlsem.errors import InferenceError
 from mlsem.estimation.joint import JointMoments, joint_moments
-from mlsem.estimation.saturated import SaturatedPoint, saturated_fit
+from mlsem.estimation.problem import Problem
+from mlsem.estimation.saturated import saturated_fit
 from mlsem.inference.fit.models import FitModels
 from mlsem.results.implied import Implied
 
@@ -63,8 +65,9 @@ class ReferenceModel:
 
 def saturated_model(models: FitModels, *, semidefinite: bool | None) -> ReferenceModel:
     """h1; see `FitResult.h1`."""
-    point = models.saturated
-    if semidefinite is not None:
+    if semidefinite is None:
+        point = models.saturated
+    else:
         point = saturated_fit(models.seen, semidefinite=semidefinite)
     two_level = models.estimates.table.two_level
     return ReferenceModel(
@@ -73,7 +76,7 @@ def saturated_model(models: FitModels, *, semidefinite: bool | None) -> Referenc
         point.n_params,
         point.rank if two_level else None,
         point.singular,
-        _joint(models, point),
+        _joint(models.seen.problem, point.moments),
         models.estimates.table.level_number,
     )
 
@@ -86,17 +89,13 @@ def baseline_model(models: FitModels) -> ReferenceModel:
             "the baseline model has no maximum: a variance between clusters runs off. "
             'bounds="pos.var" keeps those of the model, and of its baseline, from being negative.'
         )
-    levels = tuple(
-        joint_moments(model.problem, level, model.implied[level - 1])
-        for level in range(1, len(model.table.levels) + 1)
-    )
+    levels = _joint(model.problem, model.implied)
     number = models.estimates.table.level_number
     return ReferenceModel("baseline", model.loglik, model.n_params, None, False, levels, number)
 
 
-def _joint(models: FitModels, point: SaturatedPoint) -> tuple[JointMoments, ...]:
-    problem = models.seen.problem
+def _joint(problem: Problem, moments: tuple[LevelMoments, ...]) -> tuple[JointMoments, ...]:
     return tuple(
-        joint_moments(problem, level, point.moments[level - 1])
+        joint_moments(problem, level, moments[level - 1])
         for level in range(1, len(problem.table.levels) + 1)
     )

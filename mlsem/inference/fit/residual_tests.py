@@ -30,7 +30,7 @@ from mlsem.core.records import Array
 from mlsem.estimation.estimates import Estimates
 from mlsem.estimation.joint import JointMoments, joint_moments
 from mlsem.estimation.saturated import SaturatedPoint, at_estimates
-from mlsem.inference.fit.score import orthonormal
+from mlsem.inference.fit.score import model_tangents
 
 STEP = 6e-6  # of numerical derivatives
 NONE = 0.1  # of the standard error of a moment: residuals that vary less than that to first order
@@ -65,13 +65,11 @@ def residual_roots(
     """R with R Rᵀ the covariance of β̂ - β(θ̂), and that of β̂, (b, r) each."""
     at = at_estimates(estimates)
     full = saturated_root(saturated if robust else at, robust=robust, factor=factor)
-    delta = at.tangents(estimates.along(estimates.equal))
-    tangents = whitened_by(at.expected, at.expected @ delta)
+    basis = model_tangents(estimates, at)
     white = whitened_by(at.expected, at.expected @ full)
     back = whitened_by(at.expected, np.eye(at.n_params))
-    if tangents is None or white is None or back is None:
+    if basis is None or white is None or back is None:
         return np.full_like(full, np.nan), full
-    basis = orthonormal(tangents)
     return back.T @ (white - basis @ (basis.T @ white)), full
 
 

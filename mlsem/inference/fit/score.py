@@ -34,14 +34,14 @@ def score_test_of_fit(estimates: Estimates) -> ScoreTest | None:
     point = at_estimates(estimates)
     df = point.n_params - estimates.n_params
     white = whitened_by(point.expected, point.scores.T)
-    tangents = _tangents(estimates, point)
+    tangents = model_tangents(estimates, point)
     if white is None or tangents is None:
         return None
     return scaled_test(white - tangents @ (tangents.T @ white), df)
 
 
-def _tangents(estimates: Estimates, point: SaturatedPoint) -> Shaped[Array, "b m"] | None:
-    """An orthonormal basis (b, n) of Lᵀ Δ = L⁻¹ A Δ."""
+def model_tangents(estimates: Estimates, point: SaturatedPoint) -> Shaped[Array, "b m"] | None:
+    """An orthonormal basis of Lᵀ Δ = L⁻¹ A Δ; None where A is not positive definite."""
     delta = point.tangents(estimates.along(estimates.equal))
     white = whitened_by(point.expected, point.expected @ delta)
     return None if white is None else orthonormal(white)
