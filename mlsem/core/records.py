@@ -20,23 +20,23 @@ def frozen(array: Shaped[NDArray[Any], "*s"]) -> Shaped[NDArray[Any], "*s"]:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class ClusterMoments:
-    """Sizes, means and centred cross-products of the rows of each cluster.
+class ClusterRecord:
+    """What is known of the clusters of a data set, whatever values are missing.
 
-    The rows of a cluster enter the likelihood only through these. A row of weight a_ij counts as
-    a_ij rows, in means and cross-products too; a cluster of weight w_j counts as w_j clusters:
+    A row of weight a_ij counts as a_ij rows, in means and cross-products too; a cluster of weight
+    w_j counts as w_j clusters:
 
         ℓ = Σ_j w_j log ∫ Π_i f(y_ij | u)^{a_ij} f(u, z_j) du.
 
-    Without weights all a_ij and w_j are 1. A stored column is ``value - shift``. Columns that are
-    constant within every cluster (level-2 variables) have a mean and no cross-product.
+    Without weights all a_ij and w_j are 1. A stored column is ``value - shift``.
 
     Attributes
     ----------
     columns : tuple of str
         Names of the C stored columns; `varying` come first.
     varying : int
-        How many columns, the first ones, vary within clusters (V of them).
+        How many columns, the first ones, vary within clusters (V of them). The others are
+        constant within every cluster (level-2 variables).
     shift : (C,)
         Taken off each column before anything was summed.
     rows : (J,) int
@@ -45,11 +45,6 @@ class ClusterMoments:
         Effective sizes a_j = Σ_i a_ij, the n of a cluster's likelihood.
     weights : (J,)
         w_j.
-    means : (J, C)
-        Means per cluster of the shifted columns.
-    within : (J, V, V)
-        Cross-products about the cluster's own mean, Σ_i (g_i - ḡ)(g_i - ḡ)ᵀ. All clusters of
-        one row: a broadcast zero that takes no memory.
     labels : (J,)
         Cluster ids as the user gave them, in the order of `rows`.
     """
@@ -60,8 +55,6 @@ class ClusterMoments:
     rows: Shaped[NDArray[np.int64], "J"]
     sizes: Shaped[Array, "J"]
     weights: Shaped[Array, "J"]
-    means: Shaped[Array, "J C"]
-    within: Shaped[Array, "J V V"]
     labels: Shaped[NDArray[Any], "J"]
 
     @property
@@ -83,6 +76,31 @@ class ClusterMoments:
         return self.weights * self.sizes
 
     @property
+    def varying_entries(self) -> slice:
+        """The columns that vary within clusters, among the entries of h = (1, stored columns)."""
+        return slice(1, self.varying + 1)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ClusterMoments(ClusterRecord):
+    """Sizes, means and centred cross-products of the rows of each cluster, nothing missing.
+
+    The rows of a cluster enter the likelihood only through these.
+
+    Attributes
+    ----------
+    means : (J, C)
+        Means per cluster of the shifted columns. Columns that are constant within every cluster
+        have a mean and no cross-product.
+    within : (J, V, V)
+        Cross-products about the cluster's own mean, Σ_i (g_i - ḡ)(g_i - ḡ)ᵀ. All clusters of
+        one row: a broadcast zero that takes no memory.
+    """
+
+    means: Shaped[Array, "J C"]
+    within: Shaped[Array, "J V V"]
+
+    @property
     def mean(self) -> Shaped[Array, "C"]:
         """Of each stored column over all rows."""
         weights = self.row_weights
@@ -93,10 +111,55 @@ class ClusterMoments:
         """Σ_j w_j S_j."""
         return np.einsum("j,jab->ab", self.weights, self.within)
 
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CellMoments(ClusterRecord):
+    """Moments of rows with missing values, by cells: the rows of one cluster in which the same
+    columns are observed.
+
+    A *pattern* is a set of observed columns. Columns that vary within clusters have one for each
+    row; those of level 2 one for each cluster. What is not observed is stored as zero.
+
+    Attributes
+    ----------
+    patterns : (P, V) bool
+        The varying columns that are observed in each pattern. A pattern may have none: rows of
+        which only covariates, or level-2 variables of their cluster, are known.
+    pattern_of, cluster_of : (K,)
+        Of each cell, clusters ascending. Each pair occurs once.
+    cell_rows : (K,) int
+        How many rows were read of each cell.
+    cell_sizes : (K,)
+        Effective sizes of the cells; those of a cluster add up to its `sizes`.
+    means : (K, V)
+        Means per cell of the shifted varying columns.
+    within : (K, V, V)
+        Cross-products about the cell's own means. All cells of one row: a broadcast zero.
+    level2 : (J, C - V)
+        The shifted level-2 columns.
+    level2_patterns : (Q, C - V) bool
+    level2_pattern_of : (J,)
+    """
+
+    patterns: Shaped[NDArray[np.bool_], "P V"]
+    pattern_of: Shaped[Index, "K"]
+    cluster_of: Shaped[Index, "K"]
+    cell_rows: Shaped[NDArray[np.int64], "K"]
+    cell_sizes: Shaped[Array, "K"]
+    means: Shaped[Array, "K V"]
+    within: Shaped[Array, "K V V"]
+    level2: Shaped[Array, "J E"]
+    level2_patterns: Shaped[NDArray[np.bool_], "Q E"]
+    level2_pattern_of: Shaped[Index, "J"]
+
     @property
-    def varying_entries(self) -> slice:
-        """The columns that vary within clusters, among the entries of h = (1, stored columns)."""
-        return slice(1, self.varying + 1)
+    def n_cells(self) -> int:
+        return len(self.cell_rows)
+
+    @property
+    def cell_weights(self) -> Shaped[Array, "K"]:
+        """w of each cell's cluster times the cell's size, (K,)."""
+        return self.weights[self.cluster_of] * self.cell_sizes
 
 
 @dataclass(frozen=True, slots=True, eq=False)
