@@ -5,14 +5,8 @@ dimensions in the n rows of a cluster. In an orthonormal basis of the rows that 
 space, Q = [Q_1 Q_2], the random effects move the d coordinates Q_1ᵀ y only; the n - d others have
 the covariance Σ_W of a row and nothing else. Of them the likelihood needs pooled cross-products.
 
-The first coordinate is √n times the mean. The others come from the carriers' deviations by
-Gram-Schmidt, which needs their cross-products with all columns only: with S the cluster's
-cross-products and c a carrier's map,
-
-    s = c S - Σ_b (H_b c) H_b,    H = s / √(s c).
-
-A carrier without a direction of its own in a cluster (it is constant there, or there are too few
-rows) gives a coordinate of zeros. Such a row has the covariance Σ_W of any other, so that taking
+They are those of `core.sample.coordinates`. A carrier without a direction of its own in a cluster
+gives a coordinate of zeros. Such a row has the covariance Σ_W of any other, so that taking
 it off the n - d others again leaves every sum as it should be, and no cluster is a special case.
 """
 
@@ -26,10 +20,7 @@ import numpy as np
 
 from mlsem.core.implied.pattern import Carriers, Pattern
 from mlsem.core.records import Array, ClusterMoments, Index, frozen
-
-DEPENDENT = 1e-12  # share of a carrier's sum of squares that others do not explain, if it is none
-CONSTANT = 1e-20  # the same, of its mean sum of squares over clusters
-
+from mlsem.core.sample.coordinates import deviation_coordinates, distinct_carriers
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SlopeMoments:
@@ -86,7 +77,7 @@ def slope_moments(pattern: Pattern[Any], moments: ClusterMoments) -> SlopeMoment
     carriers = pattern.random_effects
     rows = np.concatenate((np.ones((moments.n_clusters, 1)), moments.means), axis=1)
     inner = moments.varying_entries
-    deviations = deviation_coordinates(_distinct(carriers.maps[:, inner]), moments.within)
+    deviations = deviation_coordinates(distinct_carriers(carriers.maps[:, inner]), moments.within)
     coordinates = np.zeros((len(rows), 1 + deviations.shape[1], rows.shape[1]))
     sizes, weights = moments.sizes, moments.weights
     coordinates[:, 0] = np.sqrt(sizes)[:, None] * rows
@@ -101,37 +92,6 @@ def slope_moments(pattern: Pattern[Any], moments: ClusterMoments) -> SlopeMoment
         loadings=frozen(_loadings(pattern, carriers, coordinates)),
         rest=frozen(rest),
     )
-
-
-def _distinct(maps: Shaped[Array, "q V"]) -> Shaped[Array, "k V"]:
-    """The rows that differ, but for rows of zeros."""
-    found = {row.tobytes(): row for row in maps if row.any()}
-    return np.array(list(found.values())).reshape(len(found), maps.shape[1])
-
-
-def deviation_coordinates(
-    maps: Shaped[Array, "k V"], cross: Shaped[Array, "J V V"]
-) -> Shaped[Array, "J k V"]:
-    """Orthonormal coordinates of the deviations of carriers, (J, k, V).
-
-    Parameters
-    ----------
-    maps : (k, V)
-        Carriers as maps of the columns that vary within clusters.
-    cross : (J, V, V)
-        Cross-products about the cluster means.
-    """
-    found = np.zeros((len(cross), len(maps), cross.shape[1]))
-    for k, carrier in enumerate(maps):
-        own = cross @ carrier
-        squares = own @ carrier
-        before = found[:, :k]
-        own = own - np.einsum("jb,jbv->jv", before @ carrier, before)
-        left = own @ carrier
-        kept = left > np.maximum(DEPENDENT * squares, CONSTANT * squares.mean())
-        length = np.sqrt(np.where(kept, left, 1.0))
-        found[:, k] = np.where(kept[:, None], own / length[:, None], 0.0)
-    return found
 
 
 def _loadings(

@@ -1,0 +1,71 @@
+"""The objective of a model with missing values, and its clusters."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated as Shaped
+
+from mlsem.core.clusters.reduced import MixedClusters
+from mlsem.core.clusters.unions import ClusterParts
+from mlsem.core.clusters.view import MomentClusters
+from mlsem.core.implied.derivatives import Jacobians, MomentGradients
+from mlsem.core.implied.pattern import ModelPattern
+from mlsem.core.optimise.objective import L, MomentObjective
+from mlsem.core.patterns import information
+from mlsem.core.patterns.carriers import CellRows, PatternMoments
+from mlsem.core.patterns.clusters import PatternParts
+from mlsem.core.patterns.likelihood import PatternPoint, evaluate, moment_gradients
+from mlsem.core.patterns.scores import cluster_scores
+from mlsem.core.records import Array, CellMoments, Index
+from mlsem.core.sample.draws import Sampler
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PatternObjective(MomentObjective[PatternPoint, L]):
+    """ℓ(θ) of rows with missing values, for a pattern and the data as it sees them."""
+
+    data: PatternMoments
+
+    def evaluate(self, params: Shaped[Array, "npar"]) -> PatternPoint | None:
+        return evaluate(self.pattern, self.data, params)
+
+    def moment_gradients(self, point: PatternPoint) -> MomentGradients:
+        return moment_gradients(point, self.data)
+
+    def covariance_part(self, point: PatternPoint, along: Jacobians) -> Shaped[Array, "n n"]:
+        return information.covariance_part(point, self.data, along)
+
+    def expected_mean_part(self, point: PatternPoint, along: Jacobians) -> Shaped[Array, "n n"]:
+        return information.expected_mean_part(point, self.data, along)
+
+    def observed_mean_part(self, point: PatternPoint, along: Jacobians) -> Shaped[Array, "n n"]:
+        return information.observed_mean_part(point, self.data, along)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PatternClusters(MomentClusters[PatternPoint]):
+    """Clusters of cells, and what the pooled sums do not keep of them."""
+
+    moments: CellMoments
+    data: PatternMoments
+    cells: CellRows
+
+    @property
+    def n_clusters(self) -> int:
+        return self.data.n_clusters
+
+    def scores(self, point: PatternPoint, along: Jacobians) -> Shaped[Array, "J n"]:
+        return cluster_scores(point, self.data, self.cells, along)
+
+    def parts(self, point: PatternPoint, along: Jacobians) -> ClusterParts:
+        return PatternParts(point, self.data, self.cells, along)
+
+    def mixed(
+        self, point: PatternPoint, along: Jacobians, fixed: int, robust: Shaped[Index, "J"]
+    ) -> MixedClusters:
+        """Never asked for: a row of a mixed model whose one outcome is missing says nothing, so
+        that data with holes are none to it."""
+        raise NotImplementedError
+
+    def sampler(self, pattern: ModelPattern, point: PatternPoint) -> Sampler:
+        return pattern_sampler(pattern, point, self.moments, self.data, self.cells)
