@@ -157,6 +157,15 @@ class CellMoments(ClusterRecord):
         return len(self.cell_rows)
 
     @property
+    def mean(self) -> Shaped[Array, "C"]:
+        """Of each stored column over the rows that have it."""
+        there = self.patterns[self.pattern_of] * self.cell_weights[:, None]
+        inner = (there * self.means).sum(axis=0) / np.maximum(there.sum(axis=0), 1e-300)
+        there = self.level2_patterns[self.level2_pattern_of] * self.row_weights[:, None]
+        outer = (there * self.level2).sum(axis=0) / np.maximum(there.sum(axis=0), 1e-300)
+        return np.concatenate((inner, outer))
+
+    @property
     def cell_weights(self) -> Shaped[Array, "K"]:
         """w of each cell's cluster times the cell's size, (K,)."""
         return self.weights[self.cluster_of] * self.cell_sizes

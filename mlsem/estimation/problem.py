@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -19,7 +19,21 @@ from mlsem.core.intercepts.objective import (
 from mlsem.core.linalg import cholesky
 from mlsem.core.optimise.coordinates import Coordinates, choose_coordinates
 from mlsem.core.optimise.objective import MomentObjective
-from mlsem.core.records import Array, ClusterMoments, Index, RobustClusters, frozen
+from mlsem.core.patterns.carriers import pattern_moments
+from mlsem.core.patterns.completed import completed, pooled_cells
+from mlsem.core.patterns.objective import (
+    PatternClusters,
+    PatternObjective,
+    SingleLevelPatternClusters,
+)
+from mlsem.core.records import (
+    Array,
+    CellMoments,
+    ClusterMoments,
+    Index,
+    RobustClusters,
+    frozen,
+)
 from mlsem.core.sample.moments import pooled
 from mlsem.core.sample.saturated import SaturatedMoments, saturated_moments
 from mlsem.core.sample.shapes import ShapeMoments, shape_moments, shapes_of
@@ -31,6 +45,8 @@ from mlsem.estimation.start import starting_values
 from mlsem.model.expressions import compile_constraints
 from mlsem.model.pattern import build_pattern, level_names, parameter_bounds, with_saturated_moments
 from mlsem.model.table import ParameterTable
+
+Moments: TypeAlias = ClusterMoments | CellMoments
 
 NO_PART = 1e-8  # share of a variance that is between clusters from which on there is such a part
 
@@ -53,8 +69,9 @@ class Problem:
         The data by cluster size, for starting values and display.
     clusters : MomentClusters
         The clusters of `moments` as they see a point of the objective.
-    moments : ClusterMoments
-        The clusters whose scores a robust covariance sums (rows, without `cluster=`).
+    moments : ClusterMoments or CellMoments
+        The clusters whose scores a robust covariance sums (rows, without `cluster=`). Cells where
+        values are missing.
     shape_of : (J,)
         Each cluster's position in the objective's shapes; in a single-level model clusters
         play no part in the likelihood and `sizes` are those of `moments` alone.
@@ -76,7 +93,7 @@ class Problem:
     guess: Array
     sample: ShapeMoments
     clusters: MomentClusters[Any]
-    moments: ClusterMoments
+    moments: Moments
     shape_of: Index
     sizes: Array
     robust: RobustClusters
@@ -157,7 +174,7 @@ def _views(
     maps: Mapping[str, Array],
     saturated: SaturatedMoments | None,
     guess: Array,
-    data: tuple[ShapeMoments, ClusterMoments, Array, Index],
+    data: tuple[ShapeMoments, Moments, Array, Index],
 ) -> dict[str, Any]:
     """The objective in the user's and in the optimiser's coordinates, and the clusters."""
     pattern = build_pattern(table, maps)
@@ -178,7 +195,7 @@ def _views(
 
 def with_moments(
     problem: Problem,
-    moments: ClusterMoments,
+    moments: Moments,
     guess: Array,
     robust: RobustClusters | None = None,
 ) -> Problem:
@@ -188,7 +205,7 @@ def with_moments(
 
     Parameters
     ----------
-    moments : ClusterMoments
+    moments : ClusterMoments or CellMoments
         With the columns and the shift of `problem.moments`.
     guess : (npar,)
         Starting values, the user's parameters.
@@ -238,15 +255,18 @@ def arranged(problem: Problem) -> SlopeMoments:
     return slope_moments(inner.pattern, problem.moments)
 
 
-def _centre(moments: ClusterMoments) -> Array:
+def _centre(moments: Moments) -> Array:
     """Mean over rows of each stored column."""
     return moments.mean
 
 
 def _counted(
-    table: ParameterTable, moments: ClusterMoments
-) -> tuple[ShapeMoments, ClusterMoments, Array, Index]:
-    """The objective's data; the clusters, their distinct sizes and the shape of each."""
+    table: ParameterTable, moments: Moments
+) -> tuple[ShapeMoments, Moments, Array, Index]:
+    """The sample by cluster size; the clusters, their distinct sizes and the shape of each."""
+    if isinstance(moments, CellMoments):
+        whole = moments if table.two_level else pooled_cells(moments)
+        return completed(whole, two_level=table.two_level), moments, *shapes_of(moments)
     if table.two_level:
         sizes, shape_of = shapes_of(moments)
         return shape_moments(moments, sizes, shape_of), moments, sizes, shape_of
@@ -323,17 +343,31 @@ def _require_parts(table: ParameterTable, saturated: SaturatedMoments) -> None:
 def _objective(
     pattern: ModelPattern,
     data: ShapeMoments,
-    moments: ClusterMoments,
+    moments: Moments,
     sizes: Array,
     shape_of: Index,
 ) -> tuple[MomentObjective[Any, ModelPattern], MomentClusters[Any]]:
-    """The objective that suits the pattern, and its clusters."""
+    """The objective that suits the pattern and the data, and its clusters."""
+    if isinstance(moments, CellMoments):
+        return _incomplete(pattern, moments)
     if pattern.carriers is not None:
         arranged = slope_moments(pattern, moments)
         return SlopeObjective(pattern, arranged), SlopeClusters(moments, arranged)
     groups = InterceptClusters(moments, shape_of, sizes)
     clusters = groups if len(pattern.between.responses) else SingleLevelClusters(groups)
     return InterceptObjective(pattern, data), clusters
+
+
+def _incomplete(
+    pattern: ModelPattern, cells: CellMoments
+) -> tuple[MomentObjective[Any, ModelPattern], MomentClusters[Any]]:
+    """The objective of data with missing values, and its clusters."""
+    arranged, rows = pattern_moments(pattern, cells)
+    clusters = PatternClusters(cells, arranged, rows)
+    if len(pattern.between.responses):
+        return PatternObjective(pattern, arranged), clusters
+    whole, _ = pattern_moments(pattern, pooled_cells(cells))
+    return PatternObjective(pattern, whole), SingleLevelPatternClusters(pattern, clusters)
 
 
 def _less(moments: ClusterMoments, centre: Array) -> ClusterMoments:

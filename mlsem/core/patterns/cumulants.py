@@ -107,8 +107,8 @@ def _changes(along: Jacobians, directions: Shaped[Array, "j c n"]) -> _Change:
 class _Low:
     """The matrices N, K̃ (with V⁻¹ = W + U K̃ Uᵀ) and H_k ⊕ δ_{k0} I, G_k."""
 
-    n: Shaped[Array, "j c qr qr"]
-    inner: Shaped[Array, "j c qr qr"]
+    n: Shaped[Array, "j i qr qr"]
+    inner: Shaped[Array, "j i qr qr"]
     h: tuple[Shaped[Array, "j c qr qr"], ...]
     g: tuple[Shaped[Array, "j c qr qr"], ...]
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Annotated as Shaped
+from typing import Any
 
 from mlsem.core.clusters.reduced import MixedClusters
 from mlsem.core.clusters.unions import ClusterParts
 from mlsem.core.clusters.view import MomentClusters
 from mlsem.core.implied.derivatives import Jacobians, MomentGradients
-from mlsem.core.implied.pattern import ModelPattern
+from mlsem.core.implied.pattern import ModelPattern, Pattern
 from mlsem.core.optimise.objective import L, MomentObjective
 from mlsem.core.patterns import information
 from mlsem.core.patterns.carriers import CellRows, PatternMoments
@@ -69,3 +70,35 @@ class PatternClusters(MomentClusters[PatternPoint]):
 
     def sampler(self, pattern: ModelPattern, point: PatternPoint) -> Sampler:
         return pattern_sampler(pattern, point, self.moments, self.data, self.cells)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SingleLevelPatternClusters(MomentClusters[PatternPoint]):
+    """Sets of rows that play no part in the likelihood, which is that of one cluster of all: they
+    see the same parameters with data of their own."""
+
+    pattern: Pattern[Any]
+    groups: PatternClusters
+
+    @property
+    def n_clusters(self) -> int:
+        return self.groups.n_clusters
+
+    def scores(self, point: PatternPoint, along: Jacobians) -> Shaped[Array, "J n"]:
+        return self.groups.scores(self._seen(point), along)
+
+    def parts(self, point: PatternPoint, along: Jacobians) -> ClusterParts:
+        return self.groups.parts(self._seen(point), along)
+
+    def mixed(
+        self, point: PatternPoint, along: Jacobians, fixed: int, robust: Shaped[Index, "J"]
+    ) -> MixedClusters:
+        return self.groups.mixed(self._seen(point), along, fixed, robust)
+
+    def sampler(self, pattern: ModelPattern, point: PatternPoint) -> Sampler:
+        return self.groups.sampler(pattern, self._seen(point))
+
+    def _seen(self, point: PatternPoint) -> PatternPoint:
+        found = evaluate(self.pattern, self.groups.data, point.params)
+        assert found is not None  # its covariances are those of the point
+        return found

@@ -8,7 +8,7 @@ from typing import Annotated as Shaped
 import numpy as np
 
 from mlsem.core.linalg import weighted_sum
-from mlsem.core.records import Array, ClusterMoments, Index, frozen
+from mlsem.core.records import Array, ClusterMoments, ClusterRecord, Index, frozen
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -25,7 +25,7 @@ class LevelSample:
     total: Shaped[Array, "p"]
 
 
-def shapes_of(moments: ClusterMoments) -> tuple[Shaped[Array, "S"], Shaped[Index, "J"]]:
+def shapes_of(moments: ClusterRecord) -> tuple[Shaped[Array, "S"], Shaped[Index, "J"]]:
     """Distinct effective sizes, and each cluster's position among them."""
     return np.unique(moments.sizes, return_inverse=True)
 

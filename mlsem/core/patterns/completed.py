@@ -1,0 +1,215 @@
+"""Sample moments of data with missing values, as if nothing were missing.
+
+The saturated model of all stored columns is brought near its maximum by steps of EM (Dempster,
+Laird & Rubin, 1977). A step is written by the gradient of ℓ, whose pieces are the expected moments:
+with G = ∂ℓ/∂Σ and g = ∂ℓ/∂μ over n units, rows or clusters,
+
+    Δ = Σ g / n,    μ ← μ + Δ,    Σ ← Σ + 2 Σ G Σ / n - Δ Δᵀ.
+
+What follows are moments that complete data of the same size would have: starting values and
+descriptions of the sample are those of any data.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated as Shaped
+from typing import Any
+
+import numpy as np
+
+from mlsem.core.implied.pattern import Pattern
+from mlsem.core.implied.unstructured import Unstructured, unstructured
+from mlsem.core.patterns.carriers import pattern_moments
+from mlsem.core.patterns.likelihood import PatternPoint
+from mlsem.core.patterns.objective import PatternObjective
+from mlsem.core.records import Array, CellMoments, Index, frozen
+from mlsem.core.sample.moments import combine
+from mlsem.core.sample.shapes import ShapeMoments
+
+STEPS = 15
+LEAST = 0.05  # share of a variance that is between clusters, at the start
+
+
+def pooled_cells(cells: CellMoments) -> CellMoments:
+    """All rows as one cluster: every column then varies, level-2 columns too."""
+    full = np.concatenate(
+        (
+            cells.patterns[cells.pattern_of],
+            cells.level2_patterns[cells.level2_pattern_of[cells.cluster_of]],
+        ),
+        axis=1,
+    )
+    patterns, codes = np.unique(full, axis=0, return_inverse=True)
+    codes = codes.reshape(-1)
+    width, count = len(cells.columns), len(patterns)
+    means = np.concatenate((cells.means, cells.level2[cells.cluster_of]), axis=1)
+    within = np.zeros((cells.n_cells, width, width))
+    within[:, : cells.varying, : cells.varying] = cells.within
+    within *= cells.weights[cells.cluster_of, None, None]
+    sizes, means, within = combine(cells.cell_weights, means, within, codes, count)
+    return CellMoments(
+        columns=cells.columns,
+        varying=width,
+        shift=cells.shift,
+        rows=frozen(np.array([cells.n_rows], dtype=np.int64)),
+        sizes=frozen(np.array([cells.row_weights.sum()])),
+        weights=frozen(np.ones(1)),
+        labels=frozen(np.zeros(1, dtype=np.int64)),
+        patterns=frozen(patterns),
+        pattern_of=frozen(np.arange(count)),
+        cluster_of=frozen(np.zeros(count, dtype=np.intp)),
+        cell_rows=frozen(np.bincount(codes, cells.cell_rows, count).astype(np.int64)),
+        cell_sizes=frozen(sizes),
+        means=frozen(means),
+        within=frozen(within),
+        level2=frozen(np.zeros((1, 0))),
+        level2_patterns=frozen(np.ones((1, 0), dtype=np.bool_)),
+        level2_pattern_of=frozen(np.zeros(1, dtype=np.intp)),
+    )
+
+
+def completed(cells: CellMoments, *, two_level: bool) -> ShapeMoments:
+    """Shape moments of complete data that have the moments of the saturated model.
+
+    Parameters
+    ----------
+    two_level : bool
+        Whether columns have parts between clusters. Without, the cells are those of one cluster.
+    """
+    pattern = _stored(cells, two_level=two_level)
+    data, _ = pattern_moments(pattern, cells)
+    objective = PatternObjective(pattern, data)
+    rows, clusters = float(data.counts.sum()), float(data.weights.sum())
+    point = objective.evaluate(_start(pattern, cells, two_level=two_level))
+    for _ in range(STEPS):
+        if point is None:
+            break
+        moved = objective.evaluate(_step(objective, point, rows, clusters))
+        if moved is None:
+            break
+        point = moved
+    assert point is not None  # variances of what is observed are positive
+    return _as_sample(cells, point, rows, clusters, two_level=two_level)
+
+
+def _stored(cells: CellMoments, *, two_level: bool) -> Pattern[Unstructured]:
+    """Every stored column a variable; those that vary within clusters have a part at each level."""
+    width = len(cells.columns)
+    columns, constant = np.eye(width, width + 1, k=1), np.eye(1, width + 1)
+    none = np.arange(0, dtype=np.intp)
+    if not two_level:
+        within = unstructured(columns, constant, np.arange(width, dtype=np.intp), 0)
+        between = unstructured(columns[:0], constant, none, within.n_free)
+        return Pattern((within, between), 0, within.n_free)
+    within = unstructured(columns[: cells.varying], constant, none, 0)
+    between = unstructured(columns, constant, np.arange(width, dtype=np.intp), within.n_free)
+    return Pattern((within, between), cells.varying, within.n_free + between.n_free)
+
+
+def _start(
+    pattern: Pattern[Unstructured], cells: CellMoments, *, two_level: bool
+) -> Shaped[Array, "b"]:
+    """Means and variances of what is there of each column."""
+    mean, inner, outer = available(cells)
+    params = np.zeros(pattern.n_params)
+    within, between = pattern.levels
+    if two_level:
+        _set(params, within, np.diag(inner[: cells.varying]), np.zeros(0))
+        _set(params, between, np.diag(outer), mean)
+    else:
+        _set(params, within, np.diag(inner + outer), mean)
+    return params
+
+
+def _set(
+    params: Shaped[Array, "b"],
+    level: Unstructured,
+    sigma: Shaped[Array, "p p"],
+    mean: Shaped[Array, "m"],
+) -> None:
+    symmetric = level.symmetric
+    params[symmetric.params] = sigma[symmetric.rows, symmetric.cols]
+    params[level.exogenous.params] = mean
+
+
+def available(
+    cells: CellMoments,
+) -> tuple[Shaped[Array, "C"], Shaped[Array, "C"], Shaped[Array, "C"]]:
+    """Of each stored column, of the values that are there: mean, and variance within and between
+    clusters."""
+    there = cells.patterns[cells.pattern_of]
+    weights = cells.cell_weights[:, None] * there
+    owner, count = cells.cluster_of, cells.n_clusters
+    size, total = (_by_cluster(each, owner, count) for each in (weights, weights * cells.means))
+    centre = total / np.maximum(size, 1e-300)
+    away = cells.means - centre[owner]
+    own = np.einsum("kvv->kv", cells.within) * cells.weights[owner, None]
+    squares = (own + weights * away**2).sum(axis=0)
+    rows, clusters = size.sum(axis=0), (size > 0).sum(axis=0)
+    mean = total.sum(axis=0) / np.maximum(rows, 1.0)
+    spread = (size * (centre - mean) ** 2).sum(axis=0) / np.maximum(rows, 1.0)
+    inner = squares / np.maximum(rows - clusters, 1.0)
+    outer = spread - inner * clusters / np.maximum(rows, 1.0)
+    whole = np.where(inner + spread > 0.0, inner + spread, 1.0)
+    inner = np.where(inner > 0.0, inner, LEAST * whole)
+    known = cells.level2_patterns[cells.level2_pattern_of] * cells.weights[:, None]
+    level2 = (known * cells.level2).sum(axis=0) / np.maximum(known.sum(axis=0), 1e-300)
+    variance = (known * (cells.level2 - level2) ** 2).sum(axis=0) / np.maximum(
+        known.sum(axis=0), 1e-300
+    )
+    return (
+        np.concatenate((mean, level2)),
+        np.concatenate((inner, np.zeros(len(level2)))),
+        np.concatenate(
+            (np.maximum(outer, LEAST * whole), np.where(variance > 0.0, variance, 1.0))
+        ),
+    )
+
+
+def _by_cluster(
+    values: Shaped[Array, "K V"], owner: Shaped[Index, "K"], count: int
+) -> Shaped[Array, "J V"]:
+    starts = np.searchsorted(owner, np.arange(count))
+    return np.add.reduceat(values, starts, axis=0)
+
+
+def _step(
+    objective: PatternObjective[Any], point: PatternPoint, rows: float, clusters: float
+) -> Shaped[Array, "b"]:
+    """One step of EM."""
+    params = np.empty_like(point.params)
+    slopes = objective.moment_gradients(point)
+    levels = objective.pattern.levels
+    units = zip(levels, point.levels, slopes, (rows, clusters), strict=True)
+    for level, moments, slope, count in units:
+        free, sigma = level.exogenous, moments.sigma
+        moved = sigma @ slope.mean[:, 0] / count if len(free.params) else np.zeros(len(sigma))
+        change = 2.0 * sigma @ slope.sigma @ sigma / count - np.outer(moved, moved)
+        _set(params, level, sigma + change, (moments.mean[:, 0] + moved)[free.rows])
+    return params
+
+
+def _as_sample(
+    cells: CellMoments, point: PatternPoint, rows: float, clusters: float, *, two_level: bool
+) -> ShapeMoments:
+    """Complete data of clusters of one size, n = J / Σ 1/n_j, with these moments."""
+    width, within = len(cells.columns), np.zeros((len(cells.columns) + 1,) * 2)
+    if two_level:
+        size = float(cells.weights.sum() / (cells.weights / cells.sizes).sum())
+        inner = slice(1, 1 + cells.varying)
+        mean, spread = point.between.mean[:, 0], point.between.sigma.copy()
+        spread[: cells.varying, : cells.varying] += point.within.sigma / size
+        within[inner, inner] = max(rows - clusters, 1.0) * point.within.sigma
+    else:
+        size, mean, spread = rows, point.within.mean[:, 0], np.zeros((width, width))
+        within[1:, 1:] = rows * point.within.sigma
+    cross = np.zeros((1, width + 1, width + 1))
+    row = np.append(1.0, mean)
+    cross[0] = clusters * np.outer(row, row)
+    cross[0, 1:, 1:] += clusters * spread
+    return ShapeMoments(
+        sizes=frozen(np.array([size])),
+        clusters=frozen(np.array([clusters])),
+        cross=frozen(cross),
+        within=frozen(within),
+    )
