@@ -41,6 +41,7 @@ from mlsem.core.slopes.carriers import SlopeMoments, slope_moments
 from mlsem.core.slopes.objective import SlopeClusters, SlopeObjective
 from mlsem.data.moments.aggregate import DataRecord
 from mlsem.errors import DataError, EstimationError
+from mlsem.estimation.incomplete import joint_moments
 from mlsem.estimation.start import starting_values
 from mlsem.model.expressions import compile_constraints
 from mlsem.model.pattern import build_pattern, level_names, parameter_bounds, with_saturated_moments
@@ -145,7 +146,7 @@ def pose(table: ParameterTable, record: DataRecord) -> Problem:
         from mlsem.estimation.bounds import with_bounds
 
         table = with_bounds(table, data, maps)
-    saturated = _saturated(table, data, maps)
+    saturated = _saturated(table, data, maps, moments)
     guess = starting_values(table, data, maps)
     return Problem(
         table=table,
@@ -217,7 +218,7 @@ def with_moments(
         name: mean + float(problem.maps[name][1:] @ moved) for name, mean in problem.means.items()
     }
     data, moments, sizes, shape_of = _counted(problem.table, moments)
-    saturated = _saturated(problem.table, data, problem.maps)
+    saturated = _saturated(problem.table, data, problem.maps, moments)
     coordinates = problem.coordinates
     if saturated is not None:
         user, internal = (
@@ -277,7 +278,7 @@ def _counted(
 
 
 def _saturated(
-    table: ParameterTable, data: ShapeMoments, maps: Mapping[str, Array]
+    table: ParameterTable, data: ShapeMoments, maps: Mapping[str, Array], moments: Moments
 ) -> SaturatedMoments | None:
     """The saturated model's moments where parts of covariates have them; else None.
 
@@ -287,7 +288,10 @@ def _saturated(
     if not table.has_parts:
         return None
     for semidefinite in (False, True):
-        found = unrestricted(table, data, maps, semidefinite=semidefinite)
+        if isinstance(moments, CellMoments):
+            found = joint_moments(table, moments, data, maps, semidefinite=semidefinite)
+        else:
+            found = unrestricted(table, data, maps, semidefinite=semidefinite)
         if found is None:
             break
         _require_parts(table, found)

@@ -22,11 +22,13 @@ from mlsem.core.implied.saturated import Saturated, saturate
 from mlsem.core.linalg import least_squares, weighted_sum, whitened_by
 from mlsem.core.optimise.objective import MomentDerivatives, MomentObjective
 from mlsem.core.quiet import quiet
-from mlsem.core.records import Array, Index, frozen
-from mlsem.core.sample.shapes import ShapeMoments
+from mlsem.core.patterns.objective import PatternObjective
+from mlsem.core.records import Array, CellMoments, Index, frozen
+from mlsem.core.sample.shapes import ShapeMoments, covariate_sample, level_sample
 from mlsem.errors import InferenceError
 from mlsem.estimation.clusterwise import robust_fit
 from mlsem.estimation.estimates import Directions, Estimates
+from mlsem.estimation.incomplete import climbed
 from mlsem.estimation.problem import Problem, unrestricted
 from mlsem.model.pattern import level_names
 
@@ -189,12 +191,13 @@ def saturated_fit(estimates: Estimates, *, semidefinite: bool | None = None) -> 
         The model has random slopes, or no maximum was found.
     """
     coordinates, problem = coordinates_of(estimates), estimates.problem
+    if isinstance(problem.moments, CellMoments):
+        return _incomplete_fit(estimates, coordinates, semidefinite)
     if not estimates.table.two_level:
         within = single_level_moments(problem.sample, coordinates)
         params = coordinates.at(within, estimates.implied[1])
         return SaturatedPoint(problem, coordinates, params)
-    wanted = (bounds_variances(estimates), False) if semidefinite is None else (semidefinite,)
-    for bounded in dict.fromkeys(wanted):
+    for bounded in _bounds_to_try(estimates, semidefinite):
         found = unrestricted(problem.table, problem.sample, problem.maps, semidefinite=bounded)
         if found is None:
             continue
@@ -205,10 +208,59 @@ def saturated_fit(estimates: Estimates, *, semidefinite: bool | None = None) -> 
         point = SaturatedPoint(problem, coordinates, params, found.rank, found.singular)
         if semidefinite is not None or point.loglik >= estimates.loglik or not bounded:
             return point
-    raise InferenceError(
+    raise _no_maximum()
+
+
+def _bounds_to_try(estimates: Estimates, semidefinite: bool | None) -> tuple[bool, ...]:
+    """Whether Σ_B is to be kept positive semidefinite, first and if there is nothing then."""
+    if semidefinite is not None:
+        return (semidefinite,)
+    return tuple(dict.fromkeys((bounds_variances(estimates), False)))
+
+
+def _no_maximum() -> InferenceError:
+    return InferenceError(
         "no maximum of the saturated model was found: some variable has next to no variance at "
         "level 1, or there are too few clusters for its covariates."
     )
+
+
+def _incomplete_fit(
+    estimates: Estimates, coordinates: Saturated, semidefinite: bool | None
+) -> SaturatedPoint:
+    """`saturated_fit` where values are missing."""
+    problem = estimates.problem
+    start = coordinates.at(*(_sample_moments(problem, k) for k in (0, 1)))
+    objective = replace(problem.inner, pattern=coordinates.pattern)
+    assert isinstance(objective, PatternObjective)
+    wanted = _bounds_to_try(estimates, semidefinite)
+    if semidefinite is None and wanted == (False,):
+        wanted = (False, True)  # as without missing values where there is no maximum unbounded
+    for bounded in wanted:
+        found = climbed(objective, start, semidefinite=bounded)
+        if found is None:
+            continue
+        point = SaturatedPoint(problem, coordinates, found.params, found.rank, found.singular)
+        if semidefinite is not None or point.loglik >= estimates.loglik or not bounded:
+            return point
+    raise _no_maximum()
+
+
+def _sample_moments(problem: Problem, k: int) -> LevelMoments:
+    """Of a level's outcomes given its fixed covariates, by EM."""
+    table = problem.table
+    if k and not table.two_level:
+        return _moments(np.zeros((0, 0)), np.zeros((0, problem.sample.within.shape[0])))
+    names = level_names(table)[k]
+    stack = _rows(problem.maps, names, problem.sample.within.shape[0])
+    if not table.two_level:
+        mean, spread = covariate_sample(problem.sample, stack, 1)
+    else:
+        known = level_sample(problem.sample, names, stack, k + 1)
+        mean, spread = known.mean, known.covariance
+    if k == 0 and table.two_level:  # their means are at level 2
+        mean = np.where(np.arange(len(mean)) < len(table.split), 0.0, mean)
+    return _given_covariates(problem, k, mean, spread)
 
 
 def bounds_variances(estimates: Estimates) -> bool:
