@@ -12,6 +12,7 @@ descriptions of the sample are those of any data.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Annotated as Shaped
 from typing import Any
 
@@ -68,7 +69,7 @@ def pooled_cells(cells: CellMoments) -> CellMoments:
     )
 
 
-def completed(cells: CellMoments, *, two_level: bool) -> ShapeMoments:
+def completed(cells: CellMoments, *, two_level: bool) -> Completed:
     """Shape moments of complete data that have the moments of the saturated model.
 
     Parameters
@@ -189,10 +190,28 @@ def _step(
     return params
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Completed(ShapeMoments):
+    """Complete data that have the moments which EM came to; exact in columns of which nothing is
+    missing.
+
+    Attributes
+    ----------
+    over_rows, over_clusters : (D, D)
+        Mean of h hᵀ.
+    """
+
+    over_rows: Shaped[Array, "D D"]
+    over_clusters: Shaped[Array, "D D"]
+
+    def products(self, level: int) -> Shaped[Array, "D D"]:
+        return self.over_rows if level == 1 else self.over_clusters
+
+
 def _as_sample(
     cells: CellMoments, point: PatternPoint, rows: float, clusters: float, *, two_level: bool
-) -> ShapeMoments:
-    """Complete data of clusters of one size, n = J / Σ 1/n_j, with these moments."""
+) -> Completed:
+    """Of clusters of one size, n = J / Σ 1/n_j."""
     width, within = len(cells.columns), np.zeros((len(cells.columns) + 1,) * 2)
     if two_level:
         size = float(cells.weights.sum() / (cells.weights / cells.sizes).sum())
@@ -203,13 +222,42 @@ def _as_sample(
     else:
         size, mean, spread = rows, point.within.mean[:, 0], np.zeros((width, width))
         within[1:, 1:] = rows * point.within.sigma
-    cross = np.zeros((1, width + 1, width + 1))
+    cross = np.zeros((width + 1, width + 1))
     row = np.append(1.0, mean)
-    cross[0] = clusters * np.outer(row, row)
-    cross[0, 1:, 1:] += clusters * spread
-    return ShapeMoments(
+    cross = np.outer(row, row)
+    cross[1:, 1:] += spread
+    exact = _products_of_complete(cells)
+    return Completed(
         sizes=frozen(np.array([size])),
         clusters=frozen(np.array([clusters])),
-        cross=frozen(cross),
+        cross=frozen(clusters * cross[None]),
         within=frozen(within),
+        over_rows=frozen(_where_known(exact[0], cross + within / (size * clusters))),
+        over_clusters=frozen(_where_known(exact[1], cross)),
     )
+
+
+def _products_of_complete(
+    cells: CellMoments,
+) -> tuple[Shaped[Array, "D D"], Shaped[Array, "D D"]]:
+    """Mean of h hᵀ over rows and over clusters; NaN for columns of which something is missing."""
+    complete = np.concatenate(
+        ([True], cells.patterns.all(axis=0), cells.level2_patterns.all(axis=0))
+    )
+    owner, weights = cells.cluster_of, cells.cell_weights
+    rows = np.concatenate((np.ones((cells.n_cells, 1)), cells.means, cells.level2[owner]), axis=1)
+    over_rows = (weights[:, None] * rows).T @ rows
+    inner = cells.varying_entries
+    over_rows[inner, inner] += np.einsum("k,kab->ab", cells.weights[owner], cells.within)
+    means = _by_cluster(cells.cell_sizes[:, None] * rows, owner, cells.n_clusters)
+    means /= cells.sizes[:, None]
+    over_clusters = (cells.weights[:, None] * means).T @ means
+    unknown = ~(complete[:, None] & complete)
+    over_rows[unknown] = over_clusters[unknown] = np.nan
+    return over_rows / weights.sum(), over_clusters / cells.weights.sum()
+
+
+def _where_known(
+    exact: Shaped[Array, "D D"], other: Shaped[Array, "D D"]
+) -> Shaped[Array, "D D"]:
+    return np.where(np.isnan(exact), other, exact)

@@ -87,14 +87,9 @@ def covariate_sample(
     data: ShapeMoments, maps: Shaped[Array, "k D"], level: int
 ) -> tuple[Shaped[Array, "k"], Shaped[Array, "k k"]]:
     """Mean and covariance of the variables `maps @ h`, over rows (level 1) or clusters (2)."""
-    if level == 1:
-        weights, inside = data.sizes, data.within
-    else:
-        weights, inside = np.ones_like(data.sizes), 0.0
-    count = float(weights @ data.clusters)
-    total = weighted_sum(weights, data.cross) / count
+    total = data.products(level)
     mean = total[0]
-    covariance = total - np.outer(mean, mean) + inside / count
+    covariance = total - np.outer(mean, mean)
     return maps @ mean, maps @ covariance @ maps.T
 
 
@@ -123,6 +118,12 @@ class ShapeMoments:
     clusters: Shaped[Array, "S"]
     cross: Shaped[Array, "S D D"]
     within: Shaped[Array, "D D"]
+
+    def products(self, level: int) -> Shaped[Array, "D D"]:
+        """Mean of h hᵀ over rows (level 1) or clusters (2)."""
+        if level == 1:
+            return (weighted_sum(self.sizes, self.cross) + self.within) / self.n_rows
+        return self.cross.sum(axis=0) / self.n_clusters
 
     @property
     def n_rows(self) -> float:
