@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from mlsem.base.caching import remember
 from mlsem.core.quiet import quiet
+from mlsem.core.records import CellMoments
 from mlsem.data.moments.again import record_of
 from mlsem.data.moments.aggregate import DataRecord, read_moments
 from mlsem.data.moments.bases import data_names
@@ -87,8 +88,13 @@ def fit(
         Whose inverse is the bread of the sandwich, or the model-based covariance. Default:
         observed, except for model-based errors of single-level models without a product of an
         outcome. The leverages of CR2 and CR3 are by the expected information in any case.
-    missing : {"listwise", "error"}
+    missing : {"listwise", "error", "fiml", "fiml.x"}
         Rows with missing values are left out (and counted in the summary), or are an error.
+        "fiml" (or "ml"): full information maximum likelihood, which uses what is observed in each
+        row and cluster. It takes values as missing at random given what is observed. A row in
+        which a fixed covariate is missing is left out, as is a cluster that lacks one of level 2;
+        "fiml.x" (or "ml.x") models covariates as normal (``fixed_x=False``) and keeps these. A
+        product is missing where a factor is.
     start : mapping, Series, FitResult or sequence, optional
         Starting values by parameter name (`FitResult.params` has the names).
     starts : int, default 0
@@ -197,8 +203,21 @@ def _model_options(options: dict[str, Any]) -> ModelOptions:
     """Those of the model among the options of `fit`; the others are looked at, too."""
     keywords, rest = split_options(options, _PER_FIT, ("data", "cluster"))
     rest.pop("start", None)
-    Settings(**rest)
-    return model_options("sem", **keywords)
+    return _modelling(Settings(**rest), model_options("sem", **keywords), keywords)[1]
+
+
+def _modelling(
+    settings: Settings, options: ModelOptions, given: Mapping[str, Any]
+) -> tuple[Settings, ModelOptions]:
+    """With "fiml.x" as what it stands for: "fiml" of a model that has no fixed covariates."""
+    if settings.missing != "fiml.x":
+        return settings, options
+    if given.get("fixed_x"):
+        raise OptionValueError(
+            'missing="fiml.x" models the covariates, and fixed_x=True conditions on them: use '
+            'missing="fiml", which leaves rows out that lack a covariate, or leave fixed_x out.'
+        )
+    return replace(settings, missing="fiml"), replace(options, fixed_x=False)
 
 
 def _fitted(
@@ -211,8 +230,8 @@ def _fitted(
 ) -> FitResult:
     keywords, rest = split_options(options, _PER_FIT, ("cluster", "center"))
     start = rest.pop("start", None)
-    settings = Settings(**rest)
-    syntax, chosen = _parsed(model, data), model_options(preset, **keywords)
+    settings, chosen = _modelling(Settings(**rest), model_options(preset, **keywords), keywords)
+    syntax = _parsed(model, data)
     table = _remarked(_table(syntax.text, chosen, column_names(data)))
     record = _rows(table, data, settings, cluster, center)
     return finish(syntax.text, settings, table, record, start, Recipe(chosen, _refit))
@@ -226,7 +245,7 @@ def _rows(
     center: Mapping[str, str] | None,
 ) -> DataRecord:
     """What a model needs of a data frame."""
-    return read_moments(
+    record = read_moments(
         table,
         data,
         cluster=cluster,
@@ -234,6 +253,13 @@ def _rows(
         missing=settings.missing,
         se_cluster=settings.se_cluster,
     )
+    if settings.estimator == "REML" and isinstance(record.moments, CellMoments):
+        raise OptionValueError(
+            'estimator="REML" takes complete data: missing="fiml" goes with maximum likelihood '
+            '(leave estimator out, or "MLR"; for few clusters se="CR2"), restricted maximum '
+            'likelihood with missing="listwise".'
+        )
+    return record
 
 
 @quiet
@@ -252,6 +278,7 @@ def _refit(fit: FitResult, model: object, data: object, changes: Mapping[str, An
     cluster, center = rest.pop("cluster", record.cluster), rest.pop("center", None)
     start = rest.pop("start", None)
     settings, chosen = replace(fit.settings, **rest), replace(recipe.options, **keywords)
+    settings, chosen = _modelling(settings, chosen, keywords)
     if model is not None and not isinstance(model, str):
         raise OptionValueError(f"model={model!r}: it takes a text; one that begins with '+' adds.")
     text = fit.model if model is None else extended_text(fit.model, model, fit.table)

@@ -18,7 +18,7 @@ from mlsem.data.moments.aggregate import moments_of
 from mlsem.errors import DataError, OptionValueError, Span, SpecificationError, listed
 from mlsem.estimation.settings import SETTING_NAMES, Settings, se_kind
 from mlsem.model.defaults import specify
-from mlsem.model.mixed_options import refuse_meaningless
+from mlsem.model.mixed_options import refuse_fiml, refuse_meaningless
 from mlsem.model.options import require_known
 from mlsem.model.table import ParameterTable, Row
 from mlsem.results.result import FitResult
@@ -104,6 +104,7 @@ def lmm(formula: str, data: pd.DataFrame, REML: bool = True, **options: Any) -> 
     """
     parsed = read_formula(formula)
     settings, start = _settings(REML, options)
+    refuse_fiml(settings.missing)
     mixed = read_mixed(parsed, data, settings.missing)
     table = mixed_table(parsed, mixed.columns)
     try:

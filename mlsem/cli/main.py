@@ -123,7 +123,7 @@ def _add_fit(commands: Any) -> None:
     fit.add_argument("--se-cluster", metavar="COLUMN", help="coarser clusters of robust errors")
     fit.add_argument("--test", metavar="NAME", help="t (default with CR0 to CR3) or z")
     fit.add_argument("--df", metavar="NAME", help="satterthwaite, kenward-roger (mixed models)")
-    fit.add_argument("--missing", metavar="HOW", help="listwise (default) or error")
+    fit.add_argument("--missing", metavar="HOW", help="listwise (default), error, fiml or fiml.x")
     fit.add_argument(
         "--center",
         action="append",

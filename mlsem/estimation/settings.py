@@ -21,9 +21,10 @@ _CHOICES = {
     "test": ("t", "z"),
     "df": ("satterthwaite", "kenward-roger"),
     "information": ("expected", "observed"),
-    "missing": ("listwise", "error"),
+    "missing": ("listwise", "error", "fiml", "fiml.x"),
     "on_failure": ("warn", "raise"),
 }
+_MISSING_ALSO = {"ml": "fiml", "direct": "fiml", "ml.x": "fiml.x"}
 
 
 def se_kind(name: object) -> StandardErrors:
@@ -61,7 +62,8 @@ class Settings:
     information : {"expected", "observed"} or None
         Whose inverse is the bread. None: observed for robust errors, and for model-based ones with
         two levels or with a product of an outcome; else expected, as in lavaan.
-    missing : {"listwise", "error"}
+    missing : {"listwise", "error", "fiml", "fiml.x"}
+        Also lavaan's names "ml", "direct" and "ml.x".
     max_iter : int
     tol : float
         Largest remaining step at the optimum, in standard errors.
@@ -91,6 +93,9 @@ class Settings:
             object.__setattr__(self, "se", se_kind(self.se).name)
         if isinstance(self.df, str):
             object.__setattr__(self, "df", self.df.lower())
+        if isinstance(self.missing, str):
+            name = self.missing.lower()
+            object.__setattr__(self, "missing", _MISSING_ALSO.get(name, name))
         for name in ("test", "df", "information", "missing", "on_failure"):
             _require(name, getattr(self, name), optional=name in ("test", "df", "information"))
         self._require_agreement()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mlsem.errors import OptionError
+from mlsem.errors import OptionError, OptionValueError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -54,3 +54,19 @@ def refuse_meaningless(options: Iterable[str]) -> None:
     for name in options:
         if name in MEANINGLESS:
             raise OptionError(f"lmm does not take {name}=: {MEANINGLESS[name]}.")
+
+
+def refuse_fiml(missing: str) -> None:
+    """Raise for full information maximum likelihood, which a linear mixed model has none of.
+
+    Raises
+    ------
+    OptionValueError
+    """
+    if missing.startswith("fiml"):
+        raise OptionValueError(
+            f'missing="{missing}" says nothing in lmm: covariates are conditioned on, and a row '
+            "without its only outcome adds nothing to the likelihood, which is that of all rows "
+            'with an outcome and covariates already. Leave it out. mlsem.fit with missing="fiml.x" '
+            "models covariates that are missing."
+        )

@@ -158,7 +158,7 @@ KEYWORDS: dict[str, str] = _keyed(
         (
             "na.action na.rm",
             'missing="listwise", the default, leaves rows with missing values out; "error" '
-            "refuses them.",
+            'refuses them, "fiml" (in fit) uses what is observed in them.',
         ),
         ("family", "Only normal outcomes are fitted; there is no glmer."),
         ("subset", 'Choose the rows first: data.query("x > 0") or data[data["x"] > 0].'),
@@ -236,9 +236,8 @@ _SCALED_TEST = (
     'mlsem.lr_test(a, b) of fits with estimator="MLR".'
 )
 _FULL_INFORMATION = (
-    'Full-information maximum likelihood is not there yet: "listwise" leaves rows with missing '
-    "values out, which is right where being missing does not depend on the outcomes, given the "
-    "covariates (else impute first)."
+    'Full information maximum likelihood of data with missing values is missing="fiml", with the '
+    'estimator "ML" or "MLR".'
 )
 _LEAVE = "Leave it out for the default."
 
@@ -291,11 +290,9 @@ VALUES: dict[str, dict[str, str]] = {
         ("default", _LEAVE),
     ),
     "missing": _values(
-        ("ml ml.x direct fiml fiml.x", _FULL_INFORMATION),
         (
             "pairwise available.cases two.stage robust.two.stage two.step doubly.robust",
-            'It is not available; "listwise" leaves rows with missing values out (else impute '
-            "first).",
+            'It is not available; "fiml" uses all rows with what is observed in them.',
         ),
         ("drop omit na.omit", 'It is "listwise", the default.'),
         ("raise fail na.fail", 'It is "error".'),

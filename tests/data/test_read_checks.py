@@ -14,7 +14,7 @@ from hand_tables import make_table
 
 import mlsem
 from mlsem.data.moments.aggregate import read_moments
-from mlsem.data.moments.checks import dependent
+from mlsem.data.moments.dependence import dependent
 from mlsem.errors import DataError, OptionValueError
 
 TABLE = make_table(("y", "x1 x2"), ("y", "w1 w2"))
@@ -214,7 +214,7 @@ def test_labels_of_a_multiindex():
 def test_options():
     data = make_data()
     bad = OptionValueError
-    fails(data, 'missing must be "listwise" or "error", not \'fiml\'', missing="fiml", error=bad)
+    fails(data, 'must be "listwise", "error" or "fiml", not \'em\'', missing="em", error=bad)
     fails(data, "Did you mean 'listwise'?", missing="listwize", error=bad)
     fails(data, "cluster must be the name of one column", cluster=["school", "y"], error=bad)
     fails(data, "two levels needs the column of cluster ids", cluster=None)

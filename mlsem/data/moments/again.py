@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from mlsem.data.moments.aggregate import DataRecord
-from mlsem.data.moments.checks import check_columns, check_dependence, check_own_means
+from mlsem.data.moments.checks import check_columns, check_own_means
+from mlsem.data.moments.dependence import check_dependence
 from mlsem.errors import DataError, listed
 from mlsem.model.table import ParameterTable
 

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from math import prod
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mlsem.core.records import Array, ClusterMoments, RobustClusters, frozen
-from mlsem.core.sample.moments import combine, no_within
+from mlsem.core.records import Array, CellMoments, ClusterMoments, RobustClusters, frozen
+from mlsem.core.sample.moments import combine
+from mlsem.data.moments.available import together_notes
 from mlsem.data.moments.bases import Base, check_center, data_names, read_bases
-from mlsem.data.moments.checks import check_columns, check_counts, check_dependence, check_own_means
-from mlsem.data.moments.chunks import Reader, summarise
+from mlsem.data.moments.cells import aggregate_cells
+from mlsem.data.moments.checks import check_columns, check_counts, check_own_means
+from mlsem.data.moments.chunks import Reader, level_column, moments_of_runs, near_mean
+from mlsem.data.moments.dependence import check_dependence
+from mlsem.data.moments.missing import Missingness, settle
 from mlsem.data.moments.products import (
     ColumnMap,
-    Key,
     Plan,
     check_product_levels,
     column_maps,
@@ -37,7 +39,7 @@ if TYPE_CHECKING:
 CHUNK_ROWS = 1 << 15
 """Rows read at a time; with a few columns these stay in the processor's cache."""
 
-MISSING = ("listwise", "error")
+MISSING = ("listwise", "error", "fiml")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,8 +48,8 @@ class DataRecord:
 
     Attributes
     ----------
-    moments : ClusterMoments
-        Of the stored columns.
+    moments : ClusterMoments or CellMoments
+        Of the stored columns; by cells where values are missing in the rows used.
     maps : mapping of str to ColumnMap
         Each observed variable and product of the model from the stored columns.
     cluster : str or None
@@ -60,9 +62,11 @@ class DataRecord:
         differ).
     notes : tuple of str
         What the user should be told.
+    missingness : Missingness or None
+        What is used of rows with missing values; None where rows with them are left out.
     """
 
-    moments: ClusterMoments
+    moments: ClusterMoments | CellMoments
     maps: Mapping[str, ColumnMap]
     cluster: str | None
     robust: RobustClusters
@@ -70,6 +74,7 @@ class DataRecord:
     n_rows_dropped: int
     centered: tuple[tuple[str, str, float], ...]
     notes: tuple[str, ...]
+    missingness: Missingness | None = None
 
     @property
     def n_rows(self) -> int:
@@ -99,8 +104,9 @@ def read_moments(
     center : mapping of str to {"cluster", "grand"}, optional
         Variables centred before products are formed. "grand": at the mean over the rows used,
         a level-2 variable at the mean over clusters, each counted once.
-    missing : {"listwise", "error"}
-        Rows with a missing value in a column of the model are left out, or are an error.
+    missing : {"listwise", "error", "fiml"}
+        Rows with a missing value in a column of the model are left out, or are an error, or are
+        used, but for those in which a fixed covariate is missing (`mlsem.data.moments.missing`).
     se_cluster : str, optional
         The column of the clusters of robust standard errors, where they are coarser.
     chunk_rows : int, optional
@@ -109,8 +115,8 @@ def read_moments(
     Returns
     -------
     DataRecord
-        Its `moments.shift` is the mean of each stored column over the rows used; over the
-        clusters for columns that are constant within each.
+        Its `moments.shift` is the mean of each stored column over the rows used (in which it is
+        observed); over the clusters for columns that are constant within each.
 
     Raises
     ------
@@ -127,7 +133,10 @@ def read_moments(
         grouping = ungrouped(len(frame), rows.keep)
     else:
         grouping = group(frame, cluster, rows.keep)
-    return moments_of(
+    found, told = Missingness() if missing == "fiml" else None, _dropped(rows)
+    if rows.gaps:
+        rows, grouping, found, told = settle(table, rows, grouping, chunk_rows or CHUNK_ROWS)
+    record = moments_of(
         table,
         frame,
         rows,
@@ -137,6 +146,7 @@ def read_moments(
         se_cluster=se_cluster,
         chunk_rows=chunk_rows,
     )
+    return _with_missingness(table, record, found, told) if found or told else record
 
 
 def moments_of(
@@ -157,15 +167,19 @@ def moments_of(
     frame : DataFrame
         Where `se_cluster` is, its rows those of `rows`.
     """
-    notes = (*check_counts(table, grouping, cluster), *sentinel_notes(rows))
+    limit = chunk_rows or CHUNK_ROWS
+    notes = (*check_counts(table, grouping, cluster, rows.n_missing), *sentinel_notes(rows))
     robust = read_robust(frame, se_cluster, cluster, grouping)
-    pieces = cut(grouping.sizes, chunk_rows or CHUNK_ROWS)
-    bases = read_bases(table, rows, grouping, pieces, centering)
+    pieces = cut(grouping.sizes, limit)
+    bases = read_bases(table, rows, grouping, pieces, centering, limit)
     between = frozenset(name for name, base in bases.items() if base.level is not None)
     check_product_levels(table.products, between)
     offsets = {name: base.offset for name, base in bases.items() if base.offset is not None}
     plan = plan_columns(table, between, offsets)
-    moments = _aggregate(plan, bases, grouping, pieces)
+    if rows.gaps:
+        moments = aggregate_cells(plan, bases, rows, grouping, limit)
+    else:
+        moments = _aggregate(plan, bases, grouping, pieces)
     check_columns(table, moments)
     check_dependence(table, moments)
     notes += check_own_means(table, moments)
@@ -177,8 +191,27 @@ def moments_of(
         n_rows_total=rows.n_total,
         n_rows_dropped=rows.n_total - rows.n_used,
         centered=tuple((name, how, _taken_off(bases[name])) for name, how in centering.items()),
-        notes=_dropped(rows) + notes,
+        notes=notes,
     )
+
+
+def _with_missingness(
+    table: ParameterTable, record: DataRecord, found: Missingness | None, told: tuple[str, ...]
+) -> DataRecord:
+    """The record with what is known of rows with missing values; `told` are notes on these."""
+    moments = record.moments
+    if found is not None and isinstance(moments, CellMoments):
+        told += together_notes(table, moments)
+        partly = np.flatnonzero(~moments.patterns.all(axis=1))
+        partly2 = np.flatnonzero(~moments.level2_patterns.all(axis=1))
+        found = replace(
+            found,
+            rows_partly=int(moments.cell_rows[np.isin(moments.pattern_of, partly)].sum()),
+            clusters_partly=int(np.isin(moments.level2_pattern_of, partly2).sum()),
+            patterns=len(moments.patterns),
+            level2_patterns=len(moments.level2_patterns),
+        )
+    return replace(record, missingness=found, notes=told + record.notes)
 
 
 def _taken_off(base: Base) -> float:
@@ -195,7 +228,7 @@ def _check_options(
 ) -> None:
     if missing not in MISSING:
         raise OptionValueError(
-            f'missing must be "listwise" or "error", not {missing!r}.'
+            f'missing must be "listwise", "error" or "fiml", not {missing!r}.'
             + nearest(str(missing), MISSING)
         )
     if cluster is None:
@@ -215,28 +248,16 @@ def _aggregate(
     plan: Plan, bases: Mapping[str, Base], grouping: Grouping, pieces: Pieces
 ) -> ClusterMoments:
     """Moments of the planned columns; shift, then means about it."""
-    near = np.array([_near(key, bases) for key in plan.keys[: plan.varying]])
+    near = np.array([near_mean(key, bases) for key in plan.keys[: plan.varying]])
     reader = Reader(plan.keys[: plan.varying], near, bases, grouping, pieces)
     counts = grouping.sizes
     means = np.empty((len(pieces.sizes), len(plan.keys)))
-    if grouping.singletons:
-        within = no_within(len(counts), plan.varying)
-        for first, last, block in reader.blocks():
-            means[first:last, : plan.varying] = block.T
-    else:
-        within = np.empty((len(pieces.sizes), plan.varying, plan.varying))
-        for first, last, block in reader.blocks():
-            summarise(
-                block,
-                pieces.sizes[first:last],
-                means[first:last, : plan.varying],
-                within[first:last],
-            )
+    within = moments_of_runs(reader, means[:, : plan.varying])
     if pieces.clusters is not None:
         means[:, plan.varying :] = 0.0
         _, means, within = combine(pieces.sizes, means, within, pieces.clusters, len(counts))
     for place, key in enumerate(plan.keys[plan.varying :], plan.varying):
-        means[:, place] = _level_column(key, bases)
+        means[:, place] = level_column(key, bases)
     shift = _take_shift(means, near, counts)
     return ClusterMoments(
         columns=plan.names,
@@ -249,24 +270,6 @@ def _aggregate(
         within=frozen(within),
         labels=frozen(grouping.labels),
     )
-
-
-def _near(key: Key, bases: Mapping[str, Base]) -> float:
-    """A value near the mean of a column, about which it is summed."""
-    if len(key) == 1:
-        return bases[key[0]].mean
-    return prod(bases[factor].entering for factor in key)
-
-
-def _level_column(key: Key, bases: Mapping[str, Base]) -> Array:
-    """A column of level-2 variables, one value per cluster, (J,)."""
-    values: list[Array] = []
-    for factor in key:
-        base = bases[factor]
-        assert base.level is not None
-        shifted = len(key) > 1 and base.offset is not None
-        values.append(base.level - base.offset if shifted and base.offset else base.level)
-    return values[0] if len(values) == 1 else np.multiply.reduce(values)
 
 
 def _take_shift(means: Array, near: Array, counts: NDArray[np.int64]) -> Array:

@@ -10,6 +10,7 @@ import numpy as np
 
 from mlsem.core.records import Array
 from mlsem.data.table.columns import SHOWN, Rows
+from mlsem.data.table.grouping import Grouping, Pieces, cut, restricted
 from mlsem.errors import DataError, OptionValueError, nearest
 
 if TYPE_CHECKING:
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from mlsem.data.table.grouping import Grouping, Pieces
     from mlsem.model.table import ParameterTable
 
 FAR = 100.0
@@ -41,11 +41,13 @@ class Base:
     values : (R,)
         As in the frame.
     level : (J,) or None
-        The value of each cluster, centred, where the column is constant within all of them.
+        The value of each cluster, centred, where the column is constant within all of them; NaN
+        where it is missing.
     centre : float or (J,)
-        Taken off by `center=`.
+        Taken off by `center=`; NaN for a cluster in which the column is missing.
     mean : float
-        Of the centred column, over the rows used; over the clusters where `level` is given.
+        Of the centred column, over the rows used in which it is observed; over the clusters where
+        `level` is given.
     offset : float or None
         Taken off in products, where the mean is far from 0.
     """
@@ -60,6 +62,62 @@ class Base:
     def entering(self) -> float:
         """Mean of the column as it enters products."""
         return self.mean if self.offset is None else 0.0
+
+
+class Column:
+    """A data column in the rows in which it is observed.
+
+    Attributes
+    ----------
+    name : str
+    values : (R,)
+        As in the frame.
+    mean : float
+    grouping : Grouping
+        Of the rows in which it is observed.
+    pieces : Pieces
+        Of these.
+    """
+
+    __slots__ = ("grouping", "mean", "name", "pieces", "seen", "values")
+
+    def __init__(
+        self,
+        name: str,
+        values: NDArray,
+        mean: float,
+        grouping: Grouping,
+        pieces: Pieces,
+        seen: NDArray[np.bool_] | None = None,
+    ) -> None:
+        self.name, self.values, self.mean = name, values, mean
+        self.grouping, self.pieces, self.seen = grouping, pieces, seen
+
+    @classmethod
+    def where_observed(
+        cls,
+        name: str,
+        values: NDArray,
+        mean: float,
+        grouping: Grouping,
+        gap: NDArray[np.bool_],
+        chunk_rows: int,
+    ) -> Column:
+        """A column that is missing at `gap` (R,)."""
+        part, seen = restricted(grouping, ~gap)
+        return cls(name, values, mean, part, cut(part.sizes, chunk_rows), seen)
+
+    def of_clusters(self, values: Array) -> Array:
+        """Values of the clusters that have some, for all clusters (J,): NaN in the others."""
+        if self.seen is None:
+            return values
+        found = np.full(len(self.seen), np.nan)
+        found[self.seen] = values
+        return found
+
+    def sd(self) -> float:
+        """Standard deviation over the rows."""
+        return row_sd(self.values, self.mean, self.grouping, self.pieces)
 
 
 def data_names(table: ParameterTable) -> dict[str, str]:
@@ -135,55 +193,53 @@ def read_bases(
     grouping: Grouping,
     pieces: Pieces,
     center: Mapping[str, str],
+    chunk_rows: int,
 ) -> dict[str, Base]:
     """Settle level, centring and shift of every data column of the model."""
     factors = {factor for term in table.products for factor in term.factors}
     bases: dict[str, Base] = {}
     for name, values in rows.values.items():
-        mean = rows.totals[name] / rows.n_used
-        level = _level_values(table, name, values, mean, grouping, pieces)
+        mean, gap = rows.totals[name] / rows.count(name), rows.gaps.get(name)
+        if gap is None:
+            column = Column(name, values, mean, grouping, pieces)
+        else:
+            column = Column.where_observed(name, values, mean, grouping, gap, chunk_rows)
+        level = level_values(table, column)
         how, factor = center.get(name), name in factors
         if level is None:
-            bases[name] = _row_base(name, values, mean, grouping, pieces, how, factor)
+            bases[name] = _row_base(column, how, factor)
         else:
-            bases[name] = _between_base(name, values, level, how, factor)
+            bases[name] = _between_base(column, level, how, factor)
     return bases
 
 
-def _level_values(
-    table: ParameterTable,
-    name: str,
-    values: NDArray,
-    mean: float,
-    grouping: Grouping,
-    pieces: Pieces,
-) -> Array | None:
+def level_values(table: ParameterTable, column: Column) -> Array | None:
     """The value of each cluster where the column belongs to level 2, else None.
 
     The model says so for its variables; for a factor that is in products only, the data do.
     """
     lowest, *above = table.levels
-    if not above or name in lowest.modelled or name in lowest.covariates:
+    if not above or column.name in lowest.modelled or column.name in lowest.covariates:
         return None
-    level, distance = cluster_values(values, grouping, pieces)
+    level, distance = cluster_values(column.values, column.grouping, column.pieces)
     if not distance.any():
         return level
-    apart = distance > SAME * row_sd(values, mean, grouping, pieces)
+    apart = distance > SAME * column.sd()
     if not apart.any():
         return level
-    if name in table.observed:
-        raise DataError(_varies(name, apart, grouping))
+    if column.name in table.observed:
+        raise DataError(_varies(column.name, apart, column.grouping))
     return None
 
 
-def _between_base(name: str, values: NDArray, level: Array, how: str | None, factor: bool) -> Base:
+def _between_base(column: Column, level: Array, how: str | None, factor: bool) -> Base:
     if how == "cluster":
-        raise DataError(_never_varies(name))
-    mean = _mean(level)
+        raise DataError(_never_varies(column.name))
+    mean, values = _mean(level), column.values
     if how == "grand":
-        return Base(values, level - mean, mean, 0.0)
-    offset = _offset(name, mean, float(np.std(level))) if factor else None
-    return Base(values, level, 0.0, mean, offset)
+        return Base(values, column.of_clusters(level - mean), mean, 0.0)
+    offset = _offset(column.name, mean, float(np.std(level))) if factor else None
+    return Base(values, column.of_clusters(level), 0.0, mean, offset)
 
 
 def _offset(name: str, mean: float, sd: float) -> float | None:
@@ -201,23 +257,17 @@ def _mean(values: Array) -> float:
     return first + float((values - first).mean())
 
 
-def _row_base(
-    name: str,
-    values: NDArray,
-    mean: float,
-    grouping: Grouping,
-    pieces: Pieces,
-    how: str | None,
-    factor: bool,
-) -> Base:
+def _row_base(column: Column, how: str | None, factor: bool) -> Base:
+    values, mean = column.values, column.mean
     if how == "cluster":
-        _, distance = cluster_values(values, grouping, pieces)
-        if (distance <= SAME * row_sd(values, mean, grouping, pieces)).all():
-            raise DataError(_never_varies(name))
-        return Base(values, None, row_cluster_means(values, mean, grouping, pieces), 0.0)
+        _, distance = cluster_values(values, column.grouping, column.pieces)
+        if (distance <= SAME * column.sd()).all():
+            raise DataError(_never_varies(column.name))
+        means = row_cluster_means(values, mean, column.grouping, column.pieces)
+        return Base(values, None, column.of_clusters(means), 0.0)
     if how == "grand":
         return Base(values, None, mean, 0.0)
-    offset = _offset(name, mean, row_sd(values, mean, grouping, pieces)) if factor else None
+    offset = _offset(column.name, mean, column.sd()) if factor else None
     return Base(values, None, 0.0, mean, offset)
 
 

@@ -1,16 +1,15 @@
-"""Checks of counts and moments: too few rows, constant, misplaced and collinear columns."""
+"""Checks of counts and moments: too few rows, constant and misplaced columns."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mlsem.base.caching import remember
-from mlsem.core.linalg import lower_factor
-from mlsem.core.sample.moments import total_products
+from mlsem.core.records import CellMoments
+from mlsem.data.moments.available import available, rows_with
 from mlsem.data.moments.bases import CONSTANT, SAME
-from mlsem.errors import DataError, listed
+from mlsem.errors import DataError
 
 if TYPE_CHECKING:
     from mlsem.core.records import Array, ClusterMoments
@@ -19,12 +18,13 @@ if TYPE_CHECKING:
 
 OWN_MEAN = 1e-10
 """1 − R² of an outcome's cluster means on a predictor up to which these are the same."""
-DEPENDENT = 1e-12
-"""1 − R² of a column on others up to which it is a linear combination of them."""
 
 
-def check_counts(table: ParameterTable, grouping: Grouping, cluster: str | None) -> tuple[str, ...]:
-    """Enough rows and clusters for the model; returns notes on clusters that are few."""
+def check_counts(
+    table: ParameterTable, grouping: Grouping, cluster: str | None, missing: int = 0
+) -> tuple[str, ...]:
+    """Enough rows and clusters for the model; returns notes on clusters that are few. So many
+    values are `missing` in the rows."""
     rows, clusters = grouping.n_rows, len(grouping.sizes)
     if cluster is not None and clusters < 2:
         raise DataError(
@@ -37,12 +37,13 @@ def check_counts(table: ParameterTable, grouping: Grouping, cluster: str | None)
             "apart. Name the column that many rows share, or write the model without levels."
         )
     free = len(table.names) - sum(each.equality for each in table.constraints)
-    values = rows * len(table.observed)
+    values = rows * len(table.observed) - missing
     if values < free:
+        gone = f", in which {missing} values are missing" if missing else ""
         raise DataError(
             f"the model has {free} free parameters but only {rows} rows of "
-            f"{len(table.observed)} variables are left. Free fewer parameters, or find out where "
-            "rows were lost."
+            f"{len(table.observed)} variables are left{gone}. Free fewer parameters, or find out "
+            "where rows were lost."
         )
     few = f"the model has {free} free parameters and only {rows} rows: estimates and standard "
     fragile = (few + "errors are fragile.",) if rows < free else ()
@@ -64,11 +65,14 @@ def check_counts(table: ParameterTable, grouping: Grouping, cluster: str | None)
     return fragile
 
 
-def check_columns(table: ParameterTable, moments: ClusterMoments) -> None:
+def check_columns(table: ParameterTable, moments: ClusterMoments | CellMoments) -> None:
     """Columns of the model that are constant, or never vary within a cluster at level 1."""
+    if isinstance(moments, CellMoments):
+        _check_seen(table, moments)
     rows, varying = moments.n_rows, moments.varying
     total, within, between, outer = _spreads(moments)
     index = {name: place for place, name in enumerate(moments.columns)}
+    seen = " in which it is observed" if isinstance(moments, CellMoments) else ""
     for name in table.observed:
         place = index[name]
         sd = total[place] if place < varying else outer[place - varying]
@@ -78,7 +82,7 @@ def check_columns(table: ParameterTable, moments: ClusterMoments) -> None:
             )
         if sd <= CONSTANT * abs(moments.shift[place]):
             raise DataError(
-                f"{name!r} is constant in the {rows} rows used. Leave it out of the model."
+                f"{name!r} is constant in the {rows} rows used{seen}. Leave it out of the model."
             )
         if place < varying and table.two_level and within[place] <= SAME * sd:
             where = "both levels" if name in table.split else "level 1"
@@ -104,9 +108,27 @@ def check_columns(table: ParameterTable, moments: ClusterMoments) -> None:
             )
 
 
-def _spreads(moments: ClusterMoments) -> tuple[Array, Array, Array, Array]:
+def _check_seen(table: ParameterTable, moments: CellMoments) -> None:
+    """Variables that need several clusters, and are observed in one."""
+    at_level2 = frozenset(name for level in table.levels[1:] for name in level.modelled)
+    if not at_level2:
+        return
+    counts, _, _ = available(moments)
+    varying = (counts > 0).sum(axis=0)
+    outer = moments.level2_patterns[moments.level2_pattern_of].sum(axis=0)
+    for name, clusters in zip(moments.columns, (*varying, *outer), strict=True):
+        if name in at_level2 and clusters < 2:
+            raise DataError(
+                f"{name!r} is observed in one cluster alone, so that nothing is known of how it "
+                "differs between clusters. Leave it out at level 2."
+            )
+
+
+def _spreads(moments: ClusterMoments | CellMoments) -> tuple[Array, Array, Array, Array]:
     """Standard deviations: total, within and of the cluster means of varying columns, over
     clusters of the others."""
+    if isinstance(moments, CellMoments):
+        return _available_spreads(moments)
     rows, varying = moments.n_rows, moments.varying
     inside = np.einsum("jvv->v", moments.within)
     inner, outer = moments.means[:, :varying], moments.means[:, varying:]
@@ -120,7 +142,24 @@ def _spreads(moments: ClusterMoments) -> tuple[Array, Array, Array, Array]:
         )
 
 
-def check_own_means(table: ParameterTable, moments: ClusterMoments) -> tuple[str, ...]:
+def _available_spreads(moments: CellMoments) -> tuple[Array, Array, Array, Array]:
+    with np.errstate(over="ignore", invalid="ignore"):
+        counts, means, inside = available(moments)
+        rows, within = counts.sum(axis=0), inside.sum(axis=0)
+        between = (counts * means * means).sum(axis=0)
+        known = moments.level2_patterns[moments.level2_pattern_of]
+        outer = (moments.level2**2).sum(axis=0) / known.sum(axis=0)  # zero mean, zero where missing
+        return (
+            np.sqrt((within + between) / rows),
+            np.sqrt(within / rows),
+            np.sqrt(between / rows),
+            np.sqrt(outer),
+        )
+
+
+def check_own_means(
+    table: ParameterTable, moments: ClusterMoments | CellMoments
+) -> tuple[str, ...]:
     """Refuse the cluster means of an outcome among its own predictors at level 2.
 
     Given these the outcome has no variance between clusters but what is negative, V̄_j = 0, and
@@ -133,7 +172,10 @@ def check_own_means(table: ParameterTable, moments: ClusterMoments) -> tuple[str
             continue
         if index[row.rhs] < moments.varying:
             continue
-        pair = moments.means[:, [index[row.lhs], index[row.rhs]]]
+        if isinstance(moments, CellMoments):
+            pair = rows_with(moments, (row.lhs, row.rhs)).means
+        else:
+            pair = moments.means[:, [index[row.lhs], index[row.rhs]]]
         away = pair - pair.mean(axis=0)
         squares = away.T @ away
         left = squares[0, 0] - squares[0, 1] ** 2 / squares[1, 1]
@@ -151,149 +193,3 @@ def check_own_means(table: ParameterTable, moments: ClusterMoments) -> tuple[str
             )
         notes.append(told)
     return tuple(notes)
-
-
-def check_dependence(table: ParameterTable, moments: ClusterMoments) -> None:
-    """Collinear fixed covariates, and modelled variables that are combinations of others.
-
-    Level 1: covariates by their covariance over all rows (the intercept is among them; where no
-    outcome has one, by their cross-products), modelled variables by the covariance within
-    clusters. Level 2: over clusters. Covariates count that have an effect, not those that only
-    carry a random slope whose mean is zero.
-    """
-    index = {name: place for place, name in enumerate(moments.columns)}
-    mean, spread = total_products(moments)
-    rows = _Units("rows", moments.n_rows, spread, mean)
-    _check_covariates(table, 1, index, rows, moments)
-    within, freedom = rows.spread, rows.number - 1
-    if table.two_level:
-        within, freedom = moments.within.sum(axis=0), rows.number - moments.n_clusters
-    level = table.levels[0]
-    where = " within clusters" if table.two_level and freedom else ""
-    _check_modelled(level.covariates, level.modelled, index, within, freedom, where)
-    for number, level in enumerate(table.levels[1:], start=2):
-        mean = moments.means.mean(axis=0)
-        away = moments.means - mean
-        clusters = _Units("clusters", moments.n_clusters, away.T @ away, mean)
-        _check_covariates(table, number, index, clusters, moments)
-        alone = tuple(name for name in level.modelled if index[name] >= moments.varying)
-        freedom = clusters.number - 1
-        _check_modelled(level.covariates, alone, index, clusters.spread, freedom, "")
-
-
-class _Units(NamedTuple):
-    """What a level consists of: how many, and the stored columns' cross-products over them about
-    their mean, (D, D) and (D,)."""
-
-    name: str
-    number: int
-    spread: Array
-    mean: Array
-
-
-@remember
-def _with_effects(table: ParameterTable, level: int) -> tuple[str, ...]:
-    """Covariates of a level, less carriers of random slopes with a mean of zero."""
-    slopes = {slope.name: slope.carrier for slope in table.slopes}
-    means = {slopes[row.lhs] for row in table.rows if row.lhs in slopes and row.moves_mean}
-    idle = set(slopes.values()) - means  # all of level 1
-    return tuple(name for name in table.levels[level - 1].covariates if name not in idle)
-
-
-@remember
-def _has_intercept(table: ParameterTable) -> bool:
-    """Unless the means of all variables that are no random slopes are fixed."""
-    slopes = {slope.name for slope in table.slopes}
-    rows = [row for row in table.rows if row.op == "~1" and not row.exo and row.lhs not in slopes]
-    return not rows or not table.meanstructure or any(row.free >= 0 for row in rows)
-
-
-def _check_covariates(
-    table: ParameterTable,
-    level: int,
-    index: dict[str, int],
-    units: _Units,
-    moments: ClusterMoments,
-) -> None:
-    names, intercept = _with_effects(table, level), _has_intercept(table)
-    if units.number - intercept < len(names):
-        raise DataError(
-            f"{units.number} {units.name} cannot carry the {len(names)} covariates {listed(names)}"
-            f"{' and an intercept' if intercept else ''} at level {level}. Use fewer covariates."
-        )
-    places = [index[name] for name in names]
-    spread = units.spread[np.ix_(places, places)]
-    if not intercept:
-        mean = (units.mean + moments.shift)[places]
-        spread = spread + units.number * np.outer(mean, mean)
-    dependence = dependent(spread, range(len(names)))
-    if dependence:
-        raise DataError(
-            f"the covariates {_involved(names, dependence)} at level {level} are collinear: "
-            f"{names[dependence[0]]!r} is a linear combination of the others"
-            f"{' and the intercept' if intercept else ''}. Leave one of them out."
-        )
-
-
-def _check_modelled(
-    covariates: tuple[str, ...],
-    modelled: tuple[str, ...],
-    index: dict[str, int],
-    spread: Array,
-    freedom: int,
-    where: str,
-) -> None:
-    names = covariates + modelled
-    if not modelled or freedom < len(names):
-        return
-    places = [index[name] for name in names]
-    dependence = dependent(spread[np.ix_(places, places)], range(len(covariates), len(names)))
-    if dependence:
-        others = [names[i] for i in dependence[1:]]
-        raise DataError(
-            f"{names[dependence[0]]!r} is a linear combination of {listed(others)}{where}: their "
-            "covariance matrix is singular. Leave one of them out (a sum score beside its items?)."
-        )
-
-
-def _involved(names: tuple[str, ...], places: list[int]) -> str:
-    return listed(names[i] for i in sorted(places))
-
-
-def dependent(spread: Array, watched: range) -> list[int]:
-    """A watched column that is a linear combination of columns before it, then those columns.
-
-    Parameters
-    ----------
-    spread : (k, k)
-        Centred cross-products with positive diagonal where watched.
-    watched : range
-        Columns that count; others that depend on earlier ones are passed over.
-
-    Returns
-    -------
-    list of int
-        Empty where there is none.
-    """
-    if len(spread) < 2:
-        return []
-    scale = np.sqrt(spread.diagonal())
-    scale[scale == 0.0] = 1.0
-    related = spread / scale[:, None] / scale
-    factor = lower_factor(related)
-    if factor is not None and (factor.diagonal() ** 2 > 2 * DEPENDENT).all():
-        return []
-    free: list[int] = []
-    for place in range(len(related)):
-        if related[place, place] <= DEPENDENT and place not in watched:
-            continue  # a carrier that is constant in all clusters explains nothing within them
-        if not free:
-            free.append(place)
-            continue
-        weights = np.linalg.solve(related[np.ix_(free, free)], related[free, place])
-        left = related[place, place] - weights @ related[free, place]
-        if left > DEPENDENT:
-            free.append(place)
-        elif place in watched:
-            return [place, *(f for f, w in zip(free, weights, strict=True) if abs(w) > 1e-6)]
-    return []

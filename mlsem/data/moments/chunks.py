@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mlsem.core.sample.moments import no_within
 from mlsem.data.moments.bases import spread
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -76,6 +78,50 @@ class Reader:
             if centre == 0.0:
                 return values
         return values - centre
+
+
+def near_mean(key: Key, bases: Mapping[str, Base]) -> float:
+    """A value near the mean of a column, about which it is summed."""
+    if len(key) == 1:
+        return bases[key[0]].mean
+    return prod(bases[factor].entering for factor in key)
+
+
+def level_column(key: Key, bases: Mapping[str, Base]) -> Array:
+    """A column of level-2 variables, one value per cluster, (J,)."""
+    values: list[Array] = []
+    for factor in key:
+        base = bases[factor]
+        assert base.level is not None
+        shifted = len(key) > 1 and base.offset is not None
+        values.append(base.level - base.offset if shifted and base.offset else base.level)
+    return values[0] if len(values) == 1 else np.multiply.reduce(values)
+
+
+def moments_of_runs(reader: Reader, means: Array, gappy: Sequence[int] = ()) -> Array:
+    """Cross-products of the rows of each piece, (P, V, V); their means are put into `means`.
+
+    Parameters
+    ----------
+    means : (P, V)
+        Filled; less the reader's `near`.
+    gappy : sequence of int
+        Columns that have missing values; these count as zero.
+    """
+    pieces, varying = reader.pieces, len(reader.keys)
+    singletons = reader.grouping.singletons
+    if singletons:
+        within = no_within(len(pieces.sizes), varying)
+    else:
+        within = np.empty((len(pieces.sizes), varying, varying))
+    for first, last, block in reader.blocks():
+        for place in gappy:
+            np.copyto(block[place], 0.0, where=np.isnan(block[place]))
+        if singletons:
+            means[first:last] = block.T
+        else:
+            summarise(block, pieces.sizes[first:last], means[first:last], within[first:last])
+    return within
 
 
 def summarise(block: Array, sizes: NDArray[np.int64], means: Array, within: Array) -> None:

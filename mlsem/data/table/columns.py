@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from decimal import Decimal, localcontext
 from numbers import Real
 from typing import TYPE_CHECKING, Any, cast
@@ -42,13 +42,15 @@ class Rows:
     values : dict of str to (R,) array
         Real columns of the whole frame, of any real numpy type; not copied where they were one.
     totals : dict of str to float
-        Sum of each column over the rows used.
+        Sum of each column over the rows used in which it is observed.
     keep : (R,) bool or None
         Rows used; None where all R are.
     n_total, n_used : int
         R, and the number of rows used.
     missing : tuple of (str, int)
         Columns with missing values, and how many.
+    gaps : mapping of str to (R,) bool
+        Where columns are missing that are so in rows that are used; none with listwise deletion.
     """
 
     values: dict[str, NDArray]
@@ -57,6 +59,29 @@ class Rows:
     n_total: int
     n_used: int
     missing: tuple[tuple[str, int], ...]
+    gaps: Mapping[str, NDArray[np.bool_]] = field(default_factory=dict)
+
+    @property
+    def n_missing(self) -> int:
+        """Values that are missing in the rows used."""
+        return sum(self.n_used - self.count(name) for name in self.gaps)
+
+    def count(self, name: str) -> int:
+        """In how many of the rows used a column is observed."""
+        gap = self.gaps.get(name)
+        if gap is None:
+            return self.n_used
+        gone = np.count_nonzero(gap if self.keep is None else gap & self.keep)
+        return self.n_used - int(gone)
+
+    def kept(self, keep: NDArray[np.bool_]) -> Rows:
+        """Of these rows alone; columns that are observed in all of them have no gaps left."""
+        gaps = {name: gap for name, gap in self.gaps.items() if (gap & keep).any()}
+        totals = {
+            name: float(v.sum(dtype=np.float64, where=keep & ~gaps[name] if name in gaps else keep))
+            for name, v in self.values.items()
+        }
+        return replace(self, totals=totals, keep=keep, n_used=int(keep.sum()), gaps=gaps)
 
 
 def require_frame(data: object) -> pd.DataFrame:
@@ -112,8 +137,8 @@ def read_rows(data: pd.DataFrame, wanted: Mapping[str, str], missing: str) -> Ro
     data : DataFrame
     wanted : mapping of str to str
         Column names, each with the words that open the message where it is absent.
-    missing : {"listwise", "error"}
-        Rows with a missing value are left out, or are an error.
+    missing : {"listwise", "error", "fiml"}
+        Rows with a missing value are left out, or are an error, or are used.
 
     Raises
     ------
@@ -136,10 +161,13 @@ def read_rows(data: pd.DataFrame, wanted: Mapping[str, str], missing: str) -> Ro
     if not gaps:
         return Rows(values, totals, None, len(data), len(data), ())
     counts = tuple((name, int(gap.sum())) for name, gap in gaps.items())
+    if missing == "fiml":
+        for name, gap in gaps.items():
+            totals[name] = float(values[name].sum(dtype=np.float64, where=~gap))
+        return Rows(values, totals, None, len(data), len(data), counts, gaps)
     keep = ~np.logical_or.reduce(list(gaps.values()))
     check_missing(data, counts, keep, missing)
-    totals = {name: float(v.sum(dtype=np.float64, where=keep)) for name, v in values.items()}
-    return Rows(values, totals, keep, len(data), int(keep.sum()), counts)
+    return Rows(values, totals, None, len(data), len(data), counts).kept(keep)
 
 
 def rows_of(data: pd.DataFrame, columns: Mapping[str, Array]) -> Rows:

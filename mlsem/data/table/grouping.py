@@ -145,7 +145,7 @@ def group(data: pd.DataFrame, cluster: str, keep: NDArray[np.bool_] | None) -> G
     grouping = _group_numbers(ids)
     if labels is not None:
         grouping = replace(grouping, labels=labels[grouping.labels])
-    return grouping if keep is None else _restricted(grouping, keep)
+    return grouping if keep is None else restricted(grouping, keep)[0]
 
 
 def blank(labels: NDArray) -> NDArray[np.bool_]:
@@ -215,7 +215,7 @@ def as_array(uniques: Any) -> NDArray:
     return uniques.to_numpy() if hasattr(uniques, "to_numpy") else np.asarray(uniques)
 
 
-def _run_starts(ids: NDArray) -> Index:
+def run_starts(ids: NDArray) -> Index:
     """Where a new value begins."""
     pieces = [np.zeros(1, dtype=np.intp)]
     for start in range(0, len(ids) - 1, SCAN):
@@ -226,7 +226,7 @@ def _run_starts(ids: NDArray) -> Index:
 
 def _group_numbers(ids: NDArray) -> Grouping:
     """Grouping of numeric ids, none of them missing."""
-    starts = _run_starts(ids)
+    starts = run_starts(ids)
     runs = ids[starts]
     later = runs[1:] > runs[:-1]
     monotone = later.all() or not later.any()
@@ -236,10 +236,10 @@ def _group_numbers(ids: NDArray) -> Grouping:
     narrow = codes.astype(np.uint16 if len(labels) <= 1 << 16 else np.uint32)
     rows = narrow.repeat(np.diff(starts, append=len(ids)))
     del starts, runs, later, codes, narrow  # each may be as long as the frame
-    return Grouping(_stable_order(rows), np.bincount(rows), np.asarray(labels), True)
+    return Grouping(stable_order(rows), np.bincount(rows), np.asarray(labels), True)
 
 
-def _stable_order(codes: NDArray) -> Index:
+def stable_order(codes: NDArray) -> Index:
     """Stable argsort of unsigned codes; numpy sorts 16 bits in linear time, so two halves."""
     if codes.dtype == np.uint16:
         return np.argsort(codes, kind="stable")
@@ -247,11 +247,12 @@ def _stable_order(codes: NDArray) -> Index:
     return order[np.argsort((codes[order] >> 16).astype(np.uint16), kind="stable")]
 
 
-def _restricted(grouping: Grouping, keep: NDArray[np.bool_]) -> Grouping:
-    """The grouping of the rows kept; clusters without a row are gone."""
+def restricted(grouping: Grouping, keep: NDArray[np.bool_]) -> tuple[Grouping, NDArray[np.bool_]]:
+    """The grouping of the rows kept, and which clusters have one of them: others are gone."""
     used = keep if grouping.order is None else keep[grouping.order]
     order = np.flatnonzero(used) if grouping.order is None else grouping.order[used]
     starts = np.cumsum(grouping.sizes) - grouping.sizes
     sizes = np.add.reduceat(used, starts, dtype=np.int64)
     left = sizes > 0
-    return replace(grouping, order=order, sizes=sizes[left], labels=grouping.labels[left])
+    part = replace(grouping, order=order, sizes=sizes[left], labels=grouping.labels[left])
+    return part, left

@@ -1,0 +1,241 @@
+"""Which rows full information maximum likelihood uses, and what is known of those that it does not.
+
+A fixed covariate is conditioned on: where it is missing, the row says nothing, at level 2 the
+cluster. All else may be missing. A variable of level 2 has in all rows of a cluster the value that
+one of them has. A product is missing where one of its factors is.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mlsem.data.moments.bases import Column, level_values, spread
+from mlsem.data.table.columns import counted
+from mlsem.data.table.grouping import restricted
+from mlsem.errors import DataError, listed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from numpy.typing import NDArray
+
+    from mlsem.data.table.columns import Rows
+    from mlsem.data.table.grouping import Grouping
+    from mlsem.model.table import ParameterTable
+
+    Gaps = Mapping[str, NDArray[np.bool_]]
+
+
+@dataclass(frozen=True, slots=True)
+class Missingness:
+    """What full information maximum likelihood uses, and what not.
+
+    Attributes
+    ----------
+    covariate_clusters, covariate_cluster_rows : int
+        Clusters that are left out for a fixed covariate of level 2 that is missing, and their
+        rows.
+    covariate_rows : int
+        Other rows that are left out for a fixed covariate of level 1.
+    empty_rows : int
+        Rows that are left out since no variable of level 1 is observed in them.
+    clusters_dropped : int
+        Clusters of which no row is used, for whichever of these reasons.
+    rows_partly, clusters_partly : int
+        Rows used in which some variable of level 1 is missing; clusters used in which one of
+        level 2 is.
+    patterns, level2_patterns : int
+        Patterns of missing values of level 1 and of level 2, the complete ones among them.
+    products : tuple of str
+        Products that are missing in rows used, since a factor is.
+    """
+
+    covariate_clusters: int = 0
+    covariate_cluster_rows: int = 0
+    covariate_rows: int = 0
+    empty_rows: int = 0
+    clusters_dropped: int = 0
+    rows_partly: int = 0
+    clusters_partly: int = 0
+    patterns: int = 1
+    level2_patterns: int = 1
+    products: tuple[str, ...] = ()
+
+
+def factors_of(table: ParameterTable) -> dict[str, tuple[str, ...]]:
+    """The data columns that each variable of the model is made of."""
+    products = {term.name: term.factors for term in table.products}
+    return {name: products.get(name, (name,)) for name in table.observed}
+
+
+def settle(
+    table: ParameterTable, rows: Rows, grouping: Grouping, chunk_rows: int
+) -> tuple[Rows, Grouping, Missingness, tuple[str, ...]]:
+    """The rows with missing values that are used, by cluster; what is known of the others, and
+    notes on them.
+
+    Parameters
+    ----------
+    rows : Rows
+        All rows of the frame, with their gaps.
+    grouping : Grouping
+        Of all rows.
+
+    Raises
+    ------
+    DataError
+        A variable is never observed; no row is left.
+    """
+    _check_observed(rows, rows.values)
+    rows = _filled(table, rows, grouping, chunk_rows)
+    factors = factors_of(table)
+    first, *above = table.levels
+    none = np.zeros(rows.n_total, dtype=bool)
+    lacking = _any(rows.gaps, (f for name in first.covariates for f in factors[name]), none)
+    alone = _any(
+        rows.gaps, (f for level in above for name in level.covariates for f in factors[name]), none
+    )
+    keep = ~(lacking | alone)
+    empty = keep & _says_nothing(table, rows.gaps, factors, grouping, keep)
+    used = rows.kept(keep & ~empty)
+    if not used.n_used:
+        raise DataError(
+            f"no row is left: each of the {rows.n_total} rows lacks a fixed covariate or all "
+            f"variables of level 1 ({counted(rows.missing)})."
+        )
+    left, whole = grouping, np.ones(len(grouping.sizes), dtype=bool)
+    if used.n_used < rows.n_total:
+        left, whole = restricted(grouping, keep & ~empty)
+    _check_observed(used, rows.gaps)
+    gone = restricted(grouping, alone)[0].sizes if alone.any() else np.zeros(0)
+    found = Missingness(
+        covariate_clusters=len(gone),
+        covariate_cluster_rows=int(alone.sum()),
+        covariate_rows=int((lacking & ~alone).sum()),
+        empty_rows=int(empty.sum()),
+        clusters_dropped=int((~whole).sum()) if grouping.clustered else 0,
+        products=tuple(
+            name for name, own in factors.items() if len(own) > 1 and used.gaps.keys() & {*own}
+        ),
+    )
+    return replace(used, missing=rows.missing), left, found, _notes(table, rows, found, factors)
+
+
+def _any(gaps: Gaps, names: Iterable[str], none: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Where one of the columns is missing."""
+    own = [gaps[name] for name in dict.fromkeys(names) if name in gaps]
+    return np.logical_or.reduce(own) if own else none
+
+
+def _check_observed(rows: Rows, names: Iterable[str]) -> None:
+    for name in names:
+        if rows.count(name) == 0:
+            used = "" if rows.keep is None else " used"
+            raise DataError(
+                f"{name!r} is missing in each of the {rows.n_used} rows{used}. Leave it out of the "
+                "model."
+            )
+
+
+def _filled(table: ParameterTable, rows: Rows, grouping: Grouping, chunk_rows: int) -> Rows:
+    """With the values of variables of level 2 in all rows of a cluster of which one has it."""
+    values, gaps = dict(rows.values), dict(rows.gaps)
+    for name, gap in rows.gaps.items():
+        mean = rows.totals[name] / rows.count(name)
+        column = Column.where_observed(name, values[name], mean, grouping, gap, chunk_rows)
+        level = level_values(table, column)
+        if level is None:
+            continue
+        level = column.of_clusters(level)
+        wholly = int(grouping.sizes[np.isnan(level)].sum())
+        if wholly == int(gap.sum()):
+            continue
+        filled = spread(level, grouping.sizes)
+        if grouping.order is not None:
+            filled, ordered = np.empty(len(gap)), filled
+            filled[grouping.order] = ordered
+        values[name], gaps[name] = filled, np.isnan(filled)
+    return replace(rows, values=values, gaps=gaps)
+
+
+def _says_nothing(
+    table: ParameterTable,
+    gaps: Gaps,
+    factors: Mapping[str, tuple[str, ...]],
+    grouping: Grouping,
+    keep: NDArray[np.bool_],
+) -> NDArray[np.bool_] | bool:
+    """Rows without a variable of level 1 that no fixed covariate keeps, nor a variable of level 2
+    that would be lost with them."""
+    first, *above = table.levels
+    names = first.modelled
+    if first.covariates or not names:
+        return False
+    if not all(gaps.keys() & {*factors[name]} for name in names):
+        return False
+    none = np.zeros(len(keep), dtype=bool)
+    empty = np.logical_and.reduce([_any(gaps, factors[name], none) for name in names])
+    if not (empty & keep).any():
+        return False
+    own = [name for level in above for name in level.modelled if name not in names]
+    if not own:
+        return empty
+    seen = ~np.logical_and.reduce([_any(gaps, factors[name], none) for name in own])
+    order = slice(None) if grouping.order is None else grouping.order
+    starts = np.cumsum(grouping.sizes) - grouping.sizes
+    with_rows = np.logical_or.reduceat((keep & ~empty)[order], starts)
+    needed = np.empty(len(keep), dtype=bool)
+    needed[order] = spread(~with_rows, grouping.sizes)
+    return empty & ~(needed & seen)
+
+
+def _notes(
+    table: ParameterTable, rows: Rows, found: Missingness, factors: Mapping[str, tuple[str, ...]]
+) -> tuple[str, ...]:
+    """What is left out, and why."""
+    first, *above = table.levels
+    second = [name for level in above for name in level.covariates]
+    lacking, lacking2 = (
+        [name for name in names if rows.gaps.keys() & {*factors[name]}]
+        for names in (first.covariates, second)
+    )
+    notes: list[str] = []
+    if found.covariate_clusters:
+        notes.append(
+            f"{_count(found.covariate_clusters, 'cluster')} "
+            f"({_count(found.covariate_cluster_rows, 'row')}) left out, in which "
+            f"{_fixed(lacking2, ' of level 2')}. {_modelling(table, lacking2)}"
+        )
+    if found.covariate_rows:
+        notes.append(
+            f"{found.covariate_rows} of {rows.n_total} rows left out, in which {_fixed(lacking)}. "
+            + _modelling(table, lacking)
+        )
+    if found.empty_rows:
+        level = " of level 1" if above else ""
+        notes.append(
+            f"{found.empty_rows} of {rows.n_total} rows left out, in which all variables{level} "
+            "are missing: they say nothing."
+        )
+    return tuple(notes)
+
+
+def _count(number: int, unit: str) -> str:
+    return f"{number} {unit}" if number == 1 else f"{number} {unit}s"
+
+
+def _fixed(names: list[str], level: str = "") -> str:
+    if len(names) == 1:
+        return f"a fixed covariate{level} is missing: {listed(names)}"
+    return f"fixed covariates{level} are missing: {listed(names)}"
+
+
+def _modelling(table: ParameterTable, names: Iterable[str]) -> str:
+    """How rows are kept that lack a covariate."""
+    carriers = {slope.carrier for slope in table.slopes} & {*names}
+    if carriers:
+        return f"{listed(sorted(carriers))} carries a random slope and must be observed."
+    return 'missing="fiml.x" (or fixed_x=False) models covariates, as normal, and keeps these rows.'

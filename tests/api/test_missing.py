@@ -1,0 +1,52 @@
+"""`missing=`: the names it takes, and what it goes with."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from small import DATA, FACTORS
+
+import mlsem
+from mlsem.errors import OptionValueError
+from mlsem.estimation.settings import Settings
+
+PATHS = "level: 1\n y1 ~ x1\nlevel: 2\n y1 ~ w1"
+LACKING = DATA.reset_index(drop=True)
+LACKING.loc[LACKING.index % 7 == 2, "y1"] = np.nan
+
+
+@pytest.mark.parametrize("name", ["fiml", "FIML", "ml", "direct"])
+def test_names_of_full_information(name):
+    assert Settings(missing=name).missing == "fiml"
+
+
+@pytest.mark.parametrize("name", ["fiml.x", "ml.x"])
+def test_modelled_covariates(name):
+    table = mlsem.check(FACTORS, missing=name)
+    assert table == mlsem.check(FACTORS, fixed_x=False)
+    with pytest.raises(OptionValueError, match="fixed_x=True conditions on them"):
+        mlsem.check(FACTORS, missing=name, fixed_x=True)
+
+
+def test_complete_data_are_fitted_as_ever():
+    fit = mlsem.fit(FACTORS, DATA, "id")
+    for model, estimator in ((FACTORS, "MLR"), (PATHS, "REML")):
+        full, plain = (
+            mlsem.fit(model, DATA, "id", estimator=estimator, missing=missing)
+            for missing in ("fiml", "listwise")
+        )
+        pd.testing.assert_series_equal(full.params, plain.params, check_exact=True)
+    modelled = mlsem.fit(FACTORS, DATA, "id", missing="fiml.x")
+    assert modelled.settings.missing == "fiml"
+    assert len(modelled.params) > len(fit.params)
+
+
+def test_restricted_likelihood_takes_complete_data():
+    with pytest.raises(OptionValueError, match=r'"REML" takes complete data.*"listwise"'):
+        mlsem.fit(FACTORS, LACKING, "id", missing="fiml", estimator="REML")
+
+
+def test_mixed_models_have_no_use_for_it():
+    with pytest.raises(OptionValueError, match=r"says nothing in lmm.*without its only outcome"):
+        mlsem.lmm("y1 ~ x1 + (1 | id)", LACKING, missing="ml")
