@@ -273,7 +273,7 @@ class Estimates:
 
     # --- what follows from the model ------------------------------------------------------------
 
-    def sampler(self) -> Sampler:
+    def sampler(self) -> Sampler[Any]:
         """Draws from the fitted model, the covariates as they are."""
         problem = self.problem
         return problem.inner.sampler(problem.clusters, self.optimum.point)

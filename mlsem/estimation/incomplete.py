@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -17,6 +18,7 @@ from mlsem.core.implied.pattern import Pattern
 from mlsem.core.implied.unstructured import Unstructured, unstructured
 from mlsem.core.optimise.factored import ZERO, Factors, block_of
 from mlsem.core.optimise.maximise import maximise
+from mlsem.core.optimise.objective import Objective
 from mlsem.core.patterns.carriers import pattern_moments
 from mlsem.core.patterns.objective import PatternObjective
 from mlsem.core.records import Array, CellMoments, Index, frozen
@@ -49,14 +51,17 @@ class Climbed:
 
 
 def climbed(
-    objective: PatternObjective[Pattern[Unstructured]], start: Array, *, semidefinite: bool
+    objective: Objective[Any, Any],
+    pattern: Pattern[Unstructured],
+    start: Array,
+    *,
+    semidefinite: bool,
 ) -> Climbed | None:
-    """The maximum that a start leads to; None where there is none."""
+    """The maximum that a start leads to; None where there is none. `pattern` is the objective's."""
     point = objective.evaluate(start)
     if point is None:
         return None
     everything = np.eye(len(start))
-    pattern = objective.pattern
     q, cells = pattern.split, _cells(pattern.between)
     if not semidefinite or not len(cells):
         first = objective.conditioned(point, everything)
@@ -116,7 +121,7 @@ def joint_moments(
         start[symmetric.params] = known.covariance[symmetric.rows, symmetric.cols]
         start[free.params] = known.mean[free.rows]
     objective = PatternObjective(pattern, pattern_moments(pattern, cells)[0])
-    found = climbed(objective, start, semidefinite=semidefinite)
+    found = climbed(objective, pattern, start, semidefinite=semidefinite)
     if found is None:
         return None
     levels = [level.moments(found.params) for level in pattern.levels]

@@ -261,9 +261,7 @@ def _centre(moments: Moments) -> Array:
     return moments.mean
 
 
-def _counted(
-    table: ParameterTable, moments: Moments
-) -> tuple[ShapeMoments, Moments, Array, Index]:
+def _counted(table: ParameterTable, moments: Moments) -> tuple[ShapeMoments, Moments, Array, Index]:
     """The sample by cluster size; the clusters, their distinct sizes and the shape of each."""
     if isinstance(moments, CellMoments):
         whole = moments if table.two_level else pooled_cells(moments)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from mlsem.core.records import Array, ClusterMoments, RobustClusters
@@ -55,7 +57,7 @@ def refit(
     return Estimates(posed, settings, optimum, estimates.record)
 
 
-def model_sampler(estimates: Estimates) -> Sampler:
+def model_sampler(estimates: Estimates) -> Sampler[Any]:
     """Prepare draws from the fitted model, the fixed covariates as they are.
 
     Raises

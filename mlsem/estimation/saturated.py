@@ -22,7 +22,6 @@ from mlsem.core.implied.saturated import Saturated, saturate
 from mlsem.core.linalg import least_squares, weighted_sum, whitened_by
 from mlsem.core.optimise.objective import MomentDerivatives, MomentObjective
 from mlsem.core.quiet import quiet
-from mlsem.core.patterns.objective import PatternObjective
 from mlsem.core.records import Array, CellMoments, Index, frozen
 from mlsem.core.sample.shapes import ShapeMoments, covariate_sample, level_sample
 from mlsem.errors import InferenceError
@@ -232,12 +231,11 @@ def _incomplete_fit(
     problem = estimates.problem
     start = coordinates.at(*(_sample_moments(problem, k) for k in (0, 1)))
     objective = replace(problem.inner, pattern=coordinates.pattern)
-    assert isinstance(objective, PatternObjective)
     wanted = _bounds_to_try(estimates, semidefinite)
     if semidefinite is None and wanted == (False,):
         wanted = (False, True)  # as without missing values where there is no maximum unbounded
     for bounded in wanted:
-        found = climbed(objective, start, semidefinite=bounded)
+        found = climbed(objective, coordinates.pattern, start, semidefinite=bounded)
         if found is None:
             continue
         point = SaturatedPoint(problem, coordinates, found.params, found.rank, found.singular)

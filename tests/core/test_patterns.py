@@ -6,8 +6,11 @@ import pytest
 from dense_slopes import DenseParts
 from differences import jacobian
 from incomplete import pose_incomplete
-from kinds import KINDS, UNBALANCED, draw_params, make_data, point_inside
+from kinds import KINDS, UNBALANCED, make_data, point_inside
 from slope_kinds import SLOPES, slope_data
+
+from mlsem.core.patterns.carriers import pattern_moments
+from mlsem.core.patterns.objective import PatternObjective
 
 WITH_MEANS = {
     name: kind
@@ -99,3 +102,28 @@ def third_cumulants(dense, directions):
             found[j, c] += 2.0 * means @ side @ inverse @ mean
             found[j, c] += covs @ inverse @ mean @ mean
     return found
+
+
+DRAWN = ("latent at both levels", "level-2 outcome of a latent predictor", "products")
+
+
+@pytest.mark.parametrize("name", [*DRAWN, "two slopes (slopes)", "latent at both levels (slopes)"])
+def test_draws_have_the_scores_variance(posed, name):
+    """Over draws from the model cluster scores have mean zero and variance B_j, whatever is
+    missing; so means, cross-products and level-2 values are drawn as they should be."""
+    model = posed(name)
+    params = point_inside(model, 5)
+    point = model.evaluate(params)
+    information = model.parts(params).information(np.arange(model.clusters.n_clusters)).sum(axis=0)
+    sampler = model.clusters.sampler(model.objective.pattern, point)
+    rng, total, count = np.random.default_rng(8), [], 400
+    for _ in range(count):
+        data, _ = pattern_moments(model.objective.pattern, sampler.draw(rng))
+        there = PatternObjective(model.objective.pattern, data)
+        total.append(there.derivatives(there.evaluate(params), np.eye(len(params))).gradient)
+    white = np.linalg.solve(
+        np.linalg.cholesky(information + 1e-9 * np.eye(len(params))).T.T, np.array(total).T
+    )
+    assert np.abs(white.mean(axis=1)).max() < 5.0 / np.sqrt(count)
+    spread = white @ white.T / count
+    np.testing.assert_allclose(spread, np.eye(len(params)), atol=0.45)

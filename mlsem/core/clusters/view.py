@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Annotated as Shaped
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from mlsem.core.clusters.reduced import MixedClusters
 from mlsem.core.clusters.unions import ClusterParts
@@ -54,7 +54,7 @@ class MomentClusters(ClusterView[M, Jacobians]):
     """The clusters of one pattern."""
 
     @abstractmethod
-    def sampler(self, pattern: ModelPattern, point: M) -> Sampler:
+    def sampler(self, pattern: ModelPattern, point: M) -> Sampler[Any]:
         """Prepare draws from the model at a point, the covariates as they are.
 
         Parameters

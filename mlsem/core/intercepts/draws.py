@@ -24,7 +24,7 @@ from mlsem.core.sample.moments import is_no_within
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class InterceptSampler(Sampler):
+class InterceptSampler(Sampler[ClusterMoments]):
     """Draws from a model whose random effects, if any, are intercepts.
 
     Attributes

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from typing import Annotated as Shaped
+from typing import Any
 
 import numpy as np
 
@@ -70,7 +71,7 @@ class InterceptClusters(MomentClusters[Evaluation]):
         moments, shapes = self.moments, (self.shape_of, self.sizes)
         return mixed_clusters(point, moments, *shapes, leading(along, fixed), robust)
 
-    def sampler(self, pattern: ModelPattern, point: Evaluation) -> Sampler:
+    def sampler(self, pattern: ModelPattern, point: Evaluation) -> Sampler[Any]:
         return intercept_sampler(pattern, point, self.moments, self.shape_of, self.sizes)
 
 
@@ -95,7 +96,7 @@ class SingleLevelClusters(MomentClusters[Evaluation]):
     ) -> MixedClusters:
         return self.groups.mixed(self._seen(point), along, fixed, robust)
 
-    def sampler(self, pattern: ModelPattern, point: Evaluation) -> Sampler:
+    def sampler(self, pattern: ModelPattern, point: Evaluation) -> Sampler[Any]:
         return self.groups.sampler(pattern, point)
 
     def _seen(self, point: Evaluation) -> Evaluation:

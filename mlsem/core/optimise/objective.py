@@ -154,7 +154,7 @@ class MomentObjective(Objective[M, MomentDerivatives], Generic[M, L]):
             return mean_parts(pattern)
         return None
 
-    def sampler(self, clusters: MomentClusters[M], point: M) -> Sampler:
+    def sampler(self, clusters: MomentClusters[M], point: M) -> Sampler[Any]:
         """Prepare draws from the model at a point; `clusters` are those of the objective's data,
         whose covariates stay as they are. See `MomentClusters.sampler`."""
         pattern = self.pattern

@@ -135,9 +135,7 @@ class CellRows:
     rows: Shaped[Index, "K d"]
 
 
-def pattern_moments(
-    pattern: Pattern[Any], cells: CellMoments
-) -> tuple[PatternMoments, CellRows]:
+def pattern_moments(pattern: Pattern[Any], cells: CellMoments) -> tuple[PatternMoments, CellRows]:
     """Arrange the cells by the outcomes and carriers of the model."""
     carriers = pattern.random_effects
     within, between = pattern.levels
@@ -269,7 +267,8 @@ def _pooled(
     several = np.flatnonzero(cells.cell_rows > 1)
     weights = cells.weights[cells.cluster_of[several]]
     places = of_cell[several], np.arange(len(several))
-    sums = csr_array((weights, places), shape=(count, len(several))) @ flatten(own[several])
+    members = csr_array((weights, places), shape=(count, len(several)))
+    sums = np.asarray(members @ flatten(own[several]), dtype=np.float64)
     inner = cells.varying_entries
-    total[:, inner, inner] = sums.reshape(count, *own.shape[1:])
+    total[:, inner, inner] = sums.reshape((count, *own.shape[1:]))
     return total

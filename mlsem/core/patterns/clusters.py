@@ -27,7 +27,9 @@ from mlsem.core.records import Array, Index
 Products: TypeAlias = Callable[[Array, Array], Array]
 
 
-def all_pairs(left: Shaped[Array, "k n m"], right: Shaped[Array, "k n m"]) -> Shaped[Array, "k n n"]:
+def all_pairs(
+    left: Shaped[Array, "k n m"], right: Shaped[Array, "k n m"]
+) -> Shaped[Array, "k n n"]:
     """xᵀy of every pair of directions."""
     return left @ right.swapaxes(1, 2)
 
@@ -121,12 +123,11 @@ class PatternParts:
             picked = maps[np.ix_(means, np.arange(maps.shape[1]), used)]
             right = picked[None] @ self._cross(cells, used)[:, None]
             left = precision[:, None] @ picked
-            total += _spread_out(products(_rows(left), _rows(right)), means, len(within.mean))
+            found: Array = products(_rows(left), _rows(right))
+            total += _spread_out(found, means, len(maps))
         return total
 
-    def _cross(
-        self, cells: Shaped[Index, "k"], used: Shaped[Index, "d"]
-    ) -> Shaped[Array, "k d d"]:
+    def _cross(self, cells: Shaped[Index, "k"], used: Shaped[Index, "d"]) -> Shaped[Array, "k d d"]:
         """Cross-products of all coordinates of each cell, of some columns."""
         rows = self.cells.coordinates[cells][:, :, used]
         total = rows.swapaxes(1, 2) @ rows

@@ -161,9 +161,7 @@ def available(
     return (
         np.concatenate((mean, level2)),
         np.concatenate((inner, np.zeros(len(level2)))),
-        np.concatenate(
-            (np.maximum(outer, LEAST * whole), np.where(variance > 0.0, variance, 1.0))
-        ),
+        np.concatenate((np.maximum(outer, LEAST * whole), np.where(variance > 0.0, variance, 1.0))),
     )
 
 
@@ -257,7 +255,5 @@ def _products_of_complete(
     return over_rows / weights.sum(), over_clusters / cells.weights.sum()
 
 
-def _where_known(
-    exact: Shaped[Array, "D D"], other: Shaped[Array, "D D"]
-) -> Shaped[Array, "D D"]:
+def _where_known(exact: Shaped[Array, "D D"], other: Shaped[Array, "D D"]) -> Shaped[Array, "D D"]:
     return np.where(np.isnan(exact), other, exact)

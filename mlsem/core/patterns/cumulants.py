@@ -10,8 +10,8 @@ rows' loadings on (u, z) and H_k = Σ_r Zᵀ X^k W Z,
     tr (V⁻¹V_a)⁴ = Σ_r tr X⁴ + 4 tr G_3 + 4 tr G_2 G_0 + 2 tr G_1² + 4 tr G_1 G_0² + tr G_0⁴
     κ₄ = 3 tr (V⁻¹V_a)⁴ + 12 dᵀ V⁻¹ d,    d = V_a w,   w = V⁻¹ μ_a.
 
-κ₃(a, a, b) = tr M V_b + wᵀ V_b w + 2 dᵀ V⁻¹ μ_b with M = V⁻¹V_aV⁻¹V_aV⁻¹, in which the same matrices
-give the blocks that V_b meets (`_blocks`).
+κ₃(a, a, b) = tr M V_b + wᵀ V_b w + 2 dᵀ V⁻¹ μ_b with M = V⁻¹V_aV⁻¹V_aV⁻¹; the same matrices give
+the blocks of M that V_b meets (`_blocks`).
 """
 
 from __future__ import annotations
@@ -113,9 +113,7 @@ class _Low:
     g: tuple[Shaped[Array, "j c qr qr"], ...]
 
 
-def _low_rank(
-    some: Some, change: _Change, sides: Shaped[Array, "k c p p"], order: int
-) -> _Low:
+def _low_rank(some: Some, change: _Change, sides: Shaped[Array, "k c p p"], order: int) -> _Low:
     point, data, clusters = some.point, some.data, some.clusters
     q = point.split
     conditioned = conditioning(point)[data.level2_of[clusters]]
@@ -277,7 +275,9 @@ def _weighed(
     q, effects = point.split, data.effects
     pulled = vectors.rows @ some.precision[:, None]
     carried = data.carried[some.rows.rows[some.cells]]
-    sums = np.einsum("kdq,kdcq->kcq", carried[..., effects.carriers], pulled[..., effects.responses])
+    sums = np.einsum(
+        "kdq,kdcq->kcq", carried[..., effects.carriers], pulled[..., effects.responses]
+    )
     beta = some.summed(sums) @ point.back[clusters].swapaxes(1, 2)
     rows = vectors.rows - _lifted(some, beta @ point.back[clusters], pulled.shape[-1])
     known = data.level2_observed[data.level2_of[clusters]]

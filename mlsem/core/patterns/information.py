@@ -164,7 +164,7 @@ def _pattern_forms(
     point: PatternPoint, maps: Shaped[Array, "n p k"], pooled: Shaped[Array, "P k k"]
 ) -> Shaped[Array, "n n"]:
     """Σ_π tr M_aᵀ W M_b X_π."""
-    n, p, k = maps.shape
+    p, k = maps.shape[1:]
     total = flatten(point.precision).T @ flatten(pooled)
     total = total.reshape(p, p, k, k).transpose(0, 2, 1, 3).reshape(p * k, p * k)
     return flatten(maps) @ total @ flatten(maps).T

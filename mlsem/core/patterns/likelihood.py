@@ -207,9 +207,7 @@ def pulled_back(data: PatternMoments, vectors: Shaped[Array, "R p"]) -> Shaped[A
     return total
 
 
-def lifted(
-    data: PatternMoments, values: Shaped[Array, "J q"], size: int
-) -> Shaped[Array, "R p"]:
+def lifted(data: PatternMoments, values: Shaped[Array, "J q"], size: int) -> Shaped[Array, "R p"]:
     """Z_r u_j of each row."""
     effects = data.effects
     total = np.zeros((len(data.carried), size))

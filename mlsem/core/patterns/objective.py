@@ -15,6 +15,7 @@ from mlsem.core.optimise.objective import L, MomentObjective
 from mlsem.core.patterns import information
 from mlsem.core.patterns.carriers import CellRows, PatternMoments
 from mlsem.core.patterns.clusters import PatternParts
+from mlsem.core.patterns.draws import pattern_sampler
 from mlsem.core.patterns.likelihood import PatternPoint, evaluate, moment_gradients
 from mlsem.core.patterns.scores import cluster_scores
 from mlsem.core.records import Array, CellMoments, Index
@@ -68,7 +69,7 @@ class PatternClusters(MomentClusters[PatternPoint]):
         that data with holes are none to it."""
         raise NotImplementedError
 
-    def sampler(self, pattern: ModelPattern, point: PatternPoint) -> Sampler:
+    def sampler(self, pattern: ModelPattern, point: PatternPoint) -> Sampler[Any]:
         return pattern_sampler(pattern, point, self.moments, self.data, self.cells)
 
 
@@ -95,7 +96,7 @@ class SingleLevelPatternClusters(MomentClusters[PatternPoint]):
     ) -> MixedClusters:
         return self.groups.mixed(self._seen(point), along, fixed, robust)
 
-    def sampler(self, pattern: ModelPattern, point: PatternPoint) -> Sampler:
+    def sampler(self, pattern: ModelPattern, point: PatternPoint) -> Sampler[Any]:
         return self.groups.sampler(pattern, self._seen(point))
 
     def _seen(self, point: PatternPoint) -> PatternPoint:

@@ -22,7 +22,7 @@ def padded_inverses(
 ) -> tuple[Shaped[Array, "P p p"], Shaped[Array, "P"]] | None:
     """Inverses and log-determinants of the observed blocks of one matrix; None where one is not
     positive definite, or is so by rounding alone."""
-    count, size = observed.shape
+    size = observed.shape[1]
     both = observed[:, :, None] & observed[:, None, :]
     blocks = np.where(both, sigma, np.eye(size))
     factor = cholesky(blocks)
@@ -36,7 +36,7 @@ def padded_inverses(
     left = np.where(observed, own * np.diagonal(sigma), 0.0)
     if not (left * PIVOT * size < 1.0).all():
         return None
-    return found, log_determinant(factor) if size else np.zeros(count)
+    return found, log_determinant(factor)
 
 
 def semidefinite_roots(
@@ -48,25 +48,28 @@ def semidefinite_roots(
     A row of zeros (a variable that a cluster has not observed) stays one. Where Cholesky's pivots
     are as good as zero, the root is one of eigenvectors.
     """
-    size = stack.shape[-1]
     diagonal = np.einsum("jqq->jq", stack)
     there = diagonal > 0.0
     scale = np.sqrt(np.where(there, diagonal, 1.0))
     unit = stack / (scale[:, :, None] * scale[:, None, :])
     np.einsum("jqq->jq", unit)[...] = 1.0
-    poor = np.zeros(len(stack), dtype=np.bool_)
     factor = cholesky(unit)
     if factor is None or (np.einsum("jqq->jq", factor) ** 2 < DEPENDENT).any():
-        values, vectors = np.linalg.eigh(unit)
-        poor = values[:, 0] < size * DEPENDENT
-        sound = np.where(poor[:, None, None], np.eye(size), unit)
-        factor = np.asarray(np.linalg.cholesky(sound), dtype=np.float64)
-    inverse = np.asarray(np.linalg.inv(factor), dtype=np.float64)
-    if poor.any():
-        kept = values[poor] > size * DEPENDENT
-        length = np.sqrt(np.where(kept, values[poor], 1.0))
-        factor[poor] = vectors[poor] * np.where(kept, length, 0.0)[:, None, :]
-        inverse[poor] = (kept / length)[:, :, None] * vectors[poor].swapaxes(1, 2)
+        factor, inverse = _eigen_roots(unit)
+    else:
+        inverse = np.asarray(np.linalg.inv(factor), dtype=np.float64)
     factor = factor * (scale * there)[:, :, None]
     inverse = inverse * (there / scale)[:, None, :]
+    return factor, inverse
+
+
+def _eigen_roots(
+    unit: Shaped[Array, "J q q"],
+) -> tuple[Shaped[Array, "J q q"], Shaped[Array, "J q q"]]:
+    """L = Q Λ^½ and L⁺ = Λ^{-½} Qᵀ over the eigenvalues that are not as good as zero."""
+    values, vectors = np.linalg.eigh(unit)
+    kept = values > unit.shape[-1] * DEPENDENT
+    length = np.sqrt(np.where(kept, values, 1.0))
+    factor: Array = vectors * np.where(kept, length, 0.0)[:, None, :]
+    inverse: Array = (kept / length)[:, :, None] * vectors.swapaxes(1, 2)
     return factor, inverse

@@ -24,33 +24,36 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Annotated as Shaped
+from typing import Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mlsem.core.implied.pattern import ModelPattern
 from mlsem.core.linalg import cholesky
-from mlsem.core.records import Array, ClusterMoments, Index, frozen
+from mlsem.core.records import Array, ClusterRecord, Index, frozen
 from mlsem.core.sample.moments import require_unweighted
 from mlsem.errors import InferenceError
 
 COLLINEAR = 1e-10  # share of a sum of squares that counts as none left
 CONSTANT = 1e-20  # the same, of the mean sum of squares over clusters
 
+R = TypeVar("R", bound=ClusterRecord)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Sampler(ABC):
+class Sampler(ABC, Generic[R]):
     """All that draws from one model at one point share.
 
     Attributes
     ----------
-    moments : ClusterMoments
+    moments : ClusterMoments or CellMoments
         The data whose covariates, counts and labels the draws keep.
     outcomes : (m,)
         Stored columns of the outcomes: of level 1, then of level 2 only.
     """
 
-    moments: ClusterMoments
+    moments: R
     outcomes: Shaped[Index, "m"]
 
     def __post_init__(self) -> None:
@@ -61,7 +64,7 @@ class Sampler(ABC):
         )
 
     @abstractmethod
-    def draw(self, generator: np.random.Generator) -> ClusterMoments:
+    def draw(self, generator: np.random.Generator) -> R:
         """Moments of a data set drawn from the model, its covariates held fixed."""
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlsem.core.linalg import blocks
-from mlsem.core.records import Array, ClusterMoments, Index, frozen
+from mlsem.core.records import Array, ClusterMoments, ClusterRecord, Index, frozen
 from mlsem.errors import DataError
 
 
@@ -23,7 +23,7 @@ def is_no_within(within: Shaped[Array, "J V V"]) -> bool:
     return within.strides == (0, 0, 0) and within.size > 0 and within[0, 0, 0] == 0.0
 
 
-def require_unweighted(moments: ClusterMoments, why: str) -> None:
+def require_unweighted(moments: ClusterRecord, why: str) -> None:
     """Refuse weights of rows and clusters for what is not defined with them.
 
     Raises

@@ -12,7 +12,6 @@ from mlsem.core.linalg import positions_in_runs
 from mlsem.core.records import CellMoments, ClusterMoments, Index, RobustClusters, frozen
 from mlsem.core.sample.moments import is_no_within, no_within
 
-
 R = TypeVar("R", ClusterMoments, CellMoments)
 
 

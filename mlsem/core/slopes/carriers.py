@@ -22,6 +22,7 @@ from mlsem.core.implied.pattern import Carriers, Pattern
 from mlsem.core.records import Array, ClusterMoments, Index, frozen
 from mlsem.core.sample.coordinates import deviation_coordinates, distinct_carriers
 
+
 @dataclass(frozen=True, slots=True, eq=False)
 class SlopeMoments:
     """What the likelihood of a model with random slopes needs of the data.

@@ -59,7 +59,7 @@ class Carried:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class SlopeSampler(Sampler):
+class SlopeSampler(Sampler[ClusterMoments]):
     """Draws from a model with random slopes.
 
     Attributes

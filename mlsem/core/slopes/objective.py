@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Annotated as Shaped
+from typing import Any
 
 from mlsem.core.clusters.reduced import MixedClusters
 from mlsem.core.clusters.unions import ClusterParts
@@ -66,5 +67,5 @@ class SlopeClusters(MomentClusters[SlopePoint]):
     ) -> MixedClusters:
         return mixed_clusters(point, self.data, self.moments, leading(along, fixed), robust)
 
-    def sampler(self, pattern: ModelPattern, point: SlopePoint) -> Sampler:
+    def sampler(self, pattern: ModelPattern, point: SlopePoint) -> Sampler[Any]:
         return slope_sampler(pattern, point, self.moments, self.data)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from secrets import randbits
 from typing import Annotated as Shaped
-from typing import get_args
+from typing import Any, get_args
 
 import numpy as np
 
@@ -203,7 +203,7 @@ class Refits:
     estimates: Estimates
     settings: Settings
     functions: CompiledDefinitions
-    source: Sampler | Shares
+    source: Sampler[Any] | Shares
 
     def __call__(self, seeds: Sequence[np.random.SeedSequence]) -> list[Shaped[Array, "2 c"] | str]:
         """Of each draw the values and standard errors (2, npar + d), or why it failed."""

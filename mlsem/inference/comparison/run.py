@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from secrets import randbits
 from typing import Annotated as Shaped
+from typing import Any
 
 import numpy as np
 
@@ -34,7 +35,7 @@ class Draws:
     """How data sets are drawn from the fitted model, and what is looked at in them."""
 
     estimates: Estimates
-    sampler: Sampler
+    sampler: Sampler[Any]
     kinds: tuple[str, str]
     places: Shaped[Index, "c"]
     seed: int
