@@ -27,8 +27,10 @@ from mlsem.core.records import Array, CellMoments, Index, frozen
 from mlsem.core.sample.moments import combine
 from mlsem.core.sample.shapes import ShapeMoments
 
-STEPS = 15
-LEAST = 0.05  # share of a variance that is between clusters, at the start
+STEPS = 25
+ENOUGH = 2.0  # gain in log-likelihood of a step that is the last: what follows only starts here
+LEAST = 0.02  # share of a variance that is between clusters, at the start
+INSIDE = 0.95  # what correlations at the start are multiplied with
 
 
 def pooled_cells(cells: CellMoments) -> CellMoments:
@@ -88,7 +90,9 @@ def completed(cells: CellMoments, *, two_level: bool) -> Completed:
         moved = objective.evaluate(_step(objective, point, rows, clusters))
         if moved is None:
             break
-        point = moved
+        gain, point = moved.loglik - point.loglik, moved
+        if gain < ENOUGH:
+            break
     assert point is not None  # variances of what is observed are positive
     return _as_sample(cells, point, rows, clusters, two_level=two_level)
 
@@ -110,15 +114,16 @@ def _stored(cells: CellMoments, *, two_level: bool) -> Pattern[Unstructured]:
 def _start(
     pattern: Pattern[Unstructured], cells: CellMoments, *, two_level: bool
 ) -> Shaped[Array, "b"]:
-    """Means and variances of what is there of each column."""
+    """Means and covariances of what is there of each column, and of each pair."""
     mean, inner, outer = available(cells)
     params = np.zeros(pattern.n_params)
-    within, between = pattern.levels
+    (within, between), varying = pattern.levels, cells.varying
     if two_level:
-        _set(params, within, np.diag(inner[: cells.varying]), np.zeros(0))
-        _set(params, between, np.diag(outer), mean)
+        _set(params, within, inner, np.zeros(0))
+        _set(params, between, outer, mean)
     else:
-        _set(params, within, np.diag(inner + outer), mean)
+        outer[:varying, :varying] += inner
+        _set(params, within, outer, mean)
     return params
 
 
@@ -135,34 +140,49 @@ def _set(
 
 def available(
     cells: CellMoments,
-) -> tuple[Shaped[Array, "C"], Shaped[Array, "C"], Shaped[Array, "C"]]:
-    """Of each stored column, of the values that are there: mean, and variance within and between
-    clusters."""
+) -> tuple[Shaped[Array, "C"], Shaped[Array, "V V"], Shaped[Array, "C C"]]:
+    """Of the values that are there of each pair of stored columns: means, and covariances within
+    and between clusters by the method of moments, made positive definite."""
+    owner, count = cells.cluster_of, cells.n_clusters
     there = cells.patterns[cells.pattern_of]
     weights = cells.cell_weights[:, None] * there
-    owner, count = cells.cluster_of, cells.n_clusters
     size, total = (_by_cluster(each, owner, count) for each in (weights, weights * cells.means))
-    centre = total / np.maximum(size, 1e-300)
-    away = cells.means - centre[owner]
-    own = np.einsum("kvv->kv", cells.within) * cells.weights[owner, None]
-    squares = (own + weights * away**2).sum(axis=0)
-    rows, clusters = size.sum(axis=0), (size > 0).sum(axis=0)
-    mean = total.sum(axis=0) / np.maximum(rows, 1.0)
-    spread = (size * (centre - mean) ** 2).sum(axis=0) / np.maximum(rows, 1.0)
-    inner = squares / np.maximum(rows - clusters, 1.0)
-    outer = spread - inner * clusters / np.maximum(rows, 1.0)
-    whole = np.where(inner + spread > 0.0, inner + spread, 1.0)
-    inner = np.where(inner > 0.0, inner, LEAST * whole)
-    known = cells.level2_patterns[cells.level2_pattern_of] * cells.weights[:, None]
-    level2 = (known * cells.level2).sum(axis=0) / np.maximum(known.sum(axis=0), 1e-300)
-    variance = (known * (cells.level2 - level2) ** 2).sum(axis=0) / np.maximum(
-        known.sum(axis=0), 1e-300
-    )
-    return (
-        np.concatenate((mean, level2)),
-        np.concatenate((inner, np.zeros(len(level2)))),
-        np.concatenate((np.maximum(outer, LEAST * whole), np.where(variance > 0.0, variance, 1.0))),
-    )
+    known = np.concatenate((size > 0, cells.level2_patterns[cells.level2_pattern_of]), axis=1)
+    centre = np.concatenate((total / np.where(size > 0, size, 1.0), cells.level2), axis=1)
+    clusters = cells.weights[:, None] * known
+    mean = (clusters * centre).sum(axis=0) / np.maximum(clusters.sum(axis=0), 1e-300)
+    away = there * (cells.means - centre[owner, : cells.varying])
+    squares = (weights * away).T @ away
+    squares += np.einsum("k,kab->ab", cells.weights[owner], cells.within)
+    degrees = weights.T @ there - _degrees_lost(size, cells.weights)
+    inner = _covariance(squares / np.maximum(degrees, 1.0), np.zeros(cells.varying))
+    apart = known * (centre - mean)
+    pairs = clusters.T @ known
+    outer = (cells.weights[:, None] * apart).T @ apart / np.maximum(pairs, 1.0)
+    noise = (clusters[:, : cells.varying] / np.where(size > 0, size, 1.0)).sum(axis=0)
+    noise /= np.maximum(clusters[:, : cells.varying].sum(axis=0), 1.0)
+    least = np.maximum(outer.diagonal(), 0.0)
+    least[: cells.varying] += inner.diagonal()
+    outer[: cells.varying, : cells.varying] -= inner * np.sqrt(np.outer(noise, noise))
+    return mean, inner, _covariance(outer, LEAST * least)
+
+
+def _degrees_lost(size: Shaped[Array, "J V"], weights: Shaped[Array, "J"]) -> Shaped[Array, "V V"]:
+    """For the clusters' own means, of each pair."""
+    there = (size > 0).astype(np.float64)
+    return (weights[:, None] * there).T @ there
+
+
+def _covariance(matrix: Shaped[Array, "p p"], least: Shaped[Array, "p"]) -> Shaped[Array, "p p"]:
+    """The correlations of a matrix that need not be positive definite, brought inside, with
+    variances of `least` or more."""
+    variances = np.maximum(matrix.diagonal(), least)
+    variances = np.where(variances > 0.0, variances, 1.0)
+    root = np.sqrt(variances)
+    values, vectors = np.linalg.eigh(INSIDE * matrix / np.outer(root, root))
+    found = (vectors * np.maximum(values, 0.0)) @ vectors.T
+    np.einsum("kk->k", found)[...] = np.maximum(1.0, found.diagonal() + 1.0 - INSIDE)
+    return found * np.outer(root, root)
 
 
 def _by_cluster(

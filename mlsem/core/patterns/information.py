@@ -20,6 +20,7 @@ from mlsem.core.patterns.likelihood import (
     by_cluster,
     by_pattern,
     conditioning,
+    picked,
 )
 from mlsem.core.records import Array, Index
 
@@ -235,13 +236,14 @@ def pulled_maps(
     for s, members in enumerate(data.members):
         own, responses = effects.of(s)
         sums = np.zeros((count, len(own) * p, k))
-        sub = members[part]
-        there = np.unique(sub.indices)
+        sub = picked(members, part)
+        there = np.sort(sub.indices)  # each row is of one cluster
         for chunk in blocks(len(there), max(1, len(own) * p * k)):
-            picked = there[chunk]
-            pulled = point.precision[data.pattern_of[picked]][:, responses]
-            outer = pulled.reshape(len(picked), -1, 1) * rows[picked, None]
-            sums += (sub[:, picked] @ flatten(outer)).reshape(sums.shape)
+            some = there[chunk]
+            pulled = point.precision[data.pattern_of[some]][:, responses]
+            outer = pulled.reshape(len(some), -1, 1) * rows[some, None]
+            columns = sub if len(some) == sub.shape[1] else sub[:, some]
+            sums += (columns @ flatten(outer)).reshape(sums.shape)
         flat = sums.reshape(count * len(own), p * k) @ flatten(maps).T
         total[:, :, own] = flat.reshape(count, len(own), n).swapaxes(1, 2)
     return total

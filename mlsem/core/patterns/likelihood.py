@@ -33,6 +33,7 @@ from typing import Annotated as Shaped
 from typing import Any
 
 import numpy as np
+from scipy.sparse import csr_array
 
 from mlsem.core.implied.derivatives import MomentGradients
 from mlsem.core.implied.pattern import LevelGradient, LevelMoments, Pattern
@@ -176,9 +177,16 @@ def by_cluster(
         for t in range(effects.n_carriers):
             other, right = effects.of(t)
             block = matrices[:, :, left[:, None], right]
-            sums = data.products[s][t][part] @ block.reshape(patterns, -1)
+            sums = picked(data.products[s][t], part) @ block.reshape(patterns, -1)
             total[:, :, own[:, None], other] = sums.reshape(-1, n, len(own), len(other))
     return total
+
+
+def picked(matrix: csr_array, part: slice | Shaped[Index, "j"]) -> csr_array:
+    """Some rows of a sparse matrix; all of them cost nothing."""
+    if isinstance(part, slice) and part.indices(matrix.shape[0]) == (0, matrix.shape[0], 1):
+        return matrix
+    return matrix[part]
 
 
 def by_pattern(
