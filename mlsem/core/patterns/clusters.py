@@ -16,7 +16,7 @@ from typing import TypeAlias
 import numpy as np
 
 from mlsem.core.implied.derivatives import Jacobians, combined
-from mlsem.core.linalg import positions_in_runs, symmetrised
+from mlsem.core.linalg import blocks, flatten, positions_in_runs, symmetrised
 from mlsem.core.patterns import cumulants
 from mlsem.core.patterns.carriers import CellRows, PatternMoments
 from mlsem.core.patterns.information import cluster_vectors, corner_changes, level2_changes, moving
@@ -92,8 +92,7 @@ class PatternParts:
     def _forms(self, clusters: Shaped[Index, "j"], products: Products) -> Array:
         """B_ab by the products that are wanted, (j, n, n) or (j, n)."""
         point, data = self.point, self.data
-        cells, starts = cells_of(self.cells, clusters)
-        total = np.add.reduceat(self._of_cells(cells, products), starts, axis=0)
+        total = self._of_rows(clusters, products)
         within, between = self.along[0].sigma, self.along[1].sigma
         corners = corner_changes(point, data, within, clusters)
         shrunk = point.posterior[clusters, None] @ corners
@@ -105,27 +104,39 @@ class PatternParts:
         total += self._of_means(clusters, products)
         return data.weights[clusters].reshape(-1, *(1,) * (total.ndim - 1)) * total
 
-    def _of_cells(self, cells: Shaped[Index, "k"], products: Products) -> Array:
-        """½ tr Σ_a W Σ_b (n W - 2 D) and the rows' part of the means, of each cell."""
-        point, own, (within, _) = self.point, self.cells, self.along
-        precision = point.precision[own.pattern_of[cells]]
-        posterior = point.posterior[own.cluster_of[cells]]
+    def _of_rows(self, clusters: Shaped[Index, "j"], products: Products) -> Array:
+        """½ Σ_c tr Σ_a W Σ_b (n W - 2 D) and the rows' part of the means."""
+        within, count = self.along[0], self.n_directions
+        inner, means = moving(within.sigma), moving(within.mean)
+        used = np.flatnonzero(within.mean.any(axis=(0, 1)))
+        sigma = flatten(within.sigma[inner])
+        maps = flatten(within.mean[means][:, :, used])
+        found: list[Array] = []
+        p = within.sigma.shape[1]
+        width = (p**4 + (p * len(used)) ** 2) * (-(-len(self.cells.sizes) // self.n_clusters))
+        for part in blocks(len(clusters), width):
+            cells, starts = cells_of(self.cells, clusters[part])
+            precision = self.point.precision[self.cells.pattern_of[cells]]
+            sides = np.add.reduceat(_crossed(precision, self._sides(cells, precision)), starts)
+            # [(j k), (l i)] meets Σ_a[i, j] and Σ_b[k, l]
+            sides = sides.transpose(0, 4, 1, 2, 3).reshape(len(starts), p * p, p * p)
+            total = _spread_out(_met(sides, sigma, products), inner, count)
+            if len(means):
+                rows = np.add.reduceat(_crossed(precision, self._cross(cells, used)), starts)
+                size = p * len(used)
+                rows = rows.transpose(0, 1, 3, 2, 4).reshape(len(starts), size, size)
+                total += _spread_out(_met(rows, maps, products), means, count)
+            found.append(total)
+        return np.concatenate(found)
+
+    def _sides(
+        self, cells: Shaped[Index, "k"], precision: Shaped[Array, "k p p"]
+    ) -> Shaped[Array, "k p p"]:
+        """½ n W - D of each cell."""
+        own = self.cells
+        posterior = self.point.posterior[own.cluster_of[cells]]
         spread = spread_effects(self.data, own, cells, posterior, precision)
-        sides = 0.5 * own.sizes[cells, None, None] * precision - precision @ spread @ precision
-        inner = moving(within.sigma)
-        sigma = within.sigma[inner]
-        left = _rows(sides[:, None] @ sigma)
-        right = _rows((precision[:, None] @ sigma).swapaxes(2, 3))
-        total = _spread_out(products(left, right), inner, len(within.sigma))
-        means, maps = moving(within.mean), within.mean
-        if len(means):
-            used = np.flatnonzero(maps.any(axis=(0, 1)))
-            picked = maps[np.ix_(means, np.arange(maps.shape[1]), used)]
-            right = picked[None] @ self._cross(cells, used)[:, None]
-            left = precision[:, None] @ picked
-            found: Array = products(_rows(left), _rows(right))
-            total += _spread_out(found, means, len(maps))
-        return total
+        return 0.5 * own.sizes[cells, None, None] * precision - precision @ spread @ precision
 
     def _cross(self, cells: Shaped[Index, "k"], used: Shaped[Index, "d"]) -> Shaped[Array, "k d d"]:
         """Cross-products of all coordinates of each cell, of some columns."""
@@ -162,6 +173,17 @@ def cells_of(
 def _rows(stack: Shaped[Array, "k n a b"]) -> Shaped[Array, "k n m"]:
     """The last two axes as one."""
     return stack.reshape(*stack.shape[:2], stack.shape[2] * stack.shape[3])
+
+
+def _crossed(
+    left: Shaped[Array, "k p p"], right: Shaped[Array, "k d d"]
+) -> Shaped[Array, "k p p d d"]:
+    return left[:, :, :, None, None] * right[:, None, None]
+
+
+def _met(forms: Shaped[Array, "j m m"], rows: Shaped[Array, "n m"], products: Products) -> Array:
+    """xᵀ M_j y of directions' rows."""
+    return products(rows @ forms, np.broadcast_to(rows, (len(forms), *rows.shape)))
 
 
 def _spread_out(values: Array, places: Shaped[Index, "m"], count: int) -> Array:
