@@ -11,12 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlsem.core.implied.point import Point
-from mlsem.core.intercepts.runaway import MomentWatch
 from mlsem.core.linalg import null_space
 from mlsem.core.optimise.constrained import ConstraintFunctions
 from mlsem.core.optimise.maximise import maximise
 from mlsem.core.optimise.objective import Conditioned
 from mlsem.core.optimise.optimum import Maximum, Optimum
+from mlsem.core.optimise.runaway import MomentWatch
 from mlsem.core.records import Array
 from mlsem.errors import (
     EstimationError,
@@ -124,7 +124,7 @@ def _unbounded(
 
 
 def _watch(problem: Problem, first: Any) -> MomentWatch:
-    return MomentWatch(first, problem.sample.sizes, problem.sample.clusters)
+    return MomentWatch(first, problem.inner.edge)
 
 
 def _estimate_constrained(

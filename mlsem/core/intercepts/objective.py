@@ -19,6 +19,7 @@ from mlsem.core.intercepts.draws import intercept_sampler
 from mlsem.core.intercepts.likelihood import Evaluation, evaluate, moment_gradients
 from mlsem.core.intercepts.reduced import mixed_clusters
 from mlsem.core.intercepts.scores import cluster_scores
+from mlsem.core.linalg import lower_factor
 from mlsem.core.optimise.objective import L, MomentObjective
 from mlsem.core.records import Array, ClusterMoments, Index
 from mlsem.core.sample.draws import Sampler
@@ -45,6 +46,19 @@ class InterceptObjective(MomentObjective[Evaluation, L]):
 
     def observed_mean_part(self, point: Evaluation, along: Jacobians) -> Shaped[Array, "n n"]:
         return information.observed_mean_part(point, self.data, along)
+
+    def edge(self, point: Evaluation) -> tuple[str, float] | None:
+        """1 + n e at the largest clusters (`optimise.runaway`)."""
+        split = len(point.effects.sigma_u)
+        lower = lower_factor(point.precision[:split, :split])
+        if not split or lower is None:
+            return None
+        least = float(np.linalg.eigvalsh(lower.T @ point.effects.sigma_u @ lower)[0])
+        k = int(np.argmax(self.data.sizes))
+        size, count = int(self.data.sizes[k]), int(self.data.clusters[k])
+        named = f"the cluster of {size} rows"
+        where = named if count == 1 else f"the {count} clusters of {size} rows"
+        return where, 1.0 + float(self.data.sizes[k]) * least
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -154,6 +154,11 @@ class MomentObjective(Objective[M, MomentDerivatives], Generic[M, L]):
             return mean_parts(pattern)
         return None
 
+    def edge(self, point: M) -> tuple[str, float] | None:
+        """Which clusters have the implied covariance nearest to a singular one, and its smallest
+        eigenvalue in units of no clustering; None where that is not known."""
+        return None
+
     def sampler(self, clusters: MomentClusters[M], point: M) -> Sampler[Any]:
         """Prepare draws from the model at a point; `clusters` are those of the objective's data,
         whose covariates stay as they are. See `MomentClusters.sampler`."""

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import Annotated as Shaped
 from typing import Any
 
+import numpy as np
+
 from mlsem.core.clusters.reduced import MixedClusters
 from mlsem.core.clusters.unions import ClusterParts
 from mlsem.core.clusters.view import MomentClusters
@@ -42,6 +44,15 @@ class PatternObjective(MomentObjective[PatternPoint, L]):
 
     def observed_mean_part(self, point: PatternPoint, along: Jacobians) -> Shaped[Array, "n n"]:
         return information.observed_mean_part(point, self.data, along)
+
+    def edge(self, point: PatternPoint) -> tuple[str, float] | None:
+        """The smallest eigenvalue of P_j, and the rows of that cluster."""
+        if not point.split:
+            return None
+        largest = np.linalg.norm(point.white, ord=2, axis=(1, 2))
+        k = int(np.argmax(largest))
+        rows = int(self.data.sizes[[k]].sum())
+        return f"a cluster of {rows} rows", float(largest[k]) ** -2.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
