@@ -89,12 +89,18 @@ class FitModels:
         """The likelihood-ratio test of one of these models."""
         traces = None
         if self.robust:
-            traces = self.trace_of(model), self.saturated_trace
+            own = self.trace if model is self.seen else self.trace_of(model)
+            traces = own, self.saturated_trace
         return chi_square(model, self.saturated, traces)
 
     @cached_property
     def saturated_trace(self) -> float:
         return self.factor * trace_of_saturated(self.saturated)
+
+    @cached_property
+    def trace(self) -> float:
+        """Of the fit."""
+        return self.trace_of(self.seen)
 
     def trace_of(self, model: Estimates) -> float:
         """tr(M I⁻¹) of one of these models."""

@@ -207,10 +207,10 @@ def _likelihood(estimates: Estimates, saturated: float | None = None) -> Measure
 
 def _scaling_factors(models: FitModels) -> Measures:
     """Of the log-likelihoods: tr(M I⁻¹) by parameter."""
-    own = models.seen
+    count = models.seen.n_params
     return {
         "scaling.factor.h1": models.saturated_trace / models.saturated.n_params,
-        "scaling.factor.h0": models.trace_of(own) / own.n_params if own.n_params else np.nan,
+        "scaling.factor.h0": models.trace / count if count else np.nan,
     }
 
 
