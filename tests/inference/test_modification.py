@@ -164,6 +164,33 @@ def test_indices_are_lavaans(name):
     assert compared == {"demo_cfa": 6, "two_factor": 33, "misfit": 27, "cross_level": 9}[name]
 
 
+@pytest.mark.parametrize(
+    ("text", "options"),
+    [
+        ('level: 1\n y1 ~ rv("s")*x1 + 0.2*x2\nlevel: 2\n y1 ~ 0.3*w1\n s ~ 0.1*w2', {}),
+        ("level: 1\n y1 ~ y2 + 0.2*x1\nlevel: 2\n y1 ~ y2 + 0.1*w1\n z1 ~~ 0.2*y1", {}),
+        ("level: 1\n y1 ~ x2 + 0.2*x1\nlevel: 2\n y1 ~ 0.1*w1", {"fixed_x": False}),
+        (
+            "level: 1\n f =~ y1 + y2 + 0.7*y3 + y4\n y1 ~~ 0.1*y2\n f ~ 0.2*x1\n"
+            "level: 2\n g =~ y1 + y2 + y3 + y4\n g ~~ 0.3*g\n g ~ w1",
+            {},
+        ),
+    ],
+)
+def test_expected_changes_have_the_units_of_standardized_parameters(text, options):
+    """A fixed parameter of value v is v times its unit in `standardized`."""
+    fit = quietly(text, slope_data(3, SMALL), **options)
+    found = fit.modification_indices().set_index(KEY)
+    fixed = {(r.lhs, r.op, r.rhs, r.level): r.fixed for r in fit.table.rows if r.free < 0}
+    shared = [key for key in found.index if fixed.get(key)]
+    assert len(shared) >= text.count("*") - text.count("rv(")
+    for kind in ("lv", "all", "nox"):
+        standard = fit.standardized(kind).set_index(KEY)["est_std"]
+        for key in shared:
+            unit = standard[key] / fixed[key]
+            assert found.loc[key, f"sepc_{kind}"] == pytest.approx(found.loc[key, "epc"] * unit)
+
+
 def test_candidates_are_the_useful_ones():
     """Direct effects of covariates, which lavaan does not have, and nothing about covariates."""
     found = fitted(MODEL).modification_indices()
