@@ -169,7 +169,9 @@ class Estimates:
 
     def _to_internal(self, basis: Array) -> Array:
         """Directions of the user's parameters as ones of the optimiser's."""
-        return basis if self.problem.coordinates.same else np.linalg.solve(self._jacobian, basis)
+        if self.problem.coordinates.same:
+            return basis
+        return np.asarray(np.linalg.solve(self._jacobian, basis), dtype=np.float64)
 
     def with_se(self, name: str, **options: str | None) -> Estimates:
         """The same with other standard errors; see `Settings.with_se`."""

@@ -100,10 +100,10 @@ def modification_indices(estimates: Estimates, choice: Choice) -> dict[str, Any]
 
 
 def _power(
-    index: Shaped[Array, "..."],
-    epc: Shaped[Array, "..."],
+    index: Shaped[Array, "m"],
+    epc: Shaped[Array, "m"],
     delta: float,
-    per_unit: Shaped[Array, "..."],
+    per_unit: Shaped[Array, "m"],
 ) -> dict[str, Any]:
     """Of tests at 0.05, and what index and power say together.
 
