@@ -94,20 +94,17 @@ def observed_mean_part(
     within, between = along
     spread = within.sigma @ (precision @ residuals.rows) + within.mean
     total = _inner(precision @ spread @ data.within, spread)
-    used = np.flatnonzero(within.mean.any(axis=(0, 1)) | between.mean.any(axis=(0, 1)))
-    level2 = np.concatenate((between.sigma, between.mean[:, :, used]), axis=2)
-    count, p, inner = len(level2), len(precision), between.sigma.shape[2]
-    maps = np.zeros((count, p, p + level2.shape[2]))
-    maps[:, :, :p], maps[:, :, p + inner :] = within.sigma, within.mean[:, :, used]
-    maps[:, :q, p:] += _level2_mean(point, level2)
-    constant = np.eye(spread.shape[2])[used]
-    weighted = residuals.weighted / data.sizes[:, None, None]
-    inputs = np.concatenate(
-        (weighted, residuals.between, np.broadcast_to(constant, (len(weighted), *constant.shape))),
-        axis=1,
-    )
+    (shapes, p, width), qr = residuals.weighted.shape, between.sigma.shape[2]
+    inputs = np.empty((shapes, p + qr + width, width))
+    inputs[:, :p] = residuals.weighted / data.sizes[:, None, None]
+    inputs[:, p : p + qr] = residuals.between
+    inputs[:, p + qr :] = np.eye(width)
+    level2 = np.concatenate((between.sigma, between.mean), axis=2)
+    maps = np.zeros((len(level2), p, p + qr + width))
+    maps[:, :, :p], maps[:, :, p + qr :] = within.sigma, within.mean
+    maps[:, :q, p:] += _level2_mean(point, level2) if qr > q else level2
     total += _summed_forms(point.mean_precision, maps, inputs, data.cross)
-    if level2.shape[1] > q:
+    if qr > q:
         own = inputs[:, p:]
         cross = (own @ data.cross @ own.swapaxes(1, 2)).sum(axis=0)
         total += _inner(effects.sigma_zz_inverse @ level2[:, q:] @ cross, level2[:, q:])
