@@ -1,6 +1,6 @@
 """python -m benchmarks [NAME ...] [--save]
 
-Names: speed, import_time, scaling, robust, mixed, slopes,
+Names: speed, fit_measures, import_time, scaling, robust, mixed, slopes,
 random_models, random_families, formulas.
 Without names: all but the last three.
 """
@@ -10,6 +10,7 @@ from __future__ import annotations
 import sys
 
 from benchmarks import (
+    fit_measures,
     formulas,
     import_time,
     mixed,
@@ -23,6 +24,7 @@ from benchmarks import (
 
 PARTS = {
     "speed": speed.main,
+    "fit_measures": fit_measures.main,
     "import_time": import_time.main,
     "scaling": scaling.main,
     "robust": robust.main,

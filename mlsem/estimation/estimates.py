@@ -167,6 +167,12 @@ class Estimates:
         """Directions of the optimiser's parameters as ones of the user's, (npar, n)."""
         return basis if self.problem.coordinates.same else self._jacobian @ basis
 
+    def _to_internal(self, basis: Array) -> Array:
+        """Directions of the user's parameters as ones of the optimiser's."""
+        if self.problem.coordinates.same:
+            return basis
+        return np.asarray(np.linalg.solve(self._jacobian, basis), dtype=np.float64)
+
     def with_se(self, name: str, **options: str | None) -> Estimates:
         """The same with other standard errors; see `Settings.with_se`."""
         return replace(self, settings=self.settings.with_se(name, **options))
@@ -175,8 +181,7 @@ class Estimates:
 
     def along(self, basis: Array) -> Directions:
         """Directions of the user's parameters, the columns of `basis` (npar, n)."""
-        inner: Array = np.asarray(np.linalg.solve(self._jacobian, basis), dtype=np.float64)
-        at = self.problem.inner.derivatives(self.optimum.point, inner)
+        at = self.problem.inner.derivatives(self.optimum.point, self._to_internal(basis))
         return Directions(basis, at, np.zeros((len(self.params), 0)))
 
     def directions(self) -> Directions:

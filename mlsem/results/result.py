@@ -678,9 +678,8 @@ class FitResult:
         -------
         DataFrame
             Columns lhs, op, rhs, level, mi, (mi_robust,) pvalue, epc, sepc_lv, sepc_all, sepc_nox
-            (by the standard deviations of the latent variables, of all, of all but fixed
-            covariates, implied at the level; of a covariance by those of the residuals), with
-            `power` delta, ncp, power and decision. Each index has one degree of freedom.
+            (in the units of `standardized` by "lv", "all" and "nox"), with `power` delta, ncp,
+            power and decision. Each index has one degree of freedom.
 
         Raises
         ------

@@ -1,23 +1,17 @@
 """Standardized parameters, with standard errors by the delta method.
 
-A parameter is scaled by variances of the variables of its row, at its level,
+A parameter is scaled by powers of variances of the variables of its row (`estimation.units`),
 
-    θ* = θ Π_k V_k^{e_k},     ∂θ* = Π_k V_k^{e_k} ∂θ + θ* Σ_k e_k ∂V_k / V_k:
+    θ* = θ Π_k V_k^{e_k},     ∂θ* = Π_k V_k^{e_k} ∂θ + θ* Σ_k e_k ∂V_k / V_k.
 
-    loading f =~ y      √(V_f / V_y)          path y ~ x      √(V_x / V_y)
-    variance            1 / V                 intercept       1 / √V
-    covariance          1 / √(R_a R_b)        R the (residual) variances of the model
-
-V are total variances (`estimation.scales`). "all" takes those of all variables, "lv" of latent ones
-alone, and "nox" of all but exogenous observed variables (Muthén & Muthén's StdYX, Std, StdY).
 Defined parameters are the same functions of the standardized parameters.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import numpy as np
 
@@ -26,13 +20,13 @@ from mlsem.core.records import Array
 from mlsem.errors import InferenceError, OptionValueError, listed
 from mlsem.estimation.estimates import Estimates
 from mlsem.estimation.scales import Scales, scales_at
+from mlsem.estimation.units import Kind, Scaled, powers, scaled_variables
 from mlsem.inference.covariance.intervals import Wald, wald
 from mlsem.inference.covariance.matrix import Covariance
 from mlsem.model.expressions import Symbols, compile_definitions, names_in
 from mlsem.model.table import ParameterTable, Row
 from mlsem.results.tables import random_slopes, row_values
 
-Kind = Literal["all", "lv", "nox"]
 ROUNDING = 1e-10  # share of the terms of a derivative from which on it is rounding
 NEGATIVE = (
     "standardized values are missing where a variance that they are scaled by is not positive."
@@ -85,7 +79,7 @@ def standardized(estimates: Estimates, kind: object = "all") -> Standardized:
         raise InferenceError("the fit did not converge: there are no estimates to standardize.")
     table, scales = estimates.table, scales_at(estimates.problem, estimates.params)
     values, gradients = _raw(estimates, scales)
-    scaled = _scaled_variables(table, kind)
+    scaled = scaled_variables(table, kind)
     for k, row in enumerate(table.rows):
         values[k], gradients[k] = _rescaled(row, values[k], gradients[k], scales, scaled)
     defined, changes = _definitions(table, values)
@@ -112,11 +106,11 @@ def _raw(estimates: Estimates, scales: Scales) -> tuple[Array, Array]:
 
 
 def _rescaled(
-    row: Row, value: float, gradient: Array, scales: Scales, scaled: Callable[[int, str], bool]
+    row: Row, value: float, gradient: Array, scales: Scales, scaled: Scaled
 ) -> tuple[float, Array]:
     """θ* of a row and ∂θ* (npar,), of which what cancels is zero and not rounding."""
     level, factor, terms = scales.levels[row.level - 1], 1.0, []
-    for name, power, residual in _powers(row):
+    for name, power, residual in powers(row):
         if not scaled(row.level, name):
             continue
         k = level.names.index(name)
@@ -130,45 +124,6 @@ def _rescaled(
     parts = np.array([factor * gradient, *(own * term for term in terms)])
     total, size = parts.sum(axis=0), np.abs(parts).sum(axis=0)
     return own, np.where(np.abs(total) <= ROUNDING * size, 0.0, total)
-
-
-def _powers(row: Row) -> Iterator[tuple[str, float, bool]]:
-    """Variables, exponents of their variances, and whether these are residual."""
-    match row.op:
-        case "=~":
-            yield from ((row.lhs, 0.5, False), (row.rhs, -0.5, False))
-        case "~":
-            yield from ((row.rhs, 0.5, False), (row.lhs, -0.5, False))
-        case "~~" if row.is_variance:
-            yield row.lhs, -1.0, False
-        case "~~":
-            yield from ((row.lhs, -0.5, True), (row.rhs, -0.5, True))
-        case _:
-            yield row.lhs, -0.5, False
-
-
-def _scaled_variables(table: ParameterTable, kind: object) -> Callable[[int, str], bool]:
-    """Which variables of which level are scaled."""
-    latent = {(k, name) for k, level in enumerate(table.levels, 1) for name in level.latent}
-    if kind == "all":
-        return lambda level, name: True
-    if kind == "lv":
-        return lambda level, name: (level, name) in latent
-    outside = exogenous(table) - latent
-    return lambda level, name: (level, name) not in outside
-
-
-def exogenous(table: ParameterTable) -> set[tuple[int, str]]:
-    """By level: what predicts and is neither predicted nor an indicator; and fixed covariates."""
-    paths = [row for row in table.rows if row.op == "~"]
-    explained = {(row.level, row.lhs) for row in paths}
-    explained |= {(row.level, row.rhs) for row in table.rows if row.op == "=~"}
-    fixed = {
-        (k, name)
-        for k, level in enumerate(table.levels, 1)
-        for name in level.covariates + level.parts
-    }
-    return ({(row.level, row.rhs) for row in paths} - explained) | fixed
 
 
 def _definitions(table: ParameterTable, values: Array) -> tuple[Array, Array]:

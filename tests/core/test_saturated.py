@@ -10,6 +10,7 @@ from reference import frame
 
 import mlsem
 from mlsem.core.sample import saturated as core
+from mlsem.core.sample.independent import independent_moments
 from mlsem.core.sample.shapes import ShapeMoments
 from mlsem.errors import DataError, InferenceError, SpecificationError
 from mlsem.model.pattern import level_names
@@ -50,6 +51,22 @@ def shapes(rng, clusters, p, *, null=0):
 
 
 # --- the estimates --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_independent_moments_are_the_saturated_ones_of_each_variable(seed):
+    """Also where the variance between clusters is negative, and far from zero."""
+    data = shapes(np.random.default_rng(seed), 40, 4, null=2)
+    maps = np.eye(5)[1:]
+    maps[:, 0] = [0.0, 500.0, 0.0, -3.0]
+    found = np.array(independent_moments(data, maps))
+    if seed == 0:
+        assert (found[2] < 0).any()
+    none = np.zeros((0, 5))
+    for k in range(4):
+        one = core.saturated_moments(data, maps[[k]], none, none, semidefinite=False)
+        expected = [one.means[1][0], one.covariances[0][0, 0], one.covariances[1][0, 0]]
+        np.testing.assert_allclose(found[:, k], expected, rtol=1e-7, atol=1e-8)
 
 
 def test_moments_are_those_of_the_saturated_model_as_a_model(data, fit):

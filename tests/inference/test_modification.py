@@ -9,9 +9,9 @@ from functools import cache
 import numpy as np
 import pytest
 from dense import Dense
-from kinds import KINDS, make_data
+from kinds import KINDS, Kind, make_data
 from reference import FOLDER, frame
-from slope_kinds import SLOPES, slope_data
+from slope_kinds import slope_data
 
 import mlsem
 from mlsem.errors import (
@@ -73,18 +73,17 @@ def dense(fit, data, cluster, rows):
 
 SMALL = (3, 4, 4, 5, 6, 3, 5, 2, 4, 6, 5, 3, 4, 4, 5, 3, 6, 4, 5, 5)
 DENSE = {
-    name: (kind, make_data(7, SMALL))
-    for name, kind in KINDS.items()
-    if name
-    in (
-        "latent at both levels",
-        "labels across levels",
-        "level-2 outcome",
-        "single level latent",
-        "products",
-        "within-only endogenous",
-    )
-} | {"slope": (SLOPES["one slope"], slope_data(3, SMALL))}
+    name: (KINDS[name], make_data(7, SMALL))
+    for name in ("latent at both levels", "labels across levels", "single level latent")
+} | {
+    name: (Kind(text), slope_data(3, SMALL))
+    for name, text in {
+        "level-2 outcome": "level: 1\n y1 ~ x1\nlevel: 2\n z1 ~ y1\n y1 ~ w1 + 0.1*w2",
+        "products": "level: 1\n y1 ~ x1 + 0.1*w1:x1 + x1:x2\nlevel: 2\n y1 ~ w1 + 0*w1:w2",
+        "within-only endogenous": "level: 1\n v1 ~ x1\n y1 ~ v1 + x2\nlevel: 2\n y1 ~ w1",
+        "slope": 'level: 1\n y1 ~ rv("s")*x1 + 0.2*x2\nlevel: 2\n y1 ~ w1\n s ~~ 0*y1',
+    }.items()
+}
 
 
 @pytest.mark.parametrize("name", list(DENSE))
@@ -93,6 +92,7 @@ def test_indices_are_those_of_dense_matrices(name):
     fit = quietly(kind.text, data, kind.cluster, kind.fun, **kind.options)
     assert fit.converged
     rows = candidates(fit.table)
+    assert rows
     s, information, whole = dense(fit, data, kind.cluster, rows)
     diagonal, total = np.diagonal(information), s.sum(axis=0)
     determined = diagonal > 1e-8 * whole
@@ -103,10 +103,13 @@ def test_indices_are_those_of_dense_matrices(name):
         if known
     ]
     s, total, diagonal = s[:, determined], total[determined], diagonal[determined]
-    np.testing.assert_allclose(found["mi"], total**2 / diagonal, rtol=1e-8, atol=1e-9)
-    np.testing.assert_allclose(found["epc"], total / diagonal, rtol=1e-8, atol=1e-9)
     robust = total**2 / (s**2).sum(axis=0)
-    np.testing.assert_allclose(found["mi_robust"], robust, rtol=1e-8, atol=1e-9)
+    for name, expected in (
+        ("mi", total**2 / diagonal),
+        ("epc", total / diagonal),
+        ("mi_robust", robust),
+    ):
+        np.testing.assert_allclose(found[name], expected, rtol=1e-9, atol=1e-11)
 
 
 def test_joint_test_is_that_of_dense_matrices():
@@ -124,15 +127,15 @@ def test_joint_test_is_that_of_dense_matrices():
     found = fit.score_test("level: 1\n y2 ~ x1\nlevel: 2\n y1 ~~ y3", robust=True)
     raw, c0 = total @ inverse @ total, np.einsum("ja,ab,jb->", s, inverse, s) / 2
     assert found.df == 2
-    assert found.raw == pytest.approx(raw, rel=1e-8)
-    assert found.scaling == pytest.approx(c0, rel=1e-8)
-    assert found.statistic == pytest.approx(raw / c0, rel=1e-8)
+    assert found.raw == pytest.approx(raw, rel=1e-9)
+    assert found.scaling == pytest.approx(c0, rel=1e-9)
+    assert found.statistic == pytest.approx(raw / c0, rel=1e-9)
     changes = dict(zip(found.epc["parameter"], found.epc["epc"], strict=True))
     expected = dict(zip(["y2~x1", "y1~~y3.l2"], inverse @ total, strict=True))
     if cell_of(rows[0])[0] == "~~":
         expected = dict(zip(["y1~~y3.l2", "y2~x1"], inverse @ total, strict=True))
     for parameter, value in expected.items():
-        assert changes[parameter] == pytest.approx(value, rel=1e-7)
+        assert changes[parameter] == pytest.approx(value, rel=1e-9)
 
 
 @pytest.mark.parametrize("name", list(AFTER))
@@ -159,6 +162,33 @@ def test_indices_are_lavaans(name):
                 if value is not None and np.isfinite(ours[ours_name]):
                     assert ours[ours_name] == pytest.approx(value, rel=5e-3, abs=1e-3)
     assert compared == {"demo_cfa": 6, "two_factor": 33, "misfit": 27, "cross_level": 9}[name]
+
+
+@pytest.mark.parametrize(
+    ("text", "options"),
+    [
+        ('level: 1\n y1 ~ rv("s")*x1 + 0.2*x2\nlevel: 2\n y1 ~ 0.3*w1\n s ~ 0.1*w2', {}),
+        ("level: 1\n y1 ~ y2 + 0.2*x1\nlevel: 2\n y1 ~ y2 + 0.1*w1\n z1 ~~ 0.2*y1", {}),
+        ("level: 1\n y1 ~ x2 + 0.2*x1\nlevel: 2\n y1 ~ 0.1*w1", {"fixed_x": False}),
+        (
+            "level: 1\n f =~ y1 + y2 + 0.7*y3 + y4\n y1 ~~ 0.1*y2\n f ~ 0.2*x1\n"
+            "level: 2\n g =~ y1 + y2 + y3 + y4\n g ~~ 0.3*g\n g ~ w1",
+            {},
+        ),
+    ],
+)
+def test_expected_changes_have_the_units_of_standardized_parameters(text, options):
+    """A fixed parameter of value v is v times its unit in `standardized`."""
+    fit = quietly(text, slope_data(3, SMALL), **options)
+    found = fit.modification_indices().set_index(KEY)
+    fixed = {(r.lhs, r.op, r.rhs, r.level): r.fixed for r in fit.table.rows if r.free < 0}
+    shared = [key for key in found.index if fixed.get(key)]
+    assert len(shared) >= text.count("*") - text.count("rv(")
+    for kind in ("lv", "all", "nox"):
+        standard = fit.standardized(kind).set_index(KEY)["est_std"]
+        for key in shared:
+            unit = standard[key] / fixed[key]
+            assert found.loc[key, f"sepc_{kind}"] == pytest.approx(found.loc[key, "epc"] * unit)
 
 
 def test_candidates_are_the_useful_ones():

@@ -172,7 +172,7 @@ def test_errors_of_bartlett_scores():
     fit = fitted(FACTORS)
     tables = {k: fit.predict_latent(k, "bartlett", data=DATA) for k in (1, 2)}
     for (level, unit), expected in bartlett_errors(fit, DATA).items():
-        np.testing.assert_allclose(tables[level].loc[unit], expected, rtol=1e-8, atol=1e-9)
+        np.testing.assert_allclose(tables[level].loc[unit], expected, rtol=1e-9, atol=1e-10)
 
 
 def test_bartlett_scores_with_residual_variances_of_zero():

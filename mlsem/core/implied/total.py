@@ -41,10 +41,10 @@ class VaryingPaths:
         T.
     """
 
-    outcomes: Shaped[Index, "..."]
-    columns: Shaped[Index, "..."]
-    means: Shaped[Array, "..."]
-    spread: Shaped[Array, "..."]
+    outcomes: Shaped[Index, "q"]
+    columns: Shaped[Index, "q"]
+    means: Shaped[Array, "q"]
+    spread: Shaped[Array, "q q"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -67,20 +67,20 @@ class LevelTotal:
         S.
     """
 
-    effects: Shaped[Array, "..."]
-    covariance: Shaped[Array, "..."]
-    crossed: Shaped[Array, "..."]
-    mean: Shaped[Array, "..."]
-    centre: Shaped[Array, "..."]
-    spread: Shaped[Array, "..."]
+    effects: Shaped[Array, "nv nv"]
+    covariance: Shaped[Array, "nv nv"]
+    crossed: Shaped[Array, "k nv"]
+    mean: Shaped[Array, "nv"]
+    centre: Shaped[Array, "k"]
+    spread: Shaped[Array, "k k"]
 
 
 def level_total(
     pattern: LevelPattern,
     moments: LevelMoments,
     params: Shaped[Array, "npar"],
-    centre: Shaped[Array, "..."],
-    spread: Shaped[Array, "..."],
+    centre: Shaped[Array, "k"],
+    spread: Shaped[Array, "k k"],
     varying: VaryingPaths | None = None,
 ) -> LevelTotal:
     """C, P and m at given parameters.
@@ -113,10 +113,10 @@ def level_total(
 def covariance_gradients(
     pattern: LevelPattern,
     total: LevelTotal,
-    rows: Shaped[Index, "..."],
-    cols: Shaped[Index, "..."],
+    rows: Shaped[Index, "m"],
+    cols: Shaped[Index, "m"],
     count: int,
-) -> Shaped[Array, "..."]:
+) -> Shaped[Array, "m npar"]:
     """∂C_kl/∂θ (m, npar) of the cells (rows, cols), (m,) each, γ and T held."""
     e, c, p = total.effects, total.covariance, total.crossed
     directed, symmetric, exogenous = pattern.directed, pattern.symmetric, pattern.exogenous
@@ -132,8 +132,8 @@ def covariance_gradients(
 
 
 def mean_gradients(
-    pattern: LevelPattern, total: LevelTotal, rows: Shaped[Index, "..."], count: int
-) -> Shaped[Array, "..."]:
+    pattern: LevelPattern, total: LevelTotal, rows: Shaped[Index, "m"], count: int
+) -> Shaped[Array, "m npar"]:
     """∂m_k/∂θ (m, npar) of the variables `rows` (m,)."""
     e, found = total.effects[rows], np.zeros((len(rows), count))
     directed, exogenous = pattern.directed, pattern.exogenous
@@ -145,9 +145,9 @@ def mean_gradients(
 def varying_gradients(
     total: LevelTotal,
     varying: VaryingPaths,
-    means: Shaped[Array, "..."],
-    spread: Shaped[Array, "..."],
-) -> Shaped[Array, "..."]:
+    means: Shaped[Array, "q npar"],
+    spread: Shaped[Array, "q q npar"],
+) -> Shaped[Array, "nv npar"]:
     """What the means and covariances of varying paths add to ∂C_kk/∂θ, (nv, npar).
 
     Parameters
@@ -164,7 +164,7 @@ def varying_gradients(
 
 
 def _add(
-    found: Shaped[Array, "..."], params: Shaped[Index, "..."], parts: Shaped[Array, "..."]
+    found: Shaped[Array, "m npar"], params: Shaped[Index, "e"], parts: Shaped[Array, "m e"]
 ) -> None:
     """Add the columns of `parts` to those of their parameters."""
     np.add.at(found.T, params, parts.T)

@@ -12,11 +12,12 @@ from typing import Annotated as Shaped
 import numpy as np
 
 from mlsem.core.implied.derivatives import Jacobians
-from mlsem.core.implied.pattern import LevelJacobian
 from mlsem.core.intercepts.likelihood import Evaluation, between_information
-from mlsem.core.linalg import blocks, flatten, sandwich_traces, symmetrised, weighted_sum
+from mlsem.core.linalg import flatten, sandwich_traces, symmetrised, weighted_sum
 from mlsem.core.records import Array
 from mlsem.core.sample.shapes import ShapeMoments
+
+MOST = 2000  # side of a sum of Kronecker products
 
 
 def covariance_part(
@@ -49,8 +50,8 @@ def covariance_part(
     return 0.5 * symmetrised(traces)
 
 
-def _level2_mean(point: Evaluation, change: Shaped[Array, "*s qr D"]) -> Shaped[Array, "*s q D"]:
-    """τ_u - A τ_z of changes in the level-2 mean, (..., q + r, D) -> (..., q, D)."""
+def _level2_mean(point: Evaluation, change: Shaped[Array, "n qr D"]) -> Shaped[Array, "n q D"]:
+    """τ_u - A τ_z of changes in the level-2 mean, (n, q + r, D) -> (n, q, D)."""
     q = point.effects.information.shape[1]
     return change[..., :q, :] - point.effects.regression @ change[..., q:, :]
 
@@ -66,11 +67,7 @@ def expected_mean_part(
     level2 = between.mean[:, q:]
     used = np.flatnonzero(means.any(axis=(0, 1)) | level2.any(axis=(0, 1)))
     cross = data.cross[:, used[:, None], used]
-    p, d = means.shape[1], len(used)
-    weights = flatten(point.mean_precision).T @ flatten(cross)
-    weights = weights.reshape(p, p, d, d).transpose(0, 2, 1, 3).reshape(p * d, p * d)
-    flat = flatten(means[:, :, used])
-    total = flat @ weights @ flat.T
+    total = _forms(point.mean_precision, cross, means[:, :, used])
     total += _inner(point.precision @ within.mean @ data.within, within.mean)
     total += _inner(point.effects.sigma_zz_inverse @ level2 @ data.cross.sum(axis=0), level2)
     return symmetrised(total)
@@ -83,24 +80,66 @@ def _inner(left: Shaped[Array, "n ..."], right: Shaped[Array, "m ..."]) -> Shape
 def observed_mean_part(
     point: Evaluation, data: ShapeMoments, along: Jacobians
 ) -> Shaped[Array, "n n"]:
-    """Σ_j δ_aᵀ V_j⁻¹ δ_b, δ_a = μ_a + V_a V_j⁻¹ (y_j - μ_j)."""
-    residuals, precision = point.residuals, point.precision
-    q = point.effects.information.shape[1]
+    """Σ_j δ_aᵀ V_j⁻¹ δ_b, δ_a = μ_a + V_a V_j⁻¹ (y_j - μ_j).
+
+    The change of the mean of a cluster's rows is A_a X_s h, that of z is A'_a X'_s h, with
+
+        X_s = [ω_s / n; ρ_s; I],   A_a = [Σ_W,a, (Σ_B,a)*, μ_W,a + (μ_B,a)*],
+        X'_s = [ρ_s; I],           A'_a = [Σ_B,a, μ_B,a], its rows z,
+
+    where * takes rows u less the regression on z times rows z.
+    """
+    residuals, precision, effects = point.residuals, point.precision, point.effects
+    q = effects.information.shape[1]
     within, between = along
     spread = within.sigma @ (precision @ residuals.rows) + within.mean
     total = _inner(precision @ spread @ data.within, spread)
-    for part in blocks(len(data.sizes), within.mean.size):
-        cross = data.cross[part]
-        weighted = residuals.weighted[part] / data.sizes[part, None, None]
-        change = _changes(between, residuals.between[part])
-        means = _changes(within, weighted)
-        means[:, :, :q] += _level2_mean(point, change)
-        total += _inner(point.mean_precision[part] @ means @ cross, means)
-        level2 = change[:, :, q:]
-        total += _inner(point.effects.sigma_zz_inverse @ level2 @ cross, level2)
+    (shapes, p, width), qr = residuals.weighted.shape, between.sigma.shape[2]
+    inputs = np.empty((shapes, p + qr + width, width))
+    inputs[:, :p] = residuals.weighted / data.sizes[:, None, None]
+    inputs[:, p : p + qr] = residuals.between
+    inputs[:, p + qr :] = np.eye(width)
+    level2 = np.concatenate((between.sigma, between.mean), axis=2)
+    maps = np.zeros((len(level2), p, p + qr + width))
+    maps[:, :, :p], maps[:, :, p + qr :] = within.sigma, within.mean
+    maps[:, :q, p:] += _level2_mean(point, level2) if qr > q else level2
+    total += _summed_forms(point.mean_precision, maps, inputs, data.cross)
+    if qr > q:
+        own = inputs[:, p:]
+        cross = (own @ data.cross @ own.swapaxes(1, 2)).sum(axis=0)
+        total += _inner(effects.sigma_zz_inverse @ level2[:, q:] @ cross, level2[:, q:])
     return symmetrised(total)
 
 
-def _changes(along: LevelJacobian, weighted: Shaped[Array, "S p D"]) -> Shaped[Array, "n S p D"]:
-    """δ_a = μ_a + Σ_a (V⁻¹e) for every direction and shape, as maps (n, S, p, D)."""
-    return along.mean[:, None] + along.sigma[:, None] @ weighted
+def _summed_forms(
+    precision: Shaped[Array, "S p p"],
+    maps: Shaped[Array, "n p m"],
+    inputs: Shaped[Array, "S m D"],
+    cross: Shaped[Array, "S D D"],
+) -> Shaped[Array, "n n"]:
+    """Σ_s tr(P_s A_a X_s C_s X_sᵀ A_bᵀ).
+
+    The sum over shapes is taken once, of P_s ⊗ X_s C_s X_sᵀ; for many variables each shape on its
+    own is less work, and takes less room.
+    """
+    (n, p, m), (shapes, _, width) = maps.shape, inputs.shape
+    once = (p * m) ** 2 * (shapes + n)
+    each = shapes * n * p * width * (m + p + width + n)
+    if p * m <= MOST and once <= each:
+        return _forms(precision, inputs @ cross @ inputs.swapaxes(1, 2), maps)
+    total = np.zeros((n, n))
+    for weight, own, products in zip(precision, inputs, cross, strict=True):
+        changes = maps @ own
+        total += _inner(weight @ changes @ products, changes)
+    return total
+
+
+def _forms(
+    precision: Shaped[Array, "S p p"], cross: Shaped[Array, "S d d"], maps: Shaped[Array, "n p d"]
+) -> Shaped[Array, "n n"]:
+    """Σ_s tr(P_s A_a C_s A_bᵀ)."""
+    _, p, d = maps.shape
+    weights = flatten(precision).T @ flatten(cross)
+    weights = weights.reshape(p, p, d, d).transpose(0, 2, 1, 3).reshape(p * d, p * d)
+    flat = flatten(maps)
+    return flat @ weights @ flat.T

@@ -85,15 +85,16 @@ def _add_mean_scores(
     along: Jacobians,
 ) -> None:
     rows = np.concatenate((np.ones((len(means), 1)), means), axis=1)
-    weighted = apply_maps(point.residuals.weighted, shape_of, rows)
-    between = apply_maps(point.residuals.between, shape_of, rows)
-    halves = ((weighted, weighted / sizes[:, None]), (between, between))
-    for half, jacobian in zip(halves, along, strict=True):
-        scores += 0.5 * _outer(*half) @ flatten(jacobian.sigma).T
-    for residual, jacobian in zip((weighted, between), along, strict=True):
+    # clusters last, where NumPy's products of few variables run along them
+    weighted = np.ascontiguousarray(apply_maps(point.residuals.weighted, shape_of, rows).T)
+    between = np.ascontiguousarray(apply_maps(point.residuals.between, shape_of, rows).T)
+    halves = 0.5 * weighted / sizes, 0.5 * between
+    for half, residual, jacobian in zip(halves, (weighted, between), along, strict=True):
         used = np.flatnonzero(jacobian.mean.any(axis=(0, 1)))
-        scores += _outer(residual, rows[:, used]) @ flatten(jacobian.mean[:, :, used]).T
+        scores += _outer(half, residual).T @ flatten(jacobian.sigma).T
+        scores += _outer(residual, rows.T[used]).T @ flatten(jacobian.mean[:, :, used]).T
 
 
-def _outer(left: Shaped[Array, "j a"], right: Shaped[Array, "j b"]) -> Shaped[Array, "j ab"]:
-    return flatten(left[:, :, None] * right[:, None, :])
+def _outer(left: Shaped[Array, "a j"], right: Shaped[Array, "b j"]) -> Shaped[Array, "ab j"]:
+    products = left[:, None] * right
+    return products.reshape(products.shape[0] * products.shape[1], products.shape[2])

@@ -26,7 +26,13 @@ from typing import Annotated as Shaped
 
 import numpy as np
 
-from mlsem.core.linalg import least_squares, weighted_sum
+from mlsem.core.linalg import (
+    cholesky,
+    combinations,
+    is_determined,
+    least_squares,
+    weighted_sum,
+)
 from mlsem.core.records import Array, frozen
 from mlsem.core.sample.shapes import ShapeMoments, covariate_sample
 
@@ -256,13 +262,15 @@ def _slopes(
     data: _Data, basis: Shaped[Array, "p p"], spread: Shaped[Array, "S p"]
 ) -> Shaped[Array, "p b"]:
     """β by generalised least squares, variable by variable of the basis."""
-    p = data.n_split
-    inverse = np.linalg.inv(basis)
-    rows = np.empty((p, data.within.shape[0] - p))
-    for k in range(p):
-        cross = data.within + weighted_sum(data.sizes / spread[:, k], data.cross)
-        rows[k] = least_squares(cross[p:, p:], cross[p:, :p] @ inverse[k])
-    return basis @ rows
+    p, inverse = data.n_split, np.linalg.inv(basis)
+    cross = data.within + combinations((data.sizes[:, None] / spread).T, data.cross)
+    design, outcome = cross[:, p:, p:], cross[:, p:, :p] @ inverse[:, :, None]
+    factor = cholesky(design)
+    if factor is not None and is_determined(factor, np.diagonal(design, axis1=1, axis2=2)):
+        rows = np.linalg.solve(design, outcome)
+    else:  # covariates that others say
+        rows = np.array([least_squares(*each) for each in zip(design, outcome, strict=True)])
+    return basis @ rows[:, :, 0]
 
 
 def _climbed(data: _Data, first: _Point, most: int, *, bounded: bool) -> _Point | None:

@@ -49,8 +49,8 @@ class Posterior:
     mean: Shaped[Array, "J n"]
     covariance: Shaped[Array, "J n n"]
     prior: Shaped[Array, "n n"]
-    pulled: Shaped[Array, "..."]
-    information: Shaped[Array, "..."]
+    pulled: Shaped[Array, "J m"]
+    information: Shaped[Array, "J m m"]
 
 
 def level2_posterior(
@@ -68,7 +68,7 @@ def posterior_at(
     pattern: ModelPattern,
     moments: ClusterMoments,
     params: Shaped[Array, "npar"],
-    turn: Shaped[Array, "..."] | None = None,
+    turn: Shaped[Array, "qr qr"] | None = None,
 ) -> Posterior | None:
     """The posterior at parameters of the pattern; `turn` K gives the variables K (u, s, z)."""
     data = slope_moments(pattern, moments)

@@ -41,26 +41,26 @@ EXACT = 1e-6  # how near A Λ is to the identity where Λ determines the latent 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Evidence(ABC):
-    """What the data say of the observed variables of n units.
+    """What the data say of the m observed variables of i units.
 
     Attributes
     ----------
-    pulled : (n, m)
+    pulled : (i, m)
         ρ.
     """
 
-    pulled: Shaped[Array, "..."]
+    pulled: Shaped[Array, "i m"]
 
     @abstractmethod
-    def spread(self, maps: Shaped[Array, "..."]) -> Shaped[Array, "..."]:
-        """diag(B Ω Bᵀ) of maps B (k, m), (n, k)."""
+    def spread(self, maps: Shaped[Array, "l m"]) -> Shaped[Array, "i l"]:
+        """diag(B Ω Bᵀ) of maps B (l, m), (i, l)."""
 
     @abstractmethod
-    def information(self, part: slice) -> Shaped[Array, "..."]:
-        """Ω of some units, (n, m, m)."""
+    def information(self, part: slice) -> Shaped[Array, "i m m"]:
+        """Ω of some units, (i, m, m)."""
 
-    def distances(self) -> Shaped[Array, "..."]:
-        """ρᵀ Ω⁻¹ ρ, (n,)."""
+    def distances(self) -> Shaped[Array, "i"]:
+        """ρᵀ Ω⁻¹ ρ, (i,)."""
         found = np.empty(len(self.pulled))
         for part in blocks(len(found), self.pulled.shape[1] ** 2):
             pulled = self.pulled[part]
@@ -71,14 +71,14 @@ class Evidence(ABC):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ClusterEvidence(Evidence):
-    """Of clusters, with Ω_j (J, m, m)."""
+    """Of clusters, with Ω_j (i, m, m)."""
 
-    omega: Shaped[Array, "..."]
+    omega: Shaped[Array, "i m m"]
 
-    def spread(self, maps: Shaped[Array, "..."]) -> Shaped[Array, "..."]:
+    def spread(self, maps: Shaped[Array, "l m"]) -> Shaped[Array, "i l"]:
         return np.einsum("ka,jab,kb->jk", maps, self.omega, maps, optimize=True)
 
-    def information(self, part: slice) -> Shaped[Array, "..."]:
+    def information(self, part: slice) -> Shaped[Array, "i m m"]:
         return self.omega[part]
 
 
@@ -88,25 +88,25 @@ class RowEvidence(Evidence):
 
     Attributes
     ----------
-    precision : (p, p)
+    precision : (m, m)
         W.
     posterior : (J, q, q)
         P_j.
-    codes : (n,)
+    codes : (i,)
         The cluster of each row.
     responses : (q,)
         The outcome that each random effect acts on.
-    carriers : (n, q)
+    carriers : (i, q)
         Times what.
     """
 
-    precision: Shaped[Array, "..."]
-    posterior: Shaped[Array, "..."]
-    codes: Shaped[Index, "..."]
-    responses: Shaped[Index, "..."]
-    carriers: Shaped[Array, "..."]
+    precision: Shaped[Array, "m m"]
+    posterior: Shaped[Array, "J q q"]
+    codes: Shaped[Index, "i"]
+    responses: Shaped[Index, "q"]
+    carriers: Shaped[Array, "i q"]
 
-    def spread(self, maps: Shaped[Array, "..."]) -> Shaped[Array, "..."]:
+    def spread(self, maps: Shaped[Array, "l m"]) -> Shaped[Array, "i l"]:
         found = np.empty((len(self.codes), len(maps)))
         weighted = maps @ self.precision
         own = np.einsum("kp,kp->k", weighted, maps)
@@ -117,7 +117,7 @@ class RowEvidence(Evidence):
             )
         return found
 
-    def information(self, part: slice) -> Shaped[Array, "..."]:
+    def information(self, part: slice) -> Shaped[Array, "i m m"]:
         moved = self.precision[:, self.responses] * self.carriers[part, None]
         return self.precision - moved @ self.posterior[self.codes[part]] @ moved.swapaxes(1, 2)
 
@@ -125,15 +125,15 @@ class RowEvidence(Evidence):
 def row_evidence(
     pattern: Pattern[Any],
     params: Shaped[Array, "npar"],
-    rows: Shaped[Array, "..."],
-    codes: Shaped[Index, "..."],
-    effects: tuple[Shaped[Array, "..."], Shaped[Array, "..."]],
+    rows: Shaped[Array, "i D"],
+    codes: Shaped[Index, "i"],
+    effects: tuple[Shaped[Array, "J q"], Shaped[Array, "J q q"]],
 ) -> RowEvidence | None:
     """Of data rows h; None where Σ_W is singular.
 
     Parameters
     ----------
-    rows : (n, D)
+    rows : (i, D)
     effects : (J, q) and (J, q, q)
         û_j, its mean included, and P_j.
     """
@@ -158,19 +158,19 @@ def row_evidence(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LatentMaps:
-    """Of some variables of a level: Cov(v) (k, k), C = Cov(v, t) (k, m), and B (k, m), with NaN in
+    """Of l variables of a level: Cov(v) (l, l), C = Cov(v, t) (l, m), and B (l, m), with NaN in
     rows of those that the method does not determine."""
 
-    prior: Shaped[Array, "..."]
-    covariance: Shaped[Array, "..."]
-    maps: Shaped[Array, "..."]
+    prior: Shaped[Array, "l l"]
+    covariance: Shaped[Array, "l m"]
+    maps: Shaped[Array, "l m"]
 
-    def predictions(self, evidence: Evidence) -> Shaped[Array, "..."]:
-        """B ρ, less what the model expects, (n, k)."""
+    def predictions(self, evidence: Evidence) -> Shaped[Array, "i l"]:
+        """B ρ, less what the model expects, (i, l)."""
         return evidence.pulled @ self.maps.T
 
-    def errors(self, evidence: Evidence) -> Shaped[Array, "..."]:
-        """Standard errors of prediction, (n, k)."""
+    def errors(self, evidence: Evidence) -> Shaped[Array, "i l"]:
+        """Standard errors of prediction, (i, l)."""
         variance = np.diagonal(self.prior) - evidence.spread(self.covariance)
         away = self.maps - self.covariance
         if away.any():
@@ -179,7 +179,7 @@ class LatentMaps:
 
 
 def regression_maps(
-    level: LevelPattern, params: Shaped[Array, "npar"], chosen: Shaped[Index, "..."]
+    level: LevelPattern, params: Shaped[Array, "npar"], chosen: Shaped[Index, "l"]
 ) -> LatentMaps:
     """The posterior mean."""
     moments = level.moments(params)
@@ -189,7 +189,7 @@ def regression_maps(
 
 
 def bartlett_maps(
-    level: LevelPattern, params: Shaped[Array, "npar"], chosen: Shaped[Index, "..."]
+    level: LevelPattern, params: Shaped[Array, "npar"], chosen: Shaped[Index, "l"]
 ) -> LatentMaps:
     """Bartlett's scores of latent variables; see the module's docstring."""
     found = regression_maps(level, params, chosen)
@@ -208,8 +208,8 @@ def bartlett_maps(
 
 def _measurement(
     level: LevelPattern, params: Shaped[Array, "npar"]
-) -> tuple[Shaped[Array, "..."], Shaped[Array, "..."], Shaped[Index, "..."]]:
-    """Λ (m, d), Cov ε (m, m) of the observed rows given d variables, and their positions: all
+) -> tuple[Shaped[Array, "m e"], Shaped[Array, "m m"], Shaped[Index, "e"]]:
+    """Λ (m, e), Cov ε (m, m) of the observed rows given e variables, and their positions: all
     latent ones, and the observed ones that no latent variable moves."""
     paths, size = level.directed.support(), len(level.names)
     seen, latent = np.zeros((2, size), dtype=np.bool_)
@@ -227,7 +227,7 @@ def _measurement(
     return loadings[observed], rest[observed[:, None], observed], given
 
 
-def _pseudo_inverse(matrix: Shaped[Array, "..."]) -> Shaped[Array, "..."]:
+def _pseudo_inverse(matrix: Shaped[Array, "m m"]) -> Shaped[Array, "m m"]:
     """Of a symmetric matrix, its scale taken out first."""
     diagonal = np.abs(np.diagonal(matrix))
     scale = 1.0 / np.sqrt(np.where(diagonal > 0, diagonal, 1.0))
@@ -239,10 +239,10 @@ def _pseudo_inverse(matrix: Shaped[Array, "..."]) -> Shaped[Array, "..."]:
 def expected(
     level: LevelPattern,
     params: Shaped[Array, "npar"],
-    rows: Shaped[Array, "..."],
-    chosen: Shaped[Index, "..."],
-) -> Shaped[Array, "..."]:
-    """E(v) given the covariates, (n, k)."""
+    rows: Shaped[Array, "i D"],
+    chosen: Shaped[Index, "l"],
+) -> Shaped[Array, "i l"]:
+    """E(v) given the covariates, (i, l)."""
     moments = level.moments(params)
     assert moments is not None
     return rows @ (moments.coefficients[chosen] @ level.covariates).T

@@ -57,7 +57,7 @@ def scaled_test(scores: Shaped[Array, "b G"], df: int) -> ScoreTest:
     return ScoreTest(raw, float((scores**2).sum()) / df if df else 1.0, df)
 
 
-def score_test(scores: Shaped[Array, "..."], information: Shaped[Array, "..."]) -> ScoreTest | None:
+def score_test(scores: Shaped[Array, "G q"], information: Shaped[Array, "q q"]) -> ScoreTest | None:
     """Of scores (G, q) with an information (q, q); None where that is not positive definite."""
     white = whitened_by(information, scores.T)
     return None if white is None else scaled_test(white, len(information))

@@ -15,6 +15,7 @@ import numpy as np
 from mlsem.core.linalg import least_squares
 from mlsem.core.quiet import quiet
 from mlsem.core.records import Array
+from mlsem.core.sample.independent import independent_moments
 from mlsem.errors import EstimationError, IdentificationError
 from mlsem.estimation.estimates import Estimates
 from mlsem.estimation.estimator import optimum_of
@@ -30,6 +31,9 @@ from mlsem.inference.fit.chisquare import (
 from mlsem.inference.fit.score import ScoreTest, score_test_of_fit
 from mlsem.model import reference
 from mlsem.model.table import ParameterTable, Row
+
+Cell = tuple[str, str, str, int]
+"""op, lhs, rhs and level of a row."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,12 +93,18 @@ class FitModels:
         """The likelihood-ratio test of one of these models."""
         traces = None
         if self.robust:
-            traces = self.trace_of(model), self.saturated_trace
+            own = self.trace if model is self.seen else self.trace_of(model)
+            traces = own, self.saturated_trace
         return chi_square(model, self.saturated, traces)
 
     @cached_property
     def saturated_trace(self) -> float:
         return self.factor * trace_of_saturated(self.saturated)
+
+    @cached_property
+    def trace(self) -> float:
+        """Of the fit."""
+        return self.trace_of(self.seen)
 
     def trace_of(self, model: Estimates) -> float:
         """tr(M I⁻¹) of one of these models."""
@@ -125,20 +135,38 @@ class FitModels:
         return fitted if fitted.converged else None
 
     def _guess(self, table: ParameterTable, own: int) -> Shaped[Array, "npar"]:
-        """Starting values."""
+        """Starting values: what is estimated in one go is at its maximum."""
         estimates, guess = self.seen, np.zeros(len(table.names))
         found = dict(zip(estimates.names, estimates.params, strict=True))
-        saturated = self._saturated_values()
+        values = self._saturated_values() | self._independent_values(table)
         for row in table.rows:
             if row.free < 0:
                 continue
             if row.level == own:
                 guess[row.free] = found[table.names[row.free]]
-            elif (row.op, row.lhs, row.rhs, row.level) in saturated:
-                guess[row.free] = saturated[row.op, row.lhs, row.rhs, row.level]
+            elif (cell := (row.op, row.lhs, row.rhs, row.level)) in values:
+                guess[row.free] = max(values[cell], row.lower)
         return guess
 
-    def _saturated_values(self) -> dict[tuple[str, str, str, int], float]:
+    def _independent_values(self, table: ParameterTable) -> dict[Cell, float]:
+        """Maximum-likelihood estimates of what a table says of variables that have variances
+        alone, at both levels."""
+        rows = [row for row in table.rows if row.op in ("~", "~~", "=~") and not row.is_variance]
+        tied = {name for row in rows for name in (row.lhs, row.rhs)}
+        names = [name for name in table.split if name not in tied]
+        if not table.two_level or not names:
+            return {}
+        problem = self.seen.problem
+        maps = np.array([problem.maps[name] for name in names])
+        found, values = independent_moments(problem.sample, maps), {}
+        for name, mean, *variances in zip(names, *map(np.ndarray.tolist, found), strict=True):
+            if mean == mean:
+                values["~1", name, "", 2] = mean
+                for level, variance in enumerate(variances, 1):
+                    values["~~", name, name, level] = variance
+        return values
+
+    def _saturated_values(self) -> dict[Cell, float]:
         """Of the saturated model, by row."""
         problem, values = self.seen.problem, {}
         patterns = problem.pattern.levels

@@ -39,8 +39,8 @@ NONE = 0.1  # of the standard error of a moment: residuals that vary less than t
 @quiet
 def saturated_root(
     point: SaturatedPoint, *, robust: bool, factor: float = 1.0
-) -> Shaped[Array, "..."]:
-    """R (b, r) with R Rᵀ the covariance of β̂; NaN where there is none.
+) -> Shaped[Array, "b l"]:
+    """R (b, l) with R Rᵀ the covariance of β̂; NaN where there is none.
 
     Parameters
     ----------
@@ -61,8 +61,8 @@ def saturated_root(
 @quiet
 def residual_roots(
     estimates: Estimates, saturated: SaturatedPoint, *, robust: bool, factor: float = 1.0
-) -> tuple[Shaped[Array, "..."], Shaped[Array, "..."]]:
-    """R with R Rᵀ the covariance of β̂ - β(θ̂), and that of β̂, (b, r) each."""
+) -> tuple[Shaped[Array, "b l"], Shaped[Array, "b l"]]:
+    """R with R Rᵀ the covariance of β̂ - β(θ̂), and that of β̂, (b, l) each."""
     at = at_estimates(estimates)
     full = saturated_root(saturated if robust else at, robust=robust, factor=factor)
     basis = model_tangents(estimates, at)
@@ -76,10 +76,10 @@ def residual_roots(
 @quiet
 def residual_errors(
     saturated: SaturatedPoint,
-    roots: tuple[Shaped[Array, "..."], Shaped[Array, "..."]],
+    roots: tuple[Shaped[Array, "b l"], Shaped[Array, "b l"]],
     level: int,
     function: Callable[[JointMoments], Shaped[Array, "m"]],
-) -> Shaped[Array, "..."]:
+) -> Shaped[Array, "m"]:
     """Standard errors of the residuals of functions (m,) of a level's moments; NaN of those that
     the model leaves free or fixes."""
     gradient = gradient_of(saturated, level, function)
@@ -89,7 +89,7 @@ def residual_errors(
 
 def gradient_of(
     saturated: SaturatedPoint, level: int, function: Callable[[JointMoments], Shaped[Array, "m"]]
-) -> Shaped[Array, "..."]:
+) -> Shaped[Array, "m b"]:
     """∇m at β̂, (m, b), by central differences."""
     columns: list[Array] = []
     for k, value in enumerate(saturated.params):

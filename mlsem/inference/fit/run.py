@@ -18,6 +18,7 @@ from mlsem.inference.fit.residuals import level_residuals
 from mlsem.inference.fit.single_level import single_level_measures
 
 Measures = dict[str, float]
+Approximation = dict[str, indices.Rmsea]
 Units = Literal["clusters", "rows"]
 
 
@@ -41,6 +42,13 @@ class _Tests:
     units: float
     variables: int
     robust: bool
+
+    def approximation(self) -> Approximation:
+        """The RMSEA by suffix of its name."""
+        kinds = {"": "usual"} | ({".scaled": "scaled", ".robust": "robust"} if self.robust else {})
+        return {
+            suffix: indices.rmsea(self.model, self.units, kind) for suffix, kind in kinds.items()
+        }
 
 
 @quiet
@@ -68,8 +76,10 @@ def fit_measures(models: FitModels) -> Measures:
     measures |= _likelihood(estimates, models.saturated.loglik)
     if models.robust:
         measures |= _scaling_factors(models)
-    measures |= _approximation(tests)
-    return measures | _srmr(models) | _goodness(tests) | single_level_measures(models)
+    approximation = tests.approximation()
+    measures |= _approximation(approximation)
+    measures |= _srmr(models) | _goodness(tests, approximation)
+    return measures | single_level_measures(models)
 
 
 @quiet
@@ -113,10 +123,11 @@ def level_measures(models: FitModels, level: int, units: Units = "clusters") -> 
     if tests.baseline is not None:
         measures |= _chi_square(tests.baseline, "baseline.", robust=tests.robust)
         measures |= _comparisons(tests)
-    measures |= _approximation(tests)
+    approximation = tests.approximation()
+    measures |= _approximation(approximation)
     name = ("srmr_within", "srmr_between")[level - 1]
     srmr = level_residuals(own, models.saturated, level).srmr
-    return measures | {name: srmr} | _goodness(tests)
+    return measures | {name: srmr} | _goodness(tests, approximation)
 
 
 def require_estimates(estimates: Estimates) -> None:
@@ -196,18 +207,16 @@ def _likelihood(estimates: Estimates, saturated: float | None = None) -> Measure
 
 def _scaling_factors(models: FitModels) -> Measures:
     """Of the log-likelihoods: tr(M I⁻¹) by parameter."""
-    own = models.seen
+    count = models.seen.n_params
     return {
         "scaling.factor.h1": models.saturated_trace / models.saturated.n_params,
-        "scaling.factor.h0": models.trace_of(own) / own.n_params if own.n_params else np.nan,
+        "scaling.factor.h0": models.trace / count if count else np.nan,
     }
 
 
-def _approximation(tests: _Tests) -> Measures:
+def _approximation(found: Approximation) -> Measures:
     measures: Measures = {}
-    kinds = {"usual": ""} | ({"scaled": ".scaled", "robust": ".robust"} if tests.robust else {})
-    for kind, suffix in kinds.items():
-        each = indices.rmsea(tests.model, tests.units, kind)
+    for suffix, each in found.items():
         measures[f"rmsea{suffix}"] = each.value
         measures[f"rmsea.ci.lower{suffix}"] = each.lower
         measures[f"rmsea.ci.upper{suffix}"] = each.upper
@@ -231,13 +240,11 @@ def _srmr(models: FitModels) -> Measures:
     return {"srmr": within + between, "srmr_within": within, "srmr_between": between}
 
 
-def _goodness(tests: _Tests) -> Measures:
+def _goodness(tests: _Tests, approximation: Approximation) -> Measures:
     test, measures = tests.model, {}
-    kinds = {"usual": ("", indices.usual)}
-    if tests.robust:
-        kinds["robust"] = (".robust", indices.robust)
-    for kind, (suffix, arrange) in kinds.items():
-        own = indices.rmsea(test, tests.units, kind)
+    kinds = {"": indices.usual} | ({".robust": indices.robust} if tests.robust else {})
+    for suffix, arrange in kinds.items():
+        own = approximation[suffix]
         limits = [indices.gfi_of_rmsea(e, test.df, tests.variables) for e in (own.upper, own.lower)]
         measures[f"gfi{suffix}"] = indices.gfi(arrange(test).excess, tests.units, tests.variables)
         measures[f"gfi.ci.lower{suffix}"], measures[f"gfi.ci.upper{suffix}"] = limits

@@ -54,10 +54,10 @@ class ParametersTest:
     raw: float
     scaling: float
     tested: tuple[str, ...]
-    _alone: tuple[Shaped[Array, "..."], Shaped[Array, "..."]]
+    _alone: tuple[Shaped[Array, "m"], Shaped[Array, "m"]]
     _names: tuple[str, ...]
-    _values: Shaped[Array, "..."]
-    _changes: Shaped[Array, "..."]
+    _values: Shaped[Array, "npar"]
+    _changes: Shaped[Array, "npar"]
 
     @property
     def univariate(self) -> pd.DataFrame:
@@ -117,9 +117,9 @@ class _Larger:
     """
 
     at: Estimates
-    own: Shaped[Array, "..."]
-    together: Shaped[Array, "..."]
-    alone: Shaped[Array, "..."]
+    own: Shaped[Array, "npar n"]
+    together: Shaped[Array, "npar q"]
+    alone: Shaped[Array, "npar m"]
 
     def scores(self) -> tuple[EfficientScores, EfficientScores]:
         """Together, and each alone."""
@@ -191,7 +191,7 @@ def _larger(
     count, own = len(larger.names), len(table.names)
     origins = np.array([*range(own), *(row.free for row in shared)], dtype=np.intp)
 
-    def carried(basis: Shaped[Array, "..."]) -> Shaped[Array, "..."]:
+    def carried(basis: Shaped[Array, "i n"]) -> Shaped[Array, "npar n"]:
         return np.pad(basis[origins], ((0, count - len(origins)), (0, 0)))
 
     values = [estimates.params[origins], [row.fixed for row in rows]]
@@ -220,7 +220,9 @@ def _larger(
     )
 
 
-def _opened(estimates: Estimates, table: ParameterTable, texts: list[str]) -> Shaped[Array, "..."]:
+def _opened(
+    estimates: Estimates, table: ParameterTable, texts: list[str]
+) -> Shaped[Array, "npar n"]:
     """Directions (npar, n) that are free without the constraints of these texts, and not with
     them."""
     pairs = [pair for pair in compiled_pairs(table) if pair[0].source not in texts]

@@ -29,7 +29,8 @@ from mlsem.core.records import Array
 from mlsem.errors import InferenceError, OptionValueError
 from mlsem.estimation.efficient import EfficientScores, efficient_scores, extended
 from mlsem.estimation.estimates import Estimates
-from mlsem.inference.modification.scales import scales_of
+from mlsem.estimation.scales import scales_at
+from mlsem.estimation.units import scaled_variables, unit_of
 from mlsem.model.candidates import candidates, extend
 from mlsem.model.table import Row
 
@@ -81,12 +82,11 @@ def modification_indices(estimates: Estimates, choice: Choice) -> dict[str, Any]
     if choice.robust:
         columns |= {"mi_robust": tested}
     columns |= {"pvalue": chdtrc(1, tested), "epc": epc}
-    scales = scales_of(estimates)
+    scales = scales_at(estimates.problem, estimates.params)
     for kind in ("lv", "all", "nox"):
-        changes = [
-            scales.standardized(row, each, kind) for row, each in zip(rows, epc, strict=True)
-        ]
-        columns[f"sepc_{kind}"] = np.array(changes, dtype=np.float64)
+        scaled = scaled_variables(estimates.table, kind)
+        units = [unit_of(row, scales, scaled) for row in rows]
+        columns[f"sepc_{kind}"] = epc * np.array(units, dtype=np.float64)
     if choice.power is not None:
         per_unit = information**2 / squares if choice.robust else information
         columns |= _power(tested, epc, choice.power, per_unit)
@@ -100,10 +100,10 @@ def modification_indices(estimates: Estimates, choice: Choice) -> dict[str, Any]
 
 
 def _power(
-    index: Shaped[Array, "..."],
-    epc: Shaped[Array, "..."],
+    index: Shaped[Array, "m"],
+    epc: Shaped[Array, "m"],
     delta: float,
-    per_unit: Shaped[Array, "..."],
+    per_unit: Shaped[Array, "m"],
 ) -> dict[str, Any]:
     """Of tests at 0.05, and what index and power say together.
 

@@ -45,9 +45,9 @@ class Embedding:
 
     params: Shaped[Array, "npar"]
     added: tuple[int, ...]
-    origins: Shaped[Index, "..."]
+    origins: Shaped[Index, "npar"]
 
-    def carried(self, basis: Shaped[Array, "..."]) -> Shaped[Array, "..."]:
+    def carried(self, basis: Shaped[Array, "m n"]) -> Shaped[Array, "npar n"]:
         """Directions (npar, n) of the full model, by those of the simple one."""
         found = basis[self.origins]
         found[self.origins < 0] = 0.0
