@@ -42,6 +42,8 @@ MAY = {
     "core/optimise",
     "core/slopes": "errors core/records core/linalg core/implied core/sample core/clusters "
     "core/optimise",
+    "core/patterns": "errors core/records core/linalg core/implied core/sample core/clusters "
+    "core/optimise",
     "core/restricted": "errors core",
     "model": "errors syntax core",
     "data/table": "errors syntax model core",

@@ -1,5 +1,5 @@
 """Numbers only: no model text, no data frame.
 
 records ← linalg ← implied ← sample ← clusters ← optimise ← {intercepts, slopes} ← restricted; the
-two engines never see each other. Notation: docs/architecture.md.
+engines never see each other. Notation: docs/architecture.md.
 """

@@ -3,7 +3,7 @@
 Without missing values its steps fall apart into pairs of variables (`core.sample.saturated`); here
 all covariances and means of both levels are parameters of one objective. It starts where EM came
 to, is sought without a bound on Σ_B, and among positive semidefinite matrices over their faces
-(`semidefinite`) where that is asked for or there is no maximum without.
+(`faces`) where that is asked for or there is no maximum without.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from mlsem.core.patterns.objective import PatternObjective
 from mlsem.core.records import Array, CellMoments, Index, frozen
 from mlsem.core.sample.saturated import SaturatedMoments
 from mlsem.core.sample.shapes import ShapeMoments, level_sample
+from mlsem.estimation.faces import bounded
 from mlsem.estimation.settings import Settings
 from mlsem.model.pattern import level_names
 from mlsem.model.table import ParameterTable
@@ -67,8 +68,6 @@ def climbed(
         first = objective.conditioned(point, everything)
         found = maximise(objective, point, everything, first, tol=TIGHT, max_iter=FREE_STEPS)
         return Climbed(found.params, q, singular=False) if found.converged else None
-    from mlsem.estimation.semidefinite import bounded
-
     scale = np.sqrt(np.maximum(np.diagonal(start[cells]), 1e-300))
     scale[:q] = np.sqrt(point.within.sigma.diagonal()[:q])
     effects = np.arange(len(cells))

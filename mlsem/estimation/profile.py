@@ -16,8 +16,9 @@ from mlsem.core.optimise.optimum import Optimum, RestrictedMaximum
 from mlsem.core.records import Array
 from mlsem.errors import EstimationError
 from mlsem.estimation.estimates import Estimates
+from mlsem.estimation.faces import bounded
 from mlsem.estimation.problem import Problem
-from mlsem.estimation.semidefinite import bounded, factors_of
+from mlsem.estimation.semidefinite import factors_of
 from mlsem.estimation.settings import Settings
 
 LOOSE = 1e-4  # remaining step of a constrained fit, in standard errors

@@ -10,7 +10,8 @@ from scipy.optimize import minimize
 from slope_kinds import SLOPES, slope_data
 
 from mlsem.core.optimise.factored import Factors, block_of, factored, random_effect_factors
-from mlsem.estimation.semidefinite import bounded, factors_of
+from mlsem.estimation.faces import bounded
+from mlsem.estimation.semidefinite import factors_of
 from mlsem.estimation.settings import Settings
 
 ONE = Kind('level: 1\n y1 ~ rv("s")*x1 + x2\nlevel: 2\n y1 ~ w1\n s ~ w1\n y1 ~~ s')

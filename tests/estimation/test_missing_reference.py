@@ -83,7 +83,10 @@ def test_measures(name):
 
 
 COMPLETE = {
-    "two levels": ("level: 1\n f =~ y1 + y2 + y3\n f ~ x1\nlevel: 2\n g =~ y1 + y2 + y3\n g ~ w1", {}),
+    "two levels": (
+        "level: 1\n f =~ y1 + y2 + y3\n f ~ x1\nlevel: 2\n g =~ y1 + y2 + y3\n g ~ w1",
+        {},
+    ),
     "level-2 outcome": ("level: 1\n y1 ~ x1\nlevel: 2\n w1 ~ y1 + w2", {}),
     "random slope": ('level: 1\n y1 ~ rv("s")*x1\n y2 ~ x2\nlevel: 2\n y1 ~~ s + y2', {}),
     "single level": ("f =~ y1 + y2 + y3\n f ~ x1", {"meanstructure": True}),

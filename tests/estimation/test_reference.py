@@ -177,7 +177,7 @@ def test_measures(case):
     assert fit.loglik == pytest.approx(theirs["logl"], abs=limit)
     assert fit.aic == pytest.approx(theirs["aic"], abs=2 * limit)
     assert fit.bic == pytest.approx(theirs["bic"], abs=2 * limit)
-    if case.record.get("cluster") and "missing" not in case.record["options"]:
+    if case.record.get("cluster") and "missing" not in (case.record["options"] or {}):
         data = frame(case.record["data"]).dropna(subset=list(fit.table.observed))
         assert fit.n_clusters == data[case.record["cluster"]].nunique()
 

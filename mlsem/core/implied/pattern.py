@@ -242,7 +242,7 @@ class Pattern(Generic[LevelT]):
     """What implies the moments of one log-likelihood: its levels, from the rows up.
 
     Everything that is said by level (moments, their derivatives, the gradients in them) is a
-    tuple in this order. Both engines have two levels, within and between clusters. To them a
+    tuple in this order. All engines have two levels, within and between clusters. To them a
     single-level model is one cluster of all rows: nothing varies between clusters, and its second
     level has no variables.
 

@@ -24,7 +24,9 @@ from mlsem.core.patterns.likelihood import PatternPoint, between_information
 from mlsem.core.patterns.scores import spread_effects
 from mlsem.core.records import Array, Index
 
-Products: TypeAlias = Callable[[Array, Array], Array]
+Products: TypeAlias = Callable[
+    [Shaped[Array, "k n m"], Shaped[Array, "k n m"]], Shaped[Array, "k *s"]
+]
 
 
 def all_pairs(
@@ -89,7 +91,7 @@ class PatternParts:
         cells, starts = cells_of(self.cells, clusters)
         return cumulants.Some(self.point, self.data, self.cells, clusters, cells, starts)
 
-    def _forms(self, clusters: Shaped[Index, "j"], products: Products) -> Array:
+    def _forms(self, clusters: Shaped[Index, "j"], products: Products) -> Shaped[Array, "j *s"]:
         """B_ab by the products that are wanted, (j, n, n) or (j, n)."""
         point, data = self.point, self.data
         total = self._of_rows(clusters, products)
@@ -104,14 +106,14 @@ class PatternParts:
         total += self._of_means(clusters, products)
         return data.weights[clusters].reshape(-1, *(1,) * (total.ndim - 1)) * total
 
-    def _of_rows(self, clusters: Shaped[Index, "j"], products: Products) -> Array:
+    def _of_rows(self, clusters: Shaped[Index, "j"], products: Products) -> Shaped[Array, "j *s"]:
         """½ Σ_c tr Σ_a W Σ_b (n W - 2 D) and the rows' part of the means."""
         within, count = self.along[0], self.n_directions
         inner, means = moving(within.sigma), moving(within.mean)
         used = np.flatnonzero(within.mean.any(axis=(0, 1)))
         sigma = flatten(within.sigma[inner])
         maps = flatten(within.mean[means][:, :, used])
-        found: list[Array] = []
+        found: list[Shaped[Array, "i *s"]] = []
         p = within.sigma.shape[1]
         width = (p**4 + (p * len(used)) ** 2) * (-(-len(self.cells.sizes) // self.n_clusters))
         for part in blocks(len(clusters), width):
@@ -148,7 +150,7 @@ class PatternParts:
         total[:, varying[:, None], varying] += rest
         return total
 
-    def _of_means(self, clusters: Shaped[Index, "j"], products: Products) -> Array:
+    def _of_means(self, clusters: Shaped[Index, "j"], products: Products) -> Shaped[Array, "j *s"]:
         """What random effects and z add to the means' part."""
         point, data = self.point, self.data
         within, between = self.along[0].mean, self.along[1].mean
@@ -181,7 +183,9 @@ def _crossed(
     return left[:, :, :, None, None] * right[:, None, None]
 
 
-def _met(forms: Shaped[Array, "j m m"], rows: Shaped[Array, "n m"], products: Products) -> Array:
+def _met(
+    forms: Shaped[Array, "j m m"], rows: Shaped[Array, "n m"], products: Products
+) -> Shaped[Array, "j *s"]:
     """xᵀ M_j y of directions' rows."""
     return products(rows @ forms, np.broadcast_to(rows, (len(forms), *rows.shape)))
 

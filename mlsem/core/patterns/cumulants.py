@@ -127,7 +127,7 @@ def _low_rank(some: Some, change: _Change, sides: Shaped[Array, "k c p p"], orde
     inner = n.copy()
     inner[:, 0, :q, :q] = -point.posterior[clusters]
     inner[:, 0, q:, :q] = shrink[:, :, q:].swapaxes(1, 2)
-    h: list[Array] = []
+    h: list[Shaped[Array, "j c qr qr"]] = []
     power = np.broadcast_to(some.precision[:, None], sides.shape)
     for k in range(order + 1):
         full = np.zeros((*sides.shape[1:2], size, size))
@@ -144,7 +144,7 @@ def _low_rank(some: Some, change: _Change, sides: Shaped[Array, "k c p p"], orde
     return _Low(n, inner, tuple(h), g)
 
 
-def _trace(left: Array, right: Array) -> Shaped[Array, "j c"]:
+def _trace(left: Shaped[Array, "j c m m"], right: Shaped[Array, "j c m m"]) -> Shaped[Array, "j c"]:
     return np.einsum("jcab,jcba->jc", left, right)
 
 
@@ -204,7 +204,7 @@ def _blocks(
     theta = low.inner @ low.h[1] @ low.inner + low.n @ change.between @ turned
     corner = low.g[1] @ low.inner + low.g[0] @ theta
 
-    def between_rows(matrices: Array) -> Array:
+    def between_rows(matrices: Shaped[Array, "j i qr qr"]) -> Shaped[Array, "k c p p"]:
         own = np.broadcast_to(matrices, (*change.between.shape[:2], *matrices.shape[2:]))
         spread = placed(some.data.effects, products, own[owner][..., :q, :q], size)
         return precision @ spread @ precision

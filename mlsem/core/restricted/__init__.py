@@ -1,5 +1,5 @@
 """Restricted maximum likelihood (REML): the fixed effects integrated out.
 
-It may import both engines.
+It may import all engines.
 Equations: `general` for every linear mean, `components` for linear mixed models.
 """
