@@ -25,6 +25,7 @@ from mlsem.core.optimise.optimum import Maximum, Optimum, Stopped
 from mlsem.core.records import Array
 from mlsem.core.slopes.carriers import pooled_products
 from mlsem.core.slopes.objective import SlopeObjective
+from mlsem.estimation.faces import bounded
 from mlsem.estimation.problem import Problem
 from mlsem.estimation.settings import Settings
 

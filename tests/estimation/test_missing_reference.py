@@ -96,7 +96,7 @@ COMPLETE = {
 
 @pytest.mark.parametrize("name", COMPLETE)
 def test_complete_data_give_the_complete_engines_numbers(name):
-    """Every cluster is made one cell by hand, so that the engine of patterns meets complete data."""
+    """Every cluster is one cell: the engine of patterns meets complete data."""
     text, options = COMPLETE[name]
     data = frame("demo.csv").head(600)
     options = {"cluster": "cluster", "estimator": "MLR"} | options

@@ -190,7 +190,9 @@ def _met(
     return products(rows @ forms, np.broadcast_to(rows, (len(forms), *rows.shape)))
 
 
-def _spread_out(values: Array, places: Shaped[Index, "m"], count: int) -> Array:
+def _spread_out(
+    values: Shaped[Array, "k *s"], places: Shaped[Index, "m"], count: int
+) -> Shaped[Array, "k *t"]:
     """Products of some of the directions among zeros for all, (k, n) or (k, n, n)."""
     if len(places) == count:
         return values

@@ -5,6 +5,6 @@ Equations: `likelihood`, then `information`, `scores`, `clusters`.
 
 The other engines have the same files, but for these. `carriers` arranges the data, each cluster in
 coordinates of its own; REML and the bound on random effects see every model so. `posterior` is of
-each cluster too, and so is here for the engine of random intercepts too: a random intercept is the random slope of the
+each cluster as well, and so is here for random intercepts too: one is the random slope of the
 constant.
 """
