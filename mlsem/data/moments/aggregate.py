@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
@@ -29,6 +29,8 @@ from mlsem.data.table.sentinels import sentinel_notes
 from mlsem.errors import DataError, OptionValueError, nearest
 
 if TYPE_CHECKING:
+    from collections.abc import Container
+
     import pandas as pd
     from numpy.typing import NDArray
 
@@ -38,6 +40,12 @@ CHUNK_ROWS = 1 << 15
 """Rows read at a time; with a few columns these stay in the processor's cache."""
 
 MISSING = ("listwise", "error")
+
+
+class Remake(Protocol):
+    """What has the columns of a formula for a frame."""
+
+    def remade(self, frame: pd.DataFrame, wanted: Container[str]) -> pd.DataFrame: ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -60,6 +68,8 @@ class DataRecord:
         differ).
     notes : tuple of str
         What the user should be told.
+    formula : Remake, optional
+        Makes the columns of a mixed model's formula of other rows.
     """
 
     moments: ClusterMoments
@@ -70,6 +80,7 @@ class DataRecord:
     n_rows_dropped: int
     centered: tuple[tuple[str, str, float], ...]
     notes: tuple[str, ...]
+    formula: Remake | None = None
 
     @property
     def n_rows(self) -> int:
