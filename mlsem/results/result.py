@@ -1002,10 +1002,9 @@ class FitResult:
         seen û_j is what the model expects given its exogenous variables. Nothing is conditioned
         on the outcomes in `data`, which may be missing: an outcome that explains others counts
         with its own expectation.
-        The terms of a formula of `lmm` are made again as in the fit, so that a row does not depend on
-        the others: `scale`, `poly`, `bs`, `ns` with its means and knots, factors with its levels
-        (R's safe prediction), and `mean(x)`, `sd(x)` and the like are its numbers, which R takes
-        of the new rows.
+        The terms of a formula of `lmm` are made as in the fit, so that no row depends on others:
+        `scale`, `poly`, `bs`, `ns` with its means and knots, factors with its levels (R's safe
+        prediction); `mean(x)`, `sd(x)` and the like are its numbers, which R takes of new rows.
         At level 2 the outcomes of that level given its exogenous variables, and the parts between
         clusters of variables of both levels, and random slopes, with û_j.
 

@@ -95,6 +95,22 @@ def test_a_column_that_is_not_there() -> None:
         fit.predict(NEW.drop(columns="x"))
 
 
+def test_other_types_are_refused() -> None:
+    fit = mlsem.lmm("y ~ x + t + (1 | school)", DATA)
+    with pytest.raises(DataError, match="'t' is numbers here, but was text"):
+        fit.predict(NEW.assign(t=1.0))
+    with pytest.raises(DataError, match="'x' is text here, but was numbers"):
+        fit.predict(NEW.assign(x=list("abcde")))
+
+
+def test_a_level_of_rows_that_were_left_out_is_unknown() -> None:
+    kinds = ["top" if k == 5 else ("low", "mid")[k % 2] for k in range(len(DATA))]
+    data = DATA.assign(t=kinds, y=DATA["y"].where(DATA.index != 5))
+    fit = mlsem.lmm("y ~ t + (1 | school)", data)
+    with pytest.raises(DataError, match="no level 'top'"):
+        fit.predict(NEW)
+
+
 def test_columns_of_a_terms_name_do_not_count() -> None:
     """A column that happens to be named as one of the design is not taken for it."""
     fit = mlsem.lmm("y ~ t + (1 | school)", DATA)

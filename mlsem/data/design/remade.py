@@ -88,10 +88,17 @@ class Recipe:
         return pd.concat([kept, pd.DataFrame(columns, index=frame.index)], axis=1)
 
     def _leveled(self, variable: Variable) -> Variable:
-        if variable.name not in self.levels:
+        levels, text = self.levels.get(variable.name), isinstance(variable.values, Factor)
+        if text != (levels is not None):
+            here, there = ("text", "numbers") if text else ("numbers", "text or categories")
+            raise DataError(
+                f"{variable.name!r} is {here} here, but was {there} in the data of the fit. Make it "
+                "the same."
+            )
+        if levels is None:
             return variable
         try:
-            values = self.levels[variable.name](variable.values)
+            values = levels(variable.values)
         except Refused as refused:
             raise DataError(f"{variable.name!r}: {refused}.") from None
         return replace(variable, values=values)
