@@ -92,8 +92,8 @@ class Recipe:
         if text != (levels is not None):
             here, there = ("text", "numbers") if text else ("numbers", "text or categories")
             raise DataError(
-                f"{variable.name!r} is {here} here, but was {there} in the data of the fit. Make it "
-                "the same."
+                f"{variable.name!r} is {here} here, but was {there} in the data of the fit. Make "
+                "it the same."
             )
         if levels is None:
             return variable
