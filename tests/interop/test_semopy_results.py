@@ -132,7 +132,10 @@ def test_the_numbers_are_the_fits(fit: mlsem.FitResult) -> None:
     assert sorted(scaled) == pytest.approx(
         sorted(fit.parameter_estimates(standardized=True)["std_lv"].tolist())
     )
-    assert set(inspect(fit.with_se("none"))["Std. Err"]) == {"-"}
+    without = fit.with_se("none")
+    assert set(inspect(without)["Std. Err"]) == {"-"}
+    assert set(inspect(without, information="observed")["Std. Err"]) == {"-"}
+    pd.testing.assert_frame_equal(inspect(without, se_robust=True), inspect(robust))
 
 
 def test_levels_and_intercepts(two_level: mlsem.FitResult) -> None:

@@ -181,13 +181,16 @@ class Inspection:
         return shown
 
     def _with_errors(self, information: Information | None, se_robust: bool) -> FitResult:
-        kind = self.fit.covariance.kind
+        fit = self.fit
+        kind = fit.covariance.kind
         if information is None:
-            return self.fit
-        robust = se_robust and not kind.sandwich
-        if information == "observed":
-            return self.fit.with_se("MLR" if robust else kind.name, information="observed")
-        return self.fit.with_se("MLR") if robust else self.fit
+            return fit
+        if se_robust and not kind.sandwich:
+            chosen = "observed" if information == "observed" else None
+            return fit.with_se("MLR", information=chosen)
+        if information == "observed" and kind.exists:
+            return fit.with_se(kind.name, test=fit.settings.test, information=information)
+        return fit
 
 
 def _place(lhs: str, op: str, rhs: str) -> tuple[str, str, str]:
