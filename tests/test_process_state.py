@@ -27,7 +27,7 @@ FORBIDDEN = {
     *("rcParams", "rc_context", "switch_backend", "pyplot", "setrecursionlimit", "chdir", "umask"),
     *("set_state", "RandomState", "putenv", "setswitchinterval", "basicConfig"),
 }
-ALLOWED = {("cli/main.py", "catch_warnings"), ("cli/main.py", "simplefilter")}
+ALLOWED = {("cli/terminal.py", "catch_warnings"), ("cli/terminal.py", "simplefilter")}
 
 
 def used(file: Path) -> set[str]:

@@ -125,6 +125,7 @@ def lmm(formula: str, data: pd.DataFrame, REML: bool = True, **options: Any) -> 
         n_rows_total=mixed.n_total,
         n_rows_dropped=mixed.n_total - len(mixed.frame),
         notes=mixed.notes + record.notes,
+        formula=mixed.recipe,
     )
     return finish(formula, settings, table, record, start)
 

@@ -10,19 +10,27 @@ from mlsem.base.display import lines
 from mlsem.report.table import render_columns
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from warnings import WarningMessage
 
     from mlsem.model.table import ParameterTable, Row
     from mlsem.results.result import CiKind, FitResult
 
 
-def json_text(result: FitResult, level: float, ci: CiKind, caught: Sequence[WarningMessage]) -> str:
+def json_text(
+    result: FitResult,
+    level: float,
+    ci: CiKind,
+    tables: Mapping[str, Any],
+    caught: Sequence[WarningMessage],
+) -> str:
     """A fit as one JSON object; what is not a finite number is null.
 
-    The intervals may add to the warnings that were caught.
+    Parameters
+    ----------
+    tables : mapping of str to list or dict
+        The estimates, and what else was asked for.
     """
-    estimates = result.parameter_estimates(level, ci).to_dict("records")
     content = {
         "converged": bool(result.converged),
         "n_iterations": result.n_iterations,
@@ -37,7 +45,7 @@ def json_text(result: FitResult, level: float, ci: CiKind, caught: Sequence[Warn
         "bic": result.bic,
         "confidence_level": level,
         "confidence_intervals": ci,
-        "estimates": estimates,
+        **tables,
         "warnings": list(dict.fromkeys(str(each.message) for each in caught)),
     }
     text = json.dumps(_plain(content), indent=2, ensure_ascii=False, allow_nan=False)
@@ -72,6 +80,13 @@ def _plain(value: Any) -> Any:
     if hasattr(value, "item"):
         value = value.item()
     return None if isinstance(value, float) and not isfinite(value) else value
+
+
+def indices_text(indices: Mapping[str, list[Any]], digits: int) -> str:
+    """Modification indices as a table below a summary."""
+    if not indices["mi"]:
+        return "\nModification Indices: none to list.\n"
+    return f"\nModification Indices:\n\n{render_columns(indices, digits)}"
 
 
 def check_text(table: ParameterTable) -> str:

@@ -1001,6 +1001,9 @@ class FitResult:
         seen û_j is what the model expects given its exogenous variables. Nothing is conditioned
         on the outcomes in `data`, which may be missing: an outcome that explains others counts
         with its own expectation.
+        The terms of a formula of `lmm` are made as in the fit, so that no row depends on others:
+        `scale`, `poly`, `bs`, `ns` with its means and knots, factors with its levels (R's safe
+        prediction); `mean(x)`, `sd(x)` and the like are its numbers, which R takes of new rows.
         At level 2 the outcomes of that level given its exogenous variables, and the parts between
         clusters of variables of both levels, and random slopes, with û_j.
 
@@ -1022,8 +1025,9 @@ class FitResult:
         InferenceError
             No data, or no convergence.
         DataError
-            A column is absent, not numeric, or varies within a cluster and must not; or a formula
-            of `lmm` has terms that are computed, which are not made again.
+            A column is absent, not numeric, or varies within a cluster and must not.
+        DataError, SpecificationError
+            A factor in a formula of `lmm` has a level that the data of the fit did not.
 
         Examples
         --------

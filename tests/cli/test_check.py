@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 import mlsem
-from mlsem.cli.main import FAILED, OK, PIPE_CLOSED, USAGE, main
+from mlsem.cli.main import FAILED, OK, USAGE, main
+from mlsem.cli.terminal import PIPE_CLOSED
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"

@@ -263,8 +263,6 @@ def test_predicted_outcomes_of_a_mixed_model():
     new = fit.predict(data.assign(id=data["id"] + 1000))
     np.testing.assert_allclose(new["y"], fixed, atol=1e-10)
     assert "not seen" in new.attrs["note"]
-    with pytest.raises(DataError, match="computed"):
-        mlsem.lmm("y ~ I(x1^2) + (1 | id)", data).predict(data)
 
 
 @pytest.mark.parametrize("meanstructure", [True, False])

@@ -12,6 +12,7 @@ from mlsem.data.design.columns import INTERCEPT, Columns, dependent, design
 from mlsem.data.design.factors import check_factors
 from mlsem.data.design.r_evaluate import Scope, Variable
 from mlsem.data.design.r_values import Factor
+from mlsem.data.design.remade import Recipe, recipe, term_factors
 from mlsem.data.moments.bases import SAME
 from mlsem.data.table.columns import (
     Rows,
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
 RESIDUAL = "Residual"
 
 
-class _Formula(Protocol):
+class Formula(Protocol):
     """What is needed of a formula."""
 
     @property
@@ -92,6 +93,8 @@ class MixedData:
     columns : MixedColumns
     n_total : int
         Rows of the user's frame.
+    recipe : Recipe
+        How the columns are made of other rows.
     notes : tuple of str
     """
 
@@ -100,10 +103,11 @@ class MixedData:
     grouping: Grouping
     columns: MixedColumns
     n_total: int
+    recipe: Recipe
     notes: tuple[str, ...]
 
 
-def read_mixed(formula: _Formula, data: object, missing: str) -> MixedData:
+def read_mixed(formula: Formula, data: object, missing: str) -> MixedData:
     """Evaluate a formula over a data frame: its variables on all rows, the design on those that
     have a value in each of them, as R does.
 
@@ -117,7 +121,8 @@ def read_mixed(formula: _Formula, data: object, missing: str) -> MixedData:
     frame = require_frame(data)
     if formula.group not in frame.columns:
         require_column(frame, formula.group, "the formula needs the column of clusters")
-    everywhere = _variables(formula, frame)
+    scope = Scope(frame, formula.text)
+    everywhere = _variables(formula, scope)
     used, variables, notes = _complete(frame, everywhere, missing)
     _check_finite(used, variables.values())
     outcome = deparse(formula.outcome)
@@ -126,12 +131,12 @@ def read_mixed(formula: _Formula, data: object, missing: str) -> MixedData:
     effects = design(formula.fixed, variables)
     spare = dependent(effects)
     effects = {name: values for name, values in effects.items() if name not in spare}
-    known = {_factors(name): name for name in effects}
+    known = {term_factors(name): name for name in effects}
     everything = dict(effects)
     blocks: list[tuple[str, ...]] = []
     for part in formula.random:
         block = design(part, variables)
-        named = {known.get(_factors(name), name): values for name, values in block.items()}
+        named = {known.get(term_factors(name), name): values for name, values in block.items()}
         everything |= named
         blocks.append(tuple(named))
     blocks, spanned = _without_spanned(blocks, everything)
@@ -151,7 +156,8 @@ def read_mixed(formula: _Formula, data: object, missing: str) -> MixedData:
     )
     rows = rows_of(used, {outcome: response} | everything)
     notes += _spared(spare) + spanned
-    return MixedData(used, rows, grouping, columns, len(frame), notes)
+    again = recipe(formula, scope.memory, variables, tuple(effects))
+    return MixedData(used, rows, grouping, columns, len(frame), again, notes)
 
 
 def check_outcome(mixed: MixedData, cluster: str) -> None:
@@ -171,7 +177,7 @@ def check_outcome(mixed: MixedData, cluster: str) -> None:
         )
 
 
-def _refuse_group(formula: _Formula, columns: Iterable[str]) -> None:
+def _refuse_group(formula: Formula, columns: Iterable[str]) -> None:
     if formula.group in columns:
         raise DataError(
             f"{formula.group!r} is the column of clusters and an effect of the model. Take it out "
@@ -189,9 +195,8 @@ def _spared(names: tuple[str, ...]) -> tuple[str, ...]:
 # --- variables on all rows, and the rows that have them all ---------------------------------------
 
 
-def _variables(formula: _Formula, frame: pd.DataFrame) -> dict[str, Variable]:
+def _variables(formula: Formula, scope: Scope) -> dict[str, Variable]:
     """Every variable of the formula, over all rows."""
-    scope = Scope(frame, formula.text)
     expressions = {deparse(formula.outcome): formula.outcome} | formula.fixed.variables
     for part in formula.random:
         expressions |= part.variables
@@ -268,11 +273,6 @@ def _response(variable: Variable) -> Array:
 
 
 # --- design matrices --------------------------------------------------------------------------
-
-
-def _factors(name: str) -> tuple[str, ...]:
-    """`x1:w1` and `w1:x1` are the same column."""
-    return tuple(sorted(name.split(":")))
 
 
 def _without_spanned(

@@ -6,38 +6,60 @@ model after its variables are computed.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mlsem.data.design.r_values import Refused, flag, number, numbers, vector, whole
+from mlsem.data.design.r_values import Refused, flag, learned, number, numbers, vector, whole
 
 if TYPE_CHECKING:
     from mlsem.core.records import Array
     from mlsem.data.design.r_values import Value
 
 
-def center(x: Value) -> Array:
+@dataclass(frozen=True, slots=True)
+class Scaled:
+    """(x - centre) / scale, of a matrix column by column."""
+
+    centre: tuple[float, ...]
+    scale: tuple[float, ...]
+
+    def __call__(self, x: Value) -> Array:
+        values = np.array(numbers(x), dtype=np.float64)
+        if values.ndim == 2:
+            return (values - np.array(self.centre)) / np.array(self.scale)
+        return (values - self.centre[0]) / self.scale[0]
+
+
+@learned
+def center(x: Value) -> Scaled:
     """`x − mean(x)`, the mean of the values that are there."""
-    return scale(x, True, False)
+    return _scaling(x, True, False)
 
 
-def scale(x: Value, center: Value = True, scale: Value = True) -> Array:
+@learned
+def scale(x: Value, center: Value = True, scale: Value = True) -> Scaled:
     """`(x − mean) / sd` of the values that are there, the variance by n − 1; where it is not
     centred, the root mean square by n − 1."""
+    return _scaling(x, center, scale)
+
+
+def _scaling(x: Value, center: Value, scale: Value) -> Scaled:
     values = np.array(numbers(x), dtype=np.float64)
-    if values.ndim == 2:
-        return np.column_stack([_scaled(each, center, scale) for each in values.T])
-    return _scaled(values, center, scale)
+    columns = values.T if values.ndim == 2 else [values]
+    pairs = [_scaled(each, center, scale) for each in columns]
+    return Scaled(tuple(pair[0] for pair in pairs), tuple(pair[1] for pair in pairs))
 
 
-def _scaled(values: Array, center: Value, scale: Value) -> Array:
+def _scaled(values: Array, center: Value, scale: Value) -> tuple[float, float]:
+    centre = 0.0
     if center is not False:
-        values = values - (_present(values).mean() if center is True else number(center, "center"))
+        centre = float(_present(values).mean()) if center is True else number(center, "center")
     if scale is True:
-        present = _present(values)
-        return values / np.sqrt((present @ present) / max(1, len(present) - 1))
-    return values if scale is False else values / number(scale, "scale")
+        present = _present(values) - centre
+        return centre, float(np.sqrt((present @ present) / max(1, len(present) - 1)))
+    return centre, 1.0 if scale is False else number(scale, "scale")
 
 
 def _present(values: Array) -> Array:
@@ -47,12 +69,49 @@ def _present(values: Array) -> Array:
     return present
 
 
-def poly(x: Value, degree: Value = 1.0, raw: Value = False) -> Array:
+@dataclass(frozen=True, slots=True)
+class Powers:
+    """x, x², … up to a degree."""
+
+    degree: int
+
+    def __call__(self, x: Value) -> Array:
+        return vector(x)[:, None] ** np.arange(1, self.degree + 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Polynomials:
+    """Orthonormal polynomials of a column, by their recurrence
+    p₊ = (z p - a p - b p₋) / c with z = (x - mean) / sd.
+
+    Attributes
+    ----------
+    mean, sd, first : float
+        And p₀.
+    steps : tuple of (a, b, c)
+    """
+
+    mean: float
+    sd: float
+    first: float
+    steps: tuple[tuple[float, float, float], ...]
+
+    def __call__(self, x: Value) -> Array:
+        away = (vector(x) - self.mean) / self.sd
+        before, now = np.zeros(len(away)), np.full(len(away), self.first)
+        columns = []
+        for a, b, c in self.steps:
+            before, now = now, (away * now - a * now - b * before) / c
+            columns.append(now)
+        return np.column_stack(columns)
+
+
+@learned
+def poly(x: Value, degree: Value = 1.0, raw: Value = False) -> Powers | Polynomials:
     """Orthogonal polynomials, each of length 1, by their three-term recurrence; or powers of x."""
     values = vector(x)
     if flag(raw, "raw"):
-        powers = np.arange(1, whole(degree, "degree", 1, 100) + 1)
-        return values[:, None] ** powers
+        return Powers(whole(degree, "degree", 1, 100))
     if np.isnan(values).any():
         raise Refused(
             "missing values are not allowed in poly(), as in R: drop these rows first, e.g. "
@@ -64,44 +123,99 @@ def poly(x: Value, degree: Value = 1.0, raw: Value = False) -> Array:
     count = whole(
         degree, "degree (less than the number of different values)", 1, min(unique - 1, 100)
     )
-    away = (values - values.mean()) / values.std()
-    before, now = np.zeros(len(away)), np.full(len(away), len(away) ** -0.5)
-    columns = []
+    away, first = (values - values.mean()) / values.std(), len(values) ** -0.5
+    before, now = np.zeros(len(away)), np.full(len(away), first)
+    steps = []
     for _ in range(count):
-        following = away * now - ((away * now) @ now) * now - ((away * now) @ before) * before
-        before, now = now, following / np.linalg.norm(following)
-        columns.append(now)
-    return np.column_stack(columns)
+        a, b = float((away * now) @ now), float((away * now) @ before)
+        following = away * now - a * now - b * before
+        steps.append((a, b, float(np.linalg.norm(following))))
+        before, now = now, following / steps[-1][2]
+    return Polynomials(float(values.mean()), float(values.std()), first, tuple(steps))
 
 
+@dataclass(frozen=True, slots=True)
+class Splines:
+    """B-splines with these knots; beyond the ends the polynomials of the last pieces go on.
+
+    Attributes
+    ----------
+    breaks : tuple of float
+        Inner knots.
+    ends : (low, high)
+    degree : int
+    dropped : int
+        First splines that are left out.
+    """
+
+    breaks: tuple[float, ...]
+    ends: tuple[float, float]
+    degree: int
+    dropped: int
+
+    def __call__(self, x: Value) -> Array:
+        return self.derivative(vector(x), 0)
+
+    def derivative(self, values: Array, order: int) -> Array:
+        from scipy.interpolate import BSpline
+
+        low, high = self.ends
+        sides = self.degree + 1
+        knots = np.concatenate([np.repeat(low, sides), self.breaks, np.repeat(high, sides)])
+        count = len(knots) - sides
+        basis: Any = BSpline(knots, np.eye(count), self.degree, extrapolate=True)
+        columns = np.full((len(values), count), np.nan)
+        there = ~np.isnan(values)
+        columns[there] = basis(values[there], order)
+        return columns[:, self.dropped :]
+
+
+@dataclass(frozen=True, slots=True)
+class NaturalSplines:
+    """Cubic splines whose second derivative is 0 at both ends, beyond which they are lines."""
+
+    splines: Splines
+    free: tuple[tuple[float, ...], ...]
+
+    def __call__(self, x: Value) -> Array:
+        values = vector(x)
+        inside = np.clip(values, *self.splines.ends)
+        columns, beyond = self.splines.derivative(inside, 0), values - inside
+        if (beyond != 0.0).any():
+            columns = columns + beyond[:, None] * self.splines.derivative(inside, 1)
+        return columns @ np.array(self.free)
+
+
+@learned
 def bs(
     x: Value, df: Value = None, knots: Value = None, degree: Value = 3.0, intercept: Value = False
-) -> Array:
+) -> Splines:
     """B-splines, without the first one unless `intercept`; inner knots at quantiles of the values
     that are there."""
     values = vector(x)
     order = whole(degree, "degree", 1, 20)
     dropped = 1 - flag(intercept, "intercept")
     inner = _inner(values, df, knots, order + 1 - dropped)
-    return _splines(values, inner, order)[:, dropped:]
+    return Splines(tuple(inner.tolist()), _ends(values), order, dropped)
 
 
-def ns(x: Value, df: Value = None, knots: Value = None, intercept: Value = False) -> Array:
+@learned
+def ns(x: Value, df: Value = None, knots: Value = None, intercept: Value = False) -> NaturalSplines:
     """Natural cubic splines: B-splines whose second derivative is 0 at both ends."""
     values = vector(x)
     dropped = 1 - flag(intercept, "intercept")
     inner = _inner(values, df, knots, 2 - dropped)
-    ends = _ends(values)
-    curvature = _splines(ends, inner, 3, ends, derivative=2)[:, dropped:]
+    splines = Splines(tuple(inner.tolist()), _ends(values), 3, dropped)
+    curvature = splines.derivative(np.array(splines.ends), 2)
     free = np.linalg.qr(curvature.T, mode="complete")[0][:, 2:]
-    return _splines(values, inner, 3)[:, dropped:] @ free
+    return NaturalSplines(splines, tuple(map(tuple, free.tolist())))
 
 
-def _ends(values: Array) -> Array:
+def _ends(values: Array) -> tuple[float, float]:
     present = _present(values)
     if present.min() == present.max():
         raise Refused("a constant has no splines")
-    return np.array([present.min(), present.max()])
+    return float(present.min()), float(present.max())
 
 
 def _inner(values: Array, df: Value, knots: Value, least: int) -> Array:
@@ -115,18 +229,3 @@ def _inner(values: Array, df: Value, knots: Value, least: int) -> Array:
     present = _present(values)
     count = least if df is None else whole(df, "df", least, max(least, min(len(present), 1000)))
     return np.quantile(present, np.linspace(0.0, 1.0, count - least + 2)[1:-1])
-
-
-def _splines(
-    values: Array, inner: Array, degree: int, ends: Array | None = None, derivative: int = 0
-) -> Array:
-    from scipy.interpolate import BSpline
-
-    low, high = _ends(values) if ends is None else ends
-    knots = np.concatenate([np.repeat(low, degree + 1), inner, np.repeat(high, degree + 1)])
-    count = len(knots) - degree - 1
-    basis: Any = BSpline(knots, np.eye(count), degree, extrapolate=False)
-    columns = np.full((len(values), count), np.nan)
-    there = ~np.isnan(values)
-    columns[there] = basis(values[there], derivative)
-    return columns

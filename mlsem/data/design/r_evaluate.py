@@ -8,7 +8,7 @@ from __future__ import annotations
 import inspect
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from pandas.arrays import BooleanArray
@@ -17,6 +17,7 @@ from mlsem.data.design.r_factors import dropped
 from mlsem.data.design.r_functions import CONSTANTS, FUNCTIONS, OPERATORS
 from mlsem.data.design.r_values import (
     Factor,
+    Levels,
     Refused,
     Value,
     column_value,
@@ -30,10 +31,13 @@ from mlsem.errors import SpecificationError, listed, nearest
 from mlsem.syntax.r_language import Call, Constant, Expression, Symbol, deparse, symbols
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import pandas as pd
     from numpy.typing import NDArray
 
     from mlsem.core.records import Array
+    from mlsem.errors import Span
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -72,8 +76,19 @@ class Variable:
         return self if keep is None else replace(self, values=values[keep])
 
 
+Learned: TypeAlias = "Callable[[Value], Value] | float"
+"""What a part of a formula has learned of a whole column: how to make it of others, or a number."""
+
+Memory: TypeAlias = "dict[Span, Learned]"
+
+
 class Scope:
     """A data frame as a formula sees it.
+
+    Parameters
+    ----------
+    memory : dict, optional
+        What the formula learned of another frame, and says of this one: means, knots, levels.
 
     Raises
     ------
@@ -83,9 +98,11 @@ class Scope:
         A column that there is not, or whose type has no place in a model.
     """
 
-    def __init__(self, frame: pd.DataFrame, text: str) -> None:
+    def __init__(self, frame: pd.DataFrame, text: str, memory: Memory | None = None) -> None:
         self.frame, self.text = frame, text
         self.read: dict[str, Value] = {}
+        self.learns = memory is None
+        self.memory: Memory = {} if memory is None else memory
 
     def variable(self, name: str, expression: Expression) -> Variable:
         """A variable with a value for each row."""
@@ -121,8 +138,31 @@ class Scope:
     def value(self, expression: Expression) -> Value:
         if isinstance(expression, Constant):
             return expression.value
+        known = self.memory.get(expression.span)
+        if isinstance(known, (int, float)) and not self.learns:
+            return known
         if isinstance(expression, Symbol):
-            return self._named(expression)
+            return self._same(expression, self._named(expression))
+        return self._call(expression)
+
+    def _same(self, expression: Expression, value: Value) -> Value:
+        """With the levels, or the number, that were learned; else they are learned now."""
+        place = expression.span
+        if self.learns:
+            if isinstance(value, Factor):
+                self.memory[place] = Levels.of(value)
+            elif isinstance(value, (int, float)):
+                self.memory[place] = value
+            return value
+        levels = self.memory.get(place)
+        if not isinstance(levels, Levels):
+            return value
+        try:
+            return levels(value)
+        except Refused as refused:
+            raise self._error(expression, str(refused)) from None
+
+    def _call(self, expression: Call) -> Value:
         function = OPERATORS.get(expression.function) if expression.kind != "call" else None
         function = function or FUNCTIONS.get(expression.function)
         if function is None:
@@ -138,11 +178,22 @@ class Scope:
         ) or (len(keywords) + len(places) < len(arguments)):
             raise self._error(expression, f"it takes {_signature(expression.function)}")
         try:
-            return _one_number(function(*places, **keywords))
+            learn = getattr(function, "learn", None)
+            if learn is not None:
+                return self._learned(expression.span, learn, places, keywords)
+            return self._same(expression, _one_number(function(*places, **keywords)))
         except Refused as refused:
             raise self._error(expression, str(refused)) from None
         except ValueError:  # numpy cannot bring the shapes together
             raise self._error(expression, "its columns differ in length") from None
+
+    def _learned(
+        self, place: Span, learn: Any, places: list[Value], keywords: dict[str, Value]
+    ) -> Value:
+        if self.learns:
+            self.memory[place] = learn(*places, **keywords)
+        make: Any = self.memory[place]
+        return make(places[0] if places else keywords["x"])
 
     def _arguments(self, call: Call) -> list[Value]:
         """The values of the arguments; a coding is named, not computed."""

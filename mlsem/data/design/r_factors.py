@@ -9,9 +9,11 @@ import numpy as np
 
 from mlsem.data.design.r_values import (
     Factor,
+    Levels,
     Refused,
     factor_of,
     flag,
+    learned,
     level_text,
     numbers,
     texts,
@@ -26,9 +28,13 @@ MANY = 10_000
 """Combinations of levels up to which a factor may have them."""
 
 
-def factor(x: Value, levels: Value = None, labels: Value = None, ordered: Value = False) -> Value:
+@learned
+def factor(x: Value, levels: Value = None, labels: Value = None, ordered: Value = False) -> Levels:
     """A factor: its levels sorted, or those given; renamed by `labels`."""
-    contrast = "poly" if flag(ordered, "ordered") else "treatment"
+    return _levels(x, levels, labels, "poly" if flag(ordered, "ordered") else "treatment")
+
+
+def _levels(x: Value, levels: Value, labels: Value, contrast: str) -> Levels:
     coded = factor_of(x)
     if levels is not None:
         coded = with_levels(coded, [str(each) for each in np.atleast_1d(texts(levels))])
@@ -37,7 +43,19 @@ def factor(x: Value, levels: Value = None, labels: Value = None, ordered: Value 
     names = coded.levels if labels is None else tuple(np.atleast_1d(texts(labels)).tolist())
     if len(names) != len(coded.levels) or len(set(names)) < len(names):
         raise Refused("labels has one name for each level")
-    return Factor(coded.codes, names, contrast)
+    return Levels(coded.levels, names, contrast, closed=levels is None)
+
+
+@learned
+def ordered(x: Value, levels: Value = None, labels: Value = None) -> Levels:
+    """A factor whose levels are ordered."""
+    return _levels(x, levels, labels, "poly")
+
+
+@learned
+def droplevels(x: Value) -> Levels:
+    """A factor less the levels that no value has."""
+    return Levels.of(dropped(factor_of(x)))
 
 
 def dropped(coded: Factor) -> Factor:
@@ -49,12 +67,14 @@ def dropped(coded: Factor) -> Factor:
     return Factor(places[coded.codes], levels, coded.contrast)
 
 
-def relevel(x: Value, ref: Value) -> Value:
+@learned
+def relevel(x: Value, ref: Value) -> Levels:
     """The factor with this level first."""
     coded, first = factor_of(x), level_text(ref) if not isinstance(ref, str) else ref
     if first not in coded.levels:
         raise Refused(f"ref = {first!r} is not among its levels")
-    return with_levels(coded, (first, *(each for each in coded.levels if each != first)))
+    levels = (first, *(each for each in coded.levels if each != first))
+    return Levels(levels, levels, "treatment")
 
 
 def cut(

@@ -13,7 +13,15 @@ from typing import Any
 import numpy as np
 
 from mlsem.data.design import r_bases
-from mlsem.data.design.r_factors import contrasts, cut, dropped, factor, interaction, relevel
+from mlsem.data.design.r_factors import (
+    contrasts,
+    cut,
+    droplevels,
+    factor,
+    interaction,
+    ordered,
+    relevel,
+)
 from mlsem.data.design.r_values import (
     Factor,
     Refused,
@@ -319,8 +327,8 @@ FUNCTIONS: dict[str, Function] = {
     "as.character": texts,
     "as.factor": factor_of,
     "factor": factor,
-    "ordered": lambda x, levels=None, labels=None: factor(x, levels, labels, True),
-    "droplevels": lambda x: dropped(factor_of(x)),
+    "ordered": ordered,
+    "droplevels": droplevels,
     "relevel": relevel,
     "cut": cut,
     "interaction": interaction,

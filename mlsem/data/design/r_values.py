@@ -7,6 +7,7 @@ missing values; text is an array of objects, None where it is missing.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import wraps
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import numpy as np
@@ -19,7 +20,7 @@ from mlsem.data.table.columns import numeric
 from mlsem.syntax.r_language import number_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from numpy.typing import NDArray
 
@@ -203,6 +204,56 @@ def with_levels(values: Value, levels: Iterable[str], contrast: str = "treatment
     coded = factor_of(values)
     places = [wanted.index(each) if each in wanted else -1 for each in coded.levels]
     return Factor(np.array([*places, -1], dtype=np.intp)[coded.codes], wanted, contrast)
+
+
+@dataclass(frozen=True, slots=True)
+class Levels:
+    """A factor's levels, for other values of the same variable.
+
+    Attributes
+    ----------
+    before : tuple of str
+        What the values are called.
+    names : tuple of str
+        The levels, one for each.
+    contrast : str
+    closed : bool
+        Whether other values are refused; else they are missing.
+    """
+
+    before: tuple[str, ...]
+    names: tuple[str, ...]
+    contrast: str
+    closed: bool = True
+
+    @classmethod
+    def of(cls, values: Factor) -> Levels:
+        return cls(values.levels, values.levels, values.contrast)
+
+    def __call__(self, x: Value) -> Factor:
+        """The values as a factor of these levels."""
+        coded = factor_of(x)
+        placed = with_levels(coded, self.before)
+        unknown = np.unique(coded.codes[(coded.codes >= 0) & (placed.codes < 0)])
+        if self.closed and len(unknown):
+            shown = ", ".join(repr(coded.levels[k]) for k in unknown[:5])
+            raise Refused(
+                f"the data of the fit had no level {shown}, so nothing is known of it; leave these "
+                "rows out"
+            )
+        return Factor(placed.codes, self.names, self.contrast)
+
+
+def learned(learn: Callable[..., Callable[[Value], Value]]) -> Callable[..., Value]:
+    """A function of R's that looks at the whole column: what it makes of one column can be made of
+    another as well (Chambers & Hastie, 1992, sec. 6.4: safe prediction)."""
+
+    @wraps(learn)
+    def apply(x: Value, *options: Value, **named: Value) -> Value:
+        return learn(x, *options, **named)(x)
+
+    apply.__dict__["learn"] = learn
+    return apply
 
 
 def missing(value: Value) -> NDArray[np.bool_]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
@@ -31,6 +31,8 @@ from mlsem.data.table.sentinels import sentinel_notes
 from mlsem.errors import DataError, OptionValueError, nearest
 
 if TYPE_CHECKING:
+    from collections.abc import Container
+
     import pandas as pd
     from numpy.typing import NDArray
 
@@ -40,6 +42,12 @@ CHUNK_ROWS = 1 << 15
 """Rows read at a time; with a few columns these stay in the processor's cache."""
 
 MISSING = ("listwise", "error", "fiml")
+
+
+class Remake(Protocol):
+    """What has the columns of a formula for a frame."""
+
+    def remade(self, frame: pd.DataFrame, wanted: Container[str]) -> pd.DataFrame: ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -64,6 +72,8 @@ class DataRecord:
         What the user should be told.
     missingness : Missingness or None
         What is used of rows with missing values; None where rows with them are left out.
+    formula : Remake, optional
+        Makes the columns of a mixed model's formula of other rows.
     """
 
     moments: ClusterMoments | CellMoments
@@ -75,6 +85,7 @@ class DataRecord:
     centered: tuple[tuple[str, str, float], ...]
     notes: tuple[str, ...]
     missingness: Missingness | None = None
+    formula: Remake | None = None
 
     @property
     def n_rows(self) -> int:

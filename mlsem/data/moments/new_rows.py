@@ -7,7 +7,7 @@ moments in the same variables follow from the stored ones, which are linear in t
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -105,17 +105,18 @@ def read_new_rows(
     Raises
     ------
     DataError
-        As for `fit`; or a variable of the model is a term that no column holds.
+        As for `fit`; or a factor has a level that the fit did not.
     """
     frame = require_frame(data)
+    if record.formula is not None:
+        frame = record.formula.remade(frame, names)
     factors = {term.name: term.factors for term in table.products}
-    factors = {name: _factors(name, factors, frame) for name in names}
+    factors = {name: factors.get(name, (name,)) for name in names}
     wanted = {
         factor: f"the model needs {'the variable' if len(each) == 1 else 'for a product'}"
         for each in factors.values()
         for factor in each
     }
-    _require_terms(table, frame, wanted)
     if wanted:
         rows = read_rows(frame, wanted, "listwise")
         read, keep = rows.values, rows.keep
@@ -142,33 +143,6 @@ def read_new_rows(
     if level2:
         _check_constant(found)
     return found
-
-
-def _factors(
-    name: str, products: Mapping[str, tuple[str, ...]], frame: pd.DataFrame
-) -> tuple[str, ...]:
-    """The columns that a variable is the product of; of a mixed model's term of plain columns
-    too."""
-    if name in products:
-        return products[name]
-    parts = tuple(name.split(":"))
-    formed = len(parts) > 1 and name not in frame.columns and {*parts} <= {*frame.columns}
-    return parts if formed else (name,)
-
-
-def _require_terms(
-    table: ParameterTable, frame: pd.DataFrame, wanted: Mapping[str, object]
-) -> None:
-    """Refuse terms of a formula, whose columns depend on the data that they were made of."""
-    if not table.semidefinite:
-        return
-    made = [name for name in wanted if name not in frame.columns]
-    if made:
-        raise DataError(
-            f"{listed(made)}: not among the columns of the data, and terms of a formula that are "
-            "computed (of factors or functions) are not made again of new data. Add columns of "
-            "these names."
-        )
 
 
 def _clusters(

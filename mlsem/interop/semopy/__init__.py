@@ -1,5 +1,6 @@
-"""From semopy's language to lavaan's, and a fitted level back to semopy."""
+"""From semopy's language to lavaan's, and a fit back to semopy: as its model, or in its tables."""
 
-from mlsem.interop.semopy.bridge import from_semopy, to_semopy
+from mlsem.interop.semopy.bridge import from_semopy, inspect, to_semopy
+from mlsem.interop.semopy.results import calc_stats
 
-__all__ = ["from_semopy", "to_semopy"]
+__all__ = ["calc_stats", "from_semopy", "inspect", "to_semopy"]

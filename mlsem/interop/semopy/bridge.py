@@ -23,6 +23,17 @@ from mlsem.errors import (
     warn,
 )
 from mlsem.interop.semopy.defaults import Intercepts, Translation
+from mlsem.interop.semopy.results import (
+    OPTIMISER,
+    Information,
+    Inspection,
+    Mode,
+    StandardizedEstimates,
+    What,
+    check_mode,
+    handed_over,
+    require_fit,
+)
 from mlsem.interop.semopy.syntax import read
 from mlsem.interop.semopy.writer import Writer
 from mlsem.model.expressions import CompiledExpression, compile_constraints
@@ -109,9 +120,10 @@ def from_semopy(model: Any) -> str:
 def to_semopy(fit: FitResult, level: int | str = 1) -> Any:
     """One level of a fit as a semopy `Model` that holds our estimates.
 
-    semopy's tools are then one call away: ``model.inspect()`` shows the estimates,
-    ``semopy.semplot(model, "path.png")`` draws them, ``semopy.report(model, "name")`` and
-    ``semopy.calc_stats(model)`` report, ``model.fit()`` fits again from our estimates.
+    semopy's tools are then one call away: ``model.inspect()`` shows our estimates with our
+    standard errors (see `inspect`), ``semopy.semplot(model, "path.png")`` draws them,
+    ``semopy.report(model, "name")`` reports, ``model.fit()`` fits again from our estimates, and
+    from then on the model is semopy's.
 
     Parameters
     ----------
@@ -145,29 +157,99 @@ def to_semopy(fit: FitResult, level: int | str = 1) -> Any:
 
     Notes
     -----
-    semopy's standard errors and fit measures are those of a single-level covariance structure
-    with that many samples: approximate for a level of a two-level model. At level 2 the fit is
-    perfect by construction, and `model.fit()` stops at once, since semopy refuses a discrepancy
-    of 0. Ours are in `fit.parameter_estimates()`.
+    ``semopy.calc_stats(model)``, and the fit measures of a report, are computed by semopy itself,
+    of a single-level covariance structure with that many samples: approximate for a level of a
+    two-level model, and in part wrong for any (see `calc_stats` of this module, which has ours).
+    At level 2 the fit is perfect by construction, and `model.fit()` stops at once, since semopy
+    refuses a discrepancy of 0.
 
     A `Model` has no means, and defined parameters (`:=`) have no counterpart in it. Products
     and other names that semopy cannot read are renamed: `w1:x1` is `w1_x1`. A row `y ~ 0*y` is
     there where semopy would otherwise not know y, or would keep its residual apart from the
     paths; it changes nothing.
     """
+    model, doubts = _hand_over(fit, level, "to_semopy")
+    for message in (*_lost(fit.table, fit.table.level_number(level)), *doubts):
+        warn(message, SpecificationWarning)
+    return model
+
+
+def inspect(
+    fit: FitResult,
+    mode: Mode = "list",
+    what: What = "est",
+    information: Information | None = "expected",
+    std_est: StandardizedEstimates = False,
+    se_robust: bool = False,
+    *,
+    level: int | str = 1,
+) -> Any:
+    """What `Model.inspect` of semopy shows, of one level of our fit.
+
+    Parameters
+    ----------
+    fit : FitResult
+    mode : {"list", "mx"}
+        A table of the parameters, or semopy's matrices.
+    what : {"est", "start", "name"}
+        What the matrices hold.
+    information : {"expected", "observed"} or None
+        "expected", semopy's default, shows the standard errors that the fit has, "observed" those
+        from the observed information; with None there are none.
+    std_est : bool or "lv"
+        Adds the column `Est. Std`: `std_all` of our fit, or with "lv" `std_lv`.
+    se_robust : bool
+        MLR standard errors, unless those of the fit are robust already.
+    level : int or str
+        1 or 2, or the level's label in the model.
+
+    Returns
+    -------
+    DataFrame or dict of str to DataFrame
+        Of the parameters: columns lval, op, rval, Estimate, (Est. Std,) Std. Err, z-value,
+        p-value, as in semopy, which writes loadings as regressions, and '-' where there is no
+        test: fixed parameters. z-value and p-value are those of `fit.parameter_estimates()`, so
+        of a t test where the fit has degrees of freedom. Intercepts, if the model has any, are
+        `y ~ 1`, as of a `ModelMeans`.
+
+    Raises
+    ------
+    InterfaceError
+        semopy, whose layout it is, is not installed.
+    OptionValueError
+        A value that an argument cannot take.
+    SpecificationError
+        The model has random slopes.
+
+    Notes
+    -----
+    semopy's standard errors agree for one level, by maximum likelihood and with the expected
+    information; its robust ones do not exist without the data and are not MLR's. With "lv" it
+    scales observed predictors of latent variables too, and ours does not, as in lavaan.
+
+    Examples
+    --------
+    >>> inspect(fit, std_est=True)  # doctest: +SKIP
+    """
+    check_mode(mode, what)
+    model, _ = _hand_over(fit, level, "inspect")
+    if mode == "mx":
+        return model.inspect("mx", what)
+    return model.inspection.table(model, information, std_est, se_robust, means=True)
+
+
+def _hand_over(fit: FitResult, level: int | str, taker: str) -> tuple[Any, list[str]]:
+    """The semopy model of a level, and what there is to doubt in it."""
     semopy = _semopy()
-    if not isinstance(fit, FitResult):
-        raise OptionValueError(f"fit is a {type(fit).__name__}; to_semopy takes a FitResult.")
+    require_fit(fit, taker)
     if fit.table.slopes:
         names = listed(slope.name for slope in fit.table.slopes)
         raise SpecificationError(f"semopy's Model has no random slopes ({names}).")
     number = fit.table.level_number(level)
     writer = Writer(fit.table, number)
-    model = semopy.Model(writer.description())
+    model = handed_over(semopy, Inspection(fit, writer), writer.description())
     names = _observed(fit.table, number)
     cov, count = _moments(fit, number, names)
-    for message in (*_lost(fit.table, number), *_doubts(cov)):
-        warn(message, SpecificationWarning)
     lower, upper = parameter_bounds(fit.table)
     for position, name in writer.parameters.items():
         parameter = model.parameters[name]
@@ -181,7 +263,7 @@ def to_semopy(fit: FitResult, level: int | str = 1) -> Any:
     frame = make_frame(dict(zip(renamed, cov.T, strict=True)), renamed)
     model.load(cov=frame, n_samples=count)
     model.last_result = _result(semopy, model, fit.converged)
-    return model
+    return model, _doubts(cov)
 
 
 def _semopy() -> Any:
@@ -292,7 +374,7 @@ def _result(semopy: Any, model: Any, converged: bool) -> Any:
         n_it=0,
         x=model.param_vals,
         message="Estimates of mlsem",
-        name_method="mlsem",
+        name_method=OPTIMISER,
         name_obj="MLW",
     )
 

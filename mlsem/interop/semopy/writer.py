@@ -11,6 +11,7 @@ class Writer:
     """Writes the rows of one level in semopy's syntax, every free parameter under a name."""
 
     def __init__(self, table: ParameterTable, number: int) -> None:
+        self.number = number
         self.variables = table.levels[number - 1]
         self.rows = [
             row for row in table.rows if row.level == number and row.op != "~1" and not row.exo

@@ -1,0 +1,177 @@
+"""What the commands do. Each takes its arguments and returns an exit code."""
+
+from __future__ import annotations
+
+import warnings
+from argparse import Namespace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mlsem.cli.terminal import read_model, warnings_as_lines
+from mlsem.errors import OptionValueError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from mlsem.results.result import FitResult
+
+# Everything heavy is imported where it is used, so that `mlsem --help` is quick.
+
+SEPARATORS = {".csv": ",", ".tsv": "\t"}
+SETTINGS = ("cluster", "estimator", "se", "se_cluster", "test", "df")
+OK, NOT_CONVERGED = 0, 3
+
+
+# --- mlsem fit --------------------------------------------------------------------------------
+
+
+def run_fit(arguments: Namespace) -> int:
+    _check_values(arguments)
+    text = read_model(arguments.model)
+    with warnings_as_lines(arguments.quiet) as caught:
+        import mlsem
+        from mlsem.data.table.files import read_table
+
+        result = mlsem.fit(text, read_table(arguments.data), **_fit_options(arguments))
+        try:
+            if arguments.out:
+                _write_estimates(result, arguments)
+        finally:  # a full disk does not take the results along
+            _print_fit(result, arguments, caught)
+    return OK if result.converged else NOT_CONVERGED
+
+
+def _print_fit(
+    result: FitResult, arguments: Namespace, caught: list[warnings.WarningMessage]
+) -> None:
+    from mlsem.cli.output import indices_text, json_text
+
+    if arguments.json:
+        tables = _tables(result, arguments)
+        print(json_text(result, _level(arguments), arguments.ci, tables, caught))
+    elif not arguments.quiet:
+        summary = result.summary(
+            arguments.level,
+            arguments.ci,
+            fit_measures=arguments.fit_measures,
+            **_columns(arguments),
+        )
+        text = summary.to_text(arguments.digits)
+        if arguments.modification_indices:
+            indices = _indices(result, arguments).to_dict("list")
+            text += indices_text(indices, arguments.digits)
+        print(text, end="")
+
+
+def _check_values(arguments: Namespace) -> None:
+    if arguments.level is not None and not 0 < arguments.level < 1:
+        raise OptionValueError(f"--level {arguments.level:g}: it must lie between 0 and 1")
+    if not 0 <= arguments.digits <= 15:
+        raise OptionValueError(f"--digits {arguments.digits}: choose 0 to 15")
+    if arguments.minimum is not None and not arguments.modification_indices:
+        raise OptionValueError(
+            f"--minimum {arguments.minimum:g} is of --modification-indices: add it"
+        )
+    if arguments.out:
+        from mlsem.cli.files import check_output
+
+        if Path(arguments.out).suffix.lower() not in SEPARATORS:
+            raise OptionValueError(f"--out {arguments.out}: the name must end in .csv or .tsv")
+        inputs = (arguments.model, arguments.data)
+        check_output(arguments.out, inputs, overwrite=arguments.overwrite)
+
+
+def _fit_options(arguments: Namespace) -> dict[str, Any]:
+    """The keywords of `mlsem.fit` that were given; its own defaults hold for the rest."""
+    options: dict[str, Any] = {
+        name: value
+        for name in (*SETTINGS, "missing", "max_iter", "starts", "seed")
+        if (value := getattr(arguments, name)) is not None
+    }
+    if arguments.center:
+        options["center"] = {name: how for part in arguments.center for name, how in part.items()}
+    return options | _model_options(arguments)
+
+
+def _model_options(arguments: Namespace) -> dict[str, Any]:
+    options: dict[str, Any] = {}
+    if arguments.std_lv:
+        options["std_lv"] = True
+    if arguments.no_fixed_x:
+        options["fixed_x"] = False
+    return options
+
+
+def _level(arguments: Namespace) -> float:
+    return 0.95 if arguments.level is None else arguments.level
+
+
+def _columns(arguments: Namespace) -> dict[str, bool]:
+    """What estimates have beside themselves."""
+    return {"standardized": arguments.standardized, "rsquare": arguments.rsquare}
+
+
+def _estimates(result: FitResult, arguments: Namespace) -> pd.DataFrame:
+    return result.parameter_estimates(_level(arguments), arguments.ci, **_columns(arguments))
+
+
+def _indices(result: FitResult, arguments: Namespace) -> pd.DataFrame:
+    return result.modification_indices(minimum=arguments.minimum or 0.0)
+
+
+def _tables(result: FitResult, arguments: Namespace) -> dict[str, Any]:
+    """What was asked for, as JSON has it; may add to the warnings."""
+    tables: dict[str, Any] = {"estimates": _estimates(result, arguments).to_dict("records")}
+    if arguments.fit_measures:
+        tables["fit_measures"] = result.fit_measures().to_dict()
+    if arguments.modification_indices:
+        tables["modification_indices"] = _indices(result, arguments).to_dict("records")
+    return tables
+
+
+def _write_estimates(result: FitResult, arguments: Namespace) -> None:
+    from mlsem.cli.files import separated, write_whole
+
+    text = separated(_estimates(result, arguments), SEPARATORS[Path(arguments.out).suffix.lower()])
+    write_whole(arguments.out, text, overwrite=arguments.overwrite)
+
+
+# --- mlsem check, demo, study ------------------------------------------------------------------
+
+
+def run_check(arguments: Namespace) -> int:
+    text = read_model(arguments.model)
+    with warnings_as_lines(quiet=False):
+        from mlsem.api.fit import check
+        from mlsem.cli.output import check_text
+        from mlsem.data.table.files import read_table
+
+        data = read_table(arguments.data) if arguments.data else None
+        table = check(text, data, **_model_options(arguments))
+        print(check_text(table), end="")
+    return OK
+
+
+def run_demo(_: Namespace) -> int:
+    with warnings_as_lines(quiet=False):
+        import mlsem
+        from mlsem.cli.output import demo_text
+        from mlsem.data.table.examples import example_model, load_example
+
+        robust = mlsem.fit(
+            example_model("article"), load_example("article"), cluster="id", estimator="MLR"
+        )
+        print(example_model("article"))
+        print(robust.summary())
+        print("Standard errors side by side:\n")
+        print(demo_text(robust.with_se("standard"), robust), end="")
+    return OK if robust.converged else NOT_CONVERGED
+
+
+def run_study(arguments: Namespace) -> int:
+    with warnings_as_lines(quiet=False):
+        from mlsem.simulation.article.study import article_study
+
+        study = article_study(arguments.replications, n_jobs=arguments.jobs, file=arguments.out)
+        print(study, end="")
+    return OK

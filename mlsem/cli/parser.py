@@ -1,0 +1,153 @@
+"""The arguments of the command: what may be written after `mlsem`, and what `--help` says."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+from mlsem.base.display import sentences
+
+
+class _ArgumentParser(argparse.ArgumentParser):
+    """Complaints that quote an argument show it as errors do."""
+
+    def error(self, message: str) -> NoReturn:
+        super().error(sentences(message))
+
+
+def make_parser() -> argparse.ArgumentParser:
+    whole = _ArgumentParser(
+        prog="mlsem", description="Two-level structural equation models in lavaan's syntax."
+    )
+    whole.add_argument("--version", action=_Version)
+    commands = whole.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    _add_fit(commands)
+    _add_check(commands)
+    demo = commands.add_parser("demo", help="fit the example that comes with mlsem")
+    demo.set_defaults(command="demo")
+    _add_study(commands)
+    return whole
+
+
+class _Version(argparse.Action):
+    """`--version`, looked up only when it is asked for."""
+
+    def __init__(self, option_strings: Sequence[str], dest: str) -> None:
+        super().__init__(option_strings, dest, nargs=0, help="print the version and stop")
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        import mlsem
+
+        print(f"mlsem {mlsem.__version__}")
+        parser.exit()
+
+
+def _add_fit(commands: Any) -> None:
+    fit = commands.add_parser(
+        "fit",
+        help="fit a model and print its summary",
+        description="Fit the model in MODEL to the table in DATA and print the summary.",
+        epilog="Exit codes: 0 fine, 1 error, 2 wrong usage, 3 did not converge.",
+    )
+    fit.add_argument(
+        "model", metavar="MODEL", help="a file with the model, or - for standard input"
+    )
+    fit.add_argument(
+        "data",
+        metavar="DATA",
+        help="a table: .csv (also with semicolons), .tsv, .parquet, .dta or .sav",
+    )
+    fit.add_argument("--cluster", metavar="COLUMN", help="the column of cluster ids")
+    fit.add_argument("--estimator", metavar="NAME", help="ML (default) or MLR")
+    fit.add_argument("--se", metavar="KIND", help="standard, MLR, CR0 to CR3 (CR2: few clusters)")
+    fit.add_argument("--se-cluster", metavar="COLUMN", help="coarser clusters of robust errors")
+    fit.add_argument("--test", metavar="NAME", help="t (default with CR0 to CR3) or z")
+    fit.add_argument("--df", metavar="NAME", help="satterthwaite, kenward-roger (mixed models)")
+    fit.add_argument("--missing", metavar="HOW", help="listwise (default), error, fiml or fiml.x")
+    fit.add_argument(
+        "--center",
+        action="append",
+        type=_centring,
+        metavar="NAME=HOW",
+        help="centre a column first: x1=cluster or w1=grand; may be repeated or comma-separated",
+    )
+    fit.add_argument("--std-lv", action="store_true", help="fix variances of latent variables to 1")
+    fit.add_argument(
+        "--no-fixed-x", action="store_true", help="moments of covariates are parameters"
+    )
+    fit.add_argument("--level", type=float, metavar="P", help="print intervals, of this level")
+    fit.add_argument(
+        "--ci",
+        choices=("wald", "profile"),
+        default="wald",
+        help="kind of intervals (default wald; profile: for variances between few clusters)",
+    )
+    fit.add_argument("--fit-measures", action="store_true", help="print tests of fit and indices")
+    fit.add_argument("--standardized", action="store_true", help="add standardized estimates")
+    fit.add_argument("--rsquare", action="store_true", help="add R-squared of each level")
+    fit.add_argument(
+        "--modification-indices",
+        action="store_true",
+        help="print score tests of what the model leaves out, largest first",
+    )
+    fit.add_argument(
+        "--minimum", type=float, metavar="MI", help="least modification index (default 0)"
+    )
+    fit.add_argument("--max-iter", type=int, metavar="N", help="most iterations")
+    fit.add_argument("--starts", type=int, metavar="N", help="random starts beside the usual one")
+    fit.add_argument("--seed", type=int, metavar="S", help="seed of the random starts")
+    fit.add_argument("--digits", type=int, default=3, metavar="N", help="decimals (default 3)")
+    fit.add_argument("--json", action="store_true", help="print one JSON object, no summary")
+    fit.add_argument("--out", metavar="FILE", help="write the estimates to a .csv or .tsv file")
+    fit.add_argument("--overwrite", action="store_true", help="replace the file of --out")
+    fit.add_argument("--quiet", action="store_true", help="print no summary and no warnings")
+    fit.set_defaults(command="fit")
+
+
+def _add_check(commands: Any) -> None:
+    check = commands.add_parser(
+        "check",
+        help="show the parameter table of a model",
+        description="Parse and specify the model in MODEL and show its parameter table.",
+    )
+    check.add_argument("model", metavar="MODEL", help="a file, or - for standard input")
+    check.add_argument("data", metavar="DATA", nargs="?", help="a table whose columns it will use")
+    check.add_argument(
+        "--std-lv", action="store_true", help="fix variances of latent variables to 1"
+    )
+    check.add_argument("--no-fixed-x", action="store_true", help="model the covariates as well")
+    check.set_defaults(command="check")
+
+
+def _add_study(commands: Any) -> None:
+    study = commands.add_parser(
+        "study",
+        help="run a simulation study that was published, and compare",
+        description="Run the simulation of Huang & Zhang (2025) draw by draw, and show its "
+        "results beside the published ones.",
+    )
+    study.add_argument("study", metavar="STUDY", choices=("article",), help="article")
+    study.add_argument(
+        "--replications", type=int, default=1000, metavar="N", help="how many (default 1000)"
+    )
+    study.add_argument(
+        "--jobs", type=int, default=1, metavar="N", help="processes, -1 for all cores (default 1)"
+    )
+    study.add_argument(
+        "--out",
+        metavar="FILE",
+        help="write replications there as JSON lines; run again to finish what was interrupted",
+    )
+    study.set_defaults(command="study")
+
+
+def _centring(text: str) -> dict[str, str]:
+    """`x1=cluster,w1=grand` as a mapping."""
+    centring = {}
+    for part in text.split(","):
+        name, equals, how = part.rpartition("=")
+        if not (equals and name.strip() and how.strip()):
+            raise argparse.ArgumentTypeError(f"{part!r} is not of the form NAME=HOW")
+        centring[name.strip()] = how.strip()
+    return centring
