@@ -31,7 +31,7 @@ def test_modelled_covariates(name):
 
 def test_complete_data_are_fitted_as_ever():
     fit = mlsem.fit(FACTORS, DATA, "id")
-    for model, estimator in ((FACTORS, "MLR"), (PATHS, "REML")):
+    for model, estimator in ((FACTORS, "ML"), (PATHS, "REML")):
         full, plain = (
             mlsem.fit(model, DATA, "id", estimator=estimator, missing=missing)
             for missing in ("fiml", "listwise")
