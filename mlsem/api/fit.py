@@ -245,7 +245,7 @@ def _rows(
     center: Mapping[str, str] | None,
 ) -> DataRecord:
     """What a model needs of a data frame."""
-    record = read_moments(
+    return read_moments(
         table,
         data,
         cluster=cluster,
@@ -253,13 +253,6 @@ def _rows(
         missing=settings.missing,
         se_cluster=settings.se_cluster,
     )
-    if settings.estimator == "REML" and isinstance(record.moments, CellMoments):
-        raise OptionValueError(
-            'estimator="REML" takes complete data: missing="fiml" goes with maximum likelihood '
-            '(leave estimator out, or "MLR"; for few clusters se="CR2"), restricted maximum '
-            'likelihood with missing="listwise".'
-        )
-    return record
 
 
 @quiet
@@ -307,6 +300,12 @@ def finish(
         raise OptionValueError(
             f"start= and starts={settings.starts}: random starts are tried beside the usual one, "
             "and start= chooses one start alone. Leave one of them out."
+        )
+    if settings.estimator == "REML" and isinstance(record.moments, CellMoments):
+        raise OptionValueError(
+            'estimator="REML" takes complete data: missing="fiml" goes with maximum likelihood '
+            '(leave estimator out, or "MLR"; for few clusters se="CR2"), restricted maximum '
+            'likelihood with missing="listwise".'
         )
     problem = pose(table, record)
     df_method(problem, settings)  # refuses before the search
