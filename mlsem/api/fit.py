@@ -16,6 +16,7 @@ from mlsem.data.table.frame import column_names
 from mlsem.errors import (
     ConvergenceError,
     ConvergenceWarning,
+    DataWarning,
     ModelSyntaxError,
     ModelSyntaxWarning,
     OptionValueError,
@@ -88,8 +89,9 @@ def fit(
         Whose inverse is the bread of the sandwich, or the model-based covariance. Default:
         observed, except for model-based errors of single-level models without a product of an
         outcome. The leverages of CR2 and CR3 are by the expected information in any case.
-    missing : {"listwise", "error", "fiml", "fiml.x"}
-        Rows with missing values are left out (and counted in the summary), or are an error.
+    missing : {"listwise", "error", "fiml", "fiml.x"}, optional
+        Default: rows with missing values are left out, and a warning and the summary say how many.
+        "listwise" leaves them out without a warning; with "error" they are one.
         "fiml" (or "ml"): full information maximum likelihood, which uses what is observed in each
         row and cluster. It takes values as missing at random given what is observed. A row in
         which a fixed covariate is missing is left out, as is a cluster that lacks one of level 2;
@@ -245,14 +247,17 @@ def _rows(
     center: Mapping[str, str] | None,
 ) -> DataRecord:
     """What a model needs of a data frame."""
-    return read_moments(
+    record = read_moments(
         table,
         data,
         cluster=cluster,
         center=center,
-        missing=settings.missing,
+        missing=settings.missing or "listwise",
         se_cluster=settings.se_cluster,
     )
+    if settings.missing is None and record.lost:
+        warn(record.lost, DataWarning)
+    return record
 
 
 @quiet

@@ -8,7 +8,7 @@ import pytest
 from small import DATA, FACTORS
 
 import mlsem
-from mlsem.errors import OptionValueError
+from mlsem.errors import DataWarning, OptionValueError
 from mlsem.estimation.settings import Settings
 
 PATHS = "level: 1\n y1 ~ x1\nlevel: 2\n y1 ~ w1"
@@ -50,3 +50,40 @@ def test_restricted_likelihood_takes_complete_data():
 def test_mixed_models_have_no_use_for_it():
     with pytest.raises(OptionValueError, match=r"says nothing in lmm.*without its only outcome"):
         mlsem.lmm("y1 ~ x1 + (1 | id)", LACKING, missing="ml")
+
+
+# --- rows that listwise deletion leaves out -------------------------------------------------------
+
+SPLIT = "level: 1\n y1 ~ x1\n y1 ~~ v\nlevel: 2\n y1 ~ w1"
+
+
+@pytest.mark.parametrize(
+    ("model", "columns", "said"),
+    [
+        (SPLIT, ["y1"], r'missing="fiml" uses what is observed in them; missing="listwise" leaves'),
+        (SPLIT, ["x1"], r'missing="fiml\.x", which models covariates, uses what is observed'),
+        (SPLIT, ["y1", "w1"], r"\('w1'\), which missing=\"fiml\.x\" models"),
+        (PATHS, ["y1"], r'Without an outcome they say nothing, with missing="fiml" neither'),
+        (
+            'level: 1\n y1 ~ rv("s")*x1\n y1 ~~ v\nlevel: 2\n y1 ~~ s',
+            ["x1"],
+            r'missing="fiml" uses no row either in which the carrier of a random slope is missing',
+        ),
+    ],
+)
+def test_they_are_said_at_the_call(model, columns, said):
+    data = DATA.reset_index(drop=True)
+    for place, name in enumerate(columns):
+        data.loc[data.index % 7 == place, name] = np.nan
+    gone = data[columns].isna().any(axis=1).sum()
+    share = rf"{gone} of {len(data)} rows \({gone / len(data):.1%}\) left out for missing values"
+    with pytest.warns(DataWarning, match=share + ".*" + said) as caught:
+        fit = mlsem.fit(model, data, "id")
+    assert caught[0].filename == __file__
+    assert len([each for each in caught if each.category is DataWarning]) == 1
+    silent = mlsem.fit(model, data, "id", missing="listwise")
+    pd.testing.assert_series_equal(fit.params, silent.params, check_exact=True)
+    assert fit.notes == silent.notes
+    assert any("left out for missing values" in note for note in fit.notes)
+    with pytest.warns(DataWarning, match=share):
+        fit.update("+ level: 2\n y1 ~~ y1", data=data)

@@ -447,7 +447,7 @@ def test_numbers_that_are_no_doubles(cell, words):
     frame = pd.DataFrame({"y": pd.Series(values, dtype=object), "x": np.arange(8.0) ** 2})
     with pytest.raises(DataError, match=f"column 'y' is not numeric.*{words}"):
         mlsem.fit("y ~ x", frame)
-    fit = mlsem.fit("y ~ x", frame.drop(index=2))
+    fit = mlsem.fit("y ~ x", frame.drop(index=2), missing="listwise")
     assert fit.n_obs == 6
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mlsem.data.moments.bases import Column, level_values, spread
-from mlsem.data.table.columns import counted
+from mlsem.data.table.columns import SILENT, counted
 from mlsem.data.table.grouping import restricted
 from mlsem.errors import DataError, listed
 
@@ -239,3 +239,29 @@ def _modelling(table: ParameterTable, names: Iterable[str]) -> str:
     if carriers:
         return f"{listed(sorted(carriers))} carries a random slope and must be observed."
     return 'missing="fiml.x" (or fixed_x=False) models covariates, as normal, and keeps these rows.'
+
+
+def use_of_all(table: ParameterTable, rows: Rows) -> str:
+    """What listwise deletion has lost, and how to use it."""
+    factors, gone = factors_of(table), {name for name, _ in rows.missing}
+    outcomes = [name for level in table.levels for name in level.modelled]
+    dropped = np.flatnonzero(~rows.keep) if rows.keep is not None else np.arange(0)
+    known = np.zeros(len(dropped), dtype=bool)
+    for name in outcomes:
+        lacks = [np.isnan(rows.values[f][dropped]) for f in factors[name] if f in gone]
+        known |= ~np.logical_or.reduce(lacks) if lacks else True
+    if not known.any():
+        return f'Without an outcome they say nothing, with missing="fiml" neither. {SILENT}'
+    fixed = [name for level in table.levels for name in level.covariates if gone & {*factors[name]}]
+    if {slope.carrier for slope in table.slopes} & {*fixed}:
+        said = 'missing="fiml" uses no row either in which the carrier of a random slope is missing'
+    elif not fixed:
+        said = 'missing="fiml" uses what is observed in them'
+    elif gone <= {factor for name in fixed for factor in factors[name]}:
+        said = 'missing="fiml.x", which models covariates, uses what is observed in them'
+    else:
+        said = (
+            'missing="fiml" uses what is observed in them, but for those that lack a fixed '
+            f'covariate ({listed(fixed)}), which missing="fiml.x" models'
+        )
+    return f"{said}; {SILENT}"

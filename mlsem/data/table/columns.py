@@ -31,6 +31,8 @@ SHOWN = 5
 """How many offending rows or values a message names."""
 BRIEF = 40
 """Columns of a value that a message shows."""
+SILENT = 'missing="listwise" leaves them out without this warning.'
+"""How a warning of rows that are left out ends."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -207,7 +209,8 @@ def check_missing(
 
 def left_out(counts: tuple[tuple[str, int], ...], dropped: int, total: int) -> str:
     """A note on rows with missing values."""
-    return f"{dropped} of {total} rows left out for missing values: {counted(counts)}."
+    share = f"{dropped / total:.1%}" if dropped >= total / 2000 else "under 0.1%"
+    return f"{dropped} of {total} rows ({share}) left out for missing values: {counted(counts)}."
 
 
 def missing_in(series: pd.Series) -> NDArray[np.bool_]:
