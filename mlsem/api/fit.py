@@ -93,10 +93,10 @@ def fit(
         Default: rows with missing values are left out, and a warning and the summary say how many.
         "listwise" leaves them out without a warning; with "error" they are one.
         "fiml" (or "ml"): full information maximum likelihood, which uses what is observed in each
-        row and cluster. It takes values as missing at random given what is observed. A row in
-        which a fixed covariate is missing is left out, as is a cluster that lacks one of level 2;
-        "fiml.x" (or "ml.x") models covariates as normal (``fixed_x=False``) and keeps these. A
-        product is missing where a factor is.
+        row and cluster; means are part of the model then. It takes values as missing at random
+        given what is observed. A row in which a fixed covariate is missing is left out, as is a
+        cluster that lacks one of level 2; "fiml.x" (or "ml.x") models covariates as normal
+        (``fixed_x=False``) and keeps these. A product is missing where a factor is.
     start : mapping, Series, FitResult or sequence, optional
         Starting values by parameter name (`FitResult.params` has the names).
     starts : int, default 0
@@ -211,8 +211,18 @@ def _model_options(options: dict[str, Any]) -> ModelOptions:
 def _modelling(
     settings: Settings, options: ModelOptions, given: Mapping[str, Any]
 ) -> tuple[Settings, ModelOptions]:
-    """With "fiml.x" as what it stands for: "fiml" of a model that has no fixed covariates."""
-    if settings.missing != "fiml.x":
+    """The model that full information maximum likelihood takes: with means, which do not separate
+    from the covariances where values are missing; and "fiml.x" as what it stands for, "fiml" of a
+    model without fixed covariates."""
+    if settings.missing not in ("fiml", "fiml.x"):
+        return settings, options
+    if given.get("meanstructure") is False:
+        raise OptionValueError(
+            f'missing="{settings.missing}" needs the means in the model, and meanstructure=False '
+            "leaves them out: leave meanstructure out."
+        )
+    options = replace(options, meanstructure=True)
+    if settings.missing == "fiml":
         return settings, options
     if given.get("fixed_x"):
         raise OptionValueError(

@@ -29,6 +29,17 @@ def test_modelled_covariates(name):
         mlsem.check(FACTORS, missing=name, fixed_x=True)
 
 
+def test_means_are_in_the_model():
+    """Where values are missing they do not separate from the covariances."""
+    text = "f =~ y1 + y2 + y3"
+    assert mlsem.check(text, missing="fiml") == mlsem.check(text, meanstructure=True)
+    assert mlsem.check(text, missing="listwise") == mlsem.check(text)
+    fit = mlsem.fit(text, LACKING, missing="fiml")
+    assert abs(fit.params["y1~1"] - LACKING["y1"].mean()) > 0.01
+    with pytest.raises(OptionValueError, match="meanstructure=False leaves them out"):
+        mlsem.fit(text, LACKING, missing="fiml", meanstructure=False)
+
+
 def test_complete_data_are_fitted_as_ever():
     fit = mlsem.fit(FACTORS, DATA, "id")
     for model, estimator in ((FACTORS, "ML"), (PATHS, "REML")):
@@ -87,3 +98,37 @@ def test_they_are_said_at_the_call(model, columns, said):
     assert any("left out for missing values" in note for note in fit.notes)
     with pytest.warns(DataWarning, match=share):
         fit.update("+ level: 2\n y1 ~~ y1", data=data)
+
+
+# --- the header of the summary --------------------------------------------------------------------
+
+
+def lines(fit):
+    return [" ".join(line.split()) for line in str(fit.summary()).splitlines()]
+
+
+def test_the_summary_says_what_is_used():
+    data = LACKING.copy()
+    data.loc[data.index % 11 == 3, "x1"] = np.nan
+    data.loc[data["id"] % 9 == 5, "w1"] = np.nan
+    gone = data["w1"].isna() | data["x1"].isna()
+    said = lines(mlsem.fit(SPLIT, data, "id", missing="fiml", se="none"))
+    assert f"Number of observations (used) {(~gone).sum()}" in said
+    assert f"Observations with missing values {(~gone & data['y1'].isna()).sum()}" in said
+    out = data["id"].nunique() - data.loc[~gone, "id"].nunique()
+    assert f"Clusters left out {out}" in said
+    assert "Patterns of missing values 2" in said
+    said = lines(mlsem.fit(SPLIT, data, "id", missing="fiml.x", se="none"))
+    assert f"Number of observations {len(data)}" in said
+    without = data.loc[data["w1"].isna(), "id"].nunique()
+    assert f"Clusters with missing values {without}" in said
+    assert "Patterns of missing values (level 1, 2) 4, 2" in said
+    assert "Missing values in these none" in lines(mlsem.fit(PATHS, DATA, "id", missing="fiml"))
+
+
+def test_what_a_missing_product_assumes_is_said():
+    data = DATA.reset_index(drop=True)
+    data.loc[data.index % 6 == 1, "x1"] = np.nan
+    model = "level: 1\n y1 ~ x1 + v + x1:v\nlevel: 2\n y1 ~ w1"
+    fit = mlsem.fit(model, data, "id", missing="fiml.x", se="none")
+    assert "'x1:v': missing where a factor is, and taken as normal" in " ".join(fit.notes)

@@ -220,6 +220,11 @@ def _notes(
             f"{found.empty_rows} of {rows.n_total} rows left out, in which all variables{level} "
             "are missing: they say nothing."
         )
+    if found.products:
+        notes.append(
+            f"{listed(found.products)}: missing where a factor is, and taken as normal like any "
+            "other variable."
+        )
     return tuple(notes)
 
 
