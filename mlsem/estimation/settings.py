@@ -62,7 +62,7 @@ class Settings:
         The column of the robust clusters; None: the model's.
     information : {"expected", "observed"} or None
         Whose inverse is the bread. None: observed for robust errors, and for model-based ones with
-        two levels or with a product of an outcome; else expected, as in lavaan.
+        two levels, missing values or a product of an outcome; else expected, as in lavaan.
     missing : {"listwise", "error", "fiml", "fiml.x"} or None
         None: as "listwise", and rows that are left out are said by a warning. Also lavaan's names
         "ml", "direct" and "ml.x".

@@ -29,13 +29,16 @@ def test_modelled_covariates(name):
         mlsem.check(FACTORS, missing=name, fixed_x=True)
 
 
-def test_means_are_in_the_model():
-    """Where values are missing they do not separate from the covariances."""
+def test_one_level():
+    """Where values are missing, means do not separate from covariances and are in the model, and
+    errors are by the observed information."""
     text = "f =~ y1 + y2 + y3"
     assert mlsem.check(text, missing="fiml") == mlsem.check(text, meanstructure=True)
     assert mlsem.check(text, missing="listwise") == mlsem.check(text)
     fit = mlsem.fit(text, LACKING, missing="fiml")
     assert abs(fit.params["y1~1"] - LACKING["y1"].mean()) > 0.01
+    observed = mlsem.fit(text, LACKING, missing="fiml", information="observed")
+    pd.testing.assert_series_equal(fit.bse, observed.bse, check_exact=True)
     with pytest.raises(OptionValueError, match="meanstructure=False leaves them out"):
         mlsem.fit(text, LACKING, missing="fiml", meanstructure=False)
 
