@@ -181,7 +181,9 @@ def test_no_row_left():
     data = make_data()
     data.loc[data.index[::2], "x1"] = np.nan
     data.loc[data.index[1::2], "y"] = np.nan
-    fails(data, "no row is left: each of the 100 rows", "'y' (50), 'x1' (50)")
+    fails(
+        data, "no row is left: each of the 100 rows", "'y' (50), 'x1' (50)", 'missing="fiml" uses'
+    )
 
 
 @pytest.mark.parametrize("kind", ["str", object, "category", "string[pyarrow]"])

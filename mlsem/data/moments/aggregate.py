@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 CHUNK_ROWS = 1 << 15
 """Rows read at a time; with a few columns these stay in the processor's cache."""
 
+FIML = 'missing="fiml" uses what is observed in each row.'
 MISSING = ("listwise", "error", "fiml")
 
 
@@ -131,7 +132,7 @@ def read_moments(
         require_one_column("cluster", cluster, frame)
     _check_options(table, wanted, cluster, missing)
     centering = check_center(table, center, wanted, frame.columns, cluster)
-    rows = read_rows(frame, wanted, missing)
+    rows = read_rows(frame, wanted, missing, FIML)
     if cluster is None:
         grouping = ungrouped(len(frame), rows.keep)
     else:

@@ -12,6 +12,8 @@ from mlsem.data.moments.bases import CONSTANT, SAME
 from mlsem.errors import DataError
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from mlsem.core.records import Array, ClusterMoments
     from mlsem.data.table.grouping import Grouping
     from mlsem.model.table import ParameterTable
@@ -85,6 +87,11 @@ def check_columns(table: ParameterTable, moments: ClusterMoments | CellMoments) 
                 f"{name!r} is constant in the {rows} rows used{seen}. Leave it out of the model."
             )
         if place < varying and table.two_level and within[place] <= SAME * sd:
+            if isinstance(moments, CellMoments) and _once(moments)[place]:
+                raise DataError(
+                    f"{name!r} is observed in one row of each cluster at most, so that nothing is "
+                    "known of how it differs within clusters. Name it at level 2 only."
+                )
             where = "both levels" if name in table.split else "level 1"
             if name in {slope.carrier for slope in table.slopes}:
                 if table.semidefinite:
@@ -122,6 +129,12 @@ def _check_seen(table: ParameterTable, moments: CellMoments) -> None:
                 f"{name!r} is observed in one cluster alone, so that nothing is known of how it "
                 "differs between clusters. Leave it out at level 2."
             )
+
+
+def _once(moments: CellMoments) -> NDArray[np.bool_]:
+    """Which varying columns no cluster has in two rows."""
+    counts, _, _ = available(moments)
+    return counts.max(axis=0) <= 1.0
 
 
 def _spreads(moments: ClusterMoments | CellMoments) -> tuple[Array, Array, Array, Array]:
@@ -176,10 +189,12 @@ def check_own_means(
             pair = rows_with(moments, (row.lhs, row.rhs)).means
         else:
             pair = moments.means[:, [index[row.lhs], index[row.rhs]]]
+        if len(pair) < 3:
+            continue
         away = pair - pair.mean(axis=0)
         squares = away.T @ away
         left = squares[0, 0] - squares[0, 1] ** 2 / squares[1, 1]
-        if len(pair) < 3 or left > OWN_MEAN * squares[0, 0]:
+        if left > OWN_MEAN * squares[0, 0]:
             continue
         told = (
             f"{row.rhs!r} is the cluster mean of {row.lhs!r} (or a linear function of it) and "
