@@ -8,7 +8,7 @@ import pytest
 from small import DATA, FACTORS
 
 import mlsem
-from mlsem.errors import DataWarning, OptionValueError
+from mlsem.errors import DataError, DataWarning, OptionValueError
 from mlsem.estimation.settings import Settings
 
 PATHS = "level: 1\n y1 ~ x1\nlevel: 2\n y1 ~ w1"
@@ -135,3 +135,22 @@ def test_what_a_missing_product_assumes_is_said():
     model = "level: 1\n y1 ~ x1 + v + x1:v\nlevel: 2\n y1 ~ w1"
     fit = mlsem.fit(model, data, "id", missing="fiml.x", se="none")
     assert "'x1:v': missing where a factor is, and taken as normal" in " ".join(fit.notes)
+
+
+# --- updates without the data ---------------------------------------------------------------------
+
+
+def test_updates_read_the_cells_again():
+    data = LACKING.copy()
+    data.loc[data.index % 11 == 3, "x1"] = np.nan
+    fit = mlsem.fit(SPLIT, data, "id", missing="fiml.x", se="none")
+    smaller = fit.update("level: 1\n y1 ~~ v\nlevel: 2\n y1 ~~ y1")
+    assert smaller.n_obs == len(data)
+    again = mlsem.fit("level: 1\n y1 ~~ v\nlevel: 2\n y1 ~~ y1", data, "id", missing="fiml")
+    assert smaller.loglik == pytest.approx(again.loglik, abs=1e-8)
+    with pytest.raises(DataError, match="'x1': a fixed covariate here, and missing in rows"):
+        fit.update(fixed_x=True)
+    with pytest.raises(OptionValueError, match="takes complete data"):
+        fit.update(estimator="REML")
+    fixed = fit.update(fixed_x=True, data=data)
+    assert fixed.n_obs == data["x1"].notna().sum()
