@@ -88,7 +88,8 @@ def fit(
     information : {"expected", "observed"}, optional
         Whose inverse is the bread of the sandwich, or the model-based covariance. Default:
         observed, except for model-based errors of single-level models without missing values or a
-        product of an outcome. The leverages of CR2 and CR3 are by the expected information in any case.
+        product of an outcome. The leverages of CR2 and CR3 are by the expected information in any
+        case.
     missing : {"listwise", "error", "fiml", "fiml.x"}, optional
         Default: rows with missing values are left out, and a warning and the summary say how many.
         "listwise" leaves them out without a warning; with "error" they are one.

@@ -282,6 +282,17 @@ def test_moments_of_what_is_available():
     assert part.n_clusters == len(sizes)
 
 
+def test_codes_beside_values_that_are_missing():
+    data = make_data(12)
+    data.loc[data["y1"].notna() & (data.index % 9 == 0), "y1"] = -99.0
+    (note,) = [
+        note
+        for note in read_moments(mlsem.check(FACTORS), data, cluster="id", missing="fiml").notes
+        if "-99" in note
+    ]
+    assert note.startswith("'y1' is -99 in ")
+
+
 def test_pairs_that_are_never_observed_together():
     data = make_data(11, missing=0.0, by_cluster=0.0)
     half = data.index % 2 == 0

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mlsem.data.moments.bases import SAME, Column, cluster_values
+from mlsem.data.moments.bases import SAME, Column, cluster_values, may_be_level2
 from mlsem.data.table.cells import pattern_codes
 from mlsem.data.table.columns import missing_in, numeric, require_column
 from mlsem.data.table.grouping import cut
@@ -123,10 +123,10 @@ def _is_level2(
     table: ParameterTable | None,
 ) -> bool:
     """Whether a column is a variable of level 2."""
-    if grouping.singletons or gap.all():
-        return table is not None and table.two_level and name not in _lowest(table)
-    if table is not None and (not table.two_level or name in _lowest(table)):
+    if table is not None and not may_be_level2(table, name):
         return False
+    if grouping.singletons or gap.all():
+        return table is not None
     values = numeric(frame, require_column(frame, name, ""), name)
     mean = float(np.mean(values, where=~gap))
     if not np.isfinite(mean):
@@ -139,8 +139,3 @@ def _is_level2(
         return table is not None
     _, distance = cluster_values(values, column.grouping, column.pieces)
     return bool((distance <= SAME * column.sd()).all())
-
-
-def _lowest(table: ParameterTable) -> frozenset[str]:
-    """What a model names at level 1, products' factors not among it."""
-    return frozenset(table.levels[0].modelled + table.levels[0].covariates)
