@@ -40,6 +40,7 @@ from mlsem.version import __version__
 
 if TYPE_CHECKING:
     from mlsem.api.compare import compare
+    from mlsem.api.missing_patterns import missing_patterns
     from mlsem.inference.bootstrap.result import Bootstrap
     from mlsem.simulation.draw.generate import simulate
     from mlsem.simulation.study.result import Study
@@ -84,6 +85,7 @@ __all__ = [
     "lmm",
     "load_example",
     "lr_test",
+    "missing_patterns",
     "sem",
     "simulate",
     "study",
@@ -100,6 +102,7 @@ _WHEN_ASKED_FOR = {
     "InOrder": "mlsem.simulation.study.sources",
     "Study": "mlsem.simulation.study.result",
     "compare": "mlsem.api.compare",
+    "missing_patterns": "mlsem.api.missing_patterns",
     "simulate": "mlsem.simulation.draw.generate",
     "study": "mlsem.simulation.study.run",
 }

@@ -16,6 +16,7 @@ from mlsem.data.table.frame import column_names
 from mlsem.errors import (
     ConvergenceError,
     ConvergenceWarning,
+    DataWarning,
     ModelSyntaxError,
     ModelSyntaxWarning,
     OptionValueError,
@@ -86,15 +87,17 @@ def fit(
         Degrees of freedom of these, see `mlsem.lmm`; "kenward-roger" with estimator="REML".
     information : {"expected", "observed"}, optional
         Whose inverse is the bread of the sandwich, or the model-based covariance. Default:
-        observed, except for model-based errors of single-level models without a product of an
-        outcome. The leverages of CR2 and CR3 are by the expected information in any case.
-    missing : {"listwise", "error", "fiml", "fiml.x"}
-        Rows with missing values are left out (and counted in the summary), or are an error.
+        observed, except for model-based errors of single-level models without missing values or a
+        product of an outcome. The leverages of CR2 and CR3 are by the expected information in any
+        case.
+    missing : {"listwise", "error", "fiml", "fiml.x"}, optional
+        Default: rows with missing values are left out, and a warning and the summary say how many.
+        "listwise" leaves them out without a warning; with "error" they are one.
         "fiml" (or "ml"): full information maximum likelihood, which uses what is observed in each
-        row and cluster. It takes values as missing at random given what is observed. A row in
-        which a fixed covariate is missing is left out, as is a cluster that lacks one of level 2;
-        "fiml.x" (or "ml.x") models covariates as normal (``fixed_x=False``) and keeps these. A
-        product is missing where a factor is.
+        row and cluster; means are part of the model then. It takes values as missing at random
+        given what is observed. A row in which a fixed covariate is missing is left out, as is a
+        cluster that lacks one of level 2; "fiml.x" (or "ml.x") models covariates as normal
+        (``fixed_x=False``) and keeps these. A product is missing where a factor is.
     start : mapping, Series, FitResult or sequence, optional
         Starting values by parameter name (`FitResult.params` has the names).
     starts : int, default 0
@@ -209,8 +212,18 @@ def _model_options(options: dict[str, Any]) -> ModelOptions:
 def _modelling(
     settings: Settings, options: ModelOptions, given: Mapping[str, Any]
 ) -> tuple[Settings, ModelOptions]:
-    """With "fiml.x" as what it stands for: "fiml" of a model that has no fixed covariates."""
-    if settings.missing != "fiml.x":
+    """The model that full information maximum likelihood takes: with means, which do not separate
+    from the covariances where values are missing; and "fiml.x" as what it stands for, "fiml" of a
+    model without fixed covariates."""
+    if settings.missing not in ("fiml", "fiml.x"):
+        return settings, options
+    if given.get("meanstructure") is False:
+        raise OptionValueError(
+            f'missing="{settings.missing}" needs the means in the model, and meanstructure=False '
+            "leaves them out: leave meanstructure out."
+        )
+    options = replace(options, meanstructure=True)
+    if settings.missing == "fiml":
         return settings, options
     if given.get("fixed_x"):
         raise OptionValueError(
@@ -250,15 +263,11 @@ def _rows(
         data,
         cluster=cluster,
         center=center,
-        missing=settings.missing,
+        missing=settings.missing or "listwise",
         se_cluster=settings.se_cluster,
     )
-    if settings.estimator == "REML" and isinstance(record.moments, CellMoments):
-        raise OptionValueError(
-            'estimator="REML" takes complete data: missing="fiml" goes with maximum likelihood '
-            '(leave estimator out, or "MLR"; for few clusters se="CR2"), restricted maximum '
-            'likelihood with missing="listwise".'
-        )
+    if settings.missing is None and record.lost:
+        warn(record.lost, DataWarning)
     return record
 
 
@@ -307,6 +316,12 @@ def finish(
         raise OptionValueError(
             f"start= and starts={settings.starts}: random starts are tried beside the usual one, "
             "and start= chooses one start alone. Leave one of them out."
+        )
+    if settings.estimator == "REML" and isinstance(record.moments, CellMoments):
+        raise OptionValueError(
+            'estimator="REML" takes complete data: missing="fiml" goes with maximum likelihood '
+            '(leave estimator out, or "MLR"; for few clusters se="CR2"), restricted maximum '
+            'likelihood with missing="listwise".'
         )
     problem = pose(table, record)
     df_method(problem, settings)  # refuses before the search

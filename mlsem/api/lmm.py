@@ -15,7 +15,15 @@ from mlsem.base.caching import remember
 from mlsem.core.quiet import quiet
 from mlsem.data.design.mixed import INTERCEPT, RESIDUAL, MixedColumns, check_outcome, read_mixed
 from mlsem.data.moments.aggregate import moments_of
-from mlsem.errors import DataError, OptionValueError, Span, SpecificationError, listed
+from mlsem.errors import (
+    DataError,
+    DataWarning,
+    OptionValueError,
+    Span,
+    SpecificationError,
+    listed,
+    warn,
+)
 from mlsem.estimation.settings import SETTING_NAMES, Settings, se_kind
 from mlsem.model.defaults import specify
 from mlsem.model.mixed_options import refuse_fiml, refuse_meaningless
@@ -42,10 +50,10 @@ def lmm(formula: str, data: pd.DataFrame, REML: bool = True, **options: Any) -> 
         (text and categorical columns, ``factor(t)``; treatment coding), ``I(x1^2)``,
         ``I(x1 > 0 & x2 < 1)``, ``scale(x1)``, ``poly(x1, 2)``, ``ns(x1, 3)``, ``log(x1)``,
         ``np.arctan(x1)``: the functions of `mlsem.data.design.r_functions`. They see all
-        rows of the data, and rows with missing values are left out after. Fixed effects that are
-        linear combinations of those before are left out with a note, as in lme4. Random parts:
-        ``(1 | id)``, ``(x1 | id)``, ``(0 + x1 | id)``, and ``(x1 + f || id)``, each term a part
-        of its own.
+        rows of the data, and rows with missing values are left out after, with a warning. Fixed
+        effects that are linear combinations of those before are left out with a note, as in lme4.
+        Random parts: ``(1 | id)``, ``(x1 | id)``, ``(0 + x1 | id)``, and ``(x1 + f || id)``, each
+        term a part of its own.
     data : pandas.DataFrame
         One row per unit. Is not changed.
     REML : bool
@@ -105,7 +113,9 @@ def lmm(formula: str, data: pd.DataFrame, REML: bool = True, **options: Any) -> 
     parsed = read_formula(formula)
     settings, start = _settings(REML, options)
     refuse_fiml(settings.missing)
-    mixed = read_mixed(parsed, data, settings.missing)
+    mixed = read_mixed(parsed, data, settings.missing or "listwise")
+    if settings.missing is None and mixed.lost:
+        warn(mixed.lost, DataWarning)
     table = mixed_table(parsed, mixed.columns)
     try:
         record = moments_of(

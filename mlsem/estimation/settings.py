@@ -24,6 +24,7 @@ _CHOICES = {
     "missing": ("listwise", "error", "fiml", "fiml.x"),
     "on_failure": ("warn", "raise"),
 }
+_OPTIONAL = ("test", "df", "information", "missing")
 _MISSING_ALSO = {"ml": "fiml", "direct": "fiml", "ml.x": "fiml.x"}
 
 
@@ -61,9 +62,10 @@ class Settings:
         The column of the robust clusters; None: the model's.
     information : {"expected", "observed"} or None
         Whose inverse is the bread. None: observed for robust errors, and for model-based ones with
-        two levels or with a product of an outcome; else expected, as in lavaan.
-    missing : {"listwise", "error", "fiml", "fiml.x"}
-        Also lavaan's names "ml", "direct" and "ml.x".
+        two levels, missing values or a product of an outcome; else expected, as in lavaan.
+    missing : {"listwise", "error", "fiml", "fiml.x"} or None
+        None: as "listwise", and rows that are left out are said by a warning. Also lavaan's names
+        "ml", "direct" and "ml.x".
     max_iter : int
     tol : float
         Largest remaining step at the optimum, in standard errors.
@@ -80,7 +82,7 @@ class Settings:
     df: str | None = None
     se_cluster: str | None = None
     information: str | None = None
-    missing: str = "listwise"
+    missing: str | None = None
     max_iter: int = 500
     tol: float = 1e-8
     on_failure: str = "warn"
@@ -97,7 +99,7 @@ class Settings:
             name = self.missing.lower()
             object.__setattr__(self, "missing", _MISSING_ALSO.get(name, name))
         for name in ("test", "df", "information", "missing", "on_failure"):
-            _require(name, getattr(self, name), optional=name in ("test", "df", "information"))
+            _require(name, getattr(self, name), optional=name in _OPTIONAL)
         self._require_agreement()
         require_whole("max_iter", self.max_iter, 1)
         self._require_starts()

@@ -56,14 +56,14 @@ def refuse_meaningless(options: Iterable[str]) -> None:
             raise OptionError(f"lmm does not take {name}=: {MEANINGLESS[name]}.")
 
 
-def refuse_fiml(missing: str) -> None:
+def refuse_fiml(missing: str | None) -> None:
     """Raise for full information maximum likelihood, which a linear mixed model has none of.
 
     Raises
     ------
     OptionValueError
     """
-    if missing.startswith("fiml"):
+    if missing is not None and missing.startswith("fiml"):
         raise OptionValueError(
             f'missing="{missing}" says nothing in lmm: covariates are conditioned on, and a row '
             "without its only outcome adds nothing to the likelihood, which is that of all rows "

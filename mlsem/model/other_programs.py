@@ -292,7 +292,7 @@ VALUES: dict[str, dict[str, str]] = {
     "missing": _values(
         (
             "pairwise available.cases two.stage robust.two.stage two.step doubly.robust",
-            'It is not available; "fiml" uses all rows with what is observed in them.',
+            'Use "fiml": all rows, with what is observed in them.',
         ),
         ("drop omit na.omit", 'It is "listwise", the default.'),
         ("raise fail na.fail", 'It is "error".'),

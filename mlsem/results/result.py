@@ -514,6 +514,7 @@ class FitResult:
             n_rows=self._record.n_rows_total,
             cluster=self._record.cluster or self._record.robust.name,
             n_clusters=self.n_clusters,
+            missing=self._record.missingness,
             centered=self._record.centered,
             restricted=self.settings.estimator == "REML",
             loglik=self.loglik,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from math import isnan, nan
 from typing import Any
 
+from mlsem.data.moments.missing import Missingness
 from mlsem.estimation.standard_errors import StandardErrors
 from mlsem.report import html, text
 from mlsem.report.document import HeaderBlock, SummaryDocument
@@ -40,6 +41,7 @@ class Facts:
     n_rows: int
     cluster: str | None
     n_clusters: int | None
+    missing: Missingness | None
     centered: tuple[tuple[str, str, float], ...]
     restricted: bool
     loglik: float
@@ -102,6 +104,8 @@ class Facts:
             ]
         if self.n_clusters is not None:
             pairs.append((f"Number of clusters [{self.cluster}]", str(self.n_clusters)))
+        if self.missing is not None:
+            pairs += _incomplete(self.missing, self.n_clusters is not None)
         for name, how, value in self.centered:
             where = "cluster mean" if how == "cluster" else f"grand mean {value:.6g}"
             pairs.append((f"Centred [{name}]", where))
@@ -134,6 +138,22 @@ class Facts:
         if self.n_robust is not None:
             pairs.append((f"Robust clusters [{self.robust}]", str(self.n_robust)))
         return HeaderBlock("Parameter estimates:", tuple(pairs))
+
+
+def _incomplete(missing: Missingness, clustered: bool) -> list[tuple[str, str]]:
+    """What full information maximum likelihood uses; only what applies."""
+    if missing.patterns == 1 and missing.level2_patterns == 1:
+        return [("Missing values in these", "none")]
+    pairs = [("Observations with missing values", str(missing.rows_partly))]
+    if clustered and missing.clusters_dropped:
+        pairs.append(("Clusters left out", str(missing.clusters_dropped)))
+    if missing.level2_patterns > 1:
+        pairs.append(("Clusters with missing values", str(missing.clusters_partly)))
+        patterns = f"{missing.patterns}, {missing.level2_patterns}"
+        pairs.append(("Patterns of missing values (level 1, 2)", patterns))
+    else:
+        pairs.append(("Patterns of missing values", str(missing.patterns)))
+    return pairs
 
 
 def _shown(value: float) -> str:

@@ -14,6 +14,7 @@ from mlsem.api.lmm import mixed_table
 from mlsem.data.design.mixed import read_mixed
 from mlsem.errors import (
     DataError,
+    DataWarning,
     EstimationWarning,
     IdentificationError,
     InferenceWarning,
@@ -67,6 +68,7 @@ def shown(table, level):
 def fitted(name, **options):
     case = MODELS[name]
     data = pd.read_csv(REFERENCE / case["data_file"])
+    options.setdefault("missing", "listwise")
     return mlsem.lmm(case["formula"], data, REML=case["REML"], **options)
 
 
@@ -171,9 +173,10 @@ def test_what_fit_offers():
 
 def test_missing_values():
     data = pd.read_csv(REFERENCE / MODELS["missing_ri_ml"]["data_file"])
-    fit = mlsem.lmm("y ~ x1 + (1 | id)", data, REML=False)
+    with pytest.warns(DataWarning, match=r"23 of them have an outcome .*missing=\"fiml\.x\""):
+        fit = mlsem.lmm("y ~ x1 + (1 | id)", data, REML=False)
     assert fit._estimates.record.n_rows_total == 500
-    assert "rows left out for missing values: 'x1' (25), 'y' (15)" in fit.notes[0]
+    assert "rows (7.6%) left out for missing values: 'x1' (25), 'y' (15)" in fit.notes[0]
     with pytest.raises(DataError, match="missing values in 'x1'"):
         mlsem.lmm("y ~ x1 + (1 | id)", data, REML=False, missing="error")
 

@@ -11,7 +11,7 @@ import pytest
 import mlsem
 from mlsem.data.design.columns import contrast_matrix, dependent
 from mlsem.data.design.mixed import read_mixed
-from mlsem.errors import DataError, EstimationWarning, SpecificationError
+from mlsem.errors import DataError, DataWarning, EstimationWarning, SpecificationError
 from mlsem.syntax.mixed import read_formula
 
 REFERENCE = Path(__file__).parents[1] / "reference"
@@ -72,7 +72,7 @@ def test_columns_of_random_formulas(case):
 def test_fits_of_lme4(case):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", EstimationWarning)  # some are on the boundary
-        fit = mlsem.lmm(case["formula"], DATA, REML=case["REML"])
+        fit = mlsem.lmm(case["formula"], DATA, REML=case["REML"], missing="listwise")
     assert fit.n_obs == case["n"]
     assert fit.loglik == pytest.approx(case["logLik"], abs=1e-7)
     np.testing.assert_allclose(fit.params[case["names"]], case["fixef"], rtol=1e-5, atol=1e-6)
@@ -83,7 +83,8 @@ def test_terms_are_computed_before_rows_are_left_out():
     """scale(Days) of all 180 days, 18 of which have no outcome."""
     data = pd.read_csv(REFERENCE / "data" / "sleepstudy.csv")
     data.loc[R["sleep"]["missing"], "Reaction"] = np.nan
-    fit = mlsem.lmm("Reaction ~ scale(Days) + (1 | Subject)", data)
+    with pytest.warns(DataWarning, match=r"18 of 180 rows \(10\.0%\) .* nothing is lost"):
+        fit = mlsem.lmm("Reaction ~ scale(Days) + (1 | Subject)", data)
     assert fit.n_obs == 162
     np.testing.assert_allclose(
         fit.params[["(Intercept)", "scale(Days)"]], [298.310, 29.907], atol=5e-4
@@ -99,7 +100,7 @@ def test_terms_are_computed_before_rows_are_left_out():
 
 def test_columns_that_miss_values_are_counted():
     (note,) = read("log(x2) + f").notes
-    assert "7 of 96 rows left out" in note
+    assert "7 of 96 rows (7.3%) left out" in note
     assert "'f' (2), 'x2' (2), 'y' (3)" in note
     (note,) = read("cut(x1, c(1, 2, 10))").notes
     assert "'cut(x1, c(1, 2, 10))'" in note
@@ -150,6 +151,6 @@ def test_codings_span_what_dummies_span(levels):
 def test_a_slope_whose_fixed_effect_is_left_out():
     """It varies about zero: the mean is in the others."""
     with pytest.warns(EstimationWarning, match="singular"):
-        fit = mlsem.lmm("y ~ x1 + I(2 * x1) + t + (I(2 * x1) | id)", DATA)
+        fit = mlsem.lmm("y ~ x1 + I(2 * x1) + t + (I(2 * x1) | id)", DATA, missing="listwise")
     assert "I(2 * x1)" not in fit.params
     assert "id.I(2 * x1)" in fit.params

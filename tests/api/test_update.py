@@ -107,7 +107,7 @@ def test_the_data_are_not_kept():
 def test_rows_stay_the_same():
     data = frame("demo.csv").copy()
     data.loc[:99, "x2"] = np.nan
-    fit = mlsem.fit(MODEL, data, cluster="cluster")
+    fit = mlsem.fit(MODEL, data, cluster="cluster", missing="listwise")
     text = "level: 1\n y1 ~ x1\nlevel: 2\n y1 ~ w1"
     smaller = fit.update(text)
     assert smaller.n_obs == fit.n_obs == len(data) - 100

@@ -237,6 +237,10 @@ def test_what_cannot_be_fitted():
         "are collinear",
         "level: 1\n y1 ~ x1 + x2\nlevel: 2\n y1 ~ w1",
     )
+    once = data["y2"].where(data.groupby("id")["y2"].cumcount() == 0)
+    fails(data.assign(y2=once), "'y2' is observed in one row of each cluster at most")
+    own = data.assign(w1=data.groupby("id")["y1"].transform("mean"))
+    fails(own, "'w1' is the cluster mean of 'y1'", "level: 1\n y1 ~~ y2\nlevel: 2\n y1 ~ w1")
     gone = data.assign(x1=np.nan, y2=1.0)
     fails(gone, "'x1' is missing in each of the 150 rows")
     data.loc[data["id"] > "c2", "x1"] = np.nan
@@ -276,6 +280,17 @@ def test_moments_of_what_is_available():
     assert part.rows.tolist() == sizes.loc[part.labels].tolist()
     np.testing.assert_allclose(part.means + part.shift, inside.loc[part.labels], atol=1e-12)
     assert part.n_clusters == len(sizes)
+
+
+def test_codes_beside_values_that_are_missing():
+    data = make_data(12)
+    data.loc[data["y1"].notna() & (data.index % 9 == 0), "y1"] = -99.0
+    (note,) = [
+        note
+        for note in read_moments(mlsem.check(FACTORS), data, cluster="id", missing="fiml").notes
+        if "-99" in note
+    ]
+    assert note.startswith("'y1' is -99 in ")
 
 
 def test_pairs_that_are_never_observed_together():

@@ -181,7 +181,9 @@ def test_no_row_left():
     data = make_data()
     data.loc[data.index[::2], "x1"] = np.nan
     data.loc[data.index[1::2], "y"] = np.nan
-    fails(data, "no row is left: each of the 100 rows", "'y' (50), 'x1' (50)")
+    fails(
+        data, "no row is left: each of the 100 rows", "'y' (50), 'x1' (50)", 'missing="fiml" uses'
+    )
 
 
 @pytest.mark.parametrize("kind", ["str", object, "category", "string[pyarrow]"])
@@ -447,7 +449,7 @@ def test_numbers_that_are_no_doubles(cell, words):
     frame = pd.DataFrame({"y": pd.Series(values, dtype=object), "x": np.arange(8.0) ** 2})
     with pytest.raises(DataError, match=f"column 'y' is not numeric.*{words}"):
         mlsem.fit("y ~ x", frame)
-    fit = mlsem.fit("y ~ x", frame.drop(index=2))
+    fit = mlsem.fit("y ~ x", frame.drop(index=2), missing="listwise")
     assert fit.n_obs == 6
 
 

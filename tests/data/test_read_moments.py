@@ -295,7 +295,7 @@ def test_missing_rows_are_left_out_and_told():
     data.loc[[5, 11], "w1"] = np.nan
     record = read_moments(TABLE, data, cluster="school")
     assert (record.n_rows_total, record.n_rows_dropped, record.n_rows) == (120, 4, 116)
-    assert record.notes == ("4 of 120 rows left out for missing values: 'y' (3), 'w1' (2).",)
+    assert record.notes == ("4 of 120 rows (3.3%) left out for missing values: 'y' (3), 'w1' (2).",)
     assert_equals_pandas(record, data.dropna())
 
 

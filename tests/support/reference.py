@@ -53,6 +53,7 @@ class Case:
         options = dict(self.record.get("options") or {})
         if "level:" not in self.record["model"] and "~1" in set(self.estimates["op"]):
             options["meanstructure"] = True  # lavaan's robust errors bring the intercepts along
+        options.setdefault("missing", "listwise")
         options = tuple(sorted(options.items()))
         return fitted(
             self.record.get("fun", "sem"),

@@ -15,6 +15,7 @@ from mlsem.data.design.r_values import Factor
 from mlsem.data.design.remade import Recipe, recipe, term_factors
 from mlsem.data.moments.bases import SAME
 from mlsem.data.table.columns import (
+    SILENT,
     Rows,
     check_missing,
     gap_in,
@@ -96,6 +97,8 @@ class MixedData:
     recipe : Recipe
         How the columns are made of other rows.
     notes : tuple of str
+    lost : str
+        What to say at the call of rows that are left out; empty where none is.
     """
 
     frame: pd.DataFrame
@@ -105,6 +108,7 @@ class MixedData:
     n_total: int
     recipe: Recipe
     notes: tuple[str, ...]
+    lost: str
 
 
 def read_mixed(formula: Formula, data: object, missing: str) -> MixedData:
@@ -123,9 +127,9 @@ def read_mixed(formula: Formula, data: object, missing: str) -> MixedData:
         require_column(frame, formula.group, "the formula needs the column of clusters")
     scope = Scope(frame, formula.text)
     everywhere = _variables(formula, scope)
-    used, variables, notes = _complete(frame, everywhere, missing)
-    _check_finite(used, variables.values())
     outcome = deparse(formula.outcome)
+    used, variables, notes, lost = _complete(frame, everywhere, missing, outcome)
+    _check_finite(used, variables.values())
     _check_texts(used, variables, outcome)
     response = _response(variables[outcome])
     effects = design(formula.fixed, variables)
@@ -157,7 +161,7 @@ def read_mixed(formula: Formula, data: object, missing: str) -> MixedData:
     rows = rows_of(used, {outcome: response} | everything)
     notes += _spared(spare) + spanned
     again = recipe(formula, scope.memory, variables, tuple(effects))
-    return MixedData(used, rows, grouping, columns, len(frame), again, notes)
+    return MixedData(used, rows, grouping, columns, len(frame), again, notes, lost)
 
 
 def check_outcome(mixed: MixedData, cluster: str) -> None:
@@ -210,22 +214,32 @@ def _variables(formula: Formula, scope: Scope) -> dict[str, Variable]:
 
 
 def _complete(
-    frame: pd.DataFrame, variables: dict[str, Variable], missing: str
-) -> tuple[pd.DataFrame, dict[str, Variable], tuple[str, ...]]:
-    """The rows that have a value in every variable."""
+    frame: pd.DataFrame, variables: dict[str, Variable], missing: str, outcome: str
+) -> tuple[pd.DataFrame, dict[str, Variable], tuple[str, ...], str]:
+    """The rows that have a value in every variable, a note on the others, and what to say of them
+    at the call."""
     gaps: dict[str, NDArray[np.bool_]] = {}
     for variable in variables.values():
         gap = variable.missing
         if gap.any():
             _attribute(gap, variable, frame, gaps)
     if not gaps:
-        return frame, {name: each.taken(None) for name, each in variables.items()}, ()
+        return frame, {name: each.taken(None) for name, each in variables.items()}, (), ""
     counts = tuple((name, int(gap.sum())) for name, gap in sorted(gaps.items()))
     keep = ~np.logical_or.reduce(list(gaps.values()))
     check_missing(frame, counts, keep, missing)
     used: Any = frame.loc[keep]
     note = left_out(counts, len(frame) - len(used), len(frame))
-    return used, {name: each.taken(keep) for name, each in variables.items()}, (note,)
+    left = {name: each.taken(keep) for name, each in variables.items()}
+    known = int((~keep & ~variables[outcome].missing).sum())
+    if known:
+        lost = (
+            f"{known} of them have an outcome and lack a covariate, and what they say is lost: "
+            'mlsem.fit with missing="fiml.x" models covariates.'
+        )
+    else:
+        lost = "Without its outcome a row says nothing of the model: nothing is lost."
+    return used, left, (note,), f"{note} {lost} {SILENT}"
 
 
 def _attribute(

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
+
+from mlsem.core.records import CellMoments
 from mlsem.data.moments.aggregate import DataRecord
 from mlsem.data.moments.checks import check_columns, check_own_means
 from mlsem.data.moments.dependence import check_dependence
@@ -30,13 +33,30 @@ def record_of(table: ParameterTable, record: DataRecord, before: ParameterTable)
         raise DataError(
             'a model with two levels needs the column of cluster ids: pass data=… and cluster="…".'
         )
+    _require_covariates(table, record)
     check_columns(table, record.moments)
     check_dependence(table, record.moments)
     notes = (*record.notes, *check_own_means(table, record.moments))
     left = set(before.observed) - set(table.observed)
-    if record.n_rows_dropped and left:
+    if record.n_rows_dropped and left and record.missingness is None:
         notes += (
             f"rows that were left out before, for missing values in {listed(sorted(left))} too, "
             "stay out; with data=… those that are complete for the new model are read.",
         )
     return replace(record, notes=tuple(dict.fromkeys(notes)))
+
+
+def _require_covariates(table: ParameterTable, record: DataRecord) -> None:
+    """Refuse fixed covariates that are missing somewhere, as they could be in the model before."""
+    moments = record.moments
+    if not isinstance(moments, CellMoments):
+        return
+    seen = np.concatenate((moments.patterns.all(axis=0), moments.level2_patterns.all(axis=0)))
+    names = [name for level in table.levels for name in level.covariates]
+    lacking = [name for name in names if not seen[record.maps[name].coefs != 0.0].all()]
+    if lacking:
+        raise DataError(
+            f"{listed(lacking)}: a fixed covariate here, and missing in rows that the fit has "
+            "used. Pass the data, fit.update(…, data=…), which leaves these rows out; or model it, "
+            "fixed_x=False."
+        )

@@ -16,7 +16,7 @@ from mlsem.data.moments.cells import aggregate_cells
 from mlsem.data.moments.checks import check_columns, check_counts, check_own_means
 from mlsem.data.moments.chunks import Reader, level_column, moments_of_runs, near_mean
 from mlsem.data.moments.dependence import check_dependence
-from mlsem.data.moments.missing import Missingness, settle
+from mlsem.data.moments.missing import Missingness, settle, use_of_all
 from mlsem.data.moments.products import (
     ColumnMap,
     Plan,
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 CHUNK_ROWS = 1 << 15
 """Rows read at a time; with a few columns these stay in the processor's cache."""
 
+FIML = 'missing="fiml" uses what is observed in each row.'
 MISSING = ("listwise", "error", "fiml")
 
 
@@ -74,6 +75,8 @@ class DataRecord:
         What is used of rows with missing values; None where rows with them are left out.
     formula : Remake, optional
         Makes the columns of a mixed model's formula of other rows.
+    lost : str
+        What to say at the call of rows that listwise deletion left out; empty where it did not.
     """
 
     moments: ClusterMoments | CellMoments
@@ -86,6 +89,7 @@ class DataRecord:
     notes: tuple[str, ...]
     missingness: Missingness | None = None
     formula: Remake | None = None
+    lost: str = ""
 
     @property
     def n_rows(self) -> int:
@@ -139,12 +143,15 @@ def read_moments(
         require_one_column("cluster", cluster, frame)
     _check_options(table, wanted, cluster, missing)
     centering = check_center(table, center, wanted, frame.columns, cluster)
-    rows = read_rows(frame, wanted, missing)
+    rows = read_rows(frame, wanted, missing, FIML)
     if cluster is None:
         grouping = ungrouped(len(frame), rows.keep)
     else:
         grouping = group(frame, cluster, rows.keep)
-    found, told = Missingness() if missing == "fiml" else None, _dropped(rows)
+    found: Missingness | None = Missingness() if missing == "fiml" else None
+    told: tuple[str, ...] = ()
+    if rows.n_used < rows.n_total:
+        told = (left_out(rows.missing, rows.n_total - rows.n_used, rows.n_total),)
     if rows.gaps:
         rows, grouping, found, told = settle(table, rows, grouping, chunk_rows or CHUNK_ROWS)
     record = moments_of(
@@ -157,7 +164,10 @@ def read_moments(
         se_cluster=se_cluster,
         chunk_rows=chunk_rows,
     )
-    return _with_missingness(table, record, found, told) if found or told else record
+    if found is None:
+        lost = f"{told[0]} {use_of_all(table, rows)}" if told else ""
+        return replace(record, notes=told + record.notes, lost=lost) if told else record
+    return _with_missingness(table, record, found, told)
 
 
 def moments_of(
@@ -207,11 +217,11 @@ def moments_of(
 
 
 def _with_missingness(
-    table: ParameterTable, record: DataRecord, found: Missingness | None, told: tuple[str, ...]
+    table: ParameterTable, record: DataRecord, found: Missingness, told: tuple[str, ...]
 ) -> DataRecord:
     """The record with what is known of rows with missing values; `told` are notes on these."""
     moments = record.moments
-    if found is not None and isinstance(moments, CellMoments):
+    if isinstance(moments, CellMoments):
         told += together_notes(table, moments)
         partly = np.flatnonzero(~moments.patterns.all(axis=1))
         partly2 = np.flatnonzero(~moments.level2_patterns.all(axis=1))
@@ -227,11 +237,6 @@ def _with_missingness(
 
 def _taken_off(base: Base) -> float:
     return float("nan") if isinstance(base.centre, np.ndarray) else base.centre
-
-
-def _dropped(rows: Rows) -> tuple[str, ...]:
-    dropped = rows.n_total - rows.n_used
-    return (left_out(rows.missing, dropped, rows.n_total),) if dropped else ()
 
 
 def _check_options(

@@ -200,12 +200,11 @@ def read_bases(
     bases: dict[str, Base] = {}
     for name, values in rows.values.items():
         mean, gap = rows.totals[name] / rows.count(name), rows.gaps.get(name)
-        if gap is None:
-            column = Column(name, values, mean, grouping, pieces)
-        else:
+        how, factor = center.get(name), name in factors
+        column = Column(name, values, mean, grouping, pieces)
+        if gap is not None and (how or factor or may_be_level2(table, name)):
             column = Column.where_observed(name, values, mean, grouping, gap, chunk_rows)
         level = level_values(table, column)
-        how, factor = center.get(name), name in factors
         if level is None:
             bases[name] = _row_base(column, how, factor)
         else:
@@ -213,13 +212,18 @@ def read_bases(
     return bases
 
 
+def may_be_level2(table: ParameterTable, name: str) -> bool:
+    """Whether a data column is no variable of level 1 of the model."""
+    lowest, *above = table.levels
+    return bool(above) and name not in lowest.modelled and name not in lowest.covariates
+
+
 def level_values(table: ParameterTable, column: Column) -> Array | None:
     """The value of each cluster where the column belongs to level 2, else None.
 
     The model says so for its variables; for a factor that is in products only, the data do.
     """
-    lowest, *above = table.levels
-    if not above or column.name in lowest.modelled or column.name in lowest.covariates:
+    if not may_be_level2(table, column.name):
         return None
     level, distance = cluster_values(column.values, column.grouping, column.pieces)
     if not distance.any():

@@ -67,12 +67,15 @@ def check_counts(
 
 def check_columns(table: ParameterTable, moments: ClusterMoments | CellMoments) -> None:
     """Columns of the model that are constant, or never vary within a cluster at level 1."""
+    rows, varying, seen, once = moments.n_rows, moments.varying, "", np.zeros(0, dtype=bool)
     if isinstance(moments, CellMoments):
-        _check_seen(table, moments)
-    rows, varying = moments.n_rows, moments.varying
-    total, within, between, outer = _spreads(moments)
+        found = available(moments)
+        _check_seen(table, moments, found[0])
+        total, within, between, outer = _available_spreads(moments, *found)
+        seen, once = " in which it is observed", found[0].max(axis=0) <= 1.0
+    else:
+        total, within, between, outer = _spreads(moments)
     index = {name: place for place, name in enumerate(moments.columns)}
-    seen = " in which it is observed" if isinstance(moments, CellMoments) else ""
     for name in table.observed:
         place = index[name]
         sd = total[place] if place < varying else outer[place - varying]
@@ -85,6 +88,11 @@ def check_columns(table: ParameterTable, moments: ClusterMoments | CellMoments) 
                 f"{name!r} is constant in the {rows} rows used{seen}. Leave it out of the model."
             )
         if place < varying and table.two_level and within[place] <= SAME * sd:
+            if once[place : place + 1].any():
+                raise DataError(
+                    f"{name!r} is observed in one row of each cluster at most, so that nothing is "
+                    "known of how it differs within clusters. Name it at level 2 only."
+                )
             where = "both levels" if name in table.split else "level 1"
             if name in {slope.carrier for slope in table.slopes}:
                 if table.semidefinite:
@@ -108,12 +116,12 @@ def check_columns(table: ParameterTable, moments: ClusterMoments | CellMoments) 
             )
 
 
-def _check_seen(table: ParameterTable, moments: CellMoments) -> None:
-    """Variables that need several clusters, and are observed in one."""
+def _check_seen(table: ParameterTable, moments: CellMoments, counts: Array) -> None:
+    """Variables that need several clusters, and are observed in one; `counts` (J, V) are the rows
+    that have each column."""
     at_level2 = frozenset(name for level in table.levels[1:] for name in level.modelled)
     if not at_level2:
         return
-    counts, _, _ = available(moments)
     varying = (counts > 0).sum(axis=0)
     outer = moments.level2_patterns[moments.level2_pattern_of].sum(axis=0)
     for name, clusters in zip(moments.columns, (*varying, *outer), strict=True):
@@ -124,11 +132,9 @@ def _check_seen(table: ParameterTable, moments: CellMoments) -> None:
             )
 
 
-def _spreads(moments: ClusterMoments | CellMoments) -> tuple[Array, Array, Array, Array]:
+def _spreads(moments: ClusterMoments) -> tuple[Array, Array, Array, Array]:
     """Standard deviations: total, within and of the cluster means of varying columns, over
     clusters of the others."""
-    if isinstance(moments, CellMoments):
-        return _available_spreads(moments)
     rows, varying = moments.n_rows, moments.varying
     inside = np.einsum("jvv->v", moments.within)
     inner, outer = moments.means[:, :varying], moments.means[:, varying:]
@@ -142,9 +148,11 @@ def _spreads(moments: ClusterMoments | CellMoments) -> tuple[Array, Array, Array
         )
 
 
-def _available_spreads(moments: CellMoments) -> tuple[Array, Array, Array, Array]:
+def _available_spreads(
+    moments: CellMoments, counts: Array, means: Array, inside: Array
+) -> tuple[Array, Array, Array, Array]:
+    """The same, each over the rows and clusters that have the column (`available`)."""
     with np.errstate(over="ignore", invalid="ignore"):
-        counts, means, inside = available(moments)
         rows, within = counts.sum(axis=0), inside.sum(axis=0)
         between = (counts * means * means).sum(axis=0)
         known = moments.level2_patterns[moments.level2_pattern_of]
@@ -176,10 +184,12 @@ def check_own_means(
             pair = rows_with(moments, (row.lhs, row.rhs)).means
         else:
             pair = moments.means[:, [index[row.lhs], index[row.rhs]]]
+        if len(pair) < 3:
+            continue
         away = pair - pair.mean(axis=0)
         squares = away.T @ away
         left = squares[0, 0] - squares[0, 1] ** 2 / squares[1, 1]
-        if len(pair) < 3 or left > OWN_MEAN * squares[0, 0]:
+        if left > OWN_MEAN * squares[0, 0]:
             continue
         told = (
             f"{row.rhs!r} is the cluster mean of {row.lhs!r} (or a linear function of it) and "

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mlsem.data.moments.bases import Column, level_values, spread
-from mlsem.data.table.columns import counted
+from mlsem.data.moments.bases import Column, level_values, may_be_level2, spread
+from mlsem.data.table.columns import SILENT, counted
 from mlsem.data.table.grouping import restricted
 from mlsem.errors import DataError, listed
 
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from mlsem.data.table.columns import Rows
     from mlsem.data.table.grouping import Grouping
     from mlsem.model.table import ParameterTable
-
-    Gaps = Mapping[str, NDArray[np.bool_]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,43 +89,37 @@ def settle(
     """
     _check_observed(rows, rows.values)
     rows = _filled(table, rows, grouping, chunk_rows)
-    factors = factors_of(table)
-    first, *above = table.levels
-    none = np.zeros(rows.n_total, dtype=bool)
-    lacking = _any(rows.gaps, (f for name in first.covariates for f in factors[name]), none)
-    alone = _any(
-        rows.gaps, (f for level in above for name in level.covariates for f in factors[name]), none
-    )
+    factors, (first, *above) = factors_of(table), table.levels
+    lacking = _any(rows, (f for name in first.covariates for f in factors[name]))
+    alone = _any(rows, (f for level in above for name in level.covariates for f in factors[name]))
     keep = ~(lacking | alone)
-    empty = keep & _says_nothing(table, rows.gaps, factors, grouping, keep)
+    empty = keep & _says_nothing(table, rows, factors, grouping, keep)
     used = rows.kept(keep & ~empty)
     if not used.n_used:
         raise DataError(
             f"no row is left: each of the {rows.n_total} rows lacks a fixed covariate or all "
             f"variables of level 1 ({counted(rows.missing)})."
         )
-    left, whole = grouping, np.ones(len(grouping.sizes), dtype=bool)
-    if used.n_used < rows.n_total:
-        left, whole = restricted(grouping, keep & ~empty)
     _check_observed(used, rows.gaps)
-    gone = restricted(grouping, alone)[0].sizes if alone.any() else np.zeros(0)
+    left = grouping if keep.all() and not empty.any() else restricted(grouping, keep & ~empty)[0]
+    gone = restricted(grouping, alone)[0].sizes if alone.any() else ()
     found = Missingness(
         covariate_clusters=len(gone),
         covariate_cluster_rows=int(alone.sum()),
         covariate_rows=int((lacking & ~alone).sum()),
         empty_rows=int(empty.sum()),
-        clusters_dropped=int((~whole).sum()) if grouping.clustered else 0,
+        clusters_dropped=len(grouping.sizes) - len(left.sizes) if grouping.clustered else 0,
         products=tuple(
             name for name, own in factors.items() if len(own) > 1 and used.gaps.keys() & {*own}
         ),
     )
-    return replace(used, missing=rows.missing), left, found, _notes(table, rows, found, factors)
+    return used, left, found, _notes(table, rows, found, factors)
 
 
-def _any(gaps: Gaps, names: Iterable[str], none: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def _any(rows: Rows, names: Iterable[str]) -> NDArray[np.bool_]:
     """Where one of the columns is missing."""
-    own = [gaps[name] for name in dict.fromkeys(names) if name in gaps]
-    return np.logical_or.reduce(own) if own else none
+    own = [rows.gaps[name] for name in dict.fromkeys(names) if name in rows.gaps]
+    return np.logical_or.reduce(own) if own else np.zeros(rows.n_total, dtype=bool)
 
 
 def _check_observed(rows: Rows, names: Iterable[str]) -> None:
@@ -144,6 +136,8 @@ def _filled(table: ParameterTable, rows: Rows, grouping: Grouping, chunk_rows: i
     """With the values of variables of level 2 in all rows of a cluster of which one has it."""
     values, gaps = dict(rows.values), dict(rows.gaps)
     for name, gap in rows.gaps.items():
+        if not may_be_level2(table, name):
+            continue
         mean = rows.totals[name] / rows.count(name)
         column = Column.where_observed(name, values[name], mean, grouping, gap, chunk_rows)
         level = level_values(table, column)
@@ -163,7 +157,7 @@ def _filled(table: ParameterTable, rows: Rows, grouping: Grouping, chunk_rows: i
 
 def _says_nothing(
     table: ParameterTable,
-    gaps: Gaps,
+    rows: Rows,
     factors: Mapping[str, tuple[str, ...]],
     grouping: Grouping,
     keep: NDArray[np.bool_],
@@ -174,16 +168,15 @@ def _says_nothing(
     names = first.modelled
     if first.covariates or not names:
         return False
-    if not all(gaps.keys() & {*factors[name]} for name in names):
+    if not all(rows.gaps.keys() & {*factors[name]} for name in names):
         return False
-    none = np.zeros(len(keep), dtype=bool)
-    empty = np.logical_and.reduce([_any(gaps, factors[name], none) for name in names])
+    empty = np.logical_and.reduce([_any(rows, factors[name]) for name in names])
     if not (empty & keep).any():
         return False
     own = [name for level in above for name in level.modelled if name not in names]
     if not own:
         return empty
-    seen = ~np.logical_and.reduce([_any(gaps, factors[name], none) for name in own])
+    seen = ~np.logical_and.reduce([_any(rows, factors[name]) for name in own])
     order = slice(None) if grouping.order is None else grouping.order
     starts = np.cumsum(grouping.sizes) - grouping.sizes
     with_rows = np.logical_or.reduceat((keep & ~empty)[order], starts)
@@ -220,6 +213,11 @@ def _notes(
             f"{found.empty_rows} of {rows.n_total} rows left out, in which all variables{level} "
             "are missing: they say nothing."
         )
+    if found.products:
+        notes.append(
+            f"{listed(found.products)}: missing where a factor is, and taken as normal like any "
+            "other variable."
+        )
     return tuple(notes)
 
 
@@ -239,3 +237,29 @@ def _modelling(table: ParameterTable, names: Iterable[str]) -> str:
     if carriers:
         return f"{listed(sorted(carriers))} carries a random slope and must be observed."
     return 'missing="fiml.x" (or fixed_x=False) models covariates, as normal, and keeps these rows.'
+
+
+def use_of_all(table: ParameterTable, rows: Rows) -> str:
+    """What listwise deletion has lost, and how to use it."""
+    factors, gone = factors_of(table), {name for name, _ in rows.missing}
+    outcomes = [name for level in table.levels for name in level.modelled]
+    dropped = np.flatnonzero(~rows.keep) if rows.keep is not None else np.arange(0)
+    known = np.zeros(len(dropped), dtype=bool)
+    for name in outcomes:
+        lacks = [np.isnan(rows.values[f][dropped]) for f in factors[name] if f in gone]
+        known |= ~np.logical_or.reduce(lacks) if lacks else True
+    if not known.any():
+        return f'Without an outcome they say nothing, with missing="fiml" neither. {SILENT}'
+    fixed = [name for level in table.levels for name in level.covariates if gone & {*factors[name]}]
+    if {slope.carrier for slope in table.slopes} & {*fixed}:
+        said = 'missing="fiml" uses no row either in which the carrier of a random slope is missing'
+    elif not fixed:
+        said = 'missing="fiml" uses what is observed in them'
+    elif gone <= {factor for name in fixed for factor in factors[name]}:
+        said = 'missing="fiml.x", which models covariates, uses what is observed in them'
+    else:
+        said = (
+            'missing="fiml" uses what is observed in them, but for those that lack a fixed '
+            f'covariate ({listed(fixed)}), which missing="fiml.x" models'
+        )
+    return f"{said}; {SILENT}"

@@ -31,6 +31,8 @@ SHOWN = 5
 """How many offending rows or values a message names."""
 BRIEF = 40
 """Columns of a value that a message shows."""
+SILENT = 'missing="listwise" leaves them out without this warning.'
+"""How a warning of rows that are left out ends."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -129,7 +131,9 @@ def _absent(data: pd.DataFrame, name: str, needed_by: str) -> str:
     return message + (hint or nearest(name, (c for c in data.columns if isinstance(c, str))))
 
 
-def read_rows(data: pd.DataFrame, wanted: Mapping[str, str], missing: str) -> Rows:
+def read_rows(
+    data: pd.DataFrame, wanted: Mapping[str, str], missing: str, otherwise: str = ""
+) -> Rows:
     """Read and check columns; find the rows that have a value in all of them.
 
     Parameters
@@ -139,6 +143,8 @@ def read_rows(data: pd.DataFrame, wanted: Mapping[str, str], missing: str) -> Ro
         Column names, each with the words that open the message where it is absent.
     missing : {"listwise", "error", "fiml"}
         Rows with a missing value are left out, or are an error, or are used.
+    otherwise : str
+        What else can be done about missing values, for messages.
 
     Raises
     ------
@@ -166,7 +172,7 @@ def read_rows(data: pd.DataFrame, wanted: Mapping[str, str], missing: str) -> Ro
             totals[name] = float(values[name].sum(dtype=np.float64, where=~gap))
         return Rows(values, totals, None, len(data), len(data), counts, gaps)
     keep = ~np.logical_or.reduce(list(gaps.values()))
-    check_missing(data, counts, keep, missing)
+    check_missing(data, counts, keep, missing, otherwise)
     return Rows(values, totals, None, len(data), len(data), counts).kept(keep)
 
 
@@ -190,24 +196,29 @@ def rows_of(data: pd.DataFrame, columns: Mapping[str, Array]) -> Rows:
 
 
 def check_missing(
-    data: pd.DataFrame, counts: tuple[tuple[str, int], ...], keep: NDArray[np.bool_], missing: str
+    data: pd.DataFrame,
+    counts: tuple[tuple[str, int], ...],
+    keep: NDArray[np.bool_],
+    missing: str,
+    otherwise: str = "",
 ) -> None:
     """Refuse missing values where `missing` is "error", and data in which no row is complete."""
-    told = counted(counts)
+    told, more = counted(counts), f" {otherwise}" if otherwise else ""
     if missing == "error":
         raise DataError(
             f"missing values in {told}; {rows_named(data, ~keep)}. Complete or drop these rows, "
-            'or pass missing="listwise" to leave them out.'
+            f'or pass missing="listwise" to leave them out.{more}'
         )
     if not keep.any():
         raise DataError(
-            f"no row is left: each of the {len(keep)} rows has a missing value ({told})."
+            f"no row is left: each of the {len(keep)} rows has a missing value ({told}).{more}"
         )
 
 
 def left_out(counts: tuple[tuple[str, int], ...], dropped: int, total: int) -> str:
     """A note on rows with missing values."""
-    return f"{dropped} of {total} rows left out for missing values: {counted(counts)}."
+    share = f"{dropped / total:.1%}" if dropped >= total / 2000 else "under 0.1%"
+    return f"{dropped} of {total} rows ({share}) left out for missing values: {counted(counts)}."
 
 
 def missing_in(series: pd.Series) -> NDArray[np.bool_]:

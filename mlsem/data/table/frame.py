@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+from pandas.api.types import is_complex_dtype, is_numeric_dtype
 
 from mlsem.base.caching import remember
 from mlsem.core.quiet import quiet
@@ -23,6 +24,12 @@ if TYPE_CHECKING:
 def column_names(data: object) -> tuple[str, ...]:
     """Names of the columns that a model can name (those that are text), in order."""
     return tuple(name for name in require_frame(data).columns if isinstance(name, str))
+
+
+def numeric_names(data: pd.DataFrame) -> tuple[str, ...]:
+    """Names of the columns of numbers, in order."""
+    plain = data.dtypes.map(is_numeric_dtype) & ~data.dtypes.map(is_complex_dtype)
+    return tuple(name for name in data.columns[plain.to_numpy()] if isinstance(name, str))
 
 
 @quiet

@@ -25,17 +25,21 @@ def sentinel_notes(rows: Rows) -> tuple[str, ...]:
     the other values than these lie apart, or negative where none of the others is."""
     notes = []
     for name, values in rows.values.items():
-        sample = _used(values, rows)
+        sample = _used(name, values, rows, -(-len(values) // LOOKED_AT))
         for extreme in (sample.min(), sample.max()) if len(sample) else ():
             if float(extreme) in CODES and _is_isolated(sample, float(extreme)):
                 notes.append(_caution(name, float(extreme), values, rows))
     return tuple(notes)
 
 
-def _used(values: NDArray, rows: Rows) -> NDArray:
-    step = -(-len(values) // LOOKED_AT)
+def _used(name: str, values: NDArray, rows: Rows, step: int = 1) -> NDArray:
+    """Values of the rows used, every `step` rows, less those that are missing."""
+    keep = rows.keep
+    if name in rows.gaps:
+        seen = ~rows.gaps[name]
+        keep = seen if keep is None else keep & seen
     values = values[::step]
-    return values if rows.keep is None else values[rows.keep[::step]]
+    return values if keep is None else values[keep[::step]]
 
 
 def _is_isolated(values: NDArray, code: float) -> bool:
@@ -48,7 +52,7 @@ def _is_isolated(values: NDArray, code: float) -> bool:
 
 
 def _caution(name: str, code: float, values: NDArray, rows: Rows) -> str:
-    used = values if rows.keep is None else values[rows.keep]
+    used = _used(name, values, rows)
     others = used[used != code]
     low, high = float(others.min()), float(others.max())
     return (

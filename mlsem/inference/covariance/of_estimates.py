@@ -9,7 +9,7 @@ import numpy as np
 
 from mlsem.core.clusters.unions import unions
 from mlsem.core.quiet import quiet
-from mlsem.core.records import Array, frozen
+from mlsem.core.records import Array, CellMoments, frozen
 from mlsem.errors import listed
 from mlsem.estimation.estimates import Directions, Estimates
 from mlsem.estimation.ml import involved
@@ -115,11 +115,14 @@ def _effective(estimates: Estimates, kind: InformationKind) -> Shaped[Array, "np
 
 def _bread(estimates: Estimates, kind: StandardErrors) -> InformationKind:
     """The information whose inverse is the bread: on the boundary the gradient is not zero, and
-    the observed one no curvature; there it is for those only who ask for it."""
+    the observed one no curvature; there it is for those only who ask for it. Where values are
+    missing at random the expected information is that of others (Kenward & Molenberghs, 1998)."""
     settings, table = estimates.settings, estimates.table
+    incomplete = isinstance(estimates.problem.moments, CellMoments)
     if estimates.boundary and settings.information is None:
         return "expected"
-    return settings.bread(kind, expected=not (table.two_level or table.endogenous_products))
+    observed = table.two_level or bool(table.endogenous_products) or incomplete
+    return settings.bread(kind, expected=not observed)
 
 
 def _factor(estimates: Estimates, kind: StandardErrors) -> Factor | None:
