@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from mlsem.core.clusters.reduced import MixedClusters
 from mlsem.core.clusters.unions import ClusterParts, expected_variances, summed
+from mlsem.core.evidence.posterior import Posterior
 from mlsem.core.implied.pattern import LevelMoments
 from mlsem.core.linalg import least_squares
 from mlsem.core.optimise.objective import well_conditioned
@@ -23,9 +24,9 @@ from mlsem.core.optimise.optimum import Optimum, RestrictedMaximum, Stationary
 from mlsem.core.quiet import quiet
 from mlsem.core.records import Array, frozen
 from mlsem.core.sample.draws import Sampler
-from mlsem.core.slopes.posterior import Posterior, level2_posterior
 from mlsem.data.moments.aggregate import DataRecord
 from mlsem.estimation.implicit_means import with_means
+from mlsem.estimation.posterior import posterior_at
 from mlsem.estimation.problem import Problem
 from mlsem.estimation.settings import InformationKind, Settings
 from mlsem.model.expressions import compiled_pairs, equality_space
@@ -285,8 +286,9 @@ class Estimates:
 
     def posterior(self) -> Posterior | None:
         """Of the variables of level 2 in each cluster; None outside the parameter space."""
-        problem = self.problem
-        return level2_posterior(problem.coordinates, problem.moments, self.optimum.params)
+        problem, coordinates = self.problem, self.problem.coordinates
+        turn = coordinates.effects_to_user()
+        return posterior_at(coordinates.internal, problem.moments, self.optimum.params, turn)
 
     def with_means(self) -> Estimates:
         """With the intercepts that a model without a mean structure has implicitly."""

@@ -16,11 +16,11 @@ import numpy as np
 
 from mlsem.core.implied.pattern import Carriers, LevelPattern, ModelPattern
 from mlsem.core.linalg import least_squares
-from mlsem.core.records import Array, ClusterMoments, Index
-from mlsem.core.slopes.posterior import posterior_at
-from mlsem.data.moments.new_rows import known_places
+from mlsem.core.records import Array, CellMoments, ClusterMoments, Index
+from mlsem.data.moments.history import known_places
 from mlsem.errors import InferenceError
 from mlsem.estimation.estimates import Estimates
+from mlsem.estimation.posterior import posterior_at
 from mlsem.estimation.prediction import SINGULAR, NewData
 from mlsem.model.table import ParameterTable
 
@@ -95,7 +95,7 @@ def _effects(found: NewData | None, estimates: Estimates) -> tuple[Array, Index]
         raise InferenceError(SINGULAR)
     if found is None:
         pattern, moments = problem.pattern, problem.moments
-        rows = np.concatenate((np.ones((moments.n_clusters, 1)), moments.means), axis=1)
+        rows = moments.cluster_rows
         places = np.arange(moments.n_clusters)
     else:
         pattern, rows = found.pattern, found.first
@@ -111,7 +111,7 @@ def _effects(found: NewData | None, estimates: Estimates) -> tuple[Array, Index]
 
 
 def _given_exogenous(
-    table: ParameterTable, pattern: ModelPattern, moments: ClusterMoments, params: Array
+    table: ParameterTable, pattern: ModelPattern, moments: ClusterMoments | CellMoments, params: Array
 ) -> Array:
     """Deviations of the observed variables of level 2 (J, q + r) expected of a cluster given its
     exogenous modelled variables."""
