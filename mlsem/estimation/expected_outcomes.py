@@ -111,7 +111,10 @@ def _effects(found: NewData | None, estimates: Estimates) -> tuple[Array, Index]
 
 
 def _given_exogenous(
-    table: ParameterTable, pattern: ModelPattern, moments: ClusterMoments | CellMoments, params: Array
+    table: ParameterTable,
+    pattern: ModelPattern,
+    moments: ClusterMoments | CellMoments,
+    params: Array,
 ) -> Array:
     """Deviations of the observed variables of level 2 (J, q + r) expected of a cluster given its
     exogenous modelled variables."""

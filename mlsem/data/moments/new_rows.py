@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from mlsem.data.moments.aggregate import DataRecord
     from mlsem.model.table import ParameterTable
 
+
 @dataclass(frozen=True, slots=True, eq=False)
 class NewRows:
     """Rows of a frame that have the values they need.
@@ -299,7 +300,9 @@ def _check_constant(rows: NewRows) -> None:
     for place in range(rows.varying, len(rows.names)):
         values = rows.values[:, place]
         away = np.abs(values - rows.first()[rows.codes, place])
-        apart = np.unique(rows.codes[away > SAME * max(float(np.std(values[~np.isnan(values)])), 0.0)])
+        apart = np.unique(
+            rows.codes[away > SAME * max(float(np.std(values[~np.isnan(values)])), 0.0)]
+        )
         if len(apart) and len(rows.labels):
             shown = listed(map(repr, rows.labels[apart[:SHOWN]].tolist()))
             raise DataError(
