@@ -209,8 +209,17 @@ def _model_options(options: dict[str, Any]) -> ModelOptions:
 def _modelling(
     settings: Settings, options: ModelOptions, given: Mapping[str, Any]
 ) -> tuple[Settings, ModelOptions]:
-    """With "fiml.x" as what it stands for: "fiml" of a model that has no fixed covariates."""
-    if settings.missing != "fiml.x":
+    """With "fiml.x" as what it stands for: "fiml" of a model that has no fixed covariates; where
+    values may be missing, with means, of which the observed values alone say too little."""
+    if not settings.missing.startswith("fiml"):
+        return settings, options
+    if given.get("meanstructure") is False:
+        raise OptionValueError(
+            f'missing="{settings.missing}" estimates means with all else, and meanstructure=False '
+            "has none. Leave meanstructure out."
+        )
+    options = replace(options, meanstructure=True)
+    if settings.missing == "fiml":
         return settings, options
     if given.get("fixed_x"):
         raise OptionValueError(

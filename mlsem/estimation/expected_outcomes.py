@@ -68,12 +68,24 @@ def predicted_rows(found: NewData) -> Predicted:
     x = [names.index(name) for name in exogenous(table, 1)]
     y = [k for k in range(len(names)) if k not in x]
     if x:
-        slopes = least_squares(within.sigma[np.ix_(x, x)], within.sigma[np.ix_(x, y)])
         away = rows @ pattern.within.responses[x].T - values[:, x]
-        values[:, y] += away @ slopes
+        values[:, y] += _given_rows(found, within.sigma, away, x, y)
     if not (table.two_level or table.meanstructure):  # the data count from their means
         values += np.array([estimates.problem.means[name] for name in names])
     return Predicted(tuple(names[k] for k in y), values[:, y], places)
+
+
+def _given_rows(
+    found: NewData, sigma: Array, away: Array, x: list[int], y: list[int]
+) -> Array:
+    """Σ_yx Σ_xx⁻¹ (x - E(x)) of the exogenous variables that are observed in each row."""
+    observed, codes = found.outcomes
+    moved = np.empty((len(away), len(y)))
+    for k, seen in enumerate(observed[:, x]):
+        own, units = np.array(x)[seen], codes == k
+        slopes = least_squares(sigma[np.ix_(own, own)], sigma[np.ix_(own, y)])
+        moved[units] = away[np.ix_(units, seen)] @ slopes
+    return moved
 
 
 def predicted_clusters(found: NewData | None, estimates: Estimates) -> Predicted:

@@ -6,13 +6,13 @@ in them.
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import TYPE_CHECKING
+from dataclasses import fields, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mlsem.core.patterns.convert import all_there, as_cells, as_clusters
-from mlsem.core.records import Array, CellMoments, ClusterMoments, Index, frozen
+from mlsem.core.records import Array, CellMoments, ClusterMoments, ClusterRecord, Index, frozen
 from mlsem.core.sample.moments import combine
 from mlsem.data.table.columns import SHOWN
 from mlsem.errors import DataError, listed
@@ -125,13 +125,10 @@ def _seen_cells(
     values = fitted.cluster_rows[places] @ maps[varying:].T - centre[varying:]
     order = np.argsort(position[owner], kind="stable")
     return _cells_of(
-        replace(
-            own if isinstance(own, CellMoments) else as_cells(own),
-            rows=fitted.rows[places],
-            sizes=fitted.sizes[places],
-            weights=fitted.weights[places],
-            labels=fitted.labels[places],
-        ),
+        _clusters(own)
+        | {
+            name: getattr(fitted, name)[places] for name in ("rows", "sizes", "weights", "labels")
+        },
         position[owner][order],
         inner[order],
         fitted.cell_sizes[used][order],
@@ -140,8 +137,13 @@ def _seen_cells(
     )
 
 
+def _clusters(record: ClusterRecord) -> dict[str, Any]:
+    """What any record of clusters has."""
+    return {field.name: getattr(record, field.name) for field in fields(ClusterRecord)}
+
+
 def _cells_of(
-    like: CellMoments,
+    clusters: dict[str, Any],
     owner: Index,
     observed: NDArray[np.bool_],
     sizes: Array,
@@ -154,8 +156,8 @@ def _cells_of(
     keys, cell_of = np.unique(owner * len(patterns) + codes.reshape(-1), return_inverse=True)
     total, means, within = combine(sizes, *moments, cell_of.reshape(-1), len(keys))
     kinds, kind_of = np.unique(level2[1], axis=0, return_inverse=True)
-    return replace(
-        like,
+    return CellMoments(
+        **clusters,
         patterns=frozen(patterns),
         pattern_of=frozen(keys % len(patterns)),
         cluster_of=frozen(keys // len(patterns)),
@@ -180,7 +182,7 @@ def _joined_cells(own: CellMoments, seen: CellMoments, known: Index) -> CellMome
     for total, more in zip(totals, (seen.rows, seen.sizes), strict=True):
         total[known] += more
     return _cells_of(
-        replace(own, rows=frozen(totals[0]), sizes=frozen(totals[1])),
+        _clusters(own) | {"rows": frozen(totals[0]), "sizes": frozen(totals[1])},
         np.concatenate((own.cluster_of, known[seen.cluster_of])),
         np.concatenate([cells.patterns[cells.pattern_of] for cells in pieces]),
         np.concatenate([cells.cell_sizes for cells in pieces]),
