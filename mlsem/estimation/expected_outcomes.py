@@ -75,15 +75,13 @@ def predicted_rows(found: NewData) -> Predicted:
     return Predicted(tuple(names[k] for k in y), values[:, y], places)
 
 
-def _given_rows(
-    found: NewData, sigma: Array, away: Array, x: list[int], y: list[int]
-) -> Array:
+def _given_rows(found: NewData, sigma: Array, away: Array, x: list[int], y: list[int]) -> Array:
     """Σ_yx Σ_xx⁻¹ (x - E(x)) of the exogenous variables that are observed in each row."""
     observed, codes = found.outcomes
     moved = np.empty((len(away), len(y)))
     for k, seen in enumerate(observed[:, x]):
-        own, units = np.array(x)[seen], codes == k
-        slopes = least_squares(sigma[np.ix_(own, own)], sigma[np.ix_(own, y)])
+        own, units = np.array(x, dtype=np.intp)[seen], codes == k
+        slopes = least_squares(sigma[own[:, None], own], sigma[own[:, None], y])
         moved[units] = away[np.ix_(units, seen)] @ slopes
     return moved
 

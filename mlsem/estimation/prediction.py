@@ -11,9 +11,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mlsem.core.implied.pattern import LevelPattern, ModelPattern
-from mlsem.core.patterns.carriers import pattern_moments
-from mlsem.core.records import Array, CellMoments, Index
 from mlsem.core.evidence.prediction import (
     ClusterEvidence,
     Evidence,
@@ -23,6 +20,9 @@ from mlsem.core.evidence.prediction import (
     regression_maps,
     row_evidence,
 )
+from mlsem.core.implied.pattern import LevelPattern, ModelPattern
+from mlsem.core.patterns.carriers import pattern_moments
+from mlsem.core.records import Array, CellMoments, Index
 from mlsem.data.moments.history import joined
 from mlsem.data.moments.new_rows import NewRows, read_new_rows
 from mlsem.errors import DataError, InferenceError

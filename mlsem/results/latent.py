@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 
+from mlsem.core.evidence.prediction import bartlett_maps, predicted, regression_maps
 from mlsem.core.quiet import quiet
 from mlsem.core.records import Array, Index
-from mlsem.core.evidence.prediction import bartlett_maps, predicted, regression_maps
 from mlsem.data.table.frame import make_frame
 from mlsem.errors import InferenceError, OptionValueError, listed, nearest
 from mlsem.estimation.estimates import Estimates

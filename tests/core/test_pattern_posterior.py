@@ -63,7 +63,7 @@ def test_posteriors(name):
 
 @every_kind
 def test_complete_cells_are_clusters(name):
-    model, params, cells, pattern = posed(name)
+    _, params, cells, pattern = posed(name)
     whole = as_clusters(cells)
     again = as_cells(whole)
     for field in ("loglik", "distance", "df"):
@@ -73,6 +73,4 @@ def test_complete_cells_are_clusters(name):
     one = complete_posterior.posterior_at(pattern, whole, params)
     other = posterior.posterior_at(pattern, again, params)
     for field in ("mean", "covariance", "pulled", "information"):
-        np.testing.assert_allclose(
-            getattr(one, field), getattr(other, field), rtol=1e-8, atol=1e-9
-        )
+        np.testing.assert_allclose(getattr(one, field), getattr(other, field), rtol=1e-8, atol=1e-9)

@@ -245,7 +245,7 @@ class LatentMaps:
         return np.sqrt(np.where(variance > 0, variance, np.where(np.isnan(variance), np.nan, 0.0)))
 
 
-Maps: TypeAlias = Callable[[LevelPattern, Array, Index, Array], LatentMaps]
+Maps: TypeAlias = Callable[[LevelPattern, Array, Index, NDArray[np.bool_]], LatentMaps]
 
 
 def predicted(

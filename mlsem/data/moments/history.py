@@ -126,9 +126,7 @@ def _seen_cells(
     order = np.argsort(position[owner], kind="stable")
     return _cells_of(
         _clusters(own)
-        | {
-            name: getattr(fitted, name)[places] for name in ("rows", "sizes", "weights", "labels")
-        },
+        | {name: getattr(fitted, name)[places] for name in ("rows", "sizes", "weights", "labels")},
         position[owner][order],
         inner[order],
         fitted.cell_sizes[used][order],
