@@ -37,13 +37,14 @@ MAY = {
     "core/implied": "core/records core/linalg",
     "core/sample": "errors core/records core/linalg core/implied",
     "core/clusters": "core/records core/linalg core/implied core/sample",
+    "core/evidence": "core/records core/linalg core/implied",
     "core/optimise": "core/records core/linalg core/implied core/sample core/clusters",
     "core/intercepts": "errors core/records core/linalg core/implied core/sample core/clusters "
     "core/optimise",
     "core/slopes": "errors core/records core/linalg core/implied core/sample core/clusters "
-    "core/optimise",
+    "core/evidence core/optimise",
     "core/patterns": "errors core/records core/linalg core/implied core/sample core/clusters "
-    "core/optimise",
+    "core/evidence core/optimise",
     "core/restricted": "errors core",
     "model": "errors syntax core",
     "data/table": "errors syntax model core",

@@ -101,6 +101,11 @@ class ClusterMoments(ClusterRecord):
     within: Shaped[Array, "J V V"]
 
     @property
+    def cluster_rows(self) -> Shaped[Array, "J D"]:
+        """h_j = (1, means of the stored columns)."""
+        return np.concatenate((np.ones((self.n_clusters, 1)), self.means), axis=1)
+
+    @property
     def mean(self) -> Shaped[Array, "C"]:
         """Of each stored column over all rows."""
         weights = self.row_weights
@@ -155,6 +160,14 @@ class CellMoments(ClusterRecord):
     @property
     def n_cells(self) -> int:
         return len(self.cell_rows)
+
+    @property
+    def cluster_rows(self) -> Shaped[Array, "J D"]:
+        """h_j = (1, level-2 columns), zero for columns that vary within clusters."""
+        rows = np.zeros((self.n_clusters, 1 + len(self.columns)))
+        rows[:, 0] = 1.0
+        rows[:, 1 + self.varying :] = self.level2
+        return rows
 
     @property
     def mean(self) -> Shaped[Array, "C"]:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from mlsem.core.clusters.unions import summed
+from mlsem.core.evidence.clusterwise import ClusterFit
 from mlsem.core.implied.pattern import Pattern
+from mlsem.core.patterns import clusterwise as incomplete
 from mlsem.core.quiet import quiet
-from mlsem.core.records import Array
-from mlsem.core.slopes.clusterwise import ClusterFit, cluster_fit
+from mlsem.core.records import Array, CellMoments
+from mlsem.core.slopes import clusterwise as complete
 from mlsem.errors import InferenceError
 from mlsem.estimation.estimates import Estimates
 from mlsem.estimation.problem import Problem
@@ -28,7 +30,11 @@ def robust_fit(problem: Problem, pattern: Pattern, params: Array) -> ClusterFit:
     InferenceError
         They are outside the parameter space.
     """
-    found = cluster_fit(pattern, problem.moments, params)
+    moments = problem.moments
+    if isinstance(moments, CellMoments):
+        found = incomplete.cluster_fit(pattern, moments, params)
+    else:
+        found = complete.cluster_fit(pattern, moments, params)
     if found is None:
         raise InferenceError("the implied covariance matrix of a cluster is singular.")
     if problem.robust.same:

@@ -16,17 +16,19 @@ from numpy.typing import NDArray
 
 from mlsem.core.clusters.reduced import MixedClusters
 from mlsem.core.clusters.unions import ClusterParts, expected_variances, summed
+from mlsem.core.evidence.posterior import Posterior
 from mlsem.core.implied.pattern import LevelMoments
 from mlsem.core.linalg import least_squares
 from mlsem.core.optimise.objective import well_conditioned
 from mlsem.core.optimise.optimum import Optimum, RestrictedMaximum, Stationary
 from mlsem.core.quiet import quiet
-from mlsem.core.records import Array, frozen
+from mlsem.core.records import Array, ClusterMoments, frozen
 from mlsem.core.sample.draws import Sampler
-from mlsem.core.slopes.posterior import Posterior, level2_posterior
 from mlsem.data.moments.aggregate import DataRecord
+from mlsem.errors import EstimationError
 from mlsem.estimation.implicit_means import with_means
-from mlsem.estimation.problem import Problem
+from mlsem.estimation.posterior import posterior_at
+from mlsem.estimation.problem import Problem, if_complete
 from mlsem.estimation.settings import InformationKind, Settings
 from mlsem.model.expressions import compiled_pairs, equality_space
 from mlsem.model.table import ParameterTable
@@ -198,8 +200,9 @@ class Estimates:
     def directions_apart(self) -> Directions:
         """The same, the fixed effects of a linear mixed model of one outcome first."""
         inner, optimum = self.problem.inner, self.optimum
-        weighted = self.problem.moments.is_weighted  # few-row forms of clusters have no weights
-        effects = None if weighted else inner.fixed_effects()
+        moments = self.problem.moments  # few-row forms of clusters have no weights and no holes
+        plain = isinstance(moments, ClusterMoments) and not moments.is_weighted
+        effects = inner.fixed_effects() if plain else None
         split = None if effects is None else effects.apart(optimum.free)
         if split is None or not split[0].shape[1]:
             return self.directions()
@@ -240,6 +243,20 @@ class Estimates:
         if isinstance(optimum, Stationary) and at is optimum.at:
             return optimum.observed
         return optimum.lagrangian(inner.observed(optimum.point, at), at.basis)
+
+    def complete_information(self, directions: Directions) -> Array:
+        """Expected information that the same rows would have with nothing missing, (n, n).
+
+        Raises
+        ------
+        EstimationError
+            The estimates are outside the parameter space.
+        """
+        objective = if_complete(self.problem)
+        point = objective.evaluate(self.optimum.params)
+        if point is None:
+            raise EstimationError("the estimates are outside the parameter space.")
+        return objective.expected(point, objective.derivatives(point, directions.at.basis))
 
     def restricted_information(self, directions: Directions) -> Array | None:
         """Observed information of ℓ_R, (n, n); None of a fit by maximum likelihood."""
@@ -285,8 +302,9 @@ class Estimates:
 
     def posterior(self) -> Posterior | None:
         """Of the variables of level 2 in each cluster; None outside the parameter space."""
-        problem = self.problem
-        return level2_posterior(problem.coordinates, problem.moments, self.optimum.params)
+        problem, coordinates = self.problem, self.problem.coordinates
+        turn = coordinates.effects_to_user()
+        return posterior_at(coordinates.internal, problem.moments, self.optimum.params, turn)
 
     def with_means(self) -> Estimates:
         """With the intercepts that a model without a mean structure has implicitly."""

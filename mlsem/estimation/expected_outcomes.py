@@ -16,11 +16,11 @@ import numpy as np
 
 from mlsem.core.implied.pattern import Carriers, LevelPattern, ModelPattern
 from mlsem.core.linalg import least_squares
-from mlsem.core.records import Array, ClusterMoments, Index
-from mlsem.core.slopes.posterior import posterior_at
-from mlsem.data.moments.new_rows import known_places
+from mlsem.core.records import Array, CellMoments, ClusterMoments, Index
+from mlsem.data.moments.history import known_places
 from mlsem.errors import InferenceError
 from mlsem.estimation.estimates import Estimates
+from mlsem.estimation.posterior import posterior_at
 from mlsem.estimation.prediction import SINGULAR, NewData
 from mlsem.model.table import ParameterTable
 
@@ -68,12 +68,22 @@ def predicted_rows(found: NewData) -> Predicted:
     x = [names.index(name) for name in exogenous(table, 1)]
     y = [k for k in range(len(names)) if k not in x]
     if x:
-        slopes = least_squares(within.sigma[np.ix_(x, x)], within.sigma[np.ix_(x, y)])
         away = rows @ pattern.within.responses[x].T - values[:, x]
-        values[:, y] += away @ slopes
+        values[:, y] += _given_rows(found, within.sigma, away, x, y)
     if not (table.two_level or table.meanstructure):  # the data count from their means
         values += np.array([estimates.problem.means[name] for name in names])
     return Predicted(tuple(names[k] for k in y), values[:, y], places)
+
+
+def _given_rows(found: NewData, sigma: Array, away: Array, x: list[int], y: list[int]) -> Array:
+    """Σ_yx Σ_xx⁻¹ (x - E(x)) of the exogenous variables that are observed in each row."""
+    observed, codes = found.outcomes
+    moved = np.empty((len(away), len(y)))
+    for k, seen in enumerate(observed[:, x]):
+        own, units = np.array(x, dtype=np.intp)[seen], codes == k
+        slopes = least_squares(sigma[own[:, None], own], sigma[own[:, None], y])
+        moved[units] = away[np.ix_(units, seen)] @ slopes
+    return moved
 
 
 def predicted_clusters(found: NewData | None, estimates: Estimates) -> Predicted:
@@ -95,7 +105,7 @@ def _effects(found: NewData | None, estimates: Estimates) -> tuple[Array, Index]
         raise InferenceError(SINGULAR)
     if found is None:
         pattern, moments = problem.pattern, problem.moments
-        rows = np.concatenate((np.ones((moments.n_clusters, 1)), moments.means), axis=1)
+        rows = moments.cluster_rows
         places = np.arange(moments.n_clusters)
     else:
         pattern, rows = found.pattern, found.first
@@ -111,7 +121,10 @@ def _effects(found: NewData | None, estimates: Estimates) -> tuple[Array, Index]
 
 
 def _given_exogenous(
-    table: ParameterTable, pattern: ModelPattern, moments: ClusterMoments, params: Array
+    table: ParameterTable,
+    pattern: ModelPattern,
+    moments: ClusterMoments | CellMoments,
+    params: Array,
 ) -> Array:
     """Deviations of the observed variables of level 2 (J, q + r) expected of a cluster given its
     exogenous modelled variables."""

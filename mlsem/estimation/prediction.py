@@ -9,20 +9,26 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
-from mlsem.core.implied.pattern import LevelPattern, ModelPattern
-from mlsem.core.records import Array, Index
-from mlsem.core.slopes.posterior import posterior_at
-from mlsem.core.slopes.prediction import (
+from mlsem.core.evidence.prediction import (
     ClusterEvidence,
     Evidence,
+    cluster_evidence,
     expected,
+    predicted,
     regression_maps,
     row_evidence,
 )
-from mlsem.data.moments.new_rows import NewRows, joined, read_new_rows
+from mlsem.core.implied.pattern import LevelPattern, ModelPattern
+from mlsem.core.patterns.carriers import pattern_moments
+from mlsem.core.records import Array, CellMoments, Index
+from mlsem.data.moments.history import joined
+from mlsem.data.moments.new_rows import NewRows, read_new_rows
 from mlsem.errors import DataError, InferenceError
 from mlsem.estimation.estimates import Estimates
+from mlsem.estimation.posterior import posterior_at
+from mlsem.estimation.problem import Problem
 from mlsem.model.pattern import build_pattern, with_saturated_moments
 
 SINGULAR = "the implied covariance matrix of a cluster is singular."
@@ -70,15 +76,26 @@ class NewData:
 
     @property
     def h(self) -> Array:
-        """(n, 1 + m) of the rows."""
-        values = self.rows.values - self.centre
-        return np.concatenate((np.ones((len(values), 1)), values), axis=1)
+        """(n, 1 + m) of the rows; zero for what is missing."""
+        return self._entries(self.rows.values)
 
     @property
     def first(self) -> Array:
         """h of the first row of each cluster, for variables of level 2."""
-        values = self.rows.first() - self.centre
+        return self._entries(self.rows.first())
+
+    def _entries(self, values: Array) -> Array:
+        values = values - self.centre
+        values[np.isnan(values)] = 0.0
         return np.concatenate((np.ones((len(values), 1)), values), axis=1)
+
+    @property
+    def outcomes(self) -> tuple[NDArray[np.bool_], Index]:
+        """Patterns of observed outcomes of level 1 (P, p), and the one of each row: an outcome is
+        observed where all variables are that it is made of."""
+        needed = self.pattern.within.responses[:, 1:] != 0.0
+        patterns, codes = self.rows.patterns()
+        return ~(~patterns @ needed.T), codes
 
 
 def fitted_clusters(estimates: Estimates) -> Seen:
@@ -86,9 +103,7 @@ def fitted_clusters(estimates: Estimates) -> Seen:
     problem, found = estimates.problem, estimates.posterior()
     if found is None:
         raise InferenceError(SINGULAR)
-    moments = problem.moments
-    rows = np.concatenate((np.ones((moments.n_clusters, 1)), moments.means), axis=1)
-    evidence = ClusterEvidence(found.pulled, found.information)
+    rows, evidence = problem.moments.cluster_rows, cluster_evidence(found)
     return Seen(problem.pattern.between, estimates.params, evidence, rows)
 
 
@@ -122,7 +137,7 @@ def new_clusters(found: NewData, *, history: bool) -> Seen:
     posterior = posterior_at(found.pattern, moments, estimates.params)
     if posterior is None:
         raise InferenceError(SINGULAR)
-    evidence = ClusterEvidence(posterior.pulled, posterior.information)
+    evidence = cluster_evidence(posterior)
     return Seen(found.pattern.between, estimates.params, evidence, found.first)
 
 
@@ -142,7 +157,9 @@ def new_rows(found: NewData, *, history: bool) -> Seen:
     if estimates.table.two_level:
         clusters = new_clusters(found, history=history)
         effects = _effects(clusters, q)
-    evidence = row_evidence(pattern, estimates.params, found.h, found.rows.codes, effects)
+    evidence = row_evidence(
+        pattern, estimates.params, found.h, found.rows.codes, effects, found.outcomes
+    )
     if evidence is None:
         raise InferenceError("the implied covariance matrix of level 1 is singular.")
     return Seen(pattern.within, estimates.params, evidence, found.h)
@@ -163,8 +180,8 @@ def posterior_variances(estimates: Estimates, params: Array, level: int, names: 
     """Mean over rows or clusters of Var(v | data) of some variables, at any parameters; at level 1
     of a model without random slopes, where it depends on the clusters' sizes only."""
     problem, pattern = estimates.problem, estimates.problem.pattern
-    moments, counts = problem.moments, np.array([float(estimates.n_obs)])
-    effects, codes = (np.zeros((1, 0)), np.zeros((1, 0, 0))), np.zeros(1, dtype=np.intp)
+    moments, (counts, codes, seen) = problem.moments, _kinds_of_rows(problem)
+    effects = np.zeros((1, 0)), np.zeros((1, 0, 0))
     if estimates.table.two_level:
         posterior = posterior_at(pattern, moments, params)
         if posterior is None:
@@ -175,12 +192,29 @@ def posterior_variances(estimates: Estimates, params: Array, level: int, names: 
             return moments.weights @ variances / moments.weights.sum()
         q = pattern.split
         effects = posterior.mean[:, :q], posterior.covariance[:, :q, :q]
-        counts, codes = moments.row_weights, np.arange(moments.n_clusters)
     constant = np.zeros((len(codes), pattern.within.responses.shape[1]))
     constant[:, 0] = 1.0
-    evidence = row_evidence(pattern, params, constant, codes, effects)
+    evidence = row_evidence(pattern, params, constant, codes, effects, seen)
     if evidence is None:
         return np.full(len(names), np.nan)
     places = np.array([pattern.within.names.index(name) for name in names], dtype=np.intp)
-    maps = regression_maps(pattern.within, params, places)
-    return counts @ maps.errors(evidence) ** 2 / counts.sum()
+    _, errors = predicted(regression_maps, pattern.within, params, places, evidence)
+    return counts @ errors**2 / counts.sum()
+
+
+def _kinds_of_rows(
+    problem: Problem,
+) -> tuple[Array, Index, tuple[NDArray[np.bool_], Index] | None]:
+    """Rows that are alike but for their values: what they weigh together, their cluster, and what
+    of them is observed (as `row_evidence` takes it)."""
+    moments, two_level = problem.moments, problem.table.two_level
+    if isinstance(moments, CellMoments):
+        data, cells = pattern_moments(problem.pattern, moments)
+        if two_level:
+            seen = data.observed, cells.pattern_of
+            return moments.cell_weights, moments.cluster_of, seen
+        count = len(data.observed)
+        return data.counts, np.zeros(count, dtype=np.intp), (data.observed, np.arange(count))
+    if two_level:
+        return moments.row_weights, np.arange(moments.n_clusters), None
+    return np.array([moments.row_weights.sum()]), np.zeros(1, dtype=np.intp), None

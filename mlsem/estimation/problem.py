@@ -21,6 +21,7 @@ from mlsem.core.optimise.coordinates import Coordinates, choose_coordinates
 from mlsem.core.optimise.objective import MomentObjective
 from mlsem.core.patterns.carriers import pattern_moments
 from mlsem.core.patterns.completed import completed, pooled_cells
+from mlsem.core.patterns.convert import as_clusters
 from mlsem.core.patterns.objective import (
     PatternClusters,
     PatternObjective,
@@ -253,6 +254,7 @@ def arranged(problem: Problem) -> SlopeMoments:
     inner = problem.inner
     if isinstance(inner, SlopeObjective):
         return inner.data
+    assert isinstance(problem.moments, ClusterMoments)  # restricted likelihoods have no holes
     return slope_moments(inner.pattern, problem.moments)
 
 
@@ -370,6 +372,16 @@ def _incomplete(
         return PatternObjective(pattern, arranged), clusters
     whole, _ = pattern_moments(pattern, pooled_cells(cells))
     return PatternObjective(pattern, whole), SingleLevelPatternClusters(pattern, clusters)
+
+
+def if_complete(problem: Problem) -> MomentObjective[Any, ModelPattern]:
+    """The objective of the optimiser's parameters that the same rows would have with nothing
+    missing. Only its expected information means anything, which takes sizes and covariates."""
+    moments = problem.moments
+    if isinstance(moments, ClusterMoments):
+        return problem.inner
+    moments = as_clusters(moments)
+    return _objective(problem.inner.pattern, *_counted(problem.table, moments))[0]
 
 
 def _less(moments: ClusterMoments, centre: Array) -> ClusterMoments:

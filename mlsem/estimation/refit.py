@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from mlsem.core.records import Array, ClusterMoments, RobustClusters
+from mlsem.core.records import Array, CellMoments, ClusterMoments, RobustClusters
 from mlsem.core.sample.draws import Sampler
 from mlsem.errors import DataError, EstimationError, IdentificationError, InferenceError, listed
 from mlsem.estimation.estimates import Estimates
@@ -20,7 +20,7 @@ ITERATIONS = 60  # a refit that needs more runs away: most take 5
 
 def refit(
     estimates: Estimates,
-    moments: ClusterMoments,
+    moments: ClusterMoments | CellMoments,
     settings: Settings,
     start: Array,
     robust: RobustClusters | None = None,
@@ -33,7 +33,7 @@ def refit(
     ----------
     estimates : Estimates
         Of the model.
-    moments : ClusterMoments
+    moments : ClusterMoments or CellMoments
         With the stored columns of the problem's.
     settings : Settings
         Of the search, and of the standard errors that are wanted.

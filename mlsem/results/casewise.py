@@ -71,11 +71,13 @@ def row_residuals(fit: Estimates, data: object) -> pd.DataFrame:
     """One row per row of `data`; see `FitResult.row_residuals`."""
     _require(fit)
     found = new_data(fit, data)
-    distance = new_rows(found, history=False).evidence.distances()
-    count = len(found.pattern.within.responses)
-    values = np.column_stack((distance, _tail(np.full(len(distance), count), distance)))
+    evidence = new_rows(found, history=False).evidence
+    distance, df = evidence.distances(), evidence.counts()
+    distance = np.where(df > 0, distance, np.nan)  # of a row that has no outcome
+    values = np.column_stack((distance, df, _tail(np.maximum(df, 1.0), distance)))
     spread = found.rows.spread_out(values).T
-    columns = {"distance": spread[0], "df": np.full(spread.shape[1], count), "pvalue": spread[1]}
+    spread[1][np.isnan(spread[1])] = len(found.pattern.within.responses)
+    columns = {"distance": spread[0], "df": spread[1].astype(np.int64), "pvalue": spread[2]}
     return make_frame(columns, found.rows.index).sort_values("pvalue", kind="stable")
 
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 
+from mlsem.core.evidence.prediction import bartlett_maps, predicted, regression_maps
 from mlsem.core.quiet import quiet
 from mlsem.core.records import Array, Index
-from mlsem.core.slopes.prediction import bartlett_maps, regression_maps
 from mlsem.data.table.frame import make_frame
 from mlsem.errors import InferenceError, OptionValueError, listed, nearest
 from mlsem.estimation.estimates import Estimates
@@ -56,12 +56,13 @@ def predict_latent(
         raise InferenceError(_no_latent(fit.table, level, method))
     seen, index, spread = _seen(fit, level, data, history=history)
     places = np.array([seen.level.names.index(name) for name in names], dtype=np.intp)
-    maps = MAPS[str(method)](seen.level, seen.params, places)
-    values = seen.expected(places) + maps.predictions(seen.evidence)
+    maps = MAPS[str(method)]
+    values, errors = predicted(maps, seen.level, seen.params, places, seen.evidence)
+    values += seen.expected(places)
     columns = dict(zip(names, spread(values).T, strict=True))
     if se:
-        errors = spread(maps.errors(seen.evidence)).T
-        columns |= {name + SE: each for name, each in zip(names, errors, strict=True)}
+        spread_errors = zip(names, spread(errors).T, strict=True)
+        columns |= {name + SE: each for name, each in spread_errors}
         columns = {key: columns[key] for name in names for key in (name, name + SE)}
     return make_frame(columns, index)
 

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mlsem.core.evidence.posterior import Posterior
 from mlsem.core.quiet import quiet
 from mlsem.core.records import Array
-from mlsem.core.slopes.posterior import Posterior
 from mlsem.data.table.frame import make_frame
 from mlsem.errors import InferenceError, listed
 from mlsem.model.table import ParameterTable

@@ -8,7 +8,8 @@ import numpy as np
 
 from mlsem.core.implied.pattern import LevelMoments
 from mlsem.core.implied.total import level_total
-from mlsem.core.records import Array
+from mlsem.core.patterns.convert import as_clusters
+from mlsem.core.records import Array, CellMoments
 from mlsem.core.sample.shapes import covariate_sample
 from mlsem.estimation.problem import Problem
 
@@ -88,13 +89,15 @@ def row_parts(problem: Problem, params: Array, outcome: int = 0) -> RowParts:
     and c_a of its carrier.
     """
     pattern, moments = problem.pattern, problem.moments
+    if isinstance(moments, CellMoments):  # of covariates, which nothing of is missing
+        moments = as_clusters(moments)
     within, between = (level.moments(params) for level in pattern.levels)
     assert within is not None
     assert between is not None
     own = np.flatnonzero(pattern.random_effects.responses == outcome)
     spread_between = between.sigma[np.ix_(own, own)]
     carriers, inner = pattern.random_effects.maps[own], moments.varying_entries
-    rows = np.concatenate((np.ones((moments.n_clusters, 1)), moments.means), axis=1)
+    rows = moments.cluster_rows
     weights = moments.row_weights
     n = float(weights.sum())
     paths = within.mean[outcome] + (rows @ between.mean[own].T) @ carriers

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from typing import Annotated as Shaped
-from typing import TypeVar
+from typing import TypeAlias
 
 import numpy as np
 
@@ -12,10 +12,10 @@ from mlsem.core.linalg import positions_in_runs
 from mlsem.core.records import CellMoments, ClusterMoments, Index, RobustClusters, frozen
 from mlsem.core.sample.moments import is_no_within, no_within
 
-R = TypeVar("R", ClusterMoments, CellMoments)
+Moments: TypeAlias = ClusterMoments | CellMoments
 
 
-def resampled(moments: R, clusters: Shaped[Index, "j"]) -> R:
+def resampled(moments: Moments, clusters: Shaped[Index, "j"]) -> Moments:
     """The clusters at these positions, with repetition: each a cluster of its own, 0, 1, …"""
     if isinstance(moments, CellMoments):
         return _resampled_cells(moments, clusters)
@@ -55,8 +55,8 @@ def _resampled_cells(moments: CellMoments, clusters: Shaped[Index, "j"]) -> Cell
 
 
 def resampled_unions(
-    moments: R, robust: RobustClusters, drawn: Shaped[Index, "g"]
-) -> tuple[R, RobustClusters]:
+    moments: Moments, robust: RobustClusters, drawn: Shaped[Index, "g"]
+) -> tuple[Moments, RobustClusters]:
     """The robust clusters at these positions, each with all clusters that it is made of."""
     order = np.argsort(robust.codes, kind="stable")
     lengths = np.bincount(robust.codes, minlength=robust.n_clusters)

@@ -1,4 +1,4 @@
-"""What each cluster says on its own: its log-likelihood and how far it is from what is expected.
+"""What each cluster of complete rows says on its own.
 
 In the coordinates of `likelihood`, with S_j the cross-products of the other coordinates,
 
@@ -11,26 +11,17 @@ freedom in a right model.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated as Shaped
 from typing import Any
 
 import numpy as np
 
+from mlsem.core.evidence.clusterwise import ClusterFit
 from mlsem.core.implied.pattern import Pattern
 from mlsem.core.linalg import LOG_2PI, blocks, log_determinant
 from mlsem.core.records import Array, ClusterMoments, frozen
 from mlsem.core.slopes.carriers import rest_of, slope_moments
 from mlsem.core.slopes.likelihood import coordinates_of, evaluate, whiten
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class ClusterFit:
-    """Of J clusters: ℓ_j, d_j² and its degrees of freedom, (J,) each."""
-
-    loglik: Shaped[Array, "J"]
-    distance: Shaped[Array, "J"]
-    df: Shaped[Array, "J"]
 
 
 def cluster_fit(

@@ -1,23 +1,23 @@
 """Rows that a fitted model is asked about: its variables, row by row, as the fit made them.
 
 Grand means that were taken off are those of the fit, cluster means those of the new rows' clusters;
-products are formed after that, as there. The fit's own clusters can be joined to the rows: their
-moments in the same variables follow from the stored ones, which are linear in them.
+products are formed after that, as there. Rows with missing values are used as the fit used its own:
+those that full information maximum likelihood uses, or complete ones.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mlsem.core.records import Array, ClusterMoments, Index, frozen
-from mlsem.core.sample.moments import combine
+from mlsem.core.records import Array, CellMoments, ClusterMoments, Index, frozen
 from mlsem.data.moments.bases import SAME
 from mlsem.data.moments.chunks import summarise
-from mlsem.data.table.columns import SHOWN, read_rows, require_frame
+from mlsem.data.table.cells import pattern_codes
+from mlsem.data.table.columns import SHOWN, check_missing, read_rows, require_frame
 from mlsem.data.table.grouping import group
 from mlsem.errors import DataError, listed
 
@@ -28,12 +28,10 @@ if TYPE_CHECKING:
     from mlsem.data.moments.aggregate import DataRecord
     from mlsem.model.table import ParameterTable
 
-ALIKE = 1e-9  # moments of a cluster that differ no more are those of the same rows
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class NewRows:
-    """Rows of a frame that have all values they need.
+    """Rows of a frame that have the values they need.
 
     Attributes
     ----------
@@ -42,7 +40,7 @@ class NewRows:
     varying : int
         How many are of level 1.
     values : (n, m)
-        The variables, in the order of the frame.
+        The variables, in the order of the frame; NaN where missing.
     used : (n,)
         Positions of the rows in the frame.
     codes : (n,)
@@ -74,15 +72,68 @@ class NewRows:
         """The variables of the first row of each cluster, (J, m)."""
         return self.values[_first(self.codes, len(self.sizes))]
 
-    def moments(self, centre: Array) -> ClusterMoments:
-        """Of the variables less `centre` (m,), by cluster."""
+    def patterns(self) -> tuple[NDArray[np.bool_], Index]:
+        """Distinct sets of observed variables (P, m), and the one of each row."""
+        gaps = np.isnan(self.values)
+        some = np.flatnonzero(gaps.any(axis=0))
+        found, codes = pattern_codes((gaps[:, k] for k in some), len(gaps))
+        patterns = np.ones((len(found), len(self.names)), dtype=np.bool_)
+        patterns[:, some] = ~found
+        return patterns, codes
+
+    def moments(self, centre: Array) -> ClusterMoments | CellMoments:
+        """Of the variables less `centre` (m,), by cluster; by cells if values are missing."""
+        if np.isnan(self.values).any():
+            return self._cells(centre)
         values, count, varying = self.values - centre, len(self.sizes), self.varying
         means = values[_first(self.codes, count)]
         within = np.zeros((count, varying, varying))
         order = np.argsort(self.codes, kind="stable")
         block = np.ascontiguousarray(values[order, :varying].T)
         summarise(block, self.sizes, means[:, :varying], within)
-        return _moments(self.names, varying, self.sizes, means, within, self.labels)
+        return ClusterMoments(means=frozen(means), within=frozen(within), **self._clusters())
+
+    def _cells(self, centre: Array) -> CellMoments:
+        values, varying = self.values - centre, self.varying
+        known = ~np.isnan(values)
+        values[~known] = 0.0
+        patterns, codes = self.patterns()
+        inner, again = np.unique(patterns[:, :varying], axis=0, return_inverse=True)
+        keys, cell_of, sizes = np.unique(
+            self.codes * len(inner) + again.reshape(-1)[codes],
+            return_inverse=True,
+            return_counts=True,
+        )
+        means, within = np.zeros((len(keys), varying)), np.zeros((len(keys), varying, varying))
+        order = np.argsort(cell_of.reshape(-1), kind="stable")
+        summarise(np.ascontiguousarray(values[order, :varying].T), sizes, means, within)
+        first = _first(self.codes, len(self.sizes))
+        kinds, kind_of = np.unique(known[first, varying:], axis=0, return_inverse=True)
+        return CellMoments(
+            patterns=frozen(inner),
+            pattern_of=frozen(keys % len(inner)),
+            cluster_of=frozen(keys // len(inner)),
+            cell_rows=frozen(sizes.astype(np.int64)),
+            cell_sizes=frozen(sizes.astype(np.float64)),
+            means=frozen(means),
+            within=frozen(within),
+            level2=frozen(values[first, varying:]),
+            level2_patterns=frozen(kinds),
+            level2_pattern_of=frozen(kind_of.reshape(-1)),
+            **self._clusters(),
+        )
+
+    def _clusters(self) -> dict[str, Any]:
+        """What any record of clusters has."""
+        return {
+            "columns": self.names,
+            "varying": self.varying,
+            "shift": np.zeros(len(self.names)),
+            "rows": frozen(self.sizes.astype(np.int64)),
+            "sizes": frozen(self.sizes.astype(np.float64)),
+            "weights": frozen(np.ones(len(self.sizes))),
+            "labels": self.labels,
+        }
 
 
 def read_new_rows(
@@ -117,14 +168,15 @@ def read_new_rows(
         for each in factors.values()
         for factor in each
     }
-    if wanted:
-        rows = read_rows(frame, wanted, "listwise")
-        read, keep = rows.values, rows.keep
-    else:
-        read, keep = {}, None
-    used = np.arange(len(frame)) if keep is None else np.flatnonzero(keep)
     by_cluster = any(how == "cluster" for _, how, _ in record.centered)
     cluster = record.cluster if table.two_level or by_cluster else None
+    read, keep = {}, None
+    if wanted and record.missingness is None:
+        rows = read_rows(frame, wanted, "listwise")
+        read, keep = rows.values, rows.keep
+    elif wanted:
+        read, keep = _incomplete(table, record, frame, wanted, factors, cluster)
+    used = np.arange(len(frame)) if keep is None else np.flatnonzero(keep)
     codes, sizes, labels = _clusters(frame, cluster, keep, used)
     columns = {name: values[used].astype(np.float64) for name, values in read.items()}
     for name, how, value in record.centered:
@@ -145,6 +197,47 @@ def read_new_rows(
     return found
 
 
+def _incomplete(
+    table: ParameterTable,
+    record: DataRecord,
+    frame: pd.DataFrame,
+    wanted: Mapping[str, str],
+    factors: Mapping[str, tuple[str, ...]],
+    cluster: str | None,
+) -> tuple[dict[str, NDArray], NDArray[np.bool_] | None]:
+    """Columns with NaN where missing, and the rows that have all fixed covariates."""
+    rows = read_rows(frame, wanted, "fiml")
+    values, gaps = dict(rows.values), dict(rows.gaps)
+    if gaps and cluster is not None:
+        codes, sizes, _ = _clusters(frame, cluster, None, np.arange(len(frame)))
+        for name in gaps.keys() & _of_level2(table, record):
+            values[name] = _filled(values[name], codes, len(sizes))
+            gaps[name] = np.isnan(values[name])
+    needed = {factor for level in table.levels for name in level.covariates
+              for factor in factors.get(name, ())}  # fmt: skip
+    lacking = [gaps[name] for name in needed & gaps.keys()]
+    if not lacking:
+        return values, None
+    keep = ~np.logical_or.reduce(lacking)
+    check_missing(frame, rows.missing, keep, "fiml")
+    return values, keep
+
+
+def _of_level2(table: ParameterTable, record: DataRecord) -> set[str]:
+    """Columns that are constant within clusters."""
+    first = {*table.levels[0].modelled, *table.levels[0].covariates}
+    stored = record.moments.columns[record.moments.varying :]
+    return ({*table.observed} | {*stored}) - first
+
+
+def _filled(values: NDArray, codes: Index, count: int) -> Array:
+    """With the value of another row of the cluster where it is missing."""
+    gap = np.isnan(values)
+    there, level = np.flatnonzero(~gap)[::-1], np.full(count, np.nan)
+    level[codes[there]] = values[there]
+    return np.where(gap, level[codes], values)
+
+
 def _clusters(
     frame: pd.DataFrame, cluster: str | None, keep: NDArray[np.bool_] | None, used: Index
 ) -> tuple[Index, NDArray[np.int64], NDArray]:
@@ -161,8 +254,12 @@ def _clusters(
 
 
 def _means(values: Array, codes: Index, sizes: NDArray[np.int64]) -> Array:
-    near = values[_first(codes, len(sizes))]
-    return near + np.bincount(codes, values - near[codes], len(sizes)) / sizes
+    """Of what is observed in each cluster."""
+    there = np.flatnonzero(~np.isnan(values))
+    values, codes, near = values[there], codes[there], np.full(len(sizes), np.nan)
+    near[codes[::-1]] = values[::-1]
+    counts = np.bincount(codes, minlength=len(sizes))
+    return near + np.bincount(codes, values - near[codes], len(sizes)) / np.maximum(counts, 1)
 
 
 def _first(codes: Index, count: int) -> Index:
@@ -177,104 +274,12 @@ def _check_constant(rows: NewRows) -> None:
     for place in range(rows.varying, len(rows.names)):
         values = rows.values[:, place]
         away = np.abs(values - rows.first()[rows.codes, place])
-        apart = np.unique(rows.codes[away > SAME * max(float(np.std(values)), 0.0)])
+        apart = np.unique(
+            rows.codes[away > SAME * max(float(np.std(values[~np.isnan(values)])), 0.0)]
+        )
         if len(apart) and len(rows.labels):
             shown = listed(map(repr, rows.labels[apart[:SHOWN]].tolist()))
             raise DataError(
                 f"{rows.names[place]!r} is a variable of level 2, but varies within "
                 f"cluster{'s' if len(apart) > 1 else ''} {shown}."
             )
-
-
-# --- joined with what the fit has seen ------------------------------------------------------------
-
-
-def known_places(labels: NDArray, known: NDArray) -> Index:
-    """Where these ids are among those of the fit; -1 where they are not."""
-    place = {label: k for k, label in enumerate(known.tolist())}
-    return np.array([place.get(label, -1) for label in labels.tolist()], dtype=np.intp)
-
-
-def joined(
-    own: ClusterMoments, fitted: ClusterMoments, maps: Array, centre: Array
-) -> ClusterMoments:
-    """The clusters of new rows with the rows that the fit has seen of them.
-
-    Parameters
-    ----------
-    own : ClusterMoments
-        Of the new rows, `centre` taken off.
-    fitted : ClusterMoments
-        Of the fit.
-    maps : (m, D)
-        The variables as maps of h = (1, the fit's stored columns).
-
-    Raises
-    ------
-    DataError
-        The rows of a cluster are those of the fit, or its variables of level 2 differ from there.
-    """
-    places = known_places(own.labels, fitted.labels)
-    known = np.flatnonzero(places >= 0)
-    if not len(known):
-        return own
-    place, varying = places[known], own.varying
-    rows = np.concatenate((np.ones((len(place), 1)), fitted.means[place]), axis=1)
-    inner = maps[:varying, fitted.varying_entries]
-    means, within = rows @ maps.T - centre, inner @ fitted.within[place] @ inner.T
-    _check_history(own, known, means, within, fitted.rows[place])
-    codes = np.concatenate((np.arange(own.n_clusters), known))
-    sizes, mean, spread = combine(
-        np.concatenate((own.sizes, fitted.sizes[place])),
-        np.concatenate((own.means, means)),
-        np.concatenate((own.within, within)),
-        codes,
-        own.n_clusters,
-    )
-    return _moments(own.columns, varying, sizes, mean, spread, own.labels)
-
-
-def _check_history(
-    own: ClusterMoments, known: Index, means: Array, within: Array, sizes: NDArray[np.int64]
-) -> None:
-    scale = np.sqrt(np.abs(own.means).max(initial=0.0) ** 2 + 1.0)
-    gap = np.abs(own.means[known] - means)
-    if own.varying:
-        inner = np.abs(own.within[known] - within).max(axis=(1, 2))
-        largest = np.abs(within).max(axis=(1, 2)) + 1.0
-        same = (own.rows[known] == sizes) & (gap.max(axis=1) < ALIKE * scale)
-        same &= inner < 1e-8 * largest
-        if same.any():
-            shown = listed(map(repr, own.labels[known[same]][:SHOWN].tolist()))
-            raise DataError(
-                f"history=True adds what the fit knows of its clusters, but the rows of {shown} "
-                "are those that it has seen. Leave history=True out, or pass new rows only."
-            )
-    other = (gap[:, own.varying :] > 1e-6 * scale).any(axis=1)
-    if other.any():
-        shown = listed(map(repr, own.labels[known[other]][:SHOWN].tolist()))
-        raise DataError(
-            f"history=True: a variable of level 2 has another value than in the fit in {shown}. "
-            "Give these clusters new ids, or leave history=True out."
-        )
-
-
-def _moments(
-    names: tuple[str, ...],
-    varying: int,
-    sizes: NDArray,
-    means: Array,
-    within: Array,
-    labels: NDArray,
-) -> ClusterMoments:
-    return ClusterMoments(
-        columns=names,
-        varying=varying,
-        shift=np.zeros(len(names)),
-        rows=frozen(np.asarray(sizes).astype(np.int64)),
-        sizes=frozen(np.asarray(sizes, dtype=np.float64)),
-        weights=frozen(np.ones(len(sizes))),
-        means=frozen(means),
-        within=frozen(within),
-        labels=labels,
-    )

@@ -13,9 +13,9 @@ import numpy as np
 
 from mlsem.arguments import chosen, require_seed, require_whole
 from mlsem.core.quiet import quiet
-from mlsem.core.records import Array, ClusterMoments, RobustClusters, frozen
+from mlsem.core.records import Array, RobustClusters, frozen
 from mlsem.core.sample.draws import Sampler
-from mlsem.core.sample.resampling import resampled_unions
+from mlsem.core.sample.resampling import Moments, resampled_unions
 from mlsem.errors import InferenceError, InferenceWarning, OptionValueError, listed, warn
 from mlsem.estimation.estimates import Estimates
 from mlsem.estimation.refit import model_sampler, refit
@@ -225,7 +225,7 @@ class Refits:
             return NO_SE
         return np.stack(_with_functions(found.params, covariance, self.functions))
 
-    def drawn(self, generator: np.random.Generator) -> tuple[ClusterMoments, RobustClusters] | None:
+    def drawn(self, generator: np.random.Generator) -> tuple[Moments, RobustClusters] | None:
         """A data set and its robust clusters; None if it leaves some parameter undetermined.
 
         A covariate that the drawn clusters have in common is constant but for rounding errors,

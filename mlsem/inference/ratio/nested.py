@@ -13,8 +13,11 @@ from typing import TYPE_CHECKING
 from typing import Annotated as Shaped
 
 import numpy as np
+from numpy.typing import NDArray
 
-from mlsem.core.records import Array, Index
+from mlsem.core.linalg import blocks
+from mlsem.core.patterns.convert import all_there
+from mlsem.core.records import Array, CellMoments, Index
 from mlsem.core.sample.moments import pooled
 from mlsem.errors import InferenceError, listed
 from mlsem.model.expressions import compiled_pairs
@@ -26,6 +29,14 @@ if TYPE_CHECKING:
 
 Key = tuple[str, str, str, int]
 SAME = 1e-8  # relative difference of sample moments, and of log-likelihoods
+ROWS_OF_BOTH = "Keep the rows that are complete for both, and fit both to these."
+COVARIATES_OF_BOTH = (
+    "A row that lacks a fixed covariate is left out: name the same ones in both, with '0*' before "
+    "one that has no effect."
+)
+MISSING_OF_BOTH = (
+    "One leaves rows with missing values out, the other uses them: fit both with the same missing=."
+)
 NEAR = 1e-6  # of log-likelihoods and constraints
 
 
@@ -70,10 +81,13 @@ def require_same_data(simple: Estimates, full: Estimates) -> None:
             f"the models are of other outcomes, {listed(outcomes)} and "
             f"{listed(_outcomes(full.table))}: their log-likelihoods cannot be compared."
         )
-    if simple.n_obs != full.n_obs:
+    rows, others = (int(_telling(fit).sum()) for fit in (simple, full))
+    if rows != others:
+        lacking = [fit.record.missingness is not None for fit in (simple, full)]
+        advice = ROWS_OF_BOTH if not any(lacking) else COVARIATES_OF_BOTH
         raise InferenceError(
-            f"the models were fitted to {simple.n_obs} and {full.n_obs} rows. Keep the rows that "
-            "are complete for both, and fit both to these."
+            f"the models were fitted to {rows} and {others} rows. "
+            + (advice if all(lacking) or not any(lacking) else MISSING_OF_BOTH)
         )
     difference = _totals_differ(simple, full, outcomes)
     if not difference and simple.table.two_level and full.table.two_level:
@@ -136,11 +150,23 @@ def _clusters_differ(simple: Estimates, full: Estimates, outcomes: tuple[str, ..
     if -1 in order:
         label = first.labels.tolist()[order.index(-1)]
         return f"the {named} have other ids, such as {label!r}, which the full model's lack"
-    if not np.array_equal(first.rows, second.rows[order]):
+    if not np.array_equal(_telling(simple), _telling(full)[order]):
         return f"the {named} have other numbers of rows"
-    if not _alike(_means(simple, outcomes), _means(full, outcomes)[order]):
+    (means, counts), (others, there) = (_means(fit, outcomes) for fit in (simple, full))
+    if not _alike(means, others[order]) or not _alike(counts, there[order]):
         return f"the same rows are in other {named}"
     return ""
+
+
+def _telling(fit: Estimates) -> Shaped[NDArray[np.int64], "J"]:
+    """Of each cluster rows that say something: others may be there for their covariates."""
+    moments = fit.record.moments
+    if not isinstance(moments, CellMoments):
+        return moments.rows
+    _, there = _of_cells(moments, *_maps(fit, fit.table.levels[0].modelled))
+    found = np.zeros(moments.n_clusters, dtype=np.int64)
+    np.add.at(found, moments.cluster_of, moments.cell_rows * there.any(axis=1))
+    return found
 
 
 def _outcomes(table: ParameterTable) -> tuple[str, ...]:
@@ -154,18 +180,57 @@ def _maps(
     return np.array([each.constant for each in maps]), np.array([each.coefs for each in maps])
 
 
-def _means(fit: Estimates, outcomes: tuple[str, ...]) -> Shaped[Array, "J m"]:
-    constants, coefs = _maps(fit, outcomes)
-    return constants + fit.record.moments.means @ coefs.T
+def _means(
+    fit: Estimates, outcomes: tuple[str, ...]
+) -> tuple[Shaped[Array, "J m"], Shaped[Array, "J m"]]:
+    """Of each cluster means of what is observed, and over how many rows."""
+    moments, (constants, coefs) = fit.record.moments, _maps(fit, outcomes)
+    if isinstance(moments, CellMoments):
+        values, there = _of_cells(moments, constants, coefs)
+        weights = moments.cell_sizes[:, None] * there
+        counts, sums = np.zeros((2, moments.n_clusters, len(outcomes)))
+        np.add.at(counts, moments.cluster_of, weights)
+        np.add.at(sums, moments.cluster_of, weights * values)
+        return sums / np.maximum(counts, 1.0), counts
+    means = constants + moments.means @ coefs.T
+    return means, np.broadcast_to(moments.sizes[:, None], means.shape)
+
+
+def _of_cells(
+    cells: CellMoments, constants: Shaped[Array, "m"], coefs: Shaped[Array, "m C"]
+) -> tuple[Shaped[Array, "K m"], Shaped[NDArray[np.bool_], "K m"]]:
+    """Means of each cell, and which are observed."""
+    level2 = cells.level2_patterns[cells.level2_pattern_of]
+    known = np.concatenate((cells.patterns[cells.pattern_of], level2[cells.cluster_of]), axis=1)
+    means = np.concatenate((cells.means, cells.level2[cells.cluster_of]), axis=1)
+    return constants + means @ coefs.T, all_there(coefs, known)
 
 
 def _total(fit: Estimates, outcomes: tuple[str, ...]) -> Shaped[Array, "t"]:
-    """Means and cross-products over all rows."""
-    constants, coefs = _maps(fit, outcomes)
-    whole = pooled(fit.record.moments)
+    """Means and cross-products over all rows; with missing values over those that have both, and
+    how many these are."""
+    moments, (constants, coefs) = fit.record.moments, _maps(fit, outcomes)
+    if isinstance(moments, CellMoments):
+        return _total_of_cells(moments, constants, coefs)
+    whole = pooled(moments)
     inner = coefs[:, : whole.varying]
     cross = inner @ whole.within[0] @ inner.T
     return np.concatenate((constants + coefs @ whole.means[0], cross.ravel()))
+
+
+def _total_of_cells(
+    cells: CellMoments, constants: Shaped[Array, "m"], coefs: Shaped[Array, "m C"]
+) -> Shaped[Array, "t"]:
+    values, there = _of_cells(cells, constants, coefs)
+    weights = there * cells.cell_sizes[:, None]
+    mean = (weights * values).sum(axis=0) / np.maximum(weights.sum(axis=0), 1.0)
+    away, counts = there * (values - mean), weights.T @ there
+    cross = (weights * away).T @ away
+    inner = coefs[:, : cells.varying]
+    for part in blocks(cells.n_cells, inner.size + len(inner) ** 2):
+        both = there[part, :, None] & there[part, None, :]
+        cross += np.where(both, inner @ cells.within[part] @ inner.T, 0.0).sum(axis=0)
+    return np.concatenate((mean, cross.ravel(), counts.ravel()))
 
 
 def _alike(first: Shaped[Array, "*a"], second: Shaped[Array, "*b"]) -> bool:
