@@ -106,7 +106,7 @@ def test_other_types_are_refused() -> None:
 def test_a_level_of_rows_that_were_left_out_is_unknown() -> None:
     kinds = ["top" if k == 5 else ("low", "mid")[k % 2] for k in range(len(DATA))]
     data = DATA.assign(t=kinds, y=DATA["y"].where(DATA.index != 5))
-    fit = mlsem.lmm("y ~ t + (1 | school)", data)
+    fit = mlsem.lmm("y ~ t + (1 | school)", data, missing="listwise")
     with pytest.raises(DataError, match="no level 'top'"):
         fit.predict(NEW)
 
