@@ -39,7 +39,7 @@ from mlsem.syntax.nodes import ModelSyntax
 if TYPE_CHECKING:
     import pandas as pd
 
-_PER_FIT = ("start", *SETTING_NAMES)
+_PER_FIT = ("start", "auxiliary", *SETTING_NAMES)
 _OF_DATA = ("cluster", "center")
 
 
@@ -98,6 +98,13 @@ def fit(
         given what is observed. A row in which a fixed covariate is missing is left out, as is a
         cluster that lacks one of level 2; "fiml.x" (or "ml.x") models covariates as normal
         (``fixed_x=False``) and keeps these. A product is missing where a factor is.
+    auxiliary : str or list of str, optional
+        With ``missing="fiml"``: columns beside the model that say something of which values are
+        missing, or of these values. They are saturated correlates (Graham, 2003) at the levels at
+        which they vary (`mlsem.model.auxiliary`), so that values are taken as missing at random
+        given them, too. Tests of fit and their degrees of freedom are those of the model. The
+        log-likelihood, AIC and BIC are those of all variables. Tables leave their parameters out
+        but for ``auxiliary=True``; in `FitResult.params` they come last.
     start : mapping, Series, FitResult or sequence, optional
         Starting values by parameter name (`FitResult.params` has the names).
     starts : int, default 0
@@ -192,21 +199,36 @@ def check(
         As for `fit`.
     """
     columns = None if data is None else column_names(data)
-    return _remarked(_table(_parsed(model, data).text, _model_options(options), columns))
+    settings, chosen, auxiliary = _model_options(options)
+    table = _remarked(_table(_parsed(model, data).text, chosen, columns))
+    return _beside(table, auxiliary, settings, chosen, data, cluster)
 
 
 def population(model: str, **options: Any) -> ParameterTable:
     """The parameter table of a model that data are drawn from; as `check`, but that moments of
     covariates with a part at both levels are parameters: there are no data to give them."""
     syntax = _parsed(model, None)
-    return _remarked(specify(syntax, _model_options(options), population=True))
+    settings, chosen, auxiliary = _model_options(options)
+    table = _remarked(specify(syntax, chosen, population=True))
+    return _beside(table, auxiliary, settings, chosen, None, None)
 
 
-def _model_options(options: dict[str, Any]) -> ModelOptions:
-    """Those of the model among the options of `fit`; the others are looked at, too."""
+def _model_options(options: dict[str, Any]) -> tuple[Settings, ModelOptions, object]:
+    """Settings, those of the model, and `auxiliary=` among the options of `fit`."""
     keywords, rest = split_options(options, _PER_FIT, ("data", "cluster"))
     rest.pop("start", None)
-    return _modelling(Settings(**rest), model_options("sem", **keywords), keywords)[1]
+    auxiliary = rest.pop("auxiliary", None)
+    chosen = model_options("sem", **keywords)
+    return *_modelling(Settings(**rest), chosen, keywords), auxiliary
+
+
+def _beside(table: ParameterTable, asked: object, *how: Any) -> ParameterTable:
+    """With what `auxiliary=` names beside the model."""
+    if asked is None or asked == ():
+        return table
+    from mlsem.api.auxiliary import beside  # for few fits
+
+    return beside(table, asked, *how)
 
 
 def _modelling(
@@ -242,10 +264,11 @@ def _fitted(
     options: dict[str, Any],
 ) -> FitResult:
     keywords, rest = split_options(options, _PER_FIT, ("cluster", "center"))
-    start = rest.pop("start", None)
+    start, auxiliary = rest.pop("start", None), rest.pop("auxiliary", None)
     settings, chosen = _modelling(Settings(**rest), model_options(preset, **keywords), keywords)
     syntax = _parsed(model, data)
     table = _remarked(_table(syntax.text, chosen, column_names(data)))
+    table = _beside(table, auxiliary, settings, chosen, data, cluster)
     record = _rows(table, data, settings, cluster, center)
     return finish(syntax.text, settings, table, record, start, Recipe(chosen, _refit))
 
@@ -285,18 +308,19 @@ def _refit(fit: FitResult, model: object, data: object, changes: Mapping[str, An
                 f"{name}= says how data are read, and a fit does not keep them: pass data=…, too."
             )
     cluster, center = rest.pop("cluster", record.cluster), rest.pop("center", None)
-    start = rest.pop("start", None)
+    start, auxiliary = rest.pop("start", None), rest.pop("auxiliary", fit.table.auxiliary)
     settings, chosen = replace(fit.settings, **rest), replace(recipe.options, **keywords)
     settings, chosen = _modelling(settings, chosen, keywords)
     if model is not None and not isinstance(model, str):
         raise OptionValueError(f"model={model!r}: it takes a text; one that begins with '+' adds.")
     text = fit.model if model is None else extended_text(fit.model, model, fit.table)
     syntax = _parsed(text, data)
+    columns = None if data is None else column_names(data)
+    table = _remarked(_table(syntax.text, chosen, columns))
+    table = _beside(table, auxiliary, settings, chosen, data, cluster, fit.table)
     if data is None:
-        table = _remarked(_table(syntax.text, chosen, None))
         record = record_of(table, record, fit.table)
     else:
-        table = _remarked(_table(syntax.text, chosen, column_names(data)))
         if center is None:
             center = {name: how for name, how, _ in record.centered if name in data_names(table)}
         record = _rows(table, data, settings, cluster, center)

@@ -155,6 +155,11 @@ class Estimates:
         return len(self.names) - self.n_equalities
 
     @property
+    def n_own_params(self) -> int:
+        """The same of the model alone, without those of auxiliary variables."""
+        return self.n_params - self.table.n_auxiliary
+
+    @property
     def free(self) -> Array:
         """(npar, n): directions in which θ may move there, all or those that keep the equalities
         and the inequalities that are active."""

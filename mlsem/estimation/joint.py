@@ -9,6 +9,7 @@ covariance at the level are m_x, S_x (over rows at level 1, over clusters at lev
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -38,6 +39,18 @@ class JointMoments:
     cov: Array
     mean: Array
     modelled: int
+
+    def without(self, names: Collection[str]) -> JointMoments:
+        """Those of the other variables."""
+        kept = [k for k, name in enumerate(self.names) if name not in names]
+        if len(kept) == len(self.names):
+            return self
+        return JointMoments(
+            names=tuple(self.names[k] for k in kept),
+            cov=self.cov[np.ix_(kept, kept)],
+            mean=self.mean[kept],
+            modelled=sum(k < self.modelled for k in kept),
+        )
 
 
 def joint_moments(problem: Problem, level: int, moments: LevelMoments) -> JointMoments:

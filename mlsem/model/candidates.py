@@ -81,7 +81,8 @@ def places(table: ParameterTable, level: int) -> Places:
     rows = [row for row in table.rows if row.level == level]
     loaded = dict.fromkeys(row.rhs for row in rows if row.op == "=~" and row.lhs != row.rhs)
     random = {slope.name for slope in table.slopes} if level == 2 else set()
-    modelled = [name for name in variables.modelled if name not in variables.parts]
+    apart = {*variables.parts, *table.auxiliary}
+    modelled = [name for name in variables.modelled if name not in apart]
     return Places(
         factors=tuple(name for name in variables.latent if name not in random),
         slopes=tuple(name for name in variables.latent if name in random),
@@ -111,7 +112,7 @@ def candidates(table: ParameterTable) -> tuple[Row, ...]:
 
 def may_be_free(table: ParameterTable, row: Row) -> bool:
     """Whether it is a fixed row that could be a parameter."""
-    if row.free >= 0 or row.exo or row.fixed is None:
+    if row.free >= 0 or row.exo or row.fixed is None or table.is_auxiliary(row):
         return False
     return row.lhs not in given(table, row.level) and not (row.op == "=~" and row.lhs == row.rhs)
 

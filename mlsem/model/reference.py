@@ -3,7 +3,8 @@
 At each level a model is what the user wrote, or saturated (all covariances, all outcomes on all
 covariates), or independent (variances, means, and the covariances of its exogenous variables).
 The baseline model is independent at all levels, as lavaan's; fit at one level is that of the
-model whose other level is saturated.
+model whose other level is saturated. Auxiliary variables are saturated in all of them, so that
+what fits badly is the model (Enders, 2008).
 """
 
 from __future__ import annotations
@@ -122,17 +123,28 @@ def _saturated(table: ParameterTable, level: int) -> Iterator[Row]:
 
 
 def _independent(table: ParameterTable, level: int) -> Iterator[Row]:
-    outcomes = _outcomes(table.levels[level - 1])
+    outcomes = tuple(
+        name for name in _outcomes(table.levels[level - 1]) if name not in table.auxiliary
+    )
     exogenous = _exogenous(table, level)
     for one, other in combinations_with_replacement(outcomes, 2):
         if one == other or (one in exogenous and other in exogenous):
             yield _free(one, "~~", other, level)
     yield from _means(table, level, outcomes)
+    yield from _beside(table, level)
+
+
+def _beside(table: ParameterTable, level: int) -> Iterator[Row]:
+    """Of auxiliary variables; latent ones are not in these models."""
+    latent = table.levels[level - 1].latent
+    for row in table.rows:
+        if row.level == level and table.is_auxiliary(row) and row.rhs not in latent:
+            yield row
 
 
 def _exogenous(table: ParameterTable, level: int) -> set[str]:
     """Modelled variables that predict, and are neither predicted nor measured."""
-    rows = [row for row in table.rows if row.level == level]
+    rows = [row for row in table.rows if row.level == level and not table.is_auxiliary(row)]
     explained = {row.lhs for row in rows if row.op == "~"}
     explained |= {row.rhs for row in rows if row.op == "=~"}
     return {row.rhs for row in rows if row.op == "~"} - explained

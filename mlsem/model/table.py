@@ -212,6 +212,9 @@ class ParameterTable:
     semidefinite : bool
         Whether covariance matrices of random effects are kept positive semidefinite, as in a
         mixed model.
+    auxiliary : tuple of str
+        Variables beside the model, which the data say more of missing values by
+        (`mlsem.model.auxiliary`); their rows come last, and their names.
     """
 
     rows: tuple[Row, ...]
@@ -228,6 +231,7 @@ class ParameterTable:
     slopes: tuple[RandomSlope, ...] = ()
     semidefinite: bool = False
     bounds: str | None = None
+    auxiliary: tuple[str, ...] = ()
     blocks: tuple[TableBlock, ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -269,6 +273,17 @@ class ParameterTable:
                 name for level in self.levels for name in level.modelled + level.covariates
             )
         )
+
+    def is_auxiliary(self, row: Row) -> bool:
+        """Whether a row is one of auxiliary variables."""
+        return row.lhs in self.auxiliary or row.rhs in self.auxiliary
+
+    @property
+    def n_auxiliary(self) -> int:
+        """How many of the free parameters, the last ones, are those of auxiliary variables."""
+        if not self.auxiliary:
+            return 0
+        return sum(row.free >= 0 and self.is_auxiliary(row) for row in self.rows)
 
     @property
     def endogenous_products(self) -> tuple[str, ...]:

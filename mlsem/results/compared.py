@@ -21,6 +21,8 @@ from mlsem.results.result import FitResult
 if TYPE_CHECKING:
     import pandas as pd
 
+    from mlsem.estimation.estimates import Estimates
+
 MEASURES = {  # columns, and what `fit_measures` calls them
     "chisq": "chisq",
     "df": "df",
@@ -142,7 +144,7 @@ def _columns(fits: Sequence[FitResult]) -> dict[str, Any]:
         "loglik": np.array([fit.loglik for fit in fits]),
         "aic": np.array([fit.aic for fit in fits]),
         "bic": np.array([fit.bic for fit in fits]),
-        "sabic": np.array([_sabic(fit) for fit in fits]),
+        "sabic": np.array([_sabic(fit._estimates) for fit in fits]),
     }
     if any(fit.settings.estimator == "REML" for fit in fits):
         return columns
@@ -166,7 +168,7 @@ def _measures(fit: FitResult) -> dict[str, float]:
         return {}
 
 
-def _sabic(fit: FitResult) -> float:
+def _sabic(fit: Estimates) -> float:
     """-2 ℓ + npar log[(N + 2) / 24] (Sclove, 1987)."""
     return -2.0 * fit.loglik + fit.n_params * float(np.log((fit.n_obs + 2.0) / 24.0))
 

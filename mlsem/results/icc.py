@@ -15,6 +15,7 @@ from mlsem.core.records import Array, frozen
 from mlsem.data.table.frame import make_frame
 from mlsem.errors import InferenceError
 from mlsem.estimation.problem import Problem
+from mlsem.model.table import ParameterTable
 from mlsem.report.table import render_columns
 from mlsem.results.variances import improper_shares, level_parts, row_parts
 
@@ -97,7 +98,8 @@ def icc(fit: Estimates, covariance: Covariance) -> Icc:
         The model has no variable at both levels, or did not converge.
     """
     table, problem = fit.table, fit.problem
-    if not table.split:
+    names = _variables(table)
+    if not names:
         raise InferenceError(
             "no variable of the model has a part at both levels: there is no intraclass "
             "correlation."
@@ -120,7 +122,7 @@ def icc(fit: Estimates, covariance: Covariance) -> Icc:
     shares, errors = value(estimates).reshape(3, -1), se.reshape(3, -1)
     between, within = _variances(problem, estimates).T[:2]
     return Icc(
-        variables=table.split,
+        variables=names,
         between=frozen(between),
         within=frozen(within),
         icc=shares[0],
@@ -142,6 +144,11 @@ def numerical_jacobian(function: Callable[[Array], Array], params: Array) -> Arr
     return np.array(columns).T
 
 
+def _variables(table: ParameterTable) -> tuple[str, ...]:
+    """Those of both levels; auxiliary ones are none of the model."""
+    return tuple(name for name in table.split if name not in table.auxiliary)
+
+
 def _variances(problem: Problem, params: Array) -> Array:
     """Of each variable (v, 5): between and within in total, random and residual given the
     covariates, and what the covariates explain."""
@@ -150,7 +157,7 @@ def _variances(problem: Problem, params: Array) -> Array:
     second, total_between = level_parts(problem, params, 2)
     sloped = {slope.outcome for slope in table.slopes}
     variances: list[tuple[float, ...]] = []
-    for name in table.split:
+    for name in _variables(table):
         k, above = both.within.names.index(name), both.between.names.index(name)
         if name in sloped:
             place = both.within.observed.tolist().index(k)

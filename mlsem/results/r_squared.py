@@ -217,7 +217,7 @@ def r_squared_rows(fit: Estimates, covariance: Covariance, level: float) -> dict
 def _endogenous(table: ParameterTable, block: TableBlock) -> list[str]:
     """Variables with predictors or factors; not those whose slopes are random, whose variance
     within clusters differs from row to row."""
-    rows = [row for row in block.rows if row.op in ("~", "=~")]
+    rows = [row for row in block.rows if row.op in ("~", "=~") and not table.is_auxiliary(row)]
     explained = {row.lhs if row.op == "~" else row.rhs for row in rows}
     varying = {slope.outcome for slope in table.slopes} if block.key.is_lowest else set()
     order = (*block.variables.modelled, *block.variables.latent)

@@ -26,7 +26,9 @@ class ReferenceModel:
     ----------
     kind : {"saturated", "baseline"}
     loglik : float
+        Of auxiliary variables, too, as that of the fit.
     n_params : int
+        Without those of auxiliary variables.
     rank : int or None
         Of the saturated covariance matrix between clusters of the variables with a part at both
         levels, given those of level 2; None of the baseline and of a single-level model.
@@ -73,7 +75,7 @@ def saturated_model(models: FitModels, *, semidefinite: bool | None) -> Referenc
     return ReferenceModel(
         "saturated",
         point.loglik,
-        point.n_params,
+        point.n_params - models.seen.table.n_auxiliary,
         point.rank if two_level else None,
         point.singular,
         _joint(models.seen.problem, point.moments),
@@ -91,11 +93,11 @@ def baseline_model(models: FitModels) -> ReferenceModel:
         )
     levels = _joint(model.problem, model.implied)
     number = models.estimates.table.level_number
-    return ReferenceModel("baseline", model.loglik, model.n_params, None, False, levels, number)
+    return ReferenceModel("baseline", model.loglik, model.n_own_params, None, False, levels, number)
 
 
 def _joint(problem: Problem, moments: tuple[LevelMoments, ...]) -> tuple[JointMoments, ...]:
     return tuple(
-        joint_moments(problem, level, moments[level - 1])
+        joint_moments(problem, level, moments[level - 1]).without(problem.table.auxiliary)
         for level in range(1, len(problem.table.levels) + 1)
     )

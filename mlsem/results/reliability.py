@@ -315,7 +315,8 @@ def _scores(fit: Estimates, covariance: Covariance) -> _Part:
 
 def _cluster_means(fit: Estimates, covariance: Covariance, size: float | None) -> _Part:
     slopes = {slope.outcome for slope in fit.table.slopes}
-    split = [] if size is None else [name for name in fit.table.split if name not in slopes]
+    apart = {*slopes, *fit.table.auxiliary}
+    split = [] if size is None else [name for name in fit.table.split if name not in apart]
 
     def value(params: Array) -> Array:
         levels = _all_levels(fit, params)

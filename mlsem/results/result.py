@@ -39,7 +39,12 @@ from mlsem.inference.covariance.reference import DfMethod
 from mlsem.inference.wald import run as hypotheses
 from mlsem.model.table import ParameterTable
 from mlsem.results.implied import Implied
-from mlsem.results.tables import estimate_columns, implied_moments, tidy_columns
+from mlsem.results.tables import (
+    estimate_columns,
+    implied_moments,
+    tidy_columns,
+    without_auxiliary,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -156,18 +161,21 @@ class FitResult:
 
     @property
     def n_params(self) -> int:
-        """Free parameters less equality constraints."""
-        return self._estimates.n_params
+        """Free parameters less equality constraints; of auxiliary variables none."""
+        return self._estimates.n_own_params
 
     @property
     def aic(self) -> float:
-        """-2 ℓ + 2 npar (Akaike, 1974)."""
-        return -2.0 * self._estimates.optimum.maximum + 2.0 * self.n_params
+        """-2 ℓ + 2 npar (Akaike, 1974). With auxiliary variables ℓ is theirs, too, and npar counts
+        their parameters: compare fits that have the same ones."""
+        return -2.0 * self._estimates.optimum.maximum + 2.0 * self._estimates.n_params
 
     @property
     def bic(self) -> float:
-        """-2 ℓ + npar log N, N the number of rows, as lavaan's (Schwarz, 1978)."""
-        return -2.0 * self._estimates.optimum.maximum + self.n_params * float(np.log(self.n_obs))
+        """-2 ℓ + npar log N, N the number of rows, as lavaan's (Schwarz, 1978). Auxiliary variables
+        count as in `aic`."""
+        penalty = self._estimates.n_params * float(np.log(self.n_obs))
+        return -2.0 * self._estimates.optimum.maximum + penalty
 
     @property
     def se_kind(self) -> str:
@@ -202,7 +210,8 @@ class FitResult:
 
     @property
     def params(self) -> pd.Series:
-        """Estimates of the free parameters under lavaan's `coef()` names."""
+        """Estimates of the free parameters under lavaan's `coef()` names; those of auxiliary
+        variables are the last ones."""
         return make_series(self.estimates, self.table.names, "est")
 
     coef = params
@@ -301,6 +310,7 @@ class FitResult:
         standardized: bool = False,
         rsquare: bool = False,
         fmi: bool = False,
+        auxiliary: bool = False,
     ) -> pd.DataFrame:
         """All parameters in lavaan's rows and order, fixed and defined ones included.
 
@@ -321,6 +331,8 @@ class FitResult:
             missing, by the expected information at the estimates (Savalei & Rhemtulla, 2012).
             Missing values widened an interval 1 / √(1 - fmi) times. 0 where nothing is missing;
             chance may put it a little below 0 where little is. It does not depend on `se=`.
+        auxiliary : bool
+            Adds the rows of auxiliary variables, after those of the model.
 
         Returns
         -------
@@ -346,7 +358,7 @@ class FitResult:
             from mlsem.results.missing_information import with_missing_information
 
             columns = with_missing_information(columns, self._estimates)
-        return make_frame(columns)
+        return make_frame(columns if auxiliary else without_auxiliary(columns, self.table))
 
     @quiet
     def _extended(
@@ -419,7 +431,8 @@ class FitResult:
         from mlsem.results.standardized import standardized_columns
 
         require_level(level)
-        return make_frame(standardized_columns(self._estimates, self.covariance, kind, level))
+        columns = standardized_columns(self._estimates, self.covariance, kind, level)
+        return make_frame(without_auxiliary(columns, self.table))
 
     @quiet
     def _columns(self, level: float, ci: CiKind = "wald") -> dict[str, Any]:
@@ -437,7 +450,7 @@ class FitResult:
 
     def tidy(self, level: float = 0.95) -> pd.DataFrame:
         """One row per parameter under the names of R's broom."""
-        return make_frame(tidy_columns(self._columns(level)))
+        return make_frame(tidy_columns(without_auxiliary(self._columns(level), self.table)))
 
     def glance(self) -> pd.DataFrame:
         """One row about the whole fit under the names of R's broom."""
@@ -465,6 +478,7 @@ class FitResult:
         fit_measures: bool = False,
         standardized: bool = False,
         rsquare: bool = False,
+        auxiliary: bool = False,
     ) -> Summary:
         """The results in lavaan's layout.
 
@@ -481,6 +495,8 @@ class FitResult:
             Adds the columns Std.lv and Std.all, the values of `standardized`.
         rsquare : bool
             Adds R² of each level.
+        auxiliary : bool
+            Adds the parameters of auxiliary variables.
 
         Returns
         -------
@@ -501,14 +517,16 @@ class FitResult:
         wanted = 0.95 if level is None else level
         columns = self._extended(self._columns(wanted, ci), wanted, standardized, rsquare)
         facts, shown = self._facts(), level is not None
-        hidden = [row.exo for row in self.table.rows]
+        beside = () if auxiliary else self.table.auxiliary
+        hidden = [row.exo or row.lhs in beside or row.rhs in beside for row in self.table.rows]
         hidden += [False] * (len(columns["op"]) - len(hidden))
         if ci == "profile":
             facts, shown = replace(facts, notes=(*facts.notes, PROFILED)), True
         if standardized:
             from mlsem.results.standardized import notes_of
 
-            facts = replace(facts, notes=(*facts.notes, *notes_of(columns, self.table)))
+            own = columns if auxiliary else without_auxiliary(columns, self.table)
+            facts = replace(facts, notes=(*facts.notes, *notes_of(own, self.table)))
         measures = None
         if fit_measures:
             from mlsem.results.measures import measure_blocks
@@ -522,7 +540,8 @@ class FitResult:
         return Facts(
             converged=self.converged,
             n_iterations=self.n_iterations,
-            n_params=len(self.table.names),
+            n_params=len(self.table.names) - self.table.n_auxiliary,
+            n_auxiliary=self.table.n_auxiliary,
             n_equalities=self._estimates.n_equalities,
             n_obs=self.n_obs,
             n_rows=self._record.n_rows_total,
@@ -1132,7 +1151,7 @@ class FitResult:
     def implied(self, level: int | str = 1) -> Implied:
         """Implied covariance matrix and means of a level's observed variables.
 
-        Fixed covariates take part with their sample moments.
+        Fixed covariates take part with their sample moments; auxiliary variables do not.
 
         Parameters
         ----------

@@ -36,6 +36,7 @@ class Facts:
     converged: bool
     n_iterations: int
     n_params: int
+    n_auxiliary: int
     n_equalities: int
     n_obs: int
     n_rows: int
@@ -92,6 +93,8 @@ class Facts:
         ]
         if self.n_equalities:
             pairs.append(("Number of equality constraints", str(self.n_equalities)))
+        if self.n_auxiliary:
+            pairs.append(("Parameters of auxiliary variables", str(self.n_auxiliary)))
         return tuple(pairs)
 
     @property

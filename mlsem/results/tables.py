@@ -76,6 +76,19 @@ def row_values(estimates: Estimates) -> Array:
     return np.array(values, dtype=float)
 
 
+def without_auxiliary(columns: Mapping[str, Any], table: ParameterTable) -> dict[str, Any]:
+    """Columns in the rows of the table, and perhaps more, without those of auxiliary variables."""
+    if not table.auxiliary:
+        return dict(columns)
+    size = len(next(iter(columns.values())))
+    beside = {k for k, row in enumerate(table.rows) if table.is_auxiliary(row)}
+    kept = [k for k in range(size) if k not in beside]
+    return {
+        name: values[kept] if isinstance(values, np.ndarray) else [values[k] for k in kept]
+        for name, values in columns.items()
+    }
+
+
 def tidy_columns(estimates: Mapping[str, Any]) -> dict[str, Any]:
     """The columns of the table of estimates under the names of R's broom."""
     term = [
@@ -130,5 +143,6 @@ def _covariates(problem: Problem, level: int) -> tuple[Array, Array]:
 
 @quiet
 def implied_moments(estimates: Estimates, level: int) -> JointMoments:
-    """Of a level's observed variables at the estimates."""
-    return joint_moments(estimates.problem, level, estimates.implied[level - 1])
+    """Of a level's observed variables at the estimates, without auxiliary ones."""
+    joint = joint_moments(estimates.problem, level, estimates.implied[level - 1])
+    return joint.without(estimates.table.auxiliary)

@@ -92,6 +92,7 @@ def gradient_of(
 ) -> Shaped[Array, "m b"]:
     """∇m at β̂, (m, b), by central differences."""
     columns: list[Array] = []
+    problem = saturated.problem
     for k, value in enumerate(saturated.params):
         step = STEP * max(1e-3, abs(value))
         sides = []
@@ -99,6 +100,7 @@ def gradient_of(
             params = saturated.params.copy()
             params[k] += sign * step
             moments = saturated.moments_at(params)[level - 1]
-            sides.append(function(joint_moments(saturated.problem, level, moments)))
+            joint = joint_moments(problem, level, moments)
+            sides.append(function(joint.without(problem.table.auxiliary)))
         columns.append((sides[0] - sides[1]) / (2.0 * step))
     return np.array(columns).T

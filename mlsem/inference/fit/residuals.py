@@ -6,7 +6,7 @@ each model its own (Bollen, 1989):
     r_ik = (s_ik - σ_ik) / √(s_ii s_kk),     r_ik = s_ik / √(s_ii s_kk) - σ_ik / √(σ_ii σ_kk)
     SRMR = √(mean of r_ik² over i ≤ k)
 
-covariates included. As in lavaan, the SRMR of a single-level model is Bentler's, with
+covariates included, auxiliary variables not. As in lavaan, the SRMR of a single-level model is Bentler's, with
 (s_i - μ_i) / √s_ii of a mean structure; that of a level of two is Bollen's, and their sum that of
 the model.
 """
@@ -101,9 +101,9 @@ def _definite(cov: Shaped[Array, "v v"]) -> Shaped[Array, "v v"]:
 
 
 def level_residuals(estimates: Estimates, saturated: SaturatedPoint, level: int) -> LevelResiduals:
-    """Of one level."""
-    problem = estimates.problem
+    """Of one level, without auxiliary variables, of which the model says nothing."""
+    problem, beside = estimates.problem, estimates.table.auxiliary
     return LevelResiduals(
-        joint_moments(problem, level, saturated.moments[level - 1]),
-        joint_moments(problem, level, estimates.implied[level - 1]),
+        joint_moments(problem, level, saturated.moments[level - 1]).without(beside),
+        joint_moments(problem, level, estimates.implied[level - 1]).without(beside),
     )

@@ -57,7 +57,7 @@ def fit_measures(models: FitModels) -> Measures:
     estimates = models.estimates
     require_estimates(estimates)
     if estimates.table.slopes:
-        return {"npar": float(estimates.n_params)} | _likelihood(estimates)
+        return {"npar": float(estimates.n_own_params)} | _likelihood(estimates)
     tests = _Tests(
         models.test,
         models.baseline_test,
@@ -65,7 +65,7 @@ def fit_measures(models: FitModels) -> Measures:
         _n_variables(estimates, 1),
         models.robust,
     )
-    measures: Measures = {"npar": float(estimates.n_params)}
+    measures: Measures = {"npar": float(estimates.n_own_params)}
     if not estimates.table.two_level:
         measures["fmin"] = 0.5 * tests.model.statistic / tests.units
     measures |= _chi_square(tests.model, "", robust=tests.robust)
@@ -142,8 +142,9 @@ def require_estimates(estimates: Estimates) -> None:
 
 
 def _n_variables(estimates: Estimates, level: int) -> int:
-    variables = estimates.table.levels[level - 1]
-    return len(variables.modelled) + len(variables.covariates)
+    variables, beside = estimates.table.levels[level - 1], estimates.table.auxiliary
+    modelled = [name for name in variables.modelled if name not in beside]
+    return len(modelled) + len(variables.covariates)
 
 
 def _chi_square(test: ChiSquare, prefix: str, *, robust: bool) -> Measures:
@@ -192,7 +193,7 @@ def _comparisons(tests: _Tests) -> Measures:
 
 def _likelihood(estimates: Estimates, saturated: float | None = None) -> Measures:
     """-2 ℓ with penalties: 2 npar (Akaike, 1974), npar log N (Schwarz, 1978), and
-    npar log[(N + 2) / 24] (Sclove, 1987)."""
+    npar log[(N + 2) / 24] (Sclove, 1987). Auxiliary variables are in ℓ and so in npar."""
     loglik, count, n = estimates.loglik, estimates.n_params, estimates.n_obs
     measures = {"logl": loglik}
     if saturated is not None:

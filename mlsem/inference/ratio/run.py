@@ -190,7 +190,7 @@ class _Test:
             parts=parts,
             added=tuple(self.full.table.names[k] for k in self.step.embedding.added),
             logliks=(self.simple.loglik, self.full.loglik),
-            n_params=(self.simple.n_params, self.full.n_params),
+            n_params=(self.simple.n_own_params, self.full.n_own_params),
             notes=notes,
         )
 
