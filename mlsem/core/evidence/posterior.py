@@ -47,8 +47,8 @@ class Posterior:
     mean: Shaped[Array, "J n"]
     covariance: Shaped[Array, "J n n"]
     prior: Shaped[Array, "n n"]
-    pulled: Shaped[Array, "..."]
-    information: Shaped[Array, "..."]
+    pulled: Shaped[Array, "J m"]
+    information: Shaped[Array, "J m m"]
 
 
 def posterior_of(
@@ -56,7 +56,7 @@ def posterior_of(
     moments: LevelMoments,
     pulled: Shaped[Array, "J m"],
     information: Shaped[Array, "J m m"],
-    turn: Shaped[Array, "..."] | None = None,
+    turn: Shaped[Array, "m m"] | None = None,
 ) -> Posterior:
     """The posterior by ρ_j and Ω_j; `turn` K gives the variables K (u, s, z)."""
     observed = level.observed

@@ -44,34 +44,34 @@ EXACT = 1e-6  # how near A Λ is to the identity where Λ determines the latent 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Evidence(ABC):
-    """What the data say of the observed variables of n units.
+    """What the data say of the observed variables of i units.
 
     Attributes
     ----------
-    pulled : (n, m)
+    pulled : (i, m)
         ρ; zero for what a unit has not observed, as are its rows and columns of Ω.
     observed : (P, m) bool
         What is observed in each of P patterns.
-    pattern_of : (n,)
+    pattern_of : (i,)
     """
 
-    pulled: Shaped[Array, "..."]
-    observed: Shaped[NDArray[np.bool_], "..."]
-    pattern_of: Shaped[Index, "..."]
+    pulled: Shaped[Array, "i m"]
+    observed: Shaped[NDArray[np.bool_], "P m"]
+    pattern_of: Shaped[Index, "i"]
 
     @abstractmethod
-    def spread(self, maps: Shaped[Array, "..."]) -> Shaped[Array, "..."]:
-        """diag(B Ω Bᵀ) of maps B (k, m), (n, k)."""
+    def spread(self, maps: Shaped[Array, "l m"]) -> Shaped[Array, "i l"]:
+        """diag(B Ω Bᵀ) of maps B (l, m), (i, l)."""
 
     @abstractmethod
-    def information(self, part: slice) -> Shaped[Array, "..."]:
-        """Ω of some units, (n, m, m)."""
+    def information(self, part: slice) -> Shaped[Array, "i m m"]:
+        """Ω of some units, (i, m, m)."""
 
     @abstractmethod
-    def only(self, units: Shaped[Index, "..."]) -> Evidence:
+    def only(self, units: Shaped[Index, "j"]) -> Evidence:
         """Of some units."""
 
-    def groups(self) -> Iterator[tuple[int, Shaped[Index, "..."]]]:
+    def groups(self) -> Iterator[tuple[int, Shaped[Index, "j"]]]:
         """Each pattern that occurs, with its units."""
         order = np.argsort(self.pattern_of, kind="stable")
         bounds = np.searchsorted(self.pattern_of[order], np.arange(len(self.observed) + 1))
@@ -79,8 +79,8 @@ class Evidence(ABC):
             if bounds[k] < bounds[k + 1]:
                 yield k, order[bounds[k] : bounds[k + 1]]
 
-    def distances(self) -> Shaped[Array, "..."]:
-        """ρᵀ Ω⁻¹ ρ of what is observed, (n,)."""
+    def distances(self) -> Shaped[Array, "i"]:
+        """ρᵀ Ω⁻¹ ρ of what is observed, (i,)."""
         found = np.empty(len(self.pulled))
         for part in blocks(len(found), self.pulled.shape[1] ** 2):
             pulled, information = self.pulled[part], self.information(part).copy()
@@ -89,24 +89,24 @@ class Evidence(ABC):
             found[part] = np.einsum("nm,nm->n", pulled, solved)
         return found
 
-    def counts(self) -> Shaped[Array, "..."]:
-        """How many variables of each unit are observed, (n,)."""
+    def counts(self) -> Shaped[Array, "i"]:
+        """How many variables of each unit are observed, (i,)."""
         return self.observed.sum(axis=1).astype(np.float64)[self.pattern_of]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ClusterEvidence(Evidence):
-    """Of clusters, with Ω_j (J, m, m)."""
+    """Of clusters, with Ω_j (i, m, m)."""
 
-    omega: Shaped[Array, "..."]
+    omega: Shaped[Array, "i m m"]
 
-    def spread(self, maps: Shaped[Array, "..."]) -> Shaped[Array, "..."]:
+    def spread(self, maps: Shaped[Array, "l m"]) -> Shaped[Array, "i l"]:
         return np.einsum("ka,jab,kb->jk", maps, self.omega, maps, optimize=True)
 
-    def information(self, part: slice) -> Shaped[Array, "..."]:
+    def information(self, part: slice) -> Shaped[Array, "i m m"]:
         return self.omega[part]
 
-    def only(self, units: Shaped[Index, "..."]) -> ClusterEvidence:
+    def only(self, units: Shaped[Index, "j"]) -> ClusterEvidence:
         return replace(
             self,
             pulled=self.pulled[units],
@@ -129,25 +129,25 @@ class RowEvidence(Evidence):
 
     Attributes
     ----------
-    precision : (P, p, p)
+    precision : (P, m, m)
         W of what is observed in each pattern.
     posterior : (J, q, q)
         P_j.
-    codes : (n,)
+    codes : (i,)
         The cluster of each row.
     responses : (q,)
         The outcome that each random effect acts on.
-    carriers : (n, q)
+    carriers : (i, q)
         Times what.
     """
 
-    precision: Shaped[Array, "..."]
-    posterior: Shaped[Array, "..."]
-    codes: Shaped[Index, "..."]
-    responses: Shaped[Index, "..."]
-    carriers: Shaped[Array, "..."]
+    precision: Shaped[Array, "P m m"]
+    posterior: Shaped[Array, "J q q"]
+    codes: Shaped[Index, "i"]
+    responses: Shaped[Index, "q"]
+    carriers: Shaped[Array, "i q"]
 
-    def spread(self, maps: Shaped[Array, "..."]) -> Shaped[Array, "..."]:
+    def spread(self, maps: Shaped[Array, "l m"]) -> Shaped[Array, "i l"]:
         found = np.empty((len(self.codes), len(maps)))
         for k, units in self.groups():
             weighted = maps @ self.precision[k]
@@ -160,12 +160,12 @@ class RowEvidence(Evidence):
                 )
         return found
 
-    def information(self, part: slice) -> Shaped[Array, "..."]:
+    def information(self, part: slice) -> Shaped[Array, "i m m"]:
         precision = self.precision[self.pattern_of[part]]
         moved = precision[:, :, self.responses] * self.carriers[part, None]
         return precision - moved @ self.posterior[self.codes[part]] @ moved.swapaxes(1, 2)
 
-    def only(self, units: Shaped[Index, "..."]) -> RowEvidence:
+    def only(self, units: Shaped[Index, "j"]) -> RowEvidence:
         return replace(
             self,
             pulled=self.pulled[units],
@@ -178,20 +178,20 @@ class RowEvidence(Evidence):
 def row_evidence(
     pattern: Pattern[Any],
     params: Shaped[Array, "npar"],
-    rows: Shaped[Array, "..."],
-    codes: Shaped[Index, "..."],
-    effects: tuple[Shaped[Array, "..."], Shaped[Array, "..."]],
-    seen: tuple[Shaped[NDArray[np.bool_], "..."], Shaped[Index, "..."]] | None = None,
+    rows: Shaped[Array, "i D"],
+    codes: Shaped[Index, "i"],
+    effects: tuple[Shaped[Array, "J q"], Shaped[Array, "J q q"]],
+    seen: tuple[Shaped[NDArray[np.bool_], "P m"], Shaped[Index, "i"]] | None = None,
 ) -> RowEvidence | None:
     """Of data rows h; None where Σ_W is singular.
 
     Parameters
     ----------
-    rows : (n, D)
+    rows : (i, D)
         What is missing may be any number.
     effects : (J, q) and (J, q, q)
         û_j, its mean included, and P_j.
-    seen : (P, p) bool and (n,), optional
+    seen : (P, m) bool and (i,), optional
         Patterns of observed outcomes, and the one of each row. Default: nothing is missing.
     """
     within = pattern.within.moments(params)
@@ -225,19 +225,19 @@ def row_evidence(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LatentMaps:
-    """Of some variables of a level: Cov(v) (k, k), C = Cov(v, t) (k, m), and B (k, m), with NaN in
+    """Of l variables of a level: Cov(v) (l, l), C = Cov(v, t) (l, m), and B (l, m), with NaN in
     rows of those that the method does not determine."""
 
-    prior: Shaped[Array, "..."]
-    covariance: Shaped[Array, "..."]
-    maps: Shaped[Array, "..."]
+    prior: Shaped[Array, "l l"]
+    covariance: Shaped[Array, "l m"]
+    maps: Shaped[Array, "l m"]
 
-    def predictions(self, evidence: Evidence) -> Shaped[Array, "..."]:
-        """B ρ, less what the model expects, (n, k)."""
+    def predictions(self, evidence: Evidence) -> Shaped[Array, "i l"]:
+        """B ρ, less what the model expects, (i, l)."""
         return evidence.pulled @ self.maps.T
 
-    def errors(self, evidence: Evidence) -> Shaped[Array, "..."]:
-        """Standard errors of prediction, (n, k)."""
+    def errors(self, evidence: Evidence) -> Shaped[Array, "i l"]:
+        """Standard errors of prediction, (i, l)."""
         variance = np.diagonal(self.prior) - evidence.spread(self.covariance)
         away = self.maps - self.covariance
         if away.any():
@@ -245,18 +245,18 @@ class LatentMaps:
         return np.sqrt(np.where(variance > 0, variance, np.where(np.isnan(variance), np.nan, 0.0)))
 
 
-Maps: TypeAlias = Callable[[LevelPattern, Array, Index, NDArray[np.bool_]], LatentMaps]
+Maps: TypeAlias = Callable[..., LatentMaps]  # of `regression_maps` and `bartlett_maps`
 
 
 def predicted(
     method: Maps,
     level: LevelPattern,
     params: Shaped[Array, "npar"],
-    chosen: Shaped[Index, "..."],
+    chosen: Shaped[Index, "l"],
     evidence: Evidence,
-) -> tuple[Shaped[Array, "..."], Shaped[Array, "..."]]:
+) -> tuple[Shaped[Array, "i l"], Shaped[Array, "i l"]]:
     """Predictions of some variables less what the model expects, and their standard errors, by
-    what of each unit is observed, (n, k) each."""
+    what of each unit is observed, (i, l) each."""
     values, errors = np.empty((2, len(evidence.pulled), len(chosen)))
     for k, units in evidence.groups():
         maps, own = method(level, params, chosen, evidence.observed[k]), evidence.only(units)
@@ -267,8 +267,8 @@ def predicted(
 def regression_maps(
     level: LevelPattern,
     params: Shaped[Array, "npar"],
-    chosen: Shaped[Index, "..."],
-    observed: Shaped[NDArray[np.bool_], "..."],
+    chosen: Shaped[Index, "l"],
+    observed: Shaped[NDArray[np.bool_], "m"],
 ) -> LatentMaps:
     """The posterior mean, whatever is observed: ρ is zero for what is not."""
     del observed
@@ -281,8 +281,8 @@ def regression_maps(
 def bartlett_maps(
     level: LevelPattern,
     params: Shaped[Array, "npar"],
-    chosen: Shaped[Index, "..."],
-    observed: Shaped[NDArray[np.bool_], "..."],
+    chosen: Shaped[Index, "l"],
+    observed: Shaped[NDArray[np.bool_], "m"],
 ) -> LatentMaps:
     """Bartlett's scores of latent variables by the observed ones among t; see the module's
     docstring."""
@@ -303,8 +303,8 @@ def bartlett_maps(
 
 def _measurement(
     level: LevelPattern, params: Shaped[Array, "npar"]
-) -> tuple[Shaped[Array, "..."], Shaped[Array, "..."], Shaped[Index, "..."]]:
-    """Λ (m, d), Cov ε (m, m) of the observed rows given d variables, and their positions: all
+) -> tuple[Shaped[Array, "m e"], Shaped[Array, "m m"], Shaped[Index, "e"]]:
+    """Λ (m, e), Cov ε (m, m) of the observed rows given e variables, and their positions: all
     latent ones, and the observed ones that no latent variable moves."""
     paths, size = level.directed.support(), len(level.names)
     seen, latent = np.zeros((2, size), dtype=np.bool_)
@@ -322,7 +322,7 @@ def _measurement(
     return loadings[observed], rest[observed[:, None], observed], given
 
 
-def _pseudo_inverse(matrix: Shaped[Array, "..."]) -> Shaped[Array, "..."]:
+def _pseudo_inverse(matrix: Shaped[Array, "m m"]) -> Shaped[Array, "m m"]:
     """Of a symmetric matrix, its scale taken out first."""
     diagonal = np.abs(np.diagonal(matrix))
     scale = 1.0 / np.sqrt(np.where(diagonal > 0, diagonal, 1.0))
@@ -334,10 +334,10 @@ def _pseudo_inverse(matrix: Shaped[Array, "..."]) -> Shaped[Array, "..."]:
 def expected(
     level: LevelPattern,
     params: Shaped[Array, "npar"],
-    rows: Shaped[Array, "..."],
-    chosen: Shaped[Index, "..."],
-) -> Shaped[Array, "..."]:
-    """E(v) given the covariates, (n, k)."""
+    rows: Shaped[Array, "i D"],
+    chosen: Shaped[Index, "l"],
+) -> Shaped[Array, "i l"]:
+    """E(v) given the covariates, (i, l)."""
     moments = level.moments(params)
     assert moments is not None
     return rows @ (moments.coefficients[chosen] @ level.covariates).T

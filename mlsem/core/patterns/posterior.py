@@ -15,7 +15,7 @@ def posterior_at(
     pattern: ModelPattern,
     moments: CellMoments,
     params: Shaped[Array, "npar"],
-    turn: Shaped[Array, "..."] | None = None,
+    turn: Shaped[Array, "qr qr"] | None = None,
 ) -> Posterior | None:
     """The posterior at parameters of the pattern, given what is observed; `turn` K gives the
     variables K (u, s, z). None outside the parameter space."""

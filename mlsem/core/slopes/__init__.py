@@ -4,7 +4,7 @@ It may import implied moments, samples, clusters and the objective; never the ot
 Equations: `likelihood`, then `information`, `scores`, `clusters`.
 
 The other engines have the same files, but for these. `carriers` arranges the data, each cluster in
-coordinates of its own; REML and the bound on random effects see every model so. `posterior` is of
-each cluster as well, and so is here for random intercepts too: one is the random slope of the
-constant.
+coordinates of its own; REML and the bound on random effects see every model so. `posterior` and
+`clusterwise` are of each cluster too, and so are here for both engines of complete rows: a random
+intercept is the random slope of the constant.
 """

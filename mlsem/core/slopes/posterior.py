@@ -19,7 +19,7 @@ def posterior_at(
     pattern: ModelPattern,
     moments: ClusterMoments,
     params: Shaped[Array, "npar"],
-    turn: Shaped[Array, "..."] | None = None,
+    turn: Shaped[Array, "qr qr"] | None = None,
 ) -> Posterior | None:
     """The posterior at parameters of the pattern; `turn` K gives the variables K (u, s, z). None
     outside the parameter space."""
