@@ -198,7 +198,10 @@ KEYWORDS: dict[str, str] = _keyed(
         ),
         ("montecarlo", "mlsem.simulate and mlsem.study run simulations."),
         # semopy
-        ("obj", 'semopy\'s "MLW" and "FIML" are maximum likelihood, estimator="ML".'),
+        (
+            "obj",
+            'semopy\'s "MLW" is maximum likelihood, estimator="ML"; its "FIML" is missing="fiml".',
+        ),
         ("solver", _ITERATIONS),
         ("description desc partable", _TABLE_GIVEN),
         (

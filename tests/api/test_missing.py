@@ -103,6 +103,22 @@ def test_they_are_said_at_the_call(model, columns, said):
         fit.update("+ level: 2\n y1 ~~ y1", data=data)
 
 
+def test_clusters_without_rows_that_say_something_keep_their_level_2():
+    """z is known of clusters in which nothing of level 1 is; their number of rows is no matter."""
+    model = "level: 1\n y1 ~~ v\nlevel: 2\n z ~ y1"
+    data = DATA.reset_index(drop=True)
+    empty = data["id"] % 4 == 0
+    data.loc[empty, ["y1", "v"]] = np.nan
+    fit = mlsem.fit(model, data, "id", missing="fiml", se="none")
+    assert (fit.n_obs, fit.n_clusters) == (len(data), data["id"].nunique())
+    once = data[~(empty & data["id"].duplicated())]
+    again = mlsem.fit(model, once, "id", missing="fiml", se="none")
+    assert fit.loglik == pytest.approx(again.loglik, abs=1e-9)
+    np.testing.assert_allclose(fit.params, again.params, atol=1e-7)
+    without = mlsem.fit(model, data[~empty], "id", missing="fiml", se="none")
+    assert abs(without.loglik - fit.loglik) > 1.0
+
+
 # --- the header of the summary --------------------------------------------------------------------
 
 
