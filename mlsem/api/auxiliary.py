@@ -50,9 +50,9 @@ def beside(
         return table
     if settings.missing != "fiml":
         raise OptionValueError(
-            'auxiliary= goes with missing="fiml": without it complete rows alone are used, of which '
-            "auxiliary variables say nothing, and rows that lack one of them would be left out. "
-            'Add missing="fiml", or leave auxiliary out.'
+            'auxiliary= goes with missing="fiml": without it complete rows alone are used, of '
+            "which auxiliary variables say nothing, and rows that lack one of them would be left "
+            'out. Add missing="fiml", or leave auxiliary out.'
         )
     if data is None:
         placed = _as_before(names, table, before)

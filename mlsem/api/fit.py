@@ -224,7 +224,7 @@ def _model_options(options: dict[str, Any]) -> tuple[Settings, ModelOptions, obj
 
 def _beside(table: ParameterTable, asked: object, *how: Any) -> ParameterTable:
     """With what `auxiliary=` names beside the model."""
-    if asked is None or asked == ():
+    if asked is None:
         return table
     from mlsem.api.auxiliary import beside  # for few fits
 
@@ -308,7 +308,7 @@ def _refit(fit: FitResult, model: object, data: object, changes: Mapping[str, An
                 f"{name}= says how data are read, and a fit does not keep them: pass data=…, too."
             )
     cluster, center = rest.pop("cluster", record.cluster), rest.pop("center", None)
-    start, auxiliary = rest.pop("start", None), rest.pop("auxiliary", fit.table.auxiliary)
+    start, auxiliary = rest.pop("start", None), rest.pop("auxiliary", fit.table.auxiliary or None)
     settings, chosen = replace(fit.settings, **rest), replace(recipe.options, **keywords)
     settings, chosen = _modelling(settings, chosen, keywords)
     if model is not None and not isinstance(model, str):

@@ -90,6 +90,9 @@ def _fit_options(arguments: Namespace) -> dict[str, Any]:
     }
     if arguments.center:
         options["center"] = {name: how for part in arguments.center for name, how in part.items()}
+    if arguments.auxiliary:
+        named = [name.strip() for part in arguments.auxiliary for name in part.split(",")]
+        options["auxiliary"] = [name for name in named if name]
     return options | _model_options(arguments)
 
 

@@ -66,6 +66,13 @@ def _add_fit(commands: Any) -> None:
     fit.add_argument("--df", metavar="NAME", help="satterthwaite, kenward-roger (mixed models)")
     fit.add_argument("--missing", metavar="HOW", help="listwise (default), error, fiml or fiml.x")
     fit.add_argument(
+        "--auxiliary",
+        action="append",
+        metavar="NAME",
+        help="with fiml, a column beside the model that tells of missing values; may be repeated "
+        "or comma-separated",
+    )
+    fit.add_argument(
         "--center",
         action="append",
         type=_centring,

@@ -21,6 +21,7 @@ ARGUMENTS = {
     "test": "test",
     "df": "df",
     "missing": "missing",
+    "auxiliary": "auxiliary",
     "max_iter": "max-iter",
     "starts": "starts",
     "seed": "seed",

@@ -1,12 +1,15 @@
 """Auxiliary variables as saturated correlates: a model's table with rows for variables beside it.
 
-At each level at which it varies, an auxiliary variable z has a mean and a variance; it covaries with
-every other one, with modelled covariates and with the residual of each outcome and indicator; on
-fixed covariates it is regressed (Graham, 2003; Enders, 2008). Between clusters it covaries with
-random slopes as well. So nothing is said of z that the data could contradict, and what z tells of
-values that are missing counts:
+At each level at which it varies, an auxiliary variable z has a mean and a variance; it covaries
+with every other one, with modelled covariates and with the residual of each outcome and indicator;
+on the fixed covariates of the level it is regressed (Graham, 2003; Enders, 2008). Between clusters
+it covaries with random slopes as well:
 
     Cov(z, y) free for every modelled y,    E(z | x) = α + βᵀ x for fixed x.
+
+The saturated and the baseline model have the same rows, so that tests of fit are those of the
+model. As for an outcome there, the regression on a covariate that is named at level 1 alone is the
+same within and between clusters.
 """
 
 from __future__ import annotations
@@ -84,13 +87,12 @@ def _note(placed: Placed, count: int, two_level: bool) -> str:
     shown = ", ".join(
         f"{name!r} ({where[levels]})" if two_level else repr(name) for name, levels in placed
     )
-    one = len(placed) == 1
     return (
-        f"Auxiliary variable{'' if one else 's'}: {shown}. Beside the model {'it' if one else 'they'} "
-        f"covar{'ies' if one else 'y'} freely with all that varies there, so that values are taken as missing at random "
-        f"given {'it' if one else 'them'}, too. The {count} parameters for this are no part of the "
-        "model and are not shown (auxiliary=True shows them); the log-likelihood, AIC and BIC are "
-        "those of all variables: compare fits with the same auxiliary ones."
+        f"Auxiliary, beside the model: {shown}. Covariances with all that varies at a level are "
+        "free, so that values are taken as missing at random given these variables, too. The "
+        f"{count} parameters for this are not the model's and not shown (auxiliary=True shows "
+        "them). Log-likelihood, AIC and BIC are those of all variables: compare fits that have "
+        "the same auxiliary ones."
     )
 
 

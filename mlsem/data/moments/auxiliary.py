@@ -1,7 +1,7 @@
 """Auxiliary variables in the data: what they may be, and at which levels they vary.
 
-One that is constant within every cluster, where it is observed, is of level 2; one whose mean is the
-same in every cluster (centred within clusters) is of level 1; any other one has parts at both.
+One that is constant within every cluster, where it is observed, is of level 2; one whose mean is
+the same in every cluster (centred within clusters) is of level 1; any other has parts at both.
 """
 
 from __future__ import annotations

@@ -6,9 +6,9 @@ each model its own (Bollen, 1989):
     r_ik = (s_ik - σ_ik) / √(s_ii s_kk),     r_ik = s_ik / √(s_ii s_kk) - σ_ik / √(σ_ii σ_kk)
     SRMR = √(mean of r_ik² over i ≤ k)
 
-covariates included, auxiliary variables not. As in lavaan, the SRMR of a single-level model is Bentler's, with
-(s_i - μ_i) / √s_ii of a mean structure; that of a level of two is Bollen's, and their sum that of
-the model.
+covariates included, auxiliary variables not. As in lavaan, the SRMR of a single-level model is
+Bentler's, with (s_i - μ_i) / √s_ii of a mean structure; that of a level of two is Bollen's, and
+their sum that of the model.
 """
 
 from __future__ import annotations
