@@ -2,5 +2,5 @@
 
 It may import the inference and all below it.
 Equations: `standardized`, `icc`, `variances` and `r_squared`; of random effects
-`core/slopes/posterior`.
+`estimation/posterior`.
 """

@@ -13,6 +13,7 @@ from mlsem.core.sample.shapes import covariate_sample
 from mlsem.data.table.frame import make_frame, make_series, square_frame
 from mlsem.errors import InferenceError, OptionValueError, closest
 from mlsem.inference.fit.residuals import correlations
+from mlsem.results.observed import observed_in
 from mlsem.results.variances import level_parts
 
 if TYPE_CHECKING:
@@ -186,6 +187,27 @@ def _icc(fit: FitResult) -> Any:
 # --- the data -------------------------------------------------------------------------------------
 
 
+def _patterns(fit: FitResult) -> Any:
+    """Which variables are observed together; the index says in how many rows, or clusters."""
+
+    def of_level(level: int) -> Any:
+        found = observed_in(fit._estimates, level)
+        columns = dict(zip(found.variables, found.patterns.T, strict=True))
+        return make_frame(columns, found.counts).rename_axis("rows" if level == 1 else "clusters")
+
+    return _by_level(fit, of_level)
+
+
+def _coverage(fit: FitResult) -> Any:
+    """Shares of the rows, or clusters, in which both of two variables are observed."""
+
+    def of_level(level: int) -> Any:
+        found = observed_in(fit._estimates, level)
+        return square_frame(found.coverage, found.variables)
+
+    return _by_level(fit, of_level)
+
+
 def _sizes(fit: FitResult) -> NDArray[Any]:
     _require_clusters(fit)
     return fit._estimates.problem.moments.rows
@@ -328,5 +350,9 @@ NAMES: dict[str, Callable[[FitResult], Any]] = {
     "information.observed": _information("observed"),
     "information.first.order": _information("first_order"),
     "reliability": lambda fit: fit.reliability(),
+    "patterns": _patterns,
+    "missing.patterns": _patterns,
+    "coverage": _coverage,
+    "missing.coverage": _coverage,
     "options": lambda fit: fit.settings,
 }

@@ -331,6 +331,8 @@ class FitResult:
             missing, by the expected information at the estimates (Savalei & Rhemtulla, 2012).
             Missing values widened an interval 1 / √(1 - fmi) times. 0 where nothing is missing;
             chance may put it a little below 0 where little is. It does not depend on `se=`.
+            lavaan takes both variances by the observed information, V_c of moments by EM; where
+            the model is wrong the two differ.
         auxiliary : bool
             Adds the rows of auxiliary variables, after those of the model.
 
@@ -1001,6 +1003,8 @@ class FitResult:
             With the index of `data`, NaN in rows with a missing value; at level 2 with the ids of
             the clusters. Random slopes are among the latent variables of level 2 (regression).
             Scores that indicators do not determine (of second-order factors, by Bartlett) are NaN.
+            With ``missing="fiml"`` scores are those given what is observed (Bartlett's, of the
+            indicators observed), and NaN in rows that lack a fixed covariate.
 
         Raises
         ------
@@ -1205,16 +1209,18 @@ class FitResult:
         ----------
         what : str
             Such as "sampstat", "h1", "implied", "icc", "rsquare", "vcov", "coef", "nobs",
-            "nclusters", "cluster.size", "est", "se", "free", "start", "cov.lv", "cor.ov",
-            "cor.all", "residuals", "fit", "converged", "gradient", "scores", "information". The
-            error of an unknown name lists all.
+            "nclusters", "cluster.size", "patterns", "coverage", "est", "se", "free", "start",
+            "cov.lv", "cor.ov", "cor.all", "residuals", "fit", "converged", "gradient", "scores",
+            "information". The error of an unknown name lists all.
 
         Notes
         -----
-        "sampstat" are the moments of the saturated model, as in lavaan. Effects of fixed covariates
-        are a matrix "gamma" of their own, which lavaan has in "beta", with the moments of the
-        covariates in "psi". Information and gradient are those of the log-likelihood in total;
-        lavaan's are of its objective, about one N-th.
+        "sampstat" are the moments of the saturated model, as in lavaan. "patterns" are of the rows
+        used, of level 2 of the clusters (lavaan has those of level 1 alone), how many have each in
+        the index; "coverage" is the share of them in which both of two variables are observed.
+        Effects of fixed covariates are a matrix "gamma" of their own, which lavaan has in "beta",
+        with the moments of the covariates in "psi". Information and gradient are those of the
+        log-likelihood in total; lavaan's are of its objective, about one N-th.
         """
         from mlsem.results.inspect import inspect
 
@@ -1354,6 +1360,8 @@ class FitResult:
         -------
         DataFrame
             distance, df, pvalue, with the index of `data`; NaN (last) in rows with a missing value.
+            With ``missing="fiml"`` the distance is that of the outcomes that are observed, `df` of
+            them, and NaN where none is or a fixed covariate is missing.
 
         Raises
         ------
