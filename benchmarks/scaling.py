@@ -21,7 +21,7 @@ from benchmarks.common import child, clock, machine, median, repeats_for, save, 
 from mlsem.api.fit import check
 from mlsem.data.moments.aggregate import read_moments
 from mlsem.estimation.estimates import Estimates
-from mlsem.estimation.ml import estimate
+from mlsem.estimation.estimator import optimum_of
 from mlsem.estimation.problem import pose
 from mlsem.estimation.settings import Settings
 from mlsem.results.result import assemble
@@ -56,7 +56,7 @@ def phases(model: str, data: pd.DataFrame) -> dict[str, Callable[[], Any]]:
 
     def rest() -> Any:
         problem = pose(table_, record)
-        optimum = estimate(problem, settings)
+        optimum = optimum_of(problem, settings, None)
         return assemble(text, Estimates(problem, settings, optimum, record)).parameter_estimates()
 
     return {"pass": lambda: read_moments(table_, data, cluster="id"), "rest": rest}

@@ -86,17 +86,25 @@ def _pattern_traces(
 def corner_changes(
     point: PatternPoint, data: PatternMoments, sigma: Shaped[Array, "n p p"], part: Part
 ) -> Shaped[Array, "j n q q"]:
-    """C^a of some clusters."""
-    q, precision = point.split, point.precision
+    """C^a of some clusters: of the patterns that occur in them."""
+    q = point.split
     total = np.empty((len(data.weights[part]), len(sigma), q, q))
     if not q:
         return total
+    there = patterns_of(data, part)
+    precision = point.precision[there]
     step = per_block(precision.size)
     for first in range(0, len(sigma), step):
         own = slice(first, first + step)
         changes = precision[:, None] @ sigma[own] @ precision[:, None]
-        total[:, own] = by_cluster(data, changes, part)
+        total[:, own] = by_cluster(data, changes, part, there)
     return total
+
+
+def patterns_of(data: PatternMoments, part: Part) -> slice | Shaped[Index, "i"]:
+    """Those that occur in some clusters."""
+    found = np.unique(picked(data.sizes, part).indices)
+    return slice(None) if len(found) == len(data.observed) else found
 
 
 def level2_changes(

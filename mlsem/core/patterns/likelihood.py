@@ -165,10 +165,12 @@ def information_of_effects(
 
 def by_cluster(
     data: PatternMoments,
-    matrices: Shaped[Array, "P n p p"],
+    matrices: Shaped[Array, "i n p p"],
     part: slice | Shaped[Index, "j"],
+    there: slice | Shaped[Index, "i"] = slice(None),
 ) -> Shaped[Array, "j n q q"]:
-    """Σ_r Z_rᵀ M Z_r of n matrices for each pattern, for some clusters."""
+    """Σ_r Z_rᵀ M Z_r of n matrices for each pattern, for some clusters; `there` are the patterns
+    whose matrices are given, all that occur in the clusters."""
     effects, (patterns, n) = data.effects, matrices.shape[:2]
     q = len(effects.responses)
     total = np.zeros((len(data.weights[part]), n, q, q))
@@ -177,7 +179,10 @@ def by_cluster(
         for t in range(effects.n_carriers):
             other, right = effects.of(t)
             block = matrices[:, :, left[:, None], right]
-            sums = picked(data.products[s][t], part) @ block.reshape(patterns, -1)
+            products = picked(data.products[s][t], part)
+            if not isinstance(there, slice):
+                products = products[:, there]
+            sums = products @ block.reshape(patterns, -1)
             total[:, :, own[:, None], other] = sums.reshape(-1, n, len(own), len(other))
     return total
 
