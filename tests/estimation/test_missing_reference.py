@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import warnings
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -13,6 +14,11 @@ import pytest
 from reference import FOLDER, frame, indexed
 
 import mlsem
+from mlsem.core.patterns.convert import as_cells
+from mlsem.estimation.estimates import Estimates
+from mlsem.estimation.estimator import optimum_of
+from mlsem.estimation.problem import pose
+from mlsem.results.result import assemble
 
 CASES = json.loads((FOLDER / "fit" / "fiml.json").read_text("utf-8"))["cases"]
 ESTIMATES, ERRORS, LOGLIK = 1e-4, 5e-4, 2e-5  # of a standard error, relative, absolute
@@ -89,7 +95,10 @@ COMPLETE = {
     ),
     "level-2 outcome": ("level: 1\n y1 ~ x1\nlevel: 2\n w1 ~ y1 + w2", {}),
     "random slope": ('level: 1\n y1 ~ rv("s")*x1\n y2 ~ x2\nlevel: 2\n y1 ~~ s + y2', {}),
-    "single level": ("f =~ y1 + y2 + y3\n f ~ x1", {"meanstructure": True}),
+    "single level": (
+        "f =~ y1 + y2 + y3\n f ~ x1",
+        {"meanstructure": True, "information": "observed"},
+    ),
     "single level, rows": ("y1 ~ y2 + x1\n y2 ~ x1", {"meanstructure": True, "cluster": None}),
 }
 
@@ -103,7 +112,7 @@ def test_complete_data_give_the_complete_engines_numbers(name):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", mlsem.MlsemWarning)
         whole = mlsem.fit(text, data, **options)
-        ours = as_cells(whole, data)
+        ours = in_cells(whole)
     assert ours.loglik == pytest.approx(whole.loglik, rel=1e-12)
     np.testing.assert_allclose(ours.params, whole.params, rtol=0, atol=1e-7)
     for se in ("standard", "MLR", "CR2"):
@@ -113,38 +122,9 @@ def test_complete_data_give_the_complete_engines_numbers(name):
         np.testing.assert_allclose(second["df"], first["df"], rtol=1e-6)
 
 
-def as_cells(fit, data):
+def in_cells(fit):
     """The same fit, each cluster a cell in which everything is observed."""
-    from dataclasses import replace
-
-    from mlsem.core.records import CellMoments
-    from mlsem.estimation.estimates import Estimates
-    from mlsem.estimation.estimator import optimum_of
-    from mlsem.estimation.problem import pose
-    from mlsem.results.result import assemble
-
-    moments = fit._record.moments
-    count, varying = moments.n_clusters, moments.varying
-    cells = CellMoments(
-        columns=moments.columns,
-        varying=varying,
-        shift=moments.shift,
-        rows=moments.rows,
-        sizes=moments.sizes,
-        weights=moments.weights,
-        labels=moments.labels,
-        patterns=np.ones((1, varying), dtype=bool),
-        pattern_of=np.zeros(count, dtype=np.intp),
-        cluster_of=np.arange(count),
-        cell_rows=moments.rows,
-        cell_sizes=moments.sizes,
-        means=moments.means[:, :varying],
-        within=moments.within,
-        level2=moments.means[:, varying:],
-        level2_patterns=np.ones((1, len(moments.columns) - varying), dtype=bool),
-        level2_pattern_of=np.zeros(count, dtype=np.intp),
-    )
-    record = replace(fit._record, moments=cells)
+    record = replace(fit._record, moments=as_cells(fit._record.moments))
     problem = pose(fit.table, record)
     optimum = optimum_of(problem, fit.settings, fit.params)
     return assemble(fit.model, Estimates(problem, fit.settings, optimum, record))

@@ -19,6 +19,7 @@ from scipy.sparse import csr_array
 
 from mlsem.core.implied.pattern import Carriers, Pattern
 from mlsem.core.linalg import flatten
+from mlsem.core.patterns.convert import all_there
 from mlsem.core.records import Array, CellMoments, Index, frozen
 from mlsem.core.sample.coordinates import deviation_coordinates, distinct_carriers
 
@@ -214,12 +215,8 @@ def _outcome_patterns(
 ) -> tuple[Shaped[NDArray[np.bool_], "P p"], Shaped[Index, "K"]]:
     """Distinct sets of observed outcomes, and which of them each cell has. An outcome is observed
     where all stored columns are that it is made of."""
-    needed = responses[:, 1:] != 0.0
-    inner, outer = needed[:, : cells.varying], needed[:, cells.varying :]
-    first = ~((~cells.patterns).astype(np.int64) @ inner.T.astype(np.int64)).astype(np.bool_)
-    second = ~((~cells.level2_patterns).astype(np.int64) @ outer.T.astype(np.int64)).astype(
-        np.bool_
-    )
+    first = all_there(responses[:, cells.varying_entries], cells.patterns)
+    second = all_there(responses[:, 1 + cells.varying :], cells.level2_patterns)
     count = len(second)
     pairs, of_cell = np.unique(
         cells.pattern_of * count + cells.level2_pattern_of[cells.cluster_of], return_inverse=True
@@ -232,9 +229,8 @@ def _outcome_patterns(
 def _level2_patterns(
     responses: Shaped[Array, "r D"], cells: CellMoments
 ) -> tuple[Shaped[NDArray[np.bool_], "Q r"], Shaped[Index, "J"]]:
-    needed = responses[:, 1 + cells.varying :] != 0.0
-    missing = (~cells.level2_patterns).astype(np.int64) @ needed.T.astype(np.int64)
-    observed, again = np.unique(missing == 0, axis=0, return_inverse=True)
+    there = all_there(responses[:, 1 + cells.varying :], cells.level2_patterns)
+    observed, again = np.unique(there, axis=0, return_inverse=True)
     return observed, again.reshape(-1)[cells.level2_pattern_of]
 
 
