@@ -101,12 +101,14 @@ def drawn(number: int) -> tuple[str, pd.DataFrame]:
     fb = 0.4 * w + rng.normal(size=clusters)
     fw = 0.4 * x + rng.normal(size=len(ids))
     between = np.sqrt(share) * (np.outer(fb, loadings) + 0.6 * rng.normal(size=(clusters, 3)))
-    y = between[ids] + np.outer(fw, loadings) + rng.uniform(0.5, 1.0) * rng.normal(size=(len(ids), 3))
+    noise = rng.uniform(0.5, 1.0) * rng.normal(size=(len(ids), 3))
+    y = between[ids] + np.outer(fw, loadings) + noise
     z = 0.5 * fb + rng.normal(size=clusters)
     how, rate = KINDS[number // len(RANDOM) % 4], rng.uniform(0.1, 0.4)
     gone = rng.uniform(size=y.shape) < rate
     if how == "MAR":
-        gone = (rng.uniform(size=y.shape) < 1.0 / (1.0 + np.exp(1.0 - y[:, :1]))) & [False, True, True]
+        gone = rng.uniform(size=y.shape) < 1.0 / (1.0 + np.exp(1.0 - y[:, :1]))
+        gone[:, 0] = False
     elif how == "planned":
         gone = np.arange(3) == rng.integers(0, 3, len(y))[:, None]
     elif how == "by cluster":
@@ -165,9 +167,8 @@ def main() -> None:
     parts.append(hard_table(records))
     drawn_ones = random_fits(chosen.count, chosen.lavaan and has_r("lavaan"))
     states = Counter(each["status"] for each in drawn_ones)
-    parts.append(
-        f"{chosen.count} random data sets: " + ", ".join(f"{n} {k}" for k, n in states.items()) + "."
-    )
+    counted = ", ".join(f"{count} {name}" for name, count in states.items())
+    parts.append(f"{chosen.count} random data sets: {counted}.")
     if "versus" in drawn_ones[0]:
         outcomes = Counter(each["versus"] for each in drawn_ones)
         both = [each for each in drawn_ones if each["versus"] in ("equal", "higher", "lower")]

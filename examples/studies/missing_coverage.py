@@ -46,7 +46,7 @@ level: 2
 """
 LOADINGS = np.array([1.0, 0.9, 0.8, 0.7])
 MEANS = np.array([0.0, 0.2, 0.4, 0.6])
-PATHS, FACTORS, RESTS = (0.3, 0.3), (1.0, 0.5), (0.5, 0.2)  # within, between; the last two variances
+PATHS, FACTORS, RESTS = (0.3, 0.3), (1.0, 0.5), (0.5, 0.2)  # within, between; two of variances
 SORTS = {  # operator in a coefficient's name, or none of these: what it is
     "=~": "loadings",
     "~~": "variances",
@@ -194,24 +194,24 @@ def markdown(heads: list[str], rows: list[list[str]]) -> str:
 
 
 def by_sort(found: pd.DataFrame) -> str:
-    """Mean coverage in percent over the parameters of a sort; of CR2 with t the lowest and highest."""
+    """Mean coverage in percent over the parameters of a sort; of CR2 with t lowest and highest."""
     rows = []
     for (sort, clusters, kind), here in found.groupby(["sort", "clusters", "missing"], sort=False):
         means = [100 * here[here["method"] == method]["coverage"].mean() for method in METHODS]
         last = here[here["method"] == "CR2, t"]
         low, high = 100 * last["coverage"].min(), 100 * last["coverage"].max()
-        rows.append(
-            [str(sort), str(clusters), str(kind), *(f"{mean:.1f}" for mean in means[:-1])]
-            + [f"**{means[-1]:.1f}**", f"{low:.1f}, {high:.1f}", f"{last['df'].median():.1f}"]
-        )
+        cells = [f"{mean:.1f}" for mean in means[:-1]] + [f"**{means[-1]:.1f}**"]
+        spread = f"{low:.1f}, {high:.1f}", f"{last['df'].median():.1f}"
+        rows.append([str(sort), str(clusters), str(kind), *cells, *spread])
     heads = ["parameters", "clusters", "missing", *METHODS, "CR2, t: lowest, highest", "df"]
     return markdown(heads, sorted(rows, key=lambda row: (row[0].split()[1], row[0])))
 
 
 def outside(found: pd.DataFrame) -> str:
-    """Where CR2 with t misses 93 to 97 % beyond three Monte Carlo errors of 95 % coverage."""
+    """Where CR2 with t misses 93 to 97 %, by the 99 % Monte Carlo interval."""
     part = found[found["method"] == "CR2, t"]
-    missed = part[(part["coverage"] < 0.93) | (part["coverage"] > 0.97)]
+    room = 2.58 * part["error"]
+    missed = part[(part["coverage"] + room < 0.93) | (part["coverage"] - room > 0.97)]
     rows = [
         [
             f"`{each['parameter']}`", str(each["clusters"]), each["missing"],
@@ -229,7 +229,7 @@ def fits(found: pd.DataFrame) -> str:
     cells = found.drop_duplicates(["missing", "clusters"])
     rows = [
         [str(each["clusters"]), each["missing"], f"{100 * each['share']:.1f} %"]
-        + [str(each["tried"]), str(each["fits"])]
+        + [f"{each[name]}" for name in ("tried", "fits")]
         for each in cells.to_dict("records")
     ]
     return markdown(["clusters", "missing", "share", "data sets", "fits"], rows)

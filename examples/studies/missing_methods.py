@@ -82,7 +82,7 @@ def logistic(score: np.ndarray) -> np.ndarray:
 def remove(data: pd.DataFrame, mechanism: str, rng: np.random.Generator) -> pd.DataFrame:
     chance, ids = rng.uniform(size=(len(data), 2)), data["id"].to_numpy()
     if mechanism == "MCAR":
-        return data.assign(m=data["m"].mask(chance[:, 0] < 0.3), y=data["y"].mask(chance[:, 1] < 0.15))
+        return data.assign(**data[["m", "y"]].mask(chance < (0.3, 0.15)))
     if mechanism == "MAR":
         likely = logistic(1.2 * (data["y"].to_numpy() - 1.1) - 0.5)
         return data.assign(m=data["m"].mask(chance[:, 0] < likely))
@@ -130,8 +130,8 @@ suppressMessages(library(mitml))
 paths <- commandArgs(TRUE)
 all <- read.csv(paths[1])
 draws <- lapply(split(all, all$number), function(data) {{
-  made <- panImpute(data, formula = m + y ~ 1 + x + w + (1 | id), n.burn = {burn}, n.iter = {between},
-                    m = {count}, seed = data$number[1] + 1, silent = TRUE)
+  made <- panImpute(data, formula = m + y ~ 1 + x + w + (1 | id), n.burn = {burn},
+                    n.iter = {between}, m = {count}, seed = data$number[1] + 1, silent = TRUE)
   lapply(seq_len({count}), function(k) {{
     one <- mitmlComplete(made, k)
     one <- one[order(one$row), ]

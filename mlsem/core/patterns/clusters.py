@@ -119,12 +119,12 @@ class PatternParts:
         for part in blocks(len(clusters), width):
             cells, starts = cells_of(self.cells, clusters[part])
             precision = self.point.precision[self.cells.pattern_of[cells]]
-            sides = np.add.reduceat(_crossed(precision, self._sides(cells, precision)), starts)
+            sides = _crossed(precision, self._sides(cells, precision), starts)
             # [(j k), (l i)] meets Σ_a[i, j] and Σ_b[k, l]
             sides = sides.transpose(0, 4, 1, 2, 3).reshape(len(starts), p * p, p * p)
             total = _spread_out(_met(sides, sigma, products), inner, count)
             if len(means):
-                rows = np.add.reduceat(_crossed(precision, self._cross(cells, used)), starts)
+                rows = _crossed(precision, self._cross(cells, used), starts)
                 size = p * len(used)
                 rows = rows.transpose(0, 1, 3, 2, 4).reshape(len(starts), size, size)
                 total += _spread_out(_met(rows, maps, products), means, count)
@@ -178,9 +178,15 @@ def _rows(stack: Shaped[Array, "k n a b"]) -> Shaped[Array, "k n m"]:
 
 
 def _crossed(
-    left: Shaped[Array, "k p p"], right: Shaped[Array, "k d d"]
-) -> Shaped[Array, "k p p d d"]:
-    return left[:, :, :, None, None] * right[:, None, None]
+    left: Shaped[Array, "k p p"], right: Shaped[Array, "k d d"], starts: Shaped[Index, "j"]
+) -> Shaped[Array, "j p p d d"]:
+    """Σ A_c ⊗ B_c over the cells of each cluster, which begin at `starts`: one product of matrices
+    for each, so that no array has the Kronecker product of every cell."""
+    (p, d), first, second = (left.shape[1], right.shape[1]), flatten(left), flatten(right)
+    total = np.empty((len(starts), p * p, d * d))
+    for k, (start, stop) in enumerate(zip(starts, np.append(starts[1:], len(left)), strict=True)):
+        np.matmul(first[start:stop].T, second[start:stop], out=total[k])
+    return total.reshape(len(starts), p, p, d, d)
 
 
 def _met(

@@ -178,13 +178,23 @@ def by_cluster(
         own, left = effects.of(s)
         for t in range(effects.n_carriers):
             other, right = effects.of(t)
-            block = matrices[:, :, left[:, None], right]
+            block = chosen(matrices, left, right)
             products = picked(data.products[s][t], part)
             if not isinstance(there, slice):
                 products = products[:, there]
             sums = products @ block.reshape(patterns, -1)
             total[:, :, own[:, None], other] = sums.reshape(-1, n, len(own), len(other))
     return total
+
+
+def chosen(
+    matrices: Shaped[Array, "*s p p"], rows: Shaped[Index, "a"], columns: Shaped[Index, "b"]
+) -> Shaped[Array, "*s a b"]:
+    """Some rows and columns of each; all of them cost nothing."""
+    every = np.arange(matrices.shape[-1])
+    if np.array_equal(rows, every) and np.array_equal(columns, every):
+        return matrices
+    return matrices[..., rows[:, None], columns]
 
 
 def picked(matrix: csr_array, part: slice | Shaped[Index, "j"]) -> csr_array:
