@@ -24,7 +24,12 @@ import numpy as np
 from mlsem.core.implied.derivatives import Jacobians
 from mlsem.core.linalg import flatten
 from mlsem.core.patterns.carriers import CellRows, PatternMoments
-from mlsem.core.patterns.likelihood import PatternPoint, between_information, conditioning
+from mlsem.core.patterns.likelihood import (
+    PatternPoint,
+    between_information,
+    chosen,
+    conditioning,
+)
 from mlsem.core.patterns.scores import placed
 from mlsem.core.records import Array, Index
 
@@ -71,7 +76,9 @@ class Some:
     def corners(self, matrices: Shaped[Array, "k c p p"]) -> Shaped[Array, "j c q q"]:
         """Σ_r Zᵀ M Z of each cluster."""
         effects = self.data.effects
-        block = matrices[:, :, effects.responses[:, None], effects.responses]
+        block = chosen(matrices, effects.responses, effects.responses)
+        if effects.n_carriers == 1:
+            return self.summed(self.products[:, None] * block)
         scale = self.products[:, effects.carriers[:, None], effects.carriers]
         return self.summed(scale[:, None] * block)
 
