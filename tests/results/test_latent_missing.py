@@ -183,6 +183,8 @@ def test_rows_that_lack_a_fixed_covariate():
     found = fit.predict_latent(1, data=data)
     assert found.loc[lacking].isna().all()
     assert found.drop(index=lacking).notna().all(axis=None)
+    with pytest.raises(DataError, match=r"no row is left.*\('x1' \(129\)\)"):
+        fit.predict_latent(1, data=data.assign(x1=np.nan))
     data.loc[data.index[1], "w1"] = np.nan  # known of other rows of its cluster
     assert (data["id"] == data.loc[data.index[1], "id"]).sum() > 1
     np.testing.assert_array_equal(fit.predict_latent(1, data=data), found)

@@ -219,7 +219,8 @@ def _incomplete(
     if not lacking:
         return values, None
     keep = ~np.logical_or.reduce(lacking)
-    check_missing(frame, rows.missing, keep, "fiml")
+    counts = tuple((name, int(gaps[name].sum())) for name in gaps if name in needed)
+    check_missing(frame, counts, keep, "fiml")
     return values, keep
 
 
