@@ -98,6 +98,10 @@ def test_they_are_set_apart():
     mentioned = fit.modification_indices()[["lhs", "rhs"]].to_numpy().ravel()
     assert not {"v", "z"} & {*mentioned}
     assert {"v", "z"}.isdisjoint(fit.r_squared().variables)
+    assert [*fit.random_effects().columns] == [*plain.random_effects().columns]
+    assert fit.compare_se().parameters == plain.compare_se().parameters
+    both = (each.cluster_diagnostics().parameters for each in (fit, plain))
+    assert next(both) == next(both)
     assert fit.h1().n_params - fit.n_params == fit.fit_measures()["df"]
 
 
@@ -181,6 +185,12 @@ def test_options_that_cannot_be(asked, options, words):
     data = lacking().assign(half=lacking()["id"] // 2)
     with pytest.raises(OptionValueError, match=words):
         mlsem.fit(MODEL, data, "id", **{"missing": "fiml", "auxiliary": asked} | options)
+
+
+def test_factors_of_products_are_of_the_model():
+    model = "level: 1\n y1 ~ v:x1\nlevel: 2\n y1 ~ w1"
+    with pytest.raises(OptionValueError, match="the model's product 'v:x1' is made"):
+        mlsem.fit(model, lacking(), "id", missing="fiml", auxiliary="v")
 
 
 @pytest.mark.parametrize(

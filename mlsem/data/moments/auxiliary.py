@@ -71,7 +71,7 @@ def placed_auxiliary(
     Raises
     ------
     OptionValueError
-        One is in the model, or a column of clusters.
+        One is in the model, in a product of it, or a column of clusters.
     DataError
         One is no column, not numeric, infinite, constant or never observed.
     """
@@ -95,6 +95,12 @@ def _check_beside(
             f"auxiliary= names {name!r}, which is in the model already: what it tells of missing "
             "values counts there. Leave it out of one of them."
         )
+    for term in table.products:
+        if name in term.factors:
+            raise OptionValueError(
+                f"auxiliary= names {name!r}, of which the model's product {term.name!r} is made: "
+                "given the product it is not normal. Name it in the model, or leave it out."
+            )
     for keyword, column in (("cluster", cluster), ("se_cluster", se_cluster)):
         if name == column:
             raise OptionValueError(
