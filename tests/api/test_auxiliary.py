@@ -10,7 +10,7 @@ import pytest
 from small import rows
 
 import mlsem
-from mlsem.errors import DataError, OptionValueError
+from mlsem.errors import DataError, InferenceError, OptionValueError
 
 pytestmark = pytest.mark.filterwarnings("ignore::mlsem.errors.MlsemWarning")
 MODEL = """level: 1
@@ -229,3 +229,28 @@ def test_updates_keep_them():
     assert "y1~z.l2" in taken_up.params
     with pytest.raises(OptionValueError, match="Pass data"):
         fit.update(auxiliary="y3")
+
+
+def test_nested_fits_have_the_same_ones():
+    full, simple = (fitted(PATH.replace("x1", path), "v", "z") for path in ("x1", "0*x1"))
+    test = mlsem.lr_test(simple, full)
+    assert test.n_params == (simple.n_params, full.n_params) == (4, 5)
+    assert test.statistic == pytest.approx(2.0 * (full.loglik - simple.loglik), abs=1e-8)
+    frame = mlsem.compare([simple, full]).table
+    assert frame["npar"].tolist() == [4, 5]
+    assert frame["sabic"].tolist() == pytest.approx(
+        [fit.fit_measures()["bic2"] for fit in (simple, full)]
+    )
+    with pytest.raises(InferenceError, match="other outcomes"):
+        mlsem.lr_test(fitted(PATH.replace("x1", "0*x1"), "z"), full)
+
+
+def test_a_baseline_beside_a_close_correlate_has_a_maximum():
+    """With sample covariances with v, and none among the items, the covariance matrix would not be
+    positive definite."""
+    data = lacking().copy()
+    data["v"] = data[["y1", "y2", "y3"]].sum(axis=1) + 0.1 * data["v"].fillna(0.0)
+    fit = mlsem.fit("f =~ y1 + y2 + y3\n f ~ x1", data, missing="fiml", auxiliary="v")
+    measures = fit.fit_measures(["df", "baseline.df", "cfi"])
+    assert measures[["df", "baseline.df"]].tolist() == [2, 6]
+    assert 0.0 < measures["cfi"] <= 1.0

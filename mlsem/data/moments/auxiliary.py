@@ -42,16 +42,18 @@ def auxiliary_names(value: object) -> tuple[str, ...]:
     names = [value] if isinstance(value, str) else value
     if names is None:
         return ()
-    listed = list(names) if isinstance(names, Iterable) else [names]
-    listed = sorted(listed, key=str) if isinstance(names, Set) else listed  # in an order that stays
-    for k, name in enumerate(listed):
+    given = list(names) if isinstance(names, Iterable) else [names]
+    given = sorted(given, key=str) if isinstance(names, Set) else given  # in an order that stays
+    found: list[str] = []
+    for name in given:
         if not isinstance(name, str):
             raise OptionValueError(
                 f'auxiliary={value!r}: it takes names of columns, such as ["z1", "z2"].'
             )
-        if name in listed[:k]:
+        if name in found:
             raise OptionValueError(f"auxiliary= names {name!r} twice. Keep one.")
-    return tuple(listed)
+        found.append(name)
+    return tuple(found)
 
 
 def placed_auxiliary(
