@@ -71,14 +71,16 @@ def _expected(table: ParameterTable) -> list[str]:
 
 
 def _shown(table: ParameterTable, posterior: Posterior) -> list[str]:
-    """Split variables that vary between clusters, random slopes, latent variables of level 2."""
+    """Split variables that vary between clusters, random slopes, latent variables of level 2; no
+    auxiliary variables."""
     slopes = [slope.name for slope in table.slopes]
     above = table.blocks[-1]
     latent = [name for name in above.variables.latent if name not in slopes]
     fixed = {row.lhs for row in above.rows if row.is_variance and row.free < 0}
     variances = dict(zip(posterior.names, np.diagonal(posterior.prior), strict=True))
     constant = {name for name in fixed if name in variances and variances[name] == 0.0}
-    return [name for name in (*table.split, *slopes, *latent) if name not in constant]
+    apart = constant | {*table.auxiliary}
+    return [name for name in (*table.split, *slopes, *latent) if name not in apart]
 
 
 def mixed_names(table: ParameterTable, cluster: str | None) -> dict[str, str]:

@@ -53,3 +53,14 @@ def test_readme_shows_the_real_output(capsys: pytest.CaptureFixture[str]) -> Non
 def _settled(text: str) -> str:
     """Without the number of iterations, which hangs on the machine's linear algebra."""
     return re.sub(r"after \d+ iterations?", "after some iterations", text).strip()
+
+
+def test_the_page_on_missing_values_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    page = (ROOT / "docs" / "missing.md").read_text("utf-8")
+    names: dict[str, object] = {}
+    for code in re.findall(r"^```python\n(.*?)^```", page, re.M | re.S):
+        exec(compile(code, "missing.md", "exec"), names)
+    printed = capsys.readouterr().out
+    assert "\n860 90\n1000 100\n" in printed  # "100 rows" of 10 clusters and 40 of the others
+    without, told = (float(each) for each in re.findall(r"^(\d\.\d+) (\d\.\d+)$", printed, re.M)[0])
+    assert abs(told - 1.0) < 0.1 < without - 1.0

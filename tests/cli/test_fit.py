@@ -219,3 +219,17 @@ def test_demo(capsys: pytest.CaptureFixture[str]) -> None:
     assert len(rows) == 6
     ratios = {row.split("  ")[0].strip(): float(row.split()[-1]) for row in rows}
     assert ratios["y ~ x1"] > 1.1
+
+
+def test_auxiliary_variables(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = load_example("article").assign(z1=lambda d: d["y"] ** 2, z2=lambda d: d["x1"] ** 2)
+    data.loc[data["z1"] > 4.0, "y"] = None
+    data.to_csv(tmp_path / "data.csv", index=False)
+    (tmp_path / "model").write_text("level: 1\n y ~ x1\nlevel: 2\n y ~ w1\n", "utf-8")
+    call = ["fit", str(tmp_path / "model"), str(tmp_path / "data.csv"), "--cluster", "id"]
+    call += ["--auxiliary", "z1, z2"]
+    assert main([*call, "--missing", "fiml"]) == OK
+    out = " ".join(capsys.readouterr().out.split())
+    assert "'z1' (both levels), 'z2' (both levels)" in out
+    assert main(call) == USAGE
+    assert "--auxiliary goes with --missing fiml" in capsys.readouterr().err

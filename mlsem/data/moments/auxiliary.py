@@ -42,16 +42,18 @@ def auxiliary_names(value: object) -> tuple[str, ...]:
     names = [value] if isinstance(value, str) else value
     if names is None:
         return ()
-    listed = list(names) if isinstance(names, Iterable) else [names]
-    listed = sorted(listed, key=str) if isinstance(names, Set) else listed  # in an order that stays
-    for k, name in enumerate(listed):
+    given = list(names) if isinstance(names, Iterable) else [names]
+    given = sorted(given, key=str) if isinstance(names, Set) else given  # in an order that stays
+    found: list[str] = []
+    for name in given:
         if not isinstance(name, str):
             raise OptionValueError(
                 f'auxiliary={value!r}: it takes names of columns, such as ["z1", "z2"].'
             )
-        if name in listed[:k]:
+        if name in found:
             raise OptionValueError(f"auxiliary= names {name!r} twice. Keep one.")
-    return tuple(listed)
+        found.append(name)
+    return tuple(found)
 
 
 def placed_auxiliary(
@@ -71,7 +73,7 @@ def placed_auxiliary(
     Raises
     ------
     OptionValueError
-        One is in the model, or a column of clusters.
+        One is in the model, in a product of it, or a column of clusters.
     DataError
         One is no column, not numeric, infinite, constant or never observed.
     """
@@ -95,6 +97,12 @@ def _check_beside(
             f"auxiliary= names {name!r}, which is in the model already: what it tells of missing "
             "values counts there. Leave it out of one of them."
         )
+    for term in table.products:
+        if name in term.factors:
+            raise OptionValueError(
+                f"auxiliary= names {name!r}, of which the model's product {term.name!r} is made: "
+                "given the product it is not normal. Name it in the model, or leave it out."
+            )
     for keyword, column in (("cluster", cluster), ("se_cluster", se_cluster)):
         if name == column:
             raise OptionValueError(

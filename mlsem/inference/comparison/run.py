@@ -147,9 +147,13 @@ def _require_draws(draws: int, level: object, seed: object) -> None:
 def _coefficients(table: ParameterTable) -> tuple[str, ...]:
     """Regression coefficients; all parameters if there are none."""
     found = tuple(
-        dict.fromkeys(table.names[r.free] for r in table.rows if r.op == "~" and r.free >= 0)
+        dict.fromkeys(
+            table.names[r.free]
+            for r in table.rows
+            if r.op == "~" and r.free >= 0 and not table.is_auxiliary(r)
+        )
     )
-    return found or table.names
+    return found or table.names[: len(table.names) - table.n_auxiliary]
 
 
 def _slopes(table: ParameterTable) -> frozenset[str]:

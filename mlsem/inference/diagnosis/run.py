@@ -114,12 +114,13 @@ def _left_out(
 
 
 def _by_kind(table: ParameterTable) -> list[int]:
-    """All parameters: regressions, then intercepts, loadings, and the others."""
+    """All parameters of the model: regressions, then intercepts, loadings, and the others."""
     order = [len(FIRST)] * len(table.names)
     for row in table.rows:
         if row.free >= 0:
             order[row.free] = min(order[row.free], FIRST.get(row.op, len(FIRST)))
-    return sorted(range(len(order)), key=order.__getitem__)
+    own = len(table.names) - table.n_auxiliary  # the last ones are beside the model
+    return sorted(range(own), key=order.__getitem__)
 
 
 def _asked(robust: RobustClusters, exact: object) -> Shaped[Index, "k"] | None:
