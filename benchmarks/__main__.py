@@ -1,8 +1,8 @@
 """python -m benchmarks [NAME ...] [--save]
 
-Names: speed, fit_measures, import_time, scaling, robust, mixed, slopes,
-random_models, random_families, formulas.
-Without names: all but the last three.
+Names: speed, fit_measures, import_time, scaling, robust, mixed, slopes, missing,
+missing_random, random_models, random_families, formulas.
+Without names: all but the last four.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from benchmarks import (
     fit_measures,
     formulas,
     import_time,
+    missing,
+    missing_random,
     mixed,
     random_families,
     random_models,
@@ -30,6 +32,8 @@ PARTS = {
     "robust": robust.main,
     "mixed": mixed.main,
     "slopes": slopes.main,
+    "missing": missing.main,
+    "missing_random": missing_random.main,
     "random_models": random_models.main,
     "random_families": random_families.main,
     "formulas": formulas.main,
@@ -38,7 +42,7 @@ PARTS = {
 
 def main() -> None:
     words = sys.argv[1:]
-    parts = [word for word in words if word in PARTS] or [*PARTS][:-3]
+    parts = [word for word in words if word in PARTS] or [*PARTS][:-4]
     options = [word for word in words if word not in PARTS]
     if options not in ([], ["--save"]):
         sys.exit(f"{__doc__}\nOptions of one part: python -m benchmarks.PART --help")
