@@ -333,7 +333,7 @@ def test_no_numbers_where_there_is_no_maximum(status, options):
     assert summary.count("not available") == 3 + bool(options)
     assert " ".join(complaint(fit._estimates.optimum, fit.settings).split()) in summary
     assert f"no {'restricted ' * bool(options)}loglik, not converged" in repr(fit)
-    content = json.loads(json_text(fit, 0.95, "wald", ()))
+    content = json.loads(json_text(fit, 0.95, "wald", {}, ()))
     assert content["loglik"] is content["aic"] is content["bic"] is None
     assert content["converged"] is False
 
@@ -348,7 +348,7 @@ def test_the_last_iterate_is_named(status):
     assert "Loglikelihood at the last iterate" in shown
     assert sum("not available" in line for line in lines) == 2
     assert f"loglik {fit.loglik:.3f} at the last iterate, not converged" in repr(fit)
-    content = json.loads(json_text(fit, 0.95, "wald", ()))
+    content = json.loads(json_text(fit, 0.95, "wald", {}, ()))
     assert content["loglik"] == fit.loglik
     assert content["aic"] is content["bic"] is None
 

@@ -64,7 +64,8 @@ class Case:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", mlsem.InferenceWarning)
             means = {} if self.group else {"meanstructure": True}
-            return mlsem.fit(self.text, self.data, se="CR0", **cluster, **means)
+            options = {"se": "CR0", "missing": "listwise"} | cluster | means
+            return mlsem.fit(self.text, self.data, **options)
 
     @cached_property
     def fit_at_theirs(self):

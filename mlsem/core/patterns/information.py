@@ -103,7 +103,7 @@ def corner_changes(
 
 def patterns_of(data: PatternMoments, part: Part) -> slice | Shaped[Index, "i"]:
     """Those that occur in some clusters."""
-    found = np.unique(picked(data.sizes, part).indices)
+    found = np.unique(picked(data.sizes, part).indices).astype(np.intp)
     return slice(None) if len(found) == len(data.observed) else found
 
 

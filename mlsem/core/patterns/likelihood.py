@@ -191,7 +191,7 @@ def chosen(
     matrices: Shaped[Array, "*s p p"], rows: Shaped[Index, "a"], columns: Shaped[Index, "b"]
 ) -> Shaped[Array, "*s a b"]:
     """Some rows and columns of each; all of them cost nothing."""
-    every = np.arange(matrices.shape[-1])
+    every: Index = np.arange(int(matrices.shape[-1]), dtype=np.intp)
     if np.array_equal(rows, every) and np.array_equal(columns, every):
         return matrices
     return matrices[..., rows[:, None], columns]
