@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from reference import frame
 from small import DATA, FACTORS
 
 import mlsem
@@ -170,3 +171,17 @@ def test_updates_read_the_cells_again():
         fit.update(estimator="REML")
     fixed = fit.update(fixed_x=True, data=data)
     assert fixed.n_obs == data["x1"].notna().sum()
+
+
+def test_one_outcome_is_a_mixed_model_of_the_rows_that_have_it():
+    """Whatever `missing=` says: rows without the outcome say nothing, and CR2 is that of the
+    complete rows."""
+    data = frame("demo_missing.csv")
+    text = "level: 1\n y1 ~ x1 + x2\nlevel: 2\n y1 ~ w1"
+    fits = [
+        mlsem.fit(text, data, cluster="cluster", se="CR2", missing=missing)
+        for missing in ("fiml", "listwise")
+    ]
+    assert fits[0].n_obs == fits[1].n_obs == int(data["y1"].notna().sum())
+    assert fits[0].bic == fits[1].bic
+    np.testing.assert_array_equal(fits[0].bse, fits[1].bse)

@@ -17,7 +17,7 @@ from mlsem.errors import DataError
 
 FACTORS = "level: 1\n f =~ y1 + y2 + y3\n f ~ x1\nlevel: 2\n g =~ y1 + y2 + y3\n g ~ w1"
 OUTCOME2 = "level: 1\n y1 ~ x1\n y1 ~~ y2\nlevel: 2\n z ~ y1 + y2 + w1"
-PRODUCTS = "level: 1\n y1 ~ x1 + x2 + x1:w2 + x1:x2\nlevel: 2\n y1 ~ w1 + w1:w2"
+PRODUCTS = "level: 1\n y1 + y2 ~ x1 + x2 + x1:w2 + x1:x2\nlevel: 2\n y1 ~ w1 + w1:w2"
 NO_COVARIATE = "level: 1\n y1 ~~ y2\n y1 ~~ y3\nlevel: 2\n z ~ y1"
 
 
@@ -55,8 +55,8 @@ def by_loops(table, data, center=None):
         {name: data[list(own)].isna().any(axis=1) for name, own in factors.items()}
     )
     empty = lacks[list(table.levels[0].modelled)].all(axis=1)
-    if not table.levels[0].covariates:
-        own = [name for name in second.modelled if name not in first] if second else []
+    own = [name for name in second.modelled if name not in first] if second else []
+    if not table.levels[0].covariates or (len(table.levels[0].modelled) == 1 and not own):
         for place in np.flatnonzero(keep & empty):
             same = keep & (data["id"] == data["id"].iloc[place]) & ~empty
             if same.any() or not own or lacks[own].iloc[place].all():
@@ -210,7 +210,7 @@ def test_what_is_left_out_is_counted_and_said():
 
 def test_a_carrier_of_a_random_slope_must_be_observed():
     data = make_data(8)
-    table = mlsem.check('level: 1\n y1 ~ rv("s")*x1\nlevel: 2\n y1 ~~ s')
+    table = mlsem.check('level: 1\n y1 ~ rv("s")*x1\n y2 ~ x1\nlevel: 2\n y1 ~~ s + y2')
     record = read_moments(table, data, cluster="id", missing="fiml")
     assert record.n_rows == data["x1"].notna().sum()
     assert "'x1' carries a random slope and must be observed" in record.notes[0]

@@ -163,17 +163,18 @@ def _says_nothing(
     keep: NDArray[np.bool_],
 ) -> NDArray[np.bool_] | bool:
     """Rows without a variable of level 1 that no fixed covariate keeps, nor a variable of level 2
-    that would be lost with them."""
+    that would be lost with them. Covariates keep rows as in lavaan, whose N has these; but of one
+    outcome, where a row without it is none of a mixed model's."""
     first, *above = table.levels
     names = first.modelled
-    if first.covariates or not names:
+    own = [name for level in above for name in level.modelled if name not in names]
+    if not names or (first.covariates and (own or len(names) > 1)):
         return False
     if not all(rows.gaps.keys() & {*factors[name]} for name in names):
         return False
     empty = np.logical_and.reduce([_any(rows, factors[name]) for name in names])
     if not (empty & keep).any():
         return False
-    own = [name for level in above for name in level.modelled if name not in names]
     if not own:
         return empty
     seen = ~np.logical_and.reduce([_any(rows, factors[name]) for name in own])
