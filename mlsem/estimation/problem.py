@@ -371,7 +371,7 @@ def _incomplete(
     if len(pattern.between.responses):
         return PatternObjective(pattern, arranged), clusters
     whole, _ = pattern_moments(pattern, pooled_cells(cells))
-    return PatternObjective(pattern, whole), SingleLevelPatternClusters(pattern, clusters)
+    return PatternObjective(pattern, whole), SingleLevelPatternClusters(clusters)
 
 
 def if_complete(problem: Problem) -> MomentObjective[Any, ModelPattern]:

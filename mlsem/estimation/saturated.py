@@ -17,12 +17,10 @@ from typing import Any
 import numpy as np
 
 from mlsem.core.clusters.unions import summed
-from mlsem.core.clusters.view import MomentClusters
 from mlsem.core.implied.pattern import LevelMoments
 from mlsem.core.implied.saturated import Saturated, saturate
 from mlsem.core.linalg import least_squares, weighted_sum, whitened_by
 from mlsem.core.optimise.objective import MomentDerivatives, MomentObjective
-from mlsem.core.patterns.objective import SingleLevelPatternClusters
 from mlsem.core.quiet import quiet
 from mlsem.core.records import Array, CellMoments, Index, frozen
 from mlsem.core.sample.shapes import ShapeMoments, covariate_sample, level_sample
@@ -124,20 +122,12 @@ class SaturatedPoint:
         """The observed information, (b, b)."""
         return frozen(self._objective.observed(self._point, self._at))
 
-    @property
-    def _clusters(self) -> MomentClusters[Any]:
-        """The problem's; those that evaluate a pattern themselves with that of β."""
-        clusters = self.problem.clusters
-        if isinstance(clusters, SingleLevelPatternClusters):
-            return replace(clusters, pattern=self.coordinates.pattern)
-        return clusters
-
     @cached_property
     @quiet
     def scores(self) -> Array:
         """∂ℓ_j/∂β of the clusters of a robust covariance, (G, b)."""
         problem = self.problem
-        scores = self._clusters.scores(self._point, self._at.along)
+        scores = problem.clusters.scores(self._point, self._at.along)
         return frozen(scores if problem.robust.same else summed(scores, problem.robust.codes))
 
     @cached_property

@@ -99,7 +99,8 @@ def test_they_are_set_apart():
     assert not {"v", "z"} & {*mentioned}
     assert {"v", "z"}.isdisjoint(fit.r_squared().variables)
     assert [*fit.random_effects().columns] == [*plain.random_effects().columns]
-    assert fit.compare_se().parameters == plain.compare_se().parameters
+    compared = (each.compare_se(draws=20, seed=1).parameters for each in (fit, plain))
+    assert next(compared) == next(compared)
     both = (each.cluster_diagnostics().parameters for each in (fit, plain))
     assert next(both) == next(both)
     assert fit.h1().n_params - fit.n_params == fit.fit_measures()["df"]

@@ -28,7 +28,7 @@ zeros in L, and needs no case of its own.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated as Shaped
 from typing import Any
 
@@ -314,6 +314,29 @@ def _with_means(
         residuals=residuals,
         weighted=weighted,
         between_weighted=np.concatenate((rho, level2), axis=1),
+    )
+
+
+def single_level_point(point: PatternPoint, data: PatternMoments) -> PatternPoint:
+    """A single-level model's point as other sets of the rows see it: there are no random effects,
+    so that each row is weighed by its own pattern."""
+    inverses = padded_inverses(point.within.sigma, data.observed)
+    assert inverses is not None  # its covariances are those of the point
+    effects = _random_effects(data, np.zeros((0, 0)), inverses[0], 0)
+    assert effects is not None
+    rows = data.coordinates @ point.residuals.T
+    return replace(
+        point,
+        precision=inverses[0],
+        determinants=inverses[1],
+        zz_inverse=effects.zz_inverse,
+        regression=effects.regression,
+        root=effects.root,
+        back=effects.back,
+        white=effects.white,
+        posterior=effects.posterior,
+        weighted=weigh(data, inverses[0], rows),
+        between_weighted=np.zeros((data.n_clusters, 0)),
     )
 
 

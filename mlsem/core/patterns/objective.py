@@ -12,13 +12,18 @@ from mlsem.core.clusters.reduced import MixedClusters
 from mlsem.core.clusters.unions import ClusterParts
 from mlsem.core.clusters.view import MomentClusters
 from mlsem.core.implied.derivatives import Jacobians, MomentGradients
-from mlsem.core.implied.pattern import ModelPattern, Pattern
+from mlsem.core.implied.pattern import ModelPattern
 from mlsem.core.optimise.objective import L, MomentObjective
 from mlsem.core.patterns import information
 from mlsem.core.patterns.carriers import CellRows, PatternMoments
 from mlsem.core.patterns.clusters import PatternParts
 from mlsem.core.patterns.draws import pattern_sampler
-from mlsem.core.patterns.likelihood import PatternPoint, evaluate, moment_gradients
+from mlsem.core.patterns.likelihood import (
+    PatternPoint,
+    evaluate,
+    moment_gradients,
+    single_level_point,
+)
 from mlsem.core.patterns.scores import cluster_scores
 from mlsem.core.records import Array, CellMoments, Index
 from mlsem.core.sample.draws import Sampler
@@ -86,10 +91,8 @@ class PatternClusters(MomentClusters[PatternPoint]):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SingleLevelPatternClusters(MomentClusters[PatternPoint]):
-    """Sets of rows that play no part in the likelihood, which is that of one cluster of all: they
-    see the same parameters with data of their own."""
+    """Sets of rows that play no part in the likelihood, which is that of one cluster of all."""
 
-    pattern: Pattern[Any]
     groups: PatternClusters
 
     @property
@@ -111,6 +114,4 @@ class SingleLevelPatternClusters(MomentClusters[PatternPoint]):
         return self.groups.sampler(pattern, self._seen(point))
 
     def _seen(self, point: PatternPoint) -> PatternPoint:
-        found = evaluate(self.pattern, self.groups.data, point.params)
-        assert found is not None  # its covariances are those of the point
-        return found
+        return single_level_point(point, self.groups.data)
