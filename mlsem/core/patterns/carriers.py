@@ -10,18 +10,20 @@ constant alone, one row for each cell, and x = √n_c.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 from typing import Annotated as Shaped
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array
 
 from mlsem.core.implied.pattern import Carriers, Pattern
 from mlsem.core.linalg import flatten
 from mlsem.core.patterns.convert import all_there
 from mlsem.core.records import Array, CellMoments, Index, frozen
 from mlsem.core.sample.coordinates import deviation_coordinates, distinct_carriers
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -207,6 +209,8 @@ def _sparse(
     shape: tuple[int, int],
 ) -> csr_array:
     """Sums of the values at each place."""
+    from scipy.sparse import csr_array  # comes with the first data that have missing values
+
     return csr_array((values, (rows, columns)), shape=shape)
 
 
@@ -262,8 +266,7 @@ def _pooled(
         return total
     several = np.flatnonzero(cells.cell_rows > 1)
     weights = cells.weights[cells.cluster_of[several]]
-    places = of_cell[several], np.arange(len(several))
-    members = csr_array((weights, places), shape=(count, len(several)))
+    members = _sparse(weights, of_cell[several], np.arange(len(several)), (count, len(several)))
     sums = np.asarray(members @ flatten(own[several]), dtype=np.float64)
     inner = cells.varying_entries
     total[:, inner, inner] = sums.reshape((count, *own.shape[1:]))

@@ -29,11 +29,10 @@ zeros in L, and needs no case of its own.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 from typing import Annotated as Shaped
-from typing import Any
 
 import numpy as np
-from scipy.sparse import csr_array
 
 from mlsem.core.implied.derivatives import MomentGradients
 from mlsem.core.implied.pattern import LevelGradient, LevelMoments, Pattern
@@ -51,6 +50,9 @@ from mlsem.core.linalg import (
 from mlsem.core.patterns.carriers import PatternMoments
 from mlsem.core.patterns.padded import padded_inverses, semidefinite_roots
 from mlsem.core.records import Array, Index, frozen
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
 
 NOUGHT = 1e-6  # per row: sums of squares that are zero but for rounding
 
