@@ -26,6 +26,7 @@ from benchmarks.random_models import EQUAL, Record, in_lavaan, versus
 SEED = 20261204
 KINDS = ("MCAR", "MAR", "planned", "by cluster")
 EACH = 40
+STARTS = 20  # where lavaan's log-likelihood is higher
 CLUSTERS = {"50 to 200 clusters": (50, 100, 200), "20 or 30 clusters": (20, 30)}
 HARD = """
 level: 1
@@ -133,6 +134,9 @@ def random_fits(count: int, with_lavaan: bool) -> list[Record]:
             other = theirs[record["number"]]
             record |= {f"lavaan {key}": other[key] for key in ("status", "loglik", "seconds")}
             record["versus"] = versus({"parameters": other["parameters"]} | record, other)
+            if record["versus"] == "lower":  # another maximum: do random starts find theirs?
+                again = fitted(*sets[record["number"]], {"starts": STARTS, "seed": 1})
+                record["with starts"] = again["loglik"] - other["loglik"]
     return found
 
 
@@ -150,6 +154,12 @@ def hard_table(records: dict[str, list[Record]]) -> str:
             rows.append((label, kind, len(here), len(done), rest or "–", spread, f"{cpu:.0f} ms"))
     heads = ("clusters", "missing", "data sets", "converged", "other", "iterations", "median")
     return table(heads, rows)
+
+
+def _again(records: list[Record]) -> str:
+    """What random starts find where lavaan found a higher maximum."""
+    found = [each["with starts"] for each in records if "with starts" in each]
+    return f" (with starts={STARTS} from {min(found):+.1e})" if found else ""
 
 
 def main() -> None:
@@ -178,7 +188,8 @@ def main() -> None:
             "Log-likelihoods against lavaan's: "
             + ", ".join(f"{n} {name}" for name, n in outcomes.items())
             + f" (equal within {EQUAL:g}); mlsem's − lavaan's from {min(apart):+.1e} to "
-            f"{max(apart):+.1e}. lavaan takes {ratio:.0f} times as long (median).",
+            f"{max(apart):+.1e}{_again(drawn_ones)}. "
+            f"lavaan takes {ratio:.0f} times as long (median).",
         ]
     text = "\n\n".join(parts)
     print(text)
