@@ -97,7 +97,7 @@ class _Level:
         self.unseen = self.latent | set(() if block.key.is_lowest else names)
         self.outcomes = {row.lhs for row in self.rows if row.op == "~"}
         self.outcomes |= {row.rhs for row in self.rows if row.op == "=~"}
-        stack = np.array([maps[name] for name in names]).reshape(len(names), -1)
+        stack = np.array([maps[name] for name in names]).reshape(len(names), len(data.within))
         self.whole, self.least = _variances(table, block, names, stack, data)
         self.sure = {
             name: self.least[name] / whole for name, whole in self.whole.items() if whole > 0

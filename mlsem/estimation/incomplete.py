@@ -103,11 +103,12 @@ def joint_moments(
     order of `level_names`; None where no maximum was found."""
     names, split = level_names(table), len(table.split)
     constant = np.eye(1, len(next(iter(maps.values()))))
-    stacks = [np.array([maps[name] for name in own]).reshape(len(own), -1) for own in names]
+    width = constant.shape[1]
+    stacks = [np.array([maps[name] for name in own]).reshape(len(own), width) for own in names]
     own = np.arange(split, len(names[0]), dtype=np.intp)
-    within = unstructured(stacks[0].reshape(len(names[0]), constant.shape[1]), constant, own, 0)
+    within = unstructured(stacks[0], constant, own, 0)
     between = unstructured(
-        stacks[1].reshape(len(names[1]), constant.shape[1]),
+        stacks[1],
         constant,
         np.arange(len(names[1]), dtype=np.intp),
         within.n_free,

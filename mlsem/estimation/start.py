@@ -206,7 +206,7 @@ def _levels(
     random: dict[str, tuple[float, float]] = {}
     for block in table.blocks:
         names = block.variables.modelled + block.variables.covariates
-        stack = np.array([maps[name] for name in names]).reshape(len(names), -1)
+        stack = np.array([maps[name] for name in names]).reshape(len(names), len(data.within))
         rows = [row for row in block.rows if not row.exo]
         sample = _tempered(level_sample(data, names, stack, block.key.level), caution)
         level = _Level(rows, sample, random)

@@ -23,7 +23,8 @@ def observed_in(estimates: Estimates, level: int) -> LevelGaps:
         count = moments.n_rows if level == 1 else moments.n_clusters
         everything = np.ones((1, len(names)), dtype=np.bool_)
         return LevelGaps(level, names, everything, np.array([count]), np.zeros((0, 0)))
-    coefs = np.array([record.maps[name].coefs for name in names]).reshape(len(names), -1)
+    width = len(moments.columns)
+    coefs = np.array([record.maps[name].coefs for name in names]).reshape(len(names), width)
     above = moments.level2_patterns[moments.level2_pattern_of]
     if level == 1:
         own, units = moments.patterns[moments.pattern_of], moments.cell_rows

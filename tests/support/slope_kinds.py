@@ -36,6 +36,7 @@ SLOPES = {
     "within-only outcome": Kind(
         'level: 1\n v1 ~ rv("s")*x1\n y1 ~ rv("t")*x2\nlevel: 2\n y1 ~ w1\n s ~~ t + y1'
     ),
+    "nothing observed between": Kind('level: 1\n v1 ~ rv("s")*x1 + x2\nlevel: 2\n s ~ 1'),
     "slopes only of a within-only outcome": Kind(
         'level: 1\n v1 ~ rv("s")*x1 + rv("t")*x2\nlevel: 2\n z1 ~ s + t\n s ~~ t'
     ),
