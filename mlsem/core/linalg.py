@@ -138,6 +138,11 @@ def flatten(stack: Shaped[Array, "S ..."]) -> Shaped[Array, "S m"]:
     return stack.reshape(len(stack), prod(stack.shape[1:]))
 
 
+def flatten_last(stack: Shaped[Array, "j n ..."]) -> Shaped[Array, "j n m"]:
+    """All that is beyond the first two axes as one."""
+    return stack.reshape(*stack.shape[:2], prod(stack.shape[2:]))
+
+
 def apply_maps(
     maps: Shaped[Array, "S p d"], shape_of: Shaped[Index, "J"], rows: Shaped[Array, "J d"]
 ) -> Shaped[Array, "J p"]:

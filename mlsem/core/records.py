@@ -162,6 +162,12 @@ class CellMoments(ClusterRecord):
         return len(self.cell_rows)
 
     @property
+    def mean_rows(self) -> Shaped[Array, "K D"]:
+        """(1, means of the varying columns, level-2 columns) of each cell."""
+        constant = np.ones((self.n_cells, 1))
+        return np.concatenate((constant, self.means, self.level2[self.cluster_of]), axis=1)
+
+    @property
     def cluster_rows(self) -> Shaped[Array, "J D"]:
         """h_j = (1, level-2 columns), zero for columns that vary within clusters."""
         rows = np.zeros((self.n_clusters, 1 + len(self.columns)))

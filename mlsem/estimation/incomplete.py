@@ -117,9 +117,7 @@ def joint_moments(
     start = np.empty(pattern.n_params)
     for number, level in enumerate((within, between), start=1):
         known = level_sample(sample, names[number - 1], level.responses, number)
-        symmetric, free = level.symmetric, level.exogenous
-        start[symmetric.params] = known.covariance[symmetric.rows, symmetric.cols]
-        start[free.params] = known.mean[free.rows]
+        level.put(start, known.covariance, known.mean)
     objective = PatternObjective(pattern, pattern_moments(pattern, cells)[0])
     found = climbed(objective, pattern, start, semidefinite=semidefinite)
     if found is None:

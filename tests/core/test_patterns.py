@@ -3,7 +3,7 @@ the dense multivariate normal of what is observed."""
 
 import numpy as np
 import pytest
-from dense_slopes import DenseParts
+from dense_slopes import DenseParts, close
 from differences import jacobian
 from incomplete import pose_incomplete
 from kinds import KINDS, UNBALANCED, make_data, point_inside
@@ -33,12 +33,6 @@ def posed():
         return made[name]
 
     return get
-
-
-def close(found, wanted, tol):
-    """To `tol` of the largest entry."""
-    scale = max(1.0, np.abs(wanted).max())
-    np.testing.assert_allclose(found, wanted, rtol=0, atol=tol * scale)
 
 
 @every_kind

@@ -20,7 +20,7 @@ from typing import Annotated as Shaped
 
 import numpy as np
 
-from mlsem.core.linalg import flatten
+from mlsem.core.linalg import flatten, flatten_last
 from mlsem.core.records import Array, Index
 
 
@@ -100,15 +100,15 @@ def third_cumulants(
     omega = _combined(directions, parts.deviations)
     omega_bar = _combined_means(directions, parts.mean)
     means = directions @ parts.means
-    total = parts.degrees[:, None, None] * (_flat(omega @ omega) @ deviations.T)
+    total = parts.degrees[:, None, None] * (flatten_last(omega @ omega) @ deviations.T)
     squares = omega_bar @ omega_bar + means[..., :, None] * means[..., None, :]
-    total += _flat(squares) @ _flat(parts.mean).swapaxes(1, 2)
+    total += flatten_last(squares) @ flatten_last(parts.mean).swapaxes(1, 2)
     total += 2.0 * (omega_bar @ means[..., None])[..., 0] @ parts.means.swapaxes(1, 2)
     if parts.slopes.size:
         paths = _combined(directions, parts.slopes)
         across = paths @ parts.cross[:, None]
-        total += 2.0 * _flat(omega @ across) @ flatten(parts.slopes).T
-        total += _flat(across @ paths.swapaxes(2, 3)) @ deviations.T
+        total += 2.0 * flatten_last(omega @ across) @ flatten(parts.slopes).T
+        total += flatten_last(across @ paths.swapaxes(2, 3)) @ deviations.T
     return total
 
 
@@ -124,12 +124,7 @@ def _combined_means(
     directions: Shaped[Array, "j c n"], mean: Shaped[Array, "j n m m"]
 ) -> Shaped[Array, "j c m m"]:
     """Ω̄_a."""
-    return (directions @ _flat(mean)).reshape(*directions.shape[:2], *mean.shape[2:])
-
-
-def _flat(stack: Shaped[Array, "j c ..."]) -> Shaped[Array, "j c m"]:
-    """All that is beyond the first two axes as one."""
-    return stack.reshape(*stack.shape[:2], -1)
+    return (directions @ flatten_last(mean)).reshape(*directions.shape[:2], *mean.shape[2:])
 
 
 def _squares(stack: Shaped[Array, "j c a b"]) -> Shaped[Array, "j c"]:

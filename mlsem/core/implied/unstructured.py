@@ -50,6 +50,14 @@ class Unstructured:
         """Parameters of the level."""
         return len(self.symmetric.params) + len(self.exogenous.params)
 
+    def put(
+        self, params: Shaped[Array, "npar"], sigma: Shaped[Array, "p p"], mean: Shaped[Array, "p"]
+    ) -> None:
+        """Write Σ and, where the constant is the one covariate, the free means into `params`."""
+        symmetric, exogenous = self.symmetric, self.exogenous
+        params[symmetric.params] = sigma[symmetric.rows, symmetric.cols]
+        params[exogenous.params] = mean[exogenous.rows]
+
     def moments(self, params: Shaped[Array, "npar"]) -> LevelMoments:
         sigma = self.symmetric.symmetric_at(params)
         coefficients = self.exogenous.at(params)

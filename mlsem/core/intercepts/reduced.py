@@ -80,7 +80,7 @@ def _means(
 ) -> tuple[Shaped[Array, "G d p"], Shaped[Array, "G d"], Shaped[Index, "G d"]]:
     """Rows of the eigenspaces of means: design (G, d, p), residuals (G, d), and the shape whose
     eigenvalue each row has (G, d), -1 where a row is padding."""
-    rows = np.concatenate((np.ones((len(moments.means), 1)), moments.means), axis=1)
+    rows = moments.cluster_rows
     within, between = along
     maps = within.mean[:, 0] + between.mean.sum(axis=1)
     root = np.sqrt(sizes[shape_of])

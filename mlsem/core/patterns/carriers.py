@@ -145,9 +145,7 @@ def pattern_moments(pattern: Pattern[Any], cells: CellMoments) -> tuple[PatternM
     inner = cells.varying_entries
     observed, of_cell = _outcome_patterns(within.responses, cells)
     deviations = deviation_coordinates(distinct_carriers(carriers.maps[:, inner]), cells.within)
-    stored = np.concatenate(
-        (np.ones((cells.n_cells, 1)), cells.means, cells.level2[cells.cluster_of]), axis=1
-    )
+    stored = cells.mean_rows
     coordinates = np.zeros((cells.n_cells, 1 + deviations.shape[1], stored.shape[1]))
     coordinates[:, 0] = np.sqrt(cells.cell_sizes)[:, None] * stored
     coordinates[:, 1:, inner] = deviations
@@ -163,9 +161,6 @@ def pattern_moments(pattern: Pattern[Any], cells: CellMoments) -> tuple[PatternM
     carried = rows @ maps.T
     place = np.empty(cells.n_cells, dtype=np.intp)
     place[order] = np.arange(cells.n_cells)
-    level2 = np.zeros((cells.n_clusters, stored.shape[1]))
-    level2[:, 0] = 1.0
-    level2[:, 1 + cells.varying :] = cells.level2
     level2_observed, level2_of = _level2_patterns(between.responses[pattern.split :], cells)
     shape = cells.n_clusters, len(observed)
     data = PatternMoments(
@@ -188,7 +183,7 @@ def pattern_moments(pattern: Pattern[Any], cells: CellMoments) -> tuple[PatternM
         ),
         sizes=_sparse(cells.cell_sizes, cells.cluster_of, of_cell, shape),
         weights=cells.weights,
-        rows=frozen(level2),
+        rows=frozen(cells.cluster_rows),
         level2_observed=frozen(level2_observed),
         level2_of=frozen(level2_of),
     )

@@ -16,7 +16,7 @@ from typing import TypeAlias
 import numpy as np
 
 from mlsem.core.implied.derivatives import Jacobians, combined
-from mlsem.core.linalg import blocks, flatten, positions_in_runs, symmetrised
+from mlsem.core.linalg import blocks, flatten, flatten_last, positions_in_runs, symmetrised
 from mlsem.core.patterns import cumulants
 from mlsem.core.patterns.carriers import CellRows, PatternMoments
 from mlsem.core.patterns.information import cluster_vectors, corner_changes, level2_changes, moving
@@ -98,11 +98,13 @@ class PatternParts:
         within, between = self.along[0].sigma, self.along[1].sigma
         corners = corner_changes(point, data, within, clusters)
         shrunk = point.posterior[clusters, None] @ corners
-        total += 0.5 * products(_rows(shrunk), _rows(shrunk.swapaxes(2, 3)))
-        level2 = _rows(level2_changes(point, data, between, clusters))
-        total += 0.5 * (products(_rows(corners), level2) + products(level2, _rows(corners)))
+        total += 0.5 * products(flatten_last(shrunk), flatten_last(shrunk.swapaxes(2, 3)))
+        level2 = flatten_last(level2_changes(point, data, between, clusters))
+        total += 0.5 * (
+            products(flatten_last(corners), level2) + products(level2, flatten_last(corners))
+        )
         sides = between_information(point, data, clusters)[:, None] @ between
-        total += 0.5 * products(_rows(sides), _rows(sides.swapaxes(2, 3)))
+        total += 0.5 * products(flatten_last(sides), flatten_last(sides.swapaxes(2, 3)))
         total += self._of_means(clusters, products)
         return data.weights[clusters].reshape(-1, *(1,) * (total.ndim - 1)) * total
 
@@ -137,7 +139,7 @@ class PatternParts:
         """½ n W - D of each cell."""
         own = self.cells
         posterior = self.point.posterior[own.cluster_of[cells]]
-        spread = spread_effects(self.data, own, cells, posterior, precision)
+        spread = spread_effects(self.data, own, cells, posterior)
         return 0.5 * own.sizes[cells, None, None] * precision - precision @ spread @ precision
 
     def _cross(self, cells: Shaped[Index, "k"], used: Shaped[Index, "d"]) -> Shaped[Array, "k d d"]:
@@ -170,11 +172,6 @@ def cells_of(
     lengths = np.searchsorted(cells.cluster_of, clusters, side="right") - first
     found = np.repeat(first, lengths) + positions_in_runs(lengths)
     return found, np.cumsum(lengths) - lengths
-
-
-def _rows(stack: Shaped[Array, "k n a b"]) -> Shaped[Array, "k n m"]:
-    """The last two axes as one."""
-    return stack.reshape(*stack.shape[:2], stack.shape[2] * stack.shape[3])
 
 
 def _crossed(

@@ -45,7 +45,7 @@ def pooled_cells(cells: CellMoments) -> CellMoments:
     patterns, codes = np.unique(full, axis=0, return_inverse=True)
     codes = codes.reshape(-1)
     width, count = len(cells.columns), len(patterns)
-    means = np.concatenate((cells.means, cells.level2[cells.cluster_of]), axis=1)
+    means = cells.mean_rows[:, 1:]
     within = np.zeros((cells.n_cells, width, width))
     within[:, : cells.varying, : cells.varying] = cells.within
     within *= cells.weights[cells.cluster_of, None, None]
@@ -119,23 +119,12 @@ def _start(
     params = np.zeros(pattern.n_params)
     (within, between), varying = pattern.levels, cells.varying
     if two_level:
-        _set(params, within, inner, np.zeros(0))
-        _set(params, between, outer, mean)
+        within.put(params, inner, mean[:varying])
+        between.put(params, outer, mean)
     else:
         outer[:varying, :varying] += inner
-        _set(params, within, outer, mean)
+        within.put(params, outer, mean)
     return params
-
-
-def _set(
-    params: Shaped[Array, "b"],
-    level: Unstructured,
-    sigma: Shaped[Array, "p p"],
-    mean: Shaped[Array, "m"],
-) -> None:
-    symmetric = level.symmetric
-    params[symmetric.params] = sigma[symmetric.rows, symmetric.cols]
-    params[level.exogenous.params] = mean
 
 
 def available(
@@ -204,7 +193,7 @@ def _step(
         free, sigma = level.exogenous, moments.sigma
         moved = sigma @ slope.mean[:, 0] / count if len(free.params) else np.zeros(len(sigma))
         change = 2.0 * sigma @ slope.sigma @ sigma / count - np.outer(moved, moved)
-        _set(params, level, sigma + change, (moments.mean[:, 0] + moved)[free.rows])
+        level.put(params, sigma + change, moments.mean[:, 0] + moved)
     return params
 
 
@@ -263,7 +252,7 @@ def _products_of_complete(
         ([True], cells.patterns.all(axis=0), cells.level2_patterns.all(axis=0))
     )
     owner, weights = cells.cluster_of, cells.cell_weights
-    rows = np.concatenate((np.ones((cells.n_cells, 1)), cells.means, cells.level2[owner]), axis=1)
+    rows = cells.mean_rows
     over_rows = (weights[:, None] * rows).T @ rows
     inner = cells.varying_entries
     over_rows[inner, inner] += np.einsum("k,kab->ab", cells.weights[owner], cells.within)

@@ -22,15 +22,15 @@ from typing import Annotated as Shaped
 import numpy as np
 
 from mlsem.core.implied.derivatives import Jacobians
-from mlsem.core.linalg import flatten
+from mlsem.core.linalg import flatten, flatten_last
 from mlsem.core.patterns.carriers import CellRows, PatternMoments
 from mlsem.core.patterns.likelihood import (
     PatternPoint,
     between_information,
     chosen,
-    conditioning,
+    effect_maps,
 )
-from mlsem.core.patterns.scores import placed
+from mlsem.core.patterns.scores import carrier_products, placed
 from mlsem.core.records import Array, Index
 
 
@@ -67,8 +67,7 @@ class Some:
     @property
     def products(self) -> Shaped[Array, "k m m"]:
         """Σ_r x_r x_rᵀ of each cell."""
-        carried = self.data.carried[self.rows.rows[self.cells]]
-        return carried.swapaxes(1, 2) @ carried
+        return carrier_products(self.data, self.rows, self.cells)
 
     def summed(self, values: Shaped[Array, "k *s"]) -> Shaped[Array, "j *s"]:
         return np.add.reduceat(values, self.starts, axis=0)
@@ -123,11 +122,8 @@ class _Low:
 def _low_rank(some: Some, change: _Change, sides: Shaped[Array, "k c p p"], order: int) -> _Low:
     point, data, clusters = some.point, some.data, some.clusters
     q = point.split
-    conditioned = conditioning(point)[data.level2_of[clusters]]
-    white = point.white[clusters]
-    shrink = point.back[clusters].swapaxes(1, 2) @ white.swapaxes(1, 2) @ white
-    shrink = shrink @ point.root[clusters].swapaxes(1, 2) @ conditioned  # N_u [I, -A]
-    size = conditioned.shape[2]
+    shrink = effect_maps(point, data, clusters)  # N_u [I, -A]
+    size = shrink.shape[2]
     n = np.zeros((len(clusters), 1, size, size))
     n[:, 0] = between_information(point, data, clusters)
     n[:, 0, :q] = shrink
@@ -192,7 +188,7 @@ def third(
 def _meet(
     stack: Shaped[Array, "j c a b"], changes: Shaped[Array, "n a b"]
 ) -> Shaped[Array, "j c n"]:
-    return stack.reshape(*stack.shape[:2], changes[0].size) @ flatten(changes).T
+    return flatten_last(stack) @ flatten(changes).T
 
 
 def _blocks(

@@ -19,7 +19,7 @@ from mlsem.core.patterns.likelihood import (
     between_information,
     by_cluster,
     by_pattern,
-    conditioning,
+    effect_maps,
     picked,
 )
 from mlsem.core.records import Array, Index
@@ -32,7 +32,7 @@ def covariance_part(
 ) -> Shaped[Array, "n n"]:
     """Σ_j ½ tr V⁻¹V_a V⁻¹V_b, (n, n).
 
-    With D_π = W (Σ_r Z K Zᵀ) W, C^a = Σ_r Zᵀ W Σ_a W Z and X = (I - K C)ᵀ[I, -A] = R̃ᵀ[I, -A],
+    With D_π = W (Σ_r Z K Zᵀ) W, C^a = Σ_r Zᵀ W Σ_a W Z and X = (I - K C) [I, -A],
 
         ½ [Σ_π tr Σ_a W Σ_b (n W - 2 D) + Σ_j tr K C^a K C^b
            + Σ_j tr (Xᵀ C^a X) Σ_B,b + Σ_j tr (Xᵀ C^b X) Σ_B,a + Σ_j tr Ω Σ_B,a Ω Σ_B,b].
@@ -65,7 +65,7 @@ def moving(changes: Shaped[Array, "n ..."]) -> Shaped[Index, "m"]:
     return np.flatnonzero(flatten(changes).any(axis=1)) if changes.size else np.arange(0)
 
 
-def by_direction(stack: Shaped[Array, "j n a b"]) -> Shaped[Array, "n m"]:
+def by_direction(stack: Shaped[Array, "j n *a"]) -> Shaped[Array, "n m"]:
     """All of a direction as one row."""
     return flatten(stack.swapaxes(0, 1))
 
@@ -110,10 +110,8 @@ def patterns_of(data: PatternMoments, part: Part) -> slice | Shaped[Index, "i"]:
 def level2_changes(
     point: PatternPoint, data: PatternMoments, sigma: Shaped[Array, "n qr qr"], part: Part
 ) -> Shaped[Array, "j n q q"]:
-    """X Σ_B,a Xᵀ of some clusters, X = (I - K C)ᵀ... = L⁺ᵀ P⁻¹ Lᵀ [I, -A]."""
-    white = point.white[part]
-    shrunk = point.back[part].swapaxes(1, 2) @ white.swapaxes(1, 2) @ white
-    maps = shrunk @ point.root[part].swapaxes(1, 2) @ conditioning(point)[data.level2_of[part]]
+    """X Σ_B,a Xᵀ of some clusters."""
+    maps = effect_maps(point, data, part)
     return maps[:, None] @ sigma @ maps[:, None].swapaxes(2, 3)
 
 
@@ -193,16 +191,11 @@ def _cluster_forms(
     for part in blocks(data.n_clusters, n * (q + point.between_weighted.shape[1]) + q * p * k):
         beta, shrunk, own = cluster_vectors(point, data, maps, rows, level2, part)
         weights = data.weights[part, None, None]
-        total += by_direction_rows(weights * shrunk) @ by_direction_rows(shrunk).T
-        total -= by_direction_rows(weights * beta) @ by_direction_rows(beta).T
+        total += by_direction(weights * shrunk) @ by_direction(shrunk).T
+        total -= by_direction(weights * beta) @ by_direction(beta).T
         weighed = weights * (own @ point.zz_inverse[data.level2_of[part]])
-        total += by_direction_rows(weighed) @ by_direction_rows(own).T
+        total += by_direction(weighed) @ by_direction(own).T
     return total
-
-
-def by_direction_rows(stack: Shaped[Array, "j n q"]) -> Shaped[Array, "n m"]:
-    """All of a direction as one row."""
-    return stack.swapaxes(0, 1).reshape(stack.shape[1], stack.shape[0] * stack.shape[2])
 
 
 def cluster_vectors(

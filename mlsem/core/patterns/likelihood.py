@@ -359,6 +359,15 @@ def between_information(
     return total
 
 
+def effect_maps(
+    point: PatternPoint, data: PatternMoments, part: slice | Shaped[Index, "j"]
+) -> Shaped[Array, "j q qr"]:
+    """X = L⁺ᵀ P⁻¹ Lᵀ [I, -A] = (I - K C) [I, -A] of some clusters."""
+    white = point.white[part]
+    shrunk = point.back[part].swapaxes(1, 2) @ white.swapaxes(1, 2) @ white
+    return shrunk @ point.root[part].swapaxes(1, 2) @ conditioning(point)[data.level2_of[part]]
+
+
 def conditioning(point: PatternPoint) -> Shaped[Array, "Q q qr"]:
     """[I, -A] by level-2 pattern."""
     count, q, _ = point.regression.shape

@@ -52,7 +52,7 @@ def _within_gradients(
     weighted = point.weighted[cells.rows[own]]
     posterior = point.posterior[cells.cluster_of[own]]
     sigma = weighted.swapaxes(1, 2) @ weighted
-    sigma += precision @ spread_effects(data, cells, own, posterior, precision) @ precision
+    sigma += precision @ spread_effects(data, cells, own, posterior) @ precision
     mean = weighted.swapaxes(1, 2) @ cells.coordinates[own][:, :, used]
     if cells.rest.any():
         inner = slice(1, 1 + cells.rest.shape[1])
@@ -69,13 +69,18 @@ def spread_effects(
     cells: CellRows,
     own: slice | Shaped[Index, "k"],
     matrices: Shaped[Array, "k *c q q"],
-    like: Shaped[Array, "k p p"],
 ) -> Shaped[Array, "k *c p p"]:
     """Σ_r Z_r M Z_rᵀ over the coordinates of each cell, of matrices for each."""
-    effects = data.effects
+    products = carrier_products(data, cells, own)
+    return placed(data.effects, products, matrices, data.observed.shape[1])
+
+
+def carrier_products(
+    data: PatternMoments, cells: CellRows, own: slice | Shaped[Index, "k"]
+) -> Shaped[Array, "k m m"]:
+    """Σ_r x_r x_rᵀ over the coordinates of each cell."""
     carried = data.carried[cells.rows[own]]
-    products = carried.swapaxes(1, 2) @ carried
-    return placed(effects, products, matrices, like.shape[-1])
+    return carried.swapaxes(1, 2) @ carried
 
 
 def placed(

@@ -76,7 +76,7 @@ class SlopeMoments:
 def slope_moments(pattern: Pattern[Any], moments: ClusterMoments) -> SlopeMoments:
     """Arrange the clusters by the carriers of the pattern."""
     carriers = pattern.random_effects
-    rows = np.concatenate((np.ones((moments.n_clusters, 1)), moments.means), axis=1)
+    rows = moments.cluster_rows
     inner = moments.varying_entries
     deviations = deviation_coordinates(distinct_carriers(carriers.maps[:, inner]), moments.within)
     coordinates = np.zeros((len(rows), 1 + deviations.shape[1], rows.shape[1]))

@@ -20,7 +20,7 @@ import numpy as np
 
 from mlsem.core.clusters.cumulants import Whitened, WhiteParts
 from mlsem.core.implied.derivatives import Jacobians, combined
-from mlsem.core.linalg import flatten, lower_factor
+from mlsem.core.linalg import flatten, flatten_last, lower_factor
 from mlsem.core.records import Array, ClusterMoments, Index
 from mlsem.core.slopes.carriers import SlopeMoments, rest_of
 from mlsem.core.slopes.likelihood import (
@@ -130,8 +130,3 @@ class SlopeDerivatives(Whitened):
         within, between = self.along
         changes = cluster_covariance(self.data, within.sigma, between.sigma, clusters)
         return roots @ changes @ roots.swapaxes(2, 3)
-
-
-def flatten_last(stack: Shaped[Array, "j n ..."]) -> Shaped[Array, "j n m"]:
-    """All that is beyond the first two axes as one."""
-    return stack.reshape(*stack.shape[:2], -1)
