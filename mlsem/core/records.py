@@ -191,6 +191,41 @@ class CellMoments(ClusterRecord):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class GroupedMoments:
+    """The clusters of several groups, one group after the other.
+
+    Attributes
+    ----------
+    groups : tuple of ClusterRecord
+    """
+
+    groups: tuple[ClusterRecord, ...]
+
+    @property
+    def rows(self) -> Shaped[NDArray[np.int64], "J"]:
+        """How many rows were read of each cluster."""
+        return np.concatenate([group.rows for group in self.groups])
+
+    @property
+    def labels(self) -> Shaped[NDArray[Any], "J"]:
+        """Cluster ids as the user gave them."""
+        return np.concatenate([group.labels for group in self.groups])
+
+    @property
+    def n_rows(self) -> int:
+        return sum(group.n_rows for group in self.groups)
+
+    @property
+    def n_clusters(self) -> int:
+        return sum(group.n_clusters for group in self.groups)
+
+    @property
+    def is_weighted(self) -> bool:
+        """Whether some rows or clusters count as more or less than one."""
+        return any(group.is_weighted for group in self.groups)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class RobustClusters:
     """The clusters of a robust covariance: those of the model, or unions of them.
 

@@ -10,8 +10,7 @@ LOWEST = 1
 class BlockKey(NamedTuple):
     """Which part of a model: a level of a group, both numbered from 1.
 
-    Keys sort as lavaan's table has its blocks: group by group, from the rows up. There is one
-    group so far.
+    Keys sort as lavaan's table has its blocks: group by group, from the rows up.
     """
 
     group: int
@@ -26,11 +25,17 @@ class BlockKey(NamedTuple):
 FIRST = BlockKey(1, LOWEST)
 
 
-def block_keys(levels: int) -> tuple[BlockKey, ...]:
-    """Those of a model of one group."""
-    return tuple(BlockKey(1, level) for level in range(LOWEST, LOWEST + levels))
+def block_keys(levels: int, groups: int = 1) -> tuple[BlockKey, ...]:
+    """Those of a model, in their order."""
+    return tuple(
+        BlockKey(group, level)
+        for group in range(1, groups + 1)
+        for level in range(LOWEST, LOWEST + levels)
+    )
 
 
 def name_suffix(key: BlockKey, labels: tuple[str, ...]) -> str:
-    """What names of parameters end in: above the rows the label of their level, `.l2`."""
-    return "" if key.is_lowest else f".l{labels[key.level - LOWEST]}"
+    """What names of parameters end in: after the first group its number, above the rows the label
+    of their level, `.g2.l2`."""
+    group = "" if key.group == 1 else f".g{key.group}"
+    return group if key.is_lowest else f"{group}.l{labels[key.level - LOWEST]}"

@@ -11,7 +11,7 @@ from mlsem.errors import OptionValueError, listed
 from mlsem.model.blocks import BlockKey, block_keys, name_suffix
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Hashable, Sequence
 
     from mlsem.errors import Span
     from mlsem.syntax.nodes import Expression
@@ -45,7 +45,7 @@ class Row:
     lower, upper : float
         Bounds of a free row.
     group : int
-        1 until a model has several groups.
+        Its number, from 1.
     """
 
     lhs: str
@@ -178,6 +178,28 @@ class RandomSlope:
 
 
 @dataclass(frozen=True, slots=True)
+class GroupTable:
+    """The model of one of several groups.
+
+    Attributes
+    ----------
+    label : hashable
+        The group's value in the data.
+    table : ParameterTable
+        Of this group alone, its rows those of group 1 of a table of one group; free positions and
+        `names` are those of its own parameters, under their names in the whole table. It has
+        neither definitions nor constraints, which are the whole's.
+    places : tuple of int
+        Where its parameters stand in the whole vector, each once. Those that several groups have
+        are shared.
+    """
+
+    label: Hashable
+    table: ParameterTable
+    places: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class ParameterTable:
     """The specified model.
 
@@ -215,6 +237,9 @@ class ParameterTable:
     auxiliary : tuple of str
         Variables beside the model, which the data say more of missing values by
         (`mlsem.model.auxiliary`); their rows come last, and their names.
+    groups : tuple of GroupTable
+        The model of each of several groups; empty where there is one. The rows are those of group
+        1, then of group 2, …; `levels`, `split`, `products` and `slopes` have what any group has.
     """
 
     rows: tuple[Row, ...]
@@ -232,11 +257,15 @@ class ParameterTable:
     semidefinite: bool = False
     bounds: str | None = None
     auxiliary: tuple[str, ...] = ()
+    groups: tuple[GroupTable, ...] = ()
     blocks: tuple[TableBlock, ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         blocks: list[TableBlock] = []
-        for key, variables in zip(block_keys(len(self.levels)), self.levels, strict=True):
+        parts = [group.table.levels for group in self.groups] or [self.levels]
+        variables_of = [variables for levels in parts for variables in levels]
+        keys = block_keys(len(self.levels), len(parts))
+        for key, variables in zip(keys, variables_of, strict=True):
             own = [(k, row) for k, row in enumerate(self.rows) if row.block == key]
             blocks.append(
                 TableBlock(
