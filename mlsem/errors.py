@@ -182,6 +182,18 @@ def without_warnings() -> Iterator[None]:
         _SILENT.reset(token)
 
 
+@contextmanager
+def in_group(label: object) -> Iterator[None]:
+    """Errors of data and of estimation say which group they are of."""
+    try:
+        yield
+    except (SpecificationError, DataError, EstimationError) as error:
+        said = f"group {label!r}: {error.args[0]}"
+        if isinstance(error, SpecificationError):
+            raise type(error)(said, error.text, error.span) from None
+        raise type(error)(said) from None
+
+
 def closest(name: str, candidates: Iterable[str], cutoff: float = 0.6) -> str | None:
     """The candidate most like `name`, if one is at least `cutoff` alike (0 to 1)."""
     pool = list(candidates)

@@ -24,7 +24,7 @@ from mlsem.core.quiet import quiet
 from mlsem.core.records import Array, Index, frozen
 from mlsem.errors import InferenceError
 from mlsem.estimation.estimates import Estimates
-from mlsem.estimation.problem import Problem, with_table
+from mlsem.estimation.posed import Posed
 from mlsem.estimation.settings import InformationKind
 from mlsem.model.table import ParameterTable
 
@@ -81,10 +81,10 @@ def extended(estimates: Estimates, table: ParameterTable, params: Array) -> Esti
     params : (npar,)
         Of the table, where it implies what the estimates do.
     """
-    return at_params(estimates, with_table(estimates.problem, table, params), params)
+    return at_params(estimates, estimates.problem.with_table(table, params), params)
 
 
-def at_params(estimates: Estimates, problem: Problem, params: Array) -> Estimates:
+def at_params(estimates: Estimates, problem: Posed, params: Array) -> Estimates:
     """Of these parameters of a problem as if they were its estimates; the rest as in a fit."""
     point = problem.inner.evaluate(problem.coordinates.to_internal(params))
     if point is None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,18 +20,30 @@ from mlsem.core.evidence.posterior import Posterior
 from mlsem.core.implied.pattern import LevelMoments
 from mlsem.core.linalg import least_squares
 from mlsem.core.optimise.objective import well_conditioned
-from mlsem.core.optimise.optimum import Optimum, RestrictedMaximum, Stationary
+from mlsem.core.optimise.optimum import (
+    Boundary,
+    Maximum,
+    Optimum,
+    RestrictedMaximum,
+    Stationary,
+    Stopped,
+)
 from mlsem.core.quiet import quiet
-from mlsem.core.records import Array, ClusterMoments, frozen
+from mlsem.core.records import Array, Index, frozen
 from mlsem.core.sample.draws import Sampler
-from mlsem.data.moments.aggregate import DataRecord
 from mlsem.errors import EstimationError
 from mlsem.estimation.implicit_means import with_means
 from mlsem.estimation.posterior import posterior_at
-from mlsem.estimation.problem import Problem, if_complete
+from mlsem.estimation.posed import Posed
+from mlsem.estimation.problem import Problem
 from mlsem.estimation.settings import InformationKind, Settings
 from mlsem.model.expressions import compiled_pairs, equality_space
 from mlsem.model.table import ParameterTable
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable
+
+B = TypeVar("B", bound=Posed)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,30 +69,77 @@ class Directions:
     fixed: int = 0
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class GroupEstimates:
+    """Those of one group.
+
+    Attributes
+    ----------
+    label : hashable
+        The group's value in the data; None where there is one group.
+    number : int
+        From 1.
+    places : (m,)
+        Where its parameters stand among those of all groups.
+    estimates : Estimates
+        As those of a model of this group alone.
+    """
+
+    label: Hashable
+    number: int
+    places: Index
+    estimates: Estimates[Problem]
+
+
 @dataclass(frozen=True, eq=False)
-class Estimates:
+class Estimates(Generic[B]):
     """What a search found: values of the parameters θ, and the likelihood about them.
 
     Attributes
     ----------
-    problem : Problem
+    problem : Posed
         The model met with its data.
     settings : Settings
         Of the search, and of the standard errors that are wanted.
     optimum : Optimum
         Where the search stopped, the optimiser's parameters.
-    record : DataRecord
+    record : DataRecord or GroupedRecord
         What was read of the user's data; of a refit to drawn data still that of the user's.
     """
 
-    problem: Problem
+    problem: B
     settings: Settings
     optimum: Optimum[Any]
-    record: DataRecord
+    record: Any
 
     @property
     def table(self) -> ParameterTable:
         return self.problem.table
+
+    @cached_property
+    def groups(self) -> tuple[GroupEstimates, ...]:
+        """Those of each group, as of a fit to its data alone; of one group itself."""
+        parts, terms = self.problem.groups, self.optimum.point
+        if isinstance(self.problem, Problem):
+            own = np.arange(len(self.names))
+            return (GroupEstimates(None, 1, own, cast("Estimates[Problem]", self)),)
+        return tuple(
+            GroupEstimates(
+                label=part.label,
+                number=part.number,
+                places=part.places,
+                estimates=Estimates(part.problem, self.settings, self._of_group(k), record),
+            )
+            for k, (part, record) in enumerate(zip(parts, self.record.groups, strict=True))
+        )
+
+    def _of_group(self, k: int) -> Optimum[Any]:
+        """The optimum as the k-th group sees it: a maximum, in its own parameters."""
+        optimum, point = self.optimum, self.optimum.point.terms[k]
+        there = point, np.eye(len(point.params)), optimum.n_iterations, optimum.distance
+        if not optimum.converged:
+            return Stopped(*there, cast("Any", optimum.status), optimum.where)
+        return Boundary(*there) if optimum.singular else Maximum(*there)
 
     @property
     def clustered(self) -> bool:
@@ -124,7 +183,7 @@ class Estimates:
 
     @property
     def implied(self) -> tuple[LevelMoments, ...]:
-        """Implied moments of each level; of a sum, of each level of each term."""
+        """Implied moments of each level; of several groups, of each level of each group."""
         return self.optimum.point.levels
 
     @property
@@ -205,8 +264,8 @@ class Estimates:
     def directions_apart(self) -> Directions:
         """The same, the fixed effects of a linear mixed model of one outcome first."""
         inner, optimum = self.problem.inner, self.optimum
-        moments = self.problem.moments  # few-row forms of clusters have no weights and no holes
-        plain = isinstance(moments, ClusterMoments) and not moments.is_weighted
+        problem = self.problem  # few-row forms of clusters have no weights and no holes
+        plain = not problem.incomplete and not problem.moments.is_weighted
         effects = inner.fixed_effects() if plain else None
         split = None if effects is None else effects.apart(optimum.free)
         if split is None or not split[0].shape[1]:
@@ -257,7 +316,7 @@ class Estimates:
         EstimationError
             The estimates are outside the parameter space.
         """
-        objective = if_complete(self.problem)
+        objective = self.problem.if_complete()
         point = objective.evaluate(self.optimum.params)
         if point is None:
             raise EstimationError("the estimates are outside the parameter space.")

@@ -19,9 +19,11 @@ from mlsem.core.implied.point import Point
 from mlsem.core.optimise.maximise import climb
 from mlsem.core.optimise.optimum import Optimum, RandomStarts, as_high
 from mlsem.core.records import Array, frozen
-from mlsem.errors import EstimationError, IdentificationError
+from mlsem.errors import EstimationError, IdentificationError, SpecificationError, in_group
+from mlsem.estimation.groups import GroupedProblem
 from mlsem.estimation.maximum_within import brought_within, maximum_within
-from mlsem.estimation.ml import identified, numerically, starting_point
+from mlsem.estimation.ml import given_values, identified, numerically, starting_point
+from mlsem.estimation.posed import Posed
 from mlsem.estimation.problem import Problem, restricted
 from mlsem.estimation.reml import by_reml
 from mlsem.estimation.search import estimate, random_params
@@ -32,7 +34,7 @@ from mlsem.estimation.settings import Settings
 TRY = 100  # iterations of a search from a random start
 
 
-def optimum_of(problem: Problem, settings: Settings, start: object = None) -> Optimum:
+def optimum_of(problem: Posed, settings: Settings, start: object = None) -> Optimum:
     """Find the estimates by the estimator of the settings; unless a start is given, from as many
     random starts beside the usual one as they ask for.
 
@@ -43,13 +45,28 @@ def optimum_of(problem: Problem, settings: Settings, start: object = None) -> Op
     IdentificationError, EstimationError
         As `estimate`.
     """
-    require_separable(problem)
+    for group in problem.groups:
+        require_separable(group.problem)
+    if isinstance(problem, GroupedProblem) and problem.separate:
+        return _apart(problem, settings, start)
     if start is None and settings.starts:
         return _highest(problem, settings)
     return _reached(problem, settings, start)
 
 
-def _highest(problem: Problem, settings: Settings) -> Optimum:
+def _apart(problem: GroupedProblem, settings: Settings, start: object) -> Optimum:
+    """The maxima of groups that have nothing in common, each found on its own."""
+    given = None if start is None else dict(given_values(start, problem.table.names))
+    found: list[Optimum] = []
+    for group in problem.groups:
+        own = group.problem.table.names
+        begin = given and {name: given[name] for name in own if name in given}
+        with in_group(group.label):
+            found.append(optimum_of(group.problem, settings, begin))
+    return joined(problem, found)
+
+
+def _highest(problem: Posed, settings: Settings) -> Optimum:
     """The highest maximum of the usual search and of those from random starts: of equal ones the
     first, the usual search being before the others."""
     seed = randbits(32) if settings.seed is None else settings.seed
@@ -77,7 +94,7 @@ def _highest(problem: Problem, settings: Settings) -> Optimum:
     return replace(highest, starts=RandomStarts(seed, level, frozen(logliks)))
 
 
-def _tried(problem: Problem, settings: Settings, start: Array) -> Optimum | None:
+def _tried(problem: Posed, settings: Settings, start: Array) -> Optimum | None:
     """The maximum that a random start leads to."""
     try:
         optimum = _reached(problem, settings, start)
@@ -86,9 +103,9 @@ def _tried(problem: Problem, settings: Settings, start: Array) -> Optimum | None
     return optimum if optimum.converged else None
 
 
-def _reached(problem: Problem, settings: Settings, start: object) -> Optimum:
+def _reached(problem: Posed, settings: Settings, start: object) -> Optimum:
     if settings.estimator == "REML":
-        return by_reml(problem, settings, start)
+        return by_reml(_one(problem), settings, start)
     if problem.table.semidefinite:
         return _mixed(problem, settings, start)
     optimum = estimate(problem, settings, start)  # its tries may find a higher maximum, outside
@@ -101,7 +118,16 @@ def _reached(problem: Problem, settings: Settings, start: object) -> Optimum:
     return again if again.converged else optimum
 
 
-def _mixed(problem: Problem, settings: Settings, start: object) -> Optimum:
+def _one(problem: Posed) -> Problem:
+    if isinstance(problem, Problem):
+        return problem
+    raise SpecificationError(
+        'estimator="REML" takes groups that share no parameter and no constraint: the restricted '
+        'likelihood is defined by the free fixed effects of each. Use estimator="ML".'
+    )
+
+
+def _mixed(problem: Posed, settings: Settings, start: object) -> Optimum:
     """Without the bound first; where that makes no progress, a trust region would only find out
     that there is no maximum."""
     first = starting_point(problem, start)
@@ -118,6 +144,6 @@ def _mixed(problem: Problem, settings: Settings, start: object) -> Optimum:
         return maximum_within(bound, without, settings)
 
 
-def _semidefinite(problem: Problem, settings: Settings, first: Point) -> Semidefinite[Any, Any]:
+def _semidefinite(problem: Posed, settings: Settings, first: Point) -> Semidefinite[Any, Any]:
     unit = np.eye(len(first.params))
     return Semidefinite(problem, problem.inner, first.params, unit, settings)

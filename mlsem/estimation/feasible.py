@@ -17,7 +17,7 @@ from mlsem.core.implied.point import Point
 from mlsem.core.optimise.optimum import Optimum
 from mlsem.core.records import Array
 from mlsem.errors import EstimationError
-from mlsem.estimation.problem import Problem
+from mlsem.estimation.posed import Posed
 from mlsem.model.expressions import CompiledExpression, compile_constraints, compiled_pairs
 from mlsem.model.pattern import parameter_bounds
 from mlsem.model.table import ParameterTable
@@ -29,7 +29,7 @@ Move = tuple[int, float]
 """A parameter's position, and where it goes."""
 
 
-def in_domain(problem: Problem, first: Point) -> Point:
+def in_domain(problem: Posed, first: Point) -> Point:
     """The start, or the nearest with one parameter of a constraint moved, at which all of them
     have a value and a slope.
 
@@ -61,7 +61,7 @@ def _defined(constraint: CompiledExpression, params: Array) -> bool:
 
 
 def _nearest_defined(
-    problem: Problem,
+    problem: Posed,
     params: Array,
     constraint: CompiledExpression,
     all_of: tuple[CompiledExpression, ...],
@@ -80,7 +80,7 @@ def _nearest_defined(
     return None
 
 
-def other_sides(problem: Problem, first: Point, optimum: Optimum) -> Iterator[Point]:
+def other_sides(problem: Posed, first: Point, optimum: Optimum) -> Iterator[Point]:
     """Starts at which nonlinear constraints hold on other sides than at an optimum; than at the
     start, where there is no optimum."""
     base = optimum.params if optimum.converged else first.params

@@ -15,17 +15,17 @@ import numpy as np
 
 from mlsem.base.caching import remember
 from mlsem.core.optimise.optimum import Constrained, Maximum, Optimum
-from mlsem.estimation.problem import Problem, with_table
+from mlsem.estimation.posed import Posed
 from mlsem.model.table import ParameterTable, Row
 
 
-def with_means(problem: Problem, optimum: Optimum) -> tuple[Problem, Optimum]:
+def with_means(problem: Posed, optimum: Optimum) -> tuple[Posed, Optimum]:
     """The model with its intercepts, at the same optimum; itself where it has a mean structure."""
     if problem.table.meanstructure:
         return problem, optimum
     table = _with_intercepts(problem.table)
     own, count = len(optimum.params), len(table.names)
-    seen = with_table(problem, table, np.pad(problem.guess, (0, count - own)))
+    seen = problem.with_table(table, np.pad(problem.guess, (0, count - own)))
     free = np.eye(count)
     free = np.concatenate((np.pad(optimum.free, ((0, count - own), (0, 0))), free[:, own:]), axis=1)
     point = seen.inner.evaluate(np.pad(optimum.params, (0, count - own)))

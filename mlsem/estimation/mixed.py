@@ -5,33 +5,33 @@ from __future__ import annotations
 
 import numpy as np
 
-from mlsem.core.optimise.objective import MomentObjective
 from mlsem.core.records import frozen
 from mlsem.core.restricted.components import ComponentObjective, components
 from mlsem.core.restricted.variation import Variation
 from mlsem.core.sample.moments import require_unweighted
 from mlsem.estimation.estimates import Estimates
+from mlsem.estimation.posed import Posed
 from mlsem.estimation.problem import Problem, arranged, restricted
 
 
-def obstacle(problem: Problem) -> str:
+def obstacle(problem: Posed) -> str:
     """What keeps the model from being a linear mixed one; empty if nothing does."""
-    table, objective = problem.table, problem.inner
+    table = problem.table
     if not table.two_level:
         return "this model has one level"
     if problem.moments.is_weighted:
         return "rows or clusters have weights here"
-    if not isinstance(objective, MomentObjective):
+    if not isinstance(problem, Problem):
         return "this one has several groups"
     slopes = {slope.name for slope in table.slopes}
     if any(set(level.latent) - slopes for level in table.levels):
         return "this one has latent variables"
-    effects = objective.fixed_effects()
+    effects = problem.inner.fixed_effects()
     if effects is None:
         return "this one has several outcomes (a covariate with parts at both levels is one)"
     if table.constraints or len(restricted(table)):
         return "this one has constraints or bounds (parameters that are equal may share a label)"
-    paths = any(level.directed.support().any() for level in objective.pattern.levels)
+    paths = any(level.directed.support().any() for level in problem.inner.pattern.levels)
     if paths or effects.tied:
         return "this one has paths between random effects, or a label for a mean and a variance"
     return ""

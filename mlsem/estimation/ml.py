@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,6 @@ from mlsem.core.optimise.constrained import ConstraintFunctions
 from mlsem.core.optimise.maximise import maximise
 from mlsem.core.optimise.objective import Conditioned
 from mlsem.core.optimise.optimum import Maximum, Optimum
-from mlsem.core.optimise.runaway import MomentWatch
 from mlsem.core.records import Array
 from mlsem.errors import (
     EstimationError,
@@ -27,7 +26,7 @@ from mlsem.errors import (
     nearest,
 )
 from mlsem.estimation.maximum_within import maximum_within
-from mlsem.estimation.problem import Problem
+from mlsem.estimation.posed import Posed
 from mlsem.estimation.settings import Settings
 from mlsem.estimation.start import safer_starts
 from mlsem.model.expressions import CompiledExpression, compile_constraints, equality_space
@@ -39,7 +38,7 @@ NUDGES = 3  # points at which an information matrix must be singular to be so ev
 T = TypeVar("T")
 
 
-def estimate_from(problem: Problem, settings: Settings, first: Point) -> Optimum:
+def estimate_from(problem: Posed, settings: Settings, first: Point) -> Optimum:
     """The maximum that this start leads to."""
     with numerically():
         return _maximised(problem, settings, first)
@@ -57,7 +56,7 @@ def numerically() -> Iterator[None]:
         ) from error
 
 
-def _maximised(problem: Problem, settings: Settings, first: Point) -> Optimum:
+def _maximised(problem: Posed, settings: Settings, first: Point) -> Optimum:
     constraints = compile_constraints(problem.table)
     rows, values, others = _linear_equalities(problem.table, constraints)
     lower, upper = parameter_bounds(problem.table)
@@ -76,7 +75,7 @@ def _maximised(problem: Problem, settings: Settings, first: Point) -> Optimum:
 class _Limits:
     """Bounds of single parameters."""
 
-    problem: Problem
+    problem: Posed
     settings: Settings
     first: Point
     constraints: tuple[CompiledExpression, ...]
@@ -102,7 +101,7 @@ class _Limits:
 
 
 def _unbounded(
-    problem: Problem, settings: Settings, first: Point, rows: Array, values: Array
+    problem: Posed, settings: Settings, first: Point, rows: Array, values: Array
 ) -> Optimum:
     """The maximum under Rθ + r = 0 alone."""
     free = np.eye(len(first.params))
@@ -119,16 +118,12 @@ def _unbounded(
         at_start,
         tol=settings.tol,
         max_iter=settings.max_iter,
-        watch=_watch(problem, first),
+        watch=problem.watch(first),
     )
 
 
-def _watch(problem: Problem, first: Any) -> MomentWatch:
-    return MomentWatch(first, problem.inner.edge)
-
-
 def _estimate_constrained(
-    problem: Problem,
+    problem: Posed,
     settings: Settings,
     first: Point,
     constraints: tuple[CompiledExpression, ...],
@@ -151,23 +146,23 @@ def _estimate_constrained(
         functions,
         tol=settings.tol,
         max_iter=settings.max_iter,
-        watch=_watch(problem, first),
+        watch=problem.watch(first),
     )
 
 
-def starting_point(problem: Problem, start: object) -> Point:
+def starting_point(problem: Posed, start: object) -> Point:
     """The user's starting values over the default ones, as a point inside."""
     params = starting_params(problem, start)
     point = None if params is None else problem.inner.evaluate(params)
     return inside(point or _safer(problem, start))
 
 
-def _safer(problem: Problem, start: object) -> Point | None:
+def _safer(problem: Posed, start: object) -> Point | None:
     """The first of ever more careful starts that is inside; what the user gave stays."""
-    given = dict(_given(start, problem.table.names))
+    given = dict(given_values(start, problem.table.names))
     given_places = np.array([name in given for name in problem.table.names])
     values = np.array([given.get(name, 0.0) for name in problem.table.names])
-    for guess in safer_starts(problem.table, problem.sample, problem.maps, given_places, values):
+    for guess in safer_starts(problem, given_places, values):
         point = problem.inner.evaluate(problem.coordinates.to_internal(guess))
         if point is not None:
             return point
@@ -184,11 +179,11 @@ def inside(value: T | None) -> T:
     return value
 
 
-def starting_params(problem: Problem, start: object) -> Array | None:
+def starting_params(problem: Posed, start: object) -> Array | None:
     """The user's starting values over the default ones, as parameters of the optimiser; None if
     they are seen to be outside."""
     params = problem.guess.copy()
-    given = _given(start, problem.table.names)
+    given = given_values(start, problem.table.names)
     for name, value in given:
         params[problem.table.names.index(name)] = value
     if problem.coordinates.same:
@@ -196,10 +191,10 @@ def starting_params(problem: Problem, start: object) -> Array | None:
     if problem.objective.evaluate(params) is None:
         return None
     inner = problem.coordinates.to_internal(params)
-    return inner if given else problem.coordinates.at_sample_means(inner, problem.sample)
+    return inner if given else problem.at_sample_means(inner)
 
 
-def _given(start: object, names: tuple[str, ...]) -> list[tuple[str, float]]:
+def given_values(start: object, names: tuple[str, ...]) -> list[tuple[str, float]]:
     """User's starting values by name: a mapping, a Series, or one value per parameter."""
     if start is None:
         return []
@@ -231,7 +226,7 @@ def _array(values: object) -> Array:
         ) from error
 
 
-def _feasible(problem: Problem, params: Array, rows: Array, values: Array) -> Point:
+def _feasible(problem: Posed, params: Array, rows: Array, values: Array) -> Point:
     """The nearest point that meets Rθ + r = 0."""
     point = problem.inner.evaluate(_projected(params, rows, values))
     if point is None:
@@ -312,7 +307,7 @@ def constraint_functions(
 
 
 def identified(
-    problem: Problem, point: Point, free: Array, singular: Conditioned
+    problem: Posed, point: Point, free: Array, singular: Conditioned
 ) -> tuple[Point, Conditioned]:
     """A point near `point` where the information is not singular, as it is there.
 
@@ -325,7 +320,7 @@ def identified(
 
 
 def _nearby(
-    problem: Problem, point: Point, space: Callable[[Array], Array], conditioned: Conditioned
+    problem: Posed, point: Point, space: Callable[[Array], Array], conditioned: Conditioned
 ) -> tuple[Point, Conditioned]:
     """As `identified`, where nonlinear equalities leave other directions at each point."""
     generator = np.random.default_rng(20260106)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, TypeAlias
+from typing import Any, Self, TypeAlias
 
 import numpy as np
 
@@ -18,7 +18,8 @@ from mlsem.core.intercepts.objective import (
 )
 from mlsem.core.linalg import cholesky
 from mlsem.core.optimise.coordinates import Coordinates, choose_coordinates
-from mlsem.core.optimise.objective import MomentObjective
+from mlsem.core.optimise.objective import MomentObjective, Objective
+from mlsem.core.optimise.runaway import MomentWatch, Watch
 from mlsem.core.patterns.carriers import pattern_moments
 from mlsem.core.patterns.completed import completed, pooled_cells
 from mlsem.core.patterns.convert import as_clusters
@@ -43,6 +44,7 @@ from mlsem.core.slopes.objective import SlopeClusters, SlopeObjective
 from mlsem.data.moments.aggregate import DataRecord
 from mlsem.errors import DataError, EstimationError
 from mlsem.estimation.incomplete import joint_moments
+from mlsem.estimation.posed import Posed, PosedGroup
 from mlsem.estimation.start import starting_values
 from mlsem.model.expressions import compile_constraints
 from mlsem.model.pattern import build_pattern, level_names, parameter_bounds, with_saturated_moments
@@ -50,55 +52,38 @@ from mlsem.model.table import ParameterTable
 
 Moments: TypeAlias = ClusterMoments | CellMoments
 
+NONE: Index = frozen(np.zeros(0, dtype=np.intp))
 NO_PART = 1e-8  # share of a variance that is between clusters from which on there is such a part
 
 
 @dataclass(frozen=True, eq=False)
-class Problem:
-    """A model met with its data.
+class Problem(Posed):
+    """A model of one group met with its data.
 
     Attributes
     ----------
-    objective : MomentObjective
-        The log-likelihood of the user's parameters.
-    inner : MomentObjective
-        The same of the optimiser's parameters.
-    coordinates : Coordinates
-        From the one to the other.
-    guess : (npar,)
-        Default starting values, the user's parameters.
     sample : ShapeMoments
         The data by cluster size, for starting values and display.
-    clusters : MomentClusters
-        The clusters of `moments` as they see a point of the objective.
-    moments : ClusterMoments or CellMoments
-        The clusters whose scores a robust covariance sums (rows, without `cluster=`). Cells where
-        values are missing.
     shape_of : (J,)
         Each cluster's position in the objective's shapes; in a single-level model clusters
         play no part in the likelihood and `sizes` are those of `moments` alone.
     sizes : (S,)
-    robust : RobustClusters
-        Of the robust covariance, unions of the clusters of `moments`.
-    saturated : SaturatedMoments or None
-        Where parts of covariates have their moments from the saturated model.
     maps : mapping of name to (D,)
         Each observed variable as a map of h = (1, stored columns).
     means : mapping of name to float
         Overall sample mean of each observed variable.
+    saturated : SaturatedMoments or None
+        Where parts of covariates have their moments from the saturated model.
     """
 
-    table: ParameterTable
     objective: MomentObjective[Any, ModelPattern]
     inner: MomentObjective[Any, ModelPattern]
     coordinates: Coordinates
-    guess: Array
-    sample: ShapeMoments
     clusters: MomentClusters[Any]
     moments: Moments
+    sample: ShapeMoments
     shape_of: Index
     sizes: Array
-    robust: RobustClusters
     maps: Mapping[str, Array]
     means: Mapping[str, float]
     saturated: SaturatedMoments | None = None
@@ -109,26 +94,44 @@ class Problem:
         return self.objective.pattern
 
     @property
-    def only_robust(self) -> bool:
-        """Whether the user named clusters, and the model has one level: they count in robust
-        standard errors alone."""
-        return self.robust.name is not None and not self.table.two_level
+    def groups(self) -> tuple[PosedGroup, ...]:
+        return (PosedGroup(None, 1, np.arange(len(self.table.names)), self),)
 
-    def loglik_at(self, params: Array) -> float | None:
-        """ℓ at values of the user's parameters; None outside the parameter space."""
-        point = self.objective.evaluate(params)
-        return None if point is None else point.loglik
+    def with_table(self, table: ParameterTable, guess: Array) -> Self:
+        data = (self.sample, self.moments, self.sizes, self.shape_of)
+        views = _views(table, self.maps, self.saturated, guess, data)
+        return replace(self, table=table, guess=guess, **views)
 
-    def expected_information(self, params: Array, basis: Array) -> Array:
-        """(n, n), at values of the user's parameters along the columns of `basis` (npar, n)."""
-        point = self.objective.evaluate(params)
-        if point is None:
-            raise EstimationError("these parameters are outside the parameter space.")
-        return self.objective.expected(point, self.objective.derivatives(point, basis))
+    def with_moments(
+        self, moments: Moments, guess: Array, robust: RobustClusters | None = None
+    ) -> Self:
+        changed = _with_moments(self, moments)
+        return replace(self, guess=guess, robust=robust or self.robust, **changed)
+
+    def if_complete(self) -> Objective[Any, Any]:
+        if isinstance(self.moments, ClusterMoments):
+            return self.inner
+        moments = as_clusters(self.moments)
+        return _objective(self.inner.pattern, *_counted(self.table, moments))[0]
+
+    def watch(self, first: Any) -> Watch:
+        return MomentWatch(first, self.inner.edge)
+
+    def at_sample_means(self, params: Array) -> Array:
+        return self.coordinates.at_sample_means(params, self.sample)
+
+    def gathered(self, values: Callable[[Problem], Array]) -> Array:
+        return values(self)
 
 
-def pose(table: ParameterTable, record: DataRecord) -> Problem:
-    """Build the pattern and the shape moments.
+def pose_one(table: ParameterTable, record: DataRecord, held: Index = NONE) -> Problem:
+    """Build the pattern and the shape moments of a model of one group.
+
+    Parameters
+    ----------
+    held : (m,), optional
+        Parameters that mean what the user wrote in whatever coordinates, beside those with a
+        bound or in a constraint.
 
     Raises
     ------
@@ -160,15 +163,8 @@ def pose(table: ParameterTable, record: DataRecord) -> Problem:
         maps=maps,
         means=means,
         saturated=saturated,
-        **_views(table, maps, saturated, guess, (data, moments, sizes, shape_of)),
+        **_views(table, maps, saturated, guess, (data, moments, sizes, shape_of), held),
     )
-
-
-def with_table(problem: Problem, table: ParameterTable, guess: Array) -> Problem:
-    """The same data met with another table of the same variables; `guess` are its parameters."""
-    data = (problem.sample, problem.moments, problem.sizes, problem.shape_of)
-    views = _views(table, problem.maps, problem.saturated, guess, data)
-    return replace(problem, table=table, guess=guess, **views)
 
 
 def _views(
@@ -177,13 +173,15 @@ def _views(
     saturated: SaturatedMoments | None,
     guess: Array,
     data: tuple[ShapeMoments, Moments, Array, Index],
+    held: Index = NONE,
 ) -> dict[str, Any]:
     """The objective in the user's and in the optimiser's coordinates, and the clusters."""
     pattern = build_pattern(table, maps)
     if saturated is not None:
         pattern = with_saturated_moments(table, pattern, saturated, maps)
     objective, clusters = _objective(pattern, *data)
-    coordinates = choose_coordinates(objective, data[0], restricted(table), guess)
+    fast = np.union1d(restricted(table), held) if len(held) else restricted(table)
+    coordinates = choose_coordinates(objective, data[0], fast, guess)
     inner = objective
     if not coordinates.same:
         inner, clusters = _objective(coordinates.internal, *data)
@@ -195,25 +193,8 @@ def _views(
     }
 
 
-def with_moments(
-    problem: Problem,
-    moments: Moments,
-    guess: Array,
-    robust: RobustClusters | None = None,
-) -> Problem:
-    """The same model met with other moments of the same stored columns.
-
-    Coordinates are kept: what is far from zero is so in all data sets like this one.
-
-    Parameters
-    ----------
-    moments : ClusterMoments or CellMoments
-        With the columns and the shift of `problem.moments`.
-    guess : (npar,)
-        Starting values, the user's parameters.
-    robust : RobustClusters, optional
-        The problem's, if the clusters of `moments` are the problem's.
-    """
+def _with_moments(problem: Problem, moments: Moments) -> dict[str, Any]:
+    """What other moments of the same stored columns change."""
     moved = _centre(moments) - _centre(problem.moments)
     means = {
         name: mean + float(problem.maps[name][1:] @ moved) for name, mean in problem.means.items()
@@ -232,21 +213,18 @@ def with_moments(
     inner = objective
     if not coordinates.same:
         inner, clusters = _objective(coordinates.internal, data, moments, sizes, shape_of)
-    return replace(
-        problem,
-        objective=objective,
-        inner=inner,
-        coordinates=coordinates,
-        guess=guess,
-        sample=data,
-        clusters=clusters,
-        moments=moments,
-        shape_of=shape_of,
-        sizes=sizes,
-        robust=robust or problem.robust,
-        means=means,
-        saturated=saturated,
-    )
+    return {
+        "objective": objective,
+        "inner": inner,
+        "coordinates": coordinates,
+        "sample": data,
+        "clusters": clusters,
+        "moments": moments,
+        "shape_of": shape_of,
+        "sizes": sizes,
+        "means": means,
+        "saturated": saturated,
+    }
 
 
 def arranged(problem: Problem) -> SlopeMoments:
@@ -372,16 +350,6 @@ def _incomplete(
         return PatternObjective(pattern, arranged), clusters
     whole, _ = pattern_moments(pattern, pooled_cells(cells))
     return PatternObjective(pattern, whole), SingleLevelPatternClusters(clusters)
-
-
-def if_complete(problem: Problem) -> MomentObjective[Any, ModelPattern]:
-    """The objective of the optimiser's parameters that the same rows would have with nothing
-    missing. Only its expected information means anything, which takes sizes and covariates."""
-    moments = problem.moments
-    if isinstance(moments, ClusterMoments):
-        return problem.inner
-    moments = as_clusters(moments)
-    return _objective(problem.inner.pattern, *_counted(problem.table, moments))[0]
 
 
 def _less(moments: ClusterMoments, centre: Array) -> ClusterMoments:

@@ -17,7 +17,7 @@ from mlsem.core.records import Array
 from mlsem.errors import EstimationError
 from mlsem.estimation.estimates import Estimates
 from mlsem.estimation.faces import bounded
-from mlsem.estimation.problem import Problem
+from mlsem.estimation.posed import Posed
 from mlsem.estimation.semidefinite import factors_of
 from mlsem.estimation.settings import Settings
 
@@ -59,7 +59,7 @@ class VarianceProfile:
         The default start, as near as the constraints allow.
     """
 
-    problem: Problem
+    problem: Posed
     optimum: Optimum
     place: int
     factors: Factors | None
@@ -170,7 +170,7 @@ def variance_profile(estimates: Estimates, along: Array, place: int) -> Variance
     jacobian = problem.coordinates.jacobian(optimum.params)
     path = np.linalg.solve(jacobian, along) / along[place]
     free, row = _held(optimum.free, jacobian[place]), jacobian[place]
-    others = free[outside_means(problem.inner.pattern, len(free))]
+    others = free[_outside_means(problem)]
     projection = optimum.free @ np.linalg.pinv(optimum.free)
     guess = problem.coordinates.to_internal(problem.guess)
     return VarianceProfile(
@@ -185,12 +185,21 @@ def variance_profile(estimates: Estimates, along: Array, place: int) -> Variance
     )
 
 
+def _outside_means(problem: Posed) -> Index:
+    """Parameters that are in some group other than intercepts and effects of covariates."""
+    found = [
+        group.places[outside_means(group.problem.inner.pattern, len(group.places))]
+        for group in problem.groups
+    ]
+    return np.unique(np.concatenate(found))
+
+
 def _held(free: Array, row: Array) -> Array:
     """Free directions along which a quantity with this gradient does not move."""
     return free @ null_space((row @ free)[None])
 
 
-def _factors(problem: Problem, optimum: Optimum, place: int) -> Factors | None:
+def _factors(problem: Posed, optimum: Optimum, place: int) -> Factors | None:
     """What the fit keeps positive semidefinite, with the variance at `place` held; None for a fit
     without that bound."""
     restricted = isinstance(optimum, RestrictedMaximum)
@@ -198,16 +207,20 @@ def _factors(problem: Problem, optimum: Optimum, place: int) -> Factors | None:
     if not bound:
         return None
     factors = factors_of(problem, optimum.params, explained=optimum.singular)
-    turn = problem.coordinates.effects_to_user() if not problem.coordinates.same else None
     blocks: list[Block] = []
     for block in factors.blocks:
         if float(block.values(optimum.params)[0]) < -(ZERO**2):
             continue  # a residual of what latent variables explain, and not bounded
-        own = np.flatnonzero(block.cells.diagonal() == place)
-        for k in own:
-            way = np.eye(len(block.cells))[k]
-            if turn is not None:
-                way = turn[np.ix_(block.effects[[k]], block.effects)][0]
-            block = block.pinned(way)
+        for k in np.flatnonzero(block.cells.diagonal() == place):
+            block = block.pinned(_way(problem, block, k))
         blocks.append(block)
     return Factors(tuple(blocks))
+
+
+def _way(problem: Posed, block: Block, k: int) -> Array:
+    """The user's effect k of a block, as a combination of the optimiser's."""
+    group = next(each for each in problem.groups if np.isin(block.cells, each.places).all())
+    coordinates = group.problem.coordinates
+    if coordinates.same:
+        return np.eye(len(block.cells))[k]
+    return coordinates.effects_to_user()[np.ix_(block.effects[[k]], block.effects)][0]

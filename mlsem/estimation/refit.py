@@ -6,12 +6,17 @@ from typing import Any
 
 import numpy as np
 
-from mlsem.core.records import Array, CellMoments, ClusterMoments, RobustClusters
+from mlsem.core.records import (
+    Array,
+    CellMoments,
+    ClusterMoments,
+    GroupedMoments,
+    RobustClusters,
+)
 from mlsem.core.sample.draws import Sampler
 from mlsem.errors import DataError, EstimationError, IdentificationError, InferenceError, listed
 from mlsem.estimation.estimates import Estimates
 from mlsem.estimation.estimator import optimum_of
-from mlsem.estimation.problem import with_moments
 from mlsem.estimation.settings import Settings
 from mlsem.model.table import ParameterTable
 
@@ -20,7 +25,7 @@ ITERATIONS = 60  # a refit that needs more runs away: most take 5
 
 def refit(
     estimates: Estimates,
-    moments: ClusterMoments | CellMoments,
+    moments: ClusterMoments | CellMoments | GroupedMoments,
     settings: Settings,
     start: Array,
     robust: RobustClusters | None = None,
@@ -33,7 +38,7 @@ def refit(
     ----------
     estimates : Estimates
         Of the model.
-    moments : ClusterMoments or CellMoments
+    moments : ClusterMoments, CellMoments or GroupedMoments
         With the stored columns of the problem's.
     settings : Settings
         Of the search, and of the standard errors that are wanted.
@@ -49,7 +54,7 @@ def refit(
         start lies outside the parameter space, or the data do not determine some parameter).
     """
     try:
-        posed = with_moments(estimates.problem, moments, start, robust)
+        posed = estimates.problem.with_moments(moments, start, robust)
         with np.errstate(all="ignore"):  # a step too far is refused, whatever it overflows
             optimum = optimum_of(posed, settings.limited(ITERATIONS), start)
     except (EstimationError, IdentificationError, DataError):

@@ -17,9 +17,10 @@ from mlsem.estimation.charts import Chart, charts
 from mlsem.estimation.feasible import in_domain, other_sides
 from mlsem.estimation.mirror import mirror_images
 from mlsem.estimation.ml import estimate_from, nearest_feasible, starting_point
-from mlsem.estimation.problem import Problem, restricted, with_table
+from mlsem.estimation.posed import Posed
+from mlsem.estimation.problem import Problem, restricted
 from mlsem.estimation.settings import Settings
-from mlsem.estimation.start import CAREFUL, random_start, starting_values
+from mlsem.estimation.start import careful_start, random_start
 from mlsem.model.table import negative_variances
 
 FEWEST = 6  # iterations of a search that other starts may help
@@ -37,7 +38,7 @@ Back = Callable[[Array], Array | None] | None
 """From the parameters of a search to those of the user's model; None where they are the same."""
 
 
-def estimate(problem: Problem, settings: Settings, start: object = None) -> Optimum:
+def estimate(problem: Posed, settings: Settings, start: object = None) -> Optimum:
     """Find the maximum-likelihood estimates.
 
     Unless the user chose the start, a failure is followed by other searches, in this order: with
@@ -77,7 +78,7 @@ def estimate(problem: Problem, settings: Settings, start: object = None) -> Opti
     return replace(elsewhere, n_iterations=optimum.n_iterations + search.spent)
 
 
-def _best_side(problem: Problem, settings: Settings, first: Point, optimum: Optimum) -> Optimum:
+def _best_side(problem: Posed, settings: Settings, first: Point, optimum: Optimum) -> Optimum:
     """The highest maximum on all sides of nonlinear constraints."""
     spent = 0
     for _ in range(ROUNDS):
@@ -94,7 +95,7 @@ def _best_side(problem: Problem, settings: Settings, first: Point, optimum: Opti
     return optimum
 
 
-def _higher(problem: Problem, settings: Settings, first: Point, optimum: Optimum) -> Optimum:
+def _higher(problem: Posed, settings: Settings, first: Point, optimum: Optimum) -> Optimum:
     """The maximum, or a higher one: where a variance is negative there may be several, of which
     factors scaled by variances of either sign lead to others."""
     if not _has_other_scales(problem, optimum):
@@ -106,16 +107,17 @@ def _higher(problem: Problem, settings: Settings, first: Point, optimum: Optimum
     return replace(other, n_iterations=optimum.n_iterations + search.spent)
 
 
-def _has_other_scales(problem: Problem, optimum: Optimum) -> bool:
+def _has_other_scales(problem: Posed, optimum: Optimum) -> bool:
     """Whether a maximum has a negative variance, and factors can be scaled another way."""
     table = problem.table
-    if not any(level.latent for level in table.levels) or len(restricted(table)):
+    latent = any(level.latent for level in table.levels)
+    if not latent or len(restricted(table)) or not isinstance(problem, Problem):
         return False
     params = problem.coordinates.to_user(optimum.params)
     return bool(negative_variances(table, params.tolist()))
 
 
-def _gone_on(problem: Problem, settings: Settings, first: Point, optimum: Optimum) -> Optimum:
+def _gone_on(problem: Posed, settings: Settings, first: Point, optimum: Optimum) -> Optimum:
     """The first search goes on from where it was; what is said of it if that is in vain too."""
     most = min(LAST, settings.max_iter - optimum.n_iterations)
     again = _tried(problem, settings.limited(most), optimum.point) if most > 0 else None
@@ -130,7 +132,7 @@ def _gone_on(problem: Problem, settings: Settings, first: Point, optimum: Optimu
     return infinite(problem, (first.params, optimum.params), again) or again
 
 
-def infinite(problem: Problem, path: tuple[Array, Array], optimum: Optimum) -> Optimum | None:
+def infinite(problem: Posed, path: tuple[Array, Array], optimum: Optimum) -> Optimum | None:
     """The failed search with its reason, if parameters grow and grow.
 
     Parameters
@@ -161,9 +163,9 @@ class _Elsewhere:
         Iterations of all of them.
     """
 
-    problem: Problem
+    problem: Posed
     settings: Settings
-    running: list[tuple[Problem, Optimum, Back]] = field(default_factory=list)
+    running: list[tuple[Posed, Optimum, Back]] = field(default_factory=list)
     spent: int = 0
 
     def best(self, first: Point) -> Optimum | None:
@@ -173,13 +175,11 @@ class _Elsewhere:
             maxima = self._begun(self._random(first))
         return self._ended(maxima, -np.inf)
 
-    def highest(
-        self, starts: Iterable[tuple[Problem, Point, Back]], level: float
-    ) -> Optimum | None:
+    def highest(self, starts: Iterable[tuple[Posed, Point, Back]], level: float) -> Optimum | None:
         """The same of these starts, among what is above a level."""
         return self._ended(self._begun(starts), level)
 
-    def _begun(self, starts: Iterable[tuple[Problem, Point, Back]]) -> list[Optimum]:
+    def _begun(self, starts: Iterable[tuple[Posed, Point, Back]]) -> list[Optimum]:
         done = [self._search(*each, HEAT) for each in starts]
         return [each for each in done if each is not None]
 
@@ -192,7 +192,7 @@ class _Elsewhere:
             maxima += [] if again is None else [again]
         return max(maxima, key=lambda each: each.loglik, default=None)
 
-    def _search(self, problem: Problem, point: Point, back: Back, most: int) -> Optimum | None:
+    def _search(self, problem: Posed, point: Point, back: Back, most: int) -> Optimum | None:
         """The maximum of the user's model that is reached; None if none is yet."""
         optimum = _tried(problem, self.settings.limited(most), point)
         if optimum is None:
@@ -209,12 +209,12 @@ class _Elsewhere:
         again = None if user is None else _tried(self.problem, self.settings.limited(most), user)
         return again if again is not None and again.converged else None
 
-    def _starts(self, first: Point) -> Iterator[tuple[Problem, Point, Back]]:
+    def _starts(self, first: Point) -> Iterator[tuple[Posed, Point, Back]]:
         problem = self.problem
         free = not len(restricted(problem.table))
         if free:  # another scale of a factor, or a mirror image, would break constraints
             yield from _scaled(problem, first)
-        careful = starting_values(problem.table, problem.sample, problem.maps, CAREFUL)
+        careful = careful_start(problem)
         point = _at(problem, careful)
         if point is not None:
             yield problem, point, None
@@ -223,7 +223,7 @@ class _Elsewhere:
             for point in _mirrored(problem, early.point) if early is not None else ():
                 yield problem, point, None
 
-    def _random(self, first: Point) -> Iterator[tuple[Problem, Point, Back]]:
+    def _random(self, first: Point) -> Iterator[tuple[Posed, Point, Back]]:
         problem, generator = self.problem, np.random.default_rng(SEED)
         for _ in range(RANDOM):
             drawn = random_params(problem, first, generator)
@@ -232,12 +232,12 @@ class _Elsewhere:
                 yield problem, point, None
 
 
-def random_params(problem: Problem, first: Point, generator: np.random.Generator) -> Array | None:
+def random_params(problem: Posed, first: Point, generator: np.random.Generator) -> Array | None:
     """A random start that meets the linear equalities, the user's parameters; one outside the
     parameter space is moved towards the first. None if that is in vain."""
     ends = (
         problem.coordinates.to_user(first.params),
-        random_start(problem.table, problem.sample, problem.maps, generator),
+        random_start(problem, generator),
     )
     if problem.table.constraints:
         ends = tuple(nearest_feasible(problem.table, each) for each in ends)
@@ -247,28 +247,28 @@ def random_params(problem: Problem, first: Point, generator: np.random.Generator
         start_inside = next((each for each in nearer if problem.objective.evaluate(each)), None)
         if start_inside is None or problem.coordinates.same:
             return start_inside
-        inner = problem.coordinates.at_sample_means(
-            problem.coordinates.to_internal(start_inside), problem.sample
-        )
+        inner = problem.at_sample_means(problem.coordinates.to_internal(start_inside))
         return problem.coordinates.to_user(inner)
     return None
 
 
-def _scaled(problem: Problem, first: Point) -> Iterator[tuple[Problem, Point, Back]]:
-    """The model with each factor scaled by its variance, and the way back."""
+def _scaled(problem: Posed, first: Point) -> Iterator[tuple[Posed, Point, Back]]:
+    """The model of one group with each factor scaled by its variance, and the way back."""
+    if not isinstance(problem, Problem):
+        return
     params = problem.coordinates.to_user(first.params)
     for chart in charts(problem.table, params, restricted(problem.table)):
         with suppress(np.linalg.LinAlgError):
-            posed = with_table(problem, chart.table, chart.params)
+            posed = problem.with_table(chart.table, chart.params)
             point = posed.inner.evaluate(posed.coordinates.to_internal(chart.params))
             if point is not None:
                 yield posed, point, _Back(problem, posed, chart)
 
 
-def _mirrored(problem: Problem, early: Point) -> Iterator[Point]:
+def _mirrored(problem: Posed, early: Point) -> Iterator[Point]:
     """Mirror images of an early iterate in the poles of small variances; one outside the
     parameter space is moved towards the iterate."""
-    for image in mirror_images(problem.table, problem.coordinates.to_user(early.params)):
+    for image in _images(problem, problem.coordinates.to_user(early.params)):
         away = problem.coordinates.to_internal(image) - early.params
         nearer = (_evaluated(problem, early.params + 0.5**k * away) for k in range(HALVES))
         point = next((point for point in nearer if point is not None), None)
@@ -276,12 +276,23 @@ def _mirrored(problem: Problem, early: Point) -> Iterator[Point]:
             yield point
 
 
+def _images(problem: Posed, params: Array) -> Iterator[Array]:
+    """Mirror images, of one group after the other; shared parameters stay."""
+    shared = problem.shared
+    for group in problem.groups:
+        for image in mirror_images(group.problem.table, params[group.places]):
+            whole = params.copy()
+            whole[group.places] = image
+            whole[shared] = params[shared]
+            yield whole
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class _Back:
     """From a chart's optimiser to the user's."""
 
-    problem: Problem
-    posed: Problem
+    problem: Posed
+    posed: Posed
     chart: Chart
 
     def __call__(self, params: Array) -> Array | None:
@@ -291,7 +302,7 @@ class _Back:
         return None
 
 
-def _tried(problem: Problem, settings: Settings, first: Point) -> Optimum | None:
+def _tried(problem: Posed, settings: Settings, first: Point) -> Optimum | None:
     """The optimum from a start that may be a bad one."""
     try:
         return estimate_from(problem, settings, first)
@@ -299,14 +310,14 @@ def _tried(problem: Problem, settings: Settings, first: Point) -> Optimum | None
         return None
 
 
-def _evaluated(problem: Problem, params: Array) -> Point | None:
+def _evaluated(problem: Posed, params: Array) -> Point | None:
     """The point, if it is inside; what numpy cannot go on with is not."""
     with suppress(np.linalg.LinAlgError):
         return problem.inner.evaluate(params)
     return None
 
 
-def _at(problem: Problem, params: Array) -> Point | None:
+def _at(problem: Posed, params: Array) -> Point | None:
     """The same of the user's parameters."""
     with suppress(np.linalg.LinAlgError):
         return problem.inner.evaluate(problem.coordinates.to_internal(params))

@@ -17,6 +17,7 @@ import numpy as np
 from mlsem.core.implied.point import P
 from mlsem.core.optimise.factored import (
     ZERO,
+    Block,
     Factors,
     random_effect_factors,
 )
@@ -25,7 +26,9 @@ from mlsem.core.optimise.optimum import Maximum, Optimum, Stopped
 from mlsem.core.records import Array
 from mlsem.core.slopes.carriers import pooled_products
 from mlsem.core.slopes.objective import SlopeObjective
+from mlsem.errors import SpecificationError
 from mlsem.estimation.faces import bounded
+from mlsem.estimation.posed import Posed
 from mlsem.estimation.problem import Problem
 from mlsem.estimation.settings import Settings
 
@@ -39,7 +42,7 @@ class Semidefinite(Generic[P, D]):
 
     Attributes
     ----------
-    problem : Problem
+    problem : Posed
     objective : Objective
         What is maximised: the problem's likelihood, or its restricted one.
     first : (npar,)
@@ -49,7 +52,7 @@ class Semidefinite(Generic[P, D]):
     settings : Settings
     """
 
-    problem: Problem
+    problem: Posed
     objective: Objective[P, D]
     first: Array
     free: Array
@@ -85,8 +88,31 @@ class Semidefinite(Generic[P, D]):
         return again.with_derivatives(at, self.objective.observed(again.point, at))
 
 
-def factors_of(problem: Problem, params: Array, *, explained: bool = True) -> Factors:
-    """The covariance matrices of the random effects, in units of the residuals at `params`."""
+def factors_of(problem: Posed, params: Array, *, explained: bool = True) -> Factors:
+    """The covariance matrices of the random effects, in units of the residuals at `params`; those
+    of all groups.
+
+    Raises
+    ------
+    SpecificationError
+        Groups have a part of such a matrix in common.
+    """
+    blocks: dict[tuple[int, ...], Block] = {}
+    for group in problem.groups:
+        own = _factors_of_one(group.problem, params[group.places], explained=explained)
+        for block in own.blocks:
+            cells = group.places[block.cells]
+            blocks.setdefault(tuple(cells.ravel().tolist()), replace(block, cells=cells))
+    taken = [cell for cells in blocks for cell in set(cells)]
+    if len(taken) > len(set(taken)):
+        raise SpecificationError(
+            "groups share some of the variances and covariances of their random effects, not all: "
+            "no bound keeps such matrices positive semidefinite. Share all of a matrix or none."
+        )
+    return Factors(tuple(blocks.values()))
+
+
+def _factors_of_one(problem: Problem, params: Array, *, explained: bool) -> Factors:
     inner, pattern = problem.inner, problem.inner.pattern
     effects = pattern.random_effects
     if isinstance(inner, SlopeObjective):

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from mlsem.core.records import Array
 from mlsem.core.sample.shapes import LevelSample, ShapeMoments, level_sample
+from mlsem.estimation.posed import Posed
 from mlsem.model.pattern import parameter_bounds
 from mlsem.model.table import ParameterTable, RandomSlope, Row
 
@@ -221,12 +222,12 @@ def _levels(
                 maps[outcome] = maps[outcome] - sum(own)
 
 
-def random_start(
-    table: ParameterTable,
-    data: ShapeMoments,
-    maps: Mapping[str, Array],
-    generator: np.random.Generator,
-) -> Array:
+def careful_start(problem: Posed) -> Array:
+    """Starting values further inside the parameter space than the usual ones."""
+    return problem.gathered(lambda one: starting_values(one.table, one.sample, one.maps, CAREFUL))
+
+
+def random_start(problem: Posed, generator: np.random.Generator) -> Array:
     """A start drawn around a careful one, in units of the variables; it may be outside.
 
     With s the standard deviations at the start, z ~ N(0, 1) and u ~ U(-2, ½), each anew,
@@ -241,6 +242,15 @@ def random_start(
     generator : numpy.random.Generator
         Advanced by as many draws as the model needs, whatever the data.
     """
+    return problem.gathered(lambda one: _random(one.table, one.sample, one.maps, generator))
+
+
+def _random(
+    table: ParameterTable,
+    data: ShapeMoments,
+    maps: Mapping[str, Array],
+    generator: np.random.Generator,
+) -> Array:
     total, count = np.zeros(len(table.names)), np.zeros(len(table.names))
     for rows, level in _levels(table, data, maps, CAREFUL):
         for row, value in _drawn(rows, level, generator):
@@ -295,13 +305,7 @@ def _drawn_covariances(
         yield row, float(0.5 * (usual + correlations[i, j]) * spread[i] * spread[j])
 
 
-def safer_starts(
-    table: ParameterTable,
-    data: ShapeMoments,
-    maps: Mapping[str, Array],
-    given: NDArray[np.bool_],
-    values: Array,
-) -> Iterator[Array]:
+def safer_starts(problem: Posed, given: NDArray[np.bool_], values: Array) -> Iterator[Array]:
     """Starts ever further inside: covariances shrink to zero, then variances grow.
 
     A covariance matrix with some elements fixed need not be positive definite at the sample
@@ -312,7 +316,8 @@ def safer_starts(
     given : (npar,)
         Parameters that keep the user's `values`, (npar,).
     """
-    guess = np.where(given, values, starting_values(table, data, maps, CAREFUL))
+    table = problem.table
+    guess = np.where(given, values, careful_start(problem))
     yield guess
     rows = [
         row

@@ -17,7 +17,6 @@ from mlsem.core.sample.draws import semidefinite_factor, wishart
 from mlsem.core.sample.moments import is_no_within
 from mlsem.core.sample.resampling import resampled, resampled_unions
 from mlsem.errors import InferenceError
-from mlsem.estimation.problem import with_moments
 from mlsem.estimation.refit import model_sampler, refit
 from mlsem.estimation.settings import Settings
 from mlsem.inference.covariance.of_estimates import covariance_of
@@ -80,7 +79,7 @@ def assert_scores(posed, params, count=300):
     source, rng = sampler_at(posed, params), np.random.default_rng(3)
     scores = np.empty((count, len(params)))
     for k in range(count):
-        objective = with_moments(posed.fit._estimates.problem, source.draw(rng), params).objective
+        objective = posed.fit._estimates.problem.with_moments(source.draw(rng), params).objective
         point = objective.evaluate(params)
         scores[k] = objective.derivatives(point, np.eye(len(params))).gradient
     lower = np.linalg.cholesky(posed.expected(params))
@@ -239,7 +238,7 @@ def test_resampled_clusters_add_their_logliks(name):
     for clusters in (np.arange(count), rng.integers(0, count, count), rng.integers(0, count, 40)):
         moments = resampled(problem.moments, clusters)
         assert moments.labels.tolist() == list(range(len(clusters)))
-        found = with_moments(problem, moments, params).objective.evaluate(params).loglik
+        found = problem.with_moments(moments, params).objective.evaluate(params).loglik
         np.testing.assert_allclose(found, each[clusters].sum(), rtol=1e-12)
 
 

@@ -17,7 +17,6 @@ from slope_kinds import FIXED_SLOPE, SLOPE_VARIANCE_ZERO, SLOPES, slope_data
 
 import mlsem
 from mlsem.errors import InferenceError
-from mlsem.estimation.problem import with_moments
 from mlsem.estimation.refit import model_sampler
 
 PRODUCT = Kind(
@@ -62,7 +61,7 @@ def test_scores_of_draws(name, seed):
     source, rng = sampler_at(posed, params), np.random.default_rng(3)
     basis, scores = np.eye(len(params)), []
     for _ in range(240):
-        objective = with_moments(posed.fit._estimates.problem, source.draw(rng), params).objective
+        objective = posed.fit._estimates.problem.with_moments(source.draw(rng), params).objective
         scores.append(objective.derivatives(objective.evaluate(params), basis).gradient)
     lower = np.linalg.cholesky(posed.expected(params))
     unit = np.linalg.solve(lower, np.array(scores).T).T

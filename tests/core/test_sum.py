@@ -23,7 +23,6 @@ from mlsem.core.records import RobustClusters
 from mlsem.core.sample.moments import merge
 from mlsem.core.sample.resampling import resampled
 from mlsem.estimation import standard_errors
-from mlsem.estimation.problem import with_moments
 from mlsem.estimation.refit import refit
 from mlsem.inference.covariance.equations import EstimatingEquations, WorkingClusters
 from mlsem.inference.covariance.matrix import robust_covariance
@@ -47,9 +46,7 @@ def in_parts(fit, parts, robust=None):
     estimates = fit._estimates
     problem = estimates.problem
     size = len(estimates.params)
-    each = [
-        with_moments(problem, resampled(problem.moments, part), problem.guess) for part in parts
-    ]
+    each = [problem.with_moments(resampled(problem.moments, part), problem.guess) for part in parts]
     order = np.concatenate(parts)
     objective = Sum(tuple(Term(one.inner, np.arange(size)) for one in each))
     robust = problem.robust if robust is None else robust
@@ -132,7 +129,7 @@ def test_draws_of_two_parts_are_of_the_model_of_all(halves):
     generator = np.random.default_rng(1)
     own = [term.draw(generator) for term in both.terms]
     drawn = both.draw(np.random.default_rng(1))
-    for term, moments, wanted in zip(both.terms, drawn, own, strict=True):
+    for term, moments, wanted in zip(both.terms, drawn.groups, own, strict=True):
         np.testing.assert_array_equal(moments.means, wanted.means)
         np.testing.assert_array_equal(moments.within, wanted.within)
         assert_only_outcomes_change(term)
@@ -143,9 +140,9 @@ def test_a_draw_of_two_parts_refitted(halves):
     fit, found, _ = halves
     own = fit._estimates
     drawn = found.sampler().draw(np.random.default_rng(2))
-    posed = [with_moments(own.problem, moments, own.params) for moments in drawn]
+    posed = [own.problem.with_moments(moments, own.params) for moments in drawn.groups]
     ours = maximum(Sum(tuple(Term(one.inner, np.arange(len(own.params))) for one in posed)), own)
-    together = merge(*drawn, match=False)
+    together = merge(*drawn.groups, match=False)
     wanted = refit(own, together, own.settings.limited(100), own.params)
     assert wanted is not None
     there = own.problem.coordinates.to_user(ours.params)

@@ -18,7 +18,6 @@ from mlsem.core.sample.resampling import resampled
 from mlsem.errors import DataError
 from mlsem.estimation.estimator import optimum_of
 from mlsem.estimation.mixed import obstacle, variation
-from mlsem.estimation.problem import with_moments
 from mlsem.estimation.settings import Settings
 from mlsem.inference.covariance.of_estimates import covariance_of
 
@@ -64,7 +63,7 @@ def uncentred(problem):
 def posed(name, data=DATA):
     model = pose({**KINDS, **SLOPES}[name], data)
     problem = uncentred(model.fit._estimates.problem)
-    return with_moments(problem, problem.moments, problem.guess), point_inside(model, 3)
+    return problem.with_moments(problem.moments, problem.guess), point_inside(model, 3)
 
 
 def with_weights(problem, *, rows=1.0, clusters=1.0):
@@ -77,7 +76,7 @@ def with_weights(problem, *, rows=1.0, clusters=1.0):
         weights=clusters * moments.weights,
         within=rows[:, None, None] * moments.within,
     )
-    return with_moments(problem, weighted, problem.guess)
+    return problem.with_moments(weighted, problem.guess)
 
 
 def close(found, wanted, tol=1e-11):
@@ -97,10 +96,10 @@ def test_rows_of_weight_two_are_rows_that_are_there_twice(name):
     clustered = problem.table.two_level or "clusters" in name
     if clustered:
         double = posed(name, twice)[0]
-        double = with_moments(problem, _as(double.moments, problem.moments), problem.guess)
+        double = problem.with_moments(_as(double.moments, problem.moments), problem.guess)
     else:  # rows are clusters: as many again
-        double = with_moments(
-            problem, merge(problem.moments, problem.moments, match=False), problem.guess
+        double = problem.with_moments(
+            merge(problem.moments, problem.moments, match=False), problem.guess
         )
     found, wanted = At(with_weights(problem, rows=2.0), params), At(double, params)
     assert_same(found, wanted)
@@ -123,7 +122,7 @@ def test_a_cluster_of_weight_two_is_a_cluster_that_is_there_twice(name):
     weights = np.ones(count)
     weights[[2, 5]] = 2.0, 3.0
     members = np.repeat(np.arange(count), weights.astype(int))
-    repeated = with_moments(problem, resampled(problem.moments, members), problem.guess)
+    repeated = problem.with_moments(resampled(problem.moments, members), problem.guess)
     found, wanted = At(with_weights(problem, clusters=weights), params), At(repeated, params)
     assert_same(found, wanted)
     starts = np.searchsorted(members, np.arange(count))
@@ -180,7 +179,7 @@ def test_merged_clusters_add_the_weights_of_their_rows():
     np.testing.assert_array_equal(joined.rows, 2 * moments.rows)
     np.testing.assert_allclose(joined.sizes, 2.0 * moments.sizes)
     np.testing.assert_array_equal(joined.weights, moments.weights)
-    there = At(with_moments(problem, joined, problem.guess), params)
+    there = At(problem.with_moments(joined, problem.guess), params)
     assert_same(there, At(with_weights(problem, rows=3.0, clusters=0.5), params))
 
 

@@ -10,7 +10,7 @@ from kinds import make_data
 
 import mlsem
 from mlsem.estimation.charts import charts
-from mlsem.estimation.problem import restricted, with_table
+from mlsem.estimation.problem import restricted
 
 HS = Path(__file__).parents[1] / "reference" / "data" / "hs1939.csv"
 THREE = "visual =~ x1 + x2 + x3\n textual =~ x4 + x5 + x6\n speed =~ x7 + x8 + x9"
@@ -122,7 +122,7 @@ def test_a_factor_scaled_by_its_variance_is_the_same_model():
     assert len(found) == 8
     met = 0
     for chart in found:
-        other = with_table(problem, chart.table, chart.params).objective
+        other = problem.with_table(chart.table, chart.params).objective
         params = chart.params * rng.uniform(0.95, 1.05, len(chart.params))
         there, here = other.evaluate(params), problem.objective.evaluate(chart.back(params))
         assert (there is None) == (here is None)

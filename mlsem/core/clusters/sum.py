@@ -7,7 +7,7 @@ cumulants that it has in its term. A term that a direction does not move has zer
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated as Shaped
 from typing import Any
 
@@ -17,11 +17,30 @@ from mlsem.core.clusters.reduced import MixedClusters, joined
 from mlsem.core.clusters.unions import ClusterParts
 from mlsem.core.clusters.view import ClusterView, MomentClusters
 from mlsem.core.implied.point import SumPoint
-from mlsem.core.records import Array, ClusterMoments, Index
+from mlsem.core.records import Array, GroupedMoments, Index, frozen
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class SumClusters(ClusterView[SumPoint, tuple[Any, ...]]):
+class TermDirections:
+    """The directions that move a term.
+
+    Attributes
+    ----------
+    columns : (k,)
+        Which of all directions.
+    size : int
+        n, how many these are.
+    along : Jacobians
+        What the term's derivatives say along its k directions.
+    """
+
+    columns: Shaped[Index, "k"]
+    size: int
+    along: Any
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SumClusters(ClusterView[SumPoint, tuple[TermDirections, ...]]):
     """The clusters of each term. A cluster is in one term."""
 
     terms: tuple[MomentClusters[Any], ...]
@@ -30,23 +49,37 @@ class SumClusters(ClusterView[SumPoint, tuple[Any, ...]]):
     def n_clusters(self) -> int:
         return sum(view.n_clusters for view in self.terms)
 
-    def scores(self, point: SumPoint, along: tuple[Any, ...]) -> Shaped[Array, "J n"]:
-        parts = zip(self.terms, point.terms, along, strict=True)
-        return np.concatenate([view.scores(*there) for view, *there in parts])
+    def scores(self, point: SumPoint, along: tuple[TermDirections, ...]) -> Shaped[Array, "J n"]:
+        total = np.zeros((self.n_clusters, along[0].size))
+        first = 0
+        for view, there, own in zip(self.terms, point.terms, along, strict=True):
+            stop = first + view.n_clusters
+            total[first:stop, own.columns] = view.scores(there, own.along)
+            first = stop
+        return total
 
-    def parts(self, point: SumPoint, along: tuple[Any, ...]) -> SumParts:
+    def parts(self, point: SumPoint, along: tuple[TermDirections, ...]) -> SumParts:
         parts = zip(self.terms, point.terms, along, strict=True)
-        return SumParts(tuple(view.parts(*there) for view, *there in parts))
+        found = tuple(view.parts(there, own.along) for view, there, own in parts)
+        return SumParts(found, tuple(own.columns for own in along), along[0].size)
 
     def mixed(
-        self, point: SumPoint, along: tuple[Any, ...], fixed: int, robust: Shaped[Index, "J"]
+        self,
+        point: SumPoint,
+        along: tuple[TermDirections, ...],
+        fixed: int,
+        robust: Shaped[Index, "J"],
     ) -> MixedClusters:
         found: list[tuple[MixedClusters, Index]] = []
         first = 0
         for view, there, own in zip(self.terms, point.terms, along, strict=True):
             codes = robust[first : first + view.n_clusters]
             groups, numbers = np.unique(codes, return_inverse=True)
-            found.append((view.mixed(there, own, fixed, numbers), groups))
+            columns = own.columns[own.columns < fixed]
+            each = view.mixed(there, own.along, len(columns), numbers)
+            design = np.zeros((*each.design.shape[:2], fixed))
+            design[:, :, columns] = each.design
+            found.append((replace(each, design=frozen(design)), groups))
             first += view.n_clusters
         return joined(found, int(robust.max()) + 1)
 
@@ -57,20 +90,27 @@ class SumSampler:
 
     terms: tuple[Any, ...]
 
-    def draw(self, generator: np.random.Generator) -> tuple[ClusterMoments, ...]:
+    def draw(self, generator: np.random.Generator) -> GroupedMoments:
         """Moments of a data set for each term, the covariates held fixed."""
-        return tuple(term.draw(generator) for term in self.terms)
+        return GroupedMoments(tuple(term.draw(generator) for term in self.terms))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SumParts:
-    """`ClusterParts` of all terms."""
+    """`ClusterParts` of all terms.
+
+    Attributes
+    ----------
+    terms : tuple of ClusterParts
+        Each along the directions that move it.
+    columns : tuple of (k,)
+        Which of all directions these are.
+    n_directions : int
+    """
 
     terms: tuple[ClusterParts, ...]
-
-    @property
-    def n_directions(self) -> int:
-        return self.terms[0].n_directions
+    columns: tuple[Index, ...]
+    n_directions: int
 
     @property
     def n_clusters(self) -> int:
@@ -96,43 +136,46 @@ class SumParts:
 
     def information(self, clusters: Shaped[Index, "j"]) -> Shaped[Array, "j n n"]:
         size = self.n_directions
-        total = np.empty((len(clusters), size, size))
-        for term, own, part in self._each(clusters):
-            total[part] = term.information(own)
+        total = np.zeros((len(clusters), size, size))
+        for term, columns, own, part in self._each(clusters):
+            total[np.ix_(part, columns, columns)] = term.information(own)
         return total
 
     def variances(
         self, clusters: Shaped[Index, "j"], directions: Shaped[Array, "c n"]
     ) -> Shaped[Array, "j c"]:
         total = np.empty((len(clusters), len(directions)))
-        for term, own, part in self._each(clusters):
-            total[part] = term.variances(own, directions)
+        for term, columns, own, part in self._each(clusters):
+            total[part] = term.variances(own, directions[:, columns])
         return total
 
     def fourth_cumulants(
         self, clusters: Shaped[Index, "j"], directions: Shaped[Array, "j c n"]
     ) -> Shaped[Array, "j c"]:
         total = np.empty(directions.shape[:2])
-        for term, own, part in self._each(clusters):
-            total[part] = term.fourth_cumulants(own, directions[part])
+        for term, columns, own, part in self._each(clusters):
+            total[part] = term.fourth_cumulants(own, directions[part][:, :, columns])
         return total
 
     def third_cumulants(
         self, clusters: Shaped[Index, "j"], directions: Shaped[Array, "j c n"]
     ) -> Shaped[Array, "j c n"]:
-        total = np.empty(directions.shape)
-        for term, own, part in self._each(clusters):
-            total[part] = term.third_cumulants(own, directions[part])
+        total = np.zeros(directions.shape)
+        every = np.arange(directions.shape[1])
+        for term, columns, own, part in self._each(clusters):
+            found = term.third_cumulants(own, directions[part][:, :, columns])
+            total[np.ix_(part, every, columns)] = found
         return total
 
     def _each(
         self, clusters: Shaped[Index, "j"]
-    ) -> Iterator[tuple[ClusterParts, Shaped[Index, "t"], Shaped[Index, "t"]]]:
-        """Terms with some of these clusters: their numbers in the term, their places here."""
+    ) -> Iterator[tuple[ClusterParts, Shaped[Index, "k"], Shaped[Index, "t"], Shaped[Index, "t"]]]:
+        """Terms with some of these clusters, and the directions that move them: the clusters'
+        numbers in the term, their places here."""
         first = 0
-        for term in self.terms:
+        for term, columns in zip(self.terms, self.columns, strict=True):
             stop = first + term.n_clusters
             part = np.flatnonzero((clusters >= first) & (clusters < stop))
             if len(part):
-                yield term, clusters[part] - first, part
+                yield term, columns, clusters[part] - first, part
             first = stop

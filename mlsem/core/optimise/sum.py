@@ -5,23 +5,35 @@ With P_t the matrix that picks the parameters of term t, θ_t = P_t θ,
     ℓ(θ) = Σ_t ℓ_t(P_t θ),    ∂ℓ = Σ_t P_tᵀ ∂ℓ_t,    I = Σ_t P_tᵀ I_t P_t
 
 of expected and observed information. Parameters that several terms pick are shared by them.
-Derivatives are along a basis: that of a term is P_t times the whole one.
+Derivatives are along a basis; a term has them along the directions that move it, the others are
+zero there. So the work grows as the number of terms, as long as each direction moves few of them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Annotated as Shaped
 from typing import Any
 
 import numpy as np
 
-from mlsem.core.clusters.sum import SumClusters, SumSampler
+from mlsem.core.clusters.sum import SumClusters, SumSampler, TermDirections
 from mlsem.core.implied.means import MeanParts
 from mlsem.core.implied.point import SumPoint
-from mlsem.core.optimise.objective import ImpliedDerivatives, MomentObjective, Objective
+from mlsem.core.linalg import scaled_eigen
+from mlsem.core.optimise.coordinates import Coordinates
+from mlsem.core.optimise.objective import (
+    ROUNDING,
+    SINGULAR,
+    Conditioned,
+    ImpliedDerivatives,
+    MomentObjective,
+    Objective,
+    well_conditioned,
+)
 from mlsem.core.records import Array, Index, frozen
+from mlsem.core.sample.shapes import ShapeMoments
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,7 +53,7 @@ class Term:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class SumDerivatives(ImpliedDerivatives[tuple[Any, ...]]):
+class SumDerivatives(ImpliedDerivatives[tuple[TermDirections, ...]]):
     """With those of each term; `along` are the terms'."""
 
     terms: tuple[Any, ...]
@@ -75,25 +87,159 @@ class Sum(Objective[SumPoint, SumDerivatives]):
         return SumPoint(frozen(params.copy()), loglik, tuple(points))
 
     def derivatives(self, point: SumPoint, basis: Shaped[Array, "npar n"]) -> SumDerivatives:
-        found = tuple(
-            term.objective.derivatives(each, basis[term.places])
-            for term, each in zip(self.terms, point.terms, strict=True)
-        )
-        slope: Array = np.sum([each.gradient for each in found], axis=0)
-        return SumDerivatives(basis, slope, tuple(each.along for each in found), found)
+        found: list[Any] = []
+        along: list[TermDirections] = []
+        slope = np.zeros(basis.shape[1])
+        for term, there in zip(self.terms, point.terms, strict=True):
+            rows = basis[term.places]
+            columns = np.flatnonzero(rows.any(axis=0))
+            own = term.objective.derivatives(there, rows[:, columns])
+            slope[columns] += own.gradient
+            found.append(own)
+            along.append(TermDirections(columns, basis.shape[1], own.along))
+        return SumDerivatives(basis, slope, tuple(along), tuple(found))
 
     def expected(self, point: SumPoint, at: SumDerivatives) -> Shaped[Array, "n n"]:
-        parts = zip(self.terms, point.terms, at.terms, strict=True)
-        return np.sum([term.objective.expected(*there) for term, *there in parts], axis=0)
+        return self._information(point, at, lambda objective: objective.expected)
 
     def observed(self, point: SumPoint, at: SumDerivatives) -> Shaped[Array, "n n"]:
-        parts = zip(self.terms, point.terms, at.terms, strict=True)
-        return np.sum([term.objective.observed(*there) for term, *there in parts], axis=0)
+        return self._information(point, at, lambda objective: objective.observed)
+
+    def _information(
+        self,
+        point: SumPoint,
+        at: SumDerivatives,
+        kind: Callable[[MomentObjective[Any, Any]], Callable[[Any, Any], Array]],
+    ) -> Shaped[Array, "n n"]:
+        total = np.zeros((at.basis.shape[1],) * 2)
+        parts = zip(self.terms, point.terms, at.terms, at.along, strict=True)
+        for term, there, own, along in parts:
+            total[np.ix_(along.columns, along.columns)] += kind(term.objective)(there, own)
+        return total
+
+    def conditioned(
+        self, point: SumPoint, basis: Shaped[Array, "npar n"]
+    ) -> Conditioned[SumDerivatives]:
+        """As of any objective, and so that directions that move one term alone still do.
+
+        With o the directions of single terms, whose information A_oo has a block for each, and s
+        those of several: s is taken less what it has in common with the o of each term,
+        s - o A_oo⁻¹ A_os, and each set is conditioned apart.
+        """
+        at = self.derivatives(point, basis)
+        expected = self.expected(point, at)
+        if well_conditioned(expected):
+            return Conditioned(at, expected, 0)
+        own, shared = apart(at.along)
+        blocks = [basis[:, columns] for columns in own]
+        rest = basis[:, shared]
+        for k, columns in enumerate(own):
+            turn = _whitening(expected[np.ix_(columns, columns)])
+            blocks[k] = blocks[k] @ turn
+            rest = rest - blocks[k] @ (turn.T @ expected[np.ix_(columns, shared)])
+        at = self.derivatives(point, np.concatenate((*blocks, rest), axis=1))
+        left = self.expected(point, at)[-rest.shape[1] :, -rest.shape[1] :]
+        blocks.append(rest @ _whitening(left) if rest.shape[1] else rest)
+        return self._sorted(point, [block for block in blocks if block.shape[1]])
+
+    def _sorted(self, point: SumPoint, blocks: list[Array]) -> Conditioned[SumDerivatives]:
+        """Each block along the eigenvectors of its information, what is lost of all of them
+        first."""
+        expected = self.expected(point, self.derivatives(point, np.concatenate(blocks, axis=1)))
+        ends = np.cumsum([block.shape[1] for block in blocks])
+        lost: list[Array] = []
+        kept: list[Array] = []
+        for block, end in zip(blocks, ends.tolist(), strict=True):
+            part = slice(end - block.shape[1], end)
+            values, vectors = np.linalg.eigh(expected[part, part])
+            turned = block @ vectors
+            count = int((values < SINGULAR).sum())
+            lost.append(turned[:, :count])
+            kept.append(turned[:, count:])
+        at = self.derivatives(point, np.concatenate((*lost, *kept), axis=1))
+        count = sum(block.shape[1] for block in lost)
+        return Conditioned(at, self.expected(point, at), count)
 
     def sampler(self, clusters: SumClusters, point: SumPoint) -> SumSampler:
         """Prepare draws from each term's model at the point, the covariates as they are."""
         parts = zip(self.terms, clusters.terms, point.terms, strict=True)
         return SumSampler(tuple(term.objective.sampler(*there) for term, *there in parts))
+
+
+def apart(
+    along: Sequence[TermDirections],
+) -> tuple[list[Shaped[Index, "a"]], Shaped[Index, "s"]]:
+    """The directions that move one term alone, term by term; those that move several or none."""
+    count = np.zeros(along[0].size, dtype=np.intp)
+    for term in along:
+        count[term.columns] += 1
+    own = [term.columns[count[term.columns] == 1] for term in along]
+    return own, np.flatnonzero(count != 1)
+
+
+def _whitening(information: Shaped[Array, "n n"]) -> Shaped[Array, "n n"]:
+    """T with Tᵀ A T near the identity, as `Objective.conditioned` takes it."""
+    if not len(information):
+        return information
+    values, vectors, scale = scaled_eigen(information)
+    spread = np.sqrt(np.maximum(values, max(ROUNDING * values[-1], 1e-300)))
+    return scale[:, None] * vectors / spread
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TermCoordinates:
+    """Those of one term: coordinates, places and data of its parameters."""
+
+    coordinates: Coordinates
+    places: Shaped[Index, "m"]
+    data: ShapeMoments
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SumCoordinates:
+    """The user's parameters of a sum and those of the optimiser: each term in its own coordinates,
+    in which the parameters that it shares with others are the user's."""
+
+    terms: tuple[TermCoordinates, ...]
+
+    @property
+    def same(self) -> bool:
+        return all(term.coordinates.same for term in self.terms)
+
+    def to_user(self, params: Shaped[Array, "npar"]) -> Shaped[Array, "npar"]:
+        """Internal → the user's parameters."""
+        return self._mapped(params, lambda term, own: term.coordinates.to_user(own))
+
+    def to_internal(self, params: Shaped[Array, "npar"]) -> Shaped[Array, "npar"]:
+        """The user's → internal parameters."""
+        return self._mapped(params, lambda term, own: term.coordinates.to_internal(own))
+
+    def at_sample_means(self, params: Shaped[Array, "npar"]) -> Shaped[Array, "npar"]:
+        """Internal parameters whose own intercepts reproduce the sample means of the terms as well
+        as they can."""
+        return self._mapped(
+            params, lambda term, own: term.coordinates.at_sample_means(own, term.data)
+        )
+
+    def jacobian(self, params: Shaped[Array, "npar"]) -> Shaped[Array, "npar npar"]:
+        """∂θ_user/∂θ_internal (npar, npar) at internal parameters."""
+        total = np.eye(len(params))
+        for term in self.terms:
+            if not term.coordinates.same:
+                own = term.coordinates.jacobian(params[term.places])
+                total[np.ix_(term.places, term.places)] = own
+        return total
+
+    def _mapped(
+        self, params: Shaped[Array, "npar"], map_: Callable[[TermCoordinates, Array], Array]
+    ) -> Shaped[Array, "npar"]:
+        if self.same:
+            return params
+        moved = params.copy()
+        for term in self.terms:
+            if not term.coordinates.same:
+                moved[term.places] = map_(term, params[term.places])
+        return moved
 
 
 def summed_objective(terms: Sequence[Term], n_params: int) -> Objective[Any, Any]:

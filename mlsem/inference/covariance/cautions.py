@@ -6,7 +6,7 @@ import numpy as np
 
 from mlsem.errors import listed
 from mlsem.estimation.mixed import obstacle
-from mlsem.estimation.problem import Problem
+from mlsem.estimation.posed import Posed
 from mlsem.inference.covariance.matrix import Covariance
 from mlsem.model.table import ParameterTable
 
@@ -15,7 +15,7 @@ FEW_DF = 4.0
 FEW_EFFECTIVE = 10.0  # and less than half of the clusters
 
 
-def cautions(problem: Problem, covariance: Covariance) -> tuple[str, ...]:
+def cautions(problem: Posed, covariance: Covariance) -> tuple[str, ...]:
     """Sentences on a covariance; none where nothing is doubtful."""
     if not covariance.kind.exists:
         return ()
@@ -50,7 +50,7 @@ def on_information(table: ParameterTable, covariance: Covariance) -> tuple[str, 
     )
 
 
-def _no_factor(problem: Problem, covariance: Covariance) -> str:
+def _no_factor(problem: Posed, covariance: Covariance) -> str:
     """Where CR1p and CR1S would divide by zero or less."""
     robust, kind = covariance.robust, covariance.kind
     if robust is None or kind.factor is None or not np.isnan(robust.meat).any():
@@ -61,7 +61,7 @@ def _no_factor(problem: Problem, covariance: Covariance) -> str:
     )
 
 
-def _alone(problem: Problem, covariance: Covariance) -> str:
+def _alone(problem: Posed, covariance: Covariance) -> str:
     """Coefficients that single clusters determine."""
     robust = covariance.robust
     if robust is None or not robust.undetermined.any():
@@ -83,7 +83,7 @@ def _clusters(labels: list[object]) -> str:
     return f"{'cluster' if len(labels) == 1 else 'clusters'} {shown}{more}"
 
 
-def _few_clusters(problem: Problem, covariance: Covariance) -> str:
+def _few_clusters(problem: Posed, covariance: Covariance) -> str:
     count = problem.robust.n_clusters
     plain = covariance.kind.plain
     if count >= FEW_CLUSTERS or not (plain or np.isinf(covariance.df).all()):
@@ -95,7 +95,7 @@ def _few_clusters(problem: Problem, covariance: Covariance) -> str:
     )
 
 
-def _few_for_z(problem: Problem, covariance: Covariance) -> str:
+def _few_for_z(problem: Posed, covariance: Covariance) -> str:
     """Where model-based z tests take for known what a few clusters say of the variances."""
     robust = problem.robust
     few = robust.name is not None and robust.n_clusters < FEW_CLUSTERS
@@ -112,7 +112,7 @@ def _few_for_z(problem: Problem, covariance: Covariance) -> str:
     )
 
 
-def _more_parameters(problem: Problem, covariance: Covariance) -> str:
+def _more_parameters(problem: Posed, covariance: Covariance) -> str:
     count, params = problem.robust.n_clusters, len(problem.table.names)
     if count >= params:
         return ""
@@ -122,7 +122,7 @@ def _more_parameters(problem: Problem, covariance: Covariance) -> str:
     )
 
 
-def _few_df(problem: Problem, covariance: Covariance) -> str:
+def _few_df(problem: Posed, covariance: Covariance) -> str:
     return _low(
         problem,
         covariance.df,
@@ -131,7 +131,7 @@ def _few_df(problem: Problem, covariance: Covariance) -> str:
     )
 
 
-def _few_effective(problem: Problem, covariance: Covariance) -> str:
+def _few_effective(problem: Posed, covariance: Covariance) -> str:
     if covariance.effective is None:
         return ""
     effective, count = covariance.effective, problem.robust.n_clusters
@@ -146,7 +146,7 @@ def _few_effective(problem: Problem, covariance: Covariance) -> str:
     )
 
 
-def _low(problem: Problem, values: np.ndarray, low: np.ndarray, text: str) -> str:
+def _low(problem: Posed, values: np.ndarray, low: np.ndarray, text: str) -> str:
     """The sentence with the mean parameters that are `low`, the lowest first."""
     rows = {row.free for row in problem.table.rows if row.of_mean and row.free >= 0}
     places = [k for k in np.argsort(values) if low[k] and k in rows]

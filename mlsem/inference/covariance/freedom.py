@@ -10,14 +10,14 @@ from mlsem.core.restricted.variation import Variation
 from mlsem.errors import OptionValueError
 from mlsem.estimation.estimates import Estimates
 from mlsem.estimation.mixed import obstacle, variation
-from mlsem.estimation.problem import Problem
+from mlsem.estimation.posed import Posed
 from mlsem.estimation.settings import Settings
 from mlsem.inference.covariance.matrix import Covariance
 from mlsem.inference.covariance.mixed import KenwardRoger, Satterthwaite, adjustment
 from mlsem.inference.covariance.reference import DfMethod
 
 
-def df_method(problem: Problem, settings: Settings) -> DfMethod | None:
+def df_method(problem: Posed, settings: Settings) -> DfMethod | None:
     """How model-based standard errors get degrees of freedom; None for z tests and other kinds.
 
     Mixed models (`lmm`) have Satterthwaite's unless the settings say otherwise.
@@ -36,7 +36,7 @@ def df_method(problem: Problem, settings: Settings) -> DfMethod | None:
     return "satterthwaite" if plain and problem.table.semidefinite else None
 
 
-def _require_mixed(problem: Problem, settings: Settings) -> None:
+def _require_mixed(problem: Posed, settings: Settings) -> None:
     why = obstacle(problem)
     if why:
         name = 'test="t"' if settings.df is None else f'df="{settings.df}"'

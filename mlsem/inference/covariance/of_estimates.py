@@ -9,7 +9,7 @@ import numpy as np
 
 from mlsem.core.clusters.unions import unions
 from mlsem.core.quiet import quiet
-from mlsem.core.records import Array, CellMoments, frozen
+from mlsem.core.records import Array, frozen
 from mlsem.errors import listed
 from mlsem.estimation.estimates import Directions, Estimates
 from mlsem.estimation.ml import involved
@@ -118,7 +118,7 @@ def _bread(estimates: Estimates, kind: StandardErrors) -> InformationKind:
     the observed one no curvature; there it is for those only who ask for it. Where values are
     missing at random the expected information is that of others (Kenward & Molenberghs, 1998)."""
     settings, table = estimates.settings, estimates.table
-    incomplete = isinstance(estimates.problem.moments, CellMoments)
+    incomplete = estimates.problem.incomplete
     if estimates.boundary and settings.information is None:
         return "expected"
     observed = table.two_level or bool(table.endogenous_products) or incomplete

@@ -13,7 +13,7 @@ from mlsem.core.records import Index, RobustClusters, frozen
 from mlsem.core.sample.resampling import resampled_unions
 from mlsem.errors import InferenceError, OptionValueError
 from mlsem.estimation.estimates import Estimates
-from mlsem.estimation.problem import Problem
+from mlsem.estimation.posed import Posed
 from mlsem.estimation.refit import refit
 from mlsem.inference.covariance.matrix import Covariance
 from mlsem.inference.covariance.of_estimates import covariance_of
@@ -83,7 +83,7 @@ def _cr2(estimates: Estimates) -> Covariance:
     return covariance
 
 
-def _rows(problem: Problem) -> Shaped[NDArray[np.int64], "G"]:
+def _rows(problem: Posed) -> Shaped[NDArray[np.int64], "G"]:
     """Rows of each robust cluster."""
     total = np.zeros(problem.robust.n_clusters, dtype=np.int64)
     np.add.at(total, problem.robust.codes, problem.moments.rows)

@@ -19,7 +19,6 @@ from mlsem.core.sample.independent import independent_moments
 from mlsem.errors import EstimationError, IdentificationError
 from mlsem.estimation.estimates import Estimates
 from mlsem.estimation.estimator import optimum_of
-from mlsem.estimation.problem import with_table
 from mlsem.estimation.saturated import SaturatedPoint, bounds_variances, saturated_fit
 from mlsem.estimation.settings import Settings
 from mlsem.inference.fit.chisquare import (
@@ -125,7 +124,7 @@ class FitModels:
         estimates = self.seen
         if bounds_variances(estimates):
             table = replace(table, rows=tuple(map(_not_negative, table.rows)))
-        problem = with_table(estimates.problem, table, self._guess(table, own))
+        problem = estimates.problem.with_table(table, self._guess(table, own))
         settings = Settings(max_iter=estimates.settings.max_iter, tol=estimates.settings.tol)
         try:
             optimum = optimum_of(problem, settings)
