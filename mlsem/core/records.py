@@ -196,10 +196,10 @@ class GroupedMoments:
 
     Attributes
     ----------
-    groups : tuple of ClusterRecord
+    groups : tuple of ClusterMoments or CellMoments
     """
 
-    groups: tuple[ClusterRecord, ...]
+    groups: tuple[ClusterMoments | CellMoments, ...]
 
     @property
     def rows(self) -> Shaped[NDArray[np.int64], "J"]:

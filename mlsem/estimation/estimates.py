@@ -30,11 +30,11 @@ from mlsem.core.optimise.optimum import (
 )
 from mlsem.core.quiet import quiet
 from mlsem.core.records import Array, Index, frozen
-from mlsem.core.sample.draws import Sampler
+from mlsem.core.sample.draws import DataSource
 from mlsem.errors import EstimationError
 from mlsem.estimation.implicit_means import with_means
-from mlsem.estimation.posterior import posterior_at
 from mlsem.estimation.posed import Posed
+from mlsem.estimation.posterior import posterior_at
 from mlsem.estimation.problem import Problem
 from mlsem.estimation.settings import InformationKind, Settings
 from mlsem.model.expressions import compiled_pairs, equality_space
@@ -119,7 +119,6 @@ class Estimates(Generic[B]):
     @cached_property
     def groups(self) -> tuple[GroupEstimates, ...]:
         """Those of each group, as of a fit to its data alone; of one group itself."""
-        parts, terms = self.problem.groups, self.optimum.point
         if isinstance(self.problem, Problem):
             own = np.arange(len(self.names))
             return (GroupEstimates(None, 1, own, cast("Estimates[Problem]", self)),)
@@ -130,7 +129,9 @@ class Estimates(Generic[B]):
                 places=part.places,
                 estimates=Estimates(part.problem, self.settings, self._of_group(k), record),
             )
-            for k, (part, record) in enumerate(zip(parts, self.record.groups, strict=True))
+            for k, (part, record) in enumerate(
+                zip(self.problem.groups, self.record.groups, strict=True)
+            )
         )
 
     def _of_group(self, k: int) -> Optimum[Any]:
@@ -359,7 +360,7 @@ class Estimates(Generic[B]):
 
     # --- what follows from the model ------------------------------------------------------------
 
-    def sampler(self) -> Sampler[Any]:
+    def sampler(self) -> DataSource:
         """Draws from the fitted model, the covariates as they are."""
         problem = self.problem
         return problem.inner.sampler(problem.clusters, self.optimum.point)

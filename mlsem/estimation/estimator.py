@@ -20,7 +20,7 @@ from mlsem.core.optimise.maximise import climb
 from mlsem.core.optimise.optimum import Optimum, RandomStarts, as_high
 from mlsem.core.records import Array, frozen
 from mlsem.errors import EstimationError, IdentificationError, SpecificationError, in_group
-from mlsem.estimation.groups import GroupedProblem
+from mlsem.estimation.groups import GroupedProblem, joined
 from mlsem.estimation.maximum_within import brought_within, maximum_within
 from mlsem.estimation.ml import given_values, identified, numerically, starting_point
 from mlsem.estimation.posed import Posed

@@ -167,11 +167,15 @@ def joined(problem: GroupedProblem, optima: Sequence[Optimum[Any]]) -> Optimum[A
         return Stopped(*there, reason, where, value, flat=flat, starts=starts)
     if all(isinstance(optimum, RestrictedMaximum) for optimum in optima):
         found = cast("Sequence[RestrictedMaximum[Any]]", optima)
-        roots = [
-            _placed(problem, [getattr(each, name) for each in found])
-            for name in ("root", "bread", "lost")
-        ]
-        return RestrictedMaximum(*there, value, *roots, flat, starts=starts)
+        return RestrictedMaximum(
+            *there,
+            value,
+            _placed(problem, [each.root for each in found]),
+            _placed(problem, [each.bread for each in found]),
+            _placed(problem, [each.lost for each in found]),
+            flat,
+            starts=starts,
+        )
     kind = Boundary if flat else Maximum
     return kind(*there, starts=starts)
 

@@ -13,7 +13,7 @@ from mlsem.core.linalg import null_space
 from mlsem.core.optimise.factored import ZERO, Block, Factors
 from mlsem.core.optimise.maximise import climb, maximise
 from mlsem.core.optimise.optimum import Optimum, RestrictedMaximum
-from mlsem.core.records import Array
+from mlsem.core.records import Array, Index
 from mlsem.errors import EstimationError
 from mlsem.estimation.estimates import Estimates
 from mlsem.estimation.faces import bounded
@@ -212,7 +212,7 @@ def _factors(problem: Posed, optimum: Optimum, place: int) -> Factors | None:
         if float(block.values(optimum.params)[0]) < -(ZERO**2):
             continue  # a residual of what latent variables explain, and not bounded
         for k in np.flatnonzero(block.cells.diagonal() == place):
-            block = block.pinned(_way(problem, block, k))
+            block = block.pinned(_way(problem, block, int(k)))
         blocks.append(block)
     return Factors(tuple(blocks))
 

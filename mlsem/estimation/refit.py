@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from mlsem.core.records import (
@@ -13,7 +11,7 @@ from mlsem.core.records import (
     GroupedMoments,
     RobustClusters,
 )
-from mlsem.core.sample.draws import Sampler
+from mlsem.core.sample.draws import DataSource
 from mlsem.errors import DataError, EstimationError, IdentificationError, InferenceError, listed
 from mlsem.estimation.estimates import Estimates
 from mlsem.estimation.estimator import optimum_of
@@ -62,7 +60,7 @@ def refit(
     return Estimates(posed, settings, optimum, estimates.record)
 
 
-def model_sampler(estimates: Estimates) -> Sampler[Any]:
+def model_sampler(estimates: Estimates) -> DataSource:
     """Prepare draws from the fitted model, the fixed covariates as they are.
 
     Raises

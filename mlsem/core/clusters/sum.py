@@ -161,7 +161,7 @@ class SumParts:
         self, clusters: Shaped[Index, "j"], directions: Shaped[Array, "j c n"]
     ) -> Shaped[Array, "j c n"]:
         total = np.zeros(directions.shape)
-        every = np.arange(directions.shape[1])
+        every = np.arange(directions.shape[1], dtype=np.intp)
         for term, columns, own, part in self._each(clusters):
             found = term.third_cumulants(own, directions[part][:, :, columns])
             total[np.ix_(part, every, columns)] = found

@@ -24,7 +24,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Annotated as Shaped
-from typing import Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,6 +39,14 @@ COLLINEAR = 1e-10  # share of a sum of squares that counts as none left
 CONSTANT = 1e-20  # the same, of the mean sum of squares over clusters
 
 R = TypeVar("R", bound=ClusterRecord)
+
+
+class DataSource(Protocol):
+    """What draws data sets from a model, of one group or of several."""
+
+    def draw(self, generator: np.random.Generator) -> Any:
+        """Moments of a data set, the covariates held fixed."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)

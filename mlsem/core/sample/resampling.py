@@ -4,15 +4,61 @@ from __future__ import annotations
 
 from dataclasses import replace
 from typing import Annotated as Shaped
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar, cast
 
 import numpy as np
 
 from mlsem.core.linalg import positions_in_runs
-from mlsem.core.records import CellMoments, ClusterMoments, Index, RobustClusters, frozen
+from mlsem.core.records import (
+    CellMoments,
+    ClusterMoments,
+    GroupedMoments,
+    Index,
+    RobustClusters,
+    frozen,
+)
 from mlsem.core.sample.moments import is_no_within, no_within
 
 Moments: TypeAlias = ClusterMoments | CellMoments
+M = TypeVar("M", ClusterMoments, CellMoments, GroupedMoments)
+
+
+def resampled_groups(
+    moments: GroupedMoments, clusters: Shaped[Index, "j"]
+) -> tuple[GroupedMoments, Shaped[Index, "j"]]:
+    """The clusters at these positions among those of all groups, group by group; and which of
+    `clusters` each of them is."""
+    counts = [group.n_clusters for group in moments.groups]
+    ends = np.cumsum(counts)
+    order = np.argsort(np.searchsorted(ends, clusters, side="right"), kind="stable")
+    drawn = clusters[order]
+    starts = np.searchsorted(drawn, ends - counts)
+    stops = np.append(starts[1:], len(drawn))
+    groups = [
+        resampled(group, drawn[start:stop] - (end - count))
+        for group, start, stop, end, count in zip(
+            moments.groups, starts, stops, ends, counts, strict=True
+        )
+    ]
+    return GroupedMoments(tuple(groups)), order
+
+
+def drawn_clusters(
+    moments: Moments | GroupedMoments, robust: RobustClusters, generator: np.random.Generator
+) -> Shaped[Index, "g"]:
+    """Robust clusters drawn with replacement, as many as there are; those of each group from that
+    group, and those of several groups from those of the same ones."""
+    if not isinstance(moments, GroupedMoments):
+        return generator.integers(0, robust.n_clusters, size=robust.n_clusters)
+    counts = [group.n_clusters for group in moments.groups]
+    member = np.zeros((robust.n_clusters, len(counts)), dtype=np.bool_)
+    member[robust.codes, np.repeat(np.arange(len(counts)), counts)] = True
+    strata = np.unique(member, axis=0, return_inverse=True)[1].ravel()
+    drawn = np.empty(robust.n_clusters, dtype=np.intp)
+    for stratum in range(int(strata.max()) + 1):
+        own = np.flatnonzero(strata == stratum)
+        drawn[own] = own[generator.integers(0, len(own), size=len(own))]
+    return drawn
 
 
 def resampled(moments: Moments, clusters: Shaped[Index, "j"]) -> Moments:
@@ -55,8 +101,8 @@ def _resampled_cells(moments: CellMoments, clusters: Shaped[Index, "j"]) -> Cell
 
 
 def resampled_unions(
-    moments: Moments, robust: RobustClusters, drawn: Shaped[Index, "g"]
-) -> tuple[Moments, RobustClusters]:
+    moments: M, robust: RobustClusters, drawn: Shaped[Index, "g"]
+) -> tuple[M, RobustClusters]:
     """The robust clusters at these positions, each with all clusters that it is made of."""
     order = np.argsort(robust.codes, kind="stable")
     lengths = np.bincount(robust.codes, minlength=robust.n_clusters)
@@ -64,5 +110,10 @@ def resampled_unions(
     count = lengths[drawn]
     codes = np.repeat(np.arange(len(drawn)), count)
     members = order[starts[drawn][codes] + positions_in_runs(count)]
+    if isinstance(moments, GroupedMoments):
+        found, placed = resampled_groups(moments, members)
+        codes = codes[placed]
+    else:
+        found = resampled(moments, members)
     unions = RobustClusters(robust.name, frozen(codes), frozen(np.arange(len(drawn))))
-    return resampled(moments, members), unions
+    return cast("M", found), unions

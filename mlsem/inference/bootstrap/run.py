@@ -7,15 +7,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from secrets import randbits
 from typing import Annotated as Shaped
-from typing import Any, get_args
+from typing import get_args
 
 import numpy as np
 
 from mlsem.arguments import chosen, require_seed, require_whole
 from mlsem.core.quiet import quiet
 from mlsem.core.records import Array, RobustClusters, frozen
-from mlsem.core.sample.draws import Sampler
-from mlsem.core.sample.resampling import Moments, resampled_unions
+from mlsem.core.sample.draws import DataSource
+from mlsem.core.sample.resampling import Moments, drawn_clusters, resampled_unions
 from mlsem.errors import InferenceError, InferenceWarning, OptionValueError, listed, warn
 from mlsem.estimation.estimates import Estimates
 from mlsem.estimation.refit import model_sampler, refit
@@ -196,14 +196,14 @@ class Refits:
         Of the fitted model.
     settings : Settings
         Of the refits.
-    source : Sampler or Shares
+    source : DataSource or Shares
         Of the fitted model, or of the robust clusters that are drawn.
     """
 
     estimates: Estimates
     settings: Settings
     functions: CompiledDefinitions
-    source: Sampler[Any] | Shares
+    source: DataSource | Shares
 
     def __call__(self, seeds: Sequence[np.random.SeedSequence]) -> list[Shaped[Array, "2 c"] | str]:
         """Of each draw the values and standard errors (2, npar + d), or why it failed."""
@@ -232,9 +232,9 @@ class Refits:
         and a refit might take these for its variation.
         """
         moments, robust = self.estimates.problem.moments, self.estimates.problem.robust
-        if isinstance(self.source, Sampler):
+        if not isinstance(self.source, Shares):
             return self.source.draw(generator), robust
-        clusters = generator.integers(0, robust.n_clusters, size=robust.n_clusters)
+        clusters = drawn_clusters(moments, robust, generator)
         if not self.source.determine(clusters):
             return None
         return resampled_unions(moments, robust, clusters)

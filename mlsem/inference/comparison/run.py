@@ -7,14 +7,13 @@ from dataclasses import dataclass
 from functools import partial
 from secrets import randbits
 from typing import Annotated as Shaped
-from typing import Any
 
 import numpy as np
 
 from mlsem.arguments import chosen, require_level, require_seed, require_whole
 from mlsem.core.quiet import quiet
 from mlsem.core.records import Array, Index
-from mlsem.core.sample.draws import Sampler
+from mlsem.core.sample.draws import DataSource
 from mlsem.errors import InferenceError, OptionValueError
 from mlsem.estimation.estimates import Estimates
 from mlsem.estimation.refit import model_sampler, refit
@@ -35,7 +34,7 @@ class Draws:
     """How data sets are drawn from the fitted model, and what is looked at in them."""
 
     estimates: Estimates
-    sampler: Sampler[Any]
+    sampler: DataSource
     kinds: tuple[str, str]
     places: Shaped[Index, "c"]
     seed: int
