@@ -3,44 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from mlsem.base.caching import remember
-from mlsem.core.quiet import quiet
-from mlsem.core.records import CellMoments
-from mlsem.data.moments.again import record_of
-from mlsem.data.moments.aggregate import DataRecord, read_moments
-from mlsem.data.moments.bases import data_names
-from mlsem.data.table.frame import column_names
-from mlsem.errors import (
-    ConvergenceError,
-    ConvergenceWarning,
-    DataWarning,
-    ModelSyntaxError,
-    ModelSyntaxWarning,
-    OptionValueError,
-    warn,
+from mlsem.api.steps import (
+    PER_FIT,
+    beside_model,
+    finish,
+    groups_of,
+    modelling,
+    parsed,
+    remarked,
+    rows_of,
+    table_of,
 )
-from mlsem.estimation.estimates import Estimates
-from mlsem.estimation.estimator import optimum_of
-from mlsem.estimation.groups import pose
-from mlsem.estimation.remarks import complaint
-from mlsem.estimation.settings import SETTING_NAMES, Settings
-from mlsem.inference.covariance.freedom import df_method
+from mlsem.api.update import updated
+from mlsem.core.quiet import quiet
+from mlsem.data.table.frame import column_names
+from mlsem.estimation.settings import Settings
 from mlsem.model.defaults import specify
 from mlsem.model.options import ModelOptions, Preset, model_options, split_options
 from mlsem.model.table import ParameterTable
 from mlsem.results.recipe import Recipe
-from mlsem.results.result import FitResult, assemble
-from mlsem.syntax.naming import text_hint
-from mlsem.syntax.nodes import ModelSyntax
+from mlsem.results.result import FitResult
 
 if TYPE_CHECKING:
     import pandas as pd
-
-_PER_FIT = ("start", "auxiliary", *SETTING_NAMES)
-_OF_DATA = ("cluster", "center")
 
 
 @quiet
@@ -49,6 +36,7 @@ def fit(
     data: pd.DataFrame,
     cluster: str | None = None,
     *,
+    group: str | None = None,
     center: Mapping[str, str] | None = None,
     **options: Any,
 ) -> FitResult:
@@ -64,9 +52,26 @@ def fit(
     cluster : str, optional
         Column of cluster ids; required with levels. In a single-level model it makes the
         standard errors cluster-robust, as in lavaan.
+    group : str, optional
+        Column of the groups of a model of several: of text, numbers, categories or dates. The
+        model is that of each group, with parameters of its own, or has blocks ``group: a`` by the
+        group's name; ``c(a, b)*x`` has an element for each group. A label stands for one parameter
+        in all groups that have it. Clusters belong to one group; in a single-level model those of
+        robust standard errors may cut across.
+    group_label : sequence, optional
+        Groups that are fitted, in this order. Default: in the order of the blocks of the model;
+        without blocks, of the categories or sorted. lavaan numbers groups as they first appear in
+        the data.
+    group_equal, group_partial : str or sequence of str, optional
+        lavaan's: kinds of parameters that are equal in all groups at the levels at which they are
+        free ("loadings", "intercepts", "means", "regressions", "residuals",
+        "residual.covariances", "lv.variances", "lv.covariances"), and parameters that are not
+        (``"f=~y3"``). With equal intercepts the means of latent variables of the later groups are
+        free (at level 2, never within clusters), with equal loadings and ``std_lv`` their
+        variances.
     center : mapping of str to {"cluster", "grand"}, optional
         Variables centred before products are formed: at their cluster's mean, or at the mean
-        over rows (of a level-2 variable: over clusters).
+        over rows of all groups (of a level-2 variable: over clusters).
     estimator : {"ML", "MLR", "REML"}
         "ML": model-based standard errors. "MLR": the same estimates, errors robust to a
         misspecified random part and to non-normality (sandwich with cluster scores). "REML":
@@ -154,37 +159,47 @@ def fit(
     log-likelihood is that of such covariates too, given those of one level. ``fixed_x=False`` makes
     all moments of exogenous covariates parameters.
     """
-    return _fitted("sem", model, data, cluster, center, options)
+    return _fitted("sem", model, data, cluster, group, center, options)
 
 
 @quiet
 def sem(model: str, data: pd.DataFrame, cluster: str | None = None, **options: Any) -> FitResult:
     """lavaan's `sem()`: the same as `fit`."""
-    return _fitted("sem", model, data, cluster, options.pop("center", None), options)
+    return _fitted("sem", model, data, cluster, *_columns_of(options), options)
 
 
 @quiet
 def cfa(model: str, data: pd.DataFrame, cluster: str | None = None, **options: Any) -> FitResult:
     """lavaan's `cfa()`: the same as `fit`."""
-    return _fitted("cfa", model, data, cluster, options.pop("center", None), options)
+    return _fitted("cfa", model, data, cluster, *_columns_of(options), options)
 
 
 @quiet
 def growth(model: str, data: pd.DataFrame, cluster: str | None = None, **options: Any) -> FitResult:
     """lavaan's `growth()`: `fit` with the intercepts of observed variables fixed to 0 and those
     of latent variables free."""
-    return _fitted("growth", model, data, cluster, options.pop("center", None), options)
+    return _fitted("growth", model, data, cluster, *_columns_of(options), options)
 
 
 @quiet
 def lavaan(model: str, data: pd.DataFrame, cluster: str | None = None, **options: Any) -> FitResult:
     """lavaan's `lavaan()`: `fit` without automatic parameters."""
-    return _fitted("lavaan", model, data, cluster, options.pop("center", None), options)
+    return _fitted("lavaan", model, data, cluster, *_columns_of(options), options)
+
+
+def _columns_of(options: dict[str, Any]) -> tuple[Any, Any]:
+    """`group=` and `center=`."""
+    return options.pop("group", None), options.pop("center", None)
 
 
 @quiet
 def check(
-    model: str, data: pd.DataFrame | None = None, cluster: str | None = None, **options: Any
+    model: str,
+    data: pd.DataFrame | None = None,
+    cluster: str | None = None,
+    *,
+    group: str | None = None,
+    **options: Any,
 ) -> ParameterTable:
     """The parameter table of a model, without fitting it.
 
@@ -195,64 +210,37 @@ def check(
         With it, the names in the model are looked for in the data.
     cluster : str, optional
         As for `fit`: robust errors, so means, in a single-level model.
+    group : str, optional
+        As for `fit`. Without data the groups are those of ``group_label=``, or of the blocks of
+        the model.
     **options
         As for `fit`.
     """
     columns = None if data is None else column_names(data)
+    asked = options.pop("group_label", None)
     settings, chosen, auxiliary = _model_options(options)
-    table = _remarked(_table(_parsed(model, data).text, chosen, columns))
-    return _beside(table, auxiliary, settings, chosen, data, cluster)
+    syntax = parsed(model, data)
+    labels = groups_of(syntax, data, group, asked)
+    table = remarked(table_of(syntax.text, chosen, columns, labels))
+    return beside_model(table, auxiliary, settings, chosen, data, cluster)
 
 
 def population(model: str, **options: Any) -> ParameterTable:
     """The parameter table of a model that data are drawn from; as `check`, but that moments of
     covariates with a part at both levels are parameters: there are no data to give them."""
-    syntax = _parsed(model, None)
+    syntax = parsed(model, None)
     settings, chosen, auxiliary = _model_options(options)
-    table = _remarked(specify(syntax, chosen, population=True))
-    return _beside(table, auxiliary, settings, chosen, None, None)
+    table = remarked(specify(syntax, chosen, population=True))
+    return beside_model(table, auxiliary, settings, chosen, None, None)
 
 
 def _model_options(options: dict[str, Any]) -> tuple[Settings, ModelOptions, object]:
     """Settings, those of the model, and `auxiliary=` among the options of `fit`."""
-    keywords, rest = split_options(options, _PER_FIT, ("data", "cluster"))
+    keywords, rest = split_options(options, PER_FIT, ("data", "cluster"))
     rest.pop("start", None)
     auxiliary = rest.pop("auxiliary", None)
     chosen = model_options("sem", **keywords)
-    return *_modelling(Settings(**rest), chosen, keywords), auxiliary
-
-
-def _beside(table: ParameterTable, asked: object, *how: Any) -> ParameterTable:
-    """With what `auxiliary=` names beside the model."""
-    if asked is None:
-        return table
-    from mlsem.api.auxiliary import beside  # for few fits
-
-    return beside(table, asked, *how)
-
-
-def _modelling(
-    settings: Settings, options: ModelOptions, given: Mapping[str, Any]
-) -> tuple[Settings, ModelOptions]:
-    """The model that full information maximum likelihood takes: with means, which do not separate
-    from the covariances where values are missing; and "fiml.x" as what it stands for, "fiml" of a
-    model without fixed covariates."""
-    if settings.missing not in ("fiml", "fiml.x"):
-        return settings, options
-    if given.get("meanstructure") is False:
-        raise OptionValueError(
-            f'missing="{settings.missing}" needs the means in the model, and meanstructure=False '
-            "leaves them out: leave meanstructure out."
-        )
-    options = replace(options, meanstructure=True)
-    if settings.missing == "fiml":
-        return settings, options
-    if given.get("fixed_x"):
-        raise OptionValueError(
-            'missing="fiml.x" models the covariates, and fixed_x=True conditions on them: use '
-            'missing="fiml", which leaves rows out that lack a covariate, or leave fixed_x out.'
-        )
-    return replace(settings, missing="fiml"), replace(options, fixed_x=False)
+    return *modelling(Settings(**rest), chosen, keywords), auxiliary
 
 
 def _fitted(
@@ -260,132 +248,17 @@ def _fitted(
     model: str,
     data: Any,
     cluster: str | None,
+    group: str | None,
     center: Mapping[str, str] | None,
     options: dict[str, Any],
 ) -> FitResult:
-    keywords, rest = split_options(options, _PER_FIT, ("cluster", "center"))
+    keywords, rest = split_options(options, PER_FIT, ("cluster", "center", "group"))
     start, auxiliary = rest.pop("start", None), rest.pop("auxiliary", None)
-    settings, chosen = _modelling(Settings(**rest), model_options(preset, **keywords), keywords)
-    syntax = _parsed(model, data)
-    table = _remarked(_table(syntax.text, chosen, column_names(data)))
-    table = _beside(table, auxiliary, settings, chosen, data, cluster)
-    record = _rows(table, data, settings, cluster, center)
-    return finish(syntax.text, settings, table, record, start, Recipe(chosen, _refit))
-
-
-def _rows(
-    table: ParameterTable,
-    data: Any,
-    settings: Settings,
-    cluster: str | None,
-    center: Mapping[str, str] | None,
-) -> DataRecord:
-    """What a model needs of a data frame."""
-    record = read_moments(
-        table,
-        data,
-        cluster=cluster,
-        center=center,
-        missing=settings.missing or "listwise",
-        se_cluster=settings.se_cluster,
-    )
-    if settings.missing is None and record.lost:
-        warn(record.lost, DataWarning)
-    return record
-
-
-@quiet
-def _refit(fit: FitResult, model: object, data: object, changes: Mapping[str, Any]) -> FitResult:
-    """What `FitResult.update` returns."""
-    from mlsem.model.fragments import extended_text  # as the language, for few programs
-
-    recipe, record = fit._recipe, fit._record
-    assert recipe is not None
-    keywords, rest = split_options(changes, (*_PER_FIT, "cluster", "center"), ("model", "data"))
-    for name in (*_OF_DATA, "missing", "se_cluster"):
-        if data is None and name in rest:
-            raise OptionValueError(
-                f"{name}= says how data are read, and a fit does not keep them: pass data=…, too."
-            )
-    cluster, center = rest.pop("cluster", record.cluster), rest.pop("center", None)
-    start, auxiliary = rest.pop("start", None), rest.pop("auxiliary", fit.table.auxiliary or None)
-    settings, chosen = replace(fit.settings, **rest), replace(recipe.options, **keywords)
-    settings, chosen = _modelling(settings, chosen, keywords)
-    if model is not None and not isinstance(model, str):
-        raise OptionValueError(f"model={model!r}: it takes a text; one that begins with '+' adds.")
-    text = fit.model if model is None else extended_text(fit.model, model, fit.table)
-    syntax = _parsed(text, data)
-    columns = None if data is None else column_names(data)
-    table = _remarked(_table(syntax.text, chosen, columns))
-    table = _beside(table, auxiliary, settings, chosen, data, cluster, fit.table)
-    if data is None:
-        record = record_of(table, record, fit.table)
-    else:
-        if center is None:
-            center = {name: how for name, how, _ in record.centered if name in data_names(table)}
-        record = _rows(table, data, settings, cluster, center)
-    return finish(syntax.text, settings, table, record, start, Recipe(chosen, _refit))
-
-
-def finish(
-    text: str,
-    settings: Settings,
-    table: ParameterTable,
-    record: DataRecord,
-    start: object,
-    recipe: Recipe | None = None,
-) -> FitResult:
-    """Estimate a specified model whose data are read."""
-    if settings.starts and start is not None:
-        raise OptionValueError(
-            f"start= and starts={settings.starts}: random starts are tried beside the usual one, "
-            "and start= chooses one start alone. Leave one of them out."
-        )
-    if settings.estimator == "REML" and isinstance(record.moments, CellMoments):
-        raise OptionValueError(
-            'estimator="REML" takes complete data: missing="fiml" goes with maximum likelihood '
-            '(leave estimator out, or "MLR"; for few clusters se="CR2"), restricted maximum '
-            'likelihood with missing="listwise".'
-        )
-    problem = pose(table, record)
-    df_method(problem, settings)  # refuses before the search
-    optimum = optimum_of(problem, settings, start)
-    if not optimum.converged:
-        message = complaint(optimum, settings)
-        if settings.on_failure == "raise":
-            raise ConvergenceError(message)
-        warn(message, ConvergenceWarning)
-    return assemble(text, Estimates(problem, settings, optimum, record), recipe)
-
-
-def _parsed(model: object, data: object) -> ModelSyntax:
-    if not isinstance(model, str):
-        from mlsem.syntax.not_text import not_a_text
-
-        raise OptionValueError(not_a_text(model, data))
-    try:
-        return _parse(model)
-    except ModelSyntaxError as error:
-        hint = text_hint(map(str, getattr(data, "columns", ())), model)
-        if not hint or "data.rename" in error.message:
-            raise
-        raise ModelSyntaxError(error.message + hint, error.text, error.span) from None
-
-
-def _remarked(table: ParameterTable) -> ParameterTable:
-    """The table, after the warnings about its text."""
-    for remark in table.remarks:
-        warn(remark, ModelSyntaxWarning)
-    return table
-
-
-@remember
-def _table(text: str, options: ModelOptions, columns: tuple[str, ...] | None) -> ParameterTable:
-    """Fits of one model to many data sets specify it once."""
-    return specify(_parse(text), options, columns)
-
-
-def _parse(text: str) -> ModelSyntax:
-    from mlsem.syntax.parse import parse  # the language comes with the first model
-
-    return parse(text)
+    asked = rest.pop("group_label", None)
+    settings, chosen = modelling(Settings(**rest), model_options(preset, **keywords), keywords)
+    syntax = parsed(model, data)
+    labels = groups_of(syntax, data, group, asked)
+    table = remarked(table_of(syntax.text, chosen, column_names(data), labels))
+    table = beside_model(table, auxiliary, settings, chosen, data, cluster)
+    record = rows_of(table, data, settings, cluster, group, center)
+    return finish(syntax.text, settings, table, record, start, Recipe(chosen, updated))

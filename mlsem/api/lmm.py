@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from mlsem.api.fit import finish
+from mlsem.api.steps import finish
 from mlsem.base.caching import remember
 from mlsem.core.quiet import quiet
 from mlsem.data.design.mixed import INTERCEPT, RESIDUAL, MixedColumns, check_outcome, read_mixed

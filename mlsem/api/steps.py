@@ -1,0 +1,192 @@
+"""The steps from a model text and a data frame to a fit, which all of `fit`'s kin take."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from mlsem.base.caching import remember
+from mlsem.data.moments.aggregate import DataRecord, read_moments
+from mlsem.data.table.columns import require_frame
+from mlsem.errors import (
+    ConvergenceError,
+    ConvergenceWarning,
+    DataWarning,
+    ModelSyntaxError,
+    ModelSyntaxWarning,
+    OptionValueError,
+    SpecificationError,
+    warn,
+)
+from mlsem.estimation.estimates import Estimates
+from mlsem.estimation.estimator import optimum_of
+from mlsem.estimation.groups import pose
+from mlsem.estimation.remarks import complaint
+from mlsem.estimation.settings import SETTING_NAMES, Settings
+from mlsem.inference.covariance.freedom import df_method
+from mlsem.model.defaults import specify
+from mlsem.model.options import ModelOptions
+from mlsem.model.table import ParameterTable
+from mlsem.results.recipe import Recipe
+from mlsem.results.result import FitResult, assemble
+from mlsem.syntax.naming import text_hint
+from mlsem.syntax.nodes import ModelSyntax
+
+if TYPE_CHECKING:
+    from mlsem.data.moments.groups import GroupedRecord
+
+PER_FIT = ("start", "auxiliary", "group_label", *SETTING_NAMES)
+OF_DATA = ("cluster", "center", "group", "group_label")
+
+
+def beside_model(table: ParameterTable, asked: object, *how: Any) -> ParameterTable:
+    """With what `auxiliary=` names beside the model."""
+    if asked is None:
+        return table
+    from mlsem.api.auxiliary import beside  # for few fits
+
+    return beside(table, asked, *how)
+
+
+def modelling(
+    settings: Settings, options: ModelOptions, given: Mapping[str, Any]
+) -> tuple[Settings, ModelOptions]:
+    """The model that full information maximum likelihood takes: with means, which do not separate
+    from the covariances where values are missing; and "fiml.x" as what it stands for, "fiml" of a
+    model without fixed covariates."""
+    if settings.missing not in ("fiml", "fiml.x"):
+        return settings, options
+    if given.get("meanstructure") is False:
+        raise OptionValueError(
+            f'missing="{settings.missing}" needs the means in the model, and meanstructure=False '
+            "leaves them out: leave meanstructure out."
+        )
+    options = replace(options, meanstructure=True)
+    if settings.missing == "fiml":
+        return settings, options
+    if given.get("fixed_x"):
+        raise OptionValueError(
+            'missing="fiml.x" models the covariates, and fixed_x=True conditions on them: use '
+            'missing="fiml", which leaves rows out that lack a covariate, or leave fixed_x out.'
+        )
+    return replace(settings, missing="fiml"), replace(options, fixed_x=False)
+
+
+def rows_of(
+    table: ParameterTable,
+    data: Any,
+    settings: Settings,
+    cluster: str | None,
+    group: str | None,
+    center: Mapping[str, str] | None,
+) -> DataRecord | GroupedRecord:
+    """What a model needs of a data frame."""
+    how: dict[str, Any] = {
+        "cluster": cluster,
+        "center": center,
+        "missing": settings.missing or "listwise",
+        "se_cluster": settings.se_cluster,
+    }
+    if group is None:
+        record = read_moments(table, data, **how)
+    else:
+        from mlsem.data.moments.groups import read_groups  # for few fits
+
+        record = read_groups(table, data, group=group, **how)
+    if settings.missing is None and record.lost:
+        warn(record.lost, DataWarning)
+    return record
+
+
+def finish(
+    text: str,
+    settings: Settings,
+    table: ParameterTable,
+    record: DataRecord | GroupedRecord,
+    start: object,
+    recipe: Recipe | None = None,
+) -> FitResult:
+    """Estimate a specified model whose data are read."""
+    if settings.starts and start is not None:
+        raise OptionValueError(
+            f"start= and starts={settings.starts}: random starts are tried beside the usual one, "
+            "and start= chooses one start alone. Leave one of them out."
+        )
+    problem = pose(table, record)
+    if settings.estimator == "REML" and problem.incomplete:
+        raise OptionValueError(
+            'estimator="REML" takes complete data: missing="fiml" goes with maximum likelihood '
+            '(leave estimator out, or "MLR"; for few clusters se="CR2"), restricted maximum '
+            'likelihood with missing="listwise".'
+        )
+    df_method(problem, settings)  # refuses before the search
+    optimum = optimum_of(problem, settings, start)
+    if not optimum.converged:
+        message = complaint(optimum, settings)
+        if settings.on_failure == "raise":
+            raise ConvergenceError(message)
+        warn(message, ConvergenceWarning)
+    return assemble(text, Estimates(problem, settings, optimum, record), recipe)
+
+
+def parsed(model: object, data: object) -> ModelSyntax:
+    if not isinstance(model, str):
+        from mlsem.syntax.not_text import not_a_text
+
+        raise OptionValueError(not_a_text(model, data))
+    try:
+        return _parse(model)
+    except ModelSyntaxError as error:
+        hint = text_hint(map(str, getattr(data, "columns", ())), model)
+        if not hint or "data.rename" in error.message:
+            raise
+        raise ModelSyntaxError(error.message + hint, error.text, error.span) from None
+
+
+def remarked(table: ParameterTable) -> ParameterTable:
+    """The table, after the warnings about its text."""
+    for remark in table.remarks:
+        warn(remark, ModelSyntaxWarning)
+    return table
+
+
+def groups_of(syntax: ModelSyntax, data: Any, group: object, asked: object) -> tuple[Hashable, ...]:
+    """The groups of a model in the order of their numbers; none where there is one group."""
+    if group is None and data is not None:
+        if asked is not None:
+            raise OptionValueError('group_label= chooses groups: name their column, group="…".')
+        if syntax.groups:
+            raise SpecificationError(
+                'the model has blocks of several groups: name the column of the groups, group="…".',
+                syntax.text,
+                syntax.groups[0].span,
+            )
+        return ()
+    if group is None and asked is None and not syntax.groups:
+        return ()
+    from mlsem.data.table.groups import group_labels, text_labels  # for few fits
+    from mlsem.syntax.groups import numbered
+
+    if data is None:
+        labels = text_labels(syntax.groups, asked)
+    else:
+        labels = group_labels(require_frame(data), group, asked)
+    return numbered(syntax, labels)
+
+
+@remember
+def table_of(
+    text: str,
+    options: ModelOptions,
+    columns: tuple[str, ...] | None,
+    groups: tuple[Hashable, ...] = (),
+) -> ParameterTable:
+    """Fits of one model to many data sets specify it once."""
+    return specify(_parse(text), options, columns, groups=groups)
+
+
+def _parse(text: str) -> ModelSyntax:
+    from mlsem.syntax.parse import parse  # the language comes with the first model
+
+    return parse(text)

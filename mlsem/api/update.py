@@ -1,0 +1,68 @@
+"""What `FitResult.update` does: a changed model, or the same of other data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from mlsem.api.steps import (
+    OF_DATA,
+    PER_FIT,
+    beside_model,
+    finish,
+    groups_of,
+    modelling,
+    parsed,
+    remarked,
+    rows_of,
+    table_of,
+)
+from mlsem.core.quiet import quiet
+from mlsem.data.moments.again import record_of
+from mlsem.data.moments.bases import data_names
+from mlsem.data.table.frame import column_names
+from mlsem.errors import OptionValueError
+from mlsem.model.options import split_options
+from mlsem.results.recipe import Recipe
+from mlsem.results.result import FitResult
+
+
+@quiet
+def updated(fit: FitResult, model: object, data: object, changes: Mapping[str, Any]) -> FitResult:
+    """What `FitResult.update` returns."""
+    from mlsem.model.fragments import extended_text  # as the language, for few programs
+
+    recipe, record = fit._recipe, fit._record
+    assert recipe is not None
+    keywords, rest = split_options(
+        changes, (*PER_FIT, "cluster", "center", "group"), ("model", "data")
+    )
+    for name in (*OF_DATA, "missing", "se_cluster"):
+        if data is None and name in rest:
+            raise OptionValueError(
+                f"{name}= says how data are read, and a fit does not keep them: pass data=…, too."
+            )
+    cluster, center = rest.pop("cluster", record.cluster), rest.pop("center", None)
+    labels = tuple(each.label for each in fit.table.groups)
+    group = rest.pop("group", record.column if labels else None)
+    asked = rest.pop("group_label", labels if group and "group" not in changes else None)
+    start, auxiliary = rest.pop("start", None), rest.pop("auxiliary", fit.table.auxiliary or None)
+    settings, chosen = replace(fit.settings, **rest), replace(recipe.options, **keywords)
+    settings, chosen = modelling(settings, chosen, keywords)
+    if model is not None and not isinstance(model, str):
+        raise OptionValueError(f"model={model!r}: it takes a text; one that begins with '+' adds.")
+    text = fit.model if model is None else extended_text(fit.model, model, fit.table)
+    syntax = parsed(text, data)
+    columns = None if data is None else column_names(data)
+    if data is not None:
+        labels = groups_of(syntax, data, group, asked)
+    table = remarked(table_of(syntax.text, chosen, columns, labels))
+    table = beside_model(table, auxiliary, settings, chosen, data, cluster, fit.table)
+    if data is None:
+        record = record_of(table, record, fit.table)
+    else:
+        if center is None:
+            center = {name: how for name, how, _ in record.centered if name in data_names(table)}
+        record = rows_of(table, data, settings, cluster, group, center)
+    return finish(syntax.text, settings, table, record, start, Recipe(chosen, updated))
