@@ -16,6 +16,7 @@ import numpy as np
 from mlsem.base.caching import remember
 from mlsem.core.optimise.optimum import Constrained, Maximum, Optimum
 from mlsem.estimation.posed import Posed
+from mlsem.model.regrouped import regrouped
 from mlsem.model.table import ParameterTable, Row
 
 
@@ -38,6 +39,8 @@ def with_means(problem: Posed, optimum: Optimum) -> tuple[Posed, Optimum]:
 
 @remember
 def _with_intercepts(table: ParameterTable) -> ParameterTable:
+    if table.groups:
+        return regrouped(table, [_with_intercepts(group.table) for group in table.groups])
     modelled, own = table.levels[0].modelled, len(table.names)
     rows = (Row(name, "~1", "", 1, False, own + k) for k, name in enumerate(modelled))
     return replace(

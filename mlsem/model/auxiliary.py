@@ -20,6 +20,7 @@ from math import inf
 
 from mlsem.base.caching import remember
 from mlsem.model.blocks import LOWEST, name_suffix
+from mlsem.model.regrouped import regrouped
 from mlsem.model.table import LevelVariables, ParameterTable, Row, TableBlock
 
 Placed = tuple[tuple[str, tuple[int, ...]], ...]
@@ -36,6 +37,11 @@ def with_auxiliary(table: ParameterTable, placed: Placed, bounded: bool = False)
     bounded : bool
         Whether their variances are kept from falling below zero.
     """
+    if table.groups:
+        own = [with_auxiliary(group.table, placed, bounded) for group in table.groups]
+        whole = regrouped(table, own)
+        note = _note(placed, len(whole.names) - len(table.names), table.two_level)
+        return replace(whole, notes=(*table.notes, note))
     both = tuple(name for name, levels in placed if len(levels) > 1)
     rows, names = list(table.rows), list(table.names)
     variables: list[LevelVariables] = []
