@@ -28,6 +28,24 @@ def read_robust(
         The column is absent, has missing ids in rows that are used, or differs within a cluster
         of the model; or all rows have the same id.
     """
+    robust = robust_of(data, se_cluster, cluster, grouping)
+    check_several(robust)
+    return robust
+
+
+def check_several(robust: RobustClusters) -> None:
+    """Refuse robust clusters of a column that are but one."""
+    if robust.name is not None and robust.n_clusters < 2:
+        raise DataError(
+            f"all rows are in one cluster of {robust.name!r}; robust standard errors need at least "
+            "two. Is this the right column?"
+        )
+
+
+def robust_of(
+    data: pd.DataFrame, se_cluster: object, cluster: str | None, grouping: Grouping
+) -> RobustClusters:
+    """`read_robust` of rows that may all be in one robust cluster, as those of one group."""
     named = cluster
     if se_cluster is not None:
         named = require_one_column("se_cluster", se_cluster, data)
@@ -49,11 +67,6 @@ def read_robust(
     first = used[starts]
     _check_nested(used, first, starts, (named, cluster), grouping, labels)
     positions, robust_codes = pd.factorize(first)  # in the order of the model's clusters
-    if len(robust_codes) < 2:
-        raise DataError(
-            f"all rows are in one cluster of {named!r}; robust standard errors need at least "
-            "two. Is this the right column?"
-        )
     return RobustClusters(named, frozen(positions), labels[robust_codes])
 
 
