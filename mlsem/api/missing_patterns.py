@@ -11,7 +11,7 @@ from mlsem.api.fit import check
 from mlsem.core.quiet import quiet
 from mlsem.data.moments.bases import data_names
 from mlsem.data.moments.gaps import CHUNK_ROWS, level_gaps
-from mlsem.data.moments.missing import Missingness, settle
+from mlsem.data.moments.missing import Missingness, missing_notes, settle
 from mlsem.data.table.columns import (
     missing_in,
     read_rows,
@@ -149,5 +149,6 @@ def _used(table: ParameterTable, frame: pd.DataFrame, grouping: Grouping, comple
     rows = read_rows(frame, data_names(table), "fiml")
     if not rows.gaps:
         return Used(complete, rows.n_used, Missingness(), ())
-    used, _, found, notes = settle(table, rows, grouping, CHUNK_ROWS)
+    used, _, found = settle(table, rows, grouping, CHUNK_ROWS)
+    notes = missing_notes(table, found, rows.n_total)
     return Used(complete, used.n_used, found, tuple(f'missing="fiml": {note}' for note in notes))

@@ -13,10 +13,16 @@ from mlsem.core.sample.moments import combine
 from mlsem.data.moments.available import together_notes
 from mlsem.data.moments.bases import Base, check_center, data_names, read_bases
 from mlsem.data.moments.cells import aggregate_cells
-from mlsem.data.moments.checks import check_columns, check_counts, check_own_means
+from mlsem.data.moments.checks import (
+    Counts,
+    check_clusters,
+    check_columns,
+    check_counts,
+    check_own_means,
+)
 from mlsem.data.moments.chunks import Reader, level_column, moments_of_runs, near_mean
 from mlsem.data.moments.dependence import check_dependence
-from mlsem.data.moments.missing import Missingness, settle, use_of_all
+from mlsem.data.moments.missing import Missingness, missing_notes, settle, use_of_all
 from mlsem.data.moments.products import (
     ColumnMap,
     Plan,
@@ -141,19 +147,16 @@ def read_moments(
     wanted = data_names(table)
     if cluster is not None:
         require_one_column("cluster", cluster, frame)
-    _check_options(table, wanted, cluster, missing)
+    check_options(table, wanted, cluster, missing)
     centering = check_center(table, center, wanted, frame.columns, cluster)
-    rows = read_rows(frame, wanted, missing, FIML)
-    if cluster is None:
-        grouping = ungrouped(len(frame), rows.keep)
-    else:
-        grouping = group(frame, cluster, rows.keep)
-    found: Missingness | None = Missingness() if missing == "fiml" else None
+    rows, grouping, found = used_rows(
+        table, frame, wanted, cluster=cluster, missing=missing, chunk_rows=chunk_rows
+    )
     told: tuple[str, ...] = ()
-    if rows.n_used < rows.n_total:
+    if found is not None:
+        told = missing_notes(table, found, rows.n_total)
+    elif rows.n_used < rows.n_total:
         told = (left_out(rows.missing, rows.n_total - rows.n_used, rows.n_total),)
-    if rows.gaps:
-        rows, grouping, found, told = settle(table, rows, grouping, chunk_rows or CHUNK_ROWS)
     record = moments_of(
         table,
         frame,
@@ -164,10 +167,33 @@ def read_moments(
         se_cluster=se_cluster,
         chunk_rows=chunk_rows,
     )
-    if found is None:
-        lost = f"{told[0]} {use_of_all(table, rows)}" if told else ""
-        return replace(record, notes=told + record.notes, lost=lost) if told else record
-    return _with_missingness(table, record, found, told)
+    if found is not None:
+        together = missing_together(table, record.moments)
+        found = with_patterns(found, record.moments)
+        return replace(record, missingness=found, notes=told + together + record.notes)
+    lost = f"{told[0]} {use_of_all(table, [(table, rows)])}" if told else ""
+    return replace(record, notes=told + record.notes, lost=lost) if told else record
+
+
+def used_rows(
+    table: ParameterTable,
+    frame: pd.DataFrame,
+    wanted: Mapping[str, str],
+    *,
+    cluster: str | None,
+    missing: str,
+    chunk_rows: int | None,
+) -> tuple[Rows, Grouping, Missingness | None]:
+    """The rows of a frame that are used, by cluster; with `missing="fiml"` what is known of the
+    others, too."""
+    rows = read_rows(frame, wanted, missing, FIML)
+    if cluster is None:
+        grouping = ungrouped(len(frame), rows.keep)
+    else:
+        grouping = group(frame, cluster, rows.keep)
+    if rows.gaps:
+        return settle(table, rows, grouping, chunk_rows or CHUNK_ROWS)
+    return rows, grouping, Missingness() if missing == "fiml" else None
 
 
 def moments_of(
@@ -188,11 +214,38 @@ def moments_of(
     frame : DataFrame
         Where `se_cluster` is, its rows those of `rows`.
     """
-    limit = chunk_rows or CHUNK_ROWS
-    notes = (*check_counts(table, grouping, cluster, rows.n_missing), *sentinel_notes(rows))
+    check_clusters(table, grouping, cluster)
+    there = Counts(grouping.n_rows, len(grouping.sizes), rows.n_missing)
+    notes = (*check_counts(table, there, cluster), *sentinel_notes(rows))
     robust = read_robust(frame, se_cluster, cluster, grouping)
+    record = summarised(
+        table,
+        rows,
+        grouping,
+        robust=robust,
+        cluster=cluster,
+        centering=centering,
+        chunk_rows=chunk_rows,
+    )
+    return replace(record, notes=notes + record.notes)
+
+
+def summarised(
+    table: ParameterTable,
+    rows: Rows,
+    grouping: Grouping,
+    *,
+    robust: RobustClusters,
+    cluster: str | None,
+    centering: Mapping[str, str],
+    grand: Mapping[str, float] | None = None,
+    chunk_rows: int | None = None,
+) -> DataRecord:
+    """The record of rows that are enough, their columns checked; `grand` has the grand means that
+    are not those of these rows alone."""
+    limit = chunk_rows or CHUNK_ROWS
     pieces = cut(grouping.sizes, limit)
-    bases = read_bases(table, rows, grouping, pieces, centering, limit)
+    bases = read_bases(table, rows, grouping, pieces, centering, limit, grand)
     between = frozenset(name for name, base in bases.items() if base.level is not None)
     check_product_levels(table.products, between)
     offsets = {name: base.offset for name, base in bases.items() if base.offset is not None}
@@ -203,7 +256,6 @@ def moments_of(
         moments = _aggregate(plan, bases, grouping, pieces)
     check_columns(table, moments)
     check_dependence(table, moments)
-    notes += check_own_means(table, moments)
     return DataRecord(
         moments=moments,
         maps=column_maps(plan, moments.shift, offsets),
@@ -212,36 +264,40 @@ def moments_of(
         n_rows_total=rows.n_total,
         n_rows_dropped=rows.n_total - rows.n_used,
         centered=tuple((name, how, _taken_off(bases[name])) for name, how in centering.items()),
-        notes=notes,
+        notes=check_own_means(table, moments),
     )
 
 
-def _with_missingness(
-    table: ParameterTable, record: DataRecord, found: Missingness, told: tuple[str, ...]
-) -> DataRecord:
-    """The record with what is known of rows with missing values; `told` are notes on these."""
-    moments = record.moments
-    if isinstance(moments, CellMoments):
-        told += together_notes(table, moments)
-        partly = np.flatnonzero(~moments.patterns.all(axis=1))
-        partly2 = np.flatnonzero(~moments.level2_patterns.all(axis=1))
-        found = replace(
-            found,
-            rows_partly=int(moments.cell_rows[np.isin(moments.pattern_of, partly)].sum()),
-            clusters_partly=int(np.isin(moments.level2_pattern_of, partly2).sum()),
-            patterns=len(moments.patterns),
-            level2_patterns=len(moments.level2_patterns),
-        )
-    return replace(record, missingness=found, notes=told + record.notes)
+def missing_together(
+    table: ParameterTable, moments: ClusterMoments | CellMoments
+) -> tuple[str, ...]:
+    """A note on variables that are never observed together."""
+    return together_notes(table, moments) if isinstance(moments, CellMoments) else ()
+
+
+def with_patterns(found: Missingness, moments: ClusterMoments | CellMoments) -> Missingness:
+    """With the patterns of the rows used, and how many of these are not complete."""
+    if not isinstance(moments, CellMoments):
+        return found
+    partly = np.flatnonzero(~moments.patterns.all(axis=1))
+    partly2 = np.flatnonzero(~moments.level2_patterns.all(axis=1))
+    return replace(
+        found,
+        rows_partly=int(moments.cell_rows[np.isin(moments.pattern_of, partly)].sum()),
+        clusters_partly=int(np.isin(moments.level2_pattern_of, partly2).sum()),
+        patterns=len(moments.patterns),
+        level2_patterns=len(moments.level2_patterns),
+    )
 
 
 def _taken_off(base: Base) -> float:
     return float("nan") if isinstance(base.centre, np.ndarray) else base.centre
 
 
-def _check_options(
+def check_options(
     table: ParameterTable, wanted: Mapping[str, str], cluster: object, missing: object
 ) -> None:
+    """Refuse an unknown `missing=`, and what `cluster=` cannot be with this model."""
     if missing not in MISSING:
         raise OptionValueError(
             f'missing must be "listwise", "error" or "fiml", not {missing!r}.'

@@ -194,22 +194,49 @@ def read_bases(
     pieces: Pieces,
     center: Mapping[str, str],
     chunk_rows: int,
+    grand: Mapping[str, float] | None = None,
 ) -> dict[str, Base]:
-    """Settle level, centring and shift of every data column of the model."""
+    """Settle level, centring and shift of every data column of the model.
+
+    `grand` has the grand means that are not those of these rows alone.
+    """
     factors = {factor for term in table.products for factor in term.factors}
     bases: dict[str, Base] = {}
-    for name, values in rows.values.items():
-        mean, gap = rows.totals[name] / rows.count(name), rows.gaps.get(name)
+    means = grand or {}
+    for name in rows.values:
         how, factor = center.get(name), name in factors
-        column = Column(name, values, mean, grouping, pieces)
-        if gap is not None and (how or factor or may_be_level2(table, name)):
-            column = Column.where_observed(name, values, mean, grouping, gap, chunk_rows)
+        column = _column(table, rows, name, grouping, pieces, chunk_rows, bool(how or factor))
         level = level_values(table, column)
         if level is None:
-            bases[name] = _row_base(column, how, factor)
+            bases[name] = _row_base(column, how, factor, means.get(name, column.mean))
         else:
-            bases[name] = _between_base(column, level, how, factor)
+            bases[name] = _between_base(column, level, how, factor, means.get(name))
     return bases
+
+
+def _column(
+    table: ParameterTable,
+    rows: Rows,
+    name: str,
+    grouping: Grouping,
+    pieces: Pieces,
+    chunk_rows: int,
+    apart: bool,
+) -> Column:
+    """A data column; with `apart` (as for variables of level 2) in the rows that have it alone."""
+    values, gap = rows.values[name], rows.gaps.get(name)
+    mean = rows.totals[name] / rows.count(name)
+    if gap is not None and (apart or may_be_level2(table, name)):
+        return Column.where_observed(name, values, mean, grouping, gap, chunk_rows)
+    return Column(name, values, mean, grouping, pieces)
+
+
+def level_of(
+    table: ParameterTable, rows: Rows, grouping: Grouping, name: str, chunk_rows: int
+) -> Array | None:
+    """The values of the clusters in which a column of level 2 is observed; None if it is not."""
+    pieces = cut(grouping.sizes, chunk_rows)
+    return level_values(table, _column(table, rows, name, grouping, pieces, chunk_rows, True))
 
 
 def may_be_level2(table: ParameterTable, name: str) -> bool:
@@ -236,14 +263,18 @@ def level_values(table: ParameterTable, column: Column) -> Array | None:
     return None
 
 
-def _between_base(column: Column, level: Array, how: str | None, factor: bool) -> Base:
+def _between_base(
+    column: Column, level: Array, how: str | None, factor: bool, grand: float | None
+) -> Base:
     if how == "cluster":
         raise DataError(_never_varies(column.name))
-    mean, values = _mean(level), column.values
-    if how == "grand":
-        return Base(values, column.of_clusters(level - mean), mean, 0.0)
-    offset = _offset(column.name, mean, float(np.std(level))) if factor else None
-    return Base(values, column.of_clusters(level), 0.0, mean, offset)
+    mean, values = mean_near_first(level), column.values
+    centre = 0.0 if how is None else mean if grand is None else grand
+    left = mean - centre
+    offset = None
+    if factor and (how is None or left != 0.0):
+        offset = _offset(column.name, left, float(np.std(level)))
+    return Base(values, column.of_clusters(level - centre), centre, left, offset)
 
 
 def _offset(name: str, mean: float, sd: float) -> float | None:
@@ -256,12 +287,13 @@ def _offset(name: str, mean: float, sd: float) -> float | None:
     return mean if abs(mean) > FAR * sd else None
 
 
-def _mean(values: Array) -> float:
+def mean_near_first(values: Array) -> float:
+    """The mean, summed about the first value."""
     first = float(values[0])
     return first + float((values - first).mean())
 
 
-def _row_base(column: Column, how: str | None, factor: bool) -> Base:
+def _row_base(column: Column, how: str | None, factor: bool, grand: float) -> Base:
     values, mean = column.values, column.mean
     if how == "cluster":
         _, distance = cluster_values(values, column.grouping, column.pieces)
@@ -269,10 +301,12 @@ def _row_base(column: Column, how: str | None, factor: bool) -> Base:
             raise DataError(_never_varies(column.name))
         means = row_cluster_means(values, mean, column.grouping, column.pieces)
         return Base(values, None, column.of_clusters(means), 0.0)
-    if how == "grand":
-        return Base(values, None, mean, 0.0)
-    offset = _offset(column.name, mean, column.sd()) if factor else None
-    return Base(values, None, 0.0, mean, offset)
+    centre = grand if how == "grand" else 0.0
+    left = mean - centre
+    offset = None
+    if factor and (how is None or left != 0.0):
+        offset = _offset(column.name, left, column.sd())
+    return Base(values, None, centre, left, offset)
 
 
 def _never_varies(name: str) -> str:

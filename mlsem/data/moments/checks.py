@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -10,21 +10,30 @@ from mlsem.core.records import CellMoments
 from mlsem.data.moments.available import available, rows_with
 from mlsem.data.moments.bases import CONSTANT, SAME
 from mlsem.errors import DataError
+from mlsem.model.blocks import LOWEST
 
 if TYPE_CHECKING:
+    from collections.abc import Container, Iterable
+
     from mlsem.core.records import Array, ClusterMoments
     from mlsem.data.table.grouping import Grouping
-    from mlsem.model.table import ParameterTable
+    from mlsem.model.table import ParameterTable, Row
+
+
+class Counts(NamedTuple):
+    """What there is to estimate from: rows, clusters, and values missing in these rows."""
+
+    rows: int
+    clusters: int
+    missing: int
+
 
 OWN_MEAN = 1e-10
 """1 − R² of an outcome's cluster means on a predictor up to which these are the same."""
 
 
-def check_counts(
-    table: ParameterTable, grouping: Grouping, cluster: str | None, missing: int = 0
-) -> tuple[str, ...]:
-    """Enough rows and clusters for the model; returns notes on clusters that are few. So many
-    values are `missing` in the rows."""
+def check_clusters(table: ParameterTable, grouping: Grouping, cluster: str | None) -> None:
+    """Refuse one cluster, and with two levels clusters of one row each."""
     rows, clusters = grouping.n_rows, len(grouping.sizes)
     if cluster is not None and clusters < 2:
         raise DataError(
@@ -36,32 +45,51 @@ def check_counts(
             f"every cluster of {cluster!r} has one row, so that the two levels cannot be told "
             "apart. Name the column that many rows share, or write the model without levels."
         )
-    free = len(table.names) - sum(each.equality for each in table.constraints)
-    values = rows * len(table.observed) - missing
+
+
+def check_counts(table: ParameterTable, there: Counts, cluster: str | None) -> tuple[str, ...]:
+    """Enough rows and clusters for the model; returns notes on clusters that are few."""
+    notes = check_free(table, there, cluster)
+    if cluster is None or table.two_level:
+        return notes
+    return (
+        *notes,
+        f"the model has one level: the clusters of {cluster!r} count in robust standard errors "
+        "only. For a part within and a part between clusters write 'level: 1' and 'level: 2', "
+        "each on a line of its own with formulas below it.",
+    )
+
+
+def check_free(
+    table: ParameterTable, there: Counts, cluster: str | None, own: Container[int] | None = None
+) -> tuple[str, ...]:
+    """`check_counts` of the parameters at `own` alone."""
+
+    def number(rows: Iterable[Row]) -> int:
+        free = {row.free for row in rows if row.free >= 0}
+        return len(free if own is None else [place for place in free if place in own])
+
+    free = len(table.names) if own is None else number(table.rows)
+    free -= sum(each.equality for each in table.constraints)
+    rows, clusters, missing = there
+    variables = len(table.observed)
+    values = rows * variables - missing
     if values < free:
         gone = f", in which {missing} values are missing" if missing else ""
         raise DataError(
-            f"the model has {free} free parameters but only {rows} rows of "
-            f"{len(table.observed)} variables are left{gone}. Free fewer parameters, or find out "
-            "where rows were lost."
+            f"the model has {free} free parameters but only {rows} rows of {variables} variables "
+            f"are left{gone}. Free fewer parameters, or find out where rows were lost."
         )
     few = f"the model has {free} free parameters and only {rows} rows: estimates and standard "
     fragile = (few + "errors are fragile.",) if rows < free else ()
-    if cluster is not None and not table.two_level:
-        return (
-            *fragile,
-            f"the model has one level: the clusters of {cluster!r} count in robust standard errors "
-            "only. For a part within and a part between clusters write 'level: 1' and 'level: 2', "
-            "each on a line of its own with formulas below it.",
+    if not table.two_level:
+        return fragile
+    free = number(row for row in table.rows if row.level > LOWEST)
+    if clusters < free:
+        fragile += (
+            f"level 2 has {free} free parameters but there are only {clusters} clusters of "
+            f"{cluster!r}: estimates and standard errors at level 2 are fragile.",
         )
-    for block in table.blocks[1:]:
-        free = len({row.free for row in block.rows if row.free >= 0})
-        if clusters < free:
-            level = f"level {block.key.level}"
-            fragile += (
-                f"{level} has {free} free parameters but there are only {clusters} clusters of "
-                f"{cluster!r}: estimates and standard errors at {level} are fragile.",
-            )
     return fragile
 
 

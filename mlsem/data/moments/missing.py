@@ -7,7 +7,7 @@ one of them has. A product is missing where one of its factors is.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,13 +18,17 @@ from mlsem.data.table.grouping import restricted
 from mlsem.errors import DataError, listed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
     from mlsem.data.table.columns import Rows
     from mlsem.data.table.grouping import Grouping
     from mlsem.model.table import ParameterTable
+
+
+NAMES = ("products", "lacking", "level2_lacking")
+"""Fields of `Missingness` that are names; all others are counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +53,8 @@ class Missingness:
         Patterns of missing values of level 1 and of level 2, the complete ones among them.
     products : tuple of str
         Products that are missing in rows used, since a factor is.
+    lacking, level2_lacking : tuple of str
+        Fixed covariates of level 1 and of level 2 that are missing somewhere.
     """
 
     covariate_clusters: int = 0
@@ -61,6 +67,23 @@ class Missingness:
     patterns: int = 1
     level2_patterns: int = 1
     products: tuple[str, ...] = ()
+    lacking: tuple[str, ...] = ()
+    level2_lacking: tuple[str, ...] = ()
+
+
+def summed(parts: Sequence[Missingness], patterns: int, level2_patterns: int) -> Missingness:
+    """Of all groups, which have so many patterns together."""
+    counts = {
+        field.name: sum(getattr(part, field.name) for part in parts)
+        for field in fields(Missingness)
+        if field.name not in NAMES
+    }
+    names = {
+        name: tuple(dict.fromkeys(each for part in parts for each in getattr(part, name)))
+        for name in NAMES
+    }
+    both = {"patterns": patterns, "level2_patterns": level2_patterns}
+    return Missingness(**{**counts, **names, **both})
 
 
 def factors_of(table: ParameterTable) -> dict[str, tuple[str, ...]]:
@@ -71,9 +94,8 @@ def factors_of(table: ParameterTable) -> dict[str, tuple[str, ...]]:
 
 def settle(
     table: ParameterTable, rows: Rows, grouping: Grouping, chunk_rows: int
-) -> tuple[Rows, Grouping, Missingness, tuple[str, ...]]:
-    """The rows with missing values that are used, by cluster; what is known of the others, and
-    notes on them.
+) -> tuple[Rows, Grouping, Missingness]:
+    """The rows with missing values that are used, by cluster, and what is known of the others.
 
     Parameters
     ----------
@@ -112,8 +134,18 @@ def settle(
         products=tuple(
             name for name, own in factors.items() if len(own) > 1 and used.gaps.keys() & {*own}
         ),
+        lacking=_with_gaps(rows, first.covariates, factors),
+        level2_lacking=_with_gaps(
+            rows, (name for level in above for name in level.covariates), factors
+        ),
     )
-    return used, left, found, _notes(table, rows, found, factors)
+    return used, left, found
+
+
+def _with_gaps(
+    rows: Rows, names: Iterable[str], factors: Mapping[str, tuple[str, ...]]
+) -> tuple[str, ...]:
+    return tuple(name for name in names if rows.gaps.keys() & {*factors[name]})
 
 
 def _any(rows: Rows, names: Iterable[str]) -> NDArray[np.bool_]:
@@ -186,16 +218,9 @@ def _says_nothing(
     return empty & ~(needed & seen)
 
 
-def _notes(
-    table: ParameterTable, rows: Rows, found: Missingness, factors: Mapping[str, tuple[str, ...]]
-) -> tuple[str, ...]:
-    """What is left out, and why."""
-    first, *above = table.levels
-    second = [name for level in above for name in level.covariates]
-    lacking, lacking2 = (
-        [name for name in names if rows.gaps.keys() & {*factors[name]}]
-        for names in (first.covariates, second)
-    )
+def missing_notes(table: ParameterTable, found: Missingness, total: int) -> tuple[str, ...]:
+    """What is left out of `total` rows, and why."""
+    lacking, lacking2 = found.lacking, found.level2_lacking
     notes: list[str] = []
     if found.covariate_clusters:
         notes.append(
@@ -205,13 +230,13 @@ def _notes(
         )
     if found.covariate_rows:
         notes.append(
-            f"{found.covariate_rows} of {rows.n_total} rows left out, in which {_fixed(lacking)}. "
+            f"{found.covariate_rows} of {total} rows left out, in which {_fixed(lacking)}. "
             + _modelling(table, lacking)
         )
     if found.empty_rows:
-        level = " of level 1" if above else ""
+        level = " of level 1" if table.two_level else ""
         notes.append(
-            f"{found.empty_rows} of {rows.n_total} rows left out, in which all variables{level} "
+            f"{found.empty_rows} of {total} rows left out, in which all variables{level} "
             "are missing: they say nothing."
         )
     if found.products:
@@ -226,7 +251,7 @@ def _count(number: int, unit: str) -> str:
     return f"{number} {unit}" if number == 1 else f"{number} {unit}s"
 
 
-def _fixed(names: list[str], level: str = "") -> str:
+def _fixed(names: tuple[str, ...], level: str = "") -> str:
     if len(names) == 1:
         return f"a fixed covariate{level} is missing: {listed(names)}"
     return f"fixed covariates{level} are missing: {listed(names)}"
@@ -240,16 +265,11 @@ def _modelling(table: ParameterTable, names: Iterable[str]) -> str:
     return 'missing="fiml.x" (or fixed_x=False) models covariates, as normal, and keeps these rows.'
 
 
-def use_of_all(table: ParameterTable, rows: Rows) -> str:
-    """What listwise deletion has lost, and how to use it."""
-    factors, gone = factors_of(table), {name for name, _ in rows.missing}
-    outcomes = [name for level in table.levels for name in level.modelled]
-    dropped = np.flatnonzero(~rows.keep) if rows.keep is not None else np.arange(0)
-    known = np.zeros(len(dropped), dtype=bool)
-    for name in outcomes:
-        lacks = [np.isnan(rows.values[f][dropped]) for f in factors[name] if f in gone]
-        known |= ~np.logical_or.reduce(lacks) if lacks else True
-    if not known.any():
+def use_of_all(table: ParameterTable, parts: Sequence[tuple[ParameterTable, Rows]]) -> str:
+    """What listwise deletion has lost, and how to use it; `parts` are the groups' models and
+    rows."""
+    factors, gone = factors_of(table), {name for _, rows in parts for name, _ in rows.missing}
+    if not any(_lost_outcomes(each, rows) for each, rows in parts):
         return f'Without an outcome they say nothing, with missing="fiml" neither. {SILENT}'
     fixed = [name for level in table.levels for name in level.covariates if gone & {*factors[name]}]
     if {slope.carrier for slope in table.slopes} & {*fixed}:
@@ -264,3 +284,16 @@ def use_of_all(table: ParameterTable, rows: Rows) -> str:
             f'covariate ({listed(fixed)}), which missing="fiml.x" models'
         )
     return f"{said}; {SILENT}"
+
+
+def _lost_outcomes(table: ParameterTable, rows: Rows) -> bool:
+    """Whether an outcome is observed in a row that was left out."""
+    if rows.keep is None:
+        return False
+    factors, gone = factors_of(table), {name for name, _ in rows.missing}
+    dropped = np.flatnonzero(~rows.keep)
+    known = np.zeros(len(dropped), dtype=bool)
+    for name in (name for level in table.levels for name in level.modelled):
+        lacks = [np.isnan(rows.values[f][dropped]) for f in factors[name] if f in gone]
+        known |= ~np.logical_or.reduce(lacks) if lacks else True
+    return bool(known.any())

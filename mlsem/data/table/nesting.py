@@ -10,9 +10,15 @@ import pandas as pd
 from mlsem.core.records import RobustClusters, frozen
 from mlsem.data.table.columns import require_column, require_one_column, rows_named
 from mlsem.data.table.grouping import blank, factorised
+from mlsem.data.table.groups import named_groups
 from mlsem.errors import DataError
+from mlsem.syntax.naming import fit_name, quoted
 
 if TYPE_CHECKING:
+    from collections.abc import Hashable, Sequence
+
+    from numpy.typing import NDArray
+
     from mlsem.core.records import Index
     from mlsem.data.table.grouping import Grouping
 
@@ -28,6 +34,24 @@ def read_robust(
         The column is absent, has missing ids in rows that are used, or differs within a cluster
         of the model; or all rows have the same id.
     """
+    robust = robust_of(data, se_cluster, cluster, grouping)
+    check_several(robust)
+    return robust
+
+
+def check_several(robust: RobustClusters) -> None:
+    """Refuse robust clusters of a column that are but one."""
+    if robust.name is not None and robust.n_clusters < 2:
+        raise DataError(
+            f"all rows are in one cluster of {robust.name!r}; robust standard errors need at least "
+            "two. Is this the right column?"
+        )
+
+
+def robust_of(
+    data: pd.DataFrame, se_cluster: object, cluster: str | None, grouping: Grouping
+) -> RobustClusters:
+    """`read_robust` of rows that may all be in one robust cluster, as those of one group."""
     named = cluster
     if se_cluster is not None:
         named = require_one_column("se_cluster", se_cluster, data)
@@ -49,12 +73,63 @@ def read_robust(
     first = used[starts]
     _check_nested(used, first, starts, (named, cluster), grouping, labels)
     positions, robust_codes = pd.factorize(first)  # in the order of the model's clusters
-    if len(robust_codes) < 2:
-        raise DataError(
-            f"all rows are in one cluster of {named!r}; robust standard errors need at least "
-            "two. Is this the right column?"
-        )
     return RobustClusters(named, frozen(positions), labels[robust_codes])
+
+
+def united(parts: Sequence[RobustClusters]) -> RobustClusters:
+    """The robust clusters of several groups: those with the same id are one."""
+    name, labels = parts[0].name, np.concatenate([part.labels for part in parts])
+    starts = np.cumsum([0, *(part.n_clusters for part in parts[:-1])])
+    codes, uniques = np.arange(len(labels)), labels
+    if name is not None:
+        codes, uniques = factorised(pd.Series(labels), f"cluster column {name!r}")
+    places = [start + part.codes for start, part in zip(starts, parts, strict=True)]
+    return RobustClusters(name, frozen(codes[np.concatenate(places)]), frozen(uniques))
+
+
+def check_apart(
+    data: pd.DataFrame,
+    group: str,
+    cluster: str,
+    ids: Sequence[NDArray],
+    labels: Sequence[Hashable],
+) -> None:
+    """Refuse clusters of a model that have rows in several groups; `ids` are those of each group's
+    clusters."""
+    codes, uniques = factorised(pd.Series(np.concatenate(ids)), f"cluster column {cluster!r}")
+    if len(uniques) == len(codes):
+        return
+    often = np.bincount(codes)
+    again = int(np.flatnonzero(often > 1)[0])
+    owner = np.repeat(np.arange(len(ids)), [len(each) for each in ids])[codes == again]
+    where = [labels[k] for k in owner[:2].tolist()]
+    new = fit_name(f"{group}_{cluster}", data.columns)
+    raise DataError(
+        f"{int((often > 1).sum())} cluster(s) of {cluster!r} have rows in more than one group: "
+        f"{cluster} {uniques.tolist()[again]!r} is in the {named_groups(where)}. If ids start anew "
+        f"in each group, make them unique, data[{quoted(new)}] = "
+        f"data.groupby([{quoted(group)}, {quoted(cluster)}]).ngroup(), and pass "
+        f"cluster={quoted(new)}. If the clusters do cut across the groups (pupils of both sexes in "
+        "a school), the groups share what is between clusters and cannot be modelled apart: write "
+        f"one model without group= and {group!r} as a 0/1 covariate, with its interactions; or "
+        "give each group's variables columns of their own (missing in the rows of the others) and "
+        'fit them in one model with missing="fiml".'
+    )
+
+
+def check_within(cluster: str, ids: Sequence[NDArray], robust: RobustClusters) -> None:
+    """Clusters of several groups lie in one robust cluster each."""
+    codes, uniques = factorised(pd.Series(np.concatenate(ids)), f"cluster column {cluster!r}")
+    first = np.zeros(len(uniques), dtype=np.intp)
+    first[codes[::-1]] = robust.codes[::-1]
+    apart = np.flatnonzero(first[codes] != robust.codes)
+    if len(apart):
+        place = int(apart[0])
+        inside = robust.labels[[first[codes[place]], robust.codes[place]]].tolist()
+        count = len(np.unique(codes[apart]))
+        raise DataError(
+            _not_nested(count, cluster, robust.name, uniques.tolist()[codes[place]], inside)
+        )
 
 
 def _check_nested(
@@ -73,9 +148,16 @@ def _check_nested(
     place = int(np.flatnonzero(differs)[0])
     stop = starts[place] + grouping.sizes[place]
     inside = list(dict.fromkeys(labels[used[starts[place] : stop]].tolist()))[:2]
-    raise DataError(
-        f"{int(differs.sum())} cluster(s) of {fine!r} have rows in more than one cluster of "
-        f"se_cluster={coarse!r}: {fine} {grouping.labels.tolist()[place]!r} is in {coarse} "
-        f"{inside[0]!r} and {inside[1]!r}. Robust clusters must contain whole clusters of the "
-        f"model; if {fine!r} counts anew in each {coarse!r}, make ids that are unique."
+    own = grouping.labels.tolist()[place]
+    raise DataError(_not_nested(int(differs.sum()), fine, coarse, own, inside))
+
+
+def _not_nested(
+    count: int, fine: str | None, coarse: str | None, own: object, inside: Sequence[object]
+) -> str:
+    return (
+        f"{count} cluster(s) of {fine!r} have rows in more than one cluster of "
+        f"se_cluster={coarse!r}: {fine} {own!r} is in {coarse} {inside[0]!r} and {inside[1]!r}. "
+        f"Robust clusters must contain whole clusters of the model; if {fine!r} counts anew in "
+        f"each {coarse!r}, make ids that are unique."
     )

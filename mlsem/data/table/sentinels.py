@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from mlsem.data.table.columns import Rows
@@ -20,21 +22,30 @@ REPEATS = 3
 """Rows with a code from which on it is one."""
 
 
-def sentinel_notes(rows: Rows) -> tuple[str, ...]:
+def sentinel_notes(*parts: Rows) -> tuple[str, ...]:
     """A caution for each column with a code that is repeated, extreme and isolated: farther from
-    the other values than these lie apart, or negative where none of the others is."""
+    the other values than these lie apart, or negative where none of the others is. The rows of
+    several groups are looked at together."""
     notes = []
-    for name, values in rows.values.items():
-        sample = _used(name, values, rows, -(-len(values) // LOOKED_AT))
+    for name in dict.fromkeys(name for rows in parts for name in rows.values):
+        having = [rows for rows in parts if name in rows.values]
+        step = -(-sum(len(rows.values[name]) for rows in having) // LOOKED_AT)
+        sample = _used(name, having, step)
         for extreme in (sample.min(), sample.max()) if len(sample) else ():
             if float(extreme) in CODES and _is_isolated(sample, float(extreme)):
-                notes.append(_caution(name, float(extreme), values, rows))
+                notes.append(_caution(name, float(extreme), having))
     return tuple(notes)
 
 
-def _used(name: str, values: NDArray, rows: Rows, step: int = 1) -> NDArray:
+def _used(name: str, parts: Sequence[Rows], step: int = 1) -> NDArray:
     """Values of the rows used, every `step` rows, less those that are missing."""
-    keep = rows.keep
+    if len(parts) == 1:
+        return _used_of(name, parts[0], step)
+    return np.concatenate([_used_of(name, rows, step) for rows in parts])
+
+
+def _used_of(name: str, rows: Rows, step: int) -> NDArray:
+    keep, values = rows.keep, rows.values[name]
     if name in rows.gaps:
         seen = ~rows.gaps[name]
         keep = seen if keep is None else keep & seen
@@ -51,12 +62,13 @@ def _is_isolated(values: NDArray, code: float) -> bool:
     return gap > max(high - low, 1.0) or (code < 0.0 <= low and high > low)
 
 
-def _caution(name: str, code: float, values: NDArray, rows: Rows) -> str:
-    used = _used(name, values, rows)
+def _caution(name: str, code: float, parts: Sequence[Rows]) -> str:
+    used = _used(name, parts)
     others = used[used != code]
     low, high = float(others.min()), float(others.max())
+    count = sum(rows.n_used for rows in parts)
     return (
-        f"{name!r} is {code:g} in {int((used == code).sum())} of {rows.n_used} rows, far from its "
+        f"{name!r} is {code:g} in {int((used == code).sum())} of {count} rows, far from its "
         f"other values ({low:.4g} to {high:.4g}). If that stands for a missing value, say so "
         f"before the fit: data.replace({{{name!r}: {{{code:g}: float('nan')}}}})."
     )
