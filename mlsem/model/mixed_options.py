@@ -29,6 +29,11 @@ MEANINGLESS = {
     "int_ov_free": "the intercept is 1 or 0 in the formula",
     "orthogonal": "random effects without covariances are written (x1 || id)",
     "bounds": "covariances of random effects are kept positive semidefinite as it is",
+    "group": "for groups that differ let the group stand in the formula, y ~ g*x + (1 | id); "
+    "mlsem.fit takes it",
+    "group_label": "the groups are levels of a factor in the formula; mlsem.fit takes it",
+    "group_equal": "a mixed model is one of one group; mlsem.fit takes it",
+    "group_partial": "a mixed model is one of one group; mlsem.fit takes it",
     # of lme4's lmer
     "weights": "weights are not available",
     "offset": "subtract it from the outcome in the data",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -9,9 +10,19 @@ from mlsem.errors import OptionError, OptionValueError, listed, nearest
 from mlsem.model.other_programs import keyword_advice, plain, value_advice
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
 Bounds = Literal["none", "pos.var", "pos.ov.var", "pos.lv.var", "standard", "wide"]
+GroupEqual = Literal[
+    "loadings",
+    "intercepts",
+    "means",
+    "regressions",
+    "residuals",
+    "residual.covariances",
+    "lv.variances",
+    "lv.covariances",
+]
 Preset = Literal["sem", "cfa", "growth", "lavaan"]
 
 
@@ -45,6 +56,13 @@ class ModelOptions:
         Lower bound 0 for variances: of all, of observed, of latent variables. "standard" and
         "wide": upper and lower bounds for variances, covariances, loadings and paths that the
         variances in the data give (De Jonckere & Rosseel, 2022; `mlsem.estimation.bounds`).
+    group_equal : tuple of str
+        What is equal across groups, at both levels: "loadings", "intercepts" (of observed
+        variables), "means" (means and intercepts of latent variables), "regressions", "residuals"
+        (variances of observed variables), "residual.covariances", "lv.variances",
+        "lv.covariances" (`mlsem.model.invariance`). A text alone is one of them.
+    group_partial : tuple of str
+        Parameters that are not, named as in "fw=~y3", "y1~1"; "y1~1.l2" is that of level 2 alone.
     """
 
     std_lv: bool = False
@@ -59,8 +77,13 @@ class ModelOptions:
     int_lv_free: bool = False
     orthogonal: bool = False
     bounds: Bounds | None = None
+    group_equal: tuple[str, ...] = ()
+    group_partial: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        for name in ("group_equal", "group_partial"):
+            if value := getattr(self, name):
+                object.__setattr__(self, name, _texts(name, value))
         for name in OPTION_NAMES:
             _check(name, getattr(self, name))
         if self.std_lv and self.auto_fix_first:
@@ -91,7 +114,34 @@ class ModelOptions:
 OPTION_NAMES = tuple(field.name for field in fields(ModelOptions))
 
 
-def _check(name: str, value: object) -> None:
+def _texts(name: str, value: Any) -> tuple[str, ...]:
+    """One text or several, each once."""
+    texts = (value,) if isinstance(value, str) else value
+    if not isinstance(texts, Iterable) or not all(isinstance(text, str) for text in texts):
+        example = '["loadings", "intercepts"]' if name == "group_equal" else '["f=~y3", "y1~1"]'
+        raise OptionValueError(f"{name}={value!r}: it takes a list of texts, such as {example}.")
+    return tuple(dict.fromkeys(texts))
+
+
+def _check_equal(value: str) -> None:
+    choices = get_args(GroupEqual)
+    if value in choices:
+        return
+    same = {plain(choice): choice for choice in choices}.get(plain(value))
+    advice = f"Did you mean {same!r}?" if same else value_advice("group_equal", value)
+    advice = advice or nearest(value, choices).strip()
+    raise OptionValueError(
+        f"group_equal: {value!r} is not among the choices: {listed(choices)}. {advice}".rstrip()
+    )
+
+
+def _check(name: str, value: Any) -> None:
+    if name in ("group_equal", "group_partial"):
+        if not isinstance(value, tuple):  # nothing: None, ""
+            raise OptionValueError(f"{name}={value!r}: it takes a list of texts; leave it out.")
+        for each in value if name == "group_equal" else ():
+            _check_equal(each)
+        return
     if name == "bounds":
         choices = get_args(Bounds)
         if value is not None and value not in choices:

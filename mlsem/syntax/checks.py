@@ -36,10 +36,15 @@ def check_model(
         message = f"the model has {len(variables)} variables; mlsem takes {MAX_VARIABLES} at most."
         raise fail(message, list(variables.values())[MAX_VARIABLES])
     for block in blocks:
-        _check_phantoms(block)
+        shared = (
+            b for b in blocks if b.group is None and b.level == block.level and b is not block
+        )
+        _check_phantoms((*block.formulas, *(f for b in shared for f in b.formulas)))
         for formula in block.formulas:
             _check_self(formula)
-    labels = {f.modifiers.label for block in blocks for f in block.formulas} - {None}
+    labels = {
+        each.label for block in blocks for f in block.formulas for each in f.modifiers.each
+    } - {None}
     _check_definitions(definitions, labels)
     return list(_label_remarks(blocks, variables, _used_names(definitions, constraints)))
 
@@ -52,8 +57,9 @@ def _first_spans(blocks: tuple[Block, ...]) -> dict[str, Span]:
             for variable in filter(None, (formula.lhs, formula.rhs)):
                 for name in variable.factors or (variable.name,):
                     first.setdefault(name, variable.span)
-            if formula.modifiers.slope:
-                first.setdefault(formula.modifiers.slope, formula.span)
+            for modifiers in formula.modifiers.each:
+                if modifiers.slope:
+                    first.setdefault(modifiers.slope, formula.span)
     return first
 
 
@@ -69,9 +75,9 @@ def _check_self(formula: Formula) -> None:
     )
 
 
-def _check_phantoms(block: Block) -> None:
-    phantoms = {formula.lhs.name: formula for formula in block.formulas if formula.phantom}
-    for formula in block.formulas:
+def _check_phantoms(formulas: tuple[Formula, ...]) -> None:
+    phantoms = {formula.lhs.name: formula for formula in formulas if formula.phantom}
+    for formula in formulas:
         if formula.op == "=~" and not formula.phantom and formula.lhs.name in phantoms:
             name = formula.lhs.name
             message = f"'{name} =~ 0' says that {name!r} has no indicators, but it has some."
@@ -99,10 +105,10 @@ def _label_remarks(
     """`y ~ w*x` where w is a variable: most who write it want the product."""
     for block in blocks:
         for formula in block.formulas:
-            label, span = formula.modifiers.label, formula.modifiers.label_span
-            if label is None or span is None or label not in variables or label in used:
-                continue
-            yield _label_message(label, formula.rhs), span
+            for modifiers in formula.modifiers.each:
+                label, span = modifiers.label, modifiers.label_span
+                if label is not None and span is not None and label in variables.keys() - used:
+                    yield _label_message(label, formula.rhs), span
 
 
 def _label_message(label: str, variable: Variable | None) -> str:

@@ -10,7 +10,7 @@ from mlsem.syntax.expressions import fail
 from mlsem.syntax.formulas import Remark, constraint_of, definition_of, formula_key, formulas_of
 from mlsem.syntax.items import Header, Relation
 from mlsem.syntax.mplus import section_advice
-from mlsem.syntax.nodes import Block, Constraint, Definition, Formula
+from mlsem.syntax.nodes import Block, Constraint, Definition, Formula, GroupHeader
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -19,11 +19,15 @@ Key = tuple[str, str, str]
 
 
 @dataclass(slots=True)
-class _Level:
+class _Block:
     """A block while it is filled."""
 
     header: Header | None
     formulas: dict[Key, Formula] = field(default_factory=dict[Key, Formula])
+
+
+Place = tuple[str | None, str | None]
+"""Group and level, None where no header says it."""
 
 
 @dataclass(slots=True)
@@ -34,12 +38,18 @@ class Draft:
     ----------
     text, clean : str
         The user's text, and what `layout` made of it.
+    headers : dict
+        The first header of each group and of each level, by its word and label; the first word is
+        that of the outer ones.
+    place : tuple
+        Where the next formula goes.
     """
 
     text: str
     clean: str
-    levels: dict[str | None, _Level] = field(default_factory=dict[str | None, _Level])
-    current: _Level | None = None
+    written: dict[Place, _Block] = field(default_factory=dict[Place, _Block])
+    headers: dict[tuple[str, str], Header] = field(default_factory=dict[tuple[str, str], Header])
+    place: Place = (None, None)
     definitions: list[Definition] = field(default_factory=list[Definition])
     constraints: list[Constraint] = field(default_factory=list[Constraint])
     remarks: list[Remark] = field(default_factory=list[Remark])
@@ -57,44 +67,79 @@ class Draft:
                 self._add(formulas_of(statement, self.remarks))
 
     def _open(self, header: Header) -> None:
-        _check_header(header)
-        if None in self.levels:
-            first = next(iter(self.levels[None].formulas.values()))
-            message = "this formula stands before the first 'level:' header: put it below one."
-            raise fail(message, first.lhs.span)
-        self.current = self.levels.setdefault(header.label, _Level(header))
-        if len(self.levels) > 2:
+        word = _header_word(header)
+        if not self.headers and self.written:
+            first = next(iter(self.written[None, None].formulas.values()))
             raise fail(
-                f"three levels ({listed(label or '' for label in self.levels)}): "
-                "mlsem fits models of two levels.",
-                header.span,
+                f"this formula stands before the first '{word}:' header: put it below one.",
+                first.lhs.span,
+            )
+        self.headers.setdefault((word, header.label), header)
+        outer = next(iter(self.headers))[0]
+        group, level = self.place
+        if word == "group":
+            self.place = (header.label, None if outer == "group" else level)
+        else:
+            self.place = (None if outer == "level" else group, header.label)
+        self.written.setdefault(self.place, _Block(header))
+        if len(levels := self._labels("level")) > 2:
+            raise fail(
+                f"three levels ({listed(levels)}): mlsem fits models of two levels.", header.span
             )
 
+    def _labels(self, word: str) -> list[str]:
+        """Those of all levels or groups, in the order of their first headers."""
+        return [label for kind, label in self.headers if kind == word]
+
     def _add(self, formulas: list[Formula]) -> None:
-        if self.current is None:
-            self.current = self.levels[None] = _Level(None)
-        known = self.current.formulas
+        group, level = self.place
+        known = self.written.setdefault(self.place, _Block(None)).formulas
+        others = [
+            block.formulas
+            for place, block in self.written.items()
+            if place[1] == level and (place[0] is None) != (group is None)
+        ]
         for formula in formulas:
             key = formula_key(formula)
-            if key in known:
-                line, _ = known[key].span.position(self.text)
-                raise fail(f"{_shown(formula)} is already said in line {line}.", formula.span)
+            for said in (known, *others):
+                if key in said:
+                    line, _ = said[key].span.position(self.text)
+                    for_all = " for all groups" if said is not known and group else ""
+                    message = f"{_shown(formula)} is already said in line {line}{for_all}."
+                    raise fail(message, formula.span)
             known[key] = formula
 
     def blocks(self) -> tuple[Block, ...]:
-        """The blocks in the order of their first headers, checked."""
+        """The blocks in the order of their first headers (of groups level by level), checked."""
+        groups, levels = self._labels("group"), self._labels("level")
         self._check_levels()
+        if groups:
+            self._check_groups(groups, levels)
         blocks = tuple(
-            Block(label, tuple(level.formulas.values()), level.header and level.header.span)
-            for label, level in self.levels.items()
+            Block(level, tuple(block.formulas.values()), block.header and block.header.span, group)
+            for (group, level), block in self.written.items()
+            # an outer header alone opens no block
+            if block.formulas or not ((groups and not group) or (levels and not level))
         )
         if not any(block.formulas for block in blocks):
             message = "the model has no formula: write one, such as 'y ~ x' or 'f =~ y1 + y2 + y3'."
             raise fail(message, (blocks[0].span if blocks else None) or Span(0, 1))
-        return blocks
+        if not groups:
+            return blocks
+        rank = {label: k for k, label in enumerate((None, *levels))}
+        number = {label: k for k, label in enumerate((None, *groups))}
+        return tuple(sorted(blocks, key=lambda each: (rank[each.level], number[each.group])))
+
+    def groups(self) -> tuple[GroupHeader, ...]:
+        """The names of the groups in the order of their first headers."""
+        return tuple(
+            GroupHeader(label, header.span)
+            for (word, label), header in self.headers.items()
+            if word == "group"
+        )
 
     def _check_levels(self) -> None:
-        headers = [level.header for level in self.levels.values() if level.header]
+        headers = [header for (word, _), header in self.headers.items() if word == "level"]
         if len(headers) == 1:
             other = "1" if _is_between(headers[0].label) else "2"
             raise fail(
@@ -110,21 +155,43 @@ class Draft:
             )
             self.remarks.append((message, headers[0].span))
 
+    def _check_groups(self, groups: list[str], levels: list[str]) -> None:
+        """Each group has formulas, and each level, of its own or as all groups have it."""
+        shared = self.written.get((None, None))
+        for group in groups if not levels and not (shared and shared.formulas) else ():
+            if not self.written[group, None].formulas:
+                header = self.headers["group", group]
+                raise fail(f"group {group!r} has no formulas: write them below.", header.span)
+        for (group, level), block in self.written.items():
+            if levels and level is None and block.formulas:
+                first = next(iter(block.formulas.values()))
+                raise fail(
+                    f"this formula stands below 'group: {group}' and no 'level:' header, and other "
+                    "parts of the model have levels: write the header of its level before it "
+                    "(each 'group:' header begins anew).",
+                    first.lhs.span,
+                )
+        for level in levels:
+            shared = self.written.get((None, level))
+            for group in groups:
+                if (group, level) not in self.written and not (shared and shared.formulas):
+                    raise fail(
+                        f"group {group!r} has no block 'level: {level}', and other groups have "
+                        f"one: write it below 'group: {group}', or outside the group headers for "
+                        "all groups.",
+                        self.headers["group", group].span,
+                    )
 
-def _check_header(header: Header) -> None:
+
+def _header_word(header: Header) -> str:
     word = header.word.lower()
-    if word == "group":
-        message = (
-            "several groups are not fitted yet: take the 'group:' headers away, "
-            "and fit each group's rows on their own."
-        )
-        raise fail(message, header.span)
-    if word != "level" and section_advice(header.word):
+    if word in ("level", "group"):
+        return word
+    if section_advice(header.word):
         raise fail(section_advice(header.word), header.span)
-    if word != "level":
-        message = f"{header.word!r} is no header: blocks begin with 'level: 1'."
-        hint = nearest(header.word, ("level", "group"))
-        raise fail(message + hint + " A formula has an operator such as '~'.", header.span)
+    message = f"{header.word!r} is no header: blocks begin with 'level: 1' or 'group: a'."
+    hint = nearest(header.word, ("level", "group"))
+    raise fail(message + hint + " A formula has an operator such as '~'.", header.span)
 
 
 def _is_between(label: str) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass, fields, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from mlsem.errors import Span, nearest
@@ -19,10 +20,15 @@ from mlsem.syntax.naming import CATEGORY_CALLS, LABEL, categories_message
 from mlsem.syntax.nodes import Modifiers
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from mlsem.syntax.items import Item
 
 _VALUES = {"fixed": "fixed", "start": "start", "lower": "lower", "upper": "upper"}
 _NAMES = {"label": "label", "equal": "label", "rv": "slope"}
+_MERGED = tuple(
+    field.name for field in fields(Modifiers) if field.name not in ("label_span", "groups")
+)
 _PARAMETER = re.compile(r"[^~=<>*]+(?:=~|~~|~)[^~=<>*]+")
 _LISTS = ("c", "list")
 _KNOWN = (*_VALUES, *_NAMES, "c", *FUNCTIONS)
@@ -86,8 +92,23 @@ def modifiers_of(factors: list[Factor]) -> Modifiers:
 
 def merge(left: Modifiers, right: Modifiers, span: Span) -> Modifiers:
     """What both say; they may say the same, not different things."""
+    if not left.groups and not right.groups:
+        return _merge(left, right, span)
+    counts = {len(side.groups) for side in (left, right) if side.groups}
+    if len(counts) > 1:
+        both = " and ".join(map(str, sorted(counts)))
+        message = f"one term has c(…) with {both} elements: write one for each group in both."
+        raise fail(message, span)
+    (count,) = counts
+    sides = [side.groups or (side,) * count for side in (left, right)]
+    groups = tuple(_merge(one, other, span) for one, other in zip(*sides, strict=True))
+    return replace(_merge(left, right, span), groups=groups)
+
+
+def _merge(left: Modifiers, right: Modifiers, span: Span) -> Modifiers:
+    """Of one group."""
     changes: dict[str, object] = {}
-    for name in (field.name for field in fields(Modifiers) if field.name != "label_span"):
+    for name in _MERGED:
         old, new = getattr(left, name), getattr(right, name)
         if new is None or new is False or old == new:
             continue
@@ -142,7 +163,7 @@ def _is_arithmetic(item: Item) -> bool:
         return _is_arithmetic(item.parts[0]) or item.parts[0].kind in ("sum", "term")
     if item.kind == "call":
         return item.words[0] in FUNCTIONS
-    return item.kind in ("number", "negation", "power")
+    return item.kind in ("number", "negation", "power", "sum")
 
 
 def _quotient(values: list[float], span: Span) -> float:
@@ -174,9 +195,10 @@ def _called(item: Item) -> Modifiers:
     if function in _REFUSED:
         raise fail(_REFUSED[function], item.span)
     if function in _LISTS:
-        return modifiers_of([Factor((_only_element(item),), "*")])
+        elements = _elements(item)
+        return _per_group(elements, _plain, any(map(_is_label, elements)))
     if function in _VALUES or function in _NAMES:
-        return _named(function, item)
+        return _per_group(_argument(item), partial(_named, function), function != "fixed")
     names = [part.words[0] for part in item.parts if part.kind == "name"]
     if function in CATEGORY_CALLS and names:
         raise fail(categories_message(function, names[0]), item.span)
@@ -185,25 +207,49 @@ def _called(item: Item) -> Modifiers:
     raise fail(message, item.span)
 
 
-def _named(function: str, item: Item) -> Modifiers:
-    argument = _only_element(item)
-    if function in _NAMES:
-        if argument.kind not in ("string", "name"):
-            raise fail(f'{function}() takes a name: {function}("a").', argument.span)
-        if function == "rv" and argument.kind == "name":
-            name = argument.words[0]
-            message = f"the name of a random slope stands in quotes: 'rv(\"{name}\")*x'."
-            raise fail(message, argument.span)
-        if function == "equal" and not LABEL.fullmatch(argument.words[0]):
-            return Modifiers(equal=_parameter(argument), label_span=argument.span)
-        label = checked_label(argument.words[0], argument.span)
-        if function == "rv":
-            return Modifiers(slope=label)
-        return Modifiers(label=label, label_span=argument.span)
-    if function == "fixed" and argument.kind == "name" and argument.words[0] == "NA":
+def _per_group(
+    elements: tuple[Item, ...], read: Callable[[Item], Modifiers], silent: bool
+) -> Modifiers:
+    """One element holds for all groups; of several each for its group. `NA` says that the parameter
+    is free, or, where it is `silent` (among labels, starting values, bounds), nothing."""
+    if len(elements) == 1:
+        return read(elements[0])
+    return Modifiers(
+        groups=tuple(Modifiers() if silent and _is_na(e) else read(e) for e in elements)
+    )
+
+
+def _is_na(item: Item) -> bool:
+    return item.kind == "name" and item.words[0] == "NA"
+
+
+def _is_label(item: Item) -> bool:
+    return item.kind == "string" or (item.kind == "name" and not _is_na(item))
+
+
+def _plain(element: Item) -> Modifiers:
+    """One element of `c(…)`: a number, a label, NA."""
+    return modifiers_of(factors_of(element))
+
+
+def _named(function: str, argument: Item) -> Modifiers:
+    """`start(…)` and its like with this argument, or this element of its `c(…)`."""
+    if function == "fixed" and _is_na(argument):
         return Modifiers(free=True)
-    value = _argument_value(function, argument)
-    return replace(Modifiers(), **{_VALUES[function]: value})
+    if function not in _NAMES:
+        return replace(Modifiers(), **{_VALUES[function]: _argument_value(function, argument)})
+    if argument.kind not in ("string", "name"):
+        raise fail(f'{function}() takes a name: {function}("a").', argument.span)
+    if function == "rv" and argument.kind == "name":
+        name = argument.words[0]
+        message = f"the name of a random slope stands in quotes: 'rv(\"{name}\")*x'."
+        raise fail(message, argument.span)
+    if function == "equal" and not LABEL.fullmatch(argument.words[0]):
+        return Modifiers(equal=_parameter(argument), label_span=argument.span)
+    label = checked_label(argument.words[0], argument.span)
+    if function == "rv":
+        return Modifiers(slope=label)
+    return Modifiers(label=label, label_span=argument.span)
 
 
 def _parameter(argument: Item) -> str:
@@ -237,23 +283,31 @@ def _infinity(item: Item) -> float | None:
     return sign * math.inf if item.kind == "name" and item.words[0] == "Inf" else None
 
 
-def _only_element(item: Item) -> Item:
-    """The one element of `c(…)`, or the one argument of a modifier, itself perhaps a `c(…)`."""
-    while True:
-        if len(item.parts) > 1 and item.words[0] in (*_LISTS, *_VALUES, *_NAMES):
-            raise fail(
-                f"{item.words[0]}() with {len(item.parts)} elements is for several groups, "
-                "and several groups are not fitted yet: write one element.",
-                item.span,
-            )
-        if not item.parts:
-            raise fail(f"{item.words[0]}() is empty.", item.span)
-        item = item.parts[0]
-        if not (item.kind == "call" and item.words[0] in _LISTS):
-            return item
+def _elements(item: Item) -> tuple[Item, ...]:
+    """Those of `c(…)`, also of one in another."""
+    if not item.parts:
+        raise fail(f"{item.words[0]}() is empty.", item.span)
+    nested = [e for e in item.parts if e.kind == "call" and e.words[0] in _LISTS]
+    if nested and len(item.parts) > 1:
+        raise fail("c(…) stands in another one: write its elements, one for each group.", item.span)
+    return _elements(nested[0]) if nested else item.parts
+
+
+def _argument(item: Item) -> tuple[Item, ...]:
+    """The argument of a modifier, or the elements where it is `c(…)`."""
+    if len(item.parts) > 1:
+        word = item.words[0]
+        raise fail(
+            f"{word}() takes one argument; for several groups write one element for each: "
+            f"{word}(c(…)).",
+            item.span,
+        )
+    return _elements(item)
 
 
 def _starting(modifiers: Modifiers, span: Span) -> Modifiers:
+    if modifiers.groups:
+        return Modifiers(groups=tuple(_starting(each, span) for each in modifiers.groups))
     if modifiers.fixed is None:
         raise fail("before '?' stands a starting value, a number: '0.5?x'.", span)
     return Modifiers(start=modifiers.fixed)

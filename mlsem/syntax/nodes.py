@@ -80,6 +80,9 @@ class Modifiers:
         `rv("s")*x`: the name of the random slope.
     label_span : Span or None
         Where the label, or the name in `equal()`, stands.
+    groups : tuple of Modifiers
+        Of `c(…)` with several elements: all that holds in each of the groups, in their order. The
+        other fields then have what holds in every one.
     """
 
     fixed: float | None = None
@@ -91,6 +94,12 @@ class Modifiers:
     slope: str | None = None
     equal: str | None = None
     label_span: Span | None = None
+    groups: tuple[Modifiers, ...] = ()
+
+    @property
+    def each(self) -> tuple[Modifiers, ...]:
+        """Those of each group; one where they are the same in all."""
+        return self.groups or (self,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,22 +141,34 @@ class Constraint:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """The formulas under one `level:` header (or under none: then `level` is None).
+    """The formulas under one `level:` header (or under none: then `level` is None) of one group.
 
-    A repeated header continues its block, so each block stands once.
+    A repeated header continues its block, so each block stands once. Formulas under no `group:`
+    header are those of all groups: `group` is None.
     """
 
     level: str | None
     formulas: tuple[Formula, ...]
     span: Span | None = None
+    group: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GroupHeader:
+    """`group: a`: the name, and where it first stands."""
+
+    name: str
+    span: Span
 
 
 @dataclass(frozen=True, slots=True)
 class ModelSyntax:
     """A parsed model.
 
-    `blocks` are in the order of their first headers: without `level:` headers there is one
-    block, with them there are two, the first is within and the second is between.
+    `blocks` are in the order of their first headers: without headers there is one block, with
+    `level:` headers there are two, the first is within and the second is between. `groups` are
+    the names of `group:` headers in their order; the blocks of each level are then those of all
+    groups, if there are any, and those of each group. `mlsem.syntax.groups` has the model of each.
     `remarks` are warnings found while parsing (text with line, column and caret); the one who
     fits shows them, because parses are cached and would otherwise warn only once.
     """
@@ -157,6 +178,19 @@ class ModelSyntax:
     definitions: tuple[Definition, ...] = ()
     constraints: tuple[Constraint, ...] = ()
     remarks: tuple[str, ...] = field(default=())
+    groups: tuple[GroupHeader, ...] = ()
+
+    @property
+    def is_of_groups(self) -> bool:
+        """Whether it has `group:` blocks, or `c(…)` with several elements."""
+        return bool(self.groups) or any(
+            formula.modifiers.groups for block in self.blocks for formula in block.formulas
+        )
+
+    @property
+    def levels(self) -> tuple[str | None, ...]:
+        """The labels of the levels in their order; None alone without `level:` headers."""
+        return tuple(dict.fromkeys(block.level for block in self.blocks))
 
     @property
     def nbytes(self) -> int:

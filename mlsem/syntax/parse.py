@@ -74,8 +74,8 @@ def _read(text: str) -> ModelSyntax:
     draft.read(statements(text, clean))
     blocks = draft.blocks()
     definitions, constraints = tuple(draft.definitions), tuple(draft.constraints)
-    remarks = draft.remarks + check_model(blocks, definitions, constraints)
-    return ModelSyntax(text, blocks, definitions, constraints, shown_remarks(remarks, text))
+    remarks = shown_remarks(draft.remarks + check_model(blocks, definitions, constraints), text)
+    return ModelSyntax(text, blocks, definitions, constraints, remarks, draft.groups())
 
 
 def statements(text: str, clean: str) -> list[Relation | Header]:
