@@ -16,7 +16,6 @@ from mlsem.errors import (
     ModelSyntaxError,
     ModelSyntaxWarning,
     OptionValueError,
-    SpecificationError,
     warn,
 )
 from mlsem.estimation.estimates import Estimates
@@ -152,27 +151,23 @@ def remarked(table: ParameterTable) -> ParameterTable:
 
 
 def groups_of(syntax: ModelSyntax, data: Any, group: object, asked: object) -> tuple[Hashable, ...]:
-    """The groups of a model in the order of their numbers; none where there is one group."""
-    if group is None and data is not None:
-        if asked is not None:
-            raise OptionValueError('group_label= chooses groups: name their column, group="…".')
-        if syntax.groups:
-            raise SpecificationError(
-                'the model has blocks of several groups: name the column of the groups, group="…".',
-                syntax.text,
-                syntax.groups[0].span,
-            )
-        return ()
-    if group is None and asked is None and not syntax.groups:
-        return ()
-    from mlsem.data.table.groups import group_labels, text_labels  # for few fits
-    from mlsem.syntax.groups import numbered
+    """The labels of the groups of a model; none where it is of one group.
 
+    Raises
+    ------
+    OptionValueError, DataError
+        As `mlsem.data.table.groups.group_labels`; groups are chosen of no column.
+    """
     if data is None:
-        labels = text_labels(syntax.groups, asked)
-    else:
-        labels = group_labels(require_frame(data), group, asked)
-    return numbered(syntax, labels)
+        names = asked if asked is not None else [header.name for header in syntax.groups]
+        return (names,) if isinstance(names, str) else tuple(names)  # type: ignore[arg-type]
+    if group is not None:
+        from mlsem.data.table.groups import group_labels  # for few fits
+
+        return group_labels(require_frame(data), group, asked)
+    if asked is not None:
+        raise OptionValueError('group_label= chooses groups: name their column, too, group="…".')
+    return ()
 
 
 @remember
