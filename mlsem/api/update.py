@@ -45,7 +45,7 @@ def updated(fit: FitResult, model: object, data: object, changes: Mapping[str, A
             )
     cluster, center = rest.pop("cluster", record.cluster), rest.pop("center", None)
     labels = tuple(each.label for each in fit.table.groups)
-    group = rest.pop("group", record.column if labels else None)
+    group = rest.pop("group", getattr(record, "column", None))
     asked = rest.pop("group_label", labels if group and "group" not in changes else None)
     start, auxiliary = rest.pop("start", None), rest.pop("auxiliary", fit.table.auxiliary or None)
     settings, chosen = replace(fit.settings, **rest), replace(recipe.options, **keywords)
