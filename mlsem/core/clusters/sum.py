@@ -109,7 +109,7 @@ class SumParts:
     """
 
     terms: tuple[ClusterParts, ...]
-    columns: tuple[Index, ...]
+    columns: tuple[Shaped[Index, "_"], ...]
     n_directions: int
 
     @property

@@ -11,7 +11,7 @@ zero there. So the work grows as the number of terms, as long as each direction 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated as Shaped
 from typing import Any
@@ -100,22 +100,12 @@ class Sum(Objective[SumPoint, SumDerivatives]):
         return SumDerivatives(basis, slope, tuple(along), tuple(found))
 
     def expected(self, point: SumPoint, at: SumDerivatives) -> Shaped[Array, "n n"]:
-        return self._information(point, at, lambda objective: objective.expected)
+        parts = zip(self.terms, point.terms, at.terms, strict=True)
+        return _scattered(at, [term.objective.expected(*there) for term, *there in parts])
 
     def observed(self, point: SumPoint, at: SumDerivatives) -> Shaped[Array, "n n"]:
-        return self._information(point, at, lambda objective: objective.observed)
-
-    def _information(
-        self,
-        point: SumPoint,
-        at: SumDerivatives,
-        kind: Callable[[MomentObjective[Any, Any]], Callable[[Any, Any], Array]],
-    ) -> Shaped[Array, "n n"]:
-        total = np.zeros((at.basis.shape[1],) * 2)
-        parts = zip(self.terms, point.terms, at.terms, at.along, strict=True)
-        for term, there, own, along in parts:
-            total[np.ix_(along.columns, along.columns)] += kind(term.objective)(there, own)
-        return total
+        parts = zip(self.terms, point.terms, at.terms, strict=True)
+        return _scattered(at, [term.objective.observed(*there) for term, *there in parts])
 
     def conditioned(
         self, point: SumPoint, basis: Shaped[Array, "npar n"]
@@ -131,7 +121,7 @@ class Sum(Objective[SumPoint, SumDerivatives]):
         if well_conditioned(expected):
             return Conditioned(at, expected, 0)
         own, shared = apart(at.along)
-        blocks = [basis[:, columns] for columns in own]
+        blocks: list[Shaped[Array, "npar _"]] = [basis[:, columns] for columns in own]
         rest = basis[:, shared]
         for k, columns in enumerate(own):
             turn = _whitening(expected[np.ix_(columns, columns)])
@@ -164,6 +154,16 @@ class Sum(Objective[SumPoint, SumDerivatives]):
         """Prepare draws from each term's model at the point, the covariates as they are."""
         parts = zip(self.terms, clusters.terms, point.terms, strict=True)
         return SumSampler(tuple(term.objective.sampler(*there) for term, *there in parts))
+
+
+def _scattered(
+    at: SumDerivatives, informations: Sequence[Shaped[Array, "k k"]]
+) -> Shaped[Array, "n n"]:
+    """Their sum, each along the directions that move its term."""
+    total = np.zeros((at.basis.shape[1],) * 2)
+    for along, own in zip(at.along, informations, strict=True):
+        total[np.ix_(along.columns, along.columns)] += own
+    return total
 
 
 def apart(
@@ -208,38 +208,38 @@ class SumCoordinates:
 
     def to_user(self, params: Shaped[Array, "npar"]) -> Shaped[Array, "npar"]:
         """Internal → the user's parameters."""
-        return self._mapped(params, lambda term, own: term.coordinates.to_user(own))
+        moved = params if self.same else params.copy()
+        for term in self._centred:
+            moved[term.places] = term.coordinates.to_user(params[term.places])
+        return moved
 
     def to_internal(self, params: Shaped[Array, "npar"]) -> Shaped[Array, "npar"]:
         """The user's → internal parameters."""
-        return self._mapped(params, lambda term, own: term.coordinates.to_internal(own))
+        moved = params if self.same else params.copy()
+        for term in self._centred:
+            moved[term.places] = term.coordinates.to_internal(params[term.places])
+        return moved
 
     def at_sample_means(self, params: Shaped[Array, "npar"]) -> Shaped[Array, "npar"]:
         """Internal parameters whose own intercepts reproduce the sample means of the terms as well
         as they can."""
-        return self._mapped(
-            params, lambda term, own: term.coordinates.at_sample_means(own, term.data)
-        )
+        moved = params if self.same else params.copy()
+        for term in self._centred:
+            own = term.coordinates.at_sample_means(params[term.places], term.data)
+            moved[term.places] = own
+        return moved
+
+    @property
+    def _centred(self) -> tuple[TermCoordinates, ...]:
+        return tuple(term for term in self.terms if not term.coordinates.same)
 
     def jacobian(self, params: Shaped[Array, "npar"]) -> Shaped[Array, "npar npar"]:
         """∂θ_user/∂θ_internal (npar, npar) at internal parameters."""
         total = np.eye(len(params))
-        for term in self.terms:
-            if not term.coordinates.same:
-                own = term.coordinates.jacobian(params[term.places])
-                total[np.ix_(term.places, term.places)] = own
+        for term in self._centred:
+            own = term.coordinates.jacobian(params[term.places])
+            total[np.ix_(term.places, term.places)] = own
         return total
-
-    def _mapped(
-        self, params: Shaped[Array, "npar"], map_: Callable[[TermCoordinates, Array], Array]
-    ) -> Shaped[Array, "npar"]:
-        if self.same:
-            return params
-        moved = params.copy()
-        for term in self.terms:
-            if not term.coordinates.same:
-                moved[term.places] = map_(term, params[term.places])
-        return moved
 
 
 def summed_objective(terms: Sequence[Term], n_params: int) -> Objective[Any, Any]:
