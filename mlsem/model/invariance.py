@@ -325,6 +325,9 @@ def _numbered(
         if key not in places:
             places[key] = len(kept)
             kept.append(name)
-        new = replace(row, free=places[key])
-        numbered.append(replace(new, fixed=None, lower=freed[k]) if k in freed else new)
+        if k in freed:
+            row = replace(row, free=places[key], fixed=None, lower=freed[k])
+        elif row.free != places[key]:
+            row = replace(row, free=places[key])
+        numbered.append(row)
     return numbered, kept

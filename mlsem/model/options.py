@@ -82,8 +82,7 @@ class ModelOptions:
 
     def __post_init__(self) -> None:
         for name in ("group_equal", "group_partial"):
-            value = getattr(self, name)
-            if value is not None and not (isinstance(value, str) and not value):
+            if (value := getattr(self, name)) != ():
                 object.__setattr__(self, name, _texts(name, value))
         for name in OPTION_NAMES:
             _check(name, getattr(self, name))
@@ -116,8 +115,10 @@ OPTION_NAMES = tuple(field.name for field in fields(ModelOptions))
 
 
 def _texts(name: str, value: Any) -> tuple[str, ...]:
-    """One text or several, each once."""
-    texts = (value,) if isinstance(value, str) else value
+    """One text or several, each once; none of None or, as in lavaan, of an empty one."""
+    texts = () if value is None else value
+    if isinstance(value, str):
+        texts = (value,) if value else ()
     if not isinstance(texts, Iterable) or not all(isinstance(text, str) for text in texts):
         example = '["loadings", "intercepts"]' if name == "group_equal" else '["f=~y3", "y1~1"]'
         raise OptionValueError(f"{name}={value!r}: it takes a list of texts, such as {example}.")
@@ -138,8 +139,6 @@ def _check_equal(value: str) -> None:
 
 def _check(name: str, value: Any) -> None:
     if name in ("group_equal", "group_partial"):
-        if not isinstance(value, tuple):  # nothing: None, ""
-            raise OptionValueError(f"{name}={value!r}: it takes a list of texts; leave it out.")
         for each in value if name == "group_equal" else ():
             _check_equal(each)
         return

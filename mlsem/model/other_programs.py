@@ -30,11 +30,11 @@ _NO_WEIGHTS = (
     "Sampling weights are not supported. Do not silently leave them out: put what the "
     "weights depend on (strata, size) into the model as covariates."
 )
-_NO_GROUPS = (
-    "Several groups are not fitted together yet: fit each group's rows on their own, "
-    "{name: fit(model, rows) for name, rows in data.groupby(<value>)}, or let a 0/1 column of the "
-    "group and its products stand in the model."
+_GROUP = (
+    "The column of the groups, each with parameters of its own, is group=<value>, which mlsem.fit "
+    "and mlsem.check take."
 )
+_WHOLE_MODELS = "Steps of invariance are lists here: "
 _NO_SUMMARY_DATA = (
     "Models are fitted to rows, not to covariance matrices: pass the data frame. For a "
     "single-level model draw rows that have exactly these moments."
@@ -71,7 +71,9 @@ KEYWORDS: dict[str, str] = _keyed(
         # lavaan: the call
         ("ordered", _NO_ORDERED),
         ("sampling.weights sampling.weights.normalization weights weight", _NO_WEIGHTS),
-        ("group group.label group.equal group.partial group.w.free grouping", _NO_GROUPS),
+        ("group grouping", _GROUP),
+        ("group.label", "It is the order of the groups, beside group=, which mlsem.fit takes."),
+        ("group.w.free", "The sizes of groups are no parameters: leave it out."),
         ("sample.cov sample.mean sample.nobs sample.icov sample.cov.rescale", _NO_SUMMARY_DATA),
         ("sample.th zero.add zero.keep.margins zero.cell.warn", _NO_CATEGORIES),
         ("parameterization auto.th auto.delta link integration.ngh", _NO_CATEGORIES),
@@ -179,8 +181,8 @@ KEYWORDS: dict[str, str] = _keyed(
         # statsmodels, pyfixest
         (
             "groups",
-            "The column of the clusters is cluster=<value>. (Several groups, each with parameters "
-            "of its own, are not fitted together yet.)",
+            "The column of the clusters is cluster=<value>; that of groups with parameters of "
+            "their own is group=<value>.",
         ),
         ("vcov cov.type cov.kwds robust", 'Robust errors are se="MLR" or se="CR2".'),
         ("fixef fe absorb", "There are no fixed effects to absorb: clusters have random effects."),
@@ -307,6 +309,23 @@ VALUES: dict[str, dict[str, str]] = {
             'Use "expected" or "observed"; fit.information("first_order") shows that one.',
         ),
         ("default", _LEAVE),
+    ),
+    "group_equal": _values(
+        ("thresholds", "They are those of ordered variables, which are not fitted here."),
+        (
+            "composite.loadings composite.weights",
+            "Composites ('<~') are not supported; \"loadings\" are those of latent variables.",
+        ),
+        ("configural none", _WHOLE_MODELS + "nothing is equal, so leave group_equal out."),
+        ("metric weak", _WHOLE_MODELS + 'group_equal=["loadings"].'),
+        ("scalar strong", _WHOLE_MODELS + 'group_equal=["loadings", "intercepts"].'),
+        ("strict", _WHOLE_MODELS + 'group_equal=["loadings", "intercepts", "residuals"].'),
+        ("all", 'Name them: group_equal=["loadings", "intercepts", …].'),
+        ("residual.variances errors", 'Residual variances of observed variables are "residuals".'),
+        ("variances latent.variances", 'Those of latent variables are "lv.variances".'),
+        ("covariances latent.covariances", 'Those of latent variables are "lv.covariances".'),
+        ("latent.means lv.means factor.means", 'They are "means".'),
+        ("paths slopes", 'They are "regressions".'),
     ),
     "bounds": _values(
         ("pos.cov", "Bounds of covariances are written: 'y ~~ lower(0)*z'."),

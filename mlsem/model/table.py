@@ -261,21 +261,23 @@ class ParameterTable:
     blocks: tuple[TableBlock, ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        blocks: list[TableBlock] = []
         parts = [group.table.levels for group in self.groups] or [self.levels]
         variables_of = [variables for levels in parts for variables in levels]
         keys = block_keys(len(self.levels), len(parts))
-        for key, variables in zip(keys, variables_of, strict=True):
-            own = [(k, row) for k, row in enumerate(self.rows) if row.block == key]
-            blocks.append(
-                TableBlock(
-                    key=key,
-                    suffix=name_suffix(key, self.level_labels),
-                    variables=variables,
-                    rows=tuple(row for _, row in own),
-                    places=tuple(k for k, _ in own),
-                )
+        places: dict[tuple[int, int], list[int]] = {key: [] for key in keys}
+        for k, row in enumerate(self.rows):
+            if (own := places.get((row.group, row.level))) is not None:
+                own.append(k)
+        blocks = [
+            TableBlock(
+                key=key,
+                suffix=name_suffix(key, self.level_labels),
+                variables=variables,
+                rows=tuple(self.rows[k] for k in places[key]),
+                places=tuple(places[key]),
             )
+            for key, variables in zip(keys, variables_of, strict=True)
+        ]
         object.__setattr__(self, "blocks", tuple(blocks))
 
     def __hash__(self) -> int:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 LONGEST_TRANSLATION = 40
 OPERATORS = ("=~", "~~", "~", ":=", "==", "<", ">")
 _WORD = re.compile(r"[^\W\d][\w.]*|\.[^\W\d][\w.]*")
-_HEADER = re.compile(r"\s*(level|group)\s*:\s*(\w+|\"[^\"]*\"|'[^']*')?", re.IGNORECASE)
+_HEADER = re.compile(r"\s*(level|group)\s*:\s*(-?\w+|\"[^\"]*\"|'[^']*')?", re.IGNORECASE)
 _UNMARKED_HEADER = re.compile(r"\s*(level|group)\s*=?\s+(\w+)\s*", re.IGNORECASE)
 _RELATION = re.compile(r"=~|~\*~|<~|\|~|~~|~|:=|==|<|>|\|")
 _SIGNS = frozenset("+-*/^?:~=<>|")
@@ -105,6 +105,11 @@ def _odd_header(place: _Place) -> ModelSyntaxError | None:
         span = Span(start, place.begin + header.end())
         return place.fail(f"'{word}:' needs a label: '{word}: 1'.", span)
     shown = place.statement[header.start(1) : header.end()]
+    label = place.statement[header.start(2) :].strip()
+    if word == "group" and not _RELATION.search(label) and not re.search("[\"']", label):
+        return place.fail(
+            f"the name of a group that is not one word stands in quotes: 'group: \"{label}\"'."
+        )
     message = f"a '{word}:' header stands alone: begin a new line (or write ';') after {shown!r}."
     return place.fail(message)
 

@@ -165,7 +165,7 @@ def _label_of(header: GroupHeader, labels: Sequence[Hashable], text: str) -> Has
     else:
         texts = [str(label) for label in labels]
         message = (
-            f"'group: {header.name}': the data have no such group. They have {_shown(labels)}."
+            f"'group: {header.name}' is none of the groups, which are {_shown(labels)}."
             f"{nearest(header.name, texts)}"
         )
     raise SpecificationError(message, text, header.span)

@@ -80,8 +80,8 @@ class Builder:
         return Relation(cast("Item", left), str(operator), _span(operator), cast("Item", right))
 
     def header(self, children: list[Token]) -> Header:
-        word, _, label = children
-        return Header(str(word), _plain_label(label), _over(children))
+        word, _, *sign, label = children
+        return Header(str(word), "-" * len(sign) + _plain_label(label), _over(children))
 
     def number(self, children: list[Token]) -> Item:
         return Item("number", _over(children), (str(children[0]),))

@@ -35,7 +35,7 @@ _SETTINGS = {
     "file": "leave it out: the data are a pandas data frame, pandas.read_csv(…)",
     "categorical": "ordered variables are not fitted here",
     "weight": "sampling weights are not supported",
-    "grouping": "several groups are not fitted together yet",
+    "grouping": 'the groups are named in the call, fit(model, data, group="{value}")',
     "idvariable": "leave it out: rows keep the index of the data frame",
     "algorithm": "leave it out: there is one algorithm",
     "iterations": "it is an option of the call, fit(model, data, max_iter={value})",
@@ -87,6 +87,15 @@ def section_advice(word: str) -> str:
 
 
 def _section(statement: str) -> Found | None:
+    group = re.match(r"\s*(MODEL[^\S\n]+(\w+)[^\S\n]*:)", statement, re.IGNORECASE)
+    if group is not None and not _SECTION.match(statement.lstrip()):
+        return Found(
+            group.start(1),
+            group.end(1),
+            f"{group[1]!r} is Mplus: here the whole model of one group stands below 'group: "
+            f"{group[2]}', and what is different in a model for all is written 'c(a, b)*x'; "
+            "group_equal=[…] in the call says what is equal.",
+        )
     section = _SECTION.match(statement.lstrip())
     said = section_advice(section[1]) if section else ""
     if section is None or not said:
@@ -119,7 +128,7 @@ def _setting(statement: str) -> Found | None:
     said = _SETTINGS.get(setting["name"].lower()) if setting else None
     if setting is None or said is None:
         return None
-    value = setting["value"].strip()
+    value = re.sub(r"\s*\(.*", "", setting["value"].strip())  # GROUPING = g (1 = a 2 = b)
     said = said.replace("{value}", value if re.fullmatch(r"\w+", value) else "…")
     return Found(
         setting.start("name"), setting.end("name"), f"{setting[0].strip()!r} is Mplus: {said}."

@@ -14,7 +14,7 @@ from mlsem.model.options import OPTION_NAMES, ModelOptions
 from mlsem.model.other_programs import KEYWORDS, VALUES, plain
 from mlsem.results.result import FitResult
 
-OURS = {*OPTION_NAMES, *SETTING_NAMES, "start", "cluster", "center"}
+OURS = {*OPTION_NAMES, *SETTING_NAMES, "start", "cluster", "center", "group", "group_label"}
 
 # names(lavOptions()) of lavaan 0.6-14, and the parameters of its cfa() and sem()
 LAVAAN = """
@@ -101,8 +101,8 @@ def test_an_answer_names_what_there_is(said):
 
 
 def test_the_users_value_is_in_the_answer():
-    with pytest.raises(OptionError, match=r'data\.groupby\("sex"\)'):
-        mlsem.fit("y ~ x", None, group="sex")  # pyright: ignore[reportArgumentType]
+    with pytest.raises(OptionError, match=r'group="sex"'):
+        mlsem.fit("y ~ x", None, grouping="sex")  # pyright: ignore[reportArgumentType]
     with pytest.raises(OptionError, match=r'cluster="school"'):
         mlsem.fit("y ~ x", None, groups="school")  # pyright: ignore[reportArgumentType]
     with pytest.raises(OptionError, match=r"what follows '\|'.*se_cluster="):
