@@ -163,9 +163,7 @@ def read_groups(
     needed = {**{name: f"{keyword}= names" for keyword, name in keys.items()}, **wanted}
     for name, needed_by in needed.items():
         require_column(frame, name, needed_by)
-    frames = _frames(frame[list(needed)], split)
-    positions = np.arange(len(frame)) if split.order is None else split.order
-    starts = np.cumsum(split.sizes) - split.sizes
+    frames = split.frames(frame, list(needed))
 
     def used(place: int) -> _Group:
         own = table.groups[place].table
@@ -174,7 +172,7 @@ def read_groups(
             chunk_rows=chunk_rows,
         )  # fmt: skip
         if cluster is None:
-            grouping = replace(grouping, labels=positions[starts[place] + grouping.labels])
+            grouping = replace(grouping, labels=split.positions(place)[grouping.labels])
         return _Group(own, frames[place], rows, grouping, found)
 
     groups = _each(labels, used)
@@ -242,13 +240,6 @@ def _check_column(group: str, wanted: Mapping[str, str], cluster: str | None) ->
             f"{group!r} is the grouping column and the cluster column. Groups are few and have "
             "parameters of their own, clusters are many and random: name it once."
         )
-
-
-def _frames(frame: pd.DataFrame, split: GroupRows) -> list[pd.DataFrame]:
-    """The rows of each group, in the order of the frame."""
-    ordered = frame if split.order is None else frame.take(split.order)
-    ends = np.cumsum(split.sizes).tolist()
-    return [ordered.iloc[end - size : end] for end, size in zip(ends, split.sizes, strict=True)]
 
 
 # --- what is done group by group ------------------------------------------------------------------

@@ -51,6 +51,21 @@ class GroupRows:
     def n_missing(self) -> int:
         return 0 if self.missing is None else int(self.missing.sum())
 
+    def positions(self, group: int) -> Index:
+        """Where the rows of a group, counted from 0, are in the frame."""
+        stop = int(self.sizes[: group + 1].sum())
+        start = stop - int(self.sizes[group])
+        return np.arange(start, stop) if self.order is None else self.order[start:stop]
+
+    def frames(self, data: pd.DataFrame, columns: list[str]) -> list[pd.DataFrame]:
+        """The rows of each group, in these columns alone."""
+        frame = data[columns]
+        if self.order is not None:
+            frame = frame.take(self.order)
+        frame.columns = pd.Index(columns, dtype=object)  # looked up sooner than pandas' text
+        ends = np.cumsum(self.sizes).tolist()
+        return [frame.iloc[end - size : end] for end, size in zip(ends, self.sizes, strict=True)]
+
 
 def group_labels(
     data: pd.DataFrame, group: object, group_label: object = None
@@ -144,11 +159,16 @@ def _scalar(value: Any) -> Any:
 
 
 def _ordered(series: pd.Series, values: list[Any]) -> list[Any]:
-    """Categories in their order; else numbers before all else, both sorted."""
+    """Categories in their order, else sorted."""
     dtype: Any = series.dtype
     if isinstance(dtype, pd.CategoricalDtype):
         rank = {_scalar(value): place for place, value in enumerate(dtype.categories.tolist())}
         return sorted(values, key=rank.__getitem__)
+    return _sorted(values)
+
+
+def _sorted(values: list[Any]) -> list[Any]:
+    """Of several kinds numbers first, then all else as text."""
     try:
         return sorted(values)
     except TypeError:
@@ -211,7 +231,7 @@ def _chosen(name: str, values: list[Any], group_label: object) -> tuple[Hashable
 
 def _there(name: str, values: list[Any], label: object) -> str:
     """What the groups are, and which one may be meant."""
-    told = f"{name!r} has {_shown(values)}."
+    told = f"{name!r} has {_shown(_sorted(values))}."
     same = [value for value in values if str(value) == str(label)]
     if same:
         kind = "text" if isinstance(same[0], str) else f"a {type(same[0]).__name__}"
