@@ -46,9 +46,10 @@ from mlsem.data.table.sentinels import sentinel_notes
 from mlsem.errors import DataError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     import pandas as pd
+    from numpy.typing import NDArray
 
     from mlsem.core.records import Array
     from mlsem.data.table.columns import Rows
@@ -175,11 +176,12 @@ def read_groups(
             grouping = replace(grouping, labels=split.positions(place)[grouping.labels])
         return _Group(own, frames[place], rows, grouping, found)
 
-    groups = _each(labels, used)
+    groups = each_group(labels, used)
     robust = _each(
         labels, lambda k: robust_of(groups[k].frame, se_cluster, cluster, groups[k].grouping)
     )
-    whole = _across(table, frame, group, cluster, groups, robust)
+    ids = [each.grouping.labels for each in groups]
+    whole = robust_across(table, group, cluster, ids, robust, frame.columns)
     notes = _counted(table, labels, groups, cluster)
     grand = _grand_means(labels, groups, centering, chunk_rows or CHUNK_ROWS)
 
@@ -201,7 +203,7 @@ def read_groups(
         found = with_patterns(found, record.moments)
         return replace(record, missingness=found, notes=together + record.notes)
 
-    records = tuple(_each(labels, summary))
+    records = tuple(each_group(labels, summary))
     total = int(split.sizes.sum()) + split.n_missing
     dropped = total - sum(each.rows.n_used for each in groups)
     found, told, lost = _left_out(table, group, split, groups, records, total, dropped)
@@ -221,7 +223,7 @@ def read_groups(
             *_others(group, split),
             *told,
             *notes,
-            *_by_group(labels, [record.notes for record in records]),
+            *notes_by_group(labels, [record.notes for record in records]),
         ),
         missingness=found,
         lost=lost,
@@ -245,7 +247,7 @@ def _check_column(group: str, wanted: Mapping[str, str], cluster: str | None) ->
 # --- what is done group by group ------------------------------------------------------------------
 
 
-def _each(labels: Sequence[Hashable], step: Callable[[int], Found]) -> list[Found]:
+def each_group(labels: Sequence[Hashable], step: Callable[[int], Found]) -> list[Found]:
     """A step of each group; an error says in which groups."""
     done: list[Found] = []
     failed: dict[str, list[Hashable]] = {}
@@ -261,7 +263,9 @@ def _each(labels: Sequence[Hashable], step: Callable[[int], Found]) -> list[Foun
     raise DataError(message if everywhere else f"{named_groups(where)}: {message}")
 
 
-def _by_group(labels: Sequence[Hashable], notes: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
+def notesnotes_by_group(
+    labels: Sequence[Hashable], notes: Sequence[tuple[str, ...]]
+) -> tuple[str, ...]:
     """Notes of groups, each once; those that not all groups have say which do."""
     having: dict[str, list[Hashable]] = {}
     for label, own in zip(labels, notes, strict=True):
@@ -276,22 +280,21 @@ def _by_group(labels: Sequence[Hashable], notes: Sequence[tuple[str, ...]]) -> t
 # --- what spans groups ----------------------------------------------------------------------------
 
 
-def _across(
+def robust_across(
     table: ParameterTable,
-    frame: pd.DataFrame,
     group: str,
     cluster: str | None,
-    groups: Sequence[_Group],
+    ids: Sequence[NDArray],
     robust: Sequence[RobustClusters],
+    columns: Collection[str] = (),
 ) -> RobustClusters:
-    """The robust clusters of all groups, checked."""
+    """The robust clusters of all groups, checked; `ids` are those of the clusters of each, and
+    `columns` the names of the frame's."""
     whole = united(robust)
-    if cluster is not None and (table.two_level or whole.name != cluster):
-        ids = [each.grouping.labels for each in groups]
-        if table.two_level:
-            check_apart(frame, group, cluster, ids, tuple(each.label for each in table.groups))
-        else:
-            check_within(cluster, ids, whole)
+    if cluster is not None and table.two_level:
+        check_apart(columns, group, cluster, ids, [each.label for each in table.groups])
+    elif cluster is not None and whole.name != cluster:
+        check_within(cluster, ids, whole)
     check_several(whole)
     return whole
 
@@ -305,7 +308,7 @@ def _counted(
     """Notes on counts and values, after a look whether there are rows and clusters enough: of all
     groups for all parameters, and of each for those that are its own."""
     if table.two_level:
-        _each(labels, lambda k: check_clusters(groups[k].table, groups[k].grouping, cluster))
+        each_group(labels, lambda k: check_clusters(groups[k].table, groups[k].grouping, cluster))
     there = [
         Counts(each.grouping.n_rows, len(each.grouping.sizes), each.rows.n_missing)
         for each in groups
@@ -325,7 +328,7 @@ def _counted(
             own = {free for free, place in enumerate(places) if often[place] == 1}
             return check_free(groups[k].table, there[k], cluster, own)
 
-        notes += _by_group(labels, _each(labels, own_notes))
+        notes += notes_by_group(labels, each_group(labels, own_notes))
     return notes + sentinel_notes(*(each.rows for each in groups))
 
 
@@ -344,7 +347,7 @@ def _grand_means(
             return level_of(own, rows, grouping, name, chunk_rows) if name in rows.values else None
 
         having = [each.rows for each in groups if name in each.rows.values]
-        levels = [values for values in _each(labels, level) if values is not None]
+        levels = [values for values in each_group(labels, level) if values is not None]
         if len(levels) == len(having):
             found[name] = mean_near_first(np.concatenate(levels))
         else:

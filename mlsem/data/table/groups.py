@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from mlsem.data.table.columns import SHOWN, brief, require_column, require_one_column
+from mlsem.data.table.columns import (
+    SHOWN,
+    brief,
+    require_column,
+    require_one_column,
+    rows_named,
+)
 from mlsem.data.table.grouping import blank, factorised, stable_order
 from mlsem.errors import DataError, OptionValueError, nearest
 
@@ -118,23 +124,56 @@ def group_rows(data: pd.DataFrame, name: str, labels: Sequence[Hashable]) -> Gro
         The column is absent or there twice, or a group has no rows.
     """
     codes, values = _values(require_column(data, name, "group= names"), name)
-    place = {label: k for k, label in enumerate(labels)}
-    absent = place.keys() - {*values}
+    absent = [label for label in labels if label not in values]
     if absent:
-        label = next(each for each in labels if each in absent)
-        raise DataError(f"no row is of group {_shown([label])}: {_there(name, values, label)}")
-    places = np.array([*(place.get(value, len(place)) for value in values), len(place)])
-    of_row = places[codes]
-    counts = np.bincount(of_row, minlength=len(place) + 1)
+        raise DataError(f"no row is of {named_groups(absent)}: {_there(name, values, absent[0])}")
+    of_row = _places(values, labels)[codes]
+    counts = np.bincount(of_row, minlength=len(labels) + 1)
     gone = codes < 0
     missing = gone if gone.any() else None
     left = int(counts[-1])
     order = None
     if left or (of_row[1:] < of_row[:-1]).any():
-        narrow = of_row.astype(np.uint16 if len(place) < 1 << 16 else np.uint32)
+        narrow = of_row.astype(np.uint16 if len(labels) < 1 << 16 else np.uint32)
         order = stable_order(narrow)[: len(of_row) - left]
     n_missing = 0 if missing is None else int(missing.sum())
     return GroupRows(order, counts[:-1].astype(np.int64), missing, left - n_missing)
+
+
+def known_groups(
+    data: pd.DataFrame, name: str, labels: Sequence[Hashable]
+) -> list[tuple[int, Index]]:
+    """The rows of another frame by the groups of a fit: the place of each group that has some
+    among `labels`, and their positions. Rows without a group are in none.
+
+    Raises
+    ------
+    DataError
+        The column is absent or there twice, has a group that the fit has not, or no group at all.
+    """
+    codes, values = _values(require_column(data, name, "the fit's group= names"), name)
+    unknown = [value for value in values if value not in labels]
+    if unknown:
+        where = rows_named(data, np.isin(codes, [values.index(value) for value in unknown]))
+        raise DataError(
+            f"the fit has no {named_groups(unknown)} ({where}): "
+            f"{_there(name, list(labels), unknown[0])} Leave other rows out."
+        )
+    if not values:
+        raise DataError(f"the grouping column {name!r} is missing in every row.")
+    of_row = _places(values, labels)[codes]
+    return [
+        (place, np.flatnonzero(of_row == place))
+        for place, label in enumerate(labels)
+        if label in values
+    ]
+
+
+def _places(values: list[Any], labels: Sequence[Hashable]) -> Index:
+    """Where the value of each code is among the labels; their number for others, and last for
+    those that are missing."""
+    place = {label: k for k, label in enumerate(labels)}
+    return np.array([*(place.get(value, len(place)) for value in values), len(place)])
 
 
 def named_groups(labels: Sequence[Hashable]) -> str:
@@ -230,12 +269,11 @@ def _chosen(name: str, values: list[Any], group_label: object) -> tuple[Hashable
 
 
 def _there(name: str, values: list[Any], label: object) -> str:
-    """What the groups are, and which one may be meant."""
+    """What the groups are, and which one may be meant by a label that is none of them."""
     told = f"{name!r} has {_shown(_sorted(values))}."
-    same = [value for value in values if str(value) == str(label)]
-    if same:
-        kind = "text" if isinstance(same[0], str) else f"a {type(same[0]).__name__}"
-        return f"{told} {_shown(same)} is {kind} in the data."
+    if any(str(value) == str(label) for value in values):
+        kind = "text" if isinstance(label, str) else f"of type {type(label).__name__}"
+        return f"{told} {_shown([label])} here is {kind}."
     texts = [value for value in values if isinstance(value, str)]
     return told + (nearest(label, texts) if isinstance(label, str) else "")
 
