@@ -177,7 +177,7 @@ def read_groups(
         return _Group(own, frames[place], rows, grouping, found)
 
     groups = each_group(labels, used)
-    robust = _each(
+    robust = each_group(
         labels, lambda k: robust_of(groups[k].frame, se_cluster, cluster, groups[k].grouping)
     )
     ids = [each.grouping.labels for each in groups]
@@ -263,9 +263,7 @@ def each_group(labels: Sequence[Hashable], step: Callable[[int], Found]) -> list
     raise DataError(message if everywhere else f"{named_groups(where)}: {message}")
 
 
-def notesnotes_by_group(
-    labels: Sequence[Hashable], notes: Sequence[tuple[str, ...]]
-) -> tuple[str, ...]:
+def notes_by_group(labels: Sequence[Hashable], notes: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
     """Notes of groups, each once; those that not all groups have say which do."""
     having: dict[str, list[Hashable]] = {}
     for label, own in zip(labels, notes, strict=True):
