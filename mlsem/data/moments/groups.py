@@ -30,6 +30,7 @@ from mlsem.data.moments.missing import Missingness, missing_notes, summed, use_o
 from mlsem.data.table.columns import (
     check_missing,
     left_out,
+    missing_in,
     require_column,
     require_frame,
     require_one_column,
@@ -149,34 +150,10 @@ def read_groups(
     DataError, OptionValueError
         What is wrong in some groups alone names them.
     """
-    frame, wanted = require_frame(data), data_names(table)
-    keys = {"group": group, "cluster": cluster, "se_cluster": se_cluster}
-    keys = {keyword: name for keyword, name in keys.items() if name is not None}
-    for keyword, name in keys.items():
-        require_one_column(keyword, name, frame)
-    check_options(table, wanted, cluster, missing)
-    _check_column(group, wanted, cluster)
-    centering = check_center(table, center, wanted, frame.columns, cluster)
+    frame = require_frame(data)
     labels = tuple(each.label for each in table.groups)
-    split = group_rows(frame, group, labels)
-    if split.missing is not None and missing == "error":
-        check_missing(frame, ((group, split.n_missing),), ~split.missing, missing)
-    needed = {**{name: f"{keyword}= names" for keyword, name in keys.items()}, **wanted}
-    for name, needed_by in needed.items():
-        require_column(frame, name, needed_by)
-    frames = split.frames(frame, list(needed))
-
-    def used(place: int) -> _Group:
-        own = table.groups[place].table
-        rows, grouping, found = used_rows(
-            own, frames[place], data_names(own), cluster=cluster, missing=missing,
-            chunk_rows=chunk_rows,
-        )  # fmt: skip
-        if cluster is None:
-            grouping = replace(grouping, labels=split.positions(place)[grouping.labels])
-        return _Group(own, frames[place], rows, grouping, found)
-
-    groups = each_group(labels, used)
+    split, groups = _read(table, frame, group, cluster, se_cluster, missing, chunk_rows)
+    centering = check_center(table, center, data_names(table), frame.columns, cluster)
     robust = each_group(
         labels, lambda k: robust_of(groups[k].frame, se_cluster, cluster, groups[k].grouping)
     )
@@ -228,6 +205,71 @@ def read_groups(
         missingness=found,
         lost=lost,
     )
+
+
+def _read(
+    table: ParameterTable,
+    frame: pd.DataFrame,
+    group: str,
+    cluster: str | None,
+    se_cluster: str | None,
+    missing: str,
+    chunk_rows: int | None,
+) -> tuple[GroupRows, list[_Group]]:
+    """The rows of each group that are used."""
+    wanted = data_names(table)
+    keys = {"group": group, "cluster": cluster, "se_cluster": se_cluster}
+    keys = {keyword: name for keyword, name in keys.items() if name is not None}
+    for keyword, name in keys.items():
+        require_one_column(keyword, name, frame)
+    check_options(table, wanted, cluster, missing)
+    _check_column(group, wanted, cluster)
+    split = group_rows(frame, group, [each.label for each in table.groups])
+    if split.missing is not None and missing == "error":
+        check_missing(frame, ((group, split.n_missing),), ~split.missing, missing)
+    needed = {**{name: f"{keyword}= names" for keyword, name in keys.items()}, **wanted}
+    for name, needed_by in needed.items():
+        require_column(frame, name, needed_by)
+    frames = split.frames(frame, list(needed))
+
+    def used(place: int) -> _Group:
+        own = table.groups[place].table
+        rows, grouping, found = used_rows(
+            own,
+            frames[place],
+            data_names(own),
+            cluster=cluster,
+            missing=missing,
+            chunk_rows=chunk_rows,
+        )
+        if cluster is None:
+            grouping = replace(grouping, labels=split.positions(place)[grouping.labels])
+        return _Group(own, frames[place], rows, grouping, found)
+
+    return split, each_group([each.label for each in table.groups], used)
+
+
+def used_by_groups(
+    table: ParameterTable, frame: pd.DataFrame, group: str, cluster: str | None
+) -> tuple[int, int, Missingness, tuple[str, ...]]:
+    """How many rows are complete for the model of their group, and how many full information
+    maximum likelihood uses; what is known of the others, and notes on them."""
+    split, groups = _read(table, frame, group, cluster, None, "fiml", None)
+    complete = 0
+    for each in groups:
+        gone = [missing_in(each.frame[name]) for name in data_names(each.table)]
+        complete += len(each.frame) - int(np.logical_or.reduce(gone).sum())
+    found = summed([each.found for each in groups if each.found is not None], 1, 1)
+    total = int(split.sizes.sum()) + split.n_missing
+    notes = (*_without_group(group, split, total), *missing_notes(table, found, total))
+    return complete, sum(each.rows.n_used for each in groups), found, notes
+
+
+def _without_group(group: str, split: GroupRows, total: int) -> tuple[str, ...]:
+    gone = split.n_missing
+    if not gone:
+        return ()
+    return (f"{gone} of {total} rows left out, in which the group, {group!r}, is missing.",)
 
 
 def _check_column(group: str, wanted: Mapping[str, str], cluster: str | None) -> None:
@@ -369,11 +411,11 @@ def _left_out(
     gone = split.n_missing
     if known:
         found = summed(known, *_patterns(records))
-        notes = missing_notes(table, found, total)
-        if gone:
-            said = f"{gone} of {total} rows left out, in which the group, {group!r}, is missing."
-            notes = (said, *notes)
-        return found, notes, ""
+        return (
+            found,
+            (*_without_group(group, split, total), *missing_notes(table, found, total)),
+            "",
+        )
     if not dropped:
         return None, (), ""
     counts = Counter({group: gone} if gone else {})

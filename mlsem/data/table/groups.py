@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from mlsem.core.records import Index
+    from mlsem.syntax.nodes import GroupHeader
 
 MOST = 1000
 """Groups from which on the column is taken for no grouping."""
@@ -115,6 +116,28 @@ def group_labels(
     return tuple(_ordered(series, values))
 
 
+def text_labels(headers: Sequence[GroupHeader], group_label: object) -> tuple[Hashable, ...]:
+    """The groups of a model without data: those of `group_label`, else of its `group:` blocks.
+
+    Raises
+    ------
+    OptionValueError
+        `group_label` names one twice, or has not two.
+    """
+    if group_label is None:
+        return tuple(header.name for header in headers)
+    given = _given(group_label)
+    _check_given(given)
+    return given
+
+
+def appearing(data: pd.DataFrame, name: str, labels: Sequence[Hashable]) -> tuple[Hashable, ...]:
+    """These groups in the order of their first rows."""
+    _, values = _values(require_column(data, name, "group= names"), name)
+    chosen = {*labels}
+    return tuple(value for value in values if value in chosen)
+
+
 def group_rows(data: pd.DataFrame, name: str, labels: Sequence[Hashable]) -> GroupRows:
     """The rows of each of these groups.
 
@@ -124,7 +147,8 @@ def group_rows(data: pd.DataFrame, name: str, labels: Sequence[Hashable]) -> Gro
         The column is absent or there twice, or a group has no rows.
     """
     codes, values = _values(require_column(data, name, "group= names"), name)
-    absent = [label for label in labels if label not in values]
+    there = {*values}
+    absent = [label for label in labels if label not in there]
     if absent:
         raise DataError(f"no row is of {named_groups(absent)}: {_there(name, values, absent[0])}")
     of_row = _places(values, labels)[codes]
@@ -140,6 +164,16 @@ def group_rows(data: pd.DataFrame, name: str, labels: Sequence[Hashable]) -> Gro
     return GroupRows(order, counts[:-1].astype(np.int64), missing, left - n_missing)
 
 
+def without_others(data: pd.DataFrame, name: str, labels: Sequence[Hashable]) -> pd.DataFrame:
+    """The rows of these groups, and those without a group."""
+    rows = group_rows(data, name, labels)
+    if not rows.others or rows.order is None:
+        return data
+    keep = np.zeros(len(data), dtype=bool) if rows.missing is None else rows.missing.copy()
+    keep[rows.order] = True
+    return data.loc[keep]
+
+
 def known_groups(
     data: pd.DataFrame, name: str, labels: Sequence[Hashable]
 ) -> list[tuple[int, Index]]:
@@ -152,7 +186,8 @@ def known_groups(
         The column is absent or there twice, has a group that the fit has not, or no group at all.
     """
     codes, values = _values(require_column(data, name, "the fit's group= names"), name)
-    unknown = [value for value in values if value not in labels]
+    known = {*labels}
+    unknown = [value for value in values if value not in known]
     if unknown:
         where = rows_named(data, np.isin(codes, [values.index(value) for value in unknown]))
         raise DataError(
@@ -162,11 +197,9 @@ def known_groups(
     if not values:
         raise DataError(f"the grouping column {name!r} is missing in every row.")
     of_row = _places(values, labels)[codes]
-    return [
-        (place, np.flatnonzero(of_row == place))
-        for place, label in enumerate(labels)
-        if label in values
-    ]
+    order, counts = stable_order(of_row.astype(np.uint32)), np.bincount(of_row)
+    parts = np.split(order, np.cumsum(counts)[:-1])
+    return [(k, rows) for k, rows in enumerate(parts[: len(labels)]) if len(rows)]
 
 
 def _places(values: list[Any], labels: Sequence[Hashable]) -> Index:
@@ -238,34 +271,36 @@ def _check_number(name: str, values: list[Any], rows: int) -> None:
     raise DataError(f"the grouping column {name!r} {told} and {kind}. {advice}")
 
 
-def _chosen(name: str, values: list[Any], group_label: object) -> tuple[Hashable, ...]:
-    """The groups that `group_label` names."""
+def _given(group_label: object) -> tuple[Hashable, ...]:
     if isinstance(group_label, str) or not isinstance(group_label, Iterable):
-        given: list[Any] = [group_label]
-    else:
-        given = [_scalar(label) for label in group_label]
-    known = {value: value for value in values}
-    found: list[Hashable] = []
+        return (group_label,)
+    return tuple(_scalar(label) for label in group_label)
+
+
+def _check_given(labels: Sequence[Hashable]) -> None:
+    for place, label in enumerate(labels):
+        if label in labels[:place]:
+            raise OptionValueError(f"group_label names {_shown([label])} twice. Keep one.")
+    if len(labels) < 2:
+        raise OptionValueError(
+            f"group_label names {len(labels)} group{'' if len(labels) == 1 else 's'}, and several "
+            "groups are at least two. For a model of one pass its rows alone, without group=."
+        )
+
+
+def _chosen(name: str, values: list[Any], group_label: object) -> tuple[Hashable, ...]:
+    """The groups that `group_label` names, as the data have them."""
+    given = _given(group_label)
     for label in given:
-        try:
-            value = known.get(label)
-        except TypeError:
-            value = None
-        if value is None:
+        if label not in values:
             raise OptionValueError(
                 f"group_label names {_shown([label])}: {_there(name, values, label)}"
             )
-        if value in found:
-            raise OptionValueError(f"group_label names {_shown([label])} twice. Keep one.")
-        found.append(value)
-    if len(found) < 2:
-        raise OptionValueError(
-            f"group_label names {len(found)} group{'' if len(found) == 1 else 's'}, and several "
-            "groups are at least two. For a model of one pass its rows alone, without group=."
-        )
-    if len(found) > MOST:
-        _check_number(name, found, -1)
-    return tuple(found)
+    _check_given(given)
+    chosen = tuple(values[values.index(label)] for label in given)
+    if len(chosen) > MOST:
+        _check_number(name, list(chosen), -1)
+    return chosen
 
 
 def _there(name: str, values: list[Any], label: object) -> str:
