@@ -109,9 +109,7 @@ def missing_patterns(
     complete = len(frame) - int(np.logical_or.reduce(gone).sum())
     used = None
     if table is not None and table.groups:
-        from mlsem.data.moments.groups import used_by_groups  # for few models
-
-        used = Used(*used_by_groups(table, frame, options["group"], cluster))
+        used = _used_by_groups(table, frame, options["group"], cluster)
         complete = used.listwise
     elif table is not None:
         used = _used(table, frame, grouping, complete)
@@ -164,4 +162,17 @@ def _used(table: ParameterTable, frame: pd.DataFrame, grouping: Grouping, comple
         return Used(complete, rows.n_used, Missingness(), ())
     used, _, found = settle(table, rows, grouping, CHUNK_ROWS)
     notes = missing_notes(table, found, rows.n_total)
-    return Used(complete, used.n_used, found, tuple(f'missing="fiml": {note}' for note in notes))
+    return Used(complete, used.n_used, found, _of_fiml(notes))
+
+
+def _used_by_groups(
+    table: ParameterTable, frame: pd.DataFrame, group: str, cluster: str | None
+) -> Used:
+    from mlsem.data.moments.groups import used_by_groups  # for few models
+
+    complete, used, found, notes = used_by_groups(table, frame, group, cluster)
+    return Used(complete, used, found, _of_fiml(notes))
+
+
+def _of_fiml(notes: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(f'missing="fiml": {note}' for note in notes)
