@@ -7,15 +7,11 @@ from dataclasses import replace
 import numpy as np
 
 from mlsem.core.records import CellMoments, GroupedMoments
+from mlsem.data.moments.across import each_group, notes_by_group, robust_across
 from mlsem.data.moments.aggregate import DataRecord
 from mlsem.data.moments.checks import check_columns, check_own_means
 from mlsem.data.moments.dependence import check_dependence
-from mlsem.data.moments.groups import (
-    GroupedRecord,
-    each_group,
-    notes_by_group,
-    robust_across,
-)
+from mlsem.data.moments.groups import GroupedRecord
 from mlsem.errors import DataError, listed
 from mlsem.model.table import ParameterTable
 
