@@ -140,19 +140,20 @@ def _of_own_parameters(
         upper = len(free_above(group.table) & mine) if table.two_level else 0
         shown = named_groups([group.label])
         if counts.rows < len(mine):
-            rows.append(f"{shown} ({len(mine)} and {counts.rows})")
+            rows.append(f"{shown} ({len(mine)} parameters, {counts.rows} rows)")
         if counts.clusters < upper:
-            clusters.append(f"{shown} ({upper} and {counts.clusters})")
+            clusters.append(f"{shown} ({upper} parameters, {counts.clusters} clusters)")
     notes: tuple[str, ...] = ()
     if rows:
         notes += (
-            f"more free parameters of its own than rows: {_some(rows)}. Their estimates and "
-            "standard errors are fragile.",
+            f"groups with more free parameters of their own than rows: {_some(rows)}. Their "
+            "estimates and standard errors are fragile.",
         )
     if clusters:
         notes += (
-            f"more free parameters of its own at level 2 than clusters: {_some(clusters)}. Their "
-            "estimates and standard errors at level 2 are fragile.",
+            "groups with more free parameters of their own at level 2 than clusters: "
+            f"{_some(clusters)}. Their estimates and "
+            "standard errors at level 2 are fragile.",
         )
     return notes
 
