@@ -76,6 +76,11 @@ def _of_groups(
     table: ParameterTable, record: GroupedRecord, before: ParameterTable
 ) -> GroupedRecord:
     """Group by group, which may be in another order."""
+    if not table.groups:
+        raise DataError(
+            "the fit is of several groups, and keeps their moments and not the data. Pass the data "
+            "for a model of one: fit.update(…, data=…, group=None)."
+        )
     labels = tuple(group.label for group in table.groups)
     if {*labels} != {*record.labels}:
         raise DataError(
