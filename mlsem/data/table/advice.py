@@ -128,9 +128,9 @@ def _combined(names: list[str], data: pd.DataFrame) -> str:
     """A grouping column of several."""
     new = fit_name("_".join(names), data.columns)
     both = f"data[[{', '.join(map(quoted, names))}]]"
-    code = f"{both}.astype(str).agg('_'.join, axis=1)"
+    code = " + '_' + ".join(f"data[{quoted(name)}].astype(str)" for name in names)
     if data[names].isna().any(axis=None):
-        code += f".where({both}.notna().all(axis=1))"
+        code = f"({code}).where({both}.notna().all(axis=1))"
     return (
         f"For a group of each combination make one column of them, data[{quoted(new)}] = {code}, "
         f"and pass group={quoted(new)}."
