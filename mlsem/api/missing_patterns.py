@@ -21,6 +21,7 @@ from mlsem.data.table.columns import (
 )
 from mlsem.data.table.frame import numeric_names
 from mlsem.data.table.grouping import group, ungrouped
+from mlsem.data.table.groups import without_others
 from mlsem.errors import DataError, OptionError, OptionValueError
 from mlsem.results.missing_patterns import MissingPatterns, Used
 
@@ -56,7 +57,8 @@ def missing_patterns(
         Columns to look at where there is no model. Default: all numeric ones but `cluster`.
     **options
         Of the model, as for `mlsem.fit`: ``fixed_x=False`` or ``missing="fiml.x"`` keep rows that
-        lack a covariate.
+        lack a covariate; ``group=``, with which a row is complete that has the variables of its
+        group's model.
 
     Returns
     -------
@@ -98,17 +100,26 @@ def missing_patterns(
         if variables is not None:
             raise OptionValueError("a model says which variables there are: leave variables= out.")
         wanted = data_names(table)
+        if table.groups:
+            labels = [each.label for each in table.groups]
+            frame = without_others(frame, options["group"], labels)
     grouping = ungrouped(len(frame), None) if cluster is None else group(frame, cluster, None)
     levels = level_gaps(frame, wanted, grouping, table)
     gone = [missing_in(require_column(frame, name, said)) for name, said in wanted.items()]
     complete = len(frame) - int(np.logical_or.reduce(gone).sum())
+    used = None
+    if table is not None and table.groups:
+        used = _used_by_groups(table, frame, options["group"], cluster)
+        complete = used.listwise
+    elif table is not None:
+        used = _used(table, frame, grouping, complete)
     return MissingPatterns(
         cluster=cluster,
         labels=grouping.labels,
         n_rows=len(frame),
         n_complete=complete,
         levels=levels,
-        used=None if table is None else _used(table, frame, grouping, complete),
+        used=used,
     )
 
 
@@ -151,4 +162,17 @@ def _used(table: ParameterTable, frame: pd.DataFrame, grouping: Grouping, comple
         return Used(complete, rows.n_used, Missingness(), ())
     used, _, found = settle(table, rows, grouping, CHUNK_ROWS)
     notes = missing_notes(table, found, rows.n_total)
-    return Used(complete, used.n_used, found, tuple(f'missing="fiml": {note}' for note in notes))
+    return Used(complete, used.n_used, found, _of_fiml(notes))
+
+
+def _used_by_groups(
+    table: ParameterTable, frame: pd.DataFrame, group: str, cluster: str | None
+) -> Used:
+    from mlsem.data.moments.groups import used_by_groups  # for few models
+
+    complete, used, found, notes = used_by_groups(table, frame, group, cluster)
+    return Used(complete, used, found, _of_fiml(notes))
+
+
+def _of_fiml(notes: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(f'missing="fiml": {note}' for note in notes)

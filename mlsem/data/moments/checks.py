@@ -13,11 +13,9 @@ from mlsem.errors import DataError
 from mlsem.model.blocks import LOWEST
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable
-
     from mlsem.core.records import Array, ClusterMoments
     from mlsem.data.table.grouping import Grouping
-    from mlsem.model.table import ParameterTable, Row
+    from mlsem.model.table import ParameterTable
 
 
 class Counts(NamedTuple):
@@ -49,48 +47,45 @@ def check_clusters(table: ParameterTable, grouping: Grouping, cluster: str | Non
 
 def check_counts(table: ParameterTable, there: Counts, cluster: str | None) -> tuple[str, ...]:
     """Enough rows and clusters for the model; returns notes on clusters that are few."""
-    notes = check_free(table, there, cluster)
-    if cluster is None or table.two_level:
-        return notes
-    return (
-        *notes,
-        f"the model has one level: the clusters of {cluster!r} count in robust standard errors "
-        "only. For a part within and a part between clusters write 'level: 1' and 'level: 2', "
-        "each on a line of its own with formulas below it.",
-    )
+    free = len(table.names) - sum(each.equality for each in table.constraints)
+    check_values(table, there, free)
+    rows, clusters, _ = there
+    notes: tuple[str, ...] = ()
+    if rows < free:
+        notes += (
+            f"the model has {free} free parameters and only {rows} rows: estimates and standard "
+            "errors are fragile.",
+        )
+    if table.two_level:
+        upper = len(free_above(table))
+        if clusters < upper:
+            notes += (
+                f"level 2 has {upper} free parameters but there are only {clusters} clusters of "
+                f"{cluster!r}: estimates and standard errors at level 2 are fragile.",
+            )
+    elif cluster is not None:
+        notes += (
+            f"the model has one level: the clusters of {cluster!r} count in robust standard errors "
+            "only. For a part within and a part between clusters write 'level: 1' and 'level: 2', "
+            "each on a line of its own with formulas below it.",
+        )
+    return notes
 
 
-def check_free(
-    table: ParameterTable, there: Counts, cluster: str | None, own: Container[int] | None = None
-) -> tuple[str, ...]:
-    """`check_counts` of the parameters at `own` alone."""
-
-    def number(rows: Iterable[Row]) -> int:
-        free = {row.free for row in rows if row.free >= 0}
-        return len(free if own is None else [place for place in free if place in own])
-
-    free = len(table.names) if own is None else number(table.rows)
-    free -= sum(each.equality for each in table.constraints)
-    rows, clusters, missing = there
-    variables = len(table.observed)
-    values = rows * variables - missing
-    if values < free:
+def check_values(table: ParameterTable, there: Counts, free: int) -> None:
+    """Refuse more parameters than values."""
+    rows, missing, variables = there.rows, there.missing, len(table.observed)
+    if rows * variables - missing < free:
         gone = f", in which {missing} values are missing" if missing else ""
         raise DataError(
             f"the model has {free} free parameters but only {rows} rows of {variables} variables "
             f"are left{gone}. Free fewer parameters, or find out where rows were lost."
         )
-    few = f"the model has {free} free parameters and only {rows} rows: estimates and standard "
-    fragile = (few + "errors are fragile.",) if rows < free else ()
-    if not table.two_level:
-        return fragile
-    free = number(row for row in table.rows if row.level > LOWEST)
-    if clusters < free:
-        fragile += (
-            f"level 2 has {free} free parameters but there are only {clusters} clusters of "
-            f"{cluster!r}: estimates and standard errors at level 2 are fragile.",
-        )
-    return fragile
+
+
+def free_above(table: ParameterTable) -> set[int]:
+    """The free parameters of level 2."""
+    return {row.free for row in table.rows if row.level > LOWEST and row.free >= 0}
 
 
 def check_columns(table: ParameterTable, moments: ClusterMoments | CellMoments) -> None:

@@ -7,7 +7,7 @@ those that full information maximum likelihood uses, or complete ones.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -17,8 +17,16 @@ from mlsem.core.records import Array, CellMoments, ClusterMoments, Index, frozen
 from mlsem.data.moments.bases import SAME
 from mlsem.data.moments.chunks import summarise
 from mlsem.data.table.cells import pattern_codes
-from mlsem.data.table.columns import SHOWN, check_missing, read_rows, require_frame
+from mlsem.data.table.columns import (
+    SHOWN,
+    check_missing,
+    read_rows,
+    require_column,
+    require_frame,
+)
 from mlsem.data.table.grouping import group
+from mlsem.data.table.groups import known_groups, named_groups
+from mlsem.data.table.nesting import check_apart
 from mlsem.errors import DataError, listed
 
 if TYPE_CHECKING:
@@ -26,6 +34,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from mlsem.data.moments.aggregate import DataRecord
+    from mlsem.data.moments.groups import GroupedRecord
     from mlsem.model.table import ParameterTable
 
 
@@ -134,6 +143,83 @@ class NewRows:
             "weights": frozen(np.ones(len(self.sizes))),
             "labels": self.labels,
         }
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class GroupRows:
+    """The rows of one group in a frame.
+
+    Attributes
+    ----------
+    place : int
+        The group's among those of the fit, from 0.
+    frame : DataFrame
+        These rows.
+    positions : (n,)
+        Where they are in the whole frame.
+    """
+
+    place: int
+    frame: pd.DataFrame
+    positions: Index
+
+
+def rows_by_group(
+    table: ParameterTable, record: GroupedRecord, data: object
+) -> tuple[GroupRows, ...]:
+    """The rows of a frame by the groups of the fit, those groups that have some; each is read by
+    `read_new_rows` with the group's table and record. Rows without a group are in none.
+
+    Raises
+    ------
+    DataError
+        The grouping column is absent, or has a group that the fit has not; of a model with two
+        levels a cluster is in several groups, or in another one than in the fit.
+    """
+    frame = require_frame(data)
+    parts = tuple(
+        GroupRows(place, frame.iloc[positions], positions)
+        for place, positions in known_groups(frame, record.column, record.labels)
+    )
+    if table.two_level and record.cluster is not None:
+        require_column(frame, record.cluster, "cluster= names")
+        labels = [record.labels[part.place] for part in parts]
+        ids = [group(part.frame, record.cluster, None).labels for part in parts]
+        check_apart(frame.columns, record.column, record.cluster, ids, labels)
+        _check_same_groups(record, parts, ids)
+    return parts
+
+
+def _check_same_groups(
+    record: GroupedRecord, parts: tuple[GroupRows, ...], ids: Sequence[NDArray]
+) -> None:
+    """Refuse clusters that are in another group of the fit."""
+    home = {
+        label: place
+        for place, own in enumerate(record.groups)
+        for label in own.moments.labels.tolist()
+    }
+    for part, own in zip(parts, ids, strict=True):
+        for label in own.tolist():
+            place = home.get(label, part.place)
+            if place != part.place:
+                raise DataError(
+                    f"{record.cluster} {label!r} is in the "
+                    f"{named_groups([record.labels[part.place]])} here and in the "
+                    f"{named_groups([record.labels[place]])} of the fit. A new cluster needs an id "
+                    "of its own."
+                )
+
+
+def in_frame_order(count: int, parts: Iterable[tuple[GroupRows, Array]]) -> Array:
+    """Values of the rows of groups (n, k), as rows of a frame of `count` rows: NaN in the rows of
+    none."""
+    found: Array | None = None
+    for rows, values in parts:
+        if found is None:
+            found = np.full((count, values.shape[1]), np.nan)
+        found[rows.positions] = values
+    return np.full((count, 0), np.nan) if found is None else found
 
 
 def read_new_rows(

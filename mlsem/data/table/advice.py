@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 SHOWN_CATEGORIES, MOST_CATEGORIES = 8, 20
+_THREE = "Three levels are not fitted yet"
 _READERS = {
     ".csv": "read_csv",
     ".tsv": "read_table",
@@ -99,13 +100,15 @@ def _is_ids(names: list[Any], data: pd.DataFrame) -> bool:
 def _several(keyword: str, names: list[Any], data: pd.DataFrame) -> str:
     """Three levels, or two ways of clustering."""
     if not all(isinstance(name, str) and name in data.columns for name in names):
-        return "Three levels are not fitted yet: name one column."
+        return "Name one column." if keyword == "group" else f"{_THREE}: name one column."
+    if keyword == "group":
+        return _combined(names, data)
     if keyword == "se_cluster":
         return "Errors robust to several clusterings at once are not available: name one column."
     by_size = sorted(names, key=lambda name: data[name].nunique())
     coarse, fine = by_size[0], by_size[-1]
     said = (
-        "Three levels are not fitted yet. Model the finer clusters and make the standard "
+        f"{_THREE}. Model the finer clusters and make the standard "
         f"errors robust to the coarser ones: cluster={quoted(fine)}, se_cluster={quoted(coarse)}, "
         'se="CR2".'
     )
@@ -119,6 +122,19 @@ def _several(keyword: str, names: list[Any], data: pd.DataFrame) -> str:
             f"in place of {quoted(fine)}; if they are not nested (crossed), name one of them."
         )
     return said
+
+
+def _combined(names: list[str], data: pd.DataFrame) -> str:
+    """A grouping column of several."""
+    new = fit_name("_".join(names), data.columns)
+    both = f"data[[{', '.join(map(quoted, names))}]]"
+    code = " + '_' + ".join(f"data[{quoted(name)}].astype(str)" for name in names)
+    if data[names].isna().any(axis=None):
+        code = f"({code}).where({both}.notna().all(axis=1))"
+    return (
+        f"For a group of each combination make one column of them, data[{quoted(new)}] = {code}, "
+        f"and pass group={quoted(new)}."
+    )
 
 
 def categories_advice(name: str, series: pd.Series) -> str:

@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from mlsem.data.table.columns import SHOWN, brief, require_column, require_one_column
+from mlsem.data.table.columns import (
+    SHOWN,
+    brief,
+    require_column,
+    require_one_column,
+    rows_named,
+)
 from mlsem.data.table.grouping import blank, factorised, stable_order
 from mlsem.errors import DataError, OptionValueError, nearest
 
@@ -18,6 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from mlsem.core.records import Index
+    from mlsem.syntax.nodes import GroupHeader
 
 MOST = 1000
 """Groups from which on the column is taken for no grouping."""
@@ -50,6 +57,21 @@ class GroupRows:
     @property
     def n_missing(self) -> int:
         return 0 if self.missing is None else int(self.missing.sum())
+
+    def positions(self, group: int) -> Index:
+        """Where the rows of a group, counted from 0, are in the frame."""
+        stop = int(self.sizes[: group + 1].sum())
+        start = stop - int(self.sizes[group])
+        return np.arange(start, stop) if self.order is None else self.order[start:stop]
+
+    def frames(self, data: pd.DataFrame, columns: list[str]) -> list[pd.DataFrame]:
+        """The rows of each group, in these columns alone."""
+        frame = data[columns]
+        if self.order is not None:
+            frame = frame.take(self.order)
+        frame.columns = pd.Index(columns, dtype=object)  # looked up sooner than pandas' text
+        ends = np.cumsum(self.sizes).tolist()
+        return [frame.iloc[end - size : end] for end, size in zip(ends, self.sizes, strict=True)]
 
 
 def group_labels(
@@ -94,6 +116,28 @@ def group_labels(
     return tuple(_ordered(series, values))
 
 
+def text_labels(headers: Sequence[GroupHeader], group_label: object) -> tuple[Hashable, ...]:
+    """The groups of a model without data: those of `group_label`, else of its `group:` blocks.
+
+    Raises
+    ------
+    OptionValueError
+        `group_label` names one twice, or has not two.
+    """
+    if group_label is None:
+        return tuple(header.name for header in headers)
+    given = _given(group_label)
+    _check_given(given)
+    return given
+
+
+def appearing(data: pd.DataFrame, name: str, labels: Sequence[Hashable]) -> tuple[Hashable, ...]:
+    """These groups in the order of their first rows."""
+    _, values = _values(require_column(data, name, "group= names"), name)
+    chosen = {*labels}
+    return tuple(value for value in values if value in chosen)
+
+
 def group_rows(data: pd.DataFrame, name: str, labels: Sequence[Hashable]) -> GroupRows:
     """The rows of each of these groups.
 
@@ -103,23 +147,66 @@ def group_rows(data: pd.DataFrame, name: str, labels: Sequence[Hashable]) -> Gro
         The column is absent or there twice, or a group has no rows.
     """
     codes, values = _values(require_column(data, name, "group= names"), name)
-    place = {label: k for k, label in enumerate(labels)}
-    absent = place.keys() - {*values}
+    there = {*values}
+    absent = [label for label in labels if label not in there]
     if absent:
-        label = next(each for each in labels if each in absent)
-        raise DataError(f"no row is of group {_shown([label])}: {_there(name, values, label)}")
-    places = np.array([*(place.get(value, len(place)) for value in values), len(place)])
-    of_row = places[codes]
-    counts = np.bincount(of_row, minlength=len(place) + 1)
+        raise DataError(f"no row is of {named_groups(absent)}: {_there(name, values, absent[0])}")
+    of_row = _places(values, labels)[codes]
+    counts = np.bincount(of_row, minlength=len(labels) + 1)
     gone = codes < 0
     missing = gone if gone.any() else None
     left = int(counts[-1])
     order = None
     if left or (of_row[1:] < of_row[:-1]).any():
-        narrow = of_row.astype(np.uint16 if len(place) < 1 << 16 else np.uint32)
+        narrow = of_row.astype(np.uint16 if len(labels) < 1 << 16 else np.uint32)
         order = stable_order(narrow)[: len(of_row) - left]
     n_missing = 0 if missing is None else int(missing.sum())
     return GroupRows(order, counts[:-1].astype(np.int64), missing, left - n_missing)
+
+
+def without_others(data: pd.DataFrame, name: str, labels: Sequence[Hashable]) -> pd.DataFrame:
+    """The rows of these groups, and those without a group."""
+    rows = group_rows(data, name, labels)
+    if not rows.others or rows.order is None:
+        return data
+    keep = np.zeros(len(data), dtype=bool) if rows.missing is None else rows.missing.copy()
+    keep[rows.order] = True
+    return data.loc[keep]
+
+
+def known_groups(
+    data: pd.DataFrame, name: str, labels: Sequence[Hashable]
+) -> list[tuple[int, Index]]:
+    """The rows of another frame by the groups of a fit: the place of each group that has some
+    among `labels`, and their positions. Rows without a group are in none.
+
+    Raises
+    ------
+    DataError
+        The column is absent or there twice, has a group that the fit has not, or no group at all.
+    """
+    codes, values = _values(require_column(data, name, "the fit's group= names"), name)
+    known = {*labels}
+    unknown = [value for value in values if value not in known]
+    if unknown:
+        where = rows_named(data, np.isin(codes, [values.index(value) for value in unknown]))
+        raise DataError(
+            f"the fit has no {named_groups(unknown)} ({where}): "
+            f"{_there(name, list(labels), unknown[0])} Leave other rows out."
+        )
+    if not values:
+        raise DataError(f"the grouping column {name!r} is missing in every row.")
+    of_row = _places(values, labels)[codes]
+    order, counts = stable_order(of_row.astype(np.uint32)), np.bincount(of_row)
+    parts = np.split(order, np.cumsum(counts)[:-1])
+    return [(k, rows) for k, rows in enumerate(parts[: len(labels)]) if len(rows)]
+
+
+def _places(values: list[Any], labels: Sequence[Hashable]) -> Index:
+    """Where the value of each code is among the labels; their number for others, and last for
+    those that are missing."""
+    place = {label: k for k, label in enumerate(labels)}
+    return np.array([*(place.get(value, len(place)) for value in values), len(place)])
 
 
 def named_groups(labels: Sequence[Hashable]) -> str:
@@ -144,11 +231,16 @@ def _scalar(value: Any) -> Any:
 
 
 def _ordered(series: pd.Series, values: list[Any]) -> list[Any]:
-    """Categories in their order; else numbers before all else, both sorted."""
+    """Categories in their order, else sorted."""
     dtype: Any = series.dtype
     if isinstance(dtype, pd.CategoricalDtype):
         rank = {_scalar(value): place for place, value in enumerate(dtype.categories.tolist())}
         return sorted(values, key=rank.__getitem__)
+    return _sorted(values)
+
+
+def _sorted(values: list[Any]) -> list[Any]:
+    """Of several kinds numbers first, then all else as text."""
     try:
         return sorted(values)
     except TypeError:
@@ -179,43 +271,44 @@ def _check_number(name: str, values: list[Any], rows: int) -> None:
     raise DataError(f"the grouping column {name!r} {told} and {kind}. {advice}")
 
 
-def _chosen(name: str, values: list[Any], group_label: object) -> tuple[Hashable, ...]:
-    """The groups that `group_label` names."""
+def _given(group_label: object) -> tuple[Hashable, ...]:
     if isinstance(group_label, str) or not isinstance(group_label, Iterable):
-        given: list[Any] = [group_label]
-    else:
-        given = [_scalar(label) for label in group_label]
-    known = {value: value for value in values}
-    found: list[Hashable] = []
+        return (group_label,)
+    return tuple(_scalar(label) for label in group_label)
+
+
+def _check_given(labels: Sequence[Hashable]) -> None:
+    for place, label in enumerate(labels):
+        if label in labels[:place]:
+            raise OptionValueError(f"group_label names {_shown([label])} twice. Keep one.")
+    if len(labels) < 2:
+        raise OptionValueError(
+            f"group_label names {len(labels)} group{'' if len(labels) == 1 else 's'}, and several "
+            "groups are at least two. For a model of one pass its rows alone, without group=."
+        )
+
+
+def _chosen(name: str, values: list[Any], group_label: object) -> tuple[Hashable, ...]:
+    """The groups that `group_label` names, as the data have them."""
+    given = _given(group_label)
     for label in given:
-        try:
-            value = known.get(label)
-        except TypeError:
-            value = None
-        if value is None:
+        if label not in values:
             raise OptionValueError(
                 f"group_label names {_shown([label])}: {_there(name, values, label)}"
             )
-        if value in found:
-            raise OptionValueError(f"group_label names {_shown([label])} twice. Keep one.")
-        found.append(value)
-    if len(found) < 2:
-        raise OptionValueError(
-            f"group_label names {len(found)} group{'' if len(found) == 1 else 's'}, and several "
-            "groups are at least two. For a model of one pass its rows alone, without group=."
-        )
-    if len(found) > MOST:
-        _check_number(name, found, -1)
-    return tuple(found)
+    _check_given(given)
+    chosen = tuple(values[values.index(label)] for label in given)
+    if len(chosen) > MOST:
+        _check_number(name, list(chosen), -1)
+    return chosen
 
 
 def _there(name: str, values: list[Any], label: object) -> str:
-    """What the groups are, and which one may be meant."""
-    told = f"{name!r} has {_shown(values)}."
-    same = [value for value in values if str(value) == str(label)]
-    if same:
-        kind = "text" if isinstance(same[0], str) else f"a {type(same[0]).__name__}"
-        return f"{told} {_shown(same)} is {kind} in the data."
+    """What the groups are, and which one may be meant by a label that is none of them."""
+    told = f"{name!r} has {_shown(_sorted(values))}."
+    if any(str(value) == str(label) for value in values):
+        kind = "text" if isinstance(label, str) else f"of type {type(label).__name__}"
+        return f"{told} {_shown([label])} here is {kind}."
     texts = [value for value in values if isinstance(value, str)]
     return told + (nearest(label, texts) if isinstance(label, str) else "")
 

@@ -15,7 +15,7 @@ from mlsem.errors import DataError
 from mlsem.syntax.naming import fit_name, quoted
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Sequence
+    from collections.abc import Collection, Hashable, Sequence
 
     from numpy.typing import NDArray
 
@@ -88,14 +88,14 @@ def united(parts: Sequence[RobustClusters]) -> RobustClusters:
 
 
 def check_apart(
-    data: pd.DataFrame,
+    columns: Collection[str],
     group: str,
     cluster: str,
     ids: Sequence[NDArray],
     labels: Sequence[Hashable],
 ) -> None:
     """Refuse clusters of a model that have rows in several groups; `ids` are those of each group's
-    clusters."""
+    clusters, `columns` the names that are taken."""
     codes, uniques = factorised(pd.Series(np.concatenate(ids)), f"cluster column {cluster!r}")
     if len(uniques) == len(codes):
         return
@@ -103,7 +103,7 @@ def check_apart(
     again = int(np.flatnonzero(often > 1)[0])
     owner = np.repeat(np.arange(len(ids)), [len(each) for each in ids])[codes == again]
     where = [labels[k] for k in owner[:2].tolist()]
-    new = fit_name(f"{group}_{cluster}", data.columns)
+    new = fit_name(f"{group}_{cluster}", columns)
     raise DataError(
         f"{int((often > 1).sum())} cluster(s) of {cluster!r} have rows in more than one group: "
         f"{cluster} {uniques.tolist()[again]!r} is in the {named_groups(where)}. If ids start anew "
