@@ -260,5 +260,5 @@ def _fitted(
     labels = groups_of(syntax, data, group, asked)
     table = remarked(table_of(syntax.text, chosen, column_names(data), labels))
     table = beside_model(table, auxiliary, settings, chosen, data, cluster)
-    record = rows_of(table, data, settings, cluster, group, center)
+    record = rows_of(syntax, table, data, settings, cluster, group, center)
     return finish(syntax.text, settings, table, record, start, Recipe(chosen, updated))

@@ -73,6 +73,7 @@ def modelling(
 
 
 def rows_of(
+    syntax: ModelSyntax,
     table: ParameterTable,
     data: Any,
     settings: Settings,
@@ -92,10 +93,21 @@ def rows_of(
     else:
         from mlsem.data.moments.groups import read_groups  # for few fits
 
-        record = read_groups(table, data, group=group, **how)
+        record = _said_of_order(syntax, read_groups(table, data, group=group, **how), data)
     if settings.missing is None and record.lost:
         warn(record.lost, DataWarning)
     return record
+
+
+def _said_of_order(syntax: ModelSyntax, record: GroupedRecord, data: Any) -> GroupedRecord:
+    """The record with a note on the order of the groups, where lavaan has another one and the
+    elements of `c(…)` go by it."""
+    from mlsem.data.table.groups import appearing
+    from mlsem.syntax.groups import order_note
+
+    first = appearing(require_frame(data), record.column, record.labels)
+    note = order_note(syntax, record.labels, first)
+    return replace(record, notes=(note, *record.notes)) if note else record
 
 
 def finish(
@@ -159,8 +171,9 @@ def groups_of(syntax: ModelSyntax, data: Any, group: object, asked: object) -> t
         As `mlsem.data.table.groups.group_labels`; groups are chosen of no column.
     """
     if data is None:
-        names = asked if asked is not None else [header.name for header in syntax.groups]
-        return (names,) if isinstance(names, str) else tuple(names)  # type: ignore[arg-type]
+        from mlsem.data.table.groups import text_labels
+
+        return text_labels(syntax.groups, asked)
     if group is not None:
         from mlsem.data.table.groups import group_labels  # for few fits
 

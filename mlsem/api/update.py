@@ -64,5 +64,5 @@ def updated(fit: FitResult, model: object, data: object, changes: Mapping[str, A
     else:
         if center is None:
             center = {name: how for name, how, _ in record.centered if name in data_names(table)}
-        record = rows_of(table, data, settings, cluster, group, center)
+        record = rows_of(syntax, table, data, settings, cluster, group, center)
     return finish(syntax.text, settings, table, record, start, Recipe(chosen, updated))

@@ -132,7 +132,9 @@ class Sum(Objective[SumPoint, SumDerivatives]):
         blocks.append(rest @ _whitening(left) if rest.shape[1] else rest)
         return self._sorted(point, [block for block in blocks if block.shape[1]])
 
-    def _sorted(self, point: SumPoint, blocks: list[Array]) -> Conditioned[SumDerivatives]:
+    def _sorted(
+        self, point: SumPoint, blocks: list[Shaped[Array, "npar _"]]
+    ) -> Conditioned[SumDerivatives]:
         """Each block along the eigenvectors of its information, what is lost of all of them
         first."""
         expected = self.expected(point, self.derivatives(point, np.concatenate(blocks, axis=1)))
