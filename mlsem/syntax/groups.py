@@ -50,7 +50,7 @@ def numbered(syntax: ModelSyntax, labels: Sequence[Hashable]) -> Labels:
             )
         named[label] = header
     others = [label for label in labels if label not in named]
-    if others and not _is_complete_for_all(syntax):
+    if others and syntax.groups and not _is_complete_for_all(syntax):
         raise SpecificationError(
             f"The data have {_groups(others)}, and the model has no 'group:' block for "
             f"{'it' if len(others) == 1 else 'them'}: write one, or leave these rows out, "
