@@ -18,7 +18,7 @@ from mlsem.syntax.nodes import Block
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
 
-    from mlsem.syntax.nodes import Formula, GroupHeader, ModelSyntax
+    from mlsem.syntax.nodes import Formula, GroupHeader, ModelSyntax, Modifiers
 
 Labels = tuple["Hashable", ...]
 
@@ -121,12 +121,16 @@ def order_note(syntax: ModelSyntax, labels: Labels, appearing: Sequence[Hashable
     """
     if syntax.groups or tuple(appearing) == tuple(labels):
         return ""
-    if not any(len(set(f.modifiers.groups)) > 1 for b in syntax.blocks for f in b.formulas):
+    if not any(_differ(f.modifiers.groups) for b in syntax.blocks for f in b.formulas):
         return ""
     return (
         f"The elements of c(…) are for the groups {_shown(labels)}, in this order. lavaan takes "
         f"them in the order of the rows, {_shown(appearing)}; group_label= chooses another."
     )
+
+
+def _differ(elements: tuple[Modifiers, ...]) -> bool:
+    return len({replace(each, label_span=None) for each in elements}) > 1
 
 
 def shared_label_notes(syntax: ModelSyntax) -> list[str]:
