@@ -40,7 +40,7 @@ def numbered(syntax: ModelSyntax, labels: Sequence[Hashable]) -> Labels:
     """
     named: dict[Hashable, GroupHeader] = {}
     for header in syntax.groups:
-        label = _label_of(header, labels, syntax.text)
+        label = label_of(header, labels, syntax.text)
         if label in named:
             raise SpecificationError(
                 f"'group: {named[label].name}' and 'group: {header.name}' are both the group "
@@ -75,7 +75,7 @@ def by_group(syntax: ModelSyntax, labels: Labels) -> tuple[ModelSyntax, ...]:
     SpecificationError
         `c(…)` has neither one element nor one for each group.
     """
-    names = {_label_of(header, labels, syntax.text): header.name for header in syntax.groups}
+    names = {label_of(header, labels, syntax.text): header.name for header in syntax.groups}
     models: list[ModelSyntax] = []
     for number, label in enumerate(labels):
         blocks = tuple(
@@ -155,8 +155,14 @@ def shared_label_notes(syntax: ModelSyntax) -> list[str]:
 # --- names ----------------------------------------------------------------------------------------
 
 
-def _label_of(header: GroupHeader, labels: Sequence[Hashable], text: str) -> Hashable:
-    """The label of the data that a block names."""
+def label_of(header: GroupHeader, labels: Sequence[Hashable], text: str) -> Hashable:
+    """The label of the data that a block names.
+
+    Raises
+    ------
+    SpecificationError
+        It names none of them, or more than one.
+    """
     matches = [label for label in labels if header.name == str(label)]
     matches = matches or [label for label in labels if _is_same(header.name, label)]
     if len(matches) == 1:

@@ -30,7 +30,8 @@ GROUPED = (
     "level: 1\n group: 1\n y ~ x1\n group: 0\n y ~ rv('s')*x1\nlevel: 2\n y ~ c(a, NA)*w1",
     "group: 0\nlevel: 1\n f =~ y + y2 + y3\nlevel: 2\n f =~ y + y2 + y3\ngroup: 1\nlevel: 1\n"
     " y ~~ y2\n y3 ~ x1:w1\nlevel: 2\n y ~~ y2\n y3 ~ 1\ngroup: 0\nlevel: 1\n f ~ x1",
-    'f =~ y + c(1, 0.5)*y2 + c("a", NA)*start(c(1, NA))*y3\nf ~ equal(c("y~~y", "f=~y3.g2"))*x1; y ~~ y',
+    'f =~ y + c(1, 0.5)*y2 + c("a", NA)*start(c(1, NA))*y3\n'
+    'f ~ equal(c("y~~y", "f=~y3.g2"))*x1; y ~~ y',
     "level: 1\n y ~ c(a, a)*x1 + lower(c(0, -1))*w1:x1\nlevel: 2\n y ~ label(c(b, a))*w1; a > 0",
 )
 FORMULAS = (
