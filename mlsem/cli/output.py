@@ -97,11 +97,13 @@ def check_text(table: ParameterTable) -> str:
         "start": [row.start for row in rows],
         "bounds": [_bounds(row) for row in rows],
     }
+    group = {"group": [row.group for row in rows]} if table.groups else {}
     text = render_columns(
         {
             "lhs": [row.lhs for row in rows],
             "op": [row.op for row in rows],
             "rhs": [row.rhs for row in rows],
+            **group,
             "level": [row.level for row in rows],
             "parameter": [_status(row) for row in rows],
             **{name: column for name, column in optional.items() if any(_given(column))},
@@ -136,6 +138,7 @@ def _remarks(table: ParameterTable) -> list[str]:
     if table.split:
         remarks.append(f"split into a part at each level: {', '.join(table.split)}")
     remarks += [f"random slope {s.name}: {s.outcome} on {s.carrier}" for s in table.slopes]
+    remarks += [f"group {k}: {each.label}" for k, each in enumerate(table.groups, start=1)]
     remarks.append(f"free parameters: {len(table.names)}")
     remarks += [f"note: {note}" for note in table.notes]
     return ["", *remarks]

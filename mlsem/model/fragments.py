@@ -1,4 +1,5 @@
-"""Statements that are to be added to a model: each alone, with the level that it is for."""
+"""Statements that are to be added to a model: each alone, with the level and the group that it is
+for."""
 
 from __future__ import annotations
 
@@ -8,13 +9,15 @@ from dataclasses import dataclass
 from mlsem.errors import ModelSyntaxError, Span, SpecificationError, listed, nearest
 from mlsem.model.table import ParameterTable
 from mlsem.syntax.layout import layout
-from mlsem.syntax.nodes import ModelSyntax
+from mlsem.syntax.nodes import GroupHeader, ModelSyntax
 from mlsem.syntax.parse import parse
 
-_HEADER = re.compile(r"""\s*level\s*:\s*(["']?)([\w.]+)\1\s*""", re.IGNORECASE)
+_HEADER = re.compile(
+    r"""\s*(level|group)\s*:\s*(?:"([^"]*)"|'([^']*)'|(-?[\w.]+))\s*""", re.IGNORECASE
+)
 _QUOTED = re.compile(r"\"[^\"\n]*\"|'[^'\n]*'")
 _BESIDE = re.compile(r":=|==|[<>]")  # definitions and constraints, which belong to no level
-_ADDED = re.compile(r"^(\s*)\+(?=.*(?:~|:=|==|[<>]|\blevel\s*:))", re.MULTILINE)
+_ADDED = re.compile(r"^(\s*)\+(?=.*(?:~|:=|==|[<>]|\b(?:level|group)\s*:))", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,13 +30,14 @@ class Fragment:
         As it was written.
     syntax : ModelSyntax or None
         Of it alone; its places are those in the whole text. None of what is no formula.
-    level : int or None
-        That of the header above it.
+    level, group : int or None
+        Those of the headers above it.
     """
 
     source: str
     syntax: ModelSyntax | None
     level: int | None
+    group: int | None = None
 
     @property
     def names(self) -> list[str]:
@@ -62,11 +66,16 @@ def fragments(text: str, table: ParameterTable) -> list[Fragment]:
     except ModelSyntaxError as error:
         raise ModelSyntaxError(error.message, text, error.span) from None
     found: list[Fragment] = []
-    level: int | None = None
+    place: dict[str, int] = {}
+    outer = ""
     for line in re.finditer(r"[^\n]*\S[^\n]*", clean):
         header = _HEADER.fullmatch(line[0])
         if header:
-            level = _level(table, header[2], text, Span(*line.span()))
+            word, label = header[1].lower(), next(filter(None, header.groups()[1:]), "")
+            outer = outer or word
+            place = {} if word == outer else place
+            number = _level if word == "level" else _group
+            place[word] = number(table, label, text, Span(*line.span()))
             continue
         start, end = line.span()
         alone = "".join(
@@ -74,7 +83,8 @@ def fragments(text: str, table: ParameterTable) -> list[Fragment]:
         )
         # marks before the statement would join it to what is not there
         syntax = None if _BESIDE.search(_QUOTED.sub("", line[0])) else parse(alone)
-        found.append(Fragment(text[start:end].strip(" ;\t\r\n"), syntax, level))
+        source = text[start:end].strip(" ;\t\r\n")
+        found.append(Fragment(source, syntax, place.get("level"), place.get("group")))
     if not found:
         raise ModelSyntaxError("nothing is to be added: write a formula, such as 'y1 ~~ y2'.")
     return found
@@ -89,6 +99,16 @@ def _level(table: ParameterTable, label: str, text: str, span: Span) -> int:
     message = f"the model has no level {label!r}."
     message += f" It has {listed(labels)}." if labels else " It has one: leave the header out."
     raise SpecificationError(message, text, span)
+
+
+def _group(table: ParameterTable, name: str, text: str, span: Span) -> int:
+    from mlsem.syntax.groups import label_of  # for few models
+
+    labels = [group.label for group in table.groups]
+    if not labels:
+        message = f"'group: {name}': the model is of one group. Leave the header out."
+        raise SpecificationError(message, text, span)
+    return labels.index(label_of(GroupHeader(name, span), labels, text)) + 1
 
 
 def level_names(table: ParameterTable, level: int, *, factors: bool = True) -> tuple[str, ...]:
@@ -139,25 +159,59 @@ def only_level(
 
 
 def extended_text(model: str, text: str, table: ParameterTable) -> str:
-    """The model with the statements of a text that begins with `+`, each at its level; any other
-    text is a model of its own.
+    """The model with the statements of a text that begins with `+`, each at its level and in its
+    group, or in all groups; any other text is a model of its own.
 
     Raises
     ------
     ModelSyntaxError, SpecificationError
-        A statement cannot be read, or its level is not known.
+        A statement cannot be read, its level is not known, or it is for one group of a model that
+        is written for all.
     """
     if not text.lstrip().startswith("+"):
         return text
     added = _ADDED.sub(r"\1 ", text)
-    lines: dict[int, list[str]] = {}
+    lines: dict[tuple[str, ...], list[str]] = {}
     for each in fragments(added, table):
         level = _level_of(each, table, added) if each.names and table.two_level else 0
-        lines.setdefault(level, []).append(each.source)
-    parts = [model.rstrip(), *lines.pop(0, [])]
-    for level, statements in sorted(lines.items()):
-        parts += [f"level: {table.level_labels[level - 1]}", *statements]
+        for headers in _headers(each, level, model, added, table) if each.names else ((),):
+            lines.setdefault(headers, []).append(each.source)
+    parts = [model.rstrip(), *lines.pop((), [])]
+    for headers, statements in sorted(lines.items()):
+        parts += [*headers, *statements]
     return "\n".join(parts) + "\n"
+
+
+def _headers(
+    each: Fragment, level: int, model: str, added: str, table: ParameterTable
+) -> list[tuple[str, ...]]:
+    """The headers that lead to a statement's place in a model, once for each place."""
+    at = (f"level: {table.level_labels[level - 1]}",) if level else ()
+    syntax = parse(model)
+    if not syntax.groups:
+        if each.group is None:
+            return [at]
+        start = added.index(each.source)
+        raise SpecificationError(
+            "this is for one group, and the model is written for all, without 'group:' headers: "
+            "write it for all, with 'c(…)*' before a variable where groups differ, as in "
+            "'c(NA, 0)*x'.",
+            added,
+            Span(start, start + len(each.source)),
+        )
+    names = {_group(table, header.name, model, header.span): header for header in syntax.groups}
+    of_all = each.group is None
+    inside = min(block.span.start for block in syntax.blocks if block.span)  # of the inner headers
+    if at and inside <= syntax.groups[0].span.start:  # groups are inside levels
+        return [at] if of_all else [(*at, _group_header(each.group, names, table))]
+    chosen = range(1, len(table.groups) + 1) if of_all else (each.group,)
+    return [(_group_header(number, names, table), *at) for number in chosen]
+
+
+def _group_header(number: int | None, names: dict[int, GroupHeader], table: ParameterTable) -> str:
+    assert number is not None
+    name = names[number].name if number in names else str(table.groups[number - 1].label)
+    return f"group: '{name}'" if '"' in name else f'group: "{name}"'
 
 
 def _level_of(each: Fragment, table: ParameterTable, text: str) -> int:

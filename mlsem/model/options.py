@@ -82,7 +82,8 @@ class ModelOptions:
 
     def __post_init__(self) -> None:
         for name in ("group_equal", "group_partial"):
-            if (value := getattr(self, name)) != ():
+            value: Any = getattr(self, name)
+            if not isinstance(value, tuple) or value:
                 object.__setattr__(self, name, _texts(name, value))
         for name in OPTION_NAMES:
             _check(name, getattr(self, name))

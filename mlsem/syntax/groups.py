@@ -18,7 +18,7 @@ from mlsem.syntax.nodes import Block
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
 
-    from mlsem.syntax.nodes import Formula, GroupHeader, ModelSyntax
+    from mlsem.syntax.nodes import Formula, GroupHeader, ModelSyntax, Modifiers
 
 Labels = tuple["Hashable", ...]
 
@@ -40,7 +40,7 @@ def numbered(syntax: ModelSyntax, labels: Sequence[Hashable]) -> Labels:
     """
     named: dict[Hashable, GroupHeader] = {}
     for header in syntax.groups:
-        label = _label_of(header, labels, syntax.text)
+        label = label_of(header, labels, syntax.text)
         if label in named:
             raise SpecificationError(
                 f"'group: {named[label].name}' and 'group: {header.name}' are both the group "
@@ -50,7 +50,7 @@ def numbered(syntax: ModelSyntax, labels: Sequence[Hashable]) -> Labels:
             )
         named[label] = header
     others = [label for label in labels if label not in named]
-    if others and not _is_complete_for_all(syntax):
+    if others and syntax.groups and not _is_complete_for_all(syntax):
         raise SpecificationError(
             f"The data have {_groups(others)}, and the model has no 'group:' block for "
             f"{'it' if len(others) == 1 else 'them'}: write one, or leave these rows out, "
@@ -75,7 +75,7 @@ def by_group(syntax: ModelSyntax, labels: Labels) -> tuple[ModelSyntax, ...]:
     SpecificationError
         `c(…)` has neither one element nor one for each group.
     """
-    names = {_label_of(header, labels, syntax.text): header.name for header in syntax.groups}
+    names = {label_of(header, labels, syntax.text): header.name for header in syntax.groups}
     models: list[ModelSyntax] = []
     for number, label in enumerate(labels):
         blocks = tuple(
@@ -121,12 +121,16 @@ def order_note(syntax: ModelSyntax, labels: Labels, appearing: Sequence[Hashable
     """
     if syntax.groups or tuple(appearing) == tuple(labels):
         return ""
-    if not any(len(set(f.modifiers.groups)) > 1 for b in syntax.blocks for f in b.formulas):
+    if not any(_differ(f.modifiers.groups) for b in syntax.blocks for f in b.formulas):
         return ""
     return (
         f"The elements of c(…) are for the groups {_shown(labels)}, in this order. lavaan takes "
         f"them in the order of the rows, {_shown(appearing)}; group_label= chooses another."
     )
+
+
+def _differ(elements: tuple[Modifiers, ...]) -> bool:
+    return len({replace(each, label_span=None) for each in elements}) > 1
 
 
 def shared_label_notes(syntax: ModelSyntax) -> list[str]:
@@ -151,8 +155,14 @@ def shared_label_notes(syntax: ModelSyntax) -> list[str]:
 # --- names ----------------------------------------------------------------------------------------
 
 
-def _label_of(header: GroupHeader, labels: Sequence[Hashable], text: str) -> Hashable:
-    """The label of the data that a block names."""
+def label_of(header: GroupHeader, labels: Sequence[Hashable], text: str) -> Hashable:
+    """The label of the data that a block names.
+
+    Raises
+    ------
+    SpecificationError
+        It names none of them, or more than one.
+    """
     matches = [label for label in labels if header.name == str(label)]
     matches = matches or [label for label in labels if _is_same(header.name, label)]
     if len(matches) == 1:

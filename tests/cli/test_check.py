@@ -34,6 +34,19 @@ def test_shows_the_parameter_table(model: Path, capsys: pytest.CaptureFixture[st
     assert "free parameters: 7" in lines
 
 
+def test_groups_have_their_numbers_and_names(
+    model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model.write_text("group: north\n y ~ a*x\ngroup: south\n y ~ b*x\na == b", "utf-8")
+    assert main(["check", str(model)]) == OK
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split()[3:5] == ["group", "level"]
+    assert lines[1].split()[1:7] == ["y", "~", "x", "1", "1", "free"]
+    rows = [line.split() for line in lines[1:11]]
+    assert [row[3 if "~1" in row else 4] for row in rows] == ["1"] * 5 + ["2"] * 5
+    assert {"group 1: north", "group 2: south", "a==b"} <= set(lines)
+
+
 def test_options_reach_the_table(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check", str(model), "--std-lv"]) == OK
     assert "fixed 1" not in capsys.readouterr().out.splitlines()[1]

@@ -25,6 +25,15 @@ MODELS = (
     "level: within\n y ~ x1 + w1:x1 # product\nlevel: between\n y ~ w1; y ~~ 0.5*y",
     "y1 + y2 ~ a*x + sqrt(2)*z\n! note\ny1 ~ 0 + w\n\n b1 := 2 * (a + 1) ; a > 0\na < 5\n",
 )
+GROUPED = (
+    "group: 0\n y ~ a*x1\ngroup: 1\n y ~ b*x1 + w1\nd := a - b\na == 2*b",
+    "level: 1\n group: 1\n y ~ x1\n group: 0\n y ~ rv('s')*x1\nlevel: 2\n y ~ c(a, NA)*w1",
+    "group: 0\nlevel: 1\n f =~ y + y2 + y3\nlevel: 2\n f =~ y + y2 + y3\ngroup: 1\nlevel: 1\n"
+    " y ~~ y2\n y3 ~ x1:w1\nlevel: 2\n y ~~ y2\n y3 ~ 1\ngroup: 0\nlevel: 1\n f ~ x1",
+    'f =~ y + c(1, 0.5)*y2 + c("a", NA)*start(c(1, NA))*y3\n'
+    'f ~ equal(c("y~~y", "f=~y3.g2"))*x1; y ~~ y',
+    "level: 1\n y ~ c(a, a)*x1 + lower(c(0, -1))*w1:x1\nlevel: 2\n y ~ label(c(b, a))*w1; a > 0",
+)
 FORMULAS = (
     "y ~ x1 + w1 + (1 | id)",
     "y ~ w1*x1 + (x1 | id)",
@@ -35,7 +44,8 @@ FORMULAS = (
 )
 CONSTRAINTS = ("a == b; a*b == 0.5", "`y~x1` == 0", "a", "d == 1\n2*a - b/3 == exp(0)")
 TOKENS = (
-    *("y", "x1", "w1", "f", "a", "b", "id", "level: 1", "level: 2", "group", "start", "NA", "c"),
+    *("y", "x1", "w1", "f", "a", "b", "id", "level: 1", "level: 2", "start", "NA", "c"),
+    *("group", "group: 0", "group: 1", "group: '2'", "c(a, b)", "c(1, NA)", "c(NA, 1, 2)", ".g2"),
     *("rv", "efa", "exp", "Inf", "β", "0", "1", ".5", "1e9", "1e999", "2x", "..", '"a"', "'"),
     *('"', "\\", "`", "%", "∼", "\u200b", "\ud800", "\x1b[31m", "~", "=~", "~~", ":=", "==", "<"),
     *(">", "|", "||", "~*~", "<~", "|~", ":", "=", "<-", "~~~", "+", "-", "*", "/", "^", "**", "?"),
@@ -70,10 +80,16 @@ class Texts:
             "check": (MODELS, mlsem.check, 0.60),
             "check, with data": (MODELS, partial(mlsem.check, data=self.frame), 0.12),
             "fit": (MODELS, lambda text: mlsem.fit(text, self.frame, "id", max_iter=5), 0.03),
+            "check, with groups": (GROUPED, self._grouped, 0.20),
             "lmm": (FORMULAS, lambda text: mlsem.lmm(text, self.frame, max_iter=5), 0.10),
             "wald_test": (CONSTRAINTS, lambda text: str(self.fit.wald_test(text)), 0.10),
             "simulate": (MODELS, lambda text: mlsem.simulate(text, 4, 3, seed=1), 0.05),
         }
+
+    def _grouped(self, text: str) -> Any:
+        frame = self.frame.assign(half=self.frame["school"] % 2)
+        equal = ("loadings", "intercepts") if len(text) % 2 else ()
+        return mlsem.check(text, frame, group="half", group_equal=equal)
 
     def run(self, findings: Findings, seed: int) -> None:
         rng = np.random.default_rng([seed, 2])

@@ -297,6 +297,11 @@ def test_blocks_that_fit_no_group(text, labels, message):
     assert "^" in str(caught.value)
 
 
+def test_a_level_without_formulas_is_named():
+    with pytest.raises(SpecificationError, match="block 'level: 1' names no variables"):
+        table_of("level: 1\nlevel: 2\n y ~ c(a, b)*x")
+
+
 # --- equal across groups --------------------------------------------------------------------------
 
 
