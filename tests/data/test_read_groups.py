@@ -190,7 +190,8 @@ def test_rows_without_a_group_are_left_out_and_said():
     assert (record.n_rows_total, record.n_rows_dropped) == (180, 3)
     told = "3 of 180 rows (1.7%) left out for missing values: 'country' (2), 'y1' (1)."
     assert told in record.notes
-    assert record.lost.startswith(f'{told} missing="fiml" uses')
+    said = 'Without a group a row has no model; of the others: missing="fiml" uses'
+    assert record.lost.startswith(f"{told} {said}")
     full = read(TWO, data, "school", missing="fiml")
     assert "2 of 180 rows left out, in which the group, 'country', is missing." in full.notes
     assert full.n_rows == 178
