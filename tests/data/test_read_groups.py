@@ -116,6 +116,21 @@ def test_grand_means_are_those_of_all_groups():
         assert_same(own.moments, other.moments)
 
 
+def test_the_grand_mean_of_a_variable_that_is_of_level_two_in_some_groups():
+    within, between = "level: 1\ny1 ~ x\nlevel: 2\ny1 ~~ y1", "level: 1\ny1 ~ y2\nlevel: 2\ny1 ~ x"
+    text = f"group: a\n{within}\ngroup: b\n{between}\ngroup: c\n{within}"
+    data = make_data()
+    own = data["country"] == "b"
+    data.loc[own, "x"] = data.loc[own, "w"]
+    record = read(text, data, "school", center={"x": "grand"})
+    np.testing.assert_allclose(record.centered[0][2], data["x"].mean())
+    assert [each.moments.varying for each in record.groups] == [2, 2, 2]
+    place = record.groups[1].moments.columns.index("x")
+    mean = record.groups[1].moments.shift[place]
+    clusters = data[own].groupby("school")["x"].first()
+    np.testing.assert_allclose(mean, clusters.mean() - data["x"].mean())
+
+
 def test_a_product_with_a_grand_mean_far_from_that_of_its_group():
     model = "level: 1\ny1 ~ x + w:x\nlevel: 2\ny1 ~ w"
     data = make_data()
