@@ -7,8 +7,10 @@ import pandas as pd
 import pytest
 from hand_tables import make_table
 
+import mlsem
 from mlsem.core.sample.moments import merge, pooled
 from mlsem.data.moments.aggregate import read_moments
+from mlsem.data.moments.groups import read_groups
 from mlsem.errors import DataError
 
 TABLE = make_table(("y", "x1"), ("y", "w1"))
@@ -116,6 +118,16 @@ def test_other_columns_are_refused():
     other = read(data.rename(columns={"x1": "x2"}), make_table(("y", "x2"), ("y", "w1")))
     with pytest.raises(DataError, match="different columns"):
         merge(read(data), other)
+
+
+def test_groups_merged_are_the_whole():
+    data = make_data()
+    data["g"] = data["school"] % 3
+    model = "level: 1\ny ~ x1\nlevel: 2\ny ~ w1"
+    table = mlsem.check(model, data, "school", group="g")
+    a, b, c = (own.moments for own in read_groups(table, data, group="g", cluster="school").groups)
+    whole = read(data, mlsem.check(model, data, "school"))
+    assert_same(merge(merge(a, b), c), whole)
 
 
 def test_pooled_equals_numpy():

@@ -116,6 +116,21 @@ def test_grand_means_are_those_of_all_groups():
         assert_same(own.moments, other.moments)
 
 
+def test_the_grand_mean_of_a_variable_that_is_of_level_two_in_some_groups():
+    within, between = "level: 1\ny1 ~ x\nlevel: 2\ny1 ~~ y1", "level: 1\ny1 ~ y2\nlevel: 2\ny1 ~ x"
+    text = f"group: a\n{within}\ngroup: b\n{between}\ngroup: c\n{within}"
+    data = make_data()
+    own = data["country"] == "b"
+    data.loc[own, "x"] = data.loc[own, "w"]
+    record = read(text, data, "school", center={"x": "grand"})
+    np.testing.assert_allclose(record.centered[0][2], data["x"].mean())
+    assert [each.moments.varying for each in record.groups] == [2, 2, 2]
+    place = record.groups[1].moments.columns.index("x")
+    mean = record.groups[1].moments.shift[place]
+    clusters = data[own].groupby("school")["x"].first()
+    np.testing.assert_allclose(mean, clusters.mean() - data["x"].mean())
+
+
 def test_a_product_with_a_grand_mean_far_from_that_of_its_group():
     model = "level: 1\ny1 ~ x + w:x\nlevel: 2\ny1 ~ w"
     data = make_data()
@@ -190,7 +205,8 @@ def test_rows_without_a_group_are_left_out_and_said():
     assert (record.n_rows_total, record.n_rows_dropped) == (180, 3)
     told = "3 of 180 rows (1.7%) left out for missing values: 'country' (2), 'y1' (1)."
     assert told in record.notes
-    assert record.lost.startswith(f'{told} missing="fiml" uses')
+    said = 'Without a group a row has no model; of the others: missing="fiml" uses'
+    assert record.lost.startswith(f"{told} {said}")
     full = read(TWO, data, "school", missing="fiml")
     assert "2 of 180 rows left out, in which the group, 'country', is missing." in full.notes
     assert full.n_rows == 178

@@ -216,6 +216,8 @@ def missing_in_groups(
     if dropped == gone:
         return None, (told,), f"{told} They have no group, so no model; {SILENT}"
     use = use_of_all(table, [(each.table, each.rows) for each in groups])
+    if gone:
+        use = f"Without a group a row has no model; of the others: {use}"
     return None, (told,), f"{told} {use}"
 
 

@@ -146,7 +146,7 @@ class NewRows:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class GroupRows:
+class NewGroup:
     """The rows of one group in a frame.
 
     Attributes
@@ -166,7 +166,7 @@ class GroupRows:
 
 def rows_by_group(
     table: ParameterTable, record: GroupedRecord, data: object
-) -> tuple[GroupRows, ...]:
+) -> tuple[NewGroup, ...]:
     """The rows of a frame by the groups of the fit, those groups that have some; each is read by
     `read_new_rows` with the group's table and record. Rows without a group are in none.
 
@@ -178,7 +178,7 @@ def rows_by_group(
     """
     frame = require_frame(data)
     parts = tuple(
-        GroupRows(place, frame.iloc[positions], positions)
+        NewGroup(place, frame.iloc[positions], positions)
         for place, positions in known_groups(frame, record.column, record.labels)
     )
     if table.two_level and record.cluster is not None:
@@ -191,7 +191,7 @@ def rows_by_group(
 
 
 def _check_same_groups(
-    record: GroupedRecord, parts: tuple[GroupRows, ...], ids: Sequence[NDArray]
+    record: GroupedRecord, parts: tuple[NewGroup, ...], ids: Sequence[NDArray]
 ) -> None:
     """Refuse clusters that are in another group of the fit."""
     home = {
@@ -211,7 +211,7 @@ def _check_same_groups(
                 )
 
 
-def in_frame_order(count: int, parts: Iterable[tuple[GroupRows, Array]]) -> Array:
+def in_frame_order(count: int, parts: Iterable[tuple[NewGroup, Array]]) -> Array:
     """Values of the rows of groups (n, k), as rows of a frame of `count` rows: NaN in the rows of
     none."""
     found: Array | None = None

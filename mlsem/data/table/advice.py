@@ -129,7 +129,7 @@ def _combined(names: list[str], data: pd.DataFrame) -> str:
     new = fit_name("_".join(names), data.columns)
     both = f"data[[{', '.join(map(quoted, names))}]]"
     code = " + '_' + ".join(f"data[{quoted(name)}].astype(str)" for name in names)
-    if data[names].isna().any(axis=None):
+    if data[names].isna().to_numpy().any():
         code = f"({code}).where({both}.notna().all(axis=1))"
     return (
         f"For a group of each combination make one column of them, data[{quoted(new)}] = {code}, "

@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     from mlsem.syntax.nodes import GroupHeader
 
 MOST = 1000
-"""Groups from which on the column is taken for no grouping."""
+"""Groups that a column may have; with more it is taken for no grouping."""
 MOST_FRACTIONS = 20
-"""Distinct values with fractions from which on they are taken for measurements."""
+"""Distinct values that a column with fractions may have; with more they are measurements."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
