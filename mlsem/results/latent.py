@@ -21,6 +21,7 @@ from mlsem.estimation.prediction import (
     new_data,
     new_rows,
 )
+from mlsem.estimation.problem import Problem
 from mlsem.model.table import ParameterTable
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ NEEDS_DATA = (
 
 @quiet
 def predict_latent(
-    fit: Estimates, level: int, method: object, *, se: bool, data: object, history: bool
+    fit: Estimates[Problem], level: int, method: object, *, se: bool, data: object, history: bool
 ) -> pd.DataFrame:
     """See `FitResult.predict_latent`."""
     _require(fit)
@@ -74,7 +75,7 @@ def latent_names(table: ParameterTable, level: int, *, slopes: bool) -> list[str
 
 
 def _seen(
-    fit: Estimates, level: int, data: object, *, history: bool
+    fit: Estimates[Problem], level: int, data: object, *, history: bool
 ) -> tuple[Seen, Any, Callable[[Array], Array]]:
     """The units, their index, and how values of units become rows of the frame."""
     if data is None:
@@ -93,7 +94,7 @@ def _same(values: Array) -> Array:
     return values
 
 
-def _require(fit: Estimates) -> None:
+def _require(fit: Estimates[Problem]) -> None:
     if not fit.converged:
         raise InferenceError("the fit did not converge: there is nothing to predict with.")
 
@@ -116,7 +117,7 @@ def _no_latent(table: ParameterTable, level: int, method: object) -> str:
 
 
 @quiet
-def predict(fit: Estimates, level: int, data: object) -> pd.DataFrame:
+def predict(fit: Estimates[Problem], level: int, data: object) -> pd.DataFrame:
     """See `FitResult.predict`."""
     _require(fit)
     table = fit.table

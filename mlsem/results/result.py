@@ -370,8 +370,8 @@ class FitResult:
         if rsquare:
             from mlsem.results.r_squared import r_squared_rows
 
-            rows = r_squared_rows(self._estimates, self.covariance, level)
-            columns = {name: [*columns[name], *rows.get(name, ())] for name in columns}
+            for rows in r_squared_rows(self._estimates, self.covariance, level):
+                columns = {name: [*columns[name], *rows[name]] for name in columns}
         if standardized:
             from mlsem.results.standardized import with_standardized
 
@@ -459,6 +459,7 @@ class FitResult:
         return make_frame(
             {
                 "nobs": [self.n_obs],
+                "n_groups": [len(self._estimates.groups)],
                 "n_clusters": [self.n_clusters],
                 "npar": [self.n_params],
                 "logLik": [self.loglik],
@@ -514,6 +515,7 @@ class FitResult:
         --------
         >>> fit.summary(fit_measures=True, standardized=True, rsquare=True)  # doctest: +SKIP
         """
+        from mlsem.results.groups import group_titles
         from mlsem.results.summary import summarise
 
         wanted = 0.95 if level is None else level
@@ -534,9 +536,11 @@ class FitResult:
             from mlsem.results.measures import measure_blocks
 
             measures = measure_blocks(self._models)
-        return summarise(columns, hidden, self.table.level_labels, facts, shown, measures)
+        titles = group_titles(self.table)
+        return summarise(columns, hidden, self.table.level_labels, facts, shown, measures, titles)
 
     def _facts(self) -> Facts:
+        from mlsem.results.groups import group_sizes
         from mlsem.results.summary import Facts
 
         return Facts(
@@ -562,6 +566,7 @@ class FitResult:
             robust=self._record.robust.name,
             n_robust=self._n_coarser,
             notes=self.notes,
+            groups=group_sizes(self._estimates),
         )
 
     def __repr__(self) -> str:

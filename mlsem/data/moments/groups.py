@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -34,7 +34,7 @@ from mlsem.data.table.columns import (
     require_frame,
     require_one_column,
 )
-from mlsem.data.table.groups import GroupRows, group_rows, named_groups
+from mlsem.data.table.groups import GroupRows, each_group, group_rows, notes_by_group
 from mlsem.data.table.nesting import (
     check_apart,
     check_several,
@@ -46,7 +46,7 @@ from mlsem.data.table.sentinels import sentinel_notes
 from mlsem.errors import DataError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     import pandas as pd
 
@@ -54,8 +54,6 @@ if TYPE_CHECKING:
     from mlsem.data.table.columns import Rows
     from mlsem.data.table.grouping import Grouping
     from mlsem.model.table import ParameterTable
-
-Found = TypeVar("Found")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -177,8 +175,8 @@ def read_groups(
             grouping = replace(grouping, labels=positions[starts[place] + grouping.labels])
         return _Group(own, frames[place], rows, grouping, found)
 
-    groups = _each(labels, used)
-    robust = _each(
+    groups = each_group(labels, used)
+    robust = each_group(
         labels, lambda k: robust_of(groups[k].frame, se_cluster, cluster, groups[k].grouping)
     )
     whole = _across(table, frame, group, cluster, groups, robust)
@@ -203,7 +201,7 @@ def read_groups(
         found = with_patterns(found, record.moments)
         return replace(record, missingness=found, notes=together + record.notes)
 
-    records = tuple(_each(labels, summary))
+    records = tuple(each_group(labels, summary))
     total = int(split.sizes.sum()) + split.n_missing
     dropped = total - sum(each.rows.n_used for each in groups)
     found, told, lost = _left_out(table, group, split, groups, records, total, dropped)
@@ -223,7 +221,7 @@ def read_groups(
             *_others(group, split),
             *told,
             *notes,
-            *_by_group(labels, [record.notes for record in records]),
+            *notes_by_group(labels, [record.notes for record in records]),
         ),
         missingness=found,
         lost=lost,
@@ -249,37 +247,6 @@ def _frames(frame: pd.DataFrame, split: GroupRows) -> list[pd.DataFrame]:
     ordered = frame if split.order is None else frame.take(split.order)
     ends = np.cumsum(split.sizes).tolist()
     return [ordered.iloc[end - size : end] for end, size in zip(ends, split.sizes, strict=True)]
-
-
-# --- what is done group by group ------------------------------------------------------------------
-
-
-def _each(labels: Sequence[Hashable], step: Callable[[int], Found]) -> list[Found]:
-    """A step of each group; an error says in which groups."""
-    done: list[Found] = []
-    failed: dict[str, list[Hashable]] = {}
-    for place, label in enumerate(labels):
-        try:
-            done.append(step(place))
-        except DataError as error:
-            failed.setdefault(error.args[0], []).append(label)
-    if not failed:
-        return done
-    message, where = next(iter(failed.items()))
-    everywhere = len(where) == len(labels)
-    raise DataError(message if everywhere else f"{named_groups(where)}: {message}")
-
-
-def _by_group(labels: Sequence[Hashable], notes: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
-    """Notes of groups, each once; those that not all groups have say which do."""
-    having: dict[str, list[Hashable]] = {}
-    for label, own in zip(labels, notes, strict=True):
-        for note in own:
-            having.setdefault(note, []).append(label)
-    return tuple(
-        note if len(where) == len(labels) else f"{named_groups(where)}: {note}"
-        for note, where in having.items()
-    )
 
 
 # --- what spans groups ----------------------------------------------------------------------------
@@ -314,7 +281,7 @@ def _counted(
     """Notes on counts and values, after a look whether there are rows and clusters enough: of all
     groups for all parameters, and of each for those that are its own."""
     if table.two_level:
-        _each(labels, lambda k: check_clusters(groups[k].table, groups[k].grouping, cluster))
+        each_group(labels, lambda k: check_clusters(groups[k].table, groups[k].grouping, cluster))
     there = [
         Counts(each.grouping.n_rows, len(each.grouping.sizes), each.rows.n_missing)
         for each in groups
@@ -334,7 +301,7 @@ def _counted(
             own = {free for free, place in enumerate(places) if often[place] == 1}
             return check_free(groups[k].table, there[k], cluster, own)
 
-        notes += _by_group(labels, _each(labels, own_notes))
+        notes += notes_by_group(labels, each_group(labels, own_notes))
     return notes + sentinel_notes(*(each.rows for each in groups))
 
 
@@ -353,7 +320,7 @@ def _grand_means(
             return level_of(own, rows, grouping, name, chunk_rows) if name in rows.values else None
 
         having = [each.rows for each in groups if name in each.rows.values]
-        levels = [values for values in _each(labels, level) if values is not None]
+        levels = [values for values in each_group(labels, level) if values is not None]
         if len(levels) == len(having):
             found[name] = mean_near_first(np.concatenate(levels))
         else:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from numbers import Number
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from mlsem.core.records import Index
+
+Found = TypeVar("Found")
 
 MOST = 1000
 """Groups from which on the column is taken for no grouping."""
@@ -122,6 +124,23 @@ def group_rows(data: pd.DataFrame, name: str, labels: Sequence[Hashable]) -> Gro
     return GroupRows(order, counts[:-1].astype(np.int64), missing, left - n_missing)
 
 
+def places_of_groups(
+    data: pd.DataFrame, name: str, labels: Sequence[Hashable]
+) -> tuple[list[Index], pd.Series]:
+    """Positions of the rows of each of these groups, some of which may have none, and the column.
+
+    Raises
+    ------
+    DataError
+        The column is absent or there twice.
+    """
+    column = require_column(data, name, "group= of the fit named")
+    codes, values = _values(column, name)
+    place = {label: k for k, label in enumerate(labels)}
+    known = np.array([*(place.get(value, -1) for value in values), -1])[codes]
+    return [np.flatnonzero(known == k) for k in range(len(labels))], column
+
+
 def named_groups(labels: Sequence[Hashable]) -> str:
     """`group 'a'`, or `groups 'a', 'b'`, for a message."""
     return f"group{'' if len(labels) == 1 else 's'} {_shown(labels)}"
@@ -224,3 +243,34 @@ def _shown(labels: Sequence[Any]) -> str:
     shown = [repr(brief(each)) if isinstance(each, str) else brief(each) for each in labels]
     more = f" and {len(shown) - 2 * SHOWN} more" if len(shown) > 2 * SHOWN else ""
     return ", ".join(shown[: 2 * SHOWN]) + more
+
+
+# --- what is done group by group ------------------------------------------------------------------
+
+
+def each_group(labels: Sequence[Hashable], step: Callable[[int], Found]) -> list[Found]:
+    """A step of each group; an error says in which groups."""
+    done: list[Found] = []
+    failed: dict[str, list[Hashable]] = {}
+    for place, label in enumerate(labels):
+        try:
+            done.append(step(place))
+        except DataError as error:
+            failed.setdefault(error.args[0], []).append(label)
+    if not failed:
+        return done
+    message, where = next(iter(failed.items()))
+    everywhere = len(where) == len(labels)
+    raise DataError(message if everywhere else f"{named_groups(where)}: {message}")
+
+
+def notes_by_group(labels: Sequence[Hashable], notes: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
+    """Notes of groups, each once; those that not all groups have say which do."""
+    having: dict[str, list[Hashable]] = {}
+    for label, own in zip(labels, notes, strict=True):
+        for note in own:
+            having.setdefault(note, []).append(label)
+    return tuple(
+        note if len(where) == len(labels) else f"{named_groups(where)}: {note}"
+        for note, where in having.items()
+    )
