@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from mlsem.core.clusters.unions import summed
+from mlsem.core.evidence.clusterwise import ClusterFit
 from mlsem.core.implied.pattern import LevelMoments
 from mlsem.core.implied.saturated import Saturated, saturate
 from mlsem.core.linalg import least_squares, weighted_sum, whitened_by
@@ -25,7 +26,7 @@ from mlsem.core.quiet import quiet
 from mlsem.core.records import Array, CellMoments, Index, frozen
 from mlsem.core.sample.shapes import ShapeMoments, covariate_sample, level_sample
 from mlsem.errors import InferenceError
-from mlsem.estimation.clusterwise import robust_fit
+from mlsem.estimation.clusterwise import cluster_fit
 from mlsem.estimation.estimates import Directions, Estimates
 from mlsem.estimation.incomplete import climbed
 from mlsem.estimation.problem import Problem, unrestricted
@@ -83,9 +84,9 @@ class SaturatedPoint:
         assert found[1] is not None
         return found[0], found[1]
 
-    def cluster_logliks(self) -> Array:
-        """ℓ_j of the clusters of a robust covariance, (G,)."""
-        return robust_fit(self.problem, self.coordinates.pattern, self.params).loglik
+    def clusters(self) -> ClusterFit:
+        """ℓ_j and distance of each cluster of the likelihood."""
+        return cluster_fit(self.problem, self.coordinates.pattern, self.params)
 
     @cached_property
     def _objective(self) -> MomentObjective[Any, Any]:

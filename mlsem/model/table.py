@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass, field
 from math import inf
+from numbers import Integral
 from sys import getsizeof
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from mlsem.errors import OptionValueError, listed
 from mlsem.model.blocks import BlockKey, block_keys, name_suffix
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Sequence
+    from collections.abc import Sequence
 
     from mlsem.errors import Span
     from mlsem.syntax.nodes import Expression
@@ -347,6 +349,29 @@ class ParameterTable:
             return int(level)
         choices = listed(dict.fromkeys([*numbers, *labels]))
         raise OptionValueError(f"level={level!r}: the model has the levels {choices}.")
+
+    def group_number(self, group: object) -> int:
+        """The number, from 1, of a group given by its label or its number. Where labels are numbers
+        themselves a number is a label, if there is such a group.
+
+        Raises
+        ------
+        OptionValueError
+            With the groups that there are.
+        """
+        if not self.groups:
+            raise OptionValueError(
+                f"group={group!r}: the model has one group. Leave group= out here, or fit with "
+                "group=."
+            )
+        labels = [each.label for each in self.groups]
+        if isinstance(group, Hashable) and group in labels:
+            return labels.index(group) + 1
+        whole = isinstance(group, Integral) and not isinstance(group, bool)
+        if whole and group in range(1, len(labels) + 1):
+            return int(cast("int", group))
+        choices = ", ".join(map(repr, labels))
+        raise OptionValueError(f"group={group!r}: the model has the groups {choices}.")
 
 
 def negative_variances(table: ParameterTable, params: Sequence[float]) -> dict[str, float]:

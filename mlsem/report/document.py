@@ -91,10 +91,17 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class LevelSection:
-    """The blocks of one level; `title` is `Level 1 [within]`, or empty for a single level."""
+    """The blocks of one level; `title` is `Level 1 [within]`, or empty for a single level. `above`
+    is the title of the group that begins with it, `Group 1 [a]`, or empty."""
 
     title: str
     blocks: tuple[Block, ...]
+    above: str = ""
+
+    @property
+    def titles(self) -> tuple[str, ...]:
+        """Those that there are."""
+        return tuple(filter(None, (self.above, self.title)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,8 +79,8 @@ def _parameters(document: SummaryDocument, digits: int) -> str:
 
 def _section(section: LevelSection, titles: tuple[Column, ...], digits: int) -> Iterator[str]:
     span = len(titles) + 1
-    if section.title:
-        yield _spanning("level", section.title, span)
+    for title in section.titles:
+        yield _spanning("level", title, span)
     for block in section.blocks:
         yield _spanning("block", block.title, span)
         yield from _block(block, tuple(column.field for column in titles), digits)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from mlsem.report.document import Block, LevelSection, TableRow
@@ -31,6 +31,7 @@ class ParameterRow:
     hidden: bool
     std_lv: float | None = None
     std_all: float | None = None
+    group: int = 1
 
 
 TITLES = (
@@ -46,7 +47,9 @@ FIELDS = {"R-Square": ("est", "se", "df", "lower", "upper")}  # without tests
 
 
 def sections(
-    rows: Iterable[ParameterRow], titles: Mapping[int, str] | None = None
+    rows: Iterable[ParameterRow],
+    titles: Mapping[int, str] | None = None,
+    groups: Sequence[str] = (),
 ) -> tuple[tuple[LevelSection, ...], tuple[TableRow, ...]]:
     """Arrange parameter rows for a `SummaryDocument`.
 
@@ -56,27 +59,40 @@ def sections(
         In the order of the parameter table.
     titles : mapping of int to str, optional
         The title of each level; a level without one has none.
+    groups : sequence of str
+        The title of each group, of several.
 
     Returns
     -------
     levels : tuple of LevelSection
-        Latent Variables, Regressions, Covariances, Intercepts, Variances, R-Square; empty ones
+        Group by group; Latent Variables, Regressions, Covariances, Intercepts, Variances, R-Square; empty ones
         left out.
     defined : tuple of TableRow
         The `:=` rows.
     """
     shown = [row for row in rows if not row.hidden]
-    endogenous = endogenous_names(shown)
-    numbers = dict.fromkeys(sorted({row.level for row in shown if row.op != ":="}))
+    by_group: dict[int, list[ParameterRow]] = {}
+    for row in sorted(shown, key=lambda row: row.group):
+        if row.op != ":=":
+            by_group.setdefault(row.group, []).append(row)
     levels = tuple(
-        LevelSection(
-            (titles or {}).get(level, ""),
-            _blocks([row for row in shown if row.level == level and row.op != ":="], endogenous),
-        )
-        for level in numbers
+        section
+        for number, own in by_group.items()
+        for section in _levels(own, titles or {}, groups[number - 1] if groups else "")
     )
     defined = tuple(_table_row(row, "", row.lhs, "") for row in shown if row.op == ":=")
     return levels, defined
+
+
+def _levels(
+    rows: list[ParameterRow], titles: Mapping[int, str], group: str
+) -> Iterator[LevelSection]:
+    """Of one group, whose title stands above the first."""
+    endogenous = endogenous_names(rows)
+    for level in sorted({row.level for row in rows}):
+        own = [row for row in rows if row.level == level]
+        yield LevelSection(titles.get(level, ""), _blocks(own, endogenous), group)
+        group = ""
 
 
 def endogenous_names(rows: Iterable[ParameterRow]) -> frozenset[str]:

@@ -116,8 +116,8 @@ def _header_block(block: HeaderBlock, widths: list[int]) -> Iterator[str]:
 
 
 def _section(section: LevelSection, layout: _Layout) -> Iterator[str]:
-    if section.title:
-        yield from ("", "", f"{section.title}:")
+    for title in section.titles:
+        yield from ("", "", f"{title}:")
     for block in section.blocks:
         yield from _block(block, layout)
 

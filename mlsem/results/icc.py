@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from mlsem.estimation.estimates import Estimates
-    from mlsem.inference.covariance.matrix import Covariance
+    from mlsem.inference.covariance.groups import DeltaMethod
 
 LEGEND = (
     "icc: of all variance, as without covariates. Given the covariates: adjusted, of the rest; "
@@ -89,7 +89,7 @@ class Icc:
 
 
 @quiet
-def icc(fit: Estimates, covariance: Covariance) -> Icc:
+def icc(fit: Estimates[Problem], covariance: DeltaMethod) -> Icc:
     """Intraclass correlations with delta-method standard errors.
 
     Raises

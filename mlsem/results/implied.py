@@ -5,8 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from mlsem.data.table.frame import make_series, square_frame
+from mlsem.results.tables import implied_moments
+
 if TYPE_CHECKING:
     import pandas as pd
+
+    from mlsem.estimation.estimates import Estimates
+    from mlsem.estimation.problem import Problem
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,3 +27,10 @@ class Implied:
 
     cov: pd.DataFrame
     mean: pd.Series
+
+
+def implied_by(estimates: Estimates[Problem], level: int) -> Implied:
+    """By the estimates of one group."""
+    found = implied_moments(estimates, level)
+    mean = make_series(found.mean, found.names, "mean")
+    return Implied(square_frame(found.cov, found.names), mean)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,12 +13,17 @@ from mlsem.core.sample.shapes import covariate_sample
 from mlsem.data.table.frame import make_frame, make_series, square_frame
 from mlsem.errors import InferenceError, OptionValueError, closest
 from mlsem.inference.fit.residuals import correlations
+from mlsem.results.groups import ByGroup, group_sizes
+from mlsem.results.implied import Implied, implied_by
 from mlsem.results.observed import observed_in
+from mlsem.results.reference import ReferenceModel, saturated_model
 from mlsem.results.variances import level_parts
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from mlsem.estimation.estimates import Estimates, GroupEstimates
+    from mlsem.estimation.problem import Problem
     from mlsem.results.result import FitResult
 
 Values = Callable[[Any, bool], Any]  # of a pattern's matrix, and whether it is symmetric
@@ -38,22 +43,34 @@ def inspect(fit: FitResult, what: object) -> Any:
     return found(fit)
 
 
-def _by_level(fit: FitResult, function: Callable[[int], Any]) -> Any:
-    """Of a model of two levels a dict by the levels' labels."""
+def _by_group(fit: FitResult, function: Callable[[GroupEstimates], Any]) -> Any:
+    """Of several groups a dict by their labels."""
+    groups = fit._estimates.groups
+    if not fit.table.groups:
+        return function(groups[0])
+    return {group.label: function(group) for group in groups}
+
+
+def _by_level(fit: FitResult, function: Callable[[GroupEstimates, int], Any]) -> Any:
+    """Of a model of two levels a dict by the levels' labels, of several groups in one by theirs."""
     labels = fit.table.level_labels
-    if not fit.table.two_level:
-        return function(1)
-    return {label: function(number) for number, label in enumerate(labels, 1)}
+
+    def of_group(group: GroupEstimates) -> Any:
+        if not fit.table.two_level:
+            return function(group, 1)
+        return {label: function(group, number) for number, label in enumerate(labels, 1)}
+
+    return _by_group(fit, of_group)
 
 
 # --- matrices -------------------------------------------------------------------------------------
 
 
-def _matrices(fit: FitResult, level: int, values: Values) -> dict[str, Any]:
+def _matrices(estimates: Estimates[Problem], level: int, values: Values) -> dict[str, Any]:
     """λ, θ, ψ, β, ν, α of one level, and γ of fixed covariates. Observed variables with paths
     beside loadings stand among the latent ones, as in lavaan, but not in λ, where each would be
     itself."""
-    table, pattern = fit.table, fit._estimates.problem.pattern
+    table, pattern = estimates.table, estimates.problem.pattern
     own = pattern.levels[level - 1]
     variables = table.levels[level - 1]
     names = list(own.names)
@@ -95,63 +112,78 @@ def _at(params: Array) -> Values:
     return lambda matrix, symmetric: matrix.symmetric_at(params) if symmetric else matrix.at(params)
 
 
-def _free(matrix: Any, symmetric: bool) -> NDArray[Any]:
-    """Numbers of the free parameters from 1, as in lavaan; 0 where fixed."""
-    found = np.zeros(matrix.constants.shape, dtype=np.int64)
-    found[matrix.rows, matrix.cols] = matrix.params + 1
-    if symmetric:
-        found[matrix.cols, matrix.rows] = matrix.params + 1
-    return found
+def _where_free(own: NDArray[Any]) -> Values:
+    """What is said of each free parameter (m,), in its place; 0 where fixed."""
+
+    def values(matrix: Any, symmetric: bool) -> NDArray[Any]:
+        found = np.zeros(matrix.constants.shape, dtype=own.dtype)
+        found[matrix.rows, matrix.cols] = own[matrix.params]
+        if symmetric:
+            found[matrix.cols, matrix.rows] = own[matrix.params]
+        return found
+
+    return values
 
 
 # --- moments --------------------------------------------------------------------------------------
 
 
-def _moments(fit: FitResult, source: Any) -> Any:
-    def of_level(level: int) -> dict[str, Any]:
-        found = source.implied(level)
-        return {"cov": found.cov, "mean": found.mean}
-
-    return _by_level(fit, of_level)
+def _moments_of(found: Implied) -> dict[str, Any]:
+    return {"cov": found.cov, "mean": found.mean}
 
 
-def _total(fit: FitResult, level: int) -> tuple[tuple[str, ...], Array]:
+def _saturated_of(fit: FitResult, group: GroupEstimates) -> ReferenceModel:
+    return saturated_model(fit._models_of(group), semidefinite=None)
+
+
+def _saturated(fit: FitResult) -> Any:
+    models = {group.label: _saturated_of(fit, group) for group in fit._estimates.groups}
+    return _by_level(
+        fit, lambda group, level: _moments_of(models[group.label].implied(level))
+    )
+
+
+def _implied(fit: FitResult) -> Any:
+    return _by_level(fit, lambda group, level: _moments_of(implied_by(group.estimates, level)))
+
+
+def _means(fit: FitResult) -> Any:
+    return _by_level(fit, lambda group, level: implied_by(group.estimates, level).mean)
+
+
+def _total(estimates: Estimates[Problem], level: int) -> tuple[tuple[str, ...], Array]:
     """All variables of a level but fixed covariates, and their covariances."""
-    estimates, pattern = fit._estimates, fit._estimates.problem.pattern
-    names = (pattern.levels[level - 1]).names
+    names = (estimates.problem.pattern.levels[level - 1]).names
     return names, level_parts(estimates.problem, estimates.params, level)[1]
 
 
 def _covariances(kind: str, *, standardized: bool) -> Callable[[FitResult], Any]:
     """Implied covariances of the latent ("lv"), the observed ("ov") or all variables."""
 
-    def found(fit: FitResult) -> Any:
-        def of_level(level: int) -> Any:
-            if kind == "ov":
-                cov = fit.implied(level).cov
-                names, matrix = tuple(cov.columns), cov.to_numpy()
-            else:
-                names, matrix = _total(fit, level)
-                latent = fit.table.levels[level - 1].latent
-                if kind == "lv":
-                    own = [k for k, name in enumerate(names) if name in latent]
-                    names, matrix = tuple(names[k] for k in own), matrix[np.ix_(own, own)]
-            return square_frame(correlations(matrix) if standardized else matrix, names)
+    def of_level(group: GroupEstimates, level: int) -> Any:
+        if kind == "ov":
+            cov = implied_by(group.estimates, level).cov
+            names, matrix = tuple(cov.columns), cov.to_numpy()
+        else:
+            names, matrix = _total(group.estimates, level)
+            latent = group.estimates.table.levels[level - 1].latent
+            if kind == "lv":
+                own = [k for k, name in enumerate(names) if name in latent]
+                names, matrix = tuple(names[k] for k in own), matrix[np.ix_(own, own)]
+        return square_frame(correlations(matrix) if standardized else matrix, names)
 
-        return _by_level(fit, of_level)
-
-    return found
+    return lambda fit: _by_level(fit, of_level)
 
 
 def _latent_means(fit: FitResult) -> Any:
     """At the sample means of the covariates."""
-    estimates = fit._estimates
 
-    def of_level(level: int) -> Any:
+    def of_level(group: GroupEstimates, level: int) -> Any:
+        estimates = group.estimates
         pattern = estimates.problem.pattern.levels[level - 1]
         moments, _ = level_parts(estimates.problem, estimates.params, level)
         mean, _ = covariate_sample(estimates.problem.sample, pattern.covariates, level)
-        names = fit.table.levels[level - 1].latent
+        names = estimates.table.levels[level - 1].latent
         own = [pattern.names.index(name) for name in names]
         return make_series(moments.coefficients[own] @ mean, names, "mean")
 
@@ -159,9 +191,12 @@ def _latent_means(fit: FitResult) -> Any:
 
 
 def _r_squared(fit: FitResult) -> Any:
-    found = fit.r_squared()
+    every = fit.r_squared()
 
-    def of_level(level: int) -> Any:
+    def of_level(group: GroupEstimates, level: int) -> Any:
+        if isinstance(every, ByGroup) and group.label not in every:  # it explains nothing
+            return make_series(np.zeros(0), (), "r2")
+        found = every[group.label] if isinstance(every, ByGroup) else every
         own = [k for k, number in enumerate(found.levels) if number == level]
         names = [found.variables[k] for k in own]
         return make_series(found.values[own], names, "r2")
@@ -173,15 +208,19 @@ def _icc(fit: FitResult) -> Any:
     """lavaan's: of the saturated model; 0 of variables of level 1 alone."""
     if not fit.table.two_level:
         raise InferenceError("the model has one level: there is no intraclass correlation.")
-    model = fit.h1()
-    within, between = (np.diag(model.implied(k).cov) for k in (1, 2))
-    names, above = (list(model.implied(k).cov.columns) for k in (1, 2))
-    split = set(fit.table.split)
-    values = []
-    for k, name in enumerate(names):
-        part = between[above.index(name)] if name in split else 0.0
-        values.append(part / (part + within[k]))
-    return make_series(values, names, "icc")
+
+    def of_group(group: GroupEstimates) -> Any:
+        model = _saturated_of(fit, group)
+        within, between = (np.diag(model.implied(k).cov) for k in (1, 2))
+        names, above = (list(model.implied(k).cov.columns) for k in (1, 2))
+        split = set(group.estimates.table.split)
+        values = []
+        for k, name in enumerate(names):
+            part = between[above.index(name)] if name in split else 0.0
+            values.append(part / (part + within[k]))
+        return make_series(values, names, "icc")
+
+    return _by_group(fit, of_group)
 
 
 # --- the data -------------------------------------------------------------------------------------
@@ -190,8 +229,8 @@ def _icc(fit: FitResult) -> Any:
 def _patterns(fit: FitResult) -> Any:
     """Which variables are observed together; the index says in how many rows, or clusters."""
 
-    def of_level(level: int) -> Any:
-        found = observed_in(fit._estimates, level)
+    def of_level(group: GroupEstimates, level: int) -> Any:
+        found = observed_in(group.estimates, level)
         columns = dict(zip(found.variables, found.patterns.T, strict=True))
         return make_frame(columns, found.counts).rename_axis("rows" if level == 1 else "clusters")
 
@@ -201,16 +240,11 @@ def _patterns(fit: FitResult) -> Any:
 def _coverage(fit: FitResult) -> Any:
     """Shares of the rows, or clusters, in which both of two variables are observed."""
 
-    def of_level(level: int) -> Any:
-        found = observed_in(fit._estimates, level)
+    def of_level(group: GroupEstimates, level: int) -> Any:
+        found = observed_in(group.estimates, level)
         return square_frame(found.coverage, found.variables)
 
     return _by_level(fit, of_level)
-
-
-def _sizes(fit: FitResult) -> NDArray[Any]:
-    _require_clusters(fit)
-    return fit._estimates.problem.moments.rows
 
 
 def _require_clusters(fit: FitResult) -> None:
@@ -218,18 +252,14 @@ def _require_clusters(fit: FitResult) -> None:
         raise InferenceError("the fit has no clusters.")
 
 
-def _cluster_size(fit: FitResult) -> Any:
-    sizes = _sizes(fit)
-    return make_series(sizes, fit._estimates.problem.moments.labels, "rows")
+def _of_clusters(function: Callable[[Any], Any]) -> Callable[[FitResult], Any]:
+    """Of the clusters of the likelihood."""
 
+    def found(fit: FitResult) -> Any:
+        _require_clusters(fit)
+        return _by_group(fit, lambda group: function(group.estimates.problem.moments))
 
-def _distinct_sizes(fit: FitResult) -> Any:
-    return np.unique(_sizes(fit))
-
-
-def _labels(fit: FitResult) -> Any:
-    _require_clusters(fit)
-    return fit._estimates.problem.moments.labels
+    return found
 
 
 def _cluster(fit: FitResult) -> str:
@@ -237,32 +267,46 @@ def _cluster(fit: FitResult) -> str:
     return str(fit._record.cluster or fit._record.robust.name)
 
 
-def _n_clusters(fit: FitResult) -> int:
+def _n_clusters(fit: FitResult) -> Any:
     _require_clusters(fit)
     assert fit.n_clusters is not None
-    return fit.n_clusters
+    sizes = group_sizes(fit._estimates)
+    return fit.n_clusters if sizes is None else _by_label(fit, sizes.clusters)
+
+
+def _n_rows(fit: FitResult) -> Any:
+    return _by_group(fit, lambda group: group.estimates.n_obs)
+
+
+def _n_read(fit: FitResult) -> Any:
+    return _by_group(fit, lambda group: group.estimates.record.n_rows_total)
+
+
+def _by_label(fit: FitResult, values: Sequence[Any]) -> dict[Hashable, Any]:
+    labels = (group.label for group in fit._estimates.groups)
+    return dict(zip(labels, values, strict=True))
+
+
+def _names(*kinds: str) -> Callable[[FitResult], Any]:
+    """Those of the variables of all levels, of the kinds that `LevelVariables` has."""
+
+    def of_group(group: GroupEstimates) -> tuple[str, ...]:
+        levels = group.estimates.table.levels
+        every = (name for level in levels for kind in kinds for name in getattr(level, kind))
+        return tuple(dict.fromkeys(every))
+
+    return lambda fit: _by_group(fit, of_group)
 
 
 def _gradient(fit: FitResult) -> Any:
     return fit.scores().sum()
 
 
-def _start(fit: FitResult) -> Any:
-    guess = fit._estimates.problem.guess
-    return _by_level(fit, lambda level: _matrices(fit, level, _at(guess)))
-
-
-def _standard_errors(fit: FitResult) -> Any:
-    se = fit.covariance.se
-
-    def values(matrix: Any, symmetric: bool) -> Array:
-        found = np.zeros(matrix.constants.shape)
-        found[matrix.rows, matrix.cols] = se[matrix.params]
-        if symmetric:
-            found[matrix.cols, matrix.rows] = se[matrix.params]
-        return found
-
-    return _by_level(fit, lambda level: _matrices(fit, level, values))
+def _in_matrices(own: Callable[[FitResult, GroupEstimates], Values]) -> Callable[[FitResult], Any]:
+    """Matrices of what is said of the parameters of each group."""
+    return lambda fit: _by_level(
+        fit, lambda group, level: _matrices(group.estimates, level, own(fit, group))
+    )
 
 
 def _standardized(fit: FitResult) -> Any:
@@ -272,24 +316,8 @@ def _standardized(fit: FitResult) -> Any:
     return method()
 
 
-def _est(fit: FitResult) -> Any:
-    return _by_level(fit, lambda level: _matrices(fit, level, _at(fit.estimates)))
-
-
-def _free_matrices(fit: FitResult) -> Any:
-    return _by_level(fit, lambda level: _matrices(fit, level, _free))
-
-
 def _information(kind: Any) -> Callable[[FitResult], Any]:
     return lambda fit: fit.information(kind)
-
-
-def _saturated(fit: FitResult) -> Any:
-    return _moments(fit, fit.h1())
-
-
-def _implied(fit: FitResult) -> Any:
-    return _moments(fit, fit)
 
 
 NAMES: dict[str, Callable[[FitResult], Any]] = {
@@ -298,34 +326,37 @@ NAMES: dict[str, Callable[[FitResult], Any]] = {
     "implied": _implied,
     "fitted": _implied,
     "sigma": _covariances("ov", standardized=False),
-    "mu": lambda fit: _by_level(fit, lambda level: fit.implied(level).mean),
+    "mu": _means,
     "icc": _icc,
     "rsquare": _r_squared,
     "r2": _r_squared,
     "vcov": lambda fit: fit.vcov(),
     "coef": lambda fit: fit.params,
-    "se": _standard_errors,
-    "est": _est,
-    "estimates": _est,
-    "free": _free_matrices,
-    "start": _start,
+    "se": _in_matrices(lambda fit, group: _where_free(fit.covariance.se[group.places])),
+    "est": _in_matrices(lambda fit, group: _at(group.estimates.params)),
+    "estimates": _in_matrices(lambda fit, group: _at(group.estimates.params)),
+    "free": _in_matrices(lambda fit, group: _where_free(group.places + 1)),
+    "start": _in_matrices(lambda fit, group: _at(fit._estimates.problem.guess[group.places])),
     "list": lambda fit: fit.parameter_estimates(),
     "partable": lambda fit: fit.parameter_estimates(),
-    "nobs": lambda fit: fit.n_obs,
+    "nobs": _n_rows,
     "ntotal": lambda fit: fit.n_obs,
-    "norig": lambda fit: fit._record.n_rows_total,
+    "norig": _n_read,
     "nclusters": _n_clusters,
-    "ncluster.size": lambda fit: len(_distinct_sizes(fit)),
-    "cluster.size": _cluster_size,
-    "cluster.sizes": _distinct_sizes,
-    "average.cluster.size": lambda fit: float(_sizes(fit).mean()),
-    "cluster.id": _labels,
+    "ncluster.size": _of_clusters(lambda moments: len(np.unique(moments.rows))),
+    "cluster.size": _of_clusters(lambda moments: make_series(moments.rows, moments.labels, "rows")),
+    "cluster.sizes": _of_clusters(lambda moments: np.unique(moments.rows)),
+    "average.cluster.size": _of_clusters(lambda moments: float(moments.rows.mean())),
+    "cluster.id": _of_clusters(lambda moments: moments.labels),
     "cluster": _cluster,
+    "ngroups": lambda fit: len(fit._estimates.groups),
+    "group.label": lambda fit: tuple(each.label for each in fit.table.groups),
+    "group": lambda fit: fit._record.column if fit.table.groups else "",
     "nlevels": lambda fit: len(fit.table.levels),
     "level.label": lambda fit: fit.table.level_labels,
     "npar": lambda fit: fit.n_params,
-    "ov.names": lambda fit: fit.table.observed,
-    "lv.names": lambda fit: tuple(dict.fromkeys(n for v in fit.table.levels for n in v.latent)),
+    "ov.names": _names("modelled", "covariates"),
+    "lv.names": _names("latent"),
     "cov.lv": _covariances("lv", standardized=False),
     "cor.lv": _covariances("lv", standardized=True),
     "cov.ov": _covariances("ov", standardized=False),
@@ -333,7 +364,7 @@ NAMES: dict[str, Callable[[FitResult], Any]] = {
     "cov.all": _covariances("all", standardized=False),
     "cor.all": _covariances("all", standardized=True),
     "mean.lv": _latent_means,
-    "mean.ov": lambda fit: _by_level(fit, lambda level: fit.implied(level).mean),
+    "mean.ov": _means,
     "residuals": lambda fit: fit.residuals(),
     "resid": lambda fit: fit.residuals(),
     "fit": lambda fit: fit.fit_measures(),

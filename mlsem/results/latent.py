@@ -21,7 +21,9 @@ from mlsem.estimation.prediction import (
     new_data,
     new_rows,
 )
+from mlsem.estimation.problem import Problem
 from mlsem.model.table import ParameterTable
+from mlsem.results.grouped_rows import clusters_by_group, rows_by_group
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -51,12 +53,26 @@ def predict_latent(
             raise OptionValueError(f"{name}={value!r}: it takes True or False.")
     if history and not fit.table.two_level:
         raise OptionValueError("history=True: the model has one level, in which rows have none.")
-    names = latent_names(fit.table, level, slopes=method == "regression")
-    if not names:
-        raise InferenceError(_no_latent(fit.table, level, method))
+    _latent(fit.table, level, method)
+    if data is None and history:
+        raise OptionValueError("history=True is for new rows: pass them in data=.")
+    if data is None and level == 1:
+        raise InferenceError(NEEDS_DATA.format("a prediction"))
+
+    def of_group(part: Estimates[Problem], rows: object) -> pd.DataFrame:
+        return _scores(part, level, str(method), se=se, data=rows, history=history)
+
+    return (rows_by_group if level == 1 else clusters_by_group)(fit, data, of_group)
+
+
+def _scores(
+    fit: Estimates[Problem], level: int, method: str, *, se: bool, data: object, history: bool
+) -> pd.DataFrame:
+    """Of one group."""
+    names = _latent(fit.table, level, method)
     seen, index, spread = _seen(fit, level, data, history=history)
     places = np.array([seen.level.names.index(name) for name in names], dtype=np.intp)
-    maps = MAPS[str(method)]
+    maps = MAPS[method]
     values, errors = predicted(maps, seen.level, seen.params, places, seen.evidence)
     values += seen.expected(places)
     columns = dict(zip(names, spread(values).T, strict=True))
@@ -73,15 +89,19 @@ def latent_names(table: ParameterTable, level: int, *, slopes: bool) -> list[str
     return [name for name in table.levels[level - 1].latent if name not in varying]
 
 
+def _latent(table: ParameterTable, level: int, method: object) -> list[str]:
+    """Those that a method has scores of."""
+    names = latent_names(table, level, slopes=method == "regression")
+    if not names:
+        raise InferenceError(_no_latent(table, level, method))
+    return names
+
+
 def _seen(
-    fit: Estimates, level: int, data: object, *, history: bool
+    fit: Estimates[Problem], level: int, data: object, *, history: bool
 ) -> tuple[Seen, Any, Callable[[Array], Array]]:
     """The units, their index, and how values of units become rows of the frame."""
     if data is None:
-        if history:
-            raise OptionValueError("history=True is for new rows: pass them in data=.")
-        if level == 1:
-            raise InferenceError(NEEDS_DATA.format("a prediction"))
         return fitted_clusters(fit), fit.problem.moments.labels, _same
     found = new_data(fit, data)
     if level == 1:
@@ -119,9 +139,18 @@ def _no_latent(table: ParameterTable, level: int, method: object) -> str:
 def predict(fit: Estimates, level: int, data: object) -> pd.DataFrame:
     """See `FitResult.predict`."""
     _require(fit)
-    table = fit.table
     if data is None and level == 1:
         raise InferenceError(NEEDS_DATA.format("a prediction"))
+
+    def of_group(part: Estimates[Problem], rows: object) -> pd.DataFrame:
+        return _outcomes(part, level, rows)
+
+    return (rows_by_group if level == 1 else clusters_by_group)(fit, data, of_group)
+
+
+def _outcomes(fit: Estimates[Problem], level: int, data: object) -> pd.DataFrame:
+    """Of one group."""
+    table = fit.table
     found = None if data is None else new_data(fit, data, given(table))
     if level == 1:
         assert found is not None

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from mlsem.core.linalg import cholesky
-from mlsem.core.records import Array, CellMoments
+from mlsem.core.records import Array
 from mlsem.errors import EstimationError, InferenceError
 from mlsem.estimation.estimates import Directions, Estimates
 from mlsem.results.tables import defined_parameters
@@ -55,7 +55,7 @@ def fractions(estimates: Estimates, gradients: Array) -> Array:
     """Of functions of the parameters with these gradients (c, npar): (c,). NaN where the data do
     not determine one, or H is not positive definite."""
     directions = estimates.directions()
-    if not isinstance(estimates.problem.moments, CellMoments):
+    if not estimates.problem.incomplete:
         found = np.zeros(len(gradients))
     else:
         observed = _variances(directions, estimates.information(directions, "observed"), gradients)

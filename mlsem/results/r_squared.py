@@ -9,6 +9,7 @@ with standard errors by the delta method. Limits are those of Fisher's z of R, b
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import astuple, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,7 @@ from mlsem.core.records import Array
 from mlsem.data.table.frame import make_frame
 from mlsem.errors import InferenceError
 from mlsem.estimation.scales import scales_at
+from mlsem.inference.covariance.groups import covariance_of_group
 from mlsem.inference.covariance.intervals import share_limits
 from mlsem.model.table import ParameterTable, TableBlock
 from mlsem.report.table import render_columns
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from mlsem.estimation.estimates import Estimates
+    from mlsem.estimation.problem import Problem
+    from mlsem.inference.covariance.groups import DeltaMethod
     from mlsem.inference.covariance.matrix import Covariance
 
 
@@ -138,7 +142,7 @@ class RSquared:
 
 
 @quiet
-def r_squared(fit: Estimates, covariance: Covariance, level: float = 0.95) -> RSquared:
+def r_squared(fit: Estimates[Problem], covariance: DeltaMethod, level: float = 0.95) -> RSquared:
     """R² of the endogenous variables and of the whole model.
 
     Raises
@@ -168,7 +172,7 @@ def r_squared(fit: Estimates, covariance: Covariance, level: float = 0.95) -> RS
     )
 
 
-def _shares(fit: Estimates) -> tuple[tuple[str, ...], tuple[int, ...], Array, Array]:
+def _shares(fit: Estimates[Problem]) -> tuple[tuple[str, ...], tuple[int, ...], Array, Array]:
     """Endogenous variables, their levels, R² (n,) and gradients (n, npar)."""
     names: list[str] = []
     levels: list[int] = []
@@ -189,12 +193,19 @@ def _shares(fit: Estimates) -> tuple[tuple[str, ...], tuple[int, ...], Array, Ar
     return tuple(names), tuple(levels), np.array(values), np.array(gradients).reshape(shape)
 
 
-def r_squared_rows(fit: Estimates, covariance: Covariance, level: float) -> dict[str, Any]:
-    """As rows of `parameter_estimates`: op `r2`, without tests, as lavaan's; none where the model
-    explains nothing."""
-    if not any(_endogenous(fit.table, block) for block in fit.table.blocks):
-        return {}
-    found = r_squared(fit, covariance, level)
+def r_squared_rows(
+    fit: Estimates, covariance: Covariance, level: float
+) -> Iterator[dict[str, Any]]:
+    """As rows of `parameter_estimates`, of each group: op `r2`, without tests, as lavaan's; none
+    where the model explains nothing."""
+    for group in fit.groups:
+        table = group.estimates.table
+        if any(_endogenous(table, block) for block in table.blocks):
+            own = covariance_of_group(covariance, group)
+            yield _rows(r_squared(group.estimates, own, level), group.number)
+
+
+def _rows(found: RSquared, group: int) -> dict[str, Any]:
     count = len(found.variables)
     missing = np.full(count, np.nan)
     return {
@@ -202,7 +213,7 @@ def r_squared_rows(fit: Estimates, covariance: Covariance, level: float) -> dict
         "op": ("r2",) * count,
         "rhs": found.variables,
         "level": found.levels,
-        "group": (1,) * count,
+        "group": (group,) * count,
         "label": ("",) * count,
         "est": found.values,
         "se": found.se,

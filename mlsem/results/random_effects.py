@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from mlsem.estimation.estimates import Estimates
+    from mlsem.estimation.problem import Problem
 
 INTERCEPT = "(Intercept)"
 SE = "_se"
@@ -27,7 +28,7 @@ NO_SCORES = (
 
 
 @quiet
-def random_effects(fit: Estimates) -> pd.DataFrame:
+def random_effects(fit: Estimates[Problem]) -> pd.DataFrame:
     """Predictions and their standard errors, clusters in rows.
 
     Of a latent variable that is explained or has a mean they are not lavaan's `lavPredict`: the

@@ -36,8 +36,9 @@ from mlsem.errors import InferenceError
 from mlsem.estimation.estimates import Estimates
 from mlsem.estimation.joint import joint_moments
 from mlsem.estimation.prediction import posterior_variances
+from mlsem.estimation.problem import Problem
+from mlsem.inference.covariance.groups import DeltaMethod
 from mlsem.inference.covariance.intervals import delta_se, wald
-from mlsem.inference.covariance.matrix import Covariance
 from mlsem.inference.fit.models import FitModels
 from mlsem.inference.fit.residual_tests import saturated_root
 from mlsem.model.table import ParameterTable
@@ -92,7 +93,7 @@ class _Composite:
 
 
 @quiet
-def reliability(models: FitModels, covariance: Covariance, level: float) -> Reliability:
+def reliability(models: FitModels, covariance: DeltaMethod, level: float) -> Reliability:
     """See `FitResult.reliability`."""
     fit = models.estimates
     if not fit.converged:
@@ -115,7 +116,7 @@ def reliability(models: FitModels, covariance: Covariance, level: float) -> Reli
     return Reliability(size, {**texts, "est": est, "se": se, "ci_lower": lower, "ci_upper": upper})
 
 
-def harmonic_size(fit: Estimates) -> float:
+def harmonic_size(fit: Estimates[Problem]) -> float:
     """ñ = J / Σ 1/n_j."""
     moments = fit.problem.moments
     return float(moments.weights.sum() / (moments.weights @ (1.0 / moments.sizes)))
@@ -183,7 +184,7 @@ def _sums(composite: _Composite, size: float | None, sums: tuple[float, float]) 
 
 
 def _omegas(
-    fit: Estimates, covariance: Covariance, composites: list[_Composite], size: float | None
+    fit: Estimates[Problem], covariance: DeltaMethod, composites: list[_Composite], size: float | None
 ) -> _Part:
     names = [("omega", each.kind, each.factor) for each in composites]
 
@@ -202,8 +203,8 @@ def _omegas(
 
 
 def _of_params(
-    fit: Estimates,
-    covariance: Covariance,
+    fit: Estimates[Problem],
+    covariance: DeltaMethod,
     names: list[tuple[str, str, str]],
     value: Callable[[Array], Array],
 ) -> _Part:
@@ -232,7 +233,7 @@ class _Level:
         return float(self.total[np.ix_(own, own)].sum())
 
 
-def _all_levels(fit: Estimates, params: Array) -> list[_Level]:
+def _all_levels(fit: Estimates[Problem], params: Array) -> list[_Level]:
     found = []
     for level in range(1, len(fit.table.levels) + 1):
         pattern = fit.problem.pattern.levels[level - 1]
@@ -287,7 +288,7 @@ def _alphas(models: FitModels, composites: list[_Composite], size: float | None)
 # --- scores and cluster means ---------------------------------------------------------------------
 
 
-def _scores(fit: Estimates, covariance: Covariance) -> _Part:
+def _scores(fit: Estimates[Problem], covariance: DeltaMethod) -> _Part:
     """Of the regression scores of latent variables with a variance."""
     table, slopes = fit.table, {slope.name for slope in fit.table.slopes}
     chosen = [
@@ -313,7 +314,7 @@ def _scores(fit: Estimates, covariance: Covariance) -> _Part:
     return _of_params(fit, covariance, names, value)
 
 
-def _cluster_means(fit: Estimates, covariance: Covariance, size: float | None) -> _Part:
+def _cluster_means(fit: Estimates[Problem], covariance: DeltaMethod, size: float | None) -> _Part:
     slopes = {slope.outcome for slope in fit.table.slopes}
     apart = {*slopes, *fit.table.auxiliary}
     split = [] if size is None else [name for name in fit.table.split if name not in apart]

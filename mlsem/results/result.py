@@ -22,7 +22,7 @@ from mlsem.errors import (
     listed,
     warn,
 )
-from mlsem.estimation.estimates import Estimates
+from mlsem.estimation.estimates import Estimates, GroupEstimates
 from mlsem.estimation.remarks import (
     active_restrictions,
     on_boundary,
@@ -32,22 +32,19 @@ from mlsem.estimation.remarks import (
 )
 from mlsem.estimation.settings import Settings, se_kind
 from mlsem.inference.covariance.cautions import on_information
+from mlsem.inference.covariance.groups import covariance_of_group
 from mlsem.inference.covariance.intervals import Wald, wald
 from mlsem.inference.covariance.matrix import Covariance, meat
 from mlsem.inference.covariance.of_estimates import covariance_of, doubted
 from mlsem.inference.covariance.reference import DfMethod
 from mlsem.inference.wald import run as hypotheses
 from mlsem.model.table import ParameterTable
-from mlsem.results.implied import Implied
-from mlsem.results.tables import (
-    estimate_columns,
-    implied_moments,
-    tidy_columns,
-    without_auxiliary,
-)
+from mlsem.results.groups import ByGroup, by_group, tested_by_group
+from mlsem.results.implied import Implied, implied_by
+from mlsem.results.tables import estimate_columns, tidy_columns, without_auxiliary
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Hashable, Iterable, Mapping
 
     import pandas as pd
 
@@ -370,8 +367,8 @@ class FitResult:
         if rsquare:
             from mlsem.results.r_squared import r_squared_rows
 
-            rows = r_squared_rows(self._estimates, self.covariance, level)
-            columns = {name: [*columns[name], *rows.get(name, ())] for name in columns}
+            for rows in r_squared_rows(self._estimates, self.covariance, level):
+                columns = {name: [*columns[name], *rows[name]] for name in columns}
         if standardized:
             from mlsem.results.standardized import with_standardized
 
@@ -459,6 +456,7 @@ class FitResult:
         return make_frame(
             {
                 "nobs": [self.n_obs],
+                "n_groups": [len(self._estimates.groups)],
                 "n_clusters": [self.n_clusters],
                 "npar": [self.n_params],
                 "logLik": [self.loglik],
@@ -514,6 +512,7 @@ class FitResult:
         --------
         >>> fit.summary(fit_measures=True, standardized=True, rsquare=True)  # doctest: +SKIP
         """
+        from mlsem.results.groups import group_titles
         from mlsem.results.summary import summarise
 
         wanted = 0.95 if level is None else level
@@ -534,9 +533,11 @@ class FitResult:
             from mlsem.results.measures import measure_blocks
 
             measures = measure_blocks(self._models)
-        return summarise(columns, hidden, self.table.level_labels, facts, shown, measures)
+        titles = group_titles(self.table)
+        return summarise(columns, hidden, self.table.level_labels, facts, shown, measures, titles)
 
     def _facts(self) -> Facts:
+        from mlsem.results.groups import group_sizes
         from mlsem.results.summary import Facts
 
         return Facts(
@@ -562,6 +563,7 @@ class FitResult:
             robust=self._record.robust.name,
             n_robust=self._n_coarser,
             notes=self.notes,
+            groups=group_sizes(self._estimates),
         )
 
     def __repr__(self) -> str:
@@ -950,14 +952,17 @@ class FitResult:
         lavaan's `lavPredict`, which has factor scores: its expectation given the covariates is
         added there, and so is the mean of a latent variable that has one.
 
+        Of several groups the column `group` has their labels.
+
         Raises
         ------
         InferenceError
             The model has one level, or did not converge.
         """
+        from mlsem.results.grouped_rows import clusters_by_group
         from mlsem.results.random_effects import random_effects
 
-        return random_effects(self._estimates)
+        return clusters_by_group(self._estimates, None, lambda part, _: random_effects(part))
 
     def predict_latent(
         self,
@@ -1005,6 +1010,8 @@ class FitResult:
             Scores that indicators do not determine (of second-order factors, by Bartlett) are NaN.
             With ``missing="fiml"`` scores are those given what is observed (Bartlett's, of the
             indicators observed), and NaN in rows that lack a fixed covariate.
+            Of several groups the column `group` has their labels (at level 1 as in `data`); rows
+            of none of them, and latent variables that their group has not, are NaN.
 
         Raises
         ------
@@ -1056,7 +1063,8 @@ class FitResult:
         -------
         DataFrame
             With the index of `data`, NaN in rows where a covariate is missing; at level 2 with
-            the ids of the clusters. `attrs["note"]` says how many are of new clusters.
+            the ids of the clusters. `attrs["note"]` says how many are of new clusters. Of several
+            groups with the column `group`, as `predict_latent`.
 
         Raises
         ------
@@ -1075,11 +1083,22 @@ class FitResult:
 
         return predict(self._estimates, self.table.level_number(level), data)
 
-    def icc(self) -> Icc:
+    def icc(self, group: Hashable = None) -> Icc | ByGroup[Icc]:
         """Intraclass correlations of the variables with a part at both levels, with delta-method
         standard errors: `icc` of all variance, as a model without covariates has it; and given
         the covariates `adjusted` and `unadjusted` (conditional) as in the R package performance,
         with the variance of random slopes averaged over rows.
+
+        Parameters
+        ----------
+        group : optional
+            A group by its label or number. Default: all.
+
+        Returns
+        -------
+        Icc
+            Prints as a table; `frame` is a data frame. Of several groups a mapping of these by
+            the groups' labels, which has both, too.
 
         Raises
         ------
@@ -1088,9 +1107,11 @@ class FitResult:
         """
         from mlsem.results.icc import icc
 
-        return icc(self._estimates, self.covariance)
+        return tested_by_group(self._estimates, self.covariance, group, icc)
 
-    def r_squared(self, level: float = 0.95) -> RSquared:
+    def r_squared(
+        self, level: float = 0.95, group: Hashable = None
+    ) -> RSquared | ByGroup[RSquared]:
         """R² of the endogenous variables of each level, with intervals; of a linear mixed model
         (`mixed`) the marginal and conditional R² (Nakagawa & Schielzeth, 2013; Johnson, 2014) and
         the shares of variance of Rights & Sterba (2019).
@@ -1104,6 +1125,14 @@ class FitResult:
         ----------
         level : float
             Of the confidence intervals.
+        group : optional
+            A group by its label or number. Default: all.
+
+        Returns
+        -------
+        RSquared
+            Prints as text; `frame` is a data frame. Of several groups a mapping of these by the
+            groups' labels, which has both, too.
 
         Raises
         ------
@@ -1113,7 +1142,9 @@ class FitResult:
         from mlsem.results.r_squared import r_squared
 
         require_level(level)
-        return r_squared(self._estimates, self.covariance, level)
+        return tested_by_group(
+            self._estimates, self.covariance, group, lambda *part: r_squared(*part, level)
+        )
 
     @quiet
     def scores(self) -> pd.DataFrame:
@@ -1152,7 +1183,9 @@ class FitResult:
         along = estimates.along(np.eye(len(names)))
         return square_frame(estimates.information(along, kind), names)
 
-    def implied(self, level: int | str = 1) -> Implied:
+    def implied(
+        self, level: int | str = 1, group: Hashable = None
+    ) -> Implied | Mapping[Hashable, Implied]:
         """Implied covariance matrix and means of a level's observed variables.
 
         Fixed covariates take part with their sample moments; auxiliary variables do not.
@@ -1161,13 +1194,20 @@ class FitResult:
         ----------
         level : int or str
             1 or 2, or the level's label in the model.
+        group : optional
+            A group by its label or number. Default: all.
+
+        Returns
+        -------
+        Implied
+            Of several groups a mapping of these by the groups' labels.
         """
         number = self.table.level_number(level)
-        found = implied_moments(self._estimates, number)
-        mean = make_series(found.mean, found.names, "mean")
-        return Implied(square_frame(found.cov, found.names), mean)
+        return by_group(self._estimates, group, lambda part: implied_by(part.estimates, number))
 
-    def reliability(self, level: float = 0.95) -> Reliability:
+    def reliability(
+        self, level: float = 0.95, group: Hashable = None
+    ) -> Reliability | ByGroup[Reliability]:
         """Reliability of composites, cluster means and factor scores.
 
         Of each factor's indicators ω and α of the sum within clusters, of its observed mean in a
@@ -1181,11 +1221,14 @@ class FitResult:
         ----------
         level : float
             Of the confidence intervals, by the delta method on the logit scale.
+        group : optional
+            A group by its label or number. Default: all.
 
         Returns
         -------
         Reliability
-            Prints as a table; `frame` is a data frame.
+            Prints as a table; `frame` is a data frame. Of several groups a mapping of these by
+            the groups' labels, which has both, too.
 
         Raises
         ------
@@ -1200,10 +1243,17 @@ class FitResult:
         from mlsem.results.reliability import reliability
 
         require_level(level)
-        return reliability(self._models, self.covariance, level)
+        return by_group(
+            self._estimates,
+            group,
+            lambda part: reliability(
+                self._models_of(part), covariance_of_group(self.covariance, part), level
+            ),
+        )
 
     def inspect(self, what: str) -> Any:
-        """What R's lavInspect gives, under its names; of two levels a dict by their labels.
+        """What R's lavInspect gives, under its names; of several groups a dict by their labels, of
+        two levels one by theirs.
 
         Parameters
         ----------
@@ -1211,7 +1261,7 @@ class FitResult:
             Such as "sampstat", "h1", "implied", "icc", "rsquare", "vcov", "coef", "nobs",
             "nclusters", "cluster.size", "patterns", "coverage", "est", "se", "free", "start",
             "cov.lv", "cor.ov", "cor.all", "residuals", "fit", "converged", "gradient", "scores",
-            "information". The error of an unknown name lists all.
+            "information", "ngroups", "group.label". The error of an unknown name lists all.
 
         Notes
         -----
@@ -1233,6 +1283,14 @@ class FitResult:
         from mlsem.inference.fit.models import FitModels
 
         return FitModels(self._estimates, robust=self.covariance.kind.sandwich)
+
+    def _models_of(self, group: GroupEstimates) -> FitModels:
+        """Those of one group."""
+        from mlsem.inference.fit.models import FitModels
+
+        if not self.table.groups:
+            return self._models
+        return FitModels(group.estimates, robust=self.covariance.kind.sandwich)
 
     def h1(self, *, semidefinite: bool | None = None) -> ReferenceModel:
         """The saturated model: all covariances and means of each level are free, and all
@@ -1327,7 +1385,8 @@ class FitResult:
         Returns
         -------
         DataFrame
-            By cluster (of the robust standard errors; a row without clusters): `rows`; `distance`,
+            By cluster (of the robust standard errors; a row without clusters): of several groups
+            its `group`, or those that it has rows of in a text; `rows`; `distance`,
             the squared Mahalanobis distance of all its outcomes, χ² with `df` in a right model,
             and its `pvalue`; `chisq`, its part 2 (ℓ1_j - ℓ0_j) in the fit's χ² (NaN with random
             slopes or REML), which may be negative; `change`, how many standard errors one step
@@ -1361,7 +1420,8 @@ class FitResult:
         DataFrame
             distance, df, pvalue, with the index of `data`; NaN (last) in rows with a missing value.
             With ``missing="fiml"`` the distance is that of the outcomes that are observed, `df` of
-            them, and NaN where none is or a fixed covariate is missing.
+            them, and NaN where none is or a fixed covariate is missing. Of several groups with
+            the column `group`, which is that of `data`; NaN (last) in rows of none of them.
 
         Raises
         ------
@@ -1429,6 +1489,7 @@ class FitResult:
         ci: EffectIntervals = "delta",
         draws: int | None = None,
         seed: int | None = None,
+        group: Hashable | list[Hashable] = None,
     ) -> Effects:
         """Direct, indirect and total effects of one variable on another, level by level.
 
@@ -1451,6 +1512,10 @@ class FitResult:
         draws : int, optional
             Of the two latter: 20,000 and 999 by default.
         seed : int, optional
+        group : optional
+            A group by its label or number, or a list of these. Default: all. Of several groups
+            the differences come last, those of each later one less the first, in the order in
+            which they are named here.
 
         Returns
         -------
@@ -1485,6 +1550,7 @@ class FitResult:
             draws=20_000 if draws is None else draws,
             seed=seed,
             drawn=drawn,
+            group=group,
         )
 
 

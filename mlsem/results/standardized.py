@@ -19,13 +19,15 @@ from mlsem.core.quiet import quiet
 from mlsem.core.records import Array
 from mlsem.errors import InferenceError, OptionValueError, listed
 from mlsem.estimation.estimates import Estimates
+from mlsem.estimation.problem import Problem
 from mlsem.estimation.scales import Scales, scales_at
 from mlsem.estimation.units import Kind, Scaled, powers, scaled_variables
+from mlsem.inference.covariance.groups import placed
 from mlsem.inference.covariance.intervals import Wald, wald
 from mlsem.inference.covariance.matrix import Covariance
 from mlsem.model.expressions import Symbols, compile_definitions, names_in
 from mlsem.model.table import ParameterTable, Row
-from mlsem.results.tables import random_slopes, row_values
+from mlsem.results.tables import group_of_all, random_slopes, row_values
 
 ROUNDING = 1e-10  # share of the terms of a derivative from which on it is rounding
 NEGATIVE = (
@@ -77,12 +79,13 @@ def standardized(estimates: Estimates, kind: object = "all") -> Standardized:
         raise OptionValueError(f"kind={kind!r}: it takes one of {listed(get_args(Kind))}.")
     if not estimates.converged:
         raise InferenceError("the fit did not converge: there are no estimates to standardize.")
-    table, scales = estimates.table, scales_at(estimates.problem, estimates.params)
-    values, gradients = _raw(estimates, scales)
-    scaled = scaled_variables(table, kind)
-    for k, row in enumerate(table.rows):
-        values[k], gradients[k] = _rescaled(row, values[k], gradients[k], scales, scaled)
-    defined, changes = _definitions(table, values)
+    parts = [
+        (values, placed(gradients, group.places, len(estimates.names)))
+        for group in estimates.groups
+        for values, gradients in (_of_group(group.estimates, kind),)
+    ]
+    values, gradients = (np.concatenate(each) for each in zip(*parts, strict=True))
+    defined, changes = _definitions(estimates.table, values)
     used = changes != 0.0
     moved = np.where(used, changes, 0.0) @ np.nan_to_num(gradients)
     missing = (used & np.isnan(values)).any(axis=1)
@@ -92,7 +95,17 @@ def standardized(estimates: Estimates, kind: object = "all") -> Standardized:
     )
 
 
-def _raw(estimates: Estimates, scales: Scales) -> tuple[Array, Array]:
+def _of_group(estimates: Estimates[Problem], kind: object) -> tuple[Array, Array]:
+    """θ* of the rows of one group (m,), and gradients (m, npar)."""
+    table, scales = estimates.table, scales_at(estimates.problem, estimates.params)
+    values, gradients = _raw(estimates, scales)
+    scaled = scaled_variables(table, kind)
+    for k, row in enumerate(table.rows):
+        values[k], gradients[k] = _rescaled(row, values[k], gradients[k], scales, scaled)
+    return values, gradients
+
+
+def _raw(estimates: Estimates[Problem], scales: Scales) -> tuple[Array, Array]:
     """Unstandardized values of the rows (m,), a random path's its mean, and gradients (m, npar)."""
     table, values = estimates.table, row_values(estimates)
     gradients = np.zeros((len(values), len(estimates.params)))
@@ -166,8 +179,9 @@ def standardized_columns(
     """The columns of `FitResult.standardized`."""
     tested = standardized(estimates, kind).tested(covariance, level)
     table = estimates.table
-    names = [(row.lhs, row.op, row.rhs, row.level, 1) for row in table.rows]
-    names += [(each.name, ":=", each.source, 0, 1) for each in table.definitions]
+    names = [(row.lhs, row.op, row.rhs, row.level, row.group) for row in table.rows]
+    of_all = group_of_all(table)
+    names += [(each.name, ":=", each.source, 0, of_all) for each in table.definitions]
     heads = ("lhs", "op", "rhs", "level", "group")
     columns: dict[str, Any] = dict(zip(heads, zip(*names, strict=True), strict=True))
     return columns | {

@@ -24,9 +24,41 @@ ADJUSTED = {
     ("residuals", "scores"): "residuals; scores (variances)",
     ("scores", "residuals"): "residuals; scores (variances)",
 }
-FIELDS = ("lhs", "op", "rhs", "level", "label", "est", "se", "stat", "pvalue", "df")
+FIELDS = ("lhs", "op", "rhs", "level", "group", "label", "est", "se", "stat", "pvalue", "df")
 STANDARDIZED = ("std_lv", "std_all")
 Pairs = tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class GroupSizes:
+    """Rows and clusters of each of several groups.
+
+    Attributes
+    ----------
+    column : str
+        The grouping column.
+    labels, rows, clusters
+        Of each group; `clusters` is empty where there are none. One that cuts across groups counts
+        in each of them.
+    """
+
+    column: str
+    labels: tuple[str, ...]
+    rows: tuple[int, ...]
+    clusters: tuple[int, ...]
+
+    @property
+    def pairs(self) -> Pairs:
+        """Lines of the header, in lavaan's words."""
+        lines = [(f"Number of groups [{self.column}]", str(len(self.labels)))]
+        for title, counts in (("observations", self.rows), ("clusters", self.clusters)):
+            if counts:
+                lines.append((f"Number of {title} per group:", ""))
+                lines += [
+                    (f"  {label}", str(count))
+                    for label, count in zip(self.labels, counts, strict=True)
+                ]
+        return tuple(lines)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +87,7 @@ class Facts:
     robust: str | None
     n_robust: int | None
     notes: tuple[str, ...]
+    groups: GroupSizes | None = None
 
     @property
     def title(self) -> str:
@@ -65,12 +98,13 @@ class Facts:
     @property
     def brief(self) -> str:
         """The fit in one line."""
+        groups = "" if self.groups is None else f"{len(self.groups.labels)} groups, "
         clusters = "" if self.n_clusters is None else f", {self.n_clusters} clusters"
         name = "restricted loglik" if self.restricted else "loglik"
         loglik = f"no {name}" if isnan(self.loglik) else f"{name} {self.loglik:.3f}"
         state = "" if self.converged else f"{self._where}, not converged"
         return (
-            f"<FitResult: {self.n_params - self.n_equalities} parameters, {self.n_obs} rows"
+            f"<FitResult: {self.n_params - self.n_equalities} parameters, {groups}{self.n_obs} rows"
             f"{clusters}, {loglik}{state}, se {self.se.name}; print(fit.summary())>"
         )
 
@@ -107,6 +141,8 @@ class Facts:
             ]
         if self.n_clusters is not None:
             pairs.append((f"Number of clusters [{self.cluster}]", str(self.n_clusters)))
+        if self.groups is not None:
+            pairs += self.groups.pairs
         if self.missing is not None:
             pairs += _incomplete(self.missing, self.n_clusters is not None)
         for name, how, value in self.centered:
@@ -194,6 +230,7 @@ def summarise(
     facts: Facts,
     intervals: bool,
     measures: tuple[HeaderBlock, ...] | None = None,
+    group_titles: tuple[str, ...] = (),
 ) -> Summary:
     """Arrange the columns of the parameter table under the facts; hidden rows are left out."""
     shown = [name for name in (*FIELDS, *STANDARDIZED) if name in columns]
@@ -211,6 +248,6 @@ def summarise(
         k: f"Level {k} [{words[k - 1] if label == str(k) else label}]"
         for k, label in enumerate(level_labels, start=1)
     }
-    levels, defined = sections(lines, titles)
+    levels, defined = sections(lines, titles, group_titles)
     header = facts.header(measures)
     return Summary(SummaryDocument(facts.title, header, levels, defined, facts.notes))

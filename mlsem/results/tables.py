@@ -40,7 +40,8 @@ def estimate_columns(estimates: Estimates, covariance: Covariance, level: float)
         (r.lhs, r.op, r.rhs, r.level, r.group, random.get(k, r.label))
         for k, r in enumerate(table.rows)
     ]
-    names += [(d.name, ":=", d.source, 0, 1, d.name) for d in table.definitions]
+    of_all = group_of_all(table)
+    names += [(d.name, ":=", d.source, 0, of_all, d.name) for d in table.definitions]
     values = row_values(estimates)
     errors = [se[row.free] if row.free >= 0 else 0.0 for row in table.rows]
     df = [covariance.df[row.free] if row.free >= 0 else np.inf for row in table.rows]
@@ -64,8 +65,18 @@ def estimate_columns(estimates: Estimates, covariance: Covariance, level: float)
     }
 
 
+def group_of_all(table: ParameterTable) -> int:
+    """The group of what is of none: lavaan's 0, and 1 where there is one group."""
+    return 0 if table.groups else 1
+
+
 def row_values(estimates: Estimates) -> Array:
     """Estimates of the rows of the table, (rows,); NaN of a path that is random."""
+    return np.concatenate([_values_of(group.estimates) for group in estimates.groups])
+
+
+def _values_of(estimates: Estimates[Problem]) -> Array:
+    """Of one group."""
     table, params, exo = estimates.table, estimates.params, _exo_values(estimates.problem)
     values = [
         params[row.free] if row.free >= 0 else exo[k] if row.exo else row.fixed
@@ -101,10 +112,19 @@ def tidy_columns(estimates: Mapping[str, Any]) -> dict[str, Any]:
 
 def random_slopes(table: ParameterTable) -> dict[int, str]:
     """Rows of paths that vary between clusters, and the variables of level 2 that they are."""
-    named = {(slope.outcome, "~", slope.carrier): slope.name for slope in table.slopes}
-    rows = zip(table.blocks[0].places, table.blocks[0].rows, strict=True)
-    names = {k: named.get((row.lhs, row.op, row.rhs)) for k, row in rows}
-    return {k: name for k, name in names.items() if name is not None}
+    found: dict[int, str] = {}
+    first = (block for block in table.blocks if block.key.is_lowest)
+    for block, own in zip(first, each_table(table), strict=True):
+        named = {(slope.outcome, "~", slope.carrier): slope.name for slope in own.slopes}
+        for k, row in zip(block.places, block.rows, strict=True):
+            if (row.lhs, row.op, row.rhs) in named:
+                found[k] = named[row.lhs, row.op, row.rhs]
+    return found
+
+
+def each_table(table: ParameterTable) -> tuple[ParameterTable, ...]:
+    """That of each group; of one group itself."""
+    return tuple(group.table for group in table.groups) or (table,)
 
 
 def defined_parameters(estimates: Estimated) -> tuple[Array, Array]:
@@ -142,7 +162,7 @@ def _covariates(problem: Problem, level: int) -> tuple[Array, Array]:
 
 
 @quiet
-def implied_moments(estimates: Estimates, level: int) -> JointMoments:
+def implied_moments(estimates: Estimates[Problem], level: int) -> JointMoments:
     """Of a level's observed variables at the estimates, without auxiliary ones."""
     joint = joint_moments(estimates.problem, level, estimates.implied[level - 1])
     return joint.without(estimates.table.auxiliary)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -94,6 +94,25 @@ def make_frame(columns: Mapping[str, Any], index: Any = None) -> pd.DataFrame:
         frame = pd.DataFrame(plain, index=labels)
     frame.columns = _head(tuple(columns)).view()  # its names are the user's to set
     return frame
+
+
+def joined_frames(
+    frames: Mapping[Hashable, pd.DataFrame], name: str = "group"
+) -> pd.DataFrame:
+    """Frames of groups one below the other, a column of their labels first; NaN where a group has
+    not a column. An index that is no numbering is kept."""
+    parts = [frame.copy(deep=False) for frame in frames.values()]
+    for label, part in zip(frames, parts, strict=True):
+        part.insert(0, name, _constant(label, part.index))
+    numbered = all(isinstance(part.index, pd.RangeIndex) for part in parts)
+    names = {part.index.name for part in parts}
+    found = pd.concat(parts, ignore_index=numbered)
+    return found.rename_axis(next(iter(names))) if len(names) == 1 else found
+
+
+def _constant(label: Hashable, index: pd.Index) -> pd.Series:
+    """A label of whatever type in each row."""
+    return pd.Series([label] * len(index), index=index)
 
 
 @remember

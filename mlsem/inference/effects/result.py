@@ -42,7 +42,7 @@ class Effects:
     @property
     def frame(self) -> pd.DataFrame:
         """Columns level (0: between less within), effect, est, se, stat, df, pvalue, ci_lower,
-        ci_upper."""
+        ci_upper; of several groups `group` before them, its label, or `b - a` of differences."""
         return make_frame(self._columns)
 
     def __str__(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass
 from itertools import islice
 from typing import Annotated as Shaped
@@ -11,10 +12,12 @@ import numpy as np
 
 from mlsem.arguments import require_level, require_seed, require_whole
 from mlsem.core.quiet import quiet
-from mlsem.core.records import Array
+from mlsem.core.records import Array, Index
 from mlsem.errors import InferenceError, OptionValueError, listed, nearest
-from mlsem.estimation.estimates import Estimates
+from mlsem.estimation.estimates import Estimates, GroupEstimates
 from mlsem.estimation.joint import joint_moments
+from mlsem.estimation.problem import Problem
+from mlsem.inference.covariance.groups import placed
 from mlsem.inference.covariance.intervals import wald
 from mlsem.inference.covariance.matrix import Covariance
 from mlsem.inference.effects.paths import MOST_WAYS, Paths, paths_of
@@ -71,17 +74,49 @@ class _Effect:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Difference:
-    """An effect between clusters less that within."""
+    """An effect less another one: that between clusters less that within, or of two groups."""
 
     name: str
-    between: _Effect
-    within: _Effect
+    first: _Shown
+    second: _Shown
 
     def values(self, params: Shaped[Array, "s npar"]) -> Shaped[Array, "s"]:
-        return self.between.values(params) - self.within.values(params)
+        return self.first.values(params) - self.second.values(params)
 
     def gradient(self, params: Shaped[Array, "npar"]) -> Shaped[Array, "npar"]:
-        return self.between.gradient(params) - self.within.gradient(params)
+        return self.first.gradient(params) - self.second.gradient(params)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _OfGroup:
+    """An effect in one group, of the parameters of all."""
+
+    effect: _Effect | _Difference
+    places: Shaped[Index, "m"]
+
+    @property
+    def name(self) -> str:
+        return self.effect.name
+
+    def values(self, params: Shaped[Array, "s npar"]) -> Shaped[Array, "s"]:
+        return self.effect.values(params[:, self.places])
+
+    def gradient(self, params: Shaped[Array, "npar"]) -> Shaped[Array, "npar"]:
+        own = self.effect.gradient(params[self.places])
+        return placed(own[None], self.places, len(params))[0]
+
+
+_Shown = _Effect | _Difference | _OfGroup
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Found:
+    """An effect and where it is: the label of its group, or which are compared; and its level, 0
+    of a difference between levels."""
+
+    group: Hashable
+    level: int
+    effect: _Shown
 
 
 @quiet
@@ -96,6 +131,7 @@ def effects(
     draws: int = 20_000,
     seed: int | None = None,
     drawn: Shaped[Array, "B npar"] | None = None,
+    group: object = None,
 ) -> Effects:
     """See `FitResult.effects`; `drawn` (D, npar) are the bootstrap's estimates."""
     require_level(confidence)
@@ -103,14 +139,19 @@ def effects(
         raise OptionValueError(f"ci={ci!r}: it takes one of {listed(get_args(IntervalKind))}.")
     if not estimates.converged:
         raise InferenceError("the fit did not converge: its paths are not estimates.")
-    levels, found = _effects(estimates, outcome, predictor)
-    params = estimates.params
+    grouped = bool(estimates.table.groups)
+    parts = _chosen(estimates, group)
+    shown, notes = _of_groups(parts, outcome, predictor)
+    if grouped:
+        shown += _between_groups(shown)
+    params, found = estimates.params, [each.effect for each in shown]
     values = np.array([float(each.values(params[None])[0]) for each in found])
     gradients = np.array([each.gradient(params) for each in found])
     se, df = covariance.of_functions(gradients)
     table = wald(values, se, df, confidence)
     columns = {
-        "level": levels,
+        **({"group": [each.group for each in shown]} if grouped else {}),
+        "level": [each.level for each in shown],
         "effect": [each.name for each in found],
         "est": table.est,
         "se": table.se,
@@ -125,11 +166,63 @@ def effects(
     if drawn is not None:
         sampled = np.array([each.values(drawn) for each in found])
         columns |= _of_draws(sampled, confidence)
-    return Effects(outcome, predictor, ci, confidence, columns, _notes(estimates, found))
+    return Effects(outcome, predictor, ci, confidence, columns, notes)
+
+
+def _chosen(estimates: Estimates, group: object) -> tuple[GroupEstimates, ...]:
+    """The groups that are asked for, in this order; all by default."""
+    if group is None:
+        return estimates.groups
+    several = isinstance(group, list | tuple)
+    numbers = [estimates.table.group_number(each) for each in (group if several else [group])]
+    if not numbers or len(set(numbers)) < len(numbers):
+        raise OptionValueError(
+            f"group={group!r}: it takes a group, or a list of several different ones."
+        )
+    return tuple(estimates.groups[number - 1] for number in numbers)
+
+
+def _of_groups(
+    parts: tuple[GroupEstimates, ...], outcome: str, predictor: str
+) -> tuple[list[_Found], tuple[str, ...]]:
+    """The effects of each group that has any, and notes; its error, if none has."""
+    shown: list[_Found] = []
+    notes: dict[str, None] = {}
+    errors: dict[Hashable, Exception] = {}
+    for part in parts:
+        try:
+            levels, found = _effects(part.estimates, outcome, predictor)
+        except (InferenceError, OptionValueError) as error:
+            errors[part.label] = error
+            continue
+        notes |= dict.fromkeys(_notes(part.estimates, found))
+        one = part.label is None
+        own = found if one else [_OfGroup(each, part.places) for each in found]
+        shown += [_Found(part.label, *pair) for pair in zip(levels, own, strict=True)]
+    if not shown:
+        missing = [e for e in errors.values() if isinstance(e, InferenceError)]
+        raise (missing or [*errors.values()])[0]
+    notes |= {f"group {label!r}: {error}": None for label, error in errors.items()}
+    return shown, tuple(notes)
+
+
+def _between_groups(shown: list[_Found]) -> list[_Found]:
+    """Effects of the later groups less those of the first, where both have them."""
+    first, *others = dict.fromkeys(each.group for each in shown)
+    known = {(each.level, each.effect.name): each for each in shown if each.group == first}
+    return [
+        _Found(
+            f"{each.group} - {first}",
+            each.level,
+            _Difference(each.effect.name, each.effect, known[key].effect),
+        )
+        for each in shown
+        if each.group in others and (key := (each.level, each.effect.name)) in known
+    ]
 
 
 def _effects(
-    estimates: Estimates, outcome: str, predictor: str
+    estimates: Estimates[Problem], outcome: str, predictor: str
 ) -> tuple[list[int], list[_Effect | _Difference]]:
     """All of them, level by level; of those at both levels the differences at the end."""
     table, by_level = estimates.table, {}
@@ -179,7 +272,7 @@ def _at_level(paths: Paths, outcome: str, predictor: str) -> list[_Effect]:
     return [*found, *named, _Effect("total", paths, source, target)]
 
 
-def _covariate_means(estimates: Estimates) -> dict[str, float]:
+def _covariate_means(estimates: Estimates[Problem]) -> dict[str, float]:
     """Of the fixed covariates of level 2."""
     if not estimates.table.slopes:
         return {}

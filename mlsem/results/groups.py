@@ -1,0 +1,140 @@
+"""What is asked of each of several groups."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+
+from mlsem.data.table.frame import joined_frames
+from mlsem.errors import InferenceError
+from mlsem.inference.covariance.groups import DeltaMethod, covariance_of_group
+from mlsem.results.summary import GroupSizes
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from mlsem.estimation.estimates import Estimates, GroupEstimates
+    from mlsem.estimation.problem import Problem
+    from mlsem.inference.covariance.matrix import Covariance
+    from mlsem.model.table import ParameterTable
+
+T = TypeVar("T")
+
+
+class ByGroup(Mapping[Hashable, T]):
+    """Results of the groups by their labels, in the order of their numbers; prints as text.
+
+    A group of which there is no such result is not among them; asking for it, and the text, say
+    why.
+
+    Examples
+    --------
+    >>> found = fit.r_squared()  # doctest: +SKIP
+    >>> found["a"].values  # doctest: +SKIP
+    >>> found.frame  # doctest: +SKIP
+    """
+
+    def __init__(
+        self, found: Mapping[Hashable, T], reasons: Mapping[Hashable, str] | None = None
+    ) -> None:
+        self._found, self._reasons = dict(found), dict(reasons or {})
+
+    def __getitem__(self, label: Hashable) -> T:
+        if label in self._reasons:
+            raise InferenceError(f"group {label!r}: {self._reasons[label]}")
+        return self._found[label]
+
+    def __iter__(self) -> Iterator[Hashable]:
+        return iter(self._found)
+
+    def __len__(self) -> int:
+        return len(self._found)
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        """The data frames of all groups one after the other, with a column `group` of their
+        labels before the others."""
+        each: dict[Hashable, Any] = self._found
+        return joined_frames({label: getattr(one, "frame", one) for label, one in each.items()})
+
+    def __str__(self) -> str:
+        parts = [f"Group [{label}]:\n\n{one!s}".rstrip("\n") for label, one in self.items()]
+        parts += [f"Group [{label}]: {reason}" for label, reason in self._reasons.items()]
+        return "\n\n\n".join(parts)
+
+    def __repr__(self) -> str:
+        inside = ", ".join(f"{label!r}: {one!r}" for label, one in self.items())
+        return f"<ByGroup: {inside}>"
+
+
+def chosen_groups(estimates: Estimates, group: object) -> tuple[GroupEstimates, ...]:
+    """One of the groups by its label or number, or all."""
+    if group is None:
+        return estimates.groups
+    return (estimates.groups[estimates.table.group_number(group) - 1],)
+
+
+def by_group(
+    estimates: Estimates, group: object, function: Callable[[GroupEstimates], T]
+) -> T | ByGroup[T]:
+    """A result of one group, where there is but one or one is asked for; else of each.
+
+    Raises
+    ------
+    InferenceError
+        There is none of that group, or of any.
+    """
+    parts = chosen_groups(estimates, group)
+    if group is not None or not estimates.table.groups:
+        return function(parts[0])
+    found: dict[Hashable, T] = {}
+    reasons: dict[Hashable, str] = {}
+    for part in parts:
+        try:
+            found[part.label] = function(part)
+        except InferenceError as error:
+            reasons[part.label] = str(error)
+    if not found:
+        raise InferenceError("; ".join(dict.fromkeys(reasons.values())))
+    return ByGroup(found, reasons)
+
+
+def tested_by_group(
+    estimates: Estimates,
+    covariance: Covariance,
+    group: object,
+    function: Callable[[Estimates[Problem], DeltaMethod], T],
+) -> T | ByGroup[T]:
+    """The same of what has standard errors: of the estimates of a group, and what tests functions
+    of them."""
+    return by_group(
+        estimates,
+        group,
+        lambda part: function(part.estimates, covariance_of_group(covariance, part)),
+    )
+
+
+def group_sizes(estimates: Estimates) -> GroupSizes | None:
+    """Rows and clusters of each group; None where there is one."""
+    if not estimates.table.groups:
+        return None
+    problem, moments = estimates.problem, [each.moments for each in estimates.record.groups]
+    clusters = [each.n_clusters for each in moments] if estimates.table.two_level else []
+    if problem.only_robust:
+        ends = np.cumsum([each.n_clusters for each in moments])[:-1]
+        clusters = [len(np.unique(codes)) for codes in np.split(problem.robust.codes, ends)]
+    return GroupSizes(
+        column=estimates.record.column,
+        labels=tuple(str(group.label) for group in estimates.groups),
+        rows=tuple(each.n_rows for each in moments),
+        clusters=tuple(clusters),
+    )
+
+
+def group_titles(table: ParameterTable) -> tuple[str, ...]:
+    """`Group 1 [a]`, …; empty where there is one group."""
+    return tuple(
+        f"Group {number} [{each.label}]" for number, each in enumerate(table.groups, start=1)
+    )
