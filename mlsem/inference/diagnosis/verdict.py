@@ -190,8 +190,11 @@ def _change(each: Coefficient) -> float:
 
 def few_clusters(parts: Sequence[ClusterCounts]) -> str:
     """There are few."""
+    each = f"{parts[0].clusters} clusters in each of {len(parts)} groups"
+    if len(parts) == 1 or len({part.clusters for part in parts}) > 1:
+        each = _joined([f"{part.clusters} clusters{part.whose}" for part in parts])
     return (
-        f"{_joined([f'{each.clusters} clusters{each.whose}' for each in parts])} are few: MLR and "
+        f"{each} are few: MLR and "
         "CR0 standard errors are too small and z tests reject too often. "
         'Use se="CR2" with its t tests.'
     )
