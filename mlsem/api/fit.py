@@ -225,12 +225,13 @@ def check(
     return beside_model(table, auxiliary, settings, chosen, data, cluster)
 
 
-def population(model: str, **options: Any) -> ParameterTable:
+def population(model: str, group_label: object = None, **options: Any) -> ParameterTable:
     """The parameter table of a model that data are drawn from; as `check`, but that moments of
     covariates with a part at both levels are parameters: there are no data to give them."""
     syntax = parsed(model, None)
     settings, chosen, auxiliary = _model_options(options)
-    table = remarked(specify(syntax, chosen, population=True))
+    labels = groups_of(syntax, None, None, group_label)
+    table = remarked(specify(syntax, chosen, population=True, groups=labels))
     return beside_model(table, auxiliary, settings, chosen, None, None)
 
 

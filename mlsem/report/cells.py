@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import fields, is_dataclass, replace
 from math import isinf, isnan
 from typing import Any, TypeVar
@@ -10,6 +11,7 @@ from mlsem.base.display import cell, sentences
 from mlsem.report.document import TableRow
 
 ALWAYS = ("est", "std_lv", "std_all")  # fields of fixed parameters, too
+GROUPS = 6  # that are listed one by one
 T = TypeVar("T")
 PROSE = ("notes", "legend", "words")  # fields that hold sentences
 
@@ -29,6 +31,16 @@ def _shown(value: Any, text: Any) -> Any:
         changed = {name: _shown(getattr(value, name), kind) for name, kind in kinds.items()}
         return replace(value, **changed)
     return value
+
+
+def by_group(counts: Sequence[tuple[str, int]]) -> list[tuple[str, str]]:
+    """Facts on how many there are in each of several groups; of many groups the range."""
+    if len(counts) <= GROUPS:
+        return [(f"  in group {cell(label)}", str(count)) for label, count in counts]
+    numbers = sorted(count for _, count in counts)
+    middle = numbers[len(numbers) // 2]
+    text = f"{numbers[0]}, {middle}, {numbers[-1]}"
+    return [(f"  in each of {len(counts)} groups: smallest, median, largest", text)]
 
 
 def number_width(digits: int) -> int:

@@ -209,6 +209,12 @@ def _places(values: list[Any], labels: Sequence[Hashable]) -> Index:
     return np.array([*(place.get(value, len(place)) for value in values), len(place)])
 
 
+def group_column(labels: Sequence[Hashable], rows: Sequence[int]) -> pd.Categorical:
+    """So many rows of each group, one group after the other; the categories have their order."""
+    codes = np.repeat(np.arange(len(labels)), rows)
+    return pd.Categorical.from_codes(codes, pd.Index(labels, tupleize_cols=False))
+
+
 def named_groups(labels: Sequence[Hashable]) -> str:
     """`group 'a'`, or `groups 'a', 'b'`, for a message."""
     return f"group{'' if len(labels) == 1 else 's'} {_shown(labels)}"

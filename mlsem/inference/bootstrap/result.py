@@ -17,7 +17,7 @@ from mlsem.errors import OptionValueError, listed
 from mlsem.inference.bootstrap import draws as numbers
 from mlsem.inference.bootstrap.draws import WeightKind
 from mlsem.report import sheet
-from mlsem.report.cells import format_number
+from mlsem.report.cells import by_group, format_number
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -68,6 +68,10 @@ class Bootstrap(sheet.Shown):
     cluster : str or None
         The column of the clusters that were drawn or weighted; None: rows.
     n_clusters : int
+    fewest : int
+        Clusters of the groups that have a parameter, the fewest: those of one group all.
+    groups : mapping of str to int
+        Clusters of each of several groups, which were drawn within groups; else empty.
     variances : tuple of str
         Parameters that are variances.
     """
@@ -85,6 +89,8 @@ class Bootstrap(sheet.Shown):
     enumerated: bool
     cluster: str | None
     n_clusters: int
+    fewest: int
+    groups: Mapping[str, int]
     variances: tuple[str, ...]
 
     # --- numbers ------------------------------------------------------------------------------
@@ -178,7 +184,7 @@ class Bootstrap(sheet.Shown):
         none = [self.parameters[k] for k in np.flatnonzero(~t.any(axis=0))]
         if none:
             found.append(f"no {self.se_kind} standard errors, and no t statistics: {listed(none)}.")
-        if self.kind == "wild" and self.variances and self.n_clusters < SKEWED_BELOW:
+        if self.kind == "wild" and self.variances and self.fewest < SKEWED_BELOW:
             found.append(
                 f"{listed(self.variances)}: with few clusters variance estimates are skewed, which "
                 'wild draws cannot show; use kind="parametric".'
@@ -229,7 +235,8 @@ class Bootstrap(sheet.Shown):
 
     def _facts(self) -> list[tuple[str, str]]:
         unit = "Number of rows" if self.cluster is None else f"Number of clusters [{self.cluster}]"
-        found = [(unit, str(self.n_clusters)), ("Draws", str(self.n_draws))]
+        found = [(unit, str(self.n_clusters)), *by_group(list(self.groups.items()))]
+        found.append(("Draws", str(self.n_draws)))
         found += [("Draws that failed", str(self.n_failed))] if self.reasons else []
         if self.weights is not None:
             every = ", every pattern once" if self.enumerated else ""

@@ -157,5 +157,5 @@ def _coefficients(table: ParameterTable) -> tuple[str, ...]:
 
 def _slopes(table: ParameterTable) -> frozenset[str]:
     """Regression coefficients of level 1."""
-    rows = (row for row in table.blocks[0].rows if row.op == "~" and row.free >= 0)
-    return frozenset(table.names[row.free] for row in rows)
+    rows = (row for block in table.blocks if block.key.is_lowest for row in block.rows)
+    return frozenset(table.names[row.free] for row in rows if row.op == "~" and row.free >= 0)

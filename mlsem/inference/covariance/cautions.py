@@ -7,12 +7,18 @@ import numpy as np
 from mlsem.errors import listed
 from mlsem.estimation.mixed import obstacle
 from mlsem.estimation.posed import Posed
+from mlsem.inference.covariance.by_group import (
+    clusters_of_groups,
+    clusters_of_parameters,
+    holders,
+)
 from mlsem.inference.covariance.matrix import Covariance
 from mlsem.model.table import ParameterTable
 
 FEW_CLUSTERS = 30
 FEW_DF = 4.0
 FEW_EFFECTIVE = 10.0  # and less than half of the clusters
+GROUPS = 5  # groups that one sentence names
 
 
 def cautions(problem: Posed, covariance: Covariance) -> tuple[str, ...]:
@@ -84,25 +90,43 @@ def _clusters(labels: list[object]) -> str:
 
 
 def _few_clusters(problem: Posed, covariance: Covariance) -> str:
-    count = problem.robust.n_clusters
+    few = _few(problem)
     plain = covariance.kind.plain
-    if count >= FEW_CLUSTERS or not (plain or np.isinf(covariance.df).all()):
+    if not few or not (plain or np.isinf(covariance.df).all()):
         return ""
     what = f"{covariance.kind.name} standard errors are too small and " if plain else ""
     return (
-        f"{count} clusters are few: {what}z tests reject too often. "
+        f"{few} are few: {what}z tests reject too often. "
         'se="CR2" (with its t tests) corrects for that.'
     )
 
 
+def _few(problem: Posed) -> str:
+    """Which clusters are few, where few bear on some parameter."""
+    bearing = clusters_of_parameters(problem)
+    groups = clusters_of_groups(problem)
+    if not len(bearing) or bearing.min() >= FEW_CLUSTERS:
+        return ""
+    if not groups:
+        return f"{problem.robust.n_clusters} clusters"
+    labels, counts = list(groups), list(groups.values())
+    where = np.flatnonzero(holders(problem)[bearing < FEW_CLUSTERS].any(axis=0))
+    if len(set(counts)) == 1 and len(where) == len(labels):
+        return f"{counts[0]} clusters in each group"
+    shown = [f"{counts[k]} clusters of group {labels[k]!r}" for k in where[:GROUPS]]
+    more = len(where) - len(shown)
+    return ", ".join(shown) + (f" and those of {more} more groups" if more else "")
+
+
 def _few_for_z(problem: Posed, covariance: Covariance) -> str:
     """Where model-based z tests take for known what a few clusters say of the variances."""
-    robust = problem.robust
-    few = robust.name is not None and robust.n_clusters < FEW_CLUSTERS
-    if not few or covariance.reference is not None:
+    if problem.robust.name is None or covariance.reference is not None:
+        return ""
+    few = _few(problem)
+    if not few:
         return ""
     return (
-        f"{robust.n_clusters} clusters are few: z tests with model-based standard errors hold for "
+        f"{few} are few: z tests with model-based standard errors hold for "
         'many clusters, and reject too often with few. se="CR2" has t tests that correct for that'
         + (
             ', and so has df="satterthwaite" (or "kenward-roger" with REML).'
@@ -114,11 +138,25 @@ def _few_for_z(problem: Posed, covariance: Covariance) -> str:
 
 def _more_parameters(problem: Posed, covariance: Covariance) -> str:
     count, params = problem.robust.n_clusters, len(problem.table.names)
-    if count >= params:
+    fewer = f"{count} clusters are fewer than the {params} parameters" if count < params else ""
+    if not fewer and problem.table.groups:
+        held = holders(problem)
+        own = held[held.sum(axis=1) == 1].sum(axis=0)
+        groups = clusters_of_groups(problem)
+        fewer = next(
+            (
+                f"the {clusters} clusters of group {label!r} are fewer than the {params} "
+                "parameters that it alone has"
+                for (label, clusters), params in zip(groups.items(), own.tolist(), strict=True)
+                if clusters < params
+            ),
+            "",
+        )
+    if not fewer:
         return ""
     return (
-        f"{count} clusters are fewer than the {params} parameters: the robust covariance matrix "
-        "is singular, and joint tests of many parameters do not exist."
+        f"{fewer}: the robust covariance matrix is singular, and joint tests of many parameters "
+        "do not exist."
     )
 
 
@@ -134,14 +172,16 @@ def _few_df(problem: Posed, covariance: Covariance) -> str:
 def _few_effective(problem: Posed, covariance: Covariance) -> str:
     if covariance.effective is None:
         return ""
-    effective, count = covariance.effective, problem.robust.n_clusters
-    low = (effective < FEW_EFFECTIVE) & (effective < count / 2)
+    effective, bearing = covariance.effective, clusters_of_parameters(problem)
+    low = (effective < FEW_EFFECTIVE) & (effective < bearing / 2)
     low &= ~(covariance.df < FEW_DF) & (covariance.se > 0)
+    counts = np.unique(bearing[low])
+    than = f"than {counts[0]}" if len(counts) == 1 else "than the groups have"
     return _low(
         problem,
         effective,
         low,
-        f"far fewer effective clusters than {count} ({{}}): a few clusters carry the "
+        f"far fewer effective clusters {than} ({{}}): a few clusters carry the "
         "information on these effects; see cluster_diagnostics().",
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from typing import Annotated as Shaped
@@ -15,6 +15,7 @@ from mlsem.core.quiet import quiet
 from mlsem.core.records import Array, Index
 from mlsem.data.table.frame import make_frame
 from mlsem.errors import InferenceError
+from mlsem.inference.covariance.by_group import bearing
 from mlsem.inference.covariance.cautions import FEW_CLUSTERS, FEW_DF, FEW_EFFECTIVE
 from mlsem.inference.diagnosis.influence import ClusterInfluence, ratio_range
 from mlsem.inference.diagnosis.sheet import diagnostics_sheet
@@ -82,6 +83,12 @@ class ClusterDiagnostics(sheet.Shown):
     nested : bool
         Whether the model has a level for these clusters; else they are coarser, or the model
         has one level only.
+    groups : tuple of hashable
+        Labels of several groups; empty where there is one.
+    member : (G, g) of bool
+        Whether each cluster has rows of each group; one column where there is one.
+    held : (c, g) of bool
+        Whether each parameter is one of each group.
     """
 
     name: str
@@ -96,6 +103,9 @@ class ClusterDiagnostics(sheet.Shown):
     measures: ClusterInfluence
     left_out: LeftOut | None
     nested: bool
+    groups: tuple[Hashable, ...]
+    member: Shaped[NDArray[np.bool_], "G g"]
+    held: Shaped[NDArray[np.bool_], "c g"]
 
     # --- frames -------------------------------------------------------------------------------
 
@@ -106,7 +116,7 @@ class ClusterDiagnostics(sheet.Shown):
     @property
     def weight(self) -> float:
         """G* = N² / Σn_j²: equally large clusters that weigh as much."""
-        return float(self.rows.sum() ** 2 / (self.rows @ self.rows))
+        return _weight(self.rows)
 
     @property
     @quiet
@@ -151,10 +161,19 @@ class ClusterDiagnostics(sheet.Shown):
     @property
     @quiet
     def clusters(self) -> pd.DataFrame:
-        """One row per cluster: `rows`, `leverage` (free parameters that it determines, in all),
-        and under each parameter's name its share of the information on it."""
+        """One row per cluster: `group` (of several groups; those of a cluster that has rows of
+        some, by commas), `rows`, `leverage` (free parameters that it determines, in all), and
+        under each parameter's name its share of the information on it."""
         shares = dict(zip(self.parameters, self.measures.share.T, strict=True))
-        return self._by_cluster({"rows": self.rows, "leverage": self.measures.leverage, **shares})
+        own = {"rows": self.rows, "leverage": self.measures.leverage, **shares}
+        return self._by_cluster({"group": self._group_of_each()} | own if self.groups else own)
+
+    def _group_of_each(self) -> Shaped[NDArray[Any], "G"]:
+        found = np.empty(self.n_clusters, dtype=object)
+        for j in range(self.n_clusters):
+            labels = [self.groups[k] for k in np.flatnonzero(self.member[j])]
+            found[j] = labels[0] if len(labels) == 1 else ", ".join(map(str, labels))
+        return found
 
     @property
     @quiet
@@ -202,15 +221,28 @@ class ClusterDiagnostics(sheet.Shown):
     @property
     def counts(self) -> ClusterCounts:
         """The clusters and their sizes."""
-        rows = self.rows
-        sizes = int(rows.min()), float(np.median(rows)), int(rows.max())
-        return ClusterCounts(self.name, self.n_clusters, *sizes, self.weight)
+        return _counts(self.name, self.rows)
+
+    @property
+    def group_counts(self) -> tuple[ClusterCounts, ...]:
+        """Those of each of several groups."""
+        return tuple(
+            _counts(self.name, self.rows[self.member[:, k]], str(label))
+            for k, label in enumerate(self.groups)
+        )
 
     @property
     @quiet
     def verdict(self) -> tuple[str, ...]:
         """What to make of it, in sentences; only what applies."""
-        return verdict(self.counts, self._described(), LIMITS, REASONS[self.nested], self._refits())
+        reason, refits = REASONS[self.nested], self._refits()
+        return verdict(self.counts, self._described(), LIMITS, reason, refits, self._apart())
+
+    def _apart(self) -> list[ClusterCounts]:
+        """Those of groups that some parameter is held by alone; none if all are shared by all."""
+        some = self.held[self.held.sum(axis=1) < self.held.shape[1]]
+        counts = self.group_counts
+        return [counts[k] for k in np.unique(np.nonzero(some)[1])]
 
     def _described(self) -> tuple[Coefficient, ...]:
         """The parameters as plain values."""
@@ -218,12 +250,14 @@ class ClusterDiagnostics(sheet.Shown):
         changes, (lower, upper) = self._changes(), ratio_range(self.df)
         solo = np.isnan(self.measures.change) & ~np.isnan(self.measures.share)
         labels = [str(label) for label in self.labels.tolist()]
+        clusters = bearing(self.member, self.held).tolist()
         return tuple(
             Coefficient(
                 name=name,
                 effective=float(self.effective[k]),
                 share=float(largest["share"][k]),
                 cluster="" if largest["cluster"][k] is None else str(largest["cluster"][k]),
+                clusters=clusters[k],
                 df=float(self.df[k]),
                 ratio=float(self.ratio[k]),
                 lower=float(lower[k]),
@@ -246,7 +280,8 @@ class ClusterDiagnostics(sheet.Shown):
 
     @quiet
     def _sheet(self) -> sheet.Sheet:
-        return diagnostics_sheet(self.counts, self._described(), self._refits(), self.verdict)
+        counts = self.counts, self.group_counts
+        return diagnostics_sheet(*counts, self._described(), self._refits(), self.verdict)
 
     # --- a figure -----------------------------------------------------------------------------
 
@@ -287,6 +322,16 @@ class ClusterDiagnostics(sheet.Shown):
         ]
         labels = [str(label) for label in self.labels.tolist()]
         return figures.leverage(panels, labels, self.rows.tolist(), self.name, figure)
+
+
+def _counts(name: str, rows: Shaped[Index, "G"], group: str = "") -> ClusterCounts:
+    sizes = int(rows.min()), float(np.median(rows)), int(rows.max())
+    return ClusterCounts(name, len(rows), *sizes, _weight(rows), group)
+
+
+def _weight(rows: Shaped[Index, "G"]) -> float:
+    """N² / Σn_j²."""
+    return float(rows.sum() ** 2 / (rows @ rows))
 
 
 def _three_largest(changes: Shaped[Array, "G"], labels: list[str]) -> tuple[tuple[str, float], ...]:

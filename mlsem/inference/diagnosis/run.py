@@ -15,6 +15,7 @@ from mlsem.errors import InferenceError, OptionValueError
 from mlsem.estimation.estimates import Estimates
 from mlsem.estimation.posed import Posed
 from mlsem.estimation.refit import refit
+from mlsem.inference.covariance.by_group import holders, members
 from mlsem.inference.covariance.matrix import Covariance
 from mlsem.inference.covariance.of_estimates import covariance_of
 from mlsem.inference.covariance.reference import ClusterReference
@@ -65,6 +66,9 @@ def diagnose(
         measures=measures,
         left_out=left_out,
         nested=table.two_level and robust.same,
+        groups=tuple(group.label for group in table.groups),
+        member=frozen(members(estimates.problem)),
+        held=frozen(holders(estimates.problem)[places]),
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from mlsem.base.display import cell
 from mlsem.inference.diagnosis.verdict import ClusterCounts, Coefficient, Refits
-from mlsem.report.cells import format_df, format_number
+from mlsem.report.cells import by_group, format_df, format_number
 from mlsem.report.sheet import Sheet, SheetTable
 
 LABEL = 9  # columns that a cluster's label may take
@@ -21,6 +21,7 @@ LEVERAGE = (
 
 def diagnostics_sheet(
     counts: ClusterCounts,
+    groups: Sequence[ClusterCounts],
     found: Sequence[Coefficient],
     refits: Refits | None,
     verdict: tuple[str, ...],
@@ -30,6 +31,8 @@ def diagnostics_sheet(
     Parameters
     ----------
     counts : ClusterCounts
+    groups : sequence of ClusterCounts
+        Of each of several groups.
     found : sequence of Coefficient
     refits : Refits or None
         None: all changes are of one step.
@@ -38,6 +41,7 @@ def diagnostics_sheet(
     sizes = f"{counts.smallest}, {counts.median:g}, {counts.largest}"
     facts = [
         (f"Number of clusters [{counts.name}]", str(counts.clusters)),
+        *by_group([(part.group, part.clusters) for part in groups]),
         ("Rows in a cluster: smallest, median, largest", sizes),
         ("Equal clusters that weigh as much (G*)", f"{counts.weight:.1f}"),
     ]

@@ -21,6 +21,8 @@ class ClusterCounts:
         Rows of a cluster.
     weight : float
         How many clusters of equal size weigh the same, N² / Σn².
+    group : str
+        Whose they are; empty for those of all.
     """
 
     name: str
@@ -29,6 +31,11 @@ class ClusterCounts:
     median: float
     largest: int
     weight: float
+    group: str = ""
+
+    @property
+    def whose(self) -> str:
+        return f" of group {self.group}" if self.group else ""
 
     @property
     def sizes(self) -> str:
@@ -50,6 +57,8 @@ class Coefficient:
         Of the information on it, the largest that a cluster has.
     cluster : str
         Which cluster that is.
+    clusters : int
+        How many bear on it: those of the groups that have the parameter.
     df : float
         Satterthwaite degrees of freedom.
     ratio, lower, upper : float
@@ -68,6 +77,7 @@ class Coefficient:
     effective: float
     share: float
     cluster: str
+    clusters: int
     df: float
     ratio: float
     lower: float
@@ -122,26 +132,34 @@ def verdict(
     limits: Limits,
     reason: str,
     refits: Refits | None,
+    groups: Sequence[ClusterCounts] = (),
 ) -> tuple[str, ...]:
     """The sentences that apply, or one that says that nothing stands out.
 
     Parameters
     ----------
+    counts : ClusterCounts
+        Of all clusters.
+    groups : sequence of ClusterCounts
+        Of those of each group with parameters of its own, where there are several.
     reason : str
         What a CR2 standard error much larger than the model's points to, for a `slope`.
     """
     solo = [each for each in found if each.soloists]
     means = [each for each in found if each.mean and each.df > 0.0 and not each.soloists]
-    few = sorted((each for each in means if _is_few(each, counts, limits)), key=_effective)
+    few = sorted((each for each in means if _is_few(each, limits)), key=_effective)
+    parts = groups or (counts,)
+    scarce = [part for part in parts if part.clusters < limits.clusters]
+    ragged = [part for part in parts if part.weight < limits.uneven * part.clusters]
     low = sorted((each for each in means if each.df < limits.df and each not in few), key=_df)
     large = [each for each in found if each.change > limits.moved]
     above = [each for each in means if each.slope and each.ratio > each.upper]
     below = [each for each in means if each.slope and each.ratio < each.lower]
     sentences = (
-        few_clusters(counts) if counts.clusters < limits.clusters else "",
-        uneven(counts) if counts.weight < limits.uneven * counts.clusters else "",
+        few_clusters(scarce) if scarce else "",
+        uneven(ragged) if ragged else "",
         alone(solo) if solo else "",
-        carried(few, counts) if few else "",
+        carried(few) if few else "",
         few_df(low) if low else "",
         moved(sorted(large, key=_change), refitted=refits is not None) if large else "",
         wide(above, reason) if above else "",
@@ -151,8 +169,8 @@ def verdict(
     return (*applying, failed(refits)) if refits is not None and refits.failed else applying
 
 
-def _is_few(each: Coefficient, counts: ClusterCounts, limits: Limits) -> bool:
-    return each.effective < min(limits.effective, 0.5 * counts.clusters)
+def _is_few(each: Coefficient, limits: Limits) -> bool:
+    return each.effective < min(limits.effective, 0.5 * each.clusters)
 
 
 def _effective(each: Coefficient) -> float:
@@ -170,27 +188,34 @@ def _change(each: Coefficient) -> float:
 # --- sentences ------------------------------------------------------------------------------------
 
 
-def few_clusters(counts: ClusterCounts) -> str:
+def few_clusters(parts: Sequence[ClusterCounts]) -> str:
     """There are few."""
+    each = f"{parts[0].clusters} clusters in each of {len(parts)} groups"
+    if len(parts) == 1 or len({part.clusters for part in parts}) > 1:
+        each = _joined([f"{part.clusters} clusters{part.whose}" for part in parts])
     return (
-        f"{counts.clusters} clusters are few: MLR and CR0 standard errors are too small and z "
-        'tests reject too often. Use se="CR2" with its t tests.'
+        f"{each} are few: MLR and "
+        "CR0 standard errors are too small and z tests reject too often. "
+        'Use se="CR2" with its t tests.'
     )
 
 
-def uneven(counts: ClusterCounts) -> str:
-    """They are of uneven size."""
+def uneven(parts: Sequence[ClusterCounts]) -> str:
+    """They are of uneven size; those of groups the most uneven first."""
+    most = min(parts, key=lambda each: each.weight / each.clusters)
+    more = len(parts) - 1
+    others = f" (and of {more} more group{'s' if more > 1 else ''})" if more else ""
     return (
-        f"the clusters are of uneven size ({counts.sizes}): they weigh as much as "
-        f"{counts.weight:.1f} equal ones, not {counts.clusters}, so that robust standard errors "
+        f"the clusters{most.whose}{others} are of uneven size ({most.sizes}): they weigh as much "
+        f"as {most.weight:.1f} equal ones, not {most.clusters}, so that robust standard errors "
         "need a correction such as CR2 all the more."
     )
 
 
-def carried(found: Sequence[Coefficient], counts: ClusterCounts) -> str:
+def carried(found: Sequence[Coefficient]) -> str:
     """Few of the clusters inform on these."""
     cases = [
-        f"{each.name} ({each.effective:.1f} effective of {counts.clusters}, df {each.df:.1f}; "
+        f"{each.name} ({each.effective:.1f} effective of {each.clusters}, df {each.df:.1f}; "
         f"cluster {each.cluster} has {_percent(each.share)} of the information)"
         for each in found
     ]

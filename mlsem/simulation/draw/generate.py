@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from inspect import signature
 from typing import TYPE_CHECKING, Any
 
@@ -10,15 +10,18 @@ import numpy as np
 
 from mlsem.api.fit import population
 from mlsem.core.quiet import quiet
-from mlsem.errors import OptionValueError, SpecificationError, listed
+from mlsem.core.records import Array
+from mlsem.errors import OptionValueError, SpecificationError, in_group, listed
 from mlsem.estimation.settings import SETTING_NAMES
+from mlsem.model.blocks import BlockKey
 from mlsem.model.options import OPTION_NAMES, require_known
 from mlsem.model.pattern import build_pattern
 from mlsem.model.table import ParameterTable
+from mlsem.simulation.draw.groups import Design, GroupedDataModel, designs, require_columns
 from mlsem.simulation.draw.levels import Equations, covariates_of, equations
 from mlsem.simulation.draw.model import DataModel, OmittedSlope, Spread
 from mlsem.simulation.draw.numbers import distribution
-from mlsem.simulation.draw.values import Values, exogenous, read_values
+from mlsem.simulation.draw.values import Values, exogenous, groups_of, read_values
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,15 +30,17 @@ if TYPE_CHECKING:
 @quiet
 def simulate(
     model: str,
-    n_clusters: int = 50,
+    n_clusters: int | Mapping[Hashable, int] = 50,
     cluster_size: object = None,
     params: object = None,
     seed: object = None,
     *,
+    group: str | None = None,
+    group_label: Iterable[Hashable] | None = None,
     random_effects: object = "normal",
     residuals: object = "normal",
-    heteroscedastic: Spread | None = None,
-    omitted_slopes: Mapping[str, float] | None = None,
+    heteroscedastic: Spread | Mapping[Hashable, Spread] | None = None,
+    omitted_slopes: Mapping[str, float] | Mapping[Hashable, Mapping[str, float]] | None = None,
     cluster: str = "id",
     rng: str = "numpy",
     **options: Any,
@@ -46,19 +51,28 @@ def simulate(
     ----------
     model : str
         What `fit` takes, with or without levels, also with random slopes and products. Its values
-        are those in the text, ``y ~ start(0.5)*x1`` or ``y ~ 0.5*x1``, unless `params` has others.
-    n_clusters : int
-        In a single-level model without `cluster_size`, the number of rows.
+        are those in the text, ``y ~ start(0.5)*x1`` or ``y ~ 0.5*x1``, unless `params` has others;
+        ``y ~ c(0.5, 0.3)*x1`` has one for each group.
+    n_clusters : int, or mapping of group to int
+        In a single-level model without `cluster_size`, the number of rows. Of each group.
     cluster_size : int, sequence, callable or scipy distribution
         Rows of each cluster: a number, one for each cluster, a function of the random numbers
         and the number of clusters, or what has `rvs` (drawn sizes are rounded and at least 1).
         Required with two levels.
     params : mapping of str to float, Series or FitResult, optional
         Values by `coef()` name. Covariates are standard normal and do not covary, unless their
-        moments are here (``"x1~~x1"``, ``"x1~~x2"``, ``"x1~1"``); a covariate that has parts at
+        moments are here (``"x1~~x1"``, ``"x1~~x2"``, ``"x1~1"``; of the second group
+        ``"x1~~x1.g2"``); a covariate that has parts at
         both levels has variance 1 at each. Intercepts and covariances that the text does not
         name are 0 by default. All else needs a value.
     seed : None, int, SeedSequence, Generator or RStream
+    group : str, optional
+        Name of the column of groups, of a model of several: "group" by default.
+    group_label : sequence, optional
+        The groups. Default: those of the blocks ``group: a`` of the model; without any there is
+        one group. Of several, `n_clusters`, `cluster_size`, `random_effects`, `residuals`,
+        `heteroscedastic` and `omitted_slopes` are those of each, or a mapping of the groups to
+        what each has: ``cluster_size={"a": 10, "b": 20}``.
     random_effects, residuals : str or callable
         Disturbances of level 2 and of level 1: "normal", "t5", "chi2" (or with other degrees of
         freedom, "t4", "chi2_3"), or a function of the random numbers and a shape that gives
@@ -81,7 +95,9 @@ def simulate(
     Returns
     -------
     DataFrame
-        The cluster ids from 1, then the observed variables. Products are formed by `fit`.
+        The groups (a categorical column, in their order), the cluster ids from 1, then the
+        observed variables. Products are formed by `fit`. A variable that a group's model does not
+        have is missing there.
 
     Raises
     ------
@@ -93,7 +109,8 @@ def simulate(
     Notes
     -----
     Numbers are drawn in the order: cluster sizes, level-2 covariates, level-2 disturbances,
-    omitted slopes, level-1 covariates, level-1 disturbances; each variable by variable.
+    omitted slopes, level-1 covariates, level-1 disturbances; each variable by variable. Of several
+    groups, group by group.
 
     Examples
     --------
@@ -108,12 +125,29 @@ def simulate(
     >>> data = simulate(model, 50, 10, seed=1, omitted_slopes={"y~x1": 0.2})
     >>> list(data.columns), len(data)
     (['id', 'y', 'x1', 'w1'], 500)
+
+    Two countries whose between parts differ in mean and variance:
+
+    >>> model = '''
+    ... level: 1
+    ...   y ~ 0.5*x1
+    ...   y ~~ 1*y
+    ... level: 2
+    ...   y ~ c(0, 0.4)*1
+    ...   y ~~ c(1, 0.6)*y
+    ... '''
+    >>> countries = {"de": 20, "fr": 30}
+    >>> data = simulate(model, countries, 10, seed=1, group="country", group_label=countries)
+    >>> data.groupby("country", observed=True)["id"].nunique().to_dict()
+    {'de': 20, 'fr': 30}
     """
     return data_model(
         model,
         n_clusters,
         cluster_size,
         params,
+        group=group,
+        group_label=group_label,
         random_effects=random_effects,
         residuals=residuals,
         heteroscedastic=heteroscedastic,
@@ -126,18 +160,20 @@ def simulate(
 
 def data_model(
     model: str,
-    n_clusters: int = 50,
+    n_clusters: object = 50,
     cluster_size: object = None,
     params: object = None,
     *,
+    group: str | None = None,
+    group_label: object = None,
     random_effects: object = "normal",
     residuals: object = "normal",
-    heteroscedastic: Spread | None = None,
-    omitted_slopes: Mapping[str, float] | None = None,
+    heteroscedastic: object = None,
+    omitted_slopes: object = None,
     cluster: str = "id",
     rng: str = "numpy",
     **options: Any,
-) -> DataModel:
+) -> DataModel | GroupedDataModel:
     """What `simulate` draws from; its arguments are explained there."""
     if not isinstance(model, str):
         raise OptionValueError(
@@ -146,34 +182,77 @@ def data_model(
         )
     known = (*signature(simulate).parameters, *OPTION_NAMES, "start", *SETTING_NAMES)
     require_known(options, known)
-    table = population(model, **options)
-    if isinstance(n_clusters, bool) or not isinstance(n_clusters, int) or n_clusters < 1:
-        raise OptionValueError(f"n_clusters={n_clusters!r}: it takes a whole number from 1.")
-    if cluster_size is None and table.two_level:
-        raise OptionValueError("a model with two levels needs cluster_size=, e.g. 10.")
-    if cluster in table.observed:
-        raise OptionValueError(f"cluster={cluster!r} is a variable of the model: choose another.")
-    fixed = _fixed_covariates(table)
-    loose = {name: level for level, names in fixed.items() for name in names}
-    values = read_values(table, params, loose)
-    levels = _equations(table, values)
+    table = population(model, group_label, **options)
+    column = require_columns(table, cluster, group)
+    each = designs(
+        table,
+        Design(
+            n_clusters=n_clusters,
+            cluster_size=cluster_size,
+            random_effects=random_effects,
+            residuals=residuals,
+            heteroscedastic=heteroscedastic,
+            omitted_slopes=omitted_slopes,
+        ),
+    )
+    fixed = {
+        BlockKey(number, level): names
+        for number, part in enumerate(groups_of(table), start=1)
+        for level, names in _fixed_covariates(part).items()
+    }
+    values = read_values(table, params, fixed)
+    if not table.groups:
+        return _of_group(table, 1, values.params, each[0], fixed, values, cluster, rng)
+    found: list[tuple[Hashable, DataModel]] = []
+    for number, (part, design) in enumerate(zip(table.groups, each, strict=True), start=1):
+        with in_group(part.label):
+            own = values.params[list(part.places)]
+            how = design, fixed, values, cluster, rng
+            found.append((part.label, _of_group(part.table, number, own, *how)))
+    return GroupedDataModel(column, tuple(found), values.truth, rng)
+
+
+def _of_group(
+    table: ParameterTable,
+    number: int,
+    params: Array,
+    design: Design,
+    fixed: Mapping[BlockKey, tuple[str, ...]],
+    values: Values,
+    cluster: str,
+    rng: str,
+) -> DataModel:
+    """The model of one group, whose number is this, with its parameters."""
+    n_clusters, cluster_size = _sizes(table, design)
+    levels = _equations(table, params)
+    own = {key: names for key, names in fixed.items() if key.group == number}
     return DataModel(
         table=table,
-        values=values,
+        truth=values.truth,
         n_clusters=n_clusters,
         cluster_size=cluster_size,
         levels=levels,
-        covariates=tuple(covariates_of(fixed[k], values.moments, k) for k in fixed),
-        omitted=_omitted(levels[0], omitted_slopes, cluster_size is not None),
-        spread=_spread(levels[0], heteroscedastic),
-        effects=distribution(random_effects, "random_effects"),
-        residuals=distribution(residuals, "residuals"),
+        covariates=tuple(covariates_of(own[key], values.moments, key) for key in own),
+        omitted=_omitted(levels[0], design.omitted_slopes, cluster_size is not None),
+        spread=_spread(levels[0], design.heteroscedastic),
+        effects=distribution(design.random_effects, "random_effects"),
+        residuals=distribution(design.residuals, "residuals"),
         cluster=cluster,
         rng=rng,
     )
 
 
 # --- a model with values --------------------------------------------------------------------------
+
+
+def _sizes(table: ParameterTable, design: Design) -> tuple[int, object]:
+    """`n_clusters` and `cluster_size`."""
+    count, size = design.n_clusters, design.cluster_size
+    if isinstance(count, bool) or not isinstance(count, int) or count < 1:
+        raise OptionValueError(f"n_clusters={count!r}: it takes a whole number from 1.")
+    if size is None and table.two_level:
+        raise OptionValueError("a model with two levels needs cluster_size=, e.g. 10.")
+    return count, size
 
 
 def _fixed_covariates(table: ParameterTable) -> dict[int, tuple[str, ...]]:
@@ -193,7 +272,7 @@ def _fixed_covariates(table: ParameterTable) -> dict[int, tuple[str, ...]]:
     return {number: tuple(names) for number, names in names_by_level.items()}
 
 
-def _equations(table: ParameterTable, values: Values) -> tuple[Equations, ...]:
+def _equations(table: ParameterTable, params: Array) -> tuple[Equations, ...]:
     products = {product.name for product in table.products}
     for product in table.products:
         inner = table.levels[0].modelled + table.levels[0].covariates
@@ -207,7 +286,7 @@ def _equations(table: ParameterTable, values: Values) -> tuple[Equations, ...]:
     return tuple(
         equations(
             level,
-            values.params,
+            params,
             block.variables.covariates,
             products,
             exogenous(table, block),
@@ -217,9 +296,7 @@ def _equations(table: ParameterTable, values: Values) -> tuple[Equations, ...]:
     )
 
 
-def _omitted(
-    within: Equations, wanted: Mapping[str, float] | None, clustered: bool
-) -> tuple[OmittedSlope, ...]:
+def _omitted(within: Equations, wanted: Any, clustered: bool) -> tuple[OmittedSlope, ...]:
     if wanted is not None and not isinstance(wanted, Mapping):
         raise OptionValueError(
             f"omitted_slopes={wanted!r}: it takes a mapping of slopes to their variances, "
@@ -244,7 +321,7 @@ def _omitted(
     return tuple(omitted)
 
 
-def _spread(within: Equations, wanted: Spread | None) -> Spread:
+def _spread(within: Equations, wanted: Any) -> Spread:
     if wanted is not None and not isinstance(wanted, Mapping):
         raise OptionValueError(
             f"heteroscedastic={wanted!r}: it takes a mapping of outcomes to a covariate or a "

@@ -18,6 +18,7 @@ from mlsem.core.implied.pattern import LevelPattern
 from mlsem.core.records import Array, Index, frozen
 from mlsem.core.sample.draws import semidefinite_factor
 from mlsem.errors import SpecificationError, listed
+from mlsem.model.blocks import BlockKey
 from mlsem.simulation.draw.numbers import Distribution, Stream, normals
 
 LOST = 1e-8  # share of a variance by which a factor of a covariance matrix may miss it
@@ -183,10 +184,10 @@ class Covariates:
 
 
 def covariates_of(
-    names: tuple[str, ...], moments: Mapping[tuple[int, str, str], float], level: int
+    names: tuple[str, ...], moments: Mapping[tuple[BlockKey, str, str], float], key: BlockKey
 ) -> Covariates:
-    """Covariates with the given moments: standard normal where none are."""
-    mean = np.array([moments.get((level, name, "1"), 0.0) for name in names])
-    matrix = [[moments.get((level, a, b), float(a == b)) for b in names] for a in names]
-    factor = covariance_factor(np.array(matrix).reshape(len(names), len(names)), names, level)
+    """Covariates of a block with the given moments: standard normal where none are."""
+    mean = np.array([moments.get((key, name, "1"), 0.0) for name in names])
+    matrix = [[moments.get((key, a, b), float(a == b)) for b in names] for a in names]
+    factor = covariance_factor(np.array(matrix).reshape(len(names), len(names)), names, key.level)
     return Covariates(names, frozen(mean), frozen(factor))

@@ -1,4 +1,4 @@
-"""A model with values, and the data sets drawn from it."""
+"""A model of one group with values, and the data sets drawn from it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from mlsem.errors import OptionValueError, SpecificationError, listed
 from mlsem.model.table import ParameterTable
 from mlsem.simulation.draw.levels import Covariates, Equations
 from mlsem.simulation.draw.numbers import Distribution, Stream, cluster_sizes, open_stream
-from mlsem.simulation.draw.values import Values
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,7 +37,8 @@ class DataModel:
     Attributes
     ----------
     table : ParameterTable
-    values : Values
+    truth : mapping of str to float
+        The value of each parameter under its `coef()` name.
     n_clusters : int
     cluster_size : object
         None: no clusters, a row each.
@@ -56,7 +56,7 @@ class DataModel:
     """
 
     table: ParameterTable
-    values: Values
+    truth: Mapping[str, float]
     n_clusters: int
     cluster_size: object
     levels: tuple[Equations, ...]
@@ -68,21 +68,19 @@ class DataModel:
     cluster: str
     rng: str
 
-    @property
-    def truth(self) -> Mapping[str, float]:
-        """The value of each parameter under its `coef()` name."""
-        return self.values.truth
-
     def draw(self, seed: object = None) -> pd.DataFrame:
         """One data set; see `simulate` for the seed."""
-        stream = open_stream(seed, self.rng)
+        return make_frame(self.drawn(open_stream(seed, self.rng)))
+
+    def drawn(self, stream: Stream, before: int = 0) -> dict[str, Any]:
+        """The columns of one data set; ids of clusters go on from those `before`."""
         wanted = 1 if self.cluster_size is None else self.cluster_size
         sizes = cluster_sizes(wanted, self.n_clusters, stream)
         codes = np.repeat(np.arange(self.n_clusters), sizes)
         drawn = _Draw(self, stream, codes)
-        columns: dict[str, Any] = {} if self.cluster_size is None else {self.cluster: codes + 1}
+        ids = {} if self.cluster_size is None else {self.cluster: codes + (before + 1)}
         values = drawn.observed()
-        return make_frame(columns | {name: values[name] for name in self._columns})
+        return ids | {name: values[name] for name in self._columns}
 
     @property
     def _columns(self) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,9 +11,12 @@ import numpy as np
 from mlsem.core.records import Array, frozen
 from mlsem.data.table.columns import brief
 from mlsem.errors import OptionValueError, SpecificationError, listed, nearest
-from mlsem.model.blocks import name_suffix
+from mlsem.model.blocks import LOWEST, BlockKey, name_suffix
 from mlsem.model.expressions import compile_definitions
 from mlsem.model.table import ParameterTable, Row, TableBlock
+
+Moment = tuple[BlockKey, str, str]
+Loose = Mapping[BlockKey, Collection[str]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -23,7 +26,7 @@ class Values:
     Attributes
     ----------
     params : (npar,)
-    moments : mapping of (level, name, name) to float
+    moments : mapping of (block, name, name) to float
         Variances, covariances and means (second name "1") of fixed covariates that were given;
         a covariance under both orders.
     truth : mapping of str to float
@@ -31,11 +34,11 @@ class Values:
     """
 
     params: Array
-    moments: Mapping[tuple[int, str, str], float]
+    moments: Mapping[Moment, float]
     truth: Mapping[str, float]
 
 
-def read_values(table: ParameterTable, given: object, loose: Mapping[str, int]) -> Values:
+def read_values(table: ParameterTable, given: object, loose: Loose) -> Values:
     """Values by `given`, else by the text (`start()`, fixed values), else by default.
 
     By default covariates have mean 0 and variance 1 at each level and do not covary, intercepts
@@ -45,19 +48,21 @@ def read_values(table: ParameterTable, given: object, loose: Mapping[str, int]) 
     ----------
     given : mapping of str to float, Series, FitResult or None
         By `coef()` name; of covariates `x1~~x1`, `x1~~x2` and `x1~1`.
-    loose : mapping of str to int
-        Level of each fixed covariate and of each factor of a product that stands nowhere else.
+    loose : mapping of block to names
+        The fixed covariates of each, and the factors of products that stand nowhere else.
 
     Raises
     ------
     OptionValueError
-        A name is of no parameter, or of a fixed one; a value is no number.
+        A name is of no parameter, or of a fixed one; a value is no number; two values are of one
+        parameter.
     SpecificationError
         Parameters have no value; names all.
     """
     wanted = _numbers(given)
     moments, known = _moments(table, wanted, loose), _known(table)
     _refuse_unknown(table, wanted, known, loose)
+    _refuse_two_values(table, wanted, known)
     products = {product.name for product in table.products}
     outer = {block.key: exogenous(table, block) for block in table.blocks}
     params = np.full(len(table.names), np.nan)
@@ -76,6 +81,11 @@ def read_values(table: ParameterTable, given: object, loose: Mapping[str, int]) 
             f'("y ~ start(0.5)*x1", or 0.5*x1) or give them: params={{"{missing[0]}": 0.5}}.'
         )
     return Values(frozen(params), moments, _truth(table, params, products))
+
+
+def groups_of(table: ParameterTable) -> tuple[ParameterTable, ...]:
+    """The table of each group; of one group itself."""
+    return tuple(group.table for group in table.groups) or (table,)
 
 
 def row_name(table: ParameterTable, row: Row) -> str:
@@ -121,14 +131,16 @@ def _refuse_unknown(
     table: ParameterTable,
     wanted: Mapping[str, float],
     known: Mapping[str, Row],
-    loose: Mapping[str, int],
+    loose: Loose,
 ) -> None:
     for name in wanted:
         if name in table.names or _moment(table, name, loose) is not None:
             continue
         row = known.get(name)
         if row is None:
-            names = [*table.names, *(f"{covariate}~~{covariate}" for covariate in loose)]
+            suffixes = {block.key: block.suffix for block in table.blocks}
+            covariates = ((each, suffixes[key]) for key in loose for each in loose[key])
+            names = [*table.names, *(f"{each}~~{each}{suffix}" for each, suffix in covariates)]
             raise OptionValueError(
                 f"params: the model has no parameter {name!r}.{nearest(name, names)}"
             )
@@ -136,6 +148,27 @@ def _refuse_unknown(
             raise OptionValueError(
                 f"params: {name!r} is fixed to {row.fixed:g} by the model. Write "
                 f"start({row.fixed:g}) there to give it another value here."
+            )
+
+
+def _refuse_two_values(
+    table: ParameterTable, wanted: Mapping[str, float], known: Mapping[str, Row]
+) -> None:
+    """A parameter that stands in several rows has the names of all of them, and one value."""
+    given: dict[int, str] = {}
+    for name, value in wanted.items():
+        row = known.get(name)
+        if name in table.names:
+            place = table.names.index(name)
+        elif row is not None:
+            place = row.free
+        else:
+            continue
+        first = given.setdefault(place, name)
+        if wanted[first] != value:
+            raise OptionValueError(
+                f"params: {first!r} and {name!r} are one parameter of the model, and have the "
+                f"values {wanted[first]:g} and {value:g}. Leave one out."
             )
 
 
@@ -163,41 +196,44 @@ def _default(row: Row, products: set[str], exogenous: set[str]) -> float | None:
 def exogenous(table: ParameterTable, block: TableBlock) -> set[str]:
     """Observed variables of a level that have a distribution there and that no equation explains:
     with none at this level a variable is an outcome if it is one at the other."""
-    explained = {row.lhs for row in table.rows if row.op == "~"}
-    explained |= {row.rhs for row in table.rows if row.op == "=~"}
+    rows = [row for row in table.rows if row.group == block.key.group]
+    explained = {row.lhs for row in rows if row.op == "~"}
+    explained |= {row.rhs for row in rows if row.op == "=~"}
     return set(block.variables.modelled) - explained
 
 
 def _moments(
-    table: ParameterTable, wanted: Mapping[str, float], loose: Mapping[str, int]
-) -> dict[tuple[int, str, str], float]:
-    moments: dict[tuple[int, str, str], float] = {}
+    table: ParameterTable, wanted: Mapping[str, float], loose: Loose
+) -> dict[Moment, float]:
+    moments: dict[Moment, float] = {}
     for name, value in wanted.items():
         place = _moment(table, name, loose)
         if place is not None:
-            level, left, right = place
-            moments[level, left, right] = value
+            key, left, right = place
+            moments[key, left, right] = value
             if right != "1":
-                moments[level, right, left] = value
+                moments[key, right, left] = value
     return moments
 
 
-def _moment(
-    table: ParameterTable, name: str, loose: Mapping[str, int]
-) -> tuple[int, str, str] | None:
-    """Level and names of a moment of fixed covariates."""
-    plain = name
-    for block in table.blocks if name not in table.names else ():
-        plain = plain.removesuffix(block.suffix)
+def _moment(table: ParameterTable, name: str, loose: Loose) -> Moment | None:
+    """Block and names of a moment of fixed covariates; the suffix of the level may be left out."""
+    if name in table.names:
+        return None
+    plain, group = name, 1
+    for block in sorted(table.blocks, key=lambda block: -len(block.suffix)):
+        if block.suffix and name.endswith(block.suffix):
+            plain, group = name.removesuffix(block.suffix), block.key.group
+            break
     left, tildes, right = plain.partition("~~")
     if not tildes:
         left, tilde, right = plain.partition("~")
         if not tilde or right != "1":
             return None
-    level = loose.get(left)
-    if level is None or (right != "1" and loose.get(right) != level):
-        return None
-    return level, left, right
+    for key, names in loose.items():
+        if key.group == group and left in names and (right == "1" or right in names):
+            return key, left, right
+    return None
 
 
 def _truth(table: ParameterTable, params: Array, products: set[str]) -> dict[str, float]:
@@ -213,6 +249,8 @@ def _truth(table: ParameterTable, params: Array, products: set[str]) -> dict[str
             truth[table.names[row.free]] = float(value)
     defined, _ = compile_definitions(table)(params)
     truth |= {d.name: v for d, v in zip(table.definitions, defined.tolist(), strict=True)}
-    for slope in table.slopes:
-        truth.pop(f"{slope.outcome}~{slope.carrier}", None)  # the row of a path that varies
+    for number, part in enumerate(groups_of(table), start=1):
+        suffix = name_suffix(BlockKey(number, LOWEST), table.level_labels)
+        for slope in part.slopes:  # the row of a path that varies
+            truth.pop(f"{slope.outcome}~{slope.carrier}{suffix}", None)
     return truth

@@ -11,6 +11,7 @@ import numpy as np
 
 from mlsem.errors import OptionValueError
 from mlsem.simulation.draw.generate import data_model
+from mlsem.simulation.draw.groups import GroupedDataModel
 from mlsem.simulation.draw.model import DataModel
 from mlsem.simulation.draw.rstream import RStream
 from mlsem.simulation.study.fingerprint import described, fingerprint
@@ -101,7 +102,7 @@ class Drawn:
 class Simulated:
     """Data sets of a model."""
 
-    model: DataModel
+    model: DataModel | GroupedDataModel
     described: str
 
     @property
@@ -127,7 +128,7 @@ def read_source(generator: object) -> InOrder | Source:
     """
     if isinstance(generator, InOrder):
         return generator
-    if isinstance(generator, DataModel):
+    if isinstance(generator, DataModel | GroupedDataModel):
         return Simulated(generator, "a model")
     if isinstance(generator, tuple) and len(generator) == 2:
         model, keywords = generator
