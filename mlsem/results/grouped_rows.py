@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mlsem.data.moments.across import each_group, notes_by_group
 from mlsem.data.table.columns import require_frame
 from mlsem.data.table.frame import joined_frames, make_frame
-from mlsem.data.moments.across import each_group, notes_by_group
 from mlsem.data.table.groups import known_groups
 from mlsem.data.table.nesting import check_apart
-from mlsem.errors import DataError, InferenceError, listed
+from mlsem.errors import InferenceError
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -138,9 +138,7 @@ def _saturated_of(fit: FitResult, group: GroupEstimates) -> ReferenceModel:
 
 def _saturated(fit: FitResult) -> Any:
     models = {group.label: _saturated_of(fit, group) for group in fit._estimates.groups}
-    return _by_level(
-        fit, lambda group, level: _moments_of(models[group.label].implied(level))
-    )
+    return _by_level(fit, lambda group, level: _moments_of(models[group.label].implied(level)))
 
 
 def _implied(fit: FitResult) -> Any:

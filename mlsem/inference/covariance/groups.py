@@ -1,4 +1,5 @@
-"""The covariance of the estimates of several groups, as functions of one group's parameters see it."""
+"""The covariance of the estimates of several groups, as functions of one group's parameters see
+it."""
 
 from __future__ import annotations
 
