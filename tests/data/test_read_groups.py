@@ -299,6 +299,14 @@ def test_robust_clusters_cut_across_groups():
     )
 
 
+def test_ids_that_are_no_unicode():
+    data = make_data()
+    ids = [f"\udc80{each}" for each in data["school"]]
+    data["school"] = pd.Series(ids, index=data.index, dtype=object)
+    assert read(TWO, data, "school").robust.n_clusters == 36
+    assert read(ONE, data, "school").robust.n_clusters == 36
+
+
 def test_robust_clusters_hold_whole_clusters_of_all_groups():
     data = make_data()
     data["id"] = data["school"] // 3
