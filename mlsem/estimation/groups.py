@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Self, cast
 
 import numpy as np
 
-from mlsem.core.clusters.sum import SumClusters
+from mlsem.core.clusters.sum import SumClusters, TermDirections
 from mlsem.core.implied.point import SumPoint
 from mlsem.core.optimise.objective import Objective
 from mlsem.core.optimise.optimum import (
@@ -22,10 +22,17 @@ from mlsem.core.optimise.optimum import (
     RandomStarts,
     Reason,
     RestrictedMaximum,
+    Stationary,
     Stopped,
 )
 from mlsem.core.optimise.runaway import Runaway, Watch
-from mlsem.core.optimise.sum import Sum, SumCoordinates, Term, TermCoordinates
+from mlsem.core.optimise.sum import (
+    Sum,
+    SumCoordinates,
+    SumDerivatives,
+    Term,
+    TermCoordinates,
+)
 from mlsem.core.records import Array, GroupedMoments, Index, RobustClusters, frozen
 from mlsem.data.moments.aggregate import DataRecord
 from mlsem.errors import in_group
@@ -145,13 +152,12 @@ def pose(table: ParameterTable, record: DataRecord | GroupedRecord) -> Posed:
 
 def joined(problem: GroupedProblem, optima: Sequence[Optimum[Any]]) -> Optimum[Any]:
     """The maxima of groups that have nothing in common, as one of the whole."""
-    size = len(problem.table.names)
-    params = np.zeros(size)
+    params = np.zeros(len(problem.table.names))
     for part, optimum in zip(problem.groups, optima, strict=True):
         params[part.places] = optimum.params
+    points = tuple(optimum.point for optimum in optima)
+    point = SumPoint(frozen(params), sum(each.loglik for each in points), points)
     free = _placed(problem, [optimum.free for optimum in optima])
-    point = problem.inner.evaluate(params)
-    assert point is not None  # each term has been there
     iterations = max(optimum.n_iterations for optimum in optima)
     distance = max(optimum.distance for optimum in optima)
     there = point, free, iterations, distance
@@ -176,8 +182,30 @@ def joined(problem: GroupedProblem, optima: Sequence[Optimum[Any]]) -> Optimum[A
             flat,
             starts=starts,
         )
-    kind = Boundary if flat else Maximum
-    return kind(*there, starts=starts)
+    if flat:
+        return Boundary(*there, starts=starts)
+    if all(isinstance(optimum, Stationary) for optimum in optima):
+        found = cast("Sequence[Stationary[Any, Any]]", optima)
+        return Stationary(*there, *_derivatives(problem, found), starts=starts)
+    return Maximum(*there, starts=starts)
+
+
+def _derivatives(
+    problem: GroupedProblem, optima: Sequence[Stationary[Any, Any]]
+) -> tuple[SumDerivatives, Array]:
+    """Those of all groups along the directions of each, and the observed information."""
+    counts = [len(optimum.observed) for optimum in optima]
+    ends, size = np.cumsum(counts), sum(counts)
+    observed = np.zeros((size, size))
+    along: list[TermDirections] = []
+    for optimum, count, end in zip(optima, counts, ends.tolist(), strict=True):
+        own = slice(end - count, end)
+        observed[own, own] = optimum.observed
+        along.append(TermDirections(np.arange(end - count, end), size, optimum.at.along))
+    basis = _placed(problem, [optimum.at.basis for optimum in optima])
+    slope = np.concatenate([optimum.at.gradient for optimum in optima])
+    terms = tuple(optimum.at for optimum in optima)
+    return SumDerivatives(basis, slope, tuple(along), terms), frozen(observed)
 
 
 def _placed(problem: GroupedProblem, matrices: Sequence[Array]) -> Array:
