@@ -51,10 +51,10 @@ def numbered(syntax: ModelSyntax, labels: Sequence[Hashable]) -> Labels:
         named[label] = header
     others = [label for label in labels if label not in named]
     if others and syntax.groups and not _is_complete_for_all(syntax):
+        leave = f", or leave these rows out, group_label={list(named)!r}" if len(named) > 1 else ""
         raise SpecificationError(
             f"The data have {_groups(others)}, and the model has no 'group:' block for "
-            f"{'it' if len(others) == 1 else 'them'}: write one, or leave these rows out, "
-            f"group_label={list(named)!r}.",
+            f"{'it' if len(others) == 1 else 'them'}: write one{leave}.",
             syntax.text,
             syntax.groups[-1].span,
         )
@@ -134,22 +134,33 @@ def _differ(elements: tuple[Modifiers, ...]) -> bool:
 
 
 def shared_label_notes(syntax: ModelSyntax) -> list[str]:
-    """What labels do that are written once for all groups."""
-    names = dict.fromkeys(
-        label
+    """What labels do, and names in `equal()`, that are written once for all groups."""
+    modifiers = [
+        formula.modifiers
         for block in syntax.blocks
         for formula in block.formulas
         if block.group is None and not formula.modifiers.groups
-        if (label := formula.modifiers.label)
-    )
-    if not names:
-        return []
-    one, first = len(names) == 1, next(iter(names))
-    return [
-        f"{listed(names)} {'labels a parameter' if one else 'label parameters'} of all groups, "
-        f"which share {'it' if one else 'them'}: a label for each group is written "
-        f"'c({first}1, {first}2)*x'."
     ]
+    notes: list[str] = []
+    if names := list(dict.fromkeys(each.label for each in modifiers if each.label)):
+        one = len(names) == 1
+        notes.append(
+            f"{listed(names)} {'labels a parameter' if one else 'label parameters'} of all groups, "
+            f"which share {'it' if one else 'them'}: a label for each group is written "
+            f"'c({names[0]}1, {names[0]}2)*x'."
+        )
+    for name in dict.fromkeys(each.equal for each in modifiers if each.equal):
+        notes.append(
+            f"equal({name!r}) names one parameter, in all groups: to name another in each write "
+            f"equal(c(…)) with an element for each, as {name!r} and {_of_second(name)!r}."
+        )
+    return notes
+
+
+def _of_second(name: str) -> str:
+    """The name of the same parameter in the second group."""
+    plain, dot, level = name.rpartition(".l")
+    return f"{plain}.g2{dot}{level}" if dot else f"{name}.g2"
 
 
 # --- names ----------------------------------------------------------------------------------------

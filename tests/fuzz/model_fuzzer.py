@@ -22,7 +22,7 @@ from tests.fuzz.guard import Findings
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
 from dense import Dense
-from kinds import saturated_by_level
+from kinds import saturated_of
 
 HELD = 1e-6  # by how much a constraint may be missed
 ZERO = 1e-4  # step to the maximum that is left, in standard errors
@@ -177,6 +177,52 @@ def fixed_values(rng):
     ), {}
 
 
+# --- several groups -------------------------------------------------------------------------------
+
+EQUAL = (
+    *("loadings", "intercepts", "means", "regressions", "residuals", "residual.covariances"),
+    *("lv.variances", "lv.covariances"),
+)
+
+
+def _grouped(rng: np.random.Generator, **options: Any) -> dict[str, Any]:
+    """Options of a model of groups: some kinds of parameters are equal."""
+    chosen = _some(rng, EQUAL, 0)
+    return {"group": "g", "group_equal": chosen, "std_lv": bool(rng.integers(2)), **options}
+
+
+@family
+def groups_of_factors(rng):
+    text, _ = factors(rng)
+    return text, _grouped(rng)
+
+
+@family
+def groups_with_covariates(rng):
+    text, _ = factor_regression(rng)
+    return text, _grouped(rng, group_partial=["f~x1", "y1~1"])
+
+
+@family
+def groups_of_one_level(rng):
+    text = "f =~ y1 + y2 + y3\ny4 ~ c(a, b)*f + x1\na > b"
+    return text, _grouped(rng, cluster=None)
+
+
+@family
+def groups_that_differ(rng):
+    return (
+        "level: 1\n group: 0\n y1 ~ p*x1 + x2\n group: 1\n y1 ~ q*x1\n y2 ~ p*x1\n"
+        "level: 2\n y1 ~ w1\n group: 1\n y2 ~ w1\np + q == 0.5"
+    ), {"group": "g"}
+
+
+@family
+def groups_with_slopes(rng):
+    text = 'level: 1\n y1 ~ rv(c("s", "t"))*x1\nlevel: 2\n y1 ~ c(a, a)*w1'
+    return text, _grouped(rng)
+
+
 def _covary(names: list[str]) -> str:
     """Every variance and covariance."""
     return "\n ".join(f"{name} ~~ {' + '.join(names[k:])}" for k, name in enumerate(names))
@@ -195,7 +241,7 @@ def draw(rng: np.random.Generator) -> pd.DataFrame:
         loading = rng.uniform(0.4, 1.2, 2)
         frame[name] = loading[0] * f + loading[1] * g + 0.5 * u + rng.normal(size=n)
         frame[name] += 0.4 * x1 + 0.3 * w1 + 0.3 * slope * x1
-    return frame
+    return frame.assign(g=ids % 2)
 
 
 def model(seed: int, name: str | None = None) -> tuple[str, str, pd.DataFrame, dict[str, Any]]:
@@ -223,7 +269,7 @@ def run(findings: Findings, seed: int) -> None:
 def complaints(fit: mlsem.FitResult, frame: pd.DataFrame, cluster: str | None) -> list[str]:
     """What is wrong with a fit that says it converged."""
     params, found = fit.estimates, []
-    dense = float(Dense(fit.table, frame, cluster, saturated_by_level(fit)).loglik(params))
+    dense = _loglik(fit, frame, cluster)
     if not abs(dense - fit.loglik) <= 1e-8 * (1 + abs(dense)):
         found.append(f"log-likelihood = {fit.loglik!r}, dense {dense!r}")
     directions = [np.zeros((0, len(params)))]
@@ -247,6 +293,17 @@ def complaints(fit: mlsem.FitResult, frame: pd.DataFrame, cluster: str | None) -
     if not step <= ZERO:
         found.append(f"gradient = {step!r} standard errors")
     return found
+
+
+def _loglik(fit: mlsem.FitResult, frame: pd.DataFrame, cluster: str | None) -> float:
+    """Of the dense normal distribution, summed over groups."""
+    total = 0.0
+    for group in fit._estimates.groups:
+        rows = frame if group.label is None else frame[frame["g"] == group.label]
+        problem = group.estimates.problem
+        model = Dense(problem.table, rows.reset_index(drop=True), cluster, saturated_of(problem))
+        total += float(model.loglik(group.estimates.params))
+    return total
 
 
 def _step(fit: mlsem.FitResult, basis: np.ndarray) -> float:

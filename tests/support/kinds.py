@@ -215,10 +215,15 @@ def pose(kind: Kind, frame: pd.DataFrame) -> Posed:
 
 def saturated_by_level(fit: mlsem.FitResult):
     """Names, means and covariances of each level in the saturated model, where it was fitted."""
-    found = fit._estimates.problem.saturated
+    return saturated_of(fit._estimates.problem)
+
+
+def saturated_of(problem):
+    """The same of the model of one group."""
+    found = problem.saturated
     if found is None:
         return None
-    return list(zip(level_names(fit.table), found.means, found.covariances, strict=True))
+    return list(zip(level_names(problem.table), found.means, found.covariances, strict=True))
 
 
 def fit_at(fit: mlsem.FitResult, params) -> mlsem.FitResult:

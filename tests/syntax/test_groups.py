@@ -187,6 +187,8 @@ def test_notes():
     syntax = parse("y ~ a*x + c(b, d)*z + e*w")
     (note,) = shared_label_notes(syntax)
     assert note.startswith("'a', 'e' label parameters of all groups, which share them")
+    (note,) = shared_label_notes(parse('f =~ y1 + y2 + equal("f=~y2.l2")*y3'))
+    assert "'f=~y2.l2' and 'f=~y2.g2.l2'" in note
     assert order_note(syntax, ("a", "b"), ("a", "b")) == ""
     assert "'b', 'a'" in order_note(syntax, ("a", "b"), ("b", "a"))
     assert order_note(parse("y ~ c(b, b)*x"), ("a", "b"), ("b", "a")) == ""
