@@ -20,8 +20,9 @@ from mlsem.model.drafts import (
 from mlsem.model.invariance import across_groups
 from mlsem.model.options import ModelOptions
 from mlsem.model.products import Products
+from mlsem.model.regrouped import levels_of_any
 from mlsem.model.relations import used_names
-from mlsem.model.table import GroupTable, LevelVariables, ParameterTable, Row
+from mlsem.model.table import GroupTable, ParameterTable, Row
 from mlsem.syntax.groups import by_group, numbered, shared_label_notes
 from mlsem.syntax.nodes import ModelSyntax
 
@@ -76,20 +77,20 @@ def _joined(
         writer.rows, writer.names, plans, options, levels, syntax.text
     )
     whole = table_of(parts[0], levels, writer, relations)
+    groups = _group_tables(whole, labels, parts)
+    tables = [group.table for group in groups]
     said = [*shared_label_notes(syntax), *_notes(labels, [part.notes for part in parts]), *notes]
     return replace(
         whole,
-        levels=tuple(
-            _union(each) for each in zip(*(part.variables for part in parts), strict=True)
-        ),
-        split=_once(name for part in parts for name in part.split),
-        products=tuple({term.name: term for part in parts for term in part.terms}.values()),
+        levels=levels_of_any(tables),
+        split=_once(name for table in tables for name in table.split),
+        products=tuple({term.name: term for table in tables for term in table.products}.values()),
         slopes=tuple(
-            {(s.name, s.outcome, s.carrier): s for part in parts for s in part.slopes}.values()
+            {(s.name, s.outcome, s.carrier): s for table in tables for s in table.slopes}.values()
         ),
-        notes=tuple(dict.fromkeys(said)),
+        notes=_once(said),
         remarks=_once((*syntax.remarks, *(each for part in parts for each in part.remarks))),
-        groups=_group_tables(whole, labels, parts),
+        groups=groups,
     )
 
 
@@ -123,16 +124,6 @@ def _group_tables(
 
 def _once(names: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))
-
-
-def _union(levels: tuple[LevelVariables, ...]) -> LevelVariables:
-    """The variables that any group has at one level."""
-    return LevelVariables(
-        latent=_once(name for each in levels for name in each.latent),
-        modelled=_once(name for each in levels for name in each.modelled),
-        covariates=_once(name for each in levels for name in each.covariates),
-        parts=_once(name for each in levels for name in each.parts),
-    )
 
 
 def _notes(labels: tuple[Hashable, ...], notes: list[list[str]]) -> Iterator[str]:

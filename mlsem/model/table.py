@@ -292,7 +292,8 @@ class ParameterTable:
         expression's tree."""
         shared = sum(map(getsizeof, (*self.observed, *self.names, *self.remarks, *self.notes)))
         sources = sum(len(each.source) for each in (*self.definitions, *self.constraints))
-        return 320 * len(self.rows) + 150 * sources + shared
+        groups = sum(group.table.nbytes for group in self.groups)
+        return 320 * len(self.rows) + 150 * sources + shared + groups
 
     @property
     def two_level(self) -> bool:
