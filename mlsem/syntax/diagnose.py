@@ -142,28 +142,14 @@ def _lme4(place: _Place) -> ModelSyntaxError | None:
         return None
     group = re.match(r"\|{1,2}\s*([\w.]+)", place.statement[place.offset :])
     named = group[1] if group else "id"
+    from mlsem.syntax.mixed import lmm_call  # for few texts
+
+    call = lmm_call(place.statement, named) if "~" in place.before else ""
     return place.fail(
-        f"'(… | {named})' is the language of lme4, which mlsem.lmm takes{_lmm(place, named)}. "
+        f"'(… | {named})' is the language of lme4, which mlsem.lmm takes{call}. "
         f'In fit the clusters are named in the call, cluster="{named}"; random intercepts come '
         "from the blocks 'level: 1' and 'level: 2', random slopes from 'rv(\"s\")*x'."
     )
-
-
-def _lmm(place: _Place, group: str) -> str:
-    """The call for this statement, with the random parts of one grouping factor."""
-    formula = _one_line(place.statement)
-    if "~" not in place.before:
-        return ""
-    groups = re.findall(r"\|{1,2}\s*([^()|]+?)\s*\)", formula)
-    if all(each == group for each in groups):
-        return f': mlsem.lmm("{formula}", data)'
-    other = rf"\s*\+\s*\([^()|]*\|{{1,2}}(?![|\s]*{re.escape(group)}\b)[^()|]*\)"
-    one_factor = re.sub(r"(\|{1,2}\s*[\w.]+)\s*[/:*+][^()]*\)", r"\1)", re.sub(other, "", formula))
-    return f', with one grouping factor: mlsem.lmm("{one_factor}", data)'
-
-
-def _one_line(statement: str) -> str:
-    return " ".join(statement.split()).replace('"', "'")
 
 
 def _bar(place: _Place) -> ModelSyntaxError | None:
@@ -174,7 +160,8 @@ def _bar(place: _Place) -> ModelSyntaxError | None:
     bar = re.match(r"\|{1,2}\s*(?P<group>[\w.]+)\s*(?P<more>\S?)", after)
     if bar is None:
         return None
-    group, formula = bar["group"], _one_line(place.before)
+    group = bar["group"]
+    formula = " ".join(place.before.split()).replace('"', "'")
     lmm = f'; in one line, mlsem.lmm("{formula} + (1 | {group})", data)' if not bar["more"] else ""
     end = place.begin + place.offset + bar.end("group")
     return place.fail(
@@ -276,6 +263,18 @@ def _sign_twice(place: _Place) -> ModelSyntaxError | None:
     )
 
 
+def _element(place: _Place) -> ModelSyntaxError | None:
+    """`c(a b)`, `c(, b)`, `c(a,)`."""
+    if not place.met or not re.search(r"(?<![\w.])(?:c|list)\s*\([^()]*$", place.before):
+        return None
+    last = place.words[-1][0]
+    if last in "(,":
+        return place.fail("an element is missing here: write NA where none is meant.")
+    if re.match(r"[\w.\"']", place.met):
+        return place.fail(f"a ',' is missing between {last!r} and {place.met!r}.")
+    return None
+
+
 def _missing_plus(place: _Place) -> ModelSyntaxError | None:
     """`y ~ x1 x2`, `y ~ 2x`."""
     opener = re.match(r"[\w.\"']", place.met)
@@ -372,6 +371,7 @@ _FINDERS: tuple[Callable[[_Place], ModelSyntaxError | None], ...] = (
     _nothing_before,
     _second_operator,
     _sign_twice,
+    _element,
     _odd_character,
     _missing_plus,
     _unfinished,

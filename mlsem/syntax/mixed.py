@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from sys import getsizeof
 
@@ -250,3 +251,18 @@ def _group(group: Expression, text: str) -> str:
             "data, '(x1 | id)'."
         )
     raise SpecificationError(message, text, group.span)
+
+
+# --- statements of lme4 in another text ---------------------------------------------------------
+
+
+def lmm_call(statement: str, group: str) -> str:
+    """The call for a statement `y ~ x + (1 | id)` of a model text, with the random parts of one
+    grouping factor."""
+    formula = " ".join(statement.split()).replace('"', "'")
+    groups = re.findall(r"\|{1,2}\s*([^()|]+?)\s*\)", formula)
+    if all(each == group for each in groups):
+        return f': mlsem.lmm("{formula}", data)'
+    other = rf"\s*\+\s*\([^()|]*\|{{1,2}}(?![|\s]*{re.escape(group)}\b)[^()|]*\)"
+    one_factor = re.sub(r"(\|{1,2}\s*[\w.]+)\s*[/:*+][^()]*\)", r"\1)", re.sub(other, "", formula))
+    return f', with one grouping factor: mlsem.lmm("{one_factor}", data)'

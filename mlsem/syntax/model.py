@@ -92,22 +92,27 @@ class Draft:
         return [label for kind, label in self.headers if kind == word]
 
     def _add(self, formulas: list[Formula]) -> None:
-        group, level = self.place
         known = self.written.setdefault(self.place, _Block(None)).formulas
-        others = [
+        beside = self._beside()
+        for formula in formulas:
+            key = formula_key(formula)
+            before = known.get(key) or next((b[key] for b in beside if key in b), None)
+            if before is not None:
+                line, _ = before.span.position(self.text)
+                for_all = " for all groups" if key not in known and self.place[0] else ""
+                message = f"{_shown(formula)} is already said in line {line}{for_all}."
+                raise fail(message, formula.span)
+            known[key] = formula
+
+    def _beside(self) -> list[dict[Key, Formula]]:
+        """What is said at the same level of the model that these groups have together: for all
+        groups, or, where this is for all, for one."""
+        group, level = self.place
+        return [
             block.formulas
             for place, block in self.written.items()
             if place[1] == level and (place[0] is None) != (group is None)
         ]
-        for formula in formulas:
-            key = formula_key(formula)
-            for said in (known, *others):
-                if key in said:
-                    line, _ = said[key].span.position(self.text)
-                    for_all = " for all groups" if said is not known and group else ""
-                    message = f"{_shown(formula)} is already said in line {line}{for_all}."
-                    raise fail(message, formula.span)
-            known[key] = formula
 
     def blocks(self) -> tuple[Block, ...]:
         """The blocks in the order of their first headers (of groups level by level), checked."""
@@ -175,10 +180,15 @@ class Draft:
             shared = self.written.get((None, level))
             for group in groups:
                 if (group, level) not in self.written and not (shared and shared.formulas):
+                    shared_level = (
+                        f"for all groups, directly below 'level: {level}'"
+                        if next(iter(self.headers))[0] == "level"
+                        else "if it is the same in all groups, let the 'level:' headers be the "
+                        "outer ones and write it there without 'group:'"
+                    )
                     raise fail(
                         f"group {group!r} has no block 'level: {level}', and other groups have "
-                        f"one: write it below 'group: {group}', or outside the group headers for "
-                        "all groups.",
+                        f"one: write it below 'group: {group}', or, {shared_level}.",
                         self.headers["group", group].span,
                     )
 

@@ -59,6 +59,13 @@ TRAPS: dict[str, tuple[int, int, str]] = {
     "y ~ c(a, c(b, d))*x": (1, 5, "c(…) stands in another one"),
     "y ~ c(a, TRUE)*x": (1, 10, "'TRUE' is a reserved word"),
     "y ~ label(c())*x": (1, 11, "c() is empty"),
+    "y ~ c(a b)*x": (1, 9, "a ',' is missing between 'a' and 'b'"),
+    "y ~ c(a; b)*x": (1, 10, "a ',' is missing between 'a' and 'b'"),
+    "y ~ c(, b)*x": (1, 7, "an element is missing here: write NA"),
+    "y ~ start(c(1, ))*x": (1, 16, "an element is missing here: write NA"),
+    "group: north-east\ny ~ x": (1, 17, "stands in quotes: 'group: \"north-east\"'"),
+    "GROUPING IS g (1=m 2=f);\nMODEL: f BY y1;": (1, 1, 'group="g"'),
+    "MODEL m: f BY y1 y2;": (1, 1, "the whole model of one group stands below 'group: m'"),
     # refused by name
     "u | t1 + t2": (1, 3, "'|' (thresholds of ordered variables) is not supported"),
     "u ~*~ 1*u": (1, 3, "'~*~' (scaling of ordered variables) is not supported"),
