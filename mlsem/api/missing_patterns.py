@@ -20,8 +20,11 @@ from mlsem.data.table.columns import (
     require_one_column,
 )
 from mlsem.data.table.frame import numeric_names
-from mlsem.data.table.grouping import group, ungrouped
+from mlsem.data.table.grouping import group as clustered
+from mlsem.data.table.grouping import ungrouped
+from mlsem.data.table.groups import each_group, group_labels, places_of_groups
 from mlsem.errors import DataError, OptionError, OptionValueError
+from mlsem.results.groups import ByGroup, titles_of
 from mlsem.results.missing_patterns import MissingPatterns, Used
 
 if TYPE_CHECKING:
@@ -38,8 +41,9 @@ def missing_patterns(
     cluster: str | None = None,
     *,
     variables: str | Sequence[str] | None = None,
+    group: str | None = None,
     **options: Any,
-) -> MissingPatterns:
+) -> MissingPatterns | ByGroup[MissingPatterns]:
     """Which values are missing, at which level, in which clusters, and which go missing together.
 
     Parameters
@@ -54,6 +58,8 @@ def missing_patterns(
         level 2 if it is constant within every cluster in which it is observed.
     variables : str or sequence of str, optional
         Columns to look at where there is no model. Default: all numeric ones but `cluster`.
+    group : str, optional
+        Column of groups, each of which is looked at by itself; with a model as for `mlsem.fit`.
     **options
         Of the model, as for `mlsem.fit`: ``fixed_x=False`` or ``missing="fiml.x"`` keep rows that
         lack a covariate.
@@ -62,7 +68,8 @@ def missing_patterns(
     -------
     MissingPatterns
         Prints as text. `variables` and `clusters` are data frames, `patterns()` and `coverage()`
-        those of a level, `plot()` is a figure.
+        those of a level, `plot()` is a figure. With `group` a mapping of these by the groups'
+        labels, which prints, too.
 
     Raises
     ------
@@ -91,14 +98,35 @@ def missing_patterns(
     frame = require_frame(data)
     if cluster is not None:
         require_one_column("cluster", cluster, frame)
+    if group is not None:
+        options = {**options, "group": group}
     table = _table(model, frame, cluster, options)
+    if table is not None and variables is not None:
+        raise OptionValueError("a model says which variables there are: leave variables= out.")
+    wanted = _columns(frame, variables, (cluster, group)) if table is None else {}
+    if group is None:
+        return _found(frame, table, wanted, cluster)
     if table is None:
-        wanted = _columns(frame, variables, cluster)
+        tables = dict.fromkeys(group_labels(frame, group), None)
     else:
-        if variables is not None:
-            raise OptionValueError("a model says which variables there are: leave variables= out.")
-        wanted = data_names(table)
-    grouping = ungrouped(len(frame), None) if cluster is None else group(frame, cluster, None)
+        tables = {each.label: each.table for each in table.groups}
+    places, _ = places_of_groups(frame, group, tuple(tables))
+    found = each_group(
+        tuple(tables),
+        lambda k: _found(frame.iloc[places[k]], [*tables.values()][k], wanted, cluster),
+    )
+    return ByGroup(titles_of(tuple(tables)), dict(zip(tables, found, strict=True)), {})
+
+
+def _found(
+    frame: pd.DataFrame,
+    table: ParameterTable | None,
+    wanted: dict[str, str],
+    cluster: str | None,
+) -> MissingPatterns:
+    """Of rows of one group, the variables of its model or those that are wanted."""
+    wanted = wanted if table is None else data_names(table)
+    grouping = ungrouped(len(frame), None) if cluster is None else clustered(frame, cluster, None)
     levels = level_gaps(frame, wanted, grouping, table)
     gone = [missing_in(require_column(frame, name, said)) for name, said in wanted.items()]
     complete = len(frame) - int(np.logical_or.reduce(gone).sum())
@@ -116,10 +144,10 @@ def _table(
     model: str | None, frame: pd.DataFrame, cluster: str | None, options: dict[str, Any]
 ) -> ParameterTable | None:
     if model is None:
-        if options:
+        others = [name for name in options if name != "group"]
+        if others:
             raise OptionError(
-                f"{next(iter(options))}= is of a model, and none is given: pass model=, or leave "
-                "it out."
+                f"{others[0]}= is of a model, and none is given: pass model=, or leave it out."
             )
         return None
     table = check(model, frame, cluster, **options)
@@ -131,10 +159,10 @@ def _table(
 
 
 def _columns(
-    frame: pd.DataFrame, variables: str | Sequence[str] | None, cluster: str | None
+    frame: pd.DataFrame, variables: str | Sequence[str] | None, apart: Sequence[str | None]
 ) -> dict[str, str]:
     if variables is None:
-        names = [name for name in numeric_names(frame) if name != cluster]
+        names = [name for name in numeric_names(frame) if name not in apart]
         if not names:
             raise DataError("the data have no numeric columns: name those to look at, variables=.")
     else:

@@ -184,7 +184,10 @@ def _sums(composite: _Composite, size: float | None, sums: tuple[float, float]) 
 
 
 def _omegas(
-    fit: Estimates[Problem], covariance: DeltaMethod, composites: list[_Composite], size: float | None
+    fit: Estimates[Problem],
+    covariance: DeltaMethod,
+    composites: list[_Composite],
+    size: float | None,
 ) -> _Part:
     names = [("omega", each.kind, each.factor) for each in composites]
 

@@ -96,9 +96,7 @@ def make_frame(columns: Mapping[str, Any], index: Any = None) -> pd.DataFrame:
     return frame
 
 
-def joined_frames(
-    frames: Mapping[Hashable, pd.DataFrame], name: str = "group"
-) -> pd.DataFrame:
+def joined_frames(frames: Mapping[Hashable, pd.DataFrame], name: str = "group") -> pd.DataFrame:
     """Frames of groups one below the other, a column of their labels first; NaN where a group has
     not a column. An index that is no numbering is kept."""
     parts = [frame.copy(deep=False) for frame in frames.values()]

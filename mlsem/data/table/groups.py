@@ -96,6 +96,12 @@ def group_labels(
     return tuple(_ordered(series, values))
 
 
+def labels_in(data: pd.DataFrame, group: object) -> list[Hashable]:
+    """The values of a grouping column, whatever they are."""
+    name = require_one_column("group", group, data)
+    return _values(require_column(data, name, "group= names"), name)[1]
+
+
 def group_rows(data: pd.DataFrame, name: str, labels: Sequence[Hashable]) -> GroupRows:
     """The rows of each of these groups.
 
