@@ -9,9 +9,14 @@ import numpy as np
 
 from mlsem.data.table.columns import require_frame
 from mlsem.data.table.frame import joined_frames, make_frame
-from mlsem.data.table.groups import each_group, notes_by_group, places_of_groups
+from mlsem.data.table.groups import (
+    each_group,
+    named_groups,
+    notes_by_group,
+    places_of_groups,
+)
 from mlsem.data.table.nesting import check_apart
-from mlsem.errors import DataError, InferenceError, listed
+from mlsem.errors import DataError, InferenceError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -73,8 +78,8 @@ def _parts(
     ]
     if not found:
         raise DataError(
-            f"no row of the data is of a group of the fit: {name!r} was "
-            f"{listed(map(repr, labels))} there."
+            f"no row of the data is of a group of the fit, which had the {named_groups(labels)} "
+            f"of {name!r}."
         )
     cluster = fit.record.cluster
     if fit.table.two_level and cluster in frame.columns:
