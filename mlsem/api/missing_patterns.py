@@ -9,6 +9,7 @@ import numpy as np
 
 from mlsem.api.fit import check
 from mlsem.core.quiet import quiet
+from mlsem.data.moments.across import each_group
 from mlsem.data.moments.bases import data_names
 from mlsem.data.moments.gaps import CHUNK_ROWS, level_gaps
 from mlsem.data.moments.missing import Missingness, missing_notes, settle
@@ -20,9 +21,11 @@ from mlsem.data.table.columns import (
     require_one_column,
 )
 from mlsem.data.table.frame import numeric_names
-from mlsem.data.table.grouping import group, ungrouped
-from mlsem.data.table.groups import without_others
+from mlsem.data.table.grouping import group as clustered
+from mlsem.data.table.grouping import ungrouped
+from mlsem.data.table.groups import group_labels, group_rows
 from mlsem.errors import DataError, OptionError, OptionValueError
+from mlsem.results.groups import ByGroup, titles_of
 from mlsem.results.missing_patterns import MissingPatterns, Used
 
 if TYPE_CHECKING:
@@ -39,8 +42,9 @@ def missing_patterns(
     cluster: str | None = None,
     *,
     variables: str | Sequence[str] | None = None,
+    group: str | None = None,
     **options: Any,
-) -> MissingPatterns:
+) -> MissingPatterns | ByGroup[MissingPatterns]:
     """Which values are missing, at which level, in which clusters, and which go missing together.
 
     Parameters
@@ -55,16 +59,18 @@ def missing_patterns(
         level 2 if it is constant within every cluster in which it is observed.
     variables : str or sequence of str, optional
         Columns to look at where there is no model. Default: all numeric ones but `cluster`.
+    group : str, optional
+        Column of groups, each of which is looked at by itself; with a model as for `mlsem.fit`.
     **options
         Of the model, as for `mlsem.fit`: ``fixed_x=False`` or ``missing="fiml.x"`` keep rows that
-        lack a covariate; ``group=``, with which a row is complete that has the variables of its
-        group's model.
+        lack a covariate.
 
     Returns
     -------
     MissingPatterns
         Prints as text. `variables` and `clusters` are data frames, `patterns()` and `coverage()`
-        those of a level, `plot()` is a figure.
+        those of a level, `plot()` is a figure. With `group` a mapping of these by the groups'
+        labels, which prints, too.
 
     Raises
     ------
@@ -93,26 +99,39 @@ def missing_patterns(
     frame = require_frame(data)
     if cluster is not None:
         require_one_column("cluster", cluster, frame)
+    if group is not None:
+        options = {**options, "group": group}
     table = _table(model, frame, cluster, options)
+    if table is not None and variables is not None:
+        raise OptionValueError("a model says which variables there are: leave variables= out.")
+    wanted = _columns(frame, variables, (cluster, group)) if table is None else {}
+    if group is None:
+        return _found(frame, table, wanted, cluster)
     if table is None:
-        wanted = _columns(frame, variables, cluster)
+        tables = dict.fromkeys(group_labels(frame, group), None)
     else:
-        if variables is not None:
-            raise OptionValueError("a model says which variables there are: leave variables= out.")
-        wanted = data_names(table)
-        if table.groups:
-            labels = [each.label for each in table.groups]
-            frame = without_others(frame, options["group"], labels)
-    grouping = ungrouped(len(frame), None) if cluster is None else group(frame, cluster, None)
+        tables = {each.label: each.table for each in table.groups}
+    split = group_rows(frame, group, tuple(tables))
+    found = each_group(
+        tuple(tables),
+        lambda k: _found(frame.iloc[split.positions(k)], [*tables.values()][k], wanted, cluster),
+    )
+    return ByGroup(titles_of(tuple(tables)), dict(zip(tables, found, strict=True)), {})
+
+
+def _found(
+    frame: pd.DataFrame,
+    table: ParameterTable | None,
+    wanted: dict[str, str],
+    cluster: str | None,
+) -> MissingPatterns:
+    """Of rows of one group, the variables of its model or those that are wanted."""
+    wanted = wanted if table is None else data_names(table)
+    grouping = ungrouped(len(frame), None) if cluster is None else clustered(frame, cluster, None)
     levels = level_gaps(frame, wanted, grouping, table)
     gone = [missing_in(require_column(frame, name, said)) for name, said in wanted.items()]
     complete = len(frame) - int(np.logical_or.reduce(gone).sum())
-    used = None
-    if table is not None and table.groups:
-        used = _used_by_groups(table, frame, options["group"], cluster)
-        complete = used.listwise
-    elif table is not None:
-        used = _used(table, frame, grouping, complete)
+    used = None if table is None else _used(table, frame, grouping, complete)
     return MissingPatterns(
         cluster=cluster,
         labels=grouping.labels,
@@ -127,10 +146,10 @@ def _table(
     model: str | None, frame: pd.DataFrame, cluster: str | None, options: dict[str, Any]
 ) -> ParameterTable | None:
     if model is None:
-        if options:
+        others = [name for name in options if name != "group"]
+        if others:
             raise OptionError(
-                f"{next(iter(options))}= is of a model, and none is given: pass model=, or leave "
-                "it out."
+                f"{others[0]}= is of a model, and none is given: pass model=, or leave it out."
             )
         return None
     table = check(model, frame, cluster, **options)
@@ -142,10 +161,10 @@ def _table(
 
 
 def _columns(
-    frame: pd.DataFrame, variables: str | Sequence[str] | None, cluster: str | None
+    frame: pd.DataFrame, variables: str | Sequence[str] | None, apart: Sequence[str | None]
 ) -> dict[str, str]:
     if variables is None:
-        names = [name for name in numeric_names(frame) if name != cluster]
+        names = [name for name in numeric_names(frame) if name not in apart]
         if not names:
             raise DataError("the data have no numeric columns: name those to look at, variables=.")
     else:
@@ -163,15 +182,6 @@ def _used(table: ParameterTable, frame: pd.DataFrame, grouping: Grouping, comple
     used, _, found = settle(table, rows, grouping, CHUNK_ROWS)
     notes = missing_notes(table, found, rows.n_total)
     return Used(complete, used.n_used, found, _of_fiml(notes))
-
-
-def _used_by_groups(
-    table: ParameterTable, frame: pd.DataFrame, group: str, cluster: str | None
-) -> Used:
-    from mlsem.data.moments.groups import used_by_groups  # for few models
-
-    complete, used, found, notes = used_by_groups(table, frame, group, cluster)
-    return Used(complete, used, found, _of_fiml(notes))
 
 
 def _of_fiml(notes: tuple[str, ...]) -> tuple[str, ...]:

@@ -32,7 +32,9 @@ def run_fit(arguments: Namespace) -> int:
         import mlsem
         from mlsem.data.table.files import read_table
 
-        result = mlsem.fit(text, read_table(arguments.data), **_fit_options(arguments))
+        data = read_table(arguments.data)
+        groups = _groups(data, arguments)
+        result = mlsem.fit(text, data, **groups, **_fit_options(arguments))
         try:
             if arguments.out:
                 _write_estimates(result, arguments)
@@ -90,10 +92,31 @@ def _fit_options(arguments: Namespace) -> dict[str, Any]:
     }
     if arguments.center:
         options["center"] = {name: how for part in arguments.center for name, how in part.items()}
-    if arguments.auxiliary:
-        named = [name.strip() for part in arguments.auxiliary for name in part.split(",")]
-        options["auxiliary"] = [name for name in named if name]
+    for name in ("auxiliary", "group_equal", "group_partial"):
+        if getattr(arguments, name):
+            options[name] = _names(getattr(arguments, name))
     return options | _model_options(arguments)
+
+
+def _names(parts: list[str]) -> list[str]:
+    """What is repeated or comma-separated."""
+    named = [name.strip() for part in parts for name in part.split(",")]
+    return [name for name in named if name]
+
+
+def _groups(data: pd.DataFrame | None, arguments: Namespace) -> dict[str, Any]:
+    """`group=` and `group_label=`, the labels as the data have them: on a command line they are
+    text, in data perhaps numbers."""
+    options: dict[str, Any] = {} if arguments.group is None else {"group": arguments.group}
+    if arguments.group_label:
+        labels: list[Any] = _names(arguments.group_label)
+        if data is not None and arguments.group is not None:
+            from mlsem.data.table.groups import labels_in
+
+            there = {str(label): label for label in labels_in(data, arguments.group)}
+            labels = [there.get(label, label) for label in labels]
+        options["group_label"] = labels
+    return options
 
 
 def _model_options(arguments: Namespace) -> dict[str, Any]:
@@ -150,7 +173,8 @@ def run_check(arguments: Namespace) -> int:
         from mlsem.data.table.files import read_table
 
         data = read_table(arguments.data) if arguments.data else None
-        table = check(text, data, **_model_options(arguments))
+        options = _groups(data, arguments) | _model_options(arguments)
+        table = check(text, data, **options)
         print(check_text(table), end="")
     return OK
 

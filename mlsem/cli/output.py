@@ -38,6 +38,7 @@ def json_text(
         "se_cluster": result._record.robust.name,
         "n_obs": result.n_obs,
         "n_clusters": result.n_clusters,
+        **_groups(result),
         "n_parameters": result.n_params,
         "loglik": result.loglik,
         "starts": _starts(result),
@@ -50,6 +51,20 @@ def json_text(
     }
     text = json.dumps(_plain(content), indent=2, ensure_ascii=False, allow_nan=False)
     return "\n".join(map(_json_printable, text.split("\n")))
+
+
+def _groups(result: FitResult) -> dict[str, Any]:
+    """Labels and sizes of groups, where there are several."""
+    sizes = result._facts().groups
+    if sizes is None:
+        return {}
+    clusters = sizes.clusters or (None,) * len(sizes.labels)
+    columns = zip(sizes.labels, sizes.rows, clusters, strict=True)
+    heads = ("label", "n_obs", "n_clusters")
+    return {
+        "group": sizes.column,
+        "groups": [dict(zip(heads, each, strict=True)) for each in columns],
+    }
 
 
 def _json_printable(line: str) -> str:
@@ -105,6 +120,7 @@ def check_text(table: ParameterTable) -> str:
             "rhs": [row.rhs for row in rows],
             **group,
             "level": [row.level for row in rows],
+            **({"group": [row.group for row in rows]} if table.groups else {}),
             "parameter": [_status(row) for row in rows],
             **{name: column for name, column in optional.items() if any(_given(column))},
             "from": ["model" if row.user else "default" for row in rows],
@@ -132,7 +148,8 @@ def _bounds(row: Row) -> str:
 
 
 def _remarks(table: ParameterTable) -> list[str]:
-    remarks = [f"{each.name} := {each.source}" for each in table.definitions]
+    remarks = [f"group {k}: {each.label}" for k, each in enumerate(table.groups, start=1)]
+    remarks += [f"{each.name} := {each.source}" for each in table.definitions]
     remarks += [each.source for each in table.constraints]
     remarks += [f"product made from the data: {each.name}" for each in table.products]
     if table.split:

@@ -59,6 +59,20 @@ def _add_fit(commands: Any) -> None:
         help="a table: .csv (also with semicolons), .tsv, .parquet, .dta or .sav",
     )
     fit.add_argument("--cluster", metavar="COLUMN", help="the column of cluster ids")
+    _add_groups(fit)
+    fit.add_argument(
+        "--group-equal",
+        action="append",
+        metavar="KINDS",
+        help="parameters that are equal in all groups: loadings, intercepts, ...; may be repeated "
+        "or comma-separated",
+    )
+    fit.add_argument(
+        "--group-partial",
+        action="append",
+        metavar="NAME",
+        help="a parameter that differs nevertheless, as f=~y3; may be repeated or comma-separated",
+    )
     fit.add_argument("--estimator", metavar="NAME", help="ML (default) or MLR")
     fit.add_argument("--se", metavar="KIND", help="standard, MLR, CR0 to CR3 (CR2: few clusters)")
     fit.add_argument("--se-cluster", metavar="COLUMN", help="coarser clusters of robust errors")
@@ -112,6 +126,16 @@ def _add_fit(commands: Any) -> None:
     fit.set_defaults(command="fit")
 
 
+def _add_groups(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--group", metavar="COLUMN", help="the column of groups of several")
+    parser.add_argument(
+        "--group-label",
+        action="append",
+        metavar="LABELS",
+        help="the groups that are meant, in this order; may be repeated or comma-separated",
+    )
+
+
 def _add_check(commands: Any) -> None:
     check = commands.add_parser(
         "check",
@@ -120,6 +144,7 @@ def _add_check(commands: Any) -> None:
     )
     check.add_argument("model", metavar="MODEL", help="a file, or - for standard input")
     check.add_argument("data", metavar="DATA", nargs="?", help="a table whose columns it will use")
+    _add_groups(check)
     check.add_argument(
         "--std-lv", action="store_true", help="fix variances of latent variables to 1"
     )

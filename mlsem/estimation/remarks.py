@@ -7,6 +7,7 @@ import numpy as np
 from mlsem.core.optimise.optimum import ADVICE, Optimum
 from mlsem.errors import listed
 from mlsem.estimation.estimates import Estimates
+from mlsem.estimation.problem import Problem
 from mlsem.estimation.settings import Settings
 from mlsem.model.pattern import parameter_bounds
 from mlsem.model.table import negative_variances
@@ -30,17 +31,25 @@ def improper(estimates: Estimates) -> str:
             f"negative variance estimates: {shown}. The model may be wrong, or the variance near "
             f'zero; bounds="pos.var"{by} keeps variances from falling below zero.'
         )
-    for moments, block in zip(estimates.implied, table.blocks, strict=False):
-        latent = block.variables.latent
-        covariance = moments.covariance[: len(latent), : len(latent)]
-        if latent and np.linalg.eigvalsh(covariance)[0] < -1e-8 * np.trace(covariance):
-            group = table.groups[block.key.group - 1].label if table.groups else None
-            where = "" if group is None else f" in group {group!r}"
+    for group in estimates.groups:
+        beyond = _indefinite(group.estimates)
+        if beyond:
+            where = f" in group {group.label!r}" if table.groups else ""
             return (
-                f"the implied covariance matrix of the latent variables {listed(latent)}{where} is "
+                f"the implied covariance matrix of the latent variables {listed(beyond)}{where} is "
                 "not positive definite (a correlation beyond 1): two of them may be one."
             )
     return ""
+
+
+def _indefinite(estimates: Estimates[Problem]) -> tuple[str, ...]:
+    """Latent variables of a level whose implied covariance matrix is none; empty if all is well."""
+    for moments, variables in zip(estimates.implied, estimates.table.levels, strict=False):
+        latent = variables.latent
+        covariance = moments.covariance[: len(latent), : len(latent)]
+        if latent and np.linalg.eigvalsh(covariance)[0] < -1e-8 * np.trace(covariance):
+            return latent
+    return ()
 
 
 def on_boundary(estimates: Estimates) -> tuple[str, ...]:

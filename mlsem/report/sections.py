@@ -65,8 +65,8 @@ def sections(
     Returns
     -------
     levels : tuple of LevelSection
-        Group by group; Latent Variables, Regressions, Covariances, Intercepts, Variances, R-Square;
-        empty ones left out.
+        Group by group; Latent Variables, Regressions, Covariances, Intercepts, Variances,
+        R-Square; empty ones left out.
     defined : tuple of TableRow
         The `:=` rows.
     """

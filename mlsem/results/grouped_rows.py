@@ -53,9 +53,10 @@ def rows_by_group(fit: Estimates, data: object, function: Function) -> pd.DataFr
     for name in dict.fromkeys(name for each in frames for name in each.columns):
         having = [(place[k], f[name]) for k, f in zip(labels, frames, strict=True) if name in f]
         whole = sum(len(places) for places, _ in having) == len(frame)
-        kind = np.result_type(*(values.dtype for _, values in having)) if whole else np.float64
+        arrays = [values.to_numpy() for _, values in having]
+        kind = np.result_type(*arrays) if whole else np.float64
         columns[name] = np.full(len(frame), 0 if whole else np.nan, dtype=kind)
-        for places, values in having:
+        for (places, _), values in zip(having, arrays, strict=True):
             columns[name][places] = values
     return _noted(make_frame(columns, frame.index), labels, frames)
 

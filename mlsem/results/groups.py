@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from html import escape
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -37,9 +38,12 @@ class ByGroup(Mapping[Hashable, T]):
     """
 
     def __init__(
-        self, found: Mapping[Hashable, T], reasons: Mapping[Hashable, str] | None = None
+        self,
+        titles: Mapping[Hashable, str],
+        found: Mapping[Hashable, T],
+        reasons: Mapping[Hashable, str],
     ) -> None:
-        self._found, self._reasons = dict(found), dict(reasons or {})
+        self._titles, self._found, self._reasons = dict(titles), dict(found), dict(reasons)
 
     def __getitem__(self, label: Hashable) -> T:
         if label in self._reasons:
@@ -57,23 +61,27 @@ class ByGroup(Mapping[Hashable, T]):
         """The data frames of all groups one after the other, with a column `group` of their
         labels before the others."""
         each: dict[Hashable, Any] = self._found
-        return joined_frames({label: getattr(one, "frame", one) for label, one in each.items()})
+        return joined_frames({label: one.frame for label, one in each.items()})
 
     def __str__(self) -> str:
-        parts = [f"Group [{label}]:\n\n{one!s}".rstrip("\n") for label, one in self.items()]
-        parts += [f"Group [{label}]: {reason}" for label, reason in self._reasons.items()]
-        return "\n\n\n".join(parts)
+        said = {label: f"\n\n{one!s}".rstrip("\n") for label, one in self.items()}
+        said |= {label: f" {reason}" for label, reason in self._reasons.items()}
+        return "\n\n\n".join(f"{title}:{said[label]}" for label, title in self._titles.items())
+
+    def _repr_html_(self) -> str | None:
+        """Where the results have one."""
+        each: dict[Hashable, Any] = self._found
+        if not all(hasattr(one, "_repr_html_") for one in each.values()):
+            return None
+        said = {label: one._repr_html_() for label, one in each.items()}
+        said |= {label: f"<p>{escape(reason)}</p>" for label, reason in self._reasons.items()}
+        return "\n".join(
+            f"<h4>{escape(title)}</h4>\n{said[label]}" for label, title in self._titles.items()
+        )
 
     def __repr__(self) -> str:
         inside = ", ".join(f"{label!r}: {one!r}" for label, one in self.items())
         return f"<ByGroup: {inside}>"
-
-
-def chosen_groups(estimates: Estimates, group: object) -> tuple[GroupEstimates, ...]:
-    """One of the groups by its label or number, or all."""
-    if group is None:
-        return estimates.groups
-    return (estimates.groups[estimates.table.group_number(group) - 1],)
 
 
 def by_group(
@@ -86,19 +94,32 @@ def by_group(
     InferenceError
         There is none of that group, or of any.
     """
-    parts = chosen_groups(estimates, group)
-    if group is not None or not estimates.table.groups:
-        return function(parts[0])
+    if group is not None:
+        return function(estimates.groups[estimates.table.group_number(group) - 1])
+    if not estimates.table.groups:
+        return function(estimates.groups[0])
+    return each_of(estimates.table, [lambda part=part: function(part) for part in estimates.groups])
+
+
+def each_of(table: ParameterTable, steps: Sequence[Callable[[], T]]) -> ByGroup[T]:
+    """What a step of each group gives, or why it does not.
+
+    Raises
+    ------
+    InferenceError
+        There is none of any group.
+    """
     found: dict[Hashable, T] = {}
     reasons: dict[Hashable, str] = {}
-    for part in parts:
+    labels = [group.label for group in table.groups]
+    for label, step in zip(labels, steps, strict=True):
         try:
-            found[part.label] = function(part)
+            found[label] = step()
         except InferenceError as error:
-            reasons[part.label] = str(error)
+            reasons[label] = str(error)
     if not found:
         raise InferenceError("; ".join(dict.fromkeys(reasons.values())))
-    return ByGroup(found, reasons)
+    return ByGroup(titles_of(labels), found, reasons)
 
 
 def tested_by_group(
@@ -135,6 +156,9 @@ def group_sizes(estimates: Estimates) -> GroupSizes | None:
 
 def group_titles(table: ParameterTable) -> tuple[str, ...]:
     """`Group 1 [a]`, …; empty where there is one group."""
-    return tuple(
-        f"Group {number} [{each.label}]" for number, each in enumerate(table.groups, start=1)
-    )
+    return tuple(titles_of([each.label for each in table.groups]).values())
+
+
+def titles_of(labels: Sequence[Hashable]) -> dict[Hashable, str]:
+    """The title of each group."""
+    return {label: f"Group {number} [{label}]" for number, label in enumerate(labels, start=1)}

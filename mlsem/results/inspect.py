@@ -349,7 +349,7 @@ NAMES: dict[str, Callable[[FitResult], Any]] = {
     "cluster": _cluster,
     "ngroups": lambda fit: len(fit._estimates.groups),
     "group.label": lambda fit: tuple(each.label for each in fit.table.groups),
-    "group": lambda fit: fit._record.column if fit.table.groups else "",
+    "group": lambda fit: getattr(fit._record, "column", ""),
     "nlevels": lambda fit: len(fit.table.levels),
     "level.label": lambda fit: fit.table.level_labels,
     "npar": lambda fit: fit.n_params,

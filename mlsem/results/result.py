@@ -39,12 +39,12 @@ from mlsem.inference.covariance.of_estimates import covariance_of, doubted
 from mlsem.inference.covariance.reference import DfMethod
 from mlsem.inference.wald import run as hypotheses
 from mlsem.model.table import ParameterTable
-from mlsem.results.groups import ByGroup, by_group, tested_by_group
-from mlsem.results.implied import Implied, implied_by
+from mlsem.results.groups import by_group, tested_by_group
+from mlsem.results.implied import implied_by
 from mlsem.results.tables import estimate_columns, tidy_columns, without_auxiliary
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterable, Mapping
+    from collections.abc import Hashable, Iterable
 
     import pandas as pd
 
@@ -58,12 +58,9 @@ if TYPE_CHECKING:
     from mlsem.inference.fit.run import Units
     from mlsem.inference.modification.joint import ParametersTest
     from mlsem.inference.profile.run import ProfileIntervals
-    from mlsem.results.icc import Icc
     from mlsem.results.latent import Method as LatentMethod
-    from mlsem.results.r_squared import RSquared
     from mlsem.results.recipe import Recipe
     from mlsem.results.reference import ReferenceModel
-    from mlsem.results.reliability import Reliability
     from mlsem.results.residuals import Kind as ResidualKind
     from mlsem.results.residuals import ResidualMoments
     from mlsem.results.standardized import Kind as StandardizedKind
@@ -449,7 +446,8 @@ class FitResult:
 
     def tidy(self, level: float = 0.95) -> pd.DataFrame:
         """One row per parameter under the names of R's broom."""
-        return make_frame(tidy_columns(without_auxiliary(self._columns(level), self.table)))
+        columns = without_auxiliary(self._columns(level), self.table)
+        return make_frame(tidy_columns(columns, grouped=bool(self.table.groups)))
 
     def glance(self) -> pd.DataFrame:
         """One row about the whole fit under the names of R's broom."""
@@ -1083,7 +1081,7 @@ class FitResult:
 
         return predict(self._estimates, self.table.level_number(level), data)
 
-    def icc(self, group: Hashable = None) -> Icc | ByGroup[Icc]:
+    def icc(self, group: Hashable = None) -> Any:
         """Intraclass correlations of the variables with a part at both levels, with delta-method
         standard errors: `icc` of all variance, as a model without covariates has it; and given
         the covariates `adjusted` and `unadjusted` (conditional) as in the R package performance,
@@ -1109,9 +1107,7 @@ class FitResult:
 
         return tested_by_group(self._estimates, self.covariance, group, icc)
 
-    def r_squared(
-        self, level: float = 0.95, group: Hashable = None
-    ) -> RSquared | ByGroup[RSquared]:
+    def r_squared(self, level: float = 0.95, group: Hashable = None) -> Any:
         """R² of the endogenous variables of each level, with intervals; of a linear mixed model
         (`mixed`) the marginal and conditional R² (Nakagawa & Schielzeth, 2013; Johnson, 2014) and
         the shares of variance of Rights & Sterba (2019).
@@ -1143,7 +1139,10 @@ class FitResult:
 
         require_level(level)
         return tested_by_group(
-            self._estimates, self.covariance, group, lambda *part: r_squared(*part, level)
+            self._estimates,
+            self.covariance,
+            group,
+            lambda part, covariance: r_squared(part, covariance, level),
         )
 
     @quiet
@@ -1183,9 +1182,7 @@ class FitResult:
         along = estimates.along(np.eye(len(names)))
         return square_frame(estimates.information(along, kind), names)
 
-    def implied(
-        self, level: int | str = 1, group: Hashable = None
-    ) -> Implied | Mapping[Hashable, Implied]:
+    def implied(self, level: int | str = 1, group: Hashable = None) -> Any:
         """Implied covariance matrix and means of a level's observed variables.
 
         Fixed covariates take part with their sample moments; auxiliary variables do not.
@@ -1205,9 +1202,7 @@ class FitResult:
         number = self.table.level_number(level)
         return by_group(self._estimates, group, lambda part: implied_by(part.estimates, number))
 
-    def reliability(
-        self, level: float = 0.95, group: Hashable = None
-    ) -> Reliability | ByGroup[Reliability]:
+    def reliability(self, level: float = 0.95, group: Hashable = None) -> Any:
         """Reliability of composites, cluster means and factor scores.
 
         Of each factor's indicators ω and α of the sum within clusters, of its observed mean in a

@@ -100,13 +100,15 @@ def without_auxiliary(columns: Mapping[str, Any], table: ParameterTable) -> dict
     }
 
 
-def tidy_columns(estimates: Mapping[str, Any]) -> dict[str, Any]:
-    """The columns of the table of estimates under the names of R's broom."""
+def tidy_columns(estimates: Mapping[str, Any], *, grouped: bool) -> dict[str, Any]:
+    """The columns of the table of estimates under the names of R's broom; that of the group where
+    there are several."""
     term = [
         f"{lhs} ~1" if op == "~1" else f"{lhs} {op} {rhs}"
         for lhs, op, rhs in zip(estimates["lhs"], estimates["op"], estimates["rhs"], strict=True)
     ]
-    same = {name: estimates[name] for name in ("op", "level", "label")}
+    kept = ("op", "level", "group", "label") if grouped else ("op", "level", "label")
+    same = {name: estimates[name] for name in kept}
     return {"term": term} | same | {new: estimates[old] for new, old in BROOM.items()}
 
 

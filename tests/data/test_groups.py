@@ -12,7 +12,6 @@ from mlsem.data.table.groups import (
     group_rows,
     known_groups,
     text_labels,
-    without_others,
 )
 from mlsem.errors import DataError, OptionValueError
 
@@ -140,7 +139,6 @@ def test_rows_of_each_group():
     assert rows.positions(1).tolist() == [2]
     assert (rows.n_missing, rows.others) == (1, 1)
     assert [part["y"].tolist() for part in rows.frames(data, ["y"])] == [[0.0, 4.0], [2.0]]
-    assert without_others(data, "g", ("b", "a"))["y"].tolist() == [0.0, 1.0, 2.0, 4.0]
     assert appearing(data, "g", ("a", "b")) == ("b", "a")
     assert group_rows(frame(["b", "b", "a"]), "g", ("b", "a")).order is None
     with pytest.raises(DataError, match=r"no row is of group 'B': .* Did you mean 'b'\?"):

@@ -26,6 +26,7 @@ class Parameter:
     hidden: bool = False
     std_lv: float | None = None
     std_all: float | None = None
+    group: int = 1
 
 
 ROWS = [

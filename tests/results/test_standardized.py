@@ -231,8 +231,10 @@ def test_derivatives(fit):
     estimates = fit()._estimates
 
     def at(params):
-        known = {name: getattr(estimates, name) for name in ("problem", "table", "converged")}
-        return SimpleNamespace(**known, params=params)
+        same = ("problem", "table", "converged", "names")
+        found = SimpleNamespace(**{name: getattr(estimates, name) for name in same}, params=params)
+        found.groups = [SimpleNamespace(places=np.arange(len(params)), estimates=found)]
+        return found
 
     for kind in ("all", "lv", "nox"):
         numeric = jacobian(

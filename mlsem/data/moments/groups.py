@@ -9,8 +9,6 @@ from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from mlsem.core.records import GroupedMoments, RobustClusters
 from mlsem.data.moments.across import (
     Group,
@@ -21,7 +19,6 @@ from mlsem.data.moments.across import (
     notes_by_group,
     others_left_out,
     robust_across,
-    without_group,
 )
 from mlsem.data.moments.aggregate import (
     CHUNK_ROWS,
@@ -34,10 +31,9 @@ from mlsem.data.moments.aggregate import (
     with_patterns,
 )
 from mlsem.data.moments.bases import check_center, data_names
-from mlsem.data.moments.missing import Missingness, missing_notes, summed
+from mlsem.data.moments.missing import Missingness
 from mlsem.data.table.columns import (
     check_missing,
-    missing_in,
     require_column,
     require_frame,
     require_one_column,
@@ -229,25 +225,6 @@ def _read(
         return Group(own, frames[place], rows, grouping, found)
 
     return split, each_group([each.label for each in table.groups], used)
-
-
-def used_by_groups(
-    table: ParameterTable, frame: pd.DataFrame, group: str, cluster: str | None
-) -> tuple[int, int, Missingness, tuple[str, ...]]:
-    """How many rows are complete for the model of their group, and how many full information
-    maximum likelihood uses; what is known of the others, and notes on them."""
-    split, groups = _read(table, frame, group, cluster, None, "fiml", None)
-    complete = 0
-    for each in groups:
-        gone = [
-            missing_in(require_column(each.frame, name, said))
-            for name, said in data_names(each.table).items()
-        ]
-        complete += len(each.frame) - int(np.logical_or.reduce(gone).sum())
-    found = summed([each.found for each in groups if each.found is not None], 1, 1)
-    total = int(split.sizes.sum()) + split.n_missing
-    notes = (*without_group(group, split, total), *missing_notes(table, found, total))
-    return complete, sum(each.rows.n_used for each in groups), found, notes
 
 
 def _check_column(group: str, wanted: Mapping[str, str], cluster: str | None) -> None:

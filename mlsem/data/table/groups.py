@@ -138,6 +138,12 @@ def appearing(data: pd.DataFrame, name: str, labels: Sequence[Hashable]) -> tupl
     return tuple(value for value in values if value in chosen)
 
 
+def labels_in(data: pd.DataFrame, group: object) -> list[Hashable]:
+    """The values of a grouping column, whatever they are."""
+    name = require_one_column("group", group, data)
+    return _values(require_column(data, name, "group= names"), name)[1]
+
+
 def group_rows(data: pd.DataFrame, name: str, labels: Sequence[Hashable]) -> GroupRows:
     """The rows of each of these groups.
 
@@ -162,16 +168,6 @@ def group_rows(data: pd.DataFrame, name: str, labels: Sequence[Hashable]) -> Gro
         order = stable_order(narrow)[: len(of_row) - left]
     n_missing = 0 if missing is None else int(missing.sum())
     return GroupRows(order, counts[:-1].astype(np.int64), missing, left - n_missing)
-
-
-def without_others(data: pd.DataFrame, name: str, labels: Sequence[Hashable]) -> pd.DataFrame:
-    """The rows of these groups, and those without a group."""
-    rows = group_rows(data, name, labels)
-    if not rows.others or rows.order is None:
-        return data
-    keep = np.zeros(len(data), dtype=bool) if rows.missing is None else rows.missing.copy()
-    keep[rows.order] = True
-    return data.loc[keep]
 
 
 def known_groups(

@@ -1,5 +1,4 @@
-"""The covariance of the estimates of several groups, as functions of one group's parameters see
-it."""
+"""The covariance of all parameters of several groups, as functions of one group's see it."""
 
 from __future__ import annotations
 

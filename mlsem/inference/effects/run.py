@@ -200,10 +200,21 @@ def _of_groups(
         own = found if one else [_OfGroup(each, part.places) for each in found]
         shown += [_Found(part.label, *pair) for pair in zip(levels, own, strict=True)]
     if not shown:
-        missing = [e for e in errors.values() if isinstance(e, InferenceError)]
-        raise (missing or [*errors.values()])[0]
+        raise _nowhere([*errors.values()], parts, outcome, predictor)
     notes |= {f"group {label!r}: {error}": None for label, error in errors.items()}
     return shown, tuple(notes)
+
+
+def _nowhere(
+    errors: list[Exception], parts: tuple[GroupEstimates, ...], outcome: str, predictor: str
+) -> Exception:
+    """Why there are no effects in any group: that of one, if it is that of all."""
+    tables = [part.estimates.table for part in parts]
+    known = [{*table.observed, *(n for v in table.levels for n in v.latent)} for table in tables]
+    apart = {outcome, predictor} <= set().union(*known) and outcome != predictor
+    if apart and len({str(error) for error in errors}) > 1:
+        return InferenceError(f"no path leads from {predictor!r} to {outcome!r} in any group.")
+    return errors[0]
 
 
 def _between_groups(shown: list[_Found]) -> list[_Found]:
