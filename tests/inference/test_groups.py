@@ -57,7 +57,7 @@ def test_equalities_between_groups_are_parameters_in_common(name):
     text = f"{labelled(table)}\n{constraints}"
     found = mlsem.fit(text, kind.data, group="g", tol=1e-10, **kind.options)
     np.testing.assert_allclose(
-        (found.params[names].to_numpy() - shared.params) / shared.bse, 0, 1e-7
+        (found.params[names].to_numpy() - shared.params) / shared.bse, 0.0, atol=1e-7
     )
     places = [found.params.index.get_loc(each) for each in names]
     for se in kinds_of_se(kind):
@@ -114,7 +114,9 @@ def test_order_of_rows_and_names_of_groups_do_not_count(name):
         for name in wanted.params.index
     ]
     places = [found.params.index.get_loc(each) for each in order]
-    np.testing.assert_allclose((found.estimates[places] - wanted.params) / wanted.bse, 0, atol=1e-7)
+    np.testing.assert_allclose(
+        (found.estimates[places] - wanted.params) / wanted.bse, 0.0, atol=1e-7
+    )
     assert_same(Part(found.covariance, places), wanted.covariance, 1e-6)
 
 

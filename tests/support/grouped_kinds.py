@@ -84,25 +84,23 @@ KINDS = {
     "one level, clusters across": Kind(FACTOR, CLUSTERED, across=True),
     "FIML at two levels": Kind(LATENT, CLUSTERED | {"missing": "fiml"}, holes=True),
     "FIML of one level": Kind(FACTOR, CLUSTERED | {"missing": "fiml"}, holes=True),
-    "far covariates": Kind(
-        LATENT.replace("fw ~ x", "fw ~ farx").replace("fb ~ w", "fb ~ farw"), CLUSTERED
-    ),
+    "far covariates": Kind(PATHS.replace("x", "farx").replace("w", "farw"), CLUSTERED),
 }
 
 
 @cache
-def rows(across: bool = False, clusters: int = 44) -> pd.DataFrame:
+def rows(across: bool = False, clusters: int = 60) -> pd.DataFrame:
     """Clusters of 4 to 9 rows; those of even number are of group "a", or every other row is."""
     rng = np.random.default_rng(5)
     sizes = rng.integers(4, 10, clusters)
     ids = np.repeat(np.arange(clusters), sizes)
     w, x = rng.normal(size=clusters), rng.normal(size=len(ids))
-    between = 0.6 * rng.normal(size=clusters) + 0.4 * w
-    slopes = 0.4 + 0.2 * w + 0.4 * rng.normal(size=clusters)
+    between = 0.9 * rng.normal(size=clusters) + 0.4 * w
+    slopes = 0.4 + 0.2 * w + 0.7 * rng.normal(size=clusters)
     factor = slopes[ids] * x + rng.normal(size=len(ids)) + between[ids]
     columns: dict[str, Any] = {"id": ids, "x": x, "w": w[ids]}
     for k, loading in enumerate((1.0, 0.8, 0.9, 0.7), start=1):
-        own = 0.4 * rng.normal(size=clusters)[ids] + 0.7 * rng.normal(size=len(ids))
+        own = 0.7 * rng.normal(size=clusters)[ids] + 0.7 * rng.normal(size=len(ids))
         columns[f"y{k}"] = loading * factor + own + 0.2 * k
     member = np.arange(len(ids)) % 2 if across else ids % 2
     far = {"farx": x + 1e4, "farw": w[ids] + 1e4}
