@@ -184,10 +184,10 @@ def without_warnings() -> Iterator[None]:
 
 @contextmanager
 def in_group(label: object) -> Iterator[None]:
-    """Errors of data and of estimation say which group they are of."""
+    """Errors say which group they are of."""
     try:
         yield
-    except (SpecificationError, DataError, EstimationError) as error:
+    except (SpecificationError, DataError, EstimationError, InferenceError) as error:
         said = f"group {label!r}: {error.args[0]}"
         if isinstance(error, SpecificationError):
             raise type(error)(said, error.text, error.span) from None

@@ -72,6 +72,13 @@ class EfficientScores:
             self.whole[which],
         )
 
+    def turned(self, turn: Array) -> EfficientScores:
+        """Along combinations of them, the columns of `turn` (q, m)."""
+        information = turn.T @ self.information @ turn
+        return EfficientScores(
+            self.directions @ turn, self.scores @ turn, information, np.diagonal(information)
+        )
+
 
 def extended(estimates: Estimates, table: ParameterTable, params: Array) -> Estimates:
     """A larger table of the same variables, met with the data of a fit.

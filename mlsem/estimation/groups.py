@@ -65,14 +65,13 @@ class GroupedProblem(Posed):
         return not len(self.shared) and not len(restricted(self.table))
 
     def with_table(self, table: ParameterTable, guess: Array) -> Self:
-        parts = [
-            replace(
-                part,
-                places=np.array(group.places, dtype=np.intp),
-                problem=part.problem.with_table(group.table, guess[list(group.places)]),
-            )
-            for part, group in zip(self.parts, table.groups, strict=True)
-        ]
+        held = _held(table)
+        parts: list[PosedGroup] = []
+        for part, group in zip(self.parts, table.groups, strict=True):
+            places = np.array(group.places, dtype=np.intp)
+            own = np.flatnonzero(np.isin(places, held))
+            problem = part.problem.with_table(group.table, guess[places], own)
+            parts.append(replace(part, places=places, problem=problem))
         return replace(self, table=table, guess=guess, **_summed(parts))
 
     def with_moments(

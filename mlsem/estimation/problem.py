@@ -97,9 +97,10 @@ class Problem(Posed):
     def groups(self) -> tuple[PosedGroup, ...]:
         return (PosedGroup(None, 1, np.arange(len(self.table.names)), self),)
 
-    def with_table(self, table: ParameterTable, guess: Array) -> Self:
+    def with_table(self, table: ParameterTable, guess: Array, held: Index = NONE) -> Self:
+        """`held` as for `pose_one`."""
         data = (self.sample, self.moments, self.sizes, self.shape_of)
-        views = _views(table, self.maps, self.saturated, guess, data)
+        views = _views(table, self.maps, self.saturated, guess, data, held)
         return replace(self, table=table, guess=guess, **views)
 
     def with_moments(

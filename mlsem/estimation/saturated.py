@@ -4,15 +4,16 @@ Its parameters β are all covariances of each level and the coefficients of all 
 covariates (`core.implied.saturated`); where the fit takes moments of covariates from the saturated
 model, both hold them. In a single-level model β̂ are sample moments; in a two-level one the maximum
 is sought without a bound on Σ_B, as that of the fit is, and among positive semidefinite matrices
-where there is none.
+where there is none. The saturated model of several groups is that of each: they share nothing.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -25,12 +26,16 @@ from mlsem.core.optimise.objective import MomentDerivatives, MomentObjective
 from mlsem.core.quiet import quiet
 from mlsem.core.records import Array, CellMoments, Index, frozen
 from mlsem.core.sample.shapes import ShapeMoments, covariate_sample, level_sample
-from mlsem.errors import InferenceError
+from mlsem.errors import InferenceError, in_group
 from mlsem.estimation.clusterwise import cluster_fit
 from mlsem.estimation.estimates import Directions, Estimates
 from mlsem.estimation.incomplete import climbed
+from mlsem.estimation.posed import Posed
 from mlsem.estimation.problem import Problem, unrestricted
 from mlsem.model.pattern import level_names
+
+if TYPE_CHECKING:
+    from mlsem.core.clusters.sum import TermDirections
 
 AT_REST = 1e-6  # squared remaining step, in standard errors, of a maximum without a bound
 
@@ -59,6 +64,16 @@ class SaturatedPoint:
     singular: bool = False
 
     @property
+    def groups(self) -> tuple[SaturatedPoint, ...]:
+        """Those of each group; of one group itself."""
+        return (self,)
+
+    @property
+    def robust_places(self) -> tuple[Index, ...]:
+        """Which of the clusters of the robust covariance are those of `scores`, by group."""
+        return (np.arange(self.problem.robust.n_clusters),)
+
+    @property
     def n_params(self) -> int:
         """b."""
         return self.coordinates.n_params
@@ -67,9 +82,11 @@ class SaturatedPoint:
     def loglik(self) -> float:
         return self._point.loglik
 
-    def tangents(self, directions: Directions) -> Array:
-        """Δ = ∂β/∂θ along directions of the fit's parameters, (b, n)."""
-        return self.coordinates.along(directions.at.along)
+    def tangents(self, directions: Directions) -> tuple[tuple[Index, Array], ...]:
+        """Δ = ∂β/∂θ along directions of the fit's parameters, by group: which of them move its
+        β, (n,), and Δ of these, (b, n)."""
+        along = self.coordinates.along(directions.at.along)
+        return ((np.arange(along.shape[1]), along),)
 
     @property
     def moments(self) -> tuple[LevelMoments, LevelMoments]:
@@ -140,8 +157,57 @@ class SaturatedPoint:
         return self.observed if at_rest else self.expected
 
 
-def coordinates_of(estimates: Estimates) -> Saturated:
-    """The saturated model of the variables of a fit.
+@dataclass(frozen=True, eq=False)
+class SaturatedGroups:
+    """The saturated model of several groups at some β: the sum of theirs.
+
+    Attributes
+    ----------
+    problem : Posed
+        Of the fit.
+    groups : tuple of SaturatedPoint
+        Of each group.
+    """
+
+    problem: Posed
+    groups: tuple[SaturatedPoint, ...]
+
+    @property
+    def robust_places(self) -> tuple[Index, ...]:
+        """Which of the clusters of the robust covariance are those of a group's `scores`, by
+        group; one may be in several groups."""
+        found, first = [], 0
+        for group in self.groups:
+            own = group.problem.robust
+            stop = first + len(own.codes)
+            places = np.empty(own.n_clusters, dtype=np.intp)
+            places[own.codes] = self.problem.robust.codes[first:stop]
+            found.append(frozen(places))
+            first = stop
+        return tuple(found)
+
+    @property
+    def n_params(self) -> int:
+        return sum(group.n_params for group in self.groups)
+
+    @property
+    def loglik(self) -> float:
+        return sum(group.loglik for group in self.groups)
+
+    def tangents(self, directions: Directions) -> tuple[tuple[Index, Array], ...]:
+        """As `SaturatedPoint.tangents`."""
+        terms = cast("tuple[TermDirections, ...]", directions.at.along)
+        return tuple(
+            (term.columns, group.coordinates.along(term.along))
+            for group, term in zip(self.groups, terms, strict=True)
+        )
+
+
+SaturatedModel = SaturatedPoint | SaturatedGroups
+
+
+def coordinates_of(estimates: Estimates[Problem]) -> Saturated:
+    """The saturated model of the variables of a fit of one group.
 
     Raises
     ------
@@ -168,15 +234,24 @@ def _positions(names: Sequence[str], chosen: tuple[str, ...]) -> Index:
     return np.array([names.index(name) for name in chosen], dtype=np.intp)
 
 
-def at_estimates(estimates: Estimates) -> SaturatedPoint:
+def at_estimates(estimates: Estimates) -> SaturatedModel:
     """The saturated model at the moments that the fitted model implies, β(θ̂)."""
-    coordinates = coordinates_of(estimates)
-    params = coordinates.at(*estimates.implied)
-    return SaturatedPoint(estimates.problem, coordinates, params)
+    points: list[SaturatedPoint] = []
+    for own in (group.estimates for group in estimates.groups):
+        coordinates = coordinates_of(own)
+        params = coordinates.at(*own.implied)
+        points.append(SaturatedPoint(own.problem, coordinates, params))
+    return _of_all(estimates, points)
+
+
+def _of_all(estimates: Estimates, points: Sequence[SaturatedPoint]) -> SaturatedModel:
+    if isinstance(estimates.problem, Problem):
+        return points[0]
+    return SaturatedGroups(estimates.problem, tuple(points))
 
 
 @quiet
-def saturated_fit(estimates: Estimates, *, semidefinite: bool | None = None) -> SaturatedPoint:
+def saturated_fit(estimates: Estimates, *, semidefinite: bool | None = None) -> SaturatedModel:
     """The maximum of the saturated model.
 
     Parameters
@@ -190,6 +265,15 @@ def saturated_fit(estimates: Estimates, *, semidefinite: bool | None = None) -> 
     InferenceError
         The model has random slopes, or no maximum was found.
     """
+    points: list[SaturatedPoint] = []
+    for group in estimates.groups:
+        with in_group(group.label) if estimates.table.groups else nullcontext():
+            points.append(_fit_of_group(group.estimates, semidefinite))
+    return _of_all(estimates, points)
+
+
+def _fit_of_group(estimates: Estimates[Problem], semidefinite: bool | None) -> SaturatedPoint:
+    """`saturated_fit` of one group."""
     coordinates, problem = coordinates_of(estimates), estimates.problem
     if isinstance(problem.moments, CellMoments):
         return _incomplete_fit(estimates, coordinates, semidefinite)
@@ -226,7 +310,7 @@ def _no_maximum() -> InferenceError:
 
 
 def _incomplete_fit(
-    estimates: Estimates, coordinates: Saturated, semidefinite: bool | None
+    estimates: Estimates[Problem], coordinates: Saturated, semidefinite: bool | None
 ) -> SaturatedPoint:
     """`saturated_fit` where values are missing."""
     problem = estimates.problem

@@ -12,25 +12,27 @@ from dataclasses import dataclass, replace
 from itertools import combinations
 from math import inf
 
+from mlsem.model.blocks import name_suffix
+from mlsem.model.regrouped import with_rows
 from mlsem.model.table import ParameterTable, Row
 
-Cell = tuple[str, str, str, int]
+Cell = tuple[str, str, str, int, int]
 
 
 def cell_of(row: Row) -> Cell:
-    """Which cell a row is: kind, from, to, level."""
-    return cell(row.lhs, row.op, row.rhs, row.level)
+    """Which cell a row is: kind, from, to, level, group."""
+    return cell(row.lhs, row.op, row.rhs, row.level, row.group)
 
 
-def cell(lhs: str, op: str, rhs: str, level: int) -> Cell:
+def cell(lhs: str, op: str, rhs: str, level: int, group: int = 1) -> Cell:
     """Of a row with these entries."""
     if op == "=~":
-        return "->", lhs, rhs, level
+        return "->", lhs, rhs, level, group
     if op == "~":
-        return "->", rhs, lhs, level
+        return "->", rhs, lhs, level, group
     if op == "~~" and rhs < lhs:
         lhs, rhs = rhs, lhs
-    return op, lhs, rhs, level
+    return op, lhs, rhs, level, group
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +98,13 @@ def places(table: ParameterTable, level: int) -> Places:
 
 def candidates(table: ParameterTable) -> tuple[Row, ...]:
     """All that are of use, those that the data do not determine among them; `fixed` is the value
-    that each has."""
+    that each has. Of several groups those of each."""
+    if table.groups:
+        return tuple(
+            replace(row, group=number)
+            for number, group in enumerate(table.groups, start=1)
+            for row in candidates(group.table)
+        )
     carried = {(slope.outcome, slope.carrier) for slope in table.slopes}
     taken = {cell_of(row) for row in table.rows if row.free >= 0 or row.exo}
     found: dict[Cell, Row] = {}
@@ -157,17 +165,10 @@ def extend(table: ParameterTable, rows: Sequence[Row]) -> ParameterTable:
         for k, row in enumerate(rows, count)
     }
     kept = [free.pop(cell_of(row), row) for row in table.rows]
-    return replace(
-        table,
-        rows=(*kept, *free.values()),
-        names=(*table.names, *(parameter_name(table, row) for row in rows)),
-        definitions=(),
-        constraints=(),
-        bounds=None,
-    )
+    names = (*table.names, *(parameter_name(table, row) for row in rows))
+    return with_rows(table, (*kept, *free.values()), names)
 
 
 def parameter_name(table: ParameterTable, row: Row) -> str:
     """As in `coef()`."""
-    suffix = f".l{table.level_labels[1]}" if row.level == 2 else ""
-    return f"{row.lhs}{row.op}{row.rhs}{suffix}"
+    return f"{row.lhs}{row.op}{row.rhs}{name_suffix(row.block, table.level_labels)}"

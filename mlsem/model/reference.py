@@ -14,7 +14,9 @@ from dataclasses import replace
 from itertools import combinations_with_replacement
 
 from mlsem.base.caching import remember
+from mlsem.model.blocks import BlockKey, name_suffix
 from mlsem.model.expressions import compile_constraints
+from mlsem.model.regrouped import with_rows
 from mlsem.model.table import LevelVariables, ParameterTable, Row
 
 Writer = Callable[[ParameterTable, int], Iterator[Row]]
@@ -29,7 +31,7 @@ def baseline(table: ParameterTable) -> ParameterTable:
 @remember
 def at_level(table: ParameterTable, level: int) -> ParameterTable | None:
     """As written at one level, saturated at the other one; None where a label or a constraint
-    ties the levels."""
+    ties the levels, be it of different groups."""
     own = {row.free for row in table.rows if row.level == level and row.free >= 0}
     others = {row.free for row in table.rows if row.level != level and row.free >= 0}
     if own & others:
@@ -59,36 +61,44 @@ def _levels(table: ParameterTable) -> range:
 def _written(
     table: ParameterTable, writers: dict[int, Writer], constraints: tuple = ()
 ) -> ParameterTable:
-    """The rows of all levels, their free parameters numbered anew."""
-    rows, names, places = [], [], {}
-    for level, writer in writers.items():
-        for row in writer(table, level):
-            if row.free < 0:
-                rows.append(row)
-                continue
-            key = (row.free,) if writer is _own else (row.lhs, row.op, row.rhs, level)
-            if key not in places:
-                places[key] = len(names)
-                names.append(table.names[row.free] if writer is _own else _name(row))
-            rows.append(replace(row, free=places[key]))
-    latent = [level.latent if writers[k] is _own else () for k, level in enumerate(table.levels, 1)]
-    return replace(
-        table,
-        rows=tuple(rows),
-        names=tuple(names),
-        levels=tuple(
-            replace(level, latent=own) for level, own in zip(table.levels, latent, strict=True)
-        ),
-        definitions=(),
-        constraints=constraints,
-        notes=(),
-        remarks=(),
-        bounds=None,
+    """The rows of all levels of all groups, their free parameters numbered anew."""
+    every = range(len(table.names))
+    parts = [(group.table, group.places) for group in table.groups] or [(table, every)]
+    rows: list[Row] = []
+    names: list[str] = []
+    numbers: dict[object, int] = {}
+    for group, (part, places) in enumerate(parts, start=1):
+        for level, writer in writers.items():
+            for row in writer(part, level):
+                own = writer is _own and row.free >= 0
+                name = table.names[places[row.free]] if own else _name(row, group)
+                key = places[row.free] if own else (row.lhs, row.op, row.rhs, level, group)
+                if row.free >= 0 and key not in numbers:
+                    numbers[key] = len(names)
+                    names.append(name)
+                free = numbers[key] if row.free >= 0 else -1
+                rows.append(replace(row, free=free, group=group))
+    changed = [
+        replace(part, levels=_without_latent(part, writers), notes=(), remarks=())
+        for part, _ in parts
+    ]
+    whole = replace(table, levels=changed[0].levels, notes=(), remarks=())
+    found = with_rows(whole, rows, names, changed if table.groups else ())
+    return replace(found, constraints=constraints)
+
+
+def _without_latent(
+    table: ParameterTable, writers: dict[int, Writer]
+) -> tuple[LevelVariables, ...]:
+    """The variables of the levels; latent ones only where the model is as it was written."""
+    return tuple(
+        level if writers[k] is _own else replace(level, latent=())
+        for k, level in enumerate(table.levels, 1)
     )
 
 
-def _name(row: Row) -> str:
-    return f"{row.lhs}{row.op}{row.rhs}" + (".l2" if row.level == 2 else "")
+def _name(row: Row, group: int) -> str:
+    return f"{row.lhs}{row.op}{row.rhs}{name_suffix(BlockKey(group, row.level), ('1', '2'))}"
 
 
 def _own(table: ParameterTable, level: int) -> Iterator[Row]:

@@ -1,4 +1,4 @@
-"""Several groups' tables with further parameters, put together again."""
+"""Several groups' tables with other rows or parameters, put together again."""
 
 from __future__ import annotations
 
@@ -48,6 +48,50 @@ def regrouped(whole: ParameterTable, tables: Sequence[ParameterTable]) -> Parame
         meanstructure=tables[0].meanstructure,
         auxiliary=tuple(dict.fromkeys(name for table in tables for name in table.auxiliary)),
     )
+
+
+def with_rows(
+    whole: ParameterTable,
+    rows: Sequence[Row],
+    names: Sequence[str],
+    tables: Sequence[ParameterTable] = (),
+) -> ParameterTable:
+    """The table with these rows and parameters; its constraints and definitions are left out.
+
+    Parameters
+    ----------
+    whole : ParameterTable
+        Of one group or of several.
+    rows : sequence of Row
+        With their groups, and free positions of the whole; in any order of groups.
+    names : sequence of str
+        Of the parameters.
+    tables : sequence of ParameterTable, optional
+        The table of each group, where more of it has changed than rows and parameters.
+    """
+    groups: list[GroupTable] = []
+    for number, before in enumerate(whole.groups, start=1):
+        own = [row for row in rows if row.group == number]
+        places = tuple(dict.fromkeys(row.free for row in own if row.free >= 0))
+        position = {place: k for k, place in enumerate(places)}
+        table = with_rows(
+            tables[number - 1] if tables else before.table,
+            [replace(row, group=1, free=position.get(row.free, -1)) for row in own],
+            [names[place] for place in places],
+        )
+        groups.append(GroupTable(before.label, table, places))
+    changed = replace(
+        whole,
+        rows=tuple(sorted(rows, key=lambda row: row.group)),
+        names=tuple(names),
+        definitions=(),
+        constraints=(),
+        bounds=None,
+        groups=tuple(groups),
+    )
+    if not groups:
+        return changed
+    return replace(changed, levels=levels_of_any([group.table for group in groups]))
 
 
 def levels_of_any(tables: Sequence[ParameterTable]) -> tuple[LevelVariables, ...]:

@@ -83,7 +83,7 @@ def _contributions(models: FitModels, parts: Sequence[FitModels], own: Array) ->
         return np.full(len(own), np.nan)
     try:
         saturated = united_fit(
-            [part.saturated.clusters() for part in parts], models.estimates.problem.robust
+            [part.saturated.groups[0].clusters() for part in parts], models.estimates.problem.robust
         )
         return 2.0 * (saturated.loglik - own)
     except InferenceError:

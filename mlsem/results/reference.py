@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from mlsem.core.implied.pattern import LevelMoments
 from mlsem.data.table.frame import make_series, square_frame
@@ -13,7 +12,13 @@ from mlsem.estimation.joint import JointMoments, joint_moments
 from mlsem.estimation.problem import Problem
 from mlsem.estimation.saturated import saturated_fit
 from mlsem.inference.fit.models import FitModels
+from mlsem.results.groups import ByGroup
 from mlsem.results.implied import Implied
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable
+
+    from mlsem.model.table import ParameterTable
 
 Kind = Literal["saturated", "baseline"]
 
@@ -29,40 +34,53 @@ class ReferenceModel:
         Of auxiliary variables, too, as that of the fit.
     n_params : int
         Without those of auxiliary variables.
-    rank : int or None
+    rank : int, dict or None
         Of the saturated covariance matrix between clusters of the variables with a part at both
-        levels, given those of level 2; None of the baseline and of a single-level model.
+        levels, given those of level 2; of several groups by their labels. None of the baseline
+        and of a single-level model.
     semidefinite : bool
-        Whether that matrix was kept positive semidefinite and is singular. Without the bound the
-        likelihood then has no maximum, or it was asked for.
+        Whether that matrix, or that of some group, was kept positive semidefinite and is singular.
+        Without the bound the likelihood then has no maximum, or it was asked for.
     """
 
     kind: Kind
     loglik: float
     n_params: int
-    rank: int | None
+    rank: int | dict[Hashable, int] | None
     semidefinite: bool
-    _levels: tuple[JointMoments, ...]
-    _number: Callable[[int | str], int]
+    _groups: tuple[tuple[JointMoments, ...], ...]
+    _singular: tuple[tuple[Hashable, int], ...]
+    _table: ParameterTable
 
-    def implied(self, level: int | str = 1) -> Implied:
-        """Covariance matrix and means of a level's observed variables, as `FitResult.implied`."""
-        moments = self._levels[self._number(level) - 1]
-        cov = square_frame(moments.cov, moments.names)
-        return Implied(cov, make_series(moments.mean, moments.names, "mean"))
+    def implied(self, level: int | str = 1, group: Hashable = None) -> Any:
+        """Covariance matrix and means of a level's observed variables, as `FitResult.implied`: of
+        a group by its label or number, without `group=` of several a mapping by their labels."""
+        table, number = self._table, self._table.level_number(level)
+        if group is not None:
+            return _implied(self._groups[table.group_number(group) - 1][number - 1])
+        found = [_implied(levels[number - 1]) for levels in self._groups]
+        if not table.groups:
+            return found[0]
+        return ByGroup({each.label: own for each, own in zip(table.groups, found, strict=True)})
 
     def __str__(self) -> str:
         name = f"{self.kind.capitalize()} model"
         lines = [f"{name}: log-likelihood {self.loglik:.3f}, {self.n_params} parameters"]
-        if self.semidefinite:
+        for label, rank in self._singular:
+            where = "" if label is None else f" of group {label!r}"
             lines.append(
-                f"The covariance matrix between clusters is singular, of rank {self.rank}: it was "
-                "kept positive semidefinite."
+                f"The covariance matrix between clusters{where} is singular, of rank {rank}: it "
+                "was kept positive semidefinite."
             )
         return "\n".join(lines)
 
     def __repr__(self) -> str:
         return f"<ReferenceModel: {self.kind}, {self.n_params} parameters, {self.loglik:.3f}>"
+
+
+def _implied(moments: JointMoments) -> Implied:
+    cov = square_frame(moments.cov, moments.names)
+    return Implied(cov, make_series(moments.mean, moments.names, "mean"))
 
 
 def saturated_model(models: FitModels, *, semidefinite: bool | None) -> ReferenceModel:
@@ -71,15 +89,25 @@ def saturated_model(models: FitModels, *, semidefinite: bool | None) -> Referenc
         point = models.saturated
     else:
         point = saturated_fit(models.seen, semidefinite=semidefinite)
-    two_level = models.estimates.table.two_level
+    table, labels = models.seen.table, [group.label for group in models.seen.groups]
+    ranks = [each.rank for each in point.groups]
+    singular = [
+        (label, each.rank)
+        for label, each in zip(labels, point.groups, strict=True)
+        if each.singular
+    ]
+    rank = None
+    if table.two_level:
+        rank = dict(zip(labels, ranks, strict=True)) if table.groups else ranks[0]
     return ReferenceModel(
         "saturated",
         point.loglik,
-        point.n_params - models.seen.table.n_auxiliary,
-        point.rank if two_level else None,
-        point.singular,
-        _joint(models.seen.problem, point.moments),
-        models.estimates.table.level_number,
+        point.n_params - table.n_auxiliary,
+        rank,
+        bool(singular),
+        tuple(_joint(each.problem, each.moments) for each in point.groups),
+        tuple(singular),
+        table,
     )
 
 
@@ -91,9 +119,10 @@ def baseline_model(models: FitModels) -> ReferenceModel:
             "the baseline model has no maximum: a variance between clusters runs off. "
             'bounds="pos.var" keeps those of the model, and of its baseline, from being negative.'
         )
-    levels = _joint(model.problem, model.implied)
-    number = models.estimates.table.level_number
-    return ReferenceModel("baseline", model.loglik, model.n_own_params, None, False, levels, number)
+    own = [group.estimates for group in model.groups]
+    levels = tuple(_joint(each.problem, each.implied) for each in own)
+    table, count = models.estimates.table, model.n_own_params
+    return ReferenceModel("baseline", model.loglik, count, None, False, levels, (), table)
 
 
 def _joint(problem: Problem, moments: tuple[LevelMoments, ...]) -> tuple[JointMoments, ...]:

@@ -259,7 +259,7 @@ def _alphas(models: FitModels, composites: list[_Composite], size: float | None)
     several = [each for each in composites if len(each.indicators) > 1]
     if not several or fit.table.slopes or fit.restricted:
         return _Part([], np.zeros(0), np.zeros(0), np.zeros(0))
-    saturated, count = models.saturated, len(fit.table.levels)
+    saturated, count = models.saturated.groups[0], len(fit.table.levels)
 
     def value(params: Array) -> Array:
         joint = [

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 from scipy.special import ndtr
@@ -12,18 +12,18 @@ from mlsem.core.quiet import quiet
 from mlsem.core.records import Array
 from mlsem.data.table.frame import make_series, square_frame
 from mlsem.errors import OptionValueError, listed, nearest
+from mlsem.estimation.estimates import GroupEstimates
 from mlsem.estimation.joint import JointMoments
+from mlsem.estimation.saturated import SaturatedPoint
 from mlsem.inference.fit.models import FitModels
-from mlsem.inference.fit.residual_tests import residual_errors, residual_roots
-from mlsem.inference.fit.residuals import (
-    LevelResiduals,
-    correlations,
-    level_residuals,
-    root_mean_square,
-)
+from mlsem.inference.fit.residual_tests import Roots, residual_errors, residual_roots
+from mlsem.inference.fit.residuals import correlations, level_residuals, root_mean_square
 from mlsem.inference.fit.run import require_estimates
+from mlsem.results.groups import ByGroup
 
 if TYPE_CHECKING:
+    from collections.abc import Hashable
+
     import pandas as pd
 
 Kind = Literal["raw", "standardized", "cor.bentler", "cor.bollen"]
@@ -38,7 +38,10 @@ class ResidualMoments:
     kind : {"raw", "standardized", "cor.bentler", "cor.bollen"}
     level : int
     srmr : float
-        Root mean square of the correlation residuals of the level, as in `fit_measures`.
+        Root mean square of the correlation residuals of the level, as in `fit_measures` (which
+        has the mean of those of several groups).
+    group : hashable
+        The label of the group in the data; None where there is one.
     """
 
     kind: Kind
@@ -47,6 +50,7 @@ class ResidualMoments:
     _names: tuple[str, ...]
     _cov: tuple[Array, Array]
     _mean: tuple[Array, Array]
+    group: Hashable = None
 
     @property
     def cov(self) -> pd.DataFrame:
@@ -91,45 +95,68 @@ class ResidualMoments:
 
     def __str__(self) -> str:
         table = self.cov.round(3)
-        lines = [f"Residuals ({self.kind}) of level {self.level}:", table.to_string()]
+        where = f"level {self.level}{self._of_group}"
+        lines = [f"Residuals ({self.kind}) of {where}:", table.to_string()]
         if np.any(self._mean[0]):
             lines += ["Means:", self.mean.round(3).to_frame().T.to_string()]
         return "\n".join([*lines, f"SRMR {self.srmr:.3f}"])
 
     def __repr__(self) -> str:
-        return f"<ResidualMoments: {self.kind}, level {self.level}, SRMR {self.srmr:.3f}>"
+        where = f"level {self.level}{self._of_group}"
+        return f"<ResidualMoments: {self.kind}, {where}, SRMR {self.srmr:.3f}>"
+
+    @property
+    def _of_group(self) -> str:
+        return "" if self.group is None else f" of group {self.group!r}"
 
 
 def _tail(z: Array) -> Array:
     return 2.0 * np.asarray(ndtr(-np.abs(z)), dtype=np.float64)
 
 
+def residuals_of(models: FitModels, kind: object, level: int | str | None, group: Hashable) -> Any:
+    """What `FitResult.residuals` returns, which says what the arguments are."""
+    table = models.estimates.table
+    labels = [each.label for each in table.groups]
+    levels = tuple(range(1, len(table.levels) + 1))
+    groups = tuple(range(1, max(len(labels), 1) + 1))
+    if level is not None:
+        levels = (table.level_number(level),)
+    if group is not None:
+        groups = (table.group_number(group),)
+    found = [
+        dict(zip(table.level_labels, own, strict=True)) if len(own) > 1 else own[0]
+        for own in residual_moments(models, kind, levels, groups)
+    ]
+    if group is not None or not labels:
+        return found[0]
+    return ByGroup(dict(zip(labels, found, strict=True)))
+
+
 @quiet
 def residual_moments(
-    models: FitModels, kind: object, levels: tuple[int, ...]
-) -> list[ResidualMoments]:
-    """Of some levels; see `FitResult.residuals`."""
+    models: FitModels, kind: object, levels: tuple[int, ...], groups: tuple[int, ...]
+) -> list[list[ResidualMoments]]:
+    """Of some levels of some groups; see `FitResult.residuals`."""
     if kind not in get_args(Kind):
         raise OptionValueError(
             f"kind={kind!r}: it takes one of {listed(get_args(Kind))}."
             + nearest(str(kind), get_args(Kind))
         )
     require_estimates(models.estimates)
-    seen, saturated = models.seen, models.saturated
-    roots = residual_roots(seen, saturated, robust=models.robust, factor=models.factor)
+    roots = residual_roots(
+        models.seen, models.saturated, robust=models.robust, factor=models.factor
+    )
     return [
-        _of_level(level_residuals(seen, saturated, level), models, roots, level, kind)  # type: ignore[arg-type]
-        for level in levels
+        [_of_level(*models.groups[k - 1], roots[k - 1], level, kind) for level in levels]  # type: ignore[arg-type]
+        for k in groups
     ]
 
 
 def _of_level(
-    found: LevelResiduals,
-    models: FitModels,
-    roots: tuple[Array, Array],
-    level: int,
-    kind: Kind,
+    group: GroupEstimates, saturated: SaturatedPoint, roots: Roots, level: int, kind: Kind
 ) -> ResidualMoments:
+    found, table = level_residuals(group.estimates, saturated, level), group.estimates.table
     size = len(found.mean)
     cells = np.tril_indices(size)
 
@@ -140,12 +167,12 @@ def _of_level(
         return np.concatenate((correlations(moments.cov)[cells], moments.mean))
 
     bollen = kind == "cor.bollen"
-    errors = residual_errors(models.saturated, roots, level, correlated if bollen else raw)
+    errors = residual_errors(saturated, roots, level, correlated if bollen else raw)
     se, mean_se = np.full((size, size), np.nan), errors[len(cells[0]) :]
     se[cells] = errors[: len(cells[0])]
     se.T[cells] = errors[: len(cells[0])]
     cov, mean = found.cov, found.mean
-    if not models.estimates.table.meanstructure:
+    if not table.meanstructure:
         mean_se = np.full(size, np.nan)
     if kind == "cor.bentler":
         scale = found.scale
@@ -154,7 +181,7 @@ def _of_level(
     elif bollen:
         cov = found.bollen
         np.fill_diagonal(se, np.nan)
-    table = models.estimates.table
     means = found.standardized_mean if table.meanstructure else None
     srmr = found.srmr if table.two_level else root_mean_square(found.bentler, means)
-    return ResidualMoments(kind, level, srmr, found.saturated.names, (cov, se), (mean, mean_se))
+    names = found.saturated.names
+    return ResidualMoments(kind, level, srmr, names, (cov, se), (mean, mean_se), group.label)

@@ -1321,8 +1321,11 @@ class FitResult:
         return baseline_model(self._models)
 
     def residuals(
-        self, kind: ResidualKind = "raw", level: int | str | None = None
-    ) -> ResidualMoments | dict[str, ResidualMoments]:
+        self,
+        kind: ResidualKind = "raw",
+        level: int | str | None = None,
+        group: Hashable = None,
+    ) -> ResidualMoments | dict[str, ResidualMoments] | ByGroup[Any]:
         """Residual moments: what the saturated model has, less what the model implies.
 
         Parameters
@@ -1333,12 +1336,15 @@ class FitResult:
             (Bollen, 1989).
         level : int or str, optional
             1 or 2, or the level's label.
+        group : optional
+            A group by its label or number. Default: all.
 
         Returns
         -------
         ResidualMoments
             Data frames `cov`, `cov_se`, `cov_z`, `cov_pvalue`, and series `mean`, …; fixed
-            covariates take part. Without `level=` of two levels a dict by their labels.
+            covariates take part. Without `level=` of two levels a dict by their labels; of
+            several groups a mapping of these by the groups' labels.
 
         Raises
         ------
@@ -1358,16 +1364,9 @@ class FitResult:
         --------
         >>> fit.residuals("cor.bentler", level=2).cov  # doctest: +SKIP
         """
-        from mlsem.results.residuals import residual_moments
+        from mlsem.results.residuals import residuals_of
 
-        if level is not None:
-            number = self.table.level_number(level)
-            return residual_moments(self._models, kind, (number,))[0]
-        numbers = tuple(range(1, len(self.table.levels) + 1))
-        found = residual_moments(self._models, kind, numbers)
-        if not self.table.two_level:
-            return found[0]
-        return dict(zip(self.table.level_labels, found, strict=True))
+        return residuals_of(self._models, kind, level, group)
 
     def cluster_residuals(self, parameters: str | Iterable[str] | None = None) -> pd.DataFrame:
         """Which clusters the model describes badly, the worst first.

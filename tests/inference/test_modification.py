@@ -119,7 +119,7 @@ def test_joint_test_is_that_of_dense_matrices():
     rows = tuple(
         row
         for row in candidates(fit.table)
-        if cell_of(row) in {("~~", "y1", "y3", 2), ("->", "x1", "y2", 1)}
+        if cell_of(row) in {("~~", "y1", "y3", 2, 1), ("->", "x1", "y2", 1, 1)}
     )
     assert len(rows) == len(cells)
     s, information, _ = dense(fit, data, "id", rows)

@@ -65,9 +65,10 @@ def test_covariance_of_residual_moments(se):
 
     fit = fitted(LEVEL2, se=se)
     models, robust = fit._models, se == "MLR"
-    root, full = residual_roots(models.seen, models.saturated, robust=robust)
+    ((root, full),) = residual_roots(models.seen, models.saturated, robust=robust)
     at, estimates = at_estimates(models.seen), models.seen
-    delta, weight = at.tangents(estimates.along(estimates.equal)), at.expected
+    ((_, delta),) = at.tangents(estimates.along(estimates.equal))
+    weight = at.expected
     gain = delta @ np.linalg.solve(delta.T @ weight @ delta, delta.T @ weight)
     gamma = np.linalg.inv(weight)
     if robust:

@@ -19,7 +19,7 @@ from mlsem.core.linalg import whitened_by
 from mlsem.core.quiet import quiet
 from mlsem.core.records import Array
 from mlsem.estimation.estimates import Estimates
-from mlsem.estimation.saturated import SaturatedPoint
+from mlsem.estimation.saturated import SaturatedModel
 
 EXACT = 1e-9  # of a log-likelihood: differences that are rounding
 
@@ -56,7 +56,7 @@ class ChiSquare:
 
 
 def chi_square(
-    estimates: Estimates, saturated: SaturatedPoint, traces: tuple[float, float] | None
+    estimates: Estimates, saturated: SaturatedModel, traces: tuple[float, float] | None
 ) -> ChiSquare:
     """Of a model; `traces` are tr(M I⁻¹) of the model and of the saturated one."""
     df = saturated.n_params - estimates.n_params
@@ -79,9 +79,10 @@ def trace_of_estimates(estimates: Estimates) -> float:
 
 
 @quiet
-def trace_of_saturated(saturated: SaturatedPoint) -> float:
-    """tr(M₁ I₁⁻¹)."""
-    return trace(saturated.information, saturated.scores)
+def trace_of_saturated(saturated: SaturatedModel) -> float:
+    """tr(M₁ I₁⁻¹); of several groups, which share nothing there, the sum of theirs, also where
+    clusters are in several of them."""
+    return sum(trace(group.information, group.scores) for group in saturated.groups)
 
 
 def trace(information: Shaped[Array, "n n"], scores: Shaped[Array, "G n"]) -> float:

@@ -1,11 +1,12 @@
 """Indices of fit, from tests of the model and of the baseline model.
 
 With T, df of the model, T_B, df_B of the baseline, c, c_B their scaling factors, N the number of
-units and p the number of variables of level 1, covariates included (Steiger, 1990; Bentler, 1990;
+units, G that of groups and p the number of variables of level 1, covariates included (of several
+groups its mean over rows; Steiger, 1990, 1998; Bentler, 1990;
 Tucker & Lewis, 1973; Maiti & Mukherjee, 1990; robust versions: Brosseau-Liard & Savalei, 2014;
 Savalei, 2018):
 
-    RMSEA = √(max(T - df, 0) / (N df))        scaled: c df for df;  robust: T - c df, over N df
+    RMSEA = √(G max(T - df, 0) / (N df))      scaled: c df for df;  robust: T - c df, over N df
     CFI   = 1 - max(T - df, 0) / max(T - df, T_B - df_B, 0)
     TLI   = 1 - (T - df) df_B / [(T_B - df_B) df]
             scaled: T/c, T_B/c_B;  robust: T - c df for T - df, likewise of the baseline
@@ -96,8 +97,9 @@ class Rmsea:
 NO_RMSEA = Rmsea(np.nan, np.nan, np.nan, np.nan, np.nan)
 
 
-def rmsea(test: ChiSquare, units: float, kind: str = "usual") -> Rmsea:
-    """By kind "usual", "scaled" or "robust"; 0 for a model without degrees of freedom."""
+def rmsea(test: ChiSquare, units: float, groups: int, kind: str = "usual") -> Rmsea:
+    """Of a model of so many groups, by kind "usual", "scaled" or "robust"; 0 for a model without
+    degrees of freedom."""
     if not test.df:
         return Rmsea(0.0, 0.0, 0.0, np.nan, np.nan)
     statistic, df, factor = test.statistic, float(test.df), 1.0
@@ -107,7 +109,7 @@ def rmsea(test: ChiSquare, units: float, kind: str = "usual") -> Rmsea:
         statistic, factor = test.scaled, test.scaling
     if not np.isfinite(statistic) or not np.isfinite(df):
         return NO_RMSEA
-    scale = units * df / factor  # of λ / ε²
+    scale = units * df / (factor * groups)  # of λ / ε²
     tail = 0.5 * (1.0 - CI_LEVEL)
     lower, upper = (
         np.sqrt(noncentrality_at(statistic, df, below, max(units, 4.0 * statistic)) / scale)
@@ -122,12 +124,12 @@ def rmsea(test: ChiSquare, units: float, kind: str = "usual") -> Rmsea:
     )
 
 
-def gfi(excess: float, units: float, variables: int) -> float:
+def gfi(excess: float, units: float, variables: float) -> float:
     """Population GFI (Maiti & Mukherjee, 1990; Steiger, 1989)."""
     size = units * variables
     return min(1.0, size / (size + 2.0 * excess))
 
 
-def gfi_of_rmsea(value: float, df: int, variables: int) -> float:
-    """The same of a limit of the RMSEA: p / (p + 2 df ε²)."""
-    return variables / (variables + 2.0 * df * value**2)
+def gfi_of_rmsea(value: float, df: int, variables: float, groups: int) -> float:
+    """The same of a limit of the RMSEA: p / (p + 2 df ε² / G)."""
+    return variables / (variables + 2.0 * df * value**2 / groups)

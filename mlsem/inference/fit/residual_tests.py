@@ -14,7 +14,8 @@ the data: its residual is of second order, many times the error that this formul
 z of true models have a standard deviation of 1.1 to 5.2 there, of covariances 0.95 to 1.11). Such
 residuals have no standard error here (NaN).
 
-Code: with A = L Lᵀ, γ = Lᵀ β has the tangents Lᵀ Δ, of which Q is an orthonormal basis.
+Code: with A = L Lᵀ, γ = Lᵀ β has the tangents Lᵀ Δ, of which Q is an orthonormal basis
+(`tangents`). A root has its rows group by group.
 """
 
 from __future__ import annotations
@@ -26,21 +27,25 @@ import numpy as np
 
 from mlsem.core.linalg import inverse_root, unit_diagonal, whitened_by
 from mlsem.core.quiet import quiet
-from mlsem.core.records import Array
+from mlsem.core.records import Array, Index
 from mlsem.estimation.estimates import Estimates
 from mlsem.estimation.joint import JointMoments, joint_moments
-from mlsem.estimation.saturated import SaturatedPoint, at_estimates
-from mlsem.inference.fit.score import model_tangents
+from mlsem.estimation.saturated import SaturatedModel, SaturatedPoint, at_estimates
+from mlsem.inference.fit.tangents import GroupTangents, model_tangents
 
 STEP = 6e-6  # of numerical derivatives
 NONE = 0.1  # of the standard error of a moment: residuals that vary less than that to first order
+
+
+Roots = tuple[Shaped[Array, "b l"], Shaped[Array, "b k"]]
+"""R with R Rᵀ the covariance of β̂ - β(θ̂), and that of β̂, of one group."""
 
 
 @quiet
 def saturated_root(
     point: SaturatedPoint, *, robust: bool, factor: float = 1.0
 ) -> Shaped[Array, "b l"]:
-    """R (b, l) with R Rᵀ the covariance of β̂; NaN where there is none.
+    """R (b, l) with R Rᵀ the covariance of β̂ of a group; NaN where there is none.
 
     Parameters
     ----------
@@ -60,23 +65,55 @@ def saturated_root(
 
 @quiet
 def residual_roots(
-    estimates: Estimates, saturated: SaturatedPoint, *, robust: bool, factor: float = 1.0
-) -> tuple[Shaped[Array, "b l"], Shaped[Array, "b l"]]:
-    """R with R Rᵀ the covariance of β̂ - β(θ̂), and that of β̂, (b, l) each."""
+    estimates: Estimates, saturated: SaturatedModel, *, robust: bool, factor: float = 1.0
+) -> list[Roots]:
+    """Of each group."""
     at = at_estimates(estimates)
-    full = saturated_root(saturated if robust else at, robust=robust, factor=factor)
-    basis = model_tangents(estimates, at)
-    white = whitened_by(at.expected, at.expected @ full)
-    back = whitened_by(at.expected, np.eye(at.n_params))
-    if basis is None or white is None or back is None:
-        return np.full_like(full, np.nan), full
-    return back.T @ (white - basis @ (basis.T @ white)), full
+    source = saturated if robust else at
+    full = [saturated_root(each, robust=robust, factor=factor) for each in source.groups]
+    groups = model_tangents(estimates, at)
+    if groups is None:
+        return [(np.full_like(each, np.nan), each) for each in full]
+    columns = at.robust_places if robust else _one_after_the_other(full)
+    left = _residual(groups, full, columns)
+    return list(zip(left, full, strict=True))
+
+
+def _one_after_the_other(roots: list[Array]) -> tuple[Index, ...]:
+    """Places of the columns of groups that have nothing in common."""
+    ends = np.cumsum([root.shape[1] for root in roots])
+    return tuple(np.split(np.arange(ends[-1]), ends[:-1]))
+
+
+def _residual(
+    groups: list[GroupTangents], full: list[Array], columns: tuple[Index, ...]
+) -> list[Array]:
+    """(I - Q Qᵀ) of the roots of β̂, of which each group has these columns."""
+    rest: list[Array] = []
+    shared = groups[0].shared.shape[1]
+    in_common = np.zeros((shared, 1 + max(int(each.max()) for each in columns)))
+    for group, root, own in zip(groups, full, columns, strict=True):
+        white = whitened_by(group.point.expected, group.point.expected @ root)
+        if white is None or not np.isfinite(white).all():
+            return [np.full_like(each, np.nan) for each in full]
+        rest.append(group.beside(white))
+        in_common[:, own] += group.shared.T @ rest[-1]
+    found: list[Array] = []
+    for group, left, own in zip(groups, rest, columns, strict=True):
+        if shared:
+            whole = -group.shared @ in_common
+            whole[:, own] += left
+            left = whole
+        back = whitened_by(group.point.expected, np.eye(group.point.n_params))
+        assert back is not None
+        found.append(back.T @ left)
+    return found
 
 
 @quiet
 def residual_errors(
     saturated: SaturatedPoint,
-    roots: tuple[Shaped[Array, "b l"], Shaped[Array, "b l"]],
+    roots: Roots,
     level: int,
     function: Callable[[JointMoments], Shaped[Array, "m"]],
 ) -> Shaped[Array, "m"]:

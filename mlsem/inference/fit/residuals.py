@@ -8,11 +8,12 @@ each model its own (Bollen, 1989):
 
 covariates included, auxiliary variables not. As in lavaan, the SRMR of a single-level model is
 Bentler's, with (s_i - μ_i) / √s_ii of a mean structure; that of a level of two is Bollen's, and
-their sum that of the model.
+their sum that of the model. That of several groups is their mean over rows, Σ_g N_g r_g / N.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated as Shaped
 
@@ -21,6 +22,7 @@ import numpy as np
 from mlsem.core.records import Array
 from mlsem.estimation.estimates import Estimates
 from mlsem.estimation.joint import JointMoments, joint_moments
+from mlsem.estimation.problem import Problem
 from mlsem.estimation.saturated import SaturatedPoint
 
 LEAST = 1e-6  # eigenvalues of an implied covariance are raised to it
@@ -70,6 +72,12 @@ class LevelResiduals:
         return self.mean / self.scale
 
     @property
+    def mean_by_own_scales(self) -> Shaped[Array, "v"]:
+        """(v,): m̄_i / √s_ii - μ_i / √σ_ii."""
+        implied = np.sqrt(np.diagonal(self.implied.cov))
+        return self.saturated.mean / self.scale - self.implied.mean / implied
+
+    @property
     def srmr(self) -> float:
         """Of a level of two."""
         return root_mean_square(self.bollen)
@@ -100,8 +108,18 @@ def _definite(cov: Shaped[Array, "v v"]) -> Shaped[Array, "v v"]:
     return (vectors * np.maximum(values, LEAST)) @ vectors.T
 
 
-def level_residuals(estimates: Estimates, saturated: SaturatedPoint, level: int) -> LevelResiduals:
-    """Of one level, without auxiliary variables, of which the model says nothing."""
+def mean_over_rows(estimates: Estimates, values: Sequence[float]) -> float:
+    """Of one value for each group."""
+    if len(values) == 1:
+        return values[0]
+    rows = [group.estimates.n_obs for group in estimates.groups]
+    return float(np.average(values, weights=rows))
+
+
+def level_residuals(
+    estimates: Estimates[Problem], saturated: SaturatedPoint, level: int
+) -> LevelResiduals:
+    """Of one level of a group, without auxiliary variables, of which the model says nothing."""
     problem, beside = estimates.problem, estimates.table.auxiliary
     return LevelResiduals(
         joint_moments(problem, level, saturated.moments[level - 1]).without(beside),

@@ -11,10 +11,11 @@ import numpy as np
 from mlsem.core.quiet import quiet
 from mlsem.errors import InferenceError, OptionValueError, listed, nearest
 from mlsem.estimation.estimates import Estimates
+from mlsem.estimation.saturated import SaturatedModel
 from mlsem.inference.fit import indices
 from mlsem.inference.fit.chisquare import ChiSquare
 from mlsem.inference.fit.models import FitModels
-from mlsem.inference.fit.residuals import level_residuals
+from mlsem.inference.fit.residuals import level_residuals, mean_over_rows
 from mlsem.inference.fit.single_level import single_level_measures
 
 Measures = dict[str, float]
@@ -32,22 +33,26 @@ class _Tests:
     baseline : ChiSquare or None
     units : float
         The N of the RMSEA.
-    variables : int
+    variables : float
         The p of the GFI.
+    groups : int
+        How many there are.
     robust : bool
     """
 
     model: ChiSquare
     baseline: ChiSquare | None
     units: float
-    variables: int
+    variables: float
+    groups: int
     robust: bool
 
     def approximation(self) -> Approximation:
         """The RMSEA by suffix of its name."""
         kinds = {"": "usual"} | ({".scaled": "scaled", ".robust": "robust"} if self.robust else {})
         return {
-            suffix: indices.rmsea(self.model, self.units, kind) for suffix, kind in kinds.items()
+            suffix: indices.rmsea(self.model, self.units, self.groups, kind)
+            for suffix, kind in kinds.items()
         }
 
 
@@ -63,6 +68,7 @@ def fit_measures(models: FitModels) -> Measures:
         models.baseline_test,
         float(estimates.n_obs),
         _n_variables(estimates, 1),
+        len(estimates.groups),
         models.robust,
     )
     measures: Measures = {"npar": float(estimates.n_own_params)}
@@ -117,6 +123,7 @@ def level_measures(models: FitModels, level: int, units: Units = "clusters") -> 
         None if base is None else models.against_saturated(base),
         float(count),
         _n_variables(estimates, level),
+        len(estimates.groups),
         models.robust,
     )
     measures = _chi_square(tests.model, "", robust=tests.robust)
@@ -126,8 +133,11 @@ def level_measures(models: FitModels, level: int, units: Units = "clusters") -> 
     approximation = tests.approximation()
     measures |= _approximation(approximation)
     name = ("srmr_within", "srmr_between")[level - 1]
-    srmr = level_residuals(own, models.saturated, level).srmr
-    return measures | {name: srmr} | _goodness(tests, approximation)
+    return (
+        measures
+        | {name: _level_srmr(own, models.saturated, level)}
+        | _goodness(tests, approximation)
+    )
 
 
 def require_estimates(estimates: Estimates) -> None:
@@ -141,10 +151,15 @@ def require_estimates(estimates: Estimates) -> None:
         )
 
 
-def _n_variables(estimates: Estimates, level: int) -> int:
-    variables, beside = estimates.table.levels[level - 1], estimates.table.auxiliary
-    modelled = [name for name in variables.modelled if name not in beside]
-    return len(modelled) + len(variables.covariates)
+def _n_variables(estimates: Estimates, level: int) -> float:
+    """Of a level; the mean over rows of those of the groups."""
+    beside = estimates.table.auxiliary
+    counts: list[int] = []
+    for group in estimates.groups:
+        variables = group.estimates.table.levels[level - 1]
+        modelled = [name for name in variables.modelled if name not in beside]
+        counts.append(len(modelled) + len(variables.covariates))
+    return mean_over_rows(estimates, counts)
 
 
 def _chi_square(test: ChiSquare, prefix: str, *, robust: bool) -> Measures:
@@ -235,10 +250,18 @@ def _approximation(found: Approximation) -> Measures:
 def _srmr(models: FitModels) -> Measures:
     if not models.estimates.table.two_level:
         return {}
-    within, between = (
-        level_residuals(models.estimates, models.saturated, level).srmr for level in (1, 2)
-    )
+    within, between = (_level_srmr(models.estimates, models.saturated, level) for level in (1, 2))
     return {"srmr": within + between, "srmr_within": within, "srmr_between": between}
+
+
+def _level_srmr(estimates: Estimates, saturated: SaturatedModel, level: int) -> float:
+    return mean_over_rows(
+        estimates,
+        [
+            level_residuals(group.estimates, point, level).srmr
+            for group, point in zip(estimates.groups, saturated.groups, strict=True)
+        ],
+    )
 
 
 def _goodness(tests: _Tests, approximation: Approximation) -> Measures:
@@ -246,7 +269,10 @@ def _goodness(tests: _Tests, approximation: Approximation) -> Measures:
     kinds = {"": indices.usual} | ({".robust": indices.robust} if tests.robust else {})
     for suffix, arrange in kinds.items():
         own = approximation[suffix]
-        limits = [indices.gfi_of_rmsea(e, test.df, tests.variables) for e in (own.upper, own.lower)]
+        limits = [
+            indices.gfi_of_rmsea(e, test.df, tests.variables, tests.groups)
+            for e in (own.upper, own.lower)
+        ]
         measures[f"gfi{suffix}"] = indices.gfi(arrange(test).excess, tests.units, tests.variables)
         measures[f"gfi.ci.lower{suffix}"], measures[f"gfi.ci.upper{suffix}"] = limits
         if not suffix:

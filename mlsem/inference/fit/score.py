@@ -12,19 +12,20 @@ is what the scores leave of s̄ beside the tangents of the model: it takes in no
 where a bound holds parameters and the gradient is not zero there.
 
 Code: with A = L Lᵀ and U = L⁻¹ s, R is the part of U orthogonal to Lᵀ Δ.
-T = |Σ_j R_j|² and c₀ = Σ_j |R_j|² / df.
+T = |Σ_j R_j|² and c₀ = Σ_j |R_j|² / df. Of several groups R_j is r_j - S z_j (`tangents`): the
+squares of r, which are sums over groups, less those of z.
 """
 
 from __future__ import annotations
 
-from typing import Annotated as Shaped
+import numpy as np
 
 from mlsem.core.linalg import whitened_by
 from mlsem.core.quiet import quiet
-from mlsem.core.records import Array
 from mlsem.estimation.estimates import Estimates
-from mlsem.estimation.saturated import SaturatedPoint, at_estimates
-from mlsem.inference.covariance.score import ScoreTest, orthonormal, scaled_test
+from mlsem.estimation.saturated import at_estimates
+from mlsem.inference.covariance.score import ScoreTest
+from mlsem.inference.fit.tangents import model_tangents
 
 
 @quiet
@@ -33,15 +34,19 @@ def score_test_of_fit(estimates: Estimates) -> ScoreTest | None:
     definite."""
     point = at_estimates(estimates)
     df = point.n_params - estimates.n_params
-    white = whitened_by(point.expected, point.scores.T)
-    tangents = model_tangents(estimates, point)
-    if white is None or tangents is None:
+    groups = model_tangents(estimates, point)
+    if groups is None:
         return None
-    return scaled_test(white - tangents @ (tangents.T @ white), df)
-
-
-def model_tangents(estimates: Estimates, point: SaturatedPoint) -> Shaped[Array, "b m"] | None:
-    """An orthonormal basis of Lᵀ Δ = L⁻¹ A Δ; None where A is not positive definite."""
-    delta = point.tangents(estimates.along(estimates.equal))
-    white = whitened_by(point.expected, point.expected @ delta)
-    return None if white is None else orthonormal(white)
+    in_common = np.zeros((groups[0].shared.shape[1], estimates.problem.robust.n_clusters))  # z
+    raw = total = 0.0
+    for group, clusters in zip(groups, point.robust_places, strict=True):
+        white = whitened_by(group.point.expected, group.point.scores.T)
+        if white is None:
+            return None
+        rest = group.beside(white)
+        in_common[:, clusters] += group.shared.T @ rest
+        raw += float((rest.sum(axis=1) ** 2).sum())
+        total += float((rest**2).sum())
+    raw -= float((in_common.sum(axis=1) ** 2).sum())
+    total -= float((in_common**2).sum())
+    return ScoreTest(raw, total / df if df else 1.0, df)

@@ -45,6 +45,8 @@ class ParametersTest:
         T and c₀.
     tested : tuple of str
         Parameters that are added, equalities that are released.
+    notes : tuple of str
+        Where equalities cannot all be released at once.
     """
 
     statistic: float
@@ -58,6 +60,7 @@ class ParametersTest:
     _names: tuple[str, ...]
     _values: Shaped[Array, "npar"]
     _changes: Shaped[Array, "npar"]
+    notes: tuple[str, ...] = ()
 
     @property
     def univariate(self) -> pd.DataFrame:
@@ -97,7 +100,8 @@ class ParametersTest:
             for name, value in zip(names, alone, strict=True)
         ]
         kind = "Robust score test" if self.robust else "Score test"
-        return "\n".join((f"{kind} of", *lines, self._result))
+        notes = [f"note: {note}" for note in self.notes]
+        return "\n".join((f"{kind} of", *lines, self._result, *notes))
 
     def __repr__(self) -> str:
         return f"<ParametersTest: {self._result}>"
@@ -148,10 +152,13 @@ def joint_score_test(
     tested = (*(each.text for each in released), *(parameter_name(table, row) for row in rows))
     larger = _larger(estimates, rows, released, tested)
     together, alone = larger.scores()
-    test = None
+    test, notes = None, ()
     if together.determined.all() and alone.determined.all():
-        determined = scaled_eigen(together.information)[0][0] > SINGULAR
-        test = score_test(together.scores, together.information) if determined else None
+        found = _determined(together)
+        if released and not rows and 0 < found.scores.shape[1] < len(tested):
+            together, notes = found, (_note(len(tested), found.scores.shape[1]),)
+        whole = together.scores.shape[1] == found.scores.shape[1]
+        test = score_test(together.scores, together.information) if whole else None
     if test is None:
         lost = [name for name, ok in zip(tested, alone.determined, strict=True) if not ok]
         raise InferenceError(
@@ -176,6 +183,23 @@ def joint_score_test(
         _names=larger.at.names,
         _values=frozen(larger.at.params.copy()),
         _changes=frozen(changes),
+        notes=notes,
+    )
+
+
+def _determined(found: EfficientScores) -> EfficientScores:
+    """Along as many directions as the data determine together; itself where that is all."""
+    values, vectors, scale = scaled_eigen(found.information)
+    kept = np.flatnonzero(values > SINGULAR)
+    return found if len(kept) == len(values) else found.turned(scale[:, None] * vectors[:, kept])
+
+
+def _note(tested: int, determined: int) -> str:
+    return (
+        f"{tested} equalities are released, which say {determined} things: without all of them at "
+        "once the model is not identified (means of latent variables are free as long as some "
+        f"intercepts are equal, variances as long as loadings are). The test has {determined} "
+        "degrees of freedom; of the expected changes that fit equally well the smallest are shown."
     )
 
 
@@ -186,10 +210,10 @@ def _larger(
     tested: tuple[str, ...],
 ) -> _Larger:
     table = estimates.table
-    shared = [each.row for each in released if each.row is not None]
+    shared = [each for each in released if each.rows]
     larger = extend(separate(table, shared), rows)
     count, own = len(larger.names), len(table.names)
-    origins = np.array([*range(own), *(row.free for row in shared)], dtype=np.intp)
+    origins = np.array([*range(own), *(each.rows[0].free for each in shared)], dtype=np.intp)
 
     def carried(basis: Shaped[Array, "i n"]) -> Shaped[Array, "npar n"]:
         return np.pad(basis[origins], ((0, count - len(origins)), (0, 0)))

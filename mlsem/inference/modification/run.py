@@ -12,7 +12,7 @@ test (Boos, 1992; Satorra, 1989) by the efficient scores s_j of the clusters,
     MI_robust = (Σ_j s_j)² / Σ_j s_j² = MI / c₀,     c₀ = Σ_j s_j² / A_kk.r.
 
 A candidate whose true value is δ has the noncentrality δ² A_kk.r, the robust test δ² A_kk.r / c₀
-(Saris, Satorra & van der Veld, 2009).
+(Saris, Satorra & van der Veld, 2009). Of several groups those of each group's own parameters.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from mlsem.errors import InferenceError, OptionValueError
 from mlsem.estimation.efficient import EfficientScores, efficient_scores, extended
 from mlsem.estimation.estimates import Estimates
 from mlsem.estimation.scales import scales_at
-from mlsem.estimation.units import scaled_variables, unit_of
+from mlsem.estimation.units import Kind, scaled_variables, unit_of
 from mlsem.model.candidates import candidates, extend
 from mlsem.model.table import Row
 
@@ -82,21 +82,26 @@ def modification_indices(estimates: Estimates, choice: Choice) -> dict[str, Any]
     if choice.robust:
         columns |= {"mi_robust": tested}
     columns |= {"pvalue": chdtrc(1, tested), "epc": epc}
-    scales = scales_at(estimates.problem, estimates.params)
     for kind in ("lv", "all", "nox"):
-        scaled = scaled_variables(estimates.table, kind)
-        units = [unit_of(row, scales, scaled) for row in rows]
-        columns[f"sepc_{kind}"] = epc * np.array(units, dtype=np.float64)
+        columns[f"sepc_{kind}"] = epc * _units(estimates, rows, kind)
     if choice.power is not None:
         per_unit = information**2 / squares if choice.robust else information
         columns |= _power(tested, epc, choice.power, per_unit)
     listed = np.flatnonzero(tested >= choice.minimum)
     if choice.sort:
         listed = listed[np.argsort(-tested[listed], kind="stable")]
-    names: dict[str, Any] = {
-        name: [getattr(rows[k], name) for k in listed] for name in ("lhs", "op", "rhs", "level")
-    }
+    fields = ("lhs", "op", "rhs", *(("group",) if estimates.table.groups else ()), "level")
+    names: dict[str, Any] = {name: [getattr(rows[k], name) for k in listed] for name in fields}
     return names | {name: np.asarray(column)[listed] for name, column in columns.items()}
+
+
+def _units(estimates: Estimates, rows: tuple[Row, ...], kind: Kind) -> Shaped[Array, "m"]:
+    """Of each row, by the variances of its group."""
+    groups = [group.estimates for group in estimates.groups]
+    scales = [scales_at(own.problem, own.params) for own in groups]
+    scaled = [scaled_variables(own.table, kind) for own in groups]
+    units = [unit_of(row, scales[row.group - 1], scaled[row.group - 1]) for row in rows]
+    return np.array(units, dtype=np.float64)
 
 
 def _power(

@@ -18,7 +18,13 @@ from mlsem.model.expressions import compiled_pairs, equality_space
 from mlsem.model.table import Row
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from mlsem.estimation.estimates import Estimates
+    from mlsem.estimation.problem import Problem
+
+Variable = tuple[int, str]
+"""Of a group (its number) and a name."""
 
 FLAT = 1e-6  # smallest eigenvalue of a covariance matrix, scaled, that is none of a boundary
 NEGATIVE = -1e-8  # the same, that is more than a rounding error
@@ -39,14 +45,21 @@ class Step:
         return tuple(row for row in self._added if row.is_variance and at[row.free] == 0.0)
 
     @property
-    def involved(self) -> tuple[str, ...]:
+    def involved(self) -> tuple[Variable, ...]:
         """Their variables, and those with which these get a covariance."""
-        paired = [name for row in self._pairs for name in (row.lhs, row.rhs)]
-        return tuple(dict.fromkeys((*self._names, *paired)))
+        paired = [each for row in self._pairs for each in _variables(row)]
+        return tuple(dict.fromkeys((*self._own, *paired)))
 
     @property
-    def _names(self) -> list[str]:
-        return [row.lhs for row in self.variances]
+    def _own(self) -> list[Variable]:
+        return [(row.group, row.lhs) for row in self.variances]
+
+    def named(self, variables: Iterable[Variable]) -> str:
+        """In words."""
+        groups = self.full.table.groups
+        if not groups:
+            return listed(name for _, name in variables)
+        return ", ".join(f"{name!r} of group {groups[k - 1].label!r}" for k, name in variables)
 
     @cached_property
     def _added(self) -> tuple[Row, ...]:
@@ -55,15 +68,15 @@ class Step:
     @property
     def _pairs(self) -> list[Row]:
         """Added covariances of the added variances' variables."""
-        names = self._names
+        own = set(self._own)
         pairs = [row for row in self._added if row.op == "~~" and row.lhs != row.rhs]
-        return [row for row in pairs if row.lhs in names or row.rhs in names]
+        return [row for row in pairs if not own.isdisjoint(_variables(row))]
 
     def require_regular(self) -> None:
         """Refuse effects of variables that have no variance in the simple model."""
         for row in self._added:
             source = row.lhs if row.op == "=~" else row.rhs if row.op == "~" else ""
-            if source in self._names:
+            if (row.group, source) in self._own:
                 raise InferenceError(
                     f"{self.full.table.names[row.free]} is an effect of {source!r}, which has no "
                     "variance in the simple model: it is not determined there, and the "
@@ -76,12 +89,12 @@ class Step:
 
     def notes(self) -> tuple[str, ...]:
         """What the simple model has at the boundary itself."""
-        own = tuple(name for name in self.involved if name not in self._names)
+        own = tuple(each for each in self.involved if each not in self._own)
         if not own or not self.simple.table.two_level or _smallest(self.simple, own) > FLAT:
             return ()
         return (
-            f"the variances of {listed(own)} are at the boundary in the simple model as well: the "
-            "p value is approximate.",
+            f"the variances of {self.named(own)} are at the boundary in the simple model as well: "
+            "the p value is approximate.",
         )
 
     def cells(self) -> tuple[Cells, list[int]]:
@@ -92,27 +105,27 @@ class Step:
         InferenceError
             It is not one of blocks that covary among themselves.
         """
-        names = self._names
-        pairs = [row for row in self._pairs if row.lhs in names and row.rhs in names]
-        blocks = np.arange(len(names))
-        for row in pairs:
-            first, second = blocks[names.index(row.lhs)], blocks[names.index(row.rhs)]
+        own = self._own
+        pairs = [row for row in self._pairs if set(_variables(row)) <= set(own)]
+        ends = [[own.index(each) for each in _variables(row)] for row in pairs]
+        blocks = np.arange(len(own))
+        for one, other in ends:
+            first, second = blocks[one], blocks[other]
             blocks[blocks == second] = first
         sizes = np.bincount(blocks)
         if int((sizes * (sizes - 1) // 2).sum()) != len(pairs):
             raise InferenceError(
-                f"some of the added {listed(names)} covary and some do not: the distribution of "
+                f"some of the added {self.named(own)} covary and some do not: the distribution of "
                 "the test is known where all of a group covary. Add them one after the other."
             )
-        rows = (*self.variances, *pairs)
-        places = [row.free for row in rows]
+        places = [row.free for row in (*self.variances, *pairs)]
         if len(set(places)) < len(places):
             raise InferenceError(
-                f"some of the added variances of {listed(names)} are set equal: the distribution "
-                "of the test is not known."
+                f"some of the added variances of {self.named(own)} are set equal: the "
+                "distribution of the test is not known."
             )
-        first = np.array([names.index(row.lhs) for row in rows])
-        second = np.array([names.index(row.rhs) for row in rows])
+        alone = [[k, k] for k in range(len(own))]
+        first, second = np.array(alone + ends).T
         return Cells(first, second, blocks), places
 
     def spread(self) -> Shaped[Array, "npar npar"]:
@@ -128,8 +141,21 @@ class Step:
         return half @ half.T
 
 
-def _smallest(fit: Estimates, names: tuple[str, ...]) -> float:
+def _variables(row: Row) -> tuple[Variable, Variable]:
+    return (row.group, row.lhs), (row.group, row.rhs)
+
+
+def _smallest(fit: Estimates, variables: tuple[Variable, ...]) -> float:
     """Smallest eigenvalue of their (residual) covariances, scaled to variances of 1."""
+    found: list[float] = []
+    for group in fit.groups:
+        names = [name for number, name in variables if number == group.number]
+        if names:
+            found.append(_smallest_of_group(group.estimates, names))
+    return min(found, default=1.0)
+
+
+def _smallest_of_group(fit: Estimates[Problem], names: list[str]) -> float:
     pattern = fit.problem.pattern
     level = pattern.between if set(names) <= set(pattern.between.names) else pattern.within
     rows = [level.names.index(name) for name in names if name in level.names]

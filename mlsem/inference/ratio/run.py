@@ -13,7 +13,8 @@ from mlsem.errors import InferenceError, listed
 from mlsem.estimation.estimates import Estimates
 from mlsem.inference.ratio.boundary import Step
 from mlsem.inference.ratio.mixtures import mixture_tail, simulated_tail
-from mlsem.inference.ratio.nested import Embedding, embed, require_same_data
+from mlsem.inference.ratio.nested import Embedding, embed
+from mlsem.inference.ratio.same_data import require_same_data
 from mlsem.inference.ratio.scores import difference_score
 
 if TYPE_CHECKING:
@@ -160,9 +161,13 @@ def likelihood_ratio(
 def _require_same_means(full: Estimates, embedding: Embedding) -> None:
     if full.settings.estimator != "REML":
         return
-    pattern = full.problem.pattern
-    levels = [level.exogenous for level in pattern.levels]
-    means = sorted({k for each in levels for k in each.params.tolist()} & set(embedding.added))
+    found = {
+        int(group.places[k])
+        for group in full.groups
+        for level in group.estimates.problem.pattern.levels
+        for k in level.exogenous.params.tolist()
+    }
+    means = sorted(found & set(embedding.added))
     if means:
         raise InferenceError(
             f"the models differ in their means ({listed(full.table.names[k] for k in means)}): "
@@ -235,7 +240,7 @@ class _Test:
             if self.df > 1:
                 raise InferenceError(
                     f"the estimates of the full model do not form a covariance matrix of "
-                    f"{listed(step.involved)}: the maximum among proper ones has another "
+                    f"{step.named(step.involved)}: the maximum among proper ones has another "
                     'log-likelihood. Fit with bounds="pos.var", or pass boundary=False, which '
                     f"tests against chi2({self.df}) and allows negative variances."
                 )
@@ -245,7 +250,7 @@ class _Test:
             )
             at_zero = replace(self, statistic=0.0)
             return at_zero.result("mixture", ((0, 0.5), (1, 0.5)), note, *notes)
-        if len(step.variances) == 1:
+        if len({row.free for row in step.variances}) == 1:
             return self.result("mixture", ((self.df - 1, 0.5), (self.df, 0.5)), *notes)
         cells, places = step.cells()
         covariance = step.spread()[np.ix_(places, places)]
