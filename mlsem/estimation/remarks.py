@@ -30,16 +30,18 @@ def improper(estimates: Estimates) -> str:
             f"negative variance estimates: {shown}. The model may be wrong, or the variance near "
             f'zero; bounds="pos.var"{by} keeps variances from falling below zero.'
         )
-    for moments, block in zip(estimates.implied, table.blocks, strict=False):
-        latent = block.variables.latent
-        covariance = moments.covariance[: len(latent), : len(latent)]
-        if latent and np.linalg.eigvalsh(covariance)[0] < -1e-8 * np.trace(covariance):
-            group = table.groups[block.key.group - 1].label if table.groups else None
-            where = "" if group is None else f" in group {group!r}"
-            return (
-                f"the implied covariance matrix of the latent variables {listed(latent)}{where} is "
-                "not positive definite (a correlation beyond 1): two of them may be one."
-            )
+    for group in estimates.groups:
+        implied, levels = group.estimates.implied, group.estimates.table.levels
+        for moments, variables in zip(implied, levels, strict=False):
+            latent = variables.latent
+            covariance = moments.covariance[: len(latent), : len(latent)]
+            if latent and np.linalg.eigvalsh(covariance)[0] < -1e-8 * np.trace(covariance):
+                where = "" if group.label is None else f" in group {group.label!r}"
+                return (
+                    f"the implied covariance matrix of the latent variables {listed(latent)}"
+                    f"{where} is not positive definite (a correlation beyond 1): two of them may "
+                    "be one."
+                )
     return ""
 
 
