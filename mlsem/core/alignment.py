@@ -10,9 +10,9 @@ small: they have the least
 
     F = Σ_p Σ_{g<h} w_gh [f(λ¹_gp - λ¹_hp) + f(ν¹_gp - ν¹_hp)]
 
-with w_gh = √(n_g n_h), f(d) = ⁴√(d² + ε). ∏ ψ_g = 1, as F could go down with the size of all loadings
-otherwise. "Fixed" has α = 0 in the reference group, too; "free" has not, for which loadings must
-differ. Then the factor's unit may be made that of the reference group.
+with w_gh = √(n_g n_h), f(d) = ⁴√(d² + ε). ∏ ψ_g = 1, as F could go down with the size of all
+loadings otherwise. "Fixed" has α = 0 in the reference group, too; "free" has not, for which
+loadings must differ. Then the factor's unit may be made that of the reference group.
 
 The search is in x = (τ, α), τ_g = log √ψ_g, by Newton's method. The items of all groups are
 A = (λ¹, ν¹); F depends on x and on y = (λ, ν) through A alone:
@@ -39,8 +39,7 @@ from mlsem.core.records import Array, frozen
 Identification = Literal["fixed", "free"]
 Unit = Literal["reference", "product"]
 
-LOOSEST, TIGHTER = 10.0, 0.1  # ε that the search begins with, in mean squares of loadings: F has
-# fewer minima there; and what it is multiplied by, time and again
+LOOSEST, TIGHTER = 10.0, 0.1  # ε at first, in mean squares of loadings: F has fewer minima there
 STEPS, HALVINGS = 300, 30
 ROUGH, TOL = 1e-8, 1e-20  # decrements of F at which a search stops, on the way and at the end
 SAME = 1e-6  # F of starts that are said to have the same minimum, relative
@@ -175,10 +174,8 @@ class _Criterion:
         """∂A/∂(λ, ν) of each group's own items, and ∂²A/∂(τ, α)∂(λ, ν)."""
         tau, alpha = x[: self.n_groups], x[self.n_groups :]
         scale = np.exp(-tau)
-        first, second = (
-            np.zeros((count, self.n_groups, count)),
-            np.zeros((count, self.n_groups, 2, count)),
-        )
+        first = np.zeros((count, self.n_groups, count))
+        second = np.zeros((count, self.n_groups, 2, count))
         first[0, :, 0], second[0, :, 0, 0] = scale, -scale
         for nu in range(1, count):
             first[nu, :, 0], first[nu, :, nu] = -alpha * scale, 1.0
@@ -193,8 +190,8 @@ class _Criterion:
         gradient = np.einsum("kag,kagi->ig", D, J).ravel()
         left = np.einsum("kagi,kagh->kahgi", J, H)
         hessian = np.einsum("kahgi,kahj->igjh", left, J)
-        own = np.arange(self.n_groups)
-        hessian[:, own, :, own] += np.einsum("kag,kagij->gij", D, bent)
+        diagonal = np.arange(self.n_groups)
+        hessian[:, diagonal, :, diagonal] += np.einsum("kag,kagij->gij", D, bent)
         size = 2 * self.n_groups
         return self.basis.T @ gradient, self.basis.T @ hessian.reshape(size, size) @ self.basis
 
@@ -206,8 +203,8 @@ class _Criterion:
         J, _ = self.along_x(x, items)
         Y, bent = self.along_y(x, count)
         found = np.einsum("kagi,kagh,khl->iglha", J, H, Y, optimize=True)
-        own = np.arange(groups)
-        found[:, own, :, own] += np.einsum("kag,kgil->gila", D, bent)
+        diagonal = np.arange(groups)
+        found[:, diagonal, :, diagonal] += np.einsum("kag,kgil->gila", D, bent)
         return self.basis.T @ found.reshape(2 * groups, count * groups * n_items)
 
 
@@ -288,18 +285,12 @@ def _starts(
     shares = [share] + [
         np.eye(present.shape[1])[[p] * groups] for p in np.flatnonzero(present.all(axis=0))
     ]
-    middle: Array | None = None
-    for weights in shares:
-        start = _anchored(criterion, weights, reference)
-        if start is not None:
-            middle = start if middle is None else middle
-            yield start
-    if middle is None:
-        middle = np.zeros(2 * groups)
-        yield middle
+    anchored = [_anchored(criterion, weights, reference) for weights in shares]
+    known = [x for x in anchored if x is not None] or [np.zeros(2 * groups)]
+    yield from known
     project = criterion.basis @ criterion.basis.T
     for _ in range(random):
-        yield middle + project @ generator.normal(scale=SPREAD, size=2 * groups)
+        yield known[0] + project @ generator.normal(scale=SPREAD, size=2 * groups)
 
 
 def _anchored(

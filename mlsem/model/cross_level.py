@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from mlsem.errors import SpecificationError, listed
+from mlsem.model.blocks import BlockKey
 from mlsem.model.invariance import numbered
 from mlsem.model.options import ModelOptions
 from mlsem.model.rows import LevelPlan
@@ -87,7 +88,7 @@ def _is_scaled(row: Row, plan: LevelPlan) -> bool:
 
 def _tie(
     rows: Sequence[Row],
-    at: dict[tuple[object, str, str, str], int],
+    at: dict[tuple[BlockKey, str, str, str], int],
     plans: tuple[LevelPlan, LevelPlan],
     factors: tuple[str, str],
     root: dict[int, int],

@@ -77,7 +77,8 @@ def invariance(
     down = ceil(len(panels) / across)
     above = down * _height(len(groups)) + 0.4
     figure = blank(3.2 * ACROSS + 0.6, above + 2.8, figure)
-    top, bottom = figure.subfigures(2, 1, height_ratios=[above, 2.8])
+    halves = figure.subfigures(2, 1, squeeze=False, height_ratios=[above, 2.8])
+    top, bottom = halves[:, 0]
     if panels:
         _draw_panels(top, panels, groups, across)
         top.supylabel(column, fontsize=PLAIN, parse_math=False)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
@@ -15,8 +15,7 @@ from mlsem.core.records import Array
 from mlsem.data.table.frame import make_frame
 from mlsem.errors import InferenceError, MlsemError, OptionValueError, listed, nearest
 from mlsem.estimation.estimates import Estimates
-from mlsem.inference.alignment.result import holm
-from mlsem.inference.covariance.intervals import Wald, wald
+from mlsem.inference.covariance.intervals import Wald, holm, wald
 from mlsem.inference.covariance.matrix import Covariance
 from mlsem.inference.wald.run import WaldTest, wald_test
 from mlsem.model.blocks import name_suffix
@@ -248,13 +247,12 @@ def _names(
     return " / ".join(str(name) for name in given if name), _known(given, known)
 
 
-def _known(names: list[str | None], known: set[str]) -> list[str | None]:
+def _known(names: Sequence[str | None], known: set[str]) -> list[str | None]:
     for name in names:
         if name is not None and name not in known:
-            raise OptionValueError(
-                f"parameter: there is no parameter or := called {name!r}.{nearest(str(name), known)}"
-            )
-    return names
+            hint = nearest(str(name), known)
+            raise OptionValueError(f"parameter: there is no parameter or := called {name!r}.{hint}")
+    return list(names)
 
 
 def _in_groups(estimates: Estimates[Any], asked: str) -> list[str | None]:

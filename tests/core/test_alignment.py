@@ -179,7 +179,8 @@ def test_items_that_a_group_lacks_have_no_part() -> None:
     assert np.allclose(found.means, MEANS, atol=1e-8)
     assert np.allclose(found.variances, VARIANCES, atol=1e-8)
     assert np.array_equal(np.isnan(found.loadings), np.isnan(loadings))
-    assert found.gradients is not None and np.isfinite(found.gradients).all()
+    assert found.gradients is not None
+    assert np.isfinite(found.gradients).all()
 
 
 def test_free_means_of_invariant_loadings_are_not_determined() -> None:

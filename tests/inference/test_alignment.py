@@ -10,8 +10,8 @@ from grouped import demo_groups
 import mlsem
 from mlsem.core.alignment import Configural, align
 from mlsem.inference.alignment.measurement import factors_of, measured
-from mlsem.inference.alignment.result import holm
 from mlsem.inference.alignment.sets import explained, invariant_set
+from mlsem.inference.covariance.intervals import holm
 
 MODEL = "f =~ y1 + y2 + y3 + y4"
 LOADINGS = np.array([1.0, 0.8, 0.9, 0.7])
@@ -130,7 +130,7 @@ def test_two_levels_align_the_part_between_and_loadings_within() -> None:
     aligned = fit.align()
     within, between = aligned.factors
     assert (within.factor_level, between.factor_level) == (1, 2)
-    assert not within.has_means and between.has_means
+    assert [each.has_means for each in aligned.factors] == [False, True]
     assert (within.tests.est[:2] == 0.0).all()
     assert len(aligned.compare_means()) == 1
     assert "loadings alone" in str(aligned)
@@ -185,7 +185,7 @@ def test_refusals(fit) -> None:
 def test_shows_itself(fit) -> None:
     aligned = fit.align()
     text = str(aligned)
-    assert "Alignment" in text and "y2 intercept" in text and "group a" in text
+    assert all(words in text for words in ("Alignment", "y2 intercept", "group a"))
     assert "<table>" in aligned._repr_html_()
     pytest.importorskip("matplotlib")
     assert len(aligned.plot().axes) == 1

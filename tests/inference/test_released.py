@@ -107,8 +107,8 @@ def test_models_that_are_not_nested_are_refused() -> None:
 
 
 def test_what_is_fixed_is_given_up_too(fits) -> None:
-    (tie,) = [t for t in ties(fits[4]._estimates, fits[3]._estimates)]
-    assert tie.name == "fb~1.g2.l2" and tie.value == 0.0
+    (tie,) = ties(fits[4]._estimates, fits[3]._estimates)
+    assert (tie.name, tie.value) == ("fb~1.g2.l2", 0.0)
     released = _released(fits[4], fits[3])
     alone = released.alone(*tie.members[0])
     assert alone is not None

@@ -186,8 +186,8 @@ class _Reader:
 
 
 def _signs(loadings: Shaped[Array, "G a"], reference: int) -> Shaped[Array, "G"]:
-    """-1 where a group's factor points the other way than the reference group's; that one's loadings
-    have a positive sum."""
+    """-1 where a group's factor points the other way than the reference group's; the loadings of
+    that one have a positive sum."""
     known = np.where(np.isnan(loadings), 0.0, loadings)
     base = known[reference] if known[reference].sum() >= 0 else -known[reference]
     return np.where(known @ base < 0, -1.0, 1.0)

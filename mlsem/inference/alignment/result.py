@@ -16,7 +16,7 @@ from mlsem.core.quiet import quiet
 from mlsem.core.records import Array
 from mlsem.data.table.frame import make_frame
 from mlsem.errors import OptionValueError, listed, nearest
-from mlsem.inference.covariance.intervals import Wald, wald
+from mlsem.inference.covariance.intervals import Wald, holm, wald
 from mlsem.inference.covariance.matrix import Covariance
 from mlsem.report import invariance_figures, sheet
 from mlsem.report.cells import format_number
@@ -386,15 +386,6 @@ class Alignment(sheet.Shown):
         )
         heads = ("average", "R²", "in", "not in")
         return sheet.SheetTable(f"Items of {each.factor}", heads, tuple(rows), legend)
-
-
-def holm(pvalues: Shaped[Array, "n"]) -> Shaped[Array, "n"]:
-    """Adjusted by Holm (1979): the largest (m - rank + 1) p so far, at most 1."""
-    order = np.argsort(pvalues)
-    factors = np.arange(len(pvalues), 0, -1)
-    adjusted = np.empty(len(pvalues))
-    adjusted[order] = np.minimum(1.0, np.maximum.accumulate(factors * pvalues[order]))
-    return adjusted
 
 
 def _frame(rows: list[dict[str, Any]]) -> pd.DataFrame:

@@ -7,7 +7,8 @@ of `full` if O lies in F as far as implied moments tell. Equal intercepts with f
 one of free intercepts, though no parameter of the second is the factor mean of the first.
 
 With the scores s_j of clusters and the expected information A, along ω, what `full` adds are the
-directions F - O (Oᵀ A O)⁻¹ Oᵀ A F that have information left, df of them, whitened: R_j. The test is
+directions F - O (Oᵀ A O)⁻¹ Oᵀ A F that have information left, df of them; R_j are the scores along
+them, whitened. The test is
 
     T / c₀,   T = |Σ_j R_j|²,   c₀ = Σ_j |R_j|² / df
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
 from typing import Annotated as Shaped
+from typing import Any
 
 import numpy as np
 from scipy.special import chdtrc

@@ -1,4 +1,4 @@
-"""`Invariance`: steps of measurement invariance, what tests and rules say of them, and what hurts."""
+"""`Invariance`: steps of measurement invariance, what tests and rules say of them, what hurts."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from mlsem.core.quiet import quiet
 from mlsem.data.table.frame import make_frame
 from mlsem.errors import InferenceError, OptionValueError, listed, nearest
 from mlsem.inference.alignment.result import Alignment
-from mlsem.inference.covariance.intervals import wald
 from mlsem.report import invariance_figures, sheet
 from mlsem.report.cells import format_number
 from mlsem.results.compared import measures_of
 from mlsem.results.invariance import words
+from mlsem.results.invariance.panels import panels_of
 from mlsem.results.invariance.released import interest_columns, of_interest, worst_columns
 from mlsem.results.invariance.steps import INDICES, StepChange, step_change
 from mlsem.results.result import FitResult
@@ -45,7 +45,6 @@ HEADS = {
     "bic": "BIC",
 }
 WHOLE = ("npar", "df")
-MOST_PANELS = 24
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -269,7 +268,7 @@ class Invariance(sheet.Shown):
             There is no such parameter.
         """
         require_level(level)
-        panels = self._panels(parameters, level)
+        panels = panels_of(self.fits[self.steps[0]], parameters, level)
         named = {"cfi": "CFI", "rmsea": "RMSEA"}
         paths: dict[str, dict[str, list[float]]] = {
             title: {title: [float(x) for x in self._measures[name]]}
@@ -288,34 +287,6 @@ class Invariance(sheet.Shown):
         paths |= {"SRMR": srmr} if srmr else {}
         labels = [str(group) for group in self.groups]
         return invariance_figures.invariance(panels, labels, self.column, self.steps, paths, figure)
-
-    def _panels(
-        self, parameters: str | Iterable[str] | None, level: float
-    ) -> list[invariance_figures.Panel]:
-        first = self.fits[self.steps[0]]
-        by_name = _measurement(first)
-        if parameters is None:
-            names = list(by_name)[:MOST_PANELS]
-        else:
-            names = [parameters] if isinstance(parameters, str) else list(parameters)
-            for name in names:
-                if name not in by_name:
-                    raise OptionValueError(
-                        f"parameters: {name!r} is no free loading or intercept of the first step."
-                        f"{nearest(str(name), by_name)}"
-                    )
-        tests = wald(first.estimates, first.covariance.se, first.covariance.df, level)
-        panels = []
-        for name in names:
-            places = by_name[name]
-            values = [float("nan") if k is None else float(tests.est[k]) for k in places]
-            limits = [
-                (float("nan"),) * 2 if k is None else (float(tests.lower[k]), float(tests.upper[k]))
-                for k in places
-            ]
-            centre = float(np.nanmean(values))
-            panels.append(invariance_figures.Panel(name, values, limits, centre))  # type: ignore[arg-type]
-        return panels
 
     @quiet
     def _sheet(self) -> sheet.Sheet:
@@ -377,26 +348,3 @@ def _cells(values: Any, digits: int) -> list[str]:
 def _signed(value: float) -> str:
     text = format_number(value, 3)
     return f"+{text}" if value > 0 else text
-
-
-def _measurement(fit: FitResult) -> dict[str, list[int | None]]:
-    """Free loadings, then intercepts of observed variables, by their name in group 1, with their
-    positions group by group."""
-    table = fit.table
-    latent = {(level, name) for level, each in enumerate(table.levels, 1) for name in each.latent}
-    found: dict[str, dict[str, list[int | None]]] = {"=~": {}, "~1": {}}
-    for number, group in enumerate(fit._estimates.groups):
-        for row in group.estimates.table.rows:
-            if (
-                row.free < 0
-                or row.op not in found
-                or (row.level, row.lhs) in latent
-                and row.op == "~1"
-            ):
-                continue
-            suffix = f".l{table.level_labels[1]}" if row.level == 2 else ""
-            places = found[row.op].setdefault(
-                f"{row.lhs}{row.op}{row.rhs}{suffix}", [None] * len(fit._estimates.groups)
-            )
-            places[number] = int(group.places[row.free])
-    return found["=~"] | found["~1"]
