@@ -40,6 +40,7 @@ from mlsem.version import __version__
 
 if TYPE_CHECKING:
     from mlsem.api.compare import compare
+    from mlsem.api.invariance import invariance
     from mlsem.api.missing_patterns import missing_patterns
     from mlsem.inference.bootstrap.result import Bootstrap
     from mlsem.simulation.draw.generate import simulate
@@ -81,6 +82,7 @@ __all__ = [
     "example_model",
     "fit",
     "growth",
+    "invariance",
     "lavaan",
     "lmm",
     "load_example",
@@ -102,6 +104,7 @@ _WHEN_ASKED_FOR = {
     "InOrder": "mlsem.simulation.study.sources",
     "Study": "mlsem.simulation.study.result",
     "compare": "mlsem.api.compare",
+    "invariance": "mlsem.api.invariance",
     "missing_patterns": "mlsem.api.missing_patterns",
     "simulate": "mlsem.simulation.draw.generate",
     "study": "mlsem.simulation.study.run",

@@ -38,6 +38,7 @@ MAY = {
     "core/sample": "errors core/records core/linalg core/implied",
     "core/clusters": "core/records core/linalg core/implied core/sample",
     "core/evidence": "core/records core/linalg core/implied",
+    "core/alignment": "core/records core/linalg",
     "core/optimise": "core/records core/linalg core/implied core/sample core/clusters",
     "core/intercepts": "errors core/records core/linalg core/implied core/sample core/clusters "
     "core/optimise",
@@ -62,6 +63,8 @@ MAY = {
     "inference/diagnosis": INFERENCE,
     "inference/modification": INFERENCE,
     "inference/comparison": INFERENCE,
+    "inference/alignment": INFERENCE,
+    "inference/invariance": INFERENCE,
     "results": f"{BASIS} arguments report version inference",
     "api": ABOVE,
     "interop": f"{ABOVE} api mlsem",

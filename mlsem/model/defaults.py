@@ -62,6 +62,12 @@ def specify(
     group = plan(draft, options, columns, used_names(syntax), population)
     (group,) = with_means((group,), options)
     writer, relations = write(syntax, (group,))
+    if options.level_equal:
+        from mlsem.model.cross_level import across_levels  # for few models
+
+        writer.rows, writer.names = across_levels(
+            writer.rows, writer.names, group.plans, options, syntax.text
+        )
     return table_of(group, draft.labels, writer, relations)
 
 

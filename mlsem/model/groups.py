@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from mlsem.errors import SpecificationError, listed
+from mlsem.model.cross_level import across_levels
 from mlsem.model.drafts import (
     Draft,
     Group,
@@ -75,6 +76,9 @@ def _joined(
     plans = [each for part in parts for each in part.plans]
     writer.rows, writer.names, notes = across_groups(
         writer.rows, writer.names, plans, options, levels, syntax.text
+    )
+    writer.rows, writer.names = across_levels(
+        writer.rows, writer.names, plans, options, syntax.text
     )
     whole = table_of(parts[0], levels, writer, relations)
     groups = _group_tables(whole, labels, parts)

@@ -64,7 +64,7 @@ def across_groups(
     sharing.tie(text)
     freed = _Freed(sharing)
     freed.settle()
-    return (*_numbered(sharing.rows, names, sharing.root, freed.rows, plans), freed.notes)
+    return (*numbered(sharing.rows, names, sharing.root, freed.rows, plans), freed.notes)
 
 
 def _cell(row: Row) -> Cell:
@@ -300,7 +300,7 @@ class _Freed:
             kept.append(name)
 
 
-def _numbered(
+def numbered(
     rows: Sequence[Row],
     names: Sequence[str],
     root: dict[int, int],
@@ -310,10 +310,10 @@ def _numbered(
     """Positions in the order of the rows, once parameters have become one or are new."""
     suffixes = {each.block: each.suffix for each in plans}
     places: dict[object, int] = {}
-    numbered, kept = [], []
+    placed, kept = [], []
     for k, row in enumerate(rows):
         if row.free < 0 and k not in freed:
-            numbered.append(row)
+            placed.append(row)
             continue
         key: object = ("freed", k)
         name = f"{row.lhs}{row.op}{row.rhs}{suffixes[row.block]}"
@@ -329,5 +329,5 @@ def _numbered(
             row = replace(row, free=places[key], fixed=None, lower=freed[k])
         elif row.free != places[key]:
             row = replace(row, free=places[key])
-        numbered.append(row)
-    return numbered, kept
+        placed.append(row)
+    return placed, kept

@@ -23,6 +23,7 @@ GroupEqual = Literal[
     "lv.variances",
     "lv.covariances",
 ]
+LevelEqual = Literal["loadings"]
 Preset = Literal["sem", "cfa", "growth", "lavaan"]
 
 
@@ -63,6 +64,9 @@ class ModelOptions:
         "lv.covariances" (`mlsem.model.invariance`). A text alone is one of them.
     group_partial : tuple of str
         Parameters that are not, named as in "fw=~y3", "y1~1"; "y1~1.l2" is that of level 2 alone.
+    level_equal : tuple of str
+        What is equal at both levels, within each group: "loadings", those of a factor of level 1
+        and one of level 2 with the same indicators (`mlsem.model.cross_level`).
     """
 
     std_lv: bool = False
@@ -79,9 +83,10 @@ class ModelOptions:
     bounds: Bounds | None = None
     group_equal: tuple[str, ...] = ()
     group_partial: tuple[str, ...] = ()
+    level_equal: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        for name in ("group_equal", "group_partial"):
+        for name in SEVERAL:
             value: Any = getattr(self, name)
             if not isinstance(value, tuple) or value:
                 object.__setattr__(self, name, _texts(name, value))
@@ -112,6 +117,11 @@ class ModelOptions:
         return self.bounds in ("pos.var", "pos.lv.var")
 
 
+SEVERAL = {  # options that take several texts, with what these may be
+    "group_equal": get_args(GroupEqual),
+    "group_partial": (),
+    "level_equal": get_args(LevelEqual),
+}
 OPTION_NAMES = tuple(field.name for field in fields(ModelOptions))
 
 
@@ -121,27 +131,27 @@ def _texts(name: str, value: Any) -> tuple[str, ...]:
     if isinstance(value, str):
         texts = (value,) if value else ()
     if not isinstance(texts, Iterable) or not all(isinstance(text, str) for text in texts):
-        example = '["loadings", "intercepts"]' if name == "group_equal" else '["f=~y3", "y1~1"]'
+        example = '["f=~y3", "y1~1"]' if name == "group_partial" else '["loadings"]'
         raise OptionValueError(f"{name}={value!r}: it takes a list of texts, such as {example}.")
     return tuple(dict.fromkeys(texts))
 
 
-def _check_equal(value: str) -> None:
-    choices = get_args(GroupEqual)
-    if value in choices:
+def _check_equal(name: str, value: str) -> None:
+    choices = SEVERAL[name]
+    if not choices or value in choices:
         return
     same = {plain(choice): choice for choice in choices}.get(plain(value))
-    advice = f"Did you mean {same!r}?" if same else value_advice("group_equal", value)
+    advice = f"Did you mean {same!r}?" if same else value_advice(name, value)
     advice = advice or nearest(value, choices).strip()
     raise OptionValueError(
-        f"group_equal: {value!r} is not among the choices: {listed(choices)}. {advice}".rstrip()
+        f"{name}: {value!r} is not among the choices: {listed(choices)}. {advice}".rstrip()
     )
 
 
 def _check(name: str, value: Any) -> None:
-    if name in ("group_equal", "group_partial"):
-        for each in value if name == "group_equal" else ():
-            _check_equal(each)
+    if name in SEVERAL:
+        for each in value:
+            _check_equal(name, each)
         return
     if name == "bounds":
         choices = get_args(Bounds)

@@ -135,10 +135,11 @@ def compare_fits(
             "cannot be compared. Fit all by the same one."
         )
     tests = tuple(_difference(one, other, method) for one, other in pairwise(fits))
-    return ModelComparison(names, tests, _columns(fits))
+    return ModelComparison(names, tests, measures_of(fits))
 
 
-def _columns(fits: Sequence[FitResult]) -> dict[str, Any]:
+def measures_of(fits: Sequence[FitResult]) -> dict[str, Any]:
+    """Columns of `ModelComparison.table`."""
     columns: dict[str, Any] = {
         "npar": [fit.n_params for fit in fits],
         "loglik": np.array([fit.loglik for fit in fits]),

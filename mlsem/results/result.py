@@ -48,6 +48,8 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from mlsem.core.alignment import Identification, Unit
+    from mlsem.inference.alignment.result import Alignment
     from mlsem.inference.bootstrap.draws import WeightKind
     from mlsem.inference.bootstrap.result import Bootstrap, BootstrapKind
     from mlsem.inference.comparison.result import SeComparison
@@ -58,6 +60,7 @@ if TYPE_CHECKING:
     from mlsem.inference.fit.run import Units
     from mlsem.inference.modification.joint import ParametersTest
     from mlsem.inference.profile.run import ProfileIntervals
+    from mlsem.results.group_comparison import GroupComparison
     from mlsem.results.latent import Method as LatentMethod
     from mlsem.results.recipe import Recipe
     from mlsem.results.reference import ReferenceModel
@@ -733,6 +736,129 @@ class FitResult:
         wanted = self.covariance.kind.sandwich if robust is None else robust
         choice = Choice(sort, minimum, power, wanted)
         return make_frame(modification_indices(self._estimates, choice))
+
+    def align(
+        self,
+        factors: str | Iterable[str] | None = None,
+        *,
+        identification: Identification = "fixed",
+        unit: Unit | None = None,
+        reference: object = None,
+        epsilon: float = 0.01,
+        starts: int = 5,
+        seed: int = 1,
+        level: float = 0.95,
+    ) -> Alignment:
+        """Factor means and variances of many groups, without exact invariance: the alignment of
+        Asparouhov & Muthén (2014), of a configural fit.
+
+        Of all factor means and variances, which the configural model leaves open, the aligned ones
+        make loadings and intercepts most alike: few differences are large and most are small
+        (`mlsem.core.alignment` has the equations). Factors are aligned one by one. In a two-level
+        model loadings and intercepts between clusters are aligned for factors of level 2; factors
+        of level 1 have mean 0, and their loadings alone are aligned, for their variances. With
+        loadings equal over levels (``level_equal="loadings"``) the between part says it all.
+
+        Parameters
+        ----------
+        factors : str or iterable of str, optional
+            Default: all.
+        identification : {"fixed", "free"}
+            Whether the reference group's factor mean is 0. "free" needs loadings that differ.
+        unit : {"reference", "product"}, optional
+            Whether the reference group's factor variance is 1 (default of "fixed") or the product
+            of all (default of "free").
+        reference : hashable, optional
+            A group. Default: the first.
+        epsilon : float
+            ε of the criterion ⁴√(d² + ε), in squared units of the items. Items should have
+            variances about 1.
+        starts, seed : int
+            Random starts, beside one by averages and one for each item as the anchor.
+        level : float
+            Of the intervals.
+
+        Returns
+        -------
+        Alignment
+            Prints as text; `means`, `items`, `invariance` and `compare_means()` are data frames,
+            `plot()` is a figure. Standard errors are those of the delta method, by the implicit
+            function theorem at the minimum, from the fit's covariance.
+
+        Raises
+        ------
+        InferenceError
+            The fit did not converge or has one group; an item loads on two factors; a factor is
+            explained by others or has no positive variance.
+        OptionValueError
+            A value that an argument cannot take.
+
+        References
+        ----------
+        Asparouhov & Muthén (2014), Structural Equation Modeling 21, 495-508. Muthén & Asparouhov
+        (2014), Frontiers in Psychology 5, 978.
+
+        Examples
+        --------
+        >>> aligned = fit.align()  # doctest: +SKIP
+        >>> aligned.compare_means()  # doctest: +SKIP
+        """
+        from mlsem.inference.alignment.run import align_factors
+
+        return align_factors(
+            self._estimates,
+            self.covariance,
+            factors,
+            identification=identification,
+            unit=unit,
+            reference=reference,
+            epsilon=epsilon,
+            starts=starts,
+            seed=seed,
+            level=level,
+        )
+
+    def compare_groups(
+        self,
+        parameter: str | Iterable[str] | Mapping[Any, str],
+        *,
+        reference: object = None,
+        level: float = 0.95,
+    ) -> GroupComparison:
+        """A parameter in each group and its differences between groups, with the standard errors
+        and degrees of freedom of the fit.
+
+        Parameters
+        ----------
+        parameter : str, iterable of str, or mapping of group to str
+            As named in group 1: ``"y~x"``, ``"y~w.l2"``. Or a name for each group in their order,
+            of parameters or ``:=``: ``["ind_a", "ind_b"]``; or a pattern with ``{group}`` or
+            ``{number}``: ``"ind_{group}"``.
+        reference : hashable, optional
+            A group that the others are compared with. Default: all pairs.
+        level : float
+            Of the intervals.
+
+        Returns
+        -------
+        GroupComparison
+            Prints as text; `estimates` and `frame` are data frames, `joint` is the Wald test that
+            all are equal (HTZ with the CR kinds), `plot()` is a figure.
+
+        Raises
+        ------
+        InferenceError
+            The fit has one group or did not converge, or the parameter is the same in all groups.
+        OptionValueError
+            There is no such parameter or group.
+
+        Examples
+        --------
+        >>> print(fit.compare_groups("y~x"))  # doctest: +SKIP
+        """
+        from mlsem.results.group_comparison import compare_groups
+
+        return compare_groups(self._estimates, self.covariance, parameter, reference, level)
 
     def update(self, model: str | None = None, *, data: object = None, **options: Any) -> FitResult:
         """Fit a changed model, with the options of this fit where they are not changed.

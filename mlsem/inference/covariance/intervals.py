@@ -47,6 +47,15 @@ def wald(
     return Wald(est, se, stat, np.where(known, df, np.nan), 2.0 * tail, est - width, est + width)
 
 
+def holm(pvalues: Shaped[Array, "n"]) -> Shaped[Array, "n"]:
+    """Adjusted by Holm (1979): the largest (m - rank + 1) p so far, at most 1."""
+    order = np.argsort(pvalues)
+    factors = np.arange(len(pvalues), 0, -1)
+    adjusted = np.empty(len(pvalues))
+    adjusted[order] = np.minimum(1.0, np.maximum.accumulate(factors * pvalues[order]))
+    return adjusted
+
+
 def share_limits(
     share: Shaped[Array, "c"], se: Shaped[Array, "c"], df: Shaped[Array, "c"], level: float
 ) -> tuple[Shaped[Array, "c"], Shaped[Array, "c"]]:

@@ -1,0 +1,222 @@
+"""`invariance`: a model of several groups, step by step more equal."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, get_args
+
+from mlsem.api.fit import fit
+from mlsem.core.quiet import quiet
+from mlsem.errors import OptionError, OptionValueError, listed, nearest, warn
+from mlsem.inference.alignment.result import Alignment
+from mlsem.model.options import GroupEqual
+from mlsem.results.invariance.result import Invariance
+from mlsem.results.result import FitResult
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+STEPS: dict[str, tuple[str, ...]] = {
+    "configural": (),
+    "metric": ("loadings",),
+    "cross-level": ("levels",),
+    "scalar": ("loadings", "intercepts"),
+    "strict": ("loadings", "intercepts", "residuals"),
+    "means": ("means",),
+}
+KNOWN: dict[str, tuple[str, ...]] = STEPS | {
+    name: (name,) for name in get_args(GroupEqual) if name not in STEPS
+}
+"""Steps by name; a name of `group_equal` is one, too."""
+
+NOT_HERE = {
+    "group_equal": "steps= says what is equal in each step",
+    "group_partial": "partial= names parameters that stay free",
+    "level_equal": "cross_level=True adds the step with loadings equal over levels",
+}
+
+
+@quiet
+def invariance(
+    model: str,
+    data: pd.DataFrame,
+    *,
+    group: str,
+    cluster: str | None = None,
+    steps: Iterable[str] | Mapping[str, Iterable[str]] = (
+        "configural",
+        "metric",
+        "scalar",
+        "strict",
+        "means",
+    ),
+    partial: str | Iterable[str] = (),
+    cross_level: bool = False,
+    alignment: bool | Mapping[str, Any] = False,
+    se: str | None = None,
+    **options: Any,
+) -> Invariance:
+    """Measurement invariance across groups: a model is fitted with more and more of it equal.
+
+    Parameters
+    ----------
+    model : str
+        With the same factors in all groups, of one level or two.
+    data : pandas.DataFrame
+    group : str
+        Column of the groups.
+    cluster : str, optional
+        As for `mlsem.fit`.
+    steps : iterable of str, or mapping of str to iterable of str
+        In their order. "configural": nothing is equal; "metric": loadings; "scalar": and
+        intercepts, with factor means free after the first group; "strict": and residual variances;
+        "means": and factor means; "cross-level": loadings at both levels; or a name of
+        `group_equal` ("lv.variances", "regressions", …). Each step keeps what the ones before have
+        equal. A mapping names the steps and says what is equal in each.
+    partial : str or iterable of str
+        Parameters that stay free in all steps (partial invariance; Byrne, Shavelson & Muthén,
+        1989): "fw=~y3", "y1~1"; "y1~1.l2" is that of level 2 alone.
+    cross_level : bool
+        Adds the step "cross-level" after "metric" (or after the first step): in each group loadings
+        of a factor within clusters are those of the one between them, so that both are the same
+        construct (Jak & Jorgensen, 2017).
+    alignment : bool or mapping
+        Whether factors of the first step are aligned (`FitResult.align`), with these options.
+    se : str, optional
+        Standard errors, as for `mlsem.fit`; "CR2" for few clusters.
+    **options
+        Of `mlsem.fit`. With robust errors (``estimator="MLR"``) χ² is scaled and CFI and RMSEA are
+        robust.
+
+    Returns
+    -------
+    Invariance
+        Prints as text; `table` and `differences` are data frames, `verdict` says what to make of
+        each step, `worst(step)` which equality hurts most and what that does to factor means and
+        regressions, `fits` has the fit of each step, `plot()` is a figure.
+
+    Raises
+    ------
+    OptionError, OptionValueError
+        A keyword, or its value; steps that add nothing.
+    ModelSyntaxError, SpecificationError, DataError
+        As `mlsem.fit`.
+
+    Notes
+    -----
+    Beside the likelihood-ratio test of a step stands the score test of all its equalities at its
+    own estimates, T / c₀ (`mlsem.lr_test`, method="score"), which holds its level with few clusters
+    where the scaled ratio rejects too often (docs/fit_tests_differences.md).
+
+    Examples
+    --------
+    >>> found = mlsem.invariance(model, data, group="country", cluster="school")  # doctest: +SKIP
+    >>> found.worst("scalar")  # doctest: +SKIP
+    """
+    for name, advice in NOT_HERE.items():
+        if name in options:
+            raise OptionError(f"{name}= is no option of invariance: {advice}.")
+    if not isinstance(group, str):
+        raise OptionValueError(f"group={group!r}: it takes the name of the column of groups.")
+    if not isinstance(cross_level, bool):
+        raise OptionValueError(f"cross_level={cross_level!r}: it takes True or False.")
+    free = (partial,) if isinstance(partial, str) else tuple(partial)
+    equal = _equalities(steps, cross_level)
+    options |= {} if se is None else {"se": se}
+    fits: dict[str, FitResult] = {}
+    said: set[str] = set()
+    for step, names in equal.items():
+        how = dict(options)
+        across = tuple(name for name in names if name != "levels")
+        how |= {"group_equal": across} if across else {}
+        how |= {"group_partial": free} if free else {}
+        how |= {"level_equal": "loadings"} if "levels" in names else {}
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            fits[step] = fit(model, data, cluster, group=group, **how)
+        for each in caught:
+            if str(each.message) not in said:
+                said.add(str(each.message))
+                warn(f"{step}: {each.message}", each.category)  # type: ignore[arg-type]
+    first = next(iter(fits.values()))
+    return Invariance(
+        fits=fits,
+        equal=equal,
+        column=group,
+        groups=tuple(each.label for each in first._estimates.groups),
+        partial=free,
+        alignment=_aligned(first, alignment),
+    )
+
+
+def _equalities(steps: Any, cross_level: bool) -> dict[str, tuple[str, ...]]:
+    """What is equal in each step, with what the ones before have."""
+    own = _own(steps)
+    if cross_level and not any("levels" in names for names in own.values()):
+        after = "metric" if "metric" in own else next(iter(own))
+        own = {
+            name: value
+            for step, names in own.items()
+            for name, value in (
+                (step, names),
+                *((("cross-level", ("levels",)),) if step == after else ()),
+            )
+        }
+    found: dict[str, tuple[str, ...]] = {}
+    so_far: tuple[str, ...] = ()
+    for step, names in own.items():
+        added = tuple(dict.fromkeys((*so_far, *names)))
+        if found and len(added) == len(so_far):
+            raise OptionValueError(
+                f"steps: {step!r} adds nothing to {list(found)[-1]!r}. Leave one of them out, or "
+                "order them from the least equal to the most."
+            )
+        found[step] = so_far = added
+    return found
+
+
+def _own(steps: Any) -> dict[str, tuple[str, ...]]:
+    if isinstance(steps, str) or not isinstance(steps, Iterable):
+        raise OptionValueError(
+            f'steps={steps!r}: it takes a list, such as ["configural", "metric", "scalar"].'
+        )
+    if isinstance(steps, Mapping):
+        given = {str(step): _texts(step, names) for step, names in steps.items()}
+    else:
+        listed_steps = list(steps)
+        for step in listed_steps:
+            if step not in KNOWN:
+                raise OptionValueError(
+                    f"steps: {step!r} is none of {listed(KNOWN, len(KNOWN))}."
+                    f"{nearest(str(step), KNOWN)}"
+                )
+        if len(set(listed_steps)) < len(listed_steps):
+            raise OptionValueError("steps: one is there twice.")
+        given = {step: KNOWN[step] for step in listed_steps}
+    if not given:
+        raise OptionValueError("steps is empty: name some, or leave it out.")
+    return given
+
+
+def _texts(step: object, names: Any) -> tuple[str, ...]:
+    pool = (names,) if isinstance(names, str) else tuple(names)
+    choices = (*get_args(GroupEqual), "levels")
+    for name in pool:
+        if name not in choices:
+            raise OptionValueError(
+                f"steps: {step!r} has {name!r} equal, which is none of "
+                f"{listed(choices)}.{nearest(str(name), choices)}"
+            )
+    return pool
+
+
+def _aligned(first: FitResult, asked: Any) -> Alignment | None:
+    if asked is False:
+        return None
+    if asked is not True and not isinstance(asked, Mapping):
+        raise OptionValueError(
+            f"alignment={asked!r}: it takes True, False or options of fit.align, such as "
+            '{"identification": "free"}.'
+        )
+    return first.align(**({} if asked is True else asked))

@@ -1,0 +1,393 @@
+"""`Alignment`: aligned factor means and variances, and what differs between groups."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator
+from dataclasses import dataclass
+from itertools import combinations
+from typing import TYPE_CHECKING, Any
+from typing import Annotated as Shaped
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlsem.core.alignment import Aligned
+from mlsem.core.quiet import quiet
+from mlsem.core.records import Array
+from mlsem.data.table.frame import make_frame
+from mlsem.errors import OptionValueError, listed, nearest
+from mlsem.inference.covariance.intervals import Wald, holm, wald
+from mlsem.inference.covariance.matrix import Covariance
+from mlsem.report import invariance_figures, sheet
+from mlsem.report.cells import format_number
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from mlsem.report.figures import Figure
+
+KINDS = ("loading", "intercept")
+TRUSTED = 0.25  # share of parameters that may differ (Muthén & Asparouhov, 2014)
+LISTED = 12  # groups that a table of non-invariant ones names
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FactorAlignment:
+    """One factor.
+
+    Attributes
+    ----------
+    factor : str
+    factor_level : int
+    items : tuple of str
+    sizes : (G,)
+    aligned : Aligned
+    tests : Wald
+        Of means, variances, loadings and intercepts, groups before items.
+    members : (k, G, a) of bool
+        Which groups are in the invariant set of each loading, and of each intercept.
+    shares : (k, a)
+        R² of each loading and intercept.
+    gradients : (G, npar)
+        Of the means.
+    """
+
+    factor: str
+    factor_level: int
+    items: tuple[str, ...]
+    sizes: Shaped[Array, "G"]
+    aligned: Aligned
+    tests: Wald
+    members: Shaped[NDArray[np.bool_], "k G a"]
+    shares: Shaped[Array, "k a"]
+    gradients: Shaped[Array, "G npar"]
+
+    @property
+    def has_means(self) -> bool:
+        return self.aligned.intercepts is not None
+
+    @property
+    def values(self) -> Shaped[Array, "k G a"]:
+        """Aligned loadings, and intercepts."""
+        kinds = [self.aligned.loadings]
+        return np.array(
+            kinds if self.aligned.intercepts is None else [*kinds, self.aligned.intercepts]
+        )
+
+    @property
+    def errors(self) -> Shaped[Array, "k G a"]:
+        """Their standard errors."""
+        return self.tests.se[2 * len(self.sizes) :].reshape(self.values.shape)
+
+    @property
+    def differing(self) -> float:
+        """The share of loadings and intercepts outside their invariant set."""
+        there = ~np.isnan(self.values)
+        return float((there & ~self.members).sum() / there.sum())
+
+    def averages(self) -> Shaped[Array, "k a"]:
+        """Of each parameter over its invariant set, weighted by rows."""
+        weights = self.members * self.sizes[:, None]
+        return (np.nan_to_num(self.values) * weights).sum(axis=1) / np.maximum(
+            weights.sum(axis=1), 1.0
+        )
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Alignment(sheet.Shown):
+    """Aligned factors; prints as text, shows as HTML in a notebook.
+
+    Attributes
+    ----------
+    column : str
+        The grouping variable.
+    groups : tuple
+        Its values.
+    factors : tuple of FactorAlignment
+    reference : hashable
+        The group whose factor mean is 0 ("fixed"), or whose variance is 1.
+    identification : {"fixed", "free"}
+    unit : {"reference", "product"}
+    epsilon : float
+    level : float
+        Of the intervals.
+    se : str
+        The kind of the standard errors.
+    """
+
+    column: str
+    groups: tuple[Hashable, ...]
+    factors: tuple[FactorAlignment, ...]
+    reference: Hashable
+    identification: str
+    unit: str
+    epsilon: float
+    level: float
+    se: str
+    _covariance: Covariance
+
+    @property
+    @quiet
+    def means(self) -> pd.DataFrame:
+        """Factor means and variances by factor and group: factor, level, group, n, mean, se, stat,
+        df, pvalue, ci_lower, ci_upper, variance, se_variance."""
+        rows = [row for each in self.factors for row in self._mean_rows(each)]
+        return _frame(rows)
+
+    def _mean_rows(self, each: FactorAlignment) -> Iterator[dict[str, Any]]:
+        count, tests = len(self.groups), each.tests
+        for g, group in enumerate(self.groups):
+            yield {
+                "factor": each.factor,
+                "level": each.factor_level,
+                "group": group,
+                "n": int(each.sizes[g]),
+                "mean": tests.est[g],
+                "se": tests.se[g],
+                "stat": tests.stat[g],
+                "df": tests.df[g],
+                "pvalue": tests.pvalue[g],
+                "ci_lower": tests.lower[g],
+                "ci_upper": tests.upper[g],
+                "variance": tests.est[count + g],
+                "se_variance": tests.se[count + g],
+            }
+
+    @property
+    @quiet
+    def items(self) -> pd.DataFrame:
+        """Aligned loadings and intercepts: factor, level, item, parameter ("loading" or
+        "intercept"), group, est, se, invariant (in the invariant set of this parameter)."""
+        rows: list[dict[str, Any]] = []
+        for each in self.factors:
+            values, errors = each.values, each.errors
+            for kind, parameter in enumerate(KINDS[: len(values)]):
+                for p, item in enumerate(each.items):
+                    rows += [
+                        {
+                            "factor": each.factor,
+                            "level": each.factor_level,
+                            "item": item,
+                            "parameter": parameter,
+                            "group": group,
+                            "est": values[kind, g, p],
+                            "se": errors[kind, g, p],
+                            "invariant": bool(each.members[kind, g, p]),
+                        }
+                        for g, group in enumerate(self.groups)
+                        if not np.isnan(values[kind, g, p])
+                    ]
+        return _frame(rows)
+
+    @property
+    @quiet
+    def invariance(self) -> pd.DataFrame:
+        """A row per loading and intercept: factor, level, item, parameter, average (over the
+        invariant set, weighted by rows), r2 (Asparouhov & Muthén, 2014: how much of the differences
+        of the configural model the factor means and variances explain), n_groups, n_invariant,
+        noninvariant (a tuple of groups)."""
+        return _frame([row for each in self.factors for row in self._parameter_rows(each)])
+
+    def _parameter_rows(self, each: FactorAlignment) -> Iterator[dict[str, Any]]:
+        values, averages = each.values, each.averages()
+        for kind, parameter in enumerate(KINDS[: len(values)]):
+            for p, item in enumerate(each.items):
+                there = ~np.isnan(values[kind, :, p])
+                out = there & ~each.members[kind, :, p]
+                yield {
+                    "factor": each.factor,
+                    "level": each.factor_level,
+                    "item": item,
+                    "parameter": parameter,
+                    "average": averages[kind, p],
+                    "r2": each.shares[kind, p],
+                    "n_groups": int(there.sum()),
+                    "n_invariant": int(each.members[kind, :, p].sum()),
+                    "noninvariant": tuple(self.groups[g] for g in np.flatnonzero(out)),
+                }
+
+    @quiet
+    def compare_means(self, factor: str | None = None, reference: Hashable = None) -> pd.DataFrame:
+        """Differences of factor means between groups, all pairs or against one group.
+
+        Parameters
+        ----------
+        factor : str, optional
+            Default: all that have means.
+        reference : hashable, optional
+            A group.
+
+        Returns
+        -------
+        DataFrame
+            factor, level, group1, group2, diff (of the means, group 2 less group 1), se, stat, df,
+            pvalue, pvalue_holm (Holm's, over the pairs of a factor).
+
+        Raises
+        ------
+        OptionValueError
+            There is no such factor or group.
+        """
+        with_means = [each for each in self.factors if each.has_means]
+        names = tuple(each.factor for each in with_means)
+        if factor is not None and factor not in names:
+            raise OptionValueError(
+                f"factor={factor!r}: there are means of {listed(names) or 'no factor'}."
+                f"{nearest(str(factor), names)}"
+            )
+        pairs = self._pairs(reference)
+        rows: list[dict[str, Any]] = []
+        for each in with_means:
+            if factor in (None, each.factor):
+                rows += self._differences(each, pairs)
+        return _frame(rows)
+
+    def _pairs(self, reference: Hashable) -> list[tuple[int, int]]:
+        if reference is None:
+            return list(combinations(range(len(self.groups)), 2))
+        if reference not in self.groups:
+            raise OptionValueError(
+                f"reference={reference!r} is no group; there are {listed(map(repr, self.groups))}."
+            )
+        first = self.groups.index(reference)
+        return [(first, g) for g in range(len(self.groups)) if g != first]
+
+    def _differences(
+        self, each: FactorAlignment, pairs: list[tuple[int, int]]
+    ) -> list[dict[str, Any]]:
+        one, other = (list(side) for side in zip(*pairs, strict=True))
+        contrasts = each.gradients[other] - each.gradients[one]
+        se, df = self._covariance.of_functions(contrasts)
+        means = each.aligned.means
+        tests = wald(means[other] - means[one], se, df, self.level)
+        adjusted = holm(tests.pvalue)
+        return [
+            {
+                "factor": each.factor,
+                "level": each.factor_level,
+                "group1": self.groups[g],
+                "group2": self.groups[h],
+                "diff": tests.est[k],
+                "se": tests.se[k],
+                "stat": tests.stat[k],
+                "df": tests.df[k],
+                "pvalue": tests.pvalue[k],
+                "pvalue_holm": adjusted[k],
+            }
+            for k, (g, h) in enumerate(pairs)
+        ]
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader should know."""
+        found: list[str] = []
+        for each in self.factors:
+            found += self._about(each)
+        if self._covariance.reference is None:
+            found.append(
+                "tests of single groups are normal ones; with few clusters a group they reject "
+                'too often. Fit with se="CR2" for t tests with degrees of freedom.'
+            )
+        return tuple(dict.fromkeys(found))
+
+    def _about(self, each: FactorAlignment) -> Iterator[str]:
+        name = each.factor
+        if each.aligned.gradients is None:
+            hint = ' Use identification="fixed".' if self.identification == "free" else ""
+            yield (
+                f"{name}: the criterion has no curvature in some direction, so that there are no "
+                f"standard errors.{hint}"
+            )
+        starts = len(each.aligned.reached)
+        if each.aligned.agreeing == 1 and starts > 1:
+            yield (
+                f"{name}: one of {starts} starts reached this minimum: there may be a lower one. "
+                "Try starts=50."
+            )
+        if each.differing > TRUSTED and each.aligned.gradients is not None:
+            yield (
+                f"{name}: {each.differing:.0%} of the loadings and intercepts differ from those of "
+                "the other groups. Above 25 % aligned means may be wrong (Muthén & Asparouhov, "
+                "2014): see items, and what a simulation with these values gives."
+            )
+        if not each.has_means:
+            yield (
+                f"{name}: a factor within clusters has mean 0 in all groups; its loadings alone "
+                "were aligned."
+            )
+
+    @quiet
+    def plot(self, figure: Figure | None = None) -> Figure:
+        """Factor means by group with intervals, a panel per factor; variances of factors without
+        means.
+
+        Raises
+        ------
+        InterfaceError
+            matplotlib is not installed.
+        """
+        count = len(self.groups)
+        panels = []
+        for each in self.factors:
+            at = slice(0, count) if each.has_means else slice(count, 2 * count)
+            what = "mean" if each.has_means else "variance"
+            limits = zip(each.tests.lower[at].tolist(), each.tests.upper[at].tolist(), strict=True)
+            panels.append(
+                invariance_figures.Panel(
+                    f"{each.factor}: aligned {what}", each.tests.est[at].tolist(), list(limits)
+                )
+            )
+        return invariance_figures.by_group(
+            panels, [str(g) for g in self.groups], self.column, figure
+        )
+
+    @quiet
+    def _sheet(self) -> sheet.Sheet:
+        facts = [
+            ("Groups", f"{len(self.groups)} [{self.column}]"),
+            ("Identification", self.identification),
+            ("Factor variance of 1", self._unit),
+            ("Standard errors", self.se),
+            ("epsilon", f"{self.epsilon:g}"),
+        ]
+        tables = [self._mean_table(each) for each in self.factors]
+        tables += [self._parameter_table(each) for each in self.factors]
+        return sheet.Sheet("Alignment", tuple(facts), tuple(tables), "Notes", self.notes)
+
+    @property
+    def _unit(self) -> str:
+        return "product of all groups" if self.unit == "product" else f"group {self.reference}"
+
+    def _mean_table(self, each: FactorAlignment) -> sheet.SheetTable:
+        shown = {"mean": "mean", "se": "se", "pvalue": "p"} if each.has_means else {}
+        shown |= {"variance": "variance", "se_variance": "se"}
+        rows = []
+        for row in self._mean_rows(each):
+            text = [format_number(row[name], 3) for name in shown]
+            rows.append((str(row["group"]), (str(row["n"]), *text)))
+        heads = ("n", *shown.values())
+        return sheet.SheetTable(f"{each.factor}, level {each.factor_level}", heads, tuple(rows))
+
+    def _parameter_table(self, each: FactorAlignment) -> sheet.SheetTable:
+        rows = []
+        for row in self._parameter_rows(each):
+            out = [str(label) for label in row["noninvariant"]]
+            more = f" and {len(out) - LISTED} more" if len(out) > LISTED else ""
+            cells = (
+                format_number(row["average"], 3),
+                format_number(row["r2"], 3),
+                f"{row['n_invariant']}/{row['n_groups']}",
+                " ".join(out[:LISTED]) + more,
+            )
+            rows.append((f"{row['item']} {row['parameter']}", cells))
+        legend = (
+            "average over the groups that do not differ at .001 (in); R²: share of the differences "
+            "between groups that factor means and variances explain."
+        )
+        heads = ("average", "R²", "in", "not in")
+        return sheet.SheetTable(f"Items of {each.factor}", heads, tuple(rows), legend)
+
+
+def _frame(rows: list[dict[str, Any]]) -> pd.DataFrame:
+    names = rows[0] if rows else ()
+    return make_frame({name: [row[name] for row in rows] for name in names})

@@ -1,0 +1,281 @@
+"""Differences of one parameter between groups."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mlsem.arguments import require_level
+from mlsem.core.quiet import quiet
+from mlsem.core.records import Array
+from mlsem.data.table.frame import make_frame
+from mlsem.errors import InferenceError, MlsemError, OptionValueError, listed, nearest
+from mlsem.estimation.estimates import Estimates
+from mlsem.inference.covariance.intervals import Wald, holm, wald
+from mlsem.inference.covariance.matrix import Covariance
+from mlsem.inference.wald.run import WaldTest, wald_test
+from mlsem.model.blocks import name_suffix
+from mlsem.model.hypotheses import read_hypothesis
+from mlsem.report import invariance_figures, sheet
+from mlsem.report.cells import format_df, format_number
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from mlsem.report.figures import Figure
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class GroupComparison(sheet.Shown):
+    """A parameter in each group, and its differences; prints as text, shows as HTML.
+
+    Attributes
+    ----------
+    parameter : str
+        As it was asked for.
+    column : str
+        The grouping variable.
+    groups : tuple
+        Those that have the parameter.
+    pairs : tuple of (group, group)
+        Of the differences: the second less the first.
+    joint : WaldTest or None
+        Of the hypothesis that all are equal; None where it does not exist.
+    level : float
+        Of the intervals.
+    se : str
+        The kind of the standard errors.
+    notes : tuple of str
+    """
+
+    parameter: str
+    column: str
+    groups: tuple[Hashable, ...]
+    pairs: tuple[tuple[Hashable, Hashable], ...]
+    joint: WaldTest | None
+    level: float
+    se: str
+    notes: tuple[str, ...]
+    _each: Wald
+    _between: Wald
+
+    @property
+    def estimates(self) -> pd.DataFrame:
+        """group, est, se, stat, df, pvalue, ci_lower, ci_upper."""
+        return make_frame({"group": list(self.groups), **_columns(self._each, "est")})
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        """A row per pair: group1, group2, diff (group 2 less group 1), se, stat, df, pvalue,
+        ci_lower, ci_upper, pvalue_holm (Holm's, over the pairs)."""
+        one, other = (list(side) for side in zip(*self.pairs, strict=True))
+        columns = {"group1": one, "group2": other, **_columns(self._between, "diff")}
+        return make_frame({**columns, "pvalue_holm": holm(self._between.pvalue)})
+
+    @quiet
+    def plot(self, figure: Figure | None = None) -> Figure:
+        """The parameter by group, with intervals.
+
+        Raises
+        ------
+        InterfaceError
+            matplotlib is not installed.
+        """
+        limits = list(zip(self._each.lower.tolist(), self._each.upper.tolist(), strict=True))
+        panel = invariance_figures.Panel(self.parameter, self._each.est.tolist(), limits)
+        labels = [str(group) for group in self.groups]
+        return invariance_figures.by_group([panel], labels, self.column, figure)
+
+    @quiet
+    def _sheet(self) -> sheet.Sheet:
+        facts = [("Groups", f"{len(self.groups)} [{self.column}]"), ("Standard errors", self.se)]
+        if self.joint is not None:
+            facts.append((f"All equal ({self.joint.test})", self.joint._result))
+        each = _rows([str(group) for group in self.groups], self._each)
+        names = [f"{other} - {one}" for one, other in self.pairs]
+        between = _rows(names, self._between, holm(self._between.pvalue))
+        heads = ("estimate", "se", "df", "p", "lower", "upper")
+        tables = (
+            sheet.SheetTable(self.parameter, heads, each, f"{100 * self.level:g} % intervals."),
+            sheet.SheetTable("Differences", ("difference", *heads[1:], "p Holm"), between),
+        )
+        return sheet.Sheet("Groups compared", tuple(facts), tables, "Notes", self.notes)
+
+
+def _columns(tests: Wald, name: str) -> dict[str, Any]:
+    return {
+        name: tests.est,
+        "se": tests.se,
+        "stat": tests.stat,
+        "df": tests.df,
+        "pvalue": tests.pvalue,
+        "ci_lower": tests.lower,
+        "ci_upper": tests.upper,
+    }
+
+
+def _rows(
+    names: list[str], tests: Wald, adjusted: Array | None = None
+) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    found = []
+    for k, name in enumerate(names):
+        numbers = [tests.est[k], tests.se[k]]
+        cells = [format_number(float(value)) for value in numbers]
+        cells.append("" if np.isinf(tests.df[k]) else format_df(float(tests.df[k])))
+        cells += [format_number(float(v[k])) for v in (tests.pvalue, tests.lower, tests.upper)]
+        cells += [] if adjusted is None else [format_number(float(adjusted[k]))]
+        found.append((name, tuple(cells)))
+    return tuple(found)
+
+
+# --- computing ------------------------------------------------------------------------------------
+
+
+@quiet
+def compare_groups(
+    estimates: Estimates[Any],
+    covariance: Covariance,
+    parameter: object,
+    reference: object = None,
+    level: float = 0.95,
+) -> GroupComparison:
+    """What `FitResult.compare_groups` returns, which says what the arguments are."""
+    require_level(level)
+    labels = [group.label for group in estimates.groups]
+    if len(labels) < 2:
+        raise InferenceError("the fit has one group: there is nothing to compare.")
+    if not estimates.converged:
+        raise InferenceError("the fit did not converge: its estimates cannot be compared.")
+    title, names = _names(estimates, labels, parameter)
+    kept = [label for label, name in zip(labels, names, strict=True) if name]
+    lost = [str(label) for label, name in zip(labels, names, strict=True) if not name]
+    notes = [f"{title} is no free parameter of group {listed(lost)}."] if lost else []
+    own = [name for name in names if name]
+    if len(own) < 2:
+        raise InferenceError(f"{title!r} is a free parameter of one group only.")
+    if len(set(own)) == 1:
+        raise InferenceError(
+            f"{title!r} is one parameter in all groups: there is no difference to estimate. "
+            "fit.score_test(release=…) or mlsem.invariance tests that it is one."
+        )
+    hypothesis = read_hypothesis(
+        [f"`{name}` == 0" for name in own], estimates.table, estimates.params, None
+    )
+    pairs = _pairs(kept, reference)
+    contrasts = np.zeros((len(pairs), len(own)))
+    for k, (one, other) in enumerate(pairs):
+        contrasts[k, one], contrasts[k, other] = -1.0, 1.0
+    each = covariance.of_functions(hypothesis.gradients)
+    between = covariance.of_functions(contrasts @ hypothesis.gradients)
+    return GroupComparison(
+        parameter=title,
+        column=str(estimates.record.column),
+        groups=tuple(kept),
+        pairs=tuple((kept[g], kept[h]) for g, h in pairs),
+        joint=_joint(estimates, covariance, own, notes),
+        level=level,
+        se=covariance.kind.name,
+        notes=tuple(notes),
+        _each=wald(hypothesis.values, *each, level),
+        _between=wald(contrasts @ hypothesis.values, *between, level),
+    )
+
+
+def _joint(
+    estimates: Estimates[Any], covariance: Covariance, names: list[str], notes: list[str]
+) -> WaldTest | None:
+    """That all are equal; parameters that groups share count once."""
+    first, *others = dict.fromkeys(names)
+    try:
+        return wald_test(
+            estimates, covariance, [f"`{other}` == `{first}`" for other in others], None, None
+        )
+    except MlsemError as error:
+        notes.append(f"no joint test: {error}")
+        return None
+
+
+def _pairs(labels: list[Hashable], reference: object) -> list[tuple[int, int]]:
+    if reference is None:
+        return list(combinations(range(len(labels)), 2))
+    for first, label in enumerate(labels):
+        if label == reference or str(label) == str(reference):
+            return [(first, g) for g in range(len(labels)) if g != first]
+    raise OptionValueError(
+        f"reference={reference!r} is no group with this parameter; there are {listed(labels)}."
+    )
+
+
+def _names(
+    estimates: Estimates[Any], labels: list[Hashable], asked: Any
+) -> tuple[str, list[str | None]]:
+    """How it is called, and the name of the parameter or `:=` in each group; None where a group
+    has none.
+
+    Raises
+    ------
+    OptionValueError
+        There is no such parameter.
+    """
+    table = estimates.table
+    known = {*table.names, *(each.name for each in table.definitions)}
+    if isinstance(asked, str) and "{" in asked:
+        filled = [
+            asked.replace("{group}", str(label)).replace("{number}", str(number))
+            for number, label in enumerate(labels, start=1)
+        ]
+        return asked, _known(filled, known)
+    if isinstance(asked, str):
+        return asked, _in_groups(estimates, asked)
+    if isinstance(asked, Mapping):
+        given: list[str | None] = [asked.get(label) for label in labels]
+        unknown = [str(label) for label in asked if label not in labels]
+        if unknown:
+            raise OptionValueError(f"parameter: there is no group {listed(unknown)}.")
+    elif isinstance(asked, Iterable):
+        given = list(asked)
+    else:
+        raise OptionValueError(f"parameter={asked!r}: it takes a name, or one for each group.")
+    if len(given) != len(labels):
+        raise OptionValueError(
+            f"parameter: {len(given)} names for {len(labels)} groups; there are {listed(labels)}."
+        )
+    return " / ".join(str(name) for name in given if name), _known(given, known)
+
+
+def _known(names: Sequence[str | None], known: set[str]) -> list[str | None]:
+    for name in names:
+        if name is not None and name not in known:
+            hint = nearest(str(name), known)
+            raise OptionValueError(f"parameter: there is no parameter or := called {name!r}.{hint}")
+    return list(names)
+
+
+def _in_groups(estimates: Estimates[Any], asked: str) -> list[str | None]:
+    """By the name that it has in group 1 (`f=~y2`, `y~x.l2`)."""
+    table = estimates.table
+    wanted = "".join(asked.split())
+    found: list[str | None] = []
+    known: dict[str, None] = {}
+    for group in estimates.groups:
+        names: dict[str, str] = {}
+        for row in group.estimates.table.rows:
+            if row.free < 0:
+                continue
+            suffix = name_suffix(row.block, table.level_labels)
+            sides = [(row.lhs, row.rhs), (row.rhs, row.lhs)][: 2 if row.op == "~~" else 1]
+            for left, right in sides:
+                names[f"{left}{row.op}{right}{suffix}"] = table.names[group.places[row.free]]
+        known |= dict.fromkeys(names)
+        found.append(names.get(wanted))
+    if not any(found):
+        hint = nearest(asked, tuple(known))
+        raise OptionValueError(
+            f"parameter={asked!r} is no free parameter of any group.{hint} Names are as in group "
+            "1; of := give one name for each group."
+        )
+    return found
