@@ -243,7 +243,7 @@ def dense(matrix: Shaped[Array, "n n"] | Arrow) -> Shaped[Array, "n n"]:
 class Layout:
     """Which directions move one term alone, term by term, and which move several or none."""
 
-    own: tuple[Index, ...]
+    own: tuple[Shaped[Index, "_"], ...]
     shared: Shaped[Index, "s"]
 
     def places(self, term: int) -> Shaped[Index, "m"]:
