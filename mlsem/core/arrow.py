@@ -22,7 +22,7 @@ from typing import Annotated as Shaped
 
 import numpy as np
 
-from mlsem.core.linalg import inverse_root, unit_diagonal
+from mlsem.core.linalg import inverse_root, symmetrised, unit_diagonal
 from mlsem.core.records import Array, Index
 
 
@@ -199,28 +199,27 @@ class ArrowRoot:
     def sandwich(
         self, basis: Shaped[Array, "npar n"], white: Arrow | None = None
     ) -> Shaped[Array, "npar npar"]:
-        """B L M Lᵀ Bᵀ of a matrix M with these blocks, or of the identity: a block for each term's
-        own rows of B L, and for all rows what passes through the shared directions."""
-        size = len(basis)
-        whole = np.zeros((size, size))
-        across, through = basis[:, self.shared], np.zeros((size, len(self.shared)))
+        """B L M Lᵀ Bᵀ of a matrix M with these blocks, or of the identity, symmetric to the last
+        digit: X Eᵀ + E Xᵀ of all rows through the shared directions, E = B L there, and a block of
+        the rows that a term's own directions move."""
+        across, through = basis[:, self.shared], np.zeros((len(basis), len(self.shared)))
+        blocks: list[tuple[Index, Array]] = []
         for k, block in enumerate(self.blocks):
             mine = basis[:, block.own]
             rows = np.flatnonzero(mine.any(axis=1))
             along = mine[rows] @ block.matrix
             across[rows] -= along @ block.across
-            half = along if white is None else along @ white.blocks[k].matrix
-            whole[np.ix_(rows, rows)] += half @ along.T
             if white is not None:
                 through[rows] += along @ white.blocks[k].side
-        if not len(self.shared):
-            return whole
+            half = along if white is None else along @ white.blocks[k].matrix
+            blocks.append((rows, symmetrised(half @ along.T)))
         across = across @ self.corner
         through += 0.5 * (across if white is None else across @ white.corner)
-        found = through @ across.T
-        whole += found
-        whole += found.T
-        return whole
+        total = through @ across.T
+        total += total.T
+        for rows, matrix in blocks:
+            total[np.ix_(rows, rows)] += matrix
+        return total
 
 
 def arrow_of(matrix: Shaped[Array, "n n"]) -> Arrow:

@@ -346,7 +346,7 @@ def test_the_fit_of_two_groups(groups):
     derivatives = groups.derivatives(found.params)
     dense = dense_scores(slopes, derivatives, informations_of(derivatives), observed=observed)
     united = unions(clusters.parts(found.point, at.along), groups.ranks, apart=False)
-    every, size = np.arange(clusters.n_clusters), np.arange(groups.size)
+    every, columns = np.arange(clusters.n_clusters), np.arange(groups.size)
     arrow = arrow_of(observed)
     equations = EstimatingEquations(
         params=found.params,
@@ -354,7 +354,7 @@ def test_the_fit_of_two_groups(groups):
         information=arrow,
         scores=(clusters.scores(found.point, at.along)[groups.order],),
         clusters=WorkingClusters(
-            terms=(working_term(united, every, arrow.layout, 0, size),),
+            terms=(working_term(united, every, arrow.layout, 0, columns),),
             mixed=None,
             labels=np.arange(clusters.n_clusters),
             n_rows=0,

@@ -8,7 +8,6 @@ from typing import Annotated as Shaped
 
 import numpy as np
 
-from mlsem.core.linalg import symmetrised
 from mlsem.core.quiet import quiet
 from mlsem.core.records import Array, frozen
 from mlsem.estimation.standard_errors import StandardErrors
@@ -119,7 +118,7 @@ def covariance(
         inner = equations.layout.summed(meats)
         flat = inner.raised(-FLAT).root() is None
     matrix = root.sandwich(equations.basis, inner)
-    return Covariance(frozen(symmetrised(matrix)), kind, form, flat=flat)
+    return Covariance(frozen(matrix), kind, form, flat=flat)
 
 
 def silenced(found: Covariance, robust: RobustContrasts | None) -> Covariance:
@@ -145,7 +144,7 @@ def robust_covariance(
         return no_covariance(equations.params, kind, form)
     found = robust_contrasts(clusters, kind, clusters.influence)
     bread = clusters.bread
-    matrix = symmetrised(bread.sandwich(clusters.basis, bread.congruent(found.meat)))
+    matrix = frozen(bread.sandwich(clusters.basis, bread.congruent(found.meat)))
     reference = None if z else ClusterReference(clusters, kind)
     forms = adjustment_forms(clusters, kind)
     return silenced(Covariance(matrix, kind, form, reference, forms=forms), found)
