@@ -95,7 +95,8 @@ def test_steps(problem):
         ours, wanted = step(found, gradient), step(found.dense, gradient)
         np.testing.assert_allclose(ours[0], wanted[0], rtol=1e-9)
         assert ours[1] == pytest.approx(wanted[1], rel=1e-11)
-    assert well_conditioned(found) and well_conditioned(found.dense)
+    assert well_conditioned(found)
+    assert well_conditioned(found.dense)
 
 
 def test_what_is_not_positive_definite_has_no_root(problem):
