@@ -34,7 +34,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlsem.core.linalg import lower_factor, null_space, solved
-from mlsem.core.records import Array, frozen
+from mlsem.core.records import Array, Index, frozen
 
 Identification = Literal["fixed", "free"]
 Unit = Literal["reference", "product"]
@@ -203,7 +203,7 @@ class _Criterion:
         J, _ = self.along_x(x, items)
         Y, bent = self.along_y(x, count)
         found = np.einsum("kagi,kagh,khl->iglha", J, H, Y, optimize=True)
-        diagonal = np.arange(groups)
+        diagonal: Index = np.arange(groups, dtype=np.intp)
         found[:, diagonal, :, diagonal] += np.einsum("kag,kgil->gila", D, bent)
         return self.basis.T @ found.reshape(2 * groups, count * groups * n_items)
 
