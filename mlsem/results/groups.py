@@ -38,17 +38,19 @@ class ByGroup(Mapping[Hashable, T]):
     """
 
     def __init__(
-        self,
-        titles: Mapping[Hashable, str],
-        found: Mapping[Hashable, T],
-        reasons: Mapping[Hashable, str],
+        self, found: Mapping[Hashable, T], reasons: Mapping[Hashable, str] | None = None
     ) -> None:
-        self._titles, self._found, self._reasons = dict(titles), dict(found), dict(reasons)
+        """`reasons` of the groups that have no result, with all groups in their order."""
+        self._found = {label: one for label, one in found.items()}
+        self._reasons = dict(reasons or {})
 
     def __getitem__(self, label: Hashable) -> T:
         if label in self._reasons:
             raise InferenceError(f"group {label!r}: {self._reasons[label]}")
         return self._found[label]
+
+    def __contains__(self, label: object) -> bool:
+        return label in self._found
 
     def __iter__(self) -> Iterator[Hashable]:
         return iter(self._found)
