@@ -61,6 +61,7 @@ if TYPE_CHECKING:
     from mlsem.inference.modification.joint import ParametersTest
     from mlsem.inference.profile.run import ProfileIntervals
     from mlsem.results.group_comparison import GroupComparison
+    from mlsem.results.groups import ByGroup
     from mlsem.results.latent import Method as LatentMethod
     from mlsem.results.recipe import Recipe
     from mlsem.results.reference import ReferenceModel
@@ -1135,7 +1136,7 @@ class FitResult:
             With ``missing="fiml"`` scores are those given what is observed (Bartlett's, of the
             indicators observed), and NaN in rows that lack a fixed covariate.
             Of several groups the column `group` has their labels (at level 1 as in `data`); rows
-            of none of them, and latent variables that their group has not, are NaN.
+            without a group, and latent variables that their group has not, are NaN.
 
         Raises
         ------
@@ -1541,7 +1542,7 @@ class FitResult:
             distance, df, pvalue, with the index of `data`; NaN (last) in rows with a missing value.
             With ``missing="fiml"`` the distance is that of the outcomes that are observed, `df` of
             them, and NaN where none is or a fixed covariate is missing. Of several groups with
-            the column `group`, which is that of `data`; NaN (last) in rows of none of them.
+            the column `group`, which is that of `data`; NaN (last) in rows without a group.
 
         Raises
         ------

@@ -260,5 +260,5 @@ def test_groups(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     ]
     assert main(["check", str(model), str(data), "--group", "g"]) == OK
     shown = capsys.readouterr().out
-    assert shown.splitlines()[0].split()[:5] == ["lhs", "op", "rhs", "level", "group"]
+    assert shown.splitlines()[0].split()[:5] == ["lhs", "op", "rhs", "group", "level"]
     assert "group 2: 2" in shown
