@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Implied:
-    """Implied moments of a level's observed variables.
+    """Implied moments of a level's observed variables; prints as text.
 
     Attributes
     ----------
@@ -27,6 +27,12 @@ class Implied:
 
     cov: pd.DataFrame
     mean: pd.Series
+
+    def __str__(self) -> str:
+        means = self.mean.to_frame().T
+        return (
+            f"Covariances:\n{self.cov.round(3).to_string()}\nMeans:\n{means.round(3).to_string()}"
+        )
 
 
 def implied_by(estimates: Estimates[Problem], level: int) -> Implied:

@@ -61,7 +61,6 @@ if TYPE_CHECKING:
     from mlsem.inference.modification.joint import ParametersTest
     from mlsem.inference.profile.run import ProfileIntervals
     from mlsem.results.group_comparison import GroupComparison
-    from mlsem.results.groups import ByGroup
     from mlsem.results.latent import Method as LatentMethod
     from mlsem.results.recipe import Recipe
     from mlsem.results.reference import ReferenceModel
