@@ -29,10 +29,8 @@ class Implied:
     mean: pd.Series
 
     def __str__(self) -> str:
-        means = self.mean.to_frame().T
-        return (
-            f"Covariances:\n{self.cov.round(3).to_string()}\nMeans:\n{means.round(3).to_string()}"
-        )
+        cov, means = self.cov.round(3), self.mean.round(3).to_frame().T
+        return f"Covariances:\n{cov.to_string()}\nMeans:\n{means.to_string()}"
 
 
 def implied_by(estimates: Estimates[Problem], level: int) -> Implied:

@@ -14,6 +14,7 @@ import mlsem
 from mlsem.errors import DataError, InferenceError, OptionValueError
 
 TEXT = "level: 1\n fw =~ y1 + y2 + y3\n fw ~ x1\nlevel: 2\n fb =~ y1 + y2 + y3\n fb ~ w1"
+UNCONDITIONAL = "level: 1\n fw =~ y1 + y2 + y3\nlevel: 2\n fb =~ y1 + y2 + y3"
 HOLES = "fiml"
 ALL_EQUAL = ["loadings", "intercepts", "means", "residuals", "lv.variances"]
 SINGLE = reference("single_level.json")
@@ -39,13 +40,15 @@ def separate(kind):
         text = 'level: 1\n y1 ~ rv("s")*x1 + x2\nlevel: 2\n y1 ~ w1\n s ~ w1\n y1 ~~ s'
     elif kind == "single":
         text, options = SINGLE["model"], {}
+    elif kind == "reml":
+        text, options = UNCONDITIONAL, {**options, "estimator": "REML"}
     whole = mlsem.fit(text, data, group="g", **options)
     parts = {label: mlsem.fit(text, own, **options, meanstructure=True)
              for label, own in data.groupby("g")}  # fmt: skip
     return whole, parts, data
 
 
-KINDS = ["plain", HOLES, "slopes", "single"]
+KINDS = ["plain", HOLES, "slopes", "single", "reml"]
 
 
 def same(found, expected, **options):
@@ -192,10 +195,9 @@ def test_matrices_of_numbers_and_errors_are_the_wholes():
 
 @pytest.mark.parametrize("se", ["standard", "MLR", "CR2"])
 def test_groups_with_all_equal_are_the_one_group_model(se):
-    text = "level: 1\n fw =~ y1 + y2 + y3\nlevel: 2\n fb =~ y1 + y2 + y3"
     data = demo_groups()
-    whole = mlsem.fit(text, data, "cluster", group="g", group_equal=ALL_EQUAL, se=se)
-    one = mlsem.fit(text, data, "cluster", se=se)
+    whole = mlsem.fit(UNCONDITIONAL, data, "cluster", group="g", group_equal=ALL_EQUAL, se=se)
+    one = mlsem.fit(UNCONDITIONAL, data, "cluster", se=se)
     expected = one.standardized().drop(columns="group")
     for number in (1, 2):
         found = whole.standardized()
