@@ -142,10 +142,15 @@ def replicate(cell: Cell, number: int) -> pd.DataFrame | None:
 
 def differences(fits: dict[str, mlsem.FitResult]) -> list[dict[str, Any]]:
     """Estimate, standard error and degrees of freedom of each difference."""
+    kinds = {
+        (model, method): fits[model].with_se(se)
+        for model in ("configural", "scalar")
+        for method, se in METHODS.items()
+    }
     rows = []
     for sort, (model, names, true) in DIFFERENCES.items():
-        for method, se in METHODS.items():
-            fit = fits[model].with_se(se)
+        for method in METHODS:
+            fit = kinds[model, method]
             order = list(fit.params.index)
             slopes = np.zeros((len(names), len(order)))
             for k, name in enumerate(names):

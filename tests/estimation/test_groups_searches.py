@@ -16,7 +16,7 @@ pytestmark = pytest.mark.filterwarnings(
 TEXTS = (
     "level: 1\n fw =~ y1 + y2 + y3\n fw ~ z\nlevel: 2\n fb =~ y1 + y2 + y3\n fb ~ w",
     "level: 1\n y1 ~ x + z\n y2 ~ y1 + x\nlevel: 2\n y1 ~ x + w\n y2 ~ y1 + w",
-    'level: 1\n y1 ~ rv("s")*z\n y2 ~ x\nlevel: 2\n y1 ~ w\n y2 ~ y1\n y1 ~~ s\n y2 ~~ s',
+    'level: 1\n y1 ~ rv("s")*z + x\nlevel: 2\n y1 ~ w\n s ~ w\n y1 ~~ s',
     "level: 1\n y1 ~ x\n y1 ~~ y2\n y2 ~ z\nlevel: 2\n y1 ~~ y2\n y1 ~ w",
     "f =~ y1 + y2 + y3\n f ~ x + z\n y4 ~ f",
 )
