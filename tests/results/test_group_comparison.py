@@ -69,7 +69,7 @@ def test_all_pairs_or_one_reference() -> None:
 @pytest.mark.parametrize(
     ("asked", "message"),
     [
-        ("y1~x3", "no free parameter of any group. Did you mean 'y1~x1'"),
+        ("y1~x3", "no free parameter of any group. Did you mean 'y1~x2'"),
         (["twice_a"], "1 names for 2 groups"),
         ("thrice_{group}", "called 'thrice_a'. Did you mean 'twice_a'"),
         ({"c": "twice_a"}, "no group 'c'"),
