@@ -13,8 +13,8 @@ from mlsem.core.quiet import quiet
 from mlsem.data.table.frame import make_frame
 from mlsem.errors import InferenceError
 from mlsem.inference.fit.run import fit_measures
-from mlsem.inference.ratio.same_data import require_same_data
 from mlsem.inference.ratio.run import LrTest, Method, likelihood_ratio
+from mlsem.inference.ratio.same_data import require_same_data
 from mlsem.report.table import render_columns
 from mlsem.results.result import FitResult
 

@@ -90,3 +90,20 @@ def test_what_is_one_parameter_has_no_difference() -> None:
         equal.compare_groups("y1~x1")
     with pytest.raises(mlsem.InferenceError, match="one group"):
         mlsem.fit(model, data, "cluster").compare_groups("y1~x1")
+
+
+def test_what_a_group_has_fixed_is_compared_as_it_is() -> None:
+    """Factor means of a scalar model are those beside group 1, where it is 0."""
+    data = demo_groups()
+    model = "level: 1\n fw =~ y1 + y2 + y3\nlevel: 2\n fb =~ y1 + y2 + y3"
+    equal = ["loadings", "intercepts"]
+    fit = mlsem.fit(model, data, "cluster", group="g", group_equal=equal, se="CR2")
+    found = fit.compare_groups("fb~1.l2")
+    row = found.frame.iloc[0]
+    assert row["diff"] == pytest.approx(float(fit.params["fb~1.g2.l2"]))
+    assert row["se"] == pytest.approx(float(fit.bse["fb~1.g2.l2"]))
+    assert found.estimates["est"][0] == 0.0
+    assert found.joint is not None
+    assert found.joint.pvalue == pytest.approx(float(fit.pvalues["fb~1.g2.l2"]))
+    with pytest.raises(mlsem.OptionValueError, match="no free parameter"):
+        fit.compare_groups("fb=~y1.l2")
