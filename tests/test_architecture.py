@@ -34,12 +34,13 @@ MAY = {
     "core/records": "",
     "core/quiet": "",
     "core/linalg": "core/records",
+    "core/arrow": "core/records core/linalg",
     "core/implied": "core/records core/linalg",
     "core/sample": "errors core/records core/linalg core/implied",
-    "core/clusters": "core/records core/linalg core/implied core/sample",
+    "core/clusters": "core/records core/linalg core/arrow core/implied core/sample",
     "core/evidence": "core/records core/linalg core/implied",
     "core/alignment": "core/records core/linalg",
-    "core/optimise": "core/records core/linalg core/implied core/sample core/clusters",
+    "core/optimise": "core/records core/linalg core/arrow core/implied core/sample core/clusters",
     "core/intercepts": "errors core/records core/linalg core/implied core/sample core/clusters "
     "core/optimise",
     "core/slopes": "errors core/records core/linalg core/implied core/sample core/clusters "

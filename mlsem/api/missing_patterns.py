@@ -25,7 +25,7 @@ from mlsem.data.table.grouping import group as clustered
 from mlsem.data.table.grouping import ungrouped
 from mlsem.data.table.groups import group_labels, group_rows
 from mlsem.errors import DataError, OptionError, OptionValueError
-from mlsem.results.groups import ByGroup, titles_of
+from mlsem.results.groups import ByGroup, by_label
 from mlsem.results.missing_patterns import MissingPatterns, Used
 
 if TYPE_CHECKING:
@@ -116,7 +116,7 @@ def missing_patterns(
         tuple(tables),
         lambda k: _found(frame.iloc[split.positions(k)], [*tables.values()][k], wanted, cluster),
     )
-    return ByGroup(titles_of(tuple(tables)), dict(zip(tables, found, strict=True)), {})
+    return by_label(tuple(tables), found)
 
 
 def _found(

@@ -14,12 +14,14 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from mlsem.core.arrow import Arrow, dense
 from mlsem.core.clusters.reduced import MixedClusters
 from mlsem.core.clusters.unions import ClusterParts, expected_variances, summed
+from mlsem.core.clusters.view import RobustTerm
 from mlsem.core.evidence.posterior import Posterior
 from mlsem.core.implied.pattern import LevelMoments
 from mlsem.core.linalg import least_squares
-from mlsem.core.optimise.objective import well_conditioned
+from mlsem.core.optimise.objective import InformationKind, well_conditioned
 from mlsem.core.optimise.optimum import (
     Boundary,
     Maximum,
@@ -36,7 +38,7 @@ from mlsem.estimation.implicit_means import with_means
 from mlsem.estimation.posed import Posed
 from mlsem.estimation.posterior import posterior_at
 from mlsem.estimation.problem import Problem
-from mlsem.estimation.settings import InformationKind, Settings
+from mlsem.estimation.settings import Settings
 from mlsem.model.expressions import compiled_pairs, equality_space
 from mlsem.model.table import ParameterTable
 
@@ -272,7 +274,7 @@ class Estimates(Generic[B]):
         if split is None or not split[0].shape[1]:
             return self.directions()
         at = inner.derivatives(optimum.point, np.concatenate(split, axis=1))
-        if well_conditioned(inner.expected(optimum.point, at)):
+        if well_conditioned(inner.information(optimum.point, at, "expected")):
             return self._directions(at, fixed=split[0].shape[1])
         return self._conditioned(list(split))
 
@@ -300,14 +302,27 @@ class Estimates(Generic[B]):
         scores, robust = self.scores(directions), self.problem.robust
         return scores if robust.same else summed(scores, robust.codes)
 
+    def robust_terms(self, directions: Directions, *, by_term: bool) -> tuple[RobustTerm, ...]:
+        """The same clusters, those of each term if each is in one; else all as those of one term,
+        as where the fixed effects of a linear mixed model are told apart."""
+        clusters, codes = self.problem.clusters, self.problem.robust.codes
+        there, size = (self.optimum.point, directions.at.along), directions.basis.shape[1]
+        if by_term and not directions.fixed:
+            return clusters.by_term(*there, size, codes)
+        return clusters.together(*there, size, codes)
+
     def information(self, directions: Directions, kind: InformationKind) -> Array:
         """Expected information of ℓ, or observed information of its Lagrangian, (n, n)."""
+        return dense(self.arranged_information(directions, kind))
+
+    def arranged_information(self, directions: Directions, kind: InformationKind) -> Array | Arrow:
+        """The same with the structure that terms give it."""
         at, optimum, inner = directions.at, self.optimum, self.problem.inner
         if kind == "expected":
-            return inner.expected(optimum.point, at)
+            return inner.information(optimum.point, at, kind)
         if isinstance(optimum, Stationary) and at is optimum.at:
             return optimum.observed
-        return optimum.lagrangian(inner.observed(optimum.point, at), at.basis)
+        return optimum.lagrangian(inner.information(optimum.point, at, kind), at.basis)
 
     def complete_information(self, directions: Directions) -> Array:
         """Expected information that the same rows would have with nothing missing, (n, n).

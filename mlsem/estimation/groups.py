@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Self, cast
 
 import numpy as np
 
+from mlsem.core.arrow import Arrow, dense, layout
 from mlsem.core.clusters.sum import SumClusters, TermDirections
 from mlsem.core.implied.point import SumPoint
 from mlsem.core.optimise.objective import Objective
@@ -191,20 +192,21 @@ def joined(problem: GroupedProblem, optima: Sequence[Optimum[Any]]) -> Optimum[A
 
 def _derivatives(
     problem: GroupedProblem, optima: Sequence[Stationary[Any, Any]]
-) -> tuple[SumDerivatives, Array]:
+) -> tuple[SumDerivatives, Arrow]:
     """Those of all groups along the directions of each, and the observed information."""
-    counts = [len(optimum.observed) for optimum in optima]
-    ends, size = np.cumsum(counts), sum(counts)
-    observed = np.zeros((size, size))
-    along: list[TermDirections] = []
-    for optimum, count, end in zip(optima, counts, ends.tolist(), strict=True):
-        own = slice(end - count, end)
-        observed[own, own] = optimum.observed
-        along.append(TermDirections(np.arange(end - count, end), size, optimum.at.along))
+    counts = [optimum.at.basis.shape[1] for optimum in optima]
+    ends, size = np.cumsum(counts).tolist(), sum(counts)
+    along = tuple(
+        TermDirections(np.arange(end - count, end), size, optimum.at.along)
+        for optimum, count, end in zip(optima, counts, ends, strict=True)
+    )
+    observed = layout([each.columns for each in along], size).summed(
+        [dense(optimum.observed) for optimum in optima]
+    )
     basis = _placed(problem, [optimum.at.basis for optimum in optima])
     slope = np.concatenate([optimum.at.gradient for optimum in optima])
     terms = tuple(optimum.at for optimum in optima)
-    return SumDerivatives(basis, slope, tuple(along), terms), frozen(observed)
+    return SumDerivatives(basis, slope, along, terms), observed
 
 
 def _placed(problem: GroupedProblem, matrices: Sequence[Array]) -> Array:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mlsem.core.arrow import dense
 from mlsem.core.implied.means import mean_parameters, mean_paths
 from mlsem.core.implied.pattern import ModelPattern
 from mlsem.core.implied.point import P
@@ -197,7 +198,7 @@ def _likelihood_at(
     root, lost = _root(objective, optimum, others)
     bread = root
     if isinstance(optimum, Stationary):
-        observed = inverse_root(optimum.observed)
+        observed = inverse_root(dense(optimum.observed))
         bread = root if observed is None else optimum.at.basis @ observed
     root, bread = (np.concatenate((fixed @ optimum.point.root, each), 1) for each in (root, bread))
     return RestrictedMaximum(*there, optimum.loglik, root, bread, lost, optimum.singular)
@@ -213,5 +214,5 @@ def _root(
             return optimum.at.basis @ root, others[:, :0]
     at = objective.conditioned(optimum.point, others)
     basis, lost = at.at.basis[:, at.lost :], at.at.basis[:, : at.lost]
-    root = inverse_root(at.expected[at.lost :, at.lost :])
+    root = inverse_root(dense(at.expected)[at.lost :, at.lost :])
     return (others[:, :0], others) if root is None else (basis @ root, lost)

@@ -7,12 +7,12 @@ from dataclasses import dataclass, fields, replace
 from typing import Literal
 
 from mlsem.arguments import require_seed, require_whole
+from mlsem.core.optimise.objective import InformationKind
 from mlsem.errors import OptionValueError, listed
 from mlsem.estimation import standard_errors
 from mlsem.estimation.standard_errors import StandardErrors
 from mlsem.model.other_programs import value_advice
 
-InformationKind = Literal["expected", "observed"]
 DfKind = Literal["satterthwaite", "kenward-roger"]
 
 MOST_STARTS = 10_000

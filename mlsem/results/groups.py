@@ -159,6 +159,11 @@ def group_titles(table: ParameterTable) -> tuple[str, ...]:
     return tuple(titles_of([each.label for each in table.groups]).values())
 
 
+def by_label(labels: Sequence[Hashable], found: Sequence[T]) -> ByGroup[T]:
+    """Results that there are of every group."""
+    return ByGroup(titles_of(labels), dict(zip(labels, found, strict=True)), {})
+
+
 def titles_of(labels: Sequence[Hashable]) -> dict[Hashable, str]:
     """The title of each group."""
     return {label: f"Group {number} [{label}]" for number, label in enumerate(labels, start=1)}

@@ -12,7 +12,7 @@ from mlsem.estimation.joint import JointMoments, joint_moments
 from mlsem.estimation.problem import Problem
 from mlsem.estimation.saturated import saturated_fit
 from mlsem.inference.fit.models import FitModels
-from mlsem.results.groups import ByGroup
+from mlsem.results.groups import by_label
 from mlsem.results.implied import Implied
 
 if TYPE_CHECKING:
@@ -61,7 +61,8 @@ class ReferenceModel:
         found = [_implied(levels[number - 1]) for levels in self._groups]
         if not table.groups:
             return found[0]
-        return ByGroup({each.label: own for each, own in zip(table.groups, found, strict=True)})
+        labels = [each.label for each in table.groups]
+        return by_label(labels, found)
 
     def __str__(self) -> str:
         name = f"{self.kind.capitalize()} model"

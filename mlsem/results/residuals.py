@@ -19,7 +19,7 @@ from mlsem.inference.fit.models import FitModels
 from mlsem.inference.fit.residual_tests import Roots, residual_errors, residual_roots
 from mlsem.inference.fit.residuals import correlations, level_residuals, root_mean_square
 from mlsem.inference.fit.run import require_estimates
-from mlsem.results.groups import ByGroup
+from mlsem.results.groups import by_label
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
@@ -130,7 +130,7 @@ def residuals_of(models: FitModels, kind: object, level: int | str | None, group
     ]
     if group is not None or not labels:
         return found[0]
-    return ByGroup(dict(zip(labels, found, strict=True)))
+    return by_label(labels, found)
 
 
 @quiet

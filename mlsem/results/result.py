@@ -44,7 +44,7 @@ from mlsem.results.implied import implied_by
 from mlsem.results.tables import estimate_columns, tidy_columns, without_auxiliary
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterable
+    from collections.abc import Hashable, Iterable, Mapping
 
     import pandas as pd
 
@@ -1451,7 +1451,7 @@ class FitResult:
         kind: ResidualKind = "raw",
         level: int | str | None = None,
         group: Hashable = None,
-    ) -> ResidualMoments | dict[str, ResidualMoments] | ByGroup[Any]:
+    ) -> ResidualMoments | dict[str, ResidualMoments] | Any:
         """Residual moments: what the saturated model has, less what the model implies.
 
         Parameters

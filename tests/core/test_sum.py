@@ -15,6 +15,7 @@ from kinds import KINDS, UNBALANCED, Posed, at_point, make_data, point_inside, p
 from slope_kinds import SLOPES, slope_data
 
 import mlsem
+from mlsem.core.arrow import arrow_of
 from mlsem.core.clusters.sum import SumClusters
 from mlsem.core.clusters.unions import unions
 from mlsem.core.optimise.maximise import maximise
@@ -24,7 +25,7 @@ from mlsem.core.sample.moments import merge
 from mlsem.core.sample.resampling import resampled
 from mlsem.estimation import standard_errors
 from mlsem.estimation.refit import refit
-from mlsem.inference.covariance.equations import EstimatingEquations, WorkingClusters
+from mlsem.inference.covariance.equations import EstimatingEquations, WorkingClusters, working_term
 from mlsem.inference.covariance.matrix import robust_covariance
 from mlsem.inference.covariance.of_estimates import covariance_of
 
@@ -345,16 +346,15 @@ def test_the_fit_of_two_groups(groups):
     derivatives = groups.derivatives(found.params)
     dense = dense_scores(slopes, derivatives, informations_of(derivatives), observed=observed)
     united = unions(clusters.parts(found.point, at.along), groups.ranks, apart=False)
+    every, columns = np.arange(clusters.n_clusters), np.arange(groups.size)
+    arrow = arrow_of(observed)
     equations = EstimatingEquations(
         params=found.params,
         basis=unit,
-        information=observed,
-        scores=clusters.scores(found.point, at.along)[groups.order],
+        information=arrow,
+        scores=(clusters.scores(found.point, at.along)[groups.order],),
         clusters=WorkingClusters(
-            information=united.information(),
-            kind=united.kind,
-            cumulants=united.cumulants,
-            third=united.third_cumulants,
+            terms=(working_term(united, every, arrow.layout, 0, columns),),
             mixed=None,
             labels=np.arange(clusters.n_clusters),
             n_rows=0,

@@ -148,7 +148,8 @@ def test_definitions_are_computed_of_each_draw(few):
     clusters = cr3(few).covariance.reference.clusters
     (weights,) = numbers.weight_blocks("webb", 8, 199, np.random.default_rng(3), 199)
     scores = numbers.leave_one_out_scores(clusters)
-    leverage = clusters.leverage(slice(None))[clusters.working.kind]
+    (kinds,) = clusters.parts()
+    leverage = kinds.leverage[kinds.kind]
     for k in (0, 77):
         moved = weights[k][:, None] * scores
         moved = (moved - leverage @ moved.sum(axis=0)) @ clusters.influence.T

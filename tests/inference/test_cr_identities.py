@@ -141,14 +141,14 @@ def test_cr2_is_unbiased_if_the_model_is_true(case, name):
     """E Σuuᵀ = A, to first order: of the adjusted scores' covariance, less what the estimates take
     from them, the sum over clusters is the identity in units of the information. CR0's is not."""
     clusters = whitened(_apart(case(name)))
-    identity = np.eye(len(clusters.root))
+    identity = np.eye(clusters.basis.shape[1])
 
     def expected(kind):
         total = np.zeros_like(identity)
-        for part in clusters.parts():
-            found = adjusted(clusters, KINDS_OF_SE[kind].adjustment, part)
+        for kinds in clusters.parts():
+            found = adjusted(kinds, KINDS_OF_SE[kind].adjustment)
             each = found.spread - found.pull @ found.pull.swapaxes(1, 2)
-            total += np.tensordot(clusters.counts[part], each, 1)
+            total += np.tensordot(kinds.counts, each, 1)
         return total
 
     np.testing.assert_allclose(expected("CR2"), identity, rtol=0, atol=1e-9)

@@ -57,7 +57,7 @@ def of_group(frame, label):
     return frame[frame["group"] == label].drop(columns="group")
 
 
-# --- groups that have nothing in common are separate fits -------------------------------------------
+# --- groups that have nothing in common are separate fits
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -183,7 +183,7 @@ def test_matrices_of_numbers_and_errors_are_the_wholes():
     assert set(np.concatenate(numbers)) == set(range(len(fit.params) + 1))
 
 
-# --- groups that have everything in common are one ---------------------------------------------------
+# --- groups that have everything in common are one
 
 
 @pytest.mark.parametrize("se", ["standard", "MLR", "CR2"])

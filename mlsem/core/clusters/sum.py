@@ -15,7 +15,7 @@ import numpy as np
 
 from mlsem.core.clusters.reduced import MixedClusters, joined
 from mlsem.core.clusters.unions import ClusterParts
-from mlsem.core.clusters.view import ClusterView, MomentClusters
+from mlsem.core.clusters.view import ClusterView, MomentClusters, RobustTerm
 from mlsem.core.implied.point import SumPoint
 from mlsem.core.records import Array, GroupedMoments, Index, frozen
 
@@ -62,6 +62,24 @@ class SumClusters(ClusterView[SumPoint, tuple[TermDirections, ...]]):
         parts = zip(self.terms, point.terms, along, strict=True)
         found = tuple(view.parts(there, own.along) for view, there, own in parts)
         return SumParts(found, tuple(own.columns for own in along), along[0].size)
+
+    def by_term(
+        self,
+        point: SumPoint,
+        along: tuple[TermDirections, ...],
+        size: int,
+        robust: Shaped[Index, "J"],
+    ) -> tuple[RobustTerm, ...]:
+        found: list[RobustTerm] = []
+        first = 0
+        for view, there, own in zip(self.terms, point.terms, along, strict=True):
+            codes = robust[first : first + view.n_clusters]
+            numbers, codes = np.unique(codes, return_inverse=True)
+            found.append(RobustTerm(view, there, own.along, own.columns, codes, numbers))
+            first += view.n_clusters
+        if sum(len(term.numbers) for term in found) > int(robust.max()) + 1:
+            return self.together(point, along, size, robust)
+        return tuple(found)
 
     def mixed(
         self,

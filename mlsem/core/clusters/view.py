@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from typing import Annotated as Shaped
 from typing import Any, Generic, TypeVar
 
+import numpy as np
+
 from mlsem.core.clusters.reduced import MixedClusters
-from mlsem.core.clusters.unions import ClusterParts
+from mlsem.core.clusters.unions import ClusterParts, Unions, summed, unions
 from mlsem.core.implied.derivatives import Jacobians
 from mlsem.core.implied.pattern import ModelPattern
 from mlsem.core.implied.point import M, P
@@ -47,6 +49,60 @@ class ClusterView(ABC, Generic[P, A]):
         robust : (J,)
             The robust cluster of each cluster, 0 … G - 1.
         """
+
+    def by_term(
+        self, point: P, along: A, size: int, robust: Shaped[Index, "J"]
+    ) -> tuple[RobustTerm, ...]:
+        """The robust clusters of each term of a sum; `together` where one is in several.
+
+        Parameters
+        ----------
+        size : int
+            n.
+        robust : (J,)
+            As for `mixed`.
+        """
+        return self.together(point, along, size, robust)
+
+    def together(
+        self, point: P, along: A, size: int, robust: Shaped[Index, "J"]
+    ) -> tuple[RobustTerm, ...]:
+        """All robust clusters as those of one term."""
+        numbers = np.arange(int(robust.max()) + 1)
+        return (RobustTerm(self, point, along, np.arange(size), robust, numbers),)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RobustTerm:
+    """The robust clusters of one term, along the directions that move it.
+
+    Attributes
+    ----------
+    view : ClusterView
+        The term's clusters, which see `point` along `along`.
+    columns : (k,)
+        Which of all directions move it, in ascending order.
+    codes : (J,)
+        The robust cluster of each of the clusters, 0 … g - 1.
+    numbers : (g,)
+        Which of all robust clusters these are.
+    """
+
+    view: ClusterView[Any, Any]
+    point: Any
+    along: Any
+    columns: Shaped[Index, "k"]
+    codes: Shaped[Index, "J"]
+    numbers: Shaped[Index, "g"]
+
+    def scores(self) -> Shaped[Array, "g k"]:
+        """∂ℓ/∂φ of every robust cluster."""
+        scores = self.view.scores(self.point, self.along)
+        return scores if len(self.numbers) == len(self.codes) else summed(scores, self.codes)
+
+    def unions(self, *, apart: bool) -> Unions:
+        """Of the term's clusters; see `unions`."""
+        return unions(self.view.parts(self.point, self.along), self.codes, apart=apart)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -13,6 +13,7 @@ from typing import Annotated as Shaped
 
 import numpy as np
 
+from mlsem.core.arrow import Arrow, dense
 from mlsem.core.implied.point import P, Point
 from mlsem.core.linalg import positive_solve, scaled_eigen, unit_diagonal
 from mlsem.core.optimise.objective import Conditioned, D, Objective
@@ -35,13 +36,17 @@ class Move:
 
     step: Shaped[Array, "n"]
     decrement: float
-    observed: Shaped[Array, "n n"] | None
+    observed: Shaped[Array, "n n"] | Arrow | None
 
 
 def newton_step(
-    information: Shaped[Array, "n n"], gradient: Shaped[Array, "n"]
+    information: Shaped[Array, "n n"] | Arrow, gradient: Shaped[Array, "n"]
 ) -> tuple[Shaped[Array, "n"], float] | None:
     """Step I⁻¹g and decrement gᵀI⁻¹g; None where the information is not positive definite."""
+    if isinstance(information, Arrow):
+        root = information.root()
+        half = None if root is None else root.whitened(gradient)
+        return None if root is None or half is None else (root.back(half), float(half @ half))
     unit = unit_diagonal(information)
     if unit is None:
         return None
@@ -52,10 +57,10 @@ def newton_step(
 
 
 def damped_step(
-    information: Shaped[Array, "n n"], gradient: Shaped[Array, "n"]
+    information: Shaped[Array, "n n"] | Arrow, gradient: Shaped[Array, "n"]
 ) -> tuple[Shaped[Array, "n"], float]:
     """As `newton_step`, with eigenvalues that are too small (or negative) raised."""
-    values, vectors, scale = scaled_eigen(information)
+    values, vectors, scale = scaled_eigen(dense(information))
     raised = np.maximum(values, 1e-8 * max(values[-1], 1e-300))
     half = (vectors.T @ (scale * gradient)) / np.sqrt(raised)
     return scale * (vectors @ (half / np.sqrt(raised))), float(half @ half)
@@ -83,16 +88,20 @@ def line_search(
 
 
 def _move(
-    objective: Objective[P, D], point: P, at: D, expected: Shaped[Array, "n n"] | None, near: bool
+    objective: Objective[P, D],
+    point: P,
+    at: D,
+    expected: Shaped[Array, "n n"] | Arrow | None,
+    near: bool,
 ) -> Move:
     """Newton's step where it applies, else the scoring step."""
     if near:
-        observed = objective.observed(point, at)
+        observed = objective.information(point, at, "observed")
         newton = newton_step(observed, at.gradient)
         if newton is not None:
             return Move(*newton, observed)
     if expected is None:
-        expected = objective.expected(point, at)
+        expected = objective.information(point, at, "expected")
     return Move(*(newton_step(expected, at.gradient) or damped_step(expected, at.gradient)), None)
 
 
@@ -197,7 +206,7 @@ def by_trust_region(
     from scipy.optimize import minimize
 
     first = objective.conditioned(point, free)
-    values, vectors, scale = scaled_eigen(first.expected)
+    values, vectors, scale = scaled_eigen(dense(first.expected))
     basis = first.at.basis @ (
         scale[:, None] * vectors / np.sqrt(np.maximum(values, 1e-6 * values[-1]))
     )
@@ -299,7 +308,7 @@ def _by_newton(
     least = max(tol**2, _rounding(point))
     for step in range(most + 1):
         at = objective.derivatives(point, basis)
-        observed = objective.observed(point, at)
+        observed = objective.information(point, at, "observed")
         newton = newton_step(observed, at.gradient)
         if newton is None:
             return None

@@ -5,10 +5,11 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Annotated as Shaped
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 import numpy as np
 
+from mlsem.core.arrow import Arrow
 from mlsem.core.clusters.view import MomentClusters
 from mlsem.core.implied.derivatives import (
     Jacobians,
@@ -27,6 +28,8 @@ from mlsem.core.sample.draws import Sampler
 ILL_CONDITIONED = 1e-5  # smallest squared pivot of scaled information that needs no new basis
 ROUNDING = 1e-15  # eigenvalues below are indistinguishable from zero
 SINGULAR = 1e-5  # smallest eigenvalue, after conditioning, of an identified model
+
+InformationKind = Literal["expected", "observed"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -69,7 +72,7 @@ class Conditioned(Generic[D]):
     """
 
     at: D
-    expected: Shaped[Array, "n n"]
+    expected: Shaped[Array, "n n"] | Arrow
     lost: int
 
 
@@ -92,6 +95,10 @@ class Objective(ABC, Generic[P, D]):
     @abstractmethod
     def observed(self, point: P, at: D) -> Shaped[Array, "n n"]:
         """Observed information (n, n) along the basis, in closed form."""
+
+    def information(self, point: P, at: D, kind: InformationKind) -> Shaped[Array, "n n"] | Arrow:
+        """Either, with the structure that it has."""
+        return self.expected(point, at) if kind == "expected" else self.observed(point, at)
 
     def fixed_effects(self) -> MeanParts | None:
         """Which parameters are fixed effects of a linear mixed model of one outcome; None where
@@ -182,8 +189,11 @@ class MomentObjective(Objective[M, MomentDerivatives], Generic[M, L]):
         )
 
 
-def well_conditioned(information: Shaped[Array, "n n"]) -> bool:
+def well_conditioned(information: Shaped[Array, "n n"] | Arrow) -> bool:
     """Whether a basis needs no conditioning for this (observed or expected) information."""
+    if isinstance(information, Arrow):
+        root = information.root()
+        return root is not None and bool((root.pivots > ILL_CONDITIONED).all())
     unit = unit_diagonal(information)
     factor = None if unit is None else lower_factor(unit[0])
     return factor is not None and bool((np.diagonal(factor) ** 2 > ILL_CONDITIONED).all())

@@ -9,6 +9,7 @@ from typing import Generic, Literal
 
 import numpy as np
 
+from mlsem.core.arrow import Arrow, dense
 from mlsem.core.implied.point import P
 from mlsem.core.optimise.objective import D, Derivatives
 from mlsem.core.records import Array
@@ -103,8 +104,8 @@ class Optimum(ABC, Generic[P]):
         return self.status == "converged"
 
     def lagrangian(
-        self, observed: Shaped[Array, "n n"], basis: Shaped[Array, "npar n"]
-    ) -> Shaped[Array, "n n"]:
+        self, observed: Shaped[Array, "n n"] | Arrow, basis: Shaped[Array, "npar n"]
+    ) -> Shaped[Array, "n n"] | Arrow:
         """Observed information of the Lagrangian by that of ℓ, both along `basis` (npar, n)."""
         return observed
 
@@ -137,7 +138,7 @@ class Maximum(Optimum[P]):
         return self.point.loglik
 
     def with_derivatives(
-        self, at: Derivatives, observed: Shaped[Array, "n n"] | None
+        self, at: Derivatives, observed: Shaped[Array, "n n"] | Arrow | None
     ) -> Maximum[P]:
         """With what was computed there, if the observed information was."""
         if observed is None:
@@ -164,7 +165,7 @@ class Stationary(Maximum[P], Generic[P, D]):
     """
 
     at: D
-    observed: Shaped[Array, "n n"]
+    observed: Shaped[Array, "n n"] | Arrow
     flat: bool = False
 
     @property
@@ -205,9 +206,11 @@ class Constrained(Maximum[P]):
         return self.held
 
     def lagrangian(
-        self, observed: Shaped[Array, "n n"], basis: Shaped[Array, "npar n"]
-    ) -> Shaped[Array, "n n"]:
-        return observed - basis.T @ self.curvature @ basis
+        self, observed: Shaped[Array, "n n"] | Arrow, basis: Shaped[Array, "npar n"]
+    ) -> Shaped[Array, "n n"] | Arrow:
+        if not self.curvature.any():
+            return observed
+        return dense(observed) - basis.T @ self.curvature @ basis
 
 
 @dataclass(frozen=True, slots=True, eq=False)

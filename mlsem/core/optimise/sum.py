@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from mlsem.core.arrow import Arrow, dense, layout
 from mlsem.core.clusters.sum import SumClusters, SumSampler, TermDirections
 from mlsem.core.implied.means import MeanParts
 from mlsem.core.implied.point import SumPoint
@@ -28,6 +29,7 @@ from mlsem.core.optimise.objective import (
     SINGULAR,
     Conditioned,
     ImpliedDerivatives,
+    InformationKind,
     MomentObjective,
     Objective,
     well_conditioned,
@@ -100,12 +102,20 @@ class Sum(Objective[SumPoint, SumDerivatives]):
         return SumDerivatives(basis, slope, tuple(along), tuple(found))
 
     def expected(self, point: SumPoint, at: SumDerivatives) -> Shaped[Array, "n n"]:
-        parts = zip(self.terms, point.terms, at.terms, strict=True)
-        return _scattered(at, [term.objective.expected(*there) for term, *there in parts])
+        return self.information(point, at, "expected").dense
 
     def observed(self, point: SumPoint, at: SumDerivatives) -> Shaped[Array, "n n"]:
-        parts = zip(self.terms, point.terms, at.terms, strict=True)
-        return _scattered(at, [term.objective.observed(*there) for term, *there in parts])
+        return self.information(point, at, "observed").dense
+
+    def information(self, point: SumPoint, at: SumDerivatives, kind: InformationKind) -> Arrow:
+        where = layout([along.columns for along in at.along], at.basis.shape[1])
+        parts = zip(self.terms, point.terms, at.terms, at.along, strict=True)
+        return where.summed(
+            [
+                where.spread(k, along.columns, dense(term.objective.information(there, own, kind)))
+                for k, (term, there, own, along) in enumerate(parts)
+            ]
+        )
 
     def conditioned(
         self, point: SumPoint, basis: Shaped[Array, "npar n"]
@@ -117,16 +127,15 @@ class Sum(Objective[SumPoint, SumDerivatives]):
         s - o A_oo⁻¹ A_os, and each set is conditioned apart.
         """
         at = self.derivatives(point, basis)
-        expected = self.expected(point, at)
+        expected = self.information(point, at, "expected")
         if well_conditioned(expected):
             return Conditioned(at, expected, 0)
-        own, shared = apart(at.along)
-        blocks: list[Shaped[Array, "npar _"]] = [basis[:, columns] for columns in own]
-        rest = basis[:, shared]
-        for k, columns in enumerate(own):
-            turn = _whitening(expected[np.ix_(columns, columns)])
+        blocks: list[Shaped[Array, "npar _"]] = [basis[:, block.own] for block in expected.blocks]
+        rest = basis[:, expected.shared]
+        for k, block in enumerate(expected.blocks):
+            turn = _whitening(block.matrix)
             blocks[k] = blocks[k] @ turn
-            rest = rest - blocks[k] @ (turn.T @ expected[np.ix_(columns, shared)])
+            rest = rest - blocks[k] @ (turn.T @ block.side)
         at = self.derivatives(point, np.concatenate((*blocks, rest), axis=1))
         left = self.expected(point, at)[-rest.shape[1] :, -rest.shape[1] :]
         blocks.append(rest @ _whitening(left) if rest.shape[1] else rest)
@@ -137,7 +146,8 @@ class Sum(Objective[SumPoint, SumDerivatives]):
     ) -> Conditioned[SumDerivatives]:
         """Each block along the eigenvectors of its information, what is lost of all of them
         first."""
-        expected = self.expected(point, self.derivatives(point, np.concatenate(blocks, axis=1)))
+        at = self.derivatives(point, np.concatenate(blocks, axis=1))
+        expected = self.expected(point, at)
         ends = np.cumsum([block.shape[1] for block in blocks])
         lost: list[Array] = []
         kept: list[Array] = []
@@ -150,33 +160,12 @@ class Sum(Objective[SumPoint, SumDerivatives]):
             kept.append(turned[:, count:])
         at = self.derivatives(point, np.concatenate((*lost, *kept), axis=1))
         count = sum(block.shape[1] for block in lost)
-        return Conditioned(at, self.expected(point, at), count)
+        return Conditioned(at, self.information(point, at, "expected"), count)
 
     def sampler(self, clusters: SumClusters, point: SumPoint) -> SumSampler:
         """Prepare draws from each term's model at the point, the covariates as they are."""
         parts = zip(self.terms, clusters.terms, point.terms, strict=True)
         return SumSampler(tuple(term.objective.sampler(*there) for term, *there in parts))
-
-
-def _scattered(
-    at: SumDerivatives, informations: Sequence[Shaped[Array, "k k"]]
-) -> Shaped[Array, "n n"]:
-    """Their sum, each along the directions that move its term."""
-    total = np.zeros((at.basis.shape[1],) * 2)
-    for along, own in zip(at.along, informations, strict=True):
-        total[np.ix_(along.columns, along.columns)] += own
-    return total
-
-
-def apart(
-    along: Sequence[TermDirections],
-) -> tuple[list[Shaped[Index, "a"]], Shaped[Index, "s"]]:
-    """The directions that move one term alone, term by term; those that move several or none."""
-    count = np.zeros(along[0].size, dtype=np.intp)
-    for term in along:
-        count[term.columns] += 1
-    own = [term.columns[count[term.columns] == 1] for term in along]
-    return own, np.flatnonzero(count != 1)
 
 
 def _whitening(information: Shaped[Array, "n n"]) -> Shaped[Array, "n n"]:

@@ -22,6 +22,7 @@ from typing import Annotated as Shaped
 
 import numpy as np
 
+from mlsem.core.arrow import dense
 from mlsem.core.implied.derivatives import Jacobians, MomentGradients, gradient, jacobians
 from mlsem.core.implied.pattern import LevelGradient, ModelPattern
 from mlsem.core.implied.point import MomentPoint, P
@@ -181,7 +182,7 @@ def determined(
     root = inverse_root(total)
     if found.lost or root is None:
         return found
-    shares, vectors = np.linalg.eigh(root.T @ found.expected @ root)
+    shares, vectors = np.linalg.eigh(root.T @ dense(found.expected) @ root)
     lost = int((shares < NOTHING).sum())
     if not lost:
         return found

@@ -36,11 +36,12 @@ from typing import Literal
 
 import numpy as np
 
+from mlsem.core.arrow import Layout
 from mlsem.core.linalg import per_block
 from mlsem.core.records import Array, Index, frozen
 from mlsem.estimation.standard_errors import JACKKNIFE
 from mlsem.inference.covariance.adjust import adjusted
-from mlsem.inference.covariance.equations import WhiteClusters
+from mlsem.inference.covariance.equations import WhiteClusters, WhiteTerm
 
 WeightKind = Literal["rademacher", "webb", "mammen"]
 WEIGHTS: tuple[WeightKind, ...] = ("rademacher", "webb", "mammen")
@@ -148,9 +149,9 @@ def wild_draws(
 
 def leave_one_out_scores(clusters: WhiteClusters) -> Shaped[Array, "G n"]:
     """u_j = (I - X_j)⁻¹ s_j."""
-    scores = np.empty_like(clusters.scores)
-    for part in clusters.parts():
-        scores[clusters.members(part)] = adjusted(clusters, JACKKNIFE, part).scores
+    scores = np.zeros((clusters.working.n_clusters, clusters.basis.shape[1]))
+    for kinds in clusters.parts():
+        scores[np.ix_(kinds.members, kinds.places)] = adjusted(kinds, JACKKNIFE).scores
     return scores
 
 
@@ -179,25 +180,30 @@ class _Wild:
         gradients = np.array([each[1] for each in pairs])
         npar = len(self.estimate)
         squares = np.zeros((len(weights), npar + values.shape[1]))
-        for first in range(0, len(self.scores), self.width):
-            scores = self._scores(weights, steps, slice(first, first + self.width))
-            squares[:, :npar] += np.einsum("bjk,bjk->bk", scores, scores)
-            with np.errstate(invalid="ignore"):  # a gradient need not be finite
-                along = scores @ gradients.swapaxes(1, 2)
-                squares[:, npar:] += np.einsum("bjd,bjd->bd", along, along)
+        for term in self.clusters.terms:
+            for first in range(0, len(term.scores), self.width):
+                scores = self._scores(weights, steps, term, slice(first, first + self.width))
+                squares[:, :npar] += np.einsum("bjk,bjk->bk", scores, scores)
+                with np.errstate(invalid="ignore"):  # a gradient need not be finite
+                    along = scores @ gradients.swapaxes(1, 2)
+                    squares[:, npar:] += np.einsum("bjd,bjd->bd", along, along)
         return np.concatenate((params, values), axis=1), np.sqrt(squares)
 
     def _scores(
-        self, weights: Shaped[Array, "b G"], steps: Shaped[Array, "b n"], part: slice
+        self,
+        weights: Shaped[Array, "b G"],
+        steps: Shaped[Array, "b n"],
+        term: WhiteTerm,
+        part: slice,
     ) -> Shaped[Array, "b g npar"]:
-        """L M (w_j u_j - X_j δ) of these clusters."""
-        influence, working = self.clusters.influence, self.clusters.working
+        """L M (w_j u_j - X_j δ) of these clusters of a term."""
+        working, root, places = term.working, term.root, term.places
+        influence, members = self.clusters.influence[:, places], working.numbers[part]
         kinds, kind = np.unique(working.kind[part], return_inverse=True)
-        root = self.clusters.root
         pull = (influence @ (root.T @ working.information[kinds] @ root))[kind]  # L M X_j
-        back = steps @ pull.reshape(-1, steps.shape[1]).T
-        scores = self.scores[part] @ influence.T
-        return weights[:, part, None] * scores - back.reshape(len(weights), *scores.shape)
+        back = steps[:, places] @ pull.reshape(-1, len(places)).T
+        scores = self.scores[np.ix_(members, places)] @ influence.T
+        return weights[:, members, None] * scores - back.reshape(len(weights), *scores.shape)
 
 
 # --- clusters drawn with replacement --------------------------------------------------------------
@@ -205,17 +211,56 @@ class _Wild:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Shares:
-    """The robust clusters' shares of the information: X of each kind (K, n, n), the `kind` of each
-    cluster (G,)."""
+    """The robust clusters' shares of the information.
 
-    leverage: Shaped[Array, "K n n"]
-    kind: Shaped[Index, "G"]
+    Attributes
+    ----------
+    terms : tuple of TermShares
+        Those of each term.
+    layout : Layout
+        Which directions are of which term.
+    n_clusters : int
+        G.
+    """
+
+    terms: tuple[TermShares, ...]
+    layout: Layout
+    n_clusters: int
 
     def determine(self, clusters: Shaped[Index, "j"]) -> bool:
         """Whether these clusters, with repetition, determine all that the data determine: the
         smallest eigenvalue of their ΣX_j is not 0."""
-        counts = np.bincount(self.kind[clusters], minlength=len(self.leverage))
-        return bool(np.linalg.eigvalsh(np.tensordot(counts, self.leverage, 1))[0] > NOTHING)
+        times = np.bincount(clusters, minlength=self.n_clusters)
+        total = self.layout.summed([term.total(times) for term in self.terms])
+        return total.raised(-NOTHING).root() is not None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TermShares:
+    """Those of one term: X of each kind (K, m, m), the `kind` of each cluster (g,), and which of
+    all these are, `numbers` (g,)."""
+
+    leverage: Shaped[Array, "K m m"]
+    kind: Shaped[Index, "g"]
+    numbers: Shaped[Index, "g"]
+
+    def total(self, times: Shaped[Index, "G"]) -> Shaped[Array, "m m"]:
+        """ΣX_j of the clusters, each as many times."""
+        counts = np.bincount(self.kind, times[self.numbers], minlength=len(self.leverage))
+        return np.tensordot(counts, self.leverage, 1)
+
+
+def shares(clusters: WhiteClusters) -> Shares:
+    """Those of the clusters."""
+    terms = tuple(
+        TermShares(
+            frozen(term.root.T @ term.working.information @ term.root),
+            term.working.kind,
+            term.working.numbers,
+        )
+        for term in clusters.terms
+    )
+    return Shares(terms, clusters.layout, clusters.working.n_clusters)
 
 
 # --- what the draws say ---------------------------------------------------------------------------

@@ -258,8 +258,7 @@ def _refits(fit: Estimates, functions: CompiledDefinitions, *, parametric: bool)
 
 
 def _shares(fit: Estimates) -> Shares:
-    clusters = _white_clusters(_covariance(fit, CR0))
-    return Shares(frozen(clusters.leverage(slice(None))), clusters.working.kind)
+    return numbers.shares(_white_clusters(_covariance(fit, CR0)))
 
 
 def _white_clusters(covariance: Covariance) -> WhiteClusters:

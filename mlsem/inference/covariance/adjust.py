@@ -23,16 +23,18 @@ from typing import Annotated as Shaped
 
 import numpy as np
 
+from mlsem.core.clusters.reduced import MixedClusters
 from mlsem.core.records import Array
 from mlsem.estimation.standard_errors import Adjustment
-from mlsem.inference.covariance.equations import WhiteClusters
+from mlsem.inference.covariance.equations import WhiteKinds
 
 LEVERAGE_ONE = 1e-9  # leverages closer to 1 are 1
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Adjusted:
-    """Some kinds of clusters, k, and the scores of the clusters of these kinds, g.
+    """Some kinds of clusters, k, and the scores of the clusters of these kinds, g, along the
+    directions of their term.
 
     Attributes
     ----------
@@ -59,17 +61,15 @@ class Adjusted:
     alone: Shaped[Array, "k n n"]
 
 
-def adjusted(clusters: WhiteClusters, how: Adjustment, part: slice) -> Adjusted:
+def adjusted(kinds: WhiteKinds, how: Adjustment) -> Adjusted:
     """Adjust the scores of the clusters of these kinds."""
-    members = clusters.members(part)
-    leverage = clusters.leverage(part)
+    leverage = kinds.leverage
     values, vectors = np.linalg.eigh(leverage)
     gone = values > 1.0 - LEVERAGE_ONE
     left = np.where(gone, 1.0, 1.0 - values)
     factors = np.where(gone, 0.0, left**-how.power)
     adjustment = _spectral(vectors, factors)
-    of = clusters.working.kind[members] - part.start
-    scores = np.einsum("gab,gb->ga", adjustment[of], clusters.scores[members])
+    scores = np.einsum("gab,gb->ga", adjustment[kinds.kind], kinds.scores)
     found = Adjusted(
         scores=scores,
         leverage=leverage,
@@ -78,8 +78,9 @@ def adjusted(clusters: WhiteClusters, how: Adjustment, part: slice) -> Adjusted:
         pull=_spectral(vectors, factors * values),
         alone=_spectral(vectors, gone.astype(float)),
     )
-    if how.residuals and clusters.working.mixed is not None:
-        _adjust_residuals(clusters, part, found)
+    mixed = kinds.mixed
+    if how.residuals and mixed is not None:
+        _adjust_residuals(mixed, kinds.term.root, found)
     return found
 
 
@@ -90,13 +91,11 @@ def _spectral(
     return (vectors * values[:, None, :]) @ vectors.swapaxes(1, 2)
 
 
-def _adjust_residuals(clusters: WhiteClusters, part: slice, found: Adjusted) -> None:
+def _adjust_residuals(mixed: MixedClusters, root: Shaped[Array, "n n"], found: Adjusted) -> None:
     """Put the adjustment of residuals in place of that of the fixed effects' scores."""
-    mixed = clusters.working.mixed
-    assert mixed is not None
     p = mixed.design.shape[2]
-    working, residuals = mixed.working[part], mixed.residuals[part]
-    design = mixed.design[part] @ clusters.root[:p, :p]
+    working, residuals = mixed.working, mixed.residuals
+    design = mixed.design @ root[:p, :p]
     lower = np.linalg.cholesky(working)
     upper = lower.swapaxes(1, 2)
     inside = working - design @ design.swapaxes(1, 2)

@@ -52,4 +52,5 @@ def clusters_of_parameters(problem: Posed) -> Shaped[Index, "npar"]:
 
 def bearing(member: Shaped[Flags, "G g"], held: Shaped[Flags, "c g"]) -> Shaped[Index, "c"]:
     """How many clusters are of any of the groups that hold something."""
-    return (member.astype(np.intp) @ held.T > 0).sum(axis=0)
+    patterns, counts = np.unique(member, axis=0, return_counts=True)
+    return counts @ (patterns.astype(np.float64) @ held.T > 0)

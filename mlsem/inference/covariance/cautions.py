@@ -59,7 +59,7 @@ def on_information(table: ParameterTable, covariance: Covariance) -> tuple[str, 
 def _no_factor(problem: Posed, covariance: Covariance) -> str:
     """Where CR1p and CR1S would divide by zero or less."""
     robust, kind = covariance.robust, covariance.kind
-    if robust is None or kind.factor is None or not np.isnan(robust.meat).any():
+    if robust is None or kind.factor is None or not np.isnan(robust.meat.dense).any():
         return ""
     return (
         f"there are no {kind.name} standard errors: they take more {kind.factor.takes} than "

@@ -8,10 +8,11 @@ from typing import Annotated as Shaped
 import numpy as np
 from numpy.typing import NDArray
 
+from mlsem.core.arrow import Arrow
 from mlsem.core.records import Array, Index, frozen
 from mlsem.estimation.standard_errors import StandardErrors
 from mlsem.inference.covariance.adjust import Adjusted, adjusted
-from mlsem.inference.covariance.equations import WhiteClusters
+from mlsem.inference.covariance.equations import WhiteClusters, WhiteKinds
 
 ALONE = 1e-8  # share of a contrast in directions of leverage 1 that leaves it without a variance
 
@@ -22,7 +23,7 @@ class RobustContrasts:
 
     Attributes
     ----------
-    meat : (n, n)
+    meat : Arrow
         Σ u_j u_jᵀ, times the small-sample factor of the kind.
     df : (c,)
         Satterthwaite degrees of freedom of each contrast; NaN where it has no variance.
@@ -34,7 +35,7 @@ class RobustContrasts:
     soloists : (s,)
     """
 
-    meat: Shaped[Array, "n n"]
+    meat: Arrow
     df: Shaped[Array, "c"]
     effective: Shaped[Array, "c"]
     alone: Shaped[Array, "c s"]
@@ -68,35 +69,43 @@ def robust_contrasts(
 
     For normal scores (those of means) κ₄ = 0 and this is Bell & McCaffrey (2002); the scores of
     variances and loadings are quadratic in the data, and vary more than normal ones would.
+
+    Σ F_j F_jᵀ has a block for the own directions of each term; `corner` is that of the shared ones.
     """
-    count, size = contrasts.shape
+    count = len(contrasts)
     assert kind.adjustment is not None
-    meat, across = np.zeros((size, size)), np.zeros((count, size, size))
+    corner = np.zeros((count, clusters.n_shared, clusters.n_shared))
     trace, squares, fourth, shares = np.zeros((4, count))
     lengths = np.einsum("cn,cn->c", contrasts, contrasts)
     alone: list[Array] = []
     soloists: list[int] = []
-    for part in clusters.parts():
-        found = adjusted(clusters, kind.adjustment, part)
-        weights = clusters.counts[part]
-        pulled = contrasts @ found.pull
-        h = np.einsum("kcn,kcn->kc", pulled, pulled)
-        d = np.einsum("kcn,cn->kc", contrasts @ found.spread, contrasts)
-        trace += weights @ (d - h)
-        squares += weights @ (d * (d - 2.0 * h))
-        weighted = np.sqrt(weights)[:, None, None] * pulled
-        across += weighted.transpose(1, 2, 0) @ weighted.transpose(1, 0, 2)
-        fourth += weights @ clusters.cumulants(part, contrasts @ found.adjustment)
-        share = np.einsum("kcn,cn->kc", contrasts @ found.leverage, contrasts)
-        shares += weights @ share**2
-        meat += found.scores.T @ found.scores
-        _note_soloists(clusters, part, found, contrasts, alone, soloists)
-    squares += np.einsum("cab,cab->c", across, across)
+    meats: list[Array] = []
+    for term in clusters.terms:
+        own, size = contrasts[:, term.places], len(term.places)
+        meat, across = np.zeros((size, size)), np.zeros((count, size, size))
+        for kinds in term.parts(count):
+            found, weights = adjusted(kinds, kind.adjustment), kinds.counts
+            pulled = own @ found.pull
+            h = np.einsum("kcn,kcn->kc", pulled, pulled)
+            d = np.einsum("kcn,cn->kc", own @ found.spread, own)
+            trace += weights @ (d - h)
+            squares += weights @ (d * (d - 2.0 * h))
+            weighted = np.sqrt(weights)[:, None, None] * pulled
+            across += weighted.transpose(1, 2, 0) @ weighted.transpose(1, 0, 2)
+            fourth += weights @ kinds.cumulants(own @ found.adjustment)
+            share = np.einsum("kcn,cn->kc", own @ found.leverage, own)
+            shares += weights @ share**2
+            meat += found.scores.T @ found.scores
+            _note_soloists(kinds, found, own, lengths, alone, soloists)
+        corner += taken_out(across, term.own)
+        squares += np.einsum("cab,cab->c", across, across)
+        meats.append(meat * small_sample_factor(clusters, kind))
+    squares += np.einsum("cab,cab->c", corner, corner)
     with np.errstate(divide="ignore", invalid="ignore"):
         df = trace**2 / (squares + 0.5 * fourth)
         effective = lengths**2 / shares
     return RobustContrasts(
-        meat=frozen(meat * small_sample_factor(clusters, kind)),
+        meat=clusters.layout.summed(meats),
         df=frozen(df),
         effective=frozen(effective),
         alone=frozen(np.array(alone).reshape(-1, count).T),
@@ -104,19 +113,26 @@ def robust_contrasts(
     )
 
 
+def taken_out(across: Shaped[Array, "*c m m"], own: int) -> Shaped[Array, "*c s s"]:
+    """The shared directions' part of sums over a term's clusters, its first `own` directions being
+    the term's own; what is left of the sums is that of this term alone."""
+    corner = across[..., own:, own:].copy()
+    across[..., own:, own:] = 0.0
+    return corner
+
+
 def _note_soloists(
-    clusters: WhiteClusters,
-    part: slice,
+    kinds: WhiteKinds,
     found: Adjusted,
     contrasts: Shaped[Array, "c n"],
+    lengths: Shaped[Array, "c"],
     alone: list[Shaped[Array, "c"]],
     soloists: list[int],
 ) -> None:
-    lengths = np.einsum("cn,cn->c", contrasts, contrasts)
     for place in np.flatnonzero(found.alone.any(axis=(1, 2))):
         share = np.einsum("cn,nm,cm->c", contrasts, found.alone[place], contrasts)
         alone.append(share / np.where(lengths > 0, lengths, 1.0))
-        (cluster,) = np.flatnonzero(clusters.working.kind == part.start + place)
+        (cluster,) = kinds.members[kinds.kind == place]
         soloists.append(int(cluster))
 
 

@@ -9,8 +9,10 @@ from typing import Annotated as Shaped
 import numpy as np
 from numpy.typing import NDArray
 
+from mlsem.core.arrow import Arrow, ArrowRoot, Layout
 from mlsem.core.clusters.reduced import MixedClusters
-from mlsem.core.linalg import blocks, inverse_root, unit_diagonal
+from mlsem.core.clusters.unions import Unions
+from mlsem.core.linalg import blocks
 from mlsem.core.records import Array, Index
 
 Cumulants = Callable[[Shaped[Index, "k"], Shaped[Array, "k c n"]], Shaped[Array, "k c ..."]]
@@ -18,40 +20,31 @@ Cumulants = Callable[[Shaped[Index, "k"], Shaped[Array, "k c n"]], Shaped[Array,
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class WorkingClusters:
-    """The robust clusters as the fitted model sees them, along directions φ.
+class WorkingTerm:
+    """The robust clusters of one term of the log-likelihood as the fitted model sees them, along
+    its m of the directions φ: its own, then those that several terms share.
 
     Clusters that are alike to the model are of one *kind* and share all matrix work.
 
     Attributes
     ----------
-    information : (K, n, n)
+    information : (K, m, m)
         B of each kind: the expected information of such a cluster.
-    kind : (G,)
+    kind : (g,)
         The kind of each cluster, a position in `information`.
+    numbers : (g,)
+        Which of all clusters these are.
     cumulants : callable
         κ₄ of the scores of clusters of given kinds along directions of φ.
     third : callable
         κ₃(aᵀs, aᵀs, s) of these.
-    mixed : MixedClusters or None
-        Of a linear mixed model of one outcome, whose p fixed effects are the first directions.
-    labels : (G,)
-        Cluster ids.
-    n_rows : int
-        N.
     """
 
-    information: Shaped[Array, "K n n"]
-    kind: Shaped[Index, "G"]
+    information: Shaped[Array, "K m m"]
+    kind: Shaped[Index, "g"]
+    numbers: Shaped[Index, "g"]
     cumulants: Cumulants
     third: Cumulants
-    mixed: MixedClusters | None
-    labels: Shaped[NDArray, "G"]
-    n_rows: int
-
-    @property
-    def n_clusters(self) -> int:
-        return len(self.kind)
 
     @property
     def counts(self) -> Shaped[Array, "K"]:
@@ -59,9 +52,72 @@ class WorkingClusters:
         return np.bincount(self.kind, minlength=len(self.information)).astype(float)
 
     @property
-    def total(self) -> Shaped[Array, "n n"]:
-        """A = Σ B_j, the expected information."""
+    def total(self) -> Shaped[Array, "m m"]:
+        """Σ B_j."""
         return np.tensordot(self.counts, self.information, 1)
+
+
+def working_term(
+    unions: Unions,
+    numbers: Shaped[Index, "g"],
+    layout: Layout,
+    term: int,
+    columns: Shaped[Index, "k"],
+) -> WorkingTerm:
+    """The robust clusters of a term that are these unions.
+
+    Parameters
+    ----------
+    numbers : (g,)
+        Which of all clusters these are.
+    layout : Layout
+        Of all directions.
+    columns : (k,)
+        The directions that move the term, those of `unions`.
+    """
+    place = layout.placed(term, columns)
+
+    def cumulants(
+        kinds: Shaped[Index, "k"], directions: Shaped[Array, "k c m"]
+    ) -> Shaped[Array, "k c"]:
+        return unions.cumulants(kinds, directions[..., place])
+
+    def third(
+        kinds: Shaped[Index, "k"], directions: Shaped[Array, "k c m"]
+    ) -> Shaped[Array, "k c m"]:
+        total = np.zeros(directions.shape)
+        total[..., place] = unions.third_cumulants(kinds, directions[..., place])
+        return total
+
+    information = layout.spread(term, columns, unions.information())
+    return WorkingTerm(information, unions.kind, numbers, cumulants, third)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class WorkingClusters:
+    """The robust clusters as the fitted model sees them.
+
+    Attributes
+    ----------
+    terms : tuple of WorkingTerm
+        Those of each term of the log-likelihood; of one term where clusters cut across terms.
+    mixed : MixedClusters or None
+        Of a linear mixed model of one outcome, whose p fixed effects are the first directions and
+        whose clusters are of one term.
+    labels : (G,)
+        Cluster ids.
+    n_rows : int
+        N.
+    """
+
+    terms: tuple[WorkingTerm, ...]
+    mixed: MixedClusters | None
+    labels: Shaped[NDArray, "G"]
+    n_rows: int
+
+    @property
+    def n_clusters(self) -> int:
+        return len(self.labels)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -76,19 +132,121 @@ class EstimatingEquations:
     params : (npar,)
         θ̂.
     basis : (npar, n)
-    information : (n, n)
+    information : Arrow
         H, observed or expected: what a step dφ takes from the scores. H⁻¹ is the bread.
-    scores : (G, n) or None
-        One row per robust cluster; None where the kind of covariance needs none.
+    scores : tuple of (g, m) or None
+        Of each term: one row per robust cluster, along its own directions and the shared ones;
+        None where the kind of covariance needs none.
     clusters : WorkingClusters or None
         For the kinds that adjust scores, by each cluster's part in the expected information.
     """
 
     params: Shaped[Array, "npar"]
     basis: Shaped[Array, "npar n"]
-    information: Shaped[Array, "n n"]
-    scores: Shaped[Array, "G n"] | None = None
+    information: Arrow
+    scores: tuple[Shaped[Array, "_ _"], ...] | None = None
     clusters: WorkingClusters | None = None
+
+    @property
+    def layout(self) -> Layout:
+        """Which directions are of which term."""
+        return self.information.layout
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class WhiteTerm:
+    """`WorkingTerm` in the units of `WhiteClusters`.
+
+    Attributes
+    ----------
+    places : (m,)
+        Which of all directions are the term's.
+    own : int
+        How many of these, the first ones, are its own.
+    root : (m, m)
+        L among them.
+    scores : (g, m)
+    working : WorkingTerm
+        In φ.
+    mixed : MixedClusters or None
+    """
+
+    places: Shaped[Index, "m"]
+    own: int
+    root: Shaped[Array, "m m"]
+    scores: Shaped[Array, "g m"]
+    working: WorkingTerm
+    mixed: MixedClusters | None
+
+    def parts(self, count: int = 0) -> Iterator[WhiteKinds]:
+        """Kinds in blocks of bounded memory, for `count` contrasts."""
+        size = len(self.places)
+        for part in blocks(len(self.working.information), size * max(size, count)):
+            yield WhiteKinds(self, part)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class WhiteKinds:
+    """Some kinds of clusters of a term."""
+
+    term: WhiteTerm
+    part: slice
+
+    @property
+    def places(self) -> Shaped[Index, "m"]:
+        """The directions of the term."""
+        return self.term.places
+
+    @property
+    def counts(self) -> Shaped[Array, "k"]:
+        """Clusters of each kind."""
+        return self.term.working.counts[self.part]
+
+    @property
+    def _kinds(self) -> Shaped[Index, "k"]:
+        return np.arange(len(self.term.working.information))[self.part]
+
+    @property
+    def _members(self) -> Shaped[Index, "g"]:
+        kinds, kind = self._kinds, self.term.working.kind
+        return np.flatnonzero((kind >= kinds[0]) & (kind <= kinds[-1]))
+
+    @property
+    def members(self) -> Shaped[Index, "g"]:
+        """Which of all clusters are of these kinds."""
+        return self.term.working.numbers[self._members]
+
+    @property
+    def kind(self) -> Shaped[Index, "g"]:
+        """The kind of each member, a position among these."""
+        return self.term.working.kind[self._members] - self._kinds[0]
+
+    @property
+    def scores(self) -> Shaped[Array, "g m"]:
+        """s of the members."""
+        return self.term.scores[self._members]
+
+    @property
+    def leverage(self) -> Shaped[Array, "k m m"]:
+        """X of these kinds."""
+        return self.term.root.T @ self.term.working.information[self.part] @ self.term.root
+
+    @property
+    def mixed(self) -> MixedClusters | None:
+        """Where each cluster is of its own kind."""
+        found, part = self.term.mixed, self.part
+        if found is None:
+            return None
+        return MixedClusters(found.working[part], found.design[part], found.residuals[part])
+
+    def cumulants(self, directions: Shaped[Array, "k c m"]) -> Shaped[Array, "k c"]:
+        """κ₄ along directions of φ̃ (k, c, m)."""
+        return self.term.working.cumulants(self._kinds, directions @ self.term.root.T)
+
+    def third_cumulants(self, directions: Shaped[Array, "k c m"]) -> Shaped[Array, "k c m"]:
+        """κ₃ along directions of φ̃, twice, and with each score."""
+        root = self.term.root
+        return self.term.working.third(self._kinds, directions @ root.T) @ root
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -107,51 +265,43 @@ class WhiteClusters:
         Parameters as functions of φ̃: dθ = basis dφ̃.
     influence : (npar, n)
         basis M, what scores move the estimates by: θ̂ - θ ≈ influence Σ s_j.
-    root : (n, n)
-        L, block-diagonal where the fixed effects are apart.
-    scores : (G, n)
+    bread : ArrowRoot
+        R with M = R Rᵀ.
+    terms : tuple of WhiteTerm
+        Scores and leverages of the clusters of each term, which are zero along the own directions
+        of others.
     working : WorkingClusters
         In φ.
     """
 
     basis: Shaped[Array, "npar n"]
     influence: Shaped[Array, "npar n"]
-    root: Shaped[Array, "n n"]
-    scores: Shaped[Array, "G n"]
+    bread: ArrowRoot
+    terms: tuple[WhiteTerm, ...]
     working: WorkingClusters
 
     @property
-    def n_kinds(self) -> int:
-        return len(self.working.information)
+    def layout(self) -> Layout:
+        """Which directions are of which term."""
+        return Layout(tuple(block.own for block in self.bread.blocks), self.bread.shared)
 
     @property
-    def counts(self) -> Shaped[Array, "K"]:
-        """Clusters of each kind."""
-        return self.working.counts
+    def n_shared(self) -> int:
+        """Directions of several terms."""
+        return len(self.bread.shared)
 
-    def leverage(self, part: slice) -> Shaped[Array, "k n n"]:
-        """X of these kinds."""
-        return self.root.T @ self.working.information[part] @ self.root
+    def scores(self) -> Shaped[Array, "G n"]:
+        """s of all clusters."""
+        total = np.zeros((self.working.n_clusters, self.basis.shape[1]))
+        for term in self.terms:
+            total[np.ix_(term.working.numbers, term.places)] = term.scores
+        return total
 
-    def cumulants(self, part: slice, directions: Shaped[Array, "k c n"]) -> Shaped[Array, "k c"]:
-        """κ₄ along directions of φ̃ (k, c, n)."""
-        return self.working.cumulants(np.arange(self.n_kinds)[part], directions @ self.root.T)
-
-    def third_cumulants(
-        self, part: slice, directions: Shaped[Array, "k c n"]
-    ) -> Shaped[Array, "k c n"]:
-        """κ₃ along directions of φ̃, twice, and with each score."""
-        kinds = np.arange(self.n_kinds)[part]
-        return self.working.third(kinds, directions @ self.root.T) @ self.root
-
-    def parts(self) -> Iterator[slice]:
-        """Kinds in blocks of bounded memory."""
-        return blocks(self.n_kinds, self.basis.shape[1] ** 2)
-
-    def members(self, part: slice) -> Shaped[Index, "g"]:
-        """Clusters of these kinds."""
-        kind = self.working.kind
-        return np.flatnonzero((kind >= part.start) & (kind < part.stop))
+    def parts(self, count: int = 0) -> Iterator[WhiteKinds]:
+        """Kinds of clusters of one term each, in blocks of bounded memory, for `count`
+        contrasts."""
+        for term in self.terms:
+            yield from term.parts(count)
 
     def contrasts(self, gradients: Shaped[Array, "c npar"]) -> Shaped[Array, "c n"]:
         """M c̃ of contrasts cᵀθ, (c, npar) -> (c, n): what each takes of the scores."""
@@ -162,24 +312,19 @@ class WhiteClusters:
         return self.basis @ self.influence[places].T
 
 
-def bread_root(information: Shaped[Array, "n n"]) -> Shaped[Array, "n n"] | None:
-    """Upper-triangular L with I⁻¹ = L Lᵀ; None where the information is not positive definite (no
-    maximum there)."""
-    unit = unit_diagonal(information)
-    factor = None if unit is None else inverse_root(unit[0])
-    return None if unit is None or factor is None else unit[1][:, None] * factor
-
-
 def whitened(equations: EstimatingEquations) -> WhiteClusters | None:
     """None where the observed or the expected information is not positive definite."""
-    clusters = equations.clusters
+    clusters, layout = equations.clusters, equations.layout
     assert equations.scores is not None
     assert clusters is not None
-    root = bread_root(clusters.total)
-    if root is None:
+    root = layout.summed([term.total for term in clusters.terms]).root()
+    bread = None if root is None else root.congruent(equations.information).root()
+    if root is None or bread is None:
         return None
-    half = bread_root(root.T @ equations.information @ root)
-    if half is None:
-        return None
-    basis = equations.basis @ root
-    return WhiteClusters(basis, basis @ half @ half.T, root, equations.scores @ root, clusters)
+    basis = root.whitened(equations.basis.T)
+    terms: list[WhiteTerm] = []
+    for k, (term, scores) in enumerate(zip(clusters.terms, equations.scores, strict=True)):
+        own, along = layout.own[k], root.of_term(k)
+        places = layout.places(k)
+        terms.append(WhiteTerm(places, len(own), along, scores @ along, term, clusters.mixed))
+    return WhiteClusters(basis.T, bread.solved(basis).T, bread, tuple(terms), clusters)

@@ -8,7 +8,6 @@ from typing import Annotated as Shaped
 
 import numpy as np
 
-from mlsem.core.linalg import symmetrised
 from mlsem.core.quiet import quiet
 from mlsem.core.records import Array, frozen
 from mlsem.estimation.standard_errors import StandardErrors
@@ -16,7 +15,6 @@ from mlsem.inference.covariance.cluster_robust import RobustContrasts, robust_co
 from mlsem.inference.covariance.equations import (
     EstimatingEquations,
     WhiteClusters,
-    bread_root,
     whitened,
 )
 from mlsem.inference.covariance.intervals import delta_se, is_constant
@@ -108,17 +106,19 @@ def covariance(
 
     All NaN where the information is not positive definite.
     """
-    root = bread_root(equations.information)
+    root = equations.information.root()
     if root is None:
         return no_covariance(equations.params, kind, form)
-    basis, flat = equations.basis @ root, False
-    matrix = basis @ basis.T
+    inner, flat = None, False
     if kind.sandwich:
         assert equations.scores is not None
-        inner = factor * meat(equations.scores @ root)
-        flat = bool(np.linalg.eigvalsh(inner)[0] < FLAT)
-        matrix = basis @ inner @ basis.T
-    return Covariance(frozen(symmetrised(matrix)), kind, form, flat=flat)
+        meats = [
+            factor * meat(scores @ root.of_term(k)) for k, scores in enumerate(equations.scores)
+        ]
+        inner = equations.layout.summed(meats)
+        flat = inner.raised(-FLAT).root() is None
+    matrix = root.sandwich(equations.basis, inner)
+    return Covariance(frozen(matrix), kind, form, flat=flat)
 
 
 def silenced(found: Covariance, robust: RobustContrasts | None) -> Covariance:
@@ -143,7 +143,8 @@ def robust_covariance(
     if clusters is None:
         return no_covariance(equations.params, kind, form)
     found = robust_contrasts(clusters, kind, clusters.influence)
-    matrix = symmetrised(clusters.influence @ found.meat @ clusters.influence.T)
+    bread = clusters.bread
+    matrix = frozen(bread.sandwich(clusters.basis, bread.congruent(found.meat)))
     reference = None if z else ClusterReference(clusters, kind)
     forms = adjustment_forms(clusters, kind)
     return silenced(Covariance(matrix, kind, form, reference, forms=forms), found)

@@ -7,16 +7,21 @@ from typing import Annotated as Shaped
 
 import numpy as np
 
-from mlsem.core.clusters.unions import unions
+from mlsem.core.arrow import Arrow, Layout, arrow_of, as_arrow, dense
+from mlsem.core.clusters.view import RobustTerm
 from mlsem.core.quiet import quiet
-from mlsem.core.records import Array, frozen
+from mlsem.core.records import Array, Index, frozen
 from mlsem.errors import listed
 from mlsem.estimation.estimates import Directions, Estimates
 from mlsem.estimation.ml import involved
 from mlsem.estimation.settings import InformationKind
 from mlsem.estimation.standard_errors import CR0, STANDARD, Factor, StandardErrors
 from mlsem.inference.covariance.cautions import cautions
-from mlsem.inference.covariance.equations import EstimatingEquations, WorkingClusters
+from mlsem.inference.covariance.equations import (
+    EstimatingEquations,
+    WorkingClusters,
+    working_term,
+)
 from mlsem.inference.covariance.freedom import df_method, with_freedom
 from mlsem.inference.covariance.matrix import (
     Covariance,
@@ -108,8 +113,10 @@ def _effective(estimates: Estimates, kind: InformationKind) -> Shaped[Array, "np
     """1 / Σ_j h_j² with h_j the share of cluster j in the variance of each parameter if the model
     is right, (npar,); NaN where constraints leave it no freedom."""
     directions = estimates.directions()
-    along = np.linalg.solve(estimates.information(directions, kind), directions.basis.T).T
-    variances = estimates.robust_variances(directions, np.asarray(along, dtype=np.float64))
+    root = as_arrow(estimates.arranged_information(directions, kind)).root()
+    assert root is not None  # there is a covariance
+    along = root.solved(directions.basis.T).T
+    variances = estimates.robust_variances(directions, along)
     return variances.sum(axis=0) ** 2 / (variances**2).sum(axis=0)
 
 
@@ -143,12 +150,37 @@ def _restricted(estimates: Estimates) -> tuple[Covariance, tuple[str, ...]]:
 def _equations(
     estimates: Estimates, directions: Directions, kind: InformationKind, *, with_scores: bool
 ) -> EstimatingEquations:
+    information = estimates.arranged_information(directions, kind)
+    if not with_scores:
+        return EstimatingEquations(estimates.params, directions.basis, as_arrow(information))
+    terms, arrow = _matched(estimates, directions, information)
     return EstimatingEquations(
         params=estimates.params,
         basis=directions.basis,
-        information=estimates.information(directions, kind),
-        scores=estimates.robust_scores(directions) if with_scores else None,
+        information=arrow,
+        scores=tuple(
+            _rows(arrow.layout, k, term.columns, term.scores()) for k, term in enumerate(terms)
+        ),
     )
+
+
+def _matched(
+    estimates: Estimates, directions: Directions, information: Shaped[Array, "n n"] | Arrow
+) -> tuple[tuple[RobustTerm, ...], Arrow]:
+    """The robust clusters and the information by the same terms."""
+    terms = estimates.robust_terms(directions, by_term=isinstance(information, Arrow))
+    return terms, as_arrow(information) if len(terms) > 1 else arrow_of(dense(information))
+
+
+def _rows(
+    layout: Layout, term: int, columns: Shaped[Index, "k"], scores: Shaped[Array, "g k"]
+) -> Shaped[Array, "g m"]:
+    """Rows along the directions that move a term, along `Layout.places`."""
+    if not len(layout.shared):
+        return scores
+    total = np.zeros((len(scores), len(layout.places(term))))
+    total[:, layout.placed(term, columns)] = scores
+    return total
 
 
 def working_equations(
@@ -161,37 +193,39 @@ def working_equations(
     it is no curvature and only for those who ask for it, that of the likelihood.
     """
     equations = _equations(estimates, directions, kind, with_scores=True)
-    information = equations.information
-    own = None
+    information, own = equations.information, None
     if kind == "observed" and not estimates.boundary:
         own = estimates.restricted_information(directions)
     if own is not None:
-        information = own
+        information = arrow_of(own)
     elif directions.fixed:
-        fixed = np.arange(len(information)) < directions.fixed
-        information = np.where(fixed == fixed[:, None], information, 0.0)
+        fixed = np.arange(information.size) < directions.fixed
+        information = arrow_of(np.where(fixed == fixed[:, None], information.dense, 0.0))
     return _with_clusters(estimates, directions, replace(equations, information=information))
 
 
 def _with_clusters(
     estimates: Estimates, directions: Directions, equations: EstimatingEquations
 ) -> EstimatingEquations:
-    return replace(equations, clusters=_working_clusters(estimates, directions))
-
-
-def _working_clusters(estimates: Estimates, directions: Directions) -> WorkingClusters:
-    """The robust clusters as the fitted model sees them."""
     problem, mixed = estimates.problem, estimates.mixed_clusters(directions)
-    grouped = unions(estimates.parts(directions), problem.robust.codes, apart=mixed is not None)
-    return WorkingClusters(
-        information=frozen(grouped.information()),
-        kind=frozen(grouped.kind),
-        cumulants=grouped.cumulants,
-        third=grouped.third_cumulants,
+    assert equations.scores is not None
+    terms = estimates.robust_terms(directions, by_term=len(equations.scores) > 1)
+    clusters = WorkingClusters(
+        terms=tuple(
+            working_term(
+                term.unions(apart=mixed is not None),
+                term.numbers,
+                equations.layout,
+                k,
+                term.columns,
+            )
+            for k, term in enumerate(terms)
+        ),
         mixed=mixed,
         labels=problem.robust.labels,
         n_rows=problem.moments.n_rows,
     )
+    return replace(equations, clusters=clusters)
 
 
 def _without(

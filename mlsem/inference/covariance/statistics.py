@@ -13,8 +13,8 @@ from mlsem.core.records import Array
 from mlsem.errors import InferenceError
 from mlsem.estimation.standard_errors import Adjustment
 from mlsem.inference.covariance.adjust import Adjusted, adjusted
-from mlsem.inference.covariance.cluster_robust import ALONE
-from mlsem.inference.covariance.equations import WhiteClusters
+from mlsem.inference.covariance.cluster_robust import ALONE, taken_out
+from mlsem.inference.covariance.equations import WhiteClusters, WhiteKinds
 
 DEPENDENT = 1e-6  # part of a unit contrast outside the span of the others that is none
 SINGULAR = 1e-10  # eigenvalues of a correlation matrix of contrasts that are zero
@@ -219,11 +219,11 @@ def _expected(
 ) -> Shaped[Array, "q q"]:
     """Ω = Σ_j (D_j - H_j) = E(C V Cᵀ) if the model is true."""
     total = np.zeros((len(contrasts), len(contrasts)))
-    for part in clusters.parts():
-        found = adjusted(clusters, how, part)
-        _require_shared(found, contrasts)
-        spread, pulled = _covered(found, contrasts)
-        total += weighted_sum(clusters.counts[part], spread - pulled @ pulled.swapaxes(1, 2))
+    for kinds in clusters.parts(len(contrasts)):
+        found, own = adjusted(kinds, how), contrasts[:, kinds.places]
+        _require_shared(found, own)
+        spread, pulled = _covered(found, own)
+        total += weighted_sum(kinds.counts, spread - pulled @ pulled.swapaxes(1, 2))
     return symmetrised(total)
 
 
@@ -240,19 +240,29 @@ def _total_variance(
     clusters: WhiteClusters, how: Adjustment, contrasts: Shaped[Array, "q n"]
 ) -> float:
     """What the variances of the entries of C V Cᵀ sum to."""
-    q, n = contrasts.shape
-    total, across = 0.0, np.zeros((q * n, q * n))
-    for part in clusters.parts():
-        found, weights = adjusted(clusters, how, part), clusters.counts[part]
-        spread, pulled = _covered(found, contrasts)
-        shared = pulled @ pulled.swapaxes(1, 2)
-        d, h = (np.trace(each, axis1=1, axis2=2) for each in (spread, shared))
-        entries = (spread * (spread - 2.0 * shared)).sum(axis=(1, 2)) + d * (d - 2.0 * h)
-        total += float(weights @ (entries + _cumulants(clusters, part, found, contrasts)))
-        flat = np.sqrt(weights)[:, None] * pulled.reshape(-1, q * n)
-        across += flat.T @ flat
-    s = across.reshape(q, n, q, n)
-    return total + float((s * (s + s.transpose(0, 3, 2, 1))).sum())
+    q, shared_size = len(contrasts), clusters.n_shared
+    total, corner = 0.0, np.zeros((q, q, shared_size, shared_size))
+    for term in clusters.terms:
+        own, n = contrasts[:, term.places], len(term.places)
+        across = np.zeros((q * n, q * n))
+        for kinds in term.parts(q):
+            found, weights = adjusted(kinds, how), kinds.counts
+            spread, pulled = _covered(found, own)
+            shared = pulled @ pulled.swapaxes(1, 2)
+            d, h = (np.trace(each, axis1=1, axis2=2) for each in (spread, shared))
+            entries = (spread * (spread - 2.0 * shared)).sum(axis=(1, 2)) + d * (d - 2.0 * h)
+            total += float(weights @ (entries + _cumulants(kinds, found, own)))
+            flat = np.sqrt(weights)[:, None] * pulled.reshape(-1, q * n)
+            across += flat.T @ flat
+        pairs = across.reshape(q, n, q, n).swapaxes(1, 2)
+        corner += taken_out(pairs, term.own)
+        total += _both_ways(pairs)
+    return total + _both_ways(corner)
+
+
+def _both_ways(s: Shaped[Array, "q q m m"]) -> float:
+    """Σ_st [tr S_ts S_ts + tr S_st S_ts] of S_st (q, q, m, m)."""
+    return float((s * (s + s.swapaxes(2, 3))).sum())
 
 
 def _covered(
@@ -263,7 +273,7 @@ def _covered(
 
 
 def _cumulants(
-    clusters: WhiteClusters, part: slice, found: Adjusted, contrasts: Shaped[Array, "q n"]
+    kinds: WhiteKinds, found: Adjusted, contrasts: Shaped[Array, "q n"]
 ) -> Shaped[Array, "k"]:
     """Σ_st κ(y_s, y_s, y_t, y_t) of each kind of clusters, (k,).
 
@@ -279,6 +289,6 @@ def _cumulants(
     total = np.zeros(len(found.spread))
     for start in range(0, len(directions), n):  # as much memory as the leverages take
         block = slice(start, start + n)
-        fourth = clusters.cumulants(part, directions[block] @ found.adjustment)
+        fourth = kinds.cumulants(directions[block] @ found.adjustment)
         total += fourth @ factors[block]
     return total

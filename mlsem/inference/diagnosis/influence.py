@@ -57,15 +57,14 @@ def cluster_influence(clusters: WhiteClusters, contrasts: Shaped[Array, "c n"]) 
     share, change = np.empty((2, total, count))
     lengths = np.einsum("cn,cn->c", contrasts, contrasts)
     lengths = np.where(lengths > 0.0, lengths, np.nan)
-    for part in clusters.parts():
-        members = clusters.members(part)
-        kind = clusters.working.kind[members] - part.start
-        found = adjusted(clusters, JACKKNIFE, part)
+    for kinds in clusters.parts(count):
+        members, kind, own = kinds.members, kinds.kind, contrasts[:, kinds.places]
+        found = adjusted(kinds, JACKKNIFE)
         leverage[members] = np.einsum("kaa->k", found.leverage)[kind]
-        share[members] = (_quadratic(contrasts, found.leverage) / lengths)[kind]
-        gone = (_quadratic(contrasts, found.alone) / lengths)[kind] > ALONE
+        share[members] = (_quadratic(own, found.leverage) / lengths)[kind]
+        gone = (_quadratic(own, found.alone) / lengths)[kind] > ALONE
         alone[members] = np.einsum("kaa->k", found.alone)[kind] > 0.5  # a projection's rank
-        change[members] = np.where(gone, np.nan, -found.scores @ contrasts.T)
+        change[members] = np.where(gone, np.nan, -found.scores @ own.T)
     return ClusterInfluence(frozen(leverage), frozen(share), frozen(change), frozen(alone))
 
 

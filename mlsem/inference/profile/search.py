@@ -30,7 +30,8 @@ from scipy.special import ndtr
 from mlsem.core.records import Array, frozen
 from mlsem.estimation.standard_errors import BIAS_REDUCED
 from mlsem.inference.covariance.adjust import adjusted
-from mlsem.inference.covariance.equations import WhiteClusters
+from mlsem.inference.covariance.cluster_robust import taken_out
+from mlsem.inference.covariance.equations import WhiteClusters, WhiteKinds
 
 NODES, WEIGHTS = np.polynomial.hermite_e.hermegauss(40)
 LEAST = 0.02  # r is at least this over the number of clusters: the approximation may go below 0
@@ -84,8 +85,8 @@ class _Shares:
     h: Shaped[Array, "k c"]
 
 
-def _shares(clusters: WhiteClusters, part: slice, contrasts: Shaped[Array, "c n"]) -> _Shares:
-    found = adjusted(clusters, BIAS_REDUCED, part)
+def _shares(kinds: WhiteKinds, contrasts: Shaped[Array, "c n"]) -> _Shares:
+    found = adjusted(kinds, BIAS_REDUCED)
     pulled = contrasts @ found.pull
     return _Shares(
         found.leverage,
@@ -111,27 +112,38 @@ def relative_variances(
     (c,)
         NaN where the contrast has no variance.
     """
-    count, size = contrasts.shape
+    count = len(contrasts)
     trace, squares, fourth = np.zeros((3, count))
-    across, third = np.zeros((count, size, size)), np.zeros((count, size))
-    for part in clusters.parts():
-        each, weights = _shares(clusters, part, contrasts), clusters.counts[part]
-        trace += weights @ (each.d - each.h)
-        squares += weights @ (each.d * (each.d - 2.0 * each.h))
-        weighted = np.sqrt(weights)[:, None, None] * each.pulled
-        across += weighted.transpose(1, 2, 0) @ weighted.transpose(1, 0, 2)
-    squares += np.einsum("cab,cab->c", across, across)
-    for part in clusters.parts():  # ρ needs all of Σ F Fᵀ
-        each, weights = _shares(clusters, part, contrasts), clusters.counts[part]
-        others = each.leverage.reshape(len(weights), -1) @ across.reshape(count, -1).T
-        rho = 1.0 + (others - 2.0 * each.h) / np.where(each.d > 0.0, each.d, 1.0)
-        fourth += weights @ (rho**2 * clusters.cumulants(part, each.directions))
-        cumulants = clusters.third_cumulants(part, each.directions)
-        third += np.einsum("kc,kcn->cn", weights[:, None] * rho, cumulants)
+    third = np.zeros(contrasts.shape)
+    corner = np.zeros((count, clusters.n_shared, clusters.n_shared))
+    sums: list[Array] = []
+    for term in clusters.terms:
+        own, size = contrasts[:, term.places], len(term.places)
+        across = np.zeros((count, size, size))
+        for kinds in term.parts(count):
+            each, weights = _shares(kinds, own), kinds.counts
+            trace += weights @ (each.d - each.h)
+            squares += weights @ (each.d * (each.d - 2.0 * each.h))
+            weighted = np.sqrt(weights)[:, None, None] * each.pulled
+            across += weighted.transpose(1, 2, 0) @ weighted.transpose(1, 0, 2)
+        corner += taken_out(across, term.own)
+        squares += np.einsum("cab,cab->c", across, across)
+        sums.append(across)
+    squares += np.einsum("cab,cab->c", corner, corner)
+    for term, across in zip(clusters.terms, sums, strict=True):  # ρ needs all of Σ F Fᵀ
+        own = contrasts[:, term.places]
+        across[:, term.own :, term.own :] = corner
+        for kinds in term.parts(count):
+            each, weights = _shares(kinds, own), kinds.counts
+            others = each.leverage.reshape(len(weights), -1) @ across.reshape(count, -1).T
+            rho = 1.0 + (others - 2.0 * each.h) / np.where(each.d > 0.0, each.d, 1.0)
+            fourth += weights @ (rho**2 * kinds.cumulants(each.directions))
+            cumulants = kinds.third_cumulants(each.directions)
+            third[:, term.places] += np.einsum("kc,kcn->cn", weights[:, None] * rho, cumulants)
     with np.errstate(divide="ignore", invalid="ignore"):
         explained = np.einsum("cn,cn->c", third, third) / trace**2
         found = 2.0 * (squares + 0.5 * fourth) / trace**2 - explained
-    return frozen(np.maximum(found, LEAST / len(clusters.scores)))
+    return frozen(np.maximum(found, LEAST / clusters.working.n_clusters))
 
 
 # --- limits ---------------------------------------------------------------------------------------

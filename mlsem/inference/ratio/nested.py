@@ -115,7 +115,9 @@ def _simple_rows(simple: Estimates, full: Estimates) -> Iterator[tuple[Key, Row]
 
 def _parts(table: ParameterTable) -> list[tuple[ParameterTable, Sequence[int]]]:
     """The table of each group, and where its parameters stand."""
-    parts = [(group.table, group.places) for group in table.groups]
+    parts: list[tuple[ParameterTable, Sequence[int]]] = [
+        (group.table, group.places) for group in table.groups
+    ]
     return parts or [(table, range(len(table.names)))]
 
 
