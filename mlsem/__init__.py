@@ -42,13 +42,17 @@ if TYPE_CHECKING:
     from mlsem.api.compare import compare
     from mlsem.api.invariance import invariance
     from mlsem.api.missing_patterns import missing_patterns
+    from mlsem.inference.alignment.result import Alignment
     from mlsem.inference.bootstrap.result import Bootstrap
+    from mlsem.results.group_comparison import GroupComparison
+    from mlsem.results.invariance.result import Invariance
     from mlsem.simulation.draw.generate import simulate
     from mlsem.simulation.study.result import Study
     from mlsem.simulation.study.run import study
     from mlsem.simulation.study.sources import InOrder
 
 __all__ = [
+    "Alignment",
     "Bootstrap",
     "ConvergenceError",
     "ConvergenceWarning",
@@ -57,11 +61,13 @@ __all__ = [
     "EstimationError",
     "EstimationWarning",
     "FitResult",
+    "GroupComparison",
     "IdentificationError",
     "InOrder",
     "InferenceError",
     "InferenceWarning",
     "InterfaceError",
+    "Invariance",
     "LrTest",
     "MlsemError",
     "MlsemWarning",
@@ -100,8 +106,11 @@ def __dir__() -> list[str]:
 
 
 _WHEN_ASKED_FOR = {
+    "Alignment": "mlsem.inference.alignment.result",
     "Bootstrap": "mlsem.inference.bootstrap.result",
+    "GroupComparison": "mlsem.results.group_comparison",
     "InOrder": "mlsem.simulation.study.sources",
+    "Invariance": "mlsem.results.invariance.result",
     "Study": "mlsem.simulation.study.result",
     "compare": "mlsem.api.compare",
     "invariance": "mlsem.api.invariance",

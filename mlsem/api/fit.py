@@ -68,7 +68,10 @@ def fit(
         "residual.covariances", "lv.variances", "lv.covariances"), and parameters that are not
         (``"f=~y3"``). With equal intercepts the means of latent variables of the later groups are
         free (at level 2, never within clusters), with equal loadings and ``std_lv`` their
-        variances.
+        variances. `mlsem.invariance` fits all steps.
+    level_equal : {"loadings"}, optional
+        Loadings of a factor of level 1 and one of level 2 with the same indicators are the same,
+        in each group. With ``std_lv`` the variance between clusters is free.
     center : mapping of str to {"cluster", "grand"}, optional
         Variables centred before products are formed: at their cluster's mean, or at the mean
         over rows of all groups (of a level-2 variable: over clusters).

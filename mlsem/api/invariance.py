@@ -125,21 +125,22 @@ def invariance(
     equal = _equalities(steps, cross_level)
     options |= {} if se is None else {"se": se}
     fits: dict[str, FitResult] = {}
-    said: set[str] = set()
+    first: FitResult | None = None
     for step, names in equal.items():
-        how = dict(options)
-        across = tuple(name for name in names if name != "levels")
-        how |= {"group_equal": across} if across else {}
-        how |= {"group_partial": free} if free else {}
-        how |= {"level_equal": "loadings"} if "levels" in names else {}
+        how: dict[str, Any] = {
+            "group_equal": tuple(name for name in names if name != "levels"),
+            "group_partial": free,
+            "level_equal": ("loadings",) if "levels" in names else (),
+        }
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            fits[step] = fit(model, data, cluster, group=group, **how)
+            if first is None:
+                fits[step] = first = fit(model, data, cluster, group=group, **how, **options)
+            else:
+                fits[step] = first.update(**how)  # of the same rows, which are not read again
         for each in caught:
-            if str(each.message) not in said:
-                said.add(str(each.message))
-                warn(f"{step}: {each.message}", each.category)  # type: ignore[arg-type]
-    first = next(iter(fits.values()))
+            warn(f"{step}: {each.message}", each.category)  # type: ignore[arg-type]
+    assert first is not None
     return Invariance(
         fits=fits,
         equal=equal,

@@ -162,6 +162,44 @@ def _write_estimates(result: FitResult, arguments: Namespace) -> None:
     write_whole(arguments.out, text, overwrite=arguments.overwrite)
 
 
+# --- mlsem invariance ---------------------------------------------------------------------------
+
+
+def run_invariance(arguments: Namespace) -> int:
+    if arguments.group is None:
+        raise OptionValueError("--group is needed: the column of groups")
+    text = read_model(arguments.model)
+    with warnings_as_lines(quiet=False):
+        import mlsem
+        from mlsem.cli.output import worst_text
+        from mlsem.data.table.files import read_table
+
+        data = read_table(arguments.data)
+        found = mlsem.invariance(
+            text, data, **_groups(data, arguments), **_invariance_options(arguments)
+        )
+        print(found, end="")
+        if arguments.alignment:
+            print(f"\n\n{found.alignment}", end="")
+        for step in found.steps[1:] if arguments.worst else ():
+            print(worst_text(step, found.worst(step).to_dict("list")), end="")
+    converged = all(fit.converged for fit in found.fits.values())
+    return OK if converged else NOT_CONVERGED
+
+
+def _invariance_options(arguments: Namespace) -> dict[str, Any]:
+    options: dict[str, Any] = {
+        name: value
+        for name in ("cluster", "estimator", "se", "missing")
+        if (value := getattr(arguments, name)) is not None
+    }
+    for name in ("steps", "partial"):
+        if getattr(arguments, name):
+            options[name] = _names(getattr(arguments, name))
+    options |= {"cross_level": arguments.cross_level, "alignment": arguments.alignment}
+    return options | _model_options(arguments)
+
+
 # --- mlsem check, demo, study ------------------------------------------------------------------
 
 

@@ -19,6 +19,7 @@ FAILED, USAGE, INTERRUPTED = 1, 2, 130
 COMMANDS = {
     "fit": commands.run_fit,
     "check": commands.run_check,
+    "invariance": commands.run_invariance,
     "demo": commands.run_demo,
     "study": commands.run_study,
 }

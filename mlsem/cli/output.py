@@ -97,6 +97,11 @@ def _plain(value: Any) -> Any:
     return None if isinstance(value, float) and not isfinite(value) else value
 
 
+def worst_text(step: str, columns: Mapping[str, Sequence[Any]]) -> str:
+    """The equalities of a step of invariance, the worst first."""
+    return f"\n\nEqualities of {step}:\n\n{render_columns(columns)}"
+
+
 def indices_text(indices: Mapping[str, list[Any]], digits: int) -> str:
     """Modification indices as a table below a summary."""
     if not indices["mi"]:

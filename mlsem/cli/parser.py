@@ -24,6 +24,7 @@ def make_parser() -> argparse.ArgumentParser:
     commands = whole.add_subparsers(title="commands", required=True, metavar="COMMAND")
     _add_fit(commands)
     _add_check(commands)
+    _add_invariance(commands)
     demo = commands.add_parser("demo", help="fit the example that comes with mlsem")
     demo.set_defaults(command="demo")
     _add_study(commands)
@@ -150,6 +151,46 @@ def _add_check(commands: Any) -> None:
     )
     check.add_argument("--no-fixed-x", action="store_true", help="model the covariates as well")
     check.set_defaults(command="check")
+
+
+def _add_invariance(commands: Any) -> None:
+    steps = commands.add_parser(
+        "invariance",
+        help="measurement invariance across groups, step by step",
+        description="Fit the model in MODEL to the groups of the table in DATA with more and more "
+        "equal, and print what tests and indices of fit say of each step.",
+        epilog="Exit codes: 0 fine, 1 error, 2 wrong usage, 3 a step did not converge.",
+    )
+    steps.add_argument("model", metavar="MODEL", help="a file, or - for standard input")
+    steps.add_argument("data", metavar="DATA", help="a table, as for mlsem fit")
+    _add_groups(steps)
+    steps.add_argument("--cluster", metavar="COLUMN", help="the column of cluster ids")
+    steps.add_argument(
+        "--steps",
+        action="append",
+        metavar="NAMES",
+        help="configural,metric,scalar,strict,means (default), cross-level, lv.variances, ...",
+    )
+    steps.add_argument(
+        "--partial",
+        action="append",
+        metavar="NAME",
+        help="a parameter that stays free, as f=~y3; may be repeated or comma-separated",
+    )
+    steps.add_argument(
+        "--cross-level", action="store_true", help="a step with loadings equal over levels"
+    )
+    steps.add_argument("--alignment", action="store_true", help="align the factors, too")
+    steps.add_argument(
+        "--worst", action="store_true", help="list the equalities of each step, the worst first"
+    )
+    steps.add_argument("--estimator", metavar="NAME", help="ML (default) or MLR")
+    steps.add_argument("--se", metavar="KIND", help="standard, MLR, CR0 to CR3 (CR2: few clusters)")
+    steps.add_argument("--missing", metavar="HOW", help="listwise (default), error, fiml or fiml.x")
+    steps.add_argument(
+        "--std-lv", action="store_true", help="fix variances of latent variables to 1"
+    )
+    steps.set_defaults(command="invariance", no_fixed_x=False)
 
 
 def _add_study(commands: Any) -> None:

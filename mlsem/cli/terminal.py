@@ -28,6 +28,8 @@ ARGUMENTS = {
     "n_jobs": "jobs",
     "file": "out",
     "minimum": "minimum",
+    "steps": "steps",
+    "partial": "partial",
 }
 """Keywords of Python's functions, and the arguments of the command that stand for them."""
 PIPE_CLOSED = 141

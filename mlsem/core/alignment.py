@@ -34,7 +34,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlsem.core.linalg import lower_factor, null_space, solved
-from mlsem.core.records import Array, Index, frozen
+from mlsem.core.records import Array, frozen
 
 Identification = Literal["fixed", "free"]
 Unit = Literal["reference", "product"]
@@ -53,10 +53,9 @@ class Configural:
 
     Attributes
     ----------
-    loadings : (G, a)
-        NaN where a group has no such item.
-    intercepts : (G, a) or None
-        None: the factor has no mean, as one within clusters, and loadings alone are aligned.
+    loadings, intercepts : (G, a)
+        NaN where a group has no such item. No intercepts (None) has a factor without a mean, as
+        one within clusters: loadings alone are aligned.
     sizes : (G,)
         n_g.
     """
@@ -79,10 +78,8 @@ class Aligned:
     ----------
     means, variances : (G,)
         α, ψ.
-    loadings : (G, a)
-        λ¹.
-    intercepts : (G, a) or None
-        ν¹.
+    loadings, intercepts : (G, a)
+        λ¹, ν¹.
     gradients : (m, y) or None
         Derivatives of (α, ψ, λ¹, ν¹), groups before items and without ν¹ where there are no
         intercepts, along (λ, ν); None where the minimum is not determined. 0 of what is missing.
@@ -202,9 +199,9 @@ class _Criterion:
         D, H = self.slopes(items)
         J, _ = self.along_x(x, items)
         Y, bent = self.along_y(x, count)
-        found = np.einsum("kagi,kagh,khl->iglha", J, H, Y, optimize=True)
-        diagonal: Index = np.arange(groups, dtype=np.intp)
-        found[:, diagonal, :, diagonal] += np.einsum("kag,kgil->gila", D, bent)
+        found: Array = np.einsum("kagi,kagh,khl->iglha", J, H, Y, optimize=True)
+        for g, own in enumerate(np.einsum("kag,kgil->gila", D, bent)):
+            found[:, g, :, g] += own
         return self.basis.T @ found.reshape(2 * groups, count * groups * n_items)
 
 

@@ -34,6 +34,7 @@ MEANINGLESS = {
     "group_label": "the groups are levels of a factor in the formula; mlsem.fit takes it",
     "group_equal": "a mixed model is one of one group; mlsem.fit takes it",
     "group_partial": "a mixed model is one of one group; mlsem.fit takes it",
+    "level_equal": "a mixed model has no loadings; mlsem.fit takes it",
     # of lme4's lmer
     "weights": "weights are not available",
     "offset": "subtract it from the outcome in the data",

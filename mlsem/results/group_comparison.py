@@ -6,6 +6,7 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
+from typing import Annotated as Shaped
 
 import numpy as np
 
@@ -27,6 +28,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from mlsem.report.figures import Figure
+
+
+Place = str | float
+"""What a parameter is in a group: its name, or the value that it is fixed at."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -150,27 +155,26 @@ def compare_groups(
         raise InferenceError("the fit has one group: there is nothing to compare.")
     if not estimates.converged:
         raise InferenceError("the fit did not converge: its estimates cannot be compared.")
-    title, names = _names(estimates, labels, parameter)
-    kept = [label for label, name in zip(labels, names, strict=True) if name]
-    lost = [str(label) for label, name in zip(labels, names, strict=True) if not name]
-    notes = [f"{title} is no free parameter of group {listed(lost)}."] if lost else []
-    own = [name for name in names if name]
-    if len(own) < 2:
-        raise InferenceError(f"{title!r} is a free parameter of one group only.")
+    title, places = _places(estimates, labels, parameter)
+    kept = [label for label, place in zip(labels, places, strict=True) if place is not None]
+    lost = [str(label) for label, place in zip(labels, places, strict=True) if place is None]
+    notes = [f"there is no {title} in group {listed(lost)}."] if lost else []
+    own = [place for place in places if place is not None]
+    names = [place for place in own if isinstance(place, str)]
+    if len(own) < 2 or not names:
+        raise InferenceError(f"{title!r} is not in two groups, or fixed in all of them.")
     if len(set(own)) == 1:
         raise InferenceError(
             f"{title!r} is one parameter in all groups: there is no difference to estimate. "
             "fit.score_test(release=…) or mlsem.invariance tests that it is one."
         )
-    hypothesis = read_hypothesis(
-        [f"`{name}` == 0" for name in own], estimates.table, estimates.params, None
-    )
+    values, gradients = _read(estimates, own)
     pairs = _pairs(kept, reference)
     contrasts = np.zeros((len(pairs), len(own)))
     for k, (one, other) in enumerate(pairs):
         contrasts[k, one], contrasts[k, other] = -1.0, 1.0
-    each = covariance.of_functions(hypothesis.gradients)
-    between = covariance.of_functions(contrasts @ hypothesis.gradients)
+    each = covariance.of_functions(gradients)
+    between = covariance.of_functions(contrasts @ gradients)
     return GroupComparison(
         parameter=title,
         column=str(estimates.record.column),
@@ -180,19 +184,36 @@ def compare_groups(
         level=level,
         se=covariance.kind.name,
         notes=tuple(notes),
-        _each=wald(hypothesis.values, *each, level),
-        _between=wald(contrasts @ hypothesis.values, *between, level),
+        _each=wald(values, *each, level),
+        _between=wald(contrasts @ values, *between, level),
     )
 
 
+def _read(
+    estimates: Estimates[Any], places: list[Place]
+) -> tuple[Shaped[Array, "c"], Shaped[Array, "c npar"]]:
+    """Values, and their gradients: of what is fixed 0."""
+    values, gradients = np.zeros(len(places)), np.zeros((len(places), len(estimates.params)))
+    free = [k for k, place in enumerate(places) if isinstance(place, str)]
+    texts = [f"`{places[k]}` == 0" for k in free]
+    found = read_hypothesis(texts, estimates.table, estimates.params, None)
+    values[free], gradients[free] = found.values, found.gradients
+    for k, place in enumerate(places):
+        if not isinstance(place, str):
+            values[k] = place
+    return values, gradients
+
+
 def _joint(
-    estimates: Estimates[Any], covariance: Covariance, names: list[str], notes: list[str]
+    estimates: Estimates[Any], covariance: Covariance, places: list[Place], notes: list[str]
 ) -> WaldTest | None:
     """That all are equal; parameters that groups share count once."""
-    first, *others = dict.fromkeys(names)
+    fixed = [f"{place:.17g}" for place in places if not isinstance(place, str)]
+    free = dict.fromkeys(f"`{place}`" for place in places if isinstance(place, str))
+    first, *others = dict.fromkeys([*fixed, *free])
     try:
         return wald_test(
-            estimates, covariance, [f"`{other}` == `{first}`" for other in others], None, None
+            estimates, covariance, [f"{other} == {first}" for other in others], None, None
         )
     except MlsemError as error:
         notes.append(f"no joint test: {error}")
@@ -210,11 +231,11 @@ def _pairs(labels: list[Hashable], reference: object) -> list[tuple[int, int]]:
     )
 
 
-def _names(
+def _places(
     estimates: Estimates[Any], labels: list[Hashable], asked: Any
-) -> tuple[str, list[str | None]]:
-    """How it is called, and the name of the parameter or `:=` in each group; None where a group
-    has none.
+) -> tuple[str, list[Place | None]]:
+    """How it is called, and what it is in each group: a parameter's or a `:=`'s name, or the value
+    that it is fixed at; None where a group has none.
 
     Raises
     ------
@@ -247,7 +268,7 @@ def _names(
     return " / ".join(str(name) for name in given if name), _known(given, known)
 
 
-def _known(names: Sequence[str | None], known: set[str]) -> list[str | None]:
+def _known(names: Sequence[str | None], known: set[str]) -> list[Place | None]:
     for name in names:
         if name is not None and name not in known:
             hint = nearest(str(name), known)
@@ -255,24 +276,26 @@ def _known(names: Sequence[str | None], known: set[str]) -> list[str | None]:
     return list(names)
 
 
-def _in_groups(estimates: Estimates[Any], asked: str) -> list[str | None]:
+def _in_groups(estimates: Estimates[Any], asked: str) -> list[Place | None]:
     """By the name that it has in group 1 (`f=~y2`, `y~x.l2`)."""
     table = estimates.table
     wanted = "".join(asked.split())
-    found: list[str | None] = []
+    found: list[Place | None] = []
     known: dict[str, None] = {}
     for group in estimates.groups:
-        names: dict[str, str] = {}
+        own: dict[str, Place] = {}
         for row in group.estimates.table.rows:
-            if row.free < 0:
+            if row.free < 0 and row.fixed is None:
                 continue
+            place: Place = (
+                table.names[group.places[row.free]] if row.free >= 0 else row.fixed or 0.0
+            )
             suffix = name_suffix(row.block, table.level_labels)
             sides = [(row.lhs, row.rhs), (row.rhs, row.lhs)][: 2 if row.op == "~~" else 1]
-            for left, right in sides:
-                names[f"{left}{row.op}{right}{suffix}"] = table.names[group.places[row.free]]
-        known |= dict.fromkeys(names)
-        found.append(names.get(wanted))
-    if not any(found):
+            own |= {f"{left}{row.op}{right}{suffix}": place for left, right in sides}
+        known |= dict.fromkeys(name for name, place in own.items() if isinstance(place, str))
+        found.append(own.get(wanted))
+    if wanted not in known:
         hint = nearest(asked, tuple(known))
         raise OptionValueError(
             f"parameter={asked!r} is no free parameter of any group.{hint} Names are as in group "

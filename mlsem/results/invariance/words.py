@@ -85,15 +85,11 @@ def notes(
     for change in changes:
         if change.released is not None:
             yield from (f"{change.step}: {problem}" for problem in change.problems)
-    known = dict.fromkeys(
-        f"{rule.source}: {rule.words} ({kind_of(change.added)})"
-        for change in changes
-        for rule in rules_of(change, rows, groups)
-    )
+    known = _cut_offs(changes, rows, groups)
     first = next(iter(fits.values()))
     two = first.table.two_level
     if known:
-        yield f"cut-offs: {'; '.join(known)}."
+        yield f"cut-offs: {known}."
         yield (
             "these cut-offs are from simulations of single-level models, most with two groups"
             + (
@@ -110,6 +106,24 @@ def notes(
         "the score test, scaled by the clusters' own variation, is the one that holds its level "
         "with few clusters (docs/fit_tests_differences.md); that it does not reject is no proof of "
         "equality."
+    )
+
+
+def _cut_offs(changes: Sequence[StepChange], rows: int, groups: int) -> str:
+    """Each rule with its cut-offs, and what these are for where it has several."""
+    found: dict[str, dict[str, list[str]]] = {}
+    for change in changes:
+        kind = kind_of(change.added)
+        for rule in rules_of(change, rows, groups):
+            kinds = found.setdefault(rule.source, {}).setdefault(rule.words, [])
+            kinds += [] if kind in kinds else [kind]
+    return "; ".join(
+        f"{source}: "
+        + ", ".join(
+            limits if len(by_words) == 1 else f"{limits} for {_joined(kinds)}"
+            for limits, kinds in by_words.items()
+        )
+        for source, by_words in found.items()
     )
 
 
