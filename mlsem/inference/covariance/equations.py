@@ -75,22 +75,31 @@ def working_term(
     columns : (k,)
         The directions that move the term, those of `unions`.
     """
-    place = layout.placed(term, columns)
+    along = _Along(unions, layout.placed(term, columns))
+    information = layout.spread(term, columns, unions.information())
+    return WorkingTerm(information, unions.kind, numbers, along.cumulants, along.third)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Along:
+    """Cumulants of unions along the directions of their term, of which those at `place` (k,) move
+    it."""
+
+    unions: Unions
+    place: Shaped[Index, "k"]
 
     def cumulants(
-        kinds: Shaped[Index, "k"], directions: Shaped[Array, "k c m"]
-    ) -> Shaped[Array, "k c"]:
-        return unions.cumulants(kinds, directions[..., place])
+        self, kinds: Shaped[Index, "K"], directions: Shaped[Array, "K c m"]
+    ) -> Shaped[Array, "K c"]:
+        return self.unions.cumulants(kinds, directions[..., self.place])
 
     def third(
-        kinds: Shaped[Index, "k"], directions: Shaped[Array, "k c m"]
-    ) -> Shaped[Array, "k c m"]:
+        self, kinds: Shaped[Index, "K"], directions: Shaped[Array, "K c m"]
+    ) -> Shaped[Array, "K c m"]:
         total = np.zeros(directions.shape)
-        total[..., place] = unions.third_cumulants(kinds, directions[..., place])
+        found = self.unions.third_cumulants(kinds, directions[..., self.place])
+        total[..., self.place] = found
         return total
-
-    information = layout.spread(term, columns, unions.information())
-    return WorkingTerm(information, unions.kind, numbers, cumulants, third)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
