@@ -1,5 +1,6 @@
 # What lavaan 0.6-14 says of single-level models of two groups: standardized solutions, R2, matrices
-# and factor scores. lavaan warns that it cannot get nearer to the tolerance. In this folder: Rscript make_standardized.R > standardized.json
+# and factor scores. lavaan warns that it cannot get nearer to the tolerance.
+# In this folder: Rscript make_standardized.R > standardized.json
 suppressMessages({library(lavaan); library(jsonlite)})
 data <- read.csv("../data/demo.csv")
 data$g <- ifelse(data$cluster %% 2 == 0, "a", "b")
