@@ -89,7 +89,7 @@ def complement(whole: Shaped[Array, "b m"], part: Shaped[Array, "b n"]) -> Shape
 
 def _apart(
     whole: Shaped[Array, "b m"], part: Shaped[Array, "b n"]
-) -> list[tuple[Shaped[Index, "m"], Shaped[Index, "n"]]]:
+) -> list[tuple[Shaped[Index, "_"], Shaped[Index, "_"]]]:
     """Columns of both that have rows in common, directly or through others."""
     from scipy.sparse import csr_array  # for many groups alone
     from scipy.sparse.csgraph import connected_components
