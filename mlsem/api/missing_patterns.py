@@ -25,7 +25,7 @@ from mlsem.data.table.grouping import group as clustered
 from mlsem.data.table.grouping import ungrouped
 from mlsem.data.table.groups import group_labels, group_rows
 from mlsem.errors import DataError, OptionError, OptionValueError
-from mlsem.results.groups import ByGroup, by_label
+from mlsem.results.groups import by_label
 from mlsem.results.missing_patterns import MissingPatterns, Used
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def missing_patterns(
     variables: str | Sequence[str] | None = None,
     group: str | None = None,
     **options: Any,
-) -> MissingPatterns | ByGroup[MissingPatterns]:
+) -> Any:
     """Which values are missing, at which level, in which clusters, and which go missing together.
 
     Parameters

@@ -125,7 +125,6 @@ def check_text(table: ParameterTable) -> str:
             "rhs": [row.rhs for row in rows],
             **group,
             "level": [row.level for row in rows],
-            **({"group": [row.group for row in rows]} if table.groups else {}),
             "parameter": [_status(row) for row in rows],
             **{name: column for name, column in optional.items() if any(_given(column))},
             "from": ["model" if row.user else "default" for row in rows],
@@ -153,8 +152,7 @@ def _bounds(row: Row) -> str:
 
 
 def _remarks(table: ParameterTable) -> list[str]:
-    remarks = [f"group {k}: {each.label}" for k, each in enumerate(table.groups, start=1)]
-    remarks += [f"{each.name} := {each.source}" for each in table.definitions]
+    remarks = [f"{each.name} := {each.source}" for each in table.definitions]
     remarks += [each.source for each in table.constraints]
     remarks += [f"product made from the data: {each.name}" for each in table.products]
     if table.split:

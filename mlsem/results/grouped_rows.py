@@ -41,7 +41,7 @@ def clusters_by_group(fit: Estimates, data: object, function: Function) -> pd.Da
 
 def rows_by_group(fit: Estimates, data: object, function: Function) -> pd.DataFrame:
     """One row for each of data, in its order; `function` gives them in the order of what it gets.
-    Of several groups with a column `group`, NaN in rows of none of them and in columns that their
+    Of several groups with a column `group`, NaN in rows without a group and in columns that their
     group has not."""
     if not fit.table.groups:
         return function(fit, data)

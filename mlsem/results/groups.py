@@ -37,18 +37,24 @@ class ByGroup(Mapping[Hashable, T]):
     >>> found.frame  # doctest: +SKIP
     """
 
-    def __init__(
-        self,
-        titles: Mapping[Hashable, str],
-        found: Mapping[Hashable, T],
-        reasons: Mapping[Hashable, str],
-    ) -> None:
-        self._titles, self._found, self._reasons = dict(titles), dict(found), dict(reasons)
+    def __init__(self, found: Mapping[Hashable, T | InferenceError]) -> None:
+        """Of all groups in their order: the result, or why there is none."""
+        self._found: dict[Hashable, T] = {}
+        self._reasons: dict[Hashable, InferenceError] = {}
+        for label, one in found.items():
+            if isinstance(one, InferenceError):
+                self._reasons[label] = one
+            else:
+                self._found[label] = one
+        self._titles = titles_of(tuple(found))
 
     def __getitem__(self, label: Hashable) -> T:
         if label in self._reasons:
             raise InferenceError(f"group {label!r}: {self._reasons[label]}")
         return self._found[label]
+
+    def __contains__(self, label: object) -> bool:
+        return label in self._found
 
     def __iter__(self) -> Iterator[Hashable]:
         return iter(self._found)
@@ -64,7 +70,7 @@ class ByGroup(Mapping[Hashable, T]):
         return joined_frames({label: one.frame for label, one in each.items()})
 
     def __str__(self) -> str:
-        said = {label: f"\n\n{one!s}".rstrip("\n") for label, one in self.items()}
+        said = {label: f"\n\n{_text(one)}".rstrip("\n") for label, one in self.items()}
         said |= {label: f" {reason}" for label, reason in self._reasons.items()}
         return "\n\n\n".join(f"{title}:{said[label]}" for label, title in self._titles.items())
 
@@ -74,7 +80,7 @@ class ByGroup(Mapping[Hashable, T]):
         if not all(hasattr(one, "_repr_html_") for one in each.values()):
             return None
         said = {label: one._repr_html_() for label, one in each.items()}
-        said |= {label: f"<p>{escape(reason)}</p>" for label, reason in self._reasons.items()}
+        said |= {label: f"<p>{escape(str(each))}</p>" for label, each in self._reasons.items()}
         return "\n".join(
             f"<h4>{escape(title)}</h4>\n{said[label]}" for label, title in self._titles.items()
         )
@@ -82,6 +88,11 @@ class ByGroup(Mapping[Hashable, T]):
     def __repr__(self) -> str:
         inside = ", ".join(f"{label!r}: {one!r}" for label, one in self.items())
         return f"<ByGroup: {inside}>"
+
+
+def _text(one: Any) -> str:
+    """A result, or those of its levels."""
+    return "\n\n".join(map(str, one.values())) if isinstance(one, dict) else str(one)
 
 
 def by_group(
@@ -98,28 +109,17 @@ def by_group(
         return function(estimates.groups[estimates.table.group_number(group) - 1])
     if not estimates.table.groups:
         return function(estimates.groups[0])
-    return each_of(estimates.table, [lambda part=part: function(part) for part in estimates.groups])
-
-
-def each_of(table: ParameterTable, steps: Sequence[Callable[[], T]]) -> ByGroup[T]:
-    """What a step of each group gives, or why it does not.
-
-    Raises
-    ------
-    InferenceError
-        There is none of any group.
-    """
-    found: dict[Hashable, T] = {}
-    reasons: dict[Hashable, str] = {}
-    labels = [group.label for group in table.groups]
-    for label, step in zip(labels, steps, strict=True):
+    found: dict[Hashable, T | InferenceError] = {}
+    for part in estimates.groups:
         try:
-            found[label] = step()
+            found[part.label] = function(part)
         except InferenceError as error:
-            reasons[label] = str(error)
-    if not found:
-        raise InferenceError("; ".join(dict.fromkeys(reasons.values())))
-    return ByGroup(titles_of(labels), found, reasons)
+            found[part.label] = error
+    errors = {str(each): None for each in found.values() if isinstance(each, InferenceError)}
+    every = ByGroup(found)
+    if not every:
+        raise InferenceError("; ".join(errors))
+    return every
 
 
 def tested_by_group(
@@ -161,7 +161,7 @@ def group_titles(table: ParameterTable) -> tuple[str, ...]:
 
 def by_label(labels: Sequence[Hashable], found: Sequence[T]) -> ByGroup[T]:
     """Results that there are of every group."""
-    return ByGroup(titles_of(labels), dict(zip(labels, found, strict=True)), {})
+    return ByGroup(dict(zip(labels, found, strict=True)))
 
 
 def titles_of(labels: Sequence[Hashable]) -> dict[Hashable, str]:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Implied:
-    """Implied moments of a level's observed variables.
+    """Implied moments of a level's observed variables; prints as text.
 
     Attributes
     ----------
@@ -27,6 +27,10 @@ class Implied:
 
     cov: pd.DataFrame
     mean: pd.Series
+
+    def __str__(self) -> str:
+        cov, means = self.cov.round(3), self.mean.round(3).to_frame().T
+        return f"Covariances:\n{cov.to_string()}\nMeans:\n{means.to_string()}"
 
 
 def implied_by(estimates: Estimates[Problem], level: int) -> Implied:

@@ -16,7 +16,6 @@ from mlsem.inference.fit.residuals import correlations
 from mlsem.results.groups import ByGroup, group_sizes
 from mlsem.results.implied import Implied, implied_by
 from mlsem.results.observed import observed_in
-from mlsem.results.reference import ReferenceModel, saturated_model
 from mlsem.results.variances import level_parts
 
 if TYPE_CHECKING:
@@ -132,13 +131,15 @@ def _moments_of(found: Implied) -> dict[str, Any]:
     return {"cov": found.cov, "mean": found.mean}
 
 
-def _saturated_of(fit: FitResult, group: GroupEstimates) -> ReferenceModel:
-    return saturated_model(fit._models_of(group), semidefinite=None)
+def _number(fit: FitResult, group: GroupEstimates) -> int | None:
+    return group.number if fit.table.groups else None
 
 
 def _saturated(fit: FitResult) -> Any:
-    models = {group.label: _saturated_of(fit, group) for group in fit._estimates.groups}
-    return _by_level(fit, lambda group, level: _moments_of(models[group.label].implied(level)))
+    model = fit.h1()
+    return _by_level(
+        fit, lambda group, level: _moments_of(model.implied(level, _number(fit, group)))
+    )
 
 
 def _implied(fit: FitResult) -> Any:
@@ -207,10 +208,12 @@ def _icc(fit: FitResult) -> Any:
     if not fit.table.two_level:
         raise InferenceError("the model has one level: there is no intraclass correlation.")
 
+    model = fit.h1()
+
     def of_group(group: GroupEstimates) -> Any:
-        model = _saturated_of(fit, group)
-        within, between = (np.diag(model.implied(k).cov) for k in (1, 2))
-        names, above = (list(model.implied(k).cov.columns) for k in (1, 2))
+        moments = [model.implied(k, _number(fit, group)).cov for k in (1, 2)]
+        within, between = map(np.diag, moments)
+        names, above = (list(cov.columns) for cov in moments)
         split = set(group.estimates.table.split)
         values = []
         for k, name in enumerate(names):

@@ -257,7 +257,7 @@ def _alphas(models: FitModels, composites: list[_Composite], size: float | None)
     """By the saturated model; none where there is none."""
     fit = models.estimates
     several = [each for each in composites if len(each.indicators) > 1]
-    if not several or fit.table.slopes or fit.restricted:
+    if not several or fit.table.slopes or fit.settings.estimator == "REML":
         return _Part([], np.zeros(0), np.zeros(0), np.zeros(0))
     saturated, count = models.saturated.groups[0], len(fit.table.levels)
 

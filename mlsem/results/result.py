@@ -919,7 +919,8 @@ class FitResult:
         ClusterDiagnostics
             Prints as text, in notebooks as HTML; `verdict` says what to make of it,
             `coefficients`, `clusters`, `influence` and `exact` are data frames, `plot()` is a
-            figure.
+            figure. Of several groups `clusters` says whose each is, and clusters are few where
+            they are in the groups that have a parameter.
 
         Raises
         ------
@@ -1020,7 +1021,8 @@ class FitResult:
             and intervals of regression coefficients nearly hold with few clusters. Or clusters
             drawn with replacement, or data drawn from the fitted model with its covariates as they
             are: the model is refitted to each. "parametric" is the one for variances between few
-            clusters. Grand means at which variables were centred stay as they are.
+            clusters. Grand means at which variables were centred stay as they are. Of several
+            groups clusters are drawn within groups, those of some of them together.
         draws : int
         seed : int, optional
             None: a new one, which the result names.
@@ -1031,7 +1033,8 @@ class FitResult:
         progress : bool, optional
             A progress bar of the refits; by default on a terminal.
         weights : {"webb", "rademacher", "mammen"}, optional
-            Of the wild bootstrap. Default: Webb's below 12 clusters, else Rademacher's. Where
+            Of the wild bootstrap. Default: Webb's below 12 clusters (of the groups that have some
+            parameter), else Rademacher's. Where
             `draws` suffice for all patterns of weights, each is taken once.
 
         Returns
@@ -1135,7 +1138,7 @@ class FitResult:
             With ``missing="fiml"`` scores are those given what is observed (Bartlett's, of the
             indicators observed), and NaN in rows that lack a fixed covariate.
             Of several groups the column `group` has their labels (at level 1 as in `data`); rows
-            of none of them, and latent variables that their group has not, are NaN.
+            without a group, and latent variables that their group has not, are NaN.
 
         Raises
         ------
@@ -1541,7 +1544,7 @@ class FitResult:
             distance, df, pvalue, with the index of `data`; NaN (last) in rows with a missing value.
             With ``missing="fiml"`` the distance is that of the outcomes that are observed, `df` of
             them, and NaN where none is or a fixed covariate is missing. Of several groups with
-            the column `group`, which is that of `data`; NaN (last) in rows of none of them.
+            the column `group`, which is that of `data`; NaN (last) in rows without a group.
 
         Raises
         ------

@@ -233,3 +233,32 @@ def test_auxiliary_variables(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     assert "'z1' (both levels), 'z2' (both levels)" in out
     assert main(call) == USAGE
     assert "--auxiliary goes with --missing fiml" in capsys.readouterr().err
+
+
+def test_groups(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    demo = pd.read_csv(Path(__file__).parents[1] / "reference" / "data" / "demo.csv")
+    demo = demo.assign(g=demo["cluster"] % 2 + 1)
+    model, data = tmp_path / "model.lav", tmp_path / "data.csv"
+    model.write_text("level: 1\n fw =~ y1 + y2 + y3\nlevel: 2\n fb =~ y1 + y2 + y3", "utf-8")
+    demo.to_csv(data, index=False)
+    command = ["fit", str(model), str(data), "--cluster", "cluster", "--group", "g"]
+    command += ["--group-label", "2,1", "--group-equal", "loadings,intercepts"]
+    command += ["--group-partial", "fw=~y3"]
+    assert main(command) == OK
+    expected = mlsem.fit(
+        model.read_text("utf-8"), demo, "cluster", group="g", group_label=[2, 1],
+        group_equal=["loadings", "intercepts"], group_partial="fw=~y3",
+    )  # fmt: skip
+    text = capsys.readouterr().out
+    assert text == expected.summary().to_text()
+    assert "Group 1 [2]:" in text
+    assert main([*command, "--json"]) == OK
+    content = json.loads(capsys.readouterr().out)
+    assert content["groups"] == [
+        {"label": "2", "n_obs": 1000, "n_clusters": 100},
+        {"label": "1", "n_obs": 1500, "n_clusters": 100},
+    ]
+    assert main(["check", str(model), str(data), "--group", "g"]) == OK
+    shown = capsys.readouterr().out
+    assert shown.splitlines()[0].split()[:5] == ["lhs", "op", "rhs", "group", "level"]
+    assert "group 2: 2" in shown

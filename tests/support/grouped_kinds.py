@@ -95,6 +95,7 @@ def rows(across: bool = False, clusters: int = 60) -> pd.DataFrame:
     sizes = rng.integers(4, 10, clusters)
     ids = np.repeat(np.arange(clusters), sizes)
     w, x = rng.normal(size=clusters), rng.normal(size=len(ids))
+    x += 0.6 * rng.normal(size=clusters)[ids]
     between = 0.9 * rng.normal(size=clusters) + 0.4 * w
     slopes = 0.4 + 0.2 * w + 0.7 * rng.normal(size=clusters)
     factor = slopes[ids] * x + rng.normal(size=len(ids)) + between[ids]

@@ -281,6 +281,11 @@ def _given(group_label: object) -> tuple[Hashable, ...]:
 
 def _check_given(labels: Sequence[Hashable]) -> None:
     for place, label in enumerate(labels):
+        if label is None or label != label or not isinstance(label, Hashable):
+            raise OptionValueError(
+                f"group_label has {brief(label)}, which is no label of a group: it takes a list of "
+                'them, such as ["a", "b"].'
+            )
         if label in labels[:place]:
             raise OptionValueError(f"group_label names {_shown([label])} twice. Keep one.")
     if len(labels) < 2:

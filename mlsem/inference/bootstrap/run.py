@@ -24,7 +24,7 @@ from mlsem.estimation.standard_errors import CR0, StandardErrors, plain_sandwich
 from mlsem.inference.bootstrap import draws as numbers
 from mlsem.inference.bootstrap.draws import WEIGHTS, Draws, Shares, WeightKind
 from mlsem.inference.bootstrap.result import Bootstrap, BootstrapKind, about_failures
-from mlsem.inference.covariance.by_group import clusters_of_groups, clusters_of_parameters
+from mlsem.inference.covariance.by_group import clusters_of_groups, fewest_clusters
 from mlsem.inference.covariance.equations import WhiteClusters
 from mlsem.inference.covariance.matrix import Covariance
 from mlsem.inference.covariance.of_estimates import covariance_of
@@ -92,7 +92,7 @@ def bootstrap(
         enumerated=wanted == "wild" and bool(numbers.patterns(scheme, robust.n_clusters, draws)),
         cluster=robust.name,
         n_clusters=robust.n_clusters,
-        fewest=int(clusters_of_parameters(fit.problem).min()),
+        fewest=fewest_clusters(fit.problem),
         groups={str(label): count for label, count in clusters_of_groups(fit.problem).items()},
         variances=tuple(names[k] for k in places if k in _variances(fit.table)),
     )
@@ -122,7 +122,7 @@ def _checked(
         )
     if not fit.converged:
         raise InferenceError("the fit did not converge: there are no estimates to bootstrap.")
-    default = numbers.default_weights(int(clusters_of_parameters(fit.problem).min()))
+    default = numbers.default_weights(fewest_clusters(fit.problem))
     return kind, weights or default  # type: ignore[return-value]
 
 

@@ -50,7 +50,13 @@ def clusters_of_parameters(problem: Posed) -> Shaped[Index, "npar"]:
     return bearing(members(problem), holders(problem))
 
 
+def fewest_clusters(problem: Posed) -> int:
+    """Robust clusters that bear on a parameter, the fewest."""
+    return min(clusters_of_parameters(problem).tolist(), default=problem.robust.n_clusters)
+
+
 def bearing(member: Shaped[Flags, "G g"], held: Shaped[Flags, "c g"]) -> Shaped[Index, "c"]:
     """How many clusters are of any of the groups that hold something."""
-    patterns, counts = np.unique(member, axis=0, return_counts=True)
-    return counts @ (patterns.astype(np.float64) @ held.T > 0)
+    if (member.sum(axis=1) <= 1).all():
+        return (held @ member.sum(axis=0)).astype(np.intp)
+    return (member.astype(np.float64) @ held.T > 0.0).sum(axis=0)

@@ -153,6 +153,12 @@ def _equations(
     information = estimates.arranged_information(directions, kind)
     if not with_scores:
         return EstimatingEquations(estimates.params, directions.basis, as_arrow(information))
+    return _scored(estimates, directions, information)
+
+
+def _scored(
+    estimates: Estimates, directions: Directions, information: Shaped[Array, "n n"] | Arrow
+) -> EstimatingEquations:
     terms, arrow = _matched(estimates, directions, information)
     return EstimatingEquations(
         params=estimates.params,
@@ -192,13 +198,14 @@ def working_equations(
     REML the observed information is that of the restricted likelihood, on the boundary, where
     it is no curvature and only for those who ask for it, that of the likelihood.
     """
-    equations = _equations(estimates, directions, kind, with_scores=True)
-    information, own = equations.information, None
+    own = None
     if kind == "observed" and not estimates.boundary:
         own = estimates.restricted_information(directions)
     if own is not None:
-        information = arrow_of(own)
-    elif directions.fixed:
+        return _with_clusters(estimates, directions, _scored(estimates, directions, own))
+    equations = _equations(estimates, directions, kind, with_scores=True)
+    information = equations.information
+    if directions.fixed:
         fixed = np.arange(information.size) < directions.fixed
         information = arrow_of(np.where(fixed == fixed[:, None], information.dense, 0.0))
     return _with_clusters(estimates, directions, replace(equations, information=information))

@@ -6,10 +6,11 @@ With S, m̄ the sample moments and Σ, μ those of the model, e = m̄ - μ, and 
     SRMR  of Bentler's residuals; Mplus' of differences of correlations, (s_ii - σ_ii) / s_ii and
           m̄_i / √s_ii - μ_i / √σ_ii; CRMR of differences of correlations, without the diagonal
     GFI   1 - tr{[Σ⁻¹(S - Σ)]²} / tr{(Σ⁻¹S)²}, of a mean structure with 2 eᵀΣ⁻¹e and 2 m̄ᵀΣ⁻¹m̄
-          (Jöreskog & Sörbom, 1982), adjusted and parsimonious by the number of moments and df;
-          of several groups of the sums over them, each times N_g
+          (Jöreskog & Sörbom, 1982), adjusted and parsimonious by the number of moments and df
     CN    χ²_df(1 - α) N / T + 1 (Hoelter, 1983)
     MFI   exp[-½ (T - df) / N] (McDonald, 1989);     ECVI  (T + 2 npar) / N (Browne & Cudeck, 1993)
+
+Those of several groups are means over rows, as in lavaan; CN, MFI and ECVI are of the whole test.
 """
 
 from __future__ import annotations
@@ -81,8 +82,7 @@ def _off_diagonal(
 def _lisrel(groups: list[LevelResiduals], models: FitModels) -> dict[str, float]:
     df, means = models.test.df, models.estimates.table.meanstructure
     each = [_discrepancy(residuals, means=means) for residuals in groups]
-    lost, all_ = (mean_over_rows(models.estimates, [part[k] for part in each]) for k in (0, 1))
-    gfi = 1.0 - lost / all_
+    gfi = mean_over_rows(models.estimates, [1.0 - lost / all_ for lost, all_, _ in each])
     moments = sum(part[2] for part in each)
     return {
         "gfi_lisrel": gfi,

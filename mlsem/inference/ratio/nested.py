@@ -18,6 +18,7 @@ import numpy as np
 
 from mlsem.core.records import Array, Index
 from mlsem.errors import InferenceError, listed
+from mlsem.inference.ratio.by_moments import point_of
 from mlsem.inference.ratio.same_data import grouped_pairs
 from mlsem.model.expressions import compiled_pairs
 from mlsem.model.pattern import parameter_bounds
@@ -45,27 +46,51 @@ class Embedding:
         Those that the simple model does not have.
     origins : (npar,)
         The parameter of the simple model that each of them is there; -1 where it has a value.
+    turn : (npar, m), optional
+        Directions of the full model for each parameter of the simple one, where those that it has
+        there are not parameters of the full one.
     """
 
     params: Shaped[Array, "npar"]
     added: tuple[int, ...]
     origins: Shaped[Index, "npar"]
+    turn: Shaped[Array, "npar m"] | None = None
 
     def carried(self, basis: Shaped[Array, "m n"]) -> Shaped[Array, "npar n"]:
         """Directions (npar, n) of the full model, by those of the simple one."""
+        if self.turn is not None:
+            return self.turn @ basis
         found = basis[self.origins]
         found[self.origins < 0] = 0.0
         return found
 
 
 def embed(simple: Estimates, full: Estimates) -> Embedding:
-    """The simple model as a point of the full one.
+    """The simple model as a point of the full one: by the names of its parameters, and where that
+    fails with several groups by the moments that it implies.
 
     Raises
     ------
     InferenceError
         It could not be recognised as one; says why.
     """
+    try:
+        return _by_name(simple, full)
+    except InferenceError:
+        found = point_of(simple, full) if full.table.groups else None
+        if found is None or full.table.meanstructure != simple.table.meanstructure:
+            raise
+    params, turn = found
+    _require_inside(full, params)
+    _require_same_fit(simple, full, params)
+    known = {key for key, row in _simple_rows(simple, full) if row.free >= 0}
+    there = {row.free for key, row in _rows_of_groups(full.table) if key in known}
+    shared = set(simple.table.names)
+    added = [k for k, name in enumerate(full.table.names) if name not in shared or k not in there]
+    return Embedding(params, tuple(added), np.full(len(params), -1, dtype=np.intp), turn)
+
+
+def _by_name(simple: Estimates, full: Estimates) -> Embedding:
     table = full.table
     places = dict(_rows_of_groups(table))
     params = np.full(len(table.names), np.nan)

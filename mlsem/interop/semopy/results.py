@@ -11,7 +11,7 @@ from math import isfinite, nan
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from mlsem.data.table.frame import make_frame
-from mlsem.errors import OptionValueError, listed
+from mlsem.errors import OptionValueError, SpecificationError, listed
 from mlsem.interop.semopy.writer import Writer
 from mlsem.model.table import Row
 from mlsem.results.result import FitResult
@@ -93,6 +93,10 @@ def calc_stats(fit: FitResult) -> pd.DataFrame:
 def require_fit(fit: object, taker: str) -> None:
     if not isinstance(fit, FitResult):
         raise OptionValueError(f"fit is a {type(fit).__name__}; {taker} takes a FitResult.")
+    if fit.table.groups and taker != "calc_stats":
+        raise SpecificationError(
+            f"{taker} takes models of one group, as semopy has them. Fit the rows of a group alone."
+        )
 
 
 # --- inspect -------------------------------------------------------------------------------------

@@ -116,6 +116,12 @@ def designs(table: ParameterTable, design: Design) -> tuple[Design, ...]:
     if not table.groups:
         return (design,)
     labels = [group.label for group in table.groups]
+    if isinstance(design.n_clusters, list | tuple | np.ndarray):
+        shown = ", ".join(f"{label!r}: {20 + 10 * k}" for k, label in enumerate(labels[:2]))
+        raise OptionValueError(
+            f"n_clusters={design.n_clusters!r}: it takes a whole number for all groups, or one for "
+            f"each by its label, {{{shown}}}."
+        )
     each = {
         field.name: _by_group(field.name, getattr(design, field.name), labels)
         for field in fields(design)
