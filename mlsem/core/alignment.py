@@ -80,7 +80,7 @@ class Aligned:
         α, ψ.
     loadings, intercepts : (G, a)
         λ¹, ν¹.
-    gradients : (m, y) or None
+    gradients : (m, v) or None
         Derivatives of (α, ψ, λ¹, ν¹), groups before items and without ν¹ where there are no
         intercepts, along (λ, ν); None where the minimum is not determined. 0 of what is missing.
     simplicity : float
@@ -93,7 +93,7 @@ class Aligned:
     variances: Shaped[Array, "G"]
     loadings: Shaped[Array, "G a"]
     intercepts: Shaped[Array, "G a"] | None
-    gradients: Shaped[Array, "m y"] | None
+    gradients: Shaped[Array, "m v"] | None
     simplicity: float
     reached: Shaped[Array, "s"]
 
@@ -192,7 +192,7 @@ class _Criterion:
         size = 2 * self.n_groups
         return self.basis.T @ gradient, self.basis.T @ hessian.reshape(size, size) @ self.basis
 
-    def mixed(self, x: Shaped[Array, "i"]) -> Shaped[Array, "n y"]:
+    def mixed(self, x: Shaped[Array, "i"]) -> Shaped[Array, "n v"]:
         """∂²F/∂x∂y along the basis; y in the order (λ, ν), groups before items."""
         items = self.items(x)
         count, n_items, groups = items.shape
@@ -341,7 +341,7 @@ def _newton(criterion: _Criterion, x: Shaped[Array, "i"], tol: float) -> Shaped[
     return x
 
 
-def _implicit(criterion: _Criterion, x: Shaped[Array, "i"]) -> Shaped[Array, "i y"] | None:
+def _implicit(criterion: _Criterion, x: Shaped[Array, "i"]) -> Shaped[Array, "i v"] | None:
     """dx/dy; None where the curvature is not positive in all directions."""
     _, hessian = criterion.derivatives(x)
     values = np.linalg.eigvalsh(hessian)
@@ -355,7 +355,7 @@ def _in_unit(
     configural: Configural,
     criterion: _Criterion,
     x: Shaped[Array, "i"],
-    dx: Shaped[Array, "i y"] | None,
+    dx: Shaped[Array, "i v"] | None,
     unit: Unit,
     reference: int,
     reached: Shaped[Array, "s"],

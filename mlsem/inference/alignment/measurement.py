@@ -38,13 +38,13 @@ class Measured:
     ----------
     values : (k, G, a)
         Loadings, and intercepts where the factor has a mean; NaN where a group lacks the item.
-    gradients : (y, npar)
+    gradients : (v, npar)
         Of these in the same order, groups before items; 0 of what is missing.
     """
 
     factor: Factor
     values: Shaped[Array, "k G a"]
-    gradients: Shaped[Array, "y npar"]
+    gradients: Shaped[Array, "v npar"]
 
 
 def factors_of(estimates: Estimates[Any], wanted: object = None) -> tuple[Factor, ...]:

@@ -99,10 +99,10 @@ class Released:
         return sum((g.own.T @ g.information @ g.own for g in self.groups), start=np.zeros(()))
 
     @cached_property
-    def _own_scores(self) -> Shaped[Array, "J n"]:
+    def _own_scores(self) -> Shaped[Array, "G n"]:
         return self._clusters([g.scores @ g.own for g in self.groups])
 
-    def _clusters(self, parts: list[Array]) -> Array:
+    def _clusters(self, parts: list[Shaped[Array, "... n"]]) -> Shaped[Array, "G n"]:
         """Scores of the clusters of the robust covariance."""
         stacked, robust = np.concatenate(parts), self.simple.problem.robust
         return stacked if robust.same else summed(stacked, robust.codes)
