@@ -79,17 +79,21 @@ def residual_roots(
     return list(zip(left, full, strict=True))
 
 
-def _one_after_the_other(roots: list[Array]) -> tuple[Index, ...]:
+def _one_after_the_other(
+    roots: list[Shaped[Array, "_ _"]],
+) -> tuple[Shaped[Index, "_"], ...]:
     """Places of the columns of groups that have nothing in common."""
     ends = np.cumsum([root.shape[1] for root in roots])
     return tuple(np.split(np.arange(ends[-1]), ends[:-1]))
 
 
 def _residual(
-    groups: list[GroupTangents], full: list[Array], columns: tuple[Index, ...]
-) -> list[Array]:
+    groups: list[GroupTangents],
+    full: list[Shaped[Array, "_ _"]],
+    columns: tuple[Shaped[Index, "_"], ...],
+) -> list[Shaped[Array, "_ _"]]:
     """(I - Q Qᵀ) of the roots of β̂, of which each group has these columns."""
-    rest: list[Array] = []
+    rest: list[Shaped[Array, "_ _"]] = []
     shared = groups[0].shared.shape[1]
     in_common = np.zeros((shared, 1 + max(int(each.max()) for each in columns)))
     for group, root, own in zip(groups, full, columns, strict=True):
@@ -98,7 +102,7 @@ def _residual(
             return [np.full_like(each, np.nan) for each in full]
         rest.append(group.beside(white))
         in_common[:, own] += group.shared.T @ rest[-1]
-    found: list[Array] = []
+    found: list[Shaped[Array, "_ _"]] = []
     for group, left, own in zip(groups, rest, columns, strict=True):
         if shared:
             whole = -group.shared @ in_common
