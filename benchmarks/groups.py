@@ -184,7 +184,7 @@ def compared(ours: dict[str, Any], theirs: dict[str, Any]) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description="Several groups.")
     parser.add_argument("--groups", nargs="+", type=int, default=GROUPS)
     parser.add_argument("--one", type=int, help="one number of groups, in this process")
     parser.add_argument("--fit", choices=("MLR", "CR2"), help="with --one: one fit and its memory")

@@ -75,8 +75,11 @@ def working_term(
     columns : (k,)
         The directions that move the term, those of `unions`.
     """
-    along = _Along(unions, layout.placed(term, columns))
     information = layout.spread(term, columns, unions.information())
+    if not len(layout.shared):
+        alone = unions.cumulants, unions.third_cumulants
+        return WorkingTerm(information, unions.kind, numbers, *alone)
+    along = _Along(unions, layout.placed(term, columns))
     return WorkingTerm(information, unions.kind, numbers, along.cumulants, along.third)
 
 
@@ -189,17 +192,19 @@ class WhiteTerm:
 
     def parts(self, count: int = 0) -> Iterator[WhiteKinds]:
         """Kinds in blocks of bounded memory, for `count` contrasts."""
-        size = len(self.places)
+        size, kind = len(self.places), self.working.kind
         for part in blocks(len(self.working.information), size * max(size, count)):
-            yield WhiteKinds(self, part)
+            which = np.flatnonzero((kind >= part.start) & (kind < part.stop))
+            yield WhiteKinds(self, part, which)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class WhiteKinds:
-    """Some kinds of clusters of a term."""
+    """Some kinds of clusters of a term, and which of its clusters are of these, (g,)."""
 
     term: WhiteTerm
     part: slice
+    which: Shaped[Index, "g"]
 
     @property
     def places(self) -> Shaped[Index, "m"]:
@@ -216,24 +221,19 @@ class WhiteKinds:
         return np.arange(len(self.term.working.information))[self.part]
 
     @property
-    def _members(self) -> Shaped[Index, "g"]:
-        kinds, kind = self._kinds, self.term.working.kind
-        return np.flatnonzero((kind >= kinds[0]) & (kind <= kinds[-1]))
-
-    @property
     def members(self) -> Shaped[Index, "g"]:
         """Which of all clusters are of these kinds."""
-        return self.term.working.numbers[self._members]
+        return self.term.working.numbers[self.which]
 
     @property
     def kind(self) -> Shaped[Index, "g"]:
         """The kind of each member, a position among these."""
-        return self.term.working.kind[self._members] - self._kinds[0]
+        return self.term.working.kind[self.which] - self.part.start
 
     @property
     def scores(self) -> Shaped[Array, "g m"]:
         """s of the members."""
-        return self.term.scores[self._members]
+        return self.term.scores[self.which]
 
     @property
     def leverage(self) -> Shaped[Array, "k m m"]:
