@@ -37,6 +37,7 @@ from mlsem.inference.covariance.score import ScoreTest, score_test
 from mlsem.model.table import ParameterTable, Row
 
 LEFT = 1e-7  # of an information, above which something is left of it
+DETERMINED = 1e-11  # eigenvalues of a scaled information, relative to the largest
 Cell = tuple[str, str, str, int]
 
 
@@ -107,12 +108,16 @@ class Released:
         stacked, robust = np.concatenate(parts), self.simple.problem.robust
         return stacked if robust.same else summed(stacked, robust.codes)
 
-    def _apart(self, crossed: Shaped[Array, "n q"]) -> Shaped[Array, "n q"]:
-        """(Oᵀ A O)⁻¹ Oᵀ A F, of what is determined."""
+    @cached_property
+    def _own_root(self) -> Shaped[Array, "n k"]:
+        """K with K Kᵀ = (Oᵀ A O)⁻¹, of what is determined."""
         values, vectors, scale = scaled_eigen(self._own_information)
-        known = values > LEFT * 1e-4 * values[-1]
-        root = (scale[:, None] * vectors[:, known]) / np.sqrt(values[known])
-        return root @ (root.T @ crossed)
+        known = values > DETERMINED * values[-1]
+        return (scale[:, None] * vectors[:, known]) / np.sqrt(values[known])
+
+    def _apart(self, crossed: Shaped[Array, "n q"]) -> Shaped[Array, "n q"]:
+        """(Oᵀ A O)⁻¹ Oᵀ A F."""
+        return self._own_root @ (self._own_root.T @ crossed)
 
     @cached_property
     def test(self) -> ScoreTest:
