@@ -16,6 +16,7 @@ from mlsem.core.quiet import quiet
 from mlsem.core.records import Array
 from mlsem.data.table.frame import make_frame
 from mlsem.errors import OptionValueError, listed, nearest
+from mlsem.inference.alignment.errors import df_of
 from mlsem.inference.covariance.intervals import Wald, holm, wald
 from mlsem.inference.covariance.matrix import Covariance
 from mlsem.report import invariance_figures, sheet
@@ -48,8 +49,8 @@ class FactorAlignment:
         Which groups are in the invariant set of each loading, and of each intercept.
     shares : (k, a)
         R² of each loading and intercept.
-    gradients : (G, npar)
-        Of the means.
+    gradients, spread : (G, npar), (G, G)
+        Of the means, and their covariance matrix.
     """
 
     factor: str
@@ -61,6 +62,7 @@ class FactorAlignment:
     members: Shaped[NDArray[np.bool_], "k G a"]
     shares: Shaped[Array, "k a"]
     gradients: Shaped[Array, "G npar"]
+    spread: Shaped[Array, "G G"]
 
     @property
     def has_means(self) -> bool:
@@ -256,8 +258,10 @@ class Alignment(sheet.Shown):
         self, each: FactorAlignment, pairs: list[tuple[int, int]]
     ) -> list[dict[str, Any]]:
         one, other = (list(side) for side in zip(*pairs, strict=True))
-        contrasts = each.gradients[other] - each.gradients[one]
-        se, df = self._covariance.of_functions(contrasts)
+        own = np.diagonal(each.spread)
+        variances = own[one] + own[other] - 2.0 * each.spread[one, other]
+        se = np.sqrt(np.maximum(variances, 0.0))
+        df = df_of(self._covariance, each.gradients[other] - each.gradients[one], se)
         means = each.aligned.means
         tests = wald(means[other] - means[one], se, df, self.level)
         adjusted = holm(tests.pvalue)
