@@ -1,6 +1,6 @@
 """python -m benchmarks [NAME ...] [--save]
 
-Names: speed, fit_measures, import_time, scaling, robust, mixed, slopes, missing,
+Names: speed, fit_measures, import_time, scaling, groups, robust, mixed, slopes, missing,
 missing_random, random_models, random_families, formulas.
 Without names: all but the last four.
 """
@@ -12,6 +12,7 @@ import sys
 from benchmarks import (
     fit_measures,
     formulas,
+    groups,
     import_time,
     missing,
     missing_random,
@@ -29,6 +30,7 @@ PARTS = {
     "fit_measures": fit_measures.main,
     "import_time": import_time.main,
     "scaling": scaling.main,
+    "groups": groups.main,
     "robust": robust.main,
     "mixed": mixed.main,
     "slopes": slopes.main,

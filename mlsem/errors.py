@@ -138,6 +138,7 @@ class InferenceWarning(MlsemWarning):
 
 
 _SILENT: ContextVar[bool] = ContextVar("mlsem_silent", default=False)
+_SUBJECT: ContextVar[str] = ContextVar("mlsem_subject", default="")
 
 
 def warn(message: str, category: type[MlsemWarning]) -> None:
@@ -148,6 +149,8 @@ def warn(message: str, category: type[MlsemWarning]) -> None:
     """
     if _SILENT.get():
         return
+    subject = _SUBJECT.get()
+    message = f"{subject}: {message}" if subject else message
     frame = sys._getframe(1)  # pyright: ignore[reportPrivateUsage]
     while frame is not None and _is_ours(frame):
         frame = frame.f_back
@@ -180,6 +183,16 @@ def without_warnings() -> Iterator[None]:
         yield
     finally:
         _SILENT.reset(token)
+
+
+@contextmanager
+def warnings_of(what: str) -> Iterator[None]:
+    """Warnings of ours in here say what they are of."""
+    token = _SUBJECT.set(what)
+    try:
+        yield
+    finally:
+        _SUBJECT.reset(token)
 
 
 @contextmanager

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, get_args
 
 from mlsem.api.fit import fit
 from mlsem.core.quiet import quiet
-from mlsem.errors import OptionError, OptionValueError, listed, nearest, warn
+from mlsem.errors import OptionError, OptionValueError, listed, nearest, warnings_of
 from mlsem.inference.alignment.result import Alignment
 from mlsem.model.options import GroupEqual
 from mlsem.results.invariance.result import Invariance
@@ -132,14 +131,11 @@ def invariance(
             "group_partial": free,
             "level_equal": ("loadings",) if "levels" in names else (),
         }
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always")
+        with warnings_of(step):
             if first is None:
                 fits[step] = first = fit(model, data, cluster, group=group, **how, **options)
             else:
                 fits[step] = first.update(**how)  # of the same rows, which are not read again
-        for each in caught:
-            warn(f"{step}: {each.message}", each.category)  # type: ignore[arg-type]
     assert first is not None
     return Invariance(
         fits=fits,

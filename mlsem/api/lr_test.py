@@ -69,7 +69,11 @@ def lr_test(
     df directions that the full model adds, in the metric of the expected information there: Rao's
     (1948) test, scaled. It needs the full model's likelihood, not its estimates.
     That the simple model is nested is checked by its estimates: as parameters of the full model
-    they must have the same log-likelihood. Models that are nested in other ways are refused.
+    they must have the same log-likelihood. Models of several groups may have other parameters for
+    the same moments, such as a latent mean in the place of intercepts: the full model's parameters
+    that imply the simple model's moments are then sought, and their directions checked (Bentler &
+    Satorra, 2010). Models that are nested in other ways are refused. A model of one group is
+    nested in the same one of several.
     """
     if others:
         raise OptionError(

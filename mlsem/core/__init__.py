@@ -1,5 +1,5 @@
 """Numbers only: no model text, no data frame.
 
-records ← linalg ← implied ← sample ← clusters ← evidence ← optimise ← {intercepts, slopes,
+records ← linalg ← arrow ← implied ← sample ← clusters ← evidence ← optimise ← {intercepts, slopes,
 patterns} ← restricted; the engines never see each other. Notation: docs/architecture.md.
 """

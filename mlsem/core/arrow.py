@@ -16,7 +16,7 @@ A matrix without such structure is an arrow of one term, which shares nothing.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Annotated as Shaped
 
@@ -81,11 +81,8 @@ class Arrow:
 
     def raised(self, by: float) -> Arrow:
         """A + by I."""
-        blocks = tuple(
-            replace(block, matrix=block.matrix + by * np.eye(len(block.own)))
-            for block in self.blocks
-        )
-        return Arrow(blocks, self.shared, self.corner + by * np.eye(len(self.shared)))
+        blocks = [Block(each.own, _raised(each.matrix, by), each.side) for each in self.blocks]
+        return Arrow(tuple(blocks), self.shared, _raised(self.corner, by))
 
     @property
     def layout(self) -> Layout:
@@ -94,35 +91,33 @@ class Arrow:
     def root(self) -> ArrowRoot | None:
         """L = C⁻ᵀ; None where the matrix is not positive definite."""
         blocks: list[RootBlock] = []
-        pivots: list[Array] = []
-        corner, size = self.corner.copy(), np.diagonal(self.corner)
+        corner = self.corner
         for block in self.blocks:
-            found = _unit_root(block.matrix, np.diagonal(block.matrix))
-            if found is None:
+            root = _unit_root(block.matrix)
+            if root is None:
                 return None
-            across = found[0].T @ block.side
-            corner -= across.T @ across
-            blocks.append(RootBlock(block.own, found[0], across))
-            pivots.append(found[1])
-        found = _unit_root(corner, size)
-        if found is None:
-            return None
-        return ArrowRoot(tuple(blocks), self.shared, found[0], np.concatenate((*pivots, found[1])))
+            across = block.side
+            if len(self.shared):
+                across = root.T @ block.side
+                corner = corner - across.T @ across
+            blocks.append(RootBlock(block.own, root, across))
+        root = _unit_root(corner)
+        return None if root is None else ArrowRoot(tuple(blocks), self.shared, root)
 
 
-def _unit_root(
-    matrix: Shaped[Array, "a a"], size: Shaped[Array, "a"]
-) -> tuple[Shaped[Array, "a a"], Shaped[Array, "a"]] | None:
-    """Upper-triangular L with matrix⁻¹ = L Lᵀ, and the squared pivots of the matrix in units of
-    `size`; None where it is not positive definite."""
+def _raised(matrix: Shaped[Array, "a a"], by: float) -> Shaped[Array, "a a"]:
+    found = matrix.copy()
+    found.reshape(-1)[:: len(found) + 1] += by
+    return found
+
+
+def _unit_root(matrix: Shaped[Array, "a a"]) -> Shaped[Array, "a a"] | None:
+    """Upper-triangular L with matrix⁻¹ = L Lᵀ; None where it is not positive definite."""
     if not len(matrix):
-        return matrix, size
+        return matrix
     unit = unit_diagonal(matrix)
     factor = None if unit is None else inverse_root(unit[0])
-    if unit is None or factor is None:
-        return None
-    left = 1.0 / (unit[1] * np.diagonal(factor)) ** 2
-    return unit[1][:, None] * factor, left / size
+    return None if unit is None or factor is None else unit[1][:, None] * factor
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -144,18 +139,33 @@ class ArrowRoot:
     shared : (s,)
     corner : (s, s)
         C_S⁻ᵀ.
-    pivots : (n,)
-        Diagonal of C, squared, in units of that of A: what the directions before leave of each,
-        those of the terms first.
     """
 
     blocks: tuple[RootBlock, ...]
     shared: Shaped[Index, "s"]
     corner: Shaped[Array, "s s"]
-    pivots: Shaped[Array, "n"]
+
+    @property
+    def whole(self) -> Shaped[Array, "n n"] | None:
+        """L itself, of one term alone."""
+        return self.blocks[0].matrix if len(self.blocks) == 1 and not len(self.shared) else None
+
+    def pivots(self, arrow: Arrow) -> Shaped[Array, "n"]:
+        """The diagonal of C, squared, in units of that of A, whose root this is: what the
+        directions before leave of each, those of the terms first."""
+        roots = [block.matrix for block in self.blocks]
+        sizes = [block.matrix for block in arrow.blocks]
+        left, size = (
+            np.concatenate([np.diagonal(each) for each in matrices])
+            for matrices in ((*roots, self.corner), (*sizes, arrow.corner))
+        )
+        return 1.0 / (left**2 * size)
 
     def whitened(self, vectors: Shaped[Array, "n *m"]) -> Shaped[Array, "n *m"]:
         """Lᵀ v."""
+        whole = self.whole
+        if whole is not None:
+            return whole.T @ vectors
         total = np.empty_like(vectors)
         rest = vectors[self.shared]
         for block in self.blocks:
@@ -166,6 +176,9 @@ class ArrowRoot:
 
     def back(self, white: Shaped[Array, "n *m"]) -> Shaped[Array, "n *m"]:
         """L y."""
+        whole = self.whole
+        if whole is not None:
+            return whole @ white
         total = np.empty_like(white)
         total[self.shared] = rest = self.corner @ white[self.shared]
         for block in self.blocks:
@@ -179,6 +192,8 @@ class ArrowRoot:
     def of_term(self, term: int) -> Shaped[Array, "m m"]:
         """L along `Layout.places`: the directions of a term have L among themselves."""
         block, a = self.blocks[term], len(self.blocks[term].own)
+        if not len(self.shared):
+            return block.matrix
         total = np.zeros((a + len(self.shared),) * 2)
         total[:a, :a], total[a:, a:] = block.matrix, self.corner
         total[:a, a:] = -block.matrix @ block.across @ self.corner
@@ -202,6 +217,11 @@ class ArrowRoot:
         """B L M Lᵀ Bᵀ of a matrix M with these blocks, or of the identity, symmetric to the last
         digit: X Eᵀ + E Xᵀ of all rows through the shared directions, E = B L there, and a block of
         the rows that a term's own directions move."""
+        whole = self.whole
+        if whole is not None:
+            along = basis @ whole
+            half = along if white is None else along @ white.blocks[0].matrix
+            return symmetrised(half @ along.T)
         across, through = basis[:, self.shared], np.zeros((len(basis), len(self.shared)))
         blocks: list[tuple[Index, Array]] = []
         for k, block in enumerate(self.blocks):

@@ -18,7 +18,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from mlsem.core.linalg import unit_diagonal
+from mlsem.core.arrow import Arrow, Block, dense
+from mlsem.core.linalg import product, unit_diagonal
 from mlsem.core.optimise.optimum import Maximum
 from mlsem.core.quiet import quiet
 from mlsem.core.records import Array, Index, frozen
@@ -30,6 +31,8 @@ from mlsem.model.table import ParameterTable
 
 NEAR = 1e-4  # part of an information that others leave over, below which it is computed anew
 KNOWN = 1e-12  # the same, below which it is rounding
+
+_NOT_DEFINITE = "the information at the estimates is not positive definite."
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -112,11 +115,15 @@ def efficient_scores(
         The information of the model's own directions is not positive definite.
     """
     n, both = own.shape[1], at.along(np.concatenate((own, added), axis=1))
-    whole, scores = at.information(both, kind), at.robust_scores(both)
-    less = _solved(whole[:n, :n], whole[:n, n:])
-    directions = added - own @ less
-    information = whole[n:, n:] - whole[n:, :n] @ less
-    scores = scores[:, n:] - scores[:, :n] @ less
+    arranged, scores = at.arranged_information(both, kind), at.robust_scores(both)
+    whole = dense(arranged)
+    if isinstance(arranged, Arrow) and len(arranged.blocks) > 1:
+        less = _solved_by_term(arranged, n, whole[:n, n:])
+    else:
+        less = _solved(whole[:n, :n], whole[:n, n:])
+    directions = added - product(own, less)
+    information = whole[n:, n:] - product(whole[n:, :n], less)
+    scores = scores[:, n:] - product(scores[:, :n], less)
     diagonal = np.diagonal(whole)[n:].copy()
     near = np.flatnonzero(np.diagonal(information) < NEAR * diagonal)
     if len(near):
@@ -126,12 +133,28 @@ def efficient_scores(
     return EfficientScores(*map(frozen, (directions, scores, information, diagonal)))
 
 
+def _solved_by_term(information: Arrow, n: int, right: Array) -> Array:
+    """A⁻¹ b of the first n directions, term by term."""
+    mine = information.shared < n
+    blocks: list[Block] = []
+    for block in information.blocks:
+        own = block.own < n
+        blocks.append(
+            Block(block.own[own], block.matrix[np.ix_(own, own)], block.side[own][:, mine])
+        )
+    corner = information.corner[np.ix_(mine, mine)]
+    root = Arrow(tuple(blocks), information.shared[mine], corner).root()
+    if root is None:
+        raise InferenceError(_NOT_DEFINITE)
+    return root.solved(right)
+
+
 def _solved(information: Array, right: Array) -> Array:
     """A⁻¹ b."""
     if not len(information):
         return right
     unit = unit_diagonal(information)
     if unit is None:
-        raise InferenceError("the information at the estimates is not positive definite.")
+        raise InferenceError(_NOT_DEFINITE)
     matrix, scale = unit
     return scale[:, None] * np.linalg.solve(matrix, scale[:, None] * right)

@@ -21,6 +21,7 @@ from mlsem.core.clusters.view import RobustTerm
 from mlsem.core.evidence.posterior import Posterior
 from mlsem.core.implied.pattern import LevelMoments
 from mlsem.core.linalg import least_squares
+from mlsem.core.optimise.coordinates import Tangent
 from mlsem.core.optimise.objective import InformationKind, well_conditioned
 from mlsem.core.optimise.optimum import (
     Boundary,
@@ -228,19 +229,19 @@ class Estimates(Generic[B]):
         return self.to_user(self.optimum.free)
 
     @cached_property
-    def _jacobian(self) -> Array:
+    def _tangent(self) -> Tangent:
         """∂θ/∂(the optimiser's parameters)."""
-        return self.problem.coordinates.jacobian(self.optimum.params)
+        return self.problem.coordinates.tangent(self.optimum.params)
 
     def to_user(self, basis: Array) -> Array:
         """Directions of the optimiser's parameters as ones of the user's, (npar, n)."""
-        return basis if self.problem.coordinates.same else self._jacobian @ basis
+        return basis if self.problem.coordinates.same else self._tangent.to_user(basis)
 
     def _to_internal(self, basis: Array) -> Array:
         """Directions of the user's parameters as ones of the optimiser's."""
         if self.problem.coordinates.same:
             return basis
-        return np.asarray(np.linalg.solve(self._jacobian, basis), dtype=np.float64)
+        return self._tangent.to_internal(basis)
 
     def with_se(self, name: str, **options: str | None) -> Estimates:
         """The same with other standard errors; see `Settings.with_se`."""
@@ -351,7 +352,7 @@ class Estimates(Generic[B]):
         the directions (npar, l) that the data do not determine there."""
         optimum = self.optimum
         assert isinstance(optimum, RestrictedMaximum)
-        root = self._jacobian @ optimum.root
+        root = self._tangent.to_user(optimum.root)
         return frozen(root @ root.T), self.to_user(optimum.lost)
 
     def parts(self, directions: Directions) -> ClusterParts:

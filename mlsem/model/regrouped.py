@@ -70,8 +70,11 @@ def with_rows(
         The table of each group, where more of it has changed than rows and parameters.
     """
     groups: list[GroupTable] = []
+    mine: dict[int, list[Row]] = {}
+    for row in rows:
+        mine.setdefault(row.group, []).append(row)
     for number, before in enumerate(whole.groups, start=1):
-        own = [row for row in rows if row.group == number]
+        own = mine.get(number, [])
         places = tuple(dict.fromkeys(row.free for row in own if row.free >= 0))
         position = {place: k for k, place in enumerate(places)}
         table = with_rows(

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mlsem.data.moments.across import each_group, notes_by_group
+from mlsem.data.moments.new_rows import rows_by_group as split_rows
 from mlsem.data.table.columns import require_frame
 from mlsem.data.table.frame import joined_frames, make_frame
-from mlsem.data.table.groups import known_groups
-from mlsem.data.table.nesting import check_apart
 from mlsem.errors import InferenceError
 
 if TYPE_CHECKING:
@@ -65,15 +64,8 @@ def _parts(
     fit: Estimates, frame: pd.DataFrame
 ) -> list[tuple[GroupEstimates, pd.DataFrame, np.ndarray]]:
     """The groups that have rows, these rows, and their positions."""
-    labels, name = [group.label for group in fit.groups], fit.record.column
-    found = [
-        (fit.groups[k], frame.iloc[rows], rows) for k, rows in known_groups(frame, name, labels)
-    ]
-    cluster = fit.record.cluster
-    if fit.table.two_level and cluster in frame.columns:
-        ids = [rows[cluster].dropna().unique() for _, rows, _ in found]
-        check_apart(frame, name, cluster, ids, tuple(group.label for group, _, _ in found))
-    return found
+    parts = split_rows(fit.table, fit.record, frame)
+    return [(fit.groups[part.place], part.frame, part.positions) for part in parts]
 
 
 def _each(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import isnan
 
 from mlsem.inference.fit.models import FitModels
@@ -26,7 +27,7 @@ def measure_blocks(models: FitModels) -> tuple[HeaderBlock, ...]:
         return _likelihood(measures, slopes + "against, and so no test of fit and no indices.")
     clusters = len(estimates.cluster_labels) if estimates.clustered else None
     few = clusters is not None and clusters < FEW
-    score, ratio = _score(measures, clusters if few else None), _likelihood_ratio(measures)
+    score, ratio = _score(measures, clusters if few else None), _likelihood_ratio(measures, models)
     tests = (*score, ratio) if few else (ratio, *score)
     comparisons = _comparisons(measures) if "cfi" in measures else ()
     return (
@@ -58,9 +59,17 @@ def _score(measures: Measures, clusters: int | None) -> tuple[HeaderBlock, ...]:
     return (HeaderBlock("Model Test User Model (score test):", rows, words=words),)
 
 
-def _likelihood_ratio(measures: Measures) -> HeaderBlock:
+def _likelihood_ratio(measures: Measures, models: FitModels) -> HeaderBlock:
     title = "Model Test User Model (likelihood ratio):"
-    return _chi_square(title, measures, "")
+    block = _chi_square(title, measures, "")
+    if not models.estimates.table.groups:
+        return block
+    factor = measures.get("chisq.scaling.factor", 1.0)
+    parts = [
+        (f"  {group.label}", *map(_number, [part, part / factor][: len(_heads(measures)) or 1]))
+        for group, part in models.contributions()
+    ]
+    return replace(block, rows=(*block.rows, ("Test statistic for each group:", ""), *parts))
 
 
 def _chi_square(title: str, measures: Measures, prefix: str) -> HeaderBlock:

@@ -145,11 +145,11 @@ def residual_moments(
         )
     require_estimates(models.estimates)
     roots = residual_roots(
-        models.seen, models.saturated, robust=models.robust, factor=models.factor
+        models.seen, models.saturated, robust=models.robust, factor=models.factor, wanted=groups
     )
     return [
-        [_of_level(*models.groups[k - 1], roots[k - 1], level, kind) for level in levels]  # type: ignore[arg-type]
-        for k in groups
+        [_of_level(*models.groups[k - 1], own, level, kind) for level in levels]  # type: ignore[arg-type]
+        for k, own in zip(groups, roots, strict=True)
     ]
 
 

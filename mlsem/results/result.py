@@ -651,10 +651,14 @@ class FitResult:
         ----------
         add : str, optional
             Parameters to be added: ``"f =~ y5; y1 ~~ y2"``, in a two-level model below
-            ``level: 1`` or ``level: 2`` where both levels have the variables.
+            ``level: 1`` or ``level: 2`` where both levels have the variables. Of several groups to
+            that of the header ``group: a`` above, else to all that have the variables.
         release : int, str or list of these, optional
             Equality constraints to be given up: by their number, as lavaan counts (those written
-            with ``==``, then pairs of parameters with the same label), text, or label.
+            with ``==``, then pairs of parameters with the same label), text
+            (``"f=~y2 == f=~y2.g2"``), the name of a parameter, or label. Those between groups also
+            by "all" or by kind as in `group_equal` ("loadings", …): each later group that shares a
+            parameter is one degree of freedom.
         robust : bool, optional
             Default: whether the standard errors of the fit are robust.
 
@@ -716,9 +720,10 @@ class FitResult:
         Returns
         -------
         DataFrame
-            Columns lhs, op, rhs, level, mi, (mi_robust,) pvalue, epc, sepc_lv, sepc_all, sepc_nox
-            (in the units of `standardized` by "lv", "all" and "nox"), with `power` delta, ncp,
-            power and decision. Each index has one degree of freedom.
+            Columns lhs, op, rhs, (group,) level, mi, (mi_robust,) pvalue, epc, sepc_lv, sepc_all,
+            sepc_nox (in the units of `standardized` by "lv", "all" and "nox"), with `power` delta,
+            ncp, power and decision. `group` is the number of the group, where there are several;
+            each index is of a parameter of one group, with one degree of freedom.
 
         Raises
         ------
@@ -1571,6 +1576,8 @@ class FitResult:
         `inference.fit.score`. With robust standard errors likelihood-ratio tests are scaled too
         (Yuan & Bentler, 2000, as Mplus does it), and indices have scaled and robust versions.
         Random slopes have no saturated model: then there are log-likelihood, AIC and BIC.
+        Of several groups χ² is of all; RMSEA has the factor √G (Steiger, 1998), SRMR is the mean
+        over groups, weighted by their rows.
 
         Parameters
         ----------

@@ -13,7 +13,7 @@ from mlsem.core.records import CellMoments, ClusterMoments
 from mlsem.data.moments.again import record_of
 from mlsem.data.moments.aggregate import read_moments
 from mlsem.data.moments.groups import read_groups
-from mlsem.data.moments.new_rows import in_frame_order, read_new_rows, rows_by_group
+from mlsem.data.moments.new_rows import read_new_rows, rows_by_group
 from mlsem.data.table.groups import group_labels
 from mlsem.errors import DataError, OptionValueError
 
@@ -406,13 +406,12 @@ def test_new_rows_by_group():
     new.loc[new.index[:3], "country"] = None
     new.loc[new.index[5], "y1"] = np.nan
     parts = rows_by_group(table, record, new)
-    found = []
+    values = np.full(len(new), np.nan)
     for part in parts:
         own = table.groups[part.place].table
         rows = read_new_rows(own, record.groups[part.place], part.frame, own.observed, level2=True)
         place = rows.names.index("x")
-        found.append((part, rows.spread_out(rows.values[:, [place]])))
-    values = in_frame_order(len(new), found)[:, 0]
+        values[part.positions] = rows.spread_out(rows.values[:, [place]])[:, 0]
     expected = (new["x"] - data["x"].mean()).to_numpy(copy=True)
     expected[[0, 1, 2, 5]] = np.nan
     np.testing.assert_allclose(values, expected)
@@ -441,11 +440,11 @@ def test_missing_patterns_by_group():
     data.loc[[101, 107], "country"] = None
     found = mlsem.missing_patterns(data, TWO, "school", group="country")
     record = read(TWO, data, "school", missing="fiml")
-    assert found.used.fiml == record.n_rows
-    assert found.used.listwise == read(TWO, data, "school").n_rows == found.n_complete
-    assert "in which the group, 'country', is missing" in found.used.notes[0]
+    assert sum(own.used.fiml for own in found.values()) == record.n_rows
+    assert sum(own.n_complete for own in found.values()) == read(TWO, data, "school").n_rows
     two = mlsem.missing_patterns(data, TWO, "school", group="country", group_label=["a", "b"])
-    assert two.n_rows == (data["country"] != "c").sum()
+    assert [*two] == ["a", "b"]
+    assert two["a"].n_rows == (data["country"] == "a").sum()
 
 
 def test_many_groups_have_their_labels():

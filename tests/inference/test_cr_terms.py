@@ -132,3 +132,22 @@ def test_a_group_of_few_clusters(monkeypatch, kind):
     assert ours.flat == wanted.flat == (kind == "MLR")
     unit = np.sqrt(np.outer(np.diag(wanted.matrix), np.diag(wanted.matrix)))
     close(ours.matrix / unit, wanted.matrix / unit, 1e-8)
+
+
+def test_covariates_far_from_zero():
+    """Each group has coordinates of its own there, beside slopes that all share."""
+    data = simulated(CLUSTERS)
+    data["x"] = np.random.default_rng(5).normal(size=len(data)) + 0.2 * data["y2"]
+    model = "level: 1\n y1 ~ x\nlevel: 2\n y1 ~~ y1"
+    how = {"group": "group", "group_equal": "regressions", "tol": 1e-9}
+    near, far = (
+        mlsem.fit(model, data.assign(x=data["x"] + shift), "id", **how).with_se("CR2")
+        for shift in (0.0, 1e5)
+    )
+    assert not far._estimates.problem.coordinates.same
+    assert far.loglik == pytest.approx(near.loglik, rel=1e-10)
+    same = [name for name in near.table.names if "y1~1" not in name]
+    assert "y1~x" in same
+    assert len(same) == 9
+    close(far.bse[same], near.bse[same], 1e-6)
+    close(far.params[same], near.params[same], 1e-6)

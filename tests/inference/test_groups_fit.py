@@ -11,6 +11,7 @@ import pytest
 from dense import Dense
 from grouped import demo_groups, reference
 from reference import frame
+from scipy.special import chdtrc
 
 import mlsem
 from mlsem import lr_test
@@ -18,7 +19,7 @@ from mlsem.errors import InferenceError, OptionValueError, SpecificationError
 from mlsem.estimation.saturated import at_estimates
 from mlsem.inference.fit.residual_tests import residual_roots
 
-SINGLE = reference("single_level.json")
+SINGLE = reference("fit_single_level.json")
 TWO_LEVEL, EXACT = reference("groups.json"), reference("groups_exact.json")["cases"]
 MODEL = "level: 1\n fw =~ y1 + y2 + y3\n fw ~ x1\nlevel: 2\n fb =~ y1 + y2 + y3\n fb ~ w1\n"
 KINDS = ("loadings", "intercepts")
@@ -547,3 +548,56 @@ def test_random_slopes_have_likelihoods_alone():
     assert test.df == full.n_params - fit.n_params
     assert test.statistic == pytest.approx(2.0 * (full.loglik - fit.loglik))
     assert fit.score_test(release="all").raw == pytest.approx(test.statistic, rel=0.1)
+
+
+# --- many groups, variances, the summary ----------------------------------------------------------
+
+
+def test_many_directions_are_tested_as_few(monkeypatch):
+    """What is apart is taken apart where there is much of it: here always."""
+    pairs = [(("loadings",), ()), (KINDS, ("loadings",)), (KINDS, ())]
+
+    def tested():
+        tests = [lr_test(two_level(a), two_level(b), method="score") for a, b in pairs]
+        fit = two_level(KINDS)
+        gains = fit.modification_indices(sort=False)[["mi", "mi_robust", "epc"]].to_numpy()
+        return [(test.statistic, test.scaling) for test in tests], gains
+
+    few = tested()
+    monkeypatch.setattr("mlsem.inference.covariance.score.MANY", 0)
+    monkeypatch.setattr("mlsem.core.linalg.SPARSE", 0)
+    many = tested()
+    np.testing.assert_allclose(many[0], few[0], rtol=1e-8)
+    np.testing.assert_allclose(many[1], few[1], rtol=1e-8, atol=1e-10)
+
+
+def slopes_of_two_groups():
+    generator, clusters = np.random.default_rng(3), np.repeat(np.arange(60), 12)
+    x, slope, level = generator.normal(size=(3, 720))
+    y = (0.4 + 0.35 * slope[clusters]) * x + level[clusters] + generator.normal(size=720)
+    return pd.DataFrame({"y1": y, "x1": x, "id": clusters, "g": np.where(clusters % 2, "a", "b")})
+
+
+def test_added_variances_are_at_the_boundary_of_their_group():
+    data, start = slopes_of_two_groups(), "level: 1\n y1 ~ {}x1\nlevel: 2\n y1 ~~ y1\n"
+    simple = mlsem.fit(start.format(""), data, "id", group="g")
+    random = start.format('rv("s")*') + " s ~~ 0*y1\n"
+    shared = lr_test(simple, mlsem.fit(random + " s ~~ c(v, v)*s", data, "id", group="g"))
+    assert shared.parts == ((0, 0.5), (1, 0.5))
+    apart = lr_test(simple, mlsem.fit(random, data, "id", group="g"))
+    # two variances whose estimates are independent: 1/4, 1/2, 1/4
+    weights = ((0, 0.25), (1, 0.5), (2, 0.25))
+    expected = sum(weight * chdtrc(df, apart.statistic) for df, weight in weights if df)
+    assert apart.df == 2
+    assert apart.pvalue == pytest.approx(expected, abs=5.0 * apart.error)
+
+
+def test_the_summary_has_the_part_of_each_group():
+    fit = two_level(("loadings",))
+    parts = [part for _, part in fit._models.contributions()]
+    measures = fit.fit_measures()
+    assert sum(parts) == pytest.approx(measures["chisq"], rel=1e-9)
+    lines = str(fit.summary(fit_measures=True)).splitlines()
+    place = lines.index("  Test statistic for each group:")
+    scaled = parts[0] / measures["chisq.scaling.factor"]
+    assert lines[place + 1].split() == ["a", f"{parts[0]:.3f}", f"{scaled:.3f}"]

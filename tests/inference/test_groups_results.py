@@ -10,6 +10,7 @@ from grouped_kinds import ALL, KINDS, rows
 
 import mlsem
 from mlsem.inference.bootstrap.run import Refits, _shares  # pyright: ignore[reportPrivateUsage]
+from mlsem.inference.covariance.by_group import clusters_of_parameters, fewest_clusters
 from mlsem.model.expressions import compile_definitions
 
 pytestmark = pytest.mark.filterwarnings("ignore::mlsem.InferenceWarning")
@@ -57,6 +58,21 @@ def test_verdicts_are_of_the_groups_that_have_a_parameter():
         assert fit.with_se("MLR").notes
     shared = mlsem.fit("y1 ~ x", data, "id", group="g", group_equal=ALL)
     assert not any("are few" in each for each in shared.cluster_diagnostics().verdict)
+
+
+@pytest.mark.parametrize(
+    ("name", "equal", "counts"),
+    [
+        ("mixed model", (), {30}),
+        ("mixed model", "regressions", {30, 60}),
+        ("mixed model", ALL, {60}),
+        ("one level, clusters across", (), {60}),
+    ],
+)
+def test_clusters_that_bear_on_a_parameter(name, equal, counts):
+    problem = KINDS[name].grouped(group_equal=equal)._estimates.problem
+    assert {*clusters_of_parameters(problem).tolist()} == counts
+    assert fewest_clusters(problem) == min(counts)
 
 
 def test_groups_share_nothing_but_few_clusters_in_each():

@@ -131,8 +131,8 @@ def test_third_cumulants_of_unions_are_sums(data):
     clusters = found.covariance.reference.clusters
     n = clusters.basis.shape[1]
     a = np.broadcast_to(np.random.default_rng(4).normal(size=(1, 2, n)), (9, 2, n))
-    whole = clusters.working.third(np.arange(9), a)
-    each = alone.covariance.reference.clusters.working
+    whole = clusters.working.terms[0].third(np.arange(9), a)
+    (each,) = alone.covariance.reference.clusters.working.terms
     parts = each.third(each.kind, np.broadcast_to(a[:1], (24, 2, n)))
     codes = found._estimates.problem.robust.codes
     wanted = [parts[codes == g].sum(axis=0) for g in range(9)]

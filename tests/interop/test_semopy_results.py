@@ -250,6 +250,14 @@ def test_random_slopes_have_a_likelihood_alone(demo: pd.DataFrame) -> None:
 # --- what is refused -----------------------------------------------------------------------------
 
 
+def test_several_groups(school: pd.DataFrame) -> None:
+    fit = mlsem.fit("visual =~ x1 + x2 + x3", school, group="school")
+    for taker in (inspect, to_semopy):
+        with pytest.raises(SpecificationError, match="takes models of one group"):
+            taker(fit)
+    assert calc_stats(fit)["LogLik"].tolist() == [fit.loglik]
+
+
 @pytest.mark.parametrize(
     "option",
     [

@@ -17,7 +17,7 @@ TEXT = "level: 1\n fw =~ y1 + y2 + y3\n fw ~ x1\nlevel: 2\n fb =~ y1 + y2 + y3\n
 UNCONDITIONAL = "level: 1\n fw =~ y1 + y2 + y3\nlevel: 2\n fb =~ y1 + y2 + y3"
 HOLES = "fiml"
 ALL_EQUAL = ["loadings", "intercepts", "means", "residuals", "lv.variances"]
-SINGLE = reference("single_level.json")
+SINGLE = reference("standardized.json")
 pytestmark = pytest.mark.filterwarnings("ignore:negative variance:mlsem.EstimationWarning")
 
 
@@ -473,6 +473,15 @@ def test_the_summary_shows_groups_then_levels():
     html = fit.summary()._repr_html_()
     assert html.count('class="level"') == 6
     assert "Group 1 [a]" in html
+
+
+def test_moments_print_by_group_and_level():
+    fit, _, _ = separate("plain")
+    implied = str(fit.implied(2))
+    assert implied.startswith("Group 1 [a]:\n\nCovariances:\n")
+    assert implied.split("Group 2 [b]:")[1].strip() == str(fit.implied(2, "b"))
+    residuals = str(fit.residuals())
+    assert [line.split()[4] for line in residuals.splitlines() if "Residuals" in line] == [*"1212"]
 
 
 def test_clusters_that_cut_across_groups():

@@ -45,6 +45,28 @@ ROUNDING = 1e-12  # of the largest part of all
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Tangent:
+    """∂θ_user/∂θ_internal by terms: a matrix for the parameters of each, with which those of
+    several terms, and of none, do not differ."""
+
+    parts: tuple[tuple[Shaped[Index, "_"], Shaped[Array, "_ _"]], ...]
+
+    def to_user(self, basis: Shaped[Array, "npar n"]) -> Shaped[Array, "npar n"]:
+        """Directions of internal parameters as ones of the user's."""
+        moved = basis.copy()
+        for places, jacobian in self.parts:
+            moved[places] = jacobian @ basis[places]
+        return moved
+
+    def to_internal(self, basis: Shaped[Array, "npar n"]) -> Shaped[Array, "npar n"]:
+        """Directions of the user's parameters as internal ones."""
+        moved = basis.copy()
+        for places, jacobian in self.parts:
+            moved[places] = np.linalg.solve(jacobian, basis[places])
+        return moved
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Coordinates:
     """The user's parameters and those of the optimiser.
 
@@ -92,6 +114,10 @@ class Coordinates:
         moved = params.copy()
         moved[intercepts] += least_squares(slopes, gap)
         return moved
+
+    def tangent(self, params: Shaped[Array, "npar"]) -> Tangent:
+        """`jacobian`, for directions."""
+        return Tangent(((np.arange(len(params)), self.jacobian(params)),))
 
     def jacobian(self, params: Shaped[Array, "npar"]) -> Shaped[Array, "npar npar"]:
         """∂θ_user/∂θ_internal (npar, npar) at internal parameters."""

@@ -193,7 +193,7 @@ def well_conditioned(information: Shaped[Array, "n n"] | Arrow) -> bool:
     """Whether a basis needs no conditioning for this (observed or expected) information."""
     if isinstance(information, Arrow):
         root = information.root()
-        return root is not None and bool((root.pivots > ILL_CONDITIONED).all())
+        return root is not None and bool((root.pivots(information) > ILL_CONDITIONED).all())
     unit = unit_diagonal(information)
     factor = None if unit is None else lower_factor(unit[0])
     return factor is not None and bool((np.diagonal(factor) ** 2 > ILL_CONDITIONED).all())

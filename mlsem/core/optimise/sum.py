@@ -23,7 +23,7 @@ from mlsem.core.clusters.sum import SumClusters, SumSampler, TermDirections
 from mlsem.core.implied.means import MeanParts
 from mlsem.core.implied.point import SumPoint
 from mlsem.core.linalg import scaled_eigen
-from mlsem.core.optimise.coordinates import Coordinates
+from mlsem.core.optimise.coordinates import Coordinates, Tangent
 from mlsem.core.optimise.objective import (
     ROUNDING,
     SINGULAR,
@@ -223,6 +223,13 @@ class SumCoordinates:
     @property
     def _centred(self) -> tuple[TermCoordinates, ...]:
         return tuple(term for term in self.terms if not term.coordinates.same)
+
+    def tangent(self, params: Shaped[Array, "npar"]) -> Tangent:
+        """`jacobian`, for directions."""
+        moved = [term for term in self.terms if not term.coordinates.same]
+        return Tangent(
+            tuple((term.places, term.coordinates.jacobian(params[term.places])) for term in moved)
+        )
 
     def jacobian(self, params: Shaped[Array, "npar"]) -> Shaped[Array, "npar npar"]:
         """∂θ_user/∂θ_internal (npar, npar) at internal parameters."""

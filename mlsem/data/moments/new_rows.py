@@ -7,7 +7,7 @@ those that full information maximum likelihood uses, or complete ones.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -209,17 +209,6 @@ def _check_same_groups(
                     f"{named_groups([record.labels[place]])} of the fit. A new cluster needs an id "
                     "of its own."
                 )
-
-
-def in_frame_order(count: int, parts: Iterable[tuple[NewGroup, Array]]) -> Array:
-    """Values of the rows of groups (n, k), as rows of a frame of `count` rows: NaN in the rows of
-    none."""
-    found: Array | None = None
-    for rows, values in parts:
-        if found is None:
-            found = np.full((count, values.shape[1]), np.nan)
-        found[rows.positions] = values
-    return np.full((count, 0), np.nan) if found is None else found
 
 
 def read_new_rows(

@@ -75,22 +75,34 @@ def working_term(
     columns : (k,)
         The directions that move the term, those of `unions`.
     """
-    place = layout.placed(term, columns)
+    information = layout.spread(term, columns, unions.information())
+    if not len(layout.shared):
+        alone = unions.cumulants, unions.third_cumulants
+        return WorkingTerm(information, unions.kind, numbers, *alone)
+    along = _Along(unions, layout.placed(term, columns))
+    return WorkingTerm(information, unions.kind, numbers, along.cumulants, along.third)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Along:
+    """Cumulants of unions along the directions of their term, of which those at `place` (k,) move
+    it."""
+
+    unions: Unions
+    place: Shaped[Index, "k"]
 
     def cumulants(
-        kinds: Shaped[Index, "k"], directions: Shaped[Array, "k c m"]
-    ) -> Shaped[Array, "k c"]:
-        return unions.cumulants(kinds, directions[..., place])
+        self, kinds: Shaped[Index, "K"], directions: Shaped[Array, "K c m"]
+    ) -> Shaped[Array, "K c"]:
+        return self.unions.cumulants(kinds, directions[..., self.place])
 
     def third(
-        kinds: Shaped[Index, "k"], directions: Shaped[Array, "k c m"]
-    ) -> Shaped[Array, "k c m"]:
+        self, kinds: Shaped[Index, "K"], directions: Shaped[Array, "K c m"]
+    ) -> Shaped[Array, "K c m"]:
         total = np.zeros(directions.shape)
-        total[..., place] = unions.third_cumulants(kinds, directions[..., place])
+        found = self.unions.third_cumulants(kinds, directions[..., self.place])
+        total[..., self.place] = found
         return total
-
-    information = layout.spread(term, columns, unions.information())
-    return WorkingTerm(information, unions.kind, numbers, cumulants, third)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -180,17 +192,19 @@ class WhiteTerm:
 
     def parts(self, count: int = 0) -> Iterator[WhiteKinds]:
         """Kinds in blocks of bounded memory, for `count` contrasts."""
-        size = len(self.places)
+        size, kind = len(self.places), self.working.kind
         for part in blocks(len(self.working.information), size * max(size, count)):
-            yield WhiteKinds(self, part)
+            which = np.flatnonzero((kind >= part.start) & (kind < part.stop))
+            yield WhiteKinds(self, part, which)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class WhiteKinds:
-    """Some kinds of clusters of a term."""
+    """Some kinds of clusters of a term, and which of its clusters are of these, (g,)."""
 
     term: WhiteTerm
     part: slice
+    which: Shaped[Index, "g"]
 
     @property
     def places(self) -> Shaped[Index, "m"]:
@@ -207,24 +221,19 @@ class WhiteKinds:
         return np.arange(len(self.term.working.information))[self.part]
 
     @property
-    def _members(self) -> Shaped[Index, "g"]:
-        kinds, kind = self._kinds, self.term.working.kind
-        return np.flatnonzero((kind >= kinds[0]) & (kind <= kinds[-1]))
-
-    @property
     def members(self) -> Shaped[Index, "g"]:
         """Which of all clusters are of these kinds."""
-        return self.term.working.numbers[self._members]
+        return self.term.working.numbers[self.which]
 
     @property
     def kind(self) -> Shaped[Index, "g"]:
         """The kind of each member, a position among these."""
-        return self.term.working.kind[self._members] - self._kinds[0]
+        return self.term.working.kind[self.which] - self.part.start
 
     @property
     def scores(self) -> Shaped[Array, "g m"]:
         """s of the members."""
-        return self.term.scores[self._members]
+        return self.term.scores[self.which]
 
     @property
     def leverage(self) -> Shaped[Array, "k m m"]:

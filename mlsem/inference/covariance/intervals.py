@@ -80,9 +80,9 @@ def is_constant(
     gradient: Shaped[Array, "c n"], covariance: Shaped[Array, "n n"]
 ) -> Shaped[NDArray[np.bool_], "c"]:
     """Whether what varies of functions with gradients (m, npar) is rounding, (m,)."""
-    variances = np.einsum("ij,jk,ik->i", gradient, covariance, gradient)
     size = np.abs(gradient)
-    largest = np.einsum("ij,jk,ik->i", size, np.abs(covariance), size)
+    variances = _quadratic(gradient, covariance)
+    largest = _quadratic(size, np.abs(covariance))
     return np.abs(variances) <= ROUNDING * largest
 
 
@@ -90,5 +90,12 @@ def delta_se(
     gradient: Shaped[Array, "c n"], covariance: Shaped[Array, "n n"]
 ) -> Shaped[Array, "c"]:
     """Standard errors of functions with gradients G: the root of diag G V Gᵀ."""
-    variances = np.einsum("ij,jk,ik->i", gradient, covariance, gradient)
+    variances = _quadratic(gradient, covariance)
     return np.sqrt(np.where(variances >= 0, variances, np.nan))
+
+
+def _quadratic(
+    gradient: Shaped[Array, "c n"], covariance: Shaped[Array, "n n"]
+) -> Shaped[Array, "c"]:
+    """diag G V Gᵀ."""
+    return np.einsum("cn,cn->c", gradient @ covariance, gradient)

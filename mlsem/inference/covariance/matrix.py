@@ -115,6 +115,8 @@ def covariance(
         meats = [
             factor * meat(scores @ root.of_term(k)) for k, scores in enumerate(equations.scores)
         ]
+        if not all(np.isfinite(each).all() for each in meats):
+            raise np.linalg.LinAlgError("scores are too large")
         inner = equations.layout.summed(meats)
         flat = inner.raised(-FLAT).root() is None
     matrix = root.sandwich(equations.basis, inner)

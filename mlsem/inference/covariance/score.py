@@ -16,11 +16,13 @@ from dataclasses import dataclass
 from typing import Annotated as Shaped
 
 import numpy as np
+from scipy.linalg import qr
 from scipy.special import chdtrc
 
 from mlsem.core.linalg import whitened_by
-from mlsem.core.records import Array
+from mlsem.core.records import Array, Index
 
+MANY = 300  # rows from which on a search for what is apart is quicker than the whole
 SINGULAR = 1e-8  # of the largest singular value of the tangents, from which on they are none
 
 
@@ -73,9 +75,43 @@ def orthonormal(vectors: Shaped[Array, "b n"]) -> Shaped[Array, "b m"]:
 
 
 def complement(whole: Shaped[Array, "b m"], part: Shaped[Array, "b n"]) -> Shaped[Array, "b l"]:
-    """Orthonormal directions (b, m - n) of the span of `whole` (b, m) that are orthogonal to
-    `part` (b, n), a basis of a subspace of it."""
-    basis, inside = orthonormal(whole), orthonormal(part)
-    rest = basis - inside @ (inside.T @ basis)
-    left = np.linalg.svd(rest, full_matrices=False)[0]
-    return left[:, : basis.shape[1] - inside.shape[1]]
+    """Directions (b, m - n) that span `whole` (b, m) together with `part` (b, n), a basis of a
+    subspace of it: orthonormal ones, orthogonal to it; of many, as many groups have, some of those
+    of `whole`, which move no more than they did."""
+    if len(whole) < MANY:
+        basis, inside = orthonormal(whole), orthonormal(part)
+        rest = basis - inside @ (inside.T @ basis)
+        left = np.linalg.svd(rest, full_matrices=False)[0]
+        return left[:, : basis.shape[1] - inside.shape[1]]
+    kept = [_completing(whole, part, *apart) for apart in _apart(whole, part)]
+    return whole[:, np.sort(np.concatenate(kept))]
+
+
+def _apart(
+    whole: Shaped[Array, "b m"], part: Shaped[Array, "b n"]
+) -> list[tuple[Shaped[Index, "_"], Shaped[Index, "_"]]]:
+    """Columns of both that have rows in common, directly or through others."""
+    from scipy.sparse import csr_array  # for many groups alone
+    from scipy.sparse.csgraph import connected_components
+
+    both = csr_array(np.concatenate((whole, part), axis=1))
+    count, numbers = connected_components(abs(both).T @ abs(both), directed=False)
+    own, other = numbers[: whole.shape[1]], numbers[whole.shape[1] :]
+    return [(np.flatnonzero(own == k), np.flatnonzero(other == k)) for k in range(count)]
+
+
+def _completing(
+    whole: Shaped[Array, "b m"],
+    part: Shaped[Array, "b n"],
+    own: Shaped[Index, "i"],
+    other: Shaped[Index, "j"],
+) -> Shaped[Index, "k"]:
+    """Which of the columns `own` of `whole` complete the columns `other` of `part`."""
+    if len(own) == 1:
+        return own[len(other) :]
+    rows = np.flatnonzero(whole[:, own].any(axis=1) | part[:, other].any(axis=1))
+    mine, inside = whole[np.ix_(rows, own)], orthonormal(part[np.ix_(rows, other)])
+    mine = mine / np.linalg.norm(mine, axis=0)
+    rest = mine - inside @ (inside.T @ mine)
+    order = qr(rest, mode="r", pivoting=True)[1]
+    return own[order[: orthonormal(mine).shape[1] - inside.shape[1]]]

@@ -15,6 +15,7 @@ from typing import Annotated as Shaped
 import numpy as np
 from scipy.special import chdtrc
 
+from mlsem.core.arrow import Arrow, dense
 from mlsem.core.linalg import whitened_by
 from mlsem.core.quiet import quiet
 from mlsem.core.records import Array
@@ -75,7 +76,12 @@ def trace_of_estimates(estimates: Estimates) -> float:
     """tr(M₀ I₀⁻¹), I₀ observed (expected where a bound holds)."""
     directions = estimates.directions()
     kind = "expected" if estimates.boundary else "observed"
-    return trace(estimates.information(directions, kind), estimates.robust_scores(directions))
+    information = estimates.arranged_information(directions, kind)
+    scores = estimates.robust_scores(directions)
+    if isinstance(information, Arrow) and len(information.blocks) > 1:
+        root = information.root()
+        return np.nan if root is None else float((root.whitened(scores.T) ** 2).sum())
+    return trace(dense(information), scores)
 
 
 @quiet

@@ -91,6 +91,13 @@ class FitModels:
         """The fit and the saturated model of each group."""
         return list(zip(self.seen.groups, self.saturated.groups, strict=True))
 
+    def contributions(self) -> list[tuple[GroupEstimates, float]]:
+        """The part of each group in the likelihood-ratio statistic."""
+        return [
+            (group, 2.0 * (saturated.loglik - group.estimates.loglik))
+            for group, saturated in self.groups
+        ]
+
     def at_level(self, level: int) -> Estimates | None:
         """The model with the other level saturated; None where a label or a constraint ties the
         levels, or there is no maximum."""

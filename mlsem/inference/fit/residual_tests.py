@@ -20,7 +20,7 @@ Code: with A = L Lᵀ, γ = Lᵀ β has the tangents Lᵀ Δ, of which Q is an o
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Annotated as Shaped
 
 import numpy as np
@@ -65,41 +65,53 @@ def saturated_root(
 
 @quiet
 def residual_roots(
-    estimates: Estimates, saturated: SaturatedModel, *, robust: bool, factor: float = 1.0
+    estimates: Estimates,
+    saturated: SaturatedModel,
+    *,
+    robust: bool,
+    factor: float = 1.0,
+    wanted: Sequence[int] | None = None,
 ) -> list[Roots]:
-    """Of each group."""
+    """Of the groups of these numbers, or of all."""
+    chosen = range(len(saturated.groups)) if wanted is None else [number - 1 for number in wanted]
     at = at_estimates(estimates)
     source = saturated if robust else at
     full = [saturated_root(each, robust=robust, factor=factor) for each in source.groups]
     groups = model_tangents(estimates, at)
     if groups is None:
-        return [(np.full_like(each, np.nan), each) for each in full]
+        return [(np.full_like(full[k], np.nan), full[k]) for k in chosen]
     columns = at.robust_places if robust else _one_after_the_other(full)
-    left = _residual(groups, full, columns)
-    return list(zip(left, full, strict=True))
+    left = _residual(groups, full, columns, chosen)
+    return [(own, full[k]) for own, k in zip(left, chosen, strict=True)]
 
 
-def _one_after_the_other(roots: list[Array]) -> tuple[Index, ...]:
+def _one_after_the_other(
+    roots: list[Shaped[Array, "_ _"]],
+) -> tuple[Shaped[Index, "_"], ...]:
     """Places of the columns of groups that have nothing in common."""
     ends = np.cumsum([root.shape[1] for root in roots])
     return tuple(np.split(np.arange(ends[-1]), ends[:-1]))
 
 
 def _residual(
-    groups: list[GroupTangents], full: list[Array], columns: tuple[Index, ...]
+    groups: list[GroupTangents],
+    full: list[Array],
+    columns: tuple[Index, ...],
+    chosen: Sequence[int],
 ) -> list[Array]:
-    """(I - Q Qᵀ) of the roots of β̂, of which each group has these columns."""
+    """(I - Q Qᵀ) of the roots of β̂, of which each group has these columns; rows of the groups
+    that are chosen."""
     rest: list[Array] = []
     shared = groups[0].shared.shape[1]
     in_common = np.zeros((shared, 1 + max(int(each.max()) for each in columns)))
     for group, root, own in zip(groups, full, columns, strict=True):
         white = whitened_by(group.point.expected, group.point.expected @ root)
         if white is None or not np.isfinite(white).all():
-            return [np.full_like(each, np.nan) for each in full]
+            return [np.full_like(full[k], np.nan) for k in chosen]
         rest.append(group.beside(white))
         in_common[:, own] += group.shared.T @ rest[-1]
     found: list[Array] = []
-    for group, left, own in zip(groups, rest, columns, strict=True):
+    for group, left, own in ((groups[k], rest[k], columns[k]) for k in chosen):
         if shared:
             whole = -group.shared @ in_common
             whole[:, own] += left

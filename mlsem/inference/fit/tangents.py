@@ -75,7 +75,7 @@ def model_tangents(estimates: Estimates, point: SaturatedModel) -> list[GroupTan
     return [GroupTangents(*each) for each in zip(point.groups, owned, parts, strict=True)]
 
 
-def _movers(columns: list[Index], count: int) -> Index:
+def _movers(columns: list[Shaped[Index, "_"]], count: int) -> Shaped[Index, "n"]:
     """How many groups each of the directions moves."""
     found = np.zeros(count, dtype=np.intp)
     for each in columns:

@@ -35,6 +35,7 @@ from mlsem.model.candidates import candidates, extend
 from mlsem.model.table import Row
 
 ALPHA, HIGH_POWER = 0.05, 0.75
+_SCALED: tuple[Kind, ...] = ("lv", "all", "nox")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +83,8 @@ def modification_indices(estimates: Estimates, choice: Choice) -> dict[str, Any]
     if choice.robust:
         columns |= {"mi_robust": tested}
     columns |= {"pvalue": chdtrc(1, tested), "epc": epc}
-    for kind in ("lv", "all", "nox"):
-        columns[f"sepc_{kind}"] = epc * _units(estimates, rows, kind)
+    for kind, units in _units(estimates, rows).items():
+        columns[f"sepc_{kind}"] = epc * units
     if choice.power is not None:
         per_unit = information**2 / squares if choice.robust else information
         columns |= _power(tested, epc, choice.power, per_unit)
@@ -95,13 +96,16 @@ def modification_indices(estimates: Estimates, choice: Choice) -> dict[str, Any]
     return names | {name: np.asarray(column)[listed] for name, column in columns.items()}
 
 
-def _units(estimates: Estimates, rows: tuple[Row, ...], kind: Kind) -> Shaped[Array, "m"]:
+def _units(estimates: Estimates, rows: tuple[Row, ...]) -> dict[Kind, Shaped[Array, "m"]]:
     """Of each row, by the variances of its group."""
     groups = [group.estimates for group in estimates.groups]
     scales = [scales_at(own.problem, own.params) for own in groups]
-    scaled = [scaled_variables(own.table, kind) for own in groups]
-    units = [unit_of(row, scales[row.group - 1], scaled[row.group - 1]) for row in rows]
-    return np.array(units, dtype=np.float64)
+    found: dict[Kind, Array] = {}
+    for kind in _SCALED:
+        scaled = [scaled_variables(own.table, kind) for own in groups]
+        units = [unit_of(row, scales[row.group - 1], scaled[row.group - 1]) for row in rows]
+        found[kind] = np.array(units, dtype=np.float64)
+    return found
 
 
 def _power(

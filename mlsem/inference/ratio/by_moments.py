@@ -12,24 +12,53 @@ the simple model is there the direction Δ⁺ Δ_s v of the full one (Bentler & 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 from typing import Annotated as Shaped
 
 import numpy as np
 
+from mlsem.core.arrow import layout
 from mlsem.core.linalg import least_squares
 from mlsem.core.quiet import quiet
-from mlsem.core.records import Array
+from mlsem.core.records import Array, Index
 from mlsem.errors import InferenceError
 from mlsem.estimation.as_moments import as_moments
+from mlsem.inference.covariance.score import orthonormal
 from mlsem.inference.ratio.same_data import grouped_pairs
 from mlsem.model.expressions import compiled_pairs, equality_space
 
 if TYPE_CHECKING:
     from mlsem.estimation.estimates import Estimates
 
-STEPS, CLOSE = 50, 1e-10  # iterations; what is left of β, in units of its size
+STEPS, HALVINGS = 50, 12
+CLOSE = 1e-10  # what is left of β, in units of its size
 WITHIN = 1e-6  # part of a direction that the full model may lack
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Part:
+    """β of one group and what moves it.
+
+    Attributes
+    ----------
+    values : (b,)
+    along : (b, k)
+        ∂β along some directions.
+    columns : (k,)
+        Which these are.
+    """
+
+    values: Shaped[Array, "b"]
+    along: Shaped[Array, "b k"]
+    columns: Shaped[Index, "k"]
+
+    @property
+    def scale(self) -> Shaped[Array, "b 1"]:
+        """Units in which β is compared."""
+        return 1.0 / (1.0 + np.abs(self.values[:, None]))
 
 
 @quiet
@@ -41,81 +70,125 @@ def point_of(
     if simple.table.slopes or full.table.slopes:
         return None
     try:
-        target, moved = _of_simple(simple, full)
-        return _reached(full, target, moved)
+        target = [
+            _Part(
+                *as_moments(group.estimates, own.estimates.table, own.estimates.params), own.places
+            )
+            for own, group in grouped_pairs(simple, full)
+        ]
+        params = _reached(full, target)
+        return None if params is None else _turned(full, params, target, len(simple.params))
     except InferenceError:
         return None
 
 
-def _of_simple(
-    simple: Estimates, full: Estimates
-) -> tuple[Shaped[Array, "b"], Shaped[Array, "b m"]]:
-    """β_s and Δ_s."""
-    found: list[Array] = []
-    moved: list[Array] = []
-    for own, group in grouped_pairs(simple, full):
-        values, along = as_moments(group.estimates, own.estimates.table, own.estimates.params)
-        placed = np.zeros((len(values), len(simple.params)))
-        placed[:, own.places] = along
-        found.append(values)
-        moved.append(placed)
-    return np.concatenate(found), np.concatenate(moved)
-
-
-def _of_full(
-    full: Estimates, params: Shaped[Array, "npar"]
-) -> tuple[Shaped[Array, "b"], Shaped[Array, "b n"]]:
-    """β and ∂β/∂θ at these parameters."""
-    found: list[Array] = []
-    moved: list[Array] = []
+def _parts(full: Estimates, params: Shaped[Array, "npar"]) -> list[_Part]:
+    """Of the full model at these parameters, along its parameters."""
+    found: list[_Part] = []
     for group in full.groups:
         own = group.estimates
-        values, along = as_moments(own, own.table, params[group.places])
-        placed = np.zeros((len(values), len(params)))
-        placed[:, group.places] = along
-        found.append(values)
-        moved.append(placed)
-    return np.concatenate(found), np.concatenate(moved)
+        found.append(_Part(*as_moments(own, own.table, params[group.places]), group.places))
+    return found
 
 
-def _reached(
-    full: Estimates, target: Shaped[Array, "b"], moved: Shaped[Array, "b m"]
-) -> tuple[Shaped[Array, "npar"], Shaped[Array, "npar m"]] | None:
-    params, pairs = full.params.copy(), compiled_pairs(full.table)
-    scale = 1.0 + np.abs(target)
-    values, along = _of_full(full, params)
+def _keeping(part: _Part, basis: Shaped[Array, "npar n"]) -> _Part:
+    """Along directions of the parameters."""
+    mine = basis[part.columns]
+    columns = np.flatnonzero(mine.any(axis=0))
+    return _Part(part.values, part.along @ mine[:, columns], columns)
+
+
+def _reached(full: Estimates, target: list[_Part]) -> Shaped[Array, "npar"] | None:
+    """Where the full model has β_s."""
+    params, parts = full.params.copy(), _parts(full, full.params)
     for _ in range(STEPS):
-        keeping = equality_space(pairs, params)
-        rest = (target - values) / scale
-        if np.abs(rest).max(initial=0.0) < CLOSE:
-            design = along @ keeping / scale[:, None]
-            turn = least_squares(design, moved / scale[:, None])
-            left = moved / scale[:, None] - design @ turn
-            inside = np.abs(left).max(initial=0.0) <= WITHIN * np.abs(moved).max(initial=0.0)
-            return (params, keeping @ turn) if inside else None
-        step = keeping @ least_squares(along @ keeping / scale[:, None], rest)
-        shorter = _shorter(full, params, step, target, rest, scale)
-        if shorter is None:
+        rest = _rest(parts, target)
+        if max(np.abs(each).max(initial=0.0) for each in rest) < CLOSE:
+            return params
+        basis = equality_space(compiled_pairs(full.table), params)
+        designs = [_scaled(_keeping(part, basis), goal) for part, goal in _pairs(parts, target)]
+        step = basis @ _solved(designs, rest, basis.shape[1])[:, 0]
+        nearer = _nearer(full, params, step, target, _size(rest))
+        if nearer is None:
             return None
-        params, values, along = shorter
+        params, parts = nearer
     return None
 
 
-def _shorter(
+def _pairs(parts: list[_Part], target: list[_Part]) -> Iterator[tuple[_Part, _Part]]:
+    return zip(parts, target, strict=True)
+
+
+def _rest(parts: list[_Part], target: list[_Part]) -> list[Shaped[Array, "_ 1"]]:
+    """What is left of β_s - β, in units of β_s."""
+    return [
+        (goal.values - part.values)[:, None] * goal.scale for part, goal in _pairs(parts, target)
+    ]
+
+
+def _size(rest: list[Shaped[Array, "_ 1"]]) -> float:
+    return float(sum((each**2).sum() for each in rest))
+
+
+def _scaled(part: _Part, goal: _Part) -> _Part:
+    return replace(part, along=part.along * goal.scale)
+
+
+def _nearer(
     full: Estimates,
     params: Shaped[Array, "npar"],
     step: Shaped[Array, "npar"],
-    target: Shaped[Array, "b"],
-    rest: Shaped[Array, "b"],
-    scale: Shaped[Array, "b"],
-) -> tuple[Shaped[Array, "npar"], Shaped[Array, "b"], Shaped[Array, "b n"]] | None:
+    target: list[_Part],
+    size: float,
+) -> tuple[Shaped[Array, "npar"], list[_Part]] | None:
     """Along the step as far as it leads nearer; None where it does not."""
-    for k in range(12):
+    for k in range(HALVINGS):
         there = params + 0.5**k * step
-        try:
-            values, along = _of_full(full, there)
-        except InferenceError:
-            continue
-        if np.linalg.norm((target - values) / scale) < np.linalg.norm(rest):
-            return there, values, along
+        with suppress(InferenceError):
+            parts = _parts(full, there)
+            if _size(_rest(parts, target)) < size:
+                return there, parts
     return None
+
+
+def _turned(
+    full: Estimates, params: Shaped[Array, "npar"], target: list[_Part], count: int
+) -> tuple[Shaped[Array, "npar"], Shaped[Array, "npar m"]] | None:
+    """The point with Δ⁺ Δ_s; None where the full model lacks a direction of the simple one."""
+    basis = equality_space(compiled_pairs(full.table), params)
+    parts = _parts(full, params)
+    designs = [_scaled(_keeping(part, basis), goal) for part, goal in _pairs(parts, target)]
+    right: list[Array] = []
+    for goal in target:
+        placed = np.zeros((len(goal.values), count))
+        placed[:, goal.columns] = goal.along * goal.scale
+        right.append(placed)
+    turn = _solved(designs, right, basis.shape[1])
+    for design, moved in zip(designs, right, strict=True):
+        lacking = np.abs(moved - design.along @ turn[design.columns]).max(initial=0.0)
+        if lacking > WITHIN * np.abs(moved).max(initial=0.0):
+            return None
+    return params, basis @ turn
+
+
+def _solved(
+    designs: list[_Part], right: list[Shaped[Array, "_ x"]], count: int
+) -> Shaped[Array, "n x"]:
+    """Least squares over all groups: first along the directions of several groups, beside what each
+    group's own can do, then along its own."""
+    where = layout([design.columns for design in designs], count)
+    owned: list[tuple[Array, Array]] = []
+    rest: list[tuple[Array, Array]] = []
+    for k, (design, goal) in enumerate(zip(designs, right, strict=True)):
+        mine = np.isin(design.columns, where.own[k])
+        own, across = design.along[:, mine], np.zeros((len(goal), len(where.shared)))
+        across[:, np.searchsorted(where.shared, design.columns[~mine])] = design.along[:, ~mine]
+        basis = orthonormal(own)
+        owned.append((own, across))
+        rest.append((across - basis @ (basis.T @ across), goal - basis @ (basis.T @ goal)))
+    total = np.zeros((count, right[0].shape[1]))
+    design, goal = (np.concatenate(each) for each in zip(*rest, strict=True))
+    total[where.shared] = shared = least_squares(design, goal)
+    for k, ((own, across), goal) in enumerate(zip(owned, right, strict=True)):
+        total[where.own[k]] = least_squares(own, goal - across @ shared)
+    return total

@@ -146,7 +146,7 @@ def to_semopy(fit: FitResult, level: int | str = 1) -> Any:
     OptionValueError
         The model has no such level.
     SpecificationError
-        The model has random slopes.
+        The model has random slopes, or several groups.
 
     Warns
     -----
@@ -219,7 +219,7 @@ def inspect(
     OptionValueError
         A value that an argument cannot take.
     SpecificationError
-        The model has random slopes.
+        The model has random slopes, or several groups.
 
     Notes
     -----

@@ -1,45 +1,31 @@
-# Rscript make_single_level.R DATA OUTDIR: two groups at one level by lavaan 0.6-14.
+# What lavaan 0.6-14 says of single-level models of two groups: standardized solutions, R2, matrices
+# and factor scores. In this folder: Rscript make_single_level.R > single_level.json
 suppressMessages({library(lavaan); library(jsonlite)})
-args <- commandArgs(trailingOnly = TRUE)
-data <- read.csv(file.path(args[1], "hs1939.csv"))
-model <- "visual =~ x1 + x2 + x3\ntextual =~ x4 + x5 + x6\nspeed =~ x7 + x8 + x9"
-equal <- list(configural = "", metric = "loadings", scalar = c("loadings", "intercepts"))
-fit <- function(name, estimator) {
-  cfa(model, data, group = "school", group.equal = equal[[name]], estimator = estimator)
-}
-case <- function(name) {
-  ml <- fit(name, "ML")
-  indices <- modindices(ml)
-  indices <- indices[indices$op != "~1", c("lhs", "op", "rhs", "group", "mi", "epc", "sepc.all")]
-  tests <- if (name == "configural") NULL else lavTestScore(ml, epc = TRUE)
+data <- read.csv("../data/demo.csv")
+data$g <- ifelse(data$cluster %% 2 == 0, "a", "b")
+data <- data[data$cluster <= 40, ]
+model <- "f =~ y1 + y2 + y3\n h =~ y4 + y5 + y6\n f ~ x1 + x2\n h ~ f + x1"
+cases <- list(configural = "", scalar = c("loadings", "intercepts"))
+square <- function(m) list(names = colnames(m), values = unclass(unname(m)))
+of_case <- function(equal) {
+  fit <- sem(model, data, group = "g", group.label = c("a", "b"), group.equal = equal,
+             control = list(rel.tol = 1e-12))
+  columns <- c("lhs", "op", "rhs", "group", "est.std", "se")
+  standardized <- lapply(c(all = "std.all", lv = "std.lv", nox = "std.nox"), function(type) {
+    found <- standardizedSolution(fit, type = type)
+    as.list(as.data.frame(found)[found$op != "==", columns])
+  })
   list(
-    group_equal = I(setdiff(equal[[name]], "")),
-    ml = as.list(fitMeasures(ml)),
-    mlr = as.list(fitMeasures(fit(name, "MLR"))),
-    indices = as.list(indices),
-    score = if (is.null(tests)) NULL else tests$test$X2,
-    released = if (is.null(tests)) NULL else tests$uni$X2
+    group.equal = equal,
+    standardized = standardized,
+    rsquare = lapply(lavInspect(fit, "rsquare"), function(r) as.list(r)),
+    implied = lapply(lavInspect(fit, "implied"), function(i) c(square(i$cov), list(mean = as.list(i$mean)))),
+    cor.lv = lapply(lavInspect(fit, "cor.lv"), square),
+    mean.lv = lapply(lavInspect(fit, "mean.lv"), as.list),
+    nobs = lavInspect(fit, "nobs"), ngroups = lavInspect(fit, "ngroups"),
+    group.label = lavInspect(fit, "group.label"),
+    scores = lapply(lavPredict(fit), function(s) unname(unclass(s[1:5, ])))
   )
 }
-differences <- function(estimator, ...) {
-  two <- function(simple, full) {
-    found <- lavTestLRT(fit(simple, estimator), fit(full, estimator), ...)
-    list(statistic = found[2, "Chisq diff"], df = found[2, "Df diff"])
-  }
-  list(metric = two("metric", "configural"), scalar = two("scalar", "metric"))
-}
-found <- list(
-  lavaan = as.character(packageVersion("lavaan")), model = model, data = "hs1939.csv",
-  group = "school", cases = sapply(names(equal), case, simplify = FALSE),
-  differences = list(
-    lr = differences("ML"),
-    satorra.bentler.2001 = differences("MLR"),
-    satorra.bentler.2010 = list(metric = {
-      test <- lavTestLRT(fit("metric", "MLR"), fit("configural", "MLR"),
-                         method = "satorra.bentler.2010")
-      list(statistic = test[2, "Chisq diff"], df = test[2, "Df diff"])
-    })
-  )
-)
-writeLines(toJSON(found, digits = 10, auto_unbox = TRUE, na = "null", null = "null"),
-           file.path(args[2], "single_level.json"))
+found <- list(lavaan = as.character(packageVersion("lavaan")), model = model, cases = lapply(cases, of_case))
+cat(toJSON(found, digits = 14, auto_unbox = TRUE, matrix = "rowmajor"), "\n")
