@@ -120,6 +120,8 @@ def invariance(
         raise OptionValueError(f"group={group!r}: it takes the name of the column of groups.")
     if not isinstance(cross_level, bool):
         raise OptionValueError(f"cross_level={cross_level!r}: it takes True or False.")
+    if not isinstance(partial, Iterable):
+        raise OptionValueError(f'partial={partial!r}: it takes names, such as ["f=~y3", "y1~1"].')
     free = (partial,) if isinstance(partial, str) else tuple(partial)
     equal = _equalities(steps, cross_level)
     options |= {} if se is None else {"se": se}
@@ -183,7 +185,7 @@ def _own(steps: Any) -> dict[str, tuple[str, ...]]:
     else:
         listed_steps = list(steps)
         for step in listed_steps:
-            if step not in KNOWN:
+            if not isinstance(step, str) or step not in KNOWN:
                 raise OptionValueError(
                     f"steps: {step!r} is none of {listed(KNOWN, len(KNOWN))}."
                     f"{nearest(str(step), KNOWN)}"
@@ -197,6 +199,8 @@ def _own(steps: Any) -> dict[str, tuple[str, ...]]:
 
 
 def _texts(step: object, names: Any) -> tuple[str, ...]:
+    if not isinstance(names, Iterable):
+        raise OptionValueError(f"steps: {step!r} has {names!r} equal; it takes a list of texts.")
     pool = (names,) if isinstance(names, str) else tuple(names)
     choices = (*get_args(GroupEqual), "levels")
     for name in pool:

@@ -59,6 +59,20 @@ def test_steps_are_the_fits_that_lavaan_makes(found) -> None:
     assert found.differences["df"].tolist() == [4, 2, 6, 1]
 
 
+def test_of_one_level_fit_and_score_tests_are_those_of_lavaan() -> None:
+    known = reference("invariance.json")
+    found = mlsem.invariance(FACTOR, demo_groups(), group="g")
+    for step, measures in known["steps"].items():
+        own = found.table.loc[step]
+        assert own["loglik"] == pytest.approx(measures["logl"], abs=1e-6)
+        for name in ("chisq", "df", "cfi", "rmsea", "srmr", "npar"):
+            assert own[name] == pytest.approx(measures[name], abs=2e-5)
+    worst = found.worst("scalar").set_index("parameter")["mi"]
+    assert len(worst) == 4
+    for name, index in worst.items():
+        assert index == pytest.approx(known["score"][name], abs=2e-4)
+
+
 def test_tables_agree_with_the_fits(found) -> None:
     table, differences = found.table, found.differences.set_index("step")
     compared = mlsem.compare(found.fits).table
@@ -207,6 +221,9 @@ def test_cut_offs_as_published() -> None:
         ({"steps": "metric"}, "it takes a list"),
         ({"steps": ["metrik"]}, "Did you mean 'metric'"),
         ({"steps": []}, "empty"),
+        ({"steps": [["metric"]]}, "is none of"),
+        ({"steps": {"a": 3}}, "it takes a list of texts"),
+        ({"partial": 3}, "partial=3"),
         ({"steps": ["metric", "configural"]}, "'configural' adds nothing to 'metric'"),
         ({"steps": ["metric", "metric"]}, "twice"),
         ({"steps": {"a": ["loading"]}}, "Did you mean 'loadings'"),

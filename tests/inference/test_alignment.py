@@ -189,3 +189,12 @@ def test_shows_itself(fit) -> None:
     assert "<table>" in aligned._repr_html_()
     pytest.importorskip("matplotlib")
     assert len(aligned.plot().axes) == 1
+
+
+def test_without_errors_there_are_no_sets(fit) -> None:
+    aligned = fit.with_se("none").align()
+    assert aligned.means["mean"].tolist() == fit.align().means["mean"].tolist()
+    assert aligned.means["se"][1:].isna().all()
+    assert aligned.invariance["n_invariant"].isna().all()
+    assert not aligned.invariance["noninvariant"].map(len).any()
+    assert any("without standard errors" in note for note in aligned.notes)

@@ -16,12 +16,8 @@ STEPS = [(), ("loadings",), ("loadings", "intercepts"), ("loadings", "intercepts
 STEPS.append((*STEPS[-1], "means"))
 
 
-def _fit(equal=(), **options) -> mlsem.FitResult:
-    return (
-        mlsem.fit(MODEL, demo_groups(), "cluster", group="g", group_equal=equal or None, **options)
-        if equal
-        else mlsem.fit(MODEL, demo_groups(), "cluster", group="g", **options)
-    )
+def _fit(equal: tuple[str, ...] = (), **options) -> mlsem.FitResult:
+    return mlsem.fit(MODEL, demo_groups(), "cluster", group="g", group_equal=equal, **options)
 
 
 @pytest.fixture(scope="module")

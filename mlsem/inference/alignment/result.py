@@ -16,6 +16,7 @@ from mlsem.core.quiet import quiet
 from mlsem.core.records import Array
 from mlsem.data.table.frame import make_frame
 from mlsem.errors import OptionValueError, listed, nearest
+from mlsem.inference.alignment.errors import df_of
 from mlsem.inference.covariance.intervals import Wald, holm, wald
 from mlsem.inference.covariance.matrix import Covariance
 from mlsem.report import invariance_figures, sheet
@@ -48,8 +49,8 @@ class FactorAlignment:
         Which groups are in the invariant set of each loading, and of each intercept.
     shares : (k, a)
         R² of each loading and intercept.
-    gradients : (G, npar)
-        Of the means.
+    gradients, spread : (G, npar), (G, G)
+        Of the means, and their covariance matrix.
     """
 
     factor: str
@@ -61,6 +62,7 @@ class FactorAlignment:
     members: Shaped[NDArray[np.bool_], "k G a"]
     shares: Shaped[Array, "k a"]
     gradients: Shaped[Array, "G npar"]
+    spread: Shaped[Array, "G G"]
 
     @property
     def has_means(self) -> bool:
@@ -85,9 +87,16 @@ class FactorAlignment:
         there = ~np.isnan(self.values)
         return float((there & ~self.members).sum() / there.sum())
 
+    @property
+    def tested(self) -> bool:
+        """Whether there are standard errors, and so invariant sets."""
+        return bool(self.members.any())
+
     def averages(self) -> Shaped[Array, "k a"]:
-        """Of each parameter over its invariant set, weighted by rows."""
-        weights = self.members * self.sizes[:, None]
+        """Of each parameter over its invariant set (all groups where there is none), weighted by
+        rows."""
+        members = self.members if self.tested else ~np.isnan(self.values)
+        weights = members * self.sizes[:, None]
         return (np.nan_to_num(self.values) * weights).sum(axis=1) / np.maximum(
             weights.sum(axis=1), 1.0
         )
@@ -143,10 +152,7 @@ class Alignment(sheet.Shown):
                 "group": group,
                 "n": int(each.sizes[g]),
                 "mean": tests.est[g],
-                "se": tests.se[g],
-                "stat": tests.stat[g],
-                "df": tests.df[g],
-                "pvalue": tests.pvalue[g],
+                **{name: getattr(tests, name)[g] for name in ("se", "stat", "df", "pvalue")},
                 "ci_lower": tests.lower[g],
                 "ci_upper": tests.upper[g],
                 "variance": tests.est[count + g],
@@ -193,7 +199,7 @@ class Alignment(sheet.Shown):
         for kind, parameter in enumerate(KINDS[: len(values)]):
             for p, item in enumerate(each.items):
                 there = ~np.isnan(values[kind, :, p])
-                out = there & ~each.members[kind, :, p]
+                out = there & ~each.members[kind, :, p] & each.tested
                 yield {
                     "factor": each.factor,
                     "level": each.factor_level,
@@ -202,7 +208,7 @@ class Alignment(sheet.Shown):
                     "average": averages[kind, p],
                     "r2": each.shares[kind, p],
                     "n_groups": int(there.sum()),
-                    "n_invariant": int(each.members[kind, :, p].sum()),
+                    "n_invariant": int(each.members[kind, :, p].sum()) if each.tested else np.nan,
                     "noninvariant": tuple(self.groups[g] for g in np.flatnonzero(out)),
                 }
 
@@ -256,8 +262,10 @@ class Alignment(sheet.Shown):
         self, each: FactorAlignment, pairs: list[tuple[int, int]]
     ) -> list[dict[str, Any]]:
         one, other = (list(side) for side in zip(*pairs, strict=True))
-        contrasts = each.gradients[other] - each.gradients[one]
-        se, df = self._covariance.of_functions(contrasts)
+        own = np.diagonal(each.spread)
+        variances = own[one] + own[other] - 2.0 * each.spread[one, other]
+        se = np.sqrt(np.maximum(variances, 0.0))
+        df = df_of(self._covariance, each.gradients[other] - each.gradients[one], se)
         means = each.aligned.means
         tests = wald(means[other] - means[one], se, df, self.level)
         adjusted = holm(tests.pvalue)
@@ -268,10 +276,7 @@ class Alignment(sheet.Shown):
                 "group1": self.groups[g],
                 "group2": self.groups[h],
                 "diff": tests.est[k],
-                "se": tests.se[k],
-                "stat": tests.stat[k],
-                "df": tests.df[k],
-                "pvalue": tests.pvalue[k],
+                **{name: getattr(tests, name)[k] for name in ("se", "stat", "df", "pvalue")},
                 "pvalue_holm": adjusted[k],
             }
             for k, (g, h) in enumerate(pairs)
@@ -283,7 +288,7 @@ class Alignment(sheet.Shown):
         found: list[str] = []
         for each in self.factors:
             found += self._about(each)
-        if self._covariance.reference is None:
+        if self._covariance.reference is None and any(each.tested for each in self.factors):
             found.append(
                 "tests of single groups are normal ones; with few clusters a group they reject "
                 'too often. Fit with se="CR2" for t tests with degrees of freedom.'
@@ -298,13 +303,15 @@ class Alignment(sheet.Shown):
                 f"{name}: the criterion has no curvature in some direction, so that there are no "
                 f"standard errors.{hint}"
             )
+        elif not each.tested:
+            yield f"{name}: without standard errors there are no invariant sets and no tests."
         starts = len(each.aligned.reached)
         if each.aligned.agreeing == 1 and starts > 1:
             yield (
                 f"{name}: one of {starts} starts reached this minimum: there may be a lower one. "
                 "Try starts=50."
             )
-        if each.differing > TRUSTED and each.aligned.gradients is not None:
+        if each.tested and each.differing > TRUSTED:
             yield (
                 f"{name}: {each.differing:.0%} of the loadings and intercepts differ from those of "
                 "the other groups. Above 25 % aligned means may be wrong (Muthén & Asparouhov, "
@@ -376,7 +383,7 @@ class Alignment(sheet.Shown):
             cells = (
                 format_number(row["average"], 3),
                 format_number(row["r2"], 3),
-                f"{row['n_invariant']}/{row['n_groups']}",
+                f"{row['n_invariant']}/{row['n_groups']}" if each.tested else "",
                 " ".join(out[:LISTED]) + more,
             )
             rows.append((f"{row['item']} {row['parameter']}", cells))

@@ -14,6 +14,7 @@ from mlsem.core.quiet import quiet
 from mlsem.core.records import Array
 from mlsem.errors import InferenceError, OptionValueError, listed
 from mlsem.estimation.estimates import Estimates
+from mlsem.inference.alignment.errors import df_of, spread_of
 from mlsem.inference.alignment.measurement import (
     Factor,
     Measured,
@@ -137,10 +138,9 @@ def _results(
     values = [aligned.means, aligned.variances, aligned.loadings.ravel()]
     values += [] if aligned.intercepts is None else [aligned.intercepts.ravel()]
     est = np.concatenate(values)
-    se, df = covariance.of_functions(gradients)
-    se = np.where(np.isnan(est), np.nan, se)
-    tests = wald(est, se, df, level)
-    spread = gradients @ np.nan_to_num(covariance.matrix) @ gradients.T
+    spread = spread_of(covariance, gradients)
+    se = np.sqrt(np.where(np.isnan(est), np.nan, np.diagonal(spread)))
+    tests = wald(est, se, df_of(covariance, gradients, se), level)
     members = np.zeros((kinds, groups, items), dtype=np.bool_)
     places = np.arange(2 * groups, count).reshape(kinds, groups, items)
     if not np.isnan(se[2 * groups :][~np.isnan(est[2 * groups :])]).any():
@@ -161,4 +161,5 @@ def _results(
         members=members,
         shares=np.array(shares),
         gradients=gradients[:groups],
+        spread=spread[:groups, :groups],
     )

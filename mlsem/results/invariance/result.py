@@ -229,7 +229,8 @@ class Invariance(sheet.Shown):
         if step is None:
             tested = [each for each in self._changes if each.score is not None]
             if not tested:
-                raise InferenceError("no step has a score test: name one, step=….")
+                why = "no step has a score test" if names else "there is one step"
+                raise InferenceError(f"{why}: there is no equality to look at.")
             return min(tested, key=lambda each: each.score.pvalue if each.score else np.inf)
         if step not in names:
             raise OptionValueError(
