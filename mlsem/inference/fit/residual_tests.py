@@ -95,13 +95,13 @@ def _one_after_the_other(
 
 def _residual(
     groups: list[GroupTangents],
-    full: list[Array],
-    columns: tuple[Index, ...],
+    full: list[Shaped[Array, "_ _"]],
+    columns: tuple[Shaped[Index, "_"], ...],
     chosen: Sequence[int],
-) -> list[Array]:
+) -> list[Shaped[Array, "_ _"]]:
     """(I - Q Qᵀ) of the roots of β̂, of which each group has these columns; rows of the groups
     that are chosen."""
-    rest: list[Array] = []
+    rest: list[Shaped[Array, "_ _"]] = []
     shared = groups[0].shared.shape[1]
     in_common = np.zeros((shared, 1 + max(int(each.max()) for each in columns)))
     for group, root, own in zip(groups, full, columns, strict=True):
@@ -110,7 +110,7 @@ def _residual(
             return [np.full_like(full[k], np.nan) for k in chosen]
         rest.append(group.beside(white))
         in_common[:, own] += group.shared.T @ rest[-1]
-    found: list[Array] = []
+    found: list[Shaped[Array, "_ _"]] = []
     for group, left, own in ((groups[k], rest[k], columns[k]) for k in chosen):
         if shared:
             whole = -group.shared @ in_common
@@ -140,7 +140,7 @@ def gradient_of(
     saturated: SaturatedPoint, level: int, function: Callable[[JointMoments], Shaped[Array, "m"]]
 ) -> Shaped[Array, "m b"]:
     """∇m at β̂, (m, b), by central differences."""
-    columns: list[Array] = []
+    columns: list[Shaped[Array, "_ _"]] = []
     problem = saturated.problem
     for k, value in enumerate(saturated.params):
         step = STEP * max(1e-3, abs(value))
