@@ -20,7 +20,7 @@ from mlsem.errors import (
 )
 from mlsem.estimation.estimates import Estimates
 from mlsem.estimation.estimator import optimum_of
-from mlsem.estimation.groups import pose
+from mlsem.estimation.problem import pose
 from mlsem.estimation.remarks import complaint
 from mlsem.estimation.settings import SETTING_NAMES, Settings
 from mlsem.inference.covariance.freedom import df_method

@@ -19,7 +19,6 @@ from mlsem.api.steps import (
     table_of,
 )
 from mlsem.core.quiet import quiet
-from mlsem.data.moments.again import record_of
 from mlsem.data.moments.bases import data_names
 from mlsem.data.table.frame import column_names
 from mlsem.errors import OptionValueError
@@ -31,7 +30,8 @@ from mlsem.results.result import FitResult
 @quiet
 def updated(fit: FitResult, model: object, data: object, changes: Mapping[str, Any]) -> FitResult:
     """What `FitResult.update` returns."""
-    from mlsem.model.fragments import extended_text  # as the language, for few programs
+    from mlsem.data.moments.again import record_of  # for few programs, as the language
+    from mlsem.model.fragments import extended_text
 
     recipe, record = fit._recipe, fit._record
     assert recipe is not None

@@ -20,7 +20,6 @@ from mlsem.core.optimise.maximise import climb
 from mlsem.core.optimise.optimum import Optimum, RandomStarts, as_high
 from mlsem.core.records import Array, frozen
 from mlsem.errors import EstimationError, IdentificationError, SpecificationError, in_group
-from mlsem.estimation.groups import GroupedProblem, joined
 from mlsem.estimation.maximum_within import brought_within, maximum_within
 from mlsem.estimation.ml import given_values, identified, numerically, starting_point
 from mlsem.estimation.posed import Posed
@@ -47,15 +46,17 @@ def optimum_of(problem: Posed, settings: Settings, start: object = None) -> Opti
     """
     for group in problem.groups:
         require_separable(group.problem)
-    if isinstance(problem, GroupedProblem) and problem.separate:
+    if problem.separate:
         return _apart(problem, settings, start)
     if start is None and settings.starts:
         return _highest(problem, settings)
     return _reached(problem, settings, start)
 
 
-def _apart(problem: GroupedProblem, settings: Settings, start: object) -> Optimum:
+def _apart(problem: Posed, settings: Settings, start: object) -> Optimum:
     """The maxima of groups that have nothing in common, each found on its own."""
+    from mlsem.estimation.groups import joined  # for few fits
+
     given = None if start is None else dict(given_values(start, problem.table.names))
     found: list[Optimum] = []
     for group in problem.groups:

@@ -62,7 +62,6 @@ class GroupedProblem(Posed):
 
     @property
     def separate(self) -> bool:
-        """Whether the groups have nothing in common, so that each has its own maximum."""
         return not len(self.shared) and not len(restricted(self.table))
 
     def with_table(self, table: ParameterTable, guess: Array) -> Self:
@@ -119,16 +118,14 @@ class _Watch:
         return None
 
 
-def pose(table: ParameterTable, record: DataRecord | GroupedRecord) -> Posed:
-    """A table met with its data.
+def pose_groups(table: ParameterTable, record: GroupedRecord) -> GroupedProblem:
+    """A table of several groups met with their data.
 
     Raises
     ------
     DataError, EstimationError
         As `pose_one`; with the group's label.
     """
-    if isinstance(record, DataRecord):
-        return pose_one(table, record)
     held = _held(table)
     parts = [
         PosedGroup(
@@ -150,7 +147,7 @@ def pose(table: ParameterTable, record: DataRecord | GroupedRecord) -> Posed:
     return replace(found, guess=found.gathered(lambda problem: problem.guess))
 
 
-def joined(problem: GroupedProblem, optima: Sequence[Optimum[Any]]) -> Optimum[Any]:
+def joined(problem: Posed, optima: Sequence[Optimum[Any]]) -> Optimum[Any]:
     """The maxima of groups that have nothing in common, as one of the whole."""
     params = np.zeros(len(problem.table.names))
     for part, optimum in zip(problem.groups, optima, strict=True):
@@ -191,7 +188,7 @@ def joined(problem: GroupedProblem, optima: Sequence[Optimum[Any]]) -> Optimum[A
 
 
 def _derivatives(
-    problem: GroupedProblem, optima: Sequence[Stationary[Any, Any]]
+    problem: Posed, optima: Sequence[Stationary[Any, Any]]
 ) -> tuple[SumDerivatives, Arrow]:
     """Those of all groups along the directions of each, and the observed information."""
     counts = [optimum.at.basis.shape[1] for optimum in optima]
@@ -209,7 +206,7 @@ def _derivatives(
     return SumDerivatives(basis, slope, along, terms), observed
 
 
-def _placed(problem: GroupedProblem, matrices: Sequence[Array]) -> Array:
+def _placed(problem: Posed, matrices: Sequence[Array]) -> Array:
     """Columns of each group's parameters as ones of all, (npar, Σ n)."""
     columns = []
     for part, own in zip(problem.groups, matrices, strict=True):

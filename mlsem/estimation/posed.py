@@ -101,6 +101,11 @@ class Posed(ABC):
         return self.robust.name is not None and not self.table.two_level
 
     @property
+    def separate(self) -> bool:
+        """Whether there are groups that have nothing in common: each then has its own maximum."""
+        return False
+
+    @property
     def incomplete(self) -> bool:
         """Whether values are missing in the rows used."""
         return any(isinstance(each.problem.moments, CellMoments) for each in self.groups)

@@ -11,7 +11,6 @@ import numpy as np
 from mlsem.data.table.frame import joined_frames
 from mlsem.errors import InferenceError
 from mlsem.inference.covariance.groups import DeltaMethod, covariance_of_group
-from mlsem.results.summary import GroupSizes
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
     from mlsem.estimation.problem import Problem
     from mlsem.inference.covariance.matrix import Covariance
     from mlsem.model.table import ParameterTable
+    from mlsem.results.summary import GroupSizes
 
 T = TypeVar("T")
 
@@ -146,6 +146,8 @@ def group_sizes(estimates: Estimates) -> GroupSizes | None:
     if problem.only_robust:
         ends = np.cumsum([each.n_clusters for each in moments])[:-1]
         clusters = [len(np.unique(codes)) for codes in np.split(problem.robust.codes, ends)]
+    from mlsem.results.summary import GroupSizes  # with the text of a summary
+
     return GroupSizes(
         column=estimates.record.column,
         labels=tuple(str(group.label) for group in estimates.groups),

@@ -10,7 +10,6 @@ import pandas as pd
 from mlsem.core.records import RobustClusters, frozen
 from mlsem.data.table.columns import require_column, require_one_column, rows_named
 from mlsem.data.table.grouping import blank, factorised
-from mlsem.data.table.groups import named_groups
 from mlsem.errors import DataError
 from mlsem.syntax.naming import fit_name, quoted
 
@@ -105,6 +104,8 @@ def check_apart(
     codes, uniques = _coded(np.concatenate(ids), cluster)
     if len(uniques) == len(codes):
         return
+    from mlsem.data.table.groups import named_groups  # for few data
+
     often = np.bincount(codes)
     again = int(np.flatnonzero(often > 1)[0])
     owner = np.repeat(np.arange(len(ids)), [len(each) for each in ids])[codes == again]

@@ -18,7 +18,6 @@ import numpy as np
 
 from mlsem.core.records import Array, Index
 from mlsem.errors import InferenceError, listed
-from mlsem.inference.ratio.by_moments import point_of
 from mlsem.inference.ratio.same_data import grouped_pairs
 from mlsem.model.expressions import compiled_pairs
 from mlsem.model.pattern import parameter_bounds
@@ -77,7 +76,11 @@ def embed(simple: Estimates, full: Estimates) -> Embedding:
     try:
         return _by_name(simple, full)
     except InferenceError:
-        found = point_of(simple, full) if full.table.groups else None
+        if not full.table.groups:
+            raise
+        from mlsem.inference.ratio.by_moments import point_of  # for few models
+
+        found = point_of(simple, full)
         if found is None or full.table.meanstructure != simple.table.meanstructure:
             raise
     params, turn = found
