@@ -35,7 +35,7 @@ from benchmarks.common import (
 from mlsem.data.moments.groups import read_groups
 from mlsem.estimation.estimates import Estimates
 from mlsem.estimation.estimator import optimum_of
-from mlsem.estimation.problem import pose
+from mlsem.estimation.pose import pose
 from mlsem.estimation.settings import Settings
 from mlsem.inference.covariance.of_estimates import covariance_of
 

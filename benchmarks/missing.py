@@ -39,7 +39,7 @@ from mlsem.api.fit import check
 from mlsem.data.moments.aggregate import read_moments
 from mlsem.estimation.estimates import Estimates
 from mlsem.estimation.estimator import optimum_of
-from mlsem.estimation.problem import pose
+from mlsem.estimation.pose import pose
 from mlsem.estimation.settings import Settings
 from mlsem.results.result import assemble
 

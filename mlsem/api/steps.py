@@ -20,7 +20,7 @@ from mlsem.errors import (
 )
 from mlsem.estimation.estimates import Estimates
 from mlsem.estimation.estimator import optimum_of
-from mlsem.estimation.problem import pose
+from mlsem.estimation.pose import pose
 from mlsem.estimation.remarks import complaint
 from mlsem.estimation.settings import SETTING_NAMES, Settings
 from mlsem.inference.covariance.freedom import df_method
@@ -134,7 +134,7 @@ def finish(
     df_method(problem, settings)  # refuses before the search
     optimum = optimum_of(problem, settings, start)
     if not optimum.converged:
-        message = complaint(optimum, settings)
+        message = complaint(problem, optimum, settings)
         if settings.on_failure == "raise":
             raise ConvergenceError(message)
         warn(message, ConvergenceWarning)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Self, TypeAlias
+from typing import Any, Self, TypeAlias
 
 import numpy as np
 
@@ -49,9 +49,6 @@ from mlsem.estimation.start import starting_values
 from mlsem.model.expressions import compile_constraints
 from mlsem.model.pattern import build_pattern, level_names, parameter_bounds, with_saturated_moments
 from mlsem.model.table import ParameterTable
-
-if TYPE_CHECKING:
-    from mlsem.data.moments.groups import GroupedRecord
 
 Moments: TypeAlias = ClusterMoments | CellMoments
 
@@ -126,21 +123,6 @@ class Problem(Posed):
 
     def gathered(self, values: Callable[[Problem], Array]) -> Array:
         return values(self)
-
-
-def pose(table: ParameterTable, record: DataRecord | GroupedRecord) -> Posed:
-    """A table met with its data.
-
-    Raises
-    ------
-    DataError, EstimationError
-        As `pose_one`; of several groups with the group's label.
-    """
-    if isinstance(record, DataRecord):
-        return pose_one(table, record)
-    from mlsem.estimation.groups import pose_groups  # for few fits
-
-    return pose_groups(table, record)
 
 
 def pose_one(table: ParameterTable, record: DataRecord, held: Index = NONE) -> Problem:

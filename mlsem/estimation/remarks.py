@@ -5,12 +5,16 @@ from __future__ import annotations
 import numpy as np
 
 from mlsem.core.optimise.optimum import ADVICE, Optimum
+from mlsem.core.sample.shapes import covariate_sample
 from mlsem.errors import listed
 from mlsem.estimation.estimates import Estimates
+from mlsem.estimation.posed import Posed
 from mlsem.estimation.problem import Problem
 from mlsem.estimation.settings import Settings
 from mlsem.model.pattern import parameter_bounds
 from mlsem.model.table import negative_variances
+
+FAR = 100.0  # standard deviations from zero
 
 
 def on_estimates(estimates: Estimates) -> tuple[str, ...]:
@@ -107,11 +111,35 @@ def active_restrictions(estimates: Estimates) -> tuple[str, ...]:
     )
 
 
-def complaint(optimum: Optimum, settings: Settings) -> str:
+def complaint(problem: Posed, optimum: Optimum, settings: Settings) -> str:
     """Why the optimiser stopped, and what to try."""
     return (
         ADVICE[optimum.status].format(max_iter=settings.max_iter, where=optimum.where)
         + f" (remaining step: {optimum.distance:.2g} standard errors)."
+        + _on_far_covariates(problem)
+    )
+
+
+def _on_far_covariates(problem: Posed) -> str:
+    """What to do about covariates far from zero, which the optimiser takes as they are where
+    groups share intercepts."""
+    if not len(problem.shared):
+        return ""
+    far: dict[str, None] = {}
+    for group in problem.groups:
+        one = group.problem
+        for number, level in enumerate(one.table.levels, start=1):
+            maps = np.array([one.maps[name] for name in level.covariates])
+            if len(maps):
+                mean, spread = covariate_sample(one.sample, maps, number)
+                away = np.abs(mean) > FAR * np.sqrt(np.diagonal(spread))
+                far |= dict.fromkeys(np.array(level.covariates)[away].tolist())
+    if not far:
+        return ""
+    centred = ", ".join(f"{name!r}: 'grand'" for name in far)
+    return (
+        f" {listed(far)} {'is' if len(far) == 1 else 'are'} far from zero, which is hard where "
+        f"groups share intercepts: center={{{centred}}} may help."
     )
 
 
@@ -119,5 +147,5 @@ def unreached(estimates: Estimates) -> tuple[str, ...]:
     """A note on a search that ended elsewhere than at a maximum."""
     if estimates.converged:
         return ()
-    why = complaint(estimates.optimum, estimates.settings)
+    why = complaint(estimates.problem, estimates.optimum, estimates.settings)
     return (f"not estimates: {why} The parameters shown are those where the search stopped.",)

@@ -124,3 +124,13 @@ def test_blocks_are_matched_by_name():
     rows = [row for row in fit.table.rows if (row.op, row.rhs, row.level) == ("=~", "y2", 1)]
     assert [row.fixed for row in rows] == [1.0, None]
     assert [group.label for group in fit.table.groups] == ["a", "b"]
+
+
+def test_a_search_that_far_covariates_keep_from_its_end_says_what_helps():
+    """The optimiser centres them where the intercepts of a group take that on."""
+    data = demo_groups().assign(x1=lambda each: each["x1"] + 5000)
+    text = "level: 1\n fw =~ y1 + y2 + y3\n fw ~ x1\nlevel: 2\n fb =~ y1 + y2 + y3"
+    how = {"cluster": "cluster", "group": "g", "group_equal": ["loadings", "intercepts"]}
+    with pytest.warns(mlsem.ConvergenceWarning, match=r"center=\{'x1': 'grand'\} may help"):
+        mlsem.fit(text, data, **how, max_iter=8)
+    assert mlsem.fit(text, data, **how, center={"x1": "grand"}).n_iterations < 10

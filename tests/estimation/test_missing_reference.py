@@ -17,7 +17,7 @@ import mlsem
 from mlsem.core.patterns.convert import as_cells
 from mlsem.estimation.estimates import Estimates
 from mlsem.estimation.estimator import optimum_of
-from mlsem.estimation.problem import pose
+from mlsem.estimation.pose import pose
 from mlsem.results.result import assemble
 
 CASES = json.loads((FOLDER / "fit" / "fiml.json").read_text("utf-8"))["cases"]
