@@ -170,6 +170,9 @@ def test_refusals(fit) -> None:
     explained_by = mlsem.fit("f =~ y1 + y2 + y3\nf ~ y4", data, group="g")
     with pytest.raises(mlsem.InferenceError, match="'f' is explained by 'y4'"):
         explained_by.align()
+    equal = mlsem.fit(MODEL, data, group="g", group_equal="intercepts")
+    with pytest.raises(mlsem.InferenceError, match=r"'y1~1', .*equal in several groups"):
+        equal.align()
     with pytest.raises(mlsem.InferenceError, match="one group"):
         mlsem.fit(MODEL, data).align()
     with pytest.raises(mlsem.OptionValueError, match="no factor 'g'"):

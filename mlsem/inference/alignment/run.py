@@ -27,6 +27,7 @@ from mlsem.inference.alignment.result import Alignment, FactorAlignment
 from mlsem.inference.alignment.sets import explained, invariant_set
 from mlsem.inference.covariance.intervals import wald
 from mlsem.inference.covariance.matrix import Covariance
+from mlsem.model.table import ParameterTable
 
 
 @quiet
@@ -61,8 +62,9 @@ def align_factors(
     first = _reference(labels, reference)
     found = []
     for factor in factors_of(estimates, factors):
+        _require_configural(estimates.table, factor)
         known = measured(estimates, factor, first)
-        _require_configural(known)
+        _require_linked(known)
         aligned = align(
             _configural(known, group_sizes(estimates)),
             identification=identification,
@@ -111,9 +113,25 @@ def _configural(known: Measured, sizes: Shaped[Array, "G"]) -> Configural:
     return Configural(known.values[0], known.values[1] if len(known.values) == 2 else None, sizes)
 
 
-def _require_configural(known: Measured) -> None:
-    """Refuse what nothing can be aligned of: loadings or intercepts that groups share, unless all
-    do; and groups without an item in common."""
+def _require_configural(table: ParameterTable, factor: Factor) -> None:
+    """Refuse loadings and intercepts that groups share: they do not differ, and have no error of a
+    difference by which to say so."""
+    groups: dict[int, set[int]] = {}
+    for row in table.rows:
+        loads = row.op == "=~" and row.lhs == factor.name and row.level == factor.level
+        if row.free >= 0 and (loads or (row.op == "~1" and row.lhs in factor.items)):
+            groups.setdefault(row.free, set()).add(row.group)
+    shared = [table.names[place] for place, own in groups.items() if len(own) > 1]
+    if shared:
+        raise InferenceError(
+            f"{listed(shared)}: equal in several groups. Alignment starts from the model in which "
+            "all loadings and intercepts are free in each group: fit it without group_equal= and "
+            "labels of these."
+        )
+
+
+def _require_linked(known: Measured) -> None:
+    """Refuse groups without an item in common."""
     factor, there = known.factor, ~np.isnan(known.values).any(axis=0)
     if not (there.sum(axis=1) >= 1).all() or len(factor.items) < 2:
         raise InferenceError(f"{factor.name!r} has too few items to be aligned.")
