@@ -331,7 +331,10 @@ def test_no_numbers_where_there_is_no_maximum(status, options):
         assert f"{2 * fit._estimates.optimum.loglik:.3f}".lstrip("-") not in shown
     summary = " ".join(str(fit.summary()).split())
     assert summary.count("not available") == 3 + bool(options)
-    assert " ".join(complaint(fit._estimates.optimum, fit.settings).split()) in summary
+    assert (
+        " ".join(complaint(fit._estimates.problem, fit._estimates.optimum, fit.settings).split())
+        in summary
+    )
     assert f"no {'restricted ' * bool(options)}loglik, not converged" in repr(fit)
     content = json.loads(json_text(fit, 0.95, "wald", {}, ()))
     assert content["loglik"] is content["aic"] is content["bic"] is None
