@@ -49,7 +49,11 @@ def drawn(seed, groups, clusters):
     return data.assign(y2=data["y2"].mask(rng.random(len(data)) < 0.2)) if seed % 3 == 0 else data
 
 
-@pytest.mark.parametrize("seed", range(10))
+def _slowly(seeds):
+    return [pytest.param(seed, marks=pytest.mark.slow) for seed in seeds]
+
+
+@pytest.mark.parametrize("seed", [*range(5), *_slowly(range(5, 10))])
 def test_searches_end_where_those_of_separate_fits_do(seed):
     text = TEXTS[seed % len(TEXTS)]
     data = drawn(seed, 2 + seed % 3, 20 + 3 * seed)
