@@ -103,8 +103,10 @@ def _said_of_order(syntax: ModelSyntax, record: GroupedRecord, data: Any) -> Gro
     """The record with a note on the order of the groups, where lavaan has another one and the
     elements of `c(…)` go by it."""
     from mlsem.data.table.groups import appearing
-    from mlsem.syntax.groups import order_note
+    from mlsem.syntax.groups import goes_by_order, order_note
 
+    if not goes_by_order(syntax):
+        return record
     first = appearing(require_frame(data), record.column, record.labels)
     note = order_note(syntax, record.labels, first)
     return replace(record, notes=(note, *record.notes)) if note else record
@@ -124,13 +126,13 @@ def finish(
             f"start= and starts={settings.starts}: random starts are tried beside the usual one, "
             "and start= chooses one start alone. Leave one of them out."
         )
-    problem = pose(table, record)
-    if settings.estimator == "REML" and problem.incomplete:
+    if settings.estimator == "REML" and record.moments.incomplete:
         raise OptionValueError(
             'estimator="REML" takes complete data: missing="fiml" goes with maximum likelihood '
             '(leave estimator out, or "MLR"; for few clusters se="CR2"), restricted maximum '
             'likelihood with missing="listwise".'
         )
+    problem = pose(table, record)
     df_method(problem, settings)  # refuses before the search
     optimum = optimum_of(problem, settings, start)
     if not optimum.converged:

@@ -101,6 +101,11 @@ class ClusterMoments(ClusterRecord):
     within: Shaped[Array, "J V V"]
 
     @property
+    def incomplete(self) -> bool:
+        """Whether values are missing in the rows used."""
+        return False
+
+    @property
     def cluster_rows(self) -> Shaped[Array, "J D"]:
         """h_j = (1, means of the stored columns)."""
         return np.concatenate((np.ones((self.n_clusters, 1)), self.means), axis=1)
@@ -156,6 +161,11 @@ class CellMoments(ClusterRecord):
     level2: Shaped[Array, "J E"]
     level2_patterns: Shaped[NDArray[np.bool_], "Q E"]
     level2_pattern_of: Shaped[Index, "J"]
+
+    @property
+    def incomplete(self) -> bool:
+        """Whether values are missing in the rows used."""
+        return True
 
     @property
     def n_cells(self) -> int:
@@ -223,6 +233,11 @@ class GroupedMoments:
     def is_weighted(self) -> bool:
         """Whether some rows or clusters count as more or less than one."""
         return any(group.is_weighted for group in self.groups)
+
+    @property
+    def incomplete(self) -> bool:
+        """Whether values are missing in the rows used."""
+        return any(group.incomplete for group in self.groups)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -37,7 +37,7 @@ from mlsem.core.optimise.sum import (
 from mlsem.core.records import Array, GroupedMoments, Index, RobustClusters, frozen
 from mlsem.data.moments.aggregate import DataRecord
 from mlsem.errors import in_group
-from mlsem.estimation.posed import Posed, PosedGroup
+from mlsem.estimation.posed import Posed, PosedGroup, shared_parameters
 from mlsem.estimation.problem import Problem, pose_one, restricted
 from mlsem.model.table import ParameterTable
 
@@ -228,8 +228,7 @@ def _starts_of(optima: Sequence[Optimum[Any]]) -> RandomStarts | None:
 def _held(table: ParameterTable) -> Index:
     """Parameters of the whole that are the user's own in whatever coordinates: with a bound, in a
     constraint, or of several groups."""
-    count = np.bincount(np.concatenate([group.places for group in table.groups]))
-    return np.union1d(restricted(table), np.flatnonzero(count > 1))
+    return np.union1d(restricted(table), shared_parameters(table))
 
 
 def _pose_group(table: ParameterTable, number: int, record: DataRecord, held: Index) -> Problem:

@@ -11,7 +11,7 @@ import numpy as np
 
 from mlsem.core.optimise.objective import Objective
 from mlsem.core.optimise.runaway import Watch
-from mlsem.core.records import Array, CellMoments, Index, RobustClusters
+from mlsem.core.records import Array, Index, RobustClusters
 from mlsem.errors import EstimationError
 from mlsem.model.table import ParameterTable
 
@@ -108,20 +108,12 @@ class Posed(ABC):
     @property
     def incomplete(self) -> bool:
         """Whether values are missing in the rows used."""
-        return any(isinstance(each.problem.moments, CellMoments) for each in self.groups)
+        return self.moments.incomplete
 
     @property
     def shared(self) -> Index:
         """Parameters of several groups."""
-        return np.flatnonzero(self._held_by > 1)
-
-    @property
-    def _held_by(self) -> Index:
-        """How many groups have each parameter."""
-        count = np.zeros(len(self.table.names), dtype=np.intp)
-        for group in self.groups:
-            count[group.places] += 1
-        return count
+        return shared_parameters(self.table)
 
     def gathered(self, values: Callable[[Problem], Array]) -> Array:
         """One value for each parameter from those of each group; of shared ones the mean over
@@ -165,3 +157,11 @@ class PosedGroup:
     number: int
     places: Index
     problem: Problem
+
+
+def shared_parameters(table: ParameterTable) -> Index:
+    """Parameters of several groups; none where there is one group."""
+    count = np.zeros(len(table.names), dtype=np.intp)
+    for group in table.groups:
+        count[list(group.places)] += 1
+    return np.flatnonzero(count > 1)

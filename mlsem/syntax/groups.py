@@ -115,13 +115,18 @@ def refuse_groups(syntax: ModelSyntax) -> None:
                 )
 
 
+def goes_by_order(syntax: ModelSyntax) -> bool:
+    """Whether the order of the groups counts: no block names them, elements of `c(…)` differ."""
+    if syntax.groups:
+        return False
+    return any(_differ(f.modifiers.groups) for b in syntax.blocks for f in b.formulas)
+
+
 def order_note(syntax: ModelSyntax, labels: Labels, appearing: Sequence[Hashable]) -> str:
     """What a user of lavaan should know who wrote `c(…)` with different elements: lavaan gives
     them to the groups in the order of their first rows, `appearing`. Empty where that is the same.
     """
-    if syntax.groups or tuple(appearing) == tuple(labels):
-        return ""
-    if not any(_differ(f.modifiers.groups) for b in syntax.blocks for f in b.formulas):
+    if not goes_by_order(syntax) or tuple(appearing) == tuple(labels):
         return ""
     return (
         f"The elements of c(…) are for the groups {_shown(labels)}, in this order. lavaan takes "
