@@ -20,7 +20,7 @@ FACADES = {"results/result.py"}  # one class with all that a user may ask of a f
 # Room → what it may import, from the ground up. A room is a folder of the package, in `core`,
 # `data` and `inference` one of theirs; a name stands for all rooms in it. Every room may import
 # itself and `base`. "mlsem" is the package itself (`import mlsem`, what `__init__` offers).
-BASIS = "errors model data core estimation"
+BASIS = "errors other_programs model data core estimation"
 INFERENCE = f"{BASIS} arguments report parallel inference/covariance inference/estimated"
 ABOVE = f"{BASIS} arguments syntax inference results"
 MAY = {
@@ -28,6 +28,7 @@ MAY = {
     "version": "",
     "errors": "",
     "arguments": "errors",
+    "other_programs": "errors",
     "report": "errors",
     "parallel": "errors",
     "syntax": "errors",
@@ -48,11 +49,11 @@ MAY = {
     "core/patterns": "errors core/records core/linalg core/implied core/sample core/clusters "
     "core/evidence core/optimise",
     "core/restricted": "errors core",
-    "model": "errors syntax core",
+    "model": "errors other_programs syntax core",
     "data/table": "errors syntax model core",
     "data/moments": "errors syntax model core data/table",
     "data/design": "errors syntax model core data",
-    "estimation": "errors arguments model data core",
+    "estimation": "errors arguments other_programs model data core",
     "inference/covariance": BASIS,
     "inference/estimated": "model core",
     "inference/fit": INFERENCE,
@@ -71,7 +72,7 @@ MAY = {
     "interop": f"{ABOVE} api mlsem",
     "simulation": f"{ABOVE} api report parallel mlsem",
     "cli": f"{ABOVE} api report simulation mlsem",
-    "__init__": f"{ABOVE} api simulation version",
+    "__init__": f"{ABOVE} api other_programs simulation version",
     "__main__": "cli",
 }
 SPLIT = ("core", "data", "inference")
@@ -95,7 +96,9 @@ NAME_FRAMES = "data inference results api simulation interop cli __init__"
 # What may not even be named by a room.
 ARRAYS = {"numpy", "scipy", "pandas"}
 BLIND = {
-    **dict.fromkeys(("base", "errors", "report", "arguments", "cli"), ARRAYS | {"lark"}),
+    **dict.fromkeys(
+        ("base", "errors", "report", "arguments", "other_programs", "cli"), ARRAYS | {"lark"}
+    ),
     "syntax": ARRAYS,
 }
 

@@ -11,7 +11,7 @@ from mlsem.core.optimise.objective import InformationKind
 from mlsem.errors import OptionValueError, listed
 from mlsem.estimation import standard_errors
 from mlsem.estimation.standard_errors import StandardErrors
-from mlsem.model.other_programs import value_advice
+from mlsem.other_programs.options import value_advice
 
 DfKind = Literal["satterthwaite", "kenward-roger"]
 

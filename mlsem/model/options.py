@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from mlsem.errors import OptionError, OptionValueError, listed, nearest
-from mlsem.model.other_programs import keyword_advice, plain, value_advice
+from mlsem.other_programs.options import keyword_advice, plain, value_advice
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

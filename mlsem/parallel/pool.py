@@ -171,7 +171,7 @@ def _joblib() -> Any:
         import joblib
     except ImportError:
         raise InterfaceError(
-            'several processes need joblib: pip install "mlsem[simulation]", or n_jobs=1.'
+            "several processes need joblib: pip install joblib, or n_jobs=1."
         ) from None
     return joblib
 
@@ -193,7 +193,7 @@ def _tqdm(progress: bool | None) -> Any:
     except ImportError:
         if progress:
             raise InterfaceError(
-                'the progress bar needs tqdm: pip install "mlsem[simulation]", or progress=False.'
+                "the progress bar needs tqdm: pip install tqdm, or progress=False."
             ) from None
         return None
     return tqdm

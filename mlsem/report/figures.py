@@ -55,7 +55,7 @@ def blank(width: float, height: float, given: Figure | None) -> Figure:
         from matplotlib.figure import Figure
     except ImportError as error:
         raise InterfaceError(
-            f'figures need matplotlib ({error}): pip install "mlsem[plot]"', name="matplotlib"
+            f"figures need matplotlib ({error}): pip install matplotlib", name="matplotlib"
         ) from error
     if given is None:
         return Figure(figsize=(width, height), layout="constrained")

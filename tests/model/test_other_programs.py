@@ -11,7 +11,7 @@ import mlsem
 from mlsem.errors import OptionError, OptionValueError
 from mlsem.estimation.settings import SETTING_NAMES, Settings
 from mlsem.model.options import OPTION_NAMES, ModelOptions
-from mlsem.model.other_programs import KEYWORDS, VALUES, plain
+from mlsem.other_programs.options import KEYWORDS, VALUES, plain
 from mlsem.results.result import FitResult
 
 OURS = {*OPTION_NAMES, *SETTING_NAMES, "start", "cluster", "center", "group", "group_label"}
