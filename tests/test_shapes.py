@@ -9,8 +9,9 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from types import FunctionType
 from typing import Any
@@ -210,7 +211,7 @@ def _annotations(tree: ast.AST) -> Iterator[ast.expr]:
             yield from (each.annotation for each in node.body if isinstance(each, ast.AnnAssign))
 
 
-def _bare(node: ast.AST, arrays: set[str]) -> bool:
+def _bare(node: ast.AST, arrays: Set[str]) -> bool:
     """Whether an array type is in it outside of `Shaped`."""
     if isinstance(node, ast.Subscript) and ast.unparse(node.value) == "Shaped":
         return False
@@ -219,7 +220,8 @@ def _bare(node: ast.AST, arrays: set[str]) -> bool:
     return any(_bare(each, arrays) for each in ast.iter_child_nodes(node))
 
 
-def _array_types() -> set[str]:
+@cache
+def _array_types() -> frozenset[str]:
     """Names of types that are, or hold, arrays of any shape."""
     found = {"NDArray", "ndarray"}
     statements = [each for file in FILES for each in ast.parse(file.read_text("utf-8")).body]
@@ -233,4 +235,4 @@ def _array_types() -> set[str]:
                 target = each.targets[0] if isinstance(each, ast.Assign) else each.target
                 if isinstance(target, ast.Name) and _bare(each.value, found):
                     found.add(target.id)
-    return found
+    return frozenset(found)

@@ -2,7 +2,7 @@
 
 What converged lies inside the parameter space and is a maximum, by a dense computation that knows
 the data without their shifts; what did not converge says no number that is none. The default run
-takes every twentieth design; `pytest -m slow tests/estimation/test_floor.py` takes all.
+takes every fortieth design; `pytest -m slow tests/estimation/test_floor.py` takes all.
 """
 
 import json
@@ -21,7 +21,7 @@ import mlsem
 from mlsem.cli.output import json_text
 from mlsem.estimation.remarks import complaint
 
-DESIGNS, EVERY = 970, 20
+DESIGNS, EVERY = 970, 40
 EPS = float(np.finfo(float).eps)
 LAST = (283, 330, 384, 495)  # where rounding once gave +5e20
 NEAR = 1.0  # by how much ℓ may be wrong at a covariance that is singular but for a few digits
@@ -290,7 +290,7 @@ def all_right(seeds):
 def test_some_designs(first):
     """In five parts, side by side."""
     counts = all_right(range(first, DESIGNS, 5 * EVERY))
-    assert counts["converged"] >= 2
+    assert counts["converged"] >= 1
 
 
 def test_points_that_rounding_lets_in():

@@ -165,7 +165,7 @@ def test_a_marker_that_hardly_loads_between():
     at a negative factor variance."""
     model = "level: 1\n fw =~ y1 + y2\n y3 ~ fw\nlevel: 2\n fb =~ y1 + y2\n y3 ~ fb + w"
     both = 0
-    for seed in range(8):
+    for seed in range(4):
         data = weak_between(seed)
         marker = quietly(model, data, cluster="id", se="none")
         standard = quietly(model, data, cluster="id", se="none", std_lv=True)
@@ -173,7 +173,7 @@ def test_a_marker_that_hardly_loads_between():
             assert marker.converged
             assert marker.loglik > standard.loglik - 1e-6
             both += marker.loglik == pytest.approx(standard.loglik, abs=1e-6)
-    assert both >= 3
+    assert both >= 2
 
 
 # --- searches without an end ---------------------------------------------------------------------
