@@ -21,13 +21,14 @@ from mlsem.inference.covariance.matrix import Covariance
 from mlsem.inference.wald.run import WaldTest, wald_test
 from mlsem.model.blocks import name_suffix
 from mlsem.model.hypotheses import read_hypothesis
-from mlsem.report import invariance_figures, sheet
+from mlsem.report import sheet
 from mlsem.report.cells import format_df, format_number
+from mlsem.report.figures.by_group import Panel, by_group
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from mlsem.report.figures import Figure
+    from mlsem.report.figures.style import Figure
 
 
 Place = str | float
@@ -91,9 +92,9 @@ class GroupComparison(sheet.Shown):
             matplotlib is not installed.
         """
         limits = list(zip(self._each.lower.tolist(), self._each.upper.tolist(), strict=True))
-        panel = invariance_figures.Panel(self.parameter, self._each.est.tolist(), limits)
+        panel = Panel(self.parameter, self._each.est.tolist(), limits)
         labels = [str(group) for group in self.groups]
-        return invariance_figures.by_group([panel], labels, self.column, figure)
+        return by_group([panel], labels, self.column, figure)
 
     @quiet
     def _sheet(self) -> sheet.Sheet:

@@ -16,12 +16,13 @@ from mlsem.data.moments.gaps import LevelGaps
 from mlsem.data.moments.missing import Missingness
 from mlsem.data.table.frame import make_frame, square_frame
 from mlsem.errors import OptionValueError, listed
-from mlsem.report import pattern_figure, sheet
+from mlsem.report import sheet
+from mlsem.report.figures import patterns as figures
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from mlsem.report.figures import Figure
+    from mlsem.report.figures.style import Figure
 
 UNITS = {1: "row", 2: "cluster"}
 PATTERNS, COLUMNS = 10, 7
@@ -179,7 +180,7 @@ class MissingPatterns(sheet.Shown):
         """
         if kind == "patterns":
             panels = [
-                pattern_figure.PatternPanel(
+                figures.PatternPanel(
                     f"level {level.number}" if len(self.levels) > 1 else "",
                     f"{UNITS[level.number]}s",
                     level.variables,
@@ -189,12 +190,12 @@ class MissingPatterns(sheet.Shown):
                 for level in self.levels
                 if level.variables
             ]
-            return pattern_figure.patterns(panels, figure)
+            return figures.patterns(panels, figure)
         if kind != "clusters":
             raise OptionValueError(f'kind must be "patterns" or "clusters", not {kind!r}.')
         frame = self.clusters
         assert self.cluster is not None
-        return pattern_figure.by_cluster(
+        return figures.by_cluster(
             [str(name) for name in frame.columns], frame.to_numpy().tolist(), self.cluster, figure
         )
 

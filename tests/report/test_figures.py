@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import pickle
+import struct
 import sys
 from io import BytesIO
 from math import nan
 
 import pytest
-from matplotlib import pyplot
+from matplotlib import pyplot, rc_context
 from matplotlib.figure import Figure
 
 from mlsem.errors import InterfaceError
-from mlsem.report import figures
-from mlsem.report.figures import LeveragePanel, leverage, se_comparison
+from mlsem.report.figures import style
+from mlsem.report.figures.leverage import LeveragePanel, leverage
+from mlsem.report.figures.standard_errors import se_comparison
 
 SHARES = [0.1, 0.6, 0.0, 0.3]
 LABELS = ["a", "b", "c", "d"]
@@ -163,10 +166,37 @@ def test_one_is_always_on_the_axis(values):
 )
 def test_says_what_to_install(draw, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-    with pytest.raises(InterfaceError, match=r'pip install "mlsem\[plot\]"') as caught:
+    with pytest.raises(InterfaceError, match="pip install matplotlib") as caught:
         draw()
     assert caught.value.name == "matplotlib"
 
 
 def test_colours_of_methods_are_told_apart_by_shape_too():
-    assert len({marker for _, marker in figures.METHODS}) == len(figures.METHODS)
+    assert len({marker for _, marker in style.METHODS}) == len(style.METHODS)
+
+
+# --- in notebooks and files -----------------------------------------------------------------------
+
+
+def test_a_notebook_draws_it_once_and_sharp():
+    figure = leverage(panels(1), LABELS, ROWS, "id")
+    image, size = figure._repr_png_()
+    pixels = struct.unpack(">II", image[16:24])
+    assert pixels == (2 * size["width"], 2 * size["height"])
+    assert size["width"] == 100 * figure.get_size_inches()[0]
+
+
+def test_figures_pickle():
+    figure = leverage(panels(2), LABELS, ROWS, "id")
+    again = pickle.loads(pickle.dumps(figure))
+    assert type(again) is type(figure)
+    assert [ax.get_title(loc="left") for ax in again.axes] == ["y~x0", "y~x1"]
+
+
+def test_the_users_own_style_stays_outside():
+    """A dark background, TeX and large letters are for the figures that the user makes."""
+    with rc_context({"axes.facecolor": "black", "text.usetex": True, "font.size": 30.0}):
+        figure = leverage(panels(1), ["$a_b$", *LABELS[1:]], ROWS, "a_$id$")
+        image, _ = figure._repr_png_()
+    plain, _ = leverage(panels(1), ["$a_b$", *LABELS[1:]], ROWS, "a_$id$")._repr_png_()
+    assert image == plain

@@ -19,13 +19,14 @@ from mlsem.errors import OptionValueError, listed, nearest
 from mlsem.inference.alignment.errors import df_of
 from mlsem.inference.covariance.intervals import Wald, holm, wald
 from mlsem.inference.covariance.matrix import Covariance
-from mlsem.report import invariance_figures, sheet
+from mlsem.report import sheet
 from mlsem.report.cells import format_number
+from mlsem.report.figures.by_group import Panel, by_group
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from mlsem.report.figures import Figure
+    from mlsem.report.figures.style import Figure
 
 KINDS = ("loading", "intercept")
 TRUSTED = 0.25  # share of parameters that may differ (Muthén & Asparouhov, 2014)
@@ -340,13 +341,9 @@ class Alignment(sheet.Shown):
             what = "mean" if each.has_means else "variance"
             limits = zip(each.tests.lower[at].tolist(), each.tests.upper[at].tolist(), strict=True)
             panels.append(
-                invariance_figures.Panel(
-                    f"{each.factor}: aligned {what}", each.tests.est[at].tolist(), list(limits)
-                )
+                Panel(f"{each.factor}: aligned {what}", each.tests.est[at].tolist(), list(limits))
             )
-        return invariance_figures.by_group(
-            panels, [str(g) for g in self.groups], self.column, figure
-        )
+        return by_group(panels, [str(g) for g in self.groups], self.column, figure)
 
     @quiet
     def _sheet(self) -> sheet.Sheet:

@@ -14,13 +14,14 @@ from mlsem.core.quiet import quiet
 from mlsem.core.records import Array
 from mlsem.data.table.frame import make_frame
 from mlsem.estimation.standard_errors import KINDS
-from mlsem.report import figures, sheet
+from mlsem.report import sheet
 from mlsem.report.cells import format_number
+from mlsem.report.figures.standard_errors import se_comparison
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from mlsem.report.figures import Figure
+    from mlsem.report.figures.style import Figure
 
 LEGEND = (
     "ratio: {kind} to {base}. band: where it lies in {coverage:.0%} of data sets drawn from the "
@@ -198,7 +199,7 @@ class SeComparison(sheet.Shown):
         bands = None
         if self.band is not None:
             bands = [(low, high) for low, high in self.band.limits(self.level).T.tolist()]
-        return figures.se_comparison(self.parameters, ratios, bands, figure=figure)
+        return se_comparison(self.parameters, ratios, bands, figure=figure)
 
     @quiet
     def _sheet(self) -> sheet.Sheet:

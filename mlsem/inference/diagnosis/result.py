@@ -21,12 +21,13 @@ from mlsem.inference.diagnosis.influence import ClusterInfluence, ratio_range
 from mlsem.inference.diagnosis.sheet import diagnostics_sheet
 from mlsem.inference.diagnosis.verdict import ClusterCounts, Coefficient, Limits, Refits, verdict
 from mlsem.model.table import MEANS
-from mlsem.report import figures, sheet
+from mlsem.report import sheet
+from mlsem.report.figures.leverage import LeveragePanel, leverage
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from mlsem.report.figures import Figure
+    from mlsem.report.figures.style import Figure
 
 LIMITS = Limits(FEW_CLUSTERS, FEW_DF, FEW_EFFECTIVE, uneven=0.75, moved=1.0)
 REASONS = {  # of a large CR2 standard error; whether the clusters are those of the model's level 2
@@ -315,13 +316,13 @@ class ClusterDiagnostics(sheet.Shown):
         if parameters is not None:
             places = chosen(self.parameters, parameters)
         panels = [
-            figures.LeveragePanel(
+            LeveragePanel(
                 self.parameters[k], self.measures.share[:, k].tolist(), float(self.effective[k])
             )
             for k in places
         ]
         labels = [str(label) for label in self.labels.tolist()]
-        return figures.leverage(panels, labels, self.rows.tolist(), self.name, figure)
+        return leverage(panels, labels, self.rows.tolist(), self.name, figure)
 
 
 def _counts(name: str, rows: Shaped[Index, "G"], group: str = "") -> ClusterCounts:

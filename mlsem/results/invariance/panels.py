@@ -9,7 +9,7 @@ import numpy as np
 from mlsem.errors import OptionValueError, nearest
 from mlsem.inference.covariance.intervals import wald
 from mlsem.model.table import ParameterTable
-from mlsem.report.invariance_figures import Panel
+from mlsem.report.figures.by_group import Panel
 from mlsem.results.result import FitResult
 
 MOST = 24  # panels that are drawn unless others are asked for

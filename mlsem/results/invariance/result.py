@@ -15,8 +15,9 @@ from mlsem.core.quiet import quiet
 from mlsem.data.table.frame import make_frame
 from mlsem.errors import InferenceError, OptionValueError, listed, nearest
 from mlsem.inference.alignment.result import Alignment
-from mlsem.report import invariance_figures, sheet
+from mlsem.report import sheet
 from mlsem.report.cells import format_number
+from mlsem.report.figures import by_group as figures
 from mlsem.results.compared import measures_of
 from mlsem.results.invariance import words
 from mlsem.results.invariance.panels import panels_of
@@ -27,7 +28,7 @@ from mlsem.results.result import FitResult
 if TYPE_CHECKING:
     import pandas as pd
 
-    from mlsem.report.figures import Figure
+    from mlsem.report.figures.style import Figure
 
 HEADS = {
     "npar": "npar",
@@ -287,7 +288,7 @@ class Invariance(sheet.Shown):
         }
         paths |= {"SRMR": srmr} if srmr else {}
         labels = [str(group) for group in self.groups]
-        return invariance_figures.invariance(panels, labels, self.column, self.steps, paths, figure)
+        return figures.invariance(panels, labels, self.column, self.steps, paths, figure)
 
     @quiet
     def _sheet(self) -> sheet.Sheet:

@@ -14,13 +14,13 @@ from mlsem.core.records import Array
 from mlsem.data.table.frame import make_frame
 from mlsem.report import sheet
 from mlsem.report.cells import format_number
-from mlsem.simulation.study import figure as study_figure
+from mlsem.report.figures.se_bias import se_bias
 from mlsem.simulation.study.performance import performance
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from mlsem.report.figures import Figure
+    from mlsem.report.figures.style import Figure
 
 SHOWN = {
     "truth": "truth",
@@ -161,7 +161,7 @@ class Study:
                 target[each.name] = [
                     values[place[name]] if name in place else float("nan") for name in names
                 ]
-        return study_figure.se_bias(names, biases, errors, figure=figure)
+        return se_bias(names, biases, errors, figure=figure)
 
     # --- as text ------------------------------------------------------------------------------
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mlsem.base.display import cell
-from mlsem.report.figures import BLUE, LINE, PLAIN, RED, SMALL, blank
+from mlsem.report.figures.style import BLUE, LINE, PLAIN, RED, SMALL, blank, styled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -29,6 +29,7 @@ class PatternPanel:
     counts: Sequence[int]
 
 
+@styled
 def patterns(panels: Sequence[PatternPanel], figure: Figure | None = None) -> Figure:
     """A row of tiles for each pattern, the most frequent above; missing ones are red.
 
@@ -67,6 +68,7 @@ def _draw_patterns(ax: Axes, panel: PatternPanel) -> None:
     ax.set_ylabel(panel.units, fontsize=SMALL)
 
 
+@styled
 def by_cluster(
     variables: Sequence[str],
     shares: Sequence[Sequence[float]],

@@ -7,7 +7,7 @@ from math import isfinite
 from typing import TYPE_CHECKING
 
 from mlsem.base.display import cell
-from mlsem.report.figures import BAND, LINE, METHODS, PLAIN, SMALL, blank, label_rows
+from mlsem.report.figures.style import BAND, LINE, METHODS, PLAIN, SMALL, blank, label_rows, styled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -17,6 +17,7 @@ TOLERABLE = 0.10  # relative bias of standard errors (Hoogland & Boomsma, 1998)
 WIDTH = 1.96  # standard errors to each side of a 95% interval
 
 
+@styled
 def se_bias(
     names: Sequence[str],
     biases: Mapping[str, Sequence[float]],

@@ -8,7 +8,17 @@ from math import ceil, isfinite
 from typing import TYPE_CHECKING
 
 from mlsem.base.display import cell
-from mlsem.report.figures import BAND, BLUE, LINE, METHODS, PLAIN, SMALL, blank, label_rows
+from mlsem.report.figures.style import (
+    BAND,
+    BLUE,
+    LINE,
+    METHODS,
+    PLAIN,
+    SMALL,
+    blank,
+    label_rows,
+    styled,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -38,6 +48,7 @@ class Panel:
     centre: float | None = None
 
 
+@styled
 def by_group(
     panels: Sequence[Panel], groups: Sequence[str], column: str, figure: Figure | None = None
 ) -> Figure:
@@ -58,6 +69,7 @@ def by_group(
     return figure
 
 
+@styled
 def invariance(
     panels: Sequence[Panel],
     groups: Sequence[str],

@@ -1,0 +1,179 @@
+"""The one style of all figures: colours, sizes, lines, and how words of users stand in them.
+
+A figure is pyplot's only if the caller made it: nothing here shows a window or leaves anything
+behind, and what the user has set for figures of their own (`rcParams`) does not reach ours. Colours
+are those of Okabe & Ito (2008), told apart by the colour-blind too; shapes and dashes tell the same
+in print without colours. Words of users are never read as formulas: they are set with
+``parse_math=False``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import cache, wraps
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+
+from mlsem.base.display import cell, display_width, printable
+from mlsem.errors import InterfaceError
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+BLUE, RED, ORANGE, GREEN = "#0072B2", "#D55E00", "#E69F00", "#009E73"
+INK, LINE, STEM, BAND = "0.15", "0.35", "0.72", "0.88"  # greys, from dark to light
+METHODS = (  # colour and marker of each of several things, in turn
+    ("#000000", "|"),
+    (BLUE, "o"),
+    (ORANGE, "s"),
+    (GREEN, "^"),
+    ("#CC79A7", "D"),
+    ("#56B4E9", "v"),
+    (RED, "P"),
+)
+DASHES = ("-", (0, (5, 2)), (0, (1.5, 1.5)), (0, (6, 2, 1.5, 2)), (0, (9, 3)))  # of lines, in turn
+SMALL, PLAIN = 8.0, 9.0  # points
+WIDE = 6.4  # inches: fits a notebook's cell
+STYLE: dict[str, Any] = {
+    "axes.edgecolor": LINE,
+    "axes.labelcolor": INK,
+    "axes.labelsize": PLAIN,
+    "axes.linewidth": 0.8,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.titlelocation": "left",
+    "axes.titlesize": PLAIN,
+    "axes.unicode_minus": True,
+    "figure.titlesize": PLAIN + 1,
+    "font.size": PLAIN,
+    "legend.fontsize": SMALL,
+    "legend.frameon": False,
+    "legend.title_fontsize": SMALL,
+    "text.color": INK,
+    "xtick.color": LINE,
+    "xtick.labelcolor": INK,
+    "xtick.labelsize": SMALL,
+    "ytick.color": LINE,
+    "ytick.labelcolor": INK,
+    "ytick.labelsize": SMALL,
+}
+OTHER_SCRIPTS = (  # fonts with letters that matplotlib's own has not; those installed are used
+    "Noto Sans CJK SC",
+    "Noto Sans CJK JP",
+    "Noto Sans CJK KR",
+    "Source Han Sans SC",
+    "WenQuanYi Micro Hei",
+    "Microsoft YaHei",
+    "PingFang SC",
+    "Hiragino Sans",
+    "Arial Unicode MS",
+)
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def styled(draw: Callable[P, T]) -> Callable[P, T]:
+    """The function, drawing in this style whatever the user's `rcParams` are.
+
+    Raises
+    ------
+    InterfaceError
+        matplotlib is not installed.
+    """
+
+    @wraps(draw)
+    def in_style(*args: P.args, **kwargs: P.kwargs) -> T:
+        with _style():
+            return draw(*args, **kwargs)
+
+    return in_style
+
+
+@contextmanager
+def _style() -> Iterator[None]:
+    try:
+        import matplotlib.figure  # noqa: F401
+        from matplotlib import rc_context
+        from matplotlib.style import context
+    except ImportError as error:
+        raise InterfaceError(
+            f"figures need matplotlib ({error}): pip install matplotlib", name="matplotlib"
+        ) from error
+    with context("default"), rc_context({**STYLE, "font.sans-serif": _fonts()}):
+        yield
+
+
+@cache
+def _fonts() -> list[str]:
+    """matplotlib's own font, then those that are installed of other scripts."""
+    from matplotlib.font_manager import fontManager
+
+    installed = {font.name for font in fontManager.ttflist}
+    return ["DejaVu Sans", *(name for name in OTHER_SCRIPTS if name in installed)]
+
+
+def blank(width: float, height: float, given: Figure | None) -> Figure:
+    """A figure of that size in inches, or the given one; neither pyplot's nor shown."""
+    if given is None:
+        from mlsem.report.figures.drawing import Drawing
+
+        return Drawing(figsize=(width, height), layout="constrained")
+    from matplotlib.figure import Figure
+
+    if isinstance(given, Figure) and given.get_layout_engine() is None:
+        given.set_layout_engine("constrained")
+    return given
+
+
+# --- axes -----------------------------------------------------------------------------------------
+
+
+def plain_axes(ax: Axes) -> None:
+    """Lines at the left and below alone, small ticks; also in a figure of the user's style."""
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.tick_params(labelsize=SMALL)
+
+
+def label_rows(ax: Axes, labels: Sequence[str]) -> None:
+    """A row for each label, from above, and no frame but the axis below."""
+    ax.set_yticks(range(len(labels)))
+    ax.set_yticklabels(labels, fontsize=SMALL, parse_math=False)
+    ax.set_ylim(len(labels) - 0.45, -0.55)
+    ax.tick_params(axis="x", labelsize=SMALL)
+    ax.tick_params(axis="y", length=0)
+    ax.spines[["top", "right", "left"]].set_visible(False)
+
+
+# --- words ----------------------------------------------------------------------------------------
+
+
+def say(ax: Axes, words: str, place: tuple[float, float], **style: Any) -> None:
+    """Words some points away from a place."""
+    ax.annotate(
+        words,
+        place,
+        textcoords="offset points",
+        annotation_clip=False,
+        parse_math=False,
+        **style,
+    )
+
+
+def say_at_the_right(ax: Axes, words: str, y: float, **style: Any) -> None:
+    """Words outside the axes, at a value of y."""
+    across = ax.get_yaxis_transform()
+    say(ax, words, (1.0, y), xycoords=across, xytext=(3, 0), va="center", **style)
+
+
+def broken(name: str, width: int) -> str:
+    """A long name on two lines, broken behind its operator; each line shortened to the width."""
+    name = printable(name)
+    if display_width(name) <= width:
+        return name
+    for operator in ("=~", "~~", "~"):
+        left, sign, right = name.partition(operator)
+        if sign:
+            return f"{cell(left.rstrip(), width - 3)} {sign}\n{cell(right.lstrip(), width)}"
+    return cell(name, width)
