@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 
 from mlsem.api.steps import (
-    PER_FIT,
     beside_model,
     finish,
     groups_of,
@@ -18,8 +18,11 @@ from mlsem.api.steps import (
 )
 from mlsem.api.update import updated
 from mlsem.core.quiet import quiet
+from mlsem.data.table.columns import require_frame
 from mlsem.data.table.frame import column_names
-from mlsem.estimation.settings import Settings
+from mlsem.data.table.grouping import group as clusters_of
+from mlsem.estimation.keywords import ELSEWHERE, FitKeywords, shown
+from mlsem.estimation.settings import SETTING_NAMES, Settings
 from mlsem.model.defaults import specify
 from mlsem.model.options import ModelOptions, Preset, model_options, split_options
 from mlsem.model.table import ParameterTable
@@ -29,16 +32,14 @@ from mlsem.results.result import FitResult
 if TYPE_CHECKING:
     import pandas as pd
 
+Function = TypeVar("Function", bound=Callable[..., Any])
+NAMED = ("model", "data", "cluster")  # parameters, for which a keyword may be a slip, too
 
+
+@shown(FitKeywords)
 @quiet
 def fit(
-    model: str,
-    data: pd.DataFrame,
-    cluster: str | None = None,
-    *,
-    group: str | None = None,
-    center: Mapping[str, str] | None = None,
-    **options: Any,
+    model: str, data: pd.DataFrame, cluster: str | None = None, **options: Unpack[FitKeywords]
 ) -> FitResult:
     """Fit a two-level (or single-level) structural equation model by maximum likelihood.
 
@@ -113,6 +114,29 @@ def fit(
         given them, too. Tests of fit and their degrees of freedom are those of the model. The
         log-likelihood, AIC and BIC are those of all variables. Tables leave their parameters out
         but for ``auxiliary=True``; in `FitResult.params` they come last.
+    std_lv : bool
+        Variances of latent variables are fixed to 1, and no loading is.
+    fixed_x : bool
+        Exogenous observed covariates are conditioned on (see the notes); False: their moments are
+        parameters.
+    meanstructure : bool, optional
+        Whether the means are part of the model. Default: with two levels, or where the model
+        writes an intercept.
+    bounds : {"none", "pos.var", "pos.ov.var", "pos.lv.var", "standard", "wide"}, optional
+        Variances from 0 on: all, those of observed, of latent variables. "standard" and "wide":
+        bounds of variances, covariances, loadings and paths that the data give (De Jonckere &
+        Rosseel, 2022).
+    orthogonal : bool
+        Covariances of latent variables that a default would add are fixed to 0.
+    auto_fix_first : bool, optional
+        The first loading of each latent variable is fixed to 1. Default: unless `std_lv`.
+    auto_fix_single : bool
+        The residual variance of the only indicator of a latent variable is fixed to 0.
+    auto_var, auto_cov_lv_x, auto_cov_y : bool
+        What is added free: variances and residual variances; covariances of exogenous latent
+        variables; covariances of residuals of outcomes that explain nothing.
+    int_ov_free, int_lv_free : bool
+        Intercepts of observed, of latent variables are free; False: they are fixed to 0.
     start : mapping, Series, FitResult or sequence, optional
         Starting values by parameter name (`FitResult.params` has the names).
     starts : int, default 0
@@ -128,11 +152,6 @@ def fit(
         Largest remaining step at the optimum, in standard errors.
     on_failure : {"warn", "raise"}
         What happens if the optimiser does not converge.
-    **options
-        lavaan's options with `_` for `.`: ``std_lv``, ``fixed_x``, ``meanstructure``,
-        ``auto_fix_first``, ``auto_fix_single``, ``auto_var``, ``auto_cov_lv_x``, ``auto_cov_y``,
-        ``int_ov_free``, ``int_lv_free``, ``orthogonal``, ``bounds`` (see
-        `mlsem.model.options.ModelOptions`). An unknown keyword is a `TypeError`.
 
     Returns
     -------
@@ -147,7 +166,8 @@ def fit(
     ConvergenceError
         With ``on_failure="raise"``.
     OptionError, OptionValueError
-        A keyword, or its value; they are also a `TypeError` and a `ValueError`.
+        An unknown keyword, or a value that it does not take; they are also a `TypeError` and a
+        `ValueError`. Values are read in upper or lower case.
 
     Notes
     -----
@@ -162,47 +182,66 @@ def fit(
     log-likelihood is that of such covariates too, given those of one level. ``fixed_x=False`` makes
     all moments of exogenous covariates parameters.
     """
-    return _fitted("sem", model, data, cluster, group, center, options)
+    return _fitted("sem", model, data, cluster, options)
 
 
+def _alike(preset: Preset) -> Callable[[Function], Function]:
+    """A function that takes what `fit` takes, with defaults of its own, and says so."""
+
+    def decorate(function: Function) -> Function:
+        about, usual = function.__doc__ or "", fit.__doc__ or ""
+        start, end = usual.find("    Parameters\n"), usual.find("    Notes\n")
+        first, examples, rest = about.partition("    Examples\n")
+        function.__doc__ = f"{first.rstrip()}\n\n{usual[start:end]}{examples}{rest}".rstrip(" ")
+        return shown(FitKeywords, preset)(function)
+
+    return decorate
+
+
+@_alike("sem")
 @quiet
-def sem(model: str, data: pd.DataFrame, cluster: str | None = None, **options: Any) -> FitResult:
+def sem(
+    model: str, data: pd.DataFrame, cluster: str | None = None, **options: Unpack[FitKeywords]
+) -> FitResult:
     """lavaan's `sem()`: the same as `fit`."""
-    return _fitted("sem", model, data, cluster, *_columns_of(options), options)
+    return _fitted("sem", model, data, cluster, options)
 
 
+@_alike("cfa")
 @quiet
-def cfa(model: str, data: pd.DataFrame, cluster: str | None = None, **options: Any) -> FitResult:
+def cfa(
+    model: str, data: pd.DataFrame, cluster: str | None = None, **options: Unpack[FitKeywords]
+) -> FitResult:
     """lavaan's `cfa()`: the same as `fit`."""
-    return _fitted("cfa", model, data, cluster, *_columns_of(options), options)
+    return _fitted("cfa", model, data, cluster, options)
 
 
+@_alike("growth")
 @quiet
-def growth(model: str, data: pd.DataFrame, cluster: str | None = None, **options: Any) -> FitResult:
+def growth(
+    model: str, data: pd.DataFrame, cluster: str | None = None, **options: Unpack[FitKeywords]
+) -> FitResult:
     """lavaan's `growth()`: `fit` with the intercepts of observed variables fixed to 0 and those
     of latent variables free."""
-    return _fitted("growth", model, data, cluster, *_columns_of(options), options)
+    return _fitted("growth", model, data, cluster, options)
 
 
+@_alike("lavaan")
 @quiet
-def lavaan(model: str, data: pd.DataFrame, cluster: str | None = None, **options: Any) -> FitResult:
+def lavaan(
+    model: str, data: pd.DataFrame, cluster: str | None = None, **options: Unpack[FitKeywords]
+) -> FitResult:
     """lavaan's `lavaan()`: `fit` without automatic parameters."""
-    return _fitted("lavaan", model, data, cluster, *_columns_of(options), options)
+    return _fitted("lavaan", model, data, cluster, options)
 
 
-def _columns_of(options: dict[str, Any]) -> tuple[Any, Any]:
-    """`group=` and `center=`."""
-    return options.pop("group", None), options.pop("center", None)
-
-
+@shown(FitKeywords)
 @quiet
 def check(
     model: str,
     data: pd.DataFrame | None = None,
     cluster: str | None = None,
-    *,
-    group: str | None = None,
-    **options: Any,
+    **options: Unpack[FitKeywords],
 ) -> ParameterTable:
     """The parameter table of a model, without fitting it.
 
@@ -212,57 +251,80 @@ def check(
     data : pandas.DataFrame, optional
         With it, the names in the model are looked for in the data.
     cluster : str, optional
-        As for `fit`: robust errors, so means, in a single-level model.
-    group : str, optional
-        As for `fit`. Without data the groups are those of ``group_label=``, or of the blocks of
-        the model.
+        Column of cluster ids, which must be in the data. As for `fit` it makes the errors of a
+        single-level model robust, and so its means parameters.
     **options
-        As for `fit`.
+        As for `fit`. Without data the groups are those of ``group_label=``, or of the blocks of
+        the model. What says how a model is estimated is checked, and changes nothing.
+
+    Returns
+    -------
+    ParameterTable
+        Prints as the table of the command ``mlsem check``, in notebooks as HTML; `rows` has what
+        is in it.
+
+    Raises
+    ------
+    ModelSyntaxError, SpecificationError
+        The model text, or what it says.
+    DataError
+        There is no such column.
+    OptionError, OptionValueError
+        A keyword, or its value.
+
+    Examples
+    --------
+    >>> import mlsem
+    >>> print(mlsem.check("f =~ y1 + y2 + y3"))
+       lhs  op  rhs  level  parameter  from
     """
-    columns = None if data is None else column_names(data)
-    asked = options.pop("group_label", None)
-    settings, chosen, auxiliary = _model_options(options)
+    how = _read("sem", options)
     syntax = parsed(model, data)
-    labels = groups_of(syntax, data, group, asked)
-    table = remarked(table_of(syntax.text, chosen, columns, labels))
-    return beside_model(table, auxiliary, settings, chosen, data, cluster)
+    columns = None if data is None else column_names(data)
+    labels = groups_of(syntax, data, how.group, how.group_label)
+    table = remarked(table_of(syntax.text, how.options, columns, labels))
+    if data is not None and cluster is not None:
+        clusters_of(require_frame(data), cluster, None)  # refuses what are no ids
+    return beside_model(table, how.auxiliary, how.settings, how.options, data, cluster)
 
 
 def population(model: str, group_label: object = None, **options: Any) -> ParameterTable:
     """The parameter table of a model that data are drawn from; as `check`, but that moments of
     covariates with a part at both levels are parameters: there are no data to give them."""
     syntax = parsed(model, None)
-    settings, chosen, auxiliary = _model_options(options)
+    how = _read("sem", options)
     labels = groups_of(syntax, None, None, group_label)
-    table = remarked(specify(syntax, chosen, population=True, groups=labels))
-    return beside_model(table, auxiliary, settings, chosen, None, None)
-
-
-def _model_options(options: dict[str, Any]) -> tuple[Settings, ModelOptions, object]:
-    """Settings, those of the model, and `auxiliary=` among the options of `fit`."""
-    keywords, rest = split_options(options, PER_FIT, ("data", "cluster"))
-    rest.pop("start", None)
-    auxiliary = rest.pop("auxiliary", None)
-    chosen = model_options("sem", **keywords)
-    return *modelling(Settings(**rest), chosen, keywords), auxiliary
+    table = remarked(specify(syntax, how.options, population=True, groups=labels))
+    return beside_model(table, how.auxiliary, how.settings, how.options, None, None)
 
 
 def _fitted(
-    preset: Preset,
-    model: str,
-    data: Any,
-    cluster: str | None,
-    group: str | None,
-    center: Mapping[str, str] | None,
-    options: dict[str, Any],
+    preset: Preset, model: str, data: Any, cluster: str | None, options: Mapping[str, Any]
 ) -> FitResult:
-    keywords, rest = split_options(options, PER_FIT, ("cluster", "center", "group"))
-    start, auxiliary = rest.pop("start", None), rest.pop("auxiliary", None)
-    asked = rest.pop("group_label", None)
-    settings, chosen = modelling(Settings(**rest), model_options(preset, **keywords), keywords)
+    how = _read(preset, options)
     syntax = parsed(model, data)
-    labels = groups_of(syntax, data, group, asked)
-    table = remarked(table_of(syntax.text, chosen, column_names(data), labels))
-    table = beside_model(table, auxiliary, settings, chosen, data, cluster)
-    record = rows_of(syntax, table, data, settings, cluster, group, center)
-    return finish(syntax.text, settings, table, record, start, Recipe(chosen, updated))
+    labels = groups_of(syntax, data, how.group, how.group_label)
+    table = remarked(table_of(syntax.text, how.options, column_names(data), labels))
+    table = beside_model(table, how.auxiliary, how.settings, how.options, data, cluster)
+    record = rows_of(syntax, table, data, how.settings, cluster, how.group, how.center)
+    return finish(syntax.text, how.settings, table, record, how.start, Recipe(how.options, updated))
+
+
+@dataclass(frozen=True, slots=True)
+class _Given:
+    """What the keywords of `fit` say."""
+
+    settings: Settings
+    options: ModelOptions
+    group: Any
+    group_label: Any
+    center: Any
+    auxiliary: Any
+    start: Any
+
+
+def _read(preset: Preset, options: Mapping[str, Any]) -> _Given:
+    keywords, rest = split_options(options, (*ELSEWHERE, *SETTING_NAMES), NAMED)
+    apart = {name: rest.pop(name, None) for name in ELSEWHERE}
+    settings, chosen = modelling(Settings(**rest), model_options(preset, **keywords), keywords)
+    return _Given(settings, chosen, **apart)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any, Unpack, get_args
 
 from mlsem.api.fit import fit
 from mlsem.core.quiet import quiet
 from mlsem.errors import OptionError, OptionValueError, listed, nearest, warnings_of
+from mlsem.estimation.keywords import InvarianceKeywords, shown
 from mlsem.inference.alignment.result import Alignment
 from mlsem.model.options import GroupEqual
 from mlsem.results.invariance.result import Invariance
@@ -36,6 +37,7 @@ NOT_HERE = {
 }
 
 
+@shown(InvarianceKeywords)
 @quiet
 def invariance(
     model: str,
@@ -53,8 +55,7 @@ def invariance(
     partial: str | Iterable[str] = (),
     cross_level: bool = False,
     alignment: bool | Mapping[str, Any] = False,
-    se: str | None = None,
-    **options: Any,
+    **options: Unpack[InvarianceKeywords],
 ) -> Invariance:
     """Measurement invariance across groups: a model is fitted with more and more of it equal.
 
@@ -82,11 +83,9 @@ def invariance(
         construct (Jak & Jorgensen, 2017).
     alignment : bool or mapping
         Whether factors of the first step are aligned (`FitResult.align`), with these options.
-    se : str, optional
-        Standard errors, as for `mlsem.fit`; "CR2" for few clusters.
     **options
-        Of `mlsem.fit`. With robust errors (``estimator="MLR"``) χ² is scaled and CFI and RMSEA are
-        robust.
+        As for `mlsem.fit`, ``se="CR2"`` for few clusters. With robust errors
+        (``estimator="MLR"``) χ² is scaled and CFI and RMSEA are robust.
 
     Returns
     -------
@@ -124,7 +123,6 @@ def invariance(
         raise OptionValueError(f'partial={partial!r}: it takes names, such as ["f=~y3", "y1~1"].')
     free = (partial,) if isinstance(partial, str) else tuple(partial)
     equal = _equalities(steps, cross_level)
-    options |= {} if se is None else {"se": se}
     fits: dict[str, FitResult] = {}
     first: FitResult | None = None
     for step, names in equal.items():

@@ -8,7 +8,7 @@ of the outcome, and a random slope a variable of level 2.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 from mlsem.api.steps import finish
 from mlsem.base.caching import remember
@@ -24,6 +24,7 @@ from mlsem.errors import (
     listed,
     warn,
 )
+from mlsem.estimation.keywords import MixedKeywords, shown
 from mlsem.estimation.settings import SETTING_NAMES, Settings, se_kind
 from mlsem.model.defaults import specify
 from mlsem.model.mixed_options import refuse_fiml, refuse_meaningless
@@ -39,8 +40,11 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+@shown(MixedKeywords)
 @quiet
-def lmm(formula: str, data: pd.DataFrame, REML: bool = True, **options: Any) -> FitResult:
+def lmm(
+    formula: str, data: pd.DataFrame, REML: bool = True, **options: Unpack[MixedKeywords]
+) -> FitResult:
     """Fit a linear mixed model with one grouping factor, as lme4's `lmer`.
 
     Parameters
@@ -111,7 +115,7 @@ def lmm(formula: str, data: pd.DataFrame, REML: bool = True, **options: Any) -> 
     'F'
     """
     parsed = read_formula(formula)
-    settings, start = _settings(REML, options)
+    settings, start = _settings(REML, {**options})
     refuse_fiml(settings.missing)
     mixed = read_mixed(parsed, data, settings.missing or "listwise")
     if settings.missing is None and mixed.lost:

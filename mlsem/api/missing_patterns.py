@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 
@@ -25,6 +25,7 @@ from mlsem.data.table.grouping import group as clustered
 from mlsem.data.table.grouping import ungrouped
 from mlsem.data.table.groups import group_labels, group_rows
 from mlsem.errors import DataError, OptionError, OptionValueError
+from mlsem.estimation.keywords import GroupedKeywords, shown
 from mlsem.results.groups import by_label
 from mlsem.results.missing_patterns import MissingPatterns, Used
 
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from mlsem.model.table import ParameterTable
 
 
+@shown(GroupedKeywords)
 @quiet
 def missing_patterns(
     data: pd.DataFrame,
@@ -43,7 +45,7 @@ def missing_patterns(
     *,
     variables: str | Sequence[str] | None = None,
     group: str | None = None,
-    **options: Any,
+    **options: Unpack[GroupedKeywords],
 ) -> Any:
     """Which values are missing, at which level, in which clusters, and which go missing together.
 
@@ -99,9 +101,8 @@ def missing_patterns(
     frame = require_frame(data)
     if cluster is not None:
         require_one_column("cluster", cluster, frame)
-    if group is not None:
-        options = {**options, "group": group}
-    table = _table(model, frame, cluster, options)
+    own = {} if group is None else {"group": group}
+    table = _table(model, frame, cluster, {**options, **own})
     if table is not None and variables is not None:
         raise OptionValueError("a model says which variables there are: leave variables= out.")
     wanted = _columns(frame, variables, (cluster, group)) if table is None else {}

@@ -22,7 +22,7 @@ from mlsem.estimation.estimates import Estimates
 from mlsem.estimation.estimator import optimum_of
 from mlsem.estimation.pose import pose
 from mlsem.estimation.remarks import complaint
-from mlsem.estimation.settings import SETTING_NAMES, Settings
+from mlsem.estimation.settings import Settings
 from mlsem.inference.covariance.freedom import df_method
 from mlsem.model.defaults import specify
 from mlsem.model.options import ModelOptions
@@ -35,7 +35,6 @@ from mlsem.syntax.nodes import ModelSyntax
 if TYPE_CHECKING:
     from mlsem.data.moments.groups import GroupedRecord
 
-PER_FIT = ("start", "auxiliary", "group_label", *SETTING_NAMES)
 OF_DATA = ("cluster", "center", "group", "group_label")
 
 

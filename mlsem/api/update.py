@@ -8,7 +8,6 @@ from typing import Any
 
 from mlsem.api.steps import (
     OF_DATA,
-    PER_FIT,
     beside_model,
     finish,
     groups_of,
@@ -22,6 +21,8 @@ from mlsem.core.quiet import quiet
 from mlsem.data.moments.bases import data_names
 from mlsem.data.table.frame import column_names
 from mlsem.errors import OptionValueError
+from mlsem.estimation.keywords import ELSEWHERE
+from mlsem.estimation.settings import SETTING_NAMES
 from mlsem.model.options import split_options
 from mlsem.results.recipe import Recipe
 from mlsem.results.result import FitResult
@@ -36,7 +37,7 @@ def updated(fit: FitResult, model: object, data: object, changes: Mapping[str, A
     recipe, record = fit._recipe, fit._record
     assert recipe is not None
     keywords, rest = split_options(
-        changes, (*PER_FIT, "cluster", "center", "group"), ("model", "data")
+        changes, (*ELSEWHERE, "cluster", *SETTING_NAMES), ("model", "data")
     )
     for name in (*OF_DATA, "missing", "se_cluster"):
         if data is None and name in rest:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
-from typing import Literal
+from typing import Literal, get_args
 
 from mlsem.arguments import require_seed, require_whole
 from mlsem.core.optimise.objective import InformationKind
@@ -13,16 +13,20 @@ from mlsem.estimation import standard_errors
 from mlsem.estimation.standard_errors import StandardErrors
 from mlsem.other_programs.options import value_advice
 
+Estimator = Literal["ML", "MLR", "REML"]
+TestName = Literal["t", "z"]
 DfKind = Literal["satterthwaite", "kenward-roger"]
+Missing = Literal["listwise", "error", "fiml", "fiml.x"]
+OnFailure = Literal["warn", "raise"]
 
 MOST_STARTS = 10_000
 _CHOICES = {
-    "estimator": ("ML", "MLR", "REML"),
-    "test": ("t", "z"),
-    "df": ("satterthwaite", "kenward-roger"),
-    "information": ("expected", "observed"),
-    "missing": ("listwise", "error", "fiml", "fiml.x"),
-    "on_failure": ("warn", "raise"),
+    "estimator": get_args(Estimator),
+    "test": get_args(TestName),
+    "df": get_args(DfKind),
+    "information": get_args(InformationKind),
+    "missing": get_args(Missing),
+    "on_failure": get_args(OnFailure),
 }
 _OPTIONAL = ("test", "df", "information", "missing")
 _MISSING_ALSO = {"ml": "fiml", "direct": "fiml", "ml.x": "fiml.x"}
@@ -93,12 +97,10 @@ class Settings:
         object.__setattr__(self, "estimator", _estimator(self.estimator))
         if self.se is not None:
             object.__setattr__(self, "se", se_kind(self.se).name)
-        if isinstance(self.df, str):
-            object.__setattr__(self, "df", self.df.lower())
-        if isinstance(self.missing, str):
-            name = self.missing.lower()
-            object.__setattr__(self, "missing", _MISSING_ALSO.get(name, name))
         for name in ("test", "df", "information", "missing", "on_failure"):
+            if isinstance(value := getattr(self, name), str):
+                value = value.lower()
+                object.__setattr__(self, name, _MISSING_ALSO.get(value, value))
             _require(name, getattr(self, name), optional=name in _OPTIONAL)
         self._require_agreement()
         require_whole("max_iter", self.max_iter, 1)

@@ -13,6 +13,7 @@ from math import nan
 from types import MappingProxyType
 from typing import Literal
 
+SeName = Literal["standard", "MLR", "CR0", "CR1", "CR1p", "CR1S", "CR2", "CR3", "none"]
 Bread = Literal["default", "observed"]
 ReferenceKind = Literal["t", "mixed", "z"]
 
@@ -88,7 +89,7 @@ class StandardErrors:
         Other programs' names, in lower case.
     """
 
-    name: str
+    name: SeName
     title: str
     bread: Bread | None
     sandwich: bool
@@ -142,7 +143,7 @@ def _as_stata(j: int, rows: int, p: int) -> tuple[int, int]:
 
 
 def _cluster_robust(
-    name: str, adjustment: Adjustment, factor: Factor | None = None
+    name: SeName, adjustment: Adjustment, factor: Factor | None = None
 ) -> StandardErrors:
     return StandardErrors(
         name=name,

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, Unpack, get_args
 
 import numpy as np
 
 from mlsem.arguments import chosen, require_level
+from mlsem.core.optimise.objective import InformationKind
 from mlsem.core.optimise.optimum import RandomStarts
 from mlsem.core.quiet import quiet
 from mlsem.core.records import Array
@@ -23,6 +24,7 @@ from mlsem.errors import (
     warn,
 )
 from mlsem.estimation.estimates import Estimates, GroupEstimates
+from mlsem.estimation.keywords import UNCHANGED, UpdateKeywords, shown
 from mlsem.estimation.remarks import (
     active_restrictions,
     on_boundary,
@@ -30,13 +32,13 @@ from mlsem.estimation.remarks import (
     on_starts,
     unreached,
 )
-from mlsem.estimation.settings import Settings, se_kind
+from mlsem.estimation.settings import DfKind, Settings, TestName, se_kind
+from mlsem.estimation.standard_errors import SeName
 from mlsem.inference.covariance.cautions import on_information
 from mlsem.inference.covariance.groups import covariance_of_group
 from mlsem.inference.covariance.intervals import Wald, wald
 from mlsem.inference.covariance.matrix import Covariance, meat
 from mlsem.inference.covariance.of_estimates import covariance_of, doubted
-from mlsem.inference.covariance.reference import DfMethod
 from mlsem.inference.wald import run as hypotheses
 from mlsem.model.table import ParameterTable
 from mlsem.results.groups import by_group, tested_by_group
@@ -179,9 +181,9 @@ class FitResult:
         return self.covariance.kind.name
 
     @property
-    def df_method(self) -> DfMethod | None:
-        """Where the degrees of freedom of model-based t tests come from; None for z tests, and for
-        the CR kinds, which have their own."""
+    def df_method(self) -> str | None:
+        """Where the degrees of freedom of model-based t tests come from, "satterthwaite" or
+        "kenward-roger"; None for z tests, and for the CR kinds, which have their own."""
         return None if self.covariance.reference is None else self.covariance.reference.method
 
     @property
@@ -575,13 +577,14 @@ class FitResult:
 
     # --- other questions ----------------------------------------------------------------------
 
+    @shown()
     def with_se(
         self,
-        kind: str,
+        kind: SeName,
         *,
-        test: str | None = None,
-        df: str | None = None,
-        information: str | None = None,
+        test: TestName | None = None,
+        df: DfKind | None = None,
+        information: InformationKind | None = None,
     ) -> FitResult:
         """The same estimates with other standard errors; nothing is fitted again.
 
@@ -865,7 +868,10 @@ class FitResult:
 
         return compare_groups(self._estimates, self.covariance, parameter, reference, level)
 
-    def update(self, model: str | None = None, *, data: object = None, **options: Any) -> FitResult:
+    @shown(UpdateKeywords, default=UNCHANGED)
+    def update(
+        self, model: str | None = None, *, data: object = None, **options: Unpack[UpdateKeywords]
+    ) -> FitResult:
         """Fit a changed model, with the options of this fit where they are not changed.
 
         Parameters

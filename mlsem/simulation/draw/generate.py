@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Mapping
 from inspect import signature
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from mlsem.api.fit import population
 from mlsem.core.quiet import quiet
 from mlsem.core.records import Array
 from mlsem.errors import OptionValueError, SpecificationError, in_group, listed
+from mlsem.estimation.keywords import DrawnKeywords, shown
 from mlsem.estimation.settings import SETTING_NAMES
 from mlsem.model.blocks import BlockKey
 from mlsem.model.options import OPTION_NAMES, require_known
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+@shown(DrawnKeywords)
 @quiet
 def simulate(
     model: str,
@@ -43,7 +45,7 @@ def simulate(
     omitted_slopes: Mapping[str, float] | Mapping[Hashable, Mapping[str, float]] | None = None,
     cluster: str = "id",
     rng: str = "numpy",
-    **options: Any,
+    **options: Unpack[DrawnKeywords],
 ) -> pd.DataFrame:
     """Draw a data set from a model.
 
