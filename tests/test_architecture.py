@@ -32,6 +32,7 @@ MAY = {
     "report": "errors",
     "parallel": "errors",
     "syntax": "errors",
+    "porting": "errors syntax other_programs",
     "core/records": "",
     "core/quiet": "",
     "core/linalg": "core/records",
@@ -71,8 +72,8 @@ MAY = {
     "api": ABOVE,
     "interop": f"{ABOVE} api mlsem",
     "simulation": f"{ABOVE} api report parallel mlsem",
-    "cli": f"{ABOVE} api report simulation mlsem",
-    "__init__": f"{ABOVE} api other_programs simulation version",
+    "cli": f"{ABOVE} api report simulation porting mlsem",
+    "__init__": f"{ABOVE} api other_programs porting simulation version",
     "__main__": "cli",
 }
 SPLIT = ("core", "data", "inference")
@@ -89,6 +90,9 @@ HOMES = {
     "matplotlib": "report simulation",
     "joblib": "parallel",
     "tqdm": "parallel",
+    "tree_sitter": "porting",
+    "tree_sitter_r": "porting",
+    "tree_sitter_language_pack": "porting",
     "distributed": "parallel",
 }
 # Rooms that may name pandas' types in annotations, under `if TYPE_CHECKING`.
@@ -97,7 +101,8 @@ NAME_FRAMES = "data inference results api simulation interop cli __init__"
 ARRAYS = {"numpy", "scipy", "pandas"}
 BLIND = {
     **dict.fromkeys(
-        ("base", "errors", "report", "arguments", "other_programs", "cli"), ARRAYS | {"lark"}
+        ("base", "errors", "report", "arguments", "other_programs", "porting", "cli"),
+        ARRAYS | {"lark"},
     ),
     "syntax": ARRAYS,
 }
