@@ -31,6 +31,7 @@ from mlsem.errors import (
     OptionValueError,
     SpecificationError,
     SpecificationWarning,
+    UnknownNameError,
     WorkerError,
 )
 from mlsem.inference.ratio.run import LrTest
@@ -78,6 +79,7 @@ __all__ = [
     "SpecificationError",
     "SpecificationWarning",
     "Study",
+    "UnknownNameError",
     "WaldTest",
     "WorkerError",
     "__version__",
@@ -120,12 +122,18 @@ _WHEN_ASKED_FOR = {
 }
 
 
-def __getattr__(name: str) -> Any:
-    """What few programs use is imported when it is asked for: a fit begins sooner."""
-    if name not in _WHEN_ASKED_FOR:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module
+if not TYPE_CHECKING:  # an editor should mark unknown names
 
-    value = getattr(import_module(_WHEN_ASKED_FOR[name]), name)
-    globals()[name] = value
-    return value
+    def __getattr__(name: str) -> Any:
+        """What few programs use is imported when it is asked for: a fit begins sooner."""
+        if name in _WHEN_ASKED_FOR:
+            from importlib import import_module
+
+            value = getattr(import_module(_WHEN_ASKED_FOR[name]), name)
+            globals()[name] = value
+            return value
+        if name.startswith("_"):
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from mlsem.other_programs.functions import unknown_name
+
+        raise unknown_name(name, "mlsem", __all__, FitResult)

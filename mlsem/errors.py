@@ -101,6 +101,15 @@ class OptionValueError(MlsemError, ValueError):
     """A keyword has a value that it cannot take."""
 
 
+class UnknownNameError(MlsemError, AttributeError):
+    """A function, method or attribute that is not here, perhaps because it is another program's;
+    the message says what is to be typed instead."""
+
+    def __init__(self, message: str, name: str | None = None) -> None:
+        super().__init__(message)
+        self.name = name  # so that no traceback adds a guess of its own to the message
+
+
 class InterfaceError(MlsemError, ImportError):
     """An optional package that the call needs is not installed."""
 

@@ -7,10 +7,12 @@ from typing import Any
 
 from mlsem.errors import OptionValueError, listed, nearest
 from mlsem.inference.ratio.run import METHODS, Method
+from mlsem.other_programs.answering import answering
 from mlsem.results.compared import ModelComparison, compare_fits
 from mlsem.results.result import FitResult
 
 
+@answering
 def compare(
     fits: Iterable[FitResult] | Mapping[str, FitResult],
     names: Iterable[str] | None = None,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, cast
 
 from mlsem.errors import OptionValueError, listed
 from mlsem.model.blocks import BlockKey, block_keys, name_suffix
+from mlsem.other_programs.answering import Named
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -202,7 +203,7 @@ class GroupTable:
 
 
 @dataclass(frozen=True, slots=True)
-class ParameterTable:
+class ParameterTable(Named):
     """The specified model.
 
     Attributes

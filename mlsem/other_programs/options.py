@@ -157,6 +157,15 @@ KEYWORDS: dict[str, str] = _keyed(
         ("iseed", "Give seed= to fit.bootstrap(), mlsem.simulate() or mlsem.study()."),
         # lme4, nlme
         ("REML", 'It is REML=True or False in lmm, estimator="REML" in fit.'),
+        ("method", 'It is REML=True or False in lmm, estimator="ML", "MLR" or "REML" in fit.'),
+        (
+            "fit.measures rsquare",
+            "It is asked of the fit: fit.fit_measures(), fit.r_squared().",
+        ),
+        (
+            "nsim",
+            "One call draws one data set; many are drawn and analysed by mlsem.study.",
+        ),
         (
             "na.action na.rm",
             'missing="listwise", the default, leaves rows with missing values out; "error" '
@@ -196,7 +205,7 @@ KEYWORDS: dict[str, str] = _keyed(
         ("output", "Results are asked of the fit, e.g. fit.summary(): leave it out."),
         (
             "standardized std.all",
-            "There is no standardised solution yet: standardise the columns of the data first.",
+            "It is asked of the fit: fit.standardized().",
         ),
         ("montecarlo", "mlsem.simulate and mlsem.study run simulations."),
         # semopy

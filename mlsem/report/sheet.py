@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from html import escape
 
 from mlsem.base.display import display_width, pad_left, pad_right
+from mlsem.other_programs.answering import Answering
 from mlsem.report.cells import shown
 from mlsem.report.html import STYLE
 from mlsem.report.text import HEADER, STUB, wrapped
@@ -56,7 +57,7 @@ class Sheet:
     notes: tuple[str, ...]
 
 
-class Shown(ABC):
+class Shown(ABC, Answering):
     """What shows itself as a sheet: as text when printed, as HTML in a notebook."""
 
     @abstractmethod

@@ -15,6 +15,7 @@ from mlsem.errors import InferenceError
 from mlsem.inference.fit.run import fit_measures
 from mlsem.inference.ratio.run import LrTest, Method, likelihood_ratio
 from mlsem.inference.ratio.same_data import require_same_data
+from mlsem.other_programs.answering import Answering
 from mlsem.report.table import render_columns
 from mlsem.results.result import FitResult
 
@@ -41,7 +42,7 @@ LEVELS = ("srmr_within", "srmr_between")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class ModelComparison:
+class ModelComparison(Answering):
     """Fits to the same data; prints as text.
 
     Attributes

@@ -16,6 +16,7 @@ from mlsem.data.table.frame import make_frame
 from mlsem.errors import InferenceError
 from mlsem.estimation.problem import Problem
 from mlsem.model.table import ParameterTable
+from mlsem.other_programs.answering import Answering
 from mlsem.report.table import render_columns
 from mlsem.results.variances import improper_shares, level_parts, row_parts
 
@@ -33,7 +34,7 @@ STEP = 6e-6  # of numerical derivatives, relative: about the cube root of the ro
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Icc:
+class Icc(Answering):
     """Intraclass correlations; prints as a table.
 
     Attributes

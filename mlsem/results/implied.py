@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mlsem.data.table.frame import make_series, square_frame
+from mlsem.other_programs.answering import Answering
 from mlsem.results.tables import implied_moments
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False)
-class Implied:
+class Implied(Answering):
     """Implied moments of a level's observed variables; prints as text.
 
     Attributes

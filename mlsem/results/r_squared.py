@@ -24,6 +24,7 @@ from mlsem.estimation.scales import scales_at
 from mlsem.inference.covariance.groups import covariance_of_group
 from mlsem.inference.covariance.intervals import share_limits
 from mlsem.model.table import ParameterTable, TableBlock
+from mlsem.other_programs.answering import Answering
 from mlsem.report.table import render_columns
 from mlsem.results.variances import RowParts, improper_shares, row_parts
 
@@ -76,7 +77,7 @@ class MixedR2(RowParts):
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
-class RSquared:
+class RSquared(Answering):
     """R² of a fit; prints as text.
 
     Attributes

@@ -42,6 +42,7 @@ from mlsem.inference.covariance.intervals import delta_se, wald
 from mlsem.inference.fit.models import FitModels
 from mlsem.inference.fit.residual_tests import saturated_root
 from mlsem.model.table import ParameterTable
+from mlsem.other_programs.answering import Answering
 from mlsem.report.table import render_columns
 from mlsem.results.icc import numerical_jacobian
 from mlsem.results.variances import level_parts
@@ -53,7 +54,7 @@ WITHIN, BETWEEN, LATENT, RAW = "within", "between", "latent means", "raw"
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Reliability:
+class Reliability(Answering):
     """Reliabilities; prints as a table.
 
     Attributes

@@ -19,6 +19,7 @@ from mlsem.inference.fit.models import FitModels
 from mlsem.inference.fit.residual_tests import Roots, residual_errors, residual_roots
 from mlsem.inference.fit.residuals import correlations, level_residuals, root_mean_square
 from mlsem.inference.fit.run import require_estimates
+from mlsem.other_programs.answering import Answering
 from mlsem.results.groups import by_label
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ Kind = Literal["raw", "standardized", "cor.bentler", "cor.bollen"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class ResidualMoments:
+class ResidualMoments(Answering):
     """Residuals of the moments of one level; prints as text.
 
     Attributes

@@ -41,6 +41,7 @@ from mlsem.inference.covariance.matrix import Covariance, meat
 from mlsem.inference.covariance.of_estimates import covariance_of, doubted
 from mlsem.inference.wald import run as hypotheses
 from mlsem.model.table import ParameterTable
+from mlsem.other_programs.answering import Answering
 from mlsem.results.groups import by_group, tested_by_group
 from mlsem.results.implied import implied_by
 from mlsem.results.tables import estimate_columns, tidy_columns, without_auxiliary
@@ -76,7 +77,7 @@ PROFILED = "intervals: profile likelihood for variances, t with CR2 standard err
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class FitResult:
+class FitResult(Answering):
     """A fitted model. Nothing in it changes; `with_se` gives a new one.
 
     Attributes
@@ -213,8 +214,6 @@ class FitResult:
         variables are the last ones."""
         return make_series(self.estimates, self.table.names, "est")
 
-    coef = params
-
     @property
     def bse(self) -> pd.Series:
         """Standard errors of the free parameters."""
@@ -287,7 +286,8 @@ class FitResult:
     def _profiled(self, level: float, ci: object, places: list[int]) -> ProfileIntervals | None:
         """None for Wald's intervals."""
         if ci not in get_args(CiKind):
-            raise OptionValueError(f"ci={ci!r}: it takes one of {listed(get_args(CiKind))}.")
+            shown = " Intervals are shown with level=0.95." if ci is True else ""
+            raise OptionValueError(f"ci={ci!r}: it takes one of {listed(get_args(CiKind))}.{shown}")
         if ci == "wald":
             return None
         from mlsem.inference.profile.run import profile_intervals

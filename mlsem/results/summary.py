@@ -9,6 +9,7 @@ from typing import Any
 
 from mlsem.data.moments.missing import Missingness
 from mlsem.estimation.standard_errors import StandardErrors
+from mlsem.other_programs.answering import Answering
 from mlsem.report import html, text
 from mlsem.report.document import HeaderBlock, SummaryDocument
 from mlsem.report.sections import ParameterRow, sections
@@ -200,7 +201,7 @@ def _shown(value: float) -> str:
 
 
 @dataclass(frozen=True)
-class Summary:
+class Summary(Answering):
     """A summary: text when printed, HTML in a notebook; `document` holds the plain values."""
 
     document: SummaryDocument

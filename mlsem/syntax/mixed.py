@@ -82,8 +82,33 @@ def read_formula(text: str) -> MixedFormula:
     return _read(text)
 
 
+_LAVAAN = re.compile(r"\A\s*(?:level|group)\s*:|=~|~~|:=", re.IGNORECASE)
+_NLME = re.compile(r",\s*random\s*=\s*(?:list\()?~?(?P<part>[^,)\n]*)")
+
+
+def _refuse_other_languages(text: str) -> None:
+    lavaan = _LAVAAN.search(text)
+    if lavaan is not None:
+        raise SpecificationError(
+            "this is a model in lavaan's language, which mlsem.fit takes: "
+            'mlsem.fit(model, data, cluster="id"). A formula of lmm is one equation, '
+            "'y ~ x1 + (x1 | id)'.",
+            text,
+            Span(*lavaan.span()),
+        )
+    nlme = _NLME.search(text)
+    if nlme is not None:
+        raise SpecificationError(
+            "'random =' is nlme's: here the random part stands in the formula, "
+            f"'{text[: nlme.start()].strip()} + ({nlme['part'].strip()})'.",
+            text,
+            Span(*nlme.span()),
+        )
+
+
 @remember
 def _read(text: str) -> MixedFormula:
+    _refuse_other_languages(text)
     outcome, parts = _sides(text)
     fixed = [(part.sign, part.term) for part in parts if part.bars is None]
     random, groups = [], {}

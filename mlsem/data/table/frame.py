@@ -14,6 +14,7 @@ from mlsem.core.quiet import quiet
 from mlsem.data.table.columns import numeric, require_column, require_frame, require_one_column
 from mlsem.data.table.grouping import factorised, group
 from mlsem.errors import DataError, listed
+from mlsem.other_programs.answering import answering
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -32,6 +33,7 @@ def numeric_names(data: pd.DataFrame) -> tuple[str, ...]:
     return tuple(name for name in data.columns[plain.to_numpy()] if isinstance(name, str))
 
 
+@answering
 @quiet
 def cluster_means(
     data: pd.DataFrame, variables: str | Sequence[str], cluster: str, suffix: str = "_mean"

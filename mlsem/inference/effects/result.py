@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from mlsem.base.display import lines
 from mlsem.data.table.frame import make_frame
+from mlsem.other_programs.answering import Answering
 from mlsem.report.table import render_columns
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ INTERVALS = {
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Effects:
+class Effects(Answering):
     """Effects of `predictor` on `outcome`; prints as a table.
 
     Attributes

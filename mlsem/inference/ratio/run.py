@@ -16,6 +16,7 @@ from mlsem.inference.ratio.mixtures import mixture_tail, simulated_tail
 from mlsem.inference.ratio.nested import Embedding, embed
 from mlsem.inference.ratio.same_data import require_same_data
 from mlsem.inference.ratio.scores import difference_score
+from mlsem.other_programs.answering import Answering
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,7 +27,7 @@ METHODS: tuple[Method, ...] = get_args(Method)
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
-class LrTest:
+class LrTest(Answering):
     """A likelihood-ratio test; prints as text.
 
     Attributes

@@ -19,6 +19,7 @@ from mlsem.inference.covariance.matrix import Covariance
 from mlsem.inference.covariance.reference import DfMethod, Reference
 from mlsem.inference.estimated import Estimated
 from mlsem.model.hypotheses import Hypothesis, read_hypothesis
+from mlsem.other_programs.answering import Answering
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,7 +29,7 @@ TESTS: tuple[TestKind, ...] = ("chi2", "F", "HTZ")
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
-class WaldTest:
+class WaldTest(Answering):
     """A joint test of constraints g(θ) = 0.
 
     Attributes

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from mlsem.core.records import Array
 from mlsem.data.table.frame import make_frame
+from mlsem.other_programs.answering import Answering
 from mlsem.report import sheet
 from mlsem.report.cells import format_number
 from mlsem.report.figures.se_bias import se_bias
@@ -74,7 +75,7 @@ class MethodResults:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Study:
+class Study(Answering):
     """The results of a study; prints as text, shows as HTML in a notebook.
 
     Attributes

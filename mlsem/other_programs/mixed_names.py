@@ -1,0 +1,237 @@
+"""Names of lme4, nlme, lmerTest, clubSandwich, performance, emmeans, broom and their kin:
+(names, program, here, note)."""
+
+from __future__ import annotations
+
+_NO_LINK = "Only normal outcomes are fitted."
+_MARGINAL = "Of fits by mlsem.lmm: adjusted means with their degrees of freedom."
+
+MIXED: tuple[tuple[str, str, str, str], ...] = (
+    # --- lme4, nlme ---
+    (
+        "lmer",
+        "lme4",
+        "mlsem.lmm(formula, data)",
+        "The formula is a text, with one grouping factor; REML=False for ML.",
+    ),
+    (
+        "lme",
+        "nlme",
+        "mlsem.lmm(formula, data)",
+        'The random part stands in the formula, "y ~ x1 + (x1 | id)"; residuals are independent '
+        "within clusters.",
+    ),
+    ("gls lmList", "nlme", "mlsem.lmm(formula, data)", ""),
+    (
+        "lm",
+        "R",
+        'mlsem.fit("y ~ x1 + w1", data, meanstructure=True)',
+        'With cluster="id" its standard errors are cluster-robust.',
+    ),
+    ("glmer glmer.nb nlmer glm", "lme4", "", _NO_LINK),
+    ("glmmTMB", "glmmTMB", "", _NO_LINK + " lmer's kind is mlsem.lmm(formula, data)."),
+    (
+        "fixef fixed.effects fixed_effects",
+        "lme4",
+        "mixed.params",
+        "The fixed effects among them have the names that lme4 gives them.",
+    ),
+    (
+        "ranef random.effects",
+        "lme4",
+        "fit.random_effects()",
+        "Of each cluster, with standard errors.",
+    ),
+    (
+        "VarCorr getVarCov",
+        "lme4",
+        "mixed.params",
+        "Variances and covariances of random effects are named after their cluster, such as "
+        "id.(Intercept) and id.x1; of a model by levels they are the variances of level 2 in "
+        "fit.parameter_estimates().",
+    ),
+    (
+        "sigma",
+        "R",
+        'mixed.params["Residual"] ** 0.5',
+        "In a model by levels it is the root of the variance of level 1.",
+    ),
+    ("isSingular", "lme4", "fit.singular", ""),
+    ("isREML isLMM REMLcrit", "lme4", "fit.settings.estimator", ""),
+    (
+        "confint",
+        "R",
+        "fit.conf_int()",
+        'Of variances ci="profile" is better; fit.bootstrap() draws.',
+    ),
+    ("intervals", "nlme", "fit.conf_int()", ""),
+    ("profile", "lme4", 'fit.conf_int(ci="profile")', "For variances; other parameters have t."),
+    (
+        "ranova rand drop1 exactRLRT",
+        "lmerTest",
+        "mlsem.lr_test(simple, full)",
+        "Fit the model with and without the random effect; the test has the mixture of "
+        "chi-squares that a variance needs.",
+    ),
+    (
+        "refit refitML",
+        "lme4",
+        "mlsem.lmm(formula, data, REML=False)",
+        "",
+    ),
+    ("bootMer", "lme4", 'mixed.bootstrap("parametric", draws=19, seed=1)', "Take 1000 or more."),
+    ("allFit", "lme4", 'mlsem.fit(model, data, cluster="id", starts=2, seed=1)', ""),
+    (
+        "getME model.matrix model_matrix model.frame model_frame",
+        "R",
+        "",
+        "A fit keeps moments of the data, no rows or design.",
+    ),
+    ("getCall call", "R", "fit.model", "The options are fit.settings."),
+    ("formula terms", "R", "fit.model", ""),
+    ("rePCA", "lme4", "fit.singular", ""),
+    (
+        "lmerControl glmerControl lmeControl",
+        "lme4",
+        "",
+        "One optimiser; max_iter= and tol= end it.",
+    ),
+    (
+        "influence cooks.distance hatvalues dfbeta dfbetas",
+        "R",
+        "fit.cluster_diagnostics()",
+        "Which clusters carry which estimate; exact=True leaves each out.",
+    ),
+    ("dotplot qqmath", "lme4", "fit.random_effects()", "Their figure: fit.plot_random_effects()."),
+    ("step", "R", "mlsem.compare([simple, full])", "Models are not chosen automatically here."),
+    # --- lmerTest, pbkrtest ---
+    (
+        "contest contest1D contestMD calcSatterth",
+        "lmerTest",
+        'mixed.wald_test("`w1`; `x1:w1`")',
+        "Names of fixed effects stand in backticks.",
+    ),
+    (
+        "KRmodcomp vcovAdj",
+        "pbkrtest",
+        'mixed.with_se("standard", df="kenward-roger").wald_test("`w1`; `x1:w1`")',
+        "",
+    ),
+    ("SATmodcomp", "pbkrtest", 'mixed.wald_test("`w1`; `x1:w1`")', ""),
+    ("PBmodcomp", "pbkrtest", "mlsem.lr_test(simple, full)", ""),
+    ("ls_means lsmeansLT difflsmeans", "lmerTest", 'mixed.marginal_means("f")', _MARGINAL),
+    # --- clubSandwich, sandwich, lmtest ---
+    (
+        "vcovCR",
+        "clubSandwich",
+        'fit.with_se("CR2").vcov()',
+        'Other types: "CR0", "CR1", "CR1p", "CR1S", "CR3".',
+    ),
+    (
+        "vcovCL vcovHC vcovBS sandwich cluster.vcov cluster_vcov",
+        "sandwich",
+        'fit.with_se("CR1").vcov()',
+        'With few clusters take "CR2".',
+    ),
+    (
+        "coef_test",
+        "clubSandwich",
+        'fit.with_se("CR2").parameter_estimates()',
+        "Satterthwaite's degrees of freedom come with it.",
+    ),
+    ("coeftest", "lmtest", 'fit.with_se("CR2").parameter_estimates()', ""),
+    ("waldtest", "lmtest", 'fit.wald_test("b == 0")', ""),
+    ("lrtest", "lmtest", "mlsem.lr_test(simple, full)", ""),
+    (
+        "Wald_test",
+        "clubSandwich",
+        'fit.with_se("CR2").wald_test("b == 0")',
+        "HTZ is the default test of CR2.",
+    ),
+    (
+        "constrain_zero constrain_equal constrain_pairwise",
+        "clubSandwich",
+        'fit.with_se("CR2").wald_test("b == 0")',
+        'Constraints are a text: "a == 0; b == c".',
+    ),
+    (
+        "linear_contrast",
+        "clubSandwich",
+        'fit.with_se("CR2").wald_test("b == 0")',
+        "Or define the contrast in the model, 'd := a - b'.",
+    ),
+    ("linearHypothesis glht", "R", 'fit.wald_test("b == 0")', ""),
+    ("boottest wildboottest", "fwildclusterboot", 'fit.bootstrap("wild", draws=99, seed=1)', ""),
+    # --- performance, MuMIn, insight ---
+    (
+        "r2 r2_nakagawa rsquared r.squaredGLMM",
+        "performance",
+        "fit.r_squared()",
+        "Marginal and conditional R², its parts, and R² by level.",
+    ),
+    ("ICC", "performance", "fit.icc()", ""),
+    (
+        "model_performance performance",
+        "performance",
+        "fit.glance()",
+        "Fit measures are fit.fit_measures().",
+    ),
+    ("compare_performance", "performance", "mlsem.compare([simple, full])", ""),
+    (
+        "check_model check_outliers check_residuals check_normality",
+        "performance",
+        "fit.cluster_diagnostics()",
+        "Beside fit.cluster_residuals() and fit.row_residuals(data).",
+    ),
+    ("check_singularity", "performance", "fit.singular", ""),
+    ("check_convergence", "performance", "fit.converged", ""),
+    ("get_variance", "insight", "mixed.params", "fit.r_squared() has their parts."),
+    ("model_parameters parameters", "parameters", "fit.tidy()", ""),
+    ("standardize standardize_parameters", "effectsize", 'fit.standardized("all")', ""),
+    (
+        "demean degroup",
+        "datawizard",
+        'mlsem.cluster_means(data, ["x1"], cluster="id")',
+        'Centred at their means: center={"x1": "cluster"} in the call.',
+    ),
+    # --- emmeans, marginaleffects, interactions ---
+    ("emmeans lsmeans ref_grid emmip", "emmeans", 'mixed.marginal_means("f")', _MARGINAL),
+    (
+        "emtrends lstrends",
+        "emmeans",
+        'fit.simple_slopes("x1", "w1")',
+        "Slopes at values of a moderator, with their degrees of freedom.",
+    ),
+    ("pairs joint_tests", "emmeans", 'fit.wald_test("b == 0")', ""),
+    (
+        "slopes avg_slopes marginaleffects margins",
+        "marginaleffects",
+        'fit.simple_slopes("x1", "w1")',
+        "",
+    ),
+    ("predictions avg_predictions ggpredict", "marginaleffects", "fit.predict(data)", ""),
+    (
+        "sim_slopes johnson_neyman probe_interaction",
+        "interactions",
+        'fit.simple_slopes("x1", "w1")',
+        "",
+    ),
+    ("interact_plot plot_model", "interactions", 'fit.plot_interaction("x1", "w1")', ""),
+    # --- broom and tables ---
+    ("augment", "broom", "fit.predict(data)", ""),
+    (
+        "modelsummary msummary texreg screenreg stargazer tab_model etable",
+        "modelsummary",
+        "mlsem.compare([simple, full])",
+        "Side by side: fit measures and tests; estimates are data frames, fit.tidy().",
+    ),
+    # --- reading data ---
+    (
+        "read.csv read_csv read.table fread read_delim",
+        "R",
+        "",
+        "Read files with pandas: pandas.read_csv(…), and give the data frame to mlsem.fit.",
+    ),
+    ("read_sav read_spss", "haven", "", "Read the file with pandas: pandas.read_spss(…)."),
+    ("read_dta read_stata", "haven", "", "Read the file with pandas: pandas.read_stata(…)."),
+)

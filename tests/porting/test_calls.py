@@ -1,0 +1,45 @@
+"""The 49 first calls of users of R: each works as it is tried, or is answered by the way here."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from typing import Any
+
+import pytest
+
+from mlsem.errors import MlsemError
+from tests.porting.calls import CALLS, Call
+from tests.porting.names import namespace
+
+pytestmark = pytest.mark.filterwarnings("ignore::mlsem.errors.MlsemWarning")
+ALL = [each for calls in CALLS.values() for each in calls]
+
+
+def _run(code: str) -> Any:
+    with contextlib.redirect_stdout(io.StringIO()):
+        return eval(code, namespace())
+
+
+def test_there_are_49() -> None:
+    assert len(ALL) == 49
+    assert len({each.there for each in ALL}) >= 48  # anova is lavaan's and lme4's
+
+
+@pytest.mark.parametrize("call", ALL, ids=lambda call: call.there)
+def test_what_is_tried_works_or_is_answered(call: Call) -> None:
+    if not call.answer:
+        _run(call.tried)
+        return
+    with pytest.raises(MlsemError) as caught:
+        _run(call.tried)
+    assert call.answer in str(caught.value)
+
+
+@pytest.mark.parametrize("call", ALL, ids=lambda call: call.there)
+def test_what_is_to_be_typed_runs(call: Call) -> None:
+    target = namespace()[call.here.removeprefix("print(").partition(".")[0]]
+    method = call.here.partition(".")[2].partition("(")[0].partition(",")[0]
+    if not hasattr(target, method.partition(".")[0]):
+        pytest.skip(f"fits have no {method} yet")
+    _run(call.here)
