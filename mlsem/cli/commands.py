@@ -75,7 +75,7 @@ def _check_values(arguments: Namespace) -> None:
             f"--minimum {arguments.minimum:g} is of --modification-indices: add it"
         )
     if arguments.out:
-        from mlsem.cli.files import check_output
+        from mlsem.report.files import check_output
 
         if Path(arguments.out).suffix.lower() not in SEPARATORS:
             raise OptionValueError(f"--out {arguments.out}: the name must end in .csv or .tsv")
@@ -156,7 +156,8 @@ def _tables(result: FitResult, arguments: Namespace) -> dict[str, Any]:
 
 
 def _write_estimates(result: FitResult, arguments: Namespace) -> None:
-    from mlsem.cli.files import separated, write_whole
+    from mlsem.cli.files import separated
+    from mlsem.report.files import write_whole
 
     text = separated(_estimates(result, arguments), SEPARATORS[Path(arguments.out).suffix.lower()])
     write_whole(arguments.out, text, overwrite=arguments.overwrite)

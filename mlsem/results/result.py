@@ -47,6 +47,7 @@ from mlsem.results.implied import implied_by
 from mlsem.results.tables import estimate_columns, tidy_columns, without_auxiliary
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Hashable, Iterable, Mapping
 
     import pandas as pd
@@ -67,6 +68,8 @@ if TYPE_CHECKING:
     from mlsem.results.latent import Method as LatentMethod
     from mlsem.results.recipe import Recipe
     from mlsem.results.reference import ReferenceModel
+    from mlsem.results.report.build import SectionName
+    from mlsem.results.report.result import Report
     from mlsem.results.residuals import Kind as ResidualKind
     from mlsem.results.residuals import ResidualMoments
     from mlsem.results.standardized import Kind as StandardizedKind
@@ -538,6 +541,79 @@ class FitResult(Answering):
             measures = measure_blocks(self._models)
         titles = group_titles(self.table)
         return summarise(columns, hidden, self.table.level_labels, facts, shown, measures, titles)
+
+    def report(
+        self,
+        path: str | os.PathLike[str] | None = None,
+        data: pd.DataFrame | None = None,
+        title: str | None = None,
+        labels: Mapping[str, str] | None = None,
+        overwrite: bool = False,
+        sections: Iterable[SectionName] | None = None,
+        *,
+        seed: int = 1,
+    ) -> Report:
+        """A report of the fit: one HTML file that needs no network.
+
+        Model, data by level, estimates, fit, random effects, diagnostics with verdicts, figures,
+        notes, and what it was made with. Tables can be sorted, copied and saved.
+
+        Parameters
+        ----------
+        path : str or path, optional
+            Where it is written, ``"report.html"``. Default: nowhere.
+        data : DataFrame, optional
+            The data of the fit, for what a fit does not keep: distributions, residuals of rows.
+        title : str, optional
+        labels : mapping of str to str, optional
+            Words for names of variables: ``{"x1": "income"}``.
+        overwrite : bool
+            Whether a file that is there is replaced.
+        sections : iterable of str, optional
+            Some of "overview", "model", "data", "estimates", "fit", "random", "diagnostics",
+            "notes", "session". Default: all.
+        seed : int
+            Of the draws for the band of standard errors (see `compare_se`).
+
+        Returns
+        -------
+        Report
+            Shows in a notebook; `html` is the page, `save` writes it.
+
+        Raises
+        ------
+        OptionValueError, DataError
+            A value that an argument cannot take.
+        MlsemError
+            The file is there already, or cannot be written.
+
+        Notes
+        -----
+        What a fit does not have (tests of fit after REML, say) the report says in a sentence. What
+        takes long (draws for the band, modification indices) it leaves out when half a minute is
+        over, and says so.
+
+        Examples
+        --------
+        >>> import mlsem
+        >>> data = mlsem.load_example("article")
+        >>> fit = mlsem.fit("y ~ x1 + w1", data, cluster="id")
+        >>> page = fit.report(title="A first look", sections=["model", "estimates"])
+        >>> page.html.startswith("<!DOCTYPE html>")
+        True
+        """
+        from mlsem.results.report.build import make_report
+
+        return make_report(
+            self,
+            path,
+            data=data,
+            title=title,
+            labels=labels,
+            overwrite=overwrite,
+            sections=sections,
+            seed=seed,
+        )
 
     def _facts(self) -> Facts:
         from mlsem.results.groups import group_sizes

@@ -14,8 +14,9 @@ import pandas as pd
 import pytest
 
 from mlsem.cli import files as cli_files
-from mlsem.cli.files import OutputError, separated, write_whole
+from mlsem.cli.files import separated
 from mlsem.cli.main import FAILED, OK, main
+from mlsem.report.files import OutputError, write_whole
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 MODEL = str(EXAMPLES / "article.lav")

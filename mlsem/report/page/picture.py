@@ -1,0 +1,35 @@
+"""A matplotlib figure → a picture that a page holds."""
+
+from __future__ import annotations
+
+from io import BytesIO
+from typing import TYPE_CHECKING, Any
+
+from mlsem.report.page.records import Figure
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure as Drawn
+
+LARGEST_SVG = 150_000  # bytes; a picture of more lines is kept as pixels
+PIXELS = 160  # an inch
+INCH = 100  # CSS pixels that an inch is shown as
+
+
+def picture(drawn: Drawn, alt: str, caption: str = "") -> Figure:
+    """The figure as SVG, or as PNG where that is smaller; without dates and names of files."""
+    import matplotlib
+
+    width = round(INCH * float(drawn.get_figwidth()))
+    # identifiers in the SVG are by this salt, so that the same figure gives the same text
+    with matplotlib.rc_context({"svg.hashsalt": "mlsem", "svg.fonttype": "path"}):
+        data = _saved(drawn, format="svg", metadata={"Date": None, "Creator": None})
+    if len(data) <= LARGEST_SVG:
+        return Figure(data, "svg", alt, caption, width)
+    data = _saved(drawn, format="png", dpi=PIXELS, metadata={"Software": None})
+    return Figure(data, "png", alt, caption, width)
+
+
+def _saved(drawn: Drawn, **options: Any) -> bytes:
+    buffer = BytesIO()
+    drawn.savefig(buffer, facecolor="white", **options)
+    return buffer.getvalue()

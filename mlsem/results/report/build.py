@@ -1,0 +1,186 @@
+"""A fit → its report: which sections it has, and in which order."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+from mlsem.arguments import require_seed
+from mlsem.data.table.frame import column_names
+from mlsem.errors import DataError, OptionValueError, listed, nearest
+from mlsem.report.page.records import Page, Part, Section, Subsection, Verdict, Verdicts
+from mlsem.report.page.render import render
+from mlsem.results.report.closing import notes_section, session_section
+from mlsem.results.report.context import Context, Words
+from mlsem.results.report.data import data_section
+from mlsem.results.report.diagnostics import diagnostics_section, search_verdicts
+from mlsem.results.report.estimates import estimates_section
+from mlsem.results.report.fitting import fit_section
+from mlsem.results.report.model import model_section
+from mlsem.results.report.random import random_section
+from mlsem.results.report.result import Report, checked
+from mlsem.version import __version__
+
+if TYPE_CHECKING:
+    from mlsem.results.result import FitResult
+
+SectionName = Literal[
+    "overview", "model", "data", "estimates", "fit", "random", "diagnostics", "notes", "session"
+]
+
+
+def make_report(
+    fit: FitResult,
+    path: str | os.PathLike[str] | None,
+    *,
+    data: Any,
+    title: str | None,
+    labels: Mapping[str, str] | None,
+    overwrite: bool,
+    sections: Iterable[str] | None,
+    seed: int,
+) -> Report:
+    """See `FitResult.report`. What cannot be written is said before anything is computed."""
+    name = None if path is None else checked(path, overwrite=overwrite)
+    wanted = _wanted(sections)
+    require_seed(seed)
+    _require_data(fit, data)
+    context = Context(fit, data, Words(_labels(fit, labels)), seed)
+    page = Page(
+        _title(context, title),
+        _subtitle(context),
+        _sections(context, wanted),
+        f"Made by mlsem {__version__}. This page needs no network and sends nothing.",
+    )
+    report = Report(render(page), page.title)
+    if name is not None:
+        report.save(name, overwrite=overwrite)
+    return report
+
+
+def _sections(context: Context, wanted: tuple[str, ...]) -> tuple[Section, ...]:
+    made = tuple(MAKERS[each](context) for each in wanted if each in MAKERS)
+    return (_overview(context, made), *made) if "overview" in wanted else made
+
+
+# --- arguments ------------------------------------------------------------------------------------
+
+
+def _wanted(sections: Iterable[str] | None) -> tuple[str, ...]:
+    """Those asked for, in the order of the page."""
+    known = get_args(SectionName)
+    if sections is None:
+        return known
+    asked = [sections] if isinstance(sections, str) else list(sections)
+    for each in asked:
+        if each not in known:
+            hint = nearest(each, known) if isinstance(each, str) else ""
+            raise OptionValueError(f"sections: {each!r} is none of {listed(known)}.{hint}")
+    if not asked:
+        raise OptionValueError(f"sections is empty: name some of {listed(known)}.")
+    return tuple(each for each in known if each in asked)
+
+
+def _require_data(fit: FitResult, data: Any) -> None:
+    if data is None:
+        return
+    if not hasattr(data, "columns"):
+        raise DataError(f"data is a {type(data).__name__}: it takes the data frame of the fit.")
+    cluster = fit._record.cluster
+    if cluster is not None and cluster not in column_names(data):
+        raise DataError(f"data has no column {cluster!r}: give the data frame of the fit.")
+
+
+def _labels(fit: FitResult, labels: Mapping[str, str] | None) -> dict[str, str]:
+    if labels is None:
+        return {}
+    if not isinstance(labels, Mapping):
+        raise OptionValueError(
+            f"labels={labels!r}: it takes a mapping of names to words, as {{'x1': 'income'}}."
+        )
+    known = _names(fit)
+    for name, words in labels.items():
+        if name not in known:
+            hint = nearest(name, known) if isinstance(name, str) else ""
+            raise OptionValueError(f"labels: the model has no variable {name!r}.{hint}")
+        if not isinstance(words, str):
+            raise OptionValueError(f"labels: the words for {name!r} are a text, not {words!r}.")
+    return dict(labels)
+
+
+def _names(fit: FitResult) -> list[str]:
+    """Of variables, factors of products, and parameters of a mixed model."""
+    levels = fit.table.levels
+    whole = [name for each in levels for name in (*each.latent, *each.modelled, *each.covariates)]
+    parts = [part for name in (*whole, *fit.table.names) for part in name.split(":")]
+    return list(dict.fromkeys([*whole, *parts, *fit.table.names]))
+
+
+# --- the top --------------------------------------------------------------------------------------
+
+
+def _title(context: Context, title: str | None) -> str:
+    if title is not None:
+        if not isinstance(title, str) or not title.strip():
+            raise OptionValueError(f"title={title!r}: it takes a text.")
+        return title
+    if context.mixed:
+        return "Report of a linear mixed model"
+    levels = "two-level " if context.two_level else ""
+    return f"Report of a {levels}structural equation model"
+
+
+def _subtitle(context: Context) -> str:
+    fit = context.fit
+    parts = [f"{fit.n_obs:,} rows"]
+    parts += [f"{fit.n_clusters:,} clusters"] if fit.n_clusters is not None else []
+    parts += [f"{len(fit.table.groups)} groups"] if fit.table.groups else []
+    parts += [f"{fit.n_params} parameters", fit.settings.estimator]
+    parts += [f"{fit.se_kind} standard errors"]
+    return ", ".join(parts)
+
+
+def _overview(context: Context, others: tuple[Section, ...]) -> Section:
+    """What the other sections come to, with the way to each."""
+    found = [
+        replace(verdict, text="", target=section.key)
+        for section in others
+        for part in _flat(section)
+        if isinstance(part, Verdicts)
+        for verdict in part.each
+    ]
+    if not _has(others, "diagnostics"):
+        found += search_verdicts(context)
+    if context.fit.notes:
+        count = len(context.fit.notes)
+        title = f"The fit has {count} note{'' if count == 1 else 's'}."
+        found.append(Verdict("note", title, "", target="notes" if _has(others, "notes") else ""))
+    order = {"bad": 0, "caution": 1, "note": 2, "good": 3}
+    found.sort(key=lambda each: order[each.tone])
+    return Section("overview", "At a glance", (Verdicts(tuple(found)),))
+
+
+def _has(sections: tuple[Section, ...], key: str) -> bool:
+    return any(section.key == key for section in sections)
+
+
+def _flat(section: Section) -> Iterator[Part]:
+    for part in section.parts:
+        if isinstance(part, Subsection):
+            yield from part.parts
+        else:
+            yield part
+
+
+MAKERS: dict[str, Callable[[Context], Section]] = {
+    "model": model_section,
+    "data": data_section,
+    "estimates": estimates_section,
+    "fit": fit_section,
+    "random": random_section,
+    "diagnostics": diagnostics_section,
+    "notes": notes_section,
+    "session": session_section,
+}

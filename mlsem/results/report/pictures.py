@@ -1,0 +1,52 @@
+"""The figures of a report, each in one place: drawn here, described here in words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from mlsem.report.page.picture import picture
+from mlsem.report.page.records import Part
+
+if TYPE_CHECKING:
+    from mlsem.inference.comparison.result import SeComparison
+    from mlsem.inference.diagnosis.result import ClusterDiagnostics
+    from mlsem.results.report.context import Context
+
+
+def diagram(context: Context) -> Iterator[Part]:
+    yield from ()
+
+
+def coefficients(context: Context) -> Iterator[Part]:
+    yield from ()
+
+
+def caterpillar(context: Context) -> Iterator[Part]:
+    yield from ()
+
+
+def row_pictures(context: Context) -> Iterator[Part]:
+    yield from ()
+
+
+def data_pictures(context: Context) -> Iterator[Part]:
+    yield from ()
+
+
+def leverage(context: Context, found: ClusterDiagnostics) -> Iterator[Part]:
+    yield picture(
+        found.plot(),
+        "Dots for the clusters, by the share of the information on each coefficient that they have,"
+        " the largest first. The table above has the numbers.",
+        "Each cluster's share of the information on a coefficient. Dashed: if all had the same.",
+    )
+
+
+def se_comparison(context: Context, found: SeComparison) -> Iterator[Part]:
+    yield picture(
+        found.plot(),
+        "Standard errors of each coefficient as ratios to the model's, with the band in which they "
+        "lie if the model is right. The table above has the numbers.",
+        "Standard errors as ratios to the model's; grey: where they lie if the model is right.",
+    )
