@@ -39,6 +39,7 @@ from mlsem.inference.covariance.of_estimates import covariance_of, doubted
 from mlsem.inference.covariance.reference import DfMethod
 from mlsem.inference.wald import run as hypotheses
 from mlsem.model.table import ParameterTable
+from mlsem.results.drawn import Drawn
 from mlsem.results.groups import by_group, tested_by_group
 from mlsem.results.implied import implied_by
 from mlsem.results.tables import estimate_columns, tidy_columns, without_auxiliary
@@ -74,7 +75,7 @@ PROFILED = "intervals: profile likelihood for variances, t with CR2 standard err
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class FitResult:
+class FitResult(Drawn):
     """A fitted model. Nothing in it changes; `with_se` gives a new one.
 
     Attributes
