@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from mlsem.api.compare import compare
     from mlsem.api.invariance import invariance
     from mlsem.api.missing_patterns import missing_patterns
+    from mlsem.api.plots import plot_coefficients
     from mlsem.inference.alignment.result import Alignment
     from mlsem.inference.bootstrap.result import Bootstrap
     from mlsem.results.group_comparison import GroupComparison
@@ -96,6 +97,7 @@ __all__ = [
     "load_example",
     "lr_test",
     "missing_patterns",
+    "plot_coefficients",
     "sem",
     "simulate",
     "study",
@@ -117,6 +119,7 @@ _WHEN_ASKED_FOR = {
     "compare": "mlsem.api.compare",
     "invariance": "mlsem.api.invariance",
     "missing_patterns": "mlsem.api.missing_patterns",
+    "plot_coefficients": "mlsem.api.plots",
     "simulate": "mlsem.simulation.draw.generate",
     "study": "mlsem.simulation.study.run",
 }

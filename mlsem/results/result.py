@@ -42,6 +42,7 @@ from mlsem.inference.covariance.of_estimates import covariance_of, doubted
 from mlsem.inference.wald import run as hypotheses
 from mlsem.model.table import ParameterTable
 from mlsem.other_programs.answering import Answering
+from mlsem.results.drawn import Drawn
 from mlsem.results.groups import by_group, tested_by_group
 from mlsem.results.implied import implied_by
 from mlsem.results.tables import estimate_columns, tidy_columns, without_auxiliary
@@ -80,7 +81,7 @@ PROFILED = "intervals: profile likelihood for variances, t with CR2 standard err
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class FitResult(Answering):
+class FitResult(Answering, Drawn):
     """A fitted model. Nothing in it changes; `with_se` gives a new one.
 
     Attributes

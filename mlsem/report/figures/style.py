@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache, wraps
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from mlsem.base.display import cell, display_width, printable
@@ -34,6 +35,7 @@ METHODS = (  # colour and marker of each of several things, in turn
 )
 DASHES = ("-", (0, (5, 2)), (0, (1.5, 1.5)), (0, (6, 2, 1.5, 2)), (0, (9, 3)))  # of lines, in turn
 SMALL, PLAIN = 8.0, 9.0  # points
+LINES = 3  # of a long name
 WIDE = 6.4  # inches: fits a notebook's cell
 STYLE: dict[str, Any] = {
     "axes.edgecolor": LINE,
@@ -101,7 +103,8 @@ def _style() -> Iterator[None]:
         raise InterfaceError(
             f"figures need matplotlib ({error}): pip install matplotlib", name="matplotlib"
         ) from error
-    with context("default"), rc_context({**STYLE, "font.sans-serif": _fonts()}):
+    settings: Any = {**STYLE, "font.sans-serif": _fonts()}
+    with context("default"), rc_context(settings):
         yield
 
 
@@ -168,12 +171,24 @@ def say_at_the_right(ax: Axes, words: str, y: float, **style: Any) -> None:
 
 
 def broken(name: str, width: int) -> str:
-    """A long name on two lines, broken behind its operator; each line shortened to the width."""
+    """A long name on several lines: broken behind its operator, and between words; a word that is
+    longer than the width is shortened."""
     name = printable(name)
     if display_width(name) <= width:
         return name
     for operator in ("=~", "~~", "~"):
         left, sign, right = name.partition(operator)
         if sign:
-            return f"{cell(left.rstrip(), width - 3)} {sign}\n{cell(right.lstrip(), width)}"
-    return cell(name, width)
+            head = _wrapped(left.rstrip(), width - 1 - len(sign))
+            return f"{head} {sign}\n{_wrapped(right.lstrip(), width)}"
+    return _wrapped(name, width)
+
+
+def _wrapped(name: str, width: int) -> str:
+    """On `LINES` lines at most."""
+    if display_width(name) <= width:
+        return name
+    words = " ".join(cell(word, width) for word in name.split())
+    if display_width(words) > len(words):
+        return cell(name, width)  # wide characters, which textwrap counts as narrow
+    return "\n".join(wrap(words, width, max_lines=LINES, placeholder=" …"))
