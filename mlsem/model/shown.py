@@ -24,7 +24,7 @@ def html(table: ParameterTable) -> str:
     return render_html(_columns(table), index=True, notes=_remarks(table))
 
 
-def _columns(table: ParameterTable) -> dict[str, list[object]]:
+def _columns(table: ParameterTable) -> dict[str, Sequence[object]]:
     rows = table.rows
     optional = {
         "label": [row.label for row in rows],
