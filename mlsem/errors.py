@@ -9,13 +9,14 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from difflib import get_close_matches
+from linecache import getline
 from typing import TYPE_CHECKING
 
-from mlsem.base.display import excerpt, sentences
+from mlsem.base.display import cell, excerpt, printable, sentences
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from types import FrameType
+    from types import FrameType, TracebackType
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,12 @@ class MlsemError(Exception):
 
     def __str__(self) -> str:
         return sentences(super().__str__())
+
+    def _render_traceback_(self) -> list[str]:
+        """What IPython shows in place of a traceback: the message, and the line of the user's that
+        led here. ``%debug`` walks through the rest; outside of notebooks nothing changes."""
+        notes = map(sentences, getattr(self, "__notes__", ()))
+        return [f"{type(self).__name__}: {self}", *notes, *_line_of_the_user(self.__traceback__)]
 
 
 class _SourceError(MlsemError):
@@ -172,6 +179,19 @@ def warn(message: str, category: type[MlsemWarning]) -> None:
         module=str(place.get("__name__") or "<string>"),
         registry=place.setdefault("__warningregistry__", {}),
     )
+
+
+def _line_of_the_user(trace: TracebackType | None) -> list[str]:
+    """Where the package was called first, and what stands there; nothing where that is unknown."""
+    last = None
+    while trace is not None and not _is_ours(trace.tb_frame):
+        last, trace = trace, trace.tb_next
+    if last is None or trace is None:
+        return []
+    file = last.tb_frame.f_code.co_filename
+    source = getline(file, last.tb_lineno, last.tb_frame.f_globals).strip()
+    where = f" of {printable(file)}" if os.path.exists(file) else ""  # a cell has no file
+    return ["", f"In line {last.tb_lineno}{where}:", f"    {cell(source)}"] if source else []
 
 
 def _is_ours(frame: FrameType) -> bool:

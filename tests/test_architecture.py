@@ -22,7 +22,7 @@ FACADES = {"results/result.py"}  # one class with all that a user may ask of a f
 # itself and `base`. "mlsem" is the package itself (`import mlsem`, what `__init__` offers).
 BASIS = "errors other_programs model data core estimation"
 INFERENCE = f"{BASIS} arguments report parallel inference/covariance inference/estimated"
-ABOVE = f"{BASIS} arguments syntax inference results"
+ABOVE = f"{BASIS} arguments syntax parallel inference results"
 MAY = {
     "base": "",
     "version": "",
@@ -50,11 +50,11 @@ MAY = {
     "core/patterns": "errors core/records core/linalg core/implied core/sample core/clusters "
     "core/evidence core/optimise",
     "core/restricted": "errors core",
-    "model": "errors other_programs syntax core",
+    "model": "errors other_programs report syntax core",
     "data/table": "errors other_programs syntax model core",
     "data/moments": "errors syntax model core data/table",
     "data/design": "errors syntax model core data",
-    "estimation": "errors arguments other_programs model data core",
+    "estimation": "errors arguments other_programs parallel model data core",
     "inference/covariance": BASIS,
     "inference/estimated": "model core",
     "inference/fit": INFERENCE,
@@ -68,7 +68,7 @@ MAY = {
     "inference/comparison": INFERENCE,
     "inference/alignment": INFERENCE,
     "inference/invariance": INFERENCE,
-    "results": f"{BASIS} arguments report version inference",
+    "results": f"{BASIS} arguments report parallel version inference",
     "api": ABOVE,
     "interop": f"{ABOVE} api mlsem",
     "simulation": f"{ABOVE} api report parallel mlsem",

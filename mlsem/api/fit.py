@@ -26,6 +26,7 @@ from mlsem.estimation.settings import SETTING_NAMES, Settings
 from mlsem.model.defaults import specify
 from mlsem.model.options import ModelOptions, Preset, model_options, split_options
 from mlsem.model.table import ParameterTable
+from mlsem.parallel.progress import showing
 from mlsem.results.recipe import Recipe
 from mlsem.results.result import FitResult
 
@@ -152,6 +153,8 @@ def fit(
         Largest remaining step at the optimum, in standard errors.
     on_failure : {"warn", "raise"}
         What happens if the optimiser does not converge.
+    progress : bool, optional
+        A bar of the random starts. Default: in a terminal or a notebook, after two seconds.
 
     Returns
     -------
@@ -275,8 +278,17 @@ def check(
     Examples
     --------
     >>> import mlsem
-    >>> print(mlsem.check("f =~ y1 + y2 + y3"))
+    >>> mlsem.check("f =~ y1 + y2 + y3")
        lhs  op  rhs  level  parameter  from
+    1  f    =~  y1       1  fixed 1    model
+    2  f    =~  y2       1  free 1     model
+    3  f    =~  y3       1  free 2     model
+    4  y1   ~~  y1       1  free 3     default
+    5  y2   ~~  y2       1  free 4     default
+    6  y3   ~~  y3       1  free 5     default
+    7  f    ~~  f        1  free 6     default
+    <BLANKLINE>
+    free parameters: 6
     """
     how = _read("sem", options)
     syntax = parsed(model, data)
@@ -307,7 +319,9 @@ def _fitted(
     table = remarked(table_of(syntax.text, how.options, column_names(data), labels))
     table = beside_model(table, how.auxiliary, how.settings, how.options, data, cluster)
     record = rows_of(syntax, table, data, how.settings, cluster, how.group, how.center)
-    return finish(syntax.text, how.settings, table, record, how.start, Recipe(how.options, updated))
+    recipe = Recipe(how.options, updated)
+    with showing(how.progress):
+        return finish(syntax.text, how.settings, table, record, how.start, recipe)
 
 
 @dataclass(frozen=True, slots=True)
@@ -321,6 +335,7 @@ class _Given:
     center: Any
     auxiliary: Any
     start: Any
+    progress: Any
 
 
 def _read(preset: Preset, options: Mapping[str, Any]) -> _Given:

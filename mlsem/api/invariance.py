@@ -11,6 +11,7 @@ from mlsem.errors import OptionError, OptionValueError, listed, nearest, warning
 from mlsem.estimation.keywords import InvarianceKeywords, shown
 from mlsem.inference.alignment.result import Alignment
 from mlsem.model.options import GroupEqual
+from mlsem.parallel.progress import bar
 from mlsem.results.invariance.result import Invariance
 from mlsem.results.result import FitResult
 
@@ -125,17 +126,20 @@ def invariance(
     equal = _equalities(steps, cross_level)
     fits: dict[str, FitResult] = {}
     first: FitResult | None = None
-    for step, names in equal.items():
-        how: dict[str, Any] = {
-            "group_equal": tuple(name for name in names if name != "levels"),
-            "group_partial": free,
-            "level_equal": ("loadings",) if "levels" in names else (),
-        }
-        with warnings_of(step):
-            if first is None:
-                fits[step] = first = fit(model, data, cluster, group=group, **how, **options)
-            else:
-                fits[step] = first.update(**how)  # of the same rows, which are not read again
+    rest: dict[str, Any] = dict(options)
+    with bar(len(equal), "invariance", rest.pop("progress", None)) as advance:
+        for step, names in equal.items():
+            how: dict[str, Any] = {
+                "group_equal": tuple(name for name in names if name != "levels"),
+                "group_partial": free,
+                "level_equal": ("loadings",) if "levels" in names else (),
+            }
+            with warnings_of(step):
+                if first is None:
+                    fits[step] = first = fit(model, data, cluster, group=group, **how, **rest)
+                else:
+                    fits[step] = first.update(**how)  # of the same rows, which are not read again
+            advance(1)
     assert first is not None
     return Invariance(
         fits=fits,

@@ -30,6 +30,7 @@ from mlsem.model.defaults import specify
 from mlsem.model.mixed_options import refuse_fiml, refuse_meaningless
 from mlsem.model.options import require_known
 from mlsem.model.table import ParameterTable, Row
+from mlsem.parallel.progress import showing
 from mlsem.results.result import FitResult
 from mlsem.syntax.mixed import MixedFormula, read_formula
 from mlsem.syntax.nodes import Block, Formula, ModelSyntax, Modifiers, Variable
@@ -64,9 +65,9 @@ def lmm(
         Restricted maximum likelihood, as lme4's default; False: maximum likelihood.
     **options
         ``se``, ``se_cluster``, ``test``, ``df``, ``information``, ``missing``, ``start``,
-        ``starts``, ``seed``, ``max_iter``, ``tol``, ``on_failure``, as for `mlsem.fit`; others
-        are refused. Model-based standard errors are from the expected information, as lme4's,
-        with t tests of the fixed effects:
+        ``starts``, ``seed``, ``max_iter``, ``tol``, ``on_failure``, ``progress``, as for
+        `mlsem.fit`; others are refused. Model-based standard errors are from the expected
+        information, as lme4's, with t tests of the fixed effects:
         ``df="satterthwaite"`` (the default) or, with REML, ``df="kenward-roger"``;
         ``test="z"`` takes the variances for known.
 
@@ -115,7 +116,7 @@ def lmm(
     'F'
     """
     parsed = read_formula(formula)
-    settings, start = _settings(REML, {**options})
+    settings, start, progress = _settings(REML, {**options})
     refuse_fiml(settings.missing)
     mixed = read_mixed(parsed, data, settings.missing or "listwise")
     if settings.missing is None and mixed.lost:
@@ -141,24 +142,25 @@ def lmm(
         notes=mixed.notes + record.notes,
         formula=mixed.recipe,
     )
-    return finish(formula, settings, table, record, start)
+    with showing(progress):
+        return finish(formula, settings, table, record, start)
 
 
-def _settings(reml: object, options: dict[str, Any]) -> tuple[Settings, object]:
+def _settings(reml: object, options: dict[str, Any]) -> tuple[Settings, object, object]:
     if not isinstance(reml, bool):
         raise OptionValueError(f"REML={reml!r}: it takes True or False.")
     refuse_meaningless(options)
-    require_known(options, ("start", *SETTING_NAMES))
+    require_known(options, ("start", "progress", *SETTING_NAMES))
     rest = dict(options)
     if "estimator" in options:
         raise OptionValueError("estimator: lmm takes REML=True or REML=False in its place.")
-    start = rest.pop("start", None)
+    start, progress = rest.pop("start", None), rest.pop("progress", None)
     se = rest.get("se")
     plain = (se is None or se_kind(se).model_based) and rest.get("information") is None
     rest["estimator"] = "REML" if reml else "ML"
     if plain:
         rest["information"] = "expected"
-    return Settings(**rest), start
+    return Settings(**rest), start, progress
 
 
 # --- the model --------------------------------------------------------------------------------

@@ -24,6 +24,7 @@ from mlsem.errors import OptionValueError
 from mlsem.estimation.keywords import ELSEWHERE
 from mlsem.estimation.settings import SETTING_NAMES
 from mlsem.model.options import split_options
+from mlsem.parallel.progress import showing
 from mlsem.results.recipe import Recipe
 from mlsem.results.result import FitResult
 
@@ -48,7 +49,8 @@ def updated(fit: FitResult, model: object, data: object, changes: Mapping[str, A
     labels = tuple(each.label for each in fit.table.groups)
     group = rest.pop("group", getattr(record, "column", None))
     asked = rest.pop("group_label", labels if group and "group" not in changes else None)
-    start, auxiliary = rest.pop("start", None), rest.pop("auxiliary", fit.table.auxiliary or None)
+    start, progress = rest.pop("start", None), rest.pop("progress", None)
+    auxiliary = rest.pop("auxiliary", fit.table.auxiliary or None)
     settings, chosen = replace(fit.settings, **rest), replace(recipe.options, **keywords)
     settings, chosen = modelling(settings, chosen, keywords)
     if model is not None and not isinstance(model, str):
@@ -66,4 +68,5 @@ def updated(fit: FitResult, model: object, data: object, changes: Mapping[str, A
         if center is None:
             center = {name: how for name, how, _ in record.centered if name in data_names(table)}
         record = rows_of(syntax, table, data, settings, cluster, group, center)
-    return finish(syntax.text, settings, table, record, start, Recipe(chosen, updated))
+    with showing(progress):
+        return finish(syntax.text, settings, table, record, start, Recipe(chosen, updated))

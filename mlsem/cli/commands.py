@@ -208,13 +208,11 @@ def run_check(arguments: Namespace) -> int:
     text = read_model(arguments.model)
     with warnings_as_lines(quiet=False):
         from mlsem.api.fit import check
-        from mlsem.cli.output import check_text
         from mlsem.data.table.files import read_table
 
         data = read_table(arguments.data) if arguments.data else None
         options = _groups(data, arguments) | _model_options(arguments)
-        table = check(text, data, **options)
-        print(check_text(table), end="")
+        print(check(text, data, arguments.cluster, **options))
     return OK
 
 

@@ -1,4 +1,4 @@
-"""What the command prints besides a summary: JSON, the parameter table, the demo's table."""
+"""What the command prints besides a summary: JSON, the demo's table."""
 
 from __future__ import annotations
 
@@ -6,14 +6,12 @@ import json
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
-from mlsem.base.display import lines
 from mlsem.report.table import render_columns
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from warnings import WarningMessage
 
-    from mlsem.model.table import ParameterTable, Row
     from mlsem.results.result import CiKind, FitResult
 
 
@@ -107,61 +105,6 @@ def indices_text(indices: Mapping[str, list[Any]], digits: int) -> str:
     if not indices["mi"]:
         return "\nModification Indices: none to list.\n"
     return f"\nModification Indices:\n\n{render_columns(indices, digits)}"
-
-
-def check_text(table: ParameterTable) -> str:
-    """The parameter table as text, with what else the model says."""
-    rows = table.rows
-    optional = {
-        "label": [row.label for row in rows],
-        "start": [row.start for row in rows],
-        "bounds": [_bounds(row) for row in rows],
-    }
-    group = {"group": [row.group for row in rows]} if table.groups else {}
-    text = render_columns(
-        {
-            "lhs": [row.lhs for row in rows],
-            "op": [row.op for row in rows],
-            "rhs": [row.rhs for row in rows],
-            **group,
-            "level": [row.level for row in rows],
-            "parameter": [_status(row) for row in rows],
-            **{name: column for name, column in optional.items() if any(_given(column))},
-            "from": ["model" if row.user else "default" for row in rows],
-        },
-        index=True,
-    )
-    return f"{text}{lines(_remarks(table))}\n"
-
-
-def _given(column: Sequence[object]) -> list[bool]:
-    return [cell is not None and cell != "" for cell in column]
-
-
-def _status(row: Row) -> str:
-    """`free 3` (the number is shared by equal labels), `fixed 1`, or `data`."""
-    if row.free >= 0:
-        return f"free {row.free + 1}"
-    return "data" if row.exo else f"fixed {row.fixed:g}" if row.fixed is not None else "fixed"
-
-
-def _bounds(row: Row) -> str:
-    if not (isfinite(row.lower) or isfinite(row.upper)):
-        return ""
-    return f"[{row.lower:g}, {row.upper:g}]"
-
-
-def _remarks(table: ParameterTable) -> list[str]:
-    remarks = [f"{each.name} := {each.source}" for each in table.definitions]
-    remarks += [each.source for each in table.constraints]
-    remarks += [f"product made from the data: {each.name}" for each in table.products]
-    if table.split:
-        remarks.append(f"split into a part at each level: {', '.join(table.split)}")
-    remarks += [f"random slope {s.name}: {s.outcome} on {s.carrier}" for s in table.slopes]
-    remarks += [f"group {k}: {each.label}" for k, each in enumerate(table.groups, start=1)]
-    remarks.append(f"free parameters: {len(table.names)}")
-    remarks += [f"note: {note}" for note in table.notes]
-    return ["", *remarks]
 
 
 def demo_text(standard: FitResult, robust: FitResult) -> str:

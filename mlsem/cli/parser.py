@@ -145,6 +145,7 @@ def _add_check(commands: Any) -> None:
     )
     check.add_argument("model", metavar="MODEL", help="a file, or - for standard input")
     check.add_argument("data", metavar="DATA", nargs="?", help="a table whose columns it will use")
+    check.add_argument("--cluster", metavar="COLUMN", help="the column of cluster ids")
     _add_groups(check)
     check.add_argument(
         "--std-lv", action="store_true", help="fix variances of latent variables to 1"

@@ -70,6 +70,8 @@ def _apart(problem: Posed, settings: Settings, start: object) -> Optimum:
 def _highest(problem: Posed, settings: Settings) -> Optimum:
     """The highest maximum of the usual search and of those from random starts: of equal ones the
     first, the usual search being before the others."""
+    from mlsem.parallel.progress import bar  # for few fits
+
     seed = randbits(32) if settings.seed is None else settings.seed
     generator = np.random.default_rng(seed)
     limited = settings.limited(TRY)
@@ -82,13 +84,15 @@ def _highest(problem: Posed, settings: Settings) -> Optimum:
     best = usual if isinstance(usual, Optimum) and usual.converged else None
     level = np.nan if best is None else best.loglik
     logliks = np.full(settings.starts, np.nan)
-    for k in range(settings.starts):
-        drawn = random_params(problem, first, generator)
-        other = None if drawn is None else _tried(problem, limited, drawn)
-        if other is not None:
-            logliks[k] = other.loglik
-            if best is None or not as_high(best.loglik, other.loglik):
-                best = other
+    with bar(settings.starts, "random starts") as advance:
+        for k in range(settings.starts):
+            drawn = random_params(problem, first, generator)
+            other = None if drawn is None else _tried(problem, limited, drawn)
+            if other is not None:
+                logliks[k] = other.loglik
+                if best is None or not as_high(best.loglik, other.loglik):
+                    best = other
+            advance(1)
     highest = best or usual
     if isinstance(highest, EstimationError):
         raise highest

@@ -66,6 +66,7 @@ class SearchKeywords(TypedDict, total=False):
     max_iter: int
     tol: float
     on_failure: OnFailure
+    progress: bool | None
 
 
 class _Rows(TypedDict, total=False):
@@ -129,7 +130,7 @@ class Unchanged:
 UNCHANGED = Unchanged()
 
 
-ELSEWHERE = ("group", "group_label", "center", "auxiliary", "start")
+ELSEWHERE = ("group", "group_label", "center", "auxiliary", "start", "progress")
 """Keywords of `fit` that are in neither `Settings` nor `ModelOptions`; None by default."""
 
 

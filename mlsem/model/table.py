@@ -202,9 +202,9 @@ class GroupTable:
     places: tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class ParameterTable(Named):
-    """The specified model.
+    """The specified model. Prints as a table, in notebooks as HTML.
 
     Attributes
     ----------
@@ -282,6 +282,19 @@ class ParameterTable(Named):
             for key, variables in zip(keys, variables_of, strict=True)
         ]
         object.__setattr__(self, "blocks", tuple(blocks))
+
+    def __str__(self) -> str:
+        from mlsem.model.shown import text  # for few models, as the next
+
+        return text(self)
+
+    def __repr__(self) -> str:
+        return str(self)
+
+    def _repr_html_(self) -> str:
+        from mlsem.model.shown import html
+
+        return html(self)
 
     def __hash__(self) -> int:
         """Quick: what follows from a table alone is kept by table, from fit to fit."""

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from functools import partial
 from pickle import PicklingError
 from typing import Any, TypeVar
@@ -13,6 +12,7 @@ import numpy as np
 
 from mlsem.errors import InterfaceError, OptionValueError, WorkerError
 from mlsem.parallel.dask import cluster_threads, on_cluster
+from mlsem.parallel.progress import lone_bar, showing
 
 Item = TypeVar("Item")
 Found = TypeVar("Found")
@@ -37,8 +37,7 @@ def in_batches(
     jobs : int
         Processes; -1 as many as there are cores (joblib).
     progress : bool or None
-        Whether to show a bar (tqdm); None: where standard error is a terminal and tqdm is
-        installed.
+        As of `mlsem.parallel.progress.bar`.
     label : str
         Stands beside the bar.
 
@@ -99,7 +98,7 @@ def streamed(
         A process died, or cannot be sent the function; the Dask cluster is of no use, or lost.
     """
     count = _job_count(jobs, backend)
-    with _bar(total, progress, label) as advance:
+    with lone_bar(total, label, progress) as advance:
         for results in _results(function, batches, count, backend):
             yield results
             advance(len(results))
@@ -133,8 +132,8 @@ def _results(
 
 
 def _quietly(function: Callable[[Any], list[Found]], batch: Any) -> list[Found]:
-    """Another process or thread has settings of NumPy's of its own."""
-    with np.errstate(all="ignore"):
+    """Another process or thread has settings of NumPy's of its own, and shows no bars."""
+    with np.errstate(all="ignore"), showing(False):
         return function(batch)
 
 
@@ -174,26 +173,3 @@ def _joblib() -> Any:
             "several processes need joblib: pip install joblib, or n_jobs=1."
         ) from None
     return joblib
-
-
-@contextmanager
-def _bar(total: int, progress: bool | None, label: str) -> Iterator[Callable[[int], Any]]:
-    """Gives the function that moves the bar on."""
-    tqdm = _tqdm(progress) if progress or (progress is None and sys.stderr.isatty()) else None
-    if tqdm is None:
-        yield lambda count: None
-        return
-    with tqdm(total=total, desc=label, leave=False) as bar:
-        yield bar.update
-
-
-def _tqdm(progress: bool | None) -> Any:
-    try:
-        from tqdm import tqdm
-    except ImportError:
-        if progress:
-            raise InterfaceError(
-                "the progress bar needs tqdm: pip install tqdm, or progress=False."
-            ) from None
-        return None
-    return tqdm

@@ -42,6 +42,7 @@ from mlsem.inference.covariance.of_estimates import covariance_of, doubted
 from mlsem.inference.wald import run as hypotheses
 from mlsem.model.table import ParameterTable
 from mlsem.other_programs.answering import Answering
+from mlsem.parallel.progress import showing
 from mlsem.results.drawn import Drawn
 from mlsem.results.groups import by_group, tested_by_group
 from mlsem.results.implied import implied_by
@@ -251,6 +252,8 @@ class FitResult(Answering, Drawn):
         level: float = 0.95,
         ci: CiKind = "wald",
         parameters: str | Iterable[str] | None = None,
+        *,
+        progress: bool | None = None,
     ) -> pd.DataFrame:
         """Confidence limits `lower`, `upper` of the free parameters.
 
@@ -266,6 +269,8 @@ class FitResult(Answering, Drawn):
             fit. Takes some 10 fits of the model per variance.
         parameters : str or iterable of str, optional
             Names as in `params`. Default: all.
+        progress : bool, optional
+            A bar of the profiles. Default: in a terminal or a notebook, after two seconds.
 
         Raises
         ------
@@ -278,7 +283,8 @@ class FitResult(Answering, Drawn):
         require_level(level)
         names = self.table.names
         places = list(range(len(names))) if parameters is None else chosen(names, parameters)
-        profiled = self._profiled(level, ci, places)
+        with showing(progress):
+            profiled = self._profiled(level, ci, places)
         covariance = self.covariance if profiled is None else profiled.covariance
         intervals = wald(self.estimates, covariance.se, covariance.df, level)
         limits = np.array([intervals.lower, intervals.upper])
@@ -990,7 +996,11 @@ class FitResult(Answering, Drawn):
         return self._recipe.refit(self, model, data, options)
 
     def cluster_diagnostics(
-        self, parameters: str | Iterable[str] | None = None, *, exact: object = False
+        self,
+        parameters: str | Iterable[str] | None = None,
+        *,
+        exact: object = False,
+        progress: bool | None = None,
     ) -> ClusterDiagnostics:
         """Which clusters the estimates and their robust standard errors rest on.
 
@@ -1001,6 +1011,8 @@ class FitResult(Answering, Drawn):
         exact : bool or one or several cluster ids
             True: refit without each robust cluster. Ids: without these, one at a time. Else
             one step is taken from the estimates, which costs nothing.
+        progress : bool, optional
+            A bar of the refits. Default: in a terminal or a notebook, after two seconds.
 
         Returns
         -------
@@ -1019,7 +1031,7 @@ class FitResult(Answering, Drawn):
         """
         from mlsem.inference.diagnosis.run import diagnose
 
-        return diagnose(self._estimates, parameters, exact)
+        return diagnose(self._estimates, parameters, exact, progress)
 
     def compare_se(
         self,
@@ -1055,7 +1067,7 @@ class FitResult(Answering, Drawn):
         n_jobs : int
             Processes, -1 for all cores. The result does not depend on it.
         progress : bool, optional
-            A progress bar; by default on a terminal.
+            A bar. Default: in a terminal or a notebook, after two seconds.
 
         Returns
         -------
@@ -1119,7 +1131,7 @@ class FitResult(Answering, Drawn):
         n_jobs : int
             Processes of the refits, -1 for all cores. The result does not depend on it.
         progress : bool, optional
-            A progress bar of the refits; by default on a terminal.
+            A bar of the refits. Default: in a terminal or a notebook, after two seconds.
         weights : {"webb", "rademacher", "mammen"}, optional
             Of the wild bootstrap. Default: Webb's below 12 clusters (of the groups that have some
             parameter), else Rademacher's. Where

@@ -22,6 +22,7 @@ from mlsem.inference.covariance.reference import ClusterReference
 from mlsem.inference.diagnosis.influence import cluster_influence
 from mlsem.inference.diagnosis.result import ClusterDiagnostics, LeftOut, chosen
 from mlsem.model.table import ParameterTable
+from mlsem.parallel.progress import bar
 
 FIRST = {"~": 0, "~1": 1, "=~": 2}  # the order of parameters; the others come after these
 
@@ -31,6 +32,7 @@ def diagnose(
     estimates: Estimates,
     parameters: str | Iterable[str] | None,
     exact: object,
+    progress: object = None,
 ) -> ClusterDiagnostics:
     """What `FitResult.cluster_diagnostics` returns, which says what the arguments are.
 
@@ -52,7 +54,7 @@ def diagnose(
     measures, asked = cluster_influence(clusters, contrasts), _asked(robust, exact)
     left_out = None
     if asked is not None:
-        left_out = _left_out(estimates, asked, places, ~measures.alone[asked])
+        left_out = _left_out(estimates, asked, places, ~measures.alone[asked], progress)
     return ClusterDiagnostics(
         name=str(robust.name),
         labels=robust.labels,
@@ -99,6 +101,7 @@ def _left_out(
     clusters: Shaped[Index, "k"],
     places: Shaped[Index, "c"],
     identified: Shaped[NDArray[np.bool_], "k"],
+    progress: object,
 ) -> LeftOut:
     """Refit without each of these robust clusters; centred variables stay as they are.
 
@@ -108,12 +111,14 @@ def _left_out(
     problem, start = estimates.problem, estimates.params
     change = np.full((len(clusters), len(places)), np.nan)
     everyone = np.arange(problem.robust.n_clusters)
-    for k in np.flatnonzero(identified):
-        kept = np.delete(everyone, clusters[k])
-        moments, robust = resampled_unions(problem.moments, problem.robust, kept)
-        again = refit(estimates, moments, estimates.settings, start, robust)
-        if again is not None and again.converged:
-            change[k] = (again.params - start)[places]
+    with bar(int(identified.sum()), "clusters left out", progress) as advance:
+        for k in np.flatnonzero(identified):
+            kept = np.delete(everyone, clusters[k])
+            moments, robust = resampled_unions(problem.moments, problem.robust, kept)
+            again = refit(estimates, moments, estimates.settings, start, robust)
+            if again is not None and again.converged:
+                change[k] = (again.params - start)[places]
+            advance(1)
     return LeftOut(clusters, frozen(change))
 
 

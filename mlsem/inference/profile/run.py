@@ -19,6 +19,7 @@ from mlsem.inference.profile.search import Place, Search, critical_value, relati
 from mlsem.model.expressions import compiled_pairs
 from mlsem.model.pattern import parameter_bounds
 from mlsem.model.table import ParameterTable
+from mlsem.parallel.progress import bar
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -55,9 +56,11 @@ def profile_intervals(estimates: Estimates, places: list[int], level: float) -> 
     assert isinstance(covariance.reference, ClusterReference)
     clusters = covariance.reference.clusters
     relative = relative_variances(clusters, clusters.influence[known])
-    for k, r in zip(known, relative, strict=True):
-        search = variance_search(estimates, covariance, k, critical_value(r, level))
-        limits[k] = (search.lower(), search.upper())
+    with bar(len(known), "profile intervals") as advance:
+        for k, r in zip(known, relative, strict=True):
+            search = variance_search(estimates, covariance, k, critical_value(r, level))
+            limits[k] = (search.lower(), search.upper())
+            advance(1)
     lost = [names[k] for k in known if np.isnan(limits[k]).any()]
     if lost:
         _warn(

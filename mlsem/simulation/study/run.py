@@ -81,7 +81,7 @@ def study(
         is connected to, whatever `n_jobs`. mlsem must be installed there; workers of one thread
         each are best.
     progress : bool, optional
-        A progress bar; by default on a terminal.
+        A bar. Default: in a terminal or a notebook, after two seconds.
     file : path, optional
         Replications are written there as they are done, as lines of JSON with a checksum. If it
         holds some of this study already, the rest is done: run an interrupted study again to finish
