@@ -113,9 +113,9 @@
     figure.querySelector(".tools").append(copying, saving);
   });
 
-  // A table that is wider than the window can be scrolled by the keyboard.
+  // What is larger than its window can be scrolled by the keyboard.
   const reachable = () => document.querySelectorAll(".scroll, pre").forEach((box) => {
-    if (box.scrollWidth > box.clientWidth) box.tabIndex = 0;
+    if (box.scrollWidth > box.clientWidth || box.scrollHeight > box.clientHeight + 1) box.tabIndex = 0;
     else box.removeAttribute("tabindex");
   });
   addEventListener("resize", reachable);

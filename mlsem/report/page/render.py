@@ -35,6 +35,7 @@ from mlsem.report.page.records import (
 
 TONES = {"good": "Fine", "note": "Note", "caution": "Caution", "bad": "Problem"}
 SMALLEST_P = 0.001
+LONG = 30  # rows; longer tables have a window of their own
 _QUIET, _NUMBER = ' class="quiet"', ' class="number"'
 
 
@@ -188,11 +189,12 @@ def _table(part: Table, number: int) -> str:
         for row in part.rows
     )
     name = f"table-{number}"
+    kind = "scroll long" if len(part.rows) > LONG else "scroll"
     note = f"<p{_QUIET}>{_text(part.note)}</p>" if part.note else ""
     return (
         f'<figure class="table"><div class="above"><figcaption id="{name}">'
         f'Table {number}. {_text(part.caption)}</figcaption><div class="tools"></div></div>\n'
-        f'<div class="scroll" role="group" aria-labelledby="{name}">'
+        f'<div class="{kind}" role="group" aria-labelledby="{name}">'
         f'<table aria-labelledby="{name}"><thead><tr>{heads}</tr></thead>\n'
         f"<tbody>\n{rows}\n</tbody></table></div>{note}</figure>"
     )

@@ -137,7 +137,7 @@ def _subtitle(context: Context) -> str:
     parts = [f"{fit.n_obs:,} rows"]
     parts += [f"{fit.n_clusters:,} clusters"] if fit.n_clusters is not None else []
     parts += [f"{len(fit.table.groups)} groups"] if fit.table.groups else []
-    parts += [f"{fit.n_params} parameters", fit.settings.estimator]
+    parts += [f"{fit.n_params} parameters", "REML" if context.restricted else "ML"]
     parts += [f"{fit.se_kind} standard errors"]
     return ", ".join(parts)
 

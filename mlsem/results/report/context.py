@@ -89,6 +89,20 @@ class Context:
         """Empty where there is one group."""
         return "" if group.label is None else f"Group {group.number} [{group.label}]"
 
+    def named(self, name: str) -> str:
+        """A parameter of `FitResult.params`, in words where there are labels."""
+        if not self.words.labels:
+            return name
+        table = self.fit.table
+        row = next((each for each in table.rows if self._is_named(each.free, name)), None)
+        if row is None or self.mixed:
+            words = self.words.name(name)
+            return name if words == name else f"{words} ({name})"
+        return f"{self.words.parameter(row.lhs, row.op, row.rhs)} ({name})"
+
+    def _is_named(self, place: int, name: str) -> bool:
+        return place >= 0 and self.fit.table.names[place] == name
+
     def level_title(self, level: int) -> str:
         labels = self.fit.table.level_labels
         if not self.two_level:

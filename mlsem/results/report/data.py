@@ -51,7 +51,9 @@ def _facts(context: Context) -> Iterator[tuple[str, str]]:
         if record.cluster is not None:
             sizes = sorted(record.moments.rows.tolist())
             middle = sizes[len(sizes) // 2]
-            yield "Rows in a cluster", f"{sizes[0]} to {sizes[-1]}, median {middle}"
+            same = sizes[0] == sizes[-1]
+            spread = f"{sizes[0]}" if same else f"{sizes[0]} to {sizes[-1]}, median {middle}"
+            yield "Rows in each cluster" if same else "Rows in a cluster", spread
     if fit._n_coarser is not None:
         yield f"Clusters of robust errors ({record.robust.name})", f"{fit._n_coarser:,}"
     if fit.table.groups:

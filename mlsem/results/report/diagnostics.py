@@ -100,7 +100,7 @@ def _clusters(context: Context) -> Iterator[Part]:
     fields = ("effective", "largest", "cluster", "df", "ratio", "ratio_lower", "ratio_upper")
     values = columns_of(frame, *fields, "change", "influential")
     rows = tuple(
-        (name, *(str(each) if k in (2, 8) else each for k, each in enumerate(own)))
+        (context.named(name), *(str(each) if k in (2, 8) else each for k, each in enumerate(own)))
         for name, own in zip(names, values, strict=True)
     )
     columns = (
@@ -162,7 +162,10 @@ def _errors(context: Context) -> Iterator[Part]:
             f"ratio as large. Seed {context.seed}."
         )
     names = [str(name) for name in frame.index.tolist()]
-    rows = tuple((name, *own) for name, own in zip(names, columns_of(frame, *fields), strict=True))
+    rows = tuple(
+        (context.named(name), *own)
+        for name, own in zip(names, columns_of(frame, *fields), strict=True)
+    )
     yield Table("Standard errors of several kinds", tuple(columns), rows, note)
     yield from tried("Figure of the standard errors", lambda: se_comparison(context, found))
 

@@ -127,7 +127,7 @@ def _table(
     columns += [Column("Label", "text")] if labelled else []
     columns += [Column("Estimate"), Column("SE"), Column(letter)]
     columns += [Column("df", "df")] if with_df else []
-    columns += [Column("p", "p"), Column("Lower"), Column("Upper")]
+    columns += [Column("p", "p"), Column("CI lower"), Column("CI upper")]
     rows = []
     for k, (row, each) in enumerate(pairs):
         cells: list[Value] = [_name(context, row, each)]
@@ -178,7 +178,7 @@ def _standardized(context: Context) -> Iterator[Part]:
     columns += [Column("Group", "text")] if len(groups) > 1 else []
     columns += [Column("Level", "count")] if context.two_level else []
     columns += [Column("Std. estimate"), Column("SE"), Column("p", "p")]
-    columns += [Column("Lower"), Column("Upper")]
+    columns += [Column("CI lower"), Column("CI upper")]
     note = (
         "By the standard deviations of both variables at their level (StdYX); a covariance is "
         "a correlation. What is constant by definition is left out, as are intercepts."
@@ -202,7 +202,7 @@ def _explained(context: Context) -> Iterator[Part]:
             rows = columns_of(each.frame, "variable", "level", "r2", "se", "ci_lower", "ci_upper")
             shown = tuple((context.words.name(name), *rest) for name, *rest in rows)
             columns = (Column("Variable", "name"), Column("Level", "count"), Column("R²"))
-            columns += (Column("SE"), Column("Lower"), Column("Upper"))
+            columns += (Column("SE"), Column("CI lower"), Column("CI upper"))
             note = "One minus residual by implied variance, of each variable at its level."
             yield Table(f"R² of what the model explains{of}", columns, shown, note)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import fields
 from math import isnan
+from textwrap import dedent
 
 from mlsem.estimation.settings import Settings
 from mlsem.model.options import ModelOptions
@@ -26,7 +27,7 @@ def model_section(context: Context) -> Section:
 def _parts(context: Context) -> Iterator[Part]:
     fit = context.fit
     title = "Formula" if context.mixed else "Model text, as it was written"
-    yield Code(fit.model.strip("\n"), title)
+    yield Code(dedent(fit.model).strip(), title)
     yield Code(call(context), "The call that fits it")
     yield from tried("Path diagram", lambda: diagram(context))
     if not context.mixed:
