@@ -2,6 +2,7 @@
 # make test    lint, types and every test
 # make lint    ruff and pyright only
 # make fuzz    hostile data, mutated texts, random models, killed studies; SECONDS=60 of each
+# make docs    the documentation site, into docs/_build/html
 # make bench   the benchmarks
 # make bench-compare BASE=main   this checkout's speed and import time beside a commit's
 # make test-oldest   the tests that versions can break, with the oldest packages (tests/oldest.txt)
@@ -20,7 +21,7 @@ export OPENBLAS_NUM_THREADS := 1
 export OMP_NUM_THREADS := 1
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
-.PHONY: demo test oldest test-oldest lint types unit fuzz bench bench-compare format clean
+.PHONY: demo test oldest test-oldest lint types unit fuzz docs bench bench-compare format clean
 
 demo: $(VENV)/.core
 	@$(VENV)/bin/mlsem demo
@@ -55,6 +56,12 @@ fuzz: $(VENV)/.dev
 	@$(RUN) -m tests.fuzz --seconds $(SECONDS) --first $(SEED)
 	@$(RUN) -m tests.fuzz.studies --kills 4 --seed $(SEED)
 
+# A warning is an error; each page is run anew, with the mlsem of this checkout.
+docs: $(VENV)/.docs
+	@rm -rf docs/_build docs/reference/generated
+	@$(RUN) -m sphinx -W --keep-going -q -j 2 -b html docs docs/_build/html
+	@echo "The site is in docs/_build/html/index.html"
+
 ROUNDS ?= 10
 
 bench: $(VENV)/.bench
@@ -69,7 +76,7 @@ format: $(VENV)/.dev
 	@$(RUN) -m ruff check --fix .
 
 clean:
-	rm -rf $(VENV) build dist .pytest_cache .ruff_cache .hypothesis .coverage htmlcov
+	rm -rf $(VENV) build dist docs/_build docs/reference/generated .pytest_cache .ruff_cache .hypothesis .coverage htmlcov
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/.made:
@@ -86,6 +93,11 @@ $(VENV)/.core: pyproject.toml | $(VENV)/.made
 $(VENV)/.dev: pyproject.toml | $(VENV)/.made
 	@echo "Installing mlsem and its test tools into $(VENV) …"
 	@$(PIP) install --editable '.[dev]'
+	@touch $@ $(VENV)/.core
+
+$(VENV)/.docs: pyproject.toml | $(VENV)/.made
+	@echo "Installing mlsem and what its documentation is made with into $(VENV) …"
+	@$(PIP) install --editable '.[docs]'
 	@touch $@ $(VENV)/.core
 
 $(VENV)/.bench: pyproject.toml | $(VENV)/.made

@@ -1,6 +1,6 @@
 """Table and figures of the coverage study.
 
-    python examples/studies/few_clusters_report.py docs/few_clusters
+    python examples/studies/few_clusters_report.py docs/studies/few_clusters
 
 reads the study's files (one per cell), writes coverage.csv and the figures beside them, and the
 tables as Markdown to standard output. Needs the extra "plot".

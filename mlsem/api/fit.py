@@ -145,7 +145,7 @@ def fit(
         follow its failure): loadings of either sign, paths, variances and covariances drawn in
         units of the variables, with up to 100 iterations each. The highest maximum counts.
         `FitResult.starts` and the summary say how many reached it: those with
-        ℓ ≥ ℓ* - (10⁻⁶ + 10⁻⁹ |ℓ*|), ℓ* the highest. If only one search did, a warning says so.
+        ``ℓ ≥ ℓ* - (10⁻⁶ + 10⁻⁹ |ℓ*|)``, ℓ* the highest. If only one search did, a warning says so.
     seed : int, optional
         Of the random starts. Default: a new one, which the result names.
     max_iter : int, default 500

@@ -106,7 +106,7 @@ def invariance(
     -----
     Beside the likelihood-ratio test of a step stands the score test of all its equalities at its
     own estimates, T / c₀ (`mlsem.lr_test`, method="score"), which holds its level with few clusters
-    where the scaled ratio rejects too often (docs/fit_tests_differences.md).
+    where the scaled ratio rejects too often (docs/studies/fit_tests_differences.md).
 
     Examples
     --------

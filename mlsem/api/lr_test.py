@@ -36,7 +36,7 @@ def lr_test(
         "lr" is the likelihood ratio as it is, the default of "ML" and "REML". The others are
         robust: scaled likelihood ratios (the first is the default of "MLR"), and a score test at
         the simple model's estimates, which holds its level with few clusters where the scaled
-        ratios reject too often (docs/fit_tests_differences.md).
+        ratios reject too often (docs/studies/fit_tests_differences.md).
     boundary : bool
         Whether variances that the full model adds are taken as variances, which cannot be
         negative. One added variance, with its covariances: ½ χ²_{q-1} + ½ χ²_q of q added
@@ -67,7 +67,7 @@ def lr_test(
     tr(I⁻¹ Σ_j s_j s_jᵀ) of each model, I the observed information (Satorra & Bentler, 2001, eq. 9);
     it does not exist where c is not positive. "satorra.bentler.2010" takes p_1 c_1 of the full
     model at the simple model's estimates (Satorra & Bentler, 2010), so that c is positive. "score"
-    is T / c₀ with T = |Σ_j R_j|², c₀ = Σ_j |R_j|² / df, R_j the whitened scores by cluster of the
+    is T / c₀ with T = ‖Σ_j R_j‖², c₀ = Σ_j ‖R_j‖² / df, R_j the whitened scores by cluster of the
     df directions that the full model adds, in the metric of the expected information there: Rao's
     (1948) test, scaled. It needs the full model's likelihood, not its estimates.
     That the simple model is nested is checked by its estimates: as parameters of the full model

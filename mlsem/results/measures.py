@@ -54,7 +54,7 @@ def _score(measures: Measures, clusters: int | None) -> tuple[HeaderBlock, ...]:
         words = (
             f"With {clusters} clusters, read this test first: with few clusters likelihood-ratio "
             "tests, scaled ones above all, reject right models too often; the score test keeps "
-            "nearer to its level (docs/fit_tests.md)."
+            "nearer to its level (docs/studies/fit_tests.md)."
         )
     return (HeaderBlock("Model Test User Model (score test):", rows, words=words),)
 

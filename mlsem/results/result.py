@@ -263,10 +263,10 @@ class FitResult(Answering, Drawn):
         ci : {"wald", "profile"}
             Estimate ± t (or z) times the standard error of the fit. Or for variances the profile
             likelihood, scaled by the cluster-robust variance of CR2, which holds with few
-            clusters (docs/intervals.md): the limits are not symmetric, the lower one is never
-            below 0, the upper one is infinite where the likelihood does not fall far enough. All
-            other parameters then have the t interval of CR2, whatever the standard errors of the
-            fit. Takes some 10 fits of the model per variance.
+            clusters (docs/explanation/profile_intervals.md): the limits are not symmetric, the
+            lower one is never below 0, the upper one is infinite where the likelihood does not
+            fall far enough. All other parameters then have the t interval of CR2, whatever the
+            standard errors of the fit. Takes some 10 fits of the model per variance.
         parameters : str or iterable of str, optional
             Names as in `params`. Default: all.
         progress : bool, optional
@@ -503,7 +503,8 @@ class FitResult(Answering, Drawn):
             As for `conf_int`; "profile" adds the limits without `level=` too, at 0.95.
         fit_measures : bool
             Adds tests of fit and indices. With fewer than 100 clusters the score test comes first,
-            for likelihood-ratio tests then reject right models too often (docs/fit_tests.md).
+            for likelihood-ratio tests then reject right models too often
+            (docs/studies/fit_tests.md).
         standardized : bool
             Adds the columns Std.lv and Std.all, the values of `standardized`.
         rsquare : bool
@@ -731,7 +732,7 @@ class FitResult(Answering, Drawn):
         T = gᵀ A⁻¹ g, with g = ∂ℓ and A the expected information of what is tested, less what
         they have in common with the model's own parameters (Rao, 1948); the robust test divides
         it by c₀ = Σ_j s_jᵀ A⁻¹ s_j / df of the clusters' scores s_j (after Boos, 1992; see
-        docs/fit_tests.md). With one parameter it is that of `modification_indices`.
+        docs/studies/fit_tests.md). With one parameter it is that of `modification_indices`.
 
         Parameters
         ----------
@@ -1667,7 +1668,7 @@ class FitResult(Answering, Drawn):
         """Tests of fit and indices, under lavaan's names.
 
         `chisq.score` is a score test of fit that holds its level with few clusters, where `chisq`
-        and above all `chisq.scaled` reject far too often (docs/fit_tests.md): T / c₀ of
+        and above all `chisq.scaled` reject far too often (docs/studies/fit_tests.md): T / c₀ of
         `inference.fit.score`. With robust standard errors likelihood-ratio tests are scaled too
         (Yuan & Bentler, 2000, as Mplus does it), and indices have scaled and robust versions.
         Random slopes have no saturated model: then there are log-likelihood, AIC and BIC.

@@ -4,7 +4,7 @@
 
 with I the observed information of a model's free parameters at its estimates and M the sum of
 squares of its clusters' scores (Yuan & Bentler, 2000; Asparouhov & Muthén, 2005). With few clusters
-c is far too small: see docs/fit_tests.md.
+c is far too small: see docs/studies/fit_tests.md.
 """
 
 from __future__ import annotations

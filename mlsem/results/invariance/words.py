@@ -104,8 +104,8 @@ def notes(
         yield from _on_clusters(counts, two)
     yield (
         "the score test, scaled by the clusters' own variation, is the one that holds its level "
-        "with few clusters (docs/fit_tests_differences.md); that it does not reject is no proof of "
-        "equality."
+        "with few clusters (docs/studies/fit_tests_differences.md); that it does not reject is no "
+        "proof of equality."
     )
 
 
@@ -133,13 +133,14 @@ def _on_clusters(counts: dict[str, int], two: bool) -> Iterator[str]:
         yield (
             f"group {label} has {fewest} clusters. With fewer than {FEW} a group the χ² of a right "
             "model rejects too often, the scaled one far too often (with 15 clusters 14 to 80 % at "
-            "the 5 % level, docs/fit_tests.md), and CFI and RMSEA, made of it, look worse than "
-            "they are. Go by the score tests."
+            "the 5 % level, docs/studies/fit_tests.md), and CFI and RMSEA, made of it, look worse "
+            "than they are. Go by the score tests."
         )
     elif fewest < NOT_MANY:
         yield (
             f"group {label} has {fewest} clusters. With fewer than {NOT_MANY} a group the scaled "
-            "χ² of a right model rejects too often (docs/fit_tests.md). Go by the score tests."
+            "χ² of a right model rejects too often (docs/studies/fit_tests.md). Go by the score "
+            "tests."
         )
     if two and fewest < BETWEEN:
         yield (
