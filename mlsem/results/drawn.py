@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 from mlsem.errors import OptionValueError
@@ -11,7 +12,8 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from mlsem.inference.slopes.result import PlotKind
+    from mlsem.estimation.estimates import GroupEstimates
+    from mlsem.inference.slopes.result import PlotKind, SimpleSlopes
     from mlsem.report.figures.style import Figure
     from mlsem.results.result import FitResult
 
@@ -78,6 +80,56 @@ class Drawn:
 
         fits = named_fits((self._fit, *others), names)
         return plot_coefficients(fits, parameters, level, labels, figure)
+
+    def plot_random_effects(
+        self,
+        effects: str | Iterable[str] | None = None,
+        *,
+        level: float = 0.95,
+        group: Hashable = None,
+        labels: Mapping[str, str] | None = None,
+        figure: Figure | None = None,
+    ) -> Figure:
+        """The random effects of all clusters, sorted, with their intervals (a caterpillar plot).
+
+        Parameters
+        ----------
+        effects : str or iterable of str, optional
+            Columns of `random_effects()`. Default: all, a panel each.
+        level : float
+            Of the intervals: posterior mean ± normal quantile times posterior standard deviation,
+            given the estimates. Intervals of two clusters that overlap say nothing of their
+            difference.
+        group : optional
+            A group by its label or number. Default: all.
+        labels : mapping of str to str, optional
+            Readable words for variables: ``{"x1": "Hours of reading"}``.
+        figure : Figure, optional
+            An empty one to draw in.
+
+        Returns
+        -------
+        Figure
+
+        Raises
+        ------
+        InferenceError
+            The model has one level, or did not converge.
+        OptionValueError
+            There is no such effect.
+
+        Examples
+        --------
+        >>> import mlsem
+        >>> data = mlsem.load_example("article")
+        >>> fit = mlsem.lmm("y ~ w1*x1 + (x1 | id)", data)
+        >>> figure = fit.plot_random_effects(labels={"x1": "Hours of reading"})
+        >>> [ax.get_title(loc="left") for ax in figure.axes]
+        ['intercept of y', 'slope of Hours of reading']
+        """
+        from mlsem.results.effect_figure import plot_random_effects
+
+        return plot_random_effects(self._fit, effects, level, group, labels, figure)
 
     def simple_slopes(
         self,
@@ -159,18 +211,21 @@ class Drawn:
         """
         from mlsem.inference.slopes.asked import read_asked
         from mlsem.inference.slopes.run import simple_slopes
+        from mlsem.results.grouped_rows import rows_of_groups
         from mlsem.results.groups import by_group
 
         fit = self._fit
         number = None if model_level is None else fit.table.level_number(model_level)
         asked = read_asked(predictor, moderator, at, outcome, number, data)
-        return by_group(
-            fit._estimates,
-            group,
-            lambda part: simple_slopes(
-                part, fit.covariance, asked, level, simultaneous=simultaneous
-            ),
-        )
+        rows: Mapping[int, Any] = {}
+        if data is not None and fit.table.groups:
+            rows = rows_of_groups(fit._estimates, data)
+
+        def of_group(part: GroupEstimates) -> SimpleSlopes:
+            own = replace(asked, data=rows.get(part.number)) if fit.table.groups else asked
+            return simple_slopes(part, fit.covariance, own, level, simultaneous=simultaneous)
+
+        return by_group(fit._estimates, group, of_group)
 
     def plot_interaction(
         self,

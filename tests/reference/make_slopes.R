@@ -30,7 +30,7 @@ cases$factor <- trends(factor_, ~ g, "x1", list(), "satterthwaite")
 three <- lmer(y ~ x1 * z + x1 * g + (1 | id), article)
 cases$averaged <- trends(three, ~ z, "x1", list(z = c(-1, 1)), "satterthwaite")
 square <- lmer(y ~ x1 + I(x1^2) + w1 + (1 | id), article)
-cases$square <- trends(square, ~ x1, "x1", list(x1 = c(-1, 0, 2)), "satterthwaite", delta.var = 0.01)
+cases$square <- trends(square, ~ x1, "x1", list(x1 = c(-1, 0, 2)), "satterthwaite", delta.var = 1e-6)
 
 fit <- sem("
   level: 1

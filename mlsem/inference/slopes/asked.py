@@ -317,11 +317,8 @@ def depends(asked: Interaction) -> bool:
 
 def _no_interaction(estimates: Estimates[Problem], asked: Asked) -> str:
     if asked.moderators == (asked.predictor,):
-        square = (
-            f"I({asked.predictor}^2)"
-            if estimates.record.formula
-            else ":".join(2 * asked.moderators)
-        )
+        name, mixed = asked.predictor, estimates.record.formula is not None
+        square = f"I({name}^2)" if mixed else f"{name}:{name}"
         return (
             f"the effect of {asked.predictor!r} is the same for all of its values in this model: "
             f"add its square, y ~ {asked.predictor} + {square}."

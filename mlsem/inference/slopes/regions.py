@@ -16,6 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Annotated as Shaped
+from typing import Any
 
 import numpy as np
 
@@ -60,21 +61,23 @@ def closed_bounds(
 
 
 def searched_bounds(excess: Excess, middle: float, scale: float) -> tuple[float, ...]:
-    """Where |t| crosses its critical value, of any slope and critical value."""
+    """Where t crosses c or -c, of any slope and critical value."""
     from scipy.optimize import brentq
 
-    def above(angle: Shaped[Array, "c"]) -> Shaped[Array, "c"]:
-        stat, critical = excess(middle + scale * np.tan(angle))
-        return np.abs(stat) - critical
+    def gaps(angles: Shaped[Array, "c"]) -> Shaped[Array, "2 c"]:
+        stat, critical = excess(middle + scale * np.tan(angles))
+        return np.array([stat - critical, stat + critical])
 
     angles = (np.arange(STEPS) + 0.5) / STEPS * np.pi - 0.5 * np.pi
-    values = above(angles)
     found = []
-    for (left, right), (before, after) in zip(pairwise(angles), pairwise(values), strict=True):
-        if np.isfinite(before) and np.isfinite(after) and (before > 0.0) != (after > 0.0):
-            angle = brentq(lambda x: float(above(np.array([x]))[0]), left, right, xtol=1e-14)
-            found.append(middle + scale * float(np.tan(angle)))
-    return tuple(found)
+    for side, values in enumerate(gaps(angles)):
+        for (left, right), (before, after) in zip(pairwise(angles), pairwise(values), strict=True):
+            if np.isfinite(before) and np.isfinite(after) and (before > 0.0) != (after > 0.0):
+                angle: Any = brentq(
+                    lambda x, side=side: gaps(np.array([x]))[side, 0], left, right, xtol=1e-14
+                )
+                found.append(middle + scale * float(np.tan(angle)))
+    return tuple(sorted(found))
 
 
 def regions(bounds: tuple[float, ...], excess: Excess, scale: float) -> tuple[Region, ...]:

@@ -114,15 +114,25 @@ def lines(
             )
         ax.margins(x=0.0)
     _name_axes(figure, x, y, caption)
-    handles, names = axes[0].get_legend_handles_labels()
-    if len(handles) > 1:
-        legend = figure.legend(
-            handles, names, title=broken(moderator, 26), loc="outside right center"
-        )
-        legend.get_title().set_parse_math(False)
-        for text in legend.get_texts():
-            text.set_parse_math(False)
+    _set_legends(figure, axes, panels, broken(moderator, 26))
     return figure
+
+
+def _set_legends(
+    figure: Figure, axes: Sequence[Axes], panels: Sequence[LinesPanel], title: str
+) -> None:
+    """One for all, or one in each panel where the moderator has other values there."""
+    kinds = {tuple(line.name for line in panel.lines) for panel in panels}
+    if max(map(len, kinds)) < 2:
+        return
+    handles, names = axes[0].get_legend_handles_labels()
+    if len(kinds) == 1:
+        legends = [figure.legend(handles, names, title=title, loc="outside right center")]
+    else:
+        legends = [ax.legend(title=title, loc="best", fontsize=SMALL - 1) for ax in axes]
+    for legend in legends:
+        for text in (legend.get_title(), *legend.get_texts()):
+            text.set_parse_math(False)
 
 
 @styled
