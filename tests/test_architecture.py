@@ -59,6 +59,7 @@ MAY = {
     "inference/estimated": "model core",
     "inference/fit": INFERENCE,
     "inference/effects": INFERENCE,
+    "inference/slopes": INFERENCE,
     "inference/wald": INFERENCE,
     "inference/ratio": INFERENCE,
     "inference/bootstrap": INFERENCE,

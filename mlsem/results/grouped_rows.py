@@ -68,6 +68,11 @@ def _parts(
     return [(fit.groups[part.place], part.frame, part.positions) for part in parts]
 
 
+def rows_of_groups(fit: Estimates, data: object) -> dict[int, pd.DataFrame]:
+    """The rows of each group that has some, by its number."""
+    return {group.number: rows for group, rows, _ in _parts(fit, require_frame(data))}
+
+
 def _each(
     asked: Sequence[tuple[GroupEstimates, Function, Any]],
 ) -> tuple[list[Hashable], list[pd.DataFrame]]:

@@ -1,0 +1,349 @@
+"""What a user asks of an interaction: which equation, which variables, and where the others are
+held."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mlsem.core.records import Array
+from mlsem.data.design.remade import Recipe
+from mlsem.data.design.sources import Sources, sources_of
+from mlsem.data.table.columns import require_column, require_frame
+from mlsem.errors import InferenceError, OptionValueError, listed, nearest
+from mlsem.estimation.prediction import new_data
+from mlsem.inference.slopes.equation import (
+    BETWEEN,
+    Equation,
+    OfFormula,
+    Plain,
+    Source,
+    outcomes_of,
+    terms_of,
+)
+from mlsem.inference.slopes.interaction import Interaction
+from mlsem.inference.slopes.spread import Spread, of_factor, of_moments, of_values
+
+if TYPE_CHECKING:
+    from mlsem.estimation.estimates import Estimates, GroupEstimates
+    from mlsem.estimation.problem import Problem
+    from mlsem.inference.covariance.matrix import Covariance
+
+MOST = 2  # moderators at a time
+MOVES = 1e-10  # change of a slope's gradient, as a share, that is none
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """As the user gave it.
+
+    Attributes
+    ----------
+    predictor : str
+    moderators : tuple of str
+    at : mapping of str to tuple
+        Values of some variables.
+    outcome : str or None
+    model_level : int or None
+    data : object
+        A data frame, or None.
+    """
+
+    predictor: str
+    moderators: tuple[str, ...]
+    at: Mapping[str, tuple[Any, ...]]
+    outcome: str | None = None
+    model_level: int | None = None
+    data: object = None
+
+
+def read_asked(
+    predictor: object,
+    moderator: object,
+    at: object,
+    outcome: str | None = None,
+    model_level: int | None = None,
+    data: object = None,
+) -> Asked:
+    """Check the form of what is given; `interaction_of` meets it with a model.
+
+    Raises
+    ------
+    OptionValueError
+    """
+    moderators = (moderator,) if isinstance(moderator, str) else moderator
+    names = tuple(moderators) if isinstance(moderators, list | tuple) else ()
+    if not isinstance(predictor, str) or not all(isinstance(name, str) for name in names):
+        raise OptionValueError(
+            'the predictor and its moderator are names of variables: simple_slopes("x1", "w1").'
+        )
+    if not names or len(names) > MOST or len(set(names)) < len(names):
+        raise OptionValueError(
+            f"moderator={moderator!r}: it takes a variable, or a list of two different ones."
+        )
+    return Asked(predictor, names, _read_at(at, names[0]), outcome, model_level, data)
+
+
+def _read_at(at: object, moderator: str) -> dict[str, tuple[Any, ...]]:
+    given = at if isinstance(at, Mapping) else {} if at is None else {moderator: at}
+    found: dict[str, tuple[Any, ...]] = {}
+    for name, values in given.items():
+        several = isinstance(values, list | tuple | range | np.ndarray)
+        own = tuple(np.asarray(values).tolist()) if several else (values,)
+        bad = [v for v in own if isinstance(v, float) and not np.isfinite(v)]
+        if not own or bad or not all(isinstance(v, str | bool | int | float) for v in own):
+            raise OptionValueError(
+                f"at={at!r}: it takes values of the moderator, or a mapping of variables to "
+                f"theirs: at=[0, 1] or at={{{moderator!r}: [0, 1]}}."
+            )
+        found[str(name)] = own
+    return found
+
+
+# --- the equation ---------------------------------------------------------------------------------
+
+
+def interaction_of(part: GroupEstimates, covariance: Covariance, asked: Asked) -> Interaction:
+    """The interaction in one group.
+
+    Raises
+    ------
+    InferenceError
+        The fit did not converge; the predictor's effect does not depend on the moderator; or
+        nothing is known of a variable.
+    OptionValueError
+        There is no such variable, outcome or level.
+    """
+    estimates = part.estimates
+    if not estimates.converged:
+        raise InferenceError("the fit did not converge: it has no slopes to look at.")
+    found = [
+        Interaction(equation, predictor, moderators, spreads, held, part, covariance)
+        for equation, spreads in _equations(estimates, asked)
+        for predictor, moderators, held in _meanings(equation, spreads, asked)
+    ]
+    found = [each for each in found if depends(each)]
+    if not found:
+        raise InferenceError(_no_interaction(estimates, asked))
+    if len(found) > 1:
+        raise OptionValueError(_several(found, asked))
+    return found[0]
+
+
+def _equations(
+    estimates: Estimates[Problem], asked: Asked
+) -> list[tuple[Equation, dict[Source, Spread]]]:
+    """Those that have the predictor and all moderators."""
+    table, recipe = estimates.table, estimates.record.formula
+    outcomes = outcomes_of(table)
+    if recipe is not None:
+        outcomes = outcomes or (table.split[0],)
+    if asked.outcome is not None:
+        if asked.outcome not in outcomes:
+            raise OptionValueError(
+                f"outcome={asked.outcome!r}: the model explains {listed(outcomes)}."
+                f"{nearest(asked.outcome, outcomes)}"
+            )
+        outcomes = (asked.outcome,)
+    wanted, found, known = {asked.predictor, *asked.moderators}, [], set[str]()
+    for outcome in outcomes:
+        equation, spreads = _equation(estimates, outcome, asked)
+        names = {source.name for source in equation.sources}
+        known |= names
+        if wanted <= names:
+            found.append((equation, spreads))
+    _require_known(wanted | asked.at.keys(), known)
+    return found
+
+
+def _require_known(wanted: set[str], known: set[str]) -> None:
+    for name in sorted(wanted - known):
+        raise OptionValueError(
+            f"{name!r} is not among what the model explains an outcome by: "
+            f"{listed(sorted(known))}.{nearest(name, known)}"
+        )
+
+
+def _equation(
+    estimates: Estimates[Problem], outcome: str, asked: Asked
+) -> tuple[Equation, dict[Source, Spread]]:
+    table, recipe = estimates.table, estimates.record.formula
+    if not isinstance(recipe, Recipe):
+        terms = terms_of(table, outcome, whole=False)
+        equation = Equation(outcome, terms, Plain(), len(table.names))
+        return equation, _spreads(estimates, equation.sources, asked)
+    terms = terms_of(table, outcome, whole=True)
+    sources = sources_of(recipe)
+    _require_known({asked.predictor, *asked.moderators, *asked.at}, {*sources.fixed})
+    spreads = _spreads_of_formula(estimates, sources, asked)
+    maker = OfFormula(
+        recipe=recipe,
+        columns=tuple(dict.fromkeys(factor.name for term in terms for factor in term.factors)),
+        sources=tuple(map(Source, sources.fixed)),
+        levels={each: spread.levels for each, spread in spreads.items() if spread.is_factor},
+        scales={each: spread.sd for each, spread in spreads.items() if not spread.is_factor},
+        spare={Source(name): sources.levels.get(name, (1.0,))[0] for name in sources.others},
+    )
+    return Equation(outcome, terms, maker, len(table.names)), spreads
+
+
+def _spreads(
+    estimates: Estimates[Problem], sources: tuple[Source, ...], asked: Asked
+) -> dict[Source, Spread]:
+    own = _own_values(estimates, sources, asked.data)
+    found: dict[Source, Spread] = {}
+    for source in sources:
+        spread = own.get(source) or of_moments(estimates, source)
+        assert spread is not None  # observed or latent, a variable of the model has moments
+        found[source] = spread
+    return found
+
+
+def _own_values(
+    estimates: Estimates[Problem], sources: tuple[Source, ...], data: object
+) -> dict[Source, Spread]:
+    """Of a data frame, as the fit made its variables: centred."""
+    if data is None:
+        return {}
+    maps = estimates.record.maps
+    names = tuple(dict.fromkeys(s.name for s in sources if s.name in maps and not s.part))
+    if not names:
+        return {}
+    rows = new_data(estimates, data, names).rows
+    place = {name: k for k, name in enumerate(rows.names)}
+    first = rows.first() if len(rows.sizes) else rows.values
+    found = {}
+    for name in names:
+        above = estimates.table.two_level and place[name] >= rows.varying
+        values: Array = (first if above else rows.values)[:, place[name]]
+        found[Source(name)] = of_values(Source(name), values)
+    return found
+
+
+def _spreads_of_formula(
+    estimates: Estimates[Problem], sources: Sources, asked: Asked
+) -> dict[Source, Spread]:
+    found: dict[Source, Spread] = {}
+    frame = None if asked.data is None else require_frame(asked.data)
+    for name in sources.fixed:
+        source = Source(name)
+        known = of_moments(estimates, source) if name in estimates.record.maps else None
+        if name in sources.levels:
+            found[source] = of_factor(source, sources.levels[name])
+        elif frame is not None and not (known is not None and known.observed):
+            column: Any = require_column(frame, name, "the formula needs the column")
+            found[source] = of_values(source, np.asarray(column, dtype=np.float64))
+        elif known is not None:
+            found[source] = known
+        else:
+            raise InferenceError(
+                f"the fit keeps the moments of the formula's columns, which do not tell the mean "
+                f"of {name!r}: pass the rows, data=data."
+            )
+    return found
+
+
+# --- what the names mean in it --------------------------------------------------------------------
+
+
+def _meanings(
+    equation: Equation, spreads: Mapping[Source, Spread], asked: Asked
+) -> list[tuple[Source, tuple[Source, ...], dict[Source, Any]]]:
+    """The predictor and its moderators among the sources, and where all are held. A variable with
+    a part at both levels may be meant as either."""
+    level = {1: "within", 2: BETWEEN, None: None}.get(asked.model_level, "none")
+
+    def named(name: str) -> list[Source]:
+        own = [source for source in equation.sources if source.name == name]
+        parts = [source for source in own if source.part in ("", level)]
+        return own if level is None or not parts else parts
+
+    found = []
+    for predictor in named(asked.predictor):
+        moderators = tuple(_beside(predictor, named(name)) for name in asked.moderators)
+        held = {source: spread.mean for source, spread in spreads.items() if not spread.is_factor}
+        for name, values in asked.at.items():
+            for source in named(name):
+                _check_values(spreads[source], values)
+                held[source] = values[0] if source not in moderators else held.get(source)
+                if len(values) > 1 and source not in moderators:
+                    raise OptionValueError(
+                        f"at: {name!r} is no moderator here, and is held at one value, not at "
+                        f"{len(values)}."
+                    )
+        if spreads[predictor].is_factor:
+            raise InferenceError(
+                f"{predictor.name!r} is a factor, which has no slope: make it the moderator, "
+                f"and {asked.moderators[0]!r} the predictor."
+            )
+        held = {source: value for source, value in held.items() if value is not None}
+        found.append((predictor, moderators, held))
+    return found
+
+
+def _beside(predictor: Source, sources: list[Source]) -> Source:
+    """The moderator that is meant: of the predictor itself, the same part."""
+    return predictor if predictor in sources else sources[0]
+
+
+def _check_values(spread: Spread, values: tuple[Any, ...]) -> None:
+    name = spread.source.name
+    if spread.is_factor:
+        for value in values:
+            if value not in spread.levels:
+                raise OptionValueError(
+                    f"at: {value!r} is no level of {name!r}: {listed(spread.levels)}."
+                )
+    elif any(isinstance(value, str) for value in values):
+        raise OptionValueError(f"at: {name!r} takes numbers, not {values!r}.")
+
+
+def depends(asked: Interaction) -> bool:
+    """Whether the slope depends on each moderator."""
+    for moderator in asked.moderators:
+        spread = asked.spreads[moderator]
+        if spread.is_factor:
+            values: Any = np.array(spread.levels, dtype=object)
+        else:
+            values = spread.mean + np.array([-1.0, 0.0, 1.0]) * (spread.sd or 1.0)
+        _, rows = asked.slope({moderator: values})
+        if np.abs(rows - rows[0]).max() <= MOVES * np.abs(rows).max():
+            return False
+    return True
+
+
+def _no_interaction(estimates: Estimates[Problem], asked: Asked) -> str:
+    if asked.moderators == (asked.predictor,):
+        name, mixed = asked.predictor, estimates.record.formula is not None
+        square = f"I({name}^2)" if mixed else f"{name}:{name}"
+        return (
+            f"the effect of {asked.predictor!r} is the same for all of its values in this model: "
+            f"add its square, y ~ {asked.predictor} + {square}."
+        )
+    names = " and ".join(map(repr, asked.moderators))
+    product = ":".join((*asked.moderators, asked.predictor))
+    how = f"y ~ {' * '.join((asked.predictor, *asked.moderators))}"
+    if estimates.record.formula is None:
+        how = f"add their product, y ~ {product}, or let the slope vary and depend on it"
+    else:
+        how = f"fit {how}"
+    return (
+        f"the effect of {asked.predictor!r} does not depend on {names} in this model, in which "
+        f"there is no product of them: {how}."
+    )
+
+
+def _several(found: list[Interaction], asked: Asked) -> str:
+    outcomes = list(dict.fromkeys(each.equation.outcome for each in found))
+    if len(outcomes) > 1:
+        return (
+            f"{asked.predictor!r} has such an effect on {listed(outcomes)}: say which with "
+            f"outcome={outcomes[0]!r}."
+        )
+    return (
+        f"{asked.predictor!r} has such an effect at both levels: say which with model_level=1 or "
+        "model_level=2."
+    )
