@@ -5,17 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
-from mlsem.data.design.r_functions import CONSTANTS
 from mlsem.data.moments.bases import data_names
 from mlsem.estimation.settings import Settings
 from mlsem.model.options import SEM
-from mlsem.syntax.r_language import symbols
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from mlsem.results.result import FitResult
-    from mlsem.syntax.mixed import MixedFormula
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,18 +94,10 @@ def _plain(value: Any) -> Any:
 def _columns(fit: FitResult) -> Iterable[str]:
     record = fit._record
     if fit._recipe is None:
-        recipe: Any = record.formula
-        yield from _in_formula(recipe.formula)
+        assert record.formula is not None
+        yield from record.formula.names
     else:
         yield from data_names(fit.table)
     for name in (record.cluster, record.robust.name, getattr(record, "column", None)):
         if name is not None:
             yield name
-
-
-def _in_formula(formula: MixedFormula) -> Iterable[str]:
-    expressions = [formula.outcome, *formula.fixed.variables.values()]
-    for part in formula.random:
-        expressions += part.variables.values()
-    for expression in expressions:
-        yield from (name for name in symbols(expression) if name not in CONSTANTS)

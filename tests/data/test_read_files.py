@@ -75,12 +75,12 @@ def test_archives(tmp_path):
 def test_excel(tmp_path):
     pytest.importorskip("openpyxl")
     FRAME.to_excel(tmp_path / "a.xlsx", index=False)
-    pd.testing.assert_frame_equal(read_table(tmp_path / "a.xlsx"), FRAME)
+    pd.testing.assert_frame_equal(read_table(tmp_path / "a.xlsx"), FRAME, check_dtype=False)
     with pd.ExcelWriter(tmp_path / "b.xlsx") as book:
         FRAME.to_excel(book, sheet_name="pupils", index=False)
         FRAME.to_excel(book, sheet_name="schools", index=False)
     with pytest.warns(DataWarning, match="has 2 sheets; the first one, 'pupils', is read"):
-        pd.testing.assert_frame_equal(read_table(tmp_path / "b.xlsx"), FRAME)
+        pd.testing.assert_frame_equal(read_table(tmp_path / "b.xlsx"), FRAME, check_dtype=False)
 
 
 def test_stata(tmp_path):
