@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from mlsem.api.fit import cfa, check, fit, growth, lavaan, sem
 from mlsem.api.lmm import lmm
 from mlsem.api.lr_test import lr_test
-from mlsem.data.table.examples import example_model, load_example
+from mlsem.data.table.examples import example_model, examples, load_example
 from mlsem.data.table.frame import cluster_means
 from mlsem.errors import (
     ConvergenceError,
@@ -89,6 +89,7 @@ __all__ = [
     "cluster_means",
     "compare",
     "example_model",
+    "examples",
     "fit",
     "growth",
     "invariance",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from argparse import Namespace
 from pathlib import Path
@@ -13,20 +14,25 @@ from mlsem.errors import OptionValueError
 if TYPE_CHECKING:
     import pandas as pd
 
+    from mlsem.results.invariance.result import Invariance
     from mlsem.results.result import FitResult
 
 # Everything heavy is imported where it is used, so that `mlsem --help` is quick.
 
 SEPARATORS = {".csv": ",", ".tsv": "\t"}
-SETTINGS = ("cluster", "estimator", "se", "se_cluster", "test", "df")
+MIXED_SETTINGS = (
+    *("se", "se_cluster", "test", "df", "information"),
+    *("missing", "max_iter", "starts", "seed"),
+)
+SETTINGS = ("cluster", "estimator", *MIXED_SETTINGS)
 OK, NOT_CONVERGED = 0, 3
 
 
-# --- mlsem fit --------------------------------------------------------------------------------
+# --- mlsem fit, mlsem lmm -----------------------------------------------------------------------
 
 
 def run_fit(arguments: Namespace) -> int:
-    _check_values(arguments)
+    _check_values(arguments, (arguments.model, arguments.data))
     text = read_model(arguments.model)
     with warnings_as_lines(arguments.quiet) as caught:
         import mlsem
@@ -35,37 +41,58 @@ def run_fit(arguments: Namespace) -> int:
         data = read_table(arguments.data)
         groups = _groups(data, arguments)
         result = mlsem.fit(text, data, **groups, **_fit_options(arguments))
-        try:
-            if arguments.out:
-                _write_estimates(result, arguments)
-        finally:  # a full disk does not take the results along
-            _print_fit(result, arguments, caught)
+        return _finished(result, arguments, caught)
+
+
+def run_lmm(arguments: Namespace) -> int:
+    _check_values(arguments, (arguments.data,))
+    with warnings_as_lines(arguments.quiet) as caught:
+        import mlsem
+        from mlsem.data.table.files import read_table
+
+        data = read_table(arguments.data)
+        options = _given(arguments, *MIXED_SETTINGS)
+        result = mlsem.lmm(arguments.formula, data, not arguments.ml, **options)
+        return _finished(result, arguments, caught)
+
+
+def _finished(
+    result: FitResult, arguments: Namespace, caught: list[warnings.WarningMessage]
+) -> int:
+    try:
+        if arguments.out:
+            _write_estimates(result, arguments)
+    finally:  # a full disk does not take the results along
+        _print_fit(result, arguments, caught)
     return OK if result.converged else NOT_CONVERGED
 
 
 def _print_fit(
     result: FitResult, arguments: Namespace, caught: list[warnings.WarningMessage]
 ) -> None:
-    from mlsem.cli.output import indices_text, json_text
+    if arguments.format == "json":
+        from mlsem.cli.as_json import fit_as_json
 
-    if arguments.json:
         tables = _tables(result, arguments)
-        print(json_text(result, _level(arguments), arguments.ci, tables, caught))
+        print(fit_as_json(result, arguments, _level(arguments), tables, caught))
     elif not arguments.quiet:
-        summary = result.summary(
-            arguments.level,
-            arguments.ci,
-            fit_measures=arguments.fit_measures,
-            **_columns(arguments),
-        )
-        text = summary.to_text(arguments.digits)
-        if arguments.modification_indices:
-            indices = _indices(result, arguments).to_dict("list")
-            text += indices_text(indices, arguments.digits)
-        print(text, end="")
+        print(_summary(result, arguments), end="")
 
 
-def _check_values(arguments: Namespace) -> None:
+def _summary(result: FitResult, arguments: Namespace) -> str:
+    from mlsem.cli.output import indices_text, written
+
+    summary = result.summary(
+        arguments.level, arguments.ci, fit_measures=arguments.fit_measures, **_columns(arguments)
+    )
+    text = written(summary, arguments.format, arguments.digits)
+    if arguments.modification_indices:
+        indices = _indices(result, arguments).to_dict("list")
+        text += indices_text(indices, arguments.format, arguments.digits)
+    return text
+
+
+def _check_values(arguments: Namespace, inputs: tuple[str, ...]) -> None:
     if arguments.level is not None and not 0 < arguments.level < 1:
         raise OptionValueError(f"--level {arguments.level:g}: it must lie between 0 and 1")
     if not 0 <= arguments.digits <= 15:
@@ -79,23 +106,22 @@ def _check_values(arguments: Namespace) -> None:
 
         if Path(arguments.out).suffix.lower() not in SEPARATORS:
             raise OptionValueError(f"--out {arguments.out}: the name must end in .csv or .tsv")
-        inputs = (arguments.model, arguments.data)
         check_output(arguments.out, inputs, overwrite=arguments.overwrite)
 
 
 def _fit_options(arguments: Namespace) -> dict[str, Any]:
     """The keywords of `mlsem.fit` that were given; its own defaults hold for the rest."""
-    options: dict[str, Any] = {
-        name: value
-        for name in (*SETTINGS, "missing", "max_iter", "starts", "seed")
-        if (value := getattr(arguments, name)) is not None
-    }
+    options = _given(arguments, *SETTINGS)
     if arguments.center:
         options["center"] = {name: how for part in arguments.center for name, how in part.items()}
     for name in ("auxiliary", "group_equal", "group_partial"):
         if getattr(arguments, name):
             options[name] = _names(getattr(arguments, name))
     return options | _model_options(arguments)
+
+
+def _given(arguments: Namespace, *names: str) -> dict[str, Any]:
+    return {name: value for name in names if (value := getattr(arguments, name)) is not None}
 
 
 def _names(parts: list[str]) -> list[str]:
@@ -170,30 +196,37 @@ def run_invariance(arguments: Namespace) -> int:
     if arguments.group is None:
         raise OptionValueError("--group is needed: the column of groups")
     text = read_model(arguments.model)
-    with warnings_as_lines(quiet=False):
+    with warnings_as_lines(quiet=False) as caught:
         import mlsem
-        from mlsem.cli.output import worst_text
         from mlsem.data.table.files import read_table
 
         data = read_table(arguments.data)
-        found = mlsem.invariance(
-            text, data, **_groups(data, arguments), **_invariance_options(arguments)
-        )
-        print(found, end="")
-        if arguments.alignment:
-            print(f"\n\n{found.alignment}", end="")
-        for step in found.steps[1:] if arguments.worst else ():
-            print(worst_text(step, found.worst(step).to_dict("list")), end="")
+        how = _groups(data, arguments) | _invariance_options(arguments)
+        found = mlsem.invariance(text, data, **how)
+        worst = {step: found.worst(step) for step in found.steps[1:]} if arguments.worst else {}
+        if arguments.format == "json":
+            from mlsem.cli.as_json import invariance_as_json
+
+            print(invariance_as_json(found, arguments, {"model": text, **how}, worst, caught))
+        else:
+            print(_steps(found, worst, arguments), end="")
     converged = all(fit.converged for fit in found.fits.values())
     return OK if converged else NOT_CONVERGED
 
 
+def _steps(found: Invariance, worst: dict[str, pd.DataFrame], arguments: Namespace) -> str:
+    from mlsem.cli.output import worst_text, written
+
+    text = written(found, arguments.format)
+    if arguments.alignment:
+        text += "\n\n" + written(found.alignment, arguments.format)
+    for step, frame in worst.items():
+        text += worst_text(step, frame.to_dict("list"), arguments.format)
+    return text
+
+
 def _invariance_options(arguments: Namespace) -> dict[str, Any]:
-    options: dict[str, Any] = {
-        name: value
-        for name in ("cluster", "estimator", "se", "missing")
-        if (value := getattr(arguments, name)) is not None
-    }
+    options = _given(arguments, "cluster", "estimator", "se", "missing")
     for name in ("steps", "partial"):
         if getattr(arguments, name):
             options[name] = _names(getattr(arguments, name))
@@ -212,7 +245,29 @@ def run_check(arguments: Namespace) -> int:
 
         data = read_table(arguments.data) if arguments.data else None
         options = _groups(data, arguments) | _model_options(arguments)
-        print(check(text, data, arguments.cluster, **options))
+        table = check(text, data, arguments.cluster, **options)
+        if arguments.format == "json":
+            from mlsem.cli.as_json import table_as_json
+
+            print(table_as_json(table))
+        else:
+            from mlsem.cli.output import written
+
+            print(written(table, arguments.format))
+    return OK
+
+
+def run_examples(arguments: Namespace) -> int:
+    from mlsem.data.table.examples import EXAMPLES, example_model, load_example
+
+    if arguments.name is None:
+        from mlsem.cli.output import examples_text
+
+        print(examples_text(EXAMPLES), end="")
+    elif arguments.model:
+        print(example_model(arguments.name), end="")
+    else:
+        load_example(arguments.name).to_csv(sys.stdout, index=False, lineterminator="\n")
     return OK
 
 

@@ -1,4 +1,4 @@
-"""The command `mlsem`: fit a model, look at its parameter table, see a demo, run a study.
+"""The command `mlsem`: fit a model, look at its parameter table, list data sets, run a study.
 
 Exit codes: 0 fine, 1 an error in the model, the data or the estimation, 2 wrong usage,
 3 the optimiser did not converge (the estimates are printed all the same).
@@ -18,8 +18,10 @@ from mlsem.errors import MlsemError, OptionError, OptionValueError
 FAILED, USAGE, INTERRUPTED = 1, 2, 130
 COMMANDS = {
     "fit": commands.run_fit,
+    "lmm": commands.run_lmm,
     "check": commands.run_check,
     "invariance": commands.run_invariance,
+    "examples": commands.run_examples,
     "demo": commands.run_demo,
     "study": commands.run_study,
 }

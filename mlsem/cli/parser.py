@@ -8,6 +8,8 @@ from typing import Any, NoReturn
 
 from mlsem.base.display import sentences
 
+FORMATS = ("text", "markdown", "latex", "html", "json")
+
 
 class _ArgumentParser(argparse.ArgumentParser):
     """Complaints that quote an argument show it as errors do."""
@@ -23,8 +25,10 @@ def make_parser() -> argparse.ArgumentParser:
     whole.add_argument("--version", action=_Version)
     commands = whole.add_subparsers(title="commands", required=True, metavar="COMMAND")
     _add_fit(commands)
+    _add_lmm(commands)
     _add_check(commands)
     _add_invariance(commands)
+    _add_examples(commands)
     demo = commands.add_parser("demo", help="fit the example that comes with mlsem")
     demo.set_defaults(command="demo")
     _add_study(commands)
@@ -54,11 +58,7 @@ def _add_fit(commands: Any) -> None:
     fit.add_argument(
         "model", metavar="MODEL", help="a file with the model, or - for standard input"
     )
-    fit.add_argument(
-        "data",
-        metavar="DATA",
-        help="a table: .csv (also with semicolons), .tsv, .parquet, .dta or .sav",
-    )
+    _add_data(fit)
     fit.add_argument("--cluster", metavar="COLUMN", help="the column of cluster ids")
     _add_groups(fit)
     fit.add_argument(
@@ -75,10 +75,7 @@ def _add_fit(commands: Any) -> None:
         help="a parameter that differs nevertheless, as f=~y3; may be repeated or comma-separated",
     )
     fit.add_argument("--estimator", metavar="NAME", help="ML (default) or MLR")
-    fit.add_argument("--se", metavar="KIND", help="standard, MLR, CR0 to CR3 (CR2: few clusters)")
-    fit.add_argument("--se-cluster", metavar="COLUMN", help="coarser clusters of robust errors")
-    fit.add_argument("--test", metavar="NAME", help="t (default with CR0 to CR3) or z")
-    fit.add_argument("--df", metavar="NAME", help="satterthwaite, kenward-roger (mixed models)")
+    _add_errors(fit)
     fit.add_argument("--missing", metavar="HOW", help="listwise (default), error, fiml or fiml.x")
     fit.add_argument(
         "--auxiliary",
@@ -98,13 +95,6 @@ def _add_fit(commands: Any) -> None:
     fit.add_argument(
         "--no-fixed-x", action="store_true", help="moments of covariates are parameters"
     )
-    fit.add_argument("--level", type=float, metavar="P", help="print intervals, of this level")
-    fit.add_argument(
-        "--ci",
-        choices=("wald", "profile"),
-        default="wald",
-        help="kind of intervals (default wald; profile: for variances between few clusters)",
-    )
     fit.add_argument("--fit-measures", action="store_true", help="print tests of fit and indices")
     fit.add_argument("--standardized", action="store_true", help="add standardized estimates")
     fit.add_argument("--rsquare", action="store_true", help="add R-squared of each level")
@@ -116,15 +106,89 @@ def _add_fit(commands: Any) -> None:
     fit.add_argument(
         "--minimum", type=float, metavar="MI", help="least modification index (default 0)"
     )
-    fit.add_argument("--max-iter", type=int, metavar="N", help="most iterations")
-    fit.add_argument("--starts", type=int, metavar="N", help="random starts beside the usual one")
-    fit.add_argument("--seed", type=int, metavar="S", help="seed of the random starts")
-    fit.add_argument("--digits", type=int, default=3, metavar="N", help="decimals (default 3)")
-    fit.add_argument("--json", action="store_true", help="print one JSON object, no summary")
-    fit.add_argument("--out", metavar="FILE", help="write the estimates to a .csv or .tsv file")
-    fit.add_argument("--overwrite", action="store_true", help="replace the file of --out")
-    fit.add_argument("--quiet", action="store_true", help="print no summary and no warnings")
+    _add_search(fit)
+    _add_printed(fit)
     fit.set_defaults(command="fit")
+
+
+def _add_lmm(commands: Any) -> None:
+    lmm = commands.add_parser(
+        "lmm",
+        help="fit a linear mixed model in lme4's language",
+        description="Fit the linear mixed model of FORMULA, such as 'y ~ x + (x | id)', to the "
+        "table in DATA by restricted maximum likelihood, and print the summary.",
+        epilog="Exit codes: 0 fine, 1 error, 2 wrong usage, 3 did not converge.",
+    )
+    lmm.add_argument("formula", metavar="FORMULA", help="lme4's, in quotation marks")
+    _add_data(lmm)
+    lmm.add_argument("--ml", action="store_true", help="maximum likelihood in place of REML")
+    _add_errors(lmm)
+    lmm.add_argument("--missing", metavar="HOW", help="listwise (default) or error")
+    _add_search(lmm)
+    _add_printed(lmm)
+    lmm.set_defaults(
+        command="lmm",
+        fit_measures=False,
+        standardized=False,
+        rsquare=False,
+        modification_indices=False,
+        minimum=None,
+    )
+
+
+def _add_data(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "data",
+        metavar="DATA",
+        help="a table: .csv (also with semicolons), .tsv, .txt, these also packed as .csv.gz or "
+        ".csv.zip, .xlsx, .parquet, .dta or .sav",
+    )
+
+
+def _add_errors(parser: argparse.ArgumentParser) -> None:
+    """Standard errors and tests."""
+    parser.add_argument(
+        "--se", metavar="KIND", help="standard, MLR, CR0 to CR3 (CR2: few clusters)"
+    )
+    parser.add_argument("--se-cluster", metavar="COLUMN", help="coarser clusters of robust errors")
+    parser.add_argument("--test", metavar="NAME", help="t (default with CR0 to CR3) or z")
+    parser.add_argument("--df", metavar="NAME", help="satterthwaite, kenward-roger (mixed models)")
+    parser.add_argument(
+        "--information", metavar="NAME", help="expected or observed, which errors are made of"
+    )
+
+
+def _add_search(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--max-iter", type=int, metavar="N", help="most iterations")
+    parser.add_argument(
+        "--starts", type=int, metavar="N", help="random starts beside the usual one"
+    )
+    parser.add_argument("--seed", type=int, metavar="S", help="seed of the random starts")
+
+
+def _add_printed(parser: argparse.ArgumentParser) -> None:
+    """What is printed of a fit, and what is written."""
+    parser.add_argument("--level", type=float, metavar="P", help="print intervals, of this level")
+    parser.add_argument(
+        "--ci",
+        choices=("wald", "profile"),
+        default="wald",
+        help="kind of intervals (default wald; profile: for variances between few clusters)",
+    )
+    parser.add_argument("--digits", type=int, default=3, metavar="N", help="decimals (default 3)")
+    _add_format(parser)
+    parser.add_argument("--out", metavar="FILE", help="write the estimates to a .csv or .tsv file")
+    parser.add_argument("--overwrite", action="store_true", help="replace the file of --out")
+    parser.add_argument("--quiet", action="store_true", help="print no summary and no warnings")
+
+
+def _add_format(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--format", choices=FORMATS, default="text", help="what is printed is written so"
+    )
+    parser.add_argument(
+        "--json", action="store_const", const="json", dest="format", help="short for --format json"
+    )
 
 
 def _add_groups(parser: argparse.ArgumentParser) -> None:
@@ -151,6 +215,7 @@ def _add_check(commands: Any) -> None:
         "--std-lv", action="store_true", help="fix variances of latent variables to 1"
     )
     check.add_argument("--no-fixed-x", action="store_true", help="model the covariates as well")
+    _add_format(check)
     check.set_defaults(command="check")
 
 
@@ -163,7 +228,7 @@ def _add_invariance(commands: Any) -> None:
         epilog="Exit codes: 0 fine, 1 error, 2 wrong usage, 3 a step did not converge.",
     )
     steps.add_argument("model", metavar="MODEL", help="a file, or - for standard input")
-    steps.add_argument("data", metavar="DATA", help="a table, as for mlsem fit")
+    _add_data(steps)
     _add_groups(steps)
     steps.add_argument("--cluster", metavar="COLUMN", help="the column of cluster ids")
     steps.add_argument(
@@ -191,7 +256,19 @@ def _add_invariance(commands: Any) -> None:
     steps.add_argument(
         "--std-lv", action="store_true", help="fix variances of latent variables to 1"
     )
+    _add_format(steps)
     steps.set_defaults(command="invariance", no_fixed_x=False)
+
+
+def _add_examples(commands: Any) -> None:
+    examples = commands.add_parser(
+        "examples",
+        help="list the data sets that come with mlsem, or print one",
+        description="List the data sets that come with mlsem; with NAME print that one as .csv.",
+    )
+    examples.add_argument("name", metavar="NAME", nargs="?", help="the data set to print")
+    examples.add_argument("--model", action="store_true", help="print its model in place of data")
+    examples.set_defaults(command="examples")
 
 
 def _add_study(commands: Any) -> None:

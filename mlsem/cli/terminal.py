@@ -20,6 +20,7 @@ ARGUMENTS = {
     "se_cluster": "se-cluster",
     "test": "test",
     "df": "df",
+    "information": "information",
     "missing": "missing",
     "auxiliary": "auxiliary",
     "max_iter": "max-iter",

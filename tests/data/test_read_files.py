@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import importlib.util
+from zipfile import ZipFile
 
 import pandas as pd
 import pytest
 
 from mlsem.data.table import files
 from mlsem.data.table.files import read_table
-from mlsem.errors import DataError, InterfaceError
+from mlsem.errors import DataError, DataWarning, InterfaceError
 
 FRAME = pd.DataFrame({"school": [1.0, 1.0, 2.0], "y": [0.5, -1.5, 2.0]})
 
@@ -46,6 +47,42 @@ def test_parquet(tmp_path):
     pd.testing.assert_frame_equal(read_table(tmp_path / "a.parquet"), FRAME)
 
 
+@pytest.mark.parametrize("packed", ["gz", "bz2", "xz", "zip"])
+def test_packed_text(tmp_path, packed):
+    for name, separator in (("a.csv", ","), ("b.tsv", "\t"), ("c.csv", ";")):
+        path = tmp_path / f"{name}.{packed}"
+        FRAME.to_csv(path, sep=separator, index=False)
+        pd.testing.assert_frame_equal(read_table(path), FRAME)
+
+
+def test_archives(tmp_path):
+    with ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr("inside/pupils.csv", FRAME.to_csv(index=False))
+        archive.writestr("__MACOSX/inside/._pupils.csv", b"\0")
+    pd.testing.assert_frame_equal(read_table(tmp_path / "a.zip"), FRAME)
+    with ZipFile(tmp_path / "b.csv.zip", "w") as archive:
+        archive.writestr("a.csv", "x\n1\n")
+        archive.writestr("b.csv", "x\n1\n")
+    with pytest.raises(DataError, match=r"'b.csv.zip' holds 'a.csv', 'b.csv'; it takes one file"):
+        read_table(tmp_path / "b.csv.zip")
+    (tmp_path / "c.zip").write_bytes(b"PK no archive")
+    (tmp_path / "d.csv.gz").write_bytes(b"x,y\n1,2\n")
+    for name in ("c.zip", "d.csv.gz"):
+        with pytest.raises(DataError, match=f"'{name}' cannot be read as"):
+            read_table(tmp_path / name)
+
+
+def test_excel(tmp_path):
+    pytest.importorskip("openpyxl")
+    FRAME.to_excel(tmp_path / "a.xlsx", index=False)
+    pd.testing.assert_frame_equal(read_table(tmp_path / "a.xlsx"), FRAME, check_dtype=False)
+    with pd.ExcelWriter(tmp_path / "b.xlsx") as book:
+        FRAME.to_excel(book, sheet_name="pupils", index=False)
+        FRAME.to_excel(book, sheet_name="schools", index=False)
+    with pytest.warns(DataWarning, match="has 2 sheets; the first one, 'pupils', is read"):
+        pd.testing.assert_frame_equal(read_table(tmp_path / "b.xlsx"), FRAME, check_dtype=False)
+
+
 def test_stata(tmp_path):
     FRAME.to_stata(tmp_path / "a.dta", write_index=False)
     pd.testing.assert_frame_equal(read_table(tmp_path / "a.dta"), FRAME)
@@ -60,19 +97,23 @@ def test_spss(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "package", "extra"),
-    [("a.parquet", "pyarrow", "parquet"), ("a.sav", "pyreadstat", "spss")],
+    ("name", "package"),
+    [("a.parquet", "pyarrow"), ("a.sav", "pyreadstat"), ("a.xlsx", "openpyxl")],
 )
-def test_optional_packages(tmp_path, monkeypatch, name, package, extra):
+def test_optional_packages(tmp_path, monkeypatch, name, package):
     (tmp_path / name).write_bytes(b"x")
     monkeypatch.setattr(files, "find_spec", lambda _: None)
-    with pytest.raises(InterfaceError, match=rf'needs {package}: pip install "mlsem\[{extra}\]"'):
+    with pytest.raises(InterfaceError, match=rf"needs {package}: pip install {package}\."):
         read_table(tmp_path / name)
 
 
 def test_unknown_kind(tmp_path):
-    with pytest.raises(DataError, match=r"unknown kind of file '.xlsx'; known are .csv, .tsv"):
-        read_table(tmp_path / "a.xlsx")
+    with pytest.raises(DataError, match=r"unknown kind of file '.xls'; known are .csv, .tsv.*"):
+        read_table(tmp_path / "a.xls")
+    with pytest.raises(DataError, match=r"known are .* A pickle may run programs when it is read"):
+        read_table(tmp_path / "a.pkl")
+    with pytest.raises(DataError, match=r"of packed files those of text are read: .* Unpack it"):
+        read_table(tmp_path / "a.dta.gz")
     with pytest.raises(DataError, match=r"'.parqet'; .* Did you mean '.parquet'\?"):
         read_table(tmp_path / "a.parqet")
 
@@ -104,7 +145,8 @@ def test_empty_and_broken_files(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("suffix", "package"), [("parquet", "pyarrow"), ("dta", None), ("sav", "pyreadstat")]
+    ("suffix", "package"),
+    [("parquet", "pyarrow"), ("dta", None), ("sav", "pyreadstat"), ("xlsx", "openpyxl")],
 )
 def test_not_what_the_name_says(tmp_path, suffix, package):
     if package and importlib.util.find_spec(package) is None:

@@ -10,9 +10,10 @@ import pandas as pd
 
 from mlsem.data.design.columns import INTERCEPT, design
 from mlsem.data.design.r_evaluate import Scope
+from mlsem.data.design.r_functions import CONSTANTS
 from mlsem.data.design.r_values import Factor, Levels, Refused
 from mlsem.errors import DataError
-from mlsem.syntax.r_language import deparse
+from mlsem.syntax.r_language import deparse, symbols
 
 if TYPE_CHECKING:
     from collections.abc import Container, Mapping
@@ -47,6 +48,16 @@ class Recipe:
     memory: Memory
     levels: Mapping[str, Levels]
     fixed: tuple[str, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Columns of the data that the formula takes."""
+        formula = self.formula
+        expressions = [formula.outcome, *formula.fixed.variables.values()]
+        for part in formula.random:
+            expressions += part.variables.values()
+        named = dict.fromkeys(name for each in expressions for name in symbols(each))
+        return tuple(name for name in named if name not in CONSTANTS)
 
     def remade(self, frame: pd.DataFrame, wanted: Container[str]) -> pd.DataFrame:
         """The frame with these columns of the formula; NaN in rows where one of its variables is

@@ -52,7 +52,11 @@ MISSING = ("listwise", "error", "fiml")
 
 
 class Remake(Protocol):
-    """What has the columns of a formula for a frame."""
+    """What has the columns of a formula for a frame; `names` are those of the frame's that it
+    takes."""
+
+    @property
+    def names(self) -> tuple[str, ...]: ...
 
     def remade(self, frame: pd.DataFrame, wanted: Container[str]) -> pd.DataFrame: ...
 
