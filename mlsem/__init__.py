@@ -41,6 +41,7 @@ from mlsem.version import __version__
 
 if TYPE_CHECKING:
     from mlsem.api.compare import compare
+    from mlsem.api.diagram import diagram
     from mlsem.api.invariance import invariance
     from mlsem.api.missing_patterns import missing_patterns
     from mlsem.api.plots import plot_coefficients
@@ -88,6 +89,7 @@ __all__ = [
     "check",
     "cluster_means",
     "compare",
+    "diagram",
     "example_model",
     "examples",
     "fit",
@@ -118,6 +120,7 @@ _WHEN_ASKED_FOR = {
     "Invariance": "mlsem.results.invariance.result",
     "Study": "mlsem.simulation.study.result",
     "compare": "mlsem.api.compare",
+    "diagram": "mlsem.api.diagram",
     "invariance": "mlsem.api.invariance",
     "missing_patterns": "mlsem.api.missing_patterns",
     "plot_coefficients": "mlsem.api.plots",

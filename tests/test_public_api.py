@@ -22,6 +22,7 @@ from mlsem.inference.comparison.result import Band, SeComparison
 from mlsem.inference.covariance.matrix import Covariance
 from mlsem.inference.diagnosis.result import ClusterDiagnostics, LeftOut
 from mlsem.model.table import ParameterTable
+from mlsem.report.diagram.result import Diagram
 from mlsem.results.icc import Icc
 from mlsem.results.implied import Implied
 from mlsem.results.r_squared import RSquared
@@ -35,8 +36,8 @@ COMMAND = "python -m tests.test_public_api"
 
 # Classes that a user meets without making them, besides those of `mlsem` itself.
 RESULTS = (
-    Band, ClusterDiagnostics, Covariance, Icc, Implied, LeftOut, MethodResults, ParameterTable,
-    RSquared, Reliability, ResidualMoments, SeComparison, Summary,
+    Band, ClusterDiagnostics, Covariance, Diagram, Icc, Implied, LeftOut, MethodResults,
+    ParameterTable, RSquared, Reliability, ResidualMoments, SeComparison, Summary,
 )  # fmt: skip
 MADE = (mlsem.InOrder,)  # by users: with the signature of the constructor
 

@@ -11,6 +11,7 @@ from mlsem.base.display import cell, sentences
 from mlsem.report.document import TableRow
 
 ALWAYS = ("est", "std_lv", "std_all")  # fields of fixed parameters, too
+STARS = (0.05, 0.01, 0.001)
 GROUPS = 6  # that are listed one by one
 T = TypeVar("T")
 PROSE = ("notes", "legend", "words")  # fields that hold sentences
@@ -93,3 +94,8 @@ def _cell(row: TableRow, field: str, digits: int) -> str:
 def _rounds_to_zero(se: float, digits: int) -> bool:
     """Whether a standard error that is not zero would be printed as zero."""
     return 0 < se < 0.5 * 10**-digits
+
+
+def starred(text: str, pvalue: float) -> str:
+    """With the stars of a p value: one below .05, two below .01, three below .001."""
+    return text + "*" * sum(pvalue < limit for limit in STARS)

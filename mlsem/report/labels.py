@@ -29,9 +29,14 @@ class Labels:
     words: Mapping[str, str] = field(default_factory=dict)
 
     def variable(self, name: str) -> str:
-        """`Reading × Size` of `x1:w1`; `log(Reading)` of `log(x1)`; else the name."""
+        """`Reading × Size` of `x1:w1`; `log(Reading)` of `log(x1)`; `Reading | School` of the
+        random slope `x1|id`; else the name."""
         if name in self.words:
             return self.words[name]
+        if "|" in name:
+            parts = name.split("|")
+            shown = [self.variable(part) for part in parts]
+            return name if shown == parts else " | ".join(shown)
         if ":" in name:
             parts = name.split(":")
             shown = [self.variable(part) for part in parts]
