@@ -766,7 +766,7 @@ class FitResult(Answering, Drawn):
 
         Examples
         --------
-        >>> fit.score_test("level: 2\n y1 ~~ y2").pvalue  # doctest: +SKIP
+        >>> fit.score_test("y1 ~~ y2").pvalue  # doctest: +SKIP
         """
         from mlsem.inference.modification.joint import joint_score_test
 
@@ -987,7 +987,7 @@ class FitResult(Answering, Drawn):
 
         Examples
         --------
-        >>> fit.update("+ level: 2\n y1 ~~ y2", se="CR2")  # doctest: +SKIP
+        >>> fit.update("y1 ~~ y2", se="CR2")  # doctest: +SKIP
         """
         if self._recipe is None:
             raise InferenceError(
