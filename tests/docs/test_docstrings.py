@@ -8,10 +8,8 @@ from __future__ import annotations
 import doctest
 import inspect
 import io
-import os
 import warnings
 from collections.abc import Callable, Iterator
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 

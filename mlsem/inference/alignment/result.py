@@ -234,6 +234,21 @@ class Alignment(sheet.Shown):
         ------
         OptionValueError
             There is no such factor or group.
+
+        Examples
+        --------
+        >>> import mlsem
+        >>> import pandas as pd
+        >>> truth = "f =~ 1*y1 + 0.8*y2 + 0.9*y3 + 0.7*y4; f ~~ 1*f; "
+        >>> truth += "; ".join(f"y{k} ~~ 0.5*y{k}; y{k} ~ 0*1" for k in range(1, 5))
+        >>> groups = {name: mlsem.simulate(truth, 200, seed=k) for k, name in enumerate("abc")}
+        >>> data = pd.concat(frame.assign(country=name) for name, frame in groups.items())
+        >>> model = "f =~ y1 + y2 + y3 + y4"
+        >>> fit = mlsem.cfa(model, data, group="country", meanstructure=True)
+        >>> fit.align().compare_means(reference="a").round(2)
+          factor  level group1 group2  diff    se  stat   df  pvalue  pvalue_holm
+        0      f      1      a      b -0.09  0.11 -0.86  inf    0.39         0.78
+        1      f      1      a      c  0.01  0.11  0.05  inf    0.96         0.96
         """
         with_means = [each for each in self.factors if each.has_means]
         names = tuple(each.factor for each in with_means)
@@ -333,6 +348,19 @@ class Alignment(sheet.Shown):
         ------
         InterfaceError
             matplotlib is not installed.
+
+        Examples
+        --------
+        >>> import mlsem
+        >>> import pandas as pd
+        >>> truth = "f =~ 1*y1 + 0.8*y2 + 0.9*y3 + 0.7*y4; f ~~ 1*f; "
+        >>> truth += "; ".join(f"y{k} ~~ 0.5*y{k}; y{k} ~ 0*1" for k in range(1, 5))
+        >>> groups = {name: mlsem.simulate(truth, 200, seed=k) for k, name in enumerate("abc")}
+        >>> data = pd.concat(frame.assign(country=name) for name, frame in groups.items())
+        >>> model = "f =~ y1 + y2 + y3 + y4"
+        >>> fit = mlsem.cfa(model, data, group="country", meanstructure=True)
+        >>> figure = fit.align().plot()
+        >>> figure.savefig("aligned.png")
         """
         count = len(self.groups)
         panels = []

@@ -82,13 +82,14 @@ def from_semopy(model: Any) -> str:
 
     Examples
     --------
-    >>> print(from_semopy("f =~ x1 + x2 + a*x3"))
-    f =~ 1*x1 + x2 + a*x3
-    x1 ~~ lower(0)*x1
-    x2 ~~ lower(0)*x2
-    x3 ~~ lower(0)*x3
+    >>> import mlsem
+    >>> from mlsem.interop.semopy import from_semopy
+    >>> print(from_semopy("f =~ y1 + y2 + y3"))
+    f =~ 1*y1 + y2 + y3
+    y1 ~~ lower(0)*y1
+    y2 ~~ lower(0)*y2
+    y3 ~~ lower(0)*y3
     f ~~ lower(0)*f
-    <BLANKLINE>
     """
     if isinstance(model, str):
         source = read(model)
@@ -167,6 +168,18 @@ def to_semopy(fit: FitResult, level: int | str = 1) -> Any:
     and other names that semopy cannot read are renamed: `w1:x1` is `w1_x1`. A row `y ~ 0*y` is
     there where semopy would otherwise not know y, or would keep its residual apart from the
     paths; it changes nothing.
+
+    Examples
+    --------
+    >>> import mlsem
+    >>> truth = "f =~ 1*y1 + 0.8*y2 + 0.9*y3 + 0.7*y4; f ~ 0.5*x; f ~~ 1*f"
+    >>> errors = "; ".join(f"y{k} ~~ 0.5*y{k}" for k in range(1, 5))
+    >>> data = mlsem.simulate(f"{truth}; {errors}", 300, seed=1)
+    >>> fit = mlsem.sem("f =~ y1 + y2 + y3 + y4; f ~ x", data)
+    >>> from mlsem.interop.semopy import to_semopy
+    >>> model = to_semopy(fit)
+    >>> type(model).__name__
+    'Model'
     """
     model, doubts = _hand_over(fit, level, "to_semopy")
     for message in (*_lost(fit.table, fit.table.level_number(level)), *doubts):
@@ -229,7 +242,16 @@ def inspect(
 
     Examples
     --------
-    >>> inspect(fit, std_est=True)  # doctest: +SKIP
+    >>> import mlsem
+    >>> truth = "f =~ 1*y1 + 0.8*y2 + 0.9*y3 + 0.7*y4; f ~ 0.5*x; f ~~ 1*f"
+    >>> errors = "; ".join(f"y{k} ~~ 0.5*y{k}" for k in range(1, 5))
+    >>> data = mlsem.simulate(f"{truth}; {errors}", 300, seed=1)
+    >>> fit = mlsem.sem("f =~ y1 + y2 + y3 + y4; f ~ x", data)
+    >>> from mlsem.interop.semopy import inspect
+    >>> inspect(fit)[["lval", "op", "rval"]].head(2)
+      lval op rval
+    0    f  ~    x
+    1   y1  ~    f
     """
     check_mode(mode, what)
     model, _ = _hand_over(fit, level, "inspect")

@@ -195,6 +195,21 @@ class Invariance(sheet.Shown):
         References
         ----------
         Oberski (2014), Political Analysis 22, 45-60.
+
+        Examples
+        --------
+        >>> import mlsem
+        >>> import pandas as pd
+        >>> truth = "f =~ 1*y1 + 0.8*y2 + 0.9*y3 + 0.7*y4; f ~~ 1*f; "
+        >>> truth += "; ".join(f"y{k} ~~ 0.5*y{k}; y{k} ~ 0*1" for k in range(1, 5))
+        >>> groups = {name: mlsem.simulate(truth, 200, seed=k) for k, name in enumerate("abc")}
+        >>> data = pd.concat(frame.assign(country=name) for name, frame in groups.items())
+        >>> model = "f =~ y1 + y2 + y3 + y4"
+        >>> found = mlsem.invariance(model, data, group="country")
+        >>> found.worst("metric")[["parameter", "group", "mi", "epc"]].head(2).round(2)
+          parameter group    mi   epc
+        0     f=~y3     a  0.73  0.07
+        1     f=~y3     c  0.64 -0.07
         """
         change = self._change(step)
         fit = self.fits[change.step]
@@ -220,6 +235,20 @@ class Invariance(sheet.Shown):
         DataFrame
             A row per equality, group and parameter of interest: parameter, level, group, epc;
             interest, est, change, change_se (in standard errors), expected (est + change).
+
+        Examples
+        --------
+        >>> import mlsem
+        >>> import pandas as pd
+        >>> truth = "f =~ 1*y1 + 0.8*y2 + 0.9*y3 + 0.7*y4; f ~~ 1*f; "
+        >>> truth += "; ".join(f"y{k} ~~ 0.5*y{k}; y{k} ~ 0*1" for k in range(1, 5))
+        >>> groups = {name: mlsem.simulate(truth, 200, seed=k) for k, name in enumerate("abc")}
+        >>> data = pd.concat(frame.assign(country=name) for name, frame in groups.items())
+        >>> model = "f =~ y1 + y2 + y3 + y4"
+        >>> found = mlsem.invariance(model, data, group="country")
+        >>> found.epc_interest("scalar").columns.tolist()
+        ['parameter', 'level', 'group', 'epc', 'interest', 'est', 'change', 'change_se',
+        'expected']
         """
         change = self._change(step)
         fit = self.fits[change.step]
@@ -268,6 +297,19 @@ class Invariance(sheet.Shown):
             matplotlib is not installed.
         OptionValueError
             There is no such parameter.
+
+        Examples
+        --------
+        >>> import mlsem
+        >>> import pandas as pd
+        >>> truth = "f =~ 1*y1 + 0.8*y2 + 0.9*y3 + 0.7*y4; f ~~ 1*f; "
+        >>> truth += "; ".join(f"y{k} ~~ 0.5*y{k}; y{k} ~ 0*1" for k in range(1, 5))
+        >>> groups = {name: mlsem.simulate(truth, 200, seed=k) for k, name in enumerate("abc")}
+        >>> data = pd.concat(frame.assign(country=name) for name, frame in groups.items())
+        >>> model = "f =~ y1 + y2 + y3 + y4"
+        >>> found = mlsem.invariance(model, data, group="country")
+        >>> figure = found.plot()
+        >>> figure.savefig("invariance.png")
         """
         require_level(level)
         panels = panels_of(self.fits[self.steps[0]], parameters, level)
