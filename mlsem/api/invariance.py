@@ -111,19 +111,15 @@ def invariance(
     Examples
     --------
     >>> import mlsem
-    >>> import pandas as pd
-    >>> truth = "f =~ 1*y1 + 0.8*y2 + 0.9*y3 + 0.7*y4; f ~~ 1*f; "
-    >>> truth += "; ".join(f"y{k} ~~ 0.5*y{k}; y{k} ~ 0*1" for k in range(1, 5))
-    >>> groups = {name: mlsem.simulate(truth, 200, seed=k) for k, name in enumerate("abc")}
-    >>> data = pd.concat(frame.assign(country=name) for name, frame in groups.items())
-    >>> model = "f =~ y1 + y2 + y3 + y4"
-    >>> found = mlsem.invariance(model, data, group="country")
+    >>> truth = "f =~ 1*y1 + 0.8*y2 + 0.9*y3; f ~~ 1*f; y1 ~~ 1*y1; y2 ~~ 1*y2; y3 ~~ 1*y3"
+    >>> data = mlsem.simulate(truth, 200, group="g", group_label=["a", "b", "c"], seed=1)
+    >>> found = mlsem.invariance("f =~ y1 + y2 + y3", data, group="g")
     >>> found.steps
     ('configural', 'metric', 'scalar', 'strict', 'means')
     >>> found.worst("scalar")[["parameter", "group"]].head(2)
       parameter group
-    0      y2~1     c
-    1      y4~1     a
+    0      y1~1     c
+    1      y2~1     c
     """
     for name, advice in NOT_HERE.items():
         if name in options:

@@ -329,7 +329,7 @@ class ParameterTable(Named):
         --------
         >>> import mlsem
         >>> table = mlsem.check("y ~ x")
-        >>> any(table.is_auxiliary(row) for row in table.rows)
+        >>> table.is_auxiliary(table.rows[0])
         False
         """
         return row.lhs in self.auxiliary or row.rhs in self.auxiliary

@@ -997,19 +997,15 @@ class FitResult(Answering, Drawn):
         Examples
         --------
         >>> import mlsem
-        >>> import pandas as pd
-        >>> truth = "f =~ 1*y1 + 0.8*y2 + 0.9*y3 + 0.7*y4; f ~~ 1*f; "
-        >>> truth += "; ".join(f"y{k} ~~ 0.5*y{k}; y{k} ~ 0*1" for k in range(1, 5))
-        >>> groups = {name: mlsem.simulate(truth, 200, seed=k) for k, name in enumerate("abc")}
-        >>> data = pd.concat(frame.assign(country=name) for name, frame in groups.items())
-        >>> model = "f =~ y1 + y2 + y3 + y4"
-        >>> fit = mlsem.cfa(model, data, group="country", meanstructure=True)
+        >>> truth = "f =~ 1*y1 + 0.8*y2 + 0.9*y3; f ~~ 1*f; y1 ~~ 1*y1; y2 ~~ 1*y2; y3 ~~ 1*y3"
+        >>> data = mlsem.simulate(truth, 200, group="g", group_label=["a", "b", "c"], seed=1)
+        >>> fit = mlsem.cfa("f =~ y1 + y2 + y3", data, group="g", meanstructure=True)
         >>> aligned = fit.align()
         >>> aligned.means[["group", "mean", "se"]].round(2)
           group  mean    se
         0     a  0.00  0.00
-        1     b -0.09  0.11
-        2     c  0.01  0.11
+        1     b  0.17  0.13
+        2     c  0.21  0.15
         """
         from mlsem.inference.alignment.run import align_factors
 

@@ -238,17 +238,14 @@ class Alignment(sheet.Shown):
         Examples
         --------
         >>> import mlsem
-        >>> import pandas as pd
-        >>> truth = "f =~ 1*y1 + 0.8*y2 + 0.9*y3 + 0.7*y4; f ~~ 1*f; "
-        >>> truth += "; ".join(f"y{k} ~~ 0.5*y{k}; y{k} ~ 0*1" for k in range(1, 5))
-        >>> groups = {name: mlsem.simulate(truth, 200, seed=k) for k, name in enumerate("abc")}
-        >>> data = pd.concat(frame.assign(country=name) for name, frame in groups.items())
-        >>> model = "f =~ y1 + y2 + y3 + y4"
-        >>> fit = mlsem.cfa(model, data, group="country", meanstructure=True)
-        >>> fit.align().compare_means(reference="a").round(2)
-          factor  level group1 group2  diff    se  stat   df  pvalue  pvalue_holm
-        0      f      1      a      b -0.09  0.11 -0.86  inf    0.39         0.78
-        1      f      1      a      c  0.01  0.11  0.05  inf    0.96         0.96
+        >>> truth = "f =~ 1*y1 + 0.8*y2 + 0.9*y3; f ~~ 1*f; y1 ~~ 1*y1; y2 ~~ 1*y2; y3 ~~ 1*y3"
+        >>> data = mlsem.simulate(truth, 200, group="g", group_label=["a", "b", "c"], seed=1)
+        >>> fit = mlsem.cfa("f =~ y1 + y2 + y3", data, group="g", meanstructure=True)
+        >>> found = fit.align().compare_means(reference="a")
+        >>> found[["group2", "diff", "se", "df"]].round(2)
+          group2  diff    se   df
+        0      b  0.17  0.13  inf
+        1      c  0.21  0.15  inf
         """
         with_means = [each for each in self.factors if each.has_means]
         names = tuple(each.factor for each in with_means)
@@ -352,15 +349,10 @@ class Alignment(sheet.Shown):
         Examples
         --------
         >>> import mlsem
-        >>> import pandas as pd
-        >>> truth = "f =~ 1*y1 + 0.8*y2 + 0.9*y3 + 0.7*y4; f ~~ 1*f; "
-        >>> truth += "; ".join(f"y{k} ~~ 0.5*y{k}; y{k} ~ 0*1" for k in range(1, 5))
-        >>> groups = {name: mlsem.simulate(truth, 200, seed=k) for k, name in enumerate("abc")}
-        >>> data = pd.concat(frame.assign(country=name) for name, frame in groups.items())
-        >>> model = "f =~ y1 + y2 + y3 + y4"
-        >>> fit = mlsem.cfa(model, data, group="country", meanstructure=True)
-        >>> figure = fit.align().plot()
-        >>> figure.savefig("aligned.png")
+        >>> truth = "f =~ 1*y1 + 0.8*y2 + 0.9*y3; f ~~ 1*f; y1 ~~ 1*y1; y2 ~~ 1*y2; y3 ~~ 1*y3"
+        >>> data = mlsem.simulate(truth, 200, group="g", group_label=["a", "b", "c"], seed=1)
+        >>> fit = mlsem.cfa("f =~ y1 + y2 + y3", data, group="g", meanstructure=True)
+        >>> fit.align().plot().savefig("aligned.png")
         """
         count = len(self.groups)
         panels = []

@@ -84,12 +84,9 @@ def from_semopy(model: Any) -> str:
     --------
     >>> import mlsem
     >>> from mlsem.interop.semopy import from_semopy
-    >>> print(from_semopy("f =~ y1 + y2 + y3"))
-    f =~ 1*y1 + y2 + y3
-    y1 ~~ lower(0)*y1
-    y2 ~~ lower(0)*y2
-    y3 ~~ lower(0)*y3
-    f ~~ lower(0)*f
+    >>> print(from_semopy("y ~ x"))
+    y ~ x
+    y ~~ lower(0)*y
     """
     if isinstance(model, str):
         source = read(model)
@@ -172,13 +169,10 @@ def to_semopy(fit: FitResult, level: int | str = 1) -> Any:
     Examples
     --------
     >>> import mlsem
-    >>> truth = "f =~ 1*y1 + 0.8*y2 + 0.9*y3 + 0.7*y4; f ~ 0.5*x; f ~~ 1*f"
-    >>> errors = "; ".join(f"y{k} ~~ 0.5*y{k}" for k in range(1, 5))
-    >>> data = mlsem.simulate(f"{truth}; {errors}", 300, seed=1)
-    >>> fit = mlsem.sem("f =~ y1 + y2 + y3 + y4; f ~ x", data)
+    >>> data = mlsem.load_example("article")
+    >>> fit = mlsem.sem("y ~ x1 + w1", data)
     >>> from mlsem.interop.semopy import to_semopy
-    >>> model = to_semopy(fit)
-    >>> type(model).__name__
+    >>> type(to_semopy(fit)).__name__
     'Model'
     """
     model, doubts = _hand_over(fit, level, "to_semopy")
@@ -243,15 +237,13 @@ def inspect(
     Examples
     --------
     >>> import mlsem
-    >>> truth = "f =~ 1*y1 + 0.8*y2 + 0.9*y3 + 0.7*y4; f ~ 0.5*x; f ~~ 1*f"
-    >>> errors = "; ".join(f"y{k} ~~ 0.5*y{k}" for k in range(1, 5))
-    >>> data = mlsem.simulate(f"{truth}; {errors}", 300, seed=1)
-    >>> fit = mlsem.sem("f =~ y1 + y2 + y3 + y4; f ~ x", data)
+    >>> data = mlsem.load_example("article")
+    >>> fit = mlsem.sem("y ~ x1 + w1", data)
     >>> from mlsem.interop.semopy import inspect
     >>> inspect(fit)[["lval", "op", "rval"]].head(2)
       lval op rval
-    0    f  ~    x
-    1   y1  ~    f
+    0    y  ~   x1
+    1    y  ~   w1
     """
     check_mode(mode, what)
     model, _ = _hand_over(fit, level, "inspect")

@@ -199,17 +199,13 @@ class Invariance(sheet.Shown):
         Examples
         --------
         >>> import mlsem
-        >>> import pandas as pd
-        >>> truth = "f =~ 1*y1 + 0.8*y2 + 0.9*y3 + 0.7*y4; f ~~ 1*f; "
-        >>> truth += "; ".join(f"y{k} ~~ 0.5*y{k}; y{k} ~ 0*1" for k in range(1, 5))
-        >>> groups = {name: mlsem.simulate(truth, 200, seed=k) for k, name in enumerate("abc")}
-        >>> data = pd.concat(frame.assign(country=name) for name, frame in groups.items())
-        >>> model = "f =~ y1 + y2 + y3 + y4"
-        >>> found = mlsem.invariance(model, data, group="country")
+        >>> truth = "f =~ 1*y1 + 0.8*y2 + 0.9*y3; f ~~ 1*f; y1 ~~ 1*y1; y2 ~~ 1*y2; y3 ~~ 1*y3"
+        >>> data = mlsem.simulate(truth, 200, group="g", group_label=["a", "b", "c"], seed=1)
+        >>> found = mlsem.invariance("f =~ y1 + y2 + y3", data, group="g")
         >>> found.worst("metric")[["parameter", "group", "mi", "epc"]].head(2).round(2)
           parameter group    mi   epc
-        0     f=~y3     a  0.73  0.07
-        1     f=~y3     c  0.64 -0.07
+        0     f=~y2     a  0.72 -0.16
+        1     f=~y3     c  0.33 -0.09
         """
         change = self._change(step)
         fit = self.fits[change.step]
@@ -239,16 +235,13 @@ class Invariance(sheet.Shown):
         Examples
         --------
         >>> import mlsem
-        >>> import pandas as pd
-        >>> truth = "f =~ 1*y1 + 0.8*y2 + 0.9*y3 + 0.7*y4; f ~~ 1*f; "
-        >>> truth += "; ".join(f"y{k} ~~ 0.5*y{k}; y{k} ~ 0*1" for k in range(1, 5))
-        >>> groups = {name: mlsem.simulate(truth, 200, seed=k) for k, name in enumerate("abc")}
-        >>> data = pd.concat(frame.assign(country=name) for name, frame in groups.items())
-        >>> model = "f =~ y1 + y2 + y3 + y4"
-        >>> found = mlsem.invariance(model, data, group="country")
-        >>> found.epc_interest("scalar").columns.tolist()
-        ['parameter', 'level', 'group', 'epc', 'interest', 'est', 'change', 'change_se',
-        'expected']
+        >>> truth = "f =~ 1*y1 + 0.8*y2 + 0.9*y3; f ~~ 1*f; y1 ~~ 1*y1; y2 ~~ 1*y2; y3 ~~ 1*y3"
+        >>> data = mlsem.simulate(truth, 200, group="g", group_label=["a", "b", "c"], seed=1)
+        >>> found = mlsem.invariance("f =~ y1 + y2 + y3", data, group="g")
+        >>> found.epc_interest("scalar")[["parameter", "group", "interest"]].head(2)
+          parameter group interest
+        0      y1~1     a   f~1.g2
+        1      y1~1     a   f~1.g3
         """
         change = self._change(step)
         fit = self.fits[change.step]
@@ -301,15 +294,10 @@ class Invariance(sheet.Shown):
         Examples
         --------
         >>> import mlsem
-        >>> import pandas as pd
-        >>> truth = "f =~ 1*y1 + 0.8*y2 + 0.9*y3 + 0.7*y4; f ~~ 1*f; "
-        >>> truth += "; ".join(f"y{k} ~~ 0.5*y{k}; y{k} ~ 0*1" for k in range(1, 5))
-        >>> groups = {name: mlsem.simulate(truth, 200, seed=k) for k, name in enumerate("abc")}
-        >>> data = pd.concat(frame.assign(country=name) for name, frame in groups.items())
-        >>> model = "f =~ y1 + y2 + y3 + y4"
-        >>> found = mlsem.invariance(model, data, group="country")
-        >>> figure = found.plot()
-        >>> figure.savefig("invariance.png")
+        >>> truth = "f =~ 1*y1 + 0.8*y2 + 0.9*y3; f ~~ 1*f; y1 ~~ 1*y1; y2 ~~ 1*y2; y3 ~~ 1*y3"
+        >>> data = mlsem.simulate(truth, 200, group="g", group_label=["a", "b", "c"], seed=1)
+        >>> found = mlsem.invariance("f =~ y1 + y2 + y3", data, group="g")
+        >>> found.plot().savefig("invariance.png")
         """
         require_level(level)
         panels = panels_of(self.fits[self.steps[0]], parameters, level)
