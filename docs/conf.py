@@ -1,4 +1,4 @@
-"""The site: `make docs` builds it into docs/_build/html. Nothing on it is fetched when it is read."""
+"""The site: `make docs` builds it into docs/_build/html. Reading it fetches nothing."""
 
 from __future__ import annotations
 
@@ -42,7 +42,10 @@ extensions = [
 ]
 exclude_patterns = ["_build", "README.md"]
 templates_path = ["_templates"]
-source_suffix = {".rst": "restructuredtext", ".md": "myst-nb"}  # the first is what autosummary writes
+source_suffix = {
+    ".rst": "restructuredtext",
+    ".md": "myst-nb",
+}  # the first is what autosummary writes
 
 # Pages.
 myst_enable_extensions = ["colon_fence", "deflist", "dollarmath", "attrs_inline"]

@@ -1,4 +1,4 @@
-"""MathJax from the installed package `sphinx-mathjax-offline`: its one file that has the fonts inside."""
+"""MathJax from the package `sphinx-mathjax-offline`: the one file of it that has fonts inside."""
 
 from __future__ import annotations
 

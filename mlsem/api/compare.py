@@ -46,7 +46,15 @@ def compare(
 
     Examples
     --------
-    >>> print(mlsem.compare([fit, fit.update("+ level: 2\\n y1 ~~ y2")]))  # doctest: +SKIP
+    >>> import mlsem
+    >>> data = mlsem.load_example("article")
+    >>> simple = mlsem.lmm("y ~ w1*x1 + (1 | id)", data, REML=False)
+    >>> full = mlsem.lmm("y ~ w1*x1 + (x1 | id)", data, REML=False)
+    >>> found = mlsem.compare({"intercept": simple, "slope": full})
+    >>> found.table[["npar", "loglik"]].round(1)
+               npar  loglik
+    intercept     6  -818.6
+    slope         8  -790.8
     """
     if isinstance(fits, FitResult):
         raise OptionValueError("compare takes a list of fits: compare([fit1, fit2]).")

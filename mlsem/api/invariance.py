@@ -110,8 +110,16 @@ def invariance(
 
     Examples
     --------
-    >>> found = mlsem.invariance(model, data, group="country", cluster="school")  # doctest: +SKIP
-    >>> found.worst("scalar")  # doctest: +SKIP
+    >>> import mlsem
+    >>> truth = "f =~ 1*y1 + 0.8*y2 + 0.9*y3; f ~~ 1*f; y1 ~~ 1*y1; y2 ~~ 1*y2; y3 ~~ 1*y3"
+    >>> data = mlsem.simulate(truth, 200, group="g", group_label=["a", "b", "c"], seed=1)
+    >>> found = mlsem.invariance("f =~ y1 + y2 + y3", data, group="g")
+    >>> found.steps
+    ('configural', 'metric', 'scalar', 'strict', 'means')
+    >>> found.worst("scalar")[["parameter", "group"]].head(2)
+      parameter group
+    0      y1~1     c
+    1      y2~1     c
     """
     for name, advice in NOT_HERE.items():
         if name in options:

@@ -76,6 +76,16 @@ def lr_test(
     that imply the simple model's moments are then sought, and their directions checked (Bentler &
     Satorra, 2010). Models that are nested in other ways are refused. A model of one group is
     nested in the same one of several.
+
+    Examples
+    --------
+    >>> import mlsem
+    >>> data = mlsem.load_example("article")
+    >>> simple = mlsem.lmm("y ~ w1*x1 + (1 | id)", data, REML=False)
+    >>> full = mlsem.lmm("y ~ w1*x1 + (x1 | id)", data, REML=False)
+    >>> found = mlsem.lr_test(simple, full)
+    >>> round(found.statistic, 1), found.distribution
+    (55.5, '0.5 chi2(1) + 0.5 chi2(2)')
     """
     if others:
         raise OptionError(

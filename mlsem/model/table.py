@@ -323,7 +323,15 @@ class ParameterTable(Named):
         )
 
     def is_auxiliary(self, row: Row) -> bool:
-        """Whether a row is one of auxiliary variables."""
+        """Whether a row is one of auxiliary variables.
+
+        Examples
+        --------
+        >>> import mlsem
+        >>> table = mlsem.check("y ~ x")
+        >>> table.is_auxiliary(table.rows[0])
+        False
+        """
         return row.lhs in self.auxiliary or row.rhs in self.auxiliary
 
     @property
@@ -355,6 +363,13 @@ class ParameterTable(Named):
         ------
         OptionValueError
             With the levels that there are.
+
+        Examples
+        --------
+        >>> import mlsem
+        >>> table = mlsem.check("level: within; y ~ x; level: between; y ~ w")
+        >>> table.level_number("between")
+        2
         """
         labels = {label: k for k, label in enumerate(self.level_labels, start=1)}
         numbers = range(1, len(self.levels) + 1)
@@ -373,6 +388,13 @@ class ParameterTable(Named):
         ------
         OptionValueError
             With the groups that there are.
+
+        Examples
+        --------
+        >>> import mlsem
+        >>> table = mlsem.check("y ~ c(a, b)*x", group_label=["north", "south"])
+        >>> table.group_number("south")
+        2
         """
         if not self.groups:
             raise OptionValueError(

@@ -90,6 +90,16 @@ class GroupComparison(sheet.Shown):
         ------
         InterfaceError
             matplotlib is not installed.
+
+        Examples
+        --------
+        >>> import mlsem
+        >>> data = mlsem.load_example("article")
+        >>> data["half"] = data["id"].mod(2).map({0: "even", 1: "odd"})
+        >>> model = "level: 1; y ~ x1; level: 2; y ~~ y"
+        >>> fit = mlsem.fit(model, data, cluster="id", group="half", se="CR2")
+        >>> figure = fit.compare_groups("y~x1").plot()
+        >>> figure.savefig("groups.png")
         """
         limits = list(zip(self._each.lower.tolist(), self._each.upper.tolist(), strict=True))
         panel = Panel(self.parameter, self._each.est.tolist(), limits)

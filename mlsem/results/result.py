@@ -243,7 +243,18 @@ class FitResult(Answering, Drawn):
         return make_series(list(forms), self.table.names if forms else (), "form")
 
     def vcov(self) -> pd.DataFrame:
-        """Covariance matrix of the estimates."""
+        """Covariance matrix of the estimates.
+
+        Examples
+        --------
+        >>> import mlsem
+        >>> data = mlsem.load_example("article")
+        >>> fit = mlsem.fit(mlsem.example_model("article"), data, cluster="id")
+        >>> fit.vcov().shape
+        (6, 6)
+        >>> round(float(fit.vcov().loc["y~x1", "y~x1"] ** 0.5), 3), round(float(fit.bse["y~x1"]), 3)
+        (0.055, 0.055)
+        """
         return square_frame(self.covariance.matrix, self.table.names)
 
     @quiet
@@ -279,6 +290,17 @@ class FitResult(Answering, Drawn):
             inequalities or nonlinear constraints.
         OptionValueError
             A value that an argument cannot take.
+
+        Examples
+        --------
+        >>> import mlsem
+        >>> data = mlsem.load_example("article")
+        >>> fit = mlsem.fit(mlsem.example_model("article"), data, cluster="id", se="CR2")
+        >>> fit.conf_int().loc["y~x1"].round(3).tolist()
+        [0.366, 0.788]
+        >>> fit.conf_int(ci="profile", parameters="y~~y.l2").round(2)
+                 lower  upper
+        y~~y.l2   0.73   1.83
         """
         require_level(level)
         names = self.table.names
@@ -361,7 +383,15 @@ class FitResult(Answering, Drawn):
 
         Examples
         --------
-        >>> fit.parameter_estimates(standardized=True, rsquare=True)  # doctest: +SKIP
+        >>> import mlsem
+        >>> data = mlsem.load_example("article")
+        >>> fit = mlsem.fit(mlsem.example_model("article"), data, cluster="id")
+        >>> table = fit.parameter_estimates(standardized=True)
+        >>> table.loc[table["op"] == "~", ["rhs", "level", "est", "se", "std_all"]].round(3)
+             rhs  level    est     se  std_all
+        0     x1      1  0.577  0.055    0.440
+        1  w1:x1      1  0.302  0.058    0.216
+        9     w1      2  0.366  0.166    0.312
         """
         columns = self._columns(level, ci)
         columns = self._extended(columns, level, standardized, rsquare)
@@ -436,8 +466,16 @@ class FitResult(Answering, Drawn):
 
         Examples
         --------
-        >>> fit.standardized()  # doctest: +SKIP
-        >>> fit.with_se("CR2").standardized("nox", level=0.9)  # doctest: +SKIP
+        >>> import mlsem
+        >>> data = mlsem.load_example("article")
+        >>> model = mlsem.example_model("article")
+        >>> fit = mlsem.fit(model, data, cluster="id", se="CR2")
+        >>> table = fit.standardized("all", level=0.9)
+        >>> table.loc[table["op"] == "~", ["rhs", "level", "est_std", "df"]].round(2)
+             rhs  level  est_std     df
+        0     x1      1     0.44  36.97
+        1  w1:x1      1     0.22  11.79
+        9     w1      2     0.31  11.35
         """
         from mlsem.results.standardized import standardized_columns
 
@@ -460,12 +498,32 @@ class FitResult(Answering, Drawn):
         return columns
 
     def tidy(self, level: float = 0.95) -> pd.DataFrame:
-        """One row per parameter under the names of R's broom."""
+        """One row per parameter under the names of R's broom.
+
+        Examples
+        --------
+        >>> import mlsem
+        >>> data = mlsem.load_example("article")
+        >>> fit = mlsem.fit(mlsem.example_model("article"), data, cluster="id")
+        >>> fit.tidy().columns.tolist()
+        ['term', 'op', 'level', 'label', 'estimate', 'std.error', 'statistic', 'df', 'p.value',
+        'conf.low', 'conf.high']
+        """
         columns = without_auxiliary(self._columns(level), self.table)
         return make_frame(tidy_columns(columns, grouped=bool(self.table.groups)))
 
     def glance(self) -> pd.DataFrame:
-        """One row about the whole fit under the names of R's broom."""
+        """One row about the whole fit under the names of R's broom.
+
+        Examples
+        --------
+        >>> import mlsem
+        >>> data = mlsem.load_example("article")
+        >>> fit = mlsem.fit(mlsem.example_model("article"), data, cluster="id")
+        >>> fit.glance()[["nobs", "logLik", "AIC"]].round(1)
+           nobs  logLik     AIC
+        0   500  -818.6  1649.2
+        """
         return make_frame(
             {
                 "nobs": [self.n_obs],
@@ -524,7 +582,11 @@ class FitResult(Answering, Drawn):
 
         Examples
         --------
-        >>> fit.summary(fit_measures=True, standardized=True, rsquare=True)  # doctest: +SKIP
+        >>> import mlsem
+        >>> data = mlsem.load_example("article")
+        >>> fit = mlsem.fit(mlsem.example_model("article"), data, cluster="id")
+        >>> fit.summary(level=0.95).to_text().splitlines()[0]
+        'mlsem 0.1.0 ended normally after 3 iterations'
         """
         from mlsem.results.groups import group_titles
         from mlsem.results.summary import summarise
@@ -679,6 +741,17 @@ class FitResult(Answering, Drawn):
         df : {"satterthwaite", "kenward-roger"}, optional
         information : {"expected", "observed"}, optional
             As for `fit` and `lmm`.
+
+        Examples
+        --------
+        >>> import mlsem
+        >>> data = mlsem.load_example("article")
+        >>> fit = mlsem.fit(mlsem.example_model("article"), data, cluster="id")
+        >>> for kind in ("standard", "MLR", "CR2"):
+        ...     print(kind, round(fit.with_se(kind).bse["y~x1"], 3))
+        standard 0.055
+        MLR 0.102
+        CR2 0.104
         """
         settings = self.settings.with_se(kind, test, df, information)
         estimates = replace(self._estimates, settings=settings)
@@ -718,6 +791,19 @@ class FitResult(Answering, Drawn):
             The constraints cannot be read, or name what is no parameter.
         InferenceError
             The test does not exist; says why.
+
+        Examples
+        --------
+        >>> import mlsem
+        >>> data = mlsem.load_example("article")
+        >>> fit = mlsem.fit(mlsem.example_model("article"), data, cluster="id")
+        >>> found = fit.wald_test("`y~x1`; `y~w1:x1`")
+        >>> found.test, found.df, round(found.statistic, 1)
+        ('chi2', 2, 126.6)
+        >>> print(fit.wald_test("`y~x1` == 0.5", vcov="CR2"))
+        Wald test (HTZ, covariance CR2) of
+          `y~x1` == 0.5  estimate of `y~x1` - 0.5: 0.077
+        F(1, 37.37) = 0.544, p = 0.466
         """
         kind, wanted = se_kind(vcov or self.se_kind).name, hypotheses.require_test(test)
         z = wanted == "HTZ" and self.covariance.reference is None
@@ -766,7 +852,14 @@ class FitResult(Answering, Drawn):
 
         Examples
         --------
-        >>> fit.score_test("level: 2\n y1 ~~ y2").pvalue  # doctest: +SKIP
+        >>> import mlsem
+        >>> truth = "f =~ 1*y1 + 0.8*y2 + 0.9*y3 + 0.7*y4; f ~ 0.5*x; f ~~ 1*f; y1 ~~ 0.2*y2"
+        >>> errors = "; ".join(f"y{k} ~~ 0.5*y{k}" for k in range(1, 5))
+        >>> data = mlsem.simulate(f"{truth}; {errors}", 300, seed=1)
+        >>> fit = mlsem.sem("f =~ y1 + y2 + y3 + y4; f ~ x", data)
+        >>> found = fit.score_test("y1 ~~ y2")
+        >>> round(found.statistic, 1), found.df, found.pvalue < 0.001
+        (15.7, 1, True)
         """
         from mlsem.inference.modification.joint import joint_score_test
 
@@ -821,7 +914,18 @@ class FitResult(Answering, Drawn):
 
         Examples
         --------
-        >>> fit.modification_indices(minimum=3.84)  # doctest: +SKIP
+        >>> import mlsem
+        >>> truth = "f =~ 1*y1 + 0.8*y2 + 0.9*y3 + 0.7*y4; f ~ 0.5*x; f ~~ 1*f; y1 ~~ 0.2*y2"
+        >>> errors = "; ".join(f"y{k} ~~ 0.5*y{k}" for k in range(1, 5))
+        >>> data = mlsem.simulate(f"{truth}; {errors}", 300, seed=1)
+        >>> fit = mlsem.sem("f =~ y1 + y2 + y3 + y4; f ~ x", data)
+        >>> found = fit.modification_indices(minimum=3.84)
+        >>> found[["lhs", "op", "rhs", "mi", "epc"]].round(2)
+          lhs  op rhs     mi   epc
+        0  y1  ~~  y2  15.74  0.24
+        1  y3  ~~  y4   7.83  0.13
+        2  y2  ~~  y3   4.62 -0.10
+        3  y1   ~   x   3.84 -0.11
         """
         from mlsem.inference.modification.run import Choice, modification_indices
 
@@ -892,8 +996,16 @@ class FitResult(Answering, Drawn):
 
         Examples
         --------
-        >>> aligned = fit.align()  # doctest: +SKIP
-        >>> aligned.compare_means()  # doctest: +SKIP
+        >>> import mlsem
+        >>> truth = "f =~ 1*y1 + 0.8*y2 + 0.9*y3; f ~~ 1*f; y1 ~~ 1*y1; y2 ~~ 1*y2; y3 ~~ 1*y3"
+        >>> data = mlsem.simulate(truth, 200, group="g", group_label=["a", "b", "c"], seed=1)
+        >>> fit = mlsem.cfa("f =~ y1 + y2 + y3", data, group="g", meanstructure=True)
+        >>> aligned = fit.align()
+        >>> aligned.means[["group", "mean", "se"]].round(2)
+          group  mean    se
+        0     a  0.00  0.00
+        1     b  0.17  0.13
+        2     c  0.21  0.15
         """
         from mlsem.inference.alignment.run import align_factors
 
@@ -946,7 +1058,15 @@ class FitResult(Answering, Drawn):
 
         Examples
         --------
-        >>> print(fit.compare_groups("y~x"))  # doctest: +SKIP
+        >>> import mlsem
+        >>> data = mlsem.load_example("article")
+        >>> data["half"] = data["id"].mod(2).map({0: "even", 1: "odd"})
+        >>> model = "level: 1; y ~ x1; level: 2; y ~~ y"
+        >>> fit = mlsem.fit(model, data, cluster="id", group="half", se="CR2")
+        >>> found = fit.compare_groups("y~x1")
+        >>> found.frame[["group1", "group2", "diff", "se", "df"]].round(2)
+          group1 group2  diff    se     df
+        0   even    odd -0.15  0.22  40.19
         """
         from mlsem.results.group_comparison import compare_groups
 
@@ -987,7 +1107,12 @@ class FitResult(Answering, Drawn):
 
         Examples
         --------
-        >>> fit.update("+ level: 2\n y1 ~~ y2", se="CR2")  # doctest: +SKIP
+        >>> import mlsem
+        >>> data = mlsem.load_example("article")
+        >>> fit = mlsem.fit("level: 1; y ~ x1; level: 2; y ~ w1", data, cluster="id")
+        >>> larger = fit.update("+ level: 1; y ~ w1:x1", data=data, se="CR2")
+        >>> fit.n_params, larger.n_params, larger.se_kind
+        (5, 6, 'CR2')
         """
         if self._recipe is None:
             raise InferenceError(
@@ -1029,6 +1154,17 @@ class FitResult(Answering, Drawn):
             The fit has no clusters, did not converge, or has no maximum at its estimates.
         OptionValueError
             There is no such parameter or cluster.
+
+        Examples
+        --------
+        >>> import mlsem
+        >>> data = mlsem.load_example("article")
+        >>> fit = mlsem.fit(mlsem.example_model("article"), data, cluster="id")
+        >>> found = fit.cluster_diagnostics()
+        >>> found.coefficients[["effective", "df", "ratio"]].head(2).round(1)
+                 effective    df  ratio
+        y~x1          39.3  37.4    1.9
+        y~w1:x1       12.0  11.2    1.4
         """
         from mlsem.inference.diagnosis.run import diagnose
 
@@ -1084,6 +1220,18 @@ class FitResult(Answering, Drawn):
             A value that an argument cannot take.
         InterfaceError
             Several processes without joblib, or a bar without tqdm.
+
+        Examples
+        --------
+        >>> import mlsem
+        >>> data = mlsem.load_example("article")
+        >>> fit = mlsem.fit(mlsem.example_model("article"), data, cluster="id")
+        >>> compared = fit.compare_se(draws=50, seed=1)
+        >>> compared.table[["se_standard", "se_CR2", "ratio"]].round(2)
+                 se_standard  se_CR2  ratio
+        y~x1            0.05    0.10   1.91
+        y~w1:x1         0.06    0.08   1.37
+        y~w1.l2         0.17    0.12   0.75
         """
         from mlsem.inference.comparison.run import compare
 
@@ -1153,6 +1301,16 @@ class FitResult(Answering, Drawn):
             A value that an argument cannot take.
         InterfaceError
             Several processes without joblib, or a bar without tqdm.
+
+        Examples
+        --------
+        >>> import mlsem
+        >>> data = mlsem.load_example("article")
+        >>> fit = mlsem.fit(mlsem.example_model("article"), data, cluster="id")
+        >>> booted = fit.bootstrap("wild", draws=199, seed=1, parameters="y~x1")
+        >>> booted.conf_int().round(2)
+              lower  upper
+        y~x1   0.31   0.78
         """
         from mlsem.inference.bootstrap.run import bootstrap
 
@@ -1186,6 +1344,16 @@ class FitResult(Answering, Drawn):
         ------
         InferenceError
             The model has one level, or did not converge.
+
+        Examples
+        --------
+        >>> import mlsem
+        >>> data = mlsem.load_example("article")
+        >>> fit = mlsem.lmm("y ~ w1*x1 + (x1 | id)", data)
+        >>> fit.random_effects().head(2).round(2)
+           (Intercept)  (Intercept)_se    x1  x1_se
+        1        -0.23            0.31  0.43   0.36
+        2        -0.04            0.30  0.79   0.28
         """
         from mlsem.results.grouped_rows import clusters_by_group
         from mlsem.results.random_effects import random_effects
@@ -1257,8 +1425,15 @@ class FitResult(Answering, Drawn):
 
         Examples
         --------
-        >>> scores = fit.predict_latent(1, data=data)  # doctest: +SKIP
-        >>> schools = fit.predict_latent(2)  # doctest: +SKIP
+        >>> import mlsem
+        >>> truth = "f =~ 1*y1 + 0.8*y2 + 0.9*y3 + 0.7*y4; f ~ 0.5*x; f ~~ 1*f; y1 ~~ 0.2*y2"
+        >>> errors = "; ".join(f"y{k} ~~ 0.5*y{k}" for k in range(1, 5))
+        >>> data = mlsem.simulate(f"{truth}; {errors}", 300, seed=1)
+        >>> fit = mlsem.sem("f =~ y1 + y2 + y3 + y4; f ~ x", data)
+        >>> fit.predict_latent(1, data=data).head(2).round(2)
+              f  f_se
+        0 -0.81  0.36
+        1  0.81  0.36
         """
         from mlsem.results.latent import predict_latent
 
@@ -1305,7 +1480,13 @@ class FitResult(Answering, Drawn):
 
         Examples
         --------
-        >>> fitted = fit.predict(data)  # doctest: +SKIP
+        >>> import mlsem
+        >>> data = mlsem.load_example("article")
+        >>> fit = mlsem.fit(mlsem.example_model("article"), data, cluster="id")
+        >>> fit.predict(data).head(2).round(2)
+              y
+        0 -0.87
+        1 -1.11
         """
         from mlsem.results.latent import predict
 
@@ -1332,6 +1513,15 @@ class FitResult(Answering, Drawn):
         ------
         InferenceError
             There is no such variable, or the fit did not converge.
+
+        Examples
+        --------
+        >>> import mlsem
+        >>> data = mlsem.load_example("article")
+        >>> fit = mlsem.lmm("y ~ w1*x1 + (x1 | id)", data)
+        >>> fit.icc().frame[["between", "within", "icc"]].round(2)
+           between  within   icc
+        y     1.28    1.52  0.46
         """
         from mlsem.results.icc import icc
 
@@ -1364,6 +1554,14 @@ class FitResult(Answering, Drawn):
         ------
         InferenceError
             The model explains nothing, or the fit did not converge.
+
+        Examples
+        --------
+        >>> import mlsem
+        >>> data = mlsem.load_example("article")
+        >>> fit = mlsem.lmm("y ~ w1*x1 + (x1 | id)", data)
+        >>> round(fit.r_squared().mixed.marginal, 3), round(fit.r_squared().mixed.conditional, 3)
+        (0.158, 0.66)
         """
         from mlsem.results.r_squared import r_squared
 
@@ -1381,7 +1579,19 @@ class FitResult(Answering, Drawn):
 
         Of the likelihood, also of a REML fit, for the restricted one is no sum over clusters: there
         scores of fixed effects sum to 0, of (co)variances to ½ ∂ log|M|/∂θ, M the fixed effects'
-        information."""
+        information.
+
+        Examples
+        --------
+        >>> import mlsem
+        >>> data = mlsem.load_example("article")
+        >>> fit = mlsem.fit(mlsem.example_model("article"), data, cluster="id")
+        >>> scores = fit.scores()
+        >>> scores.shape
+        (50, 6)
+        >>> bool(scores.sum().abs().max() < 1e-4)  # they sum to zero at the maximum
+        True
+        """
         names = self.table.names
         estimates = self._estimates
         scores = estimates.scores(estimates.along(np.eye(len(names))))
@@ -1401,6 +1611,17 @@ class FitResult(Answering, Drawn):
         ----------
         kind : {"expected", "observed", "first_order"}
             E(-∂²ℓ/∂θ∂θᵀ), -∂²ℓ/∂θ∂θᵀ, or Σ_j s_j s_jᵀ.
+
+        Examples
+        --------
+        >>> import mlsem
+        >>> data = mlsem.load_example("article")
+        >>> fit = mlsem.fit(mlsem.example_model("article"), data, cluster="id")
+        >>> information = fit.information("expected")
+        >>> information.loc[["y~x1", "y~w1:x1"], ["y~x1", "y~w1:x1"]].round(1)
+                  y~x1  y~w1:x1
+        y~x1     339.7    -39.8
+        y~w1:x1  -39.8    302.0
         """
         names = self.table.names
         if kind == "first_order":
@@ -1428,6 +1649,16 @@ class FitResult(Answering, Drawn):
         -------
         Implied
             Of several groups a mapping of these by the groups' labels.
+
+        Examples
+        --------
+        >>> import mlsem
+        >>> data = mlsem.load_example("article")
+        >>> fit = mlsem.fit(mlsem.example_model("article"), data, cluster="id")
+        >>> fit.implied(level=2).cov.round(3)
+               y     w1
+        y   1.20  0.320
+        w1  0.32  0.875
         """
         number = self.table.level_number(level)
         return by_group(self._estimates, group, lambda part: implied_by(part.estimates, number))
@@ -1464,6 +1695,20 @@ class FitResult(Answering, Drawn):
         ----------
         Geldhof, Preacher & Zyphur (2014), Psychological Methods 19, 72-91. Lai (2021),
         Psychological Methods 26, 90-102.
+
+        Examples
+        --------
+        >>> import mlsem
+        >>> truth = "f =~ 1*y1 + 0.8*y2 + 0.9*y3 + 0.7*y4; f ~ 0.5*x; f ~~ 1*f; y1 ~~ 0.2*y2"
+        >>> errors = "; ".join(f"y{k} ~~ 0.5*y{k}" for k in range(1, 5))
+        >>> data = mlsem.simulate(f"{truth}; {errors}", 300, seed=1)
+        >>> fit = mlsem.sem("f =~ y1 + y2 + y3 + y4; f ~ x", data)
+        >>> print(fit.reliability())
+        Reliability:
+        measure  composite  variable    est     se  ci_lower  ci_upper
+        omega               f         0.881  0.011     0.857     0.901
+        alpha               f         0.876  0.011     0.852     0.897
+        scores              f         0.904  0.011     0.881     0.923
         """
         from mlsem.results.reliability import reliability
 
@@ -1496,6 +1741,17 @@ class FitResult(Answering, Drawn):
         Effects of fixed covariates are a matrix "gamma" of their own, which lavaan has in "beta",
         with the moments of the covariates in "psi". Information and gradient are those of the
         log-likelihood in total; lavaan's are of its objective, about one N-th.
+
+        Examples
+        --------
+        >>> import mlsem
+        >>> data = mlsem.load_example("article")
+        >>> fit = mlsem.fit(mlsem.example_model("article"), data, cluster="id")
+        >>> fit.inspect("icc").round(3)
+        y        0.433
+        x1       0.000
+        w1:x1    0.000
+        Name: icc, dtype: float64
         """
         from mlsem.results.inspect import inspect
 
@@ -1532,6 +1788,14 @@ class FitResult(Answering, Drawn):
         ------
         InferenceError
             The model has random slopes, or no maximum was found.
+
+        Examples
+        --------
+        >>> import mlsem
+        >>> data = mlsem.load_example("article")
+        >>> fit = mlsem.fit(mlsem.example_model("article"), data, cluster="id")
+        >>> fit.h1().loglik >= fit.loglik
+        True
         """
         from mlsem.results.reference import saturated_model
 
@@ -1545,6 +1809,14 @@ class FitResult(Answering, Drawn):
         ------
         InferenceError
             The model has random slopes, or its baseline has no maximum.
+
+        Examples
+        --------
+        >>> import mlsem
+        >>> data = mlsem.load_example("article")
+        >>> fit = mlsem.fit(mlsem.example_model("article"), data, cluster="id")
+        >>> fit.baseline().loglik < fit.loglik
+        True
         """
         from mlsem.results.reference import baseline_model
 
@@ -1592,7 +1864,15 @@ class FitResult(Answering, Drawn):
 
         Examples
         --------
-        >>> fit.residuals("cor.bentler", level=2).cov  # doctest: +SKIP
+        >>> import mlsem
+        >>> truth = "f =~ 1*y1 + 0.8*y2 + 0.9*y3 + 0.7*y4; f ~ 0.5*x; f ~~ 1*f; y1 ~~ 0.2*y2"
+        >>> errors = "; ".join(f"y{k} ~~ 0.5*y{k}" for k in range(1, 5))
+        >>> data = mlsem.simulate(f"{truth}; {errors}", 300, seed=1)
+        >>> fit = mlsem.sem("f =~ y1 + y2 + y3 + y4; f ~ x", data)
+        >>> fit.residuals("cor.bentler").cov.loc["y3", ["y4", "x"]].round(2)
+        y4    0.06
+        x     0.06
+        Name: y3, dtype: float64
         """
         from mlsem.results.residuals import residuals_of
 
@@ -1623,6 +1903,17 @@ class FitResult(Answering, Drawn):
             The fit did not converge.
         OptionValueError
             There is no such parameter.
+
+        Examples
+        --------
+        >>> import mlsem
+        >>> data = mlsem.load_example("article")
+        >>> fit = mlsem.fit(mlsem.example_model("article"), data, cluster="id")
+        >>> fit.cluster_residuals().iloc[:2, :3].round(2)
+            rows  distance    df
+        id
+        28    10     34.06  10.0
+        25    10     24.58  10.0
         """
         from mlsem.results.casewise import cluster_residuals
 
@@ -1653,6 +1944,16 @@ class FitResult(Answering, Drawn):
             The fit did not converge.
         DataError
             As for `fit`.
+
+        Examples
+        --------
+        >>> import mlsem
+        >>> data = mlsem.load_example("article")
+        >>> fit = mlsem.fit(mlsem.example_model("article"), data, cluster="id")
+        >>> fit.row_residuals(data).head(2).round(2)
+             distance  df  pvalue
+        279     16.07   1    0.00
+        275      7.39   1    0.01
         """
         from mlsem.results.casewise import row_residuals
 
@@ -1693,7 +1994,18 @@ class FitResult(Answering, Drawn):
 
         Examples
         --------
-        >>> fit.fit_measures(["chisq.score", "pvalue.score", "cfi", "rmsea"])  # doctest: +SKIP
+        >>> import mlsem
+        >>> truth = "f =~ 1*y1 + 0.8*y2 + 0.9*y3 + 0.7*y4; f ~ 0.5*x; f ~~ 1*f; y1 ~~ 0.2*y2"
+        >>> errors = "; ".join(f"y{k} ~~ 0.5*y{k}" for k in range(1, 5))
+        >>> data = mlsem.simulate(f"{truth}; {errors}", 300, seed=1)
+        >>> fit = mlsem.sem("f =~ y1 + y2 + y3 + y4; f ~ x", data)
+        >>> fit.fit_measures(["chisq", "df", "cfi", "rmsea", "srmr"]).round(3)
+        chisq    15.938
+        df        5.000
+        cfi       0.984
+        rmsea     0.085
+        srmr      0.029
+        Name: value, dtype: float64
         """
         from mlsem.inference.fit.run import fit_measures, level_measures, selected
 
@@ -1758,7 +2070,17 @@ class FitResult(Answering, Drawn):
 
         Examples
         --------
-        >>> fit.effects("y", "x", ci="monte carlo", seed=1)  # doctest: +SKIP
+        >>> import mlsem
+        >>> truth = "f =~ 1*y1 + 0.8*y2 + 0.9*y3 + 0.7*y4; f ~ 0.5*x; f ~~ 1*f; y1 ~~ 0.2*y2"
+        >>> errors = "; ".join(f"y{k} ~~ 0.5*y{k}" for k in range(1, 5))
+        >>> data = mlsem.simulate(f"{truth}; {errors}", 300, seed=1)
+        >>> fit = mlsem.sem("f =~ y1 + y2 + y3 + y4; f ~ x", data)
+        >>> found = fit.effects("y1", "x")
+        >>> found.frame[["effect", "est", "se"]].round(3)
+                 effect    est     se
+        0      indirect  0.538  0.071
+        1  x -> f -> y1  0.538  0.071
+        2         total  0.538  0.071
         """
         from mlsem.inference.effects.run import effects
 

@@ -216,11 +216,31 @@ class Summary(Answering):
         return html.render(self.document)
 
     def to_text(self, digits: int = 3) -> str:
-        """The text with this many decimals."""
+        """The text with this many decimals.
+
+        Examples
+        --------
+        >>> import mlsem
+        >>> data = mlsem.load_example("article")
+        >>> fit = mlsem.fit(mlsem.example_model("article"), data, cluster="id")
+        >>> text = fit.summary().to_text(digits=4)
+        >>> print(text.splitlines()[0])
+        mlsem 0.1.0 ended normally after 3 iterations
+        """
         return text.render(self.document, digits)
 
     def to_html(self, digits: int = 3) -> str:
-        """The HTML with this many decimals."""
+        """The HTML with this many decimals.
+
+        Examples
+        --------
+        >>> import mlsem
+        >>> data = mlsem.load_example("article")
+        >>> fit = mlsem.fit(mlsem.example_model("article"), data, cluster="id")
+        >>> page = fit.summary().to_html()
+        >>> "<table" in page
+        True
+        """
         return html.render(self.document, digits)
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+from typing import Any
 
 import pytest
-from pages import ROOT, agrees, blocks, folder, outputs, pages
+from pages import ROOT, agrees, blocks, folder, outputs, pages, reader_of
 
 RUN = ("```python", "{code-cell}", "```sh")
 WITH_CODE = [page for page in pages() if any(mark in page.read_text("utf-8") for mark in RUN)]
@@ -18,18 +20,62 @@ def _name(page: Path) -> str:
 
 @pytest.mark.parametrize("page", WITH_CODE, ids=_name)
 def test_the_page_runs_and_prints_what_it_says(page: Path, tmp_path: Path) -> None:
+    reader, all_printed = reader_of(page), ""
     with folder(tmp_path):
-        for block, printed, said in outputs(page):
+        for block, printed, said in outputs(page, reader):
+            all_printed += printed
             assert said is None or agrees(said.text, printed), (
                 f"{_name(page)}, block at line {block.line}, prints something else: if that is "
                 f"right, run `{COMMAND} {_name(page)}`.\n{printed}"
             )
 
+    check = CHECKS.get(_name(page))
+    if check is not None:
+        check(reader.names, all_printed)
+
+
+def _missing_values(names: dict[str, Any], printed: str) -> None:
+    """`fiml.x` keeps what the page says it keeps, and what `z` tells mends the mean of `y1`."""
+    assert "\n860 90\n1000 100\n" in printed  # "100 rows" of 10 clusters and 40 of the others
+    without, told = (float(each) for each in re.findall(r"^(\d\.\d+) (\d\.\d+)$", printed, re.M)[0])
+    assert abs(told - 1.0) < 0.1 < without - 1.0
+
+
+def _invariance(names: dict[str, Any], printed: str) -> None:
+    """What was put into the data is found: the intercept of y3, in C, in every fourth country."""
+    assert "scalar: equal intercepts do not hold: " in printed
+    worst = names["worst"].iloc[0]
+    assert worst[["parameter", "group"]].tolist() == ["y3~1.l2", "C"]
+    assert worst["epc"] == pytest.approx(0.6, abs=0.15)
+    tests = names["partial"].differences.set_index("step")["score_pvalue"]
+    assert (tests.drop("means") > 0.05).all()
+    assert tests["means"] < 0.01
+    differing = names["aligned"].invariance.set_index(["item", "parameter"])["noninvariant"]
+    assert differing["y3", "intercept"] == ("c00", "c04", "c08")
+    assert differing.map(len).sum() == 3
+
+
+def _random_slope(names: dict[str, Any], printed: str) -> None:
+    """The numbers that the prose of the tutorial names."""
+    assert names["fit"].pvalues["y~w1:x1"] == pytest.approx(2e-7, rel=0.1)
+    assert names["robust"].pvalues["y~w1:x1"] == pytest.approx(0.003, abs=0.0005)
+    assert names["slope"].params["y~w1:x1"] == pytest.approx(0.291, abs=0.0005)
+    assert names["fit"].params["y~w1:x1"] == pytest.approx(0.302, abs=0.0005)
+    assert 1.9 < names["compared"].table["ratio"]["y~x1"] < 2
+    assert "LR = 55.5" in printed
+
+
+CHECKS = {
+    "docs/how_to/missing_values.md": _missing_values,
+    "docs/how_to/invariance.md": _invariance,
+    "docs/tutorials/random_slope.md": _random_slope,
+}
+
 
 def test_blocks_are_found() -> None:
     text = (
-        "```python\na = 1\n```\n\n```text\nx\n```\n\n::::{tab-set}\n:::{tab-item} R\n```r\nlm()\n```\n"
-        ":::\n::::\n\n```{code-cell}\n:tags: [raises-exception]\n1 / 0\n```\n"
+        "```python\na = 1\n```\n\n```text\nx\n```\n\n::::{tab-set}\n:::{tab-item} R\n"
+        "```r\nlm()\n```\n:::\n::::\n\n```{code-cell}\n:tags: [raises-exception]\n1 / 0\n```\n"
     )
     found = blocks(text)
     assert [block.language for block in found] == ["python", "text", "r", "{code-cell}"]
@@ -41,7 +87,9 @@ def test_blocks_are_found() -> None:
 
 
 def test_what_is_printed_is_compared() -> None:
-    assert agrees("ended after 3 iterations\na …\nc\n", "ended after 12 iterations\na 1\nb\nc  \n\n")
+    assert agrees(
+        "ended after 3 iterations\na …\nc\n", "ended after 12 iterations\na 1\nb\nc  \n\n"
+    )
     assert not agrees("a … c", "a b d")
     assert not agrees("1.23", "1.24")
 

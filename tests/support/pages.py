@@ -23,7 +23,9 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[2]
-FENCE = re.compile(r"^(?P<ticks>`{3,}|:{3,})(?P<info>[^\n`]*)\n(?P<text>.*?)^(?P=ticks)[ ]*$", re.M | re.S)
+FENCE = re.compile(
+    r"^(?P<ticks>`{3,}|:{3,})(?P<info>[^\n`]*)\n(?P<text>.*?)^(?P=ticks)[ ]*$", re.M | re.S
+)
 CELL = ("{code-cell}", "{code-block}")
 
 
@@ -69,10 +71,9 @@ def _blocks(text: str, start: int, whole: str) -> Iterator[Block]:
         if language.startswith("{") and language not in CELL:
             yield from _blocks(found["text"], begin, whole)
         else:
-            yield Block(
-                language, found["text"], whole.count("\n", 0, begin), (begin, start + found.end("text")),
-                whole[end : start + found.start()],
-            )  # fmt: skip
+            span = (begin, start + found.end("text"))
+            between = whole[end : start + found.start()]
+            yield Block(language, found["text"], whole.count("\n", 0, begin), span, between)
         end = start + found.end()
 
 
@@ -90,20 +91,22 @@ class Reader:
         return self._shell(block) if block.language == "sh" else ""
 
     def _python(self, block: Block) -> str:
-        tree = ast.parse(block.code, f"{self.name}, block at line {block.line}")
+        place = self._place(block)
+        tree = ast.parse(block.code, place)
         last = tree.body.pop() if tree.body and isinstance(tree.body[-1], ast.Expr) else None
         printed = io.StringIO()
         with contextlib.redirect_stdout(printed):
             try:
-                exec(compile(tree, self._place(block), "exec"), self.names)
+                exec(compile(tree, place, "exec"), self.names)
                 if last is not None:
-                    self._show(eval(compile(ast.Expression(last.value), self._place(block), "eval"), self.names))
+                    value = compile(ast.Expression(last.value), place, "eval")
+                    self._show(eval(value, self.names))
             except Exception as error:
                 if not block.raises:
                     raise
                 print(f"{type(error).__name__}: {error}")
             else:
-                assert not block.raises, f"{self._place(block)} should raise an exception"
+                assert not block.raises, f"{place} should raise an exception"
         return printed.getvalue()
 
     def _show(self, value: object) -> None:
@@ -122,9 +125,14 @@ class Reader:
         for line in re.sub(r"\\\n\s*", " ", block.text).splitlines():
             words = shlex.split(line, comments=True)
             if words[:1] == ["mlsem"]:
-                with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(io.StringIO()) as told:
+                with (
+                    contextlib.redirect_stdout(printed),
+                    contextlib.redirect_stderr(io.StringIO()) as told,
+                ):
                     code = _exit_code(main, words[1:])
-                assert code == 0, f"{self._place(block)}: {line}\nexit code {code}: {told.getvalue()}"
+                assert code == 0, (
+                    f"{self._place(block)}: {line}\nexit code {code}: {told.getvalue()}"
+                )
         return printed.getvalue()
 
     def _place(self, block: Block) -> str:
@@ -161,14 +169,19 @@ def _let_ours_pass() -> None:
     warnings.simplefilter("ignore", mlsem.MlsemWarning)
 
 
-def outputs(page: Path) -> Iterator[tuple[Block, str, Block | None]]:
+def reader_of(page: Path) -> Reader:
+    return Reader(page.relative_to(ROOT).as_posix())
+
+
+def outputs(page: Path, reader: Reader) -> Iterator[tuple[Block, str, Block | None]]:
     """Each block that is run, what it printed, and the block that says so, if one follows it."""
     found = blocks(page.read_text("utf-8"))
-    reader = Reader(page.relative_to(ROOT).as_posix())
     for block, following in zip(found, [*found[1:], None], strict=True):
         if block.language not in ("python", "{code-cell}", "sh"):
             continue
-        says = following is not None and following.language == "text" and not following.between.strip()
+        says = (
+            following is not None and following.language == "text" and not following.between.strip()
+        )
         yield block, reader.run(block), following if says else None
 
 
@@ -188,7 +201,7 @@ def rewrite(page: Path) -> None:
     """Let the page say what its blocks print now, where it says something else."""
     text = page.read_text("utf-8")
     with tempfile.TemporaryDirectory() as path, folder(Path(path)):
-        found = [(said.span, printed) for _, printed, said in outputs(page)
+        found = [(said.span, printed) for _, printed, said in outputs(page, reader_of(page))
                  if said is not None and not agrees(said.text, printed)]  # fmt: skip
     for (begin, end), printed in reversed(found):
         text = text[:begin] + printed.strip("\n") + "\n" + text[end:]

@@ -63,6 +63,15 @@ def cluster_means(
     ------
     DataError
         A column is absent, there twice or not numeric; ids are missing; a new name is taken.
+
+    Examples
+    --------
+    >>> import mlsem
+    >>> data = mlsem.load_example("article")
+    >>> means = mlsem.cluster_means(data, ["x1"], cluster="id")
+    >>> means.columns.tolist()
+    ['x1_mean']
+    >>> data = data.assign(**means)
     """
     frame = require_frame(data)
     names = [variables] if isinstance(variables, str) else list(variables)

@@ -234,6 +234,18 @@ class Alignment(sheet.Shown):
         ------
         OptionValueError
             There is no such factor or group.
+
+        Examples
+        --------
+        >>> import mlsem
+        >>> truth = "f =~ 1*y1 + 0.8*y2 + 0.9*y3; f ~~ 1*f; y1 ~~ 1*y1; y2 ~~ 1*y2; y3 ~~ 1*y3"
+        >>> data = mlsem.simulate(truth, 200, group="g", group_label=["a", "b", "c"], seed=1)
+        >>> fit = mlsem.cfa("f =~ y1 + y2 + y3", data, group="g", meanstructure=True)
+        >>> found = fit.align().compare_means(reference="a")
+        >>> found[["group2", "diff", "se", "df"]].round(2)
+          group2  diff    se   df
+        0      b  0.17  0.13  inf
+        1      c  0.21  0.15  inf
         """
         with_means = [each for each in self.factors if each.has_means]
         names = tuple(each.factor for each in with_means)
@@ -333,6 +345,14 @@ class Alignment(sheet.Shown):
         ------
         InterfaceError
             matplotlib is not installed.
+
+        Examples
+        --------
+        >>> import mlsem
+        >>> truth = "f =~ 1*y1 + 0.8*y2 + 0.9*y3; f ~~ 1*f; y1 ~~ 1*y1; y2 ~~ 1*y2; y3 ~~ 1*y3"
+        >>> data = mlsem.simulate(truth, 200, group="g", group_label=["a", "b", "c"], seed=1)
+        >>> fit = mlsem.cfa("f =~ y1 + y2 + y3", data, group="g", meanstructure=True)
+        >>> fit.align().plot().savefig("aligned.png")
         """
         count = len(self.groups)
         panels = []

@@ -126,6 +126,16 @@ class Bootstrap(sheet.Shown):
         ------
         OptionValueError
             The level or kind is not a valid one, or the draws are too few for the level.
+
+        Examples
+        --------
+        >>> import mlsem
+        >>> data = mlsem.load_example("article")
+        >>> fit = mlsem.fit(mlsem.example_model("article"), data, cluster="id")
+        >>> booted = fit.bootstrap("wild", draws=199, seed=1, parameters="y~x1")
+        >>> booted.conf_int(level=0.9, kind="percentile").round(2)
+              lower  upper
+        y~x1    0.4   0.73
         """
         if kind not in INTERVALS:
             raise OptionValueError(
@@ -199,6 +209,15 @@ class Bootstrap(sheet.Shown):
         ------
         OptionValueError
             The draws are too few for the level.
+
+        Examples
+        --------
+        >>> import mlsem
+        >>> data = mlsem.load_example("article")
+        >>> fit = mlsem.fit(mlsem.example_model("article"), data, cluster="id")
+        >>> booted = fit.bootstrap("wild", draws=199, seed=1, parameters="y~x1")
+        >>> print(booted.summary().splitlines()[0])
+        Bootstrap, wild: scores of clusters times random weights, nothing refitted
         """
         self._require_enough(level)
         return sheet.text(self._sheet(level))

@@ -48,7 +48,18 @@ class Band:
     seed: int
 
     def limits(self, level: float) -> Shaped[Array, "2 c"]:
-        """Lower and upper limits of each ratio, (2, c); NaN where no draw has one."""
+        """Lower and upper limits of each ratio, (2, c); NaN where no draw has one.
+
+        Examples
+        --------
+        >>> import mlsem
+        >>> data = mlsem.load_example("article")
+        >>> fit = mlsem.fit(mlsem.example_model("article"), data, cluster="id")
+        >>> band = fit.compare_se(draws=50, seed=1).band
+        >>> band.limits(0.9).round(2)
+        array([[0.87, 0.73, 0.82],
+               [1.11, 1.3 , 1.36]])
+        """
         tails = [0.5 - 0.5 * level, 0.5 + 0.5 * level]
         known = ~np.isnan(self.ratios).all(axis=0)
         limits = np.full((2, self.ratios.shape[1]), np.nan)
@@ -56,7 +67,17 @@ class Band:
         return limits
 
     def exceeded(self, observed: Shaped[Array, "c"]) -> Shaped[Array, "c"]:
-        """Share of ratios as large as the one observed, itself counted: (1 + #) / (1 + B)."""
+        """Share of ratios as large as the one observed, itself counted: (1 + #) / (1 + B).
+
+        Examples
+        --------
+        >>> import mlsem
+        >>> data = mlsem.load_example("article")
+        >>> fit = mlsem.fit(mlsem.example_model("article"), data, cluster="id")
+        >>> compared = fit.compare_se(draws=50, seed=1)
+        >>> compared.band.exceeded(compared.ratios["CR2"]).round(2)
+        array([0.02, 0.02, 1.  ])
+        """
         larger = (self.ratios >= observed * (1.0 - 1e-12)).sum(axis=0)
         return np.where(np.isnan(observed), np.nan, (1.0 + larger) / (1.0 + len(self.ratios)))
 
@@ -194,6 +215,14 @@ class SeComparison(sheet.Shown):
         ------
         InterfaceError
             matplotlib is not installed.
+
+        Examples
+        --------
+        >>> import mlsem
+        >>> data = mlsem.load_example("article")
+        >>> fit = mlsem.fit(mlsem.example_model("article"), data, cluster="id")
+        >>> figure = fit.compare_se(draws=50, seed=1).plot()
+        >>> figure.savefig("compared.png")
         """
         ratios = {kind: found.tolist() for kind, found in self.ratios.items()}
         bands = None

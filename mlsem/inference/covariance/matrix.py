@@ -79,7 +79,20 @@ class Covariance:
     ) -> tuple[Shaped[Array, "c"], Shaped[Array, "c"]]:
         """Standard errors and degrees of freedom of functions of θ with these gradients
         (c, npar), by the delta method; NaN where one uses a parameter without a variance, or has
-        no gradient, and 0 and infinite where it does not vary."""
+        no gradient, and 0 and infinite where it does not vary.
+
+        Examples
+        --------
+        >>> import mlsem
+        >>> data = mlsem.load_example("article")
+        >>> model = mlsem.example_model("article")
+        >>> fit = mlsem.fit(model, data, cluster="id", se="CR2")
+        >>> import numpy as np
+        >>> difference = np.array([[1.0, -1.0, 0, 0, 0, 0]])  # the first parameter less the second
+        >>> se, df = fit.covariance.of_functions(difference)
+        >>> round(float(se[0]), 3), round(float(df[0]), 1)
+        (0.098, 18.0)
+        """
         lost = np.isnan(np.diagonal(self.matrix))
         matrix = np.where(lost | lost[:, None], 0.0, self.matrix)
         unknown = gradients[:, lost].any(axis=1) | np.isnan(gradients).any(axis=1)

@@ -310,6 +310,14 @@ class ClusterDiagnostics(sheet.Shown):
             matplotlib is not installed.
         OptionValueError
             There is no such parameter among those looked at.
+
+        Examples
+        --------
+        >>> import mlsem
+        >>> data = mlsem.load_example("article")
+        >>> fit = mlsem.fit(mlsem.example_model("article"), data, cluster="id")
+        >>> figure = fit.cluster_diagnostics().plot("y~x1")
+        >>> figure.savefig("clusters.png")
         """
         places = [k for k, kinds in enumerate(self.kinds) if any(op == "~" for op, _ in kinds)]
         places = places or list(range(len(self.parameters)))

@@ -13,9 +13,9 @@ them, whitened. The test is
     T / c₀,   T = |Σ_j R_j|²,   c₀ = Σ_j |R_j|² / df
 
 (Rao, 1948; scaled after Boos, 1992; docs/studies/fit_tests.md). One equality alone gives up, with u
-the direction of a group's own parameter, d = u - O (Oᵀ A O)⁻¹ Oᵀ A u, g = Σ_j dᵀ s_j and i = dᵀ A d, an
-index g² / i and the expected change g / i; all other parameters are expected to change by d g / i
-(EPC-interest: Oberski, 2014, eq. 6).
+the direction of a group's own parameter, d = u - O (Oᵀ A O)⁻¹ Oᵀ A u, g = Σ_j dᵀ s_j and
+i = dᵀ A d, an index g² / i and the expected change g / i; all other parameters are expected to
+change by d g / i (EPC-interest: Oberski, 2014, eq. 6).
 """
 
 from __future__ import annotations

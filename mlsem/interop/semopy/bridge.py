@@ -82,13 +82,11 @@ def from_semopy(model: Any) -> str:
 
     Examples
     --------
-    >>> print(from_semopy("f =~ x1 + x2 + a*x3"))
-    f =~ 1*x1 + x2 + a*x3
-    x1 ~~ lower(0)*x1
-    x2 ~~ lower(0)*x2
-    x3 ~~ lower(0)*x3
-    f ~~ lower(0)*f
-    <BLANKLINE>
+    >>> import mlsem
+    >>> from mlsem.interop.semopy import from_semopy
+    >>> print(from_semopy("y ~ x"))
+    y ~ x
+    y ~~ lower(0)*y
     """
     if isinstance(model, str):
         source = read(model)
@@ -167,6 +165,15 @@ def to_semopy(fit: FitResult, level: int | str = 1) -> Any:
     and other names that semopy cannot read are renamed: `w1:x1` is `w1_x1`. A row `y ~ 0*y` is
     there where semopy would otherwise not know y, or would keep its residual apart from the
     paths; it changes nothing.
+
+    Examples
+    --------
+    >>> import mlsem
+    >>> data = mlsem.load_example("article")
+    >>> fit = mlsem.sem("y ~ x1 + w1", data)
+    >>> from mlsem.interop.semopy import to_semopy
+    >>> type(to_semopy(fit)).__name__
+    'Model'
     """
     model, doubts = _hand_over(fit, level, "to_semopy")
     for message in (*_lost(fit.table, fit.table.level_number(level)), *doubts):
@@ -229,7 +236,14 @@ def inspect(
 
     Examples
     --------
-    >>> inspect(fit, std_est=True)  # doctest: +SKIP
+    >>> import mlsem
+    >>> data = mlsem.load_example("article")
+    >>> fit = mlsem.sem("y ~ x1 + w1", data)
+    >>> from mlsem.interop.semopy import inspect
+    >>> inspect(fit)[["lval", "op", "rval"]].head(2)
+      lval op rval
+    0    y  ~   x1
+    1    y  ~   w1
     """
     check_mode(mode, what)
     model, _ = _hand_over(fit, level, "inspect")

@@ -81,7 +81,13 @@ def calc_stats(fit: FitResult) -> pd.DataFrame:
 
     Examples
     --------
-    >>> calc_stats(fit).T  # doctest: +SKIP
+    >>> import mlsem
+    >>> data = mlsem.load_example("article")
+    >>> fit = mlsem.sem("y ~ x1 + w1", data)
+    >>> from mlsem.interop.semopy import calc_stats
+    >>> calc_stats(fit)[["DoF", "CFI", "RMSEA"]].round(2)
+           DoF  CFI  RMSEA
+    Value    0  1.0    0.0
     """
     require_fit(fit, "calc_stats")
     measures = fit.fit_measures().to_dict()

@@ -195,6 +195,17 @@ class Invariance(sheet.Shown):
         References
         ----------
         Oberski (2014), Political Analysis 22, 45-60.
+
+        Examples
+        --------
+        >>> import mlsem
+        >>> truth = "f =~ 1*y1 + 0.8*y2 + 0.9*y3; f ~~ 1*f; y1 ~~ 1*y1; y2 ~~ 1*y2; y3 ~~ 1*y3"
+        >>> data = mlsem.simulate(truth, 200, group="g", group_label=["a", "b", "c"], seed=1)
+        >>> found = mlsem.invariance("f =~ y1 + y2 + y3", data, group="g")
+        >>> found.worst("metric")[["parameter", "group", "mi", "epc"]].head(2).round(2)
+          parameter group    mi   epc
+        0     f=~y2     a  0.72 -0.16
+        1     f=~y3     c  0.33 -0.09
         """
         change = self._change(step)
         fit = self.fits[change.step]
@@ -220,6 +231,17 @@ class Invariance(sheet.Shown):
         DataFrame
             A row per equality, group and parameter of interest: parameter, level, group, epc;
             interest, est, change, change_se (in standard errors), expected (est + change).
+
+        Examples
+        --------
+        >>> import mlsem
+        >>> truth = "f =~ 1*y1 + 0.8*y2 + 0.9*y3; f ~~ 1*f; y1 ~~ 1*y1; y2 ~~ 1*y2; y3 ~~ 1*y3"
+        >>> data = mlsem.simulate(truth, 200, group="g", group_label=["a", "b", "c"], seed=1)
+        >>> found = mlsem.invariance("f =~ y1 + y2 + y3", data, group="g")
+        >>> found.epc_interest("scalar")[["parameter", "group", "interest"]].head(2)
+          parameter group interest
+        0      y1~1     a   f~1.g2
+        1      y1~1     a   f~1.g3
         """
         change = self._change(step)
         fit = self.fits[change.step]
@@ -268,6 +290,14 @@ class Invariance(sheet.Shown):
             matplotlib is not installed.
         OptionValueError
             There is no such parameter.
+
+        Examples
+        --------
+        >>> import mlsem
+        >>> truth = "f =~ 1*y1 + 0.8*y2 + 0.9*y3; f ~~ 1*f; y1 ~~ 1*y1; y2 ~~ 1*y2; y3 ~~ 1*y3"
+        >>> data = mlsem.simulate(truth, 200, group="g", group_label=["a", "b", "c"], seed=1)
+        >>> found = mlsem.invariance("f =~ y1 + y2 + y3", data, group="g")
+        >>> found.plot().savefig("invariance.png")
         """
         require_level(level)
         panels = panels_of(self.fits[self.steps[0]], parameters, level)

@@ -116,32 +116,11 @@ def simulate(
 
     Examples
     --------
-    >>> model = '''
-    ... level: 1
-    ...   y ~ 0.5*x1 + 0.25*w1:x1
-    ...   y ~~ 1*y
-    ... level: 2
-    ...   y ~ 0.25*w1
-    ...   y ~~ 1*y
-    ... '''
-    >>> data = simulate(model, 50, 10, seed=1, omitted_slopes={"y~x1": 0.2})
-    >>> list(data.columns), len(data)
-    (['id', 'y', 'x1', 'w1'], 500)
-
-    Two countries whose between parts differ in mean and variance:
-
-    >>> model = '''
-    ... level: 1
-    ...   y ~ 0.5*x1
-    ...   y ~~ 1*y
-    ... level: 2
-    ...   y ~ c(0, 0.4)*1
-    ...   y ~~ c(1, 0.6)*y
-    ... '''
-    >>> countries = {"de": 20, "fr": 30}
-    >>> data = simulate(model, countries, 10, seed=1, group="country", group_label=countries)
-    >>> data.groupby("country", observed=True)["id"].nunique().to_dict()
-    {'de': 20, 'fr': 30}
+    >>> import mlsem
+    >>> truth = "level: 1; y ~ 0.5*x; y ~~ 1*y; level: 2; y ~ 0.25*w; y ~~ 0.5*y"
+    >>> data = mlsem.simulate(truth, n_clusters=30, cluster_size=10, seed=1)
+    >>> data.shape, data.columns.tolist()
+    ((300, 4), ['id', 'y', 'x', 'w'])
     """
     return data_model(
         model,

@@ -135,7 +135,18 @@ class Study(Answering):
         return make_frame({name: columns[name] for name in (*first, *columns)})
 
     def measures(self, method: MethodResults) -> dict[str, Array]:
-        """Performance of a method, one value per parameter of it, as in `summary`."""
+        """Performance of a method, one value per parameter of it, as in `summary`.
+
+        Examples
+        --------
+        >>> import mlsem
+        >>> truth = "level: 1; y ~ 0.5*x; y ~~ 1*y; level: 2; y ~~ 0.5*y"
+        >>> model = {"model": "level: 1; y ~ x; level: 2; y ~~ y", "cluster": "id", "se": "CR2"}
+        >>> design = (truth, {"n_clusters": 20, "cluster_size": 5})
+        >>> found = mlsem.study(design, {"CR2": model}, replications=10, seed=1)
+        >>> sorted(found.measures(found.methods[0]))[:3]
+        ['bias', 'coverage', 'mc_coverage']
+        """
         counts = [not failure for failure in method.failures]
         truth = np.array([self.truth.get(name, np.nan) for name in method.parameters])
         return performance(
@@ -150,6 +161,16 @@ class Study(Answering):
         ------
         InterfaceError
             matplotlib is not installed.
+
+        Examples
+        --------
+        >>> import mlsem
+        >>> truth = "level: 1; y ~ 0.5*x; y ~~ 1*y; level: 2; y ~~ 0.5*y"
+        >>> model = {"model": "level: 1; y ~ x; level: 2; y ~~ y", "cluster": "id", "se": "CR2"}
+        >>> design = (truth, {"n_clusters": 20, "cluster_size": 5})
+        >>> found = mlsem.study(design, {"CR2": model}, replications=10, seed=1)
+        >>> figure = found.plot()
+        >>> figure.savefig("study.png")
         """
         names = tuple(dict.fromkeys(name for each in self.methods for name in each.parameters))
         biases: dict[str, list[float]] = {}

@@ -113,15 +113,18 @@ def study(
     Examples
     --------
     >>> import mlsem
-    >>> model = "level: 1\\n y ~ 0.5*x1\\n y ~~ 1*y\\nlevel: 2\\n y ~ 0.3*w1\\n y ~~ 1*y"
-    >>> analysis = "level: 1\\n y ~ x1\\nlevel: 2\\n y ~ w1"
-    >>> ml = {"model": analysis, "cluster": "id"}
-    >>> result = mlsem.study(
-    ...     (model, {"n_clusters": 40, "cluster_size": 5, "omitted_slopes": {"y~x1": 0.2}}),
-    ...     {"ML": ml, "CR2": ml | {"se": "CR2"}},
-    ...     replications=200, seed=1,
-    ... )  # doctest: +SKIP
-    >>> print(result)  # doctest: +SKIP
+    >>> truth = "level: 1; y ~ 0.5*x; y ~~ 1*y; level: 2; y ~ 0.25*w; y ~~ 0.5*y"
+    >>> model = {"model": "level: 1; y ~ x; level: 2; y ~ w", "cluster": "id"}
+    >>> found = mlsem.study(
+    ...     (truth, {"n_clusters": 30, "cluster_size": 5}),
+    ...     {"MLR": model | {"se": "MLR"}, "CR2": model | {"se": "CR2"}},
+    ...     replications=10,
+    ...     seed=1,
+    ... )
+    >>> found.summary.loc[found.summary["parameter"] == "y~x", ["model", "n", "truth"]]
+      model   n  truth
+    0   MLR  10    0.5
+    5   CR2  10    0.5
     """
     source, methods = read_source(generator), read_methods(models)
     require_numbers(replications, level, seed)

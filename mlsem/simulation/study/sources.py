@@ -50,6 +50,17 @@ class InOrder:
         Takes the stream, returns a DataFrame.
     seed : int
         Of the stream; the study's own seed plays no part.
+
+    Examples
+    --------
+    >>> import mlsem
+    >>> import pandas as pd
+    >>> def draw(stream):
+    ...     return pd.DataFrame({"x": stream.normal(50), "y": stream.normal(50)})
+    >>> source = mlsem.InOrder(draw, seed=1, truth={"y~x": 0.0})
+    >>> found = mlsem.study(source, {"OLS": {"model": "y ~ x"}}, replications=5)
+    >>> found.replications
+    5
     """
 
     draw: Callable[[RStream], Any]
@@ -71,7 +82,15 @@ class InOrder:
         return f"function {fingerprint(self.draw)} in R's stream of seed {self.seed}"
 
     def data_sets(self, numbers: Iterable[int]) -> Iterator[tuple[int, Any]]:
-        """The data sets of these numbers, which ascend; those between are drawn and left out."""
+        """The data sets of these numbers, which ascend; those between are drawn and left out.
+
+        Examples
+        --------
+        >>> import mlsem
+        >>> source = mlsem.InOrder(lambda stream: stream.normal(3).round(2).tolist(), seed=1)
+        >>> list(source.data_sets(range(2)))
+        [(0, [-0.63, 0.18, -0.84]), (1, [1.6, 0.33, -0.82])]
+        """
         stream, drawn = RStream(self.seed), 0
         for number in numbers:
             for _ in range(drawn, number):
