@@ -1,4 +1,4 @@
-"""Formulas of DEFINE and MODEL CONSTRAINT, token by token: nothing of them is taken over as text."""
+"""Formulas of DEFINE and MODEL CONSTRAINT, token by token: none is taken over as text."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import ast
 import re
 from typing import TYPE_CHECKING
 
-from mlsem.porting.mplus.lists import NAME, Names, NotTranslated
+from mlsem.porting.mplus.lists import LONGEST, NAME, Names, NotTranslated
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,6 +29,8 @@ _MARKS = {"^": "**", "=": "==", "/=": "!="}
 
 def tokens(text: str) -> list[tuple[str, str]]:
     """(kind, token) of a formula."""
+    if len(text) > LONGEST:
+        raise NotTranslated("it is too long")
     listed: list[tuple[str, str]] = []
     place, text = 0, text.rstrip()
     while place < len(text):

@@ -175,6 +175,8 @@ class Asked:
                     scores = f"fit.predict_latent(level={max(level, 1)}, data=data)"
                     name = f"level{level}_{file}" if len(levels) > 1 else file
                     self.after.append(f"{scores}.to_csv({one_line(name)!r})")
+            elif each.name == "SAVE" and each.value.upper().startswith("FSC"):
+                self.refuse(each.text, "the model has no latent variables")
             elif each.name not in ("FILE", "FORMAT"):
                 self.refuse(each.text, "results are data frames: their to_csv writes them")
 

@@ -42,6 +42,9 @@ _BARRED = {
 }
 
 
+INCOMPLETE = "complete what was not translated above, and take the marks of comment away"
+
+
 @dataclass
 class Data:
     """What these sections say.
@@ -82,6 +85,7 @@ class Data:
     def read_data(self, section: Section) -> None:
         if section.rest:
             self._refuse(f"DATA {section.rest}: …", "reshape the data frame with pandas")
+            self.barred.append(INCOMPLETE)
             return
         for each in settings(section.body, _DATA):
             value = each.value.strip("\"' ")
@@ -91,6 +95,7 @@ class Data:
                 self.listwise = value.upper() == "ON"
             elif each.name == "FORMAT" and value.upper() != "FREE":
                 self._refuse(each.text, "a fixed format: read the file with pandas.read_fwf")
+                self.barred.append(INCOMPLETE)
             elif each.name == "TYPE" and value.upper() not in ("INDIVIDUAL", "IND"):
                 self._refuse(each.text, "models are fitted to rows")
                 self.barred.append("models are fitted to rows, not to other kinds of data")
@@ -102,6 +107,8 @@ class Data:
         for each in told:
             if each.name == "NAMES":
                 self._try(each.text, lambda text=each.value: self._declare(text))
+        if not self.columns:
+            self.barred.append("the columns of the data have no names (VARIABLE: NAMES)")
         for each in told:
             if each.name in _BARRED:
                 self._refuse(each.text, _BARRED[each.name])
@@ -139,7 +146,7 @@ class Data:
         kind = re.fullmatch(r"\(\s*M\s*\)(.*)|(.*)\(\s*M\s*\)", text.strip(), re.I | re.S)
         if kind is None:
             if "(" in text:
-                raise NotTranslated("its method has no counterpart")
+                self._refuse(f"AUXILIARY = {text}", "its method has no counterpart")
             return  # columns that are only kept
         self.auxiliary += plain_names(kind[1] or kind[2], self.names)
 
@@ -242,6 +249,7 @@ class Data:
             step()
         except NotTranslated as error:
             self._refuse(text, str(error))
+            self.barred.append(INCOMPLETE)
 
     def _refuse(self, text: str, reason: str) -> None:
         self.untranslated.append(f"{text}  ({reason})")
@@ -263,7 +271,7 @@ _READERS: dict[str, Callable[[Data, str], None]] = {
 def _codes(text: str) -> list[str]:
     """`-9 99`, `7-9`."""
     codes: list[str] = []
-    for low, high in re.findall(r"(-?\d+\.?\d*|[.*])(?:\s*-\s*(\d+))?(?![\w.])", text):
+    for low, high in re.findall(r"(-?\d+\.?\d*|[.*])(?:-(\d+))?(?![\w.])", text):
         if high and 0 <= int(high) - int(float(low)) <= 100:
             codes += [str(code) for code in range(int(float(low)), int(high) + 1)]
         else:

@@ -11,6 +11,7 @@ _TOKEN = re.compile(
     r"(?P<mark>[-@*()|,+])|(?P<blank>[^\S\n]+)"
 )
 MOST = 500  # names of a list
+LONGEST = 20_000  # characters of a statement
 
 
 class NotTranslated(Exception):
@@ -169,6 +170,8 @@ class _Reader:
 
 
 def _tokens(text: str) -> list[tuple[str, str]]:
+    if len(text) > LONGEST:
+        raise NotTranslated("it is too long")
     tokens: list[tuple[str, str]] = []
     place = 0
     while place < len(text):

@@ -1,4 +1,4 @@
-"""Parameters that the statements of Mplus' MODEL name, by level and group, later ones over earlier."""
+"""Parameters that the statements of Mplus' MODEL name, by level and group."""
 
 from __future__ import annotations
 
@@ -118,8 +118,8 @@ class Model:
 
     def _loadings(self, left: list[str], right: list[Item], level: int, group: str | None) -> None:
         for k, factor in enumerate(left):
-            if group is None:
-                self.latent.setdefault(factor, level)
+            if group is None and factor not in self.latent:
+                self.latent[factor] = level
                 self._first.add(Place(level, "=~", factor, right[0].name))
             for item in right:
                 self._put(Place(level, "=~", factor, item.name), item, k, group)
@@ -141,9 +141,7 @@ class Model:
         new = plain_names(named, self.names)
         words = list(_RELATION.finditer(rest))
         if re.search(r"(?<!\w)AT(?!\w)", rest, re.IGNORECASE):
-            raise NotTranslated(
-                "times of measurement that differ between rows: fit rows, not waves"
-            )
+            raise NotTranslated("times that differ between rows: fit rows, not waves")
         if not words:
             self._growth(new, read_list(rest, self.names), level, group)
             return

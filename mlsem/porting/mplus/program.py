@@ -5,16 +5,20 @@ from __future__ import annotations
 import re
 import textwrap
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from mlsem.base.display import printable
+from mlsem.base.display import printable, shortened
 from mlsem.porting.mplus.arithmetic import in_lavaan
 from mlsem.porting.mplus.asked import Asked
-from mlsem.porting.mplus.data import Data
+from mlsem.porting.mplus.data import INCOMPLETE, Data
 from mlsem.porting.mplus.lists import NAME, NotTranslated
 from mlsem.porting.mplus.model import Model
 from mlsem.porting.mplus.sections import Section, cut, one_line, statements
 from mlsem.porting.mplus.written import Written, write
 from mlsem.porting.result import Port
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 WIDTH = 88
 
@@ -87,7 +91,7 @@ class _Program:
                 try:
                     self._constraint(statement)
                 except NotTranslated as error:
-                    self.untranslated.append(f"{statement}  ({error})")
+                    self._refuse(statement, error)
 
     def read_after(self, section: Section) -> None:
         asked = self.asked
@@ -97,7 +101,7 @@ class _Program:
         elif section.head == "MODEL" and section.rest == "TEST":
             asked.read_test(section)
         elif section.head == "MODEL" and section.rest not in ("", "CONSTRAINT", *self._groups()):
-            self.untranslated.append(f"{section.name}: …  (it has no counterpart)")
+            self._refuse(f"{section.name}: …", "it has no counterpart")
         elif section.head == "OUTPUT":
             asked.read_output(section, slopes, latent)
         elif section.head == "SAVEDATA":
@@ -114,7 +118,12 @@ class _Program:
             try:
                 level = self.model.read(statement, level, group)
             except NotTranslated as error:
-                self.untranslated.append(f"{statement}  ({error})")
+                self._refuse(statement, error)
+
+    def _refuse(self, text: str, reason: object) -> None:
+        """What the model lacks; it is not fitted then."""
+        self.untranslated.append(f"{text}  ({reason})")
+        self.data.barred.append(INCOMPLETE)
 
     def _constraint(self, statement: str) -> None:
         declared = re.fullmatch(r"NEW\s*\(([^()]*)\)", statement, re.IGNORECASE)
@@ -140,6 +149,7 @@ class _Program:
         self._defaults(written)
         barred = list(dict.fromkeys([*data.barred, *asked.barred]))
         untranslated = [*data.untranslated, *self.untranslated, *asked.untranslated]
+        untranslated = [shortened(one_line(text), 200) for text in untranslated]
         parts = [
             self._head(len(untranslated)),
             self._imports(),
@@ -149,8 +159,7 @@ class _Program:
             self._calls(written, barred),
         ]
         code = "\n\n".join(part for part in parts if part) + "\n"
-        notes = (*self.notes, *map(one_line, untranslated))
-        return Port(code, notes, len(untranslated))
+        return Port(code, (*self.notes, *untranslated), len(untranslated))
 
     def _defaults(self, written: Written) -> None:
         """Options that Mplus takes without being told."""
@@ -162,15 +171,15 @@ class _Program:
         if self.data.missing:
             chosen["missing"] = '"listwise"' if self.data.listwise else '"fiml"'
         if self.data.auxiliary:
-            chosen["auxiliary"] = str(self.data.auxiliary).replace("'", '"')
+            chosen["auxiliary"] = _list(self.data.auxiliary)
         if self._models_covariates():
             chosen["fixed_x"] = "False"
             self.notes.append("covariates with a variance or mean in MODEL are modelled")
         asked.options = chosen | options
         if written.added:
             self.notes.append(
-                f"{', '.join(written.added)}: on neither the WITHIN nor the BETWEEN list, and named "
-                "at one level; as in Mplus there is a part at the other level, too"
+                f"{', '.join(written.added)}: on neither list, WITHIN or BETWEEN, and named at one "
+                "level; as in Mplus there is a part at the other level, too"
             )
 
     def _models_covariates(self) -> bool:
@@ -199,13 +208,12 @@ class _Program:
 
     def _reading(self) -> str:
         data = self.data
-        names = ", ".join(f'"{name}"' for name in data.columns)
         comma = data.file.lower().endswith(".csv")
         codes = self._codes()
         arguments = [
             _quoted(data.file or "data.dat"),
             'sep=","' if comma else r'sep=r"\s+"',
-            f"names=[{names}]",
+            f"names={_list(data.columns)}",
             *([f"na_values={codes}"] if codes else []),
         ]
         lines = [_call("data = pd.read_csv", arguments), *data.steps]
@@ -220,10 +228,10 @@ class _Program:
         shared = self.data.missing.get("", [])
         own = {name: codes for name, codes in self.data.missing.items() if name}
         if not own:
-            return str(shared).replace("'", '"') if shared else ""
+            return _list(shared) if shared else ""
         columns = self.data.columns if shared else [c for c in self.data.columns if c in own]
-        pairs = [f'"{name}": {[*shared, *own.get(name, [])]}' for name in columns]
-        return f"{{{', '.join(pairs)}}}".replace("'", '"')
+        pairs = [f'"{name}": {_list([*shared, *own.get(name, [])])}' for name in columns]
+        return _broken("{", pairs, "}")
 
     def _model_text(self, written: Written) -> str:
         return "\n".join(['model = """', *written.lines, *self.constraints, '"""'])
@@ -236,22 +244,13 @@ class _Program:
         if data.group:
             labels = ", ".join(_quoted(label) for label in data.groups.values())
             arguments += [f'group="{data.group}"', f"group_label=[{labels}]"]
-        if data.group and any(place.operator == "=~" for place in self.model.parameters):
-            if not asked.steps:
-                arguments.append('group_equal=["loadings", "intercepts"]')
-                if written.partial:
-                    arguments.append(f"group_partial={list(written.partial)}".replace("'", '"'))
+        measured = any(place.operator == "=~" for place in self.model.parameters)
+        if data.group and measured and not asked.steps:
+            arguments.append('group_equal=["loadings", "intercepts"]')
+            if written.partial:
+                arguments.append(f"group_partial={_list(written.partial)}")
         arguments += [f"{name}={value}" for name, value in asked.options.items()]
-        standardized = ", standardized=True" if asked.standardized else ""
-        lines = [
-            _call("fit = mlsem.fit", arguments),
-            f"print(fit.summary(fit_measures=True{standardized}))",
-        ]
-        if asked.steps:
-            arguments = [each for each in arguments if not each.startswith("group_label")]
-            lines.append(
-                f"print({_call('mlsem.invariance', [*arguments, f'steps=[{asked.steps}]'])})"
-            )
+        lines = self._fitting(arguments)
         if asked.draws:
             lines.append(f'boot = fit.bootstrap("pairs", draws={asked.draws}, seed=1)')
             lines.append("print(boot)")
@@ -261,9 +260,25 @@ class _Program:
         reasons = [_comment(f"Not fitted: {reason}.") for reason in barred]
         return "\n".join([*reasons, *(f"# {line}" for line in "\n".join(lines).split("\n"))])
 
+    def _fitting(self, arguments: list[str]) -> list[str]:
+        """One fit, or the steps of invariance."""
+        more = ", standardized=True" if self.asked.standardized else ""
+        summary = f"print(fit.summary(fit_measures=True{more}))"
+        if not self.asked.steps:
+            return [_call("fit = mlsem.fit", arguments), summary]
+        steps = [each for each in arguments if not each.startswith("group_label")]
+        steps.append(f"steps=[{self.asked.steps}]")
+        last = self.asked.steps.rpartition(", ")[2]
+        return [
+            _call("invariance = mlsem.invariance", steps),
+            "print(invariance)",
+            f"fit = invariance.fits[{last}]",
+            summary,
+        ]
+
 
 def _comments(texts: list[str]) -> str:
-    return "\n".join(_comment(f"NOT TRANSLATED: {one_line(text)}") for text in texts)
+    return "\n".join(_comment(f"NOT TRANSLATED: {text}") for text in texts)
 
 
 def _comment(text: str) -> str:
@@ -277,8 +292,26 @@ def _quoted(text: str) -> str:
     return repr(text) if '"' in text or "\\" in text or not text.isprintable() else f'"{text}"'
 
 
+def _list(texts: Iterable[str]) -> str:
+    """As Python, of an argument."""
+    return _broken("[", [_quoted(text) for text in texts], "]")
+
+
+def _broken(start: str, parts: list[str], end: str) -> str:
+    """In one line, or in as many as it needs."""
+    line = f"{start}{', '.join(parts)}{end}"
+    if len(line) <= WIDTH - 16:
+        return line
+    indent = " " * 8
+    filled = textwrap.fill(
+        ", ".join(parts), WIDTH, initial_indent=indent, subsequent_indent=indent,
+        break_long_words=False, break_on_hyphens=False,
+    )  # fmt: skip
+    return f"{start}\n{filled},\n    {end}"
+
+
 def _call(function: str, arguments: list[str]) -> str:
     line = f"{function}({', '.join(arguments)})"
-    if len(line) <= WIDTH:
+    if len(line) <= WIDTH and "\n" not in line:
         return line
     return "\n".join([f"{function}(", *(f"    {each}," for each in arguments), ")"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from mlsem.porting.mplus.model import Parameter, Place
@@ -11,8 +11,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from mlsem.porting.mplus.model import Model
-
-_AT_GROUPS = ("=~", "~1")  # what Mplus holds equal across groups
 
 
 @dataclass(frozen=True)
@@ -92,7 +90,7 @@ def _formulas(told: dict[Place, Parameter], model: Model, groups: tuple[str, ...
 def _modifiers(place: Place, parameter: Parameter, model: Model, groups: tuple[str, ...]) -> str:
     told = [model.of_groups.get(group, {}).get(place) for group in groups]
     if any(each is not None for each in told):
-        return _across([each or parameter for each in told], place, parameter, told)
+        return _across(place, parameter, told, model)
     if parameter.slope:
         return f'rv("{parameter.slope}")*'
     if parameter.fixed:
@@ -103,21 +101,19 @@ def _modifiers(place: Place, parameter: Parameter, model: Model, groups: tuple[s
     return freed + start + label
 
 
-def _across(
-    all_groups: list[Parameter],
-    place: Place,
-    overall: Parameter,
-    told: list[Parameter | None],
-) -> str:
-    """`c(…)*` of labels and of values; groups of which nothing is said keep what they share."""
-    shared = ""
-    if place.operator in _AT_GROUPS and sum(each is None for each in told) > 1:
-        shared = overall.label or f"same_{place.left}_{place.right or 'mean'}"
-    labels = [
-        each.label or (shared if own is None and not each.fixed else "") or "NA"
-        for each, own in zip(all_groups, told, strict=True)
-    ]
+def _across(place: Place, overall: Parameter, told: list[Parameter | None], model: Model) -> str:
+    """`c(…)*` of values and of labels; groups of which nothing is said keep what they share."""
+    factor_mean = place.operator == "~1" and place.left in model.latent
+    equal = place.operator == "=~" or (place.operator == "~1" and not factor_mean)
+    others = overall.label
+    if equal and sum(each is None for each in told) > 1:
+        others = overall.label or f"same_{place.left}_{place.right or 'mean'}"
+    unsaid = [replace(overall, label=others)] * len(told)
+    if factor_mean and place not in model.parameters:
+        unsaid[0] = Parameter(fixed="0")  # a factor's mean is 0 in the first group, free in others
+    all_groups = [own or other for own, other in zip(told, unsaid, strict=True)]
     values = [each.fixed or "NA" for each in all_groups]
+    labels = ["NA" if each.fixed else each.label or "NA" for each in all_groups]
     text = ""
     if any(value != "NA" for value in values) or place.operator == "=~":
         text += f"c({', '.join(values)})*"
