@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlsem.errors import OptionValueError, listed, nearest
+from mlsem.other_programs.answering import answering
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 EXAMPLES = ("article",)
 
 
+@answering
 def load_example(name: str) -> pd.DataFrame:
     """The data of an example.
 
@@ -35,6 +37,7 @@ def load_example(name: str) -> pd.DataFrame:
     return read_table(_path(name, ".csv"))
 
 
+@answering
 def example_model(name: str) -> str:
     """The model text of an example; see `load_example`."""
     return _path(name, ".lav").read_text("utf-8")
