@@ -26,6 +26,7 @@ from mlsem.estimation.settings import SETTING_NAMES, Settings
 from mlsem.model.defaults import specify
 from mlsem.model.options import ModelOptions, Preset, model_options, split_options
 from mlsem.model.table import ParameterTable
+from mlsem.other_programs.answering import answering
 from mlsem.parallel.progress import showing
 from mlsem.results.recipe import Recipe
 from mlsem.results.result import FitResult
@@ -38,6 +39,7 @@ NAMED = ("model", "data", "cluster")  # parameters, for which a keyword may be a
 
 
 @shown(FitKeywords)
+@answering
 @quiet
 def fit(
     model: str, data: pd.DataFrame, cluster: str | None = None, **options: Unpack[FitKeywords]
@@ -202,6 +204,7 @@ def _alike(preset: Preset) -> Callable[[Function], Function]:
 
 
 @_alike("sem")
+@answering
 @quiet
 def sem(
     model: str, data: pd.DataFrame, cluster: str | None = None, **options: Unpack[FitKeywords]
@@ -211,6 +214,7 @@ def sem(
 
 
 @_alike("cfa")
+@answering
 @quiet
 def cfa(
     model: str, data: pd.DataFrame, cluster: str | None = None, **options: Unpack[FitKeywords]
@@ -220,6 +224,7 @@ def cfa(
 
 
 @_alike("growth")
+@answering
 @quiet
 def growth(
     model: str, data: pd.DataFrame, cluster: str | None = None, **options: Unpack[FitKeywords]
@@ -230,6 +235,7 @@ def growth(
 
 
 @_alike("lavaan")
+@answering
 @quiet
 def lavaan(
     model: str, data: pd.DataFrame, cluster: str | None = None, **options: Unpack[FitKeywords]
@@ -239,6 +245,7 @@ def lavaan(
 
 
 @shown(FitKeywords)
+@answering
 @quiet
 def check(
     model: str,

@@ -11,6 +11,7 @@ from mlsem.errors import OptionError, OptionValueError, listed, nearest, warning
 from mlsem.estimation.keywords import InvarianceKeywords, shown
 from mlsem.inference.alignment.result import Alignment
 from mlsem.model.options import GroupEqual
+from mlsem.other_programs.answering import answering
 from mlsem.parallel.progress import bar
 from mlsem.results.invariance.result import Invariance
 from mlsem.results.result import FitResult
@@ -39,6 +40,7 @@ NOT_HERE = {
 
 
 @shown(InvarianceKeywords)
+@answering
 @quiet
 def invariance(
     model: str,

@@ -30,6 +30,7 @@ from mlsem.model.defaults import specify
 from mlsem.model.mixed_options import refuse_fiml, refuse_meaningless
 from mlsem.model.options import require_known
 from mlsem.model.table import ParameterTable, Row
+from mlsem.other_programs.answering import answering
 from mlsem.parallel.progress import showing
 from mlsem.results.result import FitResult
 from mlsem.syntax.mixed import MixedFormula, read_formula
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 
 
 @shown(MixedKeywords)
+@answering
 @quiet
 def lmm(
     formula: str, data: pd.DataFrame, REML: bool = True, **options: Unpack[MixedKeywords]

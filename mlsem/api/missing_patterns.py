@@ -26,6 +26,7 @@ from mlsem.data.table.grouping import ungrouped
 from mlsem.data.table.groups import group_labels, group_rows
 from mlsem.errors import DataError, OptionError, OptionValueError
 from mlsem.estimation.keywords import GroupedKeywords, shown
+from mlsem.other_programs.answering import answering
 from mlsem.results.groups import by_label
 from mlsem.results.missing_patterns import MissingPatterns, Used
 
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 
 
 @shown(GroupedKeywords)
+@answering
 @quiet
 def missing_patterns(
     data: pd.DataFrame,

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlsem.errors import OptionValueError, listed, nearest
+from mlsem.other_programs.answering import answering
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -131,6 +132,7 @@ def _listing(function: Callable[[str], pd.DataFrame]) -> Callable[[str], pd.Data
     return function
 
 
+@answering
 @_listing
 def load_example(name: str) -> pd.DataFrame:
     """The data of an example.
@@ -161,6 +163,7 @@ def load_example(name: str) -> pd.DataFrame:
     return read_table(_path(_known(name, EXAMPLES), ".csv"))
 
 
+@answering
 def example_model(name: str) -> str:
     """The model text of an example.
 

@@ -18,6 +18,7 @@ from mlsem.model.blocks import BlockKey
 from mlsem.model.options import OPTION_NAMES, require_known
 from mlsem.model.pattern import build_pattern
 from mlsem.model.table import ParameterTable
+from mlsem.other_programs.answering import answering
 from mlsem.simulation.draw.groups import Design, GroupedDataModel, designs, require_columns
 from mlsem.simulation.draw.levels import Equations, covariates_of, equations
 from mlsem.simulation.draw.model import DataModel, OmittedSlope, Spread
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 
 @shown(DrawnKeywords)
+@answering
 @quiet
 def simulate(
     model: str,

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from mlsem.errors import OptionValueError
+from mlsem.other_programs.answering import answering
 from mlsem.parallel.pool import batch_size, streamed
 from mlsem.simulation.study.arguments import read_names, read_truth, refuse_unknown, require_numbers
 from mlsem.simulation.study.methods import Method, Outcome, analyse, read_methods
@@ -35,6 +36,7 @@ class Work:
     parameters: frozenset[str] | None
 
 
+@answering
 def study(
     generator: object,
     models: Mapping[str, Any],
