@@ -172,8 +172,10 @@ class Context:
     ----------
     evaluate : callable
         The translation of an expression.
-    tables : Doc
+    table : str, optional
         The file of a table that the script does not read in a way that there is here.
+    shown : Node, optional
+        What the statement shows, where that is all that it does.
     """
 
     evaluate: Callable[[Context, Node], Value]
@@ -185,6 +187,7 @@ class Context:
     remarks: list[str] = field(default_factory=list)
     before: list[str] = field(default_factory=list)
     left: int = 0
+    shown: Node | None = None
 
     def value(self, node: Node) -> Value:
         return self.evaluate(self, node)

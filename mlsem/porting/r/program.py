@@ -99,6 +99,7 @@ class _Program:
     def _statement(self, node: Node) -> None:
         context = self.context
         context.remarks, context.before, context.left, context.masks = [], [], 0, []
+        context.shown = node
         if isinstance(node, Other) and is_installation(node.source):
             return
         variables = dict(context.variables)

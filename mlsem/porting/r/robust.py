@@ -95,6 +95,8 @@ def coef_test(context: Context, bound: Bound) -> Value:
     fit = _tested(bound, _with(context, bound))
     bound.drop("p_values")
     _refuse_choice(bound)
+    if bound.call is context.shown:
+        return Value(method(fit.atom, "summary"), "summary", info=fit.info)
     fit = replace(context.hoist("robust", fit), info=fit.info)
     columns = {"est": "params", "se": "bse", "t": "tvalues", "p": "pvalues"}
     pairs: tuple[Doc, ...] = tuple(

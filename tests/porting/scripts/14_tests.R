@@ -14,7 +14,7 @@ wald2 <- lavTestWald(fit, constraints = "b1 == 0.1\n b2 == 0.1")
 wald$stat
 lr    <- lavTestLRT(equal, fit)
 chisq <- fitMeasures(equal, "chisq")
-nested <- sem("y ~ m \n m ~ x \n y ~ 0*x", data = dat)
+nested <- sem("y ~ m \n m ~ x", data = dat)
 score <- lavTestScore(nested, add = "y ~ x")
 mi    <- modindices(nested)
 if (!requireNamespace("lavaan")) install.packages("lavaan")

@@ -1,7 +1,8 @@
-# Runs the scripts of tests/porting/scripts, each in an environment of its own, and writes the
+# Runs the scripts of tests/porting/scripts one by one, and writes the
 # numbers of what they make to scripts.json. From the root of the repository:
 #   Rscript tests/reference/porting/make_port.R
 suppressMessages({library(lavaan); library(lme4); library(nlme); library(clubSandwich); library(jsonlite)})
+local({ # scripts have the global environment to themselves
 root <- normalizePath(".")
 where <- file.path(root, "tests", "porting", "scripts")
 
@@ -81,7 +82,8 @@ for (file in sort(list.files(where, pattern = "\\.R$"))) {
   folder <- tempfile("script"); dir.create(folder)
   file.copy(list.files(file.path(root, "tests/reference/data"), "csv$", full.names = TRUE), folder)
   setwd(folder)
-  env <- new.env(parent = globalenv())
+  env <- globalenv()
+  rm(list = ls(env), envir = env)
   lines <- gsub("\r", "", readLines(file.path(where, file), encoding = "UTF-8", warn = FALSE))
   pdf(NULL)
   invisible(capture.output(suppressWarnings(suppressMessages(
@@ -97,3 +99,4 @@ write_json(list(versions = list(R = as.character(getRversion()),
                                 clubSandwich = as.character(packageVersion("clubSandwich"))),
                 scripts = results),
            file.path(root, "tests/reference/porting/scripts.json"), digits = 8, auto_unbox = TRUE, na = "null")
+})
