@@ -20,7 +20,7 @@ import pandas as pd
 import pytest
 
 import mlsem
-from mlsem.porting.r.expressions import estimates_column
+from mlsem.porting.r.indices import estimates_column
 from mlsem.porting.r.names import Names
 
 HERE = Path(__file__).parent

@@ -142,7 +142,6 @@ def length(_: Context, bound: Bound) -> Value:
 @r_function("table", "...")
 def table(context: Context, bound: Bound) -> Value:
     columns = [context.value(node) for name, node in bound.dots() if name is None]
-    bound.drop("useNA")
     if any(column.kind != "column" for column in columns) or len(columns) not in (1, 2):
         raise Refused("this table of counts is not translated.")
     if len(columns) == 1:

@@ -283,8 +283,8 @@ def written_table(context: Context, name: str, in_r: str) -> Value:
     file = context.table
     if file is None:
         file = re.sub(r"[^-.\w]", "_", name) + ".csv"
-        advice = f"Write the table from R first: {in_r}{literal(file)}, row.names = FALSE)"
-        context.before += comment(advice)
+        context.before += comment("Write the table from R first:")
+        context.before += comment(f"{in_r}{literal(file)}, row.names = FALSE)", "#   ")
     return Value(call(f"{context.pandas()}.read_csv", literal(file)), "frame")
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from mlsem.other_programs.options import keyword_advice, value_advice
 from mlsem.porting.r.context import Context, r_function, short, table_or_value
-from mlsem.porting.r.layout import at, call, literal, method
+from mlsem.porting.r.layout import at, call, grouped, literal, method
 from mlsem.porting.r.nodes import Call, Constant, Name, Node, Text
 from mlsem.porting.r.values import PLUS, FitInfo, Refused, Value
 
@@ -70,6 +70,8 @@ def lavaan_fit(context: Context, bound: Bound) -> Value:
 
 def _model(context: Context, bound: Bound) -> Value:
     model = bound.needed("model")
+    if model.kind == "texts":  # lines of a model
+        model = Value((literal("\n"), ".join", grouped(model.doc)), "text")
     if model.kind not in ("text", "any"):
         raise Refused("the model is no text: write it as one, 'f =~ y1 + y2'.")
     constraints = bound.value("constraints")
@@ -94,7 +96,14 @@ def _options(context: Context, bound: Bound, data: Value) -> dict[str, Doc]:
         if value is not None:
             options[name] = value.doc
     own_labels = False
-    for name, node in bound.others():
+    given = bound.others()
+    draws = next((node.source for name, node in given if name == "bootstrap"), "1000")
+    for name, node in given:
+        if name == "bootstrap":
+            continue
+        if name == "se" and _constant(context, node) in ("bootstrap", "boot"):
+            context.leave_out(name, node, _bootstrap(draws))
+            continue
         if name is None:
             raise Refused(f"{bound.call.function}() has an argument too many here.")
         if isinstance(node, Constant) and node.name == "NULL":
@@ -119,7 +128,7 @@ def _option(context: Context, name: str, node: Node) -> dict[str, Doc]:
     if constant is not None and constant in DEFAULTS.get(name, ()):
         return {}
     if name in ESSENTIAL:
-        raise Refused(f"{name} = {short(node.source)}: {keyword_advice(name, constant)}")
+        raise _no_such(name, node, keyword_advice(name, constant))
     if name in CHOICES:
         return CHOICES[name](context, node, constant)
     if name in KEPT and value is not None:
@@ -128,6 +137,10 @@ def _option(context: Context, name: str, node: Node) -> dict[str, Doc]:
         return {}  # MLR's own
     context.leave_out(name, node, value_advice(name, constant))
     return {}
+
+
+def _no_such(name: str, node: Node, advice: str) -> Refused:
+    return Refused(f"{name} = {short(node.source)}: {advice or 'there is no such value here.'}")
 
 
 def _constant(context: Context, node: Node) -> object:
@@ -140,8 +153,7 @@ def _constant(context: Context, node: Node) -> object:
 def _estimator(_: Context, node: Node, constant: object) -> dict[str, Doc]:
     name = str(constant).upper()
     if name not in ("ML", "MLR"):
-        advice = value_advice("estimator", constant) or 'there are "ML" and "MLR".'
-        raise Refused(f"estimator = {short(node.source)}: {advice}")
+        raise _no_such("estimator", node, value_advice("estimator", constant))
     return {"estimator": literal(name)}
 
 
@@ -151,28 +163,27 @@ def _se(context: Context, node: Node, constant: object) -> dict[str, Doc]:
         return {"se": literal("MLR")}
     if name in ("standard", "none"):
         return {"se": literal(name)}
-    if name in ("boot", "bootstrap"):
-        context.leave_out(
-            "se",
-            node,
-            "Standard errors here are those of the likelihood; those of the bootstrap are "
-            'fit.bootstrap("pairs", draws=1000, seed=1).conf_int().',
-        )
-        return {}
-    raise Refused(f"se = {short(node.source)}: {value_advice('se', constant)}")
+    raise _no_such("se", node, value_advice("se", constant))
+
+
+def _bootstrap(draws: str) -> str:
+    count = draws.rstrip("L") if draws.rstrip("L").isdigit() else "1000"
+    return (
+        "Standard errors here are those of the likelihood; those of the bootstrap are "
+        f'fit.bootstrap("pairs", draws={count}, seed=1).conf_int().'
+    )
 
 
 def _missing(_: Context, node: Node, constant: object) -> dict[str, Doc]:
     kind = MISSING.get(str(constant).lower())
     if kind is None:
-        raise Refused(f"missing = {short(node.source)}: {value_advice('missing', constant)}")
+        raise _no_such("missing", node, value_advice("missing", constant))
     return {"missing": literal(kind)}
 
 
 def _information(_: Context, node: Node, constant: object) -> dict[str, Doc]:
     if constant not in ("expected", "observed"):
-        advice = value_advice("information", constant)
-        raise Refused(f"information = {short(node.source)}: {advice}")
+        raise _no_such("information", node, value_advice("information", constant))
     return {"information": literal(str(constant))}
 
 
@@ -197,7 +208,7 @@ def frame(context: Context, node: Node | None, function: str) -> Value:
     if node is None:
         raise Refused(f"{function}() has no data frame: {keyword_advice('sample.cov')}")
     value = table_or_value(context, node)
-    if value.kind not in ("frame", "any"):
+    if value.kind not in ("frame", "grouped", "any"):
         raise Refused(f"the data {short(node.source)!r} are no data frame.")
     return value
 

@@ -6,8 +6,9 @@ import re
 from keyword import iskeyword
 from typing import TYPE_CHECKING
 
+from mlsem.porting.r.columns import column_of
+from mlsem.porting.r.conditions import condition
 from mlsem.porting.r.context import Bound, Context, Mask, name_of, r_function, short
-from mlsem.porting.r.expressions import as_column, condition
 from mlsem.porting.r.layout import (
     Brackets,
     Doc,
@@ -19,16 +20,14 @@ from mlsem.porting.r.layout import (
     method,
     named,
 )
-from mlsem.porting.r.nodes import Binary, Call, Constant, Function, Name, Node, Text, Unary, walk
-from mlsem.porting.r.values import AMPERSAND, ATOM, LAMBDA, PLUS, TIMES, Refused, Value
+from mlsem.porting.r.nodes import Binary, Call, Constant, Name, Node, Text, Unary, walk
+from mlsem.porting.r.values import AMPERSAND, LAMBDA, Refused, Value
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 FRAME = "frame"
 """What a frame is called in a function of it; no variable has this name."""
-STATISTICS = {"mean": "mean", "sd": "std", "var": "var", "median": "median", "sum": "sum"}
-STATISTICS |= {"min": "min", "max": "max", "n_distinct": "nunique", "length": "size"}
 
 
 def the_frame(context: Context, bound: Bound, formal: str) -> Value:
@@ -49,22 +48,6 @@ def masked(context: Context, frame: Value, node: Node, *, where: bool = False) -
 
 def _grouping(frame: Value) -> tuple[str, ...]:
     return frame.info if frame.kind == "grouped" else ()
-
-
-def column_of(context: Context, node: Node) -> Value:
-    """What becomes a column: a condition is 1 where it is true, 0 where false."""
-    if _is_condition(node):
-        return as_column(context, node, "1", "0", None)
-    return context.value(node)
-
-
-def _is_condition(node: Node) -> bool:
-    comparing = {"==", "!=", "<", ">", "<=", ">=", "&", "|", "%in%"}
-    if isinstance(node, Unary):
-        return node.operator == "!"
-    if isinstance(node, Call):
-        return node.function == "is.na"
-    return isinstance(node, Binary) and node.operator in comparing
 
 
 # --- rows ---------------------------------------------------------------------------------------
@@ -169,7 +152,7 @@ def _selected(frame: Value, nodes: list[tuple[str | None, Node]]) -> Value:
     dropped: list[str] = []
     renamed: dict[str, str] = {}
     for new, node in nodes:
-        for sign, name in _names_in(node):
+        for sign, name in names_in(node):
             (dropped if sign else kept).append(name)
             if new is not None:
                 renamed[name] = new
@@ -191,19 +174,19 @@ def _mapping(renamed: dict[str, str]) -> Doc:
     )
 
 
-def _names_in(node: Node) -> list[tuple[bool, str]]:
+def names_in(node: Node) -> list[tuple[bool, str]]:
     """Columns by name, and whether they are left out: ``x``, ``-x``, ``c(x, y)``, ``y1:y6``."""
     match node:
         case Name(name=name) | Text(value=name):
             return [(False, name)]
         case Unary(operator="-" | "!", operand=operand):
-            return [(True, name) for _, name in _names_in(operand)]
+            return [(True, name) for _, name in names_in(operand)]
         case Call(function="c" | "all_of" | "any_of", arguments=arguments):
             return [
                 pair
                 for argument in arguments
                 if argument.value is not None
-                for pair in _names_in(argument.value)
+                for pair in names_in(argument.value)
             ]
         case Binary(operator=":", left=Name(name=first), right=Name(name=last)):
             return [(False, name) for name in _run(first, last)]
@@ -293,252 +276,3 @@ def as_frame(context: Context, bound: Bound) -> Value:
         raise Refused("a column without a name is not translated.")
     pairs: tuple[Doc, ...] = tuple((f"{literal(str(n))}: ", v.doc) for n, v in columns)
     return Value(call(f"{context.pandas()}.DataFrame", Brackets("{", pairs, "}")), "frame")
-
-
-# --- means of clusters --------------------------------------------------------------------------
-
-
-@r_function("summarise summarize", ".data ...")
-def summarise(context: Context, bound: Bound) -> Value:
-    frame = the_frame(context, bound, ".data")
-    bound.drop(".groups")
-    if frame.kind != "grouped":
-        raise Refused("a summary of all rows is data.agg(…), or a method of the column.")
-    made: list[Doc] = []
-    for name, node in bound.dots():
-        if name is None or not name.isidentifier():
-            raise Refused("a summary without a name is not translated.")
-        column, statistic = _statistic(node)
-        made.append(f"{name}=({literal(column or frame.info[0])}, {literal(statistic)})")
-    by = _keys(frame.info)
-    grouped = call((frame.atom, ".groupby"), by, as_index="False")
-    return Value((grouped, ".agg", Brackets("(", tuple(made), ")")), "frame")
-
-
-def _statistic(node: Node) -> tuple[str, str]:
-    """``mean(x, na.rm = TRUE)``; ``n()``."""
-    if isinstance(node, Call):
-        if node.function == "n" and not node.arguments:
-            return "", "size"
-        inner = [each.value for each in node.arguments if each.name is None]
-        if node.function in STATISTICS and len(inner) == 1 and isinstance(inner[0], Name):
-            return inner[0].name, STATISTICS[node.function]
-    raise Refused(f"the summary {short(node.source)!r} is not translated.")
-
-
-def _keys(names: tuple[str, ...]) -> Doc:
-    return literal(names[0]) if len(names) == 1 else items(map(literal, names))
-
-
-def of_statistic(context: Context, bound: Bound, python: str) -> Value:
-    """``mean(x)`` and its kin: of a column, inside of groups by their rows."""
-    x = bound.needed("x")
-    bound.drop("na.rm")
-    grouping = context.masks[-1].grouping if context.masks else ()
-    if grouping and x.kind == "column":
-        if x.info is None or not isinstance(x.info, str):
-            raise Refused("a statistic by group of what is no column: make the column first.")
-        frame = context.masks[-1].frame
-        grouped = at(method(frame, "groupby", _keys(grouping)), literal(x.info))
-        return Value(method(grouped, "transform", literal(python)), "column")
-    if x.kind == "numbers":
-        return Value(method(call(f"{context.numpy()}.array", x.doc), python), "number")
-    if x.kind not in ("column", "series", "unique"):
-        raise Refused(f"{bound.call.function}() of this is not translated.")
-    return Value(method(x.atom, python), "number")
-
-
-@r_function("mean sd var median sum min max", "x na.rm")
-def statistic(context: Context, bound: Bound) -> Value:
-    return of_statistic(context, bound, STATISTICS[bound.call.function])
-
-
-@r_function("n", "")
-def n_rows(context: Context, bound: Bound) -> Value:
-    if not context.masks or not context.masks[-1].grouping:
-        raise Refused("n() outside of groups is not translated.")
-    mask = context.masks[-1]
-    key = literal(mask.grouping[0])
-    grouped = at(method(mask.frame, "groupby", _keys(mask.grouping)), key)
-    return Value(method(grouped, "transform", literal("size")), "column")
-
-
-@r_function("ave", "x ... FUN")
-def ave(context: Context, bound: Bound) -> Value:
-    function = bound.node("FUN")
-    x = bound.needed("x")
-    by = [context.value(node) for _, node in bound.dots()]
-    if x.kind != "column" or not by or any(each.kind != "column" for each in by):
-        raise Refused("ave() of these is not translated.")
-    keys: Doc = by[0].doc if len(by) == 1 else items(each.doc for each in by)
-    grouped = method(x.atom, "groupby", keys)
-    return Value(method(grouped, "transform", literal(_function(function))), "column")
-
-
-def _function(node: Node | None) -> str:
-    """``mean``, or ``function(x) mean(x, na.rm = TRUE)``."""
-    if node is None:
-        return "mean"
-    if isinstance(node, Name) and node.name in STATISTICS:
-        return STATISTICS[node.name]
-    if isinstance(node, Function) and len(node.parameters) == 1:
-        return _statistic(node.body)[1]
-    raise Refused(f"the function {short(node.source)!r} is not translated.")
-
-
-@r_function("aggregate", "x data FUN ... by")
-def aggregate(context: Context, bound: Bound) -> Value:
-    formula, function = bound.need("x"), _function(bound.node("FUN"))
-    bound.drop("na.rm")
-    if not isinstance(formula, Binary) or formula.operator != "~":
-        raise Refused("aggregate() is translated with a formula, aggregate(x ~ id, data, mean).")
-    outcomes = [name for _, name in _names_in(_of_cbind(formula.left))]
-    keys = [each.name for each in walk(formula.right) if isinstance(each, Name)]
-    table = the_frame(context, bound, "data")
-    grouped = call((table.atom, ".groupby"), _keys(tuple(keys)), as_index="False")
-    values = literal(outcomes[0]) if len(outcomes) == 1 else items(map(literal, outcomes))
-    return Value(method(at(grouped, values), function), "frame")
-
-
-def _of_cbind(node: Node) -> Node:
-    if isinstance(node, Call) and node.function == "cbind":
-        return Call(node.source, "c", "", node.arguments)
-    return node
-
-
-@r_function("merge left_join inner_join", "x y by ...")
-def merge(context: Context, bound: Bound) -> Value:
-    left, right = the_frame(context, bound, "x"), the_frame(context, bound, "y")
-    by = bound.value("by")
-    if by is None or by.kind not in ("text", "texts"):
-        raise Refused('say by which columns the tables are joined, by = "id".')
-    keep_all = bound.flag("all.x", False) or bound.call.function == "left_join"
-    if bound.flag("all", False) or bound.flag("all.y", False):
-        raise Refused('use data.merge(…, how="outer").')
-    keywords: dict[str, Doc] = {"on": by.doc}
-    if keep_all:
-        keywords["how"] = literal("left")
-    return Value(method(left.atom, "merge", right.doc, **keywords), "frame")
-
-
-@r_function("rbind bind_rows", "...")
-def rbind(context: Context, bound: Bound) -> Value:
-    tables = [context.value(node) for _, node in bound.dots()]
-    if any(table.kind != "frame" for table in tables):
-        raise Refused("rbind() of what are no data frames is not translated.")
-    docs = items(table.doc for table in tables)
-    return Value(call(f"{context.pandas()}.concat", docs, ignore_index="True"), "frame")
-
-
-# --- new columns --------------------------------------------------------------------------------
-
-
-@r_function("scale", "x center scale")
-def scale(context: Context, bound: Bound) -> Value:
-    x = bound.needed("x")
-    center, scaled = bound.flag("center", True), bound.flag("scale", True)
-    if x.kind not in ("column", "frame"):
-        raise Refused("scale() of this is not translated.")
-    mask = context.masks[-1] if context.masks else None
-    if mask is not None and mask.grouping:
-        raise Refused("scale() by group is not translated: x - mean(x) is.")
-    value = x
-    if center:
-        value = Value((x.within(PLUS), " - ", method(x.atom, "mean")), x.kind, PLUS)
-    if scaled:
-        value = Value((value.within(TIMES), " / ", method(x.atom, "std")), x.kind, TIMES)
-    return value
-
-
-@r_function("ifelse if_else", "test yes no")
-def if_else(context: Context, bound: Bound) -> Value:
-    test, yes, no = bound.need("test"), bound.needed("yes"), bound.needed("no")
-    for side in (yes, no):
-        if side.kind not in ("text", "number", "column", "any"):
-            raise Refused("ifelse() of these is not translated.")
-    text = "text" in (yes.kind, no.kind)
-    return as_column(context, test, yes.doc, no.doc, "None" if text else None)
-
-
-@r_function("factor as.factor as_factor", "x levels labels ordered")
-def factor(context: Context, bound: Bound) -> Value:
-    x, levels, labels = bound.needed("x"), bound.value("levels"), bound.value("labels")
-    if x.kind not in ("column", "series"):
-        raise Refused("factor() of what is no column is not translated.")
-    if bound.flag("ordered", False):
-        raise Refused("ordered factors: mlsem gives ordered columns treatment coding.")
-    if levels is None and labels is None:
-        return Value(method(x.atom, "astype", literal("category")), "column")
-    if labels is None and levels is not None:
-        doc = call(f"{context.pandas()}.Categorical", x.doc, categories=levels.doc)
-        return Value(doc, "column")
-    if levels is None or labels is None or flat(levels.doc) == "":
-        raise Refused("labels of a factor without its levels: name the levels too.")
-    categories = call("zip", levels.doc, labels.doc, strict="True")
-    renamed = method(x.atom, "map", call("dict", categories))
-    doc = call(f"{context.pandas()}.Categorical", renamed, categories=labels.doc)
-    return Value(doc, "column")
-
-
-@r_function("as.numeric as.integer as.double", "x")
-def as_numeric(context: Context, bound: Bound) -> Value:
-    node = bound.need("x")
-    if _is_condition(node):
-        return as_column(context, node, "1", "0", None)
-    if isinstance(node, Call) and node.function in ("as.character", "as.vector"):
-        inner = node.arguments[0].value if node.arguments else None
-        node = inner if inner is not None else node
-    elif isinstance(node, Call) and node.function == "factor":
-        raise Refused("numbers of a factor's levels are not translated.")
-    if isinstance(node, Call) and node.function == "scale":
-        return context.value(node)
-    x = context.value(node)
-    if x.kind in ("number", "any", "of test"):
-        return x
-    if x.kind not in ("column", "series"):
-        raise Refused(f"{bound.call.function}() of this is not translated.")
-    if bound.call.function == "as.integer":
-        return Value(call(f"{context.numpy()}.trunc", x.doc), "column")
-    doc = call(f"{context.pandas()}.to_numeric", x.doc)
-    return Value(doc, x.kind, ATOM)
-
-
-@r_function("as.character", "x")
-def as_character(_: Context, bound: Bound) -> Value:
-    x = bound.needed("x")
-    if x.kind == "text":
-        return x
-    if x.kind != "column":
-        raise Refused("as.character() of this is not translated.")
-    return Value(method(x.atom, "astype", literal("string")), "column")
-
-
-@r_function("as.vector c.numeric drop I", "x")
-def as_vector(_: Context, bound: Bound) -> Value:
-    return bound.needed("x")
-
-
-@r_function("rowMeans rowSums colMeans colSums", "x na.rm")
-def means(context: Context, bound: Bound) -> Value:
-    x, skip = bound.needed_table("x"), bound.flag("na.rm", False)
-    if x.kind != "frame":
-        raise Refused(f"{bound.call.function}() of what is no data frame is not translated.")
-    keywords: dict[str, Doc] = {}
-    by_row = bound.call.function.startswith("row")
-    if by_row:
-        keywords["axis"] = "1"
-    if not skip:
-        keywords["skipna"] = "False"
-    name = "mean" if bound.call.function.endswith("Means") else "sum"
-    return Value(method(x.atom, name, **keywords), "column" if by_row else "series")
-
-
-@r_function("log exp sqrt abs log10 log2", "x")
-def elementwise(context: Context, bound: Bound) -> Value:
-    x = bound.needed("x")
-    if x.kind not in ("column", "series", "number", "numbers", "of test", "any", "squares"):
-        raise Refused(f"{bound.call.function}() of this is not translated.")
-    if bound.call.function == "sqrt" and x.kind == "squares":
-        return Value(x.info, "series")
-    kind = "series" if x.kind == "numbers" else x.kind
-    return Value(call(f"{context.numpy()}.{bound.call.function}", x.doc), kind)

@@ -137,7 +137,9 @@ def literal(text: str, *, lines: bool = True) -> str:
 
 def said(sentence: str) -> list[str]:
     """A sentence of ours as a comment, in lines of no more than the usual width."""
-    return [line for each in wrap(sentence, WIDTH - 2) for line in comment(each)]
+    return [
+        line for each in wrap(sentence, WIDTH - 2, break_on_hyphens=False) for line in comment(each)
+    ]
 
 
 def comment(text: str, mark: str = "# ") -> list[str]:

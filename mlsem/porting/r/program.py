@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 
-from mlsem.porting.r import basics, fits, frames, reading, results, robust, texts
+from mlsem.porting.r import (
+    basics,
+    clusters,
+    fits,
+    frames,
+    predictions,
+    reading,
+    results,
+    robust,
+    testing,
+    texts,
+)
 from mlsem.porting.r.basics import is_figure, is_installation, printed
+from mlsem.porting.r.columns import column_of
+from mlsem.porting.r.conditions import condition
 from mlsem.porting.r.context import Context, external_table, short
-from mlsem.porting.r.expressions import condition, evaluate
-from mlsem.porting.r.frames import assigned, column_of
+from mlsem.porting.r.expressions import evaluate
+from mlsem.porting.r.frames import assigned
 from mlsem.porting.r.layout import (
     Brackets,
     at,
@@ -36,11 +50,11 @@ from mlsem.porting.r.nodes import (
     Text,
     walk,
 )
-from mlsem.porting.r.read import read_script
+from mlsem.porting.r.read import read_script, unquoted
 from mlsem.porting.r.values import Refused, Value
 from mlsem.porting.result import Port
 
-SUBJECTS = (basics, fits, frames, reading, results, robust, texts)
+SUBJECTS = (basics, clusters, fits, frames, predictions, reading, results, robust, testing, texts)
 """Imported for the functions that they enter in the table."""
 NO_VALUE = ("nothing", "silent", "printed")
 LONGEST = 40
@@ -170,17 +184,45 @@ def _header(statements: int, untranslated: int) -> str:
     return "\n".join(comment("\n".join(lines)))
 
 
+_ASSIGNED = re.compile(
+    r"([\w.]+|`[^`]*`)(?:\$[\w.]+|\[[^\]\n]*\])*\s*(?:<<?-(?!-)|:=)"
+    r"|^\s*([\w.]+)(?:\$[\w.]+)?\s*=(?!=)|->>?\s*([\w.]+)",
+    re.MULTILINE,
+)
+IN_PLACE = {"setDT", "setDF", "setnames", "setorder", "setkey", "set", "assign", "fix", "edit"}
+
+
 def _made_by(node: Node) -> list[str]:
-    """Variables that a statement would have made."""
+    """Variables that a statement makes or changes, also inside of what is not read."""
     names = []
     for each in walk(node):
-        if isinstance(each, Assign):
-            target = each.target
-            while isinstance(target, Field | Index):
-                target = target.of
-            if isinstance(target, Name):
-                names.append(target.name)
-    return names
+        match each:
+            case Assign(target=target):
+                names.append(_variable_of(target))
+            case Call(function=function, arguments=arguments) if function in IN_PLACE:
+                names += [_variable_of(each.value) for each in arguments]
+            case Index(of=of, arguments=arguments):  # data.table's dt[, x := 1]
+                if any(isinstance(each.value, Assign) for each in arguments):
+                    names.append(_variable_of(of))
+            case Other(source=source):
+                found = _ASSIGNED.findall(source)
+                names += [unquoted(name) for groups in found for name in groups]
+            case _:
+                pass
+    return [name for name in names if name]
+
+
+def _variable_of(target: Node | None) -> str:
+    """The variable that an assignment to a part of it changes."""
+    match target:
+        case Name(name=name) | Text(value=name):
+            return name
+        case Field(of=of) | Index(of=of):
+            return _variable_of(of)
+        case Call(arguments=(Argument(value=of), *_)):  # names(x) <- …
+            return _variable_of(of)
+        case _:
+            return ""
 
 
 # --- assignments --------------------------------------------------------------------------------
