@@ -47,6 +47,8 @@ if TYPE_CHECKING:
     from mlsem.api.plots import plot_coefficients
     from mlsem.inference.alignment.result import Alignment
     from mlsem.inference.bootstrap.result import Bootstrap
+    from mlsem.porting.port import port
+    from mlsem.porting.result import Port
     from mlsem.results.group_comparison import GroupComparison
     from mlsem.results.invariance.result import Invariance
     from mlsem.simulation.draw.generate import simulate
@@ -78,6 +80,7 @@ __all__ = [
     "ModelSyntaxWarning",
     "OptionError",
     "OptionValueError",
+    "Port",
     "SpecificationError",
     "SpecificationWarning",
     "Study",
@@ -101,6 +104,7 @@ __all__ = [
     "lr_test",
     "missing_patterns",
     "plot_coefficients",
+    "port",
     "sem",
     "simulate",
     "study",
@@ -118,12 +122,14 @@ _WHEN_ASKED_FOR = {
     "GroupComparison": "mlsem.results.group_comparison",
     "InOrder": "mlsem.simulation.study.sources",
     "Invariance": "mlsem.results.invariance.result",
+    "Port": "mlsem.porting.result",
     "Study": "mlsem.simulation.study.result",
     "compare": "mlsem.api.compare",
     "diagram": "mlsem.api.diagram",
     "invariance": "mlsem.api.invariance",
     "missing_patterns": "mlsem.api.missing_patterns",
     "plot_coefficients": "mlsem.api.plots",
+    "port": "mlsem.porting.port",
     "simulate": "mlsem.simulation.draw.generate",
     "study": "mlsem.simulation.study.run",
 }

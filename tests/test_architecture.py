@@ -32,7 +32,7 @@ MAY = {
     "report": "errors other_programs",
     "parallel": "errors",
     "syntax": "errors",
-    "porting": "errors syntax other_programs",
+    "porting": "errors report syntax other_programs",
     "core/records": "",
     "core/quiet": "",
     "core/linalg": "core/records",

@@ -1,4 +1,4 @@
-"""The command `mlsem`: fit a model, look at its parameter table, list data sets, run a study.
+"""The command `mlsem`: fit a model, look at its parameter table, translate a script, and so on.
 
 Exit codes: 0 fine, 1 an error in the model, the data or the estimation, 2 wrong usage,
 3 the optimiser did not converge (the estimates are printed all the same).
@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from mlsem.cli import commands
 from mlsem.cli.commands import NOT_CONVERGED, OK
 from mlsem.cli.parser import make_parser
+from mlsem.cli.porting import run_port
 from mlsem.cli.terminal import complain, never_fail_to_print, pipe_closed
 from mlsem.errors import MlsemError, OptionError, OptionValueError
 
@@ -24,6 +25,7 @@ COMMANDS = {
     "examples": commands.run_examples,
     "demo": commands.run_demo,
     "study": commands.run_study,
+    "port": run_port,
 }
 __all__ = ["FAILED", "INTERRUPTED", "NOT_CONVERGED", "OK", "USAGE", "main"]
 

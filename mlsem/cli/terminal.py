@@ -40,15 +40,15 @@ class ModelFileError(MlsemError):
     """The model file cannot be read."""
 
 
-def read_model(path: str) -> str:
-    """The model text in a file, or on standard input for `-`."""
-    raw = _standard_input() if path == "-" else _model_file(path)
+def read_model(path: str, what: str = "model") -> str:
+    """The text of a model (or of `what` else) in a file, or on standard input for `-`."""
+    raw = _standard_input() if path == "-" else _model_file(path, what)
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError:
         text = "\0"
     if "\0" in text:
-        raise ModelFileError(f"{path} is not a text file in UTF-8; a model is plain text.")
+        raise ModelFileError(f"{path} is not a text file in UTF-8; a {what} is plain text.")
     return text
 
 
@@ -57,19 +57,19 @@ def _standard_input() -> bytes:
     return buffer.read() if buffer is not None else sys.stdin.read().encode()
 
 
-def _model_file(path: str) -> bytes:
+def _model_file(path: str, what: str) -> bytes:
     try:
         return Path(path).read_bytes()
     except FileNotFoundError:
         hint = ""
         if "~" in path or "\n" in path:
-            hint = " Give the name of a file, or - and the model on standard input."
-        raise ModelFileError(f"there is no model file {path!r}.{hint}") from None
+            hint = f" Give the name of a file, or - and the {what} on standard input."
+        raise ModelFileError(f"there is no {what} file {path!r}.{hint}") from None
     except IsADirectoryError:
-        raise ModelFileError(f"{path} is a folder, not a model file.") from None
+        raise ModelFileError(f"{path} is a folder, not a {what} file.") from None
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        raise ModelFileError(f"the model file {path!r} cannot be read: {reason}.") from None
+        raise ModelFileError(f"the {what} file {path!r} cannot be read: {reason}.") from None
 
 
 @contextmanager

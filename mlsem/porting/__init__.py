@@ -1,5 +1,5 @@
 """Programs of other packages become Python: R scripts (lavaan, lme4, clubSandwich), Mplus inputs.
 
 Texts are parsed, never run. `result.py` has what comes out, a `Port`. May import `errors`,
-`syntax`, `other_programs` and `base`.
+`report`, `syntax`, `other_programs` and `base`.
 """

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING
 
-from mlsem.errors import DataError
+from mlsem.report.files import check_output, write_whole
 
-if TYPE_CHECKING:
-    import os
+REPLACE = "overwrite=True replaces it"
 
 
 @dataclass(frozen=True)
@@ -44,8 +42,8 @@ class Port:
 
         Raises
         ------
-        DataError
-            There is a file of this name, or the system refuses.
+        OutputError
+            A kind of `MlsemError`: there is a file of this name, or the system refuses.
 
         Examples
         --------
@@ -56,13 +54,6 @@ class Port:
         >>> path.read_text("utf-8").splitlines()[-1]
         'x = 1'
         """
-        try:
-            with open(path, "w" if overwrite else "x", encoding="utf-8", newline="\n") as file:
-                file.write(self.code)
-        except FileExistsError:
-            raise DataError(
-                f"{str(Path(path))!r} is there already: overwrite=True replaces it."
-            ) from None
-        except (OSError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or str(error)
-            raise DataError(f"{str(Path(path))!r} cannot be written: {reason}.") from None
+        name = os.fspath(path)
+        check_output(name, overwrite=overwrite, argument="", replace=REPLACE)
+        write_whole(name, self.code, overwrite=overwrite, argument="", replace=REPLACE)

@@ -1,0 +1,394 @@
+"""Fits: lavaan's `sem` and its kin, lme4's `lmer`, nlme's `lme`."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from mlsem.other_programs.options import keyword_advice, value_advice
+from mlsem.porting.r.context import Context, r_function, short, table_or_value
+from mlsem.porting.r.layout import at, call, grouped, literal, method
+from mlsem.porting.r.nodes import Call, Constant, Name, Node, Text
+from mlsem.porting.r.values import PLUS, FitInfo, Refused, Value
+
+if TYPE_CHECKING:
+    from mlsem.porting.r.context import Bound
+    from mlsem.porting.r.layout import Doc
+
+LAVAAN = (
+    "model data ordered sampling.weights sample.cov sample.mean sample.th sample.nobs group "
+    "cluster constraints WLS.V NACOV ov.order ..."
+)
+# lavaan's options that there are here, by their names with _ for the dots.
+KEPT = set(
+    "std.lv fixed.x meanstructure auto.fix.first auto.fix.single auto.var auto.cov.lv.x "
+    "auto.cov.y int.ov.free int.lv.free orthogonal bounds group.equal group.partial "
+    "group.label start".split()
+)
+# Without these the estimates would be others.
+ESSENTIAL = set(
+    "ordered sampling.weights sampling.weights.normalization sample.cov sample.mean sample.th "
+    "sample.nobs WLS.V NACOV std.ov effect.coding correlation conditional.x group.w.free "
+    "do.fit slotOptions slotParTable slotSampleStats slotData slotModel slotCache rotation "
+    "optim.bounds orthogonal.x orthogonal.y parameterization level.label ridge auto.efa "
+    "likelihood".split()
+)
+DEFAULTS = {  # values that say what is the case here anyway
+    "likelihood": {"normal", "default"},
+    "mimic": {"lavaan", "default"},
+    "test": {"standard", "default", "none"},
+    "conditional.x": {False},
+    "ordered": {False},
+    "std.ov": {False},
+    "do.fit": {True},
+    "effect.coding": {False},
+    "correlation": {False},
+    "group.w.free": {False},
+    "rotation": {"none"},
+    "warn": {True},
+    "verbose": {False},
+    "debug": {False},
+}
+MISSING = {
+    **dict.fromkeys(("ml", "fiml", "direct"), "fiml"),
+    **dict.fromkeys(("ml.x", "fiml.x", "direct.x"), "fiml.x"),
+    "listwise": "listwise",
+}
+
+
+@r_function("sem cfa growth lavaan", LAVAAN)
+def lavaan_fit(context: Context, bound: Bound) -> Value:
+    function = bound.call.function
+    model = _model(context, bound)
+    _refuse_summary_data(bound)
+    data = frame(context, bound.node("data"), function)
+    options = _options(context, bound, data)
+    _means(model, options)
+    info = FitInfo(function, model.doc, data, options)
+    return Value(call(f"mlsem.{function}", model.doc, data.doc, **options), "sem", info=info)
+
+
+def _model(context: Context, bound: Bound) -> Value:
+    model = bound.needed("model")
+    if model.kind == "texts":  # lines of a model
+        model = Value((literal("\n"), ".join", grouped(model.doc)), "text")
+    if model.kind not in ("text", "any"):
+        raise Refused("the model is no text: write it as one, 'f =~ y1 + y2'.")
+    constraints = bound.value("constraints")
+    if constraints is None:
+        return model
+    if isinstance(model.constant, str) and isinstance(constraints.constant, str):
+        both = f"{model.constant.rstrip()}\n{constraints.constant.strip()}\n"
+        return Value(literal(both), "text", constant=both)
+    return Value((model.within(PLUS), ' + "\\n" + ', constraints.within(PLUS + 1)), "text", PLUS)
+
+
+def _refuse_summary_data(bound: Bound) -> None:
+    for name in ("sample.cov", "sample.nobs", "sample.mean"):
+        if bound.node(name) is not None:
+            raise Refused(f"{name}: {keyword_advice(name)}")
+
+
+def _options(context: Context, bound: Bound, data: Value) -> dict[str, Doc]:
+    options: dict[str, Doc] = {}
+    for name in ("cluster", "group"):
+        value = bound.value(name)
+        if value is not None:
+            options[name] = value.doc
+    own_labels = False
+    given = bound.others()
+    draws = next((node.source for name, node in given if name == "bootstrap"), "1000")
+    for name, node in given:
+        if name == "bootstrap":
+            continue
+        if name == "se" and _constant(context, node) in ("bootstrap", "boot"):
+            context.leave_out(name, node, _bootstrap(draws))
+            continue
+        if name is None:
+            raise Refused(f"{bound.call.function}() has an argument too many here.")
+        if isinstance(node, Constant) and node.name == "NULL":
+            continue
+        own_labels |= name == "group.label"
+        options |= _option(context, name, node)
+    if "group" in options and not own_labels:
+        # lavaan numbers groups as they first appear
+        data = context.hoist("data", data)
+        column = method(at(data.doc, options["group"]), "dropna")
+        labels = call("list", method(column, "unique"))
+        options["group_label"] = labels
+        order = ["cluster", "group", "group_label"]
+        rest = [name for name in options if name not in order]
+        options = {name: options[name] for name in (*order, *rest) if name in options}
+    return options
+
+
+def _option(context: Context, name: str, node: Node) -> dict[str, Doc]:
+    value = context.value(node) if name in KEPT | {"estimator", "se", "missing"} else None
+    constant = _constant(context, node) if value is None else value.constant
+    if constant is not None and constant in DEFAULTS.get(name, ()):
+        return {}
+    if name in ESSENTIAL:
+        raise _no_such(name, node, keyword_advice(name, constant))
+    if name in CHOICES:
+        return CHOICES[name](context, node, constant)
+    if name in KEPT and value is not None:
+        return {name.replace(".", "_"): value.doc}
+    if name == "test" and str(constant).lower().startswith("yuan.bentler"):
+        return {}  # MLR's own
+    context.leave_out(name, node, value_advice(name, constant))
+    return {}
+
+
+def _no_such(name: str, node: Node, advice: str) -> Refused:
+    return Refused(f"{name} = {short(node.source)}: {advice or 'there is no such value here.'}")
+
+
+def _constant(context: Context, node: Node) -> object:
+    try:
+        return context.value(node).constant
+    except Refused:
+        return None
+
+
+def _estimator(_: Context, node: Node, constant: object) -> dict[str, Doc]:
+    name = str(constant).upper()
+    if name not in ("ML", "MLR"):
+        raise _no_such("estimator", node, value_advice("estimator", constant))
+    return {"estimator": literal(name)}
+
+
+def _se(context: Context, node: Node, constant: object) -> dict[str, Doc]:
+    name = str(constant).lower()
+    if name in ("robust.huber.white", "robust.cluster"):
+        return {"se": literal("MLR")}
+    if name in ("standard", "none"):
+        return {"se": literal(name)}
+    raise _no_such("se", node, value_advice("se", constant))
+
+
+def _bootstrap(draws: str) -> str:
+    count = draws.rstrip("L") if draws.rstrip("L").isdigit() else "1000"
+    return (
+        "Standard errors here are those of the likelihood; those of the bootstrap are "
+        f'fit.bootstrap("pairs", draws={count}, seed=1).conf_int().'
+    )
+
+
+def _missing(_: Context, node: Node, constant: object) -> dict[str, Doc]:
+    kind = MISSING.get(str(constant).lower())
+    if kind is None:
+        raise _no_such("missing", node, value_advice("missing", constant))
+    return {"missing": literal(kind)}
+
+
+def _information(_: Context, node: Node, constant: object) -> dict[str, Doc]:
+    if constant not in ("expected", "observed"):
+        raise _no_such("information", node, value_advice("information", constant))
+    return {"information": literal(str(constant))}
+
+
+CHOICES = {
+    "estimator": _estimator,
+    "se": _se,
+    "missing": _missing,
+    "information": _information,
+}
+
+
+def _means(model: Value, keywords: dict[str, Doc]) -> None:
+    """lavaan adds means to a single-level model of clusters."""
+    text = model.constant if isinstance(model.constant, str) else ""
+    levels = re.search(r"(?mi)^\s*level\s*:", text) is not None
+    if "cluster" in keywords and not levels and not {"missing", "meanstructure"} & keywords.keys():
+        keywords["meanstructure"] = "True"
+
+
+def frame(context: Context, node: Node | None, function: str) -> Value:
+    """The data of a fit; a name that the script does not make is a table from elsewhere."""
+    if node is None:
+        raise Refused(f"{function}() has no data frame: {keyword_advice('sample.cov')}")
+    value = table_or_value(context, node)
+    if value.kind not in ("frame", "grouped", "any"):
+        raise Refused(f"the data {short(node.source)!r} are no data frame.")
+    return value
+
+
+# --- lme4, nlme ---------------------------------------------------------------------------------
+
+
+@r_function("lmer", "formula data REML control start verbose subset weights na.action offset ...")
+def lme4_fit(context: Context, bound: Bound) -> Value:
+    formula = _formula_text(context, bound.need("formula"))
+    data = frame(context, bound.node("data"), "lmer")
+    reml = bound.flag("REML", True)
+    for name in ("subset", "weights", "offset", "contrasts"):
+        node = bound.node(name)
+        if node is not None:
+            raise Refused(f"{name} = {short(node.source)}: {keyword_advice(name)}")
+    _drop_na_action(bound)
+    return mixed(context, formula, data, reml)
+
+
+def mixed(context: Context, formula: Value, data: Value, reml: bool) -> Value:
+    """A call of `mlsem.lmm`."""
+    text = formula.constant
+    if isinstance(text, str):
+        _require_one_grouping(text)
+    options: dict[str, Doc] = {} if reml else {"REML": "False"}
+    info = FitInfo("lmm", formula.doc, data, options, str(text or ""), reml)
+    return Value(lmm_call(info), "lmm", info=info)
+
+
+def lmm_call(info: FitInfo, **options: Doc) -> Doc:
+    return call("mlsem.lmm", info.model, info.data.doc, **(info.options | options))
+
+
+def _formula_text(context: Context, node: Node) -> Value:
+    value = context.value(node)
+    if value.kind not in ("formula", "text"):
+        raise Refused("the formula is none that the script writes.")
+    return value
+
+
+@r_function("as.formula formula", "object env")
+def formula(context: Context, bound: Bound) -> Value:
+    value = bound.needed("object")
+    bound.drop("env")
+    if value.kind == "lmm" or value.kind not in ("formula", "text"):
+        raise Refused("the formula of this is not translated.")
+    return Value(value.doc, "formula", value.binds, value.constant)
+
+
+def _require_one_grouping(text: str) -> None:
+    groupings = {each.strip() for each in re.findall(r"\|\s*([^|()]+?)\s*\)", text)}
+    if not groupings:
+        raise Refused("the formula has no random part that is known here, as (1 | id).")
+    if len(groupings) > 1 or any(set(each) & set("/:+*") for each in groupings):
+        raise Refused(
+            "mlsem.lmm takes one grouping factor: keep that of the largest clusters, or use a "
+            "program for crossed and nested effects."
+        )
+
+
+def _drop_na_action(bound: Bound) -> None:
+    node = bound.node("na.action")
+    if node is not None and name_or_text(node) not in ("na.omit", "na.exclude"):
+        raise Refused(f"na.action = {short(node.source)}: {keyword_advice('na.action')}")
+
+
+def name_or_text(node: Node) -> str:
+    match node:
+        case Name(name=name):
+            return name
+        case Text(value=value):
+            return value
+        case _:
+            return ""
+
+
+@r_function("lme", "fixed data random correlation weights subset method na.action control ...")
+def nlme_fit(context: Context, bound: Bound) -> Value:
+    fixed = _formula_text(context, bound.need("fixed"))
+    data = frame(context, bound.node("data"), "lme")
+    random = bound.needed("random")
+    if not isinstance(fixed.constant, str) or not isinstance(random.constant, str):
+        raise Refused("the formulas are not written in the call: write them there.")
+    for name in ("correlation", "weights", "subset"):
+        node = bound.node(name)
+        if node is not None:
+            raise Refused(f"{name} = {short(node.source)}: residuals are independent here.")
+    reml = (bound.text("method") or "REML").upper() == "REML"
+    _drop_na_action(bound)
+    text = f"{fixed.constant} + ({random.constant.removeprefix('~').strip()})"
+    return mixed(context, Value(literal(text), "formula", constant=text), data, reml)
+
+
+@r_function("lm glm glmer gls nls aov")
+def other_models(_: Context, bound: Bound) -> Value:
+    function = bound.call.function
+    advice = {
+        "lm": 'mlsem.fit("y ~ x", data, meanstructure=True) has its estimates (by maximum '
+        "likelihood, so without its degrees of freedom).",
+        "glmer": keyword_advice("family"),
+    }.get(function, "mlsem fits structural equation models and linear mixed models.")
+    raise Refused(f"{function}(): {advice}")
+
+
+@r_function("update", "object ...")
+def update(context: Context, bound: Bound) -> Value:
+    fit = bound.needed("object")
+    if fit.kind == "lmm":
+        return _updated_mixed(context, bound, fit.info)
+    if fit.kind != "sem":
+        raise Refused("update() of this is not translated.")
+    info: FitInfo = fit.info
+    model, add, data = bound.node("model"), bound.node("add"), bound.node("data")
+    dots = bound.dots()
+    if model is None and dots and dots[0][0] is None:
+        model, dots = dots[0][1], dots[1:]
+    keywords: dict[str, Doc] = {}
+    for name, node in dots:
+        if name is None:
+            raise Refused("update() has an argument too many here.")
+        if name == "group":
+            raise Refused("update() with other groups: write the call anew.")
+        keywords |= _option(context, name, node)
+    if data is not None:
+        keywords["data"] = frame(context, data, "update").doc
+    text: tuple[Doc, ...] = ()
+    if model is not None:
+        text = (context.value(model).doc,)
+    elif add is not None:
+        added = context.value(add)
+        if not isinstance(added.constant, str):
+            raise Refused("what update() adds is not written in the call.")
+        text = (literal("+ " + "\n+ ".join(_statements(added.constant))),)
+    return Value(method(fit.atom, "update", *text, **keywords), "sem", info=info)
+
+
+def _statements(text: str) -> list[str]:
+    return [line.strip() for line in re.split(r"[;\n]", text) if line.strip()]
+
+
+def _updated_mixed(context: Context, bound: Bound, info: FitInfo) -> Value:
+    change = bound.node("formula")
+    dots = bound.dots()
+    if change is None and dots and dots[0][0] is None:
+        change, dots = dots[0][1], dots[1:]
+    bound.rest = dots
+    reml = bound.flag("REML", info.reml)
+    data = bound.node("data")
+    text = info.formula if change is None else _changed(info.formula, context.value(change))
+    table = info.data if data is None else frame(context, data, "update")
+    return mixed(context, Value(literal(text), "formula", constant=text), table, reml)
+
+
+def _changed(formula: str, change: Value) -> str:
+    """``. ~ . + x`` and ``. ~ . - x``."""
+    text = change.constant
+    if change.kind != "formula" or not isinstance(text, str) or not formula:
+        raise Refused("this change of a formula is not translated.")
+    outcome, _, old = formula.partition("~")
+    left, _, right = text.partition("~")
+    if left.strip() not in (".", outcome.strip()):
+        raise Refused("this change of a formula is not translated.")
+    added = re.fullmatch(r"\s*\.\s*\+(.*)", right, re.DOTALL)
+    if added is not None and not re.search(r"(?<![\w.])\.(?![\w.])", added[1]):
+        return f"{outcome.strip()} ~ {old.strip()} + {added[1].strip()}"
+    removed = re.fullmatch(r"\s*\.\s*-\s*([\w.:]+)\s*", right)
+    terms = re.split(r"\s*\+\s*(?![^(]*\))", old.strip())
+    if removed is not None and removed[1] in terms:
+        kept = [term for term in terms if term != removed[1]]
+        return f"{outcome.strip()} ~ {' + '.join(kept)}"
+    raise Refused("this change of a formula is not translated: write the formula anew.")
+
+
+@r_function("lmerControl lmeControl")
+def control(_: Context, bound: Bound) -> Value:
+    raise Refused(f"{bound.call.function}(): {keyword_advice('control')}")
+
+
+def is_fit_call(node: Node) -> bool:
+    """Whether a model is fitted here."""
+    fits = ("sem", "cfa", "growth", "lavaan", "lmer", "lme")
+    return isinstance(node, Call) and node.function in fits

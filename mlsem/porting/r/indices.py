@@ -1,0 +1,189 @@
+"""What is taken out of an R object, by ``$`` and by brackets."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mlsem.porting.r.conditions import condition
+from mlsem.porting.r.context import short, table_or_value
+from mlsem.porting.r.layout import at, items, literal
+from mlsem.porting.r.nodes import Argument, Binary, Call, Field, Index, Name, Node, Number, Text
+from mlsem.porting.r.values import Refused, Value
+
+if TYPE_CHECKING:
+    from mlsem.porting.r.context import Context
+
+
+def field(context: Context, node: Field) -> Value:
+    of = table_or_value(context, node.of)
+    if of.kind == "estimates":
+        return Value(at(of.atom, literal(estimates_column(node.name))), "column", info="estimates")
+    if of.kind == "frame":
+        return Value(at(of.atom, literal(node.name)), "column", info=node.name)
+    if of.kind == "dict":
+        return Value(at(of.atom, literal(node.name)))
+    if of.kind == "test":
+        return _of_test(of, node.name)
+    if of.kind == "summary" and node.name == "coefficients" and of.info is not None:
+        raise Refused("the table of coefficients is fit.parameter_estimates(), as a data frame.")
+    raise Refused(f"${node.name} of this is not translated.")
+
+
+ESTIMATES = {
+    "z": "stat",
+    "est.std": "est_std",
+    "ci.lower": "ci_lower",
+    "ci.upper": "ci_upper",
+    "std.lv": "std_lv",
+    "std.all": "std_all",
+    "std.nox": "std_nox",
+    "mi.scaled": "mi_robust",
+    "sepc.lv": "sepc_lv",
+    "sepc.all": "sepc_all",
+    "sepc.nox": "sepc_nox",
+    "block": "level",
+}
+
+
+def estimates_column(name: str) -> str:
+    """lavaan's column of a table of estimates, here."""
+    return ESTIMATES.get(name, name)
+
+
+TESTS = {
+    "Chisq diff": "statistic",
+    "Df diff": "df",
+    "Pr(>Chisq)": "pvalue",
+    "Chisq": "statistic",
+    "Df": "df",
+    "stat": "statistic",
+    "p.value": "pvalue",
+    "Fstat": "statistic",
+    "df_num": "df",
+    "df_denom": "df_denom",
+    "p_val": "pvalue",
+}
+
+
+def _of_test(test: Value, name: str) -> Value:
+    if name not in TESTS:
+        raise Refused(f"${name} of a test is not translated.")
+    return Value((test.atom, f".{TESTS[name]}"), "of test")
+
+
+def index(context: Context, node: Index) -> Value:
+    of = table_or_value(context, node.of)
+    arguments = [each.value for each in node.arguments]
+    if any(each.name for each in node.arguments):
+        arguments = [each.value for each in node.arguments if each.name != "drop"]
+    if of.kind == "of test":
+        return Value(of.doc, "number", of.binds)  # the other row has no test
+    if of.kind == "test":
+        return _test_cell(of, arguments)
+    if of.kind in ("frame", "estimates"):
+        return _of_frame(context, of, arguments, node.double)
+    if len(arguments) != 1 or arguments[0] is None:
+        raise Refused("an index of this is not translated.")
+    return _of_vector(context, of, arguments[0])
+
+
+def _test_cell(test: Value, arguments: list[Node | None]) -> Value:
+    """``anova(a, b)[2, "Pr(>Chisq)"]``."""
+    last = arguments[-1] if arguments else None
+    if not isinstance(last, Text):
+        raise Refused("an index of a test is not translated.")
+    return Value(_of_test(test, last.value).doc, "number")
+
+
+def _of_frame(context: Context, frame: Value, arguments: list[Node | None], double: bool) -> Value:
+    if len(arguments) == 1:
+        rows, columns = None, arguments[0]
+    elif len(arguments) == 2 and not double:
+        rows, columns = arguments
+    else:
+        raise Refused("an index of this kind is not translated.")
+    named = estimates_column if frame.kind == "estimates" else str
+    selected = None if columns is None else _columns(context, columns, named)
+    if rows is None:
+        if selected is None:
+            return frame
+        single = selected.kind == "text" and (double or len(arguments) == 2)
+        if single or selected.kind == "texts":
+            info = "estimates" if frame.kind == "estimates" else selected.constant
+            doc = at(frame.atom, selected.doc)
+            return Value(doc, "column" if single else frame.kind, info=info if single else None)
+        if selected.kind == "text":
+            return Value(at(frame.atom, items((selected.doc,))), frame.kind)
+        raise Refused("columns by number are not translated: name them.")
+    chosen = _rows(context, rows)
+    if selected is None:
+        if chosen.kind == "condition":
+            return Value(at(frame.atom, chosen.doc), frame.kind, info=frame.info)
+        return Value(at((frame.atom, ".iloc"), chosen.doc), frame.kind, info=frame.info)
+    kind = "column" if selected.kind == "text" else frame.kind
+    info = "estimates" if frame.kind == "estimates" else None
+    if chosen.kind == "condition":
+        return Value(at((frame.atom, ".loc"), chosen.doc, selected.doc), kind, info=info)
+    return Value(at((at((frame.atom, ".iloc"), chosen.doc)), selected.doc), kind, info=info)
+
+
+def _columns(context: Context, node: Node, named: object) -> Value:
+    value = context.value(node)
+    if named is not estimates_column or value.kind not in ("text", "texts"):
+        return value
+    if isinstance(value.constant, str):
+        return Value(literal(estimates_column(value.constant)), "text")
+    if isinstance(value.constant, tuple):
+        return Value(items(literal(estimates_column(name)) for name in value.constant), "texts")
+    return value
+
+
+def _rows(context: Context, node: Node) -> Value:
+    """Rows by a condition, or by numbers from 1."""
+    match node:
+        case Call(function="order"):
+            raise Refused("rows in another order: use data.sort_values(…).")
+        case Binary(operator=":"):
+            value = context.value(node)
+            if not isinstance(value.constant, tuple):
+                raise Refused("rows of which the script does not say the numbers: use data.iloc.")
+            first, last = value.constant
+            return Value(f"{first - 1}:{last}" if first > 1 else f":{last}", "slice")
+        case Number():
+            return Value(f"[{int(float(node.literal)) - 1}]", "slice")
+        case Call(function="which", arguments=(Argument(value=Node() as inner),)):
+            return condition(context, inner)
+        case _:
+            chosen = condition(context, node)
+            if chosen.kind == "flag":
+                raise Refused("rows by a condition that is of no column are not translated.")
+            return chosen
+
+
+def _of_vector(context: Context, of: Value, node: Node) -> Value:
+    """``x["name"]``, ``x[c("a", "b")]``, ``x[2]``, ``x[x > 0]``."""
+    if of.kind not in ("series", "column", "texts", "numbers", "any", "dict"):
+        raise Refused("an index of this is not translated.")
+    match node:
+        case Number():
+            place = str(int(float(node.literal)) - 1)
+            inner = (of.atom, ".iloc") if of.kind in ("series", "column") else of.atom
+            return Value(at(inner, place), "text" if of.kind == "texts" else "number")
+        case Text() | Call(function="c"):
+            index = context.value(node)
+            several = index.kind != "text"
+            return Value(at(of.atom, index.doc), "series" if several else "number")
+        case Binary(operator=":"):
+            rows = _rows(context, node)
+            inner = (of.atom, ".iloc") if of.kind in ("series", "column") else of.atom
+            return Value(at(inner, rows.doc), of.kind)
+        case Name():
+            index = context.value(node)
+            if index.kind in ("text", "texts"):
+                return Value(at(of.atom, index.doc), "number" if index.kind == "text" else "series")
+            raise Refused(f"[{short(node.source)}] is not translated.")
+        case _:
+            chosen = condition(context, node)
+            if chosen.kind == "flag":
+                raise Refused(f"[{short(node.source)}] is not translated.")
+            return Value(at(of.atom, chosen.doc), of.kind, info=of.info)

@@ -1,0 +1,106 @@
+"""Scores, predictions, residuals, and what else is asked of a fit by name."""
+
+from __future__ import annotations
+
+from mlsem.porting.r.context import Bound, Context, r_function
+from mlsem.porting.r.layout import Doc, literal, method
+from mlsem.porting.r.results import a_fit
+from mlsem.porting.r.values import Refused, Value
+
+
+@r_function("lavPredict", "object newdata type method se acov label fsm append.data assemble level")
+def lav_predict(context: Context, bound: Bound) -> Value:
+    fit = a_fit(context, bound, "object", "sem")
+    return _scores(context, bound, fit)
+
+
+def _scores(context: Context, bound: Bound, fit: Value) -> Value:
+    kind, how = bound.text("type") or "lv", (bound.text("method") or "regression").lower()
+    if kind != "lv":
+        raise Refused('only type = "lv" is translated; fit.predict(data) has expected outcomes.')
+    names = {"ebm": "regression", "regression": "regression", "bartlett": "bartlett", "ml": ""}
+    if not names.get(how):
+        raise Refused(f'method = "{how}": there are "regression" and "bartlett".')
+    level, table = bound.value("level"), bound.value("newdata")
+    errors = bound.text("se")
+    bound.drop("label")
+    if bound.flag("append.data", False) or bound.flag("assemble", False):
+        raise Refused("put the scores beside the data: data.join(fit.predict_latent(data=data)).")
+    keywords: dict[str, Doc] = {}
+    if names[how] != "regression":
+        keywords["method"] = literal(names[how])
+    if errors in (None, "none"):
+        keywords["se"] = "False"
+    second = level is not None and level.constant == 2
+    if not second:
+        keywords["data"] = fit.info.data.doc if table is None else table.doc
+    elif table is not None:
+        keywords["data"] = table.doc
+    first = "2" if second else "1"
+    return Value(method(fit.atom, "predict_latent", first, **keywords), "matrix")
+
+
+@r_function("predict fitted", "object newdata ...")
+def predict(context: Context, bound: Bound) -> Value:
+    fit = a_fit(context, bound, "object")
+    if fit.kind == "sem":
+        if bound.call.function == "fitted":
+            return Value(method(fit.atom, "inspect", literal("implied")), "any")
+        return _scores(context, bound, fit)
+    table = bound.value("newdata")
+    form, keywords = bound.node("re.form"), dict[str, Doc]()
+    if form is not None:
+        if form.source.replace(" ", "") not in ("NA", "~0"):
+            raise Refused("re.form takes NA (no random effects) here.")
+        keywords["random"] = "False"
+    data = fit.info.data.doc if table is None else table.doc
+    return Value(method(fit.atom, "predict", data, **keywords), "frame")
+
+
+@r_function("resid residuals", "object type ...")
+def residuals(context: Context, bound: Bound) -> Value:
+    fit = a_fit(context, bound, "object")
+    kind = bound.text("type")
+    if fit.kind == "sem":
+        kinds = {None: "raw", "raw": "raw", "cor": "cor.bollen", "cor.bollen": "cor.bollen"}
+        kinds |= {"cor.bentler": "cor.bentler"}
+        if kind not in kinds:
+            raise Refused(f'type = "{kind}" of residuals is not translated.')
+        return Value(method(fit.atom, "residuals", literal(str(kinds[kind]))), "any")
+    raise Refused("residuals of a mixed model: the outcome minus fit.predict(data).")
+
+
+@r_function("lavResiduals", "object type ...")
+def lav_residuals(context: Context, bound: Bound) -> Value:
+    fit = a_fit(context, bound, "object", "sem")
+    kind = bound.text("type") or "cor.bentler"
+    bound.drop("zstat", "summary")
+    return Value(method(fit.atom, "residuals", literal(kind)), "any")
+
+
+@r_function("lavInspect inspect lavTech", "object what ...")
+def inspect(context: Context, bound: Bound) -> Value:
+    fit = a_fit(context, bound, "object", "sem")
+    what = bound.text("what") or "free"
+    if what in ("converged", "optim.converged"):
+        return Value((fit.atom, ".converged"), "number")
+    if what == "fit":
+        return Value(method(fit.atom, "fit_measures"), "series")
+    kind = {"rsquare": "series", "r2": "series", "icc": "series", "vcov": "matrix"}.get(what, "any")
+    return Value(method(fit.atom, "inspect", literal(what)), kind)
+
+
+@r_function("reliability compRelSEM", "object ...")
+def reliability(context: Context, bound: Bound) -> Value:
+    fit = a_fit(context, bound, "object", "sem")
+    return Value(method(fit.atom, "reliability"), "any")
+
+
+@r_function("icc", "model ...")
+def icc(context: Context, bound: Bound) -> Value:
+    return Value(method(a_fit(context, bound, "model", "lmm").atom, "icc"), "any")
+
+
+@r_function("r2 r2_nakagawa r.squaredGLMM", "model ...")
+def r_squared(context: Context, bound: Bound) -> Value:
+    return Value(method(a_fit(context, bound, "model", "lmm").atom, "r_squared"), "any")

@@ -1,0 +1,99 @@
+"""What an R expression becomes: Python, and what is known of its value."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from mlsem.errors import MlsemError
+from mlsem.porting.r.layout import grouped
+
+if TYPE_CHECKING:
+    from mlsem.porting.r.layout import Doc
+
+# How tightly Python's operators bind.
+LAMBDA, OR, AND, NOT, COMPARE, PIPE, AMPERSAND, PLUS, TIMES, UNARY, POWER, ATOM = range(12)
+
+
+class Refused(MlsemError):
+    """A statement that is not translated; says why, and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """Python for an R value.
+
+    Attributes
+    ----------
+    doc : Doc
+    kind : str
+        What it is: "frame", "estimates" (a frame of a fit's), "column", "series", "number",
+        "text", "texts", "numbers", "flag", "sem", "lmm", "robust", "formula", "test" …
+    binds : int
+        Of the operator on top.
+    constant : object
+        The value, where the script says it; else None.
+    info : object
+        `FitInfo` of a fit and of what is made of one.
+    """
+
+    doc: Doc
+    kind: str = "any"
+    binds: int = ATOM
+    constant: Any = None
+    info: Any = None
+
+    def within(self, binds: int) -> Doc:
+        """The Python, in parentheses if an operator that binds so tightly needs them."""
+        return self.doc if self.binds >= binds else grouped(self.doc)
+
+    @property
+    def atom(self) -> Doc:
+        return self.within(ATOM)
+
+    def called(self, name: str) -> Value:
+        """The same by the name of a variable."""
+        return replace(self, doc=name, binds=ATOM)
+
+    @property
+    def is_name(self) -> bool:
+        return isinstance(self.doc, str) and self.doc.isidentifier()
+
+
+@dataclass(frozen=True, slots=True)
+class FitInfo:
+    """What is known of a fit.
+
+    Attributes
+    ----------
+    fit : Doc
+        The fit itself, of what is made of one.
+    data : Value
+    formula : str
+        Of a mixed model.
+    reml : bool
+    options : dict of str to Doc
+        Keywords of the call.
+    function : str
+        That was called.
+    model : Doc
+        Text or formula in the call.
+    se : str
+        Kind of robust standard errors.
+    """
+
+    function: str
+    model: Doc
+    data: Value
+    options: dict[str, Doc]
+    formula: str = ""
+    reml: bool = True
+    fit: Doc = ""
+    se: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Unavailable:
+    """A variable whose statement was not translated."""
+
+    name: str
