@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 # Everything heavy is imported where it is used, so that `mlsem --help` is quick.
 
 SEPARATORS = {".csv": ",", ".tsv": "\t"}
+PAGES = (".html", ".htm")
 SETTINGS = ("cluster", "estimator", "se", "se_cluster", "test", "df")
 OK, NOT_CONVERGED = 0, 3
 
@@ -38,6 +39,8 @@ def run_fit(arguments: Namespace) -> int:
         try:
             if arguments.out:
                 _write_estimates(result, arguments)
+            if arguments.report:
+                _write_report(result, data, arguments)
         finally:  # a full disk does not take the results along
             _print_fit(result, arguments, caught)
     return OK if result.converged else NOT_CONVERGED
@@ -74,13 +77,21 @@ def _check_values(arguments: Namespace) -> None:
         raise OptionValueError(
             f"--minimum {arguments.minimum:g} is of --modification-indices: add it"
         )
-    if arguments.out:
-        from mlsem.report.files import check_output
+    _check_file(arguments, "out", tuple(SEPARATORS), ".csv or .tsv")
+    _check_file(arguments, "report", PAGES, ".html")
 
-        if Path(arguments.out).suffix.lower() not in SEPARATORS:
-            raise OptionValueError(f"--out {arguments.out}: the name must end in .csv or .tsv")
-        inputs = (arguments.model, arguments.data)
-        check_output(arguments.out, inputs, overwrite=arguments.overwrite)
+
+def _check_file(arguments: Namespace, name: str, suffixes: tuple[str, ...], endings: str) -> None:
+    """A file that is to be written: what it is called, and whether it may be."""
+    path = getattr(arguments, name)
+    if not path:
+        return
+    from mlsem.report.files import check_output
+
+    if Path(path).suffix.lower() not in suffixes:
+        raise OptionValueError(f"--{name} {path}: the name must end in {endings}")
+    inputs = (arguments.model, arguments.data)
+    check_output(path, inputs, overwrite=arguments.overwrite, argument=f"--{name}")
 
 
 def _fit_options(arguments: Namespace) -> dict[str, Any]:
@@ -161,6 +172,13 @@ def _write_estimates(result: FitResult, arguments: Namespace) -> None:
 
     text = separated(_estimates(result, arguments), SEPARATORS[Path(arguments.out).suffix.lower()])
     write_whole(arguments.out, text, overwrite=arguments.overwrite)
+
+
+def _write_report(result: FitResult, data: pd.DataFrame, arguments: Namespace) -> None:
+    from mlsem.report.files import write_whole
+
+    page = result.report(data=data).html
+    write_whole(arguments.report, page, overwrite=arguments.overwrite, argument="--report")
 
 
 # --- mlsem invariance ---------------------------------------------------------------------------

@@ -122,7 +122,12 @@ def _add_fit(commands: Any) -> None:
     fit.add_argument("--digits", type=int, default=3, metavar="N", help="decimals (default 3)")
     fit.add_argument("--json", action="store_true", help="print one JSON object, no summary")
     fit.add_argument("--out", metavar="FILE", help="write the estimates to a .csv or .tsv file")
-    fit.add_argument("--overwrite", action="store_true", help="replace the file of --out")
+    fit.add_argument(
+        "--report", metavar="FILE", help="write a report of the fit, an .html file, with figures"
+    )
+    fit.add_argument(
+        "--overwrite", action="store_true", help="replace the files of --out and --report"
+    )
     fit.add_argument("--quiet", action="store_true", help="print no summary and no warnings")
     fit.set_defaults(command="fit")
 
