@@ -10,7 +10,7 @@ from mlsem.results.random_effects import INTERCEPT, SE
 from mlsem.results.report.context import Context, columns_of, tried
 from mlsem.results.report.pictures import caterpillar
 
-MOST = 200  # clusters that a table lists
+MOST = 100  # clusters that a table lists
 NOTE = (
     "Posterior means given the estimates, as deviations from what the model expects of the "
     "cluster, and their standard errors. They are drawn towards 0, the more the less is known of a "
