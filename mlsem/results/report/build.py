@@ -138,7 +138,8 @@ def _subtitle(context: Context) -> str:
     parts += [f"{fit.n_clusters:,} clusters"] if fit.n_clusters is not None else []
     parts += [f"{len(fit.table.groups)} groups"] if fit.table.groups else []
     parts += [f"{fit.n_params} parameters", "REML" if context.restricted else "ML"]
-    parts += [f"{fit.se_kind} standard errors"]
+    kind = "model-based" if fit.covariance.kind.model_based else fit.se_kind
+    parts += [f"{kind} standard errors"]
     return ", ".join(parts)
 
 
