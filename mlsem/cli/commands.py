@@ -25,6 +25,7 @@ MIXED_SETTINGS = (
     *("missing", "max_iter", "starts", "seed"),
 )
 SETTINGS = ("cluster", "estimator", *MIXED_SETTINGS)
+PAGES = (".html", ".htm")
 OK, NOT_CONVERGED = 0, 3
 
 
@@ -41,7 +42,7 @@ def run_fit(arguments: Namespace) -> int:
         data = read_table(arguments.data)
         groups = _groups(data, arguments)
         result = mlsem.fit(text, data, **groups, **_fit_options(arguments))
-        return _finished(result, arguments, caught)
+        return _finished(result, data, arguments, caught)
 
 
 def run_lmm(arguments: Namespace) -> int:
@@ -53,15 +54,20 @@ def run_lmm(arguments: Namespace) -> int:
         data = read_table(arguments.data)
         options = _given(arguments, *MIXED_SETTINGS)
         result = mlsem.lmm(arguments.formula, data, not arguments.ml, **options)
-        return _finished(result, arguments, caught)
+        return _finished(result, data, arguments, caught)
 
 
 def _finished(
-    result: FitResult, arguments: Namespace, caught: list[warnings.WarningMessage]
+    result: FitResult,
+    data: pd.DataFrame,
+    arguments: Namespace,
+    caught: list[warnings.WarningMessage],
 ) -> int:
     try:
         if arguments.out:
             _write_estimates(result, arguments)
+        if arguments.report:
+            _write_report(result, data, arguments)
     finally:  # a full disk does not take the results along
         _print_fit(result, arguments, caught)
     return OK if result.converged else NOT_CONVERGED
@@ -101,12 +107,26 @@ def _check_values(arguments: Namespace, inputs: tuple[str, ...]) -> None:
         raise OptionValueError(
             f"--minimum {arguments.minimum:g} is of --modification-indices: add it"
         )
-    if arguments.out:
-        from mlsem.report.files import check_output
+    _check_file(arguments, "out", tuple(SEPARATORS), ".csv or .tsv", inputs)
+    _check_file(arguments, "report", PAGES, ".html", inputs)
 
-        if Path(arguments.out).suffix.lower() not in SEPARATORS:
-            raise OptionValueError(f"--out {arguments.out}: the name must end in .csv or .tsv")
-        check_output(arguments.out, inputs, overwrite=arguments.overwrite)
+
+def _check_file(
+    arguments: Namespace,
+    name: str,
+    suffixes: tuple[str, ...],
+    endings: str,
+    inputs: tuple[str, ...],
+) -> None:
+    """A file that is to be written: what it is called, and whether it may be."""
+    path = getattr(arguments, name)
+    if not path:
+        return
+    from mlsem.report.files import check_output
+
+    if Path(path).suffix.lower() not in suffixes:
+        raise OptionValueError(f"--{name} {path}: the name must end in {endings}")
+    check_output(path, inputs, overwrite=arguments.overwrite, argument=f"--{name}")
 
 
 def _fit_options(arguments: Namespace) -> dict[str, Any]:
@@ -187,6 +207,13 @@ def _write_estimates(result: FitResult, arguments: Namespace) -> None:
 
     text = separated(_estimates(result, arguments), SEPARATORS[Path(arguments.out).suffix.lower()])
     write_whole(arguments.out, text, overwrite=arguments.overwrite)
+
+
+def _write_report(result: FitResult, data: pd.DataFrame, arguments: Namespace) -> None:
+    from mlsem.report.files import write_whole
+
+    page = result.report(data=data).html
+    write_whole(arguments.report, page, overwrite=arguments.overwrite, argument="--report")
 
 
 # --- mlsem invariance ---------------------------------------------------------------------------

@@ -180,7 +180,12 @@ def _add_printed(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--digits", type=int, default=3, metavar="N", help="decimals (default 3)")
     _add_format(parser)
     parser.add_argument("--out", metavar="FILE", help="write the estimates to a .csv or .tsv file")
-    parser.add_argument("--overwrite", action="store_true", help="replace the file of --out")
+    parser.add_argument(
+        "--report", metavar="FILE", help="write a report of the fit, an .html file, with figures"
+    )
+    parser.add_argument(
+        "--overwrite", action="store_true", help="replace the files of --out and --report"
+    )
     parser.add_argument("--quiet", action="store_true", help="print no summary and no warnings")
 
 

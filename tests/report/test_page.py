@@ -18,10 +18,13 @@ import pytest
 
 import mlsem
 from mlsem.errors import DataError, MlsemError, OptionValueError
+from mlsem.report.labels import Labels
 from mlsem.report.page.records import Code, Column, Page, Section, Table
 from mlsem.report.page.render import render
 from mlsem.results.report import diagnostics
+from mlsem.results.report.context import Context
 from mlsem.results.report.described import describe
+from mlsem.results.report.given import QUANTILES, given_columns
 
 DEMO = Path(__file__).parents[2] / "examples" / "demo_twolevel.csv"
 SLOPES = "level: 1\n y ~ x1 + w1:x1\nlevel: 2\n y ~ w1"
@@ -226,6 +229,18 @@ def test_means_and_spreads_are_those_of_the_rows(share: float) -> None:
     assert [found["w1"].mean, found["w1"].sd] == pytest.approx([above.mean(), above.std()])
 
 
+def test_quartiles_are_those_of_all_rows_and_of_clusters_once() -> None:
+    fit, data = _article(), mlsem.load_example("article")
+    data["x1"] = data["x1"].where(data.index % 5 > 0)
+    data["w1"] = data["w1"].where(data["id"] > 2)
+    found = {each.name: each for each in given_columns(Context(fit, data, Labels(), 1), data)}
+    for name, values in (("x1", data["x1"]), ("w1", data.groupby("id")["w1"].first())):
+        own = found[name]
+        expected = values.quantile(QUANTILES).tolist()
+        assert np.quantile(own.values, QUANTILES).tolist() == pytest.approx(expected)
+        assert (len(own.values), own.missing) == (values.count(), values.isna().sum())
+
+
 # --- arguments and files --------------------------------------------------------------------------
 
 
@@ -235,8 +250,8 @@ def test_means_and_spreads_are_those_of_the_rows(share: float) -> None:
         ({"sections": ["modle"]}, OptionValueError, "Did you mean 'model'"),
         ({"sections": []}, OptionValueError, "name some of"),
         ({"labels": {"x2": "a"}}, OptionValueError, "no variable 'x2'"),
-        ({"labels": {"x1": 3}}, OptionValueError, "a text"),
-        ({"labels": "x1"}, OptionValueError, "mapping"),
+        ({"labels": {"x1": 3}}, OptionValueError, "readable words"),
+        ({"labels": "x1"}, OptionValueError, "readable words"),
         ({"title": " "}, OptionValueError, "title"),
         ({"seed": -1}, OptionValueError, "seed"),
         ({"data": [1]}, DataError, "data frame"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, get_args
@@ -10,10 +11,11 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 from mlsem.arguments import require_seed
 from mlsem.data.table.frame import column_names
 from mlsem.errors import DataError, OptionValueError, listed, nearest
+from mlsem.report.labels import Labels, read_labels
 from mlsem.report.page.records import Page, Part, Section, Subsection, Verdict, Verdicts
 from mlsem.report.page.render import render
 from mlsem.results.report.closing import notes_section, session_section
-from mlsem.results.report.context import Context, Words
+from mlsem.results.report.context import Context
 from mlsem.results.report.data import data_section
 from mlsem.results.report.diagnostics import diagnostics_section, search_verdicts
 from mlsem.results.report.estimates import estimates_section
@@ -47,7 +49,7 @@ def make_report(
     wanted = _wanted(sections)
     require_seed(seed)
     _require_data(fit, data)
-    context = Context(fit, data, Words(_labels(fit, labels)), seed)
+    context = Context(fit, data, _labels(fit, labels), seed)
     page = Page(
         _title(context, title),
         _subtitle(context),
@@ -93,29 +95,23 @@ def _require_data(fit: FitResult, data: Any) -> None:
         raise DataError(f"data has no column {cluster!r}: give the data frame of the fit.")
 
 
-def _labels(fit: FitResult, labels: Mapping[str, str] | None) -> dict[str, str]:
-    if labels is None:
-        return {}
-    if not isinstance(labels, Mapping):
-        raise OptionValueError(
-            f"labels={labels!r}: it takes a mapping of names to words, as {{'x1': 'income'}}."
-        )
+def _labels(fit: FitResult, labels: Mapping[str, str] | None) -> Labels:
+    """Those given, each for a name that the model has."""
+    given = read_labels(labels)
     known = _names(fit)
-    for name, words in labels.items():
-        if name not in known:
-            hint = nearest(name, known) if isinstance(name, str) else ""
-            raise OptionValueError(f"labels: the model has no variable {name!r}.{hint}")
-        if not isinstance(words, str):
-            raise OptionValueError(f"labels: the words for {name!r} are a text, not {words!r}.")
-    return dict(labels)
+    for name in given.words:
+        if name not in known and name not in re.split(r"[^\w.]+", fit.model):
+            raise OptionValueError(
+                f"labels: the model has no variable {name!r}.{nearest(name, known)}"
+            )
+    return given
 
 
 def _names(fit: FitResult) -> list[str]:
-    """Of variables, factors of products, and parameters of a mixed model."""
+    """Of variables, products and parameters."""
     levels = fit.table.levels
-    whole = [name for each in levels for name in (*each.latent, *each.modelled, *each.covariates)]
-    parts = [part for name in (*whole, *fit.table.names) for part in name.split(":")]
-    return list(dict.fromkeys([*whole, *parts, *fit.table.names]))
+    variables = [n for each in levels for n in (*each.latent, *each.modelled, *each.covariates)]
+    return list(dict.fromkeys([*variables, *fit.table.names]))
 
 
 # --- the top --------------------------------------------------------------------------------------
@@ -138,7 +134,8 @@ def _subtitle(context: Context) -> str:
     parts += [f"{fit.n_clusters:,} clusters"] if fit.n_clusters is not None else []
     parts += [f"{len(fit.table.groups)} groups"] if fit.table.groups else []
     parts += [f"{fit.n_params} parameters", "REML" if context.restricted else "ML"]
-    parts += [f"{fit.se_kind} standard errors"]
+    kind = "model-based" if fit.covariance.kind.model_based else fit.se_kind
+    parts += [f"{kind} standard errors"]
     return ", ".join(parts)
 
 

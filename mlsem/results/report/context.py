@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from mlsem.errors import MlsemError, without_warnings
+from mlsem.report.labels import Labels
 from mlsem.report.page.records import Paragraph, Part
 
 if TYPE_CHECKING:
@@ -18,31 +19,6 @@ if TYPE_CHECKING:
 
 LONGEST = 30.0
 """Seconds after which a report leaves out what takes long."""
-OPERATORS = ("=~", "~~", "~")
-
-
-@dataclass(frozen=True, slots=True)
-class Words:
-    """Readable words for the names of variables."""
-
-    labels: Mapping[str, str]
-
-    def name(self, name: str) -> str:
-        """Of a variable; of a product those of its factors."""
-        if name in self.labels:
-            return self.labels[name]
-        return " × ".join(self.labels.get(part, part) for part in name.split(":"))
-
-    def beside(self, name: str) -> str:
-        """The words, and the name that the data have."""
-        words = self.name(name)
-        return name if words == name else f"{words} ({name})"
-
-    def parameter(self, lhs: str, op: str, rhs: str) -> str:
-        """A parameter in these words."""
-        if op == "~1":
-            return f"{self.name(lhs)} ~ 1"
-        return f"{self.name(lhs)} {op} {self.name(rhs)}".rstrip()
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +35,7 @@ class Context:
 
     fit: FitResult
     data: pd.DataFrame | None
-    words: Words
+    labels: Labels
     seed: int
     begun: float = field(default_factory=monotonic)
 
@@ -89,19 +65,21 @@ class Context:
         """Empty where there is one group."""
         return "" if group.label is None else f"Group {group.number} [{group.label}]"
 
-    def named(self, name: str) -> str:
-        """A parameter of `FitResult.params`, in words where there are labels."""
-        if not self.words.labels:
-            return name
-        table = self.fit.table
-        row = next((each for each in table.rows if self._is_named(each.free, name)), None)
-        if row is None or self.mixed:
-            words = self.words.name(name)
-            return name if words == name else f"{words} ({name})"
-        return f"{self.words.parameter(row.lhs, row.op, row.rhs)} ({name})"
+    def variable(self, name: str) -> str:
+        """In words; where these are others, with the name that the data have."""
+        words = self.labels.variable(name)
+        return name if words == name else f"{words} ({name})"
 
-    def _is_named(self, place: int, name: str) -> bool:
-        return place >= 0 and self.fit.table.names[place] == name
+    def relation(self, lhs: str, op: str, rhs: str) -> str:
+        """A parameter by the two sides of its operator, in words."""
+        if op == "~1":
+            op, rhs = "~", "1"
+        return f"{self.labels.variable(lhs)} {op} {self.labels.variable(rhs)}".rstrip()
+
+    def parameter(self, name: str) -> str:
+        """One of `FitResult.params`, in words; where these are others, with its name."""
+        words = self.labels.parameter(name)
+        return name if words == name else f"{words} ({name})"
 
     def level_title(self, level: int) -> str:
         labels = self.fit.table.level_labels

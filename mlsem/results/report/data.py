@@ -11,8 +11,8 @@ from mlsem.report.page.records import Column, Facts, Paragraph, Part, Section, S
 from mlsem.results.observed import observed_in
 from mlsem.results.report.context import Context, tried
 from mlsem.results.report.described import Described, describe
+from mlsem.results.report.given import given_parts
 from mlsem.results.report.model import centred_facts
-from mlsem.results.report.pictures import data_pictures
 
 if TYPE_CHECKING:
     from mlsem.estimation.estimates import GroupEstimates
@@ -34,7 +34,7 @@ def data_section(context: Context) -> Section:
         own += tried("Missing values", lambda group=group: _gaps(context, group))
         title = context.group_title(group)
         parts += [Subsection(title, own)] if title else own
-    parts += tried("Figures of the data", lambda: data_pictures(context))
+    parts += tried("Distributions in the data", lambda: given_parts(context))
     return Section("data", "Data", tuple(parts))
 
 
@@ -107,7 +107,7 @@ def _table(context: Context, found: list[Described], *, clustered: bool) -> Tabl
         row = [each.n, each.missing / units if units else None, each.mean, each.sd]
         if clustered:
             row = [each.level, *row, each.sd_within, each.sd_between, each.icc]
-        rows.append((context.words.beside(each.name), *row))
+        rows.append((context.variable(each.name), *row))
     note = NOTE if clustered else SINGLE
     return Table("Variables of the model", tuple(columns), tuple(rows), note)
 
@@ -129,7 +129,7 @@ def _patterns(context: Context, gaps: LevelGaps) -> Part:
     places = [k for k, full in enumerate(gaps.patterns.all(axis=0).tolist()) if not full]
     if not places:
         return Paragraph(f"No values are missing in {units}.")
-    heads = tuple(Column(context.words.name(gaps.variables[k]), "text") for k in places)
+    heads = tuple(Column(context.labels.variable(gaps.variables[k]), "text") for k in places)
     rows = tuple(
         (
             str(number),

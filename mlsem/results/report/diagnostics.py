@@ -22,6 +22,7 @@ from mlsem.results.report.pictures import leverage, row_pictures, se_comparison
 
 if TYPE_CHECKING:
     from mlsem.inference.comparison.result import SeComparison
+    from mlsem.results.residuals import ResidualMoments
 
 DRAWS, FEWEST_DRAWS, TRIAL = 200, 50, 20
 SECONDS = 12.0  # for the draws of `compare_se`
@@ -100,7 +101,7 @@ def _clusters(context: Context) -> Iterator[Part]:
     fields = ("effective", "largest", "cluster", "df", "ratio", "ratio_lower", "ratio_upper")
     values = columns_of(frame, *fields, "change", "influential")
     rows = tuple(
-        (context.named(name), *(str(each) if k in (2, 8) else each for k, each in enumerate(own)))
+        (context.parameter(name), *map(_shown, own))
         for name, own in zip(names, values, strict=True)
     )
     columns = (
@@ -122,6 +123,11 @@ def _clusters(context: Context) -> Iterator[Part]:
     )
     yield Table("What carries each estimate", columns, rows, note, digits=2)
     yield from tried("Figure of the clusters", lambda: leverage(context, found))
+
+
+def _shown(value: Any) -> Any:
+    """Labels of clusters as text, be they numbers or not."""
+    return value if isinstance(value, float) else str(value)
 
 
 def _of_clusters(sentences: tuple[str, ...]) -> Verdict:
@@ -163,7 +169,7 @@ def _errors(context: Context) -> Iterator[Part]:
         )
     names = [str(name) for name in frame.index.tolist()]
     rows = tuple(
-        (context.named(name), *own)
+        (context.parameter(name), *own)
         for name, own in zip(names, columns_of(frame, *fields), strict=True)
     )
     yield Table("Standard errors of several kinds", tuple(columns), rows, note)
@@ -243,20 +249,12 @@ def _residuals(context: Context) -> Iterator[Part]:
     """Of covariances, the largest z first."""
     found = context.fit.residuals("standardized")
     by_group = found if context.fit.table.groups else {"": found}
-    rows = []
-    for label in by_group:
-        levels = by_group[label]
-        each = levels.values() if isinstance(levels, dict) else [levels]
-        for number, moments in enumerate(each, 1):
-            raw = moments.cov_z
-            names = [str(name) for name in raw.index.tolist()]
-            cells = raw.to_numpy().tolist()
-            rows += [
-                (f"{context.words.name(names[a])} with {context.words.name(names[b])}", str(label),
-                 number, cells[a][b])
-                for a in range(len(names)) for b in range(a + 1)
-                if isfinite(cells[a][b])
-            ]  # fmt: skip
+    rows = [
+        (words, str(label), level, z)
+        for label in by_group
+        for level, moments in enumerate(_levels(by_group[label]), 1)
+        for words, z in _pairs(context, moments.cov_z)
+    ]
     if not rows:
         yield Paragraph("The model reproduces all variances and covariances whatever they are.")
         return
@@ -277,6 +275,20 @@ def _residuals(context: Context) -> Iterator[Part]:
     yield Table("Residual covariances, the largest first", tuple(columns), shown, note, digits=2)
 
 
+def _levels(found: Any) -> list[ResidualMoments]:
+    return list(found.values()) if isinstance(found, dict) else [found]
+
+
+def _pairs(context: Context, moments: Any) -> Iterator[tuple[str, float]]:
+    """The lower triangle of a square data frame, where it is finite."""
+    names = [context.labels.variable(str(name)) for name in moments.index.tolist()]
+    values = moments.to_numpy().tolist()
+    for a, first in enumerate(names):
+        for b, second in enumerate(names[: a + 1]):
+            if isfinite(values[a][b]):
+                yield f"{first} with {second}", values[a][b]
+
+
 def _modifications(context: Context) -> Iterator[Part]:
     if context.hurried:
         yield Paragraph("Left out, for the report took long: fit.modification_indices() has them.")
@@ -292,7 +304,7 @@ def _modifications(context: Context) -> Iterator[Part]:
     names = columns_of(frame, "lhs", "op", "rhs")[:LISTED]
     of = columns_of(frame, "group")[:LISTED] if grouped else [()] * len(names)
     rows = tuple(
-        (context.words.parameter(*name), *(titles[number - 1] for number in group), *own)
+        (context.relation(*name), *(titles[number - 1] for number in group), *own)
         for name, group, own in zip(names, of, columns_of(frame, *fields), strict=False)
     )
     columns = [Column("Parameter", "name"), *([Column("Group", "text")] if grouped else [])]

@@ -38,7 +38,9 @@ def _how(context: Context) -> str:
     """Which standard errors these are, and what their tests go by."""
     fit = context.fit
     estimator = "restricted maximum likelihood" if context.restricted else "maximum likelihood"
-    said = f"Estimates by {estimator}. Standard errors: {fit.covariance.kind.title}"
+    kind = fit.covariance.kind
+    errors = "model-based" if kind.model_based else kind.title
+    said = f"Estimates by {estimator}. Standard errors: {errors}"
     if fit.covariance.form:
         said += f", by the {fit.covariance.form} information"
     if fit.df_method is not None:
@@ -142,8 +144,8 @@ def _name(context: Context, row: Row | None, each: Record) -> str:
     if row is None:
         return each["lhs"]
     if context.mixed:
-        return context.words.name(context.fit.table.names[row.free])
-    return context.words.parameter(each["lhs"], each["op"], each["rhs"])
+        return context.labels.variable(context.fit.table.names[row.free])
+    return context.relation(each["lhs"], each["op"], each["rhs"])
 
 
 def _errors(row: Row | None, each: Record, *, with_df: bool) -> list[Value]:
@@ -169,7 +171,7 @@ def _standardized(context: Context) -> Iterator[Part]:
     ):
         if op == "~1" or se == 0.0 or isnan(est):
             continue
-        name = lhs if op == ":=" else context.words.parameter(lhs, op, rhs)
+        name = lhs if op == ":=" else context.relation(lhs, op, rhs)
         own: list[Value] = [name]
         own += [groups[group - 1] if group else ""] if len(groups) > 1 else []
         own += [level or None] if context.two_level else []
@@ -200,7 +202,7 @@ def _explained(context: Context) -> Iterator[Part]:
             yield from _mixed_parts(each.mixed, of)
         if each.variables:
             rows = columns_of(each.frame, "variable", "level", "r2", "se", "ci_lower", "ci_upper")
-            shown = tuple((context.words.name(name), *rest) for name, *rest in rows)
+            shown = tuple((context.labels.variable(name), *rest) for name, *rest in rows)
             columns = (Column("Variable", "name"), Column("Level", "count"), Column("R²"))
             columns += (Column("SE"), Column("CI lower"), Column("CI upper"))
             note = "One minus residual by implied variance, of each variable at its level."

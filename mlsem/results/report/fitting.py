@@ -85,8 +85,8 @@ def _parts(context: Context) -> Iterator[Part]:
         )
         return
     yield Verdicts(tuple(_verdicts(context, measures)))
-    yield _tests(measures)
     if measures["df"] > 0:
+        yield _tests(measures)
         yield _indices(measures)
         if context.two_level:
             yield from _of_levels(context)

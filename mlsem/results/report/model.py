@@ -32,8 +32,8 @@ def _parts(context: Context) -> Iterator[Part]:
     yield from tried("Path diagram", lambda: diagram(context))
     if not context.mixed:
         yield from tried("Parameters that defaults added", lambda: _added(context))
-    if context.words.labels:
-        names = tuple((words, name) for name, words in context.words.labels.items())
+    if context.labels.words:
+        names = tuple((words, name) for name, words in context.labels.words.items())
         yield Paragraph("Names in this report, and those of the data:")
         yield Facts(names)
 
@@ -46,7 +46,7 @@ def _added(context: Context) -> Iterator[Part]:
     rows = [row for row in table.rows if row.group == 1 and not row.exo]
     beside = table.auxiliary
     added = [
-        (context.words.parameter(row.lhs, row.op, row.rhs), row.level, _value(row), reason)
+        (context.relation(row.lhs, row.op, row.rhs), row.level, _value(row), reason)
         for row in rows
         if row.lhs not in beside and row.rhs not in beside and (reason := _reason(row, context))
     ]
@@ -160,4 +160,4 @@ def centred_facts(context: Context) -> Iterator[tuple[str, str]]:
     """What `center=` took off."""
     for name, how, value in context.fit._record.centered:
         where = "at the cluster's mean" if isnan(value) else f"at the {how} mean {value:.6g}"
-        yield f"{context.words.beside(name)} centred", where
+        yield f"{context.variable(name)} centred", where

@@ -1,4 +1,4 @@
-"""The figures of a report, each in one place: drawn here, described here in words."""
+"""The figures of a report, all in one place: drawn by the fit, described here in words."""
 
 from __future__ import annotations
 
@@ -13,13 +13,19 @@ if TYPE_CHECKING:
     from mlsem.inference.diagnosis.result import ClusterDiagnostics
     from mlsem.results.report.context import Context
 
+NUMBERS = "A table of this section has the numbers."
+
 
 def diagram(context: Context) -> Iterator[Part]:
     yield from ()
 
 
 def coefficients(context: Context) -> Iterator[Part]:
-    yield from ()
+    yield picture(
+        context.fit.plot_coefficients(labels=context.labels.words),
+        f"A dot for each coefficient, with its interval, and a line at zero. {NUMBERS}",
+        "Coefficients with their 95 % intervals.",
+    )
 
 
 def caterpillar(context: Context) -> Iterator[Part]:
@@ -30,15 +36,11 @@ def row_pictures(context: Context) -> Iterator[Part]:
     yield from ()
 
 
-def data_pictures(context: Context) -> Iterator[Part]:
-    yield from ()
-
-
 def leverage(context: Context, found: ClusterDiagnostics) -> Iterator[Part]:
     yield picture(
         found.plot(),
         "Dots for the clusters, by the share of the information on each coefficient that they have,"
-        " the largest first. The table above has the numbers.",
+        f" the largest first. {NUMBERS}",
         "Each cluster's share of the information on a coefficient. Dashed: if all had the same.",
     )
 
@@ -47,6 +49,6 @@ def se_comparison(context: Context, found: SeComparison) -> Iterator[Part]:
     yield picture(
         found.plot(),
         "Standard errors of each coefficient as ratios to the model's, with the band in which they "
-        "lie if the model is right. The table above has the numbers.",
+        f"lie if the model is right. {NUMBERS}",
         "Standard errors as ratios to the model's; grey: where they lie if the model is right.",
     )

@@ -10,7 +10,7 @@ from mlsem.results.random_effects import INTERCEPT, SE
 from mlsem.results.report.context import Context, columns_of, tried
 from mlsem.results.report.pictures import caterpillar
 
-MOST = 200  # clusters that a table lists
+MOST = 100  # clusters that a table lists
 NOTE = (
     "Posterior means given the estimates, as deviations from what the model expects of the "
     "cluster, and their standard errors. They are drawn towards 0, the more the less is known of a "
@@ -39,7 +39,7 @@ def _icc(context: Context) -> Iterator[Part]:
     )
     names = ("between", "within", "icc", "se", "adjusted", "unadjusted")
     rows = [
-        ((context.words.name(variable),) + ((label,) if grouped else ()) + values)
+        ((context.labels.variable(variable),) + ((label,) if grouped else ()) + values)
         for label, icc in each
         for variable, values in zip(icc.variables, columns_of(icc.frame, *names), strict=True)
     ]
@@ -66,7 +66,7 @@ def _effects(context: Context) -> Iterator[Part]:
     columns = [Column(cluster, "name"), *([Column("Group", "text")] if grouped else [])]
     fields = ["group"] if grouped else []
     for name in names:
-        words = name if name == INTERCEPT else context.words.name(name)
+        words = name if name == INTERCEPT else context.labels.variable(name)
         columns += [Column(words), Column("SE")]
         fields += [name, f"{name}{SE}"]
     values = columns_of(frame, *fields)
