@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from mlsem.api.invariance import invariance
     from mlsem.api.missing_patterns import missing_patterns
     from mlsem.api.plots import plot_coefficients
+    from mlsem.api.summary_table import summary_table
     from mlsem.inference.alignment.result import Alignment
     from mlsem.inference.bootstrap.result import Bootstrap
     from mlsem.porting.port import port
@@ -108,6 +109,7 @@ __all__ = [
     "sem",
     "simulate",
     "study",
+    "summary_table",
 ]
 
 
@@ -132,6 +134,7 @@ _WHEN_ASKED_FOR = {
     "port": "mlsem.porting.port",
     "simulate": "mlsem.simulation.draw.generate",
     "study": "mlsem.simulation.study.run",
+    "summary_table": "mlsem.api.summary_table",
 }
 
 

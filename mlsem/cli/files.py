@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
-"""What a cell begins with that a spreadsheet takes for a formula."""
+from mlsem.report.export.spreadsheet import guarded
 
 
 def separated(frame: Any, separator: str) -> str:
@@ -16,7 +15,4 @@ def separated(frame: Any, separator: str) -> str:
 
 
 def _harmless(cell: object) -> object:
-    if not isinstance(cell, str):
-        return cell
-    shown = cell.replace("\r", "\\r")  # it would end the line for some readers
-    return f"'{shown}" if cell.startswith(FORMULA) else shown
+    return guarded(cell) if isinstance(cell, str) else cell

@@ -6,7 +6,8 @@ from math import isfinite
 from typing import TYPE_CHECKING
 
 from mlsem.base.display import lines
-from mlsem.report.table import render_columns, render_html
+from mlsem.report.export.grid import Grid
+from mlsem.report.table import columns_table, render_columns
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,9 +20,9 @@ def text(table: ParameterTable) -> str:
     return f"{render_columns(_columns(table), index=True)}\n{lines(_remarks(table))}"
 
 
-def html(table: ParameterTable) -> str:
-    """The same as a piece of HTML."""
-    return render_html(_columns(table), index=True, notes=_remarks(table))
+def grid(table: ParameterTable) -> Grid:
+    """The same, to be written in other languages."""
+    return Grid("", (columns_table(_columns(table), index=True),), tuple(_remarks(table)))
 
 
 def _columns(table: ParameterTable) -> dict[str, Sequence[object]]:

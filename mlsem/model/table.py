@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, cast
 from mlsem.errors import OptionValueError, listed
 from mlsem.model.blocks import BlockKey, block_keys, name_suffix
 from mlsem.other_programs.answering import Named
+from mlsem.report.export.exported import Exported
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from mlsem.errors import Span
+    from mlsem.report.export.grid import Grid
     from mlsem.syntax.nodes import Expression
 
 
@@ -203,7 +205,7 @@ class GroupTable:
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class ParameterTable(Named):
+class ParameterTable(Exported, Named):
     """The specified model. Prints as a table, in notebooks as HTML.
 
     Attributes
@@ -291,10 +293,10 @@ class ParameterTable(Named):
     def __repr__(self) -> str:
         return str(self)
 
-    def _repr_html_(self) -> str:
-        from mlsem.model.shown import html
+    def _grid(self) -> Grid:
+        from mlsem.model.shown import grid
 
-        return html(self)
+        return grid(self)
 
     def __hash__(self) -> int:
         """Quick: what follows from a table alone is kept by table, from fit to fit."""
@@ -377,7 +379,7 @@ class ParameterTable(Named):
             return labels[level]
         if not isinstance(level, str | bool) and level in numbers:
             return int(level)
-        choices = listed(dict.fromkeys([*numbers, *labels]))
+        choices = listed(dict.fromkeys(map(str, [*numbers, *labels])))
         raise OptionValueError(f"level={level!r}: the model has the levels {choices}.")
 
     def group_number(self, group: object) -> int:

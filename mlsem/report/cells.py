@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import fields, is_dataclass, replace
-from math import isinf, isnan
+from math import ceil, isinf, isnan
 from typing import Any, TypeVar
 
 from mlsem.base.display import cell, sentences
@@ -70,6 +70,41 @@ def scientific(value: float, digits: int) -> str:
     return f"{value:.{max(digits - 2, 0)}e}"
 
 
+def format_pvalue(value: float | None, digits: int = 3, draws: int | None = None) -> str:
+    """A p value; below the smallest that these decimals tell from zero, or that so many draws
+    can tell, ``<.001``."""
+    if value is None or isnan(value):
+        return ""
+    decimals = max(digits, 1)
+    scale = 10**decimals
+    least = 1 if draws is None else max(1, ceil(scale / draws))
+    return (
+        f"<{least / scale:.{decimals}f}".replace("<0", "<")
+        if value * scale < least
+        else (f"{value:.{decimals}f}")
+    )
+
+
+def is_pvalue(name: str) -> bool:
+    """Whether a column of this name holds p values."""
+    return name in ("p", "p.value") or "pvalue" in name or name.startswith("P(")
+
+
+def formatted(
+    name: str, values: Iterable[float | None], digits: int = 3, draws: int | None = None
+) -> list[str]:
+    """The numbers of a column, as its name says that they are."""
+    if is_pvalue(name):
+        return [format_pvalue(value, digits, draws) for value in values]
+    return [format_number(value, digits) for value in values]
+
+
+def p_words(value: float, draws: int | None = None) -> str:
+    """``p = 0.012``, ``p < .001``."""
+    text = format_pvalue(value, draws=draws)
+    return f"p < {text[1:]}" if text.startswith("<") else f"p = {text}"
+
+
 def format_df(value: float) -> str:
     """Degrees of freedom: one decimal."""
     return "" if isnan(value) else "Inf" if isinf(value) else f"{value:.1f}"
@@ -86,6 +121,8 @@ def _cell(row: TableRow, field: str, digits: int) -> str:
         return ""
     if field == "df":
         return format_df(value)
+    if field == "pvalue":
+        return format_pvalue(value, digits)
     if field in ("est", "se") and _rounds_to_zero(row.se, digits):
         return scientific(value, digits) if value != 0 else format_number(value, digits)
     return format_number(value, digits)

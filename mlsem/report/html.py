@@ -92,7 +92,7 @@ def _block(block: Block, fields: tuple[str, ...], digits: int) -> Iterator[str]:
         if row.group != group:
             group = row.group
             yield _spanning("group", group, len(fields) + 1)
-        cells = "".join(f"<td>{cell}</td>" for cell in row_cells(row, fields, digits))
+        cells = "".join(f"<td>{escape(cell)}</td>" for cell in row_cells(row, fields, digits))
         yield f'<tr><td class="name">{_name(row)}</td>{cells}</tr>\n'
 
 

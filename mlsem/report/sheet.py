@@ -10,6 +10,8 @@ from html import escape
 from mlsem.base.display import display_width, pad_left, pad_right
 from mlsem.other_programs.answering import Answering
 from mlsem.report.cells import shown
+from mlsem.report.export.exported import Exported
+from mlsem.report.export.grid import Grid, GridRow, GridTable
 from mlsem.report.html import STYLE
 from mlsem.report.text import HEADER, STUB, wrapped
 
@@ -57,7 +59,7 @@ class Sheet:
     notes: tuple[str, ...]
 
 
-class Shown(ABC, Answering):
+class Shown(ABC, Exported, Answering):
     """What shows itself as a sheet: as text when printed, as HTML in a notebook."""
 
     @abstractmethod
@@ -69,8 +71,27 @@ class Shown(ABC, Answering):
     def __repr__(self) -> str:
         return str(self)
 
+    def _grid(self) -> Grid:
+        return grid(self._sheet())
+
     def _repr_html_(self) -> str:
         return html(self._sheet())
+
+
+def grid(sheet: Sheet) -> Grid:
+    """The sheet, to be written in other languages: its facts are a table without heads."""
+    facts = tuple(GridRow((label.strip(), value)) for label, value in sheet.facts)
+    tables = [GridTable("", ("", ""), facts)] if facts else []
+    tables += [
+        GridTable(
+            each.title,
+            ("", *each.heads),
+            tuple(GridRow((name, *cells)) for name, cells in each.rows),
+            legend=each.legend,
+        )
+        for each in sheet.tables
+    ]
+    return Grid(sheet.title, tuple(tables), sheet.notes)
 
 
 # --- text -----------------------------------------------------------------------------------------

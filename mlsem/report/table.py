@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from html import escape
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from numbers import Integral, Real
 
-from mlsem.base.display import cell, display_width, pad_left, pad_right, sentences
-from mlsem.report.cells import format_number
-from mlsem.report.html import STYLE
+from mlsem.base.display import cell, display_width, pad_left, pad_right
+from mlsem.report.cells import formatted
+from mlsem.report.export.grid import GridRow, GridTable
+
+TITLES = {
+    "est": "Estimate",
+    "se": "SE",
+    "stat": "Statistic",
+    "pvalue": "p",
+    "ci_lower": "CI lower",
+    "ci_upper": "CI upper",
+    "r2": "R²",
+    "loglik": "Log-likelihood",
+    "npar": "Parameters",
+    "adjusted_se": "SE",
+    "unadjusted_se": "SE",
+    "score_pvalue": "p",
+}
 
 
 def render_columns(
@@ -36,34 +51,46 @@ def render_columns(
     return "\n".join(lines) + "\n"
 
 
-def render_html(
+def columns_table(
     columns: Mapping[str, Iterable[object]],
     digits: int = 3,
+    title: str = "",
+    legend: str = "",
+    *,
     index: bool = False,
-    notes: Iterable[str] = (),
-) -> str:
-    """The same as one `<div class="mlsem">`, with notes below; every text of the user's is
-    escaped."""
+    draws: int | None = None,
+) -> GridTable:
+    """The same for a grid, under titles that can be read (`TITLES`); p values that come from draws
+    are no smaller than these can tell."""
     pool = _listed(columns, index)
-    texts = [any(isinstance(value, str) for value in values) for values in pool.values()]
-    side = [' style="text-align: left"' if is_text else "" for is_text in texts]
-    heads = "".join(
-        f'<th scope="col"{style}>{escape(cell(name))}</th>'
-        for name, style in zip(pool, side, strict=True)
+    cells = [
+        [_cell(name, value, digits, draws) for value in values] for name, values in pool.items()
+    ]
+    return GridTable(
+        title=title,
+        heads=tuple(TITLES.get(name, name) for name in pool),
+        rows=tuple(map(GridRow, zip(*cells, strict=True))),
+        text=tuple(any(isinstance(each, str) for each in values) for values in pool.values()),
+        legend=legend,
     )
-    rows = "".join(
-        "<tr>"
-        + "".join(
-            f"<td{style}>{escape(_cell(value, digits))}</td>"
-            for value, style in zip(values, side, strict=True)
-        )
-        + "</tr>\n"
-        for values in zip(*pool.values(), strict=True)
+
+
+def square_table(
+    names: Sequence[str],
+    matrix: Iterable[Iterable[object]],
+    means: Iterable[object] = (),
+    title: str = "",
+    legend: str = "",
+) -> GridTable:
+    """A matrix whose rows and columns have the same names, with means below."""
+    columns = dict(zip(names, zip(*matrix, strict=True), strict=True))
+    table = columns_table({"": names, **columns}, title=title, legend=legend)
+    below = tuple(_cell("", value, 3) for value in means)
+    return (
+        replace(table, rows=(*table.rows, GridRow(("mean", *below), "measure")))
+        if below
+        else (table)
     )
-    items = "".join(f"<li>{escape(sentences(note))}</li>" for note in notes)
-    table = f"<table><thead><tr>{heads}</tr></thead><tbody>\n{rows}</tbody></table>"
-    below = f"\n<ul>{items}</ul>" if items else ""
-    return f'<div class="mlsem"><style>{STYLE}</style>\n{table}{below}\n</div>'
 
 
 def _listed(columns: Mapping[str, Iterable[object]], index: bool) -> dict[str, list[object]]:
@@ -75,13 +102,13 @@ def _listed(columns: Mapping[str, Iterable[object]], index: bool) -> dict[str, l
 
 
 def _column(name: str, values: list[object], digits: int) -> list[str]:
-    cells = [cell(name), *(_cell(value, digits) for value in values)]
+    cells = [cell(name), *(_cell(name, value, digits) for value in values)]
     width = max(map(display_width, cells))
     pad = pad_right if any(isinstance(value, str) for value in values) else pad_left
     return [pad(each, width) for each in cells]
 
 
-def _cell(value: object, digits: int) -> str:
+def _cell(name: str, value: object, digits: int, draws: int | None = None) -> str:
     if value is None:
         return ""
     if isinstance(value, bool):
@@ -89,5 +116,5 @@ def _cell(value: object, digits: int) -> str:
     if isinstance(value, Integral):
         return str(int(value))
     if isinstance(value, Real):
-        return format_number(float(value), digits)
+        return formatted(name, (float(value),), digits, draws)[0]
     return cell(str(value))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -16,7 +16,9 @@ from mlsem.inference.fit.run import fit_measures
 from mlsem.inference.ratio.run import LrTest, Method, likelihood_ratio
 from mlsem.inference.ratio.same_data import require_same_data
 from mlsem.other_programs.answering import Answering
-from mlsem.report.table import render_columns
+from mlsem.report.export.exported import Exported
+from mlsem.report.export.grid import Grid
+from mlsem.report.table import columns_table, render_columns
 from mlsem.results.result import FitResult
 
 if TYPE_CHECKING:
@@ -42,7 +44,7 @@ LEVELS = ("srmr_within", "srmr_between")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class ModelComparison(Answering):
+class ModelComparison(Exported, Answering):
     """Fits to the same data; prints as text.
 
     Attributes
@@ -94,17 +96,11 @@ class ModelComparison(Answering):
         return found
 
     def __str__(self) -> str:
-        shown = {
-            name: [int(each) if each == each else each for each in values]
-            if name in ("npar", "df")
-            else values
-            for name, values in self._columns.items()
-        }
-        parts = [render_columns({"model": self.names} | shown)]
+        parts = [render_columns({"model": self.names} | self._whole)]
         differences = self._differences
         notes = differences.pop("note")
         if self.tests:
-            differences["df"] = [int(k) if k == k else None for k in differences["df"]]
+            differences["df"] = _whole(differences["df"])
             tests = render_columns(differences)
             parts += ["Differences", tests]
         for simple, full, note in zip(
@@ -113,8 +109,32 @@ class ModelComparison(Answering):
             parts += [f"{simple}, {full}: {note}\n"] if note else []
         return "\n".join(parts).rstrip("\n")
 
+    @property
+    def _whole(self) -> dict[str, Any]:
+        """The measures, with counts as such."""
+        return {
+            name: _whole(values) if name in ("npar", "df") else values
+            for name, values in self._columns.items()
+        }
+
+    def _grid(self) -> Grid:
+        tables = [columns_table({"": self.names, **self._whole})]
+        differences = self._differences
+        pairs = zip(*(differences[k] for k in ("simple", "full", "note")), strict=True)
+        notes = tuple(f"{simple}, {full}: {note}" for simple, full, note in pairs if note)
+        if self.tests:
+            del differences["note"]
+            differences["df"] = _whole(differences["df"])
+            tables.append(columns_table(differences, title="Differences"))
+        return Grid("Models compared", tuple(tables), notes)
+
     def __repr__(self) -> str:
         return f"<ModelComparison: {', '.join(self.names)}>"
+
+
+def _whole(values: Iterable[float]) -> list[int | None]:
+    """Whole numbers; None for NaN."""
+    return [int(each) if each == each else None for each in values]
 
 
 @quiet

@@ -22,7 +22,7 @@ from mlsem.inference.wald.run import WaldTest, wald_test
 from mlsem.model.blocks import name_suffix
 from mlsem.model.hypotheses import read_hypothesis
 from mlsem.report import sheet
-from mlsem.report.cells import format_df, format_number
+from mlsem.report.cells import format_df, format_number, format_pvalue
 from mlsem.report.figures.by_group import Panel, by_group
 
 if TYPE_CHECKING:
@@ -142,8 +142,9 @@ def _rows(
         numbers = [tests.est[k], tests.se[k]]
         cells = [format_number(float(value)) for value in numbers]
         cells.append("" if np.isinf(tests.df[k]) else format_df(float(tests.df[k])))
-        cells += [format_number(float(v[k])) for v in (tests.pvalue, tests.lower, tests.upper)]
-        cells += [] if adjusted is None else [format_number(float(adjusted[k]))]
+        cells.append(format_pvalue(float(tests.pvalue[k])))
+        cells += [format_number(float(limits[k])) for limits in (tests.lower, tests.upper)]
+        cells += [] if adjusted is None else [format_pvalue(float(adjusted[k]))]
         found.append((name, tuple(cells)))
     return tuple(found)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from html import escape
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -11,6 +11,8 @@ import numpy as np
 from mlsem.data.table.frame import joined_frames
 from mlsem.errors import InferenceError
 from mlsem.inference.covariance.groups import DeltaMethod, covariance_of_group
+from mlsem.report.export.exported import Exported
+from mlsem.report.export.grid import Grid, GridTable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class ByGroup(Mapping[Hashable, T]):
+class ByGroup(Exported, Mapping[Hashable, T]):
     """Results of the groups by their labels, in the order of their numbers; prints as text.
 
     A group of which there is no such result is not among them; asking for it, and the text, say
@@ -74,20 +76,29 @@ class ByGroup(Mapping[Hashable, T]):
         said |= {label: f" {reason}" for label, reason in self._reasons.items()}
         return "\n\n\n".join(f"{title}:{said[label]}" for label, title in self._titles.items())
 
-    def _repr_html_(self) -> str | None:
-        """Where the results have one."""
-        each: dict[Hashable, Any] = self._found
-        if not all(hasattr(one, "_repr_html_") for one in each.values()):
-            return None
-        said = {label: one._repr_html_() for label, one in each.items()}
-        said |= {label: f"<p>{escape(str(each))}</p>" for label, each in self._reasons.items()}
-        return "\n".join(
-            f"<h4>{escape(title)}</h4>\n{said[label]}" for label, title in self._titles.items()
-        )
+    def _grid(self) -> Grid:
+        """The tables of all groups, with the group in their titles."""
+        tables: list[GridTable] = []
+        notes: dict[str, None] = {}
+        for label, one in self.items():
+            for grid in _grids(one):
+                title = ": ".join(filter(None, (self._titles[label], grid.title)))
+                first = grid.tables[0]
+                own = ": ".join(filter(None, (title, first.title)))
+                tables += [replace(first, title=own), *grid.tables[1:]]
+                notes |= dict.fromkeys(grid.notes)
+        reasons = (f"{self._titles[label]}: {each}" for label, each in self._reasons.items())
+        return Grid("", tuple(tables), (*notes, *reasons))
 
     def __repr__(self) -> str:
         inside = ", ".join(f"{label!r}: {one!r}" for label, one in self.items())
         return f"<ByGroup: {inside}>"
+
+
+def _grids(one: Any) -> Iterator[Grid]:
+    """That of a result, or those of its levels."""
+    for each in one.values() if isinstance(one, dict) else (one,):
+        yield each._grid()
 
 
 def _text(one: Any) -> str:

@@ -17,7 +17,9 @@ from mlsem.errors import InferenceError
 from mlsem.estimation.problem import Problem
 from mlsem.model.table import ParameterTable
 from mlsem.other_programs.answering import Answering
-from mlsem.report.table import render_columns
+from mlsem.report.export.exported import Exported
+from mlsem.report.export.grid import Grid
+from mlsem.report.table import columns_table, render_columns
 from mlsem.results.variances import improper_shares, level_parts, row_parts
 
 if TYPE_CHECKING:
@@ -34,7 +36,7 @@ STEP = 6e-6  # of numerical derivatives, relative: about the cube root of the ro
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Icc(Answering):
+class Icc(Exported, Answering):
     """Intraclass correlations; prints as a table.
 
     Attributes
@@ -83,6 +85,12 @@ class Icc(Answering):
         table = render_columns({"": self.variables, **self._columns}, 4)
         shares = np.concatenate((self.icc, self.adjusted, self.unadjusted))
         return f"Intraclass correlations:\n{table}{LEGEND}{improper_shares(shares)}"
+
+    def _grid(self) -> Grid:
+        shares = np.concatenate((self.icc, self.adjusted, self.unadjusted))
+        table = columns_table({"": self.variables, **self._columns}, 4)
+        notes = (f"{LEGEND}{improper_shares(shares)}",)
+        return Grid("Intraclass correlations", (table,), notes)
 
     def __repr__(self) -> str:
         shown = ", ".join(map("{}={:.3f}".format, self.variables, self.icc))

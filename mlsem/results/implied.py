@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING
 
 from mlsem.data.table.frame import make_series, square_frame
 from mlsem.other_programs.answering import Answering
+from mlsem.report.export.exported import Exported
+from mlsem.report.export.grid import Grid
+from mlsem.report.table import square_table
 from mlsem.results.tables import implied_moments
 
 if TYPE_CHECKING:
@@ -17,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False)
-class Implied(Answering):
+class Implied(Exported, Answering):
     """Implied moments of a level's observed variables; prints as text.
 
     Attributes
@@ -32,6 +35,11 @@ class Implied(Answering):
     def __str__(self) -> str:
         cov, means = self.cov.round(3), self.mean.round(3).to_frame().T
         return f"Covariances:\n{cov.to_string()}\nMeans:\n{means.to_string()}"
+
+    def _grid(self) -> Grid:
+        names = [str(name) for name in self.mean.index]
+        table = square_table(names, self.cov.to_numpy().tolist(), self.mean.tolist())
+        return Grid("Implied covariances and means", (table,))
 
 
 def implied_by(estimates: Estimates[Problem], level: int) -> Implied:

@@ -7,6 +7,7 @@ from math import isnan
 
 from mlsem.inference.fit.models import FitModels
 from mlsem.inference.fit.run import Measures, fit_measures
+from mlsem.report.cells import format_pvalue
 from mlsem.report.document import HeaderBlock
 
 FEW = 100  # clusters below which the score test comes first
@@ -46,8 +47,8 @@ def _score(measures: Measures, clusters: int | None) -> tuple[HeaderBlock, ...]:
     rows = (
         ("Test statistic", _number(measures["chisq.score"])),
         ("Degrees of freedom", str(int(measures["df.score"]))),
-        *_unless_missing("P-value (Chi-square)", measures["pvalue.score"]),
-        *_unless_missing("Scaling factor", measures["chisq.score.scaling.factor"]),
+        *_unless_missing("P-value (Chi-square)", measures, "pvalue.score"),
+        *_unless_missing("Scaling factor", measures, "chisq.score.scaling.factor"),
     )
     words = ""
     if clusters is not None:
@@ -142,7 +143,7 @@ def _rmsea(measures: Measures, name: str, suffix: str) -> tuple[tuple[str, ...],
     }
     shown = [key for key in labels if not isnan(measures[key])]
     if suffix:
-        return tuple((labels[key], "", _number(measures[key + suffix])) for key in shown)
+        return tuple((labels[key], "", _written(key, measures[key + suffix])) for key in shown)
     return tuple(_row(labels[key], measures, key) for key in shown)
 
 
@@ -163,14 +164,19 @@ def _heads(measures: Measures) -> tuple[str, ...]:
 
 def _row(label: str, measures: Measures, name: str) -> tuple[str, ...]:
     """The usual and the scaled value, if there is one."""
-    cells = [_number(measures[name])]
+    cells = [_written(name, measures[name])]
     if _heads(measures):
-        cells.append(_number(measures[f"{name}.scaled"]))
+        cells.append(_written(name, measures[f"{name}.scaled"]))
     return (label, *cells)
 
 
-def _unless_missing(label: str, value: float) -> tuple[tuple[str, str], ...]:
-    return () if isnan(value) else ((label, _number(value)),)
+def _unless_missing(label: str, measures: Measures, name: str) -> tuple[tuple[str, str], ...]:
+    value = measures[name]
+    return () if isnan(value) else ((label, _written(name, value)),)
+
+
+def _written(name: str, value: float) -> str:
+    return format_pvalue(value) if "pvalue" in name else _number(value)
 
 
 def _number(value: float) -> str:

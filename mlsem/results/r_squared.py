@@ -25,7 +25,9 @@ from mlsem.inference.covariance.groups import covariance_of_group
 from mlsem.inference.covariance.intervals import share_limits
 from mlsem.model.table import ParameterTable, TableBlock
 from mlsem.other_programs.answering import Answering
-from mlsem.report.table import render_columns
+from mlsem.report.export.exported import Exported
+from mlsem.report.export.grid import Grid
+from mlsem.report.table import columns_table, render_columns
 from mlsem.results.variances import RowParts, improper_shares, row_parts
 
 if TYPE_CHECKING:
@@ -37,8 +39,12 @@ if TYPE_CHECKING:
     from mlsem.inference.covariance.matrix import Covariance
 
 
+ENDOGENOUS = "R2 of the endogenous variables of each level"
+SHARES = "Shares of variance (Rights & Sterba, 2019)"
+
+
 @dataclass(frozen=True, slots=True)
-class MixedR2(RowParts):
+class MixedR2(RowParts, Exported):
     """The variance of the outcome of a linear mixed model, in parts (see `RowParts`), and R²."""
 
     @property
@@ -69,15 +75,24 @@ class MixedR2(RowParts):
         return make_frame(columns, [*rows, "residual"])
 
     def __str__(self) -> str:
+        return f"{self._title}\n{SHARES}:\n{self.frame.round(4).to_string()}"
+
+    def _grid(self) -> Grid:
+        frame = self.frame
+        columns = {name: frame[name].tolist() for name in frame}
+        table = columns_table({"": list(frame.index), **columns}, 4, self._title, f"{SHARES}.")
+        return Grid("", (table,))
+
+    @property
+    def _title(self) -> str:
         return (
             f"R2 of the mixed model: marginal {self.marginal:.4f}, conditional "
-            f"{self.conditional:.4f}\nShares of variance (Rights & Sterba, 2019):\n"
-            + self.frame.round(4).to_string()
+            f"{self.conditional:.4f}"
         )
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
-class RSquared(Answering):
+class RSquared(Exported, Answering):
     """R² of a fit; prints as text.
 
     Attributes
@@ -125,12 +140,22 @@ class RSquared(Answering):
     def __str__(self) -> str:
         parts = [] if self.mixed is None else [str(self.mixed)]
         if self.variables:
-            columns = self._columns
-            if not np.isfinite(self.df).any():
-                del columns["df"]
-            table = render_columns(columns, 4).rstrip("\n") + improper_shares(self.values)
-            parts.append("R2 of the endogenous variables of each level:\n" + table)
+            table = render_columns(self._printed, 4).rstrip("\n") + improper_shares(self.values)
+            parts.append(f"{ENDOGENOUS}:\n{table}")
         return "\n\n".join(parts)
+
+    @property
+    def _printed(self) -> dict[str, Any]:
+        """The columns; degrees of freedom where there are any."""
+        limited = np.isfinite(self.df).any()
+        return {k: v for k, v in self._columns.items() if k != "df" or limited}
+
+    def _grid(self) -> Grid:
+        tables = [] if self.mixed is None else [*self.mixed._grid().tables]
+        if self.variables:
+            legend = improper_shares(self.values).strip()
+            tables.append(columns_table(self._printed, 4, ENDOGENOUS, legend))
+        return Grid("", tuple(tables))
 
     def __repr__(self) -> str:
         mixed = self.mixed

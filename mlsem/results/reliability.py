@@ -43,7 +43,9 @@ from mlsem.inference.fit.models import FitModels
 from mlsem.inference.fit.residual_tests import saturated_root
 from mlsem.model.table import ParameterTable
 from mlsem.other_programs.answering import Answering
-from mlsem.report.table import render_columns
+from mlsem.report.export.exported import Exported
+from mlsem.report.export.grid import Grid
+from mlsem.report.table import columns_table, render_columns
 from mlsem.results.icc import numerical_jacobian
 from mlsem.results.variances import level_parts
 
@@ -54,7 +56,7 @@ WITHIN, BETWEEN, LATENT, RAW = "within", "between", "latent means", "raw"
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Reliability(Answering):
+class Reliability(Exported, Answering):
     """Reliabilities; prints as a table.
 
     Attributes
@@ -77,6 +79,11 @@ class Reliability(Answering):
         size = self.mean_size
         note = "" if size is None else f"Harmonic mean of the cluster sizes: {size:.2f}\n"
         return f"Reliability:\n{render_columns(self._columns, 3)}{note}".rstrip("\n")
+
+    def _grid(self) -> Grid:
+        size = self.mean_size
+        legend = "" if size is None else f"Harmonic mean of the cluster sizes: {size:.2f}"
+        return Grid("Reliability", (columns_table(self._columns, legend=legend),))
 
     def __repr__(self) -> str:
         return f"<Reliability: {len(self._columns['est'])} coefficients>"

@@ -20,6 +20,9 @@ from mlsem.inference.fit.residual_tests import Roots, residual_errors, residual_
 from mlsem.inference.fit.residuals import correlations, level_residuals, root_mean_square
 from mlsem.inference.fit.run import require_estimates
 from mlsem.other_programs.answering import Answering
+from mlsem.report.export.exported import Exported
+from mlsem.report.export.grid import Grid
+from mlsem.report.table import square_table
 from mlsem.results.groups import by_label
 
 if TYPE_CHECKING:
@@ -31,7 +34,7 @@ Kind = Literal["raw", "standardized", "cor.bentler", "cor.bollen"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class ResidualMoments(Answering):
+class ResidualMoments(Exported, Answering):
     """Residuals of the moments of one level; prints as text.
 
     Attributes
@@ -101,6 +104,12 @@ class ResidualMoments(Answering):
         if np.any(self._mean[0]):
             lines += ["Means:", self.mean.round(3).to_frame().T.to_string()]
         return "\n".join([*lines, f"SRMR {self.srmr:.3f}"])
+
+    def _grid(self) -> Grid:
+        means = self._values(self._mean) if np.any(self._mean[0]) else ()
+        legend = f"SRMR {self.srmr:.3f}"
+        table = square_table(self._names, self._values(self._cov), means, legend=legend)
+        return Grid(f"Residuals ({self.kind}) of level {self.level}{self._of_group}", (table,))
 
     def __repr__(self) -> str:
         where = f"level {self.level}{self._of_group}"

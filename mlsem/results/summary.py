@@ -5,15 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import isnan, nan
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mlsem.data.moments.missing import Missingness
 from mlsem.estimation.standard_errors import StandardErrors
 from mlsem.other_programs.answering import Answering
 from mlsem.report import html, text
 from mlsem.report.document import HeaderBlock, SummaryDocument
+from mlsem.report.export.exported import Exported, written
+from mlsem.report.export.grid import Grid
+from mlsem.report.export.summary import document_grid
 from mlsem.report.sections import ParameterRow, sections
 from mlsem.version import __version__
+
+if TYPE_CHECKING:
+    from os import PathLike
 
 DF_NAMES = {
     "satterthwaite": "Satterthwaite's degrees of freedom",
@@ -201,8 +207,17 @@ def _shown(value: float) -> str:
 
 
 @dataclass(frozen=True)
-class Summary(Answering):
-    """A summary: text when printed, HTML in a notebook; `document` holds the plain values."""
+class Summary(Exported, Answering):
+    """A summary: text when printed, HTML in a notebook; `document` holds the plain values.
+
+    Examples
+    --------
+    >>> import mlsem
+    >>> data = mlsem.load_example("article")
+    >>> summary = mlsem.lmm("y ~ x1 + w1 + (1 | id)", data).summary()
+    >>> print(summary.to_markdown().splitlines()[-3])
+    | &emsp;.y | -0.023 | 0.160 | -0.143 | 48.0 | 0.887 |
+    """
 
     document: SummaryDocument
 
@@ -215,8 +230,11 @@ class Summary(Answering):
     def _repr_html_(self) -> str:
         return html.render(self.document)
 
-    def to_text(self, digits: int = 3) -> str:
-        """The text with this many decimals.
+    def _grid(self, digits: int = 3) -> Grid:
+        return document_grid(self.document, digits)
+
+    def to_text(self, digits: int = 3, *, path: str | PathLike[str] | None = None) -> str:
+        """The text with this many decimals; written to a file where a path is given.
 
         Examples
         --------
@@ -227,10 +245,10 @@ class Summary(Answering):
         >>> print(text.splitlines()[0])
         mlsem 0.1.0 ended normally after 3 iterations
         """
-        return text.render(self.document, digits)
+        return written(text.render(self.document, digits), path)
 
-    def to_html(self, digits: int = 3) -> str:
-        """The HTML with this many decimals.
+    def to_html(self, digits: int = 3, *, path: str | PathLike[str] | None = None) -> str:
+        """The HTML with this many decimals; written to a file where a path is given.
 
         Examples
         --------
@@ -241,7 +259,7 @@ class Summary(Answering):
         >>> "<table" in page
         True
         """
-        return html.render(self.document, digits)
+        return written(html.render(self.document, digits), path)
 
 
 def summarise(

@@ -13,9 +13,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from mlsem.cli import files as cli_files
 from mlsem.cli.files import separated
 from mlsem.cli.main import FAILED, OK, main
+from mlsem.report.export.spreadsheet import FORMULA
 from mlsem.report.files import OutputError, write_whole
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -162,7 +162,7 @@ def test_no_cell_is_a_formula() -> None:
         written = StringIO(separated(frame, mark), newline="")
         head, *rows = csv.reader(written, delimiter=mark)
         assert head == ["label", "est", "level", "'=x"]
-        marked = [text.startswith(cli_files.FORMULA) for text in texts]
+        marked = [text.startswith(FORMULA) for text in texts]
         expected = ["'" * mark + text for mark, text in zip(marked, texts, strict=True)]
         assert [row[0] for row in rows] == [text.replace("\r", "\\r") for text in expected]
         assert sum(marked) == 7

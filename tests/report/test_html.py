@@ -46,7 +46,7 @@ def test_tags_balance() -> None:
 def test_content() -> None:
     text = render(_document(ROW, replace(ROW, name="y3")))
     assert text.count("f =~") == 1
-    assert "<td>0.775</td><td>0.038</td><td>20.315</td><td>0.000</td>" in text
+    assert "<td>0.775</td><td>0.038</td><td>20.315</td><td>&lt;.001</td>" in text
     assert '<th scope="col">P(&gt;|z|)</th>' in text
     assert "Level 1" in text
     assert "(a)" in text

@@ -56,8 +56,8 @@ Latent Variables:
                    Estimate  Std.Err  z-value  P(>|z|)
   fw =~
     y1                1.000
-    y2                0.775    0.038   20.315    0.000
-    y3        (L3)    0.742    0.040   18.728    0.000
+    y2                0.775    0.038   20.315    <.001
+    y3        (L3)    0.742    0.040   18.728    <.001
 
 Covariances:
                    Estimate  Std.Err  z-value  P(>|z|)
@@ -73,7 +73,7 @@ Level 2 [cluster]:
 
 Variances:
                    Estimate  Std.Err  z-value  P(>|z|)
-    f                -0.578    0.051  -11.444    0.000
+    f                -0.578    0.051  -11.444    <.001
 
 Defined Parameters:
                    Estimate  Std.Err  z-value  P(>|z|)
@@ -99,14 +99,14 @@ def test_no_line_ends_in_a_blank() -> None:
 
 def test_digits() -> None:
     heads, line = _table(replace(VARIANCE, name="y"), digits=5)
-    assert line.split() == ["y", "-0.57800", "0.05100", "-11.44400", "0.00000"]
+    assert line.split() == ["y", "-0.57800", "0.05100", "-11.44400", "<.00001"]
     assert len(heads) == len(line)
 
 
 def test_t_tests_show_their_df() -> None:
     heads, first, second = _table(replace(FREE, df=8.04, group=""), replace(VARIANCE, name="b"))
     assert heads.split() == ["Estimate", "Std.Err", "t-value", "df", "P(>|t|)"]
-    assert first.split() == ["y2", "0.775", "0.038", "20.315", "8.0", "0.000"]
+    assert first.split() == ["y2", "0.775", "0.038", "20.315", "8.0", "<.001"]
     assert second.split()[4] == "Inf"
     assert len(heads) == len(first) == len(second)
 
@@ -147,14 +147,14 @@ def test_large_numbers_keep_the_width() -> None:
         TableRow("", "y", "", 72936.026, 12345.6789, 5.9, 0.0),
         TableRow("", "z", "", -1.5e9, 2.5e11, 0.5, 0.6),
     )
-    assert line.split() == ["y", "72936.03", "12345.68", "5.900", "0.000"]
+    assert line.split() == ["y", "72936.03", "12345.68", "5.900", "<.001"]
     assert giant.split() == ["z", "-1.5e+09", "2.5e+11", "0.500", "0.600"]
     assert len(heads) == len(line) == len(giant)
 
 
 def test_small_numbers_do_not_become_zero() -> None:
     _, line = _table(TableRow("", "y", "", 1.234e-6, 2.5e-7, 4.936, 0.0))
-    assert line.split() == ["y", "1.2e-06", "2.5e-07", "4.936", "0.000"]
+    assert line.split() == ["y", "1.2e-06", "2.5e-07", "4.936", "<.001"]
 
 
 def test_long_header_values_fit() -> None:

@@ -9,6 +9,7 @@ import pytest
 from reference import frame
 
 import mlsem
+from mlsem.report.cells import format_pvalue
 
 MODEL = "level: 1\n f =~ y1 + y2 + y3\n f ~ x1\nlevel: 2\n g =~ y1 + y2 + y3\n g ~ w1"
 REASON = "likelihood-ratio tests, scaled ones above all, reject right models too often"
@@ -47,7 +48,8 @@ def test_numbers_stand_under_their_names():
     for label, names in rows.items():
         values = re.search(rf"^  {re.escape(label)} +(.*)$", text, re.MULTILINE)
         assert values is not None, label
-        assert values[1].split() == [f"{found[name]:.3f}" for name in names]
+        written = format_pvalue if "pvalue" in names[0] else "{:.3f}".format
+        assert values[1].split() == [written(found[name]) for name in names]
     assert len({len(line) for line in text.splitlines() if line.startswith("  Robust")}) == 1
 
 

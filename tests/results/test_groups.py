@@ -518,6 +518,6 @@ def test_patterns_of_missing_values_by_group():
         assert str(found[label]) == str(expected)
         same(found[label].patterns(), expected.patterns())
     assert str(found).startswith("Group 1 [a]:\n\nMissing values")
-    assert found._repr_html_().count("<h4>") == 2
+    assert found._repr_html_().count("<strong>Group ") == 2
     found = mlsem.missing_patterns(data, group="g", variables="y1")
     assert found["b"].n_rows == 1000

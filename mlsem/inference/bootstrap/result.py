@@ -17,7 +17,7 @@ from mlsem.errors import OptionValueError, listed
 from mlsem.inference.bootstrap import draws as numbers
 from mlsem.inference.bootstrap.draws import WeightKind
 from mlsem.report import sheet
-from mlsem.report.cells import by_group, format_number
+from mlsem.report.cells import by_group, formatted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -233,7 +233,9 @@ class Bootstrap(sheet.Shown):
             "ci.upper": upper,
             "P(>|t|)": self.pvalues["symmetric"].to_numpy(),
         }
-        rows = zip(*([format_number(x, 3) for x in each] for each in columns.values()), strict=True)
+        rows = zip(
+            *(formatted(name, each, 3, self.n_draws) for name, each in columns.items()), strict=True
+        )
         enough = self.n_draws >= numbers.fewest_draws(level)
         legend = (LEGEND if enough else TOO_FEW).format(
             f"{100.0 * level:.6g}", f"{self.se_kind} SE"

@@ -15,7 +15,7 @@ from mlsem.core.records import Array
 from mlsem.data.table.frame import make_frame
 from mlsem.estimation.standard_errors import KINDS
 from mlsem.report import sheet
-from mlsem.report.cells import format_number
+from mlsem.report.cells import formatted
 from mlsem.report.figures.standard_errors import se_comparison
 
 if TYPE_CHECKING:
@@ -235,7 +235,8 @@ class SeComparison(sheet.Shown):
         frame = self.table
         heads = {"est": "Estimate", "ratio": "ratio", "lower": "band", "upper": "", "pvalue": "p"}
         heads |= {f"se_{kind}": kind for kind in self.kinds}
-        cells = [[format_number(value, 3) for value in frame[name]] for name in frame.columns]
+        draws = None if self.band is None else len(self.band.ratios)
+        cells = [formatted(str(name), frame[name].tolist(), 3, draws) for name in frame.columns]
         facts = [("Standard errors", ", ".join(self.kinds))]
         legend = ""
         if self.band is not None:

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 from mlsem.base.display import lines
 from mlsem.data.table.frame import make_frame
 from mlsem.other_programs.answering import Answering
-from mlsem.report.table import render_columns
+from mlsem.report.export.exported import Exported
+from mlsem.report.export.grid import Grid
+from mlsem.report.table import columns_table, render_columns
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,7 +24,7 @@ INTERVALS = {
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Effects(Answering):
+class Effects(Exported, Answering):
     """Effects of `predictor` on `outcome`; prints as a table.
 
     Attributes
@@ -47,14 +49,25 @@ class Effects(Answering):
         return make_frame(self._columns)
 
     def __str__(self) -> str:
-        shown = {
+        title = f"Effects of {self.predictor} on {self.outcome}:\n"
+        return title + render_columns(self._shown, 3) + lines(self._words)
+
+    @property
+    def _shown(self) -> dict[str, Any]:
+        """The columns that the intervals have."""
+        return {
             name: values
             for name, values in self._columns.items()
             if name not in ("stat", "df") or self.ci == "delta"
         }
-        title = f"Effects of {self.predictor} on {self.outcome}:\n"
-        legend = f"{100 * self.confidence:g} % intervals: {INTERVALS[self.ci]}."
-        return title + render_columns(shown, 3) + lines((legend, *self.notes))
+
+    @property
+    def _words(self) -> tuple[str, ...]:
+        return f"{100 * self.confidence:g} % intervals: {INTERVALS[self.ci]}.", *self.notes
+
+    def _grid(self) -> Grid:
+        title = f"Effects of {self.predictor} on {self.outcome}"
+        return Grid(title, (columns_table(self._shown),), self._words)
 
     def __repr__(self) -> str:
         return f"<Effects: {self.predictor} on {self.outcome}, {len(self._columns['est'])} effects>"

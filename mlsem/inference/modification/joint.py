@@ -23,6 +23,10 @@ from mlsem.model.asked import Equality, read_added, read_released, separate
 from mlsem.model.candidates import extend, parameter_name
 from mlsem.model.expressions import compiled_pairs, equality_space
 from mlsem.model.table import ParameterTable, Row
+from mlsem.report.cells import p_words
+from mlsem.report.export.exported import Exported
+from mlsem.report.export.grid import Grid
+from mlsem.report.table import columns_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,7 +35,7 @@ SINGULAR = 1e-10  # smallest eigenvalue of a scaled information of parameters th
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class ParametersTest:
+class ParametersTest(Exported):
     """A score test of parameters that a model does not have; prints as text.
 
     Attributes
@@ -87,21 +91,29 @@ class ParametersTest:
 
     @property
     def _result(self) -> str:
-        p = f"= {self.pvalue:.3f}" if self.pvalue >= 0.0005 else "< 0.001"
         scaled = f", scaled by {self.scaling:.3f}" if self.robust else ""
-        return f"chi2({self.df}) = {self.statistic:.3f}, p {p}{scaled}"
+        return f"chi2({self.df}) = {self.statistic:.3f}, {p_words(self.pvalue)}{scaled}"
 
     def __str__(self) -> str:
         names = [cell(name) for name in self.tested]
         width = max(map(display_width, names))
         alone = self._alone[1 if self.robust else 0]
         lines = [
-            f"  {pad_right(name, width)}  alone: {value:.3f}, p = {chdtrc(1, value):.3f}"
+            f"  {pad_right(name, width)}  alone: {value:.3f}, {p_words(chdtrc(1, value))}"
             for name, value in zip(names, alone, strict=True)
         ]
         kind = "Robust score test" if self.robust else "Score test"
         notes = [f"note: {note}" for note in self.notes]
         return "\n".join((f"{kind} of", *lines, self._result, *notes))
+
+    def _grid(self) -> Grid:
+        alone = self._alone[1 if self.robust else 0]
+        own = {"Parameter": self.tested, "chi2 alone": alone, "p": chdtrc(1, alone)}
+        test = {"chi2": [self.statistic], "df": [self.df], "p": [self.pvalue]}
+        if self.robust:
+            test["Scaled by"] = [self.scaling]
+        tables = (columns_table(own), columns_table(test))
+        return Grid("Robust score test" if self.robust else "Score test", tables, self.notes)
 
     def __repr__(self) -> str:
         return f"<ParametersTest: {self._result}>"

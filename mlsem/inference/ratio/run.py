@@ -17,6 +17,10 @@ from mlsem.inference.ratio.nested import Embedding, embed
 from mlsem.inference.ratio.same_data import require_same_data
 from mlsem.inference.ratio.scores import difference_score
 from mlsem.other_programs.answering import Answering
+from mlsem.report.cells import p_words
+from mlsem.report.export.exported import Exported
+from mlsem.report.export.grid import Grid
+from mlsem.report.table import columns_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,7 +31,7 @@ METHODS: tuple[Method, ...] = get_args(Method)
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
-class LrTest(Answering):
+class LrTest(Exported, Answering):
     """A likelihood-ratio test; prints as text.
 
     Attributes
@@ -99,9 +103,13 @@ class LrTest(Answering):
 
     @property
     def _result(self) -> str:
-        p = f"= {self.pvalue:.3f}" if self.pvalue >= 0.0005 else "< 0.001"
         letter = "score" if self.method == "score" else "LR"
-        return f"{letter} = {self.statistic:.3f}, p {p} ({self.distribution})"
+        p = p_words(self.pvalue, self.draws)
+        return f"{letter} = {self.statistic:.3f}, {p} ({self.distribution})"
+
+    @property
+    def _title(self) -> str:
+        return "Score test" if self.method == "score" else "Likelihood-ratio test"
 
     def __str__(self) -> str:
         models = [
@@ -112,8 +120,20 @@ class LrTest(Answering):
         ]
         added = [f"  added: {', '.join(self.added)}"] if self.added else []
         notes = [f"  note: {note}" for note in self.notes]
-        name = "Score test" if self.method == "score" else "Likelihood-ratio test"
-        return lines((f"{name} of", *models, *added, self._result, *notes))
+        return lines((f"{self._title} of", *models, *added, self._result, *notes))
+
+    def _grid(self) -> Grid:
+        models = {
+            "": ("simple", "full"),
+            "Parameters": self.n_params,
+            "Log-likelihood": self.logliks,
+        }
+        letter = "Score" if self.method == "score" else "LR"
+        test = {letter: [self.statistic], "df": [self.df], "p": [self.pvalue]}
+        test |= {"Distribution": [self.distribution]}
+        tables = columns_table(models), columns_table(test, draws=self.draws)
+        added = (f"added: {', '.join(self.added)}",) if self.added else ()
+        return Grid(self._title, tables, (*added, *self.notes))
 
     def __repr__(self) -> str:
         return f"<LrTest: {self._result}>"

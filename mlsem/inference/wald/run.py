@@ -20,6 +20,10 @@ from mlsem.inference.covariance.reference import DfMethod, Reference
 from mlsem.inference.estimated import Estimated
 from mlsem.model.hypotheses import Hypothesis, read_hypothesis
 from mlsem.other_programs.answering import Answering
+from mlsem.report.cells import p_words
+from mlsem.report.export.exported import Exported
+from mlsem.report.export.grid import Grid
+from mlsem.report.table import columns_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,7 +33,7 @@ TESTS: tuple[TestKind, ...] = ("chi2", "F", "HTZ")
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
-class WaldTest(Answering):
+class WaldTest(Exported, Answering):
     """A joint test of constraints g(θ) = 0.
 
     Attributes
@@ -92,8 +96,7 @@ class WaldTest(Answering):
     def _result(self) -> str:
         two = "" if np.isinf(self.df_denom) else f", {self.df_denom:.2f}"
         letter = "chi2" if self.test == "chi2" else "F"
-        p = f"= {self.pvalue:.3f}" if self.pvalue >= 0.0005 else "< 0.001"
-        return f"{letter}({self.df}{two}) = {self.statistic:.3f}, p {p}"
+        return f"{letter}({self.df}{two}) = {self.statistic:.3f}, {p_words(self.pvalue)}"
 
     def __str__(self) -> str:
         constraints, names = map(cell, self.constraints), map(cell, self.names)
@@ -103,9 +106,20 @@ class WaldTest(Answering):
             f"  {pad_right(text, width)}  estimate of {name}: {value:.3f}"
             for text, name, value in shown
         ]
+        return "\n".join((f"{self._title} of", *lines, self._result))
+
+    @property
+    def _title(self) -> str:
         method = f", df {self.df_method}" if self.df_method else ""
-        head = f"Wald test ({self.test}{method}, covariance {self.vcov}) of"
-        return "\n".join((head, *lines, self._result))
+        return f"Wald test ({self.test}{method}, covariance {self.vcov})"
+
+    def _grid(self) -> Grid:
+        own = {"Constraint": self.constraints, "": self.names, "Estimate": self.estimate}
+        test = {"chi2" if self.test == "chi2" else "F": [self.statistic], "df": [self.df]}
+        if np.isfinite(self.df_denom):
+            test["df (denominator)"] = [self.df_denom]
+        tables = columns_table(own), columns_table({**test, "p": [self.pvalue]})
+        return Grid(self._title, tables)
 
     def __repr__(self) -> str:
         return f"<WaldTest: {self._result}; {self.test}, {self.vcov}>"

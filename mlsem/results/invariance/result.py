@@ -16,7 +16,7 @@ from mlsem.data.table.frame import make_frame
 from mlsem.errors import InferenceError, OptionValueError, listed, nearest
 from mlsem.inference.alignment.result import Alignment
 from mlsem.report import sheet
-from mlsem.report.cells import format_number
+from mlsem.report.cells import format_number, format_pvalue, formatted
 from mlsem.report.figures import by_group as figures
 from mlsem.results.compared import measures_of
 from mlsem.results.invariance import words
@@ -344,7 +344,10 @@ class Invariance(sheet.Shown):
 
     def _fit_table(self) -> sheet.SheetTable:
         shown = [name for name in HEADS if name in self._measures]
-        cells = [_cells(self._measures[name], 0 if name in WHOLE else 3) for name in shown]
+        cells = [
+            formatted(name, map(float, self._measures[name]), 0 if name in WHOLE else 3)
+            for name in shown
+        ]
         legend = f"χ²: {'scaled; CFI and RMSEA robust' if self.robust else 'likelihood ratio'}"
         legend += "; score: score test of fit, which holds with few clusters."
         rows = tuple(zip(self.steps, zip(*cells, strict=True), strict=True))
@@ -356,8 +359,8 @@ class Invariance(sheet.Shown):
         rows = []
         for each in changes:
             score = np.nan if each.score is None else each.score.pvalue
-            numbers = (each.chisq, each.pvalue, _statistic(each), score)
-            cells = [str(each.df), *(format_number(value, 3) for value in numbers)]
+            cells = [str(each.df), format_number(each.chisq, 3), format_pvalue(each.pvalue)]
+            cells += [format_number(_statistic(each), 3), format_pvalue(score)]
             cells += [_signed(each.changes.get(name, np.nan)) for name in known]
             rows.append((each.step, tuple(cells)))
         heads = ("df", "Δχ²", "p", "score", "p", *(f"Δ{HEADS[name]}" for name in known))
@@ -371,10 +374,6 @@ class Invariance(sheet.Shown):
 
 def _statistic(change: StepChange) -> float:
     return np.nan if change.score is None else change.score.statistic
-
-
-def _cells(values: Any, digits: int) -> list[str]:
-    return [format_number(float(value), digits) for value in values]
 
 
 def _signed(value: float) -> str:

@@ -43,7 +43,7 @@ SLOPE_NAMES = {"y~1.l2": "(Intercept)", "y~w1.l2": "w1", "s~1.l2": "x1", "y~w1:x
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class ArticleStudy:
+class ArticleStudy(sheet.Shown):
     """The article's simulation, ours beside the published numbers; prints as text.
 
     Attributes
@@ -96,15 +96,6 @@ class ArticleStudy:
                 f"numbers those of {REPLICATIONS}: they differ by chance.",
             )
         return tuple(notes)
-
-    def __str__(self) -> str:
-        return sheet.text(self._sheet())
-
-    def __repr__(self) -> str:
-        return str(self)
-
-    def _repr_html_(self) -> str:
-        return sheet.html(self._sheet())
 
 
 def article_study(

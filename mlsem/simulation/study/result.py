@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from mlsem.core.records import Array
 from mlsem.data.table.frame import make_frame
-from mlsem.other_programs.answering import Answering
 from mlsem.report import sheet
 from mlsem.report.cells import format_number
 from mlsem.report.figures.se_bias import se_bias
@@ -75,7 +74,7 @@ class MethodResults:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Study(Answering):
+class Study(sheet.Shown):
     """The results of a study; prints as text, shows as HTML in a notebook.
 
     Attributes
@@ -230,15 +229,6 @@ class Study(Answering):
             "they are many, or not the same for all methods, compare with care.",
             *first,
         )
-
-    def __str__(self) -> str:
-        return sheet.text(self._sheet())
-
-    def __repr__(self) -> str:
-        return str(self)
-
-    def _repr_html_(self) -> str:
-        return sheet.html(self._sheet())
 
 
 def _counted(reasons: Counter[str]) -> str:

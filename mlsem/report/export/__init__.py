@@ -1,0 +1,1 @@
+"""Tables for papers: `grid` holds what is printed, a file each writes it in one language."""

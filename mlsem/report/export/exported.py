@@ -1,0 +1,87 @@
+"""`Exported`: what prints as a table is written in other languages, too."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mlsem.report.cells import shown
+
+if TYPE_CHECKING:
+    from os import PathLike
+
+    from mlsem.report.export.grid import Grid
+
+
+class Exported:
+    """What is a table: shown as HTML in a notebook, written for papers and spreadsheets.
+
+    What is written is what is printed; numbers in full are in `frame`, where there is one.
+    """
+
+    __slots__ = ()
+
+    def _grid(self) -> Grid:
+        raise NotImplementedError
+
+    def _repr_html_(self) -> str:
+        from mlsem.report.export.html import html
+
+        return html(shown(self._grid()))
+
+    def to_html(self, *, path: str | PathLike[str] | None = None) -> str:
+        """The table as a piece of HTML; written to a file where a path is given."""
+        return written(self._repr_html_(), path)
+
+    def to_markdown(self, *, path: str | PathLike[str] | None = None) -> str:
+        """The table in Markdown, as GitHub, Quarto and pandoc read it."""
+        from mlsem.report.export.markdown import markdown
+
+        return written(markdown(shown(self._grid())), path)
+
+    def to_latex(
+        self,
+        *,
+        caption: str = "",
+        label: str = "",
+        path: str | PathLike[str] | None = None,
+    ) -> str:
+        r"""The table in LaTeX, for the package booktabs.
+
+        Parameters
+        ----------
+        caption : str
+            By default the title that is printed.
+        label : str
+            For ``\ref``.
+        path : path, optional
+            A file to be written, too.
+        """
+        from mlsem.report.export.latex import latex
+
+        return written(latex(shown(self._grid()), caption, label), path)
+
+    def to_csv(self, path: str | PathLike[str] | None = None) -> str:
+        """The table as text with commas, for spreadsheets: no text begins a formula there."""
+        from mlsem.report.export.spreadsheet import csv_text
+
+        return written(csv_text(shown(self._grid())), path)
+
+    def to_excel(self, path: str | PathLike[str]) -> None:
+        """Write the table into an Excel workbook; numbers are numbers there.
+
+        Raises
+        ------
+        InterfaceError
+            openpyxl is not installed.
+        """
+        from mlsem.report.export.spreadsheet import write_excel
+
+        write_excel(shown(self._grid()), path)
+
+
+def written(text: str, path: str | PathLike[str] | None) -> str:
+    """The text, and a file with it where there is a path."""
+    if path is not None:
+        Path(path).write_text(text, "utf-8")
+    return text

@@ -1,0 +1,46 @@
+"""What a table of fits is made from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+from mlsem.report.labels import Labels, read_labels
+
+if TYPE_CHECKING:
+    from mlsem.results.result import FitResult
+    from mlsem.results.standardized import Kind as StandardizedKind
+
+Statistic = Literal["se", "ci", "t", "p", "df"]
+STATISTICS: tuple[Statistic, ...] = get_args(Statistic)
+Key = tuple[int, str, str, str, str]  # level, group's title, operator, lhs, rhs
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """How a table of fits is arranged; see `mlsem.summary_table`."""
+
+    words: object
+    statistics: tuple[Statistic, ...]
+    stars: bool
+    digits: int
+    level: float
+    levels: tuple[int | str, ...] | None
+    measures: tuple[str, ...]
+    rows: tuple[str, ...] | None
+    standardized: StandardizedKind | None
+
+    @property
+    def labels(self) -> Labels:
+        return read_labels(self.words)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Column:
+    """The parameters of one fit, by what they are."""
+
+    fit: FitResult
+    cells: Mapping[Key, Mapping[str, Any]]
+    titles: Mapping[int, str]
+    slopes: tuple[str, ...]  # paths whose value is the mean of a random slope
