@@ -100,7 +100,8 @@ def _as_arguments(message: str) -> str:
         return f"--{ARGUMENTS[name]} {value}".rstrip()
 
     keyword = rf"(?<![\w.(\[])({'|'.join(ARGUMENTS)})=(?![~=])"  # no operators of the model
-    return re.sub(rf"{keyword}(\"[^\"]*\"|'[^']*'|-?\w+|)", argument, sentences(message))
+    said = sentences(message).replace("(REML=True in lmm)", "(in lmm: without --ml)")
+    return re.sub(rf"{keyword}(\"[^\"]*\"|'[^']*'|-?\w+|)", argument, said)
 
 
 def pipe_closed() -> int:
