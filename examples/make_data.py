@@ -131,8 +131,8 @@ level: 2
         odds = share / (1.0 - share) * np.exp(-0.8 * data["grade"])
         data.loc[rng.random(len(data)) < odds / (1.0 + odds), item] = np.nan
     silent = rng.choice(60, size=9, replace=False) + 1
-    data.loc[data["school"].isin(silent), "climate"] = np.nan
-    return data[["school", "climate", "grade", "q1", "q2", "q3"]]
+    data.loc[data["school"].isin(silent.tolist()), "climate"] = np.nan
+    return data.loc[:, ["school", "climate", "grade", "q1", "q2", "q3"]]
 
 
 MADE = {each.__name__: each for each in (growth, growth_wide, trial, invariance, holes)}

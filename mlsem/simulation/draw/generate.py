@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 @quiet
 def simulate(
     model: str,
-    n_clusters: int | Mapping[Hashable, int] = 50,
+    n_clusters: int | Mapping[Any, int] = 50,
     cluster_size: object = None,
     params: object = None,
     seed: object = None,
@@ -43,8 +43,8 @@ def simulate(
     group_label: Iterable[Hashable] | None = None,
     random_effects: object = "normal",
     residuals: object = "normal",
-    heteroscedastic: Spread | Mapping[Hashable, Spread] | None = None,
-    omitted_slopes: Mapping[str, float] | Mapping[Hashable, Mapping[str, float]] | None = None,
+    heteroscedastic: Spread | Mapping[Any, Spread] | None = None,
+    omitted_slopes: Mapping[str, float] | Mapping[Any, Mapping[str, float]] | None = None,
     cluster: str = "id",
     rng: str = "numpy",
     **options: Unpack[DrawnKeywords],
