@@ -10,12 +10,14 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from importlib.util import find_spec
+from html import escape
+from time import monotonic
 from typing import Any
 
 from mlsem.errors import InterfaceError, OptionValueError
 
 DELAY = 2.0  # seconds of work before a bar appears that nobody asked for
+PAUSE = 0.1  # seconds between changes of a bar
 _ASKED: ContextVar[bool | None] = ContextVar("mlsem_progress", default=None)
 
 
@@ -70,20 +72,35 @@ def bar(total: int, label: str, progress: object = None) -> Iterator[Callable[[i
 def lone_bar(total: int, label: str, progress: object = None) -> Iterator[Callable[[int], Any]]:
     """As `bar`, for generators: these would say to their callers that all is nested in it."""
     with showing(progress):
-        wanted = _ASKED.get()
-    silent = wanted is False or sys.stderr is None or not (wanted or _seen())
-    kind = None if silent else _kind(required=bool(wanted))
-    if kind is None:
+        made = _made(total, label, _ASKED.get())
+    if made is None:
         yield lambda count: None
         return
-    how = {"leave": False, "delay": 0.0 if wanted else DELAY, "miniters": 1, "file": sys.stderr}
-    with kind(total=total, desc=label, **how) as shown:
+    with made as shown:
         yield shown.update
 
 
-def _seen() -> bool:
-    """Whether there is somebody who sees a bar."""
-    return _in_notebook() or sys.stderr.isatty()
+def _made(total: int, label: str, wanted: bool | None) -> Any:
+    """The bar; None where nobody wants or sees one."""
+    delay = 0.0 if wanted else DELAY
+    if wanted is False:
+        return None
+    if _in_notebook():
+        return _NotebookBar(total, label, delay)
+    if sys.stderr is None or not (wanted or sys.stderr.isatty()):
+        return None
+    try:
+        from tqdm import tqdm
+    except ImportError:
+        if not wanted:
+            return None
+        raise InterfaceError(
+            "the progress bar needs tqdm: pip install tqdm, or progress=False."
+        ) from None
+    # without the thread that tqdm starts to look after its bars, which would stay
+    kind = type("Bar", (tqdm,), {"monitor_interval": 0})
+    how = {"leave": False, "delay": delay, "miniters": 1, "file": sys.stderr}
+    return kind(total=total, desc=label, **how)
 
 
 def _in_notebook() -> bool:
@@ -92,18 +109,43 @@ def _in_notebook() -> bool:
     return hasattr(shell, "kernel")
 
 
-def _kind(*, required: bool) -> Any:
-    """tqdm's bar of a notebook that has widgets, else its bar of text; None where there is none."""
-    try:
-        if _in_notebook() and find_spec("ipywidgets") is not None:
-            from tqdm.notebook import tqdm
+class _NotebookBar:
+    """A bar below a cell; in the end an output without content, for none can be taken away."""
+
+    def __init__(self, total: int, label: str, delay: float) -> None:
+        self.total, self.label, self.done = total, label, 0
+        self.begun = monotonic()
+        self.next = self.begun + delay
+        self.handle: Any = None
+
+    def __enter__(self) -> _NotebookBar:
+        self.update(0)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.handle is not None:
+            self.handle.update({"text/html": "", "text/plain": ""}, raw=True)
+
+    def update(self, count: int) -> None:
+        self.done += count
+        now = monotonic()
+        if now < self.next:
+            return
+        self.next = now + PAUSE
+        content = {"text/html": self._html(now - self.begun), "text/plain": self._text()}
+        if self.handle is None:
+            from IPython.display import display
+
+            self.handle = display(content, raw=True, display_id=True)
         else:
-            from tqdm import tqdm
-    except ImportError:
-        if not required:
-            return None
-        raise InterfaceError(
-            "the progress bar needs tqdm: pip install tqdm, or progress=False."
-        ) from None
-    # without the thread that tqdm starts to look after its bars, which would stay
-    return type("Bar", (tqdm,), {"monitor_interval": 0})
+            self.handle.update(content, raw=True)
+
+    def _text(self) -> str:
+        return f"{self.label}: {self.done} of {self.total}"
+
+    def _html(self, seconds: float) -> str:
+        label = escape(self.label)
+        return (
+            f'<div>{label} <progress aria-label="{label}" max="{self.total}" value="{self.done}">'
+            f"</progress> {self.done} of {self.total}, {seconds:.0f} s</div>"
+        )

@@ -164,6 +164,10 @@ def test_results_are_tables(code: str, notebook: Notebook) -> None:
 def test_bars(notebook: Notebook) -> None:
     assert notebook.run("found = fit.bootstrap('parametric', draws=4, seed=1)") == []
     shown = notebook.run("found = fit.bootstrap('parametric', draws=4, seed=1, progress=True)")
-    text = "".join(content["text"] for kind, content in shown if kind == "stream")
-    assert text.startswith("\rparametric bootstrap: ")
-    assert text.rpartition("\r")[2] == ""
+    assert shown[0][0] == "display_data"
+    assert "<progress" in shown[0][1]["data"]["text/html"]
+    assert shown[-1][0] == "update_display_data"
+    assert shown[-1][1]["data"] == {"text/html": "", "text/plain": ""}
+    assert {content["transient"]["display_id"] for _, content in shown} == {
+        shown[0][1]["transient"]["display_id"]
+    }
