@@ -86,12 +86,12 @@ def _print_fit(
 
 
 def _summary(result: FitResult, arguments: Namespace) -> str:
-    from mlsem.cli.output import indices_text, written
+    from mlsem.cli.output import in_form, indices_text
 
     summary = result.summary(
         arguments.level, arguments.ci, fit_measures=arguments.fit_measures, **_columns(arguments)
     )
-    text = written(summary, arguments.format, arguments.digits)
+    text = in_form(summary, arguments.format, arguments.digits)
     if arguments.modification_indices:
         indices = _indices(result, arguments).to_dict("list")
         text += indices_text(indices, arguments.format, arguments.digits)
@@ -242,11 +242,11 @@ def run_invariance(arguments: Namespace) -> int:
 
 
 def _steps(found: Invariance, worst: dict[str, pd.DataFrame], arguments: Namespace) -> str:
-    from mlsem.cli.output import worst_text, written
+    from mlsem.cli.output import in_form, worst_text
 
-    text = written(found, arguments.format)
+    text = in_form(found, arguments.format)
     if arguments.alignment:
-        text += "\n\n" + written(found.alignment, arguments.format)
+        text += "\n\n" + in_form(found.alignment, arguments.format)
     for step, frame in worst.items():
         text += worst_text(step, frame.to_dict("list"), arguments.format)
     return text
@@ -278,9 +278,9 @@ def run_check(arguments: Namespace) -> int:
 
             print(table_as_json(table))
         else:
-            from mlsem.cli.output import written
+            from mlsem.cli.output import in_form
 
-            print(written(table, arguments.format))
+            print(in_form(table, arguments.format).rstrip("\n"))
     return OK
 
 

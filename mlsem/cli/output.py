@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from html import escape
 from typing import TYPE_CHECKING, Any
 
-from mlsem.report.table import render_columns, render_html
+from mlsem.report.cells import shown
+from mlsem.report.export.grid import Grid
+from mlsem.report.export.html import html
+from mlsem.report.export.latex import latex
+from mlsem.report.export.markdown import markdown
+from mlsem.report.table import columns_table, render_columns
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -14,12 +18,13 @@ if TYPE_CHECKING:
     from mlsem.results.result import FitResult
 
 
-def written(shown: Any, form: str, digits: int | None = None) -> str:
-    """A result as text, Markdown, LaTeX or HTML."""
-    write = getattr(shown, f"to_{form}", None)
-    if write is not None:
-        return write() if digits is None else write(digits)
-    return shown._repr_html_() if form == "html" else str(shown)
+def in_form(result: Any, form: str, digits: int | None = None) -> str:
+    """A result as text, Markdown, LaTeX or HTML; of a summary with this many decimals."""
+    if form == "text":
+        return str(result) if digits is None else result.to_text(digits)
+    if form == "html" and digits is not None:
+        return result.to_html(digits) + "\n"
+    return _written(result._grid() if digits is None else result._grid(digits), form)
 
 
 def worst_text(step: str, columns: Mapping[str, Sequence[Any]], form: str) -> str:
@@ -33,13 +38,19 @@ def indices_text(indices: Mapping[str, list[Any]], form: str, digits: int) -> st
 
 
 def _titled(title: str, columns: Mapping[str, Sequence[Any]], form: str, digits: int) -> str:
+    """Columns under a title; a sentence where there are no rows."""
     empty = not any(map(len, columns.values()))
-    if form == "html":
-        body = "<p>none to list</p>" if empty else render_html(columns, digits)
-        return f"\n<h3>{escape(title)}</h3>\n{body}\n"
-    if empty:
-        return f"\n{title}: none to list.\n"
-    return f"\n{title}:\n\n{render_columns(columns, digits)}"
+    if form == "text":
+        table = ": none to list.\n" if empty else f":\n\n{render_columns(columns, digits)}"
+        return f"\n{title}{table}"
+    tables = () if empty else (columns_table(columns, digits),)
+    return "\n" + _written(Grid(title, tables, ("none to list",) if empty else ()), form)
+
+
+def _written(grid: Grid, form: str) -> str:
+    """The table in another language, ending in a newline."""
+    write = {"markdown": markdown, "latex": latex, "html": html}[form]
+    return write(shown(grid)).rstrip("\n") + "\n"
 
 
 def examples_text(examples: Mapping[str, Example]) -> str:

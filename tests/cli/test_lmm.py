@@ -139,12 +139,52 @@ def test_json_of_invariance(capsys: pytest.CaptureFixture[str]) -> None:
 # --- formats, data, examples ----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("command", [LMM, ["check", str(EXAMPLES / "trial.lav"), TRIAL]])
-def test_html(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    assert main([*command, "--format", "html"]) == OK
-    out = capsys.readouterr().out
-    assert out.startswith('<div class="mlsem">')
-    assert "<table>" in out
+FORMS = {
+    "html": ("<table>", "&lt;.001"),
+    "markdown": ("| ---: |", r"\<.001"),
+    "latex": (r"\begin{tabular}", r"\toprule"),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_languages(form: str, capsys: pytest.CaptureFixture[str]) -> None:
+    sign, other = FORMS[form]
+    model, data = str(EXAMPLES / "invariance.lav"), str(EXAMPLES / "invariance.csv")
+    groups = [*("--cluster", "school"), *("--group", "country"), *("--group-label", "AT,HU")]
+    steps = ["--steps", "configural,metric", "--worst", "--alignment"]
+    indices = ["--modification-indices", "--fit-measures"]
+    commands = {
+        "lmm": LMM,
+        "fit": ["fit", *(str(EXAMPLES / f"mediation.{end}") for end in ("lav", "csv"))],
+        "check": ["check", str(EXAMPLES / "trial.lav"), TRIAL],
+        "invariance": ["invariance", model, data, *groups, *steps],
+    }
+    commands["fit"] += ["--cluster", "id", *indices]
+    for name, command in commands.items():
+        assert main([*command, "--format", form]) == OK
+        out = capsys.readouterr().out
+        assert sign in out
+        assert out.endswith("\n")
+        assert name in ("check", "invariance") or other in out
+        assert name != "fit" or "Modification Indices" in out
+        assert name != "invariance" or "Equalities of metric" in out
+
+
+def test_text_of_the_users_is_escaped(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = mlsem.load_example("trial").rename(columns={"before": "vor_her"})
+    data["arm"] = "50% <b> & " + data["arm"]
+    data.to_csv(tmp_path / "data.csv", index=False)
+    command = ["lmm", "after ~ vor_her + arm + (1 | clinic)", str(tmp_path / "data.csv")]
+    wanted = {
+        "html": "arm50% &lt;b&gt; &amp; treatment",
+        "latex": r"arm50\% $<$b$>$ \& treatment",
+        "markdown": r"arm50% \<b\> \& treatment",
+    }
+    for form, words in wanted.items():
+        assert main([*command, "--format", form]) == OK
+        out = capsys.readouterr().out
+        assert words in out
+        assert form != "latex" or r"vor\_her" in out
 
 
 def test_packed_data_and_spreadsheets(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
