@@ -96,6 +96,10 @@ def test_task_8_looks_at_the_clusters() -> None:
 def test_task_9_writes_a_table(fit: mlsem.FitResult) -> None:
     fit.tidy().to_csv("table.csv", index=False)
     assert len(pd.read_csv("table.csv")) == len(fit.tidy())
+    both = mlsem.summary_table({"CR2": fit, "model": fit.with_se("standard")})
+    both.to_latex(path="table.tex")
+    text = Path("table.tex").read_text("utf-8")
+    assert text.index("Level 1") < text.index("Level 2") < text.index(r"\bottomrule")
 
 
 def test_task_10_draws_a_figure(fit: mlsem.FitResult) -> None:
@@ -122,7 +126,7 @@ def test_the_start_page_says_all_that_is_used() -> None:
             continue
         for node in ast.walk(function):
             if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
-                used |= {node.attr} if node.value.id in ("mlsem", "fit", "compared") else set()
+                used |= {node.attr} if node.value.id in ("mlsem", "fit", "compared", "both") else set()
             if isinstance(node, ast.Call):
                 used |= {f"{each.arg}=" for each in node.keywords if each.arg is not None}
     used -= {"FitResult", "params"}
