@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from mlsem.errors import OptionValueError, listed, nearest
+from mlsem.estimation.keywords import shown
 from mlsem.inference.ratio.run import METHODS, Method
 from mlsem.other_programs.answering import answering
 from mlsem.results.compared import ModelComparison, compare_fits
@@ -13,6 +14,7 @@ from mlsem.results.result import FitResult
 
 
 @answering
+@shown()
 def compare(
     fits: Iterable[FitResult] | Mapping[str, FitResult],
     names: Iterable[str] | None = None,

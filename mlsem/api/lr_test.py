@@ -7,12 +7,14 @@ import numpy as np
 from mlsem.arguments import require_whole
 from mlsem.core.quiet import quiet
 from mlsem.errors import InferenceError, OptionError, OptionValueError, listed, nearest
+from mlsem.estimation.keywords import shown
 from mlsem.inference.ratio.run import METHODS, LrTest, Method, likelihood_ratio
 from mlsem.other_programs.answering import answering
 from mlsem.results.result import FitResult
 
 
 @answering
+@shown()
 @quiet
 def lr_test(
     simple: FitResult,

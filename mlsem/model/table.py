@@ -290,8 +290,7 @@ class ParameterTable(Exported, Named):
 
         return text(self)
 
-    def __repr__(self) -> str:
-        return str(self)
+    __repr__ = __str__
 
     def _grid(self) -> Grid:
         from mlsem.model.shown import grid

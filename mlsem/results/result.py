@@ -257,6 +257,7 @@ class FitResult(Answering, Drawn):
         """
         return square_frame(self.covariance.matrix, self.table.names)
 
+    @shown()
     @quiet
     def conf_int(
         self,
@@ -333,6 +334,7 @@ class FitResult(Answering, Drawn):
 
     # --- tables -------------------------------------------------------------------------------
 
+    @shown()
     def parameter_estimates(
         self,
         level: float = 0.95,
@@ -541,6 +543,7 @@ class FitResult(Answering, Drawn):
             }
         )
 
+    @shown()
     def summary(
         self,
         level: float | None = None,
