@@ -261,8 +261,7 @@ def check(
     data : pandas.DataFrame, optional
         With it, the names in the model are looked for in the data.
     cluster : str, optional
-        Column of cluster ids, which must be in the data. As for `fit` it makes the errors of a
-        single-level model robust, and so its means parameters.
+        Column of cluster ids, which is looked for in the data. It changes nothing in the table.
     **options
         As for `fit`. Without data the groups are those of ``group_label=``, or of the blocks of
         the model. What says how a model is estimated is checked, and changes nothing.

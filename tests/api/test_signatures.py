@@ -83,6 +83,8 @@ def test_check_takes_what_fit_takes() -> None:
     how: dict[str, Any] = {"estimator": "mlr", "center": {"x1": "cluster"}, "starts": 2, "tol": 0.1}
     table = mlsem.check(MODEL, DATA, "id", **how)
     assert table == mlsem.fit(MODEL, DATA, "id", **how | {"tol": 1e-8}).table
+    for cluster in (None, "id"):
+        assert mlsem.check("y ~ x1", DATA, cluster) == mlsem.fit("y ~ x1", DATA, cluster).table
     with pytest.raises(mlsem.DataError, match=r"cluster= names 'ID'.* Did you mean 'id'"):
         mlsem.check(MODEL, DATA, "ID")
 
