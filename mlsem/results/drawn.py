@@ -344,7 +344,7 @@ class Drawn:
             Arrows whose p value is above this are dashed. Variances are never: a Wald test of a
             variance is none.
         stars : bool
-            Adds * (p < .05), ** (p < .01), *** (p < .001).
+            Adds ``*`` (p < .05), ``**`` (p < .01), ``***`` (p < .001).
         intercepts : bool
             Adds means and intercepts, in brackets.
         variances, covariances : bool
