@@ -86,6 +86,7 @@ html_static_path = ["_static"]
 html_css_files = ["mlsem.css"]
 html_copy_source = False
 html_show_sourcelink = False
+html_show_search_summary = False  # would fetch the pages found, which files on a disk do not allow
 html_theme_options = {
     "logo": {"text": "mlsem"},
     "header_links_before_dropdown": 7,
