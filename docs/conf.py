@@ -14,13 +14,23 @@ import mlsem
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE / "_extensions"), str(HERE.parent)]
 
-# Pages run in kernels that know no settings of the person who builds them, and say less.
+# Pages run in kernels that know no settings of the person who builds them. Warnings there are
+# without the path of a cell, and no bar of progress is left on a page when the builder is slow.
+KERNEL = """
+c.IPKernelApp.log_level = 40
+c.HistoryManager.enabled = False
+c.InteractiveShellApp.exec_lines = [
+    "import warnings",
+    "warnings.formatwarning = lambda text, kind, *rest: f'{kind.__name__}: {text}\\\\n'",
+    "from mlsem.parallel import progress",
+    "progress.DELAY = float('inf')",
+    "del warnings, progress",
+]
+"""
 PROFILE = Path(tempfile.mkdtemp(prefix="mlsem-docs-"))
 atexit.register(shutil.rmtree, PROFILE, ignore_errors=True)
 (PROFILE / "profile_default").mkdir()
-(PROFILE / "profile_default" / "ipython_kernel_config.py").write_text(
-    "c.IPKernelApp.log_level = 40\nc.HistoryManager.enabled = False\n", "utf-8"
-)
+(PROFILE / "profile_default" / "ipython_kernel_config.py").write_text(KERNEL, "utf-8")
 os.environ["IPYTHONDIR"] = str(PROFILE)
 
 project = "mlsem"
@@ -38,6 +48,7 @@ extensions = [
     "sphinx_copybutton",
     "sphinx_design",
     "local_mathjax",
+    "page_links",
     "validation",
 ]
 exclude_patterns = ["_build", "README.md"]
@@ -55,11 +66,11 @@ nb_execution_in_temp = True
 nb_execution_raise_on_error = True
 nb_execution_timeout = 120
 nb_execution_show_tb = True
-nb_merge_streams = True
 nb_ipywidgets_js = {}  # would be fetched from another host
 nb_mime_priority_overrides = [("html", "image/svg+xml", 5), ("html", "image/png", 6)]
 
 # Reference.
+default_role = "py:obj"  # `params` in a docstring: a link where there is such a name, else code
 autosummary_generate = True
 autodoc_typehints = "none"  # the docstrings say the types in words
 autodoc_default_options = {"show-inheritance": False}
@@ -75,6 +86,7 @@ html_static_path = ["_static"]
 html_css_files = ["mlsem.css"]
 html_copy_source = False
 html_show_sourcelink = False
+html_show_search_summary = False  # would fetch the pages found, which files on a disk do not allow
 html_theme_options = {
     "logo": {"text": "mlsem"},
     "header_links_before_dropdown": 7,

@@ -20,10 +20,10 @@ def main(folder: Path) -> None:
     fit = mlsem.fit(
         mlsem.example_model("article"), mlsem.load_example("article"), cluster="id", se="CR2"
     )
-    figure = fit.compare_se(seed=1).plot()
+    figure = fit.plot_interaction("x1", "w1")
     figure.patch.set_facecolor("white")
     with mpl.rc_context(STYLE):
-        figure.savefig(folder / "compare_se.svg", metadata={"Date": None}, bbox_inches="tight")
+        figure.savefig(folder / "interaction.svg", metadata={"Date": None}, bbox_inches="tight")
 
 
 if __name__ == "__main__":

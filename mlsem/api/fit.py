@@ -186,6 +186,23 @@ def fit(
     from sample to sample is left out (bootstraps estimate them anew in each draw). The
     log-likelihood is that of such covariates too, given those of one level. ``fixed_x=False`` makes
     all moments of exogenous covariates parameters.
+
+    Examples
+    --------
+    >>> import mlsem
+    >>> data = mlsem.load_example("article")
+    >>> model = "level: 1; y ~ x1 + w1:x1; level: 2; y ~ w1"
+    >>> fit = mlsem.fit(model, data, cluster="id", se="CR2")
+    >>> fit.converged, round(fit.loglik, 3)
+    (True, -818.609)
+    >>> fit.params.round(3)
+    y~x1       0.577
+    y~w1:x1    0.302
+    y~~y       1.232
+    y~w1.l2    0.366
+    y~~y.l2    1.083
+    y~1.l2    -0.020
+    Name: est, dtype: float64
     """
     return _fitted("sem", model, data, cluster, options)
 
@@ -209,7 +226,16 @@ def _alike(preset: Preset) -> Callable[[Function], Function]:
 def sem(
     model: str, data: pd.DataFrame, cluster: str | None = None, **options: Unpack[FitKeywords]
 ) -> FitResult:
-    """lavaan's `sem()`: the same as `fit`."""
+    """lavaan's `sem()`: the same as `fit`.
+
+    Examples
+    --------
+    >>> import mlsem
+    >>> data = mlsem.load_example("article")
+    >>> fit = mlsem.sem("y ~ x1 + w1", data, cluster="id")  # one level, robust errors
+    >>> fit.se_kind, fit.n_clusters
+    ('MLR', 50)
+    """
     return _fitted("sem", model, data, cluster, options)
 
 
@@ -219,7 +245,20 @@ def sem(
 def cfa(
     model: str, data: pd.DataFrame, cluster: str | None = None, **options: Unpack[FitKeywords]
 ) -> FitResult:
-    """lavaan's `cfa()`: the same as `fit`."""
+    """lavaan's `cfa()`: the same as `fit`.
+
+    Examples
+    --------
+    >>> import mlsem
+    >>> data = mlsem.load_example("demo_twolevel")
+    >>> model = "level: 1; fw =~ y1 + y2 + y3; level: 2; fb =~ y1 + y2 + y3"
+    >>> fit = mlsem.cfa(model, data, cluster="cluster", std_lv=True)
+    >>> fit.params.head(3).round(2)
+    fw=~y1    1.02
+    fw=~y2    0.77
+    fw=~y3    0.73
+    Name: est, dtype: float64
+    """
     return _fitted("cfa", model, data, cluster, options)
 
 
@@ -230,7 +269,22 @@ def growth(
     model: str, data: pd.DataFrame, cluster: str | None = None, **options: Unpack[FitKeywords]
 ) -> FitResult:
     """lavaan's `growth()`: `fit` with the intercepts of observed variables fixed to 0 and those
-    of latent variables free."""
+    of latent variables free.
+
+    Examples
+    --------
+    >>> import mlsem
+    >>> data = mlsem.load_example("growth_wide")
+    >>> waves = [f"reading{k}" for k in range(5)]
+    >>> level = " + ".join(f"1*{wave}" for wave in waves)
+    >>> slope = " + ".join(f"{k}*{wave}" for k, wave in enumerate(waves))
+    >>> fit = mlsem.growth(f"i =~ {level}; s =~ {slope}; i + s ~ programme", data)
+    >>> fit.params[["i~programme", "s~programme", "s~1"]].round(2)
+    i~programme   -0.54
+    s~programme    0.48
+    s~1            0.95
+    Name: est, dtype: float64
+    """
     return _fitted("growth", model, data, cluster, options)
 
 
@@ -240,7 +294,16 @@ def growth(
 def lavaan(
     model: str, data: pd.DataFrame, cluster: str | None = None, **options: Unpack[FitKeywords]
 ) -> FitResult:
-    """lavaan's `lavaan()`: `fit` without automatic parameters."""
+    """lavaan's `lavaan()`: `fit` without automatic parameters.
+
+    Examples
+    --------
+    >>> import mlsem
+    >>> data = mlsem.load_example("article")
+    >>> fit = mlsem.lavaan("y ~ x1; y ~~ y", data)  # nothing is added
+    >>> fit.table.names
+    ('y~x1', 'y~~y')
+    """
     return _fitted("lavaan", model, data, cluster, options)
 
 

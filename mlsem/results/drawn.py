@@ -205,11 +205,15 @@ class Drawn:
         --------
         >>> import mlsem
         >>> data = mlsem.load_example("article")
-        >>> model = "level: 1\\n y ~ x1 + w1:x1\\nlevel: 2\\n y ~ w1"
-        >>> fit = mlsem.fit(model, data, cluster="id", se="CR2")
+        >>> fit = mlsem.fit(mlsem.example_model("article"), data, cluster="id", se="CR2")
         >>> slopes = fit.simple_slopes("x1", "w1", at=[-1, 0, 1])
         >>> slopes.frame[["w1", "slope", "ci_lower", "ci_upper"]].round(2)
+           w1  slope  ci_lower  ci_upper
+        0  -1   0.27      0.07      0.48
+        1   0   0.58      0.37      0.79
+        2   1   0.88      0.54      1.22
         >>> [round(bound, 2) for bound in slopes.johnson_neyman.bounds]
+        [-3.91, -1.18]
         """
         from mlsem.inference.slopes.asked import read_asked
         from mlsem.inference.slopes.run import simple_slopes
@@ -340,7 +344,7 @@ class Drawn:
             Arrows whose p value is above this are dashed. Variances are never: a Wald test of a
             variance is none.
         stars : bool
-            Adds * (p < .05), ** (p < .01), *** (p < .001).
+            Adds ``*`` (p < .05), ``**`` (p < .01), ``***`` (p < .001).
         intercepts : bool
             Adds means and intercepts, in brackets.
         variances, covariances : bool

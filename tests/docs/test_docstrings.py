@@ -58,7 +58,7 @@ WITH = sorted(name for name in CALLABLES if _examples(name))
 def test_the_example_runs_as_written(name: str, tmp_path: Path, monkeypatch: Any) -> None:
     monkeypatch.chdir(tmp_path)
     examples = _examples(name)
-    assert examples[0].source == "import mlsem\n", "it begins with >>> import mlsem"
+    assert examples[0].source.startswith("import mlsem"), "it begins with >>> import mlsem"
     assert not any(doctest.SKIP in example.options for example in examples)
     told = io.StringIO()
     runner = doctest.DocTestRunner(optionflags=FLAGS)

@@ -176,7 +176,7 @@ def reader_of(page: Path) -> Reader:
 def outputs(page: Path, reader: Reader) -> Iterator[tuple[Block, str, Block | None]]:
     """Each block that is run, what it printed, and the block that says so, if one follows it."""
     found = blocks(page.read_text("utf-8"))
-    for block, following in zip(found, [*found[1:], None], strict=True):
+    for block, following in zip(found, [*found[1:], None], strict=False):
         if block.language not in ("python", "{code-cell}", "sh"):
             continue
         says = (
