@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -25,9 +25,9 @@ from mlsem.report.labels import Labels
 if TYPE_CHECKING:
     import pandas as pd
 
+    from mlsem.inference.slopes.figures import PlotKind
     from mlsem.report.figures.style import Figure
 
-PlotKind = Literal["lines", "johnson-neyman"]
 FIELDS = {
     "slope": "est",
     "se": "se",

@@ -34,6 +34,7 @@ def se_comparison(
     bands: Sequence[tuple[float, float]] | None = None,
     banded: str | None = None,
     figure: Figure | None = None,
+    caption: str = "",
 ) -> Figure:
     """Standard errors of several methods, as ratios to the model's on a log axis.
 
@@ -49,8 +50,10 @@ def se_comparison(
         Default: the last method. A coefficient for which it lies outside its band is marked.
     figure : Figure, optional
         An empty one to draw in.
+    caption : str
+        What is seen, below.
     """
-    figure = blank(6.6, 1.2 + 0.34 * len(names), figure)
+    figure = blank(6.6, 1.2 + 0.34 * len(names) + 0.16 * caption.count("\n"), figure)
     ax = figure.subplots()
     method = banded or list(ratios)[-1]
     known = [value for values in ratios.values() for value in values if _is_ratio(value)]
@@ -67,6 +70,8 @@ def se_comparison(
             _mark(ax, k, ratios[method][k])
     ax.set_xlabel("standard error / the model's", fontsize=PLAIN)
     figure.legend(loc="outside upper center", ncols=4, fontsize=SMALL, frameon=False)
+    if caption:
+        figure.supxlabel(caption, fontsize=SMALL, color=LINE, parse_math=False)
     return figure
 
 
