@@ -211,6 +211,14 @@ class Bootstrap(sheet.Shown):
         ------
         OptionValueError
             There is no such parameter or kind, or the draws are too few for the level.
+
+        Examples
+        --------
+        >>> import mlsem
+        >>> data = mlsem.load_example("article")
+        >>> fit = mlsem.fit(mlsem.example_model("article"), data, cluster="id")
+        >>> figure = fit.bootstrap(seed=1).plot(["y~x1", "y~w1:x1"])
+        >>> figure.savefig("draws.png")
         """
         places = list(range(len(self.parameters)))
         if parameters is not None:

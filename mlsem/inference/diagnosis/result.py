@@ -367,6 +367,14 @@ class ClusterDiagnostics(sheet.Shown):
         ------
         OptionValueError
             There is no such parameter among those looked at.
+
+        Examples
+        --------
+        >>> import mlsem
+        >>> data = mlsem.load_example("article")
+        >>> fit = mlsem.fit(mlsem.example_model("article"), data, cluster="id")
+        >>> figure = fit.cluster_diagnostics().plot_influence(labels={"y": "Achievement"})
+        >>> figure.savefig("influence.png")
         """
         places = list(range(len(self.parameters)))
         if parameters is not None:
