@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from mlsem.results.result import FitResult
 
 NAMED = 3  # values outside the envelope that are named
+APART = 0.4  # standard deviations, between names
 NOTHING = 1e-8  # share of a variance that is none
 
 
@@ -142,12 +143,15 @@ def _standardized_effects(estimates: Estimates[Problem]) -> list[tuple[str, Arra
 
 def _quantiles(title: str, values: Array, names: list[str], level: float) -> Quantiles:
     found = normal_quantiles(values, level)
-    far = sorted(found.outside, key=lambda k: -abs(found.values[k]))[:NAMED]
+    far: list[int] = []
+    for k in sorted(found.outside.tolist(), key=lambda k: -abs(found.values[k])):
+        if len(far) < NAMED and all(abs(found.values[k] - found.values[j]) > APART for j in far):
+            far.append(k)
     return Quantiles(
         title,
         found.expected.tolist(),
         found.values.tolist(),
         found.lower.tolist(),
         found.upper.tolist(),
-        [(int(k), names[found.order[k]]) for k in far],
+        [(k, names[found.order[k]]) for k in far],
     )

@@ -18,6 +18,7 @@ from mlsem.report.figures.style import (
     blank,
     broken,
     label_rows,
+    row_height,
     say,
     styled,
 )
@@ -59,7 +60,8 @@ def influence(
     figure : Figure, optional
         An empty one to draw in.
     """
-    figure = blank(6.6, 1.1 + 0.36 * len(rows), figure)
+    names = [broken(row.name, 36) for row in rows]
+    figure = blank(6.6, 1.1 + row_height(names, 0.36) * len(rows), figure)
     ax = figure.subplots()
     ax.axvspan(-limit, limit, color=BAND, linewidth=0, zorder=0)
     ax.axvline(0.0, color=LINE, linewidth=0.9, zorder=1)
@@ -67,7 +69,7 @@ def influence(
     width = max((*known, limit)) - min((*known, -limit))
     for k, row in enumerate(rows):
         _draw(ax, k, row, clusters, limit, width)
-    label_rows(ax, [broken(row.name, 36) for row in rows])
+    label_rows(ax, names)
     ax.margins(x=0.08)
     ax.set_xlabel(axis, fontsize=PLAIN)
     figure.supxlabel(caption, fontsize=SMALL, color=LINE, parse_math=False)

@@ -98,9 +98,9 @@ def _draw_scatter(ax: Axes, panel: Scatter) -> None:
     ax.scatter(
         panel.fitted,
         panel.residuals,
-        s=max(1.5, min(14.0, 6000.0 / count)),
+        s=max(2.0, min(14.0, 9000.0 / count)),
         c=BLUE,
-        alpha=max(0.12, min(0.6, 300.0 / count)),
+        alpha=max(0.2, min(0.6, 700.0 / count)),
         linewidths=0,
         zorder=2,
         rasterized=count > 5000,
