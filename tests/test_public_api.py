@@ -21,6 +21,7 @@ import mlsem
 from mlsem.inference.comparison.result import Band, SeComparison
 from mlsem.inference.covariance.matrix import Covariance
 from mlsem.inference.diagnosis.result import ClusterDiagnostics, LeftOut
+from mlsem.inference.slopes.result import JohnsonNeyman, SimpleSlopes
 from mlsem.model.table import ParameterTable
 from mlsem.report.diagram.result import Diagram
 from mlsem.results.icc import Icc
@@ -36,8 +37,9 @@ COMMAND = "python -m tests.test_public_api"
 
 # Classes that a user meets without making them, besides those of `mlsem` itself.
 RESULTS = (
-    Band, ClusterDiagnostics, Covariance, Diagram, Icc, Implied, LeftOut, MethodResults,
-    ParameterTable, RSquared, Reliability, ResidualMoments, SeComparison, Summary,
+    Band, ClusterDiagnostics, Covariance, Diagram, Icc, Implied, JohnsonNeyman, LeftOut,
+    MethodResults, ParameterTable, RSquared, Reliability, ResidualMoments, SeComparison,
+    SimpleSlopes, Summary,
 )  # fmt: skip
 MADE = (mlsem.InOrder,)  # by users: with the signature of the constructor
 

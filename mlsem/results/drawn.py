@@ -2,33 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 from mlsem.errors import OptionValueError
+from mlsem.results.moderated import Moderated
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Mapping, Sequence
 
     import pandas as pd
 
-    from mlsem.estimation.estimates import GroupEstimates
-    from mlsem.inference.slopes.result import PlotKind, SimpleSlopes
     from mlsem.report.diagram.result import Diagram, Layout
     from mlsem.report.figures.style import Figure
     from mlsem.results.result import FitResult
     from mlsem.results.standardized import Kind as StandardizedKind
 
-    Values = float | str | Sequence[float] | Sequence[str]
 
-
-class Drawn:
+class Drawn(Moderated):
     """What a fit draws. Every figure is matplotlib's; a notebook shows it where it is the value of
     a cell, ``figure.savefig("name.pdf")`` writes it."""
-
-    @property
-    def _fit(self) -> FitResult:
-        return cast("FitResult", self)
 
     def plot_coefficients(
         self,
@@ -133,140 +125,86 @@ class Drawn:
 
         return plot_random_effects(self._fit, effects, level, group, labels, figure)
 
-    def simple_slopes(
+    def plot_residuals(
         self,
-        predictor: str,
-        moderator: str | Sequence[str],
-        at: Values | Mapping[str, Values] | None = None,
-        *,
-        outcome: str | None = None,
-        level: float = 0.95,
-        simultaneous: bool = False,
-        model_level: int | str | None = None,
         data: pd.DataFrame | None = None,
-        group: Hashable = None,
-    ) -> Any:
-        """The slope of a predictor at values of its moderator, with tests; and the values at which
-        it is told from 0 (Johnson & Neyman, 1936).
+        *,
+        outcomes: str | Iterable[str] | None = None,
+        level: float = 0.95,
+        labels: Mapping[str, str] | None = None,
+        figure: Figure | None = None,
+    ) -> Figure:
+        """Residuals of both levels: over the fitted values, and against normal quantiles.
 
-        With E(y) = … + b₁ x + b₂ w + b₃ x w the slope of x is b₁ + b₃ w, of variance
-        V₁₁ + 2 w V₁₃ + w² V₃₃. Products may be of variables of one level or across levels
-        (``w:x``), of a variable with itself (its own moderator), or of three variables; a slope
-        that varies between clusters and depends on w is as good. The slope is the direct effect
-        in the equation of the outcome: what other variables pass on is not in it (`effects` has
-        that).
+        Those of a row are what is left of its outcome when what `predict` expects of it, its
+        cluster's effects included, is taken off; those of a cluster its random effects. Grey is
+        where a normal sample of that size lies, as a whole and not value by value (Aldor-Noiman
+        et al., 2013); values outside are red, and the furthest have the names of their row or
+        cluster.
 
         Parameters
         ----------
-        predictor : str
-        moderator : str or list of two str
-            With two the slope is shown for each value of one at each of the other.
-        at : number, list, or mapping of variable to these, optional
-            Values of the moderator, and of other variables that the slope depends on, which are
-            held at their means otherwise. Default: mean - SD, mean and mean + SD; both values of
-            a variable that has two; the levels of a factor. Variables that ``center=`` centred
-            count from that mean.
-        outcome : str, optional
-            Needed where several have such an effect.
-        level : float
-            Of the intervals.
-        simultaneous : bool
-            Whether intervals, p values and regions hold for all values of the moderators at once,
-            by the joint test of all these slopes: F with the fit's degrees of freedom (Scheffé,
-            1953; Potthoff, 1964), HTZ with CR2, χ² with z tests.
-        model_level : int or str, optional
-            1 or 2, where a variable with a part at both levels has such an effect at both.
         data : DataFrame, optional
-            Rows of the fit, for the means and ranges of variables that its moments do not tell.
-        group : optional
-            A group by its label or number. Default: all.
+            The rows of the fit, which it does not keep. Default: clusters alone.
+        outcomes : str or iterable of str, optional
+            Whose residuals of rows. Default: of all outcomes of level 1.
+        level : float
+            Of the envelope.
+        labels : mapping of str to str, optional
+            Readable words for variables: ``{"y": "Achievement"}``.
+        figure : Figure, optional
+            An empty one to draw in.
 
         Returns
         -------
-        SimpleSlopes
-            Prints as text; `frame` is a data frame, `johnson_neyman` has the regions and their
-            `bounds`, `plot()` is a figure. Of several groups a mapping of these by the groups'
-            labels.
+        Figure
 
         Raises
         ------
         InferenceError
-            The fit did not converge; the predictor's effect does not depend on the moderator; or
-            the mean of a variable is not known without ``data=``.
+            The fit did not converge, or has no residuals without ``data=``.
         OptionValueError
-            There is no such variable, or a value that an argument cannot take.
+            There is no such outcome.
 
-        References
-        ----------
-        Aiken & West (1991), Multiple Regression. Bauer & Curran (2005), Multivariate Behavioral
-        Research 40, 373-400. Potthoff (1964), Psychometrika 29, 241-256.
+        Notes
+        -----
+        A random effect is divided by the standard deviation of its prediction, √(T - P_j) with P_j
+        its posterior variance (Lange & Ryan, 1989), so that clusters of different sizes are alike;
+        residuals of rows by their own.
 
         Examples
         --------
         >>> import mlsem
         >>> data = mlsem.load_example("article")
-        >>> fit = mlsem.fit(mlsem.example_model("article"), data, cluster="id", se="CR2")
-        >>> slopes = fit.simple_slopes("x1", "w1", at=[-1, 0, 1])
-        >>> slopes.frame[["w1", "slope", "ci_lower", "ci_upper"]].round(2)
-           w1  slope  ci_lower  ci_upper
-        0  -1   0.27      0.07      0.48
-        1   0   0.58      0.37      0.79
-        2   1   0.88      0.54      1.22
-        >>> [round(bound, 2) for bound in slopes.johnson_neyman.bounds]
-        [-3.91, -1.18]
+        >>> fit = mlsem.lmm("y ~ w1*x1 + (x1 | id)", data)
+        >>> figure = fit.plot_residuals(data, labels={"y": "achievement"})
+        >>> len(figure.axes)
+        4
         """
-        from mlsem.inference.slopes.asked import read_asked
-        from mlsem.inference.slopes.run import simple_slopes
-        from mlsem.results.grouped_rows import rows_of_groups
-        from mlsem.results.groups import by_group
+        from mlsem.results.residual_figure import plot_residuals
 
-        fit = self._fit
-        number = None if model_level is None else fit.table.level_number(model_level)
-        asked = read_asked(predictor, moderator, at, outcome, number, data)
-        rows: Mapping[int, Any] = {}
-        if data is not None and fit.table.groups:
-            rows = rows_of_groups(fit._estimates, data)
+        return plot_residuals(self._fit, data, outcomes, level, labels, figure)
 
-        def of_group(part: GroupEstimates) -> SimpleSlopes:
-            own = replace(asked, data=rows.get(part.number)) if fit.table.groups else asked
-            return simple_slopes(part, fit.covariance, own, level, simultaneous=simultaneous)
-
-        return by_group(fit._estimates, group, of_group)
-
-    def plot_interaction(
+    def plot_profile(
         self,
-        predictor: str,
-        moderator: str | Sequence[str],
-        kind: PlotKind = "lines",
-        at: Values | Mapping[str, Values] | None = None,
+        parameters: str | Iterable[str] | None = None,
         *,
-        outcome: str | None = None,
         level: float = 0.95,
-        simultaneous: bool = False,
-        model_level: int | str | None = None,
-        data: pd.DataFrame | None = None,
-        group: Hashable = None,
         labels: Mapping[str, str] | None = None,
         figure: Figure | None = None,
     ) -> Figure:
-        """How the effect of a predictor depends on a moderator.
+        """The profile likelihood of variances, with its limits and Wald's beside them.
+
+        At the left the signed root of 2 [max ℓ_R - ℓ_R(c)] / q, the quantity that
+        ``conf_int(ci="profile")`` has its limits from; a straight line if the estimate were
+        normal. At the right the likelihood itself, relative to the highest.
 
         Parameters
         ----------
-        predictor : str
-        moderator : str or list of two str
-            With two there is a panel for each value of the second.
-        kind : {"lines", "johnson-neyman"}
-            Expected values of the outcome over the predictor, a line for each value of the
-            moderator, all other variables at their means; or the slope of the predictor over the
-            moderator, shaded where its interval excludes 0.
-        at, outcome, level, simultaneous, model_level, group
-            As for `simple_slopes`; simultaneous bands of lines hold for all points of all lines.
-        data : DataFrame, optional
-            Rows of the fit: lines are then drawn over the values that there are. Otherwise they
-            are where the moments of the fit tell them (variables of clusters, data without
-            clusters, variables of two values), and over the mean ± 2 standard deviations of
-            other variables.
+        parameters : str or iterable of str, optional
+            Variances, named as in `params`. Default: all.
+        level : float
+            Of the intervals.
         labels : mapping of str to str, optional
             Readable words for variables: ``{"x1": "Hours of reading"}``.
         figure : Figure, optional
@@ -275,39 +213,24 @@ class Drawn:
         Returns
         -------
         Figure
-            With a panel for each group.
 
         Raises
         ------
-        InferenceError, OptionValueError
-            As for `simple_slopes`.
+        InferenceError
+            There are no profile intervals of this fit; says why.
+        OptionValueError
+            A parameter is no variance.
 
         Examples
         --------
         >>> import mlsem
         >>> data = mlsem.load_example("article")
         >>> fit = mlsem.lmm("y ~ w1*x1 + (x1 | id)", data)
-        >>> labels = {"x1": "Hours of reading", "w1": "Class size", "y": "achievement"}
-        >>> figure = fit.plot_interaction("x1", "w1", labels=labels)
-        >>> figure = fit.plot_interaction("x1", "w1", "johnson-neyman", labels=labels)
+        >>> figure = fit.plot_profile("id.x1", labels={"x1": "Hours of reading"})
         """
-        from mlsem.inference.slopes.figures import plot_slopes
-        from mlsem.results.groups import ByGroup
+        from mlsem.inference.profile.curve import plot_profile
 
-        found = self.simple_slopes(
-            predictor,
-            moderator,
-            at,
-            outcome=outcome,
-            level=level,
-            simultaneous=simultaneous,
-            model_level=model_level,
-            data=data,
-            group=group,
-        )
-        grouped = isinstance(found, ByGroup)
-        panels = {str(key): each for key, each in found.items()} if grouped else {"": found}
-        return plot_slopes(panels, kind, labels, figure)
+        return plot_profile(self._fit._estimates, parameters, level, labels, figure)
 
     def diagram(
         self,

@@ -24,6 +24,7 @@ from mlsem.model.hypotheses import read_hypothesis
 from mlsem.report import sheet
 from mlsem.report.cells import format_df, format_number, format_pvalue
 from mlsem.report.figures.by_group import Panel, by_group
+from mlsem.report.labels import read_labels
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -83,13 +84,17 @@ class GroupComparison(sheet.Shown):
         return make_frame({**columns, "pvalue_holm": holm(self._between.pvalue)})
 
     @quiet
-    def plot(self, figure: Figure | None = None) -> Figure:
+    def plot(
+        self, figure: Figure | None = None, *, labels: Mapping[str, str] | None = None
+    ) -> Figure:
         """The parameter by group, with intervals.
 
-        Raises
-        ------
-        InterfaceError
-            matplotlib is not installed.
+        Parameters
+        ----------
+        figure : Figure, optional
+            An empty one to draw in.
+        labels : mapping of str to str, optional
+            Readable words for variables: ``{"x1": "Hours of reading"}``.
 
         Examples
         --------
@@ -101,10 +106,11 @@ class GroupComparison(sheet.Shown):
         >>> figure = fit.compare_groups("y~x1").plot()
         >>> figure.savefig("groups.png")
         """
+        words = read_labels(labels)
         limits = list(zip(self._each.lower.tolist(), self._each.upper.tolist(), strict=True))
-        panel = Panel(self.parameter, self._each.est.tolist(), limits)
-        labels = [str(group) for group in self.groups]
-        return by_group([panel], labels, self.column, figure)
+        panel = Panel(words.parameter(self.parameter), self._each.est.tolist(), limits)
+        groups = [str(group) for group in self.groups]
+        return by_group([panel], groups, words.variable(self.column), figure)
 
     @quiet
     def _sheet(self) -> sheet.Sheet:

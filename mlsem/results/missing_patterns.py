@@ -18,8 +18,11 @@ from mlsem.data.table.frame import make_frame, square_frame
 from mlsem.errors import OptionValueError, listed
 from mlsem.report import sheet
 from mlsem.report.figures import patterns as figures
+from mlsem.report.labels import read_labels
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import pandas as pd
 
     from mlsem.report.figures.style import Figure
@@ -155,7 +158,13 @@ class MissingPatterns(sheet.Shown):
     # --- a figure -----------------------------------------------------------------------------
 
     @quiet
-    def plot(self, kind: Kind = "patterns", *, figure: Figure | None = None) -> Figure:
+    def plot(
+        self,
+        kind: Kind = "patterns",
+        *,
+        labels: Mapping[str, str] | None = None,
+        figure: Figure | None = None,
+    ) -> Figure:
         """What is missing as tiles.
 
         Parameters
@@ -163,6 +172,8 @@ class MissingPatterns(sheet.Shown):
         kind : {"patterns", "clusters"}
             A row for each pattern with the number of rows (at level 2, clusters) that have it; or
             a row for each cluster, darker the more of its rows lack a variable.
+        labels : mapping of str to str, optional
+            Readable words for variables: ``{"x1": "Hours of reading"}``.
         figure : matplotlib Figure or SubFigure, optional
             An empty one to draw in, e.g. ``plt.figure()`` to have ``plt.show()`` show it.
 
@@ -178,12 +189,13 @@ class MissingPatterns(sheet.Shown):
         OptionValueError
             There is no such kind, or there are no clusters.
         """
+        words = read_labels(labels)
         if kind == "patterns":
             panels = [
                 figures.PatternPanel(
                     f"level {level.number}" if len(self.levels) > 1 else "",
                     f"{UNITS[level.number]}s",
-                    level.variables,
+                    [words.variable(name) for name in level.variables],
                     level.patterns.tolist(),
                     level.counts.tolist(),
                 )
@@ -196,7 +208,10 @@ class MissingPatterns(sheet.Shown):
         frame = self.clusters
         assert self.cluster is not None
         return figures.by_cluster(
-            [str(name) for name in frame.columns], frame.to_numpy().tolist(), self.cluster, figure
+            [words.variable(str(name)) for name in frame.columns],
+            frame.to_numpy().tolist(),
+            words.variable(self.cluster),
+            figure,
         )
 
     # --- in words -----------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
@@ -22,6 +22,7 @@ from mlsem.inference.covariance.matrix import Covariance
 from mlsem.report import sheet
 from mlsem.report.cells import format_number
 from mlsem.report.figures.by_group import Panel, by_group
+from mlsem.report.labels import read_labels
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -337,14 +338,11 @@ class Alignment(sheet.Shown):
             )
 
     @quiet
-    def plot(self, figure: Figure | None = None) -> Figure:
+    def plot(
+        self, figure: Figure | None = None, *, labels: Mapping[str, str] | None = None
+    ) -> Figure:
         """Factor means by group with intervals, a panel per factor; variances of factors without
-        means.
-
-        Raises
-        ------
-        InterfaceError
-            matplotlib is not installed.
+        means. `labels` are readable words for factors: ``{"f": "Trust"}``.
 
         Examples
         --------
@@ -354,16 +352,14 @@ class Alignment(sheet.Shown):
         >>> fit = mlsem.cfa("f =~ y1 + y2 + y3", data, group="g", meanstructure=True)
         >>> fit.align().plot().savefig("aligned.png")
         """
-        count = len(self.groups)
-        panels = []
+        count, words, panels = len(self.groups), read_labels(labels), []
         for each in self.factors:
             at = slice(0, count) if each.has_means else slice(count, 2 * count)
             what = "mean" if each.has_means else "variance"
             limits = zip(each.tests.lower[at].tolist(), each.tests.upper[at].tolist(), strict=True)
-            panels.append(
-                Panel(f"{each.factor}: aligned {what}", each.tests.est[at].tolist(), list(limits))
-            )
-        return by_group(panels, [str(g) for g in self.groups], self.column, figure)
+            title = f"{words.variable(each.factor)}: aligned {what}"
+            panels.append(Panel(title, each.tests.est[at].tolist(), list(limits)))
+        return by_group(panels, [str(g) for g in self.groups], words.variable(self.column), figure)
 
     @quiet
     def _sheet(self) -> sheet.Sheet:

@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, get_args
 from typing import Annotated as Shaped
 
 import numpy as np
 
-from mlsem.arguments import require_level
+from mlsem.arguments import chosen, require_level
 from mlsem.core.quiet import quiet
 from mlsem.core.records import Array
 from mlsem.data.table.frame import make_frame, make_series
 from mlsem.errors import OptionValueError, listed
 from mlsem.inference.bootstrap import draws as numbers
 from mlsem.inference.bootstrap.draws import WeightKind
+from mlsem.inference.bootstrap.histogram import histogram
 from mlsem.report import sheet
 from mlsem.report.cells import by_group, formatted
+from mlsem.report.figures.sampling import draws
+from mlsem.report.labels import read_labels
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from mlsem.report.figures.style import Figure
 
 BootstrapKind = Literal["wild", "pairs", "parametric"]
 IntervalKind = Literal["t", "percentile", "basic"]
@@ -175,6 +180,67 @@ class Bootstrap(sheet.Shown):
         raise OptionValueError(
             f"level={level!r} needs {needed} draws, and there are {self.n_draws}: {cure}, or a "
             "lower level."
+        )
+
+    @quiet
+    def plot(
+        self,
+        parameters: str | Iterable[str] | None = None,
+        *,
+        kind: IntervalKind = "t",
+        level: float = 0.95,
+        labels: Mapping[str, str] | None = None,
+        figure: Figure | None = None,
+    ) -> Figure:
+        """The draws of each parameter, with the estimate, its interval, and the normal curve that
+        the fit's standard error stands for.
+
+        Parameters
+        ----------
+        parameters : str or iterable of str, optional
+            Default: all.
+        kind : {"t", "percentile", "basic"}
+            Of the interval, as for `conf_int`.
+        level : float
+        labels : mapping of str to str, optional
+            Readable words for variables: ``{"x1": "Hours of reading"}``.
+        figure : Figure, optional
+            An empty one to draw in.
+
+        Raises
+        ------
+        OptionValueError
+            There is no such parameter or kind, or the draws are too few for the level.
+
+        Examples
+        --------
+        >>> import mlsem
+        >>> data = mlsem.load_example("article")
+        >>> fit = mlsem.fit(mlsem.example_model("article"), data, cluster="id")
+        >>> figure = fit.bootstrap(seed=1).plot(["y~x1", "y~w1:x1"])
+        >>> figure.savefig("draws.png")
+        """
+        places = list(range(len(self.parameters)))
+        if parameters is not None:
+            places = chosen(self.parameters, parameters)
+        limits = self.conf_int(level, kind).to_numpy()
+        names = read_labels(labels).all([self.parameters[k] for k in places])
+        panels = [
+            histogram(
+                name,
+                self.draws[:, k],
+                float(self.estimate[k]),
+                limits[k],
+                float(self.robust_se[k]),
+            )
+            for name, k in zip(names, places, strict=True)
+        ]
+        return draws(
+            panels,
+            f"{100 * level:g} % interval ({'percentile-t' if kind == 't' else kind})",
+            f"normal, {self.se_kind} standard error",
+            f"{self.n_draws} draws, {SENTENCES[self.kind]}",
+            figure,
         )
 
     # --- in words -----------------------------------------------------------------------------

@@ -17,6 +17,7 @@ from mlsem.estimation.standard_errors import KINDS
 from mlsem.report import sheet
 from mlsem.report.cells import formatted
 from mlsem.report.figures.standard_errors import se_comparison
+from mlsem.report.labels import read_labels
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -208,8 +209,17 @@ class SeComparison(sheet.Shown):
         )
 
     @quiet
-    def plot(self, figure: Figure | None = None) -> Figure:
+    def plot(
+        self, figure: Figure | None = None, *, labels: Mapping[str, str] | None = None
+    ) -> Figure:
         """A dot per kind and parameter, on the scale of the first kind, with the band.
+
+        Parameters
+        ----------
+        figure : Figure, optional
+            An empty one to draw in.
+        labels : mapping of str to str, optional
+            Readable words for variables: ``{"x1": "Hours of reading"}``.
 
         Raises
         ------
@@ -228,7 +238,22 @@ class SeComparison(sheet.Shown):
         bands = None
         if self.band is not None:
             bands = [(low, high) for low, high in self.band.limits(self.level).T.tolist()]
-        return se_comparison(self.parameters, ratios, bands, figure=figure)
+        names = read_labels(labels).all(self.parameters)
+        return se_comparison(names, ratios, bands, figure=figure, caption=self._caption)
+
+    @property
+    def _caption(self) -> str:
+        """What the figure shows, in plain words."""
+        base, kind = self.kinds[0], self.kinds[-1]
+        said = f"Marks: standard errors of each kind, as multiples of the {base} one."
+        if self.band is None:
+            return said
+        share = f"{100 * self.level:g} %"
+        return (
+            f"{said}\nGrey: where the {kind} one lies in {share} of data sets drawn from the "
+            "fitted model, in which no slope varies.\nRed: outside. To the right of grey the slope "
+            "of a level-1 variable seems to vary between clusters."
+        )
 
     @quiet
     def _sheet(self) -> sheet.Sheet:

@@ -22,7 +22,9 @@ from mlsem.inference.diagnosis.sheet import diagnostics_sheet
 from mlsem.inference.diagnosis.verdict import ClusterCounts, Coefficient, Limits, Refits, verdict
 from mlsem.model.table import MEANS
 from mlsem.report import sheet
+from mlsem.report.figures.influence import Shifts, influence
 from mlsem.report.figures.leverage import LeveragePanel, leverage
+from mlsem.report.labels import read_labels
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -288,7 +290,11 @@ class ClusterDiagnostics(sheet.Shown):
 
     @quiet
     def plot(
-        self, parameters: str | Iterable[str] | None = None, *, figure: Figure | None = None
+        self,
+        parameters: str | Iterable[str] | None = None,
+        *,
+        labels: Mapping[str, str] | None = None,
+        figure: Figure | None = None,
     ) -> Figure:
         """Each cluster's share of the information on a parameter, a panel for each.
 
@@ -296,6 +302,8 @@ class ClusterDiagnostics(sheet.Shown):
         ----------
         parameters : str or iterable of str, optional
             Default: the regression coefficients; all parameters where there are none.
+        labels : mapping of str to str, optional
+            Readable words for variables: ``{"x1": "Hours of reading"}``.
         figure : matplotlib Figure or SubFigure, optional
             An empty one to draw in, e.g. ``plt.figure()`` to have ``plt.show()`` show it.
 
@@ -323,14 +331,70 @@ class ClusterDiagnostics(sheet.Shown):
         places = places or list(range(len(self.parameters)))
         if parameters is not None:
             places = chosen(self.parameters, parameters)
+        words = read_labels(labels)
+        names = words.all([self.parameters[k] for k in places])
         panels = [
-            LeveragePanel(
-                self.parameters[k], self.measures.share[:, k].tolist(), float(self.effective[k])
-            )
-            for k in places
+            LeveragePanel(name, self.measures.share[:, k].tolist(), float(self.effective[k]))
+            for name, k in zip(names, places, strict=True)
         ]
-        labels = [str(label) for label in self.labels.tolist()]
-        return leverage(panels, labels, self.rows.tolist(), self.name, figure)
+        clusters = [str(label) for label in self.labels.tolist()]
+        column = words.variable(self.name)
+        return leverage(panels, clusters, self.rows.tolist(), column, figure)
+
+    @quiet
+    def plot_influence(
+        self,
+        parameters: str | Iterable[str] | None = None,
+        *,
+        labels: Mapping[str, str] | None = None,
+        figure: Figure | None = None,
+    ) -> Figure:
+        """By how many standard errors leaving each cluster out moves each estimate.
+
+        A mark for each cluster: of exact refits where there are, else of one step. Those beyond
+        2/√G, the usual limit (Belsley, Kuh & Welsch, 1980), are red, and the furthest are named.
+
+        Parameters
+        ----------
+        parameters : str or iterable of str, optional
+            Default: all.
+        labels : mapping of str to str, optional
+            Readable words for variables: ``{"x1": "Hours of reading"}``.
+        figure : Figure, optional
+            An empty one to draw in.
+
+        Raises
+        ------
+        OptionValueError
+            There is no such parameter among those looked at.
+
+        Examples
+        --------
+        >>> import mlsem
+        >>> data = mlsem.load_example("article")
+        >>> fit = mlsem.fit(mlsem.example_model("article"), data, cluster="id")
+        >>> figure = fit.cluster_diagnostics().plot_influence(labels={"y": "Achievement"})
+        >>> figure.savefig("influence.png")
+        """
+        places = list(range(len(self.parameters)))
+        if parameters is not None:
+            places = chosen(self.parameters, parameters)
+        changes, names = (
+            self._changes(),
+            read_labels(labels).all([self.parameters[k] for k in places]),
+        )
+        rows = [Shifts(name, changes[:, k].tolist()) for name, k in zip(names, places, strict=True)]
+        limit = 2.0 / float(np.sqrt(self.n_clusters))
+        how = "one step" if self.left_out is None else "exact refits where there are"
+        return influence(
+            rows,
+            [str(label) for label in self.labels.tolist()],
+            limit,
+            "change without the cluster, in standard errors",
+            f"a mark for each of {self.n_clusters} clusters [{self.name}], by {how}; grey: within "
+            f"2/√{self.n_clusters} = {limit:.2f}",
+            figure,
+        )
 
 
 def _counts(name: str, rows: Shaped[Index, "G"], group: str = "") -> ClusterCounts:

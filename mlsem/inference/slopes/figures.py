@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 from typing import Annotated as Shaped
 
 from mlsem.core.quiet import quiet
@@ -13,13 +13,14 @@ from mlsem.inference.covariance.intervals import Wald
 from mlsem.inference.slopes import grid
 from mlsem.inference.slopes.equation import Source
 from mlsem.inference.slopes.regions import UNKNOWN
-from mlsem.inference.slopes.result import PlotKind, SimpleSlopes
 from mlsem.report.figures import slopes as figures
 from mlsem.report.labels import Labels, read_labels
 
 if TYPE_CHECKING:
+    from mlsem.inference.slopes.result import SimpleSlopes
     from mlsem.report.figures.style import Figure
 
+PlotKind = Literal["lines", "johnson-neyman"]
 UNSEEN = " (mean ± 2 SD: the fit keeps no rows)"
 
 

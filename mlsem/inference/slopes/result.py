@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -25,9 +25,9 @@ from mlsem.report.labels import Labels
 if TYPE_CHECKING:
     import pandas as pd
 
+    from mlsem.inference.slopes.figures import PlotKind
     from mlsem.report.figures.style import Figure
 
-PlotKind = Literal["lines", "johnson-neyman"]
 FIELDS = {
     "slope": "est",
     "se": "se",
@@ -218,6 +218,16 @@ class SimpleSlopes(sheet.Shown):
             "johnson-neyman" of a moderator that is a factor.
         OptionValueError
             There is no such kind.
+
+        Examples
+        --------
+        >>> import mlsem
+        >>> data = mlsem.load_example("article")
+        >>> fit = mlsem.lmm("y ~ w1*x1 + (x1 | id)", data)
+        >>> slopes = fit.simple_slopes("x1", "w1", simultaneous=True)
+        >>> figure = slopes.plot("johnson-neyman", labels={"w1": "Class size"})
+        >>> figure.axes[0].get_xlabel()
+        'Class size'
         """
         from mlsem.inference.slopes.figures import plot_slopes
 
@@ -229,6 +239,7 @@ class SimpleSlopes(sheet.Shown):
         tests, z = self._tests, self.interaction.covariance.reference is None
         numbers = [tests.est, tests.se, tests.stat, tests.pvalue, tests.lower, tests.upper]
         cells = [[format_number(x, 3) for x in each.tolist()] for each in numbers]
+        cells[3] = ["<.001" if p < 0.001 else format_number(p, 3) for p in tests.pvalue.tolist()]
         heads = ["Slope", "Std.err", "z" if z else "t", "P(>|z|)" if z else "P(>|t|)"]
         heads += ["ci.lower", "ci.upper"]
         if not z:

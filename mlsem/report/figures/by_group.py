@@ -16,6 +16,7 @@ from mlsem.report.figures.style import (
     PLAIN,
     SMALL,
     blank,
+    broken,
     label_rows,
     styled,
 )
@@ -121,7 +122,7 @@ def _draw_panels(
 
 
 def _draw_panel(ax: Axes, panel: Panel) -> None:
-    ax.set_title(cell(panel.title, 34), fontsize=PLAIN, loc="left", parse_math=False)
+    ax.set_title(broken(panel.title, 34), fontsize=PLAIN, loc="left", parse_math=False)
     if panel.centre is not None and isfinite(panel.centre):
         ax.axvline(panel.centre, color=BAND, linewidth=2.0, zorder=0)
     for k, (low, high) in enumerate(panel.limits):

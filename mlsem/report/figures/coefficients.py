@@ -15,6 +15,8 @@ from mlsem.report.figures.style import (
     blank,
     broken,
     label_rows,
+    plain_words,
+    row_height,
     styled,
 )
 
@@ -70,9 +72,9 @@ def coefficients(
         An empty one to draw in.
     """
     places, ticks = _layout(sections)
-    spread = 0.30 if len(series) < 3 else 0.10 + 0.13 * len(series)
-    lines = sum(1.0 + 0.45 * name.count("\n") for _, name, _ in ticks)
-    figure = blank(6.4, 0.9 + spread * lines + 0.25 * (len(series) > 1), figure)
+    least = 0.30 if len(series) < 3 else 0.10 + 0.13 * len(series)
+    row = row_height([name for _, name, _ in ticks], least)
+    figure = blank(6.4, 0.9 + row * len(ticks) + 0.25 * (len(series) > 1), figure)
     ax = figure.subplots()
     label_rows(ax, [name for _, name, _ in ticks])
     ax.axvline(0.0, color=LINE, linewidth=0.9, zorder=1)
@@ -83,9 +85,7 @@ def coefficients(
     ax.set_xlabel(axis, fontsize=PLAIN)
     if len(series) > 1:
         handles, names = ax.get_legend_handles_labels()
-        legend = figure.legend(handles, names, loc="outside upper center", ncols=4)
-        for text in legend.get_texts():
-            text.set_parse_math(False)
+        plain_words(figure.legend(handles, names, loc="outside upper center", ncols=4))
     return figure
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MOST = 30  # patterns that a panel shows
-LABEL = 16  # columns of a variable's name
+LABEL = 24  # columns of a variable's name
 
 
 @dataclass(frozen=True, slots=True)

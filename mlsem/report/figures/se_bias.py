@@ -6,8 +6,19 @@ from collections.abc import Mapping, Sequence
 from math import isfinite
 from typing import TYPE_CHECKING
 
-from mlsem.base.display import cell
-from mlsem.report.figures.style import BAND, LINE, METHODS, PLAIN, SMALL, blank, label_rows, styled
+from mlsem.report.figures.style import (
+    BAND,
+    LINE,
+    METHODS,
+    PLAIN,
+    SMALL,
+    blank,
+    broken,
+    label_rows,
+    plain_words,
+    row_height,
+    styled,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -41,16 +52,17 @@ def se_bias(
         matplotlib is not installed.
     """
     row = max(0.34, 0.12 * len(biases) + 0.1)
-    figure = blank(6.6, 1.2 + row * len(names), figure)
+    shown = [broken(name, 36) for name in names]
+    figure = blank(6.6, 1.2 + row_height(shown, row) * len(names), figure)
     ax = figure.subplots()
     ax.axvspan(-TOLERABLE, TOLERABLE, color=BAND, zorder=0, linewidth=0)
     ax.axvline(0.0, color=LINE, linewidth=0.9, zorder=1)
     for number, (method, values) in enumerate(biases.items()):
         _draw(ax, number, len(biases), method, values, errors[method])
     _percent_axis(ax)
-    label_rows(ax, [cell(name, 36) for name in names])
+    label_rows(ax, shown)
     ax.set_xlabel("relative bias of the standard error", fontsize=PLAIN)
-    figure.legend(loc="outside upper center", ncols=4, fontsize=SMALL, frameon=False)
+    plain_words(figure.legend(loc="outside upper center", ncols=4, fontsize=SMALL))
     return figure
 
 

@@ -20,6 +20,7 @@ from mlsem.report.figures.style import (
     blank,
     broken,
     plain_axes,
+    plain_words,
     say,
     styled,
 )
@@ -131,8 +132,7 @@ def _set_legends(
     else:
         legends = [ax.legend(title=title, loc="best", fontsize=SMALL - 1) for ax in axes]
     for legend in legends:
-        for text in (legend.get_title(), *legend.get_texts()):
-            text.set_parse_math(False)
+        plain_words(legend)
 
 
 @styled

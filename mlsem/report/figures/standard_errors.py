@@ -16,6 +16,7 @@ from mlsem.report.figures.style import (
     blank,
     broken,
     label_rows,
+    row_height,
     say_at_the_right,
     styled,
 )
@@ -34,6 +35,7 @@ def se_comparison(
     bands: Sequence[tuple[float, float]] | None = None,
     banded: str | None = None,
     figure: Figure | None = None,
+    caption: str = "",
 ) -> Figure:
     """Standard errors of several methods, as ratios to the model's on a log axis.
 
@@ -49,8 +51,12 @@ def se_comparison(
         Default: the last method. A coefficient for which it lies outside its band is marked.
     figure : Figure, optional
         An empty one to draw in.
+    caption : str
+        What is seen, below.
     """
-    figure = blank(6.6, 1.2 + 0.34 * len(names), figure)
+    shown = [broken(name, 36) for name in names]
+    height = 1.2 + row_height(shown, 0.34) * len(names) + 0.16 * caption.count("\n")
+    figure = blank(6.6, height, figure)
     ax = figure.subplots()
     method = banded or list(ratios)[-1]
     known = [value for values in ratios.values() for value in values if _is_ratio(value)]
@@ -61,12 +67,14 @@ def se_comparison(
     for number, (name, values) in enumerate(ratios.items()):
         _draw_method(ax, number, len(ratios), name, values)
     _log_axis(ax, [*known, 1.0])
-    label_rows(ax, [broken(name, 36) for name in names])
+    label_rows(ax, shown)
     for k, band in enumerate(bands or ()):
         if _is_outside(ratios[method][k], band):
             _mark(ax, k, ratios[method][k])
     ax.set_xlabel("standard error / the model's", fontsize=PLAIN)
     figure.legend(loc="outside upper center", ncols=4, fontsize=SMALL, frameon=False)
+    if caption:
+        figure.supxlabel(caption, fontsize=SMALL, color=LINE, parse_math=False)
     return figure
 
 

@@ -21,6 +21,7 @@ from mlsem.errors import InterfaceError
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.legend import Legend
 
 BLUE, RED, ORANGE, GREEN = "#0072B2", "#D55E00", "#E69F00", "#009E73"
 INK, LINE, STEM, BAND = "0.15", "0.35", "0.72", "0.88"  # greys, from dark to light
@@ -149,7 +150,19 @@ def label_rows(ax: Axes, labels: Sequence[str]) -> None:
     ax.spines[["top", "right", "left"]].set_visible(False)
 
 
+def row_height(labels: Sequence[str], least: float) -> float:
+    """Inches of a row, in which the label with most lines has room."""
+    most = max((label.count("\n") + 1 for label in labels), default=1)
+    return max(least, 0.14 * most + 0.1)
+
+
 # --- words ----------------------------------------------------------------------------------------
+
+
+def plain_words(legend: Legend) -> None:
+    """Words of users in a legend are no formulas."""
+    for text in (legend.get_title(), *legend.get_texts()):
+        text.set_parse_math(False)
 
 
 def say(ax: Axes, words: str, place: tuple[float, float], **style: Any) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -18,6 +18,7 @@ from mlsem.inference.alignment.result import Alignment
 from mlsem.report import sheet
 from mlsem.report.cells import format_number, format_pvalue, formatted
 from mlsem.report.figures import by_group as figures
+from mlsem.report.labels import read_labels
 from mlsem.results.compared import measures_of
 from mlsem.results.invariance import words
 from mlsem.results.invariance.panels import panels_of
@@ -269,6 +270,7 @@ class Invariance(sheet.Shown):
         parameters: str | Iterable[str] | None = None,
         *,
         level: float = 0.95,
+        labels: Mapping[str, str] | None = None,
         figure: Figure | None = None,
     ) -> Figure:
         """Loadings and intercepts of each group with intervals, from the first step; below them
@@ -281,6 +283,8 @@ class Invariance(sheet.Shown):
             intercepts, 24 at most.
         level : float
             Of the intervals.
+        labels : mapping of str to str, optional
+            Readable words for variables: ``{"x1": "Hours of reading"}``.
         figure : Figure, optional
             An empty one to draw in.
 
@@ -300,7 +304,11 @@ class Invariance(sheet.Shown):
         >>> found.plot().savefig("invariance.png")
         """
         require_level(level)
-        panels = panels_of(self.fits[self.steps[0]], parameters, level)
+        words = read_labels(labels)
+        panels = [
+            replace(panel, title=words.parameter(panel.title))
+            for panel in panels_of(self.fits[self.steps[0]], parameters, level)
+        ]
         named = {"cfi": "CFI", "rmsea": "RMSEA"}
         paths: dict[str, dict[str, list[float]]] = {
             title: {title: [float(x) for x in self._measures[name]]}
@@ -317,8 +325,8 @@ class Invariance(sheet.Shown):
             if name in self._measures
         }
         paths |= {"SRMR": srmr} if srmr else {}
-        labels = [str(group) for group in self.groups]
-        return figures.invariance(panels, labels, self.column, self.steps, paths, figure)
+        groups, column = [str(group) for group in self.groups], words.variable(self.column)
+        return figures.invariance(panels, groups, column, self.steps, paths, figure)
 
     @quiet
     def _sheet(self) -> sheet.Sheet:

@@ -15,6 +15,7 @@ from mlsem.data.table.frame import make_frame
 from mlsem.report import sheet
 from mlsem.report.cells import format_number
 from mlsem.report.figures.se_bias import se_bias
+from mlsem.report.labels import read_labels
 from mlsem.simulation.study.performance import performance
 
 if TYPE_CHECKING:
@@ -152,14 +153,18 @@ class Study(sheet.Shown):
             method.est[counts], method.se[counts], method.df[counts], truth, self.level
         )
 
-    def plot(self, figure: Figure | None = None) -> Figure:
+    def plot(
+        self, figure: Figure | None = None, *, labels: Mapping[str, str] | None = None
+    ) -> Figure:
         """Relative bias of the standard errors by coefficient and method, with 95% intervals of
         the simulation.
 
-        Raises
-        ------
-        InterfaceError
-            matplotlib is not installed.
+        Parameters
+        ----------
+        figure : Figure, optional
+            An empty one to draw in.
+        labels : mapping of str to str, optional
+            Readable words for variables: ``{"x1": "Hours of reading"}``.
 
         Examples
         --------
@@ -182,7 +187,7 @@ class Study(sheet.Shown):
                 target[each.name] = [
                     values[place[name]] if name in place else float("nan") for name in names
                 ]
-        return se_bias(names, biases, errors, figure=figure)
+        return se_bias(read_labels(labels).all(names), biases, errors, figure=figure)
 
     # --- as text ------------------------------------------------------------------------------
 
