@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mlsem.errors import OptionValueError
+from mlsem.errors import ModelSyntaxError
 from mlsem.porting.mplus import translate
 from mlsem.results.result import FitResult
 from tests.porting.names import EXAMPLES
@@ -255,7 +255,7 @@ def test_output_without_a_counterpart_stops_nothing() -> None:
 
 @pytest.mark.parametrize("text", ["", "hello", "y ~ x", "TITLE: no model;", "M" * 300_000])
 def test_what_is_no_input_is_refused(text: str) -> None:
-    with pytest.raises(OptionValueError, match=r"Mplus|characters"):
+    with pytest.raises(ModelSyntaxError, match=r"Mplus|characters"):
         translate(text)
 
 

@@ -32,7 +32,7 @@ def translate(text: str) -> Port:
 
     Raises
     ------
-    OptionValueError
+    ModelSyntaxError
         The text is no Mplus input.
 
     Examples
@@ -196,7 +196,7 @@ class _Program:
 
     def _head(self, untranslated: int) -> str:
         lines = [printable(one_line(line)) for line in self.title.split("\n") if line.strip()]
-        lines += ["", "Translated from an Mplus input."] if lines else ["From an Mplus input."]
+        lines += [*([""] if lines else []), "Translated from an Mplus input."]
         if untranslated:
             lines.append(f"Not translated: {untranslated}, as comments below.")
         lines += [f"Note: {note}." for note in self.notes]
