@@ -84,11 +84,11 @@ ARGUMENTS: dict[str, tuple[tuple[str, str], ...]] = {
     "predict": (
         (
             "re.form",
-            "With the effects of known clusters is the default; rows of new clusters have none.",
+            "The effects of known clusters are in it; of fits by lmm random=False leaves them out.",
         ),
-        ("allow.new.levels", "New clusters are allowed: leave it out."),
+        ("allow.new.levels", "Of fits by lmm it is new_levels=; else new clusters are allowed."),
         ("type", "Scores of latent variables are fit.predict_latent()."),
-        ("se.fit", "Standard errors of scores come with fit.predict_latent()."),
+        ("se.fit", "Of fits by lmm it is se=True; scores of latent variables have theirs."),
     ),
     "predict_latent": (
         ("type", "It is level=1 or 2; expected outcomes are fit.predict(data)."),
@@ -99,7 +99,7 @@ ARGUMENTS: dict[str, tuple[tuple[str, str], ...]] = {
         ("condvar postvar drop whichel", "Standard errors come with it; leave it out."),
     ),
     "residuals": (
-        ("type", 'It is kind="raw", "standardized", "cor.bentler" or "cor.bollen".'),
+        ("type", "It is kind=; its docstring has the choices."),
         ("zstat summary se", _ALWAYS),
     ),
     "bootstrap": (

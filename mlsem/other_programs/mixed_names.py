@@ -33,8 +33,8 @@ MIXED: tuple[tuple[str, str, str, str], ...] = (
     (
         "fixef fixed.effects fixed_effects",
         "lme4",
-        "mixed.params",
-        "The fixed effects among them have the names that lme4 gives them.",
+        "mixed.fixef()",
+        "Of a model by levels all parameters are fit.params.",
     ),
     (
         "ranef random.effects",
@@ -45,10 +45,8 @@ MIXED: tuple[tuple[str, str, str, str], ...] = (
     (
         "VarCorr getVarCov",
         "lme4",
-        "mixed.params",
-        "Variances and covariances of random effects are named after their cluster, such as "
-        "id.(Intercept) and id.x1; of a model by levels they are the variances of level 2 in "
-        "fit.parameter_estimates().",
+        "mixed.VarCorr()",
+        "Of a model by levels they are the variances of level 2 in fit.parameter_estimates().",
     ),
     (
         "sigma",
