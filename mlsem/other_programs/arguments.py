@@ -1,6 +1,7 @@
 """Arguments of other programs' functions that are methods here: what to write, as one table.
 
-By the name of the method; those under "" hold for all. Spelt as in `options`: without dots,
+By the name of the method; those under "" hold for all, and "()" stands for more arguments than the
+method takes by their place. Spelt as in `options`: without dots,
 underscores and capitals. Options of `fit` and its kin are in `options`.
 """
 
@@ -12,8 +13,6 @@ _ALWAYS = "It is always shown: leave it out."
 _PANDAS = "The result is a data frame: choose columns and rows by pandas."
 _SE_BEFORE = 'Choose standard errors before: fit.with_se("CR2").'
 _CI = "Intervals are shown with level=0.95."
-
-TOO_MANY = "()"  # stands for more arguments than a method takes by their place
 
 ARGUMENTS: dict[str, tuple[tuple[str, str], ...]] = {
     "": (
@@ -73,8 +72,8 @@ ARGUMENTS: dict[str, tuple[tuple[str, str], ...]] = {
         ),
         ("ddf", "It is df=."),
     ),
-    "vcov": ((f"type vcov kind {TOO_MANY}", 'Another kind is fit.with_se("CR2").vcov().'),),
-    "update": ((TOO_MANY, "New data are data=."),),
+    "vcov": (("type vcov kind ()", 'Another kind is fit.with_se("CR2").vcov().'),),
+    "update": (("()", "New data are data=."),),
     "wald_test": (
         ("cluster type", 'It is vcov="CR2".'),
         ("hypothesis hypotheses restrictions", "It is the first argument, constraints."),
