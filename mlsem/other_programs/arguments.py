@@ -1,8 +1,8 @@
 """Arguments of other programs' functions that are methods here: what to write, as one table.
 
 By the name of the method; those under "" hold for all, and "()" stands for more arguments than the
-method takes by their place. Spelt as in `options`: without dots,
-underscores and capitals. Options of `fit` and its kin are in `options`.
+method takes by their place. Spelt as in `options`: without dots, underscores and capitals. Options
+of `fit` and its kin are in `options`.
 """
 
 from __future__ import annotations

@@ -190,7 +190,7 @@ LAVAAN: tuple[tuple[str, str, str, str], ...] = (
     (
         "probe2WayMC probe2WayRC plotProbe",
         "semTools",
-        'fit.simple_slopes("x1", "w1")',
+        'mixed.simple_slopes("x1", "w1")',
         "",
     ),
     (

@@ -197,24 +197,24 @@ MIXED: tuple[tuple[str, str, str, str], ...] = (
     (
         "emtrends lstrends",
         "emmeans",
-        'fit.simple_slopes("x1", "w1")',
+        'mixed.simple_slopes("x1", "w1")',
         "Slopes at values of a moderator, with their degrees of freedom.",
     ),
     ("pairs joint_tests", "emmeans", 'fit.wald_test("b == 0")', ""),
     (
         "slopes avg_slopes marginaleffects margins",
         "marginaleffects",
-        'fit.simple_slopes("x1", "w1")',
+        'mixed.simple_slopes("x1", "w1")',
         "",
     ),
     ("predictions avg_predictions ggpredict", "marginaleffects", "fit.predict(data)", ""),
     (
         "sim_slopes johnson_neyman probe_interaction",
         "interactions",
-        'fit.simple_slopes("x1", "w1")',
+        'mixed.simple_slopes("x1", "w1")',
         "",
     ),
-    ("interact_plot plot_model", "interactions", 'fit.plot_interaction("x1", "w1")', ""),
+    ("interact_plot plot_model", "interactions", 'mixed.plot_interaction("x1", "w1")', ""),
     # --- broom and tables ---
     ("augment", "broom", "fit.predict(data)", ""),
     (

@@ -331,7 +331,7 @@ OTHERS = _calls(
         'emmeans::emtrends(mixed, ~ w1, var = "x1")',
         'mixed.emtrends("w1", var="x1")',
         'mixed.simple_slopes("x1", "w1")',
-        'fit.simple_slopes("x1", "w1")',
+        'mixed.simple_slopes("x1", "w1")',
     ),
     (
         "broom::tidy(fit); broom::glance(fit)",
