@@ -101,6 +101,13 @@ MIXED: tuple[tuple[str, str, str, str], ...] = (
         "Which clusters carry which estimate; exact=True leaves each out.",
     ),
     ("dotplot qqmath", "lme4", "fit.random_effects()", "Their figure: fit.plot_random_effects()."),
+    (
+        "plot",
+        "R",
+        "fit.plot_coefficients()",
+        "Others begin with plot_, too: fit.plot_random_effects(), fit.plot_interaction(…).",
+    ),
+    ("data", "R", "", "A fit keeps moments of the data, no rows."),
     ("step", "R", "mlsem.compare([simple, full])", "Models are not chosen automatically here."),
     # --- lmerTest, pbkrtest ---
     (

@@ -98,7 +98,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "names clubSandwich": lambda: names(
         "clubSandwich", "sandwich", "lmtest", "fwildclusterboot", "pyfixest"
     ),
-    "names semopy": lambda: names("semopy", "statsmodels"),
+    "names semopy": lambda: names("semopy", "statsmodels", "Python"),
     "names Mplus": lambda: names("Mplus"),
     "statements Mplus": statements,
 }  # fmt: skip
