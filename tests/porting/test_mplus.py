@@ -138,6 +138,10 @@ def model_of(statements: str, before: str = COLUMNS) -> list[str]:
             ],
         ),
         (
+            "y1 ON x1 (P); y2 ON x1 (p); MODEL CONSTRAINT: 0 = p - 1;",
+            ["y1 ~ P*x1", "y2 ~ P*x1", "P - 1 == 0"],
+        ),
+        (
             "y1 ON x1; MODEL CONSTRAINT: NEW(d); d = 2*a**2 - EXP(b); a = b; 0 = a - 1; a > 0;",
             ["y1 ~ x1", "d := 2 * a^2 - exp(b)", "a == b", "a - 1 == 0", "a > 0"],
         ),
@@ -213,6 +217,11 @@ def test_variables_on_no_list_have_a_part_at_both_levels(tmp_path: Path) -> None
     assert "  x1 ~~ x1" in ported.code
     assert any(note.startswith("x1: on neither list") for note in ported.notes)
     assert run(ported.code, tmp_path)["fit"].converged
+
+
+def test_variables_that_the_model_does_not_name_are_noted() -> None:
+    ported = translate(f"{COLUMNS} USEVARIABLES = y1 x1 x2; MODEL: y1 ON x1;")
+    assert ported.notes[0].startswith("x2: used, but not in MODEL")
 
 
 def test_modelled_covariates() -> None:
