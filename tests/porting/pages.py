@@ -36,8 +36,22 @@ STATEMENTS = (
 )
 
 
+_LIKE_CODE = re.compile(
+    r"(?:fit|mlsem|mixed|pandas)\.[\w.]*\w(?:\([^()]*\))?|\w+=(?:\"[^\"]*\"|\[[^\]]*\]|\{[^}]*\}|\w+)?|"
+    r"\"[^\"]*\"|(?<!\w)'[^']+'(?!\w)"
+)
+
+
 def _code(text: str) -> str:
-    return f"`{text}`".replace("|", "\\|")
+    ticks = "``" if "`" in text else "`"
+    return f"{ticks}{text}{ticks}".replace("|", "\\|")
+
+
+def _sentence(note: str) -> str:
+    """With what is to be typed as code."""
+    if "`" in note:
+        return note.replace("|", "\\|")
+    return _LIKE_CODE.sub(lambda match: _code(match[0].strip("'")), note)
 
 
 def _rows(head: str, rows: Iterable[Iterable[str]]) -> str:
@@ -47,14 +61,18 @@ def _rows(head: str, rows: Iterable[Iterable[str]]) -> str:
 
 def calls(listed: Iterable[Call]) -> str:
     """The call there, the call here, what differs."""
-    rows = ((_code(each.there), _code(each.here), each.note) for each in listed)
+    rows = ((_code(each.there), _code(each.here), _sentence(each.note)) for each in listed)
     return _rows("R | mlsem | what differs", rows)
 
 
 def names(*programs: str) -> str:
     """Names that are answered, of these programs."""
     rows = (
-        (", ".join(map(_code, each.names)), _code(each.here) if each.here else "–", each.note)
+        (
+            ", ".join(map(_code, each.names)),
+            _code(each.here) if each.here else "–",
+            _sentence(each.note),
+        )
         for each in COUNTERPARTS
         if each.program in programs
     )
