@@ -12,7 +12,6 @@ from types import FunctionType
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from mlsem.errors import MlsemError, OptionError, listed, nearest
-from mlsem.other_programs.arguments import TOO_MANY, argument_advice
 from mlsem.other_programs.options import plain
 
 if TYPE_CHECKING:
@@ -22,6 +21,7 @@ Given = ParamSpec("Given")
 Found = TypeVar("Found")
 _BY_PLACE = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
 _ALIKE = 0.6
+TOO_MANY = "()"  # in the table of arguments: more than a method takes by their place
 
 
 class Named:
@@ -113,7 +113,7 @@ def _advice(name: str, own: dict[str, Parameter], keyword: str) -> str:
     same = {plain(each): each for each in own}.get(plain(keyword))
     if same is not None:
         return f" Did you mean {same!r}?"
-    advice = _said(argument_advice(name, keyword))
+    advice = _other(name, keyword)
     if advice:
         return advice
     takes = f" It takes {listed(own, 20)}." if own else " It takes no arguments."
@@ -128,7 +128,7 @@ def _too_many(name: str, own: dict[str, Parameter], given: int) -> str:
         return ""
     named = [each for each, parameter in own.items() if parameter.kind is Parameter.KEYWORD_ONLY]
     rest = f" By name it takes {listed(named, 20)}." if named else ""
-    rest += _said(argument_advice(name, TOO_MANY))
+    rest += _other(name, TOO_MANY)
     if not placed:
         return f"{name}() takes no arguments by their place, and {given} were given.{rest}"
     return (
@@ -164,7 +164,11 @@ def _too_few(name: str, own: dict[str, Parameter], given: int, kwargs: dict[str,
     return f"{name}() lacks {listed(missing)}: {name}({arguments})."
 
 
-def _said(sentence: str) -> str:
+def _other(method: str, keyword: str) -> str:
+    """A sentence of the table of other programs' arguments, if it has one."""
+    from mlsem.other_programs.arguments import argument_advice
+
+    sentence = argument_advice(method, keyword)
     return f" {sentence}" if sentence else ""
 
 

@@ -1,7 +1,8 @@
 """Arguments of other programs' functions that are methods here: what to write, as one table.
 
-By the name of the method; those under "" hold for all. Spelt as in `options`: without dots,
-underscores and capitals. Options of `fit` and its kin are in `options`.
+By the name of the method; those under "" hold for all, and "()" stands for more arguments than the
+method takes by their place. Spelt as in `options`: without dots, underscores and capitals. Options
+of `fit` and its kin are in `options`.
 """
 
 from __future__ import annotations
@@ -12,8 +13,6 @@ _ALWAYS = "It is always shown: leave it out."
 _PANDAS = "The result is a data frame: choose columns and rows by pandas."
 _SE_BEFORE = 'Choose standard errors before: fit.with_se("CR2").'
 _CI = "Intervals are shown with level=0.95."
-
-TOO_MANY = "()"  # stands for more arguments than a method takes by their place
 
 ARGUMENTS: dict[str, tuple[tuple[str, str], ...]] = {
     "": (
@@ -73,8 +72,8 @@ ARGUMENTS: dict[str, tuple[tuple[str, str], ...]] = {
         ),
         ("ddf", "It is df=."),
     ),
-    "vcov": ((f"type vcov kind {TOO_MANY}", 'Another kind is fit.with_se("CR2").vcov().'),),
-    "update": ((TOO_MANY, "New data are data=."),),
+    "vcov": (("type vcov kind ()", 'Another kind is fit.with_se("CR2").vcov().'),),
+    "update": (("()", "New data are data=."),),
     "wald_test": (
         ("cluster type", 'It is vcov="CR2".'),
         ("hypothesis hypotheses restrictions", "It is the first argument, constraints."),
@@ -84,11 +83,11 @@ ARGUMENTS: dict[str, tuple[tuple[str, str], ...]] = {
     "predict": (
         (
             "re.form",
-            "With the effects of known clusters is the default; rows of new clusters have none.",
+            "The effects of known clusters are in it; of fits by lmm random=False leaves them out.",
         ),
-        ("allow.new.levels", "New clusters are allowed: leave it out."),
+        ("allow.new.levels", "Of fits by lmm it is new_levels=; else new clusters are allowed."),
         ("type", "Scores of latent variables are fit.predict_latent()."),
-        ("se.fit", "Standard errors of scores come with fit.predict_latent()."),
+        ("se.fit", "Of fits by lmm it is se=True; scores of latent variables have theirs."),
     ),
     "predict_latent": (
         ("type", "It is level=1 or 2; expected outcomes are fit.predict(data)."),
@@ -99,7 +98,7 @@ ARGUMENTS: dict[str, tuple[tuple[str, str], ...]] = {
         ("condvar postvar drop whichel", "Standard errors come with it; leave it out."),
     ),
     "residuals": (
-        ("type", 'It is kind="raw", "standardized", "cor.bentler" or "cor.bollen".'),
+        ("type", "It is kind=; its docstring has the choices."),
         ("zstat summary se", _ALWAYS),
     ),
     "bootstrap": (

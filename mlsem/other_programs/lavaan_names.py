@@ -47,6 +47,12 @@ LAVAAN: tuple[tuple[str, str, str, str], ...] = (
         "Among them chisq.score, a score test of fit that holds its level with few clusters.",
     ),
     (
+        "cfi rmsea tli srmr chisq",
+        "lavaan",
+        'fit.fit_measures(["cfi", "rmsea", "srmr"])',
+        "",
+    ),
+    (
         "modindices modificationIndices modificationindices modindex",
         "lavaan",
         "fit.modification_indices(minimum=3.84)",
@@ -190,7 +196,7 @@ LAVAAN: tuple[tuple[str, str, str, str], ...] = (
     (
         "probe2WayMC probe2WayRC plotProbe",
         "semTools",
-        'fit.simple_slopes("x1", "w1")',
+        'mixed.simple_slopes("x1", "w1")',
         "",
     ),
     (

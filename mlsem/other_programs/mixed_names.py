@@ -33,8 +33,8 @@ MIXED: tuple[tuple[str, str, str, str], ...] = (
     (
         "fixef fixed.effects fixed_effects",
         "lme4",
-        "mixed.params",
-        "The fixed effects among them have the names that lme4 gives them.",
+        "mixed.fixef()",
+        "Of a model by levels all parameters are fit.params.",
     ),
     (
         "ranef random.effects",
@@ -45,10 +45,8 @@ MIXED: tuple[tuple[str, str, str, str], ...] = (
     (
         "VarCorr getVarCov",
         "lme4",
-        "mixed.params",
-        "Variances and covariances of random effects are named after their cluster, such as "
-        "id.(Intercept) and id.x1; of a model by levels they are the variances of level 2 in "
-        "fit.parameter_estimates().",
+        "mixed.VarCorr()",
+        "Of a model by levels they are the variances of level 2 in fit.parameter_estimates().",
     ),
     (
         "sigma",
@@ -103,6 +101,13 @@ MIXED: tuple[tuple[str, str, str, str], ...] = (
         "Which clusters carry which estimate; exact=True leaves each out.",
     ),
     ("dotplot qqmath", "lme4", "fit.random_effects()", "Their figure: fit.plot_random_effects()."),
+    (
+        "plot",
+        "R",
+        "fit.plot_coefficients()",
+        "Others begin with plot_, too: fit.plot_random_effects(), fit.plot_interaction(…).",
+    ),
+    ("data", "R", "", "A fit keeps moments of the data, no rows."),
     ("step", "R", "mlsem.compare([simple, full])", "Models are not chosen automatically here."),
     # --- lmerTest, pbkrtest ---
     (
@@ -199,24 +204,24 @@ MIXED: tuple[tuple[str, str, str, str], ...] = (
     (
         "emtrends lstrends",
         "emmeans",
-        'fit.simple_slopes("x1", "w1")',
+        'mixed.simple_slopes("x1", "w1")',
         "Slopes at values of a moderator, with their degrees of freedom.",
     ),
     ("pairs joint_tests", "emmeans", 'fit.wald_test("b == 0")', ""),
     (
         "slopes avg_slopes marginaleffects margins",
         "marginaleffects",
-        'fit.simple_slopes("x1", "w1")',
+        'mixed.simple_slopes("x1", "w1")',
         "",
     ),
     ("predictions avg_predictions ggpredict", "marginaleffects", "fit.predict(data)", ""),
     (
         "sim_slopes johnson_neyman probe_interaction",
         "interactions",
-        'fit.simple_slopes("x1", "w1")',
+        'mixed.simple_slopes("x1", "w1")',
         "",
     ),
-    ("interact_plot plot_model", "interactions", 'fit.plot_interaction("x1", "w1")', ""),
+    ("interact_plot plot_model", "interactions", 'mixed.plot_interaction("x1", "w1")', ""),
     # --- broom and tables ---
     ("augment", "broom", "fit.predict(data)", ""),
     (

@@ -17,6 +17,8 @@ PYTHON: tuple[tuple[str, str, str, str], ...] = (
     ("t_test f_test wald_test_terms", "statsmodels", 'fit.wald_test("b == 0")', ""),
     ("compare_lr_test", "statsmodels", "mlsem.lr_test(simple, full)", ""),
     ("summary2 summary_frame", "statsmodels", "fit.summary()", ""),
+    ("df", "Python", 'fit.parameter_estimates()["df"]', "Each parameter has its own."),
+    ("to_csv head to_frame frame", "Python", "fit.parameter_estimates()", "It is a data frame."),
     (
         "get_robustcov_results",
         "statsmodels",

@@ -70,6 +70,6 @@ def port(text: str, kind: str = "R", *, table: str | None = None) -> Port:
         from mlsem.porting.r.program import port_r
 
         return port_r(text, table=table)
-    from mlsem.porting.mplus import translate  # pyright: ignore[reportMissingImports]
+    from mlsem.porting.mplus import translate
 
     return translate(text)

@@ -40,8 +40,8 @@ def path_message(text: str) -> str:
         )
     if path.lower().endswith(".inp"):
         return (
-            "this is the path of an Mplus input, not a model. Its model is read here in lavaan's "
-            "language: give its text and the error shows how it is written."
+            "this is the path of an Mplus input, not a model. The command 'mlsem port' translates "
+            "it to Python."
         )
     return f"this is the path of a file, not a model. Read the file first: {reading(path)}."
 

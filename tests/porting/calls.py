@@ -185,9 +185,9 @@ LME4 = _calls(
     ),
     (
         "fixef(mixed)",
+        "mlsem.fixef(mixed)",
         "mixed.fixef()",
-        "mixed.params",
-        "mixed.params",
+        "mixed.fixef()",
     ),
     (
         "ranef(mixed)",
@@ -199,9 +199,8 @@ LME4 = _calls(
     (
         "VarCorr(mixed)",
         "mlsem.VarCorr(mixed)",
-        "mixed.params",
-        "mixed.params",
-        "variances stand there, too",
+        "mixed.VarCorr()",
+        "mixed.VarCorr()",
     ),
     (
         "confint(mixed)",
@@ -332,7 +331,7 @@ OTHERS = _calls(
         'emmeans::emtrends(mixed, ~ w1, var = "x1")',
         'mixed.emtrends("w1", var="x1")',
         'mixed.simple_slopes("x1", "w1")',
-        'fit.simple_slopes("x1", "w1")',
+        'mixed.simple_slopes("x1", "w1")',
     ),
     (
         "broom::tidy(fit); broom::glance(fit)",

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mlsem.errors import OptionValueError
+from mlsem.errors import ModelSyntaxError
 from mlsem.porting.mplus import translate
 from mlsem.results.result import FitResult
 from tests.porting.names import EXAMPLES
@@ -138,6 +138,10 @@ def model_of(statements: str, before: str = COLUMNS) -> list[str]:
             ],
         ),
         (
+            "y1 ON x1 (P); y2 ON x1 (p); MODEL CONSTRAINT: 0 = p - 1;",
+            ["y1 ~ P*x1", "y2 ~ P*x1", "P - 1 == 0"],
+        ),
+        (
             "y1 ON x1; MODEL CONSTRAINT: NEW(d); d = 2*a**2 - EXP(b); a = b; 0 = a - 1; a > 0;",
             ["y1 ~ x1", "d := 2 * a^2 - exp(b)", "a == b", "a - 1 == 0", "a > 0"],
         ),
@@ -215,6 +219,11 @@ def test_variables_on_no_list_have_a_part_at_both_levels(tmp_path: Path) -> None
     assert run(ported.code, tmp_path)["fit"].converged
 
 
+def test_variables_that_the_model_does_not_name_are_noted() -> None:
+    ported = translate(f"{COLUMNS} USEVARIABLES = y1 x1 x2; MODEL: y1 ON x1;")
+    assert ported.notes[0].startswith("x2: used, but not in MODEL")
+
+
 def test_modelled_covariates() -> None:
     assert "fixed_x=False" in translate(f"{COLUMNS} MODEL: y1 ON x1; x1;").code
 
@@ -255,7 +264,7 @@ def test_output_without_a_counterpart_stops_nothing() -> None:
 
 @pytest.mark.parametrize("text", ["", "hello", "y ~ x", "TITLE: no model;", "M" * 300_000])
 def test_what_is_no_input_is_refused(text: str) -> None:
-    with pytest.raises(OptionValueError, match=r"Mplus|characters"):
+    with pytest.raises(ModelSyntaxError, match=r"Mplus|characters"):
         translate(text)
 
 

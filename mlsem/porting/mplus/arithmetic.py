@@ -72,7 +72,7 @@ def _python(listed: list[tuple[str, str]], names: Names, column: Callable[[str],
     return ["(", *written, ")"] if joined else written
 
 
-def in_lavaan(text: str) -> str:
+def in_lavaan(text: str, labels: Names) -> str:
     """An expression of labels in the model's language."""
     written: list[str] = []
     listed = tokens(text)
@@ -83,7 +83,7 @@ def in_lavaan(text: str) -> str:
         known = kind != "mark" or token in ("**", "^", "+", "-", "*", "/", "(", ")")
         if not known:
             raise NotTranslated(f"{token!r} is not known in a formula")
-        shown = token.lower() if kind == "name" and called else token
+        shown = token.lower() if called else labels.spelt(token) if kind == "name" else token
         written.append({"**": "^"}.get(shown, shown))
     valid(" ".join(written).replace("^", "**"))
     spaced = re.sub(r"\b(log|exp|sqrt|abs) \(", r"\1(", " ".join(written))

@@ -121,14 +121,14 @@ class Asked:
             self.refuse(statement, "it is not known")
         self.after += [f'print(fit.effects("{y}", "{x}"))' for y, x in pairs]
 
-    def read_test(self, section: Section) -> None:
+    def read_test(self, section: Section, labels: Names) -> None:
         constraints: list[str] = []
         for statement in statements(section.body):
             left, equals, right = statement.partition("=")
             try:
                 if not equals:
                     raise NotTranslated("it is no equation")
-                constraints.append(f"{in_lavaan(right)} == {in_lavaan(left)}")
+                constraints.append(f"{in_lavaan(right, labels)} == {in_lavaan(left, labels)}")
             except NotTranslated as error:
                 self.refuse(statement, str(error))
         if constraints:

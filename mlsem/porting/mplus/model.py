@@ -9,7 +9,6 @@ from mlsem.porting.mplus.lists import Item, Names, NotTranslated, plain_names, r
 
 _LEVEL = re.compile(r"%\s*(WITHIN|BETWEEN)\b[^%\n]*%", re.IGNORECASE)
 _RELATION = re.compile(r"(?<![\w.])(BY|ON|WITH|PON|PWITH|XWITH)(?![\w.])", re.IGNORECASE)
-_GROWTH = re.compile(r"\|")
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -43,9 +42,12 @@ class Model:
         Of all groups.
     of_groups : dict
         By group, what is different there.
+    labels : Names
+        Case does not matter in them either.
     """
 
     names: Names
+    labels: Names = field(default_factory=Names)
     parameters: dict[Place, Parameter] = field(default_factory=dict)
     of_groups: dict[str, dict[Place, Parameter]] = field(default_factory=dict)
     latent: dict[str, int] = field(default_factory=dict)  # with the level
@@ -183,7 +185,7 @@ class Model:
         else:
             told = before
         if label and not self._is_marker(place, told):
-            told = replace(told, label=label)
+            told = replace(told, label=self.labels.spelt(label))
         target[place] = told
 
     def _is_marker(self, place: Place, told: Parameter) -> bool:

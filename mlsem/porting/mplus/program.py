@@ -32,7 +32,7 @@ def translate(text: str) -> Port:
 
     Raises
     ------
-    OptionValueError
+    ModelSyntaxError
         The text is no Mplus input.
 
     Examples
@@ -99,7 +99,7 @@ class _Program:
         if section.head == "MODEL" and section.rest == "INDIRECT":
             asked.read_indirect(section)
         elif section.head == "MODEL" and section.rest == "TEST":
-            asked.read_test(section)
+            asked.read_test(section, self.model.labels)
         elif section.head == "MODEL" and section.rest not in ("", "CONSTRAINT", *self._groups()):
             self._refuse(f"{section.name}: …", "it has no counterpart")
         elif section.head == "OUTPUT":
@@ -133,7 +133,7 @@ class _Program:
         match = re.fullmatch(r"([^=<>]+)([=<>])([^=<>]+)", statement)
         if match is None:
             raise NotTranslated("it is no equation")
-        left, right = in_lavaan(match[1]), in_lavaan(match[3])
+        left, right = (in_lavaan(match[k], self.model.labels) for k in (1, 3))
         operator = {"=": ":=" if left.lower() in self.new else "=="}.get(match[2], match[2])
         if re.fullmatch(r"[\d.]+", left) and operator != ":=":  # 0 = a - b
             left, right = right, left
@@ -176,11 +176,24 @@ class _Program:
             chosen["fixed_x"] = "False"
             self.notes.append("covariates with a variance or mean in MODEL are modelled")
         asked.options = chosen | options
+        unnamed = self._unnamed()
+        if unnamed:
+            self.notes.append(
+                f"{', '.join(unnamed)}: used, but not in MODEL; Mplus counts them in its tests of "
+                "fit and log-likelihood, here they are left out"
+            )
         if written.added:
             self.notes.append(
                 f"{', '.join(written.added)}: on neither list, WITHIN or BETWEEN, and named at one "
                 "level; as in Mplus there is a part at the other level, too"
             )
+
+    def _unnamed(self) -> list[str]:
+        """Variables of USEVARIABLES that MODEL does not name."""
+        data = self.data
+        named = {name for place in self.model.parameters for name in (place.left, place.right)}
+        beside = {data.cluster, data.group, *data.auxiliary}
+        return [name for name in data.used if name not in named | beside]
 
     def _models_covariates(self) -> bool:
         """Whether the variance or mean of a variable that only predicts is named."""
@@ -196,7 +209,7 @@ class _Program:
 
     def _head(self, untranslated: int) -> str:
         lines = [printable(one_line(line)) for line in self.title.split("\n") if line.strip()]
-        lines += ["", "Translated from an Mplus input."] if lines else ["From an Mplus input."]
+        lines += [*([""] if lines else []), "Translated from an Mplus input."]
         if untranslated:
             lines.append(f"Not translated: {untranslated}, as comments below.")
         lines += [f"Note: {note}." for note in self.notes]

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mlsem.errors import OptionValueError
+from mlsem.errors import ModelSyntaxError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -41,16 +41,16 @@ def cut(text: str) -> list[Section]:
 
     Raises
     ------
-    OptionValueError
+    ModelSyntaxError
         There is none, or the text is too long.
     """
     if len(text) > LONGEST:
-        raise OptionValueError(f"the input has more than {LONGEST} characters.")
+        raise ModelSyntaxError(f"the input has more than {LONGEST} characters.")
     text = re.sub(r"![^\n]*", "", text.replace("\r\n", "\n").replace("\r", "\n"))
     text = text.removeprefix("\ufeff")
     heads = [(match, full) for match in _HEAD.finditer(text) if (full := _full(match["word"]))]
     if not any(full == "MODEL" for _, full in heads):
-        raise OptionValueError(
+        raise ModelSyntaxError(
             "the text has no section 'MODEL:', so that it is no Mplus input with a model."
         )
     ends = [*(match.start() for match, _ in heads[1:]), len(text)]
