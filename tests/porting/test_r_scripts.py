@@ -116,6 +116,8 @@ def _frame(ours: pd.DataFrame, theirs: dict[str, Any], said: str) -> None:
     assert set(theirs["names"]) == set(ours.columns), said
     for name, mean in theirs["means"].items():
         _same(ours[name].mean(), mean, f"{said}, {name}")
+    for name, count in theirs["missing"].items():
+        assert ours[name].isna().sum() == count, f"{said}, missing in {name}"
 
 
 def _numbers(ours: Any, theirs: dict[str, Any], said: str) -> None:

@@ -169,6 +169,7 @@ def merge(context: Context, bound: Bound) -> Value:
     keywords: dict[str, Doc] = {"on": by.doc}
     if keep_all:
         keywords["how"] = literal("left")
+    keywords["suffixes"] = '(".x", ".y")'
     return Value(method(left.atom, "merge", right.doc, **keywords), "frame")
 
 

@@ -94,7 +94,7 @@ def _items(root: Any) -> Iterator[Statement | Comment]:
     end = -1  # the line on which the item before ends
     broken: list[Any] = []  # pieces that are no statements, of one place
     children = list(root.children)
-    for child, after in zip(children, [*children[1:], None], strict=True):
+    for child, after in zip(children, [*children[1:], None], strict=False):
         if child.type == ";":
             continue
         # a statement is on lines of its own, else it is the beginning of what cannot be read

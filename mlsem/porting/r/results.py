@@ -205,7 +205,7 @@ def var_corr(context: Context, bound: Bound) -> Value:
     fit = a_fit(context, bound, "x", "lmm")
     bound.drop("sigma")
     params: Doc = (fit.atom, ".params")
-    return Value(at(params, _variances(fit, params)), "random")
+    return Value(at(params, _variances(fit, params)), "variances")
 
 
 @r_function("vcov", "object ...")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from mlsem.base.display import printable
 from mlsem.porting.r.context import Bound, Context, r_function
-from mlsem.porting.r.layout import Brackets, Doc, call, flat, grouped, items, literal
+from mlsem.porting.r.layout import Brackets, Doc, call, flat, grouped, items, literal, of_lines
 from mlsem.porting.r.values import ATOM, PLUS, Refused, Value
 
 if TYPE_CHECKING:
@@ -160,7 +160,7 @@ def _formatted(values: Sequence[Value], sep: str) -> Doc:
             return _added(values, sep)
     body = "".join(pieces)
     if body.count("\n") > 1 or ("\n" in body and len(body) > LONG):
-        return 'f"""' + body.replace('"""', '\\"\\"\\"') + '"""'
+        return "f" + of_lines(body)
     return 'f"' + body.replace("\n", "\\n").replace("\t", "\\t").replace('"', '\\"') + '"'
 
 
