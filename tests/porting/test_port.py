@@ -121,7 +121,7 @@ def test_defaults_say_nothing(option: str) -> None:
         ('m <- load("x.RData")', "write.csv"),
         ("m <- cor.test(d$x, d$y)", "cor.test()"),
         ("m <- d@slot", "slot"),
-        ("m <- d[order(d$x), ]", "sort_values"),
+        ("m <- d[order(d$x + d$y), ]", "sort_values"),
     ],
 )
 def test_the_reason_stands_with_the_statement(statement: str, said: str) -> None:

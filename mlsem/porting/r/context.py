@@ -11,7 +11,7 @@ from mlsem.other_programs.options import keyword_advice
 from mlsem.porting.r.layout import at, call, comment, literal, render
 from mlsem.porting.r.names import Names
 from mlsem.porting.r.nodes import Call, Constant, Name, Node, Text
-from mlsem.porting.r.values import Refused, Unavailable, Value
+from mlsem.porting.r.values import Refused, Unavailable, Value, estimates_column
 
 if TYPE_CHECKING:
     from mlsem.porting.r.layout import Doc
@@ -162,6 +162,7 @@ class Mask:
 
     frame: Doc
     grouping: tuple[str, ...] = ()
+    estimates: bool = False
 
 
 @dataclass
@@ -247,6 +248,9 @@ class Context:
         if not self.masks:
             return None
         mask = self.masks[-1]
+        if mask.estimates:
+            shown = literal(estimates_column(name))
+            return Value(at(mask.frame, shown), "column", info="estimates")
         return Value(at(mask.frame, literal(name)), "column", info=name)
 
 

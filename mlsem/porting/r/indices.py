@@ -6,12 +6,25 @@ from typing import TYPE_CHECKING
 
 from mlsem.porting.r.conditions import condition
 from mlsem.porting.r.context import short, table_or_value
-from mlsem.porting.r.layout import at, items, literal
-from mlsem.porting.r.nodes import Argument, Binary, Call, Field, Index, Name, Node, Number, Text
-from mlsem.porting.r.values import Refused, Value
+from mlsem.porting.r.layout import at, items, literal, method
+from mlsem.porting.r.nodes import (
+    Argument,
+    Binary,
+    Call,
+    Constant,
+    Field,
+    Index,
+    Name,
+    Node,
+    Number,
+    Text,
+    Unary,
+)
+from mlsem.porting.r.values import Refused, Value, estimates_column
 
 if TYPE_CHECKING:
     from mlsem.porting.r.context import Context
+    from mlsem.porting.r.layout import Doc
 
 
 def field(context: Context, node: Field) -> Value:
@@ -27,27 +40,6 @@ def field(context: Context, node: Field) -> Value:
     if of.kind == "summary" and node.name == "coefficients" and of.info is not None:
         raise Refused("the table of coefficients is fit.parameter_estimates(), as a data frame.")
     raise Refused(f"${node.name} of this is not translated.")
-
-
-ESTIMATES = {
-    "z": "stat",
-    "est.std": "est_std",
-    "ci.lower": "ci_lower",
-    "ci.upper": "ci_upper",
-    "std.lv": "std_lv",
-    "std.all": "std_all",
-    "std.nox": "std_nox",
-    "mi.scaled": "mi_robust",
-    "sepc.lv": "sepc_lv",
-    "sepc.all": "sepc_all",
-    "sepc.nox": "sepc_nox",
-    "block": "level",
-}
-
-
-def estimates_column(name: str) -> str:
-    """lavaan's column of a table of estimates, here."""
-    return ESTIMATES.get(name, name)
 
 
 TESTS = {
@@ -96,6 +88,13 @@ def _test_cell(test: Value, arguments: list[Node | None]) -> Value:
 
 
 def _of_frame(context: Context, frame: Value, arguments: list[Node | None], double: bool) -> Value:
+    if len(arguments) == 2 and isinstance(arguments[0], Call) and arguments[0].function == "order":
+        frame = _ordered(frame, arguments[0])
+        return (
+            frame
+            if arguments[1] is None
+            else _of_frame(context, frame, [None, arguments[1]], False)
+        )
     if len(arguments) == 1:
         rows, columns = None, arguments[0]
     elif len(arguments) == 2 and not double:
@@ -114,6 +113,8 @@ def _of_frame(context: Context, frame: Value, arguments: list[Node | None], doub
             return Value(doc, "column" if single else frame.kind, info=info if single else None)
         if selected.kind == "text":
             return Value(at(frame.atom, items((selected.doc,))), frame.kind)
+        if selected.kind == "numbers" and isinstance(selected.constant, tuple):
+            return _columns_by_number(frame, columns, selected.constant)
         raise Refused("columns by number are not translated: name them.")
     chosen = _rows(context, rows)
     if selected is None:
@@ -125,6 +126,60 @@ def _of_frame(context: Context, frame: Value, arguments: list[Node | None], doub
     if chosen.kind == "condition":
         return Value(at((frame.atom, ".loc"), chosen.doc, selected.doc), kind, info=info)
     return Value(at((at((frame.atom, ".iloc"), chosen.doc)), selected.doc), kind, info=info)
+
+
+def _columns_by_number(frame: Value, node: Node | None, numbers: tuple[float, ...]) -> Value:
+    """``d[, 1:3]``, ``d[, c(1, 4)]``."""
+    if isinstance(node, Binary) and node.operator == ":":
+        first, last = int(numbers[0]), int(numbers[1])
+        chosen = f":, {first - 1}:{last}"
+    else:
+        chosen = f":, [{', '.join(str(int(number) - 1) for number in numbers)}]"
+    if any(number < 1 for number in numbers):
+        raise Refused("columns that are left out by number: name them.")
+    return Value(at((frame.atom, ".iloc"), chosen), frame.kind)
+
+
+def _ordered(frame: Value, order: Call) -> Value:
+    """``d[order(d$x, decreasing = TRUE), ]``."""
+    nodes, descending = [], False
+    for argument in order.arguments:
+        if argument.name == "decreasing":
+            descending = isinstance(argument.value, Constant) and argument.value.name == "TRUE"
+        elif argument.name is None and argument.value is not None:
+            nodes.append(argument.value)
+        else:
+            raise Refused("rows in this order: use data.sort_values(…).")
+    return sorted_rows(frame, nodes, descending)
+
+
+def sorted_rows(frame: Value, nodes: list[Node], descending: bool = False) -> Value:
+    """Rows in the order of columns, ``-x`` and ``desc(x)`` from the largest down."""
+    names, directions = [], []
+    for node in nodes:
+        name, turned = _by_column(node)
+        names.append(estimates_column(name) if frame.kind == "estimates" else name)
+        directions.append(turned is descending)
+    if not names:
+        raise Refused("rows in no order that is said: use data.sort_values(…).")
+    by = literal(names[0]) if len(names) == 1 else items(map(literal, names))
+    keywords: dict[str, Doc] = {"kind": literal("stable")}
+    if not all(directions):
+        many: Doc = items(str(each) for each in directions)
+        keywords["ascending"] = many if len(set(directions)) > 1 else "False"
+    return Value(method(frame.atom, "sort_values", by, **keywords), frame.kind, info=frame.info)
+
+
+def _by_column(node: Node) -> tuple[str, bool]:
+    match node:
+        case Name(name=name) | Field(name=name):
+            return name, False
+        case Unary(operator="-", operand=operand):
+            return _by_column(operand)[0], True
+        case Call(function="desc", arguments=(Argument(value=Node() as inner),)):
+            return _by_column(inner)[0], True
+        case _:
+            raise Refused("rows in this order: use data.sort_values(…).")
 
 
 def _columns(context: Context, node: Node, named: object) -> Value:
@@ -141,8 +196,6 @@ def _columns(context: Context, node: Node, named: object) -> Value:
 def _rows(context: Context, node: Node) -> Value:
     """Rows by a condition, or by numbers from 1."""
     match node:
-        case Call(function="order"):
-            raise Refused("rows in another order: use data.sort_values(…).")
         case Binary(operator=":"):
             value = context.value(node)
             if not isinstance(value.constant, tuple):

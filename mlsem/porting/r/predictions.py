@@ -96,6 +96,13 @@ def reliability(context: Context, bound: Bound) -> Value:
     return Value(method(fit.atom, "reliability"), "any")
 
 
+@r_function("tidy glance", "x ...")
+def broom(context: Context, bound: Bound) -> Value:
+    fit = a_fit(context, bound, "x")
+    bound.drop("conf.int")
+    return Value(method(fit.atom, bound.call.function), "any")
+
+
 @r_function("icc", "model ...")
 def icc(context: Context, bound: Bound) -> Value:
     return Value(method(a_fit(context, bound, "model", "lmm").atom, "icc"), "any")

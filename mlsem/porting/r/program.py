@@ -37,6 +37,7 @@ from mlsem.porting.r.layout import (
 from mlsem.porting.r.nodes import (
     Argument,
     Assign,
+    Binary,
     Call,
     Comment,
     Field,
@@ -260,6 +261,11 @@ def _assignment(context: Context, node: Assign) -> list[str]:
             arguments=(Argument(value=rows), Argument(value=Text(value=column))),
         ):
             return _to_cells(context, frame, column, rows, value)
+        case Index(
+            of=Name(name=frame),
+            arguments=(Argument(value=Binary(operator="==", left=Name(name=same), right=code)),),
+        ) if same == frame:
+            return _to_code(context, frame, code, value)
         case Call(function="names" | "colnames"):
             return _to_headings(context, target, None, value)
         case Index(
@@ -324,6 +330,14 @@ def _to_cells(context: Context, name: str, column: str, rows: Node | None, node:
     own = at(frame.atom, literal(column))
     changed = method(own, "mask", where.doc, value.doc)
     return [render(assigned(frame.atom, [(column, changed)]), before=f"{name_of(frame)} = ")]
+
+
+def _to_code(context: Context, name: str, code: Node, node: Node) -> list[str]:
+    """``d[d == -99] <- NA``, in all columns."""
+    frame, old, new = _the_frame(context, name), context.value(code), context.value(node)
+    if {old.kind, new.kind} - {"number", "text"}:
+        raise Refused("an assignment to some cells of this kind is not translated.")
+    return [render(method(frame.atom, "replace", old.doc, new.doc), before=f"{name_of(frame)} = ")]
 
 
 def _to_headings(context: Context, headings: Call, place: int | None, node: Node) -> list[str]:

@@ -37,6 +37,15 @@ def anova(context: Context, bound: Bound) -> Value:
     return _test_of_two(context, fits, keywords)
 
 
+@r_function("compareFit", "...")
+def compare(context: Context, bound: Bound) -> Value:
+    bound.drop("nested", "indices")
+    fits = [context.value(node) for name, node in bound.dots() if name is None]
+    if len(fits) < 2 or any(fit.kind != "sem" for fit in fits):
+        raise Refused("what is compared are no fits that were translated.")
+    return Value(call("mlsem.compare", _by_name(fits)), "comparison")
+
+
 def _by_name(fits: list[Value]) -> Doc:
     if all(fit.is_name for fit in fits):
         pairs = tuple(f"{literal(str(fit.doc))}: {fit.doc}" for fit in fits)

@@ -97,3 +97,24 @@ class Unavailable:
     """A variable whose statement was not translated."""
 
     name: str
+
+
+ESTIMATES = {
+    "z": "stat",
+    "est.std": "est_std",
+    "ci.lower": "ci_lower",
+    "ci.upper": "ci_upper",
+    "std.lv": "std_lv",
+    "std.all": "std_all",
+    "std.nox": "std_nox",
+    "mi.scaled": "mi_robust",
+    "sepc.lv": "sepc_lv",
+    "sepc.all": "sepc_all",
+    "sepc.nox": "sepc_nox",
+    "block": "level",
+}
+
+
+def estimates_column(name: str) -> str:
+    """lavaan's column of a table of estimates, here."""
+    return ESTIMATES.get(name, name)
