@@ -180,22 +180,9 @@ def probability(_: Context, bound: Bound) -> Value:
     )
 
 
-@r_function("plot hist boxplot barplot lines points abline legend ggplot semPaths xyplot pairs")
+@r_function("plot hist boxplot barplot lines points abline legend ggplot xyplot pairs")
 def figures(_: Context, bound: Bound) -> Value:
     raise Refused(f"{bound.call.function}() draws a figure: use matplotlib.")
-
-
-@r_function("semPlotModel lavaanPlot semPaths2")
-def diagrams(_: Context, bound: Bound) -> Value:
-    raise Refused(f"{bound.call.function}() draws a diagram.")
-
-
-@r_function("kable datatable stargazer modelsummary tab_model screenreg htmlreg xtable")
-def tables(_: Context, bound: Bound) -> Value:
-    raise Refused(
-        f"{bound.call.function}() makes a table for a page: here tables are data frames, with "
-        "to_html() and to_latex()."
-    )
 
 
 def is_figure(node: object) -> bool:

@@ -88,44 +88,42 @@ def _test_cell(test: Value, arguments: list[Node | None]) -> Value:
 
 
 def _of_frame(context: Context, frame: Value, arguments: list[Node | None], double: bool) -> Value:
-    if len(arguments) == 2 and isinstance(arguments[0], Call) and arguments[0].function == "order":
-        frame = _ordered(frame, arguments[0])
-        return (
-            frame
-            if arguments[1] is None
-            else _of_frame(context, frame, [None, arguments[1]], False)
-        )
-    if len(arguments) == 1:
-        rows, columns = None, arguments[0]
-    elif len(arguments) == 2 and not double:
-        rows, columns = arguments
-    else:
+    """``d[rows, columns]``, ``d[columns]``, ``d[["column"]]``."""
+    if len(arguments) not in (1, 2) or (double and len(arguments) == 2):
         raise Refused("an index of this kind is not translated.")
-    named = estimates_column if frame.kind == "estimates" else str
-    selected = None if columns is None else _columns(context, columns, named)
-    if rows is None:
-        if selected is None:
-            return frame
-        single = selected.kind == "text" and (double or len(arguments) == 2)
-        if single or selected.kind == "texts":
-            info = "estimates" if frame.kind == "estimates" else selected.constant
-            doc = at(frame.atom, selected.doc)
-            return Value(doc, "column" if single else frame.kind, info=info if single else None)
-        if selected.kind == "text":
-            return Value(at(frame.atom, items((selected.doc,))), frame.kind)
-        if selected.kind == "numbers" and isinstance(selected.constant, tuple):
-            return _columns_by_number(frame, columns, selected.constant)
-        raise Refused("columns by number are not translated: name them.")
+    rows, columns = [None, *arguments][-2:]
+    if isinstance(rows, Call) and rows.function == "order":
+        frame, rows = _ordered(frame, rows), None
+    selected = None if columns is None else _columns(context, columns, frame.kind == "estimates")
+    if rows is None and selected is None:
+        return frame
+    if rows is None and selected is not None:
+        return _whole_columns(frame, columns, selected, double or len(arguments) == 2)
+    assert rows is not None
     chosen = _rows(context, rows)
+    by_place = chosen.kind != "condition"
     if selected is None:
-        if chosen.kind == "condition":
-            return Value(at(frame.atom, chosen.doc), frame.kind, info=frame.info)
-        return Value(at((frame.atom, ".iloc"), chosen.doc), frame.kind, info=frame.info)
+        doc = at((frame.atom, ".iloc") if by_place else frame.atom, chosen.doc)
+        return Value(doc, frame.kind, info=frame.info)
     kind = "column" if selected.kind == "text" else frame.kind
     info = "estimates" if frame.kind == "estimates" else None
-    if chosen.kind == "condition":
-        return Value(at((frame.atom, ".loc"), chosen.doc, selected.doc), kind, info=info)
-    return Value(at((at((frame.atom, ".iloc"), chosen.doc)), selected.doc), kind, info=info)
+    if by_place:
+        return Value(at(at((frame.atom, ".iloc"), chosen.doc), selected.doc), kind, info=info)
+    return Value(at((frame.atom, ".loc"), chosen.doc, selected.doc), kind, info=info)
+
+
+def _whole_columns(frame: Value, node: Node | None, selected: Value, alone: bool) -> Value:
+    """Columns with all their rows; one of them is a column if it stands `alone`."""
+    if selected.kind == "text" and alone:
+        info = "estimates" if frame.kind == "estimates" else selected.constant
+        return Value(at(frame.atom, selected.doc), "column", info=info)
+    if selected.kind == "text":
+        return Value(at(frame.atom, items((selected.doc,))), frame.kind)
+    if selected.kind == "texts":
+        return Value(at(frame.atom, selected.doc), frame.kind)
+    if selected.kind == "numbers" and isinstance(selected.constant, tuple):
+        return _columns_by_number(frame, node, selected.constant)
+    raise Refused("columns by number are not translated: name them.")
 
 
 def _columns_by_number(frame: Value, node: Node | None, numbers: tuple[float, ...]) -> Value:
@@ -182,9 +180,9 @@ def _by_column(node: Node) -> tuple[str, bool]:
             raise Refused("rows in this order: use data.sort_values(…).")
 
 
-def _columns(context: Context, node: Node, named: object) -> Value:
+def _columns(context: Context, node: Node, of_estimates: bool) -> Value:
     value = context.value(node)
-    if named is not estimates_column or value.kind not in ("text", "texts"):
+    if not of_estimates or value.kind not in ("text", "texts"):
         return value
     if isinstance(value.constant, str):
         return Value(literal(estimates_column(value.constant)), "text")
