@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from mlsem.porting.r.context import Bound, Context, r_function
 from mlsem.porting.r.layout import call, literal, method
 from mlsem.porting.r.nodes import Binary, Call, Text
+from mlsem.porting.r.texts import is_literal
 from mlsem.porting.r.values import Refused, Value
 
 if TYPE_CHECKING:
@@ -83,8 +84,8 @@ def cat(context: Context, bound: Bound) -> Value:
 
 
 def _without_end(value: Value) -> Value:
-    if isinstance(value.constant, str) and not value.is_name:
-        return Value(literal(value.constant.rstrip("\n")), "text")
+    if is_literal(value):
+        return Value(literal(str(value.constant).rstrip("\n")), "text")
     return value
 
 

@@ -98,7 +98,7 @@ def _of_frame(context: Context, frame: Value, arguments: list[Node | None], doub
     if rows is None and selected is None:
         return frame
     if rows is None and selected is not None:
-        return _whole_columns(frame, columns, selected, double or len(arguments) == 2)
+        return _whole_columns(frame, selected, double or len(arguments) == 2)
     assert rows is not None
     chosen = _rows(context, rows)
     by_place = chosen.kind != "condition"
@@ -112,7 +112,7 @@ def _of_frame(context: Context, frame: Value, arguments: list[Node | None], doub
     return Value(at((frame.atom, ".loc"), chosen.doc, selected.doc), kind, info=info)
 
 
-def _whole_columns(frame: Value, node: Node | None, selected: Value, alone: bool) -> Value:
+def _whole_columns(frame: Value, selected: Value, alone: bool) -> Value:
     """Columns with all their rows; one of them is a column if it stands `alone`."""
     if selected.kind == "text" and alone:
         info = "estimates" if frame.kind == "estimates" else selected.constant
@@ -121,20 +121,19 @@ def _whole_columns(frame: Value, node: Node | None, selected: Value, alone: bool
         return Value(at(frame.atom, items((selected.doc,))), frame.kind)
     if selected.kind == "texts":
         return Value(at(frame.atom, selected.doc), frame.kind)
-    if selected.kind == "numbers" and isinstance(selected.constant, tuple):
-        return _columns_by_number(frame, node, selected.constant)
+    if selected.kind == "numbers" and isinstance(selected.constant, tuple | range):
+        return _columns_by_number(frame, selected.constant)
     raise Refused("columns by number are not translated: name them.")
 
 
-def _columns_by_number(frame: Value, node: Node | None, numbers: tuple[float, ...]) -> Value:
+def _columns_by_number(frame: Value, numbers: tuple[float, ...] | range) -> Value:
     """``d[, 1:3]``, ``d[, c(1, 4)]``."""
-    if isinstance(node, Binary) and node.operator == ":":
-        first, last = int(numbers[0]), int(numbers[1])
-        chosen = f":, {first - 1}:{last}"
-    else:
-        chosen = f":, [{', '.join(str(int(number) - 1) for number in numbers)}]"
     if any(number < 1 for number in numbers):
         raise Refused("columns that are left out by number: name them.")
+    if isinstance(numbers, range):
+        chosen = f":, {numbers[0] - 1}:{numbers[-1]}"
+    else:
+        chosen = f":, [{', '.join(str(int(number) - 1) for number in numbers)}]"
     return Value(at((frame.atom, ".iloc"), chosen), frame.kind)
 
 
@@ -196,9 +195,9 @@ def _rows(context: Context, node: Node) -> Value:
     match node:
         case Binary(operator=":"):
             value = context.value(node)
-            if not isinstance(value.constant, tuple):
+            if not isinstance(value.constant, range):
                 raise Refused("rows of which the script does not say the numbers: use data.iloc.")
-            first, last = value.constant
+            first, last = value.constant[0], value.constant[-1]
             return Value(f"{first - 1}:{last}" if first > 1 else f":{last}", "slice")
         case Number():
             return Value(f"[{int(float(node.literal)) - 1}]", "slice")

@@ -79,7 +79,7 @@ def render(doc: Doc, indent: int = 0, before: str = "", after: str = "") -> str:
     head = before + "".join(map(flat, pieces[:last])) + brackets.opening
     links = _links(pieces)
     too_long = indent + len(head.rpartition("\n")[2]) > WIDTH
-    if len(links) > 2 or (too_long and len(links) > 1):
+    if _is_chain(pieces) and (len(links) > 2 or (too_long and len(links) > 1)):
         return _chain(links, indent, before, after)
     margin = " " * (indent + 4)
     tail = brackets.closing + "".join(map(flat, pieces[last + 1 :])) + after
@@ -89,6 +89,11 @@ def render(doc: Doc, indent: int = 0, before: str = "", after: str = "") -> str:
     mark = "," if brackets.comma and len(brackets.items) > 1 else ""
     body = "".join(f"{margin}{render(each, indent + 4, after=mark)}\n" for each in brackets.items)
     return f"{head}\n{body}{' ' * indent}{tail}"
+
+
+def _is_chain(pieces: list[str | Brackets]) -> bool:
+    """Methods only: no operator stands between."""
+    return not any(isinstance(piece, str) and " " in piece.strip() for piece in pieces)
 
 
 def _links(pieces: list[str | Brackets]) -> list[tuple[str | Brackets, ...]]:
