@@ -151,6 +151,18 @@ def test_what_may_have_changed_unseen_is_not_used(change: str) -> None:
     assert "describe" not in code
 
 
+FITTED = D + 'fit <- cfa("f =~ a + b + c", d)\nm <- lmer(a ~ b + (1 | g), d)\n'
+
+
+@pytest.mark.parametrize(
+    "change", ["d <- d[1:5, ]", "d$x <- 1", "d[d == 9] <- NA", "names(d) <- n"]
+)
+@pytest.mark.parametrize("asked", ["lavPredict(fit)", "fitted(m)", "resid(m)", "anova(m, m)"])
+def test_the_data_of_a_fit_are_those_that_it_had(change: str, asked: str) -> None:
+    assert "has changed" not in _code(f"{FITTED}{asked}\n")
+    assert "'d' has changed since the fit" in _code(f"n <- 'x'\n{FITTED}{change}\n{asked}\n")
+
+
 def test_a_function_of_the_scripts_own_is_not_rs() -> None:
     code = _code(f"{D}mean <- function(x) 3\nm <- mean(d$x)\n")
     assert "m = " not in code
