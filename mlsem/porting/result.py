@@ -22,6 +22,15 @@ class Port:
         What is different, or was left out: one sentence each, in the order of the program.
     untranslated : int
         How many statements and options were not translated.
+
+    Examples
+    --------
+    >>> import mlsem
+    >>> ported = mlsem.port("x <- c(1, 2)  # two numbers")
+    >>> print(ported.code.splitlines()[-1])
+    x = [1, 2]  # two numbers
+    >>> ported.untranslated
+    0
     """
 
     code: str
@@ -47,7 +56,8 @@ class Port:
 
         Examples
         --------
-        >>> import mlsem, tempfile, pathlib
+        >>> import mlsem
+        >>> import pathlib, tempfile
         >>> ported = mlsem.port("x <- 1")
         >>> path = pathlib.Path(tempfile.mkdtemp()) / "script.py"
         >>> ported.save(path)

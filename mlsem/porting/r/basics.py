@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from mlsem.porting.r.context import Bound, Context, r_function
 from mlsem.porting.r.layout import call, literal, method
 from mlsem.porting.r.nodes import Binary, Call, Text
+from mlsem.porting.r.texts import is_literal
 from mlsem.porting.r.values import Refused, Value
 
 if TYPE_CHECKING:
@@ -83,8 +84,8 @@ def cat(context: Context, bound: Bound) -> Value:
 
 
 def _without_end(value: Value) -> Value:
-    if isinstance(value.constant, str) and not value.is_name:
-        return Value(literal(value.constant.rstrip("\n")), "text")
+    if is_literal(value):
+        return Value(literal(str(value.constant).rstrip("\n")), "text")
     return value
 
 
@@ -180,22 +181,9 @@ def probability(_: Context, bound: Bound) -> Value:
     )
 
 
-@r_function("plot hist boxplot barplot lines points abline legend ggplot semPaths xyplot pairs")
+@r_function("plot hist boxplot barplot lines points abline legend ggplot xyplot pairs")
 def figures(_: Context, bound: Bound) -> Value:
     raise Refused(f"{bound.call.function}() draws a figure: use matplotlib.")
-
-
-@r_function("semPlotModel lavaanPlot semPaths2")
-def diagrams(_: Context, bound: Bound) -> Value:
-    raise Refused(f"{bound.call.function}() draws a diagram.")
-
-
-@r_function("kable datatable stargazer modelsummary tab_model screenreg htmlreg xtable")
-def tables(_: Context, bound: Bound) -> Value:
-    raise Refused(
-        f"{bound.call.function}() makes a table for a page: here tables are data frames, with "
-        "to_html() and to_latex()."
-    )
 
 
 def is_figure(node: object) -> bool:

@@ -131,6 +131,17 @@ def _function(node: Node | None) -> str:
     raise Refused(f"the function {short(node.source)!r} is not translated.")
 
 
+@r_function("tapply", "X INDEX FUN ...")
+def tapply(context: Context, bound: Bound) -> Value:
+    x, by, node = bound.needed("X"), bound.needed("INDEX"), bound.need("FUN")
+    skip = bound.flag("na.rm", False)
+    if x.kind != "column" or by.kind != "column":
+        raise Refused("tapply() of these is not translated.")
+    plain = isinstance(node, Name) and node.name in STATISTICS
+    function = _of_rows(STATISTICS[node.name], skip) if plain else _function(node)  # pyright: ignore[reportAttributeAccessIssue]
+    return Value(method(method(x.atom, "groupby", by.doc), "agg", function), "series")
+
+
 @r_function("aggregate", "x data FUN ... by")
 def aggregate(context: Context, bound: Bound) -> Value:
     formula, node = bound.need("x"), bound.node("FUN")
@@ -169,6 +180,7 @@ def merge(context: Context, bound: Bound) -> Value:
     keywords: dict[str, Doc] = {"on": by.doc}
     if keep_all:
         keywords["how"] = literal("left")
+    keywords["suffixes"] = '(".x", ".y")'
     return Value(method(left.atom, "merge", right.doc, **keywords), "frame")
 
 

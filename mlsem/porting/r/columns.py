@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from mlsem.porting.r.conditions import as_column
+from mlsem.porting.r.conditions import as_column, condition
 from mlsem.porting.r.context import Bound, Context, r_function
-from mlsem.porting.r.layout import Doc, call, flat, literal, method
-from mlsem.porting.r.nodes import Binary, Call, Node, Unary
+from mlsem.porting.r.layout import Doc, call, flat, items, literal, method
+from mlsem.porting.r.nodes import Binary, Call, Constant, Node, Unary
 from mlsem.porting.r.values import ATOM, PLUS, TIMES, Refused, Value
 
 
@@ -50,6 +50,34 @@ def if_else(context: Context, bound: Bound) -> Value:
             raise Refused("ifelse() of these is not translated.")
     text = "text" in (yes.kind, no.kind)
     return as_column(context, test, yes.doc, no.doc, "None" if text else None)
+
+
+@r_function("case_when", "... .default")
+def case_when(context: Context, bound: Bound) -> Value:
+    """The first condition that is true; a missing one is not."""
+    conditions: list[Doc] = []
+    values: list[Value] = []
+    default = bound.value(".default")
+    for name, node in bound.dots():
+        if name is not None or not isinstance(node, Binary) or node.operator != "~":
+            raise Refused("case_when() is translated with condition ~ value.")
+        if isinstance(node.left, Constant) and node.left.name == "TRUE":
+            default = context.value(node.right)
+            break
+        where = condition(context, node.left)
+        if where.kind != "condition":
+            raise Refused("a condition that is of no column is not translated here.")
+        conditions.append(where.doc)
+        values.append(context.value(node.right))
+    bound.others()
+    known = [*values, *([default] if default is not None else [])]
+    if not values or any(each.kind not in ("text", "number", "column") for each in known):
+        raise Refused("case_when() of these is not translated.")
+    text = any(each.kind == "text" for each in known)
+    nothing: Doc = "None" if text else f"{context.numpy()}.nan"
+    last = nothing if default is None else default.doc
+    chosen = items(each.doc for each in values)
+    return Value(call(f"{context.numpy()}.select", items(conditions), chosen, last), "column")
 
 
 @r_function("factor as.factor as_factor", "x levels labels ordered")

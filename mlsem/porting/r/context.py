@@ -7,11 +7,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
+from mlsem.errors import listed
 from mlsem.other_programs.options import keyword_advice
-from mlsem.porting.r.layout import at, call, comment, literal, render
+from mlsem.porting.r.layout import at, call, comment, flat, literal, render
 from mlsem.porting.r.names import Names
 from mlsem.porting.r.nodes import Call, Constant, Name, Node, Text
-from mlsem.porting.r.values import Refused, Unavailable, Value
+from mlsem.porting.r.values import FitInfo, Refused, Unavailable, Value, estimates_column
 
 if TYPE_CHECKING:
     from mlsem.porting.r.layout import Doc
@@ -162,6 +163,7 @@ class Mask:
 
     frame: Doc
     grouping: tuple[str, ...] = ()
+    estimates: bool = False
 
 
 @dataclass
@@ -182,6 +184,7 @@ class Context:
     table: str | None = None
     names: Names = field(default_factory=Names)
     variables: dict[str, Value | Unavailable] = field(default_factory=dict)
+    assigned: dict[str, int] = field(default_factory=dict)
     imports: set[str] = field(default_factory=set)
     masks: list[Mask] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
@@ -227,7 +230,26 @@ class Context:
         """The Python name under which R's is kept from now on."""
         made = self.names.python(name)
         self.variables[name] = value.called(made)
+        self.change(made)
         return made
+
+    def change(self, python: str) -> None:
+        """A variable has another value from now on."""
+        self.assigned[python] = self.assigned.get(python, 0) + 1
+
+    def seen(self, *docs: Doc) -> dict[str, int]:
+        """The variables in these, and how often they have been assigned."""
+        words = {word for doc in docs for word in re.findall(r"\w+", flat(doc))}
+        return {name: count for name, count in self.assigned.items() if name in words}
+
+    def require_unchanged(self, info: FitInfo) -> None:
+        """What a call of long ago said is said again only if it still means the same."""
+        changed = [name for name, count in info.seen.items() if self.assigned[name] != count]
+        if changed:
+            raise Refused(
+                f"{listed(changed)} has changed since the fit: keep what the fit had under a name "
+                "of its own."
+            )
 
     def lose(self, name: str) -> None:
         self.variables[name] = Unavailable(name)
@@ -247,6 +269,9 @@ class Context:
         if not self.masks:
             return None
         mask = self.masks[-1]
+        if mask.estimates:
+            shown = literal(estimates_column(name))
+            return Value(at(mask.frame, shown), "column", info="estimates")
         return Value(at(mask.frame, literal(name)), "column", info=name)
 
 

@@ -64,7 +64,8 @@ def lavaan_fit(context: Context, bound: Bound) -> Value:
     data = frame(context, bound.node("data"), function)
     options = _options(context, bound, data)
     _means(model, options)
-    info = FitInfo(function, model.doc, data, options)
+    seen = context.seen(model.doc, data.doc, *options.values())
+    info = FitInfo(function, model.doc, data, options, seen=seen)
     return Value(call(f"mlsem.{function}", model.doc, data.doc, **options), "sem", info=info)
 
 
@@ -235,7 +236,8 @@ def mixed(context: Context, formula: Value, data: Value, reml: bool) -> Value:
     if isinstance(text, str):
         _require_one_grouping(text)
     options: dict[str, Doc] = {} if reml else {"REML": "False"}
-    info = FitInfo("lmm", formula.doc, data, options, str(text or ""), reml)
+    seen = context.seen(formula.doc, data.doc)
+    info = FitInfo("lmm", formula.doc, data, options, str(text or ""), reml, seen=seen)
     return Value(lmm_call(info), "lmm", info=info)
 
 

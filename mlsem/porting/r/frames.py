@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from mlsem.porting.r.columns import column_of
 from mlsem.porting.r.conditions import condition
 from mlsem.porting.r.context import Bound, Context, Mask, name_of, r_function, short
+from mlsem.porting.r.indices import sorted_rows
 from mlsem.porting.r.layout import (
     Brackets,
     Doc,
@@ -21,7 +22,7 @@ from mlsem.porting.r.layout import (
     named,
 )
 from mlsem.porting.r.nodes import Binary, Call, Constant, Name, Node, Text, Unary, walk
-from mlsem.porting.r.values import AMPERSAND, LAMBDA, Refused, Value
+from mlsem.porting.r.values import AMPERSAND, LAMBDA, Refused, Value, estimates_column
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -39,7 +40,7 @@ def the_frame(context: Context, bound: Bound, formal: str) -> Value:
 
 def masked(context: Context, frame: Value, node: Node, *, where: bool = False) -> Value:
     """An expression in which plain names are columns of the frame."""
-    context.masks.append(Mask(frame.doc, _grouping(frame)))
+    context.masks.append(Mask(frame.doc, _grouping(frame), frame.kind == "estimates"))
     try:
         return condition(context, node) if where else column_of(context, node)
     finally:
@@ -111,11 +112,25 @@ def complete_cases(context: Context, bound: Bound) -> Value:
 @r_function("arrange", ".data ...")
 def arrange(context: Context, bound: Bound) -> Value:
     frame = the_frame(context, bound, ".data")
-    names = [name_of(node) for _, node in bound.dots()]
-    if None in names:
-        raise Refused("this order of rows is not translated: use data.sort_values(…).")
-    by = items(literal(str(name)) for name in names)
-    return Value(method(frame.atom, "sort_values", by), frame.kind, info=frame.info)
+    return sorted_rows(frame, [node for _, node in bound.dots()])
+
+
+@r_function("with", "data expr")
+def with_(context: Context, bound: Bound) -> Value:
+    frame = the_frame(context, bound, "data")
+    of, lead = _own_name(frame)
+    if lead:
+        raise Refused("with() of what has no name is not translated: give the data a name first.")
+    return masked(context, of, bound.need("expr"))
+
+
+@r_function(
+    "zap_labels zap_label zap_formats zap_widths zap_missing remove_labels unlabelled as.matrix",
+    "x",
+)
+def as_it_is(_: Context, bound: Bound) -> Value:
+    """Labels of values are no part of a data frame here."""
+    return bound.needed_table("x")
 
 
 @r_function("head tail", "x n")
@@ -152,7 +167,8 @@ def _selected(frame: Value, nodes: list[tuple[str | None, Node]]) -> Value:
     dropped: list[str] = []
     renamed: dict[str, str] = {}
     for new, node in nodes:
-        for sign, name in names_in(node):
+        for sign, theirs in names_in(node):
+            name = estimates_column(theirs) if frame.kind == "estimates" else theirs
             (dropped if sign else kept).append(name)
             if new is not None:
                 renamed[name] = new

@@ -6,12 +6,25 @@ from typing import TYPE_CHECKING
 
 from mlsem.porting.r.conditions import condition
 from mlsem.porting.r.context import short, table_or_value
-from mlsem.porting.r.layout import at, items, literal
-from mlsem.porting.r.nodes import Argument, Binary, Call, Field, Index, Name, Node, Number, Text
-from mlsem.porting.r.values import Refused, Value
+from mlsem.porting.r.layout import at, items, literal, method
+from mlsem.porting.r.nodes import (
+    Argument,
+    Binary,
+    Call,
+    Constant,
+    Field,
+    Index,
+    Name,
+    Node,
+    Number,
+    Text,
+    Unary,
+)
+from mlsem.porting.r.values import Refused, Value, estimates_column
 
 if TYPE_CHECKING:
     from mlsem.porting.r.context import Context
+    from mlsem.porting.r.layout import Doc
 
 
 def field(context: Context, node: Field) -> Value:
@@ -27,27 +40,6 @@ def field(context: Context, node: Field) -> Value:
     if of.kind == "summary" and node.name == "coefficients" and of.info is not None:
         raise Refused("the table of coefficients is fit.parameter_estimates(), as a data frame.")
     raise Refused(f"${node.name} of this is not translated.")
-
-
-ESTIMATES = {
-    "z": "stat",
-    "est.std": "est_std",
-    "ci.lower": "ci_lower",
-    "ci.upper": "ci_upper",
-    "std.lv": "std_lv",
-    "std.all": "std_all",
-    "std.nox": "std_nox",
-    "mi.scaled": "mi_robust",
-    "sepc.lv": "sepc_lv",
-    "sepc.all": "sepc_all",
-    "sepc.nox": "sepc_nox",
-    "block": "level",
-}
-
-
-def estimates_column(name: str) -> str:
-    """lavaan's column of a table of estimates, here."""
-    return ESTIMATES.get(name, name)
 
 
 TESTS = {
@@ -96,40 +88,100 @@ def _test_cell(test: Value, arguments: list[Node | None]) -> Value:
 
 
 def _of_frame(context: Context, frame: Value, arguments: list[Node | None], double: bool) -> Value:
-    if len(arguments) == 1:
-        rows, columns = None, arguments[0]
-    elif len(arguments) == 2 and not double:
-        rows, columns = arguments
-    else:
+    """``d[rows, columns]``, ``d[columns]``, ``d[["column"]]``."""
+    if len(arguments) not in (1, 2) or (double and len(arguments) == 2):
         raise Refused("an index of this kind is not translated.")
-    named = estimates_column if frame.kind == "estimates" else str
-    selected = None if columns is None else _columns(context, columns, named)
-    if rows is None:
-        if selected is None:
-            return frame
-        single = selected.kind == "text" and (double or len(arguments) == 2)
-        if single or selected.kind == "texts":
-            info = "estimates" if frame.kind == "estimates" else selected.constant
-            doc = at(frame.atom, selected.doc)
-            return Value(doc, "column" if single else frame.kind, info=info if single else None)
-        if selected.kind == "text":
-            return Value(at(frame.atom, items((selected.doc,))), frame.kind)
-        raise Refused("columns by number are not translated: name them.")
+    rows, columns = [None, *arguments][-2:]
+    if isinstance(rows, Call) and rows.function == "order":
+        frame, rows = _ordered(frame, rows), None
+    selected = None if columns is None else _columns(context, columns, frame.kind == "estimates")
+    if rows is None and selected is None:
+        return frame
+    if rows is None and selected is not None:
+        return _whole_columns(frame, selected, double or len(arguments) == 2)
+    assert rows is not None
     chosen = _rows(context, rows)
+    by_place = chosen.kind != "condition"
     if selected is None:
-        if chosen.kind == "condition":
-            return Value(at(frame.atom, chosen.doc), frame.kind, info=frame.info)
-        return Value(at((frame.atom, ".iloc"), chosen.doc), frame.kind, info=frame.info)
+        doc = at((frame.atom, ".iloc") if by_place else frame.atom, chosen.doc)
+        return Value(doc, frame.kind, info=frame.info)
     kind = "column" if selected.kind == "text" else frame.kind
     info = "estimates" if frame.kind == "estimates" else None
-    if chosen.kind == "condition":
-        return Value(at((frame.atom, ".loc"), chosen.doc, selected.doc), kind, info=info)
-    return Value(at((at((frame.atom, ".iloc"), chosen.doc)), selected.doc), kind, info=info)
+    if by_place:
+        return Value(at(at((frame.atom, ".iloc"), chosen.doc), selected.doc), kind, info=info)
+    return Value(at((frame.atom, ".loc"), chosen.doc, selected.doc), kind, info=info)
 
 
-def _columns(context: Context, node: Node, named: object) -> Value:
+def _whole_columns(frame: Value, selected: Value, alone: bool) -> Value:
+    """Columns with all their rows; one of them is a column if it stands `alone`."""
+    if selected.kind == "text" and alone:
+        info = "estimates" if frame.kind == "estimates" else selected.constant
+        return Value(at(frame.atom, selected.doc), "column", info=info)
+    if selected.kind == "text":
+        return Value(at(frame.atom, items((selected.doc,))), frame.kind)
+    if selected.kind == "texts":
+        return Value(at(frame.atom, selected.doc), frame.kind)
+    if selected.kind == "numbers" and isinstance(selected.constant, tuple | range):
+        return _columns_by_number(frame, selected.constant)
+    raise Refused("columns by number are not translated: name them.")
+
+
+def _columns_by_number(frame: Value, numbers: tuple[float, ...] | range) -> Value:
+    """``d[, 1:3]``, ``d[, c(1, 4)]``."""
+    if any(number < 1 for number in numbers):
+        raise Refused("columns that are left out by number: name them.")
+    if isinstance(numbers, range):
+        chosen = f":, {numbers[0] - 1}:{numbers[-1]}"
+    else:
+        chosen = f":, [{', '.join(str(int(number) - 1) for number in numbers)}]"
+    return Value(at((frame.atom, ".iloc"), chosen), frame.kind)
+
+
+def _ordered(frame: Value, order: Call) -> Value:
+    """``d[order(d$x, decreasing = TRUE), ]``."""
+    nodes, descending = [], False
+    for argument in order.arguments:
+        if argument.name == "decreasing":
+            descending = isinstance(argument.value, Constant) and argument.value.name == "TRUE"
+        elif argument.name is None and argument.value is not None:
+            nodes.append(argument.value)
+        else:
+            raise Refused("rows in this order: use data.sort_values(…).")
+    return sorted_rows(frame, nodes, descending)
+
+
+def sorted_rows(frame: Value, nodes: list[Node], descending: bool = False) -> Value:
+    """Rows in the order of columns, ``-x`` and ``desc(x)`` from the largest down."""
+    names, directions = [], []
+    for node in nodes:
+        name, turned = _by_column(node)
+        names.append(estimates_column(name) if frame.kind == "estimates" else name)
+        directions.append(turned is descending)
+    if not names:
+        raise Refused("rows in no order that is said: use data.sort_values(…).")
+    by = literal(names[0]) if len(names) == 1 else items(map(literal, names))
+    keywords: dict[str, Doc] = {"kind": literal("stable")}
+    if not all(directions):
+        many: Doc = items(str(each) for each in directions)
+        keywords["ascending"] = many if len(set(directions)) > 1 else "False"
+    return Value(method(frame.atom, "sort_values", by, **keywords), frame.kind, info=frame.info)
+
+
+def _by_column(node: Node) -> tuple[str, bool]:
+    match node:
+        case Name(name=name) | Field(name=name):
+            return name, False
+        case Unary(operator="-", operand=operand):
+            return _by_column(operand)[0], True
+        case Call(function="desc", arguments=(Argument(value=Node() as inner),)):
+            return _by_column(inner)[0], True
+        case _:
+            raise Refused("rows in this order: use data.sort_values(…).")
+
+
+def _columns(context: Context, node: Node, of_estimates: bool) -> Value:
     value = context.value(node)
-    if named is not estimates_column or value.kind not in ("text", "texts"):
+    if not of_estimates or value.kind not in ("text", "texts"):
         return value
     if isinstance(value.constant, str):
         return Value(literal(estimates_column(value.constant)), "text")
@@ -141,13 +193,11 @@ def _columns(context: Context, node: Node, named: object) -> Value:
 def _rows(context: Context, node: Node) -> Value:
     """Rows by a condition, or by numbers from 1."""
     match node:
-        case Call(function="order"):
-            raise Refused("rows in another order: use data.sort_values(…).")
         case Binary(operator=":"):
             value = context.value(node)
-            if not isinstance(value.constant, tuple):
+            if not isinstance(value.constant, range):
                 raise Refused("rows of which the script does not say the numbers: use data.iloc.")
-            first, last = value.constant
+            first, last = value.constant[0], value.constant[-1]
             return Value(f"{first - 1}:{last}" if first > 1 else f":{last}", "slice")
         case Number():
             return Value(f"[{int(float(node.literal)) - 1}]", "slice")

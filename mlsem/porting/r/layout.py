@@ -77,8 +77,10 @@ def render(doc: Doc, indent: int = 0, before: str = "", after: str = "") -> str:
     brackets = pieces[last]
     assert isinstance(brackets, Brackets)
     head = before + "".join(map(flat, pieces[:last])) + brackets.opening
-    if indent + len(head.rpartition("\n")[2]) > WIDTH and len(_links(pieces)) > 2:
-        return _chain(_links(pieces), indent, before, after)
+    links = _links(pieces)
+    too_long = indent + len(head.rpartition("\n")[2]) > WIDTH
+    if _is_chain(pieces) and (len(links) > 2 or (too_long and len(links) > 1)):
+        return _chain(links, indent, before, after)
     margin = " " * (indent + 4)
     tail = brackets.closing + "".join(map(flat, pieces[last + 1 :])) + after
     together = ", ".join(map(flat, brackets.items))
@@ -89,6 +91,11 @@ def render(doc: Doc, indent: int = 0, before: str = "", after: str = "") -> str:
     return f"{head}\n{body}{' ' * indent}{tail}"
 
 
+def _is_chain(pieces: list[str | Brackets]) -> bool:
+    """Methods only: no operator stands between."""
+    return not any(isinstance(piece, str) and " " in piece.strip() for piece in pieces)
+
+
 def _links(pieces: list[str | Brackets]) -> list[tuple[str | Brackets, ...]]:
     """``a.b(…).c(…)`` → a, .b(…), .c(…)."""
     links: list[tuple[str | Brackets, ...]] = []
@@ -97,6 +104,8 @@ def _links(pieces: list[str | Brackets]) -> list[tuple[str | Brackets, ...]]:
             links.append((piece,))
         else:
             links[-1:] = [(*(links[-1] if links else ()), piece)]
+    if len(links) > 1 and len(links[0]) == 1:
+        links[:2] = [links[0] + links[1]]  # a plain name stands with its first method
     return links
 
 
@@ -125,14 +134,19 @@ def literal(text: str, *, lines: bool = True) -> str:
     """The text as a literal of Python; of several lines between three quotes, if `lines`."""
     escaped = printable(text.replace("\\", "\\\\"), keep="\n\t")
     if lines and "\n" in text.strip():
-        body = escaped.replace('"""', '\\"\\"\\"')
-        if body.endswith('"'):
-            body = body[:-1] + '\\"'
-        return f'"""{body}"""'
+        return of_lines(escaped)
     escaped = escaped.replace("\n", "\\n").replace("\t", "\\t")
     if '"' in escaped and "'" not in escaped:
         return f"'{escaped}'"
     return '"' + escaped.replace('"', '\\"') + '"'
+
+
+def of_lines(escaped: str) -> str:
+    """Between three quotes; the text has its backslashes escaped."""
+    core = escaped.rstrip('"')
+    quotes = len(escaped) - len(core)
+    body = core.replace('"""', '\\"\\"\\"') + '\\"' * quotes
+    return f'"""{body}"""'
 
 
 def said(sentence: str) -> list[str]:

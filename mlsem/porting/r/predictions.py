@@ -1,10 +1,11 @@
-"""Scores, predictions, residuals, and what else is asked of a fit by name."""
+"""Scores, predictions, residuals, and what `lavInspect` knows by name."""
 
 from __future__ import annotations
 
 from mlsem.porting.r.context import Bound, Context, r_function
 from mlsem.porting.r.layout import Doc, literal, method
-from mlsem.porting.r.results import a_fit
+from mlsem.porting.r.mixed import predicted, row_residuals
+from mlsem.porting.r.results import a_fit, data_of
 from mlsem.porting.r.values import Refused, Value
 
 
@@ -33,7 +34,7 @@ def _scores(context: Context, bound: Bound, fit: Value) -> Value:
         keywords["se"] = "False"
     second = level is not None and level.constant == 2
     if not second:
-        keywords["data"] = fit.info.data.doc if table is None else table.doc
+        keywords["data"] = data_of(context, fit) if table is None else table.doc
     elif table is not None:
         keywords["data"] = table.doc
     first = "2" if second else "1"
@@ -47,27 +48,20 @@ def predict(context: Context, bound: Bound) -> Value:
         if bound.call.function == "fitted":
             return Value(method(fit.atom, "inspect", literal("implied")), "any")
         return _scores(context, bound, fit)
-    table = bound.value("newdata")
-    form, keywords = bound.node("re.form"), dict[str, Doc]()
-    if form is not None:
-        if form.source.replace(" ", "") not in ("NA", "~0"):
-            raise Refused("re.form takes NA (no random effects) here.")
-        keywords["random"] = "False"
-    data = fit.info.data.doc if table is None else table.doc
-    return Value(method(fit.atom, "predict", data, **keywords), "frame")
+    return predicted(context, bound, fit)
 
 
 @r_function("resid residuals", "object type ...")
 def residuals(context: Context, bound: Bound) -> Value:
     fit = a_fit(context, bound, "object")
-    kind = bound.text("type")
     if fit.kind == "sem":
+        kind = bound.text("type")
         kinds = {None: "raw", "raw": "raw", "cor": "cor.bollen", "cor.bollen": "cor.bollen"}
         kinds |= {"cor.bentler": "cor.bentler"}
         if kind not in kinds:
             raise Refused(f'type = "{kind}" of residuals is not translated.')
         return Value(method(fit.atom, "residuals", literal(str(kinds[kind]))), "any")
-    raise Refused("residuals of a mixed model: the outcome minus fit.predict(data).")
+    return row_residuals(context, bound, fit)
 
 
 @r_function("lavResiduals", "object type ...")
@@ -96,11 +90,8 @@ def reliability(context: Context, bound: Bound) -> Value:
     return Value(method(fit.atom, "reliability"), "any")
 
 
-@r_function("icc", "model ...")
-def icc(context: Context, bound: Bound) -> Value:
-    return Value(method(a_fit(context, bound, "model", "lmm").atom, "icc"), "any")
-
-
-@r_function("r2 r2_nakagawa r.squaredGLMM", "model ...")
-def r_squared(context: Context, bound: Bound) -> Value:
-    return Value(method(a_fit(context, bound, "model", "lmm").atom, "r_squared"), "any")
+@r_function("tidy glance", "x ...")
+def broom(context: Context, bound: Bound) -> Value:
+    fit = a_fit(context, bound, "x")
+    bound.drop("conf.int")
+    return Value(method(fit.atom, bound.call.function), "any")

@@ -10,6 +10,7 @@ from mlsem.porting.r import (
     clusters,
     fits,
     frames,
+    mixed,
     predictions,
     reading,
     results,
@@ -25,6 +26,7 @@ from mlsem.porting.r.expressions import evaluate
 from mlsem.porting.r.frames import assigned
 from mlsem.porting.r.layout import (
     Brackets,
+    Doc,
     at,
     call,
     comment,
@@ -37,6 +39,7 @@ from mlsem.porting.r.layout import (
 from mlsem.porting.r.nodes import (
     Argument,
     Assign,
+    Binary,
     Call,
     Comment,
     Field,
@@ -54,7 +57,8 @@ from mlsem.porting.r.read import read_script, unquoted
 from mlsem.porting.r.values import Refused, Value
 from mlsem.porting.result import Port
 
-SUBJECTS = (basics, clusters, fits, frames, predictions, reading, results, robust, testing, texts)
+SUBJECTS = (basics, clusters, fits, frames, mixed, predictions, reading, results, robust)
+SUBJECTS += (testing, texts)
 """Imported for the functions that they enter in the table."""
 NO_VALUE = ("nothing", "silent", "printed")
 LONGEST = 40
@@ -260,6 +264,11 @@ def _assignment(context: Context, node: Assign) -> list[str]:
             arguments=(Argument(value=rows), Argument(value=Text(value=column))),
         ):
             return _to_cells(context, frame, column, rows, value)
+        case Index(
+            of=Name(name=frame),
+            arguments=(Argument(value=Binary(operator="==", left=Name(name=same), right=code)),),
+        ) if same == frame:
+            return _to_code(context, frame, code, value)
         case Call(function="names" | "colnames"):
             return _to_headings(context, target, None, value)
         case Index(
@@ -300,17 +309,19 @@ def _to_column(context: Context, name: str, column: str, node: Node) -> list[str
     frame = _the_frame(context, name)
     if node.source == "NULL":
         without = method(frame.atom, "drop", columns=literal(column))
-        return [render(without, before=f"{name_of(frame)} = ")]
+        return _changed(context, frame, without)
     value = column_of(context, node)
     if value.kind not in ("column", "number", "text", "series", "texts", "numbers"):
         raise Refused("what becomes this column is none that is known here.")
     doc = call("list", value.doc) if value.kind == "numbers" else value.doc
-    # a new frame: the one before may be of rows of another
-    return [render(assigned(frame.atom, [(column, doc)]), before=f"{name_of(frame)} = ")]
+    return _changed(context, frame, assigned(frame.atom, [(column, doc)]))
 
 
-def name_of(frame: Value) -> str:
-    return flat(frame.doc)
+def _changed(context: Context, frame: Value, doc: Doc) -> list[str]:
+    """A new frame under the name of the old one, which may be that of another variable, too."""
+    name = flat(frame.doc)
+    context.change(name)
+    return [render(doc, before=f"{name} = ")]
 
 
 def _to_cells(context: Context, name: str, column: str, rows: Node | None, node: Node) -> list[str]:
@@ -323,7 +334,15 @@ def _to_cells(context: Context, name: str, column: str, rows: Node | None, node:
         raise Refused("an assignment to cells by number is not translated.")
     own = at(frame.atom, literal(column))
     changed = method(own, "mask", where.doc, value.doc)
-    return [render(assigned(frame.atom, [(column, changed)]), before=f"{name_of(frame)} = ")]
+    return _changed(context, frame, assigned(frame.atom, [(column, changed)]))
+
+
+def _to_code(context: Context, name: str, code: Node, node: Node) -> list[str]:
+    """``d[d == -99] <- NA``, in all columns."""
+    frame, old, new = _the_frame(context, name), context.value(code), context.value(node)
+    if {old.kind, new.kind} - {"number", "text"}:
+        raise Refused("an assignment to some cells of this kind is not translated.")
+    return _changed(context, frame, method(frame.atom, "replace", old.doc, new.doc))
 
 
 def _to_headings(context: Context, headings: Call, place: int | None, node: Node) -> list[str]:
@@ -334,7 +353,7 @@ def _to_headings(context: Context, headings: Call, place: int | None, node: Node
     if place is None:
         doc = method(frame.atom, "set_axis", value.doc, axis="1")
     else:
-        old = f"{name_of(frame)}.columns[{place}]"
+        old = f"{flat(frame.doc)}.columns[{place}]"
         pairs = Brackets("{", ((f"{old}: ", value.doc),), "}")
         doc = method(frame.atom, "rename", columns=pairs)
-    return [render(doc, before=f"{name_of(frame)} = ")]
+    return _changed(context, frame, doc)

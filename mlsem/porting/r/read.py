@@ -44,6 +44,9 @@ _STATEMENTS = {
     "ERROR": "R that cannot be read (a quote or a bracket that is not closed?)",
 }
 
+_FRAGMENTS = ("argument", "arguments", "comma", "parameter", "parameters")
+"""What stands alone only where the rest cannot be read."""
+
 
 def read_script(text: str) -> list[Statement | Comment]:
     """The statements and comments of an R script, in order.
@@ -59,7 +62,7 @@ def read_script(text: str) -> list[Statement | Comment]:
         raise ModelSyntaxError("this is not the text of an R script: it has a NUL character in it.")
     text = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
     root = _parser().parse(text.encode("utf-8", "replace")).root_node
-    return list(_items(root))
+    return list(_items(root, text.split("\n")))
 
 
 def _parser() -> Any:
@@ -90,11 +93,11 @@ def _missing() -> InterfaceError:
 # --- statements and comments --------------------------------------------------------------------
 
 
-def _items(root: Any) -> Iterator[Statement | Comment]:
+def _items(root: Any, lines: list[str]) -> Iterator[Statement | Comment]:
     end = -1  # the line on which the item before ends
     broken: list[Any] = []  # pieces that are no statements, of one place
     children = list(root.children)
-    for child, after in zip(children, [*children[1:], None], strict=True):
+    for child, after in zip(children, [*children[1:], None], strict=False):
         if child.type == ";":
             continue
         # a statement is on lines of its own, else it is the beginning of what cannot be read
@@ -103,7 +106,7 @@ def _items(root: Any) -> Iterator[Statement | Comment]:
             broken.append(child)
             continue
         if broken:
-            yield _broken(broken, end)
+            yield _broken(broken, end, lines)
             end, broken = broken[-1].end_point.row, []
         first = child.start_point.row
         gap = end >= 0 and first > end + 1
@@ -115,21 +118,23 @@ def _items(root: Any) -> Iterator[Statement | Comment]:
             yield Statement(_node(child, 0), gap and not inner)
         end = child.end_point.row
     if broken:
-        yield _broken(broken, end)
+        yield _broken(broken, end, lines)
 
 
 def _is_broken(child: Any) -> bool:
-    return child.type not in ("comment", ";") and (child.has_error or not child.is_named)
+    if child.type in ("comment", ";"):
+        return False
+    return child.has_error or not child.is_named or child.type in _FRAGMENTS
 
 
 def _on_one_line(child: Any, after: Any) -> bool:
     return child.end_point.row == after.start_point.row
 
 
-def _broken(pieces: list[Any], end: int) -> Statement:
-    source = "\n".join(map(_text, pieces)) if len(pieces) < 200 else "…"
-    gap = end >= 0 and pieces[0].start_point.row > end + 1
-    return Statement(Other(source, _STATEMENTS["ERROR"]), gap)
+def _broken(pieces: list[Any], end: int, lines: list[str]) -> Statement:
+    first, last = pieces[0].start_point.row, pieces[-1].end_point.row
+    source = "\n".join(lines[first : last + 1]).rstrip()
+    return Statement(Other(source, _STATEMENTS["ERROR"]), end >= 0 and first > end + 1)
 
 
 def _inner_comments(child: Any, gap: bool) -> Iterator[Comment]:

@@ -14,6 +14,7 @@ from mlsem.porting.r.context import (
     written_table,
 )
 from mlsem.porting.r.layout import Brackets, call, literal, method
+from mlsem.porting.r.nodes import Call, Text
 from mlsem.porting.r.values import Refused, Value
 
 if TYPE_CHECKING:
@@ -57,7 +58,11 @@ def read_delim(context: Context, bound: Bound) -> Value:
 def _read(
     context: Context, bound: Bound, sep: str | None, decimal: str = ".", header: bool = True
 ) -> Value:
-    path = bound.value("file")
+    node = bound.node("file")
+    if isinstance(node, Call) and node.function == "file.choose":
+        context.leave_out("file", node, "Write the name of the file.")
+        node = Text('"data.csv"', "data.csv")
+    path = None if node is None else context.value(node)
     if path is None or path.kind not in ("text", "any"):
         raise Refused("the file is not said.")
     sep = bound.text("sep") or sep
@@ -149,7 +154,7 @@ def write_csv(context: Context, bound: Bound) -> Value:
     return Value(method(table.atom, "to_csv", path.doc, **keywords), "nothing")
 
 
-@r_function("file.path")
+@r_function("file.path here")
 def file_path(context: Context, bound: Bound) -> Value:
     parts = [context.value(node) for _, node in bound.dots()]
     if any(part.kind not in ("text", "any") for part in parts):

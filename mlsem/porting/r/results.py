@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-import re
-from typing import TYPE_CHECKING
-
 from mlsem.porting.r.context import Bound, Context, r_function
 from mlsem.porting.r.layout import Doc, at, call, literal, method
 from mlsem.porting.r.nodes import Text
 from mlsem.porting.r.values import POWER, TIMES, FitInfo, Refused, Value
-
-if TYPE_CHECKING:
-    pass
 
 
 def a_fit(context: Context, bound: Bound, formal: str, *kinds: str) -> Value:
@@ -19,6 +13,12 @@ def a_fit(context: Context, bound: Bound, formal: str, *kinds: str) -> Value:
     if fit.kind not in (kinds or ("sem", "lmm")):
         raise Refused(f"{bound.call.function}() of this is not translated.")
     return fit
+
+
+def data_of(context: Context, fit: Value) -> Doc:
+    """The data of a fit, which R keeps with it, by the name that they had."""
+    context.require_unchanged(fit.info)
+    return fit.info.data.doc
 
 
 def _flags(bound: Bound, **theirs: str) -> dict[str, Doc]:
@@ -179,35 +179,6 @@ def coef(context: Context, bound: Bound) -> Value:
     return Value((fit.atom, ".params"), "series", info=fit.info)
 
 
-@r_function("fixef fixed.effects", "object")
-def fixef(context: Context, bound: Bound) -> Value:
-    fit = a_fit(context, bound, "object", "lmm")
-    params: Doc = (fit.atom, ".params")
-    return Value(at(params, ("~", _variances(fit, params))), "series")
-
-
-def _variances(fit: Value, params: Doc) -> Doc:
-    """Which parameters are variances and covariances: those of the grouping factor."""
-    group = fit.info.formula.rpartition("|")[2].partition(")")[0].strip()
-    pattern = literal(f"{re.escape(group)}\\.|Residual$".replace("\\", "\\"))
-    return method((params, ".index.str"), "match", "r" + pattern.replace("\\\\", "\\"))
-
-
-@r_function("ranef random.effects", "object ...")
-def ranef(context: Context, bound: Bound) -> Value:
-    fit = a_fit(context, bound, "object", "lmm")
-    bound.drop("condVar")
-    return Value(method(fit.atom, "random_effects"), "random", info=fit.info)
-
-
-@r_function("VarCorr", "x ...")
-def var_corr(context: Context, bound: Bound) -> Value:
-    fit = a_fit(context, bound, "x", "lmm")
-    bound.drop("sigma")
-    params: Doc = (fit.atom, ".params")
-    return Value(at(params, _variances(fit, params)), "random")
-
-
 @r_function("vcov", "object ...")
 def vcov(context: Context, bound: Bound) -> Value:
     fit = bound.needed("object")
@@ -229,26 +200,13 @@ def diag(context: Context, bound: Bound) -> Value:
     return Value(call(f"{context.numpy()}.diag", matrix.doc), "series")
 
 
-def _number(name: str) -> object:
-    def translate(context: Context, bound: Bound) -> Value:
-        return Value((a_fit(context, bound, "object").atom, f".{name}"), "number")
-
-    return translate
+NUMBERS = {"logLik": "loglik", "AIC": "aic", "BIC": "bic", "nobs": "n_obs"}
 
 
-for _theirs, _ours in (("logLik", "loglik"), ("AIC", "aic"), ("BIC", "bic"), ("nobs", "n_obs")):
-    r_function(_theirs, "object")(_number(_ours))  # pyright: ignore[reportArgumentType]
-
-
-@r_function("isSingular", "x tol")
-def is_singular(context: Context, bound: Bound) -> Value:
-    return Value((a_fit(context, bound, "x", "lmm").atom, ".singular"), "number")
-
-
-@r_function("sigma", "object")
-def sigma(context: Context, bound: Bound) -> Value:
-    fit = a_fit(context, bound, "object", "lmm")
-    return Value((at((fit.atom, ".params"), literal("Residual")), " ** 0.5"), "number", POWER)
+@r_function(" ".join(NUMBERS), "object")
+def number(context: Context, bound: Bound) -> Value:
+    fit = a_fit(context, bound, "object")
+    return Value((fit.atom, f".{NUMBERS[bound.call.function]}"), "number")
 
 
 @r_function("deviance", "object")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from mlsem.porting.r.context import Bound, Context, r_function, short
 from mlsem.porting.r.fits import lmm_call
-from mlsem.porting.r.layout import Brackets, Doc, call, literal, method
+from mlsem.porting.r.layout import Brackets, Doc, call, flat, literal, method
 from mlsem.porting.r.nodes import Call, Field, Index, Node, Text
 from mlsem.porting.r.values import FitInfo, Refused, Value
 
@@ -34,10 +34,12 @@ def robust(context: Context, fit: Value, kind: str | None, cluster: Node | None)
         raise Refused("robust standard errors are those of a fit that was translated.")
     if kind not in KINDS:
         raise Refused("the type of robust standard errors is not one of CR0 to CR3.")
-    info = replace(fit.info, fit=fit.doc, se=kind)
+    seen = fit.info.seen | context.seen(fit.doc)
+    info = replace(fit.info, fit=fit.doc, se=kind, seen=seen)
     column = None if cluster is None else _column(cluster)
     if column is None or column in _clusters(info):
         return Value(method(fit.atom, "with_se", literal(kind)), "robust", info=info)
+    context.require_unchanged(info)
     if info.function != "lmm":
         options = info.options | {"se": literal(kind), "se_cluster": literal(column)}
         doc = call(f"mlsem.{info.function}", info.model, info.data.doc, **options)
@@ -49,8 +51,7 @@ def robust(context: Context, fit: Value, kind: str | None, cluster: Node | None)
 def _clusters(info: FitInfo) -> set[str]:
     """The column of the fit's own clusters."""
     inside = info.formula.rpartition("|")[2].replace(")", " ").split()
-    cluster = info.options.get("cluster")
-    return {*inside[:1], str(cluster).strip("\"'")}
+    return {*inside[:1], flat(info.options.get("cluster", "")).strip("\"'")}
 
 
 def _column(node: Node) -> str:
@@ -77,7 +78,7 @@ def _with(context: Context, bound: Bound) -> Value:
     return matrix
 
 
-def _tested(bound: Bound, fit: Value) -> Value:
+def _tested(context: Context, bound: Bound, fit: Value) -> Value:
     """``test =`` of coefficients."""
     asked = bound.text("test") or "Satterthwaite"
     test = TESTS.get(asked.lower(), "")
@@ -86,13 +87,14 @@ def _tested(bound: Bound, fit: Value) -> Value:
     if test == "t":
         return fit
     inner: FitInfo = fit.info
+    context.require_unchanged(inner)
     doc = method(inner.fit, "with_se", literal(inner.se), test=literal("z"))
     return replace(fit, doc=doc)
 
 
 @r_function("coef_test", "obj vcov test coefs p_values ...")
 def coef_test(context: Context, bound: Bound) -> Value:
-    fit = _tested(bound, _with(context, bound))
+    fit = _tested(context, bound, _with(context, bound))
     bound.drop("p_values")
     _refuse_choice(bound)
     if bound.call is context.shown:
@@ -108,7 +110,7 @@ def coef_test(context: Context, bound: Bound) -> Value:
 
 @r_function("conf_int", "obj vcov level test coefs ...")
 def conf_int(context: Context, bound: Bound) -> Value:
-    fit = _tested(bound, _with(context, bound))
+    fit = _tested(context, bound, _with(context, bound))
     level, keywords = bound.value("level"), dict[str, Doc]()
     if level is not None:
         keywords["level"] = level.doc

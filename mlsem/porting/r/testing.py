@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from mlsem.porting.r.context import Bound, Context, r_function, short
+from mlsem.porting.r.fits import lmm_call
 from mlsem.porting.r.layout import Brackets, Doc, call, flat, items, literal, method
 from mlsem.porting.r.results import a_fit
 from mlsem.porting.r.values import FitInfo, Refused, Value
@@ -14,9 +15,9 @@ from mlsem.porting.r.values import FitInfo, Refused, Value
 def anova(context: Context, bound: Bound) -> Value:
     first = a_fit(context, bound, "object")
     others = [context.value(node) for name, node in bound.dots() if name is None]
-    for name in ("refit", "ddf", "type"):
+    for name in ("refit", "ddf"):
         node = bound.node(name)
-        if node is not None and name != "type":
+        if node is not None:
             raise Refused(f"{name} = {short(node.source)} is not translated.")
     named = bound.text("method")
     if not others:
@@ -33,8 +34,17 @@ def anova(context: Context, bound: Bound) -> Value:
         return Value(call("mlsem.compare", _by_name(fits)), "comparison")
     keywords: dict[str, Doc] = {}
     if named is not None and named != "default":
-        keywords["method"] = literal(named.replace("satorra.", "satorra."))
+        keywords["method"] = literal(named)
     return _test_of_two(context, fits, keywords)
+
+
+@r_function("compareFit", "...")
+def compare(context: Context, bound: Bound) -> Value:
+    bound.drop("nested", "indices")
+    fits = [context.value(node) for name, node in bound.dots() if name is None]
+    if len(fits) < 2 or any(fit.kind != "sem" for fit in fits):
+        raise Refused("what is compared are no fits that were translated.")
+    return Value(call("mlsem.compare", _by_name(fits)), "comparison")
 
 
 def _by_name(fits: list[Value]) -> Doc:
@@ -48,7 +58,7 @@ def _test_of_two(context: Context, fits: list[Value], keywords: dict[str, Doc]) 
     infos: list[FitInfo] = [fit.info for fit in fits]
     docs = [fit.doc for fit in fits]
     if fits[0].kind == "lmm":
-        docs = [_by_ml(fit, info) for fit, info in zip(fits, infos, strict=True)]
+        docs = [_by_ml(context, fit, info) for fit, info in zip(fits, infos, strict=True)]
         docs = _simple_first(docs, infos)
         if len({_random_part(info.formula) for info in infos}) > 1:
             keywords["boundary"] = "False"
@@ -62,9 +72,9 @@ def _test_of_two(context: Context, fits: list[Value], keywords: dict[str, Doc]) 
 def _simple_first(docs: list[Doc], infos: list[FitInfo]) -> list[Doc]:
     """R sorts the fits by their parameters."""
     first, second = (set(_terms(info.formula)) for info in infos)
-    if first <= second:
+    if first < second:
         return docs
-    if second <= first:
+    if second < first:
         return docs[::-1]
     return _sorted(docs)
 
@@ -111,11 +121,12 @@ def _tell_boundary(context: Context) -> None:
     )
 
 
-def _by_ml(fit: Value, info: FitInfo) -> Doc:
+def _by_ml(context: Context, fit: Value, info: FitInfo) -> Doc:
     """R refits by maximum likelihood before it compares."""
     if not info.reml:
         return fit.doc
-    return call("mlsem.lmm", info.model, info.data.doc, **(info.options | {"REML": "False"}))
+    context.require_unchanged(info)
+    return lmm_call(info, REML="False")
 
 
 def _random_part(formula: str) -> str:

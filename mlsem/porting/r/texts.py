@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from mlsem.base.display import printable
 from mlsem.porting.r.context import Bound, Context, r_function
-from mlsem.porting.r.layout import Brackets, Doc, call, flat, grouped, items, literal
+from mlsem.porting.r.layout import Brackets, Doc, call, flat, grouped, items, literal, of_lines
 from mlsem.porting.r.values import ATOM, PLUS, Refused, Value
 
 if TYPE_CHECKING:
@@ -41,8 +41,8 @@ def combine(context: Context, bound: Bound) -> Value:
 def _constants(values: Sequence[Value]) -> tuple[object, ...] | None:
     flat_: list[object] = []
     for value in values:
-        if value.kind == "texts" and isinstance(value.constant, tuple):
-            flat_ += value.constant
+        if value.kind in SEVERAL and isinstance(value.constant, tuple | range):
+            flat_ += map(float, value.constant) if value.kind == "numbers" else value.constant
         elif isinstance(value.constant, str | float):
             flat_.append(value.constant)
         else:
@@ -73,7 +73,8 @@ def _paste(context: Context, bound: Bound, between: str) -> Value:
         vector = values[0]
         if collapse is None:
             return vector
-        return Value((literal(collapse), _call_join(_as_texts(context, vector))), "text")
+        joined = (literal(collapse), call(".join", _as_texts(vector)))
+        return Value(joined, "text", constant=_collapsed(values, sep, collapse))
     names = _variables(values, len(vectors))
     parts, k = [], 0
     for value in values:
@@ -89,16 +90,18 @@ def _paste(context: Context, bound: Bound, between: str) -> Value:
         source = call("zip", *(value.doc for value in vectors), strict="True")
     loop: Doc = (element, f" for {', '.join(names)} in ", source)
     if collapse is None:
-        return Value(Brackets("[", (loop,), "]", comma=False), "texts")
-    return Value((literal(collapse), ".join", grouped(loop)), "text")
+        listed = Brackets("[", (loop,), "]", comma=False)
+        return Value(listed, "texts", constant=_pasted(values, sep))
+    constant = _collapsed(values, sep, collapse)
+    return Value((literal(collapse), ".join", grouped(loop)), "text", constant=constant)
 
 
-def _call_join(doc: Doc) -> Doc:
-    return call(".join", doc)
+def _collapsed(values: Sequence[Value], sep: str, collapse: str) -> str | None:
+    pasted = _pasted(values, sep)
+    return None if pasted is None else collapse.join(pasted)
 
 
-def _as_texts(context: Context, vector: Value) -> Doc:
-    del context
+def _as_texts(vector: Value) -> Doc:
     return vector.doc if vector.kind == "texts" else call("map", "str", vector.doc)
 
 
@@ -116,19 +119,33 @@ def _require_equal(vectors: Sequence[Value]) -> None:
 
 
 def _length(value: Value) -> int | None:
-    constant = value.constant
-    if not isinstance(constant, tuple):
+    return len(value.constant) if isinstance(value.constant, tuple | range) else None
+
+
+def _pasted(values: Sequence[Value], sep: str) -> tuple[str, ...] | None:
+    """What R makes of vectors that the script says."""
+    columns = [_shown(value.constant) for value in values]
+    known = [column for column in columns if column is not None]
+    if len(known) < len(columns):
         return None
-    if value.kind == "numbers" and isinstance(value.doc, tuple) and value.doc[0] == "range":
-        return int(constant[1]) - int(constant[0]) + 1
-    return len(constant)
+    longest = max(map(len, known), default=0)
+    full = [column * longest if len(column) == 1 else column for column in known]
+    return tuple(sep.join(row) for row in zip(*full, strict=False))
+
+
+def _shown(constant: object) -> list[str] | None:
+    """Elements as R writes them."""
+    parts = list(constant) if isinstance(constant, tuple | range) else [constant]
+    if not all(isinstance(part, str | int | float) for part in parts):
+        return None
+    return [part if isinstance(part, str) else f"{part:.15g}" for part in parts]
 
 
 def _joined(values: Sequence[Value], sep: str) -> Value:
     """Texts in a row; what the script says is one literal, the rest stands in it as f"{…}"."""
     if all(isinstance(value.constant, str) for value in values):
         text = sep.join(str(value.constant) for value in values)
-        if all(not value.is_name for value in values):
+        if all(map(is_literal, values)):
             return Value(literal(text), "text", constant=text)
     constant = (
         sep.join(str(value.constant) for value in values)
@@ -143,6 +160,12 @@ def _joined(values: Sequence[Value], sep: str) -> Value:
     return Value(formatted, "text", PLUS if isinstance(formatted, tuple) else ATOM, constant)
 
 
+def is_literal(value: Value) -> bool:
+    """Whether it is a text as the script writes it, not one that is composed or has a name."""
+    written = isinstance(value.doc, str) and value.doc[:1] in ("'", '"')
+    return written and isinstance(value.constant, str)
+
+
 def _docs(values: Sequence[Value]) -> tuple[Doc, ...]:
     return tuple(v.doc if v.kind == "text" else call("str", v.doc) for v in values)
 
@@ -152,15 +175,15 @@ def _formatted(values: Sequence[Value], sep: str) -> Doc:
     for k, value in enumerate(values):
         if k and sep:
             pieces.append(_braced(sep))
-        if isinstance(value.constant, str) and not value.is_name:
-            pieces.append(_braced(value.constant))
+        if is_literal(value):
+            pieces.append(_braced(str(value.constant)))
         elif value.is_name:
             pieces.append(f"{{{value.doc}}}")
         else:
             return _added(values, sep)
     body = "".join(pieces)
     if body.count("\n") > 1 or ("\n" in body and len(body) > LONG):
-        return 'f"""' + body.replace('"""', '\\"\\"\\"') + '"""'
+        return "f" + of_lines(body)
     return 'f"' + body.replace("\n", "\\n").replace("\t", "\\t").replace('"', '\\"') + '"'
 
 
@@ -178,9 +201,9 @@ def _added(values: Sequence[Value], sep: str) -> Doc:
         pieces.append(value)
     merged: list[Value] = []
     for piece in pieces:
-        said = isinstance(piece.constant, str) and not piece.is_name
-        if said and merged and isinstance(merged[-1].constant, str) and not merged[-1].is_name:
-            text = merged[-1].constant + str(piece.constant)
+        said = is_literal(piece)
+        if said and merged and is_literal(merged[-1]):
+            text = f"{merged[-1].constant}{piece.constant}"
             merged[-1] = Value(literal(text), "text", constant=text)
         else:
             merged.append(piece)
@@ -234,8 +257,7 @@ def seq(context: Context, bound: Bound) -> Value:
     docs = [str(start), str(end + (1 if step > 0 else -1))]
     made = range(start, int(docs[1]), step or 1)
     doc = call("range", *docs, *([] if step == 1 else [str(step)]))
-    constant = (made[0], made[-1]) if step == 1 and len(made) else None
-    return Value(doc, "numbers", constant=constant)
+    return Value(doc, "numbers", constant=made if step == 1 and len(made) else None)
 
 
 def _arange(context: Context, first: Value, last: Value, by: Value | None) -> Value:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from mlsem.errors import MlsemError
@@ -80,6 +80,8 @@ class FitInfo:
         Text or formula in the call.
     se : str
         Kind of robust standard errors.
+    seen : dict of str to int
+        How often the variables of the call had been assigned when it was fitted.
     """
 
     function: str
@@ -90,6 +92,7 @@ class FitInfo:
     reml: bool = True
     fit: Doc = ""
     se: str = ""
+    seen: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,3 +100,24 @@ class Unavailable:
     """A variable whose statement was not translated."""
 
     name: str
+
+
+ESTIMATES = {
+    "z": "stat",
+    "est.std": "est_std",
+    "ci.lower": "ci_lower",
+    "ci.upper": "ci_upper",
+    "std.lv": "std_lv",
+    "std.all": "std_all",
+    "std.nox": "std_nox",
+    "mi.scaled": "mi_robust",
+    "sepc.lv": "sepc_lv",
+    "sepc.all": "sepc_all",
+    "sepc.nox": "sepc_nox",
+    "block": "level",
+}
+
+
+def estimates_column(name: str) -> str:
+    """lavaan's column of a table of estimates, here."""
+    return ESTIMATES.get(name, name)

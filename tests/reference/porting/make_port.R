@@ -23,7 +23,7 @@ numbers <- function(x) {
   if (inherits(x, "merMod")) {
     v <- as.data.frame(VarCorr(x))
     v <- v[is.na(v$var2), ]
-    keys <- ifelse(v$grp == "Residual", "Residual", paste0(v$grp, ".", v$var1))
+    keys <- ifelse(v$grp == "Residual", "Residual", paste0(sub("[.][0-9]+$", "", v$grp), ".", v$var1))
     return(list(kind = "lmm", params = c(named(fixef(x)), setNames(as.list(v$vcov), keys)),
                 se = named(setNames(sqrt(diag(as.matrix(vcov(x)))), names(fixef(x)))),
                 loglik = as.numeric(logLik(x)), singular = isSingular(x)))
@@ -65,7 +65,8 @@ numbers <- function(x) {
     x <- as.data.frame(x)
     held <- names(x)[sapply(x, is.numeric)]
     return(list(kind = "frame", rows = nrow(x), names = names(x),
-                means = named(colMeans(x[held], na.rm = TRUE))))
+                means = named(colMeans(x[held], na.rm = TRUE)),
+                missing = named(colSums(is.na(x)))))
   }
   if (inherits(x, "lavaan.matrix") || is.matrix(x))
     return(list(kind = "matrix", values = unclass(matrix(as.numeric(x), nrow(x)))[seq_len(min(nrow(x), 20)), , drop = FALSE]))
