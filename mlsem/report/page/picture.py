@@ -10,7 +10,8 @@ from mlsem.report.page.records import Figure
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Drawn
 
-LARGEST_SVG = 150_000  # bytes; a picture of more lines is kept as pixels
+LARGEST_SVG = 150_000  # bytes; a larger picture is kept as pixels
+MOST_MARKS = 4_000  # dots and lines; SVG of more takes long to write
 PIXELS = 160  # an inch
 INCH = 100  # CSS pixels that an inch is shown as
 
@@ -20,13 +21,23 @@ def picture(drawn: Drawn, alt: str, caption: str = "") -> Figure:
     import matplotlib
 
     width = round(INCH * float(drawn.get_figwidth()))
-    # identifiers in the SVG are by this salt, so that the same figure gives the same text
-    with matplotlib.rc_context({"svg.hashsalt": "mlsem", "svg.fonttype": "path"}):
-        data = _saved(drawn, format="svg", metadata={"Date": None, "Creator": None})
-    if len(data) <= LARGEST_SVG:
-        return Figure(data, "svg", alt, caption, width)
+    if _marks(drawn) <= MOST_MARKS:
+        # identifiers in the SVG are by this salt, so that the same figure gives the same text
+        with matplotlib.rc_context({"svg.hashsalt": "mlsem", "svg.fonttype": "path"}):
+            data = _saved(drawn, format="svg", metadata={"Date": None, "Creator": None})
+        if len(data) <= LARGEST_SVG:
+            return Figure(data, "svg", alt, caption, width)
     data = _saved(drawn, format="png", dpi=PIXELS, metadata={"Software": None})
     return Figure(data, "png", alt, caption, width)
+
+
+def _marks(drawn: Drawn) -> int:
+    """How many dots and lines there are about."""
+    collections = [each for axes in drawn.axes for each in axes.collections]
+    lines = [each for axes in drawn.axes for each in axes.lines]
+    return sum(max(len(each.get_paths()), len(each.get_offsets())) for each in collections) + sum(
+        len(each.get_xdata(orig=False)) for each in lines
+    )
 
 
 def _saved(drawn: Drawn, **options: Any) -> bytes:

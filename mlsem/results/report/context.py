@@ -40,6 +40,11 @@ class Context:
     begun: float = field(default_factory=monotonic)
 
     @property
+    def record(self) -> Any:
+        """What was read of the data, of one group or of several."""
+        return self.fit._estimates.record
+
+    @property
     def mixed(self) -> bool:
         """Whether the model is a formula of `mlsem.lmm`."""
         return self.fit._recipe is None

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from mlsem.core.quiet import quiet
 from mlsem.data.moments.gaps import LevelGaps
 from mlsem.report.page.records import Column, Facts, Paragraph, Part, Section, Subsection, Table
@@ -40,7 +42,7 @@ def data_section(context: Context) -> Section:
 
 def _facts(context: Context) -> Iterator[tuple[str, str]]:
     fit = context.fit
-    record = fit._record
+    record = context.record
     used = f"{fit.n_obs:,}"
     if record.n_rows_total != fit.n_obs:
         used += f" of {record.n_rows_total:,}"
@@ -63,7 +65,7 @@ def _facts(context: Context) -> Iterator[tuple[str, str]]:
 
 
 def _missing_facts(context: Context) -> Iterator[tuple[str, str]]:
-    record = context.fit._record
+    record = context.record
     missing = record.missingness
     if missing is not None:
         yield "Missing values", "full information maximum likelihood uses what is observed"
@@ -126,7 +128,7 @@ def _gaps(context: Context, group: GroupEstimates) -> Iterator[Part]:
 
 def _patterns(context: Context, gaps: LevelGaps) -> Part:
     units = "rows" if gaps.number == 1 else "clusters"
-    places = [k for k, full in enumerate(gaps.patterns.all(axis=0).tolist()) if not full]
+    places = np.flatnonzero(~gaps.patterns.all(axis=0)).tolist()
     if not places:
         return Paragraph(f"No values are missing in {units}.")
     heads = tuple(Column(context.labels.variable(gaps.variables[k]), "text") for k in places)

@@ -16,7 +16,7 @@ from math import nan, sqrt
 import numpy as np
 
 from mlsem.core.patterns.convert import all_there, as_cells
-from mlsem.core.records import Array, CellMoments, ClusterMoments
+from mlsem.core.records import Array, CellMoments, ClusterMoments, Index
 from mlsem.data.moments.aggregate import DataRecord
 from mlsem.data.moments.products import ColumnMap
 
@@ -85,8 +85,8 @@ def _describe(cells: CellMoments, name: str, column: ColumnMap, clustered: bool)
     return _of_rows(name, n[known], means[known], inside[known], cells.n_rows, clustered=clustered)
 
 
-def _summed(values: Array, of: Array, count: int) -> Array:
-    return np.bincount(of, values, count)
+def _summed(values: Array, of: Index, count: int) -> Array:
+    return np.bincount(of, values, count).astype(np.float64)
 
 
 def _of_clusters(cells: CellMoments, name: str, column: ColumnMap, outer: Array) -> Described:

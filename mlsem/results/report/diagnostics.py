@@ -7,6 +7,9 @@ from math import isfinite, isnan
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from mlsem.estimation.refit import model_sampler, refit
 from mlsem.report.page.records import (
     Column,
     Paragraph,
@@ -24,7 +27,7 @@ if TYPE_CHECKING:
     from mlsem.inference.comparison.result import SeComparison
     from mlsem.results.residuals import ResidualMoments
 
-DRAWS, FEWEST_DRAWS, TRIAL = 200, 50, 20
+DRAWS, FEWEST_DRAWS = 200, 50
 SECONDS = 12.0  # for the draws of `compare_se`
 LISTED = 15
 """Rows of lists that have the worst first."""
@@ -192,13 +195,15 @@ def _of_errors(found: SeComparison) -> Iterator[Verdict]:
 
 
 def _draws(context: Context) -> int:
-    """How many draws there is time for, by a few of them; 0 where too few."""
+    """How many draws there is time for, by one of them; 0 where too few."""
     if context.hurried:
         return 0
-    begun = monotonic()
-    context.fit.compare_se(draws=TRIAL, seed=context.seed, progress=False)
-    each = (monotonic() - begun) / TRIAL
-    return DRAWS if DRAWS * each < SECONDS else FEWEST_DRAWS if FEWEST_DRAWS * each < SECONDS else 0
+    estimates, begun = context.fit._estimates, monotonic()
+    context.fit.compare_se(draws=0)
+    moments = model_sampler(estimates).draw(np.random.default_rng(context.seed))
+    refit(estimates, moments, estimates.settings, estimates.params, estimates.problem.robust)
+    each = monotonic() - begun
+    return next((draws for draws in (DRAWS, FEWEST_DRAWS) if draws * each < SECONDS), 0)
 
 
 # --- residuals, modification indices --------------------------------------------------------------
@@ -248,7 +253,7 @@ def _worst(caption: str, frame: Any, context: Context, unit: str, *, change: boo
 def _residuals(context: Context) -> Iterator[Part]:
     """Of covariances, the largest z first."""
     found = context.fit.residuals("standardized")
-    by_group = found if context.fit.table.groups else {"": found}
+    by_group: Any = found if context.fit.table.groups else {"": found}
     rows = [
         (words, str(label), level, z)
         for label in by_group

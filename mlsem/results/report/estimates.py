@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from math import isfinite, isnan
 from typing import Any
 
@@ -78,8 +78,8 @@ def _tables(context: Context) -> Iterator[Part]:
             yield _table(context, caption, [_kind(row, table.rows) for row, _ in own], own)
     defined = [each for each in records[len(table.rows) :] if each["op"] == ":="]
     if defined:
-        pairs = [(None, each) for each in defined]
-        yield _table(context, "Defined parameters", ["Defined"] * len(pairs), pairs)
+        written = [(None, each) for each in defined]
+        yield _table(context, "Defined parameters", ["Defined"] * len(written), written)
 
 
 def _records(context: Context) -> list[Record]:
@@ -118,7 +118,7 @@ def _table(
     context: Context,
     caption: str,
     kinds: list[str] | None,
-    pairs: list[tuple[Row | None, Record]],
+    pairs: Sequence[tuple[Row | None, Record]],
 ) -> Table:
     found = [each for _, each in pairs]
     with_df = _has_df([each["df"] for each in found if not isnan(each["df"])])

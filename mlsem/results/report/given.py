@@ -90,7 +90,7 @@ def _levels(context: Context, data: pd.DataFrame) -> tuple[LevelGaps, ...]:
 def _columns(data: pd.DataFrame, level: LevelGaps, context: Context) -> Iterator[Given]:
     cluster = context.fit._record.cluster
     for name in level.variables:
-        column = require_column(data, name, "the model names")
+        column: Any = require_column(data, name, "the model names")
         there = ~missing_in(column)
         if level.number == 2 and cluster in column_names(data):
             column = column[there].groupby(data[cluster][there], sort=False).first()

@@ -127,7 +127,7 @@ def _options(context: Context) -> Iterator[tuple[str, str]]:
         if record.cluster or (record.robust.name and not settings.se_cluster):
             yield "cluster", repr(record.cluster or record.robust.name)
         if table.groups:
-            yield "group", repr(record.column)
+            yield "group", repr(context.record.column)
             yield "group_label", repr([group.label for group in table.groups])
         yield "estimator", repr(settings.estimator)
     yield "se", repr(fit.se_kind)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from mlsem.inference.diagnosis.result import ClusterDiagnostics
     from mlsem.results.report.context import Context
 
+PANELS = 12  # that a figure has
 NUMBERS = "A table of this section has the numbers."
 
 
@@ -37,11 +38,14 @@ def row_pictures(context: Context) -> Iterator[Part]:
 
 
 def leverage(context: Context, found: ClusterDiagnostics) -> Iterator[Part]:
+    own = [str(name) for name in found.coefficients.index]  # regression coefficients first
+    more = len(own) > PANELS
     yield picture(
-        found.plot(),
+        found.plot(own[:PANELS] if more else None),
         "Dots for the clusters, by the share of the information on each coefficient that they have,"
         f" the largest first. {NUMBERS}",
-        "Each cluster's share of the information on a coefficient. Dashed: if all had the same.",
+        "Each cluster's share of the information on a coefficient. Dashed: if all had the same."
+        + (f" The first {PANELS} parameters." if more else ""),
     )
 
 
