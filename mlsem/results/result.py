@@ -17,7 +17,6 @@ from mlsem.data.moments.aggregate import DataRecord
 from mlsem.data.table.frame import make_frame, make_series, square_frame
 from mlsem.errors import (
     EstimationWarning,
-    InferenceError,
     InferenceWarning,
     OptionValueError,
     listed,
@@ -968,8 +967,6 @@ class FitResult(Answering):
 
         Raises
         ------
-        InferenceError
-            The fit is one by `lmm`.
         DataError
             A variable is not among those of the fit, and no data are given.
         ModelSyntaxError, SpecificationError
@@ -981,11 +978,7 @@ class FitResult(Answering):
         --------
         >>> fit.update("+ level: 2\n y1 ~~ y2", se="CR2")  # doctest: +SKIP
         """
-        if self._recipe is None:
-            raise InferenceError(
-                "update changes models that mlsem.fit or one of lavaan's functions fitted: call "
-                "mlsem.lmm again."
-            )
+        assert self._recipe is not None
         return self._recipe.refit(self, model, data, options)
 
     def cluster_diagnostics(
