@@ -8,6 +8,7 @@ of the outcome, and a random slope a variable of level 2.
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import combinations
 from typing import TYPE_CHECKING, Any, Unpack
 
 from mlsem.api.steps import finish
@@ -28,16 +29,19 @@ from mlsem.estimation.keywords import MixedKeywords, shown
 from mlsem.estimation.settings import SETTING_NAMES, Settings, se_kind
 from mlsem.model.defaults import specify
 from mlsem.model.mixed_options import refuse_fiml, refuse_meaningless
-from mlsem.model.options import require_known
+from mlsem.model.options import ModelOptions, require_known
 from mlsem.model.table import ParameterTable, Row
 from mlsem.other_programs.answering import answering
 from mlsem.parallel.progress import showing
+from mlsem.results.mixed.result import MixedResult
+from mlsem.results.mixed.source import Source
+from mlsem.results.recipe import Recipe
 from mlsem.results.result import FitResult
-from mlsem.syntax.mixed import MixedFormula, read_formula
+from mlsem.syntax.mixed import MixedFormula, changed_formula, read_formula
 from mlsem.syntax.nodes import Block, Formula, ModelSyntax, Modifiers, Variable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     import pandas as pd
 
@@ -47,7 +51,7 @@ if TYPE_CHECKING:
 @quiet
 def lmm(
     formula: str, data: pd.DataFrame, REML: bool = True, **options: Unpack[MixedKeywords]
-) -> FitResult:
+) -> MixedResult:
     """Fit a linear mixed model with one grouping factor, as lme4's `lmer`.
 
     Parameters
@@ -75,9 +79,10 @@ def lmm(
 
     Returns
     -------
-    FitResult
-        As of `mlsem.fit`. Fixed effects have lme4's names: ``(Intercept)``, ``x1``, ``w1:x1``,
-        ``sexmale``. Variances and covariances are ``id.(Intercept)``, ``id.x1``,
+    MixedResult
+        A `FitResult` with lme4's summary, predictions of rows and marginal means. Fixed effects
+        come first, in the order of the formula, with lme4's names: ``(Intercept)``, ``x1``,
+        ``w1:x1``, ``sexmale``. Variances and covariances are ``id.(Intercept)``, ``id.x1``,
         ``id.x1.(Intercept)`` and ``Residual``.
 
     Raises
@@ -144,8 +149,54 @@ def lmm(
         notes=mixed.notes + record.notes,
         formula=mixed.recipe,
     )
+    recipe = Recipe(ModelOptions(), updated_mixed)
     with showing(progress):
-        return finish(formula, settings, table, record, start)
+        fit = finish(formula, settings, table, record, start, recipe)
+    return MixedResult.of(fit, Source.of(data))
+
+
+# --- the same again, changed ----------------------------------------------------------------------
+
+
+@quiet
+def updated_mixed(
+    fit: FitResult, formula: object, data: object, changes: Mapping[str, Any]
+) -> MixedResult:
+    """What `update` gives of a fit by `lmm`: of the same formula by what the fit knows of its rows,
+    of another one by its data frame or another."""
+    assert isinstance(fit, MixedResult)
+    changes = dict(changes)
+    if "estimator" in changes:
+        raise OptionValueError("estimator: lmm takes REML=True or REML=False in its place.")
+    REML = changes.pop("REML", fit.settings.estimator == "REML")
+    if formula is not None and not isinstance(formula, str):
+        raise OptionValueError(f"model={formula!r}: it takes a formula, or a part that is added.")
+    text = fit.model if formula is None else changed_formula(fit.model, formula)
+    if text == fit.model and data is None:
+        for name in ("missing", "se_cluster"):
+            if name in changes:
+                raise OptionValueError(
+                    f"{name}= says how data are read, and a fit does not keep them: pass data=…, too."
+                )
+        settings, start, progress = _settings(REML, _kept(fit, changes))
+        with showing(progress):
+            again = finish(text, settings, fit.table, fit._record, start, fit._recipe)
+        return MixedResult.of(again, fit._source)
+    frame = fit._source.rows(fit._estimates, data, "update with another formula")
+    return lmm(text, frame, REML, **_kept(fit, changes))  # type: ignore[arg-type]
+
+
+def _kept(fit: MixedResult, changes: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of a fit that are not the default, and the changes. What says how standard errors
+    are computed goes with their kind."""
+    plain, own = Settings(), fit.settings
+    kept = {name: getattr(own, name) for name in SETTING_NAMES if name != "estimator"}
+    kept = {name: value for name, value in kept.items() if value != getattr(plain, name)}
+    if kept.get("information") == "expected" and own.kind().model_based:
+        del kept["information"]  # what lmm takes for itself
+    if "se" in changes:
+        kept = {name: kept[name] for name in kept if name not in ("test", "df", "information")}
+    return kept | dict(changes)
 
 
 def _settings(reml: object, options: dict[str, Any]) -> tuple[Settings, object, object]:
@@ -181,7 +232,24 @@ def mixed_table(parsed: MixedFormula, columns: MixedColumns) -> ParameterTable:
         if row.free >= 0:
             names[row.free] = _lme4_name(row, columns.outcome, slopes, parsed.group)
     _check_names(names)
-    return replace(table, names=tuple(names), notes=(), semidefinite=True)
+    return replace(_in_order(table, names, columns, parsed.group), notes=(), semidefinite=True)
+
+
+def _in_order(
+    table: ParameterTable, names: list[str], columns: MixedColumns, group: str
+) -> ParameterTable:
+    """Fixed effects as the formula has them, then the parts of each random block, the residual."""
+    wanted = [*columns.fixed]
+    for block in columns.random:
+        wanted += [f"{group}.{effect}" for effect in block]
+        pairs = ((f"{group}.{a}.{b}", f"{group}.{b}.{a}") for a, b in combinations(block, 2))
+        wanted += [name for pair in pairs for name in pair if name in names]
+    wanted.append(RESIDUAL)
+    place = {name: k for k, name in enumerate(wanted)}
+    rows = tuple(
+        replace(row, free=place[names[row.free]]) if row.free >= 0 else row for row in table.rows
+    )
+    return replace(table, rows=rows, names=tuple(wanted))
 
 
 def _check_names(names: list[str]) -> None:

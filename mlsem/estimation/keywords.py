@@ -120,6 +120,12 @@ class MixedKeywords(ErrorKeywords, _CompleteRows, SearchKeywords, total=False):
     """Of `lmm`."""
 
 
+class MixedUpdateKeywords(MixedKeywords, total=False):
+    """Of `MixedResult.update`."""
+
+    REML: bool
+
+
 class Unchanged:
     """Stands for a default that is what the fit had."""
 

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 from html import escape
+from itertools import islice
 
 from mlsem.base.display import display_width, pad_left, pad_right
 from mlsem.other_programs.answering import Answering
@@ -30,12 +31,18 @@ class SheetTable:
     rows : tuple of (name, cells)
     legend : str
         What the columns are, in words; empty for none.
+    left : int
+        How many of the first columns after the names are words, and stand to the left.
+    stub : str
+        The head of the column of names.
     """
 
     title: str
     heads: tuple[str, ...]
     rows: tuple[tuple[str, tuple[str, ...]], ...]
     legend: str = ""
+    left: int = 0
+    stub: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,8 +133,12 @@ def _widths(table: SheetTable) -> list[int]:
 
 
 def _lines(table: SheetTable, stub: int, widths: list[int]) -> Iterator[str]:
-    for name, cells in (("", table.heads), *table.rows):
-        numbers = "".join(map(pad_left, cells, widths))
+    for name, cells in ((table.stub, table.heads), *table.rows):
+        words = (
+            "  " + pad_right(each, width - 2) for each, width in zip(cells, widths, strict=True)
+        )
+        numbers = "".join([*islice(words, table.left)])
+        numbers += "".join(map(pad_left, cells[table.left :], widths[table.left :]))
         if display_width(name) > stub:
             yield f"  {name}"
             name = ""
@@ -154,15 +165,21 @@ def html(sheet: Sheet) -> str:
 
 
 def _table(table: SheetTable) -> str:
-    heads = "".join(f'<th scope="col">{escape(head)}</th>' for head in table.heads)
+    words = ' style="text-align: left"'
+    sides = [words if k < table.left else "" for k in range(len(table.heads))]
+    heads = "".join(
+        f'<th scope="col"{side}>{escape(head)}</th>'
+        for side, head in zip(sides, table.heads, strict=True)
+    )
     rows = "".join(
         f"<tr><td>{escape(name)}</td>"
-        + "".join(f"<td>{escape(cell)}</td>" for cell in cells)
+        + "".join(f"<td{side}>{escape(cell)}</td>" for side, cell in zip(sides, cells, strict=True))
         + "</tr>\n"
         for name, cells in table.rows
     )
+    stub = escape(table.stub)
     legend = f"<p>{escape(table.legend)}</p>" if table.legend else ""
     return (
         f"<p><strong>{escape(table.title)}</strong></p>"
-        f"<table><thead><tr><th></th>{heads}</tr></thead><tbody>\n{rows}</tbody></table>{legend}"
+        f"<table><thead><tr><th>{stub}</th>{heads}</tr></thead><tbody>\n{rows}</tbody></table>{legend}"
     )

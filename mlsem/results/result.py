@@ -17,7 +17,6 @@ from mlsem.data.moments.aggregate import DataRecord
 from mlsem.data.table.frame import make_frame, make_series, square_frame
 from mlsem.errors import (
     EstimationWarning,
-    InferenceError,
     InferenceWarning,
     OptionValueError,
     listed,
@@ -1099,8 +1098,6 @@ class FitResult(Answering, Drawn):
 
         Raises
         ------
-        InferenceError
-            The fit is one by `lmm`.
         DataError
             A variable is not among those of the fit, and no data are given.
         ModelSyntaxError, SpecificationError
@@ -1117,11 +1114,7 @@ class FitResult(Answering, Drawn):
         >>> fit.n_params, larger.n_params, larger.se_kind
         (5, 6, 'CR2')
         """
-        if self._recipe is None:
-            raise InferenceError(
-                "update changes models that mlsem.fit or one of lavaan's functions fitted: call "
-                "mlsem.lmm again."
-            )
+        assert self._recipe is not None
         return self._recipe.refit(self, model, data, options)
 
     def cluster_diagnostics(

@@ -82,6 +82,20 @@ def read_formula(text: str) -> MixedFormula:
     return _read(text)
 
 
+def changed_formula(formula: str, change: str) -> str:
+    """A formula with another one's changes: ``"+ x2"`` is added, and in ``". ~ . - x2"`` each point
+    stands for that side of the formula, as in R's ``update``; any other is put in its place."""
+    if change.lstrip()[:1] in ("+", "-"):
+        return f"{formula} {change.strip()}"
+    sides = [side.strip() for side in formula.split("~", 1)]
+    new = [side.strip() for side in change.split("~", 1)]
+    if len(sides) < 2 or len(new) < 2:
+        return change
+    left, right = (_POINT.sub(lambda _: old, side) for old, side in zip(sides, new, strict=True))
+    return f"{left} ~ {right}"
+
+
+_POINT = re.compile(r"(?<![\w.`])\.(?![\w.`])")
 _LAVAAN = re.compile(r"\A\s*(?:level|group)\s*:|=~|~~|:=", re.IGNORECASE)
 _NLME = re.compile(r",\s*random\s*=\s*(?:list\()?~?(?P<part>[^,)\n]*)")
 

@@ -13,6 +13,7 @@ import pytest
 
 import mlsem
 from mlsem.errors import DataError, MlsemError
+from mlsem.results.mixed.result import MixedResult
 
 REFERENCE: Any = json.loads(
     (Path(__file__).parents[1] / "reference" / "formulas_new.json").read_text()
@@ -21,8 +22,8 @@ DATA, NEW = pd.DataFrame(REFERENCE["data"]), pd.DataFrame(REFERENCE["new"])
 NEVER_SEEN = NEW.assign(school=NEW["school"] + 1000)
 
 
-def _predicted(fit: mlsem.FitResult, data: pd.DataFrame) -> np.ndarray:
-    return fit.predict(data).iloc[:, 0].to_numpy()
+def _predicted(fit: MixedResult, data: pd.DataFrame) -> np.ndarray:
+    return fit.predict(data, new_levels="population").iloc[:, 0].to_numpy()
 
 
 @pytest.mark.filterwarnings("ignore::mlsem.errors.MlsemWarning")

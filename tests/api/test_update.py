@@ -22,6 +22,7 @@ from mlsem.errors import (
     OptionValueError,
     SpecificationError,
 )
+from mlsem.results.mixed.result import MixedResult
 
 MODEL = (
     "level: 1\n fw =~ y1 + y2 + y3\n fw ~ x1 + x2\nlevel: 2\n fb =~ y1 + y2 + y3\n fb ~ w1 + w2\n"
@@ -144,9 +145,28 @@ def test_what_cannot_be_updated_is_refused(model, options, kind, message):
         fitted().update(model, **options)
 
 
-def test_mixed_models_are_not_updated():
-    with pytest.raises(InferenceError, match=r"mlsem\.lmm again"):
-        mlsem.lmm("y1 ~ x1 + (1 | cluster)", frame("demo.csv")).update("+ x2")
+def test_mixed_models() -> None:
+    """By what the fit knows of its rows, another formula by its data frame, while that is there."""
+    data = frame("demo.csv")
+    text = "y1 ~ x1 + (1 | cluster)"
+    fit = mlsem.lmm(text, data, se="CR2")
+    ml = mlsem.lmm(text, data, REML=False)
+    again = fit.update(REML=False, se="standard")
+    pd.testing.assert_series_equal(again.params, ml.params, rtol=1e-8)
+    pd.testing.assert_series_equal(again.pvalues, ml.pvalues, rtol=1e-6)
+    wanted = mlsem.lmm("y1 ~ x1 + (1 | cluster) + x2", data, se="CR2")
+    for changed in (fit.update("+ x2"), fit.update(". ~ . + x2"), fit.update(wanted.model)):
+        assert isinstance(changed, MixedResult)
+        assert changed.se_kind == "CR2"
+        pd.testing.assert_series_equal(changed.params, wanted.params)
+    assert "x1" not in fit.update(". ~ . - x1").params
+    half = data[: len(data) // 2].copy()
+    assert fit.update(data=half).n_obs == len(half)
+    alone = pickle.loads(pickle.dumps(fit))
+    with pytest.raises(InferenceError, match="pass data="):
+        alone.update("+ x2")
+    with pytest.raises(OptionValueError, match="REML=True"):
+        fit.update(estimator="ML")
 
 
 # --- compare --------------------------------------------------------------------------------------

@@ -133,8 +133,7 @@ def read_mixed(formula: Formula, data: object, missing: str) -> MixedData:
     _check_texts(used, variables, outcome)
     response = _response(variables[outcome])
     effects = design(formula.fixed, variables)
-    spare = dependent(effects)
-    effects = {name: values for name, values in effects.items() if name not in spare}
+    spare = {name: effects.pop(name) for name in dependent(effects)}
     known = {term_factors(name): name for name in effects}
     everything = dict(effects)
     blocks: list[tuple[str, ...]] = []
@@ -159,8 +158,8 @@ def read_mixed(formula: Formula, data: object, missing: str) -> MixedData:
         within=_varying(grouping, everything),
     )
     rows = rows_of(used, {outcome: response} | everything)
-    notes += _spared(spare) + spanned
-    again = recipe(formula, scope.memory, variables, tuple(effects))
+    notes += _spared(tuple(spare)) + spanned
+    again = recipe(formula, scope.memory, variables, effects, spare, used)
     return MixedData(used, rows, grouping, columns, len(frame), again, notes, lost)
 
 

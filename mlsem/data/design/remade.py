@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from mlsem.data.design.columns import INTERCEPT, design
+from mlsem.core.linalg import least_squares
+from mlsem.data.design.columns import INTERCEPT, Columns, design
+from mlsem.data.design.grid import ReferenceGrid, reference_grid
 from mlsem.data.design.r_evaluate import Scope
 from mlsem.data.design.r_functions import CONSTANTS
 from mlsem.data.design.r_values import Factor, Levels, Refused
@@ -16,12 +18,14 @@ from mlsem.errors import DataError
 from mlsem.syntax.r_language import deparse, symbols
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Mapping
+    from collections.abc import Container, Mapping, Sequence
 
     from numpy.typing import NDArray
 
+    from mlsem.core.records import Array
     from mlsem.data.design.mixed import Formula
     from mlsem.data.design.r_evaluate import Memory, Variable
+    from mlsem.syntax.r_terms import Terms
 
 
 def term_factors(name: str) -> tuple[str, ...]:
@@ -42,12 +46,18 @@ class Recipe:
         Of the factors, by the name of the variable.
     fixed : tuple of str
         Columns of the fixed effects.
+    spare : mapping of str to array
+        Columns that were left out, as linear combinations of those (p,).
+    grid : ReferenceGrid
+        What is known of the columns of the data that the fixed effects are made of.
     """
 
     formula: Formula
     memory: Memory
     levels: Mapping[str, Levels]
     fixed: tuple[str, ...]
+    spare: Mapping[str, Array]
+    grid: ReferenceGrid
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -70,15 +80,45 @@ class Recipe:
         SpecificationError
             A function cannot take its column.
         """
+        formula, columns = self.formula, {}
+        outcome = deparse(formula.outcome)
+        if outcome in wanted:
+            columns[outcome] = self.outcome(frame)
+        everything = self.columns(frame, (formula.fixed, *formula.random))
+        columns |= {
+            name: values
+            for name, values in everything.items()
+            if name in wanted and name != INTERCEPT
+        }
+        kept = frame.drop(columns=[name for name in columns if name in frame.columns])
+        return pd.concat([kept, pd.DataFrame(columns, index=frame.index)], axis=1)
+
+    def outcome(self, frame: pd.DataFrame) -> Array:
+        """The outcome of rows of a frame, (n,).
+
+        Raises
+        ------
+        DataError, SpecificationError
+            As `remade`.
+        """
         formula = self.formula
         scope = Scope(frame, formula.text, self.memory)
-        expressions = dict(formula.fixed.variables)
-        for part in formula.random:
-            expressions |= part.variables
-        outcome = deparse(formula.outcome)
-        columns = {}
-        if outcome in wanted:
-            columns[outcome] = np.asarray(scope.variable(outcome, formula.outcome).values)[:, 0]
+        return np.asarray(scope.variable(deparse(formula.outcome), formula.outcome).values)[:, 0]
+
+    def columns(self, frame: pd.DataFrame, parts: Sequence[Terms]) -> Columns:
+        """The columns of some parts of the formula, of all of them in rows that have every variable
+        of these parts; NaN in the others.
+
+        Raises
+        ------
+        DataError, SpecificationError
+            As `remade`.
+        """
+        scope = Scope(frame, self.formula.text, self.memory)
+        known_as = dict(self.formula.fixed.variables)
+        for part in self.formula.random:  # what was learned is kept by its last place in the text
+            known_as |= part.variables
+        expressions = {name: known_as[name] for part in parts for name in part.variables}
         variables = {
             name: self._leveled(scope.variable(name, each)) for name, each in expressions.items()
         }
@@ -87,16 +127,36 @@ class Recipe:
             gaps |= each.missing
         there = {name: _rows(each, ~gaps) for name, each in variables.items()}
         known = {term_factors(name): name for name in self.fixed}
-        for part in (formula.fixed, *formula.random):
-            if not part.variables:
-                continue  # the intercept alone
-            for label, values in design(part, there).items():
+        columns = {}
+        for part in parts:
+            made = design(part, there) if part.variables else {}
+            if part.intercept:
+                made[INTERCEPT] = np.ones(int((~gaps).sum()))
+            for label, values in made.items():
                 name = known.get(term_factors(label), label)
-                if name in wanted and name != INTERCEPT:
-                    columns[name] = np.full(len(frame), np.nan)
-                    columns[name][~gaps] = values
-        kept = frame.drop(columns=[name for name in columns if name in frame.columns])
-        return pd.concat([kept, pd.DataFrame(columns, index=frame.index)], axis=1)
+                columns[name] = np.full(len(frame), np.nan)
+                columns[name][~gaps] = values
+        return columns
+
+    def fixed_design(self, frame: pd.DataFrame) -> tuple[Array, Array]:
+        """Of rows of a frame, which need the variables of the fixed effects alone, X (n, p); and of
+        each column that was left out (n, s), as a share of its size, how far it is from the
+        combination of the others that it was in the fit, so that the data do not determine xᵀβ."""
+        columns = self.columns(frame, (self.formula.fixed,))
+        design = np.empty((len(frame), len(self.fixed)))
+        for k, name in enumerate(self.fixed):
+            design[:, k] = columns[name]
+        away = np.empty((len(frame), len(self.spare)))
+        for k, (name, combination) in enumerate(self.spare.items()):
+            sizes = np.abs(columns[name]) + np.abs(design) @ np.abs(combination)
+            scale = np.max(sizes, initial=0.0, where=~np.isnan(sizes))
+            away[:, k] = (columns[name] - design @ combination) / (scale or 1.0)
+        return design, away
+
+    def random_design(self, frame: pd.DataFrame, names: Sequence[str]) -> Array:
+        """Z (n, q) of these random effects."""
+        columns = self.columns(frame, self.formula.random)
+        return np.column_stack([columns[name] for name in names])
 
     def _leveled(self, variable: Variable) -> Variable:
         levels, text = self.levels.get(variable.name), isinstance(variable.values, Factor)
@@ -116,21 +176,41 @@ class Recipe:
 
 
 def recipe(
-    formula: Formula, memory: Memory, used: Mapping[str, Variable], fixed: tuple[str, ...]
+    formula: Formula,
+    memory: Memory,
+    used: Mapping[str, Variable],
+    fixed: Columns,
+    spare: Mapping[str, Array],
+    frame: pd.DataFrame,
 ) -> Recipe:
     """Of the variables at the rows used.
 
     Parameters
     ----------
-    fixed : tuple of str
-        Columns of the fixed effects.
+    fixed, spare : mapping of str to array
+        Columns of the fixed effects, and those that are combinations of them.
+    frame : DataFrame
+        The rows used.
     """
     levels = {
         name: Levels.of(each.values)
         for name, each in used.items()
         if isinstance(each.values, Factor)
     }
-    return Recipe(formula, memory, levels, fixed)
+    grid = reference_grid(frame, [used[name] for name in formula.fixed.variables])
+    return Recipe(formula, memory, levels, tuple(fixed), _combinations(fixed, spare), grid)
+
+
+def _combinations(fixed: Columns, spare: Mapping[str, Array]) -> dict[str, Array]:
+    """Columns that are linear combinations of others, as these."""
+    if not spare:
+        return {}
+    if not fixed:
+        return {name: np.zeros(0) for name in spare}
+    basis = np.column_stack([*fixed.values()])
+    lengths = np.linalg.norm(basis, axis=0)
+    found = least_squares(basis / lengths, np.column_stack([*spare.values()]))
+    return dict(zip(spare, (found / lengths[:, None]).T, strict=True))
 
 
 def _rows(variable: Variable, keep: NDArray[np.bool_]) -> Variable:

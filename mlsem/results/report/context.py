@@ -47,7 +47,7 @@ class Context:
     @property
     def mixed(self) -> bool:
         """Whether the model is a formula of `mlsem.lmm`."""
-        return self.fit._recipe is None
+        return self.fit._record.formula is not None
 
     @property
     def restricted(self) -> bool:

@@ -1,0 +1,182 @@
+"""Marginal means, slopes and contrasts of a fit: arguments read, averages taken."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, cast, get_args
+
+import numpy as np
+
+from mlsem.arguments import require_level
+from mlsem.core.quiet import quiet
+from mlsem.data.design.grid import Level, ReferenceGrid
+from mlsem.errors import InferenceError, OptionValueError, listed
+from mlsem.results.mixed.grid import Weights, averages, known
+from mlsem.results.mixed.means import Contrasts, Functions, MarginalMeans, label_of
+from mlsem.results.mixed.multiplicity import Adjust
+from mlsem.results.mixed.parts import parts_of, recipe_of
+from mlsem.results.mixed.predict import require_choice
+from mlsem.results.mixed.settings import EXAMPLE, names_of, read_contrast, values_at
+from mlsem.results.summary import DF_NAMES
+
+if TYPE_CHECKING:
+    from mlsem.results.mixed.result import MixedResult
+
+
+@quiet
+def marginal(
+    fit: MixedResult,
+    variables: object,
+    by: object,
+    at: object,
+    weights: object,
+    *,
+    level: float,
+    slope: object = None,
+) -> MarginalMeans:
+    """See `MixedResult.marginal_means` and `marginal_slopes`."""
+    _require(fit, weights, level)
+    recipe = recipe_of(fit._estimates)
+    grid = recipe.grid
+    within = names_of(by, grid, "by")
+    keys = names_of(variables, grid, "variables")
+    keys = (*(name for name in keys if name not in within), *within)
+    values = values_at(at, grid)
+    outcome = fit.table.split[0]
+    if slope is None:
+        what = outcome
+        if not keys:
+            raise OptionValueError(
+                f"variables is empty: name one of {listed(grid.names, 20)}, the columns of the "
+                "data that the fixed effects are made of."
+            )
+    else:
+        (slope,) = names_of([slope], grid, "slope")
+        if grid.predictor(slope).kind != "number":
+            raise OptionValueError(f"slope: {slope!r} is no column of numbers.")
+        what = f"{outcome} by {slope}"
+    found = averages(recipe, keys, values, cast("Weights", weights), cast("str | None", slope))
+    held = _held(grid, keys, values, cast("Weights", weights))
+    return MarginalMeans(
+        what=what,
+        keys=found.keys,
+        by=within,
+        level=level,
+        held=held,
+        method=_method(fit),
+        slope=slope is not None,
+        _functions=_functions(fit),
+        _averages=found,
+    )
+
+
+@quiet
+def contrasts(
+    fit: MixedResult,
+    what: object,
+    versus: object,
+    at: object,
+    weights: object,
+    *,
+    adjust: object,
+    level: float,
+) -> Contrasts:
+    """See `MixedResult.contrast`."""
+    _require(fit, weights, level)
+    choices = tuple(each for each in get_args(Adjust) if each != "tukey")
+    require_choice("adjust", adjust, choices, none=True)
+    recipe = recipe_of(fit._estimates)
+    asked = _asked(what, versus, recipe.grid)
+    base = values_at(at, recipe.grid)
+    rows, away = [], []
+    for _, first, second in asked:
+        sides = []
+        for setting in (first, second):
+            values = {**base, **values_at(setting, recipe.grid, "contrast")}
+            sides.append(averages(recipe, (), values, cast("Weights", weights)))
+        rows.append(sides[0].weights[0] - sides[1].weights[0])
+        away.append(sides[0].away[0] - sides[1].away[0])
+    return Contrasts(
+        what=fit.table.split[0],
+        labels=tuple(label for label, _, _ in asked),
+        by={},
+        adjust=cast("Adjust | None", adjust),
+        level=level,
+        families=(0,) * len(asked),
+        means=(len(asked),),
+        method=_method(fit),
+        _functions=_functions(fit),
+        _weights=known(np.array(rows), np.array(away)),
+    )
+
+
+def _asked(
+    what: object, versus: object, grid: ReferenceGrid
+) -> list[tuple[str, dict[str, Any], dict[str, Any]]]:
+    """Labels and the two settings of each contrast."""
+    if isinstance(what, Mapping):
+        if not isinstance(versus, Mapping):
+            raise OptionValueError(
+                'contrast: a mapping is compared with a second one: contrast({"x": 1}, {"x": 0}).'
+            )
+        first, second = dict(what), dict(versus)
+        label = " - ".join(_written(each, grid) for each in (first, second))
+        return [(label, first, second)]
+    if versus is not None:
+        raise OptionValueError(
+            'contrast: a text has both sides, "x = 1 - x = 0". Leave the second argument out.'
+        )
+    texts = [what] if isinstance(what, str) else list(what) if isinstance(what, Iterable) else []
+    if not texts or not all(isinstance(each, str) for each in texts):
+        raise OptionValueError(f"contrast: it takes texts, {EXAMPLE}.")
+    return [(" ".join(each.split()), *read_contrast(each, grid)) for each in texts]
+
+
+def _written(setting: dict[str, Any], grid: ReferenceGrid) -> str:
+    values = values_at(setting, grid, "contrast")
+    return ", ".join(
+        f"{name} = {' | '.join(label_of(name, each) for each in several)}"
+        for name, several in values.items()
+    )
+
+
+def _require(fit: MixedResult, weights: object, level: object) -> None:
+    require_level(level)
+    require_choice("weights", weights, get_args(Weights), none=False)
+    if not fit.converged:
+        raise InferenceError("the fit did not converge: its estimates say nothing of means.")
+
+
+def _functions(fit: MixedResult) -> Functions:
+    return Functions(parts_of(fit._estimates).beta, fit.covariance)
+
+
+def _method(fit: MixedResult) -> str:
+    if fit.df_method is not None:
+        return DF_NAMES[fit.df_method]
+    if fit.covariance.reference is not None:
+        return f"{DF_NAMES['satterthwaite']} ({fit.se_kind})"
+    return f"none, normal distribution ({fit.se_kind})"
+
+
+def _held(
+    grid: ReferenceGrid, keys: tuple[str, ...], at: Mapping[str, list[Level]], weights: Weights
+) -> str:
+    """What the other columns are held at."""
+    parts, over = [], []
+    for each in grid.predictors:
+        values = at.get(each.name, each.values)
+        if each.name in keys:
+            continue
+        if len(values) > 1:
+            over.append(each.name)
+        else:
+            mean = "its mean " if each.name not in at and not each.levels else ""
+            parts.append(f"{each.name} at {mean}{label_of(each.name, values[0])}")
+    sentences = []
+    if over:
+        how = "equal weights" if weights == "equal" else "the weights of the data"
+        sentences.append(f"Averaged over {', '.join(over)} with {how}.")
+    if parts:
+        sentences.append(f"Held: {', '.join(parts)}.")
+    return " ".join(sentences)

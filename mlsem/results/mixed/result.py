@@ -1,0 +1,626 @@
+"""`MixedResult`: a linear mixed model, with what users of lme4 and emmeans ask of one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING, Any, Unpack, cast, get_args
+
+from mlsem.arguments import require_level, require_seed, require_whole
+from mlsem.data.table.frame import make_frame, make_series
+from mlsem.errors import OptionValueError
+from mlsem.estimation.keywords import UNCHANGED, MixedUpdateKeywords, shown
+from mlsem.results.mixed.parts import parts_of
+from mlsem.results.mixed.predict import (
+    Effects,
+    Interval,
+    NewLevels,
+    Prediction,
+    RowKind,
+    require_choice,
+    require_flag,
+    require_prediction,
+)
+from mlsem.results.mixed.source import Source
+from mlsem.results.residuals import Kind as MomentKind
+from mlsem.results.result import PROFILED, CiKind, FitResult
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from mlsem.results.mixed.grid import Weights
+    from mlsem.results.mixed.means import Contrasts, MarginalMeans
+    from mlsem.results.mixed.multiplicity import Adjust
+    from mlsem.results.mixed.summary import MixedSummary
+    from mlsem.results.mixed.tables import Scale
+    from mlsem.results.mixed.varcorr import VarCorr
+
+Setting = Mapping[str, Any]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class MixedResult(FitResult):
+    """A linear mixed model, as `mlsem.lmm` fits it: a `FitResult` with lme4's summary, predictions
+    of rows, and marginal means.
+
+    `params`, `bse`, `tvalues`, `pvalues`, `conf_int()` and `vcov()` have the fixed effects in the
+    order of the formula under lme4's names, then variances and covariances of the random effects,
+    ``id.(Intercept)``, ``id.x1``, ``id.x1.(Intercept)``, and ``Residual``; nothing else.
+
+    A fit keeps no rows of the data. `fitted`, `residuals`, `predict` and `simulate` take those of
+    the data frame that it was fitted to, as long as that is there and the same; else they ask for
+    ``data=``.
+
+    Examples
+    --------
+    >>> import mlsem
+    >>> data = mlsem.load_example("article")
+    >>> fit = mlsem.lmm("y ~ w1*x1 + (x1 | id)", data)
+    >>> fit.params.index.tolist()[:4]
+    ['(Intercept)', 'w1', 'x1', 'w1:x1']
+    """
+
+    _source: Source = Source()
+
+    @classmethod
+    def of(cls, fit: FitResult, source: Source) -> MixedResult:
+        """A fit of a formula, and where its rows came from."""
+        own = {field.name: getattr(fit, field.name) for field in fields(FitResult)}
+        return cls(**own, _source=source)
+
+    def __repr__(self) -> str:
+        return super().__repr__().replace("<FitResult:", "<MixedResult:", 1)
+
+    # --- estimates ------------------------------------------------------------------------------
+
+    def fixef(self) -> pd.Series:
+        """The fixed effects in the order of the formula, as lme4's ``fixef``.
+
+        Examples
+        --------
+        >>> import mlsem
+        >>> data = mlsem.load_example("article")
+        >>> mlsem.lmm("y ~ x1 + (1 | id)", data).fixef().round(3).to_dict()
+        {'(Intercept)': 0.036, 'x1': 0.551}
+        """
+        parts = parts_of(self._estimates)
+        return make_series(parts.beta, parts.fixed, "est")
+
+    def VarCorr(self) -> VarCorr:
+        """Variances, standard deviations and correlations of the random effects, as lme4's.
+
+        Returns
+        -------
+        VarCorr
+            Prints as in lme4; `frame` has the columns grp, var1, var2, vcov and sdcor of R's
+            ``as.data.frame``; `sigma` is the residual standard deviation.
+
+        Examples
+        --------
+        >>> import mlsem
+        >>> data = mlsem.load_example("article")
+        >>> mlsem.lmm("y ~ x1 + (1 | id)", data).VarCorr().frame["grp"].tolist()
+        ['id', 'Residual']
+        """
+        from mlsem.results.mixed.varcorr import VarCorr
+
+        return VarCorr.of(parts_of(self._estimates))
+
+    def tidy(self, level: float = 0.95, scale: Scale = "sdcor") -> pd.DataFrame:
+        """One row per parameter under the names of R's broom.mixed.
+
+        Parameters
+        ----------
+        level : float
+            Of the intervals.
+        scale : {"sdcor", "vcov"}
+            Standard deviations and correlations of random effects (terms ``sd__(Intercept)``,
+            ``cor__(Intercept).x1``, ``sd__Observation``), or variances and covariances (``var__``
+            and ``cov__``), which are those of `params`.
+
+        Returns
+        -------
+        DataFrame
+            effect ("fixed", "ran_pars"), group, term, estimate, std.error, statistic, df, p.value,
+            conf.low, conf.high; in the order of `params`. Limits of a standard deviation are the
+            roots of those of its variance, those of a correlation are Fisher's.
+
+        Examples
+        --------
+        >>> import mlsem
+        >>> data = mlsem.load_example("article")
+        >>> mlsem.lmm("y ~ x1 + (1 | id)", data).tidy()["term"].tolist()
+        ['(Intercept)', 'x1', 'sd__(Intercept)', 'sd__Observation']
+        """
+        from mlsem.results.mixed import tables
+
+        require_level(level)
+        require_choice("scale", scale, get_args(tables.Scale), none=False)
+        return make_frame(tables.tidy_columns(self._estimates, self.covariance, level, scale))
+
+    def summary(  # type: ignore[override]
+        self,
+        level: float | None = None,
+        ci: CiKind = "wald",
+        *,
+        fit_measures: bool = False,
+        standardized: bool = False,
+        rsquare: bool = False,
+        auxiliary: bool = False,
+        correlation: bool = False,
+    ) -> MixedSummary:
+        """The results in the layout of lme4 and lmerTest: random effects with standard deviations
+        and correlations, then fixed effects in the order of the formula with their tests.
+
+        Parameters
+        ----------
+        level : float, optional
+            Adds confidence limits at this level.
+        ci : {"wald", "profile"}
+            As for `conf_int`; "profile" adds the limits without `level=` too, at 0.95.
+        fit_measures : bool
+            Adds tests of fit and indices, which fits by maximum likelihood have.
+        standardized : bool
+            Adds the columns Std.lv and Std.all of the fixed effects, the values of `standardized`.
+        rsquare : bool
+            Adds marginal and conditional R², and that of each level.
+        auxiliary : bool
+            A mixed model has no auxiliary variables: nothing.
+        correlation : bool
+            Adds the correlations of the estimated fixed effects.
+
+        Returns
+        -------
+        MixedSummary
+            Prints as text and shows as HTML in a notebook; `to_text(digits)`, `to_html(digits)`.
+
+        Raises
+        ------
+        InferenceError
+            What was asked for does not exist: says why.
+
+        Examples
+        --------
+        >>> import mlsem
+        >>> data = mlsem.load_example("article")
+        >>> fit = mlsem.lmm("y ~ w1*x1 + (x1 | id)", data)
+        >>> "Random effects:" in fit.summary(level=0.95).to_text(digits=2)
+        True
+        """
+        from mlsem.results.mixed.summarise import Wanted, summarise
+
+        facts = self._facts()
+        if ci == "profile":
+            facts = replace(facts, notes=(*facts.notes, PROFILED))
+        wanted = Wanted(
+            level=0.95 if level is None else level,
+            limits=level is not None or ci != "wald",
+            ci=ci,
+            measures=fit_measures,
+            standardized=standardized,
+            rsquare=rsquare,
+            correlation=correlation,
+        )
+        return summarise(self, facts, wanted)
+
+    @shown(MixedUpdateKeywords, default=UNCHANGED)
+    def update(  # type: ignore[override]
+        self,
+        model: str | None = None,
+        *,
+        data: object = None,
+        **options: Unpack[MixedUpdateKeywords],
+    ) -> MixedResult:
+        """Fit a changed formula, with the options of this fit where they are not changed.
+
+        Parameters
+        ----------
+        model : str, optional
+            A formula; or ``"+ x2"``, which is added; or as R's ``update`` has it,
+            ``". ~ . - x2"``, where each point is that side of the formula. Default: the same.
+        data : DataFrame, optional
+            Default: for the same formula what the fit knows of its rows, for another one its data
+            frame, if that is still there and the same.
+        **options
+            As for `mlsem.lmm`, with ``REML``; `missing` and `se_cluster` only with `data`.
+
+        Returns
+        -------
+        MixedResult
+
+        Raises
+        ------
+        InferenceError, DataError
+            The data frame of the fit is gone, or has changed.
+        SpecificationError, OptionError, OptionValueError
+            As for `mlsem.lmm`.
+
+        Examples
+        --------
+        >>> import mlsem
+        >>> data = mlsem.load_example("article")
+        >>> fit = mlsem.lmm("y ~ w1*x1 + (x1 | id)", data)
+        >>> smaller = fit.update(". ~ . - w1:x1", REML=False)
+        >>> mlsem.lr_test(smaller, fit.update(REML=False)).df
+        1
+        """
+        assert self._recipe is not None
+        return cast("MixedResult", self._recipe.refit(self, model, data, {**options}))
+
+    # --- rows -----------------------------------------------------------------------------------
+
+    def predict(
+        self,
+        data: pd.DataFrame | None = None,
+        level: int | str = 1,
+        *,
+        random: bool = True,
+        se: bool = False,
+        interval: Interval | None = None,
+        confidence: float = 0.95,
+        new_levels: NewLevels = "error",
+    ) -> pd.DataFrame:
+        """Expected outcomes of rows, with standard errors and intervals, as lme4's ``predict``.
+
+        With the effects of its cluster a row has xᵀβ̂ + zᵀb̂_j, without them xᵀβ̂. The terms of the
+        formula are made as in the fit: `scale`, `poly`, `ns` with its means and knots, factors with
+        its levels.
+
+        Parameters
+        ----------
+        data : DataFrame, optional
+            Rows with the columns of the formula; the outcome may be absent, and without
+            ``random`` the column of the clusters, too. Default: those of the fit, if its data frame
+            is still there.
+        level : int or str
+            2: the effects of clusters, as `FitResult.predict`; the arguments below are of level 1.
+        random : bool
+            With the effects of the clusters; False is lme4's ``re.form = ~0``.
+        se : bool
+            Adds a column `_se`, the root of the mean squared error of prediction, for what is known
+            of β and b together (Henderson, 1975): equation in `mlsem.results.mixed.predict`. The
+            variances are taken as known.
+        interval : {"confidence", "prediction"}, optional
+            Adds `_lower` and `_upper`, of the expectation, or of a new outcome: then with σ², and
+            without ``random`` the variance between clusters, too. Of xᵀβ they are t intervals with
+            the degrees of freedom of the fit, all others normal ones.
+        confidence : float
+            Of the intervals.
+        new_levels : {"error", "population"}
+            What becomes of rows of clusters that the fit has not seen: an error, or the expectation
+            of any cluster (b = 0), whose error then has the whole variance between clusters.
+
+        Returns
+        -------
+        DataFrame
+            With the index of `data`; the first column has the name of the outcome. NaN in rows where
+            a covariate is missing.
+
+        Raises
+        ------
+        InferenceError
+            No data, or no convergence.
+        DataError, SpecificationError
+            A column is absent, a factor has a new level, or there are new clusters.
+        OptionValueError
+            A value that an argument cannot take.
+
+        Examples
+        --------
+        >>> import mlsem
+        >>> data = mlsem.load_example("article")
+        >>> fit = mlsem.lmm("y ~ w1*x1 + (x1 | id)", data)
+        >>> fit.predict(data.head(3), se=True, interval="prediction").columns.tolist()
+        ['y', 'y_se', 'y_lower', 'y_upper']
+        >>> new = data.head(2).assign(id=1000)
+        >>> len(fit.predict(new, new_levels="population"))
+        2
+        """
+        asked = Prediction(random, se, interval, confidence, new_levels)
+        require_prediction(asked)
+        require_level(confidence)
+        if self.table.level_number(level) == 2:
+            return super().predict(data, level)
+        from mlsem.results.mixed import predict as rows
+
+        rows.require_converged(self._estimates)
+        frame = self._rows(data, "predict")
+        return rows.predict(self._estimates, self.covariance, frame, asked)
+
+    def fitted(self, data: pd.DataFrame | None = None, *, random: bool = True) -> pd.Series:
+        """Expectations of the rows of the fit, as R's ``fitted``.
+
+        Parameters
+        ----------
+        data : DataFrame, optional
+            The data of the fit. Default: its data frame, if that is still there and the same.
+        random : bool
+            With the effects of the clusters.
+
+        Returns
+        -------
+        Series
+            With the index of the data; NaN in rows that the fit left out.
+
+        Raises
+        ------
+        InferenceError, DataError
+            As `predict`; the data frame is gone, or has changed.
+
+        Examples
+        --------
+        >>> import mlsem
+        >>> data = mlsem.load_example("article")
+        >>> fit = mlsem.lmm("y ~ w1*x1 + (x1 | id)", data)
+        >>> bool(abs(fit.fitted() + fit.residuals() - data["y"]).max() < 1e-10)
+        True
+        """
+        from mlsem.results.mixed import predict as rows
+
+        require_flag("random", random)
+        rows.require_converged(self._estimates)
+        return rows.fitted(self._estimates, self._rows(data, "fitted"), random=random)
+
+    def residuals(  # type: ignore[override]
+        self,
+        kind: RowKind | MomentKind = "response",
+        level: int | str | None = None,
+        group: object = None,
+        *,
+        data: pd.DataFrame | None = None,
+    ) -> Any:
+        """Residuals of rows, as R's ``residuals``.
+
+        Parameters
+        ----------
+        kind : {"response", "pearson", "marginal"}
+            y - Xβ̂ - Zb̂; the same over σ̂ (as in nlme; lme4 divides with ``scaled = TRUE``); or
+            y - Xβ̂. The kinds of `FitResult.residuals` ("raw", …) are those of
+            moments, with their arguments `level` and `group`.
+        data : DataFrame, optional
+            The data of the fit. Default: its data frame, if that is still there and the same.
+
+        Returns
+        -------
+        Series
+            With the index of the data; NaN in rows that the fit left out.
+
+        Raises
+        ------
+        InferenceError, DataError
+            As `fitted`.
+        OptionValueError
+            A value that an argument cannot take.
+
+        Examples
+        --------
+        >>> import mlsem
+        >>> data = mlsem.load_example("article")
+        >>> fit = mlsem.lmm("y ~ w1*x1 + (x1 | id)", data)
+        >>> len(fit.residuals("pearson"))
+        500
+        """
+        if kind in get_args(MomentKind):
+            if data is not None:
+                raise OptionValueError(f"data=: residuals of kind {kind!r} are of moments.")
+            return super().residuals(cast("MomentKind", kind), level, cast("Any", group))
+        from mlsem.results.mixed import predict as rows
+
+        require_choice("kind", kind, (*get_args(RowKind), *get_args(MomentKind)), none=False)
+        if level is not None or group is not None:
+            raise OptionValueError(f"level= and group=: residuals of kind {kind!r} are of rows.")
+        rows.require_converged(self._estimates)
+        frame = self._rows(data, "residuals")
+        return rows.row_residuals(self._estimates, frame, cast("RowKind", kind))
+
+    def simulate(
+        self,
+        n: int = 1,
+        seed: int | None = None,
+        *,
+        data: pd.DataFrame | None = None,
+        effects: Effects = "new",
+    ) -> pd.DataFrame:
+        """New outcomes of rows, drawn from the fitted model.
+
+        y = Xβ̂ + Zb + ε with ε ~ N(0, σ̂²I), and b ~ N(0, Ψ̂) new of every cluster, or b = b̂.
+
+        Parameters
+        ----------
+        n : int
+            How many data sets.
+        seed : int, optional
+        data : DataFrame, optional
+            Rows with the covariates and clusters. Default: those of the fit, if its data frame is
+            still there and the same.
+        effects : {"new", "predicted"}
+            Whether clusters are drawn anew, or are those of the fit (lme4's ``use.u = TRUE``).
+
+        Returns
+        -------
+        DataFrame
+            Columns sim_1, …, sim_n with the index of the data; NaN where a covariate is missing.
+
+        Raises
+        ------
+        InferenceError, DataError
+            As `predict`.
+        OptionValueError
+            A value that an argument cannot take.
+
+        Examples
+        --------
+        >>> import mlsem
+        >>> data = mlsem.load_example("article")
+        >>> fit = mlsem.lmm("y ~ w1*x1 + (x1 | id)", data)
+        >>> fit.simulate(2, seed=1).shape
+        (500, 2)
+        """
+        from mlsem.results.mixed import predict as rows
+
+        require_whole("n", n, 1)
+        require_seed(seed)
+        require_choice("effects", effects, get_args(Effects), none=False)
+        rows.require_converged(self._estimates)
+        frame = self._rows(data, "simulate")
+        return rows.simulate(self._estimates, frame, n, seed, effects)
+
+    def _rows(self, data: object, what: str) -> pd.DataFrame:
+        return self._source.rows(self._estimates, data, what)
+
+    # --- marginal means -------------------------------------------------------------------------
+
+    def marginal_means(
+        self,
+        variables: str | Iterable[str],
+        by: str | Iterable[str] | None = None,
+        at: Setting | None = None,
+        weights: Weights = "equal",
+        *,
+        level: float = 0.95,
+    ) -> MarginalMeans:
+        """Estimated marginal means (least-squares means), as the R package emmeans has them.
+
+        Averages of expectations over a grid of all levels of the factors, at the means of the
+        covariates (each value of one that takes two). Standard errors, degrees of freedom and
+        limits are those of the fit: Satterthwaite's, Kenward and Roger's, or of CR2.
+
+        Parameters
+        ----------
+        variables : str or iterable of str
+            Columns of the data: ``"f"``, ``["f", "g"]`` or ``"f*g"``.
+        by : str or iterable of str, optional
+            Columns within whose values means are compared, by `MarginalMeans.pairs`.
+        at : mapping of str to values, optional
+            Values of columns, in place of their levels or mean: ``{"x1": [-1, 0, 1]}``.
+        weights : {"equal", "proportional"}
+            How levels count that are averaged over: equally, or as many as the data have.
+        level : float
+            Of the intervals.
+
+        Returns
+        -------
+        MarginalMeans
+            Prints as a table; `frame` is a data frame, `pairs()` has all differences.
+
+        Raises
+        ------
+        InferenceError
+            The fit did not converge.
+        OptionValueError
+            A column or level that there is not.
+
+        References
+        ----------
+        Searle, Speed & Milliken (1980), The American Statistician 34, 216-221. Lenth (2016), Journal
+        of Statistical Software 69, 1.
+
+        Examples
+        --------
+        >>> import mlsem
+        >>> data = mlsem.load_example("article")
+        >>> data["size"] = ["small" if each < 0 else "large" for each in data["w1"]]
+        >>> fit = mlsem.lmm("y ~ size*x1 + (x1 | id)", data)
+        >>> fit.marginal_means("size").frame["size"].tolist()
+        ['large', 'small']
+        >>> means = fit.marginal_means("size", at={"x1": [-1, 1]}, by="x1")
+        """
+        from mlsem.results.mixed.asking import marginal
+
+        return marginal(self, variables, by, at, weights, level=level)
+
+    def marginal_slopes(
+        self,
+        slope: str,
+        variables: str | Iterable[str] | None = None,
+        by: str | Iterable[str] | None = None,
+        at: Setting | None = None,
+        weights: Weights = "equal",
+        *,
+        level: float = 0.95,
+    ) -> MarginalMeans:
+        """Slopes of a covariate at the levels of other columns, as emmeans' ``emtrends``.
+
+        Averages of the derivatives of the expectation by a column, over the grid of
+        `marginal_means`; of ``poly(x, 2)`` or ``log(x)`` at the mean of x, unless `at` says where.
+
+        Parameters
+        ----------
+        slope : str
+            A column of numbers.
+        variables, by, at, weights, level
+            As for `marginal_means`; without `variables` there is one slope.
+
+        Returns
+        -------
+        MarginalMeans
+
+        Raises
+        ------
+        InferenceError, OptionValueError
+            As for `marginal_means`.
+
+        Examples
+        --------
+        >>> import mlsem
+        >>> data = mlsem.load_example("article")
+        >>> data["size"] = ["small" if each < 0 else "large" for each in data["w1"]]
+        >>> fit = mlsem.lmm("y ~ size*x1 + (x1 | id)", data)
+        >>> fit.marginal_slopes("x1", "size").pairs().frame["contrast"].tolist()
+        ['large - small']
+        """
+        from mlsem.results.mixed.asking import marginal
+
+        return marginal(self, variables, by, at, weights, level=level, slope=slope)
+
+    def contrast(
+        self,
+        what: str | Setting | Iterable[str],
+        versus: Setting | None = None,
+        *,
+        at: Setting | None = None,
+        weights: Weights = "equal",
+        adjust: Adjust | None = None,
+        level: float = 0.95,
+    ) -> Contrasts:
+        """Differences between expected outcomes at two settings of the covariates.
+
+        Parameters
+        ----------
+        what : str, mapping, or iterable of str
+            ``"x = 1 - x = 0"``, or several of these: columns of the data and their values, on each
+            side as many as are wanted, with commas: ``"f = b, x = 2 - f = a, x = 2"``. A value with
+            blanks stands in quotes, such a name in backticks. Or a mapping, compared with `versus`.
+        versus : mapping, optional
+            The other setting: ``contrast({"x": 1}, {"x": 0})``.
+        at, weights
+            Of the columns that a setting does not name, as for `marginal_means`.
+        adjust : {"holm", "bonferroni", "sidak"}, optional
+            How p values and limits allow for there being several. Default: not at all.
+        level : float
+            Of the intervals.
+
+        Returns
+        -------
+        Contrasts
+            Prints as a table; `frame` is a data frame.
+
+        Raises
+        ------
+        InferenceError
+            The fit did not converge.
+        OptionValueError
+            What cannot be read, or a column or level that there is not.
+
+        Examples
+        --------
+        >>> import mlsem
+        >>> data = mlsem.load_example("article")
+        >>> fit = mlsem.lmm("y ~ w1*x1 + (x1 | id)", data)
+        >>> found = fit.contrast(["x1 = 1, w1 = 1 - x1 = 0, w1 = 1", "x1 = 1 - x1 = 0"])
+        >>> found.frame["contrast"].tolist()
+        ['x1 = 1, w1 = 1 - x1 = 0, w1 = 1', 'x1 = 1 - x1 = 0']
+        """
+        from mlsem.results.mixed.asking import contrasts
+
+        return contrasts(self, what, versus, at, weights, adjust=adjust, level=level)

@@ -1,0 +1,151 @@
+"""The summary of a mixed model in the layout of lme4 and lmerTest."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from mlsem.core.records import Array
+from mlsem.other_programs.answering import Answering
+from mlsem.report import sheet as sheets
+from mlsem.report.cells import format_df, format_number
+from mlsem.report.document import HeaderBlock
+from mlsem.report.sheet import Sheet, SheetTable
+from mlsem.results.mixed.varcorr import VarCorr
+
+LONGEST = 40  # signs of a formula that still stands in one line with its label
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FixedEffects:
+    """What the table of fixed effects shows, (p,) each.
+
+    Attributes
+    ----------
+    names : tuple of str
+    est, se, df, stat, pvalue : (p,)
+    beside : tuple of (head, values)
+        Limits and standardized values, where they were asked for.
+    correlation : (p, p) or None
+        Of the estimates.
+    """
+
+    names: tuple[str, ...]
+    est: Array
+    se: Array
+    df: Array
+    stat: Array
+    pvalue: Array
+    beside: tuple[tuple[str, Array], ...] = ()
+    correlation: Array | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MixedSummary(Answering):
+    """A summary of a mixed model: text when printed, HTML in a notebook.
+
+    Attributes
+    ----------
+    title : str
+    facts : tuple of (label, value)
+    effects : VarCorr
+    limits : tuple of (name, lower, upper)
+        Of variances and covariances, where they were asked for.
+    fixed : FixedEffects
+    blocks : tuple of HeaderBlock
+        Tests of fit, and R².
+    notes : tuple of str
+    """
+
+    title: str
+    facts: tuple[tuple[str, str], ...]
+    effects: VarCorr
+    limits: tuple[tuple[str, float, float, float], ...]
+    fixed: FixedEffects
+    blocks: tuple[HeaderBlock, ...]
+    notes: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return self.to_text()
+
+    def __repr__(self) -> str:
+        return str(self)
+
+    def _repr_html_(self) -> str:
+        return self.to_html()
+
+    def to_text(self, digits: int = 3) -> str:
+        """The text with this many decimals."""
+        return sheets.text(self._sheet(digits))
+
+    def to_html(self, digits: int = 3) -> str:
+        """The HTML with this many decimals."""
+        return sheets.html(self._sheet(digits))
+
+    def _sheet(self, digits: int) -> Sheet:
+        tables = [self.effects.table(digits)]
+        if self.limits:
+            tables.append(_limits(self.limits, digits))
+        if self.fixed.names:
+            tables.append(_fixed(self.fixed, digits))
+        if self.fixed.correlation is not None and len(self.fixed.names) > 1:
+            tables.append(_correlations(self.fixed.names, self.fixed.correlation))
+        tables += [_block(each) for each in self.blocks]
+        return Sheet(self.title, self.facts, tuple(tables), "Notes", self.notes)
+
+
+def _fixed(fixed: FixedEffects, digits: int) -> SheetTable:
+    letter = "t" if np.isfinite(fixed.df).any() else "z"
+    heads = ["Estimate", "Std.Error", *(["df"] if letter == "t" else []), f"{letter} value"]
+    heads += [f"P(>|{letter}|)", *(head for head, _ in fixed.beside)]
+    rows = []
+    for k, name in enumerate(fixed.names):
+        cells = [format_number(float(each[k]), digits) for each in (fixed.est, fixed.se)]
+        cells += [format_df(float(fixed.df[k]))] if letter == "t" else []
+        cells += [format_number(float(fixed.stat[k]), digits), _p(float(fixed.pvalue[k]), digits)]
+        cells += [format_number(float(values[k]), digits) for _, values in fixed.beside]
+        rows.append((name, tuple(cells)))
+    return SheetTable("Fixed effects", tuple(heads), tuple(rows))
+
+
+def _p(value: float, digits: int) -> str:
+    least = 10.0**-digits
+    return (
+        f"<{least:.{digits}f}".replace("<0.", "<.")
+        if value < least
+        else format_number(value, digits)
+    )
+
+
+def _limits(limits: tuple[tuple[str, float, float, float], ...], digits: int) -> SheetTable:
+    rows = tuple(
+        (name, tuple(format_number(each, digits) for each in numbers)) for name, *numbers in limits
+    )
+    return SheetTable("Variances and covariances", ("Estimate", "ci.lower", "ci.upper"), rows)
+
+
+def _correlations(names: tuple[str, ...], matrix: Array) -> SheetTable:
+    """The lower triangle; of the columns all names but the last."""
+    rows = tuple(
+        (
+            name,
+            tuple(
+                format_number(float(matrix[k, m]), 3) if m < k else ""
+                for m in range(len(names) - 1)
+            ),
+        )
+        for k, name in enumerate(names)
+        if k
+    )
+    return SheetTable("Correlation of fixed effects", names[:-1], rows)
+
+
+def _block(block: HeaderBlock) -> SheetTable:
+    width = max(len(row) for row in block.rows) - 1
+    heads = block.heads or ("",) * width
+    rows: list[tuple[str, Any]] = [
+        (row[0], (*row[1:], *[""] * (len(heads) + 1 - len(row)))) for row in block.rows
+    ]
+    return SheetTable(block.title.rstrip(":"), heads, tuple(rows), block.words)

@@ -1,0 +1,103 @@
+"""Estimates of a mixed model in the rows and columns of R's broom.mixed."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import numpy as np
+
+from mlsem.core.quiet import quiet
+from mlsem.core.records import Array
+from mlsem.data.design.mixed import RESIDUAL
+from mlsem.estimation.estimates import Estimates
+from mlsem.inference.covariance.intervals import wald
+from mlsem.inference.covariance.matrix import Covariance
+from mlsem.results.mixed.parts import MixedParts, parts_of
+
+Scale = Literal["sdcor", "vcov"]
+BOUND = 1e-8  # from 1, a correlation of a singular fit
+OBSERVATION = "Observation"  # what broom.mixed calls the term of the residual
+
+
+@quiet
+def tidy_columns(
+    fit: Estimates, covariance: Covariance, level: float, scale: Scale
+) -> dict[str, Any]:
+    """Fixed effects in the order of the formula, then the parameters of the random ones.
+
+    Standard deviations have √ of the limits of their variances (0 where one is negative),
+    correlations ρ tanh of the limits of artanh ρ; standard errors are those of the delta method.
+    """
+    parts, names = parts_of(fit), fit.table.names
+    count = len(parts.fixed)
+    tests = wald(fit.params, covariance.se, covariance.df, level)
+    pairs = [_pair(k, parts, names) for k in range(count, len(names))]
+    columns: dict[str, Any] = {
+        "effect": ["fixed"] * count + ["ran_pars"] * len(pairs),
+        "group": [None] * count + [parts.group if pair else RESIDUAL for pair in pairs],
+        "term": [*parts.fixed, *(_term(pair, parts, scale) for pair in pairs)],
+    }
+    found = np.array([tests.est, tests.se, tests.lower, tests.upper])
+    for k, pair in enumerate(pairs if scale == "sdcor" else (), start=count):
+        if pair is None or pair[0] == pair[1]:
+            found[:, k] = _deviation(found[:, k])
+        else:
+            found[:, k] = _correlation(parts, names, pair, covariance, level)
+    return columns | {
+        "estimate": found[0],
+        "std.error": found[1],
+        "statistic": tests.stat,
+        "df": tests.df,
+        "p.value": tests.pvalue,
+        "conf.low": found[2],
+        "conf.high": found[3],
+    }
+
+
+def _pair(place: int, parts: MixedParts, names: tuple[str, ...]) -> tuple[int, int] | None:
+    """The effects whose (co)variance a parameter is; None of the residual."""
+    for b in range(len(parts.effects)):
+        for a in range(b + 1):
+            if parts.covariance_place(names, a, b) == place:
+                return a, b
+    return None
+
+
+def _term(pair: tuple[int, int] | None, parts: MixedParts, scale: Scale) -> str:
+    """``sd__(Intercept)``, ``cor__(Intercept).x1``, ``sd__Observation``."""
+    single, double = ("sd", "cor") if scale == "sdcor" else ("var", "cov")
+    if pair is None:
+        return f"{single}__{OBSERVATION}"
+    first, second = (parts.effects[k] for k in pair)
+    return f"{single}__{first}" if pair[0] == pair[1] else f"{double}__{first}.{second}"
+
+
+def _deviation(variance: Array) -> Array:
+    """√v of an estimate v with its standard error and limits, (4,)."""
+    est, se, lower, upper = variance
+    sd = np.sqrt(max(est, 0.0))
+    error = se / (2.0 * sd) if sd > 0.0 else np.nan
+    return np.array([sd, error, np.sqrt(max(lower, 0.0)), np.sqrt(max(upper, 0.0))])
+
+
+def _correlation(
+    parts: MixedParts,
+    names: tuple[str, ...],
+    pair: tuple[int, int],
+    covariance: Covariance,
+    level: float,
+) -> Array:
+    """ρ = c / √(v w) with its standard error and limits, (4,)."""
+    a, b = pair
+    v, w, c = parts.psi[a, a], parts.psi[b, b], parts.psi[a, b]
+    if not (v > 0.0 and w > 0.0):
+        return np.full(4, np.nan)
+    rho = c / np.sqrt(v * w)
+    gradient = np.zeros((1, len(names)))
+    slopes = {(a, b): 1.0 / np.sqrt(v * w), (a, a): -rho / (2.0 * v)}
+    for places, slope in (slopes | {(b, b): -rho / (2.0 * w)}).items():
+        gradient[0, parts.covariance_place(names, *places)] = slope
+    se = float(covariance.of_functions(gradient)[0][0])
+    inner = np.array([np.arctanh(rho) if abs(rho) < 1.0 - BOUND else np.nan])
+    limits = wald(inner, np.array([se / (1.0 - rho**2)]), np.array([np.inf]), level)
+    return np.array([rho, se, np.tanh(limits.lower[0]), np.tanh(limits.upper[0])])

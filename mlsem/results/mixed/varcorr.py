@@ -1,0 +1,114 @@
+"""Variances and correlations of the random effects, as lme4's VarCorr."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mlsem.core.records import Array
+from mlsem.data.design.mixed import RESIDUAL
+from mlsem.data.table.frame import make_frame
+from mlsem.report.cells import format_number
+from mlsem.report.sheet import Sheet, SheetTable, Shown
+from mlsem.report.table import render_columns
+from mlsem.results.mixed.parts import MixedParts
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class VarCorr(Shown):
+    """Variances, standard deviations and correlations of the random effects of a mixed model.
+
+    Attributes
+    ----------
+    group : str
+        The column of the clusters.
+    effects : tuple of str
+    blocks : tuple of tuple of int
+        Those that covary.
+    covariance : (q, q)
+        Ψ, in the squared units of the outcome over those of the effects' columns.
+    residual : float
+        σ².
+    """
+
+    group: str
+    effects: tuple[str, ...]
+    blocks: tuple[tuple[int, ...], ...]
+    covariance: Array
+    residual: float
+
+    @classmethod
+    def of(cls, parts: MixedParts) -> VarCorr:
+        return cls(parts.group, parts.effects, parts.blocks, parts.psi, parts.sigma2)
+
+    @property
+    def sd(self) -> Array:
+        """Standard deviations of the effects, (q,)."""
+        return np.sqrt(np.maximum(np.diagonal(self.covariance), 0.0))
+
+    @property
+    def correlation(self) -> Array:
+        """(q, q); NaN beside a variance of zero."""
+        sd = np.where(self.sd > 0.0, self.sd, np.nan)
+        return self.covariance / sd / sd[:, None]
+
+    @property
+    def sigma(self) -> float:
+        """The residual standard deviation σ."""
+        return float(np.sqrt(self.residual))
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        """Columns grp, var1, var2, vcov, sdcor, as in R's ``as.data.frame(VarCorr(fit))``: of each
+        block its variances, then its covariances, the residual variance last."""
+        rows: list[tuple[str, str | None, str | None, float, float]] = []
+        correlation = self.correlation
+        for title, block in self.titled:
+            for k in block:
+                rows.append((title, self.effects[k], None, self.covariance[k, k], self.sd[k]))
+            for place, a in enumerate(block):
+                for b in block[place + 1 :]:
+                    names = self.effects[a], self.effects[b]
+                    rows.append((title, *names, self.covariance[a, b], correlation[a, b]))
+        rows.append((RESIDUAL, None, None, self.residual, self.sigma))
+        names = ("grp", "var1", "var2", "vcov", "sdcor")
+        return make_frame({name: [row[k] for row in rows] for k, name in enumerate(names)})
+
+    @property
+    def titled(self) -> list[tuple[str, tuple[int, ...]]]:
+        """Blocks by lme4's names: ``id``, ``id.1``, …"""
+        return [
+            (self.group if k == 0 else f"{self.group}.{k}", block)
+            for k, block in enumerate(self.blocks)
+        ]
+
+    def table(self, digits: int = 3) -> SheetTable:
+        """Groups, Name, Variance, Std.Dev., Corr."""
+        rows: list[tuple[str, tuple[str, ...]]] = []
+        correlation = self.correlation
+        for title, block in self.titled:
+            for place, k in enumerate(block):
+                beside = [format_number(float(correlation[k, m]), 2) for m in block[:place]]
+                numbers = (self.covariance[k, k], self.sd[k])
+                cells = [self.effects[k], *(format_number(float(each), digits) for each in numbers)]
+                rows.append((title if place == 0 else "", (*cells, " ".join(beside))))
+        last = [format_number(each, digits) for each in (self.residual, self.sigma)]
+        rows.append((RESIDUAL, ("", *last, "")))
+        heads = ("Name", "Variance", "Std.Dev.", "Corr")
+        return SheetTable("Random effects", heads, tuple(rows), left=1, stub="Groups")
+
+    def __str__(self) -> str:
+        table = self.table()
+        columns = {"Groups": [name for name, _ in table.rows]}
+        columns |= {
+            head: [cells[k] for _, cells in table.rows] for k, head in enumerate(table.heads)
+        }
+        return render_columns(columns)
+
+    def _sheet(self) -> Sheet:
+        return Sheet("Variances and correlations", (), (self.table(),), "Notes", ())
