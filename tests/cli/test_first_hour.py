@@ -15,6 +15,7 @@ from mlsem.cli.main import OK, main
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "start.md").read_text("utf-8") + (ROOT / "README.md").read_text("utf-8")
+OURS = ("mlsem", "fit", "compared", "both")  # names whose attributes must stand on the page
 MODEL = """
 level: 1
   y ~ x1 + w1:x1
@@ -126,7 +127,7 @@ def test_the_start_page_says_all_that_is_used() -> None:
             continue
         for node in ast.walk(function):
             if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
-                used |= {node.attr} if node.value.id in ("mlsem", "fit", "compared", "both") else set()
+                used |= {node.attr} if node.value.id in OURS else set()
             if isinstance(node, ast.Call):
                 used |= {f"{each.arg}=" for each in node.keywords if each.arg is not None}
     used -= {"FitResult", "params"}
