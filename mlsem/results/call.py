@@ -40,11 +40,11 @@ class Call:
 
 def call_of(fit: FitResult) -> Call:
     """The call that repeats a fit on the same data."""
-    pairs = _mixed(fit) if fit._recipe is None else _structural(fit)
+    mixed = fit._record.formula is not None
+    pairs = _mixed(fit) if mixed else _structural(fit)
     given = {name: value for name, value, usual in pairs if value != usual}
     usual = {name: value for name, value, usual in pairs if value == usual}
-    function = "lmm" if fit._recipe is None else "fit"
-    return Call(function, given, usual, tuple(dict.fromkeys(_columns(fit))))
+    return Call("lmm" if mixed else "fit", given, usual, tuple(dict.fromkeys(_columns(fit))))
 
 
 def _structural(fit: FitResult) -> list[tuple[str, Any, Any]]:
@@ -93,8 +93,7 @@ def _plain(value: Any) -> Any:
 
 def _columns(fit: FitResult) -> Iterable[str]:
     record = fit._record
-    if fit._recipe is None:
-        assert record.formula is not None
+    if record.formula is not None:
         yield from record.formula.names
     else:
         yield from data_names(fit.table)

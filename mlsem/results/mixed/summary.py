@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,8 +12,13 @@ from mlsem.other_programs.answering import Answering
 from mlsem.report import sheet as sheets
 from mlsem.report.cells import format_df, format_number
 from mlsem.report.document import HeaderBlock
+from mlsem.report.export.exported import Exported, written
+from mlsem.report.export.grid import Grid
 from mlsem.report.sheet import Sheet, SheetTable
 from mlsem.results.mixed.varcorr import VarCorr
+
+if TYPE_CHECKING:
+    from os import PathLike
 
 LONGEST = 40  # signs of a formula that still stands in one line with its label
 
@@ -43,7 +48,7 @@ class FixedEffects:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class MixedSummary(Answering):
+class MixedSummary(Exported, Answering):
     """A summary of a mixed model: text when printed, HTML in a notebook.
 
     Attributes
@@ -76,13 +81,16 @@ class MixedSummary(Answering):
     def _repr_html_(self) -> str:
         return self.to_html()
 
-    def to_text(self, digits: int = 3) -> str:
-        """The text with this many decimals."""
-        return sheets.text(self._sheet(digits))
+    def to_text(self, digits: int = 3, *, path: str | PathLike[str] | None = None) -> str:
+        """The text with this many decimals; written to a file where a path is given."""
+        return written(sheets.text(self._sheet(digits)), path)
 
-    def to_html(self, digits: int = 3) -> str:
-        """The HTML with this many decimals."""
-        return sheets.html(self._sheet(digits))
+    def to_html(self, digits: int = 3, *, path: str | PathLike[str] | None = None) -> str:
+        """The HTML with this many decimals; written to a file where a path is given."""
+        return written(sheets.html(self._sheet(digits)), path)
+
+    def _grid(self, digits: int = 3) -> Grid:
+        return sheets.grid(self._sheet(digits))
 
     def _sheet(self, digits: int) -> Sheet:
         tables = [self.effects.table(digits)]
