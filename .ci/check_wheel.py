@@ -33,6 +33,9 @@ def main(readme: str, checkout: str) -> None:
     ]:
         if not isclose(found, expected, rel_tol=1e-5):
             sys.exit(f"{name}: {found!r}, expected {expected!r}")
+    for name, rows in mlsem.examples()["rows"].items():
+        if len(mlsem.load_example(str(name))) != rows or not mlsem.example_model(str(name)):
+            sys.exit(f"the example {name} is not whole")
 
 
 if __name__ == "__main__":
