@@ -8,6 +8,7 @@ answered in words (`mlsem.model.options.require_known`), and what was given is t
 # The types are looked at when the package is imported, hence no annotations as text.
 
 import inspect
+import re
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import fields
 from functools import cache
@@ -202,10 +203,12 @@ class _Text(str):
 def _resolved(annotation: str, function: Callable[..., Any]) -> _Text:
     """A name that stands for some texts says which."""
     names: dict[str, Any] = inspect.unwrap(function).__globals__
-    for name in {word for word in annotation.replace("|", " ").split() if word.isidentifier()}:
-        if get_origin(names.get(name)) is Literal:
-            annotation = annotation.replace(name, _written(names[name]))
-    return _Text(annotation)
+
+    def choices(word: re.Match[str]) -> str:
+        kind = names.get(word[0])
+        return _written(kind) if get_origin(kind) is Literal else word[0]
+
+    return _Text(re.sub(r"\b[A-Za-z_]\w*", choices, annotation))
 
 
 def _written(kind: Any) -> str:
