@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+from pygments.lexers.special import TextLexer
+
 if TYPE_CHECKING:
     from sphinx.application import Sphinx
 
@@ -14,6 +16,7 @@ PAGE = re.compile(r"\bdocs/([\w/]+)\.md\b")
 def setup(app: Sphinx) -> dict[str, Any]:
     """Docstrings pass through here before they are read."""
     app.connect("autodoc-process-docstring", _link)
+    app.add_lexer("mplus", TextLexer)  # shown as it is
     return {"parallel_read_safe": True}
 
 

@@ -44,7 +44,16 @@ def _methods(cls: type) -> Iterator[tuple[str, Any]]:
             yield f"{cls.__name__}.{name}", getattr(cls, name)
 
 
-CALLABLES = dict(_callables())
+def _once() -> Iterator[tuple[str, Any]]:
+    """What several classes inherit counts for the first of them."""
+    seen: set[int] = set()
+    for name, each in _callables():
+        if id(inspect.unwrap(each)) not in seen:
+            seen.add(id(inspect.unwrap(each)))
+            yield name, each
+
+
+CALLABLES = dict(_once())
 
 
 def _examples(name: str) -> list[doctest.Example]:

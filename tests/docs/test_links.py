@@ -25,6 +25,15 @@ def test_links_lead_somewhere(page: Path) -> None:
     assert dead == []
 
 
+PATH = re.compile(r"`((?:mlsem|tests|examples|benchmarks|docs|grammar)/[\w/]+\.\w+)")
+
+
+@pytest.mark.parametrize("page", pages(), ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_files_that_are_named_exist(page: Path) -> None:
+    named = PATH.findall(FENCED.sub("", page.read_text("utf-8")))
+    assert [path for path in named if not (ROOT / path).exists()] == []
+
+
 def test_every_page_is_in_a_table_of_contents() -> None:
     listed = {ROOT / "docs" / "index.md"}
     for page in [*(ROOT / "docs").rglob("*.md")]:
