@@ -18,7 +18,7 @@ from mlsem.inference.slopes.grid import Chosen, Curve
 from mlsem.inference.slopes.interaction import Interaction
 from mlsem.inference.slopes.regions import Region
 from mlsem.report import sheet
-from mlsem.report.cells import format_df, format_number
+from mlsem.report.cells import format_df, format_number, format_pvalue
 from mlsem.report.labels import Labels
 
 if TYPE_CHECKING:
@@ -238,7 +238,7 @@ class SimpleSlopes(sheet.Shown):
         tests, z = self._tests, self.interaction.covariance.reference is None
         numbers = [tests.est, tests.se, tests.stat, tests.pvalue, tests.lower, tests.upper]
         cells = [[format_number(x, 3) for x in each.tolist()] for each in numbers]
-        cells[3] = ["<.001" if p < 0.001 else format_number(p, 3) for p in tests.pvalue.tolist()]
+        cells[3] = [format_pvalue(p) for p in tests.pvalue.tolist()]
         heads = ["Slope", "Std.err", "z" if z else "t", "P(>|z|)" if z else "P(>|t|)"]
         heads += ["ci.lower", "ci.upper"]
         if not z:
