@@ -86,7 +86,8 @@ def parameters_of(fit: FitResult) -> list[Parameter]:
         if row.free >= 0 and not table.is_auxiliary(row):
             of_rows.setdefault(table.names[row.free], []).append(k)
     found = []
-    for name in map(str, fit.params.index):
+    first = [str(name) for name in fit.params.index]  # of a mixed model the fixed effects alone
+    for name in (*first, *(name for name in table.names if name not in first)):
         places = of_rows.get(name, [])
         if not places:
             continue

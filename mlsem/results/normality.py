@@ -54,9 +54,9 @@ def normal_quantiles(sample: Array, level: float) -> NormalQuantiles:
     return NormalQuantiles(
         order=order[shown],
         values=sample[order[shown]],
-        expected=ndtri((k - 0.375) / (count + 0.25)),  # Blom (1958)
-        lower=ndtri(betaincinv(k, count + 1.0 - k, tail)),
-        upper=ndtri(betaincinv(k, count + 1.0 - k, 1.0 - tail)),
+        expected=np.asarray(ndtri((k - 0.375) / (count + 0.25)), dtype=np.float64),  # Blom (1958)
+        lower=np.asarray(ndtri(betaincinv(k, count + 1.0 - k, tail)), dtype=np.float64),
+        upper=np.asarray(ndtri(betaincinv(k, count + 1.0 - k, 1.0 - tail)), dtype=np.float64),
     )
 
 

@@ -200,3 +200,18 @@ def test_the_users_own_style_stays_outside():
         image, _ = figure._repr_png_()
     plain, _ = leverage(panels(1), ["$a_b$", *LABELS[1:]], ROWS, "a_$id$")._repr_png_()
     assert image == plain
+
+
+@pytest.mark.parametrize("inline", [False, True])
+def test_ipython_shows_one_picture(inline):
+    """With `%matplotlib inline`, which registers a printer of figures, and without it."""
+    formatters = pytest.importorskip("IPython.core.formatters")
+    printed = formatters.DisplayFormatter()
+    if inline:
+        from IPython.core.pylabtools import print_figure
+
+        png = printed.formatters["image/png"]
+        png.for_type(Figure, lambda figure: print_figure(figure, "png"))
+    data, metadata = printed.format(leverage(panels(1), LABELS, ROWS, "id"))
+    assert set(data) == {"text/plain", "image/png"}
+    assert inline or metadata["image/png"]["width"] == 640

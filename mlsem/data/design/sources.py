@@ -7,13 +7,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from mlsem.data.design.r_functions import CONSTANTS
-from mlsem.syntax.r_language import symbols
+from mlsem.syntax.r_language import Call, Symbol, symbols
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from mlsem.data.design.remade import Recipe
     from mlsem.syntax.r_language import Expression
+
+MAKE_FACTORS = ("factor", "as.factor", "ordered", "as.ordered", "C")  # of the values of a column
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,14 +50,21 @@ def sources_of(recipe: Recipe) -> Sources:
         expressions |= part.variables
     levels = {}
     for name, each in recipe.levels.items():
-        if name in expressions and len(own := _columns([expressions[name]])) == 1:
-            levels[own[0]] = _numbers(each.before)
+        if (column := _as_it_stands(expressions.get(name))) is not None:
+            levels[column] = _numbers(each.before)
     return Sources(
         fixed=fixed,
         others=tuple(name for name in random if name not in fixed),
         plain=frozenset(name for name in expressions if _columns([expressions[name]]) == (name,)),
         levels=levels,
     )
+
+
+def _as_it_stands(expression: Expression | None) -> str | None:
+    """The column whose values are the levels: `g` of `g` and of `factor(g)`, none of `x > 0`."""
+    if isinstance(expression, Call) and expression.function in MAKE_FACTORS:
+        expression = expression.arguments[0] if expression.arguments else None
+    return expression.name if isinstance(expression, Symbol) else None
 
 
 def _columns(expressions: Iterable[Expression]) -> tuple[str, ...]:

@@ -263,25 +263,31 @@ def _meanings(
 
     found = []
     for predictor in named(asked.predictor):
-        moderators = tuple(_beside(predictor, named(name)) for name in asked.moderators)
-        held = {source: spread.mean for source, spread in spreads.items() if not spread.is_factor}
-        for name, values in asked.at.items():
-            for source in named(name):
-                _check_values(spreads[source], values)
-                held[source] = values[0] if source not in moderators else held.get(source)
-                if len(values) > 1 and source not in moderators:
-                    raise OptionValueError(
-                        f"at: {name!r} is no moderator here, and is held at one value, not at "
-                        f"{len(values)}."
-                    )
         if spreads[predictor].is_factor:
             raise InferenceError(
                 f"{predictor.name!r} is a factor, which has no slope: make it the moderator, "
                 f"and {asked.moderators[0]!r} the predictor."
             )
-        held = {source: value for source, value in held.items() if value is not None}
+        moderators = tuple(_beside(predictor, named(name)) for name in asked.moderators)
+        held: dict[Source, Any] = {
+            source: spread.mean for source, spread in spreads.items() if not spread.is_factor
+        }
+        for name, values in asked.at.items():
+            for source in named(name):
+                _check_values(spreads[source], values)
+                if source not in moderators:
+                    held[source] = _one(name, values)
         found.append((predictor, moderators, held))
     return found
+
+
+def _one(name: str, values: tuple[Any, ...]) -> Any:
+    """The value at which a variable that is no moderator is held."""
+    if len(values) > 1:
+        raise OptionValueError(
+            f"at: {name!r} is no moderator here, and is held at one value, not at {len(values)}."
+        )
+    return values[0]
 
 
 def _beside(predictor: Source, sources: list[Source]) -> Source:

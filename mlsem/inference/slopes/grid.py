@@ -24,6 +24,10 @@ from mlsem.inference.slopes.regions import (
 )
 
 FINE = 101  # points of a line
+NO_ERRORS = (
+    "the fit has no standard errors, and so no regions in which a slope is told from 0: "
+    'fit.with_se("standard"), or another kind, has them.'
+)
 SPANNING = (-2.0, -1.0, 0.0, 1.0, 2.0)  # standard deviations at which gradients span their space
 
 Chosen = Mapping[Source, Mapping[Any, str]]
@@ -123,8 +127,10 @@ def curves(
             f"{moderator.name!r} is a factor: the slope has one value for each of its levels, and "
             "no regions."
         )
+    if not np.isfinite(interaction.covariance.matrix).any():
+        raise InferenceError(NO_ERRORS)
     family = slope_family(interaction) if simultaneous else None
-    points = combinations({source: chosen[source] for source in others}) if others else [{}]
+    points = combinations({source: chosen[source] for source in others})
     return tuple(_curve(interaction, moderator, other, level, family) for other in points)
 
 
@@ -192,10 +198,10 @@ def lines(
     spread = interaction.spreads[interaction.predictor]
     x = np.linspace(spread.low, spread.high, FINE)
     own = {s: v for s, v in chosen.items() if s != interaction.predictor}
-    points = combinations(own) if own else [{}]
+    points = combinations(own)
     found = [interaction.expected({interaction.predictor: x, **point}) for point in points]
     family = None
-    if simultaneous:
+    if simultaneous and np.isfinite(interaction.covariance.matrix).any():
         values, gradients = (np.concatenate(each) for each in zip(*found, strict=True))
         family = interaction.family(values, gradients)
     return tuple(

@@ -11,7 +11,6 @@ import numpy as np
 
 from mlsem.core.quiet import quiet
 from mlsem.data.table.frame import make_frame
-from mlsem.errors import listed
 from mlsem.inference.covariance.intervals import Wald
 from mlsem.inference.slopes import grid
 from mlsem.inference.slopes.equation import Source
@@ -19,7 +18,7 @@ from mlsem.inference.slopes.grid import Chosen, Curve
 from mlsem.inference.slopes.interaction import Interaction
 from mlsem.inference.slopes.regions import Region
 from mlsem.report import sheet
-from mlsem.report.cells import format_df, format_number
+from mlsem.report.cells import format_df, format_number, format_pvalue
 from mlsem.report.labels import Labels
 
 if TYPE_CHECKING:
@@ -239,7 +238,7 @@ class SimpleSlopes(sheet.Shown):
         tests, z = self._tests, self.interaction.covariance.reference is None
         numbers = [tests.est, tests.se, tests.stat, tests.pvalue, tests.lower, tests.upper]
         cells = [[format_number(x, 3) for x in each.tolist()] for each in numbers]
-        cells[3] = ["<.001" if p < 0.001 else format_number(p, 3) for p in tests.pvalue.tolist()]
+        cells[3] = [format_pvalue(p) for p in tests.pvalue.tolist()]
         heads = ["Slope", "Std.err", "z" if z else "t", "P(>|z|)" if z else "P(>|t|)"]
         heads += ["ci.lower", "ci.upper"]
         if not z:
@@ -250,7 +249,8 @@ class SimpleSlopes(sheet.Shown):
         rows = tuple(zip(names, zip(*cells, strict=True), strict=True))
         by = " and ".join(self.moderators)
         tables = [sheet.SheetTable(f"At values of {by}" if one else "Slopes", tuple(heads), rows)]
-        if not self.interaction.spreads[self.interaction.moderators[0]].levels:
+        known = np.isfinite(tests.se).any()
+        if known and not self.interaction.spreads[self.interaction.moderators[0]].levels:
             tables += self.johnson_neyman.tables
         return sheet.Sheet(
             f"Simple slopes of {self.predictor} on {self.outcome}, by {by}",
@@ -274,12 +274,12 @@ class SimpleSlopes(sheet.Shown):
             if how := interaction.centred(source):
                 found.append(f"{source.name} is centred: its values here are those {how}.")
         others = [source for source in interaction.equation.sources if source not in shown]
-        held = [source.name for source in others if source in interaction.held]
-        factors = [source.name for source in others if source not in interaction.held]
+        held = dict.fromkeys(each.name for each in others if each in interaction.held)
+        factors = dict.fromkeys(each.name for each in others if each not in interaction.held)
         if held:
-            found.append(f"{listed(held)}: at the mean, or where at= says.")
+            found.append(f"{', '.join(held)}: at the mean, or where at= says.")
         if factors:
-            found.append(f"{listed(factors)}: all levels have equal weights.")
+            found.append(f"{', '.join(factors)}: all levels have equal weights.")
         return tuple(found)
 
     def named(self, point: Mapping[Source, Any], words: Labels, *, bare: bool = False) -> str:
@@ -296,6 +296,8 @@ class SimpleSlopes(sheet.Shown):
 def interval_words(interaction: Interaction, level: float, *, simultaneous: bool) -> str:
     """`95 %, t with CR2 standard errors`."""
     reference, kind = interaction.covariance.reference, interaction.covariance.kind.name
+    if kind == "none":
+        return "none: the fit has no standard errors"
     how = "z" if reference is None else "t"
     if simultaneous:
         how = "simultaneous (Scheffé)"
