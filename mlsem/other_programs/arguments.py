@@ -115,7 +115,7 @@ ARGUMENTS: dict[str, tuple[tuple[str, str], ...]] = {
         ("model.names", "Names are given to mlsem.compare([simple, full], names=[…])."),
     ),
     "simulate": (
-        ("nsim", "Each call draws one data set; many are drawn by mlsem.study."),
+        ("nsim", "mlsem.simulate draws one data set a call; of fits by lmm it is n=."),
         ("sample.nobs nobs n", "It is n_clusters=50, cluster_size=10."),
         ("model.type population", "The model text has all values: 'y ~ 0.5*x'."),
     ),

@@ -47,7 +47,7 @@ class Counterpart:
 
     def said_of(self, name: str) -> str:
         """The answer to one who typed this name."""
-        head = f"{name!r} is {self.program}'{'' if self.program.endswith('s') else 's'}"
+        head = f"{name!r} is from {self.program}"
         middle = f": here it is {self.here}." if self.here else " and has no counterpart here."
         return f"{head}{middle} {self.note}".rstrip()
 
@@ -67,6 +67,7 @@ _OWN = (
     ("growth", 'mlsem.growth(model, data, cluster="id")'),
     ("lavaan", 'mlsem.lavaan(model, data, cluster="id", auto_var=True)'),
     ("lmm", "mlsem.lmm(formula, data)"),
+    ("summary_table", "mlsem.summary_table([simple, full])"),
     ("simulate", "mlsem.simulate(truth, n_clusters=50, cluster_size=10, seed=1)"),
     (
         "study",

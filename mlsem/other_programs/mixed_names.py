@@ -227,8 +227,8 @@ MIXED: tuple[tuple[str, str, str, str], ...] = (
     (
         "modelsummary msummary texreg screenreg stargazer tab_model etable",
         "modelsummary",
-        "mlsem.compare([simple, full])",
-        "Side by side: fit measures and tests; estimates are data frames, fit.tidy().",
+        "mlsem.summary_table([simple, full])",
+        "Tests between them and fit measures are mlsem.compare([simple, full]).",
     ),
     # --- reading data ---
     (

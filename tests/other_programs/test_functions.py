@@ -15,7 +15,7 @@ from mlsem.results.result import FitResult
 from tests.porting.names import namespace
 
 pytestmark = pytest.mark.filterwarnings("ignore::mlsem.errors.MlsemWarning")
-# of these names answers stand ready; each is skipped as long as a fit has no such method
+# expressions of what a model with latent variables has
 NEEDS_LATENT = ("predict_latent", "cov.lv", "cor.lv", "reliability", "cor.bentler", "y1")
 
 
@@ -24,20 +24,8 @@ def fit() -> FitResult:
     return namespace()["fit"]
 
 
-def _missing(expression: str) -> str:
-    """A method that the expression asks of a fit and that fits do not have yet."""
-    for name in ("fit", "mixed"):
-        if expression.startswith(f"{name}."):
-            method = expression.removeprefix(f"{name}.").partition("(")[0].partition(".")[0]
-            if not hasattr(namespace()[name], method.partition("[")[0]):
-                return method
-    return ""
-
-
 @pytest.mark.parametrize("here", sorted({each.here for each in COUNTERPARTS} - {""}))
 def test_what_is_said_to_be_typed_runs(here: str) -> None:
-    if _missing(here):
-        pytest.skip(f"fits have no {_missing(here)} yet")
     names = namespace()
     if any(word in here for word in NEEDS_LATENT):
         names["fit"] = names["latent"]

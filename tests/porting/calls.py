@@ -185,7 +185,6 @@ LME4 = _calls(
     ),
     (
         "fixef(mixed)",
-        "mlsem.fixef(mixed)",
         "mixed.fixef()",
         "mixed.fixef()",
     ),
@@ -198,9 +197,8 @@ LME4 = _calls(
     ),
     (
         "VarCorr(mixed)",
-        "mlsem.VarCorr(mixed)",
         "mixed.VarCorr()",
-        "mixed.VarCorr()",
+        "print(mixed.VarCorr())",
     ),
     (
         "confint(mixed)",
@@ -341,8 +339,8 @@ OTHERS = _calls(
     (
         "modelsummary(list(simple, full))",
         "mlsem.modelsummary([simple, full])",
-        "mlsem.compare([simple, full])",
-        "mlsem.compare([simple, full])",
+        "print(mlsem.summary_table([simple, full]))",
+        "mlsem.summary_table([simple, full])",
     ),
 )
 
