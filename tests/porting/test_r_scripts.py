@@ -164,10 +164,17 @@ def _robust(ours: Any, theirs: dict[str, Any], said: str) -> None:
 
 def _coefficients(ours: pd.DataFrame, theirs: dict[str, Any], said: str) -> None:
     for name, value in theirs["est"].items():
-        row = ours.loc[name]
-        _same(row["est"], value, said)
-        _same(row["se"], theirs["se"][name], said)
-        _same(row["p"], theirs["p"][name], said)
+        row = ours.set_index("term").loc[name]
+        _same(row["estimate"], value, said)
+        _same(row["std.error"], theirs["se"][name], said)
+        _same(row["p.value"], theirs["p"][name], said)
+
+
+def _means(ours: Any, theirs: dict[str, Any], said: str) -> None:
+    own = ours.frame
+    _numbers(own["estimate"], {"values": theirs["est"]}, said)
+    _numbers(own["se"], {"values": theirs["se"]}, said)
+    _numbers(own["df"], {"values": theirs["df"]}, said)
 
 
 def _intervals(ours: pd.DataFrame, theirs: dict[str, Any], said: str) -> None:
@@ -188,4 +195,5 @@ COMPARE: dict[str, Callable[[Any, dict[str, Any], str], None]] = {
     "robust": _robust,
     "coef_test": _coefficients,
     "intervals": _intervals,
+    "means": _means,
 }

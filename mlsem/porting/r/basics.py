@@ -181,7 +181,7 @@ def probability(_: Context, bound: Bound) -> Value:
     )
 
 
-@r_function("plot hist boxplot barplot lines points abline legend ggplot xyplot pairs")
+@r_function("plot hist boxplot barplot lines points abline legend ggplot xyplot")
 def figures(_: Context, bound: Bound) -> Value:
     raise Refused(f"{bound.call.function}() draws a figure: use matplotlib.")
 

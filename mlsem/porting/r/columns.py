@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mlsem.porting.r.conditions import as_column, condition
 from mlsem.porting.r.context import Bound, Context, r_function
-from mlsem.porting.r.layout import Doc, call, flat, items, literal, method
+from mlsem.porting.r.layout import Doc, call, items, literal, method
 from mlsem.porting.r.nodes import Binary, Call, Constant, Node, Unary
 from mlsem.porting.r.values import ATOM, PLUS, TIMES, Refused, Value
 
@@ -46,7 +46,7 @@ def scale(context: Context, bound: Bound) -> Value:
 def if_else(context: Context, bound: Bound) -> Value:
     test, yes, no = bound.need("test"), bound.needed("yes"), bound.needed("no")
     for side in (yes, no):
-        if side.kind not in ("text", "number", "column", "any"):
+        if side.kind not in ("text", "number", "column", "array", "any"):
             raise Refused("ifelse() of these is not translated.")
     text = "text" in (yes.kind, no.kind)
     return as_column(context, test, yes.doc, no.doc, "None" if text else None)
@@ -77,27 +77,29 @@ def case_when(context: Context, bound: Bound) -> Value:
     nothing: Doc = "None" if text else f"{context.numpy()}.nan"
     last = nothing if default is None else default.doc
     chosen = items(each.doc for each in values)
-    return Value(call(f"{context.numpy()}.select", items(conditions), chosen, last), "column")
+    return Value(call(f"{context.numpy()}.select", items(conditions), chosen, last), "array")
 
 
 @r_function("factor as.factor as_factor", "x levels labels ordered")
 def factor(context: Context, bound: Bound) -> Value:
     x, levels, labels = bound.needed("x"), bound.value("levels"), bound.value("labels")
-    if x.kind not in ("column", "series"):
+    if x.kind not in ("column", "series", "array"):
         raise Refused("factor() of what is no column is not translated.")
     if bound.flag("ordered", False):
         raise Refused("ordered factors: mlsem gives ordered columns treatment coding.")
     if levels is None and labels is None:
+        if x.kind == "array":
+            return Value(call(f"{context.pandas()}.Categorical", x.doc), "array")
         return Value(method(x.atom, "astype", literal("category")), "column")
     if labels is None and levels is not None:
         doc = call(f"{context.pandas()}.Categorical", x.doc, categories=levels.doc)
-        return Value(doc, "column")
-    if levels is None or labels is None or flat(levels.doc) == "":
+        return Value(doc, "array")
+    if levels is None or labels is None or x.kind == "array":
         raise Refused("labels of a factor without its levels: name the levels too.")
     categories = call("zip", levels.doc, labels.doc, strict="True")
     renamed = method(x.atom, "map", call("dict", categories))
     doc = call(f"{context.pandas()}.Categorical", renamed, categories=labels.doc)
-    return Value(doc, "column")
+    return Value(doc, "array")
 
 
 @r_function("as.numeric as.integer as.double", "x")
@@ -113,7 +115,7 @@ def as_numeric(context: Context, bound: Bound) -> Value:
     if isinstance(node, Call) and node.function == "scale":
         return context.value(node)
     x = context.value(node)
-    if x.kind in ("number", "any", "of test"):
+    if x.kind in ("number", "any", "of test", "array"):
         return x
     if x.kind not in ("column", "series"):
         raise Refused(f"{bound.call.function}() of this is not translated.")
@@ -156,7 +158,16 @@ def means(context: Context, bound: Bound) -> Value:
 @r_function("log exp sqrt abs log10 log2", "x")
 def elementwise(context: Context, bound: Bound) -> Value:
     x = bound.needed("x")
-    if x.kind not in ("column", "series", "number", "numbers", "of test", "any", "squares"):
+    if x.kind not in (
+        "column",
+        "series",
+        "array",
+        "number",
+        "numbers",
+        "of test",
+        "any",
+        "squares",
+    ):
         raise Refused(f"{bound.call.function}() of this is not translated.")
     if bound.call.function == "sqrt" and x.kind == "squares":
         return Value(x.info, "series")

@@ -80,6 +80,8 @@ def _joined(context: Context, operator: str, left: Node, right: Node, holds: boo
 def _comparison(context: Context, node: Binary, holds: bool) -> Value:
     left, right = context.value(node.left), context.value(node.right)
     operator = node.operator
+    if "array" in (left.kind, right.kind):
+        raise Refused("a comparison of what is computed here: make it a column first.")
     columns = [side for side in (left, right) if side.kind in ("column", "series")]
     doc: Doc
     if not columns:
@@ -125,4 +127,4 @@ def as_column(context: Context, node: Node, yes: Doc, no: Doc, nothing: Doc | No
         items((yes, no)),
         nothing if nothing is not None else f"{context.numpy()}.nan",
     )
-    return Value(doc, "column")
+    return Value(doc, "array")

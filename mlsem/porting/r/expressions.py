@@ -49,7 +49,7 @@ ARITHMETIC = {
 }
 LONG = 70
 CONSTANTS = {"TRUE": "True", "FALSE": "False", "NULL": "None"}
-SEVERAL = {"column", "frame", "series", "estimates"}
+SEVERAL = {"column", "frame", "series", "estimates", "array"}
 FITS = {"sem", "lmm", "robust"}
 
 
@@ -158,8 +158,8 @@ def _binary(context: Context, node: Binary) -> Value:
     sign, binds = ARITHMETIC[operator]
     first, second = (binds + 1, UNARY) if sign == "**" else (binds, binds + 1)
     kind = "series" if {left.kind, right.kind} & {"series", "estimates"} else "number"
-    if "column" in (left.kind, right.kind):
-        kind = "column"
+    if {"column", "array"} & {left.kind, right.kind}:
+        kind = "column" if "column" in (left.kind, right.kind) else "array"
     elif "numbers" in (left.kind, right.kind):
         left, right = _array(context, left), _array(context, right)
         kind = "series"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from mlsem.other_programs.options import keyword_advice, value_advice
@@ -238,11 +239,7 @@ def mixed(context: Context, formula: Value, data: Value, reml: bool) -> Value:
     options: dict[str, Doc] = {} if reml else {"REML": "False"}
     seen = context.seen(formula.doc, data.doc)
     info = FitInfo("lmm", formula.doc, data, options, str(text or ""), reml, seen=seen)
-    return Value(lmm_call(info), "lmm", info=info)
-
-
-def lmm_call(info: FitInfo, **options: Doc) -> Doc:
-    return call("mlsem.lmm", info.model, info.data.doc, **(info.options | options))
+    return Value(call("mlsem.lmm", formula.doc, data.doc, **options), "lmm", info=info)
 
 
 def _formula_text(context: Context, node: Node) -> Value:
@@ -320,7 +317,7 @@ def other_models(_: Context, bound: Bound) -> Value:
 def update(context: Context, bound: Bound) -> Value:
     fit = bound.needed("object")
     if fit.kind == "lmm":
-        return _updated_mixed(context, bound, fit.info)
+        return _updated_mixed(context, bound, fit)
     if fit.kind != "sem":
         raise Refused("update() of this is not translated.")
     info: FitInfo = fit.info
@@ -352,37 +349,47 @@ def _statements(text: str) -> list[str]:
     return [line.strip() for line in re.split(r"[;\n]", text) if line.strip()]
 
 
-def _updated_mixed(context: Context, bound: Bound, info: FitInfo) -> Value:
-    change = bound.node("formula")
+def _updated_mixed(context: Context, bound: Bound, fit: Value) -> Value:
+    info: FitInfo = fit.info
+    change, table = bound.node("formula"), bound.node("data")
     dots = bound.dots()
     if change is None and dots and dots[0][0] is None:
         change, dots = dots[0][1], dots[1:]
     bound.rest = dots
     reml = bound.flag("REML", info.reml)
-    data = bound.node("data")
-    text = info.formula if change is None else _changed(info.formula, context.value(change))
-    table = info.data if data is None else frame(context, data, "update")
-    return mixed(context, Value(literal(text), "formula", constant=text), table, reml)
+    text: tuple[Doc, ...] = ()
+    formula, data = info.formula, info.data
+    keywords: dict[str, Doc] = {}
+    if change is not None:
+        changed = context.value(change)
+        if changed.kind != "formula":
+            raise Refused("this change of a formula is not translated.")
+        text, formula = (changed.doc,), _changed(formula, changed.constant)
+    if table is not None:
+        data = frame(context, table, "update")
+    else:
+        context.require_unchanged(info)  # R takes what has the name by now
+    if table is not None or (text and not data.is_name):
+        keywords["data"] = data.doc
+    if reml is not info.reml:
+        keywords["REML"] = str(reml)
+    seen = context.seen(data.doc)
+    new = replace(info, formula=formula, data=data, reml=reml, seen=seen)
+    return Value(method(fit.atom, "update", *text, **keywords), "lmm", info=new)
 
 
-def _changed(formula: str, change: Value) -> str:
-    """``. ~ . + x`` and ``. ~ . - x``."""
-    text = change.constant
-    if change.kind != "formula" or not isinstance(text, str) or not formula:
-        raise Refused("this change of a formula is not translated.")
-    outcome, _, old = formula.partition("~")
-    left, _, right = text.partition("~")
-    if left.strip() not in (".", outcome.strip()):
-        raise Refused("this change of a formula is not translated.")
-    added = re.fullmatch(r"\s*\.\s*\+(.*)", right, re.DOTALL)
-    if added is not None and not re.search(r"(?<![\w.])\.(?![\w.])", added[1]):
-        return f"{outcome.strip()} ~ {old.strip()} + {added[1].strip()}"
-    removed = re.fullmatch(r"\s*\.\s*-\s*([\w.:]+)\s*", right)
-    terms = re.split(r"\s*\+\s*(?![^(]*\))", old.strip())
-    if removed is not None and removed[1] in terms:
-        kept = [term for term in terms if term != removed[1]]
-        return f"{outcome.strip()} ~ {' + '.join(kept)}"
-    raise Refused("this change of a formula is not translated: write the formula anew.")
+def _changed(formula: str, change: object) -> str:
+    """The formula after ``. ~ . + x``; of other changes its random part is what is known."""
+    added = re.fullmatch(r"\s*\.\s*~\s*\.\s*\+([^.]*)", str(change), re.DOTALL)
+    if added is not None:
+        return f"{formula} + {added[1].strip()}"
+    removed = re.fullmatch(r"\s*\.\s*~\s*\.\s*-\s*([\w.:]+)\s*", str(change))
+    outcome, _, terms = formula.partition("~")
+    if removed is not None:
+        kept = re.sub(rf"(^|\+)\s*{re.escape(removed[1])}\s*(?=\+)", r"\1", terms.strip())
+        if kept != terms.strip():
+            return f"{outcome} ~ {kept.replace('++', '+').removeprefix('+')}"
+    return f"{outcome} ~ ? + {terms[terms.find('(') :]}"
 
 
 @r_function("lmerControl lmeControl")

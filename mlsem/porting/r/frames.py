@@ -284,8 +284,11 @@ def ungroup(context: Context, bound: Bound) -> Value:
 def as_frame(context: Context, bound: Bound) -> Value:
     if "x" in bound.by_name and not bound.rest:
         x = bound.needed("x")
-        if x.kind in ("frame", "grouped", "estimates", "random"):
+        if x.kind in ("frame", "grouped", "estimates", "random", "coefficients"):
             return x
+        if x.kind in ("variances", "marginal means", "contrasts"):
+            kind = "frame" if x.kind == "variances" else "means"
+            return Value((x.atom, ".frame"), kind)
         raise Refused(f"{bound.call.function}() of this is not translated.")
     columns = [(name, context.value(node)) for name, node in bound.others()]
     if any(name is None for name, _ in columns):

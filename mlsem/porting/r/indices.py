@@ -20,7 +20,7 @@ from mlsem.porting.r.nodes import (
     Text,
     Unary,
 )
-from mlsem.porting.r.values import Refused, Value, estimates_column
+from mlsem.porting.r.values import TABLES, Refused, Value, estimates_column, fixed_effects
 
 if TYPE_CHECKING:
     from mlsem.porting.r.context import Context
@@ -37,8 +37,12 @@ def field(context: Context, node: Field) -> Value:
         return Value(at(of.atom, literal(node.name)))
     if of.kind == "test":
         return _of_test(of, node.name)
+    if of.kind in TABLES:
+        name = TABLES[of.kind].get(node.name, node.name)
+        return Value(at(of.atom, literal(name)), "column", info="estimates")
     if of.kind == "summary" and node.name == "coefficients" and of.info is not None:
-        raise Refused("the table of coefficients is fit.parameter_estimates(), as a data frame.")
+        context.require_unchanged(of.info)
+        return fixed_effects(of.info)
     raise Refused(f"${node.name} of this is not translated.")
 
 
@@ -72,6 +76,8 @@ def index(context: Context, node: Index) -> Value:
         return Value(of.doc, "number", of.binds)  # the other row has no test
     if of.kind == "test":
         return _test_cell(of, arguments)
+    if of.kind == "coefficients" and len(arguments) == 2:
+        return _coefficient(of, *arguments)
     if of.kind in ("frame", "estimates"):
         return _of_frame(context, of, arguments, node.double)
     if len(arguments) != 1 or arguments[0] is None:
@@ -85,6 +91,15 @@ def _test_cell(test: Value, arguments: list[Node | None]) -> Value:
     if not isinstance(last, Text):
         raise Refused("an index of a test is not translated.")
     return Value(_of_test(test, last.value).doc, "number")
+
+
+def _coefficient(table: Value, row: Node | None, column: Node | None) -> Value:
+    """``coef(summary(m))["x", "Estimate"]``."""
+    if not isinstance(row, Text) or not isinstance(column, Text):
+        raise Refused("a part of this table is translated by the names of its row and column.")
+    name = TABLES["coefficients"].get(column.value, column.value)
+    by_term = (method(table.atom, "set_index", literal("term")), ".loc")
+    return Value(at(by_term, literal(row.value), literal(name)), "number")
 
 
 def _of_frame(context: Context, frame: Value, arguments: list[Node | None], double: bool) -> Value:

@@ -311,7 +311,7 @@ def _to_column(context: Context, name: str, column: str, node: Node) -> list[str
         without = method(frame.atom, "drop", columns=literal(column))
         return _changed(context, frame, without)
     value = column_of(context, node)
-    if value.kind not in ("column", "number", "text", "series", "texts", "numbers"):
+    if value.kind not in ("column", "array", "number", "text", "series", "texts", "numbers"):
         raise Refused("what becomes this column is none that is known here.")
     doc = call("list", value.doc) if value.kind == "numbers" else value.doc
     return _changed(context, frame, assigned(frame.atom, [(column, doc)]))

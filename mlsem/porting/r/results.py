@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from mlsem.porting.r.context import Bound, Context, r_function
 from mlsem.porting.r.layout import Doc, at, call, literal, method
 from mlsem.porting.r.nodes import Text
-from mlsem.porting.r.values import POWER, TIMES, FitInfo, Refused, Value
+from mlsem.porting.r.values import POWER, TIMES, FitInfo, Refused, Value, fixed_effects
 
 
 def a_fit(context: Context, bound: Bound, formal: str, *kinds: str) -> Value:
@@ -44,7 +46,7 @@ def summary(context: Context, bound: Bound) -> Value:
     if of.kind in ("frame", "column", "estimates"):
         return Value(method(of.atom, "describe"), "frame")
     if of.kind == "lmm":
-        return _mixed_summary(bound, of)
+        return _mixed_summary(context, bound, of)
     if of.kind != "sem":
         raise Refused("summary() of this is not translated.")
     keywords: dict[str, Doc] = {"level": "0.95"} if bound.flag("ci", False) else {}
@@ -59,11 +61,11 @@ def summary(context: Context, bound: Bound) -> Value:
     digits = bound.value("nd")
     doc = method(of.atom, "summary", **keywords)
     if digits is not None:
-        return Value(method(doc, "to_text", digits=digits.doc), "summary", info=of.info)
-    return Value(doc, "summary", info=of.info)
+        return Value(method(doc, "to_text", digits=digits.doc), "summary")
+    return Value(doc, "summary")
 
 
-def _mixed_summary(bound: Bound, fit: Value) -> Value:
+def _mixed_summary(context: Context, bound: Bound, fit: Value) -> Value:
     ddf = bound.text("ddf")
     bound.drop("correlation", "corr")
     doc: Doc = fit.atom
@@ -71,7 +73,8 @@ def _mixed_summary(bound: Bound, fit: Value) -> Value:
         doc = method(doc, "with_se", literal("standard"), df=literal("kenward-roger"))
     elif ddf is not None and not ddf.lower().startswith("satterth"):
         raise Refused(f'ddf = "{ddf}": there are Satterthwaite and Kenward-Roger.')
-    return Value(method(doc, "summary"), "summary", info=fit.info)
+    info = replace(fit.info, fit=doc, seen=context.seen(doc))
+    return Value(method(doc, "summary"), "summary", info=info)
 
 
 ESTIMATES = (
@@ -167,12 +170,13 @@ def modification_indices(context: Context, bound: Bound) -> Value:
 @r_function("coef", "object ...")
 def coef(context: Context, bound: Bound) -> Value:
     fit = bound.needed("object")
-    if fit.kind == "summary" and isinstance(fit.info, FitInfo) and fit.info.function == "lmm":
-        raise Refused("the table of fixed effects is fit.tidy(), as a data frame.")
+    if fit.kind == "summary" and fit.info is not None:
+        context.require_unchanged(fit.info)
+        return fixed_effects(fit.info)
     if fit.kind == "lmm":
         raise Refused(
             "coef() of a mixed model adds fixed and random effects cluster by cluster: they are "
-            "fit.fixef and fit.random_effects()."
+            "fit.fixef() and fit.random_effects()."
         )
     if fit.kind != "sem":
         raise Refused("coef() of this is not translated.")

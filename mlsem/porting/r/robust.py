@@ -9,10 +9,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from mlsem.porting.r.context import Bound, Context, r_function, short
-from mlsem.porting.r.fits import lmm_call
-from mlsem.porting.r.layout import Brackets, Doc, call, flat, literal, method
+from mlsem.porting.r.layout import Doc, flat, literal, method
 from mlsem.porting.r.nodes import Call, Field, Index, Node, Text
-from mlsem.porting.r.values import FitInfo, Refused, Value
+from mlsem.porting.r.values import FitInfo, Refused, Value, fixed_effects
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -40,12 +39,8 @@ def robust(context: Context, fit: Value, kind: str | None, cluster: Node | None)
     if column is None or column in _clusters(info):
         return Value(method(fit.atom, "with_se", literal(kind)), "robust", info=info)
     context.require_unchanged(info)
-    if info.function != "lmm":
-        options = info.options | {"se": literal(kind), "se_cluster": literal(column)}
-        doc = call(f"mlsem.{info.function}", info.model, info.data.doc, **options)
-        return Value(doc, "robust", info=info)
-    doc = lmm_call(info, se=literal(kind), se_cluster=literal(column))
-    return Value(doc, "robust", info=info)
+    options = {"data": info.data.doc, "se": literal(kind), "se_cluster": literal(column)}
+    return Value(method(fit.atom, "update", **options), "robust", info=info)
 
 
 def _clusters(info: FitInfo) -> set[str]:
@@ -98,14 +93,8 @@ def coef_test(context: Context, bound: Bound) -> Value:
     bound.drop("p_values")
     _refuse_choice(bound)
     if bound.call is context.shown:
-        return Value(method(fit.atom, "summary"), "summary", info=fit.info)
-    fit = replace(context.hoist("robust", fit), info=fit.info)
-    columns = {"est": "params", "se": "bse", "t": "tvalues", "p": "pvalues"}
-    pairs: tuple[Doc, ...] = tuple(
-        (f"{literal(name)}: ", fit.atom, f".{attribute}") for name, attribute in columns.items()
-    )
-    table = call(f"{context.pandas()}.DataFrame", Brackets("{", pairs, "}"))
-    return Value(table, "coefficients", info=fit.info)
+        return Value(method(fit.atom, "summary"), "summary")
+    return fixed_effects(replace(fit.info, fit=fit.atom))
 
 
 @r_function("conf_int", "obj vcov level test coefs ...")

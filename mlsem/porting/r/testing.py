@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 
 from mlsem.porting.r.context import Bound, Context, r_function, short
-from mlsem.porting.r.fits import lmm_call
 from mlsem.porting.r.layout import Brackets, Doc, call, flat, items, literal, method
 from mlsem.porting.r.results import a_fit
 from mlsem.porting.r.values import FitInfo, Refused, Value
@@ -58,7 +57,7 @@ def _test_of_two(context: Context, fits: list[Value], keywords: dict[str, Doc]) 
     infos: list[FitInfo] = [fit.info for fit in fits]
     docs = [fit.doc for fit in fits]
     if fits[0].kind == "lmm":
-        docs = [_by_ml(context, fit, info) for fit, info in zip(fits, infos, strict=True)]
+        docs = [_by_ml(fit, info) for fit, info in zip(fits, infos, strict=True)]
         docs = _simple_first(docs, infos)
         if len({_random_part(info.formula) for info in infos}) > 1:
             keywords["boundary"] = "False"
@@ -121,12 +120,11 @@ def _tell_boundary(context: Context) -> None:
     )
 
 
-def _by_ml(context: Context, fit: Value, info: FitInfo) -> Doc:
+def _by_ml(fit: Value, info: FitInfo) -> Doc:
     """R refits by maximum likelihood before it compares."""
     if not info.reml:
         return fit.doc
-    context.require_unchanged(info)
-    return lmm_call(info, REML="False")
+    return method(fit.atom, "update", REML="False")
 
 
 def _random_part(formula: str) -> str:

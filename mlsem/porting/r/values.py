@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from mlsem.errors import MlsemError
-from mlsem.porting.r.layout import grouped
+from mlsem.porting.r.layout import grouped, literal, method
 
 if TYPE_CHECKING:
     from mlsem.porting.r.layout import Doc
@@ -121,3 +121,36 @@ ESTIMATES = {
 def estimates_column(name: str) -> str:
     """lavaan's column of a table of estimates, here."""
     return ESTIMATES.get(name, name)
+
+
+TABLES = {
+    "coefficients": {
+        "Coef": "term",
+        "Estimate": "estimate",
+        "beta": "estimate",
+        "Std. Error": "std.error",
+        "SE": "std.error",
+        "t value": "statistic",
+        "tstat": "statistic",
+        "df_Satt": "df",
+        "Pr(>|t|)": "p.value",
+        "p_Satt": "p.value",
+        "p_z": "p.value",
+    },
+    "means": {
+        "emmean": "estimate",
+        "SE": "se",
+        "lower.CL": "lower",
+        "upper.CL": "upper",
+        "t.ratio": "statistic",
+        "p.value": "pvalue",
+    },
+}
+"""Kind of table → R's column → ours."""
+
+
+def fixed_effects(info: FitInfo) -> Value:
+    """The table of a mixed model's fixed effects, with their tests."""
+    rows = literal('effect == "fixed"')
+    table = method(method(info.fit, "tidy"), "query", rows)
+    return Value(table, "coefficients", info=info)

@@ -6,7 +6,7 @@ pupils <- read.csv("cr_classes_unequal.csv") |>
   arrange(school, class)
 
 null  <- lmer(y ~ 1 + (1 | class), data = pupils)
-parts <- VarCorr(null)
+parts <- as.data.frame(VarCorr(null))
 m1    <- lmer(y ~ x_dev + x_mean + w + (1 | class), data = pupils, REML = TRUE)
 m2    <- lmer(y ~ x_dev + x_mean + w + (x_dev || class), data = pupils)
 ml    <- update(m1, REML = FALSE)

@@ -31,6 +31,11 @@ numbers <- function(x) {
   if (inherits(x, "lme"))
     return(list(kind = "lmm", params = named(fixef(x)), loglik = as.numeric(logLik(x)),
                 se = named(setNames(sqrt(diag(x$varFix)), names(fixef(x))))))
+  if (inherits(x, "emmGrid")) {
+    x <- as.data.frame(summary(x))
+    return(list(kind = "means", est = as.numeric(x[[grep("emmean|estimate|trend", names(x))[1]]]),
+                se = x$SE, df = x$df))
+  }
   if (inherits(x, "vcovCR"))
     return(list(kind = "robust", se = named(setNames(sqrt(diag(as.matrix(x))), rownames(x)))))
   if (inherits(x, "coef_test_clubSandwich"))
@@ -68,6 +73,9 @@ numbers <- function(x) {
                 means = named(colMeans(x[held], na.rm = TRUE)),
                 missing = named(colSums(is.na(x)))))
   }
+  if (is.matrix(x) && "Std. Error" %in% colnames(x))
+    return(list(kind = "coef_test", est = named(x[, "Estimate"]), se = named(x[, "Std. Error"]),
+                p = named(x[, "Pr(>|t|)"])))
   if (inherits(x, "lavaan.matrix") || is.matrix(x))
     return(list(kind = "matrix", values = unclass(matrix(as.numeric(x), nrow(x)))[seq_len(min(nrow(x), 20)), , drop = FALSE]))
   if (is.numeric(x) && length(x) <= 60)
