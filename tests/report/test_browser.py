@@ -169,14 +169,16 @@ def test_axe_finds_no_serious_fault(page: Any, colours: str) -> None:
     pytest.importorskip("axe_playwright_python", reason="axe-playwright-python is not installed")
     page.emulate_media(color_scheme=colours)
     page.evaluate(files("axe_playwright_python").joinpath("axe.min.js").read_text("utf-8"))
-    found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+    # what does not depend on colours is looked at once
+    rules = "{runOnly: ['color-contrast']}" if colours == "dark" else "{}"
+    found = page.evaluate(f"axe.run(document, {rules})")
     faults = [
         f"{each['id']}: {each['nodes'][0]['html'][:200]}"
         for each in found["violations"]
         if each["impact"] in ("serious", "critical", "moderate")
     ]
     assert faults == []
-    assert len(found["passes"]) > 20
+    assert len(found["passes"]) > (0 if colours == "dark" else 20)
 
 
 def test_without_its_script_the_page_reads_and_has_no_dead_buttons(

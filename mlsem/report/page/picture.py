@@ -10,9 +10,10 @@ from mlsem.report.page.records import Figure
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Drawn
 
-LARGEST_SVG = 150_000  # bytes; a larger picture is kept as pixels
+LARGEST_SVG = 60_000  # bytes; a larger picture is kept as pixels
 MOST_MARKS = 4_000  # dots and lines; SVG of more takes long to write
 PIXELS = 160  # an inch
+COLOURS = 64  # of a picture of pixels
 INCH = 100  # CSS pixels that an inch is shown as
 
 
@@ -28,7 +29,17 @@ def picture(drawn: Drawn, alt: str, caption: str = "") -> Figure:
         if len(data) <= LARGEST_SVG:
             return Figure(data, "svg", alt, caption, width)
     data = _saved(drawn, format="png", dpi=PIXELS, metadata={"Software": None})
-    return Figure(data, "png", alt, caption, width)
+    return Figure(_packed(data), "png", alt, caption, width)
+
+
+def _packed(data: bytes) -> bytes:
+    """The picture in few colours, which drawings can do with."""
+    from PIL import Image
+
+    buffer = BytesIO()
+    with Image.open(BytesIO(data)) as image:
+        image.convert("RGB").quantize(COLOURS).save(buffer, format="png", optimize=True)
+    return min(data, buffer.getvalue(), key=len)
 
 
 def _marks(drawn: Drawn) -> int:

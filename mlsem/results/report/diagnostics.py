@@ -21,7 +21,7 @@ from mlsem.report.page.records import (
     Verdicts,
 )
 from mlsem.results.report.context import Context, as_sentence, columns_of, tried
-from mlsem.results.report.pictures import leverage, row_pictures, se_comparison
+from mlsem.results.report.pictures import leverage, se_comparison
 
 if TYPE_CHECKING:
     from mlsem.inference.comparison.result import SeComparison
@@ -134,8 +134,9 @@ def _shown(value: Any) -> Any:
 
 
 def _of_clusters(sentences: tuple[str, ...]) -> Verdict:
-    words = "\n".join(map(as_sentence, sentences))
-    if sentences[0].startswith("nothing stands out"):
+    calm = "nothing stands out: "
+    words = "\n".join(as_sentence(each.removeprefix(calm)) for each in sentences)
+    if sentences[0].startswith(calm):
         return Verdict("good", "Nothing stands out among the clusters.", words)
     return Verdict("caution", "The clusters deserve a look.", words)
 
@@ -224,7 +225,6 @@ def _rows(context: Context) -> Iterator[Part]:
         return
     frame = context.fit.row_residuals(context.data)
     yield _worst("Rows, the worst described first", frame, context, "row", change=False)
-    yield from tried("Figure of the rows", lambda: row_pictures(context))
 
 
 def _worst(caption: str, frame: Any, context: Context, unit: str, *, change: bool) -> Table:

@@ -10,7 +10,7 @@ from mlsem.errors import InferenceError
 from mlsem.model.table import MEANS, Row
 from mlsem.report.page.records import Column, Paragraph, Part, Section, Subsection, Table, Value
 from mlsem.results.report.context import Context, columns_of, tried
-from mlsem.results.report.pictures import coefficients
+from mlsem.results.report.pictures import coefficients, interactions
 from mlsem.results.summary import DF_NAMES
 
 CONFIDENCE = 0.95
@@ -25,6 +25,7 @@ def estimates_section(context: Context) -> Section:
         parts.append(Paragraph("The search did not converge: these numbers are no estimates."))
     parts += tried("Parameters", lambda: _tables(context))
     for title, make in (
+        ("Interactions", interactions),
         ("Standardized estimates", _standardized),
         ("Explained variance, R²", _explained),
     ):

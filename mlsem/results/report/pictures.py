@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from mlsem.base.display import shortened
 from mlsem.report.page.picture import picture
-from mlsem.report.page.records import Part
+from mlsem.report.page.records import Column, Figure, Part, Table
+from mlsem.results.report.context import columns_of
 
 if TYPE_CHECKING:
     from mlsem.inference.comparison.result import SeComparison
@@ -14,11 +16,21 @@ if TYPE_CHECKING:
     from mlsem.results.report.context import Context
 
 PANELS = 12  # that a figure has
+PRODUCTS = 4  # that are drawn
+WIDEST = 900  # CSS pixels
+DESCRIPTION = 2000  # characters
 NUMBERS = "A table of this section has the numbers."
 
 
 def diagram(context: Context) -> Iterator[Part]:
-    yield from ()
+    drawn = context.fit.diagram(labels=context.labels.words)
+    yield Figure(
+        drawn.svg.encode(),
+        "svg",
+        shortened(f"Path diagram. {drawn}", DESCRIPTION),
+        "Path diagram with the estimates.",
+        min(round(drawn.drawing.width), WIDEST),
+    )
 
 
 def coefficients(context: Context) -> Iterator[Part]:
@@ -29,23 +41,83 @@ def coefficients(context: Context) -> Iterator[Part]:
     )
 
 
+def interactions(context: Context) -> Iterator[Part]:
+    """Of products of two variables, lines of the one for values of the other."""
+    for predictor, moderator, outcome in _products(context)[:PRODUCTS]:
+        drawn = context.fit.plot_interaction(
+            predictor, moderator, outcome=outcome, data=context.data, labels=context.labels.words
+        )
+        first, second, third = map(context.labels.variable, (predictor, moderator, outcome))
+        yield _slopes(context, predictor, moderator, outcome)
+        yield picture(
+            drawn,
+            f"Lines of the expected {third} over {first}, one for each of some values of {second},"
+            " with bands.",
+            f"{third} over {first} for values of {second}, with 95 % bands.",
+        )
+
+
+def _slopes(context: Context, predictor: str, moderator: str, outcome: str) -> Table:
+    found: Any = context.fit.simple_slopes(predictor, moderator, outcome=outcome, data=context.data)
+    first, second, third = map(context.labels.variable, (predictor, moderator, outcome))
+    grouped = bool(context.fit.table.groups)
+    fields = ["group"] if grouped else []
+    fields += [moderator, "slope", "se", "stat", "df", "pvalue", "ci_lower", "ci_upper"]
+    rows = columns_of(found.frame, *fields)
+    shown = tuple(
+        (
+            f"{values[grouped]:.3g}",
+            *([str(values[0])] if grouped else []),
+            *values[grouped + 1 :],
+        )
+        for values in rows
+    )
+    columns = [Column(second, "name"), *([Column("Group", "text")] if grouped else [])]
+    columns += [Column("Slope"), Column("SE"), Column("Statistic"), Column("df", "df")]
+    columns += [Column("p", "p"), Column("CI lower"), Column("CI upper")]
+    return Table(f"Slope of {first} on {third} by {second}", tuple(columns), shown)
+
+
+def _products(context: Context) -> list[tuple[str, str, str]]:
+    """Predictor, moderator and outcome of each: a variable of level 2 is the moderator."""
+    table = context.fit.table
+    within = {*table.levels[0].modelled, *table.levels[0].covariates}
+    slopes = {slope.name: slope for slope in table.slopes}
+    found: list[tuple[str, str, str]] = []
+    for row in table.rows:
+        if row.op != "~" or row.group > 1:
+            continue
+        slope = slopes.get(row.lhs)
+        factors = [slope.carrier, row.rhs] if slope is not None else row.rhs.split(":")
+        outcome = slope.outcome if slope is not None else row.lhs
+        if len(factors) == 2 and not any(":" in each for each in factors):
+            second, first = sorted(factors, key=lambda name: name in within)
+            found.append((first, second, outcome))
+    return list(dict.fromkeys(found))
+
+
 def caterpillar(context: Context) -> Iterator[Part]:
-    yield from ()
-
-
-def row_pictures(context: Context) -> Iterator[Part]:
-    yield from ()
+    yield picture(
+        context.fit.plot_random_effects(labels=context.labels.words),
+        f"A dot for each cluster, sorted, with its interval, and a line at zero. {NUMBERS}",
+        "Predicted effects of clusters with 95 % intervals, sorted. That two intervals overlap "
+        "says nothing of the difference of two clusters.",
+    )
 
 
 def leverage(context: Context, found: ClusterDiagnostics) -> Iterator[Part]:
-    own = [str(name) for name in found.coefficients.index]  # regression coefficients first
-    more = len(own) > PANELS
+    paths = [
+        name
+        for name, kinds in zip(found.parameters, found.kinds, strict=True)
+        if any(op == "~" for op, _ in kinds)
+    ]
+    own = paths or list(found.parameters)
+    more = f" The first {PANELS} of {len(own)}." if len(own) > PANELS else ""
     yield picture(
-        found.plot(own[:PANELS] if more else None),
-        "Dots for the clusters, by the share of the information on each coefficient that they have,"
+        found.plot(own[:PANELS]),
+        "Dots for the clusters, by the share of the information on each parameter that they have,"
         f" the largest first. {NUMBERS}",
-        "Each cluster's share of the information on a coefficient. Dashed: if all had the same."
-        + (f" The first {PANELS} parameters." if more else ""),
+        f"Each cluster's share of the information. Dashed: if all had the same.{more}",
     )
 
 
