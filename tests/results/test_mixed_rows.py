@@ -1,4 +1,4 @@
-"""Rows of mixed models: predictions, residuals and new outcomes, against lme4 and dense matrices."""
+"""Rows of mixed models: predictions, residuals, new outcomes; against lme4 and dense matrices."""
 
 from __future__ import annotations
 

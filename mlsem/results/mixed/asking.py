@@ -94,8 +94,10 @@ def contrasts(
         for setting in (first, second):
             values = {**base, **values_at(setting, recipe.grid, "contrast")}
             sides.append(averages(recipe, (), values, cast("Weights", weights)))
-        rows.append(sides[0].weights[0] - sides[1].weights[0])
-        away.append(sides[0].away[0] - sides[1].away[0])
+        (here,), (there,) = (side.weights for side in sides)
+        rows.append(here - there)
+        (here,), (there,) = (side.away for side in sides)
+        away.append(here - there)
     return Contrasts(
         what=fit.table.split[0],
         labels=tuple(label for label, _, _ in asked),

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 
@@ -56,7 +56,7 @@ class Functions:
         """Estimates, standard errors and degrees of freedom, (m,) each."""
         gradients = np.zeros((len(weights), len(self.covariance.matrix)))
         gradients[:, : len(self.beta)] = weights
-        lost = np.isnan(weights).any(axis=1)
+        lost: Any = np.isnan(weights).any(axis=1)
         se, df = self.covariance.of_functions(np.where(lost[:, None], np.nan, gradients))
         return weights @ self.beta, se, df
 

@@ -65,11 +65,14 @@ def summarise(fit: MixedResult, facts: Facts, wanted: Wanted) -> MixedSummary:
     if wanted.standardized:
         beside += _standardized(fit, count, wanted.level)
     fixed = FixedEffects(
-        parts.fixed,
-        *(each[:count] for each in (tests.est, tests.se, fit.covariance.df, tests.stat)),
-        tests.pvalue[:count],
-        tuple(beside),
-        _correlation(fit, count) if wanted.correlation else None,
+        names=parts.fixed,
+        est=tests.est[:count],
+        se=tests.se[:count],
+        df=fit.covariance.df[:count],
+        stat=tests.stat[:count],
+        pvalue=tests.pvalue[:count],
+        beside=tuple(beside),
+        correlation=_correlation(fit, count) if wanted.correlation else None,
     )
     blocks: tuple[HeaderBlock, ...] = ()
     if wanted.measures:
