@@ -126,9 +126,7 @@ def test_the_start_page_says_all_that_is_used() -> None:
             continue
         for node in ast.walk(function):
             if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
-                used |= (
-                    {node.attr} if node.value.id in ("mlsem", "fit", "compared", "both") else set()
-                )
+                used |= {node.attr} if node.value.id in ("mlsem", "fit", "compared", "both") else set()
             if isinstance(node, ast.Call):
                 used |= {f"{each.arg}=" for each in node.keywords if each.arg is not None}
     used -= {"FitResult", "params"}
