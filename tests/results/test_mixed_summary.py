@@ -156,6 +156,7 @@ def test_tidy_as_broom_mixed_has_it() -> None:
         fit.tidy(scale="sd")
 
 
+@pytest.mark.filterwarnings("ignore::mlsem.errors.EstimationWarning")
 def test_a_singular_fit() -> None:
     """A variance of zero has a standard deviation of zero and no correlations."""
     data, _ = article()

@@ -17,10 +17,11 @@ from mlsem.results.mixed.multiplicity import Adjust
 from mlsem.results.mixed.parts import parts_of, recipe_of
 from mlsem.results.mixed.predict import require_choice
 from mlsem.results.mixed.settings import EXAMPLE, names_of, read_contrast, values_at
-from mlsem.results.summary import DF_NAMES
 
 if TYPE_CHECKING:
     from mlsem.results.mixed.result import MixedResult
+
+METHODS = {"satterthwaite": "Satterthwaite", "kenward-roger": "Kenward and Roger"}
 
 
 @quiet
@@ -155,9 +156,9 @@ def _functions(fit: MixedResult) -> Functions:
 
 def _method(fit: MixedResult) -> str:
     if fit.df_method is not None:
-        return DF_NAMES[fit.df_method]
+        return METHODS[fit.df_method]
     if fit.covariance.reference is not None:
-        return f"{DF_NAMES['satterthwaite']} ({fit.se_kind})"
+        return f"Satterthwaite, of {fit.se_kind}"
     return f"none, normal distribution ({fit.se_kind})"
 
 

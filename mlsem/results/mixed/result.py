@@ -76,7 +76,7 @@ class MixedResult(FitResult):
         >>> import mlsem
         >>> data = mlsem.load_example("article")
         >>> mlsem.lmm("y ~ x1 + (1 | id)", data).fixef().round(3).to_dict()
-        {'(Intercept)': 0.036, 'x1': 0.551}
+        {'(Intercept)': -0.067, 'x1': 0.541}
         """
         parts = parts_of(self._estimates)
         return make_series(parts.beta, parts.fixed, "est")
@@ -97,9 +97,9 @@ class MixedResult(FitResult):
         >>> mlsem.lmm("y ~ x1 + (1 | id)", data).VarCorr().frame["grp"].tolist()
         ['id', 'Residual']
         """
-        from mlsem.results.mixed.varcorr import VarCorr
+        from mlsem.results.mixed.varcorr import variances
 
-        return VarCorr.of(parts_of(self._estimates))
+        return variances(parts_of(self._estimates))
 
     def tidy(self, level: float = 0.95, scale: Scale = "sdcor") -> pd.DataFrame:
         """One row per parameter under the names of R's broom.mixed.

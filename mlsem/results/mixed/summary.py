@@ -13,7 +13,7 @@ from mlsem.report.cells import format_df, format_number, format_pvalue
 from mlsem.report.document import HeaderBlock
 from mlsem.report.export.exported import written
 from mlsem.report.sheet import Sheet, SheetTable, Shown
-from mlsem.results.mixed.varcorr import VarCorr
+from mlsem.results.mixed.varcorr import VarCorr, variance_table
 
 if TYPE_CHECKING:
     from os import PathLike
@@ -69,15 +69,33 @@ class MixedSummary(Shown):
     notes: tuple[str, ...]
 
     def to_text(self, digits: int = 3, *, path: str | PathLike[str] | None = None) -> str:
-        """The text with this many decimals; written to a file where a path is given."""
+        """The text with this many decimals; written to a file where a path is given.
+
+        Examples
+        --------
+        >>> import mlsem
+        >>> data = mlsem.load_example("article")
+        >>> fit = mlsem.lmm("y ~ x1 + (1 | id)", data)
+        >>> print(fit.summary().to_text(digits=4).splitlines()[0])
+        Linear mixed model by REML
+        """
         return written(sheets.text(self._sheet(digits)), path)
 
     def to_html(self, digits: int = 3, *, path: str | PathLike[str] | None = None) -> str:
-        """The HTML with this many decimals; written to a file where a path is given."""
+        """The HTML with this many decimals; written to a file where a path is given.
+
+        Examples
+        --------
+        >>> import mlsem
+        >>> data = mlsem.load_example("article")
+        >>> fit = mlsem.lmm("y ~ x1 + (1 | id)", data)
+        >>> "<table" in fit.summary().to_html()
+        True
+        """
         return written(sheets.html(self._sheet(digits)), path)
 
     def _sheet(self, digits: int = 3) -> Sheet:
-        tables = [self.effects.table(digits)]
+        tables = [variance_table(self.effects, digits)]
         if self.limits:
             tables.append(_limits(self.limits, digits))
         if self.fixed.names:
