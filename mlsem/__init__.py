@@ -36,6 +36,7 @@ from mlsem.errors import (
 )
 from mlsem.inference.ratio.run import LrTest
 from mlsem.inference.wald.run import WaldTest
+from mlsem.results.mixed.result import MixedResult
 from mlsem.results.result import FitResult
 from mlsem.version import __version__
 
@@ -75,6 +76,7 @@ __all__ = [
     "InterfaceError",
     "Invariance",
     "LrTest",
+    "MixedResult",
     "MlsemError",
     "MlsemWarning",
     "ModelSyntaxError",

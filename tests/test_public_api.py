@@ -26,6 +26,9 @@ from mlsem.model.table import ParameterTable
 from mlsem.report.diagram.result import Diagram
 from mlsem.results.icc import Icc
 from mlsem.results.implied import Implied
+from mlsem.results.mixed.means import Contrasts, MarginalMeans
+from mlsem.results.mixed.summary import MixedSummary
+from mlsem.results.mixed.varcorr import VarCorr
 from mlsem.results.r_squared import RSquared
 from mlsem.results.reliability import Reliability
 from mlsem.results.residuals import ResidualMoments
@@ -37,9 +40,9 @@ COMMAND = "python -m tests.test_public_api"
 
 # Classes that a user meets without making them, besides those of `mlsem` itself.
 RESULTS = (
-    Band, ClusterDiagnostics, Covariance, Diagram, Icc, Implied, JohnsonNeyman, LeftOut,
-    MethodResults, ParameterTable, RSquared, Reliability, ResidualMoments, SeComparison,
-    SimpleSlopes, Summary,
+    Band, ClusterDiagnostics, Contrasts, Covariance, Diagram, Icc, Implied, JohnsonNeyman, LeftOut,
+    MarginalMeans, MethodResults, MixedSummary, ParameterTable, RSquared, Reliability,
+    ResidualMoments, SeComparison, SimpleSlopes, Summary, VarCorr,
 )  # fmt: skip
 MADE = (mlsem.InOrder,)  # by users: with the signature of the constructor
 
@@ -60,7 +63,15 @@ def _line(name: str, each: Any) -> str:
         return name + _signature(each)
     if issubclass(each, BaseException):
         return f"class {name}({', '.join(_public_bases(each))})"
-    return f"class {name}" + (_signature(each) if each in MADE else "")
+    base = _public_parent(each)
+    above = "" if base is object else f"({base.__name__})"
+    return f"class {name}{above}" + (_signature(each) if each in MADE else "")
+
+
+def _public_parent(cls: type) -> type:
+    """The class of `mlsem` that it is a kind of; `object` where there is none."""
+    public = [getattr(mlsem, name) for name in mlsem.__all__]
+    return next((base for base in cls.__mro__[1:] if base in public), object)
 
 
 def _public_bases(cls: type) -> Iterator[str]:
@@ -71,8 +82,14 @@ def _public_bases(cls: type) -> Iterator[str]:
 def _members(cls: type) -> Iterator[str]:
     assert dataclasses.is_dataclass(cls)
     fields = {each.name: each.type for each in dataclasses.fields(cls)}
+    parent = _public_parent(cls)
     for name in sorted(name for name in {*dir(cls), *fields} if not name.startswith("_")):
         each = inspect.getattr_static(cls, name, None)
+        if hasattr(parent, "__dataclass_fields__") and (
+            name in parent.__dataclass_fields__
+            or each is inspect.getattr_static(parent, name, None)
+        ):
+            continue  # as the parent's
         if name in fields:
             yield f"{name}: {fields[name]}"
         elif isinstance(each, property | cached_property):

@@ -33,7 +33,7 @@ from mlsem.model.options import ModelOptions, require_known
 from mlsem.model.table import ParameterTable, Row
 from mlsem.other_programs.answering import answering
 from mlsem.parallel.progress import showing
-from mlsem.results.mixed.result import MixedResult
+from mlsem.results.mixed.result import MixedResult, mixed_result
 from mlsem.results.mixed.source import Source
 from mlsem.results.recipe import Recipe
 from mlsem.results.result import FitResult
@@ -152,7 +152,7 @@ def lmm(
     recipe = Recipe(ModelOptions(), updated_mixed)
     with showing(progress):
         fit = finish(formula, settings, table, record, start, recipe)
-    return MixedResult.of(fit, Source.of(data))
+    return mixed_result(fit, Source.of(data))
 
 
 # --- the same again, changed ----------------------------------------------------------------------
@@ -176,12 +176,12 @@ def updated_mixed(
         for name in ("missing", "se_cluster"):
             if name in changes:
                 raise OptionValueError(
-                    f"{name}= says how data are read, and a fit does not keep them: pass data=…, too."
+                    f"{name}= says how data are read, and a fit does not keep them: pass data=…."
                 )
         settings, start, progress = _settings(REML, _kept(fit, changes))
         with showing(progress):
             again = finish(text, settings, fit.table, fit._record, start, fit._recipe)
-        return MixedResult.of(again, fit._source)
+        return mixed_result(again, fit._source)
     frame = fit._source.rows(fit._estimates, data, "update with another formula")
     return lmm(text, frame, REML, **_kept(fit, changes))  # type: ignore[arg-type]
 

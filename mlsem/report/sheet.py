@@ -92,7 +92,7 @@ def grid(sheet: Sheet) -> Grid:
     tables += [
         GridTable(
             each.title,
-            ("", *each.heads),
+            (each.stub, *each.heads),
             tuple(GridRow((name, *cells)) for name, cells in each.rows),
             legend=each.legend,
         )

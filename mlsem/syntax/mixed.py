@@ -91,8 +91,13 @@ def changed_formula(formula: str, change: str) -> str:
     new = [side.strip() for side in change.split("~", 1)]
     if len(sides) < 2 or len(new) < 2:
         return change
-    left, right = (_POINT.sub(lambda _: old, side) for old, side in zip(sides, new, strict=True))
+    left, right = map(_with, sides, new)
     return f"{left} ~ {right}"
+
+
+def _with(old: str, side: str) -> str:
+    """The side of a formula that stands for each point of another one."""
+    return _POINT.sub(lambda _: old, side)
 
 
 _POINT = re.compile(r"(?<![\w.`])\.(?![\w.`])")

@@ -40,6 +40,8 @@ def _callables() -> Iterator[tuple[str, Any]]:
 def _methods(cls: type) -> Iterator[tuple[str, Any]]:
     for name in sorted(dir(cls)):
         each = inspect.getattr_static(cls, name, None)
+        if any(each is vars(base).get(name) for base in cls.__mro__[1:] if base in RECORDS):
+            continue  # that of another result
         if not name.startswith("_") and isinstance(each, Callable | classmethod | staticmethod):
             yield f"{cls.__name__}.{name}", getattr(cls, name)
 

@@ -42,6 +42,14 @@ def test_what_can_be_asked_of_a_fit_is_listed_by_task() -> None:
     assert sorted(listed - public) == []
 
 
+def test_what_can_be_asked_of_a_mixed_model_is_listed_by_task() -> None:
+    """What it has besides, or answers in its own way."""
+    own = {name for name in vars(mlsem.MixedResult) if not name.startswith("_")}
+    page = (REFERENCE / "mixed_result.rst").read_text("utf-8")
+    listed = {name.partition(".")[2] for name in LISTED.findall(page) if "." in name}
+    assert sorted(own) == sorted(listed), "put it in its place in docs/reference/mixed_result.rst"
+
+
 def test_fields_of_a_fit_are_described() -> None:
     fields = [each.name for each in dataclasses.fields(mlsem.FitResult) if each.name[0] != "_"]
     text = mlsem.FitResult.__doc__ or ""

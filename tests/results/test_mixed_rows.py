@@ -1,4 +1,4 @@
-"""Rows of mixed models: predictions, residuals and new outcomes, against lme4 and dense matrices."""
+"""Rows of mixed models: predictions, residuals, new outcomes; against lme4 and dense matrices."""
 
 from __future__ import annotations
 
@@ -90,7 +90,9 @@ def test_the_error_of_prediction_by_dense_matrices() -> None:
 def test_new_clusters() -> None:
     data, fit = article()
     new = data.head(4).assign(id=[1, 2, 9001, 9001])
-    with pytest.raises(DataError, match=r"1 of the 3 clusters.*9001.*new_levels=\"population\""):
+    with pytest.raises(
+        DataError, match=r"1 of 3 clusters of the data.*id 9001.*new_levels=\"population\""
+    ):
         fit.predict(new)
     found = fit.predict(new, se=True, interval="prediction", new_levels="population")
     assert "2 of 4 are of clusters" in found.attrs["note"]

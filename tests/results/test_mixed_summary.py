@@ -137,9 +137,9 @@ def test_tidy_as_broom_mixed_has_it() -> None:
     ]
     assert frame["group"].tolist()[4:] == ["id", "id", "id", "Residual"]
     np.testing.assert_allclose(frame["estimate"][:4], fit.fixef())
-    np.testing.assert_allclose(frame["estimate"][4:] ** 2 * np.sign(frame["estimate"][4:]),
-                               [*fit.params[4:6], -(fit.params.iloc[6] ** 2)
-                                / fit.params.iloc[4] / fit.params.iloc[5], fit.params.iloc[7]])  # fmt: skip
+    v, w, c, residual = fit.params.iloc[4:]
+    wanted = [np.sqrt(v), np.sqrt(w), c / np.sqrt(v * w), np.sqrt(residual)]
+    np.testing.assert_allclose(frame["estimate"][4:], wanted)
     limits = fit.conf_int(0.9)
     np.testing.assert_allclose(frame["conf.low"][[4, 5, 7]] ** 2, limits["lower"].iloc[[4, 5, 7]])
     # the delta method, by differences
@@ -156,13 +156,22 @@ def test_tidy_as_broom_mixed_has_it() -> None:
         fit.tidy(scale="sd")
 
 
-def test_a_singular_fit_has_no_correlation() -> None:
-    data = pd.read_csv(FOLDER / "data" / "small10_unequal.csv")
-    fit = mlsem.lmm("y ~ w1 + x1 + (x1 | id)", data)
-    frame = fit.tidy()
-    assert np.isfinite(frame["estimate"]).sum() >= 5
-    assert (frame.query("effect == 'ran_pars'")["estimate"].dropna() ** 2 >= 0).all()
-    assert "NaN" not in str(fit.summary()) + str(fit.VarCorr())
+@pytest.mark.filterwarnings("ignore::mlsem.errors.EstimationWarning")
+def test_a_singular_fit() -> None:
+    """A variance of zero has a standard deviation of zero and no correlations."""
+    data, _ = article()
+    fit = mlsem.lmm("y ~ x1 + (x1 | id)", data.assign(id=np.arange(500) % 40))
+    assert fit.singular
+    rows = fit.tidy().set_index("term")
+    zero = [name for name in ("(Intercept)", "x1") if fit.params[f"id.{name}"] < 1e-10]
+    for name in zero:
+        assert rows.loc[f"sd__{name}", "estimate"] < 1e-5
+    if zero:
+        assert np.isnan(rows.loc["cor__(Intercept).x1", "estimate"])
+    else:
+        assert abs(rows.loc["cor__(Intercept).x1", "estimate"]) == pytest.approx(1.0)
+    assert "nan" not in (str(fit.summary()) + str(fit.VarCorr())).lower()
+    assert np.isfinite(fit.predict(data.assign(id=np.arange(500) % 40), se=True)).all(axis=None)
 
 
 def test_the_class_stays() -> None:

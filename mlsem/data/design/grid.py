@@ -1,5 +1,5 @@
-"""What a fit knows of the columns of the data that its fixed effects are made of, and rows that have
-chosen values of them: the reference grid of marginal means (Searle, Speed & Milliken, 1980)."""
+"""What a fit knows of the columns of the data that its fixed effects are made of, and rows that
+have chosen values of them: the grid of marginal means (Searle, Speed & Milliken, 1980)."""
 
 from __future__ import annotations
 

@@ -17,10 +17,11 @@ from mlsem.results.mixed.multiplicity import Adjust
 from mlsem.results.mixed.parts import parts_of, recipe_of
 from mlsem.results.mixed.predict import require_choice
 from mlsem.results.mixed.settings import EXAMPLE, names_of, read_contrast, values_at
-from mlsem.results.summary import DF_NAMES
 
 if TYPE_CHECKING:
     from mlsem.results.mixed.result import MixedResult
+
+METHODS = {"satterthwaite": "Satterthwaite", "kenward-roger": "Kenward and Roger"}
 
 
 @quiet
@@ -94,8 +95,10 @@ def contrasts(
         for setting in (first, second):
             values = {**base, **values_at(setting, recipe.grid, "contrast")}
             sides.append(averages(recipe, (), values, cast("Weights", weights)))
-        rows.append(sides[0].weights[0] - sides[1].weights[0])
-        away.append(sides[0].away[0] - sides[1].away[0])
+        (here,), (there,) = (side.weights for side in sides)
+        rows.append(here - there)
+        (here,), (there,) = (side.away for side in sides)
+        away.append(here - there)
     return Contrasts(
         what=fit.table.split[0],
         labels=tuple(label for label, _, _ in asked),
@@ -153,9 +156,9 @@ def _functions(fit: MixedResult) -> Functions:
 
 def _method(fit: MixedResult) -> str:
     if fit.df_method is not None:
-        return DF_NAMES[fit.df_method]
+        return METHODS[fit.df_method]
     if fit.covariance.reference is not None:
-        return f"{DF_NAMES['satterthwaite']} ({fit.se_kind})"
+        return f"Satterthwaite, of {fit.se_kind}"
     return f"none, normal distribution ({fit.se_kind})"
 
 

@@ -47,7 +47,7 @@ class Averages:
 
 def known(weights: Array, away: Array) -> Array:
     """Weights, NaN where the data do not determine the function."""
-    lost = (np.abs(away) > TOLERANCE).any(axis=1)
+    lost: Any = (np.abs(away) > TOLERANCE).any(axis=1)
     return np.where(lost[:, None], np.nan, weights)
 
 
@@ -88,9 +88,10 @@ def _design(recipe: Recipe, columns: Mapping[str, Sequence[Level]]) -> tuple[Arr
     try:
         return recipe.fixed_design(recipe.grid.frame(columns))
     except MlsemError as error:  # such as the mean of a column whose values are levels
+        said = getattr(error, "message", str(error))
         raise OptionValueError(
-            f"the formula cannot be computed where columns are held: {error.message} Say where in "
-            'at=, such as at={"x1": [0, 1]}.'
+            f"the formula cannot be computed where columns are held: {said} Say where in at=, such "
+            'as at={"x1": [0, 1]}.'
         ) from error
 
 

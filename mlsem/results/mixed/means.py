@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 
@@ -18,7 +18,7 @@ from mlsem.data.table.frame import make_frame
 from mlsem.errors import InferenceError
 from mlsem.inference.covariance.intervals import Wald, wald
 from mlsem.inference.covariance.matrix import Covariance
-from mlsem.report.cells import format_df, format_number
+from mlsem.report.cells import format_df, format_number, format_pvalue
 from mlsem.report.sheet import Sheet, SheetTable, Shown
 from mlsem.results.mixed.grid import Averages, known
 from mlsem.results.mixed.multiplicity import Adjust, adjusted, critical
@@ -56,7 +56,7 @@ class Functions:
         """Estimates, standard errors and degrees of freedom, (m,) each."""
         gradients = np.zeros((len(weights), len(self.covariance.matrix)))
         gradients[:, : len(self.beta)] = weights
-        lost = np.isnan(weights).any(axis=1)
+        lost: Any = np.isnan(weights).any(axis=1)
         se, df = self.covariance.of_functions(np.where(lost[:, None], np.nan, gradients))
         return weights @ self.beta, se, df
 
@@ -323,6 +323,4 @@ def numbers_table(
 def _cell(head: str, value: float) -> str:
     if head == "df":
         return format_df(value)
-    if head == "p" and value < 0.001:
-        return "<.001"
-    return format_number(value)
+    return format_pvalue(value) if head == "p" else format_number(value)

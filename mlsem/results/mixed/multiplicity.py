@@ -1,8 +1,8 @@
 """Several contrasts at once: p values and limits that hold for all of a family together.
 
-Of m contrasts with two-sided p values p: Bonferroni m p; Šidák 1 - (1 - p)^m (Šidák, 1967); Holm (1979);
-and of all pairs of k means Tukey's, P(Q > √2 |t|), with Q the range of k standard normal variables
-over an independent s, ν s² ~ χ²_ν (Tukey, 1953; with unequal variances Kramer, 1956):
+Of m contrasts with two-sided p values p: Bonferroni m p; Šidák 1 - (1 - p)^m (Šidák, 1967); Holm
+(1979); and of all pairs of k means Tukey's, P(Q > √2 |t|), with Q the range of k standard normal
+variables over an independent s, ν s² ~ χ²_ν (Tukey, 1953; with unequal variances Kramer, 1956):
 
     P(Q ≤ q) = ∫ f_ν(s) W(q s) ds,     W(w) = k ∫ φ(z) [Φ(z) - Φ(z - w)]^(k - 1) dz.
 """

@@ -122,8 +122,9 @@ def cluster_effects(
     called = {label: name for name, label in mixed_names(estimates.table, parts.group).items()}
     own = [posterior.names.index(called[effect]) for effect in parts.effects]
     mean, covariance = posterior.mean[:, own], posterior.covariance[:, own][:, :, own]
-    slopes = np.zeros((*mean.shape, len(parts.fixed) if moved else 0))
-    for k in range(slopes.shape[2]):
+    count = len(parts.fixed) if moved else 0
+    slopes = np.zeros((*mean.shape, count))
+    for k in range(count):
         # b̂ is linear in β, so that a step of any size gives its slope
         step = abs(float(params[k])) + float(np.sqrt(parts.sigma2)) + 1.0
         beside = np.array(params)

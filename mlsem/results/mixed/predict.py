@@ -148,8 +148,9 @@ def _placed(
     if new_levels == "error" and (known < 0).any():
         new = labels[known < 0].tolist()
         raise DataError(
-            f"{len(new)} of the {len(labels)} clusters are not among those of the fit: "
-            f"{parts.group} {listed(map(repr, new), SHOWN)}. Pass "
+            f"{len(new)} of {len(labels)} cluster{'s' * (len(labels) > 1)} of the data are not "
+            f"among those of the fit: {parts.group} {', '.join(map(repr, new[:SHOWN]))}"
+            f"{', …' * (len(new) > SHOWN)}. Pass "
             'new_levels="population" for what the model expects of any cluster with their '
             "covariates, or random=False to leave the clusters out of it."
         )

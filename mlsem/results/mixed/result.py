@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from mlsem.results.mixed.varcorr import VarCorr
 
 Setting = Mapping[str, Any]
+NOWHERE = Source()
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -60,13 +61,7 @@ class MixedResult(FitResult):
     ['(Intercept)', 'w1', 'x1', 'w1:x1']
     """
 
-    _source: Source = Source()
-
-    @classmethod
-    def of(cls, fit: FitResult, source: Source) -> MixedResult:
-        """A fit of a formula, and where its rows came from."""
-        own = {field.name: getattr(fit, field.name) for field in fields(FitResult)}
-        return cls(**own, _source=source)
+    _source: Source = NOWHERE
 
     def __repr__(self) -> str:
         return super().__repr__().replace("<FitResult:", "<MixedResult:", 1)
@@ -81,7 +76,7 @@ class MixedResult(FitResult):
         >>> import mlsem
         >>> data = mlsem.load_example("article")
         >>> mlsem.lmm("y ~ x1 + (1 | id)", data).fixef().round(3).to_dict()
-        {'(Intercept)': 0.036, 'x1': 0.551}
+        {'(Intercept)': -0.067, 'x1': 0.541}
         """
         parts = parts_of(self._estimates)
         return make_series(parts.beta, parts.fixed, "est")
@@ -102,9 +97,9 @@ class MixedResult(FitResult):
         >>> mlsem.lmm("y ~ x1 + (1 | id)", data).VarCorr().frame["grp"].tolist()
         ['id', 'Residual']
         """
-        from mlsem.results.mixed.varcorr import VarCorr
+        from mlsem.results.mixed.varcorr import variances
 
-        return VarCorr.of(parts_of(self._estimates))
+        return variances(parts_of(self._estimates))
 
     def tidy(self, level: float = 0.95, scale: Scale = "sdcor") -> pd.DataFrame:
         """One row per parameter under the names of R's broom.mixed.
@@ -293,8 +288,8 @@ class MixedResult(FitResult):
         Returns
         -------
         DataFrame
-            With the index of `data`; the first column has the name of the outcome. NaN in rows where
-            a covariate is missing.
+            With the index of `data`; the first column has the name of the outcome. NaN in rows
+            where a covariate is missing.
 
         Raises
         ------
@@ -512,8 +507,8 @@ class MixedResult(FitResult):
 
         References
         ----------
-        Searle, Speed & Milliken (1980), The American Statistician 34, 216-221. Lenth (2016), Journal
-        of Statistical Software 69, 1.
+        Searle, Speed & Milliken (1980), The American Statistician 34, 216-221. Lenth (2016),
+        Journal of Statistical Software 69, 1.
 
         Examples
         --------
@@ -624,3 +619,9 @@ class MixedResult(FitResult):
         from mlsem.results.mixed.asking import contrasts
 
         return contrasts(self, what, versus, at, weights, adjust=adjust, level=level)
+
+
+def mixed_result(fit: FitResult, source: Source) -> MixedResult:
+    """A fit of a formula, and where its rows came from."""
+    own = {field.name: getattr(fit, field.name) for field in fields(FitResult)}
+    return MixedResult(**own, _source=source)

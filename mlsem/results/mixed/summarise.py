@@ -12,7 +12,7 @@ from mlsem.core.quiet import quiet
 from mlsem.report.document import HeaderBlock
 from mlsem.results.mixed.parts import parts_of
 from mlsem.results.mixed.summary import FixedEffects, MixedSummary
-from mlsem.results.mixed.varcorr import VarCorr
+from mlsem.results.mixed.varcorr import variances
 from mlsem.results.summary import DF_NAMES, Facts
 from mlsem.results.tables import random_slopes
 
@@ -65,11 +65,14 @@ def summarise(fit: MixedResult, facts: Facts, wanted: Wanted) -> MixedSummary:
     if wanted.standardized:
         beside += _standardized(fit, count, wanted.level)
     fixed = FixedEffects(
-        parts.fixed,
-        *(each[:count] for each in (tests.est, tests.se, fit.covariance.df, tests.stat)),
-        tests.pvalue[:count],
-        tuple(beside),
-        _correlation(fit, count) if wanted.correlation else None,
+        names=parts.fixed,
+        est=tests.est[:count],
+        se=tests.se[:count],
+        df=fit.covariance.df[:count],
+        stat=tests.stat[:count],
+        pvalue=tests.pvalue[:count],
+        beside=tuple(beside),
+        correlation=_correlation(fit, count) if wanted.correlation else None,
     )
     blocks: tuple[HeaderBlock, ...] = ()
     if wanted.measures:
@@ -82,7 +85,7 @@ def summarise(fit: MixedResult, facts: Facts, wanted: Wanted) -> MixedSummary:
     ended = "" if facts.converged else " that did NOT converge"
     title = f"Linear mixed model by {kind}{ended}"
     return MixedSummary(
-        title, _facts(fit, facts), VarCorr.of(parts), limits, fixed, blocks, facts.notes
+        title, _facts(fit, facts), variances(parts), limits, fixed, blocks, facts.notes
     )
 
 

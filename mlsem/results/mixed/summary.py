@@ -8,19 +8,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mlsem.core.records import Array
-from mlsem.other_programs.answering import Answering
 from mlsem.report import sheet as sheets
-from mlsem.report.cells import format_df, format_number
+from mlsem.report.cells import format_df, format_number, format_pvalue
 from mlsem.report.document import HeaderBlock
-from mlsem.report.export.exported import Exported, written
-from mlsem.report.export.grid import Grid
-from mlsem.report.sheet import Sheet, SheetTable
-from mlsem.results.mixed.varcorr import VarCorr
+from mlsem.report.export.exported import written
+from mlsem.report.sheet import Sheet, SheetTable, Shown
+from mlsem.results.mixed.varcorr import VarCorr, variance_table
 
 if TYPE_CHECKING:
     from os import PathLike
-
-LONGEST = 40  # signs of a formula that still stands in one line with its label
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -48,7 +44,7 @@ class FixedEffects:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class MixedSummary(Exported, Answering):
+class MixedSummary(Shown):
     """A summary of a mixed model: text when printed, HTML in a notebook.
 
     Attributes
@@ -72,28 +68,34 @@ class MixedSummary(Exported, Answering):
     blocks: tuple[HeaderBlock, ...]
     notes: tuple[str, ...]
 
-    def __str__(self) -> str:
-        return self.to_text()
-
-    def __repr__(self) -> str:
-        return str(self)
-
-    def _repr_html_(self) -> str:
-        return self.to_html()
-
     def to_text(self, digits: int = 3, *, path: str | PathLike[str] | None = None) -> str:
-        """The text with this many decimals; written to a file where a path is given."""
+        """The text with this many decimals; written to a file where a path is given.
+
+        Examples
+        --------
+        >>> import mlsem
+        >>> data = mlsem.load_example("article")
+        >>> fit = mlsem.lmm("y ~ x1 + (1 | id)", data)
+        >>> print(fit.summary().to_text(digits=4).splitlines()[0])
+        Linear mixed model by REML
+        """
         return written(sheets.text(self._sheet(digits)), path)
 
     def to_html(self, digits: int = 3, *, path: str | PathLike[str] | None = None) -> str:
-        """The HTML with this many decimals; written to a file where a path is given."""
+        """The HTML with this many decimals; written to a file where a path is given.
+
+        Examples
+        --------
+        >>> import mlsem
+        >>> data = mlsem.load_example("article")
+        >>> fit = mlsem.lmm("y ~ x1 + (1 | id)", data)
+        >>> "<table" in fit.summary().to_html()
+        True
+        """
         return written(sheets.html(self._sheet(digits)), path)
 
-    def _grid(self, digits: int = 3) -> Grid:
-        return sheets.grid(self._sheet(digits))
-
-    def _sheet(self, digits: int) -> Sheet:
-        tables = [self.effects.table(digits)]
+    def _sheet(self, digits: int = 3) -> Sheet:
+        tables = [variance_table(self.effects, digits)]
         if self.limits:
             tables.append(_limits(self.limits, digits))
         if self.fixed.names:
@@ -112,19 +114,13 @@ def _fixed(fixed: FixedEffects, digits: int) -> SheetTable:
     for k, name in enumerate(fixed.names):
         cells = [format_number(float(each[k]), digits) for each in (fixed.est, fixed.se)]
         cells += [format_df(float(fixed.df[k]))] if letter == "t" else []
-        cells += [format_number(float(fixed.stat[k]), digits), _p(float(fixed.pvalue[k]), digits)]
+        cells += [
+            format_number(float(fixed.stat[k]), digits),
+            format_pvalue(float(fixed.pvalue[k]), digits),
+        ]
         cells += [format_number(float(values[k]), digits) for _, values in fixed.beside]
         rows.append((name, tuple(cells)))
     return SheetTable("Fixed effects", tuple(heads), tuple(rows))
-
-
-def _p(value: float, digits: int) -> str:
-    least = 10.0**-digits
-    return (
-        f"<{least:.{digits}f}".replace("<0.", "<.")
-        if value < least
-        else format_number(value, digits)
-    )
 
 
 def _limits(limits: tuple[tuple[str, float, float, float], ...], digits: int) -> SheetTable:

@@ -42,10 +42,6 @@ class VarCorr(Shown):
     covariance: Array
     residual: float
 
-    @classmethod
-    def of(cls, parts: MixedParts) -> VarCorr:
-        return cls(parts.group, parts.effects, parts.blocks, parts.psi, parts.sigma2)
-
     @property
     def sd(self) -> Array:
         """Standard deviations of the effects, (q,)."""
@@ -68,7 +64,7 @@ class VarCorr(Shown):
         block its variances, then its covariances, the residual variance last."""
         rows: list[tuple[str, str | None, str | None, float, float]] = []
         correlation = self.correlation
-        for title, block in self.titled:
+        for title, block in _titled(self):
             for k in block:
                 rows.append((title, self.effects[k], None, self.covariance[k, k], self.sd[k]))
             for place, a in enumerate(block):
@@ -79,31 +75,8 @@ class VarCorr(Shown):
         names = ("grp", "var1", "var2", "vcov", "sdcor")
         return make_frame({name: [row[k] for row in rows] for k, name in enumerate(names)})
 
-    @property
-    def titled(self) -> list[tuple[str, tuple[int, ...]]]:
-        """Blocks by lme4's names: ``id``, ``id.1``, …"""
-        return [
-            (self.group if k == 0 else f"{self.group}.{k}", block)
-            for k, block in enumerate(self.blocks)
-        ]
-
-    def table(self, digits: int = 3) -> SheetTable:
-        """Groups, Name, Variance, Std.Dev., Corr."""
-        rows: list[tuple[str, tuple[str, ...]]] = []
-        correlation = self.correlation
-        for title, block in self.titled:
-            for place, k in enumerate(block):
-                beside = [format_number(float(correlation[k, m]), 2) for m in block[:place]]
-                numbers = (self.covariance[k, k], self.sd[k])
-                cells = [self.effects[k], *(format_number(float(each), digits) for each in numbers)]
-                rows.append((title if place == 0 else "", (*cells, " ".join(beside))))
-        last = [format_number(each, digits) for each in (self.residual, self.sigma)]
-        rows.append((RESIDUAL, ("", *last, "")))
-        heads = ("Name", "Variance", "Std.Dev.", "Corr")
-        return SheetTable("Random effects", heads, tuple(rows), left=1, stub="Groups")
-
     def __str__(self) -> str:
-        table = self.table()
+        table = variance_table(self)
         columns = {"Groups": [name for name, _ in table.rows]}
         columns |= {
             head: [cells[k] for _, cells in table.rows] for k, head in enumerate(table.heads)
@@ -111,4 +84,31 @@ class VarCorr(Shown):
         return render_columns(columns)
 
     def _sheet(self) -> Sheet:
-        return Sheet("Variances and correlations", (), (self.table(),), "Notes", ())
+        return Sheet("Variances and correlations", (), (variance_table(self),), "Notes", ())
+
+
+def variances(parts: MixedParts) -> VarCorr:
+    """Those of a fit."""
+    return VarCorr(parts.group, parts.effects, parts.blocks, parts.psi, parts.sigma2)
+
+
+def _titled(found: VarCorr) -> list[tuple[str, tuple[int, ...]]]:
+    """Blocks by lme4's names: ``id``, ``id.1``, …"""
+    names = [found.group, *(f"{found.group}.{k}" for k in range(1, len(found.blocks)))]
+    return list(zip(names, found.blocks, strict=True)) if found.blocks else []
+
+
+def variance_table(found: VarCorr, digits: int = 3) -> SheetTable:
+    """Groups, Name, Variance, Std.Dev., Corr."""
+    rows: list[tuple[str, tuple[str, ...]]] = []
+    correlation = found.correlation
+    for title, block in _titled(found):
+        for place, k in enumerate(block):
+            beside = [format_number(float(correlation[k, m]), 2) for m in block[:place]]
+            numbers = (found.covariance[k, k], found.sd[k])
+            cells = [found.effects[k], *(format_number(float(each), digits) for each in numbers)]
+            rows.append((title if place == 0 else "", (*cells, " ".join(beside))))
+    last = [format_number(each, digits) for each in (found.residual, found.sigma)]
+    rows.append((RESIDUAL, ("", *last, "")))
+    heads = ("Name", "Variance", "Std.Dev.", "Corr")
+    return SheetTable("Random effects", heads, tuple(rows), left=1, stub="Groups")
