@@ -50,7 +50,7 @@ class Exported:
         >>> import mlsem
         >>> fit = mlsem.sem("y ~ x1", mlsem.load_example("article"))
         >>> print(fit.r_squared().to_markdown().splitlines()[-1])
-        | y | 1 | 0.1198 | 0.0273 | 0.0708 | 0.1772 |
+        | y | 1 | 0.1232 | 0.0267 | 0.0753 | 0.1790 |
         """
         from mlsem.report.export.markdown import markdown
 
