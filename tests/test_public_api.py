@@ -33,6 +33,7 @@ from mlsem.results.r_squared import RSquared
 from mlsem.results.reliability import Reliability
 from mlsem.results.residuals import ResidualMoments
 from mlsem.results.summary import Summary
+from mlsem.results.summary_table.result import SummaryTable
 from mlsem.simulation.study.result import MethodResults
 
 WRITTEN = Path(__file__).with_name("public_api.txt")
@@ -42,7 +43,8 @@ COMMAND = "python -m tests.test_public_api"
 RESULTS = (
     Band, ClusterDiagnostics, Contrasts, Covariance, Diagram, Icc, Implied, JohnsonNeyman, LeftOut,
     MarginalMeans, MethodResults, MixedSummary, ParameterTable, RSquared, Reliability,
-    ResidualMoments, SeComparison, SimpleSlopes, Summary, VarCorr,
+    ResidualMoments, SeComparison, SimpleSlopes, Summary, SummaryTable,
+    VarCorr,
 )  # fmt: skip
 MADE = (mlsem.InOrder,)  # by users: with the signature of the constructor
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 from math import inf
 from numbers import Integral
@@ -15,8 +15,6 @@ from mlsem.other_programs.answering import Named
 from mlsem.report.export.exported import Exported
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from mlsem.errors import Span
     from mlsem.report.export.grid import Grid
     from mlsem.syntax.nodes import Expression

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Literal
 
@@ -21,19 +22,20 @@ LOOP = 20.0  # how far a loop reaches
 ARC, DEEPER = 44.0, 34.0  # how far arcs reach, and each longer one more
 CORNER = 0.85  # where arcs begin, from the middle of a side to its end
 Side = Literal["left", "right", "top"]
+SIDES: tuple[Side, Side] = ("left", "right")
 
 
 def panel_sheet(panel: Panel, placed: Placed) -> Sheet:
     nodes = {node.key: node for node in panel.nodes}
     sheet = Sheet()
-    sides = _free_sides(panel, placed)
-    outward = _arc_sides(panel, placed, sides)
+    ends = _ends(panel, placed)
+    outward = _arc_sides(panel, placed, ends)
     for node in panel.nodes:
         _put_node(sheet, node, placed.boxes[node.key])
     for node in panel.nodes:
         if node.variance is not None:
             box = placed.boxes[node.key]
-            side = _loop_side(sides[node.key], outward.get(node.key), _room_above(box, placed))
+            side = _loop_side(ends[node.key], outward.get(node.key), _room_above(box, placed))
             _put_loop(sheet, node, box, side)
     opposite = {(arrow.target, arrow.source) for arrow in panel.arrows}
     for arrow, way in zip(panel.arrows, placed.ways, strict=True):
@@ -58,20 +60,20 @@ def _put_node(sheet: Sheet, node: Node, box: Box) -> None:
         sheet.dots.append(Dot(Point(box.x + 0.32 * box.width, box.bottom)))
 
 
-def _free_sides(panel: Panel, placed: Placed) -> dict[str, list[Side]]:
-    """Sides of each node where no arrow begins or ends."""
-    taken: dict[str, set[Side]] = {node.key: set() for node in panel.nodes}
+def _ends(panel: Panel, placed: Placed) -> dict[str, Counter[Side]]:
+    """How many arrows begin or end at each side of a node."""
+    found: dict[str, Counter[Side]] = {node.key: Counter() for node in panel.nodes}
     for arrow, way in zip(panel.arrows, placed.ways, strict=True):
         source, target = placed.boxes[arrow.source], placed.boxes[arrow.target]
         first, last = (way[0], way[-1]) if way else (target, source)
-        taken[arrow.source].add("left" if first.x < source.x else "right")
-        taken[arrow.target].add("left" if last.x < target.x else "right")
-    order: tuple[Side, ...] = ("right", "left")
-    return {key: [side for side in order if side not in sides] for key, sides in taken.items()}
+        found[arrow.source]["left" if first.x < source.x else "right"] += 1
+        found[arrow.target]["left" if last.x < target.x else "right"] += 1
+    return found
 
 
-def _arc_sides(panel: Panel, placed: Placed, free: Mapping[str, list[Side]]) -> dict[str, Side]:
-    """Of each node with arcs to others above or below it: the side where these begin."""
+def _arc_sides(panel: Panel, placed: Placed, ends: Mapping[str, Counter[Side]]) -> dict[str, Side]:
+    """Of each node with arcs to others above or below it: the side where these begin, that with
+    fewer arrows; of equal ones the left one, unless arrows point to the nodes."""
     upright = [
         (arc.one, arc.other)
         for arc in panel.arcs
@@ -82,10 +84,9 @@ def _arc_sides(panel: Panel, placed: Placed, free: Mapping[str, list[Side]]) -> 
         columns.setdefault(round(placed.boxes[key].x), []).append(key)
     found: dict[str, Side] = {}
     for own in columns.values():
-        left = sum("left" in free[key] for key in own)
-        right = sum("right" in free[key] for key in own)
+        left, right = (sum(ends[key][side] for key in own) for side in SIDES)
         pointed = any(arrow.target in own for arrow in panel.arrows)
-        side: Side = "left" if left > right or (left == right and not pointed) else "right"
+        side: Side = "left" if left < right or (left == right and not pointed) else "right"
         found |= dict.fromkeys(own, side)
     return found
 
@@ -94,12 +95,12 @@ def _same_column(one: Box, other: Box) -> bool:
     return abs(one.x - other.x) < (one.width + other.width) / 4
 
 
-def _loop_side(free: list[Side], arcs: Side | None, room: float) -> Side:
+def _loop_side(ends: Counter[Side], arcs: Side | None, room: float) -> Side:
     """The side that nothing else takes; else above, or between the arcs where that is too near."""
-    for side in free:
-        if side != arcs:
+    for side in SIDES[::-1]:
+        if side != arcs and not ends[side]:
             return side
-    return arcs if arcs in free and room < LOOP + 16.0 else "top"
+    return arcs if arcs and not ends[arcs] and room < LOOP + 16.0 else "top"
 
 
 def _room_above(box: Box, placed: Placed) -> float:

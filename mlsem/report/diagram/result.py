@@ -70,7 +70,14 @@ class Diagram:
         )
 
     def to_svg(self, path: str | PathLike[str]) -> None:
-        """Write an SVG file; one that is there is replaced."""
+        """Write an SVG file; one that is there is replaced.
+
+        Examples
+        --------
+        >>> import mlsem
+        >>> diagram = mlsem.diagram("m ~ x\\n y ~ m + x")
+        >>> diagram.to_svg("model.svg")
+        """
         Path(path).write_text(self.svg, "utf-8")
 
     def to_png(self, path: str | PathLike[str], scale: float = 2.0) -> None:
@@ -80,6 +87,12 @@ class Diagram:
         ------
         OptionValueError
             The scale is not positive, or too large for a picture (65,535 pixels).
+
+        Examples
+        --------
+        >>> import mlsem
+        >>> diagram = mlsem.diagram("m ~ x\\n y ~ m + x")
+        >>> diagram.to_png("model.png", scale=3)
         """
         longest = max(self.drawing.width, self.drawing.height)
         if not 0 < scale * longest < 2**16:
@@ -90,11 +103,26 @@ class Diagram:
         self.figure().savefig(path, format="png", dpi=96.0 * scale)
 
     def to_dot(self) -> str:
-        """The diagram in graphviz's language, to be changed by hand."""
+        """The diagram in graphviz's language, to be changed by hand.
+
+        Examples
+        --------
+        >>> import mlsem
+        >>> diagram = mlsem.diagram("m ~ x\\n y ~ m + x")
+        >>> print(diagram.to_dot().splitlines()[0])
+        digraph {
+        """
         return dot_text(self.picture)
 
     def figure(self) -> Figure:
-        """A matplotlib figure, to be drawn on or saved in any of its formats."""
+        """A matplotlib figure, to be drawn on or saved in any of its formats.
+
+        Examples
+        --------
+        >>> import mlsem
+        >>> diagram = mlsem.diagram("m ~ x\\n y ~ m + x")
+        >>> diagram.figure().savefig("model.pdf")
+        """
         from mlsem.report.diagram.drawing import figure
 
         return figure(self.drawing)
@@ -106,6 +134,12 @@ class Diagram:
         ------
         OptionValueError
             The name ends in something else.
+
+        Examples
+        --------
+        >>> import mlsem
+        >>> diagram = mlsem.diagram("m ~ x\\n y ~ m + x")
+        >>> diagram.save("model.svg")
         """
         kind = Path(path).suffix.lower()
         match kind:

@@ -30,11 +30,28 @@ class Exported:
         return html(shown(self._grid()))
 
     def to_html(self, *, path: str | PathLike[str] | None = None) -> str:
-        """The table as a piece of HTML; written to a file where a path is given."""
+        """The table as a piece of HTML; written to a file where a path is given.
+
+        Examples
+        --------
+        >>> import mlsem
+        >>> fit = mlsem.sem("y ~ x1", mlsem.load_example("article"))
+        >>> "<table>" in fit.summary().to_html()
+        True
+        """
         return written(self._repr_html_(), path)
 
     def to_markdown(self, *, path: str | PathLike[str] | None = None) -> str:
-        """The table in Markdown, as GitHub, Quarto and pandoc read it."""
+        """The table in Markdown, as GitHub, Quarto and pandoc read it; written to a file where a
+        path is given.
+
+        Examples
+        --------
+        >>> import mlsem
+        >>> fit = mlsem.sem("y ~ x1", mlsem.load_example("article"))
+        >>> print(fit.r_squared().to_markdown().splitlines()[-1])
+        | y | 1 | 0.1232 | 0.0267 | 0.0753 | 0.1790 |
+        """
         from mlsem.report.export.markdown import markdown
 
         return written(markdown(shown(self._grid())), path)
@@ -56,13 +73,31 @@ class Exported:
             For ``\ref``.
         path : path, optional
             A file to be written, too.
+
+        Examples
+        --------
+        >>> import mlsem
+        >>> fit = mlsem.sem("y ~ x1", mlsem.load_example("article"))
+        >>> print(fit.r_squared().to_latex(caption="Explained variance", label="tab:r2"))
+        % \usepackage{booktabs}
+        \begin{table}[htbp]
+        \centering
+        \caption{Explained variance}\label{tab:r2}
+        ...
         """
         from mlsem.report.export.latex import latex
 
         return written(latex(shown(self._grid()), caption, label), path)
 
     def to_csv(self, path: str | PathLike[str] | None = None) -> str:
-        """The table as text with commas, for spreadsheets: no text begins a formula there."""
+        """The table as text with commas, for spreadsheets: no text begins a formula there.
+
+        Examples
+        --------
+        >>> import mlsem
+        >>> fit = mlsem.sem("y ~ x1", mlsem.load_example("article"))
+        >>> text = fit.summary().to_csv("summary.csv")
+        """
         from mlsem.report.export.spreadsheet import csv_text
 
         return written(csv_text(shown(self._grid())), path)
@@ -74,6 +109,12 @@ class Exported:
         ------
         InterfaceError
             openpyxl is not installed.
+
+        Examples
+        --------
+        >>> import mlsem
+        >>> fit = mlsem.sem("y ~ x1", mlsem.load_example("article"))
+        >>> fit.summary().to_excel("summary.xlsx")
         """
         from mlsem.report.export.spreadsheet import write_excel
 
