@@ -51,7 +51,7 @@ MIXED: tuple[tuple[str, str, str, str], ...] = (
     (
         "sigma",
         "R",
-        'mixed.params["Residual"] ** 0.5',
+        "mixed.VarCorr().sigma",
         "In a model by levels it is the root of the variance of level 1.",
     ),
     ("isSingular", "lme4", "fit.singular", ""),
@@ -74,8 +74,8 @@ MIXED: tuple[tuple[str, str, str, str], ...] = (
     (
         "refit refitML",
         "lme4",
-        "mlsem.lmm(formula, data, REML=False)",
-        "",
+        "mixed.update(REML=False)",
+        "With data=, the same of other rows.",
     ),
     ("bootMer", "lme4", 'mixed.bootstrap("parametric", draws=19, seed=1)', "Take 1000 or more."),
     ("allFit", "lme4", 'mlsem.fit(model, data, cluster="id", starts=2, seed=1)', ""),
@@ -190,7 +190,7 @@ MIXED: tuple[tuple[str, str, str, str], ...] = (
     ),
     ("check_singularity", "performance", "fit.singular", ""),
     ("check_convergence", "performance", "fit.converged", ""),
-    ("get_variance", "insight", "mixed.params", "fit.r_squared() has their parts."),
+    ("get_variance", "insight", "mixed.VarCorr()", "fit.r_squared() has their parts."),
     ("model_parameters parameters", "parameters", "fit.tidy()", ""),
     ("standardize standardize_parameters", "effectsize", 'fit.standardized("all")', ""),
     (
@@ -204,10 +204,11 @@ MIXED: tuple[tuple[str, str, str, str], ...] = (
     (
         "emtrends lstrends",
         "emmeans",
-        'mixed.simple_slopes("x1", "w1")',
-        "Slopes at values of a moderator, with their degrees of freedom.",
+        'mixed.marginal_slopes("x1", "f")',
+        "Of fits by mlsem.lmm; slopes at values of a moderator are fit.simple_slopes(…), of both.",
     ),
-    ("pairs joint_tests", "emmeans", 'fit.wald_test("b == 0")', ""),
+    ("pairs", "emmeans", 'mixed.marginal_means("f").pairs()', "Differences of marginal means."),
+    ("joint_tests", "emmeans", 'fit.wald_test("b == 0")', ""),
     (
         "slopes avg_slopes marginaleffects margins",
         "marginaleffects",

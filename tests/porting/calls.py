@@ -328,8 +328,8 @@ OTHERS = _calls(
     (
         'emmeans::emtrends(mixed, ~ w1, var = "x1")',
         'mixed.emtrends("w1", var="x1")',
-        'mixed.simple_slopes("x1", "w1")',
-        'mixed.simple_slopes("x1", "w1")',
+        'mixed.marginal_slopes("x1", "w1")',
+        'mixed.marginal_slopes("x1", "f")',
     ),
     (
         "broom::tidy(fit); broom::glance(fit)",

@@ -18,6 +18,8 @@ from mlsem.results.mixed.varcorr import VarCorr, variance_table
 if TYPE_CHECKING:
     from os import PathLike
 
+    from mlsem.report.export.grid import Grid
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FixedEffects:
@@ -93,6 +95,9 @@ class MixedSummary(Shown):
         True
         """
         return written(sheets.html(self._sheet(digits)), path)
+
+    def _grid(self, digits: int = 3) -> Grid:
+        return sheets.grid(self._sheet(digits))
 
     def _sheet(self, digits: int = 3) -> Sheet:
         tables = [variance_table(self.effects, digits)]
