@@ -70,7 +70,7 @@ class Moderated:
         model_level : int or str, optional
             1 or 2, where a variable with a part at both levels has such an effect at both.
         data : DataFrame, optional
-            Rows of the fit, for the means and ranges of variables that its moments do not tell.
+            Rows of the fit, for ranges and shares of variables that its moments do not tell.
         group : optional
             A group by its label or number. Default: all.
 
@@ -84,8 +84,7 @@ class Moderated:
         Raises
         ------
         InferenceError
-            The fit did not converge; the predictor's effect does not depend on the moderator; or
-            the mean of a variable is not known without ``data=``.
+            The fit did not converge, or the predictor's effect does not depend on the moderator.
         OptionValueError
             There is no such variable, or a value that an argument cannot take.
 

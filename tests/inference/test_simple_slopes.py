@@ -177,6 +177,34 @@ def test_lines_are_what_predict_expects_of_a_new_cluster():
         assert np.interp(0.25, line.get_xdata(), line.get_ydata()) == pytest.approx(value, rel=1e-8)
 
 
+def test_terms_that_are_functions_of_a_column():
+    """Of a polynomial the slope is that of its powers; what stands beside it has equal weights."""
+    data = DATA.assign(high=(DATA.w1 > 0) * 1.0)
+    curved = mlsem.lmm("y ~ poly(z, 2)*x1 + g*x1 + high*x1 + (1 | id)", data)
+    powers = mlsem.lmm("y ~ z*x1 + I(z^2)*x1 + g*x1 + high*x1 + (1 | id)", data)
+    for asked in (("x1", "z"), ("z", "x1", [-1.0, 2.0]), ("x1", "high")):
+        one, other = (fit.simple_slopes(*asked).frame for fit in (curved, powers))
+        np.testing.assert_allclose(one["slope"], other["slope"], rtol=1e-6)
+        np.testing.assert_allclose(one["se"], other["se"], rtol=1e-6)
+
+
+def test_a_factor_and_a_number_moderate_together():
+    """The slope is linear in the number at each level of the factor."""
+    fit = mlsem.lmm("y ~ x1*z + x1*g + (1 | id)", DATA)
+    frame = fit.simple_slopes("x1", ["z", "g"], {"z": [0.0, 1.0]}).frame
+    assert frame["g"].tolist() == ["a", "a", "b", "b", "c", "c"]
+    np.testing.assert_allclose(np.diff(frame["slope"])[::2], fit.params["x1:z"], rtol=1e-8)
+
+
+def test_slopes_by_a_factor_are_the_marginal_ones():
+    """Both have the same reference grid: other factors, and columns of two values, by halves."""
+    data = DATA.assign(high=(DATA.w1 > 0) * 1.0)
+    fit = mlsem.lmm("y ~ g*x1 + high*x1 + z + (1 | id)", data)
+    ours, theirs = fit.simple_slopes("x1", "g").frame, fit.marginal_slopes("x1", by="g").frame
+    for column, other in {"slope": "estimate", "se": "se", "df": "df"}.items():
+        np.testing.assert_allclose(ours[column], theirs[other], rtol=1e-6)
+
+
 @pytest.mark.filterwarnings("ignore:far fewer effective clusters")
 def test_groups_have_their_own():
     fit = mlsem.fit(ACROSS, DATA, cluster="id", group="half", se="CR2")
@@ -248,10 +276,6 @@ def test_refusals_say_what_to_do(asked, error, words):
 
 
 def test_refusals_of_formulas():
-    fit = mlsem.lmm("y ~ poly(z, 2)*x1 + g + (1 | id)", DATA)
-    with pytest.raises(InferenceError, match="pass the rows, data=data"):
-        fit.simple_slopes("x1", "z")
-    assert len(fit.simple_slopes("x1", "z", data=DATA).frame) == 3
     plain = mlsem.lmm("y ~ g*x1 + (1 | id)", DATA)
     with pytest.raises(InferenceError, match="make it the moderator"):
         plain.simple_slopes("g", "x1")

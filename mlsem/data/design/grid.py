@@ -4,7 +4,7 @@ have chosen values of them: the grid of marginal means (Searle, Speed & Milliken
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -39,7 +39,7 @@ class Predictor:
     levels : tuple
         Of a factor, and of numbers that are factors in the formula or take two values; empty of
         other numbers.
-    mean, low, high : float
+    mean, low, high, sd : float
         Of numbers.
     """
 
@@ -49,6 +49,7 @@ class Predictor:
     mean: float = np.nan
     low: float = np.nan
     high: float = np.nan
+    sd: float = np.nan
 
     @property
     def values(self) -> tuple[Level, ...]:
@@ -143,16 +144,22 @@ def _predictor(
 def _of_numbers(
     name: str, values: Array, made: Sequence[Variable]
 ) -> tuple[Predictor, NDArray[np.intp]]:
-    low, high, mean = float(values.min()), float(values.max()), float(values.mean())
-    if np.isnan(mean):  # the formula says what stands for a missing value
-        values = values[~np.isnan(values)]
-        low, high, mean = float(values.min()), float(values.max()), float(values.mean())
-    elif low < high and bool(((values == low) | (values == high)).all()):
-        return Predictor(name, "number", (low, high), mean, low, high), (values == high).astype(int)
-    elif any(found["name"] == name for found in map(FACTOR.match, (m.name for m in made)) if found):
+    if np.isnan(values).any():  # the formula says what stands for a missing value
+        known = values[~np.isnan(values)]
+        return _number(name, known), np.zeros(0, dtype=np.intp)
+    own = _number(name, values)
+    if own.low < own.high and bool(((values == own.low) | (values == own.high)).all()):
+        return replace(own, levels=(own.low, own.high)), (values == own.high).astype(int)
+    if any(found["name"] == name for found in map(FACTOR.match, (m.name for m in made)) if found):
         levels, codes = np.unique(values, return_inverse=True)
-        return Predictor(name, "number", tuple(levels.tolist()), mean, low, high), codes
-    return Predictor(name, "number", (), mean, low, high), np.zeros(0, dtype=np.intp)
+        return replace(own, levels=tuple(levels.tolist())), codes
+    return own, np.zeros(0, dtype=np.intp)
+
+
+def _number(name: str, values: Array) -> Predictor:
+    sd = float(values.std(ddof=1)) if len(values) > 1 else 0.0
+    numbers = float(values.mean()), float(values.min()), float(values.max())
+    return Predictor(name, "number", (), *numbers, sd)
 
 
 def _cells(

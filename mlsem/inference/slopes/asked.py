@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mlsem.core.records import Array
+from mlsem.data.design.grid import FACTOR, Predictor
 from mlsem.data.design.remade import Recipe
-from mlsem.data.design.sources import Sources, sources_of
 from mlsem.data.table.columns import require_column, require_frame
 from mlsem.errors import InferenceError, OptionValueError, listed, nearest
 from mlsem.estimation.prediction import new_data
@@ -175,19 +175,13 @@ def _equation(
         terms = terms_of(table, outcome, whole=False)
         equation = Equation(outcome, terms, Plain(), len(table.names))
         return equation, _spreads(estimates, equation.sources, asked)
+    _require_known({asked.predictor, *asked.moderators, *asked.at}, {*recipe.grid.names})
     terms = terms_of(table, outcome, whole=True)
-    sources = sources_of(recipe)
-    _require_known({asked.predictor, *asked.moderators, *asked.at}, {*sources.fixed})
-    spreads = _spreads_of_formula(estimates, sources, asked)
-    maker = OfFormula(
-        recipe=recipe,
-        columns=tuple(dict.fromkeys(factor.name for term in terms for factor in term.factors)),
-        sources=tuple(map(Source, sources.fixed)),
-        levels={each: spread.levels for each, spread in spreads.items() if spread.is_factor},
-        scales={each: spread.sd for each, spread in spreads.items() if not spread.is_factor},
-        spare={Source(name): sources.levels.get(name, (1.0,))[0] for name in sources.others},
-    )
-    return Equation(outcome, terms, maker, len(table.names)), spreads
+    equation = Equation(outcome, terms, OfFormula(recipe), len(table.names))
+    return equation, {
+        Source(each.name): _of_column(estimates, recipe, each, asked.data)
+        for each in recipe.grid.predictors
+    }
 
 
 def _spreads(
@@ -223,27 +217,22 @@ def _own_values(
     return found
 
 
-def _spreads_of_formula(
-    estimates: Estimates[Problem], sources: Sources, asked: Asked
-) -> dict[Source, Spread]:
-    found: dict[Source, Spread] = {}
-    frame = None if asked.data is None else require_frame(asked.data)
-    for name in sources.fixed:
-        source = Source(name)
-        known = of_moments(estimates, source) if name in estimates.record.maps else None
-        if name in sources.levels:
-            found[source] = of_factor(source, sources.levels[name])
-        elif frame is not None and not (known is not None and known.observed):
-            column: Any = require_column(frame, name, "the formula needs the column")
-            found[source] = of_values(source, np.asarray(column, dtype=np.float64))
-        elif known is not None:
-            found[source] = known
-        else:
-            raise InferenceError(
-                f"the fit keeps the moments of the formula's columns, which do not tell the mean "
-                f"of {name!r}: pass the rows, data=data."
-            )
-    return found
+def _of_column(
+    estimates: Estimates[Problem], recipe: Recipe, column: Predictor, data: object
+) -> Spread:
+    """Of a column of the data that a formula takes: over clusters where it is theirs."""
+    source = Source(column.name)
+    made = [found for name in recipe.levels if (found := FACTOR.match(name))]
+    if column.kind != "number" or any(found["name"] == column.name for found in made):
+        return of_factor(source, column.levels)
+    known = of_moments(estimates, source) if column.name in estimates.record.maps else None
+    if known is not None and known.observed:
+        return known
+    if data is not None:
+        values: Any = require_column(require_frame(data), column.name, "the formula needs")
+        return of_values(source, np.asarray(values, dtype=np.float64))
+    numbers = column.mean, column.sd, column.low, column.high
+    return Spread(source, *numbers, observed=True, levels=column.levels)
 
 
 # --- what the names mean in it --------------------------------------------------------------------
@@ -269,8 +258,11 @@ def _meanings(
                 f"and {asked.moderators[0]!r} the predictor."
             )
         moderators = tuple(_beside(predictor, named(name)) for name in asked.moderators)
+        shown = (predictor, *moderators)
         held: dict[Source, Any] = {
-            source: spread.mean for source, spread in spreads.items() if not spread.is_factor
+            source: spread.mean
+            for source, spread in spreads.items()
+            if not spread.is_factor and (source in shown or not _averaged(equation, spread))
         }
         for name, values in asked.at.items():
             for source in named(name):
@@ -281,13 +273,20 @@ def _meanings(
     return found
 
 
+def _averaged(equation: Equation, spread: Spread) -> bool:
+    """Whether its values have equal weights: those of a column of two in a formula, as in marginal
+    means."""
+    return bool(spread.levels) and isinstance(equation.maker, OfFormula)
+
+
 def _one(name: str, values: tuple[Any, ...]) -> Any:
     """The value at which a variable that is no moderator is held."""
-    if len(values) > 1:
+    value, *more = values
+    if more:
         raise OptionValueError(
             f"at: {name!r} is no moderator here, and is held at one value, not at {len(values)}."
         )
-    return values[0]
+    return value
 
 
 def _beside(predictor: Source, sources: list[Source]) -> Source:

@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 from typing import Annotated as Shaped
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mlsem.core.records import Array
 
 if TYPE_CHECKING:
+    from mlsem.data.design.remade import Recipe
     from mlsem.model.table import ParameterTable, Row
 
 WITHIN, BETWEEN = "within", "between"
@@ -219,12 +219,6 @@ def _term(factors: tuple[Source, ...], row: Row) -> Term:
 # --- from the formula of a mixed model ------------------------------------------------------------
 
 
-class Remade(Protocol):
-    """What makes the columns of a formula for a frame (`data.design.remade.Recipe`)."""
-
-    def remade(self, frame: Any, wanted: Any) -> Any: ...
-
-
 STEP = 3e-3  # of numerical derivatives, in standard deviations
 STENCIL = {-2: 1.0 / 12.0, -1: -8.0 / 12.0, 1: 8.0 / 12.0, 2: -1.0 / 12.0}
 
@@ -233,64 +227,36 @@ STENCIL = {-2: 1.0 / 12.0, -1: -8.0 / 12.0, 1: 8.0 / 12.0, 2: -1.0 / 12.0}
 class OfFormula:
     """Factors are the columns of a formula, made of columns of the data as in the fit.
 
-    Attributes
-    ----------
-    recipe : Remade
-    columns : tuple of str
-        Of the formula, those with a fixed effect.
-    sources : tuple of Source
-        The columns of the data that they are made of.
-    levels : mapping of Source to tuple
-        Values of the data's columns that are factors; where a point says nothing of one, its
-        levels have equal weights, as in estimated marginal means (Searle, Speed & Milliken, 1980).
-    scales : mapping of Source to float
-        Standard deviations of the others.
-    spare : mapping of Source to object
-        A value for the columns of the data that no factor needs.
+    Where a point says nothing of a column that has levels, these have equal weights, as in
+    estimated marginal means (Searle, Speed & Milliken, 1980).
     """
 
-    recipe: Remade
-    columns: tuple[str, ...]
-    sources: tuple[Source, ...]
-    levels: Mapping[Source, tuple[Any, ...]]
-    scales: Mapping[Source, float]
-    spare: Mapping[Source, Any]
+    recipe: Recipe
 
     def needs(self, factors: Iterable[Source]) -> tuple[Source, ...]:
-        return self.sources
+        return tuple(map(Source, self.recipe.grid.names))
 
     def values(self, points: Points) -> Mapping[Source, Shaped[Array, "c"]]:
-        from mlsem.data.table.frame import make_frame
-
         size = _length(points)
-        filled = {**{name: np.repeat(value, size) for name, value in self.spare.items()}, **points}
-        repeats = 1
-        for name, levels in self.levels.items():
-            if name not in points:
-                filled = {key: np.repeat(value, len(levels)) for key, value in filled.items()}
-                filled[name] = np.tile(_column(levels), size * repeats)
-                repeats *= len(levels)
-        frame = make_frame({name.name: values for name, values in filled.items()})
-        made = self.recipe.remade(frame, self.columns)
-        return {
-            Source(column): np.asarray(made[column], dtype=np.float64)
-            .reshape(size, repeats)
-            .mean(axis=1)
-            for column in self.columns
-        }
+        filled, repeats = dict(points), 1
+        for each in self.recipe.grid.predictors:
+            if each.levels and Source(each.name) not in points:
+                count = len(each.levels)
+                filled = {key: np.repeat(values, count) for key, values in filled.items()}
+                filled[Source(each.name)] = np.array(each.levels * (size * repeats), dtype=object)
+                repeats *= count
+        frame = self.recipe.grid.frame({key.name: list(each) for key, each in filled.items()})
+        design = self.recipe.fixed_design(frame)[0].reshape(size, repeats, -1).mean(axis=1)
+        columns = dict(zip(self.recipe.fixed, design.T, strict=True))
+        return {Source(name): values for name, values in columns.items()}
 
     def slopes(self, points: Points, x: Source) -> Mapping[Source, Shaped[Array, "c"]]:
         """By the five-point rule, exact for polynomials up to the fourth degree."""
-        step = STEP * self.scales.get(x, 1.0) or STEP
+        predictor = self.recipe.grid.predictor(x.name)
+        step = STEP * predictor.sd or STEP
         found: dict[Source, Array] = {}
         for k, weight in STENCIL.items():
             moved = self.values({**points, x: points[x] + k * step})
             for column, values in moved.items():
                 found[column] = found.get(column, 0.0) + (weight / step) * values
         return found
-
-
-def _column(values: tuple[Any, ...]) -> NDArray[Any]:
-    found = np.empty(len(values), dtype=object)
-    found[:] = values
-    return found
