@@ -91,15 +91,22 @@ class JohnsonNeyman(sheet.Shown):
         return tuple(self._table(curve) for curve in self._curves)
 
     def _table(self, curve: Curve) -> sheet.SheetTable:
+        shares = [self._share(region) for region in curve.regions]
+        known = not np.isnan(shares).any()
         rows = tuple(
             (
                 _between(self.moderator, region),
-                (region.slope, _percent(self._share(region))),
+                (region.slope, *([_percent(share)] if known else [])),
             )
-            for region in curve.regions
+            for region, share in zip(curve.regions, shares, strict=True)
         )
         other = "".join(f", {each.name} = {short(value)}" for each, value in curve.other.items())
-        return sheet.SheetTable(f"Regions of Johnson & Neyman{other}", ("Slope", "Share"), rows)
+        return sheet.SheetTable(
+            f"Regions of Johnson & Neyman{other}",
+            ("Slope", "Share") if known else ("Slope",),
+            rows,
+            f"Share: of the values of {self.moderator} in the data." if known else "",
+        )
 
     def _sheet(self) -> sheet.Sheet:
         title = f"Where the slope of {self.predictor} on {self.outcome} is told from 0"
@@ -306,11 +313,13 @@ def interval_words(interaction: Interaction, level: float, *, simultaneous: bool
 
 
 def short(value: Any) -> str:
-    return f"{value:.4g}" if isinstance(value, int | float) else str(value)
+    """A value of a moderator."""
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return f"{value:.4g}" if number else str(value)
 
 
 def _percent(share: float) -> str:
-    return "" if np.isnan(share) else f"{100 * share:.0f} %"
+    return f"{100 * share:.0f} %"
 
 
 def _between(name: str, region: Region) -> str:

@@ -37,7 +37,6 @@ METHODS = (  # colour and marker of each of several things, in turn
 DASHES = ("-", (0, (5, 2)), (0, (1.5, 1.5)), (0, (6, 2, 1.5, 2)), (0, (9, 3)))  # of lines, in turn
 SMALL, PLAIN = 8.0, 9.0  # points
 LINES = 3  # of a long name
-WIDE = 6.4  # inches: fits a notebook's cell
 STYLE: dict[str, Any] = {
     "axes.edgecolor": LINE,
     "axes.labelcolor": INK,
