@@ -80,6 +80,5 @@ def test_the_example_runs_as_written(name: str, tmp_path: Path, monkeypatch: Any
     assert result.failed == 0, told.getvalue()
 
 
-@pytest.mark.xfail(reason="some examples are still to be written")
 def test_every_public_callable_has_an_example() -> None:
     assert sorted(set(CALLABLES) - set(WITH)) == []

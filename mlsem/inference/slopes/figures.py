@@ -13,6 +13,7 @@ from mlsem.inference.covariance.intervals import Wald
 from mlsem.inference.slopes import grid
 from mlsem.inference.slopes.equation import Source
 from mlsem.inference.slopes.regions import UNKNOWN
+from mlsem.inference.slopes.words import point_words
 from mlsem.report.figures import slopes as figures
 from mlsem.report.labels import Labels, read_labels
 
@@ -44,8 +45,8 @@ def _plot_lines(found: Mapping[str, SimpleSlopes], words: Labels, figure: Figure
         by_other: dict[str, list[figures.Band]] = {}
         for line in drawn:
             first, other = _split(each, line.at)
-            band = _band(each.named(first, Labels(), bare=True), line.x, line.tests)
-            by_other.setdefault(each.named(other, words), []).append(band)
+            band = _band(point_words(each, first, Labels(), bare=True), line.x, line.tests)
+            by_other.setdefault(point_words(each, other, words), []).append(band)
         panels += [
             figures.LinesPanel(", ".join(filter(None, (title, other))), bands)
             for other, bands in by_other.items()
@@ -69,7 +70,7 @@ def _plot_regions(
     for title, each in found.items():
         spread = each.interaction.spreads[each.interaction.moderators[0]]
         for curve in each.curves:
-            name = ", ".join(filter(None, (title, each.named(curve.other, words))))
+            name = ", ".join(filter(None, (title, point_words(each, curve.other, words))))
             known = [(r.lower, r.upper) for r in curve.regions if r.slope != UNKNOWN]
             marks = [] if spread.points is None else spread.points.tolist()
             slope = _band("", curve.x, curve.tests)

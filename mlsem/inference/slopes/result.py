@@ -17,6 +17,7 @@ from mlsem.inference.slopes.equation import Source
 from mlsem.inference.slopes.grid import Chosen, Curve
 from mlsem.inference.slopes.interaction import Interaction
 from mlsem.inference.slopes.regions import Region
+from mlsem.inference.slopes.words import point_words, short
 from mlsem.report import sheet
 from mlsem.report.cells import format_df, format_number, format_pvalue
 from mlsem.report.labels import Labels
@@ -252,7 +253,7 @@ class SimpleSlopes(sheet.Shown):
             cells.insert(3, [format_df(x) for x in tests.df.tolist()])
             heads.insert(3, "df")
         one = len(self.moderators) == 1
-        names = [self.named(point, Labels(), bare=one) for point in self._points]
+        names = [point_words(self, point, Labels(), bare=one) for point in self._points]
         rows = tuple(zip(names, zip(*cells, strict=True), strict=True))
         by = " and ".join(self.moderators)
         tables = [sheet.SheetTable(f"At values of {by}" if one else "Slopes", tuple(heads), rows)]
@@ -289,16 +290,6 @@ class SimpleSlopes(sheet.Shown):
             found.append(f"{', '.join(factors)}: all levels have equal weights.")
         return tuple(found)
 
-    def named(self, point: Mapping[Source, Any], words: Labels, *, bare: bool = False) -> str:
-        """`w1 = -0.99 (mean - SD)`, or without the name."""
-        parts = []
-        for source, value in point.items():
-            what = self.chosen[source][value]
-            said = f" ({what})" if what else ""
-            name = "" if bare else f"{words.variable(source.name)} = "
-            parts.append(f"{name}{short(value)}{said}")
-        return ", ".join(parts)
-
 
 def interval_words(interaction: Interaction, level: float, *, simultaneous: bool) -> str:
     """`95 %, t with CR2 standard errors`."""
@@ -310,12 +301,6 @@ def interval_words(interaction: Interaction, level: float, *, simultaneous: bool
         how = "simultaneous (Scheffé)"
     errors = "model-based" if interaction.covariance.kind.model_based else kind
     return f"{100 * level:g} %, {how} with {errors} standard errors"
-
-
-def short(value: Any) -> str:
-    """A value of a moderator."""
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    return f"{value:.4g}" if number else str(value)
 
 
 def _percent(share: float) -> str:
