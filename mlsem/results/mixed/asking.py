@@ -47,9 +47,9 @@ def marginal(
     if slope is None:
         what = outcome
         if not keys:
+            has = f"name one of {listed(grid.names, 20)}" if grid.names else "there are no such"
             raise OptionValueError(
-                f"variables is empty: name one of {listed(grid.names, 20)}, the columns of the "
-                "data that the fixed effects are made of."
+                f"variables is empty: {has} columns of the data that the fixed effects are made of."
             )
     else:
         (slope,) = names_of([slope], grid, "slope")
@@ -168,7 +168,7 @@ def _held(
     """What the other columns are held at."""
     parts, over = [], []
     for each in grid.predictors:
-        values = at.get(each.name, each.values)
+        values = list(at.get(each.name, each.values))
         if each.name in keys:
             continue
         if len(values) > 1:

@@ -288,10 +288,9 @@ class Contrasts(Shown):
         texts += [[label_of(name, value) for value in each] for name, each in self.by.items()]
         table = numbers_table(self.what, ["Contrast", *self.by], texts, heads, columns)
         facts = [("Degrees of freedom", self.method), ("Level of intervals", f"{self.level:g}")]
-        if self.adjust is not None and len(self.labels) > 1:
-            count = max(self.means) if self.adjust == "tukey" else max(
-                self.families.count(k) for k in set(self.families)
-            )  # fmt: skip
+        tests = max(map(self.families.count, {*self.families}))
+        if self.adjust is not None and tests > 1:
+            count = max(self.means) if self.adjust == "tukey" else tests
             facts.append(("Adjusted p values and limits", ADJUSTED[self.adjust].format(count)))
         notes = (UNKNOWN,) if np.isnan(plain.est).any() else ()
         return Sheet("Contrasts", tuple(facts), (table,), "Notes", notes)
