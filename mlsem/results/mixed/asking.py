@@ -138,7 +138,7 @@ def _asked(
 def _written(setting: dict[str, Any], grid: ReferenceGrid) -> str:
     values = values_at(setting, grid, "contrast")
     return ", ".join(
-        f"{name} = {' | '.join(label_of(name, each) for each in several)}"
+        f"{name} = {' | '.join(label_of(each) for each in several)}"
         for name, several in values.items()
     )
 
@@ -175,7 +175,7 @@ def _held(
             over.append(each.name)
         else:
             mean = "its mean " if each.name not in at and not each.levels else ""
-            parts.append(f"{each.name} at {mean}{label_of(each.name, values[0])}")
+            parts.append(f"{each.name} at {mean}{label_of(values[0])}")
     sentences = []
     if over:
         how = "equal weights" if weights == "equal" else "the weights of the data"
