@@ -113,10 +113,12 @@ def text(sheet: Sheet) -> str:
     widths = [_widths(table) for table in sheet.tables]
     whole = max([HEADER, *(2 + stub + sum(each) for each in widths)])
     lines = [sheet.title, ""]
-    lines += [
-        f"  {label}" + pad_left(value, whole - 2 - display_width(label))
-        for label, value in sheet.facts
-    ]
+    for label, value in sheet.facts:
+        room = whole - 2 - display_width(label)
+        if display_width(value) + 2 <= room:
+            lines.append(f"  {label}" + pad_left(value, room))
+        else:
+            lines += [f"  {label}", f"    {value}"]
     for table, columns in zip(sheet.tables, widths, strict=True):
         lines += ["", "", f"{table.title}:", "", *_lines(table, stub, columns)]
         lines += ["", *wrapped(table.legend, whole, "  ")] if table.legend else []

@@ -199,7 +199,10 @@ def test_signs_of_markup_are_escaped() -> None:
     [
         (lambda fit: fit.marginal_means("F"), r"'F' is no column.*Did you mean 'f'"),
         (lambda fit: fit.marginal_means("fb"), "made of"),
-        (lambda fit: fit.marginal_means([]), "variables is empty: name one of 'f'"),
+        (
+            lambda fit: fit.marginal_means([]),
+            "variables is empty: name one of 'f'.*columns of the data",
+        ),
         (lambda fit: fit.marginal_means("f", weights="cells"), "weights='cells'.*'proportional'"),
         (lambda fit: fit.marginal_means("f", at={"sex": "femal"}), "no level 'femal'.*'female'"),
         (lambda fit: fit.marginal_means("f", at={"x1": "much"}), "is a number"),

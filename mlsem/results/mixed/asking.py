@@ -47,9 +47,9 @@ def marginal(
     if slope is None:
         what = outcome
         if not keys:
+            has = f"name one of {listed(grid.names, 20)}" if grid.names else "there are no such"
             raise OptionValueError(
-                f"variables is empty: name one of {listed(grid.names, 20)}, the columns of the "
-                "data that the fixed effects are made of."
+                f"variables is empty: {has} columns of the data that the fixed effects are made of."
             )
     else:
         (slope,) = names_of([slope], grid, "slope")
@@ -138,7 +138,7 @@ def _asked(
 def _written(setting: dict[str, Any], grid: ReferenceGrid) -> str:
     values = values_at(setting, grid, "contrast")
     return ", ".join(
-        f"{name} = {' | '.join(label_of(name, each) for each in several)}"
+        f"{name} = {' | '.join(label_of(each) for each in several)}"
         for name, several in values.items()
     )
 
@@ -168,14 +168,14 @@ def _held(
     """What the other columns are held at."""
     parts, over = [], []
     for each in grid.predictors:
-        values = at.get(each.name, each.values)
+        values = list(at.get(each.name, each.values))
         if each.name in keys:
             continue
         if len(values) > 1:
             over.append(each.name)
         else:
             mean = "its mean " if each.name not in at and not each.levels else ""
-            parts.append(f"{each.name} at {mean}{label_of(each.name, values[0])}")
+            parts.append(f"{each.name} at {mean}{label_of(values[0])}")
     sentences = []
     if over:
         how = "equal weights" if weights == "equal" else "the weights of the data"

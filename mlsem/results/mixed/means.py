@@ -61,7 +61,7 @@ class Functions:
         return weights @ self.beta, se, df
 
 
-def label_of(name: str, value: Level) -> str:
+def label_of(value: Level) -> str:
     """A value as it is printed."""
     return f"{value:g}" if isinstance(value, float) else str(value)
 
@@ -187,7 +187,7 @@ class MarginalMeans(Shown):
         parts = []
         for name, values in self.keys.items():
             if name not in self.by:
-                text = label_of(name, values[k])
+                text = label_of(values[k])
                 parts.append(f"{name}{text}" if isinstance(values[k], float) else text)
         label = " ".join(parts)
         plain = all(each.isalnum() or each in " ._" for each in label)
@@ -201,7 +201,7 @@ class MarginalMeans(Shown):
             columns += [found.stat, found.pvalue]
             heads += ["t" if np.isfinite(found.df).any() else "z", "p"]
         names = list(self.keys)
-        texts = [[label_of(name, value) for value in self.keys[name]] for name in names]
+        texts = [[label_of(value) for value in self.keys[name]] for name in names]
         table = numbers_table(self.what, names or [""], texts or [["overall"]], heads, columns)
         facts = [("Degrees of freedom", self.method), ("Level of intervals", f"{self.level:g}")]
         notes = [self.held] if self.held else []
@@ -285,13 +285,12 @@ class Contrasts(Shown):
         heads = ["Estimate", "SE", "df", letter, "p", "lower", "upper"]
         columns = [plain.est, plain.se, plain.df, plain.stat, p, lower, upper]
         texts = [[*self.labels]]
-        texts += [[label_of(name, value) for value in each] for name, each in self.by.items()]
+        texts += [[label_of(value) for value in each] for each in self.by.values()]
         table = numbers_table(self.what, ["Contrast", *self.by], texts, heads, columns)
         facts = [("Degrees of freedom", self.method), ("Level of intervals", f"{self.level:g}")]
-        if self.adjust is not None and len(self.labels) > 1:
-            count = max(self.means) if self.adjust == "tukey" else max(
-                self.families.count(k) for k in set(self.families)
-            )  # fmt: skip
+        tests = max(map(self.families.count, {*self.families}))
+        if self.adjust is not None and tests > 1:
+            count = max(self.means) if self.adjust == "tukey" else tests
             facts.append(("Adjusted p values and limits", ADJUSTED[self.adjust].format(count)))
         notes = (UNKNOWN,) if np.isnan(plain.est).any() else ()
         return Sheet("Contrasts", tuple(facts), (table,), "Notes", notes)

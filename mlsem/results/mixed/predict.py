@@ -116,7 +116,8 @@ def predict(
             if asked.interval == "prediction":
                 variance = variance + parts.sigma2 + (0.0 if asked.random else _own(rows.z, parts))
             limits = wald(values, np.sqrt(variance), df, asked.confidence)
-            columns |= {f"{name}_lower": limits.lower, f"{name}_upper": limits.upper}
+            for side, limit in (("lower", limits.lower), ("upper", limits.upper)):
+                columns[f"{name}_{side}"] = np.where(variance > 0.0, limit, values)
     found = make_frame(columns, frame.index)
     new = int((rows.places < 0).sum()) if asked.random else 0
     if new:

@@ -38,6 +38,9 @@ def tidy_columns(
         "term": [*parts.fixed, *(_term(pair, parts, scale) for pair in pairs)],
     }
     found = np.array([tests.est, tests.se, tests.lower, tests.upper])
+    stat, df, pvalue = (np.array(each) for each in (tests.stat, tests.df, tests.pvalue))
+    if scale == "sdcor":  # z tests would be of variances
+        stat[count:], df[count:], pvalue[count:] = np.nan, np.nan, np.nan
     for k, pair in enumerate(pairs if scale == "sdcor" else (), start=count):
         if pair is None or pair[0] == pair[1]:
             found[:, k] = _deviation(found[:, k])
@@ -46,9 +49,9 @@ def tidy_columns(
     return columns | {
         "estimate": found[0],
         "std.error": found[1],
-        "statistic": tests.stat,
-        "df": tests.df,
-        "p.value": tests.pvalue,
+        "statistic": stat,
+        "df": df,
+        "p.value": pvalue,
         "conf.low": found[2],
         "conf.high": found[3],
     }

@@ -89,8 +89,10 @@ def _records(context: Context) -> list[Record]:
 
 
 def _mixed(context: Context, shown: list[tuple[Row, Record]]) -> Iterator[Part]:
-    """Of a mixed model, under the names of `FitResult.params`."""
-    free = [(row, each) for row, each in shown if row.free >= 0]
+    """Of a mixed model, under the names of `FitResult.params` and in their order."""
+    free = sorted(
+        ((row, each) for row, each in shown if row.free >= 0), key=lambda pair: pair[0].free
+    )
     fixed = [(row, each) for row, each in free if row.op in MEANS]
     random = [(row, each) for row, each in free if row.op not in MEANS]
     yield _table(context, "Fixed effects", None, fixed)
