@@ -121,6 +121,9 @@ def test_defaults_say_nothing(option: str) -> None:
         ('m <- load("x.RData")', "write.csv"),
         ("m <- cor.test(d$x, d$y)", "cor.test()"),
         ("m <- d@slot", "slot"),
+        ("m <- mean(d$x, trim = 0.1)", "trim = 0.1 of mean()"),
+        ("m <- sum(is.na(d))", "by column"),
+        ("m <- d[, -1]", "left out by number"),
         ("m <- d[order(d$x + d$y), ]", "sort_values"),
     ],
 )

@@ -17,7 +17,11 @@ if TYPE_CHECKING:
     from mlsem.porting.r.nodes import Node
 
 
-@r_function("lmer", "formula data REML control start verbose subset weights na.action offset ...")
+@r_function(
+    "lmer",
+    "formula data REML control start verbose subset weights na.action offset ...",
+    lenient=True,
+)
 def lme4_fit(context: Context, bound: Bound) -> Value:
     formula = _formula_text(context, bound.need("formula"))
     data = frame(context, bound.node("data"), "lmer")
@@ -74,7 +78,9 @@ def _drop_na_action(bound: Bound) -> None:
         raise Refused(f"na.action = {short(node.source)}: {keyword_advice('na.action')}")
 
 
-@r_function("lme", "fixed data random correlation weights subset method na.action control ...")
+@r_function(
+    "lme", "fixed data random correlation weights subset method na.action control ...", lenient=True
+)
 def nlme_fit(context: Context, bound: Bound) -> Value:
     fixed = _formula_text(context, bound.need("fixed"))
     data = frame(context, bound.node("data"), "lme")

@@ -81,7 +81,11 @@ def _read(
         keywords |= {"names": columns.doc}
     if not has_header:
         keywords["header"] = "None"
-    for name, theirs in (("na.strings", "na_values"), ("na", "na_values"), ("skip", "skiprows")):
+    missing = bound.value("na.strings") or bound.value("na")
+    # pandas would take a text "None" or "null" for a missing value, too
+    keywords["na_values"] = '["NA", ""]' if missing is None else missing.doc
+    keywords["keep_default_na"] = "False"
+    for name, theirs in (("skip", "skiprows"), ("nrows", "nrows"), ("n_max", "nrows")):
         value = bound.value(name)
         if value is not None:
             keywords[theirs] = value.doc
