@@ -284,6 +284,8 @@ class Context:
 
 # --- tables from elsewhere ----------------------------------------------------------------------
 
+MISSING: dict[str, Doc] = {"na_values": '["NA", ""]', "keep_default_na": "False"}
+"""R's marks of missing values; pandas takes texts like "None" for missing, too."""
 EXAMPLES = {"Demo.twolevel": "demo_twolevel"}
 """Data sets of R's packages that are among the examples here."""
 
@@ -317,7 +319,7 @@ def written_table(context: Context, name: str, in_r: str) -> Value:
         file = re.sub(r"[^-.\w]", "_", name) + ".csv"
         context.before += comment("Write the table from R first:")
         context.before += comment(f"{in_r}{literal(file)}, row.names = FALSE)", "#   ")
-    return Value(call(f"{context.pandas()}.read_csv", literal(file)), "frame")
+    return Value(call(f"{context.pandas()}.read_csv", literal(file), **MISSING), "frame")
 
 
 def short(source: str, width: int = 60) -> str:

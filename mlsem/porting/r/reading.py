@@ -6,6 +6,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from mlsem.porting.r.context import (
+    MISSING,
     Bound,
     Context,
     external_table,
@@ -82,9 +83,9 @@ def _read(
     if not has_header:
         keywords["header"] = "None"
     missing = bound.value("na.strings") or bound.value("na")
-    # pandas would take a text "None" or "null" for a missing value, too
-    keywords["na_values"] = '["NA", ""]' if missing is None else missing.doc
-    keywords["keep_default_na"] = "False"
+    keywords |= MISSING
+    if missing is not None:
+        keywords["na_values"] = missing.doc
     for name, theirs in (("skip", "skiprows"), ("nrows", "nrows"), ("n_max", "nrows")):
         value = bound.value(name)
         if value is not None:
