@@ -121,6 +121,9 @@ def test_defaults_say_nothing(option: str) -> None:
         ('m <- load("x.RData")', "write.csv"),
         ("m <- cor.test(d$x, d$y)", "cor.test()"),
         ("m <- d@slot", "slot"),
+        ("m <- mean(d$x, trim = 0.1)", "trim = 0.1 of mean()"),
+        ("m <- sum(is.na(d))", "by column"),
+        ("m <- d[, -1]", "left out by number"),
         ("m <- d[order(d$x + d$y), ]", "sort_values"),
     ],
 )
@@ -216,9 +219,11 @@ def test_groups_are_numbered_as_they_appear() -> None:
 
 def test_a_table_from_elsewhere_is_read_once() -> None:
     code = _code("library(lavaan)\nhead(HS)\nfit <- sem('x1 ~ x2', data = HS)\n")
-    assert code.count('HS = pd.read_csv("HS.csv")') == 1
+    assert (
+        code.count('HS = pd.read_csv("HS.csv", na_values=["NA", ""], keep_default_na=False)') == 1
+    )
     assert 'write.csv(HS, "HS.csv", row.names = FALSE)' in code
-    assert 'HS = pd.read_csv("my file.csv")' in mlsem.port("head(HS)", table="my file.csv").code
+    assert 'HS = pd.read_csv("my file.csv", ' in mlsem.port("head(HS)", table="my file.csv").code
 
 
 def test_comments_stay_in_their_place() -> None:

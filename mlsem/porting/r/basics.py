@@ -46,7 +46,7 @@ def elsewhere(_: Context, bound: Bound) -> Value:
     raise Refused("other scripts are not read: translate that one, too, and import it.")
 
 
-@r_function("print show View invisible", "x ...")
+@r_function("print show View invisible", "x ...", lenient=True)
 def print_(context: Context, bound: Bound) -> Value:
     x = bound.needed("x")
     bound.drop("digits", "row.names", "nd", "quote")
@@ -102,7 +102,7 @@ def round_(context: Context, bound: Bound) -> Value:
     return Value(call("round", x.doc, *([] if digits is None else [count])), "number")
 
 
-@r_function("str glimpse", "object ...")
+@r_function("str glimpse", "object ...", lenient=True)
 def str_(_: Context, bound: Bound) -> Value:
     x = bound.needed_table("object")
     if x.kind not in ("frame", "estimates"):

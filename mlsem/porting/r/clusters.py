@@ -87,10 +87,18 @@ def _count(context: Context, bound: Bound, node: Node) -> Value:
     grouped = bool(context.masks and context.masks[-1].grouping)
     if grouped or not (function == "sum" or (function == "mean" and sure)):
         raise Refused(f"{function}() of a condition: make it a column first.")
+    if sure and _of_frame(context, node):
+        raise Refused("missing values of all columns: data.isna().sum() counts them by column.")
     where = condition(context, node)
     if where.kind != "condition":
         raise Refused(f"{function}() of this is not translated.")
     return Value(method(where.atom, function), "number")
+
+
+def _of_frame(context: Context, node: Node) -> bool:
+    """Whether it is ``is.na()`` of a whole data frame."""
+    inner = node.arguments[0].value if isinstance(node, Call) and node.arguments else None
+    return inner is not None and context.value(inner).kind == "frame"
 
 
 @r_function("mean sd var median sum min max", "x na.rm")
@@ -182,6 +190,15 @@ def merge(context: Context, bound: Bound) -> Value:
         keywords["how"] = literal("left")
     keywords["suffixes"] = '(".x", ".y")'
     return Value(method(left.atom, "merge", right.doc, **keywords), "frame")
+
+
+@r_function("cbind bind_cols", "...")
+def cbind(context: Context, bound: Bound) -> Value:
+    tables = [context.value(node) for name, node in bound.dots() if name is None]
+    if any(table.kind not in ("frame", "matrix") for table in tables):
+        raise Refused("cbind() of what are no tables is not translated.")
+    docs = items(table.doc for table in tables)
+    return Value(call(f"{context.pandas()}.concat", docs, axis="1"), "frame")
 
 
 @r_function("rbind bind_rows", "...")

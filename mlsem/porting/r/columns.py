@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mlsem.porting.r.conditions import as_column, condition
-from mlsem.porting.r.context import Bound, Context, r_function
+from mlsem.porting.r.context import Bound, Context, r_function, table_or_value
 from mlsem.porting.r.layout import Doc, call, items, literal, method
 from mlsem.porting.r.nodes import Binary, Call, Constant, Node, Unary
 from mlsem.porting.r.values import ATOM, PLUS, TIMES, Refused, Value
@@ -142,7 +142,10 @@ def as_vector(_: Context, bound: Bound) -> Value:
 
 @r_function("rowMeans rowSums colMeans colSums", "x na.rm")
 def means(context: Context, bound: Bound) -> Value:
-    x, skip = bound.needed_table("x"), bound.flag("na.rm", False)
+    node, skip = bound.need("x"), bound.flag("na.rm", False)
+    if isinstance(node, Call) and node.function == "is.na" and bound.call.function == "colSums":
+        return Value(method(condition(context, node).atom, "sum"), "series")
+    x = table_or_value(context, node)
     if x.kind != "frame":
         raise Refused(f"{bound.call.function}() of what is no data frame is not translated.")
     keywords: dict[str, Doc] = {}

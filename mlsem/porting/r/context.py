@@ -22,21 +22,25 @@ Translation: TypeAlias = "Callable[[Context, Bound], Value]"
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """An R function: its formal arguments, and what translates a call."""
+    """An R function: its formal arguments, what translates a call, and whether a call is
+    translated without arguments that are not known here, which the reader is then told."""
 
     formals: tuple[str, ...]
     translate: Translation
+    lenient: bool
 
 
 FUNCTIONS: dict[str, Entry] = {}
 
 
-def r_function(names: str, formals: str = "...") -> Callable[[Translation], Translation]:
+def r_function(
+    names: str, formals: str = "...", *, lenient: bool = False
+) -> Callable[[Translation], Translation]:
     """Enter a translation under R's names of the functions, with their arguments in order."""
 
     def enter(translate: Translation) -> Translation:
         for name in names.split():
-            FUNCTIONS[name] = Entry(tuple(formals.split()), translate)
+            FUNCTIONS[name] = Entry(tuple(formals.split()), translate, lenient)
         return translate
 
     return enter
@@ -144,13 +148,16 @@ class Bound:
         dots, self.rest = self.rest, []
         return dots
 
-    def finish(self) -> None:
-        """Tell the reader what was left out."""
+    def finish(self, lenient: bool) -> None:
+        """Refuse what is left, or tell the reader of it."""
         for name, node in self.others():
             if isinstance(node, Constant) and node.name == "NULL":
                 continue
             if name is None:
                 raise Refused(f"{self.call.function}() has an argument too many here.")
+            if not lenient:
+                given = f"{name} = {short(node.source)}"
+                raise Refused(f"{given} of {self.call.function}() is not translated.")
             self.context.leave_out(name, node)
 
 
@@ -277,6 +284,8 @@ class Context:
 
 # --- tables from elsewhere ----------------------------------------------------------------------
 
+MISSING: dict[str, Doc] = {"na_values": '["NA", ""]', "keep_default_na": "False"}
+"""R's marks of missing values; pandas takes texts like "None" for missing, too."""
 EXAMPLES = {"Demo.twolevel": "demo_twolevel"}
 """Data sets of R's packages that are among the examples here."""
 
@@ -310,7 +319,7 @@ def written_table(context: Context, name: str, in_r: str) -> Value:
         file = re.sub(r"[^-.\w]", "_", name) + ".csv"
         context.before += comment("Write the table from R first:")
         context.before += comment(f"{in_r}{literal(file)}, row.names = FALSE)", "#   ")
-    return Value(call(f"{context.pandas()}.read_csv", literal(file)), "frame")
+    return Value(call(f"{context.pandas()}.read_csv", literal(file), **MISSING), "frame")
 
 
 def short(source: str, width: int = 60) -> str:

@@ -124,7 +124,7 @@ def _call(context: Context, node: Call) -> Value:
         raise Refused(_of_unknown(node.function))
     bound = Bound(context, node, entry.formals)
     value = entry.translate(context, bound)
-    bound.finish()
+    bound.finish(entry.lenient)
     return value
 
 

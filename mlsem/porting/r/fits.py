@@ -1,15 +1,14 @@
-"""Fits: lavaan's `sem` and its kin, lme4's `lmer`, nlme's `lme`."""
+"""Fits: lavaan's `sem` and its kin."""
 
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from mlsem.other_programs.options import keyword_advice, value_advice
 from mlsem.porting.r.context import Context, r_function, short, table_or_value
 from mlsem.porting.r.layout import at, call, grouped, literal, method
-from mlsem.porting.r.nodes import Call, Constant, Name, Node, Text
+from mlsem.porting.r.nodes import Constant, Node
 from mlsem.porting.r.values import PLUS, FitInfo, Refused, Value
 
 if TYPE_CHECKING:
@@ -111,7 +110,7 @@ def _options(context: Context, bound: Bound, data: Value) -> dict[str, Doc]:
         if isinstance(node, Constant) and node.name == "NULL":
             continue
         own_labels |= name == "group.label"
-        options |= _option(context, name, node)
+        options |= option(context, name, node)
     if "group" in options and not own_labels:
         # lavaan numbers groups as they first appear
         data = context.hoist("data", data)
@@ -124,7 +123,7 @@ def _options(context: Context, bound: Bound, data: Value) -> dict[str, Doc]:
     return options
 
 
-def _option(context: Context, name: str, node: Node) -> dict[str, Doc]:
+def option(context: Context, name: str, node: Node) -> dict[str, Doc]:
     value = context.value(node) if name in KEPT | {"estimator", "se", "missing"} else None
     constant = _constant(context, node) if value is None else value.constant
     if constant is not None and constant in DEFAULTS.get(name, ()):
@@ -213,191 +212,3 @@ def frame(context: Context, node: Node | None, function: str) -> Value:
     if value.kind not in ("frame", "grouped", "any"):
         raise Refused(f"the data {short(node.source)!r} are no data frame.")
     return value
-
-
-# --- lme4, nlme ---------------------------------------------------------------------------------
-
-
-@r_function("lmer", "formula data REML control start verbose subset weights na.action offset ...")
-def lme4_fit(context: Context, bound: Bound) -> Value:
-    formula = _formula_text(context, bound.need("formula"))
-    data = frame(context, bound.node("data"), "lmer")
-    reml = bound.flag("REML", True)
-    for name in ("subset", "weights", "offset", "contrasts"):
-        node = bound.node(name)
-        if node is not None:
-            raise Refused(f"{name} = {short(node.source)}: {keyword_advice(name)}")
-    _drop_na_action(bound)
-    return mixed(context, formula, data, reml)
-
-
-def mixed(context: Context, formula: Value, data: Value, reml: bool) -> Value:
-    """A call of `mlsem.lmm`."""
-    text = formula.constant
-    if isinstance(text, str):
-        _require_one_grouping(text)
-    options: dict[str, Doc] = {} if reml else {"REML": "False"}
-    seen = context.seen(formula.doc, data.doc)
-    info = FitInfo("lmm", formula.doc, data, options, str(text or ""), reml, seen=seen)
-    return Value(call("mlsem.lmm", formula.doc, data.doc, **options), "lmm", info=info)
-
-
-def _formula_text(context: Context, node: Node) -> Value:
-    value = context.value(node)
-    if value.kind not in ("formula", "text"):
-        raise Refused("the formula is none that the script writes.")
-    return value
-
-
-@r_function("as.formula formula", "object env")
-def formula(context: Context, bound: Bound) -> Value:
-    value = bound.needed("object")
-    bound.drop("env")
-    if value.kind == "lmm" or value.kind not in ("formula", "text"):
-        raise Refused("the formula of this is not translated.")
-    return Value(value.doc, "formula", value.binds, value.constant)
-
-
-def _require_one_grouping(text: str) -> None:
-    groupings = {each.strip() for each in re.findall(r"\|\s*([^|()]+?)\s*\)", text)}
-    if not groupings:
-        raise Refused("the formula has no random part that is known here, as (1 | id).")
-    if len(groupings) > 1 or any(set(each) & set("/:+*") for each in groupings):
-        raise Refused(
-            "mlsem.lmm takes one grouping factor: keep that of the largest clusters, or use a "
-            "program for crossed and nested effects."
-        )
-
-
-def _drop_na_action(bound: Bound) -> None:
-    node = bound.node("na.action")
-    if node is not None and name_or_text(node) not in ("na.omit", "na.exclude"):
-        raise Refused(f"na.action = {short(node.source)}: {keyword_advice('na.action')}")
-
-
-def name_or_text(node: Node) -> str:
-    match node:
-        case Name(name=name):
-            return name
-        case Text(value=value):
-            return value
-        case _:
-            return ""
-
-
-@r_function("lme", "fixed data random correlation weights subset method na.action control ...")
-def nlme_fit(context: Context, bound: Bound) -> Value:
-    fixed = _formula_text(context, bound.need("fixed"))
-    data = frame(context, bound.node("data"), "lme")
-    random = bound.needed("random")
-    if not isinstance(fixed.constant, str) or not isinstance(random.constant, str):
-        raise Refused("the formulas are not written in the call: write them there.")
-    for name in ("correlation", "weights", "subset"):
-        node = bound.node(name)
-        if node is not None:
-            raise Refused(f"{name} = {short(node.source)}: residuals are independent here.")
-    reml = (bound.text("method") or "REML").upper() == "REML"
-    _drop_na_action(bound)
-    text = f"{fixed.constant} + ({random.constant.removeprefix('~').strip()})"
-    return mixed(context, Value(literal(text), "formula", constant=text), data, reml)
-
-
-@r_function("lm glm glmer gls nls aov")
-def other_models(_: Context, bound: Bound) -> Value:
-    function = bound.call.function
-    advice = {
-        "lm": 'mlsem.fit("y ~ x", data, meanstructure=True) has its estimates (by maximum '
-        "likelihood, so without its degrees of freedom).",
-        "glmer": keyword_advice("family"),
-    }.get(function, "mlsem fits structural equation models and linear mixed models.")
-    raise Refused(f"{function}(): {advice}")
-
-
-@r_function("update", "object ...")
-def update(context: Context, bound: Bound) -> Value:
-    fit = bound.needed("object")
-    if fit.kind == "lmm":
-        return _updated_mixed(context, bound, fit)
-    if fit.kind != "sem":
-        raise Refused("update() of this is not translated.")
-    info: FitInfo = fit.info
-    model, add, data = bound.node("model"), bound.node("add"), bound.node("data")
-    dots = bound.dots()
-    if model is None and dots and dots[0][0] is None:
-        model, dots = dots[0][1], dots[1:]
-    keywords: dict[str, Doc] = {}
-    for name, node in dots:
-        if name is None:
-            raise Refused("update() has an argument too many here.")
-        if name == "group":
-            raise Refused("update() with other groups: write the call anew.")
-        keywords |= _option(context, name, node)
-    if data is not None:
-        keywords["data"] = frame(context, data, "update").doc
-    text: tuple[Doc, ...] = ()
-    if model is not None:
-        text = (context.value(model).doc,)
-    elif add is not None:
-        added = context.value(add)
-        if not isinstance(added.constant, str):
-            raise Refused("what update() adds is not written in the call.")
-        text = (literal("+ " + "\n+ ".join(_statements(added.constant))),)
-    return Value(method(fit.atom, "update", *text, **keywords), "sem", info=info)
-
-
-def _statements(text: str) -> list[str]:
-    return [line.strip() for line in re.split(r"[;\n]", text) if line.strip()]
-
-
-def _updated_mixed(context: Context, bound: Bound, fit: Value) -> Value:
-    info: FitInfo = fit.info
-    change, table = bound.node("formula"), bound.node("data")
-    dots = bound.dots()
-    if change is None and dots and dots[0][0] is None:
-        change, dots = dots[0][1], dots[1:]
-    bound.rest = dots
-    reml = bound.flag("REML", info.reml)
-    text: tuple[Doc, ...] = ()
-    formula, data = info.formula, info.data
-    keywords: dict[str, Doc] = {}
-    if change is not None:
-        changed = context.value(change)
-        if changed.kind != "formula":
-            raise Refused("this change of a formula is not translated.")
-        text, formula = (changed.doc,), _changed(formula, changed.constant)
-    if table is not None:
-        data = frame(context, table, "update")
-    else:
-        context.require_unchanged(info)  # R takes what has the name by now
-    if table is not None or (text and not data.is_name):
-        keywords["data"] = data.doc
-    if reml is not info.reml:
-        keywords["REML"] = str(reml)
-    seen = context.seen(data.doc)
-    new = replace(info, formula=formula, data=data, reml=reml, seen=seen)
-    return Value(method(fit.atom, "update", *text, **keywords), "lmm", info=new)
-
-
-def _changed(formula: str, change: object) -> str:
-    """The formula after ``. ~ . + x``; of other changes its random part is what is known."""
-    added = re.fullmatch(r"\s*\.\s*~\s*\.\s*\+([^.]*)", str(change), re.DOTALL)
-    if added is not None:
-        return f"{formula} + {added[1].strip()}"
-    removed = re.fullmatch(r"\s*\.\s*~\s*\.\s*-\s*([\w.:]+)\s*", str(change))
-    outcome, _, terms = formula.partition("~")
-    if removed is not None:
-        kept = re.sub(rf"(^|\+)\s*{re.escape(removed[1])}\s*(?=\+)", r"\1", terms.strip())
-        if kept != terms.strip():
-            return f"{outcome} ~ {kept.replace('++', '+').removeprefix('+')}"
-    return f"{outcome} ~ ? + {terms[terms.find('(') :]}"
-
-
-@r_function("lmerControl lmeControl")
-def control(_: Context, bound: Bound) -> Value:
-    raise Refused(f"{bound.call.function}(): {keyword_advice('control')}")
-
-
-def is_fit_call(node: Node) -> bool:
-    """Whether a model is fitted here."""
-    fits = ("sem", "cfa", "growth", "lavaan", "lmer", "lme")
-    return isinstance(node, Call) and node.function in fits

@@ -78,7 +78,7 @@ def index(context: Context, node: Index) -> Value:
         return _test_cell(of, arguments)
     if of.kind == "coefficients" and len(arguments) == 2:
         return _coefficient(of, *arguments)
-    if of.kind in ("frame", "estimates"):
+    if of.kind in ("frame", "estimates", "matrix"):
         return _of_frame(context, of, arguments, node.double)
     if len(arguments) != 1 or arguments[0] is None:
         raise Refused("an index of this is not translated.")
@@ -115,6 +115,9 @@ def _of_frame(context: Context, frame: Value, arguments: list[Node | None], doub
     if rows is None and selected is not None:
         return _whole_columns(frame, selected, double or len(arguments) == 2)
     assert rows is not None
+    if isinstance(rows, Number) and selected is not None and selected.kind == "text":
+        column = (at(frame.atom, selected.doc), ".iloc")
+        return Value(at(column, str(int(float(rows.literal)) - 1)), "number")
     chosen = _rows(context, rows)
     by_place = chosen.kind != "condition"
     if selected is None:
@@ -136,6 +139,10 @@ def _whole_columns(frame: Value, selected: Value, alone: bool) -> Value:
         return Value(at(frame.atom, items((selected.doc,))), frame.kind)
     if selected.kind == "texts":
         return Value(at(frame.atom, selected.doc), frame.kind)
+    if selected.kind == "number" and alone and isinstance(selected.constant, float):
+        if selected.constant < 1:
+            raise Refused("columns that are left out by number: name them.")
+        return Value(at((frame.atom, ".iloc"), f":, {selected.constant - 1:.0f}"), "column")
     if selected.kind == "numbers" and isinstance(selected.constant, tuple | range):
         return _columns_by_number(frame, selected.constant)
     raise Refused("columns by number are not translated: name them.")

@@ -14,7 +14,7 @@ def fixef(context: Context, bound: Bound) -> Value:
     return Value(method(a_fit(context, bound, "object", "lmm").atom, "fixef"), "series")
 
 
-@r_function("ranef random.effects", "object ...")
+@r_function("ranef random.effects", "object ...", lenient=True)
 def ranef(context: Context, bound: Bound) -> Value:
     fit = a_fit(context, bound, "object", "lmm")
     bound.drop("condVar")
@@ -74,12 +74,12 @@ def _rows(context: Context, fit: Value) -> tuple[Doc, ...]:
     return () if fit.info.data.is_name else (data,)
 
 
-@r_function("icc", "model ...")
+@r_function("icc", "model ...", lenient=True)
 def icc(context: Context, bound: Bound) -> Value:
     return Value(method(a_fit(context, bound, "model", "lmm").atom, "icc"), "any")
 
 
-@r_function("r2 r2_nakagawa r.squaredGLMM", "model ...")
+@r_function("r2 r2_nakagawa r.squaredGLMM", "model ...", lenient=True)
 def r_squared(context: Context, bound: Bound) -> Value:
     return Value(method(a_fit(context, bound, "model", "lmm").atom, "r_squared"), "any")
 

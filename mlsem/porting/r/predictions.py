@@ -64,7 +64,7 @@ def residuals(context: Context, bound: Bound) -> Value:
     return row_residuals(context, bound, fit)
 
 
-@r_function("lavResiduals", "object type ...")
+@r_function("lavResiduals", "object type ...", lenient=True)
 def lav_residuals(context: Context, bound: Bound) -> Value:
     fit = a_fit(context, bound, "object", "sem")
     kind = bound.text("type") or "cor.bentler"
@@ -84,13 +84,13 @@ def inspect(context: Context, bound: Bound) -> Value:
     return Value(method(fit.atom, "inspect", literal(what)), kind)
 
 
-@r_function("reliability compRelSEM", "object ...")
+@r_function("reliability compRelSEM", "object ...", lenient=True)
 def reliability(context: Context, bound: Bound) -> Value:
     fit = a_fit(context, bound, "object", "sem")
     return Value(method(fit.atom, "reliability"), "any")
 
 
-@r_function("tidy glance", "x ...")
+@r_function("tidy glance", "x ...", lenient=True)
 def broom(context: Context, bound: Bound) -> Value:
     fit = a_fit(context, bound, "x")
     bound.drop("conf.int")

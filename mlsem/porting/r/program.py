@@ -11,12 +11,14 @@ from mlsem.porting.r import (
     fits,
     frames,
     mixed,
+    mixed_fits,
     predictions,
     reading,
     results,
     robust,
     testing,
     texts,
+    updates,
 )
 from mlsem.porting.r.basics import is_figure, is_installation, printed
 from mlsem.porting.r.columns import column_of
@@ -57,8 +59,8 @@ from mlsem.porting.r.read import read_script, unquoted
 from mlsem.porting.r.values import Refused, Value
 from mlsem.porting.result import Port
 
-SUBJECTS = (basics, clusters, fits, frames, mixed, predictions, reading, results, robust)
-SUBJECTS += (testing, texts)
+SUBJECTS = (basics, clusters, fits, frames, mixed, mixed_fits, predictions, reading, results)
+SUBJECTS += (robust, testing, texts, updates)
 """Imported for the functions that they enter in the table."""
 NO_VALUE = ("nothing", "silent", "printed")
 LONGEST = 40

@@ -6,6 +6,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from mlsem.porting.r.context import (
+    MISSING,
     Bound,
     Context,
     external_table,
@@ -81,7 +82,11 @@ def _read(
         keywords |= {"names": columns.doc}
     if not has_header:
         keywords["header"] = "None"
-    for name, theirs in (("na.strings", "na_values"), ("na", "na_values"), ("skip", "skiprows")):
+    missing = bound.value("na.strings") or bound.value("na")
+    keywords |= MISSING
+    if missing is not None:
+        keywords["na_values"] = missing.doc
+    for name, theirs in (("skip", "skiprows"), ("nrows", "nrows"), ("n_max", "nrows")):
         value = bound.value(name)
         if value is not None:
             keywords[theirs] = value.doc

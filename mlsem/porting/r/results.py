@@ -40,7 +40,7 @@ SUMMARY = (
 )
 
 
-@r_function("summary", SUMMARY)
+@r_function("summary", SUMMARY, lenient=True)
 def summary(context: Context, bound: Bound) -> Value:
     of = bound.needed_table("object")
     if of.kind in ("frame", "column", "estimates"):
@@ -84,7 +84,7 @@ ESTIMATES = (
 )
 
 
-@r_function("parameterEstimates parameterestimates parameterTable", ESTIMATES)
+@r_function("parameterEstimates parameterestimates parameterTable", ESTIMATES, lenient=True)
 def parameter_estimates(context: Context, bound: Bound) -> Value:
     fit = a_fit(context, bound, "object", "sem")
     if bound.call.function == "parameterTable":
@@ -103,7 +103,7 @@ def parameter_estimates(context: Context, bound: Bound) -> Value:
 STANDARDIZED = "object type se zstat pvalue ci level cov.std remove.eq remove.ineq remove.def"
 
 
-@r_function("standardizedSolution standardizedsolution", STANDARDIZED)
+@r_function("standardizedSolution standardizedsolution", STANDARDIZED, lenient=True)
 def standardized(context: Context, bound: Bound) -> Value:
     fit = a_fit(context, bound, "object", "sem")
     asked = bound.text("type") or "std.all"
@@ -139,7 +139,7 @@ MODINDICES = (
 )
 
 
-@r_function("modindices modificationIndices modificationindices", MODINDICES)
+@r_function("modindices modificationIndices modificationindices", MODINDICES, lenient=True)
 def modification_indices(context: Context, bound: Bound) -> Value:
     fit = a_fit(context, bound, "object", "sem")
     keywords: dict[str, Doc] = {}

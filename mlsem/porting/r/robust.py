@@ -141,7 +141,7 @@ def _constraints(context: Context, node: Node) -> Doc:
     bound = Bound(context, node, ("constraints", "coefs", "reg_ex"))
     names = context.value(bound.need("constraints"))
     bound.drop("coefs")
-    bound.finish()
+    bound.finish(lenient=False)
     constant = (names.constant,) if names.kind == "text" else names.constant
     if not isinstance(constant, tuple) or not all(isinstance(each, str) for each in constant):
         raise Refused(

@@ -131,7 +131,7 @@ def _random_part(formula: str) -> str:
     return "".join(formula[formula.find("(") :].split()) if "(" in formula else ""
 
 
-@r_function("lavTestScore", "object add release univariate cumulative epc ...")
+@r_function("lavTestScore", "object add release univariate cumulative epc ...", lenient=True)
 def score_test(context: Context, bound: Bound) -> Value:
     fit = a_fit(context, bound, "object", "sem")
     add, release = bound.value("add"), bound.value("release")
