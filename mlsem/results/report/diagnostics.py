@@ -251,7 +251,9 @@ def _worst(caption: str, frame: Any, context: Context, unit: str, *, change: boo
 
 
 def _residuals(context: Context) -> Iterator[Part]:
-    """Of covariances, the largest z first."""
+    """Of covariances, the largest z first; those of a mixed model are of rows."""
+    if context.mixed:
+        return
     found = context.fit.residuals("standardized")
     by_group: Any = found if context.fit.table.groups else {"": found}
     rows = [
