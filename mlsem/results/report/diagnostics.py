@@ -21,7 +21,7 @@ from mlsem.report.page.records import (
     Verdicts,
 )
 from mlsem.results.report.context import Context, as_sentence, columns_of, tried
-from mlsem.results.report.pictures import leverage, se_comparison
+from mlsem.results.report.pictures import leverage, residuals, se_comparison
 
 if TYPE_CHECKING:
     from mlsem.inference.comparison.result import SeComparison
@@ -39,6 +39,7 @@ def diagnostics_section(context: Context) -> Section:
         for title, make in (
             ("Clusters that the estimates rest on", _clusters),
             ("Standard errors side by side: may a random slope be left out?", _errors),
+            ("Distribution of the residuals", residuals),
             ("Clusters that the model describes badly", _misfitting),
             ("Residual moments", _residuals),
             ("Modification indices", _modifications),
