@@ -197,15 +197,20 @@ def _of_errors(found: SeComparison) -> Iterator[Verdict]:
 
 
 def _draws(context: Context) -> int:
-    """How many draws there is time for, by one of them; 0 where too few."""
+    """How many draws there is time for, by the quicker of two; 0 where too few."""
     if context.hurried:
         return 0
+    each = min(_seconds(context), _seconds(context))  # the first may import what it needs
+    return next((draws for draws in (DRAWS, FEWEST_DRAWS) if draws * each < SECONDS), 0)
+
+
+def _seconds(context: Context) -> float:
+    """What a draw takes."""
     estimates, begun = context.fit._estimates, monotonic()
     context.fit.compare_se(draws=0)
     moments = model_sampler(estimates).draw(np.random.default_rng(context.seed))
     refit(estimates, moments, estimates.settings, estimates.params, estimates.problem.robust)
-    each = monotonic() - begun
-    return next((draws for draws in (DRAWS, FEWEST_DRAWS) if draws * each < SECONDS), 0)
+    return monotonic() - begun
 
 
 # --- residuals, modification indices --------------------------------------------------------------
