@@ -12,6 +12,7 @@ import pytest
 
 import mlsem
 from mlsem.results.report import diagnostics
+from mlsem.results.report.result import Report
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 ARGUMENTS = (
@@ -179,6 +180,21 @@ def test_axe_finds_no_serious_fault(page: Any, colours: str) -> None:
     ]
     assert faults == []
     assert len(found["passes"]) > (0 if colours == "dark" else 20)
+
+
+def test_the_frame_of_a_notebook_works(browser: Any, file: Path) -> None:
+    report = Report(file.read_text("utf-8"), "a report")
+    context = browser.new_context(viewport={"width": 1000, "height": 800})
+    context.set_default_timeout(5000)
+    page = context.new_page()
+    page.set_content(report._repr_html_())
+    frame = page.frames[1]
+    frame.get_by_role("navigation").get_by_role("link", name="Diagnostics").click()
+    frame.wait_for_function("document.activeElement.id === 'diagnostics' && scrollY > 0")
+    table = _table(frame, "Variables of the model")
+    table.get_by_role("button", name="Mean", exact=True).click()
+    assert table.locator("thead th").nth(4).get_attribute("aria-sort") == "ascending"
+    context.close()
 
 
 def test_without_its_script_the_page_reads_and_has_no_dead_buttons(

@@ -211,6 +211,30 @@ def test_the_call_repeats_the_fit() -> None:
     assert again.settings == first.settings
 
 
+def test_the_call_repeats_a_mixed_model() -> None:
+    data = mlsem.load_example("article")
+    first = mlsem.lmm("y ~ x1 + (1 | id)", data, REML=False, se="CR2")
+    page = first.report(sections=["model"]).html
+    call = re.search(r"mlsem\.lmm\(.*?\n\)", page, re.DOTALL)
+    assert call is not None
+    text = call[0].replace("&#x27;", "'")
+    again = eval(text, {"mlsem": mlsem, "formula": first.model, "data": data})
+    pd.testing.assert_frame_equal(again.parameter_estimates(), first.parameter_estimates())
+    assert again.settings == first.settings
+
+
+def test_a_mixed_model_has_the_order_of_its_formula_and_its_correlation() -> None:
+    fit, page = _mixed(), page_of("mixed")
+    table = page[page.index("Fixed effects</figcaption>") :].partition("</table>")[0]
+    names = re.findall(r'<th scope="row">(.*?)</th>', table)
+    assert names == ["(Intercept)", "x1", "w1", "x1:w1"]
+    slope, intercept, both = fit.params[["id.x1", "id.(Intercept)", "id.x1.(Intercept)"]]
+    rows = page[page.index("Variances and covariances of random effects</figcaption>") :]
+    cells = re.search(r'id\.x1\.\(Intercept\)</th>.*data-value="([^"]+)"', rows)
+    assert cells is not None
+    assert float(cells[1]) == pytest.approx(both / (slope * intercept) ** 0.5, rel=1e-12)
+
+
 @pytest.mark.parametrize("share", [0.0, 0.2])
 def test_means_and_spreads_are_those_of_the_rows(share: float) -> None:
     data = mlsem.load_example("article")

@@ -113,6 +113,17 @@
     figure.querySelector(".tools").append(copying, saving);
   });
 
+  // In a notebook's frame an address within the page would be one of the notebook.
+  if (location.protocol === "about:") {
+    document.querySelectorAll("a[href^='#']").forEach((link) => link.addEventListener("click", (event) => {
+      event.preventDefault();
+      const place = document.getElementById(link.getAttribute("href").slice(1));
+      place.tabIndex = -1;
+      place.focus();
+      place.scrollIntoView();
+    }));
+  }
+
   // What is larger than its window can be scrolled by the keyboard.
   const reachable = () => document.querySelectorAll(".scroll, pre").forEach((box) => {
     if (box.scrollWidth > box.clientWidth || box.scrollHeight > box.clientHeight + 1) box.tabIndex = 0;

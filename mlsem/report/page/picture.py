@@ -44,8 +44,8 @@ def _packed(data: bytes) -> bytes:
 
 def _marks(drawn: Drawn) -> int:
     """How many dots and lines there are about."""
-    collections = [each for axes in drawn.axes for each in axes.collections]
-    lines = [each for axes in drawn.axes for each in axes.lines]
+    collections: list[Any] = [each for axes in drawn.axes for each in axes.collections]
+    lines: list[Any] = [each for axes in drawn.axes for each in axes.lines]
     return sum(max(len(each.get_paths()), len(each.get_offsets())) for each in collections) + sum(
         len(each.get_xdata(orig=False)) for each in lines
     )

@@ -21,7 +21,7 @@ from mlsem.report.page.records import (
     Verdicts,
 )
 from mlsem.results.report.context import Context, as_sentence, columns_of, tried
-from mlsem.results.report.pictures import leverage, se_comparison
+from mlsem.results.report.pictures import leverage, residuals, se_comparison
 
 if TYPE_CHECKING:
     from mlsem.inference.comparison.result import SeComparison
@@ -39,6 +39,7 @@ def diagnostics_section(context: Context) -> Section:
         for title, make in (
             ("Clusters that the estimates rest on", _clusters),
             ("Standard errors side by side: may a random slope be left out?", _errors),
+            ("Distribution of the residuals", residuals),
             ("Clusters that the model describes badly", _misfitting),
             ("Residual moments", _residuals),
             ("Modification indices", _modifications),
@@ -196,15 +197,20 @@ def _of_errors(found: SeComparison) -> Iterator[Verdict]:
 
 
 def _draws(context: Context) -> int:
-    """How many draws there is time for, by one of them; 0 where too few."""
+    """How many draws there is time for, by the quicker of two; 0 where too few."""
     if context.hurried:
         return 0
+    each = min(_seconds(context), _seconds(context))  # the first may import what it needs
+    return next((draws for draws in (DRAWS, FEWEST_DRAWS) if draws * each < SECONDS), 0)
+
+
+def _seconds(context: Context) -> float:
+    """What a draw takes."""
     estimates, begun = context.fit._estimates, monotonic()
     context.fit.compare_se(draws=0)
     moments = model_sampler(estimates).draw(np.random.default_rng(context.seed))
     refit(estimates, moments, estimates.settings, estimates.params, estimates.problem.robust)
-    each = monotonic() - begun
-    return next((draws for draws in (DRAWS, FEWEST_DRAWS) if draws * each < SECONDS), 0)
+    return monotonic() - begun
 
 
 # --- residuals, modification indices --------------------------------------------------------------
@@ -251,7 +257,9 @@ def _worst(caption: str, frame: Any, context: Context, unit: str, *, change: boo
 
 
 def _residuals(context: Context) -> Iterator[Part]:
-    """Of covariances, the largest z first."""
+    """Of covariances, the largest z first; those of a mixed model are of rows."""
+    if context.mixed:
+        return
     found = context.fit.residuals("standardized")
     by_group: Any = found if context.fit.table.groups else {"": found}
     rows = [

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from math import isfinite, isnan
+from dataclasses import replace
+from math import isfinite, isnan, nan, sqrt
 from typing import Any
 
 from mlsem.errors import InferenceError
@@ -97,7 +98,26 @@ def _mixed(context: Context, shown: list[tuple[Row, Record]]) -> Iterator[Part]:
     random = [(row, each) for row, each in free if row.op not in MEANS]
     yield _table(context, "Fixed effects", None, fixed)
     kinds = ["Variance" if row.is_variance else "Covariance" for row, _ in random]
-    yield _table(context, "Variances and covariances of random effects", kinds, random)
+    table = _table(context, "Variances and covariances of random effects", kinds, random)
+    yield replace(
+        table,
+        columns=(*table.columns, Column("SD or correlation")),
+        rows=tuple((*row, each) for row, each in zip(table.rows, _scaled(random), strict=True)),
+        note="Wald tests say little of variances, which are not negative: see mlsem.lr_test.",
+    )
+
+
+def _scaled(random: Sequence[tuple[Row, Record]]) -> list[float]:
+    """√ψ of variances, ψ_ab / √(ψ_a ψ_b) of covariances."""
+    sd = {
+        (row.level, row.lhs): sqrt(max(each["est"], 0.0)) for row, each in random if row.is_variance
+    }
+    found: list[float] = []
+    for row, each in random:
+        left, right = sd.get((row.level, row.lhs), nan), sd.get((row.level, row.rhs), nan)
+        scale = left * right
+        found.append(left if row.is_variance else each["est"] / scale if scale > 0 else nan)
+    return found
 
 
 def _kind(row: Row, rows: tuple[Row, ...]) -> str:
@@ -130,15 +150,19 @@ def _table(
     columns = [Column("Parameter", "name")]
     columns += [Column("Kind", "text")] if kinds is not None else []
     columns += [Column("Label", "text")] if labelled else []
-    columns += [Column("Estimate"), Column("SE"), Column(letter)]
-    columns += [Column("df", "df")] if with_df else []
-    columns += [Column("p", "p"), Column("CI lower"), Column("CI upper")]
+    fields = {"se": Column("SE")}
+    if not all(isnan(each["stat"]) for each in found):
+        fields |= {"stat": Column(letter)} | ({"df": Column("df", "df")} if with_df else {})
+        fields |= {"pvalue": Column("p", "p")}
+    fields |= {"ci_lower": Column("CI lower"), "ci_upper": Column("CI upper")}
+    columns += [Column("Estimate"), *fields.values()]
     rows = []
     for k, (row, each) in enumerate(pairs):
         cells: list[Value] = [_name(context, row, each)]
         cells += [kinds[k]] if kinds is not None else []
         cells += [each["label"]] if labelled else []
-        cells += [each["est"], *_errors(row, each, with_df=with_df)]
+        estimated = row is None or row.free >= 0
+        cells += [each["est"], *(each[name] if estimated else None for name in fields)]
         rows.append(tuple(cells))
     return Table(caption, tuple(columns), tuple(rows))
 
@@ -149,14 +173,6 @@ def _name(context: Context, row: Row | None, each: Record) -> str:
     if context.mixed:
         return context.labels.variable(context.fit.table.names[row.free])
     return context.relation(each["lhs"], each["op"], each["rhs"])
-
-
-def _errors(row: Row | None, each: Record, *, with_df: bool) -> list[Value]:
-    """Standard error, statistic, df, p and limits; blank where nothing is estimated."""
-    names = ["se", "stat", *(["df"] if with_df else []), "pvalue", "ci_lower", "ci_upper"]
-    if row is not None and row.free < 0:
-        return [None] * len(names)
-    return [each[name] for name in names]
 
 
 # --- standardized, R² -----------------------------------------------------------------------------

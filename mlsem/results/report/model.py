@@ -148,7 +148,7 @@ def _options(context: Context) -> Iterator[tuple[str, str]]:
 
 def _model_options(context: Context) -> Iterator[tuple[str, str]]:
     recipe, plain = context.fit._recipe, ModelOptions()
-    if recipe is None:
+    if recipe is None or context.mixed:
         return
     for field in fields(ModelOptions):
         value = getattr(recipe.options, field.name)

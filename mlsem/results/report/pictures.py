@@ -105,6 +105,18 @@ def caterpillar(context: Context) -> Iterator[Part]:
     )
 
 
+def residuals(context: Context) -> Iterator[Part]:
+    """Of rows where data are given, and of clusters."""
+    if context.data is None and not context.two_level:
+        return
+    yield picture(
+        context.fit.plot_residuals(context.data, labels=context.labels.words),
+        "Residuals over the fitted values, and against the quantiles of a normal distribution.",
+        "Residuals over fitted values and against normal quantiles. Grey: where those of a normal "
+        "sample lie as a whole; outside of it red.",
+    )
+
+
 def leverage(context: Context, found: ClusterDiagnostics) -> Iterator[Part]:
     paths = [
         name
