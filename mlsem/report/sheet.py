@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from html import escape
 from itertools import islice
@@ -16,6 +17,7 @@ from mlsem.report.export.grid import Grid, GridRow, GridTable
 from mlsem.report.html import STYLE
 from mlsem.report.text import HEADER, STUB, wrapped
 
+NUMBER = re.compile(r"[-+<]?(\d|\.\d|Inf)|$")  # what a number, or a blank, begins with
 WIDEST = 20  # names that are longer get a line of their own
 
 
@@ -94,11 +96,22 @@ def grid(sheet: Sheet) -> Grid:
             each.title,
             (each.stub, *each.heads),
             tuple(GridRow((name, *cells)) for name, cells in each.rows),
-            legend=each.legend,
+            (True, *(any(map(_is_word, column)) for column in _columns_of(each))),
+            each.legend,
         )
         for each in sheet.tables
     ]
     return Grid(sheet.title, tuple(tables), sheet.notes)
+
+
+def _columns_of(table: SheetTable) -> Iterable[tuple[str, ...]]:
+    """Of cells; without rows those of no cell."""
+    cells = [cells for _, cells in table.rows]
+    return zip(*cells, strict=True) if cells else [()] * len(table.heads)
+
+
+def _is_word(cell: str) -> bool:
+    return NUMBER.match(cell) is None
 
 
 # --- text -----------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from mlsem.estimation.standard_errors import StandardErrors
 from mlsem.other_programs.answering import Answering
 from mlsem.report import html, text
 from mlsem.report.document import HeaderBlock, SummaryDocument
-from mlsem.report.export.exported import Exported, written
+from mlsem.report.export.exported import Rounded, written
 from mlsem.report.export.grid import Grid
 from mlsem.report.export.summary import document_grid
 from mlsem.report.sections import ParameterRow, sections
@@ -207,7 +207,7 @@ def _shown(value: float) -> str:
 
 
 @dataclass(frozen=True)
-class Summary(Exported, Answering):
+class Summary(Rounded, Answering):
     """A summary: text when printed, HTML in a notebook; `document` holds the plain values.
 
     Examples

@@ -145,3 +145,13 @@ def test_examples_run() -> None:
         result = doctest.testmod(each, optionflags=doctest.ELLIPSIS)
         assert result.attempted
         assert not result.failed
+
+
+def test_paths_stand_in_the_order_of_the_formula(fits: dict[str, mlsem.FitResult]) -> None:
+    for standardized in (False, True):
+        table = mlsem.summary_table(fits["slope"], rows="~", standardized=standardized)
+        tidy = table.tidy
+        assert tidy.rhs.tolist() == ["x1", "x1:w1", "w1"]
+    frame = fits["slope"].standardized()
+    path = frame[(frame.op == "~") & (frame.rhs == "x1")].est_std.item()
+    assert tidy.est[0] == pytest.approx(path)  # of a random path the mean slope, scaled as a path

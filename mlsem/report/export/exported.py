@@ -121,6 +121,64 @@ class Exported:
         write_excel(shown(self._grid()), path)
 
 
+class Rounded(Exported):
+    """A table that is written with as many decimals as one asks for."""
+
+    __slots__ = ()
+
+    def _grid(self, digits: int = 3) -> Grid:
+        raise NotImplementedError
+
+    def to_markdown(self, digits: int = 3, *, path: str | PathLike[str] | None = None) -> str:
+        r"""The table in Markdown with this many decimals; written to a file where a path is given.
+
+        Examples
+        --------
+        >>> import mlsem
+        >>> fit = mlsem.sem("y ~ x1", mlsem.load_example("article"))
+        >>> print(fit.summary().to_markdown(digits=2).splitlines()[-1])
+        | &emsp;.y | 2.47 | 0.16 | 15.81 | \<.01 |
+        """
+        from mlsem.report.export.markdown import markdown
+
+        return written(markdown(shown(self._grid(digits))), path)
+
+    def to_latex(
+        self,
+        digits: int = 3,
+        *,
+        caption: str = "",
+        label: str = "",
+        path: str | PathLike[str] | None = None,
+    ) -> str:
+        r"""The table in LaTeX with this many decimals, for the package booktabs.
+
+        Parameters
+        ----------
+        digits : int
+        caption : str
+            By default the title that is printed.
+        label : str
+            For ``\ref``.
+        path : path, optional
+            A file to be written, too.
+
+        Examples
+        --------
+        >>> import mlsem
+        >>> fit = mlsem.sem("y ~ x1", mlsem.load_example("article"))
+        >>> print(fit.summary().to_latex(digits=2, caption="Scores"))
+        % \usepackage{booktabs}
+        \begin{table}[htbp]
+        \centering
+        \caption{Scores}
+        ...
+        """
+        from mlsem.report.export.latex import latex
+
+        return written(latex(shown(self._grid(digits)), caption, label), path)
+
+
 def written(text: str, path: str | PathLike[str] | None) -> str:
     """The text, and a file with it where there is a path."""
     if path is not None:

@@ -11,7 +11,8 @@ from mlsem.core.records import Array
 from mlsem.report import sheet as sheets
 from mlsem.report.cells import format_df, format_number, format_pvalue
 from mlsem.report.document import HeaderBlock
-from mlsem.report.export.exported import written
+from mlsem.report.export.exported import Rounded, written
+from mlsem.report.export.grid import Grid
 from mlsem.report.sheet import Sheet, SheetTable, Shown
 from mlsem.results.mixed.varcorr import VarCorr, variance_table
 
@@ -46,7 +47,7 @@ class FixedEffects:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class MixedSummary(Shown):
+class MixedSummary(Rounded, Shown):
     """A summary of a mixed model: text when printed, HTML in a notebook.
 
     Attributes
@@ -69,6 +70,9 @@ class MixedSummary(Shown):
     fixed: FixedEffects
     blocks: tuple[HeaderBlock, ...]
     notes: tuple[str, ...]
+
+    def _grid(self, digits: int = 3) -> Grid:
+        return sheets.grid(self._sheet(digits))
 
     def to_text(self, digits: int = 3, *, path: str | PathLike[str] | None = None) -> str:
         """The text with this many decimals; written to a file where a path is given.

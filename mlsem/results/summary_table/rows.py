@@ -47,17 +47,22 @@ def column_of(fit: FitResult, asked: Asked) -> Column:
     slopes: list[str] = []
     for k, line in enumerate(lines):
         level, op, lhs, rhs = line["level"], line["op"], line["lhs"], line["rhs"]
-        if op == "r2" or (k < len(own) and own[k].exo) or isnan(line["est"]):
+        group = groups.get(line["group"], "")
+        if k < len(own) and own[k].exo:
             continue
-        if op == "~1" and lhs in means and lhs not in predicted:
-            path = means[lhs]  # the mean of a random slope is the path of all other models
-            level, op, lhs, rhs = path.level, "~", path.lhs, path.rhs
-            slopes.append(f"{asked.labels.variable(lhs)} ~ {asked.labels.variable(rhs)}")
         if op == "~1" and line["se"] == 0.0 and line["est"] == 0.0:
             continue  # an intercept that is not there
         if op == "~~" and lhs > rhs:
             lhs, rhs = rhs, lhs
-        cells[level, groups.get(line["group"], ""), op, lhs, rhs if op != ":=" else ""] = line
+        key = level, group, op, lhs, "" if op == ":=" else rhs
+        if op == "~1" and lhs in means and lhs not in predicted:
+            path = means[lhs]  # the mean of a random slope is the path of all other models
+            above = path.level, group, "~", path.lhs, path.rhs
+            if isnan(cells[above]["est"]):
+                key = above
+                slopes.append(_name(above, asked.labels))
+        cells[key] = line
+    cells = {key: line for key, line in cells.items() if not isnan(line["est"])}
     titles = {
         k: f"Level {k} [{WORDS[k - 1] if label == str(k) else label}]"
         for k, label in enumerate(table.level_labels, start=1)
@@ -140,9 +145,10 @@ def parameter_rows(
         level, group, op, lhs, rhs = key
         if (group, level) != before:
             title = ": ".join(filter(None, (group, titles.get(level, ""))))
+            title = title or OPERATORS[":="] * (op == ":=")
             if title:
                 yield GridRow((title,), "level")
-            before, block = (group, level), ""
+            before, block = (group, level), title
         own = VARIANCES if op == "~~" and lhs == rhs else OPERATORS[op]
         if own != block:
             yield GridRow((own,), "block")
