@@ -18,7 +18,9 @@ NOTHING = Value("None", "silent")
 SHOWN = ("frame", "estimates", "series", "column", "number", "test", "any", "matrix", "text")
 
 
-@r_function("library require requireNamespace suppressPackageStartupMessages suppressMessages")
+@r_function(
+    "library require p_load requireNamespace suppressPackageStartupMessages suppressMessages"
+)
 def library(_: Context, bound: Bound) -> Value:
     bound.others()
     return NOTHING
@@ -181,7 +183,9 @@ def probability(_: Context, bound: Bound) -> Value:
     )
 
 
-@r_function("plot hist boxplot barplot lines points abline legend ggplot xyplot")
+@r_function(
+    "plot hist boxplot barplot lines points abline legend ggplot xyplot qqnorm qqline curve"
+)
 def figures(_: Context, bound: Bound) -> Value:
     raise Refused(f"{bound.call.function}() draws a figure: use matplotlib.")
 

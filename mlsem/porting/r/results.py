@@ -119,7 +119,7 @@ def standardized(context: Context, bound: Bound) -> Value:
     return Value(doc, "estimates", info=fit.info)
 
 
-@r_function("fitMeasures fitmeasures", "object fit.measures ...")
+@r_function("fitMeasures fitmeasures", "object fit.measures ...", lenient=True)
 def fit_measures(context: Context, bound: Bound) -> Value:
     fit = a_fit(context, bound, "object", "sem")
     names = bound.node("fit.measures")
