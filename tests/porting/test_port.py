@@ -137,6 +137,8 @@ def test_the_reason_stands_with_the_statement(statement: str, said: str) -> None
 @pytest.mark.parametrize(
     "change",
     [
+        "suppressMessages({\n  library(x)\n  d <- 5\n})",
+        "suppressWarnings(d <- 5)",
         "for (k in 1:3) d$x <- k",
         "if (TRUE) d[1, 2] <- 5",
         "if (TRUE) {\n  d = NULL\n}",
@@ -182,6 +184,7 @@ def test_a_function_of_the_scripts_own_is_not_rs() -> None:
         ("a <- -2^2", "a = -2**2"),
         ("a <- (1 + 2) * 3 %% 2", "a = (1 + 2) * (3 % 2)"),
         ("a <- b <- 1L", "a = b = 1"),
+        ("a <- suppressWarnings(mean(d$x))", 'a = d["x"].mean()'),
         ("1 -> my.value", "my_value = 1"),
         ("print <- 1", "print_ = 1"),
         ("lambda <- .5", "lambda_ = 0.5"),

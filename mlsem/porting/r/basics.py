@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from mlsem.porting.r.context import Bound, Context, r_function
 from mlsem.porting.r.layout import call, literal, method
-from mlsem.porting.r.nodes import Binary, Call, Text
+from mlsem.porting.r.nodes import Binary, Call, Other, Text
 from mlsem.porting.r.texts import is_literal
 from mlsem.porting.r.values import Refused, Value
 
@@ -18,12 +19,18 @@ NOTHING = Value("None", "silent")
 SHOWN = ("frame", "estimates", "series", "column", "number", "test", "any", "matrix", "text")
 
 
-@r_function(
-    "library require p_load requireNamespace suppressPackageStartupMessages suppressMessages"
-)
+@r_function("library require p_load requireNamespace")
 def library(_: Context, bound: Bound) -> Value:
     bound.others()
     return NOTHING
+
+
+@r_function("suppressPackageStartupMessages suppressMessages suppressWarnings", "expr")
+def quietly(context: Context, bound: Bound) -> Value:
+    node = bound.need("expr")
+    if isinstance(node, Other) and only_packages(node.source):
+        return NOTHING
+    return context.value(node)
 
 
 @r_function("install.packages rm gc options graphics.off dev.off cat_line sessionInfo par flush")
@@ -183,9 +190,10 @@ def probability(_: Context, bound: Bound) -> Value:
     )
 
 
-@r_function(
-    "plot hist boxplot barplot lines points abline legend ggplot xyplot qqnorm qqline curve"
-)
+FIGURES = "plot hist boxplot barplot lines points abline legend ggplot xyplot qqnorm qqline curve"
+
+
+@r_function(FIGURES)
 def figures(_: Context, bound: Bound) -> Value:
     raise Refused(f"{bound.call.function}() draws a figure: use matplotlib.")
 
@@ -195,6 +203,13 @@ def is_figure(node: object) -> bool:
     while isinstance(node, Binary):
         node = node.left
     return isinstance(node, Call) and node.function in ("ggplot", "qplot")
+
+
+def only_packages(source: str) -> bool:
+    """``{ library(lavaan); library(dplyr) }``."""
+    statements = [each.strip() for each in re.split(r"[;\n]", source.strip("{} \n"))]
+    loading = re.compile(r"(library|require)\([\w.\"']+\)(\s*#.*)?|#.*|")
+    return all(loading.fullmatch(each) for each in statements)
 
 
 def is_installation(source: str) -> bool:
