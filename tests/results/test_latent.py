@@ -196,7 +196,7 @@ def test_predicted_outcomes_of_a_mixed_model():
     found = fit.predict(data.drop(columns="y"))
     expected = fixed + own[:, 0] + own[:, 2] * data["x1"]
     np.testing.assert_allclose(found["y"], expected, atol=1e-10)
-    new = fit.predict(data.assign(id=data["id"] + 1000))
+    new = fit.predict(data.assign(id=data["id"] + 1000), new_levels="population")
     np.testing.assert_allclose(new["y"], fixed, atol=1e-10)
     assert "not seen" in new.attrs["note"]
 
