@@ -48,14 +48,14 @@ def test_tables(fit):
     )
     assert fit.pvalues.isna().sum() == 2
     assert not fit.conf_int().isna().any(axis=None)
-    assert 7 < fit.tidy().set_index("term").loc["y ~ w1", "df"] < 10
+    assert 7 < fit.tidy().set_index("term").loc["w1", "df"] < 10
     assert fit.glance()["df_method"][0] == "satterthwaite"
 
 
 def test_summary(fit):
     text = str(fit.summary())
     assert re.search("t tests of fixed effects +Satterthwaite's degrees of freedom\n", text)
-    assert "Estimate  Std.Err  t-value       df  P(>|t|)" in text
+    assert re.search(r"Estimate +Std\.Error +df +t value +P\(>\|t\|\)\n", text)
     html = fit.with_se("standard", df="kenward-roger").summary()._repr_html_()
     assert "Kenward-Roger degrees of freedom" in html
     assert "expected, adjusted (Kenward-Roger)" in html
