@@ -48,7 +48,7 @@ extensions = [
     "sphinx_copybutton",
     "sphinx_design",
     "local_mathjax",
-    "page_links",
+    "reference",
     "validation",
 ]
 exclude_patterns = ["_build", "README.md"]
@@ -73,7 +73,6 @@ nb_mime_priority_overrides = [("html", "image/svg+xml", 5), ("html", "image/png"
 default_role = "py:obj"  # `params` in a docstring: a link where there is such a name, else code
 autosummary_generate = True
 autodoc_typehints = "none"  # the docstrings say the types in words
-autodoc_default_options = {"show-inheritance": False}
 add_module_names = False
 numpydoc_show_class_members = False
 numpydoc_class_members_toctree = False

@@ -47,6 +47,12 @@ def test_every_page_is_in_a_table_of_contents() -> None:
     assert sorted(str(page) for page in docs - listed) == []
 
 
+def test_the_index_of_tasks_names_each() -> None:
+    folder = ROOT / "docs" / "how_to"
+    named = set(DOC.findall((folder / "index.md").read_text("utf-8")))
+    assert {page.stem for page in folder.glob("*.md")} - {"index"} == named
+
+
 def _leads(page: Path, target: str) -> bool:
     if re.match(r"https?://|mailto:", target):
         return True
