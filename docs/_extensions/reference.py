@@ -36,4 +36,4 @@ def _signature(
     app: Sphinx, what: str, name: str, thing: object, options: object, signature: str, returns: str
 ) -> tuple[str, str | None] | None:
     """None leaves it as it is."""
-    return ("", None) if what in ("class", "exception") and name not in MADE_BY_USERS else None
+    return ("", None) if what == "class" and signature and name not in MADE_BY_USERS else None
