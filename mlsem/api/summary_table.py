@@ -50,7 +50,8 @@ def summary_table(
         What stands below an estimate: its standard error, confidence interval, t or z statistic,
         p value, degrees of freedom.
     stars : bool
-        Adds ``*`` (p < .05), ``**`` (p < .01), ``***`` (p < .001) to what is no variance or covariance.
+        Adds ``*`` (p < .05), ``**`` (p < .01), ``***`` (p < .001) to what is no variance or
+        covariance.
     digits : int
         Decimals.
     level : float

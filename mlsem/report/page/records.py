@@ -68,7 +68,7 @@ class Column:
     title : str
     kind : {"text", "name", "number", "count", "df", "p", "share"}
         "name" heads its row. Numbers stand at the right and are sorted by their size; "p" is
-        printed as ``< .001`` where it is smaller.
+        printed as ``<.001`` where it is smaller.
     """
 
     title: str

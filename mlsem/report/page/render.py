@@ -16,7 +16,7 @@ from itertools import count
 from math import isfinite, isinf, isnan
 
 from mlsem.base.display import printable
-from mlsem.report.cells import format_df, format_number
+from mlsem.report.cells import format_df, format_number, format_pvalue
 from mlsem.report.page.records import (
     Code,
     Column,
@@ -34,7 +34,6 @@ from mlsem.report.page.records import (
 )
 
 TONES = {"good": "Fine", "note": "Note", "caution": "Caution", "bad": "Problem"}
-SMALLEST_P = 0.001
 LONG = 30  # rows; longer tables have a window of their own
 _QUIET, _NUMBER = ' class="quiet"', ' class="number"'
 
@@ -232,7 +231,7 @@ def _number(column: Column, value: float, digits: int) -> str:
         case "df":
             return format_df(value)
         case "p":
-            return f"< {SMALLEST_P:g}".replace("0.", ".") if value < SMALLEST_P else f"{value:.3f}"
+            return format_pvalue(value)
         case "share":
             return f"{value:.1%}"
         case _:

@@ -9,9 +9,10 @@ import numpy as np
 
 from mlsem.core.records import Array
 from mlsem.report import sheet as sheets
-from mlsem.report.cells import format_df, format_number, format_pvalue
+from mlsem.report.cells import format_df, format_number, format_pvalue, shown
 from mlsem.report.document import HeaderBlock
 from mlsem.report.export.exported import written
+from mlsem.report.export.html import html
 from mlsem.report.sheet import Sheet, SheetTable, Shown
 from mlsem.results.mixed.varcorr import VarCorr, variance_table
 
@@ -54,7 +55,7 @@ class MixedSummary(Shown):
     title : str
     facts : tuple of (label, value)
     effects : VarCorr
-    limits : tuple of (name, lower, upper)
+    limits : tuple of (name, estimate, lower, upper)
         Of variances and covariances, where they were asked for.
     fixed : FixedEffects
     blocks : tuple of HeaderBlock
@@ -94,7 +95,7 @@ class MixedSummary(Shown):
         >>> "<table" in fit.summary().to_html()
         True
         """
-        return written(sheets.html(self._sheet(digits)), path)
+        return written(html(shown(self._grid(digits))), path)
 
     def _grid(self, digits: int = 3) -> Grid:
         return sheets.grid(self._sheet(digits))

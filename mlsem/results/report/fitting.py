@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from math import isnan
 
 from mlsem.errors import InferenceError
+from mlsem.report.cells import p_words
 from mlsem.report.page.records import (
     Column,
     Facts,
@@ -175,7 +176,7 @@ def _of_test(context: Context, measures: Measures) -> Verdict:
     key = next(each for each in order if not isnan(measures.get(each, float("nan"))))
     name, _, df, p, _ = next(test for test in TESTS if test[1] == key)
     pvalue = measures[p]
-    said = f"{name}: χ²({measures[df]:.0f}) = {measures[key]:.2f}, p {_p(pvalue)}."
+    said = f"{name}: χ²({measures[df]:.0f}) = {measures[key]:.2f}, {p_words(pvalue)}."
     if few and key == "chisq.score":
         said += (
             f" With {clusters} clusters it is the test to be read first: likelihood-ratio tests "
@@ -189,7 +190,3 @@ def _of_test(context: Context, measures: Measures) -> Verdict:
         )
         return Verdict("caution", "The test of fit speaks against the model.", words)
     return Verdict("good", "The test of fit finds nothing against the model.", f"{said} {CHANCE}")
-
-
-def _p(value: float) -> str:
-    return "< .001" if value < 0.001 else f"= {value:.3f}"
