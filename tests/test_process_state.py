@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import ast
+import time
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 
+import matplotlib
 import numpy as np
 import pandas as pd
 import pytest
 
 import mlsem
 from mlsem.errors import MlsemWarning, warn, without_warnings
+from mlsem.report.figures.style import style
 from mlsem.simulation.study.methods import analyse, read_methods
 from tests.fuzz.frames import good
 from tests.fuzz.guard import state
@@ -20,14 +24,19 @@ from tests.fuzz.guard import state
 PACKAGE = Path(__file__).parents[1] / "mlsem"
 OFTEN = 12
 TWO = "level: 1\n y ~ x1\nlevel: 2\n y ~ w1"
-# Names whose use would change the process; the command may collect warnings, for it is the process.
+# Names whose use would change the process. The command may collect warnings, for it is the process;
+# matplotlib takes a style from nowhere else, so that one place lends it ours, one thread at a time.
 FORBIDDEN = {
     *("catch_warnings", "simplefilter", "filterwarnings", "resetwarnings", "showwarning"),
     *("seterr", "seterrcall", "set_printoptions", "set_option", "setlocale", "setcontext"),
     *("rcParams", "rc_context", "switch_backend", "pyplot", "setrecursionlimit", "chdir", "umask"),
     *("set_state", "RandomState", "putenv", "setswitchinterval", "basicConfig"),
 }
-ALLOWED = {("cli/terminal.py", "catch_warnings"), ("cli/terminal.py", "simplefilter")}
+ALLOWED = {
+    ("cli/terminal.py", "catch_warnings"),
+    ("cli/terminal.py", "simplefilter"),
+    ("report/figures/style.py", "rc_context"),
+}
 
 
 def used(file: Path) -> set[str]:
@@ -96,6 +105,28 @@ def test_eight_threads_leave_everything_as_it_was():
     assert {each.category for each in seen if not issubclass(each.category, MlsemWarning)} == set()
     assert state() == before
     assert warnings.filters == filters
+
+
+def test_figures_of_many_threads_leave_the_users_style_as_it_was():
+    """A style that is given back in another order than it was taken would stay."""
+    taken = Barrier(2)
+
+    def draw(first: bool) -> None:
+        if first:
+            with style({"font.size": 3.0}):
+                taken.wait()  # the other asks for it now, and must not have it
+                time.sleep(0.05)
+        else:
+            taken.wait()
+            with style({"font.size": 4.0}):
+                time.sleep(0.1)
+
+    with style():
+        pass  # what is imported late comes now
+    before = dict(matplotlib.rcParams)
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(draw, (True, False)))
+    assert dict(matplotlib.rcParams) == before
 
 
 def caught(number: int) -> list[str]:

@@ -5,9 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
-from mlsem.report.files import check_output, write_whole
-
-REPLACE = "overwrite=True replaces it"
+from mlsem.report.files import REPLACE_BY_CALL, check_output, write_whole
 
 
 @dataclass(frozen=True)
@@ -65,5 +63,5 @@ class Port:
         'x = 1'
         """
         name = os.fspath(path)
-        check_output(name, overwrite=overwrite, argument="", replace=REPLACE)
-        write_whole(name, self.code, overwrite=overwrite, argument="", replace=REPLACE)
+        check_output(name, overwrite=overwrite, argument="", replace=REPLACE_BY_CALL)
+        write_whole(name, self.code, overwrite=overwrite, argument="", replace=REPLACE_BY_CALL)

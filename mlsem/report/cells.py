@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import fields, is_dataclass, replace
 from math import ceil, isinf, isnan
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from mlsem.base.display import cell, sentences
-from mlsem.report.document import TableRow
+
+if TYPE_CHECKING:
+    from mlsem.report.document import TableRow
 
 ALWAYS = ("est", "std_lv", "std_all")  # fields of fixed parameters, too
 STARS = (0.05, 0.01, 0.001)

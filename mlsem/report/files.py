@@ -13,10 +13,11 @@ from contextlib import suppress
 from pathlib import Path
 from secrets import token_hex
 
-from mlsem.errors import MlsemError
+from mlsem.errors import MlsemError, OptionValueError
 
 NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EXDEV, errno.EMLINK}
 REPLACE = "--overwrite replaces it"
+REPLACE_BY_CALL = "overwrite=True replaces it"
 
 
 class OutputError(MlsemError):
@@ -104,6 +105,32 @@ def write_whole(
     finally:
         with suppress(OSError):
             draft.unlink()
+
+
+def checked_path(path: str | os.PathLike[str]) -> str:
+    """The name of a file that a program wants written, over one that is there.
+
+    Raises
+    ------
+    OptionValueError
+        It is no name of a file.
+    OutputError
+    """
+    if not isinstance(path, str | os.PathLike) or not isinstance(os.fspath(path), str):
+        raise OptionValueError(f"path={path!r}: it takes the name of a file.")
+    name = os.fspath(path)
+    check_output(name, overwrite=True, argument="path")
+    return name
+
+
+def write_over(path: str | os.PathLike[str], text: str) -> None:
+    """Write a text file whole, over one that is there.
+
+    Raises
+    ------
+    OptionValueError, OutputError
+    """
+    write_whole(checked_path(path), text, overwrite=True, argument="path")
 
 
 def _said(argument: str, out: str) -> str:

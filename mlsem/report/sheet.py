@@ -1,12 +1,10 @@
-"""Facts, tables of cells and notes, as text and as HTML."""
+"""Facts, tables of cells and notes: as text, and as a grid for all other languages."""
 
 from __future__ import annotations
 
-import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from html import escape
 from itertools import islice
 
 from mlsem.base.display import display_width, pad_left, pad_right
@@ -14,10 +12,8 @@ from mlsem.other_programs.answering import Answering
 from mlsem.report.cells import shown
 from mlsem.report.export.exported import Exported
 from mlsem.report.export.grid import Grid, GridRow, GridTable
-from mlsem.report.html import STYLE
 from mlsem.report.text import HEADER, STUB, wrapped
 
-NUMBER = re.compile(r"[-+<]?(\d|\.\d|Inf)|$")  # what a number, or a blank, begins with
 WIDEST = 20  # names that are longer get a line of their own
 
 
@@ -83,9 +79,6 @@ class Shown(ABC, Exported, Answering):
     def _grid(self) -> Grid:
         return grid(self._sheet())
 
-    def _repr_html_(self) -> str:
-        return html(self._sheet())
-
 
 def grid(sheet: Sheet) -> Grid:
     """The sheet, to be written in other languages: its facts are a table without heads."""
@@ -96,22 +89,12 @@ def grid(sheet: Sheet) -> Grid:
             each.title,
             (each.stub, *each.heads),
             tuple(GridRow((name, *cells)) for name, cells in each.rows),
-            (True, *(any(map(_is_word, column)) for column in _columns_of(each))),
+            tuple(k <= each.left for k in range(1 + len(each.heads))),
             each.legend,
         )
         for each in sheet.tables
     ]
-    return Grid(sheet.title, tuple(tables), sheet.notes)
-
-
-def _columns_of(table: SheetTable) -> Iterable[tuple[str, ...]]:
-    """Of cells; without rows those of no cell."""
-    cells = [cells for _, cells in table.rows]
-    return zip(*cells, strict=True) if cells else [()] * len(table.heads)
-
-
-def _is_word(cell: str) -> bool:
-    return NUMBER.match(cell) is None
+    return Grid(sheet.title, tuple(tables), sheet.notes, sheet.heading)
 
 
 # --- text -----------------------------------------------------------------------------------------
@@ -158,43 +141,3 @@ def _lines(table: SheetTable, stub: int, widths: list[int]) -> Iterator[str]:
             yield f"  {name}"
             name = ""
         yield "  " + pad_right(name, stub) + numbers
-
-
-# --- HTML -----------------------------------------------------------------------------------------
-
-
-def html(sheet: Sheet) -> str:
-    """One `<div class="mlsem">`; every text of the user's is escaped."""
-    sheet = shown(sheet)
-    facts = "".join(
-        f"<tr><td>{escape(label)}</td><td>{escape(value)}</td></tr>\n"
-        for label, value in sheet.facts
-    )
-    parts = [f"<p><strong>{escape(sheet.title)}</strong></p>"]
-    parts += [f"<table><tbody>\n{facts}</tbody></table>"]
-    parts += [_table(table) for table in sheet.tables]
-    if sheet.notes:
-        items = "".join(f"<li>{escape(note)}</li>" for note in sheet.notes)
-        parts.append(f"<p><strong>{escape(sheet.heading)}</strong></p><ul>{items}</ul>")
-    return f'<div class="mlsem"><style>{STYLE}</style>\n' + "\n".join(parts) + "\n</div>"
-
-
-def _table(table: SheetTable) -> str:
-    words = ' style="text-align: left"'
-    sides = [words if k < table.left else "" for k in range(len(table.heads))]
-    heads = "".join(
-        f'<th scope="col"{side}>{escape(head)}</th>'
-        for side, head in zip(sides, table.heads, strict=True)
-    )
-    rows = "".join(
-        f"<tr><td>{escape(name)}</td>"
-        + "".join(f"<td{side}>{escape(cell)}</td>" for side, cell in zip(sides, cells, strict=True))
-        + "</tr>\n"
-        for name, cells in table.rows
-    )
-    stub = escape(table.stub)
-    legend = f"<p>{escape(table.legend)}</p>" if table.legend else ""
-    return (
-        f"<p><strong>{escape(table.title)}</strong></p>"
-        f"<table><thead><tr><th>{stub}</th>{heads}</tr></thead><tbody>\n{rows}</tbody></table>{legend}"
-    )

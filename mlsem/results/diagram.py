@@ -216,7 +216,8 @@ class _Writer:
         if row.free < 0 and not self.estimated.standardized:
             return f"{value:.{self.options.digits}f}".rstrip("0").rstrip(".") or "0"
         text = _number(value, self.options.digits)
-        return starred(text, self._pvalue(place)) if self.options.stars else text
+        stars = self.options.stars and not row.is_variance  # of which a Wald test is none
+        return starred(text, self._pvalue(place)) if stars else text
 
 
 def _there(row: Row) -> bool:

@@ -267,7 +267,7 @@ class Drawn(Moderated):
             Arrows whose p value is above this are dashed. Variances are never: a Wald test of a
             variance is none.
         stars : bool
-            Adds ``*`` (p < .05), ``**`` (p < .01), ``***`` (p < .001).
+            Adds ``*`` (p < .05), ``**`` (p < .01), ``***`` (p < .001) to what is no variance.
         intercepts : bool
             Adds means and intercepts, in brackets.
         variances, covariances : bool

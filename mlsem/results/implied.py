@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING
 from mlsem.data.table.frame import make_series, square_frame
 from mlsem.other_programs.answering import Answering
 from mlsem.report.export.exported import Exported
-from mlsem.report.export.grid import Grid
-from mlsem.report.table import square_table
 from mlsem.results.tables import implied_moments
 
 if TYPE_CHECKING:
@@ -17,6 +15,7 @@ if TYPE_CHECKING:
 
     from mlsem.estimation.estimates import Estimates
     from mlsem.estimation.problem import Problem
+    from mlsem.report.export.grid import Grid
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,6 +36,9 @@ class Implied(Exported, Answering):
         return f"Covariances:\n{cov.to_string()}\nMeans:\n{means.to_string()}"
 
     def _grid(self) -> Grid:
+        from mlsem.report.export.grid import Grid
+        from mlsem.report.table import square_table
+
         names = [str(name) for name in self.mean.index]
         table = square_table(names, self.cov.to_numpy().tolist(), self.mean.tolist())
         return Grid("Implied covariances and means", (table,))

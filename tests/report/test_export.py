@@ -9,13 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from mlsem.errors import InterfaceError
+from mlsem.errors import InterfaceError, OptionValueError
 from mlsem.report.cells import format_pvalue, is_pvalue, p_words
 from mlsem.report.export import spreadsheet
 from mlsem.report.export.exported import Exported
 from mlsem.report.export.grid import Grid, GridRow, GridTable
 from mlsem.report.export.latex import escaped, latex
 from mlsem.report.export.markdown import markdown
+from mlsem.report.files import OutputError
 from mlsem.report.sheet import Sheet, SheetTable, Shown
 from mlsem.report.table import columns_table, render_columns, square_table
 
@@ -130,19 +131,27 @@ def test_files_are_written(table: Table, tmp_path: Path) -> None:
     for write in (table.to_latex, table.to_markdown, table.to_html, table.to_csv):
         path = tmp_path / "table"
         assert write(path=path) == path.read_text("utf-8")
+    for write in (table.to_csv, table.to_excel):
+        with pytest.raises(OutputError, match=r"there is no folder .*none'; make it first"):
+            write(path=tmp_path / "none" / "table")
+    with pytest.raises(OptionValueError, match="it takes the name of a file"):
+        table.to_csv(StringIO())  # type: ignore[arg-type]
+    assert [each.name for each in tmp_path.iterdir()] == ["table"]
 
 
 def test_sheets_are_grids() -> None:
     class Report(Shown):
         def _sheet(self) -> Sheet:
-            part = SheetTable("Parameters", ("est",), (("y~x", ("0.5",)),), "est: estimate")
+            rows = (("y~x", ("free", "0.5")),)
+            part = SheetTable("Parameters", ("kind", "est"), rows, "est: estimate", left=1)
             return Sheet("Report", (("  Draws", "99"),), (part,), "Notes", ("A note.",))
 
     text = Report().to_markdown()
     assert "| Draws | 99 |" in text
-    assert "| y\\~x | 0.5 |" in text
+    assert "| :--- | :--- | ---: |\n| y\\~x | free | 0.5 |" in text  # words to the left
     assert "est: estimate" in text
     assert r"\caption{Report}" in Report().to_latex()
+    assert "<p><strong>Notes</strong></p><ul><li>A note.</li></ul>" in Report().to_html()
 
 
 def test_means_stand_below_a_matrix() -> None:

@@ -49,6 +49,10 @@ def test_options(sloped: mlsem.FitResult) -> None:
     assert all(node.variance is None for node in panel.nodes)
     assert panel.nodes[0].label == "Size"
     assert {arrow.value.text for arrow in panel.arrows} == {"0.37*", "0.29**"}
+    starry = sloped.diagram(stars=True, level=2).picture.panels[0].nodes
+    varied = [node.variance.text for node in starry if node.variance is not None]
+    assert len(varied) == 2
+    assert not any("*" in text for text in varied)  # no Wald test of these
     noted = sloped.diagram(intercepts=True, level=2).picture.panels[0].nodes
     assert [node.key for node in noted if node.note] == ["s", "y"]
     with pytest.raises(OptionValueError, match="digits"):

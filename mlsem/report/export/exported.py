@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
-
-from mlsem.report.cells import shown
 
 if TYPE_CHECKING:
     from os import PathLike
@@ -24,10 +21,15 @@ class Exported:
     def _grid(self) -> Grid:
         raise NotImplementedError
 
+    def _shown_grid(self, *digits: int) -> Grid:
+        from mlsem.report.cells import shown
+
+        return shown(self._grid(*digits))
+
     def _repr_html_(self) -> str:
         from mlsem.report.export.html import html
 
-        return html(shown(self._grid()))
+        return html(self._shown_grid())
 
     def to_html(self, *, path: str | PathLike[str] | None = None) -> str:
         """The table as a piece of HTML; written to a file where a path is given.
@@ -54,7 +56,7 @@ class Exported:
         """
         from mlsem.report.export.markdown import markdown
 
-        return written(markdown(shown(self._grid())), path)
+        return written(markdown(self._shown_grid()), path)
 
     def to_latex(
         self,
@@ -87,7 +89,7 @@ class Exported:
         """
         from mlsem.report.export.latex import latex
 
-        return written(latex(shown(self._grid()), caption, label), path)
+        return written(latex(self._shown_grid(), caption, label), path)
 
     def to_csv(self, path: str | PathLike[str] | None = None) -> str:
         """The table as text with commas, for spreadsheets: no text begins a formula there.
@@ -100,7 +102,7 @@ class Exported:
         """
         from mlsem.report.export.spreadsheet import csv_text
 
-        return written(csv_text(shown(self._grid())), path)
+        return written(csv_text(self._shown_grid()), path)
 
     def to_excel(self, path: str | PathLike[str]) -> None:
         """Write the table into an Excel workbook; numbers are numbers there.
@@ -109,6 +111,8 @@ class Exported:
         ------
         InterfaceError
             openpyxl is not installed.
+        OutputError
+            A kind of `MlsemError`: the file cannot be written.
 
         Examples
         --------
@@ -118,7 +122,7 @@ class Exported:
         """
         from mlsem.report.export.spreadsheet import write_excel
 
-        write_excel(shown(self._grid()), path)
+        write_excel(self._shown_grid(), path)
 
 
 class Rounded(Exported):
@@ -141,7 +145,7 @@ class Rounded(Exported):
         """
         from mlsem.report.export.markdown import markdown
 
-        return written(markdown(shown(self._grid(digits))), path)
+        return written(markdown(self._shown_grid(digits)), path)
 
     def to_latex(
         self,
@@ -176,11 +180,13 @@ class Rounded(Exported):
         """
         from mlsem.report.export.latex import latex
 
-        return written(latex(shown(self._grid(digits)), caption, label), path)
+        return written(latex(self._shown_grid(digits), caption, label), path)
 
 
 def written(text: str, path: str | PathLike[str] | None) -> str:
     """The text, and a file with it where there is a path."""
     if path is not None:
-        Path(path).write_text(text, "utf-8")
+        from mlsem.report.files import write_over
+
+        write_over(path, text)
     return text

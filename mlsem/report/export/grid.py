@@ -69,8 +69,9 @@ class GridTable:
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """Tables with a title above and notes below."""
+    """Tables with a title above and notes below; `heading` stands over the notes of a page."""
 
     title: str
     tables: tuple[GridTable, ...]
     notes: tuple[str, ...] = ()
+    heading: str = ""

@@ -18,7 +18,8 @@ def html(grid: Grid) -> str:
     parts += [_table(table) for table in grid.tables]
     if grid.notes:
         items = "".join(f"<li>{escape(note)}</li>" for note in grid.notes)
-        parts.append(f"<ul>{items}</ul>")
+        heading = f"<p><strong>{escape(grid.heading)}</strong></p>" if grid.heading else ""
+        parts.append(f"{heading}<ul>{items}</ul>")
     return f'<div class="mlsem"><style>{STYLE}</style>\n' + "\n".join(parts) + "\n</div>"
 
 

@@ -9,10 +9,11 @@ in print without colours. Words of users are never read as formulas: they are se
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache, wraps
 from textwrap import wrap
+from threading import RLock
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from mlsem.base.display import cell, display_width, printable
@@ -72,6 +73,10 @@ OTHER_SCRIPTS = (  # fonts with letters that matplotlib's own has not; those ins
     "Arial Unicode MS",
 )
 
+# matplotlib has settings of the whole process only: one thread at a time takes them and gives them
+# back, or the first to end would give back those of another.
+_SETTINGS = RLock()
+
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -87,14 +92,15 @@ def styled(draw: Callable[P, T]) -> Callable[P, T]:
 
     @wraps(draw)
     def in_style(*args: P.args, **kwargs: P.kwargs) -> T:
-        with _style():
+        with style():
             return draw(*args, **kwargs)
 
     return in_style
 
 
 @contextmanager
-def _style() -> Iterator[None]:
+def style(further: Mapping[str, Any] | None = None) -> Iterator[None]:
+    """This style, and `further` settings of matplotlib; afterwards the user's as they were."""
     try:
         import matplotlib.figure  # noqa: F401
         from matplotlib import rc_context
@@ -103,8 +109,8 @@ def _style() -> Iterator[None]:
         raise InterfaceError(
             f"figures need matplotlib ({error}): pip install matplotlib", name="matplotlib"
         ) from error
-    settings: Any = {**STYLE, "font.sans-serif": _fonts()}
-    with context("default"), rc_context(settings):
+    settings: Any = {**STYLE, "font.sans-serif": _fonts(), **(further or {})}
+    with _SETTINGS, context("default"), rc_context(settings):
         yield
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
+from mlsem.report.figures.style import style
 from mlsem.report.page.records import Figure
 
 if TYPE_CHECKING:
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
 
 LARGEST_SVG = 60_000  # bytes; a larger picture is kept as pixels
 MOST_MARKS = 4_000  # dots and lines; SVG of more takes long to write
+# identifiers in the SVG are by this salt, so that the same figure gives the same text
+SVG = {"svg.hashsalt": "mlsem", "svg.fonttype": "path"}
 PIXELS = 160  # an inch
 COLOURS = 64  # of a picture of pixels
 INCH = 100  # CSS pixels that an inch is shown as
@@ -19,12 +22,9 @@ INCH = 100  # CSS pixels that an inch is shown as
 
 def picture(drawn: Drawn, alt: str, caption: str = "") -> Figure:
     """The figure as SVG, or as PNG where that is smaller; without dates and names of files."""
-    import matplotlib
-
     width = round(INCH * float(drawn.get_figwidth()))
     if _marks(drawn) <= MOST_MARKS:
-        # identifiers in the SVG are by this salt, so that the same figure gives the same text
-        with matplotlib.rc_context({"svg.hashsalt": "mlsem", "svg.fonttype": "path"}):
+        with style(SVG):
             data = _saved(drawn, format="svg", metadata={"Date": None, "Creator": None})
         if len(data) <= LARGEST_SVG:
             return Figure(data, "svg", alt, caption, width)

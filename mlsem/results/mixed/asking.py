@@ -11,11 +11,11 @@ from mlsem.arguments import require_level
 from mlsem.core.quiet import quiet
 from mlsem.data.design.grid import Level, ReferenceGrid
 from mlsem.errors import InferenceError, OptionValueError, listed
+from mlsem.results.mixed.choices import require_choice
 from mlsem.results.mixed.grid import Weights, averages, known
 from mlsem.results.mixed.means import Contrasts, Functions, MarginalMeans, label_of
 from mlsem.results.mixed.multiplicity import Adjust
 from mlsem.results.mixed.parts import parts_of, recipe_of
-from mlsem.results.mixed.predict import require_choice
 from mlsem.results.mixed.settings import EXAMPLE, names_of, read_contrast, values_at
 
 if TYPE_CHECKING:

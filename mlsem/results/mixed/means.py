@@ -20,9 +20,9 @@ from mlsem.inference.covariance.intervals import Wald, wald
 from mlsem.inference.covariance.matrix import Covariance
 from mlsem.report.cells import format_df, format_number, format_pvalue
 from mlsem.report.sheet import Sheet, SheetTable, Shown
+from mlsem.results.mixed.choices import require_choice
 from mlsem.results.mixed.grid import Averages, known
 from mlsem.results.mixed.multiplicity import Adjust, adjusted, critical
-from mlsem.results.mixed.predict import require_choice
 
 if TYPE_CHECKING:
     import pandas as pd

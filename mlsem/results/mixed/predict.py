@@ -13,7 +13,7 @@ cluster that the fit has not seen has b̂ = 0, M = 0 and K = Ψ. Without random 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -23,9 +23,10 @@ from mlsem.data.moments.history import known_places
 from mlsem.data.table.columns import require_column
 from mlsem.data.table.frame import make_frame, make_series
 from mlsem.data.table.grouping import group
-from mlsem.errors import DataError, InferenceError, OptionValueError, listed
+from mlsem.errors import DataError, InferenceError
 from mlsem.inference.covariance.intervals import wald
 from mlsem.inference.covariance.matrix import Covariance
+from mlsem.results.mixed.choices import Effects, NewLevels, Prediction, RowKind
 from mlsem.results.mixed.parts import (
     ClusterEffects,
     MixedParts,
@@ -39,22 +40,7 @@ if TYPE_CHECKING:
 
     from mlsem.estimation.estimates import Estimates
 
-NewLevels = Literal["error", "population"]
-Interval = Literal["confidence", "prediction"]
-RowKind = Literal["response", "pearson", "marginal"]
-Effects = Literal["new", "predicted"]
 SHOWN = 5
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Prediction:
-    """What is asked of rows."""
-
-    random: bool
-    se: bool
-    interval: Interval | None
-    confidence: float
-    new_levels: NewLevels
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -70,20 +56,6 @@ class _Rows:
 def require_converged(fit: Estimates) -> None:
     if not fit.converged:
         raise InferenceError("the fit did not converge: there is nothing to predict with.")
-
-
-def require_choice(name: str, value: object, choices: tuple[str, ...], *, none: bool) -> None:
-    if value is None and none:
-        return
-    if not isinstance(value, str) or value not in choices:
-        raise OptionValueError(
-            f"{name}={value!r}: it takes one of {listed(choices)}{' or None' if none else ''}."
-        )
-
-
-def require_flag(name: str, value: object) -> None:
-    if not isinstance(value, bool | np.bool_):
-        raise OptionValueError(f"{name}={value!r}: it takes True or False.")
 
 
 # --- expectations ---------------------------------------------------------------------------------
@@ -275,11 +247,3 @@ def _root(psi: Array) -> Array:
     """R with R Rᵀ = Ψ, which may be singular."""
     values, vectors = np.linalg.eigh(psi)
     return vectors * np.sqrt(np.maximum(values, 0.0))
-
-
-def require_prediction(asked: Prediction) -> None:
-    """Refuse what an argument cannot take."""
-    require_flag("random", asked.random)
-    require_flag("se", asked.se)
-    require_choice("interval", asked.interval, get_args(Interval), none=True)
-    require_choice("new_levels", asked.new_levels, get_args(NewLevels), none=False)

@@ -10,8 +10,7 @@ from mlsem.arguments import require_level, require_seed, require_whole
 from mlsem.data.table.frame import make_frame, make_series
 from mlsem.errors import OptionValueError
 from mlsem.estimation.keywords import UNCHANGED, MixedUpdateKeywords, shown
-from mlsem.results.mixed.parts import parts_of
-from mlsem.results.mixed.predict import (
+from mlsem.results.mixed.choices import (
     Effects,
     Interval,
     NewLevels,
@@ -22,7 +21,6 @@ from mlsem.results.mixed.predict import (
     require_prediction,
 )
 from mlsem.results.mixed.source import Source
-from mlsem.results.residuals import Kind as MomentKind
 from mlsem.results.result import PROFILED, CiKind, FitResult
 
 if TYPE_CHECKING:
@@ -34,6 +32,7 @@ if TYPE_CHECKING:
     from mlsem.results.mixed.summary import MixedSummary
     from mlsem.results.mixed.tables import Scale
     from mlsem.results.mixed.varcorr import VarCorr
+    from mlsem.results.residuals import Kind as MomentKind
 
 Setting = Mapping[str, Any]
 NOWHERE = Source()
@@ -78,6 +77,8 @@ class MixedResult(FitResult):
         >>> mlsem.lmm("y ~ x1 + (1 | id)", data).fixef().round(3).to_dict()
         {'(Intercept)': -0.067, 'x1': 0.541}
         """
+        from mlsem.results.mixed.parts import parts_of
+
         parts = parts_of(self._estimates)
         return make_series(parts.beta, parts.fixed, "est")
 
@@ -97,6 +98,7 @@ class MixedResult(FitResult):
         >>> mlsem.lmm("y ~ x1 + (1 | id)", data).VarCorr().frame["grp"].tolist()
         ['id', 'Residual']
         """
+        from mlsem.results.mixed.parts import parts_of
         from mlsem.results.mixed.varcorr import variances
 
         return variances(parts_of(self._estimates))
@@ -395,13 +397,15 @@ class MixedResult(FitResult):
         >>> len(fit.residuals("pearson"))
         500
         """
-        if kind in get_args(MomentKind):
+        from mlsem.results import residuals
+        from mlsem.results.mixed import predict as rows
+
+        of_moments = get_args(residuals.Kind)
+        if kind in of_moments:
             if data is not None:
                 raise OptionValueError(f"data=: residuals of kind {kind!r} are of moments.")
             return super().residuals(cast("MomentKind", kind), level, cast("Any", group))
-        from mlsem.results.mixed import predict as rows
-
-        require_choice("kind", kind, (*get_args(RowKind), *get_args(MomentKind)), none=False)
+        require_choice("kind", kind, (*get_args(RowKind), *of_moments), none=False)
         if level is not None or group is not None:
             raise OptionValueError(f"level= and group=: residuals of kind {kind!r} are of rows.")
         rows.require_converged(self._estimates)

@@ -10,7 +10,6 @@ import numpy as np
 
 from mlsem.data.table.columns import require_frame
 from mlsem.errors import DataError, InferenceError
-from mlsem.estimation.prediction import fitted_clusters, new_clusters, new_data
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -65,6 +64,8 @@ class Source:
 
 def _same(estimates: Estimates, frame: pd.DataFrame) -> bool:
     """Whether rows say of the clusters what the fit knows of them."""
+    from mlsem.estimation.prediction import fitted_clusters, new_clusters, new_data
+
     try:
         seen = new_clusters(new_data(estimates, frame), history=False)
     except DataError:

@@ -12,7 +12,7 @@ from mlsem.report import sheet as sheets
 from mlsem.report.cells import format_df, format_number, format_pvalue
 from mlsem.report.document import HeaderBlock
 from mlsem.report.export.exported import Rounded, written
-from mlsem.report.export.grid import Grid
+from mlsem.report.export.html import html
 from mlsem.report.sheet import Sheet, SheetTable, Shown
 from mlsem.results.mixed.varcorr import VarCorr, variance_table
 
@@ -55,7 +55,7 @@ class MixedSummary(Rounded, Shown):
     title : str
     facts : tuple of (label, value)
     effects : VarCorr
-    limits : tuple of (name, lower, upper)
+    limits : tuple of (name, estimate, lower, upper)
         Of variances and covariances, where they were asked for.
     fixed : FixedEffects
     blocks : tuple of HeaderBlock
@@ -98,10 +98,7 @@ class MixedSummary(Rounded, Shown):
         >>> "<table" in fit.summary().to_html()
         True
         """
-        return written(sheets.html(self._sheet(digits)), path)
-
-    def _grid(self, digits: int = 3) -> Grid:
-        return sheets.grid(self._sheet(digits))
+        return written(html(self._shown_grid(digits)), path)
 
     def _sheet(self, digits: int = 3) -> Sheet:
         tables = [variance_table(self.effects, digits)]

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from html import escape
 
 from mlsem.errors import OptionValueError
-from mlsem.report.files import check_output, write_whole
+from mlsem.report.files import REPLACE_BY_CALL, check_output, write_whole
 
 HEIGHT = 640  # pixels of the frame in a notebook
-REPLACE = "overwrite=True replaces it"
 
 
 @dataclass(frozen=True, repr=False)
@@ -45,7 +44,7 @@ class Report:
             There is such a file, or it cannot be written.
         """
         name = checked(path, overwrite=overwrite)
-        write_whole(name, self.html, overwrite=overwrite, argument="", replace=REPLACE)
+        write_whole(name, self.html, overwrite=overwrite, argument="", replace=REPLACE_BY_CALL)
 
     def __repr__(self) -> str:
         return f"<Report: {len(self.html) // 1024} kB of HTML; report.save('report.html')>"
@@ -71,5 +70,5 @@ def checked(path: str | os.PathLike[str], *, overwrite: bool) -> str:
     name = os.fspath(path)
     if not isinstance(name, str) or not name.lower().endswith((".html", ".htm")):
         raise OptionValueError(f"{name!r}: the name of a report must end in .html.")
-    check_output(name, overwrite=overwrite, argument="", replace=REPLACE)
+    check_output(name, overwrite=overwrite, argument="", replace=REPLACE_BY_CALL)
     return name
