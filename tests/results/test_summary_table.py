@@ -161,6 +161,6 @@ def test_a_product_is_one_row_whatever_the_order_of_its_factors():
     data = mlsem.load_example("article")
     fits = [mlsem.lmm(f"y ~ {text} + (1 | id)", data) for text in ("x1*w1", "w1*x1")]
     for rows in ("x1:w1", "y ~ w1:x1"):
-        numbers = mlsem.summary_table(fits, rows=rows).tidy()
+        numbers = mlsem.summary_table(fits, rows=rows).tidy
         assert list(numbers.rhs) == ["x1:w1"] * 2
         assert numbers.est[0] == pytest.approx(numbers.est[1])
