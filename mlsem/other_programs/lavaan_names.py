@@ -166,7 +166,7 @@ LAVAAN: tuple[tuple[str, str, str, str], ...] = (
         "fit.reliability()",
         "ω and α of each level, of cluster means and of factor scores, with intervals.",
     ),
-    ("AVE reliabilityL2 maximalRelia", "semTools", "fit.reliability()", ""),
+    ("AVE reliabilityL2 maximalRelia alpha omega", "semTools", "fit.reliability()", ""),
     (
         "measurementInvariance measEq.syntax measEq_syntax longInvariance",
         "semTools",

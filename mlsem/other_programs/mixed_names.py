@@ -55,7 +55,8 @@ MIXED: tuple[tuple[str, str, str, str], ...] = (
         "In a model by levels it is the root of the variance of level 1.",
     ),
     ("isSingular", "lme4", "fit.singular", ""),
-    ("isREML isLMM REMLcrit", "lme4", "fit.settings.estimator", ""),
+    ("isREML isLMM", "lme4", "fit.settings.estimator", ""),
+    ("REMLcrit", "lme4", "-2 * fit.loglik", "Of a fit by REML the log-likelihood is restricted."),
     (
         "confint",
         "R",

@@ -20,6 +20,12 @@ PYTHON: tuple[tuple[str, str, str, str], ...] = (
     ("df", "Python", 'fit.parameter_estimates()["df"]', "Each parameter has its own."),
     ("to_csv head to_frame frame", "Python", "fit.parameter_estimates()", "It is a data frame."),
     (
+        "to_latex to_markdown to_html to_excel as_latex",
+        "Python",
+        "mlsem.summary_table([fit])",
+        "The table has to_latex, to_markdown, to_html and to_excel; so have the tables of results.",
+    ),
+    (
         "get_robustcov_results",
         "statsmodels",
         'fit.with_se("CR2")',

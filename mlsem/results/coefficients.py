@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import isfinite
 from typing import TYPE_CHECKING
 
 from mlsem.arguments import require_level
@@ -69,9 +70,20 @@ def plot_coefficients(
     return coefficients(
         [Section(heading, [shown[row.same] for row in each]) for heading, each in sections.items()],
         series,
-        f"estimate and {100.0 * level:g} % interval",
+        _axis(fits.values(), series, level),
         figure,
     )
+
+
+def _axis(fits: Iterable[FitResult], series: Iterable[Series], level: float) -> str:
+    """What is shown; no interval is named where there are none."""
+    bounds = [bound for each in series for bound in each.lower]
+    text = (
+        f"estimate and {100.0 * level:g} % interval" if any(map(isfinite, bounds)) else "estimate"
+    )
+    if all(fit.converged for fit in fits):
+        return text
+    return f"{text}\na fit did not converge: its values are no estimates"
 
 
 # --- what is the same in several fits -------------------------------------------------------------

@@ -275,6 +275,13 @@ def test_refusals_say_what_to_do(asked, error, words):
         fit.simple_slopes(*asked)
 
 
+def test_a_factor_model_has_no_slopes():
+    waves = mlsem.load_example("growth_wide")
+    fit = mlsem.cfa("f =~ reading0 + reading1 + reading2", waves)
+    with pytest.raises(InferenceError, match="regressions with a product"):
+        fit.simple_slopes("f", "programme")
+
+
 def test_refusals_of_formulas():
     plain = mlsem.lmm("y ~ g*x1 + (1 | id)", DATA)
     with pytest.raises(InferenceError, match="make it the moderator"):

@@ -13,8 +13,9 @@ from mlsem.errors import InterfaceError, OptionValueError
 from mlsem.report.diagram import graphviz
 from mlsem.report.diagram.curves import passes
 from mlsem.report.diagram.geometry import drawing
-from mlsem.report.diagram.layers import directed, layered
-from mlsem.report.diagram.metrics import Point, name_lines, node_sizes
+from mlsem.report.diagram.layers import Placed, directed, layered
+from mlsem.report.diagram.metrics import Box, Point, name_lines, node_sizes
+from mlsem.report.diagram.panel import panel_sheet
 from mlsem.report.diagram.records import Arc, Arrow, Node, Panel, Picture, Value
 from mlsem.report.diagram.result import Diagram
 from mlsem.report.diagram.shapes import box_of
@@ -98,6 +99,16 @@ def test_arrows_lead_right_and_left_to_indicators_of_predictors() -> None:
     columns = {name: round(box.x) for name, box in boxes.items()}
     assert columns["a1"] == columns["b2"] < columns["A"] == columns["B"] < columns["C"]
     assert columns["C"] < columns["D"] == columns["c1"] < columns["d1"]
+
+
+def test_a_loop_stands_where_no_arc_to_another_column_begins() -> None:
+    panel = _panel("w>y", "s-y", "s y")  # a random slope above what explains the intercept
+    at = {"s": (0.0, 0.0), "w": (0.0, 52.0), "y": (170.0, 52.0)}
+    placed = Placed({name: Box(x, y, 64, 38) for name, (x, y) in at.items()}, ((),))
+    lines = panel_sheet(panel, placed).lines
+    loops = {node.key: line for node, line in zip(panel.nodes, lines, strict=False)}
+    assert all(point.x < 0 for point in loops["s"].points)
+    assert all(point.x > 170 for point in loops["y"].points)
 
 
 def test_a_circle_is_cut_once() -> None:
@@ -190,6 +201,7 @@ def test_files(tmp_path: Path) -> None:
 def test_long_names_are_broken() -> None:
     assert name_lines("reading_comprehension_score") == ("reading_", "comprehension_", "score")
     assert name_lines("Hours of reading a week") == ("Hours of reading a", "week")
+    assert name_lines("armtreatment:before") == ("armtreatment:", "before")
     assert all(len(line) <= 18 for line in name_lines("x" * 90))
 
 

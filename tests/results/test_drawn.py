@@ -52,6 +52,14 @@ def test_intervals_are_those_of_conf_int():
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["standard", "CR2"]
 
 
+def test_no_interval_is_named_where_there_is_none():
+    bare = mlsem.fit(MODEL, DATA, cluster="id", se="none").plot_coefficients()
+    assert bare.axes[0].get_xlabel() == "estimate"
+    with pytest.warns(mlsem.ConvergenceWarning):
+        stopped = mlsem.fit(MODEL, DATA, cluster="id", max_iter=1)
+    assert "did not converge" in stopped.plot_coefficients().axes[0].get_xlabel()
+
+
 def test_a_path_is_the_same_in_fits_of_different_kinds():
     """Fixed, the mean of a random slope, or in lme4's language."""
     varying = mlsem.fit(VARYING, DATA, cluster="id")

@@ -155,3 +155,12 @@ def test_paths_stand_in_the_order_of_the_formula(fits: dict[str, mlsem.FitResult
     frame = fits["slope"].standardized()
     path = frame[(frame.op == "~") & (frame.rhs == "x1")].est_std.item()
     assert tidy.est[0] == pytest.approx(path)  # of a random path the mean slope, scaled as a path
+
+
+def test_a_product_is_one_row_whatever_the_order_of_its_factors():
+    data = mlsem.load_example("article")
+    fits = [mlsem.lmm(f"y ~ {text} + (1 | id)", data) for text in ("x1*w1", "w1*x1")]
+    for rows in ("x1:w1", "y ~ w1:x1"):
+        numbers = mlsem.summary_table(fits, rows=rows).tidy
+        assert list(numbers.rhs) == ["x1:w1"] * 2
+        assert numbers.est[0] == pytest.approx(numbers.est[1])

@@ -160,6 +160,11 @@ def _equations(
 
 
 def _require_known(wanted: set[str], known: set[str]) -> None:
+    if not known:
+        raise InferenceError(
+            "no observed variable of the model is explained by observed ones: there are no slopes "
+            "to look at. They are of regressions with a product, such as y ~ x1 + w1 + w1:x1."
+        )
     for name in sorted(wanted - known):
         raise OptionValueError(
             f"{name!r} is not among what the model explains an outcome by: "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from textwrap import wrap
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -17,6 +18,7 @@ WIDTHS = (  # of letters in ems, as in Helvetica; of all others that of `n`
     ("ijl.,:;|!'", 0.28),
     ("ft()[]{}rI/\\- *\u200b", 0.36),
     ("mwMW@%&\u2014", 0.90),
+    ("<>^~+=#\u00d7", 0.84),
     ("ABCDEGHKNOPQRSTUVXYZ", 0.71),
 )
 ORDINARY = 0.57
@@ -79,11 +81,11 @@ def text_width(text: str, size: float) -> float:
 
 
 def name_lines(text: str) -> tuple[str, ...]:
-    """A name in lines of at most `WIDEST` columns, broken where words end, or after `_` and `.`."""
+    """A name in lines of at most `WIDEST` columns, broken where words end, or after `_` `.` `:`."""
     text = cell(text)
     if display_width(text) <= WIDEST:
         return (text,)
-    breakable = text.replace("_", "_ \u200b").replace(".", ". \u200b")
+    breakable = re.sub("[_.:]", "\\g<0> \u200b", text)
     pieces = wrap(breakable, WIDEST)
     lines = [piece.replace(" \u200b", "").replace("\u200b", "") for piece in pieces]
     if len(lines) > LINES:

@@ -61,13 +61,18 @@ def _put_node(sheet: Sheet, node: Node, box: Box) -> None:
 
 
 def _ends(panel: Panel, placed: Placed) -> dict[str, Counter[Side]]:
-    """How many arrows begin or end at each side of a node."""
+    """How many arrows, and arcs to other columns, begin or end at each side of a node."""
     found: dict[str, Counter[Side]] = {node.key: Counter() for node in panel.nodes}
     for arrow, way in zip(panel.arrows, placed.ways, strict=True):
         source, target = placed.boxes[arrow.source], placed.boxes[arrow.target]
         first, last = (way[0], way[-1]) if way else (target, source)
         found[arrow.source]["left" if first.x < source.x else "right"] += 1
         found[arrow.target]["left" if last.x < target.x else "right"] += 1
+    for arc in panel.arcs:
+        one, other = placed.boxes[arc.one], placed.boxes[arc.other]
+        if not _same_column(one, other):
+            found[arc.one]["left" if other.x < one.x else "right"] += 1
+            found[arc.other]["left" if one.x < other.x else "right"] += 1
     return found
 
 

@@ -14,7 +14,12 @@ from mlsem.report.export.grid import Grid, GridTable
 from mlsem.report.export.plain import plain
 from mlsem.results.summary_table.below import measure_rows, notes_of
 from mlsem.results.summary_table.records import Asked, Column, Key
-from mlsem.results.summary_table.rows import column_of, ordered, parameter_rows
+from mlsem.results.summary_table.rows import (
+    column_of,
+    ordered,
+    parameter_rows,
+    with_products_alike,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -75,7 +80,7 @@ def table_of_fits(fits: Sequence[FitResult], names: tuple[str, ...], asked: Aske
     InferenceError
         Standardized values were asked for, and there are none.
     """
-    columns = [column_of(fit, asked) for fit in fits]
+    columns = with_products_alike([column_of(fit, asked) for fit in fits])
     keys = ordered(columns, asked)
     rows = [*parameter_rows(columns, keys, asked), *measure_rows(fits, asked)]
     table = GridTable("", ("", *names), tuple(rows))

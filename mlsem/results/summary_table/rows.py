@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from math import isfinite, isnan
 from typing import TYPE_CHECKING, Any
 
@@ -70,6 +71,25 @@ def column_of(fit: FitResult, asked: Asked) -> Column:
     return Column(fit, cells, titles, tuple(slopes))
 
 
+def with_products_alike(columns: Sequence[Column]) -> list[Column]:
+    """A product is the same whatever the order of its factors: it has its first name in all."""
+    first: dict[Key, Key] = {}
+
+    def named(key: Key) -> Key:
+        return first.setdefault((*key[:4], _in_order(key[4])), key)
+
+    return [
+        replace(column, cells={named(key): line for key, line in column.cells.items()})
+        for column in columns
+    ]
+
+
+def _in_order(text: str) -> str:
+    """`y~w1:x1` of `y~x1:w1`, and `w1:x1` of `x1:w1`."""
+    left, tilde, right = text.rpartition("~")
+    return f"{left}{tilde}{':'.join(sorted(right.split(':')))}"
+
+
 def ordered(columns: Sequence[Column], asked: Asked) -> list[Key]:
     """The rows of all fits: by group, level and kind, in the order in which they come."""
     keys = list(dict.fromkeys(key for column in columns for key in column.cells))
@@ -108,7 +128,12 @@ def _chosen(keys: list[Key], rows: tuple[str, ...]) -> list[Key]:
     found: set[Key] = set()
     for row in rows:
         asked = row.replace(" ", "")
-        own = {key for key in keys if asked in (key[2], names[key], key[4])}
+        same = _in_order(asked)
+        own = {
+            key
+            for key in keys
+            if asked == key[2] or same in (_in_order(names[key]), _in_order(key[4]))
+        }
         if not own:
             known = list(dict.fromkeys(names.values()))
             raise OptionValueError(
