@@ -244,9 +244,9 @@ def test_the_command_prints_nothing_that_is_obeyed(
 
 
 def test_json_says_the_same_with_escapes() -> None:
-    from mlsem.cli.output import _json_printable
+    from mlsem.cli.as_json import _printable
 
     text = json.dumps({"name": ODD + "é"}, ensure_ascii=False)
-    assert not obeyed(_json_printable(text))
-    assert "é" in _json_printable(text)
-    assert json.loads(_json_printable(text)) == {"name": ODD + "é"}
+    assert not obeyed(_printable(text))
+    assert "é" in _printable(text)
+    assert json.loads(_printable(text)) == {"name": ODD + "é"}

@@ -7,9 +7,11 @@ takes every fortieth design; `pytest -m slow tests/estimation/test_floor.py` tak
 
 import json
 import warnings
+from argparse import Namespace
 from collections import Counter
 from dataclasses import dataclass
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -18,13 +20,14 @@ from dense import LOG_2PI, Dense
 from kinds import with_estimates
 
 import mlsem
-from mlsem.cli.output import json_text
+from mlsem.cli.as_json import fit_as_json
 from mlsem.estimation.remarks import complaint
 
 DESIGNS, EVERY = 970, 40
 EPS = float(np.finfo(float).eps)
 LAST = (283, 330, 384, 495)  # where rounding once gave +5e20
 NEAR = 1.0  # by how much ℓ may be wrong at a covariance that is singular but for a few digits
+ASKED = Namespace(ci="wald", data=str(Path(__file__).parents[2] / "examples" / "article.csv"))
 LEFT = 1e-4  # step to the maximum, in standard errors
 
 
@@ -336,7 +339,7 @@ def test_no_numbers_where_there_is_no_maximum(status, options):
         in summary
     )
     assert f"no {'restricted ' * bool(options)}loglik, not converged" in repr(fit)
-    content = json.loads(json_text(fit, 0.95, "wald", {}, ()))
+    content = json.loads(fit_as_json(fit, ASKED, 0.95, {}, ()))
     assert content["loglik"] is content["aic"] is content["bic"] is None
     assert content["converged"] is False
 
@@ -351,7 +354,7 @@ def test_the_last_iterate_is_named(status):
     assert "Loglikelihood at the last iterate" in shown
     assert sum("not available" in line for line in lines) == 2
     assert f"loglik {fit.loglik:.3f} at the last iterate, not converged" in repr(fit)
-    content = json.loads(json_text(fit, 0.95, "wald", {}, ()))
+    content = json.loads(fit_as_json(fit, ASKED, 0.95, {}, ()))
     assert content["loglik"] == fit.loglik
     assert content["aic"] is content["bic"] is None
 

@@ -128,6 +128,7 @@ def test_the_plain_sandwich(reml):
 
 # --- nothing else knows them ----------------------------------------------------------------------
 
+FOREIGN = ("porting",)  # where "ML" and "none" are words of R and Mplus
 OTHER_WORDS = ("estimator", "bounds", "intercepts")  # keywords that have values of the same names
 
 
@@ -135,7 +136,7 @@ def test_no_kind_is_compared_outside_the_registry():
     found = [
         f"{file.relative_to(PACKAGE)}:{node.lineno} {ast.unparse(node)[:80]}"
         for file in sorted(PACKAGE.rglob("*.py"))
-        if file.name != "standard_errors.py"
+        if file.name != "standard_errors.py" and file.relative_to(PACKAGE).parts[0] not in FOREIGN
         for node in ast.walk(ast.parse(file.read_text("utf-8")))
         if _tells_kinds_apart(node)
     ]

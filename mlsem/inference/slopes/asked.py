@@ -248,7 +248,7 @@ def _meanings(
 ) -> list[tuple[Source, tuple[Source, ...], dict[Source, Any]]]:
     """The predictor and its moderators among the sources, and where all are held. A variable with
     a part at both levels may be meant as either."""
-    level = {1: "within", 2: BETWEEN, None: None}.get(asked.model_level, "none")
+    level = {1: "within", 2: BETWEEN, None: None}.get(asked.model_level, "neither")
 
     def named(name: str) -> list[Source]:
         own = [source for source in equation.sources if source.name == name]

@@ -293,13 +293,13 @@ class SimpleSlopes(sheet.Shown):
 
 def interval_words(interaction: Interaction, level: float, *, simultaneous: bool) -> str:
     """`95 %, t with CR2 standard errors`."""
-    reference, kind = interaction.covariance.reference, interaction.covariance.kind.name
-    if kind == "none":
+    reference, kind = interaction.covariance.reference, interaction.covariance.kind
+    if not kind.exists:
         return "none: the fit has no standard errors"
     how = "z" if reference is None else "t"
     if simultaneous:
         how = "simultaneous (Scheffé)"
-    errors = "model-based" if interaction.covariance.kind.model_based else kind
+    errors = "model-based" if kind.model_based else kind.name
     return f"{100 * level:g} %, {how} with {errors} standard errors"
 
 

@@ -99,7 +99,8 @@ def _facts(fit: MixedResult, facts: Facts) -> tuple[tuple[str, str], ...]:
         pairs.append(("REML criterion", _number(criterion)))
     else:
         pairs.append(("Log-likelihood", _number(facts.loglik)))
-    pairs += [("AIC", _number(facts.aic)), ("BIC", _number(facts.bic))]
+    of = " (restricted)" if facts.restricted else ""
+    pairs += [(f"AIC{of}", _number(facts.aic)), (f"BIC{of}", _number(facts.bic))]
     pairs.append(("Standard errors", facts.se.title))
     if facts.form:
         pairs.append(("Information", facts.form))

@@ -110,7 +110,8 @@ def _sources(context: Context) -> Iterator[str]:
     fit = context.fit
     used = ["lmm" if context.mixed else "mlsem"]
     used += ["REML"] if context.restricted else []
-    used += ["MLR"] if fit.se_kind == "MLR" else []
+    kind = fit.covariance.kind
+    used += ["MLR"] if kind.sandwich and kind.adjustment is None and kind.reference == "z" else []
     used += ["CR"] if fit.n_clusters is not None and fit.converged else []
     used += [fit.df_method] if fit.df_method is not None else []
     used += ["fiml"] if fit._record.missingness is not None else []

@@ -122,7 +122,7 @@ def _about(column: Column) -> str:
     fit = column.fit
     estimator = "REML" if fit.settings.estimator == "REML" else "ML"
     kind = fit.covariance.kind
-    title = "model-based" if kind.name == "standard" else f"{kind.title[0].lower()}{kind.title[1:]}"
+    title = "model-based" if kind.model_based else f"{kind.title[0].lower()}{kind.title[1:]}"
     form = f", {fit.covariance.form} information" if fit.covariance.form else ""
     errors = f"standard errors {title}{form}"
     df = [
