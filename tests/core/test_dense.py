@@ -90,7 +90,10 @@ def test_observed_information(posed, name):
         np.testing.assert_array_equal(found, found.T)
 
 
-@pytest.mark.parametrize("name", ["latent at both levels", "products", "2-1-1", "feedback"])
+LARGE = pytest.param("2-1-1", marks=pytest.mark.slow)  # its dense derivatives take six seconds
+
+
+@pytest.mark.parametrize("name", ["latent at both levels", "products", LARGE, "feedback"])
 def test_observed_information_of_the_dense_likelihood(posed, name):
     """Second differences lose half of the digits."""
     model = posed(name)

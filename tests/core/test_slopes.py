@@ -72,7 +72,10 @@ def test_derivatives(posed, name):
     close(model.expected(params), model.dense.expected(params), 1e-9)
 
 
-@pytest.mark.parametrize("name", ["one slope", "slope as mediator", "latent at both levels"])
+LARGE = pytest.param("latent at both levels", marks=pytest.mark.slow)  # six seconds
+
+
+@pytest.mark.parametrize("name", ["one slope", "slope as mediator", LARGE])
 def test_observed_information_of_the_dense_likelihood(posed, name):
     model = posed(name)
     params = point_inside(model, 3)

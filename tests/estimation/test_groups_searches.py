@@ -53,7 +53,7 @@ def _slowly(seeds):
     return [pytest.param(seed, marks=pytest.mark.slow) for seed in seeds]
 
 
-@pytest.mark.parametrize("seed", [*range(5), *_slowly(range(5, 10))])
+@pytest.mark.parametrize("seed", [0, 1, 3, 4, *_slowly((2, *range(5, 10)))])
 def test_searches_end_where_those_of_separate_fits_do(seed):
     text = TEXTS[seed % len(TEXTS)]
     data = drawn(seed, 2 + seed % 3, 20 + 3 * seed)

@@ -101,6 +101,7 @@ def test_intervals_stay_between_0_and_1():
     assert "Harmonic mean" in str(fitted(PLAIN, se="MLR").reliability())
 
 
+@pytest.mark.slow
 def test_errors_agree_with_a_bootstrap():
     """Of clusters drawn with replacement, for ω of all kinds and the scores."""
     data = frame("demo.csv")
