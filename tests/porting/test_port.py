@@ -198,6 +198,7 @@ def test_a_function_of_the_scripts_own_is_not_rs() -> None:
         ("e <- d[2:5, c('x', 'y')]", 'e = d.iloc[1:5][["x", "y"]]'),
         ("d$z <- NULL", 'd = d.drop(columns="z")'),
         ("e <- d |> head(n = 3)", "e = d.head(3)"),
+        ("r <- rep('a', 1e1)", 'r = ["a"] * 10'),
         ("e <- subset(d, select = y1:y3)", 'e = d[["y1", "y2", "y3"]]'),
     ],
 )  # fmt: skip
@@ -278,6 +279,8 @@ def test_deep_and_long_texts() -> None:
     _code("x <- 'f =~ " + "a" * 1_000_000 + "'")
     _code("x <- 1\n" * 20_000)
     _code("{" * 2000 + "x" + "\n" * 2000)
+    _code("x <- 1:1e400; y <- seq(1, 1e400); z <- names(d)[1e400]")
+    _code("x <- c(1:1e12); y <- paste0('y', 1:1e12); z <- seq(1, 1e12)")  # looked into by none
 
 
 def test_a_nul_is_refused() -> None:

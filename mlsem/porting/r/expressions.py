@@ -32,6 +32,7 @@ from mlsem.porting.r.values import (
     Refused,
     Unavailable,
     Value,
+    known_range,
 )
 
 if TYPE_CHECKING:
@@ -193,7 +194,7 @@ def _range(context: Context, node: Binary) -> Value:
         if start > end:
             raise Refused("a range that runs down is not translated.")
         doc = call("range", f"{start:.0f}", f"{end + 1:.0f}")
-        return Value(doc, "numbers", constant=range(int(start), int(end) + 1))
+        return Value(doc, "numbers", constant=known_range(int(start), int(end) + 1))
     return Value(call("range", f"{start:.0f}", (last.within(PLUS), " + 1")), "numbers")
 
 

@@ -138,7 +138,7 @@ def head(context: Context, bound: Bound) -> Value:
     x, n = bound.needed_table("x"), bound.value("n")
     if x.kind not in ("frame", "estimates", "column", "series", "grouped", "matrix", "random"):
         raise Refused(f"{bound.call.function}() of this is not translated.")
-    count = "6" if n is None else n.doc
+    count = "6" if n is None else n.whole
     return Value(method(x.atom, bound.call.function, count), x.kind, info=x.info)
 
 

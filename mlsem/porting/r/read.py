@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from math import isinf
 from typing import TYPE_CHECKING, Any
 
 from mlsem.errors import InterfaceError, ModelSyntaxError
@@ -190,6 +191,8 @@ def _number(_: Any, source: str, __: int) -> Node:
         value = float.fromhex(literal) if literal.lower().startswith("0x") else float(literal)
     except ValueError:
         return Other(source, "a number that is not known here")
+    if isinf(value):
+        return Constant(source, "Inf")
     if source.endswith("L") or literal.lower().startswith("0x"):
         return Number(source, str(int(value)))
     return Number(source, literal)

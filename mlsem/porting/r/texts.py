@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from mlsem.base.display import printable
 from mlsem.porting.r.context import Bound, Context, r_function
 from mlsem.porting.r.layout import Brackets, Doc, call, flat, grouped, items, literal, of_lines
-from mlsem.porting.r.values import ATOM, PLUS, Refused, Value
+from mlsem.porting.r.values import ATOM, PLUS, Refused, Value, known_range
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -242,7 +242,7 @@ def rep(context: Context, bound: Bound) -> Value:
     if times.kind != "number" or x.kind not in SINGLE | SEVERAL:
         raise Refused("rep() of these is not translated.")
     inner = call("list", x.doc) if x.kind in SEVERAL else items((x.doc,))
-    return Value((inner, " * ", times.atom), "texts" if "text" in x.kind else "numbers", PLUS + 1)
+    return Value((inner, " * ", times.whole), "texts" if "text" in x.kind else "numbers", PLUS + 1)
 
 
 @r_function("seq seq_len", "from to by")
@@ -255,9 +255,9 @@ def seq(context: Context, bound: Bound) -> Value:
         return _arange(context, first, last, by)
     start, end, step = (int(each) for each in numbers if isinstance(each, float))
     docs = [str(start), str(end + (1 if step > 0 else -1))]
-    made = range(start, int(docs[1]), step or 1)
+    made = known_range(start, int(docs[1])) if step == 1 else None
     doc = call("range", *docs, *([] if step == 1 else [str(step)]))
-    return Value(doc, "numbers", constant=made if step == 1 and len(made) else None)
+    return Value(doc, "numbers", constant=made or None)
 
 
 def _arange(context: Context, first: Value, last: Value, by: Value | None) -> Value:

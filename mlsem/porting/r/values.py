@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 LAMBDA, OR, AND, NOT, COMPARE, PIPE, AMPERSAND, PLUS, TIMES, UNARY, POWER, ATOM = range(12)
 
 
+LONGEST = 10_000
+"""Numbers of a range that is looked into while it is translated."""
+
+
 class Refused(MlsemError):
     """A statement that is not translated; says why, and what to do."""
 
@@ -56,6 +60,13 @@ class Value:
         return replace(self, doc=name, binds=ATOM)
 
     @property
+    def whole(self) -> Doc:
+        """The Python of a number of things, which R may write as ``1e3``."""
+        number = self.constant
+        known = isinstance(number, float) and number.is_integer()
+        return f"{number:.0f}" if known else self.atom
+
+    @property
     def is_name(self) -> bool:
         return isinstance(self.doc, str) and self.doc.isidentifier()
 
@@ -93,6 +104,11 @@ class FitInfo:
     fit: Doc = ""
     se: str = ""
     seen: dict[str, int] = field(default_factory=dict)
+
+
+def known_range(first: int, beyond: int) -> range | None:
+    """The numbers of a range that the script says, as far as they can be gone through."""
+    return range(first, beyond) if beyond - first <= LONGEST else None
 
 
 @dataclass(frozen=True, slots=True)
