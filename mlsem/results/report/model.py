@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import fields
 from math import isnan
 from textwrap import dedent
 
-from mlsem.estimation.settings import Settings
-from mlsem.model.options import ModelOptions
 from mlsem.model.table import Row
 from mlsem.report.page.records import Code, Column, Facts, Paragraph, Part, Section, Table
+from mlsem.results.call import call_of
 from mlsem.results.report.context import Context, tried
 from mlsem.results.report.pictures import diagram
 
@@ -109,51 +107,22 @@ def _is_first(row: Row, rows: tuple[Row, ...]) -> bool:
 
 def call(context: Context) -> str:
     """Python that repeats the fit, with the options that matter."""
-    name, model = ("mlsem.lmm", "formula") if context.mixed else ("mlsem.fit", "model")
-    options = dict(_options(context))
-    if not options:
-        return f"{name}({model}, data)"
-    arguments = "\n".join(f"    {key}={value}," for key, value in options.items())
-    return f"{name}(\n    {model},\n    data,\n{arguments}\n)"
+    made = call_of(context.fit)
+    model, *_ = made.arguments  # "model" or "formula"
+    given = {name: value for name, value in made.arguments.items() if name != model}
+    head = {name: given[name] for name in ("cluster", "group", "group_label") if name in given}
+    options = head | _always(context) | given
+    arguments = "\n".join(f"    {name}={value!r}," for name, value in options.items())
+    return f"mlsem.{made.function}(\n    {model},\n    data,\n{arguments}\n)"
 
 
-def _options(context: Context) -> Iterator[tuple[str, str]]:
+def _always(context: Context) -> dict[str, object]:
+    """What a reader asks first, also where it is the default."""
     fit = context.fit
-    record, table, settings = fit._record, fit.table, fit.settings
-    plain = Settings()
-    if context.mixed:
-        yield "REML", repr(context.restricted)
-    else:
-        if record.cluster or (record.robust.name and not settings.se_cluster):
-            yield "cluster", repr(record.cluster or record.robust.name)
-        if table.groups:
-            yield "group", repr(context.record.column)
-            yield "group_label", repr([group.label for group in table.groups])
-        yield "estimator", repr(settings.estimator)
-    yield "se", repr(fit.se_kind)
-    if fit.df_method is not None:
-        yield "df", repr(fit.df_method)
-    skipped = ("estimator", "se", "df", *(("information",) if context.mixed else ()))
-    for field in fields(Settings):
-        value = getattr(settings, field.name)
-        if field.name not in skipped and value != getattr(plain, field.name):
-            yield field.name, repr(value)
-    centred = {name: how for name, how, _ in record.centered}
-    if centred:
-        yield "center", repr(centred)
-    if table.auxiliary:
-        yield "auxiliary", repr(list(table.auxiliary))
-    yield from _model_options(context)
-
-
-def _model_options(context: Context) -> Iterator[tuple[str, str]]:
-    recipe, plain = context.fit._recipe, ModelOptions()
-    if recipe is None or context.mixed:
-        return
-    for field in fields(ModelOptions):
-        value = getattr(recipe.options, field.name)
-        if value != getattr(plain, field.name):
-            yield field.name, repr(list(value) if isinstance(value, tuple) else value)
+    how: dict[str, object] = (
+        {"REML": context.restricted} if context.mixed else {"estimator": fit.settings.estimator}
+    )
+    return how | {"se": fit.se_kind} | ({} if fit.df_method is None else {"df": fit.df_method})
 
 
 def centred_facts(context: Context) -> Iterator[tuple[str, str]]:
