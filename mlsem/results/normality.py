@@ -5,6 +5,9 @@ quantiles of these at a local level η on each side holds for all k together wit
 where η is the α quantile of min_k min(F_k(u_k), 1 - F_k(u_k)) over normal samples (Aldor-Noiman,
 Brown, Buja, Rolke & Stine, 2013, American Statistician 67, 249-260): here over drawn ones,
 standardized by their own mean and SD as the values are.
+
+Of a large sample some of its order statistics stand for all, drawn by themselves: u_k = G_k / G_n+1
+with G_k a sum of k exponential variables (Rényi, 1953).
 """
 
 from __future__ import annotations
@@ -17,7 +20,8 @@ from scipy.special import betainc, betaincinv, ndtr, ndtri
 
 from mlsem.core.records import Array, Index
 
-DRAWS, MOST = 500, 400  # samples, and values of each, from which the local level is taken
+DRAWS, MOST = 500, 400  # samples for the local level; values that are all looked at
+PLACES = 300  # on each side of the median, of larger samples
 SHOWN = 4000  # values of a figure; of more the inner ones are thinned
 
 
@@ -50,7 +54,7 @@ def normal_quantiles(sample: Array, level: float) -> NormalQuantiles:
     order = np.argsort(sample, kind="stable")
     shown = _shown(count)
     k = shown + 1.0
-    tail = local_level(min(count, MOST), level)
+    tail = local_level(count, level)
     return NormalQuantiles(
         order=order[shown],
         values=sample[order[shown]],
@@ -72,13 +76,34 @@ def _shown(count: int) -> Index:
 @lru_cache(maxsize=64)
 def local_level(count: int, level: float) -> float:
     """η, by drawn samples that are always the same ones."""
-    draws = np.sort(np.random.default_rng(1).standard_normal((DRAWS, count)), axis=1)
-    if count > 2:
-        spread = draws.std(axis=1, ddof=1, keepdims=True)
-        draws = (draws - draws.mean(axis=1, keepdims=True)) / spread
-    k = np.arange(1.0, count + 1.0)
-    below = betainc(k, count + 1.0 - k, ndtr(draws))
+    k = _places(count)
+    below = betainc(k, count + 1.0 - k, ndtr(_drawn(k, count)))
     return float(np.quantile(np.minimum(below, 1.0 - below).min(axis=1), 1.0 - level))
+
+
+def _places(count: int) -> Array:
+    """All of a sample of that size, or the outer ones and some of those between."""
+    if count <= MOST:
+        return np.arange(1.0, count + 1.0)
+    outer = np.unique(np.round(np.geomspace(1.0, 0.5 * count, PLACES)))
+    return np.unique(np.concatenate((outer, count + 1.0 - outer)))
+
+
+def _drawn(places: Array, count: int) -> Array:
+    """Order statistics at these places of standardized normal samples, (draws, places)."""
+    random = np.random.default_rng(1)
+    if len(places) == count:
+        draws = np.sort(random.standard_normal((DRAWS, count)), axis=1)
+    else:
+        steps = np.diff(places, prepend=0.0, append=count + 1.0)
+        sums = np.cumsum(random.standard_gamma(steps, (DRAWS, len(steps))), axis=1)
+        draws = np.asarray(ndtri(sums[:, :-1] / sums[:, -1:]), dtype=np.float64)
+    if count < 3:
+        return draws
+    middles = 0.5 * (places[1:] + places[:-1])
+    stands_for = np.diff(middles, prepend=0.5, append=count + 0.5)  # how many of the sample
+    draws = draws - (draws @ stands_for / count)[:, None]
+    return draws / np.sqrt(draws**2 @ stands_for / (count - 1.0))[:, None]
 
 
 def standardized(values: Array) -> Array:
