@@ -6,10 +6,10 @@ PYTHON: tuple[tuple[str, str, str, str], ...] = (
     # --- statsmodels, linearmodels ---
     ("mixedlm MixedLM", "statsmodels", "mlsem.lmm(formula, data)", '"y ~ x1 + (x1 | id)".'),
     ("ols OLS", "statsmodels", 'mlsem.fit("y ~ x1 + w1", data, meanstructure=True)', ""),
-    ("fe_params", "statsmodels", "mixed.params", "Fixed effects have the names of lme4."),
+    ("fe_params", "statsmodels", "mixed.fixef()", "They have the names of lme4."),
     ("bse_fe std_errors", "statsmodels", "fit.bse", ""),
-    ("cov_re vcomp", "statsmodels", "mixed.params", "Named after the cluster: id.(Intercept)."),
-    ("scale", "statsmodels", 'mixed.params["Residual"]', ""),
+    ("cov_re vcomp", "statsmodels", "mixed.VarCorr()", ""),
+    ("scale", "statsmodels", "mixed.VarCorr().residual", ""),
     ("llf", "statsmodels", "fit.loglik", ""),
     ("cov_params cov", "statsmodels", "fit.vcov()", ""),
     ("tstats zvalues", "statsmodels", "fit.tvalues", ""),

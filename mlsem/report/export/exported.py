@@ -94,6 +94,8 @@ class Exported:
     def to_csv(self, path: str | PathLike[str] | None = None) -> str:
         """The table as text with commas, for spreadsheets: no text begins a formula there.
 
+        Excel takes ``(0.12)`` in such a file for a negative number; `to_excel` leaves it as it is.
+
         Examples
         --------
         >>> import mlsem
