@@ -324,6 +324,15 @@ class ParameterTable(Exported, Named):
     def is_auxiliary(self, row: Row) -> bool:
         """Whether a row is one of auxiliary variables.
 
+        Parameters
+        ----------
+        row : Row
+            One of `rows`.
+
+        Returns
+        -------
+        bool
+
         Examples
         --------
         >>> import mlsem
@@ -358,6 +367,15 @@ class ParameterTable(Exported, Named):
     def level_number(self, level: int | str) -> int:
         """1 or 2 of a level given by its number or its label in the model.
 
+        Parameters
+        ----------
+        level : int or str
+            The number of a level, or its label.
+
+        Returns
+        -------
+        int
+
         Raises
         ------
         OptionValueError
@@ -382,6 +400,15 @@ class ParameterTable(Exported, Named):
     def group_number(self, group: object) -> int:
         """The number, from 1, of a group given by its label or its number. Where labels are numbers
         themselves a number is a label, if there is such a group.
+
+        Parameters
+        ----------
+        group : str or number
+            The label of a group, or its number.
+
+        Returns
+        -------
+        int
 
         Raises
         ------

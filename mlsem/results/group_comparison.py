@@ -96,6 +96,10 @@ class GroupComparison(sheet.Shown):
         labels : mapping of str to str, optional
             Readable words for variables: ``{"x1": "Hours of reading"}``.
 
+        Returns
+        -------
+        Figure
+
         Examples
         --------
         >>> import mlsem

@@ -342,7 +342,18 @@ class Alignment(sheet.Shown):
         self, figure: Figure | None = None, *, labels: Mapping[str, str] | None = None
     ) -> Figure:
         """Factor means by group with intervals, a panel per factor; variances of factors without
-        means. `labels` are readable words for factors: ``{"f": "Trust"}``.
+        means.
+
+        Parameters
+        ----------
+        figure : Figure, optional
+            An empty one to draw in.
+        labels : mapping of str to str, optional
+            Readable words for factors: ``{"f": "Trust"}``.
+
+        Returns
+        -------
+        Figure
 
         Examples
         --------

@@ -121,11 +121,16 @@ class Bootstrap(sheet.Shown):
 
         Parameters
         ----------
-        level : float
-        kind : {"t", "percentile", "basic"}
+        level : float, default 0.95
+        kind : {"t", "percentile", "basic"}, default "t"
             estimate - q of `t` times `robust_se`, the limits nearest to their level with few
             clusters; q of the estimates; 2 estimate - q of the estimates (Davison & Hinkley, 1997,
             chapter 5).
+
+        Returns
+        -------
+        DataFrame
+            Columns lower and upper.
 
         Raises
         ------
@@ -199,13 +204,17 @@ class Bootstrap(sheet.Shown):
         ----------
         parameters : str or iterable of str, optional
             Default: all.
-        kind : {"t", "percentile", "basic"}
+        kind : {"t", "percentile", "basic"}, default "t"
             Of the interval, as for `conf_int`.
-        level : float
+        level : float, default 0.95
         labels : mapping of str to str, optional
             Readable words for variables: ``{"x1": "Hours of reading"}``.
         figure : Figure, optional
             An empty one to draw in.
+
+        Returns
+        -------
+        Figure
 
         Raises
         ------
@@ -270,6 +279,15 @@ class Bootstrap(sheet.Shown):
     @quiet
     def summary(self, level: float = 0.95) -> str:
         """The draws in a table of text, with the percentile-t interval and the symmetric p value.
+
+        Parameters
+        ----------
+        level : float, default 0.95
+            Of the intervals.
+
+        Returns
+        -------
+        str
 
         Raises
         ------

@@ -51,6 +51,15 @@ class Band:
     def limits(self, level: float) -> Shaped[Array, "2 c"]:
         """Lower and upper limits of each ratio, (2, c); NaN where no draw has one.
 
+        Parameters
+        ----------
+        level : float
+            Share of the draws between the limits, such as 0.9.
+
+        Returns
+        -------
+        ndarray, (2, c)
+
         Examples
         --------
         >>> import mlsem
@@ -69,6 +78,15 @@ class Band:
 
     def exceeded(self, observed: Shaped[Array, "c"]) -> Shaped[Array, "c"]:
         """Share of ratios as large as the one observed, itself counted: (1 + #) / (1 + B).
+
+        Parameters
+        ----------
+        observed : ndarray, (c,)
+            Ratios of the fit, as in `SeComparison.ratios`.
+
+        Returns
+        -------
+        ndarray, (c,)
 
         Examples
         --------
@@ -220,6 +238,10 @@ class SeComparison(sheet.Shown):
             An empty one to draw in.
         labels : mapping of str to str, optional
             Readable words for variables: ``{"x1": "Hours of reading"}``.
+
+        Returns
+        -------
+        Figure
 
         Raises
         ------

@@ -81,6 +81,15 @@ class Covariance:
         (c, npar), by the delta method; NaN where one uses a parameter without a variance, or has
         no gradient, and 0 and infinite where it does not vary.
 
+        Parameters
+        ----------
+        gradients : ndarray, (c, npar)
+            ∂f/∂θᵀ at the estimates, a row for each function.
+
+        Returns
+        -------
+        se, df : ndarray, (c,)
+
         Examples
         --------
         >>> import mlsem

@@ -363,6 +363,10 @@ class ClusterDiagnostics(sheet.Shown):
         figure : Figure, optional
             An empty one to draw in.
 
+        Returns
+        -------
+        Figure
+
         Raises
         ------
         OptionValueError

@@ -209,7 +209,7 @@ class SimpleSlopes(sheet.Shown):
 
         Parameters
         ----------
-        kind : {"lines", "johnson-neyman"}
+        kind : {"lines", "johnson-neyman"}, default "lines"
             A line for each value of the moderator, over the range of the predictor; or the slope
             over the range of the moderator, shaded where it is told from 0. That is the range of
             the values where they are known (of variables of clusters, or with ``data=``), else
@@ -218,6 +218,10 @@ class SimpleSlopes(sheet.Shown):
             Readable words for variables: ``{"x1": "Hours of reading"}``.
         figure : Figure, optional
             An empty one to draw in.
+
+        Returns
+        -------
+        Figure
 
         Raises
         ------

@@ -73,6 +73,11 @@ class Diagram:
     def to_svg(self, path: str | PathLike[str]) -> None:
         """Write an SVG file; one that is there is replaced.
 
+        Parameters
+        ----------
+        path : path
+            Of the file.
+
         Examples
         --------
         >>> import mlsem
@@ -82,7 +87,14 @@ class Diagram:
         write_over(path, self.svg)
 
     def to_png(self, path: str | PathLike[str], scale: float = 2.0) -> None:
-        """Write a PNG file with `scale` times 96 pixels an inch.
+        """Write a PNG file.
+
+        Parameters
+        ----------
+        path : path
+            Of the file; one that is there is replaced.
+        scale : float, default 2.0
+            1.0 gives 96 pixels an inch.
 
         Raises
         ------
@@ -106,6 +118,10 @@ class Diagram:
     def to_dot(self) -> str:
         """The diagram in graphviz's language, to be changed by hand.
 
+        Returns
+        -------
+        str
+
         Examples
         --------
         >>> import mlsem
@@ -117,6 +133,10 @@ class Diagram:
 
     def figure(self) -> Figure:
         """A matplotlib figure, to be drawn on or saved in any of its formats.
+
+        Returns
+        -------
+        Figure
 
         Examples
         --------
@@ -130,6 +150,11 @@ class Diagram:
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write a file: .svg, .png, .pdf or .dot by the end of its name.
+
+        Parameters
+        ----------
+        path : path
+            Of the file; one that is there is replaced.
 
         Raises
         ------

@@ -224,8 +224,10 @@ class Invariance(sheet.Shown):
 
         Parameters
         ----------
-        step, interest
-            As for `worst`.
+        step : str, optional
+            Default: the one whose score test has the smallest p value.
+        interest : str or iterable of str, optional
+            Parameters of interest. Default: as for `worst`.
 
         Returns
         -------
@@ -281,12 +283,16 @@ class Invariance(sheet.Shown):
         parameters : str or iterable of str, optional
             As named in group 1: ``"fw=~y2"``, ``"y1~1.l2"``. Default: free loadings, then
             intercepts, 24 at most.
-        level : float
+        level : float, default 0.95
             Of the intervals.
         labels : mapping of str to str, optional
             Readable words for variables: ``{"x1": "Hours of reading"}``.
         figure : Figure, optional
             An empty one to draw in.
+
+        Returns
+        -------
+        Figure
 
         Raises
         ------

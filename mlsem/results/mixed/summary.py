@@ -77,6 +77,17 @@ class MixedSummary(Rounded, Shown):
     def to_text(self, digits: int = 3, *, path: str | PathLike[str] | None = None) -> str:
         """The text with this many decimals; written to a file where a path is given.
 
+        Parameters
+        ----------
+        digits : int, default 3
+            Decimals.
+        path : path, optional
+            A file to be written, too.
+
+        Returns
+        -------
+        str
+
         Examples
         --------
         >>> import mlsem
@@ -89,6 +100,17 @@ class MixedSummary(Rounded, Shown):
 
     def to_html(self, digits: int = 3, *, path: str | PathLike[str] | None = None) -> str:
         """The HTML with this many decimals; written to a file where a path is given.
+
+        Parameters
+        ----------
+        digits : int, default 3
+            Decimals.
+        path : path, optional
+            A file to be written, too.
+
+        Returns
+        -------
+        str
 
         Examples
         --------

@@ -137,6 +137,15 @@ class Study(sheet.Shown):
     def measures(self, method: MethodResults) -> dict[str, Array]:
         """Performance of a method, one value per parameter of it, as in `summary`.
 
+        Parameters
+        ----------
+        method : MethodResults
+            One of `methods`.
+
+        Returns
+        -------
+        dict of str to ndarray, (parameters,)
+
         Examples
         --------
         >>> import mlsem
@@ -165,6 +174,10 @@ class Study(sheet.Shown):
             An empty one to draw in.
         labels : mapping of str to str, optional
             Readable words for variables: ``{"x1": "Hours of reading"}``.
+
+        Returns
+        -------
+        Figure
 
         Examples
         --------

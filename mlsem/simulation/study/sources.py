@@ -44,12 +44,14 @@ class InOrder:
 
     They are drawn in that order by one process; others fit them.
 
-    Attributes
+    Parameters
     ----------
     draw : callable
         Takes the stream, returns a DataFrame.
     seed : int
         Of the stream; the study's own seed plays no part.
+    truth : mapping of str to float, optional
+        Values of parameters by their `coef()` names, which estimates are compared with.
 
     Examples
     --------
@@ -83,6 +85,15 @@ class InOrder:
 
     def data_sets(self, numbers: Iterable[int]) -> Iterator[tuple[int, Any]]:
         """The data sets of these numbers, which ascend; those between are drawn and left out.
+
+        Parameters
+        ----------
+        numbers : iterable of int
+            From 0 on.
+
+        Yields
+        ------
+        number, data : int, DataFrame
 
         Examples
         --------
