@@ -73,10 +73,10 @@ def invariance(
         As for `mlsem.fit`.
     steps : iterable of str, or mapping of str to iterable of str, optional
         In their order; by default the five that follow. "configural": nothing is equal; "metric":
-        loadings; "scalar": and intercepts, with factor means free after the first group; "strict": and residual variances;
-        "means": and factor means; "cross-level": loadings at both levels; or a name of
-        `group_equal` ("lv.variances", "regressions", …). Each step keeps what the ones before
-        have equal. A mapping names the steps and says what is equal in each.
+        loadings; "scalar": and intercepts, with factor means free after the first group; "strict":
+        and residual variances; "means": and factor means; "cross-level": loadings at both levels;
+        or a name of `group_equal` ("lv.variances", "regressions", …). Each step keeps what the ones
+        before have equal. A mapping names the steps and says what is equal in each.
     partial : str or iterable of str, optional
         Parameters that stay free in all steps (partial invariance; Byrne, Shavelson & Muthén,
         1989), by default none: "fw=~y3", "y1~1"; "y1~1.l2" is that of level 2 alone.

@@ -243,6 +243,19 @@ class ParameterTable(Exported, Named):
     groups : tuple of GroupTable
         The model of each of several groups; empty where there is one. The rows are those of group
         1, then of group 2, …; `levels`, `split`, `products` and `slopes` have what any group has.
+
+    Examples
+    --------
+    >>> import mlsem
+    >>> table = mlsem.check("level: 1; y ~ b*x; level: 2; y ~ w")
+    >>> table.names
+    ('b', 'y~~y', 'y~w.l2', 'y~~y.l2', 'y~1.l2')
+    >>> table.observed, table.two_level, table.has_parts
+    (('y', 'x', 'w'), True, False)
+    >>> table.n_auxiliary, table.endogenous_products, table.nbytes > 0
+    (0, (), True)
+    >>> [(row.lhs, row.op, row.rhs, row.label) for row in table.rows if row.label]
+    [('y', '~', 'x', 'b')]
     """
 
     rows: tuple[Row, ...]

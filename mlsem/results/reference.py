@@ -41,6 +41,18 @@ class ReferenceModel:
     semidefinite : bool
         Whether that matrix, or that of some group, was kept positive semidefinite and is singular.
         Without the bound the likelihood then has no maximum, or it was asked for.
+
+    Examples
+    --------
+    >>> import mlsem
+    >>> data = mlsem.load_example("demo_twolevel")
+    >>> model = "level: 1; fw =~ y1 + y2 + y3; level: 2; fb =~ y1 + y2 + y3"
+    >>> fit = mlsem.fit(model, data, cluster="cluster")
+    >>> found = fit.h1()
+    >>> found
+    <ReferenceModel: saturated, 15 parameters, -12513.702>
+    >>> round(found.loglik, 1)
+    -12513.7
     """
 
     kind: Kind

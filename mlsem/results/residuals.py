@@ -46,6 +46,25 @@ class ResidualMoments(Exported, Answering):
         has the mean of those of several groups).
     group : hashable
         The label of the group in the data; None where there is one.
+
+    Examples
+    --------
+    >>> import mlsem
+    >>> data = mlsem.load_example("article")
+    >>> fit = mlsem.sem("y ~ x1; w1 ~ x1; y ~~ 0*w1", data)
+    >>> found = fit.residuals("standardized")
+    >>> found.cov.round(2)
+           y    w1  x1
+    y    NaN  4.48 NaN
+    w1  4.48   NaN NaN
+    x1   NaN   NaN NaN
+    >>> found.cov_z.round(1)
+          y   w1  x1
+    y   NaN  4.5 NaN
+    w1  4.5  NaN NaN
+    x1  NaN  NaN NaN
+    >>> found.mean is None
+    False
     """
 
     kind: Kind

@@ -90,6 +90,17 @@ class FitResult(Answering, Drawn):
         The model text.
     covariance : Covariance
         Of the free parameters, with the reference distribution of its tests.
+
+    Examples
+    --------
+    >>> import mlsem
+    >>> data = mlsem.load_example("article")
+    >>> fit = mlsem.fit(mlsem.example_model("article"), data, cluster="id")
+    >>> fit
+    <FitResult: 6 parameters, 500 rows, 50 clusters, loglik -818.609, se standard;
+    print(fit.summary())>
+    >>> fit.covariance.kind.name, fit.covariance.matrix.shape
+    ('standard', (6, 6))
     """
 
     model: str
@@ -102,12 +113,32 @@ class FitResult(Answering, Drawn):
 
     @property
     def table(self) -> ParameterTable:
-        """The parameter table of the model."""
+        """The parameter table of the model.
+
+        Examples
+        --------
+        >>> import mlsem
+        >>> data = mlsem.load_example("article")
+        >>> fit = mlsem.fit(mlsem.example_model("article"), data, cluster="id")
+        >>> len(fit.table.rows), fit.table.observed
+        (14, ('y', 'x1', 'w1:x1', 'w1'))
+        >>> fit.table.names[:3]
+        ('y~x1', 'y~w1:x1', 'y~~y')
+        """
         return self._estimates.table
 
     @property
     def settings(self) -> Settings:
-        """How it was fitted."""
+        """How it was fitted.
+
+        Examples
+        --------
+        >>> import mlsem
+        >>> data = mlsem.load_example("article")
+        >>> fit = mlsem.fit(mlsem.example_model("article"), data, cluster="id")
+        >>> fit.settings.estimator, fit.settings.max_iter, fit.settings.tol
+        ('ML', 500, 1e-08)
+        """
         return self._estimates.settings
 
     @property
@@ -116,10 +147,30 @@ class FitResult(Answering, Drawn):
 
     @property
     def converged(self) -> bool:
+        """Whether the search for the maximum ended at one.
+
+        Examples
+        --------
+        >>> import mlsem
+        >>> data = mlsem.load_example("article")
+        >>> fit = mlsem.fit(mlsem.example_model("article"), data, cluster="id")
+        >>> fit.converged
+        True
+        """
         return self._estimates.converged
 
     @property
     def n_iterations(self) -> int:
+        """Iterations of the search for the maximum.
+
+        Examples
+        --------
+        >>> import mlsem
+        >>> data = mlsem.load_example("article")
+        >>> fit = mlsem.fit(mlsem.example_model("article"), data, cluster="id")
+        >>> fit.n_iterations
+        3
+        """
         return self._estimates.optimum.n_iterations
 
     @property
@@ -129,12 +180,31 @@ class FitResult(Answering, Drawn):
 
         Where the search did not reach a maximum that of the last iterate, or NaN where it found
         that there is none or did not meet the constraints; `aic` and `bic` are then NaN.
+
+        Examples
+        --------
+        >>> import mlsem
+        >>> data = mlsem.load_example("article")
+        >>> fit = mlsem.fit(mlsem.example_model("article"), data, cluster="id")
+        >>> round(fit.loglik, 3)
+        -818.609
         """
         return self._estimates.optimum.last
 
     @property
     def starts(self) -> RandomStarts | None:
-        """What random starts led to (`reached`, `logliks`); None without ``starts=``."""
+        """What random starts led to (`reached`, `logliks`); None without ``starts=``.
+
+        Examples
+        --------
+        >>> import mlsem
+        >>> data = mlsem.load_example("article")
+        >>> fit = mlsem.fit(mlsem.example_model("article"), data, cluster="id", starts=2, seed=1)
+        >>> fit.starts.reached
+        2
+        >>> print(fit.starts)
+        2 random starts (seed 1): 2 reached the highest maximum found, -818.609.
+        """
         return self._estimates.optimum.starts
 
     @property
@@ -142,17 +212,44 @@ class FitResult(Answering, Drawn):
         """Whether the estimated covariance matrix of the random effects is singular: on the
         boundary of a fit that keeps it positive semidefinite (`lmm`, REML, and random slopes
         that have no maximum otherwise); or that of their residuals, where a model with latent
-        variables has no maximum by REML without that bound."""
+        variables has no maximum by REML without that bound.
+
+        Examples
+        --------
+        >>> import mlsem
+        >>> data = mlsem.load_example("article")
+        >>> fit = mlsem.lmm("y ~ w1*x1 + (x1 | id)", data)
+        >>> fit.singular
+        False
+        """
         return self._estimates.boundary
 
     @property
     def n_obs(self) -> int:
-        """Rows used."""
+        """Rows used.
+
+        Examples
+        --------
+        >>> import mlsem
+        >>> data = mlsem.load_example("article")
+        >>> fit = mlsem.fit(mlsem.example_model("article"), data, cluster="id")
+        >>> fit.n_obs
+        500
+        """
         return self._estimates.n_obs
 
     @property
     def n_clusters(self) -> int | None:
-        """Clusters of the model (of the robust errors, if only they have any); None without."""
+        """Clusters of the model (of the robust errors, if only they have any); None without.
+
+        Examples
+        --------
+        >>> import mlsem
+        >>> data = mlsem.load_example("article")
+        >>> fit = mlsem.fit(mlsem.example_model("article"), data, cluster="id")
+        >>> fit.n_clusters
+        50
+        """
         if self._record.cluster is not None:
             return self._record.moments.n_clusters
         return self._record.robust.n_clusters if self._record.robust.name is not None else None
@@ -165,35 +262,96 @@ class FitResult(Answering, Drawn):
 
     @property
     def n_params(self) -> int:
-        """Free parameters less equality constraints; of auxiliary variables none."""
+        """Free parameters less equality constraints; of auxiliary variables none.
+
+        Examples
+        --------
+        >>> import mlsem
+        >>> data = mlsem.load_example("article")
+        >>> fit = mlsem.fit(mlsem.example_model("article"), data, cluster="id")
+        >>> fit.n_params, len(fit.params)
+        (6, 6)
+        >>> equal = mlsem.sem("y ~ a*x1 + b*w1; a == b", data)
+        >>> equal.n_params, len(equal.params)
+        (2, 3)
+        """
         return self._estimates.n_own_params
 
     @property
     def aic(self) -> float:
         """-2 ℓ + 2 npar (Akaike, 1974). With auxiliary variables ℓ is theirs, too, and npar counts
-        their parameters: compare fits that have the same ones."""
+        their parameters: compare fits that have the same ones.
+
+        Examples
+        --------
+        >>> import mlsem
+        >>> data = mlsem.load_example("article")
+        >>> fit = mlsem.fit(mlsem.example_model("article"), data, cluster="id")
+        >>> round(fit.aic, 2), round(-2 * fit.loglik + 2 * fit.n_params, 2)
+        (1649.22, 1649.22)
+        """
         return -2.0 * self._estimates.optimum.maximum + 2.0 * self._estimates.n_params
 
     @property
     def bic(self) -> float:
         """-2 ℓ + npar log N, N the number of rows, as lavaan's (Schwarz, 1978). Auxiliary variables
-        count as in `aic`."""
+        count as in `aic`.
+
+        Examples
+        --------
+        >>> import mlsem
+        >>> data = mlsem.load_example("article")
+        >>> fit = mlsem.fit(mlsem.example_model("article"), data, cluster="id")
+        >>> round(fit.bic, 2)
+        1674.5
+        """
         penalty = self._estimates.n_params * float(np.log(self.n_obs))
         return -2.0 * self._estimates.optimum.maximum + penalty
 
     @property
     def se_kind(self) -> str:
+        """The kind of standard errors: "standard", "MLR", "CR0" … "CR3", or "none".
+
+        Examples
+        --------
+        >>> import mlsem
+        >>> data = mlsem.load_example("article")
+        >>> fit = mlsem.fit(mlsem.example_model("article"), data, cluster="id")
+        >>> fit.se_kind, fit.with_se("CR2").se_kind
+        ('standard', 'CR2')
+        """
         return self.covariance.kind.name
 
     @property
     def df_method(self) -> str | None:
         """Where the degrees of freedom of model-based t tests come from, "satterthwaite" or
-        "kenward-roger"; None for z tests, and for the CR kinds, which have their own."""
+        "kenward-roger"; None for z tests, and for the CR kinds, which have their own.
+
+        Examples
+        --------
+        >>> import mlsem
+        >>> data = mlsem.load_example("article")
+        >>> fit = mlsem.fit(mlsem.example_model("article"), data, cluster="id")
+        >>> fit.df_method is None
+        True
+        >>> mlsem.lmm("y ~ x1 + (1 | id)", data).df_method
+        'satterthwaite'
+        """
         return None if self.covariance.reference is None else self.covariance.reference.method
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What a reader of the results should know."""
+        """What a reader of the results should know.
+
+        Examples
+        --------
+        >>> import mlsem
+        >>> data = mlsem.load_example("holes")
+        >>> model = mlsem.example_model("holes")
+        >>> fit = mlsem.fit(model, data, cluster="school", missing="listwise")
+        >>> fit.notes[0].partition(":")[0]
+        '308 of 600 rows (51.3%) left out for missing values'
+        """
         return (
             *unreached(self._estimates),
             *self.table.notes,
@@ -209,35 +367,107 @@ class FitResult(Answering, Drawn):
 
     @property
     def estimates(self) -> Array:
-        """Estimates of the free parameters, (npar,)."""
+        """Estimates of the free parameters, (npar,).
+
+        Examples
+        --------
+        >>> import mlsem
+        >>> data = mlsem.load_example("article")
+        >>> fit = mlsem.fit(mlsem.example_model("article"), data, cluster="id")
+        >>> fit.estimates.round(3)
+        array([ 0.577,  0.302,  1.232,  0.366,  1.083, -0.02 ])
+        """
         return self._estimates.params
 
     @property
     def params(self) -> pd.Series:
         """Estimates of the free parameters under lavaan's `coef()` names; those of auxiliary
-        variables are the last ones."""
+        variables are the last ones.
+
+        Examples
+        --------
+        >>> import mlsem
+        >>> data = mlsem.load_example("article")
+        >>> fit = mlsem.fit(mlsem.example_model("article"), data, cluster="id")
+        >>> fit.params.round(3)
+        y~x1       0.577
+        y~w1:x1    0.302
+        y~~y       1.232
+        y~w1.l2    0.366
+        y~~y.l2    1.083
+        y~1.l2    -0.020
+        Name: est, dtype: float64
+        """
         return make_series(self.estimates, self.table.names, "est")
 
     @property
     def bse(self) -> pd.Series:
-        """Standard errors of the free parameters."""
+        """Standard errors of the free parameters.
+
+        Examples
+        --------
+        >>> import mlsem
+        >>> data = mlsem.load_example("article")
+        >>> fit = mlsem.fit(mlsem.example_model("article"), data, cluster="id")
+        >>> fit.with_se("CR2").bse.round(3)
+        y~x1       0.104
+        y~w1:x1    0.079
+        y~~y       0.095
+        y~w1.l2    0.125
+        y~~y.l2    0.231
+        y~1.l2     0.160
+        Name: se, dtype: float64
+        """
         return make_series(self.covariance.se, self.table.names, "se")
 
     @property
     def tvalues(self) -> pd.Series:
-        """Wald statistics, as statsmodels names them."""
+        """Wald statistics, as statsmodels names them.
+
+        Examples
+        --------
+        >>> import mlsem
+        >>> data = mlsem.load_example("article")
+        >>> fit = mlsem.fit(mlsem.example_model("article"), data, cluster="id")
+        >>> fit.tvalues.round(2)
+        y~x1       10.54
+        y~w1:x1     5.21
+        y~~y       15.00
+        y~w1.l2     2.20
+        y~~y.l2     4.48
+        y~1.l2     -0.13
+        Name: stat, dtype: float64
+        """
         return make_series(self._wald(0.95).stat, self.table.names, "stat")
 
     @property
     def pvalues(self) -> pd.Series:
-        """Two-sided p values of the free parameters."""
+        """Two-sided p values of the free parameters.
+
+        Examples
+        --------
+        >>> import mlsem
+        >>> data = mlsem.load_example("article")
+        >>> fit = mlsem.fit(mlsem.example_model("article"), data, cluster="id")
+        >>> round(float(fit.pvalues["y~w1.l2"]), 3)
+        0.028
+        """
         return make_series(self._wald(0.95).pvalue, self.table.names, "pvalue")
 
     @property
     def se_forms(self) -> pd.Series:
         """How each CR standard error was adjusted: "residuals" (CR2 of the fixed effects of a
         single-outcome linear mixed model, clubSandwich's numbers) or "scores"; empty for the
-        other kinds."""
+        other kinds.
+
+        Examples
+        --------
+        >>> import mlsem
+        >>> data = mlsem.load_example("article")
+        >>> fit = mlsem.fit(mlsem.example_model("article"), data, cluster="id")
+        >>> fit.with_se("CR2").se_forms[["y~x1", "y~~y"]].to_dict()
+        {'y~x1': 'residuals', 'y~~y': 'scores'}
+        """
         forms = self.covariance.forms
         return make_series(list(forms), self.table.names if forms else (), "form")
 

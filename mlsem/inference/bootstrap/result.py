@@ -79,6 +79,21 @@ class Bootstrap(sheet.Shown):
         Clusters of each of several groups, which were drawn within groups; else empty.
     variances : tuple of str
         Parameters that are variances.
+
+    Examples
+    --------
+    >>> import mlsem
+    >>> data = mlsem.load_example("article")
+    >>> fit = mlsem.fit(mlsem.example_model("article"), data, cluster="id")
+    >>> found = fit.bootstrap("wild", draws=199, seed=1, parameters="y~x1")
+    >>> found.parameters, found.n_draws, found.n_failed, found.notes
+    (('y~x1',), 199, 0, ())
+    >>> found.se.round(2)
+    y~x1    0.11
+    Name: se, dtype: float64
+    >>> found.pvalues
+          symmetric  equal_tailed
+    y~x1      0.005          0.01
     """
 
     kind: BootstrapKind

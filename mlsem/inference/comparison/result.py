@@ -42,6 +42,15 @@ class Band:
         Draws that could not.
     seed : int
         That the draws were made with.
+
+    Examples
+    --------
+    >>> import mlsem
+    >>> data = mlsem.load_example("article")
+    >>> fit = mlsem.fit(mlsem.example_model("article"), data, cluster="id")
+    >>> band = fit.compare_se(draws=50, seed=1).band
+    >>> band.ratios.shape, band.failed, band.seed
+    ((50, 3), 0, 1)
     """
 
     ratios: Shaped[Array, "B c"]
@@ -118,6 +127,28 @@ class SeComparison(sheet.Shown):
         Of the ratio of the last kind.
     level : float
         Of the band.
+
+    Examples
+    --------
+    >>> import mlsem
+    >>> data = mlsem.load_example("article")
+    >>> fit = mlsem.fit(mlsem.example_model("article"), data, cluster="id")
+    >>> found = fit.compare_se(draws=50, seed=1)
+    >>> found.kinds, found.parameters
+    (('standard', 'MLR', 'CR2'), ('y~x1', 'y~w1:x1', 'y~w1.l2'))
+    >>> {kind: ratios.round(2).tolist() for kind, ratios in found.ratios.items()}
+    {'standard': [1.0, 1.0, 1.0], 'MLR': [1.87, 1.32, 0.73], 'CR2': [1.91, 1.37, 0.75]}
+    >>> found.varying, found.steadier
+    (('y~x1', 'y~w1:x1'), ('y~w1.l2',))
+    >>> found.table.columns.tolist()
+    ['est', 'se_standard', 'se_MLR', 'se_CR2', 'ratio', 'lower', 'upper', 'pvalue']
+    >>> found.verdict[:40]
+    ('y~x1, y~w1:x1: the slopes look as if they varied between clusters. Model-based standard errors
+    are too small there; CR2 holds.', 'y~w1.l2: the CR2 standard error is smaller than expected by
+    chance. That is not a random slope but the opposite: clusters differ less in it than the model
+    says, as where residuals are smaller for values of the predictor far from its mean, or rows of a
+    cluster share out a fixed sum (ranks, matched or competing rows). Model-based standard errors
+    are too large there; CR2 holds.')
     """
 
     parameters: tuple[str, ...]
@@ -129,6 +160,7 @@ class SeComparison(sheet.Shown):
 
     @property
     def kinds(self) -> tuple[str, ...]:
+        """The kinds of standard errors, in the order asked for."""
         return tuple(self.se)
 
     @property

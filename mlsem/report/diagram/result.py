@@ -37,6 +37,17 @@ class Diagram:
         What it shows: panels, nodes, arrows and their texts.
     layout : {"auto", "graphviz", "built-in"}
         Who places the nodes.
+
+    Examples
+    --------
+    >>> import mlsem
+    >>> found = mlsem.diagram("m ~ x; y ~ m + x", layout="built-in")
+    >>> found
+    <Diagram: 1 panel, 3 variables; .save("model.svg") writes it>
+    >>> found.drawing.width, found.drawing.height
+    (456.0, 139.0)
+    >>> found.svg[:4]
+    '<svg'
     """
 
     picture: Picture

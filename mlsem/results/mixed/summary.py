@@ -61,6 +61,15 @@ class MixedSummary(Rounded, Shown):
     blocks : tuple of HeaderBlock
         Tests of fit, and R².
     notes : tuple of str
+
+    Examples
+    --------
+    >>> import mlsem
+    >>> data = mlsem.load_example("article")
+    >>> fit = mlsem.lmm("y ~ w1*x1 + (x1 | id)", data)
+    >>> found = fit.summary()
+    >>> print(found.to_text().splitlines()[0])
+    Linear mixed model by REML
     """
 
     title: str

@@ -21,6 +21,17 @@ class Report:
     html : str
         The whole page: one file, which needs no network.
     title : str
+
+    Examples
+    --------
+    >>> import mlsem
+    >>> data = mlsem.load_example("article")
+    >>> fit = mlsem.fit(mlsem.example_model("article"), data, cluster="id")
+    >>> found = fit.report()
+    >>> found
+    <Report: 352 kB of HTML; report.save('report.html')>
+    >>> found.html[:15]
+    '<!DOCTYPE html>'
     """
 
     html: str

@@ -52,6 +52,19 @@ class MethodResults:
     converged : (R,) of bool
     failures : tuple of str
         Of each replication why it does not count; empty if it does.
+
+    Examples
+    --------
+    >>> import mlsem
+    >>> truth = "level: 1; y ~ 0.5*x; y ~~ 1*y; level: 2; y ~~ 0.5*y"
+    >>> model = {"model": "level: 1; y ~ x; level: 2; y ~~ y", "cluster": "id", "se": "CR2"}
+    >>> design = (truth, {"n_clusters": 20, "cluster_size": 5})
+    >>> found = mlsem.study(design, {"CR2": model}, replications=10, seed=1)
+    >>> method = found.methods[0]
+    >>> method.name, method.parameters
+    ('CR2', ('y~x', 'y~~y', 'y~~y.l2', 'y~1.l2'))
+    >>> method.est.shape, method.reasons, method.messages
+    ((10, 4), Counter(), {})
     """
 
     name: str

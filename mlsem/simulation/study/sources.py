@@ -81,6 +81,7 @@ class InOrder:
 
     @property
     def described(self) -> str:
+        """What tells the source from others, for files that hold a study."""
         return f"function {fingerprint(self.draw)} in R's stream of seed {self.seed}"
 
     def data_sets(self, numbers: Iterable[int]) -> Iterator[tuple[int, Any]]:
