@@ -61,6 +61,8 @@ class JohnsonNeyman(sheet.Shown):
     0   -inf  -3.07         negative   0.00
     1  -3.07  -1.33  not told from 0   0.14
     2  -1.33    inf         positive   0.86
+    >>> [each.title for each in found.tables]
+    ['Regions of Johnson & Neyman']
     """
 
     outcome: str

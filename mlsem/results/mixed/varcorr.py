@@ -41,13 +41,13 @@ class VarCorr(Shown):
     >>> data = mlsem.load_example("article")
     >>> fit = mlsem.lmm("y ~ w1*x1 + (x1 | id)", data)
     >>> found = fit.VarCorr()
-    >>> found.sd
-    array([1.05257699, 0.56814145])
+    >>> found.sd.round(3)
+    array([1.053, 0.568])
     >>> round(found.sigma, 3)
     0.976
-    >>> found.correlation
-    array([[ 1.        , -0.02962923],
-           [-0.02962923,  1.        ]])
+    >>> found.correlation.round(2)
+    array([[ 1.  , -0.03],
+           [-0.03,  1.  ]])
     >>> found.frame.round(3)
             grp         var1 var2   vcov  sdcor
     0        id  (Intercept)  NaN  1.108  1.053

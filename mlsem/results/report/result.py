@@ -27,9 +27,7 @@ class Report:
     >>> import mlsem
     >>> data = mlsem.load_example("article")
     >>> fit = mlsem.fit(mlsem.example_model("article"), data, cluster="id")
-    >>> found = fit.report()
-    >>> found
-    <Report: 352 kB of HTML; report.save('report.html')>
+    >>> found = fit.report(sections=["estimates", "fit"])
     >>> found.html[:15]
     '<!DOCTYPE html>'
     """
@@ -44,7 +42,7 @@ class Report:
         ----------
         path : str or path
             Ends in ``.html`` or ``.htm``.
-        overwrite : bool
+        overwrite : bool, default False
             Whether a file that is there is replaced.
 
         Raises
@@ -53,6 +51,13 @@ class Report:
             The name of the file.
         MlsemError
             There is such a file, or it cannot be written.
+
+        Examples
+        --------
+        >>> import mlsem
+        >>> data = mlsem.load_example("article")
+        >>> fit = mlsem.fit(mlsem.example_model("article"), data, cluster="id")
+        >>> fit.report(sections=["estimates"]).save("report.html")
         """
         name = checked(path, overwrite=overwrite)
         write_whole(name, self.html, overwrite=overwrite, argument="", replace=REPLACE_BY_CALL)

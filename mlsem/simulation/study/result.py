@@ -99,6 +99,22 @@ class Study(sheet.Shown):
     truth : mapping of str to float
     level : float
         Of the intervals.
+
+    Examples
+    --------
+    >>> import mlsem
+    >>> truth = "level: 1; y ~ 0.5*x; y ~~ 1*y; level: 2; y ~~ 0.5*y"
+    >>> model = {"model": "level: 1; y ~ x; level: 2; y ~~ y", "cluster": "id", "se": "CR2"}
+    >>> design = (truth, {"n_clusters": 20, "cluster_size": 5})
+    >>> found = mlsem.study(design, {"CR2": model}, replications=10, seed=1)
+    >>> found.replications, found.seed
+    (10, 1)
+    >>> found.summary[["model", "parameter", "bias", "coverage"]].head(2).round(2)
+      model parameter  bias  coverage
+    0   CR2       y~x  0.01       1.0
+    1   CR2      y~~y -0.03       0.9
+    >>> found.estimates.columns.tolist()
+    ['replication', 'model', 'parameter', 'est', 'se', 'df', 'converged']
     """
 
     methods: tuple[MethodResults, ...]

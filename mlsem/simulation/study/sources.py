@@ -81,7 +81,15 @@ class InOrder:
 
     @property
     def described(self) -> str:
-        """What tells the source from others, for files that hold a study."""
+        """What tells the source from others, for files that hold a study.
+
+        Examples
+        --------
+        >>> import mlsem
+        >>> source = mlsem.InOrder(lambda stream: stream.normal(3), seed=1)
+        >>> source.described[-24:]
+        " in R's stream of seed 1"
+        """
         return f"function {fingerprint(self.draw)} in R's stream of seed {self.seed}"
 
     def data_sets(self, numbers: Iterable[int]) -> Iterator[tuple[int, Any]]:
