@@ -35,12 +35,20 @@ def diagram(
         A model's text, or what `check` gives of it.
     labels : mapping of str to str, optional
         What is written in place of names.
-    intercepts, variances, covariances : bool
-        Whether these are drawn; intercepts in brackets, as far as they have a label or a value.
-    level, group : optional
-        One level or group. Default: all.
-    layout : {"auto", "graphviz", "built-in"}
+    intercepts : bool, default False
+        Whether intercepts are drawn: in brackets, as far as they have a label or a value.
+    variances, covariances : bool, default True
+        Whether these are drawn.
+    level : int or str, optional
+        One level. Default: all.
+    group : str or number, optional
+        One group. Default: all.
+    layout : {"auto", "graphviz", "built-in"}, default "auto"
         As for `FitResult.diagram`.
+
+    Returns
+    -------
+    Diagram
 
     Raises
     ------

@@ -79,7 +79,7 @@ def fit(
     center : mapping of str to {"cluster", "grand"}, optional
         Variables centred before products are formed: at their cluster's mean, or at the mean
         over rows of all groups (of a level-2 variable: over clusters).
-    estimator : {"ML", "MLR", "REML"}
+    estimator : {"ML", "MLR", "REML"}, default "ML"
         "ML": model-based standard errors. "MLR": the same estimates, errors robust to a
         misspecified random part and to non-normality (sandwich with cluster scores). "REML":
         restricted maximum likelihood, where means are linear and separate from the covariances:
@@ -117,9 +117,9 @@ def fit(
         given them, too. Tests of fit and their degrees of freedom are those of the model. The
         log-likelihood, AIC and BIC are those of all variables. Tables leave their parameters out
         but for ``auxiliary=True``; in `FitResult.params` they come last.
-    std_lv : bool
+    std_lv : bool, default False
         Variances of latent variables are fixed to 1, and no loading is.
-    fixed_x : bool
+    fixed_x : bool, default True
         Exogenous observed covariates are conditioned on (see the notes); False: their moments are
         parameters.
     meanstructure : bool, optional
@@ -129,17 +129,19 @@ def fit(
         Variances from 0 on: all, those of observed, of latent variables. "standard" and "wide":
         bounds of variances, covariances, loadings and paths that the data give (De Jonckere &
         Rosseel, 2022).
-    orthogonal : bool
+    orthogonal : bool, default False
         Covariances of latent variables that a default would add are fixed to 0.
     auto_fix_first : bool, optional
-        The first loading of each latent variable is fixed to 1. Default: unless `std_lv`.
-    auto_fix_single : bool
+        The first loading of each latent variable is fixed to 1. None: unless `std_lv`.
+    auto_fix_single : bool, default True
         The residual variance of the only indicator of a latent variable is fixed to 0.
-    auto_var, auto_cov_lv_x, auto_cov_y : bool
+    auto_var, auto_cov_lv_x, auto_cov_y : bool, default True
         What is added free: variances and residual variances; covariances of exogenous latent
         variables; covariances of residuals of outcomes that explain nothing.
-    int_ov_free, int_lv_free : bool
-        Intercepts of observed, of latent variables are free; False: they are fixed to 0.
+    int_ov_free : bool, default True
+        Intercepts of observed variables are free; False: they are fixed to 0.
+    int_lv_free : bool, default False
+        Intercepts of latent variables are free; False: they are fixed to 0.
     start : mapping, Series, FitResult or sequence, optional
         Starting values by parameter name (`FitResult.params` has the names).
     starts : int, default 0
@@ -153,7 +155,7 @@ def fit(
     max_iter : int, default 500
     tol : float, default 1e-8
         Largest remaining step at the optimum, in standard errors.
-    on_failure : {"warn", "raise"}
+    on_failure : {"warn", "raise"}, default "warn"
         What happens if the optimiser does not converge.
     progress : bool, optional
         A bar of the random starts. Default: in a terminal or a notebook, after two seconds.
@@ -214,10 +216,22 @@ def _alike(preset: Preset) -> Callable[[Function], Function]:
         about, usual = function.__doc__ or "", fit.__doc__ or ""
         start, end = usual.find("    Parameters\n"), usual.find("    Notes\n")
         first, examples, rest = about.partition("    Examples\n")
-        function.__doc__ = f"{first.rstrip()}\n\n{usual[start:end]}{examples}{rest}".rstrip(" ")
+        same = _with_defaults(preset, usual[start:end])
+        function.__doc__ = f"{first.rstrip()}\n\n{same}{examples}{rest}".rstrip(" ")
         return shown(FitKeywords, preset)(function)
 
     return decorate
+
+
+def _with_defaults(preset: Preset, parameters: str) -> str:
+    """The section of a docstring with the preset's defaults in place of those of `fit`."""
+    lines, options = parameters.split("\n"), model_options(preset)
+    for k, line in enumerate(lines):
+        names, of_type, _ = line.strip().partition(" : bool, ")
+        value = getattr(options, names.partition(",")[0], None)
+        if of_type and value is not None:
+            lines[k] = f"    {names}{of_type}default {value}"
+    return "\n".join(lines)
 
 
 @_alike("sem")

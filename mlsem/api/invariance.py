@@ -71,20 +71,20 @@ def invariance(
         Column of the groups.
     cluster : str, optional
         As for `mlsem.fit`.
-    steps : iterable of str, or mapping of str to iterable of str
-        In their order. "configural": nothing is equal; "metric": loadings; "scalar": and
-        intercepts, with factor means free after the first group; "strict": and residual variances;
-        "means": and factor means; "cross-level": loadings at both levels; or a name of
-        `group_equal` ("lv.variances", "regressions", …). Each step keeps what the ones before have
-        equal. A mapping names the steps and says what is equal in each.
-    partial : str or iterable of str
+    steps : iterable of str, or mapping of str to iterable of str, optional
+        In their order; by default the five that follow. "configural": nothing is equal; "metric":
+        loadings; "scalar": and intercepts, with factor means free after the first group; "strict":
+        and residual variances; "means": and factor means; "cross-level": loadings at both levels;
+        or a name of `group_equal` ("lv.variances", "regressions", …). Each step keeps what the ones
+        before have equal. A mapping names the steps and says what is equal in each.
+    partial : str or iterable of str, optional
         Parameters that stay free in all steps (partial invariance; Byrne, Shavelson & Muthén,
-        1989): "fw=~y3", "y1~1"; "y1~1.l2" is that of level 2 alone.
-    cross_level : bool
+        1989), by default none: "fw=~y3", "y1~1"; "y1~1.l2" is that of level 2 alone.
+    cross_level : bool, default False
         Adds the step "cross-level" after "metric" (or after the first step): in each group loadings
         of a factor within clusters are those of the one between them, so that both are the same
         construct (Jak & Jorgensen, 2017).
-    alignment : bool or mapping
+    alignment : bool or mapping, default False
         Whether factors of the first step are aligned (`FitResult.align`), with these options.
     **options
         As for `mlsem.fit`, ``se="CR2"`` for few clusters. With robust errors

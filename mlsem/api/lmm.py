@@ -67,7 +67,7 @@ def lmm(
         term a part of its own.
     data : pandas.DataFrame
         One row per unit. Is not changed.
-    REML : bool
+    REML : bool, default True
         Restricted maximum likelihood, as lme4's default; False: maximum likelihood.
     **options
         ``se``, ``se_cluster``, ``test``, ``df``, ``information``, ``missing``, ``start``,

@@ -32,21 +32,23 @@ def lr_test(
     simple, full : FitResult
         Of one estimator: "ML"; "REML" if only variances and covariances differ; "MLR" for the
         scaled difference.
-    *others
-        None: several models are compared two at a time.
+    *others : object
+        None can be given: several models are compared two at a time.
     method : {"lr", "satorra.bentler.2001", "satorra.bentler.2010", "score"}, optional
         "lr" is the likelihood ratio as it is, the default of "ML" and "REML". The others are
         robust: scaled likelihood ratios (the first is the default of "MLR"), and a score test at
         the simple model's estimates, which holds its level with few clusters where the scaled
         ratios reject too often (docs/studies/fit_tests_differences.md).
-    boundary : bool
+    boundary : bool, default True
         Whether variances that the full model adds are taken as variances, which cannot be
         negative. One added variance, with its covariances: ½ χ²_{q-1} + ½ χ²_q of q added
         parameters (Self & Liang, 1987; Stram & Lee, 1994), so ½ χ²_0 + ½ χ²_1 of a variance
         alone. Several: the limiting distribution is simulated from the expected information at
         the simple model's estimates. False: χ²_q, right where variances may be negative.
-    draws, seed : int
+    draws : int, default 10000
         Of that simulation.
+    seed : int, default 1
+        Of its random numbers.
 
     Returns
     -------

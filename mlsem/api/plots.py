@@ -31,7 +31,7 @@ def plot_coefficients(
         Names as in `FitResult.params`, or ``"~"``, ``"=~"``, ``"~~"``, ``"~1"``, ``":="`` for all
         of a kind. Default: regression coefficients, or loadings where there are none. A fit
         without one of them has a gap there.
-    level : float
+    level : float, default 0.95
         Of the intervals: estimate ± t (or z) times standard error, with each one's degrees of
         freedom.
     labels : mapping of str to str, optional

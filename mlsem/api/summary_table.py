@@ -46,26 +46,26 @@ def summary_table(
         Of the columns. Default: (1), (2), …
     labels : mapping of str to str, optional
         Readable words for variables: ``{"x1": "Hours of reading"}``.
-    statistic : {"se", "ci", "t", "p", "df"}, iterable of these, or None
+    statistic : {"se", "ci", "t", "p", "df"}, iterable of these, or None, default "se"
         What stands below an estimate: its standard error, confidence interval, t or z statistic,
         p value, degrees of freedom.
-    stars : bool
+    stars : bool, default False
         Adds ``*`` (p < .05), ``**`` (p < .01), ``***`` (p < .001) to what is no variance or
         covariance.
-    digits : int
+    digits : int, default 3
         Decimals.
-    level : float
+    level : float, default 0.95
         Of the confidence intervals.
     levels : int, str or iterable of these, optional
         The levels that are shown, by number or label. Default: all.
-    fit_measures : iterable of str
+    fit_measures : iterable of str, default ("n_obs", "n_clusters", "loglik", "aic", "bic")
         Below the estimates: n_obs, n_clusters, n_params, loglik, aic, bic, and what
         `FitResult.fit_measures` gives (cfi, rmsea, …).
     rows : str or iterable of str, optional
         The rows that are shown: ``"~"``, ``"=~"``, ``"~~"``, ``"~1"``, ``":="`` for all of a kind,
         names such as ``"y ~ x1"``, or a predictor, ``"x1"``. Default: all but the moments of fixed
         covariates.
-    standardized : bool or {"all", "lv", "nox"}
+    standardized : bool or {"all", "lv", "nox"}, default False
         The values of `FitResult.standardized` in place of the estimates.
 
     Returns

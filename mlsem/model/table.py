@@ -243,6 +243,19 @@ class ParameterTable(Exported, Named):
     groups : tuple of GroupTable
         The model of each of several groups; empty where there is one. The rows are those of group
         1, then of group 2, …; `levels`, `split`, `products` and `slopes` have what any group has.
+
+    Examples
+    --------
+    >>> import mlsem
+    >>> table = mlsem.check("level: 1; y ~ b*x; level: 2; y ~ w")
+    >>> table.names
+    ('b', 'y~~y', 'y~w.l2', 'y~~y.l2', 'y~1.l2')
+    >>> table.observed, table.two_level, table.has_parts
+    (('y', 'x', 'w'), True, False)
+    >>> table.n_auxiliary, table.endogenous_products, table.nbytes > 0
+    (0, (), True)
+    >>> [(row.lhs, row.op, row.rhs, row.label) for row in table.rows if row.label]
+    [('y', '~', 'x', 'b')]
     """
 
     rows: tuple[Row, ...]
@@ -324,6 +337,15 @@ class ParameterTable(Exported, Named):
     def is_auxiliary(self, row: Row) -> bool:
         """Whether a row is one of auxiliary variables.
 
+        Parameters
+        ----------
+        row : Row
+            One of `rows`.
+
+        Returns
+        -------
+        bool
+
         Examples
         --------
         >>> import mlsem
@@ -358,6 +380,15 @@ class ParameterTable(Exported, Named):
     def level_number(self, level: int | str) -> int:
         """1 or 2 of a level given by its number or its label in the model.
 
+        Parameters
+        ----------
+        level : int or str
+            The number of a level, or its label.
+
+        Returns
+        -------
+        int
+
         Raises
         ------
         OptionValueError
@@ -382,6 +413,15 @@ class ParameterTable(Exported, Named):
     def group_number(self, group: object) -> int:
         """The number, from 1, of a group given by its label or its number. Where labels are numbers
         themselves a number is a label, if there is such a group.
+
+        Parameters
+        ----------
+        group : str or number
+            The label of a group, or its number.
+
+        Returns
+        -------
+        int
 
         Raises
         ------

@@ -20,7 +20,7 @@ def port(text: str, kind: str = "R", *, table: str | None = None) -> Port:
         The program. R: of lavaan (`sem`, `cfa`, `growth`, `lavaan` and what is asked of fits), lme4
         (`lmer`), clubSandwich (`vcovCR`, `coef_test`, `conf_int`, `Wald_test`), and what such
         scripts do with data frames, in base R or dplyr. Mplus: an input with its sections.
-    kind : {"R", "mplus"}
+    kind : {"R", "mplus"}, default "R"
     table : str, optional
         Of an R script: the file of the table that it has from elsewhere, as from a package or by
         ``readRDS``. Default: a .csv file of the name that the table has there.

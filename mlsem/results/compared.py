@@ -53,6 +53,21 @@ class ModelComparison(Exported, Answering):
         Of the models, as they were given.
     tests : tuple of LrTest or str
         Of each model against the next one; why there is none.
+
+    Examples
+    --------
+    >>> import mlsem
+    >>> data = mlsem.load_example("article")
+    >>> fit = mlsem.fit(mlsem.example_model("article"), data, cluster="id")
+    >>> simple = mlsem.fit("level: 1; y ~ x1; level: 2; y ~~ y", data, cluster="id")
+    >>> found = mlsem.compare([simple, fit])
+    >>> found.table[["npar", "loglik", "aic"]].round(1)
+       npar  loglik     aic
+    1     4  -833.8  1675.5
+    2     6  -818.6  1649.2
+    >>> found.differences[["simple", "full", "statistic", "df"]].round(1)
+      simple full  statistic   df
+    0      1    2       30.3  2.0
     """
 
     names: tuple[str, ...]

@@ -40,7 +40,7 @@ class Drawn(Moderated):
         parameters : str or iterable of str, optional
             Names as in `params`, or ``"~"``, ``"=~"``, ``"~~"``, ``"~1"``, ``":="`` for all of a
             kind. Default: regression coefficients, or loadings where there are none.
-        level : float
+        level : float, default 0.95
             Of the intervals: estimate ± t (or z) times standard error, with each one's degrees of
             freedom.
         labels : mapping of str to str, optional
@@ -90,11 +90,11 @@ class Drawn(Moderated):
         ----------
         effects : str or iterable of str, optional
             Columns of `random_effects()`. Default: all, a panel each.
-        level : float
+        level : float, default 0.95
             Of the intervals: posterior mean ± normal quantile times posterior standard deviation,
             given the estimates. Intervals of two clusters that overlap say nothing of their
             difference.
-        group : optional
+        group : str or number, optional
             A group by its label or number. Default: all.
         labels : mapping of str to str, optional
             Readable words for variables: ``{"x1": "Hours of reading"}``.
@@ -148,7 +148,7 @@ class Drawn(Moderated):
             The rows of the fit, which it does not keep. Default: clusters alone.
         outcomes : str or iterable of str, optional
             Whose residuals of rows. Default: of all outcomes of level 1.
-        level : float
+        level : float, default 0.95
             Of the envelope.
         labels : mapping of str to str, optional
             Readable words for variables: ``{"y": "Achievement"}``.
@@ -203,7 +203,7 @@ class Drawn(Moderated):
         ----------
         parameters : str or iterable of str, optional
             Variances, named as in `params`. Default: all.
-        level : float
+        level : float, default 0.95
             Of the intervals.
         labels : mapping of str to str, optional
             Readable words for variables: ``{"x1": "Hours of reading"}``.
@@ -257,26 +257,26 @@ class Drawn(Moderated):
 
         Parameters
         ----------
-        standardized : bool or {"all", "lv", "nox"}
+        standardized : bool or {"all", "lv", "nox"}, default False
             The values of `standardized` in place of the estimates.
         labels : mapping of str to str, optional
             What is written in place of names. Products take those of their factors.
-        digits : int
+        digits : int, default 2
             Decimals.
-        significance : float
+        significance : float, default 0.05
             Arrows whose p value is above this are dashed. Variances are never: a Wald test of a
             variance is none.
-        stars : bool
+        stars : bool, default False
             Adds ``*`` (p < .05), ``**`` (p < .01), ``***`` (p < .001) to what is no variance.
-        intercepts : bool
+        intercepts : bool, default False
             Adds means and intercepts, in brackets.
-        variances, covariances : bool
+        variances, covariances : bool, default True
             Whether these are drawn.
         level : int or str, optional
             One level, by number or label. Default: both.
-        group : optional
+        group : str or number, optional
             One group, by label or number. Default: all, one below the other.
-        layout : {"auto", "graphviz", "built-in"}
+        layout : {"auto", "graphviz", "built-in"}, default "auto"
             Who places the nodes: graphviz where its program `dot` is installed, or the built-in
             layout, which needs nothing and is the same everywhere.
 

@@ -57,6 +57,24 @@ class GroupComparison(sheet.Shown):
     se : str
         The kind of the standard errors.
     notes : tuple of str
+
+    Examples
+    --------
+    >>> import mlsem
+    >>> data = mlsem.load_example("article")
+    >>> data["half"] = data["id"].mod(2).map({0: "even", 1: "odd"})
+    >>> model = "level: 1; y ~ x1; level: 2; y ~~ y"
+    >>> fit = mlsem.fit(model, data, cluster="id", group="half", se="CR2")
+    >>> found = fit.compare_groups("y~x1")
+    >>> found.estimates.round(2)
+      group   est    se  stat     df  pvalue  ci_lower  ci_upper
+    0  even  0.61  0.17  3.63  19.22     0.0      0.26      0.97
+    1   odd  0.46  0.14  3.28  20.98     0.0      0.17      0.75
+    >>> found.frame.columns.tolist()
+    ['group1', 'group2', 'diff', 'se', 'stat', 'df', 'pvalue', 'ci_lower', 'ci_upper',
+    'pvalue_holm']
+    >>> round(found.joint.pvalue, 2)
+    0.49
     """
 
     parameter: str
@@ -95,6 +113,10 @@ class GroupComparison(sheet.Shown):
             An empty one to draw in.
         labels : mapping of str to str, optional
             Readable words for variables: ``{"x1": "Hours of reading"}``.
+
+        Returns
+        -------
+        Figure
 
         Examples
         --------

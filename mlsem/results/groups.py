@@ -34,9 +34,17 @@ class ByGroup(Exported, Mapping[Hashable, T]):
 
     Examples
     --------
-    >>> found = fit.r_squared()  # doctest: +SKIP
-    >>> found["a"].values  # doctest: +SKIP
-    >>> found.frame  # doctest: +SKIP
+    >>> import mlsem
+    >>> data = mlsem.load_example("article")
+    >>> data["half"] = data["id"].mod(2).map({0: "even", 1: "odd"})
+    >>> fit = mlsem.sem("y ~ x1", data, group="half")
+    >>> found = fit.r_squared()
+    >>> found["odd"].values.round(3)
+    array([0.091])
+    >>> found.frame[["group", "variable", "r2"]].round(3)
+      group variable     r2
+    0  even        y  0.150
+    1   odd        y  0.091
     """
 
     def __init__(self, found: Mapping[Hashable, T | InferenceError]) -> None:

@@ -59,6 +59,16 @@ class Icc(Exported, Answering):
     Schielzeth, 2017). With random slopes σ_r² is the mean over rows of the variance of the random
     effects, zᵀ T z (Johnson, 2014), and what a slope adds as its carrier varies within clusters
     is variance within (Rights & Sterba, 2019).
+
+    Examples
+    --------
+    >>> import mlsem
+    >>> data = mlsem.load_example("article")
+    >>> fit = mlsem.fit(mlsem.example_model("article"), data, cluster="id")
+    >>> found = fit.icc()
+    >>> found.frame[["between", "within", "icc"]].round(2)
+       between  within   icc
+    y      1.2    1.57  0.43
     """
 
     variables: tuple[str, ...]

@@ -26,6 +26,18 @@ class Implied(Exported, Answering):
     ----------
     cov : DataFrame
     mean : Series
+
+    Examples
+    --------
+    >>> import mlsem
+    >>> data = mlsem.load_example("article")
+    >>> fit = mlsem.fit(mlsem.example_model("article"), data, cluster="id")
+    >>> found = fit.implied(level=1)
+    >>> found.cov.round(2)
+              y    x1  w1:x1
+    y      1.57  0.50   0.18
+    x1     0.50  0.91  -0.10
+    w1:x1  0.18 -0.10   0.80
     """
 
     cov: pd.DataFrame

@@ -66,6 +66,26 @@ class MissingPatterns(sheet.Shown):
         Of level 1 and, where there are variables of it, of level 2.
     used : Used or None
         What a model's fit uses.
+
+    Examples
+    --------
+    >>> import mlsem
+    >>> data = mlsem.load_example("holes")
+    >>> found = mlsem.missing_patterns(data, mlsem.example_model("holes"), cluster="school")
+    >>> found.variables.round(2)
+             level  missing  share  clusters
+    q1           1       38   0.06         0
+    q2           1      107   0.18         0
+    q3           1      183   0.30         0
+    grade        1        0   0.00         0
+    climate      2        9   0.15         9
+    >>> found.clusters.head(2)
+             q1   q2   q3  grade  climate
+    school
+    1       0.1  0.1  0.4    0.0      1.0
+    2       0.0  0.3  0.6    0.0      0.0
+    >>> len(found.notes)
+    1
     """
 
     cluster: str | None
@@ -103,13 +123,24 @@ class MissingPatterns(sheet.Shown):
 
         Parameters
         ----------
-        level : {1, 2}
+        level : {1, 2}, default 1
 
         Returns
         -------
         DataFrame
             A row for each pattern, a column for each variable of the level: True where it is
             observed. The index, named `rows` or `clusters`, is how many have the pattern.
+
+        Examples
+        --------
+        >>> import mlsem
+        >>> data = mlsem.load_example("holes")
+        >>> found = mlsem.missing_patterns(data, mlsem.example_model("holes"), cluster="school")
+        >>> found.patterns(level=2)
+                  climate
+        clusters
+        51           True
+        9           False
         """
         own = self._level(level)
         columns = dict(zip(own.variables, own.patterns.T, strict=True))
@@ -122,7 +153,23 @@ class MissingPatterns(sheet.Shown):
 
         Parameters
         ----------
-        level : {1, 2}
+        level : {1, 2}, default 1
+
+        Returns
+        -------
+        DataFrame
+
+        Examples
+        --------
+        >>> import mlsem
+        >>> data = mlsem.load_example("holes")
+        >>> found = mlsem.missing_patterns(data, mlsem.example_model("holes"), cluster="school")
+        >>> found.coverage().round(2)
+                 q1    q2    q3  grade
+        q1     0.94  0.78  0.66   0.94
+        q2     0.78  0.82  0.60   0.82
+        q3     0.66  0.60  0.70   0.70
+        grade  0.94  0.82  0.70   1.00
         """
         own = self._level(level)
         return square_frame(own.coverage, own.variables)
@@ -169,7 +216,7 @@ class MissingPatterns(sheet.Shown):
 
         Parameters
         ----------
-        kind : {"patterns", "clusters"}
+        kind : {"patterns", "clusters"}, default "patterns"
             A row for each pattern with the number of rows (at level 2, clusters) that have it; or
             a row for each cluster, darker the more of its rows lack a variable.
         labels : mapping of str to str, optional
@@ -188,6 +235,14 @@ class MissingPatterns(sheet.Shown):
             matplotlib is not installed.
         OptionValueError
             There is no such kind, or there are no clusters.
+
+        Examples
+        --------
+        >>> import mlsem
+        >>> data = mlsem.load_example("holes")
+        >>> found = mlsem.missing_patterns(data, mlsem.example_model("holes"), cluster="school")
+        >>> figure = found.plot("clusters", labels={"q1": "First question"})
+        >>> figure.savefig("missing.png")
         """
         words = read_labels(labels)
         if kind == "patterns":

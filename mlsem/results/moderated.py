@@ -61,9 +61,9 @@ class Moderated:
             count from that mean.
         outcome : str, optional
             Needed where several have such an effect.
-        level : float
+        level : float, default 0.95
             Of the intervals.
-        simultaneous : bool
+        simultaneous : bool, default False
             Whether intervals, p values and regions hold for all values of the moderators at once,
             by the joint test of all these slopes: F with the fit's degrees of freedom (Scheffé,
             1953; Potthoff, 1964), HTZ with CR2, χ² with z tests.
@@ -71,7 +71,7 @@ class Moderated:
             1 or 2, where a variable with a part at both levels has such an effect at both.
         data : DataFrame, optional
             Rows of the fit, for ranges and shares of variables that its moments do not tell.
-        group : optional
+        group : str or number, optional
             A group by its label or number. Default: all.
 
         Returns
@@ -149,12 +149,22 @@ class Moderated:
         predictor : str
         moderator : str or list of two str
             With two there is a panel for each value of the second.
-        kind : {"lines", "johnson-neyman"}
+        kind : {"lines", "johnson-neyman"}, default "lines"
             Expected values of the outcome over the predictor, a line for each value of the
             moderator, all other variables at their means; or the slope of the predictor over the
             moderator, shaded where its interval excludes 0.
-        at, outcome, level, simultaneous, model_level, group
-            As for `simple_slopes`; simultaneous bands of lines hold for all points of all lines.
+        at : number, list, or mapping of variable to these, optional
+            Values of the moderator, as for `simple_slopes`.
+        outcome : str, optional
+            Needed where several have such an effect.
+        level : float, default 0.95
+            Of the intervals.
+        simultaneous : bool, default False
+            Whether intervals hold at once: bands of lines for all points of all lines.
+        model_level : int or str, optional
+            1 or 2, where a variable with a part at both levels has such an effect at both.
+        group : str or number, optional
+            A group by its label or number. Default: all, a panel each.
         data : DataFrame, optional
             Rows of the fit: lines are then drawn over the values that there are. Otherwise they
             are where the moments of the fit tell them (variables of clusters, data without

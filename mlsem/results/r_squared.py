@@ -109,6 +109,19 @@ class RSquared(Exported, Answering):
         between 0 and 1.
     mixed : MixedR2 or None
         Of a linear mixed model of one outcome.
+
+    Examples
+    --------
+    >>> import mlsem
+    >>> data = mlsem.load_example("article")
+    >>> fit = mlsem.fit(mlsem.example_model("article"), data, cluster="id")
+    >>> found = fit.r_squared()
+    >>> found.frame[["variable", "level", "r2", "se"]].round(3)
+      variable  level     r2     se
+    0        y      1  0.218  0.032
+    1        y      2  0.098  0.082
+    >>> found.values.round(3)
+    array([0.218, 0.098])
     """
 
     variables: tuple[str, ...]

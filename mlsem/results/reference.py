@@ -41,6 +41,18 @@ class ReferenceModel:
     semidefinite : bool
         Whether that matrix, or that of some group, was kept positive semidefinite and is singular.
         Without the bound the likelihood then has no maximum, or it was asked for.
+
+    Examples
+    --------
+    >>> import mlsem
+    >>> data = mlsem.load_example("demo_twolevel")
+    >>> model = "level: 1; fw =~ y1 + y2 + y3; level: 2; fb =~ y1 + y2 + y3"
+    >>> fit = mlsem.fit(model, data, cluster="cluster")
+    >>> found = fit.h1()
+    >>> found
+    <ReferenceModel: saturated, 15 parameters, -12513.702>
+    >>> round(found.loglik, 1)
+    -12513.7
     """
 
     kind: Kind
@@ -53,8 +65,37 @@ class ReferenceModel:
     _table: ParameterTable
 
     def implied(self, level: int | str = 1, group: Hashable = None) -> Any:
-        """Covariance matrix and means of a level's observed variables, as `FitResult.implied`: of
-        a group by its label or number, without `group=` of several a mapping by their labels."""
+        """Covariance matrix and means of a level's observed variables, as `FitResult.implied`.
+
+        Parameters
+        ----------
+        level : int or str, default 1
+            The level.
+        group : str or number, optional
+            A group by its label or number. Default: all.
+
+        Returns
+        -------
+        Implied
+            Of several groups a mapping of these by the groups' labels.
+
+        Raises
+        ------
+        OptionValueError
+            There is no such level or group.
+
+        Examples
+        --------
+        >>> import mlsem
+        >>> data = mlsem.load_example("demo_twolevel")
+        >>> model = "level: 1; fw =~ y1 + y2 + y3; level: 2; fb =~ y1 + y2 + y3"
+        >>> fit = mlsem.fit(model, data, cluster="cluster")
+        >>> fit.h1().implied(level=2).cov.round(2)
+              y1    y2    y3
+        y1  0.95  0.64  0.52
+        y2  0.64  0.58  0.37
+        y3  0.52  0.37  0.45
+        """
         table, number = self._table, self._table.level_number(level)
         if group is not None:
             return _implied(self._groups[table.group_number(group) - 1][number - 1])

@@ -63,6 +63,29 @@ class Reliability(Exported, Answering):
     ----------
     mean_size : float or None
         ñ, harmonic mean of the cluster sizes.
+
+    Examples
+    --------
+    >>> import mlsem
+    >>> data = mlsem.load_example("demo_twolevel")
+    >>> model = "level: 1; fw =~ y1 + y2 + y3; level: 2; fb =~ y1 + y2 + y3"
+    >>> fit = mlsem.fit(model, data, cluster="cluster")
+    >>> found = fit.reliability()
+    >>> found.frame.round(2)
+             measure     composite variable   est    se  ci_lower  ci_upper
+    0          omega        within       fw  0.68  0.01      0.65      0.70
+    1          omega       between       fb  0.78  0.02      0.73      0.82
+    2          omega  latent means       fb  0.94  0.01      0.91      0.95
+    3          omega           raw       fw  0.77  0.01      0.74      0.79
+    4          alpha        within       fw  0.67  0.01      0.64      0.69
+    5          alpha       between       fb  0.76  0.02      0.71      0.81
+    6          alpha  latent means       fb  0.91  0.01      0.88      0.93
+    7          alpha           raw       fw  0.75  0.01      0.73      0.77
+    8         scores        within       fw  0.64  0.01      0.61      0.66
+    9         scores       between       fb  0.81  0.03      0.75      0.86
+    10  cluster mean       between       y1  0.82  0.02      0.78      0.85
+    11  cluster mean       between       y2  0.77  0.02      0.72      0.81
+    12  cluster mean       between       y3  0.73  0.03      0.68      0.78
     """
 
     mean_size: float | None

@@ -46,6 +46,26 @@ class ResidualMoments(Exported, Answering):
         has the mean of those of several groups).
     group : hashable
         The label of the group in the data; None where there is one.
+
+    Examples
+    --------
+    >>> import mlsem
+    >>> data = mlsem.load_example("article")
+    >>> fit = mlsem.sem("y ~ x1; w1 ~ x1; y ~~ 0*w1", data, meanstructure=True)
+    >>> found = fit.residuals()
+    >>> found.cov.abs().round(2)
+           y    w1   x1
+    y   0.00  0.29  0.0
+    w1  0.29  0.00  0.0
+    x1  0.00  0.00  0.0
+    >>> statistics = found.cov_se, found.cov_z, found.cov_pvalue
+    >>> [round(float(each.loc["y", "w1"]), 2) for each in statistics]
+    [0.07, 4.48, 0.0]
+    >>> found.mean.abs().round(2).tolist()
+    [0.0, 0.0, 0.0]
+    >>> means = found.mean_se, found.mean_z, found.mean_pvalue
+    >>> [each.name for each in means]
+    ['se', 'z', 'pvalue']
     """
 
     kind: Kind

@@ -90,6 +90,17 @@ class FitResult(Answering, Drawn):
         The model text.
     covariance : Covariance
         Of the free parameters, with the reference distribution of its tests.
+
+    Examples
+    --------
+    >>> import mlsem
+    >>> data = mlsem.load_example("article")
+    >>> fit = mlsem.fit(mlsem.example_model("article"), data, cluster="id")
+    >>> fit
+    <FitResult: 6 parameters, 500 rows, 50 clusters, loglik -818.609, se standard;
+    print(fit.summary())>
+    >>> fit.covariance.kind.name, fit.covariance.matrix.shape
+    ('standard', (6, 6))
     """
 
     model: str
@@ -102,12 +113,32 @@ class FitResult(Answering, Drawn):
 
     @property
     def table(self) -> ParameterTable:
-        """The parameter table of the model."""
+        """The parameter table of the model.
+
+        Examples
+        --------
+        >>> import mlsem
+        >>> data = mlsem.load_example("article")
+        >>> fit = mlsem.fit(mlsem.example_model("article"), data, cluster="id")
+        >>> len(fit.table.rows), fit.table.observed
+        (14, ('y', 'x1', 'w1:x1', 'w1'))
+        >>> fit.table.names[:3]
+        ('y~x1', 'y~w1:x1', 'y~~y')
+        """
         return self._estimates.table
 
     @property
     def settings(self) -> Settings:
-        """How it was fitted."""
+        """How it was fitted.
+
+        Examples
+        --------
+        >>> import mlsem
+        >>> data = mlsem.load_example("article")
+        >>> fit = mlsem.fit(mlsem.example_model("article"), data, cluster="id")
+        >>> fit.settings.estimator, fit.settings.max_iter, fit.settings.tol
+        ('ML', 500, 1e-08)
+        """
         return self._estimates.settings
 
     @property
@@ -116,10 +147,30 @@ class FitResult(Answering, Drawn):
 
     @property
     def converged(self) -> bool:
+        """Whether the search for the maximum ended at one.
+
+        Examples
+        --------
+        >>> import mlsem
+        >>> data = mlsem.load_example("article")
+        >>> fit = mlsem.fit(mlsem.example_model("article"), data, cluster="id")
+        >>> fit.converged
+        True
+        """
         return self._estimates.converged
 
     @property
     def n_iterations(self) -> int:
+        """Iterations of the search for the maximum.
+
+        Examples
+        --------
+        >>> import mlsem
+        >>> data = mlsem.load_example("article")
+        >>> fit = mlsem.fit(mlsem.example_model("article"), data, cluster="id")
+        >>> fit.n_iterations
+        3
+        """
         return self._estimates.optimum.n_iterations
 
     @property
@@ -129,12 +180,31 @@ class FitResult(Answering, Drawn):
 
         Where the search did not reach a maximum that of the last iterate, or NaN where it found
         that there is none or did not meet the constraints; `aic` and `bic` are then NaN.
+
+        Examples
+        --------
+        >>> import mlsem
+        >>> data = mlsem.load_example("article")
+        >>> fit = mlsem.fit(mlsem.example_model("article"), data, cluster="id")
+        >>> round(fit.loglik, 3)
+        -818.609
         """
         return self._estimates.optimum.last
 
     @property
     def starts(self) -> RandomStarts | None:
-        """What random starts led to (`reached`, `logliks`); None without ``starts=``."""
+        """What random starts led to (`reached`, `logliks`); None without ``starts=``.
+
+        Examples
+        --------
+        >>> import mlsem
+        >>> data = mlsem.load_example("article")
+        >>> fit = mlsem.fit(mlsem.example_model("article"), data, cluster="id", starts=2, seed=1)
+        >>> fit.starts.reached
+        2
+        >>> print(fit.starts)
+        2 random starts (seed 1): 2 reached the highest maximum found, -818.609.
+        """
         return self._estimates.optimum.starts
 
     @property
@@ -142,17 +212,44 @@ class FitResult(Answering, Drawn):
         """Whether the estimated covariance matrix of the random effects is singular: on the
         boundary of a fit that keeps it positive semidefinite (`lmm`, REML, and random slopes
         that have no maximum otherwise); or that of their residuals, where a model with latent
-        variables has no maximum by REML without that bound."""
+        variables has no maximum by REML without that bound.
+
+        Examples
+        --------
+        >>> import mlsem
+        >>> data = mlsem.load_example("article")
+        >>> fit = mlsem.lmm("y ~ w1*x1 + (x1 | id)", data)
+        >>> fit.singular
+        False
+        """
         return self._estimates.boundary
 
     @property
     def n_obs(self) -> int:
-        """Rows used."""
+        """Rows used.
+
+        Examples
+        --------
+        >>> import mlsem
+        >>> data = mlsem.load_example("article")
+        >>> fit = mlsem.fit(mlsem.example_model("article"), data, cluster="id")
+        >>> fit.n_obs
+        500
+        """
         return self._estimates.n_obs
 
     @property
     def n_clusters(self) -> int | None:
-        """Clusters of the model (of the robust errors, if only they have any); None without."""
+        """Clusters of the model (of the robust errors, if only they have any); None without.
+
+        Examples
+        --------
+        >>> import mlsem
+        >>> data = mlsem.load_example("article")
+        >>> fit = mlsem.fit(mlsem.example_model("article"), data, cluster="id")
+        >>> fit.n_clusters
+        50
+        """
         if self._record.cluster is not None:
             return self._record.moments.n_clusters
         return self._record.robust.n_clusters if self._record.robust.name is not None else None
@@ -165,35 +262,96 @@ class FitResult(Answering, Drawn):
 
     @property
     def n_params(self) -> int:
-        """Free parameters less equality constraints; of auxiliary variables none."""
+        """Free parameters less equality constraints; of auxiliary variables none.
+
+        Examples
+        --------
+        >>> import mlsem
+        >>> data = mlsem.load_example("article")
+        >>> fit = mlsem.fit(mlsem.example_model("article"), data, cluster="id")
+        >>> fit.n_params, len(fit.params)
+        (6, 6)
+        >>> equal = mlsem.sem("y ~ a*x1 + b*w1; a == b", data)
+        >>> equal.n_params, len(equal.params)
+        (2, 3)
+        """
         return self._estimates.n_own_params
 
     @property
     def aic(self) -> float:
         """-2 ℓ + 2 npar (Akaike, 1974). With auxiliary variables ℓ is theirs, too, and npar counts
-        their parameters: compare fits that have the same ones."""
+        their parameters: compare fits that have the same ones.
+
+        Examples
+        --------
+        >>> import mlsem
+        >>> data = mlsem.load_example("article")
+        >>> fit = mlsem.fit(mlsem.example_model("article"), data, cluster="id")
+        >>> round(fit.aic, 2), round(-2 * fit.loglik + 2 * fit.n_params, 2)
+        (1649.22, 1649.22)
+        """
         return -2.0 * self._estimates.optimum.maximum + 2.0 * self._estimates.n_params
 
     @property
     def bic(self) -> float:
         """-2 ℓ + npar log N, N the number of rows, as lavaan's (Schwarz, 1978). Auxiliary variables
-        count as in `aic`."""
+        count as in `aic`.
+
+        Examples
+        --------
+        >>> import mlsem
+        >>> data = mlsem.load_example("article")
+        >>> fit = mlsem.fit(mlsem.example_model("article"), data, cluster="id")
+        >>> round(fit.bic, 2)
+        1674.5
+        """
         penalty = self._estimates.n_params * float(np.log(self.n_obs))
         return -2.0 * self._estimates.optimum.maximum + penalty
 
     @property
     def se_kind(self) -> str:
+        """The kind of standard errors: "standard", "MLR", "CR0" … "CR3", or "none".
+
+        Examples
+        --------
+        >>> import mlsem
+        >>> data = mlsem.load_example("article")
+        >>> fit = mlsem.fit(mlsem.example_model("article"), data, cluster="id")
+        >>> fit.se_kind, fit.with_se("CR2").se_kind
+        ('standard', 'CR2')
+        """
         return self.covariance.kind.name
 
     @property
     def df_method(self) -> str | None:
         """Where the degrees of freedom of model-based t tests come from, "satterthwaite" or
-        "kenward-roger"; None for z tests, and for the CR kinds, which have their own."""
+        "kenward-roger"; None for z tests, and for the CR kinds, which have their own.
+
+        Examples
+        --------
+        >>> import mlsem
+        >>> data = mlsem.load_example("article")
+        >>> fit = mlsem.fit(mlsem.example_model("article"), data, cluster="id")
+        >>> fit.df_method is None
+        True
+        >>> mlsem.lmm("y ~ x1 + (1 | id)", data).df_method
+        'satterthwaite'
+        """
         return None if self.covariance.reference is None else self.covariance.reference.method
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What a reader of the results should know."""
+        """What a reader of the results should know.
+
+        Examples
+        --------
+        >>> import mlsem
+        >>> data = mlsem.load_example("holes")
+        >>> model = mlsem.example_model("holes")
+        >>> fit = mlsem.fit(model, data, cluster="school", missing="listwise")
+        >>> fit.notes[0].partition(":")[0]
+        '308 of 600 rows (51.3%) left out for missing values'
+        """
         return (
             *unreached(self._estimates),
             *self.table.notes,
@@ -209,40 +367,117 @@ class FitResult(Answering, Drawn):
 
     @property
     def estimates(self) -> Array:
-        """Estimates of the free parameters, (npar,)."""
+        """Estimates of the free parameters, (npar,).
+
+        Examples
+        --------
+        >>> import mlsem
+        >>> data = mlsem.load_example("article")
+        >>> fit = mlsem.fit(mlsem.example_model("article"), data, cluster="id")
+        >>> fit.estimates.round(3)
+        array([ 0.577,  0.302,  1.232,  0.366,  1.083, -0.02 ])
+        """
         return self._estimates.params
 
     @property
     def params(self) -> pd.Series:
         """Estimates of the free parameters under lavaan's `coef()` names; those of auxiliary
-        variables are the last ones."""
+        variables are the last ones.
+
+        Examples
+        --------
+        >>> import mlsem
+        >>> data = mlsem.load_example("article")
+        >>> fit = mlsem.fit(mlsem.example_model("article"), data, cluster="id")
+        >>> fit.params.round(3)
+        y~x1       0.577
+        y~w1:x1    0.302
+        y~~y       1.232
+        y~w1.l2    0.366
+        y~~y.l2    1.083
+        y~1.l2    -0.020
+        Name: est, dtype: float64
+        """
         return make_series(self.estimates, self.table.names, "est")
 
     @property
     def bse(self) -> pd.Series:
-        """Standard errors of the free parameters."""
+        """Standard errors of the free parameters.
+
+        Examples
+        --------
+        >>> import mlsem
+        >>> data = mlsem.load_example("article")
+        >>> fit = mlsem.fit(mlsem.example_model("article"), data, cluster="id")
+        >>> fit.with_se("CR2").bse.round(3)
+        y~x1       0.104
+        y~w1:x1    0.079
+        y~~y       0.095
+        y~w1.l2    0.125
+        y~~y.l2    0.231
+        y~1.l2     0.160
+        Name: se, dtype: float64
+        """
         return make_series(self.covariance.se, self.table.names, "se")
 
     @property
     def tvalues(self) -> pd.Series:
-        """Wald statistics, as statsmodels names them."""
+        """Wald statistics, as statsmodels names them.
+
+        Examples
+        --------
+        >>> import mlsem
+        >>> data = mlsem.load_example("article")
+        >>> fit = mlsem.fit(mlsem.example_model("article"), data, cluster="id")
+        >>> fit.tvalues.round(2)
+        y~x1       10.54
+        y~w1:x1     5.21
+        y~~y       15.00
+        y~w1.l2     2.20
+        y~~y.l2     4.48
+        y~1.l2     -0.13
+        Name: stat, dtype: float64
+        """
         return make_series(self._wald(0.95).stat, self.table.names, "stat")
 
     @property
     def pvalues(self) -> pd.Series:
-        """Two-sided p values of the free parameters."""
+        """Two-sided p values of the free parameters.
+
+        Examples
+        --------
+        >>> import mlsem
+        >>> data = mlsem.load_example("article")
+        >>> fit = mlsem.fit(mlsem.example_model("article"), data, cluster="id")
+        >>> round(float(fit.pvalues["y~w1.l2"]), 3)
+        0.028
+        """
         return make_series(self._wald(0.95).pvalue, self.table.names, "pvalue")
 
     @property
     def se_forms(self) -> pd.Series:
         """How each CR standard error was adjusted: "residuals" (CR2 of the fixed effects of a
         single-outcome linear mixed model, clubSandwich's numbers) or "scores"; empty for the
-        other kinds."""
+        other kinds.
+
+        Examples
+        --------
+        >>> import mlsem
+        >>> data = mlsem.load_example("article")
+        >>> fit = mlsem.fit(mlsem.example_model("article"), data, cluster="id")
+        >>> fit.with_se("CR2").se_forms[["y~x1", "y~~y"]].to_dict()
+        {'y~x1': 'residuals', 'y~~y': 'scores'}
+        """
         forms = self.covariance.forms
         return make_series(list(forms), self.table.names if forms else (), "form")
 
     def vcov(self) -> pd.DataFrame:
         """Covariance matrix of the estimates.
+
+        Returns
+        -------
+        DataFrame
+            npar rows and columns, named as `params`.
 
         Examples
         --------
@@ -270,8 +505,8 @@ class FitResult(Answering, Drawn):
 
         Parameters
         ----------
-        level : float
-        ci : {"wald", "profile"}
+        level : float, default 0.95
+        ci : {"wald", "profile"}, default "wald"
             Estimate ± t (or z) times the standard error of the fit. Or for variances the profile
             likelihood, scaled by the cluster-robust variance of CR2, which holds with few
             clusters (docs/explanation/profile_intervals.md): the limits are not symmetric, the
@@ -282,6 +517,11 @@ class FitResult(Answering, Drawn):
             Names as in `params`. Default: all.
         progress : bool, optional
             A bar of the profiles. Default: in a terminal or a notebook, after two seconds.
+
+        Returns
+        -------
+        DataFrame
+            A row per parameter, named as `params`.
 
         Raises
         ------
@@ -348,15 +588,15 @@ class FitResult(Answering, Drawn):
 
         Parameters
         ----------
-        level : float
+        level : float, default 0.95
             Of the confidence intervals.
-        ci : {"wald", "profile"}
+        ci : {"wald", "profile"}, default "wald"
             As for `conf_int`. Standard errors and tests stay those of the fit.
-        standardized : bool
+        standardized : bool, default False
             Adds columns `std_lv` and `std_all`, the values of `standardized`.
-        rsquare : bool
+        rsquare : bool, default False
             Adds a row with op `r2` for each R² of `r_squared`, in the columns its own intervals.
-        fmi : bool
+        fmi : bool, default False
             Adds the column `fmi`, the fraction of the information on each parameter that missing
             values took (`missing="fiml"`): 1 - V_c / V, with V the estimate's variance by the
             observed information and V_c the one that the same rows would give with nothing
@@ -365,7 +605,7 @@ class FitResult(Answering, Drawn):
             chance may put it a little below 0 where little is. It does not depend on `se=`.
             lavaan takes both variances by the observed information, V_c of moments by EM; where
             the model is wrong the two differ.
-        auxiliary : bool
+        auxiliary : bool, default False
             Adds the rows of auxiliary variables, after those of the model.
 
         Returns
@@ -431,11 +671,11 @@ class FitResult(Answering, Drawn):
 
         Parameters
         ----------
-        kind : {"all", "lv", "nox"}
+        kind : {"all", "lv", "nox"}, default "all"
             Scaled are all variables; latent ones alone; all but exogenous observed ones, those
             that predict and are themselves neither predicted nor indicators (StdYX, Std and StdY
             of Mplus). "nox" is the one for binary covariates.
-        level : float
+        level : float, default 0.95
             Of the confidence intervals.
 
         Returns
@@ -501,6 +741,15 @@ class FitResult(Answering, Drawn):
     def tidy(self, level: float = 0.95) -> pd.DataFrame:
         """One row per parameter under the names of R's broom.
 
+        Parameters
+        ----------
+        level : float, default 0.95
+            Of the intervals.
+
+        Returns
+        -------
+        DataFrame
+
         Examples
         --------
         >>> import mlsem
@@ -515,6 +764,11 @@ class FitResult(Answering, Drawn):
 
     def glance(self) -> pd.DataFrame:
         """One row about the whole fit under the names of R's broom.
+
+        Returns
+        -------
+        DataFrame
+            One row.
 
         Examples
         --------
@@ -559,17 +813,17 @@ class FitResult(Answering, Drawn):
         ----------
         level : float, optional
             Adds confidence limits at this level.
-        ci : {"wald", "profile"}
+        ci : {"wald", "profile"}, default "wald"
             As for `conf_int`; "profile" adds the limits without `level=` too, at 0.95.
-        fit_measures : bool
+        fit_measures : bool, default False
             Adds tests of fit and indices. With fewer than 100 clusters the score test comes first,
             for likelihood-ratio tests then reject right models too often
             (docs/studies/fit_tests.md).
-        standardized : bool
+        standardized : bool, default False
             Adds the columns Std.lv and Std.all, the values of `standardized`.
-        rsquare : bool
+        rsquare : bool, default False
             Adds R² of each level.
-        auxiliary : bool
+        auxiliary : bool, default False
             Adds the parameters of auxiliary variables.
 
         Returns
@@ -639,12 +893,12 @@ class FitResult(Answering, Drawn):
         title : str, optional
         labels : mapping of str to str, optional
             Words for names of variables: ``{"x1": "income"}``.
-        overwrite : bool
+        overwrite : bool, default False
             Whether a file that is there is replaced.
         sections : iterable of str, optional
             Some of "overview", "model", "data", "estimates", "fit", "random", "diagnostics",
             "notes", "session". Default: all.
-        seed : int
+        seed : int, default 1
             Of the draws for the band of standard errors (see `compare_se`).
 
         Returns
@@ -744,6 +998,10 @@ class FitResult(Answering, Drawn):
         information : {"expected", "observed"}, optional
             As for `fit` and `lmm`.
 
+        Returns
+        -------
+        FitResult
+
         Examples
         --------
         >>> import mlsem
@@ -786,6 +1044,10 @@ class FitResult(Answering, Drawn):
             t tests (`lmm`) the default is F, lmerTest's or pbkrtest's, of fixed effects.
         rhs : array (q,) or float, optional
             What the rows of a matrix equal; 0 by default.
+
+        Returns
+        -------
+        WaldTest
 
         Raises
         ------
@@ -885,9 +1147,9 @@ class FitResult(Answering, Drawn):
 
         Parameters
         ----------
-        sort : bool
+        sort : bool, default True
             Largest index first; else by level and kind.
-        minimum : float
+        minimum : float, default 0.0
             The least index that is listed.
         power : float, optional
             A size that would matter, in the units of EPC (lavaan's `delta`): adds `ncp`, the
@@ -961,19 +1223,21 @@ class FitResult(Answering, Drawn):
         ----------
         factors : str or iterable of str, optional
             Default: all.
-        identification : {"fixed", "free"}
+        identification : {"fixed", "free"}, default "fixed"
             Whether the reference group's factor mean is 0. "free" needs loadings that differ.
         unit : {"reference", "product"}, optional
             Whether the reference group's factor variance is 1 (default of "fixed") or the product
             of all (default of "free").
         reference : hashable, optional
             A group. Default: the first.
-        epsilon : float
+        epsilon : float, default 0.01
             ε of the criterion ⁴√(d² + ε), in squared units of the items. Items should have
             variances about 1.
-        starts, seed : int
+        starts : int, default 5
             Random starts, beside one by averages and one for each item as the anchor.
-        level : float
+        seed : int, default 1
+            Of the random starts.
+        level : float, default 0.95
             Of the intervals.
 
         Returns
@@ -1042,7 +1306,7 @@ class FitResult(Answering, Drawn):
             ``{number}``: ``"ind_{group}"``.
         reference : hashable, optional
             A group that the others are compared with. Default: all pairs.
-        level : float
+        level : float, default 0.95
             Of the intervals.
 
         Returns
@@ -1130,7 +1394,7 @@ class FitResult(Answering, Drawn):
         ----------
         parameters : str or iterable of str, optional
             Names as in `params`. Default: all, regression coefficients first.
-        exact : bool or one or several cluster ids
+        exact : bool or one or several cluster ids, default False
             True: refit without each robust cluster. Ids: without these, one at a time. Else
             one step is taken from the estimates, which costs nothing.
         progress : bool, optional
@@ -1191,13 +1455,13 @@ class FitResult(Answering, Drawn):
             Default: standard, MLR (not with REML) and CR2.
         parameters : str or iterable of str, optional
             Names as in `params`. Default: the regression coefficients.
-        draws : int
+        draws : int, default 200
             Data sets drawn from the fitted model; 0 for no band.
-        level : float
+        level : float, default 0.9
             Of the band.
         seed : int, optional
             None: a new one, which the result names.
-        n_jobs : int
+        n_jobs : int, default 1
             Processes, -1 for all cores. The result does not depend on it.
         progress : bool, optional
             A bar. Default: in a terminal or a notebook, after two seconds.
@@ -1261,19 +1525,19 @@ class FitResult(Answering, Drawn):
 
         Parameters
         ----------
-        kind : {"wild", "pairs", "parametric"}
+        kind : {"wild", "pairs", "parametric"}, default "wild"
             Scores of clusters times random weights (Kline & Santos, 2012): nothing is refitted,
             and intervals of regression coefficients nearly hold with few clusters. Or clusters
             drawn with replacement, or data drawn from the fitted model with its covariates as they
             are: the model is refitted to each. "parametric" is the one for variances between few
             clusters. Grand means at which variables were centred stay as they are. Of several
             groups clusters are drawn within groups, those of some of them together.
-        draws : int
+        draws : int, default 999
         seed : int, optional
             None: a new one, which the result names.
         parameters : str or iterable of str, optional
             Names as in `params`, or of `:=`. Default: all.
-        n_jobs : int
+        n_jobs : int, default 1
             Processes of the refits, -1 for all cores. The result does not depend on it.
         progress : bool, optional
             A bar of the refits. Default: in a terminal or a notebook, after two seconds.
@@ -1336,6 +1600,10 @@ class FitResult(Answering, Drawn):
 
         Of several groups the column `group` has their labels.
 
+        Returns
+        -------
+        DataFrame
+
         Raises
         ------
         InferenceError
@@ -1379,10 +1647,10 @@ class FitResult(Answering, Drawn):
 
         Parameters
         ----------
-        level : int or str
+        level : int or str, default 1
             1 or 2, or the level's label in the model.
-        method : {"regression", "bartlett"}
-        se : bool
+        method : {"regression", "bartlett"}, default "regression"
+        se : bool, default True
             Adds the columns `name_se`.
         data : DataFrame, optional
             Rows with the columns of the model, centred and multiplied here as in the fit (grand
@@ -1390,7 +1658,7 @@ class FitResult(Answering, Drawn):
             said of its rows in `data`, be they those of the fit or others, in clusters of the fit
             or new ones. Required at level 1: a fit keeps no rows. Default at level 2: the
             clusters of the fit.
-        history : bool
+        history : bool, default False
             Whether clusters that the fit has seen keep what is known of them: `data` then holds
             new rows of theirs only.
 
@@ -1455,7 +1723,7 @@ class FitResult(Answering, Drawn):
         ----------
         data : DataFrame, optional
             With the covariates and the cluster ids. Required at level 1: a fit keeps no rows.
-        level : int or str
+        level : int or str, default 1
             1 or 2, or the level's label in the model.
 
         Returns
@@ -1496,7 +1764,7 @@ class FitResult(Answering, Drawn):
 
         Parameters
         ----------
-        group : optional
+        group : str or number, optional
             A group by its label or number. Default: all.
 
         Returns
@@ -1535,9 +1803,9 @@ class FitResult(Answering, Drawn):
 
         Parameters
         ----------
-        level : float
+        level : float, default 0.95
             Of the confidence intervals.
-        group : optional
+        group : str or number, optional
             A group by its label or number. Default: all.
 
         Returns
@@ -1577,6 +1845,11 @@ class FitResult(Answering, Drawn):
         scores of fixed effects sum to 0, of (co)variances to ½ ∂ log|M|/∂θ, M the fixed effects'
         information.
 
+        Returns
+        -------
+        DataFrame
+            A row per cluster, a column per parameter.
+
         Examples
         --------
         >>> import mlsem
@@ -1605,8 +1878,13 @@ class FitResult(Answering, Drawn):
 
         Parameters
         ----------
-        kind : {"expected", "observed", "first_order"}
+        kind : {"expected", "observed", "first_order"}, default "observed"
             E(-∂²ℓ/∂θ∂θᵀ), -∂²ℓ/∂θ∂θᵀ, or Σ_j s_j s_jᵀ.
+
+        Returns
+        -------
+        DataFrame
+            npar rows and columns, named as `params`.
 
         Examples
         --------
@@ -1636,9 +1914,9 @@ class FitResult(Answering, Drawn):
 
         Parameters
         ----------
-        level : int or str
+        level : int or str, default 1
             1 or 2, or the level's label in the model.
-        group : optional
+        group : str or number, optional
             A group by its label or number. Default: all.
 
         Returns
@@ -1671,9 +1949,9 @@ class FitResult(Answering, Drawn):
 
         Parameters
         ----------
-        level : float
+        level : float, default 0.95
             Of the confidence intervals, by the delta method on the logit scale.
-        group : optional
+        group : str or number, optional
             A group by its label or number. Default: all.
 
         Returns
@@ -1729,6 +2007,11 @@ class FitResult(Answering, Drawn):
             "cov.lv", "cor.ov", "cor.all", "residuals", "fit", "converged", "gradient", "scores",
             "information", "ngroups", "group.label". The error of an unknown name lists all.
 
+        Returns
+        -------
+        DataFrame, Series, dict, float or bool
+            By what is asked.
+
         Notes
         -----
         "sampstat" are the moments of the saturated model, as in lavaan. "patterns" are of the rows
@@ -1780,6 +2063,10 @@ class FitResult(Answering, Drawn):
             default it is not, as that of the model is not, unless there is no maximum without
             that bound, or the model has bounds on its variances at level 2.
 
+        Returns
+        -------
+        ReferenceModel
+
         Raises
         ------
         InferenceError
@@ -1800,6 +2087,10 @@ class FitResult(Answering, Drawn):
     def baseline(self) -> ReferenceModel:
         """The baseline model of the comparative indices, lavaan's: variances and means of the
         outcomes at each level, and the covariances of covariates that are modelled; no paths.
+
+        Returns
+        -------
+        ReferenceModel
 
         Raises
         ------
@@ -1828,13 +2119,13 @@ class FitResult(Answering, Drawn):
 
         Parameters
         ----------
-        kind : {"raw", "standardized", "cor.bentler", "cor.bollen"}
+        kind : {"raw", "standardized", "cor.bentler", "cor.bollen"}, default "raw"
             "standardized": over their standard errors, z values. Correlations divide by the
             standard deviations of the saturated model (Bentler, 1995), or each model's by its own
             (Bollen, 1989).
         level : int or str, optional
             1 or 2, or the level's label.
-        group : optional
+        group : str or number, optional
             A group by its label or number. Default: all.
 
         Returns
@@ -1978,8 +2269,12 @@ class FitResult(Answering, Drawn):
             Which, in this order. Default: all.
         level : int or str, optional
             Fit at this level alone, the other one saturated (Ryu & West, 2009).
-        units : {"clusters", "rows"}
+        units : {"clusters", "rows"}, default "clusters"
             What the RMSEA at level 2 counts; lavaan counts rows, and so makes it small.
+
+        Returns
+        -------
+        Series
 
         Raises
         ------
@@ -2036,9 +2331,9 @@ class FitResult(Answering, Drawn):
         ----------
         outcome, predictor : str
             Variables of the model, observed or latent.
-        confidence : float
+        confidence : float, default 0.95
             Of the intervals.
-        ci : {"delta", "monte carlo", "bootstrap"}
+        ci : {"delta", "monte carlo", "bootstrap"}, default "delta"
             By the delta method, with the t or z distribution of the fit's standard errors;
             quantiles of draws from the distribution of the estimates, which allow for the skewness
             of a product (MacKinnon, Lockwood & Williams, 2004); or percentiles of a bootstrap
@@ -2046,7 +2341,7 @@ class FitResult(Answering, Drawn):
         draws : int, optional
             Of the two latter: 20,000 and 999 by default.
         seed : int, optional
-        group : optional
+        group : str or number, optional
             A group by its label or number, or a list of these. Default: all. Of several groups
             the differences come last, those of each later one less the first, in the order in
             which they are named here.

@@ -236,6 +236,17 @@ class Summary(Rounded, Answering):
     def to_text(self, digits: int = 3, *, path: str | PathLike[str] | None = None) -> str:
         """The text with this many decimals; written to a file where a path is given.
 
+        Parameters
+        ----------
+        digits : int, default 3
+            Decimals.
+        path : path, optional
+            A file to be written, too.
+
+        Returns
+        -------
+        str
+
         Examples
         --------
         >>> import mlsem
@@ -249,6 +260,17 @@ class Summary(Rounded, Answering):
 
     def to_html(self, digits: int = 3, *, path: str | PathLike[str] | None = None) -> str:
         """The HTML with this many decimals; written to a file where a path is given.
+
+        Parameters
+        ----------
+        digits : int, default 3
+            Decimals.
+        path : path, optional
+            A file to be written, too.
+
+        Returns
+        -------
+        str
 
         Examples
         --------

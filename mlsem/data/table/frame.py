@@ -49,7 +49,7 @@ def cluster_means(
         missing values has a missing mean.
     cluster : str
         The column of cluster ids.
-    suffix : str
+    suffix : str, default "_mean"
         Appended to the names.
 
     Returns

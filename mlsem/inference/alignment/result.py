@@ -124,6 +124,27 @@ class Alignment(sheet.Shown):
         Of the intervals.
     se : str
         The kind of the standard errors.
+
+    Examples
+    --------
+    >>> import mlsem
+    >>> truth = "f =~ 1*y1 + 0.8*y2 + 0.9*y3; f ~~ 1*f; y1 ~~ 1*y1; y2 ~~ 1*y2; y3 ~~ 1*y3"
+    >>> data = mlsem.simulate(truth, 200, group="g", group_label=["a", "b", "c"], seed=1)
+    >>> fit = mlsem.cfa("f =~ y1 + y2 + y3", data, group="g", meanstructure=True)
+    >>> found = fit.align()
+    >>> found.means[["group", "mean", "variance"]].round(2)
+      group  mean  variance
+    0     a  0.00      1.00
+    1     b  0.17      1.29
+    2     c  0.21      1.40
+    >>> found.items[["item", "parameter", "group", "est", "invariant"]].head(2).round(2)
+      item parameter group   est  invariant
+    0   y1   loading     a  0.86       True
+    1   y1   loading     b  0.82       True
+    >>> found.invariance.columns.tolist()[:4]
+    ['factor', 'level', 'item', 'parameter']
+    >>> len(found.notes)
+    1
     """
 
     column: str
@@ -342,7 +363,18 @@ class Alignment(sheet.Shown):
         self, figure: Figure | None = None, *, labels: Mapping[str, str] | None = None
     ) -> Figure:
         """Factor means by group with intervals, a panel per factor; variances of factors without
-        means. `labels` are readable words for factors: ``{"f": "Trust"}``.
+        means.
+
+        Parameters
+        ----------
+        figure : Figure, optional
+            An empty one to draw in.
+        labels : mapping of str to str, optional
+            Readable words for factors: ``{"f": "Trust"}``.
+
+        Returns
+        -------
+        Figure
 
         Examples
         --------

@@ -79,6 +79,21 @@ class Bootstrap(sheet.Shown):
         Clusters of each of several groups, which were drawn within groups; else empty.
     variances : tuple of str
         Parameters that are variances.
+
+    Examples
+    --------
+    >>> import mlsem
+    >>> data = mlsem.load_example("article")
+    >>> fit = mlsem.fit(mlsem.example_model("article"), data, cluster="id")
+    >>> found = fit.bootstrap("wild", draws=199, seed=1, parameters="y~x1")
+    >>> found.parameters, found.n_draws, found.n_failed, found.notes
+    (('y~x1',), 199, 0, ())
+    >>> found.se.round(2)
+    y~x1    0.11
+    Name: se, dtype: float64
+    >>> found.pvalues
+          symmetric  equal_tailed
+    y~x1      0.005          0.01
     """
 
     kind: BootstrapKind
@@ -121,11 +136,16 @@ class Bootstrap(sheet.Shown):
 
         Parameters
         ----------
-        level : float
-        kind : {"t", "percentile", "basic"}
+        level : float, default 0.95
+        kind : {"t", "percentile", "basic"}, default "t"
             estimate - q of `t` times `robust_se`, the limits nearest to their level with few
             clusters; q of the estimates; 2 estimate - q of the estimates (Davison & Hinkley, 1997,
             chapter 5).
+
+        Returns
+        -------
+        DataFrame
+            Columns lower and upper.
 
         Raises
         ------
@@ -199,13 +219,17 @@ class Bootstrap(sheet.Shown):
         ----------
         parameters : str or iterable of str, optional
             Default: all.
-        kind : {"t", "percentile", "basic"}
+        kind : {"t", "percentile", "basic"}, default "t"
             Of the interval, as for `conf_int`.
-        level : float
+        level : float, default 0.95
         labels : mapping of str to str, optional
             Readable words for variables: ``{"x1": "Hours of reading"}``.
         figure : Figure, optional
             An empty one to draw in.
+
+        Returns
+        -------
+        Figure
 
         Raises
         ------
@@ -270,6 +294,15 @@ class Bootstrap(sheet.Shown):
     @quiet
     def summary(self, level: float = 0.95) -> str:
         """The draws in a table of text, with the percentile-t interval and the symmetric p value.
+
+        Parameters
+        ----------
+        level : float, default 0.95
+            Of the intervals.
+
+        Returns
+        -------
+        str
 
         Raises
         ------

@@ -42,6 +42,15 @@ class Band:
         Draws that could not.
     seed : int
         That the draws were made with.
+
+    Examples
+    --------
+    >>> import mlsem
+    >>> data = mlsem.load_example("article")
+    >>> fit = mlsem.fit(mlsem.example_model("article"), data, cluster="id")
+    >>> band = fit.compare_se(draws=50, seed=1).band
+    >>> band.ratios.shape, band.failed, band.seed
+    ((50, 3), 0, 1)
     """
 
     ratios: Shaped[Array, "B c"]
@@ -50,6 +59,15 @@ class Band:
 
     def limits(self, level: float) -> Shaped[Array, "2 c"]:
         """Lower and upper limits of each ratio, (2, c); NaN where no draw has one.
+
+        Parameters
+        ----------
+        level : float
+            Share of the draws between the limits, such as 0.9.
+
+        Returns
+        -------
+        ndarray, (2, c)
 
         Examples
         --------
@@ -69,6 +87,15 @@ class Band:
 
     def exceeded(self, observed: Shaped[Array, "c"]) -> Shaped[Array, "c"]:
         """Share of ratios as large as the one observed, itself counted: (1 + #) / (1 + B).
+
+        Parameters
+        ----------
+        observed : ndarray, (c,)
+            Ratios of the fit, as in `SeComparison.ratios`.
+
+        Returns
+        -------
+        ndarray, (c,)
 
         Examples
         --------
@@ -100,6 +127,23 @@ class SeComparison(sheet.Shown):
         Of the ratio of the last kind.
     level : float
         Of the band.
+
+    Examples
+    --------
+    >>> import mlsem
+    >>> data = mlsem.load_example("article")
+    >>> fit = mlsem.fit(mlsem.example_model("article"), data, cluster="id")
+    >>> found = fit.compare_se(draws=50, seed=1)
+    >>> found.kinds, found.parameters
+    (('standard', 'MLR', 'CR2'), ('y~x1', 'y~w1:x1', 'y~w1.l2'))
+    >>> {kind: ratios.round(2).tolist() for kind, ratios in found.ratios.items()}
+    {'standard': [1.0, 1.0, 1.0], 'MLR': [1.87, 1.32, 0.73], 'CR2': [1.91, 1.37, 0.75]}
+    >>> found.varying, found.steadier
+    (('y~x1', 'y~w1:x1'), ('y~w1.l2',))
+    >>> found.table.columns.tolist()
+    ['est', 'se_standard', 'se_MLR', 'se_CR2', 'ratio', 'lower', 'upper', 'pvalue']
+    >>> found.verdict[1].partition(". ")[0]
+    'y~w1.l2: the CR2 standard error is smaller than expected by chance'
     """
 
     parameters: tuple[str, ...]
@@ -111,6 +155,7 @@ class SeComparison(sheet.Shown):
 
     @property
     def kinds(self) -> tuple[str, ...]:
+        """The kinds of standard errors, in the order asked for."""
         return tuple(self.se)
 
     @property
@@ -220,6 +265,10 @@ class SeComparison(sheet.Shown):
             An empty one to draw in.
         labels : mapping of str to str, optional
             Readable words for variables: ``{"x1": "Hours of reading"}``.
+
+        Returns
+        -------
+        Figure
 
         Raises
         ------

@@ -45,6 +45,19 @@ class Covariance:
     flat : bool
         Whether in some direction no cluster has a score: fewer clusters than parameters, or
         directions that one cluster alone determines.
+
+    Examples
+    --------
+    >>> import mlsem
+    >>> data = mlsem.load_example("article")
+    >>> fit = mlsem.fit(mlsem.example_model("article"), data, cluster="id")
+    >>> found = fit.with_se("CR2").covariance
+    >>> found.kind.name, found.matrix.shape
+    ('CR2', (6, 6))
+    >>> found.se.round(3)
+    array([0.104, 0.079, 0.095, 0.125, 0.231, 0.16 ])
+    >>> found.df.round(1)
+    array([37.4, 11.2, 29.2, 12.6,  6.9, 44.2])
     """
 
     matrix: Shaped[Array, "npar npar"]
@@ -80,6 +93,15 @@ class Covariance:
         """Standard errors and degrees of freedom of functions of θ with these gradients
         (c, npar), by the delta method; NaN where one uses a parameter without a variance, or has
         no gradient, and 0 and infinite where it does not vary.
+
+        Parameters
+        ----------
+        gradients : ndarray, (c, npar)
+            ∂f/∂θᵀ at the estimates, a row for each function.
+
+        Returns
+        -------
+        se, df : ndarray, (c,)
 
         Examples
         --------

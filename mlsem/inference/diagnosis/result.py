@@ -48,6 +48,15 @@ class LeftOut:
         Positions of the clusters.
     change : (k, c)
         θ_(j) - θ̂; NaN where a refit failed.
+
+    Examples
+    --------
+    >>> import mlsem
+    >>> data = mlsem.load_example("article")
+    >>> fit = mlsem.fit(mlsem.example_model("article"), data, cluster="id")
+    >>> found = fit.cluster_diagnostics(exact=[1, 2]).left_out
+    >>> found.clusters, found.change.shape, found.failed.size
+    (array([0, 1]), (2, 6), 0)
     """
 
     clusters: Shaped[Index, "k"]
@@ -55,6 +64,7 @@ class LeftOut:
 
     @property
     def failed(self) -> Shaped[Index, "f"]:
+        """Clusters without which there was no maximum."""
         return self.clusters[np.isnan(self.change).all(axis=1)]
 
 
@@ -92,6 +102,25 @@ class ClusterDiagnostics(sheet.Shown):
         Whether each cluster has rows of each group; one column where there is one.
     held : (c, g) of bool
         Whether each parameter is one of each group.
+
+    Examples
+    --------
+    >>> import mlsem
+    >>> data = mlsem.load_example("article")
+    >>> fit = mlsem.fit(mlsem.example_model("article"), data, cluster="id")
+    >>> found = fit.cluster_diagnostics()
+    >>> found.n_clusters, found.weight, found.group_counts
+    (50, 50.0, ())
+    >>> found.counts.smallest, found.counts.largest
+    (10, 10)
+    >>> found.coefficients["effective"].round(1).to_dict()
+    {'y~x1': 39.3, 'y~w1:x1': 12.0, 'y~w1.l2': 13.4, 'y~1.l2': 46.3, 'y~~y': 50.0, 'y~~y.l2': 50.0}
+    >>> found.clusters["leverage"].round(3).nlargest(2).to_dict()
+    {10: 0.503, 22: 0.238}
+    >>> found.influence.shape, float(found.ratio[0].round(2))
+    ((50, 6), 1.91)
+    >>> found.verdict[0].partition(" for ")[0]
+    "the CR2 standard error is much larger than the model's"
     """
 
     name: str
@@ -114,6 +143,7 @@ class ClusterDiagnostics(sheet.Shown):
 
     @property
     def n_clusters(self) -> int:
+        """How many clusters there are."""
         return len(self.labels)
 
     @property
@@ -194,6 +224,18 @@ class ClusterDiagnostics(sheet.Shown):
         ------
         InferenceError
             No refits were asked for.
+
+        Examples
+        --------
+        >>> import mlsem
+        >>> data = mlsem.load_example("article")
+        >>> fit = mlsem.fit(mlsem.example_model("article"), data, cluster="id")
+        >>> found = fit.cluster_diagnostics(["y~x1", "y~w1:x1"], exact=[1, 2])
+        >>> found.exact.round(2)
+            y~x1  y~w1:x1
+        id
+        1  -0.12     0.21
+        2  -0.43     0.06
         """
         if self.left_out is None:
             raise InferenceError(
@@ -362,6 +404,10 @@ class ClusterDiagnostics(sheet.Shown):
             Readable words for variables: ``{"x1": "Hours of reading"}``.
         figure : Figure, optional
             An empty one to draw in.
+
+        Returns
+        -------
+        Figure
 
         Raises
         ------

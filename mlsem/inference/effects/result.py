@@ -33,6 +33,26 @@ class Effects(Exported, Answering):
     ci : {"delta", "monte carlo", "bootstrap"}
     confidence : float
     notes : tuple of str
+
+    Examples
+    --------
+    >>> import mlsem
+    >>> data = mlsem.load_example("mediation")
+    >>> fit = mlsem.fit(mlsem.example_model("mediation"), data, cluster="id")
+    >>> found = fit.effects("y", "x")
+    >>> found.frame[["level", "effect", "est", "se"]].round(2)
+        level                effect   est    se
+    0       1                direct  0.15  0.03
+    1       1              indirect  0.16  0.02
+    2       1           x -> m -> y  0.16  0.02
+    3       1                 total  0.32  0.03
+    4       2                direct  0.11  0.15
+    5       2              indirect  0.13  0.07
+    6       2           x -> m -> y  0.13  0.07
+    7       2                 total  0.24  0.16
+    8       0    direct, difference -0.04  0.15
+    9       0  indirect, difference -0.03  0.08
+    10      0     total, difference -0.08  0.16
     """
 
     outcome: str

@@ -51,6 +51,23 @@ class ParametersTest(Exported):
         Parameters that are added, equalities that are released.
     notes : tuple of str
         Where equalities cannot all be released at once.
+
+    Examples
+    --------
+    >>> import mlsem
+    >>> data = mlsem.load_example("demo_twolevel")
+    >>> fit = mlsem.sem("f =~ y1 + y2 + y3 + y4", data)
+    >>> found = fit.score_test("y1 ~~ y2; y1 ~~ y3")
+    >>> round(found.statistic, 1), found.df
+    (2.7, 2)
+    >>> found.univariate.round(2)
+       tested    mi  pvalue
+    0  y1~~y2  2.60    0.11
+    1  y1~~y3  0.63    0.43
+    >>> found.epc[["est", "epc", "epv"]].tail(2).round(3)
+       est    epc    epv
+    8  0.0  0.331  0.331
+    9  0.0 -0.060 -0.060
     """
 
     statistic: float

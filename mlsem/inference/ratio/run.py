@@ -59,6 +59,19 @@ class LrTest(Exported, Answering):
     notes : tuple of str
     method : {"lr", "satorra.bentler.2001", "satorra.bentler.2010", "score"}
         "lr": the likelihood ratio as it is.
+
+    Examples
+    --------
+    >>> import mlsem
+    >>> data = mlsem.load_example("article")
+    >>> simple = mlsem.lmm("y ~ w1*x1 + (1 | id)", data)
+    >>> full = mlsem.lmm("y ~ w1*x1 + (x1 | id)", data)
+    >>> found = mlsem.lr_test(simple, full)
+    >>> found.distribution, found.method
+    ('0.5 chi2(1) + 0.5 chi2(2)', 'lr')
+    >>> found.frame[["statistic", "df"]].round(1)
+       statistic  df
+    0       57.7   2
     """
 
     statistic: float

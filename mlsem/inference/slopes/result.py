@@ -47,6 +47,22 @@ class JohnsonNeyman(sheet.Shown):
     ----------
     outcome, predictor, moderator : str
     level : float
+
+    Examples
+    --------
+    >>> import mlsem
+    >>> data = mlsem.load_example("article")
+    >>> fit = mlsem.fit(mlsem.example_model("article"), data, cluster="id")
+    >>> found = fit.simple_slopes("x1", "w1").johnson_neyman
+    >>> [round(bound, 2) for bound in found.bounds]
+    [-3.07, -1.33]
+    >>> found.frame.round(2)
+       lower  upper            slope  share
+    0   -inf  -3.07         negative   0.00
+    1  -3.07  -1.33  not told from 0   0.14
+    2  -1.33    inf         positive   0.86
+    >>> [each.title for each in found.tables]
+    ['Regions of Johnson & Neyman']
     """
 
     outcome: str
@@ -126,6 +142,24 @@ class SimpleSlopes(sheet.Shown):
         Of the intervals.
     simultaneous : bool
         Whether they hold for all values of the moderators at once.
+
+    Examples
+    --------
+    >>> import mlsem
+    >>> data = mlsem.load_example("article")
+    >>> fit = mlsem.fit(mlsem.example_model("article"), data, cluster="id")
+    >>> found = fit.simple_slopes("x1", "w1", at=[-1, 0, 1])
+    >>> found.predictor, found.moderators, found.outcome
+    ('x1', ('w1',), 'y')
+    >>> found.frame[["w1", "slope", "se"]].round(2)
+       w1  slope    se
+    0  -1   0.27  0.07
+    1   0   0.58  0.05
+    2   1   0.88  0.08
+    >>> found.intervals
+    '95 %, z with model-based standard errors'
+    >>> len(found.johnson_neyman.bounds), len(found.curves), found.notes
+    (2, 1, ())
     """
 
     interaction: Interaction
@@ -137,14 +171,17 @@ class SimpleSlopes(sheet.Shown):
 
     @property
     def outcome(self) -> str:
+        """The outcome whose slope it is."""
         return self.interaction.equation.outcome
 
     @property
     def predictor(self) -> str:
+        """The variable whose slope it is."""
         return self.interaction.predictor.name
 
     @property
     def moderators(self) -> tuple[str, ...]:
+        """One variable or two."""
         return tuple(source.name for source in self.interaction.moderators)
 
     @cached_property
@@ -161,6 +198,7 @@ class SimpleSlopes(sheet.Shown):
     @cached_property
     @quiet
     def curves(self) -> tuple[Curve, ...]:
+        """The lines that `plot` draws for each value of the second moderator."""
         return grid.curves(
             self.interaction, self.chosen, self.level, simultaneous=self.simultaneous
         )
@@ -209,7 +247,7 @@ class SimpleSlopes(sheet.Shown):
 
         Parameters
         ----------
-        kind : {"lines", "johnson-neyman"}
+        kind : {"lines", "johnson-neyman"}, default "lines"
             A line for each value of the moderator, over the range of the predictor; or the slope
             over the range of the moderator, shaded where it is told from 0. That is the range of
             the values where they are known (of variables of clusters, or with ``data=``), else
@@ -218,6 +256,10 @@ class SimpleSlopes(sheet.Shown):
             Readable words for variables: ``{"x1": "Hours of reading"}``.
         figure : Figure, optional
             An empty one to draw in.
+
+        Returns
+        -------
+        Figure
 
         Raises
         ------

@@ -59,6 +59,18 @@ class WaldTest(Exported, Answering):
         The left-hand sides less the right-hand sides.
     estimate : (q,)
         Their values, g(θ̂).
+
+    Examples
+    --------
+    >>> import mlsem
+    >>> data = mlsem.load_example("article")
+    >>> fit = mlsem.fit(mlsem.example_model("article"), data, cluster="id")
+    >>> found = fit.with_se("CR2").wald_test("`y~x1` == 0; `y~w1:x1` == 0")
+    >>> found.test, found.vcov, found.df
+    ('HTZ', 'CR2', 2)
+    >>> found.frame[["statistic", "df", "df_denom"]].round(2)
+       statistic  df  df_denom
+    0      15.45   2     17.69
     """
 
     statistic: float

@@ -126,7 +126,7 @@ def to_semopy(fit: FitResult, level: int | str = 1) -> Any:
     Parameters
     ----------
     fit : FitResult
-    level : int or str
+    level : int or str, default 1
         1 or 2, or the level's label in the model.
 
     Returns
@@ -196,18 +196,18 @@ def inspect(
     Parameters
     ----------
     fit : FitResult
-    mode : {"list", "mx"}
+    mode : {"list", "mx"}, default "list"
         A table of the parameters, or semopy's matrices.
-    what : {"est", "start", "name"}
+    what : {"est", "start", "name"}, default "est"
         What the matrices hold.
-    information : {"expected", "observed"} or None
+    information : {"expected", "observed"} or None, default "expected"
         "expected", semopy's default, shows the standard errors that the fit has, "observed" those
         from the observed information; with None there are none.
-    std_est : bool or "lv"
+    std_est : bool or "lv", default False
         Adds the column `Est. Std`: `std_all` of our fit, or with "lv" `std_lv`.
-    se_robust : bool
+    se_robust : bool, default False
         MLR standard errors, unless those of the fit are robust already.
-    level : int or str
+    level : int or str, default 1
         1 or 2, or the level's label in the model.
 
     Returns

@@ -37,6 +37,17 @@ class Diagram:
         What it shows: panels, nodes, arrows and their texts.
     layout : {"auto", "graphviz", "built-in"}
         Who places the nodes.
+
+    Examples
+    --------
+    >>> import mlsem
+    >>> found = mlsem.diagram("m ~ x; y ~ m + x", layout="built-in")
+    >>> found
+    <Diagram: 1 panel, 3 variables; .save("model.svg") writes it>
+    >>> found.drawing.width, found.drawing.height
+    (456.0, 139.0)
+    >>> found.svg[:4]
+    '<svg'
     """
 
     picture: Picture
@@ -73,6 +84,11 @@ class Diagram:
     def to_svg(self, path: str | PathLike[str]) -> None:
         """Write an SVG file; one that is there is replaced.
 
+        Parameters
+        ----------
+        path : path
+            Of the file.
+
         Examples
         --------
         >>> import mlsem
@@ -82,7 +98,14 @@ class Diagram:
         write_over(path, self.svg)
 
     def to_png(self, path: str | PathLike[str], scale: float = 2.0) -> None:
-        """Write a PNG file with `scale` times 96 pixels an inch.
+        """Write a PNG file.
+
+        Parameters
+        ----------
+        path : path
+            Of the file; one that is there is replaced.
+        scale : float, default 2.0
+            1.0 gives 96 pixels an inch.
 
         Raises
         ------
@@ -106,6 +129,10 @@ class Diagram:
     def to_dot(self) -> str:
         """The diagram in graphviz's language, to be changed by hand.
 
+        Returns
+        -------
+        str
+
         Examples
         --------
         >>> import mlsem
@@ -117,6 +144,10 @@ class Diagram:
 
     def figure(self) -> Figure:
         """A matplotlib figure, to be drawn on or saved in any of its formats.
+
+        Returns
+        -------
+        Figure
 
         Examples
         --------
@@ -130,6 +161,11 @@ class Diagram:
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write a file: .svg, .png, .pdf or .dot by the end of its name.
+
+        Parameters
+        ----------
+        path : path
+            Of the file; one that is there is replaced.
 
         Raises
         ------

@@ -34,6 +34,15 @@ class Exported:
     def to_html(self, *, path: str | PathLike[str] | None = None) -> str:
         """The table as a piece of HTML; written to a file where a path is given.
 
+        Parameters
+        ----------
+        path : path, optional
+            A file to be written, too.
+
+        Returns
+        -------
+        str
+
         Examples
         --------
         >>> import mlsem
@@ -46,6 +55,15 @@ class Exported:
     def to_markdown(self, *, path: str | PathLike[str] | None = None) -> str:
         """The table in Markdown, as GitHub, Quarto and pandoc read it; written to a file where a
         path is given.
+
+        Parameters
+        ----------
+        path : path, optional
+            A file to be written, too.
+
+        Returns
+        -------
+        str
 
         Examples
         --------
@@ -69,12 +87,16 @@ class Exported:
 
         Parameters
         ----------
-        caption : str
+        caption : str, default ""
             By default the title that is printed.
-        label : str
+        label : str, default ""
             For ``\ref``.
         path : path, optional
             A file to be written, too.
+
+        Returns
+        -------
+        str
 
         Examples
         --------
@@ -96,6 +118,15 @@ class Exported:
 
         Excel takes ``(0.12)`` in such a file for a negative number; `to_excel` leaves it as it is.
 
+        Parameters
+        ----------
+        path : path, optional
+            A file to be written, too.
+
+        Returns
+        -------
+        str
+
         Examples
         --------
         >>> import mlsem
@@ -108,6 +139,11 @@ class Exported:
 
     def to_excel(self, path: str | PathLike[str]) -> None:
         """Write the table into an Excel workbook; numbers are numbers there.
+
+        Parameters
+        ----------
+        path : path
+            The workbook; one that is there is replaced.
 
         Raises
         ------
@@ -138,6 +174,17 @@ class Rounded(Exported):
     def to_markdown(self, digits: int = 3, *, path: str | PathLike[str] | None = None) -> str:
         r"""The table in Markdown with this many decimals; written to a file where a path is given.
 
+        Parameters
+        ----------
+        digits : int, default 3
+            Decimals.
+        path : path, optional
+            A file to be written, too.
+
+        Returns
+        -------
+        str
+
         Examples
         --------
         >>> import mlsem
@@ -161,13 +208,17 @@ class Rounded(Exported):
 
         Parameters
         ----------
-        digits : int
-        caption : str
+        digits : int, default 3
+        caption : str, default ""
             By default the title that is printed.
-        label : str
+        label : str, default ""
             For ``\ref``.
         path : path, optional
             A file to be written, too.
+
+        Returns
+        -------
+        str
 
         Examples
         --------

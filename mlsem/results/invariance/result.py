@@ -67,6 +67,25 @@ class Invariance(sheet.Shown):
         Parameters that stay free in all steps.
     alignment : Alignment or None
         Of the first step, if it was asked for.
+
+    Examples
+    --------
+    >>> import mlsem
+    >>> truth = "f =~ 1*y1 + 0.8*y2 + 0.9*y3; f ~~ 1*f; y1 ~~ 1*y1; y2 ~~ 1*y2; y3 ~~ 1*y3"
+    >>> data = mlsem.simulate(truth, 200, group="g", group_label=["a", "b", "c"], seed=1)
+    >>> found = mlsem.invariance("f =~ y1 + y2 + y3", data, group="g")
+    >>> found.steps, found.robust
+    (('configural', 'metric', 'scalar', 'strict', 'means'), False)
+    >>> found.table[["npar", "aic"]].round(1).head(2)
+                npar     aic
+    configural    27  5910.8
+    metric        23  5903.7
+    >>> found.differences[["step", "df"]].head(2)
+         step  df
+    0  metric   4
+    1  scalar   4
+    >>> len(found.verdict), len(found.notes)
+    (4, 3)
     """
 
     fits: Mapping[str, FitResult]
@@ -80,6 +99,7 @@ class Invariance(sheet.Shown):
 
     @property
     def steps(self) -> tuple[str, ...]:
+        """The steps, in their order."""
         return tuple(self.fits)
 
     @cached_property
@@ -224,8 +244,10 @@ class Invariance(sheet.Shown):
 
         Parameters
         ----------
-        step, interest
-            As for `worst`.
+        step : str, optional
+            Default: the one whose score test has the smallest p value.
+        interest : str or iterable of str, optional
+            Parameters of interest. Default: as for `worst`.
 
         Returns
         -------
@@ -281,12 +303,16 @@ class Invariance(sheet.Shown):
         parameters : str or iterable of str, optional
             As named in group 1: ``"fw=~y2"``, ``"y1~1.l2"``. Default: free loadings, then
             intercepts, 24 at most.
-        level : float
+        level : float, default 0.95
             Of the intervals.
         labels : mapping of str to str, optional
             Readable words for variables: ``{"x1": "Hours of reading"}``.
         figure : Figure, optional
             An empty one to draw in.
+
+        Returns
+        -------
+        Figure
 
         Raises
         ------

@@ -82,6 +82,20 @@ class MarginalMeans(Shown):
         Of the intervals.
     held : str
         What was averaged over, and how.
+
+    Examples
+    --------
+    >>> import mlsem
+    >>> data = mlsem.load_example("article")
+    >>> data["size"] = ["small" if each < 0 else "large" for each in data["w1"]]
+    >>> fit = mlsem.lmm("y ~ size*x1 + (x1 | id)", data)
+    >>> found = fit.marginal_means("size")
+    >>> found.frame[["size", "estimate", "se", "df"]].round(2)
+        size  estimate    se     df
+    0  large      0.37  0.22  47.90
+    1  small     -0.48  0.21  47.98
+    >>> found.weights.shape
+    (2, 4)
     """
 
     what: str
@@ -232,6 +246,18 @@ class Contrasts(Shown):
         How many means each family compares.
     method : str
         Where degrees of freedom come from.
+
+    Examples
+    --------
+    >>> import mlsem
+    >>> data = mlsem.load_example("article")
+    >>> fit = mlsem.lmm("y ~ w1*x1 + (x1 | id)", data)
+    >>> found = fit.contrast("x1 = 1 - x1 = 0")
+    >>> found.frame[["contrast", "estimate", "se", "df"]].round(2)
+              contrast  estimate   se     df
+    0  x1 = 1 - x1 = 0      0.54  0.1  47.27
+    >>> found.weights.round(2)
+    array([[ 0.  ,  0.  ,  1.  , -0.13]])
     """
 
     what: str

@@ -70,6 +70,10 @@ class MixedResult(FitResult):
     def fixef(self) -> pd.Series:
         """The fixed effects in the order of the formula, as lme4's ``fixef``.
 
+        Returns
+        -------
+        Series
+
         Examples
         --------
         >>> import mlsem
@@ -108,9 +112,9 @@ class MixedResult(FitResult):
 
         Parameters
         ----------
-        level : float
+        level : float, default 0.95
             Of the intervals.
-        scale : {"sdcor", "vcov"}
+        scale : {"sdcor", "vcov"}, default "sdcor"
             Standard deviations and correlations of random effects (terms ``sd__(Intercept)``,
             ``cor__(Intercept).x1``, ``sd__Observation``), or variances and covariances (``var__``
             and ``cov__``), which are those of `params`.
@@ -153,17 +157,17 @@ class MixedResult(FitResult):
         ----------
         level : float, optional
             Adds confidence limits at this level.
-        ci : {"wald", "profile"}
+        ci : {"wald", "profile"}, default "wald"
             As for `conf_int`; "profile" adds the limits without `level=` too, at 0.95.
-        fit_measures : bool
+        fit_measures : bool, default False
             Adds tests of fit and indices, which fits by maximum likelihood have.
-        standardized : bool
+        standardized : bool, default False
             Adds the columns Std.lv and Std.all of the fixed effects, the values of `standardized`.
-        rsquare : bool
+        rsquare : bool, default False
             Adds marginal and conditional R², and that of each level.
-        auxiliary : bool
+        auxiliary : bool, default False
             A mixed model has no auxiliary variables: nothing.
-        correlation : bool
+        correlation : bool, default False
             Adds the correlations of the estimated fixed effects.
 
         Returns
@@ -269,11 +273,11 @@ class MixedResult(FitResult):
             Rows with the columns of the formula; the outcome may be absent, and without
             ``random`` the column of the clusters, too. Default: those of the fit, if its data frame
             is still there.
-        level : int or str
+        level : int or str, default 1
             2: the effects of clusters, as `FitResult.predict`; the arguments below are of level 1.
-        random : bool
+        random : bool, default True
             With the effects of the clusters; False is lme4's ``re.form = ~0``.
-        se : bool
+        se : bool, default False
             Adds a column `_se`, the root of the mean squared error of prediction, for what is known
             of β and b together (Henderson, 1975): equation in `mlsem.results.mixed.predict`. The
             variances are taken as known.
@@ -281,9 +285,9 @@ class MixedResult(FitResult):
             Adds `_lower` and `_upper`, of the expectation, or of a new outcome: then with σ², and
             without ``random`` the variance between clusters, too. Of xᵀβ they are t intervals with
             the degrees of freedom of the fit, all others normal ones.
-        confidence : float
+        confidence : float, default 0.95
             Of the intervals.
-        new_levels : {"error", "population"}
+        new_levels : {"error", "population"}, default "error"
             What becomes of rows of clusters that the fit has not seen: an error, or the expectation
             of any cluster (b = 0), whose error then has the whole variance between clusters.
 
@@ -331,7 +335,7 @@ class MixedResult(FitResult):
         ----------
         data : DataFrame, optional
             The data of the fit. Default: its data frame, if that is still there and the same.
-        random : bool
+        random : bool, default True
             With the effects of the clusters.
 
         Returns
@@ -370,10 +374,13 @@ class MixedResult(FitResult):
 
         Parameters
         ----------
-        kind : {"response", "pearson", "marginal"}
+        kind : {"response", "pearson", "marginal"}, default "response"
             y - Xβ̂ - Zb̂; the same over σ̂ (as in nlme; lme4 divides with ``scaled = TRUE``); or
-            y - Xβ̂. The kinds of `FitResult.residuals` ("raw", …) are those of
-            moments, with their arguments `level` and `group`.
+            y - Xβ̂. The kinds of `FitResult.residuals` ("raw", …) are those of moments.
+        level : int or str, optional
+            Of residuals of moments: as for `FitResult.residuals`.
+        group : str or number, optional
+            Of residuals of moments; an `lmm` has one group.
         data : DataFrame, optional
             The data of the fit. Default: its data frame, if that is still there and the same.
 
@@ -426,13 +433,13 @@ class MixedResult(FitResult):
 
         Parameters
         ----------
-        n : int
+        n : int, default 1
             How many data sets.
         seed : int, optional
         data : DataFrame, optional
             Rows with the covariates and clusters. Default: those of the fit, if its data frame is
             still there and the same.
-        effects : {"new", "predicted"}
+        effects : {"new", "predicted"}, default "new"
             Whether clusters are drawn anew, or are those of the fit (lme4's ``use.u = TRUE``).
 
         Returns
@@ -492,9 +499,9 @@ class MixedResult(FitResult):
             Columns within whose values means are compared, by `MarginalMeans.pairs`.
         at : mapping of str to values, optional
             Values of columns, in place of their levels or mean: ``{"x1": [-1, 0, 1]}``.
-        weights : {"equal", "proportional"}
+        weights : {"equal", "proportional"}, default "equal"
             How levels count that are averaged over: equally, or as many as the data have.
-        level : float
+        level : float, default 0.95
             Of the intervals.
 
         Returns
@@ -547,8 +554,16 @@ class MixedResult(FitResult):
         ----------
         slope : str
             A column of numbers.
-        variables, by, at, weights, level
-            As for `marginal_means`; without `variables` there is one slope.
+        variables : str or iterable of str, optional
+            Columns, as for `marginal_means`. Default: there is one slope.
+        by : str or iterable of str, optional
+            Columns within whose values slopes are compared.
+        at : mapping of str to values, optional
+            Values of columns, in place of their levels or mean.
+        weights : {"equal", "proportional"}, default "equal"
+            How levels count that are averaged over.
+        level : float, default 0.95
+            Of the intervals.
 
         Returns
         -------
@@ -592,11 +607,13 @@ class MixedResult(FitResult):
             blanks stands in quotes, such a name in backticks. Or a mapping, compared with `versus`.
         versus : mapping, optional
             The other setting: ``contrast({"x": 1}, {"x": 0})``.
-        at, weights
-            Of the columns that a setting does not name, as for `marginal_means`.
+        at : mapping of str to values, optional
+            Values of columns that a setting does not name.
+        weights : {"equal", "proportional"}, default "equal"
+            How levels of other columns count that are averaged over.
         adjust : {"holm", "bonferroni", "sidak"}, optional
             How p values and limits allow for there being several. Default: not at all.
-        level : float
+        level : float, default 0.95
             Of the intervals.
 
         Returns

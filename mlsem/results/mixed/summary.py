@@ -61,6 +61,15 @@ class MixedSummary(Rounded, Shown):
     blocks : tuple of HeaderBlock
         Tests of fit, and R².
     notes : tuple of str
+
+    Examples
+    --------
+    >>> import mlsem
+    >>> data = mlsem.load_example("article")
+    >>> fit = mlsem.lmm("y ~ w1*x1 + (x1 | id)", data)
+    >>> found = fit.summary()
+    >>> print(found.to_text().splitlines()[0])
+    Linear mixed model by REML
     """
 
     title: str
@@ -77,6 +86,17 @@ class MixedSummary(Rounded, Shown):
     def to_text(self, digits: int = 3, *, path: str | PathLike[str] | None = None) -> str:
         """The text with this many decimals; written to a file where a path is given.
 
+        Parameters
+        ----------
+        digits : int, default 3
+            Decimals.
+        path : path, optional
+            A file to be written, too.
+
+        Returns
+        -------
+        str
+
         Examples
         --------
         >>> import mlsem
@@ -89,6 +109,17 @@ class MixedSummary(Rounded, Shown):
 
     def to_html(self, digits: int = 3, *, path: str | PathLike[str] | None = None) -> str:
         """The HTML with this many decimals; written to a file where a path is given.
+
+        Parameters
+        ----------
+        digits : int, default 3
+            Decimals.
+        path : path, optional
+            A file to be written, too.
+
+        Returns
+        -------
+        str
 
         Examples
         --------

@@ -34,6 +34,26 @@ class VarCorr(Shown):
         Ψ, in the squared units of the outcome over those of the effects' columns.
     residual : float
         σ².
+
+    Examples
+    --------
+    >>> import mlsem
+    >>> data = mlsem.load_example("article")
+    >>> fit = mlsem.lmm("y ~ w1*x1 + (x1 | id)", data)
+    >>> found = fit.VarCorr()
+    >>> found.sd.round(3)
+    array([1.053, 0.568])
+    >>> round(found.sigma, 3)
+    0.976
+    >>> found.correlation.round(2)
+    array([[ 1.  , -0.03],
+           [-0.03,  1.  ]])
+    >>> found.frame.round(3)
+            grp         var1 var2   vcov  sdcor
+    0        id  (Intercept)  NaN  1.108  1.053
+    1        id           x1  NaN  0.323  0.568
+    2        id  (Intercept)   x1 -0.018 -0.030
+    3  Residual          NaN  NaN  0.952  0.976
     """
 
     group: str

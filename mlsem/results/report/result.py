@@ -21,6 +21,15 @@ class Report:
     html : str
         The whole page: one file, which needs no network.
     title : str
+
+    Examples
+    --------
+    >>> import mlsem
+    >>> data = mlsem.load_example("article")
+    >>> fit = mlsem.fit(mlsem.example_model("article"), data, cluster="id")
+    >>> found = fit.report(sections=["estimates", "fit"])
+    >>> found.html[:15]
+    '<!DOCTYPE html>'
     """
 
     html: str
@@ -33,7 +42,7 @@ class Report:
         ----------
         path : str or path
             Ends in ``.html`` or ``.htm``.
-        overwrite : bool
+        overwrite : bool, default False
             Whether a file that is there is replaced.
 
         Raises
@@ -42,6 +51,13 @@ class Report:
             The name of the file.
         MlsemError
             There is such a file, or it cannot be written.
+
+        Examples
+        --------
+        >>> import mlsem
+        >>> data = mlsem.load_example("article")
+        >>> fit = mlsem.fit(mlsem.example_model("article"), data, cluster="id")
+        >>> fit.report(sections=["estimates"]).save("report.html")
         """
         name = checked(path, overwrite=overwrite)
         write_whole(name, self.html, overwrite=overwrite, argument="", replace=REPLACE_BY_CALL)

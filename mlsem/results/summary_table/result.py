@@ -37,6 +37,18 @@ class SummaryTable(Exported, Answering):
         Of the fits.
     notes : tuple of str
         Which standard errors and degrees of freedom each column has.
+
+    Examples
+    --------
+    >>> import mlsem
+    >>> data = mlsem.load_example("article")
+    >>> fit = mlsem.fit(mlsem.example_model("article"), data, cluster="id")
+    >>> found = mlsem.summary_table({"ML": fit, "CR2": fit.with_se("CR2")})
+    >>> found.frame.shape
+    (17, 2)
+    >>> found.tidy.columns.tolist()
+    ['model', 'level', 'group', 'lhs', 'op', 'rhs', 'est', 'se', 'stat', 'df', 'pvalue', 'ci_lower',
+    'ci_upper']
     """
 
     names: tuple[str, ...]

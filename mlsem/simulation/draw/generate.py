@@ -57,9 +57,9 @@ def simulate(
         What `fit` takes, with or without levels, also with random slopes and products. Its values
         are those in the text, ``y ~ start(0.5)*x1`` or ``y ~ 0.5*x1``, unless `params` has others;
         ``y ~ c(0.5, 0.3)*x1`` has one for each group.
-    n_clusters : int, or mapping of group to int
+    n_clusters : int, or mapping of group to int, default 50
         In a single-level model without `cluster_size`, the number of rows. Of each group.
-    cluster_size : int, sequence, callable or scipy distribution
+    cluster_size : int, sequence, callable or scipy distribution, optional
         Rows of each cluster: a number, one for each cluster, a function of the random numbers
         and the number of clusters, or what has `rvs` (drawn sizes are rounded and at least 1).
         Required with two levels.
@@ -69,7 +69,7 @@ def simulate(
         ``"x1~~x1.g2"``); a covariate that has parts at
         both levels has variance 1 at each. Intercepts and covariances that the text does not
         name are 0 by default. All else needs a value.
-    seed : None, int, SeedSequence, Generator or RStream
+    seed : None, int, SeedSequence, Generator or RStream, optional
     group : str, optional
         Name of the column of groups, of a model of several: "group" by default.
     group_label : sequence, optional
@@ -77,7 +77,7 @@ def simulate(
         one group. Of several, `n_clusters`, `cluster_size`, `random_effects`, `residuals`,
         `heteroscedastic` and `omitted_slopes` are those of each, or a mapping of the groups to
         what each has: ``cluster_size={"a": 10, "b": 20}``.
-    random_effects, residuals : str or callable
+    random_effects, residuals : str or callable, default "normal"
         Disturbances of level 2 and of level 1: "normal", "t5", "chi2" (or with other degrees of
         freedom, "t4", "chi2_3"), or a function of the random numbers and a shape that gives
         numbers of mean 0 and variance 1. Covariates stay normal.
@@ -89,9 +89,9 @@ def simulate(
     omitted_slopes : mapping of str to float, optional
         ``{"y~x1": 0.2}``: the slope varies between clusters with that variance, although the model
         does not say so. ``"y~1"`` is an intercept, for single-level models.
-    cluster : str
+    cluster : str, default "id"
         Name of the column of cluster ids.
-    rng : {"numpy", "R"}
+    rng : {"numpy", "R"}, default "numpy"
         R's default generator, or NumPy's, made of the seed. A stream as `seed` is used as it is.
     **options
         Of the model, as for `fit` (`fixed_x`, `std_lv`, ...).

@@ -52,6 +52,19 @@ class MethodResults:
     converged : (R,) of bool
     failures : tuple of str
         Of each replication why it does not count; empty if it does.
+
+    Examples
+    --------
+    >>> import mlsem
+    >>> truth = "level: 1; y ~ 0.5*x; y ~~ 1*y; level: 2; y ~~ 0.5*y"
+    >>> model = {"model": "level: 1; y ~ x; level: 2; y ~~ y", "cluster": "id", "se": "CR2"}
+    >>> design = (truth, {"n_clusters": 20, "cluster_size": 5})
+    >>> found = mlsem.study(design, {"CR2": model}, replications=10, seed=1)
+    >>> method = found.methods[0]
+    >>> method.name, method.parameters
+    ('CR2', ('y~x', 'y~~y', 'y~~y.l2', 'y~1.l2'))
+    >>> method.est.shape, method.reasons, method.messages
+    ((10, 4), Counter(), {})
     """
 
     name: str
@@ -86,6 +99,22 @@ class Study(sheet.Shown):
     truth : mapping of str to float
     level : float
         Of the intervals.
+
+    Examples
+    --------
+    >>> import mlsem
+    >>> truth = "level: 1; y ~ 0.5*x; y ~~ 1*y; level: 2; y ~~ 0.5*y"
+    >>> model = {"model": "level: 1; y ~ x; level: 2; y ~~ y", "cluster": "id", "se": "CR2"}
+    >>> design = (truth, {"n_clusters": 20, "cluster_size": 5})
+    >>> found = mlsem.study(design, {"CR2": model}, replications=10, seed=1)
+    >>> found.replications, found.seed
+    (10, 1)
+    >>> found.summary[["model", "parameter", "bias", "coverage"]].head(2).round(2)
+      model parameter  bias  coverage
+    0   CR2       y~x  0.01       1.0
+    1   CR2      y~~y -0.03       0.9
+    >>> found.estimates.columns.tolist()
+    ['replication', 'model', 'parameter', 'est', 'se', 'df', 'converged']
     """
 
     methods: tuple[MethodResults, ...]
@@ -137,6 +166,15 @@ class Study(sheet.Shown):
     def measures(self, method: MethodResults) -> dict[str, Array]:
         """Performance of a method, one value per parameter of it, as in `summary`.
 
+        Parameters
+        ----------
+        method : MethodResults
+            One of `methods`.
+
+        Returns
+        -------
+        dict of str to ndarray, (parameters,)
+
         Examples
         --------
         >>> import mlsem
@@ -165,6 +203,10 @@ class Study(sheet.Shown):
             An empty one to draw in.
         labels : mapping of str to str, optional
             Readable words for variables: ``{"x1": "Hours of reading"}``.
+
+        Returns
+        -------
+        Figure
 
         Examples
         --------

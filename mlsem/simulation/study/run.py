@@ -65,7 +65,7 @@ def study(
         raises is counted among the failures, which the printed results explain. Methods that
         differ in standard errors only share one fit. ``names={"x1": "y~x1"}`` renames parameters,
         so that methods agree on them.
-    replications : int
+    replications : int, default 1000
     seed : int, optional
         Each replication has a seed of its own, made of this one and its number: results do not
         depend on `n_jobs`, and more replications can be added. None: a new one (or that of
@@ -74,9 +74,9 @@ def study(
         True values by parameter, for bias and coverage. They go before those of the generator.
     parameters : iterable of str, optional
         The parameters to keep. Default: all.
-    level : float
+    level : float, default 0.95
         Of the intervals whose coverage is counted; tests have size 1 - level.
-    n_jobs : int
+    n_jobs : int, default 1
         Processes, -1 for all cores.
     backend : str, optional
         joblib's: "loky" (the default). Or "dask": all workers of the cluster that a Dask client

@@ -44,12 +44,14 @@ class InOrder:
 
     They are drawn in that order by one process; others fit them.
 
-    Attributes
+    Parameters
     ----------
     draw : callable
         Takes the stream, returns a DataFrame.
     seed : int
         Of the stream; the study's own seed plays no part.
+    truth : mapping of str to float, optional
+        Values of parameters by their `coef()` names, which estimates are compared with.
 
     Examples
     --------
@@ -79,10 +81,28 @@ class InOrder:
 
     @property
     def described(self) -> str:
+        """What tells the source from others, for files that hold a study.
+
+        Examples
+        --------
+        >>> import mlsem
+        >>> source = mlsem.InOrder(lambda stream: stream.normal(3), seed=1)
+        >>> source.described[-24:]
+        " in R's stream of seed 1"
+        """
         return f"function {fingerprint(self.draw)} in R's stream of seed {self.seed}"
 
     def data_sets(self, numbers: Iterable[int]) -> Iterator[tuple[int, Any]]:
         """The data sets of these numbers, which ascend; those between are drawn and left out.
+
+        Parameters
+        ----------
+        numbers : iterable of int
+            From 0 on.
+
+        Yields
+        ------
+        number, data : int, DataFrame
 
         Examples
         --------
