@@ -82,7 +82,7 @@ class Settings:
 
     estimator: str = "ML"
     se: str | None = None
-    test: str | None = None
+    test: TestName | None = None
     df: str | None = None
     se_cluster: str | None = None
     information: str | None = None
