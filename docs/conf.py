@@ -49,6 +49,7 @@ extensions = [
     "sphinx_design",
     "local_mathjax",
     "reference",
+    "properties",
     "validation",
 ]
 exclude_patterns = ["_build", "README.md"]

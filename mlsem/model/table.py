@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 from math import inf
-from numbers import Integral
 from sys import getsizeof
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
-from mlsem.errors import OptionValueError, listed
 from mlsem.model.blocks import BlockKey, block_keys, name_suffix
+from mlsem.model.numbers import number_of_group, number_of_level
 from mlsem.other_programs.answering import Named
 from mlsem.report.export.exported import Exported
 
@@ -342,10 +341,6 @@ class ParameterTable(Exported, Named):
         row : Row
             One of `rows`.
 
-        Returns
-        -------
-        bool
-
         Examples
         --------
         >>> import mlsem
@@ -385,10 +380,6 @@ class ParameterTable(Exported, Named):
         level : int or str
             The number of a level, or its label.
 
-        Returns
-        -------
-        int
-
         Raises
         ------
         OptionValueError
@@ -401,14 +392,7 @@ class ParameterTable(Exported, Named):
         >>> table.level_number("between")
         2
         """
-        labels = {label: k for k, label in enumerate(self.level_labels, start=1)}
-        numbers = range(1, len(self.levels) + 1)
-        if isinstance(level, str) and level in labels:
-            return labels[level]
-        if not isinstance(level, str | bool) and level in numbers:
-            return int(level)
-        choices = listed(dict.fromkeys(map(str, [*numbers, *labels])))
-        raise OptionValueError(f"level={level!r}: the model has the levels {choices}.")
+        return number_of_level(level, self.level_labels, len(self.levels))
 
     def group_number(self, group: object) -> int:
         """The number, from 1, of a group given by its label or its number. Where labels are numbers
@@ -418,10 +402,6 @@ class ParameterTable(Exported, Named):
         ----------
         group : str or number
             The label of a group, or its number.
-
-        Returns
-        -------
-        int
 
         Raises
         ------
@@ -435,19 +415,7 @@ class ParameterTable(Exported, Named):
         >>> table.group_number("south")
         2
         """
-        if not self.groups:
-            raise OptionValueError(
-                f"group={group!r}: the model has one group. Leave group= out here, or fit with "
-                "group=."
-            )
-        labels = [each.label for each in self.groups]
-        if isinstance(group, Hashable) and group in labels:
-            return labels.index(group) + 1
-        whole = isinstance(group, Integral) and not isinstance(group, bool)
-        if whole and group in range(1, len(labels) + 1):
-            return int(cast("int", group))
-        choices = ", ".join(map(repr, labels))
-        raise OptionValueError(f"group={group!r}: the model has the groups {choices}.")
+        return number_of_group(group, [each.label for each in self.groups])
 
 
 def negative_variances(table: ParameterTable, params: Sequence[float]) -> dict[str, float]:

@@ -71,7 +71,8 @@ class MissingPatterns(sheet.Shown):
     --------
     >>> import mlsem
     >>> data = mlsem.load_example("holes")
-    >>> found = mlsem.missing_patterns(data, mlsem.example_model("holes"), cluster="school")
+    >>> model = mlsem.example_model("holes")
+    >>> found = mlsem.missing_patterns(data, model, cluster="school")
     >>> found.variables.round(2)
              level  missing  share  clusters
     q1           1       38   0.06         0
@@ -135,7 +136,8 @@ class MissingPatterns(sheet.Shown):
         --------
         >>> import mlsem
         >>> data = mlsem.load_example("holes")
-        >>> found = mlsem.missing_patterns(data, mlsem.example_model("holes"), cluster="school")
+        >>> model = mlsem.example_model("holes")
+        >>> found = mlsem.missing_patterns(data, model, cluster="school")
         >>> found.patterns(level=2)
                   climate
         clusters
@@ -163,7 +165,8 @@ class MissingPatterns(sheet.Shown):
         --------
         >>> import mlsem
         >>> data = mlsem.load_example("holes")
-        >>> found = mlsem.missing_patterns(data, mlsem.example_model("holes"), cluster="school")
+        >>> model = mlsem.example_model("holes")
+        >>> found = mlsem.missing_patterns(data, model, cluster="school")
         >>> found.coverage().round(2)
                  q1    q2    q3  grade
         q1     0.94  0.78  0.66   0.94
@@ -240,7 +243,8 @@ class MissingPatterns(sheet.Shown):
         --------
         >>> import mlsem
         >>> data = mlsem.load_example("holes")
-        >>> found = mlsem.missing_patterns(data, mlsem.example_model("holes"), cluster="school")
+        >>> model = mlsem.example_model("holes")
+        >>> found = mlsem.missing_patterns(data, model, cluster="school")
         >>> figure = found.plot("clusters", labels={"q1": "First question"})
         >>> figure.savefig("missing.png")
         """

@@ -750,6 +750,11 @@ class FitResult(Answering, Drawn):
         -------
         DataFrame
 
+        Raises
+        ------
+        OptionValueError
+            The level lies not between 0 and 1.
+
         Examples
         --------
         >>> import mlsem
@@ -1001,6 +1006,11 @@ class FitResult(Answering, Drawn):
         Returns
         -------
         FitResult
+
+        Raises
+        ------
+        OptionValueError
+            A value that an argument cannot take, or that does not go with the others.
 
         Examples
         --------
@@ -1886,6 +1896,11 @@ class FitResult(Answering, Drawn):
         DataFrame
             npar rows and columns, named as `params`.
 
+        Raises
+        ------
+        OptionValueError
+            There is no such kind.
+
         Examples
         --------
         >>> import mlsem
@@ -1923,6 +1938,11 @@ class FitResult(Answering, Drawn):
         -------
         Implied
             Of several groups a mapping of these by the groups' labels.
+
+        Raises
+        ------
+        OptionValueError
+            There is no such level or group.
 
         Examples
         --------
@@ -2011,6 +2031,13 @@ class FitResult(Answering, Drawn):
         -------
         DataFrame, Series, dict, float or bool
             By what is asked.
+
+        Raises
+        ------
+        OptionValueError
+            There is no such name.
+        InferenceError
+            The model does not have it.
 
         Notes
         -----

@@ -247,6 +247,13 @@ class Summary(Rounded, Answering):
         -------
         str
 
+        Raises
+        ------
+        OptionValueError
+            The path is no name of a file.
+        MlsemError
+            The file cannot be written.
+
         Examples
         --------
         >>> import mlsem
@@ -271,6 +278,13 @@ class Summary(Rounded, Answering):
         Returns
         -------
         str
+
+        Raises
+        ------
+        OptionValueError
+            The path is no name of a file.
+        MlsemError
+            The file cannot be written.
 
         Examples
         --------

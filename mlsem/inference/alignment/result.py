@@ -73,10 +73,8 @@ class FactorAlignment:
     @property
     def values(self) -> Shaped[Array, "k G a"]:
         """Aligned loadings, and intercepts."""
-        kinds = [self.aligned.loadings]
-        return np.array(
-            kinds if self.aligned.intercepts is None else [*kinds, self.aligned.intercepts]
-        )
+        kinds = (self.aligned.loadings, self.aligned.intercepts)
+        return np.array([each for each in kinds if each is not None])
 
     @property
     def errors(self) -> Shaped[Array, "k G a"]:
@@ -362,8 +360,7 @@ class Alignment(sheet.Shown):
     def plot(
         self, figure: Figure | None = None, *, labels: Mapping[str, str] | None = None
     ) -> Figure:
-        """Factor means by group with intervals, a panel per factor; variances of factors without
-        means.
+        """Factor means, or variances where there are none, by group with intervals: a panel each.
 
         Parameters
         ----------
@@ -371,10 +368,6 @@ class Alignment(sheet.Shown):
             An empty one to draw in.
         labels : mapping of str to str, optional
             Readable words for factors: ``{"f": "Trust"}``.
-
-        Returns
-        -------
-        Figure
 
         Examples
         --------

@@ -10,6 +10,7 @@ from typing import Annotated as Shaped
 import numpy as np
 from numpy.typing import NDArray
 
+from mlsem.arguments import require_level
 from mlsem.core.quiet import quiet
 from mlsem.core.records import Array
 from mlsem.data.table.frame import make_frame
@@ -69,6 +70,11 @@ class Band:
         -------
         ndarray, (2, c)
 
+        Raises
+        ------
+        OptionValueError
+            The level lies not between 0 and 1.
+
         Examples
         --------
         >>> import mlsem
@@ -79,6 +85,7 @@ class Band:
         array([[0.87, 0.73, 0.82],
                [1.11, 1.3 , 1.36]])
         """
+        require_level(level)
         tails = [0.5 - 0.5 * level, 0.5 + 0.5 * level]
         known = ~np.isnan(self.ratios).all(axis=0)
         limits = np.full((2, self.ratios.shape[1]), np.nan)

@@ -20,7 +20,8 @@ from mlsem.inference.covariance.matrix import Covariance
 from mlsem.inference.covariance.of_estimates import covariance_of
 from mlsem.inference.covariance.reference import ClusterReference
 from mlsem.inference.diagnosis.influence import cluster_influence
-from mlsem.inference.diagnosis.result import ClusterDiagnostics, LeftOut, chosen
+from mlsem.inference.diagnosis.left_out import LeftOut
+from mlsem.inference.diagnosis.result import ClusterDiagnostics, chosen
 from mlsem.model.table import ParameterTable
 from mlsem.parallel.progress import bar
 

@@ -43,6 +43,13 @@ class Exported:
         -------
         str
 
+        Raises
+        ------
+        OptionValueError
+            The path is no name of a file.
+        MlsemError
+            The file cannot be written.
+
         Examples
         --------
         >>> import mlsem
@@ -64,6 +71,13 @@ class Exported:
         Returns
         -------
         str
+
+        Raises
+        ------
+        OptionValueError
+            The path is no name of a file.
+        MlsemError
+            The file cannot be written.
 
         Examples
         --------
@@ -98,6 +112,13 @@ class Exported:
         -------
         str
 
+        Raises
+        ------
+        OptionValueError
+            The path is no name of a file.
+        MlsemError
+            The file cannot be written.
+
         Examples
         --------
         >>> import mlsem
@@ -127,6 +148,13 @@ class Exported:
         -------
         str
 
+        Raises
+        ------
+        OptionValueError
+            The path is no name of a file.
+        MlsemError
+            The file cannot be written.
+
         Examples
         --------
         >>> import mlsem
@@ -149,6 +177,10 @@ class Exported:
         ------
         InterfaceError
             openpyxl is not installed.
+        OptionValueError
+            The path is no name of a file.
+        MlsemError
+            The file cannot be written.
         OutputError
             A kind of `MlsemError`: the file cannot be written.
 
@@ -185,6 +217,13 @@ class Rounded(Exported):
         -------
         str
 
+        Raises
+        ------
+        OptionValueError
+            The path is no name of a file.
+        MlsemError
+            The file cannot be written.
+
         Examples
         --------
         >>> import mlsem
@@ -219,6 +258,13 @@ class Rounded(Exported):
         Returns
         -------
         str
+
+        Raises
+        ------
+        OptionValueError
+            The path is no name of a file.
+        MlsemError
+            The file cannot be written.
 
         Examples
         --------

@@ -255,6 +255,11 @@ class Invariance(sheet.Shown):
             A row per equality, group and parameter of interest: parameter, level, group, epc;
             interest, est, change, change_se (in standard errors), expected (est + change).
 
+        Raises
+        ------
+        OptionValueError, InferenceError
+            As for `worst`.
+
         Examples
         --------
         >>> import mlsem

@@ -126,6 +126,11 @@ class MixedResult(FitResult):
             conf.low, conf.high; in the order of `params`. Limits of a standard deviation are the
             roots of those of its variance, those of a correlation are Fisher's.
 
+        Raises
+        ------
+        OptionValueError
+            A value that an argument cannot take.
+
         Examples
         --------
         >>> import mlsem

@@ -97,6 +97,13 @@ class MixedSummary(Rounded, Shown):
         -------
         str
 
+        Raises
+        ------
+        OptionValueError
+            The path is no name of a file.
+        MlsemError
+            The file cannot be written.
+
         Examples
         --------
         >>> import mlsem
@@ -120,6 +127,13 @@ class MixedSummary(Rounded, Shown):
         Returns
         -------
         str
+
+        Raises
+        ------
+        OptionValueError
+            The path is no name of a file.
+        MlsemError
+            The file cannot be written.
 
         Examples
         --------

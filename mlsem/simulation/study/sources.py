@@ -53,6 +53,11 @@ class InOrder:
     truth : mapping of str to float, optional
         Values of parameters by their `coef()` names, which estimates are compared with.
 
+    Raises
+    ------
+    OptionValueError
+        `draw` is no function.
+
     Examples
     --------
     >>> import mlsem
@@ -75,6 +80,11 @@ class InOrder:
         seed: int,
         truth: Mapping[str, float] | None = None,
     ) -> None:
+        if not callable(draw):
+            raise OptionValueError(
+                f"draw={draw!r}: it takes a function of a stream, def draw(stream): …, which "
+                "returns a DataFrame."
+            )
         object.__setattr__(self, "draw", draw)
         object.__setattr__(self, "seed", seed)
         object.__setattr__(self, "truth", dict(truth or {}))
