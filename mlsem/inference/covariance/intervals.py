@@ -46,7 +46,7 @@ def wald(
     return Wald(est, se, stat, np.where(known, df, np.nan), 2.0 * tail, est - width, est + width)
 
 
-def critical_values(df: Shaped[Array, "n"], level: float) -> Shaped[Array, "n"]:
+def critical_values(df: Shaped[Array, "*s"], level: float) -> Shaped[Array, "*s"]:
     """The quantile of t of two-sided intervals; of the normal distribution where df is infinite or
     NaN."""
     limited = np.isfinite(df)
