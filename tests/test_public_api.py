@@ -20,7 +20,8 @@ from typing import Any
 import mlsem
 from mlsem.inference.comparison.result import Band, SeComparison
 from mlsem.inference.covariance.matrix import Covariance
-from mlsem.inference.diagnosis.result import ClusterDiagnostics, LeftOut
+from mlsem.inference.diagnosis.left_out import LeftOut
+from mlsem.inference.diagnosis.result import ClusterDiagnostics
 from mlsem.inference.slopes.result import JohnsonNeyman, SimpleSlopes
 from mlsem.model.table import ParameterTable
 from mlsem.report.diagram.result import Diagram

@@ -18,6 +18,7 @@ from mlsem.errors import InferenceError
 from mlsem.inference.covariance.by_group import bearing
 from mlsem.inference.covariance.cautions import FEW_CLUSTERS, FEW_DF, FEW_EFFECTIVE
 from mlsem.inference.diagnosis.influence import ClusterInfluence, ratio_range
+from mlsem.inference.diagnosis.left_out import LeftOut
 from mlsem.inference.diagnosis.sheet import diagnostics_sheet
 from mlsem.inference.diagnosis.verdict import ClusterCounts, Coefficient, Limits, Refits, verdict
 from mlsem.model.table import MEANS
@@ -36,36 +37,6 @@ REASONS = {  # of a large CR2 standard error; whether the clusters are those of 
     True: "slopes that differ between clusters, a random slope that the model omits",
     False: "within-cluster dependence that the model omits",
 }
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class LeftOut:
-    """Exact refits without one robust cluster each.
-
-    Attributes
-    ----------
-    clusters : (k,)
-        Positions of the clusters.
-    change : (k, c)
-        θ_(j) - θ̂; NaN where a refit failed.
-
-    Examples
-    --------
-    >>> import mlsem
-    >>> data = mlsem.load_example("article")
-    >>> fit = mlsem.fit(mlsem.example_model("article"), data, cluster="id")
-    >>> found = fit.cluster_diagnostics(exact=[1, 2]).left_out
-    >>> found.clusters, found.change.shape, found.failed.size
-    (array([0, 1]), (2, 6), 0)
-    """
-
-    clusters: Shaped[Index, "k"]
-    change: Shaped[Array, "k c"]
-
-    @property
-    def failed(self) -> Shaped[Index, "f"]:
-        """Clusters without which there was no maximum."""
-        return self.clusters[np.isnan(self.change).all(axis=1)]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
