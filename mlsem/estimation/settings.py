@@ -182,7 +182,7 @@ class Settings:
     def with_se(
         self,
         name: str,
-        test: str | None = None,
+        test: TestName | None = None,
         df: str | None = None,
         information: str | None = None,
     ) -> Settings:

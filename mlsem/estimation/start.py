@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from mlsem.core.records import Array
 from mlsem.core.sample.shapes import LevelSample, ShapeMoments, level_sample
 from mlsem.estimation.posed import Posed
+from mlsem.model.elements import RandomSlope
 from mlsem.model.pattern import parameter_bounds
-from mlsem.model.table import ParameterTable, RandomSlope, Row
+from mlsem.model.table import ParameterTable, Row
 
 COMMUNALITY = 0.5
 SLOPE_SHARE = 0.1  # of an outcome's residual variance that a random slope starts with

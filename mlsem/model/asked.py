@@ -14,10 +14,11 @@ from mlsem.errors import (
     in_group,
 )
 from mlsem.model.candidates import cell, cell_of, given, may_be_free, parameter_name, places
+from mlsem.model.elements import ParameterConstraint
 from mlsem.model.expressions import compile_constraints
 from mlsem.model.fragments import Fragment, fragments, level_names, only_level
 from mlsem.model.regrouped import with_rows
-from mlsem.model.table import ParameterConstraint, ParameterTable, Row
+from mlsem.model.table import ParameterTable, Row
 from mlsem.syntax.nodes import Formula, Modifiers
 
 LISTED = 30  # equalities that a message lists

@@ -20,8 +20,9 @@ from math import inf
 
 from mlsem.base.caching import remember
 from mlsem.model.blocks import LOWEST, name_suffix
+from mlsem.model.elements import LevelVariables
 from mlsem.model.regrouped import regrouped
-from mlsem.model.table import LevelVariables, ParameterTable, Row, TableBlock
+from mlsem.model.table import ParameterTable, Row, TableBlock
 
 Placed = tuple[tuple[str, tuple[int, ...]], ...]
 """Auxiliary variables, each with the levels at which it varies."""

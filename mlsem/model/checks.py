@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
 
     from mlsem.errors import Span
+    from mlsem.model.elements import ProductTerm
     from mlsem.model.roles import Roles, Written
     from mlsem.model.rows import LevelPlan
-    from mlsem.model.table import ProductTerm
     from mlsem.syntax.nodes import ModelSyntax
 
 

@@ -18,6 +18,7 @@ from mlsem.model.checks import (
     level_notes,
     plan_notes,
 )
+from mlsem.model.elements import LevelVariables, ProductTerm, RandomSlope
 from mlsem.model.equal import equated
 from mlsem.model.labels import read_labels
 from mlsem.model.products import Products
@@ -25,7 +26,7 @@ from mlsem.model.relations import Relations, relate
 from mlsem.model.roles import Roles, read_roles
 from mlsem.model.rows import LevelPlan, TableWriter, write_level
 from mlsem.model.slopes import check_conditioned, check_slopes, read_slopes, slope_notes
-from mlsem.model.table import LevelVariables, ParameterTable, ProductTerm, RandomSlope
+from mlsem.model.table import ParameterTable
 
 if TYPE_CHECKING:
     from mlsem.model.options import ModelOptions

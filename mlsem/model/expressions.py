@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from mlsem.core.records import Array, Index
     from mlsem.errors import Span
     from mlsem.model.arithmetic import Linear
-    from mlsem.model.table import ParameterConstraint, ParameterTable
+    from mlsem.model.elements import ParameterConstraint
+    from mlsem.model.table import ParameterTable
     from mlsem.syntax.nodes import Expression
 
 

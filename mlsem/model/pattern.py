@@ -11,7 +11,8 @@ from mlsem.base.caching import remember
 from mlsem.core.implied.pattern import Carriers, LevelPattern, ModelPattern, PatternMatrix
 from mlsem.core.records import Array, Index, frozen
 from mlsem.core.sample.saturated import SaturatedMoments
-from mlsem.model.table import LevelVariables, ParameterTable, Row
+from mlsem.model.elements import LevelVariables
+from mlsem.model.table import ParameterTable, Row
 
 Cells = list[tuple[int, int, int]]
 

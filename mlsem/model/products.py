@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from mlsem.errors import SpecificationError, listed
-from mlsem.model.table import ProductTerm
+from mlsem.model.elements import ProductTerm
 
 if TYPE_CHECKING:
     from collections.abc import Collection

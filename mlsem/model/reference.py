@@ -15,9 +15,10 @@ from itertools import combinations_with_replacement
 
 from mlsem.base.caching import remember
 from mlsem.model.blocks import BlockKey, name_suffix
+from mlsem.model.elements import LevelVariables
 from mlsem.model.expressions import compile_constraints
 from mlsem.model.regrouped import with_rows
-from mlsem.model.table import LevelVariables, ParameterTable, Row
+from mlsem.model.table import ParameterTable, Row
 
 Writer = Callable[[ParameterTable, int], Iterator[Row]]
 

@@ -6,7 +6,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from mlsem.model.blocks import BlockKey, name_suffix
-from mlsem.model.table import GroupTable, LevelVariables, ParameterTable, Row
+from mlsem.model.elements import LevelVariables
+from mlsem.model.table import GroupTable, ParameterTable, Row
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

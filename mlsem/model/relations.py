@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mlsem.errors import SpecificationError, nearest
+from mlsem.model.elements import DefinedParameter, ParameterConstraint
 from mlsem.model.expressions import Symbols, compile_expression, names_in
-from mlsem.model.table import DefinedParameter, ParameterConstraint
 from mlsem.syntax.nodes import Binary, Name
 
 if TYPE_CHECKING:

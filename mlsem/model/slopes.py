@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mlsem.errors import SpecificationError
-from mlsem.model.table import RandomSlope
+from mlsem.model.elements import RandomSlope
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence

@@ -9,6 +9,13 @@ from sys import getsizeof
 from typing import TYPE_CHECKING
 
 from mlsem.model.blocks import BlockKey, block_keys, name_suffix
+from mlsem.model.elements import (
+    DefinedParameter,
+    LevelVariables,
+    ParameterConstraint,
+    ProductTerm,
+    RandomSlope,
+)
 from mlsem.model.numbers import number_of_group, number_of_level
 from mlsem.other_programs.answering import Named
 from mlsem.report.export.exported import Exported
@@ -16,7 +23,6 @@ from mlsem.report.export.exported import Exported
 if TYPE_CHECKING:
     from mlsem.errors import Span
     from mlsem.report.export.grid import Grid
-    from mlsem.syntax.nodes import Expression
 
 
 MEANS = ("~", "~1")  # operators of the rows that a mean is made of
@@ -86,49 +92,6 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class DefinedParameter:
-    """`name := expression` over labels and earlier defined parameters."""
-
-    name: str
-    expression: Expression
-    source: str
-
-
-@dataclass(frozen=True, slots=True)
-class ParameterConstraint:
-    """`expression == 0` (`equality`) or `expression >= 0`; `source` as the user wrote it."""
-
-    expression: Expression
-    equality: bool
-    source: str
-    span: Span | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class LevelVariables:
-    """The variables of one level, each tuple in lavaan's order.
-
-    Attributes
-    ----------
-    latent : tuple of str
-        Latent variables.
-    modelled : tuple of str
-        Observed variables with a distribution at this level (outcomes, indicators, and
-        covariates that are not fixed).
-    covariates : tuple of str
-        Fixed covariates: conditioned on. Products stand as `a:b`.
-    parts : tuple of str
-        Those of `modelled` that are parts of fixed covariates with a part at both levels: given
-        `covariates` they have the moments of the saturated model, which are no parameters.
-    """
-
-    latent: tuple[str, ...]
-    modelled: tuple[str, ...]
-    covariates: tuple[str, ...]
-    parts: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
 class TableBlock:
     """What a table says of one block.
 
@@ -148,35 +111,6 @@ class TableBlock:
     variables: LevelVariables
     rows: tuple[Row, ...]
     places: tuple[int, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class ProductTerm:
-    """An automatic product `name` = product of the data columns `factors`."""
-
-    name: str
-    factors: tuple[str, ...]
-    level: int
-
-
-@dataclass(frozen=True, slots=True)
-class RandomSlope:
-    """The path of `outcome` on `carrier` at level 1, which varies between clusters.
-
-    Attributes
-    ----------
-    name : str
-        A variable of level 2; its intercept there is the mean of the path.
-    outcome : str
-        An observed variable of level 1.
-    carrier : str
-        A fixed covariate of level 1, or a product of such.
-    """
-
-    name: str
-    outcome: str
-    carrier: str
-    span: Span | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -239,7 +239,8 @@ def _title(table: ParameterTable, block: TableBlock) -> str:
         own = table.level_labels[block.key.level - 1] if table.level_labels else ""
         word = WORDS[block.key.level - 1]
         parts.append(word if own in ("", str(block.key.level), word) else f"{word} ({own})")
-    return ": ".join(parts).capitalize() if not table.groups else ": ".join(parts)
+    title = ": ".join(parts)
+    return title if table.groups else title[:1].upper() + title[1:]
 
 
 # --- words ----------------------------------------------------------------------------------------

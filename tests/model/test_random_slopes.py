@@ -12,9 +12,9 @@ from mlsem.data.moments.aggregate import read_moments
 from mlsem.errors import DataError, ModelSyntaxError, SpecificationError
 from mlsem.estimation.start import starting_values
 from mlsem.model.defaults import specify
+from mlsem.model.elements import RandomSlope
 from mlsem.model.options import SEM, model_options
 from mlsem.model.pattern import build_pattern
-from mlsem.model.table import RandomSlope
 from mlsem.syntax.parse import parse
 
 COLUMNS = "id y y1 y2 y3 m z x x1 x2 x3 w1 w2 u1 u2 u3".split()

@@ -6,8 +6,8 @@ import pytest
 
 from mlsem.errors import OptionValueError
 from mlsem.model.defaults import specify
+from mlsem.model.elements import LevelVariables, ProductTerm
 from mlsem.model.options import ModelOptions, model_options
-from mlsem.model.table import LevelVariables, ProductTerm
 from mlsem.syntax.parse import parse
 
 COLUMNS = "y y1 y2 y3 y4 m z x x1 x2 x3 w1 w2 id a".split()

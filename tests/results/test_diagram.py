@@ -61,13 +61,16 @@ def test_options(sloped: mlsem.FitResult) -> None:
         sloped.diagram(labels=["x1"])  # type: ignore[arg-type]
 
 
+def test_names_of_levels_stay_as_they_are() -> None:
+    panels = mlsem.diagram("level: Pupil\n y ~ x1\nlevel: School\n y ~ w1").picture.panels
+    assert [panel.title for panel in panels] == ["Between (School)", "Within (Pupil)"]
+
+
 def test_groups_stand_one_below_the_other() -> None:
     data = mlsem.load_example("article").assign(side=lambda d: d["id"] % 2)
     fit = mlsem.fit("y ~ x1", data, group="side")
-    diagram = fit.diagram()
-    assert [panel.title for panel in diagram.picture.panels] == ["Group 1 [0]", "Group 2 [1]"] or [
-        panel.title for panel in diagram.picture.panels
-    ] == ["Group 1 [1]", "Group 2 [0]"]
+    titles = [panel.title for panel in fit.diagram().picture.panels]
+    assert titles == [f"Group {k} [{group.label}]" for k, group in enumerate(fit.table.groups, 1)]
     assert len(fit.diagram(group=1).picture.panels) == 1
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from mlsem.model.table import LevelVariables, ParameterTable, ProductTerm, Row
+from mlsem.model.elements import LevelVariables, ProductTerm
+from mlsem.model.table import ParameterTable, Row
 
 
 def make_table(level1, level2=None, products=(), names=(), between_free=0):

@@ -25,7 +25,8 @@ from mlsem.errors import DataError, listed
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from mlsem.model.table import ParameterTable, ProductTerm
+    from mlsem.model.elements import ProductTerm
+    from mlsem.model.table import ParameterTable
 
 Key: TypeAlias = tuple[str, ...]
 """The factors of a stored column, sorted; one factor is the data column itself."""

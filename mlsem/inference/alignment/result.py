@@ -6,18 +6,15 @@ from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
-from typing import Annotated as Shaped
 
 import numpy as np
-from numpy.typing import NDArray
 
-from mlsem.core.alignment import Aligned
 from mlsem.core.quiet import quiet
-from mlsem.core.records import Array
 from mlsem.data.table.frame import make_frame
 from mlsem.errors import OptionValueError, listed, nearest
 from mlsem.inference.alignment.errors import df_of
-from mlsem.inference.covariance.intervals import Wald, holm, wald
+from mlsem.inference.alignment.factor import FactorAlignment
+from mlsem.inference.covariance.intervals import holm, wald
 from mlsem.inference.covariance.matrix import Covariance
 from mlsem.report import sheet
 from mlsem.report.cells import format_number
@@ -32,74 +29,6 @@ if TYPE_CHECKING:
 KINDS = ("loading", "intercept")
 TRUSTED = 0.25  # share of parameters that may differ (Muthén & Asparouhov, 2014)
 LISTED = 12  # groups that a table of non-invariant ones names
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class FactorAlignment:
-    """One factor.
-
-    Attributes
-    ----------
-    factor : str
-    factor_level : int
-    items : tuple of str
-    sizes : (G,)
-    aligned : Aligned
-    tests : Wald
-        Of means, variances, loadings and intercepts, groups before items.
-    members : (k, G, a) of bool
-        Which groups are in the invariant set of each loading, and of each intercept.
-    shares : (k, a)
-        R² of each loading and intercept.
-    gradients, spread : (G, npar), (G, G)
-        Of the means, and their covariance matrix.
-    """
-
-    factor: str
-    factor_level: int
-    items: tuple[str, ...]
-    sizes: Shaped[Array, "G"]
-    aligned: Aligned
-    tests: Wald
-    members: Shaped[NDArray[np.bool_], "k G a"]
-    shares: Shaped[Array, "k a"]
-    gradients: Shaped[Array, "G npar"]
-    spread: Shaped[Array, "G G"]
-
-    @property
-    def has_means(self) -> bool:
-        return self.aligned.intercepts is not None
-
-    @property
-    def values(self) -> Shaped[Array, "k G a"]:
-        """Aligned loadings, and intercepts."""
-        kinds = (self.aligned.loadings, self.aligned.intercepts)
-        return np.array([each for each in kinds if each is not None])
-
-    @property
-    def errors(self) -> Shaped[Array, "k G a"]:
-        """Their standard errors."""
-        return self.tests.se[2 * len(self.sizes) :].reshape(self.values.shape)
-
-    @property
-    def differing(self) -> float:
-        """The share of loadings and intercepts outside their invariant set."""
-        there = ~np.isnan(self.values)
-        return float((there & ~self.members).sum() / there.sum())
-
-    @property
-    def tested(self) -> bool:
-        """Whether there are standard errors, and so invariant sets."""
-        return bool(self.members.any())
-
-    def averages(self) -> Shaped[Array, "k a"]:
-        """Of each parameter over its invariant set (all groups where there is none), weighted by
-        rows."""
-        members = self.members if self.tested else ~np.isnan(self.values)
-        weights = members * self.sizes[:, None]
-        return (np.nan_to_num(self.values) * weights).sum(axis=1) / np.maximum(
-            weights.sum(axis=1), 1.0
-        )
 
 
 @dataclass(frozen=True, eq=False, repr=False)

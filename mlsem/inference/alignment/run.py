@@ -15,6 +15,7 @@ from mlsem.core.records import Array
 from mlsem.errors import InferenceError, OptionValueError, listed
 from mlsem.estimation.estimates import Estimates
 from mlsem.inference.alignment.errors import df_of, spread_of
+from mlsem.inference.alignment.factor import FactorAlignment
 from mlsem.inference.alignment.measurement import (
     Factor,
     Measured,
@@ -23,7 +24,7 @@ from mlsem.inference.alignment.measurement import (
     labels_of,
     measured,
 )
-from mlsem.inference.alignment.result import Alignment, FactorAlignment
+from mlsem.inference.alignment.result import Alignment
 from mlsem.inference.alignment.sets import explained, invariant_set
 from mlsem.inference.covariance.intervals import wald
 from mlsem.inference.covariance.matrix import Covariance

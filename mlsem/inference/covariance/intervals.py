@@ -42,9 +42,16 @@ def wald(
     limited = np.isfinite(df)
     freedom = np.where(limited, df, 1.0)
     tail = np.where(limited, stdtr(freedom, -np.abs(stat)), ndtr(-np.abs(stat)))
-    quantile = 0.5 + 0.5 * level
-    width = np.where(limited, stdtrit(freedom, quantile), ndtri(quantile)) * scale
+    width = critical_values(df, level) * scale
     return Wald(est, se, stat, np.where(known, df, np.nan), 2.0 * tail, est - width, est + width)
+
+
+def critical_values(df: Shaped[Array, "*s"], level: float) -> Shaped[Array, "*s"]:
+    """The quantile of t of two-sided intervals; of the normal distribution where df is infinite or
+    NaN."""
+    limited = np.isfinite(df)
+    quantile = 0.5 + 0.5 * level
+    return np.where(limited, stdtrit(np.where(limited, df, 1.0), quantile), float(ndtri(quantile)))
 
 
 def holm(pvalues: Shaped[Array, "n"]) -> Shaped[Array, "n"]:

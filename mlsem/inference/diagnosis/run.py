@@ -8,6 +8,7 @@ from typing import Annotated as Shaped
 import numpy as np
 from numpy.typing import NDArray
 
+from mlsem.arguments import chosen
 from mlsem.core.quiet import quiet
 from mlsem.core.records import Index, RobustClusters, frozen
 from mlsem.core.sample.resampling import resampled_unions
@@ -21,7 +22,7 @@ from mlsem.inference.covariance.of_estimates import covariance_of
 from mlsem.inference.covariance.reference import ClusterReference
 from mlsem.inference.diagnosis.influence import cluster_influence
 from mlsem.inference.diagnosis.left_out import LeftOut
-from mlsem.inference.diagnosis.result import ClusterDiagnostics, chosen
+from mlsem.inference.diagnosis.result import ClusterDiagnostics
 from mlsem.model.table import ParameterTable
 from mlsem.parallel.progress import bar
 

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 from typing import Annotated as Shaped
 
 import numpy as np
-from scipy.special import chdtrc, chdtri, fdtrc, fdtri, ndtri, stdtrit
+from scipy.special import chdtrc, chdtri, fdtrc, fdtri
 
 from mlsem.core.records import Array
 from mlsem.inference.covariance.groups import placed
-from mlsem.inference.covariance.intervals import Wald, wald
+from mlsem.inference.covariance.intervals import Wald, critical_values, wald
 from mlsem.inference.slopes.equation import Equation, Points, Source
 from mlsem.inference.slopes.spread import Spread
 
@@ -178,13 +178,6 @@ class Interaction:
         spread = basis @ matrix @ basis.T
         found = reference.joint(np.zeros(q), basis, spread)
         return Family(q, found.df_denom, 1.0 if found.delta is None else found.delta)
-
-
-def critical_values(df: Shaped[Array, "c"], level: float) -> Shaped[Array, "c"]:
-    """The quantile of t, or of the normal distribution, of two-sided intervals."""
-    quantile = 0.5 + 0.5 * level
-    limited = np.isfinite(df)
-    return np.where(limited, stdtrit(np.where(limited, df, 1.0), quantile), float(ndtri(quantile)))
 
 
 def _values(values: Any) -> Any:

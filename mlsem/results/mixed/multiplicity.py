@@ -12,10 +12,10 @@ from __future__ import annotations
 from typing import Literal
 
 import numpy as np
-from scipy.special import gammaincc, gammaincinv, gammaln, ndtr, ndtri, stdtrit
+from scipy.special import gammaincc, gammaincinv, gammaln, ndtr
 
 from mlsem.core.records import Array
-from mlsem.inference.covariance.intervals import holm
+from mlsem.inference.covariance.intervals import critical_values, holm
 
 Adjust = Literal["tukey", "holm", "bonferroni", "sidak"]
 NODES = 96
@@ -45,23 +45,22 @@ def adjusted(pvalues: Array, stats: Array, df: Array, adjust: Adjust | None, mea
 def critical(df: Array, level: float, adjust: Adjust | None, family: int, means: int) -> Array:
     """How many standard errors wide each half of an interval is. Holm's limits are Bonferroni's,
     for his procedure has none."""
-    alpha = 1.0 - level
+    alpha, family = 1.0 - level, max(family, 1)
     match adjust:
         case None:
-            return _quantile(df, alpha)
+            return _of_each(df, level)
         case "bonferroni" | "holm":
-            return _quantile(df, alpha / max(family, 1))
+            return _of_each(df, 1.0 - alpha / family)
         case "sidak":
-            return _quantile(df, -np.expm1(np.log(level) / max(family, 1)))
+            return _of_each(df, level ** (1.0 / family))
         case "tukey":
             distinct = {v: range_quantile(alpha, means, v) for v in set(df[~np.isnan(df)].tolist())}
             return np.array([distinct.get(v, np.nan) for v in df.tolist()]) / np.sqrt(2.0)
 
 
-def _quantile(df: Array, alpha: float) -> Array:
-    limited = np.isfinite(df)
-    t = stdtrit(np.where(limited, df, 1.0), 1.0 - 0.5 * alpha)
-    return np.where(np.isnan(df), np.nan, np.where(limited, t, ndtri(1.0 - 0.5 * alpha)))
+def _of_each(df: Array, level: float) -> Array:
+    """Of one interval; NaN where its df are."""
+    return np.where(np.isnan(df), np.nan, critical_values(df, level))
 
 
 # --- the studentized range ------------------------------------------------------------------------

@@ -14,9 +14,9 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtri, stdtrit
 
 from mlsem.core.records import Array
+from mlsem.inference.covariance.intervals import critical_values
 
 Flags = NDArray[np.bool_]
 
@@ -44,7 +44,7 @@ def performance(est: Array, se: Array, df: Array, truth: Array, level: float) ->
         mean, sd = _moments(est, n)
         mean_se, sd_se = _moments(se, known)
         ratio = mean_se / sd
-        width = _quantile(df, 0.5 + 0.5 * level) * se
+        width = critical_values(df, level) * se
         covered = _share(np.abs(est - truth) <= width, np.isnan(se) | np.isnan(truth))
         untested = np.isnan(se) | np.isnan(df)
         rejected = _share(np.abs(est) > width, untested)
@@ -72,13 +72,6 @@ def _moments(values: Array, count: Array) -> tuple[Array, Array]:
     mean = np.where(count > 0, np.nansum(values, axis=0) / count, np.nan)
     squares = np.nansum((values - mean) ** 2, axis=0) / (count - 1.0)
     return mean, np.where(count > 1, np.sqrt(squares), np.nan)
-
-
-def _quantile(df: Array, probability: float) -> Array:
-    limited = np.isfinite(df)
-    quantiles = np.full(df.shape, ndtri(probability))
-    quantiles[limited] = stdtrit(df[limited], probability)
-    return quantiles
 
 
 def _share(flags: Flags, unknown: Flags) -> Array:
