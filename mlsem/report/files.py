@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from secrets import token_hex
 
-from mlsem.errors import MlsemError
+from mlsem.errors import MlsemError, OptionValueError
 
 NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EXDEV, errno.EMLINK}
 REPLACE = "--overwrite replaces it"
@@ -67,6 +67,34 @@ def check_output(
         raise OutputError(f"{said} is there already: {replace}.")
     if not os.access(path, os.W_OK):
         raise OutputError(f"{said} may not be written to.")
+
+
+def checked_path(path: object) -> str:
+    """The name of a file that a user's call writes, replacing one that is there.
+
+    Raises
+    ------
+    OptionValueError
+        It is no name.
+    OutputError
+        It cannot be written there.
+    """
+    if not isinstance(path, str | os.PathLike):
+        raise OptionValueError(f"path={path!r}: it takes the name of a file, as a text or a Path.")
+    name = str(path)
+    check_output(name, overwrite=True, argument="")
+    return name
+
+
+def write_text(path: object, text: str) -> None:
+    """Write a user's file, whole.
+
+    Raises
+    ------
+    OptionValueError, OutputError
+        As `checked_path` and `write_whole`.
+    """
+    write_whole(checked_path(path), text, overwrite=True, argument="")
 
 
 def write_whole(

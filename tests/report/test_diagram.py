@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from mlsem.errors import InterfaceError, OptionValueError
+from mlsem.errors import InterfaceError, MlsemError, OptionValueError
 from mlsem.report.diagram import graphviz
 from mlsem.report.diagram.curves import passes
 from mlsem.report.diagram.geometry import drawing
@@ -196,6 +196,13 @@ def test_files(tmp_path: Path) -> None:
         diagram.save(tmp_path / "model.docx")
     with pytest.raises(OptionValueError, match="above 0"):
         diagram.to_png(tmp_path / "model.png", scale=0)
+
+
+@pytest.mark.parametrize("kind", ["svg", "png", "pdf", "dot"])
+def test_a_folder_that_is_not_there_is_named(kind: str, tmp_path: Path) -> None:
+    diagram = Diagram(_hostile(), "built-in")
+    with pytest.raises(MlsemError, match="make it first"):
+        diagram.save(tmp_path / "plots" / f"model.{kind}")
 
 
 def test_long_names_are_broken() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from mlsem.errors import InterfaceError
+from mlsem.errors import InterfaceError, MlsemError, OptionValueError
 from mlsem.report.cells import format_pvalue, is_pvalue, p_words
 from mlsem.report.export import spreadsheet
 from mlsem.report.export.exported import Exported
@@ -178,3 +178,13 @@ def test_p_values_are_known_by_their_column() -> None:
     text = render_columns({"est": [0.0001], "pvalue": [0.0001]})
     assert text.split() == ["est", "pvalue", "0.000", "<.001"]
     assert (p_words(0.0004), p_words(0.25)) == ("p < .001", "p = 0.250")
+
+
+@pytest.mark.parametrize("write", ["to_latex", "to_markdown", "to_html", "to_csv", "to_excel"])
+def test_a_file_that_cannot_be_written_is_an_error_of_ours(
+    write: str, table: Table, tmp_path: Path
+) -> None:
+    with pytest.raises(MlsemError, match="make it first"):
+        getattr(table, write)(path=tmp_path / "tables" / "table.txt")
+    with pytest.raises(OptionValueError, match="the name of a file"):
+        getattr(table, write)(path=3)

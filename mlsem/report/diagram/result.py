@@ -14,6 +14,7 @@ from mlsem.report.diagram.graphviz import dot_text, placed_by_graphviz
 from mlsem.report.diagram.layers import Placed, layered
 from mlsem.report.diagram.shapes import Drawing
 from mlsem.report.diagram.svg import svg
+from mlsem.report.files import checked_path, write_text
 
 if TYPE_CHECKING:
     from os import PathLike
@@ -78,7 +79,7 @@ class Diagram:
         >>> diagram = mlsem.diagram("m ~ x\\n y ~ m + x")
         >>> diagram.to_svg("model.svg")
         """
-        Path(path).write_text(self.svg, "utf-8")
+        write_text(path, self.svg)
 
     def to_png(self, path: str | PathLike[str], scale: float = 2.0) -> None:
         """Write a PNG file with `scale` times 96 pixels an inch.
@@ -100,7 +101,7 @@ class Diagram:
                 f"scale={scale!r}: a number above 0 is needed, for this diagram below "
                 f"{2**16 / longest:.0f}."
             )
-        self.figure().savefig(path, format="png", dpi=96.0 * scale)
+        self.figure().savefig(checked_path(path), format="png", dpi=96.0 * scale)
 
     def to_dot(self) -> str:
         """The diagram in graphviz's language, to be changed by hand.
@@ -134,6 +135,8 @@ class Diagram:
         ------
         OptionValueError
             The name ends in something else.
+        MlsemError
+            The file cannot be written there.
 
         Examples
         --------
@@ -141,16 +144,16 @@ class Diagram:
         >>> diagram = mlsem.diagram("m ~ x\\n y ~ m + x")
         >>> diagram.save("model.svg")
         """
-        kind = Path(path).suffix.lower()
+        kind = Path(checked_path(path)).suffix.lower()
         match kind:
             case ".svg":
                 self.to_svg(path)
             case ".png":
                 self.to_png(path)
             case ".pdf":
-                self.figure().savefig(path, format="pdf")
+                self.figure().savefig(checked_path(path), format="pdf")
             case ".dot":
-                Path(path).write_text(self.to_dot(), "utf-8")
+                write_text(path, self.to_dot())
             case _:
                 raise OptionValueError(
                     f"path={str(path)!r}: a diagram is saved in a file that ends in "

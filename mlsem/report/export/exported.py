@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlsem.report.cells import shown
+from mlsem.report.files import write_text
 
 if TYPE_CHECKING:
     from os import PathLike
@@ -182,5 +182,5 @@ class Rounded(Exported):
 def written(text: str, path: str | PathLike[str] | None) -> str:
     """The text, and a file with it where there is a path."""
     if path is not None:
-        Path(path).write_text(text, "utf-8")
+        write_text(path, text)
     return text

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from mlsem.errors import InterfaceError
 from mlsem.report.export.grid import Grid, GridTable
+from mlsem.report.files import checked_path
 
 if TYPE_CHECKING:
     from os import PathLike
@@ -69,7 +70,7 @@ def write_excel(grid: Grid, path: str | PathLike[str]) -> None:
             sheet.cell(number, 1).font = Font(bold=True)
     for column, width in widths.items():
         sheet.column_dimensions[sheet.cell(1, column).column_letter].width = min(width, 60)
-    book.save(path)
+    book.save(checked_path(path))
 
 
 def _fill(cell: Any, text: str) -> None:
