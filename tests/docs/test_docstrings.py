@@ -174,7 +174,7 @@ def _parameters(doc: str) -> dict[str, str]:
 
 
 REFUSED: dict[str, Callable[[mlsem.FitResult], object]] = {
-    "Band.limits": lambda fit: fit.compare_se(draws=20, seed=1).band.limits(90),
+    "Band.limits": lambda fit: fit.compare_se(draws=20, seed=1).band.limits(90),  # type: ignore[union-attr]
     "FitResult.implied": lambda fit: fit.implied(3),
     "FitResult.information": lambda fit: fit.information("both"),  # type: ignore[arg-type]
     "FitResult.inspect": lambda fit: fit.inspect("sampstats"),
