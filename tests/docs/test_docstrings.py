@@ -171,3 +171,26 @@ def _parameters(doc: str) -> dict[str, str]:
     lines = re.findall(r"^[\w*].*$", section[1] if section else "", re.M)
     pairs = (line.partition(" : ") for line in lines)
     return {name.strip().lstrip("*"): kind for names, _, kind in pairs for name in names.split(",")}
+
+
+REFUSED: dict[str, Callable[[mlsem.FitResult], object]] = {
+    "Band.limits": lambda fit: fit.compare_se(draws=20, seed=1).band.limits(90),  # type: ignore[union-attr]
+    "FitResult.implied": lambda fit: fit.implied(3),
+    "FitResult.information": lambda fit: fit.information("both"),  # type: ignore[arg-type]
+    "FitResult.inspect": lambda fit: fit.inspect("sampstats"),
+    "FitResult.tidy": lambda fit: fit.tidy(95),
+    "FitResult.with_se": lambda fit: fit.with_se("CR2", df="kenward-roger"),
+    "InOrder": lambda fit: mlsem.InOrder(fit.params, seed=1),  # type: ignore[arg-type]
+    "Summary.to_html": lambda fit: fit.summary().to_html(path="nowhere/summary.html"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_is_raised_is_what_the_docstring_says(name: str) -> None:
+    model = mlsem.example_model("article")
+    fit = mlsem.fit(model, mlsem.load_example("article"), cluster="id")
+    with pytest.raises(mlsem.MlsemError) as caught:
+        REFUSED[name](fit)
+    section = (inspect.getdoc(CALLABLES[name]) or "").partition("\nRaises\n")[2]
+    names = re.findall(r"\w+Error", section.partition("\nExamples\n")[0])
+    assert isinstance(caught.value, tuple(getattr(mlsem, each) for each in names))

@@ -12,6 +12,7 @@ import mlsem
 from tests.test_public_api import described
 
 sys.path.insert(0, str(ROOT / "docs" / "_extensions"))
+from properties import add_properties
 from validation import references
 
 REFERENCE = ROOT / "docs" / "reference"
@@ -56,6 +57,15 @@ def test_fields_of_a_fit_are_described() -> None:
     assert [
         name for name in fields if not re.search(rf"^    ([\w, ]+, )?{name}\b.* : ", text, re.M)
     ] == []
+
+
+def test_pages_of_results_list_the_properties_that_their_docstrings_do_not() -> None:
+    lines: list[str] = []
+    add_properties(None, "class", "mlsem.WaldTest", mlsem.WaldTest, None, lines)  # type: ignore[arg-type]
+    assert lines[-3] == "   * - ``frame``"
+    before = list(lines)
+    add_properties(None, "class", "mlsem.FitResult", mlsem.FitResult, None, lines)  # type: ignore[arg-type]
+    assert lines == before, "it has a page by task"
 
 
 def test_files_of_reference_values_are_described_and_read() -> None:
