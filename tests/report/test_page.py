@@ -332,3 +332,10 @@ def test_the_same_seed_gives_the_same_page() -> None:
     tables = re.findall(r"<tbody>.*?</tbody>", section, re.DOTALL)
     assert tables
     assert all(table in page_of("two levels") for table in tables)
+
+
+def test_an_interaction_of_a_formula_is_of_columns_of_the_data() -> None:
+    data = mlsem.load_example("trial")
+    html = mlsem.lmm("after ~ before * arm + (1 | clinic)", data).report().html
+    assert "Slope of before on after by arm" in html
+    assert "Interactions: not available" not in html

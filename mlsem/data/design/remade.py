@@ -69,6 +69,17 @@ class Recipe:
         named = dict.fromkeys(name for each in expressions for name in symbols(each))
         return tuple(name for name in named if name not in CONSTANTS)
 
+    @property
+    def pairs(self) -> tuple[tuple[str, str], ...]:
+        """Columns of the data that a term of the fixed effects multiplies, two by two."""
+        fixed, found = self.formula.fixed, []
+        for product in fixed.products:
+            named = [symbols(fixed.variables[each]) for each in product]
+            columns = [name for names in named for name in names if name in self.grid.names]
+            if len(product) == 2 and len(set(columns)) == 2:
+                found.append((columns[0], columns[1]))
+        return tuple(dict.fromkeys(found))
+
     def remade(self, frame: pd.DataFrame, wanted: Container[str]) -> pd.DataFrame:
         """The frame with these columns of the formula; NaN in rows where one of its variables is
         missing.

@@ -11,6 +11,7 @@ from mlsem.report.page.records import Column, Figure, Part, Table
 from mlsem.results.report.context import columns_of
 
 if TYPE_CHECKING:
+    from mlsem.data.design.remade import Recipe
     from mlsem.inference.comparison.result import SeComparison
     from mlsem.inference.diagnosis.result import ClusterDiagnostics
     from mlsem.results.report.context import Context
@@ -66,7 +67,7 @@ def _slopes(context: Context, predictor: str, moderator: str, outcome: str) -> T
     rows = columns_of(found.frame, *fields)
     shown = tuple(
         (
-            f"{values[grouped]:.3g}",
+            _value(values[grouped]),
             *([str(values[0])] if grouped else []),
             *values[grouped + 1 :],
         )
@@ -78,10 +79,20 @@ def _slopes(context: Context, predictor: str, moderator: str, outcome: str) -> T
     return Table(f"Slope of {first} on {third} by {second}", tuple(columns), shown)
 
 
+def _value(value: Any) -> str:
+    """A value of a moderator, perhaps the level of a factor."""
+    return f"{value:.3g}" if isinstance(value, int | float) else str(value)
+
+
 def _products(context: Context) -> list[tuple[str, str, str]]:
-    """Predictor, moderator and outcome of each: a variable of level 2 is the moderator."""
+    """Predictor, moderator and outcome of each: a factor is the moderator, or a variable of
+    level 2."""
     table = context.fit.table
     within = {*table.levels[0].modelled, *table.levels[0].covariates}
+    recipe = context.fit._record.formula
+    if recipe is not None:
+        outcome = table.levels[0].modelled[0]
+        return [(*pair, outcome) for pair in _products_of_formula(recipe, within)]
     slopes = {slope.name: slope for slope in table.slopes}
     found: list[tuple[str, str, str]] = []
     for row in table.rows:
@@ -94,6 +105,16 @@ def _products(context: Context) -> list[tuple[str, str, str]]:
             second, first = sorted(factors, key=lambda name: name in within)
             found.append((first, second, outcome))
     return list(dict.fromkeys(found))
+
+
+def _products_of_formula(recipe: Recipe, within: set[str]) -> Iterator[tuple[str, str]]:
+    """By the columns of the data, not by those that are made of them. Two factors have means
+    rather than slopes."""
+    is_number = {each.name: each.kind == "number" for each in recipe.grid.predictors}
+    for pair in recipe.pairs:
+        moderator, predictor = sorted(pair, key=lambda name: (is_number[name], name in within))
+        if is_number[predictor]:
+            yield predictor, moderator
 
 
 def caterpillar(context: Context) -> Iterator[Part]:
