@@ -174,7 +174,9 @@ def inside(value: T | None) -> T:
     if value is None:
         raise EstimationError(
             "the starting values are outside the parameter space: a covariance matrix that they "
-            "imply is not positive definite. Change start= (or start()* in the model)."
+            "imply is not positive definite. Change start= (or start()* in the model), and see "
+            "that no variance is missing: mlsem.lavaan adds those that the model does not name "
+            "only with auto_var=True."
         )
     return value
 

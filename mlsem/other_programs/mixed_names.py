@@ -202,6 +202,13 @@ MIXED: tuple[tuple[str, str, str, str], ...] = (
     ),
     # --- emmeans, marginaleffects, interactions ---
     ("emmeans lsmeans ref_grid emmip", "emmeans", 'mixed.marginal_means("f")', _MARGINAL),
+    ("marginal_means", "marginaleffects", 'mixed.marginal_means("f")', _MARGINAL),
+    (
+        "contrast",
+        "emmeans",
+        'mixed.contrast("x1 = 1 - x1 = 0")',
+        'Of fits by mlsem.lmm; of a model by levels fit.wald_test("b == 0").',
+    ),
     (
         "emtrends lstrends",
         "emmeans",

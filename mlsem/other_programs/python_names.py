@@ -20,10 +20,10 @@ PYTHON: tuple[tuple[str, str, str, str], ...] = (
     ("df", "Python", 'fit.parameter_estimates()["df"]', "Each parameter has its own."),
     ("to_csv head to_frame frame", "Python", "fit.parameter_estimates()", "It is a data frame."),
     (
-        "to_latex to_markdown to_html to_excel as_latex",
+        "to_latex to_markdown to_html to_excel to_docx to_word as_latex",
         "Python",
         "mlsem.summary_table([fit])",
-        "The table has to_latex, to_markdown, to_html and to_excel; so have the tables of results.",
+        "It has to_latex, to_markdown, to_html (which Word reads) and to_excel.",
     ),
     (
         "get_robustcov_results",

@@ -50,6 +50,12 @@ def test_start_is_inside_what_is_fixed():
     assert np.abs(slope).max() < 1e-6
 
 
+def test_variances_that_lavaan_does_not_add_are_spoken_of():
+    waves = mlsem.load_example("growth_wide")
+    with pytest.raises(mlsem.EstimationError, match="auto_var=True"):
+        mlsem.lavaan("f =~ reading0 + reading1 + reading2", waves)
+
+
 def test_start_between_is_inside_what_is_fixed():
     ids = np.repeat(np.arange(60), 8)
     between = correlated(3, 0.8, 60, 3)[ids]
