@@ -20,7 +20,8 @@ def add_properties(
         return
     found = dict(_properties(shown))
     if found:
-        lines += ["", ".. rubric:: Properties", "", ".. list-table::", "   :widths: 25 75", ""]
+        lines += ["", ".. rubric:: Properties", "", ".. list-table::", "   :width: 100%"]
+        lines += ["   :widths: 25 75", ""]
         for own, said in found.items():
             lines += [f"   * - ``{own}``", f"     - {said}"]
         lines.append("")
