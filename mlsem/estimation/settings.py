@@ -182,7 +182,7 @@ class Settings:
     def with_se(
         self,
         name: str,
-        test: TestName | None = None,
+        test: str | None = None,
         df: str | None = None,
         information: str | None = None,
     ) -> Settings:

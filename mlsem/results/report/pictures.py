@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from mlsem.base.display import shortened
 from mlsem.report.page.picture import picture
 from mlsem.report.page.records import Column, Figure, Part, Table
+from mlsem.results.mixed.parts import recipe_of
 from mlsem.results.report.context import columns_of
 
 if TYPE_CHECKING:
@@ -89,9 +90,8 @@ def _products(context: Context) -> list[tuple[str, str, str]]:
     level 2."""
     table = context.fit.table
     within = {*table.levels[0].modelled, *table.levels[0].covariates}
-    recipe = context.fit._record.formula
-    if recipe is not None:
-        outcome = table.levels[0].modelled[0]
+    if context.mixed:
+        recipe, outcome = recipe_of(context.fit._estimates), table.levels[0].modelled[0]
         return [(*pair, outcome) for pair in _products_of_formula(recipe, within)]
     slopes = {slope.name: slope for slope in table.slopes}
     found: list[tuple[str, str, str]] = []
