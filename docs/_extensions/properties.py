@@ -5,9 +5,10 @@ from __future__ import annotations
 import inspect
 import re
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from sphinx.application import Sphinx
+if TYPE_CHECKING:
+    from sphinx.application import Sphinx
 
 BY_TASK = ("FitResult", "MixedResult")  # they have pages of their own
 

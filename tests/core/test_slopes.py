@@ -114,7 +114,7 @@ def test_cluster_parts(posed, name):
     close(cumulants[order], dense.cumulants(directions[order]), 1e-8)
 
 
-@settings(derandomize=True, deadline=None, max_examples=40)
+@settings(derandomize=True, deadline=None, max_examples=20)
 @given(name=st.sampled_from(sorted(SLOPES)), seed=st.integers(0, 10_000), sizes=SIZES)
 def test_any_sizes(name, seed, sizes):
     model = pose(SLOPES[name], slope_data(seed, tuple(sizes)))
