@@ -13,7 +13,7 @@ from tests.test_public_api import described
 
 sys.path.insert(0, str(ROOT / "docs" / "_extensions"))
 from properties import add_properties
-from validation import references
+from references import references
 
 REFERENCE = ROOT / "docs" / "reference"
 LISTED = re.compile(r"^   (?:mlsem\.)?([\w.]+)$", re.M)
