@@ -90,10 +90,13 @@ def test_observed_information(posed, name):
         np.testing.assert_array_equal(found, found.T)
 
 
-LARGE = pytest.param("2-1-1", marks=pytest.mark.slow)  # its dense derivatives take six seconds
+SLOW = [
+    pytest.param(name, marks=pytest.mark.slow)  # dense derivatives take five seconds
+    for name in ("latent at both levels", "2-1-1")
+]
 
 
-@pytest.mark.parametrize("name", ["latent at both levels", "products", LARGE, "feedback"])
+@pytest.mark.parametrize("name", ["products", "feedback", *SLOW])
 def test_observed_information_of_the_dense_likelihood(posed, name):
     """Second differences lose half of the digits."""
     model = posed(name)

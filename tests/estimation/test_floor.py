@@ -296,6 +296,7 @@ def test_some_designs(first):
     assert counts["converged"] >= 1
 
 
+@pytest.mark.slow
 def test_points_that_rounding_lets_in():
     """Saturated within, one factor between, singletons: the log-likelihood once was 5e20 in a
     matrix of pivots that were rounding errors."""

@@ -125,7 +125,7 @@ def test_effects_of_groups_have_panels_of_their_own():
 # --- residuals ------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("count", [12, 60, 900, 4000])
+@pytest.mark.parametrize("count", [12, 60, 900, pytest.param(4000, marks=pytest.mark.slow)])
 def test_the_envelope_holds_normal_samples_as_a_whole(count):
     """19 of 20 lie in it everywhere."""
     rng = np.random.default_rng(8)
