@@ -36,6 +36,11 @@ def _shown(value: Any, text: Any) -> Any:
     return value
 
 
+def percent(share: float) -> str:
+    """A share in whole percent."""
+    return f"{100 * share:.0f} %"
+
+
 def by_group(counts: Sequence[tuple[str, int]]) -> list[tuple[str, str]]:
     """Facts on how many there are in each of several groups; of many groups the range."""
     if len(counts) <= GROUPS:

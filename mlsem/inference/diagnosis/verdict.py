@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from mlsem.report.cells import percent
+
 LIMIT = 5  # coefficients that one sentence names
 
 
@@ -216,7 +218,7 @@ def carried(found: Sequence[Coefficient]) -> str:
     """Few of the clusters inform on these."""
     cases = [
         f"{each.name} ({each.effective:.1f} effective of {each.clusters}, df {each.df:.1f}; "
-        f"cluster {each.cluster} has {_percent(each.share)} of the information)"
+        f"cluster {each.cluster} has {percent(each.share)} of the information)"
         for each in found
     ]
     return (
@@ -315,10 +317,6 @@ def _ratios(found: Sequence[Coefficient]) -> str:
 
 def _range(each: Coefficient) -> str:
     return f"usually {each.lower:.2f} to {each.upper:.2f}"
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.0f} %"
 
 
 def _joined(cases: Sequence[str]) -> str:

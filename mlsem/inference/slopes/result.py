@@ -19,7 +19,7 @@ from mlsem.inference.slopes.interaction import Interaction
 from mlsem.inference.slopes.regions import Region
 from mlsem.inference.slopes.words import point_words, short
 from mlsem.report import sheet
-from mlsem.report.cells import format_df, format_number, format_pvalue
+from mlsem.report.cells import format_df, format_number, format_pvalue, percent
 from mlsem.report.labels import Labels
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ class JohnsonNeyman(sheet.Shown):
         rows = tuple(
             (
                 _between(self.moderator, region),
-                (region.slope, *([_percent(share)] if known else [])),
+                (region.slope, *([percent(share)] if known else [])),
             )
             for region, share in zip(curve.regions, shares, strict=True)
         )
@@ -343,10 +343,6 @@ def interval_words(interaction: Interaction, level: float, *, simultaneous: bool
         how = "simultaneous (Scheffé)"
     errors = "model-based" if kind.model_based else kind.name
     return f"{100 * level:g} %, {how} with {errors} standard errors"
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.0f} %"
 
 
 def _between(name: str, region: Region) -> str:
