@@ -23,14 +23,14 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from mlsem.core.records import Array, Index
-    from mlsem.data.moments.bases import Base
+    from mlsem.data.moments.bases import Base, RowBase
     from mlsem.data.moments.products import Plan
     from mlsem.data.table.columns import Rows
     from mlsem.data.table.grouping import Grouping
 
 
 def aggregate_cells(
-    plan: Plan, bases: Mapping[str, Base], rows: Rows, grouping: Grouping, chunk_rows: int
+    plan: Plan, bases: Mapping[str, RowBase], rows: Rows, grouping: Grouping, chunk_rows: int
 ) -> CellMoments:
     """Moments of the planned columns by cluster and pattern of missing values."""
     keys, varying = plan.keys[: plan.varying], plan.varying

@@ -40,6 +40,7 @@ from mlsem.data.table.columns import (
 )
 from mlsem.data.table.groups import GroupRows, group_rows
 from mlsem.data.table.nesting import robust_of
+from mlsem.data.table.sentinels import sentinel_notes
 from mlsem.errors import DataError
 
 if TYPE_CHECKING:
@@ -137,7 +138,16 @@ def read_groups(
     )
     ids = [each.grouping.labels for each in groups]
     whole = robust_across(table, group, cluster, ids, robust, frame.columns)
-    notes = counted(table, labels, groups, cluster)
+    notes = (
+        *counted(
+            table,
+            labels,
+            [each.grouping for each in groups],
+            [each.rows.n_missing for each in groups],
+            cluster,
+        ),
+        *sentinel_notes(*(each.rows for each in groups)),
+    )
     grand = grand_means(labels, groups, centering, chunk_rows or CHUNK_ROWS)
 
     def summary(place: int) -> DataRecord:
