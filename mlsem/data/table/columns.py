@@ -210,9 +210,15 @@ def check_missing(
             f'or pass missing="listwise" to leave them out.{more}'
         )
     if not keep.any():
-        raise DataError(
-            f"no row is left: each of the {len(keep)} rows has a missing value ({told}).{more}"
-        )
+        raise no_row_left(counts, len(keep), otherwise)
+
+
+def no_row_left(counts: tuple[tuple[str, int], ...], rows: int, otherwise: str) -> DataError:
+    """The error of data in which no row is complete."""
+    more = f" {otherwise}" if otherwise else ""
+    return DataError(
+        f"no row is left: each of the {rows} rows has a missing value ({counted(counts)}).{more}"
+    )
 
 
 def left_out(counts: tuple[tuple[str, int], ...], dropped: int, total: int) -> str:

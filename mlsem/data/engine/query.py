@@ -1,0 +1,128 @@
+"""The query of a model's columns: by plain names, as double, missing where they are not a number."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from mlsem.data.frames.thin import engine_errors, thin
+from mlsem.data.table.columns import numeric
+from mlsem.errors import DataError, nearest, unsplit
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    import narwhals as nw
+    import pandas as pd
+
+SAMPLE = 1000
+"""Values of a column that is no number by which a message says what it is."""
+
+CLUSTER, GROUP, ROBUST = "cluster", "group", "robust"
+"""What the ids are called in a query, whatever they are in the data."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Query:
+    """Columns of a query, renamed so that nothing that is computed takes a name of the user's.
+
+    Attributes
+    ----------
+    frame : narwhals.LazyFrame
+        The data columns "f0", "f1", …, and the ids that there are.
+    names : tuple of str
+        The F data columns, as the user calls them.
+    ids : mapping of str to str
+        `CLUSTER`, `GROUP`, `ROBUST` to the user's column.
+    """
+
+    frame: nw.LazyFrame[Any]
+    names: tuple[str, ...]
+    ids: Mapping[str, str]
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The data columns, as the query calls them."""
+        return tuple(f"f{place}" for place in range(len(self.names)))
+
+
+def query_of(frame: nw.LazyFrame[Any], wanted: Mapping[str, str], ids: Mapping[str, str]) -> Query:
+    """The query of some data columns and columns of ids.
+
+    Parameters
+    ----------
+    frame : narwhals.LazyFrame
+    wanted : mapping of str to str
+        Names of columns, each with the words that open the message where it is absent.
+    ids : mapping of str to str
+        `CLUSTER`, `GROUP`, `ROBUST` to a column.
+
+    Raises
+    ------
+    DataError
+        A column is absent, or not numeric.
+    """
+    import narwhals as nw
+
+    with engine_errors(engine_of(frame)):
+        schema = frame.collect_schema()
+    keyword = {CLUSTER: "cluster", GROUP: "group", ROBUST: "se_cluster"}
+    for kind, name in ids.items():
+        _require(schema.names(), name, f"{keyword[kind]}= names")
+    for name, needed_by in wanted.items():
+        _require(schema.names(), name, needed_by)
+        if not (schema[name].is_numeric() or schema[name] == nw.Boolean):
+            _refuse_type(frame, name)
+    columns = [nw.col(name).alias(kind) for kind, name in ids.items()]
+    floats: list[str] = []
+    for place, name in enumerate(wanted):
+        columns.append(nw.col(name).cast(nw.Float64).alias(f"f{place}"))
+        if schema[name].is_float() or not schema[name].is_numeric():
+            floats.append(f"f{place}")
+    found = frame.select(*columns)
+    if floats:
+        found = found.with_columns(
+            *(nw.when(~nw.col(f).is_nan()).then(nw.col(f)).alias(f) for f in floats)
+        )
+    return Query(found, tuple(wanted), dict(ids))
+
+
+def collected(frame: nw.LazyFrame[Any]) -> pd.DataFrame:
+    """The rows of a query that are few, as a pandas frame."""
+    found = _run(frame)
+    return thin(found, found.columns)
+
+
+def _run(frame: nw.LazyFrame[Any]) -> nw.DataFrame[Any]:
+    kind = frame.implementation
+    with engine_errors(engine_of(frame)):
+        # a group of polars' is summed as its rows are read, and no row is kept
+        return frame.collect("polars", engine="streaming") if kind.is_polars() else frame.collect()
+
+
+def engine_of(frame: nw.LazyFrame[Any]) -> str:
+    """What messages call the engine."""
+    return str(frame.implementation.value)
+
+
+def _require(there: Sequence[str], name: str, needed_by: str) -> None:
+    if name not in there:
+        hint = unsplit(there) or nearest(name, there)
+        raise DataError(f"{needed_by} {name!r}, which is not a column of the data.{hint}")
+
+
+def _refuse_type(frame: nw.LazyFrame[Any], name: str) -> None:
+    """Refuse a column of a type that is no number; one of objects that are numbers is none."""
+    import narwhals as nw
+
+    rows = frame.select(nw.col(name)).drop_nulls().head(SAMPLE)
+    sample = collected(rows)
+    numeric(sample, sample[name], name)
+
+
+def present(columns: Iterable[str]) -> Any:
+    """Whether all of these are there, as an expression."""
+    import narwhals as nw
+
+    return nw.all_horizontal(*(~nw.col(each).is_null() for each in columns), ignore_nulls=False)
