@@ -251,13 +251,20 @@ def column_of(key: Key, near: float, bases: Mapping[str, Base], moments: Monomia
         left = (base.centre - moments.origins(column)) + (base.offset or 0.0)
         away.append(left / float(moments.scale[column]))
         lead = lead * float(moments.scale[column])
+    return expanded(inner, away, lead, near, moments)
+
+
+def expanded(
+    key: Key, away: list[PerCluster], lead: PerCluster, near: float, moments: MonomialMoments
+) -> Affine:
+    """lead · Π_f (m_f − d_f) − near, with `away` the d_f of the factors of `key`."""
     constant: PerCluster = 0.0
     terms: dict[int, PerCluster] = {}
-    for stays in product((True, False), repeat=len(inner)):
+    for stays in product((True, False), repeat=len(key)):
         coef = lead
         for left, stay in zip(away, stays, strict=True):
             coef = coef if stay else coef * -np.nan_to_num(left)
-        part = tuple(factor for factor, stay in zip(inner, stays, strict=True) if stay)
+        part = tuple(factor for factor, stay in zip(key, stays, strict=True) if stay)
         if not part:
             constant = constant + coef
         elif np.any(coef != 0.0):
@@ -280,8 +287,8 @@ def columns_of(
     seen = _seen(keys, bases, moments)
     kinds, kind_of = pattern_codes(~seen.T, len(seen))
     codes, cells = _cells(moments.cluster_of, kind_of, len(kinds))
-    means = _means(columns, moments)
-    within = _within(columns, moments)
+    means = means_of(columns, moments)
+    within = within_of(columns, moments)
     if not seen.all():
         means[~seen] = 0.0
         if within.strides != (0, 0, 0):
@@ -346,7 +353,7 @@ def _cells(cluster_of: Index, kind_of: Index, kinds: int) -> tuple[Index, Index]
     return codes, first
 
 
-def _means(columns: list[Affine], moments: MonomialMoments) -> Array:
+def means_of(columns: list[Affine], moments: MonomialMoments) -> Array:
     owner = moments.cluster_of
     means = np.empty((len(owner), len(columns)))
     for place, column in enumerate(columns):
@@ -357,7 +364,7 @@ def _means(columns: list[Affine], moments: MonomialMoments) -> Array:
     return means
 
 
-def _within(columns: list[Affine], moments: MonomialMoments) -> Array:
+def within_of(columns: list[Affine], moments: MonomialMoments) -> Array:
     owner, count = moments.cluster_of, len(moments.rows)
     if (moments.rows == 1).all():
         return no_within(count, len(columns))

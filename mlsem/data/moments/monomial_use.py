@@ -148,6 +148,7 @@ def _all_observed(
     for name in names:
         if not whole[name].any():
             raise never_observed(name, total, "")
+    lacking = {name for name in names if not whole[name].all()}
     moments, levels = _filled(table, moments, names)
     seen = {name: moments.observed[:, moments.place(name)] for name in names}
     gaps = {name: ~each for name, each in seen.items() if not each.all()}
@@ -169,7 +170,7 @@ def _all_observed(
         covariate_rows=int(moments.rows[out.lacking & ~out.alone].sum()),
         empty_rows=int(moments.rows[out.empty].sum()),
         clusters_dropped=moments.n_clusters - len(left) if moments.clustered else 0,
-        **names_with_gaps(table, gaps.keys(), still),
+        **names_with_gaps(table, lacking, still),
     )
     missing = sum(int(used.rows @ ~used.observed[:, moments.place(n)]) for n in still)
     levels = {name: values[left] for name, values in levels.items()}
