@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Hashable, Mapping
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 
@@ -19,9 +19,8 @@ from mlsem.data.moments.checks import (
 )
 from mlsem.data.moments.missing import Missingness, missing_notes, summed, use_of_all
 from mlsem.data.table.columns import SHOWN, SILENT, left_out
-from mlsem.data.table.groups import GroupRows, named_groups
+from mlsem.data.table.groups import named_groups
 from mlsem.data.table.nesting import check_apart, check_several, check_within, united
-from mlsem.data.table.sentinels import sentinel_notes
 from mlsem.errors import DataError
 
 if TYPE_CHECKING:
@@ -47,6 +46,24 @@ class Group(NamedTuple):
     rows: Rows
     grouping: Grouping
     found: Missingness | None
+
+
+class ReadGroup(Protocol):
+    """Of a group, its table and what is known of the rows that were left out."""
+
+    @property
+    def table(self) -> ParameterTable: ...
+    @property
+    def rows(self) -> Rows: ...
+
+
+class Beyond(Protocol):
+    """How many rows are of no group, and of others."""
+
+    @property
+    def n_missing(self) -> int: ...
+    @property
+    def others(self) -> int: ...
 
 
 # --- what is done group by group ------------------------------------------------------------------
@@ -105,27 +122,29 @@ def robust_across(
 def counted(
     table: ParameterTable,
     labels: Sequence[Hashable],
-    groups: Sequence[Group],
+    groupings: Sequence[Grouping],
+    missing: Sequence[int],
     cluster: str | None,
 ) -> tuple[str, ...]:
     """Notes on counts and values, after a look whether there are rows and clusters enough: of all
-    groups for all parameters, and of each for those that are its own."""
+    groups for all parameters, and of each for those that are its own. `missing` says how many
+    values are so in the rows used of each."""
+    own = [each.table for each in table.groups]
     if table.two_level:
-        each_group(labels, lambda k: check_clusters(groups[k].table, groups[k].grouping, cluster))
+        each_group(labels, lambda k: check_clusters(own[k], groupings[k], cluster))
     there = [
-        Counts(each.grouping.n_rows, len(each.grouping.sizes), each.rows.n_missing)
-        for each in groups
+        Counts(each.n_rows, len(each.sizes), gone)
+        for each, gone in zip(groupings, missing, strict=True)
     ]
-    rows, clusters, missing = (sum(column) for column in zip(*there, strict=True))
+    rows, clusters, gone = (sum(column) for column in zip(*there, strict=True))
     variables = len(table.observed)
-    missing += sum(
-        each.rows * (variables - len(own.table.observed))
-        for each, own in zip(there, groups, strict=True)
+    gone += sum(
+        each.rows * (variables - len(mine.observed)) for each, mine in zip(there, own, strict=True)
     )
-    notes = check_counts(table, Counts(rows, clusters, missing), cluster)
+    notes = check_counts(table, Counts(rows, clusters, gone), cluster)
     if not any(each.equality for each in table.constraints):
         notes += _of_own_parameters(table, labels, there)
-    return notes + sentinel_notes(*(each.rows for each in groups))
+    return notes
 
 
 def _of_own_parameters(
@@ -190,8 +209,8 @@ def grand_means(
 def missing_in_groups(
     table: ParameterTable,
     group: str,
-    split: GroupRows,
-    groups: Sequence[Group],
+    split: Beyond,
+    groups: Sequence[ReadGroup],
     records: Sequence[DataRecord],
     total: int,
     dropped: int,
@@ -239,7 +258,7 @@ def _patterns(records: Sequence[DataRecord]) -> tuple[int, int]:
     return len(kinds[0]), len(kinds[1])
 
 
-def without_group(group: str, split: GroupRows, total: int) -> tuple[str, ...]:
+def without_group(group: str, split: Beyond, total: int) -> tuple[str, ...]:
     """A note on rows without a group."""
     gone = split.n_missing
     if not gone:
@@ -247,7 +266,7 @@ def without_group(group: str, split: GroupRows, total: int) -> tuple[str, ...]:
     return (f"{gone} of {total} rows left out, in which the group, {group!r}, is missing.",)
 
 
-def others_left_out(group: str, split: GroupRows) -> tuple[str, ...]:
+def others_left_out(group: str, split: Beyond) -> tuple[str, ...]:
     """A note on rows of groups that were not chosen."""
     if not split.others:
         return ()

@@ -11,7 +11,7 @@ import numpy as np
 from mlsem.core.records import Array, CellMoments, ClusterMoments, RobustClusters, frozen
 from mlsem.core.sample.moments import combine
 from mlsem.data.moments.available import together_notes
-from mlsem.data.moments.bases import Base, check_center, data_names, read_bases
+from mlsem.data.moments.bases import Base, RowBase, check_center, data_names, read_bases
 from mlsem.data.moments.cells import aggregate_cells
 from mlsem.data.moments.checks import (
     Counts,
@@ -250,26 +250,51 @@ def summarised(
     limit = chunk_rows or CHUNK_ROWS
     pieces = cut(grouping.sizes, limit)
     bases = read_bases(table, rows, grouping, pieces, centering, limit, grand)
-    between = frozenset(name for name, base in bases.items() if base.level is not None)
-    check_product_levels(table.products, between)
-    offsets = {name: base.offset for name, base in bases.items() if base.offset is not None}
-    plan = plan_columns(table, between, offsets)
+    plan = planned(table, bases)
     if rows.gaps:
         moments = aggregate_cells(plan, bases, rows, grouping, limit)
     else:
         moments = _aggregate(plan, bases, grouping, pieces)
-    check_columns(table, moments)
-    check_dependence(table, moments)
     return DataRecord(
         moments=moments,
-        maps=column_maps(plan, moments.shift, offsets),
+        maps=checked_maps(table, plan, bases, moments),
         cluster=cluster,
         robust=robust,
         n_rows_total=rows.n_total,
         n_rows_dropped=rows.n_total - rows.n_used,
-        centered=tuple((name, how, _taken_off(bases[name])) for name, how in centering.items()),
+        centered=taken_off(bases, centering),
         notes=check_own_means(table, moments),
     )
+
+
+def planned(table: ParameterTable, bases: Mapping[str, Base]) -> Plan:
+    """The columns to store, whose products are at their level."""
+    between = frozenset(name for name, base in bases.items() if base.level is not None)
+    check_product_levels(table.products, between)
+    return plan_columns(table, between, _offsets(bases))
+
+
+def checked_maps(
+    table: ParameterTable,
+    plan: Plan,
+    bases: Mapping[str, Base],
+    moments: ClusterMoments | CellMoments,
+) -> Mapping[str, ColumnMap]:
+    """The model's columns from the stored ones, whose moments are looked at."""
+    check_columns(table, moments)
+    check_dependence(table, moments)
+    return column_maps(plan, moments.shift, _offsets(bases))
+
+
+def _offsets(bases: Mapping[str, Base]) -> dict[str, float]:
+    return {name: base.offset for name, base in bases.items() if base.offset is not None}
+
+
+def taken_off(
+    bases: Mapping[str, Base], centering: Mapping[str, str]
+) -> tuple[tuple[str, str, float], ...]:
+    """What `center=` did: variable, how, and the mean taken off (NaN where clusters differ)."""
+    return tuple((name, how, _centre(bases[name])) for name, how in centering.items())
 
 
 def missing_together(
@@ -294,7 +319,7 @@ def with_patterns(found: Missingness, moments: ClusterMoments | CellMoments) -> 
     )
 
 
-def _taken_off(base: Base) -> float:
+def _centre(base: Base) -> float:
     return float("nan") if isinstance(base.centre, np.ndarray) else base.centre
 
 
@@ -321,7 +346,7 @@ def check_options(
 
 
 def _aggregate(
-    plan: Plan, bases: Mapping[str, Base], grouping: Grouping, pieces: Pieces
+    plan: Plan, bases: Mapping[str, RowBase], grouping: Grouping, pieces: Pieces
 ) -> ClusterMoments:
     """Moments of the planned columns; shift, then means about it."""
     near = np.array([near_mean(key, bases) for key in plan.keys[: plan.varying]])

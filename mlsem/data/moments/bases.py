@@ -34,12 +34,10 @@ HOW = ("cluster", "grand")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Base:
-    """A data column of the model.
+    """How a data column of the model enters, whatever it is read from.
 
     Attributes
     ----------
-    values : (R,)
-        As in the frame.
     level : (J,) or None
         The value of each cluster, centred, where the column is constant within all of them; NaN
         where it is missing.
@@ -52,7 +50,6 @@ class Base:
         Taken off in products, where the mean is far from 0.
     """
 
-    values: NDArray
     level: Array | None
     centre: float | Array
     mean: float
@@ -62,6 +59,13 @@ class Base:
     def entering(self) -> float:
         """Mean of the column as it enters products."""
         return self.mean if self.offset is None else 0.0
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class RowBase(Base):
+    """With its values, (R,), as they are in the frame."""
+
+    values: NDArray
 
 
 class Column:
@@ -195,13 +199,13 @@ def read_bases(
     center: Mapping[str, str],
     chunk_rows: int,
     grand: Mapping[str, float] | None = None,
-) -> dict[str, Base]:
+) -> dict[str, RowBase]:
     """Settle level, centring and shift of every data column of the model.
 
     `grand` has the grand means that are not those of these rows alone.
     """
     factors = {factor for term in table.products for factor in term.factors}
-    bases: dict[str, Base] = {}
+    bases: dict[str, RowBase] = {}
     means = grand or {}
     for name in rows.values:
         how, factor = center.get(name), name in factors
@@ -253,31 +257,56 @@ def level_values(table: ParameterTable, column: Column) -> Array | None:
     if not may_be_level2(table, column.name):
         return None
     level, distance = cluster_values(column.values, column.grouping, column.pieces)
-    if not distance.any():
+    if not distance.any() or same_within(
+        table, column.name, distance, column.sd(), column.grouping
+    ):
         return level
-    apart = distance > SAME * column.sd()
-    if not apart.any():
-        return level
-    if column.name in table.observed:
-        raise DataError(_varies(column.name, apart, column.grouping))
     return None
 
 
-def _between_base(
-    column: Column, level: Array, how: str | None, factor: bool, grand: float | None
+def same_within(
+    table: ParameterTable, name: str, distance: Array, sd: float, grouping: Grouping
+) -> bool:
+    """Whether a column differs by rounding alone within clusters, by the largest distance within
+    each (J,).
+
+    Raises
+    ------
+    DataError
+        It does not, and the model has it at level 2 alone.
+    """
+    apart = distance > SAME * sd
+    if not apart.any():
+        return True
+    if name in table.observed:
+        raise DataError(_varies(name, apart, grouping))
+    return False
+
+
+def between_base(
+    name: str, level: Array, how: str | None, factor: bool, grand: float | None
 ) -> Base:
+    """A column of level 2 by its values, (J,), NaN where missing."""
     if how == "cluster":
-        raise DataError(_never_varies(column.name))
-    mean, values = mean_near_first(level), column.values
+        raise DataError(never_varies(name))
+    known = level[~np.isnan(level)]
+    mean = mean_near_first(known)
     centre = 0.0 if how is None else mean if grand is None else grand
     left = mean - centre
     offset = None
     if factor and (how is None or left != 0.0):
-        offset = _offset(column.name, left, float(np.std(level)))
-    return Base(values, column.of_clusters(level - centre), centre, left, offset)
+        offset = offset_of(name, left, float(np.std(known)))
+    return Base(level - centre, centre, left, offset)
 
 
-def _offset(name: str, mean: float, sd: float) -> float | None:
+def _between_base(
+    column: Column, level: Array, how: str | None, factor: bool, grand: float | None
+) -> RowBase:
+    base = between_base(column.name, column.of_clusters(level), how, factor, grand)
+    return RowBase(base.level, base.centre, base.mean, base.offset, values=column.values)
+
+
+def offset_of(name: str, mean: float, sd: float) -> float | None:
     """What is taken off a factor of products, if anything."""
     if sd <= CONSTANT * abs(mean):
         raise DataError(
@@ -293,23 +322,23 @@ def mean_near_first(values: Array) -> float:
     return first + float((values - first).mean())
 
 
-def _row_base(column: Column, how: str | None, factor: bool, grand: float) -> Base:
+def _row_base(column: Column, how: str | None, factor: bool, grand: float) -> RowBase:
     values, mean = column.values, column.mean
     if how == "cluster":
         _, distance = cluster_values(values, column.grouping, column.pieces)
         if (distance <= SAME * column.sd()).all():
-            raise DataError(_never_varies(column.name))
+            raise DataError(never_varies(column.name))
         means = row_cluster_means(values, mean, column.grouping, column.pieces)
-        return Base(values, None, column.of_clusters(means), 0.0)
+        return RowBase(None, column.of_clusters(means), 0.0, values=values)
     centre = grand if how == "grand" else 0.0
     left = mean - centre
     offset = None
     if factor and (how is None or left != 0.0):
-        offset = _offset(column.name, left, column.sd())
-    return Base(values, None, centre, left, offset)
+        offset = offset_of(column.name, left, column.sd())
+    return RowBase(None, centre, left, offset, values=values)
 
 
-def _never_varies(name: str) -> str:
+def never_varies(name: str) -> str:
     return (
         f"{name!r} cannot be centred at its cluster means: it does not vary within clusters. "
         f'Use center={{"{name}": "grand"}}, or leave it as it is.'

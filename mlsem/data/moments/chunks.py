@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from mlsem.core.records import Array, Index
-    from mlsem.data.moments.bases import Base
+    from mlsem.data.moments.bases import Base, RowBase
     from mlsem.data.moments.products import Key
     from mlsem.data.table.grouping import Grouping, Pieces
 
@@ -28,7 +28,7 @@ class Reader:
         self,
         keys: tuple[Key, ...],
         near: Array,
-        bases: Mapping[str, Base],
+        bases: Mapping[str, RowBase],
         grouping: Grouping,
         pieces: Pieces,
     ) -> None:
@@ -60,7 +60,7 @@ class Reader:
         clusters = self.pieces.clusters
         return slice(first, last) if clusters is None else clusters[first:last]
 
-    def _centre(self, base: Base, first: int, last: int) -> float | Array:
+    def _centre(self, base: RowBase, first: int, last: int) -> float | Array:
         if not isinstance(base.centre, np.ndarray):
             return base.centre
         return spread(base.centre[self._owner(first, last)], self.pieces.sizes[first:last])

@@ -40,6 +40,7 @@ from mlsem.data.table.columns import (
 )
 from mlsem.data.table.groups import GroupRows, group_rows
 from mlsem.data.table.nesting import robust_of
+from mlsem.data.table.sentinels import sentinel_notes
 from mlsem.errors import DataError
 
 if TYPE_CHECKING:
@@ -137,7 +138,16 @@ def read_groups(
     )
     ids = [each.grouping.labels for each in groups]
     whole = robust_across(table, group, cluster, ids, robust, frame.columns)
-    notes = counted(table, labels, groups, cluster)
+    notes = (
+        *counted(
+            table,
+            labels,
+            [each.grouping for each in groups],
+            [each.rows.n_missing for each in groups],
+            cluster,
+        ),
+        *sentinel_notes(*(each.rows for each in groups)),
+    )
     grand = grand_means(labels, groups, centering, chunk_rows or CHUNK_ROWS)
 
     def summary(place: int) -> DataRecord:
@@ -201,7 +211,7 @@ def _read(
     for keyword, name in keys.items():
         require_one_column(keyword, name, frame)
     check_options(table, wanted, cluster, missing)
-    _check_column(group, wanted, cluster)
+    check_column(group, wanted, cluster)
     split = group_rows(frame, group, [each.label for each in table.groups])
     if split.missing is not None and missing == "error":
         check_missing(frame, ((group, split.n_missing),), ~split.missing, missing)
@@ -227,7 +237,7 @@ def _read(
     return split, each_group([each.label for each in table.groups], used)
 
 
-def _check_column(group: str, wanted: Mapping[str, str], cluster: str | None) -> None:
+def check_column(group: str, wanted: Mapping[str, str], cluster: str | None) -> None:
     if group in wanted:
         raise DataError(
             f"{group!r} is the grouping column and a variable of the model: it does not vary "

@@ -8,7 +8,7 @@ one of them has. A product is missing where one of its factors is.
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -18,7 +18,7 @@ from mlsem.data.table.grouping import restricted
 from mlsem.errors import DataError, listed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence, Set
 
     from numpy.typing import NDArray
 
@@ -111,41 +111,66 @@ def settle(
     """
     _check_observed(rows, rows.values)
     rows = _filled(table, rows, grouping, chunk_rows)
-    factors, (first, *above) = factors_of(table), table.levels
-    lacking = _any(rows, (f for name in first.covariates for f in factors[name]))
-    alone = _any(rows, (f for level in above for name in level.covariates for f in factors[name]))
-    keep = ~(lacking | alone)
-    empty = keep & _says_nothing(table, rows, factors, grouping, keep)
-    used = rows.kept(keep & ~empty)
+    out = left_out_of(table, rows, grouping)
+    used = rows.kept(out.keep)
     if not used.n_used:
-        raise DataError(
-            f"no row is left: each of the {rows.n_total} rows lacks a fixed covariate or all "
-            f"variables of level 1 ({counted(rows.missing)})."
-        )
+        raise nothing_left(rows.n_total, rows.missing)
     _check_observed(used, rows.gaps)
-    left = grouping if keep.all() and not empty.any() else restricted(grouping, keep & ~empty)[0]
-    gone = restricted(grouping, alone)[0].sizes if alone.any() else ()
+    left = grouping if out.keep.all() else restricted(grouping, out.keep)[0]
+    gone = restricted(grouping, out.alone)[0].sizes if out.alone.any() else ()
     found = Missingness(
         covariate_clusters=len(gone),
-        covariate_cluster_rows=int(alone.sum()),
-        covariate_rows=int((lacking & ~alone).sum()),
-        empty_rows=int(empty.sum()),
+        covariate_cluster_rows=int(out.alone.sum()),
+        covariate_rows=int((out.lacking & ~out.alone).sum()),
+        empty_rows=int(out.empty.sum()),
         clusters_dropped=len(grouping.sizes) - len(left.sizes) if grouping.clustered else 0,
-        products=tuple(
-            name for name, own in factors.items() if len(own) > 1 and used.gaps.keys() & {*own}
-        ),
-        lacking=_with_gaps(rows, first.covariates, factors),
-        level2_lacking=_with_gaps(
-            rows, (name for level in above for name in level.covariates), factors
-        ),
+        **names_with_gaps(table, rows.gaps.keys(), used.gaps.keys()),
     )
     return used, left, found
 
 
-def _with_gaps(
-    rows: Rows, names: Iterable[str], factors: Mapping[str, tuple[str, ...]]
-) -> tuple[str, ...]:
-    return tuple(name for name in names if rows.gaps.keys() & {*factors[name]})
+class LeftOut(NamedTuple):
+    """Of units with one pattern of missing values each (rows, or cells of them), which are left
+    out, (R,): those that lack a fixed covariate of level 1, of level 2, and others that say
+    nothing."""
+
+    lacking: NDArray[np.bool_]
+    alone: NDArray[np.bool_]
+    empty: NDArray[np.bool_]
+
+    @property
+    def keep(self) -> NDArray[np.bool_]:
+        return ~(self.lacking | self.alone | self.empty)
+
+
+def left_out_of(table: ParameterTable, rows: Rows, grouping: Grouping) -> LeftOut:
+    """Which units are left out; of `rows` the gaps alone are looked at."""
+    factors, (first, *above) = factors_of(table), table.levels
+    lacking = _any(rows, (f for name in first.covariates for f in factors[name]))
+    alone = _any(rows, (f for level in above for name in level.covariates for f in factors[name]))
+    keep = ~(lacking | alone)
+    return LeftOut(lacking, alone, keep & _says_nothing(table, rows, factors, grouping, keep))
+
+
+def nothing_left(total: int, missing: Iterable[tuple[str, int]]) -> DataError:
+    return DataError(
+        f"no row is left: each of the {total} rows lacks a fixed covariate or all variables of "
+        f"level 1 ({counted(missing)})."
+    )
+
+
+def names_with_gaps(
+    table: ParameterTable, gaps: Set[str], left: Set[str]
+) -> dict[str, tuple[str, ...]]:
+    """Fields of `Missingness` that are names, by the columns that are missing somewhere and those
+    that are so in rows used."""
+    factors, (first, *above) = factors_of(table), table.levels
+    outer = (name for level in above for name in level.covariates)
+    return {
+        "products": tuple(name for name, own in factors.items() if len(own) > 1 and left & {*own}),
+        "lacking": tuple(name for name in first.covariates if gaps & {*factors[name]}),
+        "level2_lacking": tuple(name for name in outer if gaps & {*factors[name]}),
+    }
 
 
 def _any(rows: Rows, names: Iterable[str]) -> NDArray[np.bool_]:
@@ -157,11 +182,13 @@ def _any(rows: Rows, names: Iterable[str]) -> NDArray[np.bool_]:
 def _check_observed(rows: Rows, names: Iterable[str]) -> None:
     for name in names:
         if rows.count(name) == 0:
-            used = "" if rows.keep is None else " used"
-            raise DataError(
-                f"{name!r} is missing in each of the {rows.n_used} rows{used}. Leave it out of the "
-                "model."
-            )
+            raise never_observed(name, rows.n_used, "" if rows.keep is None else " used")
+
+
+def never_observed(name: str, rows: int, used: str) -> DataError:
+    return DataError(
+        f"{name!r} is missing in each of the {rows} rows{used}. Leave it out of the model."
+    )
 
 
 def _filled(table: ParameterTable, rows: Rows, grouping: Grouping, chunk_rows: int) -> Rows:

@@ -55,9 +55,15 @@ def _used_of(name: str, rows: Rows, step: int) -> NDArray:
 
 def _is_isolated(values: NDArray, code: float) -> bool:
     others = values[values != code].astype(np.float64)
-    if len(values) - len(others) < REPEATS or not len(others):
+    if not len(others):
         return False
-    low, high = float(others.min()), float(others.max())
+    return is_isolated(code, len(values) - len(others), float(others.min()), float(others.max()))
+
+
+def is_isolated(code: float, times: int, low: float, high: float) -> bool:
+    """Whether a code that is there so many times is far from the other values."""
+    if times < REPEATS:
+        return False
     gap = low - code if code < low else code - high
     return gap > max(high - low, 1.0) or (code < 0.0 <= low and high > low)
 
@@ -65,10 +71,15 @@ def _is_isolated(values: NDArray, code: float) -> bool:
 def _caution(name: str, code: float, parts: Sequence[Rows]) -> str:
     used = _used(name, parts)
     others = used[used != code]
-    low, high = float(others.min()), float(others.max())
     count = sum(rows.n_used for rows in parts)
+    times = len(used) - len(others)
+    return caution(name, code, times, count, float(others.min()), float(others.max()))
+
+
+def caution(name: str, code: float, times: int, count: int, low: float, high: float) -> str:
+    """The note on a code that `times` of `count` rows have, the others from `low` to `high`."""
     return (
-        f"{name!r} is {code:g} in {int((used == code).sum())} of {count} rows, far from its "
+        f"{name!r} is {code:g} in {times} of {count} rows, far from its "
         f"other values ({low:.4g} to {high:.4g}). If that stands for a missing value, say so "
         f"before the fit: data.replace({{{name!r}: {{{code:g}: float('nan')}}}})."
     )
