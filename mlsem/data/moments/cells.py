@@ -51,7 +51,7 @@ def aggregate_cells(
     counts = sizes @ seen
     drift = sizes @ means / counts
     np.subtract(means, drift, out=means, where=seen)
-    shift, level2, known = _level2(plan, bases, len(grouping.sizes))
+    shift, level2, known = level2_columns(plan, bases, len(grouping.sizes))
     kinds, kind_of = pattern_codes(~known.T, len(known))
     return CellMoments(
         columns=plan.names,
@@ -93,7 +93,7 @@ def _row_patterns(plan: Plan, rows: Rows, grouping: Grouping) -> tuple[NDArray[n
     return patterns, codes
 
 
-def _level2(
+def level2_columns(
     plan: Plan, bases: Mapping[str, Base], clusters: int
 ) -> tuple[Array, Array, NDArray[np.bool_]]:
     """The shift of the level-2 columns, these shifted, zero where missing, and where they are

@@ -211,7 +211,7 @@ def _read(
     for keyword, name in keys.items():
         require_one_column(keyword, name, frame)
     check_options(table, wanted, cluster, missing)
-    _check_column(group, wanted, cluster)
+    check_column(group, wanted, cluster)
     split = group_rows(frame, group, [each.label for each in table.groups])
     if split.missing is not None and missing == "error":
         check_missing(frame, ((group, split.n_missing),), ~split.missing, missing)
@@ -237,7 +237,7 @@ def _read(
     return split, each_group([each.label for each in table.groups], used)
 
 
-def _check_column(group: str, wanted: Mapping[str, str], cluster: str | None) -> None:
+def check_column(group: str, wanted: Mapping[str, str], cluster: str | None) -> None:
     if group in wanted:
         raise DataError(
             f"{group!r} is the grouping column and a variable of the model: it does not vary "

@@ -81,12 +81,12 @@ def united(parts: Sequence[RobustClusters]) -> RobustClusters:
     starts = np.cumsum([0, *(part.n_clusters for part in parts[:-1])])
     codes, uniques = np.arange(len(labels)), labels
     if name is not None:
-        codes, uniques = _coded(labels, name)
+        codes, uniques = coded(labels, name)
     places = [start + part.codes for start, part in zip(starts, parts, strict=True)]
     return RobustClusters(name, frozen(codes[np.concatenate(places)]), frozen(uniques))
 
 
-def _coded(ids: NDArray, name: str) -> tuple[NDArray, NDArray]:
+def coded(ids: NDArray, name: str) -> tuple[NDArray, NDArray]:
     """Codes of the ids, and the id of each code."""
     kind = object if ids.dtype == object else None  # pandas would take text for its own
     return factorised(pd.Series(ids, dtype=kind), f"cluster column {name!r}")
@@ -101,7 +101,7 @@ def check_apart(
 ) -> None:
     """Refuse clusters of a model that have rows in several groups; `ids` are those of each group's
     clusters, `columns` the names that are taken."""
-    codes, uniques = _coded(np.concatenate(ids), cluster)
+    codes, uniques = coded(np.concatenate(ids), cluster)
     if len(uniques) == len(codes):
         return
     from mlsem.data.table.groups import named_groups  # for few data
@@ -126,7 +126,7 @@ def check_apart(
 
 def check_within(cluster: str, ids: Sequence[NDArray], robust: RobustClusters) -> None:
     """Clusters of several groups lie in one robust cluster each."""
-    codes, uniques = _coded(np.concatenate(ids), cluster)
+    codes, uniques = coded(np.concatenate(ids), cluster)
     first = np.zeros(len(uniques), dtype=np.intp)
     first[codes[::-1]] = robust.codes[::-1]
     apart = np.flatnonzero(first[codes] != robust.codes)
