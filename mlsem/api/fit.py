@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 
 from mlsem.api.steps import (
+    are_moments,
     beside_model,
     finish,
     groups_of,
     modelling,
+    names_in,
     parsed,
     remarked,
     rows_of,
@@ -51,8 +53,9 @@ def fit(
     model : str
         lavaan's syntax, with blocks ``level: 1`` and ``level: 2``. A product of observed
         variables, also across levels, is written ``w1:x1`` and formed of the data.
-    data : pandas.DataFrame
-        One row per unit. Is not changed.
+    data : pandas.DataFrame or Moments
+        One row per unit. Is not changed. Or what `mlsem.moments` made of them, which know their
+        columns of clusters and groups.
     cluster : str, optional
         Column of cluster ids; required with levels. In a single-level model it makes the
         standard errors cluster-robust, as in lavaan.
@@ -373,7 +376,7 @@ def check(
     <BLANKLINE>
     free parameters: 6
     """
-    how = _read("sem", options)
+    how = read_keywords("sem", options)
     syntax = parsed(model, data)
     columns = None if data is None else column_names(data)
     labels = groups_of(syntax, data, how.group, how.group_label)
@@ -387,7 +390,7 @@ def population(model: str, group_label: object = None, **options: Any) -> Parame
     """The parameter table of a model that data are drawn from; as `check`, but that moments of
     covariates with a part at both levels are parameters: there are no data to give them."""
     syntax = parsed(model, None)
-    how = _read("sem", options)
+    how = read_keywords("sem", options)
     labels = groups_of(syntax, None, None, group_label)
     table = remarked(specify(syntax, how.options, population=True, groups=labels))
     return beside_model(table, how.auxiliary, how.settings, how.options, None, None)
@@ -396,10 +399,14 @@ def population(model: str, group_label: object = None, **options: Any) -> Parame
 def _fitted(
     preset: Preset, model: str, data: Any, cluster: str | None, options: Mapping[str, Any]
 ) -> FitResult:
-    how = _read(preset, options)
+    if are_moments(data):
+        from mlsem.api.from_moments import with_moments
+
+        cluster, options = with_moments(data, cluster, options)
+    how = read_keywords(preset, options)
     syntax = parsed(model, data)
     labels = groups_of(syntax, data, how.group, how.group_label)
-    table = remarked(table_of(syntax.text, how.options, column_names(data), labels))
+    table = remarked(table_of(syntax.text, how.options, names_in(data), labels))
     table = beside_model(table, how.auxiliary, how.settings, how.options, data, cluster)
     record = rows_of(syntax, table, data, how.settings, cluster, how.group, how.center)
     recipe = Recipe(how.options, updated)
@@ -421,7 +428,8 @@ class _Given:
     progress: Any
 
 
-def _read(preset: Preset, options: Mapping[str, Any]) -> _Given:
+def read_keywords(preset: Preset, options: Mapping[str, Any]) -> _Given:
+    """The keywords of `fit`, sorted by who takes them, and checked."""
     keywords, rest = split_options(options, (*ELSEWHERE, *SETTING_NAMES), NAMED)
     apart = {name: rest.pop(name, None) for name in ELSEWHERE}
     settings, chosen = modelling(Settings(**rest), model_options(preset, **keywords), keywords)

@@ -233,8 +233,7 @@ def _ends(
     rest = np.where(four > outer[:, None], four, np.nan)
     found = sign * np.column_stack((outer, np.fmin.reduce(rest, axis=1)))
     counts = sum(
-        np.where(sign * end[:, 0] == outer, count, 0)
-        for end, count in zip(ends, rows, strict=True)
+        np.where(sign * end[:, 0] == outer, count, 0) for end, count in zip(ends, rows, strict=True)
     )
     coded = np.isin(found[:, 0], list(CODES))
     return found, np.where(coded, counts, 0).astype(np.int64)
