@@ -84,7 +84,7 @@ SPLIT = ("core", "data", "inference")
 HOMES = {
     "lark": "syntax",
     "pandas": "data/table data/design",
-    "pyarrow": "data/table",
+    "pyarrow": "data/table data/kept",
     "pyreadstat": "data/table",
     "semopy": "interop",
     "scipy.stats": "",

@@ -242,7 +242,7 @@ class Moments:
         """
         from mlsem.data.kept.parquet import read
 
-        return read(path)
+        return Moments(**read(path))
 
     def __str__(self) -> str:
         rows = f"{self.n_rows} rows"

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mlsem.core.records import frozen
-from mlsem.data.kept.moments import Moments
 from mlsem.data.moments.monomials import Extremes, GroupedMonomials, MonomialMoments
 from mlsem.errors import DataError, InterfaceError, OptionValueError
 from mlsem.report.files import REPLACE_BY_CALL, check_output, write_whole
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from mlsem.core.records import Array
+    from mlsem.data.kept.moments import Moments
 
 KEY = b"mlsem.moments"
 VERSION = 1
@@ -156,8 +156,8 @@ def _of_part(part: MonomialMoments) -> dict[str, Any]:
 # --- reading --------------------------------------------------------------------------------------
 
 
-def read(path: object) -> Moments:
-    """What `Moments.load` does."""
+def read(path: object) -> dict[str, Any]:
+    """The fields of `Moments`, for `Moments.load`."""
     name = _named(path)
     pa = _pyarrow()
     if not Path(name).is_file():
@@ -175,7 +175,7 @@ def read(path: object) -> Moments:
         said = json.loads(meta)
         version = said["version"]
         if version == VERSION:
-            return _moments(pa, table, said)
+            return _fields(table, said)
     except (ValueError, KeyError, TypeError, IndexError, pa.ArrowException) as error:
         raise DataError(f"{name!r} is damaged ({type(error).__name__}: {error}).") from None
     raise DataError(
@@ -184,7 +184,7 @@ def read(path: object) -> Moments:
     )
 
 
-def _moments(pa: Any, table: Any, said: dict[str, Any]) -> Moments:
+def _fields(table: Any, said: dict[str, Any]) -> dict[str, Any]:
     group = table["group"].to_numpy()
     _require(bool((np.diff(group) >= 0).all()), "order of groups")
     edges = np.searchsorted(group, np.arange(len(said["parts"]) + 1)).tolist()
@@ -210,20 +210,14 @@ def _moments(pa: Any, table: Any, said: dict[str, Any]) -> Moments:
     for key in ("cluster", "group", "se_cluster", "missing"):
         _require(said[key] is None or isinstance(said[key], str), key)
     _require(isinstance(said["model"], str) and isinstance(said["options"], dict), "model")
-    return Moments(
-        model=said["model"],
-        options={
-            key: tuple(value) if isinstance(value, list) else value
-            for key, value in said["options"].items()
-        },
-        cluster=said["cluster"],
-        group=said["group"],
-        se_cluster=said["se_cluster"],
-        missing=said["missing"],
-        auxiliary=tuple(map(str, said["auxiliary"])),
-        content=content,
-        anonymous=bool(said["anonymous"]),
-    )
+    options = said["options"].items()
+    return {
+        **{name: said[name] for name in ("model", "cluster", "group", "se_cluster", "missing")},
+        "options": {k: tuple(v) if isinstance(v, list) else v for k, v in options},
+        "auxiliary": tuple(map(str, said["auxiliary"])),
+        "content": content,
+        "anonymous": bool(said["anonymous"]),
+    }
 
 
 def _part(table: Any, said: dict[str, Any]) -> MonomialMoments:

@@ -6,7 +6,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from mlsem.core.records import frozen
 from mlsem.core.sample.moments import combine
@@ -17,6 +16,7 @@ from mlsem.data.moments.monomials import (
     MonomialMoments,
     needs_cluster_origins,
 )
+from mlsem.data.table.nesting import coded
 from mlsem.data.table.sentinels import CODES
 from mlsem.errors import DataError
 
@@ -98,8 +98,7 @@ def _union(a: MonomialMoments, b: MonomialMoments) -> tuple[Index, NDArray]:
         )
     if first.dtype != second.dtype:
         first, second = first.astype(object), second.astype(object)
-    codes, uniques = pd.factorize(np.concatenate((first, second)))
-    return codes, np.asarray(uniques)
+    return coded(np.concatenate((first, second)), "")
 
 
 def _is_text(labels: NDArray) -> bool:

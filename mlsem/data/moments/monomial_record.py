@@ -30,7 +30,8 @@ from mlsem.data.moments.aggregate import (
     taken_off,
     with_patterns,
 )
-from mlsem.data.moments.bases import check_center, data_names, mean_near_first
+from mlsem.data.moments.bases import data_names, mean_near_first
+from mlsem.data.moments.centering import check_center
 from mlsem.data.moments.checks import Counts, check_clusters, check_counts, check_own_means
 from mlsem.data.moments.from_monomials import bases_of, columns_of, level_values, spread_of
 from mlsem.data.moments.groups import GroupedRecord
