@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from mlsem.base.caching import remember
 from mlsem.data.moments.aggregate import DataRecord, read_moments
@@ -96,9 +96,10 @@ def rows_of(
         from mlsem.api.from_moments import record_in
 
         record = record_in(data, table, settings, center)
-        if isinstance(record, DataRecord):
-            return _warned(record, settings)
-        return _warned(_said_of_order(syntax, record, data.content.appearing), settings)
+        if not isinstance(record, DataRecord):
+            record = _said_of_order(syntax, record, data.content.appearing)
+        _warn_of_lost(record, settings)
+        return record
     how: dict[str, Any] = {
         "cluster": cluster,
         "center": center,
@@ -114,17 +115,14 @@ def rows_of(
         record = read_groups(table, data, group=group, **how)
         first = appearing(require_frame(data), record.column, record.labels)
         record = _said_of_order(syntax, record, first)
-    return _warned(record, settings)
+    _warn_of_lost(record, settings)
+    return record
 
 
-Record = TypeVar("Record", "DataRecord", "GroupedRecord")
-
-
-def _warned(record: Record, settings: Settings) -> Record:
-    """The record, after a warning of rows that are left out and nobody asked for it."""
+def _warn_of_lost(record: DataRecord | GroupedRecord, settings: Settings) -> None:
+    """Where rows are left out and nobody asked for it."""
     if settings.missing is None and record.lost:
         warn(record.lost, DataWarning)
-    return record
 
 
 def _said_of_order(

@@ -46,6 +46,21 @@ class Moments:
         The numbers.
     anonymous : bool
         Whether ids of clusters were replaced by numbers.
+
+    Examples
+    --------
+    >>> import mlsem
+    >>> data = mlsem.load_example("article")
+    >>> model = "level: 1; y ~ x1 + w1:x1; level: 2; y ~ w1"
+    >>> moments = mlsem.moments(model, data, cluster="id")
+    >>> moments
+    Moments of 500 rows in 50 clusters of 'id', 6174 bytes
+    variables: y, x1, w1
+    missing: nothing
+    >>> moments.variables, moments.n_rows, moments.n_clusters, moments.nbytes
+    (('y', 'x1', 'w1'), 500, 50, 6174)
+    >>> moments.n_rows_left_out, moments.smallest_cluster, len(moments.parts)
+    (0, 10, 1)
     """
 
     model: str
@@ -172,6 +187,16 @@ class Moments:
         Returns
         -------
         Moments
+
+        Examples
+        --------
+        >>> import mlsem
+        >>> data = mlsem.load_example("article")
+        >>> model = "level: 1; y ~ x1; level: 2; y ~ w1"
+        >>> moments = mlsem.moments(model, data, cluster="id")
+        >>> nameless = moments.without_ids()
+        >>> nameless.merge(nameless).n_clusters
+        100
         """
         if self.cluster is None:
             return self
@@ -216,6 +241,16 @@ class Moments:
             It is no name of a file; a value cannot be written.
         MlsemError
             There is a file, or the system refuses; pyarrow is missing.
+
+        Examples
+        --------
+        >>> import mlsem
+        >>> import os, tempfile
+        >>> data = mlsem.load_example("article")
+        >>> model = "level: 1; y ~ x1; level: 2; y ~ w1"
+        >>> moments = mlsem.moments(model, data, cluster="id")
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     moments.save(os.path.join(folder, "moments.parquet"))
         """
         from mlsem.data.kept.parquet import write  # pyarrow is for few
 
@@ -239,6 +274,20 @@ class Moments:
         ------
         DataError
             There is no such file; it is no file of moments, of a later version, or damaged.
+
+        Examples
+        --------
+        >>> import mlsem
+        >>> import os, tempfile
+        >>> data = mlsem.load_example("article")
+        >>> model = "level: 1; y ~ x1; level: 2; y ~ w1"
+        >>> moments = mlsem.moments(model, data, cluster="id")
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = os.path.join(folder, "moments.parquet")
+        ...     moments.save(path)
+        ...     back = mlsem.Moments.load(path)
+        >>> back.n_rows == moments.n_rows
+        True
         """
         from mlsem.data.kept.parquet import read
 

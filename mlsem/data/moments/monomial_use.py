@@ -89,7 +89,7 @@ def used_cells(table: ParameterTable, moments: MonomialMoments, missing: str) ->
     total = int(rows.sum())
     gone = rows @ ~patterns
     counts = tuple((n, int(k)) for n, k in zip(names, gone, strict=True) if k)
-    complete = patterns.all(axis=1)
+    complete = np.asarray(patterns.all(axis=1))
     told = Rows(
         {n: np.where(patterns[:, i], 0.0, np.nan) for i, n in enumerate(names)},
         {},
@@ -170,8 +170,8 @@ def _all_observed(
         covariate_rows=int(moments.rows[out.lacking & ~out.alone].sum()),
         empty_rows=int(moments.rows[out.empty].sum()),
         clusters_dropped=moments.n_clusters - len(left) if moments.clustered else 0,
-        **names_with_gaps(table, lacking, still),
     )
+    found = replace(found, **names_with_gaps(table, lacking, still))
     missing = sum(int(used.rows @ ~used.observed[:, moments.place(n)]) for n in still)
     levels = {name: values[left] for name, values in levels.items()}
     return Used(table, used, levels, told, total, missing, found)
