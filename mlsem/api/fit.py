@@ -36,6 +36,8 @@ from mlsem.results.result import FitResult
 if TYPE_CHECKING:
     import pandas as pd
 
+    from mlsem.data.kept.moments import Moments
+
 Function = TypeVar("Function", bound=Callable[..., Any])
 NAMED = ("model", "data", "cluster")  # parameters, for which a keyword may be a slip, too
 
@@ -44,7 +46,10 @@ NAMED = ("model", "data", "cluster")  # parameters, for which a keyword may be a
 @answering
 @quiet
 def fit(
-    model: str, data: pd.DataFrame, cluster: str | None = None, **options: Unpack[FitKeywords]
+    model: str,
+    data: pd.DataFrame | Moments,
+    cluster: str | None = None,
+    **options: Unpack[FitKeywords],
 ) -> FitResult:
     """Fit a two-level (or single-level) structural equation model by maximum likelihood.
 
@@ -241,7 +246,10 @@ def _with_defaults(preset: Preset, parameters: str) -> str:
 @answering
 @quiet
 def sem(
-    model: str, data: pd.DataFrame, cluster: str | None = None, **options: Unpack[FitKeywords]
+    model: str,
+    data: pd.DataFrame | Moments,
+    cluster: str | None = None,
+    **options: Unpack[FitKeywords],
 ) -> FitResult:
     """lavaan's `sem()`: the same as `fit`.
 
@@ -260,7 +268,10 @@ def sem(
 @answering
 @quiet
 def cfa(
-    model: str, data: pd.DataFrame, cluster: str | None = None, **options: Unpack[FitKeywords]
+    model: str,
+    data: pd.DataFrame | Moments,
+    cluster: str | None = None,
+    **options: Unpack[FitKeywords],
 ) -> FitResult:
     """lavaan's `cfa()`: the same as `fit`.
 
@@ -283,7 +294,10 @@ def cfa(
 @answering
 @quiet
 def growth(
-    model: str, data: pd.DataFrame, cluster: str | None = None, **options: Unpack[FitKeywords]
+    model: str,
+    data: pd.DataFrame | Moments,
+    cluster: str | None = None,
+    **options: Unpack[FitKeywords],
 ) -> FitResult:
     """lavaan's `growth()`: `fit` with the intercepts of observed variables fixed to 0 and those
     of latent variables free.
@@ -309,7 +323,10 @@ def growth(
 @answering
 @quiet
 def lavaan(
-    model: str, data: pd.DataFrame, cluster: str | None = None, **options: Unpack[FitKeywords]
+    model: str,
+    data: pd.DataFrame | Moments,
+    cluster: str | None = None,
+    **options: Unpack[FitKeywords],
 ) -> FitResult:
     """lavaan's `lavaan()`: `fit` without automatic parameters.
 

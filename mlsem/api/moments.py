@@ -19,7 +19,7 @@ from mlsem.other_programs.answering import answering
 if TYPE_CHECKING:
     import pandas as pd
 
-READ = ("group", "group_label", "auxiliary", "missing", "se_cluster", "progress")
+READ = ("group", "group_label", "auxiliary", "missing", "se_cluster")
 
 
 @shown(MomentsKeywords)

@@ -105,7 +105,7 @@ def used_cells(table: ParameterTable, moments: MonomialMoments, missing: str) ->
             f"missing values in {counted(counts)}. Complete or drop these rows, or pass "
             f'missing="listwise" to leave them out. {FIML}'
         )
-    keep = moments.observed[:, places].all(axis=1)
+    keep = np.asarray(moments.observed[:, places].all(axis=1))
     if not keep.any():
         raise DataError(
             f"no row is left: each of the {total} rows has a missing value ({counted(counts)}). "
