@@ -284,7 +284,7 @@ def columns_of(
     columns = [column_of(k, float(c), bases, moments) for k, c in zip(keys, near, strict=True)]
     seen = _seen(keys, bases, moments)
     kinds, kind_of = pattern_codes(~seen.T, len(seen))
-    codes, cells = _cells(moments.cluster_of, kind_of, len(kinds))
+    codes, cells = _cells(moments, kind_of, len(kinds))
     means = means_of(columns, moments)
     within = within_of(columns, moments)
     if not seen.all():
@@ -344,9 +344,11 @@ def _seen(
     return seen
 
 
-def _cells(cluster_of: Index, kind_of: Index, kinds: int) -> tuple[Index, Index]:
+def _cells(moments: MonomialMoments, kind_of: Index, kinds: int) -> tuple[Index, Index]:
     """The cell of each part, by cluster and then pattern, and one part of each cell."""
-    both = cluster_of * kinds + kind_of
+    if len(moments.rows) == moments.n_clusters:
+        return moments.cluster_of, moments.cluster_of
+    both = moments.cluster_of * kinds + kind_of
     _, first, codes = np.unique(both, return_index=True, return_inverse=True)
     return codes, first
 

@@ -16,6 +16,7 @@ from mlsem.data.moments.monomials import (
     MonomialMoments,
     needs_cluster_origins,
 )
+from mlsem.data.table.cells import pattern_codes
 from mlsem.data.table.nesting import coded
 from mlsem.data.table.sentinels import CODES
 from mlsem.errors import DataError
@@ -126,10 +127,8 @@ def _joined(
         return np.concatenate([getattr(part, name) for part in moved])
 
     observed = both("observed")
-    kinds, kind_of = np.unique(observed, axis=0, return_inverse=True)
-    _, first, cell = np.unique(
-        owner * len(kinds) + kind_of.ravel(), return_index=True, return_inverse=True
-    )
+    kinds, kind_of = pattern_codes(~observed.T, len(observed))
+    _, first, cell = np.unique(owner * len(kinds) + kind_of, return_index=True, return_inverse=True)
     rows, means, within = combine(both("rows"), both("means"), both("within"), cell, len(first))
     lowest, highest = both("lowest"), both("highest")
     low, high = np.full((2, len(first), len(a.names)), np.nan)
@@ -188,9 +187,10 @@ def _left(
     rows = [part.left_rows for part in parts if part.left_rows is not None]
     if not seen:
         return None, None
-    kinds, codes = np.unique(np.concatenate(seen), axis=0, return_inverse=True)
-    counts = np.bincount(codes.ravel(), np.concatenate(rows), len(kinds)).astype(np.int64)
-    return frozen(kinds), frozen(counts)
+    both = np.concatenate(seen)
+    kinds, codes = pattern_codes(~both.T, len(both))
+    counts = np.bincount(codes, np.concatenate(rows), len(kinds)).astype(np.int64)
+    return frozen(~kinds), frozen(counts)
 
 
 def _robust(

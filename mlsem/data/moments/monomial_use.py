@@ -18,6 +18,7 @@ from mlsem.data.moments.missing import (
     never_observed,
     nothing_left,
 )
+from mlsem.data.table.cells import pattern_codes
 from mlsem.data.table.columns import Rows, counted
 from mlsem.data.table.grouping import Grouping
 from mlsem.errors import DataError
@@ -127,8 +128,8 @@ def _patterns(
     if moments.left_seen is not None and moments.left_rows is not None:
         seen = np.concatenate((seen, moments.left_seen[:, places]))
         rows = np.concatenate((rows, moments.left_rows))
-    kinds, codes = np.unique(seen, axis=0, return_inverse=True)
-    return kinds, np.bincount(codes.ravel(), rows, len(kinds)).astype(np.int64)
+    kinds, codes = pattern_codes(~seen.T, len(seen))
+    return ~kinds, np.bincount(codes, rows, len(kinds)).astype(np.int64)
 
 
 def _all_observed(
