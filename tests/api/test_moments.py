@@ -222,7 +222,10 @@ def test_files_that_are_damaged_or_foreign(tmp_path: Path) -> None:
     refused("damaged")
     with pytest.raises(mlsem.DataError, match="there is no file"):
         Moments.load(tmp_path / "none.parquet")
-    odd = replace(moments.parts[0], labels=np.array([object()] * 50, dtype=object))
-    with pytest.raises(mlsem.OptionValueError, match="without_ids"):
-        replace(moments, content=odd).save(path, overwrite=True)
+    for one in (object(), (1, "a")):
+        ids = np.empty(50, dtype=object)
+        ids[:] = [one] * 50
+        odd = replace(moments, content=replace(moments.parts[0], labels=ids))
+        with pytest.raises(mlsem.OptionValueError, match="without_ids"):
+            odd.save(path, overwrite=True)
     assert list(tmp_path.iterdir()) == [path]

@@ -96,7 +96,10 @@ def _list(pa: Any, values: NDArray[Any]) -> Any:
 
 def _ids(pa: Any, labels: NDArray[Any], what: str) -> Any:
     try:
-        return pa.array(labels.tolist() if labels.dtype == object else labels)
+        found = pa.array(labels.tolist() if labels.dtype == object else labels)
+        if pa.types.is_nested(found.type):
+            raise TypeError(f"they have parts ({found.type})")
+        return found
     except (pa.ArrowException, TypeError, OverflowError) as error:
         raise OptionValueError(
             f"ids of {what} must be numbers, text or dates to be written (e.g. "
