@@ -264,9 +264,16 @@ def _grand_means(
     found: dict[str, float] = {}
     for name in (name for name, how in centering.items() if how == "grand"):
         having = [each for each in groups if name in data_names(each.table)]
-        levels = [
-            each.levels.get(name, level_values(each.table, each.moments, name)) for each in having
-        ]
+
+        def level(k: int, name: str = name) -> Array | None:
+            own = groups[k]
+            if name not in data_names(own.table):
+                return None
+            if name in own.levels:
+                return own.levels[name]
+            return level_values(own.table, own.moments, name)
+
+        levels = each_group(labels, level)
         known = [level[~np.isnan(level)] for level in levels if level is not None]
         if len(known) == len(having):
             found[name] = mean_near_first(np.concatenate(known))
