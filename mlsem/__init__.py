@@ -48,8 +48,10 @@ if TYPE_CHECKING:
     from mlsem.api.diagram import diagram
     from mlsem.api.invariance import invariance
     from mlsem.api.missing_patterns import missing_patterns
+    from mlsem.api.moments import moments
     from mlsem.api.plots import plot_coefficients
     from mlsem.api.summary_table import summary_table
+    from mlsem.data.kept.moments import Moments
     from mlsem.inference.alignment.result import Alignment
     from mlsem.inference.bootstrap.result import Bootstrap
     from mlsem.porting.port import port
@@ -84,6 +86,7 @@ __all__ = [
     "MlsemWarning",
     "ModelSyntaxError",
     "ModelSyntaxWarning",
+    "Moments",
     "OptionError",
     "OptionValueError",
     "Port",
@@ -109,6 +112,7 @@ __all__ = [
     "load_example",
     "lr_test",
     "missing_patterns",
+    "moments",
     "plot_coefficients",
     "port",
     "sem",
@@ -129,12 +133,14 @@ _WHEN_ASKED_FOR = {
     "GroupComparison": "mlsem.results.group_comparison",
     "InOrder": "mlsem.simulation.study.sources",
     "Invariance": "mlsem.results.invariance.result",
+    "Moments": "mlsem.data.kept.moments",
     "Port": "mlsem.porting.result",
     "Study": "mlsem.simulation.study.result",
     "compare": "mlsem.api.compare",
     "diagram": "mlsem.api.diagram",
     "invariance": "mlsem.api.invariance",
     "missing_patterns": "mlsem.api.missing_patterns",
+    "moments": "mlsem.api.moments",
     "plot_coefficients": "mlsem.api.plots",
     "port": "mlsem.porting.port",
     "simulate": "mlsem.simulation.draw.generate",

@@ -53,6 +53,7 @@ MAY = {
     "model": "errors other_programs report syntax core",
     "data/table": "errors other_programs syntax model core",
     "data/moments": "errors syntax model core data/table",
+    "data/kept": "errors report core data/table data/moments",
     "data/design": "errors syntax model core data",
     "estimation": "errors arguments other_programs parallel model data core",
     "inference/covariance": BASIS,
@@ -83,7 +84,7 @@ SPLIT = ("core", "data", "inference")
 HOMES = {
     "lark": "syntax",
     "pandas": "data/table data/design",
-    "pyarrow": "data/table",
+    "pyarrow": "data/table data/kept",
     "pyreadstat": "data/table",
     "semopy": "interop",
     "scipy.stats": "",

@@ -54,7 +54,11 @@ def beside(
             "which auxiliary variables say nothing, and rows that lack one of them would be left "
             'out. Add missing="fiml", or leave auxiliary out.'
         )
-    if data is None:
+    if type(data).__module__ == "mlsem.data.kept.moments":
+        from mlsem.api.from_moments import placed_in
+
+        placed = placed_in(data, table, names)  # type: ignore[arg-type]
+    elif data is None:
         placed = _as_before(names, table, before)
     else:
         placed = placed_auxiliary(table, data, names, cluster, settings.se_cluster)

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 
 from mlsem.api.steps import (
+    are_moments,
     beside_model,
     finish,
     groups_of,
     modelling,
+    names_in,
     parsed,
     remarked,
     rows_of,
@@ -34,6 +36,8 @@ from mlsem.results.result import FitResult
 if TYPE_CHECKING:
     import pandas as pd
 
+    from mlsem.data.kept.moments import Moments
+
 Function = TypeVar("Function", bound=Callable[..., Any])
 NAMED = ("model", "data", "cluster")  # parameters, for which a keyword may be a slip, too
 
@@ -42,7 +46,10 @@ NAMED = ("model", "data", "cluster")  # parameters, for which a keyword may be a
 @answering
 @quiet
 def fit(
-    model: str, data: pd.DataFrame, cluster: str | None = None, **options: Unpack[FitKeywords]
+    model: str,
+    data: pd.DataFrame | Moments,
+    cluster: str | None = None,
+    **options: Unpack[FitKeywords],
 ) -> FitResult:
     """Fit a two-level (or single-level) structural equation model by maximum likelihood.
 
@@ -51,8 +58,9 @@ def fit(
     model : str
         lavaan's syntax, with blocks ``level: 1`` and ``level: 2``. A product of observed
         variables, also across levels, is written ``w1:x1`` and formed of the data.
-    data : pandas.DataFrame
-        One row per unit. Is not changed.
+    data : pandas.DataFrame or Moments
+        One row per unit. Is not changed. Or what `mlsem.moments` made of them, which know their
+        columns of clusters and groups.
     cluster : str, optional
         Column of cluster ids; required with levels. In a single-level model it makes the
         standard errors cluster-robust, as in lavaan.
@@ -238,7 +246,10 @@ def _with_defaults(preset: Preset, parameters: str) -> str:
 @answering
 @quiet
 def sem(
-    model: str, data: pd.DataFrame, cluster: str | None = None, **options: Unpack[FitKeywords]
+    model: str,
+    data: pd.DataFrame | Moments,
+    cluster: str | None = None,
+    **options: Unpack[FitKeywords],
 ) -> FitResult:
     """lavaan's `sem()`: the same as `fit`.
 
@@ -257,7 +268,10 @@ def sem(
 @answering
 @quiet
 def cfa(
-    model: str, data: pd.DataFrame, cluster: str | None = None, **options: Unpack[FitKeywords]
+    model: str,
+    data: pd.DataFrame | Moments,
+    cluster: str | None = None,
+    **options: Unpack[FitKeywords],
 ) -> FitResult:
     """lavaan's `cfa()`: the same as `fit`.
 
@@ -280,7 +294,10 @@ def cfa(
 @answering
 @quiet
 def growth(
-    model: str, data: pd.DataFrame, cluster: str | None = None, **options: Unpack[FitKeywords]
+    model: str,
+    data: pd.DataFrame | Moments,
+    cluster: str | None = None,
+    **options: Unpack[FitKeywords],
 ) -> FitResult:
     """lavaan's `growth()`: `fit` with the intercepts of observed variables fixed to 0 and those
     of latent variables free.
@@ -306,7 +323,10 @@ def growth(
 @answering
 @quiet
 def lavaan(
-    model: str, data: pd.DataFrame, cluster: str | None = None, **options: Unpack[FitKeywords]
+    model: str,
+    data: pd.DataFrame | Moments,
+    cluster: str | None = None,
+    **options: Unpack[FitKeywords],
 ) -> FitResult:
     """lavaan's `lavaan()`: `fit` without automatic parameters.
 
@@ -373,7 +393,7 @@ def check(
     <BLANKLINE>
     free parameters: 6
     """
-    how = _read("sem", options)
+    how = read_keywords("sem", options)
     syntax = parsed(model, data)
     columns = None if data is None else column_names(data)
     labels = groups_of(syntax, data, how.group, how.group_label)
@@ -387,7 +407,7 @@ def population(model: str, group_label: object = None, **options: Any) -> Parame
     """The parameter table of a model that data are drawn from; as `check`, but that moments of
     covariates with a part at both levels are parameters: there are no data to give them."""
     syntax = parsed(model, None)
-    how = _read("sem", options)
+    how = read_keywords("sem", options)
     labels = groups_of(syntax, None, None, group_label)
     table = remarked(specify(syntax, how.options, population=True, groups=labels))
     return beside_model(table, how.auxiliary, how.settings, how.options, None, None)
@@ -396,10 +416,14 @@ def population(model: str, group_label: object = None, **options: Any) -> Parame
 def _fitted(
     preset: Preset, model: str, data: Any, cluster: str | None, options: Mapping[str, Any]
 ) -> FitResult:
-    how = _read(preset, options)
+    if are_moments(data):
+        from mlsem.api.from_moments import with_moments
+
+        cluster, options = with_moments(data, cluster, options)
+    how = read_keywords(preset, options)
     syntax = parsed(model, data)
     labels = groups_of(syntax, data, how.group, how.group_label)
-    table = remarked(table_of(syntax.text, how.options, column_names(data), labels))
+    table = remarked(table_of(syntax.text, how.options, names_in(data), labels))
     table = beside_model(table, how.auxiliary, how.settings, how.options, data, cluster)
     record = rows_of(syntax, table, data, how.settings, cluster, how.group, how.center)
     recipe = Recipe(how.options, updated)
@@ -421,7 +445,8 @@ class _Given:
     progress: Any
 
 
-def _read(preset: Preset, options: Mapping[str, Any]) -> _Given:
+def read_keywords(preset: Preset, options: Mapping[str, Any]) -> _Given:
+    """The keywords of `fit`, sorted by who takes them, and checked."""
     keywords, rest = split_options(options, (*ELSEWHERE, *SETTING_NAMES), NAMED)
     apart = {name: rest.pop(name, None) for name in ELSEWHERE}
     settings, chosen = modelling(Settings(**rest), model_options(preset, **keywords), keywords)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from mlsem.base.caching import remember
 from mlsem.data.moments.aggregate import DataRecord, read_moments
 from mlsem.data.table.columns import require_frame
+from mlsem.data.table.frame import column_names
 from mlsem.errors import (
     ConvergenceError,
     ConvergenceWarning,
@@ -36,6 +37,16 @@ if TYPE_CHECKING:
     from mlsem.data.moments.groups import GroupedRecord
 
 OF_DATA = ("cluster", "center", "group", "group_label")
+
+
+def are_moments(data: object) -> bool:
+    """Whether data are moments in place of rows, whose module is there then."""
+    return type(data).__module__ == "mlsem.data.kept.moments"
+
+
+def names_in(data: Any) -> tuple[str, ...]:
+    """Names of the columns that a model can name."""
+    return data.variables if are_moments(data) else column_names(data)
 
 
 def beside_model(table: ParameterTable, asked: object, *how: Any) -> ParameterTable:
@@ -80,7 +91,15 @@ def rows_of(
     group: str | None,
     center: Mapping[str, str] | None,
 ) -> DataRecord | GroupedRecord:
-    """What a model needs of a data frame."""
+    """What a model needs of a data frame, or of moments."""
+    if are_moments(data):
+        from mlsem.api.from_moments import record_in
+
+        record = record_in(data, table, settings, center)
+        if not isinstance(record, DataRecord):
+            record = _said_of_order(syntax, record, data.content.appearing)
+        _warn_of_lost(record, settings)
+        return record
     how: dict[str, Any] = {
         "cluster": cluster,
         "center": center,
@@ -91,22 +110,31 @@ def rows_of(
         record = read_moments(table, data, **how)
     else:
         from mlsem.data.moments.groups import read_groups  # for few fits
+        from mlsem.data.table.groups import appearing
 
-        record = _said_of_order(syntax, read_groups(table, data, group=group, **how), data)
-    if settings.missing is None and record.lost:
-        warn(record.lost, DataWarning)
+        record = read_groups(table, data, group=group, **how)
+        first = appearing(require_frame(data), record.column, record.labels)
+        record = _said_of_order(syntax, record, first)
+    _warn_of_lost(record, settings)
     return record
 
 
-def _said_of_order(syntax: ModelSyntax, record: GroupedRecord, data: Any) -> GroupedRecord:
+def _warn_of_lost(record: DataRecord | GroupedRecord, settings: Settings) -> None:
+    """Where rows are left out and nobody asked for it."""
+    if settings.missing is None and record.lost:
+        warn(record.lost, DataWarning)
+
+
+def _said_of_order(
+    syntax: ModelSyntax, record: GroupedRecord, first: Sequence[Hashable]
+) -> GroupedRecord:
     """The record with a note on the order of the groups, where lavaan has another one and the
     elements of `c(…)` go by it."""
-    from mlsem.data.table.groups import appearing
     from mlsem.syntax.groups import goes_by_order, order_note
 
     if not goes_by_order(syntax):
         return record
-    first = appearing(require_frame(data), record.column, record.labels)
+    first = tuple(label for label in first if label in record.labels)
     note = order_note(syntax, record.labels, first)
     return replace(record, notes=(note, *record.notes)) if note else record
 
@@ -175,6 +203,10 @@ def groups_of(syntax: ModelSyntax, data: Any, group: object, asked: object) -> t
         from mlsem.data.table.groups import text_labels
 
         return text_labels(syntax.groups, asked)
+    if are_moments(data):
+        from mlsem.api.from_moments import labels_in
+
+        return labels_in(data, asked)
     if group is not None:
         from mlsem.data.table.groups import group_labels  # for few fits
 

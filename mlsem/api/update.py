@@ -8,10 +8,12 @@ from typing import Any
 
 from mlsem.api.steps import (
     OF_DATA,
+    are_moments,
     beside_model,
     finish,
     groups_of,
     modelling,
+    names_in,
     parsed,
     remarked,
     rows_of,
@@ -19,7 +21,6 @@ from mlsem.api.steps import (
 )
 from mlsem.core.quiet import quiet
 from mlsem.data.moments.bases import data_names
-from mlsem.data.table.frame import column_names
 from mlsem.errors import OptionValueError
 from mlsem.estimation.keywords import ELSEWHERE
 from mlsem.estimation.settings import SETTING_NAMES
@@ -37,6 +38,12 @@ def updated(fit: FitResult, model: object, data: object, changes: Mapping[str, A
 
     recipe, record = fit._recipe, fit._record
     assert recipe is not None
+    if are_moments(data):
+        from mlsem.api.from_moments import with_moments
+
+        named = changes.get("cluster")
+        cluster, changes = with_moments(data, named, changes)  # type: ignore[arg-type]
+        changes = {**changes, "cluster": cluster}
     keywords, rest = split_options(
         changes, (*ELSEWHERE, "cluster", *SETTING_NAMES), ("model", "data")
     )
@@ -57,7 +64,7 @@ def updated(fit: FitResult, model: object, data: object, changes: Mapping[str, A
         raise OptionValueError(f"model={model!r}: it takes a text; one that begins with '+' adds.")
     text = fit.model if model is None else extended_text(fit.model, model, fit.table)
     syntax = parsed(text, data)
-    columns = None if data is None else column_names(data)
+    columns = None if data is None else names_in(data)
     if data is not None:
         labels = groups_of(syntax, data, group, asked)
     table = remarked(table_of(syntax.text, chosen, columns, labels))

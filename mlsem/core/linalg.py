@@ -31,6 +31,23 @@ def blocks(count: int, width: int) -> Iterator[slice]:
         yield slice(start, min(start + step, count))
 
 
+def along(stack: Shaped[Array, "k m n"], directions: Shaped[Array, "c n"]) -> Shaped[Array, "k m c"]:
+    """X a of each matrix and direction, by one product of matrices for the whole stack."""
+    kinds, rows, columns = stack.shape
+    return (stack.reshape(kinds * rows, columns) @ directions.T).reshape(kinds, rows, -1)
+
+
+def solved_lower(
+    lower: Shaped[Array, "k d d"], rows: Shaped[Array, "k d p"]
+) -> Shaped[Array, "k d p"]:
+    """L⁻¹ R of each in a stack, row by row: d is small, and the stack long."""
+    found = np.empty_like(rows)
+    for row in range(lower.shape[1]):
+        known = lower[:, row, None, :row] @ found[:, :row]
+        found[:, row] = (rows[:, row] - known[:, 0]) / lower[:, row, row, None]
+    return found
+
+
 def cholesky(matrix: Shaped[Array, "*s p p"]) -> Shaped[Array, "*s p p"] | None:
     """Lower Cholesky factor (of each in a stack), or None if one is not positive definite."""
     try:

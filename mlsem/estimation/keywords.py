@@ -105,6 +105,13 @@ class UpdateKeywords(FitKeywords, total=False):
     cluster: str | None
 
 
+class MomentsKeywords(_Group, _Missing, EqualKeywords, ModelKeywords, total=False):
+    """Of `moments`, beside model, data and cluster."""
+
+    group_label: Iterable[Hashable] | None
+    se_cluster: str | None
+
+
 class InvarianceKeywords(_Rows, _Estimated, ModelKeywords, SearchKeywords, total=False):
     """Of `invariance`, which says itself what is equal."""
 

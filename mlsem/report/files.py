@@ -71,9 +71,9 @@ def check_output(
 
 
 def write_whole(
-    out: str, text: str, *, overwrite: bool, argument: str = "--out", replace: str = REPLACE
+    out: str, text: str | bytes, *, overwrite: bool, argument: str = "--out", replace: str = REPLACE
 ) -> None:
-    """Write a text file, which has its name only when all of it is on the disk.
+    """Write a file, which has its name only when all of it is on the disk.
 
     A link stays one, and what it points to is replaced; the file keeps its permissions.
 
@@ -86,8 +86,8 @@ def write_whole(
     target = _target(Path(out))
     draft = target.with_name(f".mlsem-{token_hex(8)}.tmp")
     try:
-        with open(draft, "x", encoding="utf-8", newline="") as file:
-            file.write(text)
+        with open(draft, "xb") as file:
+            file.write(text.encode() if isinstance(text, str) else text)
             file.flush()
             os.fsync(file.fileno())
         if overwrite:

@@ -1360,7 +1360,7 @@ class FitResult(Answering, Drawn):
             A text that begins with ``+`` is added to the model: ``"+ y1 ~~ y2"``, in a two-level
             model at the level that has the variables, or below ``level: 1`` or ``level: 2``. Any
             other text is put in its place. Default: the same model.
-        data : DataFrame, optional
+        data : DataFrame or Moments, optional
             Needed for variables that the model does not have: a fit keeps the moments of its
             variables and not the data. Default: these moments, so the same rows.
         **options

@@ -80,7 +80,14 @@ class Whitened(ABC):
 
 
 def fourth_cumulants(parts: WhiteParts, directions: Shaped[Array, "j c n"]) -> Shaped[Array, "j c"]:
-    """κ₄ of aᵀ s_j for directions a of each cluster."""
+    """κ₄ of aᵀ s_j for directions a of each cluster; zero where these move means alone."""
+    moves = parts.deviations.any(axis=(1, 2)) | parts.mean.any(axis=(0, 2, 3))
+    quadratic = directions[:, :, moves].any(axis=(0, 2))
+    if not quadratic.all():
+        total = np.zeros(directions.shape[:2])
+        if quadratic.any():
+            total[:, quadratic] = fourth_cumulants(parts, directions[:, quadratic])
+        return total
     omega = _combined(directions, parts.deviations)
     omega_bar = _combined_means(directions, parts.mean)
     total = 3.0 * (parts.degrees[:, None] * _squares(omega @ omega))

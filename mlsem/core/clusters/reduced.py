@@ -10,7 +10,7 @@ import numpy as np
 
 from mlsem.core.records import Array, Index, frozen
 
-RANK = 1e-10  # eigenvalues of scaled cross-products below are of combinations that are constant
+RANK = 1e-10  # squares of scaled columns below are of combinations that are constant
 
 
 def reduced_rows(
@@ -18,22 +18,35 @@ def reduced_rows(
 ) -> tuple[Shaped[Array, "G d p"], Shaped[Array, "G d"]]:
     """Few rows R and ê with RᵀR = XᵀX and Rᵀê = Xᵀe: coordinates in the span of X.
 
-    With XᵀX = s Q Λ Qᵀ s (s its diagonal's root): R = Λ^½ Qᵀ s, ê = Λ^{-½} Qᵀ s⁻¹ Xᵀe.
+    The Cholesky factor of XᵀX in units of its diagonal's root s, pivot by pivot (Higham, 2002,
+    section 10.3): row k is what is left of the column that has most left, and ê_k what its
+    product with e has left. A cluster whose columns have nothing left gets rows of zeros.
     """
     scale = np.sqrt(np.maximum(np.einsum("gaa->ga", gram), 0.0))
     unit = np.where(scale > 0, scale, 1.0)
-    values, vectors = np.linalg.eigh(gram / (unit[:, :, None] * unit[:, None, :]))
-    kept = values > RANK * values[:, -1:]
-    kept &= values > 0
-    size = int(kept.sum(axis=1).max(initial=0))
-    first = values.shape[1] - size
-    values, vectors, kept = values[:, first:], vectors[:, :, first:], kept[:, first:]
-    root = np.sqrt(np.where(kept, values, 0.0))
-    inverse = np.where(kept, 1.0, 0.0) / np.where(kept, root, 1.0)
-    turned = vectors.swapaxes(1, 2)
-    design = root[:, :, None] * turned * unit[:, None, :]
-    residual = inverse * (turned @ (with_residual / unit)[:, :, None])[:, :, 0]
-    return design, residual
+    left = gram / (unit[:, :, None] * unit[:, None, :])
+    product = with_residual / unit
+    every = np.arange(len(gram))
+    design: list[Array] = []
+    residual: list[Array] = []
+    for _ in range(gram.shape[1]):
+        own = np.einsum("gaa->ga", left)
+        pivot = own.argmax(axis=1)
+        square = own[every, pivot]
+        there = square > RANK
+        if not there.any():
+            break
+        root = np.where(there, 1.0, 0.0) / np.sqrt(np.where(there, square, 1.0))
+        row = left[every, pivot] * root[:, None]
+        value = product[every, pivot] * root
+        left = left - row[:, :, None] * row[:, None, :]
+        left[every, pivot] = left[every, :, pivot] = 0.0
+        product = product - row * value[:, None]
+        design.append(row * unit)
+        residual.append(value)
+    if not design:
+        return np.zeros((len(gram), 0, gram.shape[1])), np.zeros((len(gram), 0))
+    return np.stack(design, axis=1), np.stack(residual, axis=1)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

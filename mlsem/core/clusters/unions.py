@@ -83,8 +83,7 @@ class Unions:
         total = np.empty((len(self.starts), size, size))
         width = size * max(size, self.parts.width)
         for kinds, members, first in self._blocks(np.arange(len(self.starts)), width):
-            found = self.parts.information(members)
-            total[kinds] = np.add.reduceat(found, first, axis=0)
+            total[kinds] = _added(self.parts.information(members), first)
         return total
 
     def cumulants(
@@ -95,8 +94,7 @@ class Unions:
         width = directions.shape[1] * max(directions.shape[2], self.parts.width)
         for part, members, first in self._blocks(kinds, width):
             along = _repeated(directions[part], members, first)
-            found = self.parts.fourth_cumulants(members, along)
-            total[part] = np.add.reduceat(found, first, axis=0)
+            total[part] = _added(self.parts.fourth_cumulants(members, along), first)
         return total
 
     def third_cumulants(
@@ -107,8 +105,7 @@ class Unions:
         width = max(directions.shape[1:]) * max(directions.shape[2], self.parts.width)
         for part, members, first in self._blocks(kinds, width):
             along = _repeated(directions[part], members, first)
-            found = self.parts.third_cumulants(members, along)
-            total[part] = np.add.reduceat(found, first, axis=0)
+            total[part] = _added(self.parts.third_cumulants(members, along), first)
         return total
 
     def _blocks(
@@ -130,10 +127,17 @@ class Unions:
         return found
 
 
+def _added(found: Shaped[Array, "j *s"], first: Shaped[Index, "k"]) -> Shaped[Array, "k *s"]:
+    """Sums over the members of each kind, which begin at `first`."""
+    return found if len(found) == len(first) else np.add.reduceat(found, first, axis=0)
+
+
 def _repeated(
     directions: Shaped[Array, "k c n"], members: Shaped[Index, "j"], first: Shaped[Index, "k"]
 ) -> Shaped[Array, "j c n"]:
     """Each kind's directions for each of its members."""
+    if len(members) == len(first):
+        return directions
     return np.repeat(directions, np.diff(first, append=len(members)), axis=0)
 
 

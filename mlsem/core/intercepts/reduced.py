@@ -17,7 +17,7 @@ from mlsem.core.clusters.reduced import MixedClusters, reduced_rows
 from mlsem.core.clusters.unions import summed
 from mlsem.core.implied.derivatives import Jacobians
 from mlsem.core.intercepts.likelihood import Evaluation
-from mlsem.core.linalg import apply_maps, positions_in_runs
+from mlsem.core.linalg import apply_maps, flatten, positions_in_runs
 from mlsem.core.records import Array, ClusterMoments, Index, frozen
 
 
@@ -63,8 +63,12 @@ def _deviations(
     slopes = along[0].mean[:, 0, columns]
     residual = point.residuals.rows[0, columns]
     cross = moments.within
-    gram = slopes @ cross @ slopes.T
-    with_residual = cross @ residual @ slopes.T
+    used = slopes.any(axis=0) | (residual != 0.0)
+    cross = cross if used.all() else cross[:, used][:, :, used]
+    slopes, residual = slopes[:, used], residual[used]
+    flat = flatten(cross)
+    gram = (flat @ np.kron(slopes, slopes).T).reshape(len(flat), len(slopes), len(slopes))
+    with_residual = flat @ np.kron(slopes, residual[None]).T
     if len(robust) > robust.max() + 1:
         gram, with_residual = summed(gram, robust), summed(with_residual, robust)
     return reduced_rows(gram, with_residual)

@@ -11,8 +11,9 @@ import numpy as np
 from mlsem.core.records import Array, CellMoments, ClusterMoments, RobustClusters, frozen
 from mlsem.core.sample.moments import combine
 from mlsem.data.moments.available import together_notes
-from mlsem.data.moments.bases import Base, RowBase, check_center, data_names, read_bases
+from mlsem.data.moments.bases import Base, RowBase, data_names, read_bases
 from mlsem.data.moments.cells import aggregate_cells
+from mlsem.data.moments.centering import check_center
 from mlsem.data.moments.checks import (
     Counts,
     check_clusters,

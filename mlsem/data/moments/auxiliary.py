@@ -81,16 +81,17 @@ def placed_auxiliary(
     if cluster is not None:
         require_one_column("cluster", cluster, frame)
     for name in names:
-        _check_beside(table, name, cluster, se_cluster)
+        check_beside(table, name, cluster, se_cluster)
     grouping = ungrouped(len(frame), None)
     if table.two_level and cluster is not None:
         grouping = group(frame, cluster, None)
     return tuple((name, _levels(table, frame, name, grouping)) for name in names)
 
 
-def _check_beside(
+def check_beside(
     table: ParameterTable, name: str, cluster: str | None, se_cluster: str | None
 ) -> None:
+    """Refuse an auxiliary variable that is in the model, or an id."""
     latent = {each for level in table.levels for each in level.latent}
     if name in table.observed or name in latent:
         raise OptionValueError(

@@ -53,7 +53,6 @@ class Spread:
     """A data column over the rows in which it is observed; `means` are those of the clusters, (J,),
     NaN where it is missing, and `within` squares about them in each, (J,)."""
 
-    total: float
     mean: float
     means: Array
     within: Array
@@ -151,7 +150,7 @@ def spread_of(moments: MonomialMoments, name: str) -> Spread:
     scale, origin = float(moments.scale[column]), moments.origins(column)
     codes, count = moments.cluster_of, moments.n_clusters
     sizes = (moments.rows * moments.observed[:, column]).astype(np.float64)
-    rows = np.bincount(codes, sizes, count)
+    rows = np.asarray(np.bincount(codes, sizes, count), dtype=np.float64)
     own = moments.means[:, place]
     with np.errstate(invalid="ignore", divide="ignore"):
         inner = np.bincount(codes, sizes * own, count) / rows
@@ -162,8 +161,8 @@ def spread_of(moments: MonomialMoments, name: str) -> Spread:
     near = float(means[seen][0])
     from_near = np.where(seen, (origin - near) + scale * inner, 0.0)
     mean = near + float(rows @ from_near / rows.sum())
-    within = np.bincount(codes, square, count) * scale * scale
-    return Spread(mean * float(rows.sum()), mean, means, within, rows)
+    within = np.asarray(np.bincount(codes, square, count) * scale * scale, dtype=np.float64)
+    return Spread(mean, means, within, rows)
 
 
 def key_place(moments: MonomialMoments, key: Key) -> int:
@@ -239,12 +238,11 @@ def column_of(key: Key, near: float, bases: Mapping[str, Base], moments: Monomia
         column = moments.place(key[0])
         constant = (moments.origins(column) - bases[key[0]].centre) - near
         return Affine(constant, {key_place(moments, key): float(moments.scale[column])})
-    outer = [bases[factor] for factor in key if bases[factor].level is not None]
     inner = tuple(factor for factor in key if bases[factor].level is None)
     lead: PerCluster = 1.0
-    for base in outer:
-        level = base.level if base.offset is None else base.level - base.offset
-        lead = lead * np.nan_to_num(level)
+    for base in map(bases.__getitem__, key):
+        if base.level is not None:
+            lead = lead * np.nan_to_num(base.level - (base.offset or 0.0))
     away: list[PerCluster] = []
     for factor in inner:
         column, base = moments.place(factor), bases[factor]
@@ -286,7 +284,7 @@ def columns_of(
     columns = [column_of(k, float(c), bases, moments) for k, c in zip(keys, near, strict=True)]
     seen = _seen(keys, bases, moments)
     kinds, kind_of = pattern_codes(~seen.T, len(seen))
-    codes, cells = _cells(moments.cluster_of, kind_of, len(kinds))
+    codes, cells = _cells(moments, kind_of, len(kinds))
     means = means_of(columns, moments)
     within = within_of(columns, moments)
     if not seen.all():
@@ -346,9 +344,11 @@ def _seen(
     return seen
 
 
-def _cells(cluster_of: Index, kind_of: Index, kinds: int) -> tuple[Index, Index]:
+def _cells(moments: MonomialMoments, kind_of: Index, kinds: int) -> tuple[Index, Index]:
     """The cell of each part, by cluster and then pattern, and one part of each cell."""
-    both = cluster_of * kinds + kind_of
+    if len(moments.rows) == moments.n_clusters:
+        return moments.cluster_of, moments.cluster_of
+    both = moments.cluster_of * kinds + kind_of
     _, first, codes = np.unique(both, return_index=True, return_inverse=True)
     return codes, first
 

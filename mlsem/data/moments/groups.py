@@ -30,7 +30,8 @@ from mlsem.data.moments.aggregate import (
     used_rows,
     with_patterns,
 )
-from mlsem.data.moments.bases import check_center, data_names
+from mlsem.data.moments.bases import data_names
+from mlsem.data.moments.centering import check_center
 from mlsem.data.moments.missing import Missingness
 from mlsem.data.table.columns import (
     check_missing,

@@ -8,7 +8,7 @@ one of them has. A product is missing where one of its factors is.
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -124,9 +124,8 @@ def settle(
         covariate_rows=int((out.lacking & ~out.alone).sum()),
         empty_rows=int(out.empty.sum()),
         clusters_dropped=len(grouping.sizes) - len(left.sizes) if grouping.clustered else 0,
-        **names_with_gaps(table, rows.gaps.keys(), used.gaps.keys()),
     )
-    return used, left, found
+    return used, left, replace(found, **names_with_gaps(table, rows.gaps.keys(), used.gaps.keys()))
 
 
 class LeftOut(NamedTuple):
@@ -159,9 +158,7 @@ def nothing_left(total: int, missing: Iterable[tuple[str, int]]) -> DataError:
     )
 
 
-def names_with_gaps(
-    table: ParameterTable, gaps: Set[str], left: Set[str]
-) -> dict[str, tuple[str, ...]]:
+def names_with_gaps(table: ParameterTable, gaps: Set[str], left: Set[str]) -> dict[str, Any]:
     """Fields of `Missingness` that are names, by the columns that are missing somewhere and those
     that are so in rows used."""
     factors, (first, *above) = factors_of(table), table.levels

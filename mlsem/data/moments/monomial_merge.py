@@ -6,7 +6,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from mlsem.core.records import frozen
 from mlsem.core.sample.moments import combine
@@ -17,6 +16,8 @@ from mlsem.data.moments.monomials import (
     MonomialMoments,
     needs_cluster_origins,
 )
+from mlsem.data.table.cells import pattern_codes
+from mlsem.data.table.nesting import coded
 from mlsem.data.table.sentinels import CODES
 from mlsem.errors import DataError
 
@@ -98,8 +99,7 @@ def _union(a: MonomialMoments, b: MonomialMoments) -> tuple[Index, NDArray]:
         )
     if first.dtype != second.dtype:
         first, second = first.astype(object), second.astype(object)
-    codes, uniques = pd.factorize(np.concatenate((first, second)))
-    return codes, np.asarray(uniques)
+    return coded(np.concatenate((first, second)), "")
 
 
 def _is_text(labels: NDArray) -> bool:
@@ -127,10 +127,8 @@ def _joined(
         return np.concatenate([getattr(part, name) for part in moved])
 
     observed = both("observed")
-    kinds, kind_of = np.unique(observed, axis=0, return_inverse=True)
-    _, first, cell = np.unique(
-        owner * len(kinds) + kind_of.ravel(), return_index=True, return_inverse=True
-    )
+    kinds, kind_of = pattern_codes(~observed.T, len(observed))
+    _, first, cell = np.unique(owner * len(kinds) + kind_of, return_index=True, return_inverse=True)
     rows, means, within = combine(both("rows"), both("means"), both("within"), cell, len(first))
     lowest, highest = both("lowest"), both("highest")
     low, high = np.full((2, len(first), len(a.names)), np.nan)
@@ -189,9 +187,10 @@ def _left(
     rows = [part.left_rows for part in parts if part.left_rows is not None]
     if not seen:
         return None, None
-    kinds, codes = np.unique(np.concatenate(seen), axis=0, return_inverse=True)
-    counts = np.bincount(codes.ravel(), np.concatenate(rows), len(kinds)).astype(np.int64)
-    return frozen(kinds), frozen(counts)
+    both = np.concatenate(seen)
+    kinds, codes = pattern_codes(~both.T, len(both))
+    counts = np.bincount(codes, np.concatenate(rows), len(kinds)).astype(np.int64)
+    return frozen(~kinds), frozen(counts)
 
 
 def _robust(
@@ -233,8 +232,7 @@ def _ends(
     rest = np.where(four > outer[:, None], four, np.nan)
     found = sign * np.column_stack((outer, np.fmin.reduce(rest, axis=1)))
     counts = sum(
-        np.where(sign * end[:, 0] == outer, count, 0)
-        for end, count in zip(ends, rows, strict=True)
+        np.where(sign * end[:, 0] == outer, count, 0) for end, count in zip(ends, rows, strict=True)
     )
     coded = np.isin(found[:, 0], list(CODES))
     return found, np.where(coded, counts, 0).astype(np.int64)

@@ -30,7 +30,8 @@ from mlsem.data.moments.aggregate import (
     taken_off,
     with_patterns,
 )
-from mlsem.data.moments.bases import check_center, data_names, mean_near_first
+from mlsem.data.moments.bases import data_names, mean_near_first
+from mlsem.data.moments.centering import check_center
 from mlsem.data.moments.checks import Counts, check_clusters, check_counts, check_own_means
 from mlsem.data.moments.from_monomials import bases_of, columns_of, level_values, spread_of
 from mlsem.data.moments.groups import GroupedRecord
@@ -263,9 +264,16 @@ def _grand_means(
     found: dict[str, float] = {}
     for name in (name for name, how in centering.items() if how == "grand"):
         having = [each for each in groups if name in data_names(each.table)]
-        levels = [
-            each.levels.get(name, level_values(each.table, each.moments, name)) for each in having
-        ]
+
+        def level(k: int, name: str = name) -> Array | None:
+            own = groups[k]
+            if name not in data_names(own.table):
+                return None
+            if name in own.levels:
+                return own.levels[name]
+            return level_values(own.table, own.moments, name)
+
+        levels = each_group(labels, level)
         known = [level[~np.isnan(level)] for level in levels if level is not None]
         if len(known) == len(having):
             found[name] = mean_near_first(np.concatenate(known))

@@ -18,6 +18,7 @@ from mlsem.data.moments.missing import (
     never_observed,
     nothing_left,
 )
+from mlsem.data.table.cells import pattern_codes
 from mlsem.data.table.columns import Rows, counted
 from mlsem.data.table.grouping import Grouping
 from mlsem.errors import DataError
@@ -89,7 +90,7 @@ def used_cells(table: ParameterTable, moments: MonomialMoments, missing: str) ->
     total = int(rows.sum())
     gone = rows @ ~patterns
     counts = tuple((n, int(k)) for n, k in zip(names, gone, strict=True) if k)
-    complete = patterns.all(axis=1)
+    complete = np.asarray(patterns.all(axis=1))
     told = Rows(
         {n: np.where(patterns[:, i], 0.0, np.nan) for i, n in enumerate(names)},
         {},
@@ -105,7 +106,7 @@ def used_cells(table: ParameterTable, moments: MonomialMoments, missing: str) ->
             f"missing values in {counted(counts)}. Complete or drop these rows, or pass "
             f'missing="listwise" to leave them out. {FIML}'
         )
-    keep = moments.observed[:, places].all(axis=1)
+    keep = np.asarray(moments.observed[:, places].all(axis=1))
     if not keep.any():
         raise DataError(
             f"no row is left: each of the {total} rows has a missing value ({counted(counts)}). "
@@ -127,8 +128,8 @@ def _patterns(
     if moments.left_seen is not None and moments.left_rows is not None:
         seen = np.concatenate((seen, moments.left_seen[:, places]))
         rows = np.concatenate((rows, moments.left_rows))
-    kinds, codes = np.unique(seen, axis=0, return_inverse=True)
-    return kinds, np.bincount(codes.ravel(), rows, len(kinds)).astype(np.int64)
+    kinds, codes = pattern_codes(~seen.T, len(seen))
+    return ~kinds, np.bincount(codes, rows, len(kinds)).astype(np.int64)
 
 
 def _all_observed(
@@ -170,8 +171,8 @@ def _all_observed(
         covariate_rows=int(moments.rows[out.lacking & ~out.alone].sum()),
         empty_rows=int(moments.rows[out.empty].sum()),
         clusters_dropped=moments.n_clusters - len(left) if moments.clustered else 0,
-        **names_with_gaps(table, lacking, still),
     )
+    found = replace(found, **names_with_gaps(table, lacking, still))
     missing = sum(int(used.rows @ ~used.observed[:, moments.place(n)]) for n in still)
     levels = {name: values[left] for name, values in levels.items()}
     return Used(table, used, levels, told, total, missing, found)

@@ -226,10 +226,8 @@ def needs_cluster_origins(moments: MonomialMoments) -> bool:
         return False
     sizes = moments.rows.astype(np.float64)
     loss: dict[str, float] = {}
-    for place, key in enumerate(moments.keys):
-        if len(key) > 1:
-            break
-        name = key[0]
+    singles = (name for key in moments.keys if len(key) == 1 for name in key)
+    for place, name in enumerate(singles):
         column = moments.place(name)
         seen = moments.observed[:, column]
         if not seen.any() or _of_level2(moments, column):

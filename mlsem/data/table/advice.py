@@ -48,6 +48,8 @@ def no_frame(data: object) -> str:
     for method in ("collect", "to_pandas", "toPandas", "compute", "to_dataframe", "df"):
         if callable(getattr(data, method, None)):
             return f"pass data.{method}()" + (".to_pandas()" if method == "collect" else "")
+    if type(data).__name__ == "Moments":
+        return "moments in place of rows are for mlsem.fit, cfa, sem, growth, lavaan and fit.update"
     return "build one with a column per variable"
 
 

@@ -13,7 +13,8 @@ fixed effects of a linear mixed model of one outcome CR2 is the adjustment of re
     u_j = X_jᵀ Φ_j⁻¹ D'(D H_j D')^{-½} D e_j.
 
 Where a cluster alone determines a direction (leverage 1) it has nothing left there, and u_j is
-without that direction.
+without that direction. Where all leverages are small, as those of many clusters, powers of I - X
+are a few terms of the binomial series, which a stack of matrices has sooner than eigenvalues.
 """
 
 from __future__ import annotations
@@ -24,11 +25,14 @@ from typing import Annotated as Shaped
 import numpy as np
 
 from mlsem.core.clusters.reduced import MixedClusters
+from mlsem.core.linalg import along, solved_lower
 from mlsem.core.records import Array
 from mlsem.estimation.standard_errors import Adjustment
 from mlsem.inference.covariance.equations import WhiteKinds
 
 LEVERAGE_ONE = 1e-9  # leverages closer to 1 are 1
+SMALL = 0.02  # leverages up to which ten terms of the series are exact
+EXACT = 2.0**-55  # relative size of the first term that is left out
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -64,24 +68,54 @@ class Adjusted:
 def adjusted(kinds: WhiteKinds, how: Adjustment) -> Adjusted:
     """Adjust the scores of the clusters of these kinds."""
     leverage = kinds.leverage
-    values, vectors = np.linalg.eigh(leverage)
-    gone = values > 1.0 - LEVERAGE_ONE
-    left = np.where(gone, 1.0, 1.0 - values)
-    factors = np.where(gone, 0.0, left**-how.power)
-    adjustment = _spectral(vectors, factors)
-    scores = np.einsum("gab,gb->ga", adjustment[kinds.kind], kinds.scores)
+    largest = float(np.sqrt(np.einsum("kab,kab->k", leverage, leverage).max(initial=0.0)))
+    if largest < SMALL:
+        adjustment = _series(leverage, how.power, largest)
+        alone = np.broadcast_to(np.float64(0.0), leverage.shape)
+    else:
+        adjustment, alone = _by_eigenvalues(leverage, how.power)
+    pull = adjustment @ leverage
+    alike = len(kinds.which) > len(leverage)
+    each = adjustment[kinds.kind] if alike else adjustment
     found = Adjusted(
-        scores=scores,
+        scores=(each @ kinds.scores[:, :, None])[:, :, 0],
         leverage=leverage,
         adjustment=adjustment,
-        spread=_spectral(vectors, factors * values * factors),
-        pull=_spectral(vectors, factors * values),
-        alone=_spectral(vectors, gone.astype(float)),
+        spread=pull @ adjustment,
+        pull=pull,
+        alone=alone,
     )
     mixed = kinds.mixed
     if how.residuals and mixed is not None:
         _adjust_residuals(mixed, kinds.term.root, found)
     return found
+
+
+def _series(
+    leverage: Shaped[Array, "k n n"], power: float, largest: float
+) -> Shaped[Array, "k n n"]:
+    """(I - X)^{-power} = Σ_i (power)_i / i! · Xⁱ, by Horner's rule; `largest` bounds |X|."""
+    terms = [1.0]
+    while terms[-1] * largest ** (len(terms) - 1) > EXACT:
+        terms.append(terms[-1] * (power + len(terms) - 1) / len(terms))
+    diagonal = np.arange(leverage.shape[-1])
+    total = terms[-1] * leverage
+    for term in reversed(terms[1:-1]):
+        total[:, diagonal, diagonal] += term
+        total = leverage @ total
+    total[:, diagonal, diagonal] += 1.0
+    return total
+
+
+def _by_eigenvalues(
+    leverage: Shaped[Array, "k n n"], power: float
+) -> tuple[Shaped[Array, "k n n"], Shaped[Array, "k n n"]]:
+    """(I - X)^{-power} without the directions of leverage 1, and the projection on these."""
+    values, vectors = np.linalg.eigh(leverage)
+    gone = values > 1.0 - LEVERAGE_ONE
+    left = np.where(gone, 1.0, 1.0 - values)
+    factors = np.where(gone, 0.0, left**-power)
+    return _spectral(vectors, factors), _spectral(vectors, gone.astype(float))
 
 
 def _spectral(
@@ -94,17 +128,17 @@ def _spectral(
 def _adjust_residuals(mixed: MixedClusters, root: Shaped[Array, "n n"], found: Adjusted) -> None:
     """Put the adjustment of residuals in place of that of the fixed effects' scores."""
     p = mixed.design.shape[2]
-    working, residuals = mixed.working, mixed.residuals
-    design = mixed.design @ root[:p, :p]
-    lower = np.linalg.cholesky(working)
+    design = along(mixed.design, root[:p, :p].T)
+    lower = np.linalg.cholesky(mixed.working)
     upper = lower.swapaxes(1, 2)
-    inside = working - design @ design.swapaxes(1, 2)
-    values, vectors = np.linalg.eigh(upper @ inside @ lower)
+    square, turned = upper @ lower, upper @ design  # D D', D X
+    values, vectors = np.linalg.eigh(square @ square - turned @ turned.swapaxes(1, 2))
     lost = np.rint(np.einsum("kaa->k", found.alone[:, :p, :p])).astype(int)
     gone = np.arange(values.shape[1]) < lost[:, None]
     factors = np.where(gone, 0.0, np.where(gone, 1.0, values) ** -0.5)
-    adjustment = lower @ _spectral(vectors, factors) @ upper
-    map_ = np.linalg.solve(working, design).swapaxes(1, 2) @ adjustment
-    found.scores[:, :p] = (map_ @ residuals[:, :, None])[:, :, 0]
-    found.spread[:, :p, :p] = map_ @ working @ map_.swapaxes(1, 2)
-    found.pull[:, :p, :p] = map_ @ design
+    half = _spectral(vectors, factors) @ solved_lower(lower, design)  # (D H D')^{-½} D'⁻¹ X
+    map_ = half.swapaxes(1, 2)
+    found.scores[:, :p] = (map_ @ (upper @ mixed.residuals[:, :, None]))[:, :, 0]
+    moved = square @ half
+    found.spread[:, :p, :p] = moved.swapaxes(1, 2) @ moved
+    found.pull[:, :p, :p] = map_ @ turned

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlsem.core.arrow import Arrow
+from mlsem.core.linalg import along
 from mlsem.core.records import Array, Index, frozen
 from mlsem.estimation.standard_errors import StandardErrors
 from mlsem.inference.covariance.adjust import Adjusted, adjusted
@@ -87,13 +88,14 @@ def robust_contrasts(
             found, weights = adjusted(kinds, kind.adjustment), kinds.counts
             pulled = own @ found.pull
             h = np.einsum("kcn,kcn->kc", pulled, pulled)
-            d = np.einsum("kcn,cn->kc", own @ found.spread, own)
+            d = np.einsum("knc,cn->kc", along(found.spread, own), own)
             trace += weights @ (d - h)
             squares += weights @ (d * (d - 2.0 * h))
-            weighted = np.sqrt(weights)[:, None, None] * pulled
-            across += weighted.transpose(1, 2, 0) @ weighted.transpose(1, 0, 2)
-            fourth += weights @ kinds.cumulants(own @ found.adjustment)
-            share = np.einsum("kcn,cn->kc", own @ found.leverage, own)
+            if (weights != 1.0).any():
+                pulled *= np.sqrt(weights)[:, None, None]
+            across += pulled.transpose(1, 2, 0) @ pulled.transpose(1, 0, 2)
+            fourth += weights @ kinds.cumulants(along(found.adjustment, own).swapaxes(1, 2))
+            share = np.einsum("knc,cn->kc", along(found.leverage, own), own)
             shares += weights @ share**2
             meat += found.scores.T @ found.scores
             _note_soloists(kinds, found, own, lengths, alone, soloists)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from mlsem.core.arrow import Arrow, ArrowRoot, Layout
 from mlsem.core.clusters.reduced import MixedClusters
 from mlsem.core.clusters.unions import Unions
-from mlsem.core.linalg import blocks
+from mlsem.core.linalg import along, blocks
 from mlsem.core.records import Array, Index
 
 Cumulants = Callable[[Shaped[Index, "k"], Shaped[Array, "k c n"]], Shaped[Array, "k c ..."]]
@@ -192,19 +192,23 @@ class WhiteTerm:
 
     def parts(self, count: int = 0) -> Iterator[WhiteKinds]:
         """Kinds in blocks of bounded memory, for `count` contrasts."""
-        size, kind = len(self.places), self.working.kind
-        for part in blocks(len(self.working.information), size * max(size, count)):
-            which = np.flatnonzero((kind >= part.start) & (kind < part.stop))
-            yield WhiteKinds(self, part, which)
+        size, counts = len(self.places), self.working.counts
+        by_kind = np.argsort(self.working.kind, kind="stable")
+        ends = np.append(0, np.cumsum(counts)).astype(np.intp)
+        for part in blocks(len(counts), size * max(size, count)):
+            which = by_kind[ends[part.start] : ends[part.stop]]
+            yield WhiteKinds(self, part, which, counts[part])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class WhiteKinds:
-    """Some kinds of clusters of a term, and which of its clusters are of these, (g,)."""
+    """Some kinds of clusters of a term, which of its clusters are of these, kind by kind (g,), and
+    how many are of each, (k,)."""
 
     term: WhiteTerm
     part: slice
     which: Shaped[Index, "g"]
+    counts: Shaped[Array, "k"]
 
     @property
     def places(self) -> Shaped[Index, "m"]:
@@ -212,13 +216,8 @@ class WhiteKinds:
         return self.term.places
 
     @property
-    def counts(self) -> Shaped[Array, "k"]:
-        """Clusters of each kind."""
-        return self.term.working.counts[self.part]
-
-    @property
     def _kinds(self) -> Shaped[Index, "k"]:
-        return np.arange(len(self.term.working.information))[self.part]
+        return np.arange(self.part.start, self.part.stop)
 
     @property
     def members(self) -> Shaped[Index, "g"]:
@@ -238,7 +237,9 @@ class WhiteKinds:
     @property
     def leverage(self) -> Shaped[Array, "k m m"]:
         """X of these kinds."""
-        return self.term.root.T @ self.term.working.information[self.part] @ self.term.root
+        information, root = self.term.working.information[self.part], self.term.root
+        half = np.ascontiguousarray(along(information, root.T).swapaxes(1, 2))
+        return along(half, root.T)
 
     @property
     def mixed(self) -> MixedClusters | None:
@@ -250,7 +251,8 @@ class WhiteKinds:
 
     def cumulants(self, directions: Shaped[Array, "k c m"]) -> Shaped[Array, "k c"]:
         """κ₄ along directions of φ̃ (k, c, m)."""
-        return self.term.working.cumulants(self._kinds, directions @ self.term.root.T)
+        inner = along(np.ascontiguousarray(directions), self.term.root)
+        return self.term.working.cumulants(self._kinds, inner)
 
     def third_cumulants(self, directions: Shaped[Array, "k c m"]) -> Shaped[Array, "k c m"]:
         """κ₃ along directions of φ̃, twice, and with each score."""

@@ -11,7 +11,7 @@ from mlsem.core.arrow import Arrow, Layout, arrow_of, as_arrow, dense
 from mlsem.core.clusters.view import RobustTerm
 from mlsem.core.quiet import quiet
 from mlsem.core.records import Array, Index, frozen
-from mlsem.errors import listed
+from mlsem.errors import InferenceError, listed
 from mlsem.estimation.estimates import Directions, Estimates
 from mlsem.estimation.ml import involved
 from mlsem.estimation.settings import InformationKind
@@ -63,6 +63,11 @@ def _covariance_of(
     problem, settings = estimates.problem, estimates.settings
     if not kind.exists or not estimates.converged:
         return no_covariance(estimates.params, kind), ()
+    if kind.sandwich and len(problem.robust.labels) < 2:
+        raise InferenceError(
+            "the fit is to moments that were made without cluster=, of all rows together: robust "
+            'standard errors need clusters. Make the moments with cluster="…".'
+        )
     method = df_method(problem, settings)
     if kind.model_based and estimates.restricted:
         found, wrong = _restricted(estimates)
