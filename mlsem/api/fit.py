@@ -15,11 +15,13 @@ from mlsem.api.steps import (
     names_in,
     parsed,
     remarked,
+    rows_in,
     rows_of,
     table_of,
 )
 from mlsem.api.update import updated
 from mlsem.core.quiet import quiet
+from mlsem.data.frames.taking import any_frame
 from mlsem.data.table.columns import require_frame
 from mlsem.data.table.frame import column_names
 from mlsem.data.table.grouping import group as clusters_of
@@ -34,8 +36,7 @@ from mlsem.results.recipe import Recipe
 from mlsem.results.result import FitResult
 
 if TYPE_CHECKING:
-    import pandas as pd
-
+    from mlsem.data.frames.records import AnyFrame
     from mlsem.data.kept.moments import Moments
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -47,7 +48,7 @@ NAMED = ("model", "data", "cluster")  # parameters, for which a keyword may be a
 @quiet
 def fit(
     model: str,
-    data: pd.DataFrame | Moments,
+    data: AnyFrame | Moments,
     cluster: str | None = None,
     **options: Unpack[FitKeywords],
 ) -> FitResult:
@@ -58,9 +59,12 @@ def fit(
     model : str
         lavaan's syntax, with blocks ``level: 1`` and ``level: 2``. A product of observed
         variables, also across levels, is written ``w1:x1`` and formed of the data.
-    data : pandas.DataFrame or Moments
-        One row per unit. Is not changed. Or what `mlsem.moments` made of them, which know their
-        columns of clusters and groups.
+    data : data frame, path or Moments
+        One row per unit. Is not changed. A data frame of pandas, polars, pyarrow or any library
+        that narwhals knows; a query whose rows stay where they are (of polars, DuckDB, Ibis, Dask,
+        PySpark; with ``cluster=`` only sums by cluster come here); a path or pattern of paths,
+        ``"pisa/*.parquet"``; or what `mlsem.moments` made of rows, which know their columns of
+        clusters and groups.
     cluster : str, optional
         Column of cluster ids; required with levels. In a single-level model it makes the
         standard errors cluster-robust, as in lavaan.
@@ -247,7 +251,7 @@ def _with_defaults(preset: Preset, parameters: str) -> str:
 @quiet
 def sem(
     model: str,
-    data: pd.DataFrame | Moments,
+    data: AnyFrame | Moments,
     cluster: str | None = None,
     **options: Unpack[FitKeywords],
 ) -> FitResult:
@@ -269,7 +273,7 @@ def sem(
 @quiet
 def cfa(
     model: str,
-    data: pd.DataFrame | Moments,
+    data: AnyFrame | Moments,
     cluster: str | None = None,
     **options: Unpack[FitKeywords],
 ) -> FitResult:
@@ -295,7 +299,7 @@ def cfa(
 @quiet
 def growth(
     model: str,
-    data: pd.DataFrame | Moments,
+    data: AnyFrame | Moments,
     cluster: str | None = None,
     **options: Unpack[FitKeywords],
 ) -> FitResult:
@@ -324,7 +328,7 @@ def growth(
 @quiet
 def lavaan(
     model: str,
-    data: pd.DataFrame | Moments,
+    data: AnyFrame | Moments,
     cluster: str | None = None,
     **options: Unpack[FitKeywords],
 ) -> FitResult:
@@ -344,9 +348,10 @@ def lavaan(
 @shown(FitKeywords)
 @answering
 @quiet
+@any_frame
 def check(
     model: str,
-    data: pd.DataFrame | None = None,
+    data: AnyFrame | None = None,
     cluster: str | None = None,
     **options: Unpack[FitKeywords],
 ) -> ParameterTable:
@@ -355,7 +360,7 @@ def check(
     Parameters
     ----------
     model : str
-    data : pandas.DataFrame, optional
+    data : data frame or path, optional
         With it, the names in the model are looked for in the data.
     cluster : str, optional
         Column of cluster ids, which is looked for in the data. It changes nothing in the table.
@@ -420,6 +425,8 @@ def _fitted(
         from mlsem.api.from_moments import with_moments
 
         cluster, options = with_moments(data, cluster, options)
+    else:
+        data = rows_in(data, model, cluster, options)
     how = read_keywords(preset, options)
     syntax = parsed(model, data)
     labels = groups_of(syntax, data, how.group, how.group_label)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Unpack, get_args
 
 from mlsem.api.fit import fit
 from mlsem.core.quiet import quiet
+from mlsem.data.frames.taking import any_frame
 from mlsem.errors import OptionError, OptionValueError, listed, nearest, warnings_of
 from mlsem.estimation.keywords import InvarianceKeywords, shown
 from mlsem.inference.alignment.result import Alignment
@@ -17,7 +18,7 @@ from mlsem.results.invariance.result import Invariance
 from mlsem.results.result import FitResult
 
 if TYPE_CHECKING:
-    import pandas as pd
+    from mlsem.data.frames.records import AnyFrame
 
 STEPS: dict[str, tuple[str, ...]] = {
     "configural": (),
@@ -42,9 +43,10 @@ NOT_HERE = {
 @shown(InvarianceKeywords)
 @answering
 @quiet
+@any_frame
 def invariance(
     model: str,
-    data: pd.DataFrame,
+    data: AnyFrame,
     *,
     group: str,
     cluster: str | None = None,
@@ -66,7 +68,7 @@ def invariance(
     ----------
     model : str
         With the same factors in all groups, of one level or two.
-    data : pandas.DataFrame
+    data : data frame or path
     group : str
         Column of the groups.
     cluster : str, optional

@@ -15,6 +15,7 @@ from mlsem.api.steps import finish
 from mlsem.base.caching import remember
 from mlsem.core.quiet import quiet
 from mlsem.data.design.mixed import INTERCEPT, RESIDUAL, MixedColumns, check_outcome, read_mixed
+from mlsem.data.frames.taking import any_frame
 from mlsem.data.moments.aggregate import moments_of
 from mlsem.errors import (
     DataError,
@@ -43,14 +44,15 @@ from mlsem.syntax.nodes import Block, Formula, ModelSyntax, Modifiers, Variable
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    import pandas as pd
+    from mlsem.data.frames.records import AnyFrame
 
 
 @shown(MixedKeywords)
 @answering
 @quiet
+@any_frame
 def lmm(
-    formula: str, data: pd.DataFrame, REML: bool = True, **options: Unpack[MixedKeywords]
+    formula: str, data: AnyFrame, REML: bool = True, **options: Unpack[MixedKeywords]
 ) -> MixedResult:
     """Fit a linear mixed model with one grouping factor, as lme4's `lmer`.
 
@@ -65,8 +67,9 @@ def lmm(
         effects that are linear combinations of those before are left out with a note, as in lme4.
         Random parts: ``(1 | id)``, ``(x1 | id)``, ``(0 + x1 | id)``, and ``(x1 + f || id)``, each
         term a part of its own.
-    data : pandas.DataFrame
-        One row per unit. Is not changed.
+    data : data frame or path
+        One row per unit, of any library, as for `mlsem.fit`. Is not changed. Of a query the columns
+        of the formula come here.
     REML : bool, default True
         Restricted maximum likelihood, as lme4's default; False: maximum likelihood.
     **options
@@ -182,7 +185,9 @@ def updated_mixed(
         with showing(progress):
             again = finish(text, settings, fit.table, fit._record, start, fit._recipe)
         return mixed_result(again, fit._source)
-    frame = fit._source.rows(fit._estimates, data, "update with another formula")
+    frame = fit._source.rows(
+        fit._estimates, data, "update with another formula", *fit._columns_named, str(formula)
+    )
     return lmm(text, frame, REML, **_kept(fit, changes))  # type: ignore[arg-type]
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from mlsem.api.fit import check
 from mlsem.core.quiet import quiet
+from mlsem.data.frames.taking import as_pandas
 from mlsem.data.moments.across import each_group
 from mlsem.data.moments.bases import data_names
 from mlsem.data.moments.gaps import CHUNK_ROWS, level_gaps
@@ -33,6 +34,7 @@ from mlsem.results.missing_patterns import MissingPatterns, Used
 if TYPE_CHECKING:
     import pandas as pd
 
+    from mlsem.data.frames.records import AnyFrame
     from mlsem.data.table.grouping import Grouping
     from mlsem.model.table import ParameterTable
 
@@ -41,7 +43,7 @@ if TYPE_CHECKING:
 @answering
 @quiet
 def missing_patterns(
-    data: pd.DataFrame,
+    data: AnyFrame,
     model: str | None = None,
     cluster: str | None = None,
     *,
@@ -53,7 +55,7 @@ def missing_patterns(
 
     Parameters
     ----------
-    data : pandas.DataFrame
+    data : data frame or path
         Is not changed.
     model : str, optional
         A model as for `mlsem.fit`: its variables are looked at (of products the factors), and the
@@ -100,7 +102,9 @@ def missing_patterns(
     >>> found.patterns()["x1"].tolist()
     [True, False]
     """
-    frame = require_frame(data)
+    some = model is not None or variables is not None  # otherwise all columns are looked at
+    spoken_of = (model, variables, cluster, group, options) if some else ()
+    frame = require_frame(as_pandas(data, *spoken_of))
     if cluster is not None:
         require_one_column("cluster", cluster, frame)
     own = {} if group is None else {"group": group}

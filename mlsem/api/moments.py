@@ -5,19 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Unpack
 
 from mlsem.api.fit import read_keywords
-from mlsem.api.steps import groups_of, parsed, remarked, table_of
+from mlsem.api.steps import groups_of, is_query, names_in, parsed, remarked, rows_in, table_of
 from mlsem.core.quiet import quiet
 from mlsem.data.kept.moments import Moments
 from mlsem.data.moments.auxiliary import auxiliary_names, check_beside
 from mlsem.data.moments.monomial_rows import grouped_monomials_of_rows, monomials_of_rows
-from mlsem.data.table.frame import column_names
 from mlsem.errors import OptionValueError
 from mlsem.estimation.keywords import ELSEWHERE, MomentsKeywords, shown
 from mlsem.estimation.settings import SETTING_NAMES
 from mlsem.other_programs.answering import answering
 
 if TYPE_CHECKING:
-    import pandas as pd
+    from mlsem.data.frames.records import AnyFrame
 
 READ = ("group", "group_label", "auxiliary", "missing", "se_cluster")
 
@@ -26,7 +25,7 @@ READ = ("group", "group_label", "auxiliary", "missing", "se_cluster")
 @answering
 @quiet
 def moments(
-    model: str, data: pd.DataFrame, cluster: str | None = None, **options: Unpack[MomentsKeywords]
+    model: str, data: AnyFrame, cluster: str | None = None, **options: Unpack[MomentsKeywords]
 ) -> Moments:
     """The moments by cluster that a model needs of its data.
 
@@ -40,8 +39,8 @@ def moments(
     model : str
         As for `mlsem.fit`. Models with fewer variables, paths or products can be fitted to the
         moments, too.
-    data : pandas.DataFrame
-        Is not changed.
+    data : data frame or path
+        As for `mlsem.fit`. Is not changed. The rows of a query stay where they are.
     cluster : str, optional
         Column of cluster ids, which say what is joined by `Moments.merge`. Without it (single-level
         models) all rows are one cluster: model-based standard errors alone.
@@ -86,10 +85,11 @@ def moments(
                 f"{name}= is a choice of the fit, which moments allow: mlsem.fit(model, moments, "
                 f"{name}=…)."
             )
+    data = rows_in(data, model, cluster, options)
     how = read_keywords("sem", options)
     syntax = parsed(model, data)
     labels = groups_of(syntax, data, how.group, how.group_label)
-    table = remarked(table_of(syntax.text, how.options, column_names(data), labels))
+    table = remarked(table_of(syntax.text, how.options, names_in(data), labels))
     names = auxiliary_names(how.auxiliary)
     if names and how.settings.missing != "fiml":
         raise OptionValueError('auxiliary= goes with missing="fiml": add it, or leave both out.')
@@ -103,6 +103,10 @@ def moments(
     }
     if labels:
         content = grouped_monomials_of_rows(table, data, column=how.group, **given)
+    elif is_query(data):
+        from mlsem.data.engine.read import monomials_of_lazy  # with narwhals
+
+        content = monomials_of_lazy(table, data.frame, **given)
     else:
         content = monomials_of_rows(table, data, **given)
     kept = {

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from mlsem.base.caching import remember
+from mlsem.data.frames.records import Lazy
+from mlsem.data.frames.source import source
+from mlsem.data.frames.taking import taken
 from mlsem.data.moments.aggregate import DataRecord, read_moments
 from mlsem.data.table.columns import require_frame
 from mlsem.data.table.frame import column_names
@@ -46,7 +49,28 @@ def are_moments(data: object) -> bool:
 
 def names_in(data: Any) -> tuple[str, ...]:
     """Names of the columns that a model can name."""
-    return data.variables if are_moments(data) else column_names(data)
+    if are_moments(data):
+        return data.variables
+    return data.columns if is_query(data) else column_names(data)
+
+
+def rows_in(data: Any, model: object, cluster: str | None, options: Mapping[str, Any]) -> Any:
+    """The data as a pandas frame, of other kinds the columns that are spoken of; or as a query,
+    where its engine can sum the rows of each cluster."""
+    found = source(data)
+    if found is data:
+        return data
+    summed = isinstance(cluster, str) and not {"group", "auxiliary"} & {
+        name for name, value in options.items() if value is not None
+    }
+    if isinstance(found, Lazy) and summed:
+        return found
+    return taken(data, found, model, cluster, dict(options))
+
+
+def is_query(data: object) -> TypeGuard[Lazy]:
+    """Whether data are a query, whose rows an engine has."""
+    return isinstance(data, Lazy)
 
 
 def beside_model(table: ParameterTable, asked: object, *how: Any) -> ParameterTable:
@@ -106,7 +130,11 @@ def rows_of(
         "missing": settings.missing or "listwise",
         "se_cluster": settings.se_cluster,
     }
-    if group is None:
+    if is_query(data):
+        from mlsem.data.engine.read import read_lazy  # with narwhals
+
+        record = read_lazy(table, data.frame, **how)
+    elif group is None:
         record = read_moments(table, data, **how)
     else:
         from mlsem.data.moments.groups import read_groups  # for few fits

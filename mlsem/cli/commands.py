@@ -37,7 +37,7 @@ def run_fit(arguments: Namespace) -> int:
     text = read_model(arguments.model)
     with warnings_as_lines(arguments.quiet) as caught:
         import mlsem
-        from mlsem.data.table.files import read_table
+        from mlsem.data.frames.files import read_table
 
         data = read_table(arguments.data)
         groups = _groups(data, arguments)
@@ -49,7 +49,7 @@ def run_lmm(arguments: Namespace) -> int:
     _check_values(arguments, (arguments.data,))
     with warnings_as_lines(arguments.quiet) as caught:
         import mlsem
-        from mlsem.data.table.files import read_table
+        from mlsem.data.frames.files import read_table
 
         data = read_table(arguments.data)
         options = _given(arguments, *MIXED_SETTINGS)
@@ -225,7 +225,7 @@ def run_invariance(arguments: Namespace) -> int:
     text = read_model(arguments.model)
     with warnings_as_lines(quiet=False) as caught:
         import mlsem
-        from mlsem.data.table.files import read_table
+        from mlsem.data.frames.files import read_table
 
         data = read_table(arguments.data)
         how = _groups(data, arguments) | _invariance_options(arguments)
@@ -268,7 +268,7 @@ def run_check(arguments: Namespace) -> int:
     text = read_model(arguments.model)
     with warnings_as_lines(quiet=False):
         from mlsem.api.fit import check
-        from mlsem.data.table.files import read_table
+        from mlsem.data.frames.files import read_table
 
         data = read_table(arguments.data) if arguments.data else None
         options = _groups(data, arguments) | _model_options(arguments)

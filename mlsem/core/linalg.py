@@ -31,7 +31,9 @@ def blocks(count: int, width: int) -> Iterator[slice]:
         yield slice(start, min(start + step, count))
 
 
-def along(stack: Shaped[Array, "k m n"], directions: Shaped[Array, "c n"]) -> Shaped[Array, "k m c"]:
+def along(
+    stack: Shaped[Array, "k m n"], directions: Shaped[Array, "c n"]
+) -> Shaped[Array, "k m c"]:
     """X a of each matrix and direction, by one product of matrices for the whole stack."""
     kinds, rows, columns = stack.shape
     return (stack.reshape(kinds * rows, columns) @ directions.T).reshape(kinds, rows, -1)

@@ -13,6 +13,7 @@ from mlsem.core.optimise.objective import InformationKind
 from mlsem.core.optimise.optimum import RandomStarts
 from mlsem.core.quiet import quiet
 from mlsem.core.records import Array
+from mlsem.data.frames.taking import any_frame
 from mlsem.data.moments.aggregate import DataRecord
 from mlsem.data.table.frame import make_frame, make_series, square_frame
 from mlsem.errors import (
@@ -54,6 +55,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from mlsem.core.alignment import Identification, Unit
+    from mlsem.data.frames.records import AnyFrame
     from mlsem.inference.alignment.result import Alignment
     from mlsem.inference.bootstrap.draws import WeightKind
     from mlsem.inference.bootstrap.result import Bootstrap, BootstrapKind
@@ -108,6 +110,13 @@ class FitResult(Answering, Drawn):
     _estimates: Estimates
     _doubts: tuple[str, ...] = ()
     _recipe: Recipe | None = None
+
+    @property
+    def _columns_named(self) -> tuple[str, ...]:
+        """Texts in which all columns occur that the fit needs of rows."""
+        record, robust = self._estimates.record, self._estimates.problem.robust
+        keys = (record.cluster, robust.name, getattr(record, "column", None))
+        return (self.model, *self.table.observed, *(each for each in keys if each is not None))
 
     # --- the fit ------------------------------------------------------------------------------
 
@@ -873,10 +882,11 @@ class FitResult(Answering, Drawn):
         titles = group_titles(self.table)
         return summarise(columns, hidden, self.table.level_labels, facts, shown, measures, titles)
 
+    @any_frame
     def report(
         self,
         path: str | os.PathLike[str] | None = None,
-        data: pd.DataFrame | None = None,
+        data: AnyFrame | None = None,
         title: str | None = None,
         labels: Mapping[str, str] | None = None,
         overwrite: bool = False,
@@ -1349,6 +1359,7 @@ class FitResult(Answering, Drawn):
         return compare_groups(self._estimates, self.covariance, parameter, reference, level)
 
     @shown(UpdateKeywords, default=UNCHANGED)
+    @any_frame
     def update(
         self, model: str | None = None, *, data: object = None, **options: Unpack[UpdateKeywords]
     ) -> FitResult:
@@ -1634,12 +1645,13 @@ class FitResult(Answering, Drawn):
 
         return clusters_by_group(self._estimates, None, lambda part, _: random_effects(part))
 
+    @any_frame
     def predict_latent(
         self,
         level: int | str = 1,
         method: LatentMethod = "regression",
         se: bool = True,
-        data: pd.DataFrame | None = None,
+        data: AnyFrame | None = None,
         *,
         history: bool = False,
     ) -> pd.DataFrame:
@@ -1714,7 +1726,8 @@ class FitResult(Answering, Drawn):
         number = self.table.level_number(level)
         return predict_latent(self._estimates, number, method, se=se, data=data, history=history)
 
-    def predict(self, data: pd.DataFrame | None = None, level: int | str = 1) -> pd.DataFrame:
+    @any_frame
+    def predict(self, data: AnyFrame | None = None, level: int | str = 1) -> pd.DataFrame:
         """Expected values of the observed outcomes.
 
         Of a row the mean given its exogenous variables x of both levels and the effects of its
@@ -2233,7 +2246,8 @@ class FitResult(Answering, Drawn):
 
         return cluster_residuals(self._models, parameters)
 
-    def row_residuals(self, data: pd.DataFrame) -> pd.DataFrame:
+    @any_frame
+    def row_residuals(self, data: AnyFrame) -> pd.DataFrame:
         """Which rows the model describes badly given their cluster, the worst first.
 
         `distance` is the squared Mahalanobis distance of a row's outcomes from what its covariates

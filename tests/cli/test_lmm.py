@@ -12,7 +12,7 @@ import pytest
 
 import mlsem
 from mlsem.cli.main import FAILED, NOT_CONVERGED, OK, USAGE, main
-from mlsem.data.table.files import read_table
+from mlsem.data.frames.files import read_table
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 TRIAL = str(EXAMPLES / "trial.csv")

@@ -91,8 +91,9 @@ def sums_of(
     scale = found.scale
     frame = frame.with_columns(
         *(
-            ((nw.col(column[name]) - about[name]) * float(1 / scale[asked.names.index(name)]))
-            .alias(f"z_{column[name]}")
+            (
+                (nw.col(column[name]) - about[name]) * float(1 / scale[asked.names.index(name)])
+            ).alias(f"z_{column[name]}")
             for name in singles
         )
     )

@@ -1,4 +1,4 @@
-"""The query of a model's columns: by plain names, as double, missing where they are not a number."""
+"""The query of a model's columns: by plain names, as double, missing where they are no number."""
 
 from __future__ import annotations
 

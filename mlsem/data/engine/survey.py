@@ -142,8 +142,9 @@ def _infinite(query: Query, place: int, name: str) -> DataError:
         table = collected(rows.group_by(CLUSTER).agg(nw.len().alias("rows")))
         count, ids = int(table["rows"].sum()), sorted(table[CLUSTER].tolist(), key=str)
         more = ", …" if len(ids) > SHOWN else ""
-        shown = ", ".join(repr(brief(each)) if isinstance(each, str) else brief(each)
-                          for each in ids[:SHOWN])
+        shown = ", ".join(
+            repr(brief(each)) if isinstance(each, str) else brief(each) for each in ids[:SHOWN]
+        )
         where = f" in cluster{'s' if len(ids) > 1 else ''} {shown}{more}"
     return DataError(
         f"column {name!r} has {count} infinite value(s){where}. Correct them (a logarithm or a "
@@ -196,8 +197,9 @@ def extremes(query: Query, found: Survey) -> Extremes:
     are codes, the next values and how often the codes are there."""
     import narwhals as nw
 
-    low, high = (np.stack((each, np.full(len(each), np.nan)), axis=1)
-                 for each in (found.low, found.high))
+    low, high = (
+        np.stack((each, np.full(len(each), np.nan)), axis=1) for each in (found.low, found.high)
+    )
     rows = np.zeros((2, len(query.columns)), dtype=np.int64)
     asked: list[Any] = []
     where: list[tuple[int, int]] = []
@@ -223,7 +225,5 @@ def of_complete(query: Query) -> tuple[Query, Survey]:
     import narwhals as nw
 
     part = replace(query, frame=query.frame.drop_nulls(subset=list(query.columns)))
-    told = collected(
-        part.frame.select(nw.len().alias("rows"), *_ends(query.columns))
-    ).iloc[0]
+    told = collected(part.frame.select(nw.len().alias("rows"), *_ends(query.columns))).iloc[0]
     return part, _read(told, query.columns, int(told["rows"]))

@@ -18,9 +18,15 @@ def as_eager(found: Any, frame: Any) -> Any:
     kind = frame.implementation
     try:
         made: Any = nw.from_dict({name: _plain(each) for name, each in table.items()}, backend=kind)
-    except (ValueError, TypeError, NotImplementedError):  # a library that makes its frames of pandas'
+    except (
+        ValueError,
+        TypeError,
+        NotImplementedError,
+    ):  # a library that makes its frames of pandas'
         return _of_pandas(table, frame.to_native())
-    return made.to_native() if isinstance(found, pd.DataFrame) else made[table.columns[0]].to_native()
+    return (
+        made.to_native() if isinstance(found, pd.DataFrame) else made[table.columns[0]].to_native()
+    )
 
 
 def as_lazy(found: Any, frame: Any) -> Any:

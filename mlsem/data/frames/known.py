@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib.util import find_spec
 from typing import Any
 
-from mlsem.data.frames.source import Eager, Lazy
+from mlsem.data.frames.records import Eager, Lazy
 from mlsem.errors import DataError, InterfaceError
 
 

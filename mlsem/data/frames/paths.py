@@ -16,7 +16,7 @@ from mlsem.errors import DataError, InterfaceError, listed
 if TYPE_CHECKING:
     import pandas as pd
 
-    from mlsem.data.frames.source import Lazy
+    from mlsem.data.frames.records import Lazy
 
 SCANNED = {
     ".parquet": "parquet",
@@ -79,7 +79,7 @@ def _expanded(path: str) -> list[str]:
         return [path]
     path = os.path.expanduser(path)
     if os.path.isdir(path):
-        found = [each for each in glob(os.path.join(path, "**", "*"), recursive=True)]
+        found = glob(os.path.join(path, "**", "*"), recursive=True)
         files = sorted(each for each in found if Path(each).suffix.lower() in SCANNED)
         if not files:
             raise DataError(f"the folder {path!r} has no files of Parquet, Arrow or text (.csv).")
@@ -112,7 +112,7 @@ def _is_scanned(file: str) -> bool:
 def _scan(files: Sequence[str], kind: str) -> Lazy:
     import narwhals as nw
 
-    from mlsem.data.frames.source import Lazy
+    from mlsem.data.frames.records import Lazy
     from mlsem.data.frames.thin import engine_errors
 
     empty = next((each for each in files if "://" not in each and not os.path.getsize(each)), None)

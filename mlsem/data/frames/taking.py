@@ -11,7 +11,8 @@ from typing import Any, ParamSpec, TypeVar
 import pandas as pd
 
 from mlsem.data.frames.origin import KEY, of_origin
-from mlsem.data.frames.source import Eager, Lazy, source
+from mlsem.data.frames.records import Eager, Lazy
+from mlsem.data.frames.source import source
 
 Given = ParamSpec("Given")
 Found = TypeVar("Found")
@@ -34,42 +35,30 @@ def any_frame(function: Callable[Given, Found]) -> Callable[Given, Found]:
         found = source(data)
         if found is None:
             return function(*args, **kwargs)  # which says what to pass in its place
-        given = list(args)
-        others = [value for name, value in kwargs.items() if name != "data"]
-        spoken_of = [*others, *(each for each in args if each is not data)]
-        frame: Any = _thin(found, data, spoken_of)
+        others = {name: value for name, value in kwargs.items() if name != "data"}
+        frame: Any = _thin(found, data, (others, *(each for each in args if each is not data)))
         if named:
-            result = function(*args, **{**kwargs, "data": frame})  # type: ignore[arg-type]
+            result = function(*args, **others, data=frame)  # type: ignore[arg-type]
         else:
-            given[place] = frame
-            result = function(*given, **kwargs)  # type: ignore[arg-type]
+            result = function(*args[:place], frame, *args[place + 1 :], **others)  # type: ignore[arg-type]
         return _back(found, result)
 
     return taking
 
 
-def taken(data: object, *spoken_of: object) -> Any:
-    """The data as a pandas frame of the columns whose names occur in these; what holds no rows, as
-    it is."""
-    if isinstance(data, pd.DataFrame):
-        return data
-    found = source(data)
+def taken(data: object, found: pd.DataFrame | Eager | Lazy | None, *spoken_of: object) -> Any:
+    """The data, of which `found` is the source, as a pandas frame of the columns whose names occur
+    in what is spoken of; what holds no rows, as it is."""
     return data if found is None else _thin(found, data, spoken_of)
 
 
-def wholly_taken(data: object) -> Any:
-    """The data as a pandas frame of all their columns; what holds no rows, as it is."""
+def as_pandas(data: object, *spoken_of: object) -> Any:
+    """The data as a pandas frame of the columns whose names occur in what is spoken of, of all if
+    nothing is; what holds no rows, as it is."""
     found = source(data)
-    if found is None:
-        return data
-    if isinstance(found, pd.DataFrame):
-        return found
-    return of_origin(found.pandas(found.columns), found.columns, data)
-
-
-def returned(result: Any, data: object) -> Any:
-    """A data frame or series of rows, as the kind that `data` are, which a user gave."""
-    return _back(source(data), result)
+    if isinstance(found, (Eager, Lazy)) and not spoken_of:
+        return of_origin(found.pandas(found.columns), found.columns, data)
+    return taken(data, found, *spoken_of)
 
 
 def _thin(found: pd.DataFrame | Eager | Lazy, data: object, spoken_of: object) -> pd.DataFrame:
@@ -94,7 +83,9 @@ def named_in(columns: Sequence[str], texts: Iterable[str]) -> list[str]:
         for name in columns
         if isinstance(name, str)
         and name in text
-        and re.search(_edge(name[:1], "(?<!\\w)") + re.escape(name) + _edge(name[-1:], "(?!\\w)"), text)
+        and re.search(
+            _edge(name[:1], "(?<!\\w)") + re.escape(name) + _edge(name[-1:], "(?!\\w)"), text
+        )
     ]
 
 

@@ -63,8 +63,7 @@ def engine_errors(engine: str) -> Iterator[None]:
     except Exception as error:  # of whichever class the engine has for it
         said = next(iter(str(error).strip().splitlines()), "")
         raise DataError(
-            f"the data cannot be read by {engine}: "
-            f"{cell(said or type(error).__name__, SAID)}"
+            f"the data cannot be read by {engine}: {cell(said or type(error).__name__, SAID)}"
         ) from error
 
 

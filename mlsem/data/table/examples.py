@@ -158,7 +158,7 @@ def load_example(name: str) -> pd.DataFrame:
     >>> data.groupby("arm")["clinic"].nunique().to_dict()
     {'control': 6, 'treatment': 6}
     """
-    from mlsem.data.table.files import read_table
+    from mlsem.data.frames.files import read_table
 
     return read_table(_path(_known(name, EXAMPLES), ".csv"))
 

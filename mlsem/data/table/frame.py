@@ -11,6 +11,8 @@ from pandas.api.types import is_complex_dtype, is_numeric_dtype
 
 from mlsem.base.caching import remember
 from mlsem.core.quiet import quiet
+from mlsem.data.frames.origin import all_names
+from mlsem.data.frames.taking import any_frame
 from mlsem.data.table.columns import numeric, require_column, require_frame, require_one_column
 from mlsem.data.table.grouping import factorised, group
 from mlsem.errors import DataError, listed
@@ -21,10 +23,12 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from mlsem.data.frames.records import AnyFrame
+
 
 def column_names(data: object) -> tuple[str, ...]:
     """Names of the columns that a model can name (those that are text), in order."""
-    return tuple(name for name in require_frame(data).columns if isinstance(name, str))
+    return tuple(name for name in all_names(require_frame(data)) if isinstance(name, str))
 
 
 def numeric_names(data: pd.DataFrame) -> tuple[str, ...]:
@@ -35,15 +39,16 @@ def numeric_names(data: pd.DataFrame) -> tuple[str, ...]:
 
 @answering
 @quiet
+@any_frame
 def cluster_means(
-    data: pd.DataFrame, variables: str | Sequence[str], cluster: str, suffix: str = "_mean"
+    data: AnyFrame, variables: str | Sequence[str], cluster: str, suffix: str = "_mean"
 ) -> pd.DataFrame:
     """Means of variables over the rows of their cluster, for contextual effects.
 
     Parameters
     ----------
-    data : DataFrame
-        Is not changed.
+    data : data frame or path
+        Of any library, as for `mlsem.fit`. Is not changed.
     variables : str or sequence of str
         Numeric columns. Missing values are left out of the means; a cluster with none but
         missing values has a missing mean.

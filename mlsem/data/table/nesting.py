@@ -135,7 +135,7 @@ def check_within(cluster: str, ids: Sequence[NDArray], robust: RobustClusters) -
         inside = robust.labels[[first[codes[place]], robust.codes[place]]].tolist()
         count = len(np.unique(codes[apart]))
         raise DataError(
-            _not_nested(count, cluster, robust.name, uniques.tolist()[codes[place]], inside)
+            not_nested(count, cluster, robust.name, uniques.tolist()[codes[place]], inside)
         )
 
 
@@ -156,12 +156,13 @@ def _check_nested(
     stop = starts[place] + grouping.sizes[place]
     inside = list(dict.fromkeys(labels[used[starts[place] : stop]].tolist()))[:2]
     own = grouping.labels.tolist()[place]
-    raise DataError(_not_nested(int(differs.sum()), fine, coarse, own, inside))
+    raise DataError(not_nested(int(differs.sum()), fine, coarse, own, inside))
 
 
-def _not_nested(
+def not_nested(
     count: int, fine: str | None, coarse: str | None, own: object, inside: Sequence[object]
 ) -> str:
+    """What to say of clusters that do not lie in one robust cluster each."""
     return (
         f"{count} cluster(s) of {fine!r} have rows in more than one cluster of "
         f"se_cluster={coarse!r}: {fine} {own!r} is in {coarse} {inside[0]!r} and {inside[1]!r}. "

@@ -477,7 +477,7 @@ class MixedResult(FitResult):
         return rows.simulate(self._estimates, frame, n, seed, effects)
 
     def _rows(self, data: object, what: str) -> pd.DataFrame:
-        return self._source.rows(self._estimates, data, what)
+        return self._source.rows(self._estimates, data, what, *self._columns_named)
 
     # --- marginal means -------------------------------------------------------------------------
 

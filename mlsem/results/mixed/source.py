@@ -8,6 +8,8 @@ from weakref import ReferenceType, ref
 
 import numpy as np
 
+from mlsem.data.frames.origin import given_as
+from mlsem.data.frames.taking import as_pandas
 from mlsem.data.table.columns import require_frame
 from mlsem.errors import DataError, InferenceError
 
@@ -28,14 +30,14 @@ class Source:
     @classmethod
     def of(cls, data: object) -> Source:
         try:
-            return cls(ref(data))
+            return cls(ref(given_as(data)))
         except TypeError:
             return cls()
 
     def __reduce__(self) -> tuple[type[Source], tuple[()]]:
         return Source, ()
 
-    def rows(self, estimates: Estimates, given: object, what: str) -> pd.DataFrame:
+    def rows(self, estimates: Estimates, given: object, what: str, *spoken_of: str) -> pd.DataFrame:
         """The data that are given; else those of the fit, if they are still there and the same.
 
         Raises
@@ -46,14 +48,14 @@ class Source:
             They have changed, or what is given is no data frame.
         """
         if given is not None:
-            return require_frame(given)
+            return require_frame(as_pandas(given, *spoken_of))
         data = None if self.reference is None else self.reference()
         if data is None:
             raise InferenceError(
                 f"{what} needs the rows of the data, which a fit does not keep, and the data frame "
                 "of the fit is gone: pass data=, that data frame or other rows."
             )
-        frame = require_frame(data)
+        frame = require_frame(as_pandas(data, *spoken_of))
         if not _same(estimates, frame):
             raise DataError(
                 f"{what}: the data frame of the fit has changed since. Pass data=, the rows that "

@@ -80,9 +80,7 @@ def with_holes(frame: pd.DataFrame) -> pd.DataFrame:
     return frame
 
 
-def both(
-    text: str, frame: pd.DataFrame, lazy: Any, **how: Any
-) -> tuple[DataRecord, DataRecord]:
+def both(text: str, frame: pd.DataFrame, lazy: Any, **how: Any) -> tuple[DataRecord, DataRecord]:
     """The record of the rows, clusters by id, and that of the query."""
     options = ModelOptions(meanstructure=True, fixed_x=how.get("missing") != "fiml")
     table = table_of(text, options, tuple(frame.columns))
@@ -148,7 +146,9 @@ def test_missing_values(engine: Any, missing: str) -> None:
 def test_a_mean_far_away_and_centring(engine: Any) -> None:
     frame = rows().assign(x=lambda d: d["x"] + 1e8)
     assert_same(*both(CROSS_LEVEL, frame, engine(frame)), 1e-9)  # x itself has 8 digits
-    assert_same(*both(CROSS_LEVEL, frame, engine(frame), center={"x": "cluster", "w": "grand"}), 1e-9)
+    assert_same(
+        *both(CROSS_LEVEL, frame, engine(frame), center={"x": "cluster", "w": "grand"}), 1e-9
+    )
 
 
 def test_clusters_far_apart(engine: Any) -> None:
@@ -156,7 +156,9 @@ def test_clusters_far_apart(engine: Any) -> None:
     frame = rows()
     frame["x"] += 1e5 * frame["id"]
     frame["z"] -= 1e4 * frame["id"]
-    assert_same(*both(PRODUCT, frame, engine(frame), center={"x": "cluster", "z": "cluster"}), 1e-10)
+    assert_same(
+        *both(PRODUCT, frame, engine(frame), center={"x": "cluster", "z": "cluster"}), 1e-10
+    )
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,174 @@
+"""Rows in whatever holds them give the same fit."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import mlsem
+
+pl = pytest.importorskip("polars")
+pa = pytest.importorskip("pyarrow")
+duckdb = pytest.importorskip("duckdb")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::mlsem.InferenceWarning"),  # few clusters
+    pytest.mark.filterwarnings("ignore:The 'future.infer_string' option"),  # of Ibis
+    pytest.mark.filterwarnings("ignore:Dask support is moving"),  # of narwhals
+]
+
+MODEL = "level: 1\n y ~ x + w:x\n level: 2\n y ~ w"
+HOW: dict[str, Any] = {"cluster": "school", "center": {"x": "grand"}}
+
+
+def rows(clusters: int = 25) -> pd.DataFrame:
+    """Unsorted, with text for ids and a covariate far from zero."""
+    rng = np.random.default_rng(3)
+    of = np.repeat(np.arange(clusters), rng.integers(2, 9, clusters))
+    w, u = rng.normal(size=(2, clusters))
+    x, e = rng.normal(size=(2, len(of)))
+    y = 0.4 * x + (0.3 * w + u)[of] + 0.2 * x * w[of] + e
+    frame = pd.DataFrame({"school": of, "y": y, "x": x + 1e8, "w": w[of], "unused": "a"})
+    frame["school"] = "s" + frame["school"].astype(str)
+    return frame.iloc[rng.permutation(len(frame))].reset_index(drop=True)
+
+
+def _nullable(frame: pd.DataFrame) -> pd.DataFrame:
+    return frame.convert_dtypes()
+
+
+def _categorical(frame: pd.DataFrame) -> Any:
+    return pl.from_pandas(frame).with_columns(pl.col("school").cast(pl.Categorical))
+
+
+def _dataset(frame: pd.DataFrame) -> Any:
+    from pyarrow import dataset
+
+    return dataset.dataset(pa.Table.from_pandas(frame))
+
+
+def _dask(frame: pd.DataFrame) -> Any:
+    return pytest.importorskip("dask.dataframe").from_pandas(frame, npartitions=10, sort=False)
+
+
+def _ibis(frame: pd.DataFrame) -> Any:
+    return pytest.importorskip("ibis").memtable(frame)
+
+
+KINDS: dict[str, Callable[[pd.DataFrame], Any]] = {
+    "pandas, nullable": _nullable,
+    "pandas, Arrow": lambda d: pa.Table.from_pandas(d).to_pandas(types_mapper=pd.ArrowDtype),
+    "polars": pl.from_pandas,
+    "polars, categories": _categorical,
+    "polars, lazy": lambda d: pl.from_pandas(d).lazy(),
+    "Arrow table": pa.Table.from_pandas,
+    "Arrow dataset": _dataset,
+    "DuckDB": duckdb.from_df,
+    "Ibis": _ibis,
+    "Dask": _dask,
+}
+
+
+@pytest.fixture(scope="module")
+def frame() -> pd.DataFrame:
+    return rows()
+
+
+@pytest.fixture(scope="module")
+def expected(frame: pd.DataFrame) -> mlsem.FitResult:
+    return mlsem.fit(MODEL, frame, **HOW)
+
+
+def assert_same(fit: mlsem.FitResult, expected: mlsem.FitResult) -> None:
+    """Estimates, CR2 and MLR errors and degrees of freedom."""
+    for kind in ("CR2", "MLR"):
+        one, other = (
+            each.with_se(kind).parameter_estimates()[["est", "se", "df"]].to_numpy(float)
+            for each in (fit, expected)
+        )
+        known = np.isfinite(other)  # the df of z tests are infinite
+        away = (one[known] - other[known]) / np.maximum(np.abs(other[known]), 1e-3)
+        assert np.abs(away).max() < 1e-10
+        np.testing.assert_array_equal(one[~known], other[~known])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_fit(kind: str, frame: pd.DataFrame, expected: mlsem.FitResult) -> None:
+    assert_same(mlsem.fit(MODEL, KINDS[kind](frame), **HOW), expected)
+
+
+@pytest.mark.parametrize("suffix", [".parquet", ".csv", ".arrow"])
+def test_files(suffix: str, frame: pd.DataFrame, expected: mlsem.FitResult, tmp_path: Path) -> None:
+    for number, part in enumerate(np.array_split(np.arange(len(frame)), 3)):
+        file = tmp_path / f"part{number}{suffix}"
+        table = pl.from_pandas(frame.iloc[part])
+        if suffix == ".parquet":
+            table.write_parquet(file)
+        elif suffix == ".csv":
+            table.write_csv(file)
+        else:
+            table.write_ipc(file)
+    assert_same(mlsem.fit(MODEL, str(tmp_path / f"*{suffix}"), **HOW), expected)
+    assert_same(mlsem.fit(MODEL, sorted(tmp_path.glob("*")), **HOW), expected)
+
+
+@pytest.mark.parametrize("kind", ["polars", "polars, lazy", "DuckDB", "Arrow table"])
+def test_other_functions(kind: str, frame: pd.DataFrame) -> None:
+    """What takes rows takes any, and gives rows back as the same kind."""
+    data = KINDS[kind](frame)
+    near = frame.assign(x=frame["x"] - 1e8)
+    close = KINDS[kind](near)
+    formula = "y ~ x * w + (1 | school)"
+    ours, theirs = mlsem.lmm(formula, close), mlsem.lmm(formula, near)
+    np.testing.assert_allclose(ours.params, theirs.params, rtol=1e-12)
+    means = mlsem.cluster_means(data, "y", "school")
+    assert type(means) is type(data)
+    fit = mlsem.fit(MODEL, near, cluster="school")
+    predicted = fit.predict(close)
+    assert type(predicted) is type(data)
+    again = fit.update(data=close)
+    np.testing.assert_allclose(again.params, fit.params, rtol=1e-9)
+    assert len(mlsem.check(MODEL, close, "school").rows) == len(fit.table.rows)
+    moments = mlsem.moments(MODEL, close, cluster="school")
+    np.testing.assert_allclose(mlsem.fit(MODEL, moments).params, fit.params, rtol=1e-9)
+    patterns = mlsem.missing_patterns(close, MODEL, "school")
+    assert str(patterns) == str(mlsem.missing_patterns(near, MODEL, "school"))
+
+
+@pytest.mark.parametrize("kind", ["polars", "polars, lazy", "DuckDB"])
+def test_bad_data(kind: str, frame: pd.DataFrame) -> None:
+    make = KINDS[kind]
+    with pytest.raises(mlsem.MlsemError, match=r"'unuse' is not a column .* 'unused'"):
+        mlsem.fit("level: 1\n y ~ unuse\n level: 2\n y ~ w", make(frame), cluster="school")
+    with pytest.raises(mlsem.DataError, match="column 'unused' is not numeric"):
+        mlsem.fit("level: 1\n y ~ unused\n level: 2\n y ~ w", make(frame), cluster="school")
+    with pytest.raises(mlsem.DataError, match="no rows"):
+        mlsem.fit(MODEL, make(frame.iloc[:0]), cluster="school")
+
+
+def test_only_the_columns_of_the_model_are_touched(
+    frame: pd.DataFrame, expected: mlsem.FitResult
+) -> None:
+    """Others may be of types that nothing can be done with."""
+    wide = pl.from_pandas(frame).with_columns(
+        *(pl.lit([k]).alias(f"v{k}") for k in range(1000)), pl.lit(b"0").alias("x w")
+    )
+    assert_same(mlsem.fit(MODEL, wide, **HOW), expected)
+
+
+def test_pandas_needs_no_other_library() -> None:
+    code = (
+        "import sys, mlsem; mlsem.fit('y ~ x1', mlsem.load_example('article')); "
+        "print([m for m in ('narwhals', 'polars', 'duckdb', 'dask', 'pyarrow.dataset') "
+        "if m in sys.modules])"
+    )
+    found = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert found.stdout.strip() == "[]"
