@@ -6,18 +6,42 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from functools import partial
 from pickle import PicklingError
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 
 from mlsem.errors import InterfaceError, OptionValueError, WorkerError
 from mlsem.parallel.dask import cluster_threads, on_cluster
+from mlsem.parallel.executors import (
+    Executor,
+    on_executor,
+    on_ray,
+    on_spark,
+    ray_workers,
+    spark_workers,
+    workers_of,
+)
 from mlsem.parallel.progress import lone_bar, showing
 
 Item = TypeVar("Item")
 Found = TypeVar("Found")
 
 BATCHES = 8  # per process, so that the bar moves and all processes end together
+
+Backend: TypeAlias = str | Executor
+"""A name of joblib's, "dask", "ray" or "spark", or an executor."""
+
+CLUSTERS: dict[object, tuple[Callable[[], int], Callable[..., Any]]] = {
+    "dask": (cluster_threads, on_cluster),
+    "ray": (ray_workers, on_ray),
+    "spark": (spark_workers, on_spark),
+}
+"""How many workers they have, and what gives them work."""
+
+
+def is_elsewhere(backend: object) -> bool:
+    """Whether the work is done by workers that are not ours to start."""
+    return isinstance(backend, Executor) or (isinstance(backend, str) and backend in CLUSTERS)
 
 
 def in_batches(
@@ -59,7 +83,7 @@ def in_batches(
     return outcomes
 
 
-def batch_size(count: int, jobs: int, backend: str | None = None) -> int:
+def batch_size(count: int, jobs: int, backend: Backend | None = None) -> int:
     """How many of `count` items make a batch."""
     return max(1, -(-count // (BATCHES * max(_job_count(jobs, backend), 2))))
 
@@ -72,7 +96,7 @@ def streamed(
     jobs: int,
     progress: bool | None,
     label: str,
-    backend: str | None = None,
+    backend: Backend | None = None,
 ) -> Iterator[list[Found]]:
     """The results of each batch as soon as they and those of all before are there.
 
@@ -84,18 +108,18 @@ def streamed(
         Is read as far as the processes need it.
     total : int
         Items in all batches, for the bar.
-    backend : str, optional
-        joblib's, such as "loky"; or "dask": the cluster of the client that is connected, all of
-        it, whatever `jobs`.
+    backend : str or executor, optional
+        joblib's, such as "loky"; or "dask", "ray", "spark": the cluster that is connected, all of
+        it, whatever `jobs`; or what has `submit`, as of `concurrent.futures`.
 
     Raises
     ------
     InterfaceError
         Several jobs or a backend without its package, or a bar asked for without tqdm.
     OptionValueError
-        The backend is unknown, or no Dask client connected.
+        The backend is unknown, or no cluster connected.
     WorkerError
-        A process died, or cannot be sent the function; the Dask cluster is of no use, or lost.
+        A process died, or cannot be sent the function; the cluster is of no use, or lost.
     """
     count = _job_count(jobs, backend)
     with lone_bar(total, label, progress) as advance:
@@ -104,22 +128,29 @@ def streamed(
             advance(len(results))
 
 
-def _job_count(jobs: object, backend: str | None = None) -> int:
+def _job_count(jobs: object, backend: Backend | None = None) -> int:
     if isinstance(jobs, bool) or not isinstance(jobs, int) or (jobs < 1 and jobs != -1):
         raise OptionValueError(f"n_jobs={jobs!r}: it takes a number from 1, or -1 for all cores.")
-    if backend == "dask":
-        return cluster_threads()
+    if isinstance(backend, str) and backend in CLUSTERS:
+        return CLUSTERS[backend][0]()
+    if isinstance(backend, Executor):
+        return workers_of(backend)
     if jobs == -1:
         return int(_joblib().cpu_count())
     return jobs
 
 
 def _results(
-    function: Callable[[Any], list[Found]], batches: Iterable[Any], jobs: int, backend: str | None
+    function: Callable[[Any], list[Found]],
+    batches: Iterable[Any],
+    jobs: int,
+    backend: Backend | None,
 ) -> Iterable[list[Found]]:
     function = partial(_quietly, function)
-    if backend == "dask":
-        return on_cluster(function, batches)
+    if isinstance(backend, str) and backend in CLUSTERS:
+        return CLUSTERS[backend][1](function, batches)
+    if isinstance(backend, Executor):
+        return on_executor(backend, function, batches)
     if jobs == 1 and backend is None:
         return map(function, batches)
     joblib = _joblib()

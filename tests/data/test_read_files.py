@@ -8,8 +8,8 @@ from zipfile import ZipFile
 import pandas as pd
 import pytest
 
+from mlsem.data.frames import files
 from mlsem.data.frames.files import read_table
-from mlsem.data.table import files
 from mlsem.errors import DataError, DataWarning, InterfaceError
 
 FRAME = pd.DataFrame({"school": [1.0, 1.0, 2.0], "y": [0.5, -1.5, 2.0]})

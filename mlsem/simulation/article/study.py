@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from mlsem.core.records import Array
+from mlsem.parallel.pool import Backend
 from mlsem.report import sheet
 from mlsem.report.cells import format_number
 from mlsem.simulation.article.data import article_data
@@ -102,7 +103,7 @@ def article_study(
     replications: int = REPLICATIONS,
     *,
     n_jobs: int = 1,
-    backend: str | None = None,
+    backend: Backend | None = None,
     progress: bool | None = None,
     file: str | os.PathLike[str] | None = None,
 ) -> ArticleStudy:

@@ -14,7 +14,7 @@ import numpy as np
 
 from mlsem.errors import OptionValueError
 from mlsem.other_programs.answering import answering
-from mlsem.parallel.pool import batch_size, streamed
+from mlsem.parallel.pool import Backend, batch_size, is_elsewhere, streamed
 from mlsem.simulation.study.arguments import read_names, read_truth, refuse_unknown, require_numbers
 from mlsem.simulation.study.methods import Method, Outcome, analyse, read_methods
 from mlsem.simulation.study.records import Record
@@ -47,7 +47,7 @@ def study(
     parameters: Iterable[str] | None = None,
     level: float = 0.95,
     n_jobs: int = 1,
-    backend: str | None = None,
+    backend: Backend | None = None,
     progress: bool | None = None,
     file: str | os.PathLike[str] | None = None,
 ) -> Study:
@@ -78,10 +78,11 @@ def study(
         Of the intervals whose coverage is counted; tests have size 1 - level.
     n_jobs : int, default 1
         Processes, -1 for all cores.
-    backend : str, optional
-        joblib's: "loky" (the default). Or "dask": all workers of the cluster that a Dask client
-        is connected to, whatever `n_jobs`. mlsem must be installed there; workers of one thread
-        each are best.
+    backend : str or executor, optional
+        joblib's: "loky" (the default). Or "dask", "ray", "spark": all workers of the cluster that
+        is connected (a Dask client, ``ray.init()``, the active Spark session), whatever `n_jobs`.
+        Or anything with the method `submit` of `concurrent.futures.Executor`. mlsem must be
+        installed there; workers of one thread each are best.
     progress : bool, optional
         A bar. Default: in a terminal or a notebook, after two seconds.
     file : path, optional
@@ -142,7 +143,7 @@ def study(
         if 0 not in done or (len(done) < replications and (known or wanted)):
             first = _tried(work, source, replications)
             _refuse_unknown(first, known, wanted or ())
-            if 0 not in done and backend != "dask":  # all of that is the cluster's work
+            if 0 not in done and not is_elsewhere(backend):  # all of that is the cluster's work
                 done[0] = _chosen(first, wanted)
                 if store is not None:
                     store.add([(0, done[0])])
@@ -172,7 +173,7 @@ def _records(
     done: Mapping[int, object],
     n_jobs: int,
     progress: bool | None,
-    backend: str | None,
+    backend: Backend | None,
 ) -> Iterator[list[Record]]:
     """What is left to do, in batches."""
     left = [number for number in range(replications) if number not in done]
