@@ -1,6 +1,6 @@
 """python -m benchmarks [NAME ...] [--save]
 
-Names: speed, fit_measures, import_time, scaling, groups, robust, mixed, slopes, missing,
+Names: speed, fit_measures, import_time, scaling, engines, groups, robust, mixed, slopes, missing,
 missing_random, random_models, random_families, formulas.
 Without names: all but the last four.
 """
@@ -10,6 +10,7 @@ from __future__ import annotations
 import sys
 
 from benchmarks import (
+    engines,
     fit_measures,
     formulas,
     groups,
@@ -30,6 +31,7 @@ PARTS = {
     "fit_measures": fit_measures.main,
     "import_time": import_time.main,
     "scaling": scaling.main,
+    "engines": engines.main,
     "groups": groups.main,
     "robust": robust.main,
     "mixed": mixed.main,

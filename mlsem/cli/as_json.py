@@ -137,15 +137,22 @@ def table_as_json(table: ParameterTable) -> str:
 
 
 def _data(file: str, columns: Iterable[str], record: Any) -> dict[str, Any]:
-    with open(file, "rb") as content:
-        digest = file_digest(content, "sha256").hexdigest()
+    from mlsem.data.frames.paths import files_at
+
+    files = files_at(file)
+    digests = {each: _digest(each) for each in files}
     return {
         "file": file,
-        "sha256": digest,
+        "sha256": digests[file] if files == [file] else digests,
         "columns": list(columns),
         "n_rows": record.n_rows_total,
         "n_dropped": record.n_rows_dropped,
     }
+
+
+def _digest(file: str) -> str:
+    with open(file, "rb") as content:
+        return file_digest(content, "sha256").hexdigest()
 
 
 def _versions() -> dict[str, str]:

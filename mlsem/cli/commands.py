@@ -14,6 +14,7 @@ from mlsem.errors import OptionValueError
 if TYPE_CHECKING:
     import pandas as pd
 
+    from mlsem.data.frames.records import AnyFrame
     from mlsem.results.invariance.result import Invariance
     from mlsem.results.result import FitResult
 
@@ -37,9 +38,9 @@ def run_fit(arguments: Namespace) -> int:
     text = read_model(arguments.model)
     with warnings_as_lines(arguments.quiet) as caught:
         import mlsem
-        from mlsem.data.frames.files import read_table
+        from mlsem.data.frames.paths import rows_at
 
-        data = read_table(arguments.data)
+        data = rows_at(arguments.data)
         groups = _groups(data, arguments)
         result = mlsem.fit(text, data, **groups, **_fit_options(arguments))
         return _finished(result, data, arguments, caught)
@@ -49,9 +50,9 @@ def run_lmm(arguments: Namespace) -> int:
     _check_values(arguments, (arguments.data,))
     with warnings_as_lines(arguments.quiet) as caught:
         import mlsem
-        from mlsem.data.frames.files import read_table
+        from mlsem.data.frames.paths import rows_at
 
-        data = read_table(arguments.data)
+        data = rows_at(arguments.data)
         options = _given(arguments, *MIXED_SETTINGS)
         result = mlsem.lmm(arguments.formula, data, not arguments.ml, **options)
         return _finished(result, data, arguments, caught)
@@ -59,7 +60,7 @@ def run_lmm(arguments: Namespace) -> int:
 
 def _finished(
     result: FitResult,
-    data: pd.DataFrame,
+    data: AnyFrame,
     arguments: Namespace,
     caught: list[warnings.WarningMessage],
 ) -> int:
@@ -150,16 +151,18 @@ def _names(parts: list[str]) -> list[str]:
     return [name for name in named if name]
 
 
-def _groups(data: pd.DataFrame | None, arguments: Namespace) -> dict[str, Any]:
+def _groups(data: AnyFrame | None, arguments: Namespace) -> dict[str, Any]:
     """`group=` and `group_label=`, the labels as the data have them: on a command line they are
     text, in data perhaps numbers."""
     options: dict[str, Any] = {} if arguments.group is None else {"group": arguments.group}
     if arguments.group_label:
         labels: list[Any] = _names(arguments.group_label)
         if data is not None and arguments.group is not None:
+            from mlsem.data.frames.taking import as_pandas
             from mlsem.data.table.groups import labels_in
 
-            there = {str(label): label for label in labels_in(data, arguments.group)}
+            values = as_pandas(data, arguments.group)
+            there = {str(label): label for label in labels_in(values, arguments.group)}
             labels = [there.get(label, label) for label in labels]
         options["group_label"] = labels
     return options
@@ -209,7 +212,7 @@ def _write_estimates(result: FitResult, arguments: Namespace) -> None:
     write_whole(arguments.out, text, overwrite=arguments.overwrite)
 
 
-def _write_report(result: FitResult, data: pd.DataFrame, arguments: Namespace) -> None:
+def _write_report(result: FitResult, data: AnyFrame, arguments: Namespace) -> None:
     from mlsem.report.files import write_whole
 
     page = result.report(data=data).html
@@ -225,9 +228,9 @@ def run_invariance(arguments: Namespace) -> int:
     text = read_model(arguments.model)
     with warnings_as_lines(quiet=False) as caught:
         import mlsem
-        from mlsem.data.frames.files import read_table
+        from mlsem.data.frames.paths import rows_at
 
-        data = read_table(arguments.data)
+        data = rows_at(arguments.data)
         how = _groups(data, arguments) | _invariance_options(arguments)
         found = mlsem.invariance(text, data, **how)
         worst = {step: found.worst(step) for step in found.steps[1:]} if arguments.worst else {}
@@ -268,9 +271,9 @@ def run_check(arguments: Namespace) -> int:
     text = read_model(arguments.model)
     with warnings_as_lines(quiet=False):
         from mlsem.api.fit import check
-        from mlsem.data.frames.files import read_table
+        from mlsem.data.frames.paths import rows_at
 
-        data = read_table(arguments.data) if arguments.data else None
+        data = rows_at(arguments.data) if arguments.data else None
         options = _groups(data, arguments) | _model_options(arguments)
         table = check(text, data, arguments.cluster, **options)
         if arguments.format == "json":

@@ -218,3 +218,19 @@ def test_check_looks_for_the_clusters(capsys: pytest.CaptureFixture[str]) -> Non
     assert capsys.readouterr().out == f"{shown}\n"
     assert main([*check, "clinc"]) == FAILED
     assert "--cluster names 'clinc'" in capsys.readouterr().err
+
+
+def test_several_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A pattern of paths stands for the rows of all files."""
+    data = mlsem.load_example("article")
+    for number in range(3):
+        data[data["id"] % 3 == number].to_csv(tmp_path / f"part{number}.csv", index=False)
+    command = ["fit", str(EXAMPLES / "article.lav")]
+    assert main([*command, str(tmp_path / "*.csv"), "--cluster", "id", "--format", "json"]) == 0
+    several = json.loads(capsys.readouterr().out)
+    assert (
+        main([*command, str(EXAMPLES / "article.csv"), "--cluster", "id", "--format", "json"]) == 0
+    )
+    whole = json.loads(capsys.readouterr().out)
+    for one, other in zip(several["estimates"], whole["estimates"], strict=True):
+        assert one["est"] == pytest.approx(other["est"], rel=1e-9)

@@ -14,6 +14,8 @@ def known(data: object) -> Any:
     them."""
     from mlsem.data.frames.paths import from_paths, is_paths
 
+    if isinstance(data, (Eager, Lazy)):
+        return data
     if is_paths(data):
         return from_paths(data)
     if isinstance(data, (str, bytes, list, tuple, dict)):

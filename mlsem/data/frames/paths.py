@@ -73,6 +73,20 @@ def from_paths(data: Any) -> pd.DataFrame | Lazy:
     return _scan(files, kinds[0])
 
 
+def files_at(path: str) -> list[str]:
+    """The files whose rows `rows_at` gives."""
+    return _expanded(path) if _is_several(path) else [path]
+
+
+def _is_several(path: str) -> bool:
+    return os.path.isdir(path) or (has_magic(path) and not os.path.exists(path))
+
+
+def rows_at(path: str) -> pd.DataFrame | Lazy:
+    """The rows of one file, read at once; of a pattern of paths, or a folder, a query of all."""
+    return from_paths(path) if _is_several(path) else read_table(path)
+
+
 def _expanded(path: str) -> list[str]:
     """The files that a path, a pattern or a folder stands for, in the order of their names."""
     if "://" in path:
