@@ -190,8 +190,9 @@ def main() -> None:
         "# Rows that an engine has\n\n"
         "`bare`: the engine alone groups the rows by cluster and sums four variables and their ten "
         f"products. `MLR`, `CR2`: the whole `mlsem.fit` of {' '.join(MODEL.split())}, from the "
-        "file. Engines take as many threads as they like. Peak memory is that of the process, Python and its "
-        f"packages in it.\n\n{table(head, _cells(records))}\n\n{machine().removesuffix('; one thread')}.\n"
+        "file. Engines take as many threads as they like. Peak memory is that of the process, "
+        f"Python and its packages in it.\n\n{table(head, _cells(records))}\n\n"
+        f"{machine().removesuffix('; one thread')}.\n"
     )
     print(text)
     if chosen.save:
