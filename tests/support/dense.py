@@ -51,6 +51,11 @@ class Dense:
             self.ids, codes = np.unique(frame[cluster].to_numpy(), return_inverse=True)
         self.rows_of = [np.flatnonzero(codes == j) for j in range(len(self.ids))]
         self.data = [self._read(rows) for rows in self.rows_of]
+        self.parts = {
+            number: self._parts(number)
+            for number, level in enumerate(table.levels, start=1)
+            if level.parts
+        }
 
     def _read(self, rows):
         """(y stacked, then z; level-1 covariates; level-2 covariates; T), where the stacked vector
@@ -109,21 +114,28 @@ class Dense:
             else:
                 raise AssertionError(row)
         if variables.parts:
-            own, mean, cov = self.saturated[number - 1]
-            parts, given = list(variables.parts), list(variables.covariates)
-            spread = pd.DataFrame(cov, own, own)
-            means = pd.Series(mean, own)
-            effects = (
-                spread.loc[parts, given].to_numpy() @ np.linalg.inv(spread.loc[given, given])
-                if given
-                else np.zeros((len(parts), 0))
-            )
-            rest = spread.loc[parts, parts] - effects @ spread.loc[given, parts].to_numpy()
+            parts, given, effects, means, rest = self.parts[number]
             at = [place[name] for name in parts]
             symmetric[np.ix_(at, at)] = rest
             exogenous[np.ix_(at, [column[name] for name in given])] = effects
-            intercepts[at] = means[parts] - effects @ means[given]
+            intercepts[at] = means
         return names, directed, symmetric, intercepts, exogenous
+
+    def _parts(self, number):
+        """Names of the covariates' parts at a level and of its covariates; effects of these on
+        the parts, and the parts' means and covariances given them: no parameter is in there."""
+        variables = self.table.levels[number - 1]
+        own, mean, cov = self.saturated[number - 1]
+        parts, given = list(variables.parts), list(variables.covariates)
+        spread = pd.DataFrame(cov, own, own)
+        means = pd.Series(mean, own)
+        effects = (
+            spread.loc[parts, given].to_numpy() @ np.linalg.inv(spread.loc[given, given])
+            if given
+            else np.zeros((len(parts), 0))
+        )
+        rest = spread.loc[parts, parts] - effects @ spread.loc[given, parts].to_numpy()
+        return parts, given, effects, means[parts] - effects @ means[given], rest
 
     def level(self, number, params):
         names, directed, symmetric, intercepts, exogenous = self.matrices(number, params)
@@ -147,12 +159,11 @@ class Dense:
 
     def _cluster(self, data, within, between):
         values, covariates, level2, moves = data
-        p = len(within.names)
+        n, p = len(covariates), len(within.names)
         mean, cov = np.zeros(len(values)), np.zeros((len(values), len(values)))
-        for i, x in enumerate(covariates):
-            unit = slice(i * p, (i + 1) * p)
-            mean[unit] = within.intercepts + within.slopes @ x
-            cov[unit, unit] = within.cov
+        mean[: n * p] = (within.intercepts + covariates @ within.slopes.T).ravel()
+        units = np.arange(n * p).reshape(n, p)
+        cov[units[:, :, None], units[:, None, :]] = within.cov
         if between is not None:
             mean += moves @ (between.intercepts + between.slopes @ level2)
             cov += moves @ between.cov @ moves.T
