@@ -18,7 +18,7 @@ ONE = {"model": "level: 1; y ~ x1; level: 2; y ~~ y", "cluster": "id", "se": "CR
 def main() -> None:
     article = mlsem.load_example("article")
     rows = pd.concat([article.assign(id=article["id"] + 50 * k) for k in range(20)])
-    workers = LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None)
+    workers = LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0")
     with workers, Client(workers):
         data = dd.from_pandas(rows.reset_index(drop=True), npartitions=8, sort=False)
         fit = mlsem.fit(MODEL, data, cluster="id", se="CR2")

@@ -130,7 +130,7 @@ def _with_cluster_means(
 
 
 def _sums(
-    table: pd.DataFrame,
+    table: Any,
     asked: Asked,
     column: dict[str, str],
     found: Survey,

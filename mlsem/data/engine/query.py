@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     import narwhals as nw
-    import pandas as pd
 
 SAMPLE = 1000
 """Values of a column that is no number by which a message says what it is."""
@@ -88,7 +87,7 @@ def query_of(frame: nw.LazyFrame[Any], wanted: Mapping[str, str], ids: Mapping[s
     return Query(found, tuple(wanted), dict(ids))
 
 
-def collected(frame: nw.LazyFrame[Any]) -> pd.DataFrame:
+def collected(frame: nw.LazyFrame[Any]) -> Any:
     """The rows of a query that are few, as a pandas frame."""
     found = _run(frame)
     return thin(found, found.columns)

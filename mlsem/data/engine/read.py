@@ -146,7 +146,7 @@ def _monomials(sums: Sums, query: Query, asked: Asked, found: Survey) -> Monomia
     )
 
 
-def _sorted_ids(ids: pd.DataFrame, query: Query) -> tuple[Index, NDArray[Any]]:
+def _sorted_ids(ids: Any, query: Query) -> tuple[Index, NDArray[Any]]:
     """The cluster of each cell, and the ids in their order.
 
     Raises

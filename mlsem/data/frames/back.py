@@ -17,7 +17,9 @@ def as_eager(found: Any, frame: Any) -> Any:
     table = _columns(found)
     kind = frame.implementation
     try:
-        made: Any = nw.from_dict({name: _plain(each) for name, each in table.items()}, backend=kind)
+        made: Any = nw.from_dict(
+            {str(name): _plain(each) for name, each in table.items()}, backend=kind
+        )
     except (
         ValueError,
         TypeError,

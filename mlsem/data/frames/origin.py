@@ -51,7 +51,7 @@ def origin_of(frame: object) -> Origin | None:
 def all_names(frame: pd.DataFrame) -> Sequence[Any]:
     """The columns of the data that a frame is of."""
     origin = origin_of(frame)
-    return frame.columns if origin is None else origin.names
+    return list(frame.columns) if origin is None else origin.names
 
 
 def given_as(frame: object) -> object:

@@ -36,7 +36,7 @@ MISSING = (
 """What stands for a missing value in text, as for pandas."""
 
 
-def is_paths(data: object) -> bool:
+def is_paths(data: Any) -> bool:
     """Whether these are files, rather than a model or what else a text may be."""
     if isinstance(data, str):
         return "\n" not in data and "~" not in data.removeprefix("~")

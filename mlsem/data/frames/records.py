@@ -40,7 +40,7 @@ class Eager:
 
         return thin(self.frame, names)
 
-    def back(self, found: pd.DataFrame) -> Any:
+    def back(self, found: pd.DataFrame | pd.Series) -> Any:
         """What was found, as a frame of the kind that came in."""
         from mlsem.data.frames.back import as_eager
 
@@ -73,7 +73,7 @@ class Lazy:
 
         return collected(self.frame, names)
 
-    def back(self, found: pd.DataFrame) -> Any:
+    def back(self, found: pd.DataFrame | pd.Series) -> Any:
         """What was found, as a frame of the kind that came in; of files a pandas frame."""
         from mlsem.data.frames.back import as_lazy
 

@@ -129,7 +129,7 @@ def _adjust_residuals(mixed: MixedClusters, root: Shaped[Array, "n n"], found: A
     """Put the adjustment of residuals in place of that of the fixed effects' scores."""
     p = mixed.design.shape[2]
     design = along(mixed.design, root[:p, :p].T)
-    lower = np.linalg.cholesky(mixed.working)
+    lower: Array = np.linalg.cholesky(mixed.working)  # type: ignore[assignment]
     upper = lower.swapaxes(1, 2)
     square, turned = upper @ lower, upper @ design  # D D', D X
     values, vectors = np.linalg.eigh(square @ square - turned @ turned.swapaxes(1, 2))
