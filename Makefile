@@ -20,6 +20,8 @@ PIP := $(RUN) -m pip --disable-pip-version-check -qq
 export OPENBLAS_NUM_THREADS := 1
 export OMP_NUM_THREADS := 1
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
+# Tests that pytest has compiled are kept, for its other workers and the next run.
+export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: demo test oldest test-oldest lint types unit fuzz docs bench bench-compare format clean
 

@@ -57,7 +57,7 @@ def names_in(data: Any) -> tuple[str, ...]:
 def rows_in(data: Any, model: object, cluster: str | None, options: Mapping[str, Any]) -> Any:
     """The data as a pandas frame, of other kinds the columns that are spoken of; or as a query,
     where its engine can sum the rows of each cluster."""
-    found = source(data)
+    found = source(data) if isinstance(model, str) else data  # else the two may be in wrong order
     if found is data:
         return data
     summed = isinstance(cluster, str) and not {"group", "auxiliary"} & {

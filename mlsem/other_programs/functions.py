@@ -58,6 +58,7 @@ _OWN = (
     ("compare", "mlsem.compare([simple, full])"),
     ("invariance", 'mlsem.invariance(factors, pupils, group="half", cluster="cluster")'),
     ("missing_patterns", 'mlsem.missing_patterns(data, model, cluster="id")'),
+    ("moments", 'mlsem.moments(model, data, cluster="id")'),
     ("check", "mlsem.check(model, data)"),
     ("cluster_means", 'mlsem.cluster_means(data, ["x1"], cluster="id")'),
     ("load_example", 'mlsem.load_example("article")'),

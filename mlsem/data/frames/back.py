@@ -16,19 +16,13 @@ def as_eager(found: Any, frame: Any) -> Any:
 
     table = _columns(found)
     kind = frame.implementation
+    columns = {str(name): _plain(each) for name, each in table.items()}
     try:
-        made: Any = nw.from_dict(
-            {str(name): _plain(each) for name, each in table.items()}, backend=kind
-        )
-    except (
-        ValueError,
-        TypeError,
-        NotImplementedError,
-    ):  # a library that makes its frames of pandas'
+        made: Any = nw.from_dict(columns, backend=kind)
+    except (ValueError, TypeError, NotImplementedError):  # a library that takes pandas' frames
         return _of_pandas(table, frame.to_native())
-    return (
-        made.to_native() if isinstance(found, pd.DataFrame) else made[table.columns[0]].to_native()
-    )
+    whole = made if isinstance(found, pd.DataFrame) else made[table.columns[0]]
+    return whole.to_native()
 
 
 def as_lazy(found: Any, frame: Any) -> Any:

@@ -54,7 +54,12 @@ SPLIT = "level: 1\n y ~ x\n level: 2\n y ~ x + w"
 ONE_LEVEL = "y ~ x + z + w"
 
 
-@pytest.fixture(params=ENGINES)
+SLOW = {"ibis", "dask"}  # Ibis speaks to DuckDB here; both have a fit in tests/data/frames
+
+
+@pytest.fixture(
+    params=[pytest.param(each, marks=[pytest.mark.slow] * (each in SLOW)) for each in ENGINES]
+)
 def engine(request: pytest.FixtureRequest) -> Callable[[pd.DataFrame], Any]:
     make = ENGINES[request.param]
     return lambda frame: source(make(frame)).frame  # type: ignore[union-attr]
