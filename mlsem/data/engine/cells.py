@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import reduce
+from itertools import combinations_with_replacement
 from operator import mul
 from typing import TYPE_CHECKING, Any
 
@@ -70,110 +71,142 @@ def sums_of(
     own_origins : bool
         About the means of each cluster instead of those of all rows.
     """
+    sought = _Sought(query, asked, found, by_pattern, own_origins)
+    frame = _with_monomials(_with_cells(sought), sought)
+    cells = (*sought.keys, *sought.codes)
+    kept = (*cells, *sought.summed, *sought.ends, *sought.origins)
+    return _sums(collected(frame.select(*kept).group_by(*cells).agg(*_sought_of(sought))), sought)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Sought:
+    """What is asked of the engine; the arguments of `sums_of`."""
+
+    query: Query
+    asked: Asked
+    found: Survey
+    by_pattern: bool
+    own_origins: bool
+
+    @property
+    def keys(self) -> list[str]:
+        """The ids by which rows are grouped; without any all rows are one cell."""
+        return [kind for kind in (GROUP, CLUSTER) if kind in self.query.ids] or [CLUSTER]
+
+    @property
+    def codes(self) -> dict[str, Any]:
+        return codes_of(self.query.columns) if self.by_pattern else {}
+
+    @property
+    def single(self) -> list[int]:
+        """Which data columns are monomials themselves, as positions among them."""
+        return [self.asked.names.index(key[0]) for key in self.asked.keys if len(key) == 1]
+
+    @property
+    def pairs(self) -> list[tuple[int, int]]:
+        """Monomials whose product is summed."""
+        return list(combinations_with_replacement(range(len(self.asked.keys)), 2))
+
+    @property
+    def summed(self) -> list[str]:
+        return [f"m{k}" for k in range(len(self.asked.keys))] + [f"q{a}_{b}" for a, b in self.pairs]
+
+    @property
+    def ends(self) -> list[str]:
+        """Columns whose lowest and highest values are asked for."""
+        return [f"f{self.asked.names.index(name)}" for name in self.asked.level2]
+
+    @property
+    def origins(self) -> list[str]:
+        return [f"o{place}" for place in self.single] if self.own_origins else []
+
+
+def _with_cells(sought: _Sought) -> nw.LazyFrame[Any]:
+    """With what says of which cell a row is, and the mean of each column in its cluster."""
     import narwhals as nw
 
-    frame, keys = query.frame, [kind for kind in (GROUP, CLUSTER) if kind in query.ids]
-    if not keys:  # all rows are one cell
-        frame, keys = frame.with_columns(nw.lit(0).alias(CLUSTER)), [CLUSTER]
-    codes = codes_of(query.columns) if by_pattern else {}
-    frame = frame.with_columns(**codes) if codes else frame
-    singles = [key[0] for key in asked.keys if len(key) == 1]
-    column = {name: query.columns[asked.names.index(name)] for name in asked.names}
-    centre = np.nan_to_num(found.mean)
-    about: dict[str, Any] = {
-        name: nw.lit(float(centre[asked.names.index(name)])) for name in singles
+    frame, keys = sought.query.frame, sought.keys
+    if not {*keys} & {*sought.query.ids}:
+        frame = frame.with_columns(nw.lit(0).alias(CLUSTER))
+    if sought.by_pattern:
+        frame = frame.with_columns(**sought.codes)
+    if not sought.own_origins:
+        return frame
+    means = [nw.col(f"f{place}").mean().alias(f"o{place}") for place in sought.single]
+    return frame.join(frame.group_by(*keys).agg(*means), on=keys, how="left")
+
+
+def _with_monomials(frame: nw.LazyFrame[Any], sought: _Sought) -> nw.LazyFrame[Any]:
+    """With z, m and the products of m."""
+    import narwhals as nw
+
+    names, scale = sought.asked.names, sought.found.scale
+    centre = np.nan_to_num(sought.found.mean)
+    about = {
+        place: nw.col(f"o{place}") if sought.own_origins else nw.lit(float(centre[place]))
+        for place in sought.single
     }
-    added: list[Any] = []
-    if own_origins:
-        frame = _with_cluster_means(frame, keys, [column[name] for name in singles])
-        about = {name: nw.col(f"o_{column[name]}") for name in singles}
-        added = [nw.col(f"o_{column[name]}").min().alias(f"o_{column[name]}") for name in singles]
-    scale = found.scale
-    frame = frame.with_columns(
-        *(
-            (
-                (nw.col(column[name]) - about[name]) * float(1 / scale[asked.names.index(name)])
-            ).alias(f"z_{column[name]}")
-            for name in singles
-        )
-    )
-    monomials = [reduce(mul, (nw.col(f"z_{column[f]}") for f in key)) for key in asked.keys]
-    frame = frame.with_columns(*(each.alias(f"m{k}") for k, each in enumerate(monomials)))
-    pairs = [(a, b) for a in range(len(monomials)) for b in range(a, len(monomials))]
-    frame = frame.with_columns(
-        *((nw.col(f"m{a}") * nw.col(f"m{b}")).alias(f"q{a}_{b}") for a, b in pairs)
-    )
-    summed = [f"m{k}" for k in range(len(monomials))] + [f"q{a}_{b}" for a, b in pairs]
-    ends = [column[name] for name in asked.level2]
-    table = collected(
-        frame.select(*keys, *codes, *summed, *ends, *(f"o_{column[n]}" for n in singles if added))
-        .group_by(*keys, *codes)
-        .agg(
-            nw.len().alias("rows"),
-            *(nw.col(each).sum() for each in summed),
-            *(nw.col(each).min().alias(f"{each}_low") for each in ends),
-            *(nw.col(each).max().alias(f"{each}_high") for each in ends),
-            *added,
-        )
-    )
-    return _sums(table, asked, column, found, keys, by_pattern, pairs, singles, own_origins)
+    units = [
+        ((nw.col(f"f{place}") - origin) * float(1.0 / scale[place])).alias(f"z{place}")
+        for place, origin in about.items()
+    ]
+    monomials = [
+        reduce(mul, (nw.col(f"z{names.index(factor)}") for factor in key)).alias(f"m{k}")
+        for k, key in enumerate(sought.asked.keys)
+    ]
+    products = [(nw.col(f"m{a}") * nw.col(f"m{b}")).alias(f"q{a}_{b}") for a, b in sought.pairs]
+    return frame.with_columns(*units).with_columns(*monomials).with_columns(*products)
 
 
-def _with_cluster_means(
-    frame: nw.LazyFrame[Any], keys: list[str], columns: list[str]
-) -> nw.LazyFrame[Any]:
-    """With the mean of each column in each cluster."""
+def _sought_of(sought: _Sought) -> list[Any]:
+    """What is computed of each cell."""
     import narwhals as nw
 
-    means = frame.group_by(*keys).agg(*(nw.col(each).mean().alias(f"o_{each}") for each in columns))
-    return frame.join(means, on=keys, how="left")
+    return [
+        nw.len().alias("rows"),
+        *(nw.col(each).sum() for each in sought.summed),
+        *(nw.col(each).min().alias(f"{each}_low") for each in sought.ends),
+        *(nw.col(each).max().alias(f"{each}_high") for each in sought.ends),
+        *(nw.col(each).min() for each in sought.origins),
+    ]
 
 
-def _sums(
-    table: Any,
-    asked: Asked,
-    column: dict[str, str],
-    found: Survey,
-    keys: list[str],
-    by_pattern: bool,
-    pairs: list[tuple[int, int]],
-    singles: list[str],
-    own_origins: bool,
-) -> Sums:
-    count, monomials = len(table), len(asked.keys)
+def _sums(table: Any, sought: _Sought) -> Sums:
+    """A table with a row for each cell, as arrays."""
+    count, columns = len(table), len(sought.asked.names)
     rows = table["rows"].to_numpy().astype(np.int64)
-    observed = (
-        seen_of(table, len(asked.names))
-        if by_pattern
-        else np.ones((count, len(asked.names)), dtype=bool)
-    )
+    observed = np.ones((count, columns), dtype=bool)
+    if sought.by_pattern:
+        observed = seen_of(table, columns)
+    ends = np.full((2, count, columns), np.nan)
+    for name, column in zip(sought.asked.level2, sought.ends, strict=True):
+        for side, end in enumerate(("low", "high")):
+            ends[side, :, sought.asked.names.index(name)] = _numbers(table[f"{column}_{end}"])
+    origin = np.nan_to_num(sought.found.mean)
+    if sought.own_origins:
+        origin = np.tile(origin, (count, 1))
+        for place in sought.single:
+            own = _numbers(table[f"o{place}"])
+            origin[:, place] = np.where(np.isnan(own), origin[:, place], own)
+    means, within = _moments(table, rows, sought)
+    return Sums(table[sought.keys], observed, rows, means, within, ends[0], ends[1], origin)
+
+
+def _moments(table: Any, rows: NDArray[np.int64], sought: _Sought) -> tuple[Array, Array]:
+    """Means and cross-products about them; no value has the sum zero."""
+    count, monomials = len(table), len(sought.asked.keys)
     means = np.empty((count, monomials))
     for k in range(monomials):
-        means[:, k] = _numbers(table[f"m{k}"], 0.0) / rows
+        means[:, k] = np.nan_to_num(_numbers(table[f"m{k}"])) / rows
     if (rows == 1).all():
-        within = no_within(count, monomials)
-    else:
-        within = np.empty((count, monomials, monomials))
-        for a, b in pairs:
-            cross = _numbers(table[f"q{a}_{b}"], 0.0) - rows * means[:, a] * means[:, b]
-            within[:, a, b] = within[:, b, a] = np.where(rows == 1, 0.0, cross)
-    lowest = np.full((count, len(asked.names)), np.nan)
-    highest = lowest.copy()
-    for name in asked.level2:
-        place = asked.names.index(name)
-        lowest[:, place] = _numbers(table[f"{column[name]}_low"])
-        highest[:, place] = _numbers(table[f"{column[name]}_high"])
-    origin = np.nan_to_num(found.mean)
-    if own_origins:
-        origin = np.tile(origin, (count, 1))
-        for name in singles:
-            place = asked.names.index(name)
-            own = _numbers(table[f"o_{column[name]}"])
-            origin[:, place] = np.where(np.isnan(own), origin[:, place], own)
-    return Sums(table[keys], observed, rows, means, within, lowest, highest, origin)
+        return means, no_within(count, monomials)
+    within = np.empty((count, monomials, monomials))
+    for a, b in sought.pairs:
+        cross = np.nan_to_num(_numbers(table[f"q{a}_{b}"])) - rows * means[:, a] * means[:, b]
+        within[:, a, b] = within[:, b, a] = np.where(rows == 1, 0.0, cross)
+    return means, within
 
 
-def _numbers(series: pd.Series, missing: float = np.nan) -> Array:
-    """As double; `missing` where there is none, as the sum of no value."""
-    values = series.to_numpy(dtype=np.float64, na_value=np.nan)
-    return np.where(np.isnan(values), missing, values) if missing == 0.0 else values
+def _numbers(series: pd.Series) -> Array:
+    """As double; NaN where there is none."""
+    return series.to_numpy(dtype=np.float64, na_value=np.nan)
