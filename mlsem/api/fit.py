@@ -432,9 +432,9 @@ def _fitted(
     labels = groups_of(syntax, data, how.group, how.group_label)
     table = remarked(table_of(syntax.text, how.options, names_in(data), labels))
     table = beside_model(table, how.auxiliary, how.settings, how.options, data, cluster)
-    record = rows_of(syntax, table, data, how.settings, cluster, how.group, how.center)
     recipe = Recipe(how.options, updated)
     with showing(how.progress):
+        record = rows_of(syntax, table, data, how.settings, cluster, how.group, how.center)
         return finish(syntax.text, how.settings, table, record, how.start, recipe)
 
 

@@ -31,6 +31,7 @@ from mlsem.inference.covariance.freedom import df_method
 from mlsem.model.defaults import specify
 from mlsem.model.options import ModelOptions
 from mlsem.model.table import ParameterTable
+from mlsem.parallel.progress import bar
 from mlsem.results.recipe import Recipe
 from mlsem.results.result import FitResult, assemble
 from mlsem.syntax.naming import text_hint
@@ -131,9 +132,10 @@ def rows_of(
         "se_cluster": settings.se_cluster,
     }
     if is_query(data):
-        from mlsem.data.engine.read import read_lazy  # with narwhals
+        from mlsem.data.engine.read import PASSES, read_lazy  # with narwhals
 
-        record = read_lazy(table, data.frame, **how)
+        with bar(PASSES, "passes over the rows") as advance:
+            record = read_lazy(table, data.frame, advance=advance, **how)
     elif group is None:
         record = read_moments(table, data, **how)
     else:

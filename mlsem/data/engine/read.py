@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -35,6 +35,16 @@ if TYPE_CHECKING:
     from mlsem.model.table import ParameterTable
 
 
+PASSES = 2
+"""Over the rows, mostly."""
+
+Advance: TypeAlias = Callable[[int], object]
+
+
+def _unseen(count: int) -> None:
+    """Nobody looks."""
+
+
 def read_lazy(
     table: ParameterTable,
     frame: nw.LazyFrame[Any],
@@ -43,6 +53,7 @@ def read_lazy(
     center: Mapping[str, str] | None = None,
     missing: str = "listwise",
     se_cluster: str | None = None,
+    advance: Advance = _unseen,
 ) -> DataRecord:
     """What a model needs of the rows of a query, as `read_moments` has it of a pandas frame.
 
@@ -54,6 +65,8 @@ def read_lazy(
     frame : narwhals.LazyFrame
     cluster, center, missing, se_cluster
         As for `read_moments`.
+    advance : callable, optional
+        Is called with 1 after each of the `PASSES` over the rows.
 
     Raises
     ------
@@ -61,7 +74,7 @@ def read_lazy(
     """
     check_options(table, data_names(table), cluster, missing)
     moments = monomials_of_lazy(
-        table, frame, cluster=cluster, missing=missing, se_cluster=se_cluster
+        table, frame, cluster=cluster, missing=missing, se_cluster=se_cluster, advance=advance
     )
     how: dict[str, Any] = {"cluster": cluster, "center": center, "missing": missing}
     return record_of(table, moments, se_cluster=se_cluster, **how)
@@ -75,6 +88,7 @@ def monomials_of_lazy(
     missing: str = "listwise",
     se_cluster: str | None = None,
     auxiliary: tuple[str, ...] = (),
+    advance: Advance = _unseen,
 ) -> MonomialMoments:
     """The moments of the monomials that a model of one group needs, of the rows of a query.
 
@@ -92,6 +106,7 @@ def monomials_of_lazy(
     ids = {CLUSTER: cluster, ROBUST: None if se_cluster == cluster else se_cluster}
     query = query_of(frame, wanted, {kind: name for kind, name in ids.items() if name is not None})
     found = survey(query)
+    advance(1)
     used, left = (query, found), None
     if not found.complete and missing != "fiml":
         left = left_out(query)
@@ -100,6 +115,7 @@ def monomials_of_lazy(
             counts = tuple(zip(query.names, (found.rows - found.counts).tolist(), strict=True))
             raise no_row_left(tuple(each for each in counts if each[1]), found.rows, FIML)
     moments = _summed(*used, asked, by_pattern=missing == "fiml" and not found.complete)
+    advance(1)
     if ROBUST in query.ids:
         moments = replace(moments, robust=_robust(used[0], moments.labels))
     left_seen, left_rows = left or (None, None)

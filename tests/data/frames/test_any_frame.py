@@ -172,3 +172,13 @@ def test_pandas_needs_no_other_library() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
     )
     assert found.stdout.strip() == "[]"
+
+
+def test_passes_over_the_rows_have_a_bar(
+    frame: pd.DataFrame, capsys: pytest.CaptureFixture[str]
+) -> None:
+    query = pl.from_pandas(frame).lazy()
+    mlsem.fit(MODEL, query, **HOW, progress=True)
+    assert "passes over the rows" in capsys.readouterr().err
+    mlsem.fit(MODEL, query, **HOW, progress=False)
+    assert capsys.readouterr().err == ""
