@@ -1,7 +1,7 @@
 """python -m benchmarks [NAME ...] [--save]
 
-Names: speed, fit_measures, import_time, scaling, engines, groups, robust, mixed, slopes, missing,
-missing_random, random_models, random_families, formulas.
+Names: speed, fit_measures, import_time, scaling, engines, memory, groups, robust, mixed, slopes,
+missing, missing_random, random_models, random_families, formulas.
 Without names: all but the last four.
 """
 
@@ -15,6 +15,7 @@ from benchmarks import (
     formulas,
     groups,
     import_time,
+    memory,
     missing,
     missing_random,
     mixed,
@@ -32,6 +33,7 @@ PARTS = {
     "import_time": import_time.main,
     "scaling": scaling.main,
     "engines": engines.main,
+    "memory": memory.main,
     "groups": groups.main,
     "robust": robust.main,
     "mixed": mixed.main,

@@ -5,7 +5,7 @@ cluster take the session that is there. Only the table of clusters comes to the 
 """
 
 import pandas as pd
-from pyspark.sql import SparkSession
+from pyspark.sql import SparkSession  # pyright: ignore[reportMissingImports]
 
 import mlsem
 

@@ -11,11 +11,13 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import Any, Protocol, TypeVar, runtime_checkable
+from uuid import uuid4
 
 from mlsem.errors import InterfaceError, OptionValueError, WorkerError
 
 Found = TypeVar("Found")
 
+JOB_GROUP = ("spark.jobGroup.id", "spark.job.description", "spark.job.interruptOnCancel")
 AHEAD = 2  # batches that are sent for each worker, so that none is idle
 
 
@@ -49,17 +51,17 @@ def on_executor(
     try:
         for batch in batches:
             if len(under_way) >= AHEAD * workers_of(executor):
-                yield under_way.popleft().result()
+                yield _first(under_way, _result)
             under_way.append(executor.submit(function, batch))
         while under_way:
-            yield under_way.popleft().result()
+            yield _first(under_way, _result)
     except BrokenExecutor as error:
         raise WorkerError(
             "a worker of the executor died: out of memory, perhaps, or a crash in compiled code. "
             "What is in file= need not be redone."
         ) from error
-    except (PicklingError, AttributeError) as error:
-        if isinstance(error, AttributeError) and "pickle" not in str(error):
+    except (PicklingError, AttributeError, TypeError) as error:
+        if not isinstance(error, PicklingError) and "pickle" not in str(error):
             raise
         raise WorkerError(
             f"the work cannot be sent to the executor's workers ({error}): use functions of a "
@@ -68,6 +70,17 @@ def on_executor(
     finally:
         for future in under_way:
             future.cancel()
+
+
+def _first(under_way: deque[Any], result: Callable[[Any], list[Found]]) -> list[Found]:
+    """The result of the batch that was sent first, which is under way until it is there."""
+    found = result(under_way[0])
+    under_way.popleft()
+    return found
+
+
+def _result(future: Any) -> Any:
+    return future.result()
 
 
 def ray_workers() -> int:
@@ -92,10 +105,10 @@ def on_ray(function: Callable[[Any], list[Found]], batches: Iterable[Any]) -> It
     try:
         for batch in batches:
             if len(under_way) >= limit:
-                yield ray.get(under_way.popleft())
+                yield _first(under_way, ray.get)
             under_way.append(task.remote(held, batch))
         while under_way:
-            yield ray.get(under_way.popleft())
+            yield _first(under_way, ray.get)
     except ray.exceptions.RayTaskError as error:
         raise error.cause if isinstance(error.cause, Exception) else error from None
     except ray.exceptions.RayError as error:
@@ -114,7 +127,7 @@ def _applied(function: Callable[[Any], list[Found]], batch: Any) -> list[Found]:
 
 def _ray() -> Any:
     try:
-        import ray
+        import ray  # pyright: ignore[reportMissingImports]
     except ImportError:
         raise InterfaceError(
             "backend='ray' needs Ray: pip install ray, or leave backend= out."
@@ -136,8 +149,10 @@ def on_spark(
     function: Callable[[Any], list[Found]], batches: Iterable[Any]
 ) -> Iterator[list[Found]]:
     """As `on_executor`, as jobs of Spark, each of a few batches for every task that it runs."""
-    context, group = _spark(), "mlsem"
-    from pyspark.errors import PySparkException
+    context = _spark()
+    before = {name: context.getLocalProperty(name) for name in JOB_GROUP}
+    group = f"mlsem-{uuid4()}"  # so that no other job is cancelled with these
+    from pyspark.errors import PySparkException  # pyright: ignore[reportMissingImports]
 
     left = iter(batches)
     limit = AHEAD * spark_workers()
@@ -153,6 +168,8 @@ def on_spark(
         raise WorkerError(_said_by_spark(error)) from error
     finally:
         context.cancelJobGroup(group)
+        for name, value in before.items():
+            context.setLocalProperty(name, value)
 
 
 def _said_by_spark(error: Exception) -> str:
@@ -166,7 +183,7 @@ def _said_by_spark(error: Exception) -> str:
 
 def _spark() -> Any:
     try:
-        from pyspark.sql import SparkSession
+        from pyspark.sql import SparkSession  # pyright: ignore[reportMissingImports]
     except ImportError:
         raise InterfaceError(
             "backend='spark' needs PySpark: pip install pyspark, or leave backend= out."

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
+from mlsem.data.frames.taking import any_frame
 from mlsem.errors import OptionValueError
 from mlsem.results.moderated import Moderated
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Mapping, Sequence
 
-    import pandas as pd
-
+    from mlsem.data.frames.records import AnyFrame
     from mlsem.report.diagram.result import Diagram, Layout
     from mlsem.report.figures.style import Figure
     from mlsem.results.result import FitResult
@@ -125,9 +125,10 @@ class Drawn(Moderated):
 
         return plot_random_effects(self._fit, effects, level, group, labels, figure)
 
+    @any_frame
     def plot_residuals(
         self,
-        data: pd.DataFrame | None = None,
+        data: AnyFrame | None = None,
         *,
         outcomes: str | Iterable[str] | None = None,
         level: float = 0.95,

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
+from mlsem.data.frames.taking import any_frame
+
 if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping, Sequence
 
-    import pandas as pd
-
+    from mlsem.data.frames.records import AnyFrame
     from mlsem.estimation.estimates import GroupEstimates
     from mlsem.inference.slopes.figures import PlotKind
     from mlsem.inference.slopes.result import SimpleSlopes
@@ -26,6 +27,7 @@ class Moderated:
     def _fit(self) -> FitResult:
         return cast("FitResult", self)
 
+    @any_frame
     def simple_slopes(
         self,
         predictor: str,
@@ -36,7 +38,7 @@ class Moderated:
         level: float = 0.95,
         simultaneous: bool = False,
         model_level: int | str | None = None,
-        data: pd.DataFrame | None = None,
+        data: AnyFrame | None = None,
         group: Hashable = None,
     ) -> Any:
         """The slope of a predictor at values of its moderator, with tests; and the values at which
@@ -126,6 +128,7 @@ class Moderated:
 
         return by_group(fit._estimates, group, of_group)
 
+    @any_frame
     def plot_interaction(
         self,
         predictor: str,
@@ -137,7 +140,7 @@ class Moderated:
         level: float = 0.95,
         simultaneous: bool = False,
         model_level: int | str | None = None,
-        data: pd.DataFrame | None = None,
+        data: AnyFrame | None = None,
         group: Hashable = None,
         labels: Mapping[str, str] | None = None,
         figure: Figure | None = None,

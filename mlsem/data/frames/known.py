@@ -24,7 +24,7 @@ def known(data: object) -> Any:
     if found is None and type(data).__module__ == "pyarrow._dataset":
         found = _wrapped(_scanned(data))
     if found is None and callable(getattr(data, "__arrow_c_stream__", None)):
-        found = _wrapped(_streamed(data))
+        found = _streamed(data)
     if found is None and callable(getattr(data, "__dataframe__", None)) and find_spec("pyarrow"):
         from pyarrow.interchange import from_dataframe
 
@@ -78,13 +78,16 @@ def _scanned(dataset: Any) -> Any:
 
 
 def _streamed(data: Any) -> Any:
-    """What speaks Arrow's C interface as a table in memory, not copied."""
+    """What speaks Arrow's C interface as a table in memory, not copied; None of a column."""
     if find_spec("pyarrow"):
         import pyarrow
 
-        return pyarrow.table(data)
+        try:
+            return _wrapped(pyarrow.table(data))
+        except pyarrow.ArrowInvalid:
+            return None
     if find_spec("polars"):
         import polars
 
-        return polars.DataFrame(data)
+        return _wrapped(polars.DataFrame(data))
     raise InterfaceError("Arrow data need pyarrow: pip install pyarrow.")

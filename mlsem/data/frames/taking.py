@@ -61,6 +61,11 @@ def as_pandas(data: object, *spoken_of: object) -> Any:
     return taken(data, found, *spoken_of)
 
 
+def returned(result: Found, data: object) -> Found:
+    """A data frame or series of rows, as the kind that `data` are, which a user gave."""
+    return result if isinstance(data, pd.DataFrame) else _back(source(data), result)
+
+
 def _thin(found: pd.DataFrame | Eager | Lazy, data: object, spoken_of: object) -> pd.DataFrame:
     if isinstance(found, pd.DataFrame):  # of a file
         return found

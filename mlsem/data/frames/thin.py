@@ -1,10 +1,10 @@
 """Thin pandas frames: the columns that are used, each as pandas' own type for it, a view of the
 memory where its layout allows that.
 
-Floats and whole numbers without nulls are numpy views. Whole numbers and truth values with nulls
-are pandas' masked types, so that ids keep all their digits. Decimals are whole numbers where they
-have no digits after the point, else double. Text, categories, dates and the rest are what the
-library's own `to_pandas` makes of the column.
+Floats and whole numbers without nulls are numpy views. Whole numbers with nulls are double, as
+pandas has them; where a double cannot hold all their digits, and truth values with nulls, pandas'
+masked types. Decimals are whole numbers where they have no digits after the point, else double.
+Text, categories, dates and the rest are what the library's own `to_pandas` makes of the column.
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
     import narwhals as nw
 
+EXACT = 1 << 53
+"""Up to here a double holds every whole number."""
 SAID = 300
 """Columns of what an engine says that a message shows."""
 
@@ -80,7 +82,9 @@ def _column(series: nw.Series[Any]) -> Any:
     if kind.is_float():
         return _numbers(series)
     if kind.is_integer() or kind == nw.Boolean:
-        return _numbers(series) if series.null_count() == 0 else _masked(series)
+        if series.null_count() == 0:
+            return _numbers(series)
+        return _masked(series) if kind == nw.Boolean or _long(series) else _double(series)
     return _by_library(series)
 
 
@@ -102,6 +106,19 @@ def _numbers(series: nw.Series[Any]) -> np.ndarray[Any, Any]:
     if series.implementation.is_pyarrow() and native.num_chunks == 1 and not native.null_count:
         return native.chunk(0).to_numpy(zero_copy_only=False)
     return series.to_numpy()
+
+
+def _long(series: nw.Series[Any]) -> bool:
+    """Whether some whole number has more digits than a double holds."""
+    ends = series.min(), series.max()
+    return any(each is not None and abs(each) > EXACT for each in ends)
+
+
+def _double(series: nw.Series[Any]) -> np.ndarray[Any, Any]:
+    """Whole numbers of which some are null, as doubles with NaN."""
+    import narwhals as nw
+
+    return series.cast(nw.Float64).to_numpy()
 
 
 def _masked(series: nw.Series[Any]) -> Any:

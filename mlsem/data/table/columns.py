@@ -13,6 +13,7 @@ from pandas.api import types
 
 from mlsem.base.display import cell
 from mlsem.core.records import Array
+from mlsem.data.frames.origin import origin_of
 from mlsem.data.table.advice import (
     categories_advice,
     has_categories,
@@ -98,7 +99,10 @@ def require_frame(data: object) -> pd.DataFrame:
             )
         return data
     kind = f"{type(data).__module__}.{type(data).__name__}".removeprefix("builtins.")
-    raise DataError(f"data must be a pandas DataFrame, not {kind}; {no_frame(data)}.")
+    raise DataError(
+        "data must be a data frame (of pandas, polars, pyarrow, …), a query or a path of files, "
+        f"not {kind}; {no_frame(data)}."
+    )
 
 
 def require_one_column(keyword: str, value: object, data: pd.DataFrame) -> str:
@@ -283,9 +287,10 @@ def brief(value: object) -> str:
 
 
 def rows_named(data: pd.DataFrame, where: NDArray) -> str:
-    """`rows 3, 17 (index labels)`, the first few."""
+    """`rows 3, 17 (index labels)`, the first few; positions where the user's frame has no index."""
     labels, count = row_labels(data, where)
-    return f"{'row' if count == 1 else 'rows'} {labels} (index labels)"
+    kind = "index labels" if origin_of(data) is None else "positions"
+    return f"{'row' if count == 1 else 'rows'} {labels} ({kind})"
 
 
 def _plain(label: object) -> str:
@@ -303,6 +308,9 @@ def numeric(data: pd.DataFrame, series: pd.Series, name: str) -> NDArray:
         if dtype.kind == "O":
             return _object_column(data, series, name)
     elif types.is_numeric_dtype(dtype) or types.is_bool_dtype(dtype):
+        plain = getattr(dtype, "numpy_dtype", None)
+        if plain is not None and plain.kind in "fiub" and not series.hasnans:
+            return series.to_numpy(dtype=plain)  # of pandas' masked types a view
         return series.to_numpy(dtype=np.float64, na_value=np.nan)
     raise DataError(_not_numeric(data, series, name))
 

@@ -142,9 +142,13 @@ def group(data: pd.DataFrame, cluster: str, keep: NDArray[np.bool_] | None) -> G
             f"{_blanks(labels)}; {rows_named(data, missing)}. Give these rows their cluster or "
             f"drop them, e.g. {_dropping(labels, cluster)}."
         )
-    grouping = _group_numbers(ids)
-    if labels is not None:
-        grouping = replace(grouping, labels=labels[grouping.labels])
+    del missing
+    if labels is None:
+        grouping = _group_numbers(ids)
+    else:
+        narrow = _narrow(ids, len(labels))
+        del ids  # as long as the frame
+        grouping = _group_codes(narrow, labels)
     return grouping if keep is None else restricted(grouping, keep)[0]
 
 
@@ -224,8 +228,37 @@ def run_starts(ids: NDArray) -> Index:
     return np.concatenate(pieces)
 
 
+def _narrow(codes: NDArray, count: int) -> NDArray:
+    """Codes from 0 on of the shortest type that they are sorted by."""
+    return codes.astype(np.uint16 if count <= 1 << 16 else np.uint32)
+
+
+def _group_codes(codes: NDArray, labels: NDArray) -> Grouping:
+    """Grouping by unsigned codes of the labels, in the order of their first appearance."""
+    sizes = np.bincount(codes, minlength=len(labels))
+    ordered = bool((codes[1:] >= codes[:-1]).all())
+    return Grouping(None if ordered else stable_order(codes), sizes, labels, True)
+
+
+def _scattered(ids: NDArray) -> bool:
+    """Whether the first rows are neither in runs nor in order, so that looking for runs in all of
+    them would only take memory."""
+    first = ids[: SCAN + 1]
+    if 2 * len(run_starts(first)) <= len(first):
+        return False
+    above = first[1:] >= first[:-1]
+    return not (above.all() or (first[1:] <= first[:-1]).all())
+
+
 def _group_numbers(ids: NDArray) -> Grouping:
     """Grouping of numeric ids, none of them missing."""
+    if _scattered(ids):
+        codes, labels = pd.factorize(ids)
+        if len(labels) == len(ids):
+            return Grouping(None, np.ones(len(ids), dtype=np.int64), ids, True)
+        narrow = _narrow(codes, len(labels))
+        del codes
+        return _group_codes(narrow, np.asarray(labels))
     starts = run_starts(ids)
     runs = ids[starts]
     later = runs[1:] > runs[:-1]
@@ -233,7 +266,7 @@ def _group_numbers(ids: NDArray) -> Grouping:
     codes, labels = (None, runs) if monotone else pd.factorize(runs)
     if codes is None or len(labels) == len(runs):
         return Grouping(None, np.diff(starts, append=len(ids)), runs, True)
-    narrow = codes.astype(np.uint16 if len(labels) <= 1 << 16 else np.uint32)
+    narrow = _narrow(codes, len(labels))
     rows = narrow.repeat(np.diff(starts, append=len(ids)))
     del starts, runs, later, codes, narrow  # each may be as long as the frame
     return Grouping(stable_order(rows), np.bincount(rows), np.asarray(labels), True)

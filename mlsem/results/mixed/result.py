@@ -26,6 +26,7 @@ from mlsem.results.result import PROFILED, CiKind, FitResult
 if TYPE_CHECKING:
     import pandas as pd
 
+    from mlsem.data.frames.records import AnyFrame
     from mlsem.results.mixed.grid import Weights
     from mlsem.results.mixed.means import Contrasts, MarginalMeans
     from mlsem.results.mixed.multiplicity import Adjust
@@ -257,7 +258,7 @@ class MixedResult(FitResult):
 
     def predict(
         self,
-        data: pd.DataFrame | None = None,
+        data: AnyFrame | None = None,
         level: int | str = 1,
         *,
         random: bool = True,
@@ -331,9 +332,10 @@ class MixedResult(FitResult):
 
         rows.require_converged(self._estimates)
         frame = self._rows(data, "predict")
-        return rows.predict(self._estimates, self.covariance, frame, asked)
+        found = rows.predict(self._estimates, self.covariance, frame, asked)
+        return self._source.returned(found, data)
 
-    def fitted(self, data: pd.DataFrame | None = None, *, random: bool = True) -> pd.Series:
+    def fitted(self, data: AnyFrame | None = None, *, random: bool = True) -> pd.Series:
         """Expectations of the rows of the fit, as R's ``fitted``.
 
         Parameters
@@ -365,7 +367,8 @@ class MixedResult(FitResult):
 
         require_flag("random", random)
         rows.require_converged(self._estimates)
-        return rows.fitted(self._estimates, self._rows(data, "fitted"), random=random)
+        found = rows.fitted(self._estimates, self._rows(data, "fitted"), random=random)
+        return self._source.returned(found, data)
 
     def residuals(  # type: ignore[override]
         self,
@@ -373,7 +376,7 @@ class MixedResult(FitResult):
         level: int | str | None = None,
         group: object = None,
         *,
-        data: pd.DataFrame | None = None,
+        data: AnyFrame | None = None,
     ) -> Any:
         """Residuals of rows, as R's ``residuals``.
 
@@ -422,14 +425,15 @@ class MixedResult(FitResult):
             raise OptionValueError(f"level= and group=: residuals of kind {kind!r} are of rows.")
         rows.require_converged(self._estimates)
         frame = self._rows(data, "residuals")
-        return rows.row_residuals(self._estimates, frame, cast("RowKind", kind))
+        found = rows.row_residuals(self._estimates, frame, cast("RowKind", kind))
+        return self._source.returned(found, data)
 
     def simulate(
         self,
         n: int = 1,
         seed: int | None = None,
         *,
-        data: pd.DataFrame | None = None,
+        data: AnyFrame | None = None,
         effects: Effects = "new",
     ) -> pd.DataFrame:
         """New outcomes of rows, drawn from the fitted model.
@@ -474,7 +478,8 @@ class MixedResult(FitResult):
         require_choice("effects", effects, get_args(Effects), none=False)
         rows.require_converged(self._estimates)
         frame = self._rows(data, "simulate")
-        return rows.simulate(self._estimates, frame, n, seed, effects)
+        found = rows.simulate(self._estimates, frame, n, seed, effects)
+        return self._source.returned(found, data)
 
     def _rows(self, data: object, what: str) -> pd.DataFrame:
         return self._source.rows(self._estimates, data, what, *self._columns_named)

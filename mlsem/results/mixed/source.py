@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import ReferenceType, ref
 
 import numpy as np
 
 from mlsem.data.frames.origin import given_as
-from mlsem.data.frames.taking import as_pandas
+from mlsem.data.frames.taking import as_pandas, returned
 from mlsem.data.table.columns import require_frame
 from mlsem.errors import DataError, InferenceError
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from mlsem.estimation.estimates import Estimates
 
+Found = TypeVar("Found")
 SAME = 1e-6  # of the largest
 
 
@@ -62,6 +63,12 @@ class Source:
                 "you mean, or fit the model again."
             )
         return frame
+
+    def returned(self, found: Found, given: object) -> Found:
+        """What was found of these rows, as the kind of frame that they are of."""
+        if given is None and self.reference is not None:
+            given = self.reference()
+        return returned(found, given)
 
 
 def _same(estimates: Estimates, frame: pd.DataFrame) -> bool:

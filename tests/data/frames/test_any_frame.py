@@ -182,3 +182,58 @@ def test_passes_over_the_rows_have_a_bar(
     assert "passes over the rows" in capsys.readouterr().err
     mlsem.fit(MODEL, query, **HOW, progress=False)
     assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("kind", ["polars", "polars, lazy", "DuckDB", "Arrow table"])
+def test_whole_ids_keep_all_digits(kind: str) -> None:
+    """Neighbours beyond 2**53 are different clusters, also in a column with nulls elsewhere."""
+    frame = rows().assign(x=lambda d: d["x"] - 1e8)
+    ids = pd.factorize(frame["school"])[0] + 2**60
+    expected = mlsem.fit(MODEL, frame, cluster="school")
+    fit = mlsem.fit(MODEL, KINDS[kind](frame.assign(school=ids)), cluster="school")
+    assert fit.n_clusters == expected.n_clusters
+    assert_same(fit, expected)
+
+
+@pytest.mark.parametrize("kind", ["polars", "Arrow table", "pandas, nullable"])
+@pytest.mark.parametrize("missing", ["listwise", "fiml"])
+def test_missing_values(kind: str, missing: Any) -> None:
+    """Whole numbers with nulls are the numbers with NaN that they are in pandas."""
+    frame = rows().assign(x=lambda d: np.rint(10 * (d["x"] - 1e8)))
+    frame.loc[::7, "x"] = np.nan
+    frame.loc[3::11, "y"] = np.nan
+    expected = mlsem.fit(MODEL, frame, cluster="school", missing=missing)
+    if kind != "pandas, nullable":
+        frame = frame.astype({"x": "Int64"})
+    fit = mlsem.fit(MODEL, KINDS[kind](frame), cluster="school", missing=missing)
+    assert_same(fit, expected)
+    assert fit.n_obs == expected.n_obs
+
+
+@pytest.mark.parametrize("kind", ["polars", "polars, lazy", "Arrow table"])
+def test_rows_of_a_mixed_model_come_back(kind: str, frame: pd.DataFrame) -> None:
+    """Of the data of the fit, too, which it looks at where its user has them."""
+    data = KINDS[kind](frame)
+    fit = mlsem.lmm("y ~ w + (1 | school)", data)
+    column = type(data) if kind == "polars, lazy" else type(data["y"])
+    assert type(fit.predict()) is type(fit.predict(data)) is type(data)
+    assert type(fit.fitted()) is type(fit.residuals(data=data)) is column
+    assert type(fit.simulate(2, seed=1)) is type(data)
+
+
+def test_arguments_of_methods(frame: pd.DataFrame) -> None:
+    data = pl.from_pandas(frame.assign(x=frame["x"] - 1e8))
+    fit = mlsem.fit(MODEL, data, cluster="school")
+    slopes = fit.simple_slopes("x", "w", data=data)
+    assert str(slopes) == str(fit.simple_slopes("x", "w", data=data.to_pandas()))
+    assert len(fit.plot_residuals(data).axes) == len(fit.plot_residuals(data.to_pandas()).axes)
+
+
+def test_rows_without_an_index_are_named_by_position(frame: pd.DataFrame) -> None:
+    wrong = frame.assign(y=frame["y"].where(~frame.index.isin([3, 17]), np.inf))
+    with pytest.raises(mlsem.DataError, match=r"rows 3, 17 \(positions\)"):
+        mlsem.fit(MODEL, pl.from_pandas(wrong), cluster="school")
+    with pytest.raises(mlsem.DataError, match="2 columns named 'x'"):
+        mlsem.sem("y ~ x", pa.table([pa.array([1.0, 2.0])] * 3, names=["y", "x", "x"]))
+    with pytest.raises(mlsem.DataError, match=r"data must be a data frame .* polars"):
+        mlsem.sem("y ~ x", pl.Series("y", [1.0]))
