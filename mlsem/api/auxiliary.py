@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from mlsem.data.kept import are_moments
 from mlsem.data.moments.auxiliary import auxiliary_names, placed_auxiliary
 from mlsem.errors import OptionValueError
 from mlsem.model.auxiliary import levels_of, with_auxiliary
@@ -54,7 +55,7 @@ def beside(
             "which auxiliary variables say nothing, and rows that lack one of them would be left "
             'out. Add missing="fiml", or leave auxiliary out.'
         )
-    if type(data).__module__ == "mlsem.data.kept.moments":
+    if are_moments(data):
         from mlsem.api.from_moments import placed_in
 
         placed = placed_in(data, table, names)  # type: ignore[arg-type]

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 
 from mlsem.api.steps import (
-    are_moments,
     beside_model,
     finish,
     groups_of,
@@ -22,6 +21,7 @@ from mlsem.api.steps import (
 from mlsem.api.update import updated
 from mlsem.core.quiet import quiet
 from mlsem.data.frames.taking import any_frame
+from mlsem.data.kept import are_moments
 from mlsem.data.table.columns import require_frame
 from mlsem.data.table.frame import column_names
 from mlsem.data.table.grouping import group as clusters_of

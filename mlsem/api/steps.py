@@ -10,6 +10,7 @@ from mlsem.base.caching import remember
 from mlsem.data.frames.records import Lazy
 from mlsem.data.frames.source import source
 from mlsem.data.frames.taking import taken
+from mlsem.data.kept import are_moments
 from mlsem.data.moments.aggregate import DataRecord, read_moments
 from mlsem.data.table.columns import require_frame
 from mlsem.data.table.frame import column_names
@@ -41,11 +42,6 @@ if TYPE_CHECKING:
     from mlsem.data.moments.groups import GroupedRecord
 
 OF_DATA = ("cluster", "center", "group", "group_label")
-
-
-def are_moments(data: object) -> bool:
-    """Whether data are moments in place of rows, whose module is there then."""
-    return type(data).__module__ == "mlsem.data.kept.moments"
 
 
 def names_in(data: Any) -> tuple[str, ...]:

@@ -8,7 +8,6 @@ from typing import Any
 
 from mlsem.api.steps import (
     OF_DATA,
-    are_moments,
     beside_model,
     finish,
     groups_of,
@@ -20,6 +19,7 @@ from mlsem.api.steps import (
     table_of,
 )
 from mlsem.core.quiet import quiet
+from mlsem.data.kept import are_moments
 from mlsem.data.moments.bases import data_names
 from mlsem.errors import OptionValueError
 from mlsem.estimation.keywords import ELSEWHERE

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mlsem.core.sample.moments import no_within
-from mlsem.data.engine.query import CLUSTER, GROUP, Query, collected
+from mlsem.data.engine.query import CLUSTER, Query, collected
 from mlsem.data.engine.survey import Survey, codes_of, seen_of
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class Sums:
     Attributes
     ----------
     ids : DataFrame
-        The columns `CLUSTER` and `GROUP`, as far as there are such.
+        The column `CLUSTER`.
     observed : (K, F) bool
     rows : (K,) int
     means, within : (K, M), (K, M, M)
@@ -73,7 +73,7 @@ def sums_of(
     """
     sought = _Sought(query, asked, found, by_pattern, own_origins)
     frame = _with_monomials(_with_cells(sought), sought)
-    cells = (*sought.keys, *sought.codes)
+    cells = (CLUSTER, *sought.codes)
     kept = (*cells, *sought.summed, *sought.ends, *sought.origins)
     return _sums(collected(frame.select(*kept).group_by(*cells).agg(*_sought_of(sought))), sought)
 
@@ -87,11 +87,6 @@ class _Sought:
     found: Survey
     by_pattern: bool
     own_origins: bool
-
-    @property
-    def keys(self) -> list[str]:
-        """The ids by which rows are grouped; without any all rows are one cell."""
-        return [kind for kind in (GROUP, CLUSTER) if kind in self.query.ids] or [CLUSTER]
 
     @property
     def codes(self) -> dict[str, Any]:
@@ -125,15 +120,15 @@ def _with_cells(sought: _Sought) -> nw.LazyFrame[Any]:
     """With what says of which cell a row is, and the mean of each column in its cluster."""
     import narwhals as nw
 
-    frame, keys = sought.query.frame, sought.keys
-    if not {*keys} & {*sought.query.ids}:
+    frame = sought.query.frame
+    if CLUSTER not in sought.query.ids:  # all rows are one
         frame = frame.with_columns(nw.lit(0).alias(CLUSTER))
     if sought.by_pattern:
         frame = frame.with_columns(**sought.codes)
     if not sought.own_origins:
         return frame
     means = [nw.col(f"f{place}").mean().alias(f"o{place}") for place in sought.single]
-    return frame.join(frame.group_by(*keys).agg(*means), on=keys, how="left")
+    return frame.join(frame.group_by(CLUSTER).agg(*means), on=CLUSTER, how="left")
 
 
 def _with_monomials(frame: nw.LazyFrame[Any], sought: _Sought) -> nw.LazyFrame[Any]:
@@ -189,7 +184,7 @@ def _sums(table: Any, sought: _Sought) -> Sums:
             own = _numbers(table[f"o{place}"])
             origin[:, place] = np.where(np.isnan(own), origin[:, place], own)
     means, within = _moments(table, rows, sought)
-    return Sums(table[sought.keys], observed, rows, means, within, ends[0], ends[1], origin)
+    return Sums(table[[CLUSTER]], observed, rows, means, within, ends[0], ends[1], origin)
 
 
 def _moments(table: Any, rows: NDArray[np.int64], sought: _Sought) -> tuple[Array, Array]:

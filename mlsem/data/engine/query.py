@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from mlsem.data.frames.thin import engine_errors, thin
+from mlsem.data.frames.thin import collected as rows_of_query
+from mlsem.data.frames.thin import engine_errors
+from mlsem.data.table.advice import absent
 from mlsem.data.table.columns import numeric
-from mlsem.errors import DataError, nearest, unsplit
+from mlsem.errors import DataError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
 SAMPLE = 1000
 """Values of a column that is no number by which a message says what it is."""
 
-CLUSTER, GROUP, ROBUST = "cluster", "group", "robust"
+CLUSTER, ROBUST = "cluster", "robust"
 """What the ids are called in a query, whatever they are in the data."""
 
 
@@ -33,7 +35,7 @@ class Query:
     names : tuple of str
         The F data columns, as the user calls them.
     ids : mapping of str to str
-        `CLUSTER`, `GROUP`, `ROBUST` to the user's column.
+        `CLUSTER`, `ROBUST` to the user's column.
     """
 
     frame: nw.LazyFrame[Any]
@@ -55,7 +57,7 @@ def query_of(frame: nw.LazyFrame[Any], wanted: Mapping[str, str], ids: Mapping[s
     wanted : mapping of str to str
         Names of columns, each with the words that open the message where it is absent.
     ids : mapping of str to str
-        `CLUSTER`, `GROUP`, `ROBUST` to a column.
+        `CLUSTER`, `ROBUST` to a column.
 
     Raises
     ------
@@ -64,9 +66,9 @@ def query_of(frame: nw.LazyFrame[Any], wanted: Mapping[str, str], ids: Mapping[s
     """
     import narwhals as nw
 
-    with engine_errors(engine_of(frame)):
+    with engine_errors(frame.implementation.value):
         schema = frame.collect_schema()
-    keyword = {CLUSTER: "cluster", GROUP: "group", ROBUST: "se_cluster"}
+    keyword = {CLUSTER: "cluster", ROBUST: "se_cluster"}
     for kind, name in ids.items():
         _require(schema.names(), name, f"{keyword[kind]}= names")
     for name, needed_by in wanted.items():
@@ -89,26 +91,15 @@ def query_of(frame: nw.LazyFrame[Any], wanted: Mapping[str, str], ids: Mapping[s
 
 def collected(frame: nw.LazyFrame[Any]) -> Any:
     """The rows of a query that are few, as a pandas frame."""
-    found = _run(frame)
-    return thin(found, found.columns)
-
-
-def _run(frame: nw.LazyFrame[Any]) -> nw.DataFrame[Any]:
-    kind = frame.implementation
-    with engine_errors(engine_of(frame)):
-        # a group of polars' is summed as its rows are read, and no row is kept
-        return frame.collect("polars", engine="streaming") if kind.is_polars() else frame.collect()
-
-
-def engine_of(frame: nw.LazyFrame[Any]) -> str:
-    """What messages call the engine."""
-    return str(frame.implementation.value)
+    names = frame.collect_schema().names()
+    # a group of polars' is summed as its rows are read, and no row is kept
+    how = {"engine": "streaming"} if frame.implementation.is_polars() else {}
+    return rows_of_query(frame, names, **how)
 
 
 def _require(there: Sequence[str], name: str, needed_by: str) -> None:
     if name not in there:
-        hint = unsplit(there) or nearest(name, there)
-        raise DataError(f"{needed_by} {name!r}, which is not a column of the data.{hint}")
+        raise DataError(absent(there, name, needed_by))
 
 
 def _refuse_type(frame: nw.LazyFrame[Any], name: str) -> None:

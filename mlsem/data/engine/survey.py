@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mlsem.core.records import frozen
-from mlsem.data.engine.query import CLUSTER, GROUP, ROBUST, Query, collected, present
+from mlsem.data.engine.query import CLUSTER, ROBUST, Query, collected, present
 from mlsem.data.moments.monomials import Extremes
 from mlsem.data.table.columns import SHOWN, brief
 from mlsem.data.table.sentinels import CODES
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 WORDS = 48
 """Columns whose pattern of missing values makes one whole number."""
-KEYWORD = {CLUSTER: "cluster column", GROUP: "grouping column", ROBUST: "se_cluster column"}
+KEYWORD = {CLUSTER: "cluster column", ROBUST: "se_cluster column"}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -68,22 +68,26 @@ def survey(query: Query) -> Survey:
     """
     import narwhals as nw
 
-    aggregates: list[Any] = [nw.len().alias("rows")]
-    aggregates += [nw.col(kind).count().alias(f"{kind}_there") for kind in query.ids]
-    aggregates += _ends(query.columns)
-    told = collected(query.frame.select(*aggregates)).iloc[0]
-    rows = int(told["rows"])
-    if rows == 0:
+    found, told = _looked(query, *(nw.col(k).count().alias(f"{k}_there") for k in query.ids))
+    if found.rows == 0:
         raise DataError("the data have no rows.")
     for kind, name in query.ids.items():
-        gone = rows - int(told[f"{kind}_there"])
-        if gone and kind != GROUP:  # rows without a group are left out
+        gone = found.rows - int(told[f"{kind}_there"])
+        if gone:
             raise missing_ids(kind, name, gone)
-    found = _read(told, query.columns, rows)
     for place, name in enumerate(query.names):
         if np.isinf([found.low[place], found.high[place]]).any():
             raise _infinite(query, place, name)
     return found
+
+
+def _looked(query: Query, *more: Any) -> tuple[Survey, Any]:
+    """The survey of all rows of a query, and what is asked besides."""
+    import narwhals as nw
+
+    asked = (nw.len().alias("rows"), *more, *_ends(query.columns))
+    told = collected(query.frame.select(*asked)).iloc[0]
+    return _read(told, query.columns, int(told["rows"])), told
 
 
 def _ends(columns: Sequence[str]) -> list[Any]:
@@ -222,8 +226,5 @@ def extremes(query: Query, found: Survey) -> Extremes:
 
 def of_complete(query: Query) -> tuple[Query, Survey]:
     """The query of the rows without missing values, and its survey."""
-    import narwhals as nw
-
     part = replace(query, frame=query.frame.drop_nulls(subset=list(query.columns)))
-    told = collected(part.frame.select(nw.len().alias("rows"), *_ends(query.columns))).iloc[0]
-    return part, _read(told, query.columns, int(told["rows"]))
+    return part, _looked(part)[0]

@@ -7,8 +7,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-POLARS, ARROW = "polars", "pyarrow"
-
 
 def as_eager(found: Any, frame: Any) -> Any:
     """A pandas frame or series as one of the library of a frame in memory (of narwhals)."""

@@ -37,12 +37,12 @@ def thin(frame: nw.DataFrame[Any], names: Iterable[str]) -> pd.DataFrame:
     return pd.DataFrame(columns, index=pd.RangeIndex(len(frame)), copy=False)
 
 
-def collected(frame: nw.LazyFrame[Any], names: Iterable[str]) -> pd.DataFrame:
-    """The rows of a query, in these columns alone."""
+def collected(frame: nw.LazyFrame[Any], names: Iterable[str], **how: Any) -> pd.DataFrame:
+    """The rows of a query, in these columns alone; `how` is said to the engine."""
     wanted = list(names)
     chosen = wanted or frame.collect_schema().names()[:1]
     with engine_errors(frame.implementation.value):
-        found = frame.select(*chosen).collect(_backend(frame))
+        found = frame.select(*chosen).collect(_backend(frame), **how)
     if not found.implementation.is_pandas():
         return thin(found, wanted)
     return found.to_native()[wanted].reset_index(drop=True)  # a partition's starts anew

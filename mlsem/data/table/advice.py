@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from mlsem.errors import nearest, unsplit
 from mlsem.syntax.naming import dummies, fit_name, is_name, quoted
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from numpy.typing import NDArray
 
 SHOWN_CATEGORIES, MOST_CATEGORIES = 8, 20
@@ -194,3 +197,10 @@ def number_advice(name: str, values: NDArray) -> str:
     if decimal and thousands:
         return f"These are numbers with commas: {as_decimal}; {as_thousands}."
     return f"These are numbers as text: {as_decimal if decimal else as_thousands}."
+
+
+def absent(columns: Iterable[Any], name: str, needed_by: str) -> str:
+    """What to say of a column that is not among these; `needed_by` opens it."""
+    there = list(columns)
+    hint = unsplit(there) or nearest(name, (c for c in there if isinstance(c, str)))
+    return f"{needed_by} {name!r}, which is not a column of the data.{hint}"

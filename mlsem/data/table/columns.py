@@ -15,13 +15,14 @@ from mlsem.base.display import cell
 from mlsem.core.records import Array
 from mlsem.data.frames.origin import origin_of
 from mlsem.data.table.advice import (
+    absent,
     categories_advice,
     has_categories,
     no_frame,
     number_advice,
     one_column,
 )
-from mlsem.errors import DataError, OptionValueError, listed, nearest, unsplit
+from mlsem.errors import DataError, OptionValueError, listed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -128,11 +129,10 @@ def require_column(data: pd.DataFrame, name: str, needed_by: str) -> pd.Series:
 
 
 def _absent(data: pd.DataFrame, name: str, needed_by: str) -> str:
-    message = f"{needed_by} {name!r}, which is not a column of the data."
     if name in data.index.names:
+        message = absent((), name, needed_by)
         return f"{message} It is part of the index: pass data.reset_index()."
-    hint = unsplit(data.columns)
-    return message + (hint or nearest(name, (c for c in data.columns if isinstance(c, str))))
+    return absent(data.columns, name, needed_by)
 
 
 def read_rows(
