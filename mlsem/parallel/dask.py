@@ -6,17 +6,16 @@ here both are errors. The function is sent once, and with each batch only the ba
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pickle import PicklingError
 from typing import Any, TypeVar
 
 from mlsem.errors import InterfaceError, OptionValueError, WorkerError
+from mlsem.parallel.window import applied, in_order
 
 Found = TypeVar("Found")
 
-AHEAD = 2  # batches that are sent for each thread of the cluster, so that none is idle
 PATIENCE = 30.0  # seconds in which a cluster without workers must have one
 
 
@@ -50,18 +49,14 @@ def on_cluster(
         The cluster cannot read the function, or is gone.
     """
     client = _client()
-    under_way: deque[Any] = deque()
     with _losses_named():
         held = _sent(client, function)
-        try:
-            for batch in batches:
-                if len(under_way) >= AHEAD * _threads(client):
-                    yield under_way.popleft().result()
-                under_way.append(client.submit(_applied, held, batch, pure=False))
-            while under_way:
-                yield under_way.popleft().result()
-        finally:
-            under_way.clear()  # what nobody waits for any longer is not done
+        yield from in_order(  # what nobody waits for any longer Dask does not do
+            batches,
+            workers=lambda: _threads(client),
+            send=lambda batch: client.submit(applied, held, batch, pure=False),
+            result=lambda future: future.result(),
+        )
 
 
 def _sent(client: Any, function: Callable[..., Any]) -> Any:
@@ -95,10 +90,6 @@ def _sent(client: Any, function: Callable[..., Any]) -> Any:
 
 def _itself(function: Callable[..., Any]) -> Callable[..., Any]:
     return function
-
-
-def _applied(function: Callable[[Any], list[Found]], batch: Any) -> list[Found]:
-    return function(batch)
 
 
 def _threads(client: Any) -> int:

@@ -7,18 +7,17 @@ those that nobody waits for any longer. Who starts and stops the workers is the 
 from __future__ import annotations
 
 import os
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import Any, Protocol, TypeVar, runtime_checkable
 from uuid import uuid4
 
 from mlsem.errors import InterfaceError, OptionValueError, WorkerError
+from mlsem.parallel.window import AHEAD, applied, in_order
 
 Found = TypeVar("Found")
 
 JOB_GROUP = ("spark.jobGroup.id", "spark.job.description", "spark.job.interruptOnCancel")
-AHEAD = 2  # batches that are sent for each worker, so that none is idle
 
 
 @runtime_checkable
@@ -47,14 +46,14 @@ def on_executor(
     from concurrent.futures import BrokenExecutor
     from pickle import PicklingError
 
-    under_way: deque[Any] = deque()
     try:
-        for batch in batches:
-            if len(under_way) >= AHEAD * workers_of(executor):
-                yield _first(under_way, _result)
-            under_way.append(executor.submit(function, batch))
-        while under_way:
-            yield _first(under_way, _result)
+        yield from in_order(
+            batches,
+            workers=lambda: workers_of(executor),
+            send=lambda batch: executor.submit(function, batch),
+            result=lambda future: future.result(),
+            drop=lambda future: future.cancel(),
+        )
     except BrokenExecutor as error:
         raise WorkerError(
             "a worker of the executor died: out of memory, perhaps, or a crash in compiled code. "
@@ -67,20 +66,6 @@ def on_executor(
             f"the work cannot be sent to the executor's workers ({error}): use functions of a "
             "module, and make what cannot be sent inside them."
         ) from error
-    finally:
-        for future in under_way:
-            future.cancel()
-
-
-def _first(under_way: deque[Any], result: Callable[[Any], list[Found]]) -> list[Found]:
-    """The result of the batch that was sent first, which is under way until it is there."""
-    found = result(under_way[0])
-    under_way.popleft()
-    return found
-
-
-def _result(future: Any) -> Any:
-    return future.result()
 
 
 def ray_workers() -> int:
@@ -99,16 +84,16 @@ def ray_workers() -> int:
 def on_ray(function: Callable[[Any], list[Found]], batches: Iterable[Any]) -> Iterator[list[Found]]:
     """As `on_executor`, as tasks of Ray; the function is sent once."""
     ray = _ray()
-    held, task = ray.put(function), ray.remote(max_retries=2)(_applied)
-    under_way: deque[Any] = deque()
-    limit = AHEAD * ray_workers()
+    held, task = ray.put(function), ray.remote(max_retries=2)(applied)
+    count = ray_workers()
     try:
-        for batch in batches:
-            if len(under_way) >= limit:
-                yield _first(under_way, ray.get)
-            under_way.append(task.remote(held, batch))
-        while under_way:
-            yield _first(under_way, ray.get)
+        yield from in_order(
+            batches,
+            workers=lambda: count,
+            send=lambda batch: task.remote(held, batch),
+            result=ray.get,
+            drop=ray.cancel,
+        )
     except ray.exceptions.RayTaskError as error:
         raise error.cause if isinstance(error.cause, Exception) else error from None
     except ray.exceptions.RayError as error:
@@ -116,13 +101,6 @@ def on_ray(function: Callable[[Any], list[Found]], batches: Iterable[Any]) -> It
             f"Ray lost the work ({type(error).__name__}): look at its logs. What is in file= need "
             "not be redone."
         ) from error
-    finally:
-        for reference in under_way:
-            ray.cancel(reference)
-
-
-def _applied(function: Callable[[Any], list[Found]], batch: Any) -> list[Found]:
-    return function(batch)
 
 
 def _ray() -> Any:

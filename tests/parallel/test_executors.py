@@ -12,7 +12,8 @@ import pandas as pd
 import pytest
 
 import mlsem
-from mlsem.parallel.executors import AHEAD, on_executor
+from mlsem.parallel.executors import on_executor
+from mlsem.parallel.window import AHEAD
 
 TRUTH = (
     "level: 1; y ~ 0.5*x; y ~~ 1*y; level: 2; y ~~ 0.3*y",
