@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 
+from mlsem.api.reading import Reading
 from mlsem.api.steps import (
     beside_model,
     finish,
@@ -421,6 +422,8 @@ def population(model: str, group_label: object = None, **options: Any) -> Parame
 def _fitted(
     preset: Preset, model: str, data: Any, cluster: str | None, options: Mapping[str, Any]
 ) -> FitResult:
+    reading = Reading.of(data)
+    data = reading.data
     if are_moments(data):
         from mlsem.api.from_moments import with_moments
 
@@ -433,9 +436,13 @@ def _fitted(
     table = remarked(table_of(syntax.text, how.options, names_in(data), labels))
     table = beside_model(table, how.auxiliary, how.settings, how.options, data, cluster)
     recipe = Recipe(how.options, updated)
+    asked = table, cluster, how.group, repr(how.center), how.settings.missing
     with showing(how.progress):
-        record = rows_of(syntax, table, data, how.settings, cluster, how.group, how.center)
-        return finish(syntax.text, how.settings, table, record, how.start, recipe)
+        record = reading.once(
+            (*asked, how.settings.se_cluster),
+            lambda: rows_of(syntax, table, data, how.settings, cluster, how.group, how.center),
+        )
+        return finish(syntax.text, how.settings, table, record, how.start, recipe, reading)
 
 
 @dataclass(frozen=True, slots=True)
