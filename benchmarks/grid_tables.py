@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from benchmarks.common import seconds, table
@@ -74,61 +74,66 @@ def series_table(data: dict[str, Any], series: Series) -> str:
     return table(head, rows)
 
 
-def fastest(
-    data: dict[str, Any], design: Design, among: Callable[[str, dict[str, Any]], bool]
-) -> tuple[str, float] | None:
-    """The peer that takes the least processor time, and how much."""
+@dataclass(frozen=True)
+class Rival:
+    """The fastest other program at a design, by what was measured if anything was."""
+
+    design: Design
+    name: str
+    record: Record
+    times: float  # its time over mlsem's
+
+    def __str__(self) -> str:
+        return f"{self.name}: {time(self.record)}"
+
+
+def rival(data: dict[str, Any], design: Design, *, robust: bool) -> Rival | None:
+    """Among programs with cluster-robust errors, or among those with model-based ones."""
     runs = runs_of(data)
-    found = {
-        name: runs[name, design]["cpu"]
+    ours = runs.get((OURS_ROBUST if robust else OURS, design), {}).get("cpu")
+    others = {
+        name: runs[name, design]
         for name, about in data["peers"].items()
-        if among(name, about) and "cpu" in runs.get((name, design), {})
+        if (about["errors"] != "model-based") == robust and (name, design) in runs
     }
-    return min(found.items(), key=lambda item: item[1]) if found else None
-
-
-def against(
-    data: dict[str, Any], design: Design, *, robust: bool
-) -> tuple[str, float, float] | None:
-    """The fastest other program: its name, its time, and how many times mlsem's that is."""
-    ours = runs_of(data).get((OURS_ROBUST if robust else OURS, design), {}).get("cpu")
-    other = fastest(
-        data,
-        design,
-        lambda name, about: (
-            not name.startswith("mlsem") and (about["errors"] != "model-based") == robust
-        ),
-    )
-    return (*other, other[1] / ours) if other and ours else None
+    for what in ("cpu", "foreseen"):
+        found = {
+            name: record
+            for name, record in others.items()
+            if what in record and not name.startswith("mlsem")
+        }
+        if ours and found:
+            name = min(found, key=lambda name: found[name][what])
+            return Rival(design, name, found[name], found[name][what] / ours)
+    return None
 
 
 def every_peer(data: dict[str, Any]) -> str:
     """At every design: mlsem beside the fastest other program."""
-    rows = []
+    runs, rows = runs_of(data), []
     for design in sorted(designs_of([*SERIES]), key=lambda d: (d.factors, d.predictors)):
         cells = [design.title, f"{design.rows:,}"]
         for robust in (True, False):
-            ours = runs_of(data).get((OURS_ROBUST if robust else OURS, design))
-            found = against(data, design, robust=robust)
-            cells.append(time(ours))
-            cells.append("none" if found is None else f"{found[0]}: {seconds(found[1])}")
-            cells.append("–" if found is None else f"{found[2]:.3g}")
+            cells.append(time(runs.get((OURS_ROBUST if robust else OURS, design))))
+            found = rival(data, design, robust=robust)
+            cells += ["none", "–"] if found is None else [str(found), _times(found.times)]
         rows.append(cells)
     head = (
-        "clusters × rows", "rows", "mlsem, MLR", "fastest other with robust errors", "times",
-        "mlsem, model-based", "fastest other with model-based errors", "times",
+        "clusters × rows each", "rows", "mlsem, MLR", "fastest other with robust errors",
+        "its time / mlsem's", "mlsem, model-based", "fastest other with model-based errors",
+        "its time / mlsem's",
     )  # fmt: skip
     return table(head, rows)
 
 
-def slower(data: dict[str, Any], *, robust: bool) -> list[tuple[Design, str, float, float]]:
-    """Designs at which another program is faster: design, program, its time, mlsem's over it."""
-    found = []
-    for design in designs_of([*SERIES]):
-        other = against(data, design, robust=robust)
-        if other is not None and other[2] < 1.0:
-            found.append((design, other[0], other[1], 1.0 / other[2]))
-    return found
+def _times(ratio: float) -> str:
+    return f"{float(f'{ratio:.2g}'):,.0f}" if ratio >= 10 else f"{ratio:.2g}"
+
+
+def faster(data: dict[str, Any], *, robust: bool) -> list[Rival]:
+    """Programs that are faster than mlsem, by design."""
+    found = [rival(data, design, robust=robust) for design in designs_of([*SERIES])]
+    return [each for each in found if each is not None and each.times < 1.0]
 
 
 def agreement(data: dict[str, Any]) -> str:

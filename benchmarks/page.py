@@ -16,13 +16,14 @@ from benchmarks.common import RESULTS, ROOT, median, seconds, table
 from benchmarks.designs import SERIES
 from benchmarks.grid_tables import (
     OURS_ROBUST,
+    Rival,
     about,
     agreement,
     every_peer,
+    faster,
     growth,
     points,
     runs_of,
-    slower,
 )
 
 PAGE = ROOT / "docs" / "benchmarks.md"
@@ -93,7 +94,7 @@ def verdict_block() -> str:
     """Where mlsem is the fastest of all, where it is not, by how much and why."""
     data = result("grid")
     ours = runs_of(data)
-    behind = slower(data, robust=True)
+    behind = faster(data, robust=True)
     count = sum(name == OURS_ROBUST for name, _ in ours)
     text = (
         f"Of {count} designs mlsem is the fastest program to estimates and cluster-robust errors "
@@ -101,7 +102,7 @@ def verdict_block() -> str:
     )
     if behind:
         text += f" It is not at {_behind(behind)}. {WHY}"
-    plain = slower(data, robust=False)
+    plain = faster(data, robust=False)
     if plain:
         text += (
             f"\n\nTo estimates and model-based errors it is the fastest at {count - len(plain)}; "
@@ -110,11 +111,10 @@ def verdict_block() -> str:
     return text
 
 
-def _behind(found: list[tuple[Any, str, float, float]]) -> str:
+def _behind(found: list[Rival]) -> str:
     return _listed(
-        [f"{d.title} ({name}, {seconds(theirs)}: {times:.2g} times as fast)"
-         for d, name, theirs, times in found]
-    )  # fmt: skip
+        [f"{each.design.title} ({each}, {1 / each.times:.2g} times as fast)" for each in found]
+    )
 
 
 def _listed(words: list[str]) -> str:

@@ -59,7 +59,7 @@ def test_where_another_program_is_faster_the_page_says_so(monkeypatch: pytest.Mo
     monkeypatch.setattr(page, "result", lambda name: _measured(times))
     said = page.verdict_block()
     assert "Of 4 designs mlsem is the fastest program" in said
-    assert "errors at 0. It is not at 50 × 10 (lme-python, CR0, 0.5 ms: 4 times as fast), " in said
+    assert "errors at 0. It is not at 50 × 10 (lme-python, CR0: 0.5 ms, 4 times as fast), " in said
     assert "model-based" not in said  # lme4 is slower
     monkeypatch.setattr(page, "result", lambda name: _measured({**times, "lme-python, CR0": 1.0}))
     assert page.verdict_block().endswith("cluster-robust errors at 4.")
