@@ -65,6 +65,28 @@ def test_where_another_program_is_faster_the_page_says_so(monkeypatch: pytest.Mo
     assert page.verdict_block().endswith("cluster-robust errors at 4.")
 
 
+def test_the_page_is_written_where_there_is_no_r(monkeypatch: pytest.MonkeyPatch) -> None:
+    saved = page.result
+
+    def without_r(name: str) -> Any:
+        data = saved(name)
+        if name in ("speed", "robust", "mixed"):
+            for case in data["cases"]:
+                for program in ("lavaan", "lme4", "clubSandwich"):
+                    case.pop(program, None)
+        if name == "grid":
+            data["runs"] = [run for run in data["runs"] if run["peer"][:5] == "mlsem"]
+        return data
+
+    monkeypatch.setattr(page, "result", without_r)
+    said = {name: block() for name, block in page.BLOCKS.items()}
+    assert said["lavaan"].count("| – | – |") == len(saved("speed")["cases"])
+    assert "clubSandwich" not in said["others"]
+    assert "lme4" not in said["others"]
+    assert "It is not at" not in said["verdict"]
+    assert "| none | – |" in said["peers"]
+
+
 def test_the_exponent_is_that_of_the_last_three() -> None:
     times = _measured({"mlsem, MLR": 2e-3}, growth=0.75)
     runs = grid_tables.runs_of(times)
