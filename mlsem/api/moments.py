@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Unpack
 
-from mlsem.api.fit import read_keywords
+from mlsem.api.call import read_keywords
 from mlsem.api.from_query import content_of
 from mlsem.api.steps import groups_of, is_query, names_in, parsed, remarked, rows_in, table_of
 from mlsem.core.quiet import quiet

@@ -27,7 +27,7 @@ from mlsem.results.tables import defined_parameters
 from mlsem.simulation.study.fingerprint import described, fingerprint
 
 if TYPE_CHECKING:
-    import pandas as pd
+    pass
 
 Numbers = dict[str, tuple[float, float, float]]
 WRONG = (OptionError, OptionValueError, InterfaceError, ModelSyntaxError, SpecificationError)
@@ -94,6 +94,7 @@ class Method:
     def fitted(self, reading: Reading) -> Any:
         """The fit; what other methods have read of the data is not read again."""
         if not self.text:
+            reading.known.clear()  # the function may change the data
             return self.call(reading.data)
         data: Any = reading if self.call is fit else reading.data
         return self.call(self.text, data, **self.options)
@@ -169,9 +170,7 @@ def _method(name: str, entry: object) -> Method:
     )
 
 
-def analyse(
-    methods: Sequence[Method], data: pd.DataFrame, strict: bool = True
-) -> dict[str, Outcome]:
+def analyse(methods: Sequence[Method], reading: Reading, strict: bool = True) -> dict[str, Outcome]:
     """What each method finds in a data set. Methods with the same estimates fit once.
 
     Parameters
@@ -184,7 +183,6 @@ def analyse(
     OptionValueError
         A method is written wrongly.
     """
-    reading = Reading(data)
     bases: dict[object, FitResult] = {}
     outcomes: dict[str, Outcome] = {}
     with without_warnings(), np.errstate(all="ignore"):  # what they warn of is counted
