@@ -1,7 +1,7 @@
 """python -m benchmarks [NAME ...] [--save]
 
-Names: speed, grid, fit_measures, import_time, scaling, engines, memory, groups, robust, mixed,
-slopes, missing, missing_random, random_models, random_families, formulas.
+Names: speed, grid, fit_measures, import_time, scaling, engines, memory, many_clusters, groups,
+robust, mixed, slopes, missing, missing_random, random_models, random_families, formulas.
 Without names: all but the last four. With --save docs/benchmarks.md is written anew, too.
 """
 
@@ -16,6 +16,7 @@ from benchmarks import (
     grid,
     groups,
     import_time,
+    many_clusters,
     memory,
     missing,
     missing_random,
@@ -37,6 +38,7 @@ PARTS = {
     "scaling": scaling.main,
     "engines": engines.main,
     "memory": memory.main,
+    "many_clusters": many_clusters.main,
     "groups": groups.main,
     "robust": robust.main,
     "mixed": mixed.main,
