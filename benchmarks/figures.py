@@ -13,6 +13,7 @@ from scipy.optimize import isotonic_regression
 
 from benchmarks.designs import SERIES, Series
 from benchmarks.grid_tables import Record, Runs, runs_of
+from benchmarks.peers import MODEL_BASED
 from mlsem.report.figures.style import BLUE, GREEN, INK, LINE, ORANGE, RED, SMALL, blank, style
 
 if TYPE_CHECKING:
@@ -111,7 +112,7 @@ def _curve(name: str, series: Series, runs: Runs, data: dict[str, Any], unit: Un
     ahead = [(x, r["foreseen"]) for x, r in records if "foreseen" in r and unit is SECONDS]
     if not seen:
         return None
-    robust = data["peers"][name]["errors"] != "model-based"
+    robust = data["peers"][name]["errors"] != MODEL_BASED
     return Curve(name, *LOOKS[name], seen, ahead, name.startswith("mlsem"), robust)
 
 

@@ -7,10 +7,11 @@ from typing import Any
 
 from benchmarks.common import seconds, table
 from benchmarks.designs import SERIES, Design, Series, designs_of, exponent
+from benchmarks.peers import MODEL_BASED
 
 LEAST = 1.0  # MB: less is noise
 LAST = 3  # points of a series that an exponent is fitted to
-ALL_BUT_WALL = 0.1  # share by which wall and processor time differ at the most unsaid
+UNSAID = 0.1  # share by which wall and processor time may differ without its being told
 OURS, OURS_ROBUST = "mlsem", "mlsem, MLR"
 
 Record = dict[str, Any]
@@ -48,7 +49,7 @@ def time(record: Record | None) -> str:
     if "foreseen" in record:
         return f"*{seconds(record['foreseen'])}*"
     cpu, wall = record["cpu"], record["wall"]
-    other = abs(wall / cpu - 1.0) > ALL_BUT_WALL
+    other = abs(wall / cpu - 1.0) > UNSAID
     return seconds(cpu) + (f" ({seconds(wall)})" if other else "")
 
 
@@ -94,7 +95,7 @@ def rival(data: dict[str, Any], design: Design, *, robust: bool) -> Rival | None
     others = {
         name: runs[name, design]
         for name, about in data["peers"].items()
-        if (about["errors"] != "model-based") == robust and (name, design) in runs
+        if (about["errors"] != MODEL_BASED) == robust and (name, design) in runs
     }
     for what in ("cpu", "foreseen"):
         found = {

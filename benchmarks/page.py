@@ -180,6 +180,20 @@ def memory_block() -> str:
     )
 
 
+def many_block() -> str:
+    """Clusters by the million: time and memory of each kind of errors."""
+    cells: dict[tuple[str, str], dict[str, str]] = {}
+    for record in result("many_clusters"):
+        size = f"{record['clusters']:,} × {record['size']}"
+        found = record.get("error") or (
+            f"{seconds(record['cpu'])}, {record['beyond'] / 1e3:.2f} GB"
+        )
+        cells.setdefault((size, record["model"]), {})[record["se"]] = found
+    head = ("clusters × rows each", "model", "without errors", "MLR", "CR2 with df")
+    rows = [[*key, *(of[se] for se in ("none", "MLR", "CR2"))] for key, of in cells.items()]
+    return table(head, rows)
+
+
 BLOCKS: dict[str, Callable[[], str]] = {
     "lavaan": lavaan_block,
     "others": others_block,
@@ -189,6 +203,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "programs": programs_block,
     "engines": engines_block,
     "memory": memory_block,
+    "many": many_block,
 }
 
 

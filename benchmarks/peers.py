@@ -35,6 +35,10 @@ from benchmarks.designs import Design
 
 BUDGET = 0.7  # seconds of repeated calls
 MODEL_BASED = "model-based"
+PROGRAMS = {
+    "R": ("Rscript", "--vanilla", str(HERE / "peers.R")),
+    "Julia": ("julia", str(HERE / "peers.jl")),
+}
 
 Answer = dict[str, dict[str, float]]
 """Estimates and errors by the names of parameters, as far as a peer tells them."""
@@ -53,11 +57,6 @@ class Peer:
     needs: tuple[str, ...] = ()
     prepare: Prepare | None = None  # of those in Python
     latent: bool = False
-
-    @property
-    def robust(self) -> bool:
-        """Whether its errors hold whatever the covariance within clusters is."""
-        return self.errors != MODEL_BASED
 
     def absent(self) -> str | None:
         """Why it cannot run here, if it cannot."""
@@ -226,9 +225,8 @@ def measured(name: str, design: Design, patience: float) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         for step, each in (("small", design.small), ("whole", design)):
             _write(each, Path(folder, step))
-        program = ["Rscript", "--vanilla"] if peer.language == "R" else ["julia"]
-        script = HERE / f"peers.{'R' if peer.language == 'R' else 'jl'}"
-        return run([*program, str(script), peer.package, folder, str(BUDGET)], patience)
+        program = PROGRAMS[peer.language]
+        return run([*program, peer.package, folder, str(BUDGET)], patience)
 
 
 def _write(design: Design, folder: Path) -> None:
