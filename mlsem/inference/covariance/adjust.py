@@ -25,7 +25,7 @@ from typing import Annotated as Shaped
 import numpy as np
 
 from mlsem.core.clusters.reduced import MixedClusters
-from mlsem.core.linalg import along, solved_lower
+from mlsem.core.linalg import along
 from mlsem.core.records import Array
 from mlsem.estimation.standard_errors import Adjustment
 from mlsem.inference.covariance.equations import WhiteKinds
@@ -136,9 +136,20 @@ def _adjust_residuals(mixed: MixedClusters, root: Shaped[Array, "n n"], found: A
     lost = np.rint(np.einsum("kaa->k", found.alone[:, :p, :p])).astype(int)
     gone = np.arange(values.shape[1]) < lost[:, None]
     factors = np.where(gone, 0.0, np.where(gone, 1.0, values) ** -0.5)
-    half = _spectral(vectors, factors) @ solved_lower(lower, design)  # (D H D')^{-½} D'⁻¹ X
+    half = _spectral(vectors, factors) @ _solved_lower(lower, design)  # (D H D')^{-½} D'⁻¹ X
     map_ = half.swapaxes(1, 2)
     found.scores[:, :p] = (map_ @ (upper @ mixed.residuals[:, :, None]))[:, :, 0]
     moved = square @ half
     found.spread[:, :p, :p] = moved.swapaxes(1, 2) @ moved
     found.pull[:, :p, :p] = map_ @ turned
+
+
+def _solved_lower(
+    lower: Shaped[Array, "k d d"], rows: Shaped[Array, "k d p"]
+) -> Shaped[Array, "k d p"]:
+    """L⁻¹ R of each in a stack, row by row: d is small, and the stack long."""
+    found = np.empty_like(rows)
+    for row in range(lower.shape[1]):
+        known = lower[:, row, None, :row] @ found[:, :row]
+        found[:, row] = (rows[:, row] - known[:, 0]) / lower[:, row, row, None]
+    return found
