@@ -11,12 +11,14 @@ from mlsem.api.steps import (
     beside_model,
     finish,
     groups_of,
+    is_query,
     modelling,
     names_in,
     parsed,
     remarked,
     rows_in,
     rows_of,
+    summed_of,
     table_of,
 )
 from mlsem.api.update import updated
@@ -87,12 +89,17 @@ def called(
         from mlsem.api.from_moments import with_moments
 
         cluster, options = with_moments(data, cluster, options)
-    else:
-        data = rows_in(data, model, cluster, options)
     how = read_keywords(preset, options)
+    if not are_moments(data):
+        needs_rows = how.settings.kind().sandwich or how.settings.se_cluster
+        summed = cluster is not None or not needs_rows
+        data = rows_in(data, model, cluster, options, summed=summed)
     syntax = parsed(model, data)
     labels = groups_of(syntax, data, how.group, how.group_label)
     table = remarked(table_of(syntax.text, how.options, names_in(data), labels))
+    if is_query(data):
+        with showing(how.progress):
+            data = summed_of(data, syntax, table, how.settings, cluster, how.group, how.auxiliary)
     table = beside_model(table, how.auxiliary, how.settings, how.options, data, cluster)
     return Call(syntax, table, how, cluster), data
 
