@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 
+from mlsem.api.reading import Reading
 from mlsem.api.steps import (
     beside_model,
     finish,
@@ -423,6 +424,8 @@ def population(model: str, group_label: object = None, **options: Any) -> Parame
 def _fitted(
     preset: Preset, model: str, data: Any, cluster: str | None, options: Mapping[str, Any]
 ) -> FitResult:
+    reading = Reading.of(data)
+    data = reading.data
     if are_moments(data):
         from mlsem.api.from_moments import with_moments
 
@@ -440,8 +443,12 @@ def _fitted(
         if is_query(data):
             data = summed_of(data, syntax, table, how.settings, cluster, how.group, how.auxiliary)
         table = beside_model(table, how.auxiliary, how.settings, how.options, data, cluster)
-        record = rows_of(syntax, table, data, how.settings, cluster, how.group, how.center)
-        return finish(syntax.text, how.settings, table, record, how.start, recipe)
+        asked = table, cluster, how.group, repr(how.center), how.settings.missing
+        record = reading.once(
+            (*asked, how.settings.se_cluster),
+            lambda: rows_of(syntax, table, data, how.settings, cluster, how.group, how.center),
+        )
+        return finish(syntax.text, how.settings, table, record, how.start, recipe, reading)
 
 
 @dataclass(frozen=True, slots=True)

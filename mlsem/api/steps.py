@@ -6,6 +6,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeGuard
 
+from mlsem.api.reading import Reading
 from mlsem.base.caching import remember
 from mlsem.data.frames.records import Lazy
 from mlsem.data.frames.source import source
@@ -184,8 +185,9 @@ def finish(
     record: DataRecord | GroupedRecord,
     start: object,
     recipe: Recipe | None = None,
+    reading: Reading | None = None,
 ) -> FitResult:
-    """Estimate a specified model whose data are read."""
+    """Estimate a specified model whose data are read; `reading` may have met them already."""
     if settings.starts and start is not None:
         raise OptionValueError(
             f"start= and starts={settings.starts}: random starts are tried beside the usual one, "
@@ -197,7 +199,8 @@ def finish(
             '(leave estimator out, or "MLR"; for few clusters se="CR2"), restricted maximum '
             'likelihood with missing="listwise".'
         )
-    problem = pose(table, record)
+    met = Reading(None) if reading is None else reading
+    problem = met.once((table, record), lambda: pose(table, record))
     df_method(problem, settings)  # refuses before the search
     optimum = optimum_of(problem, settings, start)
     if not optimum.converged:

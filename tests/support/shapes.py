@@ -97,49 +97,86 @@ def _checked_class(cls: type) -> type:
 def _checked_function(function: Any, shapes: Mapping[str, Any]) -> Callable[..., Any]:
     if not shapes:
         return function
-    signature = inspect.signature(function)
-    names = list(signature.parameters)
-    shapes = {name: shapes[name] for name in [*names, "return"] if name in shapes}
-    places = [(place, name) for place, name in enumerate(names) if name in shapes]
-    returns = "return" in shapes
-    right: set[Any] = set()
+    parameters = inspect.signature(function).parameters
+    shapes = {name: shapes[name] for name in [*parameters, "return"] if name in shapes}
+    absent = inspect.Parameter.empty
+    defaults = {name: each.default for name, each in parameters.items()}
 
-    def check(args: Any, kwargs: Any, **result: Any) -> None:
+    def check(values: Mapping[str, Any]) -> None:
         state = random.getstate()  # beartype draws which item of a container it looks at
         try:
-            compare(args, kwargs, result)
+            compare(values)
         finally:
             random.setstate(state)
 
-    def compare(args: Any, kwargs: Any, result: Mapping[str, Any]) -> None:
-        values = signature.bind(*args, **kwargs).arguments | dict(result)
+    def compare(values: Mapping[str, Any]) -> None:
         with jaxtyping.jaxtyped("context"):
-            for name, shape in shapes.items():
-                if name in values and not is_bearable(values[name], shape):
+            for name, value in values.items():
+                shape = shapes[name]
+                if value is not defaults.get(name, absent) and not is_bearable(value, shape):
                     where = f"{function.__module__}.{function.__qualname__}"
-                    given = {each: _form(values[each]) for each in shapes if each in values}
+                    given = {each: _form(one) for each, one in values.items()}
                     raise jaxtyping.TypeCheckError(f"{where}: {name} is no {shape} in {given}")
 
-    @functools.wraps(function)
-    def call(*args: Any, **kwargs: Any) -> Any:
-        given = tuple(
-            [
-                _form(args[place]) if place < len(args) else _form(kwargs.get(name))
-                for place, name in places
-            ]
-        )
-        if given not in right:
-            check(args, kwargs)
-            right.add(given)
-        result = function(*args, **kwargs)
-        if returns:
-            whole = given, _form(result)
-            if whole not in right:
-                check(args, kwargs, **{"return": result})
-                right.add(whole)
-        return result
+    return functools.wraps(function)(_written(function, shapes, check))
 
-    return call
+
+def _written(
+    function: Any, shapes: Mapping[str, Any], check: Callable[[Mapping[str, Any]], None]
+) -> Any:
+    """A function of the same parameters; written for them, since millions of calls go through."""
+    signature = inspect.signature(function)
+    parameters = signature.parameters
+    head = signature.replace(
+        parameters=[_without_value(each) for each in parameters.values()],
+        return_annotation=signature.empty,
+    )
+    passed = [_PASSED.get(each.kind, "{0}").format(name) for name, each in parameters.items()]
+    forms = "".join(f"{_FORM.format(name)}, " for name in shapes if name != "return")
+    values = "".join(f"{name!r}: {name}, " for name in shapes if name != "return")
+    lines = [
+        f"def _call{head}:",
+        f"    _given = ({forms})",
+        "    if _given not in _right:",
+        f"        _check({{{values}}})",
+        "        _right.add(_given)",
+        f"    _result = _function({', '.join(passed)})",
+    ]
+    if "return" in shapes:
+        lines += [
+            f"    _whole = _given, {_FORM.format('_result')}",
+            "    if _whole not in _right:",
+            f"        _check({{{values}'return': _result}})",
+            "        _right.add(_whole)",
+        ]
+    names: dict[str, Any] = {"_parameters": parameters, "_function": function, "_check": check}
+    names |= {"_right": set(), "_form": _form, "_array": np.ndarray}
+    exec("\n".join([*lines, "    return _result"]), names)
+    return names["_call"]
+
+
+class _Default:
+    """Written as the place of a parameter's default value."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __repr__(self) -> str:
+        return f"_parameters[{self.name!r}].default"
+
+
+def _without_value(parameter: inspect.Parameter) -> inspect.Parameter:
+    empty = inspect.Parameter.empty
+    default = empty if parameter.default is empty else _Default(parameter.name)
+    return parameter.replace(annotation=empty, default=default)
+
+
+_PASSED = {
+    inspect.Parameter.KEYWORD_ONLY: "{0}={0}",
+    inspect.Parameter.VAR_POSITIONAL: "*{0}",
+    inspect.Parameter.VAR_KEYWORD: "**{0}",
+}
+_FORM = "({0}.shape, {0}.dtype.char) if type({0}) is _array else _form({0})"
 
 
 def _form(value: Any) -> Any:

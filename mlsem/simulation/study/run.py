@@ -14,7 +14,7 @@ import numpy as np
 
 from mlsem.errors import OptionValueError
 from mlsem.other_programs.answering import answering
-from mlsem.parallel.pool import Backend, batch_size, is_elsewhere, streamed
+from mlsem.parallel.pool import Backend, batch_size, streamed, workers_for
 from mlsem.simulation.study.arguments import read_names, read_truth, refuse_unknown, require_numbers
 from mlsem.simulation.study.methods import Method, Outcome, analyse, read_methods
 from mlsem.simulation.study.records import Record
@@ -108,10 +108,10 @@ def study(
         The file holds another study, is damaged or in use by another process, or cannot be read
         or written.
     InterfaceError
-        Several processes without joblib, "dask" without distributed, or a bar without tqdm.
+        Several processes without joblib, a backend without its package, or a bar without tqdm.
     WorkerError
-        A process died, or cannot be sent the study; or the Dask cluster cannot read it (mlsem is
-        not installed there), or was lost.
+        A process died, or cannot be sent the study; or the cluster cannot read it (mlsem is not
+        installed there), or was lost.
 
     Examples
     --------
@@ -132,6 +132,7 @@ def study(
     source, methods = read_source(generator), read_methods(models)
     require_numbers(replications, level, seed)
     known, wanted = read_truth(truth), read_names(parameters)
+    workers = workers_for(n_jobs, backend)
     with nullcontext() if file is None else Store.opened(file) as store:
         seed = _seed(seed, store)
         work = Work(None if isinstance(source, InOrder) else source, methods, seed, wanted)
@@ -143,7 +144,7 @@ def study(
         if 0 not in done or (len(done) < replications and (known or wanted)):
             first = _tried(work, source, replications)
             _refuse_unknown(first, known, wanted or ())
-            if 0 not in done and not is_elsewhere(backend):  # all of that is the cluster's work
+            if 0 not in done and workers.are_ours:  # else all of that is the cluster's work
                 done[0] = _chosen(first, wanted)
                 if store is not None:
                     store.add([(0, done[0])])
