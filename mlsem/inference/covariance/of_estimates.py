@@ -60,10 +60,12 @@ def _covariance_of(
     problem, settings = estimates.problem, estimates.settings
     if not kind.exists or not estimates.converged:
         return no_covariance(estimates.params, kind), ()
-    if kind.sandwich and len(problem.robust.labels) < 2:
+    clusters = len(problem.robust.labels)
+    if kind.sandwich and problem.robust.name is None and clusters < problem.moments.n_rows:
         raise InferenceError(
-            "the fit is to moments that were made without cluster=, of all rows together: robust "
-            'standard errors need clusters. Make the moments with cluster="…".'
+            "the fit has moments of all rows together (of a query, or made without cluster=): "
+            "robust standard errors need rows or clusters. Ask for them as you fit the rows, "
+            'mlsem.fit(…, se="MLR"), or name cluster="…".'
         )
     method = df_method(problem, settings)
     if kind.model_based and estimates.restricted:

@@ -12,18 +12,22 @@ from typing import Any
 
 import numpy as np
 
+from mlsem.api.reading import Reading
+from mlsem.data.table.stack import held, values_in
 from mlsem.errors import OptionValueError
 from mlsem.other_programs.answering import answering
 from mlsem.parallel.pool import Backend, batch_size, streamed, workers_for
+from mlsem.simulation.study.ahead import look_ahead
 from mlsem.simulation.study.arguments import read_names, read_truth, refuse_unknown, require_numbers
 from mlsem.simulation.study.methods import Method, Outcome, analyse, read_methods
 from mlsem.simulation.study.records import Record
 from mlsem.simulation.study.result import MethodResults, Study
-from mlsem.simulation.study.sources import InOrder, Source, read_source
+from mlsem.simulation.study.sources import Drawn, InOrder, Source, read_source
 from mlsem.simulation.study.store import Store
 
 TRIED = 3  # data sets that no method can analyse, before a study is given up
 LARGEST = 25  # replications that an interruption may lose, per process
+HELD = 4_000_000  # values of data sets that are read together
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -209,10 +213,34 @@ def _batches(
 
 
 def _replicated(work: Work, batch: Sequence[tuple[int, Any]]) -> list[Record]:
-    return [(k, _chosen(_replication(work, k, data), work.parameters)) for k, data in batch]
+    found: list[Record] = []
+    for wave in _waves(work, batch):
+        look_ahead(work.methods, [reading for _, reading in wave])
+        for number, reading in wave:
+            outcomes = analyse(work.methods, reading, strict=False)
+            found.append((number, _chosen(outcomes, work.parameters)))
+    return found
 
 
-def _replication(work: Work, number: int, data: Any, strict: bool = False) -> Mapping[str, Outcome]:
+def _waves(work: Work, batch: Sequence[tuple[int, Any]]) -> Iterator[list[tuple[int, Reading]]]:
+    """The data sets of a batch, as many at a time as may be in memory."""
+    wave: list[tuple[int, Reading]] = []
+    left: float = HELD
+    for number, data in batch:
+        own = _drawn(work, number, data)
+        if isinstance(work.source, Drawn):  # the function may fill the same arrays again
+            own = held(own)
+        wave.append((number, Reading(own)))
+        left -= values_in(own)
+        if left < 0:
+            yield wave
+            wave, left = [], HELD
+    if wave:
+        yield wave
+
+
+def _drawn(work: Work, number: int, data: Any) -> Any:
+    """The data set of a replication."""
     if work.source is not None:
         try:
             data = work.source.data(number, work.seed)
@@ -229,7 +257,7 @@ def _replication(work: Work, number: int, data: Any, strict: bool = False) -> Ma
             f"generator: it returned None in replication {number}, and must return a data frame. "
             "Does the function end with return?"
         )
-    return analyse(work.methods, data, strict)
+    return data
 
 
 def _chosen(outcomes: Mapping[str, Outcome], names: frozenset[str] | None) -> Mapping[str, Outcome]:
@@ -256,7 +284,7 @@ def _tried(work: Work, source: InOrder | Source, replications: int) -> Mapping[s
     numbers = range(min(TRIED, replications))
     tried: list[Mapping[str, Outcome]] = []
     for [(number, data)] in _batches(source, numbers, 1):
-        tried.append(_replication(work, number, data, strict=True))
+        tried.append(analyse(work.methods, Reading(_drawn(work, number, data))))
         if not all(each.is_mistake for each in tried[-1].values()):
             return tried[0]
     reasons = "; ".join(f"models[{k!r}]: {each.failure}" for k, each in tried[0].items())
