@@ -7,13 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 
 from mlsem.api.call import answered, called, read_keywords
 from mlsem.api.reading import Reading
-from mlsem.api.steps import (
-    beside_model,
-    groups_of,
-    parsed,
-    remarked,
-    table_of,
-)
+from mlsem.api.steps import beside_model, groups_of, parsed, remarked, table_of
 from mlsem.core.quiet import quiet
 from mlsem.data.frames.taking import any_frame
 from mlsem.data.table.columns import require_frame
