@@ -44,12 +44,12 @@ MAY = {
     "core/evidence": "core/records core/blocks core/linalg core/implied",
     "core/alignment": "core/records core/linalg",
     "core/optimise": "core/records core/linalg core/arrow core/implied core/sample core/clusters",
-    "core/intercepts": "errors core/records core/blocks core/linalg core/implied core/sample core/clusters "
-    "core/optimise",
-    "core/slopes": "errors core/records core/blocks core/linalg core/implied core/sample core/clusters "
-    "core/evidence core/optimise",
-    "core/patterns": "errors core/records core/blocks core/linalg core/implied core/sample core/clusters "
-    "core/evidence core/optimise",
+    "core/intercepts": "errors core/records core/blocks core/linalg core/implied core/sample "
+    "core/clusters core/optimise",
+    "core/slopes": "errors core/records core/blocks core/linalg core/implied core/sample "
+    "core/clusters core/evidence core/optimise",
+    "core/patterns": "errors core/records core/blocks core/linalg core/implied core/sample "
+    "core/clusters core/evidence core/optimise",
     "core/restricted": "errors core",
     "model": "errors other_programs report syntax core",
     "data/frames": "errors",
