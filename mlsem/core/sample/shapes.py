@@ -156,3 +156,13 @@ def stacked(samples: Sequence[ShapeMoments]) -> ShapeMoments:
         cross=np.array([each.cross for each in samples]),
         within=np.array([each.within for each in samples]),
     )
+
+
+def of_sizes(data: ShapeMoments, sizes: Shaped[Array, "S"]) -> ShapeMoments:
+    """A data set among sizes of clusters of which it may have no cluster."""
+    if len(sizes) == len(data.sizes):
+        return data
+    place, shape = np.searchsorted(sizes, data.sizes), data.cross.shape[1:]
+    clusters, cross = np.zeros(len(sizes)), np.zeros((len(sizes), *shape))
+    clusters[place], cross[place] = data.clusters, data.cross
+    return ShapeMoments(sizes, clusters, cross, data.within)

@@ -18,7 +18,7 @@ from mlsem.core.sample.draws import DataSource
 from mlsem.core.sample.resampling import Moments, drawn_clusters, resampled_unions
 from mlsem.errors import InferenceError, InferenceWarning, OptionValueError, listed, warn
 from mlsem.estimation.estimates import Estimates
-from mlsem.estimation.refit import model_sampler, refit
+from mlsem.estimation.refit import model_sampler, refits
 from mlsem.estimation.settings import Settings
 from mlsem.estimation.standard_errors import CR0, StandardErrors, plain_sandwich
 from mlsem.inference.bootstrap import draws as numbers
@@ -214,14 +214,15 @@ class Refits:
     def __call__(self, seeds: Sequence[np.random.SeedSequence]) -> list[Shaped[Array, "2 c"] | str]:
         """Of each draw the values and standard errors (2, npar + d), or why it failed."""
         with np.errstate(all="ignore"):
-            return [self.replicate(np.random.default_rng(seed)) for seed in seeds]
+            drawn = [self.drawn(np.random.default_rng(seed)) for seed in seeds]
+            some = [each for each in drawn if each is not None]
+            found = iter(refits(self.estimates, some, self.settings, self.estimates.params))
+            return [
+                NOT_DETERMINED if each is None else self.replicate(next(found)) for each in drawn
+            ]
 
-    def replicate(self, generator: np.random.Generator) -> Shaped[Array, "2 c"] | str:
-        drawn = self.drawn(generator)
-        if drawn is None:
-            return NOT_DETERMINED
-        start = self.estimates.params
-        found = refit(self.estimates, drawn[0], self.settings, start, drawn[1])
+    def replicate(self, found: Estimates | None) -> Shaped[Array, "2 c"] | str:
+        """What is kept of a refit."""
         if found is None:
             return NOT_DETERMINED
         if not found.converged:
