@@ -9,7 +9,7 @@ import numpy as np
 
 from mlsem.data.kept.moments import Moments
 from mlsem.data.moments.bases import CONSTANT, SAME
-from mlsem.data.moments.from_monomials import ends_of, spread_of
+from mlsem.data.moments.from_monomials import Spread, ends_of, spread_of
 from mlsem.data.moments.monomial_record import grouped_record_of, record_of
 from mlsem.data.moments.monomials import GroupedMonomials, MonomialMoments
 from mlsem.errors import DataError, OptionValueError, nearest
@@ -132,17 +132,9 @@ def levels_in(parts: tuple[MonomialMoments, ...], two_level: bool, name: str) ->
             f"auxiliary= names the variable {name!r}, which is missing in every row. Leave it out."
         )
     having = [part for part in parts if part.observed[:, part.place(name)].any()]
-    spreads = [spread_of(part, name) for part in having]
-    rows, means, within = (
-        np.concatenate([getattr(each, what) for each in spreads])
-        for what in ("rows", "means", "within")
-    )
-    seen = rows > 0
-    near = means[seen][0]
-    away = np.where(seen, means - near, 0.0)
-    mean = rows @ away / rows.sum()
-    sd = float(np.sqrt((within.sum() + rows[seen] @ (away[seen] - mean) ** 2) / rows.sum()))
-    if sd <= CONSTANT * abs(near + mean):
+    spread = Spread.together([spread_of(part, name) for part in having])
+    seen, sd = spread.rows > 0, spread.sd
+    if sd <= CONSTANT * abs(spread.mean):
         raise DataError(
             f"auxiliary= names the variable {name!r}, which is constant: it tells nothing. Leave "
             "it out."
@@ -153,4 +145,4 @@ def levels_in(parts: tuple[MonomialMoments, ...], two_level: bool, name: str) ->
     distance = np.concatenate([high - low for low, high in ends])
     if (distance[seen] <= SAME * sd).all():
         return (2,)
-    return (1,) if np.ptp(means[seen]) <= SAME * sd else (1, 2)
+    return (1,) if np.ptp(spread.means[seen]) <= SAME * sd else (1, 2)

@@ -35,7 +35,7 @@ class Sums:
     Attributes
     ----------
     ids : DataFrame
-        The column `CLUSTER`, and `GROUP` where the query has it.
+        The columns `CLUSTER` and `GROUP`, as far as the query has them.
     observed : (K, F) bool
     rows : (K,) int
     means, within : (K, M), (K, M, M)
@@ -111,8 +111,8 @@ class _Sought:
 
     @property
     def whole(self) -> tuple[str, ...]:
-        """What says of which cluster a row is: its id, in its group."""
-        return (*(kind for kind in (GROUP,) if kind in self.query.ids), CLUSTER)
+        """What says of which cluster a row is: its id, in its group; none where all are one."""
+        return tuple(kind for kind in (GROUP, CLUSTER) if kind in self.query.ids)
 
     @property
     def single(self) -> list[int]:
@@ -143,8 +143,6 @@ def _with_cells(sought: _Sought) -> nw.LazyFrame[Any]:
     import narwhals as nw
 
     frame = sought.query.frame
-    if CLUSTER not in sought.query.ids:  # all rows are one
-        frame = frame.with_columns(nw.lit(0).alias(CLUSTER))
     if sought.by_pattern:
         frame = frame.with_columns(**sought.codes)
     if not sought.own_origins:

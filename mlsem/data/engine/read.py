@@ -218,7 +218,7 @@ def summed(used: Used, parts: Parts, asked: Asked) -> list[MonomialMoments]:
         )
 
     moments = about(own_origins=False)
-    if any(map(needs_cluster_origins, moments)):
+    if CLUSTER in used.query.ids and any(map(needs_cluster_origins, moments)):
         moments = about(own_origins=True)
     ends = extremes(used.query, parts, used.surveys)
     robust = _robust(used.query, parts, [each.labels for each in moments])

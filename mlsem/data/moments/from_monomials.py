@@ -35,7 +35,7 @@ from mlsem.data.table.grouping import Grouping
 from mlsem.errors import DataError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -64,6 +64,18 @@ class Spread:
         with np.errstate(over="ignore"):
             square = float(self.within.sum() + self.rows @ (away * away))
         return float(np.sqrt(square / self.rows.sum()))
+
+    @staticmethod
+    def together(parts: Sequence[Spread]) -> Spread:
+        """Of the rows of several groups."""
+        rows = np.array([part.rows.sum() for part in parts])
+        near = parts[0].mean
+        away = rows @ np.array([part.mean - near for part in parts]) / rows.sum()
+        of_clusters = (
+            np.concatenate([getattr(part, name) for part in parts])
+            for name in ("means", "within", "rows")
+        )
+        return Spread(near + float(away), *of_clusters)
 
 
 def grouping_of(moments: MonomialMoments) -> Grouping:

@@ -5,7 +5,6 @@ The same as `read_moments` and `read_groups` make of the rows, but for rounding.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
@@ -33,7 +32,13 @@ from mlsem.data.moments.aggregate import (
 from mlsem.data.moments.bases import data_names, mean_near_first
 from mlsem.data.moments.centering import check_center
 from mlsem.data.moments.checks import Counts, check_clusters, check_counts, check_own_means
-from mlsem.data.moments.from_monomials import bases_of, columns_of, level_values, spread_of
+from mlsem.data.moments.from_monomials import (
+    Spread,
+    bases_of,
+    columns_of,
+    level_values,
+    spread_of,
+)
 from mlsem.data.moments.groups import GroupedRecord
 from mlsem.data.moments.missing import missing_notes, use_of_all
 from mlsem.data.moments.monomial_use import Used, used_cells
@@ -278,9 +283,5 @@ def _grand_means(
         if len(known) == len(having):
             found[name] = mean_near_first(np.concatenate(known))
             continue
-        spreads = [spread_of(each.moments, name) for each in having]
-        rows = Counter({k: float(each.rows.sum()) for k, each in enumerate(spreads)})
-        first = spreads[0].mean
-        away = sum(rows[k] * (each.mean - first) for k, each in enumerate(spreads))
-        found[name] = first + away / sum(rows.values())
+        found[name] = Spread.together([spread_of(each.moments, name) for each in having]).mean
     return found
