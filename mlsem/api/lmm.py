@@ -11,12 +11,15 @@ from dataclasses import replace
 from itertools import combinations
 from typing import TYPE_CHECKING, Any, Unpack
 
-from mlsem.api.steps import finish
+from mlsem.api.steps import SAMPLED, finish
 from mlsem.base.caching import remember
 from mlsem.core.quiet import quiet
 from mlsem.data.design.mixed import INTERCEPT, RESIDUAL, MixedColumns, check_outcome, read_mixed
 from mlsem.data.frames.taking import any_frame
 from mlsem.data.moments.aggregate import moments_of
+from mlsem.data.table.columns import require_frame
+from mlsem.data.table.sampling import with_zeros
+from mlsem.data.table.weights import weighted_rows
 from mlsem.errors import (
     DataError,
     DataWarning,
@@ -75,9 +78,10 @@ def lmm(
     **options
         ``se``, ``se_cluster``, ``test``, ``df``, ``information``, ``missing``, ``start``,
         ``starts``, ``seed``, ``max_iter``, ``tol``, ``on_failure``, ``progress``, as for
-        `mlsem.fit`; others are refused. Model-based standard errors are from the expected
-        information, as lme4's, with t tests of the fixed effects:
-        ``df="satterthwaite"`` (the default) or, with REML, ``df="kenward-roger"``;
+        `mlsem.fit`, and with ``REML=False`` ``weights``, ``weight_scaling`` and ``strata`` (of
+        sampling: lmer's ``weights``, of precision, are others); others are refused. Model-based
+        standard errors are from the expected information, as lme4's, with t tests of the fixed
+        effects: ``df="satterthwaite"`` (the default) or, with REML, ``df="kenward-roger"``;
         ``test="z"`` takes the variances for known.
 
     Returns
@@ -128,7 +132,8 @@ def lmm(
     parsed = read_formula(formula)
     settings, start, progress = _settings(REML, {**options})
     refuse_fiml(settings.missing)
-    mixed = read_mixed(parsed, data, settings.missing or "listwise")
+    frame, _ = weighted_rows(require_frame(data), settings.sampling, two_level=True)
+    mixed = read_mixed(parsed, frame, settings.missing or "listwise")
     if settings.missing is None and mixed.lost:
         warn(mixed.lost, DataWarning)
     table = mixed_table(parsed, mixed.columns)
@@ -141,6 +146,7 @@ def lmm(
             cluster=parsed.group,
             centering={},
             se_cluster=settings.se_cluster,
+            sampling=settings.sampling,
         )
     except DataError:
         check_outcome(mixed, parsed.group)
@@ -152,6 +158,7 @@ def lmm(
         notes=mixed.notes + record.notes,
         formula=mixed.recipe,
     )
+    record = with_zeros(record, len(data) - len(frame))
     recipe = Recipe(ModelOptions(), updated_mixed)
     with showing(progress):
         fit = finish(formula, settings, table, record, start, recipe)
@@ -176,7 +183,7 @@ def updated_mixed(
         raise OptionValueError(f"model={formula!r}: it takes a formula, or a part that is added.")
     text = fit.model if formula is None else changed_formula(fit.model, formula)
     if text == fit.model and data is None:
-        for name in ("missing", "se_cluster"):
+        for name in ("missing", "se_cluster", *SAMPLED):
             if name in changes:
                 raise OptionValueError(
                     f"{name}= says how data are read, and a fit does not keep them: pass data=…."
@@ -214,7 +221,8 @@ def _settings(reml: object, options: dict[str, Any]) -> tuple[Settings, object, 
         raise OptionValueError("estimator: lmm takes REML=True or REML=False in its place.")
     start, progress = rest.pop("start", None), rest.pop("progress", None)
     se = rest.get("se")
-    plain = (se is None or se_kind(se).model_based) and rest.get("information") is None
+    usual = se is None and rest.get("weights") is None and rest.get("strata") is None
+    plain = (usual or (se is not None and se_kind(se).model_based)) and not rest.get("information")
     rest["estimator"] = "REML" if reml else "ML"
     if plain:
         rest["information"] = "expected"

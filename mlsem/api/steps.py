@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from mlsem.data.moments.groups import GroupedRecord
 
 OF_DATA = ("cluster", "center", "group", "group_label")
+SAMPLED = ("weights", "weight_scaling", "strata")
 
 
 def names_in(data: Any) -> tuple[str, ...]:
@@ -57,7 +58,8 @@ def rows_in(data: Any, model: object, cluster: str | None, options: Mapping[str,
     found = source(data) if isinstance(model, str) else data  # else the two may be in wrong order
     if found is data:
         return data
-    summed = isinstance(cluster, str) and not {"group", "auxiliary"} & {
+    apart = {"group", "auxiliary", "weights", "strata"}  # of which engines do not make sums
+    summed = isinstance(cluster, str) and not apart & {
         name for name, value in options.items() if value is not None
     }
     if isinstance(found, Lazy) and summed:
@@ -133,12 +135,12 @@ def rows_of(
         with bar(PASSES, "passes over the rows") as advance:
             record = read_lazy(table, data.frame, advance=advance, **how)
     elif group is None:
-        record = read_moments(table, data, **how)
+        record = read_moments(table, data, sampling=settings.sampling, **how)
     else:
         from mlsem.data.moments.groups import read_groups  # for few fits
         from mlsem.data.table.groups import appearing
 
-        record = read_groups(table, data, group=group, **how)
+        record = read_groups(table, data, group=group, sampling=settings.sampling, **how)
         first = appearing(require_frame(data), record.column, record.labels)
         record = _said_of_order(syntax, record, first)
     _warn_of_lost(record, settings)

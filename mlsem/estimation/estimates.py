@@ -268,9 +268,7 @@ class Estimates(Generic[B]):
     def directions_apart(self) -> Directions:
         """The same, the fixed effects of a linear mixed model of one outcome first."""
         inner, optimum = self.problem.inner, self.optimum
-        problem = self.problem  # few-row forms of clusters have no weights and no holes
-        plain = not problem.incomplete and not problem.moments.is_weighted
-        effects = inner.fixed_effects() if plain else None
+        effects = None if self.problem.incomplete else inner.fixed_effects()
         split = None if effects is None else effects.apart(optimum.free)
         if split is None or not split[0].shape[1]:
             return self.directions()
@@ -360,15 +358,18 @@ class Estimates(Generic[B]):
         return self.problem.clusters.parts(self.optimum.point, directions.at.along)
 
     def robust_variances(self, directions: Directions, along: Array) -> Array:
-        """aᵀ B a of each robust cluster, B its part in the expected information, for each row a of
-        `along` (c, n): (G, c)."""
+        """aᵀ Q a of each robust cluster, Q the covariance of its score if the model is right (its
+        part in the expected information, once more times w_j), for each row a of `along` (c, n):
+        (G, c)."""
         variances, robust = expected_variances(self.parts(directions), along), self.problem.robust
+        if self.problem.moments.is_weighted:
+            variances *= self.problem.moments.weights[:, None]
         return variances if robust.same else summed(variances, robust.codes)
 
     def mixed_clusters(self, directions: Directions) -> MixedClusters | None:
         """The robust clusters of a linear mixed model, each reduced to few rows; None where the
-        fixed effects are not told apart."""
-        if not directions.fixed:
+        fixed effects are not told apart, and with weights, which this form does not know."""
+        if not directions.fixed or self.problem.moments.is_weighted:
             return None
         along, fixed = directions.at.along, directions.fixed
         codes = self.problem.robust.codes

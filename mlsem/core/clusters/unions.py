@@ -77,13 +77,16 @@ class Unions:
     members: Shaped[Index, "M"]
     starts: Shaped[Index, "K"]
 
-    def information(self) -> Shaped[Array, "K n n"]:
-        """B of each kind: the sum over its members."""
+    def information(self, factors: Shaped[Array, "J"] | None = None) -> Shaped[Array, "K n n"]:
+        """B of each kind: the sum over its members, each `factors` times."""
         size = self.parts.n_directions
         total = np.empty((len(self.starts), size, size))
         width = size * max(size, self.parts.width)
         for kinds, members, first in self._blocks(np.arange(len(self.starts)), width):
-            total[kinds] = _added(self.parts.information(members), first)
+            found = self.parts.information(members)
+            if factors is not None:
+                found *= factors[members, None, None]
+            total[kinds] = _added(found, first)
         return total
 
     def cumulants(

@@ -13,8 +13,9 @@ from mlsem.core.records import frozen
 from mlsem.data.engine.cells import Sums, sums_of
 from mlsem.data.engine.query import CLUSTER, ROBUST, Query, collected, query_of
 from mlsem.data.engine.survey import Survey, extremes, left_out, missing_ids, of_complete, survey
-from mlsem.data.moments.aggregate import FIML, DataRecord, check_options
+from mlsem.data.moments.aggregate import FIML, DataRecord
 from mlsem.data.moments.bases import data_names
+from mlsem.data.moments.checks import check_options
 from mlsem.data.moments.monomial_record import record_of
 from mlsem.data.moments.monomials import (
     Asked,

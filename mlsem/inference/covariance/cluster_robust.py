@@ -29,8 +29,8 @@ class RobustContrasts:
     df : (c,)
         Satterthwaite degrees of freedom of each contrast; NaN where it has no variance.
     effective : (c,)
-        Effective number of clusters, 1 / Σ h_j², h_j = c̃ᵀX_jc̃ / c̃ᵀc̃ the share of cluster j in the
-        variance of the contrast if the model is right.
+        Effective number of clusters, 1 / Σ h_j², h_j = c̃ᵀY_jc̃ / c̃ᵀYc̃ the share of cluster j in the
+        variance of the contrast if the model is right (Y_j = X_j and ΣX_j = I without weights).
     alone : (c, s)
         Share of each contrast in directions that one of the clusters `soloists` alone determines.
     soloists : (s,)
@@ -63,9 +63,9 @@ def robust_contrasts(
     Notes
     -----
     The variance estimate Σ(cᵀu_j)² is a quadratic form in the scores with the matrix
-    P_jk = δ_jk d_j - F_jᵀF_k, where F = pullᵀc, d = cᵀ spread c, h = |F|²:
+    P_jk = δ_jk d_j - F_jᵀ S F_k, where F = pullᵀc, d = cᵀ spread c, h = FᵀSF, S = diag(signs):
 
-        tr P = Σ(d_j - h_j),   tr P² = Σ(d_j² - 2 d_j h_j) + |Σ F_j F_jᵀ|²
+        tr P = Σ(d_j - h_j),   tr P² = Σ(d_j² - 2 d_j h_j) + tr S M S M,   M = Σ F_j F_jᵀ
         df = (tr P)² / (tr P² + ½ Σ κ₄(a_jᵀs_j)),   a_j the adjusted contrast
 
     For normal scores (those of means) κ₄ = 0 and this is Bell & McCaffrey (2002); the scores of
@@ -83,29 +83,32 @@ def robust_contrasts(
     meats: list[Array] = []
     for term in clusters.terms:
         own, size = contrasts[:, term.places], len(term.places)
-        meat, across = np.zeros((size, size)), np.zeros((count, size, size))
+        signs = term.signs
+        width = size if signs is None else len(signs)
+        meat, across = np.zeros((size, size)), np.zeros((count, width, width))
         for kinds in term.parts(count):
             found, weights = adjusted(kinds, kind.adjustment), kinds.counts
             pulled = own @ found.pull
-            h = np.einsum("kcn,kcn->kc", pulled, pulled)
+            h = np.einsum("kcn,kcn->kc", pulled, pulled if signs is None else pulled * signs)
             d = np.einsum("knc,cn->kc", along(found.spread, own), own)
             trace += weights @ (d - h)
             squares += weights @ (d * (d - 2.0 * h))
             if (weights != 1.0).any():
                 pulled *= np.sqrt(weights)[:, None, None]
             across += pulled.transpose(1, 2, 0) @ pulled.transpose(1, 0, 2)
-            fourth += weights @ kinds.cumulants(along(found.adjustment, own).swapaxes(1, 2))
-            share = np.einsum("knc,cn->kc", along(found.leverage, own), own)
+            fourth += weights @ kinds.cumulants(found.turned(own))
+            share = np.einsum("knc,cn->kc", along(found.variance, own), own)
             shares += weights @ share**2
             meat += found.scores.T @ found.scores
             _note_soloists(kinds, found, own, lengths, alone, soloists)
-        corner += taken_out(across, term.own)
-        squares += np.einsum("cab,cab->c", across, across)
+        if signs is None:
+            corner += taken_out(across, term.own)
+        squares += np.einsum("cab,cab->c", across, both_signs(across, signs))
         meats.append(meat * small_sample_factor(clusters, kind))
     squares += np.einsum("cab,cab->c", corner, corner)
     with np.errstate(divide="ignore", invalid="ignore"):
         df = trace**2 / (squares + 0.5 * fourth)
-        effective = lengths**2 / shares
+        effective = _variances(clusters, contrasts, lengths) ** 2 / shares
     return RobustContrasts(
         meat=clusters.layout.summed(meats),
         df=frozen(df),
@@ -113,6 +116,21 @@ def robust_contrasts(
         alone=frozen(np.array(alone).reshape(-1, count).T),
         soloists=frozen(np.array(soloists, dtype=np.intp)),
     )
+
+
+def both_signs(
+    across: Shaped[Array, "*c f f"], signs: Shaped[Array, "f"] | None
+) -> Shaped[Array, "*c f f"]:
+    """S M S."""
+    return across if signs is None else signs[:, None] * across * signs
+
+
+def _variances(
+    clusters: WhiteClusters, contrasts: Shaped[Array, "c n"], lengths: Shaped[Array, "c"]
+) -> Shaped[Array, "c"]:
+    """c̃ᵀYc̃ of each contrast, its variance if the model is right: |c̃|² without weights."""
+    (first, *_) = clusters.terms
+    return lengths if first.spread is None else ((contrasts @ first.spread) ** 2).sum(axis=1)
 
 
 def taken_out(across: Shaped[Array, "*c m m"], own: int) -> Shaped[Array, "*c s s"]:
@@ -144,5 +162,5 @@ def small_sample_factor(clusters: WhiteClusters, kind: StandardErrors) -> float:
     if kind.factor is None:
         return 1.0
     working = clusters.working
-    p = clusters.basis.shape[1] if working.mixed is None else working.mixed.design.shape[2]
+    p = working.n_fixed or clusters.basis.shape[1]
     return kind.factor(working.n_clusters, working.n_rows, p)

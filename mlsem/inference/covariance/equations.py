@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from mlsem.core.arrow import Arrow, ArrowRoot, Layout
 from mlsem.core.clusters.reduced import MixedClusters
 from mlsem.core.clusters.unions import Unions
-from mlsem.core.linalg import along, blocks
+from mlsem.core.linalg import along, blocks, cholesky
 from mlsem.core.records import Array, Index
 
 Cumulants = Callable[[Shaped[Index, "k"], Shaped[Array, "k c n"]], Shaped[Array, "k c ..."]]
@@ -38,6 +38,9 @@ class WorkingTerm:
         κ₄ of the scores of clusters of given kinds along directions of φ.
     third : callable
         κ₃(aᵀs, aᵀs, s) of these.
+    variance : (K, m, m) or None
+        Q of each kind, the covariance of the score of such a cluster if the model is right; None
+        without weights, where it is B. A cluster that counts w times has Q = w B.
     """
 
     information: Shaped[Array, "K m m"]
@@ -45,6 +48,7 @@ class WorkingTerm:
     numbers: Shaped[Index, "g"]
     cumulants: Cumulants
     third: Cumulants
+    variance: Shaped[Array, "K m m"] | None = None
 
     @property
     def counts(self) -> Shaped[Array, "K"]:
@@ -63,6 +67,7 @@ def working_term(
     layout: Layout,
     term: int,
     columns: Shaped[Index, "k"],
+    weights: Shaped[Array, "J"] | None = None,
 ) -> WorkingTerm:
     """The robust clusters of a term that are these unions.
 
@@ -74,11 +79,15 @@ def working_term(
         Of all directions.
     columns : (k,)
         The directions that move the term, those of `unions`.
+    weights : (J,), optional
+        w_j of the clusters that these are unions of.
     """
     information = layout.spread(term, columns, unions.information())
     if not len(layout.shared):
         alone = unions.cumulants, unions.third_cumulants
-        return WorkingTerm(information, unions.kind, numbers, *alone)
+        variance = None if weights is None else unions.information(weights)
+        return WorkingTerm(information, unions.kind, numbers, *alone, variance)
+    assert weights is None  # clusters that count differently are taken as those of one term
     along = _Along(unions, layout.placed(term, columns))
     return WorkingTerm(information, unions.kind, numbers, along.cumulants, along.third)
 
@@ -120,12 +129,15 @@ class WorkingClusters:
         Cluster ids.
     n_rows : int
         N.
+    n_fixed : int
+        p, if the first directions are the fixed effects of a linear mixed model; else 0.
     """
 
     terms: tuple[WorkingTerm, ...]
     mixed: MixedClusters | None
     labels: Shaped[NDArray, "G"]
     n_rows: int
+    n_fixed: int = 0
 
     @property
     def n_clusters(self) -> int:
@@ -181,6 +193,8 @@ class WhiteTerm:
     working : WorkingTerm
         In φ.
     mixed : MixedClusters or None
+    spread : (m, m) or None
+        R with R Rᵀ = ΣY_j, the covariance of the sum of the scores; None where it is the identity.
     """
 
     places: Shaped[Index, "m"]
@@ -189,6 +203,12 @@ class WhiteTerm:
     scores: Shaped[Array, "g m"]
     working: WorkingTerm
     mixed: MixedClusters | None
+    spread: Shaped[Array, "m m"] | None = None
+
+    @property
+    def signs(self) -> Shaped[Array, "f"] | None:
+        """Those of the columns of `Adjusted.pull`; None where all are 1."""
+        return None if self.spread is None else np.repeat((1.0, -1.0), len(self.places))
 
     def parts(self, count: int = 0) -> Iterator[WhiteKinds]:
         """Kinds in blocks of bounded memory, for `count` contrasts."""
@@ -237,9 +257,13 @@ class WhiteKinds:
     @property
     def leverage(self) -> Shaped[Array, "k m m"]:
         """X of these kinds."""
-        information, root = self.term.working.information[self.part], self.term.root
-        half = np.ascontiguousarray(along(information, root.T).swapaxes(1, 2))
-        return along(half, root.T)
+        return _turned(self.term.working.information[self.part], self.term.root)
+
+    @property
+    def variance(self) -> Shaped[Array, "k m m"]:
+        """Y of these kinds, of clusters that count differently: Lᵀ Q L."""
+        assert self.term.working.variance is not None
+        return _turned(self.term.working.variance[self.part], self.term.root)
 
     @property
     def mixed(self) -> MixedClusters | None:
@@ -258,6 +282,12 @@ class WhiteKinds:
         """κ₃ along directions of φ̃, twice, and with each score."""
         root = self.term.root
         return self.term.working.third(self._kinds, directions @ root.T) @ root
+
+
+def _turned(each: Shaped[Array, "k m m"], root: Shaped[Array, "m m"]) -> Shaped[Array, "k m m"]:
+    """Lᵀ B L of each."""
+    half = np.ascontiguousarray(along(each, root.T).swapaxes(1, 2))
+    return along(half, root.T)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -337,5 +367,12 @@ def whitened(equations: EstimatingEquations) -> WhiteClusters | None:
     for k, (term, scores) in enumerate(zip(clusters.terms, equations.scores, strict=True)):
         own, along = layout.own[k], root.of_term(k)
         places = layout.places(k)
-        terms.append(WhiteTerm(places, len(own), along, scores @ along, term, clusters.mixed))
+        spread = None
+        if term.variance is not None:
+            total = along.T @ np.tensordot(term.counts, term.variance, 1) @ along
+            spread = cholesky(total)
+            if spread is None:
+                return None
+        white = scores @ along, term, clusters.mixed, spread
+        terms.append(WhiteTerm(places, len(own), along, *white))
     return WhiteClusters(basis.T, bread.solved(basis).T, bread, tuple(terms), clusters)
