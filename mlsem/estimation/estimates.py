@@ -171,6 +171,11 @@ class Estimates(Generic[B]):
         return self.optimum.singular
 
     @property
+    def weighted(self) -> bool:
+        """Whether rows or clusters have weights, by which the likelihood is that of no sample."""
+        return self.settings.weights is not None or self.problem.moments.is_weighted
+
+    @property
     def restricted(self) -> bool:
         """Whether they are a maximum of ℓ_R (REML)."""
         return isinstance(self.optimum, RestrictedMaximum)

@@ -60,7 +60,8 @@ def compare(
     """
     if kinds is None:
         reml = estimates.settings.estimator == "REML"
-        kinds = [kind.name for kind in COMPARED if kind.reml or not reml]
+        defined = [kind for kind in COMPARED if kind.reml or not reml]
+        kinds = [kind.name for kind in defined if not (kind.model_based and estimates.weighted)]
     table, wanted = estimates.table, _kinds(kinds)
     if not estimates.converged:
         raise InferenceError("the fit did not converge: it has no standard errors to compare.")

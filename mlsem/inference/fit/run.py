@@ -12,6 +12,7 @@ from mlsem.core.quiet import quiet
 from mlsem.errors import InferenceError, OptionValueError, listed, nearest
 from mlsem.estimation.estimates import Estimates
 from mlsem.estimation.saturated import SaturatedModel
+from mlsem.estimation.weighted import refuse_weights
 from mlsem.inference.fit import indices
 from mlsem.inference.fit.chisquare import ChiSquare
 from mlsem.inference.fit.models import FitModels
@@ -61,6 +62,7 @@ def fit_measures(models: FitModels) -> Measures:
     """All measures of a model; those of its likelihood alone where it has no saturated model."""
     estimates = models.estimates
     require_estimates(estimates)
+    refuse_weights(estimates, "measures of fit", INSTEAD)
     if estimates.table.slopes:
         return {"npar": float(estimates.n_own_params)} | _likelihood(estimates)
     tests = _Tests(
@@ -105,6 +107,7 @@ def level_measures(models: FitModels, level: int, units: Units = "clusters") -> 
     """
     estimates = models.estimates
     require_estimates(estimates)
+    refuse_weights(estimates, "measures of fit", INSTEAD)
     if units not in get_args(Units):
         raise OptionValueError(f"units={units!r}: it takes one of {listed(get_args(Units))}.")
     if not estimates.table.two_level:
@@ -138,6 +141,12 @@ def level_measures(models: FitModels, level: int, units: Units = "clusters") -> 
         | {name: _level_srmr(own, models.saturated, level)}
         | _goodness(tests, approximation)
     )
+
+
+INSTEAD = (
+    "fit.residuals() and fit.modification_indices(), whose tests are robust, show where the model "
+    "fails, and mlsem.lr_test compares it with a larger one."
+)
 
 
 def require_estimates(estimates: Estimates) -> None:

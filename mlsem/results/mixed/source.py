@@ -75,6 +75,9 @@ def _same(estimates: Estimates, frame: pd.DataFrame) -> bool:
     """Whether rows say of the clusters what the fit knows of them."""
     from mlsem.estimation.prediction import fitted_clusters, new_clusters, new_data
 
+    if estimates.weighted:  # what the fit knows of the clusters is of weighted rows
+        column = estimates.record.cluster
+        return column in frame.columns and bool(frame[column].isin(estimates.cluster_labels).any())
     try:
         seen = new_clusters(new_data(estimates, frame), history=False)
     except DataError:
