@@ -68,6 +68,7 @@ if TYPE_CHECKING:
     from mlsem.inference.fit.run import Units
     from mlsem.inference.modification.joint import ParametersTest
     from mlsem.inference.profile.run import ProfileIntervals
+    from mlsem.parallel.pool import Backend
     from mlsem.results.group_comparison import GroupComparison
     from mlsem.results.latent import Method as LatentMethod
     from mlsem.results.recipe import Recipe
@@ -1468,6 +1469,7 @@ class FitResult(Answering, Drawn):
         level: float = 0.90,
         seed: int | None = None,
         n_jobs: int = 1,
+        backend: Backend | None = None,
         progress: bool | None = None,
     ) -> SeComparison:
         """Standard errors of several kinds side by side, and how far apart chance brings them.
@@ -1492,6 +1494,10 @@ class FitResult(Answering, Drawn):
             None: a new one, which the result names.
         n_jobs : int, default 1
             Processes, -1 for all cores. The result does not depend on it.
+        backend : str or executor, optional
+            joblib's: "loky" (the default). Or "dask", "ray", "spark": all workers of the cluster
+            that is connected, whatever `n_jobs`. Or anything with the method `submit` of
+            `concurrent.futures.Executor`. mlsem must be installed there.
         progress : bool, optional
             A bar. Default: in a terminal or a notebook, after two seconds.
 
@@ -1508,7 +1514,9 @@ class FitResult(Answering, Drawn):
         OptionValueError
             A value that an argument cannot take.
         InterfaceError
-            Several processes without joblib, or a bar without tqdm.
+            Several processes without joblib, a backend without its package, or a bar without tqdm.
+        WorkerError
+            A process died, or the cluster was lost or cannot read the work.
 
         Examples
         --------
@@ -1532,6 +1540,7 @@ class FitResult(Answering, Drawn):
             level=level,
             seed=seed,
             n_jobs=n_jobs,
+            backend=backend,
             progress=progress,
         )
 
@@ -1543,6 +1552,7 @@ class FitResult(Answering, Drawn):
         *,
         parameters: str | Iterable[str] | None = None,
         n_jobs: int = 1,
+        backend: Backend | None = None,
         progress: bool | None = None,
         weights: WeightKind | None = None,
     ) -> Bootstrap:
@@ -1568,6 +1578,10 @@ class FitResult(Answering, Drawn):
             Names as in `params`, or of `:=`. Default: all.
         n_jobs : int, default 1
             Processes of the refits, -1 for all cores. The result does not depend on it.
+        backend : str or executor, optional
+            joblib's: "loky" (the default). Or "dask", "ray", "spark": all workers of the cluster
+            that is connected, whatever `n_jobs`. Or anything with the method `submit` of
+            `concurrent.futures.Executor`. mlsem must be installed there.
         progress : bool, optional
             A bar of the refits. Default: in a terminal or a notebook, after two seconds.
         weights : {"webb", "rademacher", "mammen"}, optional
@@ -1589,7 +1603,9 @@ class FitResult(Answering, Drawn):
         OptionValueError
             A value that an argument cannot take.
         InterfaceError
-            Several processes without joblib, or a bar without tqdm.
+            Several processes without joblib, a backend without its package, or a bar without tqdm.
+        WorkerError
+            A process died, or the cluster was lost or cannot read the work.
 
         Examples
         --------
@@ -1610,6 +1626,7 @@ class FitResult(Answering, Drawn):
             seed,
             parameters=parameters,
             n_jobs=n_jobs,
+            backend=backend,
             progress=progress,
             weights=weights,
         )

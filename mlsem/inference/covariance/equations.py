@@ -2,146 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated as Shaped
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mlsem.core.arrow import Arrow, ArrowRoot, Layout
 from mlsem.core.clusters.reduced import MixedClusters
-from mlsem.core.clusters.unions import Unions
-from mlsem.core.linalg import along, blocks, cholesky
+from mlsem.core.clusters.view import MixedRows
+from mlsem.core.linalg import along, cholesky, walk
 from mlsem.core.records import Array, Index
-
-Cumulants = Callable[[Shaped[Index, "k"], Shaped[Array, "k c n"]], Shaped[Array, "k c ..."]]
-"""Of aᵀs for kinds and directions a: κ₄ (k, c); or κ₃ with s itself (k, c, n)."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class WorkingTerm:
-    """The robust clusters of one term of the log-likelihood as the fitted model sees them, along
-    its m of the directions φ: its own, then those that several terms share.
-
-    Clusters that are alike to the model are of one *kind* and share all matrix work.
-
-    Attributes
-    ----------
-    information : (K, m, m)
-        B of each kind: the expected information of such a cluster.
-    kind : (g,)
-        The kind of each cluster, a position in `information`.
-    numbers : (g,)
-        Which of all clusters these are.
-    cumulants : callable
-        κ₄ of the scores of clusters of given kinds along directions of φ.
-    third : callable
-        κ₃(aᵀs, aᵀs, s) of these.
-    variance : (K, m, m) or None
-        Q of each kind, the covariance of the score of such a cluster if the model is right; None
-        without weights, where it is B. A cluster that counts w times has Q = w B.
-    """
-
-    information: Shaped[Array, "K m m"]
-    kind: Shaped[Index, "g"]
-    numbers: Shaped[Index, "g"]
-    cumulants: Cumulants
-    third: Cumulants
-    variance: Shaped[Array, "K m m"] | None = None
-
-    @property
-    def counts(self) -> Shaped[Array, "K"]:
-        """Clusters of each kind."""
-        return np.bincount(self.kind, minlength=len(self.information)).astype(float)
-
-    @property
-    def total(self) -> Shaped[Array, "m m"]:
-        """Σ B_j."""
-        return np.tensordot(self.counts, self.information, 1)
-
-
-def working_term(
-    unions: Unions,
-    numbers: Shaped[Index, "g"],
-    layout: Layout,
-    term: int,
-    columns: Shaped[Index, "k"],
-    weights: Shaped[Array, "J"] | None = None,
-) -> WorkingTerm:
-    """The robust clusters of a term that are these unions.
-
-    Parameters
-    ----------
-    numbers : (g,)
-        Which of all clusters these are.
-    layout : Layout
-        Of all directions.
-    columns : (k,)
-        The directions that move the term, those of `unions`.
-    weights : (J,), optional
-        w_j of the clusters that these are unions of.
-    """
-    information = layout.spread(term, columns, unions.information())
-    if not len(layout.shared):
-        alone = unions.cumulants, unions.third_cumulants
-        variance = None if weights is None else unions.information(weights)
-        return WorkingTerm(information, unions.kind, numbers, *alone, variance)
-    assert weights is None  # clusters that count differently are taken as those of one term
-    along = _Along(unions, layout.placed(term, columns))
-    return WorkingTerm(information, unions.kind, numbers, along.cumulants, along.third)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Along:
-    """Cumulants of unions along the directions of their term, of which those at `place` (k,) move
-    it."""
-
-    unions: Unions
-    place: Shaped[Index, "k"]
-
-    def cumulants(
-        self, kinds: Shaped[Index, "K"], directions: Shaped[Array, "K c m"]
-    ) -> Shaped[Array, "K c"]:
-        return self.unions.cumulants(kinds, directions[..., self.place])
-
-    def third(
-        self, kinds: Shaped[Index, "K"], directions: Shaped[Array, "K c m"]
-    ) -> Shaped[Array, "K c m"]:
-        total = np.zeros(directions.shape)
-        found = self.unions.third_cumulants(kinds, directions[..., self.place])
-        total[..., self.place] = found
-        return total
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class WorkingClusters:
-    """The robust clusters as the fitted model sees them.
-
-    Attributes
-    ----------
-    terms : tuple of WorkingTerm
-        Those of each term of the log-likelihood; of one term where clusters cut across terms.
-    mixed : MixedClusters or None
-        Of a linear mixed model of one outcome, whose p fixed effects are the first directions and
-        whose clusters are of one term.
-    labels : (G,)
-        Cluster ids.
-    n_rows : int
-        N.
-    n_fixed : int
-        p, if the first directions are the fixed effects of a linear mixed model; else 0.
-    """
-
-    terms: tuple[WorkingTerm, ...]
-    mixed: MixedClusters | None
-    labels: Shaped[NDArray, "G"]
-    n_rows: int
-    n_fixed: int = 0
-
-    @property
-    def n_clusters(self) -> int:
-        return len(self.labels)
+from mlsem.inference.covariance.working import MixedTerm, WorkingClusters, WorkingTerm
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -192,7 +64,7 @@ class WhiteTerm:
     scores : (g, m)
     working : WorkingTerm
         In φ.
-    mixed : MixedClusters or None
+    mixed : MixedTerm or None
     spread : (m, m) or None
         R with R Rᵀ = ΣY_j, the covariance of the sum of the scores; None where it is the identity.
     """
@@ -202,7 +74,7 @@ class WhiteTerm:
     root: Shaped[Array, "m m"]
     scores: Shaped[Array, "g m"]
     working: WorkingTerm
-    mixed: MixedClusters | None
+    mixed: MixedTerm | None
     spread: Shaped[Array, "m m"] | None = None
 
     @property
@@ -215,9 +87,95 @@ class WhiteTerm:
         size, counts = len(self.places), self.working.counts
         by_kind = np.argsort(self.working.kind, kind="stable")
         ends = np.append(0, np.cumsum(counts)).astype(np.intp)
-        for part in blocks(len(counts), size * max(size, count)):
+        for part in walk(len(counts), size * max(size, count)):
             which = by_kind[ends[part.start] : ends[part.stop]]
             yield WhiteKinds(self, part, which, counts[part])
+
+    def apart(self, contrasts: Shaped[Array, "c m"]) -> tuple[WhiteTerm | WhiteEffects, ...]:
+        """The same clusters along parts of the directions between which no leverage has anything:
+        those of fixed effects and of variances, if no contrast has some of both."""
+        if self.mixed is None:
+            return (self,)
+        rows, p = self.mixed.rows, self.mixed.rows.fixed
+        if (contrasts[:, :p].any(axis=1) & contrasts[:, p:].any(axis=1)).any():
+            return (self,)
+        effects = WhiteEffects(self.places[:p], self.root[:p, :p], rows, self.working.numbers)
+        if p == len(self.places):
+            return (effects,)
+        return effects, WhiteTerm(
+            places=self.places[p:],
+            own=self.own - p,
+            root=self.root[p:, p:],
+            scores=self.scores[:, p:],
+            working=self.mixed.variances,
+            mixed=None,
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class WhiteEffects:
+    """The clusters of a linear mixed model along the directions of its fixed effects, as rows.
+
+    Attributes
+    ----------
+    places : (p,)
+        Which of all directions these are.
+    root : (p, p)
+        L among them.
+    rows : MixedRows
+    numbers : (G,)
+        Which of all clusters these are.
+    """
+
+    places: Shaped[Index, "p"]
+    root: Shaped[Array, "p p"]
+    rows: MixedRows
+    numbers: Shaped[Index, "G"]
+
+    @property
+    def signs(self) -> None:
+        """As those of a term without weights."""
+        return None
+
+    @property
+    def own(self) -> int:
+        """All directions are the term's own."""
+        return len(self.places)
+
+    def parts(self, count: int = 0) -> Iterator[WhiteRows]:
+        """Clusters in blocks of bounded memory, for `count` contrasts."""
+        p = len(self.places)
+        for part in walk(self.rows.n_clusters, p * max(p, count)):
+            which = np.arange(part.start, part.stop)
+            rows = white_rows(self.rows.of(part), self.root)
+            yield WhiteRows(rows, which, self.numbers[part])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class WhiteRows:
+    """Some clusters as rows: their rows, which of the term's and which of all they are."""
+
+    rows: MixedClusters
+    which: Shaped[Index, "g"]
+    members: Shaped[Index, "g"]
+
+    @property
+    def counts(self) -> Shaped[Array, "g"]:
+        """Each is of its own kind."""
+        return np.ones(len(self.which))
+
+    @property
+    def kind(self) -> Shaped[Index, "g"]:
+        """The position of each."""
+        return np.arange(len(self.which))
+
+
+def white_rows(rows: MixedClusters, root: Shaped[Array, "p p"]) -> MixedClusters:
+    """Along φ̃, and in units in which each row has the variance that is kept: Φ^{-½} X L and
+    Φ^{-½} (y - Xβ̂), so that the leverage is the cross-product of the design."""
+    unit = np.sqrt(rows.variances)
+    design = (root.T @ rows.design) / unit[:, None]
+    return MixedClusters(rows.variances, design, rows.residuals / unit)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -257,21 +215,20 @@ class WhiteKinds:
     @property
     def leverage(self) -> Shaped[Array, "k m m"]:
         """X of these kinds."""
-        return _turned(self.term.working.information[self.part], self.term.root)
+        return _turned(self.term.working.information(self.part), self.term.root)
 
     @property
     def variance(self) -> Shaped[Array, "k m m"]:
         """Y of these kinds, of clusters that count differently: Lᵀ Q L."""
-        assert self.term.working.variance is not None
-        return _turned(self.term.working.variance[self.part], self.term.root)
+        return _turned(self.term.working.variance(self.part), self.term.root)
 
     @property
-    def mixed(self) -> MixedClusters | None:
-        """Where each cluster is of its own kind."""
-        found, part = self.term.mixed, self.part
-        if found is None:
+    def rows(self) -> MixedClusters | None:
+        """Of a linear mixed model, where each cluster is of its own kind."""
+        if self.term.mixed is None:
             return None
-        return MixedClusters(found.working[part], found.design[part], found.residuals[part])
+        rows = self.term.mixed.rows
+        return white_rows(rows.of(self.part), self.term.root[: rows.fixed, : rows.fixed])
 
     def cumulants(self, directions: Shaped[Array, "k c m"]) -> Shaped[Array, "k c"]:
         """κ₄ along directions of φ̃ (k, c, m)."""
@@ -358,7 +315,7 @@ def whitened(equations: EstimatingEquations) -> WhiteClusters | None:
     clusters, layout = equations.clusters, equations.layout
     assert equations.scores is not None
     assert clusters is not None
-    root = layout.summed([term.total for term in clusters.terms]).root()
+    root = clusters.total.root()
     bread = None if root is None else root.congruent(equations.information).root()
     if root is None or bread is None:
         return None
@@ -368,9 +325,8 @@ def whitened(equations: EstimatingEquations) -> WhiteClusters | None:
         own, along = layout.own[k], root.of_term(k)
         places = layout.places(k)
         spread = None
-        if term.variance is not None:
-            total = along.T @ np.tensordot(term.counts, term.variance, 1) @ along
-            spread = cholesky(total)
+        if term.weights is not None:
+            spread = cholesky(along.T @ term.total_variance @ along)
             if spread is None:
                 return None
         white = scores @ along, term, clusters.mixed, spread

@@ -18,6 +18,8 @@ from mlsem.results.report.model import centred_facts
 from mlsem.results.weights import sampling_pairs
 
 if TYPE_CHECKING:
+    from mlsem.data.moments.aggregate import DataRecord
+    from mlsem.data.moments.groups import GroupedRecord
     from mlsem.estimation.estimates import GroupEstimates
 
 PATTERNS = 12  # that are listed
@@ -81,7 +83,7 @@ def _missing_facts(context: Context) -> Iterator[tuple[str, str]]:
         yield "Missing values", "none in the variables of the model"
 
 
-def _without_weight(record: Any) -> int:
+def _without_weight(record: DataRecord | GroupedRecord) -> int:
     return 0 if record.weighted is None else record.weighted.n_zero
 
 
