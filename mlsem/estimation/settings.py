@@ -115,8 +115,8 @@ class Settings:
             _require(name, getattr(self, name), optional=name in _OPTIONAL)
         if self.weights is not None:
             object.__setattr__(self, "weights", WeightColumns.of(self.weights))
-        self._require_agreement()
         self._require_sampling()
+        self._require_agreement()
         require_whole("max_iter", self.max_iter, 1)
         self._require_starts()
         if not _is_number(self.tol, (int, float)) or not 0 < self.tol < 1:

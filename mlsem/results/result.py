@@ -1487,7 +1487,7 @@ class FitResult(Answering, Drawn):
         parameters : str or iterable of str, optional
             Names as in `params`. Default: the regression coefficients.
         draws : int, default 200
-            Data sets drawn from the fitted model; 0 for no band.
+            Data sets drawn from the fitted model; 0 for no band, and none of weighted rows.
         level : float, default 0.9
             Of the band.
         seed : int, optional

@@ -72,7 +72,7 @@ def compare(
     places = np.array(chosen(table.names, names), dtype=np.intp)
     se = {kind: _errors(estimates, kind)[places] for kind in wanted}
     band = None
-    if draws and len(wanted) > 1:
+    if draws and len(wanted) > 1 and not estimates.weighted:  # of which none are drawn
         seed = randbits(32) if seed is None else seed
         pair = (wanted[0], wanted[-1])
         source = Draws(estimates, model_sampler(estimates), pair, places, seed)
