@@ -56,7 +56,8 @@ MAY = {
     "data/moments": "errors syntax model core data/frames data/table",
     "data/kept": "errors report core data/table data/moments",
     "data/engine": "errors model core data/frames data/table data/moments",
-    "data/design": "errors syntax model core data",
+    "data/design": "errors syntax model core data/moments data/table data/frames",
+    "data/queried": "errors syntax model core data",
     "estimation": "errors arguments other_programs parallel model data core",
     "inference/covariance": BASIS,
     "inference/estimated": "model core",
@@ -86,7 +87,7 @@ SPLIT = ("core", "data", "inference")
 HOMES = {
     "lark": "syntax",
     "pandas": "data/frames data/table data/design data/engine",
-    "narwhals": "data/frames data/engine",
+    "narwhals": "data/frames data/engine data/queried",
     "polars": "data/frames",
     "duckdb": "data/frames",
     "ibis": "data/frames",

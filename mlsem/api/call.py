@@ -71,8 +71,9 @@ class Call:
     def read(self) -> Hashable:
         """Calls that have it in common read the same of the same data."""
         how = self.how
-        asked = how.settings.missing, how.settings.se_cluster, how.group, repr(how.center)
-        return self.table, self.cluster, *asked
+        settings = how.settings
+        asked = settings.missing, settings.sampling, repr(how.center)
+        return self.table, repr((self.cluster, settings.se_cluster, how.group)), *asked
 
 
 def called(

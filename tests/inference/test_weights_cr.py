@@ -248,18 +248,16 @@ ASKED = {
     "residuals": lambda fit: fit.residuals(level=1).cov.to_numpy().ravel(),
     "errors of residuals": lambda fit: fit.residuals(level=1).cov_se.to_numpy().ravel(),
     "reliability": lambda fit: fit.reliability().frame.select_dtypes("number").to_numpy().ravel(),
-    "modification indices": lambda fit: fit.modification_indices().sort_values(
-        ["lhs", "op", "rhs", "level"]
-    ).mi,
+    "modification indices": lambda fit: (
+        fit.modification_indices().sort_values(["lhs", "op", "rhs", "level"]).mi
+    ),
     "bootstrap": lambda fit: fit.bootstrap("wild", draws=99, seed=1).draws.ravel(),
 }
 
 
 @pytest.fixture(scope="module")
 def twins(rows):
-    again = mlsem.fit(
-        CFA, replicated(rows), "copy", se_cluster="id", estimator="MLR", tol=1e-10
-    )
+    again = mlsem.fit(CFA, replicated(rows), "copy", se_cluster="id", estimator="MLR", tol=1e-10)
     return weighted_cfa(rows), again
 
 
