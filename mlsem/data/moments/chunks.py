@@ -188,7 +188,7 @@ def summarise_weighted(
     block: Array,
     counts: NDArray[np.int64],
     weights: Array,
-    sizes: Array,
+    sizes: Array | NDArray[np.int64],
     means: Array,
     within: Array,
 ) -> None:

@@ -168,16 +168,21 @@ Read = TypeVar("Read", bound="HasRows")
 class HasRows(Protocol):
     """A record of rows, of one group or of several."""
 
-    n_rows_total: Any
-    n_rows_dropped: Any
-    notes: Any
-    weighted: Any
     __dataclass_fields__: ClassVar[dict[str, Any]]
+
+    @property
+    def n_rows_total(self) -> int: ...
+    @property
+    def n_rows_dropped(self) -> int: ...
+    @property
+    def notes(self) -> tuple[str, ...]: ...
+    @property
+    def weighted(self) -> Weighted | None: ...
 
 
 def with_zeros(record: Read, count: int) -> Read:
     """The record with the rows that were left out since they weigh nothing."""
-    if not count:
+    if not count or record.weighted is None:
         return record
     rows = "1 row weighs" if count == 1 else f"{count} rows weigh"
     note = f"{rows} nothing (a weight of zero) and {'is' if count == 1 else 'are'} left out."

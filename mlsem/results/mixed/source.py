@@ -89,7 +89,8 @@ def _same(estimates: Estimates, frame: pd.DataFrame) -> bool:
 
     if estimates.weighted:  # what the fit knows of the clusters is of weighted rows
         column = estimates.record.cluster
-        return column in frame.columns and bool(frame[column].isin(estimates.cluster_labels).any())
+        known = estimates.record.moments.labels.tolist()
+        return column in frame.columns and bool(frame[column].isin(known).any())
     try:
         rows = new_data(estimates, frame)
         seen = new_clusters(rows, history=False)
