@@ -17,7 +17,7 @@ from benchmarks.grid_tables import Record, Runs, grid_text
 from benchmarks.peers import MODEL_BASED, PEERS, measured
 
 LIMIT = 15.0  # seconds: a call is not made that would take longer by what smaller ones took
-PATIENCE = 45.0  # seconds, after which a process is ended
+PATIENCE = 30.0  # seconds, after which a process is ended
 COMPARED = 10**5  # rows up to which answers are compared
 KINDS = ("MLR", "CR2", "CR0")
 

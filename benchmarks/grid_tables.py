@@ -182,7 +182,8 @@ ABOUT = (
     "Memory: the peak of a first call beyond what the process had. Every exponent is the slope of "
     "log time, or log memory, on the logarithm of what grows, over the last three measured points; "
     "in brackets from where to where. CR0, CR2 and MLR are cluster-robust; model-based errors are "
-    "not, and are what the program has. R's and Julia's start is not counted."
+    "not, and are what the program has. R's and Julia's start is not counted. None: no "
+    "other program has the model and came to an end."
 )
 APART = (
     "The largest difference of an estimate from mlsem's in standard errors, of a robust standard "

@@ -35,20 +35,21 @@ MAY = {
     "porting": "errors report syntax other_programs",
     "core/records": "",
     "core/quiet": "",
-    "core/linalg": "core/records",
+    "core/blocks": "core/records",
+    "core/linalg": "core/records core/blocks",
     "core/arrow": "core/records core/linalg",
     "core/implied": "core/records core/linalg",
-    "core/sample": "errors core/records core/linalg core/implied",
-    "core/clusters": "core/records core/linalg core/arrow core/implied core/sample",
-    "core/evidence": "core/records core/linalg core/implied",
+    "core/sample": "errors core/records core/blocks core/linalg core/implied",
+    "core/clusters": "core/records core/blocks core/linalg core/arrow core/implied core/sample",
+    "core/evidence": "core/records core/blocks core/linalg core/implied",
     "core/alignment": "core/records core/linalg",
     "core/optimise": "core/records core/linalg core/arrow core/implied core/sample core/clusters",
-    "core/intercepts": "errors core/records core/linalg core/implied core/sample core/clusters "
-    "core/optimise",
-    "core/slopes": "errors core/records core/linalg core/implied core/sample core/clusters "
-    "core/evidence core/optimise",
-    "core/patterns": "errors core/records core/linalg core/implied core/sample core/clusters "
-    "core/evidence core/optimise",
+    "core/intercepts": "errors core/records core/blocks core/linalg core/implied core/sample "
+    "core/clusters core/optimise",
+    "core/slopes": "errors core/records core/blocks core/linalg core/implied core/sample "
+    "core/clusters core/evidence core/optimise",
+    "core/patterns": "errors core/records core/blocks core/linalg core/implied core/sample "
+    "core/clusters core/evidence core/optimise",
     "core/restricted": "errors core",
     "model": "errors other_programs report syntax core",
     "data/frames": "errors",

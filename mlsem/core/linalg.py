@@ -7,7 +7,6 @@ NaN for those data sets, and the rest go on.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from math import prod
 from typing import Annotated as Shaped
 
@@ -18,33 +17,9 @@ from scipy.linalg.lapack import dposv, dpotrf, dpotrs, dtrtri, dtrtrs
 from mlsem.core.records import Array, Index, Numbers
 
 LOG_2PI = float(np.log(2 * np.pi))
-CHUNK = 2_000_000  # numbers in one block of a temporary array, to bound memory
-CACHE = 2**17  # the same in a walk over clusters: a few such arrays stay in a processor's cache
 FEW = 32  # rows of a map up to which one operation for all rows is quicker
 SPARSE = 250_000  # numbers of a matrix from which on its zeros are worth a look
-
-
 PIVOT = 10.0 * float(np.finfo(float).eps)  # times the size: pivots that are rounding errors
-
-
-def per_block(width: int) -> int:
-    """How many items of `width` numbers make a block."""
-    return max(1, CHUNK // max(1, width))
-
-
-def blocks(count: int, width: int) -> Iterator[slice]:
-    """Items 0 … count - 1 of `width` numbers in runs of bounded memory."""
-    return _runs(count, per_block(width))
-
-
-def walk(count: int, width: int) -> Iterator[slice]:
-    """The same of many clusters, in runs that a processor's cache holds."""
-    return _runs(count, max(1, CACHE // max(1, width)))
-
-
-def _runs(count: int, step: int) -> Iterator[slice]:
-    for start in range(0, count, step):
-        yield slice(start, min(start + step, count))
 
 
 def along(
@@ -270,12 +245,6 @@ def apply_maps(
 def _ends(codes: Shaped[Index, "J"], count: int) -> Shaped[Index, "m"]:
     """Where the runs of sorted codes 0 … count - 1 end, but the last."""
     return np.cumsum(np.bincount(codes, minlength=count))[:-1]
-
-
-def positions_in_runs(lengths: Shaped[Index, "k"]) -> Shaped[Index, "m"]:
-    """0 … n - 1 of each run, one run after the other."""
-    starts = np.cumsum(lengths) - lengths
-    return np.arange(int(lengths.sum()), dtype=np.intp) - np.repeat(starts, lengths)
 
 
 def weighted_sum(weights: Shaped[Array, "S"], stack: Shaped[Array, "S *x"]) -> Shaped[Array, "*x"]:

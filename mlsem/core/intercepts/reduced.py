@@ -13,11 +13,12 @@ from typing import Annotated as Shaped
 
 import numpy as np
 
+from mlsem.core.blocks import positions_in_runs
 from mlsem.core.clusters.reduced import MixedClusters, reduced_rows
 from mlsem.core.clusters.unions import summed
 from mlsem.core.implied.derivatives import Jacobians
 from mlsem.core.intercepts.likelihood import Evaluation
-from mlsem.core.linalg import apply_maps, flatten, positions_in_runs
+from mlsem.core.linalg import apply_maps, flatten
 from mlsem.core.records import Array, ClusterMoments, Index
 
 

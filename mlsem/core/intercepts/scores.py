@@ -6,9 +6,10 @@ from typing import Annotated as Shaped
 
 import numpy as np
 
+from mlsem.core.blocks import blocks
 from mlsem.core.implied.derivatives import Jacobians
 from mlsem.core.intercepts.likelihood import Evaluation, between_information
-from mlsem.core.linalg import apply_maps, blocks, flatten
+from mlsem.core.linalg import apply_maps, flatten
 from mlsem.core.records import Array, ClusterMoments, Index
 
 

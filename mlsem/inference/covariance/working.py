@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlsem.core.arrow import Arrow, Layout
+from mlsem.core.blocks import walk
 from mlsem.core.clusters.unions import Unions
 from mlsem.core.clusters.view import MixedRows
-from mlsem.core.linalg import walk
 from mlsem.core.records import Array, Index, frozen
 
 KEPT = 2**24  # numbers of the informations of all kinds up to which they are made once

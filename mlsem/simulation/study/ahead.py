@@ -55,8 +55,8 @@ def _make(method: Method, call: Call, stack: Stack, readings: Sequence[Reading])
     for reading in readings:
         reading.known[method] = call
     settings = call.how.settings
-    whole = call.how.center or settings.se_cluster is not None or settings.missing == "fiml"
-    if whole or call.read in readings[0].known:  # for a method before
+    other = call.how.center or settings.se_cluster is not None or settings.missing == "fiml"
+    if other or any(call.read in each.known for each in readings):  # read for a method before
         return
     for reading, record in zip(readings, read_together(call.table, stack), strict=True):
         if record is not None:
