@@ -72,8 +72,9 @@ class Call:
         """Calls that have it in common read the same of the same data."""
         how = self.how
         settings = how.settings
-        asked = settings.missing, settings.sampling, repr(how.center)
-        return self.table, repr((self.cluster, settings.se_cluster, how.group)), *asked
+        names = (self.cluster, settings.se_cluster, how.group)
+        known = (name if isinstance(name, str | None) else id(name) for name in names)  # refused
+        return self.table, settings.missing, settings.sampling, repr(how.center), *known
 
 
 def called(

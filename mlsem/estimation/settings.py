@@ -162,7 +162,7 @@ class Settings:
         if self.strata is not None and not isinstance(self.strata, str):
             raise OptionValueError(f"strata={self.strata!r}: it takes the name of a column.")
         kind = self.sampled
-        if self.strata is not None and kind.exists and kind.name != "MLR":
+        if self.strata is not None and kind.exists and not kind.strata:
             raise OptionValueError(
                 f'strata= goes with se="MLR", and not with se="{kind.name}", whose clusters '
                 "are drawn from one population: leave se out, or strata."
