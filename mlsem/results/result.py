@@ -117,7 +117,9 @@ class FitResult(Answering, Drawn):
     def _columns_named(self) -> tuple[str, ...]:
         """Texts in which all columns occur that the fit needs of rows."""
         record, robust = self._estimates.record, self._estimates.problem.robust
+        sampling = self.settings.sampling
         keys = (record.cluster, robust.name, getattr(record, "column", None))
+        keys += () if sampling is None else (*sampling.columns,)
         return (self.model, *self.table.observed, *(each for each in keys if each is not None))
 
     # --- the fit ------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ import mlsem
 from mlsem.data.moments.aggregate import read_moments
 from mlsem.data.table.sampling import Sampling, WeightColumns
 from mlsem.errors import DataError, OptionError, OptionValueError
+from mlsem.results.call import call_of
 
 pytestmark = pytest.mark.filterwarnings("ignore::mlsem.errors.InferenceWarning")  # few clusters
 MODEL = "level: 1\n y ~ x1\nlevel: 2\n y ~ w1"
@@ -178,6 +179,8 @@ def test_an_update_keeps_the_weights(data):
     fit = fitted(data)
     assert_alike(fit.update(data=data), fit)
     assert_alike(fit.update("+ level: 2; y ~~ y", data=data), fit.update("+ level: 2; y ~~ y"))
+    assert_alike(fit.update(data=pl.from_pandas(data)), fit)
+    assert call_of(fit).arguments["weights"] == BOTH
     one = fitted(data, "y ~ x1", "total", None)
     assert_alike(one.update(data=data), one)
     assert one.update(data=data).n_clusters == one.n_clusters
@@ -288,7 +291,10 @@ def test_strata_of_two_levels(data):
     [
         (lambda data: data.index % 2, r"rows in more than one stratum of 'zone'"),
         (lambda data: data.id, r"strata have one cluster"),
-        (lambda data: (data.id % 5).where(data.index > 0), r"'zone' has missing values in row 0"),
+        (
+            lambda data: (data.id % 5).where(data.index > 0),
+            r"has missing or blank ids in row 0",
+        ),
     ],
 )
 def test_bad_strata(data, zone, message):

@@ -57,8 +57,21 @@ def robust_of(
         named = require_one_column("se_cluster", se_cluster, data)
     if named is None or named == cluster:
         return RobustClusters(cluster, frozen(np.arange(len(grouping.labels))), grouping.labels)
-    series = require_column(data, named, "se_cluster= names")
-    codes, labels = factorised(series, f"se_cluster column {named!r}")
+    used, labels = _ids(data, named, "se_cluster", "cluster", grouping)
+    starts = np.cumsum(grouping.sizes) - grouping.sizes
+    first = used[starts]
+    _check_nested(used, first, starts, (named, cluster), grouping, labels)
+    positions, robust_codes = pd.factorize(first)  # in the order of the model's clusters
+    return RobustClusters(named, frozen(positions), labels[robust_codes])
+
+
+def _ids(
+    data: pd.DataFrame, name: str, keyword: str, what: str, grouping: Grouping
+) -> tuple[Index, NDArray]:
+    """Codes of the ids of the rows used in cluster order, none of which is missing, and the id of
+    each code."""
+    series = require_column(data, name, f"{keyword}= names")
+    codes, labels = factorised(series, f"{keyword} column {name!r}")
     codes = np.where(np.append(blank(labels), False)[codes], -1, codes)
     rows = np.arange(len(data)) if grouping.order is None else grouping.order
     used = codes[rows]
@@ -66,14 +79,10 @@ def robust_of(
         where = np.zeros(len(data), dtype=bool)
         where[rows[used < 0]] = True
         raise DataError(
-            f"se_cluster column {named!r} has missing or blank ids in {rows_named(data, where)}. "
-            f"Give these rows their cluster or drop them, e.g. data.dropna(subset=[{named!r}])."
+            f"{keyword} column {name!r} has missing or blank ids in {rows_named(data, where)}. "
+            f"Give these rows their {what} or drop them, e.g. data.dropna(subset=[{name!r}])."
         )
-    starts = np.cumsum(grouping.sizes) - grouping.sizes
-    first = used[starts]
-    _check_nested(used, first, starts, (named, cluster), grouping, labels)
-    positions, robust_codes = pd.factorize(first)  # in the order of the model's clusters
-    return RobustClusters(named, frozen(positions), labels[robust_codes])
+    return used, labels
 
 
 def strata_of(
@@ -89,17 +98,7 @@ def strata_of(
     """
     if name is None:
         return None
-    series = require_column(data, name, "strata= names")
-    codes, labels = factorised(series, f"strata column {name!r}")
-    rows = np.arange(len(data)) if grouping.order is None else grouping.order
-    used = codes[rows]
-    if (used < 0).any():
-        where = np.zeros(len(data), dtype=bool)
-        where[rows[used < 0]] = True
-        raise DataError(
-            f"strata column {name!r} has missing values in {rows_named(data, where)}. Give these "
-            "rows their stratum, or leave them out."
-        )
+    used, labels = _ids(data, name, "strata", "stratum", grouping)
     owner = np.repeat(robust.codes, grouping.sizes)
     found = np.empty(robust.n_clusters, dtype=np.intp)
     found[owner[::-1]] = used[::-1]

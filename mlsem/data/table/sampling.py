@@ -10,7 +10,6 @@ from mlsem.core.records import Array
 from mlsem.errors import OptionValueError, listed, nearest
 
 WeightScaling = Literal["cluster", "ecluster", "unscaled", "gk"]
-SCALINGS: tuple[WeightScaling, ...] = ("cluster", "ecluster", "unscaled", "gk")
 KEYS = ("total", "level1", "level2")
 
 
