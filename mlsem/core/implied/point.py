@@ -55,7 +55,7 @@ class SumPoint:
 R = TypeVar("R")
 
 
-def taken(record: R, which: int | Index) -> R:
+def taken(record: R, which: Any) -> R:
     """Of a record of many data sets, whose arrays have these on their first axis, that of one or
     of some of them."""
     whole: Any = record

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated as Shaped
+from typing import Any
 
 import numpy as np
 
@@ -142,7 +143,7 @@ class ShapeMoments:
         """J, weighted."""
         return self.clusters.sum(axis=-1)
 
-    def __getitem__(self, which: int | Index) -> ShapeMoments:
+    def __getitem__(self, which: Any) -> ShapeMoments:
         """Of many data sets one, or some."""
         return ShapeMoments(self.sizes, self.clusters[which], self.cross[which], self.within[which])
 
