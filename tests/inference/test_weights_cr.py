@@ -224,8 +224,6 @@ def test_what_weights_do_not_go_with(pupils, rows):
         fit.with_se("standard")
     with pytest.raises(InferenceError, match=r"no profile intervals with weights"):
         fit.conf_int(ci="profile")
-    with pytest.raises(InferenceError, match=r"no measures of fit with weights"):
-        fit.fit_measures()
     with pytest.raises(DataError, match=r"no data of weighted ones can be drawn"):
         fit.bootstrap("parametric", draws=39)
     strata = weighted_cfa(rows.assign(zone=rows.id % 4), strata="zone")
@@ -267,6 +265,23 @@ def test_results_are_those_of_clusters_that_are_there_as_often(twins, asked):
     found, wanted = (np.asarray(ASKED[asked](fit), dtype=float) for fit in twins)
     np.testing.assert_allclose(found, wanted, rtol=1e-6, atol=1e-8)
     assert np.isfinite(found).any()
+
+
+UNIT = ("logl", "unrestricted.logl")  # and scaling factors: they have the unit of the weights
+
+
+def test_measures_of_fit_do_not_depend_on_the_weights_unit(rows, twins):
+    """They are those of clusters that are there as often, or NaN."""
+    found, wanted = (fit.fit_measures() for fit in twins)
+    assert not np.isnan(found["chisq.scaled"])
+    for name in ("chisq", "pvalue", "rmsea", "rmsea.robust", "cfi", "aic", "gfi"):
+        assert np.isnan(found[name])
+    known = found.dropna().drop(["ntotal", "rmsea.scaled"])
+    np.testing.assert_allclose(known, wanted[known.index], rtol=1e-6, atol=1e-8)
+    other = weighted_cfa(rows.assign(f2=7.0 * rows.f2)).fit_measures()
+    free = [name for name in known.index if name not in UNIT and "factor" not in name]
+    np.testing.assert_allclose(other[free], found[free], rtol=1e-6, atol=1e-8)
+    assert not np.isclose(other["logl"], found["logl"])
 
 
 def test_typical_values_are_weighted(rows):

@@ -9,7 +9,7 @@ from typing import Any, Protocol, TypeVar, cast
 import numpy as np
 
 from mlsem.core.implied.pattern import LevelMoments
-from mlsem.core.records import Array, Index
+from mlsem.core.records import Array
 
 
 class Point(Protocol):

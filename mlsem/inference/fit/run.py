@@ -12,12 +12,12 @@ from mlsem.core.quiet import quiet
 from mlsem.errors import InferenceError, OptionValueError, listed, nearest
 from mlsem.estimation.estimates import Estimates
 from mlsem.estimation.saturated import SaturatedModel
-from mlsem.estimation.weighted import refuse_weights
 from mlsem.inference.fit import indices
 from mlsem.inference.fit.chisquare import ChiSquare
 from mlsem.inference.fit.models import FitModels
 from mlsem.inference.fit.residuals import level_residuals, mean_over_rows
 from mlsem.inference.fit.single_level import single_level_measures
+from mlsem.inference.fit.weighted import without_unit
 
 Measures = dict[str, float]
 Approximation = dict[str, indices.Rmsea]
@@ -62,9 +62,9 @@ def fit_measures(models: FitModels) -> Measures:
     """All measures of a model; those of its likelihood alone where it has no saturated model."""
     estimates = models.estimates
     require_estimates(estimates)
-    refuse_weights(estimates, "measures of fit", INSTEAD)
     if estimates.table.slopes:
-        return {"npar": float(estimates.n_own_params)} | _likelihood(estimates)
+        alone = {"npar": float(estimates.n_own_params)} | _likelihood(estimates)
+        return without_unit(alone) if estimates.weighted else alone
     tests = _Tests(
         models.test,
         models.baseline_test,
@@ -87,7 +87,8 @@ def fit_measures(models: FitModels) -> Measures:
     approximation = tests.approximation()
     measures |= _approximation(approximation)
     measures |= _srmr(models) | _goodness(tests, approximation)
-    return measures | single_level_measures(models)
+    measures |= single_level_measures(models)
+    return without_unit(measures) if estimates.weighted else measures
 
 
 @quiet
@@ -107,7 +108,6 @@ def level_measures(models: FitModels, level: int, units: Units = "clusters") -> 
     """
     estimates = models.estimates
     require_estimates(estimates)
-    refuse_weights(estimates, "measures of fit", INSTEAD)
     if units not in get_args(Units):
         raise OptionValueError(f"units={units!r}: it takes one of {listed(get_args(Units))}.")
     if not estimates.table.two_level:
@@ -136,17 +136,8 @@ def level_measures(models: FitModels, level: int, units: Units = "clusters") -> 
     approximation = tests.approximation()
     measures |= _approximation(approximation)
     name = ("srmr_within", "srmr_between")[level - 1]
-    return (
-        measures
-        | {name: _level_srmr(own, models.saturated, level)}
-        | _goodness(tests, approximation)
-    )
-
-
-INSTEAD = (
-    "fit.residuals() and fit.modification_indices(), whose tests are robust, show where the model "
-    "fails, and mlsem.lr_test compares it with a larger one."
-)
+    measures |= {name: _level_srmr(own, models.saturated, level)} | _goodness(tests, approximation)
+    return without_unit(measures) if estimates.weighted else measures
 
 
 def require_estimates(estimates: Estimates) -> None:
