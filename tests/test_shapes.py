@@ -110,7 +110,7 @@ def test_fields_are_checked() -> None:
         PatternMatrix(np.eye(2), np.arange(2), np.arange(2), np.arange(3))
     k = np.ones((1, 2, 2))
     with _wrong():
-        Adjusted(np.ones((4, 3)), k, k, k, k, k)
+        Adjusted(np.ones((4, 3)), k, k, k, k, k, k)
 
 
 @checked

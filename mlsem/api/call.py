@@ -71,8 +71,10 @@ class Call:
     def read(self) -> Hashable:
         """Calls that have it in common read the same of the same data."""
         how = self.how
-        asked = how.settings.missing, how.settings.se_cluster, how.group, repr(how.center)
-        return self.table, self.cluster, *asked
+        settings = how.settings
+        names = (self.cluster, settings.se_cluster, how.group)
+        known = (name if isinstance(name, str | None) else id(name) for name in names)  # refused
+        return self.table, settings.missing, settings.sampling, repr(how.center), *known
 
 
 def called(

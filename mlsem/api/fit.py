@@ -88,6 +88,20 @@ def fit(
     se_cluster : str, optional
         Column of the clusters of robust standard errors, where they are coarser than `cluster`
         (classes modelled, schools robust). Each must hold whole clusters of the model.
+    weights : str or mapping of str, optional
+        Columns of sampling weights. With two levels by what they are of: "total", of rows in the
+        population, beside "level2", of clusters; or "level1", of rows within their cluster
+        (total / level 2); or "level2" alone. In a model of one level the column of the rows'
+        weights. A row counts a_ij times within its cluster, a cluster w_j times (see the notes).
+        Rows of weight zero are left out. Standard errors are robust (`se` is "MLR" by default,
+        "CR2" for few clusters), those of "standard" and REML are refused, AIC and BIC are NaN.
+    weight_scaling : {"cluster", "ecluster", "unscaled", "gk"}, optional
+        How the weights of rows within clusters are scaled: to sum to the size of the cluster (the
+        default, as in Mplus; "size" in Stata), to its effective size, not at all, or to the
+        clusters' weights (Graubard & Korn, 1996).
+    strata : str, optional
+        Column of the strata that the clusters (of robust errors; rows, without any) were drawn
+        from, with ``se="MLR"``: scores are about the mean of their stratum.
     test : {"t", "z"}, optional
         Default: t where there are degrees of freedom (the CR kinds), z elsewhere. "t" with
         model-based standard errors is for linear mixed models of one outcome.
@@ -184,6 +198,11 @@ def fit(
     from sample to sample is left out (bootstraps estimate them anew in each draw). The
     log-likelihood is that of such covariates too, given those of one level. ``fixed_x=False`` makes
     all moments of exogenous covariates parameters.
+
+    With sampling weights the pseudo-likelihood ℓ = Σ_j w_j log ∫ Π_i f(y_ij | u)^{a_ij} f(u) du
+    (Pfeffermann et al., 1998; Asparouhov, 2006; Rabe-Hesketh & Skrondal, 2006) is maximised, with
+    c_ij the weights of rows within clusters and a_ij = c_ij n_j / Σ_i c_ij by default. Means that
+    are taken off (`center`) are weighted.
 
     Examples
     --------

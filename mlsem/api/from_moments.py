@@ -95,6 +95,11 @@ def record_in(
     center: Mapping[str, str] | None,
 ) -> DataRecord | GroupedRecord:
     """What a model needs of moments."""
+    if settings.sampling is not None:
+        raise OptionValueError(
+            "weights= and strata= say how rows count, and moments do not know their rows: fit to "
+            "the data themselves."
+        )
     if moments.cluster is None and settings.kind(robust=False).sandwich:
         raise OptionValueError(WITHOUT_CLUSTERS)
     how: dict[str, Any] = {

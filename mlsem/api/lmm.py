@@ -11,7 +11,7 @@ from dataclasses import replace
 from itertools import combinations
 from typing import TYPE_CHECKING, Any, Unpack
 
-from mlsem.api.steps import finish
+from mlsem.api.steps import SAMPLED, finish
 from mlsem.base.caching import remember
 from mlsem.core.quiet import quiet
 from mlsem.data.design.mixed import (
@@ -83,9 +83,10 @@ def lmm(
     **options
         ``se``, ``se_cluster``, ``test``, ``df``, ``information``, ``missing``, ``start``,
         ``starts``, ``seed``, ``max_iter``, ``tol``, ``on_failure``, ``progress``, as for
-        `mlsem.fit`; others are refused. Model-based standard errors are from the expected
-        information, as lme4's, with t tests of the fixed effects:
-        ``df="satterthwaite"`` (the default) or, with REML, ``df="kenward-roger"``;
+        `mlsem.fit`, and with ``REML=False`` ``weights``, ``weight_scaling`` and ``strata`` (of
+        sampling: lmer's ``weights``, of precision, are others); others are refused. Model-based
+        standard errors are from the expected information, as lme4's, with t tests of the fixed
+        effects: ``df="satterthwaite"`` (the default) or, with REML, ``df="kenward-roger"``;
         ``test="z"`` takes the variances for known.
 
     Returns
@@ -153,14 +154,14 @@ def _read(
     """The columns of a formula, by the engine that has the rows where it can make them."""
     found = source_of(data)
     missing = settings.missing or "listwise"
-    if isinstance(found, Lazy):
+    if isinstance(found, Lazy) and settings.sampling is None:
         from mlsem.data.queried.read import read_mixed_query  # with narwhals
 
         mixed = read_mixed_query(parsed, found.frame, missing, settings.se_cluster)
         if mixed is not None:
             return mixed, Source.of(data)
     frame = taken(data, found, parsed.text, dict(options))
-    return read_mixed(parsed, frame, missing), Source.of(data)
+    return read_mixed(parsed, frame, missing, settings.sampling), Source.of(data)
 
 
 # --- the same again, changed ----------------------------------------------------------------------
@@ -181,7 +182,7 @@ def updated_mixed(
         raise OptionValueError(f"model={formula!r}: it takes a formula, or a part that is added.")
     text = fit.model if formula is None else changed_formula(fit.model, formula)
     if text == fit.model and data is None:
-        for name in ("missing", "se_cluster"):
+        for name in ("missing", "se_cluster", *SAMPLED):
             if name in changes:
                 raise OptionValueError(
                     f"{name}= says how data are read, and a fit does not keep them: pass data=…."
@@ -219,7 +220,8 @@ def _settings(reml: object, options: dict[str, Any]) -> tuple[Settings, object, 
         raise OptionValueError("estimator: lmm takes REML=True or REML=False in its place.")
     start, progress = rest.pop("start", None), rest.pop("progress", None)
     se = rest.get("se")
-    plain = (se is None or se_kind(se).model_based) and rest.get("information") is None
+    usual = se is None and rest.get("weights") is None and rest.get("strata") is None
+    plain = (usual or (se is not None and se_kind(se).model_based)) and not rest.get("information")
     rest["estimator"] = "REML" if reml else "ML"
     if plain:
         rest["information"] = "expected"

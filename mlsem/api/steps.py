@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from mlsem.data.moments.groups import GroupedRecord
 
 OF_DATA = ("cluster", "center", "group", "group_label")
+SAMPLED = ("weights", "weight_scaling", "strata")
 
 
 def names_in(data: Any) -> tuple[str, ...]:
@@ -61,6 +62,7 @@ def rows_in(
     if found is data:
         return data
     named = (cluster, options.get("group"), options.get("se_cluster"))
+    summed = summed and options.get("weights") is None and options.get("strata") is None
     if isinstance(found, Lazy) and summed and all(isinstance(n, str | None) for n in named):
         return found
     return taken(data, found, model, cluster, dict(options))
@@ -129,12 +131,12 @@ def rows_of(
         "se_cluster": settings.se_cluster,
     }
     if group is None:
-        record = read_moments(table, data, **how)
+        record = read_moments(table, data, sampling=settings.sampling, **how)
     else:
         from mlsem.data.moments.groups import read_groups  # for few fits
         from mlsem.data.table.groups import appearing
 
-        record = read_groups(table, data, group=group, **how)
+        record = read_groups(table, data, group=group, sampling=settings.sampling, **how)
         first = appearing(require_frame(data), record.column, record.labels)
         record = _said_of_order(syntax, record, first)
     _warn_of_lost(record, settings)

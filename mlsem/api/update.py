@@ -8,6 +8,7 @@ from typing import Any
 
 from mlsem.api.steps import (
     OF_DATA,
+    SAMPLED,
     beside_model,
     finish,
     groups_of,
@@ -47,12 +48,13 @@ def updated(fit: FitResult, model: object, data: object, changes: Mapping[str, A
     keywords, rest = split_options(
         changes, (*ELSEWHERE, "cluster", *SETTING_NAMES), ("model", "data")
     )
-    for name in (*OF_DATA, "missing", "se_cluster"):
+    for name in (*OF_DATA, "missing", "se_cluster", *SAMPLED):
         if data is None and name in rest:
             raise OptionValueError(
                 f"{name}= says how data are read, and a fit does not keep them: pass data=…, too."
             )
-    cluster, center = rest.pop("cluster", record.cluster), rest.pop("center", None)
+    known = record.cluster or (None if fit.settings.se_cluster else record.robust.name)
+    cluster, center = rest.pop("cluster", known), rest.pop("center", None)
     labels = tuple(each.label for each in fit.table.groups)
     group = rest.pop("group", getattr(record, "column", None))
     asked = rest.pop("group_label", labels if group and "group" not in changes else None)

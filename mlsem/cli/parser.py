@@ -153,6 +153,16 @@ def _add_errors(parser: argparse.ArgumentParser) -> None:
         "--se", metavar="KIND", help="standard, MLR, CR0 to CR3 (CR2: few clusters)"
     )
     parser.add_argument("--se-cluster", metavar="COLUMN", help="coarser clusters of robust errors")
+    parser.add_argument(
+        "--weights",
+        type=_weights,
+        metavar="LEVEL=COLUMN",
+        help="sampling weights: total=w_stu,level2=w_sch (or level1); a column for one level",
+    )
+    parser.add_argument(
+        "--weight-scaling", metavar="NAME", help="cluster (the default), ecluster, unscaled, gk"
+    )
+    parser.add_argument("--strata", metavar="COLUMN", help="strata that clusters were drawn from")
     parser.add_argument("--test", metavar="NAME", help="t (default with CR0 to CR3) or z")
     parser.add_argument("--df", metavar="NAME", help="satterthwaite, kenward-roger (mixed models)")
     parser.add_argument(
@@ -302,10 +312,19 @@ def _add_study(commands: Any) -> None:
 
 def _centring(text: str) -> dict[str, str]:
     """`x1=cluster,w1=grand` as a mapping."""
-    centring = {}
+    return _mapping(text, "NAME=HOW")
+
+
+def _weights(text: str) -> str | dict[str, str]:
+    """`total=w_stu,level2=w_sch` as a mapping; a column alone as it is."""
+    return _mapping(text, "LEVEL=COLUMN") if "=" in text else text
+
+
+def _mapping(text: str, form: str) -> dict[str, str]:
+    found = {}
     for part in text.split(","):
-        name, equals, how = part.rpartition("=")
-        if not (equals and name.strip() and how.strip()):
-            raise argparse.ArgumentTypeError(f"{part!r} is not of the form NAME=HOW")
-        centring[name.strip()] = how.strip()
-    return centring
+        name, equals, value = part.rpartition("=")
+        if not (equals and name.strip() and value.strip()):
+            raise argparse.ArgumentTypeError(f"{part!r} is not of the form {form}")
+        found[name.strip()] = value.strip()
+    return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated as Shaped
 from typing import Any, TypeAlias
 
@@ -49,6 +49,8 @@ class ClusterRecord:
         w_j.
     labels : (J,)
         Cluster ids as the user gave them, in the order of `rows`.
+    uneven : bool
+        Whether some rows of a cluster weigh more than others; `sizes` may be counts all the same.
     """
 
     columns: tuple[str, ...]
@@ -58,6 +60,7 @@ class ClusterRecord:
     sizes: Shaped[Array, "J"]
     weights: Shaped[Array, "J"]
     labels: Shaped[NDArray[Any], "J"]
+    uneven: bool = field(default=False, kw_only=True)
 
     @property
     def n_rows(self) -> int:
@@ -70,7 +73,8 @@ class ClusterRecord:
     @property
     def is_weighted(self) -> bool:
         """Whether some rows or clusters count as more or less than one."""
-        return bool((self.sizes != self.rows).any() or (self.weights != 1.0).any())
+        counted = (self.sizes == self.rows).all() and (self.weights == 1.0).all()
+        return self.uneven or not counted
 
     @property
     def row_weights(self) -> Shaped[Array, "J"]:
@@ -219,6 +223,11 @@ class GroupedMoments:
         return np.concatenate([group.rows for group in self.groups])
 
     @property
+    def weights(self) -> Shaped[Array, "J"]:
+        """w_j."""
+        return np.concatenate([group.weights for group in self.groups])
+
+    @property
     def labels(self) -> Shaped[NDArray[Any], "J"]:
         """Cluster ids as the user gave them."""
         return np.concatenate([group.labels for group in self.groups])
@@ -254,11 +263,14 @@ class RobustClusters:
         The robust cluster of each cluster of the model, 0 … G - 1 in the order in which they
         occur first.
     labels : (G,)
+    strata : (G,) int or None
+        The stratum that each was drawn from, 0 … H - 1; None where they were drawn from one.
     """
 
     name: str | None
     codes: Shaped[Index, "J"]
     labels: Shaped[NDArray[Any], "G"]
+    strata: Shaped[Index, "G"] | None = None
 
     @property
     def same(self) -> bool:

@@ -165,13 +165,17 @@ class Estimates(Generic[B]):
 
     @property
     def boundary(self) -> bool:
-        """Whether the covariance matrix of the random effects was kept positive semidefinite and
-        is singular."""
+        """Whether the covariances of the random effects, kept semidefinite, are singular."""
         return self.optimum.singular
 
     @property
+    def weighted(self) -> bool:
+        """Whether rows or clusters have weights."""
+        return self.settings.weights is not None or self.problem.moments.is_weighted
+
+    @property
     def restricted(self) -> bool:
-        """Whether they are a maximum of ℓ_R (REML)."""
+        """Whether they are a maximum of ℓ_R."""
         return isinstance(self.optimum, RestrictedMaximum)
 
     @property
@@ -273,9 +277,7 @@ class Estimates(Generic[B]):
     def directions_apart(self) -> Directions:
         """The same, the fixed effects of a linear mixed model of one outcome first."""
         inner, optimum = self.problem.inner, self.optimum
-        problem = self.problem  # few-row forms of clusters have no weights and no holes
-        plain = not problem.incomplete and not problem.moments.is_weighted
-        effects = inner.fixed_effects() if plain else None
+        effects = None if self.problem.incomplete else inner.fixed_effects()
         split = None if effects is None else effects.apart(optimum.free)
         if split is None or not split[0].shape[1]:
             return self.directions()
@@ -309,8 +311,7 @@ class Estimates(Generic[B]):
         return scores if robust.same else summed(scores, robust.codes)
 
     def robust_terms(self, directions: Directions, *, by_term: bool) -> tuple[RobustTerm, ...]:
-        """The same clusters, those of each term if each is in one; else all as those of one term,
-        as where the fixed effects of a linear mixed model are told apart."""
+        """The same clusters by term, or as those of one, also where fixed effects are apart."""
         clusters, codes = self.problem.clusters, self.problem.robust.codes
         there, size = (self.optimum.point, directions.at.along), directions.basis.shape[1]
         if by_term and not directions.fixed:
@@ -365,15 +366,16 @@ class Estimates(Generic[B]):
         return self.problem.clusters.parts(self.optimum.point, directions.at.along)
 
     def robust_variances(self, directions: Directions, along: Array) -> Array:
-        """aᵀ B a of each robust cluster, B its part in the expected information, for each row a of
-        `along` (c, n): (G, c)."""
-        variances, robust = expected_variances(self.parts(directions), along), self.problem.robust
+        """aᵀ Q a of each robust cluster for each row a of `along` (c, n), (G, c). Q = Σ w_j B_j,
+        B_j expected, is the covariance of its score if the model is right."""
+        moments, robust = self.problem.moments, self.problem.robust
+        variances = moments.weights[:, None] * expected_variances(self.parts(directions), along)
         return variances if robust.same else summed(variances, robust.codes)
 
     def mixed_rows(self, directions: Directions) -> MixedRows | None:
-        """The robust clusters of a linear mixed model, each reduced to few rows; None where the
-        fixed effects are not told apart."""
-        if not directions.fixed:
+        """The robust clusters of a mixed model, each reduced to few rows; None with weights, and
+        where the fixed effects are not told apart."""
+        if not directions.fixed or self.problem.moments.is_weighted:
             return None
         there = self.optimum.point, directions.at.along
         order, starts = arranged(self.problem.robust.codes)

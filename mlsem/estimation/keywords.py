@@ -16,6 +16,7 @@ from types import NoneType, UnionType
 from typing import Any, Literal, TypedDict, TypeVar, Union, get_args, get_origin
 
 from mlsem.core.optimise.objective import InformationKind
+from mlsem.data.table.sampling import WeightScaling
 from mlsem.estimation.settings import DfKind, Estimator, Missing, OnFailure, Settings, TestName
 from mlsem.estimation.standard_errors import SeName
 from mlsem.model.options import PRESETS, Bounds, GroupEqual, LevelEqual, Preset
@@ -58,6 +59,12 @@ class ErrorKeywords(TypedDict, total=False):
     information: InformationKind | None
 
 
+class _Sampled(TypedDict, total=False):
+    weights: str | Mapping[str, str] | None
+    weight_scaling: WeightScaling | None
+    strata: str | None
+
+
 class SearchKeywords(TypedDict, total=False):
     """Those of the search for the maximum."""
 
@@ -95,7 +102,7 @@ class GroupedKeywords(_Rows, _Estimated, EqualKeywords, ModelKeywords, SearchKey
     """Of what takes the column of groups by itself: `missing_patterns`."""
 
 
-class FitKeywords(_Group, GroupedKeywords, total=False):
+class FitKeywords(_Group, _Sampled, GroupedKeywords, total=False):
     """Of `fit`, beside model, data and cluster."""
 
 
@@ -112,7 +119,7 @@ class MomentsKeywords(_Group, _Missing, EqualKeywords, ModelKeywords, total=Fals
     se_cluster: str | None
 
 
-class InvarianceKeywords(_Rows, _Estimated, ModelKeywords, SearchKeywords, total=False):
+class InvarianceKeywords(_Rows, _Estimated, _Sampled, ModelKeywords, SearchKeywords, total=False):
     """Of `invariance`, which says itself what is equal."""
 
 
@@ -124,7 +131,7 @@ class _CompleteRows(TypedDict, total=False):
     missing: Literal["listwise", "error"] | None
 
 
-class MixedKeywords(ErrorKeywords, _CompleteRows, SearchKeywords, total=False):
+class MixedKeywords(ErrorKeywords, _CompleteRows, _Sampled, SearchKeywords, total=False):
     """Of `lmm`."""
 
 

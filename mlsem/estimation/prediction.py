@@ -129,6 +129,11 @@ def new_clusters(found: NewData, *, history: bool) -> Seen:
     """The clusters of new rows; with `history` joined with those that the fit has seen."""
     estimates, rows = found.estimates, found.rows
     moments = rows.moments(found.centre)
+    if history and found.estimates.weighted:
+        raise InferenceError(
+            "history=True joins rows with those of the fit, which have weights: the new ones have "
+            "none. Leave it out."
+        )
     if history:
         _refuse_cluster_means(estimates)
         problem = estimates.problem

@@ -9,6 +9,7 @@ from typing import Literal, get_args
 from mlsem.arguments import require_seed, require_whole
 from mlsem.base.caching import remember
 from mlsem.core.optimise.objective import InformationKind
+from mlsem.data.table.sampling import Sampling, WeightColumns, WeightScaling
 from mlsem.errors import OptionValueError, listed
 from mlsem.estimation import standard_errors
 from mlsem.estimation.standard_errors import StandardErrors
@@ -27,9 +28,10 @@ _CHOICES = {
     "df": get_args(DfKind),
     "information": get_args(InformationKind),
     "missing": get_args(Missing),
+    "weight_scaling": get_args(WeightScaling),
     "on_failure": get_args(OnFailure),
 }
-_OPTIONAL = ("test", "df", "information", "missing")
+_OPTIONAL = ("test", "df", "information", "missing", "weight_scaling")
 _MISSING_ALSO = {"ml": "fiml", "direct": "fiml", "ml.x": "fiml.x"}
 
 
@@ -65,6 +67,12 @@ class Settings:
         Satterthwaite with `test="t"`, and in `lmm`.
     se_cluster : str or None
         The column of the robust clusters; None: the model's.
+    weights : WeightColumns or None
+        The columns of sampling weights; also as `fit` takes them.
+    weight_scaling : {"cluster", "ecluster", "unscaled", "gk"} or None
+        Of weights of rows; None: "cluster".
+    strata : str or None
+        The column of the strata that clusters were drawn from.
     information : {"expected", "observed"} or None
         Whose inverse is the bread. None: observed for robust errors, and for model-based ones with
         two levels, missing values or a product of an outcome; else expected, as in lavaan.
@@ -86,6 +94,9 @@ class Settings:
     test: TestName | None = None
     df: str | None = None
     se_cluster: str | None = None
+    weights: WeightColumns | None = None
+    weight_scaling: WeightScaling | None = None
+    strata: str | None = None
     information: str | None = None
     missing: str | None = None
     max_iter: int = 500
@@ -98,11 +109,14 @@ class Settings:
         object.__setattr__(self, "estimator", _estimator(self.estimator))
         if self.se is not None:
             object.__setattr__(self, "se", se_kind(self.se).name)
-        for name in ("test", "df", "information", "missing", "on_failure"):
+        for name in (each for each in _CHOICES if each != "estimator"):
             if isinstance(value := getattr(self, name), str):
                 value = value.lower()
                 object.__setattr__(self, name, _MISSING_ALSO.get(value, value))
             _require(name, getattr(self, name), optional=name in _OPTIONAL)
+        if self.weights is not None:
+            object.__setattr__(self, "weights", WeightColumns.of(self.weights))
+        self._require_sampling()
         self._require_agreement()
         require_whole("max_iter", self.max_iter, 1)
         self._require_starts()
@@ -142,6 +156,49 @@ class Settings:
                 'model-based errors with estimator="REML" go with the expected information: leave '
                 "information out."
             )
+
+    def _require_sampling(self) -> None:
+        """What goes with weights and strata."""
+        if self.strata is not None and not isinstance(self.strata, str):
+            raise OptionValueError(f"strata={self.strata!r}: it takes the name of a column.")
+        kind = self.sampled
+        if self.strata is not None and kind.exists and not kind.strata:
+            raise OptionValueError(
+                f'strata= goes with se="MLR", and not with se="{kind.name}", whose clusters '
+                "are drawn from one population: leave se out, or strata."
+            )
+        if self.weights is None:
+            if self.weight_scaling is not None:
+                raise OptionValueError(
+                    f'weight_scaling="{self.weight_scaling}" says how weights are scaled, and '
+                    "there are none: pass weights=…, too, or leave it out."
+                )
+            return
+        if self.estimator == "REML":
+            raise OptionValueError(
+                "weights go with maximum likelihood: a restricted likelihood integrates the means "
+                'out of the density of a sample, and a weighted one is none. Use estimator="ML" '
+                '(REML=False in lmm); for few clusters se="CR2".'
+            )
+        if kind.model_based:
+            raise OptionValueError(
+                'se="standard" is not available with weights: the inverse information of a '
+                "weighted likelihood is no covariance of its estimates, and changes with the "
+                "weights' unit. "
+                'Leave se out for "MLR", or use "CR2" for few clusters.'
+            )
+
+    @property
+    def sampled(self) -> StandardErrors:
+        """The standard errors that weights or strata go with."""
+        return self.kind(robust=True)
+
+    @property
+    def sampling(self) -> Sampling | None:
+        """How the rows were drawn; None where nothing was said of it."""
+        if self.weights is None and self.strata is None:
+            return None
+        return Sampling(self.weights, self.weight_scaling, self.strata)
 
     def _require_df(self) -> None:
         if self.test == "z":
@@ -202,7 +259,7 @@ class Settings:
         settings say nothing (`Problem.only_robust`)."""
         if self.se is not None:
             return se_kind(self.se)
-        robust = robust or self.estimator == "MLR"
+        robust = robust or self.estimator == "MLR" or self.sampling is not None
         return standard_errors.MLR if robust else standard_errors.STANDARD
 
     def bread(self, kind: StandardErrors, *, expected: bool) -> InformationKind:

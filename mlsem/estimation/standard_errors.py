@@ -83,6 +83,8 @@ class StandardErrors:
         "t": Satterthwaite's degrees of freedom for every parameter, from the clusters; "mixed":
         t tests of the fixed effects of linear mixed models where they are asked for, else z.
     factor : Factor or None
+    strata : bool
+        Whether its scores may be about the means of strata.
     reml : bool
         Whether it exists at REML estimates, at which the scores of ℓ do not sum to zero.
     aliases : tuple of str
@@ -96,6 +98,7 @@ class StandardErrors:
     adjustment: Adjustment | None = None
     reference: ReferenceKind = "z"
     factor: Factor | None = None
+    strata: bool = False
     reml: bool = True
     aliases: tuple[str, ...] = ()
 
@@ -169,6 +172,7 @@ MLR = StandardErrors(
     bread="observed",
     sandwich=True,
     factor=Factor("J/(J-1)", _of_clusters, single_level=True),
+    strata=True,
     reml=False,
     aliases=("robust", "robust.huber.white", "robust.cluster"),
 )

@@ -36,7 +36,6 @@ MEANINGLESS = {
     "group_partial": "a mixed model is one of one group; mlsem.fit takes it",
     "level_equal": "a mixed model has no loadings; mlsem.fit takes it",
     # of lme4's lmer
-    "weights": "weights are not available",
     "offset": "subtract it from the outcome in the data",
     "subset": "take the rows of the data: data[data.x1 > 0]",
     "na_action": 'rows with missing values are left out (missing="listwise") or an error ("error")',

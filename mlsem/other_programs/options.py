@@ -26,9 +26,9 @@ _NO_ORDERED = (
     "Ordered variables are not fitted: with five or more categories treat them as numbers, with "
     'estimator="MLR"; with fewer use a program for categorical data.'
 )
-_NO_WEIGHTS = (
-    "Sampling weights are not supported. Do not silently leave them out: put what the "
-    "weights depend on (strata, size) into the model as covariates."
+_WEIGHTS = (
+    "Sampling weights are weights=<value> in a model of one level; with two levels those of both, "
+    'weights={"total": <value>, "level2": "…"}.'
 )
 _GROUP = (
     "The column of the groups, each with parameters of its own, is group=<value>, which mlsem.fit "
@@ -70,7 +70,12 @@ KEYWORDS: dict[str, str] = _keyed(
     (
         # lavaan: the call
         ("ordered", _NO_ORDERED),
-        ("sampling.weights sampling.weights.normalization weights weight", _NO_WEIGHTS),
+        ("sampling.weights weight pweights", _WEIGHTS),
+        (
+            "sampling.weights.normalization",
+            "How weights of rows are scaled is weight_scaling=, with two levels; estimates and "
+            "standard errors do not depend on the unit of the others.",
+        ),
         ("group grouping", _GROUP),
         ("group.label", "It is the order of the groups, beside group=, which mlsem.fit takes."),
         ("group.w.free", "The sizes of groups are no parameters: leave it out."),

@@ -83,6 +83,8 @@ def _settings(fit: FitResult, without: Mapping[str, object]) -> list[tuple[str, 
     values = {each.name: getattr(fit.settings, each.name) for each in fields(Settings)}
     if fit.starts is not None:
         values["seed"] = fit.starts.seed
+    if fit.settings.weights is not None:
+        values["weights"] = fit.settings.weights.given
     usual = {each.name: each.default for each in fields(Settings)}
     return [(name, values[name], usual[name]) for name in values if name not in without]
 
@@ -100,3 +102,5 @@ def _columns(fit: FitResult) -> Iterable[str]:
     for name in (record.cluster, record.robust.name, getattr(record, "column", None)):
         if name is not None:
             yield name
+    if fit.settings.sampling is not None:
+        yield from fit.settings.sampling.columns

@@ -206,7 +206,9 @@ def _measures(fit: FitResult) -> dict[str, float]:
 
 
 def _sabic(fit: Estimates) -> float:
-    """-2 ℓ + npar log[(N + 2) / 24] (Sclove, 1987)."""
+    """-2 ℓ + npar log[(N + 2) / 24] (Sclove, 1987); NaN with sampling weights."""
+    if fit.weighted:
+        return float("nan")
     return -2.0 * fit.loglik + fit.n_params * float(np.log((fit.n_obs + 2.0) / 24.0))
 
 

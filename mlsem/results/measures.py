@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from math import isnan
+from math import isnan, nan
 
 from mlsem.inference.fit.models import FitModels
 from mlsem.inference.fit.run import Measures, fit_measures
@@ -129,7 +129,8 @@ def _approximation(measures: Measures) -> tuple[HeaderBlock, ...]:
     own = HeaderBlock(title, _rmsea(measures, "RMSEA", ""), _heads(measures))
     if not _heads(measures):
         return (own,)
-    return own, HeaderBlock("", _rmsea(measures, "Robust RMSEA", ".robust"))
+    robust = _rmsea(measures, "Robust RMSEA", ".robust")
+    return (own, HeaderBlock("", robust)) if robust else (own,)
 
 
 def _rmsea(measures: Measures, name: str, suffix: str) -> tuple[tuple[str, ...], ...]:
@@ -141,7 +142,8 @@ def _rmsea(measures: Measures, name: str, suffix: str) -> tuple[tuple[str, ...],
         "rmsea.pvalue": "P-value H_0: RMSEA <= 0.050",
         "rmsea.notclose.pvalue": "P-value H_0: RMSEA >= 0.080",
     }
-    shown = [key for key in labels if not isnan(measures[key])]
+    known = (suffix,) if suffix else ("", ".scaled")
+    shown = [key for key in labels if not all(isnan(measures.get(key + s, nan)) for s in known)]
     if suffix:
         return tuple((labels[key], "", _written(key, measures[key + suffix])) for key in shown)
     return tuple(_row(labels[key], measures, key) for key in shown)

@@ -34,6 +34,7 @@ from mlsem.estimation.remarks import (
 )
 from mlsem.estimation.settings import DfKind, Settings, TestName, se_kind
 from mlsem.estimation.standard_errors import SeName
+from mlsem.estimation.weighted import on_weights
 from mlsem.inference.covariance.cautions import on_information
 from mlsem.inference.covariance.groups import covariance_of_group
 from mlsem.inference.covariance.intervals import Wald, wald
@@ -116,7 +117,9 @@ class FitResult(Answering, Drawn):
     def _columns_named(self) -> tuple[str, ...]:
         """Texts in which all columns occur that the fit needs of rows."""
         record, robust = self._estimates.record, self._estimates.problem.robust
+        sampling = self.settings.sampling
         keys = (record.cluster, robust.name, getattr(record, "column", None))
+        keys += () if sampling is None else (*sampling.columns,)
         return (self.model, *self.table.observed, *(each for each in keys if each is not None))
 
     # --- the fit ------------------------------------------------------------------------------
@@ -290,7 +293,7 @@ class FitResult(Answering, Drawn):
     @property
     def aic(self) -> float:
         """-2 ℓ + 2 npar (Akaike, 1974). With auxiliary variables ℓ is theirs, too, and npar counts
-        their parameters: compare fits that have the same ones.
+        their parameters: compare fits that have the same ones. NaN with sampling weights.
 
         Examples
         --------
@@ -300,12 +303,14 @@ class FitResult(Answering, Drawn):
         >>> round(fit.aic, 2), round(-2 * fit.loglik + 2 * fit.n_params, 2)
         (1649.22, 1649.22)
         """
+        if self._estimates.weighted:
+            return float("nan")
         return -2.0 * self._estimates.optimum.maximum + 2.0 * self._estimates.n_params
 
     @property
     def bic(self) -> float:
         """-2 ℓ + npar log N, N the number of rows, as lavaan's (Schwarz, 1978). Auxiliary variables
-        count as in `aic`.
+        count as in `aic`; NaN with sampling weights.
 
         Examples
         --------
@@ -315,6 +320,8 @@ class FitResult(Answering, Drawn):
         >>> round(fit.bic, 2)
         1674.5
         """
+        if self._estimates.weighted:
+            return float("nan")
         penalty = self._estimates.n_params * float(np.log(self.n_obs))
         return -2.0 * self._estimates.optimum.maximum + penalty
 
@@ -366,6 +373,7 @@ class FitResult(Answering, Drawn):
             *unreached(self._estimates),
             *self.table.notes,
             *self._record.notes,
+            *on_weights(self._estimates),
             *on_starts(self._estimates.optimum),
             *active_restrictions(self._estimates),
             *on_boundary(self._estimates),
@@ -960,6 +968,7 @@ class FitResult(Answering, Drawn):
     def _facts(self) -> Facts:
         from mlsem.results.groups import group_sizes
         from mlsem.results.summary import Facts
+        from mlsem.results.weights import sampling_pairs
 
         return Facts(
             converged=self.converged,
@@ -973,6 +982,7 @@ class FitResult(Answering, Drawn):
             n_clusters=self.n_clusters,
             missing=self._record.missingness,
             centered=self._record.centered,
+            sampling=sampling_pairs(self.settings, self._record),
             restricted=self.settings.estimator == "REML",
             loglik=self.loglik,
             aic=self.aic,
@@ -1479,7 +1489,7 @@ class FitResult(Answering, Drawn):
         parameters : str or iterable of str, optional
             Names as in `params`. Default: the regression coefficients.
         draws : int, default 200
-            Data sets drawn from the fitted model; 0 for no band.
+            Data sets drawn from the fitted model; 0 for no band, and none of weighted rows.
         level : float, default 0.9
             Of the band.
         seed : int, optional

@@ -83,6 +83,7 @@ class Facts:
     n_clusters: int | None
     missing: Missingness | None
     centered: tuple[tuple[str, str, float], ...]
+    sampling: Pairs
     restricted: bool
     loglik: float
     aic: float
@@ -152,6 +153,7 @@ class Facts:
             pairs += self.groups.pairs
         if self.missing is not None:
             pairs += _incomplete(self.missing, self.n_clusters is not None)
+        pairs += self.sampling
         for name, how, value in self.centered:
             where = "cluster mean" if how == "cluster" else f"grand mean {value:.6g}"
             pairs.append((f"Centred [{name}]", where))

@@ -400,7 +400,7 @@ def test_options():
         mlsem.lmm(data, "y ~ x1 + (1 | id)")
 
 
-@pytest.mark.parametrize("name", [*OPTION_NAMES, "cluster", "center", "weights", "subset"])
+@pytest.mark.parametrize("name", [*OPTION_NAMES, "cluster", "center", "offset", "subset"])
 def test_no_option_is_ignored(name):
     with pytest.raises(OptionError, match=f"lmm does not take {name}=: .+"):
         mlsem.lmm("y ~ x1 + (1 | id)", article(), **{name: None})

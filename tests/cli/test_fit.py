@@ -118,6 +118,23 @@ def test_options_reach_the_fit(capsys: pytest.CaptureFixture[str]) -> None:
     assert found == pytest.approx(expected.parameter_estimates()["se"].tolist(), nan_ok=True)
 
 
+def test_weights_reach_the_fit(capsys: pytest.CaptureFixture[str]) -> None:
+    how = ["--weights", "level2=id", "--weight-scaling", "gk", "--json"]
+    assert main([*ARTICLE, *how]) == OK
+    content = json.loads(capsys.readouterr().out)
+    asked = content["call"]["arguments"]
+    assert (asked["weights"], asked["weight_scaling"]) == ({"level2": "id"}, "gk")
+    data = load_example("article")
+    wanted = mlsem.fit(example_model("article"), data, "id", weights={"level2": "id"})
+    assert content["loglik"] == pytest.approx(wanted.loglik, rel=1e-12)
+    assert content["aic"] is None
+    assert main(["lmm", "y ~ x1 + (1 | id)", DATA, "--ml", "--weights", "level2=id"]) == OK
+    assert "level 2 id" in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        main([*ARTICLE, "--weights", "total=,level2=id"])
+    assert "LEVEL=COLUMN" in capsys.readouterr().err
+
+
 def test_standardized_latent_variables(capsys: pytest.CaptureFixture[str]) -> None:
     model, data = str(EXAMPLES / "two_level_cfa.lav"), str(EXAMPLES / "demo_twolevel.csv")
     assert main(["fit", model, data, "--cluster", "cluster", "--std-lv", "--json"]) == OK

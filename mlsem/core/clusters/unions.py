@@ -86,13 +86,18 @@ class Unions:
         """K."""
         return len(self.starts) - 1
 
-    def information(self, kinds: Shaped[Index, "k"]) -> Shaped[Array, "k n n"]:
-        """B of these kinds: the sum over its members."""
+    def information(
+        self, kinds: Shaped[Index, "k"], factors: Shaped[Array, "J"] | None = None
+    ) -> Shaped[Array, "k n n"]:
+        """B of these kinds: the sum over its members, each `factors` times."""
         size = self.parts.n_directions
         total = np.empty((len(kinds), size, size))
         width = size * max(size, self.parts.width)
         for part, members, first in self._blocks(kinds, width):
-            total[part] = _added(self.parts.information(members), first)
+            found = self.parts.information(members)
+            if factors is not None:
+                found *= factors[members, None, None]
+            total[part] = _added(found, first)
         return total
 
     def cumulants(

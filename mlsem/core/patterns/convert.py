@@ -31,6 +31,7 @@ def as_clusters(cells: CellMoments) -> ClusterMoments:
         labels=cells.labels,
         means=frozen(np.concatenate((means, cells.level2), axis=1)),
         within=frozen(within),
+        uneven=cells.uneven,
     )
 
 
@@ -56,6 +57,7 @@ def as_cells(moments: ClusterMoments) -> CellMoments:
         level2=moments.means[:, varying:],
         level2_patterns=frozen(np.ones((1, len(moments.columns) - varying), dtype=np.bool_)),
         level2_pattern_of=frozen(everything),
+        uneven=moments.uneven,
     )
 
 

@@ -126,6 +126,7 @@ def merge(a: ClusterMoments, b: ClusterMoments, *, match: bool = True) -> Cluste
         means=frozen(means),
         within=frozen(within),
         labels=frozen(labels),
+        uneven=a.uneven or b.uneven,
     )
 
 

@@ -28,6 +28,8 @@ from mlsem.data.table.columns import (
     rows_of,
 )
 from mlsem.data.table.grouping import Grouping, group
+from mlsem.data.table.sampling import Sampling, with_zeros
+from mlsem.data.table.weights import weighted_rows
 from mlsem.errors import DataError, listed
 from mlsem.syntax.r_language import deparse
 
@@ -102,6 +104,9 @@ class MixedData:
     notes : tuple of str
     lost : str
         What to say at the call of rows that are left out; empty where none is.
+    sampling : Sampling or None
+    n_zero : int
+        Rows of the user's frame that weigh nothing; they are not among `n_total`.
     """
 
     frame: pd.DataFrame
@@ -112,6 +117,8 @@ class MixedData:
     recipe: Recipe
     notes: tuple[str, ...]
     lost: str
+    sampling: Sampling | None = None
+    n_zero: int = 0
 
     def record(self, table: ParameterTable, cluster: str, se_cluster: str | None) -> DataRecord:
         """What the model of the formula needs of these rows.
@@ -129,18 +136,20 @@ class MixedData:
                 cluster=cluster,
                 centering={},
                 se_cluster=se_cluster,
+                sampling=self.sampling,
             )
         except DataError:
             if self._flat_outcome():
                 raise constant_outcome(self.columns.outcome, cluster) from None
             raise
-        return replace(
+        record = replace(
             record,
             n_rows_total=self.n_total,
             n_rows_dropped=self.n_total - len(self.frame),
             notes=self.notes + record.notes,
             formula=self.recipe,
         )
+        return with_zeros(record, self.n_zero)
 
     def _flat_outcome(self) -> bool:
         """Whether the outcome varies, but within no cluster."""
@@ -149,9 +158,11 @@ class MixedData:
         return bool(values[name].std() > 0.0) and not _varying(self.grouping, values)
 
 
-def read_mixed(formula: Formula, data: object, missing: str) -> MixedData:
+def read_mixed(
+    formula: Formula, data: object, missing: str, sampling: Sampling | None = None
+) -> MixedData:
     """Evaluate a formula over a data frame: its variables on all rows, the design on those that
-    have a value in each of them, as R does.
+    have a value in each of them, as R does; with weights of the rows that weigh anything.
 
     Raises
     ------
@@ -160,7 +171,8 @@ def read_mixed(formula: Formula, data: object, missing: str) -> MixedData:
     DataError
         A column is absent, or has missing values and `missing` is "error".
     """
-    frame = require_frame(data)
+    whole = require_frame(data)
+    frame, _ = weighted_rows(whole, sampling, two_level=True)
     if formula.group not in frame.columns:
         require_column(frame, formula.group, "the formula needs the column of clusters")
     scope = Scope(frame, formula.text)
@@ -197,7 +209,8 @@ def read_mixed(formula: Formula, data: object, missing: str) -> MixedData:
     rows = rows_of(used, {outcome: response} | everything)
     notes += spared(tuple(spare)) + spanned
     again = recipe(formula, scope.memory, variables, effects, spare, used)
-    return MixedData(used, rows, grouping, columns, len(frame), again, notes, lost)
+    told, zero = (notes, lost), len(whole) - len(frame)
+    return MixedData(used, rows, grouping, columns, len(frame), again, *told, sampling, zero)
 
 
 def constant_outcome(name: str, cluster: str) -> DataError:

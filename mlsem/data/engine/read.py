@@ -24,8 +24,9 @@ from mlsem.data.engine.survey import (
     survey,
 )
 from mlsem.data.moments.across import each_group
-from mlsem.data.moments.aggregate import FIML, check_options
+from mlsem.data.moments.aggregate import FIML
 from mlsem.data.moments.bases import data_names
+from mlsem.data.moments.checks import check_options
 from mlsem.data.moments.groups import check_column
 from mlsem.data.moments.monomials import (
     Asked,

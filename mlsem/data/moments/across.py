@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
 import numpy as np
 
 from mlsem.core.records import CellMoments, RobustClusters
-from mlsem.data.moments.bases import level_of, mean_near_first
+from mlsem.data.moments.bases import level_of, mean_near_first, weighted_mean
 from mlsem.data.moments.checks import (
     Counts,
     check_clusters,
@@ -190,7 +190,13 @@ def grand_means(
 ) -> dict[str, float]:
     """Over the rows of all groups that have a variable, or over their clusters."""
     found: dict[str, float] = {}
+    weighted = any(each.grouping.weights is not None for each in groups)
     for name in (name for name, how in centering.items() if how == "grand"):
+        if weighted:
+            parts = [(own, rows, grouping) for own, _, rows, grouping, _ in groups]
+            having = [each for each in parts if name in each[1].values]
+            found[name] = weighted_mean(having, name, chunk_rows)
+            continue
 
         def level(k: int, name: str = name) -> Array | None:
             own, _, rows, grouping, _ = groups[k]

@@ -11,7 +11,7 @@ import numpy as np
 from mlsem.core.records import Array, CellMoments, ClusterMoments, RobustClusters, frozen
 from mlsem.core.sample.moments import combine
 from mlsem.data.moments.available import together_notes
-from mlsem.data.moments.bases import Base, RowBase, data_names, read_bases
+from mlsem.data.moments.bases import Base, RowBase, data_names, read_bases, weighted_mean
 from mlsem.data.moments.cells import aggregate_cells
 from mlsem.data.moments.centering import check_center
 from mlsem.data.moments.checks import (
@@ -19,6 +19,7 @@ from mlsem.data.moments.checks import (
     check_clusters,
     check_columns,
     check_counts,
+    check_options,
     check_own_means,
 )
 from mlsem.data.moments.chunks import Reader, level_column, moments_of_runs, near_mean
@@ -32,10 +33,11 @@ from mlsem.data.moments.products import (
     plan_columns,
 )
 from mlsem.data.table.columns import Rows, left_out, read_rows, require_frame, require_one_column
-from mlsem.data.table.grouping import Grouping, Pieces, cut, group, ungrouped
-from mlsem.data.table.nesting import read_robust
+from mlsem.data.table.grouping import Grouping, Pieces, counted, cut, group, ungrouped
+from mlsem.data.table.nesting import read_robust, strata_of, with_strata
+from mlsem.data.table.sampling import Sampling, Weighted, with_zeros
 from mlsem.data.table.sentinels import sentinel_notes
-from mlsem.errors import DataError, OptionValueError, nearest
+from mlsem.data.table.weights import row_by_row, weighted_rows, with_weights
 
 if TYPE_CHECKING:
     from collections.abc import Container
@@ -49,7 +51,6 @@ CHUNK_ROWS = 1 << 15
 """Rows read at a time; with a few columns these stay in the processor's cache."""
 
 FIML = 'missing="fiml" uses what is observed in each row.'
-MISSING = ("listwise", "error", "fiml")
 
 
 class Remake(Protocol):
@@ -88,6 +89,8 @@ class DataRecord:
         Makes the columns of a mixed model's formula of other rows.
     lost : str
         What to say at the call of rows that listwise deletion left out; empty where it did not.
+    weighted : Weighted or None
+        What was done with sampling weights.
     """
 
     moments: ClusterMoments | CellMoments
@@ -101,6 +104,7 @@ class DataRecord:
     missingness: Missingness | None = None
     formula: Remake | None = None
     lost: str = ""
+    weighted: Weighted | None = None
 
     @property
     def n_rows(self) -> int:
@@ -115,6 +119,7 @@ def read_moments(
     center: Mapping[str, str] | None = None,
     missing: str = "listwise",
     se_cluster: str | None = None,
+    sampling: Sampling | None = None,
     chunk_rows: int | None = None,
 ) -> DataRecord:
     """Read a data frame into the cluster moments that a model needs.
@@ -135,6 +140,8 @@ def read_moments(
         used, but for those in which a fixed covariate is missing (`mlsem.data.moments.missing`).
     se_cluster : str, optional
         The column of the clusters of robust standard errors, where they are coarser.
+    sampling : Sampling, optional
+        Weights and strata. Rows that weigh nothing are left out.
     chunk_rows : int, optional
         Rows read at a time.
 
@@ -148,12 +155,15 @@ def read_moments(
     ------
     DataError, OptionValueError
     """
-    frame = require_frame(data)
+    whole = require_frame(data)
     wanted = data_names(table)
     if cluster is not None:
-        require_one_column("cluster", cluster, frame)
+        require_one_column("cluster", cluster, whole)
     check_options(table, wanted, cluster, missing)
-    centering = check_center(table, center, wanted, frame.columns, cluster)
+    centering = check_center(table, center, wanted, whole.columns, cluster)
+    if sampling is not None and not table.two_level:
+        cluster, se_cluster = row_by_row(sampling, cluster, se_cluster, centering)
+    frame, places = weighted_rows(whole, sampling, two_level=table.two_level)
     rows, grouping, found = used_rows(
         table, frame, wanted, cluster=cluster, missing=missing, chunk_rows=chunk_rows
     )
@@ -162,6 +172,8 @@ def read_moments(
         told = missing_notes(table, found, rows.n_total)
     elif rows.n_used < rows.n_total:
         told = (left_out(rows.missing, rows.n_total - rows.n_used, rows.n_total),)
+    if cluster is None and places is not None:
+        grouping = replace(grouping, labels=places[grouping.labels])
     record = moments_of(
         table,
         frame,
@@ -170,8 +182,10 @@ def read_moments(
         cluster=cluster,
         centering=centering,
         se_cluster=se_cluster,
+        sampling=sampling,
         chunk_rows=chunk_rows,
     )
+    record = with_zeros(record, len(whole) - len(frame))
     if found is not None:
         together = missing_together(table, record.moments)
         found = with_patterns(found, record.moments)
@@ -210,29 +224,42 @@ def moments_of(
     cluster: str | None,
     centering: Mapping[str, str],
     se_cluster: str | None = None,
+    sampling: Sampling | None = None,
     chunk_rows: int | None = None,
 ) -> DataRecord:
-    """`read_moments` of columns that are read and rows that are grouped.
+    """`read_moments` of columns that are read and rows that are grouped, all of which weigh
+    something.
 
     Parameters
     ----------
     frame : DataFrame
-        Where `se_cluster` is, its rows those of `rows`.
+        Where `se_cluster`, weights and strata are, its rows those of `rows`.
     """
     check_clusters(table, grouping, cluster)
     there = Counts(grouping.n_rows, len(grouping.sizes), rows.n_missing)
     notes = (*check_counts(table, there, cluster), *sentinel_notes(rows))
     robust = read_robust(frame, se_cluster, cluster, grouping)
+    grouping, weighted = with_weights(frame, sampling, grouping, two_level=table.two_level)
+    strata = None if sampling is None else sampling.strata
+    grand = None
+    if weighted is not None:
+        parts, limit = [(table, rows, grouping)], chunk_rows or CHUNK_ROWS
+        grand = {
+            name: weighted_mean(parts, name, limit)
+            for name, how in centering.items()
+            if how == "grand"
+        }
     record = summarised(
         table,
         rows,
         grouping,
-        robust=robust,
+        robust=with_strata(robust, strata_of(frame, strata, robust, grouping)),
         cluster=cluster,
         centering=centering,
+        grand=grand,
         chunk_rows=chunk_rows,
     )
-    return replace(record, notes=notes + record.notes)
+    return replace(record, notes=notes + record.notes, weighted=weighted)
 
 
 def summarised(
@@ -324,28 +351,6 @@ def _centre(base: Base) -> float:
     return float("nan") if isinstance(base.centre, np.ndarray) else base.centre
 
 
-def check_options(
-    table: ParameterTable, wanted: Mapping[str, str], cluster: object, missing: object
-) -> None:
-    """Refuse an unknown `missing=`, and what `cluster=` cannot be with this model."""
-    if missing not in MISSING:
-        raise OptionValueError(
-            f'missing must be "listwise", "error" or "fiml", not {missing!r}.'
-            + nearest(str(missing), MISSING)
-        )
-    if cluster is None:
-        if table.two_level:
-            raise DataError(
-                'a model with two levels needs the column of cluster ids: pass cluster="...".'
-            )
-        return
-    if cluster in wanted:
-        raise DataError(
-            f"{cluster!r} is the cluster column and a variable of the model. Take it out of the "
-            "model; differences between clusters are what level 2 is about."
-        )
-
-
 def _aggregate(
     plan: Plan, bases: Mapping[str, RowBase], grouping: Grouping, pieces: Pieces
 ) -> ClusterMoments:
@@ -357,7 +362,8 @@ def _aggregate(
     within = moments_of_runs(reader, means[:, : plan.varying])
     if pieces.clusters is not None:
         means[:, plan.varying :] = 0.0
-        _, means, within = combine(pieces.sizes, means, within, pieces.clusters, len(counts))
+        _, means, within = combine(reader.sizes, means, within, pieces.clusters, len(counts))
+    sizes, weights = counted(grouping)
     for place, key in enumerate(plan.keys[plan.varying :], plan.varying):
         means[:, place] = level_column(key, bases)
     shift = take_shift(means, near, counts)
@@ -366,11 +372,12 @@ def _aggregate(
         varying=plan.varying,
         shift=frozen(shift),
         rows=frozen(counts),
-        sizes=frozen(counts.astype(np.float64)),
-        weights=frozen(np.ones(len(counts))),
+        sizes=frozen(sizes),
+        weights=frozen(weights),
         means=frozen(means),
         within=frozen(within),
         labels=frozen(grouping.labels),
+        uneven=grouping.row_weights is not None,
     )
 
 

@@ -68,6 +68,7 @@ def rows_with(moments: CellMoments, names: Sequence[str]) -> ClusterMoments:
         labels=frozen(moments.labels[used]),
         means=frozen(np.concatenate((means, moments.level2[np.ix_(used, outer)]), axis=1)),
         within=frozen(within),
+        uneven=moments.uneven,
     )
 
 

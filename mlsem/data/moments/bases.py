@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from mlsem.core.records import Array
 from mlsem.data.table.columns import SHOWN, Rows
-from mlsem.data.table.grouping import Grouping, Pieces, cut, restricted
+from mlsem.data.table.grouping import Grouping, Pieces, counted, cut, restricted
 from mlsem.errors import DataError
 
 if TYPE_CHECKING:
@@ -167,15 +167,17 @@ def cluster_values(values: NDArray, grouping: Grouping, pieces: Pieces) -> tuple
 
 def row_cluster_means(values: NDArray, near: float, grouping: Grouping, pieces: Pieces) -> Array:
     """Mean of each cluster, (J,), summed about the provisional centre `near`."""
-    total = np.zeros(len(grouping.sizes))
+    total, weights = np.zeros(len(grouping.sizes)), grouping.row_weights
     for first, last, start, stop in pieces.chunks():
         away = grouping.rows(values, start, stop) - near
+        if weights is not None:
+            away *= grouping.rows(weights, start, stop)
         sums = np.add.reduceat(away, pieces.starts[first:last] - start)
         if pieces.clusters is None:
             total[first:last] = sums
         else:
             np.add.at(total, pieces.clusters[first:last], sums)
-    return near + total / grouping.sizes
+    return near + total / (grouping.sizes if weights is None else counted(grouping)[0])
 
 
 def row_sd(values: NDArray, mean: float, grouping: Grouping, pieces: Pieces) -> float:
@@ -237,6 +239,31 @@ def level_of(
     """The values of the clusters in which a column of level 2 is observed; None if it is not."""
     pieces = cut(grouping.sizes, chunk_rows)
     return level_values(table, _column(table, rows, name, grouping, pieces, chunk_rows, True))
+
+
+def weighted_mean(
+    groups: Sequence[tuple[ParameterTable, Rows, Grouping]], name: str, chunk_rows: int
+) -> float:
+    """The mean of a column over the rows of groups by what they weigh, w_j a_ij; of one that is of
+    level 2 in each of them over clusters, by w_j."""
+    above = all(level_of(*group, name, chunk_rows) is not None for group in groups)
+    parts = [_with_weights(rows.values[name], grouping, above) for _, rows, grouping in groups]
+    values, weights = (np.concatenate(each) for each in zip(*parts, strict=True))
+    there = ~np.isnan(values)
+    values, weights = values[there], weights[there]
+    near = float(values[0])
+    return near + float(weights @ (values - near) / weights.sum())
+
+
+def _with_weights(values: NDArray, grouping: Grouping, above: bool) -> tuple[Array, Array]:
+    """Values of the rows, or with `above` of the clusters, and what they weigh."""
+    found, clusters = grouping.rows(values, 0, grouping.n_rows), counted(grouping)[1]
+    if above:
+        return found[np.cumsum(grouping.sizes) - grouping.sizes], clusters
+    weights = spread(clusters, grouping.sizes)
+    if grouping.row_weights is not None:
+        weights = weights * grouping.rows(grouping.row_weights, 0, grouping.n_rows)
+    return found, weights
 
 
 def may_be_level2(table: ParameterTable, name: str) -> bool:

@@ -15,7 +15,7 @@ from mlsem.core.records import CellMoments, frozen
 from mlsem.core.sample.moments import combine
 from mlsem.data.moments.chunks import Reader, level_column, moments_of_runs, near_mean
 from mlsem.data.table.cells import cells_of, pattern_codes
-from mlsem.data.table.grouping import cut
+from mlsem.data.table.grouping import counted, cut
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,41 +36,42 @@ def aggregate_cells(
     keys, varying = plan.keys[: plan.varying], plan.varying
     patterns, codes = _row_patterns(plan, rows, grouping)
     cells = cells_of(grouping, codes, len(patterns))
-    sizes = cells.grouping.sizes
-    pieces = cut(sizes, chunk_rows)
+    counts = cells.grouping.sizes
+    pieces = cut(counts, chunk_rows)
     cell_of = pieces.clusters
     owner = cells.cluster_of if cell_of is None else cells.cluster_of[cell_of]
     near = np.array([near_mean(key, bases) for key in keys])
     reader = Reader(keys, near, bases, cells.grouping, replace(pieces, clusters=owner))
     means = np.empty((len(owner), varying))
     gappy = np.flatnonzero(~patterns.all(axis=0)).tolist()
-    within = moments_of_runs(reader, means, gappy)
+    within, sizes = moments_of_runs(reader, means, gappy), reader.sizes
     if cell_of is not None:
-        _, means, within = combine(pieces.sizes, means, within, cell_of, len(sizes))
+        sizes, means, within = combine(sizes, means, within, cell_of, len(counts))
     seen = patterns[cells.pattern_of]
-    counts = sizes @ seen
-    drift = sizes @ means / counts
+    drift = sizes @ means / (sizes @ seen)
     np.subtract(means, drift, out=means, where=seen)
     shift, level2, known = level2_columns(plan, bases, len(grouping.sizes))
+    cluster_sizes, weights = counted(grouping)
     kinds, kind_of = pattern_codes(~known.T, len(known))
     return CellMoments(
         columns=plan.names,
         varying=varying,
         shift=frozen(np.concatenate((near + drift, shift))),
         rows=frozen(grouping.sizes),
-        sizes=frozen(grouping.sizes.astype(np.float64)),
-        weights=frozen(np.ones(len(grouping.sizes))),
+        sizes=frozen(cluster_sizes),
+        weights=frozen(weights),
         labels=frozen(grouping.labels),
         patterns=frozen(patterns),
         pattern_of=frozen(cells.pattern_of),
         cluster_of=frozen(cells.cluster_of),
-        cell_rows=frozen(sizes),
+        cell_rows=frozen(counts),
         cell_sizes=frozen(sizes.astype(np.float64)),
         means=frozen(means),
         within=frozen(within),
         level2=frozen(level2),
         level2_patterns=frozen(~kinds),
         level2_pattern_of=frozen(kind_of),
+        uneven=grouping.row_weights is not None,
     )
 
 

@@ -1,7 +1,8 @@
-"""Checks of counts and moments: too few rows, constant and misplaced columns."""
+"""Checks of options, counts and moments: too few rows, constant and misplaced columns."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -9,7 +10,7 @@ import numpy as np
 from mlsem.core.records import CellMoments
 from mlsem.data.moments.available import available, rows_with
 from mlsem.data.moments.bases import CONSTANT, SAME
-from mlsem.errors import DataError
+from mlsem.errors import DataError, OptionValueError, nearest
 from mlsem.model.blocks import LOWEST
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ class Counts(NamedTuple):
     missing: int
 
 
+MISSING = ("listwise", "error", "fiml")
 OWN_MEAN = 1e-10
 """1 − R² of an outcome's cluster means on a predictor up to which these are the same."""
 
@@ -226,3 +228,25 @@ def check_own_means(
             )
         notes.append(told)
     return tuple(notes)
+
+
+def check_options(
+    table: ParameterTable, wanted: Mapping[str, str], cluster: object, missing: object
+) -> None:
+    """Refuse an unknown `missing=`, and what `cluster=` cannot be with this model."""
+    if missing not in MISSING:
+        raise OptionValueError(
+            f'missing must be "listwise", "error" or "fiml", not {missing!r}.'
+            + nearest(str(missing), MISSING)
+        )
+    if cluster is None:
+        if table.two_level:
+            raise DataError(
+                'a model with two levels needs the column of cluster ids: pass cluster="...".'
+            )
+        return
+    if cluster in wanted:
+        raise DataError(
+            f"{cluster!r} is the cluster column and a variable of the model. Take it out of the "
+            "model; differences between clusters are what level 2 is about."
+        )

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 
 class Reader:
-    """Chunks of the varying columns, formed in one buffer that is used again."""
+    """Chunks of the varying columns, formed in one buffer that is used again; `sizes` (P,) are what
+    the rows of each piece weigh together."""
 
     def __init__(
         self,
@@ -35,6 +36,14 @@ class Reader:
         self.keys, self.near, self.bases = keys, near.tolist(), bases
         self.grouping, self.pieces = grouping, pieces
         self.buffer = np.empty((len(keys), pieces.longest_chunk))
+        self.sizes = _piece_sizes(grouping, pieces)
+
+    def weights(self, first: int, last: int) -> Array | None:
+        """a_ij of the rows of these pieces; None where all are 1."""
+        values, starts = self.grouping.row_weights, self.pieces.starts
+        if values is None:
+            return None
+        return self.grouping.rows(values, int(starts[first]), int(starts[last]))
 
     def blocks(self) -> Iterator[tuple[int, int, Array]]:
         """First and last piece of each chunk, and the (V, R) columns less `near`."""
@@ -120,8 +129,22 @@ def moments_of_runs(reader: Reader, means: Array, gappy: Sequence[int] = ()) -> 
         if singletons:
             means[first:last] = block.T
         else:
-            summarise(block, pieces.sizes[first:last], means[first:last], within[first:last])
+            counts, sizes = pieces.sizes[first:last], reader.sizes[first:last]
+            there = means[first:last], within[first:last]
+            weights = reader.weights(first, last)
+            if weights is None:
+                summarise(block, counts, *there)
+            else:
+                summarise_weighted(block, counts, weights, sizes, *there)
     return within
+
+
+def _piece_sizes(grouping: Grouping, pieces: Pieces) -> Array | NDArray[np.int64]:
+    """Σ a_ij over the rows of each piece, (P,); their number where all weigh 1."""
+    if grouping.row_weights is None:
+        return pieces.sizes
+    weights = grouping.rows(grouping.row_weights, 0, int(pieces.starts[-1]))
+    return np.add.reduceat(weights, pieces.starts[:-1])
 
 
 def summarise(block: Array, sizes: NDArray[np.int64], means: Array, within: Array) -> None:
@@ -159,3 +182,33 @@ def summarise(block: Array, sizes: NDArray[np.int64], means: Array, within: Arra
             else:
                 cross = np.add.reduceat(block[a] * block[b], starts)
             within[:, a, b] = within[:, b, a] = cross
+
+
+def summarise_weighted(
+    block: Array,
+    counts: NDArray[np.int64],
+    weights: Array,
+    sizes: Array | NDArray[np.int64],
+    means: Array,
+    within: Array,
+) -> None:
+    """`summarise` of rows that weigh a: Σ a g / Σ a, and Σ a (g - ḡ)(g - ḡ)ᵀ.
+
+    Parameters
+    ----------
+    block : (V, R)
+    counts, sizes : (P,)
+        Rows of each run, and what they weigh together.
+    weights : (R,)
+    means, within : (P, V), (P, V, V)
+        Filled.
+    """
+    starts, root = np.cumsum(counts) - counts, np.sqrt(weights)
+    for place, row in enumerate(block):
+        centre = np.add.reduceat(weights * row, starts) / sizes
+        means[:, place] = centre
+        row -= spread(centre, counts)
+        row *= root
+    for a in range(len(block)):
+        for b in range(a, len(block)):
+            within[:, a, b] = within[:, b, a] = np.add.reduceat(block[a] * block[b], starts)

@@ -5,7 +5,7 @@ A group is read as a data set of its own, for its own model. What spans groups i
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -24,7 +24,6 @@ from mlsem.data.moments.aggregate import (
     CHUNK_ROWS,
     DataRecord,
     Remake,
-    check_options,
     missing_together,
     summarised,
     used_rows,
@@ -32,6 +31,7 @@ from mlsem.data.moments.aggregate import (
 )
 from mlsem.data.moments.bases import data_names
 from mlsem.data.moments.centering import check_center
+from mlsem.data.moments.checks import check_options
 from mlsem.data.moments.missing import Missingness
 from mlsem.data.table.columns import (
     check_missing,
@@ -40,13 +40,16 @@ from mlsem.data.table.columns import (
     require_one_column,
 )
 from mlsem.data.table.groups import GroupRows, group_rows
-from mlsem.data.table.nesting import robust_of
+from mlsem.data.table.nesting import robust_of, strata_across, strata_of, with_strata
+from mlsem.data.table.sampling import Sampling, Weighted, weighted_together, with_zeros
 from mlsem.data.table.sentinels import sentinel_notes
+from mlsem.data.table.weights import row_by_row, weighted_rows, with_weights
 from mlsem.errors import DataError
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from mlsem.core.records import Index
     from mlsem.model.table import ParameterTable
 
 
@@ -70,7 +73,7 @@ class GroupedRecord:
     n_rows_total, n_rows_dropped : int
         Rows of these groups or without a group, and how many of them were left out for missing
         values.
-    centered, notes, missingness, lost, formula
+    centered, notes, missingness, lost, formula, weighted
         As those of `DataRecord`, of all groups.
     """
 
@@ -87,6 +90,7 @@ class GroupedRecord:
     missingness: Missingness | None = None
     formula: Remake | None = None
     lost: str = ""
+    weighted: Weighted | None = None
 
     @property
     def n_rows(self) -> int:
@@ -102,6 +106,7 @@ def read_groups(
     center: Mapping[str, str] | None = None,
     missing: str = "listwise",
     se_cluster: str | None = None,
+    sampling: Sampling | None = None,
     chunk_rows: int | None = None,
 ) -> GroupedRecord:
     """Read a data frame into the moments that a model of several groups needs.
@@ -114,7 +119,7 @@ def read_groups(
         Is not changed.
     group : str
         The grouping column.
-    cluster, missing, se_cluster, chunk_rows
+    cluster, missing, se_cluster, sampling, chunk_rows
         As for `read_moments`. With two levels a cluster belongs to one group; robust clusters may
         cut across groups.
     center : mapping of str to {"cluster", "grand"}, optional
@@ -130,15 +135,29 @@ def read_groups(
     DataError, OptionValueError
         What is wrong in some groups alone names them.
     """
-    frame = require_frame(data)
+    whole_frame = require_frame(data)
+    wanted = data_names(table)
+    centering = check_center(table, center, wanted, whole_frame.columns, cluster)
+    if sampling is not None and not table.two_level:
+        check_options(table, wanted, cluster, missing)
+        cluster, se_cluster = row_by_row(sampling, cluster, se_cluster, centering)
+    frame, positions = weighted_rows(whole_frame, sampling, two_level=table.two_level)
     labels = tuple(each.label for each in table.groups)
-    split, groups = _read(table, frame, group, cluster, se_cluster, missing, chunk_rows)
-    centering = check_center(table, center, data_names(table), frame.columns, cluster)
+    split, groups = _read(
+        table, frame, positions, group, cluster, se_cluster, sampling, missing, chunk_rows
+    )
+    groups, weighted = _with_weights(labels, groups, sampling, two_level=table.two_level)
     robust = each_group(
         labels, lambda k: robust_of(groups[k].frame, se_cluster, cluster, groups[k].grouping)
     )
     ids = [each.grouping.labels for each in groups]
     whole = robust_across(table, group, cluster, ids, robust, frame.columns)
+    strata = None if sampling is None else sampling.strata
+    own_strata = each_group(
+        labels,
+        lambda k: strata_of(groups[k].frame, strata, robust[k], groups[k].grouping),
+    )
+    whole = with_strata(whole, strata_across(whole, robust, own_strata))
     notes = (
         *counted(
             table,
@@ -163,6 +182,7 @@ def read_groups(
             grand=grand,
             chunk_rows=chunk_rows,
         )
+        record = replace(record, weighted=weighted[place])
         if found is None:
             return record
         together = missing_together(own, record.moments)
@@ -173,7 +193,7 @@ def read_groups(
     total = int(split.sizes.sum()) + split.n_missing
     dropped = total - sum(each.rows.n_used for each in groups)
     found, told, lost = missing_in_groups(table, group, split, groups, records, total, dropped)
-    return GroupedRecord(
+    record = GroupedRecord(
         column=group,
         labels=labels,
         groups=records,
@@ -193,19 +213,42 @@ def read_groups(
         ),
         missingness=found,
         lost=lost,
+        weighted=weighted_together(weighted),
+    )
+    return with_zeros(record, len(whole_frame) - len(frame))
+
+
+def _with_weights(
+    labels: Sequence[Hashable],
+    groups: list[Group],
+    sampling: Sampling | None,
+    *,
+    two_level: bool,
+) -> tuple[list[Group], list[Weighted | None]]:
+    """The groups with what their rows and clusters count, and what was done."""
+    found = each_group(
+        labels,
+        lambda k: with_weights(groups[k].frame, sampling, groups[k].grouping, two_level=two_level),
+    )
+    return (
+        [each._replace(grouping=own) for each, (own, _) in zip(groups, found, strict=True)],
+        [done for _, done in found],
     )
 
 
 def _read(
     table: ParameterTable,
     frame: pd.DataFrame,
+    positions: Index | None,
     group: str,
     cluster: str | None,
     se_cluster: str | None,
+    sampling: Sampling | None,
     missing: str,
     chunk_rows: int | None,
 ) -> tuple[GroupRows, list[Group]]:
-    """The rows of each group that are used."""
+    """The rows of each group that are used; `positions` are those of the frame's rows among the
+    user's."""
     wanted = data_names(table)
     keys = {"group": group, "cluster": cluster, "se_cluster": se_cluster}
     keys = {keyword: name for keyword, name in keys.items() if name is not None}
@@ -216,7 +259,9 @@ def _read(
     split = group_rows(frame, group, [each.label for each in table.groups])
     if split.missing is not None and missing == "error":
         check_missing(frame, ((group, split.n_missing),), ~split.missing, missing)
-    needed = {**{name: f"{keyword}= names" for keyword, name in keys.items()}, **wanted}
+    sampled = {} if sampling is None else sampling.columns
+    keyed = {name: f"{keyword}= names" for keyword, name in keys.items()}
+    needed = {**sampled, **keyed, **wanted}
     for name, needed_by in needed.items():
         require_column(frame, name, needed_by)
     frames = split.frames(frame, list(needed))
@@ -232,7 +277,8 @@ def _read(
             chunk_rows=chunk_rows,
         )
         if cluster is None:
-            grouping = replace(grouping, labels=split.positions(place)[grouping.labels])
+            there = split.positions(place)[grouping.labels]
+            grouping = replace(grouping, labels=there if positions is None else positions[there])
         return Group(own, frames[place], rows, grouping, found)
 
     return split, each_group([each.label for each in table.groups], used)

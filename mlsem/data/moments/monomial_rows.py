@@ -11,8 +11,9 @@ import numpy as np
 from mlsem.core.records import frozen
 from mlsem.core.sample.moments import combine
 from mlsem.data.moments.across import each_group
-from mlsem.data.moments.aggregate import CHUNK_ROWS, check_options
+from mlsem.data.moments.aggregate import CHUNK_ROWS
 from mlsem.data.moments.bases import Column, RowBase, data_names, row_cluster_means
+from mlsem.data.moments.checks import check_options
 from mlsem.data.moments.chunks import Reader, moments_of_runs
 from mlsem.data.moments.groups import check_column
 from mlsem.data.moments.monomials import (

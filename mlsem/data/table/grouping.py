@@ -24,6 +24,25 @@ SCAN = 1 << 18
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Weights:
+    """What rows and clusters count in the likelihood (`mlsem.data.table.weights`).
+
+    Attributes
+    ----------
+    rows : (R,) or None
+        a_ij, by position in the frame (of rows that are not used, anything); None: all 1.
+    clusters : (J,)
+        w_j.
+    sizes : (J,)
+        a_j = Σ_i a_ij.
+    """
+
+    rows: Array | None
+    clusters: Array
+    sizes: Array
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Grouping:
     """Rows in cluster order.
 
@@ -38,16 +57,24 @@ class Grouping:
         Cluster ids; positions of the rows where there are no clusters.
     clustered : bool
         Whether a cluster column was named. Otherwise each row is a cluster.
+    weights : Weights or None
+        None where rows and clusters count as one each.
     """
 
     order: Index | None
     sizes: NDArray[np.int64]
     labels: NDArray
     clustered: bool
+    weights: Weights | None = None
 
     @property
     def n_rows(self) -> int:
         return int(self.sizes.sum()) if self.clustered else len(self.sizes)
+
+    @property
+    def row_weights(self) -> Array | None:
+        """a_ij by position in the frame, where rows of a cluster weigh differently."""
+        return None if self.weights is None else self.weights.rows
 
     @property
     def singletons(self) -> bool:
@@ -90,6 +117,13 @@ class Pieces:
         bounds = self.starts[self.edges].tolist()
         edges = self.edges.tolist()
         yield from zip(edges[:-1], edges[1:], bounds[:-1], bounds[1:], strict=True)
+
+
+def counted(grouping: Grouping) -> tuple[Array, Array]:
+    """a_j and w_j of the clusters, (J,): their rows, and 1, without weights."""
+    if grouping.weights is None:
+        return grouping.sizes.astype(np.float64), np.ones(len(grouping.sizes))
+    return grouping.weights.sizes, grouping.weights.clusters
 
 
 def cut(sizes: NDArray[np.int64], rows: int) -> Pieces:
@@ -288,4 +322,14 @@ def restricted(grouping: Grouping, keep: NDArray[np.bool_]) -> tuple[Grouping, N
     sizes = np.add.reduceat(used, starts, dtype=np.int64)
     left = sizes > 0
     part = replace(grouping, order=order, sizes=sizes[left], labels=grouping.labels[left])
+    if grouping.weights is not None:
+        part = replace(part, weights=_restricted(grouping.weights, part, left))
     return part, left
+
+
+def _restricted(weights: Weights, part: Grouping, left: NDArray[np.bool_]) -> Weights:
+    sizes = part.sizes.astype(np.float64)
+    if weights.rows is not None:
+        starts = np.cumsum(part.sizes) - part.sizes
+        sizes = np.add.reduceat(part.rows(weights.rows, 0, part.n_rows), starts)
+    return Weights(weights.rows, weights.clusters[left], sizes)

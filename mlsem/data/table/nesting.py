@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from mlsem.core.records import RobustClusters, frozen
-from mlsem.data.table.columns import require_column, require_one_column, rows_named
+from mlsem.data.table.columns import SHOWN, require_column, require_one_column, rows_named
 from mlsem.data.table.grouping import blank, factorised
 from mlsem.errors import DataError
 from mlsem.syntax.naming import fit_name, quoted
@@ -56,8 +57,21 @@ def robust_of(
         named = require_one_column("se_cluster", se_cluster, data)
     if named is None or named == cluster:
         return RobustClusters(cluster, frozen(np.arange(len(grouping.labels))), grouping.labels)
-    series = require_column(data, named, "se_cluster= names")
-    codes, labels = factorised(series, f"se_cluster column {named!r}")
+    used, labels = _ids(data, named, "se_cluster", "cluster", grouping)
+    starts = np.cumsum(grouping.sizes) - grouping.sizes
+    first = used[starts]
+    _check_nested(used, first, starts, (named, cluster), grouping, labels)
+    positions, robust_codes = pd.factorize(first)  # in the order of the model's clusters
+    return RobustClusters(named, frozen(positions), labels[robust_codes])
+
+
+def _ids(
+    data: pd.DataFrame, name: str, keyword: str, what: str, grouping: Grouping
+) -> tuple[Index, NDArray]:
+    """Codes of the ids of the rows used in cluster order, none of which is missing, and the id of
+    each code."""
+    series = require_column(data, name, f"{keyword}= names")
+    codes, labels = factorised(series, f"{keyword} column {name!r}")
     codes = np.where(np.append(blank(labels), False)[codes], -1, codes)
     rows = np.arange(len(data)) if grouping.order is None else grouping.order
     used = codes[rows]
@@ -65,14 +79,74 @@ def robust_of(
         where = np.zeros(len(data), dtype=bool)
         where[rows[used < 0]] = True
         raise DataError(
-            f"se_cluster column {named!r} has missing or blank ids in {rows_named(data, where)}. "
-            f"Give these rows their cluster or drop them, e.g. data.dropna(subset=[{named!r}])."
+            f"{keyword} column {name!r} has missing or blank ids in {rows_named(data, where)}. "
+            f"Give these rows their {what} or drop them, e.g. data.dropna(subset=[{name!r}])."
         )
-    starts = np.cumsum(grouping.sizes) - grouping.sizes
-    first = used[starts]
-    _check_nested(used, first, starts, (named, cluster), grouping, labels)
-    positions, robust_codes = pd.factorize(first)  # in the order of the model's clusters
-    return RobustClusters(named, frozen(positions), labels[robust_codes])
+    return used, labels
+
+
+def strata_of(
+    data: pd.DataFrame, name: str | None, robust: RobustClusters, grouping: Grouping
+) -> NDArray | None:
+    """The stratum of each robust cluster, (G,) as it is in the data; None without `strata=`.
+
+    Raises
+    ------
+    DataError
+        The column is absent or has missing values in rows that are used, or a cluster is in several
+        strata.
+    """
+    if name is None:
+        return None
+    used, labels = _ids(data, name, "strata", "stratum", grouping)
+    owner = np.repeat(robust.codes, grouping.sizes)
+    found = np.empty(robust.n_clusters, dtype=np.intp)
+    found[owner[::-1]] = used[::-1]
+    apart = np.unique(owner[used != found[owner]])
+    if len(apart):
+        of = "row" if robust.name is None else f"cluster of {robust.name!r}"
+        first = robust.labels[apart[:1]].tolist()[0]
+        raise DataError(
+            f"{len(apart)} {of} {'has' if len(apart) == 1 else 'have'} rows in more than one "
+            f"stratum of {name!r}: {first!r} is one. Strata are what clusters were drawn from, so "
+            "that a cluster is in one; cluster= or se_cluster= names what was drawn first."
+        )
+    return labels[found]
+
+
+def strata_across(
+    robust: RobustClusters, parts: Sequence[RobustClusters], strata: Sequence[NDArray | None]
+) -> NDArray | None:
+    """The stratum of each robust cluster of several groups, from those of each group's."""
+    if strata[0] is None:
+        return None
+    each = [own[part.codes] for own, part in zip(strata, parts, strict=True) if own is not None]
+    found = np.empty(robust.n_clusters, dtype=object)
+    found[robust.codes] = np.concatenate(each)
+    return found
+
+
+def with_strata(robust: RobustClusters, strata: NDArray | None) -> RobustClusters:
+    """The robust clusters with the stratum of each.
+
+    Raises
+    ------
+    DataError
+        A stratum has one cluster alone, which tells nothing of how clusters of it differ.
+    """
+    if strata is None:
+        return robust
+    codes, labels = factorised(pd.Series(strata), "strata")
+    alone = np.bincount(codes) == 1
+    if alone.any():
+        shown = ", ".join(map(repr, labels[alone].tolist()[:SHOWN]))
+        more = ", …" if alone.sum() > SHOWN else ""
+        raise DataError(
+            f"{int(alone.sum())} of {len(labels)} strata have one cluster: {shown}{more}. How the "
+            "clusters of a stratum differ cannot be told from one: join each with a stratum like "
+            "it."
+        )
+    return replace(robust, strata=frozen(codes))
 
 
 def united(parts: Sequence[RobustClusters]) -> RobustClusters:

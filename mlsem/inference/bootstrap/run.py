@@ -67,6 +67,11 @@ def bootstrap(
     names = (*fit.table.names, *(each.name for each in fit.table.definitions))
     places = list(range(len(names))) if parameters is None else chosen(names, parameters)
     seed = randbits(32) if seed is None else seed
+    if fit.problem.robust.strata is not None:
+        raise InferenceError(
+            "the bootstrap draws clusters from one population, and these are from strata: use the "
+            "standard errors of the fit, which are by strata."
+        )
     source, robust = np.random.SeedSequence(seed), fit.problem.robust
     errors = CR0 if wanted == "wild" else _sandwich(fit)
     covariance, functions = _covariance(fit, errors), compile_definitions(fit.table)

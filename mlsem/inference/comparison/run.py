@@ -61,7 +61,8 @@ def compare(
     """
     if kinds is None:
         reml = estimates.settings.estimator == "REML"
-        kinds = [kind.name for kind in COMPARED if kind.reml or not reml]
+        defined = [kind for kind in COMPARED if kind.reml or not reml]
+        kinds = [kind.name for kind in defined if not (kind.model_based and estimates.weighted)]
     table, wanted = estimates.table, _kinds(kinds)
     if not estimates.converged:
         raise InferenceError("the fit did not converge: it has no standard errors to compare.")
@@ -71,7 +72,7 @@ def compare(
     places = np.array(chosen(table.names, names), dtype=np.intp)
     se = {kind: _errors(estimates, kind)[places] for kind in wanted}
     band = None
-    if draws and len(wanted) > 1:
+    if draws and len(wanted) > 1 and not estimates.weighted:  # of which none are drawn
         seed = randbits(32) if seed is None else seed
         pair = (wanted[0], wanted[-1])
         source = Draws(estimates, model_sampler(estimates), pair, places, seed)

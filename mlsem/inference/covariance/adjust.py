@@ -18,6 +18,15 @@ A cluster is rows there in which Φ = Λ is diagonal, and with Y = Λ^{-½} X in
 
 the adjusted scores of fixed effects are the same with Λ^{-½} e for Λ^{½} e, with I for Λ elsewhere.
 
+Clusters that count w_j times (sampling weights) have scores of covariance Y_j = w_j X_j, if the
+model is right, and ΣY_j = Y = R Rᵀ; at the estimates
+
+    Cov(ŝ_j, ŝ_k) = δ_jk Y_j - X_j Y_k - Y_j X_k + X_j Y X_k,     V_j = Cov(ŝ_j, ŝ_j),
+    CR2  u_j = (V_j Y_j⁻¹)^{-½} s_j on the range of Y_j,
+
+whose V is unbiased for the means of a model, as without weights, where Y_j = X_j and V_j Y_j⁻¹ is
+I - X_j. CR3, a step without the cluster, takes derivatives alone and is the same.
+
 Where a cluster alone determines a direction (leverage 1) it has nothing left there, and u_j is
 without that direction. Where all leverages are small, as those of many clusters, powers of I - X
 are a few terms of the binomial series, which a stack of matrices has sooner than eigenvalues.
@@ -33,11 +42,12 @@ import numpy as np
 from mlsem.core.clusters.reduced import MixedClusters
 from mlsem.core.linalg import along, apply_maps, products
 from mlsem.core.records import Array, Index
-from mlsem.estimation.standard_errors import Adjustment
+from mlsem.estimation.standard_errors import BIAS_REDUCED, Adjustment
 from mlsem.inference.covariance.equations import WhiteKinds, WhiteRows
 
 LEVERAGE_ONE = 1e-9  # leverages closer to 1 are 1
 SMALL = 0.02  # leverages up to which ten terms of the series are exact
+RANGE = 1e-11  # eigenvalues of a covariance, relative to its largest, that are zero
 EXACT = 2.0**-55  # relative size of the first term that is left out
 
 
@@ -52,23 +62,33 @@ class Adjusted:
         u.
     leverage : (k, n, n)
         X.
+    variance : (k, n, n)
+        Working covariance of s, were the parameters known: X without weights.
     adjustment : (k, n, n)
-        Q with u = Q s, symmetric (of the fixed effects of a mixed model under CR2: what it is in
-        the score form).
+        Q with u = Q s, without weights symmetric (of the fixed effects of a mixed model under CR2:
+        what it is in the score form).
     spread : (k, n, n)
         Working covariance of u, were the parameters known.
-    pull : (k, n, n)
-        -∂E(u)/∂φ: what an error in the parameters does to u.
+    pull : (k, n, f)
+        F with Cov(û_j, û_k) = δ_jk spread_j - F_j diag(signs) F_kᵀ. Without weights it is
+        -∂E(u)/∂φ, what an error in the parameters does to u, and the signs are 1.
     alone : (k, n, n)
         Projection on the directions of leverage 1.
     """
 
     scores: Shaped[Array, "g n"]
     leverage: Shaped[Array, "k n n"]
+    variance: Shaped[Array, "k n n"]
     adjustment: Shaped[Array, "k n n"]
     spread: Shaped[Array, "k n n"]
-    pull: Shaped[Array, "k n n"]
+    pull: Shaped[Array, "k n f"]
     alone: Shaped[Array, "k n n"]
+
+    def turned(self, contrasts: Shaped[Array, "c n"]) -> Shaped[Array, "k c n"]:
+        """Qᵀ c, what contrasts take of s."""
+        if self.variance is self.leverage:  # symmetric, and many
+            return along(self.adjustment, contrasts).swapaxes(1, 2)
+        return contrasts @ self.adjustment
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -114,19 +134,19 @@ class Adjustments:
         u.
     alone : (k, n, n)
         Projection on the directions of leverage 1.
-    pulled : (c, n, k)
+    pulled : (c, f, k)
         F = pullᵀ c.
     spread : (c, k)
         d = cᵀ spread c.
     share : (c, k)
-        cᵀ X c.
+        cᵀ Y c, of clusters that count alike cᵀ X c.
     fourth : (c, k)
         κ₄ of cᵀu; 0 of fixed effects, whose scores are linear in the data.
     """
 
     scores: Shaped[Array, "g n"]
     alone: Shaped[Array, "k n n"]
-    pulled: Shaped[Array, "c n k"]
+    pulled: Shaped[Array, "c f k"]
     spread: Shaped[Array, "c k"]
     share: Shaped[Array, "c k"]
     fourth: Shaped[Array, "c k"]
@@ -144,8 +164,8 @@ def adjustments(
         alone=found.alone,
         pulled=(contrasts @ found.pull).transpose(1, 2, 0),
         spread=np.einsum("knc,cn->ck", along(found.spread, contrasts), contrasts),
-        share=np.einsum("knc,cn->ck", along(found.leverage, contrasts), contrasts),
-        fourth=block.cumulants(along(found.adjustment, contrasts).swapaxes(1, 2)).T,
+        share=np.einsum("knc,cn->ck", along(found.variance, contrasts), contrasts),
+        fourth=block.cumulants(found.turned(contrasts)).T,
     )
 
 
@@ -165,12 +185,15 @@ def _of_rows(found: AdjustedRows, contrasts: Shaped[Array, "c p"]) -> Adjustment
 
 def adjusted(kinds: WhiteKinds, how: Adjustment) -> Adjusted:
     """Adjust the scores of the clusters of these kinds."""
+    if kinds.term.spread is not None:
+        return _adjusted_weighted(kinds, how, kinds.term.spread)
     leverage = kinds.leverage
     adjustment, alone = _powers(leverage, how.power)
     pull = adjustment @ leverage
     found = Adjusted(
         scores=apply_maps(adjustment, kinds.kind, kinds.scores),
         leverage=leverage,
+        variance=leverage,
         adjustment=adjustment,
         spread=pull @ adjustment,
         pull=pull,
@@ -180,6 +203,50 @@ def adjusted(kinds: WhiteKinds, how: Adjustment) -> Adjusted:
     if rows is not None:
         adjusted_rows(rows, how).put(found)
     return found
+
+
+def _adjusted_weighted(kinds: WhiteKinds, how: Adjustment, root: Shaped[Array, "n n"]) -> Adjusted:
+    """Scores of clusters that count differently; Y = R Rᵀ, R the `root`.
+
+    With U = A X and W = A Y_j, A the adjustment, Cov(û_j, û_k) is δ_jk A Y_j Aᵀ - W_j U_kᵀ
+    - U_j W_kᵀ + U_j Y U_kᵀ, of which all but the first are -F⁺_j F⁺_kᵀ + F⁻_j F⁻_kᵀ with
+    F⁺ = W R⁻ᵀ and F⁻ = U R - W R⁻ᵀ.
+    """
+    leverage, variance = kinds.leverage, kinds.variance
+    adjustment, alone = _powers(leverage, how.power)
+    if how is BIAS_REDUCED:
+        adjustment = _equalising(leverage, variance, root @ root.T)
+    moved, steps = adjustment @ variance, adjustment @ leverage
+    ahead = moved @ np.linalg.inv(root).T
+    return Adjusted(
+        scores=apply_maps(adjustment, kinds.kind, kinds.scores),
+        leverage=leverage,
+        variance=variance,
+        adjustment=adjustment,
+        spread=moved @ adjustment.swapaxes(1, 2),
+        pull=np.concatenate((ahead, steps @ root - ahead), axis=2),
+        alone=alone,
+    )
+
+
+def _equalising(
+    leverage: Shaped[Array, "k n n"],
+    variance: Shaped[Array, "k n n"],
+    total: Shaped[Array, "n n"],
+) -> Shaped[Array, "k n n"]:
+    """(V Y_j⁻¹)^{-½} on the range of Y_j: with Y_j = K Kᵀ it is K (K⁺ V K⁺ᵀ)^{-½} K⁺, and zero
+    elsewhere, where there is no score."""
+    values, vectors = np.linalg.eigh(variance)
+    there = values > RANGE * values.max(axis=1, keepdims=True)
+    size = np.sqrt(np.where(there, values, 1.0))
+    root = vectors * np.where(there, size, 0.0)[:, None, :]
+    back = (vectors * np.where(there, 1.0 / size, 0.0)[:, None, :]).swapaxes(1, 2)
+    both = leverage @ variance
+    left = variance - both - both.swapaxes(1, 2) + leverage @ total @ leverage
+    values, vectors = np.linalg.eigh(back @ left @ back.swapaxes(1, 2))
+    kept = values > LEVERAGE_ONE
+    factors = np.where(kept, np.where(kept, values, 1.0) ** -0.5, 0.0)
+    return root @ _spectral(vectors, factors) @ back
 
 
 def adjusted_rows(rows: MixedClusters, how: Adjustment) -> AdjustedRows:

@@ -28,8 +28,8 @@ class RobustContrasts:
     df : (c,)
         Satterthwaite degrees of freedom of each contrast; NaN where it has no variance.
     effective : (c,)
-        Effective number of clusters, 1 / Σ h_j², h_j = c̃ᵀX_jc̃ / c̃ᵀc̃ the share of cluster j in the
-        variance of the contrast if the model is right.
+        Effective number of clusters, 1 / Σ h_j², h_j = c̃ᵀY_jc̃ / c̃ᵀYc̃ the share of cluster j in the
+        variance of the contrast if the model is right (Y_j = X_j and Y = I without weights).
     alone : (c, s)
         Share of each contrast in directions that one of the clusters `soloists` alone determines.
     soloists : (s,)
@@ -62,9 +62,9 @@ def robust_contrasts(
     Notes
     -----
     The variance estimate Σ(cᵀu_j)² is a quadratic form in the scores with the matrix
-    P_jk = δ_jk d_j - F_jᵀF_k, where F = pullᵀc, d = cᵀ spread c, h = |F|²:
+    P_jk = δ_jk d_j - F_jᵀ S F_k, where F = pullᵀc, d = cᵀ spread c, h = FᵀSF, S = diag(signs):
 
-        tr P = Σ(d_j - h_j),   tr P² = Σ(d_j² - 2 d_j h_j) + |Σ F_j F_jᵀ|²
+        tr P = Σ(d_j - h_j),   tr P² = Σ(d_j² - 2 d_j h_j) + tr S M S M,   M = Σ F_j F_jᵀ
         df = (tr P)² / (tr P² + ½ Σ κ₄(a_jᵀs_j)),   a_j the adjusted contrast
 
     For normal scores (those of means) κ₄ = 0 and this is Bell & McCaffrey (2002); the scores of
@@ -83,22 +83,24 @@ def robust_contrasts(
         scores = np.empty_like(term.scores)
         first = 0
         for part in term.apart(contrasts[:, term.places]):
-            size = len(part.places)
+            size, signs = len(part.places), part.signs
             own, columns = contrasts[:, part.places], slice(first, first + size)
             first += size
-            across = np.zeros((count, size, size))
+            width = size if signs is None else len(signs)
+            across = np.zeros((count, width, width))
             for block in part.parts(count):
                 seen = adjustments(block, kind.adjustment, own)
                 scores[block.which, columns] = seen.scores
-                sums.add(seen, block.counts, across)
+                sums.add(seen, block.counts, across, signs)
                 sums.note(seen, block, own, lengths)
-            corner += taken_out(across, part.own)
-            sums.squares += np.einsum("cab,cab->c", across, across)
+            if signs is None:
+                corner += taken_out(across, part.own)
+            sums.squares += np.einsum("cab,cab->c", across, both_signs(across, signs))
         meats.append(small_sample_factor(clusters, kind) * (scores.T @ scores))
     sums.squares += np.einsum("cab,cab->c", corner, corner)
     with np.errstate(divide="ignore", invalid="ignore"):
         df = sums.trace**2 / (sums.squares + 0.5 * sums.fourth)
-        effective = lengths**2 / sums.shares
+        effective = _variances(clusters, contrasts, lengths) ** 2 / sums.shares
     return RobustContrasts(
         meat=clusters.layout.summed(meats),
         df=frozen(df),
@@ -111,7 +113,7 @@ def robust_contrasts(
 @dataclass(slots=True, eq=False)
 class _Sums:
     """Sums over clusters of what each contrast has of them: d - h, d (d - 2h), κ₄ and the square of
-    cᵀXc, (c,) each; and the share of it that single clusters alone determine."""
+    cᵀYc, (c,) each; and the share of it that single clusters alone determine."""
 
     trace: Shaped[Array, "c"]
     squares: Shaped[Array, "c"]
@@ -120,11 +122,15 @@ class _Sums:
     alone: dict[int, Shaped[Array, "c"]]
 
     def add(
-        self, seen: Adjustments, counts: Shaped[Array, "k"], across: Shaped[Array, "c n n"]
+        self,
+        seen: Adjustments,
+        counts: Shaped[Array, "k"],
+        across: Shaped[Array, "c f f"],
+        signs: Shaped[Array, "f"] | None,
     ) -> None:
         """As many clusters of each kind; Σ F Fᵀ to `across`."""
         d, pulled = seen.spread, seen.pulled
-        h = np.einsum("cnk,cnk->ck", pulled, pulled)
+        h = np.einsum("cnk,cnk->ck", pulled, pulled if signs is None else pulled * signs[:, None])
         self.trace += (d - h) @ counts
         self.squares += (d * (d - 2.0 * h)) @ counts
         self.fourth += seen.fourth @ counts
@@ -146,6 +152,21 @@ class _Sums:
             self.alone[cluster] = self.alone.get(cluster, 0.0) + share
 
 
+def both_signs(
+    across: Shaped[Array, "*c f f"], signs: Shaped[Array, "f"] | None
+) -> Shaped[Array, "*c f f"]:
+    """S M S."""
+    return across if signs is None else signs[:, None] * across * signs
+
+
+def _variances(
+    clusters: WhiteClusters, contrasts: Shaped[Array, "c n"], lengths: Shaped[Array, "c"]
+) -> Shaped[Array, "c"]:
+    """c̃ᵀYc̃ of each contrast, its variance if the model is right: |c̃|² without weights."""
+    (first, *_) = clusters.terms
+    return lengths if first.spread is None else ((contrasts @ first.spread) ** 2).sum(axis=1)
+
+
 def taken_out(across: Shaped[Array, "*c m m"], own: int) -> Shaped[Array, "*c s s"]:
     """The shared directions' part of sums over a term's clusters, its first `own` directions being
     the term's own; what is left of the sums is that of this term alone."""
@@ -160,5 +181,5 @@ def small_sample_factor(clusters: WhiteClusters, kind: StandardErrors) -> float:
     if kind.factor is None:
         return 1.0
     working = clusters.working
-    p = clusters.basis.shape[1] if working.mixed is None else working.mixed.rows.fixed
+    p = working.n_fixed or clusters.basis.shape[1]
     return kind.factor(working.n_clusters, working.n_rows, p)

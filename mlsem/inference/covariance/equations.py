@@ -12,7 +12,7 @@ from mlsem.core.arrow import Arrow, ArrowRoot, Layout
 from mlsem.core.blocks import walk
 from mlsem.core.clusters.reduced import MixedClusters
 from mlsem.core.clusters.view import MixedRows
-from mlsem.core.linalg import along
+from mlsem.core.linalg import along, cholesky
 from mlsem.core.records import Array, Index
 from mlsem.inference.covariance.working import MixedTerm, WorkingClusters, WorkingTerm
 
@@ -66,6 +66,8 @@ class WhiteTerm:
     working : WorkingTerm
         In φ.
     mixed : MixedTerm or None
+    spread : (m, m) or None
+        R with R Rᵀ = ΣY_j, the covariance of the sum of the scores; None where it is the identity.
     """
 
     places: Shaped[Index, "m"]
@@ -74,6 +76,12 @@ class WhiteTerm:
     scores: Shaped[Array, "g m"]
     working: WorkingTerm
     mixed: MixedTerm | None
+    spread: Shaped[Array, "m m"] | None = None
+
+    @property
+    def signs(self) -> Shaped[Array, "f"] | None:
+        """Those of the columns of `Adjusted.pull`; None where all are 1."""
+        return None if self.spread is None else np.repeat((1.0, -1.0), len(self.places))
 
     def parts(self, count: int = 0) -> Iterator[WhiteKinds]:
         """Kinds in blocks of bounded memory, for `count` contrasts."""
@@ -124,6 +132,11 @@ class WhiteEffects:
     root: Shaped[Array, "p p"]
     rows: MixedRows
     numbers: Shaped[Index, "G"]
+
+    @property
+    def signs(self) -> None:
+        """As those of a term without weights."""
+        return None
 
     @property
     def own(self) -> int:
@@ -203,9 +216,12 @@ class WhiteKinds:
     @property
     def leverage(self) -> Shaped[Array, "k m m"]:
         """X of these kinds."""
-        information, root = self.term.working.information(self.part), self.term.root
-        half = np.ascontiguousarray(along(information, root.T).swapaxes(1, 2))
-        return along(half, root.T)
+        return _turned(self.term.working.information(self.part), self.term.root)
+
+    @property
+    def variance(self) -> Shaped[Array, "k m m"]:
+        """Y of these kinds, of clusters that count differently: Lᵀ Q L."""
+        return _turned(self.term.working.variance(self.part), self.term.root)
 
     @property
     def rows(self) -> MixedClusters | None:
@@ -224,6 +240,12 @@ class WhiteKinds:
         """κ₃ along directions of φ̃, twice, and with each score."""
         root = self.term.root
         return self.term.working.third(self._kinds, directions @ root.T) @ root
+
+
+def _turned(each: Shaped[Array, "k m m"], root: Shaped[Array, "m m"]) -> Shaped[Array, "k m m"]:
+    """Lᵀ B L of each."""
+    half = np.ascontiguousarray(along(each, root.T).swapaxes(1, 2))
+    return along(half, root.T)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -303,5 +325,11 @@ def whitened(equations: EstimatingEquations) -> WhiteClusters | None:
     for k, (term, scores) in enumerate(zip(clusters.terms, equations.scores, strict=True)):
         own, along = layout.own[k], root.of_term(k)
         places = layout.places(k)
-        terms.append(WhiteTerm(places, len(own), along, scores @ along, term, clusters.mixed))
+        spread = None
+        if term.weights is not None:
+            spread = cholesky(along.T @ term.total_variance @ along)
+            if spread is None:
+                return None
+        white = scores @ along, term, clusters.mixed, spread
+        terms.append(WhiteTerm(places, len(own), along, *white))
     return WhiteClusters(basis.T, bread.solved(basis).T, bread, tuple(terms), clusters)

@@ -8,6 +8,7 @@ from typing import Annotated as Shaped
 import numpy as np
 
 from mlsem.core.arrow import Arrow, Layout, arrow_of, as_arrow, dense
+from mlsem.core.clusters.unions import summed
 from mlsem.core.clusters.view import RobustTerm
 from mlsem.core.quiet import quiet
 from mlsem.core.records import Array, Index, frozen
@@ -74,8 +75,10 @@ def _covariance_of(
     inner = "expected" if method else _bread(estimates, kind)
     if kind.adjustment is None:
         directions = estimates.directions()
-        small = _factor(estimates, kind)
+        small = None if problem.robust.strata is not None else _factor(estimates, kind)
         form = inner if small is None else f"{inner}, times {small.formula}"
+        if problem.robust.strata is not None:
+            form = f"{inner}, by strata"
         sizes = len(problem.robust.labels), problem.moments.n_rows, len(estimates.params)
         factor = 1.0 if small is None else small(*sizes)
         equations = _equations(estimates, directions, inner, with_scores=kind.sandwich)
@@ -164,12 +167,14 @@ def _scored(
     estimates: Estimates, directions: Directions, information: Shaped[Array, "n n"] | Arrow
 ) -> EstimatingEquations:
     terms, arrow = _matched(estimates, directions, information)
+    strata = estimates.problem.robust.strata
     return EstimatingEquations(
         params=estimates.params,
         basis=directions.basis,
         information=arrow,
         scores=tuple(
-            _rows(arrow.layout, k, term.columns, term.scores()) for k, term in enumerate(terms)
+            _rows(arrow.layout, k, term.columns, stratified(term.scores(), strata))
+            for k, term in enumerate(terms)
         ),
     )
 
@@ -178,8 +183,27 @@ def _matched(
     estimates: Estimates, directions: Directions, information: Shaped[Array, "n n"] | Arrow
 ) -> tuple[tuple[RobustTerm, ...], Arrow]:
     """The robust clusters and the information by the same terms."""
-    terms = estimates.robust_terms(directions, by_term=isinstance(information, Arrow))
+    by_term = isinstance(information, Arrow) and not _as_one(estimates)
+    terms = estimates.robust_terms(directions, by_term=by_term)
     return terms, as_arrow(information) if len(terms) > 1 else arrow_of(dense(information))
+
+
+def stratified(
+    scores: Shaped[Array, "G n"], strata: Shaped[Index, "G"] | None
+) -> Shaped[Array, "G n"]:
+    """√(J_h/(J_h - 1)) (s_j - s̄_h) of clusters of stratum h, of which there are J_h: their squares
+    sum to the covariance of Σ s_j where clusters are drawn stratum by stratum."""
+    if strata is None:
+        return scores
+    count = np.bincount(strata).astype(float)
+    means = summed(scores, strata) / count[:, None]
+    return np.sqrt(count / (count - 1.0))[strata, None] * (scores - means[strata])
+
+
+def _as_one(estimates: Estimates) -> bool:
+    """Whether robust clusters are taken as those of one term: what they count, and the strata that
+    they were drawn from, go across groups."""
+    return estimates.problem.moments.is_weighted or estimates.problem.robust.strata is not None
 
 
 def _rows(
@@ -225,7 +249,8 @@ def _with_clusters(
 ) -> EstimatingEquations:
     problem, rows = estimates.problem, estimates.mixed_rows(directions)
     assert equations.scores is not None
-    layout = equations.layout
+    layout, moments = equations.layout, problem.moments
+    weights = moments.weights if moments.is_weighted else None
     terms = estimates.robust_terms(directions, by_term=len(equations.scores) > 1)
     total = as_arrow(estimates.arranged_information(directions, "expected"))
     mixed = None
@@ -237,14 +262,15 @@ def _with_clusters(
     clusters = WorkingClusters(
         terms=tuple(
             working_term(
-                term.unions(apart=mixed is not None), term.numbers, layout, k, term.columns
+                term.unions(apart=mixed is not None), term.numbers, layout, k, term.columns, weights
             )
             for k, term in enumerate(terms)
         ),
         total=total if len(terms) > 1 else arrow_of(total.dense),
         mixed=mixed,
         labels=problem.robust.labels,
-        n_rows=problem.moments.n_rows,
+        n_rows=moments.n_rows,
+        n_fixed=directions.fixed,
     )
     return replace(equations, clusters=clusters)
 

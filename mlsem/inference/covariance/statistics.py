@@ -13,7 +13,7 @@ from mlsem.core.records import Array
 from mlsem.errors import InferenceError
 from mlsem.estimation.standard_errors import Adjustment
 from mlsem.inference.covariance.adjust import Adjusted, adjusted
-from mlsem.inference.covariance.cluster_robust import ALONE, taken_out
+from mlsem.inference.covariance.cluster_robust import ALONE, both_signs, taken_out
 from mlsem.inference.covariance.equations import WhiteClusters, WhiteKinds
 
 DEPENDENT = 1e-6  # part of a unit contrast outside the span of the others that is none
@@ -193,8 +193,8 @@ def wishart_df(clusters: WhiteClusters, how: Adjustment, contrasts: Shaped[Array
     -----
     In units in which E(C V Cᵀ) is the identity, entry (s, t) of the estimate is Σ_j y_sj y_tj
     with y_sj = c_sᵀ u_j, and the y have the covariances P_st[j, k] = δ_jk D_st - F_jsᵀ F_kt:
-    D_j = C spread Cᵀ, F_j = C pull. With H_j = F_j F_jᵀ and S_st = Σ_j F_js F_jtᵀ the variances
-    of the entries sum to
+    D_j = C spread Cᵀ, F_j = C pull (with weights the second F times its signs). With
+    H_j = F_j F_jᵀ and S_st = Σ_j F_js F_jtᵀ the variances of the entries sum to
 
         Σ_j [|D_j|² - 2 tr D_j H_j + (tr D_j)² - 2 tr D_j tr H_j]
             + Σ_st [tr S_ts S_ts + tr S_st S_ts] + Σ_st Σ_j κ(y_sj, y_sj, y_tj, y_tj)
@@ -223,7 +223,7 @@ def _expected(
         found, own = adjusted(kinds, how), contrasts[:, kinds.places]
         _require_shared(found, own)
         spread, pulled = _covered(found, own)
-        total += weighted_sum(kinds.counts, spread - pulled @ pulled.swapaxes(1, 2))
+        total += weighted_sum(kinds.counts, spread - _shared(pulled, kinds.term.signs))
     return symmetrised(total)
 
 
@@ -243,32 +243,41 @@ def _total_variance(
     q, shared_size = len(contrasts), clusters.n_shared
     total, corner = 0.0, np.zeros((q, q, shared_size, shared_size))
     for term in clusters.terms:
-        own, n = contrasts[:, term.places], len(term.places)
+        own, signs = contrasts[:, term.places], term.signs
+        n = len(term.places) if signs is None else len(signs)
         across = np.zeros((q * n, q * n))
         for kinds in term.parts(q):
             found, weights = adjusted(kinds, how), kinds.counts
             spread, pulled = _covered(found, own)
-            shared = pulled @ pulled.swapaxes(1, 2)
+            shared = _shared(pulled, signs)
             d, h = (np.trace(each, axis1=1, axis2=2) for each in (spread, shared))
             entries = (spread * (spread - 2.0 * shared)).sum(axis=(1, 2)) + d * (d - 2.0 * h)
             total += float(weights @ (entries + _cumulants(kinds, found, own)))
             flat = np.sqrt(weights)[:, None] * pulled.reshape(-1, q * n)
             across += flat.T @ flat
         pairs = across.reshape(q, n, q, n).swapaxes(1, 2)
-        corner += taken_out(pairs, term.own)
-        total += _both_ways(pairs)
+        if signs is None:
+            corner += taken_out(pairs, term.own)
+        total += _both_ways(pairs, signs)
     return total + _both_ways(corner)
 
 
-def _both_ways(s: Shaped[Array, "q q m m"]) -> float:
-    """Σ_st [tr S_ts S_ts + tr S_st S_ts] of S_st (q, q, m, m)."""
-    return float((s * (s + s.swapaxes(2, 3))).sum())
+def _shared(
+    pulled: Shaped[Array, "k q f"], signs: Shaped[Array, "f"] | None
+) -> Shaped[Array, "k q q"]:
+    """H = F S Fᵀ of each."""
+    return (pulled if signs is None else pulled * signs) @ pulled.swapaxes(1, 2)
+
+
+def _both_ways(s: Shaped[Array, "q q m m"], signs: Shaped[Array, "m"] | None = None) -> float:
+    """Σ_st [tr S_ts S_ts + tr S_st S_ts] of S_st (q, q, m, m), each times its signs."""
+    return float((s * both_signs(s + s.swapaxes(2, 3), signs)).sum())
 
 
 def _covered(
     found: Adjusted, contrasts: Shaped[Array, "q n"]
-) -> tuple[Shaped[Array, "k q q"], Shaped[Array, "k q n"]]:
-    """D (k, q, q) and F (k, q, n)."""
+) -> tuple[Shaped[Array, "k q q"], Shaped[Array, "k q f"]]:
+    """D (k, q, q) and F (k, q, f)."""
     return contrasts @ found.spread @ contrasts.T, contrasts @ found.pull
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlsem.core.arrow import Arrow, Layout
+from mlsem.core.blocks import walk
 from mlsem.core.clusters.unions import Unions
 from mlsem.core.clusters.view import MixedRows
 from mlsem.core.records import Array, Index, frozen
@@ -34,12 +35,15 @@ class WorkingTerm:
         Where the directions that move the term stand among the m.
     size : int
         m.
+    weights : (J,) or None
+        w_j of the clusters that these are unions of; None where each counts once.
     """
 
     unions: Unions
     numbers: Shaped[Index, "g"]
     place: Shaped[Index, "k"]
     size: int
+    weights: Shaped[Array, "J"] | None = None
 
     @property
     def n_kinds(self) -> int:
@@ -69,8 +73,23 @@ class WorkingTerm:
             return None
         return frozen(self._information(np.arange(self.n_kinds)))
 
-    def _information(self, kinds: Shaped[Index, "k"]) -> Shaped[Array, "k m m"]:
-        found, place = self.unions.information(kinds), self.place
+    def variance(self, kinds: Shaped[Index, "k"] | slice) -> Shaped[Array, "k m m"]:
+        """Q of these kinds: the covariance of the score of such a cluster if the model is right,
+        which is w_j B of a cluster that counts w_j times."""
+        return self._information(np.arange(self.n_kinds)[kinds], self.weights)
+
+    @property
+    def total_variance(self) -> Shaped[Array, "m m"]:
+        """Σ Q_j."""
+        total = np.zeros((self.size, self.size))
+        for part in walk(self.n_kinds, self.size**2):
+            total += np.tensordot(self.counts[part], self.variance(part), 1)
+        return total
+
+    def _information(
+        self, kinds: Shaped[Index, "k"], factors: Shaped[Array, "J"] | None = None
+    ) -> Shaped[Array, "k m m"]:
+        found, place = self.unions.information(kinds, factors), self.place
         if np.array_equal(place, np.arange(self.size)):
             return found
         total = np.zeros((len(kinds), self.size, self.size))
@@ -99,6 +118,7 @@ def working_term(
     layout: Layout,
     term: int,
     columns: Shaped[Index, "k"],
+    weights: Shaped[Array, "J"] | None = None,
 ) -> WorkingTerm:
     """The robust clusters of a term that are these unions.
 
@@ -110,11 +130,13 @@ def working_term(
         Of all directions.
     columns : (k,)
         The directions that move the term, those of `unions`.
+    weights : (J,), optional
+        w_j, of the clusters that these are unions of, where they count differently.
     """
     if not len(layout.shared):
-        return WorkingTerm(unions, numbers, np.arange(len(columns)), len(columns))
+        return WorkingTerm(unions, numbers, np.arange(len(columns)), len(columns), weights)
     place = layout.placed(term, columns)
-    return WorkingTerm(unions, numbers, place, len(layout.places(term)))
+    return WorkingTerm(unions, numbers, place, len(layout.places(term)), weights)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -151,6 +173,8 @@ class WorkingClusters:
         Cluster ids.
     n_rows : int
         N.
+    n_fixed : int
+        p, if the first directions are those of fixed effects; else 0.
     """
 
     terms: tuple[WorkingTerm, ...]
@@ -158,6 +182,7 @@ class WorkingClusters:
     mixed: MixedTerm | None
     labels: Shaped[NDArray, "G"]
     n_rows: int
+    n_fixed: int = 0
 
     @property
     def n_clusters(self) -> int:

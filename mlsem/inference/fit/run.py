@@ -17,6 +17,7 @@ from mlsem.inference.fit.chisquare import ChiSquare
 from mlsem.inference.fit.models import FitModels
 from mlsem.inference.fit.residuals import level_residuals, mean_over_rows
 from mlsem.inference.fit.single_level import single_level_measures
+from mlsem.inference.fit.weighted import without_unit
 
 Measures = dict[str, float]
 Approximation = dict[str, indices.Rmsea]
@@ -62,7 +63,8 @@ def fit_measures(models: FitModels) -> Measures:
     estimates = models.estimates
     require_estimates(estimates)
     if estimates.table.slopes:
-        return {"npar": float(estimates.n_own_params)} | _likelihood(estimates)
+        alone = {"npar": float(estimates.n_own_params)} | _likelihood(estimates)
+        return without_unit(alone) if estimates.weighted else alone
     tests = _Tests(
         models.test,
         models.baseline_test,
@@ -85,7 +87,8 @@ def fit_measures(models: FitModels) -> Measures:
     approximation = tests.approximation()
     measures |= _approximation(approximation)
     measures |= _srmr(models) | _goodness(tests, approximation)
-    return measures | single_level_measures(models)
+    measures |= single_level_measures(models)
+    return without_unit(measures) if estimates.weighted else measures
 
 
 @quiet
@@ -133,11 +136,8 @@ def level_measures(models: FitModels, level: int, units: Units = "clusters") -> 
     approximation = tests.approximation()
     measures |= _approximation(approximation)
     name = ("srmr_within", "srmr_between")[level - 1]
-    return (
-        measures
-        | {name: _level_srmr(own, models.saturated, level)}
-        | _goodness(tests, approximation)
-    )
+    measures |= {name: _level_srmr(own, models.saturated, level)} | _goodness(tests, approximation)
+    return without_unit(measures) if estimates.weighted else measures
 
 
 def require_estimates(estimates: Estimates) -> None:

@@ -11,6 +11,7 @@ from mlsem.core.intercepts.likelihood import Evaluation
 from mlsem.errors import InferenceError, InferenceWarning, listed, warn
 from mlsem.estimation.estimates import Estimates
 from mlsem.estimation.profile import variance_profile
+from mlsem.estimation.weighted import refuse_weights
 from mlsem.inference.covariance.cautions import cautions
 from mlsem.inference.covariance.matrix import Covariance
 from mlsem.inference.covariance.of_estimates import covariance_of
@@ -84,6 +85,7 @@ def variance_places(table: ParameterTable) -> set[int]:
 def _require_profiles(estimates: Estimates) -> None:
     """Refuse fits without a maximum, and constraints that bend or end the way of a profile."""
     table = estimates.table
+    refuse_weights(estimates, "profile intervals", 'Use ci="wald", or fit.bootstrap("pairs").')
     if not estimates.converged:
         raise InferenceError("the fit did not converge: there is no likelihood to profile.")
     if np.isfinite(parameter_bounds(table)).any():

@@ -11,6 +11,8 @@ from mlsem.base.display import lines
 from mlsem.data.table.frame import make_frame
 from mlsem.errors import InferenceError, listed
 from mlsem.estimation.estimates import Estimates
+from mlsem.estimation.weighted import refuse_weights
+from mlsem.inference.covariance.of_estimates import stratified
 from mlsem.inference.ratio.boundary import Step
 from mlsem.inference.ratio.mixtures import mixture_tail, simulated_tail
 from mlsem.inference.ratio.nested import Embedding, embed
@@ -185,8 +187,11 @@ def likelihood_ratio(
     step = Step(simple, full, embedding)
     found = _Test(simple, full, step, df, max(statistic, 0.0))
     at_boundary = boundary and bool(step.variances)
+    robust = full.settings.estimator == "MLR" or full.settings.sampling is not None
     if method is None:
-        method = "satorra.bentler.2001" if full.settings.estimator == "MLR" else "lr"
+        method = "satorra.bentler.2001" if robust else "lr"
+    if method == "lr":
+        refuse_weights(full, "unscaled likelihood ratios", "Leave method out for the scaled one.")
     if method != "lr":
         return found.scaled(method, at_boundary)
     return found.at_boundary(draws, seed) if at_boundary else found.result("chi2", ((df, 1.0),))
@@ -237,10 +242,16 @@ class _Test:
 
     def scaled(self, method: Method, boundary: bool) -> LrTest:
         if boundary:
+            plain = "" if self.full.weighted else 'Fit both models with estimator="ML", or pass '
             raise InferenceError(
                 "the full model adds variances, and there is no scaled difference test that is "
-                'corrected for the boundary. Fit both models with estimator="ML", or pass '
-                "boundary=False if variances may be negative."
+                f"corrected for the boundary. {plain or 'Pass '}boundary=False if variances may be "
+                "negative."
+            )
+        if self.full.problem.robust.strata is not None and method != "satorra.bentler.2001":
+            raise InferenceError(
+                f'method="{method}" does not know of strata: use "satorra.bentler.2001", or '
+                "fit.wald_test."
             )
         if method == "satorra.bentler.2001":
             factor, statistic = self._factor_2001(), self.statistic
@@ -299,4 +310,5 @@ def scaling_trace(fit: Estimates) -> float:
     of the robust covariance (Satorra & Bentler, 2001; White, 1982)."""
     directions = fit.directions()
     observed, scores = fit.information(directions, "observed"), fit.robust_scores(directions)
+    scores = stratified(scores, fit.problem.robust.strata)
     return float(np.trace(np.linalg.solve(observed, scores.T @ scores)))

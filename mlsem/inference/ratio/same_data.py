@@ -165,6 +165,9 @@ def _clusters_differ(simple: Estimates, full: Estimates, outcomes: tuple[str, ..
         return f"the {named} have other ids, such as {label!r}, which the full model's lack"
     if not np.array_equal(_telling(simple), _telling(full)[order]):
         return f"the {named} have other numbers of rows"
+    counted = ((first.sizes, second.sizes), (first.weights, second.weights))
+    if not all(_alike(own, other[order]) for own, other in counted):
+        return f"the {named} have other weights, or they are scaled otherwise"
     (means, counts), (others, there) = (_means(fit, outcomes) for fit in (simple, full))
     if not _alike(means, others[order]) or not _alike(counts, there[order]):
         return f"the same rows are in other {named}"

@@ -103,12 +103,12 @@ def of_moments(estimates: Estimates[Problem], source: Source) -> Spread | None:
         return _of_part(estimates.problem, source, entries)
     moments = record.moments
     above = not entries[moments.varying_entries].any()
-    values = _known(moments, entries, above=above)
+    values = None if estimates.weighted else _known(moments, entries, above=above)
     if values is not None:
         return of_values(source, values)
     level = 2 if above and table.two_level else 1
     sample = estimates.problem.sample
-    count = sample.n_rows if level == 1 else sample.n_clusters
+    count = moments.n_rows if level == 1 else moments.n_clusters
     mean, cov = covariate_sample(sample, entries[None], level)
     # as R's sd(), which divides by n - 1
     variance = float(cov[0, 0]) * count / max(count - 1.0, 1.0)

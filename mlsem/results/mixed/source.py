@@ -87,6 +87,10 @@ def _same(estimates: Estimates, frame: pd.DataFrame) -> bool:
     """Whether rows say of the clusters what the fit knows of them."""
     from mlsem.estimation.prediction import fitted_clusters, new_clusters, new_data
 
+    if estimates.weighted:  # what the fit knows of the clusters is of weighted rows
+        column = estimates.record.cluster
+        known = estimates.record.moments.labels.tolist()
+        return column in frame.columns and bool(frame[column].isin(known).any())
     try:
         rows = new_data(estimates, frame)
         seen = new_clusters(rows, history=False)

@@ -15,8 +15,11 @@ from mlsem.results.report.context import Context, tried
 from mlsem.results.report.described import Described, describe
 from mlsem.results.report.given import given_parts
 from mlsem.results.report.model import centred_facts
+from mlsem.results.weights import sampling_pairs
 
 if TYPE_CHECKING:
+    from mlsem.data.moments.aggregate import DataRecord
+    from mlsem.data.moments.groups import GroupedRecord
     from mlsem.estimation.estimates import GroupEstimates
 
 PATTERNS = 12  # that are listed
@@ -60,6 +63,7 @@ def _facts(context: Context) -> Iterator[tuple[str, str]]:
         yield f"Clusters of robust errors ({record.robust.name})", f"{fit._n_coarser:,}"
     if fit.table.groups:
         yield f"Groups ({record.column})", f"{len(fit.table.groups)}"
+    yield from sampling_pairs(fit.settings, record)
     yield from _missing_facts(context)
     yield from centred_facts(context)
 
@@ -72,11 +76,15 @@ def _missing_facts(context: Context) -> Iterator[tuple[str, str]]:
         yield "Rows with missing values", f"{missing.rows_partly:,}"
         if missing.clusters_dropped:
             yield "Clusters left out", f"{missing.clusters_dropped:,}"
-    elif record.n_rows_total != context.fit.n_obs:
-        left = record.n_rows_total - context.fit.n_obs
+    elif record.n_rows_total != context.fit.n_obs + _without_weight(record):
+        left = record.n_rows_total - context.fit.n_obs - _without_weight(record)
         yield "Missing values", f"{left:,} rows with missing values were left out"
     else:
         yield "Missing values", "none in the variables of the model"
+
+
+def _without_weight(record: DataRecord | GroupedRecord) -> int:
+    return 0 if record.weighted is None else record.weighted.n_zero
 
 
 # --- variables ------------------------------------------------------------------------------------

@@ -74,7 +74,8 @@ def _describe(cells: CellMoments, name: str, column: ColumnMap, clustered: bool)
     there = all_there(column.coefs[None, :], seen)[:, 0]
     rows = np.where(there, cells.cell_rows, 0).astype(np.float64)
     values = column.constant + cells.means @ inner + (cells.level2 @ outer)[cells.cluster_of]
-    squares = np.where(there, np.einsum("a,kab,b->k", inner, cells.within, inner), 0.0)
+    each = cells.cell_rows / cells.cell_sizes  # rows whose weights sum to their number
+    squares = np.where(there, each * np.einsum("a,kab,b->k", inner, cells.within, inner), 0.0)
     whole = cells.cluster_of, cells.n_clusters
     n = _summed(rows, *whole)
     known = n > 0

@@ -146,8 +146,8 @@ def _verdicts(context: Context, measures: Measures) -> Iterator[Verdict]:
         )
         return
     yield _of_test(context, measures)
-    values = [f"CFI {measures['cfi']:.3f}"] if "cfi" in measures else []
-    values += [f"RMSEA {_rmsea(measures)}"] if "rmsea" in measures else []
+    values = [f"CFI {measures['cfi']:.3f}"] if _known(measures, "cfi") else []
+    values += [f"RMSEA {_rmsea(measures)}"] if _known(measures, "rmsea") else []
     values += [
         f"{name} {measures[key]:.3f}"
         for name, key in (
@@ -160,8 +160,13 @@ def _verdicts(context: Context, measures: Measures) -> Iterator[Verdict]:
     yield Verdict("note", f"{', '.join(values)}.", CUSTOM)
 
 
+def _known(measures: Measures, name: str) -> bool:
+    """Whether there is such a measure; some that have the unit of weights are NaN with these."""
+    return not isnan(measures.get(name, float("nan")))
+
+
 def _rmsea(measures: Measures) -> str:
-    robust = ".robust" if not isnan(measures.get("rmsea.robust", float("nan"))) else ""
+    robust = ".robust" if _known(measures, "rmsea.robust") else ""
     value, lower, upper = (
         measures[f"rmsea{part}{robust}"] for part in ("", ".ci.lower", ".ci.upper")
     )

@@ -1,0 +1,226 @@
+"""Sampling weights: the columns that have them, checked, and scaled to a_ij and w_j.
+
+A row stands for W_ij of the population, its cluster for w_j; c_ij = W_ij / w_j is what it stands
+for of its cluster. The likelihood counts rows a_ij times within their cluster, clusters w_j times:
+
+    scaling      a_ij                  w_j
+    unscaled     c_ij                  w_j
+    cluster      c_ij n_j / Σc         w_j
+    ecluster     c_ij Σc / Σc²         w_j
+    gk           1                     w_j Σc / n_j
+
+(Pfeffermann et al., 1998; Asparouhov, 2006; Graubard & Korn, 1996; n_j and sums are over the rows
+of the cluster that are used.) With weights of level 2 alone all c_ij are 1. In a model of one level
+there is W_ij alone, which counts as it is: of rows within the clusters of robust errors.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mlsem.core.records import Array
+from mlsem.data.table.columns import SHOWN, numeric, require_column, rows_named
+from mlsem.data.table.grouping import Grouping, Weights
+from mlsem.data.table.sampling import Sampling, Sums, WeightColumns, Weighted, WeightScaling
+from mlsem.errors import DataError, OptionValueError, listed
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import pandas as pd
+    from numpy.typing import NDArray
+
+    from mlsem.core.records import Index
+
+SAME = 1e-9
+"""Relative differences of a cluster's weight in its rows that are rounding."""
+
+
+def row_by_row(
+    how: Sampling, cluster: str | None, se_cluster: str | None, centering: Mapping[str, str]
+) -> tuple[str | None, str | None]:
+    """`cluster=` and `se_cluster=` of a model of one level: each row is read for itself where rows
+    weigh differently, so that what its score varies by is known to CR2 and degrees of freedom.
+    Cluster means, of which products may be made, need the clusters' rows together."""
+    if how.weights is None or "cluster" in centering.values():
+        return cluster, se_cluster
+    return None, se_cluster or cluster
+
+
+def _check_levels(how: Sampling, *, two_level: bool) -> None:
+    """Refuse keys that are not of the levels of the model."""
+    columns = how.weights
+    assert columns is not None
+    alone = columns.named.keys() == {"total"}
+    if not two_level and not alone:
+        raise OptionValueError(
+            f"weights={columns.given!r}: a model of one level has one weight of each row. Pass the "
+            'column of the weights in the population, weights="W_STU".'
+        )
+    if not two_level and how.scaling is not None:
+        raise OptionValueError(
+            f'weight_scaling="{how.scaling}" says how rows count within their cluster, and a model '
+            "of one level has the weights as they are. Leave it out."
+        )
+    if two_level and alone:
+        raise OptionValueError(
+            f"weights={columns.given!r}: with two levels the likelihood needs to know what a row "
+            "stands for within its cluster, and what a cluster stands for. Name the clusters' "
+            f'weights, too: weights={{"total": {columns.total!r}, "level2": "…"}}; or say that '
+            f'these are within clusters: weights={{"level1": {columns.total!r}}}.'
+        )
+
+
+def weighted_rows(
+    data: pd.DataFrame, how: Sampling | None, *, two_level: bool
+) -> tuple[pd.DataFrame, Index | None]:
+    """The rows of a frame that weigh anything, and where they stand in it; None where all do.
+
+    Raises
+    ------
+    DataError
+        A column is absent or not of numbers, or weights are negative, missing or infinite.
+    OptionValueError
+        They are not of the levels of the model.
+    """
+    if how is None or how.weights is None:
+        return data, None
+    _check_levels(how, two_level=two_level)
+    zero = np.zeros(len(data), dtype=bool)
+    for name in how.weights.named.values():
+        zero |= _column(data, name) == 0.0
+    if not zero.any():
+        return data, None
+    if zero.all():
+        raise DataError(f"all weights are zero ({listed(map(repr, how.weights.named.values()))}).")
+    left = np.flatnonzero(~zero)
+    return data.iloc[left], left
+
+
+def _column(data: pd.DataFrame, name: str) -> Array:
+    """The weights of a column, all of them finite and none negative."""
+    series = require_column(data, name, "weights= names")
+    with np.errstate(invalid="ignore"):
+        values = numeric(data, series, name).astype(np.float64)
+        wrong = {
+            "missing": np.isnan(values),
+            "infinite": np.isinf(values),
+            "negative": values < 0.0,
+        }
+    for kind, where in wrong.items():
+        if where.any():
+            advice = {
+                "missing": "Give these rows their weight, or leave them out",
+                "infinite": "Correct them",
+                "negative": "Weights are positive: these may be codes of missing values",
+            }[kind]
+            raise DataError(
+                f"the weights {name!r} are {kind} in {rows_named(data, where)}. {advice}."
+            )
+    return values
+
+
+def weights_of(
+    data: pd.DataFrame, how: Sampling, grouping: Grouping, *, two_level: bool
+) -> tuple[Weights, Weighted]:
+    """What the rows used and their clusters count, and what was done.
+
+    Raises
+    ------
+    DataError
+        A weight of level 2 differs within a cluster, or most rows weigh less in the population
+        than their cluster does.
+    """
+    columns = how.weights
+    assert columns is not None
+    if not two_level:
+        return _of_one_level(_column(data, columns.total or ""), how, grouping)
+    order = np.arange(len(data)) if grouping.order is None else grouping.order
+    owner = np.repeat(np.arange(len(grouping.sizes)), grouping.sizes)
+    clusters = np.ones(len(grouping.sizes))
+    if columns.level2 is not None:
+        clusters = _of_clusters(_column(data, columns.level2)[order], columns.level2, grouping)
+    inner = columns.total or columns.level1
+    within = np.ones(len(order)) if inner is None else _column(data, inner)[order]
+    if columns.total is not None:
+        _check_totals(within, clusters[owner], columns)
+        within = within / clusters[owner]
+    done = Weighted(how, Sums.of(within * clusters[owner]), Sums.of(clusters))
+    if inner is None:
+        return Weights(None, clusters, grouping.sizes.astype(np.float64)), done
+    scaled, clusters, sizes = scaled_to(how.scaling or "cluster", within, clusters, grouping.sizes)
+    if scaled is None:
+        return Weights(None, clusters, sizes), done
+    rows = np.ones(len(data))
+    rows[order] = scaled
+    return Weights(rows, clusters, sizes), done
+
+
+def scaled_to(
+    scaling: WeightScaling, within: Array, clusters: Array, sizes: NDArray[np.int64]
+) -> tuple[Array | None, Array, Array]:
+    """a_ij (N,) of c_ij, cluster after cluster, or None for ones; w_j and a_j, (J,)."""
+    starts, count = np.cumsum(sizes) - sizes, sizes.astype(np.float64)
+    total = np.add.reduceat(within, starts)
+    if scaling == "unscaled":
+        return within, clusters, total
+    if scaling == "gk":
+        return None, clusters * total / count, count
+    wanted = count if scaling == "cluster" else total**2 / np.add.reduceat(within**2, starts)
+    return within * np.repeat(wanted / total, sizes), clusters, wanted
+
+
+def _of_one_level(weights: Array, how: Sampling, grouping: Grouping) -> tuple[Weights, Weighted]:
+    """Each row counts W_i; of a row that is its own cluster it is the cluster that does."""
+    used = weights if grouping.order is None else weights[grouping.order]
+    done = Weighted(how, Sums.of(used), Sums())
+    count = grouping.sizes.astype(np.float64)
+    if not grouping.clustered:
+        return Weights(None, used, count), done
+    starts = np.cumsum(grouping.sizes) - grouping.sizes
+    return Weights(weights, np.ones(len(count)), np.add.reduceat(used, starts)), done
+
+
+def _of_clusters(weights: Array, name: str, grouping: Grouping) -> Array:
+    """The one weight that each cluster has in all of its rows."""
+    starts = np.cumsum(grouping.sizes) - grouping.sizes
+    low, high = np.minimum.reduceat(weights, starts), np.maximum.reduceat(weights, starts)
+    differs = high - low > SAME * high
+    if differs.any():
+        labels = grouping.labels[differs].tolist()
+        shown = ", ".join(map(repr, labels[:SHOWN])) + (", …" if len(labels) > SHOWN else "")
+        raise DataError(
+            f"the weights of level 2, {name!r}, differ within {len(labels)} "
+            f"cluster{'s' if len(labels) > 1 else ''}: {shown}. A cluster has one weight; weights "
+            'of rows are "total" (in the population) or "level1" (within their cluster).'
+        )
+    return weights[starts]
+
+
+def _check_totals(total: Array, clusters: Array, columns: WeightColumns) -> None:
+    """Refuse weights in the population that are those within clusters: most are below what their
+    cluster weighs, for which rows would stand for less than themselves."""
+    if columns.level2 is None:
+        return
+    below = total < clusters * (1.0 - SAME)
+    if below.mean() > 0.5:
+        raise DataError(
+            f"the total weights {columns.total!r} are below those of level 2, {columns.level2!r}, "
+            f"in {int(below.sum())} of {len(below)} rows. Are these conditional weights, of rows "
+            f'within their cluster? Pass them as weights={{"level1": {columns.total!r}, "level2": '
+            f"{columns.level2!r}}}."
+        )
+
+
+def with_weights(
+    data: pd.DataFrame, how: Sampling | None, grouping: Grouping, *, two_level: bool
+) -> tuple[Grouping, Weighted | None]:
+    """The grouping of the rows used with what these count, and what was done; as it is without
+    weights."""
+    if how is None or how.weights is None:
+        return grouping, None
+    weights, done = weights_of(data, how, grouping, two_level=two_level)
+    return replace(grouping, weights=weights), done
