@@ -17,11 +17,13 @@ from mlsem.api.steps import (
     rows_in,
     rows_of,
     table_of,
+    warn_of_lone_values,
 )
 from mlsem.api.update import updated
 from mlsem.core.quiet import quiet
 from mlsem.data.frames.taking import any_frame
 from mlsem.data.kept import are_moments
+from mlsem.data.moments.bases import data_names
 from mlsem.data.table.columns import require_frame
 from mlsem.data.table.frame import column_names
 from mlsem.data.table.grouping import group as clusters_of
@@ -432,6 +434,7 @@ def _fitted(
     labels = groups_of(syntax, data, how.group, how.group_label)
     table = remarked(table_of(syntax.text, how.options, names_in(data), labels))
     table = beside_model(table, how.auxiliary, how.settings, how.options, data, cluster)
+    warn_of_lone_values(data_names(table), data)
     recipe = Recipe(how.options, updated)
     with showing(how.progress):
         record = rows_of(syntax, table, data, how.settings, cluster, how.group, how.center)

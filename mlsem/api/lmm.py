@@ -11,7 +11,7 @@ from dataclasses import replace
 from itertools import combinations
 from typing import TYPE_CHECKING, Any, Unpack
 
-from mlsem.api.steps import finish
+from mlsem.api.steps import finish, warn_of_lone_values
 from mlsem.base.caching import remember
 from mlsem.core.quiet import quiet
 from mlsem.data.design.mixed import INTERCEPT, RESIDUAL, MixedColumns, check_outcome, read_mixed
@@ -131,6 +131,7 @@ def lmm(
     mixed = read_mixed(parsed, data, settings.missing or "listwise")
     if settings.missing is None and mixed.lost:
         warn(mixed.lost, DataWarning)
+    warn_of_lone_values(mixed.recipe.names, data)
     table = mixed_table(parsed, mixed.columns)
     try:
         record = moments_of(
