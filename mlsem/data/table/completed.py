@@ -114,7 +114,7 @@ def completed_data(
         if len(parts) < 2:
             raise OptionValueError("fit_many takes several data sets, and there is one: use fit.")
         return CompletedData(tuple(parts), (), origin)
-    found = read_plausible(plausible, list(parts[0].columns), text)
+    found = read_plausible(plausible, all_names(parts[0]), text)
     for part in parts:
         check_values(part, found)
     outer = _outer(parts, found)

@@ -55,7 +55,7 @@ class PooledReference:
     def complete(self, gradients: Shaped[Array, "c npar"]) -> Shaped[Array, "c"]:
         """ν of contrasts, the mean over data sets."""
         if self.complete_df is not None:
-            return np.full(len(gradients), self.complete_df)
+            return np.full(len(gradients), float(self.complete_df))
         single = len(gradients) == gradients.shape[1] and np.array_equal(
             gradients, np.eye(len(gradients))
         )
@@ -109,7 +109,7 @@ class PooledReference:
         if self.df_kind == "rubin":
             return np.inf
         if self.complete_df is not None:
-            return self.complete_df
+            return float(self.complete_df)
         found = [
             np.inf
             if each.reference is None

@@ -196,8 +196,8 @@ def converged_ones(fits: Sequence[FitResult], nested: bool) -> tuple[FitResult, 
     lost = len(fits) - len(found)
     if not lost:
         return found
-    numbers = listed(str(k) for k, fit in enumerate(fits, 1) if not fit.converged)
-    said = f"{lost} of {len(fits)} fits did not converge ({numbers})"
+    numbers = ", ".join(str(k) for k, fit in enumerate(fits, 1) if not fit.converged)
+    said = f"{lost} of {len(fits)} fits did not converge (number {numbers})"
     if nested:
         raise EstimationError(
             f"{said}, and nested ones are pooled only where all did. fits[k].notes says why."
