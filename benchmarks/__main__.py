@@ -1,7 +1,7 @@
 """python -m benchmarks [NAME ...] [--save]
 
-Names: speed, fit_measures, import_time, scaling, engines, memory, groups, robust, mixed, slopes,
-missing, missing_random, random_models, random_families, formulas.
+Names: speed, fit_measures, import_time, scaling, engines, memory, many_clusters, groups, robust,
+mixed, slopes, missing, missing_random, random_models, random_families, formulas.
 Without names: all but the last four.
 """
 
@@ -15,6 +15,7 @@ from benchmarks import (
     formulas,
     groups,
     import_time,
+    many_clusters,
     memory,
     missing,
     missing_random,
@@ -34,6 +35,7 @@ PARTS = {
     "scaling": scaling.main,
     "engines": engines.main,
     "memory": memory.main,
+    "many_clusters": many_clusters.main,
     "groups": groups.main,
     "robust": robust.main,
     "mixed": mixed.main,

@@ -79,6 +79,12 @@ def memory(name: str) -> int:
     return 1024 * int(line.split()[1])
 
 
+def peak_from_here() -> None:
+    """The peak of this process's memory, `VmHWM`, begins anew."""
+    with open("/proc/self/clear_refs", "w", encoding="ascii") as reset:
+        reset.write("5")
+
+
 def one(library: str, kind: str, rows: int) -> dict[str, float]:
     import pyarrow as pa
 
@@ -90,8 +96,7 @@ def one(library: str, kind: str, rows: int) -> dict[str, float]:
     pa.default_memory_pool().release_unused()
     CDLL(None).malloc_trim(0)
     before = memory("VmRSS")
-    with open("/proc/self/clear_refs", "w", encoding="ascii") as reset:
-        reset.write("5")  # the peak begins anew
+    peak_from_here()
     mlsem.fit(MODEL, data, **how)
     beyond = memory("VmHWM") - before
     return {"size": size / 2**20, "beyond": beyond / 2**20, "share": beyond / size}

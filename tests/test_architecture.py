@@ -95,7 +95,7 @@ HOMES = {
     "polars": "data/frames",
     "duckdb": "data/frames",
     "ibis": "data/frames",
-    "dask": "data/frames",
+    "dask": "data/frames parallel",
     "pyarrow": "data/frames data/kept",
     "pyreadstat": "data/frames",
     "semopy": "interop",
@@ -108,6 +108,8 @@ HOMES = {
     "tree_sitter_r": "porting",
     "tree_sitter_language_pack": "porting",
     "distributed": "parallel",
+    "ray": "parallel",
+    "pyspark": "parallel",
 }
 # Rooms that may name pandas' types in annotations, under `if TYPE_CHECKING`.
 NAME_FRAMES = "data inference results api simulation interop cli __init__"

@@ -14,13 +14,16 @@ from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from types import FunctionType
+from typing import Annotated as Shaped
 from typing import Any
 
 import numpy as np
 import pytest
+import shapes
 
 from mlsem.core.implied.pattern import LevelJacobian, PatternMatrix
 from mlsem.core.linalg import apply_maps, sandwich_traces, scaled_eigen
+from mlsem.core.records import Array
 from mlsem.core.restricted.components import Components
 from mlsem.inference.bootstrap.draws import p_values
 from mlsem.inference.covariance.adjust import Adjusted
@@ -57,6 +60,23 @@ def test_core_refuses_wrong_shapes() -> None:
         sandwich_traces(np.ones(2), maps, np.ones((1, 3, 3)), np.ones((1, 3, 3)))
     with _wrong():
         scaled_eigen(np.ones((2, 3)))
+
+
+def _of_its_length(
+    values: Shaped[Array, "n"],
+    other: Shaped[Array, "n"] = (),  # type: ignore[assignment]
+) -> Shaped[Array, "n"]:
+    return other if len(other) else None  # type: ignore[return-value]
+
+
+@checked
+def test_results_are_checked_and_defaults_are_not() -> None:
+    function = shapes._checked(_of_its_length)
+    assert function(np.ones(2), np.zeros(2)).shape == (2,)
+    with _wrong():
+        function(np.ones(2), np.zeros(3))
+    with _wrong():  # a result of None, of an argument that is not given
+        function(np.ones(2))
 
 
 @checked

@@ -3,38 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 
-from mlsem.api.steps import (
-    beside_model,
-    finish,
-    groups_of,
-    modelling,
-    names_in,
-    parsed,
-    remarked,
-    rows_in,
-    rows_of,
-    table_of,
-    warn_of_lone_values,
-)
-from mlsem.api.update import updated
+from mlsem.api.call import answered, called, read_keywords
+from mlsem.api.reading import Reading
+from mlsem.api.steps import beside_model, groups_of, parsed, remarked, table_of
 from mlsem.core.quiet import quiet
 from mlsem.data.frames.taking import any_frame
-from mlsem.data.kept import are_moments
-from mlsem.data.moments.bases import data_names
 from mlsem.data.table.columns import require_frame
 from mlsem.data.table.frame import column_names
 from mlsem.data.table.grouping import group as clusters_of
-from mlsem.estimation.keywords import ELSEWHERE, FitKeywords, shown
-from mlsem.estimation.settings import SETTING_NAMES, Settings
+from mlsem.estimation.keywords import FitKeywords, shown
 from mlsem.model.defaults import specify
-from mlsem.model.options import ModelOptions, Preset, model_options, split_options
+from mlsem.model.options import Preset, model_options
 from mlsem.model.table import ParameterTable
 from mlsem.other_programs.answering import answering
-from mlsem.parallel.progress import showing
-from mlsem.results.recipe import Recipe
 from mlsem.results.result import FitResult
 
 if TYPE_CHECKING:
@@ -42,7 +25,6 @@ if TYPE_CHECKING:
     from mlsem.data.kept.moments import Moments
 
 Function = TypeVar("Function", bound=Callable[..., Any])
-NAMED = ("model", "data", "cluster")  # parameters, for which a keyword may be a slip, too
 
 
 @shown(FitKeywords)
@@ -423,41 +405,5 @@ def population(model: str, group_label: object = None, **options: Any) -> Parame
 def _fitted(
     preset: Preset, model: str, data: Any, cluster: str | None, options: Mapping[str, Any]
 ) -> FitResult:
-    if are_moments(data):
-        from mlsem.api.from_moments import with_moments
-
-        cluster, options = with_moments(data, cluster, options)
-    else:
-        data = rows_in(data, model, cluster, options)
-    how = read_keywords(preset, options)
-    syntax = parsed(model, data)
-    labels = groups_of(syntax, data, how.group, how.group_label)
-    table = remarked(table_of(syntax.text, how.options, names_in(data), labels))
-    table = beside_model(table, how.auxiliary, how.settings, how.options, data, cluster)
-    warn_of_lone_values(data_names(table), data)
-    recipe = Recipe(how.options, updated)
-    with showing(how.progress):
-        record = rows_of(syntax, table, data, how.settings, cluster, how.group, how.center)
-        return finish(syntax.text, how.settings, table, record, how.start, recipe)
-
-
-@dataclass(frozen=True, slots=True)
-class _Given:
-    """What the keywords of `fit` say."""
-
-    settings: Settings
-    options: ModelOptions
-    group: Any
-    group_label: Any
-    center: Any
-    auxiliary: Any
-    start: Any
-    progress: Any
-
-
-def read_keywords(preset: Preset, options: Mapping[str, Any]) -> _Given:
-    """The keywords of `fit`, sorted by who takes them, and checked."""
-    keywords, rest = split_options(options, (*ELSEWHERE, *SETTING_NAMES), NAMED)
-    apart = {name: rest.pop(name, None) for name in ELSEWHERE}
-    settings, chosen = modelling(Settings(**rest), model_options(preset, **keywords), keywords)
-    return _Given(settings, chosen, **apart)
+    reading = Reading.of(data)
+    return answered(*called(preset, model, reading.data, cluster, options), reading)

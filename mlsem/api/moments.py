@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Unpack
 
-from mlsem.api.fit import read_keywords
+from mlsem.api.call import read_keywords
+from mlsem.api.from_query import content_of
 from mlsem.api.steps import groups_of, is_query, names_in, parsed, remarked, rows_in, table_of
 from mlsem.core.quiet import quiet
 from mlsem.data.kept.moments import Moments
@@ -85,8 +86,8 @@ def moments(
                 f"{name}= is a choice of the fit, which moments allow: mlsem.fit(model, moments, "
                 f"{name}=…)."
             )
-    data = rows_in(data, model, cluster, options)
     how = read_keywords("sem", options)
+    data = rows_in(data, model, cluster, options, summed=True)
     syntax = parsed(model, data)
     labels = groups_of(syntax, data, how.group, how.group_label)
     table = remarked(table_of(syntax.text, how.options, names_in(data), labels))
@@ -101,12 +102,10 @@ def moments(
         "se_cluster": how.settings.se_cluster,
         "auxiliary": names,
     }
-    if labels:
+    if is_query(data):
+        content = content_of(data, table, how.settings, cluster, how.group, names)
+    elif labels:
         content = grouped_monomials_of_rows(table, data, column=how.group, **given)
-    elif is_query(data):
-        from mlsem.data.engine.read import monomials_of_lazy  # with narwhals
-
-        content = monomials_of_lazy(table, data.frame, **given)
     else:
         content = monomials_of_rows(table, data, **given)
     kept = {

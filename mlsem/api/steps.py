@@ -6,6 +6,7 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeGuard
 
+from mlsem.api.reading import Reading
 from mlsem.base.caching import remember
 from mlsem.data.frames.records import Lazy
 from mlsem.data.frames.source import source
@@ -33,13 +34,13 @@ from mlsem.inference.covariance.freedom import df_method
 from mlsem.model.defaults import specify
 from mlsem.model.options import ModelOptions
 from mlsem.model.table import ParameterTable
-from mlsem.parallel.progress import bar
 from mlsem.results.recipe import Recipe
 from mlsem.results.result import FitResult, assemble
 from mlsem.syntax.naming import text_hint
 from mlsem.syntax.nodes import ModelSyntax
 
 if TYPE_CHECKING:
+    from mlsem.data.kept.moments import Moments
     from mlsem.data.moments.groups import GroupedRecord
 
 OF_DATA = ("cluster", "center", "group", "group_label")
@@ -52,16 +53,16 @@ def names_in(data: Any) -> tuple[str, ...]:
     return data.columns if is_query(data) else column_names(data)
 
 
-def rows_in(data: Any, model: object, cluster: str | None, options: Mapping[str, Any]) -> Any:
-    """The data as a pandas frame, of other kinds the columns that are spoken of; or as a query,
-    where its engine can sum the rows of each cluster."""
+def rows_in(
+    data: Any, model: object, cluster: object, options: Mapping[str, Any], *, summed: bool
+) -> Any:
+    """The data as a pandas frame, of other kinds the columns that are spoken of; or as a query, if
+    sums of its rows are all that is needed (`summed`)."""
     found = source(data) if isinstance(model, str) else data  # else the two may be in wrong order
     if found is data:
         return data
-    summed = isinstance(cluster, str) and not {"group", "auxiliary"} & {
-        name for name, value in options.items() if value is not None
-    }
-    if isinstance(found, Lazy) and summed:
+    named = (cluster, options.get("group"), options.get("se_cluster"))
+    if isinstance(found, Lazy) and summed and all(isinstance(n, str | None) for n in named):
         return found
     return taken(data, found, model, cluster, dict(options))
 
@@ -128,12 +129,7 @@ def rows_of(
         "missing": settings.missing or "listwise",
         "se_cluster": settings.se_cluster,
     }
-    if is_query(data):
-        from mlsem.data.engine.read import PASSES, read_lazy  # with narwhals
-
-        with bar(PASSES, "passes over the rows") as advance:
-            record = read_lazy(table, data.frame, advance=advance, **how)
-    elif group is None:
+    if group is None:
         record = read_moments(table, data, **how)
     else:
         from mlsem.data.moments.groups import read_groups  # for few fits
@@ -144,6 +140,23 @@ def rows_of(
         record = _said_of_order(syntax, record, first)
     _warn_of_lost(record, settings)
     return record
+
+
+def summed_of(
+    query: Lazy,
+    syntax: ModelSyntax,
+    table: ParameterTable,
+    settings: Settings,
+    cluster: str | None,
+    group: str | None,
+    auxiliary: object,
+) -> Moments:
+    """What a model needs of a query and `auxiliary=` says, in place of its rows."""
+    from mlsem.api.from_query import moments_in  # with narwhals
+    from mlsem.data.moments.auxiliary import auxiliary_names
+
+    names = auxiliary_names(auxiliary) if settings.missing == "fiml" else ()
+    return moments_in(query, syntax.text, table, settings, cluster, group, names)
 
 
 def _warn_of_lost(record: DataRecord | GroupedRecord, settings: Settings) -> None:
@@ -173,8 +186,9 @@ def finish(
     record: DataRecord | GroupedRecord,
     start: object,
     recipe: Recipe | None = None,
+    reading: Reading | None = None,
 ) -> FitResult:
-    """Estimate a specified model whose data are read."""
+    """Estimate a specified model whose data are read; `reading` may have met them already."""
     if settings.starts and start is not None:
         raise OptionValueError(
             f"start= and starts={settings.starts}: random starts are tried beside the usual one, "
@@ -186,7 +200,8 @@ def finish(
             '(leave estimator out, or "MLR"; for few clusters se="CR2"), restricted maximum '
             'likelihood with missing="listwise".'
         )
-    problem = pose(table, record)
+    met = Reading(None) if reading is None else reading
+    problem = met.once((table, record), lambda: pose(table, record))
     df_method(problem, settings)  # refuses before the search
     optimum = optimum_of(problem, settings, start)
     if not optimum.converged:
@@ -243,6 +258,10 @@ def groups_of(syntax: ModelSyntax, data: Any, group: object, asked: object) -> t
         from mlsem.api.from_moments import labels_in
 
         return labels_in(data, asked)
+    if group is not None and is_query(data):
+        from mlsem.api.from_query import labels_in as labels_of_query
+
+        return labels_of_query(data, str(group), asked)
     if group is not None:
         from mlsem.data.table.groups import group_labels  # for few fits
 

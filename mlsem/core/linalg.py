@@ -13,6 +13,8 @@ from mlsem.core.records import Array, Index
 
 LOG_2PI = float(np.log(2 * np.pi))
 CHUNK = 2_000_000  # numbers in one block of a temporary array, to bound memory
+CACHE = 2**17  # the same in a walk over clusters: a few such arrays stay in a processor's cache
+FEW = 32  # rows of a map up to which one operation for all rows is quicker
 SPARSE = 250_000  # numbers of a matrix from which on its zeros are worth a look
 
 
@@ -26,7 +28,15 @@ def per_block(width: int) -> int:
 
 def blocks(count: int, width: int) -> Iterator[slice]:
     """Items 0 … count - 1 of `width` numbers in runs of bounded memory."""
-    step = per_block(width)
+    return _runs(count, per_block(width))
+
+
+def walk(count: int, width: int) -> Iterator[slice]:
+    """The same of many clusters, in runs that a processor's cache holds."""
+    return _runs(count, max(1, CACHE // max(1, width)))
+
+
+def _runs(count: int, step: int) -> Iterator[slice]:
     for start in range(0, count, step):
         yield slice(start, min(start + step, count))
 
@@ -39,15 +49,9 @@ def along(
     return (stack.reshape(kinds * rows, columns) @ directions.T).reshape(kinds, rows, -1)
 
 
-def solved_lower(
-    lower: Shaped[Array, "k d d"], rows: Shaped[Array, "k d p"]
-) -> Shaped[Array, "k d p"]:
-    """L⁻¹ R of each in a stack, row by row: d is small, and the stack long."""
-    found = np.empty_like(rows)
-    for row in range(lower.shape[1]):
-        known = lower[:, row, None, :row] @ found[:, :row]
-        found[:, row] = (rows[:, row] - known[:, 0]) / lower[:, row, row, None]
-    return found
+def products(left: Shaped[Array, "a b k"], right: Shaped[Array, "b c k"]) -> Shaped[Array, "a c k"]:
+    """X_j Y_j of each of many small matrices, which are along the last axis."""
+    return np.einsum("abk,bck->ack", left, right)
 
 
 def cholesky(matrix: Shaped[Array, "*s p p"]) -> Shaped[Array, "*s p p"] | None:
@@ -169,7 +173,18 @@ def apply_maps(
     """maps[shape_of[j]] @ rows[j] for every cluster."""
     if len(maps) == 1:
         return rows @ maps[0].T
-    return np.einsum("jpd,jd->jp", maps[shape_of], rows)
+    if FEW * len(maps) > len(rows):
+        return np.einsum("jpd,jd->jp", maps[shape_of], rows)
+    order = np.argsort(shape_of, kind="stable")
+    found = np.empty((len(rows), maps.shape[1]))
+    for those, matrix in zip(np.split(order, _ends(shape_of, len(maps))), maps, strict=True):
+        found[those] = rows[those] @ matrix.T
+    return found
+
+
+def _ends(codes: Shaped[Index, "J"], count: int) -> Shaped[Index, "m"]:
+    """Where the runs of sorted codes 0 … count - 1 end, but the last."""
+    return np.cumsum(np.bincount(codes, minlength=count))[:-1]
 
 
 def positions_in_runs(lengths: Shaped[Index, "k"]) -> Shaped[Index, "m"]:

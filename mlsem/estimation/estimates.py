@@ -15,9 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlsem.core.arrow import Arrow, dense
-from mlsem.core.clusters.reduced import MixedClusters
-from mlsem.core.clusters.unions import ClusterParts, expected_variances, summed
-from mlsem.core.clusters.view import RobustTerm
+from mlsem.core.clusters.unions import ClusterParts, arranged, expected_variances, summed
+from mlsem.core.clusters.view import MixedRows, RobustTerm
 from mlsem.core.evidence.posterior import Posterior
 from mlsem.core.implied.pattern import LevelMoments
 from mlsem.core.linalg import least_squares
@@ -365,14 +364,14 @@ class Estimates(Generic[B]):
         variances, robust = expected_variances(self.parts(directions), along), self.problem.robust
         return variances if robust.same else summed(variances, robust.codes)
 
-    def mixed_clusters(self, directions: Directions) -> MixedClusters | None:
+    def mixed_rows(self, directions: Directions) -> MixedRows | None:
         """The robust clusters of a linear mixed model, each reduced to few rows; None where the
         fixed effects are not told apart."""
         if not directions.fixed:
             return None
-        along, fixed = directions.at.along, directions.fixed
-        codes = self.problem.robust.codes
-        return self.problem.clusters.mixed(self.optimum.point, along, fixed, codes)
+        there = self.optimum.point, directions.at.along
+        order, starts = arranged(self.problem.robust.codes)
+        return MixedRows(self.problem.clusters, *there, directions.fixed, order, starts)
 
     # --- what follows from the model ------------------------------------------------------------
 

@@ -1,4 +1,5 @@
-"""Work in several processes, or on a Dask cluster; bars that say how far it is.
+"""Work in several processes or on a cluster of machines; bars that say how far it is.
 
-It may import the errors only; joblib, tqdm and distributed are imported here and when used.
+`pool.py` chooses the workers by `n_jobs=` and `backend=`. It may import the errors only; joblib,
+tqdm, distributed, Ray and PySpark are imported here and when used.
 """

@@ -61,10 +61,12 @@ def on_cluster(
 
 def _sent(client: Any, function: Callable[..., Any]) -> Any:
     """The function on the cluster: the result of a task, which Dask repeats if it is lost."""
+    from dask import config
     from distributed import wait
 
     try:
-        held = client.submit(_itself, function, pure=False)
+        with config.set({"distributed.admin.large-graph-warning-threshold": "1 TB"}):
+            held = client.submit(_itself, function, pure=False)  # once, however large it is
     except (TypeError, PicklingError) as error:
         raise WorkerError(
             f"the work cannot be sent to the Dask cluster ({error.__cause__ or error}): functions "

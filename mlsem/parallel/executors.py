@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from itertools import islice
 from typing import Any, Protocol, TypeVar, runtime_checkable
 from uuid import uuid4
 
 from mlsem.errors import InterfaceError, OptionValueError, WorkerError
+from mlsem.parallel.kept import Sending
 from mlsem.parallel.window import AHEAD, applied, in_order
 
 Found = TypeVar("Found")
@@ -36,7 +38,7 @@ def workers_of(executor: Executor) -> int:
 def on_executor(
     executor: Executor, function: Callable[[Any], list[Found]], batches: Iterable[Any]
 ) -> Iterator[list[Found]]:
-    """The results of each batch, in the batches' order.
+    """The results of each batch, in the batches' order; the function is sent to each worker once.
 
     Raises
     ------
@@ -46,13 +48,14 @@ def on_executor(
     from concurrent.futures import BrokenExecutor
     from pickle import PicklingError
 
+    sending = Sending(executor.submit, function, first=AHEAD * workers_of(executor))
     try:
         yield from in_order(
             batches,
             workers=lambda: workers_of(executor),
-            send=lambda batch: executor.submit(function, batch),
-            result=lambda future: future.result(),
-            drop=lambda future: future.cancel(),
+            send=sending.send,
+            result=sending.result,
+            drop=lambda sent: sent[1].cancel(),
         )
     except BrokenExecutor as error:
         raise WorkerError(
@@ -66,6 +69,8 @@ def on_executor(
             f"the work cannot be sent to the executor's workers ({error}): use functions of a "
             "module, and make what cannot be sent inside them."
         ) from error
+    finally:
+        sending.forget()
 
 
 def ray_workers() -> int:
@@ -108,7 +113,7 @@ def _ray() -> Any:
         import ray  # pyright: ignore[reportMissingImports]
     except ImportError:
         raise InterfaceError(
-            "backend='ray' needs Ray: pip install ray, or leave backend= out."
+            "backend='ray' needs Ray: pip install \"mlsem[ray]\", or leave backend= out."
         ) from None
     if not ray.is_initialized():
         raise OptionValueError(
@@ -126,18 +131,23 @@ def spark_workers() -> int:
 def on_spark(
     function: Callable[[Any], list[Found]], batches: Iterable[Any]
 ) -> Iterator[list[Found]]:
-    """As `on_executor`, as jobs of Spark, each of a few batches for every task that it runs."""
+    """As `on_executor`, as jobs of Spark, each of a few batches for every task that it runs.
+
+    The function is a broadcast variable, which machines get from each other and keep.
+    """
     context = _spark()
     before = {name: context.getLocalProperty(name) for name in JOB_GROUP}
     group = f"mlsem-{uuid4()}"  # so that no other job is cancelled with these
     from pyspark.errors import PySparkException  # pyright: ignore[reportMissingImports]
 
-    left = iter(batches)
-    limit = AHEAD * spark_workers()
+    left, limit = iter(batches), AHEAD * spark_workers()
+    held = None
     context.setJobGroup(group, "batches of mlsem", interruptOnCancel=True)
     try:
+        held = context.broadcast(function)
+        task = partial(_broadcast, held)
         while wave := list(islice(left, limit)):
-            yield from context.parallelize(wave, len(wave)).map(function).collect()
+            yield from context.parallelize(wave, len(wave)).map(task).collect()
     except PySparkException as error:
         raise WorkerError(_said_by_spark(error)) from error
     except Exception as error:
@@ -146,8 +156,14 @@ def on_spark(
         raise WorkerError(_said_by_spark(error)) from error
     finally:
         context.cancelJobGroup(group)
+        if held is not None:
+            held.destroy()
         for name, value in before.items():
             context.setLocalProperty(name, value)
+
+
+def _broadcast(held: Any, batch: Any) -> list[Any]:
+    return held.value(batch)
 
 
 def _said_by_spark(error: Exception) -> str:
@@ -164,7 +180,7 @@ def _spark() -> Any:
         from pyspark.sql import SparkSession  # pyright: ignore[reportMissingImports]
     except ImportError:
         raise InterfaceError(
-            "backend='spark' needs PySpark: pip install pyspark, or leave backend= out."
+            "backend='spark' needs PySpark: pip install \"mlsem[spark]\", or leave backend= out."
         ) from None
     session = SparkSession.getActiveSession()
     if session is None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import nullcontext
+from dataclasses import dataclass
 from functools import partial
 from pickle import PicklingError
 from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 
-from mlsem.errors import InterfaceError, OptionValueError, WorkerError
+from mlsem.errors import InterfaceError, OptionValueError, WorkerError, listed, nearest
 from mlsem.parallel.dask import cluster_threads, on_cluster
 from mlsem.parallel.executors import (
     Executor,
@@ -31,17 +32,67 @@ BATCHES = 8  # per process, so that the bar moves and all processes end together
 Backend: TypeAlias = str | Executor
 """A name of joblib's, "dask", "ray" or "spark", or an executor."""
 
-CLUSTERS: dict[object, tuple[Callable[[], int], Callable[..., Any]]] = {
-    "dask": (cluster_threads, on_cluster),
-    "ray": (ray_workers, on_ray),
-    "spark": (spark_workers, on_spark),
-}
-"""How many workers they have, and what gives them work."""
+OF_JOBLIB = ("loky", "multiprocessing", "threading")
+ELSEWHERE = ("dask", "ray", "spark")
 
 
-def is_elsewhere(backend: object) -> bool:
-    """Whether the work is done by workers that are not ours to start."""
-    return isinstance(backend, Executor) or (isinstance(backend, str) and backend in CLUSTERS)
+@dataclass(frozen=True, slots=True)
+class Workers:
+    """Who does the work.
+
+    Attributes
+    ----------
+    count : callable
+        How many batches they do side by side; errors as of `workers_for`.
+    results : callable
+        A function of a batch, and batches, to the results of each in their order.
+    are_ours : bool
+        Whether they are started here, on this machine.
+    """
+
+    count: Callable[[], int]
+    results: Callable[[Callable[[Any], list[Any]], Iterable[Any]], Iterable[list[Any]]]
+    are_ours: bool = False
+
+
+NOBODY_ELSE = Workers(lambda: 1, map, are_ours=True)
+
+
+def workers_for(jobs: object, backend: object = None) -> Workers:
+    """Those that `n_jobs=` and `backend=` name; nothing is asked of them yet.
+
+    Raises
+    ------
+    OptionValueError
+        There are none such.
+    InterfaceError
+        joblib is wanted and not installed.
+    """
+    if isinstance(jobs, bool) or not isinstance(jobs, int) or (jobs < 1 and jobs != -1):
+        raise OptionValueError(f"n_jobs={jobs!r}: it takes a number from 1, or -1 for all cores.")
+    if isinstance(backend, Executor):
+        return Workers(partial(workers_of, backend), partial(on_executor, backend))
+    if backend == "dask":
+        return Workers(cluster_threads, on_cluster)
+    if backend == "ray":
+        return Workers(ray_workers, on_ray)
+    if backend == "spark":
+        return Workers(spark_workers, on_spark)
+    if backend is None and jobs == 1:
+        return NOBODY_ELSE
+    if backend is not None and backend not in OF_JOBLIB:
+        raise OptionValueError(_no_backend(backend))
+    return Workers(partial(_processes, jobs), partial(_on_joblib, jobs, backend), are_ours=True)
+
+
+def _no_backend(backend: object) -> str:
+    text = backend if isinstance(backend, str) else ""
+    return (
+        f"backend={backend!r} is not available.{nearest(text, (*OF_JOBLIB, *ELSEWHERE))} Use "
+        f"{listed(ELSEWHERE)} for the cluster that is connected, {listed(OF_JOBLIB)} for processes "
+        "or threads of this machine (n_jobs= says how many), or an executor: an object with the "
+        "method submit, as concurrent.futures has them."
+    )
 
 
 def in_batches(
@@ -51,6 +102,7 @@ def in_batches(
     jobs: int,
     progress: bool | None,
     label: str,
+    backend: Backend | None = None,
 ) -> list[Found]:
     """The results of `function` on batches of the items, in the items' order.
 
@@ -64,20 +116,21 @@ def in_batches(
         As of `mlsem.parallel.progress.bar`.
     label : str
         Stands beside the bar.
-
-    Raises
-    ------
-    InterfaceError
-        Several jobs without joblib, or a bar asked for without tqdm.
-    WorkerError
-        A process died, or cannot be sent the function.
+    backend : str or executor, optional
+        As of `streamed`, which says what is raised.
     """
-    size = batch_size(len(items), jobs)
+    size = batch_size(len(items), jobs, backend)
     batches = [items[start : start + size] for start in range(0, len(items), size)]
     outcomes: list[Found] = []
     jobs = jobs if len(batches) > 1 else 1
     for results in streamed(
-        function, batches, total=len(items), jobs=jobs, progress=progress, label=label
+        function,
+        batches,
+        total=len(items),
+        jobs=jobs,
+        progress=progress,
+        label=label,
+        backend=backend,
     ):
         outcomes += results
     return outcomes
@@ -85,7 +138,7 @@ def in_batches(
 
 def batch_size(count: int, jobs: int, backend: Backend | None = None) -> int:
     """How many of `count` items make a batch."""
-    return max(1, -(-count // (BATCHES * max(_job_count(jobs, backend), 2))))
+    return max(1, -(-count // (BATCHES * max(workers_for(jobs, backend).count(), 2))))
 
 
 def streamed(
@@ -121,51 +174,37 @@ def streamed(
     WorkerError
         A process died, or cannot be sent the function; the cluster is of no use, or lost.
     """
-    count = _job_count(jobs, backend)
+    workers = workers_for(jobs, backend)
     with lone_bar(total, label, progress) as advance:
-        for results in _results(function, batches, count, backend):
+        for results in workers.results(partial(_quietly, function), batches):
             yield results
             advance(len(results))
-
-
-def _job_count(jobs: object, backend: Backend | None = None) -> int:
-    if isinstance(jobs, bool) or not isinstance(jobs, int) or (jobs < 1 and jobs != -1):
-        raise OptionValueError(f"n_jobs={jobs!r}: it takes a number from 1, or -1 for all cores.")
-    if isinstance(backend, str) and backend in CLUSTERS:
-        return CLUSTERS[backend][0]()
-    if isinstance(backend, Executor):
-        return workers_of(backend)
-    if jobs == -1:
-        return int(_joblib().cpu_count())
-    return jobs
-
-
-def _results(
-    function: Callable[[Any], list[Found]],
-    batches: Iterable[Any],
-    jobs: int,
-    backend: Backend | None,
-) -> Iterable[list[Found]]:
-    function = partial(_quietly, function)
-    if isinstance(backend, str) and backend in CLUSTERS:
-        return CLUSTERS[backend][1](function, batches)
-    if isinstance(backend, Executor):
-        return on_executor(backend, function, batches)
-    if jobs == 1 and backend is None:
-        return map(function, batches)
-    joblib = _joblib()
-    try:
-        with nullcontext() if backend is None else joblib.parallel_config(backend=backend):
-            parallel = joblib.Parallel(n_jobs=jobs, return_as="generator")
-    except (ValueError, ImportError) as error:
-        raise OptionValueError(f"backend={backend!r}: joblib says: {error}") from error
-    return _on_processes(parallel, (joblib.delayed(function)(batch) for batch in batches))
 
 
 def _quietly(function: Callable[[Any], list[Found]], batch: Any) -> list[Found]:
     """Another process or thread has settings of NumPy's of its own, and shows no bars."""
     with np.errstate(all="ignore"), showing(False):
         return function(batch)
+
+
+# --- processes of this machine --------------------------------------------------------------------
+
+
+def _processes(jobs: int) -> int:
+    return int(_joblib().cpu_count()) if jobs == -1 else jobs
+
+
+def _on_joblib(
+    jobs: int,
+    backend: str | None,
+    function: Callable[[Any], list[Found]],
+    batches: Iterable[Any],
+) -> Iterator[list[Found]]:
+    """Large arrays of the function go through a file that all processes map, once."""
+    joblib = _joblib()
+    with nullcontext() if backend is None else joblib.parallel_config(backend=backend):
+        parallel = joblib.Parallel(n_jobs=jobs, return_as="generator")
+    return _on_processes(parallel, (joblib.delayed(function)(batch) for batch in batches))
 
 
 def _on_processes(
@@ -201,6 +240,6 @@ def _joblib() -> Any:
         import joblib
     except ImportError:
         raise InterfaceError(
-            "several processes need joblib: pip install joblib, or n_jobs=1."
+            'several processes need joblib: pip install "mlsem[simulation]", or n_jobs=1.'
         ) from None
     return joblib

@@ -66,6 +66,7 @@ if TYPE_CHECKING:
     from mlsem.inference.fit.run import Units
     from mlsem.inference.modification.joint import ParametersTest
     from mlsem.inference.profile.run import ProfileIntervals
+    from mlsem.parallel.pool import Backend
     from mlsem.results.group_comparison import GroupComparison
     from mlsem.results.latent import Method as LatentMethod
     from mlsem.results.recipe import Recipe
@@ -1329,6 +1330,7 @@ class FitResult(Tested, Answering, Drawn):
         level: float = 0.90,
         seed: int | None = None,
         n_jobs: int = 1,
+        backend: Backend | None = None,
         progress: bool | None = None,
     ) -> SeComparison:
         """Standard errors of several kinds side by side, and how far apart chance brings them.
@@ -1353,6 +1355,10 @@ class FitResult(Tested, Answering, Drawn):
             None: a new one, which the result names.
         n_jobs : int, default 1
             Processes, -1 for all cores. The result does not depend on it.
+        backend : str or executor, optional
+            joblib's: "loky" (the default). Or "dask", "ray", "spark": all workers of the cluster
+            that is connected, whatever `n_jobs`. Or anything with the method `submit` of
+            `concurrent.futures.Executor`. mlsem must be installed there.
         progress : bool, optional
             A bar. Default: in a terminal or a notebook, after two seconds.
 
@@ -1369,7 +1375,9 @@ class FitResult(Tested, Answering, Drawn):
         OptionValueError
             A value that an argument cannot take.
         InterfaceError
-            Several processes without joblib, or a bar without tqdm.
+            Several processes without joblib, a backend without its package, or a bar without tqdm.
+        WorkerError
+            A process died, or the cluster was lost or cannot read the work.
 
         Examples
         --------
@@ -1393,6 +1401,7 @@ class FitResult(Tested, Answering, Drawn):
             level=level,
             seed=seed,
             n_jobs=n_jobs,
+            backend=backend,
             progress=progress,
         )
 
@@ -1404,6 +1413,7 @@ class FitResult(Tested, Answering, Drawn):
         *,
         parameters: str | Iterable[str] | None = None,
         n_jobs: int = 1,
+        backend: Backend | None = None,
         progress: bool | None = None,
         weights: WeightKind | None = None,
     ) -> Bootstrap:
@@ -1429,6 +1439,10 @@ class FitResult(Tested, Answering, Drawn):
             Names as in `params`, or of `:=`. Default: all.
         n_jobs : int, default 1
             Processes of the refits, -1 for all cores. The result does not depend on it.
+        backend : str or executor, optional
+            joblib's: "loky" (the default). Or "dask", "ray", "spark": all workers of the cluster
+            that is connected, whatever `n_jobs`. Or anything with the method `submit` of
+            `concurrent.futures.Executor`. mlsem must be installed there.
         progress : bool, optional
             A bar of the refits. Default: in a terminal or a notebook, after two seconds.
         weights : {"webb", "rademacher", "mammen"}, optional
@@ -1450,7 +1464,9 @@ class FitResult(Tested, Answering, Drawn):
         OptionValueError
             A value that an argument cannot take.
         InterfaceError
-            Several processes without joblib, or a bar without tqdm.
+            Several processes without joblib, a backend without its package, or a bar without tqdm.
+        WorkerError
+            A process died, or the cluster was lost or cannot read the work.
 
         Examples
         --------
@@ -1471,6 +1487,7 @@ class FitResult(Tested, Answering, Drawn):
             seed,
             parameters=parameters,
             n_jobs=n_jobs,
+            backend=backend,
             progress=progress,
             weights=weights,
         )

@@ -37,7 +37,7 @@ PATH = "level: 1\n y1 ~ x1\nlevel: 2\n y1 ~ w1"
 @cache
 def lacking() -> pd.DataFrame:
     """Values missing by what v (of both levels) and z (of level 2) are; some of v as well."""
-    data = rows(seed=5, clusters=60).reset_index(drop=True)
+    data = rows(seed=2, clusters=60).reset_index(drop=True)
     data.loc[data["v"] > 0.6, "y1"] = np.nan
     data.loc[data["z"] > 0.8, "y2"] = np.nan
     data.loc[data.index % 9 == 4, ["v", "y3"]] = np.nan

@@ -125,9 +125,9 @@ def test_without_clusters_there_are_model_based_errors() -> None:
     assert "robust standard errors need" in str(moments)
     with pytest.raises(mlsem.OptionValueError, match="made without cluster="):
         mlsem.fit(model, moments, estimator="MLR")
-    with pytest.raises(mlsem.InferenceError, match="need clusters"):
+    with pytest.raises(mlsem.InferenceError, match="need rows or clusters"):
         fit.with_se("CR2")
-    with pytest.raises(mlsem.InferenceError, match="need clusters"):
+    with pytest.raises(mlsem.InferenceError, match="need rows or clusters"):
         fit.bootstrap("pairs", draws=20, seed=1)
 
 

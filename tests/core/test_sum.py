@@ -25,9 +25,10 @@ from mlsem.core.sample.moments import merge
 from mlsem.core.sample.resampling import resampled
 from mlsem.estimation import standard_errors
 from mlsem.estimation.refit import refit
-from mlsem.inference.covariance.equations import EstimatingEquations, WorkingClusters, working_term
+from mlsem.inference.covariance.equations import EstimatingEquations
 from mlsem.inference.covariance.matrix import robust_covariance
 from mlsem.inference.covariance.of_estimates import covariance_of
+from mlsem.inference.covariance.working import WorkingClusters, working_term
 
 # How few clusters these data have is not what is tested here.
 pytestmark = pytest.mark.filterwarnings("ignore::mlsem.InferenceWarning")
@@ -355,6 +356,7 @@ def test_the_fit_of_two_groups(groups):
         scores=(clusters.scores(found.point, at.along)[groups.order],),
         clusters=WorkingClusters(
             terms=(working_term(united, every, arrow.layout, 0, columns),),
+            total=arrow_of(clusters.parts(found.point, at.along).information(every).sum(axis=0)),
             mixed=None,
             labels=np.arange(clusters.n_clusters),
             n_rows=0,

@@ -322,7 +322,9 @@ FOUR = "level: 1\n fw =~ y1 + y2 + y3 + y4\nlevel: 2\n fb =~ y1 + y2 + y3 + y4"
 
 
 @pytest.mark.filterwarnings("ignore:.*clusters are few.*:mlsem.InferenceWarning")
-@pytest.mark.parametrize("seed", [34, 41, 85])
+@pytest.mark.parametrize(
+    "seed", [41, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (34, 85))]
+)
 def test_a_negative_residual_variance_stays(seed):
     """As by ML: what a factor leaves of a random effect is not its covariance matrix."""
     with pytest.warns(EstimationWarning, match=r'"pos.var", by ML, keeps'):

@@ -95,7 +95,7 @@ def test_expected_information_of_each_cluster(case, name):
     equations, unit = model.equations, np.outer(model.scale, model.scale)
     clusters = equations.clusters
     (term,) = clusters.terms
-    found = term.information[term.kind][np.argsort(clusters.labels)]
+    found = term.information(term.kind)[np.argsort(clusters.labels)]
     np.testing.assert_allclose(found / unit, model.informations / unit, rtol=0, atol=1e-11)
     np.testing.assert_allclose(
         found.sum(axis=0) / unit, equations.information.dense / unit, rtol=0, atol=1e-13

@@ -39,7 +39,7 @@ def separate(kind):
     elif kind == "slopes":
         text = 'level: 1\n y1 ~ rv("s")*x1 + x2\nlevel: 2\n y1 ~ w1\n s ~ w1\n y1 ~~ s'
     elif kind == "single":
-        text, options = SINGLE["model"], {}
+        text, options, data = SINGLE["model"], {}, data.groupby("g").head(150)
     elif kind == "reml":
         text, options = UNCONDITIONAL, {**options, "estimator": "REML"}
     whole = mlsem.fit(text, data, group="g", **options)

@@ -36,7 +36,7 @@ def holes(data, names=("y1", "y2", "y3", "v", "z"), seed=1, share=0.25):
     return out
 
 
-HOLES = holes(DATA)
+HOLES = holes(DATA, seed=4)
 
 
 @cache

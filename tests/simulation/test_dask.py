@@ -76,6 +76,19 @@ def test_the_cluster_does_the_work(client):
     assert set(found.ravel()) <= set(client.run(os.getpid).values())
 
 
+def test_draws_and_large_functions(client):
+    data = mlsem.simulate(DATA, n_clusters=60, cluster_size=4, seed=1)
+    fit = mlsem.fit(MODEL, data, cluster="id", se="CR2")
+    here, there = (fit.bootstrap("pairs", 20, 1, backend=where) for where in (None, "dask"))
+    np.testing.assert_array_equal(there.draws, here.draws)
+    much = np.ones(2_000_000)  # 16 MB, of which Dask would warn
+    assert list(on_cluster(partial(_added, much), [[1], [2]])) == [[2.0], [3.0]]
+
+
+def _added(much, batch):
+    return [much[0] + each for each in batch]
+
+
 def test_a_function_that_cannot_be_sent(client):
     lock = threading.Lock()
 

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 import mlsem
+from mlsem.api.reading import Reading
 from mlsem.errors import DataError, EstimationError, OptionValueError
 from mlsem.simulation.article import data as article
 from mlsem.simulation.draw.rstream import RStream
@@ -103,9 +104,9 @@ def test_methods_that_share_a_fit_get_what_they_get_alone():
         "lmm CR2": {"formula": "y ~ x1 + w1 + (1 | id)", "REML": False, "se": "CR2"},
         "lmm again": {"formula": "y ~ x1 + w1 + (1 | id)", "REML": False},
     }
-    together = analyse(read_methods(MODELS | models), data)
+    together = analyse(read_methods(MODELS | models), Reading(data))
     for name, options in (MODELS | models).items():
-        alone = analyse(read_methods({name: options}), data)[name]
+        alone = analyse(read_methods({name: options}), Reading(data))[name]
         assert list(together[name].parameters) == list(alone.parameters)
         np.testing.assert_allclose(
             list(together[name].parameters.values()), list(alone.parameters.values()), rtol=1e-12

@@ -97,8 +97,10 @@ def _checked_class(cls: type) -> type:
 def _checked_function(function: Any, shapes: Mapping[str, Any]) -> Callable[..., Any]:
     if not shapes:
         return function
-    names = [*inspect.signature(function).parameters, "return"]
-    shapes = {name: shapes[name] for name in names if name in shapes}
+    parameters = inspect.signature(function).parameters
+    shapes = {name: shapes[name] for name in [*parameters, "return"] if name in shapes}
+    absent = inspect.Parameter.empty
+    defaults = {name: each.default for name, each in parameters.items()}
 
     def check(values: Mapping[str, Any]) -> None:
         state = random.getstate()  # beartype draws which item of a container it looks at
@@ -109,10 +111,11 @@ def _checked_function(function: Any, shapes: Mapping[str, Any]) -> Callable[...,
 
     def compare(values: Mapping[str, Any]) -> None:
         with jaxtyping.jaxtyped("context"):
-            for name, shape in shapes.items():
-                if name in values and not is_bearable(values[name], shape):
+            for name, value in values.items():
+                shape = shapes[name]
+                if value is not defaults.get(name, absent) and not is_bearable(value, shape):
                     where = f"{function.__module__}.{function.__qualname__}"
-                    given = {each: _form(values[each]) for each in shapes if each in values}
+                    given = {each: _form(one) for each, one in values.items()}
                     raise jaxtyping.TypeCheckError(f"{where}: {name} is no {shape} in {given}")
 
     return functools.wraps(function)(_written(function, shapes, check))

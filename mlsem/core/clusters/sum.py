@@ -17,7 +17,7 @@ from mlsem.core.clusters.reduced import MixedClusters, joined
 from mlsem.core.clusters.unions import ClusterParts
 from mlsem.core.clusters.view import ClusterView, MomentClusters, RobustTerm
 from mlsem.core.implied.point import SumPoint
-from mlsem.core.records import Array, GroupedMoments, Index, frozen
+from mlsem.core.records import Array, GroupedMoments, Index
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -86,19 +86,23 @@ class SumClusters(ClusterView[SumPoint, tuple[TermDirections, ...]]):
         point: SumPoint,
         along: tuple[TermDirections, ...],
         fixed: int,
-        robust: Shaped[Index, "J"],
+        clusters: slice | Shaped[Index, "j"],
+        robust: Shaped[Index, "j"],
     ) -> MixedClusters:
         found: list[tuple[MixedClusters, Index]] = []
+        wanted = np.arange(self.n_clusters)[clusters]
         first = 0
         for view, there, own in zip(self.terms, point.terms, along, strict=True):
-            codes = robust[first : first + view.n_clusters]
-            groups, numbers = np.unique(codes, return_inverse=True)
-            columns = own.columns[own.columns < fixed]
-            each = view.mixed(there, own.along, len(columns), numbers)
-            design = np.zeros((*each.design.shape[:2], fixed))
-            design[:, :, columns] = each.design
-            found.append((replace(each, design=frozen(design)), groups))
-            first += view.n_clusters
+            stop = first + view.n_clusters
+            part = np.flatnonzero((wanted >= first) & (wanted < stop))
+            if len(part):
+                groups, numbers = np.unique(robust[part], return_inverse=True)
+                columns = own.columns[own.columns < fixed]
+                each = view.mixed(there, own.along, len(columns), wanted[part] - first, numbers)
+                design = np.zeros((len(each.design), fixed, len(groups)))
+                design[:, columns] = each.design
+                found.append((replace(each, design=design), groups))
+            first = stop
         return joined(found, int(robust.max()) + 1)
 
 
@@ -151,6 +155,15 @@ class SumParts:
             numbers.append(first + own)
             first += int(own.max(initial=-1)) + 1
         return np.concatenate(numbers)
+
+    def only(self, directions: Shaped[Index, "k"]) -> SumParts:
+        terms: list[ClusterParts] = []
+        places: list[Index] = []
+        for term, columns in zip(self.terms, self.columns, strict=True):
+            _, own, place = np.intersect1d(columns, directions, return_indices=True)
+            terms.append(term.only(own))
+            places.append(place)
+        return SumParts(tuple(terms), tuple(places), len(directions))
 
     def information(self, clusters: Shaped[Index, "j"]) -> Shaped[Array, "j n n"]:
         size = self.n_directions

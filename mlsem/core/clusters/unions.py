@@ -8,7 +8,7 @@ from typing import Protocol
 
 import numpy as np
 
-from mlsem.core.linalg import CHUNK, blocks, positions_in_runs
+from mlsem.core.linalg import CACHE, positions_in_runs, walk
 from mlsem.core.records import Array, Index
 
 
@@ -29,6 +29,10 @@ class ClusterParts(Protocol):
     @property
     def alike(self) -> Shaped[Index, "J"] | None:
         """Clusters of the same number have the same information, (J,); None if each its own."""
+        ...
+
+    def only(self, directions: Shaped[Index, "k"]) -> ClusterParts:
+        """The same along some of the directions."""
         ...
 
     def information(self, clusters: Shaped[Index, "j"]) -> Shaped[Array, "j n n"]:
@@ -67,23 +71,28 @@ class Unions:
         Robust clusters of the same kind have the same expected information.
     members : (M,)
         Clusters of one robust cluster of each kind, kind by kind.
-    starts : (K,)
-        Where the members of each kind begin.
+    starts : (1 + K,)
+        Where the members of each kind begin; last, M.
     """
 
     parts: ClusterParts
     codes: Shaped[Index, "J"]
     kind: Shaped[Index, "G"]
     members: Shaped[Index, "M"]
-    starts: Shaped[Index, "K"]
+    starts: Shaped[Index, "e"]
 
-    def information(self) -> Shaped[Array, "K n n"]:
-        """B of each kind: the sum over its members."""
+    @property
+    def n_kinds(self) -> int:
+        """K."""
+        return len(self.starts) - 1
+
+    def information(self, kinds: Shaped[Index, "k"]) -> Shaped[Array, "k n n"]:
+        """B of these kinds: the sum over its members."""
         size = self.parts.n_directions
-        total = np.empty((len(self.starts), size, size))
+        total = np.empty((len(kinds), size, size))
         width = size * max(size, self.parts.width)
-        for kinds, members, first in self._blocks(np.arange(len(self.starts)), width):
-            total[kinds] = _added(self.parts.information(members), first)
+        for part, members, first in self._blocks(kinds, width):
+            total[part] = _added(self.parts.information(members), first)
         return total
 
     def cumulants(
@@ -112,18 +121,17 @@ class Unions:
         self, kinds: Shaped[Index, "k"], width: int
     ) -> list[tuple[slice, Shaped[Index, "j"], Shaped[Index, "g"]]]:
         """Positions in `kinds`, the members of these kinds, and where each kind's begin."""
-        ends = np.append(self.starts[1:], len(self.members))
-        lengths = (ends - self.starts)[kinds]
-        block = np.cumsum(lengths) * width // CHUNK
+        starts = self.starts[kinds]
+        lengths = self.starts[kinds + 1] - starts
+        block = np.cumsum(lengths) * width // CACHE
         edges = np.flatnonzero(np.diff(block, prepend=-1))
         found: list[tuple[slice, Index, Index]] = []
         for start, stop in zip(edges, np.append(edges[1:], len(kinds)), strict=True):
             part = slice(int(start), int(stop))
             sizes = lengths[part]
             first = np.cumsum(sizes) - sizes
-            within = np.repeat(self.starts[kinds[part]], sizes) + positions_in_runs(sizes)
-            members = self.members[within]
-            found.append((part, members, first))
+            within = np.repeat(starts[part], sizes) + positions_in_runs(sizes)
+            found.append((part, self.members[within], first))
         return found
 
 
@@ -157,10 +165,16 @@ def unions(parts: ClusterParts, codes: Shaped[Index, "J"], *, apart: bool) -> Un
         _, representatives, numbers = np.unique(alike, return_index=True, return_inverse=True)
         kind = np.empty_like(codes)
         kind[codes] = numbers
-        return Unions(parts, codes, kind, representatives, np.arange(len(representatives)))
-    order = np.argsort(codes, kind="stable")
-    starts = np.searchsorted(codes[order], np.arange(count))
+        return Unions(parts, codes, kind, representatives, np.arange(len(representatives) + 1))
+    order, starts = arranged(codes)
     return Unions(parts, codes, np.arange(count), order, starts)
+
+
+def arranged(codes: Shaped[Index, "J"]) -> tuple[Shaped[Index, "J"], Shaped[Index, "e"]]:
+    """Positions of codes 0 … G - 1, each of which occurs, one code after the other; where those of
+    each begin, and last J."""
+    order = np.argsort(codes, kind="stable")
+    return order, np.append(0, np.cumsum(np.bincount(codes)))
 
 
 def expected_variances(
@@ -168,12 +182,11 @@ def expected_variances(
 ) -> Shaped[Array, "J c"]:
     """aᵀ B_j a of every cluster for each of the directions (c, n), (J, c)."""
     clusters = np.arange(parts.n_clusters)
-    runs = blocks(len(clusters), len(directions) * parts.width)
+    runs = walk(len(clusters), len(directions) * parts.width)
     return np.concatenate([parts.variances(clusters[run], directions) for run in runs])
 
 
 def summed(values: Shaped[Array, "J *s"], codes: Shaped[Index, "J"]) -> Shaped[Array, "G *s"]:
     """Sums of the rows of equal codes 0 … G - 1, each of which occurs."""
-    order = np.argsort(codes, kind="stable")
-    starts = np.searchsorted(codes[order], np.arange(int(codes.max()) + 1))
-    return np.add.reduceat(values[order], starts, axis=0)
+    order, starts = arranged(codes)
+    return np.add.reduceat(values[order], starts[:-1], axis=0)

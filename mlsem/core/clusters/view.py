@@ -39,15 +39,24 @@ class ClusterView(ABC, Generic[P, A]):
         """Their parts in the expected information, and the cumulants of their scores."""
 
     @abstractmethod
-    def mixed(self, point: P, along: A, fixed: int, robust: Shaped[Index, "J"]) -> MixedClusters:
-        """Of a linear mixed model of one outcome: each robust cluster reduced to few rows.
+    def mixed(
+        self,
+        point: P,
+        along: A,
+        fixed: int,
+        clusters: slice | Shaped[Index, "j"],
+        robust: Shaped[Index, "j"],
+    ) -> MixedClusters:
+        """Of a linear mixed model of one outcome: some robust clusters, each reduced to few rows.
 
         Parameters
         ----------
         fixed : int
             p: how many of the directions, the first ones, are those of the fixed effects.
-        robust : (J,)
-            The robust cluster of each cluster, 0 … G - 1.
+        clusters : slice or (j,)
+            The clusters that these are made of.
+        robust : (j,)
+            The robust cluster of each of them, 0 … g - 1.
         """
 
     def by_term(
@@ -60,7 +69,7 @@ class ClusterView(ABC, Generic[P, A]):
         size : int
             n.
         robust : (J,)
-            As for `mixed`.
+            The robust cluster of each cluster, 0 … G - 1.
         """
         return self.together(point, along, size, robust)
 
@@ -100,9 +109,56 @@ class RobustTerm:
         scores = self.view.scores(self.point, self.along)
         return scores if len(self.numbers) == len(self.codes) else summed(scores, self.codes)
 
-    def unions(self, *, apart: bool) -> Unions:
-        """Of the term's clusters; see `unions`."""
-        return unions(self.view.parts(self.point, self.along), self.codes, apart=apart)
+    def unions(self, *, apart: bool, first: int = 0) -> Unions:
+        """Of the term's clusters, along its directions from the `first` on; see `unions`."""
+        parts = self.view.parts(self.point, self.along)
+        if first:
+            parts = parts.only(np.arange(first, parts.n_directions))
+        return unions(parts, self.codes, apart=apart)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MixedRows:
+    """The robust clusters of a linear mixed model of one outcome, reduced to few rows when they
+    are asked for.
+
+    Attributes
+    ----------
+    view : ClusterView
+        Its clusters, which see `point` along `along`.
+    fixed : int
+        p: the first directions are those of the fixed effects.
+    order : (J,)
+        The clusters, one robust cluster after the other.
+    starts : (1 + G,)
+        Where those of each robust cluster begin.
+    """
+
+    view: ClusterView[Any, Any]
+    point: Any
+    along: Any
+    fixed: int
+    order: Shaped[Index, "J"]
+    starts: Shaped[Index, "e"]
+
+    @property
+    def n_clusters(self) -> int:
+        """G."""
+        return len(self.starts) - 1
+
+    def of(self, part: slice) -> MixedClusters:
+        """These robust clusters."""
+        starts = self.starts[part.start : part.stop + 1]
+        members = self.order[starts[0] : starts[-1]]
+        robust = np.repeat(np.arange(len(starts) - 1), np.diff(starts))
+        return self.view.mixed(self.point, self.along, self.fixed, _as_run(members), robust)
+
+
+def _as_run(members: Shaped[Index, "j"]) -> slice | Shaped[Index, "j"]:
+    """As a slice if they follow one another, so that nothing is copied."""
+    first = int(members[0])
+    run = (members == np.arange(first, first + len(members))).all()
+    return slice(first, first + len(members)) if run else members
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -9,16 +9,16 @@ import numpy as np
 
 from mlsem.core.implied.pattern import LevelGradient, LevelJacobian, LevelMoments, Pattern
 from mlsem.core.linalg import combinations, flatten, symmetrised
-from mlsem.core.records import Array
+from mlsem.core.records import Array, Index
 
 # By level, as `Pattern.levels`: the derivatives along the same n directions, and ∂ℓ/∂m.
 Jacobians: TypeAlias = tuple[LevelJacobian, ...]
 MomentGradients: TypeAlias = tuple[LevelGradient, ...]
 
 
-def leading(along: Jacobians, count: int) -> Jacobians:
-    """The first of the directions."""
-    return tuple(LevelJacobian(each.sigma[:count], each.mean[:count]) for each in along)
+def some(along: Jacobians, which: slice | Shaped[Index, "k"]) -> Jacobians:
+    """Some of the directions."""
+    return tuple(LevelJacobian(each.sigma[which], each.mean[which]) for each in along)
 
 
 def combined(along: Jacobians, directions: Shaped[Array, "c n"]) -> Jacobians:

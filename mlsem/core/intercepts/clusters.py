@@ -76,6 +76,15 @@ class ClusterDerivatives(Whitened):
     def weights(self, clusters: Shaped[Index, "j"]) -> Shaped[Array, "j"]:
         return self.moments.weights[clusters]
 
+    def only(self, directions: Shaped[Index, "k"]) -> ClusterDerivatives:
+        return replace(
+            self,
+            deviations=self.deviations[directions],
+            mean=self.mean[:, directions],
+            slopes=self.slopes[directions],
+            mean_maps=self.mean_maps[:, directions],
+        )
+
     def information(self, clusters: Shaped[Index, "j"]) -> Shaped[Array, "j n n"]:
         return cluster_information(self, clusters)
 

@@ -11,7 +11,7 @@ import numpy as np
 from mlsem.core.clusters.reduced import MixedClusters
 from mlsem.core.clusters.unions import ClusterParts
 from mlsem.core.clusters.view import MomentClusters
-from mlsem.core.implied.derivatives import Jacobians, MomentGradients, leading
+from mlsem.core.implied.derivatives import Jacobians, MomentGradients, some
 from mlsem.core.implied.pattern import ModelPattern
 from mlsem.core.intercepts import information
 from mlsem.core.intercepts.clusters import cluster_derivatives
@@ -80,10 +80,16 @@ class InterceptClusters(MomentClusters[Evaluation]):
         return cluster_derivatives(point, self.moments, self.shape_of, self.sizes, along)
 
     def mixed(
-        self, point: Evaluation, along: Jacobians, fixed: int, robust: Shaped[Index, "J"]
+        self,
+        point: Evaluation,
+        along: Jacobians,
+        fixed: int,
+        clusters: slice | Shaped[Index, "j"],
+        robust: Shaped[Index, "j"],
     ) -> MixedClusters:
-        moments, shapes = self.moments, (self.shape_of, self.sizes)
-        return mixed_clusters(point, moments, *shapes, leading(along, fixed), robust)
+        effects = some(along, slice(fixed))
+        shapes = self.shape_of[clusters], self.sizes
+        return mixed_clusters(point, self.moments, *shapes, effects, clusters, robust)
 
     def sampler(self, pattern: ModelPattern, point: Evaluation) -> Sampler[Any]:
         return intercept_sampler(pattern, point, self.moments, self.shape_of, self.sizes)
@@ -106,9 +112,14 @@ class SingleLevelClusters(MomentClusters[Evaluation]):
         return self.groups.parts(self._seen(point), along)
 
     def mixed(
-        self, point: Evaluation, along: Jacobians, fixed: int, robust: Shaped[Index, "J"]
+        self,
+        point: Evaluation,
+        along: Jacobians,
+        fixed: int,
+        clusters: slice | Shaped[Index, "j"],
+        robust: Shaped[Index, "j"],
     ) -> MixedClusters:
-        return self.groups.mixed(self._seen(point), along, fixed, robust)
+        return self.groups.mixed(self._seen(point), along, fixed, clusters, robust)
 
     def sampler(self, pattern: ModelPattern, point: Evaluation) -> Sampler[Any]:
         return self.groups.sampler(pattern, point)

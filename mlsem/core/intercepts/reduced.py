@@ -18,104 +18,108 @@ from mlsem.core.clusters.unions import summed
 from mlsem.core.implied.derivatives import Jacobians
 from mlsem.core.intercepts.likelihood import Evaluation
 from mlsem.core.linalg import apply_maps, flatten, positions_in_runs
-from mlsem.core.records import Array, ClusterMoments, Index, frozen
+from mlsem.core.records import Array, ClusterMoments, Index
 
 
 def mixed_clusters(
     point: Evaluation,
     moments: ClusterMoments,
-    shape_of: Shaped[Index, "J"],
+    shape_of: Shaped[Index, "j"],
     sizes: Shaped[Array, "S"],
     along: Jacobians,
-    robust: Shaped[Index, "J"],
+    clusters: slice | Shaped[Index, "j"],
+    robust: Shaped[Index, "j"],
 ) -> MixedClusters:
     """Reduce each robust cluster to d rows.
 
     Parameters
     ----------
+    shape_of : (j,)
+        The shape of each of the clusters that they are made of.
     along : Jacobians
         The p directions of the fixed effects.
-    robust : (J,)
-        The robust cluster of each cluster, 0 … G - 1.
+    clusters : slice or (j,)
+        Which of all these are.
+    robust : (j,)
+        The robust cluster of each of them, 0 … g - 1.
     """
     within, between = point.levels
     sigma2 = float(within.sigma[0, 0])
     spread = sigma2 + sizes * float(between.sigma.sum())
-    inner = _deviations(point, moments, along, robust)
-    outer = _means(point, moments, shape_of, sizes, along, robust)
-    values = np.concatenate(
-        (np.full(inner[0].shape[:2], sigma2), np.where(outer[2] < 0, sigma2, spread[outer[2]])),
-        axis=1,
+    inner = _deviations(point, moments, along, clusters, robust)
+    design, residuals, shape = _means(
+        point, moments.means[clusters], shape_of, sizes, along, robust
     )
-    working = np.eye(values.shape[1]) * values[:, None]
+    outer = np.where(shape < 0, sigma2, spread[shape])
     return MixedClusters(
-        working=frozen(working),
-        design=frozen(np.concatenate((inner[0], outer[0]), axis=1)),
-        residuals=frozen(np.concatenate((inner[1], outer[1]), axis=1)),
+        variances=np.concatenate((np.full(inner[1].shape, sigma2), outer)),
+        design=np.concatenate((inner[0], design)),
+        residuals=np.concatenate((inner[1], residuals)),
     )
 
 
 def _deviations(
-    point: Evaluation, moments: ClusterMoments, along: Jacobians, robust: Shaped[Index, "J"]
-) -> tuple[Shaped[Array, "G d p"], Shaped[Array, "G d"]]:
+    point: Evaluation,
+    moments: ClusterMoments,
+    along: Jacobians,
+    clusters: slice | Shaped[Index, "j"],
+    robust: Shaped[Index, "j"],
+) -> tuple[Shaped[Array, "d p g"], Shaped[Array, "d g"]]:
     """Rows of the eigenspace of deviations: design and residuals."""
     columns = moments.varying_entries
     slopes = along[0].mean[:, 0, columns]
     residual = point.residuals.rows[0, columns]
-    cross = moments.within
     used = slopes.any(axis=0) | (residual != 0.0)
-    cross = cross if used.all() else cross[:, used][:, :, used]
     slopes, residual = slopes[:, used], residual[used]
-    flat = flatten(cross)
-    gram = (flat @ np.kron(slopes, slopes).T).reshape(len(flat), len(slopes), len(slopes))
-    with_residual = flat @ np.kron(slopes, residual[None]).T
+    cross = moments.within[clusters]
+    flat = flatten(cross if used.all() else cross[:, used][:, :, used])
     if len(robust) > robust.max() + 1:
-        gram, with_residual = summed(gram, robust), summed(with_residual, robust)
-    return reduced_rows(gram, with_residual)
+        flat = summed(flat, robust)
+    p = len(slopes)
+    gram = (np.kron(slopes, slopes) @ flat.T).reshape(p, p, len(flat))
+    return reduced_rows(gram, np.kron(slopes, residual) @ flat.T)
 
 
 def _means(
     point: Evaluation,
-    moments: ClusterMoments,
-    shape_of: Shaped[Index, "J"],
+    means: Shaped[Array, "j C"],
+    shape_of: Shaped[Index, "j"],
     sizes: Shaped[Array, "S"],
     along: Jacobians,
-    robust: Shaped[Index, "J"],
-) -> tuple[Shaped[Array, "G d p"], Shaped[Array, "G d"], Shaped[Index, "G d"]]:
-    """Rows of the eigenspaces of means: design (G, d, p), residuals (G, d), and the shape whose
-    eigenvalue each row has (G, d), -1 where a row is padding."""
-    rows = moments.cluster_rows
+    robust: Shaped[Index, "j"],
+) -> tuple[Shaped[Array, "d p g"], Shaped[Array, "d g"], Shaped[Index, "d g"]]:
+    """Rows of the eigenspaces of means: design, residuals, and the shape whose eigenvalue each row
+    has, -1 where a row is padding."""
+    rows = np.concatenate((np.ones((len(means), 1)), means), axis=1)
     within, between = along
     maps = within.mean[:, 0] + between.mean.sum(axis=1)
     root = np.sqrt(sizes[shape_of])
-    design = root[:, None] * (rows @ maps.T)
+    design = root * (maps @ rows.T)
     residual = root * apply_maps(point.residuals.mean[None], shape_of, rows)[:, 0]
     if len(robust) == robust.max() + 1:
-        return design[:, None], residual[:, None], shape_of[:, None]
+        return design[None], residual[None], shape_of[None]
     return _by_shape(design, residual, shape_of, robust)
 
 
 def _by_shape(
-    design: Shaped[Array, "J p"],
-    residual: Shaped[Array, "J"],
-    shape_of: Shaped[Index, "J"],
-    robust: Shaped[Index, "J"],
-) -> tuple[Shaped[Array, "G d p"], Shaped[Array, "G d"], Shaped[Index, "G d"]]:
+    design: Shaped[Array, "p j"],
+    residual: Shaped[Array, "j"],
+    shape_of: Shaped[Index, "j"],
+    robust: Shaped[Index, "j"],
+) -> tuple[Shaped[Array, "d p g"], Shaped[Array, "d g"], Shaped[Index, "d g"]]:
     """Clusters of one shape in one robust cluster share an eigenspace."""
     pairs, place = np.unique(np.stack((robust, shape_of)), axis=1, return_inverse=True)
     place = place.reshape(-1)
-    gram = summed(design[:, :, None] * design[:, None, :], place)
-    reduced, left = reduced_rows(gram, summed(design * residual[:, None], place))
+    rows = design.T
+    gram = summed(rows[:, :, None] * rows[:, None, :], place).transpose(1, 2, 0)
+    reduced, left = reduced_rows(gram, summed(rows * residual[:, None], place).T)
     groups, shapes = pairs
     rank = positions_in_runs(np.bincount(groups))
-    depth, width = int(rank.max()) + 1, reduced.shape[1]
-    count = int(groups.max()) + 1
-    full = np.zeros((count, depth, width, design.shape[1]))
-    rest = np.zeros((count, depth, width))
-    shape = np.full((count, depth, width), -1, dtype=np.intp)
-    full[groups, rank], rest[groups, rank], shape[groups, rank] = reduced, left, shapes[:, None]
-    return (
-        full.reshape(count, depth * width, -1),
-        rest.reshape(count, depth * width),
-        shape.reshape(count, depth * width),
-    )
+    depth, width, count = int(rank.max()) + 1, len(reduced), int(groups.max()) + 1
+    full = np.zeros((depth, width, len(design), count))
+    rest = np.zeros((depth, width, count))
+    shape = np.full((depth, width, count), -1, dtype=np.intp)
+    full[rank, :, :, groups] = reduced.transpose(2, 0, 1)
+    rest[rank, :, groups], shape[rank, :, groups] = left.T, shapes[:, None]
+    d = depth * width
+    return full.reshape(d, len(design), count), rest.reshape(d, count), shape.reshape(d, count)

@@ -15,7 +15,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from mlsem.core.implied.derivatives import Jacobians, combined
+from mlsem.core.implied.derivatives import Jacobians, combined, some
 from mlsem.core.linalg import blocks, flatten, flatten_last, positions_in_runs, symmetrised
 from mlsem.core.patterns import cumulants
 from mlsem.core.patterns.carriers import CellRows, PatternMoments
@@ -66,6 +66,9 @@ class PatternParts:
     @property
     def alike(self) -> Shaped[Index, "J"] | None:
         return None
+
+    def only(self, directions: Shaped[Index, "k"]) -> PatternParts:
+        return replace(self, along=some(self.along, directions))
 
     def information(self, clusters: Shaped[Index, "j"]) -> Shaped[Array, "j n n"]:
         return symmetrised(self._forms(clusters, all_pairs))

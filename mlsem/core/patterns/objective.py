@@ -79,7 +79,12 @@ class PatternClusters(MomentClusters[PatternPoint]):
         return PatternParts(point, self.data, self.cells, along)
 
     def mixed(
-        self, point: PatternPoint, along: Jacobians, fixed: int, robust: Shaped[Index, "J"]
+        self,
+        point: PatternPoint,
+        along: Jacobians,
+        fixed: int,
+        clusters: slice | Shaped[Index, "j"],
+        robust: Shaped[Index, "j"],
     ) -> MixedClusters:
         """Never asked for: a row of a mixed model whose one outcome is missing says nothing, so
         that data with holes are none to it."""
@@ -106,9 +111,14 @@ class SingleLevelPatternClusters(MomentClusters[PatternPoint]):
         return self.groups.parts(self._seen(point), along)
 
     def mixed(
-        self, point: PatternPoint, along: Jacobians, fixed: int, robust: Shaped[Index, "J"]
+        self,
+        point: PatternPoint,
+        along: Jacobians,
+        fixed: int,
+        clusters: slice | Shaped[Index, "j"],
+        robust: Shaped[Index, "j"],
     ) -> MixedClusters:
-        return self.groups.mixed(self._seen(point), along, fixed, robust)
+        return self.groups.mixed(self._seen(point), along, fixed, clusters, robust)
 
     def sampler(self, pattern: ModelPattern, point: PatternPoint) -> Sampler[Any]:
         return self.groups.sampler(pattern, self._seen(point))

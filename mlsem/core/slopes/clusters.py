@@ -19,7 +19,7 @@ from typing import Annotated as Shaped
 import numpy as np
 
 from mlsem.core.clusters.cumulants import Whitened, WhiteParts
-from mlsem.core.implied.derivatives import Jacobians, combined
+from mlsem.core.implied.derivatives import Jacobians, combined, some
 from mlsem.core.linalg import flatten, flatten_last, lower_factor
 from mlsem.core.records import Array, ClusterMoments, Index
 from mlsem.core.slopes.carriers import SlopeMoments, rest_of
@@ -56,6 +56,9 @@ class SlopeDerivatives(Whitened):
     @property
     def alike(self) -> Shaped[Index, "J"] | None:
         return None
+
+    def only(self, directions: Shaped[Index, "k"]) -> SlopeDerivatives:
+        return replace(self, along=some(self.along, directions))
 
     def information(self, clusters: Shaped[Index, "j"]) -> Shaped[Array, "j n n"]:
         omega_bar, omega = flatten_last(self._covariances(clusters)), flatten(self._others())

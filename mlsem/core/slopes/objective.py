@@ -9,7 +9,7 @@ from typing import Any
 from mlsem.core.clusters.reduced import MixedClusters
 from mlsem.core.clusters.unions import ClusterParts
 from mlsem.core.clusters.view import MomentClusters
-from mlsem.core.implied.derivatives import Jacobians, MomentGradients, leading
+from mlsem.core.implied.derivatives import Jacobians, MomentGradients, some
 from mlsem.core.implied.pattern import ModelPattern
 from mlsem.core.optimise.objective import L, MomentObjective
 from mlsem.core.records import Array, ClusterMoments, Index
@@ -63,9 +63,15 @@ class SlopeClusters(MomentClusters[SlopePoint]):
         return SlopeDerivatives(point, self.moments, self.data, along)
 
     def mixed(
-        self, point: SlopePoint, along: Jacobians, fixed: int, robust: Shaped[Index, "J"]
+        self,
+        point: SlopePoint,
+        along: Jacobians,
+        fixed: int,
+        clusters: slice | Shaped[Index, "j"],
+        robust: Shaped[Index, "j"],
     ) -> MixedClusters:
-        return mixed_clusters(point, self.data, self.moments, leading(along, fixed), robust)
+        effects = some(along, slice(fixed))
+        return mixed_clusters(point, self.data, self.moments, effects, clusters, robust)
 
     def sampler(self, pattern: ModelPattern, point: SlopePoint) -> Sampler[Any]:
         return slope_sampler(pattern, point, self.moments, self.data)

@@ -7,7 +7,7 @@ cell. Engines sum columns, so all that is summed is a column first.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import reduce
 from itertools import combinations_with_replacement
 from operator import mul
@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mlsem.core.sample.moments import no_within
-from mlsem.data.engine.query import CLUSTER, Query, collected
-from mlsem.data.engine.survey import Survey, codes_of, seen_of
+from mlsem.data.engine.query import CLUSTER, GROUP, Query, aggregated
+from mlsem.data.engine.survey import Survey, codes_of, numbers_of, seen_of
 
 if TYPE_CHECKING:
     import narwhals as nw
@@ -35,7 +35,7 @@ class Sums:
     Attributes
     ----------
     ids : DataFrame
-        The column `CLUSTER`.
+        The column `CLUSTER`, and `GROUP` where the query has it.
     observed : (K, F) bool
     rows : (K,) int
     means, within : (K, M), (K, M, M)
@@ -51,6 +51,23 @@ class Sums:
     lowest: Array
     highest: Array
     origin: Array
+
+    def taken(self, cells: NDArray[Any]) -> Sums:
+        """Some of the cells, or all in another order."""
+        if cells.dtype == bool and cells.all():
+            return self
+        none = self.within.strides == (0, 0, 0)  # of one row each
+        found = {
+            name: getattr(self, name)[cells]
+            for name in ("observed", "rows", "means", "lowest", "highest")
+        }
+        return replace(
+            self,
+            ids=self.ids[cells] if cells.dtype == bool else self.ids.iloc[cells],
+            within=no_within(*found["means"].shape) if none else self.within[cells],
+            origin=self.origin if self.origin.ndim == 1 else self.origin[cells],
+            **found,
+        )
 
 
 def sums_of(
@@ -73,9 +90,9 @@ def sums_of(
     """
     sought = _Sought(query, asked, found, by_pattern, own_origins)
     frame = _with_monomials(_with_cells(sought), sought)
-    cells = (CLUSTER, *sought.codes)
+    cells = (*sought.whole, *sought.codes)
     kept = (*cells, *sought.summed, *sought.ends, *sought.origins)
-    return _sums(collected(frame.select(*kept).group_by(*cells).agg(*_sought_of(sought))), sought)
+    return _sums(aggregated(frame.select(*kept), cells, _sought_of(sought)), sought)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -91,6 +108,11 @@ class _Sought:
     @property
     def codes(self) -> dict[str, Any]:
         return codes_of(self.query.columns) if self.by_pattern else {}
+
+    @property
+    def whole(self) -> tuple[str, ...]:
+        """What says of which cluster a row is: its id, in its group."""
+        return (*(kind for kind in (GROUP,) if kind in self.query.ids), CLUSTER)
 
     @property
     def single(self) -> list[int]:
@@ -128,7 +150,7 @@ def _with_cells(sought: _Sought) -> nw.LazyFrame[Any]:
     if not sought.own_origins:
         return frame
     means = [nw.col(f"f{place}").mean().alias(f"o{place}") for place in sought.single]
-    return frame.join(frame.group_by(CLUSTER).agg(*means), on=CLUSTER, how="left")
+    return frame.join(frame.group_by(*sought.whole).agg(*means), on=[*sought.whole], how="left")
 
 
 def _with_monomials(frame: nw.LazyFrame[Any], sought: _Sought) -> nw.LazyFrame[Any]:
@@ -176,15 +198,15 @@ def _sums(table: Any, sought: _Sought) -> Sums:
     ends = np.full((2, count, columns), np.nan)
     for name, column in zip(sought.asked.level2, sought.ends, strict=True):
         for side, end in enumerate(("low", "high")):
-            ends[side, :, sought.asked.names.index(name)] = _numbers(table[f"{column}_{end}"])
+            ends[side, :, sought.asked.names.index(name)] = numbers_of(table[f"{column}_{end}"])
     origin = np.nan_to_num(sought.found.mean)
     if sought.own_origins:
         origin = np.tile(origin, (count, 1))
         for place in sought.single:
-            own = _numbers(table[f"o{place}"])
+            own = numbers_of(table[f"o{place}"])
             origin[:, place] = np.where(np.isnan(own), origin[:, place], own)
     means, within = _moments(table, rows, sought)
-    return Sums(table[[CLUSTER]], observed, rows, means, within, ends[0], ends[1], origin)
+    return Sums(table[[*sought.whole]], observed, rows, means, within, ends[0], ends[1], origin)
 
 
 def _moments(table: Any, rows: NDArray[np.int64], sought: _Sought) -> tuple[Array, Array]:
@@ -192,16 +214,11 @@ def _moments(table: Any, rows: NDArray[np.int64], sought: _Sought) -> tuple[Arra
     count, monomials = len(table), len(sought.asked.keys)
     means = np.empty((count, monomials))
     for k in range(monomials):
-        means[:, k] = np.nan_to_num(_numbers(table[f"m{k}"])) / rows
+        means[:, k] = np.nan_to_num(numbers_of(table[f"m{k}"])) / rows
     if (rows == 1).all():
         return means, no_within(count, monomials)
     within = np.empty((count, monomials, monomials))
     for a, b in sought.pairs:
-        cross = np.nan_to_num(_numbers(table[f"q{a}_{b}"])) - rows * means[:, a] * means[:, b]
+        cross = np.nan_to_num(numbers_of(table[f"q{a}_{b}"])) - rows * means[:, a] * means[:, b]
         within[:, a, b] = within[:, b, a] = np.where(rows == 1, 0.0, cross)
     return means, within
-
-
-def _numbers(series: pd.Series) -> Array:
-    """As double; NaN where there is none."""
-    return series.to_numpy(dtype=np.float64, na_value=np.nan)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from mlsem.data.frames.thin import collected as rows_of_query
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 SAMPLE = 1000
 """Values of a column that is no number by which a message says what it is."""
 
-CLUSTER, ROBUST = "cluster", "robust"
+CLUSTER, ROBUST, GROUP = "cluster", "robust", "group"
 """What the ids are called in a query, whatever they are in the data."""
 
 
@@ -35,7 +35,7 @@ class Query:
     names : tuple of str
         The F data columns, as the user calls them.
     ids : mapping of str to str
-        `CLUSTER`, `ROBUST` to the user's column.
+        `CLUSTER`, `ROBUST`, `GROUP` to the user's column.
     """
 
     frame: nw.LazyFrame[Any]
@@ -47,6 +47,10 @@ class Query:
         """The data columns, as the query calls them."""
         return tuple(f"f{place}" for place in range(len(self.names)))
 
+    def only(self, which: nw.Expr) -> Query:
+        """Of some rows."""
+        return replace(self, frame=self.frame.filter(which))
+
 
 def query_of(frame: nw.LazyFrame[Any], wanted: Mapping[str, str], ids: Mapping[str, str]) -> Query:
     """The query of some data columns and columns of ids.
@@ -57,7 +61,7 @@ def query_of(frame: nw.LazyFrame[Any], wanted: Mapping[str, str], ids: Mapping[s
     wanted : mapping of str to str
         Names of columns, each with the words that open the message where it is absent.
     ids : mapping of str to str
-        `CLUSTER`, `ROBUST` to a column.
+        `CLUSTER`, `ROBUST`, `GROUP` to a column.
 
     Raises
     ------
@@ -66,13 +70,12 @@ def query_of(frame: nw.LazyFrame[Any], wanted: Mapping[str, str], ids: Mapping[s
     """
     import narwhals as nw
 
-    with engine_errors(frame.implementation.value):
-        schema = frame.collect_schema()
-    keyword = {CLUSTER: "cluster", ROBUST: "se_cluster"}
+    schema = schema_of(frame)
+    keyword = {CLUSTER: "cluster", ROBUST: "se_cluster", GROUP: "group"}
     for kind, name in ids.items():
-        _require(schema.names(), name, f"{keyword[kind]}= names")
+        require(schema.names(), name, f"{keyword[kind]}= names")
     for name, needed_by in wanted.items():
-        _require(schema.names(), name, needed_by)
+        require(schema.names(), name, needed_by)
         if not (schema[name].is_numeric() or schema[name] == nw.Boolean):
             _refuse_type(frame, name)
     columns = [nw.col(name).alias(kind) for kind, name in ids.items()]
@@ -97,7 +100,19 @@ def collected(frame: nw.LazyFrame[Any]) -> Any:
     return rows_of_query(frame, names, **how)
 
 
-def _require(there: Sequence[str], name: str, needed_by: str) -> None:
+def aggregated(frame: nw.LazyFrame[Any], by: Sequence[str], what: Iterable[Any]) -> Any:
+    """What is computed of the rows, as a pandas frame: a row for each value of some columns, which
+    it has, too; without them one row."""
+    return collected(frame.group_by(*by).agg(*what) if by else frame.select(*what))
+
+
+def schema_of(frame: nw.LazyFrame[Any]) -> nw.Schema:
+    """Names and types of a query's columns."""
+    with engine_errors(frame.implementation.value):
+        return frame.collect_schema()
+
+
+def require(there: Sequence[str], name: str, needed_by: str) -> None:
     if name not in there:
         raise DataError(absent(there, name, needed_by))
 

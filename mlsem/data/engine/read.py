@@ -2,25 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
 import pandas as pd
 
 from mlsem.core.records import frozen
 from mlsem.data.engine.cells import Sums, sums_of
-from mlsem.data.engine.query import CLUSTER, ROBUST, Query, collected, query_of
-from mlsem.data.engine.survey import Survey, extremes, left_out, missing_ids, of_complete, survey
-from mlsem.data.moments.aggregate import FIML, DataRecord, check_options
+from mlsem.data.engine.parts import Parts
+from mlsem.data.engine.query import CLUSTER, GROUP, ROBUST, Query, aggregated, present, query_of
+from mlsem.data.engine.survey import (
+    Survey,
+    check_finite,
+    extremes,
+    left_out,
+    missing_ids,
+    of_complete,
+    pooled,
+    survey,
+)
+from mlsem.data.moments.across import each_group
+from mlsem.data.moments.aggregate import FIML, check_options
 from mlsem.data.moments.bases import data_names
-from mlsem.data.moments.monomial_record import record_of
+from mlsem.data.moments.groups import check_column
 from mlsem.data.moments.monomials import (
     Asked,
+    GroupedMonomials,
     MonomialMoments,
     asked_of,
     needs_cluster_origins,
+    together,
 )
 from mlsem.data.table.columns import no_row_left
 from mlsem.data.table.grouping import blank, factorised, stable_order
@@ -45,39 +58,19 @@ def _unseen(count: int) -> None:
     """Nobody looks."""
 
 
-def read_lazy(
-    table: ParameterTable,
-    frame: nw.LazyFrame[Any],
-    *,
-    cluster: str,
-    center: Mapping[str, str] | None = None,
-    missing: str = "listwise",
-    se_cluster: str | None = None,
-    advance: Advance = _unseen,
-) -> DataRecord:
-    """What a model needs of the rows of a query, as `read_moments` has it of a pandas frame.
+class _Ids(NamedTuple):
+    """Columns that are no variables."""
 
-    Clusters are in the order of their ids; no row comes to this process.
+    cluster: str | None = None
+    se_cluster: str | None = None
+    group: str | None = None
 
-    Parameters
-    ----------
-    table : ParameterTable
-    frame : narwhals.LazyFrame
-    cluster, center, missing, se_cluster
-        As for `read_moments`.
-    advance : callable, optional
-        Is called with 1 after each of the `PASSES` over the rows.
-
-    Raises
-    ------
-    DataError, OptionValueError
-    """
-    check_options(table, data_names(table), cluster, missing)
-    moments = monomials_of_lazy(
-        table, frame, cluster=cluster, missing=missing, se_cluster=se_cluster, advance=advance
-    )
-    how: dict[str, Any] = {"cluster": cluster, "center": center, "missing": missing}
-    return record_of(table, moments, se_cluster=se_cluster, **how)
+    @property
+    def kinds(self) -> dict[str, str]:
+        """As a query calls them."""
+        robust = None if self.se_cluster == self.cluster else self.se_cluster
+        ids = {CLUSTER: self.cluster, ROBUST: robust, GROUP: self.group}
+        return {kind: name for kind, name in ids.items() if name is not None}
 
 
 def monomials_of_lazy(
@@ -92,73 +85,175 @@ def monomials_of_lazy(
 ) -> MonomialMoments:
     """The moments of the monomials that a model of one group needs, of the rows of a query.
 
+    Clusters are in the order of their ids; no row comes to this process.
+
     Parameters
     ----------
+    table : ParameterTable
+    frame : narwhals.LazyFrame
     cluster : str, optional
         Without it all rows are one cluster.
+    missing, se_cluster
+        As for `read_moments`.
     auxiliary : tuple of str
         Columns beside the model.
+    advance : callable, optional
+        Is called with 1 after each of the `PASSES` over the rows.
+
+    Raises
+    ------
+    DataError, OptionValueError
     """
+    ids = _Ids(cluster, se_cluster)
+    return _read(table, [table], frame, Parts(), ids, missing, auxiliary, advance)[0][0]
+
+
+def grouped_monomials_of_lazy(
+    table: ParameterTable,
+    frame: nw.LazyFrame[Any],
+    *,
+    column: str,
+    cluster: str | None = None,
+    missing: str = "listwise",
+    se_cluster: str | None = None,
+    auxiliary: tuple[str, ...] = (),
+    advance: Advance = _unseen,
+) -> GroupedMonomials:
+    """The same of a model of several groups; `column` is that of the groups. Rows are grouped by it
+    and the clusters at once."""
+    check_column(column, data_names(table), cluster)
+    parts = Parts(column, tuple(each.label for each in table.groups))
+    ids = _Ids(cluster, se_cluster, column)
+    tables = [each.table for each in table.groups]
+    groups, without, others = _read(table, tables, frame, parts, ids, missing, auxiliary, advance)
+    return GroupedMonomials(column, parts.labels, groups, without, others, parts.labels)
+
+
+def _read(
+    table: ParameterTable,
+    tables: Sequence[ParameterTable],
+    frame: nw.LazyFrame[Any],
+    parts: Parts,
+    ids: _Ids,
+    missing: str,
+    auxiliary: tuple[str, ...],
+    advance: Advance,
+) -> tuple[tuple[MonomialMoments, ...], int, int]:
+    """The moments of each part, of which `tables` are the models; rows without a group, and rows of
+    others."""
     wanted = data_names(table)
+    check_options(table, wanted, ids.cluster, missing)
     for name in auxiliary:
         wanted.setdefault(name, "auxiliary= names the variable")
-    asked = asked_of(table, auxiliary)
-    ids = {CLUSTER: cluster, ROBUST: None if se_cluster == cluster else se_cluster}
-    query = query_of(frame, wanted, {kind: name for kind, name in ids.items() if name is not None})
-    found = survey(query)
-    advance(1)
-    used, left = (query, found), None
-    if not found.complete and missing != "fiml":
-        left = left_out(query)
-        used = of_complete(query)
-        if used[1].rows == 0:
-            counts = tuple(zip(query.names, (found.rows - found.counts).tolist(), strict=True))
-            raise no_row_left(tuple(each for each in counts if each[1]), found.rows, FIML)
-    moments = _summed(*used, asked, by_pattern=missing == "fiml" and not found.complete)
-    advance(1)
-    if ROBUST in query.ids:
-        moments = replace(moments, robust=_robust(used[0], moments.labels))
-    left_seen, left_rows = left or (None, None)
-    return replace(
-        moments,
-        left_seen=left_seen,
-        left_rows=left_rows,
-        extremes=extremes(*used),
-        clustered=cluster is not None,
+    own = [(*data_names(each), *auxiliary) for each in tables]
+    asked = together([asked_of(each, auxiliary) for each in tables])
+    query = query_of(frame, {name: wanted[name] for name in asked.names}, ids.kinds)
+    surveys, without, others = survey(query, parts)
+    if without:
+        query = query.only(present([GROUP]))
+    each_group(
+        parts.labels, lambda k: check_finite(query, parts, k, surveys[k], dict.fromkeys(own[k]))
     )
+    advance(1)
+    used = _used(query, parts, surveys, own, missing)
+    moments = _summed(used, parts, asked)
+    advance(1)
+    return tuple(moments), without, others
 
 
-def _summed(query: Query, found: Survey, asked: Asked, *, by_pattern: bool) -> MonomialMoments:
+class _Used(NamedTuple):
+    """The rows that are summed, and their surveys; those that are left out, of each part."""
+
+    query: Query
+    surveys: Sequence[Survey]
+    by_pattern: bool
+    left: Sequence[tuple[NDArray[np.bool_], NDArray[np.int64]]] | None = None
+
+
+def _used(
+    query: Query,
+    parts: Parts,
+    surveys: Sequence[Survey],
+    own: Sequence[Sequence[str]],
+    missing: str,
+) -> _Used:
+    """All rows, or those that are complete in the columns of all parts, which `own` has of each;
+    where parts have different ones, which row is used is seen from its pattern.
+
+    Raises
+    ------
+    DataError
+        A part has no complete row.
+    """
+    if all(each.complete for each in surveys):
+        return _Used(query, surveys, by_pattern=False)
+    if missing == "fiml" or len({frozenset(names) for names in own}) > 1:
+        return _Used(query, surveys, by_pattern=True)
+    left = left_out(query, parts)
+    part, complete = of_complete(query, parts)
+
+    def check(k: int) -> None:
+        if complete[k].rows == 0:
+            gone = (surveys[k].rows - surveys[k].counts).tolist()
+            counts = tuple(each for each in zip(query.names, gone, strict=True) if each[1])
+            raise no_row_left(counts, surveys[k].rows, FIML)
+
+    each_group(parts.labels, check)
+    return _Used(part, complete, by_pattern=False, left=left)
+
+
+def _summed(used: _Used, parts: Parts, asked: Asked) -> list[MonomialMoments]:
     """About the columns' means; where that loses digits, about those of each cluster."""
-    sums = sums_of(query, asked, found, by_pattern=by_pattern)
-    moments = _monomials(sums, query, asked, found)
-    if not needs_cluster_origins(moments):
-        return moments
-    sums = sums_of(query, asked, found, by_pattern=by_pattern, own_origins=True)
-    return _monomials(sums, query, asked, found)
+    found = pooled(used.surveys)
+
+    def about(*, own_origins: bool) -> list[MonomialMoments]:
+        sums = sums_of(
+            used.query, asked, found, by_pattern=used.by_pattern, own_origins=own_origins
+        )
+        places = parts.places(sums.ids)
+        return each_group(
+            parts.labels,
+            lambda k: _monomials(sums.taken(places == k), used.query, asked, found),
+        )
+
+    moments = about(own_origins=False)
+    if any(map(needs_cluster_origins, moments)):
+        moments = about(own_origins=True)
+    ends = extremes(used.query, parts, used.surveys)
+    robust = _robust(used.query, parts, [each.labels for each in moments])
+    left = used.left or [(None, None)] * len(moments)
+    return [
+        replace(
+            each,
+            left_seen=left[k][0],
+            left_rows=left[k][1],
+            extremes=ends[k],
+            robust=robust[k],
+            clustered=CLUSTER in used.query.ids,
+        )
+        for k, each in enumerate(moments)
+    ]
 
 
 def _monomials(sums: Sums, query: Query, asked: Asked, found: Survey) -> MonomialMoments:
     """The cells in the order of the clusters' ids."""
     codes, labels = _sorted_ids(sums.ids, query)
     order = stable_order(codes.astype(np.uint32))
+    sums, codes = sums.taken(order), codes[order]
     origin = sums.origin
     if origin.ndim == 2:
-        origin = origin[order][np.searchsorted(codes[order], np.arange(len(labels)))]
-    within = sums.within if sums.within.strides == (0, 0, 0) else sums.within[order]
+        origin = origin[np.searchsorted(codes, np.arange(len(labels)))]
     return MonomialMoments(
         names=asked.names,
         origin=frozen(origin),
         scale=frozen(found.scale),
         keys=asked.keys,
         labels=frozen(labels),
-        cluster_of=frozen(codes[order]),
-        observed=frozen(sums.observed[order]),
-        rows=frozen(sums.rows[order]),
-        means=frozen(sums.means[order]),
-        within=frozen(within),
-        lowest=frozen(sums.lowest[order]),
-        highest=frozen(sums.highest[order]),
+        cluster_of=frozen(codes),
+        **{
+            name: frozen(getattr(sums, name))
+            for name in ("observed", "rows", "means", "within", "lowest", "highest")
+        },
     )
 
 
@@ -189,8 +284,10 @@ def _order(labels: NDArray[Any]) -> Index:
         return np.argsort(labels.astype(str), kind="stable")
 
 
-def _robust(query: Query, labels: NDArray[Any]) -> NDArray[Any]:
-    """The id of the robust cluster of each cluster.
+def _robust(
+    query: Query, parts: Parts, labels: Sequence[NDArray[Any]]
+) -> Sequence[NDArray[Any] | None]:
+    """The id of the robust cluster of each cluster of each part.
 
     Raises
     ------
@@ -199,8 +296,15 @@ def _robust(query: Query, labels: NDArray[Any]) -> NDArray[Any]:
     """
     import narwhals as nw
 
-    cluster, name = query.ids[CLUSTER], query.ids[ROBUST]
-    pairs = collected(query.frame.group_by(CLUSTER, ROBUST).agg(nw.len().alias("rows")))
+    if ROBUST not in query.ids:
+        return [None] * len(labels)
+    pairs = aggregated(query.frame, (*parts.by, CLUSTER, ROBUST), [nw.len().alias("rows")])
+    places = parts.places(pairs)
+    return each_group(parts.labels, lambda k: _robust_of(pairs[places == k], query.ids, labels[k]))
+
+
+def _robust_of(pairs: Any, names: Mapping[str, str], labels: NDArray[Any]) -> NDArray[Any]:
+    cluster, name = names[CLUSTER], names[ROBUST]
     codes, uniques = factorised(pairs[CLUSTER], f"cluster column {cluster!r}")
     own, robust = factorised(pairs[ROBUST], f"se_cluster column {name!r}")
     empty = np.append(blank(robust), False)[own]

@@ -9,18 +9,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mlsem.core.records import frozen
-from mlsem.data.engine.query import CLUSTER, ROBUST, Query, collected, present
+from mlsem.data.engine.query import CLUSTER, GROUP, ROBUST, Query, aggregated, present
 from mlsem.data.moments.monomials import Extremes
 from mlsem.data.table.columns import SHOWN, brief
 from mlsem.data.table.sentinels import CODES
 from mlsem.errors import DataError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
+    import pandas as pd
     from numpy.typing import NDArray
 
-    from mlsem.core.records import Array
+    from mlsem.core.records import Array, Index
+    from mlsem.data.engine.parts import Parts
 
 WORDS = 48
 """Columns whose pattern of missing values makes one whole number."""
@@ -58,36 +60,80 @@ class Survey:
         return np.exp2(np.round(np.log2(far)))
 
 
-def survey(query: Query) -> Survey:
+def survey(query: Query, parts: Parts) -> tuple[tuple[Survey, ...], int, int]:
     """Look at all rows once.
+
+    Returns
+    -------
+    surveys : tuple of Survey
+        Of each part.
+    without, others : int
+        Rows without a group, and those of groups that are none of the parts.
 
     Raises
     ------
     DataError
-        There are no rows; a column has infinite values; or ids are missing.
+        There are no rows; or ids are missing.
     """
     import narwhals as nw
 
-    found, told = _looked(query, *(nw.col(k).count().alias(f"{k}_there") for k in query.ids))
-    if found.rows == 0:
+    found, told, places = _looked(
+        query, parts, *(nw.col(k).count().alias(f"{k}_there") for k in query.ids if k != GROUP)
+    )
+    rows = np.array([each.rows for each in found])
+    if not rows.sum():
         raise DataError("the data have no rows.")
+    mine = (places >= 0) & (places < len(parts.labels))
     for kind, name in query.ids.items():
-        gone = found.rows - int(told[f"{kind}_there"])
-        if gone:
-            raise missing_ids(kind, name, gone)
-    for place, name in enumerate(query.names):
-        if np.isinf([found.low[place], found.high[place]]).any():
-            raise _infinite(query, place, name)
-    return found
+        if kind != GROUP:
+            there = told[f"{kind}_there"].to_numpy()[mine]
+            if gone := int((told["rows"].to_numpy()[mine] - there).sum()):
+                raise missing_ids(kind, name, gone)
+    counts = told["rows"].to_numpy()
+    without, others = counts[places < 0].sum(), counts[places == len(parts.labels)].sum()
+    return found, int(without), int(others)
 
 
-def _looked(query: Query, *more: Any) -> tuple[Survey, Any]:
-    """The survey of all rows of a query, and what is asked besides."""
+def check_finite(
+    query: Query, parts: Parts, place: int, found: Survey, names: Iterable[str]
+) -> None:
+    """Refuse infinite values in some columns of a part.
+
+    Raises
+    ------
+    DataError
+        Says in which clusters they are.
+    """
+    for name in names:
+        column = query.names.index(name)
+        if np.isinf([found.low[column], found.high[column]]).any():
+            raise _infinite(query, parts, place, column)
+
+
+def pooled(surveys: Sequence[Survey]) -> Survey:
+    """Of the rows of all parts."""
+    counts = np.array([each.counts for each in surveys])
+    mean, low, high = (
+        np.array([getattr(each, what) for each in surveys]) for what in ("mean", "low", "high")
+    )
+    first = np.fmin.reduce(mean)  # of about the size of all
+    with np.errstate(all="ignore"):
+        away = np.where(counts > 0, mean - first, 0.0)
+        together = first + (counts * away).sum(axis=0) / counts.sum(axis=0)
+    rows = sum(each.rows for each in surveys)
+    return Survey(rows, counts.sum(axis=0), together, np.fmin.reduce(low), np.fmax.reduce(high))
+
+
+def _looked(query: Query, parts: Parts, *more: Any) -> tuple[tuple[Survey, ...], Any, Index]:
+    """The survey of each part of the rows of a query, what is asked besides, and the part of each
+    row of this table."""
     import narwhals as nw
 
     asked = (nw.len().alias("rows"), *more, *_ends(query.columns))
-    told = collected(query.frame.select(*asked)).iloc[0]
-    return _read(told, query.columns, int(told["rows"])), told
+    told = aggregated(query.frame, parts.by, asked)
+    places = parts.places(told)
+    surveys = tuple(_read(told[places == k], query.columns) for k in range(len(parts.labels)))
+    return surveys, told, places
 
 
 def _ends(columns: Sequence[str]) -> list[Any]:
@@ -105,11 +151,13 @@ def _ends(columns: Sequence[str]) -> list[Any]:
     ]
 
 
-def _read(told: Any, columns: Sequence[str], rows: int) -> Survey:
-    counts = np.array([told[f"{column}_count"] for column in columns], dtype=np.int64)
+def _read(told: Any, columns: Sequence[str]) -> Survey:
+    """Of one part, whose values may stand in several rows of the table (1 and "1")."""
+    rows = int(told["rows"].sum())
+    counts = np.array([told[f"{column}_count"].sum() for column in columns], dtype=np.int64)
     total, low, high = (
-        np.array([_number(told[f"{column}_{what}"]) for column in columns])
-        for what in ("sum", "low", "high")
+        np.array([_together(told[f"{column}_{what}"], how) for column in columns])
+        for what, how in (("sum", np.nansum), ("low", np.fmin.reduce), ("high", np.fmax.reduce))
     )
     with np.errstate(all="ignore"):
         mean = np.where(counts > 0, total / counts, np.nan)
@@ -117,11 +165,14 @@ def _read(told: Any, columns: Sequence[str], rows: int) -> Survey:
     return Survey(rows, counts, mean, low, high)
 
 
-def _number(value: Any) -> float:
-    try:
-        return float(value)
-    except TypeError:  # None, or pandas' NA
-        return float("nan")
+def _together(values: Any, how: Callable[[Array], Any]) -> float:
+    known = numbers_of(values)
+    return float(how(known)) if len(known) else float("nan")
+
+
+def numbers_of(series: pd.Series) -> Array:
+    """As double; NaN where there is none."""
+    return series.to_numpy(dtype=np.float64, na_value=np.nan)
 
 
 def missing_ids(kind: str, name: str, gone: int, blank: bool = False) -> DataError:
@@ -133,27 +184,27 @@ def missing_ids(kind: str, name: str, gone: int, blank: bool = False) -> DataErr
     )
 
 
-def _infinite(query: Query, place: int, name: str) -> DataError:
-    """Says in which clusters a column is infinite."""
+def _infinite(query: Query, parts: Parts, place: int, column: int) -> DataError:
+    """Says in which clusters a column is infinite in a part."""
     import narwhals as nw
 
-    column = query.columns[place]
-    rows = query.frame.filter(nw.col(column).abs() == float("inf"))
-    if CLUSTER not in query.ids:
-        count = int(collected(rows.select(nw.len().alias("rows")))["rows"].iloc[0])
-        where = ""
-    else:
-        table = collected(rows.group_by(CLUSTER).agg(nw.len().alias("rows")))
-        count, ids = int(table["rows"].sum()), sorted(table[CLUSTER].tolist(), key=str)
-        more = ", …" if len(ids) > SHOWN else ""
-        shown = ", ".join(
-            repr(brief(each)) if isinstance(each, str) else brief(each) for each in ids[:SHOWN]
-        )
-        where = f" in cluster{'s' if len(ids) > 1 else ''} {shown}{more}"
+    rows = query.frame.filter(nw.col(query.columns[column]).abs() == float("inf"))
+    by = (*parts.by, *(kind for kind in (CLUSTER,) if kind in query.ids))
+    table = aggregated(rows, by, [nw.len().alias("rows")])
+    table = table[parts.places(table) == place]
+    where = f" in {_clusters(table[CLUSTER].tolist())}" if CLUSTER in query.ids else ""
     return DataError(
-        f"column {name!r} has {count} infinite value(s){where}. Correct them (a logarithm or a "
-        "division of zero?) or mark them as missing (NaN)."
+        f"column {query.names[column]!r} has {int(table['rows'].sum())} infinite value(s){where}. "
+        "Correct them (a logarithm or a division of zero?) or mark them as missing (NaN)."
     )
+
+
+def _clusters(ids: Sequence[Any]) -> str:
+    """`clusters 3, 17`, the first few."""
+    first = sorted(ids, key=str)[:SHOWN]
+    shown = ", ".join(repr(brief(each)) if isinstance(each, str) else brief(each) for each in first)
+    more = ", …" if len(ids) > SHOWN else ""
+    return f"cluster{'s' if len(ids) > 1 else ''} {shown}{more}"
 
 
 # --- what is missing ------------------------------------------------------------------------------
@@ -180,51 +231,55 @@ def seen_of(codes: Any, count: int) -> NDArray[np.bool_]:
     return seen
 
 
-def left_out(query: Query) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
-    """Patterns of the rows with something missing, (P, F), and how many have each."""
+def left_out(query: Query, parts: Parts) -> list[tuple[NDArray[np.bool_], NDArray[np.int64]]]:
+    """Patterns of the rows of each part with something missing, (P, F), and how many have each."""
     import narwhals as nw
 
     codes = codes_of(query.columns)
     gone = query.frame.filter(~present(query.columns)).with_columns(**codes)
-    table = collected(gone.group_by(*codes).agg(nw.len().alias("rows")))
-    return (
-        frozen(seen_of(table, len(query.columns))),
-        frozen(table["rows"].to_numpy().astype(np.int64)),
-    )
+    table = aggregated(gone, (*parts.by, *codes), [nw.len().alias("rows")])
+    places, seen = parts.places(table), seen_of(table, len(query.columns))
+    rows = table["rows"].to_numpy().astype(np.int64)
+    mine = [places == place for place in range(len(parts.labels))]
+    return [(frozen(seen[own]), frozen(rows[own])) for own in mine]
 
 
 # --- codes that may stand for missing values ------------------------------------------------------
 
 
-def extremes(query: Query, found: Survey) -> Extremes:
-    """The ends of each column over the rows of a query, of which `found` is the survey; where they
-    are codes, the next values and how often the codes are there."""
+def extremes(query: Query, parts: Parts, surveys: Sequence[Survey]) -> list[Extremes]:
+    """The ends of each column over the rows of each part of a query, of which these are the
+    surveys; where they are codes, the next values and how often the codes are there."""
     import narwhals as nw
 
-    low, high = (
-        np.stack((each, np.full(len(each), np.nan)), axis=1) for each in (found.low, found.high)
-    )
-    rows = np.zeros((2, len(query.columns)), dtype=np.int64)
-    asked: list[Any] = []
-    where: list[tuple[int, int]] = []
-    for side, ends in enumerate((low, high)):
-        for place, code in enumerate(ends[:, 0].tolist()):
-            if code not in CODES:
-                continue
-            column = nw.col(query.columns[place])
-            rest = nw.when(column != code).then(column)
-            asked.append((column == code).cast(nw.Int64).sum().alias(f"n{side}_{place}"))
-            asked.append((rest.max() if side else rest.min()).alias(f"e{side}_{place}"))
-            where.append((side, place))
+    ends = np.full((2, len(surveys), len(query.columns), 2), np.nan)
+    ends[:, :, :, 0] = [[each.low for each in surveys], [each.high for each in surveys]]
+    rows = np.zeros(ends.shape[:3], dtype=np.int64)
+    coded = np.isin(ends[:, :, :, 0], list(CODES))
+    asked = sorted({(s, c, ends[s, k, c, 0]) for s, k, c in np.argwhere(coded).tolist()})
+    made, told = dict[str, Any](), list[Any]()
+    for n, (side, place, code) in enumerate(asked):
+        column = nw.col(query.columns[place])
+        made[f"n{n}"] = (column == code).cast(nw.Int64)
+        made[f"e{n}"] = nw.when(column != code).then(column)
+        rest = nw.col(f"e{n}")
+        told += [nw.col(f"n{n}").sum(), rest.max() if side else rest.min()]
     if asked:
-        told = collected(query.frame.select(*asked)).iloc[0]
-        for side, place in where:
-            rows[side, place] = int(told[f"n{side}_{place}"])
-            (high if side else low)[place, 1] = _number(told[f"e{side}_{place}"])
-    return Extremes(frozen(low), frozen(high), frozen(rows[0]), frozen(rows[1]))
+        table = aggregated(query.frame.with_columns(**made), parts.by, told)
+        places = parts.places(table)
+        for n, (side, place, code) in enumerate(asked):
+            for part in np.flatnonzero(ends[side, :, place, 0] == code):
+                own = table[places == part]
+                rows[side, part, place] = own[f"n{n}"].sum()
+                outer = np.fmax if side else np.fmin
+                ends[side, part, place, 1] = _together(own[f"e{n}"], outer.reduce)
+    return [
+        Extremes(*(frozen(each) for each in (*ends[:, k], *rows[:, k])))
+        for k in range(len(surveys))
+    ]
 
 
-def of_complete(query: Query) -> tuple[Query, Survey]:
-    """The query of the rows without missing values, and its survey."""
+def of_complete(query: Query, parts: Parts) -> tuple[Query, tuple[Survey, ...]]:
+    """The query of the rows without missing values, and the survey of each part."""
     part = replace(query, frame=query.frame.drop_nulls(subset=list(query.columns)))
-    return part, _looked(part)[0]
+    return part, _looked(part, parts)[0]

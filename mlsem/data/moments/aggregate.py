@@ -360,7 +360,7 @@ def _aggregate(
         _, means, within = combine(pieces.sizes, means, within, pieces.clusters, len(counts))
     for place, key in enumerate(plan.keys[plan.varying :], plan.varying):
         means[:, place] = level_column(key, bases)
-    shift = _take_shift(means, near, counts)
+    shift = take_shift(means, near, counts)
     return ClusterMoments(
         columns=plan.names,
         varying=plan.varying,
@@ -374,7 +374,7 @@ def _aggregate(
     )
 
 
-def _take_shift(means: Array, near: Array, counts: NDArray[np.int64]) -> Array:
+def take_shift(means: Array, near: Array, counts: NDArray[np.int64]) -> Array:
     """The shift of every column; takes from `means` what is not taken off yet."""
     varying = len(near)
     inner, outer = means[:, :varying], means[:, varying:]

@@ -138,7 +138,7 @@ def _with_effects(table: ParameterTable, level: int) -> tuple[str, ...]:
 
 
 @remember
-def _has_intercept(table: ParameterTable) -> bool:
+def has_intercept(table: ParameterTable) -> bool:
     """Unless the means of all variables that are no random slopes are fixed."""
     slopes = {slope.name for slope in table.slopes}
     rows = [row for row in table.rows if row.op == "~1" and not row.exo and row.lhs not in slopes]
@@ -152,7 +152,7 @@ def _check_covariates(
     units: _Units,
     shift: Array,
 ) -> None:
-    names, intercept = _with_effects(table, level), _has_intercept(table)
+    names, intercept = _with_effects(table, level), has_intercept(table)
     if units.number - intercept < len(names):
         raise DataError(
             f"{units.number} {units.name} cannot carry the {len(names)} covariates {listed(names)}"

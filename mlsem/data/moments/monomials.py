@@ -8,7 +8,7 @@ the mean that `center=` takes off.
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -211,6 +211,17 @@ def asked_of(table: ParameterTable, auxiliary: tuple[str, ...] = ()) -> Asked:
         part for key in products for n in range(2, len(key) + 1) for part in combinations(key, n)
     }
     return Asked(names, (*keys, *sorted(parts, key=lambda part: (len(part), part))), level2)
+
+
+def together(asked: Sequence[Asked]) -> Asked:
+    """What several models ask, all at once."""
+    if len(asked) == 1:
+        return asked[0]
+    names, keys, level2 = (
+        tuple(dict.fromkeys(item for each in asked for item in getattr(each, what)))
+        for what in Asked._fields
+    )
+    return Asked(names, tuple(sorted(keys, key=len)), level2)
 
 
 def needs_cluster_origins(moments: MonomialMoments) -> bool:

@@ -103,17 +103,31 @@ def group_labels(
     """
     name = require_one_column("group", group, data)
     series = require_column(data, name, "group= names")
-    codes, values = _values(series, name)
-    if not values:
+    return counted_labels(series, np.ones(len(series), dtype=np.int64), name, group_label)
+
+
+def counted_labels(
+    values: pd.Series, rows: NDArray[np.int64], name: str, group_label: object
+) -> tuple[Hashable, ...]:
+    """The groups among values of the column `name`, each of which so many rows have; as
+    `group_labels`."""
+    codes, found = _values(values, name)
+    if not found:
         raise DataError(f"the grouping column {name!r} is missing in every row.")
     if group_label is not None:
-        return _chosen(name, values, group_label)
-    if len(values) == 1:
+        return _chosen(name, found, group_label)
+    if len(found) == 1:
         raise DataError(
-            f"there is one group: {name!r} is {_shown(values)} in every row. Leave group= out."
+            f"there is one group: {name!r} is {_shown(found)} in every row. Leave group= out."
         )
-    _check_number(name, values, int((codes >= 0).sum()))
-    return tuple(_ordered(series, values))
+    _check_number(name, found, int(rows[codes >= 0].sum()))
+    return tuple(_ordered(values, found))
+
+
+def places_among(values: pd.Series, name: str, labels: Sequence[Hashable]) -> Index:
+    """Where each value is among the labels: their number for others, −1 where it is missing."""
+    codes, found = _values(values, name)
+    return np.where(codes < 0, -1, _places(found, labels)[codes])
 
 
 def text_labels(headers: Sequence[GroupHeader], group_label: object) -> tuple[Hashable, ...]:

@@ -200,7 +200,7 @@ class _Wild:
         working, root, places = term.working, term.root, term.places
         influence, members = self.clusters.influence[:, places], working.numbers[part]
         kinds, kind = np.unique(working.kind[part], return_inverse=True)
-        pull = (influence @ (root.T @ working.information[kinds] @ root))[kind]  # L M X_j
+        pull = (influence @ (root.T @ working.information(kinds) @ root))[kind]  # L M X_j
         back = steps[:, places] @ pull.reshape(-1, len(places)).T
         scores = self.scores[np.ix_(members, places)] @ influence.T
         return weights[:, members, None] * scores - back.reshape(len(weights), *scores.shape)
@@ -254,7 +254,7 @@ def shares(clusters: WhiteClusters) -> Shares:
     """Those of the clusters."""
     terms = tuple(
         TermShares(
-            frozen(term.root.T @ term.working.information @ term.root),
+            frozen(term.root.T @ term.working.information(slice(None)) @ term.root),
             term.working.kind,
             term.working.numbers,
         )

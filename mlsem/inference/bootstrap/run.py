@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from secrets import randbits
 from typing import Annotated as Shaped
-from typing import get_args
+from typing import Any, get_args
 
 import numpy as np
 
@@ -31,7 +31,7 @@ from mlsem.inference.covariance.of_estimates import covariance_of
 from mlsem.inference.covariance.reference import ClusterReference
 from mlsem.model.expressions import CompiledDefinitions, compile_definitions
 from mlsem.model.table import ParameterTable
-from mlsem.parallel.pool import in_batches
+from mlsem.parallel.pool import Backend, in_batches, workers_for
 
 LOOSE = 1e-6  # remaining step of a refit in standard errors: far less than draws differ by
 PATIENCE = 100  # iterations of a refit, which starts at the estimates
@@ -52,6 +52,7 @@ def bootstrap(
     *,
     parameters: str | Iterable[str] | None,
     n_jobs: int,
+    backend: Backend | None,
     progress: bool | None,
     weights: str | None,
 ) -> Bootstrap:
@@ -62,6 +63,7 @@ def bootstrap(
     InferenceError, OptionValueError, InterfaceError
     """
     wanted, scheme = _checked(fit, kind, draws, seed, weights)
+    workers_for(n_jobs, backend)  # also where nothing is refitted
     names = (*fit.table.names, *(each.name for each in fit.table.definitions))
     places = list(range(len(names))) if parameters is None else chosen(names, parameters)
     seed = randbits(32) if seed is None else seed
@@ -74,7 +76,8 @@ def bootstrap(
     else:
         refits = _refits(fit, functions, parametric=wanted == "parametric")
         spawned, label = source.spawn(draws), f"{wanted} bootstrap"
-        each = in_batches(refits, spawned, jobs=n_jobs, progress=progress, label=label)
+        how: Any = {"jobs": n_jobs, "backend": backend, "progress": progress}
+        each = in_batches(refits, spawned, label=label, **how)
         found, reasons = _sorted_out(each)
     estimate, robust_se = _with_functions(fit.params, covariance, functions)
     values, t = _studentised(found, estimate, robust_se, kept=wanted == "parametric")

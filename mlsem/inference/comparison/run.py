@@ -22,7 +22,7 @@ from mlsem.estimation.standard_errors import CR2, MLR, STANDARD
 from mlsem.inference.comparison.result import Band, SeComparison
 from mlsem.inference.covariance.of_estimates import covariance_of
 from mlsem.model.table import ParameterTable
-from mlsem.parallel.pool import in_batches
+from mlsem.parallel.pool import Backend, in_batches, workers_for
 
 COMPARED = (STANDARD, MLR, CR2)  # unless the user names others
 FEWEST = 20  # draws that a band needs
@@ -50,6 +50,7 @@ def compare(
     level: float,
     seed: int | None,
     n_jobs: int,
+    backend: Backend | None,
     progress: bool | None,
 ) -> SeComparison:
     """What `FitResult.compare_se` returns, which says what the arguments are.
@@ -65,6 +66,7 @@ def compare(
     if not estimates.converged:
         raise InferenceError("the fit did not converge: it has no standard errors to compare.")
     _require_draws(draws, level, seed)
+    workers_for(n_jobs, backend)
     names = _coefficients(table) if parameters is None else parameters
     places = np.array(chosen(table.names, names), dtype=np.intp)
     se = {kind: _errors(estimates, kind)[places] for kind in wanted}
@@ -73,7 +75,7 @@ def compare(
         seed = randbits(32) if seed is None else seed
         pair = (wanted[0], wanted[-1])
         source = Draws(estimates, model_sampler(estimates), pair, places, seed)
-        band = _band(source, draws, n_jobs, progress)
+        band = _band(source, draws, n_jobs, backend, progress)
     return SeComparison(
         parameters=tuple(table.names[k] for k in places),
         slopes=_slopes(table),
@@ -84,13 +86,16 @@ def compare(
     )
 
 
-def _band(source: Draws, draws: int, n_jobs: int, progress: bool | None) -> Band:
+def _band(
+    source: Draws, draws: int, n_jobs: int, backend: Backend | None, progress: bool | None
+) -> Band:
     found = in_batches(
         partial(_ratios, source),
         range(draws),
         jobs=n_jobs,
         progress=progress,
         label="data sets drawn from the model",
+        backend=backend,
     )
     fitted = [ratios for ratios in found if ratios is not None]
     if len(fitted) < ENOUGH * draws:

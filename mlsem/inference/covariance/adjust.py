@@ -12,6 +12,12 @@ fixed effects of a linear mixed model of one outcome CR2 is the adjustment of re
 
     u_j = X_jᵀ Φ_j⁻¹ D'(D H_j D')^{-½} D e_j.
 
+A cluster is rows there in which Φ = Λ is diagonal, and with Y = Λ^{-½} X in the units above,
+
+    u_j = Yᵀ Z Λ^{½} e,   Z = (Λ² - Λ Y Yᵀ Λ)^{-½},   spread = (Λ Z Y)ᵀ Λ Z Y,   pull = (Z Y)ᵀ Λ Y;
+
+the adjusted scores of fixed effects are the same with Λ^{-½} e for Λ^{½} e, with I for Λ elsewhere.
+
 Where a cluster alone determines a direction (leverage 1) it has nothing left there, and u_j is
 without that direction. Where all leverages are small, as those of many clusters, powers of I - X
 are a few terms of the binomial series, which a stack of matrices has sooner than eigenvalues.
@@ -25,10 +31,10 @@ from typing import Annotated as Shaped
 import numpy as np
 
 from mlsem.core.clusters.reduced import MixedClusters
-from mlsem.core.linalg import along, solved_lower
-from mlsem.core.records import Array
+from mlsem.core.linalg import along, apply_maps, products
+from mlsem.core.records import Array, Index
 from mlsem.estimation.standard_errors import Adjustment
-from mlsem.inference.covariance.equations import WhiteKinds
+from mlsem.inference.covariance.equations import WhiteKinds, WhiteRows
 
 LEVERAGE_ONE = 1e-9  # leverages closer to 1 are 1
 SMALL = 0.02  # leverages up to which ten terms of the series are exact
@@ -65,38 +71,163 @@ class Adjusted:
     alone: Shaped[Array, "k n n"]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class AdjustedRows:
+    """Some clusters as rows: of a linear mixed model, along the directions of fixed effects.
+
+    Attributes
+    ----------
+    scores : (g, p)
+        u.
+    design : (d, p, g)
+        Y.
+    half : (d, p, g)
+        Z Y.
+    weights : (d, g)
+        Λ; 1 for adjusted scores.
+    alone : (g, p, p)
+        Projection on the directions of leverage 1.
+    """
+
+    scores: Shaped[Array, "g p"]
+    design: Shaped[Array, "d p g"]
+    half: Shaped[Array, "d p g"]
+    weights: Shaped[Array, "d g"]
+    alone: Shaped[Array, "g p p"]
+
+    def put(self, found: Adjusted) -> None:
+        """In place of what the fixed effects, the first directions, have in the score form."""
+        p = self.design.shape[1]
+        moved = self.weights[:, None] * self.half
+        found.scores[:, :p] = self.scores
+        found.spread[:, :p, :p] = np.einsum("dag,dbg->gab", moved, moved)
+        found.pull[:, :p, :p] = np.einsum("dag,dbg->gab", moved, self.design)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Adjustments:
+    """What c contrasts have of some kinds of clusters, k, and the adjusted scores of these, g.
+
+    Attributes
+    ----------
+    scores : (g, n)
+        u.
+    alone : (k, n, n)
+        Projection on the directions of leverage 1.
+    pulled : (c, n, k)
+        F = pullᵀ c.
+    spread : (c, k)
+        d = cᵀ spread c.
+    share : (c, k)
+        cᵀ X c.
+    fourth : (c, k)
+        κ₄ of cᵀu; 0 of fixed effects, whose scores are linear in the data.
+    """
+
+    scores: Shaped[Array, "g n"]
+    alone: Shaped[Array, "k n n"]
+    pulled: Shaped[Array, "c n k"]
+    spread: Shaped[Array, "c k"]
+    share: Shaped[Array, "c k"]
+    fourth: Shaped[Array, "c k"]
+
+
+def adjustments(
+    block: WhiteKinds | WhiteRows, how: Adjustment, contrasts: Shaped[Array, "c n"]
+) -> Adjustments:
+    """Adjust the clusters of a block, for some contrasts."""
+    if isinstance(block, WhiteRows):
+        return _of_rows(adjusted_rows(block.rows, how), contrasts)
+    found = adjusted(block, how)
+    return Adjustments(
+        scores=found.scores,
+        alone=found.alone,
+        pulled=(contrasts @ found.pull).transpose(1, 2, 0),
+        spread=np.einsum("knc,cn->ck", along(found.spread, contrasts), contrasts),
+        share=np.einsum("knc,cn->ck", along(found.leverage, contrasts), contrasts),
+        fourth=block.cumulants(along(found.adjustment, contrasts).swapaxes(1, 2)).T,
+    )
+
+
+def _of_rows(found: AdjustedRows, contrasts: Shaped[Array, "c p"]) -> Adjustments:
+    moved = found.weights[:, None] * (contrasts @ found.half)
+    shared = contrasts @ found.design
+    spread = np.einsum("dcg,dcg->cg", moved, moved)
+    return Adjustments(
+        scores=found.scores,
+        alone=found.alone,
+        pulled=np.einsum("dcg,dpg->cpg", moved, found.design),
+        spread=spread,
+        share=np.einsum("dcg,dcg->cg", shared, shared),
+        fourth=_none(spread.shape),
+    )
+
+
 def adjusted(kinds: WhiteKinds, how: Adjustment) -> Adjusted:
     """Adjust the scores of the clusters of these kinds."""
     leverage = kinds.leverage
-    largest = float(np.sqrt(np.einsum("kab,kab->k", leverage, leverage).max(initial=0.0)))
-    if largest < SMALL:
-        adjustment = _series(leverage, how.power, largest)
-        alone = np.broadcast_to(np.float64(0.0), leverage.shape)
-    else:
-        adjustment, alone = _by_eigenvalues(leverage, how.power)
+    adjustment, alone = _powers(leverage, how.power)
     pull = adjustment @ leverage
-    alike = len(kinds.which) > len(leverage)
-    each = adjustment[kinds.kind] if alike else adjustment
     found = Adjusted(
-        scores=(each @ kinds.scores[:, :, None])[:, :, 0],
+        scores=apply_maps(adjustment, kinds.kind, kinds.scores),
         leverage=leverage,
         adjustment=adjustment,
         spread=pull @ adjustment,
         pull=pull,
         alone=alone,
     )
-    mixed = kinds.mixed
-    if how.residuals and mixed is not None:
-        _adjust_residuals(mixed, kinds.term.root, found)
+    rows = kinds.rows if how.residuals else None
+    if rows is not None:
+        adjusted_rows(rows, how).put(found)
     return found
 
 
-def _series(
-    leverage: Shaped[Array, "k n n"], power: float, largest: float
-) -> Shaped[Array, "k n n"]:
-    """(I - X)^{-power} = Σ_i (power)_i / i! · Xⁱ, by Horner's rule; `largest` bounds |X|."""
+def adjusted_rows(rows: MixedClusters, how: Adjustment) -> AdjustedRows:
+    """Adjust the residuals of clusters that are white rows, or their scores."""
+    design = rows.design
+    weights = rows.variances if how.residuals else np.ones_like(rows.variances)
+    leverage = np.einsum("dpg,epg->gde", design, design)
+    bound = _bound(leverage)
+    lost, alone = _lost(leverage, design, bound)
+    if not how.residuals:
+        inverse = _powers(leverage, how.power)[0].transpose(1, 2, 0)
+    elif bound < SMALL:
+        inverse = _near_root(weights, leverage.transpose(1, 2, 0), bound)
+    else:
+        inverse = _inverse_root(weights.T, leverage, lost).transpose(1, 2, 0)
+    half = products(inverse, design)
+    scores = np.einsum("dpg,dg->gp", half, weights * rows.residuals)
+    return AdjustedRows(scores, design, half, weights, alone)
+
+
+def _bound(leverage: Shaped[Array, "k n n"]) -> float:
+    """A bound of all |X|."""
+    return float(np.sqrt(np.einsum("kab,kab->k", leverage, leverage).max(initial=0.0)))
+
+
+def _powers(
+    leverage: Shaped[Array, "k n n"], power: float
+) -> tuple[Shaped[Array, "k n n"], Shaped[Array, "k n n"]]:
+    """(I - X)^{-power} without the directions of leverage 1, and the projection on these."""
+    bound = _bound(leverage)
+    if bound < SMALL:
+        return _series(leverage, power, bound), _none(leverage.shape)
+    values, vectors = np.linalg.eigh(leverage)
+    gone = values > 1.0 - LEVERAGE_ONE
+    left = np.where(gone, 1.0, 1.0 - values)
+    factors = np.where(gone, 0.0, left**-power)
+    return _spectral(vectors, factors), _spectral(vectors, gone.astype(float))
+
+
+def _none(shape: tuple[int, ...]) -> Shaped[Array, "*s"]:
+    """Zeros that take no memory."""
+    return np.broadcast_to(np.float64(0.0), shape)
+
+
+def _series(leverage: Shaped[Array, "k n n"], power: float, bound: float) -> Shaped[Array, "k n n"]:
+    """(I - X)^{-power} = Σ_i (power)_i / i! · Xⁱ, by Horner's rule."""
     terms = [1.0]
-    while terms[-1] * largest ** (len(terms) - 1) > EXACT:
+    while terms[-1] * bound ** (len(terms) - 1) > EXACT:
         terms.append(terms[-1] * (power + len(terms) - 1) / len(terms))
     diagonal = np.arange(leverage.shape[-1])
     total = terms[-1] * leverage
@@ -107,17 +238,6 @@ def _series(
     return total
 
 
-def _by_eigenvalues(
-    leverage: Shaped[Array, "k n n"], power: float
-) -> tuple[Shaped[Array, "k n n"], Shaped[Array, "k n n"]]:
-    """(I - X)^{-power} without the directions of leverage 1, and the projection on these."""
-    values, vectors = np.linalg.eigh(leverage)
-    gone = values > 1.0 - LEVERAGE_ONE
-    left = np.where(gone, 1.0, 1.0 - values)
-    factors = np.where(gone, 0.0, left**-power)
-    return _spectral(vectors, factors), _spectral(vectors, gone.astype(float))
-
-
 def _spectral(
     vectors: Shaped[Array, "k n n"], values: Shaped[Array, "k n"]
 ) -> Shaped[Array, "k n n"]:
@@ -125,20 +245,47 @@ def _spectral(
     return (vectors * values[:, None, :]) @ vectors.swapaxes(1, 2)
 
 
-def _adjust_residuals(mixed: MixedClusters, root: Shaped[Array, "n n"], found: Adjusted) -> None:
-    """Put the adjustment of residuals in place of that of the fixed effects' scores."""
-    p = mixed.design.shape[2]
-    design = along(mixed.design, root[:p, :p].T)
-    lower: Array = np.linalg.cholesky(mixed.working)  # type: ignore[assignment]
-    upper = lower.swapaxes(1, 2)
-    square, turned = upper @ lower, upper @ design  # D D', D X
-    values, vectors = np.linalg.eigh(square @ square - turned @ turned.swapaxes(1, 2))
-    lost = np.rint(np.einsum("kaa->k", found.alone[:, :p, :p])).astype(int)
-    gone = np.arange(values.shape[1]) < lost[:, None]
-    factors = np.where(gone, 0.0, np.where(gone, 1.0, values) ** -0.5)
-    half = _spectral(vectors, factors) @ solved_lower(lower, design)  # (D H D')^{-½} D'⁻¹ X
-    map_ = half.swapaxes(1, 2)
-    found.scores[:, :p] = (map_ @ (upper @ mixed.residuals[:, :, None]))[:, :, 0]
-    moved = square @ half
-    found.spread[:, :p, :p] = moved.swapaxes(1, 2) @ moved
-    found.pull[:, :p, :p] = map_ @ turned
+def _lost(
+    leverage: Shaped[Array, "g d d"], design: Shaped[Array, "d p g"], bound: float
+) -> tuple[Shaped[Index, "g"], Shaped[Array, "g p p"]]:
+    """How many directions of each cluster have leverage 1, and the projection on these: YᵀY and
+    Y Yᵀ have the same leverages."""
+    p, count = design.shape[1:]
+    if bound < 1.0 - LEVERAGE_ONE:
+        return np.zeros(count, dtype=np.intp), _none((count, p, p))
+    values, vectors = np.linalg.eigh(leverage)
+    gone = values > 1.0 - LEVERAGE_ONE
+    own = np.einsum("gde,dpg->gep", vectors * gone[:, None], design)
+    return gone.sum(axis=1), own.swapaxes(1, 2) @ own
+
+
+def _near_root(
+    weights: Shaped[Array, "d g"], leverage: Shaped[Array, "d d g"], bound: float
+) -> Shaped[Array, "d d g"]:
+    """Z = (Λ² - Λ N Λ)^{-½} of small N, from Λ⁻¹ by steps Δ with ΛΔ + ΔΛ = I - Z (Λ² - Λ N Λ) Z,
+    each of which leaves at most |N| of the error."""
+    every = np.arange(len(weights))
+    square = -weights[:, None] * leverage * weights
+    square[every, every] += weights**2
+    found = np.zeros(square.shape)
+    found[every, every] = 1.0 / weights
+    pace = 1.0 / (weights[:, None] + weights)
+    error = bound
+    while error > EXACT:
+        left = -products(products(found, square), found)
+        left[every, every] += 1.0
+        found += pace * left
+        error *= bound
+    return found
+
+
+def _inverse_root(
+    weights: Shaped[Array, "g d"], leverage: Shaped[Array, "g d d"], lost: Shaped[Index, "g"]
+) -> Shaped[Array, "g d d"]:
+    """The same of any N, without as many directions as are lost: those of the least eigenvalues."""
+    every = np.arange(weights.shape[1])
+    square = -weights[:, :, None] * leverage * weights[:, None]
+    square[:, every, every] += weights**2
+    values, vectors = np.linalg.eigh(square)
+    gone = every < lost[:, None]
+    return _spectral(vectors, np.where(gone, 0.0, np.where(gone, 1.0, values) ** -0.5))

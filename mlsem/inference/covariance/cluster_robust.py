@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated as Shaped
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mlsem.core.arrow import Arrow
-from mlsem.core.linalg import along
 from mlsem.core.records import Array, Index, frozen
 from mlsem.estimation.standard_errors import StandardErrors
-from mlsem.inference.covariance.adjust import Adjusted, adjusted
-from mlsem.inference.covariance.equations import WhiteClusters, WhiteKinds
+from mlsem.inference.covariance.adjust import Adjustments, adjustments
+from mlsem.inference.covariance.equations import WhiteClusters, WhiteKinds, WhiteRows
 
 ALONE = 1e-8  # share of a contrast in directions of leverage 1 that leaves it without a variance
 
@@ -77,42 +76,74 @@ def robust_contrasts(
     assert kind.adjustment is not None
     corner = np.zeros((count, clusters.n_shared, clusters.n_shared))
     trace, squares, fourth, shares = np.zeros((4, count))
+    sums = _Sums(trace, squares, fourth, shares)
     lengths = np.einsum("cn,cn->c", contrasts, contrasts)
-    alone: list[Array] = []
-    soloists: list[int] = []
     meats: list[Array] = []
     for term in clusters.terms:
-        own, size = contrasts[:, term.places], len(term.places)
-        meat, across = np.zeros((size, size)), np.zeros((count, size, size))
-        for kinds in term.parts(count):
-            found, weights = adjusted(kinds, kind.adjustment), kinds.counts
-            pulled = own @ found.pull
-            h = np.einsum("kcn,kcn->kc", pulled, pulled)
-            d = np.einsum("knc,cn->kc", along(found.spread, own), own)
-            trace += weights @ (d - h)
-            squares += weights @ (d * (d - 2.0 * h))
-            if (weights != 1.0).any():
-                pulled *= np.sqrt(weights)[:, None, None]
-            across += pulled.transpose(1, 2, 0) @ pulled.transpose(1, 0, 2)
-            fourth += weights @ kinds.cumulants(along(found.adjustment, own).swapaxes(1, 2))
-            share = np.einsum("knc,cn->kc", along(found.leverage, own), own)
-            shares += weights @ share**2
-            meat += found.scores.T @ found.scores
-            _note_soloists(kinds, found, own, lengths, alone, soloists)
-        corner += taken_out(across, term.own)
-        squares += np.einsum("cab,cab->c", across, across)
-        meats.append(meat * small_sample_factor(clusters, kind))
-    squares += np.einsum("cab,cab->c", corner, corner)
+        scores = np.empty_like(term.scores)
+        first = 0
+        for part in term.apart(contrasts[:, term.places]):
+            size = len(part.places)
+            own, columns = contrasts[:, part.places], slice(first, first + size)
+            first += size
+            across = np.zeros((count, size, size))
+            for block in part.parts(count):
+                seen = adjustments(block, kind.adjustment, own)
+                scores[block.which, columns] = seen.scores
+                sums.add(seen, block.counts, across)
+                sums.note(seen, block, own, lengths)
+            corner += taken_out(across, part.own)
+            sums.squares += np.einsum("cab,cab->c", across, across)
+        meats.append(small_sample_factor(clusters, kind) * (scores.T @ scores))
+    sums.squares += np.einsum("cab,cab->c", corner, corner)
     with np.errstate(divide="ignore", invalid="ignore"):
-        df = trace**2 / (squares + 0.5 * fourth)
-        effective = lengths**2 / shares
+        df = sums.trace**2 / (sums.squares + 0.5 * sums.fourth)
+        effective = lengths**2 / sums.shares
     return RobustContrasts(
         meat=clusters.layout.summed(meats),
         df=frozen(df),
         effective=frozen(effective),
-        alone=frozen(np.array(alone).reshape(-1, count).T),
-        soloists=frozen(np.array(soloists, dtype=np.intp)),
+        alone=frozen(np.array(list(sums.alone.values())).reshape(-1, count).T),
+        soloists=frozen(np.array(list(sums.alone), dtype=np.intp)),
     )
+
+
+@dataclass(slots=True, eq=False)
+class _Sums:
+    """Sums over clusters of what each contrast has of them: d - h, d (d - 2h), κ₄ and the square of
+    cᵀXc, (c,) each; and the share of it that single clusters alone determine."""
+
+    trace: Shaped[Array, "c"]
+    squares: Shaped[Array, "c"]
+    fourth: Shaped[Array, "c"]
+    shares: Shaped[Array, "c"]
+    alone: dict[int, Shaped[Array, "c"]] = field(default_factory=dict[int, Array])
+
+    def add(
+        self, seen: Adjustments, counts: Shaped[Array, "k"], across: Shaped[Array, "c n n"]
+    ) -> None:
+        """As many clusters of each kind; Σ F Fᵀ to `across`."""
+        d, pulled = seen.spread, seen.pulled
+        h = np.einsum("cnk,cnk->ck", pulled, pulled)
+        self.trace += (d - h) @ counts
+        self.squares += (d * (d - 2.0 * h)) @ counts
+        self.fourth += seen.fourth @ counts
+        self.shares += seen.share**2 @ counts
+        across += (pulled * counts) @ pulled.swapaxes(1, 2)
+
+    def note(
+        self,
+        seen: Adjustments,
+        block: WhiteKinds | WhiteRows,
+        contrasts: Shaped[Array, "c n"],
+        lengths: Shaped[Array, "c"],
+    ) -> None:
+        """What single clusters of the block alone determine."""
+        for place in np.flatnonzero(np.einsum("kaa->k", seen.alone) > 0.5):
+            share = np.einsum("cn,nm,cm->c", contrasts, seen.alone[place], contrasts)
+            (cluster,) = block.members[block.kind == place].tolist()
+            share = share / np.where(lengths > 0, lengths, 1.0)
+            self.alone[cluster] = self.alone.get(cluster, 0.0) + share
 
 
 def taken_out(across: Shaped[Array, "*c m m"], own: int) -> Shaped[Array, "*c s s"]:
@@ -123,26 +154,11 @@ def taken_out(across: Shaped[Array, "*c m m"], own: int) -> Shaped[Array, "*c s 
     return corner
 
 
-def _note_soloists(
-    kinds: WhiteKinds,
-    found: Adjusted,
-    contrasts: Shaped[Array, "c n"],
-    lengths: Shaped[Array, "c"],
-    alone: list[Shaped[Array, "c"]],
-    soloists: list[int],
-) -> None:
-    for place in np.flatnonzero(found.alone.any(axis=(1, 2))):
-        share = np.einsum("cn,nm,cm->c", contrasts, found.alone[place], contrasts)
-        alone.append(share / np.where(lengths > 0, lengths, 1.0))
-        (cluster,) = kinds.members[kinds.kind == place]
-        soloists.append(int(cluster))
-
-
 def small_sample_factor(clusters: WhiteClusters, kind: StandardErrors) -> float:
     """That of the kind, p being the fixed effects of a linear mixed model, all free parameters
     elsewhere; 1 where it has none."""
     if kind.factor is None:
         return 1.0
     working = clusters.working
-    p = clusters.basis.shape[1] if working.mixed is None else working.mixed.design.shape[2]
+    p = clusters.basis.shape[1] if working.mixed is None else working.mixed.rows.fixed
     return kind.factor(working.n_clusters, working.n_rows, p)

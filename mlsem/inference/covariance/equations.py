@@ -2,134 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated as Shaped
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mlsem.core.arrow import Arrow, ArrowRoot, Layout
 from mlsem.core.clusters.reduced import MixedClusters
-from mlsem.core.clusters.unions import Unions
-from mlsem.core.linalg import along, blocks
+from mlsem.core.clusters.view import MixedRows
+from mlsem.core.linalg import along, walk
 from mlsem.core.records import Array, Index
-
-Cumulants = Callable[[Shaped[Index, "k"], Shaped[Array, "k c n"]], Shaped[Array, "k c ..."]]
-"""Of aᵀs for kinds and directions a: κ₄ (k, c); or κ₃ with s itself (k, c, n)."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class WorkingTerm:
-    """The robust clusters of one term of the log-likelihood as the fitted model sees them, along
-    its m of the directions φ: its own, then those that several terms share.
-
-    Clusters that are alike to the model are of one *kind* and share all matrix work.
-
-    Attributes
-    ----------
-    information : (K, m, m)
-        B of each kind: the expected information of such a cluster.
-    kind : (g,)
-        The kind of each cluster, a position in `information`.
-    numbers : (g,)
-        Which of all clusters these are.
-    cumulants : callable
-        κ₄ of the scores of clusters of given kinds along directions of φ.
-    third : callable
-        κ₃(aᵀs, aᵀs, s) of these.
-    """
-
-    information: Shaped[Array, "K m m"]
-    kind: Shaped[Index, "g"]
-    numbers: Shaped[Index, "g"]
-    cumulants: Cumulants
-    third: Cumulants
-
-    @property
-    def counts(self) -> Shaped[Array, "K"]:
-        """Clusters of each kind."""
-        return np.bincount(self.kind, minlength=len(self.information)).astype(float)
-
-    @property
-    def total(self) -> Shaped[Array, "m m"]:
-        """Σ B_j."""
-        return np.tensordot(self.counts, self.information, 1)
-
-
-def working_term(
-    unions: Unions,
-    numbers: Shaped[Index, "g"],
-    layout: Layout,
-    term: int,
-    columns: Shaped[Index, "k"],
-) -> WorkingTerm:
-    """The robust clusters of a term that are these unions.
-
-    Parameters
-    ----------
-    numbers : (g,)
-        Which of all clusters these are.
-    layout : Layout
-        Of all directions.
-    columns : (k,)
-        The directions that move the term, those of `unions`.
-    """
-    information = layout.spread(term, columns, unions.information())
-    if not len(layout.shared):
-        alone = unions.cumulants, unions.third_cumulants
-        return WorkingTerm(information, unions.kind, numbers, *alone)
-    along = _Along(unions, layout.placed(term, columns))
-    return WorkingTerm(information, unions.kind, numbers, along.cumulants, along.third)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Along:
-    """Cumulants of unions along the directions of their term, of which those at `place` (k,) move
-    it."""
-
-    unions: Unions
-    place: Shaped[Index, "k"]
-
-    def cumulants(
-        self, kinds: Shaped[Index, "K"], directions: Shaped[Array, "K c m"]
-    ) -> Shaped[Array, "K c"]:
-        return self.unions.cumulants(kinds, directions[..., self.place])
-
-    def third(
-        self, kinds: Shaped[Index, "K"], directions: Shaped[Array, "K c m"]
-    ) -> Shaped[Array, "K c m"]:
-        total = np.zeros(directions.shape)
-        found = self.unions.third_cumulants(kinds, directions[..., self.place])
-        total[..., self.place] = found
-        return total
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class WorkingClusters:
-    """The robust clusters as the fitted model sees them.
-
-    Attributes
-    ----------
-    terms : tuple of WorkingTerm
-        Those of each term of the log-likelihood; of one term where clusters cut across terms.
-    mixed : MixedClusters or None
-        Of a linear mixed model of one outcome, whose p fixed effects are the first directions and
-        whose clusters are of one term.
-    labels : (G,)
-        Cluster ids.
-    n_rows : int
-        N.
-    """
-
-    terms: tuple[WorkingTerm, ...]
-    mixed: MixedClusters | None
-    labels: Shaped[NDArray, "G"]
-    n_rows: int
-
-    @property
-    def n_clusters(self) -> int:
-        return len(self.labels)
+from mlsem.inference.covariance.working import MixedTerm, WorkingClusters, WorkingTerm
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -180,7 +64,7 @@ class WhiteTerm:
     scores : (g, m)
     working : WorkingTerm
         In φ.
-    mixed : MixedClusters or None
+    mixed : MixedTerm or None
     """
 
     places: Shaped[Index, "m"]
@@ -188,16 +72,97 @@ class WhiteTerm:
     root: Shaped[Array, "m m"]
     scores: Shaped[Array, "g m"]
     working: WorkingTerm
-    mixed: MixedClusters | None
+    mixed: MixedTerm | None
 
     def parts(self, count: int = 0) -> Iterator[WhiteKinds]:
         """Kinds in blocks of bounded memory, for `count` contrasts."""
         size, counts = len(self.places), self.working.counts
         by_kind = np.argsort(self.working.kind, kind="stable")
         ends = np.append(0, np.cumsum(counts)).astype(np.intp)
-        for part in blocks(len(counts), size * max(size, count)):
+        for part in walk(len(counts), size * max(size, count)):
             which = by_kind[ends[part.start] : ends[part.stop]]
             yield WhiteKinds(self, part, which, counts[part])
+
+    def apart(self, contrasts: Shaped[Array, "c m"]) -> tuple[WhiteTerm | WhiteEffects, ...]:
+        """The same clusters along parts of the directions between which no leverage has anything:
+        those of fixed effects and of variances, if no contrast has some of both."""
+        if self.mixed is None:
+            return (self,)
+        rows, p = self.mixed.rows, self.mixed.rows.fixed
+        if (contrasts[:, :p].any(axis=1) & contrasts[:, p:].any(axis=1)).any():
+            return (self,)
+        effects = WhiteEffects(self.places[:p], self.root[:p, :p], rows, self.working.numbers)
+        if p == len(self.places):
+            return (effects,)
+        return effects, WhiteTerm(
+            places=self.places[p:],
+            own=self.own - p,
+            root=self.root[p:, p:],
+            scores=self.scores[:, p:],
+            working=self.mixed.variances,
+            mixed=None,
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class WhiteEffects:
+    """The clusters of a linear mixed model along the directions of its fixed effects, as rows.
+
+    Attributes
+    ----------
+    places : (p,)
+        Which of all directions these are.
+    root : (p, p)
+        L among them.
+    rows : MixedRows
+    numbers : (G,)
+        Which of all clusters these are.
+    """
+
+    places: Shaped[Index, "p"]
+    root: Shaped[Array, "p p"]
+    rows: MixedRows
+    numbers: Shaped[Index, "G"]
+
+    @property
+    def own(self) -> int:
+        """All directions are the term's own."""
+        return len(self.places)
+
+    def parts(self, count: int = 0) -> Iterator[WhiteRows]:
+        """Clusters in blocks of bounded memory, for `count` contrasts."""
+        p = len(self.places)
+        for part in walk(self.rows.n_clusters, p * max(p, count)):
+            which = np.arange(part.start, part.stop)
+            rows = white_rows(self.rows.of(part), self.root)
+            yield WhiteRows(rows, which, self.numbers[part])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class WhiteRows:
+    """Some clusters as rows: their rows, which of the term's and which of all they are."""
+
+    rows: MixedClusters
+    which: Shaped[Index, "g"]
+    members: Shaped[Index, "g"]
+
+    @property
+    def counts(self) -> Shaped[Array, "g"]:
+        """Each is of its own kind."""
+        return np.ones(len(self.which))
+
+    @property
+    def kind(self) -> Shaped[Index, "g"]:
+        """The position of each."""
+        return np.arange(len(self.which))
+
+
+def white_rows(rows: MixedClusters, root: Shaped[Array, "p p"]) -> MixedClusters:
+    """Along φ̃, and in units in which each row has the variance that is kept: Φ^{-½} X L and
+    Φ^{-½} (y - Xβ̂), so that the leverage is the cross-product of the design."""
+    unit = np.sqrt(rows.variances)
+    design = (root.T @ rows.design) / unit[:, None]
+    return MixedClusters(rows.variances, design, rows.residuals / unit)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -237,17 +202,17 @@ class WhiteKinds:
     @property
     def leverage(self) -> Shaped[Array, "k m m"]:
         """X of these kinds."""
-        information, root = self.term.working.information[self.part], self.term.root
+        information, root = self.term.working.information(self.part), self.term.root
         half = np.ascontiguousarray(along(information, root.T).swapaxes(1, 2))
         return along(half, root.T)
 
     @property
-    def mixed(self) -> MixedClusters | None:
-        """Where each cluster is of its own kind."""
-        found, part = self.term.mixed, self.part
-        if found is None:
+    def rows(self) -> MixedClusters | None:
+        """Of a linear mixed model, where each cluster is of its own kind."""
+        if self.term.mixed is None:
             return None
-        return MixedClusters(found.working[part], found.design[part], found.residuals[part])
+        rows = self.term.mixed.rows
+        return white_rows(rows.of(self.part), self.term.root[: rows.fixed, : rows.fixed])
 
     def cumulants(self, directions: Shaped[Array, "k c m"]) -> Shaped[Array, "k c"]:
         """κ₄ along directions of φ̃ (k, c, m)."""
@@ -328,7 +293,7 @@ def whitened(equations: EstimatingEquations) -> WhiteClusters | None:
     clusters, layout = equations.clusters, equations.layout
     assert equations.scores is not None
     assert clusters is not None
-    root = layout.summed([term.total for term in clusters.terms]).root()
+    root = clusters.total.root()
     bread = None if root is None else root.congruent(equations.information).root()
     if root is None or bread is None:
         return None

@@ -192,7 +192,7 @@ def adjustment_forms(clusters: WhiteClusters, kind: StandardErrors) -> tuple[str
     mixed, how = clusters.working.mixed, kind.adjustment
     if how is None or not how.residuals or mixed is None:
         return ("scores",) * len(clusters.basis)
-    others = clusters.influence[:, mixed.design.shape[2] :]
+    others = clusters.influence[:, mixed.rows.fixed :]
     return tuple("scores" if row.any() else "residuals" for row in others)
 
 

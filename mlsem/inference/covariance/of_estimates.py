@@ -17,11 +17,7 @@ from mlsem.estimation.ml import involved
 from mlsem.estimation.settings import InformationKind
 from mlsem.estimation.standard_errors import CR0, STANDARD, Factor, StandardErrors
 from mlsem.inference.covariance.cautions import cautions
-from mlsem.inference.covariance.equations import (
-    EstimatingEquations,
-    WorkingClusters,
-    working_term,
-)
+from mlsem.inference.covariance.equations import EstimatingEquations
 from mlsem.inference.covariance.freedom import df_method, with_freedom
 from mlsem.inference.covariance.matrix import (
     Covariance,
@@ -30,6 +26,7 @@ from mlsem.inference.covariance.matrix import (
     robust_covariance,
     silenced,
 )
+from mlsem.inference.covariance.working import MixedTerm, WorkingClusters, working_term
 
 LOOKED_AT = 500  # clusters up to which MLR looks for effects that few of them carry
 
@@ -63,10 +60,12 @@ def _covariance_of(
     problem, settings = estimates.problem, estimates.settings
     if not kind.exists or not estimates.converged:
         return no_covariance(estimates.params, kind), ()
-    if kind.sandwich and len(problem.robust.labels) < 2:
+    clusters = len(problem.robust.labels)
+    if kind.sandwich and problem.robust.name is None and clusters < problem.moments.n_rows:
         raise InferenceError(
-            "the fit is to moments that were made without cluster=, of all rows together: robust "
-            'standard errors need clusters. Make the moments with cluster="…".'
+            "the fit has moments of all rows together (of a query, or made without cluster=): "
+            "robust standard errors need rows or clusters. Ask for them as you fit the rows, "
+            'mlsem.fit(…, se="MLR"), or name cluster="…".'
         )
     method = df_method(problem, settings)
     if kind.model_based and estimates.restricted:
@@ -211,28 +210,38 @@ def working_equations(
     equations = _equations(estimates, directions, kind, with_scores=True)
     information = equations.information
     if directions.fixed:
-        fixed = np.arange(information.size) < directions.fixed
-        information = arrow_of(np.where(fixed == fixed[:, None], information.dense, 0.0))
+        information = _apart(information, directions.fixed)
     return _with_clusters(estimates, directions, replace(equations, information=information))
+
+
+def _apart(information: Arrow, fixed: int) -> Arrow:
+    """Without what it has between the first directions, those of fixed effects, and the others."""
+    first = np.arange(information.size) < fixed
+    return arrow_of(np.where(first == first[:, None], information.dense, 0.0))
 
 
 def _with_clusters(
     estimates: Estimates, directions: Directions, equations: EstimatingEquations
 ) -> EstimatingEquations:
-    problem, mixed = estimates.problem, estimates.mixed_clusters(directions)
+    problem, rows = estimates.problem, estimates.mixed_rows(directions)
     assert equations.scores is not None
+    layout = equations.layout
     terms = estimates.robust_terms(directions, by_term=len(equations.scores) > 1)
+    total = as_arrow(estimates.arranged_information(directions, "expected"))
+    mixed = None
+    if rows is not None:
+        (term,), first = terms, rows.fixed
+        total = _apart(total, first)
+        unions, columns = term.unions(apart=False, first=first), term.columns[first:]
+        mixed = MixedTerm(rows, working_term(unions, term.numbers, layout, 0, columns))
     clusters = WorkingClusters(
         terms=tuple(
             working_term(
-                term.unions(apart=mixed is not None),
-                term.numbers,
-                equations.layout,
-                k,
-                term.columns,
+                term.unions(apart=mixed is not None), term.numbers, layout, k, term.columns
             )
             for k, term in enumerate(terms)
         ),
+        total=total if len(terms) > 1 else arrow_of(total.dense),
         mixed=mixed,
         labels=problem.robust.labels,
         n_rows=problem.moments.n_rows,

@@ -9,12 +9,13 @@ variables over an independent s, ν s² ~ χ²_ν (Tukey, 1953; with unequal var
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Literal
 
 import numpy as np
 from scipy.special import gammaincc, gammaincinv, gammaln, ndtr
 
-from mlsem.core.records import Array
+from mlsem.core.records import Array, frozen
 from mlsem.inference.covariance.intervals import critical_values, holm
 
 Adjust = Literal["tukey", "holm", "bonferroni", "sidak"]
@@ -72,7 +73,7 @@ def range_tail(q: float, means: int, df: float) -> float:
         return float(_beyond(np.array([q]), means)[0])
     low = 0.5 * np.log(max(gammaincinv(0.5 * df, TAIL) * 2.0 / df, 1e-300))
     high = 0.5 * np.log(_largest(df))
-    nodes, weights = np.polynomial.legendre.leggauss(NODES)
+    nodes, weights = _gauss()
     x = low + 0.5 * (high - low) * (nodes + 1.0)  # x = log s
     log_density = (
         np.log(2.0) + 0.5 * df * np.log(0.5 * df) - gammaln(0.5 * df)
@@ -80,6 +81,13 @@ def range_tail(q: float, means: int, df: float) -> float:
     )  # fmt: skip
     density = 0.5 * (high - low) * weights * np.exp(log_density)
     return float(np.clip(density @ _beyond(q * np.exp(x), means), 0.0, 1.0))
+
+
+@cache
+def _gauss() -> tuple[Array, Array]:
+    """Nodes and weights of Gauss and Legendre, which take longer to find than all else."""
+    nodes, weights = np.polynomial.legendre.leggauss(NODES)
+    return frozen(nodes), frozen(weights)
 
 
 def _largest(df: float) -> float:
@@ -92,7 +100,7 @@ def _largest(df: float) -> float:
 
 def _beyond(w: Array, means: int) -> Array:
     """1 - W(w) of ranges w (n,) of k standard normal variables."""
-    nodes, weights = np.polynomial.legendre.leggauss(NODES)
+    nodes, weights = _gauss()
     z = 8.0 * nodes
     density = 8.0 * weights * np.exp(-0.5 * z**2) / np.sqrt(2.0 * np.pi)
     within = ndtr(z) - ndtr(z - w[:, None])

@@ -10,6 +10,7 @@ import numpy as np
 
 from mlsem.api.fit import fit
 from mlsem.api.lmm import lmm
+from mlsem.api.reading import Reading
 from mlsem.errors import (
     IdentificationError,
     InterfaceError,
@@ -26,7 +27,7 @@ from mlsem.results.tables import defined_parameters
 from mlsem.simulation.study.fingerprint import described, fingerprint
 
 if TYPE_CHECKING:
-    import pandas as pd
+    pass
 
 Numbers = dict[str, tuple[float, float, float]]
 WRONG = (OptionError, OptionValueError, InterfaceError, ModelSyntaxError, SpecificationError)
@@ -90,9 +91,13 @@ class Method:
         names = f" {sorted(self.renamed.items())}" if self.renamed else ""
         return f"{self.key!r} {options}{names}"
 
-    def fitted(self, data: pd.DataFrame) -> Any:
-        """The fit, from scratch."""
-        return self.call(self.text, data, **self.options) if self.text else self.call(data)
+    def fitted(self, reading: Reading) -> Any:
+        """The fit; what other methods have read of the data is not read again."""
+        if not self.text:
+            reading.known.clear()  # the function may change the data
+            return self.call(reading.data)
+        data: Any = reading if self.call is fit else reading.data
+        return self.call(self.text, data, **self.options)
 
     def from_fit(self, base: FitResult) -> FitResult | None:
         """The fit made of one with the same estimates; None if it takes one of its own."""
@@ -165,9 +170,7 @@ def _method(name: str, entry: object) -> Method:
     )
 
 
-def analyse(
-    methods: Sequence[Method], data: pd.DataFrame, strict: bool = True
-) -> dict[str, Outcome]:
+def analyse(methods: Sequence[Method], reading: Reading, strict: bool = True) -> dict[str, Outcome]:
     """What each method finds in a data set. Methods with the same estimates fit once.
 
     Parameters
@@ -184,18 +187,18 @@ def analyse(
     outcomes: dict[str, Outcome] = {}
     with without_warnings(), np.errstate(all="ignore"):  # what they warn of is counted
         for method in methods:
-            outcomes[method.name] = _outcome(method, data, bases, strict)
+            outcomes[method.name] = _outcome(method, reading, bases, strict)
     return outcomes
 
 
 def _outcome(
-    method: Method, data: pd.DataFrame, bases: dict[object, FitResult], strict: bool
+    method: Method, reading: Reading, bases: dict[object, FitResult], strict: bool
 ) -> Outcome:
     try:
         base = bases.get(method.key)
         result = None if base is None else method.from_fit(base)
         if result is None:
-            result = method.fitted(data)
+            result = method.fitted(reading)
             if isinstance(result, FitResult):
                 bases.setdefault(method.key, result)
         return _read(method, result)

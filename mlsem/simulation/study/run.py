@@ -12,18 +12,22 @@ from typing import Any
 
 import numpy as np
 
+from mlsem.api.reading import Reading
+from mlsem.data.table.stack import held, values_in
 from mlsem.errors import OptionValueError
 from mlsem.other_programs.answering import answering
-from mlsem.parallel.pool import Backend, batch_size, is_elsewhere, streamed
+from mlsem.parallel.pool import Backend, batch_size, streamed, workers_for
+from mlsem.simulation.study.ahead import look_ahead
 from mlsem.simulation.study.arguments import read_names, read_truth, refuse_unknown, require_numbers
 from mlsem.simulation.study.methods import Method, Outcome, analyse, read_methods
 from mlsem.simulation.study.records import Record
 from mlsem.simulation.study.result import MethodResults, Study
-from mlsem.simulation.study.sources import InOrder, Source, read_source
+from mlsem.simulation.study.sources import Drawn, InOrder, Source, read_source
 from mlsem.simulation.study.store import Store
 
 TRIED = 3  # data sets that no method can analyse, before a study is given up
 LARGEST = 25  # replications that an interruption may lose, per process
+HELD = 4_000_000  # values of data sets that are read together
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -108,10 +112,10 @@ def study(
         The file holds another study, is damaged or in use by another process, or cannot be read
         or written.
     InterfaceError
-        Several processes without joblib, "dask" without distributed, or a bar without tqdm.
+        Several processes without joblib, a backend without its package, or a bar without tqdm.
     WorkerError
-        A process died, or cannot be sent the study; or the Dask cluster cannot read it (mlsem is
-        not installed there), or was lost.
+        A process died, or cannot be sent the study; or the cluster cannot read it (mlsem is not
+        installed there), or was lost.
 
     Examples
     --------
@@ -132,6 +136,7 @@ def study(
     source, methods = read_source(generator), read_methods(models)
     require_numbers(replications, level, seed)
     known, wanted = read_truth(truth), read_names(parameters)
+    workers = workers_for(n_jobs, backend)
     with nullcontext() if file is None else Store.opened(file) as store:
         seed = _seed(seed, store)
         work = Work(None if isinstance(source, InOrder) else source, methods, seed, wanted)
@@ -143,7 +148,7 @@ def study(
         if 0 not in done or (len(done) < replications and (known or wanted)):
             first = _tried(work, source, replications)
             _refuse_unknown(first, known, wanted or ())
-            if 0 not in done and not is_elsewhere(backend):  # all of that is the cluster's work
+            if 0 not in done and workers.are_ours:  # else all of that is the cluster's work
                 done[0] = _chosen(first, wanted)
                 if store is not None:
                     store.add([(0, done[0])])
@@ -208,10 +213,34 @@ def _batches(
 
 
 def _replicated(work: Work, batch: Sequence[tuple[int, Any]]) -> list[Record]:
-    return [(k, _chosen(_replication(work, k, data), work.parameters)) for k, data in batch]
+    found: list[Record] = []
+    for wave in _waves(work, batch):
+        look_ahead(work.methods, [reading for _, reading in wave])
+        for number, reading in wave:
+            outcomes = analyse(work.methods, reading, strict=False)
+            found.append((number, _chosen(outcomes, work.parameters)))
+    return found
 
 
-def _replication(work: Work, number: int, data: Any, strict: bool = False) -> Mapping[str, Outcome]:
+def _waves(work: Work, batch: Sequence[tuple[int, Any]]) -> Iterator[list[tuple[int, Reading]]]:
+    """The data sets of a batch, as many at a time as may be in memory."""
+    wave: list[tuple[int, Reading]] = []
+    left: float = HELD
+    for number, data in batch:
+        own = _drawn(work, number, data)
+        if isinstance(work.source, Drawn):  # the function may fill the same arrays again
+            own = held(own)
+        wave.append((number, Reading(own)))
+        left -= values_in(own)
+        if left < 0:
+            yield wave
+            wave, left = [], HELD
+    if wave:
+        yield wave
+
+
+def _drawn(work: Work, number: int, data: Any) -> Any:
+    """The data set of a replication."""
     if work.source is not None:
         try:
             data = work.source.data(number, work.seed)
@@ -228,7 +257,7 @@ def _replication(work: Work, number: int, data: Any, strict: bool = False) -> Ma
             f"generator: it returned None in replication {number}, and must return a data frame. "
             "Does the function end with return?"
         )
-    return analyse(work.methods, data, strict)
+    return data
 
 
 def _chosen(outcomes: Mapping[str, Outcome], names: frozenset[str] | None) -> Mapping[str, Outcome]:
@@ -255,7 +284,7 @@ def _tried(work: Work, source: InOrder | Source, replications: int) -> Mapping[s
     numbers = range(min(TRIED, replications))
     tried: list[Mapping[str, Outcome]] = []
     for [(number, data)] in _batches(source, numbers, 1):
-        tried.append(_replication(work, number, data, strict=True))
+        tried.append(analyse(work.methods, Reading(_drawn(work, number, data))))
         if not all(each.is_mistake for each in tried[-1].values()):
             return tried[0]
     reasons = "; ".join(f"models[{k!r}]: {each.failure}" for k, each in tried[0].items())

@@ -11,11 +11,11 @@ import pytest
 
 from mlsem.api.steps import table_of
 from mlsem.core.records import CellMoments, ClusterMoments
-from mlsem.data.engine.read import read_lazy
 from mlsem.data.frames.source import source
 from mlsem.data.moments.aggregate import DataRecord, read_moments
 from mlsem.errors import DataError
 from mlsem.model.options import ModelOptions
+from tests.support.queries import ENGINES, read_lazy
 
 pytest.importorskip("narwhals")
 pytestmark = [
@@ -24,29 +24,6 @@ pytestmark = [
 ]
 
 
-def _polars(frame: pd.DataFrame) -> Any:
-    return pytest.importorskip("polars").from_pandas(frame).lazy()
-
-
-def _duckdb(frame: pd.DataFrame) -> Any:
-    return pytest.importorskip("duckdb").from_df(frame)
-
-
-def _ibis(frame: pd.DataFrame) -> Any:
-    return pytest.importorskip("ibis").memtable(frame)
-
-
-def _dask(frame: pd.DataFrame) -> Any:
-    return pytest.importorskip("dask.dataframe").from_pandas(frame, npartitions=10, sort=False)
-
-
-ENGINES: dict[str, Callable[[pd.DataFrame], Any]] = {
-    "polars": _polars,
-    "duckdb": _duckdb,
-    "ibis": _ibis,
-    "dask": _dask,
-}
-
 CROSS_LEVEL = "level: 1\n y ~ x + w:x\n level: 2\n y ~ w"
 PRODUCT = "level: 1\n y ~ x + z + x:z\n level: 2\n y ~ w"
 FACTORS = "level: 1\n fw =~ y + x + z\n level: 2\n fb =~ y + x + z"
@@ -54,14 +31,13 @@ SPLIT = "level: 1\n y ~ x\n level: 2\n y ~ x + w"
 ONE_LEVEL = "y ~ x + z + w"
 
 
-SLOW = {"ibis", "dask"}  # Ibis speaks to DuckDB here; both have a fit in tests/data/frames
-
-
 @pytest.fixture(
-    params=[pytest.param(each, marks=[pytest.mark.slow] * (each in SLOW)) for each in ENGINES]
+    params=[
+        pytest.param(each, marks=[pytest.mark.slow] * slow) for each, (_, slow) in ENGINES.items()
+    ]
 )
 def engine(request: pytest.FixtureRequest) -> Callable[[pd.DataFrame], Any]:
-    make = ENGINES[request.param]
+    make, _ = ENGINES[request.param]
     return lambda frame: source(make(frame)).frame  # type: ignore[union-attr]
 
 

@@ -1,0 +1,129 @@
+"""What a call of `fit` asks for, and its answer: a fit of the data, which may have been read."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from mlsem.api.reading import Reading
+from mlsem.api.steps import (
+    beside_model,
+    finish,
+    groups_of,
+    is_query,
+    modelling,
+    names_in,
+    parsed,
+    remarked,
+    rows_in,
+    rows_of,
+    summed_of,
+    table_of,
+    warn_of_lone_values,
+)
+from mlsem.api.update import updated
+from mlsem.data.kept import are_moments
+from mlsem.data.moments.bases import data_names
+from mlsem.estimation.keywords import ELSEWHERE
+from mlsem.estimation.settings import SETTING_NAMES, Settings
+from mlsem.model.options import ModelOptions, Preset, model_options, split_options
+from mlsem.model.table import ParameterTable
+from mlsem.parallel.progress import showing
+from mlsem.results.recipe import Recipe
+from mlsem.results.result import FitResult
+from mlsem.syntax.nodes import ModelSyntax
+
+NAMED = ("model", "data", "cluster")  # parameters, for which a keyword may be a slip, too
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What the keywords of `fit` say."""
+
+    settings: Settings
+    options: ModelOptions
+    group: Any
+    group_label: Any
+    center: Any
+    auxiliary: Any
+    start: Any
+    progress: Any
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Call:
+    """What a call of `fit` asks for, of data with such columns.
+
+    Attributes
+    ----------
+    syntax : ModelSyntax
+    table : ParameterTable
+    how : Given
+        The keywords.
+    cluster : str or None
+    """
+
+    syntax: ModelSyntax
+    table: ParameterTable
+    how: Given
+    cluster: str | None
+
+    @property
+    def read(self) -> Hashable:
+        """Calls that have it in common read the same of the same data."""
+        how = self.how
+        asked = how.settings.missing, how.settings.se_cluster, how.group, repr(how.center)
+        return self.table, self.cluster, *asked
+
+
+def called(
+    preset: Preset, model: str, data: Any, cluster: str | None, options: Mapping[str, Any]
+) -> tuple[Call, Any]:
+    """What a call asks for, and its data as the roads from here take them.
+
+    Raises
+    ------
+    MlsemError
+        The model, the keywords, or names that the data do not have.
+    """
+    if are_moments(data):
+        from mlsem.api.from_moments import with_moments
+
+        cluster, options = with_moments(data, cluster, options)
+    how = read_keywords(preset, options)
+    if not are_moments(data):
+        needs_rows = how.settings.kind().sandwich or how.settings.se_cluster
+        summed = cluster is not None or not needs_rows
+        data = rows_in(data, model, cluster, options, summed=summed)
+    syntax = parsed(model, data)
+    labels = groups_of(syntax, data, how.group, how.group_label)
+    table = remarked(table_of(syntax.text, how.options, names_in(data), labels))
+    warn_of_lone_values(data_names(table), data)
+    if is_query(data):
+        with showing(how.progress):
+            data = summed_of(data, syntax, table, how.settings, cluster, how.group, how.auxiliary)
+    table = beside_model(table, how.auxiliary, how.settings, how.options, data, cluster)
+    return Call(syntax, table, how, cluster), data
+
+
+def answered(call: Call, data: Any, reading: Reading) -> FitResult:
+    """The fit that a call asks for, of data that may have been read for others."""
+    how, table = call.how, call.table
+    with showing(how.progress):
+        record = reading.once(
+            call.read,
+            lambda: rows_of(
+                call.syntax, table, data, how.settings, call.cluster, how.group, how.center
+            ),
+        )
+        recipe = Recipe(how.options, updated)
+        return finish(call.syntax.text, how.settings, table, record, how.start, recipe, reading)
+
+
+def read_keywords(preset: Preset, options: Mapping[str, Any]) -> Given:
+    """The keywords of `fit`, sorted by who takes them, and checked."""
+    keywords, rest = split_options(options, (*ELSEWHERE, *SETTING_NAMES), NAMED)
+    apart = {name: rest.pop(name, None) for name in ELSEWHERE}
+    settings, chosen = modelling(Settings(**rest), model_options(preset, **keywords), keywords)
+    return Given(settings, chosen, **apart)
