@@ -72,7 +72,6 @@ def expected() -> mlsem.PooledResult:
 
 def test_a_list_a_mapping_and_a_long_frame_are_one() -> None:
     sets = by_hand(math="PV{}MATH")
-    same(mlsem.fit_many(MODEL, sets, cluster="school"), expected())
     same(mlsem.fit_many(MODEL, dict(enumerate(sets)), cluster="school"), expected())
     same(mlsem.fit_many(MODEL, iter(sets), cluster="school"), expected())
     found = mlsem.fit_many(MODEL, long(), cluster="school", imputation=".imp")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import runpy
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -208,3 +209,21 @@ def test_statistics_that_do_not_differ_are_those_of_one_data_set() -> None:
 def test_a_stacked_ratio_above_the_mean_adds_no_variance() -> None:
     found = d4(6.0, 6.5, 2, M)
     assert (found.riv, found.statistic.value, found.statistic.df_denom) == (0.0, 3.25, np.inf)
+
+
+# --- coverage -------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_intervals_of_few_clusters_cover() -> None:
+    """150 data sets of the study on docs/studies/pooled_coverage.md, of 12 clusters."""
+    path = Path(__file__).parents[2] / "examples" / "studies" / "pooled_coverage.py"
+    script = runpy.run_path(str(path))
+    found = np.array(script["run_batch"](script["Cell"](12), range(150)))
+    coverage, widths = 1.0 - found[:, 0].mean(axis=0), np.median(found[:, 1], axis=0)
+    rows, barnard, matching, reml = widths
+    assert (np.abs(coverage[2:] - 0.95) < 0.05).all()  # 2.8 Monte Carlo errors
+    assert (rows < matching).all()
+    assert (matching < barnard).all()
+    assert coverage[0, 0] < coverage[2, 0]  # the treatment of 4 clusters
+    assert (reml < barnard).all()

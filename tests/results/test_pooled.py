@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import re
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -156,6 +157,25 @@ def test_tables_are_those_of_a_fit_with_fractions_of_missing_information() -> No
     assert "FMI" in text
     assert "ci.lower" in text
     assert found.glance().loc[0, ["n_data", "n_failed"]].tolist() == [5, 0]
+
+
+def test_a_mixed_model_has_its_own_tables() -> None:
+    found = mixed(REML=True)
+    table = found.tidy(0.9).set_index("term")
+    assert table["effect"].tolist() == ["fixed"] * 4 + ["ran_pars"] * 2
+    assert table.loc["x1", ["estimate", "df", "fmi"]].tolist() == [
+        found.params["x1"],
+        found.df["x1"],
+        found.fmi["x1"],
+    ]
+    sd = table.loc["sd__Observation", "estimate"]
+    assert sd == pytest.approx(np.sqrt(found.params["Residual"]))
+    text = str(found.summary(0.95))
+    assert "Formula" in text
+    assert re.search(r"ci\.lower +ci\.upper +FMI", text)
+    line = next(each for each in text.splitlines() if each.startswith("  x1 "))
+    assert line.split()[-1] == f"{found.fmi['x1']:.3f}"
+    assert f"{found.params['id.(Intercept)']:.3f}" in text
 
 
 def test_defined_parameters_go_by_the_delta_method() -> None:

@@ -43,6 +43,8 @@ class PooledEstimates:
     rows : (rows,)
         Of the table, the mean over fits.
     cluster_labels : (G,)
+    record : DataRecord or GroupedRecord
+        What was read of the first data set.
     """
 
     table: ParameterTable
@@ -50,6 +52,7 @@ class PooledEstimates:
     free: Array
     rows: Array
     cluster_labels: NDArray[Any]
+    record: Any
     converged: bool = True
 
     @property
@@ -66,6 +69,7 @@ def estimates_of(fits: Sequence[FitResult]) -> PooledEstimates:
         free=first.free,
         rows=frozen(np.mean([row_values(fit._estimates) for fit in fits], axis=0)),
         cluster_labels=first.cluster_labels,
+        record=first.record,
     )
 
 

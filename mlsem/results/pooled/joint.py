@@ -202,7 +202,7 @@ def pooled_ratio(
         found = d3(mean, 2.0 * _difference(simple, full, _at_pooled), k, m)
     else:
         found = d4(mean, 2.0 * _difference(simple, full, _at_maximum), k, m)
-    return _result(found, chosen, singles[0].added, m)
+    return _result(found, chosen, singles[0].added or (f"{k} equalities of the simple model",), m)
 
 
 def _require_likelihoods(simple: PooledResult, full: PooledResult) -> None:

@@ -51,6 +51,30 @@ class Columns:
     scales: tuple[Scale, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class _Scale:
+    """z = forward(value) with its derivative, and back."""
+
+    forward: Callable[[Array], Array]
+    slope: Callable[[Array], Array]
+    back: Callable[[Array], Array]
+    back_slope: Callable[[Array], Array]
+
+
+_SCALES: dict[Scale, _Scale] = {
+    "plain": _Scale(np.positive, np.ones_like, np.positive, np.ones_like),
+    "correlation": _Scale(
+        np.arctanh, lambda r: 1.0 / (1.0 - r**2), np.tanh, lambda z: 1.0 - np.tanh(z) ** 2
+    ),
+    "share": _Scale(
+        lambda share: np.arctanh(np.sqrt(share)),
+        lambda share: 1.0 / (2.0 * np.sqrt(share) * (1.0 - share)),
+        lambda z: np.tanh(np.maximum(z, 0.0)) ** 2,
+        lambda z: 2.0 * np.tanh(z) * (1.0 - np.tanh(z) ** 2),
+    ),
+}
+
+
 @quiet
 def pooled_columns(
     given: Columns, method: PooledDf, nests: Sequence[Index], level: float
@@ -58,53 +82,32 @@ def pooled_columns(
     """est, se, stat, df, pvalue, ci_lower, ci_upper, fmi of each number.
 
     `se` is that of the number itself, by the delta method at the pooled value; statistic and p
-    value are those of the scale on which it was pooled. NaN where it has no standard error in some
-    fit; a number that is constant in all fits has the standard error 0.
+    value are those of the scale on which it was pooled. NaN where some fit has no such value or
+    standard error; a number that is constant in all fits has the standard error 0.
     """
     varies = (given.se > 0).any(axis=0)
     scales = np.where(varies, np.array(given.scales), "plain")
-    size = np.abs(given.values)
-    root = np.where(scales == "share", np.sqrt(np.clip(given.values, 0.0, None)), given.values)
-    proper = ((scales == "plain") | (size < 1.0)) & ((scales != "share") | (given.values >= 0))
-    slope = np.select(
-        [scales == "correlation", scales == "share"],
-        [1.0 / (1.0 - root**2), 1.0 / (2.0 * root * (1.0 - root**2))],
-        1.0,
-    )
-    moved = np.where(scales == "plain", given.values, np.arctanh(root))
-    moved = np.where(proper, moved, np.nan)
-    own = pooled_numbers(moved, given.se * slope, given.df, method, nests)
+
+    def moved(which: str, values: Array) -> Array:
+        found = np.empty_like(values)
+        for name, scale in _SCALES.items():
+            found[..., scales == name] = getattr(scale, which)(values[..., scales == name])
+        return found
+
+    z, slopes = moved("forward", given.values), moved("slope", given.values)
+    own = pooled_numbers(z, given.se * slopes, given.df, method, nests)
     own = replace(own, se=np.where(varies, own.se, 0.0))
     test = wald(own.est, own.se, own.df, level)
-    back = {
-        "plain": (lambda z: z, lambda z: np.ones_like(z)),
-        "correlation": (np.tanh, lambda z: 1.0 - np.tanh(z) ** 2),
-        "share": (
-            lambda z: np.tanh(np.maximum(z, 0.0)) ** 2,
-            lambda z: 2.0 * np.tanh(z) * (1.0 - np.tanh(z) ** 2),
-        ),
-    }
-    found: dict[str, Any] = {
-        "est": _back(own.est, scales, back, 0),
-        "se": own.se * _back(own.est, scales, back, 1),
+    return {
+        "est": moved("back", own.est),
+        "se": own.se * moved("back_slope", own.est),
         "stat": test.stat,
         "df": test.df,
         "pvalue": test.pvalue,
-        "ci_lower": _back(test.lower, scales, back, 0),
-        "ci_upper": _back(test.upper, scales, back, 0),
+        "ci_lower": moved("back", test.lower),
+        "ci_upper": moved("back", test.upper),
         "fmi": np.where(varies, own.fmi, np.nan),
     }
-    return found
-
-
-def _back(
-    z: Array, scales: Array, back: dict[str, tuple[Callable[..., Array], ...]], which: int
-) -> Array:
-    found = np.empty_like(z)
-    for name, functions in back.items():
-        own = scales == name
-        found[own] = functions[which](z[own])
-    return found
 
 
 def columns_of(frames: Sequence[pd.DataFrame], value: str, scales: Sequence[Scale]) -> Columns:
@@ -227,7 +230,7 @@ def pooled_r_squared(pooled: PooledResult, group: Hashable, level: float) -> RSq
     first = each[0]
     mixed = first.mixed
     if mixed is not None:
-        parts = np.mean([astuple(one.mixed) for one in each if one.mixed is not None], axis=0)
+        parts = np.array([astuple(one.mixed) for one in each if one.mixed is not None]).mean(axis=0)
         mixed = MixedR2(*parts.tolist())
     columns = columns_of([one.frame for one in each], "r2", ("share",) * len(first.variables))
     found = _pooled(pooled, columns, level)

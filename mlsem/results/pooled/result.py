@@ -50,6 +50,8 @@ if TYPE_CHECKING:
     from mlsem.estimation.settings import DfKind, Settings, TestName
     from mlsem.estimation.standard_errors import SeName
     from mlsem.inference.covariance.matrix import Covariance
+    from mlsem.results.mixed.summary import MixedSummary
+    from mlsem.results.pooled.summary import PooledFacts
     from mlsem.results.standardized import Kind as StandardizedKind
     from mlsem.results.summary import Summary
 
@@ -328,6 +330,7 @@ class PooledResult(Tested, Answering):
         Returns
         -------
         DataFrame
+            Of fits by `lmm` that of `MixedResult.tidy`.
 
         Examples
         --------
@@ -340,6 +343,13 @@ class PooledResult(Tested, Answering):
         0  y ~ x1      0.52  0.19
         1  y ~~ y      1.33  0.17
         """
+        if self._mixed:
+            from mlsem.results.mixed import tables
+
+            own: Any = self._estimates
+            columns = tables.tidy_columns(own, self.covariance, level, "sdcor")
+            riv, fmi = self._of_parameters
+            return make_frame(columns | {"riv": riv, "fmi": fmi})
         columns = without_auxiliary(self._columns(level), self.table)
         tidied = tidy_columns(columns, grouped=bool(self.table.groups))
         return make_frame(tidied | {name: columns[name] for name in ("riv", "fmi")})
@@ -375,8 +385,10 @@ class PooledResult(Tested, Answering):
             }
         )
 
-    def summary(self, level: float | None = None, *, auxiliary: bool = False) -> Summary:
-        """The results in lavaan's layout, with the fraction of missing information.
+    def summary(
+        self, level: float | None = None, *, auxiliary: bool = False
+    ) -> Summary | MixedSummary:
+        """The results in the layout of a fit's, with the fraction of missing information.
 
         Parameters
         ----------
@@ -387,7 +399,7 @@ class PooledResult(Tested, Answering):
 
         Returns
         -------
-        Summary
+        Summary or MixedSummary
             Prints as text and shows as HTML in a notebook.
 
         Examples
@@ -399,6 +411,10 @@ class PooledResult(Tested, Answering):
         >>> print(pooled.summary().to_text().splitlines()[0])
         mlsem 0.1.0: 3 fits pooled by Rubin's rules
         """
+        if self._mixed:
+            from mlsem.results.pooled.summary import mixed_summary
+
+            return mixed_summary(self, self._facts(), level)
         from mlsem.results.summary import summarise
 
         table = self.table
@@ -411,7 +427,12 @@ class PooledResult(Tested, Answering):
             columns, hidden, table.level_labels, self._facts(), level is not None, None, titles
         )
 
-    def _facts(self) -> Any:
+    @property
+    def _mixed(self) -> bool:
+        """Whether `lmm` made the fits."""
+        return self.used[0]._record.formula is not None
+
+    def _facts(self) -> PooledFacts:
         from mlsem.results.pooled.summary import PooledFacts
 
         record = self.used[0]._record

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from mlsem.estimation.standard_errors import StandardErrors
 from mlsem.inference.pooling.rules import PooledDf
 from mlsem.report.document import HeaderBlock
+from mlsem.results.mixed.parts import parts_of
+from mlsem.results.mixed.summary import FixedEffects, MixedSummary
+from mlsem.results.mixed.varcorr import variances
 from mlsem.version import __version__
 
 DF_NAMES: dict[PooledDf, str] = {
@@ -14,6 +18,9 @@ DF_NAMES: dict[PooledDf, str] = {
     "barnard-rubin": "Barnard & Rubin (1999)",
     "rubin": "Rubin (1987)",
 }
+if TYPE_CHECKING:
+    from mlsem.results.pooled.result import PooledResult
+
 Pairs = tuple[tuple[str, str], ...]
 
 
@@ -59,7 +66,13 @@ class PooledFacts:
         )
 
     def header(self, measures: tuple[HeaderBlock, ...] | None) -> tuple[HeaderBlock, ...]:
-        return HeaderBlock("", self._model), HeaderBlock("", self._data), self._errors
+        errors = HeaderBlock("Parameter estimates:", self._errors)
+        return HeaderBlock("", self._model), HeaderBlock("", self._data), errors
+
+    @property
+    def facts(self) -> Pairs:
+        """The same as one list."""
+        return *self._model, *self._data, *self._errors
 
     @property
     def _model(self) -> Pairs:
@@ -81,8 +94,35 @@ class PooledFacts:
         return tuple(pairs)
 
     @property
-    def _errors(self) -> HeaderBlock:
+    def _errors(self) -> Pairs:
         pairs = [("Standard errors", self.se.title), ("Degrees of freedom", DF_NAMES[self.df])]
         if self.complete_df is not None:
             pairs.append(("  of complete data", f"{self.complete_df:g}"))
-        return HeaderBlock("Parameter estimates:", tuple(pairs))
+        return tuple(pairs)
+
+
+def mixed_summary(pooled: PooledResult, facts: PooledFacts, level: float | None) -> MixedSummary:
+    """In the layout of a mixed model's, with the fraction of missing information; limits where a
+    level is given."""
+    estimates: Any = pooled._estimates
+    parts, names = parts_of(estimates), pooled.table.names
+    tests = pooled._wald(0.95 if level is None else level)
+    count, beside, limits = len(parts.fixed), [], ()
+    if level is not None:
+        beside = [("ci.lower", tests.lower[:count]), ("ci.upper", tests.upper[:count])]
+        limits = tuple(
+            (names[k], float(tests.est[k]), float(tests.lower[k]), float(tests.upper[k]))
+            for k in range(count, len(names))
+        )
+    beside.append(("FMI", pooled.fmi.to_numpy()[:count]))
+    fixed = FixedEffects(
+        names=parts.fixed,
+        est=tests.est[:count],
+        se=tests.se[:count],
+        df=pooled.covariance.df[:count],
+        stat=tests.stat[:count],
+        pvalue=tests.pvalue[:count],
+        beside=tuple(beside),
+    )
+    pairs = ("Formula", pooled.model), *facts.facts
+    return MixedSummary(facts.title, pairs, variances(parts), limits, fixed, (), facts.notes)
