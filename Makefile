@@ -3,7 +3,7 @@
 # make lint    ruff and pyright only
 # make fuzz    hostile data, mutated texts, random models, killed studies; SECONDS=60 of each
 # make docs    the documentation site, into docs/_build/html
-# make bench   the benchmarks
+# make bench   the benchmarks, and their page of the documentation; PARTS="grid engines" of some
 # make bench-compare BASE=main   this checkout's speed and import time beside a commit's
 # make test-oldest   the tests that versions can break, with the oldest packages (tests/oldest.txt)
 # make clean   remove what the above made
@@ -67,7 +67,7 @@ docs: $(VENV)/.docs
 ROUNDS ?= 10
 
 bench: $(VENV)/.bench
-	@$(RUN) -m benchmarks
+	@$(RUN) -m benchmarks $(PARTS) --save
 
 bench-compare: $(VENV)/.core
 	@test -n "$(BASE)" || { echo "Against which commit? make bench-compare BASE=main" >&2; exit 2; }

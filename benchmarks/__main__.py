@@ -1,8 +1,8 @@
 """python -m benchmarks [NAME ...] [--save]
 
-Names: speed, fit_measures, import_time, scaling, engines, memory, many_clusters, groups, robust,
-mixed, slopes, missing, missing_random, random_models, random_families, formulas.
-Without names: all but the last four.
+Names: speed, grid, fit_measures, import_time, scaling, engines, memory, many_clusters, groups,
+robust, mixed, slopes, missing, missing_random, random_models, random_families, formulas.
+Without names: all but the last four. With --save docs/benchmarks.md is written anew, too.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from benchmarks import (
     engines,
     fit_measures,
     formulas,
+    grid,
     groups,
     import_time,
     many_clusters,
@@ -20,6 +21,7 @@ from benchmarks import (
     missing,
     missing_random,
     mixed,
+    page,
     random_families,
     random_models,
     robust,
@@ -30,6 +32,7 @@ from benchmarks import (
 
 PARTS = {
     "speed": speed.main,
+    "grid": grid.main,
     "fit_measures": fit_measures.main,
     "import_time": import_time.main,
     "scaling": scaling.main,
@@ -58,6 +61,8 @@ def main() -> None:
         sys.argv = [f"benchmarks.{part}", *options]
         PARTS[part]()
         print()
+    if options:
+        page.main()
 
 
 if __name__ == "__main__":

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import platform
+import re
 import shutil
 import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
+from ctypes import CDLL
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
+TRACE = re.compile(r"\s*$|\s+\d+: |\s+at |note: |stack backtrace:|Execution halted|Calls: ")
+"""Lines of standard error around the one that says what is wrong, of Rust's and of R's."""
 RESULTS = HERE / "results"
 ONE_THREAD = dict.fromkeys(
     ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "RAYON_NUM_THREADS"), "1"
@@ -47,11 +53,15 @@ def repeats_for(seconds: float, budget: float, least: int = 5, most: int = 200) 
 
 
 def child(module: str, *arguments: str, timeout: float | None = None) -> dict[str, Any]:
-    """Run `python -m module` with one thread; its last line of output is JSON.
+    """Run `python -m module` as `run` does."""
+    return run([sys.executable, "-W", "ignore", "-m", module, *arguments], timeout)
+
+
+def run(command: Sequence[str], timeout: float | None = None) -> dict[str, Any]:
+    """Run a program with one thread; its last line of output is JSON.
 
     What fails or takes too long comes back as {"error": why}.
     """
-    command = [sys.executable, "-W", "ignore", "-m", module, *arguments]
     try:
         done = subprocess.run(
             command, env=environment(), capture_output=True, text=True, timeout=timeout, cwd=ROOT
@@ -59,11 +69,32 @@ def child(module: str, *arguments: str, timeout: float | None = None) -> dict[st
     except subprocess.TimeoutExpired:
         return {"error": f"stopped after {timeout:g} s"}
     if done.returncode:
-        lines = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
-        return {"error": lines[-1][:200]}
+        said = [line.strip() for line in done.stderr.splitlines() if not TRACE.match(line)]
+        return {"error": [f"exit code {done.returncode}", *said][-1][:200]}
     return json.loads(done.stdout.strip().splitlines()[-1])
 
 
+def beyond(call: Callable[[], Any]) -> float | None:
+    """Peak of resident memory during a call, beyond what was there, in MB; Linux alone tells."""
+    if not Path("/proc/self/clear_refs").exists():
+        call()
+        return None
+    gc.collect()
+    CDLL(None).malloc_trim(0)
+    before = _resident("VmRSS")
+    Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
+    call()
+    return _resident("VmHWM") - before
+
+
+def _resident(name: str) -> float:
+    """A line of Linux's account of this process, in MB."""
+    with open("/proc/self/status", encoding="ascii") as status:
+        line = next(each for each in status if each.startswith(name))
+    return int(line.split()[1]) / 1024
+
+
+@cache
 def has_r(*packages: str) -> bool:
     """Whether Rscript and these packages are there."""
     if shutil.which("Rscript") is None:
@@ -105,9 +136,11 @@ def median(values: Iterable[float]) -> float:
 
 
 def seconds(value: float | None) -> str:
-    """A time to three digits in s or ms."""
+    """A time to three digits in s or ms; of more than 1,000 s to two."""
     if value is None:
         return "–"
+    if value >= 1000:
+        return f"{float(f'{value:.2g}'):,.0f} s"
     return f"{value:.3g} s" if value >= 1 else f"{1e3 * value:.3g} ms"
 
 

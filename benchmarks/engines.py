@@ -1,6 +1,7 @@
 """A fit to rows that an engine has, beside the bare engine's grouping of the same columns.
 
 python -m benchmarks.engines [--rows 1e5 1e6 1e7] [--save]
+python -m benchmarks.engines --rows 1e8 --engines polars --save --into engines_once
 python -m benchmarks.engines --one polars MLR 1e6 FILE     one case in this process, as JSON
 
 Four variables in clusters of 100 rows, in a file of Parquet. "bare": the engine groups the rows by
@@ -157,9 +158,21 @@ def _cells(records: list[dict[str, Any]]) -> list[list[str]]:
         ratio = r["wall"] / bare.get((r["engine"], r["rows"]), float("nan"))
         cells.append(
             [r["engine"], f"{r['rows']:,}", r["case"], seconds(r["wall"]), seconds(r["cpu"]),
-             f"{ratio:.2f}", f"{r['memory']:,.0f}"]
+             f"{ratio:.2f}", "–" if r["memory"] is None else f"{r['memory']:,.0f}"]
         )  # fmt: skip
     return cells
+
+
+def engines_text(records: list[dict[str, Any]]) -> str:
+    head = ("engine", "rows", "what", "time", "processor", "of the bare grouping", "peak, MB")
+    return (
+        "# Rows that an engine has\n\n"
+        "`bare`: the engine alone groups the rows by cluster and sums four variables and their ten "
+        f"products. `MLR`, `CR2`: the whole `mlsem.fit` of {' '.join(MODEL.split())}, from the "
+        "file. Engines take as many threads as they like. Peak memory is that of the process, "
+        f"Python and its packages in it.\n\n{table(head, _cells(records))}\n\n"
+        f"{machine().removesuffix('; one thread')}.\n"
+    )
 
 
 def main() -> None:
@@ -167,7 +180,8 @@ def main() -> None:
     parser.add_argument("--rows", nargs="+", type=float, default=ROWS)
     parser.add_argument("--engines", nargs="+", choices=ENGINES, default=ENGINES)
     parser.add_argument("--one", nargs=4, metavar=("ENGINE", "CASE", "ROWS", "FILE"))
-    parser.add_argument("--save", action="store_true", help="write results/engines.*")
+    parser.add_argument("--save", action="store_true", help="write results/INTO.*")
+    parser.add_argument("--into", default="engines", help="engines_once: what is measured once")
     chosen = parser.parse_args()
     if chosen.one:
         os.environ.pop("RAYON_NUM_THREADS", None)  # polars' threads, before it is imported
@@ -185,18 +199,10 @@ def main() -> None:
                     found = child("benchmarks.engines", *one, timeout=PATIENCE)
                     records.append({"engine": engine, "case": case, "rows": rows, **found})
             file.unlink()
-    head = ("engine", "rows", "what", "time", "processor", "of the bare grouping", "peak, MB")
-    text = (
-        "# Rows that an engine has\n\n"
-        "`bare`: the engine alone groups the rows by cluster and sums four variables and their ten "
-        f"products. `MLR`, `CR2`: the whole `mlsem.fit` of {' '.join(MODEL.split())}, from the "
-        "file. Engines take as many threads as they like. Peak memory is that of the process, "
-        f"Python and its packages in it.\n\n{table(head, _cells(records))}\n\n"
-        f"{machine().removesuffix('; one thread')}.\n"
-    )
+    text = engines_text(records)
     print(text)
     if chosen.save:
-        save("engines", text, records)
+        save(chosen.into, text, records)
 
 
 if __name__ == "__main__":

@@ -14,10 +14,9 @@ import argparse
 import json
 import os
 import sys
-from ctypes import CDLL
 from typing import Any
 
-from benchmarks.common import child, machine, save, table
+from benchmarks.common import beyond, child, machine, save, table
 
 LIBRARIES = ("pandas", "polars", "pyarrow")
 COLUMNS = ("whole ids", "text ids", "float32", "nullable")
@@ -72,19 +71,6 @@ def made(library: str, kind: str, rows: int) -> tuple[Any, int]:
     return whole, size
 
 
-def memory(name: str) -> int:
-    """Bytes of a line of Linux's account of this process."""
-    with open("/proc/self/status", encoding="ascii") as status:
-        line = next(each for each in status if each.startswith(name))
-    return 1024 * int(line.split()[1])
-
-
-def peak_from_here() -> None:
-    """The peak of this process's memory, `VmHWM`, begins anew."""
-    with open("/proc/self/clear_refs", "w", encoding="ascii") as reset:
-        reset.write("5")
-
-
 def one(library: str, kind: str, rows: int) -> dict[str, float]:
     import pyarrow as pa
 
@@ -94,12 +80,10 @@ def one(library: str, kind: str, rows: int) -> dict[str, float]:
     mlsem.fit(MODEL, made(library, kind, 20_000)[0], **how)  # what stays once it is loaded
     data, size = made(library, kind, rows)
     pa.default_memory_pool().release_unused()
-    CDLL(None).malloc_trim(0)
-    before = memory("VmRSS")
-    peak_from_here()
-    mlsem.fit(MODEL, data, **how)
-    beyond = memory("VmHWM") - before
-    return {"size": size / 2**20, "beyond": beyond / 2**20, "share": beyond / size}
+    peak = beyond(lambda: mlsem.fit(MODEL, data, **how))
+    assert peak is not None
+    used = size / 2**20
+    return {"size": used, "beyond": peak, "share": peak / used}
 
 
 def main() -> None:

@@ -1,195 +1,278 @@
-"""Other Python packages that fit one random intercept, each in its own way.
+"""Programs that fit a random intercept or a factor at each level, each in its own way.
 
-python -m benchmarks.peers PACKAGE CLUSTERS SIZE   times one in a process of its own
+python -m benchmarks.peers PEER CLUSTERS ROWS_EACH PREDICTORS FACTORS   times one in this process
 """
 
 from __future__ import annotations
 
 import json
+import shutil
+import subprocess
 import sys
-from collections.abc import Callable, Sequence
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
 from importlib import metadata
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
-from benchmarks.cases import RANDOM_INTERCEPT, random_intercept
-from benchmarks.common import child, clock, median, repeats_for, seconds
+from benchmarks.common import (
+    HERE,
+    beyond,
+    child,
+    clock,
+    has_r,
+    median,
+    repeats_for,
+    run,
+)
+from benchmarks.designs import Design
 
-FORMULA = "y ~ x1 + w1 + w1:x1"
-TERMS = ("Intercept", "x1", "w1", "w1:x1")
-SIZES = ((50, 10), (1000, 20), (10_000, 50))
-BUDGET, PATIENCE = 4.0, 300.0
+BUDGET = 0.7  # seconds of repeated calls
+MODEL_BASED = "model-based"
+PROGRAMS = {
+    "R": ("Rscript", "--vanilla", str(HERE / "peers.R")),
+    "Julia": ("julia", str(HERE / "peers.jl")),
+}
 
-Answer = dict[str, float]
-
-
-def _mlsem(data: pd.DataFrame, estimator: str) -> Callable[[], Answer]:
-    import mlsem
-
-    names = dict(zip(TERMS, ("y~1.l2", "y~x1", "y~w1.l2", "y~w1:x1"), strict=True))
-
-    def call() -> Answer:
-        result = mlsem.fit(RANDOM_INTERCEPT, data, cluster="id", estimator=estimator)
-        result.parameter_estimates()
-        params = result.params
-        return {term: float(params[name]) for term, name in names.items()}
-
-    return call
+Answer = dict[str, dict[str, float]]
+"""Estimates and errors by the names of parameters, as far as a peer tells them."""
+Prepare = Callable[[Design, pd.DataFrame], Callable[[], Answer]]
+"""Rows as a peer takes them, and the call that is timed: from them to estimates and errors."""
 
 
-def _statsmodels(data: pd.DataFrame) -> Callable[[], Answer]:
+@dataclass(frozen=True)
+class Peer:
+    """A program: its kind of errors, its language, the package whose version is told, what else it
+    needs, and whether it has latent variables at two levels."""
+
+    errors: str
+    language: str
+    package: str
+    needs: tuple[str, ...] = ()
+    prepare: Prepare | None = None  # of those in Python
+    latent: bool = False
+
+    def absent(self) -> str | None:
+        """Why it cannot run here, if it cannot."""
+        if self.language == "Python":
+            missing = [each for each in (self.package, *self.needs) if not _installed(each)]
+            return f"not installed: {', '.join(missing)}" if missing else None
+        packages = (self.package, *self.needs)
+        there = has_r(*packages) if self.language == "R" else _has_julia(*packages)
+        return None if there else f"no {self.language} with {' and '.join(packages)}"
+
+    def takes(self, design: Design) -> bool:
+        return self.latent or not design.factors
+
+
+def _installed(package: str) -> bool:
+    return package == "mlsem" or find_spec(package.replace("-", "_")) is not None
+
+
+@cache
+def _has_julia(*packages: str) -> bool:
+    if shutil.which("julia") is None:
+        return False
+    asked = subprocess.run(
+        ["julia", "-e", f"using {', '.join(packages)}"], capture_output=True, check=False
+    )
+    return asked.returncode == 0
+
+
+# --- in Python ------------------------------------------------------------------------------------
+
+
+def _mlsem(se: str) -> Prepare:
+    def prepare(design: Design, data: pd.DataFrame) -> Callable[[], Answer]:
+        import mlsem
+
+        def call() -> Answer:
+            fit = mlsem.fit(design.model, data, cluster="id", se=se)
+            fit.parameter_estimates()
+            return {"estimates": _plain(fit.params), "errors": _plain(fit.bse)}
+
+        return call
+
+    return prepare
+
+
+def _plain(values: pd.Series) -> dict[str, float]:
+    return {name.removesuffix(".l2"): float(value) for name, value in values.items()}
+
+
+def _statsmodels(design: Design, data: pd.DataFrame) -> Callable[[], Answer]:
     from statsmodels.regression.mixed_linear_model import MixedLM
 
     def call() -> Answer:
-        params = MixedLM.from_formula(FORMULA, data, groups=data["id"]).fit(reml=False).params
-        return {term: float(params[term]) for term in TERMS}
+        found = MixedLM.from_formula(design.formula, data, groups=data["id"]).fit(reml=False)
+        return _answer(found.params, found.bse)
 
     return call
 
 
-def _mixedlm(data: pd.DataFrame) -> Callable[[], Answer]:
+def _mixedlm(design: Design, data: pd.DataFrame) -> Callable[[], Answer]:
     import mixedlm
 
     def call() -> Answer:
-        effects = mixedlm.lmer(f"{FORMULA} + (1 | id)", data, REML=False).fixef()
-        return {_term(name): float(value) for name, value in effects.items()}
+        found = mixedlm.lmer(f"{design.formula} + (1 | id)", data, REML=False)
+        effects = found.fixef()
+        return _answer(effects, zip(effects, np.sqrt(np.diag(found.vcov())), strict=True))
 
     return call
 
 
-def _mixedlm_rs(data: pd.DataFrame) -> Callable[[], Answer]:
+def _mixedlm_rs(design: Design, data: pd.DataFrame) -> Callable[[], Answer]:
     from mixedlm_rs import MixedLM
 
     def call() -> Answer:
-        result = MixedLM.from_formula(FORMULA, data, groups=data["id"]).fit(reml=False)
-        return dict(zip(TERMS, map(float, _ordered(result)), strict=True))
+        found = MixedLM.from_formula(design.formula, data, groups=data["id"]).fit(reml=False)
+        names = found.model.exog_names
+        return _answer(
+            zip(names, found.fe_params, strict=True), zip(names, found.bse_fe, strict=True)
+        )
 
     return call
 
 
-def _ordered(result: Any) -> list[float]:
-    names = [_term(name) for name in result.model.exog_names]
-    values = dict(zip(names, result.fe_params, strict=True))
-    return [values[term] for term in TERMS]
+def _lme_python(robust: bool) -> Prepare:
+    def prepare(design: Design, data: pd.DataFrame) -> Callable[[], Answer]:
+        import lme_python
+        import polars
+
+        frame = polars.DataFrame({name: data[name].to_numpy() for name in data})
+
+        def call() -> Answer:
+            found = lme_python.lmer(f"{design.formula} + (1 | id)", data=frame, reml=False)
+            if robust:
+                found.with_robust_se(frame, "id")
+            names = found.fixed_names
+            errors = found.robust_se if robust else found.std_errors
+            return _answer(
+                zip(names, found.coefficients, strict=True), zip(names, errors, strict=True)
+            )
+
+        return call
+
+    return prepare
 
 
-def _lme_python(data: pd.DataFrame) -> Callable[[], Answer]:
-    import lme_python
-    import polars
-
-    frame = polars.DataFrame({name: data[name].to_numpy() for name in data})
-
-    def call() -> Answer:
-        result = lme_python.lmer(f"{FORMULA} + (1 | id)", data=frame, reml=False)
-        names = map(_term, result.fixed_names)
-        return dict(zip(names, map(float, result.coefficients), strict=True))
-
-    return call
-
-
-def _semopy(data: pd.DataFrame) -> Callable[[], Answer]:
+def _semopy(design: Design, data: pd.DataFrame) -> Callable[[], Answer]:
     from semopy import ModelEffects
 
     frame = data.assign(int=data["w1"] * data["x1"], id=data["id"].astype(str))
-    names = dict(zip(("1", "x1", "w1", "int"), TERMS, strict=True))
+    text = design.formula.replace("w1:x1", "int")
 
     def call() -> Answer:
-        model = ModelEffects("y ~ x1 + w1 + int")
+        model = ModelEffects(text)
         model.fit(frame, group="id", obj="ML")
         found = model.inspect()
-        paths = found[(found["op"] == "~") & found["rval"].isin(names)]
-        return {
-            names[row.rval]: float(row.Estimate) for row in paths.itertuples() if row.rval in names
-        }
+        paths = found[found["op"] == "~"].set_index("rval")
+        return _answer(paths["Estimate"], paths["Std. Err"])
 
     return call
 
 
-def _term(name: str) -> str:
-    """The name of a fixed effect in any package's writing."""
-    bare = name.strip("():")
-    return {"x1:w1": "w1:x1", "1": "Intercept"}.get(bare, bare)
+def _answer(estimates: Any, errors: Any) -> Answer:
+    """Fixed effects by the names that mlsem has for them."""
+    return {
+        kind: {_name(term): float(value) for term, value in _pairs(values)}
+        for kind, values in (("estimates", estimates), ("errors", errors))
+    }
 
 
-PEERS: dict[str, tuple[str, Callable[[pd.DataFrame], Callable[[], Answer]]]] = {
-    "mlsem (ML)": ("mlsem", lambda data: _mlsem(data, "ML")),
-    "mlsem (MLR)": ("mlsem", lambda data: _mlsem(data, "MLR")),
-    "lme-python": ("lme-python", _lme_python),
-    "mixedlm": ("mixedlm", _mixedlm),
-    "mixedlm-rs": ("mixedlm-rs", _mixedlm_rs),
-    "statsmodels MixedLM": ("statsmodels", _statsmodels),
-    "semopy ModelEffects": ("semopy", _semopy),
-}
+def _pairs(values: Any) -> Any:
+    return values.items() if hasattr(values, "items") else values
 
 
-def version(package: str) -> str | None:
+def _name(term: str) -> str:
+    bare = term.strip("():")
+    return "y~" + {"x1:w1": "w1:x1", "int": "w1:x1", "Intercept": "1"}.get(bare, bare)
+
+
+PEERS: dict[str, Peer] = {
+    "mlsem, MLR": Peer("MLR", "Python", "mlsem", prepare=_mlsem("MLR"), latent=True),
+    "mlsem, CR2": Peer("CR2", "Python", "mlsem", prepare=_mlsem("CR2"), latent=True),
+    "mlsem": Peer(MODEL_BASED, "Python", "mlsem", prepare=_mlsem("standard"), latent=True),
+    "lavaan, MLR": Peer("MLR", "R", "lavaan", latent=True),
+    "clubSandwich, CR2": Peer("CR2", "R", "clubSandwich", ("lme4",)),
+    "lme-python, CR0": Peer("CR0", "Python", "lme-python", ("polars",), _lme_python(robust=True)),
+    "lme-python": Peer(
+        MODEL_BASED, "Python", "lme-python", ("polars",), _lme_python(robust=False)
+    ),
+    "lme4": Peer(MODEL_BASED, "R", "lme4"),
+    "MixedModels.jl": Peer(MODEL_BASED, "Julia", "MixedModels"),
+    "mixedlm": Peer(MODEL_BASED, "Python", "mixedlm", prepare=_mixedlm),
+    "mixedlm-rs": Peer(MODEL_BASED, "Python", "mixedlm-rs", prepare=_mixedlm_rs),
+    "statsmodels": Peer(MODEL_BASED, "Python", "statsmodels", prepare=_statsmodels),
+    "semopy": Peer(MODEL_BASED, "Python", "semopy", prepare=_semopy),
+}  # fmt: skip
+
+
+# --- one peer, one design -------------------------------------------------------------------------
+
+
+def measured(name: str, design: Design, patience: float) -> dict[str, Any]:
+    """Seconds, memory and answer of a peer in a process of its own, or {"error": why}."""
+    peer = PEERS[name]
+    if peer.language == "Python":
+        return child("benchmarks.peers", name, *design.words, timeout=patience)
+    with tempfile.TemporaryDirectory() as folder:
+        for step, each in (("small", design.small), ("whole", design)):
+            _write(each, Path(folder, step))
+        program = PROGRAMS[peer.language]
+        return run([*program, peer.package, folder, str(BUDGET)], patience)
+
+
+def _write(design: Design, folder: Path) -> None:
+    """The rows as bare columns of doubles, which any language reads soon, and the model's text."""
+    folder.mkdir()
+    data = design.data()
+    if not design.factors:
+        data["int"] = data["w1"] * data["x1"]
+    for column in data:
+        data[column].to_numpy(float).tofile(folder / f"{column}.f64")
+    (folder / "columns.txt").write_text("\n".join(data.columns) + "\n")
+    (folder / "model.lav").write_text(design.model.replace("w1:x1", "int"))
+    (folder / "formula.txt").write_text(f"{design.formula} + (1 | id)\n")
+
+
+def timed(name: str, design: Design) -> dict[str, Any]:
+    """A first call to few rows, then calls to all of them."""
+    prepare = PEERS[name].prepare
+    assert prepare is not None
+    first = clock(prepare(design.small, design.small.data()), 1)["wall"][0]
+    call = prepare(design, design.data())
+    answer: Answer = {}
+    once: dict[str, list[float]] = {}
+
+    def kept() -> None:
+        answer.update(call())
+
+    memory = beyond(lambda: once.update(clock(kept, 1)))
+    repeats = repeats_for(once["wall"][0], BUDGET, least=0)
+    runs = clock(call, repeats) if repeats > 1 else once
+    return {
+        "version": version(PEERS[name].package),
+        "first": first,
+        "wall": median(runs["wall"]),
+        "cpu": median(runs["cpu"]),
+        "memory": memory,
+        **answer,
+    }
+
+
+def version(package: str) -> str:
     try:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
-        return "source" if package == "mlsem" else None
-
-
-def peer_rows(
-    chosen: Sequence[str],
-) -> tuple[tuple[str, ...], list[dict[str, Any]], list[list[str]]]:
-    """Head, records and cells of the table of packages."""
-    head = ("package", *(f"{j:,} × {n}" for j, n in SIZES), "first call, 50 × 10", "deviation")
-    records: list[dict[str, Any]] = []
-    truth: dict[int, Answer] = {}
-    for name in chosen:
-        package, _ = PEERS[name]
-        if version(package) is None:
-            records.append({"package": name, "runs": [], "note": "not installed: left out"})
-            continue
-        runs: list[dict[str, Any]] = []
-        for k, (clusters, size) in enumerate(SIZES):
-            if runs and "error" in runs[-1]:
-                runs.append({"error": "not tried"})
-                continue
-            run = child("benchmarks.peers", name, str(clusters), str(size), timeout=PATIENCE)
-            if package == "mlsem" and "answer" in run:
-                truth.setdefault(k, run["answer"])
-            runs.append(run)
-        records.append({"package": f"{name} {version(package)}", "runs": runs})
-    return head, records, [_cells(record, truth) for record in records]
-
-
-def _cells(record: dict[str, Any], truth: dict[int, Answer]) -> list[str]:
-    if not record["runs"]:
-        return [record["package"], record["note"], *[""] * (len(SIZES) + 1)]
-    times = [
-        f"{seconds(run['median'])} ({seconds(run['cpu'])})" if "median" in run else run["error"]
-        for run in record["runs"]
-    ]
-    away = [
-        max(abs(run["answer"].get(term, float("nan")) - truth[k][term]) for term in TERMS)
-        for k, run in enumerate(record["runs"])
-        if "answer" in run and k in truth
-    ]
-    first = record["runs"][0]
-    return [
-        record["package"], *times, seconds(first.get("cold")), f"{max(away):.0e}" if away else "–"
-    ]  # fmt: skip
-
-
-def main(name: str, clusters: int, size: int) -> None:
-    call = PEERS[name][1](random_intercept(clusters, size))
-    cold = clock(call, 1)["wall"][0]
-    warm_up = clock(call, 1)["wall"][0]
-    runs = clock(call, repeats_for(warm_up, BUDGET, least=1))
-    print(
-        json.dumps(
-            {
-                "cold": cold,
-                "median": median(runs["wall"]),
-                "cpu": median(runs["cpu"]),
-                "least": min(runs["wall"]),
-                "answer": call(),
-            }
-        )
-    )
+        return "source"
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))
+    print(json.dumps(timed(sys.argv[1], Design(*map(int, sys.argv[2:])))))

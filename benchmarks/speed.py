@@ -1,6 +1,6 @@
-"""How fast: mlsem against lavaan, and against other Python packages for one random intercept.
+"""How fast: mlsem against lavaan. Other programs are in `benchmarks.grid`.
 
-python -m benchmarks.speed [--cases article demo …] [--no-lavaan] [--no-peers] [--save]
+python -m benchmarks.speed [--cases article demo …] [--no-lavaan] [--save]
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from typing import Any
 
 from benchmarks.cases import CASES, Case
 from benchmarks.common import child, has_r, machine, median, r_script, save, seconds, table
-from benchmarks.peers import PEERS, SIZES, peer_rows
 
 HEAD = (
     "case", "mlsem, median (min)", "processor", "new text", "first call",
@@ -28,11 +27,6 @@ ABOUT = (
 LAVAAN = (
     "lavaan {}: processor seconds of `sem()` and `parameterEstimates()`, R's start not counted, "
     "median and first call; the ratio is of the medians of processor times."
-)
-PEERS_ABOUT = (
-    "y ~ x1 + w1 + w1:x1 with a random intercept, ML, sorted rows: median of repeated calls "
-    "(processor time), from data frame to fitted model. Deviation: largest difference of a fixed "
-    "effect from mlsem's."
 )
 
 
@@ -85,9 +79,7 @@ def line(record: dict[str, Any]) -> list[str]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--cases", nargs="+", choices=[*CASES], default=[*CASES])
-    parser.add_argument("--peers", nargs="+", choices=[*PEERS], default=[*PEERS])
     parser.add_argument("--no-lavaan", action="store_true")
-    parser.add_argument("--no-peers", action="store_true")
     parser.add_argument("--save", action="store_true", help="write results/speed.md and .json")
     chosen = parser.parse_args()
     with_lavaan = not chosen.no_lavaan and has_r("lavaan")
@@ -101,19 +93,10 @@ def main() -> None:
         ABOUT + (LAVAAN.format(", ".join(versions)) if versions else ""),
         table(HEAD, map(line, records)),
     ]
-    peers: list[dict[str, Any]] = []
-    if not chosen.no_peers:
-        head, peers, cells = peer_rows(chosen.peers)
-        parts += [
-            "## One random intercept by maximum likelihood, other packages",
-            PEERS_ABOUT,
-            table(head, cells),
-        ]
     text = "\n\n".join(parts)
     print(text)
     if chosen.save:
-        data = {"machine": machine(), "cases": records, "peers": peers, "sizes": SIZES}
-        save("speed", text, data)
+        save("speed", text, {"machine": machine(), "cases": records})
 
 
 if __name__ == "__main__":

@@ -39,20 +39,21 @@ MAY = {
     "porting": "errors report syntax other_programs",
     "core/records": "",
     "core/quiet": "",
-    "core/linalg": "core/records",
+    "core/blocks": "core/records",
+    "core/linalg": "core/records core/blocks",
     "core/arrow": "core/records core/linalg",
     "core/implied": "core/records core/linalg",
-    "core/sample": "errors core/records core/linalg core/implied",
-    "core/clusters": "core/records core/linalg core/arrow core/implied core/sample",
-    "core/evidence": "core/records core/linalg core/implied",
+    "core/sample": "errors core/records core/blocks core/linalg core/implied",
+    "core/clusters": "core/records core/blocks core/linalg core/arrow core/implied core/sample",
+    "core/evidence": "core/records core/blocks core/linalg core/implied",
     "core/alignment": "core/records core/linalg",
     "core/optimise": "core/records core/linalg core/arrow core/implied core/sample core/clusters",
-    "core/intercepts": "errors core/records core/linalg core/implied core/sample core/clusters "
-    "core/optimise",
-    "core/slopes": "errors core/records core/linalg core/implied core/sample core/clusters "
-    "core/evidence core/optimise",
-    "core/patterns": "errors core/records core/linalg core/implied core/sample core/clusters "
-    "core/evidence core/optimise",
+    "core/intercepts": "errors core/records core/blocks core/linalg core/implied core/sample "
+    "core/clusters core/optimise",
+    "core/slopes": "errors core/records core/blocks core/linalg core/implied core/sample "
+    "core/clusters core/evidence core/optimise",
+    "core/patterns": "errors core/records core/blocks core/linalg core/implied core/sample "
+    "core/clusters core/evidence core/optimise",
     "core/restricted": "errors core",
     "model": "errors other_programs report syntax core",
     "data/frames": "errors",
@@ -60,7 +61,8 @@ MAY = {
     "data/moments": "errors syntax model core data/frames data/table",
     "data/kept": "errors report core data/table data/moments",
     "data/engine": "errors model core data/frames data/table data/moments",
-    "data/design": "errors syntax model core data",
+    "data/design": "errors syntax model core data/moments data/table data/frames",
+    "data/queried": "errors syntax model core data",
     "estimation": "errors arguments other_programs parallel model data core",
     "inference/covariance": BASIS,
     "inference/estimated": "model core",
@@ -91,7 +93,7 @@ SPLIT = ("core", "data", "inference")
 HOMES = {
     "lark": "syntax",
     "pandas": "data/frames data/table data/design data/engine",
-    "narwhals": "data/frames data/engine",
+    "narwhals": "data/frames data/engine data/queried",
     "polars": "data/frames",
     "duckdb": "data/frames",
     "ibis": "data/frames",

@@ -14,9 +14,16 @@ from typing import TYPE_CHECKING, Any, Unpack
 from mlsem.api.steps import finish, warn_of_lone_values
 from mlsem.base.caching import remember
 from mlsem.core.quiet import quiet
-from mlsem.data.design.mixed import INTERCEPT, RESIDUAL, MixedColumns, check_outcome, read_mixed
-from mlsem.data.frames.taking import any_frame
-from mlsem.data.moments.aggregate import moments_of
+from mlsem.data.design.mixed import (
+    INTERCEPT,
+    RESIDUAL,
+    MixedColumns,
+    MixedData,
+    read_mixed,
+)
+from mlsem.data.frames.records import Lazy
+from mlsem.data.frames.source import source as source_of
+from mlsem.data.frames.taking import taken
 from mlsem.errors import (
     DataError,
     DataWarning,
@@ -45,12 +52,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from mlsem.data.frames.records import AnyFrame
+    from mlsem.data.queried.read import QueriedMixed
 
 
 @shown(MixedKeywords)
 @answering
 @quiet
-@any_frame
 def lmm(
     formula: str, data: AnyFrame, REML: bool = True, **options: Unpack[MixedKeywords]
 ) -> MixedResult:
@@ -68,8 +75,9 @@ def lmm(
         Random parts: ``(1 | id)``, ``(x1 | id)``, ``(0 + x1 | id)``, and ``(x1 + f || id)``, each
         term a part of its own.
     data : data frame or path
-        One row per unit, of any library, as for `mlsem.fit`. Is not changed. Of a query the columns
-        of the formula come here.
+        One row per unit, of any library, as for `mlsem.fit`. Is not changed. Of a query only sums
+        by cluster come here; the columns of the formula where it has splines, ``poly()`` or
+        another function that an engine does not compute as R does.
     REML : bool, default True
         Restricted maximum likelihood, as lme4's default; False: maximum likelihood.
     **options
@@ -128,35 +136,33 @@ def lmm(
     parsed = read_formula(formula)
     settings, start, progress = _settings(REML, {**options})
     refuse_fiml(settings.missing)
-    mixed = read_mixed(parsed, data, settings.missing or "listwise")
-    if settings.missing is None and mixed.lost:
-        warn(mixed.lost, DataWarning)
-    warn_of_lone_values(mixed.recipe.names, data)
-    table = mixed_table(parsed, mixed.columns)
-    try:
-        record = moments_of(
-            table,
-            mixed.frame,
-            mixed.rows,
-            mixed.grouping,
-            cluster=parsed.group,
-            centering={},
-            se_cluster=settings.se_cluster,
-        )
-    except DataError:
-        check_outcome(mixed, parsed.group)
-        raise
-    record = replace(
-        record,
-        n_rows_total=mixed.n_total,
-        n_rows_dropped=mixed.n_total - len(mixed.frame),
-        notes=mixed.notes + record.notes,
-        formula=mixed.recipe,
-    )
-    recipe = Recipe(ModelOptions(), updated_mixed)
     with showing(progress):
+        mixed, source = _read(parsed, data, settings, options)
+        if settings.missing is None and mixed.lost:
+            warn(mixed.lost, DataWarning)
+        table = mixed_table(parsed, mixed.columns)
+        record = mixed.record(table, parsed.group, settings.se_cluster)
+        recipe = Recipe(ModelOptions(), updated_mixed)
         fit = finish(formula, settings, table, record, start, recipe)
-    return mixed_result(fit, Source.of(data))
+    return mixed_result(fit, source)
+
+
+def _read(
+    parsed: MixedFormula, data: Any, settings: Settings, options: Mapping[str, Any]
+) -> tuple[MixedData | QueriedMixed, Source]:
+    """The columns of a formula, by the engine that has the rows where it can make them."""
+    found = source_of(data)
+    missing = settings.missing or "listwise"
+    if isinstance(found, Lazy):
+        from mlsem.data.queried.read import read_mixed_query  # with narwhals
+
+        mixed = read_mixed_query(parsed, found.frame, missing, settings.se_cluster)
+        if mixed is not None:
+            return mixed, Source.of(data)
+    frame = taken(data, found, parsed.text, dict(options))
+    read = read_mixed(parsed, frame, missing)
+    warn_of_lone_values(read.recipe.names, frame)
+    return read, Source.of(data)
 
 
 # --- the same again, changed ----------------------------------------------------------------------

@@ -1,44 +1,25 @@
-"""Small dense linear algebra: scaled solves, null spaces, sums over shapes."""
+"""Small dense linear algebra: scaled solves, null spaces, sums over shapes.
+
+What takes `...` serves one data set and many: axes before those that are named count data sets.
+Of one data set a function returns None where a matrix is not positive definite; of many it returns
+NaN for those data sets, and the rest go on.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from math import prod
 from typing import Annotated as Shaped
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.linalg.lapack import dposv, dpotrf, dpotrs, dtrtri, dtrtrs
 
-from mlsem.core.records import Array, Index
+from mlsem.core.records import Array, Index, Numbers
 
 LOG_2PI = float(np.log(2 * np.pi))
-CHUNK = 2_000_000  # numbers in one block of a temporary array, to bound memory
-CACHE = 2**17  # the same in a walk over clusters: a few such arrays stay in a processor's cache
 FEW = 32  # rows of a map up to which one operation for all rows is quicker
 SPARSE = 250_000  # numbers of a matrix from which on its zeros are worth a look
-
-
 PIVOT = 10.0 * float(np.finfo(float).eps)  # times the size: pivots that are rounding errors
-
-
-def per_block(width: int) -> int:
-    """How many items of `width` numbers make a block."""
-    return max(1, CHUNK // max(1, width))
-
-
-def blocks(count: int, width: int) -> Iterator[slice]:
-    """Items 0 … count - 1 of `width` numbers in runs of bounded memory."""
-    return _runs(count, per_block(width))
-
-
-def walk(count: int, width: int) -> Iterator[slice]:
-    """The same of many clusters, in runs that a processor's cache holds."""
-    return _runs(count, max(1, CACHE // max(1, width)))
-
-
-def _runs(count: int, step: int) -> Iterator[slice]:
-    for start in range(0, count, step):
-        yield slice(start, min(start + step, count))
 
 
 def along(
@@ -66,8 +47,14 @@ def cholesky(matrix: Shaped[Array, "*s p p"]) -> Shaped[Array, "*s p p"] | None:
 def is_determined(factor: Shaped[Array, "*s p p"], diagonal: Shaped[Array, "*s p"]) -> bool:
     """Whether the pivots of a Cholesky factor (or of each in a stack) are more than rounding errors
     of the matrix's diagonal: else it may be that of a matrix that is not positive definite."""
+    return bool(_determined(factor, diagonal).all())
+
+
+def _determined(
+    factor: Shaped[Array, "*s p p"], diagonal: Shaped[Array, "*s p"]
+) -> Shaped[NDArray[np.bool_], "*s p"]:
     pivots = np.diagonal(factor, axis1=-2, axis2=-1) ** 2
-    return bool((pivots > PIVOT * pivots.shape[-1] * diagonal).all())
+    return np.greater(pivots, PIVOT * pivots.shape[-1] * diagonal)
 
 
 def log_determinant(factor: Shaped[Array, "*s p p"]) -> Shaped[Array, "*s"]:
@@ -75,12 +62,51 @@ def log_determinant(factor: Shaped[Array, "*s p p"]) -> Shaped[Array, "*s"]:
     return 2.0 * np.log(np.diagonal(factor, axis1=-2, axis2=-1)).sum(axis=-1)
 
 
-def lower_factor(matrix: Shaped[Array, "p p"]) -> Shaped[Array, "p p"] | None:
-    """Lower Cholesky factor of one matrix, or None if it is not positive definite."""
-    if not len(matrix):
+def lower_factor(matrix: Shaped[Array, "... p p"]) -> Shaped[Array, "... p p"] | None:
+    """Lower Cholesky factor of one matrix, or None if it is not positive definite; of many NaN."""
+    if not matrix.size:
         return matrix
+    if matrix.ndim > 2:
+        return factors_of_many(matrix)
     factor, failed = dpotrf(matrix, lower=1, clean=1)
     return None if failed else factor
+
+
+def factors_of_many(stack: Shaped[Array, "*s p p"]) -> Shaped[Array, "*s p p"]:
+    """Lower Cholesky factors, NaN where a matrix is not positive definite."""
+    whole = cholesky(stack)
+    if whole is not None:
+        return whole
+    single = stack.reshape(prod(stack.shape[:-2]), *stack.shape[-2:])
+    found = [cholesky(each) for each in single]
+    nowhere = np.full(stack.shape[-2:], np.nan)
+    return np.array([nowhere if each is None else each for each in found]).reshape(stack.shape)
+
+
+def shape_factors(stack: Shaped[Array, "... S p p"]) -> Shaped[Array, "... S p p"] | None:
+    """Lower Cholesky factors of the matrices of a data set; None (of many: NaN) where one of them
+    is not positive definite, or only by rounding errors."""
+    if stack.ndim > 3:
+        factor = factors_of_many(stack)
+        determined = _determined(factor, np.diagonal(stack, axis1=-2, axis2=-1))
+        factor[~determined.all(axis=(-2, -1))] = np.nan
+        return factor
+    whole = cholesky(stack)
+    if whole is None or not is_determined(whole, np.diagonal(stack, axis1=1, axis2=2)):
+        return None
+    return whole
+
+
+def inverses(matrix: Shaped[Array, "... p p"]) -> Shaped[Array, "... p p"] | None:
+    """M⁻¹; None (of many: NaN) where it is singular."""
+    try:
+        return np.asarray(np.linalg.inv(matrix), dtype=np.float64)
+    except np.linalg.LinAlgError:
+        if matrix.ndim == 2:
+            return None
+    found = [inverses(each) for each in matrix]
+    nowhere = np.full(matrix.shape[1:], np.nan)
+    return np.array([nowhere if each is None else each for each in found])
 
 
 def positive_solve(
@@ -93,18 +119,21 @@ def positive_solve(
     return None if failed else solution
 
 
-def solved(factor: Shaped[Array, "p p"], matrix: Shaped[Array, "p *m"]) -> Shaped[Array, "p *m"]:
+def solved(factor: Shaped[Array, "... p p"], matrix: Shaped[Array, "..."]) -> Shaped[Array, "..."]:
     """(L Lᵀ)⁻¹ matrix, by the lower Cholesky factor L."""
-    if not len(factor):
+    if not factor.size:
         return matrix
+    if factor.ndim > 2:
+        root = np.linalg.inv(factor)
+        return root.swapaxes(-1, -2) @ (root @ matrix)
     solution, _ = dpotrs(factor, matrix, lower=1)
     return solution
 
 
-def add_identity(stack: Shaped[Array, "S p p"]) -> Shaped[Array, "S p p"]:
-    """I + X_s of each matrix in a stack, in place."""
+def add_identity(stack: Shaped[Array, "... p p"]) -> Shaped[Array, "... p p"]:
+    """I + X of each matrix in a stack, in place."""
     size = stack.shape[-1]
-    stack.reshape(len(stack), size * size)[:, :: size + 1] += 1.0
+    stack.reshape(*stack.shape[:-2], size * size)[..., :: size + 1] += 1.0
     return stack
 
 
@@ -116,14 +145,32 @@ def positive_inverse(matrix: Shaped[Array, "p p"]) -> tuple[Shaped[Array, "p p"]
     return None if root is None else (root @ root.T, -2.0 * float(np.log(root.diagonal()).sum()))
 
 
-def definite_inverse(matrix: Shaped[Array, "p p"]) -> tuple[Shaped[Array, "p p"], float] | None:
-    """As `positive_inverse`; None also where only rounding makes the matrix positive definite."""
+def definite_inverse(
+    matrix: Shaped[Array, "... p p"],
+) -> tuple[Shaped[Array, "... p p"], Numbers] | None:
+    """As `positive_inverse`; None also where only rounding makes the matrix positive definite.
+    Of many: NaN there."""
+    if matrix.ndim > 2:
+        return _definite_inverses(matrix)
     found = positive_inverse(matrix)
     if found is None or not len(matrix):
         return found
     # the last pivots of all orders: 1 / (M⁻¹)_kk
     left = 1.0 / found[0].diagonal()
     return found if bool((left > PIVOT * len(matrix) * matrix.diagonal()).all()) else None
+
+
+def _definite_inverses(
+    stack: Shaped[Array, "*s p p"],
+) -> tuple[Shaped[Array, "*s p p"], Shaped[Array, "*s"]]:
+    factor = factors_of_many(stack)
+    root = np.linalg.inv(factor)
+    inverse = root.swapaxes(-1, -2) @ root
+    diagonals = (np.diagonal(each, axis1=-2, axis2=-1) for each in (inverse, stack))
+    last, whole = diagonals
+    lost = ~(1.0 / last > PIVOT * stack.shape[-1] * whole).all(axis=-1)
+    inverse[lost] = np.nan
+    return inverse, np.where(lost, np.nan, log_determinant(factor))
 
 
 def inverse_root(matrix: Shaped[Array, "p p"]) -> Shaped[Array, "p p"] | None:
@@ -162,6 +209,19 @@ def flatten(stack: Shaped[Array, "S ..."]) -> Shaped[Array, "S m"]:
     return stack.reshape(len(stack), prod(stack.shape[1:]))
 
 
+def merged(stack: Shaped[Array, "... i j"]) -> Shaped[Array, "... ij"]:
+    """Each matrix as one row."""
+    shape = stack.shape
+    return stack.reshape(*shape[:-2], shape[-2] * shape[-1])
+
+
+def applied(
+    matrix: Shaped[Array, "... m n"], vector: Shaped[Array, "... n"]
+) -> Shaped[Array, "... m"]:
+    """M v."""
+    return matrix @ vector if vector.ndim == 1 else (matrix @ vector[..., None])[..., 0]
+
+
 def flatten_last(stack: Shaped[Array, "j n ..."]) -> Shaped[Array, "j n m"]:
     """All that is beyond the first two axes as one."""
     return stack.reshape(*stack.shape[:2], prod(stack.shape[2:]))
@@ -187,15 +247,18 @@ def _ends(codes: Shaped[Index, "J"], count: int) -> Shaped[Index, "m"]:
     return np.cumsum(np.bincount(codes, minlength=count))[:-1]
 
 
-def positions_in_runs(lengths: Shaped[Index, "k"]) -> Shaped[Index, "m"]:
-    """0 … n - 1 of each run, one run after the other."""
-    starts = np.cumsum(lengths) - lengths
-    return np.arange(int(lengths.sum()), dtype=np.intp) - np.repeat(starts, lengths)
-
-
 def weighted_sum(weights: Shaped[Array, "S"], stack: Shaped[Array, "S *x"]) -> Shaped[Array, "*x"]:
     """Σ_s w_s X_s."""
     return (weights @ flatten(stack)).reshape(stack.shape[1:])
+
+
+def weighted_matrices(
+    weights: Shaped[Array, "... S"], stack: Shaped[Array, "... S i j"]
+) -> Shaped[Array, "... i j"]:
+    """Σ_s w_s X_s of matrices."""
+    flat = merged(stack)
+    total = weights @ flat if flat.ndim == 2 else (weights[..., None, :] @ flat)[..., 0, :]
+    return total.reshape(*total.shape[:-1], *stack.shape[-2:])
 
 
 def combinations(
@@ -205,9 +268,16 @@ def combinations(
     return (weights @ flatten(stack)).reshape(len(weights), *stack.shape[1:])
 
 
-def inner(left: Shaped[Array, "*x"], right: Shaped[Array, "*x"]) -> float:
+def scaled(factor: Numbers, matrix: Shaped[Array, "... i j"]) -> Shaped[Array, "... i j"]:
+    """The matrix of each data set times its factor."""
+    return np.asarray(factor)[..., None, None] * matrix
+
+
+def inner(left: Shaped[Array, "... i j"], right: Shaped[Array, "... i j"]) -> Numbers:
     """Σ of elementwise products: tr(left rightᵀ)."""
-    return float(np.vdot(left, right))
+    if left.ndim == 2:
+        return float(np.vdot(left, right))
+    return np.einsum("...ij,...ij->...", left, right)
 
 
 def symmetrised(matrix: Shaped[Array, "*s p p"]) -> Shaped[Array, "*s p p"]:
@@ -275,44 +345,47 @@ def scaled_eigen(
     return values, vectors, scale
 
 
+def pairings(
+    left: Shaped[Array, "... n i j"], right: Shaped[Array, "... m i j"]
+) -> Shaped[Array, "... n m"]:
+    """tr(A_a B_bᵀ) of all pairs (a, b)."""
+    return merged(left) @ merged(right).swapaxes(-1, -2)
+
+
 def sandwich_traces(
-    weights: Shaped[Array, "S"],
-    stack: Shaped[Array, "S i j"],
-    left: Shaped[Array, "n j j"],
-    right: Shaped[Array, "m i i"],
-) -> Shaped[Array, "n m"]:
-    """Σ_s w_s tr(X_s A_a X_sᵀ B_b) for all pairs (a, b).
+    weights: Shaped[Array, "... S"],
+    stack: Shaped[Array, "... S i j"],
+    left: Shaped[Array, "... n j j"],
+    right: Shaped[Array, "... m i i"],
+) -> Shaped[Array, "... n m"]:
+    """Σ_s w_s tr(X_s A_a X_sᵀ B_b) for all pairs (a, b), (n, m); B_b are symmetric.
 
-    Parameters
-    ----------
-    weights : (S,)
-    stack : (S, i, j)
-        X_s.
-    left : (n, j, j)
-        A_a.
-    right : (m, i, i)
-        B_b, symmetric.
-
-    Returns
-    -------
-    (n, m)
-
-    Notes
-    -----
     The sum over shapes is taken once, of the products X_s ⊗ X_s, so that its cost does not grow
     with the number of parameters; for few shapes of many variables each shape on its own is less
     work.
+
+    Parameters
+    ----------
+    weights, stack, left, right : (S,), (S, i, j), (n, j, j), (m, i, i)
+        w_s, X_s, A_a and B_b.
     """
-    rows, columns = stack.shape[1:]
-    once = rows**2 * columns**2 * (len(stack) + len(left))
-    each = len(stack) * len(left) * rows * columns * (rows + columns)
+    shapes, rows, columns = stack.shape[-3:]
+    count = left.shape[-3]
+    once = rows**2 * columns**2 * (shapes + count)
+    each = shapes * count * rows * columns * (rows + columns)
     if each < once:
-        total = np.zeros((len(left), len(right)))
-        for weight, matrix in zip(weights, stack, strict=True):
-            total += weight * flatten(matrix @ left @ matrix.T) @ flatten(right).T
+        total = np.zeros((*left.shape[:-2], right.shape[-3]))
+        for s in range(shapes):
+            matrix = stack[..., s, None, :, :]
+            traces = pairings(matrix @ left @ matrix.swapaxes(-1, -2), right)
+            total += weights[..., s, None, None] * traces
         return total
-    flat = flatten(stack)
-    products = (flat * weights[:, None]).T @ flat
+    flat = merged(stack)
+    products = (flat * weights[..., None]).swapaxes(-1, -2) @ flat
     # products[(i j), (k l)] = Σ_s w X_ij X_kl; the trace is Σ X_ij A_jl X_kl B_ki
-    products = products.reshape(rows, columns, rows, columns).transpose(1, 3, 2, 0)
-    return flatten(left) @ products.reshape(columns**2, rows**2) @ flatten(right).T
+    lead = products.shape[:-2]
+    split = products.reshape(*lead, rows, columns, rows, columns)
+    k = len(lead)
+    turned = split.transpose(*range(k), k + 1, k + 3, k + 2, k)
+    weighted = merged(left) @ turned.reshape(*lead, columns**2, rows**2)
+    return weighted @ merged(right).swapaxes(-1, -2)

@@ -244,7 +244,13 @@ class Estimates(Generic[B]):
 
     def with_se(self, name: str, **options: str | None) -> Estimates:
         """The same with other standard errors; see `Settings.with_se`."""
-        return replace(self, settings=self.settings.with_se(name, **options))
+        return self.under(self.settings.with_se(name, **options))
+
+    def under(self, settings: Settings) -> Estimates:
+        """The same with the standard errors of other settings, and what is known of them."""
+        other, of_settings = replace(self, settings=settings), ("settings", "groups")
+        vars(other).update({k: v for k, v in vars(self).items() if k not in of_settings})
+        return other
 
     # --- directions ---------------------------------------------------------------------------
 

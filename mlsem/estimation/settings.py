@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Literal, get_args
 
 from mlsem.arguments import require_seed, require_whole
+from mlsem.base.caching import remember
 from mlsem.core.optimise.objective import InformationKind
 from mlsem.errors import OptionValueError, listed
 from mlsem.estimation import standard_errors
@@ -194,7 +195,7 @@ class Settings:
 
     def limited(self, most: int) -> Settings:
         """The same with no more than so many iterations."""
-        return replace(self, max_iter=min(most, self.max_iter))
+        return self if self.max_iter <= most else _limited(self, most)
 
     def kind(self, *, robust: bool = False) -> StandardErrors:
         """The standard errors that these settings mean; `robust` says whether those are where the
@@ -211,6 +212,11 @@ class Settings:
             return self.information  # type: ignore[return-value]
         expected = expected or self.estimator == "REML"
         return "expected" if kind.bread == "default" and expected else "observed"
+
+
+@remember
+def _limited(settings: Settings, most: int) -> Settings:
+    return replace(settings, max_iter=most)
 
 
 SETTING_NAMES = tuple(field.name for field in fields(Settings))

@@ -94,8 +94,8 @@ def _largest(influence: pd.DataFrame) -> tuple[Array, list[str]]:
     """The largest change that leaving a cluster out makes, and of which parameter."""
     values = np.nan_to_num(influence.to_numpy(dtype=np.float64))
     places = np.abs(values).argmax(axis=1)
-    names = [str(influence.columns[k]) for k in places]
-    return values[np.arange(len(values)), places], names
+    names = np.array([str(name) for name in influence.columns], dtype=object)
+    return values[np.arange(len(values)), places], names[places].tolist()
 
 
 @quiet

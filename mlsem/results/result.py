@@ -904,7 +904,7 @@ class FitResult(Tested, Answering, Drawn):
         CR2 0.104
         """
         settings = self.settings.with_se(kind, test, df, information)
-        estimates = replace(self._estimates, settings=settings)
+        estimates = self._estimates.under(settings)
         covariance, doubts = _covariance(estimates)
         return replace(self, _estimates=estimates, covariance=covariance, _doubts=doubts)
 

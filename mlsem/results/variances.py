@@ -8,8 +8,9 @@ import numpy as np
 
 from mlsem.core.implied.pattern import LevelMoments
 from mlsem.core.implied.total import level_total
+from mlsem.core.linalg import flatten
 from mlsem.core.patterns.convert import as_clusters
-from mlsem.core.records import Array, CellMoments
+from mlsem.core.records import Array, CellMoments, ClusterMoments
 from mlsem.core.sample.shapes import covariate_sample
 from mlsem.estimation.problem import Problem
 
@@ -81,6 +82,16 @@ def level_parts(problem: Problem, params: Array, level: int) -> tuple[LevelMomen
     return moments, level_total(pattern, moments, params, *sample).covariance
 
 
+def _spread(moments: ClusterMoments, slopes: Array, carriers: Array, effects: Array) -> float:
+    """Σ_j w_j φ_jᵀ S_j φ_j with φ_j = m + Σ_a μ_a c_a, as Σ_ab c_aᵀ (Σ_j w_j μ_a μ_b S_j) c_b; of
+    slopes m (V,), carriers c (a, V) and means of the effects μ (J, a)."""
+    moving = carriers.any(axis=1)
+    maps = np.concatenate((slopes[None], carriers[moving]))
+    along = np.concatenate((np.ones((len(effects), 1)), effects[:, moving]), axis=1)
+    pairs = (moments.weights[:, None] * along)[:, :, None] * along[:, None]
+    return float(np.vdot(np.kron(maps, maps), flatten(pairs).T @ flatten(moments.within)))
+
+
 def row_parts(problem: Problem, params: Array, outcome: int = 0) -> RowParts:
     """The parts of an outcome, given by its place among the observed rows of level 1.
 
@@ -100,11 +111,10 @@ def row_parts(problem: Problem, params: Array, outcome: int = 0) -> RowParts:
     rows = moments.cluster_rows
     weights = moments.row_weights
     n = float(weights.sum())
-    paths = within.mean[outcome] + (rows @ between.mean[own].T) @ carriers
+    effects = rows @ between.mean[own].T
+    paths = within.mean[outcome] + effects @ carriers
     level = np.einsum("jd,jd->j", paths, rows)
-    spread = moments.weights @ np.einsum(
-        "jd,jde,je->j", paths[:, inner], moments.within, paths[:, inner]
-    )
+    spread = _spread(moments, within.mean[outcome, inner], carriers[:, inner], effects)
     centre = weights @ level / n
     cross = carriers[:, inner] @ moments.pooled_within @ carriers[:, inner].T
     means = rows @ carriers.T

@@ -113,7 +113,7 @@ def test_wild_draws_scatter_as_cr3_says(many):
 
 def test_wild_draws_do_not_depend_on_blocks(many, monkeypatch):
     whole = many.bootstrap("wild", 50, seed=2)
-    monkeypatch.setattr("mlsem.core.linalg.CHUNK", 100)
+    monkeypatch.setattr("mlsem.core.blocks.CHUNK", 100)
     parts = many.bootstrap("wild", 50, seed=2)
     np.testing.assert_allclose(parts.draws, whole.draws, rtol=1e-12)
     np.testing.assert_allclose(parts.t, whole.t, rtol=1e-9)

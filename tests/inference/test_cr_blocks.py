@@ -53,7 +53,7 @@ def test_blocks_of_any_length(fits, name, kind, monkeypatch):
     size = len(whole.se)
     blocks = []
     for numbers in (1, 7 * size**2):
-        monkeypatch.setattr("mlsem.core.linalg.CACHE", numbers)
+        monkeypatch.setattr("mlsem.core.blocks.CACHE", numbers)
         monkeypatch.setattr("mlsem.core.clusters.unions.CACHE", numbers)
         monkeypatch.setattr(working, "KEPT", 0)
         found = covariance_of(estimates)[0]

@@ -307,7 +307,7 @@ def test_coarser_clusters(data):
 
 def test_blocks_of_kinds_add_up(fit, monkeypatch):
     wanted = fit.wald_test("a; c; `y1~~y1` == 1")
-    monkeypatch.setattr("mlsem.core.linalg.CHUNK", 1)
+    monkeypatch.setattr("mlsem.core.blocks.CHUNK", 1)
     assert_same(fit.wald_test("a; c; `y1~~y1` == 1"), wanted, 1e-12)
 
 

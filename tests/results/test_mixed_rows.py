@@ -145,7 +145,7 @@ def test_the_data_frame_of_the_fit() -> None:
     pd.testing.assert_series_equal(fit.fitted(), fit.fitted(data))
     assert fit.with_se("CR2").residuals().equals(fit.residuals(data=data))
     for other in (pickle.loads(pickle.dumps(fit)), copy.deepcopy(fit)):
-        with pytest.raises(InferenceError, match="the data frame of the fit is gone: pass data="):
+        with pytest.raises(InferenceError, match="or the query of the fit is gone: pass data="):
             other.fitted()
         pd.testing.assert_series_equal(other.fitted(data), fit.fitted(data))
     data["beside"] = 1.0  # what the formula does not know does not matter

@@ -8,7 +8,7 @@ from typing import Protocol
 
 import numpy as np
 
-from mlsem.core.linalg import CACHE, positions_in_runs, walk
+from mlsem.core.blocks import CACHE, positions_in_runs, walk
 from mlsem.core.records import Array, Index
 
 

@@ -32,10 +32,10 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from mlsem.core.blocks import blocks
 from mlsem.core.evidence.posterior import Posterior
 from mlsem.core.implied.means import reached
 from mlsem.core.implied.pattern import LevelPattern, Pattern
-from mlsem.core.linalg import blocks
 from mlsem.core.records import Array, Index, frozen
 
 SINGULAR = 1e-10  # eigenvalues of a correlation matrix that are zero

@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from mlsem.core.implied.pattern import LevelGradient, LevelJacobian, LevelMoments, Pattern
-from mlsem.core.linalg import combinations, flatten, symmetrised
+from mlsem.core.linalg import applied, combinations, merged, symmetrised
 from mlsem.core.records import Array, Index
 
 # By level, as `Pattern.levels`: the derivatives along the same n directions, and ∂ℓ/∂m.
@@ -30,19 +30,19 @@ def combined(along: Jacobians, directions: Shaped[Array, "c n"]) -> Jacobians:
 
 
 def jacobians(
-    pattern: Pattern[Any], moments: tuple[LevelMoments, ...], basis: Shaped[Array, "npar n"]
+    pattern: Pattern[Any], moments: tuple[LevelMoments, ...], basis: Shaped[Array, "... npar n"]
 ) -> Jacobians:
     """Derivatives of the implied moments along the columns of `basis` (npar, n)."""
     pairs = zip(pattern.levels, moments, strict=True)
     return tuple([level.jacobian(there, basis) for level, there in pairs])
 
 
-def gradient(slopes: MomentGradients, along: Jacobians) -> Shaped[Array, "n"]:
+def gradient(slopes: MomentGradients, along: Jacobians) -> Shaped[Array, "... n"]:
     """∂ℓ/∂φ = Σ over levels of (∂ℓ/∂m) ∂m/∂φ, (n,)."""
-    total = np.zeros(len(along[0].sigma))
+    total = np.zeros(along[0].sigma.shape[:-2])
     for slope, jacobian in zip(slopes, along, strict=True):
-        total += flatten(jacobian.sigma) @ slope.sigma.ravel()
-        total += flatten(jacobian.mean) @ slope.mean.ravel()
+        total += applied(merged(jacobian.sigma), merged(slope.sigma))
+        total += applied(merged(jacobian.mean), merged(slope.mean))
     return total
 
 
@@ -50,10 +50,10 @@ def curvature(
     pattern: Pattern[Any],
     moments: tuple[LevelMoments, ...],
     slopes: MomentGradients,
-    basis: Shaped[Array, "npar n"],
-) -> Shaped[Array, "n n"]:
+    basis: Shaped[Array, "... npar n"],
+) -> Shaped[Array, "... n n"]:
     """Σ_m (∂ℓ/∂m) ∂²m/∂φ∂φᵀ, (n, n), over the implied moments of all levels."""
-    total = np.zeros((basis.shape[1], basis.shape[1]))
+    total = np.zeros((*moments[0].sigma.shape[:-2], basis.shape[-1], basis.shape[-1]))
     for level, there, slope in zip(pattern.levels, moments, slopes, strict=True):
         total += level.curvature(there, slope, basis)
     return symmetrised(total)

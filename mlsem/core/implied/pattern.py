@@ -22,6 +22,7 @@ from typing import Generic, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from mlsem.core.linalg import inverses, merged
 from mlsem.core.records import Array, Index
 
 
@@ -34,15 +35,17 @@ class PatternMatrix:
     cols: Shaped[Index, "m"]
     params: Shaped[Index, "m"]
 
-    def at(self, params: Shaped[Array, "npar"]) -> Shaped[Array, "i j"]:
+    def at(self, params: Shaped[Array, "... npar"]) -> Shaped[Array, "... i j"]:
         matrix = self.constants.copy()
-        matrix.reshape(-1)[self._cells] = params[self.params]
+        if params.ndim > 1:
+            matrix = np.tile(matrix, (*params.shape[:-1], 1, 1))
+        merged(matrix).T[self._cells] = params.T[self.params]
         return matrix
 
-    def symmetric_at(self, params: Shaped[Array, "npar"]) -> Shaped[Array, "i i"]:
+    def symmetric_at(self, params: Shaped[Array, "... npar"]) -> Shaped[Array, "... i i"]:
         """As `at`; the free cells are of the lower triangle and stand for both halves."""
         matrix = self.at(params)
-        matrix.reshape(-1)[self._mirrored] = params[self.params]
+        merged(matrix).T[self._mirrored] = params.T[self.params]
         return matrix
 
     @cached_property
@@ -86,17 +89,17 @@ class Implied(Protocol):
         """Observed variables as maps of h."""
         ...
 
-    def moments(self, params: Shaped[Array, "npar"]) -> LevelMoments | None:
-        """At these parameters; None where they imply none."""
+    def moments(self, params: Shaped[Array, "... npar"]) -> LevelMoments | None:
+        """At these parameters; None (of many data sets: NaN) where they imply none."""
         ...
 
-    def jacobian(self, moments: LevelMoments, basis: Shaped[Array, "npar n"]) -> LevelJacobian:
-        """Derivatives along the columns of `basis` (npar, n)."""
+    def jacobian(self, moments: LevelMoments, basis: Shaped[Array, "... npar n"]) -> LevelJacobian:
+        """Derivatives along the columns of `basis` (npar, n), that of each data set or of all."""
         ...
 
     def curvature(
-        self, moments: LevelMoments, slope: LevelGradient, basis: Shaped[Array, "npar n"]
-    ) -> Shaped[Array, "n n"]:
+        self, moments: LevelMoments, slope: LevelGradient, basis: Shaped[Array, "... npar n"]
+    ) -> Shaped[Array, "... n n"]:
         """Σ_m (∂ℓ/∂m) ∂²m/∂φ∂φᵀ (n, n) over the implied moments m; `slope` is ∂ℓ/∂m."""
         ...
 
@@ -142,27 +145,26 @@ class LevelPattern:
             covariate_rows=self.covariates[exogenous.cols],
         )
 
-    def moments(self, params: Shaped[Array, "npar"]) -> LevelMoments | None:
-        """Implied moments; None where I - B is singular."""
+    def moments(self, params: Shaped[Array, "... npar"]) -> LevelMoments | None:
+        """Implied moments; None (of many data sets: NaN) where I - B is singular."""
         directed = self.directed.at(params)
-        effects: Array = np.eye(len(directed))
+        effects: Array | None = np.eye(directed.shape[-1]) - directed
         if directed.any():
-            try:
-                effects = np.asarray(np.linalg.inv(effects - directed), dtype=np.float64)
-            except np.linalg.LinAlgError:
-                return None
-        covariance = effects @ self.symmetric.symmetric_at(params) @ effects.T
+            effects = inverses(effects)
+        if effects is None:
+            return None
+        covariance = effects @ self.symmetric.symmetric_at(params) @ effects.swapaxes(-1, -2)
         coefficients = effects @ self.exogenous.at(params)
         observed = self.observed
         return LevelMoments(
             effects=effects,
             covariance=covariance,
             coefficients=coefficients,
-            sigma=covariance[observed[:, None], observed],
-            mean=coefficients[observed] @ self.covariates,
+            sigma=covariance.take(observed, -2).take(observed, -1),
+            mean=coefficients.take(observed, -2) @ self.covariates,
         )
 
-    def jacobian(self, moments: LevelMoments, basis: Shaped[Array, "npar n"]) -> LevelJacobian:
+    def jacobian(self, moments: LevelMoments, basis: Shaped[Array, "... npar n"]) -> LevelJacobian:
         """Derivatives of the implied moments along the columns of `basis` (npar, n).
 
         Of a directed cell (i, j): ∂Σ = Λ_i c_jᵀ + c_j Λ_iᵀ and ∂Π = Λ_i (EΓ)_j, with Λ = S E and
@@ -170,23 +172,27 @@ class LevelPattern:
         exogenous cell (i, c): ∂Π = Λ_i e_cᵀ.
         """
         cells, directed, symmetric = self.cells, self.directed, self.symmetric
-        loadings = moments.effects[self.observed].T  # rows Λ_i
-        covariance = moments.covariance[:, self.observed]
-        halves = cells.half[:, None] * loadings[symmetric.cols]
-        right = np.concatenate((covariance[directed.cols], halves))
-        outer = loadings[cells.covariance_rows][:, :, None] * right[:, None, :]
-        paths = moments.coefficients[directed.cols] @ self.covariates
-        change = np.concatenate((paths, cells.covariate_rows))
-        mean = loadings[cells.mean_rows][:, :, None] * change[:, None, :]
-        count, observed, width = basis.shape[1], len(self.observed), self.covariates.shape[1]
-        sigma = basis[cells.covariance_params].T @ outer.reshape(len(outer), observed * observed)
-        sigma = sigma.reshape(count, observed, observed)
-        mean = basis[cells.mean_params].T @ mean.reshape(len(mean), observed * width)
-        return LevelJacobian(sigma + sigma.swapaxes(1, 2), mean.reshape(count, observed, width))
+        loadings = moments.effects.take(self.observed, -2).swapaxes(-1, -2)  # rows Λ_i
+        covariance = moments.covariance.take(self.observed, -1)
+        halves = cells.half[:, None] * loadings.take(symmetric.cols, -2)
+        right = np.concatenate((covariance.take(directed.cols, -2), halves), axis=-2)
+        outer = loadings.take(cells.covariance_rows, -2)[..., None] * right[..., None, :]
+        paths = moments.coefficients.take(directed.cols, -2) @ self.covariates
+        lead, width = paths.shape[:-2], paths.shape[-1]
+        change = np.empty((*lead, len(cells.mean_rows), width))
+        change[..., : len(directed.cols), :] = paths
+        change[..., len(directed.cols) :, :] = cells.covariate_rows
+        mean = loadings.take(cells.mean_rows, -2)[..., None] * change[..., None, :]
+        count, observed = basis.shape[-1], len(self.observed)
+        sigma = basis.take(cells.covariance_params, -2).swapaxes(-1, -2) @ merged(outer)
+        sigma = sigma.reshape(*lead, count, observed, observed)
+        mean = basis.take(cells.mean_params, -2).swapaxes(-1, -2) @ merged(mean)
+        mean = mean.reshape(*lead, count, observed, width)
+        return LevelJacobian(sigma + sigma.swapaxes(-1, -2), mean)
 
     def curvature(
-        self, moments: LevelMoments, slope: LevelGradient, basis: Shaped[Array, "npar n"]
-    ) -> Shaped[Array, "n n"]:
+        self, moments: LevelMoments, slope: LevelGradient, basis: Shaped[Array, "... npar n"]
+    ) -> Shaped[Array, "... n n"]:
         """Σ_m (∂ℓ/∂m) ∂²m/∂φ∂φᵀ over the implied moments m = (Σ, ΠL).
 
         With G, Q the `slope` ∂ℓ/∂m spread to all variables, U = Eᵀ G E and
@@ -198,24 +204,27 @@ class LevelPattern:
         """
         directed, symmetric, exogenous = self.directed, self.symmetric, self.exogenous
         if not len(directed.rows):
-            return np.zeros((basis.shape[1], basis.shape[1]))
+            return np.zeros((basis.shape[-1], basis.shape[-1]))
         effects, covariance = moments.effects, moments.covariance
-        loadings = effects[self.observed]
-        sources = loadings.T @ slope.sigma @ loadings
-        gradients = loadings.T @ (slope.mean @ self.covariates.T)
-        slopes = 2.0 * loadings.T @ (slope.sigma @ covariance[self.observed])
-        slopes += gradients @ moments.coefficients.T
+        loadings = effects.take(self.observed, -2)
+        up = loadings.swapaxes(-1, -2)
+        sources = up @ slope.sigma @ loadings
+        gradients = up @ (slope.mean @ self.covariates.T)
+        slopes = 2.0 * up @ (slope.sigma @ covariance.take(self.observed, -2))
+        slopes += gradients @ moments.coefficients.swapaxes(-1, -2)
         i, j = directed.rows[:, None], directed.cols[:, None]
         k, m = directed.rows, directed.cols
-        paths = effects[m, i] * slopes[k, j] + slopes[i, m] * effects[j, k]
-        paths += 2.0 * sources[i, k] * covariance[m, j]
+        paths = effects[..., m, i] * slopes[..., k, j] + slopes[..., i, m] * effects[..., j, k]
+        paths += 2.0 * sources[..., i, k] * covariance[..., m, j]
         k, m = symmetric.rows, symmetric.cols
-        variances = 2.0 * (sources[i, k] * effects[j, m] + sources[i, m] * effects[j, k])
-        variances *= self.cells.half
-        means = gradients[i, exogenous.cols] * effects[j, exogenous.rows]
-        first, others = basis[directed.params], basis[self.cells.other_params]
-        mixed = first.T @ np.concatenate((variances, means), axis=1) @ others
-        return first.T @ paths @ first + mixed + mixed.T
+        variances = sources[..., i, k] * effects[..., j, m]
+        variances += sources[..., i, m] * effects[..., j, k]
+        variances *= 2.0 * self.cells.half
+        means = gradients[..., i, exogenous.cols] * effects[..., j, exogenous.rows]
+        first, others = basis.take(directed.params, -2), basis.take(self.cells.other_params, -2)
+        back = first.swapaxes(-1, -2)
+        mixed = back @ np.concatenate((variances, means), axis=-1) @ others
+        return back @ paths @ first + mixed + mixed.swapaxes(-1, -2)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -287,7 +296,7 @@ class ModelPattern(Pattern[LevelPattern]):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LevelMoments:
-    """A level's matrices and implied moments at given parameters.
+    """A level's matrices and implied moments at given parameters, of one data set or of many.
 
     Attributes
     ----------
@@ -303,24 +312,24 @@ class LevelMoments:
         Π L.
     """
 
-    effects: Shaped[Array, "nv nv"]
-    covariance: Shaped[Array, "nv nv"]
-    coefficients: Shaped[Array, "nv k"]
-    sigma: Shaped[Array, "p p"]
-    mean: Shaped[Array, "p D"]
+    effects: Shaped[Array, "... nv nv"]
+    covariance: Shaped[Array, "... nv nv"]
+    coefficients: Shaped[Array, "... nv k"]
+    sigma: Shaped[Array, "... p p"]
+    mean: Shaped[Array, "... p D"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LevelJacobian:
     """∂Σ/∂φ (n, p, p) and ∂(ΠL)/∂φ (n, p, D) along n directions of the parameter space."""
 
-    sigma: Shaped[Array, "n p p"]
-    mean: Shaped[Array, "n p D"]
+    sigma: Shaped[Array, "... n p p"]
+    mean: Shaped[Array, "... n p D"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LevelGradient:
     """∂ℓ/∂Σ (p, p), symmetric, and ∂ℓ/∂(ΠL) (p, D)."""
 
-    sigma: Shaped[Array, "p p"]
-    mean: Shaped[Array, "p D"]
+    sigma: Shaped[Array, "... p p"]
+    mean: Shaped[Array, "... p D"]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Annotated as Shaped
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, cast
+
+import numpy as np
 
 from mlsem.core.implied.pattern import LevelMoments
-from mlsem.core.records import Array
+from mlsem.core.records import Array, Index
 
 
 class Point(Protocol):
@@ -48,6 +50,20 @@ class SumPoint:
     def levels(self) -> tuple[LevelMoments, ...]:
         """Those of the first term, then those of the next ones."""
         return tuple(moments for term in self.terms for moments in term.levels)
+
+
+R = TypeVar("R")
+
+
+def taken(record: R, which: int | Index) -> R:
+    """Of a record of many data sets, whose arrays have these on their first axis, that of one or
+    of some of them."""
+    whole: Any = record
+    if isinstance(record, np.ndarray):
+        return whole[which]
+    if isinstance(record, tuple):
+        return cast("R", tuple([taken(each, which) for each in whole]))
+    return type(record)(*(taken(getattr(whole, each.name), which) for each in fields(whole)))
 
 
 P = TypeVar("P", bound=Point)

@@ -19,6 +19,9 @@ Every residual is linear in the data row h = (1, cluster means), so the code car
 (matrices acting on h) and meets the data as Σ h hᵀ per shape only. Σ_u is never inverted: a zero
 or slightly negative between variance is an ordinary point as long as each cluster's implied
 covariance is positive definite.
+
+Many data sets of the same shapes are one computation: parameters (..., npar) and moments of the
+data with the same axes before their own. Sizes of clusters are those of all.
 """
 
 from __future__ import annotations
@@ -35,17 +38,18 @@ from mlsem.core.implied.point import MomentPoint
 from mlsem.core.linalg import (
     LOG_2PI,
     add_identity,
-    cholesky,
+    applied,
     definite_inverse,
-    flatten,
     inner,
-    is_determined,
     log_determinant,
     lower_factor,
+    merged,
+    scaled,
+    shape_factors,
     solved,
-    weighted_sum,
+    weighted_matrices,
 )
-from mlsem.core.records import Array, frozen
+from mlsem.core.records import Array, Numbers, frozen
 from mlsem.core.sample.shapes import ShapeMoments
 
 NOUGHT = 1e-6  # per row: sums of squares that are zero but for rounding
@@ -76,15 +80,15 @@ class RandomEffects:
         log|Σ_zz|.
     """
 
-    sigma_u: Shaped[Array, "q q"]
-    regression: Shaped[Array, "q r"]
-    sigma_zz_inverse: Shaped[Array, "r r"]
-    lift: Shaped[Array, "p q"]
-    rest: Shaped[Array, "p p"]
-    information: Shaped[Array, "S q q"]
-    absorbed: Shaped[Array, "S q q"]
-    log_determinants: Shaped[Array, "S"]
-    log_determinant_z: float
+    sigma_u: Shaped[Array, "... q q"]
+    regression: Shaped[Array, "... q r"]
+    sigma_zz_inverse: Shaped[Array, "... r r"]
+    lift: Shaped[Array, "... p q"]
+    rest: Shaped[Array, "... p p"]
+    information: Shaped[Array, "... S q q"]
+    absorbed: Shaped[Array, "... S q q"]
+    log_determinants: Shaped[Array, "... S"]
+    log_determinant_z: Numbers
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -105,55 +109,62 @@ class Residuals:
         ρ, the gradient in μ_B.
     """
 
-    rows: Shaped[Array, "p D"]
-    mean: Shaped[Array, "p D"]
-    weighted: Shaped[Array, "S p D"]
-    level2: Shaped[Array, "r D"]
-    between: Shaped[Array, "S qr D"]
+    rows: Shaped[Array, "... p D"]
+    mean: Shaped[Array, "... p D"]
+    weighted: Shaped[Array, "... S p D"]
+    level2: Shaped[Array, "... r D"]
+    between: Shaped[Array, "... S qr D"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Evaluation(MomentPoint):
-    """The likelihood at one point, with all that its derivatives share.
+    """The likelihood at one point, or at one of each of many data sets, with all that its
+    derivatives share.
 
     `precision` is W (p, p); `mean_precision` is V̄⁻¹ (S, p, p).
     """
 
-    precision: Shaped[Array, "p p"]
-    mean_precision: Shaped[Array, "S p p"]
+    params: Shaped[Array, "... npar"]
+    loglik: Numbers
+    precision: Shaped[Array, "... p p"]
+    mean_precision: Shaped[Array, "... S p p"]
     effects: RandomEffects
     residuals: Residuals
 
 
 def random_effects(
-    sigma_between: Shaped[Array, "qr qr"],
-    precision: Shaped[Array, "p p"],
+    sigma_between: Shaped[Array, "... qr qr"],
+    precision: Shaped[Array, "... p p"],
     sizes: Shaped[Array, "S"],
     split: int,
 ) -> RandomEffects | None:
-    """Condition u on z and weigh it against each shape's data; None outside the parameter space.
+    """Condition u on z and weigh it against each shape's data; None (of many: NaN) outside the
+    parameter space.
 
     With W_qq = L Lᵀ and P = I + n Lᵀ Σ_u L: F = n L P⁻¹ Lᵀ and |I + Σ_u C| = |P|. P is positive
     definite exactly where the cluster's covariance is.
     """
-    uz, zz = sigma_between[:split, split:], sigma_between[split:, split:]
-    level2, lower = definite_inverse(zz), lower_factor(precision[:split, :split])
+    uz, zz = sigma_between[..., :split, split:], sigma_between[..., split:, split:]
+    own = precision[..., :split, :split]
+    level2, lower = definite_inverse(zz), lower_factor(own)
     if level2 is None or lower is None:
         return None
     zz_inverse, zz_determinant = level2
     regression = uz @ zz_inverse
-    sigma_u = sigma_between[:split, :split] - regression @ uz.T
-    matrices = add_identity(sizes[:, None, None] * (lower.T @ sigma_u @ lower))
-    factor = cholesky(matrices)
-    if factor is None or not is_determined(factor, np.diagonal(matrices, axis1=1, axis2=2)):
+    sigma_u = sigma_between[..., :split, :split] - regression @ uz.swapaxes(-1, -2)
+    moved = (lower.swapaxes(-1, -2) @ sigma_u @ lower)[..., None, :, :]
+    factor = shape_factors(add_identity(sizes[:, None, None] * moved))
+    if factor is None:
         return None
-    half = lower @ np.linalg.inv(factor).swapaxes(-1, -2)
+    half = lower[..., None, :, :] @ np.linalg.inv(factor).swapaxes(-1, -2)
     share = half @ half.swapaxes(-1, -2)
     # in exact arithmetic lift is I and rest zero but for the within-only variables
-    lift, rest = np.eye(len(precision), split), np.zeros_like(precision)
-    if split < len(precision):
-        lift[split:] = solved(lower, precision[:split, split:]).T
-        rest[split:, split:] = precision[split:, split:] - lift[split:] @ precision[:split, split:]
+    p, rest = precision.shape[-1], np.zeros_like(precision)
+    lift = rest[..., :split] + np.eye(p, split)
+    if split < p:
+        across = precision[..., :split, split:]
+        lift[..., split:, :] = solved(lower, across).swapaxes(-1, -2)
+        rest[..., split:, split:] = precision[..., split:, split:] - lift[..., split:, :] @ across
     return RandomEffects(
         sigma_u=sigma_u,
         regression=regression,
@@ -161,7 +172,7 @@ def random_effects(
         lift=lift,
         rest=rest,
         information=sizes[:, None, None] * share,
-        absorbed=precision[:split, :split] - share,
+        absorbed=own[..., None, :, :] - share,
         log_determinants=log_determinant(factor),
         log_determinant_z=zz_determinant,
     )
@@ -171,29 +182,32 @@ def residual_maps(
     pattern: Pattern[Any],
     moments: tuple[LevelMoments, ...],
     effects: RandomEffects,
-    mean_precision: Shaped[Array, "S p p"],
+    mean_precision: Shaped[Array, "... S p p"],
 ) -> Residuals:
     """The residuals of the module's docstring, as maps of h."""
     q, (observed, above) = pattern.split, pattern.levels
     within, between = moments
     rows = observed.responses - within.mean
-    level2 = above.responses[q:] - between.mean[q:]
+    level2 = above.responses[q:] - between.mean[..., q:, :]
     mean = rows.copy()
-    mean[:q] -= between.mean[:q] + effects.regression @ level2
-    weighted = mean_precision @ mean
-    pulled = weighted[:, :q]
-    own = effects.sigma_zz_inverse @ level2 - effects.regression.T @ pulled
-    return Residuals(rows, mean, weighted, level2, np.concatenate((pulled, own), axis=1))
+    mean[..., :q, :] -= between.mean[..., :q, :] + effects.regression @ level2
+    weighted = mean_precision @ mean[..., None, :, :]
+    pulled = weighted[..., :q, :]
+    own = (effects.sigma_zz_inverse @ level2)[..., None, :, :]
+    own = own - effects.regression.swapaxes(-1, -2)[..., None, :, :] @ pulled
+    return Residuals(rows, mean, weighted, level2, np.concatenate((pulled, own), axis=-2))
 
 
 def evaluate(
-    pattern: Pattern[Any], data: ShapeMoments, params: Shaped[Array, "npar"]
+    pattern: Pattern[Any], data: ShapeMoments, params: Shaped[Array, "... npar"]
 ) -> Evaluation | None:
-    """Log-likelihood at `params`; None outside the parameter space (a covariance that is not
-    positive definite, a singular I - B)."""
+    """Log-likelihood at `params`; None (of many: NaN) outside the parameter space (a covariance
+    that is not positive definite, a singular I - B)."""
     level1, level2 = pattern.levels
     within, between = level1.moments(params), level2.moments(params)
-    if within is None or between is None or not np.isfinite(within.sigma).all():
+    if within is None or between is None:
+        return None
+    if params.ndim == 1 and not np.isfinite(within.sigma).all():
         return None
     inverse = definite_inverse(within.sigma)
     if inverse is None:
@@ -202,27 +216,30 @@ def evaluate(
     effects = random_effects(between.sigma, precision, data.sizes, pattern.split)
     if effects is None:
         return None
-    mean_precision = data.sizes[:, None, None] * effects.rest
-    mean_precision += effects.lift @ effects.information @ effects.lift.T
+    lift = effects.lift[..., None, :, :]
+    mean_precision = data.sizes[:, None, None] * effects.rest[..., None, :, :]
+    mean_precision += lift @ effects.information @ lift.swapaxes(-1, -2)
     residuals = residual_maps(pattern, (within, between), effects, mean_precision)
     rows, level2 = residuals.rows, residuals.level2
-    distances = (
-        inner(precision @ rows @ data.within, rows),
-        *(flatten(residuals.weighted @ data.cross) @ residuals.mean.ravel()).tolist(),
-        inner(effects.sigma_zz_inverse @ level2 @ data.cross.sum(axis=0), level2),
-    )
+    distances = np.empty((*params.shape[:-1], len(data.sizes) + 2))
+    distances[..., 0] = inner(precision @ rows @ data.within, rows)
+    distances[..., 1] = inner(effects.sigma_zz_inverse @ level2 @ data.total, level2)
+    distances[..., 2:] = applied(merged(residuals.weighted @ data.cross), merged(residuals.mean))
     deviance = (
-        data.n_rows * (len(precision) * LOG_2PI + determinant)
-        + float(data.clusters @ effects.log_determinants)
-        + data.n_clusters * (len(level2) * LOG_2PI + effects.log_determinant_z)
-        + sum(distances)
+        data.n_rows * (precision.shape[-1] * LOG_2PI + determinant)
+        + (data.clusters * effects.log_determinants).sum(axis=-1)
+        + data.n_clusters * (level2.shape[-2] * LOG_2PI + effects.log_determinant_z)
+        + distances.sum(axis=-1)
     )
     # a sum of squares below zero is one of a matrix that only rounding makes positive definite
-    if not np.isfinite(deviance) or min(distances) < -NOUGHT * data.n_rows:
+    inside = np.isfinite(deviance) & (distances.min(axis=-1) >= -NOUGHT * data.n_rows)
+    if params.ndim > 1:
+        deviance = np.where(inside, deviance, np.nan)
+    elif not inside:
         return None
     return Evaluation(
         frozen(params.copy()),
-        -0.5 * deviance,
+        -0.5 * deviance if params.ndim > 1 else -0.5 * float(deviance),
         (within, between),
         precision,
         mean_precision,
@@ -231,16 +248,18 @@ def evaluate(
     )
 
 
-def between_information(effects: RandomEffects) -> Shaped[Array, "S qr qr"]:
+def between_information(effects: RandomEffects) -> Shaped[Array, "... S qr qr"]:
     """Ω (S, q + r, q + r) = [[F, -F A], [-Aᵀ F, Σ_zz⁻¹ + Aᵀ F A]]."""
-    q = effects.information.shape[1]
-    size = q + len(effects.sigma_zz_inverse)
-    omega = np.empty((len(effects.information), size, size))
-    pulled = effects.information @ effects.regression
-    omega[:, :q, :q] = effects.information
-    omega[:, :q, q:] = -pulled
-    omega[:, q:, :q] = -pulled.swapaxes(1, 2)
-    omega[:, q:, q:] = effects.sigma_zz_inverse + effects.regression.T @ pulled
+    q = effects.information.shape[-1]
+    size = q + effects.sigma_zz_inverse.shape[-1]
+    omega = np.empty((*effects.information.shape[:-2], size, size))
+    regression = effects.regression[..., None, :, :]
+    pulled = effects.information @ regression
+    omega[..., :q, :q] = effects.information
+    omega[..., :q, q:] = -pulled
+    omega[..., q:, :q] = -pulled.swapaxes(-1, -2)
+    omega[..., q:, q:] = regression.swapaxes(-1, -2) @ pulled
+    omega[..., q:, q:] += effects.sigma_zz_inverse[..., None, :, :]
     return omega
 
 
@@ -253,18 +272,20 @@ def moment_gradients(point: Evaluation, data: ShapeMoments) -> MomentGradients:
     precision, residuals, effects = point.precision, point.residuals, point.effects
     spread = residuals.rows @ data.within
     weighted_cross = residuals.weighted @ data.cross
-    means = weighted_sum(1.0 / data.sizes, weighted_cross @ residuals.weighted.swapaxes(1, 2))
-    absorbed = weighted_sum(data.clusters, effects.absorbed)
+    means = weighted_matrices(
+        1.0 / data.sizes, weighted_cross @ residuals.weighted.swapaxes(-1, -2)
+    )
+    absorbed = weighted_matrices(data.clusters, effects.absorbed)
     sigma_within = (
-        precision @ (spread @ residuals.rows.T) @ precision
+        precision @ (spread @ residuals.rows.swapaxes(-1, -2)) @ precision
         + means
-        + effects.lift @ absorbed @ effects.lift.T
-        - data.n_rows * precision
+        + effects.lift @ absorbed @ effects.lift.swapaxes(-1, -2)
+        - scaled(data.n_rows, precision)
     )
     between_cross = residuals.between @ data.cross
-    sigma_between = (between_cross @ residuals.between.swapaxes(1, 2)).sum(axis=0)
-    sigma_between -= weighted_sum(data.clusters, between_information(effects))
+    sigma_between = (between_cross @ residuals.between.swapaxes(-1, -2)).sum(axis=-3)
+    sigma_between -= weighted_matrices(data.clusters, between_information(effects))
     return (
-        LevelGradient(0.5 * sigma_within, precision @ spread + weighted_cross.sum(axis=0)),
-        LevelGradient(0.5 * sigma_between, between_cross.sum(axis=0)),
+        LevelGradient(0.5 * sigma_within, precision @ spread + weighted_cross.sum(axis=-3)),
+        LevelGradient(0.5 * sigma_between, between_cross.sum(axis=-3)),
     )

@@ -32,24 +32,27 @@ class InterceptObjective(MomentObjective[Evaluation, L]):
 
     data: ShapeMoments
 
-    def evaluate(self, params: Shaped[Array, "npar"]) -> Evaluation | None:
+    def evaluate(self, params: Shaped[Array, "... npar"]) -> Evaluation | None:
         return evaluate(self.pattern, self.data, params)
+
+    def of(self, which: Shaped[Index, "r"]) -> InterceptObjective[L]:
+        return replace(self, data=self.data[which])
 
     def moment_gradients(self, point: Evaluation) -> MomentGradients:
         return moment_gradients(point, self.data)
 
-    def covariance_part(self, point: Evaluation, along: Jacobians) -> Shaped[Array, "n n"]:
+    def covariance_part(self, point: Evaluation, along: Jacobians) -> Shaped[Array, "... n n"]:
         return information.covariance_part(point, self.data, along)
 
-    def expected_mean_part(self, point: Evaluation, along: Jacobians) -> Shaped[Array, "n n"]:
+    def expected_mean_part(self, point: Evaluation, along: Jacobians) -> Shaped[Array, "... n n"]:
         return information.expected_mean_part(point, self.data, along)
 
-    def observed_mean_part(self, point: Evaluation, along: Jacobians) -> Shaped[Array, "n n"]:
+    def observed_mean_part(self, point: Evaluation, along: Jacobians) -> Shaped[Array, "... n n"]:
         return information.observed_mean_part(point, self.data, along)
 
     def edge(self, point: Evaluation) -> tuple[str, float] | None:
         """1 + n e at the largest clusters (`optimise.runaway`)."""
-        split = len(point.effects.sigma_u)
+        split = point.effects.sigma_u.shape[-1]
         lower = lower_factor(point.precision[:split, :split])
         if not split or lower is None:
             return None

@@ -13,11 +13,12 @@ from typing import Annotated as Shaped
 
 import numpy as np
 
+from mlsem.core.blocks import positions_in_runs
 from mlsem.core.clusters.reduced import MixedClusters, reduced_rows
 from mlsem.core.clusters.unions import summed
 from mlsem.core.implied.derivatives import Jacobians
 from mlsem.core.intercepts.likelihood import Evaluation
-from mlsem.core.linalg import apply_maps, flatten, positions_in_runs
+from mlsem.core.linalg import apply_maps, flatten
 from mlsem.core.records import Array, ClusterMoments, Index
 
 
@@ -75,9 +76,13 @@ def _deviations(
     flat = flatten(cross if used.all() else cross[:, used][:, :, used])
     if len(robust) > robust.max() + 1:
         flat = summed(flat, robust)
-    p = len(slopes)
-    gram = (np.kron(slopes, slopes) @ flat.T).reshape(p, p, len(flat))
-    return reduced_rows(gram, np.kron(slopes, residual) @ flat.T)
+    moving = np.flatnonzero(slopes.any(axis=1))
+    maps, p = slopes[moving], len(moving)
+    gram = (np.kron(maps, maps) @ flat.T).reshape(p, p, len(flat))
+    rows, residuals = reduced_rows(gram, np.kron(maps, residual) @ flat.T)
+    design = np.zeros((len(rows), len(slopes), len(flat)))
+    design[:, moving] = rows
+    return design, residuals
 
 
 def _means(

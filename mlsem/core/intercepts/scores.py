@@ -6,9 +6,10 @@ from typing import Annotated as Shaped
 
 import numpy as np
 
+from mlsem.core.blocks import walk
 from mlsem.core.implied.derivatives import Jacobians
 from mlsem.core.intercepts.likelihood import Evaluation, between_information
-from mlsem.core.linalg import apply_maps, blocks, flatten
+from mlsem.core.linalg import apply_maps, flatten
 from mlsem.core.records import Array, ClusterMoments, Index
 
 
@@ -44,7 +45,7 @@ def cluster_scores(
     count = within.mean.shape[0]
     scores = np.empty((moments.n_clusters, count))
     width = max(linear.shape[1], within.mean[0].size + between.mean[0].size)
-    for part in blocks(moments.n_clusters, width):
+    for part in walk(moments.n_clusters, width):
         spread = moments.within[part]
         scores[part] = constants[shape_of[part]]
         if spread.strides[0]:  # clusters of one row have no cross-products

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Annotated as Shaped
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any, Generic, Literal, Self, TypeVar
 
 import numpy as np
 
@@ -22,7 +22,7 @@ from mlsem.core.implied.means import MeanParts, is_mixed, mean_parts
 from mlsem.core.implied.pattern import ModelPattern, Pattern
 from mlsem.core.implied.point import M, P
 from mlsem.core.linalg import lower_factor, scaled_eigen, unit_diagonal
-from mlsem.core.records import Array
+from mlsem.core.records import Array, Index
 from mlsem.core.sample.draws import Sampler
 
 ILL_CONDITIONED = 1e-5  # smallest squared pivot of scaled information that needs no new basis
@@ -36,8 +36,8 @@ InformationKind = Literal["expected", "observed"]
 class Derivatives:
     """First derivatives at a point along `basis` (npar, n)."""
 
-    basis: Shaped[Array, "npar n"]
-    gradient: Shaped[Array, "n"]
+    basis: Shaped[Array, "... npar n"]
+    gradient: Shaped[Array, "... n"]
 
 
 A = TypeVar("A")
@@ -81,19 +81,19 @@ class Objective(ABC, Generic[P, D]):
     """What is maximised, ℓ(θ) of some data, with its derivatives."""
 
     @abstractmethod
-    def evaluate(self, params: Shaped[Array, "npar"]) -> P | None:
+    def evaluate(self, params: Shaped[Array, "... npar"]) -> P | None:
         """ℓ at `params`, or None outside the parameter space."""
 
     @abstractmethod
-    def derivatives(self, point: P, basis: Shaped[Array, "npar n"]) -> D:
+    def derivatives(self, point: P, basis: Shaped[Array, "... npar n"]) -> D:
         """Along the columns of `basis` (npar, n)."""
 
     @abstractmethod
-    def expected(self, point: P, at: D) -> Shaped[Array, "n n"]:
+    def expected(self, point: P, at: D) -> Shaped[Array, "... n n"]:
         """Expected information (n, n) along the basis."""
 
     @abstractmethod
-    def observed(self, point: P, at: D) -> Shaped[Array, "n n"]:
+    def observed(self, point: P, at: D) -> Shaped[Array, "... n n"]:
         """Observed information (n, n) along the basis, in closed form."""
 
     def information(self, point: P, at: D, kind: InformationKind) -> Shaped[Array, "n n"] | Arrow:
@@ -139,20 +139,24 @@ class MomentObjective(Objective[M, MomentDerivatives], Generic[M, L]):
 
     pattern: L
 
+    def of(self, which: Shaped[Index, "r"]) -> Self:
+        """Of many data sets that of some."""
+        raise NotImplementedError(f"{type(self).__name__} is of one data set.")
+
     @abstractmethod
     def moment_gradients(self, point: M) -> MomentGradients:
         """∂ℓ/∂m."""
 
     @abstractmethod
-    def covariance_part(self, point: M, along: Jacobians) -> Shaped[Array, "n n"]:
+    def covariance_part(self, point: M, along: Jacobians) -> Shaped[Array, "... n n"]:
         """½ tr V⁻¹V_a V⁻¹V_b."""
 
     @abstractmethod
-    def expected_mean_part(self, point: M, along: Jacobians) -> Shaped[Array, "n n"]:
+    def expected_mean_part(self, point: M, along: Jacobians) -> Shaped[Array, "... n n"]:
         """μ_aᵀ V⁻¹ μ_b."""
 
     @abstractmethod
-    def observed_mean_part(self, point: M, along: Jacobians) -> Shaped[Array, "n n"]:
+    def observed_mean_part(self, point: M, along: Jacobians) -> Shaped[Array, "... n n"]:
         """δ_aᵀ V⁻¹ δ_b."""
 
     def fixed_effects(self) -> MeanParts | None:
@@ -173,15 +177,15 @@ class MomentObjective(Objective[M, MomentDerivatives], Generic[M, L]):
         assert isinstance(pattern, ModelPattern)  # outcomes are stored by name
         return clusters.sampler(pattern, point)
 
-    def derivatives(self, point: M, basis: Shaped[Array, "npar n"]) -> MomentDerivatives:
+    def derivatives(self, point: M, basis: Shaped[Array, "... npar n"]) -> MomentDerivatives:
         along = jacobians(self.pattern, point.levels, basis)
         moments = self.moment_gradients(point)
         return MomentDerivatives(basis, gradient(moments, along), along, moments)
 
-    def expected(self, point: M, at: MomentDerivatives) -> Shaped[Array, "n n"]:
+    def expected(self, point: M, at: MomentDerivatives) -> Shaped[Array, "... n n"]:
         return self.covariance_part(point, at.along) + self.expected_mean_part(point, at.along)
 
-    def observed(self, point: M, at: MomentDerivatives) -> Shaped[Array, "n n"]:
+    def observed(self, point: M, at: MomentDerivatives) -> Shaped[Array, "... n n"]:
         return (
             self.observed_mean_part(point, at.along)
             - self.covariance_part(point, at.along)

@@ -15,8 +15,9 @@ from typing import TypeAlias
 
 import numpy as np
 
+from mlsem.core.blocks import blocks, positions_in_runs
 from mlsem.core.implied.derivatives import Jacobians, combined, some
-from mlsem.core.linalg import blocks, flatten, flatten_last, positions_in_runs, symmetrised
+from mlsem.core.linalg import flatten, flatten_last, symmetrised
 from mlsem.core.patterns import cumulants
 from mlsem.core.patterns.carriers import CellRows, PatternMoments
 from mlsem.core.patterns.information import cluster_vectors, corner_changes, level2_changes, moving

@@ -14,9 +14,10 @@ from typing import Any
 
 import numpy as np
 
+from mlsem.core.blocks import blocks
 from mlsem.core.evidence.clusterwise import ClusterFit
 from mlsem.core.implied.pattern import Pattern
-from mlsem.core.linalg import LOG_2PI, blocks, log_determinant
+from mlsem.core.linalg import LOG_2PI, log_determinant
 from mlsem.core.patterns.carriers import CellRows, PatternMoments, pattern_moments
 from mlsem.core.patterns.likelihood import PatternPoint, evaluate
 from mlsem.core.patterns.padded import padded_inverses

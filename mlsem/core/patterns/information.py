@@ -11,8 +11,9 @@ from typing import TypeAlias
 
 import numpy as np
 
+from mlsem.core.blocks import blocks, per_block
 from mlsem.core.implied.derivatives import Jacobians
-from mlsem.core.linalg import blocks, flatten, per_block, sandwich_traces, symmetrised
+from mlsem.core.linalg import flatten, sandwich_traces, symmetrised
 from mlsem.core.patterns.carriers import PatternMoments
 from mlsem.core.patterns.likelihood import (
     PatternPoint,

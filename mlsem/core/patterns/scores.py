@@ -7,8 +7,9 @@ from typing import Annotated as Shaped
 
 import numpy as np
 
+from mlsem.core.blocks import blocks
 from mlsem.core.implied.derivatives import Jacobians
-from mlsem.core.linalg import blocks, flatten
+from mlsem.core.linalg import flatten
 from mlsem.core.patterns.carriers import CellRows, Effects, PatternMoments
 from mlsem.core.patterns.likelihood import PatternPoint, between_information
 from mlsem.core.records import Array, Index

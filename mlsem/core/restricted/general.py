@@ -23,10 +23,11 @@ from typing import Annotated as Shaped
 import numpy as np
 
 from mlsem.core.arrow import dense
+from mlsem.core.blocks import blocks
 from mlsem.core.implied.derivatives import Jacobians, MomentGradients, gradient, jacobians
 from mlsem.core.implied.pattern import LevelGradient, ModelPattern
 from mlsem.core.implied.point import MomentPoint, P
-from mlsem.core.linalg import LOG_2PI, blocks, flatten, inverse_root, symmetrised
+from mlsem.core.linalg import LOG_2PI, flatten, inverse_root, symmetrised
 from mlsem.core.optimise.objective import (
     Conditioned,
     D,

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlsem.core.linalg import blocks
+from mlsem.core.blocks import blocks
 from mlsem.core.records import Array, ClusterMoments, ClusterRecord, Index, frozen
 from mlsem.errors import DataError
 

@@ -8,7 +8,7 @@ from typing import TypeAlias, TypeVar, cast
 
 import numpy as np
 
-from mlsem.core.linalg import positions_in_runs
+from mlsem.core.blocks import positions_in_runs
 from mlsem.core.records import (
     CellMoments,
     ClusterMoments,

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated as Shaped
 
 import numpy as np
 
 from mlsem.core.linalg import weighted_sum
-from mlsem.core.records import Array, ClusterMoments, ClusterRecord, Index, frozen
+from mlsem.core.records import Array, ClusterMoments, ClusterRecord, Index, Numbers, frozen
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -99,7 +100,8 @@ class ShapeMoments:
 
     Clusters of the same size are one *shape* and share all matrix work, so that the cost of an
     evaluation depends on the number of distinct sizes S only. A cluster's data row is
-    h_j = (1, means of the C stored columns).
+    h_j = (1, means of the C stored columns). Many data sets have the same shapes, and axes before
+    those of the other fields.
 
     Attributes
     ----------
@@ -115,9 +117,9 @@ class ShapeMoments:
     """
 
     sizes: Shaped[Array, "S"]
-    clusters: Shaped[Array, "S"]
-    cross: Shaped[Array, "S D D"]
-    within: Shaped[Array, "D D"]
+    clusters: Shaped[Array, "... S"]
+    cross: Shaped[Array, "... S D D"]
+    within: Shaped[Array, "... D D"]
 
     def products(self, level: int) -> Shaped[Array, "D D"]:
         """Mean of h hᵀ over rows (level 1) or clusters (2)."""
@@ -126,11 +128,30 @@ class ShapeMoments:
         return self.cross.sum(axis=0) / self.n_clusters
 
     @property
-    def n_rows(self) -> float:
-        """N, weighted."""
-        return float(self.sizes @ self.clusters)
+    def total(self) -> Shaped[Array, "... D D"]:
+        """Σ_j w_j h_j h_jᵀ of all clusters."""
+        return self.cross.sum(axis=-3)
 
     @property
-    def n_clusters(self) -> float:
+    def n_rows(self) -> Numbers:
+        """N, weighted."""
+        return self.clusters @ self.sizes
+
+    @property
+    def n_clusters(self) -> Numbers:
         """J, weighted."""
-        return float(self.clusters.sum())
+        return self.clusters.sum(axis=-1)
+
+    def __getitem__(self, which: int | Index) -> ShapeMoments:
+        """Of many data sets one, or some."""
+        return ShapeMoments(self.sizes, self.clusters[which], self.cross[which], self.within[which])
+
+
+def stacked(samples: Sequence[ShapeMoments]) -> ShapeMoments:
+    """Many data sets of the same sizes of clusters as one record."""
+    return ShapeMoments(
+        sizes=samples[0].sizes,
+        clusters=np.array([each.clusters for each in samples]),
+        cross=np.array([each.cross for each in samples]),
+        within=np.array([each.within for each in samples]),
+    )

@@ -16,9 +16,10 @@ from typing import Any
 
 import numpy as np
 
+from mlsem.core.blocks import blocks
 from mlsem.core.evidence.clusterwise import ClusterFit
 from mlsem.core.implied.pattern import Pattern
-from mlsem.core.linalg import LOG_2PI, blocks, log_determinant
+from mlsem.core.linalg import LOG_2PI, log_determinant
 from mlsem.core.records import Array, ClusterMoments, frozen
 from mlsem.core.slopes.carriers import rest_of, slope_moments
 from mlsem.core.slopes.likelihood import coordinates_of, evaluate, whiten

@@ -10,8 +10,9 @@ from typing import Annotated as Shaped
 
 import numpy as np
 
+from mlsem.core.blocks import blocks
 from mlsem.core.implied.derivatives import Jacobians
-from mlsem.core.linalg import blocks, flatten, sandwich_traces, symmetrised
+from mlsem.core.linalg import flatten, sandwich_traces, symmetrised
 from mlsem.core.records import Array
 from mlsem.core.slopes.carriers import SlopeMoments
 from mlsem.core.slopes.likelihood import (

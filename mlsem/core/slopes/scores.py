@@ -6,8 +6,8 @@ from typing import Annotated as Shaped
 
 import numpy as np
 
+from mlsem.core.blocks import blocks
 from mlsem.core.implied.derivatives import Jacobians
-from mlsem.core.linalg import blocks
 from mlsem.core.records import Array, ClusterMoments
 from mlsem.core.slopes.carriers import SlopeMoments, rest_of
 from mlsem.core.slopes.information import inner_products

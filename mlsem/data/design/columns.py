@@ -129,10 +129,10 @@ def _coded(variable: Variable, *, full: bool) -> list[tuple[str, Array]]:
     levels = values.levels
     if full or values.contrast == "treatment":
         places = range(0 if full else 1, len(levels))
-        return [(name + levels[k], (values.codes == k).astype(np.float64)) for k in places]
+        return [(name + levels[k], values.dummy(k)) for k in places]
     matrix, labels = contrast_matrix(len(levels), values.contrast)
     return [
-        (name + label, column[values.codes]) for label, column in zip(labels, matrix.T, strict=True)
+        (name + label, values.coded(column)) for label, column in zip(labels, matrix.T, strict=True)
     ]
 
 

@@ -108,18 +108,30 @@ def _column(values: Sequence[Level], kind: str) -> Any:
 
 def reference_grid(frame: pd.DataFrame, variables: Iterable[Variable]) -> ReferenceGrid:
     """Of the rows used, and the variables of the fixed effects at these rows."""
-    uses: dict[str, list[Variable]] = {}
-    for variable in variables:
-        for name in variable.columns:
-            uses.setdefault(name, []).append(variable)
     predictors, codes = [], []
-    for name, made in uses.items():
+    for name, made in uses_of(variables).items():
         predictor, own = _predictor(frame, name, made)
         predictors.append(predictor)
         if predictor.levels:
             codes.append(own)
     cells, counts = _cells(codes, [len(each.levels) for each in predictors if each.levels])
     return ReferenceGrid(tuple(predictors), cells, counts)
+
+
+def uses_of(variables: Iterable[Variable]) -> dict[str, list[Variable]]:
+    """The columns of the data, each with the variables that are made of it."""
+    uses: dict[str, list[Variable]] = {}
+    for variable in variables:
+        for name in variable.columns:
+            uses.setdefault(name, []).append(variable)
+    return uses
+
+
+def is_factored(name: str, made: Iterable[Variable]) -> bool:
+    """Whether a factor is made of a column as it is."""
+    return any(
+        found["name"] == name for found in map(FACTOR.match, (m.name for m in made)) if found
+    )
 
 
 def _predictor(
@@ -150,7 +162,7 @@ def _of_numbers(
     own = _number(name, values)
     if own.low < own.high and bool(((values == own.low) | (values == own.high)).all()):
         return replace(own, levels=(own.low, own.high)), (values == own.high).astype(int)
-    if any(found["name"] == name for found in map(FACTOR.match, (m.name for m in made)) if found):
+    if is_factored(name, made):
         levels, codes = np.unique(values, return_inverse=True)
         return replace(own, levels=tuple(levels.tolist())), codes
     return own, np.zeros(0, dtype=np.intp)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -13,6 +13,7 @@ from mlsem.data.design.factors import check_factors
 from mlsem.data.design.r_evaluate import Scope, Variable
 from mlsem.data.design.r_values import Factor
 from mlsem.data.design.remade import Recipe, recipe, term_factors
+from mlsem.data.moments.aggregate import moments_of
 from mlsem.data.moments.bases import SAME
 from mlsem.data.table.columns import (
     SILENT,
@@ -31,12 +32,14 @@ from mlsem.errors import DataError, listed
 from mlsem.syntax.r_language import deparse
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     import pandas as pd
     from numpy.typing import NDArray
 
     from mlsem.core.records import Array
+    from mlsem.data.moments.aggregate import DataRecord
+    from mlsem.model.table import ParameterTable
     from mlsem.syntax.r_language import Expression
     from mlsem.syntax.r_terms import Terms
 
@@ -110,6 +113,41 @@ class MixedData:
     notes: tuple[str, ...]
     lost: str
 
+    def record(self, table: ParameterTable, cluster: str, se_cluster: str | None) -> DataRecord:
+        """What the model of the formula needs of these rows.
+
+        Raises
+        ------
+        DataError
+        """
+        try:
+            record = moments_of(
+                table,
+                self.frame,
+                self.rows,
+                self.grouping,
+                cluster=cluster,
+                centering={},
+                se_cluster=se_cluster,
+            )
+        except DataError:
+            if self._flat_outcome():
+                raise constant_outcome(self.columns.outcome, cluster) from None
+            raise
+        return replace(
+            record,
+            n_rows_total=self.n_total,
+            n_rows_dropped=self.n_total - len(self.frame),
+            notes=self.notes + record.notes,
+            formula=self.recipe,
+        )
+
+    def _flat_outcome(self) -> bool:
+        """Whether the outcome varies, but within no cluster."""
+        name = self.columns.outcome
+        values = {name: self.rows.values[name]}
+        return bool(values[name].std() > 0.0) and not _varying(self.grouping, values)
+
 
 def read_mixed(formula: Formula, data: object, missing: str) -> MixedData:
     """Evaluate a formula over a data frame: its variables on all rows, the design on those that
@@ -142,15 +180,14 @@ def read_mixed(formula: Formula, data: object, missing: str) -> MixedData:
         named = {known.get(term_factors(name), name): values for name, values in block.items()}
         everything |= named
         blocks.append(tuple(named))
-    blocks, spanned = _without_spanned(blocks, everything)
+    blocks, spanned = without_spanned(
+        blocks, lambda names, others: _spans(names, others, everything)
+    )
     everything.pop(INTERCEPT, None)
-    _refuse_group(formula, everything)
+    refuse_group(formula, everything)
     grouping = group(used, formula.group, None)
     if grouping.singletons:
-        raise DataError(
-            f"every cluster of {formula.group!r} has one row, so that random effects cannot be "
-            "told from the residual. Group by the column that many rows share."
-        )
+        raise one_row_each(formula.group)
     columns = MixedColumns(
         outcome=outcome,
         fixed=tuple(effects),
@@ -158,29 +195,29 @@ def read_mixed(formula: Formula, data: object, missing: str) -> MixedData:
         within=_varying(grouping, everything),
     )
     rows = rows_of(used, {outcome: response} | everything)
-    notes += _spared(tuple(spare)) + spanned
+    notes += spared(tuple(spare)) + spanned
     again = recipe(formula, scope.memory, variables, effects, spare, used)
     return MixedData(used, rows, grouping, columns, len(frame), again, notes, lost)
 
 
-def check_outcome(mixed: MixedData, cluster: str) -> None:
-    """Say so where the outcome does not vary within clusters: no residual is left.
-
-    Raises
-    ------
-    DataError
-    """
-    name = mixed.columns.outcome
-    values = {name: mixed.rows.values[name]}
-    if values[name].std() > 0.0 and not _varying(mixed.grouping, values):
-        raise DataError(
-            f"the outcome {name!r} does not vary within any cluster of {cluster!r}, so a model "
-            "with random effects has nothing to split. Is this the right column of clusters? For "
-            "an outcome of clusters, take one row of each and fit a regression."
-        )
+def constant_outcome(name: str, cluster: str) -> DataError:
+    """The error of an outcome of which no residual is left."""
+    return DataError(
+        f"the outcome {name!r} does not vary within any cluster of {cluster!r}, so a model "
+        "with random effects has nothing to split. Is this the right column of clusters? For "
+        "an outcome of clusters, take one row of each and fit a regression."
+    )
 
 
-def _refuse_group(formula: Formula, columns: Iterable[str]) -> None:
+def one_row_each(cluster: str) -> DataError:
+    """The error of clusters of one row."""
+    return DataError(
+        f"every cluster of {cluster!r} has one row, so that random effects cannot be "
+        "told from the residual. Group by the column that many rows share."
+    )
+
+
+def refuse_group(formula: Formula, columns: Iterable[str]) -> None:
     if formula.group in columns:
         raise DataError(
             f"{formula.group!r} is the column of clusters and an effect of the model. Take it out "
@@ -188,7 +225,8 @@ def _refuse_group(formula: Formula, columns: Iterable[str]) -> None:
         )
 
 
-def _spared(names: tuple[str, ...]) -> tuple[str, ...]:
+def spared(names: tuple[str, ...]) -> tuple[str, ...]:
+    """A note on columns that are left out."""
     if not names:
         return ()
     what = "is a linear combination" if len(names) == 1 else "are linear combinations"
@@ -198,8 +236,14 @@ def _spared(names: tuple[str, ...]) -> tuple[str, ...]:
 # --- variables on all rows, and the rows that have them all ---------------------------------------
 
 
-def _variables(formula: Formula, scope: Scope) -> dict[str, Variable]:
-    """Every variable of the formula, over all rows."""
+def expressions_of(formula: Formula) -> dict[str, Expression]:
+    """Every variable of the formula.
+
+    Raises
+    ------
+    DataError
+        One has the name of a parameter.
+    """
     expressions = {deparse(formula.outcome): formula.outcome} | formula.fixed.variables
     for part in formula.random:
         expressions |= part.variables
@@ -209,7 +253,12 @@ def _variables(formula: Formula, scope: Scope) -> dict[str, Variable]:
                 f"a column named {name!r}: a parameter of every model has that name. Rename it, "
                 f"e.g. data.rename(columns={{{name!r}: 'x'}})."
             )
-    return {name: scope.variable(name, each) for name, each in expressions.items()}
+    return expressions
+
+
+def _variables(formula: Formula, scope: Scope) -> dict[str, Variable]:
+    """Every variable of the formula, over all rows."""
+    return {name: scope.variable(name, each) for name, each in expressions_of(formula).items()}
 
 
 def _complete(
@@ -231,6 +280,11 @@ def _complete(
     note = left_out(counts, len(frame) - len(used), len(frame))
     left = {name: each.taken(keep) for name, each in variables.items()}
     known = int((~keep & ~variables[outcome].missing).sum())
+    return used, left, (note,), lost_rows(note, known)
+
+
+def lost_rows(note: str, known: int) -> str:
+    """What to say at the call of rows that are left out, of which so many have an outcome."""
     if known:
         lost = (
             f"{known} of them have an outcome and lack a covariate, and what they say is lost: "
@@ -238,7 +292,7 @@ def _complete(
         )
     else:
         lost = "Without its outcome a row says nothing of the model: nothing is lost."
-    return used, left, (note,), f"{note} {lost} {SILENT}"
+    return f"{note} {lost} {SILENT}"
 
 
 def _attribute(
@@ -288,10 +342,11 @@ def _response(variable: Variable) -> Array:
 # --- design matrices --------------------------------------------------------------------------
 
 
-def _without_spanned(
-    blocks: list[tuple[str, ...]], columns: Columns
+def without_spanned(
+    blocks: list[tuple[str, ...]], spans: Callable[[tuple[str, ...], tuple[str, ...]], bool]
 ) -> tuple[list[tuple[str, ...]], tuple[str, ...]]:
-    """Blocks less those that are linear combinations of the columns of another one.
+    """Blocks less those that are linear combinations of the columns of another one, as `spans` says
+    of its names and those of the block.
 
     With `A = B C` the covariances `B Σ_B B' + A Σ_A A'` are `B (Σ_B + C Σ_A C') B'`: Σ_A is not
     determined, and the model without it is the same. So is the intercept beside all dummies of f,
@@ -300,7 +355,7 @@ def _without_spanned(
     left, notes = list(blocks), []
     for block in blocks:
         for other in left if len(left) > 1 else ():
-            if len(other) > 1 and not set(block) & set(other) and _spans(other, block, columns):
+            if len(other) > 1 and not set(block) & set(other) and spans(other, block):
                 left.remove(block)
                 notes.append(
                     f"random part of {listed(block)}: these are linear combinations of "

@@ -51,6 +51,14 @@ class Factor:
     def __len__(self) -> int:
         return len(self.codes)
 
+    def dummy(self, level: int) -> Array:
+        """1 where it has the level at this place, else 0."""
+        return (self.codes == level).astype(np.float64)
+
+    def coded(self, values: Array) -> Array:
+        """For each level its value."""
+        return values[self.codes]
+
 
 Value: TypeAlias = "Array | NDArray[Any] | BooleanArray | Factor | float | str | bool | None"
 

@@ -156,12 +156,12 @@ def _read(
     )
     advance(1)
     used = _used(query, parts, surveys, own, missing)
-    moments = _summed(used, parts, asked)
+    moments = summed(used, parts, asked)
     advance(1)
     return tuple(moments), without, others
 
 
-class _Used(NamedTuple):
+class Used(NamedTuple):
     """The rows that are summed, and their surveys; those that are left out, of each part."""
 
     query: Query
@@ -176,7 +176,7 @@ def _used(
     surveys: Sequence[Survey],
     own: Sequence[Sequence[str]],
     missing: str,
-) -> _Used:
+) -> Used:
     """All rows, or those that are complete in the columns of all parts, which `own` has of each;
     where parts have different ones, which row is used is seen from its pattern.
 
@@ -186,9 +186,9 @@ def _used(
         A part has no complete row.
     """
     if all(each.complete for each in surveys):
-        return _Used(query, surveys, by_pattern=False)
+        return Used(query, surveys, by_pattern=False)
     if missing == "fiml" or len({frozenset(names) for names in own}) > 1:
-        return _Used(query, surveys, by_pattern=True)
+        return Used(query, surveys, by_pattern=True)
     left = left_out(query, parts)
     part, complete = of_complete(query, parts)
 
@@ -199,11 +199,12 @@ def _used(
             raise no_row_left(counts, surveys[k].rows, FIML)
 
     each_group(parts.labels, check)
-    return _Used(part, complete, by_pattern=False, left=left)
+    return Used(part, complete, by_pattern=False, left=left)
 
 
-def _summed(used: _Used, parts: Parts, asked: Asked) -> list[MonomialMoments]:
-    """About the columns' means; where that loses digits, about those of each cluster."""
+def summed(used: Used, parts: Parts, asked: Asked) -> list[MonomialMoments]:
+    """The moments of each part: about the columns' means, or where that loses digits, about those
+    of each cluster."""
     found = pooled(used.surveys)
 
     def about(*, own_origins: bool) -> list[MonomialMoments]:

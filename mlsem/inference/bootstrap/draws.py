@@ -37,7 +37,7 @@ from typing import Literal
 import numpy as np
 
 from mlsem.core.arrow import Layout
-from mlsem.core.linalg import per_block
+from mlsem.core.blocks import per_block
 from mlsem.core.records import Array, Index, frozen
 from mlsem.estimation.standard_errors import JACKKNIFE
 from mlsem.inference.covariance.adjust import adjusted

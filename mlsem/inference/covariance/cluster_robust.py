@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Annotated as Shaped
 
 import numpy as np
@@ -76,7 +76,7 @@ def robust_contrasts(
     assert kind.adjustment is not None
     corner = np.zeros((count, clusters.n_shared, clusters.n_shared))
     trace, squares, fourth, shares = np.zeros((4, count))
-    sums = _Sums(trace, squares, fourth, shares)
+    sums = _Sums(trace, squares, fourth, shares, {})
     lengths = np.einsum("cn,cn->c", contrasts, contrasts)
     meats: list[Array] = []
     for term in clusters.terms:
@@ -117,7 +117,7 @@ class _Sums:
     squares: Shaped[Array, "c"]
     fourth: Shaped[Array, "c"]
     shares: Shaped[Array, "c"]
-    alone: dict[int, Shaped[Array, "c"]] = field(default_factory=dict[int, Array])
+    alone: dict[int, Shaped[Array, "c"]]
 
     def add(
         self, seen: Adjustments, counts: Shaped[Array, "k"], across: Shaped[Array, "c n n"]

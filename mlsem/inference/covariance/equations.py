@@ -9,9 +9,10 @@ from typing import Annotated as Shaped
 import numpy as np
 
 from mlsem.core.arrow import Arrow, ArrowRoot, Layout
+from mlsem.core.blocks import walk
 from mlsem.core.clusters.reduced import MixedClusters
 from mlsem.core.clusters.view import MixedRows
-from mlsem.core.linalg import along, walk
+from mlsem.core.linalg import along
 from mlsem.core.records import Array, Index
 from mlsem.inference.covariance.working import MixedTerm, WorkingClusters, WorkingTerm
 

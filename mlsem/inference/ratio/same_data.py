@@ -9,7 +9,7 @@ from typing import Annotated as Shaped
 import numpy as np
 from numpy.typing import NDArray
 
-from mlsem.core.linalg import blocks
+from mlsem.core.blocks import blocks
 from mlsem.core.patterns.convert import all_there
 from mlsem.core.records import Array, CellMoments
 from mlsem.core.sample.moments import pooled

@@ -1,4 +1,5 @@
-"""The data frame of a fit, as long as its user keeps it: a fit itself keeps no rows."""
+"""The data of a fit, as long as its user keeps them: a fit itself keeps no rows. It keeps the paths
+of files, which are read again."""
 
 from __future__ import annotations
 
@@ -9,13 +10,16 @@ from weakref import ReferenceType, ref
 import numpy as np
 
 from mlsem.data.frames.origin import given_as
+from mlsem.data.frames.paths import is_paths
 from mlsem.data.frames.taking import as_pandas, returned
 from mlsem.data.table.columns import require_frame
 from mlsem.errors import DataError, InferenceError
 
 if TYPE_CHECKING:
     import pandas as pd
+    from numpy.typing import NDArray
 
+    from mlsem.core.records import Index
     from mlsem.estimation.estimates import Estimates
 
 Found = TypeVar("Found")
@@ -24,16 +28,26 @@ SAME = 1e-6  # of the largest
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Source:
-    """A weak reference to the data of a fit. Copies and pickles are without it."""
+    """A weak reference to the data of a fit, or the paths of its files. Copies and pickles are
+    without it."""
 
     reference: ReferenceType[Any] | None = None
+    paths: Any = None
 
     @classmethod
     def of(cls, data: object) -> Source:
+        given = given_as(data)
+        if is_paths(given):
+            return cls(paths=given)
         try:
-            return cls(ref(given_as(data)))
+            return cls(ref(given))
         except TypeError:
             return cls()
+
+    @property
+    def data(self) -> Any:
+        """The data of the fit; None where they are gone."""
+        return self.paths if self.reference is None else self.reference()
 
     def __reduce__(self) -> tuple[type[Source], tuple[()]]:
         return Source, ()
@@ -50,11 +64,11 @@ class Source:
         """
         if given is not None:
             return require_frame(as_pandas(given, *spoken_of))
-        data = None if self.reference is None else self.reference()
+        data = self.data
         if data is None:
             raise InferenceError(
                 f"{what} needs the rows of the data, which a fit does not keep, and the data frame "
-                "of the fit is gone: pass data=, that data frame or other rows."
+                "or the query of the fit is gone: pass data=, that data frame or other rows."
             )
         frame = require_frame(as_pandas(data, *spoken_of))
         if not _same(estimates, frame):
@@ -66,9 +80,7 @@ class Source:
 
     def returned(self, found: Found, given: object) -> Found:
         """What was found of these rows, as the kind of frame that they are of."""
-        if given is None and self.reference is not None:
-            given = self.reference()
-        return returned(found, given)
+        return returned(found, self.data if given is None else given)
 
 
 def _same(estimates: Estimates, frame: pd.DataFrame) -> bool:
@@ -76,11 +88,23 @@ def _same(estimates: Estimates, frame: pd.DataFrame) -> bool:
     from mlsem.estimation.prediction import fitted_clusters, new_clusters, new_data
 
     try:
-        seen = new_clusters(new_data(estimates, frame), history=False)
+        rows = new_data(estimates, frame)
+        seen = new_clusters(rows, history=False)
     except DataError:
         return False
     known = fitted_clusters(estimates)
     first, second = seen.evidence.pulled, known.evidence.pulled  # type: ignore[union-attr]
-    return first.shape == second.shape and bool(
-        np.abs(first - second).max(initial=0.0) <= SAME * np.abs(second).max(initial=0.0)
-    )
+    labels, fitted = rows.rows.labels, estimates.problem.moments.labels
+    if first.shape != second.shape or len(labels) != len(fitted):
+        return False
+    if (labels != fitted).any():  # an engine has its clusters in another order
+        order, other = _order(labels), _order(fitted)
+        if (labels[order] != fitted[other]).any():
+            return False
+        first, second = first[order], second[other]
+    return bool(np.abs(first - second).max(initial=0.0) <= SAME * np.abs(second).max(initial=0.0))
+
+
+def _order(labels: NDArray[Any]) -> Index:
+    """Of ids as text, whatever they are."""
+    return np.argsort(labels.astype(str), kind="stable")

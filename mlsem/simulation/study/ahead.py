@@ -23,39 +23,41 @@ def look_ahead(methods: Sequence[Method], readings: Sequence[Reading]) -> None:
     """Read data sets of one design for the models of all methods."""
     if len(readings) < 2:
         return
+    frames = [each.data for each in readings]
+    stacks: dict[str | None, tuple[Stack, list[int]] | None] = {None: None}
     with without_warnings(), np.errstate(all="ignore"):
-        _read(methods, readings)
+        for method in methods:
+            call = _call(method, readings[0]) if method.call is fit else None
+            if call is None:
+                continue
+            if call.cluster not in stacks:
+                stacks[call.cluster] = alike(frames, str(call.cluster))
+            found = stacks[call.cluster]
+            if found is not None:
+                stack, places = found
+                _make(method, call, stack, [readings[place] for place in places])
 
 
-def _read(methods: Sequence[Method], readings: Sequence[Reading]) -> None:
-    stacks: dict[str, tuple[Stack, list[int]] | None] = {}
-    for call in _calls(methods, readings[0]):
-        assert call.cluster is not None  # of `_calls`
-        if call.cluster not in stacks:
-            stacks[call.cluster] = alike([each.data for each in readings], call.cluster)
-        found = stacks[call.cluster]
-        if found is None:
-            continue
-        stack, places = found
-        for place, record in zip(places, read_together(call.table, stack), strict=True):
-            if record is not None:
-                readings[place].known[call.read] = record
+def _call(method: Method, first: Reading) -> Call | None:
+    """What a method asks for, if that is said by the columns of the data alone."""
+    options = dict(method.options)
+    cluster = options.pop("cluster", None)
+    try:
+        call, _ = called("sem", method.text, first.data, cluster, options)
+    except Exception:  # the method itself will say so
+        return None
+    plain = call.how.group is None and call.how.auxiliary is None
+    return call if plain else None
 
 
-def _calls(methods: Sequence[Method], first: Reading) -> list[Call]:
-    """One of those that read the same, of rows that are used as they are."""
-    found: dict[object, Call] = {}
-    for method in methods:
-        if method.call is not fit:
-            continue
-        try:
-            options = dict(method.options)
-            cluster = options.pop("cluster", None)
-            call, _ = called("sem", method.text, first.data, cluster, options)
-        except Exception:  # the method itself will say so
-            continue
-        settings = call.how.settings
-        plain = (call.how.group, call.how.center, call.how.auxiliary, settings.se_cluster)
-        if call.cluster is not None and plain == (None,) * 4 and settings.missing != "fiml":
-            found.setdefault(call.read, call)
-    return list(found.values())
+def _make(method: Method, call: Call, stack: Stack, readings: Sequence[Reading]) -> None:
+    """Tell data sets of one design what a method asks for, and read them for it."""
+    for reading in readings:
+        reading.known[method] = call
+    settings = call.how.settings
+    other = call.how.center or settings.se_cluster is not None or settings.missing == "fiml"
+    if other or any(call.read in each.known for each in readings):  # read for a method before
+        return
+    for reading, record in zip(readings, read_together(call.table, stack), strict=True):
+        if record is not None:
+            reading.known[call.read] = record

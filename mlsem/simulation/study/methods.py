@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mlsem.api.call import answered
 from mlsem.api.fit import fit
 from mlsem.api.lmm import lmm
 from mlsem.api.reading import Reading
@@ -22,6 +24,9 @@ from mlsem.errors import (
     without_warnings,
 )
 from mlsem.estimation.settings import Settings
+from mlsem.estimation.standard_errors import StandardErrors
+from mlsem.inference.covariance.matrix import Covariance
+from mlsem.inference.covariance.of_estimates import covariance_of
 from mlsem.results.result import FitResult
 from mlsem.results.tables import defined_parameters
 from mlsem.simulation.study.fingerprint import described, fingerprint
@@ -44,7 +49,7 @@ BY_CHANCE = (
 FUNCTION = "function"  # begins the description of a method that is one
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Method:
     """One way to analyse a data set.
 
@@ -72,7 +77,7 @@ class Method:
         """Whether it is a model's text, whose parameters are the same in all data sets."""
         return bool(self.text) and self.call is fit
 
-    @property
+    @cached_property
     def key(self) -> object:
         """Methods that have it in common differ in their standard errors only."""
         if not self.text:
@@ -96,23 +101,32 @@ class Method:
         if not self.text:
             reading.known.clear()  # the function may change the data
             return self.call(reading.data)
+        if self in reading.known:
+            return answered(reading.known[self], reading.data, reading)
         data: Any = reading if self.call is fit else reading.data
         return self.call(self.text, data, **self.options)
 
-    def from_fit(self, base: FitResult) -> FitResult | None:
-        """The fit made of one with the same estimates; None if it takes one of its own."""
-        if not self.text or not base.table.two_level:
-            return None  # with one level, robust errors bring a mean structure
+    @cached_property
+    def kind(self) -> StandardErrors:
+        """Of its standard errors."""
         options = {
             name: self.options[name]
             for name in ("estimator", "se", "test", "information")
             if name in self.options and not (self.call is lmm and name == "estimator")
         }
-        kind = Settings(**options).kind()
+        return Settings(**options).kind()
+
+    def from_fit(self, base: FitResult) -> Covariance | None:
+        """The covariance of the estimates of a fit that has the same; None if it takes one of its
+        own."""
+        if not self.text or not base.table.two_level:
+            return None  # with one level, robust errors bring a mean structure
+        kind = self.kind
         if self.call is lmm and kind.model_based:
             return None  # lmm takes its own information
         chosen = {name: self.options.get(name) for name in ("test", "df", "information")}
-        return base.with_se(kind.name, **chosen)
+        estimates = base._estimates.under(base.settings.with_se(kind.name, **chosen))
+        return covariance_of(estimates)[0]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -196,12 +210,14 @@ def _outcome(
 ) -> Outcome:
     try:
         base = bases.get(method.key)
-        result = None if base is None else method.from_fit(base)
-        if result is None:
-            result = method.fitted(reading)
-            if isinstance(result, FitResult):
-                bases.setdefault(method.key, result)
-        return _read(method, result)
+        covariance = None if base is None else method.from_fit(base)
+        if base is not None and covariance is not None:
+            return _read(method, base.converged, _numbers(base, covariance))
+        result = method.fitted(reading)
+        if not isinstance(result, FitResult):
+            return _read(method, bool(getattr(result, "converged", True)), _foreign(result))
+        bases.setdefault(method.key, result)
+        return _read(method, result.converged, _numbers(result, result.covariance))
     except MemoryError:
         raise  # says nothing of the method
     except (Exception, SystemExit) as error:  # whatever a user's function raises
@@ -220,18 +236,16 @@ def _reason(error: BaseException) -> str:
     return f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
 
 
-def _read(method: Method, result: Any) -> Outcome:
-    is_fit = isinstance(result, FitResult)
-    numbers = dict(_numbers(result)) if is_fit else _foreign(result)
+def _read(method: Method, converged: bool, numbers: Numbers) -> Outcome:
     renamed = {method.renamed.get(name, name): values for name, values in numbers.items()}
     if len(renamed) < len(numbers):
         raise OptionValueError(f"names: two parameters are called the same, {listed(renamed)}.")
-    return Outcome(bool(getattr(result, "converged", True)), "", renamed)
+    return Outcome(converged, "", renamed)
 
 
-def _numbers(result: FitResult) -> Iterator[tuple[str, tuple[float, float, float]]]:
+def _numbers(result: FitResult, covariance: Covariance) -> Numbers:
     """Estimate, standard error and degrees of freedom by name; `:=` after the parameters."""
-    covariance, table = result.covariance, result.table
+    table = result.table
     columns = [result.estimates, covariance.se, covariance.df]
     names = table.names
     if table.definitions:
@@ -240,7 +254,7 @@ def _numbers(result: FitResult) -> Iterator[tuple[str, tuple[float, float, float
         columns = [np.concatenate(pair) for pair in zip(columns, added, strict=True)]
         names += tuple(each.name for each in table.definitions)
     rows = zip(*(column.tolist() for column in columns), strict=True)
-    return zip(names, rows, strict=True)
+    return dict(zip(names, rows, strict=True))
 
 
 def _foreign(result: Any) -> Numbers:
