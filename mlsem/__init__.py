@@ -46,10 +46,12 @@ from mlsem.version import __version__
 if TYPE_CHECKING:
     from mlsem.api.compare import compare
     from mlsem.api.diagram import diagram
+    from mlsem.api.fit_many import fit_many
     from mlsem.api.invariance import invariance
     from mlsem.api.missing_patterns import missing_patterns
     from mlsem.api.moments import moments
     from mlsem.api.plots import plot_coefficients
+    from mlsem.api.pool import pool
     from mlsem.api.summary_table import summary_table
     from mlsem.data.kept.moments import Moments
     from mlsem.inference.alignment.result import Alignment
@@ -58,6 +60,8 @@ if TYPE_CHECKING:
     from mlsem.porting.result import Port
     from mlsem.results.group_comparison import GroupComparison
     from mlsem.results.invariance.result import Invariance
+    from mlsem.results.pooled.joint import PooledTest
+    from mlsem.results.pooled.result import PooledResult
     from mlsem.simulation.draw.generate import simulate
     from mlsem.simulation.study.result import Study
     from mlsem.simulation.study.run import study
@@ -89,6 +93,8 @@ __all__ = [
     "Moments",
     "OptionError",
     "OptionValueError",
+    "PooledResult",
+    "PooledTest",
     "Port",
     "SpecificationError",
     "SpecificationWarning",
@@ -105,6 +111,7 @@ __all__ = [
     "example_model",
     "examples",
     "fit",
+    "fit_many",
     "growth",
     "invariance",
     "lavaan",
@@ -114,6 +121,7 @@ __all__ = [
     "missing_patterns",
     "moments",
     "plot_coefficients",
+    "pool",
     "port",
     "sem",
     "simulate",
@@ -134,14 +142,18 @@ _WHEN_ASKED_FOR = {
     "InOrder": "mlsem.simulation.study.sources",
     "Invariance": "mlsem.results.invariance.result",
     "Moments": "mlsem.data.kept.moments",
+    "PooledResult": "mlsem.results.pooled.result",
+    "PooledTest": "mlsem.results.pooled.joint",
     "Port": "mlsem.porting.result",
     "Study": "mlsem.simulation.study.result",
     "compare": "mlsem.api.compare",
     "diagram": "mlsem.api.diagram",
+    "fit_many": "mlsem.api.fit_many",
     "invariance": "mlsem.api.invariance",
     "missing_patterns": "mlsem.api.missing_patterns",
     "moments": "mlsem.api.moments",
     "plot_coefficients": "mlsem.api.plots",
+    "pool": "mlsem.api.pool",
     "port": "mlsem.porting.port",
     "simulate": "mlsem.simulation.draw.generate",
     "study": "mlsem.simulation.study.run",

@@ -15,7 +15,11 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "mlsem"
 LONGEST = 400
-FACADES = {"results/result.py", "results/mixed/result.py"}  # all that a user may ask of a fit
+FACADES = {  # all that a user may ask of a fit, or of several
+    "results/result.py",
+    "results/mixed/result.py",
+    "results/pooled/result.py",
+}
 
 # Room → what it may import, from the ground up. A room is a folder of the package, in `core`,
 # `data` and `inference` one of theirs; a name stands for all rooms in it. Every room may import
@@ -74,6 +78,7 @@ MAY = {
     "inference/comparison": INFERENCE,
     "inference/alignment": INFERENCE,
     "inference/invariance": INFERENCE,
+    "inference/pooling": INFERENCE,
     "results": f"{BASIS} arguments report parallel version inference",
     "api": ABOVE,
     "interop": f"{ABOVE} api mlsem",

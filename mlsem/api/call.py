@@ -20,9 +20,11 @@ from mlsem.api.steps import (
     rows_of,
     summed_of,
     table_of,
+    warn_of_lone_values,
 )
 from mlsem.api.update import updated
 from mlsem.data.kept import are_moments
+from mlsem.data.moments.bases import data_names
 from mlsem.estimation.keywords import ELSEWHERE
 from mlsem.estimation.settings import SETTING_NAMES, Settings
 from mlsem.model.options import ModelOptions, Preset, model_options, split_options
@@ -99,6 +101,7 @@ def called(
     syntax = parsed(model, data)
     labels = groups_of(syntax, data, how.group, how.group_label)
     table = remarked(table_of(syntax.text, how.options, names_in(data), labels))
+    warn_of_lone_values(data_names(table), data)
     if is_query(data):
         with showing(how.progress):
             data = summed_of(data, syntax, table, how.settings, cluster, how.group, how.auxiliary)

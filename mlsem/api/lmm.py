@@ -11,7 +11,7 @@ from dataclasses import replace
 from itertools import combinations
 from typing import TYPE_CHECKING, Any, Unpack
 
-from mlsem.api.steps import SAMPLED, finish
+from mlsem.api.steps import SAMPLED, finish, warn_of_lone_values
 from mlsem.base.caching import remember
 from mlsem.core.quiet import quiet
 from mlsem.data.design.mixed import (
@@ -161,7 +161,9 @@ def _read(
         if mixed is not None:
             return mixed, Source.of(data)
     frame = taken(data, found, parsed.text, dict(options))
-    return read_mixed(parsed, frame, missing, settings.sampling), Source.of(data)
+    read = read_mixed(parsed, frame, missing, settings.sampling)
+    warn_of_lone_values(read.recipe.names, frame)
+    return read, Source.of(data)
 
 
 # --- the same again, changed ----------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeGuard
 
@@ -15,6 +15,7 @@ from mlsem.data.kept import are_moments
 from mlsem.data.moments.aggregate import DataRecord, read_moments
 from mlsem.data.table.columns import require_frame
 from mlsem.data.table.frame import column_names
+from mlsem.data.table.plausible import lone_values
 from mlsem.errors import (
     ConvergenceError,
     ConvergenceWarning,
@@ -225,6 +226,15 @@ def parsed(model: object, data: object) -> ModelSyntax:
         if not hint or "data.rename" in error.message:
             raise
         raise ModelSyntaxError(error.message + hint, error.text, error.span) from None
+
+
+def warn_of_lone_values(names: Iterable[str], data: Any) -> None:
+    """Where one plausible value is fitted and the data have others; moments have no others."""
+    if are_moments(data):
+        return
+    said = lone_values(names, names_in(data))
+    if said:
+        warn(said, DataWarning)
 
 
 def remarked(table: ParameterTable) -> ParameterTable:

@@ -9,7 +9,7 @@ is fitted over positive semidefinite matrices too.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from secrets import randbits
 from typing import Any
 
@@ -33,6 +33,14 @@ from mlsem.estimation.settings import Settings
 TRY = 100  # iterations of a search from a random start
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Nearby:
+    """Estimates (npar,) from data like these, where a search may begin; it begins as usual where
+    that leads nowhere."""
+
+    params: Array
+
+
 def optimum_of(problem: Posed, settings: Settings, start: object = None) -> Optimum:
     """Find the estimates by the estimator of the settings; unless a start is given, from as many
     random starts beside the usual one as they ask for.
@@ -44,6 +52,9 @@ def optimum_of(problem: Posed, settings: Settings, start: object = None) -> Opti
     IdentificationError, EstimationError
         As `estimate`.
     """
+    if isinstance(start, Nearby):
+        near = _tried(problem, settings, start.params)
+        return near or optimum_of(problem, settings)
     for group in problem.groups:
         require_separable(group.problem)
     if problem.separate:

@@ -72,7 +72,7 @@ class GroupedProblem(Posed):
             own = np.flatnonzero(np.isin(places, held))
             problem = part.problem.with_table(group.table, guess[places], own)
             parts.append(replace(part, places=places, problem=problem))
-        return replace(self, table=table, guess=guess, **_summed(parts))
+        return replace(self, table=table, guess=guess, **summed(parts))
 
     def with_moments(
         self, moments: GroupedMoments, guess: Array, robust: RobustClusters | None = None
@@ -81,7 +81,7 @@ class GroupedProblem(Posed):
             replace(part, problem=part.problem.with_moments(own, guess[part.places]))
             for part, own in zip(self.parts, moments.groups, strict=True)
         ]
-        return replace(self, guess=guess, robust=robust or self.robust, **_summed(parts))
+        return replace(self, guess=guess, robust=robust or self.robust, **summed(parts))
 
     def if_complete(self) -> Objective[Any, Any]:
         terms = [Term(part.problem.if_complete(), part.places) for part in self.parts]  # type: ignore[arg-type]
@@ -140,9 +140,9 @@ def pose_groups(table: ParameterTable, record: GroupedRecord) -> GroupedProblem:
     ]
     if table.bounds:
         table = _with_bounds_of(table, [part.problem.table for part in parts])
-    summed = _summed(parts)
+    whole = summed(parts)
     found = GroupedProblem(
-        table=table, guess=np.zeros(len(table.names)), robust=record.robust, **summed
+        table=table, guess=np.zeros(len(table.names)), robust=record.robust, **whole
     )
     return replace(found, guess=found.gathered(lambda problem: problem.guess))
 
@@ -250,8 +250,8 @@ def _with_bounds_of(table: ParameterTable, groups: list[ParameterTable]) -> Para
     return replace(table, rows=bounded, groups=parts)
 
 
-def _summed(parts: Sequence[PosedGroup]) -> dict[str, Any]:
-    """What follows for the whole."""
+def summed(parts: Sequence[PosedGroup]) -> dict[str, Any]:
+    """What follows for the whole: the fields of a `GroupedProblem` that its parts settle."""
     problems = [part.problem for part in parts]
     places = [part.places for part in parts]
     coordinates = SumCoordinates(

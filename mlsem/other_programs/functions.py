@@ -56,6 +56,8 @@ class Counterpart:
 _OWN = (
     ("lr_test", "mlsem.lr_test(simple, full)"),
     ("compare", "mlsem.compare([simple, full])"),
+    ("fit_many", 'mlsem.fit_many(model, [data, data], cluster="id")'),
+    ("pool", "mlsem.pool([fit, fit])"),
     ("invariance", 'mlsem.invariance(factors, pupils, group="half", cluster="cluster")'),
     ("missing_patterns", 'mlsem.missing_patterns(data, model, cluster="id")'),
     ("moments", 'mlsem.moments(model, data, cluster="id")'),

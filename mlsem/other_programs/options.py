@@ -34,6 +34,10 @@ _GROUP = (
     "The column of the groups, each with parameters of its own, is group=<value>, which mlsem.fit "
     "and mlsem.check take."
 )
+_MANY = (
+    "Several data sets and plausible values are fitted and pooled by mlsem.fit_many, which takes "
+    "it."
+)
 _WHOLE_MODELS = "Steps of invariance are lists here: "
 _NO_SUMMARY_DATA = (
     "Models are fitted to rows, not to covariance matrices: pass the data frame. For a "
@@ -77,6 +81,7 @@ KEYWORDS: dict[str, str] = _keyed(
             "standard errors do not depend on the unit of the others.",
         ),
         ("group grouping", _GROUP),
+        ("plausible imputation", _MANY),
         ("group.label", "It is the order of the groups, beside group=, which mlsem.fit takes."),
         ("group.w.free", "The sizes of groups are no parameters: leave it out."),
         ("sample.cov sample.mean sample.nobs sample.icov sample.cov.rescale", _NO_SUMMARY_DATA),

@@ -26,6 +26,8 @@ class TableRow:
         Confidence limits; None where no interval was asked for.
     std_lv, std_all : float or None
         Standardized estimates; None where they were not asked for.
+    fmi : float or None
+        Fraction of missing information, of pooled estimates.
     """
 
     group: str
@@ -40,6 +42,7 @@ class TableRow:
     upper: float | None = None
     std_lv: float | None = None
     std_all: float | None = None
+    fmi: float | None = None
 
     @property
     def fixed(self) -> bool:
@@ -161,4 +164,6 @@ def columns(rows: tuple[TableRow, ...]) -> tuple[Column, ...]:
         shown += [Column("ci.lower", "lower"), Column("ci.upper", "upper")]
     if any(row.std_all is not None for row in rows):
         shown += [Column("Std.lv", "std_lv"), Column("Std.all", "std_all")]
+    if any(row.fmi is not None for row in rows):
+        shown.append(Column("FMI", "fmi"))
     return tuple(shown)

@@ -32,6 +32,7 @@ class ParameterRow:
     std_lv: float | None = None
     std_all: float | None = None
     group: int = 1
+    fmi: float | None = None
 
 
 TITLES = (
@@ -144,4 +145,4 @@ def _gathered(lines: list[TableRow]) -> tuple[TableRow, ...]:
 
 def _table_row(row: ParameterRow, group: str, name: str, label: str) -> TableRow:
     numbers = row.est, row.se, row.stat, row.pvalue, row.df, row.lower, row.upper
-    return TableRow(group, name, label, *numbers, row.std_lv, row.std_all)
+    return TableRow(group, name, label, *numbers, row.std_lv, row.std_all, row.fmi)

@@ -12,7 +12,6 @@ from mlsem.arguments import chosen, require_level
 from mlsem.core.optimise.objective import InformationKind
 from mlsem.core.optimise.optimum import RandomStarts
 from mlsem.core.quiet import quiet
-from mlsem.core.records import Array
 from mlsem.data.frames.taking import any_frame
 from mlsem.data.moments.aggregate import DataRecord
 from mlsem.data.table.frame import make_frame, make_series, square_frame
@@ -37,17 +36,17 @@ from mlsem.estimation.standard_errors import SeName
 from mlsem.estimation.weighted import on_weights
 from mlsem.inference.covariance.cautions import on_information
 from mlsem.inference.covariance.groups import covariance_of_group
-from mlsem.inference.covariance.intervals import Wald, wald
+from mlsem.inference.covariance.intervals import wald
 from mlsem.inference.covariance.matrix import Covariance, meat
 from mlsem.inference.covariance.of_estimates import covariance_of, doubted
 from mlsem.inference.wald import run as hypotheses
-from mlsem.model.table import ParameterTable
 from mlsem.other_programs.answering import Answering
 from mlsem.parallel.progress import showing
 from mlsem.results.drawn import Drawn
 from mlsem.results.groups import by_group, tested_by_group
 from mlsem.results.implied import implied_by
 from mlsem.results.tables import estimate_columns, tidy_columns, without_auxiliary
+from mlsem.results.tested import Tested
 
 if TYPE_CHECKING:
     import os
@@ -85,7 +84,7 @@ PROFILED = "intervals: profile likelihood for variances, t with CR2 standard err
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class FitResult(Answering, Drawn):
+class FitResult(Tested, Answering, Drawn):
     """A fitted model. Nothing in it changes; `with_se` gives a new one.
 
     Attributes
@@ -123,22 +122,6 @@ class FitResult(Answering, Drawn):
         return (self.model, *self.table.observed, *(each for each in keys if each is not None))
 
     # --- the fit ------------------------------------------------------------------------------
-
-    @property
-    def table(self) -> ParameterTable:
-        """The parameter table of the model.
-
-        Examples
-        --------
-        >>> import mlsem
-        >>> data = mlsem.load_example("article")
-        >>> fit = mlsem.fit(mlsem.example_model("article"), data, cluster="id")
-        >>> len(fit.table.rows), fit.table.observed
-        (14, ('y', 'x1', 'w1:x1', 'w1'))
-        >>> fit.table.names[:3]
-        ('y~x1', 'y~w1:x1', 'y~~y')
-        """
-        return self._estimates.table
 
     @property
     def settings(self) -> Settings:
@@ -384,95 +367,6 @@ class FitResult(Answering, Drawn):
     # --- parameters ---------------------------------------------------------------------------
 
     @property
-    def estimates(self) -> Array:
-        """Estimates of the free parameters, (npar,).
-
-        Examples
-        --------
-        >>> import mlsem
-        >>> data = mlsem.load_example("article")
-        >>> fit = mlsem.fit(mlsem.example_model("article"), data, cluster="id")
-        >>> fit.estimates.round(3)
-        array([ 0.577,  0.302,  1.232,  0.366,  1.083, -0.02 ])
-        """
-        return self._estimates.params
-
-    @property
-    def params(self) -> pd.Series:
-        """Estimates of the free parameters under lavaan's `coef()` names; those of auxiliary
-        variables are the last ones.
-
-        Examples
-        --------
-        >>> import mlsem
-        >>> data = mlsem.load_example("article")
-        >>> fit = mlsem.fit(mlsem.example_model("article"), data, cluster="id")
-        >>> fit.params.round(3)
-        y~x1       0.577
-        y~w1:x1    0.302
-        y~~y       1.232
-        y~w1.l2    0.366
-        y~~y.l2    1.083
-        y~1.l2    -0.020
-        Name: est, dtype: float64
-        """
-        return make_series(self.estimates, self.table.names, "est")
-
-    @property
-    def bse(self) -> pd.Series:
-        """Standard errors of the free parameters.
-
-        Examples
-        --------
-        >>> import mlsem
-        >>> data = mlsem.load_example("article")
-        >>> fit = mlsem.fit(mlsem.example_model("article"), data, cluster="id")
-        >>> fit.with_se("CR2").bse.round(3)
-        y~x1       0.104
-        y~w1:x1    0.079
-        y~~y       0.095
-        y~w1.l2    0.125
-        y~~y.l2    0.231
-        y~1.l2     0.160
-        Name: se, dtype: float64
-        """
-        return make_series(self.covariance.se, self.table.names, "se")
-
-    @property
-    def tvalues(self) -> pd.Series:
-        """Wald statistics, as statsmodels names them.
-
-        Examples
-        --------
-        >>> import mlsem
-        >>> data = mlsem.load_example("article")
-        >>> fit = mlsem.fit(mlsem.example_model("article"), data, cluster="id")
-        >>> fit.tvalues.round(2)
-        y~x1       10.54
-        y~w1:x1     5.21
-        y~~y       15.00
-        y~w1.l2     2.20
-        y~~y.l2     4.48
-        y~1.l2     -0.13
-        Name: stat, dtype: float64
-        """
-        return make_series(self._wald(0.95).stat, self.table.names, "stat")
-
-    @property
-    def pvalues(self) -> pd.Series:
-        """Two-sided p values of the free parameters.
-
-        Examples
-        --------
-        >>> import mlsem
-        >>> data = mlsem.load_example("article")
-        >>> fit = mlsem.fit(mlsem.example_model("article"), data, cluster="id")
-        >>> round(float(fit.pvalues["y~w1.l2"]), 3)
-        0.028
-        """
-        return make_series(self._wald(0.95).pvalue, self.table.names, "pvalue")
-
-    @property
     def se_forms(self) -> pd.Series:
         """How each CR standard error was adjusted: "residuals" (CR2 of the fixed effects of a
         single-outcome linear mixed model, clubSandwich's numbers) or "scores"; empty for the
@@ -488,26 +382,6 @@ class FitResult(Answering, Drawn):
         """
         forms = self.covariance.forms
         return make_series(list(forms), self.table.names if forms else (), "form")
-
-    def vcov(self) -> pd.DataFrame:
-        """Covariance matrix of the estimates.
-
-        Returns
-        -------
-        DataFrame
-            npar rows and columns, named as `params`.
-
-        Examples
-        --------
-        >>> import mlsem
-        >>> data = mlsem.load_example("article")
-        >>> fit = mlsem.fit(mlsem.example_model("article"), data, cluster="id")
-        >>> fit.vcov().shape
-        (6, 6)
-        >>> round(float(fit.vcov().loc["y~x1", "y~x1"] ** 0.5), 3), round(float(fit.bse["y~x1"]), 3)
-        (0.055, 0.055)
-        """
-        return square_frame(self.covariance.matrix, self.table.names)
 
     @shown()
     @quiet
@@ -583,11 +457,6 @@ class FitResult(Answering, Drawn):
         from mlsem.inference.profile.run import profile_intervals
 
         return profile_intervals(self._estimates, places, level)
-
-    @quiet
-    def _wald(self, level: float) -> Wald:
-        require_level(level)
-        return wald(self.estimates, self.covariance.se, self.covariance.df, level)
 
     # --- tables -------------------------------------------------------------------------------
 

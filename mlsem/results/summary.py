@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import isnan, nan
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from mlsem.data.moments.missing import Missingness
 from mlsem.estimation.standard_errors import StandardErrors
@@ -32,7 +32,7 @@ ADJUSTED = {
     ("scores", "residuals"): "residuals; scores (variances)",
 }
 FIELDS = ("lhs", "op", "rhs", "level", "group", "label", "est", "se", "stat", "pvalue", "df")
-STANDARDIZED = ("std_lv", "std_all")
+BESIDE = ("std_lv", "std_all", "fmi")
 Pairs = tuple[tuple[str, str], ...]
 
 
@@ -66,6 +66,18 @@ class GroupSizes:
                     for label, count in zip(self.labels, counts, strict=True)
                 ]
         return tuple(lines)
+
+
+class Headed(Protocol):
+    """What stands above and below the parameters of a summary."""
+
+    @property
+    def title(self) -> str: ...
+
+    @property
+    def notes(self) -> tuple[str, ...]: ...
+
+    def header(self, measures: tuple[HeaderBlock, ...] | None) -> tuple[HeaderBlock, ...]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,13 +316,13 @@ def summarise(
     columns: Mapping[str, Any],
     hidden: Sequence[bool],
     level_labels: tuple[str, ...],
-    facts: Facts,
+    facts: Headed,
     intervals: bool,
     measures: tuple[HeaderBlock, ...] | None = None,
     group_titles: tuple[str, ...] = (),
 ) -> Summary:
     """Arrange the columns of the parameter table under the facts; hidden rows are left out."""
-    shown = [name for name in (*FIELDS, *STANDARDIZED) if name in columns]
+    shown = [name for name in (*FIELDS, *BESIDE) if name in columns]
     lines = [
         ParameterRow(
             **{name: columns[name][k] for name in shown},

@@ -34,6 +34,13 @@ COLUMNS = ("lhs", "op", "rhs", "level", "group", "label")
 
 def estimate_columns(estimates: Estimates, covariance: Covariance, level: float) -> dict[str, Any]:
     """Columns of the table of estimates, in lavaan's rows and order; definitions last."""
+    return tested_columns(estimates, row_values(estimates), covariance, level)
+
+
+def tested_columns(
+    estimates: Estimated, values: Array, covariance: Covariance, level: float
+) -> dict[str, Any]:
+    """The same of whatever has names and a covariance; `values` (rows,) are those of the rows."""
     table, se = estimates.table, covariance.se
     random = random_slopes(table)
     names = [
@@ -42,7 +49,6 @@ def estimate_columns(estimates: Estimates, covariance: Covariance, level: float)
     ]
     of_all = group_of_all(table)
     names += [(d.name, ":=", d.source, 0, of_all, d.name) for d in table.definitions]
-    values = row_values(estimates)
     errors = [se[row.free] if row.free >= 0 else 0.0 for row in table.rows]
     df = [covariance.df[row.free] if row.free >= 0 else np.inf for row in table.rows]
     defined, slopes = defined_parameters(estimates)

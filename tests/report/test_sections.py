@@ -27,6 +27,7 @@ class Parameter:
     std_lv: float | None = None
     std_all: float | None = None
     group: int = 1
+    fmi: float | None = None
 
 
 ROWS = [

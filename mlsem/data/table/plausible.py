@@ -1,0 +1,206 @@
+"""Plausible values: columns that hold several draws of one variable, under one name."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mlsem.data.table.columns import require_column
+from mlsem.errors import DataError, OptionValueError, nearest
+from mlsem.syntax.naming import LABEL
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+PLACE = "{}"
+_NAMED = re.compile(r"(.*?pv)(\d+)(.*)", re.IGNORECASE | re.DOTALL)  # of PISA and its kin
+_FORM = 'plausible={"math": "PV{}MATH"}, or the list of its columns'
+
+
+@dataclass(frozen=True, slots=True)
+class PlausibleValues:
+    """A variable of which there are several draws.
+
+    Attributes
+    ----------
+    name : str
+        In the model.
+    columns : tuple of str
+        Of the data, a draw each.
+    """
+
+    name: str
+    columns: tuple[str, ...]
+
+    @property
+    def shown(self) -> str:
+        return f"{self.columns[0]} … {self.columns[-1]}"
+
+
+def read_plausible(given: object, columns: Sequence[Any], text: str) -> tuple[PlausibleValues, ...]:
+    """What `plausible=` says, its columns by number.
+
+    Parameters
+    ----------
+    given : mapping of str to str or sequence of str
+        A name of the model, and the names of its columns with ``{}`` in the place of the number, or
+        one by one.
+    columns : sequence
+        Of the data.
+    text : str
+        The model, which must name the variables and none of the columns.
+
+    Raises
+    ------
+    OptionValueError
+        It is no such mapping, or the model does not go with it.
+    DataError
+        There are no such columns, not as many for each variable, or a name is a column, too.
+    """
+    if not isinstance(given, Mapping) or not given:
+        raise OptionValueError(
+            f"plausible={given!r}: it takes for each variable the names of its columns: {_FORM}."
+        )
+    named = tuple(column for column in columns if isinstance(column, str))
+    found = tuple(_read(name, value, named) for name, value in given.items())
+    _require_as_many(found)
+    words = set(LABEL.findall(text))
+    for each in found:
+        if each.name in named:
+            raise DataError(
+                f"plausible= gives the name {each.name!r} to plausible values, and it is a column "
+                "of the data already: choose another name, in the model too, or drop the column."
+            )
+        if each.name not in words:
+            raise OptionValueError(
+                f"plausible= has values of {each.name!r}, which the model does not name: write "
+                f"{each.name} where the variable stands in the model."
+            )
+        for column in each.columns:
+            if column in words:
+                raise OptionValueError(
+                    f"the model names {column!r}, one of the {len(each.columns)} plausible values "
+                    f"of {each.name!r}: write {each.name} in its place."
+                )
+    return found
+
+
+def _read(name: object, value: object, columns: Sequence[str]) -> PlausibleValues:
+    if not isinstance(name, str) or not LABEL.fullmatch(name):
+        raise OptionValueError(f"plausible= has {name!r}, which a model cannot name: {_FORM}.")
+    if isinstance(value, str):
+        found = _matching(name, value, columns)
+    elif isinstance(value, Iterable) and not isinstance(value, Mapping):
+        found = _listed(name, value, columns)
+    else:
+        raise OptionValueError(f"plausible[{name!r}]={value!r}: it takes {_FORM}.")
+    if len(found) < 2:
+        raise DataError(
+            f"plausible[{name!r}] has one column, {found[0]!r}, and plausible values are two or "
+            "more: a single column is named in the model."
+        )
+    return PlausibleValues(name, found)
+
+
+def _matching(name: str, pattern: str, columns: Sequence[str]) -> tuple[str, ...]:
+    """The columns of a pattern, by number."""
+    before, place, after = pattern.partition(PLACE)
+    if not place or PLACE in after:
+        raise OptionValueError(
+            f"plausible[{name!r}]={pattern!r}: it has {{}} once, in the place of the number, as in "
+            '"PV{}MATH".'
+        )
+    form = re.compile(rf"{re.escape(before)}(\d+){re.escape(after)}")
+    found: dict[int, str] = {}
+    for column in columns:
+        if (match := form.fullmatch(column)) is not None:
+            number = int(match[1])
+            if number in found:
+                raise DataError(
+                    f"plausible[{name!r}]={pattern!r}: {found[number]!r} and {column!r} have the "
+                    "same number. Pass the list of columns."
+                )
+            found[number] = column
+    if not found:
+        raise DataError(
+            f"plausible[{name!r}]={pattern!r}: no column of the data is {before}1{after}, or with "
+            f"another number.{nearest(f'{before}1{after}', columns)}"
+        )
+    return tuple(found[number] for number in sorted(found))
+
+
+def _listed(name: str, value: Iterable[object], columns: Sequence[str]) -> tuple[str, ...]:
+    found = tuple(map(str, value))
+    for column in found:
+        if column not in columns:
+            raise DataError(
+                f"plausible[{name!r}] names {column!r}, and the data have no such column."
+                f"{nearest(column, columns)}"
+            )
+    twice = [column for k, column in enumerate(found) if column in found[:k]]
+    if twice or not found:
+        said = f"names {twice[0]!r} twice" if twice else "is empty"
+        raise OptionValueError(f"plausible[{name!r}] {said}: it takes each column once.")
+    return found
+
+
+def _require_as_many(found: Sequence[PlausibleValues]) -> None:
+    counts = {each.name: len(each.columns) for each in found}
+    if len(set(counts.values())) > 1:
+        said = ", ".join(f"{name!r} has {count}" for name, count in counts.items())
+        raise DataError(
+            f"plausible= has not as many values of each variable: {said}. The first ones belong "
+            "together, the second ones, and so on: pass lists of as many columns."
+        )
+
+
+def check_values(frame: pd.DataFrame, found: Iterable[PlausibleValues]) -> None:
+    """Refuse columns that are copies of each other.
+
+    Raises
+    ------
+    DataError
+    """
+    for each in found:
+        values = [require_column(frame, name, "plausible=").to_numpy() for name in each.columns]
+        for k, later in enumerate(values):
+            for j in range(k):
+                if _same(values[j], later):
+                    raise DataError(
+                        f"{each.columns[j]!r} and {each.columns[k]!r}, plausible values of "
+                        f"{each.name!r}, have the same value in every row: one is a copy of the "
+                        "other."
+                    )
+
+
+def _same(one: Any, other: Any) -> bool:
+    both = one == other
+    if one.dtype.kind == "f" and other.dtype.kind == "f":
+        both = both | (np.isnan(one) & np.isnan(other))
+    return bool(np.all(both))
+
+
+def lone_values(names: Iterable[str], columns: Iterable[str]) -> str:
+    """A warning where a model names plausible values, ``PV1MATH``, beside which the data have
+    others; empty elsewhere. Columns without "PV" before the number may be items of a test."""
+    there = set(columns)
+    for name in names:
+        match = _NAMED.fullmatch(name)
+        if match is None:
+            continue
+        before, _, after = match.groups()
+        form = re.compile(rf"{re.escape(before)}\d+{re.escape(after)}")
+        siblings = [each for each in there if form.fullmatch(each)]
+        if len(siblings) > 1:
+            variable = (after or before).strip("_.").lower() or "value"
+            return (
+                f"{name!r} is one of {len(siblings)} plausible values: with it alone standard "
+                "errors leave out how uncertain the measurement is (with their mean, variances are "
+                f'wrong, too). mlsem.fit_many(…, plausible={{"{variable}": '
+                f'"{before}{PLACE}{after}"}}) fits the model to each and pools the fits.'
+            )
+    return ""

@@ -1,0 +1,243 @@
+"""Fits that are to be pooled: whether they can be, and what they are together."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Hashable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlsem.core.records import Array, Index, frozen
+from mlsem.errors import (
+    DataWarning,
+    EstimationError,
+    EstimationWarning,
+    InferenceError,
+    OptionValueError,
+    listed,
+    nearest,
+    warn,
+)
+from mlsem.inference.pooling.rules import PooledDf
+from mlsem.model.table import ParameterTable
+from mlsem.results.result import FitResult
+from mlsem.results.tables import row_values
+
+FAILED = 0.2  # share of fits that did not converge above which nothing is pooled
+NOTES = 8  # of single data sets, that are shown
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PooledEstimates:
+    """Estimates of several fits as those of one (see `mlsem.inference.estimated`).
+
+    Attributes
+    ----------
+    table : ParameterTable
+    params : (npar,)
+        θ̄.
+    free : (npar, n)
+    rows : (rows,)
+        Of the table, the mean over fits.
+    cluster_labels : (G,)
+    record : DataRecord or GroupedRecord
+        What was read of the first data set.
+    """
+
+    table: ParameterTable
+    params: Array
+    free: Array
+    rows: Array
+    cluster_labels: NDArray[Any]
+    record: Any
+    converged: bool = True
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return self.table.names
+
+
+def estimates_of(fits: Sequence[FitResult]) -> PooledEstimates:
+    """The means over fits."""
+    first = fits[0]._estimates
+    return PooledEstimates(
+        table=first.table,
+        params=frozen(np.mean([fit.estimates for fit in fits], axis=0)),
+        free=first.free,
+        rows=frozen(np.mean([row_values(fit._estimates) for fit in fits], axis=0)),
+        cluster_labels=first.cluster_labels,
+        record=first.record,
+    )
+
+
+# --- what is asked for ----------------------------------------------------------------------------
+
+
+def require_df(df: object, complete_df: float | None) -> None:
+    """Refuse degrees of freedom that there are not."""
+    kinds = get_args(PooledDf)
+    if df not in kinds:
+        raise OptionValueError(
+            f"df={df!r}: it takes one of {listed(kinds)}.{nearest(str(df), kinds)}"
+        )
+    if complete_df is None:
+        return
+    number = isinstance(complete_df, (int, float, np.number)) and not isinstance(complete_df, bool)
+    if not number or not complete_df > 0:
+        raise OptionValueError(
+            f"complete_df={complete_df!r}: it takes a positive number, the degrees of freedom that "
+            "a data set without missing values would have (such as the number of clusters less "
+            "1)."
+        )
+
+
+def read_nests(nested: Iterable[Hashable] | None, fits: Sequence[FitResult]) -> tuple[Index, ...]:
+    """Which fits belong together, in the order in which they come; none where nothing is nested."""
+    if nested is None:
+        return ()
+    labels = [nested] if isinstance(nested, (str, bool, int)) else list(nested)
+    if len(labels) != len(fits):
+        raise OptionValueError(
+            f"nested= has {len(labels)} values, and there are {len(fits)} fits: it takes for each "
+            "fit the outer data set that it belongs to, such as nested=[1, 1, 2, 2]."
+        )
+    counts = Counter(labels)
+    if len(counts) < 2 or len(set(counts.values())) > 1:
+        found = ", ".join(f"{label!r}: {count}" for label, count in list(counts.items())[:10])
+        raise OptionValueError(
+            f"nested= takes two or more outer data sets with as many fits each, and has {found}."
+        )
+    return tuple(
+        np.array([k for k, each in enumerate(labels) if each == label]) for label in counts
+    )
+
+
+# --- which fits go together -----------------------------------------------------------------------
+
+
+def require_fits(given: object) -> tuple[FitResult, ...]:
+    """The fits, of which there are several."""
+    if isinstance(given, FitResult) or not isinstance(given, Iterable):
+        raise OptionValueError("pool takes a list of fits: pool([fit1, fit2, …]).")
+    fits = tuple(given)
+    for k, fit in enumerate(fits, 1):
+        if not isinstance(fit, FitResult):
+            raise OptionValueError(f"fit {k} is a {type(fit).__name__}; it takes a FitResult.")
+    if len(fits) < 2:
+        raise OptionValueError(
+            f"pool takes two fits or more, of one model to several data sets, and got {len(fits)}."
+        )
+    return fits
+
+
+def require_alike(fits: Sequence[FitResult]) -> None:
+    """Refuse fits that are not of one model to data sets of the same rows.
+
+    Raises
+    ------
+    InferenceError
+    """
+    first = fits[0]
+    for k, fit in enumerate(fits[1:], 2):
+        _require_same_parameters(first.table, fit.table, k)
+        for what, one, other in (
+            ("estimators", first.settings.estimator, fit.settings.estimator),
+            ("standard errors", first.se_kind, fit.se_kind),
+            ("degrees of freedom", first.df_method, fit.df_method),
+        ):
+            if one != other:
+                raise InferenceError(
+                    f"fits 1 and {k} have different {what}, {one} and {other}: fit all data sets "
+                    "alike."
+                )
+        for what, one, other in (
+            ("rows", first.n_obs, fit.n_obs),
+            ("clusters", first.n_clusters, fit.n_clusters),
+        ):
+            if one != other:
+                raise InferenceError(
+                    f"fits 1 and {k} used {one} and {other} {what}: data sets that are pooled are "
+                    "the same units with other imputed values. Look for values that are still "
+                    "missing, or for rows that are selected by an imputed value."
+                )
+
+
+def _require_same_parameters(one: ParameterTable, other: ParameterTable, k: int) -> None:
+    if one.names == other.names and _shape(one) == _shape(other):
+        return
+    mine, theirs = (
+        [name for name in first.names if name not in second.names]
+        for first, second in ((one, other), (other, one))
+    )
+    differ = " and ".join(
+        f"{listed(names)} {'is' if len(names) == 1 else 'are'} only in fit {number}"
+        for number, names in ((1, mine), (k, theirs))
+        if names
+    )
+    raise InferenceError(
+        f"fits 1 and {k} are of different models: {differ or 'their rows differ'}. Fit one model "
+        "to all data sets; a variable has the same name in all of them (of plausible values "
+        "mlsem.fit_many(…, plausible={…}) sees to that)."
+    )
+
+
+def _shape(table: ParameterTable) -> list[tuple[Any, ...]]:
+    return [(row.lhs, row.op, row.rhs, row.level, row.group, row.free) for row in table.rows]
+
+
+def converged_ones(fits: Sequence[FitResult], nested: bool) -> tuple[FitResult, ...]:
+    """Those that converged, of which there are enough; a warning counts the others.
+
+    Raises
+    ------
+    EstimationError
+        Too many did not converge; of nested ones, one.
+    """
+    found = tuple(fit for fit in fits if fit.converged)
+    lost = len(fits) - len(found)
+    if not lost:
+        return found
+    numbers = ", ".join(str(k) for k, fit in enumerate(fits, 1) if not fit.converged)
+    said = f"{lost} of {len(fits)} fits did not converge (number {numbers})"
+    if nested:
+        raise EstimationError(
+            f"{said}, and nested ones are pooled only where all did. fits[k].notes says why."
+        )
+    if lost > FAILED * len(fits) or len(found) < 2:
+        raise EstimationError(
+            f"{said}: more than {FAILED:.0%} are not left out, for those that remain would be no "
+            "sample of the imputations. fits[k].notes says why; a simpler model may do."
+        )
+    warn(f"{said} and are left out.", EstimationWarning)
+    return found
+
+
+def warn_of_sameness(fits: Sequence[FitResult]) -> None:
+    """Where two data sets gave the very same estimates."""
+    for k, fit in enumerate(fits[1:], 1):
+        for j in range(k):
+            if np.array_equal(fits[j].estimates, fit.estimates):
+                warn(
+                    f"fits {j + 1} and {k + 1} have exactly the same estimates: do their data sets "
+                    "differ in the imputed values of this model?",
+                    DataWarning,
+                )
+                return
+
+
+def notes_of(fits: Sequence[FitResult], lost: int) -> tuple[str, ...]:
+    """Notes of the fits, each once."""
+    counts = Counter(note for fit in fits for note in dict.fromkeys(fit.notes))
+    of_all = [note for note, count in counts.items() if count == len(fits)]
+    of_some = [
+        f"in {count} of {len(fits)} data sets: {note}"
+        for note, count in counts.items()
+        if count < len(fits)
+    ]
+    if len(of_some) > NOTES:
+        of_some = [*of_some[:NOTES], f"{len(of_some) - NOTES} other notes of single data sets."]
+    left = [f"{lost} fits that did not converge are left out."] if lost else []
+    return (*left, *of_all, *of_some)
