@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from typing import TypeAlias
 
 import numpy as np
 
+from mlsem.core.blocks import per_block
 from mlsem.core.optimise.optimum import Optimum
 from mlsem.core.records import (
     Array,
@@ -33,9 +35,9 @@ those of the problem."""
 
 
 def refits(
-    estimates: Estimates, drawn: Sequence[Drawn], settings: Settings, start: Array
-) -> list[Estimates | None]:
-    """Estimate the same model from other data sets, together where that can be.
+    estimates: Estimates, drawn: Iterable[Drawn], settings: Settings, start: Array
+) -> Iterator[Estimates | None]:
+    """Estimate the same model from other data sets, as many together as bounded memory holds.
 
     One start and no further ones: an optimum that lies far from the start is no replicate of it.
 
@@ -43,25 +45,21 @@ def refits(
     ----------
     estimates : Estimates
         Of the model.
-    drawn : sequence of (moments, robust clusters)
+    drawn : iterable of (moments, robust clusters)
     settings : Settings
         Of the searches, and of the standard errors that are wanted.
     start : (npar,)
         Starting values.
 
-    Returns
-    -------
-    list of Estimates or None
+    Yields
+    ------
+    Estimates or None
         A failure is a value: estimates that did not converge, or None if there are none (the
         start lies outside the parameter space, or the data do not determine some parameter).
     """
-    posed = {k: _posed(estimates, each, start) for k, each in enumerate(drawn)}
-    there = {k: problem for k, problem in posed.items() if problem is not None}
-    limited = settings.limited(ITERATIONS)
-    with np.errstate(all="ignore"):  # a step too far is refused, whatever it overflows
-        known = maxima_of(there, limited, start)
-        optima = {k: known.get(k) or _alone(each, limited, start) for k, each in there.items()}
-    return [_estimates(estimates, posed[k], settings, optima.get(k)) for k in posed]
+    left, wave = iter(drawn), per_block(_numbers(estimates.problem.moments))
+    while some := list(islice(left, wave)):
+        yield from _together(estimates, some, settings, start)
 
 
 def refit(
@@ -72,7 +70,28 @@ def refit(
     robust: RobustClusters | None = None,
 ) -> Estimates | None:
     """`refits` to one data set."""
-    return refits(estimates, [(moments, robust)], settings, start)[0]
+    return next(refits(estimates, [(moments, robust)], settings, start))
+
+
+def _numbers(moments: ClusterMoments | CellMoments | GroupedMoments) -> int:
+    """How many numbers a data set has."""
+    if isinstance(moments, GroupedMoments):
+        return sum(map(_numbers, moments.groups))
+    return moments.means.size + moments.within.size
+
+
+def _together(
+    estimates: Estimates, drawn: Sequence[Drawn], settings: Settings, start: Array
+) -> list[Estimates | None]:
+    posed = [_posed(estimates, each, start) for each in drawn]
+    there = {k: problem for k, problem in enumerate(posed) if problem is not None}
+    limited = settings.limited(ITERATIONS)
+    with np.errstate(all="ignore"):  # a step too far is refused, whatever it overflows
+        known = maxima_of(there, limited, start)
+        optima = {k: known.get(k) or _alone(each, limited, start) for k, each in there.items()}
+    return [
+        _estimates(estimates, problem, settings, optima.get(k)) for k, problem in enumerate(posed)
+    ]
 
 
 def _posed(estimates: Estimates, drawn: Drawn, start: Array) -> Posed | None:

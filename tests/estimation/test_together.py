@@ -52,7 +52,7 @@ def drawn(estimates, kind):
 def test_refits_together_are_refits_alone(name, kind, monkeypatch):
     estimates = fitted(name)
     sets = drawn(estimates, kind)
-    many = refits(estimates, sets, estimates.settings, estimates.params)
+    many = list(refits(estimates, sets, estimates.settings, estimates.params))
     counts = []
 
     def counted(problems, *args):
@@ -61,7 +61,7 @@ def test_refits_together_are_refits_alone(name, kind, monkeypatch):
         return found
 
     monkeypatch.setattr(refitting, "maxima_of", counted)
-    refits(estimates, sets, estimates.settings, estimates.params)
+    list(refits(estimates, sets, estimates.settings, estimates.params))
     assert counts[0][1] >= DRAWS // 2  # else nothing was together
     monkeypatch.setattr(refitting, "maxima_of", lambda *_: {})
     for found, each in zip(many, sets, strict=True):
@@ -84,3 +84,15 @@ def test_what_is_not_plain_is_not_searched_together():
     assert not maxima_of(few, estimates.settings, estimates.params)
     reml = replace(estimates.settings, estimator="REML")
     assert not maxima_of(problems, reml, estimates.params)
+
+
+def test_waves_of_any_length_give_the_same(monkeypatch):
+    estimates = fitted("several observed")
+    sets = drawn(estimates, "pairs")
+    whole = list(refits(estimates, sets, estimates.settings, estimates.params))
+    monkeypatch.setattr("mlsem.core.blocks.CHUNK", 1)  # one after the other
+    single = list(refits(estimates, iter(sets), estimates.settings, estimates.params))
+    for one, other in zip(whole, single, strict=True):
+        assert (one is None) == (other is None)
+        if one is not None and other.converged:
+            np.testing.assert_allclose(one.params, other.params, rtol=1e-10, atol=1e-10)

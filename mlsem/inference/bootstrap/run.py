@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from secrets import randbits
 from typing import Annotated as Shaped
@@ -18,7 +18,7 @@ from mlsem.core.sample.draws import DataSource
 from mlsem.core.sample.resampling import Moments, drawn_clusters, resampled_unions
 from mlsem.errors import InferenceError, InferenceWarning, OptionValueError, listed, warn
 from mlsem.estimation.estimates import Estimates
-from mlsem.estimation.refit import model_sampler, refits
+from mlsem.estimation.refit import Drawn, model_sampler, refits
 from mlsem.estimation.settings import Settings
 from mlsem.estimation.standard_errors import CR0, StandardErrors, plain_sandwich
 from mlsem.inference.bootstrap import draws as numbers
@@ -218,13 +218,19 @@ class Refits:
 
     def __call__(self, seeds: Sequence[np.random.SeedSequence]) -> list[Shaped[Array, "2 c"] | str]:
         """Of each draw the values and standard errors (2, npar + d), or why it failed."""
+        determined: list[bool] = []
+
+        def drawn() -> Iterator[Drawn]:
+            for seed in seeds:
+                each = self.drawn(np.random.default_rng(seed))
+                determined.append(each is not None)
+                if each is not None:
+                    yield each
+
         with np.errstate(all="ignore"):
-            drawn = [self.drawn(np.random.default_rng(seed)) for seed in seeds]
-            some = [each for each in drawn if each is not None]
-            found = iter(refits(self.estimates, some, self.settings, self.estimates.params))
-            return [
-                NOT_DETERMINED if each is None else self.replicate(next(found)) for each in drawn
-            ]
+            again = refits(self.estimates, drawn(), self.settings, self.estimates.params)
+            found = iter([self.replicate(each) for each in again])
+        return [next(found) if each else NOT_DETERMINED for each in determined]
 
     def replicate(self, found: Estimates | None) -> Shaped[Array, "2 c"] | str:
         """What is kept of a refit."""

@@ -16,7 +16,7 @@ from mlsem.core.records import Array, Index
 from mlsem.core.sample.draws import DataSource
 from mlsem.errors import InferenceError, OptionValueError
 from mlsem.estimation.estimates import Estimates
-from mlsem.estimation.refit import model_sampler, refit
+from mlsem.estimation.refit import model_sampler, refits
 from mlsem.estimation.settings import se_kind
 from mlsem.estimation.standard_errors import CR2, MLR, STANDARD
 from mlsem.inference.comparison.result import Band, SeComparison
@@ -108,15 +108,14 @@ def _band(
 
 
 def _ratios(source: Draws, numbers: Sequence[int]) -> list[Shaped[Array, "c"] | None]:
-    return [_ratio(source, number) for number in numbers]
+    """Ratio of the last kind's standard errors to the first's in each draw; None if it failed."""
+    fitted = source.estimates
+    generators = (np.random.default_rng([source.seed, number]) for number in numbers)
+    drawn = ((source.sampler.draw(each), fitted.problem.robust) for each in generators)
+    return [_ratio(source, each) for each in refits(fitted, drawn, fitted.settings, fitted.params)]
 
 
-def _ratio(source: Draws, number: int) -> Shaped[Array, "c"] | None:
-    """Ratio of the last kind's standard errors to the first's in one draw; None if it failed."""
-    generator = np.random.default_rng([source.seed, number])
-    moments, fitted = source.sampler.draw(generator), source.estimates
-    robust = fitted.problem.robust
-    again = refit(fitted, moments, fitted.settings, fitted.params, robust)
+def _ratio(source: Draws, again: Estimates | None) -> Shaped[Array, "c"] | None:
     if again is None or not again.converged:
         return None
     base, last = (_errors(again, kind) for kind in source.kinds)
