@@ -15,6 +15,7 @@ import pandas as pd
 import pytest
 
 import mlsem
+from mlsem.api.reading import Reading
 from mlsem.errors import MlsemWarning, warn, without_warnings
 from mlsem.report.figures.style import style
 from mlsem.simulation.study.methods import analyse, read_methods
@@ -169,10 +170,10 @@ def test_a_study_is_silent_about_its_own_fits():
         warnings.warn("the user's own", UserWarning, stacklevel=1)
         return mlsem.fit(TWO, frame, "id")
 
-    found = analyse(read_methods({"few": few}), data)
+    found = analyse(read_methods({"few": few}), Reading(data))
     assert not found["few"].converged
     with pytest.warns(UserWarning, match="the user's own"):
-        analyse(read_methods({"own": own}), data)
+        analyse(read_methods({"own": own}), Reading(data))
 
 
 def test_warnings_show_the_line_that_called():

@@ -12,7 +12,10 @@ from reference import FOLDER
 import mlsem
 from mlsem.errors import InferenceError
 
-pytestmark = pytest.mark.filterwarnings("ignore::mlsem.errors.InferenceWarning")  # few clusters
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::mlsem.errors.InferenceWarning"),  # few clusters
+    pytest.mark.filterwarnings("ignore:.*plausible values:mlsem.errors.DataWarning"),
+]
 SURVEYS = FOLDER / "surveys"
 BOTH = {"total": "w_stu", "level2": "w_sch"}
 CALLS = {

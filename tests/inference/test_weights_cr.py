@@ -17,6 +17,7 @@ from mlsem.inference.covariance.reference import ClusterReference
 pytestmark = [
     pytest.mark.filterwarnings("ignore::mlsem.errors.InferenceWarning"),  # few clusters
     pytest.mark.filterwarnings("ignore:negative variance"),
+    pytest.mark.filterwarnings("ignore:.*plausible values:mlsem.errors.DataWarning"),
 ]
 FORMULA = "pv1math ~ ses + private + girl + (1 | school)"
 BOTH = {"total": "w_stu", "level2": "w_sch"}

@@ -107,7 +107,9 @@ TABLES: dict[str, Callable[[], str]] = {
     "calls lme4": lambda: calls(CALLS["lme4"]),
     "calls clubSandwich": lambda: calls(CALLS["clubSandwich"]),
     "calls others": lambda: calls(CALLS["others"]),
-    "names lavaan": lambda: names("lavaan", "R", "semTools", "semPlot"),
+    "names lavaan": lambda: names(
+        "lavaan", "R", "semTools", "semPlot", "mitml and mice", "MLMusingR and WeMix"
+    ),
     "names lme4": lambda: names(
         "lme4", "nlme", "glmmTMB", "lmerTest", "pbkrtest", "performance", "insight", "parameters",
         "effectsize", "datawizard", "emmeans", "marginaleffects", "interactions", "broom",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -43,7 +43,7 @@ class Parts:
         groups for another one, −1 where it is missing."""
         if self.column is None:
             return np.zeros(len(table), dtype=np.intp)
-        return places_among(table[GROUP], self.column, self.labels)
+        return places_among(cast("pd.Series", table[GROUP]), self.column, self.labels)
 
 
 def labels_of_query(

@@ -252,10 +252,12 @@ def _monomials(sums: Sums, query: Query, asked: Asked, found: Survey) -> Monomia
         keys=asked.keys,
         labels=frozen(labels),
         cluster_of=frozen(codes),
-        **{
-            name: frozen(getattr(sums, name))
-            for name in ("observed", "rows", "means", "within", "lowest", "highest")
-        },
+        observed=frozen(sums.observed),
+        rows=frozen(sums.rows),
+        means=frozen(sums.means),
+        within=frozen(sums.within),
+        lowest=frozen(sums.lowest),
+        highest=frozen(sums.highest),
     )
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mlsem.data.table.columns import require_column
-from mlsem.errors import DataError, OptionValueError, nearest
+from mlsem.errors import DataError, OptionValueError, listed, nearest
 from mlsem.syntax.naming import LABEL
 
 if TYPE_CHECKING:
@@ -99,9 +99,10 @@ def _read(name: object, value: object, columns: Sequence[str]) -> PlausibleValue
     else:
         raise OptionValueError(f"plausible[{name!r}]={value!r}: it takes {_FORM}.")
     if len(found) < 2:
+        columns = f"one column, {listed(found)}" if found else "no column"
         raise DataError(
-            f"plausible[{name!r}] has one column, {found[0]!r}, and plausible values are two or "
-            "more: a single column is named in the model."
+            f"plausible[{name!r}] has {columns}, and plausible values are two or more: a single "
+            "column is named in the model."
         )
     return PlausibleValues(name, found)
 

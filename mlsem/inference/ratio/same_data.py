@@ -166,7 +166,8 @@ def _clusters_differ(simple: Estimates, full: Estimates, outcomes: tuple[str, ..
     if not np.array_equal(_telling(simple), _telling(full)[order]):
         return f"the {named} have other numbers of rows"
     counted = ((first.sizes, second.sizes), (first.weights, second.weights))
-    if not all(_alike(own, other[order]) for own, other in counted):
+    weighted = first.is_weighted or second.is_weighted
+    if weighted and not all(_alike(own, other[order]) for own, other in counted):
         return f"the {named} have other weights, or they are scaled otherwise"
     (means, counts), (others, there) = (_means(fit, outcomes) for fit in (simple, full))
     if not _alike(means, others[order]) or not _alike(counts, there[order]):

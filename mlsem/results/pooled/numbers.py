@@ -163,7 +163,7 @@ def pooled_measures(fits: Sequence[FitResult]) -> dict[str, float]:
 
 def _chi_square(measures: Sequence[pd.Series], prefix: str) -> tuple[ChiSquare, JointTest | None]:
     """X = df F of D2, and D2; of a model without degrees of freedom 0, and None."""
-    df = int(measures[0][f"{prefix}df"])
+    df = int(float(measures[0].at[f"{prefix}df"]))
     if not df:
         return ChiSquare(0.0, 0), None
     test = d2(np.array([each[f"{prefix}chisq"] for each in measures]), df)
