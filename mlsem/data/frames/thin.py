@@ -143,8 +143,24 @@ def _by_library(series: nw.Series[Any]) -> Any:
         return pd.Series(series.to_list(), dtype=object).array
     native = series.to_native()
     if series.implementation.is_pyarrow():
-        return native.to_pandas().array
+        return _signed(native).to_pandas().array
     return series.to_pandas().array
+
+
+def _signed(column: Any) -> Any:
+    """A column of pyarrow; categories with indices that older ones take to pandas, too."""
+    import pyarrow as pa
+
+    kind = column.type
+    if not pa.types.is_dictionary(kind) or not pa.types.is_unsigned_integer(kind.index_type):
+        return column
+    parts = [
+        pa.DictionaryArray.from_arrays(
+            part.indices.cast(pa.int32()), part.dictionary, ordered=kind.ordered
+        )
+        for part in column.chunks
+    ]
+    return pa.chunked_array(parts, pa.dictionary(pa.int32(), kind.value_type, kind.ordered))
 
 
 def _categories(series: nw.Series[Any]) -> pd.Categorical:
