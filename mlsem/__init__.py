@@ -56,6 +56,8 @@ if TYPE_CHECKING:
     from mlsem.data.kept.moments import Moments
     from mlsem.inference.alignment.result import Alignment
     from mlsem.inference.bootstrap.result import Bootstrap
+    from mlsem.planning.result import Plan
+    from mlsem.planning.run import plan
     from mlsem.porting.port import port
     from mlsem.porting.result import Port
     from mlsem.results.group_comparison import GroupComparison
@@ -93,6 +95,7 @@ __all__ = [
     "Moments",
     "OptionError",
     "OptionValueError",
+    "Plan",
     "PooledResult",
     "PooledTest",
     "Port",
@@ -120,6 +123,7 @@ __all__ = [
     "lr_test",
     "missing_patterns",
     "moments",
+    "plan",
     "plot_coefficients",
     "pool",
     "port",
@@ -142,6 +146,7 @@ _WHEN_ASKED_FOR = {
     "InOrder": "mlsem.simulation.study.sources",
     "Invariance": "mlsem.results.invariance.result",
     "Moments": "mlsem.data.kept.moments",
+    "Plan": "mlsem.planning.result",
     "PooledResult": "mlsem.results.pooled.result",
     "PooledTest": "mlsem.results.pooled.joint",
     "Port": "mlsem.porting.result",
@@ -152,6 +157,7 @@ _WHEN_ASKED_FOR = {
     "invariance": "mlsem.api.invariance",
     "missing_patterns": "mlsem.api.missing_patterns",
     "moments": "mlsem.api.moments",
+    "plan": "mlsem.planning.run",
     "plot_coefficients": "mlsem.api.plots",
     "pool": "mlsem.api.pool",
     "port": "mlsem.porting.port",
