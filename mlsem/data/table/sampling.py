@@ -72,6 +72,11 @@ class WeightColumns:
         return {key: name for key, name in pairs if name is not None}
 
     @property
+    def scaled(self) -> bool:
+        """Whether there are weights of rows within clusters, which have a scaling."""
+        return self.level1 is not None or (self.total is not None and self.level2 is not None)
+
+    @property
     def given(self) -> str | dict[str, str]:
         """As a user writes them."""
         return self.total if self.named.keys() == {"total"} else self.named  # type: ignore[return-value]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 
@@ -13,10 +13,11 @@ from mlsem.arguments import chosen, require_level
 from mlsem.core.quiet import quiet
 from mlsem.data.table.frame import make_frame, make_series, square_frame
 from mlsem.errors import OptionValueError, UnknownNameError
-from mlsem.estimation.keywords import shown
+from mlsem.estimation.keywords import UNCHANGED, UpdateKeywords, shown
 from mlsem.inference.pooling.reference import PooledReference, pooled_covariance
 from mlsem.inference.pooling.rules import Parts, PooledDf
 from mlsem.other_programs.answering import Answering
+from mlsem.results.drawn import Plotted
 from mlsem.results.groups import ByGroup, group_titles
 from mlsem.results.pooled.gathered import (
     PooledEstimates,
@@ -39,6 +40,7 @@ from mlsem.results.pooled.joint import (
 from mlsem.results.result import FitResult
 from mlsem.results.tables import defined_parameters, tested_columns, tidy_columns, without_auxiliary
 from mlsem.results.tested import Tested
+from mlsem.results.weights import sampling_pairs
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
@@ -55,13 +57,31 @@ if TYPE_CHECKING:
     from mlsem.results.standardized import Kind as StandardizedKind
     from mlsem.results.summary import Summary
 
-LIKELIHOODS = "log-likelihoods of several data sets have no rule; lr_test compares two models"
 OF_EACH = "it has no rule by which it is pooled"
-REASONS = dict.fromkeys(("loglik", "aic", "bic"), LIKELIHOODS)
+_REASONS = {
+    "log-likelihoods of several data sets have no rule; lr_test compares two models": (
+        "loglik aic bic"
+    ),
+    "it is of the rows or clusters of one data set; the mean over fits is the pooled value": (
+        "predict fitted predict_latent random_effects residuals row_residuals cluster_residuals "
+        "plot_residuals plot_random_effects ranef"
+    ),
+    "score tests have no rule by which they are pooled; fit the larger model to all data sets and "
+    "test the parameter (wald_test), or compare the two (lr_test)": (
+        "modification_indices score_test plot_modification_indices"
+    ),
+    "it is drawn or refitted from one data set": (
+        "bootstrap cluster_diagnostics compare_se simulate profile plot_profile"
+    ),
+    "its means are functions of each fit's own data; wald_test pools a function of the "
+    "coefficients": "marginal_means marginal_slopes contrast",
+    "scalings are compared in one data set": "weight_scalings",
+}
+REASONS = {name: reason for reason, names in _REASONS.items() for name in names.split()}
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class PooledResult(Tested, Answering):
+class PooledResult(Plotted, Tested, Answering):
     """Several fits of one model, pooled by Rubin's rules. A sequence of its fits, too.
 
     Attributes
@@ -124,7 +144,7 @@ class PooledResult(Tested, Answering):
 
         def __getattr__(self, name: str) -> Any:
             """What a fit has and this has not says why."""
-            if name.startswith("_") or not hasattr(FitResult, name):
+            if name.startswith("_") or not (name in REASONS or hasattr(FitResult, name)):
                 return super().__getattr__(name)
             raise UnknownNameError(
                 f"a PooledResult has no {name!r}: {REASONS.get(name, OF_EACH)}. Each fit has its "
@@ -449,6 +469,7 @@ class PooledResult(Tested, Answering):
             se=self.covariance.kind,
             df=self.df_kind,
             complete_df=self.complete_df,
+            sampling=sampling_pairs(self.settings, record),
             notes=self.notes,
         )
 
@@ -457,6 +478,51 @@ class PooledResult(Tested, Answering):
 
     def _repr_html_(self) -> str:
         return self.summary()._repr_html_()
+
+    # --- the fits again -------------------------------------------------------------------------
+
+    @shown(UpdateKeywords, default=UNCHANGED)
+    def update(self, model: str | None = None, **options: Unpack[UpdateKeywords]) -> PooledResult:
+        """Each fit changed (`FitResult.update`) and pooled again.
+
+        Parameters
+        ----------
+        model : str, optional
+            As for `FitResult.update`, of variables that the fits have. A model of others is fitted
+            by `mlsem.fit_many`.
+        **options
+            As for `FitResult.update`.
+
+        Returns
+        -------
+        PooledResult
+
+        Raises
+        ------
+        DataError
+            A variable is not among those of the fits.
+        ModelSyntaxError, SpecificationError, OptionError, OptionValueError
+            As for `FitResult.update`.
+        EstimationError
+            More than a fifth of the fits did not converge.
+
+        Examples
+        --------
+        >>> import mlsem
+        >>> data = mlsem.load_example("article")
+        >>> sets = [data.assign(y=data["y"] + 0.1 * k * data["x1"] ** 2) for k in range(3)]
+        >>> full = mlsem.fit_many("level: 1; y ~ x1; level: 2; y ~ w1", sets, cluster="id")
+        >>> simple = full.update("level: 1; y ~ x1; level: 2; y ~ 0*w1")
+        >>> simple.n_params, full.lr_test(simple).df
+        (4, 1)
+        """
+        if "data" in options:
+            raise OptionValueError(
+                "data=: these fits are of several data sets. mlsem.fit_many(model, data, …) fits "
+                "another model or other data."
+            )
+        fits = [fit.update(model, **options) for fit in self.fits]
+        return pool_fits(fits, self.df_kind, self.nested, self.complete_df, self.origin)
 
     # --- tests --------------------------------------------------------------------------------
 

@@ -1,0 +1,163 @@
+"""Estimates under the scalings of the weights, and pooled fits in tables and figures."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+import pytest
+from reference import FOLDER
+
+import mlsem
+from mlsem.errors import OptionValueError, UnknownNameError
+
+mpl.use("Agg")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::mlsem.errors.InferenceWarning"),  # few clusters
+    pytest.mark.filterwarnings("ignore:.*plausible values:mlsem.errors.DataWarning"),
+]
+BOTH = {"total": "w_stu", "level2": "w_sch"}
+FORMULA = "{} ~ ses + private + (1 | school)"
+TEXT = "level: 1\n {} ~ ses\nlevel: 2\n {} ~ private"
+PV = {"math": "pv{}math"}
+
+
+@cache
+def pupils() -> pd.DataFrame:
+    return pd.read_csv(FOLDER / "surveys" / "lsa_pv.csv")
+
+
+@cache
+def alone(**options) -> mlsem.FitResult:
+    return mlsem.lmm(FORMULA.format("pv1math"), pupils(), REML=False, weights=BOTH, **options)
+
+
+@cache
+def pooled(se: str = "CR2") -> mlsem.PooledResult:
+    text = TEXT.format("math", "math")
+    return mlsem.fit_many(text, pupils(), "school", plausible=PV, weights=BOTH, se=se)
+
+
+# --- scalings -------------------------------------------------------------------------------------
+
+
+def test_each_column_is_the_fit_by_that_scaling():
+    found = alone().weight_scalings(pupils())
+    assert list(found.estimates) == [
+        *("cluster", "ecluster", "unscaled", "gk"),
+        *("level 2 alone", "none"),
+    ]
+    formula = FORMULA.format("pv1math")
+    wanted = {
+        "cluster": alone(),
+        "gk": alone(weight_scaling="gk"),
+        "level 2 alone": mlsem.lmm(formula, pupils(), REML=False, weights={"level2": "w_sch"}),
+        "none": mlsem.lmm(formula, pupils(), REML=False),
+    }
+    for name, fit in wanted.items():
+        gap = np.abs(found.estimates[name] - fit.params) / alone().bse
+        assert gap.max() < 1e-5
+    frame = found.frame
+    weighted = frame[list(found.estimates)[:-1]]
+    moved = (weighted.max(axis=1) - weighted.min(axis=1)) / alone().bse
+    np.testing.assert_allclose(frame.moved, moved, rtol=1e-12)
+
+
+def test_it_says_what_moves_and_who_wrote_of_it():
+    found = alone().weight_scalings(pupils())
+    far = [name for name, moved in found.frame.moved.items() if moved > 1]
+    assert "Residual" in far
+    assert "ses" not in far
+    (note,) = found.notes
+    assert all(repr(name) in note for name in far)
+    assert "Asparouhov, 2006" in note
+    assert "Mang et al. (2021)" in note
+    assert "Residual" in str(found)
+    assert any("fit.weight_scalings(data)" in each for each in alone().notes)
+
+
+def test_equal_weights_do_not_move_but_unscaled():
+    """There a pupil counts as three."""
+    data = pupils().assign(w_stu=6.0, w_sch=2.0)
+    weights = {"total": "w_stu", "level2": "w_sch"}
+    fit = mlsem.fit(TEXT.format("pv1math", "pv1math"), data, "school", weights=weights)
+    found = dict(fit.weight_scalings(data).estimates)
+    thrice = found.pop("unscaled")
+    for estimates in found.values():
+        np.testing.assert_allclose(estimates, found["cluster"], rtol=1e-6)
+    assert np.abs((thrice - found["cluster"]) / fit.bse).max() > 0.3
+
+
+def test_weights_of_one_scaling_stand_beside_none():
+    fit = mlsem.fit("pv1math ~ ses", pupils(), cluster="school", weights="w_stu")
+    found = fit.weight_scalings(pupils())
+    assert list(found.estimates) == ["weighted", "none"]
+    assert np.isnan(found.moved).all()
+    assert "one scaling" in found.notes[0]
+    assert not any("weight_scalings" in each for each in fit.notes)
+    with pytest.raises(OptionValueError, match=r"this fit has none: pass weights="):
+        mlsem.fit("pv1math ~ ses", pupils()).weight_scalings(pupils())
+
+
+# --- pooled fits beside others --------------------------------------------------------------------
+
+
+def test_the_header_of_pooled_fits_says_how_they_are_weighted():
+    text = str(pooled().summary())
+    for line in ("total w_stu, level 2 w_sch", "Weight scaling", "Effective number of clusters"):
+        assert line in text
+
+
+def test_a_table_of_fits_has_pooled_ones():
+    single = alone()
+    found = mlsem.summary_table({"first": single, "all": pooled()})
+    rows = found.tidy
+    own = rows[rows.model == "all"].set_index(["lhs", "op", "rhs", "level"])
+    assert own.loc[("math", "~", "ses", 1), "est"] == pooled().params["math~ses"]
+    assert own.loc[("math", "~", "ses", 1), "df"] == pooled().df["math~ses"]
+    assert "all: 5 fits pooled by Rubin's rules; ML; standard errors cluster-robust (CR2)" in (
+        " ".join(str(found).split())
+    )
+    line = next(each for each in str(found).splitlines() if each.startswith("Log-likelihood"))
+    assert len(line.split()) == 2  # of the one fit alone
+    measures = mlsem.summary_table([pooled()], fit_measures=["n_obs"], standardized=True)
+    wanted = pooled().standardized().iloc[0]
+    assert measures.tidy.iloc[0].est == wanted.est_std
+
+
+def test_figures_of_pooled_coefficients():
+    figure = pooled().plot_coefficients(pooled().with_se("MLR"))
+    texts = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert texts == ["CR2", "MLR"]
+    figure = mlsem.plot_coefficients({"first": alone(), "all": pooled()}, parameters="~")
+    assert figure.axes[0].get_xlabel() == "estimate and 95 % interval"
+    with pytest.raises(OptionValueError, match=r"fit 2 is a int; it takes a FitResult or a Pool"):
+        pooled().plot_coefficients(3)
+
+
+def test_an_update_is_that_of_each_fit():
+    smaller = pooled("MLR").update(TEXT.format("math", "math").replace("~ private", "~ 0*private"))
+    again = mlsem.pool([fit.update(smaller.model) for fit in pooled("MLR")])
+    np.testing.assert_array_equal(smaller.estimates, again.estimates)
+    assert (smaller.n_params, smaller.se_kind, smaller.origin) == (4, "MLR", pooled().origin)
+    with pytest.raises(OptionValueError, match=r"several data sets. mlsem.fit_many"):
+        pooled().update(data=pupils())
+
+
+def test_what_is_not_pooled_says_why_and_what_to_do():
+    with pytest.raises(OptionValueError, match=r"full\.lr_test\(simple\)"):
+        mlsem.lr_test(pooled(), pooled())
+    with pytest.raises(OptionValueError, match=r"fit 1 is a PooledResult: log-likelihoods"):
+        mlsem.compare([pooled(), pooled()])
+    for name, reason in {
+        "modification_indices": r"fit the larger model to all data sets",
+        "random_effects": r"of one data set; the mean over fits",
+        "bootstrap": r"drawn or refitted from one data set",
+        "marginal_means": r"wald_test pools a function",
+        "loglik": r"lr_test compares two models",
+        "h1": r"no rule by which it is pooled",
+    }.items():
+        with pytest.raises(UnknownNameError, match=rf"no '{name}': .*{reason}"):
+            getattr(pooled(), name)
