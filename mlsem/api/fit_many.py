@@ -116,7 +116,7 @@ def fit_many(
             f'REML={REML!r} is for formulas, "y ~ x + (1 | id)": a model by levels takes '
             'estimator="REML".'
         )
-    sets = completed_data(data, model, (cluster, dict(options)), imputation, plausible)
+    sets = completed_data(data, _named(model, options), (cluster, options), imputation, plausible)
     rest: dict[str, Any] = dict(options)
     shown_bar, start = rest.pop("progress", None), rest.pop("start", None)
     rest |= {"cluster": cluster} if not mixed else {} if REML is None else {"REML": REML}
@@ -131,6 +131,12 @@ def fit_many(
             start = None
             advance(1)
     return pool_fits(fits, nested=sets.nested, origin=sets.origin)
+
+
+def _named(model: str, options: Mapping[str, Any]) -> str:
+    """The model, with the variables that stand beside it."""
+    beside: Any = options.get("auxiliary") or ()
+    return " ".join((model, *([beside] if isinstance(beside, str) else map(str, beside))))
 
 
 def is_formula(text: str) -> bool:

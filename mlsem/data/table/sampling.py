@@ -51,7 +51,7 @@ class WeightColumns:
         for key, name in given.items():
             if key not in KEYS:
                 raise OptionValueError(
-                    f"weights= has the key {key!r}, and takes {listed(map(repr, KEYS))}: total are "
+                    f"weights= has the key {key!r}, and takes {listed(KEYS)}: total are "
                     "those of rows in the population, level1 those of rows within their cluster, "
                     f"level2 those of clusters.{nearest(str(key), KEYS)}"
                 )

@@ -58,6 +58,8 @@ def marginal(
         what = f"{outcome} by {slope}"
     found = averages(recipe, keys, values, cast("Weights", weights), cast("str | None", slope))
     held = _held(grid, keys, values, cast("Weights", weights))
+    if held and fit._estimates.weighted:
+        held = f"{held} {OF_ROWS}"
     return MarginalMeans(
         what=what,
         keys=found.keys,
@@ -160,6 +162,9 @@ def _method(fit: MixedResult) -> str:
     if fit.covariance.reference is not None:
         return f"Satterthwaite, of {fit.se_kind}"
     return f"none, normal distribution ({fit.se_kind})"
+
+
+OF_ROWS = "Means and counts of the data are those of the rows, without sampling weights."
 
 
 def _held(
