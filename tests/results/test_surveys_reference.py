@@ -236,3 +236,27 @@ def test_plausible_values_of_schools() -> None:
     wanted = mlsem.fit(model, alone, "school", weights=BOTH)
     np.testing.assert_allclose(found.fits[1].params, wanted.params, rtol=1e-5)
     assert found.fmi["math~climate.l2"] > 0
+
+
+def test_of_a_query_come_the_columns_that_are_needed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Weights, and plausible values by their pattern; not the other columns of a wide file."""
+    pl = pytest.importorskip("polars")
+    seen: list[list[str]] = []
+    collect = pl.LazyFrame.collect
+
+    def watched(self: Any, *args: Any, **keywords: Any) -> Any:
+        found = collect(self, *args, **keywords)
+        seen.append(found.columns)
+        return found
+
+    monkeypatch.setattr(pl.LazyFrame, "collect", watched)
+    model = "level: 1\n math ~ ses\nlevel: 2\n math ~ private"
+    how: dict[str, Any] = {"plausible": {"math": PLAUSIBLE["math"]}, "weights": BOTH}
+    found = mlsem.fit_many(model, pl.from_pandas(pupils()).lazy(), "school", **how)
+    wanted = mlsem.fit_many(model, pupils(), "school", **how)
+    np.testing.assert_array_equal(found.estimates, wanted.estimates)
+    values = [f"pv{k}math" for k in range(1, 6)]
+    assert {each for names in seen for each in names} == {
+        *("school", "ses", "private", "w_stu", "w_sch"),
+        *values,
+    }

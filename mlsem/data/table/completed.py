@@ -4,14 +4,16 @@ imputations, or one frame with plausible values."""
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from mlsem.data.frames.origin import all_names, of_origin
-from mlsem.data.frames.taking import as_pandas, named_in, words
+from mlsem.data.frames.records import Eager, Lazy
+from mlsem.data.frames.source import source
+from mlsem.data.frames.taking import named_in, taken, words
 from mlsem.data.table.columns import missing_in, require_column, require_frame, rows_named
 from mlsem.data.table.plausible import PlausibleValues, check_values, read_plausible
 from mlsem.errors import DataError, DataWarning, OptionValueError, warn
@@ -53,6 +55,13 @@ class CompletedData:
 
     def __len__(self) -> int:
         return len(self.parts) * self.n_values
+
+    def thin(self, *spoken_of: object) -> CompletedData:
+        """Of pandas frames the columns alone that are spoken of, for these travel."""
+        parts = (
+            _thin(p, spoken_of, None) if isinstance(p, pd.DataFrame) else p for p in self.parts
+        )
+        return self if self.plausible else replace(self, parts=tuple(parts))
 
     def frames(self) -> Iterator[Any]:
         """Each data set, plausible values under the name of their variable."""
@@ -129,19 +138,15 @@ def _is_list(data: object) -> bool:
 
 def _thin(data: Any, spoken_of: object, plausible: object) -> pd.DataFrame:
     """A pandas frame of the columns that are spoken of, which plausible values need many times."""
-    if isinstance(data, pd.DataFrame) or not _has_patterns(plausible):
-        frame = require_frame(as_pandas(data, *words(spoken_of)))
-    else:
-        frame = require_frame(as_pandas(data))
+    found = source(data)
+    there = found.columns if isinstance(found, (Eager, Lazy)) else ()
+    values = _of_patterns(plausible, there)
+    frame = require_frame(taken(data, found, *words(spoken_of), *values))
     columns = all_names(frame)
     kept = set(named_in([name for name in columns if isinstance(name, str)], words(spoken_of)))
     kept |= set(_of_patterns(plausible, columns))
     thin = frame.loc[:, [name for name in frame.columns if name in kept]]
     return of_origin(thin, tuple(columns), None)
-
-
-def _has_patterns(plausible: object) -> bool:
-    return isinstance(plausible, Mapping) and any(isinstance(v, str) for v in plausible.values())
 
 
 def _of_patterns(plausible: object, columns: Iterable[Any]) -> Iterator[str]:
