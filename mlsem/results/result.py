@@ -1357,7 +1357,7 @@ class FitResult(Tested, Answering, Drawn):
         OptionValueError
             The fit has no weights.
         DataError
-            The data lack a column of the fit.
+            The data are not those of the fit.
 
         Examples
         --------

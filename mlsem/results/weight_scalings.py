@@ -10,7 +10,7 @@ import numpy as np
 
 from mlsem.data.table.frame import make_frame
 from mlsem.data.table.sampling import WeightScaling
-from mlsem.errors import OptionValueError, listed
+from mlsem.errors import DataError, OptionValueError, listed
 from mlsem.other_programs.answering import Answering
 from mlsem.report.cells import shown
 from mlsem.report.export.exported import Exported
@@ -113,6 +113,8 @@ def weight_scalings(fit: FitResult, data: object) -> WeightScalings:
     ------
     OptionValueError
         The fit has no weights.
+    DataError
+        The data are not those of the fit.
     """
     settings = fit.settings
     if settings.weights is None:
@@ -122,6 +124,11 @@ def weight_scalings(fit: FitResult, data: object) -> WeightScalings:
         )
     own = settings.weight_scaling or "cluster"
     found = {name: fit.update(data=data, **change) for name, change in _others(fit, own).items()}
+    if any(each.n_obs != fit.n_obs for each in found.values()):
+        raise DataError(
+            f"the fit used {fit.n_obs} rows, and of these data it would use others: pass the data "
+            "that it was fitted to."
+        )
     used = own if settings.weights.scaled else "weighted"
     estimates = {used: fit.params.to_numpy()} | {k: each.params for k, each in found.items()}
     names = tuple(fit.params.index)

@@ -289,7 +289,9 @@ def test_moments_refuse_weights(data):
     moments = mlsem.moments(MODEL, data, "id")
     with pytest.raises(OptionValueError, match=r"moments do not know their rows"):
         fitted(moments, cluster=None)
-    with pytest.raises(OptionValueError, match=r"weights= is a choice of the fit"):
+    with pytest.raises(
+        OptionValueError, match=r"weights= says how rows count.*the data themselves"
+    ):
         mlsem.moments(MODEL, data, "id", weights=BOTH)
 
 

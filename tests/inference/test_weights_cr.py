@@ -230,6 +230,8 @@ def test_what_weights_do_not_go_with(pupils, rows):
     strata = weighted_cfa(rows.assign(zone=rows.id % 4), strata="zone")
     with pytest.raises(InferenceError, match=r"these are from strata"):
         strata.bootstrap("pairs", draws=39)
+    with pytest.raises(InferenceError, match=r"these are from strata: fit without strata="):
+        strata.cluster_diagnostics()
 
 
 def replicated(rows):

@@ -11,7 +11,7 @@ import pytest
 from reference import FOLDER
 
 import mlsem
-from mlsem.errors import OptionValueError, UnknownNameError
+from mlsem.errors import DataError, InferenceError, OptionValueError, UnknownNameError
 
 mpl.use("Agg")
 pytestmark = [
@@ -101,6 +101,11 @@ def test_weights_of_one_scaling_stand_beside_none():
         mlsem.fit("pv1math ~ ses", pupils()).weight_scalings(pupils())
 
 
+def test_other_rows_are_refused():
+    with pytest.raises(DataError, match=r"the fit used 550 rows.*that it was fitted to"):
+        alone().weight_scalings(pupils().head(300))
+
+
 # --- pooled fits beside others --------------------------------------------------------------------
 
 
@@ -146,6 +151,18 @@ def test_an_update_is_that_of_each_fit():
         pooled().update(data=pupils())
 
 
+def test_fits_that_are_weighted_otherwise_are_not_pooled():
+    one = alone()
+    for other, words in {
+        alone(weight_scaling="gk"): r"total and level2 \(cluster\) and total and level2 \(gk\)",
+        one.update(data=pupils(), weights=None, se="MLR"): r"\(cluster\) and none",
+    }.items():
+        with pytest.raises(InferenceError, match=rf"different sampling weights, .*{words}"):
+            mlsem.pool([one, other])
+    with pytest.raises(InferenceError, match=r"fits have weights.*fits\[k\]"):
+        pooled().fit_measures()
+
+
 def test_what_is_not_pooled_says_why_and_what_to_do():
     with pytest.raises(OptionValueError, match=r"full\.lr_test\(simple\)"):
         mlsem.lr_test(pooled(), pooled())
@@ -155,6 +172,7 @@ def test_what_is_not_pooled_says_why_and_what_to_do():
         "modification_indices": r"fit the larger model to all data sets",
         "random_effects": r"of one data set; the mean over fits",
         "bootstrap": r"drawn or refitted from one data set",
+        "simple_slopes": r"define it in the model \(:=\)",
         "marginal_means": r"wald_test pools a function",
         "loglik": r"lr_test compares two models",
         "h1": r"no rule by which it is pooled",

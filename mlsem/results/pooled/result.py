@@ -73,6 +73,10 @@ _REASONS = {
     "it is drawn or refitted from one data set": (
         "bootstrap cluster_diagnostics compare_se simulate profile plot_profile"
     ),
+    "it is a function of the parameters: define it in the model (:=), and it is pooled": (
+        "simple_slopes plot_interaction effects reliability"
+    ),
+    "summary() and mlsem.summary_table have what is pooled": "report",
     "its means are functions of each fit's own data; wald_test pools a function of the "
     "coefficients": "marginal_means marginal_slopes contrast",
     "scalings are compared in one data set": "weight_scalings",
