@@ -173,9 +173,71 @@ def test_what_is_not_pooled_says_why_and_what_to_do():
         "random_effects": r"of one data set; the mean over fits",
         "bootstrap": r"drawn or refitted from one data set",
         "simple_slopes": r"define it in the model \(:=\)",
-        "marginal_means": r"wald_test pools a function",
         "loglik": r"lr_test compares two models",
         "h1": r"no rule by which it is pooled",
     }.items():
         with pytest.raises(UnknownNameError, match=rf"no '{name}': .*{reason}"):
             getattr(pooled(), name)
+
+
+# --- questions to pooled mixed models -------------------------------------------------------------
+
+
+@cache
+def kinds() -> tuple[pd.DataFrame, mlsem.PooledResult]:
+    data = pupils().assign(kind=np.where(pupils().private > 0, "private", "public"))
+    formula = "math ~ read * kind + ses + (1 | school)"
+    plausible = {**PV, "read": "pv{}read"}
+    found = mlsem.fit_many(formula, data, plausible=plausible, weights=BOTH, REML=False, se="CR2")
+    return data, found
+
+
+def rubin(values: list[float], errors: list[float]) -> tuple[float, float]:
+    m = len(values)
+    return float(np.mean(values)), float(
+        np.sqrt(np.mean(np.square(errors)) + (1 + 1 / m) * np.var(values, ddof=1))
+    )
+
+
+def test_marginal_means_and_slopes_are_pooled_functions():
+    """Where covariates are held, those of each data set by Rubin's rules, with matching degrees of
+    freedom (1/df = λ²/(m - 1) + (1 - λ)²/ν)."""
+    _, found = kinds()
+    held = {"read": 500.0, "ses": 0.0}
+    pairs = [
+        (each.marginal_means("kind", at=held), each.marginal_slopes("read", "kind"))
+        for each in found
+    ]
+    asked = found.marginal_means("kind", at=held), found.marginal_slopes("read", "kind")
+    for k, own in enumerate(asked):
+        frames = [pair[k].frame for pair in pairs]
+        for row in range(2):
+            est, se = rubin(*([f[name].iloc[row] for f in frames] for name in ("estimate", "se")))
+            assert own.frame.estimate.iloc[row] == pytest.approx(est, rel=1e-8)
+            assert own.frame.se.iloc[row] == pytest.approx(se, rel=1e-8)
+            between = 1 - np.mean([f.se.iloc[row] ** 2 for f in frames]) / se**2
+            nu = np.mean([f.df.iloc[row] for f in frames])
+            matched = 1 / (between**2 / 4 + (1 - between) ** 2 / nu)
+            assert own.frame.df.iloc[row] == pytest.approx(matched, rel=1e-6)
+    assert asked[0].method == "pooled (matching), of CR2"
+    difference = found.marginal_means("kind").pairs().frame
+    assert np.isfinite(difference[["estimate", "se", "df"]].to_numpy(dtype=float)).all()
+
+
+def test_a_contrast_of_one_coefficient_is_its_test():
+    _, found = kinds()
+    own = found.contrast("ses = 1 - ses = 0").frame.iloc[0]
+    assert own.estimate == pytest.approx(found.params["ses"], rel=1e-10)
+    assert own.se == pytest.approx(found.bse["ses"], rel=1e-10)
+    assert own.df == pytest.approx(found.df["ses"], rel=1e-8)
+
+
+def test_covariates_that_differ_are_held_at_the_mean_of_each_data_set():
+    data, found = kinds()
+    means = found.marginal_means("kind")
+    assert "read at its mean in each data set, ses at its mean 0.2" in means.held
+    typical = float(np.mean([data[f"pv{k}read"].mean() for k in range(1, 6)]))
+    again = found.marginal_means("kind", at={"read": typical})
+    np.testing.assert_allclose(means.frame.estimate, again.frame.estimate, rtol=1e-10)
+    with pytest.raises(InferenceError, match=r"are of mixed models"):
+        pooled().marginal_means("private")

@@ -26,6 +26,7 @@ from mlsem.results.result import PROFILED, CiKind, FitResult
 if TYPE_CHECKING:
     import pandas as pd
 
+    from mlsem.data.design.remade import Recipe
     from mlsem.data.frames.records import AnyFrame
     from mlsem.results.mixed.grid import Weights
     from mlsem.results.mixed.means import Contrasts, MarginalMeans
@@ -485,6 +486,12 @@ class MixedResult(FitResult):
         return self._source.rows(self._estimates, data, what, *self._columns_named)
 
     # --- marginal means -------------------------------------------------------------------------
+
+    @property
+    def _recipes(self) -> tuple[Recipe, ...]:
+        from mlsem.results.mixed.parts import recipe_of
+
+        return (recipe_of(self._estimates),)
 
     def marginal_means(
         self,

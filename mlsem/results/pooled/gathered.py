@@ -59,6 +59,10 @@ class PooledEstimates:
     def names(self) -> tuple[str, ...]:
         return self.table.names
 
+    @property
+    def weighted(self) -> bool:
+        return self.record.weighted is not None
+
 
 def estimates_of(fits: Sequence[FitResult]) -> PooledEstimates:
     """The means over fits."""

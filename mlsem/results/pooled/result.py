@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Unpack
@@ -12,7 +12,7 @@ import numpy as np
 from mlsem.arguments import chosen, require_level
 from mlsem.core.quiet import quiet
 from mlsem.data.table.frame import make_frame, make_series, square_frame
-from mlsem.errors import OptionValueError, UnknownNameError
+from mlsem.errors import InferenceError, OptionValueError, UnknownNameError
 from mlsem.estimation.keywords import UNCHANGED, UpdateKeywords, shown
 from mlsem.inference.pooling.reference import PooledReference, pooled_covariance
 from mlsem.inference.pooling.rules import Parts, PooledDf
@@ -49,9 +49,13 @@ if TYPE_CHECKING:
 
     from mlsem.core.optimise.objective import InformationKind
     from mlsem.core.records import Array
+    from mlsem.data.design.remade import Recipe
     from mlsem.estimation.settings import DfKind, Settings, TestName
     from mlsem.estimation.standard_errors import SeName
     from mlsem.inference.covariance.matrix import Covariance
+    from mlsem.results.mixed.grid import Weights as GridWeights
+    from mlsem.results.mixed.means import Contrasts, MarginalMeans
+    from mlsem.results.mixed.multiplicity import Adjust
     from mlsem.results.mixed.summary import MixedSummary
     from mlsem.results.pooled.summary import PooledFacts
     from mlsem.results.standardized import Kind as StandardizedKind
@@ -77,8 +81,6 @@ _REASONS = {
         "simple_slopes plot_interaction effects reliability"
     ),
     "summary() and mlsem.summary_table have what is pooled": "report",
-    "its means are functions of each fit's own data; wald_test pools a function of the "
-    "coefficients": "marginal_means marginal_slopes contrast",
     "scalings are compared in one data set": "weight_scalings",
 }
 REASONS = {name: reason for reason, names in _REASONS.items() for name in names.split()}
@@ -647,6 +649,164 @@ class PooledResult(Plotted, Tested, Answering):
                 "fitted to the same data sets."
             )
         return pooled_ratio(simple, self, method)
+
+    # --- questions to mixed models ----------------------------------------------------------------
+
+    @property
+    def _recipes(self) -> tuple[Recipe, ...]:
+        """Of each data set.
+
+        Raises
+        ------
+        InferenceError
+            The fits are not by `lmm`.
+        """
+        from mlsem.results.mixed.parts import recipe_of
+
+        if not self._mixed:
+            raise InferenceError(
+                "marginal means, slopes and contrasts are of mixed models, and these fits are of a "
+                'model by levels: fit_many("y ~ f + (1 | id)", …), or define what is asked in the '
+                "model (:=)."
+            )
+        return tuple(recipe_of(fit._estimates) for fit in self.used)
+
+    def marginal_means(
+        self,
+        variables: str | Iterable[str],
+        by: str | Iterable[str] | None = None,
+        at: Mapping[str, Any] | None = None,
+        weights: GridWeights = "equal",
+        *,
+        level: float = 0.95,
+    ) -> MarginalMeans:
+        """Estimated marginal means of fits by `lmm`: lᵀβ̄, with l the mean over data sets, by
+        Rubin's rules.
+
+        Parameters
+        ----------
+        variables : str or iterable of str
+        by : str or iterable of str, optional
+        at : mapping of str to values, optional
+        weights : {"equal", "proportional"}, default "equal"
+        level : float, default 0.95
+            As for `MixedResult.marginal_means`. Covariates without a value in `at` are held at
+            their mean in each data set.
+
+        Returns
+        -------
+        MarginalMeans
+
+        Raises
+        ------
+        InferenceError
+            The fits are not by `lmm`, or data sets have not the same levels.
+        OptionValueError
+            A column or level that there is not.
+
+        Examples
+        --------
+        >>> import mlsem
+        >>> data = mlsem.load_example("article")
+        >>> data["size"] = ["small" if each < 0 else "large" for each in data["w1"]]
+        >>> sets = [data.assign(y=data["y"] + 0.1 * k * data["x1"] ** 2) for k in range(3)]
+        >>> pooled = mlsem.fit_many("y ~ size + x1 + (1 | id)", sets)
+        >>> pooled.marginal_means("size").frame[["size", "estimate"]].round(2)
+            size  estimate
+        0  large      0.55
+        1  small      0.06
+        """
+        from mlsem.results.mixed.asking import marginal
+
+        return marginal(self, variables, by, at, weights, level=level)
+
+    def marginal_slopes(
+        self,
+        slope: str,
+        variables: str | Iterable[str] | None = None,
+        by: str | Iterable[str] | None = None,
+        at: Mapping[str, Any] | None = None,
+        weights: GridWeights = "equal",
+        *,
+        level: float = 0.95,
+    ) -> MarginalMeans:
+        """Slopes of a covariate at the levels of other columns, of fits by `lmm`.
+
+        Parameters
+        ----------
+        slope : str
+        variables : str or iterable of str, optional
+        by : str or iterable of str, optional
+        at : mapping of str to values, optional
+        weights : {"equal", "proportional"}, default "equal"
+        level : float, default 0.95
+            As for `MixedResult.marginal_slopes`.
+
+        Returns
+        -------
+        MarginalMeans
+
+        Raises
+        ------
+        InferenceError, OptionValueError
+            As for `marginal_means`.
+
+        Examples
+        --------
+        >>> import mlsem
+        >>> data = mlsem.load_example("article")
+        >>> sets = [data.assign(y=data["y"] + 0.1 * k * data["x1"] ** 2) for k in range(3)]
+        >>> pooled = mlsem.fit_many("y ~ w1 * x1 + (1 | id)", sets)
+        >>> pooled.marginal_slopes("x1", at={"w1": [-1, 1]}).frame["estimate"].round(2).tolist()
+        [0.51]
+        """
+        from mlsem.results.mixed.asking import marginal
+
+        return marginal(self, variables, by, at, weights, level=level, slope=slope)
+
+    def contrast(
+        self,
+        what: str | Mapping[str, Any] | Iterable[str],
+        versus: Mapping[str, Any] | None = None,
+        *,
+        at: Mapping[str, Any] | None = None,
+        weights: GridWeights = "equal",
+        adjust: Adjust | None = None,
+        level: float = 0.95,
+    ) -> Contrasts:
+        """Differences between expected outcomes at two settings, of fits by `lmm`.
+
+        Parameters
+        ----------
+        what : str, mapping, or iterable of str
+        versus : mapping, optional
+        at : mapping of str to values, optional
+        weights : {"equal", "proportional"}, default "equal"
+        adjust : {"holm", "bonferroni", "sidak"}, optional
+        level : float, default 0.95
+            As for `MixedResult.contrast`.
+
+        Returns
+        -------
+        Contrasts
+
+        Raises
+        ------
+        InferenceError, OptionValueError
+            As for `marginal_means`.
+
+        Examples
+        --------
+        >>> import mlsem
+        >>> data = mlsem.load_example("article")
+        >>> sets = [data.assign(y=data["y"] + 0.1 * k * data["x1"] ** 2) for k in range(3)]
+        >>> pooled = mlsem.fit_many("y ~ w1 + x1 + (1 | id)", sets)
+        >>> pooled.contrast("x1 = 2 - x1 = 0").frame["estimate"].round(2).tolist()
+        [1.04]
+        """
+        from mlsem.results.mixed.asking import contrasts
+
+        return contrasts(self, what, versus, at, weights, adjust=adjust, level=level)
 
     # --- what is no parameter -------------------------------------------------------------------
 
