@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pickle
+import runpy
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -370,3 +372,16 @@ def test_variances_are_not_compared_by_a_scaled_ratio(mixed, pupils):
     with pytest.raises(InferenceError, match=r"factor of the difference is -87.*method=\"score\""):
         mlsem.lr_test(mixed, slope, boundary=False)
     assert mlsem.lr_test(mixed, slope, method="score", boundary=False).df == 2
+
+
+@pytest.mark.slow
+def test_weighted_intervals_of_few_schools_cover():
+    """150 data sets of the study on docs/studies/weighted_coverage.md, of 20 schools."""
+    path = Path(__file__).parents[2] / "examples" / "studies" / "weighted_coverage.py"
+    script = runpy.run_path(str(path))
+    found = np.array(script["run_batch"](script["Cell"](20), range(150)))
+    mlr, cr1, cr2, unweighted = 1.0 - found[:, 0].mean(axis=0)
+    assert (np.abs(cr2 - 0.945) < 0.055).all()  # 3 Monte Carlo errors
+    assert (mlr <= cr1).all()
+    assert (cr1 < cr2).all()
+    assert unweighted[0] < 0.8  # of the slope

@@ -713,8 +713,8 @@ class PooledResult(Plotted, Tested, Answering):
         >>> pooled = mlsem.fit_many("y ~ size + x1 + (1 | id)", sets)
         >>> pooled.marginal_means("size").frame[["size", "estimate"]].round(2)
             size  estimate
-        0  large      0.55
-        1  small      0.06
+        0  large      0.42
+        1  small     -0.39
         """
         from mlsem.results.mixed.asking import marginal
 
@@ -757,8 +757,9 @@ class PooledResult(Plotted, Tested, Answering):
         >>> data = mlsem.load_example("article")
         >>> sets = [data.assign(y=data["y"] + 0.1 * k * data["x1"] ** 2) for k in range(3)]
         >>> pooled = mlsem.fit_many("y ~ w1 * x1 + (1 | id)", sets)
-        >>> pooled.marginal_slopes("x1", at={"w1": [-1, 1]}).frame["estimate"].round(2).tolist()
-        [0.51]
+        >>> found = pooled.marginal_slopes("x1", "w1", at={"w1": [-1, 1]})
+        >>> found.frame["estimate"].round(2).tolist()
+        [0.26, 0.85]
         """
         from mlsem.results.mixed.asking import marginal
 
