@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Unpack
@@ -19,6 +19,7 @@ from mlsem.inference.pooling.rules import Parts, PooledDf
 from mlsem.other_programs.answering import Answering
 from mlsem.results.drawn import Plotted
 from mlsem.results.groups import ByGroup, group_titles
+from mlsem.results.mixed.questions import Questioned
 from mlsem.results.pooled.gathered import (
     PooledEstimates,
     converged_ones,
@@ -53,9 +54,6 @@ if TYPE_CHECKING:
     from mlsem.estimation.settings import DfKind, Settings, TestName
     from mlsem.estimation.standard_errors import SeName
     from mlsem.inference.covariance.matrix import Covariance
-    from mlsem.results.mixed.grid import Weights as GridWeights
-    from mlsem.results.mixed.means import Contrasts, MarginalMeans
-    from mlsem.results.mixed.multiplicity import Adjust
     from mlsem.results.mixed.summary import MixedSummary
     from mlsem.results.pooled.summary import PooledFacts
     from mlsem.results.standardized import Kind as StandardizedKind
@@ -68,18 +66,17 @@ _REASONS = {
     ),
     "it is of the rows or clusters of one data set; the mean over fits is the pooled value": (
         "predict fitted predict_latent random_effects residuals row_residuals cluster_residuals "
-        "plot_residuals plot_random_effects ranef"
+        "plot_residuals plot_random_effects"
     ),
     "score tests have no rule by which they are pooled; fit the larger model to all data sets and "
     "test the parameter (wald_test), or compare the two (lr_test)": (
-        "modification_indices score_test plot_modification_indices"
+        "modification_indices score_test"
     ),
     "it is drawn or refitted from one data set": (
-        "bootstrap cluster_diagnostics compare_se simulate profile plot_profile"
+        "bootstrap cluster_diagnostics compare_se simulate plot_profile"
     ),
-    "it is a function of the parameters: define it in the model (:=), and it is pooled": (
-        "simple_slopes plot_interaction effects reliability"
-    ),
+    "it is a function of the parameters: define it in the model (:=), and it is pooled; of a "
+    "formula marginal_slopes has slopes": "simple_slopes plot_interaction effects reliability",
     "summary() and mlsem.summary_table have what is pooled": "report",
     "scalings are compared in one data set": "weight_scalings",
 }
@@ -87,7 +84,7 @@ REASONS = {name: reason for reason, names in _REASONS.items() for name in names.
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class PooledResult(Plotted, Tested, Answering):
+class PooledResult(Plotted, Questioned, Tested, Answering):
     """Several fits of one model, pooled by Rubin's rules. A sequence of its fits, too.
 
     Attributes
@@ -670,144 +667,6 @@ class PooledResult(Plotted, Tested, Answering):
                 "model (:=)."
             )
         return tuple(recipe_of(fit._estimates) for fit in self.used)
-
-    def marginal_means(
-        self,
-        variables: str | Iterable[str],
-        by: str | Iterable[str] | None = None,
-        at: Mapping[str, Any] | None = None,
-        weights: GridWeights = "equal",
-        *,
-        level: float = 0.95,
-    ) -> MarginalMeans:
-        """Estimated marginal means of fits by `lmm`: lᵀβ̄, with l the mean over data sets, by
-        Rubin's rules.
-
-        Parameters
-        ----------
-        variables : str or iterable of str
-        by : str or iterable of str, optional
-        at : mapping of str to values, optional
-        weights : {"equal", "proportional"}, default "equal"
-        level : float, default 0.95
-            As for `MixedResult.marginal_means`. Covariates without a value in `at` are held at
-            their mean in each data set.
-
-        Returns
-        -------
-        MarginalMeans
-
-        Raises
-        ------
-        InferenceError
-            The fits are not by `lmm`, or data sets have not the same levels.
-        OptionValueError
-            A column or level that there is not.
-
-        Examples
-        --------
-        >>> import mlsem
-        >>> data = mlsem.load_example("article")
-        >>> data["size"] = ["small" if each < 0 else "large" for each in data["w1"]]
-        >>> sets = [data.assign(y=data["y"] + 0.1 * k * data["x1"] ** 2) for k in range(3)]
-        >>> pooled = mlsem.fit_many("y ~ size + x1 + (1 | id)", sets)
-        >>> pooled.marginal_means("size").frame[["size", "estimate"]].round(2)
-            size  estimate
-        0  large      0.42
-        1  small     -0.39
-        """
-        from mlsem.results.mixed.asking import marginal
-
-        return marginal(self, variables, by, at, weights, level=level)
-
-    def marginal_slopes(
-        self,
-        slope: str,
-        variables: str | Iterable[str] | None = None,
-        by: str | Iterable[str] | None = None,
-        at: Mapping[str, Any] | None = None,
-        weights: GridWeights = "equal",
-        *,
-        level: float = 0.95,
-    ) -> MarginalMeans:
-        """Slopes of a covariate at the levels of other columns, of fits by `lmm`.
-
-        Parameters
-        ----------
-        slope : str
-        variables : str or iterable of str, optional
-        by : str or iterable of str, optional
-        at : mapping of str to values, optional
-        weights : {"equal", "proportional"}, default "equal"
-        level : float, default 0.95
-            As for `MixedResult.marginal_slopes`.
-
-        Returns
-        -------
-        MarginalMeans
-
-        Raises
-        ------
-        InferenceError, OptionValueError
-            As for `marginal_means`.
-
-        Examples
-        --------
-        >>> import mlsem
-        >>> data = mlsem.load_example("article")
-        >>> sets = [data.assign(y=data["y"] + 0.1 * k * data["x1"] ** 2) for k in range(3)]
-        >>> pooled = mlsem.fit_many("y ~ w1 * x1 + (1 | id)", sets)
-        >>> found = pooled.marginal_slopes("x1", "w1", at={"w1": [-1, 1]})
-        >>> found.frame["estimate"].round(2).tolist()
-        [0.26, 0.85]
-        """
-        from mlsem.results.mixed.asking import marginal
-
-        return marginal(self, variables, by, at, weights, level=level, slope=slope)
-
-    def contrast(
-        self,
-        what: str | Mapping[str, Any] | Iterable[str],
-        versus: Mapping[str, Any] | None = None,
-        *,
-        at: Mapping[str, Any] | None = None,
-        weights: GridWeights = "equal",
-        adjust: Adjust | None = None,
-        level: float = 0.95,
-    ) -> Contrasts:
-        """Differences between expected outcomes at two settings, of fits by `lmm`.
-
-        Parameters
-        ----------
-        what : str, mapping, or iterable of str
-        versus : mapping, optional
-        at : mapping of str to values, optional
-        weights : {"equal", "proportional"}, default "equal"
-        adjust : {"holm", "bonferroni", "sidak"}, optional
-        level : float, default 0.95
-            As for `MixedResult.contrast`.
-
-        Returns
-        -------
-        Contrasts
-
-        Raises
-        ------
-        InferenceError, OptionValueError
-            As for `marginal_means`.
-
-        Examples
-        --------
-        >>> import mlsem
-        >>> data = mlsem.load_example("article")
-        >>> sets = [data.assign(y=data["y"] + 0.1 * k * data["x1"] ** 2) for k in range(3)]
-        >>> pooled = mlsem.fit_many("y ~ w1 + x1 + (1 | id)", sets)
-        >>> pooled.contrast("x1 = 2 - x1 = 0").frame["estimate"].round(2).tolist()
-        [1.04]
-        """
-        from mlsem.results.mixed.asking import contrasts
-
-        return contrasts(self, what, versus, at, weights, adjust=adjust, level=level)
 
     # --- what is no parameter -------------------------------------------------------------------
 
