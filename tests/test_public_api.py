@@ -35,6 +35,7 @@ from mlsem.results.reliability import Reliability
 from mlsem.results.residuals import ResidualMoments
 from mlsem.results.summary import Summary
 from mlsem.results.summary_table.result import SummaryTable
+from mlsem.results.weight_scalings import WeightScalings
 from mlsem.simulation.study.result import MethodResults
 
 WRITTEN = Path(__file__).with_name("public_api.txt")
@@ -45,7 +46,7 @@ RESULTS = (
     Band, ClusterDiagnostics, Contrasts, Covariance, Diagram, Icc, Implied, JohnsonNeyman, LeftOut,
     MarginalMeans, MethodResults, MixedSummary, ParameterTable, RSquared, Reliability,
     ResidualMoments, SeComparison, SimpleSlopes, Summary, SummaryTable,
-    VarCorr,
+    VarCorr, WeightScalings,
 )  # fmt: skip
 MADE = (mlsem.InOrder,)  # by users: with the signature of the constructor
 

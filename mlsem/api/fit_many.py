@@ -134,7 +134,7 @@ def fit_many(
         )
     workers_for(n_jobs, backend)
     spoken_of = (cluster, dict(options))
-    sets = completed_data(data, model, spoken_of, imputation, plausible)
+    sets = completed_data(data, _named(model, options), spoken_of, imputation, plausible)
     if n_jobs != 1 or backend is not None:
         sets = sets.thin(model, *spoken_of)
     rest: dict[str, Any] = dict(options)
@@ -154,6 +154,12 @@ def fit_many(
                 fits.append(one)
                 advance(1)
     return pool_fits(fits, nested=sets.nested, origin=sets.origin)
+
+
+def _named(model: str, options: Mapping[str, Any]) -> str:
+    """The model, with the variables that stand beside it."""
+    beside: Any = options.get("auxiliary") or ()
+    return " ".join((model, *([beside] if isinstance(beside, str) else map(str, beside))))
 
 
 @dataclass(frozen=True, slots=True)

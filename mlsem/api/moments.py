@@ -6,7 +6,16 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 from mlsem.api.call import read_keywords
 from mlsem.api.from_query import content_of
-from mlsem.api.steps import groups_of, is_query, names_in, parsed, remarked, rows_in, table_of
+from mlsem.api.steps import (
+    SAMPLED,
+    groups_of,
+    is_query,
+    names_in,
+    parsed,
+    remarked,
+    rows_in,
+    table_of,
+)
 from mlsem.core.quiet import quiet
 from mlsem.data.kept.moments import Moments
 from mlsem.data.moments.auxiliary import auxiliary_names, check_beside
@@ -81,6 +90,11 @@ def moments(
     True
     """
     for name in options:
+        if name in SAMPLED:
+            raise OptionValueError(
+                f"{name}= says how rows count, and moments do not know their rows: pass the data "
+                f"themselves, mlsem.fit(model, data, {name}=…)."
+            )
         if name in (*ELSEWHERE, *SETTING_NAMES) and name not in READ:
             raise OptionValueError(
                 f"{name}= is a choice of the fit, which moments allow: mlsem.fit(model, moments, "

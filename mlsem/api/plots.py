@@ -7,14 +7,16 @@ from typing import TYPE_CHECKING
 
 from mlsem.results import coefficients
 from mlsem.results.drawn import named_fits
+from mlsem.results.pooled.result import PooledResult
 from mlsem.results.result import FitResult
 
 if TYPE_CHECKING:
     from mlsem.results.drawn import Figure
+    from mlsem.results.summary_table.records import AnyFit
 
 
 def plot_coefficients(
-    fits: Mapping[str, FitResult] | Iterable[FitResult],
+    fits: Mapping[str, AnyFit] | Iterable[AnyFit],
     *,
     parameters: str | Iterable[str] | None = None,
     level: float = 0.95,
@@ -25,7 +27,7 @@ def plot_coefficients(
 
     Parameters
     ----------
-    fits : mapping of name to FitResult, or iterable of FitResult
+    fits : mapping of name to FitResult or PooledResult, or iterable of these
         A colour and a mark each.
     parameters : str or iterable of str, optional
         Names as in `FitResult.params`, or ``"~"``, ``"=~"``, ``"~~"``, ``"~1"``, ``":="`` for all
@@ -60,7 +62,7 @@ def plot_coefficients(
     """
     names = list(map(str, fits)) if isinstance(fits, Mapping) else None
     given = fits.values() if isinstance(fits, Mapping) else fits
-    if isinstance(given, FitResult):
+    if isinstance(given, FitResult | PooledResult):
         given = (given,)
     found = named_fits(given, names)
     return coefficients.plot_coefficients(found, parameters, level, labels, figure)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, cast, get_args
 
 from mlsem.arguments import require_level
 from mlsem.errors import OptionValueError, listed
+from mlsem.results.pooled.result import PooledResult
 from mlsem.results.result import FitResult
 from mlsem.results.summary_table.records import STATISTICS, Asked
 from mlsem.results.summary_table.result import table_of_fits
@@ -14,12 +15,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from mlsem.results.standardized import Kind as StandardizedKind
-    from mlsem.results.summary_table.records import Statistic
+    from mlsem.results.summary_table.records import AnyFit, Statistic
     from mlsem.results.summary_table.result import SummaryTable
 
 
 def summary_table(
-    fits: FitResult | Iterable[FitResult] | Mapping[str, FitResult],
+    fits: AnyFit | Iterable[AnyFit] | Mapping[str, AnyFit],
     names: Iterable[str] | None = None,
     labels: Mapping[str, str] | None = None,
     statistic: Statistic | Iterable[Statistic] | None = "se",
@@ -40,8 +41,8 @@ def summary_table(
 
     Parameters
     ----------
-    fits : FitResult, iterable of these, or mapping of str to FitResult
-        A mapping's keys are the names of the columns.
+    fits : FitResult or PooledResult, iterable of these, or mapping of str to these
+        A mapping's keys are the names of the columns. Pooled fits have no log-likelihood.
     names : iterable of str, optional
         Of the columns. Default: (1), (2), …
     labels : mapping of str to str, optional
@@ -125,7 +126,7 @@ def summary_table(
     return table_of_fits(given, called, asked)
 
 
-def _named(fits: object, names: object) -> tuple[list[FitResult], tuple[str, ...]]:
+def _named(fits: object, names: object) -> tuple[list[AnyFit], tuple[str, ...]]:
     """The fits and their names, all different.
 
     Raises
@@ -138,10 +139,12 @@ def _named(fits: object, names: object) -> tuple[list[FitResult], tuple[str, ...
     if isinstance(fits, Mapping):
         names = list(fits) if names is None else names
         fits = list(fits.values())
-    given = [fits] if isinstance(fits, FitResult) else list(cast("Any", fits))
+    given = [fits] if isinstance(fits, FitResult | PooledResult) else list(cast("Any", fits))
     for k, fit in enumerate(given, start=1):
-        if not isinstance(fit, FitResult):
-            raise OptionValueError(f"fit {k} is a {type(fit).__name__}; it takes a FitResult.")
+        if not isinstance(fit, FitResult | PooledResult):
+            raise OptionValueError(
+                f"fit {k} is a {type(fit).__name__}; it takes a FitResult or a PooledResult."
+            )
     if not given:
         raise OptionValueError("there is no fit: summary_table([fit1, fit2]).")
     numbered = [f"({k})" for k in range(1, len(given) + 1)]

@@ -52,16 +52,27 @@ def optimum_of(problem: Posed, settings: Settings, start: object = None) -> Opti
     IdentificationError, EstimationError
         As `estimate`.
     """
+    own = _in_units(problem, settings)
     if isinstance(start, Nearby):
-        near = _tried(problem, settings, start.params)
-        return near or optimum_of(problem, settings)
+        near = _tried(problem, own, start.params)
+        if near is not None:
+            return near
+        start = None
     for group in problem.groups:
         require_separable(group.problem)
     if problem.separate:
         return _apart(problem, settings, start)
     if start is None and settings.starts:
-        return _highest(problem, settings)
-    return _reached(problem, settings, start)
+        return _highest(problem, own)
+    return _reached(problem, own, start)
+
+
+def _in_units(problem: Posed, settings: Settings) -> Settings:
+    """`tol` is in standard errors of rows that count one each. Where they count w on average, the
+    same step is √w of what the log-likelihood takes for a standard error."""
+    moments = [group.problem.moments for group in problem.groups]
+    unit = sum(each.row_weights.sum() for each in moments) / sum(each.n_rows for each in moments)
+    return replace(settings, tol=settings.tol * np.sqrt(unit)) if unit < 1.0 else settings
 
 
 def _apart(problem: Posed, settings: Settings, start: object) -> Optimum:

@@ -11,6 +11,11 @@ CRITERIA = (
     "fit.wald_test."
 )
 
+MOVES = (
+    "estimates may depend on how the weights of rows are scaled: fit.weight_scalings(data) shows "
+    "how far they move."
+)
+
 
 def refuse_weights(estimates: Estimates, what: str, instead: str) -> None:
     """Refuse what needs the likelihood of a sample.
@@ -35,5 +40,8 @@ def refuse_weights(estimates: Estimates, what: str, instead: str) -> None:
 
 
 def on_weights(estimates: Estimates) -> tuple[str, ...]:
-    """A note on what a weighted fit does not have."""
-    return (CRITERIA,) if estimates.weighted else ()
+    """Notes on what a weighted fit does not have, and on what its scaling may change."""
+    if not estimates.weighted:
+        return ()
+    columns = estimates.settings.weights
+    return (CRITERIA, MOVES) if columns is not None and columns.scaled else (CRITERIA,)

@@ -16,7 +16,7 @@ from mlsem.results.groups import group_titles
 if TYPE_CHECKING:
     from mlsem.model.table import ParameterTable, Row
     from mlsem.report.figures.style import Figure
-    from mlsem.results.result import FitResult
+    from mlsem.results.summary_table.records import AnyFit
 
 KINDS = ("~", "~1", "=~", "~~", ":=")
 NAN = float("nan")
@@ -49,7 +49,7 @@ class Parameter:
 
 
 def plot_coefficients(
-    fits: Mapping[str, FitResult],
+    fits: Mapping[str, AnyFit],
     parameters: str | Iterable[str] | None,
     level: float,
     labels: object,
@@ -75,13 +75,13 @@ def plot_coefficients(
     )
 
 
-def _axis(fits: Iterable[FitResult], series: Iterable[Series], level: float) -> str:
+def _axis(fits: Iterable[AnyFit], series: Iterable[Series], level: float) -> str:
     """What is shown; no interval is named where there are none."""
     bounds = [bound for each in series for bound in each.lower]
     text = (
         f"estimate and {100.0 * level:g} % interval" if any(map(isfinite, bounds)) else "estimate"
     )
-    if all(fit.converged for fit in fits):
+    if all(fit._estimates.converged for fit in fits):
         return text
     return f"{text}\na fit did not converge: its values are no estimates"
 
@@ -89,7 +89,7 @@ def _axis(fits: Iterable[FitResult], series: Iterable[Series], level: float) -> 
 # --- what is the same in several fits -------------------------------------------------------------
 
 
-def parameters_of(fit: FitResult) -> list[Parameter]:
+def parameters_of(fit: AnyFit) -> list[Parameter]:
     """Those with an estimate of their own, in the order of `params`, then of definitions."""
     table = fit.table
     headings = _headings(table)
@@ -221,7 +221,7 @@ def _shown(words: Labels, rows: list[Parameter], *, headed: bool) -> dict[str, s
 
 def _series(
     called: str,
-    fit: FitResult,
+    fit: AnyFit,
     own: Sequence[Parameter],
     rows: Sequence[Parameter],
     level: float,

@@ -1,4 +1,4 @@
-"""`Drawn`: the figures of a fit."""
+"""`Drawn`: the figures of a fit; `Plotted`: those that pooled fits have, too."""
 
 from __future__ import annotations
 
@@ -14,17 +14,16 @@ if TYPE_CHECKING:
     from mlsem.data.frames.records import AnyFrame
     from mlsem.report.diagram.result import Diagram, Layout
     from mlsem.report.figures.style import Figure
-    from mlsem.results.result import FitResult
     from mlsem.results.standardized import Kind as StandardizedKind
+    from mlsem.results.summary_table.records import AnyFit
 
 
-class Drawn(Moderated):
-    """What a fit draws. Every figure is matplotlib's; a notebook shows it where it is the value of
-    a cell, ``figure.savefig("name.pdf")`` writes it."""
+class Plotted:
+    """What has coefficients that can be drawn: a fit, or several fits as one."""
 
     def plot_coefficients(
         self,
-        *others: FitResult,
+        *others: AnyFit,
         parameters: str | Iterable[str] | None = None,
         level: float = 0.95,
         labels: Mapping[str, str] | None = None,
@@ -35,7 +34,7 @@ class Drawn(Moderated):
 
         Parameters
         ----------
-        *others : FitResult
+        *others : FitResult or PooledResult
             Other fits, or the same one with other standard errors (`with_se`).
         parameters : str or iterable of str, optional
             Names as in `params`, or ``"~"``, ``"=~"``, ``"~~"``, ``"~1"``, ``":="`` for all of a
@@ -72,8 +71,13 @@ class Drawn(Moderated):
         """
         from mlsem.results.coefficients import plot_coefficients
 
-        fits = named_fits((self._fit, *others), names)
+        fits = named_fits((self, *others), names)
         return plot_coefficients(fits, parameters, level, labels, figure)
+
+
+class Drawn(Plotted, Moderated):
+    """What a fit draws. Every figure is matplotlib's; a notebook shows it where it is the value of
+    a cell, ``figure.savefig("name.pdf")`` writes it."""
 
     def plot_random_effects(
         self,
@@ -318,7 +322,7 @@ class Drawn(Moderated):
         return diagram(self._fit.table, found, chosen, level, group, layout)
 
 
-def named_fits(fits: Iterable[object], names: object = None) -> dict[str, FitResult]:
+def named_fits(fits: Iterable[object], names: object = None) -> dict[str, AnyFit]:
     """Fits by their names; by default the kinds of standard errors, where they tell them apart.
 
     Raises
@@ -326,11 +330,13 @@ def named_fits(fits: Iterable[object], names: object = None) -> dict[str, FitRes
     OptionValueError
         One is no fit, or the names do not fit.
     """
-    given: list[FitResult] = []
+    given: list[AnyFit] = []
     for k, fit in enumerate(fits, 1):
-        if not isinstance(fit, Drawn):
-            raise OptionValueError(f"fit {k} is a {type(fit).__name__}; it takes a FitResult.")
-        given.append(fit._fit)
+        if not isinstance(fit, Plotted):
+            raise OptionValueError(
+                f"fit {k} is a {type(fit).__name__}; it takes a FitResult or a PooledResult."
+            )
+        given.append(cast("AnyFit", fit))
     if not given:
         raise OptionValueError("there is no fit to draw: plot_coefficients([fit1, fit2]).")
     if names is None:

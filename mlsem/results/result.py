@@ -78,6 +78,7 @@ if TYPE_CHECKING:
     from mlsem.results.residuals import ResidualMoments
     from mlsem.results.standardized import Kind as StandardizedKind
     from mlsem.results.summary import Facts, Summary
+    from mlsem.results.weight_scalings import WeightScalings
 
 CiKind = Literal["wald", "profile"]
 PROFILED = "intervals: profile likelihood for variances, t with CR2 standard errors for the others."
@@ -1354,6 +1355,44 @@ class FitResult(Tested, Answering, Drawn):
         from mlsem.inference.diagnosis.run import diagnose
 
         return diagnose(self._estimates, parameters, exact, progress)
+
+    def weight_scalings(self, data: object) -> WeightScalings:
+        """Estimates under every scaling of the sampling weights, side by side.
+
+        The model is fitted again for each scaling, with the weights of the clusters alone, and
+        without weights. Where estimates move by more than one standard error between scalings, the
+        result says which.
+
+        Parameters
+        ----------
+        data : DataFrame
+            That of the fit: it keeps the moments of its own scaling alone.
+
+        Returns
+        -------
+        WeightScalings
+            Prints as text; `frame` has the numbers, `moved` the largest differences in standard
+            errors.
+
+        Raises
+        ------
+        OptionValueError
+            The fit has no weights.
+        DataError
+            The data are not those of the fit.
+
+        Examples
+        --------
+        >>> import mlsem
+        >>> data = mlsem.load_example("article").assign(school=lambda rows: 1.0 + rows["id"] % 5)
+        >>> weights = {"level2": "school"}
+        >>> fit = mlsem.fit("level: 1; y ~ x1; level: 2; y ~ w1", data, "id", weights=weights)
+        >>> fit.weight_scalings(data).frame.round(2).loc["y~w1.l2"].to_dict()
+        {'weighted': 0.34, 'none': 0.34, 'se': 0.14, 'moved': nan}
+        """
+        from mlsem.results.weight_scalings import weight_scalings
+
+        return weight_scalings(self, data)
 
     def compare_se(
         self,

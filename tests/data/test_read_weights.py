@@ -229,6 +229,35 @@ def test_bad_keywords(data, weights, message):
         fitted(data, weights=weights)
 
 
+@pytest.mark.parametrize("unit", [1e-11, 1e-4, 1e9])
+@pytest.mark.parametrize("part", ["two levels", "random slope", "missing", "groups"])
+def test_estimates_do_not_depend_on_the_unit_of_weights(data, unit, part):
+    """However small it is: searches stop by steps in standard errors of rows that count one."""
+    model, options = MODEL, {}
+    if part == "random slope":
+        model = 'level: 1\n y ~ rv("s")*x1\nlevel: 2\n y ~ w1'
+    if part == "missing":
+        gone = np.random.default_rng(2).random(len(data)) < 0.2
+        data, options = data.assign(y=data.y.where(~gone)), {"missing": "fiml"}
+        model = "level: 1\n y ~ z\n z ~ x1\nlevel: 2\n y ~ w1"
+        data["z"] = data.x1 + np.random.default_rng(4).normal(size=len(data))
+    if part == "groups":
+        data, options = data.assign(half=data.id % 2), {"group": "half"}
+    scaled = data.assign(total=unit * data.total, school=unit * data.school)
+    one, other = (mlsem.fit(model, each, "id", weights=BOTH, **options) for each in (data, scaled))
+    np.testing.assert_array_less((other.params - one.params).abs() / one.bse, 1e-5)
+    np.testing.assert_allclose(other.bse, one.bse, rtol=1e-5)
+    assert other.loglik == pytest.approx(unit * one.loglik, rel=1e-9)
+
+
+@pytest.mark.parametrize(("unit", "kind"), [(1e-200, "small"), (1e-20, "small"), (1e150, "large")])
+def test_weights_of_no_practical_unit(data, unit, kind):
+    scaled = data.assign(total=unit * data.total, school=unit * data.school)
+    for model, weights in ((MODEL, BOTH), ("y ~ x1", "total")):
+        with pytest.raises(DataError, match=rf"weights 'total'.* so {kind} .*by a constant"):
+            mlsem.fit(model, scaled, "id", weights=weights)
+
+
 def test_weights_of_what_there_is_not(data):
     with pytest.raises(DataError, match=r"weights= names.*'rw'"):
         fitted(data, weights={"level1": "rw"})
@@ -260,7 +289,9 @@ def test_moments_refuse_weights(data):
     moments = mlsem.moments(MODEL, data, "id")
     with pytest.raises(OptionValueError, match=r"moments do not know their rows"):
         fitted(moments, cluster=None)
-    with pytest.raises(OptionValueError, match=r"weights= is a choice of the fit"):
+    with pytest.raises(
+        OptionValueError, match=r"weights= says how rows count.*the data themselves"
+    ):
         mlsem.moments(MODEL, data, "id", weights=BOTH)
 
 

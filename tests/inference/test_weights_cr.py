@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pickle
+import runpy
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -230,6 +232,8 @@ def test_what_weights_do_not_go_with(pupils, rows):
     strata = weighted_cfa(rows.assign(zone=rows.id % 4), strata="zone")
     with pytest.raises(InferenceError, match=r"these are from strata"):
         strata.bootstrap("pairs", draws=39)
+    with pytest.raises(InferenceError, match=r"these are from strata: fit without strata="):
+        strata.cluster_diagnostics()
 
 
 def replicated(rows):
@@ -302,3 +306,82 @@ def test_diagnostics_and_reports_of_weighted_fits(rows, tmp_path):
     assert fit.cluster_diagnostics().n_clusters == rows.id.nunique()
     fit.report(tmp_path / "report.html", data=rows, sections=("data",))
     assert "Sampling weights" in (tmp_path / "report.html").read_text("utf-8")
+
+
+@pytest.mark.parametrize("kind", ["CR1", "CR2", "CR3"])
+def test_robust_clusters_above_the_models(rows, kind):
+    """Regions of schools: equal weights are none; degrees of freedom are below their number."""
+    frame = rows.assign(region=rows.id // 3, three=3.0)
+    how = {"se_cluster": "region", "se": kind, "tol": 1e-10}
+    found = mlsem.fit(CFA, frame, "id", weights={"level2": "three"}, **how)
+    wanted = mlsem.fit(CFA, frame, "id", **how)
+    np.testing.assert_allclose(found.bse, wanted.bse, rtol=1e-7)
+    np.testing.assert_allclose(found.covariance.df, wanted.covariance.df, rtol=1e-6)
+    model = "level: 1\n y1 ~ x1\nlevel: 2\n y1 ~ w1"
+    uneven = mlsem.fit(model, frame, "id", weights={"level1": "f1", "level2": "f2"}, **how)
+    regions = frame.region.nunique()
+    assert (uneven.covariance.df < regions).all()
+    joint = uneven.wald_test("`y1~x1`; `y1~w1.l2`", test="HTZ")
+    assert 1.0 < joint.df_denom < regions
+
+
+def test_clusters_left_out_are_those_that_weigh_nothing(rows):
+    fit = weighted_cfa(rows)
+    gone = sorted(rows.id.unique())[3]
+    found = fit.cluster_diagnostics(fit.params.index, exact=[gone]).left_out
+    other = weighted_cfa(rows.assign(f2=rows.f2.where(rows.id != gone, 0.0)))
+    assert other.n_clusters == fit.n_clusters - 1
+    np.testing.assert_allclose(found.change[0], other.params - fit.params, atol=1e-6)
+
+
+def test_pairs_are_clusters_with_their_weights(rows):
+    """A draw of clusters by their numbers is the fit to these clusters, each with its weight."""
+    fit = weighted_cfa(rows)
+    found = fit.bootstrap("pairs", draws=39, seed=4)
+    again = weighted_cfa(rows.assign(f2=5.0 * rows.f2)).bootstrap("pairs", draws=39, seed=4)
+    np.testing.assert_allclose(again.draws, found.draws, rtol=1e-4, atol=1e-5)
+    spread = found.draws.std(axis=0, ddof=1)
+    ratio = spread / fit.bse.to_numpy()
+    assert 0.4 < np.median(ratio) < 2.5
+
+
+def test_marginal_means_say_which_mean(pupils, mixed):
+    """Covariates at their mean over rows, unweighted; at= says otherwise."""
+    frame = pupils.assign(kind=np.where(pupils.private > 0, "private", "public"))
+    fit = mlsem.lmm("pv1math ~ ses + kind + (1 | school)", frame, REML=False, weights=BOTH)
+    plain = fit.marginal_means("kind")
+    assert plain.held.startswith(f"Held: ses at its mean {pupils.ses.mean():.5g}.")
+    assert "of the rows, without sampling weights" in " ".join(str(plain).split())
+    mean = float(np.average(pupils.ses, weights=pupils.w_stu))
+    weighted = fit.marginal_means("kind", at={"ses": mean})
+    gap = weighted.frame.estimate - plain.frame.estimate
+    np.testing.assert_allclose(gap, fit.params["ses"] * (mean - pupils.ses.mean()), rtol=1e-8)
+    assert abs(mean - pupils.ses.mean()) > 0.01
+
+
+def test_strata_go_with_mlr_alone(pupils):
+    for kind in ("CR1", "CR2", "CR3"):
+        with pytest.raises(OptionValueError, match=r"strata= goes with se=\"MLR\".*one population"):
+            mlsem.lmm(FORMULA, pupils, REML=False, weights=BOTH, strata="zone", se=kind)
+
+
+def test_variances_are_not_compared_by_a_scaled_ratio(mixed, pupils):
+    slope = mlsem.lmm(FORMULA.replace("(1", "(ses"), pupils, REML=False, weights=BOTH)
+    with pytest.raises(InferenceError, match=r"no scaled difference test that is corrected"):
+        mlsem.lr_test(mixed, slope)
+    with pytest.raises(InferenceError, match=r"factor of the difference is -87.*method=\"score\""):
+        mlsem.lr_test(mixed, slope, boundary=False)
+    assert mlsem.lr_test(mixed, slope, method="score", boundary=False).df == 2
+
+
+@pytest.mark.slow
+def test_weighted_intervals_of_few_schools_cover():
+    """150 data sets of the study on docs/studies/weighted_coverage.md, of 20 schools."""
+    path = Path(__file__).parents[2] / "examples" / "studies" / "weighted_coverage.py"
+    script = runpy.run_path(str(path))
+    found = np.array(script["run_batch"](script["Cell"](20), range(150)))
+    mlr, cr1, cr2, unweighted = 1.0 - found[:, 0].mean(axis=0)
+    assert (np.abs(cr2 - 0.945) < 0.055).all()  # 3 Monte Carlo errors
+    assert (mlr <= cr1).all()
+    assert (cr1 < cr2).all()
+    assert unweighted[0] < 0.8  # of the slope

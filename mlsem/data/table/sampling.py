@@ -51,7 +51,7 @@ class WeightColumns:
         for key, name in given.items():
             if key not in KEYS:
                 raise OptionValueError(
-                    f"weights= has the key {key!r}, and takes {listed(map(repr, KEYS))}: total are "
+                    f"weights= has the key {key!r}, and takes {listed(KEYS)}: total are "
                     "those of rows in the population, level1 those of rows within their cluster, "
                     f"level2 those of clusters.{nearest(str(key), KEYS)}"
                 )
@@ -70,6 +70,11 @@ class WeightColumns:
         """The columns by their keys."""
         pairs = ((key, getattr(self, key)) for key in KEYS)
         return {key: name for key, name in pairs if name is not None}
+
+    @property
+    def scaled(self) -> bool:
+        """Whether there are weights of rows within clusters, which have a scaling."""
+        return self.level1 is not None or (self.total is not None and self.level2 is not None)
 
     @property
     def given(self) -> str | dict[str, str]:

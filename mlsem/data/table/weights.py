@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
 SAME = 1e-9
 """Relative differences of a cluster's weight in its rows that are rounding."""
+UNITS = 1e-12, 1e100
+"""What rows may count on average, that squares of scores are numbers and ℓ keeps its digits."""
 
 
 def row_by_row(
@@ -95,7 +97,7 @@ def weighted_rows(
     if not zero.any():
         return data, None
     if zero.all():
-        raise DataError(f"all weights are zero ({listed(map(repr, how.weights.named.values()))}).")
+        raise DataError(f"all weights are zero ({listed(how.weights.named.values())}).")
     left = np.flatnonzero(~zero)
     return data.iloc[left], left
 
@@ -217,6 +219,21 @@ def _check_totals(total: Array, clusters: Array, columns: WeightColumns) -> None
         )
 
 
+def _check_units(weights: Weights, how: Sampling) -> None:
+    """Refuse weights that are of no practical unit."""
+    assert how.weights is not None
+    low, high = UNITS
+    for counted in (weights.clusters, weights.clusters * weights.sizes):
+        mean = counted.mean()
+        if not low <= mean <= high:
+            kind = "small" if mean < low else "large"
+            raise DataError(
+                f"the weights {listed(how.weights.named.values())} are so {kind} (on "
+                f"average a cluster counts {mean:.1e}) that the log-likelihood would lose its "
+                "digits. Multiply them by a constant, such as one that makes their mean 1."
+            )
+
+
 def with_weights(
     data: pd.DataFrame, how: Sampling | None, grouping: Grouping, *, two_level: bool
 ) -> tuple[Grouping, Weighted | None]:
@@ -225,4 +242,5 @@ def with_weights(
     if how is None or how.weights is None:
         return grouping, None
     weights, done = weights_of(data, how, grouping, two_level=two_level)
+    _check_units(weights, how)
     return replace(grouping, weights=weights), done

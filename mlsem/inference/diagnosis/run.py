@@ -85,6 +85,11 @@ def _cr2(estimates: Estimates) -> Covariance:
         raise InferenceError(
             "the fit did not converge, so the influence of its clusters cannot be assessed."
         )
+    if estimates.problem.robust.strata is not None:
+        raise InferenceError(
+            "cluster diagnostics look at CR2, whose clusters are drawn from one population, and "
+            "these are from strata: fit without strata= to look at them."
+        )
     covariance, doubts = covariance_of(estimates.with_se("CR2"))
     if covariance.reference is None:
         raise InferenceError(f"no cluster diagnostics: {' '.join(doubts)}")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, cast, get_args
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol, cast, get_args
 
 import numpy as np
 
@@ -11,22 +11,42 @@ from mlsem.arguments import require_level
 from mlsem.core.quiet import quiet
 from mlsem.data.design.grid import Level, ReferenceGrid
 from mlsem.errors import InferenceError, OptionValueError, listed
+from mlsem.inference.pooling.reference import PooledReference
 from mlsem.results.mixed.choices import require_choice
-from mlsem.results.mixed.grid import Weights, averages, known
+from mlsem.results.mixed.grid import Weights, averages, known, over_data
 from mlsem.results.mixed.means import Contrasts, Functions, MarginalMeans, label_of
 from mlsem.results.mixed.multiplicity import Adjust
-from mlsem.results.mixed.parts import parts_of, recipe_of
+from mlsem.results.mixed.parts import parts_of
 from mlsem.results.mixed.settings import EXAMPLE, names_of, read_contrast, values_at
 
 if TYPE_CHECKING:
-    from mlsem.results.mixed.result import MixedResult
+    from mlsem.data.design.remade import Recipe
+    from mlsem.inference.covariance.matrix import Covariance
+    from mlsem.model.table import ParameterTable
 
 METHODS = {"satterthwaite": "Satterthwaite", "kenward-roger": "Kenward and Roger"}
 
 
+class Mixed(Protocol):
+    """A mixed model's fit, or several as one."""
+
+    @property
+    def covariance(self) -> Covariance: ...
+    @property
+    def _estimates(self) -> Any: ...
+    @property
+    def table(self) -> ParameterTable: ...
+    @property
+    def se_kind(self) -> str: ...
+    @property
+    def _recipes(self) -> tuple[Recipe, ...]:
+        """Of each data set."""
+        ...
+
+
 @quiet
 def marginal(
-    fit: MixedResult,
+    fit: Mixed,
     variables: object,
     by: object,
     at: object,
@@ -37,8 +57,8 @@ def marginal(
 ) -> MarginalMeans:
     """See `MixedResult.marginal_means` and `marginal_slopes`."""
     _require(fit, weights, level)
-    recipe = recipe_of(fit._estimates)
-    grid = recipe.grid
+    recipes = fit._recipes
+    grid = recipes[0].grid
     within = names_of(by, grid, "by")
     keys = names_of(variables, grid, "variables")
     keys = (*(name for name in keys if name not in within), *within)
@@ -56,8 +76,11 @@ def marginal(
         if grid.predictor(slope).kind != "number":
             raise OptionValueError(f"slope: {slope!r} is no column of numbers.")
         what = f"{outcome} by {slope}"
-    found = averages(recipe, keys, values, cast("Weights", weights), cast("str | None", slope))
-    held = _held(grid, keys, values, cast("Weights", weights))
+    how: Any = keys, values, weights, slope
+    found = over_data([averages(each, *how) for each in recipes])
+    held = _held([each.grid for each in recipes], keys, values, cast("Weights", weights))
+    if held and fit._estimates.weighted:
+        held = f"{held} {OF_ROWS}"
     return MarginalMeans(
         what=what,
         keys=found.keys,
@@ -73,7 +96,7 @@ def marginal(
 
 @quiet
 def contrasts(
-    fit: MixedResult,
+    fit: Mixed,
     what: object,
     versus: object,
     at: object,
@@ -86,15 +109,16 @@ def contrasts(
     _require(fit, weights, level)
     choices = tuple(each for each in get_args(Adjust) if each != "tukey")
     require_choice("adjust", adjust, choices, none=True)
-    recipe = recipe_of(fit._estimates)
-    asked = _asked(what, versus, recipe.grid)
-    base = values_at(at, recipe.grid)
+    recipes = fit._recipes
+    grid = recipes[0].grid
+    asked = _asked(what, versus, grid)
+    base = values_at(at, grid)
     rows, away = [], []
     for _, first, second in asked:
         sides = []
         for setting in (first, second):
-            values = {**base, **values_at(setting, recipe.grid, "contrast")}
-            sides.append(averages(recipe, (), values, cast("Weights", weights)))
+            how: Any = (), {**base, **values_at(setting, grid, "contrast")}, weights
+            sides.append(over_data([averages(each, *how) for each in recipes]))
         (here,), (there,) = (side.weights for side in sides)
         rows.append(here - there)
         (here,), (there,) = (side.away for side in sides)
@@ -143,36 +167,49 @@ def _written(setting: dict[str, Any], grid: ReferenceGrid) -> str:
     )
 
 
-def _require(fit: MixedResult, weights: object, level: object) -> None:
+def _require(fit: Mixed, weights: object, level: object) -> None:
     require_level(level)
     require_choice("weights", weights, get_args(Weights), none=False)
-    if not fit.converged:
+    if not fit._estimates.converged:
         raise InferenceError("the fit did not converge: its estimates say nothing of means.")
 
 
-def _functions(fit: MixedResult) -> Functions:
+def _functions(fit: Mixed) -> Functions:
     return Functions(parts_of(fit._estimates).beta, fit.covariance)
 
 
-def _method(fit: MixedResult) -> str:
-    if fit.df_method is not None:
-        return METHODS[fit.df_method]
-    if fit.covariance.reference is not None:
+def _method(fit: Mixed) -> str:
+    reference = fit.covariance.reference
+    if isinstance(reference, PooledReference):
+        return f"pooled ({reference.df_kind}), of {fit.se_kind}"
+    if (method := getattr(fit, "df_method", None)) is not None:
+        return METHODS[method]
+    if reference is not None:
         return f"Satterthwaite, of {fit.se_kind}"
     return f"none, normal distribution ({fit.se_kind})"
 
 
+OF_ROWS = "Means and counts of the data are those of the rows, without sampling weights."
+
+
 def _held(
-    grid: ReferenceGrid, keys: tuple[str, ...], at: Mapping[str, list[Level]], weights: Weights
+    grids: Sequence[ReferenceGrid],
+    keys: tuple[str, ...],
+    at: Mapping[str, list[Level]],
+    weights: Weights,
 ) -> str:
     """What the other columns are held at."""
     parts, over = [], []
-    for each in grid.predictors:
+    for each in grids[0].predictors:
         values = list(at.get(each.name, each.values))
         if each.name in keys:
             continue
         if len(values) > 1:
             over.append(each.name)
+        elif each.name not in at and any(
+            grid.predictor(each.name).values != each.values for grid in grids
+        ):
+            parts.append(f"{each.name} at its mean in each data set")
         else:
             mean = "its mean " if each.name not in at and not each.levels else ""
             parts.append(f"{each.name} at {mean}{label_of(values[0])}")

@@ -19,7 +19,7 @@ import numpy as np
 from mlsem.core.records import Array
 from mlsem.data.design.grid import Level, Predictor, ReferenceGrid
 from mlsem.data.design.remade import Recipe
-from mlsem.errors import MlsemError, OptionValueError
+from mlsem.errors import InferenceError, MlsemError, OptionValueError
 
 Weights = Literal["equal", "proportional"]
 STEP = 1e-4  # of the range of a covariate, to either side, for its slope
@@ -75,6 +75,24 @@ def averages(
     lost = np.einsum("g,mgs->ms", shares, away.reshape(*shape[:2], away.shape[1]))
     shown = {name: [values[k] for values in wanted] for k, name in enumerate(keys)}
     return Averages(shown, mean, lost)
+
+
+def over_data(found: Sequence[Averages]) -> Averages:
+    """The mean over data sets of the same functions.
+
+    Raises
+    ------
+    InferenceError
+        The data sets have not the same levels.
+    """
+    first = found[0]
+    if any(each.keys != first.keys for each in found):
+        raise InferenceError(
+            "the data sets have not the same levels of what means are asked by: say which in at=, "
+            'such as at={"f": ["a", "b"]}.'
+        )
+    weights, away = (np.mean([getattr(e, n) for e in found], axis=0) for n in ("weights", "away"))
+    return Averages(first.keys, weights, away)
 
 
 def _combinations(values: Sequence[Sequence[Level]]) -> Any:

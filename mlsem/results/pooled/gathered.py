@@ -59,6 +59,10 @@ class PooledEstimates:
     def names(self) -> tuple[str, ...]:
         return self.table.names
 
+    @property
+    def weighted(self) -> bool:
+        return self.record.weighted is not None
+
 
 def estimates_of(fits: Sequence[FitResult]) -> PooledEstimates:
     """The means over fits."""
@@ -147,6 +151,7 @@ def require_alike(fits: Sequence[FitResult]) -> None:
             ("estimators", first.settings.estimator, fit.settings.estimator),
             ("standard errors", first.se_kind, fit.se_kind),
             ("degrees of freedom", first.df_method, fit.df_method),
+            ("sampling weights", _sampled(first), _sampled(fit)),
         ):
             if one != other:
                 raise InferenceError(
@@ -163,6 +168,15 @@ def require_alike(fits: Sequence[FitResult]) -> None:
                     "the same units with other imputed values. Look for values that are still "
                     "missing, or for rows that are selected by an imputed value."
                 )
+
+
+def _sampled(fit: FitResult) -> str:
+    """How rows count, in words; the columns may have other names in each data set."""
+    weights, strata = fit.settings.weights, "" if fit.settings.strata is None else " by strata"
+    if weights is None:
+        return f"none{strata}"
+    scaling = f" ({fit.settings.weight_scaling or 'cluster'})" if weights.scaled else ""
+    return f"{' and '.join(weights.named)}{scaling}{strata}"
 
 
 def _require_same_parameters(one: ParameterTable, other: ParameterTable, k: int) -> None:

@@ -213,16 +213,16 @@ def _require_likelihoods(simple: PooledResult, full: PooledResult) -> None:
                 f"the {name} model was fitted by REML: pooled likelihood-ratio tests take maximum "
                 "likelihood (REML=False in lmm)."
             )
+        if first._estimates.weighted:
+            raise InferenceError(
+                "a weighted log-likelihood has no likelihood-ratio test. Test the parameters by "
+                "wald_test (D1)."
+            )
         if not pooled.covariance.kind.model_based:
             raise InferenceError(
                 f'the {name} model has robust standard errors, se="{pooled.se_kind}", and there is '
                 "no rule that pools scaled likelihood ratios. Test the parameters by wald_test "
                 '(D1), or pool fits with se="standard".'
-            )
-        if any(group.estimates.problem.moments.is_weighted for group in first._estimates.groups):
-            raise InferenceError(
-                "a weighted log-likelihood has no likelihood-ratio test. Test the parameters by "
-                "wald_test (D1)."
             )
         _require_unnested(pooled, "lr_test")
     if len(simple.fits) != len(full.fits):

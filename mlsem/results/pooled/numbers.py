@@ -128,6 +128,11 @@ def pooled_measures(fits: Sequence[FitResult]) -> dict[str, float]:
     InferenceError
         Standard errors are robust, or there are no measures of fit.
     """
+    if fits[0]._estimates.weighted:
+        raise InferenceError(
+            "fits have weights, and there is no rule that pools scaled tests of fit. "
+            "fits[k].fit_measures() has those of each."
+        )
     if not fits[0].covariance.kind.model_based:
         raise InferenceError(
             f'se="{fits[0].se_kind}": there is no rule that pools scaled tests of fit. '

@@ -5,19 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 
 from mlsem.arguments import chosen, require_level
 from mlsem.core.quiet import quiet
 from mlsem.data.table.frame import make_frame, make_series, square_frame
-from mlsem.errors import OptionValueError, UnknownNameError
-from mlsem.estimation.keywords import shown
+from mlsem.errors import InferenceError, OptionValueError, UnknownNameError
+from mlsem.estimation.keywords import UNCHANGED, UpdateKeywords, shown
 from mlsem.inference.pooling.reference import PooledReference, pooled_covariance
 from mlsem.inference.pooling.rules import Parts, PooledDf
 from mlsem.other_programs.answering import Answering
+from mlsem.results.drawn import Plotted
 from mlsem.results.groups import ByGroup, group_titles
+from mlsem.results.mixed.questions import Questioned
 from mlsem.results.pooled.gathered import (
     PooledEstimates,
     converged_ones,
@@ -39,6 +41,7 @@ from mlsem.results.pooled.joint import (
 from mlsem.results.result import FitResult
 from mlsem.results.tables import defined_parameters, tested_columns, tidy_columns, without_auxiliary
 from mlsem.results.tested import Tested
+from mlsem.results.weights import sampling_pairs
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
@@ -47,6 +50,7 @@ if TYPE_CHECKING:
 
     from mlsem.core.optimise.objective import InformationKind
     from mlsem.core.records import Array
+    from mlsem.data.design.remade import Recipe
     from mlsem.estimation.settings import DfKind, Settings, TestName
     from mlsem.estimation.standard_errors import SeName
     from mlsem.inference.covariance.matrix import Covariance
@@ -55,13 +59,32 @@ if TYPE_CHECKING:
     from mlsem.results.standardized import Kind as StandardizedKind
     from mlsem.results.summary import Summary
 
-LIKELIHOODS = "log-likelihoods of several data sets have no rule; lr_test compares two models"
 OF_EACH = "it has no rule by which it is pooled"
-REASONS = dict.fromkeys(("loglik", "aic", "bic"), LIKELIHOODS)
+_REASONS = {
+    "log-likelihoods of several data sets have no rule; lr_test compares two models": (
+        "loglik aic bic"
+    ),
+    "it is of the rows or clusters of one data set; the mean over fits is the pooled value": (
+        "predict fitted predict_latent random_effects residuals row_residuals cluster_residuals "
+        "plot_residuals plot_random_effects"
+    ),
+    "score tests have no rule by which they are pooled; fit the larger model to all data sets and "
+    "test the parameter (wald_test), or compare the two (lr_test)": (
+        "modification_indices score_test"
+    ),
+    "it is drawn or refitted from one data set": (
+        "bootstrap cluster_diagnostics compare_se simulate plot_profile"
+    ),
+    "it is a function of the parameters: define it in the model (:=), and it is pooled; of a "
+    "formula marginal_slopes has slopes": "simple_slopes plot_interaction effects reliability",
+    "summary() and mlsem.summary_table have what is pooled": "report",
+    "scalings are compared in one data set": "weight_scalings",
+}
+REASONS = {name: reason for reason, names in _REASONS.items() for name in names.split()}
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class PooledResult(Tested, Answering):
+class PooledResult(Plotted, Questioned, Tested, Answering):
     """Several fits of one model, pooled by Rubin's rules. A sequence of its fits, too.
 
     Attributes
@@ -124,7 +147,7 @@ class PooledResult(Tested, Answering):
 
         def __getattr__(self, name: str) -> Any:
             """What a fit has and this has not says why."""
-            if name.startswith("_") or not hasattr(FitResult, name):
+            if name.startswith("_") or not (name in REASONS or hasattr(FitResult, name)):
                 return super().__getattr__(name)
             raise UnknownNameError(
                 f"a PooledResult has no {name!r}: {REASONS.get(name, OF_EACH)}. Each fit has its "
@@ -449,6 +472,7 @@ class PooledResult(Tested, Answering):
             se=self.covariance.kind,
             df=self.df_kind,
             complete_df=self.complete_df,
+            sampling=sampling_pairs(self.settings, record),
             notes=self.notes,
         )
 
@@ -457,6 +481,51 @@ class PooledResult(Tested, Answering):
 
     def _repr_html_(self) -> str:
         return self.summary()._repr_html_()
+
+    # --- the fits again -------------------------------------------------------------------------
+
+    @shown(UpdateKeywords, default=UNCHANGED)
+    def update(self, model: str | None = None, **options: Unpack[UpdateKeywords]) -> PooledResult:
+        """Each fit changed (`FitResult.update`) and pooled again.
+
+        Parameters
+        ----------
+        model : str, optional
+            As for `FitResult.update`, of variables that the fits have. A model of others is fitted
+            by `mlsem.fit_many`.
+        **options
+            As for `FitResult.update`.
+
+        Returns
+        -------
+        PooledResult
+
+        Raises
+        ------
+        DataError
+            A variable is not among those of the fits.
+        ModelSyntaxError, SpecificationError, OptionError, OptionValueError
+            As for `FitResult.update`.
+        EstimationError
+            More than a fifth of the fits did not converge.
+
+        Examples
+        --------
+        >>> import mlsem
+        >>> data = mlsem.load_example("article")
+        >>> sets = [data.assign(y=data["y"] + 0.1 * k * data["x1"] ** 2) for k in range(3)]
+        >>> full = mlsem.fit_many("level: 1; y ~ x1; level: 2; y ~ w1", sets, cluster="id")
+        >>> simple = full.update("level: 1; y ~ x1; level: 2; y ~ 0*w1")
+        >>> simple.n_params, full.lr_test(simple).df
+        (4, 1)
+        """
+        if "data" in options:
+            raise OptionValueError(
+                "data=: these fits are of several data sets. mlsem.fit_many(model, data, …) fits "
+                "another model or other data."
+            )
+        fits = [fit.update(model, **options) for fit in self.fits]
+        return pool_fits(fits, self.df_kind, self.nested, self.complete_df, self.origin)
 
     # --- tests --------------------------------------------------------------------------------
 
@@ -577,6 +646,27 @@ class PooledResult(Tested, Answering):
                 "fitted to the same data sets."
             )
         return pooled_ratio(simple, self, method)
+
+    # --- questions to mixed models ----------------------------------------------------------------
+
+    @property
+    def _recipes(self) -> tuple[Recipe, ...]:
+        """Of each data set.
+
+        Raises
+        ------
+        InferenceError
+            The fits are not by `lmm`.
+        """
+        from mlsem.results.mixed.parts import recipe_of
+
+        if not self._mixed:
+            raise InferenceError(
+                "marginal means, slopes and contrasts are of mixed models, and these fits are of a "
+                'model by levels: fit_many("y ~ f + (1 | id)", …), or define what is asked in the '
+                "model (:=)."
+            )
+        return tuple(recipe_of(fit._estimates) for fit in self.used)
 
     # --- what is no parameter -------------------------------------------------------------------
 

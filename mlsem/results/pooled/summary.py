@@ -36,6 +36,8 @@ class PooledFacts:
         Of nested ones, how many the outer ones are.
     origin : tuple of (label, value)
         Where the data sets come from.
+    sampling : tuple of (label, value)
+        Of weights and strata, of the first data set.
     """
 
     n_data: int
@@ -50,6 +52,7 @@ class PooledFacts:
     se: StandardErrors
     df: PooledDf
     complete_df: float | None
+    sampling: Pairs
     notes: tuple[str, ...]
 
     @property
@@ -91,7 +94,7 @@ class PooledFacts:
         pairs += [*self.origin, ("Number of observations", str(self.n_obs))]
         if self.n_clusters is not None:
             pairs.append((f"Number of clusters [{self.cluster}]", str(self.n_clusters)))
-        return tuple(pairs)
+        return *pairs, *self.sampling
 
     @property
     def _errors(self) -> Pairs:

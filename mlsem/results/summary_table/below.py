@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING
 from mlsem.errors import InferenceError, OptionValueError, listed, nearest
 from mlsem.report.cells import format_pvalue
 from mlsem.report.export.grid import GridRow
+from mlsem.results.pooled.result import PooledResult
 from mlsem.results.summary import DF_NAMES
 from mlsem.results.summary_table.records import Asked, Column
 
 if TYPE_CHECKING:
     from mlsem.results.result import FitResult
+    from mlsem.results.summary_table.records import AnyFit
 
 MEASURES = {
     "n_obs": "Observations",
@@ -47,7 +49,7 @@ RESTRICTED = (
 )
 
 
-def measure_rows(fits: Sequence[FitResult], asked: Asked) -> Iterator[GridRow]:
+def measure_rows(fits: Sequence[AnyFit], asked: Asked) -> Iterator[GridRow]:
     known = _beyond(fits) if set(asked.measures) - {*OWN} else [{} for _ in fits]
     for name in asked.measures:
         if name not in OWN and not any(name in measures for measures in known):
@@ -57,7 +59,7 @@ def measure_rows(fits: Sequence[FitResult], asked: Asked) -> Iterator[GridRow]:
                 or f" There are {listed(choices, 40)}."
             )
         values = [
-            getattr(fit, name) if name in OWN else measures.get(name)
+            getattr(fit, name, None) if name in OWN else measures.get(name)
             for fit, measures in zip(fits, known, strict=True)
         ]
         cells = [_measure(name, value, asked.digits) for value in values]
@@ -65,7 +67,7 @@ def measure_rows(fits: Sequence[FitResult], asked: Asked) -> Iterator[GridRow]:
             yield GridRow((MEASURES.get(name, name), *cells), "measure")
 
 
-def _beyond(fits: Sequence[FitResult]) -> list[Mapping[str, float]]:
+def _beyond(fits: Sequence[AnyFit]) -> list[Mapping[str, float]]:
     """The measures of fit of those fits that have them: of REML and some models there are none.
 
     Raises
@@ -120,6 +122,7 @@ def notes_of(columns: Sequence[Column], names: Sequence[str], asked: Asked) -> I
 def _about(column: Column) -> str:
     """The estimator, the standard errors and where degrees of freedom come from."""
     fit = column.fit
+    pooled = isinstance(fit, PooledResult)
     estimator = "REML" if fit.settings.estimator == "REML" else "ML"
     kind = fit.covariance.kind
     title = "model-based" if kind.model_based else f"{kind.title[0].lower()}{kind.title[1:]}"
@@ -132,11 +135,16 @@ def _about(column: Column) -> str:
         if key[2] != "~~" and line["se"] > 0.0 and isfinite(line["df"])
     ]
     if df:
-        method = DF_NAMES.get(fit.df_method or "", kind.df_words)
+        method = "pooled degrees of freedom" if pooled else _df_method(fit)
         least, most = f"{min(df):.1f}", f"{max(df):.1f}"
         spread = least if least == most else f"{least} to {most}"
         tests = f"t tests with {method} ({spread})"
     else:
         tests = "z tests"
-    state = "" if fit.converged else " NOT converged: these are no estimates."
-    return f"{estimator}; {errors}; {tests}.{state}"
+    state = "" if fit._estimates.converged else " NOT converged: these are no estimates."
+    several = f"{len(fit.used)} fits pooled by Rubin's rules; " if pooled else ""
+    return f"{several}{estimator}; {errors}; {tests}.{state}"
+
+
+def _df_method(fit: FitResult) -> str:
+    return DF_NAMES.get(fit.df_method or "", fit.covariance.kind.df_words)

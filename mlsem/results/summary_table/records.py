@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 from mlsem.report.labels import Labels, read_labels
 
 if TYPE_CHECKING:
+    from mlsem.results.pooled.result import PooledResult
     from mlsem.results.result import FitResult
     from mlsem.results.standardized import Kind as StandardizedKind
+
+    AnyFit = FitResult | PooledResult
 
 Statistic = Literal["se", "ci", "t", "p", "df"]
 STATISTICS: tuple[Statistic, ...] = get_args(Statistic)
@@ -40,7 +43,7 @@ class Asked:
 class Column:
     """The parameters of one fit, by what they are."""
 
-    fit: FitResult
+    fit: AnyFit
     cells: Mapping[Key, Mapping[str, Any]]
     titles: Mapping[int, str]
     slopes: tuple[str, ...]  # paths whose value is the mean of a random slope

@@ -24,7 +24,7 @@ from mlsem.results.summary_table.rows import (
 if TYPE_CHECKING:
     import pandas as pd
 
-    from mlsem.results.result import FitResult
+    from mlsem.results.summary_table.records import AnyFit
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -82,7 +82,7 @@ class SummaryTable(Exported, Answering):
         return str(self)
 
 
-def table_of_fits(fits: Sequence[FitResult], names: tuple[str, ...], asked: Asked) -> SummaryTable:
+def table_of_fits(fits: Sequence[AnyFit], names: tuple[str, ...], asked: Asked) -> SummaryTable:
     """What `mlsem.summary_table` returns.
 
     Raises

@@ -19,7 +19,7 @@ from mlsem.results.tables import random_slopes
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from mlsem.results.result import FitResult
+    from mlsem.results.summary_table.records import AnyFit
 
 OPERATORS = {
     "=~": "Latent variables",
@@ -32,7 +32,7 @@ VARIANCES = "Variances"
 WORDS = ("within", "between")
 
 
-def column_of(fit: FitResult, asked: Asked) -> Column:
+def column_of(fit: AnyFit, asked: Asked) -> Column:
     table = fit.table
     if asked.standardized is None:
         frame = fit.parameter_estimates(level=asked.level)
