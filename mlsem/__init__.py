@@ -54,6 +54,8 @@ if TYPE_CHECKING:
     from mlsem.inference.bootstrap.result import Bootstrap
     from mlsem.inference.ratio.run import LrTest
     from mlsem.inference.wald.run import WaldTest
+    from mlsem.planning.result import Plan
+    from mlsem.planning.run import plan
     from mlsem.porting.port import port
     from mlsem.porting.result import Port
     from mlsem.results.group_comparison import GroupComparison
@@ -93,6 +95,7 @@ __all__ = [
     "Moments",
     "OptionError",
     "OptionValueError",
+    "Plan",
     "PooledResult",
     "PooledTest",
     "Port",
@@ -120,6 +123,7 @@ __all__ = [
     "lr_test",
     "missing_patterns",
     "moments",
+    "plan",
     "plot_coefficients",
     "pool",
     "port",
@@ -145,6 +149,7 @@ _HOMES = {
     "LrTest": "mlsem.inference.ratio.run",
     "MixedResult": "mlsem.results.mixed.result",
     "Moments": "mlsem.data.kept.moments",
+    "Plan": "mlsem.planning.result",
     "PooledResult": "mlsem.results.pooled.result",
     "PooledTest": "mlsem.results.pooled.joint",
     "Port": "mlsem.porting.result",
@@ -167,6 +172,7 @@ _HOMES = {
     "lr_test": "mlsem.api.lr_test",
     "missing_patterns": "mlsem.api.missing_patterns",
     "moments": "mlsem.api.moments",
+    "plan": "mlsem.planning.run",
     "plot_coefficients": "mlsem.api.plots",
     "pool": "mlsem.api.pool",
     "port": "mlsem.porting.port",

@@ -83,8 +83,9 @@ MAY = {
     "api": ABOVE,
     "interop": f"{ABOVE} api mlsem",
     "simulation": f"{ABOVE} api report parallel mlsem",
+    "planning": f"{ABOVE} api report simulation mlsem",
     "cli": f"{ABOVE} api report simulation porting mlsem",
-    "__init__": f"{ABOVE} api other_programs porting simulation version",
+    "__init__": f"{ABOVE} api other_programs planning porting simulation version",
     "__main__": "cli",
 }
 SPLIT = ("core", "data", "inference")
@@ -114,7 +115,7 @@ HOMES = {
     "pyspark": "parallel",
 }
 # Rooms that may name pandas' types in annotations, under `if TYPE_CHECKING`.
-NAME_FRAMES = "data inference results api simulation interop cli __init__"
+NAME_FRAMES = "data inference results api simulation planning interop cli __init__"
 # Modules with a subclass of a slow package's, which nobody but functions may import.
 LATE = {"mlsem.report.figures.drawing"}
 # What may not even be named by a room.
