@@ -17,7 +17,7 @@ from mlsem.errors import DataError, MlsemError, ModelSyntaxError, SpecificationW
 from mlsem.syntax.parse import parse
 
 ODD = "\x1b[31m\x07\x00\x08\x9b\x7f\u202e\u2066\u200b\u2028\u2029\ufeff\U000e0041\r\t"
-HUGE = 50_000
+HUGE = 10_000
 
 
 def obeyed(text: str) -> set[str]:

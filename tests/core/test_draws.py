@@ -74,7 +74,7 @@ def sampler_at(posed, params):
 # --- draws from the model -------------------------------------------------------------------------
 
 
-def assert_scores(posed, params, count=300):
+def assert_scores(posed, params, count=150):
     """At the parameters drawn from, scores have mean 0 and covariance the expected information."""
     source, rng = sampler_at(posed, params), np.random.default_rng(3)
     scores = np.empty((count, len(params)))

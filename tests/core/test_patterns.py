@@ -110,7 +110,7 @@ def test_draws_have_the_scores_variance(posed, name):
     point = model.evaluate(params)
     information = model.parts(params).information(np.arange(model.clusters.n_clusters)).sum(axis=0)
     sampler = model.clusters.sampler(model.objective.pattern, point)
-    rng, total, count = np.random.default_rng(8), [], 400
+    rng, total, count = np.random.default_rng(8), [], 200
     for _ in range(count):
         data, _ = pattern_moments(model.objective.pattern, sampler.draw(rng))
         there = PatternObjective(model.objective.pattern, data)

@@ -60,7 +60,7 @@ def test_scores_of_draws(name, seed):
     params = point_of(posed, seed)
     source, rng = sampler_at(posed, params), np.random.default_rng(3)
     basis, scores = np.eye(len(params)), []
-    for _ in range(240):
+    for _ in range(120):
         objective = posed.fit._estimates.problem.with_moments(source.draw(rng), params).objective
         scores.append(objective.derivatives(objective.evaluate(params), basis).gradient)
     lower = np.linalg.cholesky(posed.expected(params))

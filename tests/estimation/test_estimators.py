@@ -148,7 +148,9 @@ def test_refused_settings():
 
 
 @pytest.mark.filterwarnings("ignore:.*clusters are few.*:mlsem.InferenceWarning")
-@pytest.mark.parametrize("seed", [102, 104, 120, 121])
+@pytest.mark.parametrize(
+    "seed", [102, 120, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (104, 121))]
+)
 def test_random_slopes_without_a_maximum_are_kept_semidefinite(seed):
     """Where negative variances would let the likelihood grow without end."""
     data = flat_data(seed)

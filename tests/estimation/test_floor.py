@@ -292,7 +292,7 @@ def all_right(seeds):
 @pytest.mark.parametrize("first", range(0, 2 * EVERY, EVERY))
 def test_some_designs(first):
     """In two parts, side by side."""
-    counts = all_right(range(first, DESIGNS, 5 * EVERY))
+    counts = all_right(range(first, DESIGNS, 10 * EVERY))
     assert counts["converged"] >= 1
 
 

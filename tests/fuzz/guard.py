@@ -103,7 +103,7 @@ def state() -> dict[str, Any]:
         "recursion": sys.getrecursionlimit(),
         "folder": os.getcwd(),
         "environment": dict(os.environ),
-        "matplotlib": None if pyplot is None else dict(pyplot.rcParams),
+        "matplotlib": None if pyplot is None else list(dict.items(pyplot.rcParams)),
         "backend": None if pyplot is None else pyplot.rcParams._get("backend"),
     }
 

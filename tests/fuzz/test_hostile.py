@@ -117,7 +117,7 @@ def test_long_chains_of_definitions():
 
 
 def test_a_short_run_of_hostile_frames():
-    clean(fuzzed(partial(data_fuzzer.run, methods=5, slow=0.0), 0, 20))
+    clean(fuzzed(partial(data_fuzzer.run, methods=5, slow=0.0), 0, 12))
 
 
 def test_a_short_run_of_texts():
@@ -125,7 +125,7 @@ def test_a_short_run_of_texts():
 
 
 def test_a_short_run_of_models():
-    clean(fuzzed(model_fuzzer.run, 0, 15))
+    clean(fuzzed(model_fuzzer.run, 0, 9))
 
 
 def test_the_fuzzers_find_what_they_look_for():

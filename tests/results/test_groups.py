@@ -90,18 +90,20 @@ def test_tables_are_those_of_each_group(kind, se):
 @pytest.mark.parametrize("kind", KINDS)
 def test_shares_of_variance_are_those_of_each_group(kind):
     whole, parts, _ = separate(kind)
+    whole = whole.with_se("CR2")
+    parts = {label: part.with_se("CR2") for label, part in parts.items()}
     asked = ["r_squared"]
     asked += ["icc"] if kind != "single" else []
     asked += ["reliability"] if kind != "slopes" else []
     for name in asked:
-        found = getattr(whole.with_se("CR2"), name)()
+        found = getattr(whole, name)()
         assert list(found) == ["a", "b"]
         for number, (label, part) in enumerate(parts.items(), start=1):
-            expected = getattr(part.with_se("CR2"), name)().frame
+            expected = getattr(part, name)().frame
             same(found[label].frame, expected, rtol=1e-5)
             same(of_group(found.frame, label).reset_index(drop=True),
                  expected.reset_index(drop=True), rtol=1e-5)  # fmt: skip
-            one = getattr(whole.with_se("CR2"), name)(group=number)
+            one = getattr(whole, name)(group=number)
             same(one.frame, found[label].frame, rtol=0, atol=0)
         assert str(found).startswith("Group 1 [a]:\n\n" + str(found["a"])[:20])
         assert "\n\nGroup 2 [b]:\n\n" in str(found)
