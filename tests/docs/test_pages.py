@@ -67,6 +67,9 @@ def _random_slope(names: dict[str, Any], printed: str) -> None:
 
 def _assessment(names: dict[str, Any], printed: str) -> None:
     """What is said of each choice, and the sentence at the end."""
+    header = re.search(r"Sampling weights +total W_FSTUWT, level 2 W_FSCHWT\n", printed)
+    assert header is not None
+    assert re.search(r"Effective number of clusters +7\d\.\d\n", printed)
     table, right = names["table"].drop(columns="truth"), names["pooled"]
     off = table.sub(names["truth"], axis=0).div(right.bse[names["truth"].index], axis=0)
     assert (off["as above"].abs() < 1).all()

@@ -39,6 +39,7 @@ from mlsem.results.pooled.joint import (
 from mlsem.results.result import FitResult
 from mlsem.results.tables import defined_parameters, tested_columns, tidy_columns, without_auxiliary
 from mlsem.results.tested import Tested
+from mlsem.results.weights import sampling_pairs
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
@@ -441,6 +442,7 @@ class PooledResult(Tested, Answering):
             n_used=len(self.used),
             outer=None if self.nested is None else len(set(self.nested)),
             origin=self.origin,
+            sampling=sampling_pairs(self.settings, record),
             restricted=self.settings.estimator == "REML",
             n_params=self.n_params,
             n_obs=self.n_obs,

@@ -36,12 +36,15 @@ class PooledFacts:
         Of nested ones, how many the outer ones are.
     origin : tuple of (label, value)
         Where the data sets come from.
+    sampling : tuple of (label, value)
+        Weights and strata.
     """
 
     n_data: int
     n_used: int
     outer: int | None
     origin: Pairs
+    sampling: Pairs
     restricted: bool
     n_params: int
     n_obs: int
@@ -91,7 +94,7 @@ class PooledFacts:
         pairs += [*self.origin, ("Number of observations", str(self.n_obs))]
         if self.n_clusters is not None:
             pairs.append((f"Number of clusters [{self.cluster}]", str(self.n_clusters)))
-        return tuple(pairs)
+        return *pairs, *self.sampling
 
     @property
     def _errors(self) -> Pairs:
