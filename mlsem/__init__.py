@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from mlsem.data.kept.moments import Moments
     from mlsem.data.table.examples import example_model, examples, load_example
     from mlsem.data.table.frame import cluster_means
+    from mlsem.data.table.replicates import BRR, JK1, JK2, Fay
     from mlsem.inference.alignment.result import Alignment
     from mlsem.inference.bootstrap.result import Bootstrap
     from mlsem.inference.ratio.run import LrTest
@@ -70,6 +71,9 @@ if TYPE_CHECKING:
     from mlsem.simulation.study.sources import InOrder
 
 __all__ = [
+    "BRR",
+    "JK1",
+    "JK2",
     "Alignment",
     "Bootstrap",
     "ConvergenceError",
@@ -78,6 +82,7 @@ __all__ = [
     "DataWarning",
     "EstimationError",
     "EstimationWarning",
+    "Fay",
     "FitResult",
     "GroupComparison",
     "IdentificationError",
@@ -143,6 +148,10 @@ _HOMES = {
     "Alignment": "mlsem.inference.alignment.result",
     "Bootstrap": "mlsem.inference.bootstrap.result",
     "FitResult": "mlsem.results.result",
+    "Fay": "mlsem.data.table.replicates",
+    "BRR": "mlsem.data.table.replicates",
+    "JK1": "mlsem.data.table.replicates",
+    "JK2": "mlsem.data.table.replicates",
     "GroupComparison": "mlsem.results.group_comparison",
     "InOrder": "mlsem.simulation.study.sources",
     "Invariance": "mlsem.results.invariance.result",

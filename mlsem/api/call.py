@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from mlsem.api.reading import Reading
 from mlsem.api.steps import (
+    Rows,
     beside_model,
     finish,
     groups_of,
@@ -16,6 +18,7 @@ from mlsem.api.steps import (
     names_in,
     parsed,
     remarked,
+    reread,
     rows_in,
     rows_of,
     summed_of,
@@ -120,7 +123,10 @@ def answered(call: Call, data: Any, reading: Reading) -> FitResult:
             ),
         )
         recipe = Recipe(how.options, updated)
-        return finish(call.syntax.text, how.settings, table, record, how.start, recipe, reading)
+        again = call.syntax, table, how.settings, call.cluster, how.group, how.center
+        rows = Rows(data, call.cluster, partial(reread, *again))
+        text, settings = call.syntax.text, how.settings
+        return finish(text, settings, table, record, how.start, recipe, reading, rows)
 
 
 def read_keywords(preset: Preset, options: Mapping[str, Any]) -> Given:

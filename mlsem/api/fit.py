@@ -102,6 +102,10 @@ def fit(
     strata : str, optional
         Column of the strata that the clusters (of robust errors; rows, without any) were drawn
         from, with ``se="MLR"``: scores are about the mean of their stratum.
+    replicates : Fay, BRR, JK1 or JK2, optional
+        Replicate weights, as ``mlsem.Fay("W_FSTURWT{}", k=0.5)``: the model is fitted by each, from
+        the estimates by `weights` on, and standard errors are those of the spread of these fits,
+        with the degrees of freedom of the design (`se` is "replicates" then).
     test : {"t", "z"}, optional
         Default: t where there are degrees of freedom (the CR kinds), z elsewhere. "t" with
         model-based standard errors is for linear mixed models of one outcome.

@@ -8,10 +8,11 @@ of the outcome, and a random slope a variable of level 2.
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from itertools import combinations
 from typing import TYPE_CHECKING, Any, Unpack
 
-from mlsem.api.steps import SAMPLED, finish, warn_of_lone_values
+from mlsem.api.steps import SAMPLED, Rows, finish, warn_of_lone_values
 from mlsem.base.caching import remember
 from mlsem.core.quiet import quiet
 from mlsem.data.design.mixed import (
@@ -24,6 +25,7 @@ from mlsem.data.design.mixed import (
 from mlsem.data.frames.records import Lazy
 from mlsem.data.frames.source import source as source_of
 from mlsem.data.frames.taking import taken
+from mlsem.data.table.sampling import Sampling
 from mlsem.errors import (
     DataError,
     DataWarning,
@@ -50,6 +52,8 @@ from mlsem.syntax.nodes import Block, Formula, ModelSyntax, Modifiers, Variable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+
+    import pandas as pd
 
     from mlsem.data.frames.records import AnyFrame
     from mlsem.data.queried.read import QueriedMixed
@@ -83,8 +87,9 @@ def lmm(
     **options
         ``se``, ``se_cluster``, ``test``, ``df``, ``information``, ``missing``, ``start``,
         ``starts``, ``seed``, ``max_iter``, ``tol``, ``on_failure``, ``progress``, as for
-        `mlsem.fit`, and with ``REML=False`` ``weights``, ``weight_scaling`` and ``strata`` (of
-        sampling: lmer's ``weights``, of precision, are others); others are refused. Model-based
+        `mlsem.fit`, and with ``REML=False`` ``weights``, ``weight_scaling``, ``strata`` and
+        ``replicates`` (of sampling: lmer's ``weights``, of precision, are others); others are
+        refused. Model-based
         standard errors are from the expected information, as lme4's, with t tests of the fixed
         effects: ``df="satterthwaite"`` (the default) or, with REML, ``df="kenward-roger"``;
         ``test="z"`` takes the variances for known.
@@ -138,20 +143,23 @@ def lmm(
     settings, start, progress = _settings(REML, {**options})
     refuse_fiml(settings.missing)
     with showing(progress):
-        mixed, source = _read(parsed, data, settings, options)
+        mixed, source, frame = _read(parsed, data, settings, options)
         if settings.missing is None and mixed.lost:
             warn(mixed.lost, DataWarning)
         table = mixed_table(parsed, mixed.columns)
         record = mixed.record(table, parsed.group, settings.se_cluster)
         recipe = Recipe(ModelOptions(), updated_mixed)
-        fit = finish(formula, settings, table, record, start, recipe)
+        reread = partial(_reread, parsed, table, settings)
+        rows = None if frame is None else Rows(frame, parsed.group, reread)
+        fit = finish(formula, settings, table, record, start, recipe, rows=rows)
     return mixed_result(fit, source)
 
 
 def _read(
     parsed: MixedFormula, data: Any, settings: Settings, options: Mapping[str, Any]
-) -> tuple[MixedData | QueriedMixed, Source]:
-    """The columns of a formula, by the engine that has the rows where it can make them."""
+) -> tuple[MixedData | QueriedMixed, Source, pd.DataFrame | None]:
+    """The columns of a formula, by the engine that has the rows where it can make them, else with
+    the frame of the rows."""
     found = source_of(data)
     missing = settings.missing or "listwise"
     if isinstance(found, Lazy) and settings.sampling is None:
@@ -159,11 +167,23 @@ def _read(
 
         mixed = read_mixed_query(parsed, found.frame, missing, settings.se_cluster)
         if mixed is not None:
-            return mixed, Source.of(data)
+            return mixed, Source.of(data), None
     frame = taken(data, found, parsed.text, dict(options))
     read = read_mixed(parsed, frame, missing, settings.sampling)
     warn_of_lone_values(read.recipe.names, frame)
-    return read, Source.of(data)
+    return read, Source.of(data), frame
+
+
+def _reread(
+    parsed: MixedFormula,
+    table: ParameterTable,
+    settings: Settings,
+    frame: pd.DataFrame,
+    sampling: Sampling,
+) -> Any:
+    """The record of a frame with other weights."""
+    read = read_mixed(parsed, frame, settings.missing or "listwise", sampling)
+    return read.record(table, parsed.group, settings.se_cluster)
 
 
 # --- the same again, changed ----------------------------------------------------------------------

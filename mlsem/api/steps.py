@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 from mlsem.api.reading import Reading
@@ -16,6 +16,10 @@ from mlsem.data.moments.aggregate import DataRecord, read_moments
 from mlsem.data.table.columns import require_frame
 from mlsem.data.table.frame import column_names
 from mlsem.data.table.plausible import lone_values
+from mlsem.data.table.replicates import Replicates
+from mlsem.data.table.replication import replication
+from mlsem.data.table.sampling import Sampling
+from mlsem.data.table.weights import weighted_rows
 from mlsem.errors import (
     ConvergenceError,
     ConvergenceWarning,
@@ -29,6 +33,7 @@ from mlsem.estimation.estimates import Estimates
 from mlsem.estimation.estimator import optimum_of
 from mlsem.estimation.pose import pose
 from mlsem.estimation.remarks import complaint
+from mlsem.estimation.replicates import Reread, with_replicates
 from mlsem.estimation.settings import Settings
 from mlsem.inference.covariance.freedom import df_method
 from mlsem.model.defaults import specify
@@ -44,7 +49,7 @@ if TYPE_CHECKING:
     from mlsem.data.moments.groups import GroupedRecord
 
 OF_DATA = ("cluster", "center", "group", "group_label")
-SAMPLED = ("weights", "weight_scaling", "strata")
+SAMPLED = ("weights", "weight_scaling", "strata", "replicates")
 
 
 def names_in(data: Any) -> tuple[str, ...]:
@@ -189,8 +194,10 @@ def finish(
     start: object,
     recipe: Recipe | None = None,
     reading: Reading | None = None,
+    rows: Rows | None = None,
 ) -> FitResult:
-    """Estimate a specified model whose data are read; `reading` may have met them already."""
+    """Estimate a specified model whose data are read; `reading` may have met them already, `rows`
+    are read again by replicate weights."""
     if settings.starts and start is not None:
         raise OptionValueError(
             f"start= and starts={settings.starts}: random starts are tried beside the usual one, "
@@ -211,7 +218,54 @@ def finish(
         if settings.on_failure == "raise":
             raise ConvergenceError(message)
         warn(message, ConvergenceWarning)
-    return assemble(text, Estimates(problem, settings, optimum, record), recipe)
+    estimates = Estimates(problem, settings, optimum, record)
+    if settings.replicates is not None:
+        estimates = _replicated(estimates, settings.replicates, rows)
+    return assemble(text, estimates, recipe)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Rows:
+    """The rows of a fit, to be read again with other weights.
+
+    Attributes
+    ----------
+    data : DataFrame
+    cluster : str or None
+    reread : function
+        The record of a frame with these columns and other weights.
+    """
+
+    data: Any
+    cluster: str | None
+    reread: Reread
+
+
+def reread(
+    syntax: ModelSyntax,
+    table: ParameterTable,
+    settings: Settings,
+    cluster: str | None,
+    group: str | None,
+    center: Mapping[str, str] | None,
+    frame: Any,
+    how: Sampling,
+) -> DataRecord | GroupedRecord:
+    """`rows_of` a frame with other weights."""
+    return rows_of(syntax, table, frame, settings.sampled_by(how), cluster, group, center)
+
+
+def _replicated(estimates: Estimates, replicates: Replicates, rows: Rows | None) -> Estimates:
+    """With the estimates by replicate weights."""
+    if rows is None or rows.data is None or are_moments(rows.data):
+        raise OptionValueError(
+            "replicates= weighs rows, and a fit does not keep them: pass data=…, too."
+        )
+    how, two_level = estimates.settings.sampling, estimates.table.two_level
+    assert how is not None
+    data, _ = weighted_rows(require_frame(rows.data), how, two_level=two_level)
+    cluster = rows.cluster if two_level else None
+    return with_replicates(estimates, replication(replicates, data, how, cluster), rows.reread)
 
 
 def parsed(model: object, data: object) -> ModelSyntax:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from mlsem.api.steps import (
     OF_DATA,
     SAMPLED,
+    Rows,
     beside_model,
     finish,
     groups_of,
@@ -16,6 +18,7 @@ from mlsem.api.steps import (
     names_in,
     parsed,
     remarked,
+    reread,
     rows_of,
     table_of,
 )
@@ -77,5 +80,7 @@ def updated(fit: FitResult, model: object, data: object, changes: Mapping[str, A
         if center is None:
             center = {name: how for name, how, _ in record.centered if name in data_names(table)}
         record = rows_of(syntax, table, data, settings, cluster, group, center)
+    again = Recipe(chosen, updated)
+    rows = Rows(data, cluster, partial(reread, syntax, table, settings, cluster, group, center))
     with showing(progress):
-        return finish(syntax.text, settings, table, record, start, Recipe(chosen, updated))
+        return finish(syntax.text, settings, table, record, start, again, rows=rows)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 SEPARATORS = {".csv": ",", ".tsv": "\t"}
 MIXED_SETTINGS = (
     *("se", "se_cluster", "test", "df", "information"),
-    *("weights", "weight_scaling", "strata"),
+    *("weights", "weight_scaling", "strata", "replicates"),
     *("missing", "max_iter", "starts", "seed"),
 )
 SETTINGS = ("cluster", "estimator", *MIXED_SETTINGS)

@@ -164,6 +164,13 @@ def _add_errors(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--weight-scaling", metavar="NAME", help="cluster (the default), ecluster, unscaled, gk"
     )
+    parser.add_argument(
+        "--replicates",
+        type=_replicates,
+        metavar="METHOD=COLUMNS",
+        help="replicate weights: fay=W_FSTURWT{} (k = 0.5; or fay:0.3=...), brr=..., jk1=..., "
+        "jk2=JKZONE,JKREP (jk2:both=...)",
+    )
     parser.add_argument("--strata", metavar="COLUMN", help="strata that clusters were drawn from")
     parser.add_argument("--test", metavar="NAME", help="t (default with CR0 to CR3) or z")
     parser.add_argument("--df", metavar="NAME", help="satterthwaite, kenward-roger (mixed models)")
@@ -320,6 +327,13 @@ def _centring(text: str) -> dict[str, str]:
 def _weights(text: str) -> str | dict[str, str]:
     """`total=w_stu,level2=w_sch` as a mapping; a column alone as it is."""
     return _mapping(text, "LEVEL=COLUMN") if "=" in text else text
+
+
+def _replicates(text: str) -> Any:
+    """`fay:0.5=W_FSTURWT{}` as the method with its columns."""
+    from mlsem.cli.replicates import read_replicates
+
+    return read_replicates(text)
 
 
 def _mapping(text: str, form: str) -> dict[str, str]:

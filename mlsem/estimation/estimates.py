@@ -34,10 +34,12 @@ from mlsem.core.quiet import quiet
 from mlsem.core.records import Array, Index, frozen
 from mlsem.core.sample.draws import DataSource
 from mlsem.errors import EstimationError
+from mlsem.estimation.directions import Directions
 from mlsem.estimation.implicit_means import with_means
 from mlsem.estimation.posed import Posed
 from mlsem.estimation.posterior import posterior_at
 from mlsem.estimation.problem import Problem
+from mlsem.estimation.replicated import ReplicateEstimates
 from mlsem.estimation.settings import Settings
 from mlsem.model.expressions import compiled_pairs, equality_space
 from mlsem.model.table import ParameterTable
@@ -46,29 +48,6 @@ if TYPE_CHECKING:
     from collections.abc import Hashable
 
 B = TypeVar("B", bound=Posed)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Directions:
-    """Directions at the estimates, with the derivatives of ℓ along them.
-
-    Attributes
-    ----------
-    basis : (npar, n)
-        Of the user's parameters.
-    at : ImpliedDerivatives
-        For `Estimates`, which made it.
-    lost : (npar, l)
-        Directions that the data do not determine there, the user's parameters.
-    fixed : int
-        How many of the first are those of the fixed effects of a linear mixed model of one
-        outcome; 0 where they are not told apart.
-    """
-
-    basis: Array
-    at: Any
-    lost: Array
-    fixed: int = 0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -107,12 +86,15 @@ class Estimates(Generic[B]):
         Where the search stopped, the optimiser's parameters.
     record : DataRecord or GroupedRecord
         What was read of the user's data; of a refit to drawn data still that of the user's.
+    replicates : ReplicateEstimates or None
+        The estimates by replicate weights, where there are any.
     """
 
     problem: B
     settings: Settings
     optimum: Optimum[Any]
     record: Any
+    replicates: ReplicateEstimates | None = None
 
     @property
     def table(self) -> ParameterTable:

@@ -16,6 +16,7 @@ from types import NoneType, UnionType
 from typing import Any, Literal, TypedDict, TypeVar, Union, get_args, get_origin
 
 from mlsem.core.optimise.objective import InformationKind
+from mlsem.data.table.replicates import Replicates
 from mlsem.data.table.sampling import WeightScaling
 from mlsem.estimation.settings import DfKind, Estimator, Missing, OnFailure, Settings, TestName
 from mlsem.estimation.standard_errors import SeName
@@ -63,6 +64,7 @@ class _Sampled(TypedDict, total=False):
     weights: str | Mapping[str, str] | None
     weight_scaling: WeightScaling | None
     strata: str | None
+    replicates: Replicates | Mapping[str, Any] | None
 
 
 class SearchKeywords(TypedDict, total=False):

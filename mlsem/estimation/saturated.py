@@ -28,7 +28,8 @@ from mlsem.core.records import Array, CellMoments, Index, frozen
 from mlsem.core.sample.shapes import ShapeMoments, covariate_sample, level_sample
 from mlsem.errors import InferenceError, in_group
 from mlsem.estimation.clusterwise import cluster_fit
-from mlsem.estimation.estimates import Directions, Estimates
+from mlsem.estimation.directions import Directions
+from mlsem.estimation.estimates import Estimates
 from mlsem.estimation.incomplete import climbed
 from mlsem.estimation.posed import Posed
 from mlsem.estimation.problem import Problem, unrestricted

@@ -9,6 +9,7 @@ from typing import Literal, get_args
 from mlsem.arguments import require_seed, require_whole
 from mlsem.base.caching import remember
 from mlsem.core.optimise.objective import InformationKind
+from mlsem.data.table.replicates import Replicates, read_method
 from mlsem.data.table.sampling import Sampling, WeightColumns, WeightScaling
 from mlsem.errors import OptionValueError, listed
 from mlsem.estimation import standard_errors
@@ -73,6 +74,8 @@ class Settings:
         Of weights of rows; None: "cluster".
     strata : str or None
         The column of the strata that clusters were drawn from.
+    replicates : Replicates or None
+        The columns of replicate weights.
     information : {"expected", "observed"} or None
         Whose inverse is the bread. None: observed for robust errors, and for model-based ones with
         two levels, missing values or a product of an outcome; else expected, as in lavaan.
@@ -97,6 +100,7 @@ class Settings:
     weights: WeightColumns | None = None
     weight_scaling: WeightScaling | None = None
     strata: str | None = None
+    replicates: Replicates | None = None
     information: str | None = None
     missing: str | None = None
     max_iter: int = 500
@@ -116,6 +120,9 @@ class Settings:
             _require(name, getattr(self, name), optional=name in _OPTIONAL)
         if self.weights is not None:
             object.__setattr__(self, "weights", WeightColumns.of(self.weights))
+        if self.replicates is not None:
+            object.__setattr__(self, "replicates", read_method(self.replicates))
+        self._require_replicates()
         self._require_sampling()
         self._require_agreement()
         require_whole("max_iter", self.max_iter, 1)
@@ -188,6 +195,27 @@ class Settings:
                 'Leave se out for "MLR", or use "CR2" for few clusters.'
             )
 
+    def _require_replicates(self) -> None:
+        """What goes with replicate weights."""
+        given = self.replicates
+        if given is None:
+            if self.se is not None and self.kind().replicated:
+                raise OptionValueError(
+                    'se="replicates" goes with replicate weights: replicates=mlsem.Fay('
+                    '"W_FSTURWT{}", k=0.5), or BRR, JK1, JK2.'
+                )
+            return
+        if self.weights is None:
+            raise OptionValueError(
+                f"{given.method}(…) replicates the weights of the sample, and there are none: pass "
+                "weights=…, too."
+            )
+        if self.strata is not None:
+            raise OptionValueError(
+                "replicate weights say how clusters were drawn, strata and all: leave strata out, "
+                "or replicates."
+            )
+
     @property
     def sampled(self) -> StandardErrors:
         """The standard errors that weights or strata go with."""
@@ -199,6 +227,17 @@ class Settings:
         if self.weights is None and self.strata is None:
             return None
         return Sampling(self.weights, self.weight_scaling, self.strata)
+
+    def sampled_by(self, how: Sampling) -> Settings:
+        """The same with other weights, and none that replicate them."""
+        return replace(
+            self,
+            weights=how.weights,
+            weight_scaling=how.scaling,
+            strata=how.strata,
+            replicates=None,
+            se=None,
+        )
 
     def _require_df(self) -> None:
         if self.test == "z":
@@ -259,6 +298,8 @@ class Settings:
         settings say nothing (`Problem.only_robust`)."""
         if self.se is not None:
             return se_kind(self.se)
+        if self.replicates is not None:
+            return standard_errors.REPLICATES
         robust = robust or self.estimator == "MLR" or self.sampling is not None
         return standard_errors.MLR if robust else standard_errors.STANDARD
 

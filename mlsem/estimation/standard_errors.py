@@ -13,7 +13,9 @@ from math import nan
 from types import MappingProxyType
 from typing import Literal
 
-SeName = Literal["standard", "MLR", "CR0", "CR1", "CR1p", "CR1S", "CR2", "CR3", "none"]
+SeName = Literal[
+    "standard", "MLR", "CR0", "CR1", "CR1p", "CR1S", "CR2", "CR3", "replicates", "none"
+]
 Bread = Literal["default", "observed"]
 ReferenceKind = Literal["t", "mixed", "z"]
 
@@ -85,6 +87,8 @@ class StandardErrors:
     factor : Factor or None
     strata : bool
         Whether its scores may be about the means of strata.
+    replicated : bool
+        Whether it is the spread of fits by replicate weights, and no sandwich.
     reml : bool
         Whether it exists at REML estimates, at which the scores of ℓ do not sum to zero.
     aliases : tuple of str
@@ -99,6 +103,7 @@ class StandardErrors:
     reference: ReferenceKind = "z"
     factor: Factor | None = None
     strata: bool = False
+    replicated: bool = False
     reml: bool = True
     aliases: tuple[str, ...] = ()
 
@@ -117,6 +122,17 @@ class StandardErrors:
         return self.reference == "t"
 
     @property
+    def df_words(self) -> str:
+        """Where these come from."""
+        whose = "degrees of freedom of the design"
+        return whose if self.replicated else "Satterthwaite's degrees of freedom"
+
+    @property
+    def form_word(self) -> str:
+        """What `Covariance.form` is."""
+        return "Replicates" if self.replicated else "Information"
+
+    @property
     def takes_df(self) -> bool:
         """Whether those of a linear mixed model may be asked for."""
         return self.reference == "mixed"
@@ -125,7 +141,7 @@ class StandardErrors:
     def plain(self) -> bool:
         """A sandwich with two levels that nothing corrects for few clusters."""
         adjusted = self.adjustment is not None and self.adjustment.power > 0
-        return self.sandwich and not adjusted and not self.always_factor
+        return self.sandwich and not adjusted and not self.always_factor and not self.replicated
 
     @property
     def always_factor(self) -> bool:
@@ -182,10 +198,19 @@ CR1P = _cluster_robust("CR1p", PLAIN, Factor("J/(J-p)", _of_parameters))
 CR1S = _cluster_robust("CR1S", PLAIN, Factor("J(N-1)/((J-1)(N-p))", _as_stata, takes="rows"))
 CR2 = _cluster_robust("CR2", BIAS_REDUCED)
 CR3 = _cluster_robust("CR3", JACKKNIFE)
+REPLICATES = StandardErrors(
+    name="replicates",
+    title="Replicate weights",
+    bread="observed",
+    sandwich=True,
+    reference="t",
+    replicated=True,
+    reml=False,
+)
 NONE = StandardErrors(name="none", title="None", bread=None, sandwich=False)
 
 KINDS: Mapping[str, StandardErrors] = MappingProxyType(
-    {kind.name: kind for kind in (STANDARD, MLR, CR0, CR1, CR1P, CR1S, CR2, CR3, NONE)}
+    {kind.name: kind for kind in (STANDARD, MLR, CR0, CR1, CR1P, CR1S, CR2, CR3, REPLICATES, NONE)}
 )
 
 

@@ -85,6 +85,8 @@ def _settings(fit: FitResult, without: Mapping[str, object]) -> list[tuple[str, 
         values["seed"] = fit.starts.seed
     if fit.settings.weights is not None:
         values["weights"] = fit.settings.weights.given
+    if fit.settings.replicates is not None:
+        values["replicates"] = fit.settings.replicates.given
     usual = {each.name: each.default for each in fields(Settings)}
     return [(name, values[name], usual[name]) for name in values if name not in without]
 

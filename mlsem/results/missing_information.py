@@ -22,7 +22,8 @@ import numpy as np
 from mlsem.core.linalg import cholesky
 from mlsem.core.records import Array
 from mlsem.errors import EstimationError, InferenceError
-from mlsem.estimation.estimates import Directions, Estimates
+from mlsem.estimation.directions import Directions
+from mlsem.estimation.estimates import Estimates
 from mlsem.results.tables import defined_parameters
 
 

@@ -204,6 +204,28 @@ class FitResult(Tested, Answering, Drawn):
         return self._estimates.optimum.starts
 
     @property
+    def replicates(self) -> pd.DataFrame | None:
+        """The estimates by replicate weights, a row for each replicate, by its number; None without
+        ``replicates=``.
+
+        Examples
+        --------
+        >>> import mlsem
+        >>> import numpy as np
+        >>> data = mlsem.load_example("article").assign(w=1.0)
+        >>> for k, left in enumerate(data["id"].unique()[:30], start=1):  # a jackknife
+        ...     data[f"rw{k}"] = np.where(data["id"] == left, 0.0, 50 / 49)
+        >>> fit = mlsem.fit("y ~ x1", data, weights="w", replicates=mlsem.JK1("rw{}"))
+        >>> fit.replicates.shape
+        (30, 2)
+        """
+        found = self._estimates.replicates
+        if found is None:
+            return None
+        columns = {name: found.params[:, k] for k, name in enumerate(self.table.names)}
+        return make_frame(columns, found.numbers)
+
+    @property
     def singular(self) -> bool:
         """Whether the estimated covariance matrix of the random effects is singular: on the
         boundary of a fit that keeps it positive semidefinite (`lmm`, REML, and random slopes

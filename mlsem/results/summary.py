@@ -190,7 +190,7 @@ class Facts:
     def _errors(self) -> HeaderBlock:
         pairs = [("Standard errors", self.se.title)]
         if self.form:
-            pairs.append(("Information", self.form))
+            pairs.append((self.se.form_word, self.form))
         if self.df_method is not None:
             pairs.append(("t tests of fixed effects", DF_NAMES[self.df_method]))
         if self.adjusted:

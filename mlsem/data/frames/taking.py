@@ -81,17 +81,25 @@ def _back(found: pd.DataFrame | Eager | Lazy | None, result: Any) -> Any:
 
 
 def named_in(columns: Sequence[str], texts: Iterable[str]) -> list[str]:
-    """The columns whose names occur in texts, as words where they begin or end as one."""
+    """The columns whose names occur in texts, as words where they begin or end as one; also those
+    that a text with ``{}`` in the place of a number names."""
+    texts = [*texts]
     text = "\n".join(texts)
+    forms = [re.escape(each).replace(r"\{\}", r"\d+") for each in texts if "{}" in each]
+    numbered = re.compile("|".join(forms)) if forms else None
     return [
         name
         for name in columns
         if isinstance(name, str)
-        and name in text
-        and re.search(
-            _edge(name[:1], "(?<!\\w)") + re.escape(name) + _edge(name[-1:], "(?!\\w)"), text
-        )
+        and (_occurs(name, text) or (numbered is not None and numbered.fullmatch(name)))
     ]
+
+
+def _occurs(name: str, text: str) -> bool:
+    if name not in text:
+        return False
+    pattern = _edge(name[:1], "(?<!\\w)") + re.escape(name) + _edge(name[-1:], "(?!\\w)")
+    return re.search(pattern, text) is not None
 
 
 def _edge(character: str, bound: str) -> str:

@@ -3,7 +3,7 @@ imputations, or one frame with plausible values."""
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -56,9 +56,7 @@ class CompletedData:
 
     def thin(self, *spoken_of: object) -> CompletedData:
         """Of pandas frames the columns alone that are spoken of, for these travel."""
-        parts = (
-            _thin(p, spoken_of, None) if isinstance(p, pd.DataFrame) else p for p in self.parts
-        )
+        parts = (_thin(p, spoken_of) if isinstance(p, pd.DataFrame) else p for p in self.parts)
         return self if self.plausible else replace(self, parts=tuple(parts))
 
     def frames(self) -> Iterator[Any]:
@@ -103,14 +101,14 @@ def completed_data(
             )
         parts, origin = list(data.values() if isinstance(data, Mapping) else data), ()
         if plausible is not None:
-            parts = [_thin(part, (text, plausible, spoken_of), plausible) for part in parts]
+            parts = [_thin(part, (text, plausible, spoken_of)) for part in parts]
     else:
         if imputation is None and plausible is None:
             raise OptionValueError(
                 "fit_many takes several data sets: a list of them, or one data frame with "
                 'imputation=".imp" (the column that tells them apart) or plausible={…}.'
             )
-        frame = _thin(data, (text, imputation, plausible, spoken_of), plausible)
+        frame = _thin(data, (text, imputation, plausible, spoken_of))
         parts, origin = [frame], ()
         if imputation is not None:
             parts = _split(frame, imputation)
@@ -134,32 +132,13 @@ def _is_list(data: object) -> bool:
     return isinstance(data, (list, tuple, Mapping, Iterator))
 
 
-def _thin(data: Any, spoken_of: object, plausible: object) -> pd.DataFrame:
+def _thin(data: Any, spoken_of: object) -> pd.DataFrame:
     """A pandas frame of the columns that are spoken of, which plausible values need many times."""
-    if isinstance(data, pd.DataFrame) or not _has_patterns(plausible):
-        frame = require_frame(as_pandas(data, *words(spoken_of)))
-    else:
-        frame = require_frame(as_pandas(data))
+    frame = require_frame(as_pandas(data, *words(spoken_of)))
     columns = all_names(frame)
     kept = set(named_in([name for name in columns if isinstance(name, str)], words(spoken_of)))
-    kept |= set(_of_patterns(plausible, columns))
     thin = frame.loc[:, [name for name in frame.columns if name in kept]]
     return of_origin(thin, tuple(columns), None)
-
-
-def _has_patterns(plausible: object) -> bool:
-    return isinstance(plausible, Mapping) and any(isinstance(v, str) for v in plausible.values())
-
-
-def _of_patterns(plausible: object, columns: Iterable[Any]) -> Iterator[str]:
-    """Columns that begin and end as some pattern does."""
-    patterns = plausible.values() if isinstance(plausible, Mapping) else ()
-    ends = [each.partition("{}")[::2] for each in patterns if isinstance(each, str)]
-    for name in columns:
-        if isinstance(name, str) and any(
-            name.startswith(start) and name.endswith(end) for start, end in ends
-        ):
-            yield name
 
 
 def _split(frame: pd.DataFrame, imputation: object) -> list[pd.DataFrame]:

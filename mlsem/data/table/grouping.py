@@ -72,6 +72,16 @@ class Grouping:
         return int(self.sizes.sum()) if self.clustered else len(self.sizes)
 
     @property
+    def codes(self) -> Index:
+        """The cluster of each row of the frame, by position, if all rows are used."""
+        owner = np.repeat(np.arange(len(self.sizes)), self.sizes)
+        if self.order is None:
+            return owner
+        found = np.empty_like(owner)
+        found[self.order] = owner
+        return found
+
+    @property
     def row_weights(self) -> Array | None:
         """a_ij by position in the frame, where rows of a cluster weigh differently."""
         return None if self.weights is None else self.weights.rows

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mlsem.data.table.columns import require_column
-from mlsem.errors import DataError, OptionValueError, listed, nearest
+from mlsem.data.table.numbered import PLACE, matching, one_by_one
+from mlsem.errors import DataError, OptionValueError, listed
 from mlsem.syntax.naming import LABEL
 
 if TYPE_CHECKING:
     import pandas as pd
 
-PLACE = "{}"
 _NAMED = re.compile(r"(.*?pv)(\d+)(.*)", re.IGNORECASE | re.DOTALL)  # of PISA and its kin
 _FORM = 'plausible={"math": "PV{}MATH"}, or the list of its columns'
 
@@ -93,9 +93,9 @@ def _read(name: object, value: object, columns: Sequence[str]) -> PlausibleValue
     if not isinstance(name, str) or not LABEL.fullmatch(name):
         raise OptionValueError(f"plausible= has {name!r}, which a model cannot name: {_FORM}.")
     if isinstance(value, str):
-        found = _matching(name, value, columns)
+        found = matching(f"plausible[{name!r}]", value, columns)
     elif isinstance(value, Iterable) and not isinstance(value, Mapping):
-        found = _listed(name, value, columns)
+        found = one_by_one(f"plausible[{name!r}]", value, columns)
     else:
         raise OptionValueError(f"plausible[{name!r}]={value!r}: it takes {_FORM}.")
     if len(found) < 2:
@@ -105,48 +105,6 @@ def _read(name: object, value: object, columns: Sequence[str]) -> PlausibleValue
             "column is named in the model."
         )
     return PlausibleValues(name, found)
-
-
-def _matching(name: str, pattern: str, columns: Sequence[str]) -> tuple[str, ...]:
-    """The columns of a pattern, by number."""
-    before, place, after = pattern.partition(PLACE)
-    if not place or PLACE in after:
-        raise OptionValueError(
-            f"plausible[{name!r}]={pattern!r}: it has {{}} once, in the place of the number, as in "
-            '"PV{}MATH".'
-        )
-    form = re.compile(rf"{re.escape(before)}(\d+){re.escape(after)}")
-    found: dict[int, str] = {}
-    for column in columns:
-        if (match := form.fullmatch(column)) is not None:
-            number = int(match[1])
-            if number in found:
-                raise DataError(
-                    f"plausible[{name!r}]={pattern!r}: {found[number]!r} and {column!r} have the "
-                    "same number. Pass the list of columns."
-                )
-            found[number] = column
-    if not found:
-        raise DataError(
-            f"plausible[{name!r}]={pattern!r}: no column of the data is {before}1{after}, or with "
-            f"another number.{nearest(f'{before}1{after}', columns)}"
-        )
-    return tuple(found[number] for number in sorted(found))
-
-
-def _listed(name: str, value: Iterable[object], columns: Sequence[str]) -> tuple[str, ...]:
-    found = tuple(map(str, value))
-    for column in found:
-        if column not in columns:
-            raise DataError(
-                f"plausible[{name!r}] names {column!r}, and the data have no such column."
-                f"{nearest(column, columns)}"
-            )
-    twice = [column for k, column in enumerate(found) if column in found[:k]]
-    if twice or not found:
-        said = f"names {twice[0]!r} twice" if twice else "is empty"
-        raise OptionValueError(f"plausible[{name!r}] {said}: it takes each column once.")
-    return found
 
 
 def _require_as_many(found: Sequence[PlausibleValues]) -> None:

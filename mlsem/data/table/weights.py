@@ -91,7 +91,7 @@ def weighted_rows(
     _check_levels(how, two_level=two_level)
     zero = np.zeros(len(data), dtype=bool)
     for name in how.weights.named.values():
-        zero |= _column(data, name) == 0.0
+        zero |= weight_column(data, name) == 0.0
     if not zero.any():
         return data, None
     if zero.all():
@@ -100,7 +100,7 @@ def weighted_rows(
     return data.iloc[left], left
 
 
-def _column(data: pd.DataFrame, name: str) -> Array:
+def weight_column(data: pd.DataFrame, name: str) -> Array:
     """The weights of a column, all of them finite and none negative."""
     series = require_column(data, name, "weights= names")
     with np.errstate(invalid="ignore"):
@@ -137,14 +137,16 @@ def weights_of(
     columns = how.weights
     assert columns is not None
     if not two_level:
-        return _of_one_level(_column(data, columns.total or ""), how, grouping)
+        return _of_one_level(weight_column(data, columns.total or ""), how, grouping)
     order = np.arange(len(data)) if grouping.order is None else grouping.order
     owner = np.repeat(np.arange(len(grouping.sizes)), grouping.sizes)
     clusters = np.ones(len(grouping.sizes))
     if columns.level2 is not None:
-        clusters = _of_clusters(_column(data, columns.level2)[order], columns.level2, grouping)
+        clusters = _of_clusters(
+            weight_column(data, columns.level2)[order], columns.level2, grouping
+        )
     inner = columns.total or columns.level1
-    within = np.ones(len(order)) if inner is None else _column(data, inner)[order]
+    within = np.ones(len(order)) if inner is None else weight_column(data, inner)[order]
     if columns.total is not None:
         _check_totals(within, clusters[owner], columns)
         within = within / clusters[owner]

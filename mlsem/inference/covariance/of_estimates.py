@@ -13,7 +13,8 @@ from mlsem.core.clusters.view import RobustTerm
 from mlsem.core.quiet import quiet
 from mlsem.core.records import Array, Index, frozen
 from mlsem.errors import InferenceError, listed
-from mlsem.estimation.estimates import Directions, Estimates
+from mlsem.estimation.directions import Directions
+from mlsem.estimation.estimates import Estimates
 from mlsem.estimation.ml import involved
 from mlsem.estimation.settings import InformationKind
 from mlsem.estimation.standard_errors import CR0, STANDARD, Factor, StandardErrors
@@ -27,6 +28,7 @@ from mlsem.inference.covariance.matrix import (
     robust_covariance,
     silenced,
 )
+from mlsem.inference.covariance.replicated import on_replicates, replicated_covariance
 from mlsem.inference.covariance.working import MixedTerm, WorkingClusters, working_term
 
 LOOKED_AT = 500  # clusters up to which MLR looks for effects that few of them carry
@@ -68,6 +70,8 @@ def _covariance_of(
             "robust standard errors need rows or clusters. Ask for them as you fit the rows, "
             'mlsem.fit(…, se="MLR"), or name cluster="…".'
         )
+    if kind.replicated:
+        return replicated_covariance(estimates), ()
     method = df_method(problem, settings)
     if kind.model_based and estimates.restricted:
         found, wrong = _restricted(estimates)
@@ -110,6 +114,8 @@ def doubted(estimates: Estimates, found: Covariance) -> tuple[Covariance, tuple[
     what a user should be told of it."""
     if found.robust is None and np.isnan(found.matrix).all():
         return found, ()
+    if found.kind.replicated:
+        return found, on_replicates(estimates)
     unseen = found.kind.sandwich and found.kind.adjustment is None
     if unseen and len(estimates.problem.robust.labels) <= LOOKED_AT:
         found = replace(found, effective=_effective(estimates, _bread(estimates, found.kind)))

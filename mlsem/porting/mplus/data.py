@@ -34,7 +34,7 @@ _BARRED = {
     "LAGGED": "time series are not fitted here",
     "TINTERVAL": "time series are not fitted here",
     "SURVIVAL": "survival times are not fitted here",
-    "REPWEIGHTS": "replicate weights are not supported",
+    "REPWEIGHTS": "replicate weights are not translated: name them in replicates= of mlsem.fit",
     "FREQWEIGHT": "weights of frequency are not supported: repeat the rows",
 }
 _SCALES = ("CLUSTER", "ECLUSTER", "UNSCALED")

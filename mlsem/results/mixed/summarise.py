@@ -104,11 +104,11 @@ def _facts(fit: MixedResult, facts: Facts) -> tuple[tuple[str, str], ...]:
     pairs += [(f"AIC{of}", _number(facts.aic)), (f"BIC{of}", _number(facts.bic))]
     pairs.append(("Standard errors", facts.se.title))
     if facts.form:
-        pairs.append(("Information", facts.form))
+        pairs.append((facts.se.form_word, facts.form))
     if facts.df_method is not None:
         pairs.append(("t tests of fixed effects", DF_NAMES[facts.df_method]))
     elif np.isfinite(fit.covariance.df).any():
-        pairs.append(("t tests", DF_NAMES["satterthwaite"]))
+        pairs.append(("t tests", facts.se.df_words))
     if facts.n_robust is not None:
         pairs.append((f"Robust clusters [{facts.robust}]", str(facts.n_robust)))
     return tuple(pairs)

@@ -43,12 +43,14 @@ def _how(context: Context) -> str:
     kind = fit.covariance.kind
     errors = "model-based" if kind.model_based else kind.title
     said = f"Estimates by {estimator}. Standard errors: {errors}"
-    if fit.covariance.form:
+    if kind.replicated:
+        said += f" ({fit.covariance.form})"
+    elif fit.covariance.form:
         said += f", by the {fit.covariance.form} information"
     if fit.df_method is not None:
         said += f"; t tests of fixed effects with {DF_NAMES[fit.df_method]}"
     elif _has_df(fit.covariance.df.tolist()):
-        said += "; t tests with Satterthwaite's degrees of freedom"
+        said += f"; t tests with {kind.df_words}"
     return f"{said}. Intervals are those of {CONFIDENCE:.0%}."
 
 

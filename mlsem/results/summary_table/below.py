@@ -123,7 +123,8 @@ def _about(column: Column) -> str:
     estimator = "REML" if fit.settings.estimator == "REML" else "ML"
     kind = fit.covariance.kind
     title = "model-based" if kind.model_based else f"{kind.title[0].lower()}{kind.title[1:]}"
-    form = f", {fit.covariance.form} information" if fit.covariance.form else ""
+    of = "" if kind.replicated else " information"
+    form = f", {fit.covariance.form}{of}" if fit.covariance.form else ""
     errors = f"standard errors {title}{form}"
     df = [
         line["df"]
@@ -131,7 +132,7 @@ def _about(column: Column) -> str:
         if key[2] != "~~" and line["se"] > 0.0 and isfinite(line["df"])
     ]
     if df:
-        method = DF_NAMES.get(fit.df_method or "", "Satterthwaite's degrees of freedom")
+        method = DF_NAMES.get(fit.df_method or "", kind.df_words)
         least, most = f"{min(df):.1f}", f"{max(df):.1f}"
         spread = least if least == most else f"{least} to {most}"
         tests = f"t tests with {method} ({spread})"

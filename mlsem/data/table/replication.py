@@ -1,0 +1,119 @@
+"""Replicate weights by level: what each replicate makes of the weights of rows and clusters.
+
+With two levels a replicate W^(r) of the weights W of rows changes what clusters weigh, w:
+
+    f_j = Σ_i W_ij^(r) / Σ_i W_ij,    w_j^(r) = w_j f_j,    c_ij^(r) = W_ij^(r) / w_j^(r)
+
+c are the weights of rows within their cluster, scaled as ever; clusters with f_j = 0 are left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mlsem.core.records import Array, Index
+from mlsem.data.table.grouping import group
+from mlsem.data.table.replicates import Replicates, ReplicateWeights
+from mlsem.data.table.sampling import Sampling, WeightColumns
+from mlsem.data.table.weights import weight_column
+from mlsem.errors import OptionValueError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+ROWS, CLUSTERS = "replicate weight", "replicate weight of the cluster"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Replication:
+    """A frame's replicate weights, made those of rows and clusters one replicate after the other.
+
+    Attributes
+    ----------
+    weights : ReplicateWeights
+    """
+
+    weights: ReplicateWeights
+    _data: pd.DataFrame
+    _how: Sampling
+    _clusters: Array | None  # w_j of each row
+    _full: Array | None  # W of each row
+    _codes: Index | None  # the cluster of each row
+
+    def frames(self) -> Iterator[tuple[pd.DataFrame, Sampling]]:
+        """For each replicate the frame with its weights, and how these are to be read."""
+        for values in self.weights.values.T:
+            columns = self._of_levels(values)
+            frame = self._data.assign(**columns)
+            if self._codes is None:
+                yield frame, replace(self._how, weights=WeightColumns(total=ROWS))
+                continue
+            rows = ROWS if ROWS in columns else None
+            yield frame, replace(self._how, weights=WeightColumns(rows, None, CLUSTERS))
+
+    def _of_levels(self, values: Array) -> dict[str, Array]:
+        codes, full, clusters = self._codes, self._full, self._clusters
+        if codes is None:
+            return {ROWS: values}
+        assert clusters is not None
+        if full is None:  # of clusters
+            return {CLUSTERS: values}
+        share = np.bincount(codes, values) / np.bincount(codes, full)  # f_j
+        found = {CLUSTERS: clusters * share[codes]}
+        named = self._how.weights
+        if named is not None and (named.total or named.level1):
+            found[ROWS] = values
+        return found
+
+
+def replication(
+    replicates: Replicates, data: pd.DataFrame, how: Sampling, cluster: str | None
+) -> Replication:
+    """What replicates make of a frame's weights.
+
+    Parameters
+    ----------
+    replicates : Replicates
+    data : DataFrame
+        Its rows that have a weight.
+    how : Sampling
+        Weights of the sample.
+    cluster : str or None
+        The column of the clusters of a model with two levels.
+
+    Raises
+    ------
+    DataError, OptionValueError
+    """
+    named = how.weights
+    assert named is not None
+    full = None
+    for name in (named.total, replicates.total):
+        full = weight_column(data, name) if full is None and name is not None else full
+    clusters = None if named.level2 is None else weight_column(data, named.level2)
+    if cluster is None:
+        return Replication(replicates.read(data, full), data, how, None, full, None)
+    if named.level1 is not None:
+        inner = weight_column(data, named.level1)
+        full = inner if clusters is None else inner * clusters
+    clusters = np.ones(len(data)) if clusters is None else clusters
+    codes = group(data, cluster, None).codes
+    weights = replicates.read(data, full)
+    if full is None:
+        _require_constant(weights.values, codes, replicates)
+    return Replication(weights, data, how, clusters, full, codes)
+
+
+def _require_constant(values: Array, codes: Index, replicates: Replicates) -> None:
+    """Without weights of rows the replicates must be those of clusters."""
+    first = np.unique(codes, return_index=True)[1]
+    if not np.allclose(values, values[first][codes], rtol=1e-9, atol=0.0):
+        raise OptionValueError(
+            f"{replicates.method}(…) has replicates of the weights of rows, and weights= has those "
+            "of clusters alone: say which weights are replicated, "
+            f'{replicates.method}(…, total="…").'
+        )
