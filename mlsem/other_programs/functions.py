@@ -6,6 +6,7 @@ Each is answered wherever it is typed, `mlsem.fitMeasures(fit)` or `fit.fitMeasu
     fit, simple, full   fitted models, the last two nested
     mixed               a fit of `mlsem.lmm`
     model, formula, data
+    pisa                data with weights and plausible values
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from mlsem.other_programs.lavaan_names import LAVAAN
 from mlsem.other_programs.mixed_names import MIXED
 from mlsem.other_programs.options import plain
 from mlsem.other_programs.python_names import PYTHON
+from mlsem.other_programs.survey_names import SURVEYS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -82,7 +84,7 @@ OWN = {name: here for names, here in _OWN for name in names.split()}
 
 COUNTERPARTS: tuple[Counterpart, ...] = tuple(
     Counterpart(tuple(names.split()), program, here, note)
-    for names, program, here, note in (*LAVAAN, *MIXED, *PYTHON)
+    for names, program, here, note in (*LAVAAN, *MIXED, *PYTHON, *SURVEYS)
 )
 
 

@@ -207,25 +207,6 @@ LAVAAN: tuple[tuple[str, str, str, str], ...] = (
     ),
     ("miPowerFit epcEquivFit", "semTools", "fit.modification_indices(power=0.1)", ""),
     (
-        "runMI sem.mi cfa.mi growth.mi lavaan.mi",
-        "semTools",
-        'mlsem.fit_many(model, [data, data], cluster="id")',
-        'It takes a list of imputed data sets, or a long one with imputation=".imp". '
-        'missing="fiml" of mlsem.fit needs no imputations.',
-    ),
-    (
-        "testEstimates testModels pool.mi pool_mi",
-        "mitml and mice",
-        "mlsem.pool([fit, fit])",
-        "It pools a list of fits; its wald_test is D1, its lr_test D2, D3 and D4.",
-    ),
-    (
-        "mixPV mix",
-        "MLMusingR and WeMix",
-        "mlsem.fit_many(formula, [data, data])",
-        'Plausible values are plausible={"math": "PV{}MATH"}, and math stands in the formula.',
-    ),
-    (
         "sem.auxiliary cfa.auxiliary growth.auxiliary",
         "semTools",
         'mlsem.fit(model, data.assign(z=data.x1**2), cluster="id", missing="fiml", '

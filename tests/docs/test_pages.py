@@ -65,7 +65,33 @@ def _random_slope(names: dict[str, Any], printed: str) -> None:
     assert "LR = 55.5" in printed
 
 
+def _assessment(names: dict[str, Any], printed: str) -> None:
+    """What is said of each choice, and the sentence at the end."""
+    header = re.search(r"Sampling weights +total W_FSTUWT, level 2 W_FSCHWT\n", printed)
+    assert header is not None
+    assert re.search(r"Effective number of clusters +7\d\.\d\n", printed)
+    table, right = names["table"].drop(columns="truth"), names["pooled"]
+    off = table.sub(names["truth"], axis=0).div(right.bse[names["truth"].index], axis=0)
+    assert (off["as above"].abs() < 1).all()
+    assert (off["schools alone"].abs() < 1).all()
+    assert (off["no weights"][["math~1.l2", "s~1.l2"]] > 1.3).all()
+    assert off.loc["s~~s.l2", "wrong name"] > 3
+    assert (off["gaps dropped"][["math~1.l2", "math~OTHERLANG"]] > 2).all()
+    assert off.loc["math~~math", "mean of values"] < -4
+    one = names["choices"]["one value"]
+    assert (one.bse < right.bse[one.bse.index])[["s~1.l2", "s~~s.l2", "math~~math"]].all()
+    errors = [fit.bse["math~CLIMATE:ESCS"] for fit in names["fits"].values()]
+    assert errors[0] < 0.95 * errors[1]
+    effect, (low, high) = "s~CLIMATE.l2", right.conf_int().loc["s~CLIMATE.l2"]
+    said = [right.params["s~1.l2"], right.params[effect], high, low, right.df[effect]]
+    assert [f"{each:.1f}" for each in said] == ["30.5", "-7.4", "-0.8", "-14.0", "26.4"]
+    assert f"{right.pvalues[effect]:.3f}" == "0.029"
+    assert names["anxiety"].params["fear~math"] == pytest.approx(-0.5, abs=0.05)
+    assert f"{names['gone'].mean():.0%}" == "19%"
+
+
 CHECKS = {
+    "docs/tutorials/assessment.md": _assessment,
     "docs/how_to/missing_values.md": _missing_values,
     "docs/how_to/invariance.md": _invariance,
     "docs/tutorials/random_slope.md": _random_slope,

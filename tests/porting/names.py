@@ -42,12 +42,15 @@ level: 2
 def _made() -> dict[str, Any]:
     data = mlsem.load_example("article")
     data = data.assign(f=np.take(["a", "b", "c"], data["id"] % 3))
-    pupils = pupils_of(120)
+    pupils, rng = pupils_of(120), np.random.default_rng(1)
+    values = {f"PV{k}MATH": data["y"] + rng.normal(0, 0.3, len(data)) for k in (1, 2)}
+    pisa = data.assign(w_stu=12.0 + data["id"] % 3, w_sch=2.0 + data["id"] % 5, **values)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", mlsem.MlsemWarning)
         return {
             "mlsem": mlsem,
             "data": data,
+            "pisa": pisa,
             "pupils": pupils,
             "model": MODEL,
             "factors": FACTORS,

@@ -107,8 +107,9 @@ TABLES: dict[str, Callable[[], str]] = {
     "calls lme4": lambda: calls(CALLS["lme4"]),
     "calls clubSandwich": lambda: calls(CALLS["clubSandwich"]),
     "calls others": lambda: calls(CALLS["others"]),
-    "names lavaan": lambda: names(
-        "lavaan", "R", "semTools", "semPlot", "mitml and mice", "MLMusingR and WeMix"
+    "names lavaan": lambda: names("lavaan", "R", "semTools", "semPlot"),
+    "names surveys": lambda: names(
+        "lavaan.mi", "mitml and mice", "MLMusingR", "WeMix", "EdSurvey", "survey"
     ),
     "names lme4": lambda: names(
         "lme4", "nlme", "glmmTMB", "lmerTest", "pbkrtest", "performance", "insight", "parameters",

@@ -9,7 +9,7 @@ import pytest
 from mlsem.other_programs.functions import COUNTERPARTS
 from tests.porting.pages import FOLDER, TABLES, marked, renewed
 
-PAGES = ("clubsandwich", "lavaan", "lme4", "mplus")
+PAGES = ("clubsandwich", "lavaan", "lme4", "mplus", "surveys")
 
 
 @pytest.mark.parametrize("page", marked(), ids=lambda page: page.stem)

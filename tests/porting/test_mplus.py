@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import mlsem
 from mlsem.errors import ModelSyntaxError
 from mlsem.porting.mplus import translate
 from mlsem.results.result import FitResult
@@ -238,7 +239,9 @@ def test_modelled_covariates() -> None:
         ("ANALYSIS: TYPE = MIXTURE; MODEL: %OVERALL% f BY y1-y3;", "latent classes"),
         ("ANALYSIS: TYPE = THREELEVEL; MODEL: y1 ON x1;", "TYPE = THREELEVEL"),
         ("ANALYSIS: ESTIMATOR = BAYES; MODEL: y1 ON x1;", "estimation is by ML"),
-        ("VARIABLE: WEIGHT = w; MODEL: y1 ON x1;", "sampling weights"),
+        ("VARIABLE: WEIGHT = y1 y2; MODEL: y1 ON x1;", "one column"),
+        ("VARIABLE: REPWEIGHTS = y1-y4; MODEL: y1 ON x1;", "replicate weights"),
+        ("VARIABLE: WTSCALE = OTHER; MODEL: y1 ON x1;", "scaling of weights"),
         ("MODEL: f BY y1-y3; fx | f XWITH x1; y4 ON fx;", "products with latent variables"),
         ("DATA: TYPE = COVARIANCE; MODEL: y1 ON x1;", "models are fitted to rows"),
         ("DATA: FORMAT = 3F8.2; MODEL: y1 ON x1;", "read_fwf"),
@@ -298,3 +301,54 @@ def test_hostile_inputs_make_programs_of_ours_alone(text: str) -> None:
     names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
     assert names <= {"mlsem", "pd", "np", "data", "model", "fit", "boot", "print", "invariance"}
     assert code.replace("\n", "").isprintable()
+
+
+def _weighted() -> pd.DataFrame:
+    data = frame("article")
+    rng = np.random.default_rng(4)
+    own = pd.Series(rng.uniform(1, 5, data["id"].max() + 1))[data["id"]].to_numpy()
+    return data.assign(w=rng.uniform(1, 9, len(data)), b=own, s=data["id"] % 3)
+
+
+def test_weights_and_strata(tmp_path: Path) -> None:
+    """Conditional weights and those of clusters, scaled as Mplus does; MLR is the default."""
+    data = _weighted()
+    data.to_csv(tmp_path / "weighted.dat", sep=" ", header=False, index=False)
+    variable = "DATA: FILE = weighted.dat; VARIABLE: NAMES = id w1 x1 y w b s; CLUSTER = id;"
+    two = f"""{variable} WITHIN = x1; BETWEEN = w1; WEIGHT = w; BWEIGHT = b; WTSCALE = ECLUSTER;
+BWTSCALE = SAMPLE; ANALYSIS: TYPE = TWOLEVEL; MODEL: %WITHIN%
+y ON x1; %BETWEEN%
+y ON w1;"""
+    ported = translate(two)
+    fit, model = run(ported.code, tmp_path)["fit"], "level: 1; y ~ x1; level: 2; y ~ w1"
+    weights = {"level1": "w", "level2": "b"}
+    own = mlsem.fit(model, data, "id", weights=weights, weight_scaling="ecluster")
+    assert ported.untranslated == 0
+    assert fit.loglik == pytest.approx(own.loglik, rel=1e-12)
+    np.testing.assert_allclose(fit.bse, own.bse, rtol=1e-9)
+
+    one = f"{variable} WEIGHT = w; STRATIFICATION = s; ANALYSIS: TYPE = COMPLEX; MODEL: y ON x1 w1;"
+    fit = run(translate(one).code, tmp_path)["fit"]
+    own = mlsem.fit(
+        "y ~ x1 + w1", data, "id", weights="w", strata="s", meanstructure=True, se="MLR"
+    )
+    np.testing.assert_allclose(fit.bse, own.bse, rtol=1e-4)
+
+
+def test_imputations(tmp_path: Path) -> None:
+    """The files of a list, pooled; what is of one data set is said."""
+    data, rng = _weighted(), np.random.default_rng(5)
+    sets = [data.assign(y=data["y"] + rng.normal(0, 0.3, len(data)).round(6)) for _ in range(3)]
+    for k, each in enumerate(sets):
+        each.to_csv(tmp_path / f"i{k}.dat", sep=" ", header=False, index=False)
+    (tmp_path / "list.dat").write_text("i0.dat\ni1.dat\ni2.dat\n")
+    ported = translate(
+        """DATA: FILE = list.dat; TYPE = IMPUTATION; VARIABLE: NAMES = id w1 x1 y w b s;
+DEFINE: x1 = x1*2; MODEL: y ON x1 w1; OUTPUT: CINTERVAL STDYX MODINDICES;"""
+    )
+    pooled = run(ported.code, tmp_path)["fit"]
+    doubled = [each.assign(x1=each["x1"] * 2) for each in sets]
+    own = mlsem.fit_many("y ~ x1 + w1", doubled, meanstructure=True, information="observed")
+    np.testing.assert_allclose(pooled.bse, own.bse, rtol=1e-9)
+    assert ported.untranslated == 1
+    assert "modification_indices(minimum=10)) (it is of one data set" in ported.notes[-1]

@@ -44,7 +44,7 @@ FIT = D + 'fit <- cfa("f =~ y1 + y2 + y3", data = d, {})\nsummary(fit)\n'
         ('se = "robust"', "no such value"),
         ('se = "robust.sem"', '"MLR"'),
         ('ordered = c("y1", "y2")', "Ordered variables are not fitted"),
-        ('sampling.weights = "w"', "Sampling weights are weights="),
+        ('sampling.weights.normalization = "total"', "How weights of rows are scaled"),
         ("sample.cov = S, sample.nobs = 100", "not to covariance matrices"),
         ('missing = "two.stage"', '"fiml"'),
         ('information = "first.order"', "expected"),

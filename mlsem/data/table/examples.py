@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mlsem.data.table.fay import with_replicates
 from mlsem.errors import OptionValueError, listed, nearest
 from mlsem.other_programs.answering import answering
 
@@ -114,6 +115,17 @@ EXAMPLES = {
         source=DRAWN,
         model="holes",
     ),
+    "assessment": Example(
+        rows=2758,
+        clusters=120,
+        cluster="CNTSCHID",
+        columns="CNT, STRATUM, CNTSTUID, WVARSTRR, UNIT, W_FSTUWT, W_FSCHWT, SCHSIZE, PRIVATE, "
+        "CLIMATE, GIRL, OTHERLANG, ESCS, ANX1-4, PV1-10MATH, PV1-10READ, W_FSTURWT1-80",
+        about="an assessment as of PISA: sampling weights, plausible values, questionnaires with "
+        "gaps",
+        source="simulated: examples/make_assessment.py",
+        model="assessment",
+    ),
 }
 MORE_MODELS = {"mediation_211": "mediation_211"}
 """Further models, by name, with their files."""
@@ -151,6 +163,22 @@ def load_example(name: str) -> pd.DataFrame:
     OptionValueError
         There is no such example.
 
+    Notes
+    -----
+    "assessment" is drawn from a country of 2,400 schools in which
+
+        math = 480 + 30 ESCS - 25 OTHERLANG + 20 PRIVATE + 10 CLIMATE - 8 CLIMATE·ESCS
+               + u0 + u1 ESCS + e,   SD(u0) = 35, SD(u1) = 16, SD(e) = 65,
+        anxiety = -0.5 (math - 480) / 100 + 0.25 GIRL + u + e,   SD(u) = 0.3, SD(e) = 0.8,
+
+    ANX1 to ANX4 load on anxiety by 1, 0.9, 1.1 and 0.8. Schools were drawn by size (SCHSIZE), and
+    in large ones u0 and u1 are larger (correlations of .6 and .5 with the logarithm); private
+    schools, and pupils who speak another language at home, were drawn more often. `W_FSTUWT` are
+    total weights of pupils, `W_FSCHWT` those of schools; a pupil's conditional weight is their
+    ratio. Weak pupils left out more answers. Plausible values are draws given tests and all
+    answers. The 80 replicate weights follow Fay's rule with k = .5, in zones (WVARSTRR) of two
+    schools each.
+
     Examples
     --------
     >>> import mlsem
@@ -160,7 +188,10 @@ def load_example(name: str) -> pd.DataFrame:
     """
     from mlsem.data.frames.files import read_table
 
-    return read_table(_path(_known(name, EXAMPLES), ".csv"))
+    table = read_table(_path(_known(name, EXAMPLES), ".csv"))
+    if name == "assessment":  # 80 columns that follow from three
+        return with_replicates(table, "W_FSTUWT", "WVARSTRR", "UNIT", "W_FSTURWT{}")
+    return table
 
 
 @answering

@@ -28,18 +28,16 @@ _BARRED = {
     "NOMINAL": "nominal outcomes are not fitted here",
     "COUNT": "counts are not fitted here",
     "CENSORED": "censored outcomes are not fitted here",
-    "WEIGHT": "sampling weights are not translated: name them in weights= of mlsem.fit",
-    "BWEIGHT": "sampling weights are not translated: name them in weights= of mlsem.fit",
-    "STRATIFICATION": "strata are not translated: name them in strata= of mlsem.fit",
     "SUBPOPULATION": "subpopulations are not supported: choose the rows of the data frame",
     "CLASSES": "latent classes are not fitted here",
     "KNOWNCLASS": "latent classes are not fitted here",
     "LAGGED": "time series are not fitted here",
     "TINTERVAL": "time series are not fitted here",
     "SURVIVAL": "survival times are not fitted here",
-    "REPWEIGHTS": "replicate weights are not supported",
-    "FREQWEIGHT": "weights are not supported: repeat the rows",
+    "REPWEIGHTS": "replicate weights are not translated: name them in replicates= of mlsem.fit",
+    "FREQWEIGHT": "weights of frequency are not supported: repeat the rows",
 }
+_SCALES = ("CLUSTER", "ECLUSTER", "UNSCALED")
 
 
 INCOMPLETE = "complete what was not translated above, and take the marks of comment away"
@@ -71,6 +69,10 @@ class Data:
     group: str = ""
     groups: dict[str, str] = field(default_factory=dict)  # value → label
     auxiliary: list[str] = field(default_factory=list)
+    weights: dict[str, str] = field(default_factory=dict)  # level → column
+    scaling: str = ""
+    strata: str = ""
+    imputed: bool = False  # `file` lists the files of the imputations
     steps: list[str] = field(default_factory=list)
     barred: list[str] = field(default_factory=list)
     untranslated: list[str] = field(default_factory=list)
@@ -96,6 +98,8 @@ class Data:
             elif each.name == "FORMAT" and value.upper() != "FREE":
                 self._refuse(each.text, "a fixed format: read the file with pandas.read_fwf")
                 self.barred.append(INCOMPLETE)
+            elif each.name == "TYPE" and value.upper() == "IMPUTATION":
+                self.imputed = True
             elif each.name == "TYPE" and value.upper() not in ("INDIVIDUAL", "IND"):
                 self._refuse(each.text, "models are fitted to rows")
                 self.barred.append("models are fitted to rows, not to other kinds of data")
@@ -141,6 +145,26 @@ class Data:
 
     def _between(self, text: str) -> None:
         self.between |= set(plain_names(text, self.names))
+
+    def _weight(self, text: str) -> None:
+        self.weights["level1"] = self._one(text)
+
+    def _level2_weight(self, text: str) -> None:
+        self.weights["level2"] = self._one(text)
+
+    def _weight_scaling(self, text: str) -> None:
+        if text.strip().upper() not in _SCALES:
+            raise NotTranslated("this scaling of weights is not known")
+        self.scaling = text.strip().lower()
+
+    def _strata(self, text: str) -> None:
+        self.strata = self._one(text)
+
+    def _one(self, text: str) -> str:
+        names = plain_names(text, self.names)
+        if len(names) != 1:
+            raise NotTranslated("it takes one column")
+        return names[0]
 
     def _auxiliary(self, text: str) -> None:
         kind = re.fullmatch(r"\(\s*M\s*\)(.*)|(.*)\(\s*M\s*\)", text.strip(), re.I | re.S)
@@ -265,6 +289,11 @@ _READERS: dict[str, Callable[[Data, str], None]] = {
     "GROUPING": Data._grouping,
     "CENTERING": Data._centering,
     "AUXILIARY": Data._auxiliary,
+    "WEIGHT": Data._weight,
+    "BWEIGHT": Data._level2_weight,
+    "WTSCALE": Data._weight_scaling,
+    "BWTSCALE": lambda _data, _text: None,  # a constant in clusters' weights changes nothing
+    "STRATIFICATION": Data._strata,
 }
 
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 WIDTH = 88
+_POOLED = ("standardized", "conf_int", "wald_test", "vcov")  # what pooled fits have
 
 
 def translate(text: str) -> Port:
@@ -148,6 +149,8 @@ class _Program:
         written = write(self.model, data.within, data.between, groups)
         self._defaults(written)
         barred = list(dict.fromkeys([*data.barred, *asked.barred]))
+        if data.imputed:
+            self._only_pooled()
         untranslated = [*data.untranslated, *self.untranslated, *asked.untranslated]
         untranslated = [shortened(one_line(text), 200) for text in untranslated]
         parts = [
@@ -161,10 +164,24 @@ class _Program:
         code = "\n\n".join(part for part in parts if part) + "\n"
         return Port(code, (*self.notes, *untranslated), len(untranslated))
 
+    def _only_pooled(self) -> None:
+        """What several fits are asked together; the rest is asked of one."""
+        asked, kept = self.asked, list[str]()
+        if asked.steps or asked.draws:
+            asked.refuse("MODEL or BOOTSTRAP", "it is for one data set: ask the fits one by one")
+            asked.steps, asked.draws = "", 0
+        for line in asked.after:
+            if re.match(rf"print\(fit\.({'|'.join(_POOLED)})\(", line):
+                kept.append(line)
+            else:
+                asked.refuse(line, "it is of one data set: ask fit.fits[0], fit.fits[1], …")
+        asked.after = kept
+
     def _defaults(self, written: Written) -> None:
         """Options that Mplus takes without being told."""
         asked, options = self.asked, self.asked.options
-        estimator = asked.estimator or ("MLR" if asked.defaults_to_mlr else "ML")
+        robust = asked.defaults_to_mlr or bool(self.data.weights)
+        estimator = asked.estimator or ("MLR" if robust else "ML")
         chosen = {"estimator": f'"{estimator}"'}
         if not asked.two_level:
             chosen |= {"meanstructure": "True", "information": '"observed"'}
@@ -172,6 +189,7 @@ class _Program:
             chosen["missing"] = '"listwise"' if self.data.listwise else '"fiml"'
         if self.data.auxiliary:
             chosen["auxiliary"] = _list(self.data.auxiliary)
+        chosen |= self._sampling()
         if self._models_covariates():
             chosen["fixed_x"] = "False"
             self.notes.append("covariates with a variance or mean in MODEL are modelled")
@@ -188,11 +206,25 @@ class _Program:
                 "level; as in Mplus there is a part at the other level, too"
             )
 
+    def _sampling(self) -> dict[str, str]:
+        """Weights and strata; in a model of one level a weight is that of rows."""
+        data, chosen = self.data, dict[str, str]()
+        if data.weights and self.asked.two_level:
+            pairs = ", ".join(f'"{level}": "{name}"' for level, name in data.weights.items())
+            chosen["weights"] = f"{{{pairs}}}"
+            if data.scaling not in ("", "cluster"):  # which is the default of both
+                chosen["weight_scaling"] = f'"{data.scaling}"'
+        elif data.weights:
+            chosen["weights"] = f'"{next(iter(data.weights.values()))}"'
+        if data.strata:
+            chosen["strata"] = f'"{data.strata}"'
+        return chosen
+
     def _unnamed(self) -> list[str]:
         """Variables of USEVARIABLES that MODEL does not name."""
         data = self.data
         named = {name for place in self.model.parameters for name in (place.left, place.right)}
-        beside = {data.cluster, data.group, *data.auxiliary}
+        beside = {data.cluster, data.group, data.strata, *data.auxiliary, *data.weights.values()}
         return [name for name in data.used if name not in named | beside]
 
     def _models_covariates(self) -> bool:
@@ -217,14 +249,15 @@ class _Program:
 
     def _imports(self) -> str:
         numpy = ["import numpy as np"] if self.data.numpy else []
-        return "\n".join([*numpy, "import pandas as pd", "", "import mlsem"])
+        path = ["from pathlib import Path", ""] if self.data.imputed else []
+        return "\n".join([*path, *numpy, "import pandas as pd", "", "import mlsem"])
 
     def _reading(self) -> str:
         data = self.data
         comma = data.file.lower().endswith(".csv")
         codes = self._codes()
         arguments = [
-            _quoted(data.file or "data.dat"),
+            "file" if data.imputed else _quoted(data.file or "data.dat"),
             'sep=","' if comma else r'sep=r"\s+"',
             f"names={_list(data.columns)}",
             *([f"na_values={codes}"] if codes else []),
@@ -234,7 +267,11 @@ class _Program:
             pairs = ", ".join(f"{value}: {_quoted(label)}" for value, label in data.groups.items())
             column = data.column(data.group)
             lines.append(f"{column} = {column}.map({{{pairs}}})")
-        return "\n".join(lines)
+        if not data.imputed:
+            return "\n".join(lines)
+        body = textwrap.indent("\n".join([*lines, "sets.append(data)"]), "    ")
+        files = f"Path({_quoted(data.file or 'list.dat')}).read_text().split()"
+        return f"sets = []\nfor file in {files}:\n{body}"
 
     def _codes(self) -> str:
         """Of missing values: a list for all columns, a dictionary where they differ."""
@@ -251,7 +288,7 @@ class _Program:
 
     def _calls(self, written: Written, barred: list[str]) -> str:
         data, asked = self.data, self.asked
-        arguments = ["model", "data"]
+        arguments = ["model", "sets" if data.imputed else "data"]
         if data.cluster and (asked.two_level or "COMPLEX" in asked.types):
             arguments.append(f'cluster="{data.cluster}"')
         if data.group:
@@ -264,7 +301,7 @@ class _Program:
                 arguments.append(f"group_partial={_list(written.partial)}")
         arguments += [f"{name}={value}" for name, value in asked.options.items()]
         lines = self._fitting(arguments)
-        if asked.draws:
+        if asked.draws and not data.imputed:
             lines.append(f'boot = fit.bootstrap("pairs", draws={asked.draws}, seed=1)')
             lines.append("print(boot)")
         lines += asked.after
@@ -277,6 +314,8 @@ class _Program:
         """One fit, or the steps of invariance."""
         more = ", standardized=True" if self.asked.standardized else ""
         summary = f"print(fit.summary(fit_measures=True{more}))"
+        if self.data.imputed:
+            return [_call("fit = mlsem.fit_many", arguments), "print(fit.summary())"]
         if not self.asked.steps:
             return [_call("fit = mlsem.fit", arguments), summary]
         steps = [each for each in arguments if not each.startswith("group_label")]

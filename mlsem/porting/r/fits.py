@@ -59,17 +59,17 @@ MISSING = {
 @r_function("sem cfa growth lavaan", LAVAAN)
 def lavaan_fit(context: Context, bound: Bound) -> Value:
     function = bound.call.function
-    model = _model(context, bound)
+    model = a_model(context, bound)
     _refuse_summary_data(bound)
     data = frame(context, bound.node("data"), function)
-    options = _options(context, bound, data)
-    _means(model, options)
+    options = _weights(context, bound, model) | _options(context, bound, data)
+    means(model, options)
     seen = context.seen(model.doc, data.doc, *options.values())
     info = FitInfo(function, model.doc, data, options, seen=seen)
     return Value(call(f"mlsem.{function}", model.doc, data.doc, **options), "sem", info=info)
 
 
-def _model(context: Context, bound: Bound) -> Value:
+def a_model(context: Context, bound: Bound) -> Value:
     model = bound.needed("model")
     if model.kind == "texts":  # lines of a model
         model = Value((literal("\n"), ".join", grouped(model.doc)), "text")
@@ -82,6 +82,21 @@ def _model(context: Context, bound: Bound) -> Value:
         both = f"{model.constant.rstrip()}\n{constraints.constant.strip()}\n"
         return Value(literal(both), "text", constant=both)
     return Value((model.within(PLUS), ' + "\\n" + ', constraints.within(PLUS + 1)), "text", PLUS)
+
+
+def _weights(context: Context, bound: Bound, model: Value) -> dict[str, Doc]:
+    """Sampling weights, in a model of one level those of rows."""
+    node = bound.node("sampling.weights")
+    if node is None:
+        return {}
+    text = model.constant if isinstance(model.constant, str) else "level:"
+    if _has_levels(text):
+        raise _no_such("sampling.weights", node, keyword_advice("sampling.weights"))
+    return {"weights": context.value(node).doc}
+
+
+def _has_levels(text: str) -> bool:
+    return re.search(r"(?mi)^\s*level\s*:", text) is not None
 
 
 def _refuse_summary_data(bound: Bound) -> None:
@@ -196,11 +211,14 @@ CHOICES = {
 }
 
 
-def _means(model: Value, keywords: dict[str, Doc]) -> None:
+def means(model: Value, keywords: dict[str, Doc]) -> None:
     """lavaan adds means to a single-level model of clusters."""
     text = model.constant if isinstance(model.constant, str) else ""
-    levels = re.search(r"(?mi)^\s*level\s*:", text) is not None
-    if "cluster" in keywords and not levels and not {"missing", "meanstructure"} & keywords.keys():
+    if (
+        "cluster" in keywords
+        and not _has_levels(text)
+        and not {"missing", "meanstructure"} & keywords.keys()
+    ):
         keywords["meanstructure"] = "True"
 
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     lenient=True,
 )
 def lme4_fit(context: Context, bound: Bound) -> Value:
-    formula = _formula_text(context, bound.need("formula"))
+    formula = formula_text(context, bound.need("formula"))
     data = frame(context, bound.node("data"), "lmer")
     reml = bound.flag("REML", True)
     for name in ("subset", "weights", "offset", "contrasts"):
@@ -38,14 +38,14 @@ def mixed(context: Context, formula: Value, data: Value, reml: bool) -> Value:
     """A call of `mlsem.lmm`."""
     text = formula.constant
     if isinstance(text, str):
-        _require_one_grouping(text)
+        require_one_grouping(text)
     options: dict[str, Doc] = {} if reml else {"REML": "False"}
     seen = context.seen(formula.doc, data.doc)
     info = FitInfo("lmm", formula.doc, data, options, str(text or ""), reml, seen=seen)
     return Value(call("mlsem.lmm", formula.doc, data.doc, **options), "lmm", info=info)
 
 
-def _formula_text(context: Context, node: Node) -> Value:
+def formula_text(context: Context, node: Node) -> Value:
     value = context.value(node)
     if value.kind not in ("formula", "text"):
         raise Refused("the formula is none that the script writes.")
@@ -61,7 +61,7 @@ def formula(context: Context, bound: Bound) -> Value:
     return Value(value.doc, "formula", value.binds, value.constant)
 
 
-def _require_one_grouping(text: str) -> None:
+def require_one_grouping(text: str) -> None:
     groupings = {each.strip() for each in re.findall(r"\|\s*([^|()]+?)\s*\)", text)}
     if not groupings:
         raise Refused("the formula has no random part that is known here, as (1 | id).")
@@ -82,7 +82,7 @@ def _drop_na_action(bound: Bound) -> None:
     "lme", "fixed data random correlation weights subset method na.action control ...", lenient=True
 )
 def nlme_fit(context: Context, bound: Bound) -> Value:
-    fixed = _formula_text(context, bound.need("fixed"))
+    fixed = formula_text(context, bound.need("fixed"))
     data = frame(context, bound.node("data"), "lme")
     random = bound.needed("random")
     if not isinstance(fixed.constant, str) or not isinstance(random.constant, str):

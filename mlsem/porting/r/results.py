@@ -47,6 +47,9 @@ def summary(context: Context, bound: Bound) -> Value:
         return Value(method(of.atom, "describe"), "frame")
     if of.kind == "lmm":
         return _mixed_summary(context, bound, of)
+    if of.kind == "pooled":
+        bound.others()
+        return Value(method(of.atom, "summary"), "summary", info=None)
     if of.kind != "sem":
         raise Refused("summary() of this is not translated.")
     keywords: dict[str, Doc] = {"level": "0.95"} if bound.flag("ci", False) else {}
@@ -178,7 +181,7 @@ def coef(context: Context, bound: Bound) -> Value:
             "coef() of a mixed model adds fixed and random effects cluster by cluster: they are "
             "fit.fixef() and fit.random_effects()."
         )
-    if fit.kind != "sem":
+    if fit.kind not in ("sem", "pooled"):
         raise Refused("coef() of this is not translated.")
     return Value((fit.atom, ".params"), "series", info=fit.info)
 
@@ -186,7 +189,7 @@ def coef(context: Context, bound: Bound) -> Value:
 @r_function("vcov", "object ...")
 def vcov(context: Context, bound: Bound) -> Value:
     fit = bound.needed("object")
-    if fit.kind not in ("sem", "lmm", "robust"):
+    if fit.kind not in ("sem", "lmm", "robust", "pooled"):
         raise Refused("vcov() of this is not translated.")
     return Value(method(fit.atom, "vcov"), "matrix", info=fit.atom)
 

@@ -464,6 +464,7 @@ class PooledResult(Plotted, Questioned, Tested, Answering):
             n_used=len(self.used),
             outer=None if self.nested is None else len(set(self.nested)),
             origin=self.origin,
+            sampling=sampling_pairs(self.settings, record),
             restricted=self.settings.estimator == "REML",
             n_params=self.n_params,
             n_obs=self.n_obs,

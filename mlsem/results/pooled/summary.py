@@ -44,6 +44,7 @@ class PooledFacts:
     n_used: int
     outer: int | None
     origin: Pairs
+    sampling: Pairs
     restricted: bool
     n_params: int
     n_obs: int
