@@ -2,17 +2,23 @@
 
 What is searched together ends where it would end alone, to rounding. Data sets that meet anything
 special are left out, and so are models with bounds, constraints, random slopes, missing values or
-moments of covariates that differ between data sets: the usual road is for these.
+covariates far from zero: the usual road is for these.
+
+    maxima_of       refits of one problem, all from one start
+    usual_maxima    data sets that are problems of their own, each from its usual start
+
+The second gives every data set the same digits whatever others are searched with it, and none.
 """
 
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from mlsem.core.implied.pattern import of_many
 from mlsem.core.intercepts.objective import InterceptObjective
 from mlsem.core.optimise.coordinates import Coordinates
 from mlsem.core.optimise.optimum import Maximum, Optimum
@@ -21,6 +27,7 @@ from mlsem.core.records import Array
 from mlsem.core.sample.shapes import of_sizes, stacked
 from mlsem.estimation.posed import Posed
 from mlsem.estimation.problem import restricted
+from mlsem.estimation.search import other_scales
 from mlsem.estimation.settings import Settings
 
 FEWEST = 4  # data sets from which on a search of all is quicker than one after the other
@@ -51,8 +58,51 @@ def maxima_of(
     found: dict[int, Optimum] = {}
     for some in alike.values():
         if len(some) >= FEWEST:
-            found |= _searched(some, settings, start)
+            params = next(iter(some.values())).coordinates.to_internal(start)
+            found |= _searched(some, settings, np.tile(params, (len(some), 1)))
     return found
+
+
+def usual_maxima(problems: Mapping[int, Posed], settings: Settings) -> Mapping[int, Optimum]:
+    """The maxima that `optimum_of` would find first, from the usual start of each data set, where
+    it would look no further.
+
+    Parameters
+    ----------
+    problems : mapping of int to Posed
+        The data sets by number, of one table.
+
+    Returns
+    -------
+    mapping of int to Optimum
+        Of those that a search of all has found.
+    """
+    alike: dict[Hashable, dict[int, _Search]] = {}
+    for number, problem in problems.items():
+        inner = problem.inner
+        if isinstance(inner, InterceptObjective) and _is_usual(problem, settings):
+            alike.setdefault(_kind(inner), {})[number] = _Search(inner, problem.coordinates)
+    found: dict[int, Optimum] = {}
+    for some in alike.values():
+        starts = np.array([problems[number].guess for number in some])
+        found |= _searched(some, settings, starts)
+    return {k: each for k, each in found.items() if not other_scales(problems[k], each)}
+
+
+def _is_usual(problem: Posed, settings: Settings) -> bool:
+    """Whether the search is one from one start, in the user's parameters."""
+    return _is_plain(problem, settings) and problem.coordinates.same and not settings.starts
+
+
+def _kind(objective: InterceptObjective[Any]) -> Hashable:
+    """Data sets that have it in common differ in their moments alone: sizes of clusters are equal,
+    as sums over others would be of other digits."""
+    matrices = [
+        id(matrix)
+        for level in objective.pattern.levels
+        for matrix in (level.directed, level.symmetric, level.exogenous)
+    ]
+    return (*matrices, objective.data.within.shape, objective.data.sizes.tobytes())
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -71,19 +121,19 @@ def _is_plain(problem: Posed, settings: Settings) -> bool:
 
 
 def _searched(
-    searches: Mapping[int, _Search], settings: Settings, start: Array
+    searches: Mapping[int, _Search], settings: Settings, starts: Array
 ) -> dict[int, Optimum]:
-    """Of data sets with one pattern."""
+    """Of data sets whose patterns differ in means alone, from a start of each."""
     numbers, single = list(searches), [each.objective for each in searches.values()]
     sizes = np.unique(np.concatenate([each.data.sizes for each in single]))
     data = stacked([of_sizes(each.data, sizes) for each in single])
-    objective, found = replace(single[0], data=data), dict[int, Optimum]()
-    params = searches[numbers[0]].coordinates.to_internal(start)
-    point = objective.evaluate(np.tile(params, (len(numbers), 1)))
+    pattern = of_many([each.pattern for each in single])
+    objective, found = InterceptObjective(pattern, data), dict[int, Optimum]()
+    point = objective.evaluate(starts)
     assert point is not None  # of many there is always something
     how: Any = {"tol": settings.tol, "max_iter": settings.max_iter}
     try:
-        for reached in climb_together(objective, point, np.eye(len(params)), **how):
+        for reached in climb_together(objective, point, np.eye(starts.shape[1]), **how):
             for k, which in enumerate(reached.numbers.tolist()):
                 own = _own(single[which], reached.optimum(k), len(sizes))
                 if own is not None:
