@@ -25,9 +25,12 @@ from mlsem.core.optimise.optimum import Maximum, Optimum
 from mlsem.core.optimise.together import climb_together
 from mlsem.core.records import Array
 from mlsem.core.sample.shapes import of_sizes, stacked
+from mlsem.errors import MlsemError
 from mlsem.estimation.posed import Posed
-from mlsem.estimation.problem import restricted
+from mlsem.estimation.problem import Problem, restricted
+from mlsem.estimation.reml import by_reml_together
 from mlsem.estimation.search import other_scales
+from mlsem.estimation.separable import require_separable
 from mlsem.estimation.settings import Settings
 
 FEWEST = 4  # data sets from which on a search of all is quicker than one after the other
@@ -77,10 +80,14 @@ def usual_maxima(problems: Mapping[int, Posed], settings: Settings) -> Mapping[i
     mapping of int to Optimum
         Of those that a search of all has found.
     """
+    if settings.starts:
+        return {}
+    if settings.estimator == "REML":
+        return _by_reml(problems, settings)
     alike: dict[Hashable, dict[int, _Search]] = {}
     for number, problem in problems.items():
-        inner = problem.inner
-        if isinstance(inner, InterceptObjective) and _is_usual(problem, settings):
+        inner, usual = problem.inner, _is_plain(problem, settings) and problem.coordinates.same
+        if isinstance(inner, InterceptObjective) and usual:
             alike.setdefault(_kind(inner), {})[number] = _Search(inner, problem.coordinates)
     found: dict[int, Optimum] = {}
     for some in alike.values():
@@ -89,9 +96,25 @@ def usual_maxima(problems: Mapping[int, Posed], settings: Settings) -> Mapping[i
     return {k: each for k, each in found.items() if not other_scales(problems[k], each)}
 
 
-def _is_usual(problem: Posed, settings: Settings) -> bool:
-    """Whether the search is one from one start, in the user's parameters."""
-    return _is_plain(problem, settings) and problem.coordinates.same and not settings.starts
+def _by_reml(problems: Mapping[int, Posed], settings: Settings) -> dict[int, Optimum]:
+    """Of those that the restricted likelihood is defined for."""
+    try:
+        single = {k: each for k, each in problems.items() if isinstance(each, Problem)}
+        for problem in single.values():
+            require_separable(problem)
+        return dict(by_reml_together(single, settings))
+    except MlsemError:  # the usual road says so
+        return {}
+    except np.linalg.LinAlgError:
+        return _one_by_one(problems, settings)
+
+
+def _one_by_one(problems: Mapping[int, Posed], settings: Settings) -> dict[int, Optimum]:
+    """Where one data set breaks down and the others shall not."""
+    found: dict[int, Optimum] = {}
+    for number, problem in problems.items() if len(problems) > 1 else ():
+        found |= usual_maxima({number: problem}, settings)
+    return found
 
 
 def _kind(objective: InterceptObjective[Any]) -> Hashable:
@@ -138,8 +161,9 @@ def _searched(
                 own = _own(single[which], reached.optimum(k), len(sizes))
                 if own is not None:
                     found[numbers[which]] = own
-    except np.linalg.LinAlgError:  # the usual road says what is wrong
-        return found
+    except np.linalg.LinAlgError:  # one breaks down, and the others shall not
+        for k, (number, each) in enumerate(searches.items() if len(searches) > 1 else ()):
+            found |= _searched({number: each}, settings, starts[k : k + 1])
     return found
 
 
