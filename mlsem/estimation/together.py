@@ -98,19 +98,17 @@ def usual_maxima(problems: Mapping[int, Posed], settings: Settings) -> Mapping[i
 
 def _by_reml(problems: Mapping[int, Posed], settings: Settings) -> dict[int, Optimum]:
     """Of those that the restricted likelihood is defined for."""
+    single = {k: each for k, each in problems.items() if isinstance(each, Problem)}
     try:
-        single = {k: each for k, each in problems.items() if isinstance(each, Problem)}
         for problem in single.values():
             require_separable(problem)
         return dict(by_reml_together(single, settings))
-    except MlsemError:  # the usual road says so
-        return {}
-    except np.linalg.LinAlgError:
-        return _one_by_one(problems, settings)
+    except (MlsemError, np.linalg.LinAlgError):  # the usual road says what is wrong
+        return _one_by_one(single, settings)
 
 
 def _one_by_one(problems: Mapping[int, Posed], settings: Settings) -> dict[int, Optimum]:
-    """Where one data set breaks down and the others shall not."""
+    """Where one data set broke down, the others do not."""
     found: dict[int, Optimum] = {}
     for number, problem in problems.items() if len(problems) > 1 else ():
         found |= usual_maxima({number: problem}, settings)
@@ -152,16 +150,16 @@ def _searched(
     data = stacked([of_sizes(each.data, sizes) for each in single])
     pattern = of_many([each.pattern for each in single])
     objective, found = InterceptObjective(pattern, data), dict[int, Optimum]()
-    point = objective.evaluate(starts)
-    assert point is not None  # of many there is always something
     how: Any = {"tol": settings.tol, "max_iter": settings.max_iter}
     try:
+        point = objective.evaluate(starts)
+        assert point is not None  # of many there is always something
         for reached in climb_together(objective, point, np.eye(starts.shape[1]), **how):
             for k, which in enumerate(reached.numbers.tolist()):
                 own = _own(single[which], reached.optimum(k), len(sizes))
                 if own is not None:
                     found[numbers[which]] = own
-    except np.linalg.LinAlgError:  # one breaks down, and the others shall not
+    except np.linalg.LinAlgError:  # of one: the usual road says what is wrong
         for k, (number, each) in enumerate(searches.items() if len(searches) > 1 else ()):
             found |= _searched({number: each}, settings, starts[k : k + 1])
     return found

@@ -7,6 +7,7 @@ import pytest
 
 from mlsem.api.reading import Reading
 from mlsem.core.optimise.optimum import RestrictedMaximum
+from mlsem.core.optimise.together import Reached
 from mlsem.data.table.frame import make_frame
 from mlsem.estimation.estimator import optimum_of
 from mlsem.estimation.posed import Posed
@@ -79,3 +80,26 @@ def test_maxima_found_ahead_are_those_of_each_alone(name, sizes):
             assert optimum.n_iterations == alone.n_iterations
             close = {"rtol": 1e-7, "atol": 1e-9}
             np.testing.assert_allclose(information(optimum), information(alone), **close)
+
+
+@pytest.mark.parametrize("name", ["a regression", "a random slope by REML"])
+def test_a_data_set_that_breaks_down_takes_no_other_with_it(name, monkeypatch):
+    methods = read_methods({"ours": MODELS[name] | {"cluster": "id"}})
+    frames = drawn([6] * 40)[:4]
+    whole = searched(methods, frames)
+    assert all(optima for _, optima in whole)
+    (third,) = whole[2][1]
+
+    def breaking(reached, k):
+        """As where a matrix is singular at the third one's maximum."""
+        found = own(reached, k)
+        if np.allclose(found.params, third.params, rtol=1e-6):
+            raise np.linalg.LinAlgError("Singular matrix")
+        return found
+
+    own = Reached.optimum
+    monkeypatch.setattr(Reached, "optimum", breaking)
+    again = searched(methods, frames)
+    assert [len(optima) for _, optima in again] == [1, 1, 0, 1]
+    for k in (0, 1, 3):
+        np.testing.assert_array_equal(again[k][1][0].params, whole[k][1][0].params)
