@@ -63,15 +63,12 @@ class Directions:
     fixed : int
         How many of the first are those of the fixed effects of a linear mixed model of one
         outcome; 0 where they are not told apart.
-    expected : (n, n) or None
-        Expected information along them, if it was computed.
     """
 
     basis: Array
     at: Any
     lost: Array
     fixed: int = 0
-    expected: Array | Arrow | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -285,9 +282,8 @@ class Estimates(Generic[B]):
         if split is None or not split[0].shape[1]:
             return self.directions()
         at = inner.derivatives(optimum.point, np.concatenate(split, axis=1))
-        expected = inner.information(optimum.point, at, "expected")
-        if well_conditioned(expected):
-            return replace(self._directions(at, fixed=split[0].shape[1]), expected=expected)
+        if well_conditioned(inner.information(optimum.point, at, "expected")):
+            return self._directions(at, fixed=split[0].shape[1])
         return self._conditioned(list(split))
 
     def _conditioned(self, blocks: list[Array]) -> Directions:
@@ -329,8 +325,6 @@ class Estimates(Generic[B]):
     def arranged_information(self, directions: Directions, kind: InformationKind) -> Array | Arrow:
         """The same with the structure that terms give it."""
         at, optimum, inner = directions.at, self.optimum, self.problem.inner
-        if kind == "expected" and directions.expected is not None:
-            return directions.expected
         if kind == "expected":
             return inner.information(optimum.point, at, kind)
         if isinstance(optimum, Stationary) and at is optimum.at:
