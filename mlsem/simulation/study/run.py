@@ -26,7 +26,7 @@ from mlsem.simulation.study.sources import Drawn, InOrder, Source, read_source
 from mlsem.simulation.study.store import Store
 
 TRIED = 3  # data sets that no method can analyse, before a study is given up
-LARGEST = 25  # replications that an interruption may lose, per process
+LARGEST = 50  # replications that an interruption may lose, per process
 HELD = 4_000_000  # values of data sets that are read together
 
 
