@@ -1,7 +1,7 @@
 """python -m benchmarks [NAME ...] [--save]
 
 Names: speed, grid, fit_measures, import_time, scaling, engines, memory, many_clusters, groups,
-robust, mixed, slopes, missing, missing_random, random_models, random_families, formulas.
+robust, mixed, batch, slopes, missing, missing_random, random_models, random_families, formulas.
 Without names: all but the last four. With --save docs/benchmarks.md is written anew, too.
 """
 
@@ -10,6 +10,7 @@ from __future__ import annotations
 import sys
 
 from benchmarks import (
+    batch,
     engines,
     fit_measures,
     formulas,
@@ -42,6 +43,7 @@ PARTS = {
     "groups": groups.main,
     "robust": robust.main,
     "mixed": mixed.main,
+    "batch": batch.main,
     "slopes": slopes.main,
     "missing": missing.main,
     "missing_random": missing_random.main,

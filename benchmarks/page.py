@@ -76,9 +76,12 @@ def others_block() -> str:
         words = _listed([f"{times:.0f} times as long for {case}" for case, times in slopes.items()])
         text += f" A random slope by REML takes lme4 {words} rows."
     study = seconds(result("mixed")["study"])
+    draws = result("batch")["cases"][0]
     return (
         f"{text} The published simulation (`mlsem study article`, 1,000 data sets, five methods) "
-        f"takes {study} on two cores."
+        f"takes {study} on two cores. A {draws['case']}, takes {seconds(draws['together'])} of "
+        "one: they are searched as one computation; one by one they take "
+        f"{seconds(draws['alone'])}."
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mlsem.api.reading import Reading
 from mlsem.api.steps import (
@@ -14,6 +14,7 @@ from mlsem.api.steps import (
     finish,
     groups_of,
     is_query,
+    met,
     modelling,
     names_in,
     parsed,
@@ -29,6 +30,7 @@ from mlsem.api.update import updated
 from mlsem.data.kept import are_moments
 from mlsem.data.moments.bases import data_names
 from mlsem.estimation.keywords import ELSEWHERE
+from mlsem.estimation.posed import Posed
 from mlsem.estimation.settings import SETTING_NAMES, Settings
 from mlsem.model.options import ModelOptions, Preset, model_options, split_options
 from mlsem.model.table import ParameterTable
@@ -36,6 +38,10 @@ from mlsem.parallel.progress import showing
 from mlsem.results.recipe import Recipe
 from mlsem.results.result import FitResult
 from mlsem.syntax.nodes import ModelSyntax
+
+if TYPE_CHECKING:
+    from mlsem.data.moments.aggregate import DataRecord
+    from mlsem.data.moments.groups import GroupedRecord
 
 NAMED = ("model", "data", "cluster")  # parameters, for which a keyword may be a slip, too
 
@@ -116,17 +122,24 @@ def answered(call: Call, data: Any, reading: Reading) -> FitResult:
     """The fit that a call asks for, of data that may have been read for others."""
     how, table = call.how, call.table
     with showing(how.progress):
-        record = reading.once(
-            call.read,
-            lambda: rows_of(
-                call.syntax, table, data, how.settings, call.cluster, how.group, how.center
-            ),
-        )
+        record = record_in(call, data, reading)
         recipe = Recipe(how.options, updated)
         again = call.syntax, table, how.settings, call.cluster, how.group, how.center
         rows = Rows(data, call.cluster, partial(reread, *again))
         text, settings = call.syntax.text, how.settings
         return finish(text, settings, table, record, how.start, recipe, reading, rows)
+
+
+def record_in(call: Call, data: Any, reading: Reading) -> DataRecord | GroupedRecord:
+    """What a call needs of data."""
+    how = call.how
+    given = call.syntax, call.table, data, how.settings, call.cluster, how.group, how.center
+    return reading.once(call.read, lambda: rows_of(*given))
+
+
+def posed_in(call: Call, data: Any, reading: Reading) -> Posed:
+    """The model of a call met with data."""
+    return met(call.table, record_in(call, data, reading), reading)
 
 
 def read_keywords(preset: Preset, options: Mapping[str, Any]) -> Given:

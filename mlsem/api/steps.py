@@ -32,6 +32,7 @@ from mlsem.errors import (
 from mlsem.estimation.estimates import Estimates
 from mlsem.estimation.estimator import optimum_of
 from mlsem.estimation.pose import pose
+from mlsem.estimation.posed import Posed
 from mlsem.estimation.remarks import complaint
 from mlsem.estimation.replicates import Reread, with_replicates
 from mlsem.estimation.settings import Settings
@@ -186,6 +187,11 @@ def _said_of_order(
     return replace(record, notes=(note, *record.notes)) if note else record
 
 
+def met(table: ParameterTable, record: DataRecord | GroupedRecord, reading: Reading) -> Posed:
+    """A specified model met with its data, once."""
+    return reading.once((table, record), lambda: pose(table, record))
+
+
 def finish(
     text: str,
     settings: Settings,
@@ -209,10 +215,13 @@ def finish(
             '(leave estimator out, or "MLR"; for few clusters se="CR2"), restricted maximum '
             'likelihood with missing="listwise".'
         )
-    met = Reading(None) if reading is None else reading
-    problem = met.once((table, record), lambda: pose(table, record))
+    known = Reading(None) if reading is None else reading
+    problem = met(table, record, known)
     df_method(problem, settings)  # refuses before the search
-    optimum = optimum_of(problem, settings, start)
+    if start is None:
+        optimum = known.once((problem, settings.search), lambda: optimum_of(problem, settings))
+    else:
+        optimum = optimum_of(problem, settings, start)
     if not optimum.converged:
         message = complaint(problem, optimum, settings)
         if settings.on_failure == "raise":

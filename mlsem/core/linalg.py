@@ -78,9 +78,12 @@ def factors_of_many(stack: Shaped[Array, "*s p p"]) -> Shaped[Array, "*s p p"]:
     if whole is not None:
         return whole
     single = stack.reshape(prod(stack.shape[:-2]), *stack.shape[-2:])
-    found = [cholesky(each) for each in single]
-    nowhere = np.full(stack.shape[-2:], np.nan)
-    return np.array([nowhere if each is None else each for each in found]).reshape(stack.shape)
+    found = [_or_nan(cholesky(each), each) for each in single]
+    return np.array(found).reshape(stack.shape)
+
+
+def _or_nan(found: Shaped[Array, "p q"] | None, like: Shaped[Array, "p q"]) -> Shaped[Array, "p q"]:
+    return np.full(like.shape, np.nan) if found is None else found
 
 
 def shape_factors(stack: Shaped[Array, "... S p p"]) -> Shaped[Array, "... S p p"] | None:
@@ -104,17 +107,17 @@ def inverses(matrix: Shaped[Array, "... p p"]) -> Shaped[Array, "... p p"] | Non
     except np.linalg.LinAlgError:
         if matrix.ndim == 2:
             return None
-    found = [inverses(each) for each in matrix]
-    nowhere = np.full(matrix.shape[1:], np.nan)
-    return np.array([nowhere if each is None else each for each in found])
+    return np.array([_or_nan(inverses(each), each) for each in matrix])
 
 
 def positive_solve(
-    matrix: Shaped[Array, "p p"], vector: Shaped[Array, "p"]
-) -> Shaped[Array, "p"] | None:
-    """matrix⁻¹ vector, or None if the matrix is not positive definite."""
-    if not len(matrix):
+    matrix: Shaped[Array, "... p p"], vector: Shaped[Array, "... p"]
+) -> Shaped[Array, "... p"] | None:
+    """matrix⁻¹ vector, or None (of many: NaN) if the matrix is not positive definite."""
+    if not matrix.size:
         return vector
+    if matrix.ndim > 2:
+        return solved(factors_of_many(matrix), vector[..., None])[..., 0]
     _, solution, failed = dposv(matrix, vector, lower=1)
     return None if failed else solution
 
@@ -173,35 +176,15 @@ def _definite_inverses(
     return inverse, np.where(lost, np.nan, log_determinant(factor))
 
 
-def inverse_root(matrix: Shaped[Array, "p p"]) -> Shaped[Array, "p p"] | None:
-    """Upper-triangular L with matrix⁻¹ = L Lᵀ; None if not positive definite."""
+def inverse_root(matrix: Shaped[Array, "... p p"]) -> Shaped[Array, "... p p"] | None:
+    """Upper-triangular L with matrix⁻¹ = L Lᵀ; None (of many: NaN) if not positive definite."""
     factor = lower_factor(matrix)
-    if factor is None or not len(matrix):
+    if factor is None or not matrix.size:
         return factor
+    if matrix.ndim > 2:
+        return np.asarray(np.linalg.inv(factor), dtype=np.float64).swapaxes(-1, -2)
     inverse, failed = dtrtri(factor, lower=1)
     return None if failed else inverse.T
-
-
-def inverse_roots(stack: Shaped[Array, "d d J"]) -> Shaped[Array, "d d J"] | None:
-    """Lower-triangular R with matrix⁻¹ = Rᵀ R of each matrix, (d, d, J), matrices last; None if
-    one is not positive definite.
-
-    Of a matrix bordered by v and c, with R of the rest: l = R v, ρ² = c - lᵀl, and the new row of
-    R is (-lᵀR, 1) / ρ. One operation serves all matrices, which pays where d is small.
-    """
-    found = np.zeros_like(stack)
-    if not stack[0, 0].min() > 0:
-        return None
-    found[0, 0] = 1.0 / np.sqrt(stack[0, 0])
-    for k in range(1, len(stack)):
-        before = found[:k, :k]
-        along = np.einsum("abj,bj->aj", before, stack[k, :k])
-        pivot = stack[k, k] - np.einsum("aj,aj->j", along, along)
-        if not pivot.min() > 0:
-            return None
-        found[k, k] = 1.0 / np.sqrt(pivot)
-        found[k, :k] = -found[k, k] * np.einsum("aj,abj->bj", along, before)
-    return found
 
 
 def flatten(stack: Shaped[Array, "S ..."]) -> Shaped[Array, "S m"]:
@@ -303,14 +286,16 @@ def null_space(matrix: Shaped[Array, "m n"], tol: float = 1e-10) -> Shaped[Array
 
 
 def unit_diagonal(
-    information: Shaped[Array, "n n"],
-) -> tuple[Shaped[Array, "n n"], Shaped[Array, "n"]] | None:
-    """D^{-½} M D^{-½} and the scale D^{-½}, D = diag M; None if D is not positive."""
-    diagonal = np.diagonal(information)
-    if not diagonal.min(initial=1.0) > 0:
+    information: Shaped[Array, "... n n"],
+) -> tuple[Shaped[Array, "... n n"], Shaped[Array, "... n"]] | None:
+    """D^{-½} M D^{-½} and the scale D^{-½}, D = diag M; None (of many: NaN) unless D > 0."""
+    diagonal = np.diagonal(information, axis1=-2, axis2=-1)
+    if information.ndim > 2:
+        diagonal = np.where(diagonal > 0, diagonal, np.nan)
+    elif not diagonal.min(initial=1.0) > 0:
         return None
     scale = 1.0 / np.sqrt(diagonal)
-    return information * scale[:, None] * scale, scale
+    return information * scale[..., None] * scale[..., None, :], scale
 
 
 def whitened_by(
@@ -335,13 +320,18 @@ def product(left: Shaped[Array, "m n"], right: Shaped[Array, "n k"]) -> Shaped[A
     return np.asarray(csr_array(left) @ right)
 
 
+def finite_or_zero(stack: Shaped[Array, "... m n"]) -> Shaped[Array, "... m n"]:
+    """The matrices, zero in place of those that are not finite."""
+    return np.where(np.isfinite(stack).all(axis=(-2, -1), keepdims=True), stack, 0.0)
+
+
 def scaled_eigen(
-    information: Shaped[Array, "n n"],
-) -> tuple[Shaped[Array, "n"], Shaped[Array, "n n"], Shaped[Array, "n"]]:
+    information: Shaped[Array, "... n n"],
+) -> tuple[Shaped[Array, "... n"], Shaped[Array, "... n n"], Shaped[Array, "... n"]]:
     """Eigenvalues (ascending), eigenvectors and scale of D^{-½} M D^{-½}, D = diag M."""
-    diagonal = np.diagonal(information)
+    diagonal = np.diagonal(information, axis1=-2, axis2=-1)
     scale = 1.0 / np.sqrt(np.where(diagonal > 0, diagonal, 1.0))
-    values, vectors = np.linalg.eigh(information * scale[:, None] * scale)
+    values, vectors = np.linalg.eigh(information * scale[..., None] * scale[..., None, :])
     return values, vectors, scale
 
 

@@ -59,6 +59,7 @@ def variation(estimates: Estimates) -> Variation:
     point = ComponentObjective(model).evaluate(params)
     assert point is not None
     return Variation(
+        model=model,
         point=point,
         basis=frozen(estimates.to_user(fixed @ point.root)),
         restricted=estimates.restricted,

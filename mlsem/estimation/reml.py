@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,14 +13,20 @@ from numpy.typing import NDArray
 from mlsem.core.arrow import dense
 from mlsem.core.implied.means import mean_parameters, mean_paths
 from mlsem.core.implied.pattern import ModelPattern
-from mlsem.core.implied.point import P
+from mlsem.core.implied.point import P, taken
 from mlsem.core.linalg import inverse_root
 from mlsem.core.optimise.factored import explained_effects
 from mlsem.core.optimise.maximise import climb, maximise
 from mlsem.core.optimise.objective import Conditioned, D, Objective
 from mlsem.core.optimise.optimum import Optimum, RestrictedMaximum, Stationary, Stopped
+from mlsem.core.optimise.together import climb_together
 from mlsem.core.records import Array
-from mlsem.core.restricted.components import ComponentObjective, components
+from mlsem.core.restricted.components import (
+    ComponentObjective,
+    components,
+    components_of_many,
+    kind_of,
+)
 from mlsem.core.restricted.general import RemlObjective
 from mlsem.core.sample.moments import require_unweighted
 from mlsem.errors import EstimationError, IdentificationError, SpecificationError, listed
@@ -40,9 +49,7 @@ def by_reml(problem: Problem, settings: Settings, start: object) -> Optimum:
     IdentificationError, EstimationError
         The fixed effects leave no data for a variance; there is no start.
     """
-    pattern = problem.inner.pattern
-    unit, means = np.eye(pattern.n_params), _means(problem.table, pattern)
-    fixed, others = unit[:, means], unit[:, ~means]
+    fixed, others = _directions(problem)
     params = origin = inside(starting_params(problem, start))
     if start is not None:  # fixed effects that are far off would cost digits, and are not needed
         origin = inside(starting_params(problem, None))
@@ -60,6 +67,69 @@ def by_reml(problem: Problem, settings: Settings, start: object) -> Optimum:
         bound = Semidefinite(problem, objective, point.params, others, settings)
         maximum = maximum_within(bound, without, settings)
         return _likelihood_at(problem, objective, maximum, fixed, others)
+
+
+def by_reml_together(
+    problems: Mapping[int, Problem], settings: Settings
+) -> Iterator[tuple[int, Optimum]]:
+    """The maxima that `by_reml` finds for data sets of one table from their usual starts, where
+    these have no need of the bound: each with its number, and the same digits whatever others
+    there are."""
+    alike: dict[Hashable, dict[int, _Restricted]] = {}
+    for number, problem in problems.items():
+        fixed, others = _directions(problem)
+        params = starting_params(problem, None)
+        if params is None or explained_effects(problem.inner.pattern).any():
+            continue
+        with suppress(EstimationError):
+            objective = _restricted_likelihood(problem, fixed, params)
+            if isinstance(objective, ComponentObjective):
+                kind = kind_of(objective.model)
+                own = _Restricted(problem, objective, params, fixed, others)
+                alike.setdefault(kind, {})[number] = own
+    for some in alike.values():
+        yield from _reached_together(some, settings)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Restricted:
+    """A data set with its restricted likelihood, start, fixed effects and covariances."""
+
+    problem: Problem
+    objective: ComponentObjective
+    params: Array
+    fixed: Array
+    others: Array
+
+
+def _reached_together(
+    some: Mapping[int, _Restricted], settings: Settings
+) -> Iterator[tuple[int, Optimum]]:
+    numbers, each = list(some), list(some.values())
+    others, limited = each[0].others, settings.limited(PATIENCE)
+    objective = ComponentObjective(components_of_many([one.objective.model for one in each]))
+    point = objective.evaluate(np.array([one.params for one in each]))
+    assert point is not None  # of many there is always something
+    at = objective.derivatives(point, others)
+    known = np.flatnonzero(objective.determined(at, objective.expected(point, at)))
+    if not len(known):
+        return
+    how: Any = {"tol": limited.tol, "max_iter": limited.max_iter}
+    for reached in climb_together(objective.of(known), taken(point, known), others, **how):
+        for k, which in enumerate(known[reached.numbers].tolist()):
+            own, maximum = each[which], reached.optimum(k)
+            bound = Semidefinite(own.problem, own.objective, own.params, others, settings)
+            inside_bound = bound.accepted(maximum)
+            if inside_bound is not None:
+                found = _likelihood_at(own.problem, own.objective, inside_bound, own.fixed, others)
+                yield numbers[which], found
+
+
+def _directions(problem: Problem) -> tuple[Array, Array]:
+    """Those of the fixed effects, and of the covariances."""
+    pattern = problem.inner.pattern
+    unit, means = np.eye(pattern.n_params), _means(problem.table, pattern)
+    return unit[:, means], unit[:, ~means]
 
 
 def _restricted_likelihood(problem: Problem, fixed: Array, params: Array) -> Objective[Any, Any]:

@@ -98,7 +98,7 @@ def _best_side(problem: Posed, settings: Settings, first: Point, optimum: Optimu
 def _higher(problem: Posed, settings: Settings, first: Point, optimum: Optimum) -> Optimum:
     """The maximum, or a higher one: where a variance is negative there may be several, of which
     factors scaled by variances of either sign lead to others."""
-    if not _has_other_scales(problem, optimum):
+    if not other_scales(problem, optimum):
         return optimum
     search = _Elsewhere(problem, settings)
     other = search.highest(_scaled(problem, first), optimum.loglik)
@@ -107,7 +107,7 @@ def _higher(problem: Posed, settings: Settings, first: Point, optimum: Optimum) 
     return replace(other, n_iterations=optimum.n_iterations + search.spent)
 
 
-def _has_other_scales(problem: Posed, optimum: Optimum) -> bool:
+def other_scales(problem: Posed, optimum: Optimum) -> bool:
     """Whether a maximum has a negative variance, and factors can be scaled another way."""
     table = problem.table
     latent = any(level.latent for level in table.levels)

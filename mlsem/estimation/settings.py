@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, fields, replace
 from typing import Literal, get_args
 
@@ -288,6 +288,12 @@ class Settings:
         kind, adjusted = se_kind(name), self.se is not None and se_kind(self.se).has_df
         before = None if kind.has_df and not adjusted else self.information
         return replace(self, se=kind.name, test=test, df=df, information=information or before)
+
+    @property
+    def search(self) -> Hashable:
+        """What the search for the estimates goes by: settings that have it in common have the same
+        estimates."""
+        return self.estimator == "REML", self.max_iter, self.tol, self.starts, self.seed
 
     def limited(self, most: int) -> Settings:
         """The same with no more than so many iterations."""

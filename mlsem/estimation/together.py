@@ -2,25 +2,35 @@
 
 What is searched together ends where it would end alone, to rounding. Data sets that meet anything
 special are left out, and so are models with bounds, constraints, random slopes, missing values or
-moments of covariates that differ between data sets: the usual road is for these.
+covariates far from zero: the usual road is for these.
+
+    maxima_of       refits of one problem, all from one start
+    usual_maxima    data sets that are problems of their own, each from its usual start
+
+The second gives every data set the same digits whatever others are searched with it, and none.
 """
 
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from mlsem.core.implied.pattern import of_many
 from mlsem.core.intercepts.objective import InterceptObjective
 from mlsem.core.optimise.coordinates import Coordinates
 from mlsem.core.optimise.optimum import Maximum, Optimum
 from mlsem.core.optimise.together import climb_together
 from mlsem.core.records import Array
 from mlsem.core.sample.shapes import of_sizes, stacked
+from mlsem.errors import MlsemError
 from mlsem.estimation.posed import Posed
-from mlsem.estimation.problem import restricted
+from mlsem.estimation.problem import Problem, restricted
+from mlsem.estimation.reml import by_reml_together
+from mlsem.estimation.search import other_scales
+from mlsem.estimation.separable import require_separable
 from mlsem.estimation.settings import Settings
 
 FEWEST = 4  # data sets from which on a search of all is quicker than one after the other
@@ -51,8 +61,69 @@ def maxima_of(
     found: dict[int, Optimum] = {}
     for some in alike.values():
         if len(some) >= FEWEST:
-            found |= _searched(some, settings, start)
+            params = next(iter(some.values())).coordinates.to_internal(start)
+            found |= _searched(some, settings, np.tile(params, (len(some), 1)))
     return found
+
+
+def usual_maxima(problems: Mapping[int, Posed], settings: Settings) -> Mapping[int, Optimum]:
+    """The maxima that `optimum_of` would find first, from the usual start of each data set, where
+    it would look no further.
+
+    Parameters
+    ----------
+    problems : mapping of int to Posed
+        The data sets by number, of one table.
+
+    Returns
+    -------
+    mapping of int to Optimum
+        Of those that a search of all has found.
+    """
+    if settings.starts:
+        return {}
+    if settings.estimator == "REML":
+        return _by_reml(problems, settings)
+    alike: dict[Hashable, dict[int, _Search]] = {}
+    for number, problem in problems.items():
+        inner, usual = problem.inner, _is_plain(problem, settings) and problem.coordinates.same
+        if isinstance(inner, InterceptObjective) and usual:
+            alike.setdefault(_kind(inner), {})[number] = _Search(inner, problem.coordinates)
+    found: dict[int, Optimum] = {}
+    for some in alike.values():
+        starts = np.array([problems[number].guess for number in some])
+        found |= _searched(some, settings, starts)
+    return {k: each for k, each in found.items() if not other_scales(problems[k], each)}
+
+
+def _by_reml(problems: Mapping[int, Posed], settings: Settings) -> dict[int, Optimum]:
+    """Of those that the restricted likelihood is defined for."""
+    single = {k: each for k, each in problems.items() if isinstance(each, Problem)}
+    try:
+        for problem in single.values():
+            require_separable(problem)
+        return dict(by_reml_together(single, settings))
+    except (MlsemError, np.linalg.LinAlgError):  # the usual road says what is wrong
+        return _one_by_one(single, settings)
+
+
+def _one_by_one(problems: Mapping[int, Posed], settings: Settings) -> dict[int, Optimum]:
+    """Where one data set broke down, the others do not."""
+    found: dict[int, Optimum] = {}
+    for number, problem in problems.items() if len(problems) > 1 else ():
+        found |= usual_maxima({number: problem}, settings)
+    return found
+
+
+def _kind(objective: InterceptObjective[Any]) -> Hashable:
+    """Data sets that have it in common differ in their moments alone: sizes of clusters are equal,
+    as sums over others would be of other digits."""
+    matrices = [
+        id(matrix)
+        for level in objective.pattern.levels
+        for matrix in (level.directed, level.symmetric, level.exogenous)
+    ]
+    return (*matrices, objective.data.within.shape, objective.data.sizes.tobytes())
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -71,25 +142,26 @@ def _is_plain(problem: Posed, settings: Settings) -> bool:
 
 
 def _searched(
-    searches: Mapping[int, _Search], settings: Settings, start: Array
+    searches: Mapping[int, _Search], settings: Settings, starts: Array
 ) -> dict[int, Optimum]:
-    """Of data sets with one pattern."""
+    """Of data sets whose patterns differ in means alone, from a start of each."""
     numbers, single = list(searches), [each.objective for each in searches.values()]
     sizes = np.unique(np.concatenate([each.data.sizes for each in single]))
     data = stacked([of_sizes(each.data, sizes) for each in single])
-    objective, found = replace(single[0], data=data), dict[int, Optimum]()
-    params = searches[numbers[0]].coordinates.to_internal(start)
-    point = objective.evaluate(np.tile(params, (len(numbers), 1)))
-    assert point is not None  # of many there is always something
+    pattern = of_many([each.pattern for each in single])
+    objective, found = InterceptObjective(pattern, data), dict[int, Optimum]()
     how: Any = {"tol": settings.tol, "max_iter": settings.max_iter}
     try:
-        for reached in climb_together(objective, point, np.eye(len(params)), **how):
+        point = objective.evaluate(starts)
+        assert point is not None  # of many there is always something
+        for reached in climb_together(objective, point, np.eye(starts.shape[1]), **how):
             for k, which in enumerate(reached.numbers.tolist()):
                 own = _own(single[which], reached.optimum(k), len(sizes))
                 if own is not None:
                     found[numbers[which]] = own
-    except np.linalg.LinAlgError:  # the usual road says what is wrong
-        return found
+    except np.linalg.LinAlgError:  # of one: the usual road says what is wrong
+        for k, (number, each) in enumerate(searches.items() if len(searches) > 1 else ()):
+            found |= _searched({number: each}, settings, starts[k : k + 1])
     return found
 
 

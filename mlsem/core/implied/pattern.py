@@ -14,10 +14,11 @@ stored data row h = (1, stored columns): x = L h, so that a mean is the map Π L
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Annotated as Shaped
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, Protocol, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -77,7 +78,7 @@ class FreeCells:
     mean_rows: Shaped[Index, "m"]
     other_params: Shaped[Index, "o"]
     half: Shaped[Array, "s"]
-    covariate_rows: Shaped[Array, "e D"]
+    covariate_rows: Shaped[Array, "... e D"]
 
 
 class Implied(Protocol):
@@ -120,7 +121,8 @@ class LevelPattern:
     responses : (p, D)
         Observed variable as a map of h: value = responses @ h.
     covariates : (k, D)
-        L.
+        L. It and `responses` have the means that the stored columns are taken from; of many data
+        sets with means of their own these are on the axes before.
     """
 
     names: tuple[str, ...]
@@ -128,8 +130,8 @@ class LevelPattern:
     symmetric: PatternMatrix
     exogenous: PatternMatrix
     observed: Shaped[Index, "p"]
-    responses: Shaped[Array, "p D"]
-    covariates: Shaped[Array, "k D"]
+    responses: Shaped[Array, "... p D"]
+    covariates: Shaped[Array, "... k D"]
 
     @cached_property
     def cells(self) -> FreeCells:
@@ -142,8 +144,15 @@ class LevelPattern:
             mean_rows=np.concatenate((directed.rows, exogenous.rows)),
             other_params=np.concatenate((symmetric.params, exogenous.params)),
             half=np.where(symmetric.rows == symmetric.cols, 0.5, 1.0),
-            covariate_rows=self.covariates[exogenous.cols],
+            covariate_rows=self.covariates.take(exogenous.cols, -2),
         )
+
+    def of(self, which: Shaped[Index, "r"]) -> LevelPattern:
+        """Of many data sets that of some."""
+        if self.responses.ndim == 2:
+            return self
+        responses, covariates = self.responses[which], self.covariates[which]
+        return replace(self, responses=responses, covariates=covariates)
 
     def moments(self, params: Shaped[Array, "... npar"]) -> LevelMoments | None:
         """Implied moments; None (of many data sets: NaN) where I - B is singular."""
@@ -209,7 +218,7 @@ class LevelPattern:
         loadings = effects.take(self.observed, -2)
         up = loadings.swapaxes(-1, -2)
         sources = up @ slope.sigma @ loadings
-        gradients = up @ (slope.mean @ self.covariates.T)
+        gradients = up @ (slope.mean @ self.covariates.swapaxes(-1, -2))
         slopes = 2.0 * up @ (slope.sigma @ covariance.take(self.observed, -2))
         slopes += gradients @ moments.coefficients.swapaxes(-1, -2)
         i, j = directed.rows[:, None], directed.cols[:, None]
@@ -271,6 +280,10 @@ class Pattern(Generic[LevelT]):
     n_params: int
     carriers: Carriers | None = None
 
+    def of(self, which: Shaped[Index, "r"]) -> Self:
+        """Of many data sets that of some."""
+        return self
+
     @property
     def within(self) -> LevelT:
         return self.levels[0]
@@ -292,6 +305,25 @@ class Pattern(Generic[LevelT]):
 @dataclass(frozen=True, slots=True, eq=False)
 class ModelPattern(Pattern[LevelPattern]):
     """All levels in RAM."""
+
+    def of(self, which: Shaped[Index, "r"]) -> Self:
+        return replace(self, levels=tuple([level.of(which) for level in self.levels]))
+
+
+def of_many(patterns: Sequence[ModelPattern]) -> ModelPattern:
+    """The pattern of many data sets that differ in the means of their stored columns alone."""
+    first = patterns[0]
+    if all(each is first for each in patterns):
+        return first
+    levels = tuple(
+        replace(
+            level,
+            responses=np.array([each.levels[k].responses for each in patterns]),
+            covariates=np.array([each.levels[k].covariates for each in patterns]),
+        )
+        for k, level in enumerate(first.levels)
+    )
+    return replace(first, levels=levels)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

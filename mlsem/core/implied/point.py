@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from typing import Annotated as Shaped
-from typing import Any, Protocol, TypeVar, cast
+from typing import Any, Protocol, TypeVar, cast, runtime_checkable
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from mlsem.core.implied.pattern import LevelMoments
 from mlsem.core.records import Array
 
 
+@runtime_checkable
 class Point(Protocol):
     """The log-likelihood at some parameters."""
 

@@ -204,7 +204,7 @@ def residual_maps(
     q, (observed, above) = pattern.split, pattern.levels
     within, between = moments
     rows = observed.responses - within.mean
-    level2 = above.responses[q:] - between.mean[..., q:, :]
+    level2 = above.responses[..., q:, :] - between.mean[..., q:, :]
     mean = rows.copy()
     mean[..., :q, :] -= between.mean[..., :q, :] + effects.regression @ level2
     weighted = mean_precision @ mean[..., None, :, :]

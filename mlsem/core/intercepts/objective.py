@@ -36,7 +36,7 @@ class InterceptObjective(MomentObjective[Evaluation, L]):
         return evaluate(self.pattern, self.data, params)
 
     def of(self, which: Shaped[Index, "r"]) -> InterceptObjective[L]:
-        return replace(self, data=self.data[which])
+        return replace(self, pattern=self.pattern.of(which), data=self.data[which])
 
     def moment_gradients(self, point: Evaluation) -> MomentGradients:
         return moment_gradients(point, self.data)

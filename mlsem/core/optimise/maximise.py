@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Annotated as Shaped
+from typing import Any
 
 import numpy as np
 
@@ -40,9 +41,10 @@ class Move:
 
 
 def newton_step(
-    information: Shaped[Array, "n n"] | Arrow, gradient: Shaped[Array, "n"]
-) -> tuple[Shaped[Array, "n"], float] | None:
-    """Step I⁻¹g and decrement gᵀI⁻¹g; None where the information is not positive definite."""
+    information: Shaped[Array, "... n n"] | Arrow, gradient: Shaped[Array, "... n"]
+) -> tuple[Shaped[Array, "... n"], Any] | None:
+    """Step I⁻¹g and decrement gᵀI⁻¹g; None (of many: NaN) where the information is not positive
+    definite."""
     if isinstance(information, Arrow):
         root = information.root()
         half = None if root is None else root.whitened(gradient)
@@ -53,7 +55,9 @@ def newton_step(
     matrix, scale = unit
     scaled = scale * gradient
     step = positive_solve(matrix, scaled)
-    return None if step is None else (scale * step, float(scaled @ step))
+    if step is None:
+        return None
+    return scale * step, float(scaled @ step) if step.ndim == 1 else (scaled * step).sum(axis=-1)
 
 
 def damped_step(

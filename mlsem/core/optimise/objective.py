@@ -80,6 +80,10 @@ class Conditioned(Generic[D]):
 class Objective(ABC, Generic[P, D]):
     """What is maximised, ℓ(θ) of some data, with its derivatives."""
 
+    def of(self, which: Shaped[Index, "r"]) -> Self:
+        """Of many data sets that of some."""
+        raise NotImplementedError(f"{type(self).__name__} is of one data set.")
+
     @abstractmethod
     def evaluate(self, params: Shaped[Array, "... npar"]) -> P | None:
         """ℓ at `params`, or None outside the parameter space."""
@@ -139,10 +143,6 @@ class MomentObjective(Objective[M, MomentDerivatives], Generic[M, L]):
 
     pattern: L
 
-    def of(self, which: Shaped[Index, "r"]) -> Self:
-        """Of many data sets that of some."""
-        raise NotImplementedError(f"{type(self).__name__} is of one data set.")
-
     @abstractmethod
     def moment_gradients(self, point: M) -> MomentGradients:
         """∂ℓ/∂m."""
@@ -193,11 +193,14 @@ class MomentObjective(Objective[M, MomentDerivatives], Generic[M, L]):
         )
 
 
-def well_conditioned(information: Shaped[Array, "n n"] | Arrow) -> bool:
-    """Whether a basis needs no conditioning for this (observed or expected) information."""
+def well_conditioned(information: Shaped[Array, "... n n"] | Arrow) -> Any:
+    """Whether a basis needs no conditioning for this (observed or expected) information; of many
+    an answer for each."""
     if isinstance(information, Arrow):
         root = information.root()
         return root is not None and bool((root.pivots(information) > ILL_CONDITIONED).all())
     unit = unit_diagonal(information)
     factor = None if unit is None else lower_factor(unit[0])
-    return factor is not None and bool((np.diagonal(factor) ** 2 > ILL_CONDITIONED).all())
+    if factor is None:
+        return False
+    return (np.diagonal(factor, axis1=-2, axis2=-1) ** 2 > ILL_CONDITIONED).all(axis=-1)

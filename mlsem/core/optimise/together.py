@@ -13,15 +13,15 @@ result: the usual road is for these, from their start.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Annotated as Shaped
-from typing import Any, Generic
+from typing import Any, Generic, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mlsem.core.implied.point import M, taken
-from mlsem.core.linalg import applied, factors_of_many, solved
+from mlsem.core.implied.point import P, taken
+from mlsem.core.linalg import applied, finite_or_zero, scaled_eigen
 from mlsem.core.optimise.maximise import (
     FLOOR,
     HALVINGS,
@@ -29,13 +29,15 @@ from mlsem.core.optimise.maximise import (
     NOISE,
     STALLED,
     SUFFICIENT,
+    newton_step,
 )
 from mlsem.core.optimise.objective import (
-    ILL_CONDITIONED,
     ROUNDING,
     SINGULAR,
-    MomentDerivatives,
-    MomentObjective,
+    D,
+    Derivatives,
+    Objective,
+    well_conditioned,
 )
 from mlsem.core.optimise.optimum import Maximum
 from mlsem.core.optimise.runaway import FIRST
@@ -45,36 +47,36 @@ Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Reached(Generic[M]):
+class Reached(Generic[P]):
     """Maxima of some of the data sets, which took as many steps.
 
     Attributes
     ----------
     numbers : (r,)
         Which of the R data sets these are.
-    point : MomentPoint
+    point : Point
         Of many.
     free : (npar, n)
     n_iterations : int
     distance : (r,)
         As of an `Optimum`.
-    at : MomentDerivatives
+    at : Derivatives
     observed : (r, n, n) or None
         Observed information along `at`, if it was computed.
     """
 
     numbers: Shaped[Index, "r"]
-    point: M
+    point: P
     free: Shaped[Array, "npar n"]
     n_iterations: int
     distance: Shaped[Array, "r"]
-    at: MomentDerivatives
+    at: Derivatives
     observed: Shaped[Array, "r n n"] | None
 
-    def optimum(self, k: int) -> Maximum[M]:
+    def optimum(self, k: int) -> Maximum[P]:
         """Of the k-th of them, as `climb` returns it."""
-        point = taken(self.point, k)
-        point = replace(point, loglik=float(point.loglik))  # type: ignore[type-var]
+        point: Any = taken(self.point, k)
+        point = cast("P", replace(point, loglik=float(point.loglik)))
         maximum = Maximum(point, self.free, self.n_iterations, float(self.distance[k]))
         if self.observed is None:
             return maximum
@@ -82,20 +84,20 @@ class Reached(Generic[M]):
 
 
 def climb_together(
-    objective: MomentObjective[M, Any],
-    start: M,
+    objective: Objective[P, Any],
+    start: P,
     free: Shaped[Array, "npar n"],
     *,
     tol: float,
     max_iter: int,
-) -> Iterator[Reached[M]]:
+) -> Iterator[Reached[P]]:
     """Maximise ℓ of each data set over its start + span(free); the maxima as they are reached.
 
     Parameters
     ----------
-    objective : MomentObjective
+    objective : Objective
         Of R data sets.
-    start : MomentPoint
+    start : Point
         A point of each, (R, npar); one that is outside has no ℓ.
     free, tol, max_iter
         As of `climb`.
@@ -106,30 +108,30 @@ def climb_together(
     batch = _Batch(objective, start, np.arange(len(start.params))).some(inside)
     at = batch.derivatives(free)
     expected = batch.objective.expected(batch.point, at)
-    good = _well_conditioned(expected)
+    good = well_conditioned(expected)
     if good.any():
         kept = np.flatnonzero(good)
         first = _derivatives_of(at, kept), expected[kept]
         yield from _climb(batch.some(kept), free, first, tol, max_iter)
-    if not good.all():
-        other = np.flatnonzero(~good)
+    other = np.flatnonzero(~good & np.isfinite(expected).all(axis=(-2, -1)))
+    if len(other):
         yield from _conditioned(batch.some(other), expected[other], free, tol, max_iter)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Batch(Generic[M]):
+class _Batch(Generic[P]):
     """Data sets that are still searched: their objective, points and numbers."""
 
-    objective: MomentObjective[M, Any]
-    point: M
+    objective: Objective[P, Any]
+    point: P
     numbers: Shaped[Index, "r"]
 
-    def some(self, which: Shaped[Index, "s"]) -> _Batch[M]:
+    def some(self, which: Shaped[Index, "s"]) -> _Batch[P]:
         if len(which) == len(self.numbers):  # all of them
             return self
         return _Batch(self.objective.of(which), taken(self.point, which), self.numbers[which])
 
-    def derivatives(self, basis: Shaped[Array, "... npar n"]) -> MomentDerivatives:
+    def derivatives(self, basis: Shaped[Array, "... npar n"]) -> Derivatives:
         return self.objective.derivatives(self.point, basis)
 
     def slack(self) -> Shaped[Array, "r"]:
@@ -137,28 +139,26 @@ class _Batch(Generic[M]):
         return NOISE * (1.0 + np.abs(np.asarray(self.point.loglik)))
 
 
-def _derivatives_of(at: MomentDerivatives, which: Any) -> MomentDerivatives:
+def _derivatives_of(at: D, which: Any) -> D:
     """Those of one data set, or of some; a basis may be that of all."""
-    basis = at.basis if at.basis.ndim == 2 else at.basis[which]
-    along, moments = taken(at.along, which), taken(at.moments, which)
-    return MomentDerivatives(basis, at.gradient[which], along, moments)
+    names = [each.name for each in fields(at)]
+    found = {name: taken(getattr(at, name), which) for name in names if name != "basis"}
+    return type(at)(basis=at.basis if at.basis.ndim == 2 else at.basis[which], **found)
 
 
 def _conditioned(
-    batch: _Batch[M],
+    batch: _Batch[P],
     expected: Shaped[Array, "r n n"],
     free: Shaped[Array, "npar n"],
     tol: float,
     max_iter: int,
-) -> Iterator[Reached[M]]:
+) -> Iterator[Reached[P]]:
     """The search along a well-conditioned basis of each data set (`Objective.conditioned`)."""
-    diagonal = np.diagonal(expected, axis1=-2, axis2=-1)
-    scale = 1.0 / np.sqrt(np.where(diagonal > 0, diagonal, 1.0))
-    values, vectors = np.linalg.eigh(expected * scale[..., None] * scale[..., None, :])
+    values, vectors, scale = scaled_eigen(expected)
     spread = np.sqrt(np.maximum(values, ROUNDING * values[..., -1:]))
     basis = free @ (scale[..., None] * vectors / spread[..., None, :])
     turned = batch.objective.expected(batch.point, batch.derivatives(basis))
-    values, vectors = np.linalg.eigh(turned)
+    values, vectors = np.linalg.eigh(finite_or_zero(turned))
     known = np.flatnonzero((values >= SINGULAR).all(axis=-1))
     if len(known):
         batch, basis = batch.some(known), (basis @ vectors)[known]
@@ -179,12 +179,12 @@ class _Moves:
 
 
 def _climb(
-    batch: _Batch[M],
+    batch: _Batch[P],
     free: Shaped[Array, "npar n"],
-    first: tuple[MomentDerivatives, Shaped[Array, "r n n"]],
+    first: tuple[Derivatives, Shaped[Array, "r n n"]],
     tol: float,
     max_iter: int,
-) -> Iterator[Reached[M]]:
+) -> Iterator[Reached[P]]:
     """`climb`, with what it knows of its search on the first axis."""
     at, expected = first
     basis, count = at.basis, len(batch.numbers)
@@ -214,8 +214,8 @@ def _climb(
 
 
 def _moves(
-    batch: _Batch[M],
-    at: MomentDerivatives,
+    batch: _Batch[P],
+    at: Derivatives,
     expected: Shaped[Array, "r n n"] | None,
     near: Shaped[Mask, "r"],
 ) -> _Moves:
@@ -227,7 +227,7 @@ def _moves(
     if len(which):
         own, there = batch.some(which), _derivatives_of(at, which)
         observed[which] = own.objective.observed(own.point, there)
-        step[which], decrement[which] = _newton_steps(observed[which], at.gradient[which])
+        step[which], decrement[which] = _newton(observed[which], at.gradient[which])
     newton = np.isfinite(decrement)
     which = np.flatnonzero(~newton)
     if len(which):
@@ -236,39 +236,22 @@ def _moves(
             information = own.objective.expected(own.point, there)
         else:
             information = expected[which]
-        step[which], decrement[which] = _newton_steps(information, at.gradient[which])
+        step[which], decrement[which] = _newton(information, at.gradient[which])
     return _Moves(step, decrement, newton, observed)
 
 
-def _newton_steps(
+def _newton(
     information: Shaped[Array, "r n n"], gradient: Shaped[Array, "r n"]
 ) -> tuple[Shaped[Array, "r n"], Shaped[Array, "r"]]:
-    """`newton_step`; NaN where the information is not positive definite."""
-    matrix, scale = _unit_diagonal(information)
-    vector = scale * gradient
-    step = solved(factors_of_many(matrix), vector[..., None])[..., 0]
-    return scale * step, (vector * step).sum(axis=-1)
-
-
-def _unit_diagonal(
-    information: Shaped[Array, "r n n"],
-) -> tuple[Shaped[Array, "r n n"], Shaped[Array, "r n"]]:
-    """`unit_diagonal`; NaN where the diagonal is not positive."""
-    diagonal = np.diagonal(information, axis1=-2, axis2=-1)
-    scale = 1.0 / np.sqrt(np.where(diagonal > 0.0, diagonal, np.nan))
-    return information * scale[..., None] * scale[..., None, :], scale
-
-
-def _well_conditioned(information: Shaped[Array, "r n n"]) -> Shaped[Mask, "r"]:
-    """`well_conditioned` of each."""
-    factor = factors_of_many(_unit_diagonal(information)[0])
-    pivots = np.diagonal(factor, axis1=-2, axis2=-1) ** 2
-    return np.asarray((pivots > ILL_CONDITIONED).all(axis=-1))
+    """`newton_step` of each, which of many there always is."""
+    found = newton_step(information, gradient)
+    assert found is not None
+    return found
 
 
 def _line_search(
-    batch: _Batch[M], direction: Shaped[Array, "r npar"], decrement: Shaped[Array, "r"]
-) -> tuple[M, Shaped[Array, "r"]]:
+    batch: _Batch[P], direction: Shaped[Array, "r npar"], decrement: Shaped[Array, "r"]
+) -> tuple[P, Shaped[Array, "r"]]:
     """The first of the steps 1, ½, ¼ … that raises ℓ enough, and its length; 0 where none does."""
     params, level, slack = batch.point.params, np.asarray(batch.point.loglik), batch.slack()
     length, trying, step = np.zeros(len(level)), np.arange(len(level)), 1.0
@@ -295,13 +278,13 @@ def _line_search(
 
 
 def _reached(
-    batch: _Batch[M],
+    batch: _Batch[P],
     free: Shaped[Array, "npar n"],
     iteration: int,
-    at: MomentDerivatives,
+    at: Derivatives,
     moves: _Moves,
     done: Shaped[Mask, "r"],
-) -> Iterator[Reached[M]]:
+) -> Iterator[Reached[P]]:
     """Those that are done, with the observed information of those that took Newton's step."""
     for newton in (True, False):
         which = np.flatnonzero(done & (moves.newton == newton))
@@ -322,5 +305,5 @@ def _own(basis: Shaped[Array, "... npar n"], which: Shaped[Index, "s"]) -> Shape
     return basis if basis.ndim == 2 else basis[which]
 
 
-def _some_of(point: M, which: Shaped[Index, "s"]) -> M:
+def _some_of(point: P, which: Shaped[Index, "s"]) -> P:
     return point if len(which) == len(point.params) else taken(point, which)

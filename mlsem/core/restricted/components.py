@@ -28,26 +28,35 @@ JASA 83, 1014.)
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import cached_property
-from math import isfinite, log
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, replace
 from typing import Annotated as Shaped
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mlsem.core.implied.means import is_mixed
 from mlsem.core.implied.pattern import LevelPattern, ModelPattern
-from mlsem.core.linalg import LOG_2PI, flatten, inverse_root, inverse_roots, weighted_sum
+from mlsem.core.linalg import (
+    LOG_2PI,
+    applied,
+    finite_or_zero,
+    flatten,
+    inverse_root,
+    merged,
+)
 from mlsem.core.optimise.objective import Conditioned, Derivatives, Objective
-from mlsem.core.records import Array, Index, frozen
-from mlsem.core.restricted.general import determined
+from mlsem.core.records import Array, Index, Numbers, frozen
+from mlsem.core.restricted.general import NOTHING, determined
 from mlsem.core.slopes.carriers import SlopeMoments, pooled_products
 from mlsem.core.slopes.likelihood import MeanMaps, coordinates_of
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Components:
-    """The model and its data.
+    """The model and its data. Many data sets of one model and of as many rows have their axes
+    before those of `origin`, `turn`, `rows` and `others`.
 
     Attributes
     ----------
@@ -70,16 +79,22 @@ class Components:
         N and n_o.
     """
 
-    origin: Shaped[Array, "npar"]
+    origin: Shaped[Array, "... npar"]
     means: Shaped[Index, "p"]
     spread: Shaped[Index, "K"]
     residual: Shaped[Array, "1+K"]
     effects: Shaped[Array, "1+K q q"]
-    turn: Shaped[Array, "p p"]
-    rows: Shaped[Array, "d q+p+1 J"]
-    others: Shaped[Array, "p+1 p+1"]
+    turn: Shaped[Array, "... p p"]
+    rows: Shaped[Array, "... d q+p+1 J"]
+    others: Shaped[Array, "... p+1 p+1"]
     n_rows: float
     n_others: float
+
+    def of(self, which: Shaped[Index, "r"]) -> Components:
+        """Of many data sets those of some."""
+        fields = self.origin[which], self.turn[which], self.rows[which], self.others[which]
+        origin, turn, rows, others = fields
+        return replace(self, origin=origin, turn=turn, rows=rows, others=others)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -87,10 +102,10 @@ class Slopes:
     """∂ℓ_R/∂φ (K,), and the expected and observed information of φ (K, K); `total` is the expected
     one if the fixed effects were known, ½ tr M_k M_l."""
 
-    gradient: Shaped[Array, "K"]
-    expected: Shaped[Array, "K K"]
-    observed: Shaped[Array, "K K"]
-    total: Shaped[Array, "K K"]
+    gradient: Shaped[Array, "... K"]
+    expected: Shaped[Array, "... K K"]
+    observed: Shaped[Array, "... K K"]
+    total: Shaped[Array, "... K K"]
 
 
 def components(
@@ -136,6 +151,24 @@ def components(
     )
 
 
+def kind_of(model: Components) -> Hashable:
+    """Data sets that have it in common go together."""
+    arrays = model.means, model.spread, model.residual, model.effects
+    return (
+        model.rows.shape,
+        model.n_rows,
+        model.n_others,
+        *(array.tobytes() for array in arrays),
+    )
+
+
+def components_of_many(models: Sequence[Components]) -> Components:
+    """Data sets of one kind as one record."""
+    names = ("origin", "turn", "rows", "others")
+    found = {name: np.array([getattr(each, name) for each in models]) for name in names}
+    return replace(models[0], **found)
+
+
 def _clusters_last(stack: Shaped[Array, "J a b"]) -> Shaped[Array, "a b J"]:
     return np.ascontiguousarray(stack.transpose(1, 2, 0))
 
@@ -165,16 +198,15 @@ def _cells(level: LevelPattern, spread: Shaped[Index, "K"]) -> Shaped[Array, "1+
     return found[:, level.observed[:, None], level.observed]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False)
 class ComponentPoint:
-    """ℓ_R at one point.
+    """ℓ_R at one point, or at one of each of many data sets.
 
     Attributes
     ----------
     params : (npar,)
         β̂ and φ.
     loglik : float
-    model : Components
     sigma2 : float
     roots : (d, d, J)
         R_j, lower triangular.
@@ -188,126 +220,180 @@ class ComponentPoint:
         Upper triangular, the covariance of β̂ is root rootᵀ.
     """
 
-    params: Shaped[Array, "npar"]
-    loglik: float
-    model: Components
-    sigma2: float
-    roots: Shaped[Array, "d d J"]
-    effects: Shaped[Array, "d q J"]
-    columns: Shaped[Array, "d p1 J"]
-    others: Shaped[Array, "p1 p1"]
-    root: Shaped[Array, "p p"]
-
-    @cached_property
-    def slopes(self) -> Slopes:
-        """The derivatives, all of them from M_k and M_k [ξ, ω]."""
-        model, p = self.model, len(self.root)
-        share = model.residual[1:] / self.sigma2  # M_k of the other rows
-        both, others = np.outer(share, share), self.others
-        changes = self.changes()
-        moved = np.einsum("abkj,bcj->ackj", changes, self.columns)  # M_k [ξ, ω]
-        d, width, count, clusters = moved.shape
-        across = moved.reshape(d, width * count, clusters).swapaxes(1, 2)
-        products = (self.columns @ across).sum(axis=0).reshape(width, width, count)
-        products = products.transpose(2, 0, 1) + share[:, None, None] * others  # D_k
-        design, mixed = flatten(products[:, :p, :p]), products[:, :p, p]
-        trace = np.einsum("aakj->k", changes) + model.n_others * share
-        traces = _grams(changes).sum(axis=(0, 1)) + model.n_others * both
-        squares = _grams(moved).sum(axis=0) + others.diagonal()[:, None, None] * both
-        expected = 0.5 * (traces + design @ design.T) - squares[:p].sum(axis=0)
-        return Slopes(
-            gradient=0.5 * (products[:, p, p] + design[:, :: p + 1].sum(axis=1) - trace),
-            expected=expected,
-            observed=squares[p] - mixed @ mixed.T - expected,
-            total=0.5 * traces,
-        )
-
-    def changes(self) -> Shaped[Array, "d d K J"]:
-        """M_k of each cluster."""
-        slopes, effects = self.model.effects[1:], self.effects
-        pairs = effects[:, None, :, None] * effects[None, :, None]
-        d, q, clusters = effects.shape
-        found = flatten(slopes) @ pairs.reshape(d, d, q * q, clusters)
-        inverse = np.einsum("acj,bcj->abj", self.roots, self.roots)
-        found += inverse[:, :, None] * self.model.residual[1:, None]
-        return found
+    params: Shaped[Array, "... npar"]
+    loglik: Any
+    sigma2: Numbers
+    roots: Shaped[Array, "... d d J"]
+    effects: Shaped[Array, "... d q J"]
+    columns: Shaped[Array, "... d p1 J"]
+    others: Shaped[Array, "... p1 p1"]
+    root: Shaped[Array, "... p p"]
 
 
-def _grams(stack: Shaped[Array, "*s K J"]) -> Shaped[Array, "*s K K"]:
+def changes(model: Components, point: ComponentPoint) -> Shaped[Array, "... d d K J"]:
+    """M_k of each cluster."""
+    effects, slopes = point.effects, model.effects[1:]
+    pairs = effects[..., :, None, :, None, :] * effects[..., None, :, None, :, :]
+    *lead, d, q, clusters = effects.shape
+    found = flatten(slopes) @ pairs.reshape(*lead, d, d, q * q, clusters)
+    inverse = np.einsum("...acj,...bcj->...abj", point.roots, point.roots)
+    found += inverse[..., None, :] * model.residual[1:, None]
+    return found
+
+
+def slopes(model: Components, point: ComponentPoint) -> Slopes:
+    """The derivatives, all of them from M_k and M_k [ξ, ω]."""
+    p, share = point.root.shape[-1], np.multiply.outer(1.0 / point.sigma2, model.residual[1:])
+    both = share[..., :, None] * share[..., None, :]  # share: M_k of the other rows
+    each = changes(model, point)
+    moved = np.einsum("...abkj,...bcj->...ackj", each, point.columns)  # M_k [ξ, ω]
+    *lead, d, width, count, clusters = moved.shape
+    across = moved.reshape(*lead, d, width * count, clusters).swapaxes(-1, -2)
+    products = (point.columns @ across).sum(axis=-3).reshape(*lead, width, width, count)
+    products = np.moveaxis(products, -1, -3)
+    products = products + share[..., None, None] * point.others[..., None, :, :]  # D_k
+    design, mixed = merged(products[..., :p, :p]), products[..., :p, p]
+    trace = np.einsum("...aakj->...k", each) + model.n_others * share
+    traces = _grams(each).sum(axis=(-4, -3)) + model.n_others * both
+    diagonal = np.diagonal(point.others, axis1=-2, axis2=-1)
+    squares = _grams(moved).sum(axis=-4) + diagonal[..., None, None] * both[..., None, :, :]
+    expected = 0.5 * (traces + design @ design.swapaxes(-1, -2))
+    expected -= squares[..., :p, :, :].sum(axis=-3)
+    return Slopes(
+        gradient=0.5 * (products[..., p, p] + design[..., :: p + 1].sum(axis=-1) - trace),
+        expected=expected,
+        observed=squares[..., p, :, :] - mixed @ mixed.swapaxes(-1, -2) - expected,
+        total=0.5 * traces,
+    )
+
+
+def _grams(stack: Shaped[Array, "... K J"]) -> Shaped[Array, "... K K"]:
     """Σ_j x_kj x_lj."""
     return stack @ stack.swapaxes(-1, -2)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class ComponentObjective(Objective[ComponentPoint, Derivatives]):
+class ComponentDerivatives(Derivatives):
+    """With all derivatives in φ."""
+
+    slopes: Slopes
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ComponentObjective(Objective[ComponentPoint, ComponentDerivatives]):
     """ℓ_R as a function of the parameters, whose fixed effects follow: directions of a basis
     count by what they have of φ."""
 
     model: Components
 
-    def evaluate(self, params: Shaped[Array, "npar"]) -> ComponentPoint | None:
+    def of(self, which: Shaped[Index, "r"]) -> ComponentObjective:
+        return ComponentObjective(self.model.of(which))
+
+    def evaluate(self, params: Shaped[Array, "... npar"]) -> ComponentPoint | None:
         """ℓ_R at the variances and covariances of `params`; its fixed effects become β̂."""
-        model, phi = self.model, params[self.model.spread]
-        sigma2 = float(model.residual[0] + phi @ model.residual[1:])
-        covariance = model.effects[0] + weighted_sum(phi, model.effects[1:])
-        q = len(covariance)
-        roots = _roots(model.rows[:, :q], covariance, sigma2)
+        model, phi = self.model, params[..., self.model.spread]
+        p, q, many = len(model.means), model.effects.shape[-1], params.ndim > 1
+        sigma2 = model.residual[0] + (phi * model.residual[1:]).sum(axis=-1)
+        covariance = model.effects[0] + (phi[..., None, None] * model.effects[1:]).sum(axis=-3)
+        roots = _roots(model.rows[..., :q, :], covariance, sigma2)
         if roots is None:
             return None
-        white = np.einsum("abj,bcj->acj", roots, model.rows)
-        columns = white[:, q:]
-        root = inverse_root(_grams(columns).sum(axis=0) + model.others / sigma2)
+        white = np.einsum("...abj,...bcj->...acj", roots, model.rows)
+        columns, scale = white[..., q:, :], np.asarray(sigma2)[..., None, None]
+        root = inverse_root(_grams(columns).sum(axis=-3) + model.others / scale)
         if root is None:
             return None
-        p, length = len(model.means), float(root[-1, -1])
-        root[:, p] /= length
-        fixed = model.turn @ root[:p, :p]  # A⁻¹ = fixed fixedᵀ
-        deviance = (model.n_rows - p) * LOG_2PI + model.n_others * log(sigma2) + length**-2
-        deviance -= 2.0 * float(np.log(np.einsum("aaj->aj", roots)).sum())
-        deviance -= 2.0 * float(np.log(fixed.diagonal()).sum())
-        if not isfinite(deviance):
+        length = root[..., -1, -1].copy()
+        root[..., p] /= length[..., None]
+        fixed = model.turn @ root[..., :p, :p]  # A⁻¹ = fixed fixedᵀ
+        deviance = (model.n_rows - p) * LOG_2PI + model.n_others * np.log(sigma2) + length**-2
+        deviance -= 2.0 * np.log(np.einsum("...aaj->...aj", roots)).sum(axis=(-2, -1))
+        deviance -= 2.0 * np.log(np.diagonal(fixed, axis1=-2, axis2=-1)).sum(axis=-1)
+        if many:
+            deviance = np.where(np.isfinite(deviance), deviance, np.nan)
+        elif not np.isfinite(deviance):
             return None
         found = model.origin.copy()
-        found[model.spread] = phi
-        found[model.means] -= model.turn @ root[:p, p]
+        found[..., model.spread] = phi
+        found[..., model.means] -= applied(model.turn, root[..., :p, p])
+        back = root.swapaxes(-1, -2)
         return ComponentPoint(
             params=frozen(found),
-            loglik=-0.5 * deviance,
-            model=model,
+            loglik=-0.5 * deviance if many else -0.5 * float(deviance),
             sigma2=sigma2,
             roots=roots,
-            effects=white[:, :q],
-            columns=root.T @ columns,
-            others=root.T @ model.others @ root / sigma2,
+            effects=white[..., :q, :],
+            columns=back[..., None, :, :] @ columns,
+            others=back @ model.others @ root / scale,
             root=fixed,
         )
 
     def conditioned(
         self, point: ComponentPoint, basis: Shaped[Array, "npar n"]
-    ) -> Conditioned[Derivatives]:
+    ) -> Conditioned[ComponentDerivatives]:
         found = super(ComponentObjective, self).conditioned(point, basis)  # as in `reml`
-        return determined(self, point, found, self._along(point.slopes.total, found.at))
+        return determined(self, point, found, self._along(found.at.slopes.total, found.at))
 
-    def derivatives(self, point: ComponentPoint, basis: Shaped[Array, "npar n"]) -> Derivatives:
-        return Derivatives(basis, basis[self.model.spread].T @ point.slopes.gradient)
+    def determined(
+        self, at: ComponentDerivatives, expected: Shaped[Array, "r n n"]
+    ) -> Shaped[NDArray[np.bool_], "r"]:
+        """Which of many data sets determine all directions: the `determined` of each."""
+        root = inverse_root(self._along(at.slopes.total, at))
+        assert root is not None  # of many there is always something
+        left = root.swapaxes(-1, -2) @ expected @ root
+        shares = np.linalg.eigvalsh(finite_or_zero(left))
+        return np.array((shares >= NOTHING).all(axis=-1))
 
-    def expected(self, point: ComponentPoint, at: Derivatives) -> Shaped[Array, "n n"]:
-        return self._along(point.slopes.expected, at)
+    def derivatives(
+        self, point: ComponentPoint, basis: Shaped[Array, "... npar n"]
+    ) -> ComponentDerivatives:
+        found = slopes(self.model, point)
+        along = basis.take(self.model.spread, -2).swapaxes(-1, -2)
+        return ComponentDerivatives(basis, applied(along, found.gradient), found)
 
-    def observed(self, point: ComponentPoint, at: Derivatives) -> Shaped[Array, "n n"]:
-        return self._along(point.slopes.observed, at)
+    def expected(self, point: ComponentPoint, at: ComponentDerivatives) -> Shaped[Array, "... n n"]:
+        return self._along(at.slopes.expected, at)
 
-    def _along(self, information: Shaped[Array, "K K"], at: Derivatives) -> Shaped[Array, "n n"]:
-        along = at.basis[self.model.spread]
-        return along.T @ information @ along
+    def observed(self, point: ComponentPoint, at: ComponentDerivatives) -> Shaped[Array, "... n n"]:
+        return self._along(at.slopes.observed, at)
+
+    def _along(
+        self, information: Shaped[Array, "... K K"], at: ComponentDerivatives
+    ) -> Shaped[Array, "... n n"]:
+        along = at.basis.take(self.model.spread, -2)
+        return along.swapaxes(-1, -2) @ information @ along
 
 
 def _roots(
-    effects: Shaped[Array, "d q J"], covariance: Shaped[Array, "q q"], sigma2: float
-) -> Shaped[Array, "d d J"] | None:
-    """R_j, (d, d, J); None unless σ² and all V̄_j are positive."""
-    if not sigma2 > 0:
+    effects: Shaped[Array, "... d q J"], covariance: Shaped[Array, "... q q"], sigma2: Numbers
+) -> Shaped[Array, "... d d J"] | None:
+    """R_j, (d, d, J); None (of many: NaN) unless σ² and all V̄_j are positive."""
+    if covariance.ndim > 2:
+        sigma2 = np.where(np.asarray(sigma2) > 0, sigma2, np.nan)
+    elif not sigma2 > 0:
         return None
-    total = np.einsum("akj,bkj->abj", covariance @ effects, effects)
-    np.einsum("aaj->aj", total)[...] += sigma2
-    return inverse_roots(total)
+    total = np.einsum("...akj,...bkj->...abj", covariance[..., None, :, :] @ effects, effects)
+    np.einsum("...aaj->...aj", total)[...] += np.asarray(sigma2)[..., None, None]
+    return _inverse_roots(total)
+
+
+def _inverse_roots(stack: Shaped[Array, "... d d J"]) -> Shaped[Array, "... d d J"] | None:
+    """Lower-triangular R with matrix⁻¹ = Rᵀ R of each matrix, (d, d, J), matrices last; None if
+    one is not positive definite (of many data sets: NaN in that one's).
+
+    Of a matrix bordered by v and c, with R of the rest: l = R v, ρ² = c - lᵀl, and the new row of
+    R is (-lᵀR, 1) / ρ. One operation serves all matrices, which pays where d is small.
+    """
+    found = np.zeros_like(stack)
+    for k in range(stack.shape[-2]):
+        before, border = found[..., :k, :k, :], stack[..., k, :k, :]
+        along = np.einsum("...abj,...bj->...aj", before, border)
+        pivot = stack[..., k, k, :] - np.einsum("...aj,...aj->...j", along, along)
+        if stack.ndim > 3:
+            pivot = np.where(pivot > 0, pivot, np.nan)
+        elif not pivot.min() > 0:
+            return None
+        found[..., k, k, :] = 1.0 / np.sqrt(pivot)
+        row = np.einsum("...aj,...abj->...bj", along, before)
+        found[..., k, :k, :] = -found[..., k, k, None, :] * row
+    return found

@@ -21,7 +21,7 @@ import numpy as np
 
 from mlsem.core.linalg import flatten, inverse_root, unit_diagonal
 from mlsem.core.records import Array, frozen
-from mlsem.core.restricted.components import ComponentPoint
+from mlsem.core.restricted.components import ComponentPoint, Components, Slopes, changes, slopes
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,6 +30,7 @@ class Variation:
 
     Attributes
     ----------
+    model : Components
     point : ComponentPoint
     basis : (npar, p)
         C, by parameter: Φ = basis basisᵀ.
@@ -40,6 +41,7 @@ class Variation:
         information; on the boundary of the parameter space its gradient is not zero.
     """
 
+    model: Components
     point: ComponentPoint
     basis: Shaped[Array, "npar p"]
     restricted: bool
@@ -78,18 +80,21 @@ class Variation:
 
     @property
     def _expected(self) -> Shaped[Array, "K K"]:
-        slopes = self.point.slopes
-        return slopes.expected if self.restricted else slopes.total
+        return self._slopes.expected if self.restricted else self._slopes.total
 
     @property
     def _observed(self) -> Shaped[Array, "K K"]:
-        slopes = self.point.slopes  # expected and observed have ½ tr P V_k P V_l, ML's V⁻¹ for P
-        return slopes.observed + slopes.expected - self._expected
+        found = self._slopes  # expected and observed have ½ tr P V_k P V_l, ML's V⁻¹ for P
+        return found.observed + found.expected - self._expected
+
+    @cached_property
+    def _slopes(self) -> Slopes:
+        return slopes(self.model, self.point)
 
     @property
     def _shares(self) -> Shaped[Array, "K"]:
         """V⁻¹ V_k of the other rows."""
-        return self.point.model.residual[1:] / self.point.sigma2
+        return self.model.residual[1:] / self.point.sigma2
 
     @property
     def _others(self) -> Shaped[Array, "p p"]:
@@ -106,9 +111,9 @@ class Variation:
     @cached_property
     def _moved(self) -> Shaped[Array, "p K dJ"]:
         """M_k ξ."""
-        p, changes = len(self.point.root), self.point.changes()
-        moved = np.einsum("abkj,bcj->ckaj", changes, self.point.columns[:, :p])
-        return moved.reshape(p, changes.shape[2], prod(moved.shape[2:]))
+        p, each = len(self.point.root), changes(self.model, self.point)
+        moved = np.einsum("abkj,bcj->ckaj", each, self.point.columns[:, :p])
+        return moved.reshape(p, each.shape[2], prod(moved.shape[2:]))
 
 
 def _root(information: Shaped[Array, "K K"]) -> Shaped[Array, "K K"] | None:

@@ -15,7 +15,7 @@ from mlsem.core.sample.resampling import resampled_unions
 from mlsem.errors import InferenceError, OptionValueError
 from mlsem.estimation.estimates import Estimates
 from mlsem.estimation.posed import Posed
-from mlsem.estimation.refit import refit
+from mlsem.estimation.refit import refits
 from mlsem.inference.covariance.by_group import holders, members
 from mlsem.inference.covariance.matrix import Covariance
 from mlsem.inference.covariance.of_estimates import covariance_of
@@ -118,11 +118,14 @@ def _left_out(
     problem, start = estimates.problem, estimates.params
     change = np.full((len(clusters), len(places)), np.nan)
     everyone = np.arange(problem.robust.n_clusters)
-    with bar(int(identified.sum()), "clusters left out", progress) as advance:
-        for k in np.flatnonzero(identified):
-            kept = np.delete(everyone, clusters[k])
-            moments, robust = resampled_unions(problem.moments, problem.robust, kept)
-            again = refit(estimates, moments, estimates.settings, start, robust)
+    which = np.flatnonzero(identified)
+    drawn = (
+        resampled_unions(problem.moments, problem.robust, np.delete(everyone, clusters[k]))
+        for k in which
+    )
+    with bar(len(which), "clusters left out", progress) as advance:
+        found = refits(estimates, drawn, estimates.settings, start)
+        for k, again in zip(which, found, strict=True):
             if again is not None and again.converged:
                 change[k] = (again.params - start)[places]
             advance(1)

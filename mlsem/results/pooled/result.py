@@ -473,7 +473,6 @@ class PooledResult(Plotted, Questioned, Tested, Answering):
             se=self.covariance.kind,
             df=self.df_kind,
             complete_df=self.complete_df,
-            sampling=sampling_pairs(self.settings, record),
             notes=self.notes,
         )
 

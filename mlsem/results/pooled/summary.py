@@ -53,7 +53,6 @@ class PooledFacts:
     se: StandardErrors
     df: PooledDf
     complete_df: float | None
-    sampling: Pairs
     notes: tuple[str, ...]
 
     @property

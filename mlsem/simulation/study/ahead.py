@@ -10,20 +10,25 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mlsem.api.call import Call, called
+from mlsem.api.call import Call, called, posed_in
 from mlsem.api.fit import fit
 from mlsem.api.reading import Reading
 from mlsem.data.moments.together import read_together
 from mlsem.data.table.stack import Stack, alike
 from mlsem.errors import without_warnings
+from mlsem.estimation.posed import Posed
+from mlsem.estimation.settings import Settings
+from mlsem.estimation.together import usual_maxima
+from mlsem.model.table import ParameterTable
 from mlsem.simulation.study.methods import Method
 
 
 def look_ahead(methods: Sequence[Method], readings: Sequence[Reading]) -> None:
-    """Read data sets of one design for the models of all methods."""
-    if len(readings) < 2:
-        return
-    frames = [each.data for each in readings]
+    """Read data sets of one design for the models of all methods, and search their maxima.
+
+    What a data set gets does not depend on the others, to the last digit: a study may be cut into
+    waves in any way.
+    """
     stacks: dict[str | None, tuple[Stack, list[int]] | None] = {None: None}
     with without_warnings(), np.errstate(all="ignore"):
         for method in methods:
@@ -31,33 +36,56 @@ def look_ahead(methods: Sequence[Method], readings: Sequence[Reading]) -> None:
             if call is None:
                 continue
             if call.cluster not in stacks:
+                frames = [each.data for each in readings]
                 stacks[call.cluster] = alike(frames, str(call.cluster))
             found = stacks[call.cluster]
             if found is not None:
                 stack, places = found
-                _make(method, call, stack, [readings[place] for place in places])
+                _read(method, call, stack, [readings[place] for place in places])
+            _search(method, readings)
 
 
-def _call(method: Method, first: Reading) -> Call | None:
+def _call(method: Method, reading: Reading) -> Call | None:
     """What a method asks for, if that is said by the columns of the data alone."""
     options = dict(method.options)
     cluster = options.pop("cluster", None)
     try:
-        call, _ = called("sem", method.text, first.data, cluster, options)
+        call, _ = called("sem", method.text, reading.data, cluster, options)
     except Exception:  # the method itself will say so
         return None
     plain = call.how.group is None and call.how.auxiliary is None
     return call if plain else None
 
 
-def _make(method: Method, call: Call, stack: Stack, readings: Sequence[Reading]) -> None:
+def _read(method: Method, call: Call, stack: Stack, readings: Sequence[Reading]) -> None:
     """Tell data sets of one design what a method asks for, and read them for it."""
     for reading in readings:
         reading.known[method] = call
     settings = call.how.settings
     other = call.how.center or settings.se_cluster is not None or settings.missing == "fiml"
-    if other or any(call.read in each.known for each in readings):  # read for a method before
-        return
+    if len(readings) < 2 or other or any(call.read in each.known for each in readings):
+        return  # or read for a method before
     for reading, record in zip(readings, read_together(call.table, stack), strict=True):
         if record is not None:
             reading.known[call.read] = record
+
+
+def _search(method: Method, readings: Sequence[Reading]) -> None:
+    """Find the maxima of all data sets at which a method looks no further."""
+    posed: dict[ParameterTable, dict[int, Posed]] = {}
+    settings: Settings | None = None
+    for number, reading in enumerate(readings):
+        call = reading.known.get(method) or _call(method, reading)
+        if call is None or call.how.start is not None:
+            continue
+        settings = call.how.settings
+        try:
+            problem = posed_in(call, reading.data, reading)
+        except Exception:  # the method itself will say so
+            continue
+        if (problem, settings.search) not in reading.known:
+            posed.setdefault(call.table, {})[number] = problem
+    for problems in posed.values():
+        assert settings is not None
+        for number, optimum in usual_maxima(problems, settings).items():
+            readings[number].known[problems[number], settings.search] = optimum

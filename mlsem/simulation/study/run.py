@@ -26,7 +26,7 @@ from mlsem.simulation.study.sources import Drawn, InOrder, Source, read_source
 from mlsem.simulation.study.store import Store
 
 TRIED = 3  # data sets that no method can analyse, before a study is given up
-LARGEST = 25  # replications that an interruption may lose, per process
+LARGEST = 50  # replications that an interruption may lose, per process
 HELD = 4_000_000  # values of data sets that are read together
 
 
@@ -284,7 +284,9 @@ def _tried(work: Work, source: InOrder | Source, replications: int) -> Mapping[s
     numbers = range(min(TRIED, replications))
     tried: list[Mapping[str, Outcome]] = []
     for [(number, data)] in _batches(source, numbers, 1):
-        tried.append(analyse(work.methods, Reading(_drawn(work, number, data))))
+        reading = Reading(_drawn(work, number, data))
+        look_ahead(work.methods, [reading])  # its digits are those of a data set in a wave
+        tried.append(analyse(work.methods, reading))
         if not all(each.is_mistake for each in tried[-1].values()):
             return tried[0]
     reasons = "; ".join(f"models[{k!r}]: {each.failure}" for k, each in tried[0].items())
