@@ -1,7 +1,8 @@
 """The command `mlsem`: fit a model, look at its parameter table, translate a script, and so on.
 
 Exit codes: 0 fine, 1 an error in the model, the data or the estimation, 2 wrong usage,
-3 the optimiser did not converge (the estimates are printed all the same).
+3 the optimiser did not converge (the estimates are printed all the same), 130 interrupted (Ctrl-C),
+143 terminated.
 """
 
 from __future__ import annotations
@@ -9,15 +10,16 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
+from mlsem.base.ending import Terminated, raised_sigterm
 from mlsem.cli import commands
 from mlsem.cli.commands import NOT_CONVERGED, OK
 from mlsem.cli.parser import make_parser
 from mlsem.cli.planning import run_plan
 from mlsem.cli.porting import run_port
-from mlsem.cli.terminal import complain, never_fail_to_print, pipe_closed
+from mlsem.cli.terminal import complain, never_fail_to_print, pipe_closed, stopped
 from mlsem.errors import MlsemError, OptionError, OptionValueError
 
-FAILED, USAGE, INTERRUPTED = 1, 2, 130
+FAILED, USAGE, INTERRUPTED, TERMINATED = 1, 2, 130, 143
 COMMANDS = {
     "fit": commands.run_fit,
     "lmm": commands.run_lmm,
@@ -29,7 +31,7 @@ COMMANDS = {
     "plan": run_plan,
     "port": run_port,
 }
-__all__ = ["FAILED", "INTERRUPTED", "NOT_CONVERGED", "OK", "USAGE", "main"]
+__all__ = ["FAILED", "INTERRUPTED", "NOT_CONVERGED", "OK", "TERMINATED", "USAGE", "main"]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -37,14 +39,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     never_fail_to_print()
     arguments = make_parser().parse_args(argv)
     try:
-        code = COMMANDS[arguments.command](arguments)
-        sys.stdout.flush()
+        with raised_sigterm():
+            code = COMMANDS[arguments.command](arguments)
+            sys.stdout.flush()
     except (OptionError, OptionValueError) as error:
         return complain(error, USAGE)
     except (MlsemError, OSError) as error:
         if isinstance(error, BrokenPipeError):
             return pipe_closed()
         return complain(error, FAILED)
+    except Terminated:
+        return stopped("terminated", TERMINATED)
     except KeyboardInterrupt:
-        return INTERRUPTED
+        return stopped("interrupted", INTERRUPTED)
     return code

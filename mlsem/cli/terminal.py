@@ -94,6 +94,11 @@ def complain(error: Exception, code: int) -> int:
     return code
 
 
+def stopped(how: str, code: int) -> int:
+    print(how, file=sys.stderr)
+    return code
+
+
 def _as_arguments(message: str) -> str:
     """The message as a terminal takes it, the command's arguments in place of Python's keywords."""
 

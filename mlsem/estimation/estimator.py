@@ -78,14 +78,17 @@ def _in_units(problem: Posed, settings: Settings) -> Settings:
 def _apart(problem: Posed, settings: Settings, start: object) -> Optimum:
     """The maxima of groups that have nothing in common, each found on its own."""
     from mlsem.estimation.groups import joined  # for few fits
+    from mlsem.parallel.progress import bar
 
     given = None if start is None else dict(given_values(start, problem.table.names))
     found: list[Optimum] = []
-    for group in problem.groups:
-        own = group.problem.table.names
-        begin = given and {name: given[name] for name in own if name in given}
-        with in_group(group.label):
-            found.append(optimum_of(group.problem, settings, begin))
+    with bar(len(problem.groups), "groups") as advance:
+        for group in problem.groups:
+            own = group.problem.table.names
+            begin = given and {name: given[name] for name in own if name in given}
+            with in_group(group.label):
+                found.append(optimum_of(group.problem, settings, begin))
+            advance(1)
     return joined(problem, found)
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pickle import PicklingError
@@ -11,6 +11,7 @@ from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 
+from mlsem.base.ending import orderly_end
 from mlsem.errors import InterfaceError, OptionValueError, WorkerError, listed, nearest
 from mlsem.parallel.dask import cluster_threads, on_cluster
 from mlsem.parallel.executors import (
@@ -123,7 +124,7 @@ def in_batches(
     batches = [items[start : start + size] for start in range(0, len(items), size)]
     outcomes: list[Found] = []
     jobs = jobs if len(batches) > 1 else 1
-    for results in streamed(
+    stream = streamed(
         function,
         batches,
         total=len(items),
@@ -131,8 +132,10 @@ def in_batches(
         progress=progress,
         label=label,
         backend=backend,
-    ):
-        outcomes += results
+    )
+    with orderly_end(), closing(stream):
+        for results in stream:
+            outcomes += results
     return outcomes
 
 
@@ -150,8 +153,10 @@ def streamed(
     progress: bool | None,
     label: str,
     backend: Backend | None = None,
-) -> Iterator[list[Found]]:
+) -> Generator[list[Found], None, None]:
     """The results of each batch as soon as they and those of all before are there.
+
+    Whoever stops early closes it, which ends the processes: `contextlib.closing`.
 
     Parameters
     ----------

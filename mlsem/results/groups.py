@@ -11,6 +11,7 @@ import numpy as np
 from mlsem.data.table.frame import joined_frames
 from mlsem.errors import InferenceError
 from mlsem.inference.covariance.groups import DeltaMethod, covariance_of_group
+from mlsem.parallel.progress import bar
 from mlsem.report.export.exported import Exported
 from mlsem.report.export.grid import Grid, GridTable
 
@@ -129,11 +130,13 @@ def by_group(
     if not estimates.table.groups:
         return function(estimates.groups[0])
     found: dict[Hashable, T | InferenceError] = {}
-    for part in estimates.groups:
-        try:
-            found[part.label] = function(part)
-        except InferenceError as error:
-            found[part.label] = error
+    with bar(len(estimates.groups), "groups") as advance:
+        for part in estimates.groups:
+            try:
+                found[part.label] = function(part)
+            except InferenceError as error:
+                found[part.label] = error
+            advance(1)
     errors = {str(each): None for each in found.values() if isinstance(each, InferenceError)}
     every = ByGroup(found)
     if not every:

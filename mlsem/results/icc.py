@@ -17,6 +17,7 @@ from mlsem.errors import InferenceError
 from mlsem.estimation.problem import Problem
 from mlsem.model.table import ParameterTable
 from mlsem.other_programs.answering import Answering
+from mlsem.parallel.progress import bar
 from mlsem.report.export.exported import Exported
 from mlsem.report.export.grid import Grid
 from mlsem.report.table import columns_table, render_columns
@@ -156,10 +157,12 @@ def icc(fit: Estimates[Problem], covariance: DeltaMethod) -> Icc:
 def numerical_jacobian(function: Callable[[Array], Array], params: Array) -> Array:
     """Central differences, (m, npar)."""
     columns: list[Array] = []
-    for k, value in enumerate(params):
-        step = np.zeros_like(params)
-        step[k] = STEP * max(1.0, abs(value)) if value == 0 else STEP * abs(value)
-        columns.append((function(params + step) - function(params - step)) / (2 * step[k]))
+    with bar(len(params), "derivatives") as advance:
+        for k, value in enumerate(params):
+            step = np.zeros_like(params)
+            step[k] = STEP * max(1.0, abs(value)) if value == 0 else STEP * abs(value)
+            columns.append((function(params + step) - function(params - step)) / (2 * step[k]))
+            advance(1)
     return np.array(columns).T
 
 

@@ -794,6 +794,7 @@ class FitResult(Tested, Answering, Drawn):
         sections: Iterable[SectionName] | None = None,
         *,
         seed: int = 1,
+        progress: bool | None = None,
     ) -> Report:
         """A report of the fit: one HTML file that needs no network.
 
@@ -816,6 +817,8 @@ class FitResult(Tested, Answering, Drawn):
             "notes", "session". Default: all.
         seed : int, default 1
             Of the draws for the band of standard errors (see `compare_se`).
+        progress : bool, optional
+            Bars of what takes long in it, as of `bootstrap`.
 
         Returns
         -------
@@ -846,16 +849,17 @@ class FitResult(Tested, Answering, Drawn):
         """
         from mlsem.results.report.build import make_report
 
-        return make_report(
-            self,
-            path,
-            data=data,
-            title=title,
-            labels=labels,
-            overwrite=overwrite,
-            sections=sections,
-            seed=seed,
-        )
+        with showing(progress):
+            return make_report(
+                self,
+                path,
+                data=data,
+                title=title,
+                labels=labels,
+                overwrite=overwrite,
+                sections=sections,
+                seed=seed,
+            )
 
     def _facts(self) -> Facts:
         from mlsem.results.groups import group_sizes
@@ -1929,7 +1933,9 @@ class FitResult(Tested, Answering, Drawn):
         number = self.table.level_number(level)
         return by_group(self._estimates, group, lambda part: implied_by(part.estimates, number))
 
-    def reliability(self, level: float = 0.95, group: Hashable = None) -> Any:
+    def reliability(
+        self, level: float = 0.95, group: Hashable = None, *, progress: bool | None = None
+    ) -> Any:
         """Reliability of composites, cluster means and factor scores.
 
         Of each factor's indicators ω and α of the sum within clusters, of its observed mean in a
@@ -1945,6 +1951,8 @@ class FitResult(Tested, Answering, Drawn):
             Of the confidence intervals, by the delta method on the logit scale.
         group : str or number, optional
             A group by its label or number. Default: all.
+        progress : bool, optional
+            A bar, as of `bootstrap`.
 
         Returns
         -------
@@ -1979,13 +1987,14 @@ class FitResult(Tested, Answering, Drawn):
         from mlsem.results.reliability import reliability
 
         require_level(level)
-        return by_group(
-            self._estimates,
-            group,
-            lambda part: reliability(
-                self._models_of(part), covariance_of_group(self.covariance, part), level
-            ),
-        )
+        with showing(progress):
+            return by_group(
+                self._estimates,
+                group,
+                lambda part: reliability(
+                    self._models_of(part), covariance_of_group(self.covariance, part), level
+                ),
+            )
 
     def inspect(self, what: str) -> Any:
         """What R's lavInspect gives, under its names; of several groups a dict by their labels, of

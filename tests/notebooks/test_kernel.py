@@ -161,9 +161,19 @@ def test_results_are_tables(code: str, notebook: Notebook) -> None:
     assert "<table>" in content["data"]["text/html"]
 
 
-def test_bars(notebook: Notebook) -> None:
-    assert notebook.run("found = fit.bootstrap('parametric', draws=4, seed=1)") == []
-    shown = notebook.run("found = fit.bootstrap('parametric', draws=4, seed=1, progress=True)")
+@pytest.mark.parametrize(
+    "code",
+    [
+        "fit.bootstrap('parametric', draws=4, seed=1{})",
+        "mlsem.study(('y ~ 0.5*x; y ~~ 1*y', {{'n_clusters': 30}}), {{'ML': {{'model': 'y ~ x'}}}},"
+        " 4, seed=1{})",
+        "mlsem.fit('y ~ x1', pyarrow.dataset.dataset(pyarrow.table(data)){})",  # a query
+    ],
+)
+def test_bars(code: str, notebook: Notebook) -> None:
+    notebook.run("import pyarrow, pyarrow.dataset")
+    assert notebook.run(f"found = {code.format('')}") == []
+    shown = notebook.run(f"found = {code.format(', progress=True')}")
     assert shown[0][0] == "display_data"
     assert "<progress" in shown[0][1]["data"]["text/html"]
     assert shown[-1][0] == "update_display_data"

@@ -15,6 +15,7 @@ import mlsem
 from mlsem.errors import InterfaceError, OptionValueError
 from mlsem.parallel import progress
 from mlsem.parallel.progress import bar, showing
+from mlsem.results.report import build
 
 MODEL = "level: 1\n y ~ x1\nlevel: 2\n y ~ w1"
 
@@ -34,6 +35,11 @@ def terminal(monkeypatch: pytest.MonkeyPatch) -> Terminal:
 @pytest.fixture(scope="module")
 def fit() -> mlsem.FitResult:
     return mlsem.fit(MODEL, mlsem.load_example("article"), "id")
+
+
+def _of_groups(**options: Any) -> mlsem.FitResult:
+    data = mlsem.load_example("article").assign(half=lambda rows: rows["id"] % 2)
+    return mlsem.fit(MODEL, data, "id", group="half", **options)
 
 
 def _work(asked: bool | None = None) -> None:
@@ -109,9 +115,13 @@ def test_says_what_to_install(monkeypatch: pytest.MonkeyPatch, terminal: Termina
         _work(True)
 
 
+@pytest.mark.filterwarnings("ignore::mlsem.InferenceWarning")  # few clusters
 @pytest.mark.parametrize(
     ("label", "work"),
     [
+        ("derivatives", lambda fit: fit.reliability(progress=True)),
+        ("groups", lambda fit: _of_groups().reliability(progress=True)),
+        ("groups", lambda fit: _of_groups(progress=True)),
         ("random starts", lambda fit: fit.update(starts=2, seed=1, progress=True)),
         ("profile intervals", lambda fit: fit.conf_int(ci="profile", progress=True)),
         ("wild", lambda fit: fit.bootstrap("wild", draws=3, seed=1, progress=True)),
@@ -124,11 +134,22 @@ def test_long_work_has_a_bar(
     label: str, work: Callable[[Any], object], fit: mlsem.FitResult, terminal: Terminal
 ) -> None:
     work(fit)
+    assert label == "wild" or label in terminal.getvalue()
     if label == "wild":  # nothing is refitted: it is done at once
         assert terminal.getvalue() == ""
     else:
         assert terminal.getvalue().startswith("\r")
         assert _seen(terminal.getvalue()) == ""
+
+
+def test_a_report_has_the_bars_of_what_is_in_it(
+    fit: mlsem.FitResult, terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(build, "_sections", lambda *_: (_work(), ())[1])
+    for asked in (None, False, True):
+        assert terminal.getvalue() == ""
+        fit.report(sections=["notes"], progress=asked)
+    assert "work: " in terminal.getvalue()
 
 
 def test_values_are_checked(fit: mlsem.FitResult) -> None:
@@ -139,6 +160,8 @@ def test_values_are_checked(fit: mlsem.FitResult) -> None:
         lambda: mlsem.lmm("y ~ x1 + (1 | id)", data, progress=wrong),
         lambda: fit.bootstrap("parametric", draws=3, progress=wrong),
         lambda: fit.conf_int(ci="profile", progress=wrong),
+        lambda: fit.reliability(progress=wrong),
+        lambda: fit.report(progress=wrong),
         lambda: mlsem.invariance("f =~ x1 + w1 + y", data, group="id", progress=wrong),
     ):
         with pytest.raises(OptionValueError, match="progress='yes': it takes True, False"):

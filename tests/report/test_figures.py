@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import struct
 import sys
+from collections.abc import Iterator
 from io import BytesIO
 from math import nan
 
@@ -82,6 +83,19 @@ def test_no_legend_of_sizes_where_all_are_equal():
 def test_a_parameter_that_is_not_free():
     (ax,) = leverage([LeveragePanel("p", [nan] * 4, nan)], LABELS, ROWS, "id").axes
     assert words(ax) == ["not free"]
+
+
+def test_rows_are_read_a_few_times_however_many_clusters_there_are() -> None:
+    class Counted(list[int]):
+        times = 0
+
+        def __iter__(self) -> Iterator[int]:
+            self.times += 1
+            return super().__iter__()
+
+    rows = Counted([3] * 99 + [7])
+    leverage([LeveragePanel("y~x", [0.01] * 100, 100.0)], list(map(str, range(100))), rows, "id")
+    assert 0 < rows.times < 20
 
 
 def test_many_clusters():

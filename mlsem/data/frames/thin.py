@@ -28,6 +28,8 @@ EXACT = 1 << 53
 """Up to here a double holds every whole number."""
 SAID = 300
 """Columns of what an engine says that a message shows."""
+CTRL_C = "Query interrupted"
+"""What DuckDB makes of it."""
 
 
 def thin(frame: nw.DataFrame[Any], names: Iterable[str]) -> pd.DataFrame:
@@ -64,6 +66,8 @@ def engine_errors(engine: str) -> Iterator[None]:
         raise
     except Exception as error:  # of whichever class the engine has for it
         said = next(iter(str(error).strip().splitlines()), "")
+        if isinstance(error, RuntimeError) and said == CTRL_C:
+            raise KeyboardInterrupt from error
         raise DataError(
             f"the data cannot be read by {engine}: {cell(said or type(error).__name__, SAID)}"
         ) from error

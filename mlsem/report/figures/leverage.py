@@ -82,8 +82,8 @@ def _across(count: int) -> int:
 
 def _areas(rows: Sequence[int]) -> list[float]:
     """Areas of dots in square points, in proportion to the rows, but never too small to be seen."""
-    largest = min(60.0, max(9.0, 2400.0 / len(rows)))
-    return [max(3.0, 0.08 * largest, largest * n / max(rows)) for n in rows]
+    largest, most = min(60.0, max(9.0, 2400.0 / len(rows))), max(rows)
+    return [max(3.0, 0.08 * largest, largest * n / most) for n in rows]
 
 
 def _draw_shares(

@@ -150,7 +150,7 @@ def _errors(context: Context) -> Iterator[Part]:
         yield Paragraph("The fit has no clusters to be robust against.")
         return
     draws = _draws(context)
-    found = context.fit.compare_se(draws=draws, seed=context.seed, progress=False)
+    found = context.fit.compare_se(draws=draws, seed=context.seed)
     if draws:
         yield Verdicts(tuple(_of_errors(found)))
     else:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import nullcontext
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from secrets import randbits
@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from mlsem.api.reading import Reading
+from mlsem.base.ending import orderly_end
 from mlsem.data.table.stack import held, values_in
 from mlsem.errors import OptionValueError
 from mlsem.other_programs.answering import answering
@@ -137,7 +138,7 @@ def study(
     require_numbers(replications, level, seed)
     known, wanted = read_truth(truth), read_names(parameters)
     workers = workers_for(n_jobs, backend)
-    with nullcontext() if file is None else Store.opened(file) as store:
+    with orderly_end(), nullcontext() if file is None else Store.opened(file) as store:
         seed = _seed(seed, store)
         work = Work(None if isinstance(source, InOrder) else source, methods, seed, wanted)
         done: dict[int, Mapping[str, Outcome]] = {}
@@ -152,10 +153,12 @@ def study(
                 done[0] = _chosen(first, wanted)
                 if store is not None:
                     store.add([(0, done[0])])
-        for records in _records(work, source, replications, done, n_jobs, progress, backend):
-            if store is not None:
-                store.add(records)
-            done.update(records)
+        stream = _records(work, source, replications, done, n_jobs, progress, backend)
+        with closing(stream):
+            for records in stream:
+                if store is not None:
+                    store.add(records)
+                done.update(records)
     return Study(
         methods=tuple(_gathered(method.name, done, replications) for method in methods),
         replications=replications,
@@ -179,13 +182,13 @@ def _records(
     n_jobs: int,
     progress: bool | None,
     backend: Backend | None,
-) -> Iterator[list[Record]]:
+) -> Generator[list[Record], None, None]:
     """What is left to do, in batches."""
     left = [number for number in range(replications) if number not in done]
     if not left:
-        return iter(())
+        return
     size = min(LARGEST, batch_size(len(left), n_jobs, backend))
-    return streamed(
+    yield from streamed(
         partial(_replicated, work),
         _batches(source, left, size),
         total=len(left),

@@ -13,6 +13,8 @@ import pandas as pd
 import pytest
 
 import mlsem
+from mlsem.data.frames.thin import engine_errors
+from mlsem.errors import DataError
 
 pl = pytest.importorskip("polars")
 pa = pytest.importorskip("pyarrow")
@@ -237,3 +239,10 @@ def test_rows_without_an_index_are_named_by_position(frame: pd.DataFrame) -> Non
         mlsem.sem("y ~ x", pa.table([pa.array([1.0, 2.0])] * 3, names=["y", "x", "x"]))
     with pytest.raises(mlsem.DataError, match=r"data must be a data frame .* polars"):
         mlsem.sem("y ~ x", pl.Series("y", [1.0]))
+
+
+def test_what_duckdb_makes_of_ctrl_c_is_no_error_of_the_data() -> None:
+    with pytest.raises(KeyboardInterrupt), engine_errors("duckdb"):
+        raise RuntimeError("Query interrupted")
+    with pytest.raises(DataError, match="duckdb: Query failed"), engine_errors("duckdb"):
+        raise RuntimeError("Query failed")
