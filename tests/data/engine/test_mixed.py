@@ -95,7 +95,10 @@ def assert_same(ours: mlsem.MixedResult, theirs: mlsem.MixedResult, *kinds: str)
 @pytest.mark.parametrize("formula", FORMULAS)
 def test_the_same_as_of_rows(engine: Any, formula: str) -> None:
     frame = rows(holes="f " in formula)
-    assert_same(mlsem.lmm(formula, engine(frame)), mlsem.lmm(formula, frame), "standard", "CR2")
+    query = engine(frame)
+    if type(query).__module__.startswith("ibis"):  # which has text in place of categories
+        frame["c"] = frame["c"].astype(object)
+    assert_same(mlsem.lmm(formula, query), mlsem.lmm(formula, frame), "standard", "CR2")
 
 
 def test_ml_and_robust_clusters(engine: Any) -> None:
