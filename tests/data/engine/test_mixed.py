@@ -155,6 +155,16 @@ def test_what_is_wrong_is_said(engine: Any) -> None:
             mlsem.lmm(formula, engine(data), **how)
 
 
+def test_text_that_is_no_factor_is_said() -> None:
+    """Its rows are few, for a query of more values is not translated."""
+    frame = rows().head(60)
+    frame["t"] = frame["t"].astype(str)
+    for make, slow in ENGINES.values():
+        if not slow:
+            with pytest.raises(mlsem.DataError, match=r"'t' is text with 60 .* stored as text"):
+                mlsem.lmm("y ~ t + (1 | id)", make(frame))
+
+
 def test_files_are_read_again(tmp_path: Path) -> None:
     """A fit to files knows their paths, so that rows are not passed twice."""
     pl = pytest.importorskip("polars")
