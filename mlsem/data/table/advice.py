@@ -211,9 +211,8 @@ def time_advice(data: object, name: str, dates: bool) -> str:
 
 def stored_as_text(data: object, name: str) -> str:
     """What to do with a column of text in which all are numbers."""
-    return (
-        f"These are numbers stored as text: use {hint(NUMBERS, data, name) or 'them as numbers'}."
-    )
+    code = hint(NUMBERS, data, name)
+    return f"These are numbers stored as text: {f'use {code}' if code else 'make them numbers'}."
 
 
 def others_stored_as_text(data: object, name: str) -> str:
