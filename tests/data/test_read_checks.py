@@ -91,7 +91,7 @@ def test_numbers_as_text():
             data.assign(x1=data["x1"].round(1).astype(str).astype(kind)),
             "'x1' is not numeric",
             "rows 'row0', 'row1', 'row2', 'row3', 'row4', … (index labels)",
-            "numbers stored as text: use pandas.to_numeric(data['x1'])",
+            'numbers stored as text: use pandas.to_numeric(data["x1"])',
         )
 
 

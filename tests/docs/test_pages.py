@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -90,8 +91,19 @@ def _assessment(names: dict[str, Any], printed: str) -> None:
     assert f"{names['gone'].mean():.0%}" == "19%"
 
 
+def _clusters_of_machines(names: dict[str, Any], printed: str) -> None:
+    """What it computes from are the measurements."""
+    once = json.loads((ROOT / "benchmarks/results/engines_once.json").read_text("utf-8"))
+    assert {each["case"]: each["wall"] for each in once} == names["measured"]
+    peaks = {each["case"]: each["memory"] / 1000 for each in once if each["memory"]}
+    assert peaks == names["peak"]
+    assert {each["rows"] for each in once} == {10**8}
+    assert "MLR: 88 s" in printed  # as the prose has it
+
+
 CHECKS = {
     "docs/tutorials/assessment.md": _assessment,
+    "docs/how_to/clusters_of_machines.md": _clusters_of_machines,
     "docs/how_to/missing_values.md": _missing_values,
     "docs/how_to/invariance.md": _invariance,
     "docs/tutorials/random_slope.md": _random_slope,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 from pandas.api import types
 
+from mlsem.data.table.advice import stored_as_text
 from mlsem.data.table.columns import missing_in
 from mlsem.errors import DataError
 
@@ -56,4 +57,4 @@ def _advice(name: str, column: pd.Series) -> str:
     parsed: Any = pd.to_numeric(column.astype(object), errors="coerce")
     if parsed.isna().any():
         return ""
-    return f"These are numbers stored as text: use pandas.to_numeric(data[{name!r}])."
+    return stored_as_text(column, name)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from mlsem.data.frames.origin import of_origin
 from mlsem.data.frames.thin import collected as rows_of_query
 from mlsem.data.frames.thin import engine_errors
 from mlsem.data.table.advice import absent
@@ -122,7 +123,7 @@ def _refuse_type(frame: nw.LazyFrame[Any], name: str) -> None:
     import narwhals as nw
 
     rows = frame.select(nw.col(name)).drop_nulls().head(SAMPLE)
-    sample = collected(rows)
+    sample = of_origin(collected(rows), (name,), frame.to_native(), in_order=False)
     numeric(sample, sample[name], name)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
@@ -274,7 +274,7 @@ def _sorted_ids(ids: Any, query: Query) -> tuple[Index, NDArray[Any]]:
     codes, labels = factorised(ids[CLUSTER], f"cluster column {query.ids[CLUSTER]!r}")
     gone = (codes < 0) | np.append(blank(labels), False)[codes]
     if gone.any():
-        raise missing_ids(CLUSTER, query.ids[CLUSTER], int(gone.sum()), blank=True)
+        raise missing_ids(query, CLUSTER, int(gone.sum()), blank=True)
     order = _order(labels)
     rank = np.empty(len(order), dtype=np.intp)
     rank[order] = np.arange(len(order))
@@ -304,16 +304,16 @@ def _robust(
         return [None] * len(labels)
     pairs = aggregated(query.frame, (*parts.by, CLUSTER, ROBUST), [nw.len().alias("rows")])
     places = parts.places(pairs)
-    return each_group(parts.labels, lambda k: _robust_of(pairs[places == k], query.ids, labels[k]))
+    return each_group(parts.labels, lambda k: _robust_of(pairs[places == k], query, labels[k]))
 
 
-def _robust_of(pairs: Any, names: Mapping[str, str], labels: NDArray[Any]) -> NDArray[Any]:
-    cluster, name = names[CLUSTER], names[ROBUST]
+def _robust_of(pairs: Any, query: Query, labels: NDArray[Any]) -> NDArray[Any]:
+    cluster, name = query.ids[CLUSTER], query.ids[ROBUST]
     codes, uniques = factorised(pairs[CLUSTER], f"cluster column {cluster!r}")
     own, robust = factorised(pairs[ROBUST], f"se_cluster column {name!r}")
     empty = np.append(blank(robust), False)[own]
     if empty.any():
-        raise missing_ids(ROBUST, name, int(pairs["rows"].to_numpy()[empty].sum()), blank=True)
+        raise missing_ids(query, ROBUST, int(pairs["rows"].to_numpy()[empty].sum()), blank=True)
     often = np.bincount(codes)
     if (often > 1).any():
         torn = int(np.argmax(often > 1))

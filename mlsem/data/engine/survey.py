@@ -12,6 +12,7 @@ from mlsem.core.records import frozen
 from mlsem.data.engine.query import CLUSTER, GROUP, ROBUST, Query, aggregated, present
 from mlsem.data.moments.monomials import Extremes
 from mlsem.data.table.columns import SHOWN, brief
+from mlsem.data.table.hints import NOT_BLANK, PRESENT, hint
 from mlsem.data.table.sentinels import CODES
 from mlsem.errors import DataError
 
@@ -84,11 +85,11 @@ def survey(query: Query, parts: Parts) -> tuple[tuple[Survey, ...], int, int]:
     if not rows.sum():
         raise DataError("the data have no rows.")
     mine = (places >= 0) & (places < len(parts.labels))
-    for kind, name in query.ids.items():
+    for kind in query.ids:
         if kind != GROUP:
             there = told[f"{kind}_there"].to_numpy()[mine]
             if gone := int((told["rows"].to_numpy()[mine] - there).sum()):
-                raise missing_ids(kind, name, gone)
+                raise missing_ids(query, kind, gone)
     counts = told["rows"].to_numpy()
     without, others = counts[places < 0].sum(), counts[places == len(parts.labels)].sum()
     return found, int(without), int(others)
@@ -175,12 +176,13 @@ def numbers_of(series: pd.Series) -> Array:
     return series.to_numpy(dtype=np.float64, na_value=np.nan)
 
 
-def missing_ids(kind: str, name: str, gone: int, blank: bool = False) -> DataError:
-    """The error of ids that are missing."""
-    among = ", blank ones among them" if blank else ""
+def missing_ids(query: Query, kind: str, gone: int, blank: bool = False) -> DataError:
+    """The error of ids of a query that are missing."""
+    name, among = query.ids[kind], ", blank ones among them" if blank else ""
+    code = hint(NOT_BLANK if blank else PRESENT, query.frame.to_native(), name)
     return DataError(
         f"{KEYWORD[kind]} {name!r} has {gone} missing id(s){among}. Give these rows their "
-        "cluster or leave them out before, as by a filter of the engine."
+        f"cluster or drop them{code and f', e.g. {code}'}."
     )
 
 

@@ -24,21 +24,26 @@ class Origin:
         All columns of the data.
     given : object
         What the user gave.
+    in_order : bool
+        Whether the places of rows say something; those of a query have no order.
     """
 
     names: tuple[str, ...]
     given: object
+    in_order: bool = True
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Origin:
         return self
 
-    def __reduce__(self) -> tuple[type[Origin], tuple[tuple[str, ...], None]]:
-        return Origin, (self.names, None)
+    def __reduce__(self) -> tuple[type[Origin], tuple[tuple[str, ...], None, bool]]:
+        return Origin, (self.names, None, self.in_order)
 
 
-def of_origin(frame: pd.DataFrame, names: Sequence[str], given: object) -> pd.DataFrame:
+def of_origin(
+    frame: pd.DataFrame, names: Sequence[str], given: object, in_order: bool = True
+) -> pd.DataFrame:
     """The frame, marked as thin."""
-    frame.attrs[KEY] = Origin(tuple(names), given)
+    frame.attrs[KEY] = Origin(tuple(names), given, in_order)
     return frame
 
 

@@ -65,7 +65,10 @@ class Lazy:
     @property
     def columns(self) -> tuple[str, ...]:
         """The names of all columns, in order."""
-        return tuple(self.frame.collect_schema().names())
+        from mlsem.data.frames.thin import engine_errors
+
+        with engine_errors(self.frame.implementation.value):
+            return tuple(self.frame.collect_schema().names())
 
     def pandas(self, names: Iterable[str]) -> pd.DataFrame:
         """The rows of these columns alone, in this process."""

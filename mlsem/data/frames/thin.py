@@ -81,8 +81,8 @@ def _column(series: nw.Series[Any]) -> Any:
     if kind.is_decimal():
         series = _plain_decimal(series)
         kind = series.dtype
-    if isinstance(kind, (nw.Int128, nw.UInt128)):
-        return _by_library(series)
+    if isinstance(kind, (nw.Int128, nw.UInt128)):  # which Arrow does not have
+        return pd.Series(series.to_list(), dtype=object).array
     if kind.is_float():
         return _numbers(series)
     if kind.is_integer() or kind == nw.Boolean:

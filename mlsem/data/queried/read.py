@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mlsem.data.design.columns import INTERCEPT, design
+from mlsem.data.design.factors import MANY
 from mlsem.data.design.mixed import (
     MixedColumns,
     constant_outcome,
@@ -185,6 +186,8 @@ def _used_levels(rows: Rows, made: Mapping[str, Made]) -> dict[str, Variable]:
             continue
         table = aggregated(rows.query.frame, (f"f{k}",), [nw.len().alias("rows")])
         places = sorted(int(place) for place in numbers_of(table[f"f{k}"]))
+        if each.variable.plain and len(places) > MANY * rows.used:
+            raise Untranslated  # so that what reads rows says of this text that it is no factor
         levels = tuple(factor.levels[place] for place in places)
         values = _Leveled(factor.codes[:0], levels, factor.contrast, column, tuple(places))
         found[name] = replace(each.variable, values=values)

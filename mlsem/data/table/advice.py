@@ -9,6 +9,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from mlsem.data.table.hints import (
+    DAYS,
+    IS,
+    NUMBERS,
+    NUMBERS_OR_MISSING,
+    PUNCTUATION,
+    SECONDS,
+    hint,
+    joined,
+    library,
+)
 from mlsem.errors import nearest, unsplit
 from mlsem.syntax.naming import dummies, fit_name, is_name, quoted
 
@@ -77,13 +88,17 @@ def one_column(keyword: str, value: object, data: pd.DataFrame) -> str:
         return f"{head} " + (
             f"Pass {shown}."
             if shown
-            else f'Put the ids into the data: data["id"] = …; {keyword}="id".'
+            else f'Put the ids into the data: {_new_column(data)}; {keyword}="id".'
         )
     if len(names) == 1 and isinstance(names[0], str):
         return f"{head} Pass {keyword}={names[0]!r}."
     if len(names) < 2:
         return head
     return f"{head} {_several(keyword, names, data)}"
+
+
+def _new_column(data: pd.DataFrame) -> str:
+    return 'data["id"] = …' if library(data) == "pandas" else 'a column "id"'
 
 
 def _kind(value: object) -> str:
@@ -121,9 +136,12 @@ def _several(keyword: str, names: list[Any], data: pd.DataFrame) -> str:
     if len(pairs) > int(pd.Series(data[fine]).nunique(dropna=False)):
         new = fit_name("_".join(by_size), data.columns)
         columns = ", ".join(map(quoted, by_size))
+        code = f"data[{quoted(new)}] = data.groupby([{columns}]).ngroup()"
+        if library(data) != "pandas":
+            code = joined(data, by_size, new) or f"a column {quoted(new)} of both"
         said += (
             f" The ids of {fine!r} recur in several of {coarse!r}: make them one id before, "
-            f"data[{quoted(new)}] = data.groupby([{columns}]).ngroup(), and name {quoted(new)} "
+            f"{code}, and name {quoted(new)} "
             f"in place of {quoted(fine)}; if they are not nested (crossed), name one of them."
         )
     return said
@@ -132,18 +150,19 @@ def _several(keyword: str, names: list[Any], data: pd.DataFrame) -> str:
 def _combined(names: list[str], data: pd.DataFrame) -> str:
     """A grouping column of several."""
     new = fit_name("_".join(names), data.columns)
-    both = f"data[[{', '.join(map(quoted, names))}]]"
-    code = " + '_' + ".join(f"data[{quoted(name)}].astype(str)" for name in names)
-    if data[names].isna().to_numpy().any():
-        code = f"({code}).where({both}.notna().all(axis=1))"
+    code = joined(data, names, new) or f"a column {quoted(new)} of all of them"
+    if library(data) == "pandas" and data[names].isna().to_numpy().any():
+        line, _, value = code.partition(" = ")
+        both = f"data[[{', '.join(map(quoted, names))}]]"
+        code = f"{line} = ({value}).where({both}.notna().all(axis=1))"
     return (
-        f"For a group of each combination make one column of them, data[{quoted(new)}] = {code}, "
-        f"and pass group={quoted(new)}."
+        f"For a group of each combination make one column of them, {code}, and pass "
+        f"group={quoted(new)}."
     )
 
 
-def categories_advice(name: str, series: pd.Series) -> str:
-    """How to code a column of text or categories."""
+def categories_advice(data: object, name: str, series: pd.Series) -> str:
+    """How to code a column of text or categories of the data."""
     categories = _categories(series)
     shown = ", ".join(repr(str(value)) for value in categories[:SHOWN_CATEGORIES])
     beyond = len(categories) - SHOWN_CATEGORIES
@@ -159,7 +178,12 @@ def categories_advice(name: str, series: pd.Series) -> str:
     if rename:
         pairs = ", ".join(f"{quoted(old)}: {quoted(new)}" for old, new in rename.items())
         code = f"{code[:-1]}.rename(columns={{{pairs}}}))"
-    names = " + ".join(rename.get(each, each) for each in made[:SHOWN_CATEGORIES])
+    columns = [rename.get(each, each) for each in made]
+    if library(data) != "pandas":
+        code = hint(IS, data, name, n=quoted(columns[0]), v=quoted(str(categories[1])))
+        code = f"{code} and so on" if code and len(columns) > 1 else code
+        code = code or f"{columns[0]} of {str(categories[1])!r} and so on"
+    names = " + ".join(columns[:SHOWN_CATEGORIES])
     return (
         f"It has the categories {shown}{more}. Make 0/1 columns of them, {code}, and write {names} "
         f"in place of {name} in the model ({str(categories[0])!r} is the reference)."
@@ -177,26 +201,50 @@ def _categories(series: pd.Series) -> list[Any]:
     return sorted(series.dropna().unique().tolist(), key=str)
 
 
-def number_advice(name: str, values: NDArray) -> str:
+def time_advice(data: object, name: str, dates: bool) -> str:
+    """How to make numbers of dates, or else of durations."""
+    if dates:
+        days = hint(DAYS, data, name) or "the days since the first of them"
+        return f"Turn them into a number with a unit, e.g. {days}."
+    return f"Use {hint(SECONDS, data, name) or 'seconds'} or another unit."
+
+
+def stored_as_text(data: object, name: str) -> str:
+    """What to do with a column of text in which all are numbers."""
+    code = hint(NUMBERS, data, name)
+    return f"These are numbers stored as text: {f'use {code}' if code else 'make them numbers'}."
+
+
+def others_stored_as_text(data: object, name: str) -> str:
+    """The same, of the values that are not shown."""
+    code = hint(NUMBERS_OR_MISSING, data, name)
+    return (
+        "The rest are numbers stored as text: correct these values, or make them missing"
+        f"{code and f' with {code}'}."
+    )
+
+
+def number_advice(data: object, name: str, values: NDArray) -> str:
     """For text in which numbers have commas; nothing for other text."""
     texts = [str(value) for value in values[:1000]]
-    column = quoted(name)
     decimal = all(re.fullmatch(_COMMAS, text) for text in texts)
     thousands = all(re.fullmatch(_THOUSANDS, text) for text in texts)
     if not texts or not (decimal or thousands):
         return ""
-    as_decimal = (
-        f'with decimal commas read the file by pandas.read_csv(…, decimal=",") (often '
-        'with sep=";"), '
-        f'or data[{column}] = data[{column}].str.replace(",", ".").astype(float)'
-    )
-    as_thousands = (
-        f'with commas between thousands read it by pandas.read_csv(…, thousands=","), or '
-        f'data[{column}] = data[{column}].str.replace(",", "").astype(float)'
-    )
+    as_decimal = _read_or_mend(data, name, "decimal commas", 'decimal=",", sep=";"', ".")
+    as_thousands = _read_or_mend(data, name, "commas between thousands", 'thousands=","', "")
     if decimal and thousands:
         return f"These are numbers with commas: {as_decimal}; {as_thousands}."
     return f"These are numbers as text: {as_decimal if decimal else as_thousands}."
+
+
+def _read_or_mend(data: object, name: str, what: str, how: str, to: str) -> str:
+    """Of a file read by pandas; else in the data."""
+    code = hint(PUNCTUATION, data, name, to=to)
+    if library(data) != "pandas":
+        return f"with {what} use {code}" if code else f"{what} are to be {to or 'left out'}"
+    column = f"data[{quoted(name)}]"
+    return f"with {what} read the file by pandas.read_csv(…, {how}), or {column} = {code}"
 
 
 def absent(columns: Iterable[Any], name: str, needed_by: str) -> str:

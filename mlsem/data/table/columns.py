@@ -21,6 +21,9 @@ from mlsem.data.table.advice import (
     no_frame,
     number_advice,
     one_column,
+    others_stored_as_text,
+    stored_as_text,
+    time_advice,
 )
 from mlsem.errors import DataError, OptionValueError, listed
 
@@ -288,8 +291,11 @@ def brief(value: object) -> str:
 
 def rows_named(data: pd.DataFrame, where: NDArray) -> str:
     """`rows 3, 17 (index labels)`, the first few; positions where the user's frame has no index."""
+    origin = origin_of(data)
     labels, count = row_labels(data, where)
-    kind = "index labels" if origin_of(data) is None else "positions"
+    if origin is not None and not origin.in_order:
+        return f"{count} of {len(data)} rows"
+    kind = "index labels" if origin is None else "positions"
     return f"{'row' if count == 1 else 'rows'} {labels} ({kind})"
 
 
@@ -320,16 +326,13 @@ def _not_numeric(data: pd.DataFrame, series: pd.Series, name: str) -> str:
     dtype: Any = series.dtype
     head = f"column {name!r} is not numeric (dtype {dtype})"
     if isinstance(dtype, pd.CategoricalDtype):
-        return f"{head}: categorical. {categories_advice(name, series)}"
+        return f"{head}: categorical. {categories_advice(data, name, series)}"
     if types.is_complex_dtype(dtype):
         return f"{head}: complex. Pass its real part, or what you mean by it."
     if types.is_datetime64_any_dtype(dtype) or isinstance(dtype, pd.PeriodDtype):
-        return (
-            f"{head}: dates. Turn them into a number with a unit, e.g. "
-            f"(data[{name!r}] - data[{name!r}].min()).dt.days."
-        )
+        return f"{head}: dates. {time_advice(data, name, dates=True)}"
     if types.is_timedelta64_dtype(dtype):
-        return f"{head}: durations. Use data[{name!r}].dt.total_seconds() or another unit."
+        return f"{head}: durations. {time_advice(data, name, dates=False)}"
     return _not_numbers(data, series, name, ~missing_in(series))
 
 
@@ -366,23 +369,20 @@ def _not_numbers(data: pd.DataFrame, series: pd.Series, name: str, wrong: NDArra
     values = series.to_numpy(dtype=object)[wrong]
     text = all(isinstance(value, str) for value in values)
     parsed = _parsed(values) if text else np.full(len(values), np.nan)
-    with_commas = number_advice(name, values[np.isnan(parsed)]) if text else ""
+    with_commas = number_advice(data, name, values[np.isnan(parsed)]) if text else ""
     unread = int(np.isnan(parsed).sum())
     head = f"column {name!r} is not numeric (dtype {series.dtype}): "
     if text and unread == 0 and len(values):
         shown, rows = values, wrong
-        advice = f"These are numbers stored as text: use pandas.to_numeric(data[{name!r}])."
+        advice = stored_as_text(data, name)
     elif text and with_commas:
         shown, rows = values[np.isnan(parsed)], np.flatnonzero(wrong)[np.isnan(parsed)]
         advice = with_commas
     elif text and unread < len(values):
         shown, rows = values[np.isnan(parsed)], np.flatnonzero(wrong)[np.isnan(parsed)]
-        advice = (
-            "The rest are numbers stored as text: correct these values, or make them missing "
-            f'with pandas.to_numeric(data[{name!r}], errors="coerce").'
-        )
+        advice = others_stored_as_text(data, name)
     elif text and len(values) == series.count() and has_categories(series):
-        return f"{head}text. {categories_advice(name, series)}"
+        return f"{head}text. {categories_advice(data, name, series)}"
     else:
         shown, rows = values, wrong
         advice = "Code it as numbers, or leave it out of the model."

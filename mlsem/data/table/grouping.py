@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from mlsem.data.table.columns import brief, require_column, rows_named
+from mlsem.data.table.hints import NOT_BLANK, PRESENT, hint
 from mlsem.errors import DataError
 
 if TYPE_CHECKING:
@@ -184,7 +185,7 @@ def group(data: pd.DataFrame, cluster: str, keep: NDArray[np.bool_] | None) -> G
         raise DataError(
             f"cluster column {cluster!r} has {int(missing.sum())} missing id(s)"
             f"{_blanks(labels)}; {rows_named(data, missing)}. Give these rows their cluster or "
-            f"drop them, e.g. {_dropping(labels, cluster)}."
+            f"drop them{_dropping(data, labels, cluster)}."
         )
     del missing
     if labels is None:
@@ -207,11 +208,10 @@ def _blanks(labels: NDArray | None) -> str:
     return ", blank ones among them" if labels is not None and blank(labels).any() else ""
 
 
-def _dropping(labels: NDArray | None, cluster: str) -> str:
+def _dropping(data: object, labels: NDArray | None, cluster: str) -> str:
     """Code that leaves the rows without an id out."""
-    if _blanks(labels):
-        return f"data[data[{cluster!r}].fillna('').astype(str).str.strip() != '']"
-    return f"data.dropna(subset=[{cluster!r}])"
+    code = hint(NOT_BLANK if _blanks(labels) else PRESENT, data, cluster)
+    return code and f", e.g. {code}"
 
 
 def factorised(series: pd.Series, named: str) -> tuple[NDArray, NDArray]:

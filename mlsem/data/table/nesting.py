@@ -11,6 +11,7 @@ import pandas as pd
 from mlsem.core.records import RobustClusters, frozen
 from mlsem.data.table.columns import SHOWN, require_column, require_one_column, rows_named
 from mlsem.data.table.grouping import blank, factorised
+from mlsem.data.table.hints import NOT_BLANK, PRESENT, hint
 from mlsem.errors import DataError
 from mlsem.syntax.naming import fit_name, quoted
 
@@ -78,9 +79,10 @@ def _ids(
     if (used < 0).any():
         where = np.zeros(len(data), dtype=bool)
         where[rows[used < 0]] = True
+        code = hint(NOT_BLANK if blank(labels).any() else PRESENT, data, name)
         raise DataError(
             f"{keyword} column {name!r} has missing or blank ids in {rows_named(data, where)}. "
-            f"Give these rows their {what} or drop them, e.g. data.dropna(subset=[{name!r}])."
+            f"Give these rows their {what} or drop them{code and f', e.g. {code}'}."
         )
     return used, labels
 
@@ -188,9 +190,9 @@ def check_apart(
     raise DataError(
         f"{int((often > 1).sum())} cluster(s) of {cluster!r} have rows in more than one group: "
         f"{cluster} {uniques.tolist()[again]!r} is in the {named_groups(where)}. If ids start anew "
-        f"in each group, make them unique, data[{quoted(new)}] = "
-        f"data.groupby([{quoted(group)}, {quoted(cluster)}]).ngroup(), and pass "
-        f"cluster={quoted(new)}. If the clusters do cut across the groups (pupils of both sexes in "
+        f"in each group, make them unique: a column {quoted(new)} of both, {group!r} and "
+        f"{cluster!r} joined, and pass cluster={quoted(new)}. If the clusters do cut across the "
+        "groups (pupils of both sexes in "
         "a school), the groups share what is between clusters and cannot be modelled apart: write "
         f"one model without group= and {group!r} as a 0/1 covariate, with its interactions; or "
         "give each group's variables columns of their own (missing in the rows of the others) and "

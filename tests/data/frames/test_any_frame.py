@@ -246,3 +246,25 @@ def test_what_duckdb_makes_of_ctrl_c_is_no_error_of_the_data() -> None:
         raise RuntimeError("Query interrupted")
     with pytest.raises(DataError, match="duckdb: Query failed"), engine_errors("duckdb"):
         raise RuntimeError("Query failed")
+
+
+def test_whole_numbers_of_sixteen_bytes(frame: pd.DataFrame) -> None:
+    """Arrow has none, pandas neither."""
+    counts = frame.assign(x=np.arange(len(frame)) % 7)
+    data = pl.from_pandas(counts).with_columns(pl.col("x").cast(pl.Int128))
+    for each in (data, data.lazy()):
+        assert_same(
+            mlsem.fit(MODEL, each, cluster="school"), mlsem.fit(MODEL, counts, cluster="school")
+        )
+
+
+def test_queries_whose_rows_are_gone(frame: pd.DataFrame, tmp_path: Path) -> None:
+    file = tmp_path / "rows.parquet"
+    pl.from_pandas(frame).write_parquet(file)
+    lazy, engine = pl.scan_parquet(file), duckdb.connect()
+    relation = engine.read_parquet(str(file))
+    engine.close()
+    file.unlink()
+    for data, said in ((lazy, "polars: .*rows.parquet"), (relation, "duckdb: .*closed")):
+        with pytest.raises(mlsem.DataError, match=f"^the data cannot be read by {said}"):
+            mlsem.fit(MODEL, data, **HOW)
