@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from mlsem.api.compare import compare
     from mlsem.api.diagram import diagram
     from mlsem.api.fit_many import fit_many
+    from mlsem.api.glm import gee, glm
     from mlsem.api.invariance import invariance
     from mlsem.api.missing_patterns import missing_patterns
     from mlsem.api.moments import moments
@@ -58,6 +59,7 @@ if TYPE_CHECKING:
     from mlsem.inference.bootstrap.result import Bootstrap
     from mlsem.porting.port import port
     from mlsem.porting.result import Port
+    from mlsem.results.generalized.result import GlmResult
     from mlsem.results.group_comparison import GroupComparison
     from mlsem.results.invariance.result import Invariance
     from mlsem.results.pooled.joint import PooledTest
@@ -77,6 +79,7 @@ __all__ = [
     "EstimationError",
     "EstimationWarning",
     "FitResult",
+    "GlmResult",
     "GroupComparison",
     "IdentificationError",
     "InOrder",
@@ -112,6 +115,8 @@ __all__ = [
     "examples",
     "fit",
     "fit_many",
+    "gee",
+    "glm",
     "growth",
     "invariance",
     "lavaan",
@@ -138,6 +143,7 @@ def __dir__() -> list[str]:
 _WHEN_ASKED_FOR = {
     "Alignment": "mlsem.inference.alignment.result",
     "Bootstrap": "mlsem.inference.bootstrap.result",
+    "GlmResult": "mlsem.results.generalized.result",
     "GroupComparison": "mlsem.results.group_comparison",
     "InOrder": "mlsem.simulation.study.sources",
     "Invariance": "mlsem.results.invariance.result",
@@ -149,6 +155,8 @@ _WHEN_ASKED_FOR = {
     "compare": "mlsem.api.compare",
     "diagram": "mlsem.api.diagram",
     "fit_many": "mlsem.api.fit_many",
+    "gee": "mlsem.api.glm",
+    "glm": "mlsem.api.glm",
     "invariance": "mlsem.api.invariance",
     "missing_patterns": "mlsem.api.missing_patterns",
     "moments": "mlsem.api.moments",

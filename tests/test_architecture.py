@@ -47,6 +47,7 @@ MAY = {
     "core/clusters": "core/records core/blocks core/linalg core/arrow core/implied core/sample",
     "core/evidence": "core/records core/blocks core/linalg core/implied",
     "core/alignment": "core/records core/linalg",
+    "core/generalized": "core/records core/blocks core/linalg core/clusters",
     "core/optimise": "core/records core/linalg core/arrow core/implied core/sample core/clusters",
     "core/intercepts": "errors core/records core/blocks core/linalg core/implied core/sample "
     "core/clusters core/optimise",

@@ -28,7 +28,7 @@ MIXED: tuple[tuple[str, str, str, str], ...] = (
         'mlsem.fit("y ~ x1 + w1", data, meanstructure=True)',
         'With cluster="id" its standard errors are cluster-robust.',
     ),
-    ("glmer glmer.nb nlmer glm", "lme4", "", _NO_LINK),
+    ("glmer glmer.nb nlmer", "lme4", "", _NO_LINK),
     ("glmmTMB", "glmmTMB", "", _NO_LINK + " lmer's kind is mlsem.lmm(formula, data)."),
     (
         "fixef fixed.effects fixed_effects",
