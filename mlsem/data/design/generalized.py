@@ -370,3 +370,12 @@ def offset_of(recipe: Recipe, frame: pd.DataFrame) -> Array:
     for each in formula.offsets:
         total = total + response_of(scope.variable(deparse(each), each))
     return total
+
+
+def trials_of(recipe: Recipe, frame: pd.DataFrame) -> Array:
+    """Trials of other rows, (n,): 1 where the outcome is no share."""
+    formula: Any = recipe.formula
+    if formula.trials is None:
+        return np.ones(len(frame))
+    scope = Scope(frame, formula.text, recipe.memory)
+    return response_of(scope.variable(deparse(formula.trials), formula.trials))

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from mlsem.estimation.generalized.settings import GlmDf, GlmSe, GlmSettings, SeForm
     from mlsem.inference.covariance.matrix import Covariance
     from mlsem.inference.wald.run import TestKind, WaldTest
+    from mlsem.results.generalized.effects import EffectKind, GlmEffects
     from mlsem.results.generalized.summary import GlmSummary
 
 Scale = Literal["response", "link"]
@@ -467,6 +468,120 @@ class GlmResult(Tested, Answering):
                     ends = (link.mean(ends[0]), link.mean(ends[1]))
                 columns |= {"lower": ends[0], "upper": ends[1]}
         return make_frame(columns, None if frame is None else frame.index)
+
+    # --- effects --------------------------------------------------------------------------------
+
+    @any_frame
+    def effects(
+        self,
+        variable: str,
+        data: AnyFrame | None = None,
+        *,
+        kind: EffectKind | None = None,
+        values: Iterable[Any] | None = None,
+        by: str | None = None,
+        level: float = 0.95,
+    ) -> GlmEffects:
+        """Risks, their difference, ratio and odds ratio, or slopes, by standardisation.
+
+        The expected outcomes of all rows are averaged as they would be at each value of the
+        variable (equations in `mlsem.results.generalized.effects`); ratios are tested, and have
+        intervals, on the log scale.
+
+        Parameters
+        ----------
+        variable : str
+            A column of the data that the formula's effects are made of.
+        data : data frame, optional
+            The rows that are averaged over. Default: those of the fit.
+        kind : {"contrast", "slope"}, optional
+            "contrast": means at each value, compared with the first; "slope": the average
+            derivative. Default: contrasts of a variable of two values or of text, slopes of
+            others.
+        values : iterable, optional
+            Those that are compared.
+        by : str, optional
+            A column of subgroups; each is averaged by itself.
+        level : float, default 0.95
+            Of the intervals.
+
+        Returns
+        -------
+        GlmEffects
+
+        Raises
+        ------
+        OptionValueError
+            No such variable, or a value that an argument cannot take.
+        DataError
+            Rows lack a column.
+        InferenceError
+            Constants of groups were taken out (`absorb`).
+
+        Examples
+        --------
+        >>> import mlsem
+        >>> data = mlsem.load_example("article")
+        >>> data["high"] = (data["y"] > 0).astype(int)
+        >>> data["treated"] = (data["w1"] > 0).astype(int)
+        >>> fit = mlsem.glm("high ~ treated + x1", data, cluster="id")
+        >>> fit.effects("treated").frame[["effect", "estimate", "se", "df"]].round(3)
+               effect  estimate     se      df
+        0        mean     0.366  0.066  24.906
+        1        mean     0.592  0.058  22.950
+        2  difference     0.226  0.088  47.367
+        3       ratio     1.619  0.206  42.436
+        4  odds ratio     2.517  0.372  47.676
+        >>> len(fit.effects("x1").frame)
+        1
+        """
+        from mlsem.results.generalized.effects import glm_effects
+
+        frame = None if data is None else require_frame(data)
+        return glm_effects(self, variable, kind, values, by, frame, level)
+
+    def exponentiated(self, level: float = 0.95) -> pd.DataFrame:
+        """e^β: odds ratios of the logit link, ratios of means of the log link.
+
+        Parameters
+        ----------
+        level : float, default 0.95
+            Of the intervals, which are those of β, exponentiated.
+
+        Returns
+        -------
+        DataFrame
+            `ratio`, `df`, `pvalue` (of a ratio of 1), `lower`, `upper`, by coefficient.
+
+        Raises
+        ------
+        InferenceError
+            The link is another one, of which e^β is nothing.
+
+        Examples
+        --------
+        >>> import mlsem
+        >>> data = mlsem.load_example("article")
+        >>> data["high"] = (data["y"] > 0).astype(int)
+        >>> fit = mlsem.glm("high ~ w1 + x1", data, cluster="id")
+        >>> fit.exponentiated().loc["w1", ["ratio", "lower", "upper"]].round(2).tolist()
+        [1.59, 1.05, 2.42]
+        """
+        link = self.settings.records[1]
+        if not link.exponentiated:
+            raise InferenceError(
+                f"with link={link.name!r} e^β is no ratio of anything: fit.effects(...) compares "
+                "expected outcomes."
+            )
+        found = self._wald(level)
+        columns = {
+            "ratio": np.exp(found.est),
+            "df": found.df,
+            "pvalue": found.pvalue,
+            "lower": np.exp(found.lower),
+            "upper": np.exp(found.upper),
+        }
+        return make_frame(columns, list(self.table.names))
 
     def _design(self, frame: pd.DataFrame | None) -> tuple[Array, Array]:
         """X (n, p) and offsets (n,) of rows; of those of the fit in their order in the data."""
