@@ -148,11 +148,13 @@ def standing(
     return Standing(eta, mean, scaled, root * (rows.outcome - mean))
 
 
-def informations(rows: Rows, scaled: Shaped[Array, "p N"]) -> Shaped[Array, "J p p"]:
-    """Σ w wᵀ of the rows of each cluster."""
-    size = len(scaled)
+def cross_products(
+    rows: Rows, left: Shaped[Array, "p N"], right: Shaped[Array, "p N"]
+) -> Shaped[Array, "J p p"]:
+    """Σ l rᵀ of the rows of each cluster, l being r times a number of the row: symmetric."""
+    size = len(left)
     total = np.empty((len(rows.starts), size, size))
     for a in range(size):
         for b in range(a + 1):
-            total[:, a, b] = total[:, b, a] = rows.sums(scaled[a] * scaled[b])
+            total[:, a, b] = total[:, b, a] = rows.sums(left[a] * right[b])
     return total

@@ -27,7 +27,7 @@ from mlsem.core.generalized.rows import (
     Independence,
     Rows,
     Standing,
-    informations,
+    cross_products,
     standing,
 )
 from mlsem.core.linalg import cholesky
@@ -132,7 +132,7 @@ def solve(
         dispersion=_dispersion(rows, there.residual, size, working),
         asked=asked,
         rows=there,
-        informations=frozen(informations(rows, scaled)),
+        informations=frozen(cross_products(rows, scaled, scaled)),
         scores=frozen(rows.sums(scaled * correlation.white(rows, there.residual)).T),
         deviance=value,
     )

@@ -90,6 +90,11 @@ class GlmSettings:
                 f'se_form="residuals" is of se="CR2", and se is {self.se!r}: the other kinds have '
                 "one form."
             )
+        if self.se_form == "residuals" and self.corr != "independence":
+            raise OptionValueError(
+                f'se_form="residuals" is of corr="independence", and corr is {self.corr!r}: scores '
+                "are adjusted there, which is Kauermann & Carroll's correction."
+            )
 
     @property
     def kind(self) -> StandardErrors:

@@ -198,6 +198,17 @@ def adjusted(kinds: WhiteKinds, how: Adjustment) -> Adjusted:
     leverage = kinds.leverage
     adjustment, alone = _powers(leverage, how.power)
     pull = adjustment @ leverage
+    given = kinds.term.residual if how.residuals else None
+    if given is not None:  # each cluster is of its own kind
+        return Adjusted(
+            scores=given.scores[kinds.which],
+            leverage=leverage,
+            variance=leverage,
+            adjustment=adjustment,
+            spread=given.spread[kinds.part],
+            pull=given.pull[kinds.part],
+            alone=alone,
+        )
     found = Adjusted(
         scores=apply_maps(adjustment, kinds.kind, kinds.scores),
         leverage=leverage,

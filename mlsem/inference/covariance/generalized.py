@@ -19,6 +19,7 @@ import numpy as np
 from mlsem.core.arrow import arrow_of
 from mlsem.core.clusters.unions import unions
 from mlsem.core.generalized.parts import KnownParts
+from mlsem.core.generalized.residual_form import ResidualForm, residual_form
 from mlsem.core.quiet import quiet
 from mlsem.core.records import Array, frozen
 from mlsem.errors import listed
@@ -93,8 +94,20 @@ def equations_of(estimates: GlmEstimates) -> EstimatingEquations:
             labels=estimates.data.labels,
             n_rows=estimates.n_rows,
             n_fixed=size + estimates.data.n_absorbed,
+            residual=_residual_form(estimates, scale),
         ),
     )
+
+
+def _residual_form(estimates: GlmEstimates, scale: Shaped[Array, "p"]) -> ResidualForm | None:
+    """Where residuals are adjusted, in the same units."""
+    if estimates.settings.se_form == "scores":
+        return None
+    (family, link), rows = estimates.settings.records, estimates.data.rows
+    there = estimates.solution.rows
+    variance = family.variance(there.mean) / rows.trials
+    moved = rows.design * link.slope(there.eta) / scale[:, None]
+    return residual_form(rows, moved, variance, rows.outcome - there.mean)
 
 
 @quiet

@@ -21,9 +21,8 @@ NAMES = {
 def test_effects_are_r_s(case):
     record, fit = read("effects.json")[case], fitted(case)
     for kind, wanted in record["by"].items():
-        if kind == "CR2" and case != "lpm":
-            continue  # clubSandwich adjusts residuals
-        again = fit.with_se(kind)
+        form = "residuals" if kind == "CR2" else "scores"
+        again = fit.with_se(kind, se_form=form)
         frame = again.effects("trt").frame
         frame.loc[0, "effect"], frame.loc[1, "effect"] = "risk0", "risk1"
         rows = frame.set_index("effect")

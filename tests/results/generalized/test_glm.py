@@ -45,6 +45,17 @@ def test_cr2_of_scores_is_that_of_the_author_s_package(case):
     assert fit.df.to_numpy() == pytest.approx(record["dfBM"], rel=5e-8)
 
 
+@pytest.mark.parametrize("case", [case for case in CASES if case != "fixed_effects"])
+def test_cr2_of_residuals_is_clubsandwich_s(case):
+    record, fit = read("glm.json")[case], fitted(case).with_se("CR2", se_form="residuals")
+    own, matrix = fit.vcov().to_numpy(), np.array(record["vcov"]["CR2"])
+    known = ~np.isnan(own)
+    assert known.any()
+    assert np.abs(own - matrix)[known].max() <= 5e-8 * np.abs(matrix[known]).max()
+    df, there = fit.df.to_numpy(), ~np.isnan(fit.df.to_numpy())
+    assert df[there] == pytest.approx(np.array(record["df"]["CR2"])[there], rel=3e-8)
+
+
 def test_joint_test_is_htz():
     record = read("glm.json")["lpm"]["htz"]
     found = fitted("lpm").wald_test("`trt`; `w`")
