@@ -71,15 +71,15 @@ def residual_form(
         e.
     """
     each = cross_products(rows, moved / variance, moved)
-    total = each.sum(axis=0)
-    root = np.linalg.inv(np.linalg.cholesky(total)).T
-    leverage = np.linalg.eigvalsh(root.T @ each @ root)
+    total: Array = each.sum(axis=0)
+    root: Array = np.linalg.inv(np.linalg.cholesky(total)).T  # type: ignore[assignment]
+    leverage: Array = np.linalg.eigvalsh(root.T @ each @ root)  # type: ignore[assignment]
     highest = leverage[leverage <= 1.0 - LEVERAGE_ONE].max(initial=0.0)
     low = float(variance.min()) ** 2 * (1.0 - float(highest))
     nodes, weights = _rule(low, float(variance.max()) ** 2)
     lone = np.flatnonzero(leverage[:, -1] > 1.0 - LEVERAGE_ONE)
-    scores = np.zeros(each.shape[:2])
-    pull = np.zeros(each.shape)
+    scores: Array = np.zeros(each.shape[:2])
+    pull: Array = np.zeros(each.shape)
     for node, weight in zip(nodes.tolist(), weights.tolist(), strict=True):
         inner = node**2 / variance + variance
         over = moved / inner

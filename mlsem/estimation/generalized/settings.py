@@ -108,6 +108,13 @@ class GlmSettings:
         return family, LINKS[self.link or family.links[0]]
 
     @property
+    def estimator(self) -> str:
+        """What was fitted, in a word or two."""
+        family, link = self.records
+        kind = "" if self.corr == "independence" else f"GEE {self.corr}, "
+        return f"{kind}{family.name} ({link.name})"
+
+    @property
     def working(self) -> Working:
         return Working(self.corr, self.alpha_df)
 

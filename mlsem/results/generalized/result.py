@@ -113,6 +113,16 @@ class GlmResult(Tested, Answering):
         return None if data.cluster is None else len(data.labels)
 
     @property
+    def n_params(self) -> int:
+        """Coefficients."""
+        return len(self.estimates)
+
+    @property
+    def df_method(self) -> str | None:
+        """None: degrees of freedom are Satterthwaite's, or as `settings.df` says."""
+        return None
+
+    @property
     def dispersion(self) -> float:
         """φ̂ = Σ r² / (N - p) of the Pearson residuals r."""
         return self._estimates.solution.dispersion
@@ -363,6 +373,39 @@ class GlmResult(Tested, Answering):
         'HTZ'
         """
         return wald_test(self._estimates, self.covariance, constraints, require_test(test), rhs)
+
+    @quiet
+    def cluster_diagnostics(
+        self, parameters: str | Iterable[str] | None = None, *, exact: bool = False
+    ) -> pd.DataFrame:
+        """What each cluster has in the estimates, by the leverages and scores that CR3 takes.
+
+        Parameters
+        ----------
+        parameters : str or iterable of str, optional
+            Coefficients. Default: all.
+        exact : bool, default False
+            Fits again without each cluster; else by one step of the scoring.
+
+        Returns
+        -------
+        DataFrame
+            A row per cluster and coefficient: `cluster`, `rows`, `leverage` (of all directions),
+            `parameter`, `share` (of the information on it), `change` (of the estimate without the
+            cluster; NaN where nothing would be left of it).
+
+        Examples
+        --------
+        >>> import mlsem
+        >>> data = mlsem.load_example("article")
+        >>> data["high"] = (data["y"] > 0).astype(int)
+        >>> found = mlsem.glm("high ~ w1", data, cluster="id").cluster_diagnostics("w1")
+        >>> found.columns.tolist(), len(found)
+        (['cluster', 'rows', 'leverage', 'parameter', 'share', 'change'], 50)
+        """
+        from mlsem.results.generalized.diagnosis import diagnose_glm
+
+        return diagnose_glm(self, parameters, exact=exact)
 
     def lr_test(self, simple: GlmResult) -> None:
         """There is none: rows of a cluster are not independent, and the likelihood takes them so.

@@ -57,7 +57,7 @@ def measure_rows(fits: Sequence[FitResult], asked: Asked) -> Iterator[GridRow]:
                 or f" There are {listed(choices, 40)}."
             )
         values = [
-            getattr(fit, name) if name in OWN else measures.get(name)
+            getattr(fit, name, None) if name in OWN else measures.get(name)
             for fit, measures in zip(fits, known, strict=True)
         ]
         cells = [_measure(name, value, asked.digits) for value in values]
@@ -120,7 +120,8 @@ def notes_of(columns: Sequence[Column], names: Sequence[str], asked: Asked) -> I
 def _about(column: Column) -> str:
     """The estimator, the standard errors and where degrees of freedom come from."""
     fit = column.fit
-    estimator = "REML" if fit.settings.estimator == "REML" else "ML"
+    estimator = fit.settings.estimator
+    estimator = "ML" if estimator == "MLR" else estimator
     kind = fit.covariance.kind
     title = "model-based" if kind.model_based else f"{kind.title[0].lower()}{kind.title[1:]}"
     form = f", {fit.covariance.form} information" if fit.covariance.form else ""
