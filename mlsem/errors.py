@@ -10,7 +10,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from difflib import get_close_matches
 from linecache import getline
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from mlsem.base.display import cell, excerpt, printable, sentences
 
@@ -153,7 +153,10 @@ class InferenceWarning(MlsemWarning):
     """Standard errors are missing or doubtful."""
 
 
-_SILENT: ContextVar[bool] = ContextVar("mlsem_silent", default=False)
+Heard: TypeAlias = tuple[str, type[MlsemWarning]]
+"""A warning: its message and kind."""
+
+_HEARD: ContextVar[list[Heard] | None] = ContextVar("mlsem_heard", default=None)
 _SUBJECT: ContextVar[str] = ContextVar("mlsem_subject", default="")
 
 
@@ -161,12 +164,13 @@ def warn(message: str, category: type[MlsemWarning]) -> None:
     """Warn at the line of the user's that led here: the first one outside the package.
 
     However deep the warning arises, "once per line" then counts the user's lines. Silent inside
-    `without_warnings`.
+    `heard_warnings`.
     """
-    if _SILENT.get():
-        return
-    subject = _SUBJECT.get()
+    subject, heard = _SUBJECT.get(), _HEARD.get()
     message = f"{subject}: {message}" if subject else message
+    if heard is not None:
+        heard.append((message, category))
+        return
     frame = sys._getframe(1)  # pyright: ignore[reportPrivateUsage]
     while frame is not None and _is_ours(frame):
         frame = frame.f_back
@@ -207,11 +211,20 @@ _PACKAGE = os.path.join(os.path.dirname(warn.__code__.co_filename), "")
 @contextmanager
 def without_warnings() -> Iterator[None]:
     """No warnings of ours in here; those of other threads, and the process's filters, stay."""
-    token = _SILENT.set(True)
-    try:
+    with heard_warnings():
         yield
+
+
+@contextmanager
+def heard_warnings() -> Iterator[list[Heard]]:
+    """As `without_warnings`; those there would be are in the list, for who gives them later, as in
+    another process."""
+    heard: list[Heard] = []
+    token = _HEARD.set(heard)
+    try:
+        yield heard
     finally:
-        _SILENT.reset(token)
+        _HEARD.reset(token)
 
 
 @contextmanager

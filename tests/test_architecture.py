@@ -85,8 +85,9 @@ MAY = {
     "api": ABOVE,
     "interop": f"{ABOVE} api mlsem",
     "simulation": f"{ABOVE} api report parallel mlsem",
+    "planning": f"{ABOVE} api report simulation mlsem",
     "cli": f"{ABOVE} api report simulation porting mlsem",
-    "__init__": f"{ABOVE} api other_programs porting simulation version",
+    "__init__": f"{ABOVE} api other_programs planning porting simulation version",
     "__main__": "cli",
 }
 SPLIT = ("core", "data", "inference")
@@ -116,7 +117,7 @@ HOMES = {
     "pyspark": "parallel",
 }
 # Rooms that may name pandas' types in annotations, under `if TYPE_CHECKING`.
-NAME_FRAMES = "data inference results api simulation interop cli __init__"
+NAME_FRAMES = "data inference results api simulation planning interop cli __init__"
 # Modules with a subclass of a slow package's, which nobody but functions may import.
 LATE = {"mlsem.report.figures.drawing"}
 # What may not even be named by a room.
@@ -358,8 +359,19 @@ def _lines_of_examples(text: str) -> int:
 def test_import_leaves_the_slow_packages_alone() -> None:
     slow = ["lark", "scipy.stats", "scipy.optimize", "semopy", "matplotlib", "pyarrow.parquet"]
     slow += ["tqdm", "mlsem.estimation.prediction", "mlsem.results.residuals"]  # of few programs
-    code = f"import sys, mlsem; print([name for name in {slow} if name in sys.modules])"
+    code = (
+        f"import sys, mlsem; mlsem.fit, mlsem.lmm; print([n for n in {slow} if n in sys.modules])"
+    )
     assert _python(code) == "[]"
+
+
+def test_import_leaves_what_was_not_asked_for_alone() -> None:
+    loaded = _python("import sys, mlsem; print(*sys.modules)").split()
+    rooms = {name.split(".")[1] for name in loaded if name.startswith("mlsem.")}
+    assert rooms == {"base", "errors", "version"}
+    assert "numpy" not in loaded
+    asked = "import sys, mlsem; mlsem.fit; mlsem.FitResult; print('mlsem.api.lmm' in sys.modules)"
+    assert _python(asked) == "False"
 
 
 def test_help_of_the_command_needs_no_language() -> None:

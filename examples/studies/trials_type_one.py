@@ -2,8 +2,8 @@
 
 Outcomes are logistic with an intraclass correlation of .1 (of the latent response) and neither
 treatment nor the covariate of clusters has an effect. Each data set is fitted by four models
-(logit, linear probability, modified Poisson, GEE logit with an exchangeable correlation), each tested in
-five ways at 5 %.
+(logit, linear probability, modified Poisson, GEE logit with an exchangeable correlation), each
+tested in five ways at 5 %.
 
     python examples/studies/trials_type_one.py --replications 2000 --out trials_type_one.csv
 """

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Unpack
 
 from mlsem.api.fit import fit
@@ -11,10 +13,11 @@ from mlsem.api.lmm import lmm
 from mlsem.api.steps import parsed
 from mlsem.core.quiet import quiet
 from mlsem.data.table.completed import completed_data
-from mlsem.errors import OptionValueError
+from mlsem.errors import Heard, OptionValueError, heard_warnings, warn
 from mlsem.estimation.estimator import Nearby
 from mlsem.estimation.keywords import FitKeywords, shown
 from mlsem.other_programs.answering import answering
+from mlsem.parallel.pool import Backend, streamed, workers_for
 from mlsem.parallel.progress import bar
 from mlsem.results.pooled.result import PooledResult, pool_fits
 from mlsem.results.result import FitResult
@@ -37,6 +40,8 @@ def fit_many(
     imputation: str | None = None,
     plausible: Mapping[str, str | Iterable[str]] | None = None,
     REML: bool | None = None,
+    n_jobs: int = 1,
+    backend: Backend | None = None,
     **options: Unpack[FitKeywords],
 ) -> PooledResult:
     """Fit one model to several data sets, imputed or with plausible values, and pool the fits.
@@ -61,9 +66,16 @@ def fit_many(
         product). The first values of all variables belong together, the second ones, and so on.
     REML : bool, optional
         Of a formula, as for `mlsem.lmm`. Default: True there.
+    n_jobs : int, default 1
+        Processes, -1 for all cores. The result does not depend on it.
+    backend : str or executor, optional
+        joblib's: "loky" (the default). Or "dask", "ray", "spark": all workers of the cluster that
+        is connected, whatever `n_jobs`. Or anything with the method `submit` of
+        `concurrent.futures.Executor`. The first data set is fitted here, the others where it says;
+        mlsem must be installed there, and files be there, too.
     **options
-        As for `mlsem.fit` or `mlsem.lmm`. `start` is of the first fit; each other one begins at the
-        estimates of the one before.
+        As for `mlsem.fit` or `mlsem.lmm`. `start` is of the first fit; the others begin at its
+        estimates.
 
     Returns
     -------
@@ -77,6 +89,10 @@ def fit_many(
         model.
     EstimationError
         More than a fifth of the fits did not converge.
+    InterfaceError
+        Several processes without joblib, a backend without its package, or a bar without tqdm.
+    WorkerError
+        A process died, or the cluster was lost or cannot read the data.
     ModelSyntaxError, SpecificationError, OptionError
         As for `mlsem.fit`.
 
@@ -116,21 +132,52 @@ def fit_many(
             f'REML={REML!r} is for formulas, "y ~ x + (1 | id)": a model by levels takes '
             'estimator="REML".'
         )
-    sets = completed_data(data, model, (cluster, dict(options)), imputation, plausible)
+    workers_for(n_jobs, backend)
+    spoken_of = (cluster, dict(options))
+    sets = completed_data(data, model, spoken_of, imputation, plausible)
+    if n_jobs != 1 or backend is not None:
+        sets = sets.thin(model, *spoken_of)
     rest: dict[str, Any] = dict(options)
     shown_bar, start = rest.pop("progress", None), rest.pop("start", None)
     rest |= {"cluster": cluster} if not mixed else {} if REML is None else {"REML": REML}
-    fits: list[FitResult] = []
+    fitted, frames = _Fitted(mixed, model, rest), sets.frames()
+    how: Any = {"jobs": n_jobs, "backend": backend, "progress": None, "label": "fits"}
     with bar(len(sets), "fits", shown_bar) as advance:
-        for frame in sets.frames():
-            call: Any = lmm if mixed else fit
-            before = fits[-1] if fits and not rest.get("starts") else None
-            if before is not None and before.converged:
-                start = Nearby(before.estimates)
-            fits.append(call(model, frame, **rest, **({} if start is None else {"start": start})))
-            start = None
-            advance(1)
+        fits = [fitted(next(frames), start)]
+        advance(1)
+        near = Nearby(fits[0].estimates) if fits[0].converged and not rest.get("starts") else None
+        batches = ([frame] for frame in frames)
+        for found in streamed(partial(_heard, fitted, near), batches, total=len(sets) - 1, **how):
+            for one, heard in found:
+                for message, category in heard:
+                    warn(message, category)
+                fits.append(one)
+                advance(1)
     return pool_fits(fits, nested=sets.nested, origin=sets.origin)
+
+
+@dataclass(frozen=True, slots=True)
+class _Fitted:
+    """One data set to its fit."""
+
+    mixed: bool
+    model: str
+    how: Mapping[str, Any]
+
+    def __call__(self, frame: Any, start: object) -> FitResult:
+        call: Any = lmm if self.mixed else fit
+        return call(self.model, frame, **self.how, **({} if start is None else {"start": start}))
+
+
+def _heard(
+    fitted: _Fitted, start: object, frames: Sequence[Any]
+) -> list[tuple[FitResult, list[Heard]]]:
+    """The fits of a batch, with the warnings of each, which another process would keep."""
+    found: list[tuple[FitResult, list[Heard]]] = []
+    for frame in frames:
+        with heard_warnings() as heard:
+            found.append((fitted(frame, start), heard))
+    return found
 
 
 def is_formula(text: str) -> bool:

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from mlsem.cli import commands
 from mlsem.cli.commands import NOT_CONVERGED, OK
 from mlsem.cli.parser import make_parser
+from mlsem.cli.planning import run_plan
 from mlsem.cli.porting import run_port
 from mlsem.cli.terminal import complain, never_fail_to_print, pipe_closed
 from mlsem.errors import MlsemError, OptionError, OptionValueError
@@ -25,6 +26,7 @@ COMMANDS = {
     "examples": commands.run_examples,
     "demo": commands.run_demo,
     "study": commands.run_study,
+    "plan": run_plan,
     "port": run_port,
 }
 __all__ = ["FAILED", "INTERRUPTED", "NOT_CONVERGED", "OK", "USAGE", "main"]

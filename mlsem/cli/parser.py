@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from mlsem.base.display import sentences
+from mlsem.cli.planning import add_plan
 from mlsem.cli.porting import add_port
 
 FORMATS = ("text", "markdown", "latex", "html", "json")
@@ -33,6 +34,7 @@ def make_parser() -> argparse.ArgumentParser:
     demo = commands.add_parser("demo", help="fit the example that comes with mlsem")
     demo.set_defaults(command="demo")
     _add_study(commands)
+    add_plan(commands)
     add_port(commands)
     return whole
 

@@ -190,7 +190,7 @@ def _variances(
             least *= 1.0 - 1.0 / data.n_rows
         whole = least
     else:
-        row = data.cross.sum(axis=0) / data.n_clusters
+        row = data.products(2)
         means = row - np.outer(row[0], row[0])
         whole = np.diagonal(stack @ means @ stack.T)
         least = np.maximum(least, LEAST_BETWEEN * whole)

@@ -78,6 +78,7 @@ _OWN = (
         "study",
         'mlsem.study((truth, {"cluster_size": 10}), {"ML": {"model": model, "cluster": "id"}}, 10)',
     ),
+    ("plan", "mlsem.plan(clusters=12, size=20, icc=0.1)"),
 )
 OWN = {name: here for names, here in _OWN for name in names.split()}
 

@@ -123,8 +123,8 @@ def checked_path(path: str | os.PathLike[str]) -> str:
     return name
 
 
-def write_over(path: str | os.PathLike[str], text: str) -> None:
-    """Write a text file whole, over one that is there.
+def write_over(path: str | os.PathLike[str], text: str | bytes) -> None:
+    """Write a file whole, over one that is there.
 
     Raises
     ------

@@ -39,7 +39,6 @@ from mlsem.inference.covariance.groups import covariance_of_group
 from mlsem.inference.covariance.intervals import wald
 from mlsem.inference.covariance.matrix import Covariance, meat
 from mlsem.inference.covariance.of_estimates import covariance_of, doubted
-from mlsem.inference.wald import run as hypotheses
 from mlsem.other_programs.answering import Answering
 from mlsem.parallel.progress import showing
 from mlsem.results.drawn import Drawn
@@ -67,6 +66,7 @@ if TYPE_CHECKING:
     from mlsem.inference.fit.run import Units
     from mlsem.inference.modification.joint import ParametersTest
     from mlsem.inference.profile.run import ProfileIntervals
+    from mlsem.inference.wald.run import TestKind, WaldTest
     from mlsem.parallel.pool import Backend
     from mlsem.results.group_comparison import GroupComparison
     from mlsem.results.latent import Method as LatentMethod
@@ -923,9 +923,9 @@ class FitResult(Tested, Answering, Drawn):
         constraints: object,
         *,
         vcov: str | None = None,
-        test: hypotheses.TestKind | None = None,
+        test: TestKind | None = None,
         rhs: object = None,
-    ) -> hypotheses.WaldTest:
+    ) -> WaldTest:
         """Joint test of constraints on the parameters.
 
         Parameters
@@ -969,10 +969,12 @@ class FitResult(Tested, Answering, Drawn):
           `y~x1` == 0.5  estimate of `y~x1` - 0.5: 0.077
         F(1, 37.37) = 0.544, p = 0.466
         """
-        kind, wanted = se_kind(vcov or self.se_kind).name, hypotheses.require_test(test)
+        from mlsem.inference.wald.run import require_test, wald_test
+
+        kind, wanted = se_kind(vcov or self.se_kind).name, require_test(test)
         z = wanted == "HTZ" and self.covariance.reference is None
         fit = self if kind == self.se_kind and not z else self.with_se(kind)
-        return hypotheses.wald_test(fit._estimates, fit.covariance, constraints, wanted, rhs)
+        return wald_test(fit._estimates, fit.covariance, constraints, wanted, rhs)
 
     def score_test(
         self, add: str | None = None, *, release: object = None, robust: bool | None = None

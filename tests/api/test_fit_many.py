@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+from concurrent.futures import Future
 from functools import cache
 from typing import Any
 
@@ -157,7 +159,7 @@ def test_patterns_go_by_number() -> None:
     np.testing.assert_allclose(found[M].params, ten.params, rtol=1e-6)
 
 
-def test_each_fit_begins_at_the_one_before() -> None:
+def test_fits_begin_at_the_first_ones_estimates() -> None:
     found = mlsem.fit_many(MODEL, pupils(), cluster="school", plausible={"math": "PV{}MATH"})
     problem, settings = found[1]._estimates.problem, found[1].settings
     usual = optimum_of(problem, settings)
@@ -186,6 +188,58 @@ def test_values_in_imputations_are_nested(drawn_for_each: bool) -> None:
     one = parts[1].rename(columns={"PV3MATH": "math"})
     alone = mlsem.fit(MODEL, one, cluster="school").params
     np.testing.assert_allclose(found[M + 2].params, alone, rtol=1e-6)
+
+
+# --- elsewhere ------------------------------------------------------------------------------------
+
+
+class _OtherProcess:
+    """Sends work and results as bytes, as other processes get them, and keeps what was sent."""
+
+    _max_workers = 2
+
+    def __init__(self) -> None:
+        self.sent: list[bytes] = []
+
+    def submit(self, fn: Any, /, *args: Any) -> Future[Any]:
+        self.sent.append(pickle.dumps((fn, args)))
+        task, its = pickle.loads(self.sent[-1])
+        future: Future[Any] = Future()
+        try:
+            future.set_result(pickle.loads(pickle.dumps(task(*its))))
+        except MlsemError as error:
+            future.set_exception(pickle.loads(pickle.dumps(error)))
+        return future
+
+
+@pytest.mark.parametrize("model", [MODEL, FORMULA])
+def test_fits_are_the_same_wherever_they_are_made(model: str) -> None:
+    cluster = "school" if model == MODEL else None
+    wide = [part.assign(unused="n" * 1000) for part in by_hand(math="PV{}MATH")]
+    here = mlsem.fit_many(model, wide, cluster)
+    there = _OtherProcess()
+    found = mlsem.fit_many(model, wide, cluster, backend=there)
+    assert str(found.summary()) == str(here.summary())
+    np.testing.assert_array_equal(found.vcov(), here.vcov())
+    for one, other in zip(found, here, strict=True):
+        np.testing.assert_array_equal(one.params, other.params)
+    assert len(there.sent) == M - 1
+    assert max(map(len, there.sent)) < 30_000, "columns travel that no model needs"
+    threads = mlsem.fit_many(model, wide, cluster, n_jobs=2, backend="threading")
+    np.testing.assert_array_equal(threads.vcov(), here.vcov())
+
+
+def test_warnings_and_errors_of_others_come_here() -> None:
+    sets = [part.assign(ses=part["ses"].where(part.index > 3)) for part in by_hand(math="PV{}MATH")]
+    for how in ({}, {"backend": _OtherProcess()}):
+        with pytest.warns(DataWarning, match="4 of 250 rows") as said:
+            mlsem.fit_many(MODEL, sets, "school", **how)
+        assert [each.filename for each in said] == [__file__] * M
+        worse = [*by_hand(math="PV{}MATH"), sets[2].assign(girl="no")]
+        with pytest.raises(DataError, match="'girl' is not numeric"):
+            mlsem.fit_many(MODEL, worse, "school", **how)
+    with pytest.raises(OptionValueError, match="backend='sparc'"):
+        mlsem.fit_many(MODEL, sets, "school", backend="sparc")
 
 
 # --- what is refused ------------------------------------------------------------------------------

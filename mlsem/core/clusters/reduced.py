@@ -42,9 +42,9 @@ def reduced_rows(
         root = np.where(there, 1.0, 0.0) / np.sqrt(np.where(there, square, 1.0))
         row = left[pivot, :, every].T * root
         value = product[pivot, every] * root
-        left = left - row[:, None] * row
+        left -= row[:, None] * row
         left[pivot, :, every] = left[:, pivot, every] = 0.0
-        product = product - row * value
+        product -= row * value
         design.append(row * unit)
         residual.append(value)
     if not design:

@@ -110,6 +110,7 @@ def solve(
     value, size = deviance(there.mean), len(params)
     correlation: Correlation = Independence()
     asked, converged, iteration = 0.0, False, 0
+    fallen = working.name == "independence"
     for iteration in range(1, search.steps + 1):
         step, length = _step(rows, there, correlation)
         if not np.isfinite(length):
@@ -117,8 +118,9 @@ def solve(
         before = correlation
         params, there, value = _taken(rows, family, link, params, step, value, deviance)
         settled = length <= search.tol * max(1.0, np.sqrt(size))
-        if working.name != "independence" and (iteration > UNDECIDED or settled):
+        if not fallen and (iteration > UNDECIDED or settled):
             correlation, asked = _estimated(rows, there.residual, size, working)
+            fallen = correlation.name == "independence"  # for good: at its estimates ρ̂ may be in
             settled &= abs(correlation.rho - before.rho) <= search.tol and iteration > UNDECIDED
         if settled:
             converged = True

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlsem.core.implied.derivatives import Jacobians
-from mlsem.core.intercepts.likelihood import Evaluation, between_information
+from mlsem.core.intercepts.likelihood import Evaluation
 from mlsem.core.linalg import (
     merged,
     pairings,
@@ -57,7 +57,7 @@ def covariance_part(
     level = np.concatenate((information, -regression @ information), axis=-2)
     mixed = sandwich_traces(clusters / sizes, level, corner, sigma_between)
     traces += mixed + mixed.swapaxes(-1, -2)
-    traces += sandwich_traces(clusters, between_information(effects), sigma_between, sigma_between)
+    traces += sandwich_traces(clusters, effects.between_information, sigma_between, sigma_between)
     return 0.5 * symmetrised(traces)
 
 

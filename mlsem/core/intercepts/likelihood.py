@@ -27,6 +27,7 @@ data with the same axes before their own. Sizes of clusters are those of all.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Annotated as Shaped
 from typing import Any
 
@@ -55,7 +56,7 @@ from mlsem.core.sample.shapes import ShapeMoments
 NOUGHT = 1e-6  # per row: sums of squares that are zero but for rounding
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class RandomEffects:
     """What each shape knows of its random effects.
 
@@ -89,6 +90,21 @@ class RandomEffects:
     absorbed: Shaped[Array, "... S q q"]
     log_determinants: Shaped[Array, "... S"]
     log_determinant_z: Numbers
+
+    @cached_property
+    def between_information(self) -> Shaped[Array, "... S qr qr"]:
+        """Ω (S, q + r, q + r) = [[F, -F A], [-Aᵀ F, Σ_zz⁻¹ + Aᵀ F A]]."""
+        q = self.information.shape[-1]
+        size = q + self.sigma_zz_inverse.shape[-1]
+        omega = np.empty((*self.information.shape[:-2], size, size))
+        regression = self.regression[..., None, :, :]
+        pulled = self.information @ regression
+        omega[..., :q, :q] = self.information
+        omega[..., :q, q:] = -pulled
+        omega[..., q:, :q] = -pulled.swapaxes(-1, -2)
+        omega[..., q:, q:] = regression.swapaxes(-1, -2) @ pulled
+        omega[..., q:, q:] += self.sigma_zz_inverse[..., None, :, :]
+        return omega
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -248,21 +264,6 @@ def evaluate(
     )
 
 
-def between_information(effects: RandomEffects) -> Shaped[Array, "... S qr qr"]:
-    """Ω (S, q + r, q + r) = [[F, -F A], [-Aᵀ F, Σ_zz⁻¹ + Aᵀ F A]]."""
-    q = effects.information.shape[-1]
-    size = q + effects.sigma_zz_inverse.shape[-1]
-    omega = np.empty((*effects.information.shape[:-2], size, size))
-    regression = effects.regression[..., None, :, :]
-    pulled = effects.information @ regression
-    omega[..., :q, :q] = effects.information
-    omega[..., :q, q:] = -pulled
-    omega[..., q:, :q] = -pulled.swapaxes(-1, -2)
-    omega[..., q:, q:] = regression.swapaxes(-1, -2) @ pulled
-    omega[..., q:, q:] += effects.sigma_zz_inverse[..., None, :, :]
-    return omega
-
-
 def moment_gradients(point: Evaluation, data: ShapeMoments) -> MomentGradients:
     """∂ℓ/∂(Σ_W, Π_W L, Σ_B, Π_B L), summed over clusters.
 
@@ -284,7 +285,7 @@ def moment_gradients(point: Evaluation, data: ShapeMoments) -> MomentGradients:
     )
     between_cross = residuals.between @ data.cross
     sigma_between = (between_cross @ residuals.between.swapaxes(-1, -2)).sum(axis=-3)
-    sigma_between -= weighted_matrices(data.clusters, between_information(effects))
+    sigma_between -= weighted_matrices(data.clusters, effects.between_information)
     return (
         LevelGradient(0.5 * sigma_within, precision @ spread + weighted_cross.sum(axis=-3)),
         LevelGradient(0.5 * sigma_between, between_cross.sum(axis=-3)),

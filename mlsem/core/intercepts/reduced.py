@@ -66,7 +66,11 @@ def _deviations(
     clusters: slice | Shaped[Index, "j"],
     robust: Shaped[Index, "j"],
 ) -> tuple[Shaped[Array, "d p g"], Shaped[Array, "d g"]]:
-    """Rows of the eigenspace of deviations: design and residuals."""
+    """Rows of the eigenspace of deviations: design and residuals.
+
+    With S_j the cross-products of a cluster's deviations, A the maps of the design and r that of
+    the residuals: XᵀX = A S_j Aᵀ and Xᵀe = A S_j r, one factor after the other for all clusters.
+    """
     columns = moments.varying_entries
     slopes = along[0].mean[:, 0, columns]
     residual = point.residuals.rows[0, columns]
@@ -77,9 +81,10 @@ def _deviations(
     if len(robust) > robust.max() + 1:
         flat = summed(flat, robust)
     moving = np.flatnonzero(slopes.any(axis=1))
-    maps, p = slopes[moving], len(moving)
-    gram = (np.kron(maps, maps) @ flat.T).reshape(p, p, len(flat))
-    rows, residuals = reduced_rows(gram, np.kron(maps, residual) @ flat.T)
+    maps, m, p, g = slopes[moving], len(residual), len(moving), len(flat)
+    half = maps @ flat.T.reshape(m, m, g)
+    sums = (np.vstack((maps, residual)) @ half.reshape(m, p * g)).reshape(p + 1, p, g)
+    rows, residuals = reduced_rows(sums[:p], sums[p])
     design = np.zeros((len(rows), len(slopes), len(flat)))
     design[:, moving] = rows
     return design, residuals

@@ -8,7 +8,7 @@ import numpy as np
 
 from mlsem.core.blocks import walk
 from mlsem.core.implied.derivatives import Jacobians
-from mlsem.core.intercepts.likelihood import Evaluation, between_information
+from mlsem.core.intercepts.likelihood import Evaluation
 from mlsem.core.linalg import apply_maps, flatten
 from mlsem.core.records import Array, ClusterMoments, Index
 
@@ -64,7 +64,7 @@ def _shape_constants(
     lift, (within, between) = point.effects.lift, along
     rows = lift @ point.effects.absorbed @ lift.T - sizes[:, None, None] * point.precision
     total = flatten(rows) @ flatten(within.sigma).T
-    total -= flatten(between_information(point.effects)) @ flatten(between.sigma).T
+    total -= flatten(point.effects.between_information) @ flatten(between.sigma).T
     return 0.5 * total
 
 

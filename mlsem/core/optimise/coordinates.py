@@ -102,7 +102,7 @@ class Coordinates:
         self, params: Shaped[Array, "npar"], data: ShapeMoments
     ) -> Shaped[Array, "npar"]:
         """Internal parameters whose intercepts reproduce the sample means as well as they can."""
-        row = data.cross.sum(axis=0)[0] / data.n_clusters
+        row = data.products(2)[0]
         pattern = self.internal
         within, between = (level.responses @ row for level in pattern.levels)
         own, level2 = (moments.mean @ row for moments in _implied(pattern, params))
@@ -189,7 +189,7 @@ def _carried(
 
 def _spread(data: ShapeMoments) -> Shaped[Array, "D D"]:
     """Covariance of the entries of h, about."""
-    total = data.cross.sum(axis=0) / data.n_clusters
+    total = data.products(2)
     return total - np.outer(total[0], total[0]) + data.within / data.n_rows
 
 

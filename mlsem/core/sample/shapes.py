@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Annotated as Shaped
 from typing import Any
 
@@ -67,7 +68,7 @@ def level_sample(
     the within part adds to it.
     """
     within = data.within / max(data.n_rows - data.n_clusters, 1.0)
-    total = data.cross.sum(axis=0)
+    total = data.total
     mean = maps @ total[:, 0] / data.n_clusters
     centre = total[0] / data.n_clusters
     between = total / data.n_clusters - np.outer(centre, centre)
@@ -95,7 +96,7 @@ def covariate_sample(
     return maps @ mean, maps @ covariance @ maps.T
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class ShapeMoments:
     """What the likelihood of a random-intercept model needs of the data.
 
@@ -126,19 +127,19 @@ class ShapeMoments:
         """Mean of h hᵀ over rows (level 1) or clusters (2)."""
         if level == 1:
             return (weighted_sum(self.sizes, self.cross) + self.within) / self.n_rows
-        return self.cross.sum(axis=0) / self.n_clusters
+        return self.total / self.n_clusters
 
-    @property
+    @cached_property
     def total(self) -> Shaped[Array, "... D D"]:
         """Σ_j w_j h_j h_jᵀ of all clusters."""
         return self.cross.sum(axis=-3)
 
-    @property
+    @cached_property
     def n_rows(self) -> Numbers:
         """N, weighted."""
         return self.clusters @ self.sizes
 
-    @property
+    @cached_property
     def n_clusters(self) -> Numbers:
         """J, weighted."""
         return self.clusters.sum(axis=-1)

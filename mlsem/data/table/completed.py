@@ -4,7 +4,7 @@ imputations, or one frame with plausible values."""
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -53,6 +53,13 @@ class CompletedData:
 
     def __len__(self) -> int:
         return len(self.parts) * self.n_values
+
+    def thin(self, *spoken_of: object) -> CompletedData:
+        """Of pandas frames the columns alone that are spoken of, for these travel."""
+        parts = (
+            _thin(p, spoken_of, None) if isinstance(p, pd.DataFrame) else p for p in self.parts
+        )
+        return self if self.plausible else replace(self, parts=tuple(parts))
 
     def frames(self) -> Iterator[Any]:
         """Each data set, plausible values under the name of their variable."""

@@ -14,7 +14,7 @@ from mlsem.report.diagram.graphviz import dot_text, placed_by_graphviz
 from mlsem.report.diagram.layers import Placed, layered
 from mlsem.report.diagram.shapes import Drawing
 from mlsem.report.diagram.svg import svg
-from mlsem.report.files import checked_path, write_over
+from mlsem.report.files import write_over
 
 if TYPE_CHECKING:
     from os import PathLike
@@ -124,7 +124,7 @@ class Diagram:
                 f"scale={scale!r}: a number above 0 is needed, for this diagram below "
                 f"{2**16 / longest:.0f}."
             )
-        self.figure().savefig(checked_path(path), format="png", dpi=96.0 * scale)
+        self.figure().savefig(path, format="png", dpi=96.0 * scale)
 
     def to_dot(self) -> str:
         """The diagram in graphviz's language, to be changed by hand.
@@ -185,7 +185,7 @@ class Diagram:
             case ".png":
                 self.to_png(path)
             case ".pdf":
-                self.figure().savefig(checked_path(path), format="pdf")
+                self.figure().savefig(path, format="pdf")
             case ".dot":
                 write_over(path, self.to_dot())
             case _:

@@ -9,12 +9,12 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Iterator
-from io import StringIO
+from io import BytesIO, StringIO
 from typing import TYPE_CHECKING, Any
 
 from mlsem.errors import InterfaceError
 from mlsem.report.export.grid import Grid, GridTable
-from mlsem.report.files import checked_path
+from mlsem.report.files import write_over
 
 if TYPE_CHECKING:
     from os import PathLike
@@ -70,7 +70,9 @@ def write_excel(grid: Grid, path: str | PathLike[str]) -> None:
             sheet.cell(number, 1).font = Font(bold=True)
     for column, width in widths.items():
         sheet.column_dimensions[sheet.cell(1, column).column_letter].width = min(width, 60)
-    book.save(checked_path(path))
+    content = BytesIO()
+    book.save(content)
+    write_over(path, content.getvalue())
 
 
 def _fill(cell: Any, text: str) -> None:
