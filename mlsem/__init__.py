@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from mlsem.api.diagram import diagram
     from mlsem.api.fit import cfa, check, fit, growth, lavaan, sem
     from mlsem.api.fit_many import fit_many
+    from mlsem.api.glm import gee, glm
     from mlsem.api.invariance import invariance
     from mlsem.api.lmm import lmm
     from mlsem.api.lr_test import lr_test
@@ -59,6 +60,7 @@ if TYPE_CHECKING:
     from mlsem.planning.run import plan
     from mlsem.porting.port import port
     from mlsem.porting.result import Port
+    from mlsem.results.generalized.result import GlmResult
     from mlsem.results.group_comparison import GroupComparison
     from mlsem.results.invariance.result import Invariance
     from mlsem.results.mixed.result import MixedResult
@@ -84,6 +86,7 @@ __all__ = [
     "EstimationWarning",
     "Fay",
     "FitResult",
+    "GlmResult",
     "GroupComparison",
     "IdentificationError",
     "InOrder",
@@ -120,6 +123,8 @@ __all__ = [
     "examples",
     "fit",
     "fit_many",
+    "gee",
+    "glm",
     "growth",
     "invariance",
     "lavaan",
@@ -152,6 +157,7 @@ _HOMES = {
     "BRR": "mlsem.data.table.replicates",
     "JK1": "mlsem.data.table.replicates",
     "JK2": "mlsem.data.table.replicates",
+    "GlmResult": "mlsem.results.generalized.result",
     "GroupComparison": "mlsem.results.group_comparison",
     "InOrder": "mlsem.simulation.study.sources",
     "Invariance": "mlsem.results.invariance.result",
@@ -173,6 +179,8 @@ _HOMES = {
     "examples": "mlsem.data.table.examples",
     "fit": "mlsem.api.fit",
     "fit_many": "mlsem.api.fit_many",
+    "gee": "mlsem.api.glm",
+    "glm": "mlsem.api.glm",
     "growth": "mlsem.api.fit",
     "invariance": "mlsem.api.invariance",
     "lavaan": "mlsem.api.fit",

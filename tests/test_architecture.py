@@ -18,6 +18,7 @@ LONGEST = 400
 FACADES = {  # all that a user may ask of a fit, or of several
     "results/result.py",
     "results/mixed/result.py",
+    "results/generalized/result.py",
     "results/pooled/result.py",
 }
 
@@ -47,6 +48,7 @@ MAY = {
     "core/clusters": "core/records core/blocks core/linalg core/arrow core/implied core/sample",
     "core/evidence": "core/records core/blocks core/linalg core/implied",
     "core/alignment": "core/records core/linalg",
+    "core/generalized": "core/records core/blocks core/linalg core/clusters",
     "core/optimise": "core/records core/linalg core/arrow core/implied core/sample core/clusters",
     "core/intercepts": "errors core/records core/blocks core/linalg core/implied core/sample "
     "core/clusters core/optimise",

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, cast, get_args
 
 from mlsem.arguments import require_level
 from mlsem.errors import OptionValueError, listed
+from mlsem.results.generalized.result import GlmResult
 from mlsem.results.pooled.result import PooledResult
 from mlsem.results.result import FitResult
 from mlsem.results.summary_table.records import STATISTICS, Asked
@@ -35,9 +36,9 @@ def summary_table(
 ) -> SummaryTable:
     """Estimates of several fits side by side, with sections by level and group.
 
-    Fits of `mlsem.fit` and of `mlsem.lmm` may stand beside each other: a row is a parameter, by the
-    variables that it is about and its level. The mean of a random slope stands in the row of the
-    path that it is the mean of.
+    Fits of `mlsem.fit`, of `mlsem.lmm` and of `mlsem.glm` may stand beside each other: a row is a
+    parameter, by the variables that it is about and its level. The mean of a random slope stands in
+    the row of the path that it is the mean of.
 
     Parameters
     ----------
@@ -139,11 +140,12 @@ def _named(fits: object, names: object) -> tuple[list[AnyFit], tuple[str, ...]]:
     if isinstance(fits, Mapping):
         names = list(fits) if names is None else names
         fits = list(fits.values())
-    given = [fits] if isinstance(fits, FitResult | PooledResult) else list(cast("Any", fits))
+    ours = FitResult | PooledResult | GlmResult
+    given = [fits] if isinstance(fits, ours) else list(cast("Any", fits))
     for k, fit in enumerate(given, start=1):
-        if not isinstance(fit, FitResult | PooledResult):
+        if not isinstance(fit, ours):
             raise OptionValueError(
-                f"fit {k} is a {type(fit).__name__}; it takes a FitResult or a PooledResult."
+                f"fit {k} is a {type(fit).__name__}; it takes results of fit, lmm, glm, gee or pool."
             )
     if not given:
         raise OptionValueError("there is no fit: summary_table([fit1, fit2]).")

@@ -95,7 +95,7 @@ class StandardErrors:
         Other programs' names, in lower case.
     """
 
-    name: SeName
+    name: SeName | Literal["FG", "MBN"]
     title: str
     bread: Bread | None
     sandwich: bool
@@ -178,6 +178,7 @@ def _cluster_robust(
 PLAIN = Adjustment(0.0)
 BIAS_REDUCED = Adjustment(0.5, residuals=True)
 JACKKNIFE = Adjustment(1.0)
+BY_DIRECTION = Adjustment(0.5)  # each parameter by its own leverage (Fay & Graubard, 2001)
 
 STANDARD = StandardErrors(
     name="standard", title="Standard", bread="default", sandwich=False, reference="mixed"
@@ -208,6 +209,21 @@ REPLICATES = StandardErrors(
     reml=False,
 )
 NONE = StandardErrors(name="none", title="None", bread=None, sandwich=False)
+FG = StandardErrors(
+    name="FG",
+    title="Cluster-robust (Fay & Graubard)",
+    bread="observed",
+    sandwich=True,
+    adjustment=BY_DIRECTION,
+    reference="t",
+)
+MBN = StandardErrors(
+    name="MBN",
+    title="Cluster-robust (Morel, Bokossa & Neerchal)",
+    bread="observed",
+    sandwich=True,
+    adjustment=PLAIN,
+)
 
 KINDS: Mapping[str, StandardErrors] = MappingProxyType(
     {kind.name: kind for kind in (STANDARD, MLR, CR0, CR1, CR1P, CR1S, CR2, CR3, REPLICATES, NONE)}

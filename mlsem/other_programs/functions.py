@@ -72,6 +72,8 @@ _OWN = (
     ("growth", 'mlsem.growth(model, data, cluster="id")'),
     ("lavaan", 'mlsem.lavaan(model, data, cluster="id", auto_var=True)'),
     ("lmm", "mlsem.lmm(formula, data)"),
+    ("glm", 'mlsem.glm("y ~ x1", data, cluster="id", family="gaussian")'),
+    ("gee", 'mlsem.gee("y ~ x1", data, cluster="id", family="gaussian")'),
     ("summary_table", "mlsem.summary_table([simple, full])"),
     ("simulate", "mlsem.simulate(truth, n_clusters=50, cluster_size=10, seed=1)"),
     (

@@ -28,7 +28,7 @@ MIXED: tuple[tuple[str, str, str, str], ...] = (
         'mlsem.fit("y ~ x1 + w1", data, meanstructure=True)',
         'With cluster="id" its standard errors are cluster-robust.',
     ),
-    ("glmer glmer.nb nlmer glm", "lme4", "", _NO_LINK),
+    ("glmer glmer.nb nlmer", "lme4", "", _NO_LINK),
     ("glmmTMB", "glmmTMB", "", _NO_LINK + " lmer's kind is mlsem.lmm(formula, data)."),
     (
         "fixef fixed.effects fixed_effects",
@@ -144,6 +144,19 @@ MIXED: tuple[tuple[str, str, str, str], ...] = (
         "clubSandwich",
         'fit.with_se("CR2").parameter_estimates()',
         "Satterthwaite's degrees of freedom come with it.",
+    ),
+    (
+        "geeglm geese geem",
+        "geepack",
+        'mlsem.gee("y ~ x1", data, cluster="id", family="gaussian", alpha_df=False)',
+        "Rows may stand in any order; alpha_df=False divides as geepack does.",
+    ),
+    (
+        "GEE.var.kc GEE.var.md GEE.var.fg GEE.var.mbn",
+        "geesmv",
+        'mlsem.gee("y ~ x1", data, cluster="id", family="gaussian", se="KC").vcov()',
+        'Others are se="MD", "FG" and "MBN". geesmv takes the square root of KC wrongly where '
+        "correlations or variances are not constant: its errors are .78 to 2.85 times these.",
     ),
     ("coeftest", "lmtest", 'fit.with_se("CR2").parameter_estimates()', ""),
     ("waldtest", "lmtest", 'fit.wald_test("b == 0")', ""),

@@ -181,7 +181,10 @@ KEYWORDS: dict[str, str] = _keyed(
             'missing="listwise", the default, leaves rows with missing values out; "error" '
             'refuses them, "fiml" (in fit) uses what is observed in them.',
         ),
-        ("family", "Only normal outcomes are fitted; there is no glmer."),
+        (
+            "family",
+            "Only normal outcomes have random effects; mlsem.glm and mlsem.gee take family=.",
+        ),
         ("subset", 'Choose the rows first: data.query("x > 0") or data[data["x"] > 0].'),
         ("offset", "Subtract it from the outcome first: data.assign(y=data.y - data.offset)."),
         (

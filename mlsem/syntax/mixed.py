@@ -105,7 +105,7 @@ _LAVAAN = re.compile(r"\A\s*(?:level|group)\s*:|=~|~~|:=", re.IGNORECASE)
 _NLME = re.compile(r",\s*random\s*=\s*(?:list\()?~?(?P<part>[^,)\n]*)")
 
 
-def _refuse_other_languages(text: str) -> None:
+def refuse_other_languages(text: str) -> None:
     lavaan = _LAVAAN.search(text)
     if lavaan is not None:
         raise SpecificationError(
@@ -127,8 +127,8 @@ def _refuse_other_languages(text: str) -> None:
 
 @remember
 def _read(text: str) -> MixedFormula:
-    _refuse_other_languages(text)
-    outcome, parts = _sides(text)
+    refuse_other_languages(text)
+    outcome, parts = sides(text)
     fixed = [(part.sign, part.term) for part in parts if part.bars is None]
     random, groups = [], {}
     for part in parts:
@@ -162,7 +162,7 @@ def _read(text: str) -> MixedFormula:
 # --- the parts as they stand in the text --------------------------------------------------------
 
 
-def _sides(text: str) -> tuple[Expression, list[_Part]]:
+def sides(text: str) -> tuple[Expression, list[_Part]]:
     parser = Parser(text)
     no_formula = SpecificationError(
         f"{text!r} is no formula of a mixed model: write 'y ~ x1 + (x1 | id)'."

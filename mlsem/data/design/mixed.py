@@ -176,12 +176,12 @@ def read_mixed(
     if formula.group not in frame.columns:
         require_column(frame, formula.group, "the formula needs the column of clusters")
     scope = Scope(frame, formula.text)
-    everywhere = _variables(formula, scope)
+    everywhere = variables_of(formula, scope)
     outcome = deparse(formula.outcome)
-    used, variables, notes, lost = _complete(frame, everywhere, missing, outcome)
-    _check_finite(used, variables.values())
-    _check_texts(used, variables, outcome)
-    response = _response(variables[outcome])
+    used, variables, notes, lost = complete_rows(frame, everywhere, missing, outcome)
+    check_finite(used, variables.values())
+    check_texts(used, variables, outcome)
+    response = response_of(variables[outcome])
     effects = design(formula.fixed, variables)
     spare = {name: effects.pop(name) for name in dependent(effects)}
     known = {term_factors(name): name for name in effects}
@@ -269,12 +269,12 @@ def expressions_of(formula: Formula) -> dict[str, Expression]:
     return expressions
 
 
-def _variables(formula: Formula, scope: Scope) -> dict[str, Variable]:
+def variables_of(formula: Formula, scope: Scope) -> dict[str, Variable]:
     """Every variable of the formula, over all rows."""
     return {name: scope.variable(name, each) for name, each in expressions_of(formula).items()}
 
 
-def _complete(
+def complete_rows(
     frame: pd.DataFrame, variables: dict[str, Variable], missing: str, outcome: str
 ) -> tuple[pd.DataFrame, dict[str, Variable], tuple[str, ...], str]:
     """The rows that have a value in every variable, a note on the others, and what to say of them
@@ -331,21 +331,21 @@ def _attribute(
     gaps[variable.name] = left
 
 
-def _check_finite(frame: pd.DataFrame, variables: Iterable[Variable]) -> None:
+def check_finite(frame: pd.DataFrame, variables: Iterable[Variable]) -> None:
     """Refuse infinite values, of the data or computed, before they are multiplied."""
     for each in variables:
         for column in () if isinstance(each.values, Factor) else each.values.T:
             gap_in(frame, column, each.name)
 
 
-def _check_texts(frame: pd.DataFrame, variables: Mapping[str, Variable], outcome: str) -> None:
+def check_texts(frame: pd.DataFrame, variables: Mapping[str, Variable], outcome: str) -> None:
     texts = [each.name for each in variables.values() if isinstance(each.values, Factor)]
     plain = [name for name in texts if variables[name].plain]
     columns = {name: require_column(frame, name, "the formula needs") for name in plain}
     check_factors(plain, outcome, columns)
 
 
-def _response(variable: Variable) -> Array:
+def response_of(variable: Variable) -> Array:
     values = variable.values
     if isinstance(values, Factor) or values.shape[1] > 1:
         raise DataError(f"the outcome {variable.name!r} is not one numeric variable.")

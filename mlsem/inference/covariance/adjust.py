@@ -42,10 +42,16 @@ import numpy as np
 from mlsem.core.clusters.reduced import MixedClusters
 from mlsem.core.linalg import along, apply_maps, products
 from mlsem.core.records import Array, Index
-from mlsem.estimation.standard_errors import BIAS_REDUCED, Adjustment
+from mlsem.estimation.standard_errors import (
+    BIAS_REDUCED,
+    BY_DIRECTION,
+    JACKKNIFE,
+    Adjustment,
+)
 from mlsem.inference.covariance.equations import WhiteKinds, WhiteRows
 
 LEVERAGE_ONE = 1e-9  # leverages closer to 1 are 1
+MOST = 0.75  # of a direction's leverage, that is given back (Fay & Graubard)
 SMALL = 0.02  # leverages up to which ten terms of the series are exact
 RANGE = 1e-11  # eigenvalues of a covariance, relative to its largest, that are zero
 EXACT = 2.0**-55  # relative size of the first term that is left out
@@ -187,9 +193,22 @@ def adjusted(kinds: WhiteKinds, how: Adjustment) -> Adjusted:
     """Adjust the scores of the clusters of these kinds."""
     if kinds.term.spread is not None:
         return _adjusted_weighted(kinds, how, kinds.term.spread)
+    if how is BY_DIRECTION:
+        return _adjusted_by_direction(kinds)
     leverage = kinds.leverage
     adjustment, alone = _powers(leverage, how.power)
     pull = adjustment @ leverage
+    given = kinds.term.residual if how.residuals else None
+    if given is not None:  # each cluster is of its own kind
+        return Adjusted(
+            scores=given.scores[kinds.which],
+            leverage=leverage,
+            variance=leverage,
+            adjustment=adjustment,
+            spread=given.spread[kinds.part],
+            pull=given.pull[kinds.part],
+            alone=alone,
+        )
     found = Adjusted(
         scores=apply_maps(adjustment, kinds.kind, kinds.scores),
         leverage=leverage,
@@ -203,6 +222,26 @@ def adjusted(kinds: WhiteKinds, how: Adjustment) -> Adjusted:
     if rows is not None:
         adjusted_rows(rows, how).put(found)
     return found
+
+
+def _adjusted_by_direction(kinds: WhiteKinds) -> Adjusted:
+    """u_a = s_a (1 - min(¾, (B_j M)_aa))^-½ of each direction a of φ by itself, which depends on
+    the parametrisation (Fay & Graubard, 2001, eq. 6); B_j M = L⁻ᵀ X_j Lᵀ."""
+    leverage, root = kinds.leverage, kinds.term.root
+    back = np.linalg.inv(root)
+    own = np.einsum("na,knm,am->ka", back, leverage, root)
+    factors = (1.0 - np.minimum(MOST, own)) ** -0.5
+    adjustment = np.einsum("an,ka,ma->knm", root, factors, back)
+    pull = adjustment @ leverage
+    return Adjusted(
+        scores=apply_maps(adjustment, kinds.kind, kinds.scores),
+        leverage=leverage,
+        variance=leverage.copy(),  # another array: the adjustment is not symmetric
+        adjustment=adjustment,
+        spread=pull @ adjustment.swapaxes(1, 2),
+        pull=pull,
+        alone=_powers(leverage, JACKKNIFE.power)[1],
+    )
 
 
 def _adjusted_weighted(kinds: WhiteKinds, how: Adjustment, root: Shaped[Array, "n n"]) -> Adjusted:

@@ -12,6 +12,7 @@ from mlsem.core.arrow import Arrow, ArrowRoot, Layout
 from mlsem.core.blocks import walk
 from mlsem.core.clusters.reduced import MixedClusters
 from mlsem.core.clusters.view import MixedRows
+from mlsem.core.generalized.residual_form import ResidualForm
 from mlsem.core.linalg import along, cholesky
 from mlsem.core.records import Array, Index
 from mlsem.inference.covariance.working import MixedTerm, WorkingClusters, WorkingTerm
@@ -68,6 +69,8 @@ class WhiteTerm:
     mixed : MixedTerm or None
     spread : (m, m) or None
         R with R Rᵀ = ΣY_j, the covariance of the sum of the scores; None where it is the identity.
+    residual : ResidualForm or None
+        Along φ̃.
     """
 
     places: Shaped[Index, "m"]
@@ -77,6 +80,7 @@ class WhiteTerm:
     working: WorkingTerm
     mixed: MixedTerm | None
     spread: Shaped[Array, "m m"] | None = None
+    residual: ResidualForm | None = None
 
     @property
     def signs(self) -> Shaped[Array, "f"] | None:
@@ -330,6 +334,9 @@ def whitened(equations: EstimatingEquations) -> WhiteClusters | None:
             spread = cholesky(along.T @ term.total_variance @ along)
             if spread is None:
                 return None
-        white = scores @ along, term, clusters.mixed, spread
+        residual = None
+        if clusters.residual is not None:
+            residual = clusters.residual.along(along)
+        white = scores @ along, term, clusters.mixed, spread, residual
         terms.append(WhiteTerm(places, len(own), along, *white))
     return WhiteClusters(basis.T, bread.solved(basis).T, bread, tuple(terms), clusters)

@@ -13,6 +13,7 @@ from mlsem.core.arrow import Arrow, Layout
 from mlsem.core.blocks import walk
 from mlsem.core.clusters.unions import Unions
 from mlsem.core.clusters.view import MixedRows
+from mlsem.core.generalized.residual_form import ResidualForm
 from mlsem.core.records import Array, Index, frozen
 
 KEPT = 2**24  # numbers of the informations of all kinds up to which they are made once
@@ -175,6 +176,9 @@ class WorkingClusters:
         N.
     n_fixed : int
         p, if the first directions are those of fixed effects; else 0.
+    residual : ResidualForm or None
+        Of a generalised linear model whose residuals are adjusted, not scores; of one term, each
+        cluster its own kind.
     """
 
     terms: tuple[WorkingTerm, ...]
@@ -183,6 +187,7 @@ class WorkingClusters:
     labels: Shaped[NDArray, "G"]
     n_rows: int
     n_fixed: int = 0
+    residual: ResidualForm | None = None
 
     @property
     def n_clusters(self) -> int:

@@ -123,7 +123,8 @@ def _about(column: Column) -> str:
     """The estimator, the standard errors and where degrees of freedom come from."""
     fit = column.fit
     pooled = isinstance(fit, PooledResult)
-    estimator = "REML" if fit.settings.estimator == "REML" else "ML"
+    estimator = fit.settings.estimator
+    estimator = "ML" if estimator == "MLR" else estimator
     kind = fit.covariance.kind
     title = "model-based" if kind.model_based else f"{kind.title[0].lower()}{kind.title[1:]}"
     of = "" if kind.replicated else " information"

@@ -1,0 +1,264 @@
+"""Fisher scoring of generalised linear models and of generalised estimating equations.
+
+    β ← β + (Σ_j B_j)⁻¹ Σ_j s_j
+
+(Nelder & Wedderburn, 1972; with a working correlation Liang & Zeger, 1986), and between steps the
+moments of the Pearson residuals r, p being counted or not:
+
+    φ̂ = Σ r² / (N - p),   ρ̂ = Σ_{pairs} r r' / φ̂ / (pairs - p)
+
+of all pairs of rows of a cluster (exchangeable), or of those that are one step apart (ar1).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated as Shaped
+
+import numpy as np
+
+from mlsem.core.generalized.families import Family, Link
+from mlsem.core.generalized.rows import (
+    Autoregressive,
+    Correlation,
+    CorrelationName,
+    Exchangeable,
+    Independence,
+    Rows,
+    Standing,
+    cross_products,
+    standing,
+)
+from mlsem.core.linalg import cholesky
+from mlsem.core.records import Array, frozen
+
+HALVINGS = 30  # of a step that leads to means that there are not, or to a larger deviance
+WORSE = 1e-9  # relative rise of a deviance that is rounding
+UNDECIDED = 5  # steps in which ρ is not updated yet
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Solution:
+    """Where the scoring ended.
+
+    Attributes
+    ----------
+    params : (p,)
+    converged : bool
+    iterations : int
+    correlation : Correlation
+    dispersion : float
+        φ̂.
+    asked : float
+        ρ̂, which the correlation has unless it is below its bound.
+    rows : Standing
+    informations : (J, p, p)
+        B_j.
+    scores : (J, p)
+        s_j.
+    deviance : float
+    """
+
+    params: Shaped[Array, "p"]
+    converged: bool
+    iterations: int
+    correlation: Correlation
+    dispersion: float
+    asked: float
+    rows: Standing
+    informations: Shaped[Array, "J p p"]
+    scores: Shaped[Array, "J p"]
+    deviance: float
+
+
+@dataclass(frozen=True, slots=True)
+class Working:
+    """What a working correlation is estimated by.
+
+    Attributes
+    ----------
+    name : str
+    counts_params : bool
+        Whether the denominators are less p.
+    """
+
+    name: CorrelationName = "independence"
+    counts_params: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """When the scoring ends: where no step is longer than `tol` standard errors, or after so many
+    steps."""
+
+    tol: float = 1e-12
+    steps: int = 100
+
+
+def solve(
+    rows: Rows,
+    family: Family,
+    link: Link,
+    working: Working,
+    search: Search,
+    start: Shaped[Array, "p"] | None = None,
+) -> Solution:
+    """β̂, ρ̂ and φ̂."""
+    deviance = _deviance(rows, family)
+    params, there = _first(rows, family, link, start)
+    value, size = deviance(there.mean), len(params)
+    correlation: Correlation = Independence()
+    asked, converged, iteration = 0.0, False, 0
+    fallen = working.name == "independence"
+    for iteration in range(1, search.steps + 1):
+        step, length = _step(rows, there, correlation)
+        if not np.isfinite(length):
+            break
+        before = correlation
+        params, there, value = _taken(rows, family, link, params, step, value, deviance)
+        settled = length <= search.tol * max(1.0, np.sqrt(size))
+        if not fallen and (iteration > UNDECIDED or settled):
+            correlation, asked = _estimated(rows, there.residual, size, working)
+            fallen = correlation.name == "independence"  # for good: at its estimates ρ̂ may be in
+            settled &= abs(correlation.rho - before.rho) <= search.tol and iteration > UNDECIDED
+        if settled:
+            converged = True
+            break
+    scaled = correlation.white(rows, there.scaled)
+    return Solution(
+        params=frozen(params),
+        converged=converged,
+        iterations=iteration,
+        correlation=correlation,
+        dispersion=_dispersion(rows, there.residual, size, working),
+        asked=asked,
+        rows=there,
+        informations=frozen(cross_products(rows, scaled, scaled)),
+        scores=frozen(rows.sums(scaled * correlation.white(rows, there.residual)).T),
+        deviance=value,
+    )
+
+
+def _deviance(rows: Rows, family: Family) -> Callable[[Shaped[Array, "N"]], float]:
+    def deviance(mean: Shaped[Array, "N"]) -> float:
+        return float(rows.trials @ family.deviance(rows.outcome, mean))
+
+    return deviance
+
+
+def _first(
+    rows: Rows, family: Family, link: Link, start: Shaped[Array, "p"] | None
+) -> tuple[Shaped[Array, "p"], Standing]:
+    """By least squares of the link of means near the outcomes; where these coefficients give means
+    that there are not, a constant mean."""
+    if start is None:
+        mean = family.first(rows.outcome, rows.trials)
+        if family.name == "gaussian" and link.name == "log":
+            mean = np.maximum(mean, 0.1)
+        eta = link.forward(mean)
+        there = standing(rows, family, link, eta, mean)
+        working = there.residual + (eta - rows.offset) * link.slope(eta) * np.sqrt(
+            rows.trials / family.variance(mean)
+        )
+        start = _solved(there.scaled @ there.scaled.T, there.scaled @ working)
+    eta = start @ rows.design + rows.offset
+    mean = link.mean(eta)
+    if not family.allows(mean):
+        average = float(rows.trials @ rows.outcome / rows.trials.sum())
+        wanted = link.forward(np.full(rows.n_rows, average)) - rows.offset
+        start = _solved(rows.design @ rows.design.T, rows.design @ wanted)
+        eta = start @ rows.design + rows.offset
+        mean = link.mean(eta)
+    return start, standing(rows, family, link, eta, mean)
+
+
+def _solved(information: Shaped[Array, "p p"], score: Shaped[Array, "p"]) -> Shaped[Array, "p"]:
+    """In units of the diagonal's root, which forgives columns of any size."""
+    scale = np.sqrt(np.diagonal(information))
+    scale = np.where(scale > 0.0, scale, 1.0)
+    return np.linalg.lstsq(information / scale[:, None] / scale, score / scale)[0] / scale
+
+
+def _step(
+    rows: Rows, there: Standing, correlation: Correlation
+) -> tuple[Shaped[Array, "p"], float]:
+    """B⁻¹ s and its length in standard errors, √(sᵀ B⁻¹ s); not finite where B is singular."""
+    scaled = correlation.white(rows, there.scaled)
+    score = scaled @ correlation.white(rows, there.residual)
+    information = scaled @ scaled.T
+    scale = np.sqrt(np.diagonal(information))
+    if not (np.isfinite(score).all() and (scale > 0.0).all()):
+        return score, np.inf
+    root = cholesky(information / scale[:, None] / scale)
+    if root is None:
+        return score, np.inf
+    step = np.linalg.solve(root.T, np.linalg.solve(root, score / scale)) / scale
+    return step, float(np.sqrt(max(step @ score, 0.0)))
+
+
+def _taken(
+    rows: Rows,
+    family: Family,
+    link: Link,
+    params: Shaped[Array, "p"],
+    step: Shaped[Array, "p"],
+    value: float,
+    deviance: Callable[[Shaped[Array, "N"]], float],
+) -> tuple[Shaped[Array, "p"], Standing, float]:
+    """A step, halved while it leads to means that there are not, or to a much larger deviance (with
+    a working correlation the deviance is not what is made least)."""
+    bounded = link.name not in ("logit", "probit")
+    for _ in range(HALVINGS):
+        eta = (params + step) @ rows.design + rows.offset
+        mean = link.mean(eta)
+        if not bounded or family.allows(mean):
+            found = deviance(mean)
+            if found <= value + 0.1 * abs(value) + WORSE:
+                break
+        step = 0.5 * step
+    else:
+        return params, standing(rows, family, link, *_at(rows, link, params)), value
+    return params + step, standing(rows, family, link, eta, mean), found
+
+
+def _at(
+    rows: Rows, link: Link, params: Shaped[Array, "p"]
+) -> tuple[Shaped[Array, "N"], Shaped[Array, "N"]]:
+    eta = params @ rows.design + rows.offset
+    return eta, link.mean(eta)
+
+
+# --- the moments of the residuals -----------------------------------------------------------------
+
+
+def _dispersion(rows: Rows, residual: Shaped[Array, "N"], size: int, working: Working) -> float:
+    left = rows.n_rows - size * working.counts_params
+    return float(residual @ residual) / left if left > 0 else np.nan
+
+
+def _estimated(
+    rows: Rows, residual: Shaped[Array, "N"], size: int, working: Working
+) -> tuple[Correlation, float]:
+    """The correlation, and ρ̂; independence where it is outside its bounds."""
+    lost = size * working.counts_params
+    dispersion = _dispersion(rows, residual, size, working)
+    if working.name == "exchangeable":
+        sizes = rows.sizes
+        products = 0.5 * float((rows.sums(residual) ** 2).sum() - residual @ residual)
+        pairs = float((sizes * (sizes - 1)).sum()) / 2.0
+        lower, upper = -1.0 / max(int(sizes.max()) - 1, 1), 1.0
+    else:
+        assert rows.gaps is not None
+        one = rows.gaps == 1.0
+        one[rows.starts] = False
+        behind = np.flatnonzero(one)
+        products = float(residual[behind] @ residual[behind - 1])
+        pairs, (lower, upper) = float(len(behind)), (-1.0, 1.0)
+    if pairs <= lost or not dispersion > 0.0:
+        return Independence(), np.nan
+    rho = products / dispersion / (pairs - lost)
+    if not lower < rho < upper:
+        return Independence(), rho
+    kind = Exchangeable if working.name == "exchangeable" else Autoregressive
+    return kind(rho), rho

@@ -1,0 +1,1 @@
+"""Generalised linear models and estimating equations: what is asked, what was estimated."""

@@ -1,0 +1,1 @@
+"""Results of generalised linear models and estimating equations, and what is asked of them."""

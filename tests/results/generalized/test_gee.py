@@ -1,0 +1,111 @@
+"""`gee` against n x n definitions, and against itself."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import mlsem
+from tests.results.generalized.cases import data, read
+
+FORMULAS = {
+    "logit": ("y ~ trt + w + x + female", "binomial"),
+    "poisson": ("y ~ trt + w + x + female", "poisson"),
+    "linear": ("score ~ trt + x + female", "gaussian"),
+    "count": ("count ~ trt + x", "poisson"),
+}
+
+
+@pytest.mark.parametrize("case", list(read("gee_own.json")))
+def test_estimates_and_corrections_are_those_of_the_definitions(case):
+    record = read("gee_own.json")[case]
+    name, corr, *how = case.split("_")
+    formula, family = FORMULAS[name]
+    fit = mlsem.gee(
+        formula,
+        data("trial"),
+        cluster="school",
+        family=family,
+        corr=corr,
+        alpha_df=how != ["plain"],
+    )
+    assert fit.params.to_numpy() == pytest.approx(record["coef"], rel=1e-10, abs=1e-12)
+    assert (fit.rho, fit.dispersion) == pytest.approx((record["rho"], record["phi"]), rel=1e-10)
+    for kind in ("CR0", "KC", "MD", "FG", "MBN"):
+        wanted = np.array(record[kind])
+        found = fit.with_se(kind).vcov().to_numpy()
+        assert np.abs(found - wanted).max() <= 1e-10 * np.abs(wanted).max(), kind
+
+
+def _panel(rho: float, seed: int = 3) -> pd.DataFrame:
+    """Rows at occasions 1 to 6, some of which are missing, unsorted."""
+    draw = np.random.default_rng(seed)
+    rows = []
+    for j in range(40):
+        e = draw.normal()
+        for t in range(1, 7):
+            e = rho * e + np.sqrt(1 - rho**2) * draw.normal()
+            rows.append((j, t, draw.normal(), e))
+    frame = pd.DataFrame(rows, columns=["id", "t", "x", "e"])
+    frame["y"] = 1.0 + 0.5 * frame["x"] + frame["e"]
+    return frame.sample(frac=0.8, random_state=seed).reset_index(drop=True)
+
+
+def test_ar1_is_generalised_least_squares_with_gaps():
+    rows = _panel(0.6)
+    fit = mlsem.gee("y ~ x", rows, cluster="id", family="gaussian", corr="ar1", order="t", se="CR0")
+    assert fit.rho == pytest.approx(0.6, abs=0.12)
+    bread, score, meat, pairs, products = np.zeros((2, 2)), np.zeros(2), np.zeros((2, 2)), 0, 0.0
+    beta = fit.params.to_numpy()
+    for _, own in rows.sort_values("t").groupby("id"):
+        t, X = own["t"].to_numpy(), np.column_stack((np.ones(len(own)), own["x"]))
+        e = own["y"].to_numpy() - X @ beta
+        inverse = np.linalg.inv(fit.rho ** np.abs(t[:, None] - t))
+        bread += X.T @ inverse @ X
+        s = X.T @ inverse @ e
+        score += s
+        meat += np.outer(s, s)
+        one = np.flatnonzero(np.diff(t) == 1)
+        pairs += len(one)
+        products += float((e[one] * e[one + 1]).sum())
+    assert np.abs(score).max() < 1e-8
+    half = np.linalg.inv(bread)
+    assert fit.vcov().to_numpy() == pytest.approx(half @ meat @ half, rel=1e-8)
+    assert fit.rho == pytest.approx(products / fit.dispersion / (pairs - 2), rel=1e-9)
+
+
+def test_order_of_rows_does_not_matter():
+    rows = _panel(0.4)
+    options = {"cluster": "id", "family": "gaussian", "corr": "ar1", "order": "t"}
+    one = mlsem.gee("y ~ x", rows, **options)
+    other = mlsem.gee("y ~ x", rows.sample(frac=1.0, random_state=5), **options)
+    assert one.bse.to_numpy() == pytest.approx(other.bse.to_numpy(), rel=1e-9)
+    mixed = data("trial").sample(frac=1.0, random_state=2)  # geeglm makes 252 clusters of these
+    assert mlsem.gee("y ~ trt", mixed, cluster="school").n_clusters == 12
+
+
+def test_ar1_needs_occasions():
+    rows = _panel(0.4)
+    with pytest.raises(mlsem.OptionValueError, match="order="):
+        mlsem.gee("y ~ x", rows, cluster="id", family="gaussian", corr="ar1")
+    with pytest.raises(mlsem.OptionValueError, match='of corr="ar1"'):
+        mlsem.gee("y ~ x", rows, cluster="id", family="gaussian", order="t")
+    with pytest.raises(mlsem.DataError, match="whole numbers"):
+        mlsem.gee("y ~ x", rows, cluster="id", family="gaussian", corr="ar1", order="e")
+    with pytest.raises(mlsem.DataError, match="occasion of another row"):
+        mlsem.gee("y ~ x", rows.assign(t=1), cluster="id", family="gaussian", corr="ar1", order="t")
+
+
+def test_a_correlation_below_its_bound_is_independence_and_said():
+    draw = np.random.default_rng(1)
+    ids = np.repeat(np.arange(21), [5] + [2] * 20)
+    rows = pd.DataFrame({"id": ids, "x": draw.normal(size=45)})
+    e = draw.normal(size=45)
+    rows["y"] = rows["x"] + e - pd.Series(e).groupby(rows["id"]).transform("mean")
+    fit = mlsem.gee("y ~ x", rows, cluster="id", family="gaussian")
+    plain = mlsem.glm("y ~ x", rows, cluster="id", family="gaussian")
+    assert fit.rho == 0.0
+    assert any("outside its bounds" in note for note in fit.notes)
+    assert fit.params.to_numpy() == pytest.approx(plain.params.to_numpy(), rel=1e-12)
+    assert fit.bse.to_numpy() == pytest.approx(plain.bse.to_numpy(), rel=1e-10)
