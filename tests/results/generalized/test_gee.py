@@ -109,3 +109,20 @@ def test_a_correlation_below_its_bound_is_independence_and_said():
     assert any("outside its bounds" in note for note in fit.notes)
     assert fit.params.to_numpy() == pytest.approx(plain.params.to_numpy(), rel=1e-12)
     assert fit.bse.to_numpy() == pytest.approx(plain.bse.to_numpy(), rel=1e-10)
+
+
+def test_estimates_and_md_are_those_of_statsmodels():
+    families = pytest.importorskip("statsmodels.api").families
+    formula_api = pytest.importorskip("statsmodels.formula.api")
+    from statsmodels.genmod.cov_struct import Exchangeable
+
+    rows = data("trial")
+    fit = mlsem.gee("y ~ trt + w + x", rows, cluster="school", se="MD")
+    other = formula_api.gee(
+        "y ~ trt + w + x", "school", rows, family=families.Binomial(), cov_struct=Exchangeable()
+    ).fit(maxiter=200, ctol=1e-13, cov_type="bias_reduced")
+    assert fit.rho == pytest.approx(other.cov_struct.dep_params, rel=1e-8)
+    assert fit.params.to_numpy() == pytest.approx(other.params.to_numpy(), rel=1e-8)
+    plain = fit.with_se("CR0").vcov().to_numpy()
+    assert plain == pytest.approx(other.cov_robust, rel=1e-7)
+    assert fit.vcov().to_numpy() == pytest.approx(other.cov_robust_bc, rel=1e-7)
