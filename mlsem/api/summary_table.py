@@ -141,11 +141,12 @@ def _named(fits: object, names: object) -> tuple[list[AnyFit], tuple[str, ...]]:
         names = list(fits) if names is None else names
         fits = list(fits.values())
     ours = FitResult | PooledResult | GlmResult
-    given = [fits] if isinstance(fits, ours) else list(cast("Any", fits))
+    given: list[Any] = [fits] if isinstance(fits, ours) else list(cast("Any", fits))
     for k, fit in enumerate(given, start=1):
         if not isinstance(fit, ours):
             raise OptionValueError(
-                f"fit {k} is a {type(fit).__name__}; it takes results of fit, lmm, glm, gee or pool."
+                f"fit {k} is a {type(fit).__name__}; it takes a FitResult, a PooledResult or a "
+                "GlmResult."
             )
     if not given:
         raise OptionValueError("there is no fit: summary_table([fit1, fit2]).")

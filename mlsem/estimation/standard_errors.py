@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import nan
 from types import MappingProxyType
-from typing import Literal
+from typing import Literal, cast
 
 SeName = Literal[
     "standard", "MLR", "CR0", "CR1", "CR1p", "CR1S", "CR2", "CR3", "replicates", "none"
@@ -106,6 +106,11 @@ class StandardErrors:
     replicated: bool = False
     reml: bool = True
     aliases: tuple[str, ...] = ()
+
+    @property
+    def asked(self) -> SeName:
+        """The name, of a kind that `fit` takes."""
+        return cast("SeName", self.name)
 
     @property
     def exists(self) -> bool:

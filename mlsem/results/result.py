@@ -998,7 +998,7 @@ class FitResult(Tested, Answering, Drawn):
         """
         from mlsem.inference.wald.run import require_test, wald_test
 
-        kind, wanted = se_kind(vcov or self.se_kind).name, require_test(test)
+        kind, wanted = se_kind(vcov or self.se_kind).asked, require_test(test)
         z = wanted == "HTZ" and self.covariance.reference is None
         fit = self if kind == self.se_kind and not z else self.with_se(kind)
         return wald_test(fit._estimates, fit.covariance, constraints, wanted, rhs)

@@ -135,7 +135,7 @@ def weight_scalings(fit: FitResult, data: object) -> WeightScalings:
     return WeightScalings(
         names,
         {name: np.asarray(values, dtype=float) for name, values in estimates.items()},
-        fit.bse[list(names)].to_numpy(),
+        np.asarray(fit.bse[list(names)]),
     )
 
 

@@ -10,7 +10,7 @@ from mlsem.data.frames.origin import of_origin
 from mlsem.data.frames.thin import collected as rows_of_query
 from mlsem.data.frames.thin import engine_errors
 from mlsem.data.table.advice import absent
-from mlsem.data.table.columns import numeric
+from mlsem.data.table.columns import numeric, require_column
 from mlsem.errors import DataError
 
 if TYPE_CHECKING:
@@ -124,7 +124,7 @@ def _refuse_type(frame: nw.LazyFrame[Any], name: str) -> None:
 
     rows = frame.select(nw.col(name)).drop_nulls().head(SAMPLE)
     sample = of_origin(collected(rows), (name,), frame.to_native(), in_order=False)
-    numeric(sample, sample[name], name)
+    numeric(sample, require_column(sample, name, "the data"), name)
 
 
 def present(columns: Iterable[str]) -> Any:

@@ -48,7 +48,7 @@ def refuse_separation(
         return
     moved = np.flatnonzero(np.abs(direction) > MOVES)
     names = [data.names[k] for k in moved if data.names[k] != "(Intercept)"]
-    cells = [text for k in moved for text in _cells(data, k, outcome, len(ends) == 2)]
+    cells = [text for k in moved.tolist() for text in _cells(data, k, outcome, len(ends) == 2)]
     said = listed(names) if names else "the intercept"
     why = "; ".join(cells) if cells else f"together they tell rows with {outcome} = 0 apart"
     raise EstimationError(
@@ -80,7 +80,7 @@ def _direction(design: Array, outcome: Array, both: bool) -> Array | None:
         bounds=(-1.0, 1.0),
         method="highs",
     )
-    if found.status != 0 or -found.fun <= MOVES:
+    if found.status != 0 or found.fun is None or -found.fun <= MOVES:
         return None
     return found.x
 

@@ -199,7 +199,7 @@ class Inspection:
             chosen = "observed" if information == "observed" else None
             return fit.with_se("MLR", information=chosen)
         if information == "observed" and kind.exists:
-            return fit.with_se(kind.name, test=fit.settings.test, information=information)
+            return fit.with_se(kind.asked, test=fit.settings.test, information=information)
         return fit
 
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mlsem.arguments import chosen
 from mlsem.core.generalized.rows import Rows
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from mlsem.core.records import Array
     from mlsem.estimation.generalized.estimates import GlmEstimates
     from mlsem.results.generalized.result import GlmResult
+
+Mask = NDArray[np.bool_]
 
 
 def diagnose_glm(
@@ -56,13 +59,13 @@ def diagnose_glm(
     )
 
 
-def _left_out(estimates: GlmEstimates, alone: Array) -> Array:
+def _left_out(estimates: GlmEstimates, alone: Mask) -> Array:
     """Changes of the estimates in refits without each cluster, (G, p)."""
     settings, rows = estimates.settings, estimates.data.rows
     family, link = settings.records
     change = np.full((len(alone), len(estimates.params)), np.nan)
     codes = np.repeat(np.arange(len(alone)), rows.sizes)
-    for j in np.flatnonzero(~np.asarray(alone, dtype=bool)):
+    for j in np.flatnonzero(~alone):
         kept = _without(rows, codes != j)
         again = solve(kept, family, link, settings.working, settings.search, estimates.params)
         if again.converged:
@@ -70,7 +73,7 @@ def _left_out(estimates: GlmEstimates, alone: Array) -> Array:
     return change
 
 
-def _without(rows: Rows, kept: Array) -> Rows:
+def _without(rows: Rows, kept: Mask) -> Rows:
     sizes = rows.sums(kept.astype(float)).astype(np.intp)
     sizes = sizes[sizes > 0]
     return replace(

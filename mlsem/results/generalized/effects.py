@@ -276,9 +276,10 @@ def _notes(fit: GlmResult, variable: str) -> tuple[str, ...]:
     """That a variable varies within clusters, where it may be meant as their treatment."""
     data = fit._estimates.data
     values = data.frame[variable]
-    if data.cluster is None or values.nunique() > 2:
+    kinds, codes = np.unique(np.asarray(values), return_inverse=True)
+    if data.cluster is None or len(kinds) > 2:
         return ()
-    codes = np.unique(values.to_numpy(), return_inverse=True)[1][data.order]
+    codes = codes[data.order]
     low = np.minimum.reduceat(codes, data.rows.starts)
     mixed = int((np.maximum.reduceat(codes, data.rows.starts) > low).sum())
     if not mixed:

@@ -78,12 +78,12 @@ def _search(method: Method, readings: Sequence[Reading]) -> None:
         call = reading.known.get(method) or _call(method, reading)
         if call is None or call.how.start is not None:
             continue
-        settings = call.how.settings
+        settings = search = call.how.settings
         try:
             problem = posed_in(call, reading.data, reading)
         except Exception:  # the method itself will say so
             continue
-        if (problem, settings.search) not in reading.known:
+        if (problem, search.search) not in reading.known:
             posed.setdefault(call.table, {})[number] = problem
     for problems in posed.values():
         assert settings is not None
