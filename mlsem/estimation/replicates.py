@@ -8,20 +8,22 @@ the others stand for them.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from mlsem.core.records import Array, frozen
+from mlsem.core.records import Array, ClusterMoments, frozen
 from mlsem.data.table.replication import Replication
 from mlsem.data.table.sampling import Sampling
 from mlsem.errors import DataError, EstimationError, IdentificationError, without_warnings
 from mlsem.estimation.estimates import Estimates
 from mlsem.estimation.estimator import optimum_of
 from mlsem.estimation.pose import pose
+from mlsem.estimation.refit import Drawn, refits
 from mlsem.estimation.replicated import ReplicateEstimates
+from mlsem.estimation.settings import Settings
 from mlsem.parallel.progress import bar
 
 MOST_FAILED = 0.2  # share of the replicates
@@ -42,13 +44,12 @@ def with_replicates(estimates: Estimates, replication: Replication, reread: Rere
     if not estimates.converged:
         return estimates
     count = len(replication.weights.factors)
-    found: dict[int, Array] = {}
     reasons: list[str] = []
+    records = _records(estimates, replication, reread, reasons)
     with without_warnings(), bar(count, "replicate weights") as advance:
-        for number, (frame, how) in enumerate(replication.frames(), start=1):
-            params = _params(estimates, frame, how, reread, reasons)
-            if params is not None:
-                found[number] = params
+        found: dict[int, Array] = {}
+        for number, params in _fitted(estimates, records, reasons):
+            found[number] = params
             advance(1)
     failed = count - len(found)
     if failed > MOST_FAILED * count:
@@ -70,13 +71,65 @@ def with_replicates(estimates: Estimates, replication: Replication, reread: Rere
     return replace(estimates, replicates=again)
 
 
-def _params(
-    estimates: Estimates, frame: Any, how: Sampling, reread: Reread, reasons: list[str]
+def _records(
+    estimates: Estimates, replication: Replication, reread: Reread, reasons: list[str]
+) -> Iterator[tuple[int, Any]]:
+    """Number and record of each replicate that can be read."""
+    for number, (frame, how) in enumerate(replication.frames(), start=1):
+        try:
+            yield number, reread(frame, how)
+        except DataError as error:
+            reasons.append(str(error))
+
+
+def _fitted(
+    estimates: Estimates, records: Iterator[tuple[int, Any]], reasons: list[str]
+) -> Iterator[tuple[int, Array]]:
+    """Number and estimates of the replicates that converge: as many searched together as have the
+    variables of the sample, others one by one."""
+    alike: list[int] = []
+
+    def drawn() -> Iterator[Drawn]:
+        for number, record in records:
+            moments = _about(estimates.record, record)
+            if moments is None:
+                others.append((number, record))
+            else:
+                alike.append(number)
+                yield moments, None
+
+    others: list[tuple[int, Any]] = []
+    settings = replace(estimates.settings, se="none", replicates=None, starts=0, seed=None)
+    for k, again in enumerate(refits(estimates, drawn(), settings, estimates.params)):
+        if again is not None and again.converged:
+            yield alike[k], again.params
+        else:
+            reasons.append("the search did not converge.")
+    for number, record in others:
+        params = _alone(estimates, record, settings, reasons)
+        if params is not None:
+            yield number, params
+
+
+def _about(first: Any, record: Any) -> ClusterMoments | None:
+    """The moments of a record about the shift of the first one's; None where its variables are
+    others, as of several groups, of missing values or where a mean was taken off."""
+    there, moments = first.moments, record.moments
+    if not isinstance(there, ClusterMoments) or not isinstance(moments, ClusterMoments):
+        return None
+    same = (there.columns, there.varying) == (moments.columns, moments.varying)
+    if not same or record.centered or first.formula is not None:
+        return None
+    means = moments.means + (moments.shift - there.shift)
+    return replace(moments, means=frozen(means), shift=there.shift)
+
+
+def _alone(
+    estimates: Estimates, record: Any, settings: Settings, reasons: list[str]
 ) -> Array | None:
     """The estimates by other weights, searched from those of the sample."""
-    settings = replace(estimates.settings, starts=0, seed=None)
     try:
-        problem = pose(estimates.table, reread(frame, how))
+        problem = pose(estimates.table, record)
         optimum = optimum_of(problem, settings, estimates.params)
     except (EstimationError, IdentificationError, DataError) as error:
         reasons.append(str(error))

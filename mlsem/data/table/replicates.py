@@ -44,6 +44,8 @@ class ReplicateWeights:
     ----------
     title : str
         The method, and the columns.
+    columns : tuple of str
+        Those that have weights; none where zones and halves are named.
     values : (N, R)
         W^(r).
     factors : (R,)
@@ -51,6 +53,7 @@ class ReplicateWeights:
     """
 
     title: str
+    columns: tuple[str, ...]
     values: Array
     factors: Array
 
@@ -114,7 +117,7 @@ class Replicates:
         if full is not None:
             _check_sums(values, full, names)
         title = f"{self._shown}, {len(names)}: {names[0]} … {names[-1]}"
-        return ReplicateWeights(title, values, np.full(len(names), self._factor(len(names))))
+        return ReplicateWeights(title, names, values, np.full(len(names), self._factor(len(names))))
 
     @property
     def _shown(self) -> str:
@@ -276,7 +279,7 @@ class JK2(Replicates):
                 found.append(np.where(codes == zone, doubled, full))
         title = f"{self._shown}: {len(labels)} zones [{self.zone}]"
         return ReplicateWeights(
-            title, np.column_stack(found), np.full(len(found), self._factor(len(found)))
+            title, (), np.column_stack(found), np.full(len(found), self._factor(len(found)))
         )
 
     @property

@@ -46,9 +46,10 @@ class Replication:
 
     def frames(self) -> Iterator[tuple[pd.DataFrame, Sampling]]:
         """For each replicate the frame with its weights, and how these are to be read."""
+        rest = self._data.drop(columns=list(self.weights.columns))
         for values in self.weights.values.T:
             columns = self._of_levels(values)
-            frame = self._data.assign(**columns)
+            frame = rest.assign(**columns)
             if self._codes is None:
                 yield frame, replace(self._how, weights=WeightColumns(total=ROWS))
                 continue
