@@ -1,7 +1,8 @@
 """python -m benchmarks [NAME ...] [--save]
 
 Names: speed, grid, fit_measures, import_time, scaling, engines, memory, many_clusters, groups,
-robust, mixed, batch, slopes, missing, missing_random, random_models, random_families, formulas.
+robust, mixed, batch, slopes, missing, surveys, missing_random, random_models, random_families,
+formulas.
 Without names: all but the last four. With --save docs/benchmarks.md is written anew, too.
 """
 
@@ -29,6 +30,7 @@ from benchmarks import (
     scaling,
     slopes,
     speed,
+    surveys,
 )
 
 PARTS = {
@@ -46,6 +48,7 @@ PARTS = {
     "batch": batch.main,
     "slopes": slopes.main,
     "missing": missing.main,
+    "surveys": surveys.main,
     "missing_random": missing_random.main,
     "random_models": random_models.main,
     "random_families": random_families.main,

@@ -197,6 +197,17 @@ def many_block() -> str:
     return table(head, rows)
 
 
+def surveys_block() -> str:
+    """An assessment of a country, in seconds."""
+    from benchmarks.surveys import CASES
+
+    found = result("surveys")
+    rows = [[CASES[case], seconds(median(took["cpu"]))] for case, took in found["seconds"].items()]
+    if found["wemix"] is not None:
+        rows.append(["WeMix: one plausible value, one weight", seconds(found["wemix"])])
+    return table(("what is fitted", "processor time"), rows)
+
+
 BLOCKS: dict[str, Callable[[], str]] = {
     "lavaan": lavaan_block,
     "others": others_block,
@@ -207,6 +218,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "engines": engines_block,
     "memory": memory_block,
     "many": many_block,
+    "surveys": surveys_block,
 }
 
 
