@@ -82,7 +82,7 @@ def fit(
         a free path (a loading, a regression) may start only at a variable whose mean the model
         fixes to zero, as that of a factor without covariates. Covariances of random effects that
         no latent variable explains are kept positive semidefinite, as in lme4.
-    se : {"standard", "MLR", "CR0", "CR1", "CR1p", "CR1S", "CR2", "CR3", "none"}, optional
+    se : {"standard", "MLR", "CR0", "CR1", "CR1p", "CR1S", "CR2", "CR3", "replicates", "none"}, optional
         Standard errors, where they should differ from the estimator's. "CR2" is for few
         clusters: bias-reduced, with t tests and Satterthwaite degrees of freedom.
     se_cluster : str, optional
@@ -224,7 +224,7 @@ def fit(
     y~~y.l2    1.083
     y~1.l2    -0.020
     Name: est, dtype: float64
-    """
+    """  # noqa: E501
     return _fitted("sem", model, data, cluster, options)
 
 

@@ -59,7 +59,7 @@ class Settings:
     estimator : {"ML", "MLR", "REML"}
         "MLR" has the estimates of "ML" and makes the standard errors robust; "REML" is restricted
         maximum likelihood.
-    se : {"standard", "MLR", "CR0", "CR1", "CR1p", "CR1S", "CR2", "CR3", "none"} or None
+    se : {"standard", "MLR", "CR0", "CR1", "CR1p", "CR1S", "CR2", "CR3", "replicates", "none"} or None
         None: by the estimator; robust in a single-level model with clusters, as in lavaan.
     test : {"t", "z"} or None
         None: t where there are degrees of freedom (the CR kinds, `lmm`), z elsewhere.
@@ -90,7 +90,7 @@ class Settings:
         Random starts beside the usual search.
     seed : int or None
         Of these; None: a new one.
-    """
+    """  # noqa: E501
 
     estimator: str = "ML"
     se: str | None = None
@@ -351,4 +351,4 @@ def _unavailable(name: str, value: object, choices: Iterable[str]) -> str:
     """With what there is in place of another program's value, and the choices."""
     advice = value_advice(name, value)
     said = f"{advice} " if advice else ""
-    return f"{name}={value!r} is not available. {said}The choices are {listed(choices)}."
+    return f"{name}={value!r} is not available. {said}The choices are {listed(choices, 20)}."

@@ -57,8 +57,8 @@ class Plan(sheet.Shown):
     (12, 6, 20.0)
     >>> round(found.se, 3), found.df, round(found.design_effect, 2)
     (0.22, 10.0, 2.9)
-    >>> found.by, found.replications, found.notes
-    ('formula', None, ())
+    >>> found.by, found.replications, found.thin, found.notes
+    ('formula', None, (), ())
     """
 
     _asked: Asked
@@ -168,7 +168,7 @@ class Plan(sheet.Shown):
 
         Parameters
         ----------
-        **values
+        **values : sequence
             Of `clusters`, `size`, `effect`, `power`, `icc`, `cv`: some values of each, in place of
             that of the plan.
 

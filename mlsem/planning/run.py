@@ -84,8 +84,9 @@ def plan(
         Default: simulation where the formulas are on thin ice (an arm with fewer than 4 clusters,
         less than 4 degrees of freedom, sizes with ``cv`` over 1, fewer than 5 events expected in an
         arm), else formula; the result says which.
-    replications, seed : int
+    replications : int, default 1000
         Of a simulation: that many trials are drawn, and analysed by `lmm` with CR2 errors.
+    seed : int, default 1
     n_jobs : int, default 1
         Processes of a simulation, -1 for all cores.
     progress : bool, optional

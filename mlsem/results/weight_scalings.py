@@ -60,6 +60,8 @@ class WeightScalings(Exported, Answering):
     >>> found.frame.loc[["y~~y"], ["cluster", "unscaled", "none", "se", "moved"]].round(2)
           cluster  unscaled  none    se  moved
     y~~y     1.32      1.21  1.31  0.15   0.71
+    >>> found.moved.round(2)[:2].tolist(), len(found.notes)
+    ([0.18, 0.71], 1)
     """
 
     parameters: tuple[str, ...]

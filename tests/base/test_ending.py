@@ -98,11 +98,16 @@ def test_the_command_says_so_in_a_line(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may ignore it
+
     def work(_: object) -> int:
         with orderly_end():
             signal.raise_signal(number)
         return 0
 
     monkeypatch.setitem(command.COMMANDS, "demo", work)
-    assert command.main(["demo"]) == code
+    try:
+        assert command.main(["demo"]) == code
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert capsys.readouterr() == ("", said)

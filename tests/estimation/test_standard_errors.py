@@ -80,7 +80,7 @@ def test_a_sandwich_with_a_factor_of_its_own(fit, more):
 
 
 def test_refusals_name_the_kinds_that_there_are(fit, more):
-    with pytest.raises(mlsem.OptionValueError, match=r"'CR3', 'none', 'CR2\.5'"):
+    with pytest.raises(mlsem.OptionValueError, match=r"'CR3', 'replicates', 'none', 'CR2\.5'"):
         fit.with_se("CR4")
     with pytest.raises(mlsem.OptionValueError, match=r'se="CR2\.5" has degrees of freedom of its'):
         fit.with_se("CR2.5", df="satterthwaite")

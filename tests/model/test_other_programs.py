@@ -88,7 +88,7 @@ SAID = [*KEYWORDS.values(), *(said for values in VALUES.values() for said in val
 @pytest.mark.parametrize("said", sorted(set(SAID)))
 def test_an_answer_names_what_there_is(said):
     functions = (mlsem.fit, mlsem.study, mlsem.lmm, FitResult.bootstrap, FitResult.wald_test)
-    functions += (FitResult.conf_int,)
+    functions += (FitResult.conf_int, mlsem.glm)
     known = OURS | {name for each in functions for name in inspect.signature(each).parameters}
     assert set(re.findall(r"(?<![\w.])(\w+)=", said.replace("assign(y=", ""))) <= known
     for module, name in re.findall(r"\b(mlsem|fit)\.(\w+)", said):

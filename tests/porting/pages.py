@@ -117,7 +117,7 @@ TABLES: dict[str, Callable[[], str]] = {
         "modelsummary", "haven",
     ),
     "names clubSandwich": lambda: names(
-        "clubSandwich", "sandwich", "lmtest", "fwildclusterboot", "pyfixest"
+        "clubSandwich", "sandwich", "lmtest", "fwildclusterboot", "pyfixest", "geepack", "geesmv"
     ),
     "names semopy": lambda: names("semopy", "statsmodels", "Python"),
     "names Mplus": lambda: names("Mplus"),

@@ -109,7 +109,7 @@ def test_defaults_say_nothing(option: str) -> None:
         ("m <- lmer(y ~ x + (1 | a), data = d, weights = w)", "weights"),
         ("m <- lmer(y ~ x + (1 | a), data = d, subset = x > 0)", "Choose the rows first"),
         ("m <- lm(y ~ x, data = d)", "mlsem.fit"),
-        ("m <- glmer(y ~ x + (1 | a), data = d)", "no glmer"),
+        ("m <- glmer(y ~ x + (1 | a), data = d)", "Only normal outcomes have random effects"),
         ("m <- sem(model = NULL, data = d)", "model"),
         ('m <- sem("y ~ x")', "no data frame"),
         ("m <- frobnicate(d)", "frobnicate() has no translation"),

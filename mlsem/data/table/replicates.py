@@ -104,7 +104,7 @@ class Replicates:
         """As the summary calls it."""
         return type(self).__name__
 
-    def read(self, data: pd.DataFrame, full: Array | None) -> ReplicateWeights:
+    def _read(self, data: pd.DataFrame, full: Array | None) -> ReplicateWeights:
         """Their weights in a frame, checked against those of the sample, (N,), if these are known.
 
         Raises
@@ -154,8 +154,9 @@ class Fay(Replicates):
     Examples
     --------
     >>> import mlsem
-    >>> mlsem.Fay("W_FSTURWT{}", k=0.5)
-    Fay(columns='W_FSTURWT{}', total=None, k=0.5)
+    >>> how = mlsem.Fay("W_FSTURWT{}", k=0.5)
+    >>> how.method, how.given
+    ('Fay', {'method': 'Fay', 'columns': 'W_FSTURWT{}', 'k': 0.5})
     """
 
     k: float = 0.5
@@ -188,8 +189,9 @@ class BRR(Replicates):
     Examples
     --------
     >>> import mlsem
-    >>> mlsem.BRR(["rw1", "rw2"]).columns
-    ('rw1', 'rw2')
+    >>> how = mlsem.BRR(["rw1", "rw2"])
+    >>> how.method, how.given["columns"]
+    ('BRR', ('rw1', 'rw2'))
     """
 
     def _factor(self, count: int) -> float:
@@ -208,8 +210,9 @@ class JK1(Replicates):
     Examples
     --------
     >>> import mlsem
-    >>> mlsem.JK1("rw{}").method
-    'JK1'
+    >>> how = mlsem.JK1("rw{}")
+    >>> how.method, how.given["columns"]
+    ('JK1', 'rw{}')
     """
 
     def _factor(self, count: int) -> float:
@@ -240,8 +243,9 @@ class JK2(Replicates):
     Examples
     --------
     >>> import mlsem
-    >>> mlsem.JK2(zone="JKZONE", rep="JKREP", both=True).both
-    True
+    >>> how = mlsem.JK2(zone="JKZONE", rep="JKREP", both=True)
+    >>> how.method, how.given["both"]
+    ('JK2', True)
     """
 
     zone: str | None = None
@@ -260,10 +264,10 @@ class JK2(Replicates):
         if not isinstance(self.both, bool):
             raise OptionValueError(f"both={self.both!r}: it takes True or False.")
 
-    def read(self, data: pd.DataFrame, full: Array | None) -> ReplicateWeights:
+    def _read(self, data: pd.DataFrame, full: Array | None) -> ReplicateWeights:
         """Their weights in a frame."""
         if self.zone is None or self.rep is None:
-            return super(JK2, self).read(data, full)
+            return super(JK2, self)._read(data, full)
         if full is None:
             raise OptionValueError(
                 f"JK2(zone={self.zone!r}) changes the weights of rows in the population, and "
@@ -341,6 +345,12 @@ def _check_sums(values: Array, full: Array, names: Sequence[str]) -> None:
             f"{sums[worst]:.3g} times.",
             DataWarning,
         )
+
+
+def weights_in(replicates: Replicates, data: pd.DataFrame, full: Array | None) -> ReplicateWeights:
+    """The weights of a frame's rows in all replicates, checked against those of the sample, (N,),
+    if these are known."""
+    return replicates._read(data, full)
 
 
 METHODS: dict[str, type[Replicates]] = {each.__name__: each for each in (Fay, BRR, JK1, JK2)}

@@ -17,7 +17,7 @@ import numpy as np
 
 from mlsem.core.records import Array, Index
 from mlsem.data.table.grouping import group
-from mlsem.data.table.replicates import Replicates, ReplicateWeights
+from mlsem.data.table.replicates import Replicates, ReplicateWeights, weights_in
 from mlsem.data.table.sampling import Sampling, WeightColumns
 from mlsem.data.table.weights import weight_column
 from mlsem.errors import OptionValueError
@@ -97,13 +97,13 @@ def replication(
         full = weight_column(data, name) if full is None and name is not None else full
     clusters = None if named.level2 is None else weight_column(data, named.level2)
     if cluster is None:
-        return Replication(replicates.read(data, full), data, how, None, full, None)
+        return Replication(weights_in(replicates, data, full), data, how, None, full, None)
     if named.level1 is not None:
         inner = weight_column(data, named.level1)
         full = inner if clusters is None else inner * clusters
     clusters = np.ones(len(data)) if clusters is None else clusters
     codes = group(data, cluster, None).codes
-    weights = replicates.read(data, full)
+    weights = weights_in(replicates, data, full)
     if full is None:
         _require_constant(weights.values, codes, replicates)
     return Replication(weights, data, how, clusters, full, codes)

@@ -61,8 +61,8 @@ class GlmResult(Tested, Answering):
     ([-0.028, 0.464, 0.693], [0.205, 0.196, 0.155], [44.6, 14.3, 42.6])
     >>> fit.model, round(fit.dispersion, 2), fit.rho, fit.notes
     ('high ~ w1 + x1', 1.02, 0.0, ())
-    >>> fit.settings.family
-    'binomial'
+    >>> fit.settings.family, fit.df_method, fit.n_params
+    ('binomial', None, 3)
     """
 
     covariance: Covariance

@@ -542,7 +542,7 @@ class PooledResult(Plotted, Questioned, Tested, Answering):
 
         Parameters
         ----------
-        kind : {"standard", "MLR", "CR0", "CR1", "CR1p", "CR1S", "CR2", "CR3", "none"}
+        kind : {"standard", "MLR", "CR0", "CR1", "CR1p", "CR1S", "CR2", "CR3", "replicates", "none"}
         test : {"t", "z"}, optional
         df : {"satterthwaite", "kenward-roger"}, optional
         information : {"expected", "observed"}, optional
