@@ -80,6 +80,7 @@ def test_pooled_over_plausible_values(pupils: pd.DataFrame, kind: str, replicate
     )
     np.testing.assert_allclose(pooled.params, reference["est"], rtol=1e-7)
     np.testing.assert_allclose(pooled.bse, reference[f"pooled_{kind}"], rtol=1e-7)
+    assert pooled.fits[0].covariance.form in str(pooled.summary())
 
 
 # --- identities -----------------------------------------------------------------------------------

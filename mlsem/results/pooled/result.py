@@ -471,6 +471,7 @@ class PooledResult(Plotted, Questioned, Tested, Answering):
             cluster=record.cluster or record.robust.name,
             n_clusters=self.n_clusters,
             se=self.covariance.kind,
+            form=self.used[0].covariance.form,
             df=self.df_kind,
             complete_df=self.complete_df,
             notes=self.notes,

@@ -38,6 +38,8 @@ class PooledFacts:
         Where the data sets come from.
     sampling : tuple of (label, value)
         Of weights and strata, of the first data set.
+    form : str
+        How the covariances of the fits were made.
     """
 
     n_data: int
@@ -51,6 +53,7 @@ class PooledFacts:
     cluster: str | None
     n_clusters: int | None
     se: StandardErrors
+    form: str
     df: PooledDf
     complete_df: float | None
     notes: tuple[str, ...]
@@ -98,7 +101,10 @@ class PooledFacts:
 
     @property
     def _errors(self) -> Pairs:
-        pairs = [("Standard errors", self.se.title), ("Degrees of freedom", DF_NAMES[self.df])]
+        pairs = [("Standard errors", self.se.title)]
+        if self.se.replicated:
+            pairs.append((self.se.form_word, self.form))
+        pairs.append(("Degrees of freedom", DF_NAMES[self.df]))
         if self.complete_df is not None:
             pairs.append(("  of complete data", f"{self.complete_df:g}"))
         return tuple(pairs)
