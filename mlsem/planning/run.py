@@ -43,7 +43,7 @@ def plan(
 
     Of `clusters`, `size`, `effect` and `power` leave out the one that is wanted. The effect is the
     difference between the arms, its test that of a random-intercept model with CR2 errors and
-    Satterthwaite degrees of freedom,
+    Satterthwaite degrees of freedom::
 
         SE² = s₁²/(J₁I) + s₀²/(J₀I),    I = E[1/(ρ(1 − R₂²) + (1 − ρ)(1 − R₁²)/n)]
         power = P(|T| > t),    T ~ t(df, effect/SE)

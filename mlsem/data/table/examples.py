@@ -165,11 +165,11 @@ def load_example(name: str) -> pd.DataFrame:
 
     Notes
     -----
-    "assessment" is drawn from a country of 2,400 schools in which
+    "assessment" is drawn from a country of 2,400 schools in which ::
 
         math = 480 + 30 ESCS - 25 OTHERLANG + 20 PRIVATE + 10 CLIMATE - 8 CLIMATE·ESCS
-               + u0 + u1 ESCS + e,   SD(u0) = 35, SD(u1) = 16, SD(e) = 65,
-        anxiety = -0.5 (math - 480) / 100 + 0.25 GIRL + u + e,   SD(u) = 0.3, SD(e) = 0.8,
+               + u0 + u1 ESCS + e,   SD(u0) = 35, SD(u1) = 16, SD(e) = 65
+        anxiety = -0.5 (math - 480) / 100 + 0.25 GIRL + u + e,   SD(u) = 0.3, SD(e) = 0.8
 
     ANX1 to ANX4 load on anxiety by 1, 0.9, 1.1 and 0.8. Schools were drawn by size (SCHSIZE), and
     in large ones u0 and u1 are larger (correlations of .6 and .5 with the logarithm); private
