@@ -138,7 +138,7 @@ def test_figures_of_pooled_coefficients():
     assert texts == ["CR2", "MLR"]
     figure = mlsem.plot_coefficients({"first": alone(), "all": pooled()}, parameters="~")
     assert figure.axes[0].get_xlabel() == "estimate and 95 % interval"
-    with pytest.raises(OptionValueError, match=r"fit 2 is a int; it takes a FitResult, a Pool"):
+    with pytest.raises(OptionValueError, match=r"fit 2 is a int; it takes a FitResult or a Pool"):
         pooled().plot_coefficients(3)
 
 

@@ -30,7 +30,7 @@ from mlsem.core.generalized.rows import (
     cross_products,
     standing,
 )
-from mlsem.core.linalg import cholesky
+from mlsem.core.linalg import cholesky, least_squares
 from mlsem.core.records import Array, frozen
 
 HALVINGS = 30  # of a step that leads to means that there are not, or to a larger deviance
@@ -177,7 +177,7 @@ def _solved(information: Shaped[Array, "p p"], score: Shaped[Array, "p"]) -> Sha
     """In units of the diagonal's root, which forgives columns of any size."""
     scale = np.sqrt(np.diagonal(information))
     scale = np.where(scale > 0.0, scale, 1.0)
-    return np.linalg.lstsq(information / scale[:, None] / scale, score / scale)[0] / scale
+    return least_squares(information / scale[:, None] / scale, score / scale) / scale
 
 
 def _step(
