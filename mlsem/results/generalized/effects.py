@@ -89,19 +89,19 @@ class GlmEffects(Shown, Answering):
 
     def _sheet(self) -> Sheet:
         columns = self._columns
-        heads = ("Estimate", "Std.Error", "df", "p", "ci.lower", "ci.upper")
+        heads = ("", "Estimate", "Std.Error", "df", "p", "ci.lower", "ci.upper")
         rows = []
         for k, effect in enumerate(columns["effect"]):
-            name = f"{effect}, {columns['contrast'][k]}"
-            if "by" in columns:
-                name = f"{columns['by'][k]}: {name}"
-            cells = [format_number(float(columns[each][k])) for each in ("estimate", "se")]
+            name = f"{columns['by'][k]}: {effect}" if "by" in columns else effect
+            cells = [columns["contrast"][k]]
+            cells += [format_number(float(columns[each][k])) for each in ("estimate", "se")]
             cells += [format_df(float(columns["df"][k]))]
             cells += [format_pvalue(float(columns["pvalue"][k]))]
             cells += [format_number(float(columns[each][k])) for each in ("lower", "upper")]
             rows.append((name, tuple(cells)))
-        legend = "Standard errors of ratios are those of their logarithms."
-        table = SheetTable("", heads, tuple(rows), legend)
+        ratios = any("ratio" in effect for effect in columns["effect"])
+        legend = "Standard errors of ratios are those of their logarithms." if ratios else ""
+        table = SheetTable("Effects", heads, tuple(rows), legend, left=1)
         title = f"Effects of {self.variable} by standardisation ({100 * self.level:g} % intervals)"
         return Sheet(title, (), (table,), "Notes", self.notes)
 
