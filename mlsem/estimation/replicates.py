@@ -27,6 +27,7 @@ from mlsem.estimation.settings import Settings
 from mlsem.parallel.progress import bar
 
 MOST_FAILED = 0.2  # share of the replicates
+SAME = 1e-9  # relative differences of what a variable is made of that are rounding
 
 
 Reread = Callable[[Any, Sampling], Any]
@@ -45,7 +46,7 @@ def with_replicates(estimates: Estimates, replication: Replication, reread: Rere
         return estimates
     count = len(replication.weights.factors)
     reasons: list[str] = []
-    records = _records(estimates, replication, reread, reasons)
+    records = _records(replication, reread, reasons)
     with without_warnings(), bar(count, "replicate weights") as advance:
         found: dict[int, Array] = {}
         for number, params in _fitted(estimates, records, reasons):
@@ -72,7 +73,7 @@ def with_replicates(estimates: Estimates, replication: Replication, reread: Rere
 
 
 def _records(
-    estimates: Estimates, replication: Replication, reread: Reread, reasons: list[str]
+    replication: Replication, reread: Reread, reasons: list[str]
 ) -> Iterator[tuple[int, Any]]:
     """Number and record of each replicate that can be read."""
     for number, (frame, how) in enumerate(replication.frames(), start=1):
@@ -88,6 +89,7 @@ def _fitted(
     """Number and estimates of the replicates that converge: as many searched together as have the
     variables of the sample, others one by one."""
     alike: list[int] = []
+    others: list[tuple[int, Any]] = []
 
     def drawn() -> Iterator[Drawn]:
         for number, record in records:
@@ -98,7 +100,6 @@ def _fitted(
                 alike.append(number)
                 yield moments, None
 
-    others: list[tuple[int, Any]] = []
     settings = replace(estimates.settings, se="none", replicates=None, starts=0, seed=None)
     for k, again in enumerate(refits(estimates, drawn(), settings, estimates.params)):
         if again is not None and again.converged:
@@ -113,15 +114,22 @@ def _fitted(
 
 def _about(first: Any, record: Any) -> ClusterMoments | None:
     """The moments of a record about the shift of the first one's; None where its variables are
-    others, as of several groups, of missing values or where a mean was taken off."""
+    others, as of several groups, of missing values, or where a mean was taken off, that of a
+    factor of a product too."""
     there, moments = first.moments, record.moments
     if not isinstance(there, ClusterMoments) or not isinstance(moments, ClusterMoments):
         return None
     same = (there.columns, there.varying) == (moments.columns, moments.varying)
     if not same or record.centered or first.formula is not None:
         return None
-    means = moments.means + (moments.shift - there.shift)
-    return replace(moments, means=frozen(means), shift=there.shift)
+    moved = moments.shift - there.shift
+    for name, column in first.maps.items():
+        other = record.maps[name]
+        if not np.allclose(other.coefs, column.coefs, rtol=SAME, atol=0.0):
+            return None
+        if not np.isclose(other.constant - other.coefs @ moved, column.constant, rtol=SAME):
+            return None
+    return replace(moments, means=frozen(moments.means + moved), shift=there.shift)
 
 
 def _alone(

@@ -112,6 +112,18 @@ def test_replicates_are_fits_by_their_weights(left_out: pd.DataFrame) -> None:
     np.testing.assert_allclose(fit.vcov(), wanted, rtol=1e-10, atol=1e-15)
 
 
+@pytest.mark.parametrize("shift", [0.0, 50.0])
+def test_products_are_those_of_each_replicate(left_out: pd.DataFrame, shift: float) -> None:
+    """Whose factors are centred inside at means that rows left out change."""
+    moved = left_out.assign(x1=left_out["x1"] + shift, w1=left_out["w1"] - shift)
+    model = "level: 1; y ~ x1 + w1:x1; level: 2; y ~ w1"
+    how: dict[str, Any] = {"weights": {"level2": "w"}, "replicates": mlsem.JK1("rw{}")}
+    fit = mlsem.fit(model, moved, "id", **how, tol=1e-10)
+    assert fit.replicates is not None
+    own = mlsem.fit(model, moved, "id", weights={"level2": "rw3"}, tol=1e-10)
+    np.testing.assert_allclose(fit.replicates.iloc[3], own.params, rtol=1e-7)
+
+
 def test_weights_of_rows_become_weights_by_level(pupils: pd.DataFrame) -> None:
     """A replicate of totals is a fit with w_j f_j and the rest within clusters."""
     f = pupils.groupby("school")["rw3"].transform("sum") / pupils.groupby("school")[
