@@ -71,7 +71,7 @@ def test_binary_outcomes_have_the_variances_of_their_arms() -> None:
 def test_sizes_are_averaged_over_what_they_tell() -> None:
     """A list of sizes by hand; a gamma's between those bounds that Jensen gives."""
     sizes = [4, 8, 12, 60] * 3
-    plan = mlsem.plan(clusters=12, size=sizes, icc=0.1, effect=1.0)
+    plan = mlsem.plan(clusters=12, size=sizes, icc=0.1, effect=1.0, by="formula")
     information = np.array([1 / (0.1 + 0.9 / n) for n in sizes])
     assert plan.se == pytest.approx(np.sqrt(4 / information.sum()))
     equal = mlsem.plan(clusters=12, size=20, icc=0.1, effect=0.5)
