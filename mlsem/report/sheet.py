@@ -6,13 +6,17 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
+from typing import TYPE_CHECKING
 
 from mlsem.base.display import display_width, pad_left, pad_right
 from mlsem.other_programs.answering import Answering
 from mlsem.report.cells import shown
-from mlsem.report.export.exported import Exported
+from mlsem.report.export.exported import Exported, Rounded, written
 from mlsem.report.export.grid import Grid, GridRow, GridTable
 from mlsem.report.text import HEADER, STUB, wrapped
+
+if TYPE_CHECKING:
+    from os import PathLike
 
 WIDEST = 20  # names that are longer get a line of their own
 
@@ -78,6 +82,49 @@ class Shown(ABC, Exported, Answering):
 
     def _grid(self) -> Grid:
         return grid(self._sheet())
+
+
+class RoundedSheet(Rounded, Shown):
+    """What shows itself as a sheet with as many decimals as one asks for."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def _sheet(self, digits: int = 3) -> Sheet: ...
+
+    def _grid(self, digits: int = 3) -> Grid:
+        return grid(self._sheet(digits))
+
+    def to_text(self, digits: int = 3, *, path: str | PathLike[str] | None = None) -> str:
+        """The text with this many decimals; written to a file where a path is given.
+
+        Parameters
+        ----------
+        digits : int, default 3
+            Decimals.
+        path : path, optional
+            A file to be written, too.
+
+        Returns
+        -------
+        str
+
+        Raises
+        ------
+        OptionValueError
+            The path is no name of a file.
+        MlsemError
+            The file cannot be written.
+
+        Examples
+        --------
+        >>> import mlsem
+        >>> data = mlsem.load_example("article")
+        >>> fit = mlsem.lmm("y ~ x1 + (1 | id)", data)
+        >>> print(fit.summary().to_text(digits=4).splitlines()[0])
+        Linear mixed model by REML
+        """
+        return written(text(self._sheet(digits)), path)
 
 
 def grid(sheet: Sheet) -> Grid:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from mlsem.arguments import require_level
+from mlsem.arguments import chosen, require_level
 from mlsem.core.quiet import quiet
 from mlsem.core.records import Array
-from mlsem.data.table.frame import make_series, square_frame
+from mlsem.data.table.frame import make_frame, make_series, square_frame
 from mlsem.inference.covariance.intervals import Wald, wald
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     import pandas as pd
 
     from mlsem.inference.covariance.matrix import Covariance
@@ -148,6 +150,14 @@ class Tested:
         (0.055, 0.055)
         """
         return square_frame(self.covariance.matrix, self.table.names)
+
+    def _limits(self, level: float, parameters: str | Iterable[str] | None) -> pd.DataFrame:
+        """`lower` and `upper` of these parameters, or of all: estimate ± t se."""
+        names = self.table.names
+        places = list(range(len(names))) if parameters is None else chosen(names, parameters)
+        found = self._wald(level)
+        columns = {"lower": found.lower[places], "upper": found.upper[places]}
+        return make_frame(columns, [names[k] for k in places])
 
     @quiet
     def _wald(self, level: float) -> Wald:

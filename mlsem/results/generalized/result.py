@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from mlsem.arguments import chosen, require_level
+from mlsem.arguments import require_level
 from mlsem.core.quiet import quiet
 from mlsem.data.frames.taking import any_frame
 from mlsem.data.table.columns import require_frame
@@ -168,11 +168,7 @@ class GlmResult(Tested, Answering):
             lower  upper
         w1   0.04   0.88
         """
-        names = self.table.names
-        places = list(range(len(names))) if parameters is None else chosen(names, parameters)
-        found = self._wald(level)
-        columns = {"lower": found.lower[places], "upper": found.upper[places]}
-        return make_frame(columns, [names[k] for k in places])
+        return self._limits(level, parameters)
 
     @quiet
     def _columns(self, level: float) -> dict[str, Any]:

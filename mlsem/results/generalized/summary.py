@@ -9,21 +9,16 @@ import numpy as np
 
 from mlsem.arguments import require_level
 from mlsem.core.quiet import quiet
-from mlsem.report import sheet as sheets
 from mlsem.report.cells import format_df, format_number, format_pvalue
-from mlsem.report.export.exported import Rounded, written
-from mlsem.report.sheet import Sheet, SheetTable, Shown
+from mlsem.report.sheet import RoundedSheet, Sheet, SheetTable
 
 if TYPE_CHECKING:
-    from os import PathLike
-
     from mlsem.inference.covariance.intervals import Wald
-    from mlsem.report.export.grid import Grid
     from mlsem.results.generalized.result import GlmResult
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class GlmSummary(Rounded, Shown):
+class GlmSummary(RoundedSheet):
     """A summary of a generalised linear model: text when printed, HTML in a notebook.
 
     Attributes
@@ -51,41 +46,6 @@ class GlmSummary(Rounded, Shown):
     tests: Wald
     limits: bool
     notes: tuple[str, ...]
-
-    def _grid(self, digits: int = 3) -> Grid:
-        return sheets.grid(self._sheet(digits))
-
-    def to_text(self, digits: int = 3, *, path: str | PathLike[str] | None = None) -> str:
-        """The text with this many decimals; written to a file where a path is given.
-
-        Parameters
-        ----------
-        digits : int, default 3
-            Decimals.
-        path : path, optional
-            A file to be written, too.
-
-        Returns
-        -------
-        str
-
-        Raises
-        ------
-        OptionValueError
-            The path is no name of a file.
-        MlsemError
-            The file cannot be written.
-
-        Examples
-        --------
-        >>> import mlsem
-        >>> data = mlsem.load_example("article")
-        >>> data["high"] = (data["y"] > 0).astype(int)
-        >>> text = mlsem.glm("high ~ w1", data, cluster="id").summary().to_text(digits=4)
-        >>> "Std.Error" in text
-        True
-        """
-        return written(sheets.text(self._sheet(digits)), path)
 
     def _sheet(self, digits: int = 3) -> Sheet:
         tests = self.tests

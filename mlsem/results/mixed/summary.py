@@ -8,18 +8,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mlsem.core.records import Array
-from mlsem.report import sheet as sheets
 from mlsem.report.cells import format_df, format_number, format_pvalue
 from mlsem.report.document import HeaderBlock
-from mlsem.report.export.exported import Rounded, written
+from mlsem.report.export.exported import written
 from mlsem.report.export.html import html
-from mlsem.report.sheet import Sheet, SheetTable, Shown
+from mlsem.report.sheet import RoundedSheet, Sheet, SheetTable
 from mlsem.results.mixed.varcorr import VarCorr, variance_table
 
 if TYPE_CHECKING:
     from os import PathLike
-
-    from mlsem.report.export.grid import Grid
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,7 +44,7 @@ class FixedEffects:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class MixedSummary(Rounded, Shown):
+class MixedSummary(RoundedSheet):
     """A summary of a mixed model: text when printed, HTML in a notebook.
 
     Attributes
@@ -79,40 +76,6 @@ class MixedSummary(Rounded, Shown):
     fixed: FixedEffects
     blocks: tuple[HeaderBlock, ...]
     notes: tuple[str, ...]
-
-    def _grid(self, digits: int = 3) -> Grid:
-        return sheets.grid(self._sheet(digits))
-
-    def to_text(self, digits: int = 3, *, path: str | PathLike[str] | None = None) -> str:
-        """The text with this many decimals; written to a file where a path is given.
-
-        Parameters
-        ----------
-        digits : int, default 3
-            Decimals.
-        path : path, optional
-            A file to be written, too.
-
-        Returns
-        -------
-        str
-
-        Raises
-        ------
-        OptionValueError
-            The path is no name of a file.
-        MlsemError
-            The file cannot be written.
-
-        Examples
-        --------
-        >>> import mlsem
-        >>> data = mlsem.load_example("article")
-        >>> fit = mlsem.lmm("y ~ x1 + (1 | id)", data)
-        >>> print(fit.summary().to_text(digits=4).splitlines()[0])
-        Linear mixed model by REML
-        """
-        return written(sheets.text(self._sheet(digits)), path)
 
     def to_html(self, digits: int = 3, *, path: str | PathLike[str] | None = None) -> str:
         """The HTML with this many decimals; written to a file where a path is given.

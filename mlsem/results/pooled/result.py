@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 
-from mlsem.arguments import chosen, require_level
+from mlsem.arguments import require_level
 from mlsem.core.quiet import quiet
 from mlsem.data.table.frame import make_frame, make_series, square_frame
 from mlsem.errors import InferenceError, OptionValueError, UnknownNameError
@@ -285,11 +285,7 @@ class PooledResult(Plotted, Questioned, Tested, Answering):
         >>> pooled.conf_int().columns.tolist()
         ['lower', 'upper']
         """
-        names = self.table.names
-        places = list(range(len(names))) if parameters is None else chosen(names, parameters)
-        found = self._wald(level)
-        columns = {"lower": found.lower[places], "upper": found.upper[places]}
-        return make_frame(columns, [names[k] for k in places])
+        return self._limits(level, parameters)
 
     # --- tables -------------------------------------------------------------------------------
 
