@@ -117,4 +117,4 @@ def words(value: object) -> Iterator[str]:
         for each in value:
             yield from words(each)
     else:
-        yield from getattr(value, "_columns_named", ())
+        yield from words(tuple(getattr(value, "_columns_named", ())))

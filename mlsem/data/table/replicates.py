@@ -60,8 +60,8 @@ class ReplicateWeights:
     @property
     def df(self) -> float:
         """Degrees of freedom of the design: the rank of the weights less one."""
-        values = np.linalg.svd(self.values, compute_uv=False)
-        return float((values > RANK * values[0]).sum() - 1)
+        squares = np.linalg.eigvalsh(self.values.T @ self.values)  # quick, however many rows
+        return float((squares > RANK**2 * squares[-1]).sum() - 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,11 +93,9 @@ class Replicates:
         return {"method": self.method, **own}
 
     @property
-    def _columns_named(self) -> tuple[str, ...]:
-        """Columns, and the pattern of names with a number."""
-        values = [value for name, value in self.given.items() if name not in ("method", "both")]
-        listed = [each for value in values for each in (value if _is_many(value) else [value])]
-        return tuple(each for each in listed if isinstance(each, str))
+    def _columns_named(self) -> tuple[Any, ...]:
+        """Columns, and the pattern of names with a number; what is no text names none."""
+        return tuple(getattr(self, each.name) for each in fields(self))
 
     @property
     def method(self) -> str:
@@ -125,10 +123,6 @@ class Replicates:
 
     def _factor(self, count: int) -> float:
         raise NotImplementedError
-
-
-def _is_many(value: object) -> bool:
-    return isinstance(value, tuple | list)
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,9 +92,8 @@ def replication(
     """
     named = how.weights
     assert named is not None
-    full = None
-    for name in (named.total, replicates.total):
-        full = weight_column(data, name) if full is None and name is not None else full
+    total = replicates.total if named.total is None else named.total
+    full = None if total is None else weight_column(data, total)
     clusters = None if named.level2 is None else weight_column(data, named.level2)
     if cluster is None:
         return Replication(weights_in(replicates, data, full), data, how, None, full, None)
