@@ -166,15 +166,20 @@ def weights_of(
 def scaled_to(
     scaling: WeightScaling, within: Array, clusters: Array, sizes: NDArray[np.int64]
 ) -> tuple[Array | None, Array, Array]:
-    """a_ij (N,) of c_ij, cluster after cluster, or None for ones; w_j and a_j, (J,)."""
-    starts, count = np.cumsum(sizes) - sizes, sizes.astype(np.float64)
-    total = np.add.reduceat(within, starts)
+    """a_ij (…, N) of c_ij, cluster after cluster, or None for ones; w_j and a_j, (…, J). Rows that
+    weigh nothing are not counted."""
+    starts, there = np.cumsum(sizes) - sizes, within > 0.0
+    total = np.add.reduceat(within, starts, axis=-1)
     if scaling == "unscaled":
         return within, clusters, total
+    count = np.add.reduceat(there, starts, axis=-1, dtype=np.float64)
     if scaling == "gk":
-        return None, clusters * total / count, count
-    wanted = count if scaling == "cluster" else total**2 / np.add.reduceat(within**2, starts)
-    return within * np.repeat(wanted / total, sizes), clusters, wanted
+        rows = None if there.all() else there.astype(np.float64)
+        return rows, clusters * total / count, count
+    wanted = count
+    if scaling == "ecluster":
+        wanted = total**2 / np.add.reduceat(within**2, starts, axis=-1)
+    return within * np.repeat(wanted / total, sizes, axis=-1), clusters, wanted
 
 
 def _of_one_level(weights: Array, how: Sampling, grouping: Grouping) -> tuple[Weights, Weighted]:
