@@ -18,18 +18,15 @@ from typing import Annotated as Shaped
 
 import numpy as np
 
-from mlsem.core.generalized.families import Family, Link
-from mlsem.core.generalized.rows import (
+from mlsem.core.generalized.correlations import (
     Autoregressive,
     Correlation,
     CorrelationName,
     Exchangeable,
     Independence,
-    Rows,
-    Standing,
-    cross_products,
-    standing,
 )
+from mlsem.core.generalized.families import Family, Link
+from mlsem.core.generalized.rows import Rows, Standing, cross_products, standing
 from mlsem.core.linalg import cholesky, least_squares
 from mlsem.core.records import Array, frozen
 
