@@ -182,6 +182,25 @@ def test_a_negative_correlation_within_its_bound_is_kept():
     assert np.abs(scores).max() < 1e-9
 
 
+def test_a_correlation_that_swings_near_its_bound_is_found():
+    """Taken as they come, ρ̂ goes round -.0279, -.0303, -.023, -.03 for ever here."""
+    draw = np.random.default_rng((18, 2, 388))
+    sizes = np.maximum(2, np.round(draw.gamma(1 / 0.75**2, 20 * 0.75**2, 10))).astype(int)
+    ids = np.repeat(np.arange(10), sizes)
+    trt, w = draw.permutation(np.arange(10) < 3) * 1, draw.normal(size=10)
+    u = np.sqrt(0.1 / 0.9 * np.pi**2 / 3) * draw.normal(size=10)
+    y = draw.random(len(ids)) < 1 / (1 + np.exp(-(u[ids] - 0.4)))
+    rows = pd.DataFrame({"id": ids, "trt": trt[ids], "w": w[ids], "y": y * 1})
+    fit = mlsem.gee("y ~ trt + w", rows, cluster="id")
+    mean = fit.predict()["predicted"]
+    r = (rows["y"] - mean) / np.sqrt(mean * (1 - mean))
+    products = ((r.groupby(rows["id"]).sum() ** 2).sum() - (r**2).sum()) / 2
+    found = products / ((sizes * (sizes - 1) / 2).sum() - 3) / fit.dispersion
+    assert -1 / (sizes.max() - 1) < fit.rho < -0.02
+    assert fit.rho == pytest.approx(found, rel=1e-9)
+    assert fit._estimates.solution.iterations < 30
+
+
 def test_estimates_and_md_are_those_of_statsmodels():
     families = pytest.importorskip("statsmodels.api").families
     formula_api = pytest.importorskip("statsmodels.formula.api")
