@@ -74,6 +74,7 @@ _OWN = (
     ("lmm", "mlsem.lmm(formula, data)"),
     ("glm", 'mlsem.glm("y ~ x1", data, cluster="id", family="gaussian")'),
     ("gee", 'mlsem.gee("y ~ x1", data, cluster="id", family="gaussian")'),
+    ("within_between", 'mlsem.within_between("y ~ x1 + w1", data, cluster="id")'),
     ("summary_table", "mlsem.summary_table([simple, full])"),
     ("simulate", "mlsem.simulate(truth, n_clusters=50, cluster_size=10, seed=1)"),
     (
