@@ -21,6 +21,7 @@ from mlsem.other_programs.mixed_names import MIXED
 from mlsem.other_programs.options import plain
 from mlsem.other_programs.python_names import PYTHON
 from mlsem.other_programs.survey_names import SURVEYS
+from mlsem.other_programs.trial_names import TRIALS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -87,7 +88,7 @@ OWN = {name: here for names, here in _OWN for name in names.split()}
 
 COUNTERPARTS: tuple[Counterpart, ...] = tuple(
     Counterpart(tuple(names.split()), program, here, note)
-    for names, program, here, note in (*LAVAAN, *MIXED, *PYTHON, *SURVEYS)
+    for names, program, here, note in (*LAVAAN, *MIXED, *PYTHON, *SURVEYS, *TRIALS)
 )
 
 
