@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from mlsem.api.plots import plot_coefficients
     from mlsem.api.pool import pool
     from mlsem.api.summary_table import summary_table
+    from mlsem.api.within_between import within_between
     from mlsem.data.kept.moments import Moments
     from mlsem.data.table.examples import example_model, examples, load_example
     from mlsem.data.table.frame import cluster_means
@@ -67,6 +68,7 @@ if TYPE_CHECKING:
     from mlsem.results.pooled.joint import PooledTest
     from mlsem.results.pooled.result import PooledResult
     from mlsem.results.result import FitResult
+    from mlsem.results.within_between.result import WithinBetween
     from mlsem.simulation.draw.generate import simulate
     from mlsem.simulation.study.result import Study
     from mlsem.simulation.study.run import study
@@ -112,6 +114,7 @@ __all__ = [
     "Study",
     "UnknownNameError",
     "WaldTest",
+    "WithinBetween",
     "WorkerError",
     "__version__",
     "cfa",
@@ -141,6 +144,7 @@ __all__ = [
     "simulate",
     "study",
     "summary_table",
+    "within_between",
 ]
 
 
@@ -170,6 +174,7 @@ _HOMES = {
     "Port": "mlsem.porting.result",
     "Study": "mlsem.simulation.study.result",
     "WaldTest": "mlsem.inference.wald.run",
+    "WithinBetween": "mlsem.results.within_between.result",
     "cfa": "mlsem.api.fit",
     "check": "mlsem.api.fit",
     "cluster_means": "mlsem.data.table.frame",
@@ -197,6 +202,7 @@ _HOMES = {
     "simulate": "mlsem.simulation.draw.generate",
     "study": "mlsem.simulation.study.run",
     "summary_table": "mlsem.api.summary_table",
+    "within_between": "mlsem.api.within_between",
 }
 
 

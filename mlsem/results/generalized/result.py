@@ -124,8 +124,8 @@ class GlmResult(Tested, Answering):
 
     @property
     def dispersion(self) -> float:
-        """φ̂ = Σ r² / (N - p) of the Pearson residuals r."""
-        return self._estimates.solution.dispersion
+        """φ̂ = Σ r² / (N - p) of the Pearson residuals r; with `absorb=` less its groups, too."""
+        return self._estimates.dispersion
 
     @property
     def rho(self) -> float:
