@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from mlsem.data.frames.taking import any_frame
 from mlsem.errors import OptionValueError
+from mlsem.results.levels import up_to_two_levels
 from mlsem.results.moderated import Moderated
 
 if TYPE_CHECKING:
@@ -79,6 +80,7 @@ class Drawn(Plotted, Moderated):
     """What a fit draws. Every figure is matplotlib's; a notebook shows it where it is the value of
     a cell, ``figure.savefig("name.pdf")`` writes it."""
 
+    @up_to_two_levels("mlsem.lmm draws those of one outcome in three levels")
     def plot_random_effects(
         self,
         effects: str | Iterable[str] | None = None,
@@ -129,6 +131,7 @@ class Drawn(Plotted, Moderated):
 
         return plot_random_effects(self._fit, effects, level, group, labels, figure)
 
+    @up_to_two_levels("fit two levels to look at single rows")
     @any_frame
     def plot_residuals(
         self,
