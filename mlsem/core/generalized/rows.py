@@ -12,7 +12,7 @@ from typing import Annotated as Shaped
 
 import numpy as np
 
-from mlsem.core.blocks import CACHE, walk
+from mlsem.core.blocks import CACHE, positions_in_runs, walk
 from mlsem.core.generalized.families import Family, Link
 from mlsem.core.records import Array, Index
 
@@ -74,6 +74,19 @@ class Rows:
             self.trials[own],
             starts,
             None if self.gaps is None else self.gaps[own],
+        )
+
+    def of_clusters(self, clusters: Shaped[Index, "k"]) -> Rows:
+        """The rows of these clusters; one that is named twice is two."""
+        sizes = self.sizes[clusters]
+        places = np.repeat(self.starts[clusters], sizes) + positions_in_runs(sizes)
+        return Rows(
+            self.design[:, places],
+            self.outcome[places],
+            self.offset[places],
+            self.trials[places],
+            np.cumsum(sizes) - sizes,
+            None if self.gaps is None else self.gaps[places],
         )
 
     def spread(self, values: Shaped[Array, "... J"]) -> Shaped[Array, "... N"]:
