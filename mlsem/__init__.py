@@ -65,7 +65,9 @@ if TYPE_CHECKING:
     from mlsem.results.group_comparison import GroupComparison
     from mlsem.results.invariance.result import Invariance
     from mlsem.results.mixed.result import MixedResult
+    from mlsem.results.pooled.generalized import PooledGlmResult
     from mlsem.results.pooled.joint import PooledTest
+    from mlsem.results.pooled.mixed import PooledMixedResult
     from mlsem.results.pooled.result import PooledResult
     from mlsem.results.result import FitResult
     from mlsem.results.within_between.result import WithinBetween
@@ -106,6 +108,8 @@ __all__ = [
     "OptionError",
     "OptionValueError",
     "Plan",
+    "PooledGlmResult",
+    "PooledMixedResult",
     "PooledResult",
     "PooledTest",
     "Port",
@@ -169,6 +173,8 @@ _HOMES = {
     "MixedResult": "mlsem.results.mixed.result",
     "Moments": "mlsem.data.kept.moments",
     "Plan": "mlsem.planning.result",
+    "PooledGlmResult": "mlsem.results.pooled.generalized",
+    "PooledMixedResult": "mlsem.results.pooled.mixed",
     "PooledResult": "mlsem.results.pooled.result",
     "PooledTest": "mlsem.results.pooled.joint",
     "Port": "mlsem.porting.result",

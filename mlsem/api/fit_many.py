@@ -19,7 +19,8 @@ from mlsem.estimation.keywords import FitKeywords, shown
 from mlsem.other_programs.answering import answering
 from mlsem.parallel.pool import Backend, streamed, workers_for
 from mlsem.parallel.progress import bar
-from mlsem.results.pooled.result import PooledResult, pool_fits
+from mlsem.results.pooled.kinds import pool_fits
+from mlsem.results.pooled.result import PooledResult
 from mlsem.results.result import FitResult
 
 if TYPE_CHECKING:

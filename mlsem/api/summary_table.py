@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast, get_args
 from mlsem.arguments import require_level
 from mlsem.errors import OptionValueError, listed
 from mlsem.results.generalized.result import GlmResult
-from mlsem.results.pooled.result import PooledResult
+from mlsem.results.pooled.common import Pooled
 from mlsem.results.result import FitResult
 from mlsem.results.summary_table.records import Asked, require_statistics, several
 from mlsem.results.summary_table.result import table_of_fits
@@ -42,8 +42,9 @@ def summary_table(
 
     Parameters
     ----------
-    fits : FitResult or PooledResult, iterable of these, or mapping of str to these
-        A mapping's keys are the names of the columns. Pooled fits have no log-likelihood.
+    fits : fit, iterable of fits, or mapping of str to fits
+        Of `fit`, `lmm`, `glm` or `gee`, or pooled ones, which have no log-likelihood. A mapping's
+        keys are the names of the columns.
     names : iterable of str, optional
         Of the columns. Default: (1), (2), …
     labels : mapping of str to str, optional
@@ -140,13 +141,13 @@ def _named(fits: object, names: object) -> tuple[list[AnyFit], tuple[str, ...]]:
     if isinstance(fits, Mapping):
         names = list(fits) if names is None else names
         fits = list(fits.values())
-    ours = FitResult | PooledResult | GlmResult
+    ours = FitResult | Pooled | GlmResult
     given: list[Any] = [fits] if isinstance(fits, ours) else list(cast("Any", fits))
     for k, fit in enumerate(given, start=1):
         if not isinstance(fit, ours):
             raise OptionValueError(
-                f"fit {k} is a {type(fit).__name__}; it takes a FitResult, a PooledResult or a "
-                "GlmResult."
+                f"fit {k} is a {type(fit).__name__}; it takes a FitResult, a GlmResult or what "
+                "was pooled of these."
             )
     if not given:
         raise OptionValueError("there is no fit: summary_table([fit1, fit2]).")

@@ -100,18 +100,18 @@ def _with(old: str, side: str) -> str:
     return _POINT.sub(lambda _: old, side)
 
 
+_EXAMPLE = "y ~ x1 + (x1 | id)"
 _POINT = re.compile(r"(?<![\w.`])\.(?![\w.`])")
 _LAVAAN = re.compile(r"\A\s*(?:level|group)\s*:|=~|~~|:=", re.IGNORECASE)
 _NLME = re.compile(r",\s*random\s*=\s*(?:list\()?~?(?P<part>[^,)\n]*)")
 
 
-def refuse_other_languages(text: str) -> None:
+def refuse_other_languages(text: str, example: str) -> None:
     lavaan = _LAVAAN.search(text)
     if lavaan is not None:
         raise SpecificationError(
             "this is a model in lavaan's language, which mlsem.fit takes: "
-            'mlsem.fit(model, data, cluster="id"). A formula of lmm is one equation, '
-            "'y ~ x1 + (x1 | id)'.",
+            f'mlsem.fit(model, data, cluster="id"). A formula is one equation, {example!r}.',
             text,
             Span(*lavaan.span()),
         )
@@ -127,8 +127,8 @@ def refuse_other_languages(text: str) -> None:
 
 @remember
 def _read(text: str) -> MixedFormula:
-    refuse_other_languages(text)
-    outcome, parts = sides(text)
+    refuse_other_languages(text, _EXAMPLE)
+    outcome, parts = sides(text, _EXAMPLE)
     fixed = [(part.sign, part.term) for part in parts if part.bars is None]
     random, groups = [], {}
     for part in parts:
@@ -162,11 +162,9 @@ def _read(text: str) -> MixedFormula:
 # --- the parts as they stand in the text --------------------------------------------------------
 
 
-def sides(text: str) -> tuple[Expression, list[_Part]]:
+def sides(text: str, example: str) -> tuple[Expression, list[_Part]]:
     parser = Parser(text)
-    no_formula = SpecificationError(
-        f"{text!r} is no formula of a mixed model: write 'y ~ x1 + (x1 | id)'."
-    )
+    no_formula = SpecificationError(f"{text!r} is no formula of such a model: write {example!r}.")
     if text.count("~") == 0 or parser.next.text == "~":
         raise no_formula
     left = parser.expression()

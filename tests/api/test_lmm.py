@@ -309,7 +309,7 @@ def test_starting_values_of_fixed_effects_do_not_matter():
 
 REFUSED = {
     "y ~ x1": ("no random part: add '\\(1 \\| id\\)'", None),
-    "y + x1": ("is no formula of a mixed model", None),
+    "y + x1": ("is no formula of such a model: write 'y ~ x1", None),
     "y ~ x1 + (1 | id) + (1 | school)": ("several grouping factors", "(1 | school)"),
     "y ~ x1 + (1 | school/id)": ("more than one grouping factor.*se_cluster", "school/id"),
     "y ~ x1 + (1 | id:school)": ("more than one grouping factor", "id:school"),

@@ -107,7 +107,8 @@ def _residual_form(estimates: GlmEstimates, scale: Shaped[Array, "p"]) -> Residu
     there = estimates.solution.rows
     variance = family.variance(there.mean) / rows.trials
     moved = rows.design * link.slope(there.eta) / scale[:, None]
-    return residual_form(rows, moved, variance, rows.outcome - there.mean)
+    correlation = estimates.solution.correlation
+    return residual_form(rows, correlation, moved, variance, rows.outcome - there.mean)
 
 
 @quiet
