@@ -64,6 +64,7 @@ if TYPE_CHECKING:
     from mlsem.results.group_comparison import GroupComparison
     from mlsem.results.invariance.result import Invariance
     from mlsem.results.mixed.result import MixedResult
+    from mlsem.results.nested.result import NestedResult
     from mlsem.results.pooled.joint import PooledTest
     from mlsem.results.pooled.result import PooledResult
     from mlsem.results.result import FitResult
@@ -101,6 +102,7 @@ __all__ = [
     "ModelSyntaxError",
     "ModelSyntaxWarning",
     "Moments",
+    "NestedResult",
     "OptionError",
     "OptionValueError",
     "Plan",
@@ -164,6 +166,7 @@ _HOMES = {
     "LrTest": "mlsem.inference.ratio.run",
     "MixedResult": "mlsem.results.mixed.result",
     "Moments": "mlsem.data.kept.moments",
+    "NestedResult": "mlsem.results.nested.result",
     "Plan": "mlsem.planning.result",
     "PooledResult": "mlsem.results.pooled.result",
     "PooledTest": "mlsem.results.pooled.joint",

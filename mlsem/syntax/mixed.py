@@ -24,6 +24,26 @@ _BARS = ("|", "||")
 
 
 @dataclass(frozen=True, slots=True)
+class GroupingFactor:
+    """What stands behind the bars of some random parts.
+
+    Attributes
+    ----------
+    name : str
+        As lme4 calls it: `id`; `class:school`, which `school/class` has beside `school`.
+    columns : tuple of str
+        Rows with the same ids in all of these columns are a cluster.
+    random : tuple of Terms
+        Effects that vary between its clusters, those of one part with free covariances. As in
+        lme4, `(x1 + f || id)` is a part for each of its terms.
+    """
+
+    name: str
+    columns: tuple[str, ...]
+    random: tuple[Terms, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class MixedFormula:
     """A formula of lme4.
 
@@ -35,18 +55,29 @@ class MixedFormula:
         Left-hand side.
     fixed : Terms
         The right-hand side without the random parts.
-    random : tuple of Terms
-        Effects that vary between clusters, those of one part with free covariances. As in lme4,
-        `(x1 + f || id)` is a part for each of its terms.
-    group : str
-        The column of the clusters.
+    factors : tuple of GroupingFactor
+        One; or two, of which one is nested in the other.
     """
 
     text: str
     outcome: Expression = field(compare=False)
     fixed: Terms = field(compare=False)
-    random: tuple[Terms, ...] = field(compare=False)
-    group: str = field(compare=False)
+    factors: tuple[GroupingFactor, ...] = field(compare=False)
+
+    @property
+    def random(self) -> tuple[Terms, ...]:
+        """Effects that vary between clusters, of all factors."""
+        return tuple(part for factor in self.factors for part in factor.random)
+
+    @property
+    def group(self) -> str:
+        """The column of the clusters, of one factor."""
+        return self.factors[0].name
+
+    @property
+    def nested(self) -> bool:
+        """Whether there are clusters within clusters."""
+        return len(self.factors) > 1
 
     @property
     def nbytes(self) -> int:
@@ -130,25 +161,20 @@ def _read(text: str) -> MixedFormula:
     refuse_other_languages(text)
     outcome, parts = sides(text)
     fixed = [(part.sign, part.term) for part in parts if part.bars is None]
-    random, groups = [], {}
+    found: dict[frozenset[str], tuple[_Group, list[Terms]]] = {}
     for part in parts:
         if part.bars is not None:
-            effects, group = part.bars.arguments
-            groups.setdefault(_group(group, text), part.term.span)
+            effects, behind = part.bars.arguments
             terms = terms_of(_summands(effects), text)
-            random += [terms] if part.bars.function == "|" else terms.apart()
-    if not random:
+            for group in _groups(behind, text):
+                own = found.setdefault(frozenset(group.columns), (group, []))[1]
+                own += [terms] if part.bars.function == "|" else terms.apart()
+    if not found:
         raise SpecificationError(
             f"{text!r} has no random part: add '(1 | id)' with the column of your clusters, or "
             "use mlsem.fit for a model without."
         )
-    if len(groups) > 1:
-        raise SpecificationError(
-            f"several grouping factors ({listed(groups)}): mlsem fits two levels, so one only. "
-            "For standard errors robust to a coarser grouping use se_cluster=.",
-            text,
-            list(groups.values())[1],
-        )
+    _check_levels([group for group, _ in found.values()], text)
     terms = terms_of(fixed, text)
     if deparse(outcome) in terms.variables:
         raise SpecificationError(
@@ -156,7 +182,8 @@ def _read(text: str) -> MixedFormula:
             text,
             terms.variables[deparse(outcome)].span,
         )
-    return MixedFormula(text, outcome, terms, tuple(random), *groups)
+    factors = [GroupingFactor(each.name, each.columns, tuple(own)) for each, own in found.values()]
+    return MixedFormula(text, outcome, terms, tuple(factors))
 
 
 # --- the parts as they stand in the text --------------------------------------------------------
@@ -272,29 +299,87 @@ def _summands(expression: Expression) -> list[tuple[str, Expression]]:
     return [("+", expression), *reversed(signed)]
 
 
-def _group(group: Expression, text: str) -> str:
-    while isinstance(group, Call) and group.kind == "group":
-        group = group.arguments[0]
-    if isinstance(group, Symbol):
-        return group.name
-    written = text[group.span.start : group.span.end]
-    if isinstance(group, Call) and group.function in "/:*+" and group.kind == "infix":
-        raise SpecificationError(
-            f"'| {written}' is more than one grouping factor: mlsem fits two levels, so the "
-            "clusters are one column. Make a column that tells the clusters apart, and for "
-            "standard errors robust to a coarser grouping use se_cluster=.",
-            text,
-            group.span,
-        )
+# --- grouping factors -----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """A grouping factor, and where it stands."""
+
+    name: str
+    columns: tuple[str, ...]
+    span: Span
+
+
+def _groups(behind: Expression, text: str) -> list[_Group]:
+    """What stands behind a bar: `id`; `school/class`, which is `school` and `class:school`; or
+    `school:class`."""
+    while isinstance(behind, Call) and behind.kind == "group":
+        behind = behind.arguments[0]
+    if isinstance(behind, Symbol):
+        return [_Group(behind.name, (behind.name,), behind.span)]
+    written = text[behind.span.start : behind.span.end]
+    if isinstance(behind, Call) and behind.function in "/:*+" and behind.kind == "infix":
+        names = [each.name for each in behind.arguments if isinstance(each, Symbol)]
+        if len(set(names)) == 2 and behind.function == "/":
+            outer, inner = names
+            both = _Group(f"{inner}:{outer}", (outer, inner), behind.span)
+            return [_Group(outer, (outer,), behind.span), both]
+        if len(set(names)) == 2 and behind.function == ":":
+            return [_Group(":".join(names), tuple(names), behind.span)]
+        if behind.function in "*+":
+            raise _crossed(f"'| {written}'", text, behind.span)
+        raise _too_many(f"'| {written}'", text, behind.span)
     what = "the column of the clusters"
-    if isinstance(group, Constant):
+    if isinstance(behind, Constant):
         message = f"what follows '|' is {what}, not {written!r}: '(x1 | id)'."
     else:
         message = (
             f"what follows '|' is {what} by its name, not {written!r}: make that column of the "
             "data, '(x1 | id)'."
         )
-    raise SpecificationError(message, text, group.span)
+    raise SpecificationError(message, text, behind.span)
+
+
+def _check_levels(groups: list[_Group], text: str) -> None:
+    """Refuse what is neither one factor nor one that may be nested in another."""
+    if len(groups) > 2:
+        named = listed(group.name for group in groups)
+        raise _too_many(f"several grouping factors ({named})", text, groups[2].span)
+    by_size = sorted(groups, key=lambda group: len(group.columns))
+    smallest, largest = by_size[0], by_size[-1]
+    if len(smallest.columns) == 2 and len(groups) == 1:
+        outer, inner = smallest.columns
+        raise SpecificationError(
+            f"'| {smallest.name}' alone is clusters that two columns tell apart: make one column "
+            f"of both, or write '(1 | {outer}/{inner})' if clusters of {inner!r} lie in those of "
+            f"{outer!r} and these differ, too.",
+            text,
+            smallest.span,
+        )
+    if len(smallest.columns) == 2 or (
+        len(largest.columns) == 2 and smallest.name not in largest.columns
+    ):
+        raise _crossed(f"'{groups[0].name}' and '{groups[1].name}'", text, groups[1].span)
+
+
+def _too_many(what: str, text: str, span: Span) -> SpecificationError:
+    return SpecificationError(
+        f"{what}: mlsem.lmm fits up to three levels, rows in classes in schools, which is "
+        "'(1 | school/class)'. Leave the others out; for standard errors robust to a coarser "
+        "grouping than that of two levels use se_cluster=.",
+        text,
+        span,
+    )
+
+
+def _crossed(what: str, text: str, span: Span) -> SpecificationError:
+    return SpecificationError(
+        f"{what} are crossed factors, which mlsem does not fit (lme4 does): of two factors one is "
+        "nested in the other, '(1 | school/class)' or '(1 | school) + (1 | class)'.",
+        text,
+        span,
+    )
 
 
 # --- statements of lme4 in another text ---------------------------------------------------------

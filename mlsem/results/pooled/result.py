@@ -364,9 +364,10 @@ class PooledResult(Plotted, Questioned, Tested, Answering):
         """
         if self._mixed:
             from mlsem.results.mixed import tables
+            from mlsem.results.mixed.parts import parts_of
 
             own: Any = self._estimates
-            columns = tables.tidy_columns(own, self.covariance, level, "sdcor")
+            columns = tables.tidy_columns(own, (parts_of(own),), self.covariance, level, "sdcor")
             riv, fmi = self._of_parameters
             return make_frame(columns | {"riv": riv, "fmi": fmi})
         columns = without_auxiliary(self._columns(level), self.table)
