@@ -57,6 +57,8 @@ MAY = {
     "core/clusters core/evidence core/optimise",
     "core/patterns": "errors core/records core/blocks core/linalg core/implied core/sample "
     "core/clusters core/evidence core/optimise",
+    "core/nested": "errors core/records core/blocks core/linalg core/implied core/sample "
+    "core/clusters core/optimise core/intercepts",
     "core/restricted": "errors core",
     "model": "errors other_programs report syntax core",
     "data/frames": "errors",

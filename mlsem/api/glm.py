@@ -16,8 +16,8 @@ from mlsem.results.generalized.result import GlmResult, glm_result
 from mlsem.syntax.generalized import read_glm_formula
 
 if TYPE_CHECKING:
+    from mlsem.core.generalized.correlations import CorrelationName
     from mlsem.core.generalized.families import FamilyName, LinkName
-    from mlsem.core.generalized.rows import CorrelationName
     from mlsem.data.frames.records import AnyFrame
     from mlsem.estimation.generalized.settings import GlmDf, GlmSe, SeForm
 
@@ -74,7 +74,7 @@ def glm(
         model-based errors.
     se_form : {"scores", "residuals"}, default "scores"
         What CR2 adjusts: scores, which do not depend on how rows are grouped; or residuals, which
-        is the matrix of R's clubSandwich. Of linear models both are the same.
+        is the matrix of R's clubSandwich. Of linear models of independent rows both are the same.
     absorb : str, optional
         The column of groups whose constants are taken out (fixed effects), of linear models. Their
         CR errors are those of the model with a dummy for each group.

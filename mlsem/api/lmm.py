@@ -42,7 +42,6 @@ from mlsem.parallel.progress import showing
 from mlsem.results.mixed.result import MixedResult, mixed_result
 from mlsem.results.mixed.source import Source
 from mlsem.results.recipe import Recipe
-from mlsem.results.result import FitResult
 from mlsem.syntax.mixed import MixedFormula, changed_formula, read_formula
 from mlsem.syntax.nodes import Block, Formula, ModelSyntax, Modifiers, Variable
 
@@ -144,7 +143,7 @@ def lmm(
     if parsed.nested:
         from mlsem.api.lmm_nested import lmm_nested  # for few fits
 
-        return lmm_nested(parsed, data, settings, options)
+        return lmm_nested(parsed, data, settings, options, updated_mixed)
     with showing(progress):
         mixed, source, frame = _read(parsed, data, settings, options)
         if settings.missing is None and mixed.lost:
@@ -194,11 +193,10 @@ def _reread(
 
 @quiet
 def updated_mixed(
-    fit: FitResult, formula: object, data: object, changes: Mapping[str, Any]
-) -> MixedResult:
+    fit: MixedResult | NestedResult, formula: object, data: object, changes: Mapping[str, Any]
+) -> MixedResult | NestedResult:
     """What `update` gives of a fit by `lmm`: of the same formula by what the fit knows of its rows,
     of another one by its data frame or another."""
-    assert isinstance(fit, MixedResult)
     changes = dict(changes)
     if "estimator" in changes:
         raise OptionValueError("estimator: lmm takes REML=True or REML=False in its place.")
@@ -213,6 +211,10 @@ def updated_mixed(
                     f"{name}= says how data are read, and a fit does not keep them: pass data=…."
                 )
         settings, start, progress = settings_of(REML, kept_options(fit.settings, changes))
+        if not isinstance(fit, MixedResult):
+            from mlsem.api.lmm_nested import finished_again
+
+            return finished_again(fit, settings, start)
         with showing(progress):
             again = finish(text, settings, fit.table, fit._record, start, fit._recipe)
         return mixed_result(again, fit._source)

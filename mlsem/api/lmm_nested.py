@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from mlsem.api.steps import SAMPLED, warn_of_lone_values
-from mlsem.core.quiet import quiet
+from mlsem.api.steps import warn_of_lone_values
 from mlsem.data.design.nested import NestedData, read_nested
 from mlsem.data.frames.source import source as source_of
 from mlsem.data.frames.taking import taken
@@ -20,11 +19,11 @@ from mlsem.estimation.nested import estimate_nested, unreached
 from mlsem.estimation.settings import Settings
 from mlsem.results.mixed.source import Source
 from mlsem.results.nested.result import NestedResult, nested_result, refuse_replicates
-from mlsem.syntax.mixed import changed_formula, read_formula
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from mlsem.results.nested.result import Refit
     from mlsem.syntax.mixed import MixedFormula
 
 _NOT_HERE = {
@@ -38,7 +37,11 @@ _NOT_HERE = {
 
 
 def lmm_nested(
-    parsed: MixedFormula, data: Any, settings: Settings, options: Mapping[str, Any]
+    parsed: MixedFormula,
+    data: Any,
+    settings: Settings,
+    options: Mapping[str, Any],
+    refit: Refit,
 ) -> NestedResult:
     """See `mlsem.api.lmm.lmm`.
 
@@ -60,7 +63,7 @@ def lmm_nested(
     warn_of_lone_values(read.recipe.names, frame)
     if settings.missing is None and read.lost:
         warn(read.lost, DataWarning)
-    return _finished(read, settings, Source.of(data))
+    return _finished(read, settings, Source.of(data), refit)
 
 
 def _check_robust(read: NestedData, se_cluster: object) -> None:
@@ -75,40 +78,18 @@ def _check_robust(read: NestedData, se_cluster: object) -> None:
     )
 
 
-def _finished(read: NestedData, settings: Settings, source: Source) -> NestedResult:
+def _finished(read: NestedData, settings: Settings, source: Source, refit: Refit) -> NestedResult:
     estimates = estimate_nested(read, settings)
     if not estimates.converged:
         message = unreached(estimates)
         if settings.on_failure == "raise":
             raise ConvergenceError(message)
         warn(message, ConvergenceWarning)
-    return nested_result(estimates, source, updated_nested)
+    return nested_result(estimates, source, refit)
 
 
-@quiet
-def updated_nested(
-    fit: NestedResult, formula: object, data: object, changes: Mapping[str, Any]
-) -> Any:
-    """What `update` gives of a fit: of the same formula by what the fit knows of its rows, of
-    another one by its data frame or another."""
-    from mlsem.api.lmm import kept_options, lmm, settings_of
-
-    changes = dict(changes)
-    if "estimator" in changes:
-        raise OptionValueError("estimator: lmm takes REML=True or REML=False in its place.")
-    REML = changes.pop("REML", fit.settings.estimator == "REML")
-    if formula is not None and not isinstance(formula, str):
-        raise OptionValueError(f"model={formula!r}: it takes a formula, or a part that is added.")
-    text = fit.model if formula is None else changed_formula(fit.model, formula)
-    read_formula(text)
-    kept = kept_options(fit.settings, changes)
-    own = ("missing", "se_cluster", *SAMPLED)
-    if text == fit.model and data is None and not any(name in changes for name in own):
-        settings, start, _ = settings_of(REML, kept)
-        if start is not None or settings.starts:
-            raise OptionValueError(f"start=: {_NOT_HERE['start']}. Leave it out.")
-        return _finished(fit._estimates.data, settings, fit._source)
-    frame = fit._source.rows(
-        fit._estimates, data, "update with another formula", *fit._columns_named, text
-    )
-    return lmm(text, frame, REML, **kept)
+def finished_again(fit: NestedResult, settings: Settings, start: object) -> NestedResult:
+    """The same rows by other settings."""
+    if start is not None or settings.starts:
+        raise OptionValueError(f"start=: {_NOT_HERE['start']}. Leave it out.")
+    return _finished(fit._estimates.data, settings, fit._source, fit._refit)

@@ -129,6 +129,25 @@ class ClusterMoments(ClusterRecord):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class NestedMoments(ClusterMoments):
+    """Moments of clusters that are in units of level 3.
+
+    Attributes
+    ----------
+    units : str
+        The column that tells the units apart.
+    unit_of : (J,)
+        The unit of each cluster, 0 … U - 1.
+    unit_labels : (U,)
+        Units as the user named them.
+    """
+
+    units: str
+    unit_of: Shaped[Index, "J"]
+    unit_labels: Shaped[NDArray[Any], "U"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class CellMoments(ClusterRecord):
     """Moments of rows with missing values, by cells: the rows of one cluster in which the same
     columns are observed.

@@ -71,6 +71,20 @@ class GroupEstimates:
     places: Index
     estimates: Estimates[Problem]
 
+    @property
+    def table(self) -> ParameterTable:
+        return self.estimates.table
+
+    @property
+    def params(self) -> Array:
+        """Its own parameters, (m,)."""
+        return self.estimates.params
+
+    @property
+    def each(self) -> tuple[GroupEstimates, ...]:
+        """Of each data set; there is one."""
+        return (self,)
+
 
 @dataclass(frozen=True, eq=False)
 class Estimates(Generic[B]):

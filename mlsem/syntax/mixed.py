@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from sys import getsizeof
 
 from mlsem.base.caching import remember
-from mlsem.errors import OptionValueError, Span, SpecificationError, listed
+from mlsem.errors import OptionValueError, Span, SpecificationError
+from mlsem.syntax.grouping import Grouping, check_levels, groupings
 from mlsem.syntax.r_language import (
     COMPARISONS,
     SUM,
     Call,
-    Constant,
     Expression,
     Parser,
     Symbol,
@@ -113,6 +113,23 @@ def read_formula(text: str) -> MixedFormula:
     return _read(text)
 
 
+def read_two_levels(text: str, what: str) -> MixedFormula:
+    """Cut a formula of two levels into its parts, for what takes no other.
+
+    Raises
+    ------
+    SpecificationError, OptionValueError
+        As `read_formula`; or there are clusters within clusters.
+    """
+    formula = read_formula(text)
+    if formula.nested:
+        raise SpecificationError(
+            f"{what} takes two levels, and {text!r} has clusters within clusters, which mlsem.lmm "
+            f"fits. Keep those that matter most, '(1 | {formula.factors[0].columns[0]})'."
+        )
+    return formula
+
+
 def changed_formula(formula: str, change: str) -> str:
     """A formula with another one's changes: ``"+ x2"`` is added, and in ``". ~ . - x2"`` each point
     stands for that side of the formula, as in R's ``update``; any other is put in its place."""
@@ -131,18 +148,18 @@ def _with(old: str, side: str) -> str:
     return _POINT.sub(lambda _: old, side)
 
 
+_EXAMPLE = "y ~ x1 + (x1 | id)"
 _POINT = re.compile(r"(?<![\w.`])\.(?![\w.`])")
 _LAVAAN = re.compile(r"\A\s*(?:level|group)\s*:|=~|~~|:=", re.IGNORECASE)
 _NLME = re.compile(r",\s*random\s*=\s*(?:list\()?~?(?P<part>[^,)\n]*)")
 
 
-def refuse_other_languages(text: str) -> None:
+def refuse_other_languages(text: str, example: str) -> None:
     lavaan = _LAVAAN.search(text)
     if lavaan is not None:
         raise SpecificationError(
             "this is a model in lavaan's language, which mlsem.fit takes: "
-            'mlsem.fit(model, data, cluster="id"). A formula of lmm is one equation, '
-            "'y ~ x1 + (x1 | id)'.",
+            f'mlsem.fit(model, data, cluster="id"). A formula is one equation, {example!r}.',
             text,
             Span(*lavaan.span()),
         )
@@ -158,15 +175,15 @@ def refuse_other_languages(text: str) -> None:
 
 @remember
 def _read(text: str) -> MixedFormula:
-    refuse_other_languages(text)
-    outcome, parts = sides(text)
+    refuse_other_languages(text, _EXAMPLE)
+    outcome, parts = sides(text, _EXAMPLE)
     fixed = [(part.sign, part.term) for part in parts if part.bars is None]
-    found: dict[frozenset[str], tuple[_Group, list[Terms]]] = {}
+    found: dict[frozenset[str], tuple[Grouping, list[Terms]]] = {}
     for part in parts:
         if part.bars is not None:
             effects, behind = part.bars.arguments
             terms = terms_of(_summands(effects), text)
-            for group in _groups(behind, text):
+            for group in groupings(behind, text):
                 own = found.setdefault(frozenset(group.columns), (group, []))[1]
                 own += [terms] if part.bars.function == "|" else terms.apart()
     if not found:
@@ -174,7 +191,7 @@ def _read(text: str) -> MixedFormula:
             f"{text!r} has no random part: add '(1 | id)' with the column of your clusters, or "
             "use mlsem.fit for a model without."
         )
-    _check_levels([group for group, _ in found.values()], text)
+    check_levels([group for group, _ in found.values()], text)
     terms = terms_of(fixed, text)
     if deparse(outcome) in terms.variables:
         raise SpecificationError(
@@ -189,11 +206,9 @@ def _read(text: str) -> MixedFormula:
 # --- the parts as they stand in the text --------------------------------------------------------
 
 
-def sides(text: str) -> tuple[Expression, list[_Part]]:
+def sides(text: str, example: str) -> tuple[Expression, list[_Part]]:
     parser = Parser(text)
-    no_formula = SpecificationError(
-        f"{text!r} is no formula of a mixed model: write 'y ~ x1 + (x1 | id)'."
-    )
+    no_formula = SpecificationError(f"{text!r} is no formula of such a model: write {example!r}.")
     if text.count("~") == 0 or parser.next.text == "~":
         raise no_formula
     left = parser.expression()
@@ -297,89 +312,6 @@ def _summands(expression: Expression) -> list[tuple[str, Expression]]:
         signed.append((expression.function, right))
         expression = left
     return [("+", expression), *reversed(signed)]
-
-
-# --- grouping factors -----------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class _Group:
-    """A grouping factor, and where it stands."""
-
-    name: str
-    columns: tuple[str, ...]
-    span: Span
-
-
-def _groups(behind: Expression, text: str) -> list[_Group]:
-    """What stands behind a bar: `id`; `school/class`, which is `school` and `class:school`; or
-    `school:class`."""
-    while isinstance(behind, Call) and behind.kind == "group":
-        behind = behind.arguments[0]
-    if isinstance(behind, Symbol):
-        return [_Group(behind.name, (behind.name,), behind.span)]
-    written = text[behind.span.start : behind.span.end]
-    if isinstance(behind, Call) and behind.function in "/:*+" and behind.kind == "infix":
-        names = [each.name for each in behind.arguments if isinstance(each, Symbol)]
-        if len(set(names)) == 2 and behind.function == "/":
-            outer, inner = names
-            both = _Group(f"{inner}:{outer}", (outer, inner), behind.span)
-            return [_Group(outer, (outer,), behind.span), both]
-        if len(set(names)) == 2 and behind.function == ":":
-            return [_Group(":".join(names), tuple(names), behind.span)]
-        if behind.function in "*+":
-            raise _crossed(f"'| {written}'", text, behind.span)
-        raise _too_many(f"'| {written}'", text, behind.span)
-    what = "the column of the clusters"
-    if isinstance(behind, Constant):
-        message = f"what follows '|' is {what}, not {written!r}: '(x1 | id)'."
-    else:
-        message = (
-            f"what follows '|' is {what} by its name, not {written!r}: make that column of the "
-            "data, '(x1 | id)'."
-        )
-    raise SpecificationError(message, text, behind.span)
-
-
-def _check_levels(groups: list[_Group], text: str) -> None:
-    """Refuse what is neither one factor nor one that may be nested in another."""
-    if len(groups) > 2:
-        named = listed(group.name for group in groups)
-        raise _too_many(f"several grouping factors ({named})", text, groups[2].span)
-    by_size = sorted(groups, key=lambda group: len(group.columns))
-    smallest, largest = by_size[0], by_size[-1]
-    if len(smallest.columns) == 2 and len(groups) == 1:
-        outer, inner = smallest.columns
-        raise SpecificationError(
-            f"'| {smallest.name}' alone is clusters that two columns tell apart: make one column "
-            f"of both, or write '(1 | {outer}/{inner})' if clusters of {inner!r} lie in those of "
-            f"{outer!r} and these differ, too.",
-            text,
-            smallest.span,
-        )
-    if len(smallest.columns) == 2 or (
-        len(largest.columns) == 2 and smallest.name not in largest.columns
-    ):
-        raise _crossed(f"'{groups[0].name}' and '{groups[1].name}'", text, groups[1].span)
-
-
-def _too_many(what: str, text: str, span: Span) -> SpecificationError:
-    return SpecificationError(
-        f"{what}: mlsem.lmm fits up to three levels, rows in classes in schools, which is "
-        "'(1 | school/class)'. Leave the others out; for standard errors robust to a coarser "
-        "grouping than that of two levels use se_cluster=.",
-        text,
-        span,
-    )
-
-
-def _crossed(what: str, text: str, span: Span) -> SpecificationError:
-    return SpecificationError(
-        f"{what} are crossed factors, which mlsem does not fit (lme4 does): of two factors one is "
-        "nested in the other, '(1 | school/class)' or '(1 | school) + (1 | class)'.",
-        text,
-        span,
-    )
 
 
 # --- statements of lme4 in another text ---------------------------------------------------------

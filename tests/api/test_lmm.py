@@ -309,7 +309,7 @@ def test_starting_values_of_fixed_effects_do_not_matter():
 
 REFUSED = {
     "y ~ x1": ("no random part: add '\\(1 \\| id\\)'", None),
-    "y + x1": ("is no formula of a mixed model", None),
+    "y + x1": ("is no formula of such a model: write 'y ~ x1", None),
     "y ~ x1 + (1 | id) + (1 | a) + (1 | b)": ("several grouping factors", "b"),
     "y ~ x1 + (1 | a/school/id)": ("up to three levels.*se_cluster", "a/school/id"),
     "y ~ x1 + (1 | id:school)": ("alone is clusters that two columns tell apart", "id:school"),

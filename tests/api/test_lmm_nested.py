@@ -16,7 +16,7 @@ import mlsem
 from mlsem.estimation.nested import estimate_nested
 from mlsem.inference.covariance.nested import nested_covariance
 from tests.support.dense_cr import DenseCR
-from tests.support.dense_nested import DenseNested
+from tests.support.dense_nested_mixed import DenseNested
 
 pytestmark = [  # 15 schools are few, and some fits are singular
     pytest.mark.filterwarnings("ignore::mlsem.InferenceWarning"),

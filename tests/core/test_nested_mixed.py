@@ -6,13 +6,13 @@ from functools import cache
 
 import numpy as np
 import pytest
+from dense_nested_mixed import DenseNested
 
 from mlsem.core.linalg import least_squares
 from mlsem.core.restricted.nested.clusters import NestedMixedRows, nested_parts, scores
 from mlsem.core.restricted.nested.effects import effects
 from mlsem.core.restricted.nested.likelihood import NestedModel, NestedObjective, changes
 from mlsem.core.restricted.nested.rows import nested_rows
-from tests.support.dense_nested import DenseNested
 from tests.support.differences import jacobian
 
 # random slopes of the classes, of the schools

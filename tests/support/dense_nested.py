@@ -1,78 +1,102 @@
-"""A linear mixed model of three levels with n × n matrices, as slowly as it reads.
+"""The likelihood of three levels once more, from a pattern and the raw rows, one dense matrix for
+each unit of level 3.
 
-    y = Xβ + Z u + W v + ε,    V = σ²I + Z (I ⊗ Ψ) Zᵀ + W (I ⊗ Ω) Wᵀ
-
-with classes in schools; φ are the lower triangles of Ψ and of Ω, row by row, and σ².
+All that is observed of a unit is one vector: the outcomes of its rows, then the level-2 variables
+of its clusters, then its own. Rows follow clusters, clusters the unit, by zeros and ones.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
+from dense import gaussian
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class DenseNested:
-    """Rows in any order; `lower` and `upper` (N, q) are the columns that effects have."""
+    """A pattern of three levels and `frame`, whose columns `stored` are h without the constant."""
 
-    outcome: np.ndarray
-    design: np.ndarray
-    lower: np.ndarray
-    upper: np.ndarray
-    classes: np.ndarray
-    schools: np.ndarray
-    restricted: bool
+    pattern: object
+    frame: object
+    stored: tuple[str, ...]
+    cluster: str = "class"
+    unit: str = "school"
 
-    @property
-    def cells(self):
-        """(which, row, column) of each of φ but σ²."""
-        sizes = {"lower": self.lower.shape[1], "upper": self.upper.shape[1]}
-        pairs = {which: zip(*np.tril_indices(size), strict=True) for which, size in sizes.items()}
-        return [(which, *pair) for which, own in pairs.items() for pair in own]
+    @cached_property
+    def data(self):
+        """Of each unit, in the order of labels: h of its rows, the cluster of each, h of these."""
+        return [self._read(rows) for _, rows in self.frame.groupby(self.unit)]
 
-    def changes(self):
-        """∂V/∂φ_k of each, (N, N)."""
-        alike = {
-            "lower": self.classes[:, None] == self.classes,
-            "upper": self.schools[:, None] == self.schools,
-        }
-        found = []
-        for which, a, b in self.cells:
-            columns = getattr(self, which)
-            pair = np.outer(columns[:, a], columns[:, b])
-            found.append(alike[which] * (pair + pair.T if a != b else pair))
-        return [*found, np.eye(len(self.outcome))]
+    def _read(self, rows):
+        values = rows[list(self.stored)].to_numpy(dtype=float)
+        h = np.concatenate((np.ones((len(values), 1)), values), axis=1)
+        codes = rows.groupby(self.cluster).ngroup().to_numpy()
+        return h, codes, [h[codes == j].mean(axis=0) for j in range(codes.max() + 1)]
 
-    def covariance(self, phi):
-        return sum(each * change for each, change in zip(phi, self.changes(), strict=True))
+    def units(self, params):
+        """(values, mean, covariance) of every unit."""
+        levels = [level.moments(np.asarray(params, dtype=float)) for level in self.pattern.levels]
+        return [self._unit(*unit, levels) for unit in self.data]
 
-    def fixed(self, phi):
-        """β̂ and (XᵀV⁻¹X)⁻¹."""
-        weighted = np.linalg.solve(self.covariance(phi), self.design)
-        bread = np.linalg.inv(self.design.T @ weighted)
-        return bread @ weighted.T @ self.outcome, bread
+    def _unit(self, h, codes, means, levels):
+        pattern, (within, middle, top) = self.pattern, levels
+        first, second, third = pattern.levels
+        q, raised, t = pattern.split, pattern.raised, len(pattern.raised)
+        p, m = len(within.sigma), len(middle.sigma)
+        n, c = len(h), len(means)
+        # what the level-2 rows of cluster j are in the vector of all of them, and of the unit's
+        to_level2 = np.zeros((n * p + c * (m - q), c * m))
+        for i, j in enumerate(codes):
+            to_level2[i * p : i * p + q, j * m : j * m + q] = np.eye(q)
+        for j in range(c):
+            at = n * p + j * (m - q)
+            to_level2[at : at + m - q, j * m + q : (j + 1) * m] = np.eye(m - q)
+        to_level3 = np.zeros((c * m, len(top.sigma)))
+        for j in range(c):
+            to_level3[j * m + raised, np.arange(t)] = 1.0
+        mean3 = top.mean @ h[0]
+        mean2 = np.concatenate([middle.mean @ row for row in means]) + to_level3 @ mean3
+        cov2 = np.kron(np.eye(c), middle.sigma) + to_level3 @ top.sigma @ to_level3.T
+        lower = np.zeros((n * p + c * (m - q), n * p + c * (m - q)))
+        lower[: n * p, : n * p] = np.kron(np.eye(n), within.sigma)
+        cov = to_level2 @ cov2 @ to_level2.T + lower
+        mean = to_level2 @ mean2
+        mean[: n * p] += (h @ within.mean.T).ravel()
+        across = (to_level2 @ to_level3 @ top.sigma)[:, t:]
+        values = [*(h @ first.responses.T).ravel()]
+        for row in means:
+            values.extend((second.responses @ row)[q:])
+        values.extend((third.responses @ h[0])[t:])
+        return (
+            np.array(values),
+            np.concatenate((mean, mean3[t:])),
+            np.block([[cov, across], [across.T, top.sigma[t:, t:]]]),
+        )
 
-    def residuals(self, phi):
-        return self.outcome - self.design @ self.fixed(phi)[0]
+    def logliks(self, params):
+        return np.array([gaussian(*unit) for unit in self.units(params)])
 
-    def loglik(self, phi):
-        V, (_, bread), e = self.covariance(phi), self.fixed(phi), self.residuals(phi)
-        N, p = self.design.shape
-        deviance = N * np.log(2 * np.pi) + np.linalg.slogdet(V)[1] + e @ np.linalg.solve(V, e)
-        if self.restricted:
-            deviance -= np.linalg.slogdet(bread)[1] + p * np.log(2 * np.pi)
-        return -0.5 * deviance
+    def loglik(self, params):
+        return float(self.logliks(params).sum())
 
-    def projector(self, phi):
-        """What stands for V⁻¹ in the expected information: P of ℓ_R."""
-        inverse = np.linalg.inv(self.covariance(phi))
-        if not self.restricted:
-            return inverse
-        away = inverse @ self.design
-        return inverse - away @ self.fixed(phi)[1] @ away.T
+    def inside(self, params):
+        return all(np.linalg.eigvalsh(cov)[0] > 0 for _, _, cov in self.units(params))
 
-    def expected(self, phi):
-        """½ tr P V_k P V_l."""
-        moved = [self.projector(phi) @ each for each in self.changes()]
-        return np.array([[0.5 * np.sum(a * b.T) for b in moved] for a in moved])
+    def derivatives(self, params, basis, step=1e-3):
+        """(V_k, ∂μ_k, ∂V_k) of every unit along the columns of a basis, five-point differences."""
+        weights = ((-2, 1 / 12), (-1, -8 / 12), (1, 8 / 12), (2, -1 / 12))
+        here = self.units(params)
+        moved = [
+            [(w / step, self.units(params + k * step * direction)) for k, w in weights]
+            for direction in basis.T
+        ]
+        return [
+            (
+                here[k][2],
+                np.array([sum(w * units[k][1] for w, units in each) for each in moved]),
+                np.array([sum(w * units[k][2] for w, units in each) for each in moved]),
+            )
+            for k in range(len(here))
+        ]

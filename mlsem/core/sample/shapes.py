@@ -41,13 +41,12 @@ def shape_moments(
     root = np.sqrt(moments.weights)
     rows[:, 0] = root
     rows[:, 1:] = root[:, None] * moments.means
-    if len(sizes) == 1:
-        parts = [rows]
+    ordered = rows[np.argsort(positions, kind="stable")] if len(sizes) > 1 else rows
+    if len(sizes) == len(rows):
+        cross = ordered[:, :, None] * ordered[:, None, :]
     else:
-        order = np.argsort(positions, kind="stable")
-        bounds = np.searchsorted(positions[order], np.arange(1, len(sizes)))
-        parts = np.split(rows[order], bounds)
-    cross = np.array([part.T @ part for part in parts])
+        ends = np.bincount(positions, minlength=len(sizes)).cumsum()
+        cross = np.array([part.T @ part for part in np.split(ordered, ends[:-1])])
     width = rows.shape[1]
     within = np.zeros((width, width))
     within[moments.varying_entries, moments.varying_entries] = moments.pooled_within

@@ -25,7 +25,7 @@ from mlsem.core.records import Array
 from mlsem.data.table.columns import SHOWN, numeric, require_column, rows_named
 from mlsem.data.table.grouping import Grouping, Weights
 from mlsem.data.table.sampling import Sampling, Sums, WeightColumns, Weighted, WeightScaling
-from mlsem.errors import DataError, OptionValueError, listed
+from mlsem.errors import DataError, DataWarning, OptionValueError, listed, warn
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,6 +37,9 @@ if TYPE_CHECKING:
 
 SAME = 1e-9
 """Relative differences of a cluster's weight in its rows that are rounding."""
+FEW, MANY = 2.0, 50.0
+"""From which mean weight of clusters on totals are told from weights within clusters, and which
+mean weight of rows within clusters is hardly one."""
 UNITS = 1e-12, 1e100
 """What rows may count on average, that squares of scores are numbers and ℓ keeps its digits."""
 
@@ -149,13 +152,16 @@ def weights_of(
         )
     inner = columns.total or columns.level1
     within = np.ones(len(order)) if inner is None else weight_column(data, inner)[order]
+    scaling = how.scaling or "cluster"
     if columns.total is not None:
         _check_totals(within, clusters[owner], columns)
         within = within / clusters[owner]
+    elif columns.level1 is not None:
+        _doubt_conditional(within, clusters[owner], columns, scaling)
     done = Weighted(how, Sums.of(within * clusters[owner]), Sums.of(clusters))
     if inner is None:
         return Weights(None, clusters, grouping.sizes.astype(np.float64)), done
-    scaled, clusters, sizes = scaled_to(how.scaling or "cluster", within, clusters, grouping.sizes)
+    scaled, clusters, sizes = scaled_to(scaling, within, clusters, grouping.sizes)
     if scaled is None:
         return Weights(None, clusters, sizes), done
     rows = np.ones(len(data))
@@ -166,15 +172,20 @@ def weights_of(
 def scaled_to(
     scaling: WeightScaling, within: Array, clusters: Array, sizes: NDArray[np.int64]
 ) -> tuple[Array | None, Array, Array]:
-    """a_ij (N,) of c_ij, cluster after cluster, or None for ones; w_j and a_j, (J,)."""
-    starts, count = np.cumsum(sizes) - sizes, sizes.astype(np.float64)
-    total = np.add.reduceat(within, starts)
+    """a_ij (…, N) of c_ij, cluster after cluster, or None for ones; w_j and a_j, (…, J). Rows that
+    weigh nothing are not counted."""
+    starts, there = np.cumsum(sizes) - sizes, within > 0.0
+    total = np.add.reduceat(within, starts, axis=-1)
     if scaling == "unscaled":
         return within, clusters, total
+    count = np.add.reduceat(there, starts, axis=-1, dtype=np.float64)
     if scaling == "gk":
-        return None, clusters * total / count, count
-    wanted = count if scaling == "cluster" else total**2 / np.add.reduceat(within**2, starts)
-    return within * np.repeat(wanted / total, sizes), clusters, wanted
+        rows = None if there.all() else there.astype(np.float64)
+        return rows, clusters * total / count, count
+    wanted = count
+    if scaling == "ecluster":
+        wanted = total**2 / np.add.reduceat(within**2, starts, axis=-1)
+    return within * np.repeat(wanted / total, sizes, axis=-1), clusters, wanted
 
 
 def _of_one_level(weights: Array, how: Sampling, grouping: Grouping) -> tuple[Weights, Weighted]:
@@ -217,6 +228,32 @@ def _check_totals(total: Array, clusters: Array, columns: WeightColumns) -> None
             f'within their cluster? Pass them as weights={{"level1": {columns.total!r}, "level2": '
             f"{columns.level2!r}}}."
         )
+
+
+def _doubt_conditional(
+    within: Array, clusters: Array, columns: WeightColumns, scaling: WeightScaling
+) -> None:
+    """Warn of weights within clusters that may be those in the population, where the scaling does
+    not take a cluster's constant out: totals are nowhere below what their cluster weighs, and a row
+    stands for very many of its cluster if they are taken for conditional ones."""
+    name, instead = columns.level1, columns.level2 or "…"
+    if columns.level2 is None:
+        mean = within.mean()
+        if scaling != "unscaled" or mean < MANY:
+            return
+        seen = f"say that a row stands for {mean:.3g} rows of its cluster, on average"
+    else:
+        least = clusters * (1.0 - SAME)
+        if scaling not in ("unscaled", "gk") or clusters.mean() < FEW or (within < least).any():
+            return
+        seen = f"are in no row below those of level 2, {columns.level2!r}"
+    warn(
+        f"the weights of level 1, {name!r}, {seen}. Are these total weights, of rows in the "
+        f'population? Pass them as weights={{"total": {name!r}, "level2": {instead!r}}}. If they '
+        f'are of rows within their cluster, all is well; weight_scaling="cluster" makes no '
+        f'difference between the two, "{scaling}" does.',
+        DataWarning,
+    )
 
 
 def _check_units(weights: Weights, how: Sampling) -> None:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal, get_args
 
+from mlsem.core.generalized.correlations import CorrelationName
 from mlsem.core.generalized.families import FAMILIES, LINKS, Family, FamilyName, Link, LinkName
-from mlsem.core.generalized.rows import CorrelationName
 from mlsem.core.generalized.scoring import Search, Working
 from mlsem.errors import OptionValueError, SpecificationError, listed
 from mlsem.estimation.standard_errors import (
@@ -89,11 +89,6 @@ class GlmSettings:
             raise OptionValueError(
                 f'se_form="residuals" is of se="CR2", and se is {self.se!r}: the other kinds have '
                 "one form."
-            )
-        if self.se_form == "residuals" and self.corr != "independence":
-            raise OptionValueError(
-                f'se_form="residuals" is of corr="independence", and corr is {self.corr!r}: scores '
-                "are adjusted there, which is Kauermann & Carroll's correction."
             )
 
     @property

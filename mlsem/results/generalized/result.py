@@ -124,8 +124,8 @@ class GlmResult(Tested, Answering):
 
     @property
     def dispersion(self) -> float:
-        """φ̂ = Σ r² / (N - p) of the Pearson residuals r."""
-        return self._estimates.solution.dispersion
+        """φ̂ = Σ r² / (N - p) of the Pearson residuals r; with `absorb=` less its groups, too."""
+        return self._estimates.dispersion
 
     @property
     def rho(self) -> float:
@@ -606,21 +606,10 @@ class GlmResult(Tested, Answering):
         >>> fit.exponentiated().loc["w1", ["ratio", "lower", "upper"]].round(2).tolist()
         [1.59, 1.05, 2.42]
         """
+        from mlsem.results.generalized.exponentiated import exponentiated
+
         link = self.settings.records[1]
-        if not link.exponentiated:
-            raise InferenceError(
-                f"with link={link.name!r} e^β is no ratio of anything: fit.effects(...) compares "
-                "expected outcomes."
-            )
-        found = self._wald(level)
-        columns = {
-            "ratio": np.exp(found.est),
-            "df": found.df,
-            "pvalue": found.pvalue,
-            "lower": np.exp(found.lower),
-            "upper": np.exp(found.upper),
-        }
-        return make_frame(columns, list(self.table.names))
+        return exponentiated(link, self._wald(level), self.table.names)
 
     def _design(self, frame: pd.DataFrame | None) -> tuple[Array, Array]:
         """X (n, p) and offsets (n,) of rows; of those of the fit in their order in the data."""

@@ -194,11 +194,14 @@ def _estimate(column: Column, key: Key, asked: Asked) -> str:
 
 
 def _under(column: Column, key: Key, statistic: Statistic, asked: Asked) -> str:
-    """What stands below an estimate; nothing below a fixed one."""
     line = column.cells.get(key)
-    if line is None or not line["se"] > 0.0:
+    return "" if line is None else under(line, statistic, asked.digits)
+
+
+def under(line: Mapping[str, Any], statistic: Statistic, digits: int) -> str:
+    """What stands below an estimate; nothing below a fixed one."""
+    if not line["se"] > 0.0:
         return ""
-    digits = asked.digits
     match statistic:
         case "se":
             return f"({format_number(line['se'], digits)})"
