@@ -232,13 +232,19 @@ def _own(z: Array, parts: MixedParts) -> Array:
 
 def _df(fit: Estimates, covariance: Covariance, rows: _Rows, asked: Prediction) -> Array:
     """Degrees of freedom of xᵀβ̂; of what has random parts in it none are known."""
-    df = np.full(len(rows.x), np.inf)
     if asked.random or asked.interval == "prediction":
-        return df
-    there = ~np.isnan(rows.x).any(axis=1)
-    distinct, codes = np.unique(rows.x[there], axis=0, return_inverse=True)
-    gradients = np.zeros((len(distinct), len(fit.params)))
-    gradients[:, : rows.x.shape[1]] = distinct
+        return np.full(len(rows.x), np.inf)
+    return df_of_rows(rows.x, covariance)
+
+
+def df_of_rows(x: Array, covariance: Covariance) -> Array:
+    """Degrees of freedom of xᵀβ̂ for rows x (n, p), β the first parameters; infinite where a
+    covariate is missing."""
+    df = np.full(len(x), np.inf)
+    there = ~np.isnan(x).any(axis=1)
+    distinct, codes = np.unique(x[there], axis=0, return_inverse=True)
+    gradients = np.zeros((len(distinct), len(covariance.matrix)))
+    gradients[:, : x.shape[1]] = distinct
     df[there] = covariance.of_functions(gradients)[1][codes.reshape(-1)]
     return df
 
@@ -290,7 +296,7 @@ def simulate(
     known = cluster_effects(fit, parts, moved=False) if predicted else None
     values = _expected(parts, rows, known)
     codes, labels = _clusters(frame, parts.group)
-    roots = _root(parts.psi)
+    roots = root_of(parts.psi)
     draws = np.empty((len(values), n))
     for k in range(n):
         draws[:, k] = values + np.sqrt(parts.sigma2) * random.standard_normal(len(values))
@@ -300,7 +306,7 @@ def simulate(
     return make_frame({f"sim_{k + 1}": draws[:, k] for k in range(n)}, frame.index)
 
 
-def _root(psi: Array) -> Array:
+def root_of(psi: Array) -> Array:
     """R with R Rᵀ = Ψ, which may be singular."""
     values, vectors = np.linalg.eigh(psi)
     return vectors * np.sqrt(np.maximum(values, 0.0))

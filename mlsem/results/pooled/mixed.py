@@ -120,10 +120,13 @@ class PooledMixedResult(Questioned, PooledResult):
         1           x1  0.19
         """
         from mlsem.results.mixed import tables
+        from mlsem.results.mixed.parts import parts_of
 
         require_level(level)
         require_choice("scale", scale, get_args(tables.Scale), none=False)
-        columns = tables.tidy_columns(self._lone, self.covariance, level, scale)
+        columns = tables.tidy_columns(
+            self._lone, (parts_of(self._lone),), self.covariance, level, scale
+        )
         riv, fmi = self._of_parameters
         return make_frame(columns | {"riv": riv, "fmi": fmi})
 
