@@ -381,6 +381,8 @@ def test_tests_and_tables() -> None:
     assert single.statistic == pytest.approx(t**2)
     assert single.df_denom == pytest.approx(robust.df["x"])
     assert fit.wald_test("`x`; `v`").test == "F"
+    with pytest.raises(mlsem.InferenceError, match="two levels"):
+        fit.conf_int(ci="profile")
     limits = robust.conf_int(parameters=["x"]).loc["x"]
     assert limits.mean() == pytest.approx(fit.params["x"])
     frame = fit.parameter_estimates()
