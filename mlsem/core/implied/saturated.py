@@ -47,6 +47,11 @@ class Saturated:
         """Level 1."""
         return self.pattern.within
 
+    @property
+    def between(self) -> Unstructured:
+        """Level 2."""
+        return self.pattern.between
+
     def at(self, moments: tuple[LevelMoments, ...]) -> Shaped[Array, "b"]:
         """β (b,) of these moments of each level."""
         return self._cells([(each.sigma[None], each.mean[None]) for each in moments])[0]
