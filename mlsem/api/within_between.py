@@ -25,7 +25,7 @@ from mlsem.errors import (
 from mlsem.other_programs.answering import answering
 from mlsem.results.within_between.lines import MODELS
 from mlsem.results.within_between.result import WithinBetween, unreliable
-from mlsem.syntax.mixed import read_formula, sides
+from mlsem.syntax.mixed import read_two_levels, sides
 
 if TYPE_CHECKING:
     from mlsem.data.frames.records import AnyFrame
@@ -125,7 +125,7 @@ def within_between(
     {'x1_within': 0.532, 'x1_between': 1.401}
     """
     _check(interactions, center, REML, se, missing)
-    parsed = read_formula(_with_clusters(formula, cluster))
+    parsed = read_two_levels(_with_clusters(formula, cluster), "within_between")
     frame = taken(data, source_of(data), parsed.text)
     read = read_mixed(parsed, frame, missing or "listwise")
     if missing is None and read.lost:
@@ -185,8 +185,8 @@ def _with_clusters(formula: object, cluster: object) -> str:
         )
     if cluster is not None and not isinstance(cluster, str):
         raise OptionValueError(f"cluster={cluster!r}: it takes the name of a column.")
-    if any(part.bars is not None for part in sides(formula)[1]):
-        named = read_formula(formula).group
+    if any(part.bars is not None for part in sides(formula, "y ~ x1 + w1")[1]):
+        named = read_two_levels(formula, "within_between").group
         if cluster not in (None, named):
             raise OptionValueError(
                 f"cluster={cluster!r}, and the formula has random effects of {named!r}: name the "
