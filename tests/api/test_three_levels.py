@@ -321,6 +321,41 @@ def test_a_level_that_a_variable_passes_is_not_in_the_saturated_model():
     assert passing.fit_measures()["df"] == 1  # of y2 on x; none of y2 at level 2
 
 
+# --- scores ---------------------------------------------------------------------------------------
+
+
+SCORED = """
+level: 1; y ~ x
+level: 2; c =~ 1*y; y ~~ 0*y; c ~ v
+level: 3; s =~ 1*y; y ~~ 0*y; s ~ z
+"""
+
+
+def test_scores_are_lmers_predictions():
+    """A factor that is all of an outcome's part is that part: fixed and random effects."""
+    wanted = json.loads((TRIALS / "mixed.json").read_text())["three"]["(|school/class_ml"]
+    data = pd.read_csv(TRIALS / "data" / "three.csv")
+    fit = quietly(SCORED, data)
+    classes = [int(each.split(":")[0]) for each in wanted["ranef_class_names"]]
+    ids = {"class": classes, "school": sorted(data["school"].unique())}
+    for level, variable, name in ((2, "v", "c"), (3, "z", "s")):
+        column = IDS[3 - level]
+        found = fit.predict_latent(level).loc[ids[column]]
+        covariate = data.groupby(column)[variable].first().loc[ids[column]]
+        random = found[name] - fit.params[f"{name}~{variable}.l{level}"] * covariate
+        np.testing.assert_allclose(random, wanted[f"ranef_{column}"], atol=1e-5)
+        np.testing.assert_allclose(found[f"{name}_se"], wanted[f"condsd_{column}"], rtol=1e-5)
+
+
+def test_scores_of_rows_are_not_there(fit):
+    for how in ({"level": 1, "data": DATA}, {"level": 2, "data": DATA}):
+        with pytest.raises(InferenceError, match=r"predict_latent.2. and predict_latent.3."):
+            fit.predict_latent(**how)
+    with pytest.raises(OptionValueError, match="posterior means"):
+        fit.predict_latent(2, "bartlett")
+    assert list(fit.predict_latent(2, se=False).columns) == ["school", "fb"]
+
+
 # --- draws ----------------------------------------------------------------------------------------
 
 
@@ -356,7 +391,6 @@ def test_bootstraps(kind):
 
 NOT_THERE = {
     "random_effects": (),
-    "predict_latent": (1,),
     "predict": (),
     "reliability": (),
     "cluster_residuals": (),
