@@ -139,8 +139,8 @@ def main() -> None:
         [
             "# Trials",
             machine() + ".",
-            f"`{FORMULA}`, logit, processor time, one thread, medians (clubSandwich and geepack: one "
-            "call). Of mlsem the whole call, from formula and data frame to the table.",
+            f"`{FORMULA}`, logit, processor time, one thread, medians (clubSandwich and geepack: "
+            "one call). Of mlsem the whole call, from formula and data frame to the table.",
             table(head, [row for case in CASES for row in lines(case, found[case])]),
         ]
     )

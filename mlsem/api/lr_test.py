@@ -11,7 +11,7 @@ from mlsem.estimation.keywords import shown
 from mlsem.inference.ratio.run import METHODS, LrTest, Method, likelihood_ratio
 from mlsem.other_programs.answering import answering
 from mlsem.results.generalized.result import GlmResult, no_likelihood_ratio
-from mlsem.results.pooled.result import PooledResult
+from mlsem.results.pooled.common import Pooled
 from mlsem.results.result import FitResult
 
 
@@ -134,10 +134,10 @@ def _require_method(method: object, full: FitResult) -> None:
 
 def _require_fits(simple: object, full: object) -> None:
     for name, fit in (("simple", simple), ("full", full)):
-        if isinstance(fit, PooledResult):
+        if isinstance(fit, Pooled):
             raise OptionValueError(
-                f"{name} is a PooledResult: pooled fits are compared by full.lr_test(simple), or "
-                "by full.wald_test."
+                f"{name} is a {type(fit).__name__}: pooled fits are compared by "
+                "full.lr_test(simple), or by full.wald_test."
             )
         if not isinstance(fit, FitResult):
             raise OptionValueError(f"{name} is a {type(fit).__name__}; it takes a FitResult.")

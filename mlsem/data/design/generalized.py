@@ -11,16 +11,16 @@ from mlsem.core.generalized.families import BINOMIAL, POISSON
 from mlsem.core.generalized.rows import Rows
 from mlsem.core.records import frozen
 from mlsem.data.design.columns import INTERCEPT, dependent, design
-from mlsem.data.design.mixed import (
+from mlsem.data.design.r_evaluate import Scope
+from mlsem.data.design.r_values import Factor
+from mlsem.data.design.remade import Recipe, recipe
+from mlsem.data.design.variables import (
     check_finite,
     check_texts,
     complete_rows,
     response_of,
     spared,
 )
-from mlsem.data.design.r_evaluate import Scope
-from mlsem.data.design.r_values import Factor
-from mlsem.data.design.remade import Recipe, recipe
 from mlsem.data.moments.bases import SAME
 from mlsem.data.table.columns import missing_in, require_column, require_frame, rows_named
 from mlsem.data.table.grouping import Grouping, group, ungrouped

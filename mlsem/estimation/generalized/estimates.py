@@ -54,6 +54,13 @@ class GlmEstimates:
     def n_rows(self) -> int:
         return self.data.rows.n_rows
 
+    @property
+    def dispersion(self) -> float:
+        """φ̂ = Σ r² / (N - p); constants of groups that were taken out are parameters, too."""
+        left = self.n_rows - len(self.params)
+        rest = left - self.data.n_absorbed
+        return self.solution.dispersion * left / rest if rest > 0 else float("nan")
+
     def under(self, settings: GlmSettings) -> GlmEstimates:
         """With other standard errors."""
         return replace(self, settings=settings)

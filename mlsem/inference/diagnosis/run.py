@@ -105,7 +105,7 @@ def _cr2(estimates: Estimates) -> Covariance:
 def _rows(problem: Posed) -> Shaped[NDArray[np.int64], "G"]:
     """Rows of each robust cluster."""
     total = np.zeros(problem.robust.n_clusters, dtype=np.int64)
-    np.add.at(total, problem.robust.codes, problem.moments.rows)
+    np.add.at(total, problem.robust.codes, problem.moments.top_rows)
     return frozen(total)
 
 

@@ -6,22 +6,21 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, Unpack
 
-import numpy as np
-
 from mlsem.arguments import require_level
 from mlsem.core.quiet import quiet
 from mlsem.data.frames.taking import any_frame
 from mlsem.data.table.columns import require_frame
-from mlsem.data.table.frame import make_frame, make_series
-from mlsem.errors import InferenceError, OptionValueError
+from mlsem.data.table.frame import make_frame
+from mlsem.errors import InferenceError
 from mlsem.estimation.generalized.settings import GlmUpdateKeywords
 from mlsem.estimation.keywords import UNCHANGED, shown
 from mlsem.inference.covariance.generalized import glm_covariance
 from mlsem.inference.wald.run import require_test, wald_test
 from mlsem.other_programs.answering import Answering
 from mlsem.results.drawn import Plotted
+from mlsem.results.generalized.expected import Expecting
 from mlsem.results.tables import BROOM, tested_columns
-from mlsem.results.tested import Tested
+from mlsem.results.tested import Coefficients
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,13 +38,12 @@ if TYPE_CHECKING:
     from mlsem.results.generalized.effects import EffectKind, GlmEffects
     from mlsem.results.generalized.summary import GlmSummary
 
-Scale = Literal["response", "link"]
 Refit = Callable[["GlmResult", object, object, Mapping[str, Any]], "GlmResult"]
 """Of a fit, a formula or None, data or None, and keywords."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class GlmResult(Tested, Answering, Plotted):
+class GlmResult(Expecting, Coefficients, Answering, Plotted):
     """What `mlsem.glm` and `mlsem.gee` return.
 
     Attributes
@@ -134,51 +132,13 @@ class GlmResult(Tested, Answering, Plotted):
 
     @property
     def dispersion(self) -> float:
-        """φ̂ = Σ r² / (N - p) of the Pearson residuals r."""
-        return self._estimates.solution.dispersion
+        """φ̂ = Σ r² / (N - p) of the Pearson residuals r; with `absorb=` less its groups, too."""
+        return self._estimates.dispersion
 
     @property
     def rho(self) -> float:
         """ρ̂ of the working correlation; 0 of independence."""
         return self._estimates.solution.correlation.rho
-
-    @property
-    def df(self) -> pd.Series:
-        """Degrees of freedom of the t tests; inf of z tests."""
-        return make_series(self.covariance.df, self.table.names, "df")
-
-    @quiet
-    def conf_int(
-        self, level: float = 0.95, *, parameters: str | Iterable[str] | None = None
-    ) -> pd.DataFrame:
-        """Confidence limits `lower`, `upper`, estimate ± t se.
-
-        Parameters
-        ----------
-        level : float, default 0.95
-        parameters : str or iterable of str, optional
-            Names as in `params`. Default: all.
-
-        Returns
-        -------
-        DataFrame
-
-        Raises
-        ------
-        OptionValueError
-            A value that an argument cannot take.
-
-        Examples
-        --------
-        >>> import mlsem
-        >>> data = mlsem.load_example("article")
-        >>> data["high"] = (data["y"] > 0).astype(int)
-        >>> fit = mlsem.glm("high ~ w1 + x1", data, cluster="id")
-        >>> fit.conf_int(parameters="w1").round(2)
-            lower  upper
-        w1   0.04   0.88
-        """
-        return self._limits(level, parameters)
 
     @quiet
     def _columns(self, level: float) -> dict[str, Any]:
@@ -565,80 +525,6 @@ class GlmResult(Tested, Answering, Plotted):
         """
         raise InferenceError(no_likelihood_ratio(simple, self))
 
-    # --- rows -----------------------------------------------------------------------------------
-
-    @quiet
-    @any_frame
-    def predict(
-        self,
-        data: AnyFrame | None = None,
-        scale: Scale = "response",
-        *,
-        se: bool = False,
-        level: float | None = None,
-    ) -> pd.DataFrame:
-        """Expected outcomes of rows, μ = g⁻¹(xᵀβ̂ + offset).
-
-        Parameters
-        ----------
-        data : data frame, optional
-            Rows with the columns of the formula. Default: those of the fit.
-        scale : {"response", "link"}, default "response"
-            μ, or xᵀβ̂ + offset.
-        se : bool, default False
-            Adds standard errors and their degrees of freedom, by the delta method.
-        level : float, optional
-            Adds confidence limits: those of xᵀβ, mapped to μ.
-
-        Returns
-        -------
-        DataFrame
-            `predicted`, and `se`, `df`, `lower`, `upper` as asked for.
-
-        Raises
-        ------
-        DataError, SpecificationError
-            The rows lack a column, or have a level that the fit did not.
-        InferenceError
-            Constants of groups were taken out (`absorb`), which rows need.
-
-        Examples
-        --------
-        >>> import mlsem
-        >>> data = mlsem.load_example("article")
-        >>> data["high"] = (data["y"] > 0).astype(int)
-        >>> fit = mlsem.glm("high ~ w1 + x1", data, cluster="id")
-        >>> fit.predict(data.head(2), se=True).round(3)
-           predicted     se      df
-        0      0.326  0.075  18.855
-        1      0.132  0.049  37.088
-        """
-        if scale not in ("response", "link"):
-            raise OptionValueError(f"scale={scale!r}: it takes 'response' or 'link'.")
-        if level is not None:
-            require_level(level)
-        frame = None if data is None else require_frame(data)
-        design, offset = self._design(frame)
-        _, link = self.settings.records
-        eta = design @ self.estimates + offset
-        mean, slope = link.mean(eta), link.slope(eta)
-        shown = mean if scale == "response" else eta
-        columns: dict[str, Array] = {"predicted": shown}
-        if se or level is not None:
-            errors, df = self.covariance.of_functions(design)
-            factor = np.abs(slope) if scale == "response" else 1.0
-            if se:
-                columns |= {"se": errors * factor, "df": df}
-            if level is not None:
-                from mlsem.inference.covariance.intervals import wald
-
-                found = wald(eta, errors, df, level)
-                ends = (found.lower, found.upper)
-                if scale == "response":
-                    ends = (link.mean(ends[0]), link.mean(ends[1]))
-                columns |= {"lower": ends[0], "upper": ends[1]}
-        return make_frame(columns, None if frame is None else frame.index)
-
     # --- effects --------------------------------------------------------------------------------
 
     @any_frame
@@ -709,49 +595,6 @@ class GlmResult(Tested, Answering, Plotted):
 
         frame = None if data is None else require_frame(data)
         return glm_effects(self, variable, kind, values, by, frame, level)
-
-    def exponentiated(self, level: float = 0.95) -> pd.DataFrame:
-        """e^β: odds ratios of the logit link, ratios of means of the log link.
-
-        Parameters
-        ----------
-        level : float, default 0.95
-            Of the intervals, which are those of β, exponentiated.
-
-        Returns
-        -------
-        DataFrame
-            `ratio`, `df`, `pvalue` (of a ratio of 1), `lower`, `upper`, by coefficient.
-
-        Raises
-        ------
-        InferenceError
-            The link is another one, of which e^β is nothing.
-
-        Examples
-        --------
-        >>> import mlsem
-        >>> data = mlsem.load_example("article")
-        >>> data["high"] = (data["y"] > 0).astype(int)
-        >>> fit = mlsem.glm("high ~ w1 + x1", data, cluster="id")
-        >>> fit.exponentiated().loc["w1", ["ratio", "lower", "upper"]].round(2).tolist()
-        [1.59, 1.05, 2.42]
-        """
-        link = self.settings.records[1]
-        if not link.exponentiated:
-            raise InferenceError(
-                f"with link={link.name!r} e^β is no ratio of anything: fit.effects(...) compares "
-                "expected outcomes."
-            )
-        found = self._wald(level)
-        columns = {
-            "ratio": np.exp(found.est),
-            "df": found.df,
-            "pvalue": found.pvalue,
-            "lower": np.exp(found.lower),
-            "upper": np.exp(found.upper),
-        }
-        return make_frame(columns, list(self.table.names))
 
     def _design(self, frame: pd.DataFrame | None) -> tuple[Array, Array]:
         """X (n, p) and offsets (n,) of rows; of those of the fit in their order in the data."""
