@@ -25,7 +25,7 @@ from mlsem.errors import (
 from mlsem.other_programs.answering import answering
 from mlsem.results.within_between.lines import MODELS
 from mlsem.results.within_between.result import WithinBetween, unreliable
-from mlsem.syntax.mixed import read_formula, sides
+from mlsem.syntax.mixed import has_random_part, read_formula
 
 if TYPE_CHECKING:
     from mlsem.data.frames.records import AnyFrame
@@ -185,7 +185,7 @@ def _with_clusters(formula: object, cluster: object) -> str:
         )
     if cluster is not None and not isinstance(cluster, str):
         raise OptionValueError(f"cluster={cluster!r}: it takes the name of a column.")
-    if any(part.bars is not None for part in sides(formula)[1]):
+    if has_random_part(formula):
         named = read_formula(formula).group
         if cluster not in (None, named):
             raise OptionValueError(

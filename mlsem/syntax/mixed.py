@@ -82,6 +82,19 @@ def read_formula(text: str) -> MixedFormula:
     return _read(text)
 
 
+def has_random_part(text: str) -> bool:
+    """Whether some effect varies between clusters.
+
+    Raises
+    ------
+    SpecificationError
+        What cannot be read; shows the place.
+    """
+    refuse_other_languages(text, _EXAMPLE)
+    _, parts = sides(text, _EXAMPLE)
+    return any(part.bars is not None for part in parts)
+
+
 def changed_formula(formula: str, change: str) -> str:
     """A formula with another one's changes: ``"+ x2"`` is added, and in ``". ~ . - x2"`` each point
     stands for that side of the formula, as in R's ``update``; any other is put in its place."""
