@@ -65,6 +65,7 @@ if TYPE_CHECKING:
     from mlsem.results.group_comparison import GroupComparison
     from mlsem.results.invariance.result import Invariance
     from mlsem.results.mixed.result import MixedResult
+    from mlsem.results.nested.result import NestedResult
     from mlsem.results.pooled.generalized import PooledGlmResult
     from mlsem.results.pooled.joint import PooledTest
     from mlsem.results.pooled.mixed import PooledMixedResult
@@ -105,6 +106,7 @@ __all__ = [
     "ModelSyntaxError",
     "ModelSyntaxWarning",
     "Moments",
+    "NestedResult",
     "OptionError",
     "OptionValueError",
     "Plan",
@@ -172,6 +174,7 @@ _HOMES = {
     "LrTest": "mlsem.inference.ratio.run",
     "MixedResult": "mlsem.results.mixed.result",
     "Moments": "mlsem.data.kept.moments",
+    "NestedResult": "mlsem.results.nested.result",
     "Plan": "mlsem.planning.result",
     "PooledGlmResult": "mlsem.results.pooled.generalized",
     "PooledMixedResult": "mlsem.results.pooled.mixed",

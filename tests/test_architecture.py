@@ -18,6 +18,7 @@ LONGEST = 400
 FACADES = {  # all that a user may ask of a fit, or of several
     "results/result.py",
     "results/mixed/result.py",
+    "results/nested/result.py",
     "results/generalized/result.py",
     "results/pooled/result.py",
 }

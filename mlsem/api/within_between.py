@@ -26,7 +26,7 @@ from mlsem.errors import (
 from mlsem.other_programs.answering import answering
 from mlsem.results.within_between.lines import MODELS
 from mlsem.results.within_between.result import WithinBetween, unreliable
-from mlsem.syntax.mixed import has_random_part, read_formula
+from mlsem.syntax.mixed import has_random_part, read_two_levels
 
 if TYPE_CHECKING:
     from mlsem.data.frames.records import AnyFrame
@@ -126,7 +126,7 @@ def within_between(
     {'x1_within': 0.532, 'x1_between': 1.401}
     """
     _check(interactions, center, REML, se, missing)
-    parsed = read_formula(_with_clusters(formula, cluster))
+    parsed = read_two_levels(_with_clusters(formula, cluster), "within_between")
     frame = taken(data, source_of(data), parsed.text)
     read = read_mixed(parsed, frame, missing or "listwise")
     if missing is None and read.lost:
@@ -187,7 +187,7 @@ def _with_clusters(formula: object, cluster: object) -> str:
     if cluster is not None and not isinstance(cluster, str):
         raise OptionValueError(f"cluster={cluster!r}: it takes the name of a column.")
     if has_random_part(formula):
-        named = read_formula(formula).group
+        named = read_two_levels(formula, "within_between").group
         if cluster not in (None, named):
             raise OptionValueError(
                 f"cluster={cluster!r}, and the formula has random effects of {named!r}: name the "

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from mlsem.data.frames.taking import any_frame
 from mlsem.errors import OptionValueError
+from mlsem.results.levels import up_to_two_levels
 from mlsem.results.moderated import Moderated
 
 if TYPE_CHECKING:
@@ -170,6 +171,7 @@ class Drawn(Plotted, Moderated):
     def _fit(self) -> FitResult:
         return cast("FitResult", self)
 
+    @up_to_two_levels("mlsem.lmm draws those of one outcome in three levels")
     def plot_random_effects(
         self,
         effects: str | Iterable[str] | None = None,
@@ -220,6 +222,7 @@ class Drawn(Plotted, Moderated):
 
         return plot_random_effects(self._fit, effects, level, group, labels, figure)
 
+    @up_to_two_levels("fit two levels to look at single rows")
     @any_frame
     def plot_residuals(
         self,

@@ -134,7 +134,7 @@ def test_scores_and_information_of_schools(slopes) -> None:
     objective, dense, phi = _case(slopes, False)
     point = _point(objective, phi)
     moved = changes(point)
-    parts = nested_parts(point, moved)
+    parts = nested_parts(point, moved, np.ones(3 + len(phi)))
     along = np.random.default_rng(1).normal(size=(2, 3 + len(phi)))
     everyone = np.arange(parts.n_clusters)
     fourth = parts.fourth_cumulants(everyone, np.repeat(along[None], len(everyone), axis=0))

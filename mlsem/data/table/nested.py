@@ -58,7 +58,9 @@ class Nested:
         return Grouping(self.lower.order, sizes, self.labels, True)
 
 
-def nested(data: pd.DataFrame, outer: str, inner: str, *, joined: bool) -> Nested:
+def nested(
+    data: pd.DataFrame, outer: str, inner: str, *, joined: bool, apart: bool = True
+) -> Nested:
     """Group rows by `inner` within `outer`.
 
     Parameters
@@ -67,6 +69,8 @@ def nested(data: pd.DataFrame, outer: str, inner: str, *, joined: bool) -> Neste
         Whether an inner cluster is what has the same ids in both columns (`outer/inner`), as where
         ids count anew in each outer cluster. Otherwise an id of `inner` is one cluster wherever it
         stands, and must lie in one outer cluster.
+    apart : bool
+        Whether the two are to be different levels.
 
     Raises
     ------
@@ -84,7 +88,7 @@ def nested(data: pd.DataFrame, outer: str, inner: str, *, joined: bool) -> Neste
         owner = np.empty(len(own), dtype=np.intp)
         owner[classes[::-1]] = schools[::-1]
         _check_lies_in_one(owner, schools, classes, (outer, inner), (top, below))
-    if len(owner) == len(top.labels):
+    if apart and len(owner) == len(top.labels):
         raise _no_level(outer, inner)
     arranged = np.argsort(owner, kind="stable")
     place = np.empty_like(arranged)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from mlsem.core.quiet import quiet
 from mlsem.data.design.columns import INTERCEPT
-from mlsem.data.design.mixed import RESIDUAL
+from mlsem.data.design.variables import RESIDUAL
 from mlsem.other_programs.answering import Answering
 from mlsem.report.cells import format_df, format_number, format_pvalue, shown
 from mlsem.report.export.exported import Rounded, written

@@ -134,19 +134,26 @@ class NestedMixedRows:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class NestedParts(KnownParts):
-    """`ClusterParts` of the outer clusters along all directions, or those from `first` on; scores
-    along ξ have no cumulants."""
+    """`ClusterParts` of the outer clusters along ξ and φ · unit, or some of the last of these;
+    scores along ξ have no cumulants.
+
+    Attributes
+    ----------
+    point : NestedPoint
+    unit : (n,)
+        Of each direction.
+    """
 
     point: NestedPoint
-    first: int = 0
+    unit: Shaped[Array, "n"]
 
     @property
     def width(self) -> int:
         return max(self.each.shape[1], NestedMixedRows(self.point).width)
 
     def only(self, directions: Shaped[Index, "k"]) -> NestedParts:
-        first, each = int(directions[0]), self.each[:, directions[:, None], directions]
-        return NestedParts(each, self.point, self.first + first)
+        each = self.each[:, directions[:, None], directions]
+        return NestedParts(each, self.point, self.unit[directions])
 
     def fourth_cumulants(
         self, clusters: Shaped[Index, "j"], directions: Shaped[Array, "j c n"]
@@ -175,12 +182,13 @@ class NestedParts(KnownParts):
             square = moved @ moved @ inverse
             traces = np.array([np.einsum("gab,gba->g", square, one) for one in each])
             traces[-1] += others * (along[:, -1] / sigma2) ** 2 / sigma2
-            found[:, c, directions.shape[2] - count :] = traces.T
+            found[:, c, directions.shape[2] - count :] = traces.T / self.unit[-count:]
         return found
 
     def _along(self, directions: Shaped[Array, "j n"]) -> Shaped[Array, "j K"]:
         """What directions have of φ."""
-        return directions[:, directions.shape[1] - len(self.point.phi) :]
+        count = len(self.point.phi)
+        return directions[:, directions.shape[1] - count :] / self.unit[-count:]
 
     def _inverse(self, clusters: Shaped[Index, "j"]) -> tuple[_Stack, Shaped[Array, "j m m"]]:
         stack, point = _stack(self.point, clusters), self.point
@@ -198,6 +206,6 @@ class NestedParts(KnownParts):
         return self.point.model.rows.sizes[clusters] - stack.columns.shape[1]
 
 
-def nested_parts(point: NestedPoint, found: NestedChanges) -> NestedParts:
-    """Of all outer clusters."""
-    return NestedParts(information(point, found), point)
+def nested_parts(point: NestedPoint, found: NestedChanges, unit: Shaped[Array, "n"]) -> NestedParts:
+    """Of all outer clusters, along directions of φ in these units."""
+    return NestedParts(information(point, found) / unit[:, None] / unit, point, unit)

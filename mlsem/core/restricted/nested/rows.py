@@ -37,6 +37,8 @@ class NestedRows:
         Rows of each outer cluster.
     counts : (G,)
         Inner clusters of each.
+    means : (p,)
+        Those of the columns of X.
     """
 
     lower: Shaped[Array, "d q J"]
@@ -47,6 +49,7 @@ class NestedRows:
     origin: Shaped[Array, "p"]
     sizes: Shaped[Array, "G"]
     counts: Shaped[Index, "G"]
+    means: Shaped[Array, "p"]
 
     @property
     def n_rows(self) -> float:
@@ -58,6 +61,11 @@ class NestedRows:
         """Rows of each outer cluster beside the coordinates; a coordinate that a small inner
         cluster does not have counts as one, with nothing in it, and is taken off here."""
         return self.sizes - float(len(self.columns)) * self.counts
+
+    def fixed_variance(self, beta: Shaped[Array, "p"]) -> float:
+        """The variance of Xβ over the rows, divided by N - 1."""
+        count, along = self.n_rows, np.linalg.solve(self.turn, beta)
+        return float(count * (along @ along - (self.means @ beta) ** 2) / (count - 1.0))
 
     @property
     def owner(self) -> Shaped[Index, "J"]:
@@ -111,6 +119,7 @@ def nested_rows(
         origin=frozen(origin),
         sizes=frozen(np.add.reduceat(sizes, firsts).astype(np.float64)),
         counts=frozen(counts),
+        means=frozen(design.mean(axis=0)),
     )
 
 
