@@ -146,13 +146,15 @@ def cluster_derivatives(
     split, (within, between) = point.effects.sigma_u.shape[-1], point.levels
     root = cholesky(point.precision[..., None, :, :])
     assert root is not None
-    spread = _mean_covariance(within.sigma, between.sigma, sizes[:, None, None], split)
+    within_means = within.sigma[..., None, :, :] / sizes[:, None, None]
+    spread = mean_covariance(within_means, between.sigma[..., None, :, :], split)
     factor = cholesky(np.asarray(np.linalg.inv(spread), dtype=np.float64))
     assert factor is not None
     factor = factor[..., None, :, :]
     inner, outer = along
-    changes = _mean_covariance(inner.sigma, outer.sigma, sizes[:, None, None, None], split)
-    maps = _joined_means(inner.mean, outer.mean, split)[..., None, :, :, :]
+    changed = inner.sigma[..., None, :, :, :] / sizes[:, None, None, None]
+    changes = mean_covariance(changed, outer.sigma[..., None, :, :, :], split)
+    maps = joined_means(inner.mean, outer.mean, split)[..., None, :, :, :]
     return ClusterDerivatives(
         deviations=transposed(root) @ inner.sigma @ root,
         mean=transposed(factor) @ changes @ factor,
@@ -163,30 +165,27 @@ def cluster_derivatives(
     )
 
 
-def _mean_covariance(
-    within: Shaped[Array, "*t p p"],
-    between: Shaped[Array, "*t qr qr"],
-    sizes: Shaped[Array, "S *o"],
-    split: int,
+def mean_covariance(
+    within: Shaped[Array, "*s p p"], between: Shaped[Array, "*t qr qr"], split: int
 ) -> Shaped[Array, "*s pr pr"]:
-    """[[Σ_W / n + Σ_uu, Σ_uz], [Σ_zu, Σ_zz]] of each size, which is before the last axes of
-    Σ_W (…, p, p) and Σ_B (…, q + r, q + r), as many as `sizes` has behind its own."""
-    place = within.ndim - (sizes.ndim - 1)
-    within, between = (np.expand_dims(each, place) for each in (within, between))
-    within = within / sizes
+    """[[within + Σ_uu, Σ_uz], [Σ_zu, Σ_zz]] of (..., p, p) and (..., q + r, q + r)."""
     p = within.shape[-1]
     size = p + between.shape[-1] - split
     total = np.zeros((*within.shape[:-2], size, size))
     total[..., :p, :p] = within
-    place = np.arange(size, dtype=np.intp)
-    place = np.concatenate((place[:split], place[p:]))
+    place = mean_places(p, between.shape[-1], split)
     total[..., place[:, None], place] += between
     return total
 
 
-def _joined_means(
-    within: Shaped[Array, "... n p D"], between: Shaped[Array, "... n qr D"], split: int
-) -> Shaped[Array, "... n pr D"]:
+def mean_places(p: int, rows: int, split: int) -> Shaped[Index, "qr"]:
+    """Where the rows (u, z) of level 2 act on the mean of (y, z)."""
+    return np.concatenate((np.arange(split), np.arange(p, p + rows - split)))
+
+
+def joined_means(
+    within: Shaped[Array, "... p D"], between: Shaped[Array, "... qr D"], split: int
+) -> Shaped[Array, "... pr D"]:
     """Maps of the mean of (y, z)."""
     total = np.concatenate((within, between[..., split:, :]), axis=-2)
     total[..., :split, :] += between[..., :split, :]

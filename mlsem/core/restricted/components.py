@@ -295,7 +295,7 @@ class ComponentObjective(Objective[ComponentPoint, ComponentDerivatives]):
         p, q, many = len(model.means), model.effects.shape[-1], params.ndim > 1
         sigma2 = model.residual[0] + (phi * model.residual[1:]).sum(axis=-1)
         covariance = model.effects[0] + (phi[..., None, None] * model.effects[1:]).sum(axis=-3)
-        roots = _roots(model.rows[..., :q, :], covariance, sigma2)
+        roots = cluster_roots(model.rows[..., :q, :], covariance, sigma2)
         if roots is None:
             return None
         white = np.einsum("...abj,...bcj->...acj", roots, model.rows)
@@ -364,7 +364,7 @@ class ComponentObjective(Objective[ComponentPoint, ComponentDerivatives]):
         return along.swapaxes(-1, -2) @ information @ along
 
 
-def _roots(
+def cluster_roots(
     effects: Shaped[Array, "... d q J"], covariance: Shaped[Array, "... q q"], sigma2: Numbers
 ) -> Shaped[Array, "... d d J"] | None:
     """R_j, (d, d, J); None (of many: NaN) unless σ² and all V̄_j are positive."""

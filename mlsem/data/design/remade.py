@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from mlsem.core.records import Array
-    from mlsem.data.design.mixed import Formula
     from mlsem.data.design.r_evaluate import Memory, Variable
+    from mlsem.data.design.variables import Formula
     from mlsem.syntax.r_terms import Terms
 
 

@@ -96,6 +96,11 @@ def cluster_means(
     return means
 
 
+def pair_index(names: Sequence[str], first: NDArray, second: NDArray) -> Any:
+    """The index of rows that two ids tell apart."""
+    return pd.MultiIndex.from_arrays([first, second], names=list(names))
+
+
 def make_frame(columns: Mapping[str, Any], index: Any = None) -> pd.DataFrame:
     """A data frame of these columns; a tuple is a column of names."""
     arrays = {
@@ -137,6 +142,8 @@ def _head(columns: tuple[str, ...]) -> pd.Index:
 
 def _labels(values: Any) -> Any:
     """An index of ids or names; of those that pandas' index for them cannot hold, as they are."""
+    if isinstance(values, pd.MultiIndex):  # pandas 3 makes tuples of them
+        return values
     if getattr(values, "dtype", None) == np.float16:
         return pd.Index(values.astype(np.float64))
     try:

@@ -4,6 +4,7 @@ the data are given."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from typing import Annotated as Shaped
@@ -11,7 +12,7 @@ from typing import Annotated as Shaped
 import numpy as np
 
 from mlsem.core.implied.total import level_total
-from mlsem.core.records import Array, CellMoments, ClusterMoments
+from mlsem.core.records import Array, CellMoments, ClusterMoments, NestedMoments
 from mlsem.core.sample.shapes import covariate_sample, level_sample
 from mlsem.errors import InferenceError
 from mlsem.estimation.scales import scales_at
@@ -87,6 +88,24 @@ def of_values(source: Source, values: Shaped[Array, "m"]) -> Spread:
     )
 
 
+def over_data(each: Sequence[Spread]) -> Spread:
+    """Of several data sets: means and standard deviations are averaged, values brought together."""
+    first, *others = each
+    if first.is_factor or not others:
+        return first
+    points = [spread.points for spread in each if spread.points is not None]
+    return Spread(
+        first.source,
+        mean=float(np.mean([spread.mean for spread in each])),
+        sd=float(np.mean([spread.sd for spread in each])),
+        low=min(spread.low for spread in each),
+        high=max(spread.high for spread in each),
+        observed=all(spread.observed for spread in each),
+        levels=first.levels if all(other.levels == first.levels for other in others) else (),
+        points=np.concatenate(points) if len(points) == len(each) else None,
+    )
+
+
 def of_factor(source: Source, levels: tuple[Any, ...]) -> Spread:
     """Of a variable whose values are no numbers."""
     return Spread(source, np.nan, np.nan, np.nan, np.nan, True, levels)
@@ -125,11 +144,17 @@ def _about(source: Source, mean: float, variance: float, levels: tuple[float, ..
 def _known(
     moments: ClusterMoments | CellMoments, entries: Shaped[Array, "D"], *, above: bool
 ) -> Shaped[Array, "m"] | None:
-    """The values, of clusters or of rows that are clusters of their own."""
+    """The values, of clusters (the highest of those in which they are constant) or of rows that are
+    clusters of their own."""
     if isinstance(moments, ClusterMoments):
-        if above or (moments.rows == 1).all():
-            return moments.cluster_rows @ entries
-        return None
+        if not above and (moments.rows > 1).any():
+            return None
+        values = moments.cluster_rows @ entries
+        if isinstance(moments, NestedMoments):  # of level 3 a value for each unit
+            _, first = np.unique(moments.unit_of, return_index=True)
+            same = values[first][moments.unit_of] == values
+            return values[first] if same.all() else values
+        return values
     if not above:
         return None
     needed = entries[1 + moments.varying :] != 0.0

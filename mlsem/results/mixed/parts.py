@@ -8,8 +8,8 @@ from typing import Any, cast
 import numpy as np
 
 from mlsem.core.records import Array
-from mlsem.data.design.mixed import RESIDUAL
 from mlsem.data.design.remade import Recipe
+from mlsem.data.design.variables import RESIDUAL
 from mlsem.errors import InferenceError
 from mlsem.estimation.estimates import Estimates
 from mlsem.estimation.posterior import posterior_at
