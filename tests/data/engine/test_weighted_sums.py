@@ -44,9 +44,7 @@ def pupils() -> pd.DataFrame:
 
 
 @pytest.fixture(
-    params=[
-        pytest.param(each, marks=[pytest.mark.slow] * (each != "polars")) for each in ENGINES
-    ]
+    params=[pytest.param(each, marks=[pytest.mark.slow] * (each != "polars")) for each in ENGINES]
 )
 def engine(request: pytest.FixtureRequest) -> Any:
     """Makes a query of a frame."""
