@@ -595,9 +595,9 @@ class PooledResult(Plotted, Pathed, Moderated, Pooled[FitResult]):
         1 -0.30  0.35
         2 -0.18  0.34
         """
-        from mlsem.results.pooled.numbers import pooled_effects_of_clusters
+        from mlsem.results.pooled.numbers import pooled_predictions
 
-        return pooled_effects_of_clusters(self)
+        return pooled_predictions(self, [fit.random_effects() for fit in self.used])
 
     def compare_groups(
         self,
