@@ -367,8 +367,8 @@ class PooledResult(Plotted, Pathed, Moderated, Pooled[FitResult]):
     # --- what is no parameter -------------------------------------------------------------------
 
     def standardized(self, kind: StandardizedKind = "all", level: float = 0.95) -> pd.DataFrame:
-        """Standardized parameters, each pooled by Rubin's rules: correlations as Fisher's z, the
-        others as they are.
+        """Standardized parameters, each pooled by Rubin's rules: correlations as Fisher's z
+        (van Buuren, 2018, section 5.2.2), the others as they are.
 
         Parameters
         ----------
@@ -381,6 +381,11 @@ class PooledResult(Plotted, Pathed, Moderated, Pooled[FitResult]):
         -------
         DataFrame
             The columns of `FitResult.standardized`, with `fmi`.
+
+        References
+        ----------
+        van Buuren (2018), Flexible Imputation of Missing Data, 2nd ed. van Ginkel (2020),
+        Psychometrika 85, 185-205, of standardized regression coefficients.
 
         Examples
         --------
@@ -398,7 +403,8 @@ class PooledResult(Plotted, Pathed, Moderated, Pooled[FitResult]):
         return standardized_frame(self, kind, level)
 
     def icc(self, group: Hashable = None) -> Any:
-        """Intraclass correlations, pooled as Fisher's z; the variances are means over fits.
+        """Intraclass correlations, pooled as Fisher's z = artanh ρ as other correlations are
+        (van Buuren, 2018, section 5.2.2); the variances are means over fits.
 
         Parameters
         ----------
@@ -424,8 +430,9 @@ class PooledResult(Plotted, Pathed, Moderated, Pooled[FitResult]):
         return self._by_group(group, lambda own: pooled_icc(self, own))
 
     def r_squared(self, level: float = 0.95, group: Hashable = None) -> Any:
-        """R² of the endogenous variables, pooled as Fisher's z of R (Harel, 2009); parts of the
-        variance of a mixed model are means over fits.
+        """R² of the endogenous variables, pooled as Fisher's z of R (Harel, 2009, Journal of
+        Applied Statistics 36, 1109-1118); parts of the variance of a mixed model are means over
+        fits.
 
         Parameters
         ----------
@@ -531,7 +538,7 @@ class PooledResult(Plotted, Pathed, Moderated, Pooled[FitResult]):
 
     def reliability(self, level: float = 0.95, group: Hashable = None) -> Any:
         """Reliability of composites, of cluster means and of factor scores, each pooled by Rubin's
-        rules on the logit scale.
+        rules on the logit scale, on which `FitResult.reliability` has its intervals.
 
         Parameters
         ----------
@@ -645,9 +652,9 @@ class PooledResult(Plotted, Pathed, Moderated, Pooled[FitResult]):
     def fit_measures(self) -> pd.Series:
         """Tests of fit and indices of model-based fits.
 
-        χ² is df F of D2 (Li et al., 1991), of the model and of the baseline; its p value is that of
-        F. CFI, TLI and RMSEA are those of these χ² (Enders & Mansolf, 2018), SRMR is the mean over
-        fits. Log-likelihoods, AIC and BIC have no rule.
+        χ² is df F of D2, of the model and of the baseline; its p value is that of F. CFI, TLI and
+        RMSEA are those of these χ², SRMR is the mean over fits. Log-likelihoods, AIC and BIC have
+        no rule.
 
         Returns
         -------
@@ -657,6 +664,11 @@ class PooledResult(Plotted, Pathed, Moderated, Pooled[FitResult]):
         ------
         InferenceError
             Standard errors are robust, or there is no saturated model.
+
+        References
+        ----------
+        Li, Meng, Raghunathan & Rubin (1991), Statistica Sinica 1, 65-92. Enders & Mansolf (2018),
+        Psychological Methods 23, 76-93.
 
         Examples
         --------
