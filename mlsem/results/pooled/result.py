@@ -22,6 +22,7 @@ from mlsem.results.tables import tidy_columns, without_auxiliary
 from mlsem.results.weights import sampling_pairs
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Hashable, Iterable, Mapping
 
     import pandas as pd
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
     from mlsem.inference.effects.result import Effects
     from mlsem.results.group_comparison import GroupComparison
     from mlsem.results.pooled.summary import Pairs
+    from mlsem.results.report.pooled import PooledSection
+    from mlsem.results.report.result import Report
     from mlsem.results.standardized import Kind as StandardizedKind
     from mlsem.results.summary import Summary
 
@@ -64,7 +67,6 @@ REASONS = reasons(
         ),
         "factors are aligned in one data set": "align",
         "df has the pooled degrees of freedom, df_kind the rule": "df_method",
-        "summary() and mlsem.summary_table have what is pooled": "report",
         "scalings are compared in one data set": "weight_scalings",
         BY_LEVELS: "marginal_means marginal_slopes contrast",
     }
@@ -465,6 +467,60 @@ class PooledResult(Plotted, Pathed, Moderated, Pooled[FitResult]):
         if group is not None or not self.table.groups:
             return function(group)
         return ByGroup({each.label: function(each.label) for each in self.table.groups})
+
+    def report(
+        self,
+        path: str | os.PathLike[str] | None = None,
+        title: str | None = None,
+        labels: Mapping[str, str] | None = None,
+        overwrite: bool = False,
+        sections: Iterable[PooledSection] | None = None,
+    ) -> Report:
+        """A report of the pooled fits: one HTML file that needs no network.
+
+        Model, data sets, pooled estimates with figures, what each parameter lost by missing values
+        and whether the data sets are enough, fit, notes, and what it was made with.
+
+        Parameters
+        ----------
+        path : str or path, optional
+            Where it is written, ``"report.html"``. Default: nowhere.
+        title : str, optional
+        labels : mapping of str to str, optional
+            Words for names of variables: ``{"x1": "income"}``.
+        overwrite : bool, default False
+            Whether a file that is there is replaced.
+        sections : iterable of str, optional
+            Some of "overview", "model", "data", "estimates", "imputations", "fit", "notes",
+            "session". Default: all.
+
+        Returns
+        -------
+        Report
+            Shows in a notebook; `html` is the page, `save` writes it.
+
+        Raises
+        ------
+        OptionValueError
+            A value that an argument cannot take.
+        MlsemError
+            The file is there already, or cannot be written.
+
+        Examples
+        --------
+        >>> import mlsem
+        >>> data = mlsem.load_example("article")
+        >>> sets = [data.assign(y=data["y"] + 0.1 * k * data["x1"] ** 2) for k in range(3)]
+        >>> pooled = mlsem.fit_many("level: 1; y ~ x1; level: 2; y ~ w1", sets, cluster="id")
+        >>> page = pooled.report(sections=["model", "imputations"])
+        >>> page.html.startswith("<!DOCTYPE html>")
+        True
+        """
+        from mlsem.results.report.pooled import make_pooled_report
+
+        return make_pooled_report(
+            self, path, title=title, labels=labels, overwrite=overwrite, sections=sections
+        )
 
     def effects(
         self,
