@@ -145,6 +145,21 @@ def nested_model(data: NestedData, *, restricted: bool) -> NestedModel:
     return NestedModel(data.rows, lower, upper, restricted)
 
 
+def to_user(model: NestedModel) -> Array:
+    """The map from the parameters of the search, of effects that are turned, to the user's: with A
+    the turn, Ψ = A Ψ* Aᵀ, and each parameter is a cell of Ψ or Ω."""
+    found, p = np.eye(model.n_fixed + len(model.lower)), model.n_fixed
+    for cells, turn in (
+        (model.lower, model.rows.lower_turn),
+        (model.upper, model.rows.upper_turn),
+    ):
+        own = np.flatnonzero(cells.any(axis=(1, 2)))
+        first = cells[own].reshape(len(own), -1).argmax(axis=1)
+        turned = (turn @ cells[own] @ turn.T).reshape(len(own), -1)
+        found[np.ix_(p + own, p + own)] = turned[:, first].T
+    return found
+
+
 # --- search -------------------------------------------------------------------------------------
 
 
@@ -233,7 +248,7 @@ def _searched(data: NestedData, model: NestedModel, settings: Settings) -> Optim
     at = objective.conditioned(first, free)
     if at.lost:
         names = nested_table(data).names
-        lost = listed(involved(at.at.basis[:, : at.lost], names))
+        lost = listed(involved(to_user(model) @ at.at.basis[:, : at.lost], names))
         raise IdentificationError(
             f"the data do not determine {lost}: clusters are too few or too small for these random "
             "effects, or fixed effects take up what varies between them. Leave some out."
@@ -276,7 +291,12 @@ class NestedEstimates:
 
     @property
     def params(self) -> Array:
-        return self.point.params
+        return self.to_user @ self.point.params
+
+    @cached_property
+    def to_user(self) -> Array:
+        """What the user's parameters are of those of the search, (npar, npar)."""
+        return to_user(self.point.model)
 
     @property
     def free(self) -> Array:
@@ -324,12 +344,15 @@ class NestedEstimates:
     @cached_property
     def effects(self) -> NestedEffects:
         """Predictions of the random effects."""
-        return effects(self.point)
+        rows = self.point.model.rows
+        return effects(self.point).turned(rows.lower_turn, rows.upper_turn)
 
     def under(self, settings: Settings) -> NestedEstimates:
         """The same with the standard errors of other settings, and what is known of them."""
         other = replace(self, settings=settings)
-        vars(other).update({k: v for k, v in vars(self).items() if k in ("changes", "effects")})
+        vars(other).update(
+            {k: v for k, v in vars(self).items() if k in ("changes", "effects", "to_user")}
+        )
         return other
 
 

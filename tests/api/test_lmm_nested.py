@@ -122,7 +122,10 @@ def test_covariances_are_clubsandwichs(name) -> None:
     params = np.append(fit.estimates[: len(want["coef"])], _variances(fit, want))
     from mlsem.core.restricted.nested.likelihood import evaluate
 
-    at = replace(own, optimum=replace(own.optimum, point=evaluate(there, params)))
+    at = replace(
+        own,
+        optimum=replace(own.optimum, point=evaluate(there, np.linalg.solve(own.to_user, params))),
+    )
     count = len(want["coef"])
     found, _ = nested_covariance(at)
     np.testing.assert_allclose(found.matrix[:count, :count], want["vcov"], rtol=1e-6, atol=1e-9)
@@ -235,6 +238,18 @@ def test_a_level_that_has_no_variance_is_no_level() -> None:
     assert fit.loglik == pytest.approx(two.loglik, abs=1e-9)
     np.testing.assert_allclose(fit.fixef(), two.fixef(), rtol=1e-6)
     np.testing.assert_allclose(fit.bse[:2], two.bse[:2], rtol=1e-6)
+
+
+@pytest.mark.parametrize("far", [1e3, 1e6])
+def test_carriers_far_from_zero(far) -> None:
+    data = _data("three_slopes")
+    plain = _fit("both_slopes_reml")
+    fit = mlsem.lmm(plain.model, data.assign(x=data["x"] + far))
+    assert fit.loglik == pytest.approx(plain.loglik, abs=1e-6)
+    for name in ("x", "class:school.x", "school.x", "Residual"):
+        assert fit.params[name] == pytest.approx(plain.params[name], rel=1e-5)
+        assert fit.bse[name] == pytest.approx(plain.bse[name], rel=1e-5)
+    assert fit.with_se("CR2").df["x"] == pytest.approx(plain.with_se("CR2").df["x"], rel=1e-5)
 
 
 def test_units_of_covariates_and_outcome() -> None:

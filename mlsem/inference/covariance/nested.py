@@ -110,7 +110,8 @@ def _model_based(estimates: NestedEstimates, kind: InformationKind) -> Covarianc
     p, matrix = len(fixed), np.zeros((len(estimates.params),) * 2)
     root = scaled_root(_information(estimates, kind))
     matrix[:p, :p] = fixed @ fixed.T
-    matrix[p:, p:] = np.nan if root is None else root @ root.T
+    half = None if root is None else estimates.to_user[p:, p:] @ root
+    matrix[p:, p:] = np.nan if half is None else half @ half.T
     return replace(no_covariance(estimates.params, STANDARD, kind), matrix=frozen(matrix))
 
 
@@ -154,7 +155,7 @@ def nested_equations(estimates: NestedEstimates, kind: InformationKind) -> Estim
     robust = estimates.robust
     return EstimatingEquations(
         params=estimates.params,
-        basis=basis,
+        basis=estimates.to_user @ basis,
         information=arrow_of(bread),
         scores=(scores(point, found) / unit,),
         clusters=WorkingClusters(
