@@ -12,6 +12,7 @@ from mlsem.errors import InferenceError, OptionError, OptionValueError, listed, 
 from mlsem.estimation.keywords import shown
 from mlsem.inference.ratio.run import METHODS, LrTest, Method, likelihood_ratio
 from mlsem.other_programs.answering import answering
+from mlsem.results.generalized.result import GlmResult, no_likelihood_ratio
 from mlsem.results.nested.result import NestedResult
 from mlsem.results.pooled.common import Pooled
 from mlsem.results.result import FitResult
@@ -100,6 +101,8 @@ def lr_test(
             f"lr_test compares two models, and got {2 + len(others)} arguments by position. "
             "Compare two at a time, lr_test(a, b) and lr_test(b, c), the simple one first."
         )
+    if isinstance(simple, GlmResult) or isinstance(full, GlmResult):
+        raise InferenceError(no_likelihood_ratio(simple, full))
     _require_options(boundary, draws, seed)
     _require_fits(simple, full)
     _require_method(method, full)

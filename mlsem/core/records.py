@@ -21,6 +21,11 @@ def frozen(array: Shaped[NDArray[Any], "*s"]) -> Shaped[NDArray[Any], "*s"]:
     return array
 
 
+def with_constant(means: Shaped[Array, "... J C"]) -> Shaped[Array, "... J D"]:
+    """h = (1, means) of each row."""
+    return np.concatenate((np.ones((*means.shape[:-1], 1)), means), axis=-1)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class ClusterRecord:
     """What is known of the clusters of a data set, whatever values are missing.
@@ -71,6 +76,16 @@ class ClusterRecord:
         return len(self.rows)
 
     @property
+    def top_rows(self) -> Shaped[NDArray[np.int64], "U"]:
+        """How many rows were read of each cluster of the highest level, which are independent."""
+        return self.rows
+
+    @property
+    def top_labels(self) -> Shaped[NDArray[Any], "U"]:
+        """Ids of these."""
+        return self.labels
+
+    @property
     def is_weighted(self) -> bool:
         """Whether some rows or clusters count as more or less than one."""
         counted = (self.sizes == self.rows).all() and (self.weights == 1.0).all()
@@ -91,7 +106,8 @@ class ClusterRecord:
 class ClusterMoments(ClusterRecord):
     """Sizes, means and centred cross-products of the rows of each cluster, nothing missing.
 
-    The rows of a cluster enter the likelihood only through these.
+    The rows of a cluster enter the likelihood only through these. Many data sets of one design
+    have clusters of the same sizes and weights, and axes before those of means and cross-products.
 
     Attributes
     ----------
@@ -103,8 +119,8 @@ class ClusterMoments(ClusterRecord):
         one row: a broadcast zero that takes no memory.
     """
 
-    means: Shaped[Array, "J C"]
-    within: Shaped[Array, "J V V"]
+    means: Shaped[Array, "... J C"]
+    within: Shaped[Array, "... J V V"]
 
     @property
     def incomplete(self) -> bool:
@@ -114,7 +130,7 @@ class ClusterMoments(ClusterRecord):
     @property
     def cluster_rows(self) -> Shaped[Array, "J D"]:
         """h_j = (1, means of the stored columns)."""
-        return np.concatenate((np.ones((self.n_clusters, 1)), self.means), axis=1)
+        return with_constant(self.means)
 
     @property
     def mean(self) -> Shaped[Array, "C"]:
@@ -145,6 +161,14 @@ class NestedMoments(ClusterMoments):
     units: str
     unit_of: Shaped[Index, "J"]
     unit_labels: Shaped[NDArray[Any], "U"]
+
+    @property
+    def top_rows(self) -> Shaped[NDArray[np.int64], "U"]:
+        return np.bincount(self.unit_of, self.rows, len(self.unit_labels)).astype(np.int64)
+
+    @property
+    def top_labels(self) -> Shaped[NDArray[Any], "U"]:
+        return self.unit_labels
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -252,6 +276,16 @@ class GroupedMoments:
         return np.concatenate([group.labels for group in self.groups])
 
     @property
+    def top_rows(self) -> Shaped[NDArray[np.int64], "J"]:
+        """Those of clusters, which are the highest level."""
+        return self.rows
+
+    @property
+    def top_labels(self) -> Shaped[NDArray[Any], "J"]:
+        """Their ids."""
+        return self.labels
+
+    @property
     def n_rows(self) -> int:
         return sum(group.n_rows for group in self.groups)
 
@@ -279,8 +313,8 @@ class RobustClusters:
     name : str or None
         The column that tells them apart; None where every row is one.
     codes : (J,)
-        The robust cluster of each cluster of the model, 0 … G - 1 in the order in which they
-        occur first.
+        The robust cluster of each cluster of the model (with three levels: of each unit of level
+        3), 0 … G - 1 in the order in which they occur first.
     labels : (G,)
     strata : (G,) int or None
         The stratum that each was drawn from, 0 … H - 1; None where they were drawn from one.

@@ -143,7 +143,7 @@ class Estimates(Generic[B]):
     @property
     def clustered(self) -> bool:
         """Whether the user named clusters."""
-        return self.table.two_level or self.problem.only_robust
+        return self.table.multilevel or self.problem.only_robust
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -365,7 +365,9 @@ class Estimates(Generic[B]):
         """aᵀ Q a of each robust cluster for each row a of `along` (c, n), (G, c). Q = Σ w_j B_j,
         B_j expected, is the covariance of its score if the model is right."""
         moments, robust = self.problem.moments, self.problem.robust
-        variances = moments.weights[:, None] * expected_variances(self.parts(directions), along)
+        variances = expected_variances(self.parts(directions), along)
+        if moments.is_weighted:
+            variances *= moments.weights[:, None]
         return variances if robust.same else summed(variances, robust.codes)
 
     def mixed_rows(self, directions: Directions) -> MixedRows | None:

@@ -17,6 +17,8 @@ from mlsem.estimation.problem import Problem, arranged, restricted
 def obstacle(problem: Posed) -> str:
     """What keeps the model from being a linear mixed one; empty if nothing does."""
     table = problem.table
+    if table.three_level:
+        return "this model has three levels"
     if not table.two_level:
         return "this model has one level"
     if problem.moments.is_weighted:

@@ -62,6 +62,25 @@ TRIALS: tuple[tuple[str, str, str, str], ...] = (
         "icc=(rho2, rho3), r2=(r21, r22, r23); J is subclusters=, K clusters=.",
     ),
     (
+        "mdes.bira2 power.bira2 mrss.bira2 mdes.bira2r1 power.bira2r1 mrss.bira2r1",
+        "PowerUpR",
+        f'{_PLAN}, effect_sd=0.3, randomised="rows", power=0.8)',
+        "effect_sd= is √esv2, esv2 = rho2 omega2; r2=(r21, r2t2).",
+    ),
+    (
+        "mdes.bira2c1 power.bira2c1 mrss.bira2c1 mdes.bira2f1 power.bira2f1 mrss.bira2f1",
+        "PowerUpR",
+        f'{_PLAN}, randomised="rows", power=0.8)',
+        "Degrees of freedom count clusters, so that errors may be robust to effects that vary; "
+        "with many clusters that is the same.",
+    ),
+    (
+        "mdes.ira power.ira mrss.ira mdes.ira1r1 power.ira1r1 mrss.ira1r1",
+        "PowerUpR",
+        "mlsem.plan(clusters=200, size=1, icc=0, power=0.8)",
+        "Without clusters each row is one.",
+    ),
+    (
         "mdes.bcra3f2 power.bcra3f2 mrss.bcra3f2 mdes.bcra3r2 power.bcra3r2 mrss.bcra3r2 "
         "mdes.bcra4r3 mdes.bcra4f3 mdes.bcra4r2 power.bcra4r3 power.bcra4f3 power.bcra4r2",
         "PowerUpR",
@@ -83,7 +102,13 @@ TRIALS: tuple[tuple[str, str, str, str], ...] = (
         "f is effect=, J clusters=, n size=.",
     ),
     (
-        "wp.crt3arm wp.sem.chisq wp.sem.rmsea wp.mediation",
+        "wp.mrt2arm",
+        "WebPower",
+        f'{_PLAN}, effect=0.3, effect_sd=0.2, randomised="rows").power',
+        "effect_sd is √tau11, in standard deviations of the outcome.",
+    ),
+    (
+        "wp.crt3arm wp.mrt3arm wp.sem.chisq wp.sem.rmsea wp.mediation",
         "WebPower",
         "",
         "Other designs are planned by simulation: mlsem.study.",

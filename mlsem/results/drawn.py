@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from mlsem.data.frames.taking import any_frame
 from mlsem.errors import OptionValueError
+from mlsem.results.levels import up_to_two_levels
 from mlsem.results.moderated import Moderated
 
 if TYPE_CHECKING:
@@ -74,6 +75,10 @@ class Plotted:
 
         fits = named_fits((self, *others), names)
         return plot_coefficients(fits, parameters, level, labels, figure)
+
+
+class Pathed:
+    """What has a path diagram: a fit of a structural equation model, or several fits as one."""
 
     def diagram(
         self,
@@ -162,7 +167,7 @@ class Plotted:
         return diagram(fit.table, found, chosen, level, group, layout)
 
 
-class Drawn(Plotted, Moderated):
+class Drawn(Plotted, Pathed, Moderated):
     """What a fit draws. Every figure is matplotlib's; a notebook shows it where it is the value of
     a cell, ``figure.savefig("name.pdf")`` writes it."""
 
@@ -170,6 +175,7 @@ class Drawn(Plotted, Moderated):
     def _fit(self) -> FitResult:
         return cast("FitResult", self)
 
+    @up_to_two_levels("mlsem.lmm draws those of one outcome in three levels")
     def plot_random_effects(
         self,
         effects: str | Iterable[str] | None = None,
@@ -220,6 +226,7 @@ class Drawn(Plotted, Moderated):
 
         return plot_random_effects(self._fit, effects, level, group, labels, figure)
 
+    @up_to_two_levels("fit two levels to look at single rows")
     @any_frame
     def plot_residuals(
         self,

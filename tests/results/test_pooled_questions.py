@@ -205,3 +205,60 @@ def test_fits_by_lmm_have_lme4s_tables() -> None:
     assert type(mlsem.pool(pooled, df="rubin")) is mlsem.PooledMixedResult
     with pytest.raises(UnknownNameError, match=r"of mixed models.*\(1 \| id\)"):
         moderated().marginal_means("w1")  # type: ignore[attr-defined]
+
+
+# --- rows and clusters ----------------------------------------------------------------------------
+
+
+@cache
+def mixed() -> mlsem.PooledMixedResult:
+    return mlsem.pool([mlsem.lmm("y1 ~ x1 + w1 + (1 | id)", each) for each in imputed()])  # type: ignore[return-value]
+
+
+def test_random_effects_are_pooled_cluster_by_cluster() -> None:
+    found = mixed().random_effects()
+    each = [fit.random_effects() for fit in mixed()]
+    effect, se = (np.array([one[name] for one in each]) for name in found.columns)
+    np.testing.assert_allclose(found["(Intercept)"], effect.mean(axis=0), rtol=1e-12)
+    total = (se**2).mean(axis=0) + 1.2 * effect.var(axis=0, ddof=1)
+    np.testing.assert_allclose(found["(Intercept)_se"], np.sqrt(total), rtol=1e-12)
+    assert found.index.equals(each[0].index)
+
+
+def test_expectations_without_clusters_are_contrasts_of_the_coefficients() -> None:
+    """With the same covariates in all data sets they are xᵀβ̄, with its T and degrees of freedom."""
+    pooled, rows = mixed(), pd.DataFrame({"x1": [0.0, 1.0], "w1": [0.5, -1.0]})
+    found = pooled.predict(rows, random=False, se=True, interval="confidence")
+    means = pooled.marginal_means("x1", at={"x1": [0.0], "w1": [0.5]}).frame.iloc[0]
+    assert found["y1"].iloc[0] == pytest.approx(means.iloc[1], rel=1e-10)
+    assert found["y1_se"].iloc[0] == pytest.approx(means["se"], rel=1e-8)
+    assert found["y1_lower"].iloc[0] == pytest.approx(means["lower"], rel=1e-8)
+
+
+def test_expectations_of_rows_of_the_data_sets() -> None:
+    pooled = mixed()
+    found = pooled.predict(se=True, interval="prediction")
+    each = [fit.predict(se=True) for fit in pooled]
+    value, se = (np.array([one[name] for one in each]) for name in ("y1", "y1_se"))
+    np.testing.assert_allclose(found["y1"], value.mean(axis=0), rtol=1e-12)
+    between = 1.2 * value.var(axis=0, ddof=1)
+    np.testing.assert_allclose(found["y1_se"] ** 2, (se**2).mean(axis=0) + between, rtol=1e-10)
+    width = (found["y1_upper"] - found["y1_lower"]) / 2
+    residual = np.mean([fit.params["Residual"] for fit in pooled])
+    normal = 1.959963984540054 * np.sqrt(found["y1_se"] ** 2 + residual)
+    assert (width > normal).all()  # t has few degrees of freedom where imputations differ
+    assert (width < 1.05 * normal).all()
+    with pytest.raises(OptionValueError, match="interval="):
+        pooled.predict(interval="both")  # type: ignore[arg-type]
+
+
+# --- what is refused ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "kind", [mlsem.PooledResult, mlsem.PooledMixedResult, mlsem.PooledGlmResult]
+)
+def test_all_that_a_fit_has_is_pooled_or_refused_with_a_reason(kind: Any) -> None:
+    of = {name for name in dir(kind._of) if not name.startswith("_")}
+    assert of - {*dir(kind)} <= {*kind._reasons} | {"model", "notes", "covariance"}
+    assert not {*dir(kind)} & {*kind._reasons}

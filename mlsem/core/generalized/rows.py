@@ -6,11 +6,13 @@ rows of a cluster are B_j = Z_jᵀ R_j⁻¹ Z_j and s_j = Z_jᵀ R_j⁻¹ r_j (`
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated as Shaped
 
 import numpy as np
 
+from mlsem.core.blocks import CACHE, positions_in_runs, walk
 from mlsem.core.generalized.families import Family, Link
 from mlsem.core.records import Array, Index
 
@@ -53,6 +55,40 @@ class Rows:
         """By cluster."""
         return np.add.reduceat(values, self.starts, axis=-1)
 
+    def parts(self) -> Iterator[tuple[slice, Rows]]:
+        """The rows in runs of whole clusters that a processor's cache holds, and where they are."""
+        ends = np.append(self.starts, self.n_rows)
+        first = 0
+        while first < len(self.starts):
+            most = ends[first] + max(1, CACHE // (len(self.design) + 4))
+            last = max(first + 1, int(np.searchsorted(ends, most, side="right")) - 1)
+            own = slice(int(ends[first]), int(ends[last]))
+            yield own, self._part(own, self.starts[first:last] - own.start)
+            first = last
+
+    def _part(self, own: slice, starts: Shaped[Index, "j"]) -> Rows:
+        return Rows(
+            self.design[:, own],
+            self.outcome[own],
+            self.offset[own],
+            self.trials[own],
+            starts,
+            None if self.gaps is None else self.gaps[own],
+        )
+
+    def of_clusters(self, clusters: Shaped[Index, "k"]) -> Rows:
+        """The rows of these clusters; one that is named twice is two."""
+        sizes = self.sizes[clusters]
+        places = np.repeat(self.starts[clusters], sizes) + positions_in_runs(sizes)
+        return Rows(
+            self.design[:, places],
+            self.outcome[places],
+            self.offset[places],
+            self.trials[places],
+            np.cumsum(sizes) - sizes,
+            None if self.gaps is None else self.gaps[places],
+        )
+
     def spread(self, values: Shaped[Array, "... J"]) -> Shaped[Array, "... N"]:
         """Of clusters to their rows."""
         return np.repeat(values, self.sizes, axis=-1)
@@ -81,9 +117,12 @@ def standing(
     rows: Rows, family: Family, link: Link, eta: Shaped[Array, "N"], mean: Shaped[Array, "N"]
 ) -> Standing:
     """Rows with these η and μ."""
-    root = np.sqrt(rows.trials / family.variance(mean))
-    scaled = rows.design * (root * link.slope(eta))
-    return Standing(eta, mean, scaled, root * (rows.outcome - mean))
+    scaled, residual = np.empty_like(rows.design), np.empty_like(eta)
+    for own in walk(rows.n_rows, len(scaled) + 4):
+        root = np.sqrt(rows.trials[own] / family.variance(mean[own]))
+        scaled[:, own] = rows.design[:, own] * (root * link.slope(eta[own]))
+        residual[own] = root * (rows.outcome[own] - mean[own])
+    return Standing(eta, mean, scaled, residual)
 
 
 def cross_products(

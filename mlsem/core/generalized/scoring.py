@@ -34,9 +34,9 @@ from mlsem.core.records import Array, frozen
 
 HALVINGS = 30  # of a step that leads to means that there are not, or to a larger deviance
 WORSE = 1e-9  # relative rise of a deviance that is rounding
-FAR = 0.1  # standard errors: of longer steps the deviance is looked at, and ρ is not updated yet
+FAR = 1.0  # standard errors: of longer steps the deviance is looked at, and ρ is not updated yet
 UNDECIDED = 5  # unless there were so many
-LEAST, MOST = 0.1, 2.0  # ω is between these
+LEAST, MOST = 0.1, 10.0  # ω is between these
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -121,8 +121,8 @@ class Sought:
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """When the scoring ends: where no step is longer than `tol` standard errors, or after so many
-    steps."""
+    """When the scoring ends: where the next step, if steps get shorter as the last one did, is no
+    longer than `tol` standard errors; or after so many steps."""
 
     tol: float = 1e-12
     steps: int = 100
@@ -141,7 +141,7 @@ def solve(
     params, there = _first(rows, family, link, start)
     value, size = deviance(there.mean), len(params)
     sought = Sought(Independence())
-    asked, converged, iteration = 0.0, False, 0
+    asked, converged, iteration, last = 0.0, False, 0, 0.0
     fallen = working.name == "independence"
     for iteration in range(1, search.steps + 1):
         step, length = _step(rows, there, sought.correlation)
@@ -151,7 +151,8 @@ def solve(
         params, there, value = _taken(
             rows, family, link, params, step, value, None if near else deviance
         )
-        settled = length <= search.tol * max(1.0, np.sqrt(size))
+        rate = min(1.0, length / last) if last else 1.0
+        settled, last = rate * length <= search.tol * max(1.0, np.sqrt(size)), length
         if not fallen and (near or iteration > UNDECIDED):
             asked, bounds = _asked(rows, there.residual, size, working)
             before, sought = sought.correlation.rho, sought.towards(asked, bounds, working.name)
@@ -220,9 +221,12 @@ def _step(
     rows: Rows, there: Standing, correlation: Correlation
 ) -> tuple[Shaped[Array, "p"], float]:
     """B⁻¹ s and its length in standard errors, √(sᵀ B⁻¹ s); not finite where B is singular."""
-    scaled = correlation.white(rows, there.scaled)
-    score = scaled @ correlation.white(rows, there.residual)
-    information = scaled @ scaled.T
+    size = len(there.scaled)
+    information, score = np.zeros((size, size)), np.zeros(size)
+    for own, part in rows.parts():
+        scaled = correlation.white(part, there.scaled[:, own])
+        information += scaled @ scaled.T
+        score += scaled @ correlation.white(part, there.residual[own])
     scale = np.sqrt(np.diagonal(information))
     if not (np.isfinite(score).all() and (scale > 0.0).all()):
         return score, np.inf

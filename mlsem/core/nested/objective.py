@@ -6,15 +6,14 @@ from dataclasses import dataclass
 from typing import Annotated as Shaped
 from typing import Any
 
-import numpy as np
-
 from mlsem.core.clusters.reduced import MixedClusters
 from mlsem.core.clusters.unions import ClusterParts
-from mlsem.core.clusters.view import MomentClusters, RobustTerm
+from mlsem.core.clusters.view import MomentClusters
 from mlsem.core.implied.derivatives import Jacobians, MomentGradients
 from mlsem.core.implied.pattern import ModelPattern
 from mlsem.core.nested import information
 from mlsem.core.nested.clusters import UnitDerivatives, unit_scores
+from mlsem.core.nested.draws import nested_sampler
 from mlsem.core.nested.likelihood import NestedPoint, evaluate, moment_gradients
 from mlsem.core.nested.sample import NestedSample
 from mlsem.core.nested.white import white_derivatives
@@ -47,8 +46,7 @@ class NestedObjective(MomentObjective[NestedPoint, L]):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class NestedUnits(MomentClusters[NestedPoint]):
-    """Units of level 3. Robust clusters are given by clusters of level 2, and are unions of
-    units."""
+    """Units of level 3."""
 
     data: NestedSample
 
@@ -62,14 +60,6 @@ class NestedUnits(MomentClusters[NestedPoint]):
     def parts(self, point: NestedPoint, along: Jacobians) -> ClusterParts:
         return UnitDerivatives(point, self.data, white_derivatives(point, self.data, along))
 
-    def together(
-        self, point: NestedPoint, along: Jacobians, size: int, robust: Shaped[Index, "J"]
-    ) -> tuple[RobustTerm, ...]:
-        order, starts = self.data.arranged
-        numbers = np.arange(int(robust.max()) + 1)
-        codes = robust[order[starts[:-1]]]
-        return (RobustTerm(self, point, along, np.arange(size), codes, numbers),)
-
     def mixed(
         self,
         point: NestedPoint,
@@ -81,4 +71,4 @@ class NestedUnits(MomentClusters[NestedPoint]):
         raise NotImplementedError("three levels are no mixed model here")
 
     def sampler(self, pattern: ModelPattern, point: NestedPoint) -> Sampler[Any]:
-        raise NotImplementedError("draws of three levels")
+        return nested_sampler(pattern, point, self.data)

@@ -10,7 +10,7 @@ import numpy as np
 
 from mlsem.core.clusters.unions import arranged
 from mlsem.core.records import Array, Index, NestedMoments, frozen
-from mlsem.core.sample.shapes import shapes_of
+from mlsem.core.sample.shapes import ShapeMoments, shape_moments, shapes_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,4 +104,51 @@ def nested_sample(moments: NestedMoments) -> NestedSample:
         shape_of=frozen(shape_of),
         kinds=frozen(kinds.astype(np.float64)),
         kind_of=frozen(kind_of.reshape(-1)),
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class NestedShapes(ShapeMoments):
+    """Sample moments of three levels, for starting values and display.
+
+    Attributes
+    ----------
+    units : (D, D)
+        Mean over units of level 3 of h hᵀ, h that of the unit's mean over its clusters.
+    middle : (D, D)
+        Covariance of clusters' means within units, pooled.
+    share : float
+        Mean over units of 1 / (number of clusters).
+    """
+
+    units: Shaped[Array, "D D"]
+    middle: Shaped[Array, "D D"]
+    share: float
+
+    def products(self, level: int) -> Shaped[Array, "D D"]:
+        return self.units if level == 3 else super().products(level)
+
+    def part(self, level: int) -> Shaped[Array, "D D"]:
+        """As the part below has it, less what the part below that adds."""
+        if level == 3:
+            centre = self.units[0]
+            return self.units - np.outer(centre, centre) - self.share * self.middle
+        noise = float(self.clusters @ (1.0 / self.sizes)) / self.n_clusters
+        return self.middle - noise * self.pooled
+
+
+def nested_shapes(data: NestedSample) -> NestedShapes:
+    """The sample moments of each level."""
+    count = np.diff(data.arranged[1]).astype(np.float64)
+    means = data.by_unit(data.rows) / count[:, None]
+    away = data.rows - means[data.moments.unit_of]
+    base = shape_moments(data.moments, data.sizes, data.shape_of)
+    return NestedShapes(
+        sizes=base.sizes,
+        clusters=base.clusters,
+        cross=base.cross,
+        within=base.within,
+        units=frozen(means.T @ means / data.n_units),
+        middle=frozen(away.T @ away / max(data.n_clusters - data.n_units, 1)),
+        share=float((1.0 / count).mean()),
     )

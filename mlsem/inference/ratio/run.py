@@ -11,7 +11,7 @@ from mlsem.base.display import lines
 from mlsem.data.table.frame import make_frame
 from mlsem.errors import InferenceError, listed
 from mlsem.estimation.estimates import Estimates
-from mlsem.estimation.weighted import refuse_weights
+from mlsem.estimation.weighted import refuse_weights, require_clusters
 from mlsem.inference.covariance.of_estimates import stratified
 from mlsem.inference.ratio.boundary import Step
 from mlsem.inference.ratio.mixtures import mixture_tail, simulated_tail
@@ -243,15 +243,16 @@ class _Test:
 
     def scaled(self, method: Method, boundary: bool) -> LrTest:
         if boundary:
-            instead = 'Fit both models with estimator="ML", or pass boundary=False'
-            if self.full.weighted:
-                instead = "Pass boundary=False" + (
-                    "" if self._stratified else f", with {POSITIVE},"
-                )
+            method = f"boundary=False, with {POSITIVE},"
+            if not self.full.weighted:
+                instead = 'Fit both models with estimator="ML", or pass boundary=False'
+            else:
+                instead = "Pass " + ("boundary=False" if self._stratified else method)
             raise InferenceError(
                 "the full model adds variances, and there is no scaled difference test that is "
                 f"corrected for the boundary. {instead} if variances may be negative."
             )
+        require_clusters(self.full, "a scaled difference test")
         if self._stratified and method != "satorra.bentler.2001":
             raise InferenceError(
                 f'method="{method}" does not know of strata: use "satorra.bentler.2001", or '

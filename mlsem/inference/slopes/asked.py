@@ -130,9 +130,11 @@ def interaction_of(part: GroupEstimated, covariance: Covariance, asked: Asked) -
                 f"{listed(sorted(source.name for source in away))}: the data sets have not the "
                 "same values, two in some and more in others. Say where it is held, in at=."
             )
+    equations = tuple(one.equation for one in each)
+    made_alike = all(isinstance(equation.maker, Plain) for equation in equations)
     return replace(
         first,
-        equation=MeanEquation(tuple(one.equation for one in each)),
+        equation=first.equation if made_alike else MeanEquation(equations),
         spreads={key: over_data([one.spreads[key] for one in each]) for key in first.spreads},
         held={key: _mean([one.held[key] for one in each]) for key in first.held},
         params=part.params,

@@ -29,7 +29,7 @@ from mlsem.results.pooled.gathered import (
 )
 from mlsem.results.pooled.joint import PooledTest, WaldMethod, pooled_wald
 from mlsem.results.tables import defined_parameters, tested_columns
-from mlsem.results.tested import Tested
+from mlsem.results.tested import Coefficients
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
@@ -51,7 +51,7 @@ def reasons(said: Mapping[str, str]) -> dict[str, str]:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Pooled(Tested, Answering, Generic[Fit]):
+class Pooled(Coefficients, Answering, Generic[Fit]):
     """Several fits of one model, pooled by Rubin's rules. A sequence of its fits, too.
 
     Attributes
@@ -176,11 +176,6 @@ class Pooled(Tested, Answering, Generic[Fit]):
         return self._reference.parts
 
     @property
-    def df(self) -> pd.Series:
-        """Degrees of freedom of the t tests."""
-        return self._series(self.covariance.df, "df")
-
-    @property
     def riv(self) -> pd.Series:
         """Relative increase in variance, r = (1 + 1/m) b / ū."""
         return self._series(self._of_parameters[0], "riv")
@@ -211,38 +206,6 @@ class Pooled(Tested, Answering, Generic[Fit]):
         """r and FMI of functions with these gradients."""
         variances = self._parts.along(gradients)
         return variances.riv, variances.fmi(df)
-
-    @quiet
-    def conf_int(
-        self, level: float = 0.95, *, parameters: str | Iterable[str] | None = None
-    ) -> pd.DataFrame:
-        """Confidence limits `lower`, `upper` of the free parameters, estimate ± t se.
-
-        Parameters
-        ----------
-        level : float, default 0.95
-        parameters : str or iterable of str, optional
-            Names as in `params`. Default: all.
-
-        Returns
-        -------
-        DataFrame
-
-        Raises
-        ------
-        OptionValueError
-            A value that an argument cannot take.
-
-        Examples
-        --------
-        >>> import mlsem
-        >>> data = mlsem.load_example("article")
-        >>> sets = [data.assign(y=data["y"] + 0.1 * k * data["x1"] ** 2) for k in range(3)]
-        >>> pooled = mlsem.fit_many("level: 1; y ~ x1; level: 2; y ~ w1", sets, cluster="id")
-        >>> pooled.conf_int().columns.tolist()
-        ['lower', 'upper']
-        """
-        return self._limits(level, parameters)
 
     # --- tables -------------------------------------------------------------------------------
 

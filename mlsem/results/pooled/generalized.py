@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, Unpack
 
 import numpy as np
 
 from mlsem.arguments import require_level
 from mlsem.core.records import frozen
 from mlsem.data.table.frame import make_frame
-from mlsem.results.generalized.exponentiated import exponentiated
+from mlsem.errors import OptionValueError
+from mlsem.estimation.generalized.settings import GlmUpdateKeywords
+from mlsem.estimation.keywords import UNCHANGED, shown
+from mlsem.results.drawn import Plotted
+from mlsem.results.generalized.expected import Expecting
 from mlsem.results.generalized.result import GlmResult
 from mlsem.results.pooled.common import OF_ROWS, Pooled, reasons
 from mlsem.results.pooled.gathered import Alike, PooledEstimates
@@ -20,6 +24,7 @@ from mlsem.results.tables import BROOM
 if TYPE_CHECKING:
     import pandas as pd
 
+    from mlsem.core.records import Array
     from mlsem.estimation.generalized.settings import GlmDf, GlmSe, SeForm
     from mlsem.results.generalized.effects import EffectKind, GlmEffects
     from mlsem.results.generalized.summary import GlmSummary
@@ -27,8 +32,10 @@ if TYPE_CHECKING:
 
 REASONS = reasons(
     {
-        OF_ROWS: "predict dispersion rho",
+        OF_ROWS: "dispersion rho",
         "it is of one data set": "cluster_diagnostics",
+        "its draws are of one data set; with_se(…) pools other standard errors": "bootstrap",
+        "df has the pooled degrees of freedom, df_kind the rule": "df_method",
         "there is no likelihood-ratio test of clustered rows; test the coefficients that differ "
         "together by wald_test": "lr_test",
     }
@@ -36,7 +43,7 @@ REASONS = reasons(
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class PooledGlmResult(Pooled[GlmResult]):
+class PooledGlmResult(Expecting, Pooled[GlmResult], Plotted):
     """Several fits of a generalised linear model or of estimating equations, pooled by Rubin's
     rules. A sequence of its fits, too.
 
@@ -234,6 +241,43 @@ class PooledGlmResult(Pooled[GlmResult]):
         fits = (fit.with_se(kind, df=df, se_form=se_form) for fit in self.fits)
         return self._again(fits, same=True)
 
+    @shown(GlmUpdateKeywords, default=UNCHANGED)
+    def update(self, formula: str | None = None, **options: Unpack[GlmUpdateKeywords]) -> Self:
+        """Each fit changed (`GlmResult.update`) and pooled again.
+
+        Parameters
+        ----------
+        formula : str, optional
+            As for `GlmResult.update`, of columns that the fits have.
+        **options
+            As for `GlmResult.update`.
+
+        Returns
+        -------
+        PooledGlmResult
+
+        Raises
+        ------
+        InferenceError, SpecificationError, DataError, OptionError, OptionValueError
+            As for `GlmResult.update`.
+
+        Examples
+        --------
+        >>> import mlsem
+        >>> data = mlsem.load_example("article")
+        >>> data["high"] = (data["y"] > 0).astype(int)
+        >>> sets = [data.assign(x1=data["x1"] + 0.1 * k * data["y"]) for k in range(3)]
+        >>> pooled = mlsem.pool([mlsem.glm("high ~ w1 + x1", each, cluster="id") for each in sets])
+        >>> pooled.update(". ~ . - w1", family="poisson").params.round(2).to_dict()
+        {'(Intercept)': -0.82, 'x1': 0.4}
+        """
+        if "data" in options:
+            raise OptionValueError(
+                "data=: these fits are of several data sets. Fit each by mlsem.glm, and pool them "
+                "by mlsem.pool."
+            )
+        return self._again(fit.update(formula, **options) for fit in self.fits)
+
     # --- effects --------------------------------------------------------------------------------
 
     def effects(
@@ -297,34 +341,8 @@ class PooledGlmResult(Pooled[GlmResult]):
 
         return pooled_effects(self, [of_one(fit) for fit in self.used], level)
 
-    def exponentiated(self, level: float = 0.95) -> pd.DataFrame:
-        """e^β of the pooled coefficients: odds ratios of the logit link, ratios of means of the log
-        link.
-
-        Parameters
-        ----------
-        level : float, default 0.95
-            Of the intervals, which are those of β, exponentiated.
-
-        Returns
-        -------
-        DataFrame
-            As of `GlmResult.exponentiated`.
-
-        Raises
-        ------
-        InferenceError
-            The link is another one, of which e^β is nothing.
-
-        Examples
-        --------
-        >>> import mlsem
-        >>> data = mlsem.load_example("article")
-        >>> data["high"] = (data["y"] > 0).astype(int)
-        >>> sets = [data.assign(x1=data["x1"] + 0.1 * k * data["y"]) for k in range(3)]
-        >>> pooled = mlsem.pool([mlsem.glm("high ~ w1 + x1", each, cluster="id") for each in sets])
-        >>> pooled.exponentiated().loc["w1", ["ratio", "lower", "upper"]].round(1).tolist()
-        [1.6, 1.0, 2.4]
-        """
-        link = self.settings.records[1]
-        return exponentiated(link, self._wald(level), self.table.names)
+    def _design(self, frame: pd.DataFrame | None) -> tuple[Array, Array]:
+        """Means over data sets: columns of a formula such as poly(x, 2) are made otherwise in
+        each."""
+        designs, offsets = zip(*(fit._design(frame) for fit in self.used), strict=True)
+        return np.mean(designs, axis=0), np.mean(offsets, axis=0)

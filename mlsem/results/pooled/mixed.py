@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, get_args
 
 from mlsem.arguments import require_level
 from mlsem.data.table.frame import make_frame, make_series
-from mlsem.results.mixed.choices import require_choice
+from mlsem.results.mixed.choices import (
+    Interval,
+    NewLevels,
+    Prediction,
+    require_choice,
+    require_prediction,
+)
 from mlsem.results.mixed.questions import Questioned
 from mlsem.results.mixed.result import MixedResult
 from mlsem.results.pooled.result import REASONS, PooledResult
@@ -16,11 +22,12 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from mlsem.data.design.remade import Recipe
+    from mlsem.data.frames.records import AnyFrame
     from mlsem.results.mixed.summary import MixedSummary
     from mlsem.results.mixed.tables import Scale
     from mlsem.results.mixed.varcorr import VarCorr
 
-ASKED = {"marginal_means", "marginal_slopes", "contrast"}
+OWN = {"marginal_means", "marginal_slopes", "contrast", "predict"}
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -42,7 +49,10 @@ class PooledMixedResult(Questioned, PooledResult):
     """
 
     _of = MixedResult
-    _reasons: ClassVar = {name: reason for name, reason in REASONS.items() if name not in ASKED}
+    _reasons: ClassVar = {
+        **{name: reason for name, reason in REASONS.items() if name not in OWN},
+        "fitted": "predict() has the expectations of rows, pooled",
+    }
 
     def fixef(self) -> pd.Series:
         """The pooled fixed effects in the order of the formula, as lme4's ``fixef``.
@@ -147,6 +157,70 @@ class PooledMixedResult(Questioned, PooledResult):
         from mlsem.results.pooled.summary import mixed_summary
 
         return mixed_summary(self, self._facts(), level)
+
+    def predict(
+        self,
+        data: AnyFrame | None = None,
+        *,
+        random: bool = True,
+        se: bool = False,
+        interval: Interval | None = None,
+        confidence: float = 0.95,
+        new_levels: NewLevels = "error",
+    ) -> pd.DataFrame:
+        """Expected outcomes of rows, pooled by Rubin's rules row by row.
+
+        Parameters
+        ----------
+        data : DataFrame, optional
+            Rows with the columns of the formula, as for `MixedResult.predict`. Default: those of
+            each data set, if its data frame is still there.
+        random : bool, default True
+            With the effects of the clusters.
+        se : bool, default False
+            Adds a column `_se`, what is not known in each data set and what they differ by.
+        interval : {"confidence", "prediction"}, optional
+            Adds `_lower` and `_upper`, of the expectation, or of a new outcome: t intervals with
+            the pooled degrees of freedom.
+        confidence : float, default 0.95
+            Of the intervals.
+        new_levels : {"error", "population"}, default "error"
+            As for `MixedResult.predict`.
+
+        Returns
+        -------
+        DataFrame
+            As of `MixedResult.predict`.
+
+        Raises
+        ------
+        InferenceError, DataError, SpecificationError, OptionValueError
+            As for `MixedResult.predict`.
+
+        Examples
+        --------
+        >>> import mlsem
+        >>> data = mlsem.load_example("article")
+        >>> sets = [data.assign(y=data["y"] + 0.1 * k * data["x1"] ** 2) for k in range(3)]
+        >>> pooled = mlsem.fit_many("y ~ x1 + (1 | id)", sets)
+        >>> pooled.predict(data.head(2), se=True).round(2)
+              y  y_se
+        0 -0.70  0.35
+        1 -1.57  0.37
+        """
+        from mlsem.results.mixed import predict as rows
+        from mlsem.results.pooled.numbers import pooled_expectations
+
+        asked = Prediction(random, se, interval, confidence, new_levels)
+        require_prediction(asked)
+        require_level(confidence)
+        frames = [fit._rows(data, "predict") for fit in self.used]
+        each = [
+            rows.expected(fit._estimates, fit.covariance, frame, asked)
+            for fit, frame in zip(self.used, frames, strict=True)
+        ]
+        found = pooled_expectations(self, each, asked, frames[0].index)
+        return self.used[0]._source.returned(found, data)
 
     @property
     def _lone(self) -> Any:

@@ -24,11 +24,13 @@ from mlsem.inference.covariance.intervals import wald
 from mlsem.inference.fit.chisquare import ChiSquare
 from mlsem.inference.fit.indices import CI_LEVEL, comparative, rmsea, usual
 from mlsem.inference.pooling.joint import JointTest, d2
-from mlsem.inference.pooling.rules import PooledDf, pooled_numbers
+from mlsem.inference.pooling.rules import PooledDf, PooledNumbers, pooled_numbers
 from mlsem.results.generalized.effects import GlmEffects
 from mlsem.results.icc import Icc
+from mlsem.results.mixed.predict import Expected, limits_of, shown
 from mlsem.results.pooled.gathered import read_nests
 from mlsem.results.r_squared import MixedR2, RSquared
+from mlsem.results.random_effects import SE
 from mlsem.results.reliability import Reliability
 
 if TYPE_CHECKING:
@@ -37,14 +39,16 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from mlsem.core.records import Index
+    from mlsem.results.mixed.choices import Prediction
     from mlsem.results.pooled.common import Pooled
     from mlsem.results.pooled.generalized import PooledGlmResult
+    from mlsem.results.pooled.mixed import PooledMixedResult
     from mlsem.results.pooled.result import PooledResult
     from mlsem.results.result import FitResult
     from mlsem.results.standardized import Kind as StandardizedKind
 
 Scale = Literal["plain", "correlation", "share", "reliability"]
-SRMR = {"srmr", "srmr_within", "srmr_between"}
+SRMR = {"srmr", "srmr_within", "srmr_between", "srmr_level1", "srmr_level2", "srmr_level3"}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -211,11 +215,10 @@ def standardized_frame(pooled: PooledResult, kind: StandardizedKind, level: floa
 
 
 def _pooled(pooled: Pooled[Any], columns: Columns, level: float) -> dict[str, Any]:
-    reference = pooled._reference
     if pooled.complete_df is not None:
         columns = replace(columns, df=np.full_like(columns.df, pooled.complete_df))
     nests = read_nests(pooled.nested, pooled.fits)
-    return pooled_columns(columns, reference.df_kind, nests, level)
+    return pooled_columns(columns, pooled.df_kind, nests, level)
 
 
 def pooled_icc(pooled: PooledResult, group: Hashable) -> Icc:
@@ -302,3 +305,51 @@ def pooled_effects(pooled: PooledGlmResult, each: Sequence[GlmEffects], level: f
     }
     notes = tuple(dict.fromkeys(note for one in each for note in one.notes))
     return GlmEffects(each[0].variable, level, notes, {**first, **shown})
+
+
+# --- clusters and rows ----------------------------------------------------------------------------
+
+
+def pooled_effects_of_clusters(pooled: PooledResult) -> pd.DataFrame:
+    """See `PooledResult.random_effects`."""
+    frames = [fit.random_effects() for fit in pooled.used]
+    first = frames[0]
+    spread = [name for name in first.columns if name.endswith(SE)]
+    found = first.copy()
+    for error in spread:
+        name = error.removesuffix(SE)
+        values, se = (
+            np.array([frame[column].to_numpy(dtype=float) for frame in frames])
+            for column in (name, error)
+        )
+        own = _numbers(pooled, values, se, np.full_like(se, np.inf))
+        found[name], found[error] = own.est, own.se
+    return found
+
+
+@quiet
+def pooled_expectations(
+    pooled: PooledMixedResult, each: Sequence[Expected], asked: Prediction, index: Any
+) -> pd.DataFrame:
+    """See `PooledMixedResult.predict`."""
+    values, added, df = (
+        np.array([getattr(one, name) for one in each]) for name in ("values", "added", "df")
+    )
+    name = pooled.table.split[0]
+    mean = replace(each[0], values=values.mean(axis=0))
+    if each[0].variance is None:
+        return shown(name, mean, None, asked, index)
+    variance = np.array([one.variance for one in each])
+    error = _numbers(pooled, values, np.sqrt(variance), df).se
+    limits = None
+    if asked.interval is not None:
+        whole = _numbers(pooled, values, np.sqrt(variance + added), df)
+        limits = limits_of(mean.values, whole.se, whole.df, asked.confidence)
+    return shown(name, replace(mean, variance=error**2), limits, asked, index)
+
+
+def _numbers(pooled: Pooled[Any], values: Array, se: Array, df: Array) -> PooledNumbers:
+    """Rubin's rules for numbers (m, c) as they are."""
+    if pooled.complete_df is not None:
+        df = np.where(np.isnan(df), df, pooled.complete_df)
+    return pooled_numbers(values, se, df, pooled.df_kind, read_nests(pooled.nested, pooled.fits))

@@ -11,7 +11,7 @@ from mlsem.core.quiet import quiet
 from mlsem.data.table.frame import make_frame, make_series
 from mlsem.errors import OptionValueError
 from mlsem.estimation.keywords import UNCHANGED, UpdateKeywords, shown
-from mlsem.results.drawn import Plotted
+from mlsem.results.drawn import Pathed, Plotted
 from mlsem.results.groups import ByGroup, group_titles
 from mlsem.results.moderated import Moderated
 from mlsem.results.pooled.common import OF_ROWS, Pooled, reasons
@@ -45,16 +45,25 @@ REASONS = reasons(
             "loglik aic bic"
         ),
         OF_ROWS: (
-            "predict fitted predict_latent random_effects residuals row_residuals "
-            "cluster_residuals plot_residuals plot_random_effects"
+            "predict fitted predict_latent row_residuals cluster_residuals plot_residuals scores"
         ),
+        "it is what one data set leaves unexplained; fit_measures() has SRMR, the mean over fits": (
+            "residuals"
+        ),
+        "random_effects() has the pooled numbers": "plot_random_effects",
         "score tests have no rule by which they are pooled; fit the larger model to all data sets "
         "and test the parameter (wald_test), or compare the two (lr_test)": (
             "modification_indices score_test"
         ),
-        "it is drawn or refitted from one data set": (
-            "bootstrap cluster_diagnostics compare_se simulate plot_profile"
+        "it is drawn or refitted from one data set; with_se(…) pools other standard errors": (
+            "bootstrap compare_se"
         ),
+        "it is of one data set, and need not be the same in all": (
+            "cluster_diagnostics simulate plot_profile singular n_iterations starts replicates "
+            "se_forms inspect implied h1 baseline information"
+        ),
+        "factors are aligned in one data set": "align",
+        "df has the pooled degrees of freedom, df_kind the rule": "df_method",
         "summary() and mlsem.summary_table have what is pooled": "report",
         "scalings are compared in one data set": "weight_scalings",
         BY_LEVELS: "marginal_means marginal_slopes contrast",
@@ -63,7 +72,7 @@ REASONS = reasons(
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class PooledResult(Plotted, Moderated, Pooled[FitResult]):
+class PooledResult(Plotted, Pathed, Moderated, Pooled[FitResult]):
     """Several fits of one model, pooled by Rubin's rules. A sequence of its fits, too.
 
     Attributes
@@ -559,6 +568,36 @@ class PooledResult(Plotted, Moderated, Pooled[FitResult]):
 
         require_level(level)
         return self._by_group(group, lambda own: pooled_reliability(self, own, level))
+
+    def random_effects(self) -> pd.DataFrame:
+        """Predictions of the random effects and level-2 latent variables of clusters, pooled by
+        Rubin's rules; the columns `_se` have posterior standard deviations of each data set and
+        what they differ by.
+
+        Returns
+        -------
+        DataFrame
+            As of `FitResult.random_effects`.
+
+        Raises
+        ------
+        InferenceError
+            The model has one level.
+
+        Examples
+        --------
+        >>> import mlsem
+        >>> data = mlsem.load_example("article")
+        >>> sets = [data.assign(y=data["y"] + 0.1 * k * data["x1"] ** 2) for k in range(3)]
+        >>> pooled = mlsem.fit_many("level: 1; y ~ x1; level: 2; y ~ w1", sets, cluster="id")
+        >>> pooled.random_effects().head(2).round(2)
+              y  y_se
+        1 -0.30  0.35
+        2 -0.18  0.34
+        """
+        from mlsem.results.pooled.numbers import pooled_effects_of_clusters
+
+        return pooled_effects_of_clusters(self)
 
     def compare_groups(
         self,

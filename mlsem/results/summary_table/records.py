@@ -10,11 +10,12 @@ from mlsem.errors import OptionValueError, listed
 from mlsem.report.labels import Labels, read_labels
 
 if TYPE_CHECKING:
+    from mlsem.results.generalized.result import GlmResult
     from mlsem.results.pooled.result import PooledResult
     from mlsem.results.result import FitResult
     from mlsem.results.standardized import Kind as StandardizedKind
 
-    AnyFit = FitResult | PooledResult
+    AnyFit = FitResult | GlmResult | PooledResult
 
 Statistic = Literal["se", "ci", "t", "p", "df"]
 STATISTICS: tuple[Statistic, ...] = get_args(Statistic)

@@ -62,6 +62,8 @@ class WithinBetween(Answering):
     ({'x1': 0.532}, 0.532)
     >>> found.hausman
     <WaldTest: F(1, 13.18) = 2.930, p = 0.110; HTZ, CR2>
+    >>> list(found.fits), found.covariates[["varies", "varying"]].values.tolist()
+    (['fixed', 'random', 'contextual', 'hybrid'], [['both', 50], ['between', 0]])
     """
 
     fixed: GlmResult

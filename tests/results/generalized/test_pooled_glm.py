@@ -77,6 +77,18 @@ def test_effects_are_pooled_one_by_one_and_ratios_as_logarithms() -> None:
         pooled.effects("nothing")
 
 
+def test_expected_outcomes_are_those_at_the_pooled_coefficients() -> None:
+    pooled, rows = logits(), imputed()[0].head(4)
+    found = pooled.predict(rows, se=True, level=0.95)
+    x = np.column_stack([np.ones(4), rows[["x1", "w1", "y3"]]])
+    eta = x @ pooled.estimates
+    mean = 1 / (1 + np.exp(-eta))
+    np.testing.assert_allclose(found["predicted"], mean, rtol=1e-12)
+    spread = np.sqrt(np.diag(x @ pooled.vcov().to_numpy() @ x.T))
+    np.testing.assert_allclose(found["se"], spread * mean * (1 - mean), rtol=1e-10)
+    assert len(pooled.predict()) == pooled.n_obs
+
+
 def test_exponentiated_coefficients_are_those_of_the_pooled_ones() -> None:
     found = logits().exponentiated()
     limits = np.exp(logits().conf_int())
@@ -112,10 +124,20 @@ def test_estimating_equations_are_pooled_too() -> None:
         mlsem.pool([fits[0], logits()[1]])
 
 
+def test_changed_models_are_pooled_again_and_drawn() -> None:
+    found = logits().update(". ~ . - y3", se="CR0")
+    again = logits("high ~ x1 + w1", se="CR0")
+    np.testing.assert_allclose(found.estimates, again.estimates, rtol=1e-10)
+    np.testing.assert_allclose(found.bse, again.bse, rtol=1e-8)
+    assert found.plot_coefficients(logits(), names=["small", "large"]).axes
+    with pytest.raises(OptionValueError, match=r"(?s)several data sets.*mlsem\.pool"):
+        found.update(data=imputed()[0])
+
+
 def test_what_is_refused() -> None:
     found = logits()
-    with pytest.raises(UnknownNameError, match=r"no 'predict'.*fits\[0\]\.predict"):
-        found.predict()
+    with pytest.raises(UnknownNameError, match=r"no 'rho'.*fits\[0\]\.rho"):
+        found.rho  # noqa: B018
     with pytest.raises(UnknownNameError, match=r"likelihood-ratio.*wald_test"):
         found.lr_test(found)
     with pytest.raises(InferenceError, match="different families, binomial and poisson"):
