@@ -566,3 +566,13 @@ def test_what_is_not_nested_is_not_tested() -> None:
     data["other"] = np.arange(len(data)) % 9
     with pytest.raises(mlsem.InferenceError, match="clusters of 'other'"):
         mlsem.lr_test(mlsem.lmm("y ~ x + v + z + (1 | other)", data), full)
+
+
+def test_effects_by_standardisation() -> None:
+    fit = _fit("both_slopes_reml")
+    found = fit.effects("x", kind="contrast", values=[0, 1]).frame.set_index("effect")
+    assert found.loc["difference", "estimate"] == pytest.approx(fit.params["x"])
+    assert found.loc["difference", "se"] == pytest.approx(fit.bse["x"])
+    variance = fit.icc().variance.sum() + fit.params["Residual"]
+    shares = found.loc["standardized", "estimate"], fit.params["x"] / np.sqrt(variance)
+    assert shares[0] == pytest.approx(shares[1], rel=1e-6)

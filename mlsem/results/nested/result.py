@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from mlsem.estimation.standard_errors import SeName
     from mlsem.inference.covariance.matrix import Covariance
     from mlsem.inference.wald.run import TestKind, WaldTest
+    from mlsem.results.generalized.effects import EffectKind, GlmEffects
     from mlsem.results.mixed.source import Source
     from mlsem.results.mixed.summary import MixedSummary
     from mlsem.results.mixed.tables import Scale
@@ -881,6 +882,61 @@ class NestedResult(Questioned, Tested, Answering):
         frame = self._rows(data, "simulate")
         found = rows.simulate(self._estimates, frame, n, seed, effects)
         return self._source.returned(found, data)
+
+    def effects(
+        self,
+        variable: str,
+        data: AnyFrame | None = None,
+        *,
+        kind: EffectKind | None = None,
+        values: Iterable[Any] | None = None,
+        by: str | None = None,
+        level: float = 0.95,
+    ) -> GlmEffects:
+        """Expected outcomes at values of a variable, their differences, or slopes, by
+        standardisation, as `MixedResult.effects`.
+
+        Parameters
+        ----------
+        variable : str
+            A column of the data that the fixed effects are made of.
+        data : data frame, optional
+            The rows that are averaged over. Default: those of the fit, if they are still there.
+        kind : {"contrast", "slope"}, optional
+        values : iterable, optional
+        by : str, optional
+        level : float, default 0.95
+            As for `GlmResult.effects`.
+
+        Returns
+        -------
+        GlmEffects
+
+        Raises
+        ------
+        OptionValueError
+            No such variable, or a value that an argument cannot take.
+        DataError
+            Rows lack a column.
+        InferenceError
+            The fit did not converge, or its data are gone.
+
+        Examples
+        --------
+        >>> import mlsem
+        >>> data = mlsem.load_example("article")
+        >>> data = data.assign(district=data["id"] // 5, y=data["y"] + data["id"] // 5 % 3)
+        >>> fit = mlsem.lmm("y ~ x1 + (1 | district/id)", data)
+        >>> fit.effects("x1").frame[["effect", "estimate", "se"]].round(2)
+          effect  estimate    se
+        0  slope      0.54  0.06
+        """
+        from mlsem.results.mixed.effects import mixed_effects, refuse_two
+        from mlsem.results.nested.parts import levels_of
+
+        refuse_two(data)
+        frame, levels = self._rows(data, "effects"), levels_of(self._estimates)
+        return mixed_effects(self, levels, variable, kind, values, by, frame, level)
 
     def _levels(self, random: object) -> Levels:
         """Which levels have their effects in an expectation."""
