@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from mlsem.core.optimise.factored import ZERO, Factors, block_of
 from mlsem.core.optimise.maximise import climb
-from mlsem.core.optimise.optimum import ADVICE, Maximum, Optimum, Stopped
+from mlsem.core.optimise.optimum import ADVICE, Maximum, Optimum
 from mlsem.core.records import Array, RobustClusters
 from mlsem.core.restricted.nested.effects import NestedEffects, effects
 from mlsem.core.restricted.nested.likelihood import (
@@ -27,7 +27,7 @@ from mlsem.data.design.columns import INTERCEPT
 from mlsem.data.design.nested import LevelEffects, NestedData
 from mlsem.data.design.variables import RESIDUAL
 from mlsem.errors import DataError, IdentificationError, listed
-from mlsem.estimation.faces import bounded
+from mlsem.estimation.faces import bounded, concluded
 from mlsem.estimation.maximum_within import PATIENCE, brought_within
 from mlsem.estimation.ml import involved
 from mlsem.estimation.settings import Settings
@@ -103,27 +103,13 @@ def nested_table(data: NestedData) -> ParameterTable:
     ]
     rows += [cell.row(outcome, k) for k, cell in enumerate(cells, start=len(rows))]
     rows.append(Row(outcome, "~~", outcome, 1, True, len(names) - 1))
-    effects_of = {
-        number: tuple(f"{each}|{level.name}" for each in level.effects if each != INTERCEPT)
-        for number, level in ((1, None), (2, data.lower), (3, data.upper))
-        if level is not None
-    }
-    levels = tuple(
-        LevelVariables(
-            effects_of.get(number, ()),
-            (outcome,),
-            tuple(
-                name
-                for name, level in zip(data.fixed, data.levels, strict=True)
-                if level == number and name != INTERCEPT
-            ),
-        )
-        for number in (1, 2, 3)
-    )
     return ParameterTable(
         rows=tuple(sorted(rows, key=lambda row: row.level)),
         names=names,
-        levels=levels,
+        levels=tuple(
+            _variables(data, number, level)
+            for number, level in ((1, None), (2, data.lower), (3, data.upper))
+        ),
         level_labels=("1", "2", "3"),
         split=(outcome,),
         products=(),
@@ -131,6 +117,17 @@ def nested_table(data: NestedData) -> ParameterTable:
         constraints=(),
         meanstructure=True,
         semidefinite=True,
+    )
+
+
+def _variables(data: NestedData, number: int, level: LevelEffects | None) -> LevelVariables:
+    """Those of a level of the table: random slopes, the outcome, fixed effects that vary there."""
+    slopes = [] if level is None else [each for each in level.effects if each != INTERCEPT]
+    fixed = zip(data.fixed, data.levels, strict=True)
+    return LevelVariables(
+        latent=tuple(f"{each}|{level.name}" for each in slopes if level is not None),
+        modelled=(data.outcome,),
+        covariates=tuple(name for name, own in fixed if own == number and name != INTERCEPT),
     )
 
 
@@ -202,13 +199,7 @@ class _Semidefinite:
         how = self.free, self.settings, self.factors
         again = bounded(self.objective, self._starts(outside), *how)
         singular = self.factors.singular(again.params)
-        if isinstance(again, Stopped):
-            return replace(again, flat=singular)
-        assert isinstance(again, Maximum)
-        if singular:
-            return again.at_boundary()
-        at = self.objective.conditioned(again.point, self.free).at
-        return again.with_derivatives(at, self.objective.observed(again.point, at))
+        return concluded(self.objective, self.free, again, singular=singular)
 
     def _starts(self, outside: Optimum[NestedPoint]) -> Iterator[Array]:
         if outside.converged:
@@ -232,7 +223,7 @@ def _searched(data: NestedData, model: NestedModel, settings: Settings) -> Optim
     rows, p = model.rows, model.n_fixed
     left = float(rows.columns[:, p].ravel() @ rows.columns[:, p].ravel() + rows.rest[p, p].sum())
     sigma2 = left / rows.n_rows
-    params = np.append(np.zeros(p), np.zeros(len(model.lower)))
+    params = np.zeros(p + len(model.lower))
     params[-1] = (1.0 - 2.0 * SHARE) * sigma2
     factors = _factors(data, model, params[-1])
     for block in factors.blocks:
