@@ -160,7 +160,7 @@ def to_user(model: NestedModel) -> Array:
 # --- search -------------------------------------------------------------------------------------
 
 
-def _factors(data: NestedData, model: NestedModel, sigma2: float) -> Factors:
+def factors_of_levels(data: NestedData, model: NestedModel, sigma2: float) -> Factors:
     """The covariance matrices that are kept positive semidefinite, in units of the residuals."""
     names, blocks, first = [cell.name for cell in _cells(data)], [], model.n_fixed
     moved = {data.lower.name: model.rows.lower, data.upper.name: model.rows.upper}
@@ -225,7 +225,7 @@ def _searched(data: NestedData, model: NestedModel, settings: Settings) -> Optim
     sigma2 = left / rows.n_rows
     params = np.zeros(p + len(model.lower))
     params[-1] = (1.0 - 2.0 * SHARE) * sigma2
-    factors = _factors(data, model, params[-1])
+    factors = factors_of_levels(data, model, params[-1])
     for block in factors.blocks:
         share = SHARE * sigma2 / params[-1] / len(block.cells)
         params[block.cells] = share * block.unit @ block.unit.T
