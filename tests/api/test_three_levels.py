@@ -88,6 +88,14 @@ def test_one_outcome_is_a_mixed_model_of_lmer():
     np.testing.assert_allclose(sorted(found), sorted(variances), rtol=1e-5)
 
 
+def test_one_outcome_is_a_mixed_model_of_lmm():
+    mixed = mlsem.lmm("y1 ~ x + w + v + (1 | school/class)", DATA, REML=False)
+    fit = fitted(MIXED)
+    np.testing.assert_allclose(fit.loglik, mixed.loglik, rtol=1e-10)
+    names = ["y1~1.l3", "y1~x", "y1~w.l2", "y1~v.l3"]
+    np.testing.assert_allclose(fit.params[names], mixed.fixef(), rtol=1e-6)
+
+
 TWO = "level: 1; y1 ~ x; y2 ~ y1; level: 2; y1 + y2 ~ w; y1 ~~ y2"
 
 
