@@ -267,7 +267,8 @@ def _of_clusters(function: Callable[[Any], Any]) -> Callable[[FitResult], Any]:
 
 def _cluster(fit: FitResult) -> str:
     _require_clusters(fit)
-    return str(fit._record.cluster or fit._record.robust.name)
+    record = fit._record
+    return str(record.units or record.cluster or record.robust.name)
 
 
 def _n_clusters(fit: FitResult) -> Any:

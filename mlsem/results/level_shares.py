@@ -52,10 +52,10 @@ class LevelShares(Exported, Answering):
     >>> data = mlsem.load_example("article")
     >>> data["district"] = data["id"] // 5
     >>> model = "level: 1; y ~ x1; level: 2; y ~ w1; level: 3; y ~~ y"
-    >>> found = mlsem.fit(model, data, cluster=["district", "id"]).icc()
+    >>> found = mlsem.fit(model, data, cluster=["district", "id"], se="CR2").icc()
     >>> found.frame[["level1", "level2", "level3"]].round(2)
        level1  level2  level3
-    y    1.57    1.12    0.08
+    y    1.58    1.16    0.01
     """
 
     variables: tuple[str, ...]

@@ -1315,7 +1315,6 @@ class FitResult(Tested, Answering, Drawn):
         assert self._recipe is not None
         return self._recipe.refit(self, model, data, options)
 
-    @up_to_two_levels("scores() and se_forms show what clusters of level 3 bear; or fit two levels")
     def cluster_diagnostics(
         self,
         parameters: str | Iterable[str] | None = None,
@@ -1403,7 +1402,6 @@ class FitResult(Tested, Answering, Drawn):
 
         return weight_scalings(self, data)
 
-    @up_to_two_levels("fit.with_se(…) one by one, and mlsem.compare of these fits")
     def compare_se(
         self,
         kinds: Iterable[str] | None = None,

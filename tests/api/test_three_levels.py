@@ -13,6 +13,7 @@ import mlsem
 from mlsem import DataError, InferenceError, OptionValueError, SpecificationError
 
 TRIALS = Path(__file__).parents[1] / "reference" / "trials"
+WITHOUT = "level: 1; y1 ~ x; level: 2; y1 ~ w; level: 3; y1 ~~ 0*y1"
 MIXED = "level: 1; y1 ~ x; level: 2; y1 ~ w; level: 3; y1 ~ v"
 
 
@@ -85,6 +86,14 @@ def test_one_outcome_is_a_mixed_model_of_lmer():
     variances = [wanted["variances"][name] for name in sorted(wanted["variances"])]
     found = fit.params[["y~~y", "y~~y.l2", "y~~y.l3"]]
     np.testing.assert_allclose(sorted(found), sorted(variances), rtol=1e-5)
+
+
+def test_one_outcome_is_a_mixed_model_of_lmm():
+    mixed = mlsem.lmm("y1 ~ x + w + v + (1 | school/class)", DATA, REML=False)
+    fit = fitted(MIXED)
+    np.testing.assert_allclose(fit.loglik, mixed.loglik, rtol=1e-10)
+    names = ["y1~1.l3", "y1~x", "y1~w.l2", "y1~v.l3"]
+    np.testing.assert_allclose(fit.params[names], mixed.fixef(), rtol=1e-6)
 
 
 TWO = "level: 1; y1 ~ x; y2 ~ y1; level: 2; y1 + y2 ~ w; y1 ~~ y2"
@@ -274,6 +283,9 @@ def test_tests_between_models(fit):
     simple = fitted(FACTORS.replace("fs ~ v", "fs ~ 0*v"))
     found = mlsem.lr_test(simple, fit)
     np.testing.assert_allclose(found.statistic, 2 * (fit.loglik - simple.loglik), rtol=1e-9)
+    joined = quietly(WITHOUT, DATA.assign(school=DATA["school"] // 2))
+    with pytest.raises(InferenceError, match="not of the same sizes"):
+        mlsem.lr_test(joined, fitted(WITHOUT.replace("0*", "")))
     score = simple.score_test("level: 3\n fs ~ v")
     assert 0.3 < score.statistic / found.statistic < 3.0
 
@@ -379,6 +391,17 @@ def test_draws_have_the_covariance_of_the_scores(fit):
     assert np.abs(across).max() < 5.0 / np.sqrt(count)
 
 
+def test_schools_are_left_out_one_by_one():
+    fit = fitted(MIXED)
+    school = DATA["school"].iloc[0]
+    found = fit.cluster_diagnostics(exact=[school])
+    without = quietly(MIXED, DATA[DATA["school"] != school])
+    change = (without.params - fit.params) / fit.bse
+    exact = found.exact.loc[school, change.index]
+    np.testing.assert_allclose(exact, change, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(found.influence.loc[school, change.index], change, atol=0.1)
+
+
 @pytest.mark.parametrize("kind", ["pairs", "parametric", "wild"])
 def test_bootstraps(kind):
     fit = fitted(MIXED)
@@ -389,14 +412,39 @@ def test_bootstraps(kind):
     assert "school" in str(found)
 
 
+def test_a_variance_of_schools_is_tested_at_its_boundary():
+    """Of level 3: that of level 2 is above zero in both cases."""
+    found = mlsem.lr_test(fitted(WITHOUT), fitted(WITHOUT.replace("0*", "")))
+    assert found.distribution == "0.5 chi2(0) + 0.5 chi2(1)"
+    rng = np.random.default_rng(1)  # classes that are in no school
+    shuffled = dict(zip(range(110), rng.permutation(110) % 30, strict=True))
+    away = DATA.assign(school=DATA["class"].map(shuffled))
+    fits = [quietly(each, away) for each in (WITHOUT, WITHOUT.replace("0*", ""))]
+    assert fits[1].params["y1~~y1.l3"] < 0
+    below = mlsem.lr_test(*fits)
+    assert below.statistic == 0.0
+    assert "estimated below zero" in str(below)
+
+
+def test_simple_slopes_of_variables_of_one_level():
+    fit = fitted("level: 1; y1 ~ x + v:x; level: 2; y1 ~ w; level: 3; y1 ~ v")
+    found = fit.simple_slopes("x", "v", at=[0.0, 2.0]).frame
+    wanted = fit.params["y1~x"] + np.array([0.0, 2.0]) * fit.params["y1~v:x"]
+    np.testing.assert_allclose(found["slope"], wanted, rtol=1e-10)
+    schools = DATA.groupby("school")["v"].first()
+    at = fit.simple_slopes("x", "v").frame["v"]
+    np.testing.assert_allclose(at, schools.mean() + schools.std() * np.array([-1, 0, 1]))
+    parts = fitted("level: 1; y1 ~ y2 + v:x + x; level: 2; y1 ~ y2; level: 3; y1 ~ v")
+    with pytest.raises(InferenceError, match="'y2' has parts at several of three levels"):
+        parts.simple_slopes("x", "v")
+
+
 NOT_THERE = {
     "random_effects": (),
     "predict": (),
     "reliability": (),
     "cluster_residuals": (),
     "row_residuals": (DATA,),
-    "cluster_diagnostics": (),
-    "compare_se": (),
     "report": (),
     "effects": ("y1", "x"),
     "plot_random_effects": (),

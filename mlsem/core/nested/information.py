@@ -41,11 +41,8 @@ def covariance_part(
     point: NestedPoint, data: NestedSample, along: Jacobians
 ) -> Shaped[Array, "n n"]:
     """½ tr V⁻¹V_a V⁻¹V_b, (n, n)."""
-    white, effects, raised = (
-        white_derivatives(point, data, along),
-        point.effects,
-        point.means.raised,
-    )
+    white = white_derivatives(point, data, along)
+    effects, raised = point.effects, point.means.raised
     traces = (data.n_rows - data.n_clusters) * pairings(white.deviations, white.deviations)
     kept = combinations(data.kinds.T * data.units, effects.posterior)
     left = data.clusters[:, None, None] * np.eye(raised.shape[1])
@@ -57,9 +54,8 @@ def covariance_part(
     counted = data.units[:, None, None] * moved
     traces += flatten(counted) @ flatten(moved.swapaxes(-1, -2)).T
     upward = effects.upward[:, None]
-    mixed = pairings(
-        weighted_sum(data.units, upward @ carried @ upward.swapaxes(2, 3)), white.sigma3
-    )
+    lifted = weighted_sum(data.units, upward @ carried @ upward.swapaxes(2, 3))
+    mixed = pairings(lifted, white.sigma3)
     traces += mixed + mixed.T
     traces += sandwich_traces(data.units, effects.level3, white.sigma3, white.sigma3)
     return 0.5 * symmetrised(traces)

@@ -142,8 +142,6 @@ class NestedPoint(MomentPoint):
     effects : UnitEffects
     white : (J, m)
         x_j.
-    posterior_means : (U, t)
-        t̂ = m + K ρ, the part at level 3 given the data.
     scores3 : (U, t + s)
         ρ³.
     """
@@ -152,7 +150,6 @@ class NestedPoint(MomentPoint):
     means: ClusterMeans
     effects: UnitEffects
     white: Shaped[Array, "J m"]
-    posterior_means: Shaped[Array, "U t"]
     scores3: Shaped[Array, "U ts"]
 
 
@@ -216,8 +213,7 @@ def evaluate(
     pattern: Pattern[Any], data: NestedSample, params: Shaped[Array, "npar"]
 ) -> NestedPoint | None:
     """Log-likelihood at `params`; None outside the parameter space."""
-    levels = tuple([level.moments(params) for level in pattern.levels])
-    within, middle, top = levels
+    within, middle, top = (level.moments(params) for level in pattern.levels)
     if within is None or middle is None or top is None or not np.isfinite(within.sigma).all():
         return None
     means = cluster_means(within.sigma, middle.sigma, data.sizes, pattern.split, pattern.raised)
@@ -228,33 +224,20 @@ def evaluate(
     if effects is None:
         return None
     rows, joined, level3 = residual_maps(pattern, (within, middle, top))
-    outer = data.unit_rows @ level3.T
-    t = len(effects.regression)
-    prior = data.unit_rows @ top.mean[:t].T + outer[:, t:] @ effects.regression.T
-    white = apply_maps(means.factor.swapaxes(1, 2) @ joined, data.shape_of, data.rows)
-    white -= apply_maps(means.raised, data.shape_of, prior[data.moments.unit_of])
-    message = data.by_unit(apply_maps(means.raised.swapaxes(1, 2), data.shape_of, white))
-    moved = apply_maps(effects.posterior, data.kind_of, message)
-    varying = rows[:, data.moments.varying_entries]
-    scaled = means.root.T @ varying
-    gained = (message * moved).sum()
-    own = outer[:, t:] @ effects.sigma_ss_inverse
-    squares = np.vdot(scaled @ data.within, scaled), (white**2).sum() - gained
-    distance = squares[0] + squares[1] + (own * outer[:, t:]).sum()
-    p, m = len(within.sigma), white.shape[1]
-    determinant = -2.0 * np.log(np.diagonal(means.root)).sum()
-    deviance = (
-        (data.n_rows * p + data.n_clusters * (m - p) + own.size) * LOG_2PI
-        + (data.n_rows - data.n_clusters) * determinant
-        + data.clusters @ (p * np.log(data.sizes) + means.log_determinants)
-        + data.units @ effects.log_determinants
-        + data.n_units * effects.log_determinant_s
-        + distance
+    sent = _messages(data, means, effects, joined, level3, top.mean)
+    varying = means.root.T @ rows[:, data.moments.varying_entries]
+    moved = apply_maps(effects.posterior, data.kind_of, sent.message)
+    squares = (
+        np.vdot(varying @ data.within, varying),
+        (sent.white**2).sum() - (sent.message * moved).sum(),
+        (sent.pulled * sent.level3).sum(),
     )
+    deviance = _log_determinants(data, means, effects, sent.pulled.size) + sum(squares)
     if not np.isfinite(deviance) or min(squares) < -NOUGHT * data.n_rows:
         return None
-    white -= apply_maps(means.raised, data.shape_of, moved[data.moments.unit_of])
-    through = apply_maps(effects.rest, data.kind_of, message)
+    unit_of = data.moments.unit_of
+    through = apply_maps(effects.rest, data.kind_of, sent.message)
+    own = sent.pulled - through @ effects.regression
     return NestedPoint(
         frozen(params.copy()),
         -0.5 * float(deviance),
@@ -262,9 +245,62 @@ def evaluate(
         residuals=rows,
         means=means,
         effects=effects,
-        white=white,
-        posterior_means=prior + moved,
-        scores3=np.concatenate((through, own - through @ effects.regression), axis=1),
+        white=sent.white - apply_maps(means.raised, data.shape_of, moved[unit_of]),
+        scores3=np.concatenate((through, own), axis=1),
+    )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Messages:
+    """What clusters and units have of the data, before t is known.
+
+    Attributes
+    ----------
+    white : (J, m)
+        e*_j.
+    message : (U, t)
+        ρ_k.
+    level3, pulled : (U, s)
+        s - μ_s, and Σ_ss⁻¹ times that.
+    """
+
+    white: Shaped[Array, "J m"]
+    message: Shaped[Array, "U t"]
+    level3: Shaped[Array, "U s"]
+    pulled: Shaped[Array, "U s"]
+
+
+def _messages(
+    data: NestedSample,
+    means: ClusterMeans,
+    effects: UnitEffects,
+    joined: Shaped[Array, "m D"],
+    level3: Shaped[Array, "ts D"],
+    top: Shaped[Array, "ts D"],
+) -> Messages:
+    """By residual maps of a cluster's mean and of level 3, and the means of level 3."""
+    t = len(effects.regression)
+    own = data.unit_rows @ level3[t:].T
+    prior = data.unit_rows @ top[:t].T + own @ effects.regression.T
+    white = apply_maps(means.factor.swapaxes(1, 2) @ joined, data.shape_of, data.rows)
+    white -= apply_maps(means.raised, data.shape_of, prior[data.moments.unit_of])
+    message = data.by_unit(apply_maps(means.raised.swapaxes(1, 2), data.shape_of, white))
+    return Messages(white, message, own, own @ effects.sigma_ss_inverse)
+
+
+def _log_determinants(
+    data: NestedSample, means: ClusterMeans, effects: UnitEffects, of_level3: int
+) -> float:
+    """What of -2 ℓ is no square; `of_level3` values were observed of units."""
+    p, m = len(means.root), means.factor.shape[1]
+    of_rows = -2.0 * np.log(np.diagonal(means.root)).sum()
+    constant = data.n_rows * p + data.n_clusters * (m - p) + of_level3
+    return float(
+        constant * LOG_2PI
+        + (data.n_rows - data.n_clusters) * of_rows
+        + data.clusters @ (p * np.log(data.sizes) + means.log_determinants)
+        + data.units @ effects.log_determinants
+        + data.n_units * effects.log_determinant_s
     )
 
 

@@ -212,7 +212,7 @@ def _check_levels(table: ParameterTable, moments: NestedMoments) -> None:
     second, third = ({*level.modelled, *level.covariates} for level in table.levels[1:])
     for name in table.observed:
         place = moments.columns.index(name)
-        apart = away[:, place] > SAME * max(spread[place], abs(moments.shift[place]) * SAME)
+        apart = away[:, place] > SAME * spread[place]
         of_level2 = place >= moments.varying
         if name not in second and of_level2 and apart.any():
             raise DataError(_varies(name, moments, apart))

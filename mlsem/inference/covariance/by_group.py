@@ -21,7 +21,7 @@ Flags = NDArray[np.bool_]
 def members(problem: Posed) -> Shaped[Flags, "G g"]:
     """Whether each robust cluster has rows of each group."""
     groups = problem.groups
-    counts = [group.problem.moments.n_clusters for group in groups]
+    counts = [len(group.problem.moments.top_labels) for group in groups]
     found = np.zeros((problem.robust.n_clusters, len(groups)), dtype=np.bool_)
     found[problem.robust.codes, np.repeat(np.arange(len(groups)), counts)] = True
     return found

@@ -14,6 +14,7 @@ from mlsem.core.records import Array
 from mlsem.errors import InferenceError, listed
 from mlsem.inference.ratio.mixtures import Cells
 from mlsem.inference.ratio.nested import Embedding
+from mlsem.model.blocks import BlockKey
 from mlsem.model.expressions import compiled_pairs, equality_space
 from mlsem.model.table import Row
 
@@ -23,8 +24,8 @@ if TYPE_CHECKING:
     from mlsem.estimation.estimates import Estimates
     from mlsem.estimation.problem import Problem
 
-Variable = tuple[int, str]
-"""Of a group (its number) and a name."""
+Variable = tuple[BlockKey, str]
+"""Of a level of a group, and a name."""
 
 FLAT = 1e-6  # smallest eigenvalue of a covariance matrix, scaled, that is none of a boundary
 NEGATIVE = -1e-8  # the same, that is more than a rounding error
@@ -52,14 +53,16 @@ class Step:
 
     @property
     def _own(self) -> list[Variable]:
-        return [(row.group, row.lhs) for row in self.variances]
+        return [(row.block, row.lhs) for row in self.variances]
 
     def named(self, variables: Iterable[Variable]) -> str:
         """In words."""
         groups = self.full.table.groups
         if not groups:
             return listed(name for _, name in variables)
-        return ", ".join(f"{name!r} of group {groups[k - 1].label!r}" for k, name in variables)
+        return ", ".join(
+            f"{name!r} of group {groups[block.group - 1].label!r}" for block, name in variables
+        )
 
     @cached_property
     def _added(self) -> tuple[Row, ...]:
@@ -76,7 +79,7 @@ class Step:
         """Refuse effects of variables that have no variance in the simple model."""
         for row in self._added:
             source = row.lhs if row.op == "=~" else row.rhs if row.op == "~" else ""
-            if (row.group, source) in self._own:
+            if (row.block, source) in self._own:
                 raise InferenceError(
                     f"{self.full.table.names[row.free]} is an effect of {source!r}, which has no "
                     "variance in the simple model: it is not determined there, and the "
@@ -90,7 +93,7 @@ class Step:
     def notes(self) -> tuple[str, ...]:
         """What the simple model has at the boundary itself."""
         own = tuple(each for each in self.involved if each not in self._own)
-        if not own or not self.simple.table.two_level or _smallest(self.simple, own) > FLAT:
+        if not own or not self.simple.table.multilevel or _smallest(self.simple, own) > FLAT:
             return ()
         return (
             f"the variances of {self.named(own)} are at the boundary in the simple model as well: "
@@ -142,22 +145,21 @@ class Step:
 
 
 def _variables(row: Row) -> tuple[Variable, Variable]:
-    return (row.group, row.lhs), (row.group, row.rhs)
+    return (row.block, row.lhs), (row.block, row.rhs)
 
 
 def _smallest(fit: Estimates, variables: tuple[Variable, ...]) -> float:
     """Smallest eigenvalue of their (residual) covariances, scaled to variances of 1."""
     found: list[float] = []
-    for group in fit.groups:
-        names = [name for number, name in variables if number == group.number]
-        if names:
-            found.append(_smallest_of_group(group.estimates, names))
+    for block in dict.fromkeys(block for block, _ in variables):
+        names = [name for own, name in variables if own == block]
+        group = fit.groups[block.group - 1]
+        found.append(_smallest_of_block(group.estimates, block.level, names))
     return min(found, default=1.0)
 
 
-def _smallest_of_group(fit: Estimates[Problem], names: list[str]) -> float:
-    pattern = fit.problem.pattern
-    level = pattern.between if set(names) <= set(pattern.between.names) else pattern.within
+def _smallest_of_block(fit: Estimates[Problem], number: int, names: list[str]) -> float:
+    level = fit.problem.pattern.levels[number - 1]
     rows = [level.names.index(name) for name in names if name in level.names]
     if not rows:
         return 1.0

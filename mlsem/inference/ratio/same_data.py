@@ -105,6 +105,8 @@ def _require_same_rows(simple: Estimates, full: Estimates) -> None:
     difference = _totals_differ(simple, full, outcomes)
     if not difference and simple.table.two_level and full.table.two_level:
         difference = _clusters_differ(simple, full, outcomes)
+    if not difference and simple.table.three_level and full.table.three_level:
+        difference = _units_differ(simple, full)
     if difference:
         raise InferenceError(
             f"the models were fitted to different data: {difference}. Fit both to the same "
@@ -147,6 +149,16 @@ def _totals_differ(simple: Estimates, full: Estimates, outcomes: tuple[str, ...]
     if not names:
         return f"the covariances of {listed(outcomes)} are not the same"
     return f"the values of {listed(names)} are not the same"
+
+
+def _units_differ(simple: Estimates, full: Estimates) -> str:
+    """How clusters of three levels differ, in words: in number or in size; empty if they do not."""
+    first, second = (fit.record.moments for fit in (simple, full))
+    for name in ("rows", "top_rows"):
+        one, other = (np.sort(getattr(each, name)) for each in (first, second))
+        if not np.array_equal(one, other):
+            return f"{len(one)} and {len(other)} clusters are not of the same sizes"
+    return ""
 
 
 def _clusters_differ(simple: Estimates, full: Estimates, outcomes: tuple[str, ...]) -> str:

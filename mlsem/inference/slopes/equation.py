@@ -19,6 +19,7 @@ from typing import Annotated as Shaped
 import numpy as np
 
 from mlsem.core.records import Array
+from mlsem.errors import InferenceError
 
 if TYPE_CHECKING:
     from mlsem.data.design.remade import Recipe
@@ -249,7 +250,18 @@ def terms_of(table: ParameterTable, outcome: str, *, whole: bool) -> tuple[Term,
 
 
 def _part(table: ParameterTable, name: str, level: int) -> str:
-    """Which part of a variable takes part at a level, of those with one at both."""
+    """Which part of a variable takes part at a level, of those with one at both.
+
+    Raises
+    ------
+    InferenceError
+        It has parts at several of three levels.
+    """
+    if name in table.split + table.raised and table.three_level:
+        raise InferenceError(
+            f"{name!r} has parts at several of three levels, and a slope of it is not one number: "
+            "simple slopes are there where all predictors of the outcome are at one level each."
+        )
     both = name in table.split or any(name in each.parts for each in table.levels)
     return (WITHIN if level == 1 else BETWEEN) if both and table.two_level else ""
 

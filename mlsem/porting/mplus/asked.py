@@ -6,9 +6,10 @@ import re
 from dataclasses import dataclass, field
 
 from mlsem.porting.mplus.arithmetic import in_lavaan
-from mlsem.porting.mplus.lists import NAME, Names, NotTranslated
+from mlsem.porting.mplus.lists import NAME, THREE_LEVELS, Names, NotTranslated
 from mlsem.porting.mplus.sections import Section, one_line, settings, statements
 
+_NOT_FITTED = {"THREELEVEL": f"TYPE = THREELEVEL is not translated: {THREE_LEVELS}"}
 _ANALYSIS = (
     "TYPE", "ESTIMATOR", "INFORMATION", "BOOTSTRAP", "MODEL", "ITERATIONS", "STARTS", "ALGORITHM",
     "INTEGRATION", "PROCESSORS", "CONVERGENCE", "H1ITERATIONS", "H1CONVERGENCE", "MITERATIONS",
@@ -86,7 +87,7 @@ class Asked:
     def _type(self, text: str, words: set[str]) -> None:
         full = {"TWOLEVEL", "COMPLEX", "RANDOM", "GENERAL", "BASIC", "MEANSTRUCTURE", "MISSING"}
         for word in sorted(words - full):
-            self.bar(text, f"TYPE = {word} is not fitted here")
+            self.bar(text, _NOT_FITTED.get(word, f"TYPE = {word} is not fitted here"))
         if {"TWOLEVEL", "COMPLEX"} <= words:
             self.refuse(text, 'clusters above those of the model are se_cluster="…" in the call')
         self.types = words & full or {"GENERAL"}

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from mlsem.porting.mplus.arithmetic import in_python
-from mlsem.porting.mplus.lists import NAME, Names, NotTranslated, plain_names
+from mlsem.porting.mplus.lists import NAME, THREE_LEVELS, Names, NotTranslated, plain_names
 from mlsem.porting.mplus.sections import settings, statements
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ _BARRED = {
     "SURVIVAL": "survival times are not fitted here",
     "FREQWEIGHT": "weights of frequency are not supported: repeat the rows",
 }
+_TWO_CLUSTERS = f"several columns of clusters are not translated: {THREE_LEVELS}"
 _SCALES = ("CLUSTER", "ECLUSTER", "UNSCALED")
 
 
@@ -136,8 +137,8 @@ class Data:
     def _cluster(self, text: str) -> None:
         names = plain_names(text, self.names)
         if len(names) != 1:
-            self.barred.append("models have two levels here")
-            raise NotTranslated("models have two levels here")
+            self.barred.append(_TWO_CLUSTERS)
+            raise NotTranslated(_TWO_CLUSTERS)
         self.cluster = names[0]
 
     def _within(self, text: str) -> None:

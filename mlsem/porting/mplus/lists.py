@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 
+THREE_LEVELS = 'mlsem.fit takes blocks level: 1 to level: 3 and cluster=["school", "class"]'
 NAME = r"[A-Za-z][\w.]*"
 _TOKEN = re.compile(
     rf"(?P<newline>\n)|(?P<name>{NAME}|_\w+)|(?P<number>\d+\.?\d*(?:[eE][+-]?\d+)?|\.\d+)|"

@@ -145,7 +145,7 @@ class PooledResult(Plotted, Pathed, Moderated, Pooled[FitResult]):
             ("Number of model parameters", str(self.n_params)),
         )
         sampling = sampling_pairs(self.settings, record)
-        return model, record.cluster or record.robust.name, sampling
+        return model, record.units or record.cluster or record.robust.name, sampling
 
     # --- tables -------------------------------------------------------------------------------
 
