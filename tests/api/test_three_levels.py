@@ -31,6 +31,8 @@ def test_variables_have_parts_where_they_are_named():
     assert table.raised == ("y1", "y2", "y3", "z")
     means = [(row.lhs, row.level) for row in table.rows if row.op == "~1" and row.free >= 0]
     assert means == [("y1", 3), ("y2", 3), ("y3", 3), ("s", 3), ("z", 3)]
+    assert "y1 (levels 1, 2, 3), " in str(table)
+    assert "z (levels 2, 3)" in str(table)
     covariates = [level.covariates for level in table.levels]
     assert covariates == [("x",), ("w",), ("v",)]
 
