@@ -378,7 +378,7 @@ def test_draws_have_the_covariance_of_the_scores(fit):
     estimates = fit._estimates
     source, rng = estimates.sampler(), np.random.default_rng(3)
     problem, point = estimates.problem, estimates.optimum.point
-    count, totals = 150, []
+    count, totals = 100, []
     for _ in range(count):
         drawn = problem.with_moments(source.draw(rng), estimates.params)
         there = drawn.inner.evaluate(point.params)
@@ -407,10 +407,10 @@ def test_schools_are_left_out_one_by_one():
 @pytest.mark.parametrize("kind", ["pairs", "parametric", "wild"])
 def test_bootstraps(kind):
     fit = fitted(MIXED)
-    found = fit.bootstrap(kind=kind, draws=30, seed=1)
-    again = fit.bootstrap(kind=kind, draws=30, seed=1)
-    pd.testing.assert_series_equal(found.se, again.se)
-    assert (found.se > 0).all()
+    found = fit.bootstrap(kind=kind, draws=20, seed=1)
+    assert found.n_failed == 0
+    ratio = found.se / fitted(MIXED, se="MLR").bse
+    assert ratio.between(0.4, 2.0).all()
     assert "school" in str(found)
 
 
