@@ -63,7 +63,7 @@ def _add_fit(commands: Any) -> None:
         "model", metavar="MODEL", help="a file with the model, or - for standard input"
     )
     _add_data(fit)
-    fit.add_argument("--cluster", metavar="COLUMN", help="the column of cluster ids")
+    _add_cluster(fit)
     _add_groups(fit)
     fit.add_argument(
         "--group-equal",
@@ -137,6 +137,15 @@ def _add_lmm(commands: Any) -> None:
         rsquare=False,
         modification_indices=False,
         minimum=None,
+    )
+
+
+def _add_cluster(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--cluster",
+        type=_clusters,
+        metavar="COLUMN",
+        help="the column of cluster ids; of three levels both, school,class",
     )
 
 
@@ -235,7 +244,7 @@ def _add_check(commands: Any) -> None:
     )
     check.add_argument("model", metavar="MODEL", help="a file, or - for standard input")
     check.add_argument("data", metavar="DATA", nargs="?", help="a table whose columns it will use")
-    check.add_argument("--cluster", metavar="COLUMN", help="the column of cluster ids")
+    _add_cluster(check)
     _add_groups(check)
     check.add_argument(
         "--std-lv", action="store_true", help="fix variances of latent variables to 1"
@@ -317,6 +326,10 @@ def _add_study(commands: Any) -> None:
         help="write replications there as JSON lines; run again to finish what was interrupted",
     )
     study.set_defaults(command="study")
+
+
+def _clusters(text: str) -> str | list[str]:
+    return text.split(",") if "," in text else text
 
 
 def _centring(text: str) -> dict[str, str]:

@@ -239,7 +239,7 @@ def plan_notes(plan: LevelPlan, values: Sequence[float | None]) -> list[str]:
                     "is fixed to 1. To free it write NA* before it, or use std_lv=True."
                 )
         elif row.op == "~1" and row.lhs in plan.split:
-            notes += _split_intercept(row, value)
+            notes += _split_intercept(row, value, plan.block.level)
     for row, value in zip(plan.roles.written, values, strict=True):
         if row.op != "~~" or row.lhs != row.rhs or not value:
             continue
@@ -255,16 +255,16 @@ def plan_notes(plan: LevelPlan, values: Sequence[float | None]) -> list[str]:
     return notes
 
 
-def _split_intercept(row: Written, value: float | None) -> list[str]:
+def _split_intercept(row: Written, value: float | None, level: int) -> list[str]:
     if value is None:
         return [
-            f"The level-1 intercept of {row.lhs} is free; its level-2 intercept holds the same "
-            "mean, so one of them must be fixed."
+            f"The level-{level} intercept of {row.lhs} is free; its intercept at the level above "
+            "holds the same mean, so one of them must be fixed."
         ]
     if row.modifiers.fixed is None and row.modifiers.label:
         return [
-            f"The level-1 intercept of {row.lhs}, labelled {row.modifiers.label!r}, is 0: the "
-            "level-2 intercept holds the mean."
+            f"The level-{level} intercept of {row.lhs}, labelled {row.modifiers.label!r}, is 0: "
+            "the intercept at the level above holds the mean."
         ]
     return []
 

@@ -66,10 +66,21 @@ def _remarks(table: ParameterTable) -> list[str]:
     remarks = [f"{each.name} := {each.source}" for each in table.definitions]
     remarks += [each.source for each in table.constraints]
     remarks += [f"product made from the data: {each.name}" for each in table.products]
-    if table.split:
+    if table.three_level:
+        remarks += _parts_of_three(table)
+    elif table.split:
         remarks.append(f"split into a part at each level: {', '.join(table.split)}")
     remarks += [f"random slope {s.name}: {s.outcome} on {s.carrier}" for s in table.slopes]
     remarks += [f"group {k}: {each.label}" for k, each in enumerate(table.groups, start=1)]
     remarks.append(f"free parameters: {len(table.names)}")
     remarks += [f"note: {note}" for note in table.notes]
     return remarks
+
+
+def _parts_of_three(table: ParameterTable) -> list[str]:
+    """`split into parts: y (levels 1, 2, 3), z (levels 2, 3)`."""
+    found: list[str] = []
+    for name in dict.fromkeys(table.split + table.raised):
+        own = [k for k, level in enumerate(table.levels, start=1) if name in level.modelled]
+        found.append(f"{name} (levels {', '.join(map(str, own))})")
+    return [f"split into parts: {', '.join(found)}"] if found else []

@@ -31,6 +31,8 @@ def test_variables_have_parts_where_they_are_named():
     assert table.raised == ("y1", "y2", "y3", "z")
     means = [(row.lhs, row.level) for row in table.rows if row.op == "~1" and row.free >= 0]
     assert means == [("y1", 3), ("y2", 3), ("y3", 3), ("s", 3), ("z", 3)]
+    assert "y1 (levels 1, 2, 3), " in str(table)
+    assert "z (levels 2, 3)" in str(table)
     covariates = [level.covariates for level in table.levels]
     assert covariates == [("x",), ("w",), ("v",)]
 
@@ -376,7 +378,7 @@ def test_draws_have_the_covariance_of_the_scores(fit):
     estimates = fit._estimates
     source, rng = estimates.sampler(), np.random.default_rng(3)
     problem, point = estimates.problem, estimates.optimum.point
-    count, totals = 150, []
+    count, totals = 100, []
     for _ in range(count):
         drawn = problem.with_moments(source.draw(rng), estimates.params)
         there = drawn.inner.evaluate(point.params)
@@ -405,10 +407,10 @@ def test_schools_are_left_out_one_by_one():
 @pytest.mark.parametrize("kind", ["pairs", "parametric", "wild"])
 def test_bootstraps(kind):
     fit = fitted(MIXED)
-    found = fit.bootstrap(kind=kind, draws=30, seed=1)
-    again = fit.bootstrap(kind=kind, draws=30, seed=1)
-    pd.testing.assert_series_equal(found.se, again.se)
-    assert (found.se > 0).all()
+    found = fit.bootstrap(kind=kind, draws=20, seed=1)
+    assert found.n_failed == 0
+    ratio = found.se / fitted(MIXED, se="MLR").bse
+    assert ratio.between(0.4, 2.0).all()
     assert "school" in str(found)
 
 

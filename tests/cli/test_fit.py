@@ -32,6 +32,19 @@ def test_prints_the_summary(capsys: pytest.CaptureFixture[str]) -> None:
     assert error == ""
 
 
+def test_three_levels_have_two_columns_of_clusters(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model, data = tmp_path / "model.lav", tmp_path / "data.csv"
+    model.write_text("level: 1\ny ~ x1\nlevel: 2\ny ~ w1\nlevel: 3\ny ~~ y\n")
+    article = load_example("article")
+    article.assign(school=article["id"] // 2).to_csv(data, index=False)
+    assert main(["fit", str(model), str(data), "--cluster", "school,id"]) == OK
+    out = capsys.readouterr().out
+    assert "Number of clusters [school]" in out
+    assert "Number of clusters [id]" in out
+
+
 def test_digits_and_intervals(capsys: pytest.CaptureFixture[str]) -> None:
     assert main([*ARTICLE, "--digits", "5", "--level", "0.9"]) == OK
     out = capsys.readouterr().out
