@@ -43,7 +43,7 @@ REASONS = reasons(
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class PooledGlmResult(Expecting, Pooled[GlmResult], Plotted):
+class PooledGlmResult(Pooled[GlmResult], Expecting, Plotted):
     """Several fits of a generalised linear model or of estimating equations, pooled by Rubin's
     rules. A sequence of its fits, too.
 

@@ -141,7 +141,7 @@ class MixedTables(Questioned, Pooled[Any]):
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class PooledMixedResult(MixedTables, PooledResult):
+class PooledMixedResult(MixedTables, PooledResult):  # pyright: ignore[reportIncompatibleMethodOverride]
     """Several fits of a linear mixed model, pooled by Rubin's rules: a `PooledResult` with lme4's
     tables, and marginal means.
 
