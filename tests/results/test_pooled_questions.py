@@ -269,6 +269,12 @@ def test_expectations_of_rows_of_the_data_sets() -> None:
     normal = 1.959963984540054 * np.sqrt(found["y1_se"] ** 2 + residual)
     assert (width > normal).all()  # t has few degrees of freedom where imputations differ
     assert (width < 1.05 * normal).all()
+    shuffled = [imputed()[0], imputed()[1].iloc[::-1]]
+    other = mlsem.pool([mlsem.lmm("y1 ~ x1 + (1 | id)", frame) for frame in shuffled])
+    ordered = mlsem.pool([mlsem.lmm("y1 ~ x1 + (1 | id)", frame) for frame in imputed()[:2]])
+    pd.testing.assert_frame_equal(other.random_effects(), ordered.random_effects(), rtol=1e-6)  # type: ignore[union-attr,call-arg]
+    with pytest.raises(InferenceError, match=r"sets 1 and 2 have other rows.*pass data="):
+        other.predict()  # type: ignore[union-attr]
     with pytest.raises(OptionValueError, match="interval="):
         pooled.predict(interval="both")  # type: ignore[arg-type]
 

@@ -18,7 +18,7 @@ from mlsem.results.drawn import Plotted
 from mlsem.results.generalized.expected import Expecting
 from mlsem.results.generalized.result import GlmResult
 from mlsem.results.pooled.common import OF_ROWS, Pooled, reasons
-from mlsem.results.pooled.gathered import Alike, PooledEstimates
+from mlsem.results.pooled.gathered import Alike, PooledEstimates, require_same_rows
 from mlsem.results.tables import BROOM
 
 if TYPE_CHECKING:
@@ -344,5 +344,8 @@ class PooledGlmResult(Pooled[GlmResult], Expecting, Plotted):
     def _design(self, frame: pd.DataFrame | None) -> tuple[Array, Array]:
         """Means over data sets: columns of a formula such as poly(x, 2) are made otherwise in
         each."""
+        if frame is None:
+            owned = [fit._estimates.data for fit in self.used]
+            require_same_rows([own.frame for own in owned], owned[0].cluster)
         designs, offsets = zip(*(fit._design(frame) for fit in self.used), strict=True)
         return np.mean(designs, axis=0), np.mean(offsets, axis=0)

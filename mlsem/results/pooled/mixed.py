@@ -17,6 +17,7 @@ from mlsem.results.mixed.choices import (
 from mlsem.results.mixed.questions import Questioned
 from mlsem.results.mixed.result import MixedResult
 from mlsem.results.pooled.common import Pooled
+from mlsem.results.pooled.gathered import require_same_rows
 from mlsem.results.pooled.result import REASONS, PooledResult
 
 if TYPE_CHECKING:
@@ -221,6 +222,7 @@ class PooledMixedResult(MixedTables, PooledResult):  # pyright: ignore[reportInc
         require_prediction(asked)
         require_level(confidence)
         frames = [fit._rows(data, "predict") for fit in self.used]
+        require_same_rows(frames, self._estimates.record.cluster)
         each = [
             rows.expected(fit._estimates, fit.covariance, frame, asked)
             for fit, frame in zip(self.used, frames, strict=True)
