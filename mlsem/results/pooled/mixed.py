@@ -16,9 +16,9 @@ from mlsem.results.mixed.choices import (
 )
 from mlsem.results.mixed.questions import Questioned
 from mlsem.results.mixed.result import MixedResult
-from mlsem.results.pooled.common import Pooled
 from mlsem.results.pooled.gathered import require_same_rows
 from mlsem.results.pooled.result import REASONS, PooledResult
+from mlsem.results.pooled.standardised import Standardising
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 OWN = {"marginal_means", "marginal_slopes", "contrast", "predict"}
 
 
-class MixedTables(Questioned, Pooled[Any]):
+class MixedTables(Questioned, Standardising):
     """lme4's tables of pooled fits, and marginal means."""
 
     @property
