@@ -286,11 +286,11 @@ def _same_rows(one: pd.DataFrame, other: pd.DataFrame, cluster: str | None) -> b
         return False
     if one.index.equals(other.index):
         return True
-    within = [
-        name
-        for name in one.columns
-        if name != cluster and (not clustered or one.groupby(cluster)[name].nunique().max() > 1)
-    ]
+    constant = set[str]()
+    if clustered:
+        kinds: Any = one.groupby(cluster).nunique().max()
+        constant = {cluster, *kinds.index[kinds <= 1]}
+    within = [name for name in one.columns if name not in constant]
     return any(np.mean(one[name].to_numpy() == other[name].to_numpy()) > 0.5 for name in within)
 
 
