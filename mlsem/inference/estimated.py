@@ -54,8 +54,13 @@ class GroupedEstimates(Estimated, Protocol):
     """The same of a structural equation model, whose groups can be looked at one by one."""
 
     @property
-    def groups(self) -> tuple[GroupEstimated, ...]:
-        """Those of each group; of one group itself."""
+    def groups(self) -> Any:
+        """A tuple of `GroupEstimated`; of one group itself."""
+        ...
+
+    @property
+    def record(self) -> Any:
+        """What was read of the data, of pooled ones of the first data set."""
         ...
 
 

@@ -156,7 +156,7 @@ class Pathed:
         """
         from mlsem.results.diagram import diagram, estimated, options_of
 
-        fit = cast("AnyFit", self)
+        fit: Any = self
         chosen = options_of(labels, digits, significance, stars, intercepts, variances, covariances)
         if standardized is False:
             frame = fit.parameter_estimates()

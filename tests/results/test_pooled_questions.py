@@ -256,6 +256,16 @@ def test_expectations_without_clusters_are_contrasts_of_the_coefficients() -> No
     assert found["y1_lower"].iloc[0] == pytest.approx(means["lower"], rel=1e-8)
 
 
+def test_effects_of_mixed_models_are_standardised_and_pooled_one_by_one() -> None:
+    found = mixed().effects("w1").frame
+    each = [fit.effects("w1").frame for fit in mixed()]
+    value, se = (np.array([one[name] for one in each]) for name in ("estimate", "se"))
+    np.testing.assert_allclose(found["estimate"], value.mean(axis=0), rtol=1e-12)
+    total = (se**2).mean(axis=0) + 1.2 * value.var(axis=0, ddof=1)
+    np.testing.assert_allclose(found["se"], np.sqrt(total), rtol=1e-10)
+    assert found["estimate"].iloc[0] == pytest.approx(mixed().params["w1"], rel=1e-8)
+
+
 def test_expectations_of_rows_of_the_data_sets() -> None:
     pooled = mixed()
     found = pooled.predict(se=True, interval="prediction")
@@ -269,6 +279,12 @@ def test_expectations_of_rows_of_the_data_sets() -> None:
     normal = 1.959963984540054 * np.sqrt(found["y1_se"] ** 2 + residual)
     assert (width > normal).all()  # t has few degrees of freedom where imputations differ
     assert (width < 1.05 * normal).all()
+    shuffled = [imputed()[0], imputed()[1].iloc[::-1]]
+    other = mlsem.pool([mlsem.lmm("y1 ~ x1 + (1 | id)", frame) for frame in shuffled])
+    ordered = mlsem.pool([mlsem.lmm("y1 ~ x1 + (1 | id)", frame) for frame in imputed()[:2]])
+    pd.testing.assert_frame_equal(other.random_effects(), ordered.random_effects(), rtol=1e-6)  # type: ignore[union-attr,call-arg]
+    with pytest.raises(InferenceError, match=r"sets 1 and 2 have other rows.*pass data="):
+        other.predict()  # type: ignore[union-attr]
     with pytest.raises(OptionValueError, match="interval="):
         pooled.predict(interval="both")  # type: ignore[arg-type]
 

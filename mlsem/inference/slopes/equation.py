@@ -163,7 +163,7 @@ class MeanEquation:
     each : tuple of Equation
     """
 
-    each: tuple[Equation, ...]
+    each: tuple[Equation | MeanEquation, ...]
 
     @property
     def outcome(self) -> str:

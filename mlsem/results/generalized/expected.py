@@ -27,7 +27,10 @@ Scale = Literal["response", "link"]
 class Expecting(Tested):
     """What the coefficients of a fit, or of several pooled ones, say of outcomes."""
 
-    settings: Any
+    @property
+    def settings(self) -> Any:
+        """How it was fitted."""
+        raise NotImplementedError
 
     def _design(self, frame: pd.DataFrame | None) -> tuple[Array, Array]:
         """X (n, p) and offsets (n,) of rows."""

@@ -107,6 +107,11 @@ class Pooled(Coefficients, Answering, Generic[Fit]):
         """How a fit was made, which is the same in all that are pooled."""
         raise NotImplementedError
 
+    @classmethod
+    def _estimated(cls, fits: tuple[Any, ...]) -> PooledEstimates:
+        """The means over fits."""
+        raise NotImplementedError
+
     def _again(self, fits: Iterable[Fit], *, same: bool = False) -> Self:
         """Other fits to the same data sets, pooled alike; `same` says nothing that was said."""
         how = self.df_kind, self.nested, self.complete_df, self.origin
@@ -120,6 +125,10 @@ class Pooled(Coefficients, Answering, Generic[Fit]):
         return tuple(fit for fit in self.fits if fit.converged)  # type: ignore[attr-defined]
 
     @property
+    def _first(self) -> Any:
+        return self.used[0]
+
+    @property
     def n_failed(self) -> int:
         """Fits that did not converge."""
         return len(self.fits) - len(self.used)
@@ -127,12 +136,12 @@ class Pooled(Coefficients, Answering, Generic[Fit]):
     @property
     def model(self) -> str:
         """The model text."""
-        return self.used[0].model
+        return self._first.model
 
     @property
     def settings(self) -> Any:
         """How the fits were made."""
-        return self.used[0].settings
+        return self._first.settings
 
     @property
     def converged(self) -> bool:
@@ -142,17 +151,17 @@ class Pooled(Coefficients, Answering, Generic[Fit]):
     @property
     def n_obs(self) -> int:
         """Rows used of each data set."""
-        return self.used[0].n_obs
+        return self._first.n_obs
 
     @property
     def n_clusters(self) -> int | None:
         """Clusters of each data set; None without."""
-        return self.used[0].n_clusters
+        return self._first.n_clusters
 
     @property
     def n_params(self) -> int:
         """Free parameters less equality constraints."""
-        return self.used[0].n_params
+        return self._first.n_params
 
     @property
     def se_kind(self) -> str:
@@ -285,7 +294,7 @@ class Pooled(Coefficients, Answering, Generic[Fit]):
             cluster=cluster,
             n_clusters=self.n_clusters,
             se=self.covariance.kind,
-            form=self.used[0].covariance.form,
+            form=self._first.covariance.form,
             df=self.df_kind,
             complete_df=self.complete_df,
             notes=self.notes,
@@ -301,7 +310,8 @@ class Pooled(Coefficients, Answering, Generic[Fit]):
         return self._facts().brief
 
     def _repr_html_(self) -> str:
-        return self.summary()._repr_html_()
+        own: Any = self
+        return own.summary()._repr_html_()
 
     # --- tests --------------------------------------------------------------------------------
 

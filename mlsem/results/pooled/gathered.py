@@ -28,6 +28,8 @@ from mlsem.results.result import FitResult
 from mlsem.results.tables import row_values
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from mlsem.estimation.estimates import GroupEstimates
 
 FAILED = 0.2  # share of fits that did not converge above which nothing is pooled
@@ -258,6 +260,38 @@ def _require_same_parameters(one: ParameterTable, other: ParameterTable, k: int)
 
 def _shape(table: ParameterTable) -> list[tuple[Any, ...]]:
     return [(row.lhs, row.op, row.rhs, row.level, row.group, row.free) for row in table.rows]
+
+
+def require_same_rows(frames: Sequence[pd.DataFrame], cluster: str | None) -> None:
+    """Refuse data sets whose rows cannot be told to be the same, one by one.
+
+    Raises
+    ------
+    InferenceError
+    """
+    for k, frame in enumerate(frames[1:], 2):
+        if not _same_rows(frames[0], frame, cluster):
+            raise InferenceError(
+                f"data sets 1 and {k} have other rows, or the same ones in another order, and "
+                "predictions are pooled row by row: pass data=, the rows that you mean."
+            )
+
+
+def _same_rows(one: pd.DataFrame, other: pd.DataFrame, cluster: str | None) -> bool:
+    """By their clusters, and by their index or a column most of whose values were not imputed."""
+    if len(one) != len(other):
+        return False
+    clustered = cluster is not None and cluster in one.columns
+    if clustered and not np.array_equal(one[cluster], other[cluster]):
+        return False
+    if one.index.equals(other.index):
+        return True
+    constant = set[str]()
+    if clustered:
+        kinds: Any = one.groupby(cluster).nunique().max()
+        constant = {cluster, *kinds.index[kinds <= 1]}
+    within = [name for name in one.columns if name not in constant]
+    return any(np.mean(one[name].to_numpy() == other[name].to_numpy()) > 0.5 for name in within)
 
 
 def converged_ones(fits: Sequence[Any], nested: bool) -> tuple[Any, ...]:

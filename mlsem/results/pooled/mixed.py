@@ -16,8 +16,9 @@ from mlsem.results.mixed.choices import (
 )
 from mlsem.results.mixed.questions import Questioned
 from mlsem.results.mixed.result import MixedResult
-from mlsem.results.pooled.common import Pooled
+from mlsem.results.pooled.gathered import require_same_rows
 from mlsem.results.pooled.result import REASONS, PooledResult
+from mlsem.results.pooled.standardised import Standardising
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 OWN = {"marginal_means", "marginal_slopes", "contrast", "predict"}
 
 
-class MixedTables(Questioned, Pooled[Any]):
+class MixedTables(Questioned, Standardising):
     """lme4's tables of pooled fits, and marginal means."""
 
     @property
@@ -141,7 +142,7 @@ class MixedTables(Questioned, Pooled[Any]):
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class PooledMixedResult(MixedTables, PooledResult):
+class PooledMixedResult(MixedTables, PooledResult):  # pyright: ignore[reportIncompatibleMethodOverride]
     """Several fits of a linear mixed model, pooled by Rubin's rules: a `PooledResult` with lme4's
     tables, and marginal means.
 
@@ -221,6 +222,7 @@ class PooledMixedResult(MixedTables, PooledResult):
         require_prediction(asked)
         require_level(confidence)
         frames = [fit._rows(data, "predict") for fit in self.used]
+        require_same_rows(frames, self._estimates.record.cluster)
         each = [
             rows.expected(fit._estimates, fit.covariance, frame, asked)
             for fit, frame in zip(self.used, frames, strict=True)

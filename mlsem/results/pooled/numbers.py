@@ -41,7 +41,6 @@ if TYPE_CHECKING:
     from mlsem.core.records import Index
     from mlsem.results.mixed.choices import Prediction
     from mlsem.results.pooled.common import Pooled
-    from mlsem.results.pooled.generalized import PooledGlmResult
     from mlsem.results.pooled.mixed import PooledMixedResult
     from mlsem.results.pooled.result import PooledResult
     from mlsem.results.result import FitResult
@@ -276,8 +275,8 @@ def pooled_reliability(pooled: PooledResult, group: Hashable, level: float) -> R
 
 
 @quiet
-def pooled_effects(pooled: PooledGlmResult, each: Sequence[GlmEffects], level: float) -> GlmEffects:
-    """See `PooledGlmResult.effects`.
+def pooled_effects(pooled: Pooled[Any], each: Sequence[GlmEffects], level: float) -> GlmEffects:
+    """See `Standardising.effects`.
 
     Raises
     ------
@@ -286,7 +285,7 @@ def pooled_effects(pooled: PooledGlmResult, each: Sequence[GlmEffects], level: f
     """
     first = each[0]._columns
     for one in each[1:]:
-        if any(one._columns[name] != first[name] for name in ("effect", "contrast")):
+        if any(one._columns.get(name) != first.get(name) for name in ("by", "effect", "contrast")):
             raise InferenceError(
                 f"{each[0].variable!r} has not the same values in all data sets: say which are "
                 "compared, values=(0, 1)."
@@ -311,10 +310,11 @@ def pooled_effects(pooled: PooledGlmResult, each: Sequence[GlmEffects], level: f
 
 
 def pooled_predictions(pooled: Pooled[Any], frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    """See `PooledResult.random_effects`."""
-    first = frames[0]
+    """See `PooledResult.random_effects`; clusters are told by their ids."""
+    one, (first, *others) = frames[0], map(_keyed, frames)
+    frames = [first, *(other.reindex(first.index) for other in others)]
     spread = [name for name in first.columns if name.endswith(SE)]
-    found = first.copy()
+    found = one.copy()
     for error in spread:
         name = error.removesuffix(SE)
         values, se = (
@@ -324,6 +324,11 @@ def pooled_predictions(pooled: Pooled[Any], frames: Sequence[pd.DataFrame]) -> p
         own = _numbers(pooled, values, se, np.full_like(se, np.inf))
         found[name], found[error] = own.est, own.se
     return found
+
+
+def _keyed(frame: pd.DataFrame) -> pd.DataFrame:
+    """By the ids of the clusters, and the group of each where there are several."""
+    return frame.set_index("group", append=True) if "group" in frame.columns else frame
 
 
 @quiet

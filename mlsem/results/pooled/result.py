@@ -319,7 +319,7 @@ class PooledResult(Plotted, Pathed, Moderated, Pooled[FitResult]):
         >>> round(float(pooled.with_se("CR2").df["y~w1.l2"]), 1)
         12.5
         """
-        how = {"test": test, "df": df, "information": information}
+        how: Any = {"test": test, "df": df, "information": information}
         return self._again((fit.with_se(kind, **how) for fit in self.fits), same=True)
 
     @quiet

@@ -20,7 +20,7 @@ from mlsem.results.weights import sampling_pairs
 if TYPE_CHECKING:
     from mlsem.data.moments.aggregate import DataRecord
     from mlsem.data.moments.groups import GroupedRecord
-    from mlsem.estimation.estimates import GroupEstimates
+    from mlsem.inference.estimated import GroupEstimated
 
 PATTERNS = 12  # that are listed
 NOTE = (
@@ -91,8 +91,8 @@ def _without_weight(record: DataRecord | GroupedRecord) -> int:
 
 
 @quiet
-def _variables(context: Context, group: GroupEstimates) -> Iterator[Part]:
-    estimates = group.estimates
+def _variables(context: Context, group: GroupEstimated) -> Iterator[Part]:
+    estimates = group.each[0].estimates
     names = tuple(
         dict.fromkeys(
             name
@@ -125,11 +125,12 @@ def _table(context: Context, found: list[Described], *, clustered: bool) -> Tabl
 # --- gaps -----------------------------------------------------------------------------------------
 
 
-def _gaps(context: Context, group: GroupEstimates) -> Iterator[Part]:
-    if not group.estimates.record.moments.incomplete:
+def _gaps(context: Context, group: GroupEstimated) -> Iterator[Part]:
+    estimates = group.each[0].estimates
+    if not estimates.record.moments.incomplete:
         return
-    for level in range(1, len(group.estimates.table.levels) + 1):
-        gaps = observed_in(group.estimates, level)
+    for level in range(1, len(estimates.table.levels) + 1):
+        gaps = observed_in(estimates, level)
         if len(gaps.counts) > 1:
             yield _patterns(context, gaps)
 

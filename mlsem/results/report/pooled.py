@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from math import isnan
+from math import ceil, isnan
 from textwrap import dedent, indent
 from typing import TYPE_CHECKING, Literal, get_args
 
@@ -114,18 +114,18 @@ def _imputations(context: Context) -> Section:
     """What each parameter lost, and whether there are data sets enough."""
     pooled = context.fit
     columns = zip(pooled.params.index, pooled.riv, pooled.fmi, pooled.df, strict=True)
-    rows = tuple((context.parameter(name), *(float(v) for v in rest)) for name, *rest in columns)
+    rows = [(context.parameter(n), float(r), float(f), float(d)) for n, r, f, d in columns]
     heads = (Column("Parameter", "name"), Column("RIV"), Column("FMI"), Column("df", "df"))
     note = (
         "RIV: what the differences between data sets add to the variance, as a share of it. FMI: "
         "the fraction of the information that missing values took."
     )
-    table = Table("Information that was missing", heads, rows, note)
-    known = [(row[2], row[0]) for row in rows if not isnan(row[2])]
+    table = Table("Information that was missing", heads, tuple(rows), note)
+    known = [(fmi, name) for name, _, fmi, _ in rows if not isnan(fmi)]
     if not known:
         return Section("imputations", "Imputations", (table,))
     most, name = max(known)
-    needed, there = int(-(-100 * most // 1)), len(pooled.used)
+    needed, there = ceil(100 * most), len(pooled.used)
     says = f"The largest fraction of missing information is {most:.2f} ({name})"
     rule = f"; by the rule of thumb of White, Royston & Wood (2011) {needed} data sets"
     if there >= needed:

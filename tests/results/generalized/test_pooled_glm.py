@@ -87,6 +87,9 @@ def test_expected_outcomes_are_those_at_the_pooled_coefficients() -> None:
     spread = np.sqrt(np.diag(x @ pooled.vcov().to_numpy() @ x.T))
     np.testing.assert_allclose(found["se"], spread * mean * (1 - mean), rtol=1e-10)
     assert len(pooled.predict()) == pooled.n_obs
+    turned = mlsem.glm(FORMULA, imputed()[1].iloc[::-1], cluster="id")
+    with pytest.raises(InferenceError, match=r"in another order.*pass data="):
+        mlsem.pool([pooled[0], turned]).predict()
 
 
 def test_exponentiated_coefficients_are_those_of_the_pooled_ones() -> None:
