@@ -615,3 +615,11 @@ def test_profile_intervals_by_ml_are_those_of_the_restricted_likelihood() -> Non
     np.testing.assert_allclose(found.loc["school.x"], restricted.loc["school.x"], rtol=0.05)
     np.testing.assert_allclose(found.loc["x"], fit.with_se("CR2").conf_int().loc["x"])
     assert 0.0 < found.loc["school.x", "lower"] < fit.params["school.x"]
+
+
+def test_fits_side_by_side() -> None:
+    fit = nested_fit()
+    text = str(mlsem.summary_table([fit.with_se("CR2"), fit.update("+ x:z", data=three())]))
+    assert "Level 3" in text
+    assert f"{fit.params['v']:.3f}" in text
+    assert "CR2" in text
