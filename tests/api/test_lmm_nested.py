@@ -623,3 +623,14 @@ def test_fits_side_by_side() -> None:
     assert "Level 3" in text
     assert f"{fit.params['v']:.3f}" in text
     assert "CR2" in text
+
+
+def test_the_same_as_a_model_by_levels() -> None:
+    """Another likelihood and another search."""
+    fit = nested_fit().update(REML=False)
+    model = "level: 1\n y ~ x\nlevel: 2\n y ~ v\nlevel: 3\n y ~ z"
+    by_levels = mlsem.fit(model, three(), cluster=["school", "class"])
+    assert by_levels.loglik == pytest.approx(fit.loglik, abs=1e-9)
+    own = fit.parameter_estimates().set_index(["lhs", "op", "rhs", "level"])["est"]
+    other = by_levels.parameter_estimates().set_index(["lhs", "op", "rhs", "level"])["est"]
+    np.testing.assert_allclose(other.reindex(own.index), own, rtol=1e-6)
