@@ -51,7 +51,8 @@ def lmm_nested(
         An option that there is with two levels only.
     """
     for name, why in _NOT_HERE.items():
-        if options.get(name):
+        given = options.get(name)
+        if given is not None and not (name == "starts" and given == 0):
             raise OptionValueError(
                 f"{name}= with the clusters within clusters of {parsed.text!r}: {why}. Leave it "
                 f"out, or fit two levels, '(1 | {parsed.factors[0].columns[0]})'."

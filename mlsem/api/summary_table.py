@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, cast, get_args
 from mlsem.arguments import require_level
 from mlsem.errors import OptionValueError, listed
 from mlsem.results.generalized.result import GlmResult
+from mlsem.results.nested.result import NestedResult
 from mlsem.results.pooled.common import Pooled
 from mlsem.results.result import FitResult
 from mlsem.results.summary_table.records import Asked, require_statistics, several
@@ -141,13 +142,13 @@ def _named(fits: object, names: object) -> tuple[list[AnyFit], tuple[str, ...]]:
     if isinstance(fits, Mapping):
         names = list(fits) if names is None else names
         fits = list(fits.values())
-    ours = FitResult | Pooled | GlmResult
+    ours = FitResult | Pooled | GlmResult | NestedResult
     given: list[Any] = [fits] if isinstance(fits, ours) else list(cast("Any", fits))
     for k, fit in enumerate(given, start=1):
         if not isinstance(fit, ours):
             raise OptionValueError(
-                f"fit {k} is a {type(fit).__name__}; it takes a FitResult, a GlmResult or what "
-                "was pooled of these."
+                f"fit {k} is a {type(fit).__name__}; it takes a FitResult, a GlmResult, a "
+                "NestedResult or what was pooled of these."
             )
     if not given:
         raise OptionValueError("there is no fit: summary_table([fit1, fit2]).")

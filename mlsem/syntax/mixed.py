@@ -331,12 +331,20 @@ def _summands(expression: Expression) -> list[tuple[str, Expression]]:
 
 
 def lmm_call(statement: str, group: str) -> str:
-    """The call for a statement `y ~ x + (1 | id)` of a model text, with the random parts of one
-    grouping factor."""
+    """The call for a statement `y ~ x + (1 | id)` of a model text; with the random parts of one
+    grouping factor where it takes no others."""
     formula = " ".join(statement.split()).replace('"', "'")
     groups = re.findall(r"\|{1,2}\s*([^()|]+?)\s*\)", formula)
-    if all(each == group for each in groups):
+    if all(each == group for each in groups) or _is_nested(formula):
         return f': mlsem.lmm("{formula}", data)'
     other = rf"\s*\+\s*\([^()|]*\|{{1,2}}(?![|\s]*{re.escape(group)}\b)[^()|]*\)"
     one_factor = re.sub(r"(\|{1,2}\s*[\w.]+)\s*[/:*+][^()]*\)", r"\1)", re.sub(other, "", formula))
     return f', with one grouping factor: mlsem.lmm("{one_factor}", data)'
+
+
+def _is_nested(formula: str) -> bool:
+    """Whether it has one factor that may be nested in another."""
+    try:
+        return _read(formula).nested
+    except SpecificationError:
+        return False

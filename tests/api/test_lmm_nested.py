@@ -615,3 +615,22 @@ def test_profile_intervals_by_ml_are_those_of_the_restricted_likelihood() -> Non
     np.testing.assert_allclose(found.loc["school.x"], restricted.loc["school.x"], rtol=0.05)
     np.testing.assert_allclose(found.loc["x"], fit.with_se("CR2").conf_int().loc["x"])
     assert 0.0 < found.loc["school.x", "lower"] < fit.params["school.x"]
+
+
+def test_fits_side_by_side() -> None:
+    fit = nested_fit()
+    text = str(mlsem.summary_table([fit.with_se("CR2"), fit.update("+ x:z", data=three())]))
+    assert "Level 3" in text
+    assert f"{fit.params['v']:.3f}" in text
+    assert "CR2" in text
+
+
+def test_the_same_as_a_model_by_levels() -> None:
+    """Another likelihood and another search."""
+    fit = nested_fit().update(REML=False)
+    model = "level: 1\n y ~ x\nlevel: 2\n y ~ v\nlevel: 3\n y ~ z"
+    by_levels = mlsem.fit(model, three(), cluster=["school", "class"])
+    assert by_levels.loglik == pytest.approx(fit.loglik, abs=1e-9)
+    own = fit.parameter_estimates().set_index(["lhs", "op", "rhs", "level"])["est"]
+    other = by_levels.parameter_estimates().set_index(["lhs", "op", "rhs", "level"])["est"]
+    np.testing.assert_allclose(other.reindex(own.index), own, rtol=1e-6)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from typing import Annotated as Shaped
+from typing import Any, cast
 
 import numpy as np
 
@@ -80,7 +81,7 @@ def nested_covariance(estimates: NestedEstimates) -> tuple[Covariance, tuple[str
         else:
             found = robust_covariance(equations, kind, inner, z=settings.test == "z")
         gone = lost if np.isnan(found.matrix).all() else ()
-    said = cautions(estimates, found)
+    said = cautions(cast("Any", estimates), found)  # asks for the table and robust clusters
     if gone:
         said = (
             f"at these estimates the data do not determine {listed(gone)} (a variance near zero is "

@@ -8,6 +8,7 @@ wᵀΨ*w with w the k-th row of the turn A, of the search's Ψ*.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Annotated as Shaped
 
 import numpy as np
 
@@ -131,11 +132,11 @@ class _Profile:
             return None
         return found.point if found.converged else None
 
-    def _moved(self, params: Array, value: float) -> Array:
+    def _moved(self, params: Shaped[Array, "npar"], value: float) -> Shaped[Array, "npar"]:
         """With the effect scaled to this variance, its correlations as they are."""
         own = self.estimates.to_user @ params
         before = own[self.place]
         scale = np.sqrt(value / before) if before > 0.0 else 0.0
         own[list(self.covariances)] *= scale
         own[self.place] = value
-        return np.linalg.solve(self.estimates.to_user, own)
+        return np.asarray(np.linalg.solve(self.estimates.to_user, own), dtype=np.float64)

@@ -59,7 +59,8 @@ def nested_likelihood_ratio(
             "restricted likelihoods are then of different contrasts of the data and cannot be "
             "compared. Fit both by ML."
         )
-    params = np.linalg.solve(full.to_user, [other.get(key, 0.0) for key in own])
+    values = np.array([other.get(key, 0.0) for key in own])
+    params = np.asarray(np.linalg.solve(full.to_user, values), dtype=np.float64)
     point = evaluate(full.point.model, params)
     if point is None or not np.isclose(_loglik(point, params), simple.loglik, rtol=SAME):
         raise InferenceError(

@@ -259,20 +259,11 @@ def changes(point: NestedPoint) -> NestedChanges:
     lengths = rows.by_outer(np.einsum("aj,kaj->kj", point.own[:, -1], own[:, :, -1]))
     lengths += np.einsum("ag,kag->kg", point.outer[:, -1], outer[:, :, -1])
     squares = _squares(point, own, outer)
-    total = point.products
-    return NestedChanges(
-        *_with_residual(rows.sizes, phi, traces, pairs, sigma2),
-        lengths=np.concatenate(
-            (lengths, (total[-1, -1] - np.tensordot(phi, lengths, 1))[None] / sigma2)
-        ),
-        **dict(
-            zip(
-                ("products", "squares"),
-                _with_residual(total.sum(axis=-1), phi, products, squares, sigma2),
-                strict=True,
-            )
-        ),
-    )
+    whole = point.products
+    last = (whole[-1, -1] - np.tensordot(phi, lengths, 1)) / sigma2
+    traces, pairs = _with_residual(rows.sizes, phi, traces, pairs, sigma2)
+    products, squares = _with_residual(whole.sum(axis=-1), phi, products, squares, sigma2)
+    return NestedChanges(traces, pairs, np.concatenate((lengths, last[None])), products, squares)
 
 
 def _with_residual(
