@@ -262,3 +262,17 @@ def test_all_that_a_fit_has_is_pooled_or_refused_with_a_reason(kind: Any) -> Non
     of = {name for name in dir(kind._of) if not name.startswith("_")}
     assert of - {*dir(kind)} <= {*kind._reasons} | {"model", "notes", "covariance"}
     assert not {*dir(kind)} & {*kind._reasons}
+
+
+def test_pooled_generalised_models_are_changed_one_by_one() -> None:
+    data = mlsem.load_example("article").assign(high=lambda d: (d["y"] > 0).astype(int))
+    sets = [data.assign(x1=data["x1"] + 0.1 * k * data["y"]) for k in range(3)]
+    pooled = mlsem.pool([mlsem.glm("high ~ w1 + x1", each, cluster="id") for each in sets])
+    again = pooled.update(". ~ . - w1", family="gaussian")
+    wanted = mlsem.pool(
+        [mlsem.glm("high ~ x1", each, cluster="id", family="gaussian") for each in sets]
+    )
+    assert again.bse.tolist() == wanted.bse.tolist()
+    assert again.df.tolist() == wanted.df.tolist()
+    with pytest.raises(OptionValueError, match="of several data sets"):
+        pooled.update(data=data)  # type: ignore[call-arg]
