@@ -34,7 +34,7 @@ REASONS = reasons(
     {
         OF_ROWS: "dispersion rho",
         "it is of one data set": "cluster_diagnostics",
-        "clusters are drawn from one data set; with_se(…) pools other standard errors": "bootstrap",
+        "its draws are of one data set; with_se(…) pools other standard errors": "bootstrap",
         "df has the pooled degrees of freedom, df_kind the rule": "df_method",
         "there is no likelihood-ratio test of clustered rows; test the coefficients that differ "
         "together by wald_test": "lr_test",
@@ -43,7 +43,7 @@ REASONS = reasons(
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class PooledGlmResult(Expecting, Plotted, Pooled[GlmResult]):
+class PooledGlmResult(Expecting, Pooled[GlmResult], Plotted):
     """Several fits of a generalised linear model or of estimating equations, pooled by Rubin's
     rules. A sequence of its fits, too.
 
@@ -248,7 +248,7 @@ class PooledGlmResult(Expecting, Plotted, Pooled[GlmResult]):
         Parameters
         ----------
         formula : str, optional
-            As for `GlmResult.update`, of columns that the fits keep.
+            As for `GlmResult.update`, of columns that the fits have.
         **options
             As for `GlmResult.update`.
 
@@ -258,10 +258,8 @@ class PooledGlmResult(Expecting, Plotted, Pooled[GlmResult]):
 
         Raises
         ------
-        InferenceError
-            A column is not among those that the fits keep.
-        SpecificationError, DataError, EstimationError, OptionError, OptionValueError
-            As for `mlsem.glm`.
+        InferenceError, SpecificationError, DataError, OptionError, OptionValueError
+            As for `GlmResult.update`.
 
         Examples
         --------
@@ -270,13 +268,13 @@ class PooledGlmResult(Expecting, Plotted, Pooled[GlmResult]):
         >>> data["high"] = (data["y"] > 0).astype(int)
         >>> sets = [data.assign(x1=data["x1"] + 0.1 * k * data["y"]) for k in range(3)]
         >>> pooled = mlsem.pool([mlsem.glm("high ~ w1 + x1", each, cluster="id") for each in sets])
-        >>> pooled.update(". ~ . - w1", link="probit").params.round(2).to_dict()
-        {'(Intercept)': -0.05, 'x1': 0.55}
+        >>> pooled.update(". ~ . - w1", family="poisson").params.round(2).to_dict()
+        {'(Intercept)': -0.82, 'x1': 0.4}
         """
         if "data" in options:
             raise OptionValueError(
-                "data=: these fits are of several data sets. Fit other data one by one and pool "
-                "the fits, mlsem.pool([…])."
+                "data=: these fits are of several data sets. Fit each by mlsem.glm, and pool them "
+                "by mlsem.pool."
             )
         return self._again(fit.update(formula, **options) for fit in self.fits)
 
