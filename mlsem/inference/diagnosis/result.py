@@ -141,8 +141,9 @@ class ClusterDiagnostics(sheet.Shown):
 
         Columns `effective` (clusters), `largest` (share of the information that one cluster
         has), `cluster` (which), `df`, `se_model`, `se_cr2`, `ratio`, `ratio_lower` and
-        `ratio_upper` (where it usually lies in a right model), `change` (in `se_model`, of
-        leaving out the cluster that moves the estimate most), `influential` (which cluster).
+        `ratio_upper` (where it usually lies in a right model), `change` (in `se_model`, of a
+        generalised linear model in `se_cr2`, of leaving out the cluster that moves the estimate
+        most), `influential` (which cluster).
         """
         lower, upper = ratio_range(self.df)
         changes = self._changes()
@@ -188,8 +189,9 @@ class ClusterDiagnostics(sheet.Shown):
     @property
     @quiet
     def influence(self) -> pd.DataFrame:
-        """Cluster × parameter: by how many standard errors (the model's) leaving the cluster out
-        moves the estimate, in one step; NaN where nothing would be left to estimate it from."""
+        """Cluster × parameter: by how many standard errors (the model's; of a generalised linear
+        model CR2's) leaving the cluster out moves the estimate, in one step; NaN where nothing
+        would be left to estimate it from."""
         return self._by_cluster(self._named(self.measures.change))
 
     @property
@@ -222,7 +224,7 @@ class ClusterDiagnostics(sheet.Shown):
         return self._by_cluster(self._named(self.left_out.change), self.left_out.clusters)
 
     def _named(self, change: Shaped[Array, "g c"]) -> dict[str, Shaped[Array, "g"]]:
-        return dict(zip(self.parameters, (change / self.model_se).T, strict=True))
+        return dict(zip(self.parameters, (change / self._unit).T, strict=True))
 
     def _by_cluster(
         self,
@@ -236,7 +238,12 @@ class ClusterDiagnostics(sheet.Shown):
         change = self.measures.change.copy()
         if self.left_out is not None:
             change[self.left_out.clusters] = self.left_out.change
-        return change / self.model_se
+        return change / self._unit
+
+    @property
+    def _unit(self) -> Shaped[Array, "c"]:
+        """Standard errors that changes are measured in."""
+        return self.se if self.words.unit == "CR2's" else self.model_se
 
     # --- in words -----------------------------------------------------------------------------
 
@@ -303,7 +310,8 @@ class ClusterDiagnostics(sheet.Shown):
     @quiet
     def _sheet(self) -> sheet.Sheet:
         counts = self.counts, self.group_counts
-        return diagnostics_sheet(*counts, self._described(), self._refits(), self.verdict)
+        found, unit = self._described(), self.words.unit
+        return diagnostics_sheet(*counts, found, self._refits(), self.verdict, unit)
 
     # --- a figure -----------------------------------------------------------------------------
 
