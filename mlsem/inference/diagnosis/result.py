@@ -17,7 +17,7 @@ from mlsem.data.table.frame import make_frame
 from mlsem.errors import InferenceError
 from mlsem.inference.covariance.by_group import bearing
 from mlsem.inference.covariance.cautions import FEW_CLUSTERS, FEW_DF, FEW_EFFECTIVE
-from mlsem.inference.diagnosis.influence import ClusterInfluence, ratio_range
+from mlsem.inference.diagnosis.influence import ClusterInfluence, ratio_range, three_largest
 from mlsem.inference.diagnosis.left_out import LeftOut
 from mlsem.inference.diagnosis.sheet import diagnostics_sheet
 from mlsem.inference.diagnosis.verdict import (
@@ -291,7 +291,7 @@ class ClusterDiagnostics(sheet.Shown):
                 ratio=float(self.ratio[k]),
                 lower=float(lower[k]),
                 upper=float(upper[k]),
-                changes=_three_largest(changes[:, k], labels),
+                changes=three_largest(changes[:, k], labels),
                 soloists=tuple(labels[j] for j in np.flatnonzero(solo[:, k])),
                 mean=any(op in MEANS for op, _ in self.kinds[k]),
                 slope=any(
@@ -436,10 +436,3 @@ def _counts(name: str, rows: Shaped[Index, "G"], group: str = "") -> ClusterCoun
 def _weight(rows: Shaped[Index, "G"]) -> float:
     """N² / Σn_j²."""
     return float(rows.sum() ** 2 / (rows @ rows))
-
-
-def _three_largest(changes: Shaped[Array, "G"], labels: list[str]) -> tuple[tuple[str, float], ...]:
-    """Of changes (G,) without each cluster, and whose."""
-    size = np.where(np.isnan(changes), -1.0, np.abs(changes))
-    places = np.argsort(-size, kind="stable")[:3]
-    return tuple((labels[k], float(changes[k])) for k in places if size[k] >= 0.0)
