@@ -1,8 +1,8 @@
 """python -m benchmarks [NAME ...] [--save]
 
 Names: speed, grid, fit_measures, import_time, scaling, engines, memory, many_clusters, groups,
-robust, mixed, batch, slopes, missing, surveys, trials, travel, missing_random, random_models,
-random_families, formulas.
+robust, mixed, three_levels, batch, slopes, missing, surveys, trials, travel, missing_random,
+random_models, random_families, formulas.
 Without names: all up to trials. With --save docs/benchmarks.md is written anew, too.
 """
 
@@ -31,6 +31,7 @@ from benchmarks import (
     slopes,
     speed,
     surveys,
+    three_levels,
     travel,
     trials,
 )
@@ -47,6 +48,7 @@ PARTS = {
     "groups": groups.main,
     "robust": robust.main,
     "mixed": mixed.main,
+    "three_levels": three_levels.main,
     "batch": batch.main,
     "slopes": slopes.main,
     "missing": missing.main,
