@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
 import numpy as np
 
-from mlsem.arguments import require_level
 from mlsem.core.records import frozen
 from mlsem.data.table.frame import make_frame
 from mlsem.errors import OptionValueError
@@ -17,6 +15,7 @@ from mlsem.estimation.keywords import UNCHANGED, shown
 from mlsem.results.drawn import Plotted
 from mlsem.results.generalized.expected import Expecting
 from mlsem.results.generalized.result import GlmResult
+from mlsem.results.pooled.averaged import Averaged
 from mlsem.results.pooled.common import OF_ROWS, Pooled, reasons
 from mlsem.results.pooled.gathered import Alike, PooledEstimates
 from mlsem.results.tables import BROOM
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
 
     from mlsem.core.records import Array
     from mlsem.estimation.generalized.settings import GlmDf, GlmSe, SeForm
-    from mlsem.results.generalized.effects import EffectKind, GlmEffects
     from mlsem.results.generalized.summary import GlmSummary
     from mlsem.results.pooled.summary import Pairs
 
@@ -43,7 +41,7 @@ REASONS = reasons(
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class PooledGlmResult(Expecting, Pooled[GlmResult], Plotted):
+class PooledGlmResult(Expecting, Averaged, Pooled[GlmResult], Plotted):
     """Several fits of a generalised linear model or of estimating equations, pooled by Rubin's
     rules. A sequence of its fits, too.
 
@@ -277,69 +275,6 @@ class PooledGlmResult(Expecting, Pooled[GlmResult], Plotted):
                 "by mlsem.pool."
             )
         return self._again(fit.update(formula, **options) for fit in self.fits)
-
-    # --- effects --------------------------------------------------------------------------------
-
-    def effects(
-        self,
-        variable: str,
-        *,
-        kind: EffectKind | None = None,
-        values: Iterable[Any] | None = None,
-        by: str | None = None,
-        level: float = 0.95,
-    ) -> GlmEffects:
-        """Risks, their difference, ratio and odds ratio, or slopes, by standardisation.
-
-        They are averages over the rows of each data set, each pooled by Rubin's rules; ratios are
-        pooled as their logarithms.
-
-        Parameters
-        ----------
-        variable : str
-            A column of the data that the formula's effects are made of.
-        kind : {"contrast", "slope"}, optional
-        values : iterable, optional
-        by : str, optional
-            As for `GlmResult.effects`.
-        level : float, default 0.95
-            Of the intervals.
-
-        Returns
-        -------
-        GlmEffects
-
-        Raises
-        ------
-        OptionValueError, DataError, InferenceError
-            As for `GlmResult.effects`; or the data sets have not the same values.
-
-        Examples
-        --------
-        >>> import mlsem
-        >>> data = mlsem.load_example("article")
-        >>> data["high"] = (data["y"] > 0).astype(int)
-        >>> data["treated"] = (data["w1"] > 0).astype(int)
-        >>> sets = [data.assign(x1=data["x1"] + 0.1 * k * data["y"]) for k in range(3)]
-        >>> fits = [mlsem.glm("high ~ treated + x1", each, cluster="id") for each in sets]
-        >>> found = mlsem.pool(fits).effects("treated")
-        >>> found.frame[["effect", "estimate", "se", "df"]].round(2)
-               effect  estimate    se     df
-        0        mean      0.38  0.06  26.20
-        1        mean      0.58  0.05  24.10
-        2  difference      0.21  0.08  48.06
-        3       ratio      1.55  0.20  44.81
-        4  odds ratio      2.33  0.36  48.36
-        """
-        from mlsem.results.pooled.numbers import pooled_effects
-
-        require_level(level)
-        chosen = None if values is None else list(values)
-
-        def of_one(fit: GlmResult) -> GlmEffects:
-            return fit.effects(variable, kind=kind, values=chosen, by=by, level=level)
-
-        return pooled_effects(self, [of_one(fit) for fit in self.used], level)
 
     def _design(self, frame: pd.DataFrame | None) -> tuple[Array, Array]:
         """Means over data sets: columns of a formula such as poly(x, 2) are made otherwise in

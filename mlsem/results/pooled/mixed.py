@@ -16,6 +16,7 @@ from mlsem.results.mixed.choices import (
 )
 from mlsem.results.mixed.questions import Questioned
 from mlsem.results.mixed.result import MixedResult
+from mlsem.results.pooled.averaged import Averaged
 from mlsem.results.pooled.common import Pooled
 from mlsem.results.pooled.result import REASONS, PooledResult
 
@@ -29,10 +30,10 @@ if TYPE_CHECKING:
     from mlsem.results.mixed.tables import Scale
     from mlsem.results.mixed.varcorr import VarCorr
 
-OWN = {"marginal_means", "marginal_slopes", "contrast", "predict"}
+OWN = {"effects", "marginal_means", "marginal_slopes", "contrast", "predict"}
 
 
-class MixedTables(Questioned, Pooled[Any]):
+class MixedTables(Averaged, Questioned, Pooled[Any]):
     """lme4's tables of pooled fits, and marginal means."""
 
     @property

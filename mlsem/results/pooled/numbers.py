@@ -41,7 +41,6 @@ if TYPE_CHECKING:
     from mlsem.core.records import Index
     from mlsem.results.mixed.choices import Prediction
     from mlsem.results.pooled.common import Pooled
-    from mlsem.results.pooled.generalized import PooledGlmResult
     from mlsem.results.pooled.mixed import PooledMixedResult
     from mlsem.results.pooled.result import PooledResult
     from mlsem.results.result import FitResult
@@ -276,8 +275,8 @@ def pooled_reliability(pooled: PooledResult, group: Hashable, level: float) -> R
 
 
 @quiet
-def pooled_effects(pooled: PooledGlmResult, each: Sequence[GlmEffects], level: float) -> GlmEffects:
-    """See `PooledGlmResult.effects`.
+def pooled_effects(pooled: Pooled[Any], each: Sequence[GlmEffects], level: float) -> GlmEffects:
+    """See `Averaged.effects`.
 
     Raises
     ------
