@@ -1,9 +1,9 @@
 """python -m benchmarks [NAME ...] [--save]
 
 Names: speed, grid, fit_measures, import_time, scaling, engines, memory, many_clusters, groups,
-robust, mixed, batch, slopes, missing, surveys, missing_random, random_models, random_families,
-formulas.
-Without names: all but the last four. With --save docs/benchmarks.md is written anew, too.
+robust, mixed, three_levels, batch, slopes, missing, surveys, trials, travel, missing_random,
+random_models, random_families, formulas.
+Without names: all up to trials. With --save docs/benchmarks.md is written anew, too.
 """
 
 from __future__ import annotations
@@ -32,6 +32,8 @@ from benchmarks import (
     speed,
     surveys,
     three_levels,
+    travel,
+    trials,
 )
 
 PARTS = {
@@ -51,6 +53,8 @@ PARTS = {
     "slopes": slopes.main,
     "missing": missing.main,
     "surveys": surveys.main,
+    "trials": trials.main,
+    "travel": travel.main,
     "missing_random": missing_random.main,
     "random_models": random_models.main,
     "random_families": random_families.main,
@@ -60,7 +64,7 @@ PARTS = {
 
 def main() -> None:
     words = sys.argv[1:]
-    parts = [word for word in words if word in PARTS] or [*PARTS][:-4]
+    parts = [word for word in words if word in PARTS] or [*PARTS][: [*PARTS].index("travel")]
     options = [word for word in words if word not in PARTS]
     if options not in ([], ["--save"]):
         sys.exit(f"{__doc__}\nOptions of one part: python -m benchmarks.PART --help")

@@ -208,6 +208,15 @@ def surveys_block() -> str:
     return table(("what is fitted", "processor time"), rows)
 
 
+def trials_block() -> str:
+    """A logit and a GEE beside other programs."""
+    from benchmarks.trials import CASES, lines
+
+    found = result("trials")["seconds"]
+    rows = [row[:4] for case in CASES for row in lines(case, found[case])]
+    return table(("what is fitted", "", "processor time", "times mlsem's"), rows)
+
+
 BLOCKS: dict[str, Callable[[], str]] = {
     "lavaan": lavaan_block,
     "others": others_block,
@@ -219,6 +228,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "memory": memory_block,
     "many": many_block,
     "surveys": surveys_block,
+    "trials": trials_block,
 }
 
 

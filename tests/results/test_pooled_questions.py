@@ -305,3 +305,31 @@ def test_all_that_a_fit_has_is_pooled_or_refused_with_a_reason(kind: Any) -> Non
     of = {name for name in dir(kind._of) if not name.startswith("_")}
     assert of - {*dir(kind)} <= {*kind._reasons} | {"model", "notes", "covariance"}
     assert not {*dir(kind)} & {*kind._reasons}
+
+
+def test_pooled_generalised_models_are_changed_one_by_one() -> None:
+    data = mlsem.load_example("article").assign(high=lambda d: (d["y"] > 0).astype(int))
+    sets = [data.assign(x1=data["x1"] + 0.1 * k * data["y"]) for k in range(3)]
+    pooled = mlsem.pool([mlsem.glm("high ~ w1 + x1", each, cluster="id") for each in sets])
+    again = pooled.update(". ~ . - w1", family="gaussian")
+    wanted = mlsem.pool(
+        [mlsem.glm("high ~ x1", each, cluster="id", family="gaussian") for each in sets]
+    )
+    assert again.bse.tolist() == wanted.bse.tolist()
+    assert again.df.tolist() == wanted.df.tolist()
+    with pytest.raises(OptionValueError, match="of several data sets"):
+        pooled.update(data=data)  # type: ignore[call-arg]
+
+
+@pytest.mark.parametrize("random", ["(1 | id)", "(1 | district/id)"])
+def test_effects_of_mixed_models_are_pooled(random: str) -> None:
+    data = mlsem.load_example("article").assign(
+        treated=lambda d: (d["w1"] > 0).astype(int), district=lambda d: d["id"] // 5
+    )
+    sets = [data.assign(x1=data["x1"] + 0.1 * k * data["y"]) for k in range(3)]
+    pooled = mlsem.pool([mlsem.lmm(f"y ~ treated + x1 + {random}", each) for each in sets])
+    found = pooled.effects("treated").frame.set_index("effect").loc["difference"]
+    assert found["estimate"] == pytest.approx(pooled.params["treated"], rel=1e-9)
+    assert found["se"] == pytest.approx(pooled.bse["treated"], rel=1e-9)
+    assert found["df"] == pytest.approx(pooled.df["treated"], rel=1e-6)
+    assert len(pooled.effects("x1").frame) == 1

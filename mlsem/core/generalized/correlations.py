@@ -1,13 +1,11 @@
 """Working correlations R of the rows of a cluster, D R D being their covariances Φ.
 
-Scoring needs rows W Z and W r with WᵀW = R⁻¹:
+Scoring needs R⁻¹ z, and the adjustment of residuals (t² Φ⁻¹ + Φ)⁻¹ z = Re (Φ + it)⁻¹ z:
 
-    exchangeable   (1-ρ)^{-½} (z_i - k z̄),   k = 1 - (1 - ρ)^{½} (1 - ρ + nρ)^{-½}
-    ar1            (z_i - ρ^d z_{i-1}) (1 - ρ^{2d})^{-½},   d = t_i - t_{i-1};   z_1 itself
+    exchangeable   R⁻¹ z = (z - ρ / (1 - ρ + nρ) Σz) / (1 - ρ);  Φ is diagonal but for a direction
+    ar1            R⁻¹ has three diagonals, of rows that are d = t_i - t_{i-1} steps apart
 
-and the adjustment of residuals Φ⁻¹ z and (t² Φ⁻¹ + Φ)⁻¹ z = Re (Φ + it)⁻¹ z. Φ is diagonal but for
-one direction (exchangeable), or its inverse has three diagonals (ar1), so that no matrix of a
-cluster's size is made.
+so that no matrix of a cluster's size is made.
 """
 
 from __future__ import annotations
@@ -33,10 +31,6 @@ class Correlation(Protocol):
     @property
     def rho(self) -> float: ...
 
-    def white(self, rows: Rows, values: Shaped[Array, "... N"]) -> Shaped[Array, "... N"]:
-        """W z."""
-        ...
-
     def inverse(self, rows: Rows, values: Shaped[Array, "... N"]) -> Shaped[Array, "... N"]:
         """R⁻¹ z."""
         ...
@@ -59,9 +53,6 @@ class Independence:
     name: CorrelationName = "independence"
     rho: float = 0.0
 
-    def white(self, rows: Rows, values: Shaped[Array, "... N"]) -> Shaped[Array, "... N"]:
-        return values
-
     def inverse(self, rows: Rows, values: Shaped[Array, "... N"]) -> Shaped[Array, "... N"]:
         return values
 
@@ -81,11 +72,6 @@ class Exchangeable:
 
     rho: float
     name: CorrelationName = "exchangeable"
-
-    def white(self, rows: Rows, values: Shaped[Array, "... N"]) -> Shaped[Array, "... N"]:
-        rho, sizes = self.rho, rows.sizes
-        share = (1.0 - np.sqrt((1.0 - rho) / (1.0 - rho + sizes * rho))) / sizes
-        return (values - rows.spread(share * rows.sums(values))) / np.sqrt(1.0 - rho)
 
     def inverse(self, rows: Rows, values: Shaped[Array, "... N"]) -> Shaped[Array, "... N"]:
         rho = self.rho
@@ -116,22 +102,12 @@ class Autoregressive:
     rho: float
     name: CorrelationName = "ar1"
 
-    def _kept(self, rows: Rows) -> Shaped[Array, "N"]:
-        """ρ^d of each row and the one before, 0 of the first row of a cluster."""
+    def _diagonals(self, rows: Rows) -> tuple[Shaped[Array, "N"], Shaped[Array, "N"]]:
+        """Of R⁻¹: the middle one, and that of each row and the one before; with k = ρ^d,
+        1 / (1 - k_i²) + k_{i+1}² / (1 - k_{i+1}²) and -k_i / (1 - k_i²)."""
         assert rows.gaps is not None
         kept = np.power(self.rho, rows.gaps)
         kept[rows.starts] = 0.0
-        return kept
-
-    def white(self, rows: Rows, values: Shaped[Array, "... N"]) -> Shaped[Array, "... N"]:
-        kept = self._kept(rows)
-        before = np.empty_like(values)
-        before[..., 0], before[..., 1:] = 0.0, values[..., :-1]
-        return (values - kept * before) / np.sqrt(1.0 - kept**2)
-
-    def _diagonals(self, rows: Rows) -> tuple[Shaped[Array, "N"], Shaped[Array, "N"]]:
-        """Of R⁻¹: the middle one, and that of each row and the one before."""
-        kept = self._kept(rows)
         fresh = 1.0 / (1.0 - kept**2)
         beside = -kept * fresh
         middle = fresh.copy()

@@ -57,13 +57,13 @@ class Rows:
 
     def parts(self) -> Iterator[tuple[slice, Rows]]:
         """The rows in runs of whole clusters that a processor's cache holds, and where they are."""
-        ends = np.append(self.starts, self.n_rows)
+        ends, most = self.starts + self.sizes, max(1, CACHE // (len(self.design) + 4))
         first = 0
-        while first < len(self.starts):
-            most = ends[first] + max(1, CACHE // (len(self.design) + 4))
-            last = max(first + 1, int(np.searchsorted(ends, most, side="right")) - 1)
-            own = slice(int(ends[first]), int(ends[last]))
-            yield own, self._part(own, self.starts[first:last] - own.start)
+        while first < len(ends):
+            start = int(self.starts[first])
+            last = max(first + 1, int(np.searchsorted(ends, start + most, side="right")))
+            own = slice(start, int(ends[last - 1]))
+            yield own, self._part(own, self.starts[first:last] - start)
             first = last
 
     def _part(self, own: slice, starts: Shaped[Index, "j"]) -> Rows:
@@ -128,7 +128,7 @@ def standing(
 def cross_products(
     rows: Rows, left: Shaped[Array, "p N"], right: Shaped[Array, "p N"]
 ) -> Shaped[Array, "J p p"]:
-    """Σ l rᵀ of the rows of each cluster, l being r times a number of the row: symmetric."""
+    """Σ l rᵀ of the rows of each cluster, l = S r with a symmetric S of its rows: symmetric."""
     size = len(left)
     total = np.empty((len(rows.starts), size, size))
     for a in range(size):

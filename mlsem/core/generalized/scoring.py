@@ -162,7 +162,7 @@ def solve(
             converged = True
             break
     correlation = sought.correlation
-    scaled = correlation.white(rows, there.scaled)
+    weighted = correlation.inverse(rows, there.scaled)
     return Solution(
         params=frozen(params),
         converged=converged,
@@ -171,8 +171,8 @@ def solve(
         dispersion=_dispersion(rows, there.residual, size, working),
         asked=asked,
         rows=there,
-        informations=frozen(cross_products(rows, scaled, scaled)),
-        scores=frozen(rows.sums(scaled * correlation.white(rows, there.residual)).T),
+        informations=frozen(cross_products(rows, weighted, there.scaled)),
+        scores=frozen(rows.sums(weighted * there.residual).T),
         deviance=deviance(there.mean),
     )
 
@@ -224,9 +224,9 @@ def _step(
     size = len(there.scaled)
     information, score = np.zeros((size, size)), np.zeros(size)
     for own, part in rows.parts():
-        scaled = correlation.white(part, there.scaled[:, own])
-        information += scaled @ scaled.T
-        score += scaled @ correlation.white(part, there.residual[own])
+        weighted = correlation.inverse(part, there.scaled[:, own])
+        information += weighted @ there.scaled[:, own].T
+        score += weighted @ there.residual[own]
     scale = np.sqrt(np.diagonal(information))
     if not (np.isfinite(score).all() and (scale > 0.0).all()):
         return score, np.inf

@@ -91,3 +91,10 @@ def ratio_range(
     tail = 0.5 - 0.5 * share
     lower, upper = (np.sqrt(gammaincinv(0.5 * df, p) / (0.5 * df)) for p in (tail, 1.0 - tail))
     return lower, upper
+
+
+def three_largest(changes: Shaped[Array, "G"], labels: list[str]) -> tuple[tuple[str, float], ...]:
+    """Of changes (G,) without each cluster, and whose."""
+    size = np.where(np.isnan(changes), -1.0, np.abs(changes))
+    places = np.argsort(-size, kind="stable")[:3]
+    return tuple((labels[k], float(changes[k])) for k in places if size[k] >= 0.0)

@@ -17,7 +17,7 @@ from mlsem.data.table.frame import make_frame
 from mlsem.errors import InferenceError
 from mlsem.inference.covariance.by_group import bearing
 from mlsem.inference.covariance.cautions import FEW_CLUSTERS, FEW_DF, FEW_EFFECTIVE
-from mlsem.inference.diagnosis.influence import ClusterInfluence, ratio_range
+from mlsem.inference.diagnosis.influence import ClusterInfluence, ratio_range, three_largest
 from mlsem.inference.diagnosis.left_out import LeftOut
 from mlsem.inference.diagnosis.sheet import diagnostics_sheet
 from mlsem.inference.diagnosis.verdict import (
@@ -141,8 +141,9 @@ class ClusterDiagnostics(sheet.Shown):
 
         Columns `effective` (clusters), `largest` (share of the information that one cluster
         has), `cluster` (which), `df`, `se_model`, `se_cr2`, `ratio`, `ratio_lower` and
-        `ratio_upper` (where it usually lies in a right model), `change` (in `se_model`, of
-        leaving out the cluster that moves the estimate most), `influential` (which cluster).
+        `ratio_upper` (where it usually lies in a right model), `change` (in `se_model`, of a
+        generalised linear model in `se_cr2`, of leaving out the cluster that moves the estimate
+        most), `influential` (which cluster).
         """
         lower, upper = ratio_range(self.df)
         changes = self._changes()
@@ -188,8 +189,9 @@ class ClusterDiagnostics(sheet.Shown):
     @property
     @quiet
     def influence(self) -> pd.DataFrame:
-        """Cluster × parameter: by how many standard errors (the model's) leaving the cluster out
-        moves the estimate, in one step; NaN where nothing would be left to estimate it from."""
+        """Cluster × parameter: by how many standard errors (the model's; of a generalised linear
+        model CR2's) leaving the cluster out moves the estimate, in one step; NaN where nothing
+        would be left to estimate it from."""
         return self._by_cluster(self._named(self.measures.change))
 
     @property
@@ -222,7 +224,7 @@ class ClusterDiagnostics(sheet.Shown):
         return self._by_cluster(self._named(self.left_out.change), self.left_out.clusters)
 
     def _named(self, change: Shaped[Array, "g c"]) -> dict[str, Shaped[Array, "g"]]:
-        return dict(zip(self.parameters, (change / self.model_se).T, strict=True))
+        return dict(zip(self.parameters, (change / self._unit).T, strict=True))
 
     def _by_cluster(
         self,
@@ -236,7 +238,12 @@ class ClusterDiagnostics(sheet.Shown):
         change = self.measures.change.copy()
         if self.left_out is not None:
             change[self.left_out.clusters] = self.left_out.change
-        return change / self.model_se
+        return change / self._unit
+
+    @property
+    def _unit(self) -> Shaped[Array, "c"]:
+        """Standard errors that changes are measured in."""
+        return self.se if self.words.unit == "CR2's" else self.model_se
 
     # --- in words -----------------------------------------------------------------------------
 
@@ -284,7 +291,7 @@ class ClusterDiagnostics(sheet.Shown):
                 ratio=float(self.ratio[k]),
                 lower=float(lower[k]),
                 upper=float(upper[k]),
-                changes=_three_largest(changes[:, k], labels),
+                changes=three_largest(changes[:, k], labels),
                 soloists=tuple(labels[j] for j in np.flatnonzero(solo[:, k])),
                 mean=any(op in MEANS for op, _ in self.kinds[k]),
                 slope=any(
@@ -303,7 +310,8 @@ class ClusterDiagnostics(sheet.Shown):
     @quiet
     def _sheet(self) -> sheet.Sheet:
         counts = self.counts, self.group_counts
-        return diagnostics_sheet(*counts, self._described(), self._refits(), self.verdict)
+        found, unit = self._described(), self.words.unit
+        return diagnostics_sheet(*counts, found, self._refits(), self.verdict, unit)
 
     # --- a figure -----------------------------------------------------------------------------
 
@@ -428,10 +436,3 @@ def _counts(name: str, rows: Shaped[Index, "G"], group: str = "") -> ClusterCoun
 def _weight(rows: Shaped[Index, "G"]) -> float:
     """N² / Σn_j²."""
     return float(rows.sum() ** 2 / (rows @ rows))
-
-
-def _three_largest(changes: Shaped[Array, "G"], labels: list[str]) -> tuple[tuple[str, float], ...]:
-    """Of changes (G,) without each cluster, and whose."""
-    size = np.where(np.isnan(changes), -1.0, np.abs(changes))
-    places = np.argsort(-size, kind="stable")[:3]
-    return tuple((labels[k], float(changes[k])) for k in places if size[k] >= 0.0)

@@ -25,6 +25,7 @@ def diagnostics_sheet(
     found: Sequence[Coefficient],
     refits: Refits | None,
     verdict: tuple[str, ...],
+    unit: str,
 ) -> Sheet:
     """Facts on the clusters, what carries each coefficient, what moves it, and the verdict.
 
@@ -37,6 +38,8 @@ def diagnostics_sheet(
     refits : Refits or None
         None: all changes are of one step.
     verdict : tuple of str
+    unit : str
+        Whose standard errors changes are measured in.
     """
     sizes = f"{counts.smallest}, {counts.median:g}, {counts.largest}"
     facts = [
@@ -48,7 +51,7 @@ def diagnostics_sheet(
     if refits is not None:
         converged = refits.tried - len(refits.failed)
         facts.append(("Refits without a cluster, converged", f"{converged} of {refits.tried}"))
-    tables = (_leverage(found), _changes(found, counts, refits))
+    tables = (_leverage(found), _changes(found, counts, refits, unit))
     return Sheet("Cluster diagnostics", tuple(facts), tables, "Verdict", verdict)
 
 
@@ -70,7 +73,7 @@ def _cells(each: Coefficient) -> tuple[str, ...]:
 
 
 def _changes(
-    found: Sequence[Coefficient], counts: ClusterCounts, refits: Refits | None
+    found: Sequence[Coefficient], counts: ClusterCounts, refits: Refits | None, unit: str
 ) -> SheetTable:
     rows = []
     for each in found:
@@ -84,5 +87,5 @@ def _changes(
             if refits.tried < counts.clusters
             else "Refitted without each cluster."
         )
-    title = "Leaving one cluster out: change in standard errors (the model's)"
+    title = f"Leaving one cluster out: change in standard errors ({unit})"
     return SheetTable(title, ("Cluster", "Change") * SHOWN, tuple(rows), how)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from mlsem.report.cells import percent
 
@@ -66,7 +67,7 @@ class Coefficient:
     ratio, lower, upper : float
         CR2 to the model's standard error, and the range it usually has in a right model.
     changes : tuple of (cluster, change)
-        Of leaving that cluster out, in the model's standard errors; the largest first.
+        Of leaving that cluster out, in standard errors; the largest first.
     soloists : tuple of str
         Clusters that alone determine part of it (leverage 1).
     mean : bool
@@ -134,12 +135,15 @@ class Words:
         What to do where one cluster determines a parameter.
     reference : str
         What is said of the range of ratios.
+    unit : {"the model's", "CR2's"}
+        Whose standard errors changes are measured in.
     """
 
     reason: str
     uncorrected: str
     alone: str
     reference: str
+    unit: Literal["the model's", "CR2's"] = "the model's"
 
 
 ROUGH = "No fixed cut-off is right, and the range is a rough one"
@@ -157,6 +161,7 @@ ROWS_INDEPENDENT = Words(
     uncorrected="CR0 and CR1",
     alone="More clusters are needed, or the effect is left out.",
     reference=f"{ROUGH}; CR2 holds either way.",
+    unit="CR2's",
 )
 
 
@@ -202,7 +207,7 @@ def verdict(
         alone(solo, words.alone) if solo else "",
         carried(few) if few else "",
         few_df(low) if low else "",
-        moved(sorted(large, key=_change), refitted=refits is not None) if large else "",
+        moved(sorted(large, key=_change), words.unit, refitted=refits is not None) if large else "",
         wide(above, words) if above else "",
         narrow(below, words) if below else "",
     )
@@ -286,14 +291,14 @@ def alone(found: Sequence[Coefficient], cure: str) -> str:
     )
 
 
-def moved(found: Sequence[Coefficient], *, refitted: bool) -> str:
+def moved(found: Sequence[Coefficient], unit: str, *, refitted: bool) -> str:
     """Leaving one cluster out changes these by more than a standard error; the largest first."""
     cases = [
         f"{each.name} by {each.changes[0][1]:+.2f} without cluster {each.changes[0][0]}"
         for each in found
     ]
     return (
-        "one cluster moves an estimate by more than one standard error (the model's): "
+        f"one cluster moves an estimate by more than one standard error ({unit}): "
         f"{_joined(cases)}. See whether its data are right, and report the estimates without it "
         "too." + ("" if refitted else " exact=True refits without each cluster.")
     )

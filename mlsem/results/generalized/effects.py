@@ -172,8 +172,9 @@ class GlmEffects(Shown, Answering):
             if any(word in effect for effect in columns["effect"])
         )
         table = SheetTable("Effects", heads, tuple(rows), legend, left=1)
-        title = f"Effects of {self.variable} by standardisation ({100 * self.level:g} % intervals)"
-        return Sheet(title, (), (table,), "Notes", self.notes)
+        title = f"Effects of {self.variable} by standardisation"
+        facts = (("Level of intervals", f"{self.level:g}"),)
+        return Sheet(title, facts, (table,), "Notes", self.notes)
 
 
 @quiet

@@ -527,7 +527,7 @@ class GlmResult(Expecting, Coefficients, Answering, Plotted):
         >>> try:
         ...     fit.lr_test(fit.update(". ~ . - x1"))
         ... except mlsem.InferenceError as error:
-        ...     print(str(error)[-48:])
+        ...     print(str(error)[-45:])
         that differ together, full.wald_test("`x1`").
         """
         raise InferenceError(no_likelihood_ratio(simple, self))

@@ -76,7 +76,7 @@ def test_correlations_and_their_inverses(kind):
     draw = np.random.default_rng(3)
     rows = _rows(draw.normal(size=(2, 15)))
     values, deviation = draw.normal(size=(2, 15)), draw.uniform(0.4, 2.0, 15)
-    white, inverse = kind.white(rows, values), kind.inverse(rows, values)
+    inverse = kind.inverse(rows, values)
     damped = kind.damped(rows, deviation, 0.6, values)
     ends = [*STARTS[1:], 15]
     least, most = kind.bounds(rows)
@@ -85,11 +85,24 @@ def test_correlations_and_their_inverses(kind):
         R = _correlations(kind, own)
         cover = R * np.outer(deviation[own], deviation[own])
         assert inverse[:, own] == pytest.approx(values[:, own] @ np.linalg.inv(R), abs=1e-12)
-        assert white[:, own] @ white[:, own].T == pytest.approx(
-            values[:, own] @ np.linalg.inv(R) @ values[:, own].T, abs=1e-12
-        )
         wanted = values[:, own] @ np.linalg.inv(0.36 * np.linalg.inv(cover) + cover)
         assert damped[:, own] == pytest.approx(wanted, abs=1e-12)
         eigenvalues = np.linalg.eigvalsh(R)
         assert eigenvalues.min() >= least - 1e-12
         assert eigenvalues.max() <= most + 1e-12
+
+
+def test_parts_are_whole_clusters_of_bounded_size(monkeypatch):
+    from mlsem.core.generalized import rows as module
+
+    monkeypatch.setattr(module, "CACHE", 36)  # six rows of two columns
+    rows = _rows(np.arange(30.0).reshape(2, 15))
+    parts = list(rows.parts())
+    assert [(own.start, own.stop) for own, _ in parts] == [(0, 6), (6, 10), (10, 15)]
+    assert np.concatenate([part.sizes for _, part in parts]).tolist() == rows.sizes.tolist()
+    for own, part in parts:
+        assert part.design.tolist() == rows.design[:, own].tolist()
+        assert part.gaps.tolist() == GAPS[own].tolist()
+    again = rows.of_clusters(np.array([3, 0, 3]))
+    assert again.sizes.tolist() == [5, 4, 5]
+    assert again.design[0].tolist() == [*range(10, 15), *range(4), *range(10, 15)]

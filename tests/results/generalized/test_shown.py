@@ -26,7 +26,10 @@ def test_clusters_left_out(case):
         assert found.left_out.change[j, 0] == pytest.approx(
             again.params["trt"] - fit.params["trt"], abs=1e-9
         )
-    assert found.exact.loc[label, "trt"] * found.model_se[0] == found.left_out.change[1, 0]
+    assert found.exact.loc[label, "trt"] * found.se[0] == pytest.approx(
+        found.left_out.change[1, 0], rel=1e-12
+    )
+    assert "change in standard errors (CR2's)" in str(found)
     assert found.measures.share.sum() == pytest.approx(1.0)
     assert found.rows.sum() == len(rows)
     assert found.measures.leverage.sum() == pytest.approx(len(fit.params))
