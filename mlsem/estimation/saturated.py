@@ -4,7 +4,8 @@ Its parameters β are all covariances of each level and the coefficients of all 
 covariates (`core.implied.saturated`); where the fit takes moments of covariates from the saturated
 model, both hold them. In a single-level model β̂ are sample moments; in a two-level one the maximum
 is sought without a bound on Σ_B, as that of the fit is, and among positive semidefinite matrices
-where there is none. The saturated model of several groups is that of each: they share nothing.
+where there is none; in one of three levels without a bound, from the fit on. The saturated model of
+several groups is that of each: they share nothing.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import numpy as np
 from mlsem.core.clusters.unions import summed
 from mlsem.core.evidence.clusterwise import ClusterFit
 from mlsem.core.implied.pattern import LevelMoments
-from mlsem.core.implied.saturated import Saturated, saturate
+from mlsem.core.implied.saturated import Held, Saturated, saturate
 from mlsem.core.linalg import least_squares, weighted_sum, whitened_by
 from mlsem.core.optimise.objective import MomentDerivatives, MomentObjective
 from mlsem.core.quiet import quiet
@@ -90,17 +91,13 @@ class SaturatedPoint:
         return ((np.arange(along.shape[1]), along),)
 
     @property
-    def moments(self) -> tuple[LevelMoments, LevelMoments]:
-        """Of both levels."""
-        return self._point.within, self._point.between
+    def moments(self) -> tuple[LevelMoments, ...]:
+        """Of each level."""
+        return self._point.levels
 
-    def moments_at(self, params: Array) -> tuple[LevelMoments, LevelMoments]:
-        """Of both levels at other values of β."""
-        pattern = self.coordinates.pattern
-        found = pattern.within.moments(params), pattern.between.moments(params)
-        assert found[0] is not None
-        assert found[1] is not None
-        return found[0], found[1]
+    def moments_at(self, params: Array) -> tuple[LevelMoments, ...]:
+        """Of each level at other values of β."""
+        return tuple([level.moments(params) for level in self.coordinates.pattern.levels])
 
     def clusters(self) -> ClusterFit:
         """ℓ_j and distance of each cluster of the likelihood."""
@@ -222,13 +219,15 @@ def coordinates_of(estimates: Estimates[Problem]) -> Saturated:
             "covariances that it implies differ from cluster to cluster. Compare it with other "
             "models by lr_test, aic or bic."
         )
-    pattern = estimates.problem.inner.pattern
-    levels = pattern.levels
-    covariates = pattern.within.covariates, pattern.between.covariates
-    names = [[level.names[k] for k in level.observed] for level in levels]
-    parts = (*(level.parts for level in estimates.table.levels), ())
-    held = [_positions(own, part) for own, part in zip(names, parts, strict=False)]
-    return saturate(pattern, covariates, estimates.implied, (held[0], held[1]))
+    pattern, table = estimates.problem.inner.pattern, estimates.table
+    held: list[Held] = []
+    for k, level in enumerate(pattern.levels):
+        names = [level.names[row] for row in level.observed]
+        parts = table.levels[k].parts if k < len(table.levels) else ()
+        absent = table.passing if k == 1 else ()
+        held.append(Held(_positions(names, parts), _positions(names, absent)))
+    covariates = [level.covariates for level in pattern.levels]
+    return saturate(pattern, covariates, estimates.implied, held)
 
 
 def _positions(names: Sequence[str], chosen: tuple[str, ...]) -> Index:
@@ -240,7 +239,7 @@ def at_estimates(estimates: Estimates) -> SaturatedModel:
     points: list[SaturatedPoint] = []
     for own in (group.estimates for group in estimates.groups):
         coordinates = coordinates_of(own)
-        params = coordinates.at(*own.implied)
+        params = coordinates.at(own.implied)
         points.append(SaturatedPoint(own.problem, coordinates, params))
     return _of_all(estimates, points)
 
@@ -278,9 +277,16 @@ def _fit_of_group(estimates: Estimates[Problem], semidefinite: bool | None) -> S
     coordinates, problem = coordinates_of(estimates), estimates.problem
     if isinstance(problem.moments, CellMoments):
         return _incomplete_fit(estimates, coordinates, semidefinite)
+    if estimates.table.three_level:
+        if semidefinite:
+            raise InferenceError(
+                "h1(semidefinite=True) is there for two levels; with three leave it out: the "
+                "saturated model is then sought without that bound."
+            )
+        return _climbed_from(estimates, coordinates)
     if not estimates.table.two_level:
         within = single_level_moments(problem.sample, coordinates)
-        params = coordinates.at(within, estimates.implied[1])
+        params = coordinates.at((within, estimates.implied[1]))
         return SaturatedPoint(problem, coordinates, params)
     for bounded in _bounds_to_try(estimates, semidefinite):
         found = unrestricted(problem.table, problem.sample, problem.maps, semidefinite=bounded)
@@ -289,11 +295,21 @@ def _fit_of_group(estimates: Estimates[Problem], semidefinite: bool | None) -> S
         moments = [
             _given_covariates(problem, k, found.means[k], found.covariances[k]) for k in (0, 1)
         ]
-        params = coordinates.at(moments[0], moments[1])
+        params = coordinates.at(tuple(moments))
         point = SaturatedPoint(problem, coordinates, params, found.rank, found.singular)
         if semidefinite is not None or point.loglik >= estimates.loglik or not bounded:
             return point
     raise _no_maximum()
+
+
+def _climbed_from(estimates: Estimates[Problem], coordinates: Saturated) -> SaturatedPoint:
+    """Of three levels, by a search that begins at the moments that the model implies."""
+    objective = replace(estimates.problem.inner, pattern=coordinates.pattern)
+    start = coordinates.at(estimates.implied)
+    found = climbed(objective, coordinates.pattern, start, semidefinite=False)
+    if found is None:
+        raise _no_maximum()
+    return SaturatedPoint(estimates.problem, coordinates, found.params)
 
 
 def _bounds_to_try(estimates: Estimates, semidefinite: bool | None) -> tuple[bool, ...]:
@@ -315,7 +331,7 @@ def _incomplete_fit(
 ) -> SaturatedPoint:
     """`saturated_fit` where values are missing."""
     problem = estimates.problem
-    start = coordinates.at(*(_sample_moments(problem, k) for k in (0, 1)))
+    start = coordinates.at(tuple([_sample_moments(problem, k) for k in (0, 1)]))
     objective = replace(problem.inner, pattern=coordinates.pattern)
     wanted = _bounds_to_try(estimates, semidefinite)
     if semidefinite is None and wanted == (False,):
@@ -348,10 +364,10 @@ def _sample_moments(problem: Problem, k: int) -> LevelMoments:
 
 
 def bounds_variances(estimates: Estimates) -> bool:
-    """Whether variances of level 2 are kept from being negative."""
+    """Whether variances above level 1 are kept from being negative."""
     table = estimates.table
     return table.semidefinite or any(
-        row.is_variance and row.level == 2 and row.free >= 0 and row.lower >= 0.0
+        row.is_variance and row.level > 1 and row.free >= 0 and row.lower >= 0.0
         for row in table.rows
     )
 
