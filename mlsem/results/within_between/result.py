@@ -90,8 +90,14 @@ class WithinBetween(Answering):
         own = self._covariates
         kinds = [_kind(each) for each in own]
         columns: dict[str, Any] = {"varies": kinds}
-        for name in ("sd_within", "sd_between", "icc", "reliability", "varying"):
-            columns[name] = [getattr(each, name) for each in own]
+        spreads = [each.spread for each in own]
+        columns |= {
+            "sd_within": [each.within for each in spreads],
+            "sd_between": [each.between for each in spreads],
+            "icc": [each.icc for each in spreads],
+            "reliability": [each.reliability for each in spreads],
+            "varying": [each.varying for each in spreads],
+        }
         return make_frame(columns, [each.name for each in own])
 
     @quiet
@@ -198,10 +204,8 @@ def _kind(each: Covariate) -> str:
 
 def unreliable(covariates: tuple[Covariate, ...]) -> tuple[str, ...]:
     """A note on means of clusters that are rough measures of these."""
-    means = [each for each in covariates if each.between is not None]
-    rough = [
-        f"{each.name} {each.reliability:.2f}" for each in means if each.reliability < UNRELIABLE
-    ]
+    means = {each.name: each.spread.reliability for each in covariates if each.between is not None}
+    rough = [f"{name} {value:.2f}" for name, value in means.items() if value < UNRELIABLE]
     if not rough:
         return ()
     return (
