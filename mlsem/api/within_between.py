@@ -10,7 +10,8 @@ from mlsem.api.lmm import lmm
 from mlsem.core.quiet import quiet
 from mlsem.data.design.columns import INTERCEPT
 from mlsem.data.design.mixed import read_mixed
-from mlsem.data.design.within_between import Interactions, SplitData, split_data
+from mlsem.data.design.parts import Interactions
+from mlsem.data.design.within_between import SplitData, split_data
 from mlsem.data.frames.source import source as source_of
 from mlsem.data.frames.taking import taken
 from mlsem.errors import (
@@ -150,7 +151,7 @@ def within_between(
         data=parts.frame,
         formulas=formulas,
         notes=(*notes, *([f"no Hausman test: {test}"] if isinstance(test, str) else ())),
-        _covariates=parts.covariates,
+        _parts=parts.parts,
     )
 
 

@@ -248,6 +248,37 @@ def test_it_pickles_and_its_models_predict():
     assert values == pytest.approx(found.contextual.predict(found.data).to_numpy(), abs=1e-8)
 
 
+@pytest.mark.parametrize("interactions", ["product", "double"])
+def test_other_rows_have_the_means_of_the_clusters_of_the_fit(interactions):
+    formula = "y ~ x*z + sex + x:w + w"
+    found = mlsem.within_between(formula, drawn(), "g", interactions=interactions, center=True)
+    made = [name for name in found.data if name not in drawn()]
+    again = found.with_parts(drawn())
+    assert again[made].to_numpy(dtype=float) == pytest.approx(
+        found.data[made].to_numpy(dtype=float)
+    )
+    part = found.with_parts(drawn().iloc[::3])
+    same = found.data.loc[part.index, made].to_numpy(dtype=float)
+    assert part[made].to_numpy(dtype=float) == pytest.approx(same)
+    new = drawn().query("g == 9").assign(g=99)
+    alone = found.with_parts(new)
+    shift = drawn()["x"].mean()
+    assert alone["x_between"].to_numpy() == pytest.approx(new["x"].mean() - shift)
+    assert found.hybrid.predict(part).to_numpy() == pytest.approx(
+        found.contextual.predict(part).to_numpy(), abs=1e-8
+    )
+
+
+def test_rows_of_other_libraries_come_back_as_they_are():
+    import polars as pl
+
+    rows = pl.from_pandas(drawn()[["y", "x", "w", "g"]])
+    found = mlsem.within_between("y ~ x + w", rows, "g")
+    made = found.with_parts(rows.drop("y").head(5))
+    assert isinstance(made, pl.DataFrame)
+    assert made["x_within"].to_list() == pytest.approx(found.data["x_within"].iloc[:5].tolist())
+
+
 # --- what is refused ------------------------------------------------------------------------------
 
 

@@ -10,17 +10,27 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mlsem.data.design.cluster_means import Spread, means_of, spread_of
+from mlsem.data.design.cluster_means import by_cluster, means_of, spread_of
 from mlsem.data.design.columns import INTERCEPT, dependent
+from mlsem.data.design.parts import (
+    BETWEEN,
+    WITHIN,
+    Covariate,
+    Interactions,
+    PartsRecipe,
+    factors_of,
+    parts_of,
+    with_products,
+)
 from mlsem.errors import DataError, OptionValueError, SpecificationError, listed, nearest
 from mlsem.syntax.r_language import deparse
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping
 
     import pandas as pd
 
@@ -28,37 +38,6 @@ if TYPE_CHECKING:
     from mlsem.data.design.mixed import MixedData
     from mlsem.data.table.grouping import Grouping
     from mlsem.syntax.mixed import MixedFormula
-
-Interactions = Literal["product", "double"]
-WITHIN, BETWEEN = "_within", "_between"
-
-
-@dataclass(frozen=True, slots=True)
-class Covariate:
-    """A column of the design, and what of it is in the models.
-
-    Attributes
-    ----------
-    name : str
-        As the formula has it: ``x1``, ``sexmale``, ``x1:w1``.
-    column : str
-        Its column in the data of the models.
-    varies : bool
-        Whether it varies within clusters.
-    split : bool
-        Whether it is cut into parts.
-    within, between : str or None
-        Columns of its deviations and of its means; None where they are in no model.
-    spread : Spread
-    """
-
-    name: str
-    column: str
-    varies: bool
-    split: bool
-    within: str | None
-    between: str | None
-    spread: Spread
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -72,6 +51,8 @@ class SplitData:
         Columns of it.
     covariates : tuple of Covariate
         In the order of the formula.
+    parts : PartsRecipe
+        How they are made of other rows.
     random : tuple of tuple of str
         Effects that vary between clusters, by the names of the formula; those of one tuple covary.
     n_single : int
@@ -83,6 +64,7 @@ class SplitData:
     outcome: str
     cluster: str
     covariates: tuple[Covariate, ...]
+    parts: PartsRecipe
     random: tuple[tuple[str, ...], ...]
     n_single: int
     notes: tuple[str, ...]
@@ -117,7 +99,7 @@ def split_data(
         No covariate varies within clusters, or two columns would have one name.
     """
     _check_formula(formula, read)
-    columns = _columns(read, interactions)
+    columns = with_products(_columns(read), read.columns.within, interactions, _mean(read.grouping))
     varying = [name for name in columns if name in read.columns.within]
     if not varying:
         raise DataError(
@@ -126,10 +108,10 @@ def split_data(
         )
     chosen = varying if split is None else _chosen(split, columns, varying, formula.fixed.variables)
     means = {name: means_of(read.grouping, columns[name]) for name in varying}
-    covariates = _decided(read.grouping, columns, means, chosen)
+    covariates = _decided(read.grouping, columns, means, chosen, center=center)
     outcome = _plain(deparse(formula.outcome))
     parts = {outcome: read.rows.values[read.columns.outcome]}
-    for name, column, values in _parts(covariates, columns, means, center=center):
+    for name, column, values in parts_of(covariates, columns, means):
         if column in parts:
             raise DataError(
                 f"{name!r} needs a column {column!r}, and another variable of the formula has that "
@@ -141,10 +123,22 @@ def split_data(
         outcome=outcome,
         cluster=formula.group,
         covariates=covariates,
+        parts=PartsRecipe(
+            recipe=read.recipe,
+            within=read.columns.within,
+            interactions=interactions,
+            covariates=covariates,
+            labels=read.grouping.labels,
+            means={name: by_cluster(read.grouping, columns[name]) for name in varying},
+        ),
         random=read.columns.random,
         n_single=int((read.grouping.sizes == 1).sum()),
         notes=(*_dependence(covariates, means), *_of_products(columns, interactions, means)),
     )
+
+
+def _mean(grouping: Grouping) -> Callable[[str, Array], Array]:
+    return lambda _, values: means_of(grouping, values)
 
 
 def _check_formula(formula: MixedFormula, read: MixedData) -> None:
@@ -174,7 +168,7 @@ def _chosen(
     variables: Collection[str],
 ) -> list[str]:
     """Columns that are named, or one of whose variables is, and that vary."""
-    named = {name: {name, *_factors(name), *_variables(name, variables)} for name in columns}
+    named = {name: {name, *factors_of(name), *_variables(name, variables)} for name in columns}
     found: set[str] = set()
     for asked in split:
         own = {name for name in columns if asked in named[name]}
@@ -195,37 +189,17 @@ def _chosen(
 
 def _variables(name: str, variables: Collection[str]) -> set[str]:
     """Those that the factors of a column are made of: `sex` of `sexmale:x1`, and `x1`."""
-    begun = ([each for each in variables if part.startswith(each)] for part in _factors(name))
+    begun = ([each for each in variables if part.startswith(each)] for part in factors_of(name))
     return {max(each, key=len) for each in begun if each}
 
 
-def _columns(read: MixedData, interactions: Interactions) -> dict[str, Array]:
-    """The covariates in the order of the formula; with "double" products are of deviations."""
-    within = read.columns.within
-    columns = {
+def _columns(read: MixedData) -> dict[str, Array]:
+    """The covariates in the order of the formula."""
+    return {
         name: np.asarray(read.rows.values[name], dtype=np.float64)
         for name in read.columns.fixed
         if name != INTERCEPT
     }
-    if interactions == "product":
-        return columns
-    found = dict(columns)
-    for name in columns:
-        factors = _factors(name)
-        if not {*factors} <= columns.keys():
-            raise SpecificationError(
-                f'interactions="double" needs the covariates of {name!r} by themselves, too: write '
-                f"{'*'.join(factors)}, or leave interactions out."
-            )
-        if len([each for each in factors if each in within]) > 1:
-            parts = [_moving(read.grouping, columns[each], each in within) for each in factors]
-            found[name] = np.prod(parts, axis=0)
-    return found
-
-
-def _moving(grouping: Grouping, values: Array, varies: bool) -> Array:
-    """Deviations from the mean of the cluster; of what does not vary, the values."""
-    return values - means_of(grouping, values) if varies else values
 
 
 def _of_products(
@@ -233,7 +207,7 @@ def _of_products(
 ) -> tuple[str, ...]:
     """What products of two covariates that vary within clusters are."""
     products = [
-        name for name in columns if len([each for each in _factors(name) if each in varying]) > 1
+        name for name in columns if len([each for each in factors_of(name) if each in varying]) > 1
     ]
     if not products:
         return ()
@@ -248,10 +222,6 @@ def _of_products(
     )
 
 
-def _factors(name: str) -> list[str]:
-    return name.split(":")
-
-
 # --- parts ----------------------------------------------------------------------------------------
 
 
@@ -260,6 +230,8 @@ def _decided(
     columns: Mapping[str, Array],
     means: Mapping[str, Array],
     chosen: Collection[str],
+    *,
+    center: bool,
 ) -> tuple[Covariate, ...]:
     """The covariates, with the parts that are no linear combinations of those before."""
     alike = {*dependent({name: columns[name] - means[name] for name in means})}
@@ -276,27 +248,11 @@ def _decided(
             if name not in means or name in alike
             else _plain(name) + WITHIN * (name in chosen),
             between=_plain(name) + BETWEEN if name in chosen and name not in lost else None,
+            shift=float(values.mean()) if center else 0.0,
             spread=spread_of(grouping, values, varies=name in means),
         )
         for name, values in columns.items()
     )
-
-
-def _parts(
-    covariates: Iterable[Covariate],
-    columns: Mapping[str, Array],
-    means: Mapping[str, Array],
-    *,
-    center: bool,
-) -> Iterator[tuple[str, str, Array]]:
-    """Of each covariate its name, and the columns of the data that it needs."""
-    for own in covariates:
-        values = columns[own.name]
-        yield own.name, own.column, values
-        if own.split and own.within is not None:
-            yield own.name, own.within, values - means[own.name]
-        if own.between is not None:
-            yield own.name, own.between, means[own.name] - (values.mean() if center else 0.0)
 
 
 def _dependence(covariates: Iterable[Covariate], means: Mapping[str, Array]) -> list[str]:
