@@ -7,6 +7,7 @@ import pytest
 
 import mlsem
 from mlsem.api.reading import Reading
+from mlsem.core import blocks
 from mlsem.core.optimise.optimum import RestrictedMaximum
 from mlsem.core.optimise.together import Reached
 from mlsem.data.table.frame import make_frame
@@ -111,6 +112,17 @@ def test_errors_found_ahead_are_those_of_each_alone(name, sizes):
             ours = np.array(list(outcome.parameters.values()))
             np.testing.assert_allclose(ours, alone, rtol=1e-8, atol=1e-10)
             assert list(outcome.parameters) == list(fit.params.index)
+
+
+@pytest.mark.parametrize("room", [4, 3])
+def test_as_many_are_answered_at_once_as_memory_has_room_for(room, monkeypatch):
+    methods = read_methods({"CR2": MODELS["a regression"] | {"cluster": "id", "se": "CR2"}})
+    frames = drawn([6] * 40)
+    whole = outcomes(methods, frames)
+    n_params = len(whole[0][0].parameters)
+    monkeypatch.setattr(blocks, "CHUNK", room * 40 * n_params**2)
+    for (outcome,), (again,) in zip(whole, outcomes(methods, frames), strict=True):
+        assert again is None if room < 4 else again.parameters == outcome.parameters
 
 
 def test_methods_that_need_more_than_errors_are_not_answered_ahead():

@@ -92,18 +92,13 @@ class Unions:
         """B of these kinds: the sum over its members, each `factors` times."""
         size = self.parts.n_directions
         width = size * max(size, self.parts.width)
-        total = np.empty((len(kinds), size, size))
-        for part, members, first in self._blocks(kinds, width):
+        sums: list[Array] = []
+        for _, members, first in self._blocks(kinds, width):
             found = self.parts.information(members)
             if factors is not None:
                 found *= factors[members, None, None]
-            found = _added(found, first, -3)
-            if found.shape[-3] == len(kinds):
-                return found
-            if not part.start:
-                total = np.empty((*found.shape[:-3], *total.shape))
-            total[..., part, :, :] = found
-        return total
+            sums.append(_added(found, first, -3))
+        return sums[0] if len(sums) == 1 else np.concatenate(sums, axis=-3)
 
     def cumulants(
         self, kinds: Shaped[Index, "k"], directions: Shaped[Array, "... k c n"]

@@ -14,6 +14,7 @@ from typing import Annotated as Shaped
 import numpy as np
 from numpy.typing import NDArray
 
+from mlsem.core.blocks import blocks, per_block
 from mlsem.core.optimise.objective import well_conditioned
 from mlsem.core.quiet import quiet
 from mlsem.core.records import Array
@@ -32,6 +33,8 @@ from mlsem.inference.covariance.of_estimates import (
     kind_of,
     working_equations,
 )
+
+FEWEST = 4  # data sets that memory must have room for at once
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,7 +60,18 @@ def usual_errors(fits: Mapping[int, Estimates]) -> dict[int, Errors]:
         if each.restricted and kind_of(each).model_based:
             found |= _restricted(number, each)
     for some in alike(usual):
-        found |= _errors(some)
+        found |= _in_blocks(some)
+    return found
+
+
+def _in_blocks(fits: Mapping[int, Estimates]) -> dict[int, Errors]:
+    """As many at once as memory has room for; none of data sets that have so many clusters that
+    each alone is quick."""
+    numbers, first = list(fits), next(iter(fits.values()))
+    width = first.problem.moments.n_clusters * len(first.names) ** 2
+    found: dict[int, Errors] = {}
+    for part in blocks(len(numbers), width) if per_block(width) >= FEWEST else ():
+        found |= _errors({number: fits[number] for number in numbers[part]})
     return found
 
 
