@@ -25,6 +25,7 @@ from mlsem.errors import (
     warnings_of,
 )
 from mlsem.other_programs.answering import answering
+from mlsem.results.mixed.result import MixedResult
 from mlsem.results.within_between.lines import MODELS
 from mlsem.results.within_between.result import WithinBetween, unreliable
 from mlsem.syntax.mixed import has_random_part, read_two_levels
@@ -32,7 +33,6 @@ from mlsem.syntax.mixed import has_random_part, read_two_levels
 if TYPE_CHECKING:
     from mlsem.data.frames.records import AnyFrame
     from mlsem.inference.wald.run import WaldTest
-    from mlsem.results.mixed.result import MixedResult
 
 WithinBetweenSe = Literal["CR2", "CR0", "CR1", "CR3", "standard"]
 
@@ -140,7 +140,9 @@ def within_between(
     mixed: dict[str, MixedResult] = {}
     for name in MODELS[1:]:
         with warnings_of(name), errors_of(f"the model {name!r}"):
-            mixed[name] = lmm(formulas[name], parts.frame, REML, se=se)
+            fit = lmm(formulas[name], parts.frame, REML, se=se)
+            assert isinstance(fit, MixedResult)  # of two levels
+            mixed[name] = fit
     notes = (*read.notes, *_said(parts), *parts.notes, *unreliable(parts.covariates))
     test = _hausman(mixed["contextual"], parts)
     return WithinBetween(
