@@ -209,6 +209,8 @@ def _quoted(name: str) -> str:
 def _split(split: Any) -> tuple[str, ...] | None:
     if split is None:
         return None
+    if not isinstance(split, Iterable):
+        raise OptionValueError(f"split={split!r}: it takes names of covariates.")
     found = (split,) if isinstance(split, str) else tuple(split)
     if not found:
         raise OptionValueError("split is empty: name covariates, or leave it out.")

@@ -293,6 +293,8 @@ def test_rows_of_other_libraries_come_back_as_they_are():
         ("y ~ x + (1 | g)", {"cluster": "w"}, mlsem.OptionValueError, "name the clusters once"),
         ("y ~ x + w", {"split": "w"}, mlsem.OptionValueError, "does not vary within clusters"),
         ("y ~ x + w", {"split": "q"}, mlsem.OptionValueError, "is no covariate of the formula"),
+        ("y ~ x", {"split": 3}, mlsem.OptionValueError, "split=3: it takes names"),
+        ("y ~ x + (1 | g/sex)", {}, mlsem.SpecificationError, "within_between takes two levels"),
         ("y ~ x", {"split": []}, mlsem.OptionValueError, "split is empty"),
         ("y ~ x:z", {"interactions": "double"}, mlsem.SpecificationError, r"write x\*z"),
         ("y ~ x", {"se": "MLR"}, mlsem.OptionValueError, "within_between takes 'CR2', 'CR0'"),
