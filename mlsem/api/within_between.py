@@ -10,7 +10,8 @@ from mlsem.api.lmm import lmm
 from mlsem.core.quiet import quiet
 from mlsem.data.design.columns import INTERCEPT
 from mlsem.data.design.mixed import read_mixed
-from mlsem.data.design.within_between import Interactions, SplitData, split_data
+from mlsem.data.design.parts import Interactions
+from mlsem.data.design.within_between import SplitData, split_data
 from mlsem.data.frames.source import source as source_of
 from mlsem.data.frames.taking import taken
 from mlsem.errors import (
@@ -24,6 +25,7 @@ from mlsem.errors import (
     warnings_of,
 )
 from mlsem.other_programs.answering import answering
+from mlsem.results.mixed.result import MixedResult
 from mlsem.results.within_between.lines import MODELS
 from mlsem.results.within_between.result import WithinBetween, unreliable
 from mlsem.syntax.mixed import has_random_part, read_two_levels
@@ -31,7 +33,6 @@ from mlsem.syntax.mixed import has_random_part, read_two_levels
 if TYPE_CHECKING:
     from mlsem.data.frames.records import AnyFrame
     from mlsem.inference.wald.run import WaldTest
-    from mlsem.results.mixed.result import MixedResult
 
 WithinBetweenSe = Literal["CR2", "CR0", "CR1", "CR3", "standard"]
 
@@ -139,7 +140,9 @@ def within_between(
     mixed: dict[str, MixedResult] = {}
     for name in MODELS[1:]:
         with warnings_of(name), errors_of(f"the model {name!r}"):
-            mixed[name] = lmm(formulas[name], parts.frame, REML, se=se)
+            fit = lmm(formulas[name], parts.frame, REML, se=se)
+            assert isinstance(fit, MixedResult)  # of two levels
+            mixed[name] = fit
     notes = (*read.notes, *_said(parts), *parts.notes, *unreliable(parts.covariates))
     test = _hausman(mixed["contextual"], parts)
     return WithinBetween(
@@ -150,7 +153,7 @@ def within_between(
         data=parts.frame,
         formulas=formulas,
         notes=(*notes, *([f"no Hausman test: {test}"] if isinstance(test, str) else ())),
-        _covariates=parts.covariates,
+        _parts=parts.parts,
     )
 
 
@@ -206,6 +209,8 @@ def _quoted(name: str) -> str:
 def _split(split: Any) -> tuple[str, ...] | None:
     if split is None:
         return None
+    if not isinstance(split, Iterable):
+        raise OptionValueError(f"split={split!r}: it takes names of covariates.")
     found = (split,) if isinstance(split, str) else tuple(split)
     if not found:
         raise OptionValueError("split is empty: name covariates, or leave it out.")

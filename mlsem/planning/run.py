@@ -11,7 +11,14 @@ from mlsem.other_programs.answering import answering
 from mlsem.planning.arguments import Asked, Design, read
 from mlsem.planning.formula import Answer, by_formula
 from mlsem.planning.result import Plan
-from mlsem.planning.simulated import Found, How, effect_by_simulation, simulated
+from mlsem.planning.simulated import (
+    Found,
+    How,
+    effect_by_simulation,
+    latent_share,
+    simulated,
+)
+from mlsem.planning.trial import Trial
 
 STEPS = 25  # of a search among simulations
 
@@ -160,7 +167,7 @@ def plan(
     by = _chosen(by, found)
     if by == "formula":
         return found
-    _refuse_explained(found.trial)
+    _refuse_explained(found)
     return _by_simulation(asked, found, How(replications, seed, n_jobs, progress))
 
 
@@ -170,11 +177,17 @@ def _chosen(by: str | None, found: Plan) -> str:
     return by or ("simulation" if found.thin and not any(found.trial.r2) else "formula")
 
 
-def _refuse_explained(trial: Design) -> None:
-    if trial.control is not None and (any(trial.r2) or trial.covariates):
+def _refuse_explained(plan: Plan) -> None:
+    """Refuse what covariates of rows cannot explain of a binary outcome."""
+    trial = plan.trial
+    if not isinstance(trial, Trial) or trial.control is None:
+        return
+    share = latent_share(trial, plan.effect)
+    if share >= 1.0:
         raise OptionValueError(
-            'by="simulation": trials with a binary outcome are simulated without covariates. Leave '
-            'out r2 and covariates, or take by="formula".'
+            f"r2={trial.r2[0]:g} of rows: no covariate with a normal distribution explains more "
+            f"than {trial.r2[0] / share:.2f} of a binary outcome with these risks. Plan with less, "
+            'or take by="formula".'
         )
 
 

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 from typing import Annotated as Shaped
 
 import numpy as np
-from scipy.special import stdtrit
+from scipy.special import betaincinv, ndtr, ndtri, stdtrit
 
-from mlsem.core.records import Array
+from mlsem.core.records import Array, Index
 from mlsem.data.table.frame import make_frame
 from mlsem.planning.arguments import Design
 from mlsem.planning.multisite import Multisite
-from mlsem.planning.trial import Trial
+from mlsem.planning.trial import QUANTILES, Trial
 from mlsem.simulation.study.run import study
 
 if TYPE_CHECKING:
@@ -166,9 +166,7 @@ def _of_clusters(rng: np.random.Generator, trial: Trial, effect: float) -> pd.Da
     treated[rng.permutation(trial.clusters)[: trial.treated]] = 1.0
     columns = {CLUSTER: upper, TREATED: treated[upper]}
     if trial.control is not None:
-        risks = _risks(rng, trial, trial.control + effect * treated)
-        yes = rng.random(len(middle)) < risks[middle]
-        return make_frame({OUTCOME: 1.0 * yes} | columns)
+        return make_frame(columns | _binary(rng, trial, effect, treated, middle))
     outcome = effect * treated[upper]
     places = np.arange(len(middle)), middle, upper
     for level, names in enumerate(_levels(trial)):
@@ -206,17 +204,50 @@ def _part(
     return own, covariates
 
 
-def _risks(rng: np.random.Generator, trial: Trial, risk: Shaped[Array, "J"]) -> Shaped[Array, "s"]:
-    """Risks of subclusters: beta distributions about the risks of their clusters, these about
-    those of the arms, so that ρ π(1 − π) is their variance."""
-    inner, upper = trial.icc
-    found = np.repeat(_beta(rng, risk, upper), trial.subclusters)
-    return _beta(rng, found, inner / (1.0 - upper)) if inner else found
+def _binary(
+    rng: np.random.Generator,
+    trial: Trial,
+    effect: float,
+    treated: Shaped[Array, "J"],
+    middle: Index,
+) -> dict[str, Shaped[Array, "N"]]:
+    """A binary outcome and its covariates, which move the quantiles of risks and of rows.
+
+    Risks of clusters are beta distributed about those of the arms, of subclusters about those of
+    their clusters, so that ρ π(1 − π) is their variance.
+    """
+    assert trial.control is not None
+    (inner, upper), shares, names = trial.icc, trial.r2, _levels(trial)
+    own, above = _part(rng, 1.0, shares[2], names[2], trial.clusters)
+    risks = _beta(trial.control + effect * treated, upper, own)
+    own, between = _part(rng, 1.0, shares[1], names[1], trial.clusters * trial.subclusters)
+    risks = _beta(np.repeat(risks, trial.subclusters), inner / (1.0 - upper), own)
+    share = min(latent_share(trial, effect), 1.0)  # a little above it while effects are sought
+    own, within = _part(rng, 1.0, share, names[0], len(middle))
+    levels = (within, slice(None)), (between, middle), (above, middle // trial.subclusters)
+    found = {name: each[rows] for drawn, rows in levels for name, each in drawn.items()}
+    yes = ndtr(-own) < risks[middle]
+    return {OUTCOME: yes.astype(np.float64)} | found
 
 
-def _beta(rng: np.random.Generator, mean: Shaped[Array, "s"], icc: float) -> Shaped[Array, "s"]:
+def latent_share(trial: Trial, effect: float) -> float:
+    """What a covariate of rows explains of the normal variable below whose quantile the outcome is
+    1, so that it explains R² of the outcome within clusters: R² E[π(1 − π)]/E[φ(c)]², over the
+    risks π of clusters of both arms, c their normal quantiles."""
+    assert trial.control is not None
+    scores = ndtri((np.arange(QUANTILES) + 0.5) / QUANTILES)
+    means = (trial.control + effect, trial.control)
+    risks = np.array([_beta(np.full(QUANTILES, each), sum(trial.icc), scores) for each in means])
+    weights = np.array(trial.arms) / (trial.clusters * QUANTILES)
+    density = np.exp(-0.5 * ndtri(risks) ** 2) / np.sqrt(2.0 * np.pi)
+    variance = float((weights @ (risks * (1.0 - risks))).sum())
+    return trial.r2[0] * variance / float((weights @ density).sum()) ** 2
+
+
+def _beta(mean: Shaped[Array, "s"], icc: float, scores: Shaped[Array, "s"]) -> Shaped[Array, "s"]:
+    """Risks about their means, at the quantiles of normal scores."""
     if not icc:
         return mean
-    weight = 1.0 / icc - 1.0
-    inside = np.clip(mean, 1e-12, 1.0 - 1e-12)
-    return rng.beta(inside * weight, (1.0 - inside) * weight)
+    weight, inside = 1.0 / icc - 1.0, np.clip(mean, 1e-12, 1.0 - 1e-12)
+    found = betaincinv(inside * weight, (1.0 - inside) * weight, ndtr(scores))
+    return np.asarray(found, dtype=np.float64)

@@ -42,7 +42,7 @@ TRIAL: dict[str, Any] = {"clusters": 12, "size": 20, "icc": 0.1}
         ({"effect": 0.0}, "not 0"),
         ({"level": 95}, "level=95"),
         ({"by": "magic"}, "by='magic'"),
-        ({"control": 0.3, "covariates": 1, "by": "simulation"}, "without covariates"),
+        ({"control": 0.3, "effect": 0.1, "r2": (0.9, 0), "by": "simulation"}, "more than 0.5"),
         ({"replications": 10}, "from 100"),
         ({"randomised": "pupils"}, 'it takes "clusters" or "rows"'),
         ({"effect_sd": 0.1}, 'randomised="rows"'),
@@ -141,6 +141,26 @@ def test_trials_within_clusters_are_drawn_as_they_are_planned() -> None:
     assert means[0.0].var() == pytest.approx(0.3 + 0.7 / 12, rel=0.06)
 
 
+def test_binary_outcomes_are_drawn_with_their_covariates() -> None:
+    """Risks, intraclass correlation, and what covariates explain of rows and of clusters."""
+    plan = mlsem.plan(
+        clusters=3000, size=30, icc=0.1, effect=0.2, control=0.3, r2=(0.3, 0.5), by="formula"
+    )
+    rows = _Generator(plan.trial, plan.effect)(np.random.default_rng(1))
+    risks = rows.groupby("treated")["y"].mean()
+    assert risks.tolist() == pytest.approx([0.3, 0.5], abs=0.01)
+    control = rows.query("treated == 0")
+    clusters = control.groupby("cluster")[["y", "w1"]].mean()
+    within = control.groupby("cluster")["y"].var().mean()
+    between = clusters["y"].var() - within / 30
+    assert between / (between + within) == pytest.approx(0.1, abs=0.01)
+    assert clusters.corr().loc["y", "w1"] ** 2 * clusters["y"].var() / between == pytest.approx(
+        0.5, abs=0.05
+    )
+    deviations = rows[["y", "x"]] - rows.groupby("cluster")[["y", "x"]].transform("mean")
+    assert deviations.corr().loc["y", "x"] ** 2 == pytest.approx(0.3, abs=0.03)
+
+
 def test_on_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     figure = tmp_path / "power.png"
     asked = ["plan", "--clusters", "12", "--size", "20", "--icc", "0.1", "--r2", "0.3,0.5"]
@@ -166,6 +186,7 @@ def test_on_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str])
         {"clusters": 30, "treated": 5, "cv": 0.75},
         {"clusters": 12, "subclusters": 3, "icc": (0.05, 0.1)},
         {"clusters": 24, "control": 0.3, "icc": 0.05},
+        {"clusters": 24, "control": 0.3, "icc": 0.1, "r2": (0.3, 0.5)},
         {"clusters": 12, "cv": 0.5, "effect_sd": 0.25, "randomised": "rows"},
         {"clusters": 24, "treated": 0.3, "effect_sd": 0.3, "r2": (0.3, 0.5), "randomised": "rows"},
     ],

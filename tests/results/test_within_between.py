@@ -85,20 +85,26 @@ def test_the_hausman_test_is_clubsandwichs_of_the_means():
 # --- identities -----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("se", ["CR0", "CR1", "CR2", "CR3"])
-@pytest.mark.parametrize("interactions", ["product", "double"])
-def test_within_effects_of_all_models_are_those_of_fixed_effects(se, interactions):
+@cache
+def with_products(interactions: str) -> WithinBetween:
     formula = "y ~ x*z + sex + x:w + w"
-    found = mlsem.within_between(formula, drawn(), "g", se=se, interactions=interactions)
-    table = found.to_frame().query("effect == 'within'")
-    names = ["est", "se", "df"]
-    fixed, *others = (
-        table[table["model"] == each].set_index("covariate")[names]
-        for each in ("fixed", "contextual", "hybrid")
-    )
-    assert fixed.index.tolist() == ["x", "z", "sexm", "x:z", "x:w"]
-    for each in others:
-        assert each.to_numpy() == pytest.approx(fixed.to_numpy(), rel=1e-9)
+    return mlsem.within_between(formula, drawn(), "g", interactions=interactions, center=True)
+
+
+@pytest.mark.parametrize("interactions", ["product", "double"])
+def test_within_effects_of_all_models_are_those_of_fixed_effects(interactions):
+    found = with_products(interactions)
+    names = ["x", "z", "sexm", "x_z", "x_w"]
+    assert found.fixed.params.index.tolist() == names
+    own = {"contextual": names, "hybrid": [f"{name}_within" for name in names]}
+    for kind in ("CR0", "CR1", "CR2", "CR3"):
+        fixed = found.fixed.with_se(kind)
+        for model, columns in own.items():
+            fit = found.fits[model].with_se(kind)
+            table = fit.tidy().set_index("term").loc[columns]
+            assert table["estimate"].to_numpy() == pytest.approx(fixed.params.to_numpy(), rel=1e-9)
+            assert table["std.error"].to_numpy() == pytest.approx(fixed.bse.to_numpy(), rel=1e-9)
+            assert table["df"].to_numpy() == pytest.approx(fixed.df.to_numpy(), rel=1e-9)
 
 
 def test_fixed_effects_are_least_squares_with_a_dummy_for_each_cluster():
@@ -248,6 +254,36 @@ def test_it_pickles_and_its_models_predict():
     assert values == pytest.approx(found.contextual.predict(found.data).to_numpy(), abs=1e-8)
 
 
+@pytest.mark.parametrize("interactions", ["product", "double"])
+def test_other_rows_have_the_means_of_the_clusters_of_the_fit(interactions):
+    found = with_products(interactions)
+    made = [name for name in found.data if name not in drawn()]
+    again = found.with_parts(drawn())
+    assert again[made].to_numpy(dtype=float) == pytest.approx(
+        found.data[made].to_numpy(dtype=float)
+    )
+    part = found.with_parts(drawn().iloc[::3])
+    same = found.data.loc[part.index, made].to_numpy(dtype=float)
+    assert part[made].to_numpy(dtype=float) == pytest.approx(same)
+    new = drawn().query("g == 9").assign(g=99)
+    alone = found.with_parts(new)
+    shift = drawn()["x"].mean()
+    assert alone["x_between"].to_numpy() == pytest.approx(new["x"].mean() - shift)
+    assert found.hybrid.predict(part).to_numpy() == pytest.approx(
+        found.contextual.predict(part).to_numpy(), abs=1e-8
+    )
+
+
+def test_rows_of_other_libraries_come_back_as_they_are():
+    import polars as pl
+
+    rows = pl.from_pandas(drawn()[["y", "x", "w", "g"]])
+    found = mlsem.within_between("y ~ x + w", rows, "g")
+    made = found.with_parts(rows.drop("y").head(5))
+    assert isinstance(made, pl.DataFrame)
+    assert made["x_within"].to_list() == pytest.approx(found.data["x_within"].iloc[:5].tolist())
+
+
 # --- what is refused ------------------------------------------------------------------------------
 
 
@@ -262,6 +298,8 @@ def test_it_pickles_and_its_models_predict():
         ("y ~ x + (1 | g)", {"cluster": "w"}, mlsem.OptionValueError, "name the clusters once"),
         ("y ~ x + w", {"split": "w"}, mlsem.OptionValueError, "does not vary within clusters"),
         ("y ~ x + w", {"split": "q"}, mlsem.OptionValueError, "is no covariate of the formula"),
+        ("y ~ x", {"split": 3}, mlsem.OptionValueError, "split=3: it takes names"),
+        ("y ~ x + (1 | g/sex)", {}, mlsem.SpecificationError, "within_between takes two levels"),
         ("y ~ x", {"split": []}, mlsem.OptionValueError, "split is empty"),
         ("y ~ x:z", {"interactions": "double"}, mlsem.SpecificationError, r"write x\*z"),
         ("y ~ x", {"se": "MLR"}, mlsem.OptionValueError, "within_between takes 'CR2', 'CR0'"),

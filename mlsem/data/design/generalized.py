@@ -10,6 +10,7 @@ import numpy as np
 from mlsem.core.generalized.families import BINOMIAL, POISSON
 from mlsem.core.generalized.rows import Rows
 from mlsem.core.records import frozen
+from mlsem.data.design.cluster_means import by_cluster
 from mlsem.data.design.columns import INTERCEPT, dependent, design
 from mlsem.data.design.r_evaluate import Scope
 from mlsem.data.design.r_values import Factor
@@ -136,7 +137,7 @@ def read_glm(
     if absorb is not None:
         effects.pop(INTERCEPT, None)
         inner = group(used, absorb, None)
-        _require_within(inner, grouping, absorb, cluster, len(used))
+        _require_within(inner, grouping, absorb, cluster)
         effects = {name: _demeaned(inner, each) for name, each in effects.items()}
         _require_left(used, effects, variables, formula, absorb)
         response, offset, count = (
@@ -277,35 +278,19 @@ def _check_outcome(frame: pd.DataFrame, name: str, values: Array, family: Family
 
 def _demeaned(grouping: Grouping, values: Array) -> Array:
     """Less the mean of each group."""
-    rows, starts = grouping.rows(values, 0, len(values)), _starts(grouping)
-    left = rows - np.repeat(np.add.reduceat(rows, starts) / grouping.sizes, grouping.sizes)
-    if grouping.order is None:
-        return left
-    found = np.empty(len(values))
-    found[grouping.order] = left
-    return found
+    return values - by_cluster(grouping, values)[grouping.codes]
 
 
 def _starts(grouping: Grouping) -> Index:
     return np.cumsum(grouping.sizes) - grouping.sizes
 
 
-def _codes(grouping: Grouping, count: int) -> Index:
-    codes = np.empty(count, dtype=np.intp)
-    order = slice(None) if grouping.order is None else grouping.order
-    codes[order] = np.repeat(np.arange(len(grouping.sizes)), grouping.sizes)
-    return codes
-
-
-def _require_within(
-    inner: Grouping, outer: Grouping, absorb: str, cluster: str | None, count: int
-) -> None:
+def _require_within(inner: Grouping, outer: Grouping, absorb: str, cluster: str | None) -> None:
     """Groups that are taken out lie in one cluster each: else rows of several clusters share what
     was estimated, and leverages of demeaned rows are not those of the whole model."""
     if cluster is None or absorb == cluster:
         return
-    codes, of = _codes(outer, count), _codes(inner, count)
-    pairs = np.unique(np.stack((of, codes)), axis=1).shape[1]
+    pairs = np.unique(np.stack((inner.codes, outer.codes)), axis=1).shape[1]
     if pairs > len(inner.sizes):
         raise SpecificationError(
             f"absorb={absorb!r}: its groups have rows of several clusters of {cluster!r}. Take "

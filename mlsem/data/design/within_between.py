@@ -9,18 +9,28 @@ clusters, and their coefficients those of a model with a constant for each clust
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mlsem.data.design.cluster_means import by_cluster, means_of, spread_of
 from mlsem.data.design.columns import INTERCEPT, dependent
-from mlsem.data.moments.bases import SAME
+from mlsem.data.design.parts import (
+    BETWEEN,
+    WITHIN,
+    Covariate,
+    Interactions,
+    PartsRecipe,
+    factors_of,
+    parts_of,
+    with_products,
+)
 from mlsem.errors import DataError, OptionValueError, SpecificationError, listed, nearest
 from mlsem.syntax.r_language import deparse
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping
 
     import pandas as pd
 
@@ -28,48 +38,6 @@ if TYPE_CHECKING:
     from mlsem.data.design.mixed import MixedData
     from mlsem.data.table.grouping import Grouping
     from mlsem.syntax.mixed import MixedFormula
-
-Interactions = Literal["product", "double"]
-WITHIN, BETWEEN = "_within", "_between"
-
-
-@dataclass(frozen=True, slots=True)
-class Covariate:
-    """A column of the design, and what of it is in the models.
-
-    Attributes
-    ----------
-    name : str
-        As the formula has it: ``x1``, ``sexmale``, ``x1:w1``.
-    column : str
-        Its column in the data of the models.
-    varies : bool
-        Whether it varies within clusters.
-    split : bool
-        Whether it is cut into parts.
-    within, between : str or None
-        Columns of its deviations and of its means; None where they are in no model.
-    sd_within, sd_between : float
-        √ of the components of variance (of a one-way analysis of variance).
-    icc : float
-        The share that lies between clusters.
-    reliability : float
-        Of the means as measures of what clusters are: the mean of τ² / (τ² + σ²/n_j).
-    varying : int
-        Clusters within which it varies.
-    """
-
-    name: str
-    column: str
-    varies: bool
-    split: bool
-    within: str | None
-    between: str | None
-    sd_within: float
-    sd_between: float
-    icc: float
-    reliability: float
-    varying: int
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -83,6 +51,8 @@ class SplitData:
         Columns of it.
     covariates : tuple of Covariate
         In the order of the formula.
+    parts : PartsRecipe
+        How they are made of other rows.
     random : tuple of tuple of str
         Effects that vary between clusters, by the names of the formula; those of one tuple covary.
     n_single : int
@@ -94,6 +64,7 @@ class SplitData:
     outcome: str
     cluster: str
     covariates: tuple[Covariate, ...]
+    parts: PartsRecipe
     random: tuple[tuple[str, ...], ...]
     n_single: int
     notes: tuple[str, ...]
@@ -128,7 +99,7 @@ def split_data(
         No covariate varies within clusters, or two columns would have one name.
     """
     _check_formula(formula, read)
-    grouping, columns = read.grouping, _columns(read, interactions)
+    columns = with_products(_columns(read), read.columns.within, interactions, _mean(read.grouping))
     varying = [name for name in columns if name in read.columns.within]
     if not varying:
         raise DataError(
@@ -136,42 +107,38 @@ def split_data(
             "and random effects are compared by such a covariate. mlsem.lmm fits the formula."
         )
     chosen = varying if split is None else _chosen(split, columns, varying, formula.fixed.variables)
-    means = {name: _means(grouping, columns[name]) for name in varying}
-    deviations = {name: columns[name] - means[name] for name in varying}
-    alike = {*dependent(deviations)}
-    constant = {name: columns[name] for name in columns if name not in means}
-    between = {name: means[name] for name in chosen}
-    lost = {*dependent({INTERCEPT: np.ones(len(read.frame)), **constant, **between})}
+    means = {name: means_of(read.grouping, columns[name]) for name in varying}
+    covariates = _decided(read.grouping, columns, means, chosen, center=center)
     outcome = _plain(deparse(formula.outcome))
-    covariates: list[Covariate] = []
-    parts: dict[str, Array] = {outcome: read.rows.values[read.columns.outcome]}
-    for name, values in columns.items():
-        own = _covariate(grouping, name, values, name in means)
-        if name in chosen:
-            own = replace(
-                own,
-                split=True,
-                within=None if name in alike else own.column + WITHIN,
-                between=None if name in lost else own.column + BETWEEN,
+    parts = {outcome: read.rows.values[read.columns.outcome]}
+    for name, column, values in parts_of(covariates, columns, means):
+        if column in parts:
+            raise DataError(
+                f"{name!r} needs a column {column!r}, and another variable of the formula has that "
+                "name: rename one of them."
             )
-        elif name in means and name not in alike:
-            own = replace(own, within=own.column)
-        _add(parts, own.column, values, name)
-        if own.split and own.within is not None:
-            _add(parts, own.within, deviations[name], name)
-        if own.between is not None:
-            shift = float(values.mean()) if center else 0.0
-            _add(parts, own.between, means[name] - shift, name)
-        covariates.append(own)
+        parts[column] = values
     return SplitData(
         frame=_with_columns(read.frame, parts, formula),
         outcome=outcome,
         cluster=formula.group,
-        covariates=tuple(covariates),
+        covariates=covariates,
+        parts=PartsRecipe(
+            recipe=read.recipe,
+            within=read.columns.within,
+            interactions=interactions,
+            covariates=covariates,
+            labels=read.grouping.labels,
+            means={name: by_cluster(read.grouping, columns[name]) for name in varying},
+        ),
         random=read.columns.random,
-        n_single=int((grouping.sizes == 1).sum()),
-        notes=(*_dependence(covariates, lost, means), *_of_products(columns, interactions, means)),
+        n_single=int((read.grouping.sizes == 1).sum()),
+        notes=(*_dependence(covariates, means), *_of_products(columns, interactions, means)),
     )
+
+
+def _mean(grouping: Grouping) -> Callable[[str, Array], Array]:
+    return lambda _, values: means_of(grouping, values)
 
 
 def _check_formula(formula: MixedFormula, read: MixedData) -> None:
@@ -201,7 +168,7 @@ def _chosen(
     variables: Collection[str],
 ) -> list[str]:
     """Columns that are named, or one of whose variables is, and that vary."""
-    named = {name: {name, *_factors(name), *_variables(name, variables)} for name in columns}
+    named = {name: {name, *factors_of(name), *_variables(name, variables)} for name in columns}
     found: set[str] = set()
     for asked in split:
         own = {name for name in columns if asked in named[name]}
@@ -222,32 +189,17 @@ def _chosen(
 
 def _variables(name: str, variables: Collection[str]) -> set[str]:
     """Those that the factors of a column are made of: `sex` of `sexmale:x1`, and `x1`."""
-    begun = ([each for each in variables if part.startswith(each)] for part in _factors(name))
+    begun = ([each for each in variables if part.startswith(each)] for part in factors_of(name))
     return {max(each, key=len) for each in begun if each}
 
 
-def _columns(read: MixedData, interactions: Interactions) -> dict[str, Array]:
-    """The covariates in the order of the formula; with "double" products are of deviations."""
-    within = read.columns.within
-    columns = {
+def _columns(read: MixedData) -> dict[str, Array]:
+    """The covariates in the order of the formula."""
+    return {
         name: np.asarray(read.rows.values[name], dtype=np.float64)
         for name in read.columns.fixed
         if name != INTERCEPT
     }
-    if interactions == "product":
-        return columns
-    found = dict(columns)
-    for name in columns:
-        factors = _factors(name)
-        if not {*factors} <= columns.keys():
-            raise SpecificationError(
-                f'interactions="double" needs the covariates of {name!r} by themselves, too: write '
-                f"{'*'.join(factors)}, or leave interactions out."
-            )
-        if len([each for each in factors if each in within]) > 1:
-            parts = (_deviations(read.grouping, columns[e], e in within) for e in factors)
-            found[name] = np.prod([*parts], axis=0)
-    return found
 
 
 def _of_products(
@@ -255,7 +207,7 @@ def _of_products(
 ) -> tuple[str, ...]:
     """What products of two covariates that vary within clusters are."""
     products = [
-        name for name in columns if len([each for each in _factors(name) if each in varying]) > 1
+        name for name in columns if len([each for each in factors_of(name) if each in varying]) > 1
     ]
     if not products:
         return ()
@@ -270,67 +222,43 @@ def _of_products(
     )
 
 
-def _factors(name: str) -> list[str]:
-    return name.split(":")
-
-
 # --- parts ----------------------------------------------------------------------------------------
 
 
-def _means(grouping: Grouping, values: Array) -> Array:
-    """The mean of its cluster, for each row; one number where they differ by rounding."""
-    means = _by_cluster(grouping, values)
-    if np.ptp(means) <= SAME * values.std():
-        means = np.full_like(means, values.mean())
-    return means[grouping.codes]
-
-
-def _deviations(grouping: Grouping, values: Array, varies: bool) -> Array:
-    """From the mean of the cluster; of what does not vary, the values."""
-    return values - _means(grouping, values) if varies else values
-
-
-def _by_cluster(grouping: Grouping, values: Array) -> Array:
-    starts = np.cumsum(grouping.sizes) - grouping.sizes
-    return np.add.reduceat(grouping.rows(values, 0, len(values)), starts) / grouping.sizes
-
-
-def _covariate(grouping: Grouping, name: str, values: Array, varies: bool) -> Covariate:
-    """A covariate that is not cut, with its components of variance.
-
-    σ² = SS_w / (N - J), τ² = (SS_b / (J - 1) - σ²) / n₀, n₀ = (N - Σn²/N) / (J - 1); at least 0.
-    """
-    sizes = grouping.sizes.astype(np.float64)
-    count, clusters = float(sizes.sum()), len(sizes)
-    means = _by_cluster(grouping, values)
-    squares = (values - means[grouping.codes]) ** 2 if varies else np.zeros(len(values))
-    rows = float(squares.sum()) / max(count - clusters, 1.0)
-    usual = (count - float(sizes @ sizes) / count) / max(clusters - 1, 1)
-    spread = float(sizes @ (means - values.mean()) ** 2) / max(clusters - 1, 1)
-    own = max((spread - rows) / usual, 0.0)
-    whole = own + rows
-    return Covariate(
-        name=name,
-        column=_plain(name),
-        varies=varies,
-        split=False,
-        within=None,
-        between=None,
-        sd_within=float(np.sqrt(rows)),
-        sd_between=float(np.sqrt(own)),
-        icc=own / whole if whole else np.nan,
-        reliability=float(np.mean(own / (own + rows / sizes))) if whole else np.nan,
-        varying=int((_by_cluster(grouping, squares) > 0.0).sum()) if varies else 0,
+def _decided(
+    grouping: Grouping,
+    columns: Mapping[str, Array],
+    means: Mapping[str, Array],
+    chosen: Collection[str],
+    *,
+    center: bool,
+) -> tuple[Covariate, ...]:
+    """The covariates, with the parts that are no linear combinations of those before."""
+    alike = {*dependent({name: columns[name] - means[name] for name in means})}
+    upper = {name: columns[name] for name in columns if name not in means}
+    constant = {INTERCEPT: np.ones(len(grouping.codes))}
+    lost = {*dependent(constant | upper | {name: means[name] for name in chosen})}
+    return tuple(
+        Covariate(
+            name=name,
+            column=_plain(name),
+            varies=name in means,
+            split=name in chosen,
+            within=None
+            if name not in means or name in alike
+            else _plain(name) + WITHIN * (name in chosen),
+            between=_plain(name) + BETWEEN if name in chosen and name not in lost else None,
+            shift=float(values.mean()) if center else 0.0,
+            spread=spread_of(grouping, values, varies=name in means),
+        )
+        for name, values in columns.items()
     )
 
 
-def _dependence(
-    covariates: list[Covariate], lost: Collection[str], means: Mapping[str, Array]
-) -> list[str]:
+def _dependence(covariates: Iterable[Covariate], means: Mapping[str, Array]) -> list[str]:
     """Notes on parts that the models do not have."""
     found = list[str]()
-    split = [each for each in covariates if each.split]
-    gone = [each.name for each in split if each.name in lost]
+    gone = [each.name for each in covariates if each.split and each.between is None]
     same = [name for name in gone if dependent({INTERCEPT: means[name] * 0 + 1, name: means[name]})]
     other = [name for name in gone if name not in same]
     without = [each.name for each in covariates if each.varies and each.within is None]
@@ -359,15 +287,6 @@ def _plain(name: str) -> str:
     """A name that a formula has without quotes: `x1_w1` of `x1:w1`."""
     plain = re.sub(r"[^\w.]+", "_", name).strip("_.")
     return plain if plain[:1].isalpha() else f"X{plain}"
-
-
-def _add(parts: dict[str, Array], column: str, values: Array, name: str) -> None:
-    if column in parts:
-        raise DataError(
-            f"{name!r} needs a column {column!r}, and another variable of the formula has that "
-            "name: rename one of them."
-        )
-    parts[column] = values
 
 
 def _with_columns(

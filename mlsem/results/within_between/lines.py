@@ -17,7 +17,7 @@ from mlsem.data.design.columns import INTERCEPT
 from mlsem.results.tables import BROOM
 
 if TYPE_CHECKING:
-    from mlsem.data.design.within_between import Covariate
+    from mlsem.data.design.parts import Covariate
     from mlsem.results.tested import Tested
 
 Effect = Literal["", "within", "both", "between", "contextual"]

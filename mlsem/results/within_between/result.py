@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from mlsem.arguments import require_level
 from mlsem.core.quiet import quiet
+from mlsem.data.frames.taking import any_frame
+from mlsem.data.table.columns import require_frame
 from mlsem.data.table.frame import make_frame
 from mlsem.other_programs.answering import Answering
 from mlsem.results.summary_table.records import require_statistics
@@ -16,7 +18,8 @@ from mlsem.results.within_between.lines import MODELS, VALUES, lines_of, ordered
 if TYPE_CHECKING:
     import pandas as pd
 
-    from mlsem.data.design.within_between import Covariate
+    from mlsem.data.design.parts import Covariate, PartsRecipe
+    from mlsem.data.frames.records import AnyFrame
     from mlsem.inference.wald.run import WaldTest
     from mlsem.results.generalized.result import GlmResult
     from mlsem.results.mixed.result import MixedResult
@@ -75,7 +78,16 @@ class WithinBetween(Answering):
     data: pd.DataFrame
     formulas: Mapping[str, str]
     notes: tuple[str, ...]
-    _covariates: tuple[Covariate, ...]
+    _parts: PartsRecipe
+
+    @property
+    def _covariates(self) -> tuple[Covariate, ...]:
+        return self._parts.covariates
+
+    @property
+    def _columns_named(self) -> tuple[str, ...]:
+        """Columns of other rows that are needed."""
+        return self._parts.names
 
     @property
     def fits(self) -> dict[str, GlmResult | MixedResult]:
@@ -90,9 +102,51 @@ class WithinBetween(Answering):
         own = self._covariates
         kinds = [_kind(each) for each in own]
         columns: dict[str, Any] = {"varies": kinds}
-        for name in ("sd_within", "sd_between", "icc", "reliability", "varying"):
-            columns[name] = [getattr(each, name) for each in own]
+        spreads = [each.spread for each in own]
+        columns |= {
+            "sd_within": [each.within for each in spreads],
+            "sd_between": [each.between for each in spreads],
+            "icc": [each.icc for each in spreads],
+            "reliability": [each.reliability for each in spreads],
+            "varying": [each.varying for each in spreads],
+        }
         return make_frame(columns, [each.name for each in own])
+
+    @quiet
+    @any_frame
+    def with_parts(self, data: AnyFrame) -> pd.DataFrame:
+        """Other rows with the parts of the covariates as columns, which the models predict from.
+
+        Clusters of the fit have its means, others those of their rows here.
+
+        Parameters
+        ----------
+        data : data frame
+            Rows with the columns of the formula but the outcome. Is not changed.
+
+        Returns
+        -------
+        DataFrame
+            NaN in rows where a variable is missing.
+
+        Raises
+        ------
+        DataError
+            A column is absent, or a factor has a level that the fit did not.
+
+        Examples
+        --------
+        >>> import mlsem
+        >>> import pandas as pd
+        >>> data = mlsem.load_example("article")
+        >>> found = mlsem.within_between("y ~ x1 + w1", data, cluster="id")
+        >>> rows = found.with_parts(pd.DataFrame({"id": [1, 1], "x1": [0.0, 1.0], "w1": 0.0}))
+        >>> rows[["x1_within", "x1_between"]].round(2).values.tolist()
+        [[0.26, -0.26], [1.26, -0.26]]
+        >>> found.hybrid.predict(rows)["y"].round(2).tolist()
+        [-0.31, 0.22]
+        """
+        return self._parts.made(require_frame(data))
 
     @quiet
     def to_frame(self, level: float = 0.95) -> pd.DataFrame:
@@ -198,10 +252,8 @@ def _kind(each: Covariate) -> str:
 
 def unreliable(covariates: tuple[Covariate, ...]) -> tuple[str, ...]:
     """A note on means of clusters that are rough measures of these."""
-    means = [each for each in covariates if each.between is not None]
-    rough = [
-        f"{each.name} {each.reliability:.2f}" for each in means if each.reliability < UNRELIABLE
-    ]
+    means = {each.name: each.spread.reliability for each in covariates if each.between is not None}
+    rough = [f"{name} {value:.2f}" for name, value in means.items() if value < UNRELIABLE]
     if not rough:
         return ()
     return (
