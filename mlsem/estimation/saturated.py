@@ -10,7 +10,7 @@ several groups is that of each: they share nothing.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -22,11 +22,10 @@ from mlsem.core.clusters.unions import summed
 from mlsem.core.evidence.clusterwise import ClusterFit
 from mlsem.core.implied.pattern import LevelMoments
 from mlsem.core.implied.saturated import Held, Saturated, saturate
-from mlsem.core.linalg import least_squares, weighted_sum, whitened_by
+from mlsem.core.linalg import whitened_by
 from mlsem.core.optimise.objective import MomentDerivatives, MomentObjective
 from mlsem.core.quiet import quiet
 from mlsem.core.records import Array, CellMoments, Index, frozen
-from mlsem.core.sample.shapes import ShapeMoments, covariate_sample, level_sample
 from mlsem.errors import InferenceError, in_group
 from mlsem.estimation.clusterwise import cluster_fit
 from mlsem.estimation.directions import Directions
@@ -34,7 +33,11 @@ from mlsem.estimation.estimates import Estimates
 from mlsem.estimation.incomplete import climbed
 from mlsem.estimation.posed import Posed
 from mlsem.estimation.problem import Problem, unrestricted
-from mlsem.model.pattern import level_names
+from mlsem.estimation.saturated_moments import (
+    given_covariates,
+    sample_moments,
+    single_level_moments,
+)
 
 if TYPE_CHECKING:
     from mlsem.core.clusters.sum import TermDirections
@@ -293,7 +296,7 @@ def _fit_of_group(estimates: Estimates[Problem], semidefinite: bool | None) -> S
         if found is None:
             continue
         moments = [
-            _given_covariates(problem, k, found.means[k], found.covariances[k]) for k in (0, 1)
+            given_covariates(problem, k, found.means[k], found.covariances[k]) for k in (0, 1)
         ]
         params = coordinates.at(tuple(moments))
         point = SaturatedPoint(problem, coordinates, params, found.rank, found.singular)
@@ -331,7 +334,7 @@ def _incomplete_fit(
 ) -> SaturatedPoint:
     """`saturated_fit` where values are missing."""
     problem = estimates.problem
-    start = coordinates.at(tuple([_sample_moments(problem, k) for k in (0, 1)]))
+    start = coordinates.at(tuple([sample_moments(problem, k) for k in (0, 1)]))
     objective = replace(problem.inner, pattern=coordinates.pattern)
     wanted = _bounds_to_try(estimates, semidefinite)
     if semidefinite is None and wanted == (False,):
@@ -346,23 +349,6 @@ def _incomplete_fit(
     raise _no_maximum()
 
 
-def _sample_moments(problem: Problem, k: int) -> LevelMoments:
-    """Of a level's outcomes given its fixed covariates, by EM."""
-    table = problem.table
-    if k and not table.two_level:
-        return _moments(np.zeros((0, 0)), np.zeros((0, problem.sample.within.shape[0])))
-    names = level_names(table)[k]
-    stack = _rows(problem.maps, names, problem.sample.within.shape[0])
-    if not table.two_level:
-        mean, spread = covariate_sample(problem.sample, stack, 1)
-    else:
-        known = level_sample(problem.sample, names, stack, k + 1)
-        mean, spread = known.mean, known.covariance
-    if k == 0 and table.two_level:  # their means are at level 2
-        mean = np.where(np.arange(len(mean)) < len(table.split), 0.0, mean)
-    return _given_covariates(problem, k, mean, spread)
-
-
 def bounds_variances(estimates: Estimates) -> bool:
     """Whether variances above level 1 are kept from being negative."""
     table = estimates.table
@@ -370,35 +356,3 @@ def bounds_variances(estimates: Estimates) -> bool:
         row.is_variance and row.level > 1 and row.free >= 0 and row.lower >= 0.0
         for row in table.rows
     )
-
-
-def single_level_moments(data: ShapeMoments, coordinates: Saturated) -> LevelMoments:
-    """Regressions of all outcomes on all covariates, and the residuals' covariance over N."""
-    level = coordinates.within
-    total = data.within + weighted_sum(data.sizes, data.cross)
-    spread = level.covariates @ total @ level.covariates.T
-    slopes = least_squares(spread, level.covariates @ total @ level.responses.T).T
-    rest = level.responses - slopes @ level.covariates
-    return _moments(rest @ total @ rest.T / data.n_rows, slopes @ level.covariates)
-
-
-def _given_covariates(problem: Problem, k: int, mean: Array, spread: Array) -> LevelMoments:
-    """Of a level's outcomes given its fixed covariates, from the moments of all."""
-    names, maps = level_names(problem.table)[k], problem.maps
-    pattern = problem.inner.pattern.levels[k]
-    y = [names.index(pattern.names[row]) for row in pattern.observed]
-    covariates = problem.table.levels[k].covariates
-    x = [names.index(name) for name in covariates]
-    slopes = least_squares(spread[np.ix_(x, x)], spread[np.ix_(x, y)]).T
-    means = slopes @ _rows(maps, covariates, pattern.responses.shape[1])
-    means[:, 0] += mean[y] - slopes @ mean[x]
-    return _moments(spread[np.ix_(y, y)] - slopes @ spread[np.ix_(x, y)], means)
-
-
-def _rows(maps: Mapping[str, Array], names: tuple[str, ...], width: int) -> Array:
-    return np.array([maps[name] for name in names]).reshape(len(names), width)
-
-
-def _moments(sigma: Array, mean: Array) -> LevelMoments:
-    sigma = (sigma + sigma.T) / 2.0
-    return LevelMoments(np.eye(len(sigma)), sigma, mean, sigma, mean)
