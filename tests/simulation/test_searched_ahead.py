@@ -15,7 +15,8 @@ from mlsem.estimation.estimator import optimum_of
 from mlsem.estimation.posed import Posed
 from mlsem.estimation.settings import Settings
 from mlsem.simulation.study.ahead import look_ahead
-from mlsem.simulation.study.methods import read_methods
+from mlsem.simulation.study.methods import analyse, read_methods
+from tests.support import nested_rows
 
 SETS = 9
 FACTOR = "level: 1; f =~ y1 + y2 + y3; f ~ x; level: 2; g =~ y1 + y2 + y3; g ~ w"
@@ -140,6 +141,20 @@ def test_methods_that_need_more_than_errors_are_not_answered_ahead():
     )
     for found in outcomes(methods, drawn([6] * 40)[:4]):
         assert [outcome is not None for outcome in found] == [True] + [False] * 5
+
+
+@pytest.mark.filterwarnings("ignore:12 clusters are few")
+def test_models_of_three_levels_take_the_usual_road():
+    text = "level: 1; y1 ~ x; level: 2; y1 ~ w; level: 3; y1 ~ v"
+    (method,) = read_methods({"ours": {"model": text, "cluster": nested_rows.IDS}})
+    frames = [nested_rows.rows(seed, schools=12) for seed in (1, 2)]
+    readings = [Reading(frame) for frame in frames]
+    look_ahead([method], readings)
+    for frame, reading in zip(frames, readings, strict=True):
+        assert method.outcome not in reading.known
+        outcome = analyse([method], reading)["ours"]
+        fit = mlsem.fit(text, frame, cluster=nested_rows.IDS)
+        assert outcome.parameters["y1~x"][0] == fit.params["y1~x"]
 
 
 @pytest.mark.parametrize("name", ["a regression", "a random slope by REML"])

@@ -10,13 +10,7 @@ import numpy as np
 from mlsem.core.blocks import walk
 from mlsem.core.implied.derivatives import Jacobians
 from mlsem.core.intercepts.likelihood import Evaluation
-from mlsem.core.linalg import (
-    apply_maps,
-    in_use,
-    merged,
-    pairings,
-    transposed,
-)
+from mlsem.core.linalg import apply_maps, in_use, merged, pairings, transposed
 from mlsem.core.records import Array, ClusterMoments, Index, with_constant
 
 

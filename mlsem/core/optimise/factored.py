@@ -24,12 +24,13 @@ from typing import Generic
 import numpy as np
 from numpy.typing import NDArray
 
+from mlsem.base.caching import remember
 from mlsem.core.implied.means import reached
-from mlsem.core.implied.pattern import ModelPattern
+from mlsem.core.implied.pattern import ModelPattern, PatternMatrix
 from mlsem.core.implied.point import P
 from mlsem.core.linalg import inverse_root, null_space, symmetrised
 from mlsem.core.optimise.objective import D, Objective
-from mlsem.core.records import Array, Index
+from mlsem.core.records import Array, Index, frozen
 
 ZERO = 1e-4  # a diagonal cell of Λ below this is zero: it is in residual standard deviations
 
@@ -277,25 +278,38 @@ def random_effect_factors(
         Whether sets count in which a latent variable leads to an effect. These matrices are of
         residuals, which the effects' own Σ_B = S E Ψ Eᵀ Sᵀ need not have positive semidefinite.
     """
-    level = pattern.between
-    symmetric = level.symmetric
-    effects = level.observed[: pattern.split]
-    place = np.full((len(level.names),) * 2, -1, dtype=np.intp)
+    level, observed = pattern.between, tuple(pattern.between.observed.tolist())
+    sets = _sets(level.symmetric, level.directed, observed, pattern.split, explained)
+    metric = np.eye(pattern.split) if metric is None else metric
+    return Factors(
+        tuple([block_of(cells, metric[each[:, None], each], each) for cells, each in sets])
+    )
+
+
+@remember
+def _sets(
+    symmetric: PatternMatrix,
+    directed: PatternMatrix,
+    observed: tuple[int, ...],
+    split: int,
+    explained: bool,
+) -> tuple[tuple[Shaped[Index, "_ _"], Shaped[Index, "_"]], ...]:
+    """The parameters of each matrix, and its effects, by what a table says of them."""
+    effects = np.array(observed[:split], dtype=np.intp)
+    place = np.full(symmetric.constants.shape, -1, dtype=np.intp)
     place[symmetric.rows, symmetric.cols] = symmetric.params
     place[symmetric.cols, symmetric.rows] = symmetric.params
     cells = place[effects[:, None], effects]
     counted = cells.copy()
     if not explained:
-        counted[explained_effects(pattern)] = -1
-    metric = np.eye(len(effects)) if metric is None else metric
+        counted[_explained(directed, observed, split)] = -1
     if (counted >= 0).all():
-        sets = [tuple(range(len(effects)))] if len(effects) else []
+        sets = [tuple(range(split))] if split else []
     else:
-        tied = np.linalg.matrix_power((cells >= 0) | np.eye(len(effects), dtype=bool), len(effects))
+        tied = np.linalg.matrix_power((cells >= 0) | np.eye(split, dtype=bool), split)
         sets = sorted({tuple(np.flatnonzero(row).tolist()) for row in tied})
-    places = [np.ix_(each, each) for each in sets]
-    kept = [place for place in places if _apart(counted[place])]
-    return Factors(tuple(block_of(counted[place], metric[place], place[1][0]) for place in kept))
+    found = [(frozen(counted[np.ix_(each, each)]), frozen(np.array(each))) for each in sets]
+    return tuple([each for each in found if _apart(each[0])])
 
 
 def _apart(cells: Shaped[Index, "k k"]) -> bool:
@@ -317,6 +331,13 @@ def block_of(
 def explained_effects(pattern: ModelPattern) -> Shaped[NDArray[np.bool_], "q"]:
     """The random effects that walks from latent variables of level 2 lead to."""
     level = pattern.between
-    latent = np.ones(len(level.names), dtype=np.bool_)
-    latent[level.observed] = False
-    return reached(level.directed.support(), latent)[level.observed[: pattern.split]]
+    return _explained(level.directed, tuple(level.observed.tolist()), pattern.split)
+
+
+@remember
+def _explained(
+    directed: PatternMatrix, observed: tuple[int, ...], split: int
+) -> Shaped[NDArray[np.bool_], "q"]:
+    latent = np.ones(len(directed.constants), dtype=np.bool_)
+    latent[list(observed)] = False
+    return frozen(reached(directed.support(), latent)[list(observed[:split])])

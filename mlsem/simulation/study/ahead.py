@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from typing import cast
 
 import numpy as np
 
@@ -38,10 +39,10 @@ def look_ahead(methods: Sequence[Method], readings: Sequence[Reading]) -> None:
             call = _call(method, readings[0]) if method.call is fit else None
             if call is None:
                 continue
-            if call.cluster not in stacks:
-                frames = [each.data for each in readings]
-                stacks[call.cluster] = alike(frames, str(call.cluster))
-            found = stacks[call.cluster]
+            cluster = cast("str | None", call.cluster)
+            if cluster not in stacks:
+                stacks[cluster] = alike([each.data for each in readings], str(cluster))
+            found = stacks[cluster]
             if found is not None:
                 stack, places = found
                 _read(method, call, stack, [readings[place] for place in places])
@@ -49,7 +50,8 @@ def look_ahead(methods: Sequence[Method], readings: Sequence[Reading]) -> None:
 
 
 def _call(method: Method, reading: Reading) -> Call | None:
-    """What a method asks for, if that is said by the columns of the data alone."""
+    """What a method asks for, if that is said by the columns of the data alone, of which one names
+    clusters at the most."""
     options = dict(method.options)
     cluster = options.pop("cluster", None)
     try:
@@ -57,7 +59,7 @@ def _call(method: Method, reading: Reading) -> Call | None:
     except Exception:  # the method itself will say so
         return None
     plain = call.how.group is None and call.how.auxiliary is None
-    return call if plain else None
+    return call if plain and isinstance(call.cluster, str | None) else None
 
 
 def _read(method: Method, call: Call, stack: Stack, readings: Sequence[Reading]) -> None:

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from mlsem.api.call import answered
 from mlsem.api.fit import fit
-from mlsem.api.lmm import lmm
 from mlsem.api.reading import Reading
 from mlsem.core.records import Array
 from mlsem.errors import (
@@ -31,9 +30,6 @@ from mlsem.inference.covariance.of_estimates import covariance_of
 from mlsem.results.result import FitResult
 from mlsem.results.tables import defined_parameters
 from mlsem.simulation.study.fingerprint import described, fingerprint
-
-if TYPE_CHECKING:
-    pass
 
 Numbers = dict[str, tuple[float, float, float]]
 WRONG = (OptionError, OptionValueError, InterfaceError, ModelSyntaxError, SpecificationError)
@@ -78,6 +74,11 @@ class Method:
         """Whether it is a model's text, whose parameters are the same in all data sets."""
         return bool(self.text) and self.call is fit
 
+    @property
+    def is_formula(self) -> bool:
+        """Whether it is a call of `lmm`."""
+        return bool(self.text) and self.call is not fit
+
     @cached_property
     def key(self) -> object:
         """Methods that have it in common differ in their standard errors only."""
@@ -118,7 +119,7 @@ class Method:
         options = {
             name: self.options[name]
             for name in ("estimator", "se", "test", "information")
-            if name in self.options and not (self.call is lmm and name == "estimator")
+            if name in self.options and not (self.is_formula and name == "estimator")
         }
         return Settings(**options).kind()
 
@@ -128,7 +129,7 @@ class Method:
         if not self.text or not base.table.two_level:
             return None  # with one level, robust errors bring a mean structure
         kind = self.kind
-        if self.call is lmm and kind.model_based:
+        if self.is_formula and kind.model_based:
             return None  # lmm takes its own information
         chosen = {name: self.options.get(name) for name in ("test", "df", "information")}
         estimates = base._estimates.under(base.settings.with_se(kind.name, **chosen))
@@ -182,12 +183,19 @@ def _method(name: str, entry: object) -> Method:
         texts = [options.pop(key, None) for key in ("model", "formula")]
         given = [text for text in texts if text is not None]
         if len(given) == 1 and isinstance(given[0], str):
-            call = fit if texts[0] is not None else lmm
-            return Method(name, call, given[0], options, dict(renamed))
+            return Method(name, _call(texts[0] is not None), given[0], options, dict(renamed))
     raise OptionValueError(
         f"models[{name!r}]: it takes the keywords of mlsem.fit with model=, those of mlsem.lmm "
         "with formula=, or a function of the data."
     )
+
+
+def _call(is_model: bool) -> Callable[..., Any]:
+    if is_model:
+        return fit
+    from mlsem.api.lmm import lmm  # with all that formulas need
+
+    return lmm
 
 
 def analyse(methods: Sequence[Method], reading: Reading, strict: bool = True) -> dict[str, Outcome]:
