@@ -42,6 +42,7 @@ from mlsem.core.sample.shapes import ShapeMoments
 FAR = 10.0  # means beyond this many standard deviations are centred
 ABSORBED = 1e-8  # largest part of a shift that parameters may leave over
 ROUNDING = 1e-12  # of the largest part of all
+EVERY = slice(None)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -107,7 +108,7 @@ class Coordinates:
         within, between = (level.responses @ row for level in pattern.levels)
         own, level2 = (moments.mean @ row for moments in _implied(pattern, params))
         effects = pattern.random_effects
-        np.add.at(own, effects.responses, (effects.maps @ row) * level2[: pattern.split])
+        effects.added(own, EVERY, (effects.maps @ row) * level2[: pattern.split])
         gap = np.concatenate((within - own, (between - level2)[pattern.split :]))
         intercepts = np.intersect1d(self.moved, _free_intercepts(pattern))
         slopes = _mean_slopes(pattern, params, row)[:, intercepts]
@@ -322,7 +323,7 @@ def _mean_slopes(
     along = jacobians(pattern, _implied(pattern, params), np.eye(len(params)))
     own, level2 = (level.mean @ row for level in along)
     effects = pattern.random_effects
-    np.add.at(own.T, effects.responses, (effects.maps @ row)[:, None] * level2.T[: pattern.split])
+    effects.added(own.T, EVERY, (effects.maps @ row)[:, None] * level2.T[: pattern.split])
     return np.concatenate((own.T, level2.T[pattern.split :]))
 
 
@@ -333,5 +334,5 @@ def _together(
     total = within.copy()
     effects = pattern.random_effects
     intercepts = np.flatnonzero(~_vary(effects.maps))
-    np.add.at(total, effects.responses[intercepts], between[intercepts])
+    effects.added(total, intercepts, between[intercepts])
     return np.concatenate((total, np.delete(between, intercepts, axis=0)))

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from mlsem.core.linalg import least_squares
-from mlsem.data.design.columns import INTERCEPT, Columns, dependent, design
+from mlsem.data.design.classes import missing_classes, read_classes
+from mlsem.data.design.columns import INTERCEPT, dependent, design
 from mlsem.data.design.factors import check_factors
 from mlsem.data.design.r_evaluate import Scope, Variable
 from mlsem.data.design.r_values import Factor
 from mlsem.data.design.remade import Recipe, recipe, term_factors
+from mlsem.data.design.spanned import spans, without_spanned
 from mlsem.data.moments.aggregate import moments_of
 from mlsem.data.moments.bases import SAME
 from mlsem.data.table.columns import (
@@ -34,7 +35,7 @@ from mlsem.errors import DataError, listed
 from mlsem.syntax.r_language import deparse
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     import pandas as pd
     from numpy.typing import NDArray
@@ -77,12 +78,15 @@ class MixedColumns:
         Effects that vary between clusters; those of one tuple covary.
     within : frozenset of str
         Columns that vary within clusters.
+    classes : tuple of str
+        Labels of the classes of rows that have a residual variance each; empty where all have one.
     """
 
     outcome: str
     fixed: tuple[str, ...]
     random: tuple[tuple[str, ...], ...]
     within: frozenset[str]
+    classes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -159,10 +163,15 @@ class MixedData:
 
 
 def read_mixed(
-    formula: Formula, data: object, missing: str, sampling: Sampling | None = None
+    formula: Formula,
+    data: object,
+    missing: str,
+    sampling: Sampling | None = None,
+    residual: tuple[str, ...] = (),
 ) -> MixedData:
     """Evaluate a formula over a data frame: its variables on all rows, the design on those that
-    have a value in each of them, as R does; with weights of the rows that weigh anything.
+    have a value in each of them and in the columns `residual`, as R does; with weights of the rows
+    that weigh anything.
 
     Raises
     ------
@@ -178,7 +187,8 @@ def read_mixed(
     scope = Scope(frame, formula.text)
     everywhere = variables_of(formula, scope)
     outcome = deparse(formula.outcome)
-    used, variables, notes, lost = complete_rows(frame, everywhere, missing, outcome)
+    apart = missing_classes(frame, residual)
+    used, variables, notes, lost = complete_rows(frame, everywhere, missing, outcome, apart)
     check_finite(used, variables.values())
     check_texts(used, variables, outcome)
     response = response_of(variables[outcome])
@@ -193,22 +203,26 @@ def read_mixed(
         everything |= named
         blocks.append(tuple(named))
     blocks, spanned = without_spanned(
-        blocks, lambda names, others: _spans(names, others, everything)
+        blocks, lambda names, others: spans(names, others, everything)
     )
     everything.pop(INTERCEPT, None)
     refuse_group(formula, everything)
     grouping = group(used, formula.group, None)
     if grouping.singletons:
         raise one_row_each(formula.group)
+    rows, classes = rows_of(used, {outcome: response} | everything), None
+    if residual:
+        classes, codes = read_classes(used, residual, formula.group, outcome, response)
+        grouping = replace(grouping, classes=codes)
     columns = MixedColumns(
         outcome=outcome,
         fixed=tuple(effects),
         random=tuple(blocks),
         within=_varying(grouping, everything),
+        classes=() if classes is None else classes.labels,
     )
-    rows = rows_of(used, {outcome: response} | everything)
     notes += spared(tuple(spare)) + spanned
-    again = recipe(formula, scope.memory, variables, effects, spare, used)
+    again = recipe(formula, scope.memory, variables, effects, spare, used, classes)
     told, zero = (notes, lost), len(whole) - len(frame)
     return MixedData(used, rows, grouping, columns, len(frame), again, *told, sampling, zero)
 
@@ -275,11 +289,15 @@ def variables_of(formula: Formula, scope: Scope) -> dict[str, Variable]:
 
 
 def complete_rows(
-    frame: pd.DataFrame, variables: dict[str, Variable], missing: str, outcome: str
+    frame: pd.DataFrame,
+    variables: dict[str, Variable],
+    missing: str,
+    outcome: str,
+    apart: Mapping[str, NDArray[np.bool_]] | None = None,
 ) -> tuple[pd.DataFrame, dict[str, Variable], tuple[str, ...], str]:
     """The rows that have a value in every variable, a note on the others, and what to say of them
-    at the call."""
-    gaps: dict[str, NDArray[np.bool_]] = {}
+    at the call; `apart` says where other columns are missing."""
+    gaps = dict(apart or {})
     for variable in variables.values():
         gap = variable.missing
         if gap.any():
@@ -353,37 +371,6 @@ def response_of(variable: Variable) -> Array:
 
 
 # --- design matrices --------------------------------------------------------------------------
-
-
-def without_spanned(
-    blocks: list[tuple[str, ...]], spans: Callable[[tuple[str, ...], tuple[str, ...]], bool]
-) -> tuple[list[tuple[str, ...]], tuple[str, ...]]:
-    """Blocks less those that are linear combinations of the columns of another one, as `spans` says
-    of its names and those of the block.
-
-    With `A = B C` the covariances `B Σ_B B' + A Σ_A A'` are `B (Σ_B + C Σ_A C') B'`: Σ_A is not
-    determined, and the model without it is the same. So is the intercept beside all dummies of f,
-    which `(f || id)` means in lme4.
-    """
-    left, notes = list(blocks), []
-    for block in blocks:
-        for other in left if len(left) > 1 else ():
-            if len(other) > 1 and not set(block) & set(other) and spans(other, block):
-                left.remove(block)
-                notes.append(
-                    f"random part of {listed(block)}: these are linear combinations of "
-                    f"{listed(other)}, whose covariances already contain them; not fitted "
-                    "separately."
-                )
-                break
-    return left, tuple(notes)
-
-
-def _spans(names: tuple[str, ...], others: tuple[str, ...], columns: Columns) -> bool:
-    basis = np.column_stack([columns[name] for name in names])
-    wanted = np.column_stack([columns[name] for name in others])
-    left = wanted - basis @ least_squares(basis, wanted)
-    return bool((np.abs(left).max(axis=0) <= SAME * np.abs(wanted).max(axis=0)).all())
 
 
 def _varying(grouping: Grouping, columns: Mapping[str, Array]) -> frozenset[str]:

@@ -18,10 +18,10 @@ from mlsem.data.design.mixed import (
     one_row_each,
     refuse_group,
     spared,
-    without_spanned,
 )
 from mlsem.data.design.r_values import Factor, Levels
 from mlsem.data.design.remade import Recipe, term_factors
+from mlsem.data.design.spanned import without_spanned
 from mlsem.data.engine.parts import Parts
 from mlsem.data.engine.query import Query, aggregated
 from mlsem.data.engine.read import Used, summed

@@ -33,6 +33,7 @@ from mlsem.results.mixed.parts import (
     cluster_effects,
     parts_of,
     recipe_of,
+    row_variances,
 )
 
 if TYPE_CHECKING:
@@ -86,7 +87,8 @@ def predict(
         if asked.interval is not None:
             df = _df(fit, covariance, rows, asked)
             if asked.interval == "prediction":
-                variance = variance + parts.sigma2 + (0.0 if asked.random else _own(rows.z, parts))
+                own = row_variances(fit, frame)
+                variance = variance + own + (0.0 if asked.random else _own(rows.z, parts))
             limits = wald(values, np.sqrt(variance), df, asked.confidence)
             for side, limit in (("lower", limits.lower), ("upper", limits.upper)):
                 columns[f"{name}_{side}"] = np.where(variance > 0.0, limit, values)
@@ -202,7 +204,7 @@ def row_residuals(fit: Estimates, frame: pd.DataFrame, kind: RowKind) -> pd.Seri
     outcome, values = _outcomes(fit, frame, random=kind != "marginal")
     away = outcome - values
     if kind == "pearson":
-        away = away / np.sqrt(parts_of(fit).sigma2)
+        away = away / np.sqrt(row_variances(fit, frame))
     return make_series(away, frame.index, kind)
 
 
@@ -233,10 +235,10 @@ def simulate(
     known = cluster_effects(fit, parts, moved=False) if predicted else None
     values = _expected(parts, rows, known)
     codes, labels = _clusters(frame, parts.group)
-    roots = _root(parts.psi)
+    roots, sigma = _root(parts.psi), np.sqrt(row_variances(fit, frame))
     draws = np.empty((len(values), n))
     for k in range(n):
-        draws[:, k] = values + np.sqrt(parts.sigma2) * random.standard_normal(len(values))
+        draws[:, k] = values + sigma * random.standard_normal(len(values))
         if not predicted:
             drawn = random.standard_normal((len(labels), len(roots))) @ roots.T
             draws[:, k] += (rows.z * drawn[codes]).sum(axis=1)

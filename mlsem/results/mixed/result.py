@@ -481,6 +481,14 @@ class MixedResult(Questioned, FitResult):
     def _rows(self, data: object, what: str) -> pd.DataFrame:
         return self._source.rows(self._estimates, data, what, *self._columns_named)
 
+    @property
+    def _residual_columns(self) -> tuple[str, ...]:
+        """By which residual variances differ."""
+        from mlsem.results.mixed.parts import classes_of
+
+        classes = classes_of(self._estimates)
+        return () if classes is None else classes.columns
+
     # --- marginal means -------------------------------------------------------------------------
 
     @property

@@ -35,7 +35,7 @@ def tidy_columns(
     columns: dict[str, Any] = {
         "effect": ["fixed"] * count + ["ran_pars"] * len(pairs),
         "group": [None] * count + [parts.group if pair else RESIDUAL for pair in pairs],
-        "term": [*parts.fixed, *(_term(pair, parts, scale) for pair in pairs)],
+        "term": [*parts.fixed, *_terms(pairs, parts, fit.table.classes, scale)],
     }
     found = np.array([tests.est, tests.se, tests.lower, tests.upper])
     stat, df, pvalue = (np.array(each) for each in (tests.stat, tests.df, tests.pvalue))
@@ -66,11 +66,20 @@ def _pair(place: int, parts: MixedParts, names: tuple[str, ...]) -> tuple[int, i
     return None
 
 
-def _term(pair: tuple[int, int] | None, parts: MixedParts, scale: Scale) -> str:
-    """``sd__(Intercept)``, ``cor__(Intercept).x1``, ``sd__Observation``."""
+def _terms(
+    pairs: list[tuple[int, int] | None], parts: MixedParts, classes: tuple[str, ...], scale: Scale
+) -> list[str]:
+    """Those of the random effects, then of the residuals: of several classes
+    ``sd__Observation.a``."""
+    single = "sd" if scale == "sdcor" else "var"
+    own = [f".{label}" for label in classes] or [""]
+    found = [_term(pair, parts, scale) for pair in pairs if pair is not None]
+    return found + [f"{single}__{OBSERVATION}{label}" for label in own]
+
+
+def _term(pair: tuple[int, int], parts: MixedParts, scale: Scale) -> str:
+    """``sd__(Intercept)``, ``cor__(Intercept).x1``."""
     single, double = ("sd", "cor") if scale == "sdcor" else ("var", "cov")
-    if pair is None:
-        return f"{single}__{OBSERVATION}"
     first, second = (parts.effects[k] for k in pair)
     return f"{single}__{first}" if pair[0] == pair[1] else f"{double}__{first}.{second}"
 

@@ -1,0 +1,391 @@
+"""Residual variances by group (`residual=`): nlme, clubSandwich, dense matrices, identities."""
+
+import pickle
+
+import numpy as np
+import pandas as pd
+import pytest
+from dense_cr import KINDS
+from differences import hessian, jacobian
+from kinds import fit_at
+from unequal import BY, FORMULA, SLOPES, DenseUnequal, data, reference
+
+import mlsem
+
+FITS = [name for name in reference()["fits"] if not name.startswith("equal")]
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::mlsem.InferenceWarning"),
+    pytest.mark.filterwarnings("ignore::mlsem.EstimationWarning"),  # a correlation of one
+]
+
+
+def fitted(name, formula=FORMULA, **options):
+    by, method = name.rsplit("_", 1)
+    return mlsem.lmm(formula, data(), REML=method == "REML", residual=BY[by], **options)
+
+
+def theirs(record, fit):
+    """nlme's estimates by our names."""
+    sd = {key.replace("*", ":"): record["sigma"] * ratio for key, ratio in record["ratios"].items()}
+    params = fit.params.copy()
+    params.iloc[: len(record["coef"])] = record["coef"]
+    params["id.(Intercept)"] = record["tau2"]
+    for label, value in sd.items():
+        params[f"Residual.{label}"] = value**2
+    return params
+
+
+# --- nlme and clubSandwich ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", FITS)
+def test_estimates_as_nlme(name):
+    record, fit = reference()["fits"][name], fitted(name)
+    assert fit.converged
+    assert fit.loglik == pytest.approx(record["loglik"], abs=1e-7)
+    assert fit.loglik > record["loglik"] - 1e-9
+    wanted, limit = theirs(record, fit), 2e-5 if name.startswith("group_arm") else 1e-5
+    np.testing.assert_allclose(fit.params, wanted, rtol=4 * limit, atol=limit)
+    sd = np.sqrt(np.array([fit.params, wanted])[:, 6:])
+    np.testing.assert_allclose(*sd, rtol=2 * limit)
+
+
+@pytest.mark.parametrize("name", FITS)
+def test_robust_errors_as_clubsandwich(name):
+    """At their estimates, where the likelihood's bread is that of either criterion."""
+    record, fit = reference()["fits"][name], fitted(name.replace("REML", "ML"))
+    there = fit_at(fit, theirs(record, fit))
+    for kind, wanted in record["robust"]["vcov"].items():
+        found, p = there.with_se(kind).covariance, len(wanted)
+        size = np.sqrt(np.outer(np.diag(wanted), np.diag(wanted)))
+        assert (np.abs(found.matrix[:p, :p] - wanted) / size).max() < 1e-6
+        if kind in record["robust"]["df"]:
+            np.testing.assert_allclose(found.df[:p], record["robust"]["df"][kind], rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", reference()["slopes"])
+def test_random_slopes_as_nlme(name):
+    record = reference()["slopes"][name]
+    by = {"group": "group", "both": "group_arm"}[name.split("_")[1]]
+    fit = fitted(f"{by}_{name.split('_')[2]}", SLOPES)
+    assert fit.loglik == pytest.approx(record["loglik"], abs=1e-7)
+    found = fit.VarCorr()
+    np.testing.assert_allclose(fit.fixef(), record["coef"], atol=2e-5)
+    np.testing.assert_allclose(found.covariance, record["psi"], atol=2e-5)
+    np.testing.assert_allclose(found.sigma, [record["sd"][k] for k in found.classes], rtol=4e-5)
+
+
+def test_rows_as_nlme():
+    record, fit = reference()["rows"], fitted("group_REML")
+    np.testing.assert_allclose(fit.random_effects().iloc[:, 0], record["ranef"], atol=1e-5)
+    np.testing.assert_allclose(fit.fitted().head(20), record["fitted"], atol=1e-5)
+    np.testing.assert_allclose(fit.residuals("pearson").head(20), record["pearson"], atol=2e-5)
+
+
+@pytest.mark.parametrize("name", ["group_ML", "arm_ML"])
+def test_ratio_test_as_nlme(name):
+    record, fit = reference()["fits"][name], fitted(name)
+    found = mlsem.lr_test(fit.update(residual=None), fit)
+    assert found.statistic == pytest.approx(record["lrt"], abs=1e-6)
+    assert found.df == record["lrt_df"]
+    assert found.pvalue == pytest.approx(record["p"], rel=1e-6)
+
+
+# --- dense matrices -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("restricted", [False, True])
+@pytest.mark.parametrize("by", ["group", ["group", "arm"]])
+@pytest.mark.parametrize("slopes", [False, True])
+def test_dense_likelihood_and_maximum(by, slopes, restricted):
+    fit = mlsem.lmm(SLOPES if slopes else FORMULA, data(), REML=restricted, residual=by)
+    dense, params = DenseUnequal(by, slopes=slopes), fit.params.to_numpy()
+    assert list(fit.table.classes) == dense.labels
+    assert fit.loglik == pytest.approx(dense.loglik(params, restricted=restricted), abs=1e-10)
+    if fit.singular:
+        return
+
+    def along(variances):
+        return dense.loglik(np.append(params[:5], variances), restricted=restricted)
+
+    assert np.abs(jacobian(along, params[5:])).max() < 1e-4
+
+
+@pytest.mark.parametrize("slopes", [False, pytest.param(True, marks=pytest.mark.slow)])
+def test_information_is_that_of_dense_matrices(slopes):
+    """The observed one, by differences of the scores, which `test_scores_are_derivatives` has."""
+    fit = fitted("group_ML", SLOPES if slopes else FORMULA)
+    params = fit.params.to_numpy()
+    here = -jacobian(lambda values: fit_at(fit, values).scores().sum().to_numpy(), params, 1e-3)
+    found = fit.information("observed")
+    np.testing.assert_allclose(found, here, rtol=1e-6, atol=1e-6)
+    expected = fit.information("expected").to_numpy()
+    dense = DenseUnequal("group", slopes=slopes)
+    np.testing.assert_allclose(expected[:5, :5], dense.information(params), rtol=1e-9, atol=1e-9)
+    V = dense.covariances(params)
+    moved = [dense.covariances(params + each) for each in np.eye(len(params))[5:]]
+    sides = [[np.linalg.solve(v, w - v) for v, w in zip(V, other, strict=True)] for other in moved]
+    traces = [[sum(0.5 * np.sum(a * b.T) for a, b in zip(s, t, strict=True)) for s in sides]
+              for t in sides]  # fmt: skip
+    np.testing.assert_allclose(expected[5:, 5:], traces, rtol=1e-9, atol=1e-9)
+
+
+def test_scores_are_derivatives():
+    fit = fitted("group_ML", SLOPES)
+    dense = DenseUnequal("group", slopes=True)
+    moved = fit.params * 1.1
+    there = fit_at(fit, moved)
+    wanted = jacobian(dense.by_cluster, moved.to_numpy())
+    np.testing.assert_allclose(there.scores(), wanted, rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("slopes", [False, True])
+def test_robust_errors_are_dense(slopes):
+    fit = mlsem.lmm(SLOPES if slopes else FORMULA, data(), residual=["group", "arm"])
+    dense = DenseUnequal(["group", "arm"], slopes=slopes).robust(fit.params.to_numpy())
+    for kind in (each for each in KINDS if each != "CR1p"):
+        found = fit.with_se(kind).covariance
+        np.testing.assert_allclose(found.matrix[:5, :5], dense.cov(kind), rtol=1e-8, atol=1e-10)
+        df = [dense.df(kind, each) for each in np.eye(5)]
+        np.testing.assert_allclose(found.df[:5], df, rtol=1e-8)
+
+
+def test_satterthwaite_is_dense():
+    """ν = 2 (cᵀΦc)² / gᵀ W g, W by the observed information of the restricted likelihood."""
+    fit = fitted("arm_REML")
+    dense, params = DenseUnequal("arm", slopes=False), fit.params.to_numpy()
+
+    def moved(variances):
+        return np.append(params[:5], variances)
+
+    W = np.linalg.inv(-hessian(lambda v: dense.loglik(moved(v), restricted=True), params[5:]))
+    phi = np.linalg.inv(dense.information(params))
+    slopes = jacobian(lambda v: np.diag(np.linalg.inv(dense.information(moved(v)))), params[5:])
+    wanted = 2 * np.diag(phi) ** 2 / np.einsum("ck,kl,cl->c", slopes, W, slopes)
+    np.testing.assert_allclose(fit.covariance.matrix[:5, :5], phi, rtol=1e-8, atol=1e-12)
+    np.testing.assert_allclose(fit.covariance.df[:5], wanted, rtol=1e-4)
+    adjusted = fit.with_se("standard", df="kenward-roger")
+    assert (adjusted.bse.iloc[:5] > fit.bse.iloc[:5]).all()
+
+
+# --- identities -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("formula", [FORMULA, SLOPES])
+def test_one_variance_is_that_of_lmm(formula):
+    """At equal variances it is the model of one, with its likelihood, scores and errors."""
+    plain = mlsem.lmm(formula, data(), REML=False)
+    fit = mlsem.lmm(formula, data(), REML=False, residual="group")
+    equal = pd.Series(np.append(plain.params, [plain.params["Residual"]] * 2), fit.params.index)
+    there, last = fit_at(fit, equal), len(plain.params) - 1
+    assert there.loglik == pytest.approx(plain.loglik, abs=1e-9)
+    first, second = plain.scores(), there.scores()
+    np.testing.assert_allclose(second.iloc[:, :last], first.iloc[:, :last], atol=1e-8)
+    np.testing.assert_allclose(second.iloc[:, last:].sum(axis=1), first["Residual"], atol=1e-8)
+    own = fit_at(plain, plain.params)
+    for kind in ("CR0", "CR2", "CR3") if formula == FORMULA else ():
+        options = {"information": "expected"}
+        both = [each.with_se(kind, **options) for each in (own, there)]
+        matrices = [each.covariance.matrix[:5, :5] for each in both]
+        np.testing.assert_allclose(*matrices, rtol=1e-8, atol=1e-12)
+
+
+def test_groups_of_clusters_are_groups():
+    """Where whole clusters fall into groups it is a model of several groups that share the rest."""
+    text = (
+        "level: 1\n y ~ c(b, b)*x + c(g2, g2)*group_b + c(g3, g3)*group_c\n y ~~ c(s0, s1)*y\n"
+        "level: 2\n y ~~ c(t, t)*y\n y ~ c(m, m1)*1"
+    )
+    rows = pd.get_dummies(data(), columns=["group"], dtype=float)
+    rows["trial"] = rows["arm"].map({0: "zero", 1: "one"})
+    grouped = mlsem.fit(text, rows, cluster="id", group="trial", group_label=["zero", "one"])
+    fit = fitted("arm_ML")
+    assert fit.loglik == pytest.approx(grouped.loglik, abs=1e-8)
+    names = {"Residual.0": "s0", "Residual.1": "s1", "x": "b", "id.(Intercept)": "t"}
+    for own, label in names.items():
+        assert fit.params[own] == pytest.approx(grouped.params[label], abs=1e-6)
+    assert fit.params["arm"] == pytest.approx(grouped.params["m1"] - grouped.params["m"], abs=1e-6)
+
+
+def test_order_of_rows_and_names_of_groups_do_not_matter():
+    fit = fitted("group_REML")
+    other = data().sample(frac=1.0, random_state=1)
+    other["group"] = pd.Categorical(other["group"], ["c", "a", "b", "unused"])
+    again = mlsem.lmm(FORMULA.replace("group", "factor(group, levels=c('a','b','c'))"), other,
+                      residual="group")  # fmt: skip
+    assert again.loglik == pytest.approx(fit.loglik, abs=1e-9)
+    assert again.table.classes == ("c", "a", "b")
+    for label in "abc":
+        name = f"Residual.{label}"
+        assert again.params[name] == pytest.approx(fit.params[name], rel=1e-6)
+
+
+def test_weights_of_clusters_count_as_so_many():
+    rows = data().assign(w=1.0 + data()["arm"])
+    twice = data().loc[data()["arm"] == 1].assign(id=lambda each: each["id"] + 1000)
+    whole = pd.concat([data(), twice])
+    weights = {"level2": "w"}
+    fit = mlsem.lmm(FORMULA, rows, REML=False, residual="group", weights=weights,
+                    weight_scaling="unscaled")  # fmt: skip
+    plain = mlsem.lmm(FORMULA, whole, REML=False, residual="group")
+    np.testing.assert_allclose(fit.params, plain.params, rtol=1e-6)
+
+
+# --- what the result offers -----------------------------------------------------------------------
+
+
+def test_it_is_said_which_variance_is_whose():
+    fit = fitted("group_REML")
+    text = fit.summary().to_text()
+    for words in ("Residual variances by", "Ratio", "group"):
+        assert words in text
+    frame = fit.VarCorr().frame
+    assert frame["var1"].tolist() == ["(Intercept)", "a", "b", "c"]
+    variances = fit.params.iloc[-3:].to_numpy()
+    np.testing.assert_allclose(frame["vcov"].iloc[-3:], variances)
+    assert fit.tidy()["term"].tolist()[-3:] == [f"sd__Observation.{g}" for g in "abc"]
+    np.testing.assert_allclose(fit.tidy()["estimate"].iloc[-3:], np.sqrt(variances))
+    table = fit.parameter_estimates()
+    assert table["label"].tolist().count("Residual.b") == 1
+    found = fit.wald_test("`Residual.a` == `Residual.b`")
+    assert found.pvalue < 0.001
+
+
+def test_intraclass_correlation_of_each_group():
+    fit = fitted("group_REML")
+    icc, tau2 = fit.icc(), fit.params["id.(Intercept)"]
+    assert icc.variables == ("y[a]", "y[b]", "y[c]")
+    np.testing.assert_allclose(icc.adjusted, tau2 / (tau2 + fit.params.iloc[-3:]))
+    shares = data()["group"].value_counts(normalize=True)
+    mean = sum(shares[g] * fit.params[f"Residual.{g}"] for g in "abc")
+    assert fit.r_squared().mixed.residual == pytest.approx(mean)
+
+
+def test_rows_have_the_variance_of_their_group():
+    fit = fitted("group_REML")
+    rows = data().head(30)
+    wide = fit.predict(rows, interval="prediction", se=True)
+    half = (wide["y_upper"] - wide["y_lower"]) / 2 / 1.959963984540054
+    wanted = wide["y_se"] ** 2 + rows["group"].map(lambda g: fit.params[f"Residual.{g}"])
+    np.testing.assert_allclose(half**2, wanted, rtol=1e-9)
+    drawn = fit.simulate(400, seed=1, effects="predicted").sub(fit.fitted(), axis=0)
+    spread = drawn.var(axis=1).groupby(data()["group"]).mean()
+    np.testing.assert_allclose(spread, fit.params.iloc[-3:], rtol=0.02)
+    other = fitted("arm_REML", "y ~ x + (1 | id)")
+    with pytest.raises(mlsem.DataError, match="no residual variance is known of '2'"):
+        other.simulate(1, data=rows.assign(arm=2))
+
+
+def test_data_drawn_from_the_model_have_its_moments():
+    """The sampler of bootstraps: variances by group about their expectations."""
+    fit = fitted("group_ML")
+    sampler, generator = fit._estimates.sampler(), np.random.default_rng(3)
+    within = np.zeros(3)
+    for _ in range(200):
+        cells = sampler.draw(generator)
+        y = cells.columns.index("y")
+        spread, lost = cells.within[:, y, y], cells.cell_rows - 1
+        within += np.bincount(cells.pattern_of, spread) / np.bincount(cells.pattern_of, lost)
+    fixed = within / 200 - fit.params.iloc[-3:].to_numpy()
+    x = data().groupby(["id", "group"])["x"].transform(lambda each: each - each.mean())
+    sizes = data().groupby(["id", "group"])["x"].transform("size")
+    groups = data()["group"]
+    lost = (1 - 1 / sizes).groupby(groups).sum()
+    explained = fit.params["x"] ** 2 * (x**2).groupby(groups).sum() / lost
+    np.testing.assert_allclose(fixed, explained, atol=0.06)
+
+
+@pytest.mark.parametrize("kind", ["wild", "pairs", "parametric"])
+def test_bootstraps(kind):
+    fit = fitted("arm_ML")
+    found = fit.bootstrap(kind, 19, seed=1)
+    assert np.isfinite(found.conf_int(0.8).loc["arm"]).all()
+
+
+def test_profile_limits_are_where_the_likelihood_has_dropped():
+    fit = fitted("arm_ML")
+    limits = fit.conf_int(ci="profile").loc["Residual.1"]
+    assert limits["lower"] < fit.params["Residual.1"] < limits["upper"]
+    wald = fit.conf_int().loc["Residual.1"]
+    assert limits["upper"] > wald["upper"]  # the likelihood is skewed
+
+
+def test_update_pickle_and_choice_of_groups():
+    fit = fitted("group_REML")
+    assert pickle.loads(pickle.dumps(fit)).params.equals(fit.params)
+    smaller = fit.update(". ~ . - x")
+    assert smaller.params.index.tolist()[-3:] == ["Residual.a", "Residual.b", "Residual.c"]
+    assert fit.update(residual=None).params.index[-1] == "Residual"
+    both = fit.update(residual=["group", "arm"], REML=False)
+    arm = fit.update(residual="arm", REML=False)
+    assert both.table.classes == ("a:0", "a:1", "b:0", "b:1", "c:0", "c:1")
+    assert mlsem.lr_test(arm, both).df == 4
+    with pytest.raises(mlsem.InferenceError, match="by 'arm', those of the full model by 'group'"):
+        mlsem.lr_test(arm, fit.update(REML=False))
+    with pytest.raises(mlsem.InferenceError, match="Put the simple model first"):
+        mlsem.lr_test(arm, arm.update(residual=None))
+
+
+@pytest.mark.parametrize(
+    ("ask", "words"),
+    [
+        (lambda fit: fit.standardized(), "none to standardize by"),
+        (lambda fit: fit.summary(standardized=True), "none to standardize by"),
+        (lambda fit: fit.modification_indices(), "compare the two by mlsem.lr_test"),
+        (lambda fit: fit.score_test(release=1), "compare the two by mlsem.lr_test"),
+        (lambda fit: fit.h1(), "residual variances by group has no saturated model"),
+        (lambda fit: fit.reliability(), "one for each group"),
+    ],
+)
+def test_what_there_is_not_is_refused_by_name(ask, words):
+    with pytest.raises(mlsem.InferenceError, match=words):
+        ask(fitted("group_ML"))
+
+
+# --- bad input ------------------------------------------------------------------------------------
+
+
+def changed(**columns):
+    return data().assign(**columns)
+
+
+BAD = {
+    "lone": (changed(g=["only", *["rest"] * 353]), "g", "'g': 'only' has one row"),
+    "constant": (changed(g="a"), "g", "'g' has one value, 'a'"),
+    "cluster": (data(), "id", "is the column of clusters"),
+    "measurement": (data(), "x", "look like a measurement"),
+    "flat": (
+        changed(g=["a"] * 40 + ["b"] * 314, y=[1.5] * 40 + data()["y"].tolist()[40:]),
+        "g",
+        "has one value, 1.5, in all 40 rows of 'a'",
+    ),
+    "many": (changed(g=[f"g{k // 3}" for k in range(354)]), "g", "tells 118 groups apart"),
+    "absent": (data(), "nowhere", "'nowhere'"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_columns_that_cannot_be_meant(case):
+    rows, by, words = BAD[case]
+    with pytest.raises(mlsem.DataError, match=words):
+        mlsem.lmm("y ~ x + (1 | id)", rows, residual=by)
+
+
+@pytest.mark.parametrize("residual", [3, [], ["group", "group"], ["group", 1], {"g": 1}])
+def test_what_residual_takes(residual):
+    with pytest.raises(mlsem.OptionValueError, match="residual="):
+        mlsem.lmm(FORMULA, data(), residual=residual)
+
+
+def test_rows_without_a_group_are_left_out():
+    rows = data()
+    rows.loc[[0, 7], "g"] = np.nan
+    rows["g"] = data()["group"].where(~data().index.isin([0, 7]))
+    with pytest.warns(mlsem.DataWarning, match=r"'g' \(2\)"):
+        fit = mlsem.lmm(FORMULA, rows, residual="g")
+    wanted = mlsem.lmm(FORMULA, data().drop(index=[0, 7]), residual="group")
+    np.testing.assert_allclose(fit.params, wanted.params, rtol=1e-10)
+    assert fit.n_obs == 352
+    assert fit.residuals("pearson").isna().sum() == 2
+    with pytest.raises(mlsem.DataError, match="'g'"):
+        mlsem.lmm(FORMULA, rows, residual="g", missing="error")
