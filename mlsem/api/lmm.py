@@ -184,7 +184,7 @@ def _read(
         mixed = read_mixed_query(parsed, found.frame, missing, settings.se_cluster)
         if mixed is not None:
             return mixed, Source.of(data), None
-    frame = taken(data, found, parsed.text, dict(options))
+    frame = taken(data, found, parsed.text, dict(options), *residual)
     read = read_mixed(parsed, frame, missing, settings.sampling, residual)
     warn_of_lone_values(read.recipe.names, frame)
     return read, Source.of(data), frame

@@ -4,6 +4,7 @@ import pickle
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 from dense_cr import KINDS
 from differences import hessian, jacobian
@@ -377,6 +378,16 @@ def test_what_residual_takes(residual):
         mlsem.lmm(FORMULA, data(), residual=residual)
 
 
+def test_frames_of_other_libraries():
+    frame, fit = pl.from_pandas(data()), fitted("group_REML")
+    other = mlsem.lmm("y ~ x + (1 | id)", frame, residual=["arm", "group"])
+    assert other.table.classes[0] == "0:a"
+    assert isinstance(other.fitted(), pl.Series)
+    again = mlsem.lmm(FORMULA, frame.lazy(), residual="group")
+    np.testing.assert_allclose(again.params, fit.params, rtol=1e-9)
+    assert mlsem.lmm("y ~ x + (1 | id)", frame).variance_test("group").df == 2
+
+
 def test_rows_without_a_group_are_left_out():
     rows = data()
     rows.loc[[0, 7], "g"] = np.nan
@@ -389,3 +400,61 @@ def test_rows_without_a_group_are_left_out():
     assert fit.residuals("pearson").isna().sum() == 2
     with pytest.raises(mlsem.DataError, match="'g'"):
         mlsem.lmm(FORMULA, rows, residual="g", missing="error")
+
+
+# --- tests of equal variances ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("test", ["BP", "Levene"])
+def test_residuals_as_ncvmlm(test):
+    found = fitted("equal_REML").variance_test(test=test)
+    assert found.by == ("arm", "x", "group")
+    assert found.df == 4
+    assert found.pvalue == pytest.approx(reference()["tests"][f"ncvMLM_{test}"], rel=2e-6)
+
+
+def test_clusters_as_htest():
+    record = reference()["tests"]["Htest"]
+    found = mlsem.lmm("y ~ arm + x + (1 | id)", data()).variance_test(test="H")
+    assert found.statistic == pytest.approx(record["H"], rel=1e-12)
+    assert (found.df, found.by, found.left_out) == (record["df"], ("id",), 15)
+    assert found.pvalue == pytest.approx(record["p"], rel=1e-9)
+    assert "15 clusters with fewer than 10 degrees of freedom are left out" in str(found)
+
+
+def test_ratio_by_columns_of_the_data():
+    plain, fit = fitted("equal_ML"), fitted("group_ML")
+    for found in (plain.variance_test("group"), fit.variance_test()):
+        assert found.statistic == pytest.approx(reference()["fits"]["group_ML"]["lrt"], abs=1e-6)
+        assert found.groups == ("a", "b", "c")
+        np.testing.assert_allclose(found.sd, fit.VarCorr().sigma, rtol=1e-6)
+    assert "by group" in str(found)
+    assert found.frame["pvalue"][0] == found.pvalue
+    assert pickle.loads(pickle.dumps(found)).statistic == found.statistic
+
+
+def test_residuals_that_a_model_has_scaled_are_no_longer_unequal():
+    assert fitted("equal_REML").variance_test("group", "BP").pvalue < 1e-6
+    assert fitted("group_REML").variance_test("group", "BP").pvalue > 0.5
+    both = fitted("equal_REML").variance_test(["group", "arm"], "Levene")
+    assert (both.df, both.groups[:2]) == (5, ("a:0", "a:1"))
+
+
+@pytest.mark.parametrize(
+    ("by", "test", "words"),
+    [
+        (None, "LR", "name their column"),
+        ("group", "White", "it takes one of"),
+        ("group", "H", "leave by= out"),
+        ({"group"}, "LR", "by="),
+    ],
+)
+def test_what_variance_test_takes(by, test, words):
+    with pytest.raises(mlsem.OptionValueError, match=words):
+        fitted("equal_REML").variance_test(by, test)
+
+
+def test_clusters_may_be_too_small_for_h():
+    small = data().groupby("id").head(5)
+    with pytest.raises(mlsem.InferenceError, match="0 of 30 clusters leave 10"):
+        mlsem.lmm("y ~ x + (1 | id)", small).variance_test(test="H")

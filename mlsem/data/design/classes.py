@@ -76,8 +76,8 @@ class ResidualClasses:
         return codes
 
 
-def named_columns(residual: object) -> tuple[str, ...]:
-    """The columns that `residual=` names; none of None.
+def named_columns(residual: object, keyword: str = "residual") -> tuple[str, ...]:
+    """The columns that an argument names; none of None.
 
     Raises
     ------
@@ -89,9 +89,9 @@ def named_columns(residual: object) -> tuple[str, ...]:
     if isinstance(names, list | tuple) and names and all(isinstance(n, str) for n in names):
         if len(set(names)) == len(names):
             return tuple(names)
-        raise OptionValueError(f"residual={residual!r}: name each column once.")
+        raise OptionValueError(f"{keyword}={residual!r}: name each column once.")
     raise OptionValueError(
-        f"residual={residual!r}: it takes the name of a column whose groups have residual "
+        f"{keyword}={residual!r}: it takes the name of a column whose groups have residual "
         'variances of their own, "g", or a list of names for those of their cells, ["g", "arm"].'
     )
 
