@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from mlsem.api.plots import plot_coefficients
     from mlsem.api.pool import pool
     from mlsem.api.summary_table import summary_table
+    from mlsem.api.within_between import within_between
     from mlsem.data.kept.moments import Moments
     from mlsem.data.table.examples import example_model, examples, load_example
     from mlsem.data.table.frame import cluster_means
@@ -64,9 +65,13 @@ if TYPE_CHECKING:
     from mlsem.results.group_comparison import GroupComparison
     from mlsem.results.invariance.result import Invariance
     from mlsem.results.mixed.result import MixedResult
+    from mlsem.results.nested.result import NestedResult
+    from mlsem.results.pooled.generalized import PooledGlmResult
     from mlsem.results.pooled.joint import PooledTest
+    from mlsem.results.pooled.mixed import PooledMixedResult
     from mlsem.results.pooled.result import PooledResult
     from mlsem.results.result import FitResult
+    from mlsem.results.within_between.result import WithinBetween
     from mlsem.simulation.draw.generate import simulate
     from mlsem.simulation.study.result import Study
     from mlsem.simulation.study.run import study
@@ -101,9 +106,12 @@ __all__ = [
     "ModelSyntaxError",
     "ModelSyntaxWarning",
     "Moments",
+    "NestedResult",
     "OptionError",
     "OptionValueError",
     "Plan",
+    "PooledGlmResult",
+    "PooledMixedResult",
     "PooledResult",
     "PooledTest",
     "Port",
@@ -112,6 +120,7 @@ __all__ = [
     "Study",
     "UnknownNameError",
     "WaldTest",
+    "WithinBetween",
     "WorkerError",
     "__version__",
     "cfa",
@@ -141,6 +150,7 @@ __all__ = [
     "simulate",
     "study",
     "summary_table",
+    "within_between",
 ]
 
 
@@ -164,12 +174,16 @@ _HOMES = {
     "LrTest": "mlsem.inference.ratio.run",
     "MixedResult": "mlsem.results.mixed.result",
     "Moments": "mlsem.data.kept.moments",
+    "NestedResult": "mlsem.results.nested.result",
     "Plan": "mlsem.planning.result",
+    "PooledGlmResult": "mlsem.results.pooled.generalized",
+    "PooledMixedResult": "mlsem.results.pooled.mixed",
     "PooledResult": "mlsem.results.pooled.result",
     "PooledTest": "mlsem.results.pooled.joint",
     "Port": "mlsem.porting.result",
     "Study": "mlsem.simulation.study.result",
     "WaldTest": "mlsem.inference.wald.run",
+    "WithinBetween": "mlsem.results.within_between.result",
     "cfa": "mlsem.api.fit",
     "check": "mlsem.api.fit",
     "cluster_means": "mlsem.data.table.frame",
@@ -197,6 +211,7 @@ _HOMES = {
     "simulate": "mlsem.simulation.draw.generate",
     "study": "mlsem.simulation.study.run",
     "summary_table": "mlsem.api.summary_table",
+    "within_between": "mlsem.api.within_between",
 }
 
 

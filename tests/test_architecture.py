@@ -18,6 +18,7 @@ LONGEST = 400
 FACADES = {  # all that a user may ask of a fit, or of several
     "results/result.py",
     "results/mixed/result.py",
+    "results/nested/result.py",
     "results/generalized/result.py",
     "results/pooled/result.py",
 }
@@ -56,6 +57,8 @@ MAY = {
     "core/clusters core/evidence core/optimise",
     "core/patterns": "errors core/records core/blocks core/linalg core/implied core/sample "
     "core/clusters core/evidence core/optimise",
+    "core/nested": "errors core/records core/blocks core/linalg core/implied core/sample "
+    "core/clusters core/optimise core/intercepts",
     "core/restricted": "errors core",
     "model": "errors other_programs report syntax core",
     "data/frames": "errors",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from mlsem.api.reading import Reading
 from mlsem.api.steps import (
+    Clusters,
     Rows,
     beside_model,
     finish,
@@ -70,13 +71,13 @@ class Call:
     table : ParameterTable
     how : Given
         The keywords.
-    cluster : str or None
+    cluster : str, sequence of two str, or None
     """
 
     syntax: ModelSyntax
     table: ParameterTable
     how: Given
-    cluster: str | None
+    cluster: Clusters
 
     @property
     def read(self) -> Hashable:
@@ -84,12 +85,19 @@ class Call:
         how = self.how
         settings = how.settings
         names = (self.cluster, settings.se_cluster, how.group)
-        known = (name if isinstance(name, str | None) else id(name) for name in names)  # refused
+        known = map(_known, names)
         return self.table, settings.missing, settings.sampling, repr(how.center), *known
 
 
+def _known(name: object) -> Hashable:
+    """What tells names of columns apart; of what is none of these, and refused, which it is."""
+    if isinstance(name, list | tuple) and all(isinstance(each, str) for each in name):
+        return tuple(name)
+    return name if isinstance(name, str | None) else id(name)
+
+
 def called(
-    preset: Preset, model: str, data: Any, cluster: str | None, options: Mapping[str, Any]
+    preset: Preset, model: str, data: Any, cluster: Clusters, options: Mapping[str, Any]
 ) -> tuple[Call, Any]:
     """What a call asks for, and its data as the roads from here take them.
 

@@ -10,7 +10,7 @@ from mlsem.estimation.keywords import shown
 from mlsem.inference.ratio.run import METHODS, Method
 from mlsem.other_programs.answering import answering
 from mlsem.results.compared import ModelComparison, compare_fits
-from mlsem.results.pooled.result import PooledResult
+from mlsem.results.pooled.common import Pooled
 from mlsem.results.result import FitResult
 
 
@@ -67,11 +67,11 @@ def compare(
             raise OptionValueError("the mapping has names already: leave names= out.")
         names, given = given, list(fits.values())
     for k, fit in enumerate(given, 1):
-        if isinstance(fit, PooledResult):
+        if isinstance(fit, Pooled):
             raise OptionValueError(
-                f"fit {k} is a PooledResult: log-likelihoods, which models are compared by, have "
-                "no rule. full.lr_test(simple) compares two models, fit_measures() has the fit of "
-                "one, and mlsem.summary_table has estimates side by side."
+                f"fit {k} is a {type(fit).__name__}: log-likelihoods, which models are compared "
+                "by, have no rule. full.lr_test(simple) compares two models, fit_measures() has "
+                "the fit of one, and mlsem.summary_table has estimates side by side."
             )
         if not isinstance(fit, FitResult):
             raise OptionValueError(f"fit {k} is a {type(fit).__name__}; it takes a FitResult.")

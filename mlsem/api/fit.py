@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 
 from mlsem.api.call import answered, called, read_keywords
 from mlsem.api.reading import Reading
-from mlsem.api.steps import beside_model, groups_of, parsed, remarked, table_of
+from mlsem.api.steps import Clusters, beside_model, groups_of, parsed, remarked, table_of
 from mlsem.core.quiet import quiet
 from mlsem.data.frames.taking import any_frame
 from mlsem.data.table.columns import require_frame
@@ -33,15 +33,16 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 def fit(
     model: str,
     data: AnyFrame | Moments,
-    cluster: str | None = None,
+    cluster: Clusters = None,
     **options: Unpack[FitKeywords],
 ) -> FitResult:
-    """Fit a two-level (or single-level) structural equation model by maximum likelihood.
+    """Fit a structural equation model of one to three levels by maximum likelihood.
 
     Parameters
     ----------
     model : str
-        lavaan's syntax, with blocks ``level: 1`` and ``level: 2``. A product of observed
+        lavaan's syntax, with blocks ``level: 1`` and ``level: 2``, and ``level: 3`` for clusters of
+        clusters (random intercepts; see the notes). A product of observed
         variables, also across levels, is written ``w1:x1`` and formed of the data.
     data : data frame, path or Moments
         One row per unit. Is not changed. A data frame of pandas, polars, pyarrow or any library
@@ -49,9 +50,11 @@ def fit(
         PySpark; with ``cluster=`` only sums by cluster come here); a path or pattern of paths,
         ``"pisa/*.parquet"``; or what `mlsem.moments` made of rows, which know their columns of
         clusters and groups.
-    cluster : str, optional
+    cluster : str, or sequence of two str, optional
         Column of cluster ids; required with levels. In a single-level model it makes the
-        standard errors cluster-robust, as in lavaan.
+        standard errors cluster-robust, as in lavaan. With three levels two columns,
+        ``["school", "class"]``, those of level 3 first; ids of the second may count anew in each
+        of the first. Robust standard errors are then by the clusters of level 3.
     group : str, optional
         Column of the groups of a model of several: of text, numbers, categories or dates. The
         model is that of each group, with parameters of its own, or has blocks ``group: a`` by the
@@ -203,6 +206,12 @@ def fit(
     log-likelihood is that of such covariates too, given those of one level. ``fixed_x=False`` makes
     all moments of exogenous covariates parameters.
 
+    With three levels every variable is the sum of its parts at the levels at which it is named,
+    latent and observed variables, paths and covariates may stand at each, and all intercepts of
+    variables with a part above are random. Means are those of the highest level of a variable. What
+    is not there with three levels is refused by name: random slopes, values that are missing,
+    weights, groups, REML.
+
     With sampling weights the pseudo-likelihood ℓ = Σ_j w_j log ∫ Π_i f(y_ij | u)^{a_ij} f(u) du
     (Pfeffermann et al., 1998; Asparouhov, 2006; Rabe-Hesketh & Skrondal, 2006) is maximised, with
     c_ij the weights of rows within clusters and a_ij = c_ij n_j / Σ_i c_ij by default. Means that
@@ -259,7 +268,7 @@ def _with_defaults(preset: Preset, parameters: str) -> str:
 def sem(
     model: str,
     data: AnyFrame | Moments,
-    cluster: str | None = None,
+    cluster: Clusters = None,
     **options: Unpack[FitKeywords],
 ) -> FitResult:
     """lavaan's `sem()`: the same as `fit`.
@@ -281,7 +290,7 @@ def sem(
 def cfa(
     model: str,
     data: AnyFrame | Moments,
-    cluster: str | None = None,
+    cluster: Clusters = None,
     **options: Unpack[FitKeywords],
 ) -> FitResult:
     """lavaan's `cfa()`: the same as `fit`.
@@ -307,7 +316,7 @@ def cfa(
 def growth(
     model: str,
     data: AnyFrame | Moments,
-    cluster: str | None = None,
+    cluster: Clusters = None,
     **options: Unpack[FitKeywords],
 ) -> FitResult:
     """lavaan's `growth()`: `fit` with the intercepts of observed variables fixed to 0 and those
@@ -336,7 +345,7 @@ def growth(
 def lavaan(
     model: str,
     data: AnyFrame | Moments,
-    cluster: str | None = None,
+    cluster: Clusters = None,
     **options: Unpack[FitKeywords],
 ) -> FitResult:
     """lavaan's `lavaan()`: `fit` without automatic parameters.
@@ -359,7 +368,7 @@ def lavaan(
 def check(
     model: str,
     data: AnyFrame | None = None,
-    cluster: str | None = None,
+    cluster: Clusters = None,
     **options: Unpack[FitKeywords],
 ) -> ParameterTable:
     """The parameter table of a model, without fitting it.
@@ -369,8 +378,8 @@ def check(
     model : str
     data : data frame or path, optional
         With it, the names in the model are looked for in the data.
-    cluster : str, optional
-        Column of cluster ids, which is looked for in the data. It changes nothing in the table.
+    cluster : str, or sequence of two str, optional
+        Columns of cluster ids, which are looked for in the data. They change nothing in the table.
     **options
         As for `fit`. Without data the groups are those of ``group_label=``, or of the blocks of
         the model. What says how a model is estimated is checked, and changes nothing.
@@ -411,7 +420,8 @@ def check(
     labels = groups_of(syntax, data, how.group, how.group_label)
     table = remarked(table_of(syntax.text, how.options, columns, labels))
     if data is not None and cluster is not None:
-        clusters_of(require_frame(data), cluster, None)  # refuses what are no ids
+        for name in (cluster,) if isinstance(cluster, str) else cluster:
+            clusters_of(require_frame(data), name, None)  # refuses what are no ids
     return beside_model(table, how.auxiliary, how.settings, how.options, data, cluster)
 
 
@@ -426,7 +436,7 @@ def population(model: str, group_label: object = None, **options: Any) -> Parame
 
 
 def _fitted(
-    preset: Preset, model: str, data: Any, cluster: str | None, options: Mapping[str, Any]
+    preset: Preset, model: str, data: Any, cluster: Clusters, options: Mapping[str, Any]
 ) -> FitResult:
     reading = Reading.of(data)
     return answered(*called(preset, model, reading.data, cluster, options), reading)

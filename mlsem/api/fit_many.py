@@ -19,8 +19,10 @@ from mlsem.estimation.keywords import FitKeywords, shown
 from mlsem.other_programs.answering import answering
 from mlsem.parallel.pool import Backend, streamed, workers_for
 from mlsem.parallel.progress import bar
-from mlsem.results.pooled.result import PooledResult, pool_fits
+from mlsem.results.pooled.kinds import pool_fits
+from mlsem.results.pooled.result import PooledResult
 from mlsem.results.result import FitResult
+from mlsem.syntax.mixed import read_two_levels
 
 if TYPE_CHECKING:
     from mlsem.data.frames.records import AnyFrame
@@ -127,6 +129,8 @@ def fit_many(
         raise OptionValueError(
             f'cluster="{cluster}": the formula names its clusters, (… | id), so leave cluster out.'
         )
+    if mixed:
+        read_two_levels(str(model), "fit_many")
     if REML is not None and not mixed:
         raise OptionValueError(
             f'REML={REML!r} is for formulas, "y ~ x + (1 | id)": a model by levels takes '

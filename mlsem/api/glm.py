@@ -2,26 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any, Literal
 
 from mlsem.core.quiet import quiet
 from mlsem.data.design.generalized import read_glm
 from mlsem.data.frames.source import source as source_of
 from mlsem.data.frames.taking import taken
-from mlsem.errors import DataWarning, OptionValueError, warn
+from mlsem.errors import DataWarning, InferenceError, OptionValueError, listed, warn
 from mlsem.estimation.generalized.estimates import estimate_glm
-from mlsem.estimation.generalized.settings import GlmSettings, require_gaussian
+from mlsem.estimation.generalized.settings import GlmSettings, GlmUpdateKeywords, require_gaussian
+from mlsem.model.options import require_known
 from mlsem.other_programs.answering import answering
 from mlsem.results.generalized.result import GlmResult, glm_result
 from mlsem.syntax.generalized import read_glm_formula
+from mlsem.syntax.mixed import changed_formula
+from mlsem.syntax.r_language import symbols
 
 if TYPE_CHECKING:
+    import pandas as pd
+
+    from mlsem.core.generalized.correlations import CorrelationName
     from mlsem.core.generalized.families import FamilyName, LinkName
-    from mlsem.core.generalized.rows import CorrelationName
     from mlsem.data.frames.records import AnyFrame
     from mlsem.estimation.generalized.settings import GlmDf, GlmSe, SeForm
 
 __all__ = ["gee", "glm"]
+
+OF_ERRORS = ("df", "se_form")  # what goes with a kind of standard errors
 
 
 @answering
@@ -74,7 +83,7 @@ def glm(
         model-based errors.
     se_form : {"scores", "residuals"}, default "scores"
         What CR2 adjusts: scores, which do not depend on how rows are grouped; or residuals, which
-        is the matrix of R's clubSandwich. Of linear models both are the same.
+        is the matrix of R's clubSandwich. Of linear models of independent rows both are the same.
     absorb : str, optional
         The column of groups whose constants are taken out (fixed effects), of linear models. Their
         CR errors are those of the model with a dummy for each group.
@@ -125,9 +134,7 @@ def glm(
         tol=tol,
         max_iter=max_iter,
     )
-    if absorb is not None:
-        require_gaussian(settings)
-    return _fitted(formula, data, cluster, settings, absorb=absorb, order=None)
+    return _fitted(formula, data, cluster, settings, absorb=absorb)
 
 
 @answering
@@ -214,16 +221,7 @@ def gee(
         tol=tol,
         max_iter=max_iter,
     )
-    if cluster is None:  # pyright: ignore[reportUnnecessaryComparison]
-        raise OptionValueError('gee needs the column of clusters: cluster="school".')
-    if corr == "ar1" and order is None:
-        raise OptionValueError(
-            'corr="ar1" needs to know which rows of a cluster are neighbours: order="occasion" '
-            "names a column of whole numbers. The order of the rows in the data says nothing."
-        )
-    if corr != "ar1" and order is not None:
-        raise OptionValueError(f'order= is of corr="ar1", and corr is {corr!r}.')
-    return _fitted(formula, data, cluster, settings, absorb=None, order=order)
+    return _fitted(formula, data, cluster, settings, order=order)
 
 
 def _fitted(
@@ -232,9 +230,21 @@ def _fitted(
     cluster: str | None,
     settings: GlmSettings,
     *,
-    absorb: str | None,
-    order: str | None,
+    absorb: str | None = None,
+    order: str | None = None,
 ) -> GlmResult:
+    """What `glm` and `gee` return."""
+    if absorb is not None:
+        require_gaussian(settings)
+    if settings.corr != "independence" and cluster is None:
+        raise OptionValueError('gee needs the column of clusters: cluster="school".')
+    if settings.corr == "ar1" and order is None:
+        raise OptionValueError(
+            'corr="ar1" needs to know which rows of a cluster are neighbours: order="occasion" '
+            "names a column of whole numbers. The order of the rows in the data says nothing."
+        )
+    if settings.corr != "ar1" and order is not None:
+        raise OptionValueError(f'order= is of corr="ar1", and corr is {settings.corr!r}.')
     parsed = read_glm_formula(formula)
     frame = taken(data, source_of(data), formula, cluster, absorb, order)
     family, _ = settings.records
@@ -242,4 +252,61 @@ def _fitted(
     read = read_glm(parsed, frame, family, cluster, absorb, order, missing)
     if settings.missing is None and read.lost:
         warn(read.lost, DataWarning)
-    return glm_result(estimate_glm(read, settings))
+    return glm_result(estimate_glm(read, settings), updated_glm)
+
+
+# --- the same again, changed ----------------------------------------------------------------------
+
+
+def updated_glm(
+    fit: GlmResult, formula: object, data: object, changes: Mapping[str, Any]
+) -> GlmResult:
+    """What `GlmResult.update` returns."""
+    if formula is not None and not isinstance(formula, str):
+        raise OptionValueError(f"formula={formula!r}: it takes a formula, or a part that is added.")
+    require_known(changes, GlmUpdateKeywords.__annotations__, ("formula", "data"))
+    text = fit.model if formula is None else changed_formula(fit.model, formula)
+    known, rest = fit._estimates.data, dict(changes)
+    columns = {
+        "cluster": rest.pop("cluster", known.cluster),
+        "absorb": rest.pop("absorb", known.absorbed),
+        "order": rest.pop("order", known.occasions),
+    }
+    settings = _changed(fit.settings, rest)
+    if settings.corr != "ar1" and "order" not in changes:
+        columns["order"] = None
+    if data is None:
+        data = _rows(known.frame, text, columns)
+    return _fitted(text, data, settings=settings, **columns)
+
+
+def _changed(before: GlmSettings, changes: Mapping[str, Any]) -> GlmSettings:
+    """What another family, or another kind of errors, has by default is not kept."""
+    kept = {each.name: getattr(before, each.name) for each in fields(GlmSettings)}
+    if "family" in changes:
+        del kept["link"]
+    if "se" in changes:
+        for name in OF_ERRORS:
+            del kept[name]
+    return GlmSettings(**kept | dict(changes))
+
+
+def _rows(frame: pd.DataFrame, text: str, columns: Mapping[str, str | None]) -> pd.DataFrame:
+    """Those that the fit keeps, if they have every column.
+
+    Raises
+    ------
+    InferenceError
+    """
+    parsed = read_glm_formula(text)
+    trials = [] if parsed.trials is None else [parsed.trials]
+    parts = [parsed.outcome, *trials, *parsed.offsets, *parsed.fixed.variables.values()]
+    wanted = [name for part in parts for name in symbols(part)]
+    wanted += [name for name in columns.values() if name is not None]
+    lacking = [name for name in dict.fromkeys(wanted) if name not in frame.columns]
+    if lacking:
+        raise InferenceError(
+            f"the fit keeps the columns of its formula alone, without {listed(lacking)}: pass "
+            "data=, the data frame with all columns."
+        )
+    return frame

@@ -16,13 +16,9 @@ from mlsem.api.steps import SAMPLED, Rows, finish, warn_of_lone_values
 from mlsem.base.caching import remember
 from mlsem.core.quiet import quiet
 from mlsem.data.design.classes import named_columns
-from mlsem.data.design.mixed import (
-    INTERCEPT,
-    RESIDUAL,
-    MixedColumns,
-    MixedData,
-    read_mixed,
-)
+from mlsem.data.design.columns import INTERCEPT
+from mlsem.data.design.mixed import MixedColumns, MixedData, read_mixed
+from mlsem.data.design.variables import RESIDUAL
 from mlsem.data.frames.records import Lazy
 from mlsem.data.frames.source import source as source_of
 from mlsem.data.frames.taking import taken
@@ -48,7 +44,6 @@ from mlsem.parallel.progress import showing
 from mlsem.results.mixed.result import MixedResult, mixed_result
 from mlsem.results.mixed.source import Source
 from mlsem.results.recipe import Recipe
-from mlsem.results.result import FitResult
 from mlsem.syntax.mixed import MixedFormula, changed_formula, read_formula
 from mlsem.syntax.nodes import Block, Formula, ModelSyntax, Modifiers, Variable
 
@@ -59,6 +54,7 @@ if TYPE_CHECKING:
 
     from mlsem.data.frames.records import AnyFrame
     from mlsem.data.queried.read import QueriedMixed
+    from mlsem.results.nested.result import NestedResult
 
 
 @shown(MixedKeywords)
@@ -71,8 +67,8 @@ def lmm(
     *,
     residual: str | list[str] | None = None,
     **options: Unpack[MixedKeywords],
-) -> MixedResult:
-    """Fit a linear mixed model with one grouping factor, as lme4's `lmer`.
+) -> MixedResult | NestedResult:
+    """Fit a linear mixed model of two or three levels, as lme4's `lmer`.
 
     Parameters
     ----------
@@ -84,7 +80,9 @@ def lmm(
         rows of the data, and rows with missing values are left out after, with a warning. Fixed
         effects that are linear combinations of those before are left out with a note, as in lme4.
         Random parts: ``(1 | id)``, ``(x1 | id)``, ``(0 + x1 | id)``, and ``(x1 + f || id)``, each
-        term a part of its own.
+        term a part of its own. Of three levels, rows in classes in schools:
+        ``(1 | school/class)``, ``(x1 | school) + (1 | school:class)``, or
+        ``(1 | school) + (1 | class)`` where no class is in two schools.
     data : data frame or path
         One row per unit, of any library, as for `mlsem.fit`. Is not changed. Of a query only sums
         by cluster come here; the columns of the formula where it has splines, ``poly()`` or
@@ -107,12 +105,12 @@ def lmm(
 
     Returns
     -------
-    MixedResult
-        A `FitResult` with lme4's summary, predictions of rows and marginal means. Fixed effects
-        come first, in the order of the formula, with lme4's names: ``(Intercept)``, ``x1``,
-        ``w1:x1``, ``sexmale``. Variances and covariances are ``id.(Intercept)``, ``id.x1``,
-        ``id.x1.(Intercept)`` and ``Residual``, with ``residual="g"`` those of the groups,
-        ``Residual.a``, ``Residual.b``, …
+    MixedResult or NestedResult
+        Of three levels a `NestedResult`; of two a `FitResult` with lme4's summary, predictions of
+        rows and marginal means. Fixed effects come first, in the order of the formula, with lme4's
+        names: ``(Intercept)``, ``x1``, ``w1:x1``, ``sexmale``. Variances and covariances are
+        ``id.(Intercept)``, ``id.x1``, ``id.x1.(Intercept)`` and ``Residual``, with
+        ``residual="g"`` those of the groups, ``Residual.a``, ``Residual.b``, …
 
     Raises
     ------
@@ -152,8 +150,13 @@ def lmm(
     'F'
     """
     parsed, apart = read_formula(formula), named_columns(residual)
-    settings, start, progress = _settings(REML, {**options})
+    settings, start, progress = settings_of(REML, {**options})
     refuse_fiml(settings.missing)
+    if parsed.nested:
+        from mlsem.api.lmm_nested import lmm_nested  # for few fits
+
+        asked: Any = options | {"residual": residual}
+        return lmm_nested(parsed, data, settings, asked, updated_mixed)
     with showing(progress):
         mixed, source, frame = _read(parsed, data, settings, options, apart)
         if settings.missing is None and mixed.lost:
@@ -208,11 +211,10 @@ def _reread(
 
 @quiet
 def updated_mixed(
-    fit: FitResult, formula: object, data: object, changes: Mapping[str, Any]
-) -> MixedResult:
+    fit: MixedResult | NestedResult, formula: object, data: object, changes: Mapping[str, Any]
+) -> MixedResult | NestedResult:
     """What `update` gives of a fit by `lmm`: of the same formula by what the fit knows of its rows,
     of another one by its data frame or another."""
-    assert isinstance(fit, MixedResult)
     changes = dict(changes)
     if "estimator" in changes:
         raise OptionValueError("estimator: lmm takes REML=True or REML=False in its place.")
@@ -220,7 +222,7 @@ def updated_mixed(
     if formula is not None and not isinstance(formula, str):
         raise OptionValueError(f"model={formula!r}: it takes a formula, or a part that is added.")
     text = fit.model if formula is None else changed_formula(fit.model, formula)
-    own = fit._residual_columns
+    own = fit._residual_columns if isinstance(fit, MixedResult) else ()
     residual = named_columns(changes.pop("residual", own))
     if text == fit.model and data is None and residual == own:
         for name in ("missing", "se_cluster", *SAMPLED):
@@ -228,26 +230,24 @@ def updated_mixed(
                 raise OptionValueError(
                     f"{name}= says how data are read, and a fit does not keep them: pass data=…."
                 )
-        settings, start, progress = _settings(REML, _kept(fit, changes))
+        settings, start, progress = settings_of(REML, kept_options(fit.settings, changes))
+        if not isinstance(fit, MixedResult):
+            from mlsem.api.lmm_nested import finished_again
+
+            return finished_again(fit, settings, start)
         with showing(progress):
             again = finish(text, settings, fit.table, fit._record, start, fit._recipe)
         return mixed_result(again, fit._source)
-    frame = fit._source.rows(
-        fit._estimates,
-        data,
-        "update with another formula or residual=",
-        *fit._columns_named,
-        *residual,
-        text,
-    )
-    options: Any = _kept(fit, changes) | {"residual": residual or None}
+    named = *fit._columns_named, *residual, text
+    frame = fit._source.rows(fit._estimates, data, "update with another formula", *named)
+    options: Any = kept_options(fit.settings, changes) | {"residual": residual or None}
     return lmm(text, frame, REML, **options)
 
 
-def _kept(fit: MixedResult, changes: Mapping[str, Any]) -> dict[str, Any]:
+def kept_options(own: Settings, changes: Mapping[str, Any]) -> dict[str, Any]:
     """The options of a fit that are not the default, and the changes. What says how standard errors
     are computed goes with their kind."""
-    plain, own = Settings(), fit.settings
+    plain = Settings()
     kept = {name: getattr(own, name) for name in SETTING_NAMES if name != "estimator"}
     kept = {name: value for name, value in kept.items() if value != getattr(plain, name)}
     if kept.get("information") == "expected" and own.kind().model_based:
@@ -257,7 +257,7 @@ def _kept(fit: MixedResult, changes: Mapping[str, Any]) -> dict[str, Any]:
     return kept | dict(changes)
 
 
-def _settings(reml: object, options: dict[str, Any]) -> tuple[Settings, object, object]:
+def settings_of(reml: object, options: dict[str, Any]) -> tuple[Settings, object, object]:
     if not isinstance(reml, bool):
         raise OptionValueError(f"REML={reml!r}: it takes True or False.")
     refuse_meaningless(options)

@@ -10,7 +10,8 @@ from mlsem.errors import InferenceError, OptionError, OptionValueError, listed, 
 from mlsem.estimation.keywords import shown
 from mlsem.inference.ratio.run import METHODS, LrTest, Method, likelihood_ratio
 from mlsem.other_programs.answering import answering
-from mlsem.results.pooled.result import PooledResult
+from mlsem.results.generalized.result import GlmResult, no_likelihood_ratio
+from mlsem.results.pooled.common import Pooled
 from mlsem.results.result import FitResult
 
 
@@ -97,6 +98,8 @@ def lr_test(
             f"lr_test compares two models, and got {2 + len(others)} arguments by position. "
             "Compare two at a time, lr_test(a, b) and lr_test(b, c), the simple one first."
         )
+    if isinstance(simple, GlmResult) or isinstance(full, GlmResult):
+        raise InferenceError(no_likelihood_ratio(simple, full))
     _require_options(boundary, draws, seed)
     _require_fits(simple, full)
     _require_method(method, full)
@@ -131,10 +134,10 @@ def _require_method(method: object, full: FitResult) -> None:
 
 def _require_fits(simple: object, full: object) -> None:
     for name, fit in (("simple", simple), ("full", full)):
-        if isinstance(fit, PooledResult):
+        if isinstance(fit, Pooled):
             raise OptionValueError(
-                f"{name} is a PooledResult: pooled fits are compared by full.lr_test(simple), or "
-                "by full.wald_test."
+                f"{name} is a {type(fit).__name__}: pooled fits are compared by "
+                "full.lr_test(simple), or by full.wald_test."
             )
         if not isinstance(fit, FitResult):
             raise OptionValueError(f"{name} is a {type(fit).__name__}; it takes a FitResult.")

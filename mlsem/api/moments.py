@@ -16,6 +16,7 @@ from mlsem.api.steps import (
     rows_in,
     table_of,
 )
+from mlsem.api.three_levels import refuse_moments
 from mlsem.core.quiet import quiet
 from mlsem.data.kept.moments import Moments
 from mlsem.data.moments.auxiliary import auxiliary_names, check_beside
@@ -105,6 +106,7 @@ def moments(
     syntax = parsed(model, data)
     labels = groups_of(syntax, data, how.group, how.group_label)
     table = remarked(table_of(syntax.text, how.options, names_in(data), labels))
+    refuse_moments(table)
     names = auxiliary_names(how.auxiliary)
     if names and how.settings.missing != "fiml":
         raise OptionValueError('auxiliary= goes with missing="fiml": add it, or leave both out.')

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from mlsem.results import coefficients
 from mlsem.results.drawn import named_fits
-from mlsem.results.pooled.result import PooledResult
+from mlsem.results.pooled.common import Pooled
 from mlsem.results.result import FitResult
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def plot_coefficients(
     """
     names = list(map(str, fits)) if isinstance(fits, Mapping) else None
     given = fits.values() if isinstance(fits, Mapping) else fits
-    if isinstance(given, FitResult | PooledResult):
+    if isinstance(given, FitResult | Pooled):
         given = (given,)
     found = named_fits(given, names)
     return coefficients.plot_coefficients(found, parameters, level, labels, figure)

@@ -8,7 +8,10 @@ from mlsem.core.quiet import quiet
 from mlsem.estimation.keywords import shown
 from mlsem.inference.pooling.rules import PooledDf
 from mlsem.other_programs.answering import answering
-from mlsem.results.pooled.result import PooledResult, pool_fits
+from mlsem.results.generalized.result import GlmResult
+from mlsem.results.pooled.generalized import PooledGlmResult
+from mlsem.results.pooled.kinds import pool_fits
+from mlsem.results.pooled.result import PooledResult
 from mlsem.results.result import FitResult
 
 
@@ -16,19 +19,19 @@ from mlsem.results.result import FitResult
 @shown()
 @quiet
 def pool(
-    fits: Iterable[FitResult],
+    fits: Iterable[FitResult] | Iterable[GlmResult],
     df: PooledDf = "matching",
     *,
     nested: Iterable[Hashable] | None = None,
     complete_df: float | None = None,
-) -> PooledResult:
+) -> PooledResult | PooledGlmResult:
     """Fits of one model to several completed data sets, pooled by Rubin's rules.
 
     Parameters
     ----------
-    fits : iterable of FitResult
-        Of one model to the same rows, each with other imputed or plausible values; or a
-        `PooledResult`, whose fits are pooled anew.
+    fits : iterable of FitResult, MixedResult or GlmResult
+        Of one model to the same rows, each with other imputed or plausible values; or what was
+        pooled, whose fits are pooled anew.
     df : {"matching", "barnard-rubin", "rubin"}, default "matching"
         Degrees of freedom of the t tests, see the notes. "matching" holds also where a completed
         data set has few.
@@ -41,8 +44,9 @@ def pool(
 
     Returns
     -------
-    PooledResult
-        Its fits, with tables and tests as a fit has them.
+    PooledResult, PooledMixedResult or PooledGlmResult
+        By what fits they are: of `mlsem.fit`, `lmm`, or `glm` and `gee`. The fits, with tables and
+        tests as a fit has them.
 
     Raises
     ------

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, TypeGuard
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard
 
 from mlsem.api.reading import Reading
 from mlsem.base.caching import remember
@@ -50,6 +50,8 @@ if TYPE_CHECKING:
     from mlsem.data.moments.groups import GroupedRecord
 
 OF_DATA = ("cluster", "center", "group", "group_label")
+Clusters: TypeAlias = str | Sequence[str] | None
+"""The column of cluster ids; with three levels that of level 3 and that of level 2."""
 SAMPLED = ("weights", "weight_scaling", "strata", "replicates")
 
 
@@ -80,13 +82,25 @@ def is_query(data: object) -> TypeGuard[Lazy]:
     return isinstance(data, Lazy)
 
 
-def beside_model(table: ParameterTable, asked: object, *how: Any) -> ParameterTable:
+def beside_model(
+    table: ParameterTable,
+    asked: object,
+    settings: Settings,
+    options: ModelOptions,
+    data: Any,
+    cluster: Clusters,
+    *before: Any,
+) -> ParameterTable:
     """With what `auxiliary=` names beside the model."""
+    if table.three_level:
+        from mlsem.api.three_levels import require_possible  # for few fits
+
+        require_possible(asked, settings, options, data)
     if asked is None:
         return table
     from mlsem.api.auxiliary import beside  # for few fits
 
-    return beside(table, asked, *how)
+    return beside(table, asked, settings, options, data, cluster, *before)
 
 
 def modelling(
@@ -118,7 +132,7 @@ def rows_of(
     table: ParameterTable,
     data: Any,
     settings: Settings,
-    cluster: str | None,
+    cluster: Clusters,
     group: str | None,
     center: Mapping[str, str] | None,
 ) -> DataRecord | GroupedRecord:
@@ -137,7 +151,11 @@ def rows_of(
         "missing": settings.missing or "listwise",
         "se_cluster": settings.se_cluster,
     }
-    if group is None:
+    if table.three_level:
+        from mlsem.data.moments.nested import read_nested  # for few fits
+
+        record = read_nested(table, data, **how)
+    elif group is None:
         record = read_moments(table, data, sampling=settings.sampling, **how)
     else:
         from mlsem.data.moments.groups import read_groups  # for few fits
@@ -155,7 +173,7 @@ def summed_of(
     syntax: ModelSyntax,
     table: ParameterTable,
     settings: Settings,
-    cluster: str | None,
+    cluster: Clusters,
     group: str | None,
     auxiliary: object,
 ) -> Moments:
@@ -246,7 +264,7 @@ class Rows:
     """
 
     data: Any
-    cluster: str | None
+    cluster: Clusters
     reread: Reread
 
 
@@ -254,7 +272,7 @@ def reread(
     syntax: ModelSyntax,
     table: ParameterTable,
     settings: Settings,
-    cluster: str | None,
+    cluster: Clusters,
     group: str | None,
     center: Mapping[str, str] | None,
     frame: Any,

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, cast, get_args
 from mlsem.arguments import require_level
 from mlsem.errors import OptionValueError, listed
 from mlsem.results.generalized.result import GlmResult
-from mlsem.results.pooled.result import PooledResult
+from mlsem.results.pooled.common import Pooled
 from mlsem.results.result import FitResult
-from mlsem.results.summary_table.records import STATISTICS, Asked
+from mlsem.results.summary_table.records import Asked, require_statistics, several
 from mlsem.results.summary_table.result import table_of_fits
 
 if TYPE_CHECKING:
@@ -42,8 +42,9 @@ def summary_table(
 
     Parameters
     ----------
-    fits : FitResult or PooledResult, iterable of these, or mapping of str to these
-        A mapping's keys are the names of the columns. Pooled fits have no log-likelihood.
+    fits : fit, iterable of fits, or mapping of str to fits
+        Of `fit`, `lmm`, `glm` or `gee`, or pooled ones, which have no log-likelihood. A mapping's
+        keys are the names of the columns.
     names : iterable of str, optional
         Of the columns. Default: (1), (2), …
     labels : mapping of str to str, optional
@@ -115,13 +116,13 @@ def summary_table(
         raise OptionValueError(f"digits={digits!r}: a whole number from 0 to 8 is needed.")
     asked = Asked(
         words=labels,
-        statistics=_statistics(statistic),
+        statistics=require_statistics(statistic),
         stars=bool(stars),
         digits=int(digits),
         level=level,
-        levels=None if levels is None else _several(levels),
-        measures=_several(fit_measures),
-        rows=None if rows is None else _several(rows),
+        levels=None if levels is None else several(levels),
+        measures=several(fit_measures),
+        rows=None if rows is None else several(rows),
         standardized=_kind(standardized),
     )
     return table_of_fits(given, called, asked)
@@ -140,39 +141,24 @@ def _named(fits: object, names: object) -> tuple[list[AnyFit], tuple[str, ...]]:
     if isinstance(fits, Mapping):
         names = list(fits) if names is None else names
         fits = list(fits.values())
-    ours = FitResult | PooledResult | GlmResult
+    ours = FitResult | Pooled | GlmResult
     given: list[Any] = [fits] if isinstance(fits, ours) else list(cast("Any", fits))
     for k, fit in enumerate(given, start=1):
         if not isinstance(fit, ours):
             raise OptionValueError(
-                f"fit {k} is a {type(fit).__name__}; it takes a FitResult, a PooledResult or a "
-                "GlmResult."
+                f"fit {k} is a {type(fit).__name__}; it takes a FitResult, a GlmResult or what "
+                "was pooled of these."
             )
     if not given:
         raise OptionValueError("there is no fit: summary_table([fit1, fit2]).")
     numbered = [f"({k})" for k in range(1, len(given) + 1)]
-    called = tuple(map(str, numbered if names is None else _several(names)))
+    called = tuple(map(str, numbered if names is None else several(names)))
     if len(called) != len(given) or len({*called}) < len(called):
         raise OptionValueError(
             f"names={list(called)!r}: it takes a name for each of the {len(given)} fits, all "
             "different."
         )
     return given, called
-
-
-def _several(values: Any) -> tuple[Any, ...]:
-    """One value or some."""
-    return (values,) if isinstance(values, str | int) else tuple(values)
-
-
-def _statistics(statistic: Any) -> tuple[Statistic, ...]:
-    if statistic is None:
-        return ()
-    found = _several(statistic)
-    for each in found:
-        if each not in STATISTICS:
-            raise OptionValueError(f"statistic={each!r}: it takes {listed(STATISTICS)}, or None.")
-    return found
 
 
 def _kind(standardized: object) -> StandardizedKind | None:

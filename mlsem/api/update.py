@@ -56,7 +56,7 @@ def updated(fit: FitResult, model: object, data: object, changes: Mapping[str, A
             raise OptionValueError(
                 f"{name}= says how data are read, and a fit does not keep them: pass data=…, too."
             )
-    known = record.cluster or (None if fit.settings.se_cluster else record.robust.name)
+    known = record.clusters or (None if fit.settings.se_cluster else record.robust.name)
     cluster, center = rest.pop("cluster", known), rest.pop("center", None)
     labels = tuple(each.label for each in fit.table.groups)
     group = rest.pop("group", getattr(record, "column", None))

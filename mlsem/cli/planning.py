@@ -1,4 +1,4 @@
-"""`mlsem plan`: what a cluster-randomised trial can find, or how large it must be."""
+"""`mlsem plan`: what a trial with clusters can find, or how large it must be."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ NUMBERS = (
     ("covariates", int, "N", "covariates of clusters"),
     ("subclusters", int, "N", "of each cluster, such as classes of a school: three levels"),
     ("control", float, "RISK", "the risk without treatment: the outcome is binary"),
+    ("effect_sd", float, "D", "of the effect between clusters, with --randomised rows"),
     ("level", float, "P", "1 minus the level of significance (default 0.95)"),
     ("replications", int, "N", "of a simulation (default 1000)"),
     ("seed", int, "S", "of a simulation (default 1)"),
@@ -30,7 +31,7 @@ def add_plan(commands: Any) -> None:
     """The arguments of `mlsem plan`."""
     plan = commands.add_parser(
         "plan",
-        help="plan a cluster-randomised trial",
+        help="plan a trial with clusters",
         description="Of --clusters, --size, --effect and --power leave out the one that is wanted: "
         "the smallest effect, the power, the number of clusters or their size.",
         epilog="For example: mlsem plan --clusters 12 --size 20 --icc 0.1 --r2 0.3,0.5",
@@ -46,10 +47,16 @@ def add_plan(commands: Any) -> None:
         "--r2", type=_shares, metavar="R2,R2", help="explained of rows and of clusters, as 0.3,0.5"
     )
     plan.add_argument(
-        "--treated", type=_treated, metavar="P", help="share or number of the treated clusters"
+        "--treated",
+        type=_treated,
+        metavar="P",
+        help="share or number of the treated clusters, or share of their rows",
     )
     for name, kind, metavar, words in NUMBERS:
-        plan.add_argument(f"--{name}", type=kind, metavar=metavar, help=words)
+        plan.add_argument(f"--{name.replace('_', '-')}", type=kind, metavar=metavar, help=words)
+    plan.add_argument(
+        "--randomised", choices=("clusters", "rows"), help="what is treated (default clusters)"
+    )
     plan.add_argument("--by", choices=("formula", "simulation"), help="default: what is called for")
     plan.add_argument("--jobs", type=int, default=1, metavar="N", help="processes of a simulation")
     plan.add_argument("--figure", metavar="FILE", help="draw the power: .png, .pdf or .svg")
@@ -64,7 +71,7 @@ def run_plan(arguments: Namespace) -> int:
                 f"--figure {arguments.figure}: the name must end in .png, .pdf or .svg"
             )
         check_output(arguments.figure, (), overwrite=arguments.overwrite, argument="--figure")
-    names = ("icc", "r2", "treated", "by", *(name for name, *_ in NUMBERS))
+    names = ("icc", "r2", "treated", "randomised", "by", *(name for name, *_ in NUMBERS))
     given = {name: value for name in names if (value := getattr(arguments, name)) is not None}
     with warnings_as_lines(quiet=False):
         import mlsem

@@ -71,6 +71,16 @@ class ClusterRecord:
         return len(self.rows)
 
     @property
+    def top_rows(self) -> Shaped[NDArray[np.int64], "U"]:
+        """How many rows were read of each cluster of the highest level, which are independent."""
+        return self.rows
+
+    @property
+    def top_labels(self) -> Shaped[NDArray[Any], "U"]:
+        """Ids of these."""
+        return self.labels
+
+    @property
     def is_weighted(self) -> bool:
         """Whether some rows or clusters count as more or less than one."""
         counted = (self.sizes == self.rows).all() and (self.weights == 1.0).all()
@@ -126,6 +136,33 @@ class ClusterMoments(ClusterRecord):
     def pooled_within(self) -> Shaped[Array, "V V"]:
         """Σ_j w_j S_j."""
         return np.einsum("j,jab->ab", self.weights, self.within)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class NestedMoments(ClusterMoments):
+    """Moments of clusters that are in units of level 3.
+
+    Attributes
+    ----------
+    units : str
+        The column that tells the units apart.
+    unit_of : (J,)
+        The unit of each cluster, 0 … U - 1.
+    unit_labels : (U,)
+        Units as the user named them.
+    """
+
+    units: str
+    unit_of: Shaped[Index, "J"]
+    unit_labels: Shaped[NDArray[Any], "U"]
+
+    @property
+    def top_rows(self) -> Shaped[NDArray[np.int64], "U"]:
+        return np.bincount(self.unit_of, self.rows, len(self.unit_labels)).astype(np.int64)
+
+    @property
+    def top_labels(self) -> Shaped[NDArray[Any], "U"]:
+        return self.unit_labels
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -234,6 +271,16 @@ class GroupedMoments:
         return np.concatenate([group.labels for group in self.groups])
 
     @property
+    def top_rows(self) -> Shaped[NDArray[np.int64], "J"]:
+        """Those of clusters, which are the highest level."""
+        return self.rows
+
+    @property
+    def top_labels(self) -> Shaped[NDArray[Any], "J"]:
+        """Their ids."""
+        return self.labels
+
+    @property
     def n_rows(self) -> int:
         return sum(group.n_rows for group in self.groups)
 
@@ -261,8 +308,8 @@ class RobustClusters:
     name : str or None
         The column that tells them apart; None where every row is one.
     codes : (J,)
-        The robust cluster of each cluster of the model, 0 … G - 1 in the order in which they
-        occur first.
+        The robust cluster of each cluster of the model (with three levels: of each unit of level
+        3), 0 … G - 1 in the order in which they occur first.
     labels : (G,)
     strata : (G,) int or None
         The stratum that each was drawn from, 0 … H - 1; None where they were drawn from one.

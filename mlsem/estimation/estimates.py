@@ -71,6 +71,20 @@ class GroupEstimates:
     places: Index
     estimates: Estimates[Problem]
 
+    @property
+    def table(self) -> ParameterTable:
+        return self.estimates.table
+
+    @property
+    def params(self) -> Array:
+        """Its own parameters, (m,)."""
+        return self.estimates.params
+
+    @property
+    def each(self) -> tuple[GroupEstimates, ...]:
+        """Of each data set; there is one."""
+        return (self,)
+
 
 @dataclass(frozen=True, eq=False)
 class Estimates(Generic[B]):
@@ -129,7 +143,7 @@ class Estimates(Generic[B]):
     @property
     def clustered(self) -> bool:
         """Whether the user named clusters."""
-        return self.table.two_level or self.problem.only_robust
+        return self.table.multilevel or self.problem.only_robust
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -351,7 +365,9 @@ class Estimates(Generic[B]):
         """aᵀ Q a of each robust cluster for each row a of `along` (c, n), (G, c). Q = Σ w_j B_j,
         B_j expected, is the covariance of its score if the model is right."""
         moments, robust = self.problem.moments, self.problem.robust
-        variances = moments.weights[:, None] * expected_variances(self.parts(directions), along)
+        variances = expected_variances(self.parts(directions), along)
+        if moments.is_weighted:
+            variances *= moments.weights[:, None]
         return variances if robust.same else summed(variances, robust.codes)
 
     def mixed_rows(self, directions: Directions) -> MixedRows | None:

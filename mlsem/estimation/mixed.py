@@ -8,7 +8,7 @@ import numpy as np
 from mlsem.core.records import frozen
 from mlsem.core.restricted.arranged import components
 from mlsem.core.restricted.components import ComponentObjective
-from mlsem.core.restricted.variation import Variation
+from mlsem.core.restricted.variation import ComponentVariation, Variation
 from mlsem.core.sample.moments import require_unweighted
 from mlsem.estimation.estimates import Estimates
 from mlsem.estimation.posed import Posed
@@ -18,6 +18,8 @@ from mlsem.estimation.problem import Problem, mixed_data, restricted
 def obstacle(problem: Posed) -> str:
     """What keeps the model from being a linear mixed one; empty if nothing does."""
     table = problem.table
+    if table.three_level:
+        return "this model has three levels"
     if not table.two_level:
         return "this model has one level"
     if problem.moments.is_weighted:
@@ -59,7 +61,7 @@ def variation(estimates: Estimates) -> Variation:
     assert model is not None
     point = ComponentObjective(model).evaluate(params)
     assert point is not None
-    return Variation(
+    return ComponentVariation(
         model=model,
         point=point,
         basis=frozen(estimates.to_user(fixed @ point.root)),

@@ -98,7 +98,7 @@ class Posed(ABC):
     def only_robust(self) -> bool:
         """Whether the user named clusters, and the model has one level: they count in robust
         standard errors alone."""
-        return self.robust.name is not None and not self.table.two_level
+        return self.robust.name is not None and not self.table.multilevel
 
     @property
     def separate(self) -> bool:

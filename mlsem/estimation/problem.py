@@ -17,6 +17,8 @@ from mlsem.core.intercepts.objective import (
     SingleLevelClusters,
 )
 from mlsem.core.linalg import cholesky
+from mlsem.core.nested.objective import NestedObjective, NestedUnits
+from mlsem.core.nested.sample import nested_sample, nested_shapes
 from mlsem.core.optimise.coordinates import Coordinates, choose_coordinates
 from mlsem.core.optimise.objective import MomentObjective, Objective
 from mlsem.core.optimise.runaway import MomentWatch, Watch
@@ -33,6 +35,7 @@ from mlsem.core.records import (
     CellMoments,
     ClusterMoments,
     Index,
+    NestedMoments,
     RobustClusters,
     frozen,
 )
@@ -257,6 +260,9 @@ def _counted(table: ParameterTable, moments: Moments) -> tuple[ShapeMoments, Mom
     if isinstance(moments, CellMoments):
         whole = moments if table.two_level else pooled_cells(moments)
         return completed(whole, two_level=table.two_level), moments, *shapes_of(moments)
+    if isinstance(moments, NestedMoments):
+        nested = nested_sample(moments)
+        return nested_shapes(nested), moments, nested.sizes, nested.shape_of
     if table.two_level:
         sizes, shape_of = shapes_of(moments)
         return shape_moments(moments, sizes, shape_of), moments, sizes, shape_of
@@ -343,6 +349,9 @@ def _objective(
     """The objective that suits the pattern and the data, and its clusters."""
     if isinstance(moments, CellMoments):
         return _incomplete(pattern, moments)
+    if isinstance(moments, NestedMoments):
+        nested = nested_sample(moments)
+        return NestedObjective(pattern, nested), NestedUnits(nested)
     if pattern.carriers is not None:
         arranged = slope_moments(pattern, moments)
         return SlopeObjective(pattern, arranged), SlopeClusters(moments, arranged)

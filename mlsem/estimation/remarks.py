@@ -58,12 +58,15 @@ def _indefinite(estimates: Estimates[Problem]) -> tuple[str, ...]:
 
 def on_boundary(estimates: Estimates) -> tuple[str, ...]:
     """A note on random effects whose covariance matrix is singular."""
-    if not estimates.boundary:
-        return ()
+    return (singular_note(estimates.settings),) if estimates.boundary else ()
+
+
+def singular_note(settings: Settings) -> str:
+    """What to say of such a matrix."""
     return (
         "the estimated covariance matrix of the random effects is singular (on the boundary): a "
         "variance is zero or a correlation one. Standard errors and tests of variances mean little "
-        "there; a model with fewer random effects may do." + _information_there(estimates.settings),
+        "there; a model with fewer random effects may do." + _information_there(settings)
     )
 
 

@@ -14,20 +14,20 @@ from typing import Any
 
 import numpy as np
 
-from mlsem.core.records import Array, ClusterMoments, frozen
+from mlsem.core.records import Array, frozen
+from mlsem.data.moments.reweighted import reweighted
 from mlsem.data.table.replication import Replication
 from mlsem.data.table.sampling import Sampling
 from mlsem.errors import DataError, EstimationError, IdentificationError, without_warnings
 from mlsem.estimation.estimates import Estimates
 from mlsem.estimation.estimator import optimum_of
 from mlsem.estimation.pose import pose
-from mlsem.estimation.refit import Drawn, refits
+from mlsem.estimation.refit import refits
 from mlsem.estimation.replicated import ReplicateEstimates
 from mlsem.estimation.settings import Settings
 from mlsem.parallel.progress import bar
 
 MOST_FAILED = 0.2  # share of the replicates
-SAME = 1e-9  # relative differences of what a variable is made of that are rounding
 
 
 Reread = Callable[[Any, Sampling], Any]
@@ -44,12 +44,10 @@ def with_replicates(estimates: Estimates, replication: Replication, reread: Rere
     """
     if not estimates.converged:
         return estimates
-    count = len(replication.weights.factors)
-    reasons: list[str] = []
-    records = _records(replication, reread, reasons)
+    count, reasons = len(replication), list[str]()
     with without_warnings(), bar(count, "replicate weights") as advance:
         found: dict[int, Array] = {}
-        for number, params in _fitted(estimates, records, reasons):
+        for number, params in _fitted(estimates, replication, reread, reasons):
             found[number] = params
             advance(1)
     failed = count - len(found)
@@ -72,64 +70,41 @@ def with_replicates(estimates: Estimates, replication: Replication, reread: Rere
     return replace(estimates, replicates=again)
 
 
-def _records(
-    replication: Replication, reread: Reread, reasons: list[str]
-) -> Iterator[tuple[int, Any]]:
-    """Number and record of each replicate that can be read."""
-    for number, (frame, how) in enumerate(replication.frames(), start=1):
-        try:
-            yield number, reread(frame, how)
-        except DataError as error:
-            reasons.append(str(error))
-
-
 def _fitted(
-    estimates: Estimates, records: Iterator[tuple[int, Any]], reasons: list[str]
+    estimates: Estimates, replication: Replication, reread: Reread, reasons: list[str]
 ) -> Iterator[tuple[int, Array]]:
-    """Number and estimates of the replicates that converge: as many searched together as have the
-    variables of the sample, others one by one."""
-    alike: list[int] = []
-    others: list[tuple[int, Any]] = []
-
-    def drawn() -> Iterator[Drawn]:
-        for number, record in records:
-            moments = _about(estimates.record, record)
-            if moments is None:
-                others.append((number, record))
-            else:
-                alike.append(number)
-                yield moments, None
-
+    """Number and estimates of the replicates that converge: searched together where their rows are
+    those of the sample with other weights, else read and searched one by one."""
     settings = replace(estimates.settings, se="none", replicates=None, starts=0, seed=None)
-    for k, again in enumerate(refits(estimates, drawn(), settings, estimates.params)):
+    missing = settings.missing or "listwise"
+    moments = reweighted(estimates.table, estimates.record, replication, missing)
+    if moments is None:
+        yield from _one_by_one(estimates, replication, reread, settings, reasons)
+        return
+    drawn = ((each, None) for each in moments)
+    for number, again in enumerate(refits(estimates, drawn, settings, estimates.params), start=1):
         if again is not None and again.converged:
-            yield alike[k], again.params
+            yield number, again.params
         else:
             reasons.append("the search did not converge.")
-    for number, record in others:
+
+
+def _one_by_one(
+    estimates: Estimates,
+    replication: Replication,
+    reread: Reread,
+    settings: Settings,
+    reasons: list[str],
+) -> Iterator[tuple[int, Array]]:
+    for number, (frame, how) in enumerate(replication.frames(), start=1):
+        try:
+            record = reread(frame, how)
+        except DataError as error:
+            reasons.append(str(error))
+            continue
         params = _alone(estimates, record, settings, reasons)
         if params is not None:
             yield number, params
-
-
-def _about(first: Any, record: Any) -> ClusterMoments | None:
-    """The moments of a record about the shift of the first one's; None where its variables are
-    others, as of several groups, of missing values, or where a mean was taken off, that of a
-    factor of a product too."""
-    there, moments = first.moments, record.moments
-    if not isinstance(there, ClusterMoments) or not isinstance(moments, ClusterMoments):
-        return None
-    same = (there.columns, there.varying) == (moments.columns, moments.varying)
-    if not same or record.centered or first.formula is not None:
-        return None
-    moved = moments.shift - there.shift
-    for name, column in first.maps.items():
-        other = record.maps[name]
-        if not np.allclose(other.coefs, column.coefs, rtol=SAME, atol=0.0):
-            return None
-        if not np.isclose(other.constant - other.coefs @ moved, column.constant, rtol=SAME):
-            return None
-    return replace(moments, means=frozen(moments.means + moved), shift=there.shift)
 
 
 def _alone(

@@ -66,9 +66,9 @@ class Scales:
 
 
 def scales_at(problem: Problem, params: Array) -> Scales:
-    """Of both levels at the user's parameters (npar,), inside the parameter space."""
+    """Of all levels at the user's parameters (npar,), inside the parameter space."""
     slopes, count = problem.table.slopes, len(params)
-    second = _total(problem, params, 2) if problem.table.two_level else None
+    second = _total(problem, params, 2) if problem.table.multilevel else None
     varying, changes = None, (np.zeros((0, count)), np.zeros((0, 0, count)))
     if slopes and second is not None:
         varying, changes = _varying(problem, second, count)
@@ -78,6 +78,8 @@ def scales_at(problem: Problem, params: Array) -> Scales:
     levels = [_level_scales(problem, params, 1, first, added)]
     if second is not None:
         levels.append(_level_scales(problem, params, 2, second))
+    if problem.table.three_level:
+        levels.append(_level_scales(problem, params, 3, _total(problem, params, 3)))
     return Scales(
         levels=tuple(levels),
         slopes={(slope.outcome, slope.carrier): k for k, slope in enumerate(slopes)},

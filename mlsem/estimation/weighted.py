@@ -39,6 +39,28 @@ def refuse_weights(estimates: Estimates, what: str, instead: str) -> None:
         )
 
 
+def scores_of_rows(estimates: Estimates) -> bool:
+    """Whether scores are of rows that replicate weights, and nothing else, say were drawn
+    together."""
+    return estimates.replicates is not None and estimates.problem.robust.name is None
+
+
+def require_clusters(estimates: Estimates, what: str) -> None:
+    """Refuse tests by scores of rows where replicates alone know what was drawn together.
+
+    Raises
+    ------
+    InferenceError
+    """
+    if scores_of_rows(estimates):
+        raise InferenceError(
+            f"{what} would take each row as drawn for itself, and the replicate weights say which "
+            'were drawn together: name the clusters that were, cluster="…", which changes neither '
+            "the estimates nor their standard errors; or take fit.wald_test, which goes by the "
+            "replicates."
+        )
+
+
 def on_weights(estimates: Estimates) -> tuple[str, ...]:
     """Notes on what a weighted fit does not have, and on what its scaling may change."""
     if not estimates.weighted:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import permutations
 from typing import TYPE_CHECKING
 
 from mlsem.errors import ModelSyntaxError, SpecificationError, listed, unsplit
@@ -19,13 +20,13 @@ if TYPE_CHECKING:
 
 
 def check_blocks(syntax: ModelSyntax) -> None:
-    """One block, or two with level labels, and each names variables."""
+    """One block, or two or three with level labels, and each names variables."""
     blocks = syntax.blocks
     if not any(block.formulas for block in blocks):
         raise SpecificationError("The model names no variables.", syntax.text)
-    if len(blocks) > 2 or (len(blocks) == 1 and blocks[0].level is not None):
+    if len(blocks) > 3 or (len(blocks) == 1 and blocks[0].level is not None):
         raise SpecificationError(
-            f"A model has no 'level:' header or two of them, not {len(blocks)}.",
+            f"A model has no 'level:' header, or two or three of them, not {len(blocks)}.",
             syntax.text,
             blocks[-1].span,
         )
@@ -105,26 +106,26 @@ def _check_phantoms(roles: Roles, text: str) -> None:
             )
 
 
-# --- two levels -------------------------------------------------------------------------------
+# --- several levels ---------------------------------------------------------------------------
 
 
 def check_levels(levels: Sequence[Roles], text: str) -> None:
-    """A name that is latent at one level cannot be observed at the other."""
-    if len(levels) == 1:
-        return
-    for here, there in ((0, 1), (1, 0)):
+    """A name that is latent at one level cannot be observed at another."""
+    for here, there in permutations(range(len(levels)), 2):
         for name in levels[there].latent:
             if name in levels[here].where and name not in levels[here].latent:
+                others = [k for k, roles in enumerate(levels, start=1) if name in roles.latent]
+                only = " only" if len(others) == 1 else ""
                 raise SpecificationError(
-                    f"The latent variable {name!r} is defined at level {there + 1} only. To use "
+                    f"The latent variable {name!r} is defined at level {there + 1}{only}. To use "
                     f"it at level {here + 1}, give it indicators there too ('{name} =~ ...').",
                     text,
                     levels[here].where[name],
                 )
 
 
-def level_notes(levels: Sequence[Roles], syntax: ModelSyntax, split: Collection[str]) -> list[str]:
-    """What a user of two levels should look at twice."""
+def level_notes(levels: Sequence[Roles], syntax: ModelSyntax, shared: Collection[str]) -> list[str]:
+    """What a user of several levels should look at twice; `shared` have parts at more than one."""
     notes = []
     labels = [(block.level or "").lower() for block in syntax.blocks]
     if labels in (["2", "1"], ["between", "within"]):
@@ -132,8 +133,29 @@ def level_notes(levels: Sequence[Roles], syntax: ModelSyntax, split: Collection[
             f"The first block, 'level: {syntax.blocks[0].level}', is the within level and the "
             "second is the between level: the order counts, not the labels."
         )
-    if not split:
+    if len(levels) > 2:
+        return notes + _notes_of_three(levels)
+    if not shared:
         notes.append("No variable has a part at both levels, so nothing connects the levels.")
+    return notes
+
+
+def _notes_of_three(levels: Sequence[Roles]) -> list[str]:
+    first, second, third = (dict.fromkeys(roles.observed) for roles in levels)
+    notes = []
+    if not any(name in third for name in (*first, *second)):
+        notes.append(
+            "No variable of level 3 has a part below, so nothing connects level 3 with the others."
+        )
+    passing = [name for name in first if name in third and name not in second]
+    if passing:
+        one = len(passing) == 1
+        notes.append(
+            f"{listed(passing)} {'is' if one else 'are'} named at levels 1 and 3, not at level 2: "
+            f"clusters of one unit of level 3 do not differ in {'it' if one else 'them'} but for "
+            f"their rows. To let them differ name {'it' if one else 'them'} at level 2 "
+            f"('{passing[0]} ~~ {passing[0]}')."
+        )
     return notes
 
 

@@ -51,6 +51,12 @@ def across_levels(
             raise SpecificationError(
                 "level_equal is about two levels, and the model has one.", text
             )
+        if len(levels) > 2:
+            raise SpecificationError(
+                "level_equal is about two levels, and the model has three: write a label before "
+                "the loadings that are to be equal ('f =~ y1 + b*y2', at each level).",
+                text,
+            )
         within, between = levels[1], levels[2]
         for low, high in _same_factors(within, between):
             found += 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -57,7 +58,7 @@ class Draft:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """Of the two levels; empty in a single-level model."""
+        """Of the levels; empty in a single-level model."""
         return tuple(block.level or "" for block in self.syntax.blocks if len(self.keys) > 1)
 
     @property
@@ -77,7 +78,7 @@ class Group:
     terms : tuple of ProductTerm
     slopes : tuple of RandomSlope
     split : tuple of str
-        Observed variables that have a part at both levels.
+        Observed variables of level 1 that have a part above.
     notes : list of str
     remarks : tuple of str
     """
@@ -133,19 +134,21 @@ def plan(
     check_levels(levels, text)
     latent = {name for roles in levels for name in roles.latent}
     terms = draft.products.terms(latent, tuple(roles.observed for roles in levels))
-    split = _split(levels)
+    shared = _shared(levels)
+    split = tuple(name for name in levels[0].observed if name in shared)
     notes = draft.products.notes
     remarks = syntax.remarks
     if columns is not None:
         check_columns(levels, terms, latent, columns, text)
         notes += column_notes(latent, columns)
         remarks += label_remarks(levels, columns, used, text)
-    if len(levels) == 2:
-        notes += level_notes(levels, syntax, split)
-    free_parts = population or bool(slopes)  # the saturated model has no random slopes
-    plans = _plans(draft, split, options, notes, free_parts)
-    if slopes and not population:
-        notes += _free_parts_note(plans, split)
+    if len(levels) > 1:
+        notes += level_notes(levels, syntax, shared)
+    # the saturated model has no random slopes, and that of three levels is fitted for tests alone
+    unknown = bool(slopes) or len(levels) > 2
+    plans = _plans(draft, shared, options, notes, population or unknown)
+    if unknown and not population:
+        notes += _free_parts_note(plans, shared)
     check_conditioned(slopes, plans[0], text)
     notes += slope_notes(slopes, levels[-1], split)
     return Group(plans, terms, slopes, split, notes, remarks)
@@ -160,11 +163,13 @@ def with_means(groups: tuple[Group, ...], options: ModelOptions) -> tuple[Group,
         `meanstructure=False` where the model has means.
     """
     plans = [each for group in groups for each in group.plans]
-    two = len(groups[0].plans) == 2
-    means = two or any(row.op == "~1" for each in plans for row in each.roles.written)
+    levels = len(groups[0].plans)
+    means = levels > 1 or any(row.op == "~1" for each in plans for row in each.roles.written)
     asked = [name for name in options.group_equal if name in ("intercepts", "means")]
     if options.meanstructure is False and (means or asked):
-        why = "a two-level model always has means" if two else "the model has an intercept (~ 1)"
+        why = "a model with levels always has means"
+        if levels == 1:
+            why = "the model has an intercept (~ 1)"
         if not means:
             why = f"group_equal={asked!r} is about them"
         raise OptionValueError(f"meanstructure=False, but {why}. Leave the option out.")
@@ -225,17 +230,15 @@ def table_of(
     )
 
 
-def _split(levels: tuple[Roles, ...]) -> tuple[str, ...]:
-    """Observed variables that are at both levels."""
-    if len(levels) == 1:
-        return ()
-    between = set(levels[1].observed)
-    return tuple(name for name in levels[0].observed if name in between)
+def _shared(levels: tuple[Roles, ...]) -> tuple[str, ...]:
+    """Observed variables that are at more than one level."""
+    names = [name for roles in levels for name in dict.fromkeys(roles.observed)]
+    return tuple(name for name, count in Counter(names).items() if count > 1)
 
 
 def _plans(
     draft: Draft,
-    split: tuple[str, ...],
+    shared: tuple[str, ...],
     options: ModelOptions,
     notes: list[str],
     free_parts: bool,
@@ -245,20 +248,21 @@ def _plans(
             block=key,
             suffix=suffix,
             roles=roles,
-            split=frozenset(split) if key.is_lowest else frozenset(),
-            fixed_covariates=_conditions(roles, split, options, notes, free_parts),
+            split=frozenset(name for roles in draft.levels[key.level :] for name in roles.observed)
+            & frozenset(shared),
+            fixed_covariates=_conditions(roles, shared, options, notes, free_parts),
             options=options,
             meanstructure=False,
         )
         for key, suffix, roles in zip(draft.keys, draft.suffixes, draft.levels, strict=True)
     )
-    notes += _parts_note([part for each in plans for part in _parts(each, split)])
+    notes += _parts_note([part for each in plans for part in _parts(each, shared)])
     return plans
 
 
 def _conditions(
     roles: Roles,
-    split: tuple[str, ...],
+    shared: tuple[str, ...],
     options: ModelOptions,
     notes: list[str],
     free_parts: bool,
@@ -274,29 +278,34 @@ def _conditions(
             f"not conditioned on: {listed(roles.named)} {'is' if one else 'are'} named in '~~' "
             "or '~ 1'."
         )
-    return not roles.named and not (free_parts and set(split) & set(roles.covariates))
+    return not roles.named and not (free_parts and set(shared) & set(roles.covariates))
 
 
-def _parts(plan: LevelPlan, split: tuple[str, ...]) -> tuple[str, ...]:
+def _parts(plan: LevelPlan, shared: tuple[str, ...]) -> tuple[str, ...]:
     """Fixed covariates that have a part at the other level as well."""
     fixed = plan.roles.plain_covariates if plan.fixed_covariates else ()
-    return tuple(name for name in fixed if name in split)
+    return tuple(name for name in fixed if name in shared)
 
 
-def _free_parts_note(plans: tuple[LevelPlan, ...], split: tuple[str, ...]) -> list[str]:
-    """Which parts are modelled because of random slopes."""
+def _free_parts_note(plans: tuple[LevelPlan, ...], shared: tuple[str, ...]) -> list[str]:
+    """Which parts are modelled because of random slopes, or of three levels."""
     names = [
         name
         for plan in plans
         if plan.options.fixed_x and not plan.roles.named
         for name in plan.roles.covariates
-        if name in split
+        if name in shared
     ]
+    if not names:
+        return []
+    where, why = "both levels", "the saturated model, at whose estimates they could be fixed, "
+    why += "has no random slopes."
+    if len(plans) > 2:
+        where, why = "several levels", "parts are not observed."
     return [
-        f"The moments of {listed(dict.fromkeys(names))}, with a part at both levels, and of the "
-        "covariates of the same level are parameters: the saturated model, at whose estimates "
-        "they could be fixed, has no random slopes."
-    ] * bool(names)
+        f"The moments of {listed(dict.fromkeys(names))}, with a part at {where}, and of the "
+        f"covariates of the same level are parameters: {why}"
+    ]
 
 
 def _parts_note(parts: Collection[str]) -> list[str]:

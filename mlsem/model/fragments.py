@@ -94,7 +94,7 @@ def _level(table: ParameterTable, label: str, text: str, span: Span) -> int:
     labels = table.level_labels or ()
     if label in labels:
         return labels.index(label) + 1
-    if table.two_level and label in ("1", "2"):
+    if table.multilevel and label in map(str, range(1, len(table.levels) + 1)):
         return int(label)
     message = f"the model has no level {label!r}."
     message += f" It has {listed(labels)}." if labels else " It has one: leave the header out."
@@ -173,7 +173,7 @@ def extended_text(model: str, text: str, table: ParameterTable) -> str:
     added = _ADDED.sub(r"\1 ", text)
     lines: dict[tuple[str, ...], list[str]] = {}
     for each in fragments(added, table):
-        level = _level_of(each, table, added) if each.names and table.two_level else 0
+        level = _level_of(each, table, added) if each.names and table.multilevel else 0
         for headers in _headers(each, level, model, added, table) if each.names else ((),):
             lines.setdefault(headers, []).append(each.source)
     parts = [model.rstrip(), *lines.pop((), [])]
@@ -219,7 +219,8 @@ def _level_of(each: Fragment, table: ParameterTable, text: str) -> int:
     the model has."""
     if each.level is not None:
         return each.level
-    known = {name for k in (1, 2) for name in level_names(table, k)}
+    numbers = range(1, len(table.levels) + 1)
+    known = {name for k in numbers for name in level_names(table, k)}
     names = [name for name in each.names if name in known]
     start = text.index(each.source)
     span = Span(start, start + len(each.source))

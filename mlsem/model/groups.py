@@ -36,6 +36,12 @@ def specify_groups(
     groups: tuple[Hashable, ...],
 ) -> ParameterTable:
     """As `mlsem.model.defaults.specify`, of several groups."""
+    if len(syntax.levels) > 2:
+        raise SpecificationError(
+            "a model of three levels is of one group: leave group= out, and say what differs with "
+            "0/1 covariates, or fit the groups one by one.",
+            syntax.text,
+        )
     labels = numbered(syntax, groups)
     models = by_group(syntax, labels)
     spelling: dict[tuple[str, ...], str] = {}

@@ -40,7 +40,8 @@ MEANINGLESS = {
     "subset": "take the rows of the data: data[data.x1 > 0]",
     "na_action": 'rows with missing values are left out (missing="listwise") or an error ("error")',
     "contrasts": "codings are written in the formula: C(f, contr.sum)",
-    "family": "mlsem fits continuous outcomes",
+    "family": "random effects have normal outcomes only; mlsem.glm and mlsem.gee take family=, "
+    "with errors that are robust to what clusters share",
     "verbose": "nothing is printed",
     # of statsmodels' mixedlm
     "groups": "the clusters are what follows '|' in the formula: (1 | id)",

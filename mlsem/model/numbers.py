@@ -10,7 +10,7 @@ from mlsem.errors import OptionValueError, listed
 
 
 def number_of_level(level: object, labels: Sequence[str], count: int) -> int:
-    """1 or 2 of a level given by its number or its label.
+    """The number, from 1, of a level given by its number or its label.
 
     Raises
     ------

@@ -29,7 +29,8 @@ def build_pattern(table: ParameterTable, maps: Mapping[str, Array]) -> ModelPatt
     levels = tuple([_level(layout, maps, width) for layout in _layouts(table)])
     carriers = _carriers(table, levels[0], maps, width) if table.slopes else None
     effects = len(table.split) + len(table.slopes)
-    pattern = ModelPattern(levels, effects, len(table.names), carriers)
+    raised = frozen(np.array(_raised(table), dtype=np.intp))
+    pattern = ModelPattern(levels, effects, len(table.names), carriers, raised)
     return _by_class(pattern, table.classes) if table.classes else pattern
 
 
@@ -55,6 +56,14 @@ def _by_class(pattern: ModelPattern, labels: tuple[str, ...]) -> ModelPattern:
     )
     effects = replace(pattern.random_effects, everywhere=True)
     return replace(pattern, levels=(level, pattern.between), carriers=effects)
+
+
+def _raised(table: ParameterTable) -> list[int]:
+    """The observed rows of level 2 that have a part at level 3."""
+    if not table.three_level:
+        return []
+    columns = _layouts(table)[1].columns
+    return [columns.index(name) for name in table.raised]
 
 
 def _carriers(
@@ -88,10 +97,14 @@ class _Layout:
 @remember
 def _layouts(table: ParameterTable) -> tuple[_Layout, ...]:
     """By level, as `Pattern.levels`: above a single level there is one without variables."""
-    effects = (table.split, table.split + tuple(slope.name for slope in table.slopes))
+    effects = [table.split, table.split + tuple(slope.name for slope in table.slopes)]
     blocks = [(block.rows, block.variables) for block in table.blocks]
     if len(blocks) == 1:
         blocks.append(((), LevelVariables((), (), ())))
+    if table.three_level:
+        effects.append(table.raised)
+        rows, second = blocks[1]
+        blocks[1] = rows, replace(second, modelled=second.modelled + table.passing)
     return tuple(
         _layout(*block, first, table.meanstructure)
         for block, first in zip(blocks, effects, strict=True)

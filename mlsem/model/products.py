@@ -80,7 +80,7 @@ class Products:
             self._refuse_factors(product, latent, named)
             if product.name not in terms:
                 terms[product.name] = ProductTerm(product.name, product.factors, product.level)
-        if len(named) == 2:
+        if len(named) > 1:
             self._note_split(terms, named)
         return tuple(terms.values())
 
@@ -95,10 +95,11 @@ class Products:
                     self.text,
                     product.span,
                 )
-            if product.level == 2 and factor in named[0] and factor not in named[1]:
+            below = [k for k, names in enumerate(named, 1) if factor in names and k < product.level]
+            if below and factor not in named[product.level - 1]:
                 raise SpecificationError(
-                    f"{factor!r} is a level-1 variable, so {product.name} varies within clusters "
-                    "and belongs in the level-1 block.",
+                    f"{factor!r} is a level-{below[-1]} variable, so {product.name} varies within "
+                    f"clusters and belongs in the level-{below[-1]} block.",
                     self.text,
                     product.span,
                 )

@@ -66,6 +66,13 @@ def _misplaced(formula: Formula, level: int, levels: int) -> str:
         )
     if formula.op == "~~":
         return f"{what}: a covariance cannot be random, only the slope of a regression ('~')."
+    if levels > 2:
+        return (
+            f"{what}: with three levels intercepts are random, slopes are not. Leave rv() out, or "
+            'take one of the levels out: two levels, and se_cluster="…" for standard errors that '
+            "are robust to what the third one does; mlsem.lmm has random slopes in three levels, "
+            "for one outcome."
+        )
     if levels == 1:
         return (
             f"{what}: a random slope varies between clusters, so the model needs two levels: "

@@ -146,13 +146,13 @@ class ParameterTable(Exported, Named):
     names : tuple of str
         One per free parameter, as lavaan's `coef()`: the label, else `y~x1`, between `y~x1.l2`.
     levels : tuple of LevelVariables
-        One (single-level) or two (within, between).
+        One (single-level), two (within, between) or three, from the rows up.
     blocks : tuple of TableBlock
         The same by block, with their rows.
     level_labels : tuple of str
         As written after `level:`; empty in a single-level model.
     split : tuple of str
-        Observed variables that have a part at both levels.
+        Observed variables of level 1 that have a part above.
     products : tuple of ProductTerm
         Products to be formed from data columns (a column of that very name is used as it is
         and is not listed).
@@ -188,6 +188,8 @@ class ParameterTable(Exported, Named):
     ('b', 'y~~y', 'y~w.l2', 'y~~y.l2', 'y~1.l2')
     >>> table.observed, table.two_level, table.has_parts
     (('y', 'x', 'w'), True, False)
+    >>> table.multilevel, table.three_level, table.raised, table.passing
+    (True, False, (), ())
     >>> table.n_auxiliary, table.endogenous_products, table.differing, table.nbytes > 0
     (0, (), '', True)
     >>> [(row.lhs, row.op, row.rhs, row.label) for row in table.rows if row.label]
@@ -263,6 +265,31 @@ class ParameterTable(Exported, Named):
         return len(self.levels) == 2
 
     @property
+    def three_level(self) -> bool:
+        return len(self.levels) == 3
+
+    @property
+    def multilevel(self) -> bool:
+        """Whether there are levels above the rows."""
+        return len(self.levels) > 1
+
+    @property
+    def passing(self) -> tuple[str, ...]:
+        """Variables of levels 1 and 3 that are not at level 2, where their part is zero."""
+        if not self.three_level:
+            return ()
+        own = self.levels[1].modelled + self.levels[1].covariates
+        return tuple(name for name in self.split if name not in own)
+
+    @property
+    def raised(self) -> tuple[str, ...]:
+        """Variables of lower levels that have a part at level 3."""
+        if not self.three_level:
+            return ()
+        below = self.split + self.levels[1].modelled
+        return tuple(name for name in dict.fromkeys(below) if name in self.levels[2].modelled)
+
+    @property
     def observed(self) -> tuple[str, ...]:
         """Every observed variable or product of the model, each once."""
         return tuple(
@@ -319,7 +346,7 @@ class ParameterTable(Exported, Named):
         return any(level.parts for level in self.levels)
 
     def level_number(self, level: int | str) -> int:
-        """1 or 2 of a level given by its number or its label in the model.
+        """The number, from 1, of a level given by its number or its label in the model.
 
         Parameters
         ----------

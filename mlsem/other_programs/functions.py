@@ -21,6 +21,7 @@ from mlsem.other_programs.mixed_names import MIXED
 from mlsem.other_programs.options import plain
 from mlsem.other_programs.python_names import PYTHON
 from mlsem.other_programs.survey_names import SURVEYS
+from mlsem.other_programs.trial_names import TRIALS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -74,6 +75,7 @@ _OWN = (
     ("lmm", "mlsem.lmm(formula, data)"),
     ("glm", 'mlsem.glm("y ~ x1", data, cluster="id", family="gaussian")'),
     ("gee", 'mlsem.gee("y ~ x1", data, cluster="id", family="gaussian")'),
+    ("within_between", 'mlsem.within_between("y ~ x1 + w1", data, cluster="id")'),
     ("summary_table", "mlsem.summary_table([simple, full])"),
     ("simulate", "mlsem.simulate(truth, n_clusters=50, cluster_size=10, seed=1)"),
     (
@@ -86,7 +88,7 @@ OWN = {name: here for names, here in _OWN for name in names.split()}
 
 COUNTERPARTS: tuple[Counterpart, ...] = tuple(
     Counterpart(tuple(names.split()), program, here, note)
-    for names, program, here, note in (*LAVAAN, *MIXED, *PYTHON, *SURVEYS)
+    for names, program, here, note in (*LAVAAN, *MIXED, *PYTHON, *SURVEYS, *TRIALS)
 )
 
 

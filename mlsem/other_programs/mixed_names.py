@@ -3,7 +3,12 @@
 
 from __future__ import annotations
 
-_NO_LINK = "Only normal outcomes are fitted."
+_GLM = 'mlsem.glm("y ~ x1", data, cluster="id", family="gaussian")'
+_NO_LINK = (
+    "Random effects have normal outcomes only. Binary outcomes and counts have averages over "
+    'clusters with errors that hold with few of them, family="binomial" or "poisson"; a working '
+    "correlation is mlsem.gee."
+)
 _MARGINAL = "Of fits by mlsem.lmm: adjusted means with their degrees of freedom."
 
 MIXED: tuple[tuple[str, str, str, str], ...] = (
@@ -28,8 +33,14 @@ MIXED: tuple[tuple[str, str, str, str], ...] = (
         'mlsem.fit("y ~ x1 + w1", data, meanstructure=True)',
         'With cluster="id" its standard errors are cluster-robust.',
     ),
-    ("glmer glmer.nb nlmer", "lme4", "", _NO_LINK),
-    ("glmmTMB", "glmmTMB", "", _NO_LINK + " lmer's kind is mlsem.lmm(formula, data)."),
+    ("glmer glmer.nb", "lme4", _GLM, _NO_LINK),
+    ("nlmer", "lme4", "", "Effects are linear in their parameters."),
+    (
+        "glmmTMB",
+        "glmmTMB",
+        _GLM,
+        _NO_LINK + " Normal outcomes with random effects are mlsem.lmm(formula, data).",
+    ),
     (
         "fixef fixed.effects fixed_effects",
         "lme4",
@@ -145,19 +156,6 @@ MIXED: tuple[tuple[str, str, str, str], ...] = (
         'fit.with_se("CR2").parameter_estimates()',
         "Satterthwaite's degrees of freedom come with it.",
     ),
-    (
-        "geeglm geese geem",
-        "geepack",
-        'mlsem.gee("y ~ x1", data, cluster="id", family="gaussian", alpha_df=False)',
-        "Rows may stand in any order; alpha_df=False divides as geepack does.",
-    ),
-    (
-        "GEE.var.kc GEE.var.md GEE.var.fg GEE.var.mbn",
-        "geesmv",
-        'mlsem.gee("y ~ x1", data, cluster="id", family="gaussian", se="KC").vcov()',
-        'Others are se="MD", "FG" and "MBN". geesmv takes the square root of KC wrongly where '
-        "correlations or variances are not constant: its errors are .78 to 2.85 times these.",
-    ),
     ("coeftest", "lmtest", 'fit.with_se("CR2").parameter_estimates()', ""),
     ("waldtest", "lmtest", 'fit.wald_test("b == 0")', ""),
     ("lrtest", "lmtest", "mlsem.lr_test(simple, full)", ""),
@@ -211,7 +209,8 @@ MIXED: tuple[tuple[str, str, str, str], ...] = (
         "demean degroup",
         "datawizard",
         'mlsem.cluster_means(data, ["x1"], cluster="id")',
-        'Centred at their means: center={"x1": "cluster"} in the call.',
+        'Centred at their means: center={"x1": "cluster"} in the call. mlsem.within_between fits '
+        "both parts.",
     ),
     # --- emmeans, marginaleffects, interactions ---
     ("emmeans lsmeans ref_grid emmip", "emmeans", 'mixed.marginal_means("f")', _MARGINAL),

@@ -67,6 +67,7 @@ SURVEYS: tuple[tuple[str, str, str, str], ...] = (
         "svyglm svydesign svrepdesign",
         "survey",
         'mlsem.fit("y ~ x1", pisa, cluster="id", weights="w_stu", meanstructure=True)',
-        'Strata are strata="stratum".',
+        'Strata are strata="stratum"; replicate weights replicates=mlsem.Fay("rw{}", k=0.5), '
+        "mlsem.BRR, mlsem.JK1 or mlsem.JK2.",
     ),
 )

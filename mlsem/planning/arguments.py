@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any
 
@@ -11,9 +11,11 @@ import numpy as np
 
 from mlsem.arguments import require_level, require_whole
 from mlsem.errors import OptionValueError, listed
-from mlsem.planning.trial import Sizes, Trial
+from mlsem.planning.multisite import Multisite
+from mlsem.planning.trial import Sizes, Trial, arm
 
 DEFAULT_POWER = 0.8
+Design = Trial | Multisite
 ASKED = ("clusters", "size", "effect", "power")
 
 
@@ -24,7 +26,7 @@ class Asked:
     Attributes
     ----------
     what : {"clusters", "size", "effect", "power"}
-    trial : Trial
+    trial : Trial or Multisite
         With something in the place of clusters or size, if these are asked for.
     effect, power : float or None
     level : float
@@ -36,22 +38,21 @@ class Asked:
     """
 
     what: str
-    trial: Trial
+    trial: Design
     effect: float | None
     power: float | None
     level: float
     treated: float
     given: Mapping[str, Any]
 
-    def with_clusters(self, clusters: int) -> Trial:
+    def with_clusters(self, clusters: int) -> Design:
         """With so many clusters, the share of the treated as it is."""
-        return replace(self.trial, clusters=clusters, treated=arm(self.treated, clusters))
+        return self.trial.with_clusters(clusters, self.treated)
 
     @property
     def fewest(self) -> int:
-        """The fewest clusters that leave each arm two and the test a degree of freedom."""
-        share = min(self.treated, 1.0 - self.treated)
-        return max(int(np.ceil(2.0 / share)), 4 + self.trial.covariates)
+        """The fewest clusters that can be tested."""
+        return self.trial.fewest(self.treated)
 
 
 def read(given: Mapping[str, Any]) -> Asked:
@@ -62,15 +63,11 @@ def read(given: Mapping[str, Any]) -> Asked:
     OptionValueError
         Which argument cannot be so, and what it takes.
     """
-    clusters, subclusters = given["clusters"], given["subclusters"]
+    clusters = given["clusters"]
     require_level(given["level"], "1 minus the level of significance")
-    require_whole("subclusters", subclusters, 1)
+    require_whole("subclusters", given["subclusters"], 1)
     what = _asked(given)
-    if what != "clusters":
-        require_whole("clusters", clusters, 4)
-    trial = _trial(given, what)
-    if what != "clusters":
-        _require_arms(trial, given["treated"])
+    trial = _multisite(given, what) if _of_rows(given) else _trial(given, what)
     return Asked(
         what,
         trial,
@@ -85,10 +82,12 @@ def read(given: Mapping[str, Any]) -> Asked:
 def _trial(given: Mapping[str, Any], what: str) -> Trial:
     """The trial; 4 clusters, or clusters of 2, where these are asked for."""
     clusters, subclusters = given["clusters"], given["subclusters"]
+    if what != "clusters":
+        require_whole("clusters", clusters, 4)
     count, levels = 4 if what == "clusters" else int(clusters), 2 if subclusters == 1 else 3
     size = 2.0 if what == "size" else given["size"]
     r2 = _r2(given["r2"], levels)
-    return Trial(
+    trial = Trial(
         clusters=count,
         treated=arm(_treated(given["treated"], clusters), count),
         sizes=_sizes(size, given["cv"], clusters, subclusters),
@@ -98,6 +97,61 @@ def _trial(given: Mapping[str, Any], what: str) -> Trial:
         covariates=_covariates(given["covariates"], r2),
         control=_control(given["control"]),
     )
+    if what != "clusters":
+        _require_arms(trial, given["treated"])
+    return trial
+
+
+def _of_rows(given: Mapping[str, Any]) -> bool:
+    """Whether rows are randomised; clusters otherwise."""
+    randomised = given["randomised"]
+    if randomised not in ("clusters", "rows"):
+        raise OptionValueError(f'randomised={randomised!r}: it takes "clusters" or "rows".')
+    if randomised == "clusters" and given["effect_sd"]:
+        raise OptionValueError(
+            f"effect_sd={given['effect_sd']!r}: effects of clusters are seen where each has both "
+            'arms, randomised="rows".'
+        )
+    return randomised == "rows"
+
+
+def _multisite(given: Mapping[str, Any], what: str) -> Multisite:
+    """The trial within clusters; 2 of them, or of 2 rows, where these are asked for."""
+    clusters = given["clusters"]
+    if given["subclusters"] != 1 or given["control"] is not None:
+        raise OptionValueError(
+            'randomised="rows" is of two levels and continuous outcomes: leave subclusters and '
+            "control out, or simulate the trial by mlsem.study."
+        )
+    r2 = _r2(given["r2"], 2)
+    words = "it takes the SD of the effect between clusters, in SD of the outcome, 0 or more"
+    trial = Multisite(
+        clusters=2 if what == "clusters" else clusters,
+        treated=_share(given["treated"]),
+        sizes=_sizes(2.0 if what == "size" else given["size"], given["cv"], clusters, 1),
+        icc=_icc(given["icc"], 2)[1],
+        spread=_number("effect_sd", given["effect_sd"], 0.0, np.inf, words),
+        r2=(r2[0], r2[2]),
+        covariates=_covariates(given["covariates"], r2),
+    )
+    if trial.r2[1] and not trial.spread:
+        raise OptionValueError(
+            f"r2={given['r2']!r}: covariates of clusters explain variance of the effect, and "
+            "effect_sd is 0."
+        )
+    if what != "clusters":
+        require_whole("clusters", clusters, trial.fewest(trial.treated))
+    if what in ("effect", "power") and trial.df(0.0) < 1.0:
+        raise OptionValueError(
+            f"clusters={clusters}: with such sizes and {trial.covariates} covariates of clusters "
+            "the test has less than one degree of freedom. Plan more clusters."
+        )
+    return trial
+
+
+def _share(treated: Any) -> float:
+    words = "with randomised rows it takes the share of a cluster's rows that is treated"
+    return _number("treated", treated, 1e-9, 1.0, words)
 
 
 def _require_arms(trial: Trial, treated: Any) -> None:
@@ -112,11 +166,6 @@ def _require_arms(trial: Trial, treated: Any) -> None:
             f"{trial.covariates} covariates of clusters the test has less than one degree of "
             "freedom. Plan more clusters."
         )
-
-
-def arm(treated: float, clusters: int) -> int:
-    """How many clusters are treated: a share of them, or that number."""
-    return int(treated) if treated >= 1 else int(np.floor(treated * clusters + 0.5))
 
 
 def _asked(given: Mapping[str, Any]) -> str:

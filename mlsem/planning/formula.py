@@ -6,16 +6,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from mlsem.errors import OptionValueError
-from mlsem.planning.arguments import Asked
+from mlsem.planning.arguments import Asked, Design
 from mlsem.planning.power import least, power_of, smallest_effect
-from mlsem.planning.trial import Trial
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
     """A trial with all that was asked for, its effect, and the power that finds it."""
 
-    trial: Trial
+    trial: Design
     effect: float
     power: float
 
@@ -58,7 +57,9 @@ def _least_size(asked: Asked, effect: float) -> int:
     return found
 
 
-def _reaches(asked: Asked, effect: float, planned: Callable[[int], Trial]) -> Callable[[int], bool]:
+def _reaches(
+    asked: Asked, effect: float, planned: Callable[[int], Design]
+) -> Callable[[int], bool]:
     def reaches(value: int) -> bool:
         assert asked.power is not None
         return power_of(planned(value), effect, asked.level) >= asked.power

@@ -10,13 +10,13 @@ from collections.abc import Callable
 import numpy as np
 from scipy.special import nctdtr, stdtrit
 
-from mlsem.planning.trial import Trial
+from mlsem.planning.arguments import Design
 
 LEAST_DF = 1.0
 MOST = 1_000_000  # clusters, or rows of one: what needs more will not be done
 
 
-def power_of(trial: Trial, effect: float, level: float) -> float:
+def power_of(trial: Design, effect: float, level: float) -> float:
     """The probability that the test of the effect is significant; 0 where there is none."""
     df = trial.df(effect)
     if df < LEAST_DF:
@@ -26,7 +26,7 @@ def power_of(trial: Trial, effect: float, level: float) -> float:
     return float(np.clip(found, 0.0, 1.0)) if np.isfinite(found) else 1.0
 
 
-def smallest_effect(trial: Trial, wanted: float, level: float) -> float:
+def smallest_effect(trial: Design, wanted: float, level: float) -> float:
     """The effect that is found with this power; NaN if none is."""
     from scipy.optimize import brentq
 
@@ -39,7 +39,7 @@ def smallest_effect(trial: Trial, wanted: float, level: float) -> float:
     return float(brentq(short, 0.0, most, xtol=1e-10))
 
 
-def _most_effect(trial: Trial) -> float:
+def _most_effect(trial: Design) -> float:
     if trial.control is not None:
         return 1.0 - trial.control - 1e-9
     most = trial.se(0.0)

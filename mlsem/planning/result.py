@@ -12,11 +12,10 @@ import numpy as np
 from mlsem.core.quiet import quiet
 from mlsem.data.table.frame import make_frame
 from mlsem.errors import OptionValueError
-from mlsem.planning.arguments import ASKED, Asked, read
+from mlsem.planning.arguments import ASKED, Asked, Design, read
 from mlsem.planning.formula import Answer, by_formula
 from mlsem.planning.power import power_of
 from mlsem.planning.simulated import Found
-from mlsem.planning.trial import Trial
 from mlsem.report import sheet
 from mlsem.report.cells import format_df, format_number
 from mlsem.report.figures.power import PowerCurve, power_curve
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
     from mlsem.report.figures.style import Figure
 
 POINTS = 201  # of a curve
-FEW, FEWEST_DF, UNEVEN, FEW_EVENTS = 4, 4.0, 1.0, 5.0
 WORDS = {
     "clusters": "Number of clusters",
     "size": "Rows of a cluster",
@@ -79,7 +77,7 @@ class Plan(sheet.Shown):
         return float(getattr(self, self.asked))
 
     @property
-    def trial(self) -> Trial:
+    def trial(self) -> Design:
         """All that is known of it."""
         return self._answer.trial
 
@@ -99,8 +97,8 @@ class Plan(sheet.Shown):
         return self.trial.clusters
 
     @property
-    def treated(self) -> int:
-        """How many of them are treated."""
+    def treated(self) -> float:
+        """How many of them are treated; with rows randomised, the share of these."""
         return self.trial.treated
 
     @property
@@ -142,25 +140,7 @@ class Plan(sheet.Shown):
     @property
     def thin(self) -> tuple[str, ...]:
         """Why formulas are on thin ice here; empty where they are not."""
-        trial, found = self.trial, list[str]()
-        if min(trial.arms) < FEW:
-            found.append(f"an arm has {min(trial.arms)} clusters")
-        if self.df < FEWEST_DF:
-            found.append(f"the test has {format_df(self.df)} degrees of freedom")
-        if trial.sizes.values.std() > UNEVEN * trial.sizes.values.mean():
-            found.append("sizes of clusters vary by more than their mean")
-        if trial.control is not None and self._events < FEW_EVENTS:
-            found.append(f"{self._events:.1f} events (or their absence) are expected in an arm")
-        return tuple(found)
-
-    @property
-    def _events(self) -> float:
-        """Expected in the arm and of the kind that has the fewest."""
-        trial = self.trial
-        assert trial.control is not None
-        each = trial.subclusters * self.size
-        risks = zip((trial.control + self.effect, trial.control), trial.arms, strict=True)
-        return min(count * each * min(risk, 1.0 - risk) for risk, count in risks)
+        return self.trial.thin(self.effect)
 
     @quiet
     def over(self, **values: Iterable[Any]) -> pd.DataFrame:
@@ -267,51 +247,22 @@ class Plan(sheet.Shown):
 
     def _caption(self, against: str) -> str:
         parts = {
-            "clusters": f"{self.clusters} clusters, {self.treated} treated",
+            "clusters": f"{self.clusters} clusters, {self.trial.arms_words}",
             "size": f"{self.size:g} rows each",
             "effect": f"effect {self.effect:.3g}",
         }
         rest = ", ".join(words for name, words in parts.items() if name != against)
-        return f"{rest}, ICC {self._icc}; two-sided, {1 - self.level:.2g}"
+        return f"{rest}, ICC {self.trial.icc_words}; two-sided, {1 - self.level:.2g}"
 
     # --- as text ------------------------------------------------------------------------------
 
-    @property
-    def _icc(self) -> str:
-        middle, upper = self.trial.icc
-        return f"{upper:g}" if self.trial.subclusters == 1 else f"{middle:g} and {upper:g}"
-
     def _sheet(self) -> sheet.Sheet:
-        trial = self.trial
-        treated, control = trial.arms
-        facts = [
-            ("Clusters", f"{self.clusters} ({treated} treated, {control} not)"),
-            *([("Subclusters of each", str(trial.subclusters))] if trial.subclusters > 1 else []),
-            ("Rows of each", self._rows),
-            ("Intraclass correlation", self._icc),
-        ]
-        if any(trial.r2):
-            shares = trial.r2 if trial.subclusters > 1 else (trial.r2[0], trial.r2[2])
-            facts.append(("Explained by covariates", ", ".join(f"{each:g}" for each in shares)))
-        if trial.covariates:
-            facts.append(("Covariates of clusters", str(trial.covariates)))
-        if trial.control is not None:
-            risks = f"{trial.control:g}, {trial.control + self.effect:.4g}"
-            facts.append(("Risk without and with treatment", risks))
-        facts += [
+        facts = (
+            *self.trial.facts(self.effect),
             ("Design effect", f"{self.design_effect:.2f}"),
             ("Level of significance, two-sided", f"{1 - self.level:.2g}"),
-        ]
-        return sheet.Sheet(
-            "Plan of a cluster-randomised trial", tuple(facts), (self._table,), "Notes", self.notes
         )
-
-    @property
-    def _rows(self) -> str:
-        sizes = self.trial.sizes
-        if sizes.given:
-            return f"{min(sizes.given)} to {max(sizes.given)}, mean {sizes.mean:.4g}"
-        return f"{sizes.mean:g}" + (f" on average, CV {sizes.cv:g}" if sizes.cv else "")
+        return sheet.Sheet(self.trial.title, facts, (self._table,), "Notes", self.notes)
 
     @property
     def _table(self) -> sheet.SheetTable:
@@ -358,7 +309,7 @@ class Plan(sheet.Shown):
                 else ('so that formulas are on thin ice: compare with by="simulation"')
             )
             found.append(f"{what[0].upper()}{what[1:]}, {why}.")
-        share = self._asked.treated
-        if share < 1.0 and abs(self.treated - share * self.clusters) > 1e-9:
-            found.append(f"{share:g} of {self.clusters} clusters: {self.treated} are treated.")
+        share, treated = self._asked.treated, self.treated
+        if share < 1.0 <= treated and abs(treated - share * self.clusters) > 1e-9:
+            found.append(f"{share:g} of {self.clusters} clusters: {treated:g} are treated.")
         return tuple(found)

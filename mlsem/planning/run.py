@@ -8,11 +8,10 @@ from mlsem.arguments import require_seed, require_whole
 from mlsem.core.quiet import quiet
 from mlsem.errors import OptionValueError
 from mlsem.other_programs.answering import answering
-from mlsem.planning.arguments import Asked, read
+from mlsem.planning.arguments import Asked, Design, read
 from mlsem.planning.formula import Answer, by_formula
 from mlsem.planning.result import Plan
 from mlsem.planning.simulated import Found, How, effect_by_simulation, simulated
-from mlsem.planning.trial import Trial
 
 STEPS = 25  # of a search among simulations
 
@@ -32,6 +31,8 @@ def plan(
     covariates: int | None = None,
     subclusters: int = 1,
     control: float | None = None,
+    randomised: str = "clusters",
+    effect_sd: float = 0.0,
     level: float = 0.95,
     by: str | None = None,
     replications: int = 1000,
@@ -39,7 +40,7 @@ def plan(
     n_jobs: int = 1,
     progress: bool | None = None,
 ) -> Plan:
-    """Plan a cluster-randomised trial: what it can find, or how large it must be.
+    """Plan a trial with clusters: what it can find, or how large it must be.
 
     Of `clusters`, `size`, `effect` and `power` leave out the one that is wanted. The effect is the
     difference between the arms, its test that of a random-intercept model with CR2 errors and
@@ -51,6 +52,11 @@ def plan(
     with J₁ clusters treated and J₀ not, s² = 1 (with a binary outcome π(1 − π)), and
     df = (Σv_a)²/Σ[v_a²/(J_a E − 1)] less one for each covariate of clusters, v_a = s_a²/J_a, E the
     part (ΣI)²/(JΣI²) of the clusters that counts; J − 2 − covariates for equal arms and clusters.
+    With rows randomised in every cluster, of whose effects τ is the standard deviation::
+
+        SE² = (1 − ρ)(1 − R²)/(P(1 − P)Jn̄) + τ²(1 − R_τ²)/(JE),    df = JE − 1 − covariates
+
+    where E = n̄²/E[n²].
 
     Parameters
     ----------
@@ -68,16 +74,22 @@ def plan(
     cv : float, default 0
         Standard deviation of the sizes, divided by their mean.
     treated : float or int, default 0.5
-        Share of the clusters that are treated; or how many.
+        Share of the clusters that are treated, or how many; with rows randomised the share P of
+        these.
     r2 : (float, float), optional
         What covariates explain of the variance of rows and of clusters; with subclusters three
-        numbers, those between.
+        numbers, those between; with rows randomised of rows and of τ².
     covariates : int, optional
         How many covariates clusters have. Default: 1, if they explain anything.
     subclusters : int, default 1
         Of each cluster, such as classes of a school: a trial with three levels.
     control : float, optional
         The risk without treatment: the outcome is binary.
+    randomised : {"clusters", "rows"}, default "clusters"
+        What is treated or not: whole clusters, or rows of each (a multisite trial).
+    effect_sd : float, default 0
+        τ, the standard deviation of the effect between clusters whose rows are randomised, in
+        standard deviations of the outcome (ω of PowerUp! is τ²/ρ).
     level : float, default 0.95
         1 minus the level of significance; the test has two sides.
     by : {"formula", "simulation"}, optional
@@ -120,6 +132,9 @@ def plan(
     31
     >>> round(mlsem.plan(clusters=20, size=30, icc=0.05, effect=-0.1, control=0.3).power, 3)
     0.405
+    >>> found = mlsem.plan(clusters=20, size=15, icc=0.17, randomised="rows", effect_sd=0.29)
+    >>> round(found.effect, 3), found.df
+    (0.365, 19.0)
     """
     asked = read(
         {
@@ -134,6 +149,8 @@ def plan(
             "covariates": covariates,
             "subclusters": subclusters,
             "control": control,
+            "randomised": randomised,
+            "effect_sd": effect_sd,
             "level": level,
         }
     )
@@ -153,7 +170,7 @@ def _chosen(by: str | None, found: Plan) -> str:
     return by or ("simulation" if found.thin and not any(found.trial.r2) else "formula")
 
 
-def _refuse_explained(trial: Trial) -> None:
+def _refuse_explained(trial: Design) -> None:
     if trial.control is not None and (any(trial.r2) or trial.covariates):
         raise OptionValueError(
             'by="simulation": trials with a binary outcome are simulated without covariates. Leave '
@@ -180,7 +197,7 @@ def _by_simulation(asked: Asked, formula: Plan, how: How) -> Plan:
     return Plan(asked, answer, found, how.seed)
 
 
-def _searched(asked: Asked, formula: Plan, how: How) -> tuple[Trial, Found]:
+def _searched(asked: Asked, formula: Plan, how: How) -> tuple[Design, Found]:
     """The least clusters, or size, whose simulated trials have the power."""
     assert asked.power is not None
     planned = asked.with_clusters if asked.what == "clusters" else asked.trial.with_size

@@ -16,6 +16,8 @@ from scipy.special import stdtrit
 
 from mlsem.core.records import Array
 from mlsem.data.table.frame import make_frame
+from mlsem.planning.arguments import Design
+from mlsem.planning.multisite import Multisite
 from mlsem.planning.trial import Trial
 from mlsem.simulation.study.run import study
 
@@ -80,7 +82,7 @@ class Found:
         return float(found) if np.isfinite(found) else float("nan")
 
 
-def simulated(trial: Trial, effect: float, how: How) -> Found:
+def simulated(trial: Design, effect: float, how: How) -> Found:
     """Simulate a trial and analyse it, again and again."""
     found = study(
         _Generator(trial, effect),
@@ -96,7 +98,7 @@ def simulated(trial: Trial, effect: float, how: How) -> Found:
 
 
 def effect_by_simulation(
-    trial: Trial, first: float, wanted: float, level: float, how: How
+    trial: Design, first: float, wanted: float, level: float, how: How
 ) -> tuple[float, Found]:
     """The effect that is found with this power, and the trials that say so.
 
@@ -122,55 +124,85 @@ def effect_by_simulation(
     return effect, found
 
 
-def _formula(trial: Trial) -> str:
-    terms = [TREATED, *(name for each in _levels(trial) for name in each)]
+def _formula(trial: Design) -> str:
+    if isinstance(trial, Multisite):
+        terms = [TREATED, *(["x"] if trial.r2[0] else [])]
+        terms += [f"{name} + {TREATED}:{name}" for name in _upper(trial)]
+    else:
+        terms = [TREATED, *(name for each in _levels(trial) for name in each)]
     return f"{OUTCOME} ~ {' + '.join(terms)} + (1 | {CLUSTER})"
+
+
+def _upper(trial: Design) -> tuple[str, ...]:
+    """The covariates of clusters."""
+    return tuple(f"w{k + 1}" for k in range(trial.covariates))
 
 
 def _levels(trial: Trial) -> tuple[tuple[str, ...], ...]:
     """The covariates of rows, subclusters and clusters."""
     lower, middle, _ = trial.r2
-    upper = tuple(f"w{k + 1}" for k in range(trial.covariates))
-    return ("x",) if lower else (), ("m",) if middle else (), upper
+    return ("x",) if lower else (), ("m",) if middle else (), _upper(trial)
 
 
 @dataclass(frozen=True, slots=True)
 class _Generator:
     """Draws the data of a trial; an object, as other processes are sent it."""
 
-    trial: Trial
+    trial: Design
     effect: float
 
     def __call__(self, rng: np.random.Generator) -> pd.DataFrame:
-        trial = self.trial
-        sizes = trial.sizes.drawn(rng, trial.clusters * trial.subclusters).astype(np.intp)
-        middle = np.repeat(np.arange(len(sizes)), sizes)  # the subcluster of each row
-        upper = middle // trial.subclusters
-        treated = np.zeros(trial.clusters)
-        treated[rng.permutation(trial.clusters)[: trial.treated]] = 1.0
-        columns = {CLUSTER: upper, TREATED: treated[upper]}
-        if trial.control is not None:
-            risks = _risks(rng, trial, trial.control + self.effect * treated)
-            yes = rng.random(len(middle)) < risks[middle]
-            return make_frame({OUTCOME: 1.0 * yes} | columns)
-        outcome = self.effect * treated[upper]
-        places = np.arange(len(middle)), middle, upper
-        for level, names in enumerate(_levels(trial)):
-            own, drawn = _drawn(rng, trial, level, names, 1 + int(places[level][-1]))
-            outcome = outcome + own[places[level]]
-            columns |= {name: values[places[level]] for name, values in drawn.items()}
-        return make_frame({OUTCOME: outcome} | columns)
+        if isinstance(self.trial, Multisite):
+            return _within_clusters(rng, self.trial, self.effect)
+        return _of_clusters(rng, self.trial, self.effect)
 
 
-def _drawn(
-    rng: np.random.Generator, trial: Trial, level: int, names: tuple[str, ...], count: int
+def _of_clusters(rng: np.random.Generator, trial: Trial, effect: float) -> pd.DataFrame:
+    """Clusters are randomised."""
+    sizes = trial.sizes.drawn(rng, trial.clusters * trial.subclusters).astype(np.intp)
+    middle = np.repeat(np.arange(len(sizes)), sizes)  # the subcluster of each row
+    upper = middle // trial.subclusters
+    treated = np.zeros(trial.clusters)
+    treated[rng.permutation(trial.clusters)[: trial.treated]] = 1.0
+    columns = {CLUSTER: upper, TREATED: treated[upper]}
+    if trial.control is not None:
+        risks = _risks(rng, trial, trial.control + effect * treated)
+        yes = rng.random(len(middle)) < risks[middle]
+        return make_frame({OUTCOME: 1.0 * yes} | columns)
+    outcome = effect * treated[upper]
+    places = np.arange(len(middle)), middle, upper
+    for level, names in enumerate(_levels(trial)):
+        count = 1 + int(places[level][-1])
+        own, drawn = _part(rng, trial.parts[level], trial.r2[level], names, count)
+        outcome = outcome + own[places[level]]
+        columns |= {name: values[places[level]] for name, values in drawn.items()}
+    return make_frame({OUTCOME: outcome} | columns)
+
+
+def _within_clusters(rng: np.random.Generator, trial: Multisite, effect: float) -> pd.DataFrame:
+    """Rows of each cluster are randomised."""
+    sizes = trial.sizes.drawn(rng, trial.clusters).astype(np.intp)
+    upper = np.repeat(np.arange(len(sizes)), sizes)
+    shares = trial.treated * sizes
+    treated = np.floor(shares) + (rng.random(len(sizes)) < shares % 1.0)
+    ranks = np.concatenate([rng.permutation(size) for size in sizes])
+    arm = 1.0 * (ranks < treated[upper])
+    moved, own = _part(rng, trial.spread**2, trial.r2[1], _upper(trial), len(sizes))
+    lower, x = _part(rng, 1.0 - trial.icc, trial.r2[0], ("x",) * bool(trial.r2[0]), len(upper))
+    common = np.sqrt(trial.icc) * rng.normal(size=len(sizes))
+    outcome = common[upper] + (effect + moved[upper]) * arm + lower
+    own = {name: values[upper] for name, values in own.items()}
+    return make_frame({OUTCOME: outcome, CLUSTER: upper, TREATED: arm} | x | own)
+
+
+def _part(
+    rng: np.random.Generator, variance: float, share: float, names: tuple[str, ...], count: int
 ) -> tuple[Shaped[Array, "s"], dict[str, Shaped[Array, "s"]]]:
-    """A level's part of the outcome, and its covariates, which explain R² of it."""
-    part, share = trial.parts[level], trial.r2[level]
-    own = np.sqrt(part * (1.0 - share)) * rng.normal(size=count)
+    """A part of the outcome with this variance, and its covariates, which explain a share of it."""
+    own = np.sqrt(variance * (1.0 - share)) * rng.normal(size=count)
     covariates = {name: rng.normal(size=count) for name in names}
     for values in covariates.values():
-        own += np.sqrt(part * share / len(names)) * values
+        own += np.sqrt(variance * share / len(names)) * values
     return own, covariates
 
 

@@ -22,7 +22,9 @@ from scipy.special import gammaincinv
 
 from mlsem.core.records import Array
 
+Fact = tuple[str, str]
 QUANTILES = 400  # of the distribution of sizes
+FEW, FEWEST_DF, UNEVEN, FEW_EVENTS = 4, 4.0, 1.0, 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,12 @@ class Sizes:
         middles = (np.arange(QUANTILES) + 0.5) / QUANTILES
         shape = self.cv**-2
         return np.maximum(np.rint(gammaincinv(shape, middles) * self.mean / shape), 1.0)
+
+    @property
+    def words(self) -> str:
+        if self.given:
+            return f"{min(self.given)} to {max(self.given)}, mean {self.mean:.4g}"
+        return f"{self.mean:g}" + (f" on average, CV {self.cv:g}" if self.cv else "")
 
     def drawn(self, rng: np.random.Generator, count: int) -> Shaped[Array, "J"]:
         """Sizes of so many clusters: those that are given in another order, or new ones."""
@@ -95,9 +103,19 @@ class Trial:
     covariates: int
     control: float | None
 
+    title = "Plan of a cluster-randomised trial"
+
     def with_size(self, size: float) -> Trial:
         """With so many rows in a cluster on average."""
         return replace(self, sizes=replace(self.sizes, mean=float(size)))
+
+    def with_clusters(self, clusters: int, share: float) -> Trial:
+        """With so many clusters, of which this share is treated."""
+        return replace(self, clusters=clusters, treated=arm(share, clusters))
+
+    def fewest(self, share: float) -> int:
+        """The fewest clusters that leave each arm two and the test a degree of freedom."""
+        return max(int(np.ceil(2.0 / min(share, 1.0 - share))), 4 + self.covariates)
 
     @property
     def arms(self) -> tuple[int, int]:
@@ -159,6 +177,61 @@ class Trial:
         within = [max(count * self.effective - 1.0, 1e-9) for count in self.arms]
         parts = sum(own**2 / df for own, df in zip(each, within, strict=True))
         return float(sum(each) ** 2 / parts - self.covariates) if parts else float("inf")
+
+    def thin(self, effect: float) -> tuple[str, ...]:
+        """Why formulas are on thin ice here; empty where they are not."""
+        found = list[str]()
+        if min(self.arms) < FEW:
+            found.append(f"an arm has {min(self.arms)} clusters")
+        if self.df(effect) < FEWEST_DF:
+            found.append(f"the test has {self.df(effect):.1f} degrees of freedom")
+        if self.sizes.values.std() > UNEVEN * self.sizes.values.mean():
+            found.append("sizes of clusters vary by more than their mean")
+        if self.control is not None and self._events(effect) < FEW_EVENTS:
+            found.append(
+                f"{self._events(effect):.1f} events (or their absence) are expected in an arm"
+            )
+        return tuple(found)
+
+    def _events(self, effect: float) -> float:
+        """Expected in the arm and of the kind that has the fewest."""
+        assert self.control is not None
+        each = self.subclusters * self.sizes.mean
+        risks = zip((self.control + effect, self.control), self.arms, strict=True)
+        return min(count * each * min(risk, 1.0 - risk) for risk, count in risks)
+
+    @property
+    def arms_words(self) -> str:
+        return f"{self.treated} treated"
+
+    @property
+    def icc_words(self) -> str:
+        middle, upper = self.icc
+        return f"{upper:g}" if self.subclusters == 1 else f"{middle:g} and {upper:g}"
+
+    def facts(self, effect: float) -> tuple[Fact, ...]:
+        """What is known of it."""
+        treated, control = self.arms
+        found = [
+            ("Clusters", f"{self.clusters} ({treated} treated, {control} not)"),
+            *([("Subclusters of each", str(self.subclusters))] if self.subclusters > 1 else []),
+            ("Rows of each", self.sizes.words),
+            ("Intraclass correlation", self.icc_words),
+        ]
+        if any(self.r2):
+            shares = self.r2 if self.subclusters > 1 else (self.r2[0], self.r2[2])
+            found.append(("Explained by covariates", ", ".join(f"{each:g}" for each in shares)))
+        if self.covariates:
+            found.append(("Covariates of clusters", str(self.covariates)))
+        if self.control is not None:
+            risks = f"{self.control:g}, {self.control + effect:.4g}"
+            found.append(("Risk without and with treatment", risks))
+        return tuple(found)
+
+
+def arm(treated: float, clusters: int) -> int:
+    """How many clusters are treated: a share of them, or that number."""
+    return int(treated) if treated >= 1 else int(np.floor(treated * clusters + 0.5))
 
 
 def _information(

@@ -51,7 +51,7 @@ def _structural(fit: FitResult) -> list[tuple[str, Any, Any]]:
     """Keyword, value and default."""
     assert fit._recipe is not None
     record, table, settings = fit._record, fit.table, fit.settings
-    cluster = record.cluster or (None if settings.se_cluster else record.robust.name)
+    cluster = record.clusters or (None if settings.se_cluster else record.robust.name)
     labels = [group.label for group in table.groups]
     return [
         ("model", fit.model, None),
@@ -101,7 +101,7 @@ def _columns(fit: FitResult) -> Iterable[str]:
         yield from record.formula.names
     else:
         yield from data_names(fit.table)
-    for name in (record.cluster, record.robust.name, getattr(record, "column", None)):
+    for name in (record.units, record.cluster, record.robust.name, getattr(record, "column", None)):
         if name is not None:
             yield name
     if fit.settings.sampling is not None:

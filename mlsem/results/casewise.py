@@ -33,7 +33,7 @@ def cluster_residuals(models: FitModels, parameters: str | Iterable[str] | None)
     parts, robust = _of_groups(models), fit.problem.robust
     found = united_fit([clusters_of(part.seen) for part in parts], robust)
     sizes = np.zeros(robust.n_clusters, dtype=np.int64)
-    np.add.at(sizes, robust.codes, fit.problem.moments.rows)
+    np.add.at(sizes, robust.codes, fit.problem.moments.top_rows)
     columns = {
         **_groups_of_clusters(fit),
         "rows": sizes,

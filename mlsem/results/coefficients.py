@@ -111,7 +111,7 @@ def parameters_of(fit: AnyFit) -> list[Parameter]:
         same = name if len(places) > 1 else path or _relation(row, table)
         found.append(Parameter(name, op, same, headings.get(row.block, ""), places[0]))
     for k, each in enumerate(table.definitions):
-        heading = "defined" if table.two_level else ""
+        heading = "defined" if table.multilevel else ""
         found.append(Parameter(each.name, ":=", each.name, heading, len(table.rows) + k))
     return found
 
@@ -156,7 +156,7 @@ def _headings(table: ParameterTable) -> dict[object, str]:
     found: dict[object, str] = {}
     for block in table.blocks:
         parts = [titles[block.key.group - 1]] if titles else []
-        if table.two_level:
+        if table.multilevel:
             number, label = block.key.level, table.level_labels[block.key.level - 1]
             parts.append(f"level {number}" + ("" if label.isdigit() else f" ({label})"))
         found[block.key] = ", ".join(parts)

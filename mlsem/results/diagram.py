@@ -137,7 +137,7 @@ class _Writer:
         own = each_table(table)[block.key.group - 1]
         self.block, self.estimated, self.options = block, estimated, options
         self.title = _title(table, block)
-        self.lowest = block.key.is_lowest and table.two_level
+        self.lowest = block.key.is_lowest and table.multilevel
         self.split = frozenset(own.split)
         self.slopes = {(each.outcome, each.carrier): each.name for each in own.slopes}
         self.above = frozenset(() if block.key.is_lowest else self.slopes.values())
@@ -235,9 +235,9 @@ def _number(value: float, digits: int) -> str:
 
 def _title(table: ParameterTable, block: TableBlock) -> str:
     parts = [group_titles(table)[block.key.group - 1]] if table.groups else []
-    if table.two_level:
+    if table.multilevel:
         own = table.level_labels[block.key.level - 1] if table.level_labels else ""
-        word = WORDS[block.key.level - 1]
+        word = WORDS[block.key.level - 1] if table.two_level else f"level {block.key.level}"
         parts.append(word if own in ("", str(block.key.level), word) else f"{word} ({own})")
     title = ": ".join(parts)
     return title if table.groups else title[:1].upper() + title[1:]

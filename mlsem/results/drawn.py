@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from mlsem.data.frames.taking import any_frame
 from mlsem.errors import OptionValueError
+from mlsem.results.levels import up_to_two_levels
 from mlsem.results.moderated import Moderated
 
 if TYPE_CHECKING:
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from mlsem.data.frames.records import AnyFrame
     from mlsem.report.diagram.result import Diagram, Layout
     from mlsem.report.figures.style import Figure
+    from mlsem.results.result import FitResult
     from mlsem.results.standardized import Kind as StandardizedKind
     from mlsem.results.summary_table.records import AnyFit
 
@@ -74,11 +76,102 @@ class Plotted:
         fits = named_fits((self, *others), names)
         return plot_coefficients(fits, parameters, level, labels, figure)
 
+    def diagram(
+        self,
+        standardized: bool | StandardizedKind = False,
+        labels: Mapping[str, str] | None = None,
+        digits: int = 2,
+        significance: float = 0.05,
+        *,
+        stars: bool = False,
+        intercepts: bool = False,
+        variances: bool = True,
+        covariances: bool = True,
+        level: int | str | None = None,
+        group: Hashable = None,
+        layout: Layout = "auto",
+    ) -> Diagram:
+        """The path diagram of the model with its estimates, the between level above the within.
+
+        Rectangles are observed variables, ellipses latent ones; at the between level the cluster
+        parts of variables that are measured within are latent, too, as in Mplus' diagrams. A dot at
+        a variable within says that its intercept varies between clusters, one on an arrow that
+        its slope does; the slope is a variable of the between level, its mean in brackets. Loops
+        are (residual) variances. Moments of fixed covariates are not drawn.
+
+        Parameters
+        ----------
+        standardized : bool or {"all", "lv", "nox"}, default False
+            The values of `standardized` in place of the estimates.
+        labels : mapping of str to str, optional
+            What is written in place of names. Products take those of their factors.
+        digits : int, default 2
+            Decimals.
+        significance : float, default 0.05
+            Arrows whose p value is above this are dashed. Variances are never: a Wald test of a
+            variance is none.
+        stars : bool, default False
+            Adds ``*`` (p < .05), ``**`` (p < .01), ``***`` (p < .001) to what is no variance.
+        intercepts : bool, default False
+            Adds means and intercepts, in brackets.
+        variances, covariances : bool, default True
+            Whether these are drawn.
+        level : int or str, optional
+            One level, by number or label. Default: both.
+        group : str or number, optional
+            One group, by label or number. Default: all, one below the other.
+        layout : {"auto", "graphviz", "built-in"}, default "auto"
+            Who places the nodes: graphviz where its program `dot` is installed, or the built-in
+            layout, which needs nothing and is the same everywhere.
+
+        Returns
+        -------
+        Diagram
+            Drawn in a notebook; `save("model.svg")` (or .png, .pdf, .dot) writes a file, `svg` is
+            its text, `figure()` a matplotlib figure. Printed, it says the paths in words.
+
+        Raises
+        ------
+        OptionValueError
+            A value that an argument cannot take.
+        InferenceError
+            Standardized values were asked for, and there are none.
+        InterfaceError
+            ``layout="graphviz"`` without graphviz.
+
+        Examples
+        --------
+        >>> import mlsem
+        >>> data = mlsem.load_example("article")
+        >>> fit = mlsem.lmm("y ~ x1 + w1 + (1 | id)", data)
+        >>> print(fit.diagram(labels={"x1": "Hours"}, layout="built-in", level=1))
+        Within:
+        Hours predicts y: 0.54.
+        y has a (residual) variance: 1.31.
+        Dots at variables: their intercepts vary between clusters. Loops: (residual) variances.
+        """
+        from mlsem.results.diagram import diagram, estimated, options_of
+
+        fit = cast("AnyFit", self)
+        chosen = options_of(labels, digits, significance, stars, intercepts, variances, covariances)
+        if standardized is False:
+            frame = fit.parameter_estimates()
+        else:
+            frame = fit.standardized("all" if standardized is True else standardized)
+        converged = fit._estimates.converged
+        found = estimated(fit.table, frame, standardized is not False, converged)
+        return diagram(fit.table, found, chosen, level, group, layout)
+
 
 class Drawn(Plotted, Moderated):
     """What a fit draws. Every figure is matplotlib's; a notebook shows it where it is the value of
     a cell, ``figure.savefig("name.pdf")`` writes it."""
 
+    @property
+    def _fit(self) -> FitResult:
+        return cast("FitResult", self)
+
+    @up_to_two_levels("mlsem.lmm draws those of one outcome in three levels")
     def plot_random_effects(
         self,
         effects: str | Iterable[str] | None = None,
@@ -129,6 +222,7 @@ class Drawn(Plotted, Moderated):
 
         return plot_random_effects(self._fit, effects, level, group, labels, figure)
 
+    @up_to_two_levels("fit two levels to look at single rows")
     @any_frame
     def plot_residuals(
         self,
@@ -236,90 +330,6 @@ class Drawn(Plotted, Moderated):
         from mlsem.inference.profile.curve import plot_profile
 
         return plot_profile(self._fit._estimates, parameters, level, labels, figure)
-
-    def diagram(
-        self,
-        standardized: bool | StandardizedKind = False,
-        labels: Mapping[str, str] | None = None,
-        digits: int = 2,
-        significance: float = 0.05,
-        *,
-        stars: bool = False,
-        intercepts: bool = False,
-        variances: bool = True,
-        covariances: bool = True,
-        level: int | str | None = None,
-        group: Hashable = None,
-        layout: Layout = "auto",
-    ) -> Diagram:
-        """The path diagram of the model with its estimates, the between level above the within.
-
-        Rectangles are observed variables, ellipses latent ones; at the between level the cluster
-        parts of variables that are measured within are latent, too, as in Mplus' diagrams. A dot at
-        a variable within says that its intercept varies between clusters, one on an arrow that
-        its slope does; the slope is a variable of the between level, its mean in brackets. Loops
-        are (residual) variances. Moments of fixed covariates are not drawn.
-
-        Parameters
-        ----------
-        standardized : bool or {"all", "lv", "nox"}, default False
-            The values of `standardized` in place of the estimates.
-        labels : mapping of str to str, optional
-            What is written in place of names. Products take those of their factors.
-        digits : int, default 2
-            Decimals.
-        significance : float, default 0.05
-            Arrows whose p value is above this are dashed. Variances are never: a Wald test of a
-            variance is none.
-        stars : bool, default False
-            Adds ``*`` (p < .05), ``**`` (p < .01), ``***`` (p < .001) to what is no variance.
-        intercepts : bool, default False
-            Adds means and intercepts, in brackets.
-        variances, covariances : bool, default True
-            Whether these are drawn.
-        level : int or str, optional
-            One level, by number or label. Default: both.
-        group : str or number, optional
-            One group, by label or number. Default: all, one below the other.
-        layout : {"auto", "graphviz", "built-in"}, default "auto"
-            Who places the nodes: graphviz where its program `dot` is installed, or the built-in
-            layout, which needs nothing and is the same everywhere.
-
-        Returns
-        -------
-        Diagram
-            Drawn in a notebook; `save("model.svg")` (or .png, .pdf, .dot) writes a file, `svg` is
-            its text, `figure()` a matplotlib figure. Printed, it says the paths in words.
-
-        Raises
-        ------
-        OptionValueError
-            A value that an argument cannot take.
-        InferenceError
-            Standardized values were asked for, and there are none.
-        InterfaceError
-            ``layout="graphviz"`` without graphviz.
-
-        Examples
-        --------
-        >>> import mlsem
-        >>> data = mlsem.load_example("article")
-        >>> fit = mlsem.lmm("y ~ x1 + w1 + (1 | id)", data)
-        >>> print(fit.diagram(labels={"x1": "Hours"}, layout="built-in", level=1))
-        Within:
-        Hours predicts y: 0.54.
-        y has a (residual) variance: 1.31.
-        Dots at variables: their intercepts vary between clusters. Loops: (residual) variances.
-        """
-        from mlsem.results.diagram import diagram, estimated, options_of
-
-        chosen = options_of(labels, digits, significance, stars, intercepts, variances, covariances)
-        if standardized is False:
-            frame = self._fit.parameter_estimates()
-        else:
-            frame = self._fit.standardized("all" if standardized is True else standardized)
-        found = estimated(self._fit.table, frame, standardized is not False, self._fit.converged)
-        return diagram(self._fit.table, found, chosen, level, group, layout)
 
 
 def named_fits(fits: Iterable[object], names: object = None) -> dict[str, AnyFit]:

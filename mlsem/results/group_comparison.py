@@ -15,9 +15,9 @@ from mlsem.core.quiet import quiet
 from mlsem.core.records import Array
 from mlsem.data.table.frame import make_frame
 from mlsem.errors import InferenceError, MlsemError, OptionValueError, listed, nearest
-from mlsem.estimation.estimates import Estimates
 from mlsem.inference.covariance.intervals import Wald, holm, wald
 from mlsem.inference.covariance.matrix import Covariance
+from mlsem.inference.estimated import GroupedEstimates
 from mlsem.inference.wald.run import WaldTest, wald_test
 from mlsem.model.blocks import name_suffix
 from mlsem.model.hypotheses import read_hypothesis
@@ -182,7 +182,7 @@ def _rows(
 
 @quiet
 def compare_groups(
-    estimates: Estimates[Any],
+    estimates: GroupedEstimates,
     covariance: Covariance,
     parameter: object,
     reference: object = None,
@@ -230,7 +230,7 @@ def compare_groups(
 
 
 def _read(
-    estimates: Estimates[Any], places: list[Place]
+    estimates: GroupedEstimates, places: list[Place]
 ) -> tuple[Shaped[Array, "c"], Shaped[Array, "c npar"]]:
     """Values, and their gradients: of what is fixed 0."""
     values, gradients = np.zeros(len(places)), np.zeros((len(places), len(estimates.params)))
@@ -245,7 +245,7 @@ def _read(
 
 
 def _joint(
-    estimates: Estimates[Any], covariance: Covariance, places: list[Place], notes: list[str]
+    estimates: GroupedEstimates, covariance: Covariance, places: list[Place], notes: list[str]
 ) -> WaldTest | None:
     """That all are equal; parameters that groups share count once."""
     fixed = [f"{place:.17g}" for place in places if not isinstance(place, str)]
@@ -272,7 +272,7 @@ def _pairs(labels: list[Hashable], reference: object) -> list[tuple[int, int]]:
 
 
 def _places(
-    estimates: Estimates[Any], labels: list[Hashable], asked: Any
+    estimates: GroupedEstimates, labels: list[Hashable], asked: Any
 ) -> tuple[str, list[Place | None]]:
     """How it is called, and what it is in each group: a parameter's or a `:=`'s name, or the value
     that it is fixed at; None where a group has none.
@@ -316,7 +316,7 @@ def _known(names: Sequence[str | None], known: set[str]) -> list[Place | None]:
     return list(names)
 
 
-def _in_groups(estimates: Estimates[Any], asked: str) -> list[Place | None]:
+def _in_groups(estimates: GroupedEstimates, asked: str) -> list[Place | None]:
     """By the name that it has in group 1 (`f=~y2`, `y~x.l2`)."""
     table = estimates.table
     wanted = "".join(asked.split())
@@ -324,7 +324,7 @@ def _in_groups(estimates: Estimates[Any], asked: str) -> list[Place | None]:
     known: dict[str, None] = {}
     for group in estimates.groups:
         own: dict[str, Place] = {}
-        for row in group.estimates.table.rows:
+        for row in group.table.rows:
             if row.free < 0 and row.fixed is None:
                 continue
             place: Place = (

@@ -18,9 +18,10 @@ from mlsem.report.export.grid import Grid, GridTable
 if TYPE_CHECKING:
     import pandas as pd
 
-    from mlsem.estimation.estimates import Estimates, GroupEstimates
+    from mlsem.estimation.estimates import Estimates
     from mlsem.estimation.problem import Problem
     from mlsem.inference.covariance.matrix import Covariance
+    from mlsem.inference.estimated import GroupedEstimates
     from mlsem.model.table import ParameterTable
     from mlsem.results.summary import GroupSizes
 
@@ -116,7 +117,7 @@ def _text(one: Any) -> str:
 
 
 def by_group(
-    estimates: Estimates, group: object, function: Callable[[GroupEstimates], T]
+    estimates: GroupedEstimates, group: object, function: Callable[[Any], T]
 ) -> T | ByGroup[T]:
     """A result of one group, where there is but one or one is asked for; else of each.
 

@@ -6,26 +6,23 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 from mlsem.data.frames.taking import any_frame
+from mlsem.errors import OptionValueError
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping, Sequence
 
     from mlsem.data.frames.records import AnyFrame
-    from mlsem.estimation.estimates import GroupEstimates
+    from mlsem.inference.estimated import GroupEstimated
     from mlsem.inference.slopes.figures import PlotKind
     from mlsem.inference.slopes.result import SimpleSlopes
     from mlsem.report.figures.style import Figure
-    from mlsem.results.result import FitResult
+    from mlsem.results.summary_table.records import AnyFit
 
     Values = float | str | Sequence[float] | Sequence[str]
 
 
 class Moderated:
-    """Simple slopes of a fit, and their figures."""
-
-    @property
-    def _fit(self) -> FitResult:
-        return cast("FitResult", self)
+    """Simple slopes of a fit, or of several fits as one, and their figures."""
 
     @any_frame
     def simple_slopes(
@@ -49,7 +46,8 @@ class Moderated:
         (``w:x``), of a variable with itself (its own moderator), or of three variables; a slope
         that varies between clusters and depends on w is as good. The slope is the direct effect
         in the equation of the outcome: what other variables pass on is not in it (`effects` has
-        that).
+        that). Of pooled fits it is the slope at the pooled estimates, by Rubin's rules, with means
+        and standard deviations of the variables averaged over data sets.
 
         Parameters
         ----------
@@ -72,7 +70,8 @@ class Moderated:
         model_level : int or str, optional
             1 or 2, where a variable with a part at both levels has such an effect at both.
         data : DataFrame, optional
-            Rows of the fit, for ranges and shares of variables that its moments do not tell.
+            Rows of the fit, for ranges and shares of variables that its moments do not tell; not of
+            pooled fits.
         group : str or number, optional
             A group by its label or number. Default: all.
 
@@ -115,18 +114,24 @@ class Moderated:
         from mlsem.results.grouped_rows import rows_of_groups
         from mlsem.results.groups import by_group
 
-        fit = self._fit
+        fit = cast("AnyFit", self)
+        estimates: Any = fit._estimates
+        if data is not None and len(estimates.groups[0].each) > 1:
+            raise OptionValueError(
+                "data=: these are fits to several data sets, of which none is that of all. Say in "
+                "at= which values of the moderator are looked at."
+            )
         number = None if model_level is None else fit.table.level_number(model_level)
         asked = read_asked(predictor, moderator, at, outcome, number, data)
         rows: Mapping[int, Any] = {}
         if data is not None and fit.table.groups:
-            rows = rows_of_groups(fit._estimates, data)
+            rows = rows_of_groups(estimates, data)
 
-        def of_group(part: GroupEstimates) -> SimpleSlopes:
+        def of_group(part: GroupEstimated) -> SimpleSlopes:
             own = replace(asked, data=rows.get(part.number)) if fit.table.groups else asked
             return simple_slopes(part, fit.covariance, own, level, simultaneous=simultaneous)
 
-        return by_group(fit._estimates, group, of_group)
+        return by_group(estimates, group, of_group)
 
     @any_frame
     def plot_interaction(

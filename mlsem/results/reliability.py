@@ -90,6 +90,7 @@ class Reliability(Exported, Answering):
 
     mean_size: float | None
     _columns: dict[str, Any]
+    _df: Array
 
     @property
     def frame(self) -> pd.DataFrame:
@@ -149,7 +150,8 @@ def reliability(models: FitModels, covariance: DeltaMethod, level: float) -> Rel
     lower, upper = logit_interval(est, se, df, level)
     texts = dict(zip(("measure", "composite", "variable"), map(list, zip(*names, strict=True)),
                      strict=True))  # fmt: skip
-    return Reliability(size, {**texts, "est": est, "se": se, "ci_lower": lower, "ci_upper": upper})
+    limits = {"ci_lower": lower, "ci_upper": upper}
+    return Reliability(size, {**texts, "est": est, "se": se, **limits}, df)
 
 
 def harmonic_size(fit: Estimates[Problem]) -> float:

@@ -44,6 +44,7 @@ from mlsem.parallel.progress import showing
 from mlsem.results.drawn import Drawn
 from mlsem.results.groups import by_group, tested_by_group
 from mlsem.results.implied import implied_by
+from mlsem.results.levels import lower_clusters, up_to_two_levels
 from mlsem.results.tables import estimate_columns, tidy_columns, without_auxiliary
 from mlsem.results.tested import Tested
 
@@ -118,7 +119,7 @@ class FitResult(Tested, Answering, Drawn):
         """Texts in which all columns occur that the fit needs of rows."""
         record, robust = self._estimates.record, self._estimates.problem.robust
         sampling = self.settings.sampling
-        keys = (record.cluster, robust.name, getattr(record, "column", None))
+        keys = (record.units, record.cluster, robust.name, getattr(record, "column", None))
         keys += () if sampling is None else (*sampling.columns,)
         return (self.model, *self.table.observed, *(each for each in keys if each is not None))
 
@@ -259,7 +260,8 @@ class FitResult(Tested, Answering, Drawn):
 
     @property
     def n_clusters(self) -> int | None:
-        """Clusters of the model (of the robust errors, if only they have any); None without.
+        """Clusters of the model (of the robust errors, if only they have any), of level 3 if it has
+        three levels; None without.
 
         Examples
         --------
@@ -270,7 +272,7 @@ class FitResult(Tested, Answering, Drawn):
         50
         """
         if self._record.cluster is not None:
-            return self._record.moments.n_clusters
+            return len(self._record.moments.top_labels)
         return self._record.robust.n_clusters if self._record.robust.name is not None else None
 
     @property
@@ -783,6 +785,7 @@ class FitResult(Tested, Answering, Drawn):
         titles = group_titles(self.table)
         return summarise(columns, hidden, self.table.level_labels, facts, shown, measures, titles)
 
+    @up_to_two_levels("summary().to_html(path=…) writes a page of the fit")
     @any_frame
     def report(
         self,
@@ -874,8 +877,9 @@ class FitResult(Tested, Answering, Drawn):
             n_equalities=self._estimates.n_equalities,
             n_obs=self.n_obs,
             n_rows=self._record.n_rows_total,
-            cluster=self._record.cluster or self._record.robust.name,
+            cluster=self._record.units or self._record.cluster or self._record.robust.name,
             n_clusters=self.n_clusters,
+            lower=lower_clusters(self._record),
             missing=self._record.missingness,
             centered=self._record.centered,
             sampling=sampling_pairs(self.settings, self._record),
@@ -1311,6 +1315,7 @@ class FitResult(Tested, Answering, Drawn):
         assert self._recipe is not None
         return self._recipe.refit(self, model, data, options)
 
+    @up_to_two_levels("scores() and se_forms show what clusters of level 3 bear; or fit two levels")
     def cluster_diagnostics(
         self,
         parameters: str | Iterable[str] | None = None,
@@ -1398,6 +1403,7 @@ class FitResult(Tested, Answering, Drawn):
 
         return weight_scalings(self, data)
 
+    @up_to_two_levels("fit.with_se(…) one by one, and mlsem.compare of these fits")
     def compare_se(
         self,
         kinds: Iterable[str] | None = None,
@@ -1569,6 +1575,7 @@ class FitResult(Tested, Answering, Drawn):
             weights=weights,
         )
 
+    @up_to_two_levels("mlsem.lmm predicts those of one outcome in three levels; or fit two levels")
     def random_effects(self) -> pd.DataFrame:
         """Empirical Bayes predictions of the random effects, clusters in rows.
 
@@ -1608,6 +1615,7 @@ class FitResult(Tested, Answering, Drawn):
 
         return clusters_by_group(self._estimates, None, lambda part, _: random_effects(part))
 
+    @up_to_two_levels("fit two levels, whose latent variables are predicted")
     @any_frame
     def predict_latent(
         self,
@@ -1689,6 +1697,7 @@ class FitResult(Tested, Answering, Drawn):
         number = self.table.level_number(level)
         return predict_latent(self._estimates, number, method, se=se, data=data, history=history)
 
+    @up_to_two_levels("mlsem.lmm has predictions of one outcome in three levels; or fit two levels")
     @any_frame
     def predict(self, data: AnyFrame | None = None, level: int | str = 1) -> pd.DataFrame:
         """Expected values of the observed outcomes.
@@ -1756,7 +1765,8 @@ class FitResult(Tested, Answering, Drawn):
         Returns
         -------
         Icc
-            Prints as a table; `frame` is a data frame. Of several groups a mapping of these by
+            Prints as a table; `frame` is a data frame. With three levels `LevelShares`: variances
+            of each level and their shares. Of several groups a mapping of these by
             the groups' labels, which has both, too.
 
         Raises
@@ -1774,7 +1784,10 @@ class FitResult(Tested, Answering, Drawn):
         y     1.28    1.52  0.46
         """
         from mlsem.results.icc import icc
+        from mlsem.results.level_shares import level_shares
 
+        if self.table.three_level:
+            return tested_by_group(self._estimates, self.covariance, group, level_shares)
         return tested_by_group(self._estimates, self.covariance, group, icc)
 
     def r_squared(self, level: float = 0.95, group: Hashable = None) -> Any:
@@ -1825,7 +1838,8 @@ class FitResult(Tested, Answering, Drawn):
 
     @quiet
     def scores(self) -> pd.DataFrame:
-        """∂ℓ_j/∂θ of every cluster (of every row, without `cluster=`), (J, npar).
+        """∂ℓ_j/∂θ of every cluster (of every row, without `cluster=`), (J, npar). With three levels
+        clusters are those of level 3.
 
         Of the likelihood, also of a REML fit, for the restricted one is no sum over clusters: there
         scores of fixed effects sum to 0, of (co)variances to ½ ∂ log|M|/∂θ, M the fixed effects'
@@ -1851,7 +1865,7 @@ class FitResult(Tested, Answering, Drawn):
         estimates = self._estimates
         scores = estimates.scores(estimates.along(np.eye(len(names))))
         columns = dict(zip(names, scores.T, strict=True))
-        return make_frame(columns, estimates.problem.moments.labels)
+        return make_frame(columns, estimates.problem.moments.top_labels)
 
     @quiet
     def information(
@@ -1933,6 +1947,7 @@ class FitResult(Tested, Answering, Drawn):
         number = self.table.level_number(level)
         return by_group(self._estimates, group, lambda part: implied_by(part.estimates, number))
 
+    @up_to_two_levels("fit two levels, or compute it of standardized() loadings")
     def reliability(
         self, level: float = 0.95, group: Hashable = None, *, progress: bool | None = None
     ) -> Any:
@@ -2173,6 +2188,7 @@ class FitResult(Tested, Answering, Drawn):
 
         return residuals_of(self._models, kind, level, group)
 
+    @up_to_two_levels("scores() has those of each cluster of level 3")
     def cluster_residuals(self, parameters: str | Iterable[str] | None = None) -> pd.DataFrame:
         """Which clusters the model describes badly, the worst first.
 
@@ -2214,6 +2230,7 @@ class FitResult(Tested, Answering, Drawn):
 
         return cluster_residuals(self._models, parameters)
 
+    @up_to_two_levels("fit two levels to look at single rows")
     @any_frame
     def row_residuals(self, data: AnyFrame) -> pd.DataFrame:
         """Which rows the model describes badly given their cluster, the worst first.
@@ -2318,6 +2335,7 @@ class FitResult(Tested, Answering, Drawn):
 
     # --- effects --------------------------------------------------------------------------------
 
+    @up_to_two_levels("mlsem.lmm has effects of one outcome in three levels")
     def effects(
         self,
         outcome: str,

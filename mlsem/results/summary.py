@@ -82,7 +82,15 @@ class Headed(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What the header of a summary says."""
+    """What the header of a summary says.
+
+    Attributes
+    ----------
+    cluster, n_clusters
+        Of the highest level.
+    lower : tuple of str and int, or None
+        With three levels the column of clusters of level 2, and how many there are.
+    """
 
     converged: bool
     n_iterations: int
@@ -93,6 +101,7 @@ class Facts:
     n_rows: int
     cluster: str | None
     n_clusters: int | None
+    lower: tuple[str, int] | None
     missing: Missingness | None
     centered: tuple[tuple[str, str, float], ...]
     sampling: Pairs
@@ -120,6 +129,8 @@ class Facts:
         """The fit in one line."""
         groups = "" if self.groups is None else f"{len(self.groups.labels)} groups, "
         clusters = "" if self.n_clusters is None else f", {self.n_clusters} clusters"
+        if self.lower is not None:
+            clusters = f", {self.lower[1]} clusters in {self.n_clusters}"
         name = "restricted loglik" if self.restricted else "loglik"
         loglik = f"no {name}" if isnan(self.loglik) else f"{name} {self.loglik:.3f}"
         state = "" if self.converged else f"{self._where}, not converged"
@@ -161,6 +172,8 @@ class Facts:
             ]
         if self.n_clusters is not None:
             pairs.append((f"Number of clusters [{self.cluster}]", str(self.n_clusters)))
+        if self.lower is not None:
+            pairs.append((f"Number of clusters [{self.lower[0]}]", str(self.lower[1])))
         if self.groups is not None:
             pairs += self.groups.pairs
         if self.missing is not None:
@@ -312,6 +325,16 @@ class Summary(Rounded, Answering):
         return written(html.render(self.document, digits), path)
 
 
+def level_titles(labels: tuple[str, ...]) -> dict[int, str]:
+    """`Level 1 [within]` of the levels of a model: numbers are said in words, of two levels."""
+    words = ("within", "between")
+    titles: dict[int, str] = {}
+    for k, label in enumerate(labels, start=1):
+        shown = words[k - 1] if label == str(k) and len(labels) == 2 else label
+        titles[k] = f"Level {k}" if shown == str(k) else f"Level {k} [{shown}]"
+    return titles
+
+
 def summarise(
     columns: Mapping[str, Any],
     hidden: Sequence[bool],
@@ -332,11 +355,7 @@ def summarise(
         )
         for k in range(len(hidden))
     ]
-    words = ("within", "between")
-    titles = {
-        k: f"Level {k} [{words[k - 1] if label == str(k) else label}]"
-        for k, label in enumerate(level_labels, start=1)
-    }
+    titles = level_titles(level_labels)
     levels, defined = sections(lines, titles, group_titles)
     header = facts.header(measures)
     return Summary(SummaryDocument(facts.title, header, levels, defined, facts.notes))

@@ -163,3 +163,45 @@ class Tested:
     def _wald(self, level: float) -> Wald:
         require_level(level)
         return wald(self.estimates, self.covariance.se, self.covariance.df, level)
+
+
+class Coefficients(Tested):
+    """The same of what has t tests and Wald limits, and no profile of a likelihood."""
+
+    @property
+    def df(self) -> pd.Series:
+        """Degrees of freedom of the t tests; inf of z tests."""
+        return make_series(self.covariance.df, self.table.names, "df")
+
+    @quiet
+    def conf_int(
+        self, level: float = 0.95, *, parameters: str | Iterable[str] | None = None
+    ) -> pd.DataFrame:
+        """Confidence limits `lower`, `upper`, estimate ± t se.
+
+        Parameters
+        ----------
+        level : float, default 0.95
+        parameters : str or iterable of str, optional
+            Names as in `params`. Default: all.
+
+        Returns
+        -------
+        DataFrame
+
+        Raises
+        ------
+        OptionValueError
+            A value that an argument cannot take.
+
+        Examples
+        --------
+        >>> import mlsem
+        >>> data = mlsem.load_example("article")
+        >>> data["high"] = (data["y"] > 0).astype(int)
+        >>> fit = mlsem.glm("high ~ w1 + x1", data, cluster="id")
+        >>> fit.conf_int(parameters="w1").round(2)
+            lower  upper
+        w1   0.04   0.88
+        """
+        return self._limits(level, parameters)

@@ -10,6 +10,8 @@ from mlsem.syntax.mixed import refuse_other_languages, sides
 from mlsem.syntax.r_language import Call, Expression, deparse
 from mlsem.syntax.r_terms import Terms, terms_of
 
+_EXAMPLE = "y ~ x1 + x2"
+
 
 @dataclass(frozen=True, slots=True)
 class GlmFormula:
@@ -72,8 +74,8 @@ def read_glm_formula(text: str) -> GlmFormula:
 
 @remember
 def _read(text: str) -> GlmFormula:
-    refuse_other_languages(text)
-    left, parts = sides(text)
+    refuse_other_languages(text, _EXAMPLE)
+    left, parts = sides(text, _EXAMPLE)
     for part in parts:
         if part.bars is not None:
             raise SpecificationError(
@@ -87,6 +89,13 @@ def _read(text: str) -> GlmFormula:
     for part in offsets:
         if part.sign == "-":
             raise SpecificationError("an offset is added, not taken out.", text, part.term.span)
+    for part in parts:
+        if part not in offsets and "offset" in _called(part.term):
+            raise SpecificationError(
+                "offset() is a term of its own, of one variable: 'y ~ x + offset(log(hours))'.",
+                text,
+                part.term.span,
+            )
     outcome, trials = _share(left, text)
     terms = terms_of([(part.sign, part.term) for part in parts if part not in offsets], text)
     if deparse(outcome) in terms.variables:
@@ -106,6 +115,14 @@ def _is_call(expression: Expression, name: str, count: int) -> bool:
         and expression.function == name
         and len(expression.arguments) == count
     )
+
+
+def _called(expression: Expression) -> set[str]:
+    """The functions that are called in it."""
+    if not isinstance(expression, Call):
+        return set()
+    own = {expression.function} if expression.kind == "call" else set()
+    return own.union(*map(_called, expression.arguments))
 
 
 def _share(left: Expression, text: str) -> tuple[Expression, Expression | None]:

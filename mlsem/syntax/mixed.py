@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from sys import getsizeof
 
 from mlsem.base.caching import remember
-from mlsem.errors import OptionValueError, Span, SpecificationError, listed
+from mlsem.errors import OptionValueError, Span, SpecificationError
+from mlsem.syntax.grouping import Grouping, check_levels, groupings
 from mlsem.syntax.r_language import (
     COMPARISONS,
     SUM,
     Call,
-    Constant,
     Expression,
     Parser,
     Symbol,
@@ -21,6 +21,26 @@ from mlsem.syntax.r_language import (
 from mlsem.syntax.r_terms import Terms, terms_of
 
 _BARS = ("|", "||")
+
+
+@dataclass(frozen=True, slots=True)
+class GroupingFactor:
+    """What stands behind the bars of some random parts.
+
+    Attributes
+    ----------
+    name : str
+        As lme4 calls it: `id`; `class:school`, which `school/class` has beside `school`.
+    columns : tuple of str
+        Rows with the same ids in all of these columns are a cluster.
+    random : tuple of Terms
+        Effects that vary between its clusters, those of one part with free covariances. As in
+        lme4, `(x1 + f || id)` is a part for each of its terms.
+    """
+
+    name: str
+    columns: tuple[str, ...]
+    random: tuple[Terms, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,18 +55,29 @@ class MixedFormula:
         Left-hand side.
     fixed : Terms
         The right-hand side without the random parts.
-    random : tuple of Terms
-        Effects that vary between clusters, those of one part with free covariances. As in lme4,
-        `(x1 + f || id)` is a part for each of its terms.
-    group : str
-        The column of the clusters.
+    factors : tuple of GroupingFactor
+        One; or two, of which one is nested in the other.
     """
 
     text: str
     outcome: Expression = field(compare=False)
     fixed: Terms = field(compare=False)
-    random: tuple[Terms, ...] = field(compare=False)
-    group: str = field(compare=False)
+    factors: tuple[GroupingFactor, ...] = field(compare=False)
+
+    @property
+    def random(self) -> tuple[Terms, ...]:
+        """Effects that vary between clusters, of all factors."""
+        return tuple(part for factor in self.factors for part in factor.random)
+
+    @property
+    def group(self) -> str:
+        """The column of the clusters, of one factor."""
+        return self.factors[0].name
+
+    @property
+    def nested(self) -> bool:
+        """Whether there are clusters within clusters."""
+        return len(self.factors) > 1
 
     @property
     def nbytes(self) -> int:
@@ -82,6 +113,23 @@ def read_formula(text: str) -> MixedFormula:
     return _read(text)
 
 
+def read_two_levels(text: str, what: str) -> MixedFormula:
+    """Cut a formula of two levels into its parts, for what takes no other.
+
+    Raises
+    ------
+    SpecificationError, OptionValueError
+        As `read_formula`; or there are clusters within clusters.
+    """
+    formula = read_formula(text)
+    if formula.nested:
+        raise SpecificationError(
+            f"{what} takes two levels, and {text!r} has clusters within clusters, which mlsem.lmm "
+            f"fits. Keep those that matter most, '(1 | {formula.factors[0].columns[0]})'."
+        )
+    return formula
+
+
 def changed_formula(formula: str, change: str) -> str:
     """A formula with another one's changes: ``"+ x2"`` is added, and in ``". ~ . - x2"`` each point
     stands for that side of the formula, as in R's ``update``; any other is put in its place."""
@@ -100,18 +148,18 @@ def _with(old: str, side: str) -> str:
     return _POINT.sub(lambda _: old, side)
 
 
+_EXAMPLE = "y ~ x1 + (x1 | id)"
 _POINT = re.compile(r"(?<![\w.`])\.(?![\w.`])")
 _LAVAAN = re.compile(r"\A\s*(?:level|group)\s*:|=~|~~|:=", re.IGNORECASE)
 _NLME = re.compile(r",\s*random\s*=\s*(?:list\()?~?(?P<part>[^,)\n]*)")
 
 
-def refuse_other_languages(text: str) -> None:
+def refuse_other_languages(text: str, example: str) -> None:
     lavaan = _LAVAAN.search(text)
     if lavaan is not None:
         raise SpecificationError(
             "this is a model in lavaan's language, which mlsem.fit takes: "
-            'mlsem.fit(model, data, cluster="id"). A formula of lmm is one equation, '
-            "'y ~ x1 + (x1 | id)'.",
+            f'mlsem.fit(model, data, cluster="id"). A formula is one equation, {example!r}.',
             text,
             Span(*lavaan.span()),
         )
@@ -127,28 +175,23 @@ def refuse_other_languages(text: str) -> None:
 
 @remember
 def _read(text: str) -> MixedFormula:
-    refuse_other_languages(text)
-    outcome, parts = sides(text)
+    refuse_other_languages(text, _EXAMPLE)
+    outcome, parts = sides(text, _EXAMPLE)
     fixed = [(part.sign, part.term) for part in parts if part.bars is None]
-    random, groups = [], {}
+    found: dict[frozenset[str], tuple[Grouping, list[Terms]]] = {}
     for part in parts:
         if part.bars is not None:
-            effects, group = part.bars.arguments
-            groups.setdefault(_group(group, text), part.term.span)
+            effects, behind = part.bars.arguments
             terms = terms_of(_summands(effects), text)
-            random += [terms] if part.bars.function == "|" else terms.apart()
-    if not random:
+            for group in groupings(behind, text):
+                own = found.setdefault(frozenset(group.columns), (group, []))[1]
+                own += [terms] if part.bars.function == "|" else terms.apart()
+    if not found:
         raise SpecificationError(
             f"{text!r} has no random part: add '(1 | id)' with the column of your clusters, or "
             "use mlsem.fit for a model without."
         )
-    if len(groups) > 1:
-        raise SpecificationError(
-            f"several grouping factors ({listed(groups)}): mlsem fits two levels, so one only. "
-            "For standard errors robust to a coarser grouping use se_cluster=.",
-            text,
-            list(groups.values())[1],
-        )
+    check_levels([group for group, _ in found.values()], text)
     terms = terms_of(fixed, text)
     if deparse(outcome) in terms.variables:
         raise SpecificationError(
@@ -156,17 +199,16 @@ def _read(text: str) -> MixedFormula:
             text,
             terms.variables[deparse(outcome)].span,
         )
-    return MixedFormula(text, outcome, terms, tuple(random), *groups)
+    factors = [GroupingFactor(each.name, each.columns, tuple(own)) for each, own in found.values()]
+    return MixedFormula(text, outcome, terms, tuple(factors))
 
 
 # --- the parts as they stand in the text --------------------------------------------------------
 
 
-def sides(text: str) -> tuple[Expression, list[_Part]]:
+def sides(text: str, example: str) -> tuple[Expression, list[_Part]]:
     parser = Parser(text)
-    no_formula = SpecificationError(
-        f"{text!r} is no formula of a mixed model: write 'y ~ x1 + (x1 | id)'."
-    )
+    no_formula = SpecificationError(f"{text!r} is no formula of such a model: write {example!r}.")
     if text.count("~") == 0 or parser.next.text == "~":
         raise no_formula
     left = parser.expression()
@@ -270,31 +312,6 @@ def _summands(expression: Expression) -> list[tuple[str, Expression]]:
         signed.append((expression.function, right))
         expression = left
     return [("+", expression), *reversed(signed)]
-
-
-def _group(group: Expression, text: str) -> str:
-    while isinstance(group, Call) and group.kind == "group":
-        group = group.arguments[0]
-    if isinstance(group, Symbol):
-        return group.name
-    written = text[group.span.start : group.span.end]
-    if isinstance(group, Call) and group.function in "/:*+" and group.kind == "infix":
-        raise SpecificationError(
-            f"'| {written}' is more than one grouping factor: mlsem fits two levels, so the "
-            "clusters are one column. Make a column that tells the clusters apart, and for "
-            "standard errors robust to a coarser grouping use se_cluster=.",
-            text,
-            group.span,
-        )
-    what = "the column of the clusters"
-    if isinstance(group, Constant):
-        message = f"what follows '|' is {what}, not {written!r}: '(x1 | id)'."
-    else:
-        message = (
-            f"what follows '|' is {what} by its name, not {written!r}: make that column of the "
-            "data, '(x1 | id)'."
-        )
-    raise SpecificationError(message, text, group.span)
 
 
 # --- statements of lme4 in another text ---------------------------------------------------------

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 Key = tuple[str, str, str]
+MOST_LEVELS = 3
 
 
 @dataclass(slots=True)
@@ -82,9 +83,10 @@ class Draft:
         else:
             self.place = (None if outer == "level" else group, header.label)
         self.written.setdefault(self.place, _Block(header))
-        if len(levels := self._labels("level")) > 2:
+        if len(levels := self._labels("level")) > MOST_LEVELS:
             raise fail(
-                f"three levels ({listed(levels)}): mlsem fits models of two levels.", header.span
+                f"four levels ({listed(levels)}): mlsem fits models of two or three levels.",
+                header.span,
             )
 
     def _labels(self, word: str) -> list[str]:
@@ -145,6 +147,9 @@ class Draft:
 
     def _check_levels(self) -> None:
         headers = [header for (word, _), header in self.headers.items() if word == "level"]
+        if len(headers) == MOST_LEVELS:
+            self._check_order(headers)
+            return
         if len(headers) == 1:
             other = "1" if _is_between(headers[0].label) else "2"
             raise fail(
@@ -159,6 +164,18 @@ class Draft:
                 "did you mean to write the blocks in the other order?"
             )
             self.remarks.append((message, headers[0].span))
+
+    def _check_order(self, headers: list[Header]) -> None:
+        """Of three levels, whose labels may be their numbers."""
+        labels = [header.label for header in headers]
+        numbered = all(label.isdecimal() for label in labels)
+        if numbered and labels != sorted(labels, key=int):
+            raise fail(
+                f"the levels stand in the order {listed(labels)}: write them from the rows up, "
+                "'level: 1' first, then 'level: 2' (of the clusters that the rows are in) and "
+                "'level: 3' (of what these are in).",
+                headers[0].span,
+            )
 
     def _check_groups(self, groups: list[str], levels: list[str]) -> None:
         """Each group has formulas, and each level, of its own or as all groups have it."""

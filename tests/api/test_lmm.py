@@ -309,10 +309,12 @@ def test_starting_values_of_fixed_effects_do_not_matter():
 
 REFUSED = {
     "y ~ x1": ("no random part: add '\\(1 \\| id\\)'", None),
-    "y + x1": ("is no formula of a mixed model", None),
-    "y ~ x1 + (1 | id) + (1 | school)": ("several grouping factors", "(1 | school)"),
-    "y ~ x1 + (1 | school/id)": ("more than one grouping factor.*se_cluster", "school/id"),
-    "y ~ x1 + (1 | id:school)": ("more than one grouping factor", "id:school"),
+    "y + x1": ("is no formula of such a model: write 'y ~ x1", None),
+    "y ~ x1 + (1 | id) + (1 | a) + (1 | b)": ("several grouping factors", "b"),
+    "y ~ x1 + (1 | a/school/id)": ("up to three levels.*se_cluster", "a/school/id"),
+    "y ~ x1 + (1 | id:school)": ("alone is clusters that two columns tell apart", "id:school"),
+    "y ~ x1 + (1 | id*school)": ("crossed factors, which mlsem does not fit", "id*school"),
+    "y ~ x1 + (1 | id) + (1 | a:b)": ("'id' and 'a:b' are crossed factors", "a:b"),
     "y ~ x1*(1 | id)": ("stands in parentheses of its own", "x1*(1 | id)"),
     "y ~ x1 + (1 | )": ("what follows '|' is the column", "|"),
     "y ~ x1 + (x1 | id) + (0 + x1 | id)": ("x1 varies between clusters twice", None),

@@ -458,3 +458,9 @@ def test_clusters_may_be_too_small_for_h():
     small = data().groupby("id").head(5)
     with pytest.raises(mlsem.InferenceError, match="0 of 30 clusters leave 10"):
         mlsem.lmm("y ~ x + (1 | id)", small).variance_test(test="H")
+
+
+def test_three_levels_have_one_residual_variance():
+    rows = changed(school=data()["id"] // 5)
+    with pytest.raises(mlsem.OptionValueError, match="residual variances that differ"):
+        mlsem.lmm("y ~ x + (1 | school/id)", rows, residual="group")

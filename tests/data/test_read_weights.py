@@ -12,7 +12,7 @@ import pytest
 import mlsem
 from mlsem.data.moments.aggregate import read_moments
 from mlsem.data.table.sampling import Sampling, WeightColumns
-from mlsem.errors import DataError, OptionError, OptionValueError
+from mlsem.errors import DataError, DataWarning, OptionError, OptionValueError
 from mlsem.results.call import call_of
 
 pytestmark = pytest.mark.filterwarnings("ignore::mlsem.errors.InferenceWarning")  # few clusters
@@ -283,6 +283,27 @@ def test_conditional_weights_that_are_passed_as_totals(data):
         fitted(conditional, weights={"level1": "total", "level2": "school"}),
         fitted(data.assign(school=3.5 * data.school, total=3.5 * data.total)),
     )
+
+
+@pytest.mark.parametrize("scaling", ["unscaled", "gk"])
+def test_totals_that_are_passed_as_conditional_weights(data, scaling):
+    """They are nowhere below their cluster's; the scalings that a constant does not change say
+    nothing, nor does the right key."""
+    totals = {"level1": "total", "level2": "school"}
+    data = data.assign(total=3.0 * data.total, school=3.0 * data.school)
+    with pytest.warns(DataWarning, match=r"Are these total weights.*\"total\": 'total'"):
+        fitted(data, weights=totals, scaling=scaling)
+    assert_alike(fitted(data, weights=totals, scaling="cluster"), fitted(data, scaling="cluster"))
+    fitted(data, scaling=scaling)
+    fitted(data.assign(total=data.total / data.school), weights=totals, scaling=scaling)
+
+
+def test_weights_within_clusters_alone_that_may_be_totals(data):
+    many = data.assign(total=60.0 * data.total / data.total.mean())
+    with pytest.warns(DataWarning, match=r"stands for 60 rows of its cluster.*\"level2\": '…'"):
+        fitted(many, weights={"level1": "total"}, scaling="unscaled")
+    fitted(many, weights={"level1": "total"}, scaling="gk")
+    fitted(many.assign(total=0.8 * many.total), weights={"level1": "total"}, scaling="unscaled")
 
 
 def test_moments_refuse_weights(data):

@@ -13,7 +13,7 @@ from reference import FOLDER
 
 import mlsem
 from mlsem.cli.main import OK, main
-from mlsem.errors import DataError, DataWarning, OptionValueError
+from mlsem.errors import DataError, DataWarning, InferenceError, OptionValueError
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:.*plausible values:mlsem.errors.DataWarning"),
@@ -260,3 +260,29 @@ def test_on_the_command_line(
     for wrong in ("fay", "magic=rw{}", "brr:2=rw{}", "fay:2=rw{}"):
         with pytest.raises(SystemExit):
             main([*asked, wrong])
+
+
+def test_scores_are_those_of_what_was_drawn_together(pupils: pd.DataFrame) -> None:
+    """Replicates know of clusters that a model of one level does not name: tests by scores of
+    rows are refused or NaN, and there once the clusters are named, with the same estimates and
+    errors."""
+    model = "read =~ pv1read + pv2read + pv3read; read ~ ses + 0*girl"
+    how: dict[str, Any] = {"weights": "w_stu", "replicates": FAY}
+    rows = mlsem.fit(model, pupils, **how)
+    full = mlsem.fit(model.replace("0*", ""), pupils, **how)
+    for refused in (
+        rows.modification_indices,
+        lambda: rows.score_test("read ~ girl"),
+        lambda: mlsem.lr_test(rows, full),
+    ):
+        with pytest.raises(InferenceError, match=r"drawn for itself.*cluster="):
+            refused()
+    named = rows.update(data=pupils, cluster="school")
+    np.testing.assert_allclose(named.params, rows.params, rtol=1e-12)
+    np.testing.assert_allclose(named.bse, rows.bse, rtol=1e-9)
+    assert named.modification_indices()["mi_robust"].gt(0).all()
+    assert named.fit_measures()[["chisq.scaled", "cfi.robust", "pvalue.score"]].notna().all()
+    assert full.wald_test("`read~girl`").df_denom == pytest.approx(19.0)
+    measures = rows.fit_measures()
+    assert measures[["chisq.scaled", "cfi.robust", "pvalue.score"]].isna().all()
+    assert measures["srmr"] == pytest.approx(named.fit_measures()["srmr"])

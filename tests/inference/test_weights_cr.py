@@ -365,15 +365,6 @@ def test_strata_go_with_mlr_alone(pupils):
             mlsem.lmm(FORMULA, pupils, REML=False, weights=BOTH, strata="zone", se=kind)
 
 
-def test_variances_are_not_compared_by_a_scaled_ratio(mixed, pupils):
-    slope = mlsem.lmm(FORMULA.replace("(1", "(ses"), pupils, REML=False, weights=BOTH)
-    with pytest.raises(InferenceError, match=r"no scaled difference test that is corrected"):
-        mlsem.lr_test(mixed, slope)
-    with pytest.raises(InferenceError, match=r"factor of the difference is -87.*method=\"score\""):
-        mlsem.lr_test(mixed, slope, boundary=False)
-    assert mlsem.lr_test(mixed, slope, method="score", boundary=False).df == 2
-
-
 @pytest.mark.slow
 def test_weighted_intervals_of_few_schools_cover():
     """150 data sets of the study on docs/studies/weighted_coverage.md, of 20 schools."""

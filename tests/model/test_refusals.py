@@ -118,11 +118,11 @@ def test_a_name_is_defined_once_and_is_no_label():
             specify(replace(syntax, definitions=definitions))
 
 
-def test_blocks_come_as_one_or_two():
+def test_blocks_come_as_one_to_three():
     syntax = parse("level: 1\ny ~ x\nlevel: 2\ny ~ w")
     first, second = syntax.blocks
-    for blocks in ((first,), (first, second, second)):
-        with pytest.raises(SpecificationError, match="two of them"):
+    for blocks in ((first,), (first, second, second, second)):
+        with pytest.raises(SpecificationError, match="two or three of them"):
             specify(replace(syntax, blocks=blocks))
     with pytest.raises(SpecificationError, match="names no variables"):
         specify(ModelSyntax("", (replace(first, formulas=()),)))

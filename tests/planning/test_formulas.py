@@ -99,6 +99,59 @@ def test_each_answer_gives_the_others_back(what: str, control: float | None) -> 
     assert getattr(mlsem.plan(**asked, **rest), what) == pytest.approx(known[what], rel=1e-6)
 
 
+# --- rows randomised within clusters --------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("asked", "power"),
+    [
+        ({"clusters": 20, "size": 15, "icc": 0.17, "effect": 0.366, "effect_sd": 0.085**0.5}, 0.80),
+        ({"clusters": 30, "size": 10, "icc": 0.2, "effect": 0.3}, 0.8016),
+        ({"clusters": 50, "size": 20, "icc": 0.2, "effect": 0.2, "effect_sd": 0.1**0.5}, 0.776),
+    ],
+)
+def test_multisite_trials_have_the_power_that_powerup_says(asked: dict, power: float) -> None:
+    """PowerUpR's bira2: its manual, and values that are published of it."""
+    plan = mlsem.plan(**asked, randomised="rows")
+    assert plan.power == pytest.approx(power, abs=6e-5 if power != 0.8 else 1e-3)
+
+
+def test_rows_within_equal_clusters_are_dong_and_maynards() -> None:
+    asked = {"clusters": 16, "size": 12, "icc": 0.2, "treated": 0.3, "effect": 0.4}
+    plan = mlsem.plan(
+        **asked, effect_sd=0.25, r2=(0.4, 0.6), covariates=2, randomised="rows", by="formula"
+    )
+    rows = 0.8 * 0.6 / (0.3 * 0.7 * 16 * 12)
+    assert plan.se == pytest.approx(np.sqrt(rows + 0.25**2 * 0.4 / 16), rel=1e-12)
+    assert plan.df == pytest.approx(13, rel=1e-12)
+    assert plan.power == pytest.approx(_power(0.4 / plan.se, 13), abs=1e-7)
+    constant = mlsem.plan(**asked, randomised="rows")
+    assert constant.design_effect == pytest.approx(0.8, rel=1e-12)
+
+
+def test_effects_of_clusters_are_weighed_by_their_rows() -> None:
+    """Var Σ n_j d_j / Σ n_j; and the degrees of freedom of CR2 for such a mean, by its matrices."""
+    sizes = np.array([4, 8, 12, 30, 30, 60])
+    plan = mlsem.plan(
+        clusters=6, size=sizes, icc=0.1, effect=1.0, effect_sd=0.3, randomised="rows", by="formula"
+    )
+    shares = sizes / sizes.sum()
+    own = 0.9 / (0.25 * sizes) + 0.09
+    assert plan.se == pytest.approx(np.sqrt(shares**2 @ own), rel=1e-12)
+    left = np.eye(6) - shares
+    form = (left.T * (shares**2 / (1 - shares))) @ left / sizes
+    assert plan.df == pytest.approx(np.trace(form) ** 2 / np.trace(form @ form), abs=0.2)
+
+
+@pytest.mark.parametrize("what", ["effect", "clusters", "size", "power"])
+def test_each_answer_about_rows_gives_the_others_back(what: str) -> None:
+    known = {"clusters": 30, "size": 20, "effect": 0.2}
+    rest = {"icc": 0.05, "cv": 0.3, "effect_sd": 0.1, "randomised": "rows"}
+    known["power"] = mlsem.plan(**known, **rest).power
+    asked = {name: value for name, value in known.items() if name != what}
+    assert getattr(mlsem.plan(**asked, **rest), what) == pytest.approx(known[what], rel=1e-6)
+
+
 def test_the_least_number_is_the_least() -> None:
     plan = mlsem.plan(size=20, icc=0.1, effect=0.4, power=0.9)
     fewer = mlsem.plan(clusters=plan.clusters - 1, size=20, icc=0.1, effect=0.4)

@@ -12,7 +12,7 @@ import pytest
 import mlsem
 from mlsem.cli.main import FAILED, OK, USAGE, main
 from mlsem.errors import OptionValueError
-from mlsem.planning.simulated import Found
+from mlsem.planning.simulated import Found, _Generator
 
 TRIAL: dict[str, Any] = {"clusters": 12, "size": 20, "icc": 0.1}
 
@@ -44,6 +44,16 @@ TRIAL: dict[str, Any] = {"clusters": 12, "size": 20, "icc": 0.1}
         ({"by": "magic"}, "by='magic'"),
         ({"control": 0.3, "covariates": 1, "by": "simulation"}, "without covariates"),
         ({"replications": 10}, "from 100"),
+        ({"randomised": "pupils"}, 'it takes "clusters" or "rows"'),
+        ({"effect_sd": 0.1}, 'randomised="rows"'),
+        ({"randomised": "rows", "treated": 3}, "share of a cluster's rows"),
+        ({"randomised": "rows", "control": 0.3}, "continuous outcomes"),
+        ({"randomised": "rows", "subclusters": 2, "icc": (0.1, 0.1)}, "two levels"),
+        ({"randomised": "rows", "r2": (0.3, 0.5)}, "effect_sd is 0"),
+        ({"randomised": "rows", "effect_sd": -1}, "effect_sd=-1"),
+        ({"randomised": "rows", "clusters": 1}, "from 2"),
+        ({"randomised": "rows", "clusters": 3, "cv": 2.0}, "less than one degree"),
+        ({"randomised": "rows", "size": None, "effect_sd": 0.5, "effect": 0.1}, "stays below"),
     ],
 )
 def test_bad_input_is_told(changed: dict[str, Any], words: str) -> None:
@@ -102,6 +112,35 @@ def test_a_plan_pickles() -> None:
     assert str(pickle.loads(pickle.dumps(plan))) == str(plan)
 
 
+def test_a_trial_within_clusters_is_shown_and_drawn() -> None:
+    plan = mlsem.plan(**TRIAL, randomised="rows", effect_sd=0.2, treated=0.4, r2=(0.3, 0.5))
+    text = str(plan)
+    assert text.startswith("Plan of a trial within clusters\n")
+    assert "SD of the effect between clusters" in text
+    assert plan.treated == 0.4
+    assert plan.trial.design_effect > 1.0 - plan.trial.icc
+    assert len(plan.plot("clusters").axes) == 1
+    assert plan.over(effect_sd=[0.1, 0.4])["effect"].is_monotonic_increasing
+    few = mlsem.plan(clusters=3, size=30, icc=0.1, effect=0.5, randomised="rows", by="formula")
+    assert few.thin == ("there are 3 clusters", "the test has 2.0 degrees of freedom")
+    assert "There are 3 clusters" in few.notes[-1]
+
+
+def test_trials_within_clusters_are_drawn_as_they_are_planned() -> None:
+    """Differences between the arms of clusters vary as the formulas say."""
+    plan = mlsem.plan(
+        clusters=4000, size=20, icc=0.3, effect=0.5, effect_sd=0.4, treated=0.4, randomised="rows"
+    )
+    rows = _Generator(plan.trial, plan.effect)(np.random.default_rng(1))
+    assert (rows.groupby("cluster")["treated"].sum() == 8.0).all()
+    means = rows.pivot_table(index="cluster", columns="treated", values="y")
+    found = means[1.0] - means[0.0]
+    assert found.mean() == pytest.approx(0.5, abs=4.0 * plan.se)
+    assert found.var() == pytest.approx(0.16 + 0.7 / (0.24 * 20), rel=0.06)
+    assert found.std() / np.sqrt(4000) == pytest.approx(plan.se, rel=0.03)
+    assert means[0.0].var() == pytest.approx(0.3 + 0.7 / 12, rel=0.06)
+
+
 def test_on_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     figure = tmp_path / "power.png"
     asked = ["plan", "--clusters", "12", "--size", "20", "--icc", "0.1", "--r2", "0.3,0.5"]
@@ -110,6 +149,9 @@ def test_on_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     assert capsys.readouterr().out == str(plan)
     assert figure.read_bytes().startswith(b"\x89PNG")
     assert main([*asked, "--figure", str(figure)]) == FAILED
+    assert main([*asked[:-2], "--randomised", "rows", "--effect-sd", "0.2"]) == OK
+    within = mlsem.plan(**TRIAL, randomised="rows", effect_sd=0.2)
+    assert capsys.readouterr().out == str(within)
     assert main(["plan", "--clusters", "12", "--icc", "0.1"]) == USAGE
     with pytest.raises(SystemExit):
         main(["plan", "--clusters", "12", "--size", "20", "--icc", "a"])
@@ -124,6 +166,8 @@ def test_on_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str])
         {"clusters": 30, "treated": 5, "cv": 0.75},
         {"clusters": 12, "subclusters": 3, "icc": (0.05, 0.1)},
         {"clusters": 24, "control": 0.3, "icc": 0.05},
+        {"clusters": 12, "cv": 0.5, "effect_sd": 0.25, "randomised": "rows"},
+        {"clusters": 24, "treated": 0.3, "effect_sd": 0.3, "r2": (0.3, 0.5), "randomised": "rows"},
     ],
 )
 def test_formulas_are_what_simulated_trials_find(trial: dict[str, Any]) -> None:

@@ -117,8 +117,11 @@ TABLES: dict[str, Callable[[], str]] = {
         "modelsummary", "haven",
     ),
     "names clubSandwich": lambda: names(
-        "clubSandwich", "sandwich", "lmtest", "fwildclusterboot", "pyfixest", "geepack", "geesmv"
+        "clubSandwich", "sandwich", "lmtest", "fwildclusterboot", "pyfixest", "plm", "panelr",
+        "Stata",
     ),
+    "names GEE": lambda: names("geepack", "geesmv"),
+    "names plans": lambda: names("PowerUpR", "WebPower", "clusterPower", "simr", "pwr"),
     "names semopy": lambda: names("semopy", "statsmodels", "Python"),
     "names Mplus": lambda: names("Mplus"),
     "statements Mplus": statements,

@@ -240,7 +240,17 @@ def test_modelled_covariates() -> None:
         ("ANALYSIS: TYPE = THREELEVEL; MODEL: y1 ON x1;", "TYPE = THREELEVEL"),
         ("ANALYSIS: ESTIMATOR = BAYES; MODEL: y1 ON x1;", "estimation is by ML"),
         ("VARIABLE: WEIGHT = y1 y2; MODEL: y1 ON x1;", "one column"),
-        ("VARIABLE: REPWEIGHTS = y1-y4; MODEL: y1 ON x1;", "replicate weights"),
+        ("VARIABLE: REPWEIGHTS = y1-y4; MODEL: y1 ON x1;", "the method is not written"),
+        ("ANALYSIS: REPSE = FAY (.5); MODEL: y1 ON x1;", "columns of the data here"),
+        *(
+            (f"VARIABLE: REPWEIGHTS = y1-y4; ANALYSIS: REPSE = {how}; MODEL: y1 ON x1;", said)
+            for how, said in (
+                ("FAY", "its factor is not written"),
+                ("JACKKNIFE", "its multipliers are in a file"),
+                ("BOOTSTRAP", "not weighed here"),
+                ("MAGIC (", "not known"),
+            )
+        ),
         ("VARIABLE: WTSCALE = OTHER; MODEL: y1 ON x1;", "scaling of weights"),
         ("MODEL: f BY y1-y3; fx | f XWITH x1; y4 ON fx;", "products with latent variables"),
         ("DATA: TYPE = COVARIANCE; MODEL: y1 ON x1;", "models are fitted to rows"),
@@ -333,6 +343,40 @@ y ON w1;"""
         "y ~ x1 + w1", data, "id", weights="w", strata="s", meanstructure=True, se="MLR"
     )
     np.testing.assert_allclose(fit.bse, own.bse, rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("how", "replicates"),
+    [
+        ("FAY (.3)", mlsem.Fay("r{}", k=0.3)),
+        ("BRR", mlsem.BRR("r{}")),
+        ("JACKKNIFE1", mlsem.JK1("r{}")),
+        ("JACKKNIFE2", mlsem.JK2("r{}")),
+    ],
+)
+def test_replicate_weights(tmp_path: Path, how: str, replicates: Any) -> None:
+    data, rng = _weighted(), np.random.default_rng(3)
+    for k in range(1, 13):
+        drawn = rng.integers(0, 2, data["id"].max() + 1)
+        data[f"r{k}"] = data["w"] * (0.5 + drawn[data["id"]])
+    data.to_csv(tmp_path / "weighted.dat", sep=" ", header=False, index=False)
+    ported = translate(
+        f"""DATA: FILE = weighted.dat; VARIABLE: NAMES = id w1 x1 y w b s r1-r12; WEIGHT = w;
+REPWEIGHTS = r1-r12; ANALYSIS: TYPE = COMPLEX; REPSE = {how}; MODEL: y ON x1 w1;"""
+    )
+    assert ported.untranslated == 0
+    fit = run(ported.code, tmp_path)["fit"]
+    own = mlsem.fit("y ~ x1 + w1", data, weights="w", replicates=replicates, meanstructure=True)
+    assert fit.se_kind == "replicates"
+    np.testing.assert_allclose(fit.bse, own.bse, rtol=1e-9)
+
+
+def test_some_of_the_columns_of_a_pattern_are_named_one_by_one() -> None:
+    ported = translate(
+        """VARIABLE: NAMES = y x w r1-r4; WEIGHT = w; REPWEIGHTS = r2-r3;
+ANALYSIS: TYPE = COMPLEX; REPSE = BRR; MODEL: y ON x;"""
+    )
+    assert 'replicates=mlsem.BRR(["r2", "r3"])' in ported.code
 
 
 def test_imputations(tmp_path: Path) -> None:

@@ -14,6 +14,9 @@ import mlsem
 
 SURVEYS = Path(__file__).parents[1] / "reference" / "surveys"
 IMPUTED = 'a <- read.csv("a.csv")\nb <- read.csv("b.csv")\n'
+REPLICATES = 'f <- svrepdesign(weights = ~w, repweights = "rw[0-9]+", data = a'
+GLM = "s <- svydesign(ids = ~s, weights = ~w, data = a)\nf <- svyglm("
+SINGLE = json.loads((SURVEYS / "single_level.json").read_text("utf-8"))
 MIXPV = json.loads((SURVEYS / "mixpv.json").read_text("utf-8"))
 WEMIX = json.loads((SURVEYS / "wemix.json").read_text("utf-8"))
 
@@ -65,6 +68,59 @@ summary(m)"""
     assert 'plausible={"outcome": ["y", "z"]}' in mlsem.port(odd).code
 
 
+@pytest.mark.parametrize(
+    ("name", "design"),
+    [
+        ("svyglm_cluster", "svydesign(id = ~school, weights = ~w_stu, data = d)"),
+        (
+            "svyglm_strata",
+            "svydesign(~school, strata = ~zone, weights = ~w_stu, data = d, nest = TRUE)",
+        ),
+        (
+            "svyglm_fay_mse",
+            'svrepdesign(data = d, weights = ~w_stu, repweights = "rw[0-9]+", type = "Fay", '
+            "rho = 0.5, mse = TRUE)",
+        ),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:'pv1math' is one of 5 plausible values")
+@pytest.mark.filterwarnings("ignore:.*replicate weights add up")
+def test_svyglm_gives_the_numbers_of_survey(name: str, design: str) -> None:
+    names = _run(
+        f"""d <- read.csv("lsa_pv.csv")
+des <- {design}
+m <- svyglm(pv1math ~ ses + private + girl, des, family = gaussian())
+summary(m)
+confint(m)"""
+    )
+    terms = ["pv1math~1", "pv1math~ses", "pv1math~private", "pv1math~girl"]
+    assert names["m"].params[terms].tolist() == pytest.approx(SINGLE[name]["est"], rel=1e-6)
+    assert names["m"].bse[terms].tolist() == pytest.approx(SINGLE[name]["se"], rel=1e-6)
+
+
+def test_designs_are_keywords() -> None:
+    """Of rows alone errors have N/(N - 1); products are written out, replicates may be named."""
+    code = mlsem.port(
+        'd <- read.csv("d.csv")\n'
+        "f <- svyglm(y ~ x * z + 1, svydesign(ids = ~1, weights = ~w, data = d))\n"
+        "s <- svrepdesign(data = d, weights = ~w, repweights = ~r1 + r2, type = 'JK1')\n"
+        "g <- svyglm(y ~ x:z, design = s)"
+    ).code
+    call = 'mlsem.fit("y ~ x + z + x:z", d, weights="w", se="CR1", meanstructure=True)'
+    assert call in " ".join(code.split()).replace("( ", "(").replace(" )", ")")
+    assert 's = {"weights": "w", "replicates": mlsem.JK1(["r1", "r2"])}' in code
+    assert 'g = mlsem.fit("y ~ x:z", d, **s, meanstructure=True)' in code
+
+
+def test_a_design_of_data_that_changed_is_not_used() -> None:
+    ported = mlsem.port(
+        'd <- read.csv("d.csv")\ns <- svydesign(ids = ~s, weights = ~w, data = d)\n'
+        "d$y <- d$y * 2\nf <- svyglm(y ~ x, s)"
+    )
+    assert ported.untranslated == 1
+    assert any("has changed" in note for note in ported.notes)
+
+
 def test_imputations_are_a_list() -> None:
     code = mlsem.port(
         IMPUTED + 'f <- sem.mi("y ~ x", data = list(a, b), cluster = "id", estimator = "MLR")\n'
@@ -91,7 +147,21 @@ def test_sampling_weights_of_one_level() -> None:
         ('f <- mix(y ~ x + (1 | s), data = a, weights = c("w"))', "two names of columns"),
         ('f <- mix(y ~ x + (1 | s/t), data = a, weights = c("u", "v"))', "one grouping factor"),
         ('f <- mixPV(y ~ x + (1 | s), data = a, weights = c("u", "v"))', "pv1 + pv2 ~ x"),
-        ("f <- svydesign(ids = ~s, weights = ~w, data = a)", "svyglm of a continuous"),
+        ("f <- svydesign(ids = ~s, probs = ~p, data = a)", "a column with 1/probs"),
+        ("f <- svydesign(ids = ~s, fpc = ~n, data = a)", "finite populations"),
+        ("f <- svydesign(ids = ~s, weights = 1 / a$p, data = a)", "no formula of columns"),
+        (f'{REPLICATES}, type = "JKn")', "mlsem.JK1 and mlsem.JK2"),
+        (f'{REPLICATES}, type = "BRR", scale = 0.1)', "that of the method"),
+        (f'{REPLICATES}, type = "Fay")', "no rho"),
+        (f"{REPLICATES}, combined.weights = FALSE)", "multiply the replicates"),
+        ("f <- svrepdesign(weights = ~w, repweights = a[, 5:9], data = a)", "regular expression"),
+        ('f <- svrepdesign(weights = ~w, repweights = "r(w|v)", data = a)', "regular expression"),
+        (f"{GLM}y ~ x, s, family = quasibinomial())", "mlsem.glm has other families"),
+        (f"{GLM}y ~ factor(x), s)", "of 0 and 1 for a factor"),
+        (f"{GLM}log(y) ~ x, s)", "no column: make one of it"),
+        (f"{GLM}y ~ x, s, subset = x > 1)", "choose the rows"),
+        (f"{GLM}y ~ x, a)", "none of svydesign"),
+        ("f <- svymean(~y, s)", 'mlsem.fit("y ~ 1"'),
         (
             'f <- sem("level: 1\\n y ~ x\\nlevel: 2\\n y ~ z", data = a, sampling.weights = "w")',
             "with two levels those of both",
@@ -102,4 +172,5 @@ def test_what_is_not_translated_is_said(statement: str, said: str) -> None:
     ported = mlsem.port(IMPUTED + statement)
     assert ported.untranslated == 1
     assert any(said in note for note in ported.notes), ported.notes
-    assert "f =" not in ported.code
+    assert "f = mlsem" not in ported.code
+    assert "f = {" not in ported.code

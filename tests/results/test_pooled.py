@@ -281,8 +281,8 @@ def test_each_group_has_its_own_numbers() -> None:
 def test_what_has_no_rule_says_so() -> None:
     with pytest.raises(UnknownNameError, match=r"lr_test compares two models.*fits\[0\].aic"):
         regression().aic  # noqa: B018
-    with pytest.raises(UnknownNameError, match=r"own: .*\.random_effects"):
-        regression().random_effects()
+    with pytest.raises(UnknownNameError, match=r"own: .*\.predict_latent"):
+        regression().predict_latent()
     with pytest.raises(UnknownNameError, match="'nonsense'"):
         regression().nonsense  # noqa: B018
 

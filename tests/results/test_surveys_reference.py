@@ -160,6 +160,38 @@ def test_tests_of_several_values_do_not_depend_on_the_weights_unit() -> None:
         np.testing.assert_allclose(tests, tests[0], rtol=1e-6)
 
 
+def test_a_random_slope_is_tested_by_a_factor_that_is_positive() -> None:
+    """Satorra and Bentler's difference (2001) is negative there; the two others do not depend on
+    the schools' weights' unit, and strata, of which they know nothing, leave the Wald test."""
+    found = []
+    for unit in (1.0, 7.0):
+        data = pupils().assign(w_sch=pupils().w_sch * unit, w_stu=pupils().w_stu * unit)
+        simple, full = (
+            mlsem.lmm(f"pv1math ~ ses + private + {z}", data, weights=BOTH, REML=False, tol=1e-10)
+            for z in ("(1 | school)", "(ses | school)")
+        )
+        with pytest.raises(mlsem.InferenceError, match=r"boundary=False, with .*2010\" or \"score"):
+            mlsem.lr_test(simple, full)
+        lost = rf"difference is {int(-88.796 * unit)}\..*2010\" or \"score\", whose"
+        with pytest.raises(mlsem.InferenceError, match=lost):
+            mlsem.lr_test(simple, full, boundary=False)
+        tests = [
+            mlsem.lr_test(simple, full, boundary=False, method=method)
+            for method in ("satorra.bentler.2010", "score")
+        ]
+        ratio = 2.0 * (full.loglik - simple.loglik)
+        assert tests[0].statistic * tests[0].scaling == pytest.approx(ratio)
+        found.append([each.statistic for each in tests])
+    np.testing.assert_allclose(found[1], found[0], rtol=1e-6)
+    drawn = {"weights": BOTH, "REML": False, "strata": "private"}
+    simple, full = (
+        mlsem.lmm(f"pv1math ~ ses + {z}", pupils(), **drawn)
+        for z in ("(1 | school)", "(ses | school)")
+    )
+    with pytest.raises(mlsem.InferenceError, match=r"is -.*Use fit\.wald_test"):
+        mlsem.lr_test(simple, full, boundary=False)
+
+
 def _chi2(values: list[float]) -> Array:
     return np.array(values)
 

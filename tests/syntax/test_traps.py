@@ -19,7 +19,8 @@ TRAPS: dict[str, tuple[int, int, str]] = {
     "lvel: 1\ny ~ x": (1, 1, "Did you mean 'level'?"),
     "level: 1\ny ~ x": (1, 1, "only one level, '1'"),
     "level: between\ny ~ x": (1, 1, "Add 'level: 1'"),
-    "level: 1\ny ~ x\nlevel: 2\nlevel: 3": (4, 1, "three levels ('1', '2', '3')"),
+    "level: 1\ny ~ x\nlevel: 2\nlevel: 3\nlevel: 4": (5, 1, "four levels ('1', '2', '3', '4')"),
+    "level: 3\ny ~ x\nlevel: 2\ny ~~ y\nlevel: 1\ny ~ x": (1, 1, "from the rows up"),
     "y ~ x\nlevel: 1\ny ~ x\nlevel: 2": (1, 1, "before the first 'level:' header"),
     "level: 1\nlevel: 2": (1, 1, "no formula"),
     # blocks of groups
@@ -46,7 +47,7 @@ TRAPS: dict[str, tuple[int, int, str]] = {
     ),
     "group: a\ny ~ x\ngroup: b": (3, 1, "group 'b' has no formulas"),
     "group: a\nlevel: 1\n y ~ x": (2, 1, "only one level, '1'"),
-    "group: a\nlevel: 1\ngroup: b\nlevel: 2\nlevel: 3": (5, 1, "three levels ('1', '2', '3')"),
+    "group: a\nlevel: 1\ngroup: b\nlevel: 2\nlevel: 3\nlevel: 4": (6, 1, "four levels"),
     "group: a y ~ x": (1, 10, "a 'group:' header stands alone"),
     "groupe: a\ny ~ x": (1, 1, "'groupe' is no header: blocks begin with 'level: 1' or 'group: a'"),
     # elements of groups

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Annotated as Shaped
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 
@@ -117,6 +117,29 @@ class RobustTerm:
         return unions(parts, self.codes, apart=apart)
 
 
+class RowClusters(Protocol):
+    """The robust clusters of a linear mixed model of one outcome, each as few rows."""
+
+    @property
+    def fixed(self) -> int:
+        """p: the first directions are those of the fixed effects."""
+        ...
+
+    @property
+    def n_clusters(self) -> int:
+        """G."""
+        ...
+
+    @property
+    def width(self) -> int:
+        """Numbers that one of them takes, about."""
+        ...
+
+    def of(self, part: slice) -> MixedClusters:
+        """These robust clusters."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class MixedRows:
     """The robust clusters of a linear mixed model of one outcome, reduced to few rows when they
@@ -145,6 +168,11 @@ class MixedRows:
     def n_clusters(self) -> int:
         """G."""
         return len(self.starts) - 1
+
+    @property
+    def width(self) -> int:
+        """Numbers that one of them takes: those of its p fixed effects."""
+        return self.fixed**2
 
     def of(self, part: slice) -> MixedClusters:
         """These robust clusters."""

@@ -15,7 +15,7 @@ from typing import Annotated as Shaped
 from typing import Literal
 
 import numpy as np
-from scipy.special import expit, logit, ndtr, ndtri, xlogy
+from scipy.special import logit, ndtr, ndtri
 
 from mlsem.core.records import Array
 
@@ -24,6 +24,7 @@ LinkName = Literal["logit", "probit", "log", "identity"]
 Map = Callable[[Shaped[Array, "i"]], Shaped[Array, "i"]]
 
 NEAREST = 1e-15  # distance of a probability from 0 and 1 at least
+TINY = 1e-300
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +45,17 @@ class Link:
     exponentiated: str = ""
 
 
+def _logistic(eta: Shaped[Array, "i"]) -> Shaped[Array, "i"]:
+    return 1.0 / (1.0 + np.exp(-eta))
+
+
 def _logistic_slope(eta: Shaped[Array, "i"]) -> Shaped[Array, "i"]:
-    return expit(eta) * expit(-eta)
+    odds = np.exp(-np.abs(eta))  # as small as the slope, whichever end is near
+    return odds / (1.0 + odds) ** 2
 
 
 def _logistic_bend(eta: Shaped[Array, "i"]) -> Shaped[Array, "i"]:
-    return _logistic_slope(eta) * (expit(-eta) - expit(eta))
+    return -_logistic_slope(eta) * np.tanh(0.5 * eta)
 
 
 def _density(eta: Shaped[Array, "i"]) -> Shaped[Array, "i"]:
@@ -64,7 +70,7 @@ def _same(eta: Shaped[Array, "i"]) -> Shaped[Array, "i"]:
     return eta
 
 
-LOGIT = Link("logit", logit, expit, _logistic_slope, _logistic_bend, "odds ratio")
+LOGIT = Link("logit", logit, _logistic, _logistic_slope, _logistic_bend, "odds ratio")
 PROBIT = Link("probit", ndtri, ndtr, _density, _density_slope)
 LOG = Link("log", np.log, np.exp, np.exp, np.exp, "ratio")
 IDENTITY = Link("identity", _same, _same, np.ones_like, np.zeros_like)
@@ -112,9 +118,8 @@ def _binomial_variance(mean: Shaped[Array, "i"]) -> Shaped[Array, "i"]:
 
 
 def _divergence(outcome: Shaped[Array, "N"], mean: Shaped[Array, "N"]) -> Shaped[Array, "N"]:
-    """y log(y/μ)."""
-    found: Array = xlogy(outcome, outcome / mean)  # type: ignore[assignment]
-    return found
+    """y log(y/μ), 0 of y = 0."""
+    return outcome * np.log(np.maximum(outcome, TINY) / np.maximum(mean, TINY))
 
 
 def _binomial_deviance(outcome: Shaped[Array, "N"], mean: Shaped[Array, "N"]) -> Shaped[Array, "N"]:

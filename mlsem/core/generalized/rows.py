@@ -1,26 +1,20 @@
 """Rows of a generalised linear model in cluster order, and their sums by cluster.
 
-With Pearson residuals r = (y - μ)/√v, Z = (dμ/dη) X/√v and a working correlation R of the rows of
-a cluster, all that scoring needs are rows W Z and W r with WᵀW = R⁻¹:
-
-    exchangeable   (1-ρ)^{-½} (z_i - k z̄),   k = 1 - (1 - ρ)^{½} (1 - ρ + nρ)^{-½}
-    ar1            (z_i - ρ^d z_{i-1}) (1 - ρ^{2d})^{-½},   d = t_i - t_{i-1};   z_1 itself
-
-and then B_j = Z_jᵀ R_j⁻¹ Z_j = Σ w_i w_iᵀ, s_j = Σ w_i r_i.
+With μ and v of the rows, Pearson residuals are r = (y - μ)/√v, and Z = (dμ/dη) X/√v. Sums over the
+rows of a cluster are B_j = Z_jᵀ R_j⁻¹ Z_j and s_j = Z_jᵀ R_j⁻¹ r_j (`correlations`).
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated as Shaped
-from typing import Literal, Protocol
 
 import numpy as np
 
+from mlsem.core.blocks import CACHE, positions_in_runs, walk
 from mlsem.core.generalized.families import Family, Link
 from mlsem.core.records import Array, Index
-
-CorrelationName = Literal["independence", "exchangeable", "ar1"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,63 +55,43 @@ class Rows:
         """By cluster."""
         return np.add.reduceat(values, self.starts, axis=-1)
 
+    def parts(self) -> Iterator[tuple[slice, Rows]]:
+        """The rows in runs of whole clusters that a processor's cache holds, and where they are."""
+        ends = np.append(self.starts, self.n_rows)
+        first = 0
+        while first < len(self.starts):
+            most = ends[first] + max(1, CACHE // (len(self.design) + 4))
+            last = max(first + 1, int(np.searchsorted(ends, most, side="right")) - 1)
+            own = slice(int(ends[first]), int(ends[last]))
+            yield own, self._part(own, self.starts[first:last] - own.start)
+            first = last
+
+    def _part(self, own: slice, starts: Shaped[Index, "j"]) -> Rows:
+        return Rows(
+            self.design[:, own],
+            self.outcome[own],
+            self.offset[own],
+            self.trials[own],
+            starts,
+            None if self.gaps is None else self.gaps[own],
+        )
+
+    def of_clusters(self, clusters: Shaped[Index, "k"]) -> Rows:
+        """The rows of these clusters; one that is named twice is two."""
+        sizes = self.sizes[clusters]
+        places = np.repeat(self.starts[clusters], sizes) + positions_in_runs(sizes)
+        return Rows(
+            self.design[:, places],
+            self.outcome[places],
+            self.offset[places],
+            self.trials[places],
+            np.cumsum(sizes) - sizes,
+            None if self.gaps is None else self.gaps[places],
+        )
+
     def spread(self, values: Shaped[Array, "... J"]) -> Shaped[Array, "... N"]:
         """Of clusters to their rows."""
         return np.repeat(values, self.sizes, axis=-1)
-
-
-class Correlation(Protocol):
-    """A working correlation."""
-
-    @property
-    def name(self) -> CorrelationName: ...
-
-    @property
-    def rho(self) -> float: ...
-
-    def white(self, rows: Rows, values: Shaped[Array, "... N"]) -> Shaped[Array, "... N"]:
-        """W z."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Independence:
-    """R = I."""
-
-    name: CorrelationName = "independence"
-    rho: float = 0.0
-
-    def white(self, rows: Rows, values: Shaped[Array, "... N"]) -> Shaped[Array, "... N"]:
-        return values
-
-
-@dataclass(frozen=True, slots=True)
-class Exchangeable:
-    """R = (1-ρ) I + ρ 11ᵀ."""
-
-    rho: float
-    name: CorrelationName = "exchangeable"
-
-    def white(self, rows: Rows, values: Shaped[Array, "... N"]) -> Shaped[Array, "... N"]:
-        rho, sizes = self.rho, rows.sizes
-        share = (1.0 - np.sqrt((1.0 - rho) / (1.0 - rho + sizes * rho))) / sizes
-        return (values - rows.spread(share * rows.sums(values))) / np.sqrt(1.0 - rho)
-
-
-@dataclass(frozen=True, slots=True)
-class Autoregressive:
-    """R_kl = ρ^{|t_k - t_l|}."""
-
-    rho: float
-    name: CorrelationName = "ar1"
-
-    def white(self, rows: Rows, values: Shaped[Array, "... N"]) -> Shaped[Array, "... N"]:
-        assert rows.gaps is not None
-        kept = np.power(self.rho, rows.gaps)
-        kept[rows.starts] = 0.0
-        before = np.empty_like(values)
-        before[..., 0], before[..., 1:] = 0.0, values[..., :-1]
-        return (values - kept * before) / np.sqrt(1.0 - kept**2)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -143,9 +117,12 @@ def standing(
     rows: Rows, family: Family, link: Link, eta: Shaped[Array, "N"], mean: Shaped[Array, "N"]
 ) -> Standing:
     """Rows with these η and μ."""
-    root = np.sqrt(rows.trials / family.variance(mean))
-    scaled = rows.design * (root * link.slope(eta))
-    return Standing(eta, mean, scaled, root * (rows.outcome - mean))
+    scaled, residual = np.empty_like(rows.design), np.empty_like(eta)
+    for own in walk(rows.n_rows, len(scaled) + 4):
+        root = np.sqrt(rows.trials[own] / family.variance(mean[own]))
+        scaled[:, own] = rows.design[:, own] * (root * link.slope(eta[own]))
+        residual[own] = root * (rows.outcome[own] - mean[own])
+    return Standing(eta, mean, scaled, residual)
 
 
 def cross_products(

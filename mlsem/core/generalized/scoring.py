@@ -7,7 +7,9 @@ moments of the Pearson residuals r, p being counted or not:
 
     φ̂ = Σ r² / (N - p),   ρ̂ = Σ_{pairs} r r' / φ̂ / (pairs - p)
 
-of all pairs of rows of a cluster (exchangeable), or of those that are one step apart (ar1).
+of all pairs of rows of a cluster (exchangeable), or of those that are one step apart (ar1). ρ is
+where ρ̂ of the residuals is ρ; the way there, ρ ← ρ + ω (ρ̂ - ρ), is shortened by the change that the
+last one made to ρ̂ - ρ (Irons & Tuck, 1969), without which near a bound it may swing for ever.
 """
 
 from __future__ import annotations
@@ -18,24 +20,23 @@ from typing import Annotated as Shaped
 
 import numpy as np
 
-from mlsem.core.generalized.families import Family, Link
-from mlsem.core.generalized.rows import (
+from mlsem.core.generalized.correlations import (
     Autoregressive,
     Correlation,
     CorrelationName,
     Exchangeable,
     Independence,
-    Rows,
-    Standing,
-    cross_products,
-    standing,
 )
+from mlsem.core.generalized.families import Family, Link
+from mlsem.core.generalized.rows import Rows, Standing, cross_products, standing
 from mlsem.core.linalg import cholesky, least_squares
 from mlsem.core.records import Array, frozen
 
 HALVINGS = 30  # of a step that leads to means that there are not, or to a larger deviance
 WORSE = 1e-9  # relative rise of a deviance that is rounding
-UNDECIDED = 5  # steps in which ρ is not updated yet
+FAR = 1.0  # standard errors: of longer steps the deviance is looked at, and ρ is not updated yet
+UNDECIDED = 5  # unless there were so many
+LEAST, MOST = 0.1, 10.0  # ω is between these
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -88,9 +89,40 @@ class Working:
 
 
 @dataclass(frozen=True, slots=True)
+class Sought:
+    """On the way to ρ.
+
+    Attributes
+    ----------
+    correlation : Correlation
+    gap : float
+        The last ρ̂ - ρ.
+    weight : float
+        ω.
+    """
+
+    correlation: Correlation
+    gap: float = np.nan
+    weight: float = 1.0
+
+    def towards(self, asked: float, bounds: tuple[float, float], name: CorrelationName) -> Sought:
+        """The next one; independence where ρ̂ is outside its bounds."""
+        lower, upper = bounds
+        if not lower < asked < upper:
+            return Sought(Independence())
+        rho, gap = self.correlation.rho, asked - self.correlation.rho
+        change = self.gap - gap
+        weight = self.weight * self.gap / change if abs(change) > 0.0 else 1.0
+        weight = min(max(weight, LEAST), MOST) if np.isfinite(weight) else 1.0
+        moved = rho + weight * gap
+        kind = Exchangeable if name == "exchangeable" else Autoregressive
+        return Sought(kind(moved if lower < moved < upper else asked), gap, weight)
+
+
+@dataclass(frozen=True, slots=True)
 class Search:
-    """When the scoring ends: where no step is longer than `tol` standard errors, or after so many
-    steps."""
+    """When the scoring ends: where the next step, if steps get shorter as the last one did, is no
+    longer than `tol` standard errors; or after so many steps."""
 
     tol: float = 1e-12
     steps: int = 100
@@ -108,23 +140,28 @@ def solve(
     deviance = _deviance(rows, family)
     params, there = _first(rows, family, link, start)
     value, size = deviance(there.mean), len(params)
-    correlation: Correlation = Independence()
-    asked, converged, iteration = 0.0, False, 0
+    sought = Sought(Independence())
+    asked, converged, iteration, last = 0.0, False, 0, 0.0
     fallen = working.name == "independence"
     for iteration in range(1, search.steps + 1):
-        step, length = _step(rows, there, correlation)
+        step, length = _step(rows, there, sought.correlation)
         if not np.isfinite(length):
             break
-        before = correlation
-        params, there, value = _taken(rows, family, link, params, step, value, deviance)
-        settled = length <= search.tol * max(1.0, np.sqrt(size))
-        if not fallen and (iteration > UNDECIDED or settled):
-            correlation, asked = _estimated(rows, there.residual, size, working)
-            fallen = correlation.name == "independence"  # for good: at its estimates ρ̂ may be in
-            settled &= abs(correlation.rho - before.rho) <= search.tol and iteration > UNDECIDED
+        near = length <= FAR
+        params, there, value = _taken(
+            rows, family, link, params, step, value, None if near else deviance
+        )
+        rate = min(1.0, length / last) if last else 1.0
+        settled, last = rate * length <= search.tol * max(1.0, np.sqrt(size)), length
+        if not fallen and (near or iteration > UNDECIDED):
+            asked, bounds = _asked(rows, there.residual, size, working)
+            before, sought = sought.correlation.rho, sought.towards(asked, bounds, working.name)
+            fallen = sought.correlation.name == "independence"  # for good: ρ̂ may be in there again
+            settled &= abs(sought.correlation.rho - before) <= LEAST * search.tol
         if settled:
             converged = True
             break
+    correlation = sought.correlation
     scaled = correlation.white(rows, there.scaled)
     return Solution(
         params=frozen(params),
@@ -136,7 +173,7 @@ def solve(
         rows=there,
         informations=frozen(cross_products(rows, scaled, scaled)),
         scores=frozen(rows.sums(scaled * correlation.white(rows, there.residual)).T),
-        deviance=value,
+        deviance=deviance(there.mean),
     )
 
 
@@ -184,9 +221,12 @@ def _step(
     rows: Rows, there: Standing, correlation: Correlation
 ) -> tuple[Shaped[Array, "p"], float]:
     """B⁻¹ s and its length in standard errors, √(sᵀ B⁻¹ s); not finite where B is singular."""
-    scaled = correlation.white(rows, there.scaled)
-    score = scaled @ correlation.white(rows, there.residual)
-    information = scaled @ scaled.T
+    size = len(there.scaled)
+    information, score = np.zeros((size, size)), np.zeros(size)
+    for own, part in rows.parts():
+        scaled = correlation.white(part, there.scaled[:, own])
+        information += scaled @ scaled.T
+        score += scaled @ correlation.white(part, there.residual[own])
     scale = np.sqrt(np.diagonal(information))
     if not (np.isfinite(score).all() and (scale > 0.0).all()):
         return score, np.inf
@@ -204,16 +244,16 @@ def _taken(
     params: Shaped[Array, "p"],
     step: Shaped[Array, "p"],
     value: float,
-    deviance: Callable[[Shaped[Array, "N"]], float],
+    deviance: Callable[[Shaped[Array, "N"]], float] | None,
 ) -> tuple[Shaped[Array, "p"], Standing, float]:
-    """A step, halved while it leads to means that there are not, or to a much larger deviance (with
-    a working correlation the deviance is not what is made least)."""
+    """A step, halved while it leads to means that there are not, or to a much larger deviance, if
+    that is looked at (with a working correlation the deviance is not what is made least)."""
     bounded = link.name not in ("logit", "probit")
     for _ in range(HALVINGS):
         eta = (params + step) @ rows.design + rows.offset
         mean = link.mean(eta)
         if not bounded or family.allows(mean):
-            found = deviance(mean)
+            found = value if deviance is None else deviance(mean)
             if found <= value + 0.1 * abs(value) + WORSE:
                 break
         step = 0.5 * step
@@ -237,28 +277,24 @@ def _dispersion(rows: Rows, residual: Shaped[Array, "N"], size: int, working: Wo
     return float(residual @ residual) / left if left > 0 else np.nan
 
 
-def _estimated(
+def _asked(
     rows: Rows, residual: Shaped[Array, "N"], size: int, working: Working
-) -> tuple[Correlation, float]:
-    """The correlation, and ρ̂; independence where it is outside its bounds."""
+) -> tuple[float, tuple[float, float]]:
+    """ρ̂, NaN of too few pairs, and its bounds."""
     lost = size * working.counts_params
     dispersion = _dispersion(rows, residual, size, working)
     if working.name == "exchangeable":
         sizes = rows.sizes
         products = 0.5 * float((rows.sums(residual) ** 2).sum() - residual @ residual)
         pairs = float((sizes * (sizes - 1)).sum()) / 2.0
-        lower, upper = -1.0 / max(int(sizes.max()) - 1, 1), 1.0
+        bounds = -1.0 / max(int(sizes.max()) - 1, 1), 1.0
     else:
         assert rows.gaps is not None
         one = rows.gaps == 1.0
         one[rows.starts] = False
         behind = np.flatnonzero(one)
         products = float(residual[behind] @ residual[behind - 1])
-        pairs, (lower, upper) = float(len(behind)), (-1.0, 1.0)
+        pairs, bounds = float(len(behind)), (-1.0, 1.0)
     if pairs <= lost or not dispersion > 0.0:
-        return Independence(), np.nan
-    rho = products / dispersion / (pairs - lost)
-    if not lower < rho < upper:
-        return Independence(), rho
-    kind = Exchangeable if working.name == "exchangeable" else Autoregressive
-    return kind(rho), rho
+        return np.nan, bounds
+    return products / dispersion / (pairs - lost), bounds

@@ -66,7 +66,10 @@ Mask: TypeAlias = NDArray[np.bool_]
 
 
 def is_mixed(pattern: ModelPattern) -> bool:
-    """Whether the model is a linear mixed (or, with one level, linear) model of one outcome."""
+    """Whether the model is a linear mixed (or, with one level, linear) model of one outcome, of at
+    most two levels."""
+    if len(pattern.levels) > 2:
+        return False
     within, between = pattern.levels
     if any(level.observed.size != len(level.names) for level in pattern.levels):
         return False  # latent variables

@@ -15,7 +15,7 @@ stored data row h = (1, stored columns): x = L h, so that a mean is the map Π L
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Annotated as Shaped
 from typing import Generic, Protocol, Self, TypeVar
@@ -282,9 +282,9 @@ class Pattern(Generic[LevelT]):
     """What implies the moments of one log-likelihood: its levels, from the rows up.
 
     Everything that is said by level (moments, their derivatives, the gradients in them) is a
-    tuple in this order. All engines have two levels, within and between clusters. To them a
-    single-level model is one cluster of all rows: nothing varies between clusters, and its second
-    level has no variables.
+    tuple in this order. All engines but `nested` have two levels, within and between clusters. To
+    them a single-level model is one cluster of all rows: nothing varies between clusters, and its
+    second level has no variables.
 
     Attributes
     ----------
@@ -295,12 +295,16 @@ class Pattern(Generic[LevelT]):
     carriers : Carriers or None
         Without, the effects are random intercepts of the variables with a part at each level,
         which come first in the observed rows of `within` too.
+    raised : (t,)
+        With three levels: the observed rows of the second that have a part at the third, whose
+        first rows these parts are.
     """
 
     levels: tuple[LevelT, ...]
     split: int
     n_params: int
     carriers: Carriers | None = None
+    raised: Shaped[Index, "t"] = field(default_factory=lambda: np.zeros(0, dtype=np.intp))
 
     def of(self, which: Shaped[Index, "r"]) -> Self:
         """Of many data sets that of some."""

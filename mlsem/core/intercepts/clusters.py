@@ -137,12 +137,12 @@ def cluster_derivatives(
     split, (within, between) = len(point.effects.sigma_u), point.levels
     root = cholesky(point.precision)
     assert root is not None
-    spread = _mean_covariance(within.sigma / sizes[:, None, None], between.sigma, split)
+    spread = mean_covariance(within.sigma / sizes[:, None, None], between.sigma, split)
     factor = cholesky(np.asarray(np.linalg.inv(spread), dtype=np.float64))
     assert factor is not None
     inner, outer = along
-    changes = _mean_covariance(inner.sigma / sizes[:, None, None, None], outer.sigma, split)
-    maps = _joined_means(inner.mean, outer.mean, split)
+    changes = mean_covariance(inner.sigma / sizes[:, None, None, None], outer.sigma, split)
+    maps = joined_means(inner.mean, outer.mean, split)
     left = factor[:, None].swapaxes(-1, -2)
     return ClusterDerivatives(
         deviations=root.T @ inner.sigma @ root,
@@ -154,7 +154,7 @@ def cluster_derivatives(
     )
 
 
-def _mean_covariance(
+def mean_covariance(
     within: Shaped[Array, "*s p p"], between: Shaped[Array, "*t qr qr"], split: int
 ) -> Shaped[Array, "*s pr pr"]:
     """[[within + Σ_uu, Σ_uz], [Σ_zu, Σ_zz]] of (..., p, p) and (..., q + r, q + r)."""
@@ -162,18 +162,22 @@ def _mean_covariance(
     size = p + between.shape[-1] - split
     total = np.zeros((*within.shape[:-2], size, size))
     total[..., :p, :p] = within
-    place = np.arange(size, dtype=np.intp)
-    place = np.concatenate((place[:split], place[p:]))
+    place = mean_places(p, between.shape[-1], split)
     total[..., place[:, None], place] += between
     return total
 
 
-def _joined_means(
-    within: Shaped[Array, "n p D"], between: Shaped[Array, "n qr D"], split: int
-) -> Shaped[Array, "n pr D"]:
+def mean_places(p: int, rows: int, split: int) -> Shaped[Index, "qr"]:
+    """Where the rows (u, z) of level 2 act on the mean of (y, z)."""
+    return np.concatenate((np.arange(split), np.arange(p, p + rows - split)))
+
+
+def joined_means(
+    within: Shaped[Array, "... p D"], between: Shaped[Array, "... qr D"], split: int
+) -> Shaped[Array, "... pr D"]:
     """Maps of the mean of (y, z)."""
-    total = np.concatenate((within, between[:, split:]), axis=1)
-    total[:, :split] += between[:, :split]
+    total = np.concatenate((within, between[..., split:, :]), axis=-2)
+    total[..., :split, :] += between[..., :split, :]
     return total
 
 

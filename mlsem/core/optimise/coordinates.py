@@ -19,6 +19,7 @@ shift (they are fixed, shared or constrained) covariates stay as they are.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from operator import is_
 from typing import Annotated as Shaped
@@ -105,11 +106,14 @@ class Coordinates:
         """Internal parameters whose intercepts reproduce the sample means as well as they can."""
         row = data.products(2)[0]
         pattern = self.internal
-        within, between = (level.responses @ row for level in pattern.levels)
-        own, level2 = (moments.mean @ row for moments in _implied(pattern, params))
+        own, *above = (moments.mean @ row for moments in _implied(pattern, params))
+        level2, *rest = _lowered(pattern, above)
         effects = pattern.random_effects
         effects.added(own, EVERY, (effects.maps @ row) * level2[: pattern.split])
-        gap = np.concatenate((within - own, (between - level2)[pattern.split :]))
+        implied = (own, level2[pattern.split :], *rest)
+        parts = zip(pattern.levels, (0, pattern.split, len(pattern.raised)), strict=False)
+        seen = [level.responses[count:] @ row for level, count in parts]
+        gap = np.concatenate([a - b for a, b in zip(seen, implied, strict=True)])
         intercepts = np.intersect1d(self.moved, _free_intercepts(pattern))
         slopes = _mean_slopes(pattern, params, row)[:, intercepts]
         moved = params.copy()
@@ -299,8 +303,9 @@ def _moments(
     pattern: ModelPattern, params: Shaped[Array, "npar"], turn: Shaped[Array, "qr qr"]
 ) -> Shaped[Array, "m"]:
     """t: maps of the means, those of an outcome at both levels together, and K Σ_B Kᵀ."""
-    within, between = _implied(pattern, params)
-    means = _together(pattern, within.mean, turn @ between.mean)
+    within, between, *above = _implied(pattern, params)
+    maps = [turn @ between.mean, *(level.mean for level in above)]
+    means = _together(pattern, within.mean, maps)
     return np.concatenate((means.ravel(), (turn @ between.sigma @ turn.T).ravel()))
 
 
@@ -308,9 +313,14 @@ def _slopes(
     pattern: ModelPattern, params: Shaped[Array, "npar"], turn: Shaped[Array, "qr qr"]
 ) -> Shaped[Array, "m npar"]:
     """∂t/∂θ, (m, npar)."""
-    first, second = jacobians(pattern, _implied(pattern, params), np.eye(len(params)))
+    first, second, *above = jacobians(pattern, _implied(pattern, params), np.eye(len(params)))
     means = _together(
-        pattern, first.mean.transpose(1, 2, 0), np.einsum("ab,nbd->adn", turn, second.mean)
+        pattern,
+        first.mean.transpose(1, 2, 0),
+        [
+            np.einsum("ab,nbd->adn", turn, second.mean),
+            *(level.mean.transpose(1, 2, 0) for level in above),
+        ],
     )
     spread = turn @ second.sigma @ turn.T
     return np.concatenate((means.reshape(-1, len(params)), flatten(spread).T))
@@ -319,20 +329,35 @@ def _slopes(
 def _mean_slopes(
     pattern: ModelPattern, params: Shaped[Array, "npar"], row: Shaped[Array, "D"]
 ) -> Shaped[Array, "pr npar"]:
-    """∂/∂θ of the means of the outcomes and level-2 variables at a data row, (p + r, npar)."""
+    """∂/∂θ of the means of the outcomes and of the variables of higher levels at a data row."""
     along = jacobians(pattern, _implied(pattern, params), np.eye(len(params)))
-    own, level2 = (level.mean @ row for level in along)
+    own, *above = ((level.mean @ row).T for level in along)
+    level2, *rest = _lowered(pattern, above)
     effects = pattern.random_effects
-    effects.added(own.T, EVERY, (effects.maps @ row)[:, None] * level2.T[: pattern.split])
-    return np.concatenate((own.T, level2.T[pattern.split :]))
+    effects.added(own, EVERY, (effects.maps @ row)[:, None] * level2[: pattern.split])
+    return np.concatenate((own, level2[pattern.split :], *rest))
 
 
 def _together(
-    pattern: ModelPattern, within: Shaped[Array, "p *s"], between: Shaped[Array, "qr *s"]
+    pattern: ModelPattern, within: Shaped[Array, "p *s"], above: Sequence[Shaped[Array, "_ *s"]]
 ) -> Shaped[Array, "m *s"]:
-    """Each outcome with its random intercept, then the random slopes and level-2 variables."""
-    total = within.copy()
+    """Each outcome with its random intercept, then the random slopes and the variables of higher
+    levels."""
+    total, (between, *rest) = within.copy(), _lowered(pattern, above)
     effects = pattern.random_effects
     intercepts = np.flatnonzero(~_vary(effects.maps))
     effects.added(total, intercepts, between[intercepts])
-    return np.concatenate((total, np.delete(between, intercepts, axis=0)))
+    return np.concatenate((total, np.delete(between, intercepts, axis=0), *rest))
+
+
+def _lowered(
+    pattern: ModelPattern, above: Sequence[Shaped[Array, "_ *s"]]
+) -> list[Shaped[Array, "_ *s"]]:
+    """Of the means of levels 2 and 3 those of level 2 with the parts that they have at level 3,
+    and what is of level 3 alone."""
+    if len(above) < 2:
+        return list(above)
+    (second, third), count = above, len(pattern.raised)
+    total = second.copy()
+    total[pattern.raised] += third[:count]
+    return [total, third[count:]]

@@ -18,7 +18,7 @@ from mlsem.core.linalg import flatten, inverse_root
 from mlsem.core.patterns.objective import PatternClusters
 from mlsem.core.patterns.packed import packed
 from mlsem.core.records import Array, Index, frozen
-from mlsem.core.restricted.components import Components
+from mlsem.core.restricted.components import ONE, Components
 from mlsem.core.slopes.carriers import SlopeMoments, pooled_products
 
 
@@ -66,7 +66,7 @@ def rows_of_one_class(data: SlopeMoments) -> MixedRows:
         rows=data.rows,
         coordinates=data.coordinates,
         loadings=data.loadings,
-        classes=np.zeros((1, 1), dtype=np.intp),
+        classes=ONE,
         rest=data.rest[None],
         n_rows=data.n_rows,
         n_others=np.array([data.n_others]),

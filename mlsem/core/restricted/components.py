@@ -49,6 +49,8 @@ from mlsem.core.optimise.objective import Conditioned, Derivatives, Objective
 from mlsem.core.records import Array, Index, frozen
 from mlsem.core.restricted.general import NOTHING, determined
 
+ONE: Index = frozen(np.zeros((1, 1), dtype=np.intp))  # the class of every row, where there is one
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Components:
@@ -241,7 +243,7 @@ class ComponentObjective(Objective[ComponentPoint, ComponentDerivatives]):
         p, q, many = len(model.means), model.effects.shape[-1], params.ndim > 1
         sigma2 = model.variances(phi)
         covariance = model.effects[0] + (phi[..., None, None] * model.effects[1:]).sum(axis=-3)
-        roots = _roots(model.rows[..., :q, :], covariance, sigma2, model.classes)
+        roots = cluster_roots(model.rows[..., :q, :], covariance, sigma2, model.classes)
         if roots is None:
             return None
         white = np.einsum("...abj,...bcj->...acj", roots, model.rows)
@@ -310,11 +312,11 @@ class ComponentObjective(Objective[ComponentPoint, ComponentDerivatives]):
         return along.swapaxes(-1, -2) @ information @ along
 
 
-def _roots(
+def cluster_roots(
     effects: Shaped[Array, "... d q J"],
     covariance: Shaped[Array, "... q q"],
     sigma2: Shaped[Array, "... G"],
-    classes: Shaped[Index, "i j"],
+    classes: Shaped[Index, "i j"] = ONE,
 ) -> Shaped[Array, "... d d J"] | None:
     """R_j, (d, d, J); None (of many: NaN) unless all σ_g² and all V̄_j are positive."""
     if covariance.ndim > 2:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from math import prod
 from typing import Annotated as Shaped
+from typing import Protocol
 
 import numpy as np
 
@@ -24,9 +25,40 @@ from mlsem.core.records import Array, frozen
 from mlsem.core.restricted.components import ComponentPoint, Components, Slopes, changes, slopes
 
 
+class Variation(Protocol):
+    """Of a linear mixed model of one outcome at some variances."""
+
+    @property
+    def basis(self) -> Shaped[Array, "npar p"]:
+        """C, by parameter: Φ = basis basisᵀ."""
+        ...
+
+    @property
+    def changes(self) -> Shaped[Array, "K p p"]:
+        """D_k."""
+        ...
+
+    @property
+    def squares(self) -> Shaped[Array, "K K p p"]:
+        """Q_kl."""
+        ...
+
+    @property
+    def expected_root(self) -> Shaped[Array, "K K"] | None:
+        """R with R Rᵀ the inverse of the expected information of φ; None if singular."""
+        ...
+
+    @property
+    def observed_root(self) -> Shaped[Array, "K K"] | None:
+        """The same of the observed information: -½ of the Hessian of the deviance, in which the
+        fixed effects follow φ. Of the expected one on the boundary, where the Hessian is no
+        curvature."""
+        ...
+
+
 @dataclass(frozen=True, eq=False)
-class Variation:
-    """Of a linear mixed model of one outcome at some variances.
+class ComponentVariation:
+    """`Variation` of the components of two levels.
 
     Attributes
     ----------
@@ -67,15 +99,11 @@ class Variation:
 
     @cached_property
     def expected_root(self) -> Shaped[Array, "K K"] | None:
-        """R with R Rᵀ the inverse of the expected information of φ, (K, K); None if singular."""
-        return _root(self._expected)
+        return scaled_root(self._expected)
 
     @cached_property
     def observed_root(self) -> Shaped[Array, "K K"] | None:
-        """The same of the observed information: -½ of the Hessian of the deviance, in which the
-        fixed effects follow φ. Of the expected one on the boundary, where the Hessian is no
-        curvature."""
-        root = _root(self._observed) if self.interior else None
+        root = scaled_root(self._observed) if self.interior else None
         return self.expected_root if root is None else root
 
     @property
@@ -116,8 +144,9 @@ class Variation:
         return moved.reshape(p, each.shape[2], prod(moved.shape[2:]))
 
 
-def _root(information: Shaped[Array, "K K"]) -> Shaped[Array, "K K"] | None:
-    """Variances may be in units that are far apart."""
+def scaled_root(information: Shaped[Array, "K K"]) -> Shaped[Array, "K K"] | None:
+    """R with R Rᵀ the inverse; None if it is singular. Variances may be in units that are far
+    apart."""
     unit = unit_diagonal(information)
     root = None if unit is None else inverse_root(unit[0])
     return None if unit is None or root is None else unit[1][:, None] * root

@@ -14,12 +14,14 @@ from mlsem.core.records import (
     ClusterMoments,
     GroupedMoments,
     Index,
+    NestedMoments,
     RobustClusters,
     frozen,
 )
 from mlsem.core.sample.moments import is_no_within, no_within
 
 Moments: TypeAlias = ClusterMoments | CellMoments
+N = TypeVar("N", bound=ClusterMoments)
 M = TypeVar("M", ClusterMoments, CellMoments, GroupedMoments)
 
 
@@ -62,9 +64,16 @@ def drawn_clusters(
 
 
 def resampled(moments: Moments, clusters: Shaped[Index, "j"]) -> Moments:
-    """The clusters at these positions, with repetition: each a cluster of its own, 0, 1, …"""
+    """The clusters of the highest level at these positions, with repetition: each a cluster of its
+    own, 0, 1, …"""
     if isinstance(moments, CellMoments):
         return _resampled_cells(moments, clusters)
+    if isinstance(moments, NestedMoments):
+        return _resampled_units(moments, clusters)
+    return _chosen(moments, clusters)
+
+
+def _chosen(moments: N, clusters: Shaped[Index, "j"]) -> N:
     within = moments.within
     lone = is_no_within(within)
     return replace(
@@ -75,6 +84,19 @@ def resampled(moments: Moments, clusters: Shaped[Index, "j"]) -> Moments:
         means=frozen(moments.means[clusters]),
         within=no_within(len(clusters), moments.varying) if lone else frozen(within[clusters]),
         labels=frozen(np.arange(len(clusters))),
+    )
+
+
+def _resampled_units(moments: NestedMoments, units: Shaped[Index, "u"]) -> NestedMoments:
+    order = np.argsort(moments.unit_of, kind="stable")
+    count = np.bincount(moments.unit_of, minlength=len(moments.unit_labels))
+    lengths, starts = count[units], (np.cumsum(count) - count)[units]
+    owner = np.repeat(np.arange(len(units)), lengths)
+    members = order[starts[owner] + positions_in_runs(lengths)]
+    return replace(
+        _chosen(moments, members),
+        unit_of=frozen(owner),
+        unit_labels=frozen(np.arange(len(units))),
     )
 
 

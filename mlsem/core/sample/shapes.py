@@ -41,13 +41,12 @@ def shape_moments(
     root = np.sqrt(moments.weights)
     rows[:, 0] = root
     rows[:, 1:] = root[:, None] * moments.means
-    if len(sizes) == 1:
-        parts = [rows]
+    ordered = rows[np.argsort(positions, kind="stable")] if len(sizes) > 1 else rows
+    if len(sizes) == len(rows):
+        cross = ordered[:, :, None] * ordered[:, None, :]
     else:
-        order = np.argsort(positions, kind="stable")
-        bounds = np.searchsorted(positions[order], np.arange(1, len(sizes)))
-        parts = np.split(rows[order], bounds)
-    cross = np.array([part.T @ part for part in parts])
+        ends = np.bincount(positions, minlength=len(sizes)).cumsum()
+        cross = np.array([part.T @ part for part in np.split(ordered, ends[:-1])])
     width = rows.shape[1]
     within = np.zeros((width, width))
     within[moments.varying_entries, moments.varying_entries] = moments.pooled_within
@@ -65,22 +64,18 @@ def level_sample(
     """Moments of the variables `maps @ h` at a level, by the method of moments.
 
     Within: pooled cross-products over N - J. Between: covariance of the cluster means less what
-    the within part adds to it.
+    the part below adds to it.
     """
-    within = data.within / max(data.n_rows - data.n_clusters, 1.0)
-    total = data.total
-    mean = maps @ total[:, 0] / data.n_clusters
-    centre = total[0] / data.n_clusters
-    between = total / data.n_clusters - np.outer(centre, centre)
-    noise = float(data.clusters @ (1.0 / data.sizes)) / data.n_clusters
+    within, centre = data.pooled, data.products(2)[0]
+    between = data.products(2) - np.outer(centre, centre)
     if level == 1:
         covariance = maps @ within @ maps.T
     else:
-        values, vectors = np.linalg.eigh(maps @ (between - noise * within) @ maps.T)
+        values, vectors = np.linalg.eigh(maps @ data.part(level) @ maps.T)
         covariance = (vectors * np.maximum(values, 0.0)) @ vectors.T
     return LevelSample(
         names,
-        mean,
+        maps @ data.products(max(level, 2))[0],
         covariance,
         np.diagonal(maps @ (between + within) @ maps.T),
     )
@@ -89,7 +84,8 @@ def level_sample(
 def covariate_sample(
     data: ShapeMoments, maps: Shaped[Array, "k D"], level: int
 ) -> tuple[Shaped[Array, "k"], Shaped[Array, "k k"]]:
-    """Mean and covariance of the variables `maps @ h`, over rows (level 1) or clusters (2)."""
+    """Mean and covariance of the variables `maps @ h`, over the units of a level: rows, clusters,
+    units of level 3."""
     total = data.products(level)
     mean = total[0]
     covariance = total - np.outer(mean, mean)
@@ -128,6 +124,17 @@ class ShapeMoments:
         if level == 1:
             return (weighted_sum(self.sizes, self.cross) + self.within) / self.n_rows
         return self.total / self.n_clusters
+
+    @property
+    def pooled(self) -> Shaped[Array, "D D"]:
+        """Covariance of the rows within clusters."""
+        return self.within / max(self.n_rows - self.n_clusters, 1.0)
+
+    def part(self, level: int) -> Shaped[Array, "D D"]:
+        """Covariance of the parts above level 1, by the method of moments; need not be one."""
+        centre = self.products(level)[0]
+        noise = float(self.clusters @ (1.0 / self.sizes)) / self.n_clusters
+        return self.products(level) - np.outer(centre, centre) - noise * self.pooled
 
     @cached_property
     def total(self) -> Shaped[Array, "... D D"]:

@@ -11,16 +11,16 @@ from mlsem.core.generalized.families import BINOMIAL, POISSON
 from mlsem.core.generalized.rows import Rows
 from mlsem.core.records import frozen
 from mlsem.data.design.columns import INTERCEPT, dependent, design
-from mlsem.data.design.mixed import (
+from mlsem.data.design.r_evaluate import Scope
+from mlsem.data.design.r_values import Factor
+from mlsem.data.design.remade import Recipe, recipe
+from mlsem.data.design.variables import (
     check_finite,
     check_texts,
     complete_rows,
     response_of,
     spared,
 )
-from mlsem.data.design.r_evaluate import Scope
-from mlsem.data.design.r_values import Factor
-from mlsem.data.design.remade import Recipe, recipe
 from mlsem.data.moments.bases import SAME
 from mlsem.data.table.columns import missing_in, require_column, require_frame, rows_named
 from mlsem.data.table.grouping import Grouping, group, ungrouped
@@ -28,7 +28,7 @@ from mlsem.errors import DataError, SpecificationError, listed
 from mlsem.syntax.r_language import deparse
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     import pandas as pd
     from numpy.typing import NDArray
@@ -63,8 +63,12 @@ class GlmData:
     recipe : Recipe
         How the columns are made of other rows.
     n_total : int
+    absorbed : str or None
+        The column of groups whose constants were taken out.
     n_absorbed : int
-        Constants of groups that were taken out.
+        How many.
+    occasions : str or None
+        The column that orders rows of a cluster.
     notes : tuple of str
     lost : str
         What to say at the call of rows that are left out.
@@ -79,7 +83,9 @@ class GlmData:
     frame: pd.DataFrame
     recipe: Recipe
     n_total: int
+    absorbed: str | None
     n_absorbed: int
+    occasions: str | None
     notes: tuple[str, ...]
     lost: str
 
@@ -159,10 +165,12 @@ def read_glm(
         cluster=cluster,
         labels=grouping.labels,
         order=places,
-        frame=_kept(used, again, variables),
+        frame=_kept(used, variables, (cluster, absorb, order)),
         recipe=again,
         n_total=len(whole),
+        absorbed=absorb,
         n_absorbed=count,
+        occasions=order,
         notes=notes + spared(tuple(spare)),
         lost=lost,
     )
@@ -191,8 +199,12 @@ def _named_rows(
     return frame
 
 
-def _kept(frame: pd.DataFrame, recipe: Recipe, variables: Mapping[str, Variable]) -> pd.DataFrame:
+def _kept(
+    frame: pd.DataFrame, variables: Mapping[str, Variable], named: Iterable[str | None]
+) -> pd.DataFrame:
+    """The columns of the formula and those that arguments name."""
     names = dict.fromkeys(name for each in variables.values() for name in each.columns)
+    names |= dict.fromkeys(name for name in named if name is not None)
     kept: Any = frame.loc[:, [name for name in names if name in frame.columns]]
     return kept.reset_index(drop=True)
 

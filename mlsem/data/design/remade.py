@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
     from mlsem.core.records import Array
     from mlsem.data.design.classes import ResidualClasses
-    from mlsem.data.design.mixed import Formula
     from mlsem.data.design.r_evaluate import Memory, Variable
+    from mlsem.data.design.variables import Formula
     from mlsem.syntax.r_terms import Terms
 
 
@@ -199,7 +199,6 @@ def recipe(
     fixed: Columns,
     spare: Mapping[str, Array],
     frame: pd.DataFrame,
-    classes: ResidualClasses | None = None,
 ) -> Recipe:
     """Of the variables at the rows used.
 
@@ -216,8 +215,7 @@ def recipe(
         if isinstance(each.values, Factor)
     }
     grid = reference_grid(frame, [used[name] for name in formula.fixed.variables])
-    combinations = _combinations(fixed, spare)
-    return Recipe(formula, memory, levels, tuple(fixed), combinations, grid, classes)
+    return Recipe(formula, memory, levels, tuple(fixed), _combinations(fixed, spare), grid)
 
 
 def _combinations(fixed: Columns, spare: Mapping[str, Array]) -> dict[str, Array]:

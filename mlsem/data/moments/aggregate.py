@@ -47,8 +47,7 @@ if TYPE_CHECKING:
 
     from mlsem.model.table import ParameterTable
 
-CHUNK_ROWS = 1 << 15
-"""Rows read at a time; with a few columns these stay in the processor's cache."""
+CHUNK_ROWS = 1 << 15  # read at a time; with a few columns these stay in the processor's cache
 
 FIML = 'missing="fiml" uses what is observed in each row.'
 
@@ -81,6 +80,8 @@ class DataRecord:
         What to say at the call of rows that listwise deletion left out; empty where it did not.
     weighted : Weighted or None
         What was done with sampling weights.
+    units : str or None
+        The column of the units of level 3, in which the clusters are.
     """
 
     moments: ClusterMoments | CellMoments
@@ -95,6 +96,12 @@ class DataRecord:
     formula: Remake | None = None
     lost: str = ""
     weighted: Weighted | None = None
+    units: str | None = None
+
+    @property
+    def clusters(self) -> str | list[str] | None:
+        """What `cluster=` named."""
+        return [self.units, self.cluster] if self.units and self.cluster else self.cluster
 
     @property
     def n_rows(self) -> int:

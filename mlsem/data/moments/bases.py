@@ -302,7 +302,7 @@ def same_within(
     if not apart.any():
         return True
     if name in table.observed:
-        raise DataError(_varies(name, apart, grouping))
+        raise DataError(_varies(table, name, apart, grouping))
     return False
 
 
@@ -368,12 +368,14 @@ def never_varies(name: str) -> str:
     )
 
 
-def _varies(name: str, where: NDArray[np.bool_], grouping: Grouping) -> str:
+def _varies(table: ParameterTable, name: str, where: NDArray[np.bool_], grouping: Grouping) -> str:
     labels = grouping.labels[where]
     more = ", …" if len(labels) > SHOWN else ""
     shown = ", ".join(repr(label) for label in labels[:SHOWN].tolist()) + more
+    second = table.levels[1].modelled + table.levels[1].covariates
+    level = 2 if name in second or not table.three_level else 3
     return (
-        f"{name!r} is named at level 2 only, but varies within {len(labels)} "
+        f"{name!r} is named at level {level} only, but varies within {len(labels)} "
         f"cluster{'s' if len(labels) > 1 else ''}: {shown}. Name it at level 1 too, or use its "
         f'cluster means: mlsem.cluster_means(data, "{name}", cluster).'
     )

@@ -40,7 +40,7 @@ def check_clusters(table: ParameterTable, grouping: Grouping, cluster: str | Non
             f"all {rows} rows are in one cluster of {cluster!r} ({grouping.labels.tolist()[0]!r}); "
             "at least two clusters are needed. Is this the right column?"
         )
-    if table.two_level and grouping.singletons:
+    if table.multilevel and grouping.singletons:
         raise DataError(
             f"every cluster of {cluster!r} has one row, so that the two levels cannot be told "
             "apart. Name the column that many rows share, or write the model without levels."
@@ -65,7 +65,7 @@ def check_counts(table: ParameterTable, there: Counts, cluster: str | None) -> t
                 f"level 2 has {upper} free parameters but there are only {clusters} clusters of "
                 f"{cluster!r}: estimates and standard errors at level 2 are fragile.",
             )
-    elif cluster is not None:
+    elif cluster is not None and not table.multilevel:
         notes += (
             f"the model has one level: the clusters of {cluster!r} count in robust standard errors "
             "only. For a part within and a part between clusters write 'level: 1' and 'level: 2', "
@@ -112,7 +112,7 @@ def check_columns(table: ParameterTable, moments: ClusterMoments | CellMoments) 
             raise DataError(
                 f"{name!r} is constant in the {rows} rows used{seen}. Leave it out of the model."
             )
-        if place < varying and table.two_level and within[place] <= SAME * sd:
+        if place < varying and table.multilevel and within[place] <= SAME * sd:
             if once[place : place + 1].any():
                 raise DataError(
                     f"{name!r} is observed in one row of each cluster at most, so that nothing is "
@@ -230,15 +230,20 @@ def check_own_means(
     return tuple(notes)
 
 
-def check_options(
-    table: ParameterTable, wanted: Mapping[str, str], cluster: object, missing: object
-) -> None:
-    """Refuse an unknown `missing=`, and what `cluster=` cannot be with this model."""
+def check_missing_option(missing: object) -> None:
+    """Refuse an unknown `missing=`."""
     if missing not in MISSING:
         raise OptionValueError(
             f'missing must be "listwise", "error" or "fiml", not {missing!r}.'
             + nearest(str(missing), MISSING)
         )
+
+
+def check_options(
+    table: ParameterTable, wanted: Mapping[str, str], cluster: object, missing: object
+) -> None:
+    """Refuse an unknown `missing=`, and what `cluster=` cannot be with this model."""
+    check_missing_option(missing)
     if cluster is None:
         if table.two_level:
             raise DataError(

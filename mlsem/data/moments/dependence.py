@@ -39,10 +39,10 @@ def check_dependence(table: ParameterTable, moments: ClusterMoments | CellMoment
     rows = _Units("rows", moments.n_rows, spread, mean)
     _check_covariates(table, 1, index, rows, moments.shift)
     within, freedom = rows.spread, rows.number - 1
-    if table.two_level:
+    if table.multilevel:
         within, freedom = moments.within.sum(axis=0), rows.number - moments.n_clusters
     level = table.levels[0]
-    where = " within clusters" if table.two_level and freedom else ""
+    where = " within clusters" if table.multilevel and freedom else ""
     _check_modelled(level.covariates, level.modelled, index, within, freedom, where)
     for number, level in enumerate(table.levels[1:], start=2):
         mean = moments.means.mean(axis=0)

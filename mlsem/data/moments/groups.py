@@ -93,6 +93,16 @@ class GroupedRecord:
     weighted: Weighted | None = None
 
     @property
+    def units(self) -> None:
+        """A model of several groups has two levels at most."""
+        return
+
+    @property
+    def clusters(self) -> str | None:
+        """What `cluster=` named."""
+        return self.cluster
+
+    @property
     def n_rows(self) -> int:
         return self.n_rows_total - self.n_rows_dropped
 

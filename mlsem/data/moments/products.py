@@ -146,9 +146,9 @@ def check_product_levels(products: Iterable[ProductTerm], between: frozenset[str
                 f"the product {term.name!r} is written at level 1, but {listed(term.factors)} "
                 "do not vary within clusters. Write it at level 2."
             )
-        if term.level == 2 and varying:
+        if term.level > 1 and varying:
             raise DataError(
-                f"the product {term.name!r} is written at level 2, but "
+                f"the product {term.name!r} is written at level {term.level}, but "
                 f"{listed(dict.fromkeys(varying))} varies within clusters. Write it at level 1, "
                 "or use cluster means (mlsem.cluster_means) as the factor."
             )

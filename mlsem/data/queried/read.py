@@ -9,19 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mlsem.data.design.columns import INTERCEPT, design
+from mlsem.data.design.columns import INTERCEPT, design, without_spanned
 from mlsem.data.design.factors import MANY
 from mlsem.data.design.mixed import (
     MixedColumns,
     constant_outcome,
-    expressions_of,
     one_row_each,
     refuse_group,
-    spared,
 )
 from mlsem.data.design.r_values import Factor, Levels
 from mlsem.data.design.remade import Recipe, term_factors
-from mlsem.data.design.spanned import without_spanned
+from mlsem.data.design.variables import expressions_of, spared
 from mlsem.data.engine.parts import Parts
 from mlsem.data.engine.query import Query, aggregated
 from mlsem.data.engine.read import Used, summed
@@ -41,8 +39,8 @@ if TYPE_CHECKING:
     import narwhals as nw
 
     from mlsem.core.records import Array
-    from mlsem.data.design.mixed import Formula
     from mlsem.data.design.r_evaluate import Variable
+    from mlsem.data.design.variables import Formula
     from mlsem.data.moments.aggregate import DataRecord
     from mlsem.data.moments.monomials import MonomialMoments
     from mlsem.data.queried.crossed import Combination
@@ -213,7 +211,7 @@ def _designed(formula: Formula, variables: Mapping[str, Variable]) -> _Designed:
         everything |= block
         blocks.append(tuple(block))
     everything.pop(INTERCEPT, None)
-    refuse_group(formula, everything)
+    refuse_group(formula.group, everything)
     outcome = deparse(formula.outcome)
     if outcome in everything or len(everything) >= WIDE:
         raise Untranslated

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from mlsem.data.design.mixed import lost_rows
 from mlsem.data.design.r_functions import CONSTANTS
+from mlsem.data.design.variables import lost_rows
 from mlsem.data.engine.parts import Parts
 from mlsem.data.engine.query import CLUSTER, ROBUST, Query, aggregated, require, schema_of
 from mlsem.data.engine.survey import check_finite, of_complete, survey
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     import narwhals as nw
 
-    from mlsem.data.design.mixed import Formula
+    from mlsem.data.design.variables import Formula
 
 
 def columns_of(

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 SHOWN_CATEGORIES, MOST_CATEGORIES = 8, 20
-_THREE = "Three levels are not fitted yet"
+_THREE = "Three levels are fitted of a model with three blocks ('level: 1', 'level: 2', 'level: 3')"
 _READERS = {
     ".csv": "read_csv",
     ".tsv": "read_table",
@@ -128,9 +128,9 @@ def _several(keyword: str, names: list[Any], data: pd.DataFrame) -> str:
     by_size = sorted(names, key=lambda name: data[name].nunique())
     coarse, fine = by_size[0], by_size[-1]
     said = (
-        f"{_THREE}. Model the finer clusters and make the standard "
-        f"errors robust to the coarser ones: cluster={quoted(fine)}, se_cluster={quoted(coarse)}, "
-        'se="CR2".'
+        f"{_THREE}, the coarser clusters named first: cluster=[{quoted(coarse)}, {quoted(fine)}]. "
+        "With two levels model the finer clusters and make the standard errors robust to the "
+        f'coarser ones: cluster={quoted(fine)}, se_cluster={quoted(coarse)}, se="CR2".'
     )
     pairs = set(zip(pd.factorize(data[fine])[0], pd.factorize(data[coarse])[0], strict=True))
     if len(pairs) > int(pd.Series(data[fine]).nunique(dropna=False)):

@@ -96,6 +96,11 @@ def cluster_means(
     return means
 
 
+def pair_index(names: Sequence[str], first: NDArray, second: NDArray) -> Any:
+    """The index of rows that two ids tell apart."""
+    return pd.MultiIndex.from_arrays([first, second], names=list(names))
+
+
 def make_frame(columns: Mapping[str, Any], index: Any = None) -> pd.DataFrame:
     """A data frame of these columns; a tuple is a column of names."""
     arrays = {

@@ -16,8 +16,8 @@ there is W_ij alone, which counts as it is: of rows within the clusters of robus
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -25,7 +25,7 @@ from mlsem.core.records import Array
 from mlsem.data.table.columns import SHOWN, numeric, require_column, rows_named
 from mlsem.data.table.grouping import Grouping, Weights
 from mlsem.data.table.sampling import Sampling, Sums, WeightColumns, Weighted, WeightScaling
-from mlsem.errors import DataError, OptionValueError, listed
+from mlsem.errors import DataError, DataWarning, OptionValueError, listed, warn
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,8 +35,16 @@ if TYPE_CHECKING:
 
     from mlsem.core.records import Index
 
+WRONG = {
+    "missing": "Give these rows their weight, or leave them out",
+    "infinite": "Correct them",
+    "negative": "Weights are positive: these may be codes of missing values",
+}
 SAME = 1e-9
 """Relative differences of a cluster's weight in its rows that are rounding."""
+FEW, MANY = 2.0, 50.0
+"""From which mean weight of clusters on totals are told from weights within clusters, and which
+mean weight of rows within clusters is hardly one."""
 UNITS = 1e-12, 1e100
 """What rows may count on average, that squares of scores are numbers and ℓ keeps its digits."""
 
@@ -52,7 +60,7 @@ def row_by_row(
     return None, se_cluster or cluster
 
 
-def _check_levels(how: Sampling, *, two_level: bool) -> None:
+def check_levels(how: Sampling, *, two_level: bool) -> None:
     """Refuse keys that are not of the levels of the model."""
     columns = how.weights
     assert columns is not None
@@ -90,7 +98,7 @@ def weighted_rows(
     """
     if how is None or how.weights is None:
         return data, None
-    _check_levels(how, two_level=two_level)
+    check_levels(how, two_level=two_level)
     zero = np.zeros(len(data), dtype=bool)
     for name in how.weights.named.values():
         zero |= weight_column(data, name) == 0.0
@@ -107,22 +115,16 @@ def weight_column(data: pd.DataFrame, name: str) -> Array:
     series = require_column(data, name, "weights= names")
     with np.errstate(invalid="ignore"):
         values = numeric(data, series, name).astype(np.float64)
-        wrong = {
-            "missing": np.isnan(values),
-            "infinite": np.isinf(values),
-            "negative": values < 0.0,
-        }
-    for kind, where in wrong.items():
+        wrong = (np.isnan(values), np.isinf(values), values < 0.0)
+    for kind, where in zip(WRONG, wrong, strict=True):
         if where.any():
-            advice = {
-                "missing": "Give these rows their weight, or leave them out",
-                "infinite": "Correct them",
-                "negative": "Weights are positive: these may be codes of missing values",
-            }[kind]
-            raise DataError(
-                f"the weights {name!r} are {kind} in {rows_named(data, where)}. {advice}."
-            )
+            raise wrong_weights(name, kind, rows_named(data, where))
     return values
+
+
+def wrong_weights(name: str, kind: str, where: str) -> DataError:
+    """The error of weights that are none; `where` are the rows."""
+    return DataError(f"the weights {name!r} are {kind} in {where}. {WRONG[kind]}.")
 
 
 def weights_of(
@@ -141,40 +143,103 @@ def weights_of(
     if not two_level:
         return _of_one_level(weight_column(data, columns.total or ""), how, grouping)
     order = np.arange(len(data)) if grouping.order is None else grouping.order
-    owner = np.repeat(np.arange(len(grouping.sizes)), grouping.sizes)
-    clusters = np.ones(len(grouping.sizes))
+    starts = np.cumsum(grouping.sizes) - grouping.sizes
+    inner, level2 = columns.total or columns.level1, np.ones(len(order))
+    within = level2 if inner is None else weight_column(data, inner)[order]
     if columns.level2 is not None:
-        clusters = _of_clusters(
-            weight_column(data, columns.level2)[order], columns.level2, grouping
-        )
-    inner = columns.total or columns.level1
-    within = np.ones(len(order)) if inner is None else weight_column(data, inner)[order]
-    if columns.total is not None:
-        _check_totals(within, clusters[owner], columns)
-        within = within / clusters[owner]
-    done = Weighted(how, Sums.of(within * clusters[owner]), Sums.of(clusters))
-    if inner is None:
-        return Weights(None, clusters, grouping.sizes.astype(np.float64)), done
-    scaled, clusters, sizes = scaled_to(how.scaling or "cluster", within, clusters, grouping.sizes)
-    if scaled is None:
+        level2 = weight_column(data, columns.level2)[order]
+    seen = Seen(
+        grouping.sizes.astype(np.float64),
+        *(np.add.reduceat(each, starts) for each in (within, within**2)),
+        np.minimum.reduceat(level2, starts),
+        np.maximum.reduceat(level2, starts),
+        int((within < level2 * (1.0 - SAME)).sum()),
+    )
+    clusters, sizes, done = settled(seen, how, grouping.labels)
+    if not row_by_weight(how):
         return Weights(None, clusters, sizes), done
     rows = np.ones(len(data))
-    rows[order] = scaled
+    rows[order] = within * np.repeat(sizes / seen.total, grouping.sizes)
     return Weights(rows, clusters, sizes), done
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Seen:
+    """What there is of weights in J clusters, wherever their rows are.
+
+    Attributes
+    ----------
+    count : (J,)
+        Rows.
+    total, squares : (J,)
+        Of the weights of rows, in the population or within clusters; of ones where there are none.
+    low, high : (J,)
+        The ends of the weights of level 2.
+    below : int
+        Rows whose weight is below that of level 2.
+    """
+
+    count: Array
+    total: Array
+    squares: Array
+    low: Array
+    high: Array
+    below: int
+
+
+def row_by_weight(how: Sampling) -> bool:
+    """Whether rows of a cluster count differently."""
+    columns = how.weights
+    return columns is not None and bool(columns.total or columns.level1) and how.scaling != "gk"
+
+
+def settled(seen: Seen, how: Sampling, labels: NDArray[Any]) -> tuple[Array, Array, Weighted]:
+    """w_j and a_j of the clusters, (J,), and what was done.
+
+    Raises
+    ------
+    DataError
+        As `weights_of`.
+    """
+    columns, scaling = how.weights, how.scaling or "cluster"
+    assert columns is not None
+    clusters = _one_each(seen, columns.level2, labels)
+    total, squares = seen.total, seen.squares
+    if columns.total is not None:
+        _check_totals(seen, columns)
+        total, squares = total / clusters, squares / clusters**2
+    elif columns.level1 is not None:
+        _doubt_conditional(seen, columns, scaling)
+    rows = Sums(int(seen.count.sum()), float(clusters @ total), float(clusters**2 @ squares))
+    done = Weighted(how, rows, Sums.of(clusters))
+    sizes = sizes_of(scaling, seen.count, total, squares)
+    if scaling == "gk":
+        clusters = clusters * total / seen.count
+    return clusters, sizes, done
+
+
+def sizes_of(scaling: WeightScaling, count: Array, total: Array, squares: Array) -> Array:
+    """a_j by rows, Σc and Σc² of clusters, (…, J)."""
+    if scaling == "unscaled":
+        return total
+    return total**2 / squares if scaling == "ecluster" else count
 
 
 def scaled_to(
     scaling: WeightScaling, within: Array, clusters: Array, sizes: NDArray[np.int64]
 ) -> tuple[Array | None, Array, Array]:
-    """a_ij (N,) of c_ij, cluster after cluster, or None for ones; w_j and a_j, (J,)."""
-    starts, count = np.cumsum(sizes) - sizes, sizes.astype(np.float64)
-    total = np.add.reduceat(within, starts)
-    if scaling == "unscaled":
-        return within, clusters, total
+    """a_ij (R, N) of c_ij in R replicates, cluster after cluster, or None for ones; w_j and a_j,
+    (R, J). Rows that weigh nothing are not counted."""
+    starts, there = np.cumsum(sizes) - sizes, within > 0.0
+    count, total, squares = (
+        np.add.reduceat(each, starts, axis=-1, dtype=np.float64)
+        for each in (there, within, within**2)
+    )
+    wanted = sizes_of(scaling, count, total, squares)
     if scaling == "gk":
-        return None, clusters * total / count, count
-    wanted = count if scaling == "cluster" else total**2 / np.add.reduceat(within**2, starts)
-    return within * np.repeat(wanted / total, sizes), clusters, wanted
+        rows = None if there.all() else there.astype(np.float64)
+        return rows, clusters * total / count, count
+    return within * np.repeat(wanted / total, sizes, axis=-1), clusters, wanted
 
 
 def _of_one_level(weights: Array, how: Sampling, grouping: Grouping) -> tuple[Weights, Weighted]:
@@ -188,38 +253,58 @@ def _of_one_level(weights: Array, how: Sampling, grouping: Grouping) -> tuple[We
     return Weights(weights, np.ones(len(count)), np.add.reduceat(used, starts)), done
 
 
-def _of_clusters(weights: Array, name: str, grouping: Grouping) -> Array:
+def _one_each(seen: Seen, name: str | None, labels: NDArray[Any]) -> Array:
     """The one weight that each cluster has in all of its rows."""
-    starts = np.cumsum(grouping.sizes) - grouping.sizes
-    low, high = np.minimum.reduceat(weights, starts), np.maximum.reduceat(weights, starts)
-    differs = high - low > SAME * high
+    differs = seen.high - seen.low > SAME * seen.high
     if differs.any():
-        labels = grouping.labels[differs].tolist()
-        shown = ", ".join(map(repr, labels[:SHOWN])) + (", …" if len(labels) > SHOWN else "")
+        where = labels[differs].tolist()
+        shown = ", ".join(map(repr, where[:SHOWN])) + (", …" if len(where) > SHOWN else "")
         raise DataError(
-            f"the weights of level 2, {name!r}, differ within {len(labels)} "
-            f"cluster{'s' if len(labels) > 1 else ''}: {shown}. A cluster has one weight; weights "
+            f"the weights of level 2, {name!r}, differ within {len(where)} "
+            f"cluster{'s' if len(where) > 1 else ''}: {shown}. A cluster has one weight; weights "
             'of rows are "total" (in the population) or "level1" (within their cluster).'
         )
-    return weights[starts]
+    return seen.low
 
 
-def _check_totals(total: Array, clusters: Array, columns: WeightColumns) -> None:
+def _check_totals(seen: Seen, columns: WeightColumns) -> None:
     """Refuse weights in the population that are those within clusters: most are below what their
     cluster weighs, for which rows would stand for less than themselves."""
-    if columns.level2 is None:
-        return
-    below = total < clusters * (1.0 - SAME)
-    if below.mean() > 0.5:
+    count = int(seen.count.sum())
+    if columns.level2 is not None and seen.below > 0.5 * count:
         raise DataError(
             f"the total weights {columns.total!r} are below those of level 2, {columns.level2!r}, "
-            f"in {int(below.sum())} of {len(below)} rows. Are these conditional weights, of rows "
+            f"in {seen.below} of {count} rows. Are these conditional weights, of rows "
             f'within their cluster? Pass them as weights={{"level1": {columns.total!r}, "level2": '
             f"{columns.level2!r}}}."
         )
 
 
-def _check_units(weights: Weights, how: Sampling) -> None:
+def _doubt_conditional(seen: Seen, columns: WeightColumns, scaling: WeightScaling) -> None:
+    """Warn of weights within clusters that may be those in the population, where the scaling does
+    not take a cluster's constant out: totals are nowhere below what their cluster weighs, and a row
+    stands for very many of its cluster if they are taken for conditional ones."""
+    name, instead, count = columns.level1, columns.level2 or "…", seen.count.sum()
+    if columns.level2 is None:
+        mean = seen.total.sum() / count
+        if scaling != "unscaled" or mean < MANY:
+            return
+        said = f"say that a row stands for {mean:.3g} rows of its cluster, on average"
+    else:
+        above = seen.below == 0 and seen.count @ seen.low / count >= FEW
+        if scaling not in ("unscaled", "gk") or not above:
+            return
+        said = f"are in no row below those of level 2, {columns.level2!r}"
+    warn(
+        f"the weights of level 1, {name!r}, {said}. Are these total weights, of rows in the "
+        f'population? Pass them as weights={{"total": {name!r}, "level2": {instead!r}}}. If they '
+        f'are of rows within their cluster, all is well; weight_scaling="cluster" makes no '
+        f'difference between the two, "{scaling}" does.',
+        DataWarning,
+    )
+
+
+def check_units(weights: Weights, how: Sampling) -> None:
     """Refuse weights that are of no practical unit."""
     assert how.weights is not None
     low, high = UNITS
@@ -242,5 +327,5 @@ def with_weights(
     if how is None or how.weights is None:
         return grouping, None
     weights, done = weights_of(data, how, grouping, two_level=two_level)
-    _check_units(weights, how)
+    check_units(weights, how)
     return replace(grouping, weights=weights), done

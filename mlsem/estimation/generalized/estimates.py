@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlsem.core.generalized.scoring import Solution, solve
+from mlsem.core.generalized.rows import Rows
+from mlsem.core.generalized.scoring import Search, Solution, solve
 from mlsem.core.records import Array
 from mlsem.data.design.columns import INTERCEPT
 from mlsem.data.design.generalized import GlmData
 from mlsem.errors import ConvergenceError
-from mlsem.estimation.generalized.separation import refuse_separation
+from mlsem.estimation.generalized.separation import refuse_separation, separating
 from mlsem.estimation.generalized.settings import GlmSettings
 from mlsem.model.elements import LevelVariables
 from mlsem.model.table import ParameterTable, Row
@@ -53,9 +54,27 @@ class GlmEstimates:
     def n_rows(self) -> int:
         return self.data.rows.n_rows
 
+    @property
+    def dispersion(self) -> float:
+        """φ̂ = Σ r² / (N - p); constants of groups that were taken out are parameters, too."""
+        left = self.n_rows - len(self.params)
+        rest = left - self.data.n_absorbed
+        return self.solution.dispersion * left / rest if rest > 0 else float("nan")
+
     def under(self, settings: GlmSettings) -> GlmEstimates:
         """With other standard errors."""
         return replace(self, settings=settings)
+
+
+def refitted(estimates: GlmEstimates, rows: Rows, search: Search | None = None) -> Solution | None:
+    """The same model of other rows, from these estimates; None where it has none."""
+    settings = estimates.settings
+    family, link = settings.records
+    how = settings.search if search is None else search
+    found = solve(rows, family, link, settings.working, how, estimates.params)
+    if not found.converged or separating(rows, family, link, found) is not None:
+        return None
+    return found
 
 
 def table_of(outcome: str, names: tuple[str, ...]) -> ParameterTable:

@@ -34,9 +34,11 @@ def _outside(estimates: GlmEstimates) -> tuple[str, ...]:
 
 
 def _not_whole(estimates: GlmEstimates) -> tuple[str, ...]:
+    if estimates.settings.family != "poisson":
+        return ()
     values = estimates.data.rows.outcome
     count = int((values % 1 != 0).sum())
-    if estimates.settings.family != "poisson" or not count:
+    if not count:
         return ()
     return (
         f"the outcome is no whole number in {count} of {len(values)} rows: robust standard errors "

@@ -16,12 +16,32 @@ from mlsem.errors import EstimationError, listed
 
 if TYPE_CHECKING:
     from mlsem.core.generalized.families import Family, Link
+    from mlsem.core.generalized.rows import Rows
     from mlsem.core.generalized.scoring import Solution
     from mlsem.core.records import Array
     from mlsem.data.design.generalized import GlmData
 
 NEAR = 1e-6  # distance of a mean from its outcome, below which separation is looked for
 MOVES = 1e-6  # of a direction, that counts
+
+
+def separating(rows: Rows, family: Family, link: Link, found: Solution) -> Array | None:
+    """δ, (p,), in units of the columns' ranges; None where the estimates are finite."""
+    if family.name == "gaussian" or link.name == "identity":
+        return None
+    mean = found.rows.mean
+    ends = _ends(link)
+    suspects = np.zeros(rows.n_rows, dtype=bool)
+    for end in ends:
+        suspects |= (rows.outcome == end) & (np.abs(mean - end) < NEAR)
+    if not suspects.any() and np.isfinite(mean).all():
+        return None
+    return _direction(rows.design, rows.outcome, len(ends) == 2)
+
+
+def _ends(link: Link) -> tuple[float, ...]:
+    """Outcomes that a mean comes near to where η has no end."""
+    return (0.0, 1.0) if link.name in ("logit", "probit") else (0.0,)
 
 
 def refuse_separation(
@@ -34,21 +54,13 @@ def refuse_separation(
     EstimationError
         Names the covariates, and the cells of a binary one that have one outcome only.
     """
-    if family.name == "gaussian" or link.name == "identity":
-        return
-    rows, mean = data.rows, found.rows.mean
-    ends = (0.0, 1.0) if link.name in ("logit", "probit") else (0.0,)
-    suspects = np.zeros(rows.n_rows, dtype=bool)
-    for end in ends:
-        suspects |= (rows.outcome == end) & (np.abs(mean - end) < NEAR)
-    if not suspects.any() and np.isfinite(mean).all():
-        return
-    direction = _direction(rows.design, rows.outcome, len(ends) == 2)
+    direction = separating(data.rows, family, link, found)
     if direction is None:
         return
+    both = len(_ends(link)) == 2
     moved = np.flatnonzero(np.abs(direction) > MOVES)
     names = [data.names[k] for k in moved if data.names[k] != "(Intercept)"]
-    cells = [text for k in moved.tolist() for text in _cells(data, k, outcome, len(ends) == 2)]
+    cells = [text for k in moved.tolist() for text in _cells(data, k, outcome, both)]
     said = listed(names) if names else "the intercept"
     why = "; ".join(cells) if cells else f"together they tell rows with {outcome} = 0 apart"
     raise EstimationError(
@@ -60,7 +72,7 @@ def refuse_separation(
 
 
 def _direction(design: Array, outcome: Array, both: bool) -> Array | None:
-    """δ, or None: of the distinct rows, in units of the columns' ranges."""
+    """δ, or None: of the distinct rows."""
     side = np.where(outcome == 0.0, -1.0, np.where((outcome == 1.0) & both, 1.0, 0.0))
     scale = np.abs(design).max(axis=1)
     distinct = np.unique(np.vstack((side, design / scale[:, None])).T, axis=0)

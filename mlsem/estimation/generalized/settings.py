@@ -1,14 +1,13 @@
 """What a call of `glm` or `gee` asks, checked once."""
-
-from __future__ import annotations
+# The types are looked at when the package is imported, hence no annotations as text.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Literal, get_args
+from typing import Literal, TypedDict, get_args
 
+from mlsem.core.generalized.correlations import CorrelationName
 from mlsem.core.generalized.families import FAMILIES, LINKS, Family, FamilyName, Link, LinkName
-from mlsem.core.generalized.rows import CorrelationName
 from mlsem.core.generalized.scoring import Search, Working
 from mlsem.errors import OptionValueError, SpecificationError, listed
 from mlsem.estimation.standard_errors import (
@@ -34,6 +33,24 @@ GLM_KINDS: Mapping[str, StandardErrors] = MappingProxyType(
     {kind.name.lower(): kind for kind in (CR0, CR1, CR1P, CR1S, CR2, CR3, FG, MBN, STANDARD, NONE)}
     | {"kc": CR2, "md": CR3}
 )
+
+
+class GlmUpdateKeywords(TypedDict, total=False):
+    """Of `GlmResult.update`, beside formula and data."""
+
+    cluster: str | None
+    family: FamilyName
+    link: LinkName | None
+    se: GlmSe
+    df: GlmDf | None
+    se_form: SeForm
+    corr: CorrelationName
+    order: str | None
+    alpha_df: bool
+    absorb: str | None
+    missing: Literal["listwise", "error"] | None
+    tol: float
+    max_iter: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,11 +106,6 @@ class GlmSettings:
             raise OptionValueError(
                 f'se_form="residuals" is of se="CR2", and se is {self.se!r}: the other kinds have '
                 "one form."
-            )
-        if self.se_form == "residuals" and self.corr != "independence":
-            raise OptionValueError(
-                f'se_form="residuals" is of corr="independence", and corr is {self.corr!r}: scores '
-                "are adjusted there, which is Kauermann & Carroll's correction."
             )
 
     @property

@@ -83,9 +83,9 @@ def bootstrap(
         spawned, label = source.spawn(draws), f"{wanted} bootstrap"
         how: Any = {"jobs": n_jobs, "backend": backend, "progress": progress}
         each = in_batches(refits, spawned, label=label, **how)
-        found, reasons = _sorted_out(each)
+        found, reasons = sorted_out(each)
     estimate, robust_se = _with_functions(fit.params, covariance, functions)
-    values, t = _studentised(found, estimate, robust_se, kept=wanted == "parametric")
+    values, t = studentised(found, estimate, robust_se, kept=wanted == "parametric")
     return Bootstrap(
         kind=wanted,
         parameters=tuple(names[k] for k in places),
@@ -113,6 +113,15 @@ def _checked(
     fit: Estimates, kind: object, draws: object, seed: object, weights: object
 ) -> tuple[BootstrapKind, WeightKind]:
     """The kind of bootstrap and, of a wild one, of weights."""
+    if not fit.converged:
+        raise InferenceError("the fit did not converge: there are no estimates to bootstrap.")
+    return checked_arguments(kind, draws, seed, weights, fewest_clusters(fit.problem))
+
+
+def checked_arguments(
+    kind: object, draws: object, seed: object, weights: object, clusters: int
+) -> tuple[BootstrapKind, WeightKind]:
+    """The same of so many clusters, whatever was fitted."""
     kinds = get_args(BootstrapKind)
     if kind not in kinds:
         raise OptionValueError(
@@ -128,10 +137,7 @@ def _checked(
         raise OptionValueError(
             f"weights={weights!r} are not available. Use one of {listed(WEIGHTS)}."
         )
-    if not fit.converged:
-        raise InferenceError("the fit did not converge: there are no estimates to bootstrap.")
-    default = numbers.default_weights(fewest_clusters(fit.problem))
-    return kind, weights or default  # type: ignore[return-value]
+    return kind, weights or numbers.default_weights(clusters)  # type: ignore[return-value]
 
 
 # --- what is bootstrapped -------------------------------------------------------------------------
@@ -164,7 +170,7 @@ def _with_functions(
     return np.concatenate((params, values)), np.concatenate((covariance.se, se))
 
 
-def _studentised(
+def studentised(
     found: Draws, estimate: Shaped[Array, "c"], robust_se: Shaped[Array, "c"], *, kept: bool
 ) -> tuple[Shaped[Array, "B c"], Shaped[Array, "B c"]]:
     """Draws of estimates and of their t statistics.
@@ -281,7 +287,7 @@ def _white_clusters(covariance: Covariance) -> WhiteClusters:
     return covariance.reference.clusters
 
 
-def _sorted_out(replicates: list[Shaped[Array, "2 c"] | str]) -> tuple[Draws, dict[str, int]]:
+def sorted_out(replicates: list[Shaped[Array, "2 c"] | str]) -> tuple[Draws, dict[str, int]]:
     """The draws, and how many failed for which reason."""
     found = [each for each in replicates if not isinstance(each, str)]
     reasons = dict(Counter(each for each in replicates if isinstance(each, str)))

@@ -43,7 +43,7 @@ def cautions(problem: Posed, covariance: Covariance) -> tuple[str, ...]:
 
 def on_information(table: ParameterTable, covariance: Covariance) -> tuple[str, ...]:
     """A note on model-based errors of one level by the observed information: not lavaan's."""
-    if not covariance.kind.model_based or covariance.form != "observed" or table.two_level:
+    if not covariance.kind.model_based or covariance.form != "observed" or table.multilevel:
         return ()
     products = table.endogenous_products
     if not products:

@@ -11,7 +11,7 @@ import numpy as np
 from mlsem.core.arrow import Arrow, ArrowRoot, Layout
 from mlsem.core.blocks import walk
 from mlsem.core.clusters.reduced import MixedClusters
-from mlsem.core.clusters.view import MixedRows
+from mlsem.core.clusters.view import RowClusters
 from mlsem.core.generalized.residual_form import ResidualForm
 from mlsem.core.linalg import along, cholesky
 from mlsem.core.records import Array, Index
@@ -127,14 +127,14 @@ class WhiteEffects:
         Which of all directions these are.
     root : (p, p)
         L among them.
-    rows : MixedRows
+    rows : RowClusters
     numbers : (G,)
         Which of all clusters these are.
     """
 
     places: Shaped[Index, "p"]
     root: Shaped[Array, "p p"]
-    rows: MixedRows
+    rows: RowClusters
     numbers: Shaped[Index, "G"]
 
     @property
@@ -150,7 +150,7 @@ class WhiteEffects:
     def parts(self, count: int = 0) -> Iterator[WhiteRows]:
         """Clusters in blocks of bounded memory, for `count` contrasts."""
         p = len(self.places)
-        for part in walk(self.rows.n_clusters, p * max(p, count)):
+        for part in walk(self.rows.n_clusters, max(p * count, self.rows.width)):
             which = np.arange(part.start, part.stop)
             rows = white_rows(self.rows.of(part), self.root)
             yield WhiteRows(rows, which, self.numbers[part])

@@ -107,7 +107,8 @@ def _residual_form(estimates: GlmEstimates, scale: Shaped[Array, "p"]) -> Residu
     there = estimates.solution.rows
     variance = family.variance(there.mean) / rows.trials
     moved = rows.design * link.slope(there.eta) / scale[:, None]
-    return residual_form(rows, moved, variance, rows.outcome - there.mean)
+    correlation = estimates.solution.correlation
+    return residual_form(rows, correlation, moved, variance, rows.outcome - there.mean)
 
 
 @quiet
@@ -142,16 +143,13 @@ def glm_covariance(estimates: GlmEstimates) -> tuple[Covariance, tuple[str, ...]
 
 def _model_based(estimates: GlmEstimates, kind: StandardErrors) -> Covariance:
     """φ M; φ is 1 for binomial and Poisson models of independent rows."""
-    found, (family, _) = estimates.solution, estimates.settings.records
+    family, _ = estimates.settings.records
     equations = equations_of(estimates)
     root = equations.information.root()
     if root is None:
         return no_covariance(estimates.params, kind)
     dispersed = family.dispersed or estimates.settings.corr != "independence"
-    dispersion = found.dispersion if dispersed else 1.0
-    if dispersed and estimates.data.n_absorbed:
-        rows, size = estimates.n_rows, len(estimates.params)
-        dispersion *= (rows - size) / (rows - size - estimates.data.n_absorbed)
+    dispersion = estimates.dispersion if dispersed else 1.0
     return Covariance(frozen(dispersion * root.sandwich(equations.basis)), kind, "expected")
 
 

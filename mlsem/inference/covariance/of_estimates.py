@@ -141,7 +141,7 @@ def _bread(estimates: Estimates, kind: StandardErrors) -> InformationKind:
     incomplete = estimates.problem.incomplete
     if estimates.boundary and settings.information is None:
         return "expected"
-    observed = table.two_level or bool(table.endogenous_products) or incomplete
+    observed = table.multilevel or bool(table.endogenous_products) or incomplete
     return settings.bread(kind, expected=not observed)
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from mlsem.core.arrow import Arrow, Layout
 from mlsem.core.blocks import walk
 from mlsem.core.clusters.unions import Unions
-from mlsem.core.clusters.view import MixedRows
+from mlsem.core.clusters.view import RowClusters
 from mlsem.core.generalized.residual_form import ResidualForm
 from mlsem.core.records import Array, Index, frozen
 
@@ -147,13 +147,13 @@ class MixedTerm:
 
     Attributes
     ----------
-    rows : MixedRows
+    rows : RowClusters
         They as few rows, for the fixed effects.
     variances : WorkingTerm
         They along the directions of the variances.
     """
 
-    rows: MixedRows
+    rows: RowClusters
     variances: WorkingTerm
 
 

@@ -20,7 +20,14 @@ from mlsem.inference.covariance.cautions import FEW_CLUSTERS, FEW_DF, FEW_EFFECT
 from mlsem.inference.diagnosis.influence import ClusterInfluence, ratio_range
 from mlsem.inference.diagnosis.left_out import LeftOut
 from mlsem.inference.diagnosis.sheet import diagnostics_sheet
-from mlsem.inference.diagnosis.verdict import ClusterCounts, Coefficient, Limits, Refits, verdict
+from mlsem.inference.diagnosis.verdict import (
+    ClusterCounts,
+    Coefficient,
+    Limits,
+    Refits,
+    Words,
+    verdict,
+)
 from mlsem.model.table import MEANS
 from mlsem.report import sheet
 from mlsem.report.figures.influence import Shifts, influence
@@ -33,10 +40,6 @@ if TYPE_CHECKING:
     from mlsem.report.figures.style import Figure
 
 LIMITS = Limits(FEW_CLUSTERS, FEW_DF, FEW_EFFECTIVE, uneven=0.75, moved=1.0)
-REASONS = {  # of a large CR2 standard error; whether the clusters are those of the model's level 2
-    True: "slopes that differ between clusters, a random slope that the model omits",
-    False: "within-cluster dependence that the model omits",
-}
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -73,6 +76,8 @@ class ClusterDiagnostics(sheet.Shown):
         Whether each cluster has rows of each group; one column where there is one.
     held : (c, g) of bool
         Whether each parameter is one of each group.
+    words : Words
+        What the verdict says of such a model.
 
     Examples
     --------
@@ -109,6 +114,7 @@ class ClusterDiagnostics(sheet.Shown):
     groups: tuple[Hashable, ...]
     member: Shaped[NDArray[np.bool_], "G g"]
     held: Shaped[NDArray[np.bool_], "c g"]
+    words: Words
 
     # --- frames -------------------------------------------------------------------------------
 
@@ -251,8 +257,8 @@ class ClusterDiagnostics(sheet.Shown):
     @quiet
     def verdict(self) -> tuple[str, ...]:
         """What to make of it, in sentences; only what applies."""
-        reason, refits = REASONS[self.nested], self._refits()
-        return verdict(self.counts, self._described(), LIMITS, reason, refits, self._apart())
+        refits = self._refits()
+        return verdict(self.counts, self._described(), LIMITS, self.words, refits, self._apart())
 
     def _apart(self) -> list[ClusterCounts]:
         """Those of groups that some parameter is held by alone; none if all are shared by all."""

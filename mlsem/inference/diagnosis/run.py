@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Annotated as Shaped
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mlsem.arguments import chosen
 from mlsem.core.quiet import quiet
-from mlsem.core.records import Index, RobustClusters, frozen
+from mlsem.core.records import Index, frozen
 from mlsem.core.sample.resampling import resampled_unions
 from mlsem.errors import InferenceError, OptionValueError
 from mlsem.estimation.estimates import Estimates
@@ -23,6 +24,7 @@ from mlsem.inference.covariance.reference import ClusterReference
 from mlsem.inference.diagnosis.influence import cluster_influence
 from mlsem.inference.diagnosis.left_out import LeftOut
 from mlsem.inference.diagnosis.result import ClusterDiagnostics
+from mlsem.inference.diagnosis.verdict import COARSER, TWO_LEVELS
 from mlsem.model.table import ParameterTable
 from mlsem.parallel.progress import bar
 
@@ -53,7 +55,10 @@ def diagnose(
     known = contrasts.any(axis=1)
     model = np.diagonal(clusters.model_covariance(places)[places])
     kinds = [frozenset((row.op, row.level) for row in table.rows if row.free == k) for k in places]
-    measures, asked = cluster_influence(clusters, contrasts), _asked(robust, exact)
+    measures, asked = (
+        cluster_influence(clusters, contrasts),
+        asked_clusters(robust.name, robust.labels, exact),
+    )
     left_out = None
     if asked is not None:
         left_out = _left_out(estimates, asked, places, ~measures.alone[asked], progress)
@@ -73,6 +78,7 @@ def diagnose(
         groups=tuple(group.label for group in table.groups),
         member=frozen(members(estimates.problem)),
         held=frozen(holders(estimates.problem)[places]),
+        words=TWO_LEVELS if table.two_level and robust.same else COARSER,
     )
 
 
@@ -99,7 +105,7 @@ def _cr2(estimates: Estimates) -> Covariance:
 def _rows(problem: Posed) -> Shaped[NDArray[np.int64], "G"]:
     """Rows of each robust cluster."""
     total = np.zeros(problem.robust.n_clusters, dtype=np.int64)
-    np.add.at(total, problem.robust.codes, problem.moments.rows)
+    np.add.at(total, problem.robust.codes, problem.moments.top_rows)
     return frozen(total)
 
 
@@ -142,19 +148,21 @@ def _by_kind(table: ParameterTable) -> list[int]:
     return sorted(range(own), key=order.__getitem__)
 
 
-def _asked(robust: RobustClusters, exact: object) -> Shaped[Index, "k"] | None:
+def asked_clusters(
+    name: str | None, ids: Shaped[NDArray[Any], "G"], exact: object
+) -> Shaped[Index, "k"] | None:
     """Positions of the clusters to leave out; None for none."""
     if isinstance(exact, bool):
-        return np.arange(robust.n_clusters) if exact else None
+        return np.arange(len(ids)) if exact else None
     wanted = exact if isinstance(exact, Iterable) and not isinstance(exact, str) else [exact]
-    labels = robust.labels.tolist()
+    labels = ids.tolist()
     place = {label: k for k, label in enumerate(labels)}
     found = []
     for label in wanted:
         if label not in place:
-            ids = ", ".join(repr(each) for each in labels[:5])
+            some = ", ".join(repr(each) for each in labels[:5])
             raise OptionValueError(
-                f"exact names no cluster {label!r} of {robust.name!r}; its ids are {ids}"
+                f"exact names no cluster {label!r} of {name!r}; its ids are {some}"
                 f"{', …' if len(labels) > 5 else ''}."
             )
         found.append(place[label])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mlsem.report.cells import percent
 
@@ -121,6 +121,46 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
+class Words:
+    """What differs between kinds of models.
+
+    Attributes
+    ----------
+    reason : str
+        What a CR2 standard error much larger than the model's points to, for a `slope`.
+    uncorrected : str
+        Standard errors that are too small with few clusters.
+    alone : str
+        What to do where one cluster determines a parameter.
+    reference : str
+        What is said of the range of ratios.
+    """
+
+    reason: str
+    uncorrected: str
+    alone: str
+    reference: str
+
+
+ROUGH = "No fixed cut-off is right, and the range is a rough one"
+COARSER = Words(
+    reason="within-cluster dependence that the model omits",
+    uncorrected="MLR and CR0",
+    alone='Use se="standard", or leave the effect out.',
+    reference=f"{ROUGH}: fit.compare_se() gives the reference band by simulation.",
+)
+TWO_LEVELS = replace(
+    COARSER, reason="slopes that differ between clusters, a random slope that the model omits"
+)
+ROWS_INDEPENDENT = Words(
+    reason="what the rows of a cluster share, which the working model omits",
+    uncorrected="CR0 and CR1",
+    alone="More clusters are needed, or the effect is left out.",
+    reference=f"{ROUGH}; CR2 holds either way.",
+)
+
+
+@dataclass(frozen=True, slots=True)
 class Refits:
     """Exact refits without a cluster: how many, and the clusters without which they failed."""
 
@@ -132,7 +172,7 @@ def verdict(
     counts: ClusterCounts,
     found: Sequence[Coefficient],
     limits: Limits,
-    reason: str,
+    words: Words,
     refits: Refits | None,
     groups: Sequence[ClusterCounts] = (),
 ) -> tuple[str, ...]:
@@ -144,8 +184,7 @@ def verdict(
         Of all clusters.
     groups : sequence of ClusterCounts
         Of those of each group with parameters of its own, where there are several.
-    reason : str
-        What a CR2 standard error much larger than the model's points to, for a `slope`.
+    words : Words
     """
     solo = [each for each in found if each.soloists]
     means = [each for each in found if each.mean and each.df > 0.0 and not each.soloists]
@@ -158,14 +197,14 @@ def verdict(
     above = [each for each in means if each.slope and each.ratio > each.upper]
     below = [each for each in means if each.slope and each.ratio < each.lower]
     sentences = (
-        few_clusters(scarce) if scarce else "",
+        few_clusters(scarce, words.uncorrected) if scarce else "",
         uneven(ragged) if ragged else "",
-        alone(solo) if solo else "",
+        alone(solo, words.alone) if solo else "",
         carried(few) if few else "",
         few_df(low) if low else "",
         moved(sorted(large, key=_change), refitted=refits is not None) if large else "",
-        wide(above, reason) if above else "",
-        narrow(below) if below else "",
+        wide(above, words) if above else "",
+        narrow(below, words) if below else "",
     )
     applying = tuple(sentence for sentence in sentences if sentence) or (well(means, counts),)
     return (*applying, failed(refits)) if refits is not None and refits.failed else applying
@@ -190,14 +229,14 @@ def _change(each: Coefficient) -> float:
 # --- sentences ------------------------------------------------------------------------------------
 
 
-def few_clusters(parts: Sequence[ClusterCounts]) -> str:
+def few_clusters(parts: Sequence[ClusterCounts], uncorrected: str) -> str:
     """There are few."""
     each = f"{parts[0].clusters} clusters in each of {len(parts)} groups"
     if len(parts) == 1 or len({part.clusters for part in parts}) > 1:
         each = _joined([f"{part.clusters} clusters{part.whose}" for part in parts])
     return (
-        f"{each} are few: MLR and "
-        "CR0 standard errors are too small and z tests reject too often. "
+        f"{each} are few: {uncorrected} standard errors are too small and z tests reject too "
+        "often. "
         'Use se="CR2" with its t tests.'
     )
 
@@ -236,15 +275,14 @@ def few_df(found: Sequence[Coefficient]) -> str:
     )
 
 
-def alone(found: Sequence[Coefficient]) -> str:
+def alone(found: Sequence[Coefficient], cure: str) -> str:
     """Single clusters determine part of these: leverage 1."""
     clusters = list(dict.fromkeys(label for each in found for label in each.soloists))
     who = "each of the clusters" if len(clusters) > 1 else "cluster"
     return (
         f"{who} {_joined(clusters)} alone determines "
         f"part of {_joined([each.name for each in found])} (leverage 1): no other cluster shows "
-        "how uncertain that part is, so there is no cluster-robust standard error. Use "
-        'se="standard", or leave the effect out.'
+        f"how uncertain that part is, so there is no cluster-robust standard error. {cure}"
     )
 
 
@@ -261,26 +299,20 @@ def moved(found: Sequence[Coefficient], *, refitted: bool) -> str:
     )
 
 
-def wide(found: Sequence[Coefficient], reason: str) -> str:
+def wide(found: Sequence[Coefficient], words: Words) -> str:
     """CR2 is much larger than the model's."""
     return (
         f"the CR2 standard error is much larger than the model's for {_ratios(found)}: this "
-        f"points to {reason}. {REFERENCE}"
+        f"points to {words.reason}. {words.reference}"
     )
 
 
-def narrow(found: Sequence[Coefficient]) -> str:
+def narrow(found: Sequence[Coefficient], words: Words) -> str:
     """CR2 is much smaller than the model's."""
     return (
         f"the CR2 standard error is much smaller than the model's for {_ratios(found)}: the "
-        f"residual variance may differ between clusters, or it is chance. {REFERENCE}"
+        f"residual variance may differ between clusters, or it is chance. {words.reference}"
     )
-
-
-REFERENCE = (
-    "No fixed cut-off is right, and the range is a rough one: fit.compare_se() gives the "
-    "reference band by simulation."
-)
 
 
 def failed(refits: Refits) -> str:

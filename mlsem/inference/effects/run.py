@@ -14,7 +14,7 @@ from mlsem.arguments import require_level, require_seed, require_whole
 from mlsem.core.quiet import quiet
 from mlsem.core.records import Array, Index
 from mlsem.errors import InferenceError, OptionValueError, listed, nearest
-from mlsem.estimation.estimates import Estimates, GroupEstimates
+from mlsem.estimation.estimates import Estimates
 from mlsem.estimation.joint import joint_moments
 from mlsem.estimation.problem import Problem
 from mlsem.inference.covariance.groups import placed
@@ -22,6 +22,8 @@ from mlsem.inference.covariance.intervals import wald
 from mlsem.inference.covariance.matrix import Covariance
 from mlsem.inference.effects.paths import MOST_WAYS, Paths, paths_of
 from mlsem.inference.effects.result import Effects
+from mlsem.inference.estimated import GroupedEstimates, GroupEstimated
+from mlsem.model.table import ParameterTable
 
 IntervalKind = Literal["delta", "monte carlo", "bootstrap"]
 
@@ -121,7 +123,7 @@ class _Found:
 
 @quiet
 def effects(
-    estimates: Estimates,
+    estimates: GroupedEstimates,
     covariance: Covariance,
     outcome: str,
     predictor: str,
@@ -140,8 +142,7 @@ def effects(
     if not estimates.converged:
         raise InferenceError("the fit did not converge: its paths are not estimates.")
     grouped = bool(estimates.table.groups)
-    parts = _chosen(estimates, group)
-    shown, notes = _of_groups(parts, outcome, predictor)
+    shown, notes = _of_groups(_chosen(estimates, group), outcome, predictor)
     if grouped:
         shown += _between_groups(shown)
     params, found = estimates.params, [each.effect for each in shown]
@@ -169,7 +170,7 @@ def effects(
     return Effects(outcome, predictor, ci, confidence, columns, notes)
 
 
-def _chosen(estimates: Estimates, group: object) -> tuple[GroupEstimates, ...]:
+def _chosen(estimates: GroupedEstimates, group: object) -> tuple[GroupEstimated, ...]:
     """The groups that are asked for, in this order; all by default."""
     if group is None:
         return estimates.groups
@@ -183,7 +184,7 @@ def _chosen(estimates: Estimates, group: object) -> tuple[GroupEstimates, ...]:
 
 
 def _of_groups(
-    parts: tuple[GroupEstimates, ...], outcome: str, predictor: str
+    parts: tuple[GroupEstimated, ...], outcome: str, predictor: str
 ) -> tuple[list[_Found], tuple[str, ...]]:
     """The effects of each group that has any, and notes; its error, if none has."""
     shown: list[_Found] = []
@@ -191,11 +192,11 @@ def _of_groups(
     errors: dict[Hashable, Exception] = {}
     for part in parts:
         try:
-            levels, found = _effects(part.estimates, outcome, predictor)
+            levels, found = _effects(part, outcome, predictor)
         except (InferenceError, OptionValueError) as error:
             errors[part.label] = error
             continue
-        notes |= dict.fromkeys(_notes(part.estimates, found))
+        notes |= dict.fromkeys(_notes(part.table, found))
         one = part.label is None
         own = found if one else [_OfGroup(each, part.places) for each in found]
         shown += [_Found(part.label, *pair) for pair in zip(levels, own, strict=True)]
@@ -206,10 +207,10 @@ def _of_groups(
 
 
 def _nowhere(
-    errors: list[Exception], parts: tuple[GroupEstimates, ...], outcome: str, predictor: str
+    errors: list[Exception], parts: tuple[GroupEstimated, ...], outcome: str, predictor: str
 ) -> Exception:
     """Why there are no effects in any group: that of one, if it is that of all."""
-    tables = [part.estimates.table for part in parts]
+    tables = [part.table for part in parts]
     known = [{*table.observed, *(n for v in table.levels for n in v.latent)} for table in tables]
     apart = {outcome, predictor} <= set().union(*known) and outcome != predictor
     if apart and len({str(error) for error in errors}) > 1:
@@ -233,14 +234,14 @@ def _between_groups(shown: list[_Found]) -> list[_Found]:
 
 
 def _effects(
-    estimates: Estimates[Problem], outcome: str, predictor: str
+    part: GroupEstimated, outcome: str, predictor: str
 ) -> tuple[list[int], list[_Effect | _Difference]]:
     """All of them, level by level; of those at both levels the differences at the end."""
-    table, by_level = estimates.table, {}
+    table, by_level = part.table, {}
     if outcome == predictor:
         raise OptionValueError(f"outcome and predictor are the same variable, {outcome!r}.")
     known: dict[str, None] = {}
-    means = _covariate_means(estimates)
+    means = _covariate_means(part)
     for level in range(1, len(table.levels) + 1):
         paths = paths_of(table, level, means)
         known |= dict.fromkeys(paths.names)
@@ -283,10 +284,15 @@ def _at_level(paths: Paths, outcome: str, predictor: str) -> list[_Effect]:
     return [*found, *named, _Effect("total", paths, source, target)]
 
 
-def _covariate_means(estimates: Estimates[Problem]) -> dict[str, float]:
-    """Of the fixed covariates of level 2."""
-    if not estimates.table.slopes:
+def _covariate_means(part: GroupEstimated) -> dict[str, float]:
+    """Of the fixed covariates of level 2; over several data sets the mean."""
+    if not part.table.slopes:
         return {}
+    found = [_means_of(one.estimates) for one in part.each]
+    return {name: float(np.mean([means[name] for means in found])) for name in found[0]}
+
+
+def _means_of(estimates: Estimates[Problem]) -> dict[str, float]:
     joint = joint_moments(estimates.problem, 2, estimates.implied[1])
     return dict(
         zip(joint.names[joint.modelled :], joint.mean[joint.modelled :].tolist(), strict=True)
@@ -294,7 +300,7 @@ def _covariate_means(estimates: Estimates[Problem]) -> dict[str, float]:
 
 
 def _from_normal(
-    estimates: Estimates,
+    estimates: GroupedEstimates,
     covariance: Covariance,
     gradients: Shaped[Array, "c npar"],
     draws: int,
@@ -335,7 +341,7 @@ def _of_draws(sampled: Shaped[Array, "c B"], confidence: float) -> dict[str, Sha
     }
 
 
-def _notes(estimates: Estimates, found: list[_Effect | _Difference]) -> tuple[str, ...]:
+def _notes(table: ParameterTable, found: list[_Effect | _Difference]) -> tuple[str, ...]:
     notes, paths = [], {}
     for each in found:
         if isinstance(each, _Effect):
@@ -348,6 +354,6 @@ def _notes(estimates: Estimates, found: list[_Effect | _Difference]) -> tuple[st
             f"{listed(products)}: effects through a product's factors are conditional ones, at 0 "
             "of the other factor; centre the factors, or write the effects as := parameters."
         )
-    if estimates.table.slopes:
+    if table.slopes:
         notes.append("a path that varies between clusters stands with its mean.")
     return tuple(notes)

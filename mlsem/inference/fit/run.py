@@ -17,7 +17,7 @@ from mlsem.inference.fit.chisquare import ChiSquare
 from mlsem.inference.fit.models import FitModels
 from mlsem.inference.fit.residuals import level_residuals, mean_over_rows
 from mlsem.inference.fit.single_level import single_level_measures
-from mlsem.inference.fit.weighted import without_unit
+from mlsem.inference.fit.weighted import defined
 
 Measures = dict[str, float]
 Approximation = dict[str, indices.Rmsea]
@@ -64,7 +64,7 @@ def fit_measures(models: FitModels) -> Measures:
     require_estimates(estimates)
     if estimates.table.differing:
         alone = {"npar": float(estimates.n_own_params)} | _likelihood(estimates)
-        return without_unit(alone) if estimates.weighted else alone
+        return defined(alone, estimates)
     tests = _Tests(
         models.test,
         models.baseline_test,
@@ -88,7 +88,7 @@ def fit_measures(models: FitModels) -> Measures:
     measures |= _approximation(approximation)
     measures |= _srmr(models) | _goodness(tests, approximation)
     measures |= single_level_measures(models)
-    return without_unit(measures) if estimates.weighted else measures
+    return defined(measures, estimates)
 
 
 @quiet
@@ -137,7 +137,7 @@ def level_measures(models: FitModels, level: int, units: Units = "clusters") -> 
     measures |= _approximation(approximation)
     name = ("srmr_within", "srmr_between")[level - 1]
     measures |= {name: _level_srmr(own, models.saturated, level)} | _goodness(tests, approximation)
-    return without_unit(measures) if estimates.weighted else measures
+    return defined(measures, estimates)
 
 
 def require_estimates(estimates: Estimates) -> None:

@@ -10,6 +10,9 @@ from __future__ import annotations
 
 from math import nan
 
+from mlsem.estimation.estimates import Estimates
+from mlsem.estimation.weighted import scores_of_rows
+
 SCALED = ("chisq", "df", "pvalue", "baseline.chisq", "baseline.df", "baseline.pvalue", "rmsea")
 COMPARATIVE = ("cfi", "tli", "nnfi", "rni")
 NORMED = ("nfi", "rfi", "pnfi", "ifi")
@@ -22,12 +25,19 @@ DEFINED = frozenset(
         *(f"{name}.robust" for name in COMPARATIVE),
     )
 )
+BY_SCORES = frozenset(
+    name for name in DEFINED if "scaling" in name or name.endswith((".scaled", ".robust", ".score"))
+)
 RESIDUAL = ("srmr", "rmr", "crmr")
 
 
-def without_unit(measures: dict[str, float]) -> dict[str, float]:
-    """The measures, NaN those that change with the weights' unit."""
+def defined(measures: dict[str, float], estimates: Estimates) -> dict[str, float]:
+    """The measures, NaN of a weighted fit those that change with the weights' unit, and those by
+    scores where replicates alone know what was drawn together."""
+    if not estimates.weighted:
+        return measures
+    there = DEFINED - BY_SCORES if scores_of_rows(estimates) else DEFINED
     return {
-        name: value if name in DEFINED or name.startswith(RESIDUAL) else nan
+        name: value if name in there or name.startswith(RESIDUAL) else nan
         for name, value in measures.items()
     }

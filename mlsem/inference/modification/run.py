@@ -31,6 +31,7 @@ from mlsem.estimation.efficient import EfficientScores, efficient_scores, extend
 from mlsem.estimation.estimates import Estimates
 from mlsem.estimation.scales import scales_at
 from mlsem.estimation.units import Kind, scaled_variables, unit_of
+from mlsem.estimation.weighted import require_clusters
 from mlsem.model.candidates import candidates, extend
 from mlsem.model.table import Row
 
@@ -157,3 +158,4 @@ def require_scores(estimates: Estimates) -> None:
             "the scores of a fit by REML do not sum to zero: fit by maximum likelihood "
             "(REML=False in lmm)."
         )
+    require_clusters(estimates, "score tests and modification indices")

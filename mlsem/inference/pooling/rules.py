@@ -127,26 +127,28 @@ def pooled(
     nests : sequence of (e,)
         Nested: which of the m belong together, as many each time.
     """
-    within = covariances.mean(axis=0)
+    added = _deviations(estimates, nests)
+    squares = np.array([away.T @ away / df for _, away, df in added])
+    factors, df = np.array([factor for factor, _, _ in added]), [df for _, _, df in added]
+    matrices = factors[:, None, None] * squares
+    return Parts(matrices, np.array(df, dtype=float), covariances.mean(axis=0), squares[0])
+
+
+def _deviations(
+    estimates: Shaped[Array, "m c"], nests: Sequence[Shaped[Index, "e"]]
+) -> list[tuple[float, Array, int]]:
+    """How estimates are spread: (1 + 1/m, θ_i - θ̄, m - 1); nested (1 + 1/M, θ̄_k - θ̄, M - 1) and
+    (1 - 1/N, θ_ki - θ̄_k, M (N - 1))."""
     if not nests:
-        between = _spread(estimates, len(estimates) - 1)
-        added, df = [(1.0 + 1.0 / len(estimates)) * between], [len(estimates) - 1]
-    else:
-        outer, inner = len(nests), len(nests[0])
-        means = np.array([estimates[nest].mean(axis=0) for nest in nests])
-        between = _spread(means, outer - 1)
-        added, df = [(1.0 + 1.0 / outer) * between], [outer - 1]
-        if inner > 1:
-            away = np.concatenate([estimates[nest] for nest in nests]) - means.repeat(inner, axis=0)
-            inside = away.T @ away / (outer * (inner - 1))
-            added, df = [*added, (1.0 - 1.0 / inner) * inside], [*df, outer * (inner - 1)]
-    return Parts(np.array(added), np.array(df, dtype=float), within, between)
-
-
-def _spread(estimates: Shaped[Array, "m npar"], df: int) -> Shaped[Array, "npar npar"]:
-    """Σ (θ_i - θ̄)(θ_i - θ̄)ᵀ / df."""
-    away = estimates - estimates.mean(axis=0)
-    return away.T @ away / df
+        size = len(estimates)
+        return [(1.0 + 1.0 / size, estimates - estimates.mean(axis=0), size - 1)]
+    outer, inner = len(nests), len(nests[0])
+    means = np.array([estimates[nest].mean(axis=0) for nest in nests])
+    found = [(1.0 + 1.0 / outer, means - means.mean(axis=0), outer - 1)]
+    if inner > 1:
+        away = np.concatenate([estimates[nest] for nest in nests]) - means.repeat(inner, axis=0)
+        found.append((1.0 - 1.0 / inner, away, outer * (inner - 1)))
+    return found
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -170,14 +172,11 @@ def pooled_numbers(
 ) -> PooledNumbers:
     """Rubin's rules for numbers that each data set has, with standard errors and degrees of
     freedom."""
-    variances = [
-        pooled(values[:, [k]], se[:, k, None, None] ** 2, nests).along(np.ones((1, 1)))
-        for k in range(values.shape[1])
-    ]
+    added = _deviations(values, nests)
     found = Variances(
-        np.concatenate([each.within for each in variances]),
-        np.concatenate([each.added for each in variances], axis=1),
-        variances[0].added_df,
+        (se**2).mean(axis=0),
+        np.array([factor * (away**2).sum(axis=0) / df for factor, away, df in added]),
+        np.array([df for _, _, df in added], dtype=float),
     )
     df = found.df(complete.mean(axis=0), method)
     return PooledNumbers(values.mean(axis=0), np.sqrt(found.total), df, found.riv, found.fmi(df))

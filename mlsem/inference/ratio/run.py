@@ -11,7 +11,7 @@ from mlsem.base.display import lines
 from mlsem.data.table.frame import make_frame
 from mlsem.errors import InferenceError, listed
 from mlsem.estimation.estimates import Estimates
-from mlsem.estimation.weighted import refuse_weights
+from mlsem.estimation.weighted import refuse_weights, require_clusters
 from mlsem.inference.covariance.of_estimates import stratified
 from mlsem.inference.ratio.boundary import Step
 from mlsem.inference.ratio.mixtures import mixture_tail, simulated_tail
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 Reference = Literal["chi2", "mixture", "simulated", "scaled"]
 Method = Literal["lr", "satorra.bentler.2001", "satorra.bentler.2010", "score"]
 METHODS: tuple[Method, ...] = get_args(Method)
+POSITIVE = 'method="satorra.bentler.2010" or "score"'
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -242,13 +243,17 @@ class _Test:
 
     def scaled(self, method: Method, boundary: bool) -> LrTest:
         if boundary:
-            plain = "" if self.full.weighted else 'Fit both models with estimator="ML", or pass '
+            method = f"boundary=False, with {POSITIVE},"
+            if not self.full.weighted:
+                instead = 'Fit both models with estimator="ML", or pass boundary=False'
+            else:
+                instead = "Pass " + ("boundary=False" if self._stratified else method)
             raise InferenceError(
                 "the full model adds variances, and there is no scaled difference test that is "
-                f"corrected for the boundary. {plain or 'Pass '}boundary=False if variances may be "
-                "negative."
+                f"corrected for the boundary. {instead} if variances may be negative."
             )
-        if self.full.problem.robust.strata is not None and method != "satorra.bentler.2001":
+        require_clusters(self.full, "a scaled difference test")
+        if self._stratified and method != "satorra.bentler.2001":
             raise InferenceError(
                 f'method="{method}" does not know of strata: use "satorra.bentler.2001", or '
                 "fit.wald_test."
@@ -268,12 +273,16 @@ class _Test:
     def _factor_2001(self) -> float:
         factor = (scaling_trace(self.full) - scaling_trace(self.simple)) / self.df
         if not factor > 0:
+            instead = "" if self._stratified else f"{POSITIVE}, whose factor is positive, or "
             raise InferenceError(
                 f"the scaling factor of the difference is {factor:.3f}: the scaled test (Satorra "
-                '& Bentler, 2001) does not exist for these models. Use method="score", or '
-                "fit.wald_test."
+                f"& Bentler, 2001) does not exist for these models. Use {instead}fit.wald_test."
             )
         return factor
+
+    @property
+    def _stratified(self) -> bool:
+        return self.full.problem.robust.strata is not None
 
     # --- at the boundary ----------------------------------------------------------------------
 

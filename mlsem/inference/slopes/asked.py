@@ -3,8 +3,8 @@ held."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from mlsem.estimation.prediction import new_data
 from mlsem.inference.slopes.equation import (
     BETWEEN,
     Equation,
+    MeanEquation,
     OfFormula,
     Plain,
     Source,
@@ -25,12 +26,13 @@ from mlsem.inference.slopes.equation import (
     terms_of,
 )
 from mlsem.inference.slopes.interaction import Interaction
-from mlsem.inference.slopes.spread import Spread, of_factor, of_moments, of_values
+from mlsem.inference.slopes.spread import Spread, of_factor, of_moments, of_values, over_data
 
 if TYPE_CHECKING:
     from mlsem.estimation.estimates import Estimates, GroupEstimates
     from mlsem.estimation.problem import Problem
     from mlsem.inference.covariance.matrix import Covariance
+    from mlsem.inference.estimated import GroupEstimated
 
 MOST = 2  # moderators at a time
 MOVES = 1e-10  # change of a slope's gradient, as a share, that is none
@@ -106,8 +108,9 @@ def _read_at(at: object, moderator: str) -> dict[str, tuple[Any, ...]]:
 # --- the equation ---------------------------------------------------------------------------------
 
 
-def interaction_of(part: GroupEstimates, covariance: Covariance, asked: Asked) -> Interaction:
-    """The interaction in one group.
+def interaction_of(part: GroupEstimated, covariance: Covariance, asked: Asked) -> Interaction:
+    """The interaction in one group; of several data sets with the mean of where variables are held,
+    and of the columns of a formula.
 
     Raises
     ------
@@ -117,11 +120,41 @@ def interaction_of(part: GroupEstimates, covariance: Covariance, asked: Asked) -
     OptionValueError
         There is no such variable, outcome or level.
     """
+    first, *others = (_of_one(each, covariance, asked) for each in part.each)
+    if not others:
+        return first
+    each = (first, *others)
+    for one in others:
+        if away := first.held.keys() ^ one.held.keys():
+            raise InferenceError(
+                f"{listed(sorted(source.name for source in away))}: the data sets have not the "
+                "same values, two in some and more in others. Say where it is held, in at=."
+            )
+    equations = tuple(one.equation for one in each)
+    made_alike = all(isinstance(equation.maker, Plain) for equation in equations)
+    return replace(
+        first,
+        equation=first.equation if made_alike else MeanEquation(equations),
+        spreads={key: over_data([one.spreads[key] for one in each]) for key in first.spreads},
+        held={key: _mean([one.held[key] for one in each]) for key in first.held},
+        params=part.params,
+    )
+
+
+def _mean(values: Sequence[Any]) -> Any:
+    """The value that all have, or the mean of numbers."""
+    return values[0] if all(each == values[0] for each in values) else float(np.mean(values))
+
+
+def _of_one(part: GroupEstimates, covariance: Covariance, asked: Asked) -> Interaction:
+    """Of one data set."""
     estimates = part.estimates
     if not estimates.converged:
         raise InferenceError("the fit did not converge: it has no slopes to look at.")
+    centring = {name: how for name, how, _ in estimates.record.centered}
+    mine = part.params, part.places, centring, covariance
     found = [
-        Interaction(equation, predictor, moderators, spreads, held, part, covariance)
+        Interaction(equation, predictor, moderators, spreads, held, *mine)
         for equation, spreads in _equations(estimates, asked)
         for predictor, moderators, held in _meanings(equation, spreads, asked)
     ]

@@ -152,6 +152,48 @@ class Equation:
         return rows, constant
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class MeanEquation:
+    """The mean over data sets of one equation: columns of a formula such as poly(x, 2) are made
+    otherwise in each.
+
+    Attributes
+    ----------
+    each : tuple of Equation
+    """
+
+    each: tuple[Equation, ...]
+
+    @property
+    def outcome(self) -> str:
+        return self.each[0].outcome
+
+    @property
+    def maker(self) -> Maker:
+        return self.each[0].maker
+
+    @property
+    def sources(self) -> tuple[Source, ...]:
+        return self.each[0].sources
+
+    def level(self, points: Points) -> tuple[Shaped[Array, "c npar"], Shaped[Array, "c"]]:
+        """See `Equation.level`."""
+        return _mean([each.level(points) for each in self.each])
+
+    def slope(
+        self, points: Points, x: Source
+    ) -> tuple[Shaped[Array, "c npar"], Shaped[Array, "c"]]:
+        """See `Equation.slope`."""
+        return _mean([each.slope(points, x) for each in self.each])
+
+
+def _mean(
+    found: list[tuple[Shaped[Array, "c npar"], Shaped[Array, "c"]]],
+) -> tuple[Shaped[Array, "c npar"], Shaped[Array, "c"]]:
+    rows, constants = zip(*found, strict=True)
+    return np.mean(rows, axis=0), np.mean(constants, axis=0)
+
+
 def _length(points: Points) -> int:
     return len(next(iter(points.values())))
 

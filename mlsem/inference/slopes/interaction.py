@@ -11,14 +11,13 @@ from typing import Annotated as Shaped
 import numpy as np
 from scipy.special import chdtrc, chdtri, fdtrc, fdtri
 
-from mlsem.core.records import Array
+from mlsem.core.records import Array, Index
 from mlsem.inference.covariance.groups import placed
 from mlsem.inference.covariance.intervals import Wald, critical_values, wald
-from mlsem.inference.slopes.equation import Equation, Points, Source
+from mlsem.inference.slopes.equation import Equation, MeanEquation, Points, Source
 from mlsem.inference.slopes.spread import Spread
 
 if TYPE_CHECKING:
-    from mlsem.estimation.estimates import GroupEstimates
     from mlsem.inference.covariance.matrix import Covariance
 
 RANK = 1e-8  # singular values of gradients, in standard errors, that are none
@@ -65,7 +64,7 @@ class Interaction:
 
     Attributes
     ----------
-    equation : Equation
+    equation : Equation or MeanEquation
         Of the group's own parameters.
     predictor : Source
     moderators : tuple of Source
@@ -74,26 +73,29 @@ class Interaction:
         Of all that the outcome depends on.
     held : mapping of Source to object
         Where the others are held; factors that are left out have equal weights.
-    part : GroupEstimates
+    params : (m,)
+        The group's own parameters.
+    places : (m,)
+        Where they stand among those of all groups.
+    centring : mapping of str to str
+        How `center=` centred what it did: "cluster" or "grand".
     covariance : Covariance
         Of the parameters of all groups.
     """
 
-    equation: Equation
+    equation: Equation | MeanEquation
     predictor: Source
     moderators: tuple[Source, ...]
     spreads: Mapping[Source, Spread]
     held: Mapping[Source, Any]
-    part: GroupEstimates
+    params: Shaped[Array, "m"]
+    places: Shaped[Index, "m"]
+    centring: Mapping[str, str]
     covariance: Covariance
-
-    @property
-    def params(self) -> Shaped[Array, "npar"]:
-        return self.part.estimates.params
 
     def centred(self, source: Source) -> str:
         """Less what mean the values of a variable are that `center=` centred; empty of others."""
-        how = {name: how for name, how, _ in self.part.estimates.record.centered}.get(source.name)
+        how = self.centring.get(source.name)
         whose = {"cluster": "of its cluster", "grand": "of all", None: ""}[how]
         return f"less the mean {whose}" if whose else ""
 
@@ -127,7 +129,7 @@ class Interaction:
         self, rows: Shaped[Array, "c m"], constant: Shaped[Array, "c"]
     ) -> tuple[Shaped[Array, "c"], Shaped[Array, "c npar"]]:
         values = rows @ self.params + constant
-        return values, placed(rows, self.part.places, len(self.covariance.matrix))
+        return values, placed(rows, self.places, len(self.covariance.matrix))
 
     def tests(
         self,

@@ -12,13 +12,13 @@ from mlsem.inference.slopes.grid import chosen_values
 from mlsem.inference.slopes.result import SimpleSlopes
 
 if TYPE_CHECKING:
-    from mlsem.estimation.estimates import GroupEstimates
     from mlsem.inference.covariance.matrix import Covariance
+    from mlsem.inference.estimated import GroupEstimated
 
 
 @quiet
 def simple_slopes(
-    part: GroupEstimates,
+    part: GroupEstimated,
     covariance: Covariance,
     asked: Asked,
     level: float,

@@ -4,6 +4,7 @@ the data are given."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from typing import Annotated as Shaped
@@ -84,6 +85,24 @@ def of_values(source: Source, values: Shaped[Array, "m"]) -> Spread:
         observed=True,
         levels=tuple(different.tolist()) if len(different) == 2 else (),
         points=values,
+    )
+
+
+def over_data(each: Sequence[Spread]) -> Spread:
+    """Of several data sets: means and standard deviations are averaged, values brought together."""
+    first, *others = each
+    if first.is_factor or not others:
+        return first
+    points = [spread.points for spread in each if spread.points is not None]
+    return Spread(
+        first.source,
+        mean=float(np.mean([spread.mean for spread in each])),
+        sd=float(np.mean([spread.sd for spread in each])),
+        low=min(spread.low for spread in each),
+        high=max(spread.high for spread in each),
+        observed=all(spread.observed for spread in each),
+        levels=first.levels if all(other.levels == first.levels for other in others) else (),
+        points=np.concatenate(points) if len(points) == len(each) else None,
     )
 
 

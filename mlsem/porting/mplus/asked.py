@@ -15,12 +15,20 @@ _ANALYSIS = (
     "MCONVERGENCE", "STITERATIONS", "SDITERATIONS", "COVERAGE", "LOGCRITERION", "ADAPTIVE",
     "CHOLESKY", "MATRIX", "PARAMETERIZATION", "ROTATION", "CHAINS", "BITERATIONS", "FBITERATIONS",
     "POINT", "PRIOR", "LINK", "DISTRIBUTION", "INTERACTIVE", "STSEED", "BSEED",
+    "REPSE", "MULTIPLIER",
 )  # fmt: skip
 # Settings of algorithms: there is one here, and it needs none.
 _OF_ALGORITHMS = _ANALYSIS[6:20]
 _LEFT_OUT = {
     "PLOT": "figures are methods of the fit and of its results",
     "MONTECARLO": "simulations are mlsem.simulate and mlsem.study",
+}
+_METHODS = {"FAY": "Fay", "BRR": "BRR", "JACKKNIFE1": "JK1", "JACKKNIFE2": "JK2"}
+_OTHER_METHODS = {
+    "FAY": "its factor is not written, as in FAY (.5): mlsem.Fay takes it as k",
+    "JACKKNIFE": "its multipliers are in a file: mlsem.JK1 and mlsem.JK2 have (R - 1)/R and 1",
+    "BOOTSTRAP": "replicates of the bootstrap are not weighed here: there are mlsem.Fay, BRR, JK1 "
+    'and JK2, and fit.bootstrap("pairs")',
 }
 _KINDS = {"STANDARDIZED": "all", "STAND": "all", "STDYX": "all", "STDY": "nox", "STD": "lv"}
 
@@ -43,6 +51,7 @@ class Asked:
     options: dict[str, str] = field(default_factory=dict)
     steps: str = ""  # of invariance
     draws: int = 0
+    method: tuple[str, str] | None = None  # of replicate weights, and Fay's factor
     standardized: bool = False
     after: list[str] = field(default_factory=list)
     barred: list[str] = field(default_factory=list)
@@ -67,6 +76,8 @@ class Asked:
                 self.options["information"] = f'"{value.lower()}"'
             elif each.name == "BOOTSTRAP":
                 self._bootstrap(each.text, value)
+            elif each.name == "REPSE":
+                self._replication(each.text, value)
             elif each.name == "MODEL":
                 self._model(each.text, set(value.split()))
             elif each.name not in _OF_ALGORITHMS:
@@ -95,6 +106,13 @@ class Asked:
             self.refuse(text, "its kind has no counterpart")
             return
         self.draws = int(number[0])
+
+    def _replication(self, text: str, value: str) -> None:
+        told = re.fullmatch(r"(\w+)\s*(?:\(\s*(\d*\.?\d+)\s*\))?", value.strip())
+        word, factor = told.groups("") if told else ("", "")
+        self.method = (_METHODS.get(word, ""), factor)
+        if not self.method[0] or (word == "FAY" and not factor):
+            self.bar(text, _OTHER_METHODS.get(word, "this method is not known"))
 
     def _model(self, text: str, words: set[str]) -> None:
         steps = [word for word in ("CONFIGURAL", "METRIC", "SCALAR") if word in words]

@@ -34,7 +34,6 @@ _BARRED = {
     "LAGGED": "time series are not fitted here",
     "TINTERVAL": "time series are not fitted here",
     "SURVIVAL": "survival times are not fitted here",
-    "REPWEIGHTS": "replicate weights are not translated: name them in replicates= of mlsem.fit",
     "FREQWEIGHT": "weights of frequency are not supported: repeat the rows",
 }
 _SCALES = ("CLUSTER", "ECLUSTER", "UNSCALED")
@@ -72,6 +71,7 @@ class Data:
     weights: dict[str, str] = field(default_factory=dict)  # level → column
     scaling: str = ""
     strata: str = ""
+    replicates: list[str] = field(default_factory=list)
     imputed: bool = False  # `file` lists the files of the imputations
     steps: list[str] = field(default_factory=list)
     barred: list[str] = field(default_factory=list)
@@ -159,6 +159,9 @@ class Data:
 
     def _strata(self, text: str) -> None:
         self.strata = self._one(text)
+
+    def _replicates(self, text: str) -> None:
+        self.replicates = plain_names(text, self.names)
 
     def _one(self, text: str) -> str:
         names = plain_names(text, self.names)
@@ -294,6 +297,7 @@ _READERS: dict[str, Callable[[Data, str], None]] = {
     "WTSCALE": Data._weight_scaling,
     "BWTSCALE": lambda _data, _text: None,  # a constant in clusters' weights changes nothing
     "STRATIFICATION": Data._strata,
+    "REPWEIGHTS": Data._replicates,
 }
 
 

@@ -15,6 +15,7 @@ from mlsem.porting.mplus.lists import NAME, NotTranslated
 from mlsem.porting.mplus.model import Model
 from mlsem.porting.mplus.sections import Section, cut, one_line, statements
 from mlsem.porting.mplus.written import Written, write
+from mlsem.porting.numbered import pattern_of
 from mlsem.porting.result import Port
 
 if TYPE_CHECKING:
@@ -147,6 +148,7 @@ class _Program:
         data, asked = self.data, self.asked
         groups = tuple(data.groups.values())
         written = write(self.model, data.within, data.between, groups)
+        self._require_method()
         self._defaults(written)
         barred = list(dict.fromkeys([*data.barred, *asked.barred]))
         if data.imputed:
@@ -216,9 +218,24 @@ class _Program:
                 chosen["weight_scaling"] = f'"{data.scaling}"'
         elif data.weights:
             chosen["weights"] = f'"{next(iter(data.weights.values()))}"'
-        if data.strata:
+        if data.replicates:
+            chosen["replicates"] = self._replicates()
+        elif data.strata:
             chosen["strata"] = f'"{data.strata}"'
         return chosen
+
+    def _require_method(self) -> None:
+        """Replicate weights have a method, and the other way round."""
+        if self.data.replicates and self.asked.method is None:
+            self.asked.bar("REPWEIGHTS", "the method is not written, as in REPSE = FAY (.5)")
+        elif self.asked.method is not None and not self.data.replicates:
+            self.asked.bar("REPSE", "replicate weights are columns of the data here, REPWEIGHTS")
+
+    def _replicates(self) -> str:
+        method, factor = self.asked.method or ("", "")
+        pattern = pattern_of(self.data.replicates, self.data.columns)
+        columns = _list(self.data.replicates) if pattern is None else _quoted(pattern)
+        return f"mlsem.{method or 'Fay'}({columns}{f', k={float(factor):g}' if factor else ''})"
 
     def _unnamed(self) -> list[str]:
         """Variables of USEVARIABLES that MODEL does not name."""

@@ -16,6 +16,7 @@ from mlsem.porting.r import (
     reading,
     results,
     robust,
+    survey_designs,
     survey_fits,
     testing,
     texts,
@@ -61,7 +62,7 @@ from mlsem.porting.r.values import Refused, Value
 from mlsem.porting.result import Port
 
 SUBJECTS = (basics, clusters, fits, frames, mixed, mixed_fits, predictions, reading, results)
-SUBJECTS += (robust, survey_fits, testing, texts, updates)
+SUBJECTS += (robust, survey_designs, survey_fits, testing, texts, updates)
 """Imported for the functions that they enter in the table."""
 NO_VALUE = ("nothing", "silent", "printed")
 LONGEST = 40

@@ -125,12 +125,3 @@ def imputations(context: Context, bound: Bound) -> Value:
     means(model, options)
     info = FitInfo("fit_many", model.doc, data, options, seen=context.seen(model.doc, data.doc))
     return Value(call("mlsem.fit_many", model.doc, data.doc, **options), "pooled", info=info)
-
-
-@r_function("svyglm svydesign svrepdesign svymean")
-def survey(_: Context, bound: Bound) -> Value:
-    raise Refused(
-        f'{bound.call.function}(): mlsem.fit("y ~ x", data, cluster="psu", weights="w", '
-        'strata="s", meanstructure=True) has the estimates and errors of svyglm of a continuous '
-        "outcome."
-    )

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal
-
-import numpy as np
+from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 from mlsem.arguments import require_level
 from mlsem.core.quiet import quiet
 from mlsem.data.frames.taking import any_frame
 from mlsem.data.table.columns import require_frame
-from mlsem.data.table.frame import make_frame, make_series
-from mlsem.errors import InferenceError, OptionValueError
+from mlsem.data.table.frame import make_frame
+from mlsem.errors import InferenceError
+from mlsem.estimation.generalized.settings import GlmUpdateKeywords
+from mlsem.estimation.keywords import UNCHANGED, shown
 from mlsem.inference.covariance.generalized import glm_covariance
 from mlsem.inference.wald.run import require_test, wald_test
 from mlsem.other_programs.answering import Answering
+from mlsem.results.drawn import Plotted
+from mlsem.results.generalized.expected import Expecting
 from mlsem.results.tables import BROOM, tested_columns
-from mlsem.results.tested import Tested
+from mlsem.results.tested import Coefficients
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,16 +29,21 @@ if TYPE_CHECKING:
     from mlsem.data.frames.records import AnyFrame
     from mlsem.estimation.generalized.estimates import GlmEstimates
     from mlsem.estimation.generalized.settings import GlmDf, GlmSe, GlmSettings, SeForm
+    from mlsem.inference.bootstrap.draws import WeightKind
+    from mlsem.inference.bootstrap.result import Bootstrap
     from mlsem.inference.covariance.matrix import Covariance
+    from mlsem.inference.diagnosis.result import ClusterDiagnostics
     from mlsem.inference.wald.run import TestKind, WaldTest
+    from mlsem.parallel.pool import Backend
     from mlsem.results.generalized.effects import EffectKind, GlmEffects
     from mlsem.results.generalized.summary import GlmSummary
 
-Scale = Literal["response", "link"]
+Refit = Callable[["GlmResult", object, object, Mapping[str, Any]], "GlmResult"]
+"""Of a fit, a formula or None, data or None, and keywords."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class GlmResult(Tested, Answering):
+class GlmResult(Expecting, Coefficients, Answering, Plotted):
     """What `mlsem.glm` and `mlsem.gee` return.
 
     Attributes
@@ -68,6 +75,7 @@ class GlmResult(Tested, Answering):
     covariance: Covariance
     notes: tuple[str, ...]
     _estimates: GlmEstimates
+    _refit: Refit
 
     # --- what was fitted ------------------------------------------------------------------------
 
@@ -124,51 +132,13 @@ class GlmResult(Tested, Answering):
 
     @property
     def dispersion(self) -> float:
-        """φ̂ = Σ r² / (N - p) of the Pearson residuals r."""
-        return self._estimates.solution.dispersion
+        """φ̂ = Σ r² / (N - p) of the Pearson residuals r; with `absorb=` less its groups, too."""
+        return self._estimates.dispersion
 
     @property
     def rho(self) -> float:
         """ρ̂ of the working correlation; 0 of independence."""
         return self._estimates.solution.correlation.rho
-
-    @property
-    def df(self) -> pd.Series:
-        """Degrees of freedom of the t tests; inf of z tests."""
-        return make_series(self.covariance.df, self.table.names, "df")
-
-    @quiet
-    def conf_int(
-        self, level: float = 0.95, *, parameters: str | Iterable[str] | None = None
-    ) -> pd.DataFrame:
-        """Confidence limits `lower`, `upper`, estimate ± t se.
-
-        Parameters
-        ----------
-        level : float, default 0.95
-        parameters : str or iterable of str, optional
-            Names as in `params`. Default: all.
-
-        Returns
-        -------
-        DataFrame
-
-        Raises
-        ------
-        OptionValueError
-            A value that an argument cannot take.
-
-        Examples
-        --------
-        >>> import mlsem
-        >>> data = mlsem.load_example("article")
-        >>> data["high"] = (data["y"] > 0).astype(int)
-        >>> fit = mlsem.glm("high ~ w1 + x1", data, cluster="id")
-        >>> fit.conf_int(parameters="w1").round(2)
-            lower  upper
-        w1   0.04   0.88
-        """
-        return self._limits(level, parameters)
 
     @quiet
     def _columns(self, level: float) -> dict[str, Any]:
@@ -331,7 +301,7 @@ class GlmResult(Tested, Answering):
         """
         own = self._estimates
         settings = replace(own.settings, se=kind, df=df, se_form=se_form)
-        return glm_result(own.under(settings))
+        return glm_result(own.under(settings), self._refit)
 
     def wald_test(
         self, constraints: object, *, test: TestKind | None = None, rhs: object = None
@@ -370,25 +340,37 @@ class GlmResult(Tested, Answering):
         """
         return wald_test(self._estimates, self.covariance, constraints, require_test(test), rhs)
 
-    @quiet
     def cluster_diagnostics(
-        self, parameters: str | Iterable[str] | None = None, *, exact: bool = False
-    ) -> pd.DataFrame:
-        """What each cluster has in the estimates, by the leverages and scores that CR3 takes.
+        self,
+        parameters: str | Iterable[str] | None = None,
+        *,
+        exact: object = False,
+        progress: bool | None = None,
+    ) -> ClusterDiagnostics:
+        """Which clusters the estimates rest on: leverage, effective clusters, influence, and what
+        to make of it, in words.
 
         Parameters
         ----------
         parameters : str or iterable of str, optional
             Coefficients. Default: all.
-        exact : bool, default False
-            Fits again without each cluster; else by one step of the scoring.
+        exact : bool or iterable of cluster ids, default False
+            Fits again without each cluster, or these, the working correlation too; else by one
+            step of the scoring, which is exact for linear models of independent rows.
+        progress : bool, optional
+            A bar of the refits. Default: in a terminal or a notebook, after two seconds.
 
         Returns
         -------
-        DataFrame
-            A row per cluster and coefficient: `cluster`, `rows`, `leverage` (of all directions),
-            `parameter`, `share` (of the information on it), `change` (of the estimate without the
-            cluster; NaN where nothing would be left of it).
+        ClusterDiagnostics
+            Prints as text; `coefficients`, `clusters`, `influence` and `exact` are data frames.
+
+        Raises
+        ------
+        InferenceError
+            There are no clusters, or the information is not positive definite.
+        OptionValueError
+            No such coefficient or cluster.
 
         Examples
         --------
@@ -396,12 +378,125 @@ class GlmResult(Tested, Answering):
         >>> data = mlsem.load_example("article")
         >>> data["high"] = (data["y"] > 0).astype(int)
         >>> found = mlsem.glm("high ~ w1", data, cluster="id").cluster_diagnostics("w1")
-        >>> found.columns.tolist(), len(found)
-        (['cluster', 'rows', 'leverage', 'parameter', 'share', 'change'], 50)
+        >>> found.coefficients[["effective", "largest", "cluster"]].round(2)
+            effective  largest cluster
+        w1      15.91     0.17      10
         """
-        from mlsem.results.generalized.diagnosis import diagnose_glm
+        from mlsem.inference.diagnosis.generalized import diagnose_glm
 
-        return diagnose_glm(self, parameters, exact=exact)
+        return diagnose_glm(self._estimates, parameters, exact, progress)
+
+    def bootstrap(
+        self,
+        kind: Literal["wild", "pairs"] = "wild",
+        draws: int = 999,
+        seed: int | None = None,
+        *,
+        parameters: str | Iterable[str] | None = None,
+        n_jobs: int = 1,
+        backend: Backend | None = None,
+        progress: bool | None = None,
+        weights: WeightKind | None = None,
+    ) -> Bootstrap:
+        """Bootstrap the coefficients by their clusters.
+
+        Parameters
+        ----------
+        kind : {"wild", "pairs"}, default "wild"
+            Scores of clusters times random weights (Kline & Santos, 2012), nothing refitted; or
+            clusters drawn with replacement, and the model refitted. No data can be drawn from the
+            model, which says nothing of what the rows of a cluster share.
+        draws : int, default 999
+        seed : int, optional
+            None: a new one, which the result names.
+        parameters : str or iterable of str, optional
+            Default: all.
+        n_jobs : int, default 1
+        backend : str or executor, optional
+        progress : bool, optional
+            As for `FitResult.bootstrap`.
+        weights : {"webb", "rademacher", "mammen"}, optional
+            Of the wild bootstrap. Default: Webb's below 12 clusters, else Rademacher's.
+
+        Returns
+        -------
+        Bootstrap
+
+        Raises
+        ------
+        InferenceError
+            There are no robust standard errors, or nearly all draws failed.
+        OptionValueError
+            A value that an argument cannot take.
+
+        Examples
+        --------
+        >>> import mlsem
+        >>> data = mlsem.load_example("article")
+        >>> data["high"] = (data["y"] > 0).astype(int)
+        >>> fit = mlsem.glm("high ~ w1 + x1", data, cluster="id")
+        >>> fit.bootstrap(draws=199, seed=1, parameters="w1").conf_int().round(2)
+            lower  upper
+        w1   0.13   0.84
+        """
+        from mlsem.inference.bootstrap.generalized import bootstrap_glm
+
+        return bootstrap_glm(
+            self._estimates,
+            kind,
+            draws,
+            seed,
+            parameters=parameters,
+            n_jobs=n_jobs,
+            backend=backend,
+            progress=progress,
+            weights=weights,
+        )
+
+    @shown(GlmUpdateKeywords, default=UNCHANGED)
+    @quiet
+    def update(
+        self,
+        formula: str | None = None,
+        *,
+        data: AnyFrame | None = None,
+        **options: Unpack[GlmUpdateKeywords],
+    ) -> GlmResult:
+        """Fit a changed formula, with the options of this fit where they are not changed.
+
+        Parameters
+        ----------
+        formula : str, optional
+            A formula; or ``"+ x2"``, which is added; or as R's ``update`` has it,
+            ``". ~ . - x2"``, where each point is that side of the formula. Default: the same.
+        data : data frame, optional
+            Default: the rows that were used, with the columns of the formula; others need the
+            data again.
+        **options
+            As for `mlsem.glm` and `mlsem.gee`. Another `family` has its own link by default,
+            another `se` its own degrees of freedom.
+
+        Returns
+        -------
+        GlmResult
+
+        Raises
+        ------
+        InferenceError
+            The fit does not keep a column: pass `data`.
+        SpecificationError, DataError, EstimationError, OptionError, OptionValueError
+            As for `mlsem.glm`.
+
+        Examples
+        --------
+        >>> import mlsem
+        >>> data = mlsem.load_example("article")
+        >>> data["high"] = (data["y"] > 0).astype(int)
+        >>> fit = mlsem.glm("high ~ w1 + x1", data, cluster="id")
+        >>> fit.update(". ~ . - x1", family="poisson").params.round(2).to_dict()
+        {'(Intercept)': -0.74, 'w1': 0.21}
+        """
+        return self._refit(self, formula, data, {**options})
 
     def lr_test(self, simple: GlmResult) -> None:
         """There is none: rows of a cluster are not independent, and the likelihood takes them so.
@@ -414,62 +509,7 @@ class GlmResult(Tested, Answering):
         Raises
         ------
         InferenceError
-            Always, with what to do.
-
-        Examples
-        --------
-        >>> import mlsem
-        >>> data = mlsem.load_example("article")
-        >>> data["high"] = (data["y"] > 0).astype(int)
-        >>> fit = mlsem.glm("high ~ w1", data, cluster="id")
-        >>> try:
-        ...     fit.lr_test(fit)
-        ... except mlsem.InferenceError as error:
-        ...     print(str(error)[:40])
-        there is no likelihood-ratio test: the l
-        """
-        raise InferenceError(
-            "there is no likelihood-ratio test: the likelihood of the model takes the rows of a "
-            "cluster for independent. Test the coefficients that differ together, "
-            'fit.wald_test("`x1`; `x2`").'
-        )
-
-    # --- rows -----------------------------------------------------------------------------------
-
-    @quiet
-    @any_frame
-    def predict(
-        self,
-        data: AnyFrame | None = None,
-        scale: Scale = "response",
-        *,
-        se: bool = False,
-        level: float | None = None,
-    ) -> pd.DataFrame:
-        """Expected outcomes of rows, μ = g⁻¹(xᵀβ̂ + offset).
-
-        Parameters
-        ----------
-        data : data frame, optional
-            Rows with the columns of the formula. Default: those of the fit.
-        scale : {"response", "link"}, default "response"
-            μ, or xᵀβ̂ + offset.
-        se : bool, default False
-            Adds standard errors and their degrees of freedom, by the delta method.
-        level : float, optional
-            Adds confidence limits: those of xᵀβ, mapped to μ.
-
-        Returns
-        -------
-        DataFrame
-            `predicted`, and `se`, `df`, `lower`, `upper` as asked for.
-
-        Raises
-        ------
-        DataError, SpecificationError
-            The rows lack a column, or have a level that the fit did not.
-        InferenceError
-            Constants of groups were taken out (`absorb`), which rows need.
+            Always, with the Wald test that is to be taken in its place.
 
         Examples
         --------
@@ -477,36 +517,13 @@ class GlmResult(Tested, Answering):
         >>> data = mlsem.load_example("article")
         >>> data["high"] = (data["y"] > 0).astype(int)
         >>> fit = mlsem.glm("high ~ w1 + x1", data, cluster="id")
-        >>> fit.predict(data.head(2), se=True).round(3)
-           predicted     se      df
-        0      0.326  0.075  18.855
-        1      0.132  0.049  37.088
+        >>> try:
+        ...     fit.lr_test(fit.update(". ~ . - x1"))
+        ... except mlsem.InferenceError as error:
+        ...     print(str(error)[-48:])
+        that differ together, full.wald_test("`x1`").
         """
-        if scale not in ("response", "link"):
-            raise OptionValueError(f"scale={scale!r}: it takes 'response' or 'link'.")
-        if level is not None:
-            require_level(level)
-        frame = None if data is None else require_frame(data)
-        design, offset = self._design(frame)
-        _, link = self.settings.records
-        eta = design @ self.estimates + offset
-        mean, slope = link.mean(eta), link.slope(eta)
-        shown = mean if scale == "response" else eta
-        columns: dict[str, Array] = {"predicted": shown}
-        if se or level is not None:
-            errors, df = self.covariance.of_functions(design)
-            factor = np.abs(slope) if scale == "response" else 1.0
-            if se:
-                columns |= {"se": errors * factor, "df": df}
-            if level is not None:
-                from mlsem.inference.covariance.intervals import wald
-
-                found = wald(eta, errors, df, level)
-                ends = (found.lower, found.upper)
-                if scale == "response":
-                    ends = (link.mean(ends[0]), link.mean(ends[1]))
-                columns |= {"lower": ends[0], "upper": ends[1]}
-        return make_frame(columns, None if frame is None else frame.index)
+        raise InferenceError(no_likelihood_ratio(simple, self))
 
     # --- effects --------------------------------------------------------------------------------
 
@@ -579,49 +596,6 @@ class GlmResult(Tested, Answering):
         frame = None if data is None else require_frame(data)
         return glm_effects(self, variable, kind, values, by, frame, level)
 
-    def exponentiated(self, level: float = 0.95) -> pd.DataFrame:
-        """e^β: odds ratios of the logit link, ratios of means of the log link.
-
-        Parameters
-        ----------
-        level : float, default 0.95
-            Of the intervals, which are those of β, exponentiated.
-
-        Returns
-        -------
-        DataFrame
-            `ratio`, `df`, `pvalue` (of a ratio of 1), `lower`, `upper`, by coefficient.
-
-        Raises
-        ------
-        InferenceError
-            The link is another one, of which e^β is nothing.
-
-        Examples
-        --------
-        >>> import mlsem
-        >>> data = mlsem.load_example("article")
-        >>> data["high"] = (data["y"] > 0).astype(int)
-        >>> fit = mlsem.glm("high ~ w1 + x1", data, cluster="id")
-        >>> fit.exponentiated().loc["w1", ["ratio", "lower", "upper"]].round(2).tolist()
-        [1.59, 1.05, 2.42]
-        """
-        link = self.settings.records[1]
-        if not link.exponentiated:
-            raise InferenceError(
-                f"with link={link.name!r} e^β is no ratio of anything: fit.effects(...) compares "
-                "expected outcomes."
-            )
-        found = self._wald(level)
-        columns = {
-            "ratio": np.exp(found.est),
-            "df": found.df,
-            "pvalue": found.pvalue,
-            "lower": np.exp(found.lower),
-            "upper": np.exp(found.upper),
-        }
-        return make_frame(columns, list(self.table.names))
-
     def _design(self, frame: pd.DataFrame | None) -> tuple[Array, Array]:
         """X (n, p) and offsets (n,) of rows; of those of the fit in their order in the data."""
         own = self._estimates.data
@@ -638,9 +612,23 @@ class GlmResult(Tested, Answering):
         return design, offset_of(own.recipe, frame)
 
 
-def glm_result(estimates: GlmEstimates) -> GlmResult:
-    """With the covariance that the settings ask for."""
+def no_likelihood_ratio(simple: object, full: object) -> str:
+    """Why two fits have no likelihood ratio, and which test is to be taken in its place."""
+    left = ["x1", "x2"]
+    if isinstance(simple, GlmResult) and isinstance(full, GlmResult):
+        known = simple.table.names
+        left = [name for name in full.table.names if name not in known] or left
+    asked = "; ".join(f"`{name}`" for name in left)
+    return (
+        "there is no likelihood-ratio test: the likelihood of the model takes the rows of a "
+        "cluster for independent. Test the coefficients that differ together, "
+        f'full.wald_test("{asked}").'
+    )
+
+
+def glm_result(estimates: GlmEstimates, refit: Refit) -> GlmResult:
+    """With the covariance that the settings ask for, and what fits the model again with changes."""
     from mlsem.estimation.generalized.remarks import remarks
 
     covariance, doubts = glm_covariance(estimates)
-    return GlmResult(covariance, (*remarks(estimates), *doubts), estimates)
+    return GlmResult(covariance, (*remarks(estimates), *doubts), estimates, refit)

@@ -16,7 +16,6 @@ from mlsem.results.mixed.choices import require_choice
 from mlsem.results.mixed.grid import Weights, averages, known, over_data
 from mlsem.results.mixed.means import Contrasts, Functions, MarginalMeans, label_of
 from mlsem.results.mixed.multiplicity import Adjust
-from mlsem.results.mixed.parts import parts_of
 from mlsem.results.mixed.settings import EXAMPLE, names_of, read_contrast, values_at
 
 if TYPE_CHECKING:
@@ -175,7 +174,8 @@ def _require(fit: Mixed, weights: object, level: object) -> None:
 
 
 def _functions(fit: Mixed) -> Functions:
-    return Functions(parts_of(fit._estimates).beta, fit.covariance)
+    count = len(fit._recipes[0].fixed)
+    return Functions(fit._estimates.params[:count], fit.covariance)
 
 
 def _method(fit: Mixed) -> str:

@@ -62,11 +62,35 @@ def require_converged(fit: Estimates) -> None:
 # --- expectations ---------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Expected:
+    """Expectations of n rows.
+
+    Attributes
+    ----------
+    values : (n,)
+        η̂.
+    variance : (n,) or None
+        E(η̂ - η)²; None where no errors were asked for.
+    added : (n,)
+        What a new outcome varies by besides, of a prediction interval; else 0.
+    df : (n,)
+    new : int
+        Rows of clusters that the fit has not seen.
+    """
+
+    values: Array
+    variance: Array | None
+    added: Array
+    df: Array
+    new: int
+
+
 @quiet
-def predict(
+def expected(
     fit: Estimates, covariance: Covariance, frame: pd.DataFrame, asked: Prediction
-) -> pd.DataFrame:
-    """See `MixedResult.predict`."""
+) -> Expected:
+    """Of the rows of a data frame."""
     require_converged(fit)
     parts = parts_of(fit)
     if asked.random:
@@ -77,29 +101,61 @@ def predict(
         rows = _fixed(fit, frame)
     spread = asked.se or asked.interval is not None
     effects = cluster_effects(fit, parts, moved=spread) if asked.random else None
-    name = fit.table.split[0]
-    values = _expected(parts, rows, effects)
-    columns = {name: values}
-    if spread:
-        variance = _variance(parts, rows, effects, covariance)
-        if asked.se:
-            columns[f"{name}_se"] = np.sqrt(variance)
-        if asked.interval is not None:
-            df = _df(fit, covariance, rows, asked)
-            if asked.interval == "prediction":
-                own = row_variances(fit, frame)
-                variance = variance + own + (0.0 if asked.random else _own(rows.z, parts))
-            limits = wald(values, np.sqrt(variance), df, asked.confidence)
-            for side, limit in (("lower", limits.lower), ("upper", limits.upper)):
-                columns[f"{name}_{side}"] = np.where(variance > 0.0, limit, values)
-    found = make_frame(columns, frame.index)
-    new = int((rows.places < 0).sum()) if asked.random else 0
-    if new:
-        found.attrs["note"] = (
-            f"{new} of {len(rows.places)} are of clusters that the fit has not seen: they have "
-            "what the model expects of a cluster with their covariates."
+    added = np.zeros(len(rows.x))
+    if asked.interval == "prediction":
+        added += row_variances(fit, frame) + (0.0 if asked.random else _own(rows.z, parts))
+    return Expected(
+        values=_expected(parts, rows, effects),
+        variance=_variance(parts, rows, effects, covariance) if spread else None,
+        added=added,
+        df=_df(fit, covariance, rows, asked),
+        new=int((rows.places < 0).sum()) if asked.random else 0,
+    )
+
+
+def predict(
+    fit: Estimates, covariance: Covariance, frame: pd.DataFrame, asked: Prediction
+) -> pd.DataFrame:
+    """See `MixedResult.predict`."""
+    found = expected(fit, covariance, frame, asked)
+    limits = None
+    if asked.interval is not None:
+        assert found.variance is not None
+        variance = found.variance + found.added
+        limits = limits_of(found.values, np.sqrt(variance), found.df, asked.confidence)
+    return shown(fit.table.split[0], found, limits, asked, frame.index)
+
+
+@quiet
+def limits_of(values: Array, se: Array, df: Array, confidence: float) -> tuple[Array, Array]:
+    """η̂ ± t se; η̂ itself where nothing varies."""
+    found = wald(values, se, df, confidence)
+    lower, upper = (np.where(se > 0.0, each, values) for each in (found.lower, found.upper))
+    return lower, upper
+
+
+@quiet
+def shown(
+    name: str,
+    found: Expected,
+    limits: tuple[Array, Array] | None,
+    asked: Prediction,
+    index: object,
+) -> pd.DataFrame:
+    """The data frame that was asked for."""
+    columns = {name: found.values}
+    if asked.se:
+        assert found.variance is not None
+        columns[f"{name}_se"] = np.sqrt(found.variance)
+    if limits is not None:
+        columns |= {f"{name}_lower": limits[0], f"{name}_upper": limits[1]}
+    frame = make_frame(columns, index)
+    if found.new:
+        frame.attrs["note"] = (
+            f"{found.new} of {len(found.values)} are of clusters that the fit has not seen: they "
+            "have what the model expects of a cluster with their covariates."
         )
-    return found
+    return frame
 
 
 def _fixed(fit: Estimates, frame: pd.DataFrame) -> _Rows:
@@ -177,13 +233,19 @@ def _own(z: Array, parts: MixedParts) -> Array:
 
 def _df(fit: Estimates, covariance: Covariance, rows: _Rows, asked: Prediction) -> Array:
     """Degrees of freedom of xᵀβ̂; of what has random parts in it none are known."""
-    df = np.full(len(rows.x), np.inf)
     if asked.random or asked.interval == "prediction":
-        return df
-    there = ~np.isnan(rows.x).any(axis=1)
-    distinct, codes = np.unique(rows.x[there], axis=0, return_inverse=True)
-    gradients = np.zeros((len(distinct), len(fit.params)))
-    gradients[:, : rows.x.shape[1]] = distinct
+        return np.full(len(rows.x), np.inf)
+    return df_of_rows(rows.x, covariance)
+
+
+def df_of_rows(x: Array, covariance: Covariance) -> Array:
+    """Degrees of freedom of xᵀβ̂ for rows x (n, p), β the first parameters; infinite where a
+    covariate is missing."""
+    df = np.full(len(x), np.inf)
+    there = ~np.isnan(x).any(axis=1)
+    distinct, codes = np.unique(x[there], axis=0, return_inverse=True)
+    gradients = np.zeros((len(distinct), len(covariance.matrix)))
+    gradients[:, : x.shape[1]] = distinct
     df[there] = covariance.of_functions(gradients)[1][codes.reshape(-1)]
     return df
 
@@ -235,7 +297,7 @@ def simulate(
     known = cluster_effects(fit, parts, moved=False) if predicted else None
     values = _expected(parts, rows, known)
     codes, labels = _clusters(frame, parts.group)
-    roots, sigma = _root(parts.psi), np.sqrt(row_variances(fit, frame))
+    roots, sigma = root_of(parts.psi), np.sqrt(row_variances(fit, frame))
     draws = np.empty((len(values), n))
     for k in range(n):
         draws[:, k] = values + sigma * random.standard_normal(len(values))
@@ -245,7 +307,7 @@ def simulate(
     return make_frame({f"sim_{k + 1}": draws[:, k] for k in range(n)}, frame.index)
 
 
-def _root(psi: Array) -> Array:
+def root_of(psi: Array) -> Array:
     """R with R Rᵀ = Ψ, which may be singular."""
     values, vectors = np.linalg.eigh(psi)
     return vectors * np.sqrt(np.maximum(values, 0.0))

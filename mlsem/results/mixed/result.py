@@ -139,10 +139,12 @@ class MixedResult(Questioned, FitResult):
         ['(Intercept)', 'x1', 'sd__(Intercept)', 'sd__Observation']
         """
         from mlsem.results.mixed import tables
+        from mlsem.results.mixed.parts import parts_of
 
         require_level(level)
         require_choice("scale", scale, get_args(tables.Scale), none=False)
-        return make_frame(tables.tidy_columns(self._estimates, self.covariance, level, scale))
+        fit, covariance = self._estimates, self.covariance
+        return make_frame(tables.tidy_columns(fit, (parts_of(fit),), covariance, level, scale))
 
     def summary(  # type: ignore[override]
         self,

@@ -4,7 +4,7 @@ of files, which are read again."""
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 from weakref import ReferenceType, ref
 
 import numpy as np
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from mlsem.core.records import Index
     from mlsem.estimation.estimates import Estimates
+    from mlsem.estimation.nested import NestedEstimates
 
 Found = TypeVar("Found")
 SAME = 1e-6  # of the largest
@@ -52,7 +53,9 @@ class Source:
     def __reduce__(self) -> tuple[type[Source], tuple[()]]:
         return Source, ()
 
-    def rows(self, estimates: Estimates, given: object, what: str, *spoken_of: str) -> pd.DataFrame:
+    def rows(
+        self, estimates: Estimates | NestedEstimates, given: object, what: str, *spoken_of: str
+    ) -> pd.DataFrame:
         """The data that are given; else those of the fit, if they are still there and the same.
 
         Raises
@@ -83,10 +86,13 @@ class Source:
         return returned(found, self.data if given is None else given)
 
 
-def _same(estimates: Estimates, frame: pd.DataFrame) -> bool:
+def _same(estimates: Estimates | NestedEstimates, frame: pd.DataFrame) -> bool:
     """Whether rows say of the clusters what the fit knows of them."""
+    from mlsem.estimation.nested import NestedEstimates
     from mlsem.estimation.prediction import fitted_clusters, new_clusters, new_data
 
+    if isinstance(estimates, NestedEstimates):
+        return _same_nested(estimates, frame)
     if estimates.weighted:  # what the fit knows of the clusters is of weighted rows
         column = estimates.record.cluster
         known = estimates.record.moments.labels.tolist()
@@ -107,6 +113,30 @@ def _same(estimates: Estimates, frame: pd.DataFrame) -> bool:
             return False
         first, second = first[order], second[other]
     return bool(np.abs(first - second).max(initial=0.0) <= SAME * np.abs(second).max(initial=0.0))
+
+
+def _same_nested(estimates: NestedEstimates, frame: pd.DataFrame) -> bool:
+    from mlsem.data.design.nested import read_nested
+
+    own = estimates.data
+    try:
+        seen = read_nested(cast("Any", own.recipe.formula), frame, "listwise")
+    except DataError:
+        return False
+    for first, second in (
+        (seen.groups.labels, own.groups.labels),
+        (seen.groups.lower.labels, own.groups.lower.labels),
+        (seen.groups.owner, own.groups.owner),
+    ):
+        if len(first) != len(second) or (first != second).any():
+            return False
+    for first, second in (
+        (seen.rows.columns, own.rows.columns),
+        (seen.rows.origin, own.rows.origin),
+    ):
+        if np.abs(first - second).max() > SAME * np.abs(second).max():
+            return False
+    return True
 
 
 def _order(labels: NDArray[Any]) -> Index:

@@ -17,6 +17,7 @@ from mlsem.results.summary import DF_NAMES, Facts
 from mlsem.results.tables import random_slopes
 
 if TYPE_CHECKING:
+    from mlsem.inference.covariance.matrix import Covariance
     from mlsem.results.mixed.result import MixedResult
     from mlsem.results.r_squared import RSquared
 
@@ -72,7 +73,7 @@ def summarise(fit: MixedResult, facts: Facts, wanted: Wanted) -> MixedSummary:
         stat=tests.stat[:count],
         pvalue=tests.pvalue[:count],
         beside=tuple(beside),
-        correlation=_correlation(fit, count) if wanted.correlation else None,
+        correlation=correlations(fit.covariance, count) if wanted.correlation else None,
     )
     blocks: tuple[HeaderBlock, ...] = ()
     if wanted.measures:
@@ -99,11 +100,11 @@ def _facts(fit: MixedResult, facts: Facts) -> tuple[tuple[str, str], ...]:
     pairs += [("Residual variances by", ", ".join(by))] if by else []
     if facts.restricted:
         criterion = -2.0 * facts.loglik if facts.converged else np.nan
-        pairs.append(("REML criterion", _number(criterion)))
+        pairs.append(("REML criterion", number(criterion)))
     else:
-        pairs.append(("Log-likelihood", _number(facts.loglik)))
+        pairs.append(("Log-likelihood", number(facts.loglik)))
     of = " (restricted)" if facts.restricted else ""
-    pairs += [(f"AIC{of}", _number(facts.aic)), (f"BIC{of}", _number(facts.bic))]
+    pairs += [(f"AIC{of}", number(facts.aic)), (f"BIC{of}", number(facts.bic))]
     pairs.append(("Standard errors", facts.se.title))
     if facts.form:
         pairs.append((facts.se.form_word, facts.form))
@@ -116,12 +117,14 @@ def _facts(fit: MixedResult, facts: Facts) -> tuple[tuple[str, str], ...]:
     return tuple(pairs)
 
 
-def _number(value: float) -> str:
+def number(value: float) -> str:
+    """With three decimals, where it is one."""
     return "not available" if isnan(value) else f"{value:.3f}"
 
 
-def _correlation(fit: MixedResult, count: int) -> Any:
-    matrix = fit.covariance.matrix[:count, :count]
+def correlations(covariance: Covariance, count: int) -> Any:
+    """Of the first estimates."""
+    matrix = covariance.matrix[:count, :count]
     se = np.sqrt(np.where(np.diagonal(matrix) > 0.0, np.diagonal(matrix), np.nan))
     return matrix / se / se[:, None]
 
@@ -147,7 +150,7 @@ def _shares(found: RSquared) -> HeaderBlock:
         rows += [("Marginal", f"{found.mixed.marginal:.3f}")]
         rows += [("Conditional", f"{found.mixed.conditional:.3f}")]
     rows += [
-        (f"{name}, level {level}", _number(value))
+        (f"{name}, level {level}", number(value))
         for name, level, value in zip(found.variables, found.levels, found.values, strict=True)
     ]
     return HeaderBlock("R-squared", tuple(rows))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mlsem.core.records import Array
-from mlsem.data.design.mixed import RESIDUAL
+from mlsem.data.design.variables import RESIDUAL
 from mlsem.data.table.frame import make_frame
 from mlsem.report.cells import format_number
 from mlsem.report.sheet import Sheet, SheetTable, Shown
@@ -26,7 +26,7 @@ class VarCorr(Shown):
     Attributes
     ----------
     group : str
-        The column of the clusters.
+        The column of the clusters; of several levels each.
     effects : tuple of str
     blocks : tuple of tuple of int
         Those that covary.
@@ -34,8 +34,10 @@ class VarCorr(Shown):
         Ψ, in the squared units of the outcome over those of the effects' columns.
     residual : float or (G,)
         σ²; of several classes of rows that of each.
+    titles : tuple of str
+        Of the blocks, as lme4 has them: ``id``, ``id.1``, …
     classes : tuple of str
-        Their labels; empty where all rows have one residual variance.
+        Labels of the classes of rows; empty where all have one residual variance.
 
     Examples
     --------
@@ -63,6 +65,7 @@ class VarCorr(Shown):
     blocks: tuple[tuple[int, ...], ...]
     covariance: Array
     residual: Any
+    titles: tuple[str, ...]
     classes: tuple[str, ...] = ()
 
     @property
@@ -119,16 +122,34 @@ class VarCorr(Shown):
         return Sheet("Variances and correlations", (), (variance_table(self),), "Notes", ())
 
 
-def variances(parts: MixedParts) -> VarCorr:
-    """Those of a fit."""
-    residual = parts.sigma2 if parts.classes else float(parts.sigma2[0])
-    return VarCorr(parts.group, parts.effects, parts.blocks, parts.psi, residual, parts.classes)
+def variances(*levels: MixedParts) -> VarCorr:
+    """Those of a fit; of several levels one after the other."""
+    effects: list[str] = []
+    blocks: list[tuple[int, ...]] = []
+    titles: list[str] = []
+    for parts in levels:
+        numbered = ("", *(f".{k}" for k in range(1, len(parts.blocks))))
+        titles += [f"{parts.group}{number}" for number in numbered[: len(parts.blocks)]]
+        blocks += [tuple(len(effects) + k for k in block) for block in parts.blocks]
+        effects += parts.effects
+    covariance = np.zeros((len(effects), len(effects)))
+    first = 0
+    for parts in levels:
+        last = first + len(parts.effects)
+        covariance[first:last, first:last], first = parts.psi, last
+    return VarCorr(
+        group=", ".join(parts.group for parts in levels),
+        effects=tuple(effects),
+        blocks=tuple(blocks),
+        covariance=covariance,
+        residual=levels[0].sigma2 if levels[0].classes else float(levels[0].sigma2[0]),
+        titles=tuple(titles),
+        classes=levels[0].classes,
+    )
 
 
 def _titled(found: VarCorr) -> list[tuple[str, tuple[int, ...]]]:
-    """Blocks by lme4's names: ``id``, ``id.1``, …"""
-    names = [found.group, *(f"{found.group}.{k}" for k in range(1, len(found.blocks)))]
-    return list(zip(names, found.blocks, strict=True)) if found.blocks else []
+    return list(zip(found.titles, found.blocks, strict=True))
 
 
 def variance_table(found: VarCorr, digits: int = 3) -> SheetTable:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, get_args
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,55 +27,110 @@ from mlsem.model.table import ParameterTable
 from mlsem.results.result import FitResult
 from mlsem.results.tables import row_values
 
+if TYPE_CHECKING:
+    from mlsem.estimation.estimates import GroupEstimates
+
 FAILED = 0.2  # share of fits that did not converge above which nothing is pooled
 NOTES = 8  # of single data sets, that are shown
 
+Alike = tuple[tuple[str, object], ...]
+"""What is the same in all fits: in words, and its value."""
 
-@dataclass(frozen=True, slots=True, eq=False)
+
+@dataclass(frozen=True, eq=False)
 class PooledEstimates:
     """Estimates of several fits as those of one (see `mlsem.inference.estimated`).
 
     Attributes
     ----------
-    table : ParameterTable
+    each : tuple
+        The estimates of every fit.
     params : (npar,)
         θ̄.
-    free : (npar, n)
     rows : (rows,)
         Of the table, the mean over fits.
-    cluster_labels : (G,)
-    record : DataRecord or GroupedRecord
-        What was read of the first data set.
     """
 
-    table: ParameterTable
+    each: tuple[Any, ...]
     params: Array
-    free: Array
     rows: Array
-    cluster_labels: NDArray[Any]
-    record: Any
     converged: bool = True
+
+    @property
+    def table(self) -> ParameterTable:
+        return self.each[0].table
 
     @property
     def names(self) -> tuple[str, ...]:
         return self.table.names
 
     @property
+    def free(self) -> Array:
+        return self.each[0].free
+
+    @property
+    def cluster_labels(self) -> NDArray[Any]:
+        return self.each[0].cluster_labels
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PooledGroup:
+    """One group in all data sets (see `mlsem.inference.estimated`).
+
+    Attributes
+    ----------
+    each : tuple of GroupEstimates
+    params : (m,)
+        Its own parameters, of θ̄.
+    """
+
+    each: tuple[GroupEstimates, ...]
+    params: Array
+
+    @property
+    def label(self) -> Hashable:
+        return self.each[0].label
+
+    @property
+    def number(self) -> int:
+        return self.each[0].number
+
+    @property
+    def places(self) -> Index:
+        return self.each[0].places
+
+    @property
+    def table(self) -> ParameterTable:
+        return self.each[0].table
+
+
+@dataclass(frozen=True, eq=False)
+class PooledModels(PooledEstimates):
+    """The same of structural equation models."""
+
+    @classmethod
+    def of(cls, fits: Sequence[FitResult]) -> PooledModels:
+        """The means over fits."""
+        return cls(
+            each=tuple(fit._estimates for fit in fits),
+            params=frozen(np.mean([fit.estimates for fit in fits], axis=0)),
+            rows=frozen(np.mean([row_values(fit._estimates) for fit in fits], axis=0)),
+        )
+
+    @property
+    def record(self) -> Any:
+        """What was read of the first data set."""
+        return self.each[0].record
+
+    @property
     def weighted(self) -> bool:
         return self.record.weighted is not None
 
-
-def estimates_of(fits: Sequence[FitResult]) -> PooledEstimates:
-    """The means over fits."""
-    first = fits[0]._estimates
-    return PooledEstimates(
-        table=first.table,
-        params=frozen(np.mean([fit.estimates for fit in fits], axis=0)),
-        free=first.free,
-        rows=frozen(np.mean([row_values(fit._estimates) for fit in fits], axis=0)),
-        cluster_labels=first.cluster_labels,
-        record=first.record,
-    )
+    @cached_property
+    def groups(self) -> tuple[PooledGroup, ...]:
+        """Those of each group; of one group itself."""
+        every = zip(*(one.groups for one in self.each), strict=True)
+        return tuple(PooledGroup(each, self.params[each[0].places]) for each in every)
 
 
 # --- what is asked for ----------------------------------------------------------------------------
@@ -98,7 +154,7 @@ def require_df(df: object, complete_df: float | None) -> None:
         )
 
 
-def read_nests(nested: Iterable[Hashable] | None, fits: Sequence[FitResult]) -> tuple[Index, ...]:
+def read_nests(nested: Iterable[Hashable] | None, fits: Sequence[Any]) -> tuple[Index, ...]:
     """Which fits belong together, in the order in which they come; none where nothing is nested."""
     if nested is None:
         return ()
@@ -122,14 +178,16 @@ def read_nests(nested: Iterable[Hashable] | None, fits: Sequence[FitResult]) -> 
 # --- which fits go together -----------------------------------------------------------------------
 
 
-def require_fits(given: object) -> tuple[FitResult, ...]:
-    """The fits, of which there are several."""
-    if isinstance(given, FitResult) or not isinstance(given, Iterable):
+def require_fits(given: object, kind: type) -> tuple[Any, ...]:
+    """The fits, of which there are several, of one kind."""
+    if not isinstance(given, Iterable) or isinstance(given, (str, Mapping)):
         raise OptionValueError("pool takes a list of fits: pool([fit1, fit2, …]).")
     fits = tuple(given)
     for k, fit in enumerate(fits, 1):
-        if not isinstance(fit, FitResult):
-            raise OptionValueError(f"fit {k} is a {type(fit).__name__}; it takes a FitResult.")
+        if not isinstance(fit, kind):
+            raise OptionValueError(
+                f"fit {k} is a {type(fit).__name__}; it takes a {kind.__name__}."
+            )
     if len(fits) < 2:
         raise OptionValueError(
             f"pool takes two fits or more, of one model to several data sets, and got {len(fits)}."
@@ -137,22 +195,17 @@ def require_fits(given: object) -> tuple[FitResult, ...]:
     return fits
 
 
-def require_alike(fits: Sequence[FitResult]) -> None:
-    """Refuse fits that are not of one model to data sets of the same rows.
+def require_alike(fits: Sequence[Any], how: Sequence[Alike]) -> None:
+    """Refuse fits that are not of one model to data sets of the same rows, made alike.
 
     Raises
     ------
     InferenceError
     """
     first = fits[0]
-    for k, fit in enumerate(fits[1:], 2):
+    for k, (fit, own) in enumerate(zip(fits[1:], how[1:], strict=True), 2):
         _require_same_parameters(first.table, fit.table, k)
-        for what, one, other in (
-            ("estimators", first.settings.estimator, fit.settings.estimator),
-            ("standard errors", first.se_kind, fit.se_kind),
-            ("degrees of freedom", first.df_method, fit.df_method),
-            ("sampling weights", _sampled(first), _sampled(fit)),
-        ):
+        for (what, one), (_, other) in zip(how[0], own, strict=True):
             if one != other:
                 raise InferenceError(
                     f"fits 1 and {k} have different {what}, {one} and {other}: fit all data sets "
@@ -170,7 +223,7 @@ def require_alike(fits: Sequence[FitResult]) -> None:
                 )
 
 
-def _sampled(fit: FitResult) -> str:
+def sampled(fit: FitResult) -> str:
     """How rows count, in words; the columns may have other names in each data set."""
     weights, strata = fit.settings.weights, "" if fit.settings.strata is None else " by strata"
     if weights is None:
@@ -202,7 +255,7 @@ def _shape(table: ParameterTable) -> list[tuple[Any, ...]]:
     return [(row.lhs, row.op, row.rhs, row.level, row.group, row.free) for row in table.rows]
 
 
-def converged_ones(fits: Sequence[FitResult], nested: bool) -> tuple[FitResult, ...]:
+def converged_ones(fits: Sequence[Any], nested: bool) -> tuple[Any, ...]:
     """Those that converged, of which there are enough; a warning counts the others.
 
     Raises
@@ -229,7 +282,7 @@ def converged_ones(fits: Sequence[FitResult], nested: bool) -> tuple[FitResult, 
     return found
 
 
-def warn_of_sameness(fits: Sequence[FitResult]) -> None:
+def warn_of_sameness(fits: Sequence[Any]) -> None:
     """Where two data sets gave the very same estimates."""
     for k, fit in enumerate(fits[1:], 1):
         for j in range(k):
@@ -242,7 +295,7 @@ def warn_of_sameness(fits: Sequence[FitResult]) -> None:
                 return
 
 
-def notes_of(fits: Sequence[FitResult], lost: int) -> tuple[str, ...]:
+def notes_of(fits: Sequence[Any], lost: int) -> tuple[str, ...]:
     """Notes of the fits, each once."""
     counts = Counter(note for fit in fits for note in dict.fromkeys(fit.notes))
     of_all = [note for note, count in counts.items() if count == len(fits)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 
@@ -26,6 +26,7 @@ from mlsem.report.table import columns_table
 if TYPE_CHECKING:
     import pandas as pd
 
+    from mlsem.results.pooled.common import Pooled
     from mlsem.results.pooled.result import PooledResult
     from mlsem.results.result import FitResult
 
@@ -136,9 +137,9 @@ def _require_method(method: object, kind: object) -> None:
 
 
 def pooled_wald(
-    pooled: PooledResult, constraints: object, rhs: object, method: WaldMethod
+    pooled: Pooled[Any], constraints: object, rhs: object, method: WaldMethod
 ) -> PooledTest:
-    """See `PooledResult.wald_test`."""
+    """See `Pooled.wald_test`."""
     _require_method(method, WaldMethod)
     own, covariance = pooled._estimates, pooled.covariance
     hypothesis = read_hypothesis(constraints, own.table, own.params, rhs)
@@ -171,7 +172,7 @@ def pooled_wald(
     return _result(found, method, hypothesis.constraints, len(pooled.used))
 
 
-def _require_unnested(pooled: PooledResult, method: str) -> None:
+def _require_unnested(pooled: Pooled[Any], method: str) -> None:
     if pooled.nested is not None:
         raise InferenceError(
             f"{method} is not for nested imputations: test constraints one at a time by wald_test."

@@ -2,7 +2,8 @@
 
 Correlations ρ, intraclass correlations and the correlations R of shares R² are pooled as Fisher's
 z = arctanh ρ, with standard error se / (1 - ρ²) (of R² se / [2 R (1 - R²)]; Harel, 2009), and come
-back as tanh z̄ (R² as tanh² z̄). All others are pooled as they are.
+back as tanh z̄ (R² as tanh² z̄); reliabilities r as logit r, with standard error se / [r (1 - r)].
+All others are pooled as they are.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from dataclasses import astuple, dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+from scipy.special import expit, logit
 
 from mlsem.arguments import require_level
 from mlsem.core.quiet import quiet
@@ -22,10 +24,14 @@ from mlsem.inference.covariance.intervals import wald
 from mlsem.inference.fit.chisquare import ChiSquare
 from mlsem.inference.fit.indices import CI_LEVEL, comparative, rmsea, usual
 from mlsem.inference.pooling.joint import JointTest, d2
-from mlsem.inference.pooling.rules import PooledDf, pooled_numbers
+from mlsem.inference.pooling.rules import PooledDf, PooledNumbers, pooled_numbers
+from mlsem.results.generalized.effects import GlmEffects
 from mlsem.results.icc import Icc
+from mlsem.results.mixed.predict import Expected, limits_of, shown
 from mlsem.results.pooled.gathered import read_nests
 from mlsem.results.r_squared import MixedR2, RSquared
+from mlsem.results.random_effects import SE
+from mlsem.results.reliability import Reliability
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
@@ -33,11 +39,15 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from mlsem.core.records import Index
+    from mlsem.results.mixed.choices import Prediction
+    from mlsem.results.pooled.common import Pooled
+    from mlsem.results.pooled.generalized import PooledGlmResult
+    from mlsem.results.pooled.mixed import PooledMixedResult
     from mlsem.results.pooled.result import PooledResult
     from mlsem.results.result import FitResult
     from mlsem.results.standardized import Kind as StandardizedKind
 
-Scale = Literal["plain", "correlation", "share"]
+Scale = Literal["plain", "correlation", "share", "reliability"]
 SRMR = {"srmr", "srmr_within", "srmr_between"}
 
 
@@ -71,6 +81,9 @@ _SCALES: dict[Scale, _Scale] = {
         lambda share: 1.0 / (2.0 * np.sqrt(share) * (1.0 - share)),
         lambda z: np.tanh(np.maximum(z, 0.0)) ** 2,
         lambda z: 2.0 * np.tanh(z) * (1.0 - np.tanh(z) ** 2),
+    ),
+    "reliability": _Scale(
+        logit, lambda r: 1.0 / (r * (1.0 - r)), expit, lambda z: expit(z) * expit(-z)
     ),
 }
 
@@ -201,12 +214,11 @@ def standardized_frame(pooled: PooledResult, kind: StandardizedKind, level: floa
     return make_frame(names | {"est_std": found.pop("est")} | found)
 
 
-def _pooled(pooled: PooledResult, columns: Columns, level: float) -> dict[str, Any]:
-    reference = pooled._reference
+def _pooled(pooled: Pooled[Any], columns: Columns, level: float) -> dict[str, Any]:
     if pooled.complete_df is not None:
         columns = replace(columns, df=np.full_like(columns.df, pooled.complete_df))
     nests = read_nests(pooled.nested, pooled.fits)
-    return pooled_columns(columns, reference.df_kind, nests, level)
+    return pooled_columns(columns, pooled.df_kind, nests, level)
 
 
 def pooled_icc(pooled: PooledResult, group: Hashable) -> Icc:
@@ -249,3 +261,95 @@ def pooled_r_squared(pooled: PooledResult, group: Hashable, level: float) -> RSq
         upper=found["ci_upper"],
         mixed=mixed,
     )
+
+
+def pooled_reliability(pooled: PooledResult, group: Hashable, level: float) -> Reliability:
+    """See `PooledResult.reliability`."""
+    each: list[Reliability] = [fit.reliability(level, group=group) for fit in pooled.used]
+    first = each[0]
+    values, se = (np.array([one._columns[name] for one in each]) for name in ("est", "se"))
+    df = np.array([one._df for one in each])
+    scales: tuple[Scale, ...] = ("reliability",) * values.shape[1]
+    found = _pooled(pooled, Columns(values, se, df, scales), level)
+    shown = {name: found[name] for name in ("est", "se", "ci_lower", "ci_upper")}
+    return Reliability(first.mean_size, {**first._columns, **shown}, found["df"])
+
+
+@quiet
+def pooled_effects(pooled: PooledGlmResult, each: Sequence[GlmEffects], level: float) -> GlmEffects:
+    """See `PooledGlmResult.effects`.
+
+    Raises
+    ------
+    InferenceError
+        The data sets have not the same effects.
+    """
+    first = each[0]._columns
+    for one in each[1:]:
+        if any(one._columns[name] != first[name] for name in ("effect", "contrast")):
+            raise InferenceError(
+                f"{each[0].variable!r} has not the same values in all data sets: say which are "
+                "compared, values=(0, 1)."
+            )
+    logs = np.array(["ratio" in effect for effect in first["effect"]])
+    values, se, df = (
+        np.array([one._columns[name] for one in each]) for name in ("estimate", "se", "df")
+    )
+    values = np.where(logs, np.log(np.where(logs, values, 1.0)), values)
+    plain: tuple[Scale, ...] = ("plain",) * len(logs)
+    found = _pooled(pooled, Columns(values, se, df, plain), level)
+    found["pvalue"] = np.where(np.isnan(first["pvalue"]), np.nan, found["pvalue"])  # of means
+    names = {"estimate": "est", "lower": "ci_lower", "upper": "ci_upper"}
+    shown = {new: np.where(logs, np.exp(found[old]), found[old]) for new, old in names.items()} | {
+        name: found[name] for name in ("se", "df", "pvalue")
+    }
+    notes = tuple(dict.fromkeys(note for one in each for note in one.notes))
+    return GlmEffects(each[0].variable, level, notes, {**first, **shown})
+
+
+# --- clusters and rows ----------------------------------------------------------------------------
+
+
+def pooled_effects_of_clusters(pooled: PooledResult) -> pd.DataFrame:
+    """See `PooledResult.random_effects`."""
+    frames = [fit.random_effects() for fit in pooled.used]
+    first = frames[0]
+    spread = [name for name in first.columns if name.endswith(SE)]
+    found = first.copy()
+    for error in spread:
+        name = error.removesuffix(SE)
+        values, se = (
+            np.array([frame[column].to_numpy(dtype=float) for frame in frames])
+            for column in (name, error)
+        )
+        own = _numbers(pooled, values, se, np.full_like(se, np.inf))
+        found[name], found[error] = own.est, own.se
+    return found
+
+
+@quiet
+def pooled_expectations(
+    pooled: PooledMixedResult, each: Sequence[Expected], asked: Prediction, index: Any
+) -> pd.DataFrame:
+    """See `PooledMixedResult.predict`."""
+    values, added, df = (
+        np.array([getattr(one, name) for one in each]) for name in ("values", "added", "df")
+    )
+    name = pooled.table.split[0]
+    mean = replace(each[0], values=values.mean(axis=0))
+    if each[0].variance is None:
+        return shown(name, mean, None, asked, index)
+    variance = np.array([one.variance for one in each])
+    error = _numbers(pooled, values, np.sqrt(variance), df).se
+    limits = None
+    if asked.interval is not None:
+        whole = _numbers(pooled, values, np.sqrt(variance + added), df)
+        limits = limits_of(mean.values, whole.se, whole.df, asked.confidence)
+    return shown(name, replace(mean, variance=error**2), limits, asked, index)
+
+
+def _numbers(pooled: Pooled[Any], values: Array, se: Array, df: Array) -> PooledNumbers:
+    """Rubin's rules for numbers (m, c) as they are."""
+    if pooled.complete_df is not None:
+        df = np.where(np.isnan(df), df, pooled.complete_df)
+    return pooled_numbers(values, se, df, pooled.df_kind, read_nests(pooled.nested, pooled.fits))

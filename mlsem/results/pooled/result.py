@@ -1,90 +1,78 @@
-"""`PooledResult`: several fits of one model as one, its tables, and what can be asked of it."""
+"""`PooledResult`: fits of a structural equation model as one, and what can be asked of it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
-from typing import TYPE_CHECKING, Any, Unpack
-
-import numpy as np
+from typing import TYPE_CHECKING, Any, Literal, Self, Unpack
 
 from mlsem.arguments import require_level
 from mlsem.core.quiet import quiet
-from mlsem.data.table.frame import make_frame, make_series, square_frame
-from mlsem.errors import InferenceError, OptionValueError, UnknownNameError
+from mlsem.data.table.frame import make_frame, make_series
+from mlsem.errors import OptionValueError
 from mlsem.estimation.keywords import UNCHANGED, UpdateKeywords, shown
-from mlsem.inference.pooling.reference import PooledReference, pooled_covariance
-from mlsem.inference.pooling.rules import Parts, PooledDf
-from mlsem.other_programs.answering import Answering
 from mlsem.results.drawn import Plotted
 from mlsem.results.groups import ByGroup, group_titles
-from mlsem.results.mixed.questions import Questioned
-from mlsem.results.pooled.gathered import (
-    PooledEstimates,
-    converged_ones,
-    estimates_of,
-    notes_of,
-    read_nests,
-    require_alike,
-    require_df,
-    require_fits,
-    warn_of_sameness,
-)
-from mlsem.results.pooled.joint import (
-    PooledTest,
-    RatioMethod,
-    WaldMethod,
-    pooled_ratio,
-    pooled_wald,
-)
+from mlsem.results.moderated import Moderated
+from mlsem.results.pooled.common import OF_ROWS, Pooled, reasons
+from mlsem.results.pooled.gathered import Alike, PooledModels, sampled
+from mlsem.results.pooled.joint import PooledTest, RatioMethod, pooled_ratio
 from mlsem.results.result import FitResult
-from mlsem.results.tables import defined_parameters, tested_columns, tidy_columns, without_auxiliary
-from mlsem.results.tested import Tested
+from mlsem.results.tables import tidy_columns, without_auxiliary
 from mlsem.results.weights import sampling_pairs
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable
+    from collections.abc import Hashable, Iterable, Mapping
 
     import pandas as pd
 
     from mlsem.core.optimise.objective import InformationKind
-    from mlsem.core.records import Array
-    from mlsem.data.design.remade import Recipe
-    from mlsem.estimation.settings import DfKind, Settings, TestName
+    from mlsem.estimation.settings import DfKind, TestName
     from mlsem.estimation.standard_errors import SeName
-    from mlsem.inference.covariance.matrix import Covariance
-    from mlsem.results.mixed.summary import MixedSummary
-    from mlsem.results.pooled.summary import PooledFacts
+    from mlsem.inference.effects.result import Effects
+    from mlsem.results.group_comparison import GroupComparison
+    from mlsem.results.pooled.summary import Pairs
     from mlsem.results.standardized import Kind as StandardizedKind
     from mlsem.results.summary import Summary
 
-OF_EACH = "it has no rule by which it is pooled"
-_REASONS = {
-    "log-likelihoods of several data sets have no rule; lr_test compares two models": (
-        "loglik aic bic"
-    ),
-    "it is of the rows or clusters of one data set; the mean over fits is the pooled value": (
-        "predict fitted predict_latent random_effects residuals row_residuals cluster_residuals "
-        "plot_residuals plot_random_effects"
-    ),
-    "score tests have no rule by which they are pooled; fit the larger model to all data sets and "
-    "test the parameter (wald_test), or compare the two (lr_test)": (
-        "modification_indices score_test"
-    ),
-    "it is drawn or refitted from one data set": (
-        "bootstrap cluster_diagnostics compare_se simulate plot_profile"
-    ),
-    "it is a function of the parameters: define it in the model (:=), and it is pooled; of a "
-    "formula marginal_slopes has slopes": "simple_slopes plot_interaction effects reliability",
-    "summary() and mlsem.summary_table have what is pooled": "report",
-    "scalings are compared in one data set": "weight_scalings",
-}
-REASONS = {name: reason for reason, names in _REASONS.items() for name in names.split()}
+BY_LEVELS = (
+    'it is of mixed models, and these fits are of a model by levels: fit_many("y ~ f + (1 | id)", '
+    "…), or define what is asked in the model (:=)"
+)
+REASONS = reasons(
+    {
+        "log-likelihoods of several data sets have no rule; lr_test compares two models": (
+            "loglik aic bic"
+        ),
+        OF_ROWS: (
+            "predict fitted predict_latent row_residuals cluster_residuals plot_residuals scores"
+        ),
+        "it is what one data set leaves unexplained; fit_measures() has SRMR, the mean over fits": (
+            "residuals"
+        ),
+        "random_effects() has the pooled numbers": "plot_random_effects",
+        "score tests have no rule by which they are pooled; fit the larger model to all data sets "
+        "and test the parameter (wald_test), or compare the two (lr_test)": (
+            "modification_indices score_test"
+        ),
+        "it is drawn or refitted from one data set; with_se(…) pools other standard errors": (
+            "bootstrap compare_se"
+        ),
+        "it is of one data set, and need not be the same in all": (
+            "cluster_diagnostics simulate plot_profile singular n_iterations starts replicates "
+            "se_forms inspect implied h1 baseline information"
+        ),
+        "factors are aligned in one data set": "align",
+        "df has the pooled degrees of freedom, df_kind the rule": "df_method",
+        "summary() and mlsem.summary_table have what is pooled": "report",
+        "scalings are compared in one data set": "weight_scalings",
+        BY_LEVELS: "marginal_means marginal_slopes contrast",
+    }
+)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class PooledResult(Plotted, Questioned, Tested, Answering):
+class PooledResult(Plotted, Moderated, Pooled[FitResult]):
     """Several fits of one model, pooled by Rubin's rules. A sequence of its fits, too.
 
     Attributes
@@ -126,186 +114,38 @@ class PooledResult(Plotted, Questioned, Tested, Answering):
     True
     """
 
-    fits: tuple[FitResult, ...]
-    covariance: Covariance
-    df_kind: PooledDf
-    complete_df: float | None
-    nested: tuple[Any, ...] | None
-    origin: tuple[tuple[str, str], ...]
-    _estimates: PooledEstimates
+    _of = FitResult
+    _reasons = REASONS
+    _estimates: PooledModels
 
-    def __len__(self) -> int:
-        return len(self.fits)
+    @classmethod
+    def _alike(cls, fit: FitResult) -> Alike:
+        return (
+            ("estimators", fit.settings.estimator),
+            ("standard errors", fit.se_kind),
+            ("degrees of freedom", fit.df_method),
+            ("sampling weights", sampled(fit)),
+        )
 
-    def __iter__(self) -> Iterator[FitResult]:
-        return iter(self.fits)
-
-    def __getitem__(self, k: int) -> FitResult:
-        return self.fits[k]
-
-    if not TYPE_CHECKING:
-
-        def __getattr__(self, name: str) -> Any:
-            """What a fit has and this has not says why."""
-            if name.startswith("_") or not (name in REASONS or hasattr(FitResult, name)):
-                return super().__getattr__(name)
-            raise UnknownNameError(
-                f"a PooledResult has no {name!r}: {REASONS.get(name, OF_EACH)}. Each fit has its "
-                f"own: pooled.fits[0].{name}.",
-                name,
-            )
-
-    # --- the fits -----------------------------------------------------------------------------
-
-    @cached_property
-    def used(self) -> tuple[FitResult, ...]:
-        """The fits that converged, which are pooled."""
-        return tuple(fit for fit in self.fits if fit.converged)
+    @classmethod
+    def _estimated(cls, fits: tuple[FitResult, ...]) -> PooledModels:
+        return PooledModels.of(fits)
 
     @property
-    def n_failed(self) -> int:
-        """Fits that did not converge."""
-        return len(self.fits) - len(self.used)
+    def _glanced(self) -> dict[str, list[Any]]:
+        return {"estimator": [self.settings.estimator]}
 
     @property
-    def model(self) -> str:
-        """The model text."""
-        return self.used[0].model
-
-    @property
-    def settings(self) -> Settings:
-        """How the fits were made."""
-        return self.used[0].settings
-
-    @property
-    def converged(self) -> bool:
-        """Whether all fits converged."""
-        return not self.n_failed
-
-    @property
-    def n_obs(self) -> int:
-        """Rows used of each data set."""
-        return self.used[0].n_obs
-
-    @property
-    def n_clusters(self) -> int | None:
-        """Clusters of each data set; None without."""
-        return self.used[0].n_clusters
-
-    @property
-    def n_params(self) -> int:
-        """Free parameters less equality constraints."""
-        return self.used[0].n_params
-
-    @property
-    def se_kind(self) -> str:
-        """The kind of standard errors that each fit has."""
-        return self.covariance.kind.name
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """What a reader of the results should know: notes of the fits, each once."""
-        return notes_of(self.used, self.n_failed)
-
-    # --- parameters ---------------------------------------------------------------------------
-
-    @property
-    def _reference(self) -> PooledReference:
-        assert isinstance(self.covariance.reference, PooledReference)
-        return self.covariance.reference
-
-    @property
-    def _parts(self) -> Parts:
-        return self._reference.parts
-
-    @property
-    def df(self) -> pd.Series:
-        """Degrees of freedom of the t tests."""
-        return self._series(self.covariance.df, "df")
-
-    @property
-    def riv(self) -> pd.Series:
-        """Relative increase in variance, r = (1 + 1/m) b / ū."""
-        return self._series(self._of_parameters[0], "riv")
-
-    @property
-    def fmi(self) -> pd.Series:
-        """Fraction of missing information, (r + 2 / (df + 3)) / (1 + r)."""
-        return self._series(self._of_parameters[1], "fmi")
-
-    @property
-    def vcov_within(self) -> pd.DataFrame:
-        """Ū, the mean of the fits' covariance matrices."""
-        return square_frame(self._parts.within, self.table.names)
-
-    @property
-    def vcov_between(self) -> pd.DataFrame:
-        """B, the covariance matrix of the fits' estimates (nested: of the outer means)."""
-        return square_frame(self._parts.between, self.table.names)
-
-    def _series(self, values: Array, name: str) -> pd.Series:
-        return make_series(values, self.table.names, name)
-
-    @property
-    def _of_parameters(self) -> tuple[Array, Array]:
-        return self._missing(np.eye(len(self.table.names)), self.covariance.df)
-
-    def _missing(self, gradients: Array, df: Array) -> tuple[Array, Array]:
-        """r and FMI of functions with these gradients."""
-        variances = self._parts.along(gradients)
-        return variances.riv, variances.fmi(df)
-
-    @quiet
-    def conf_int(
-        self, level: float = 0.95, *, parameters: str | Iterable[str] | None = None
-    ) -> pd.DataFrame:
-        """Confidence limits `lower`, `upper` of the free parameters, estimate ± t se.
-
-        Parameters
-        ----------
-        level : float, default 0.95
-        parameters : str or iterable of str, optional
-            Names as in `params`. Default: all.
-
-        Returns
-        -------
-        DataFrame
-
-        Raises
-        ------
-        OptionValueError
-            A value that an argument cannot take.
-
-        Examples
-        --------
-        >>> import mlsem
-        >>> data = mlsem.load_example("article")
-        >>> sets = [data.assign(y=data["y"] + 0.1 * k * data["x1"] ** 2) for k in range(3)]
-        >>> pooled = mlsem.fit_many("level: 1; y ~ x1; level: 2; y ~ w1", sets, cluster="id")
-        >>> pooled.conf_int().columns.tolist()
-        ['lower', 'upper']
-        """
-        return self._limits(level, parameters)
+    def _said(self) -> tuple[Pairs, str | None, Pairs]:
+        record, restricted = self._estimates.record, self.settings.estimator == "REML"
+        model = (
+            ("Estimator", "REML" if restricted else "ML"),
+            ("Number of model parameters", str(self.n_params)),
+        )
+        sampling = sampling_pairs(self.settings, record)
+        return model, record.cluster or record.robust.name, sampling
 
     # --- tables -------------------------------------------------------------------------------
-
-    @quiet
-    def _columns(self, level: float) -> dict[str, Any]:
-        """Those of a fit, with r and FMI."""
-        require_level(level)
-        table, size = self.table, len(self.table.names)
-        columns = tested_columns(self._estimates, self._estimates.rows, self.covariance, level)
-        gradients = np.zeros((len(columns["op"]), size))
-        for k, row in enumerate(table.rows):
-            if row.free >= 0:
-                gradients[k, row.free] = 1.0
-        gradients[len(table.rows) :] = defined_parameters(self._estimates)[1]
-        riv, fmi = self._missing(gradients, columns["df"])
-        varies = columns["se"] > 0
-        return columns | {
-            "riv": np.where(varies, riv, np.nan),
-            "fmi": np.where(varies, fmi, np.nan),
-        }
 
     def parameter_estimates(self, level: float = 0.95, *, auxiliary: bool = False) -> pd.DataFrame:
         """All parameters in lavaan's rows and order, fixed and defined ones included.
@@ -349,7 +189,6 @@ class PooledResult(Plotted, Questioned, Tested, Answering):
         Returns
         -------
         DataFrame
-            Of fits by `lmm` that of `MixedResult.tidy`.
 
         Examples
         --------
@@ -362,51 +201,11 @@ class PooledResult(Plotted, Questioned, Tested, Answering):
         0  y ~ x1      0.52  0.19
         1  y ~~ y      1.33  0.17
         """
-        if self._mixed:
-            from mlsem.results.mixed import tables
-
-            own: Any = self._estimates
-            columns = tables.tidy_columns(own, self.covariance, level, "sdcor")
-            riv, fmi = self._of_parameters
-            return make_frame(columns | {"riv": riv, "fmi": fmi})
         columns = without_auxiliary(self._columns(level), self.table)
         tidied = tidy_columns(columns, grouped=bool(self.table.groups))
         return make_frame(tidied | {name: columns[name] for name in ("riv", "fmi")})
 
-    def glance(self) -> pd.DataFrame:
-        """One row about the whole under the names of R's broom.
-
-        Returns
-        -------
-        DataFrame
-
-        Examples
-        --------
-        >>> import mlsem
-        >>> data = mlsem.load_example("article")
-        >>> sets = [data.assign(y=data["y"] + 0.1 * k * data["x1"] ** 2) for k in range(3)]
-        >>> pooled = mlsem.fit_many("level: 1; y ~ x1; level: 2; y ~ w1", sets, cluster="id")
-        >>> pooled.glance()[["nobs", "n_data", "n_failed", "df_kind"]]
-           nobs  n_data  n_failed   df_kind
-        0   500       3         0  matching
-        """
-        return make_frame(
-            {
-                "nobs": [self.n_obs],
-                "n_clusters": [self.n_clusters],
-                "npar": [self.n_params],
-                "n_data": [len(self.fits)],
-                "n_failed": [self.n_failed],
-                "estimator": [self.settings.estimator],
-                "se": [self.se_kind],
-                "df_kind": [self.df_kind],
-                "converged": [self.converged],
-            }
-        )
-
-    def summary(
-        self, level: float | None = None, *, auxiliary: bool = False
-    ) -> Summary | MixedSummary:
+    def summary(self, level: float | None = None, *, auxiliary: bool = False) -> Summary:
         """The results in the layout of a fit's, with the fraction of missing information.
 
         Parameters
@@ -418,7 +217,7 @@ class PooledResult(Plotted, Questioned, Tested, Answering):
 
         Returns
         -------
-        Summary or MixedSummary
+        Summary
             Prints as text and shows as HTML in a notebook.
 
         Examples
@@ -430,10 +229,6 @@ class PooledResult(Plotted, Questioned, Tested, Answering):
         >>> print(pooled.summary().to_text().splitlines()[0])
         mlsem 0.1.0: 3 fits pooled by Rubin's rules
         """
-        if self._mixed:
-            from mlsem.results.pooled.summary import mixed_summary
-
-            return mixed_summary(self, self._facts(), level)
         from mlsem.results.summary import summarise
 
         table = self.table
@@ -446,43 +241,10 @@ class PooledResult(Plotted, Questioned, Tested, Answering):
             columns, hidden, table.level_labels, self._facts(), level is not None, None, titles
         )
 
-    @property
-    def _mixed(self) -> bool:
-        """Whether `lmm` made the fits."""
-        return self.used[0]._record.formula is not None
-
-    def _facts(self) -> PooledFacts:
-        from mlsem.results.pooled.summary import PooledFacts
-
-        record = self.used[0]._record
-        return PooledFacts(
-            n_data=len(self.fits),
-            n_used=len(self.used),
-            outer=None if self.nested is None else len(set(self.nested)),
-            origin=self.origin,
-            sampling=sampling_pairs(self.settings, record),
-            restricted=self.settings.estimator == "REML",
-            n_params=self.n_params,
-            n_obs=self.n_obs,
-            cluster=record.cluster or record.robust.name,
-            n_clusters=self.n_clusters,
-            se=self.covariance.kind,
-            form=self.used[0].covariance.form,
-            df=self.df_kind,
-            complete_df=self.complete_df,
-            notes=self.notes,
-        )
-
-    def __repr__(self) -> str:
-        return self._facts().brief
-
-    def _repr_html_(self) -> str:
-        return self.summary()._repr_html_()
-
     # --- the fits again -------------------------------------------------------------------------
 
     @shown(UpdateKeywords, default=UNCHANGED)
-    def update(self, model: str | None = None, **options: Unpack[UpdateKeywords]) -> PooledResult:
+    def update(self, model: str | None = None, **options: Unpack[UpdateKeywords]) -> Self:
         """Each fit changed (`FitResult.update`) and pooled again.
 
         Parameters
@@ -521,10 +283,7 @@ class PooledResult(Plotted, Questioned, Tested, Answering):
                 "data=: these fits are of several data sets. mlsem.fit_many(model, data, …) fits "
                 "another model or other data."
             )
-        fits = [fit.update(model, **options) for fit in self.fits]
-        return pool_fits(fits, self.df_kind, self.nested, self.complete_df, self.origin)
-
-    # --- tests --------------------------------------------------------------------------------
+        return self._again(fit.update(model, **options) for fit in self.fits)
 
     @shown()
     def with_se(
@@ -534,7 +293,7 @@ class PooledResult(Plotted, Questioned, Tested, Answering):
         test: TestName | None = None,
         df: DfKind | None = None,
         information: InformationKind | None = None,
-    ) -> PooledResult:
+    ) -> Self:
         """The same fits with other standard errors, pooled again; nothing is fitted.
 
         Parameters
@@ -558,47 +317,8 @@ class PooledResult(Plotted, Questioned, Tested, Answering):
         >>> round(float(pooled.with_se("CR2").df["y~w1.l2"]), 1)
         12.5
         """
-        fits = [fit.with_se(kind, test=test, df=df, information=information) for fit in self.fits]
-        return pool_fits(fits, self.df_kind, self.nested, self.complete_df, self.origin, again=True)
-
-    def wald_test(
-        self, constraints: object, *, rhs: object = None, method: WaldMethod = "D1"
-    ) -> PooledTest:
-        """Joint F test of constraints on the parameters.
-
-        Parameters
-        ----------
-        constraints : str, list of str, array (q, npar) or DataFrame
-            As for `FitResult.wald_test`; nonlinear ones by the delta method at the pooled
-            estimates.
-        rhs : array (q,) or float, optional
-            What the rows of a matrix equal; 0 by default.
-        method : {"D1", "D2"}, default "D1"
-            "D1" pools covariances (Li, Raghunathan & Rubin, 1991), with the denominator of Reiter
-            (2007) where the fits have degrees of freedom; of one constraint it is the t test,
-            squared. "D2" pools each fit's χ² (Li, Meng, Raghunathan & Rubin, 1991) and is rougher.
-
-        Returns
-        -------
-        PooledTest
-
-        Raises
-        ------
-        ModelSyntaxError, SpecificationError, OptionValueError
-            The constraints cannot be read, or name what is no parameter.
-        InferenceError
-            The test does not exist; says why.
-
-        Examples
-        --------
-        >>> import mlsem
-        >>> data = mlsem.load_example("article")
-        >>> sets = [data.assign(y=data["y"] + 0.1 * k * data["x1"] ** 2) for k in range(3)]
-        >>> pooled = mlsem.fit_many("level: 1; y ~ x1; level: 2; y ~ w1", sets, cluster="id")
-        >>> round(pooled.wald_test("`y~x1`; `y~w1.l2`").statistic, 1)
-        40.9
-        """
-        return pooled_wald(self, constraints, rhs, method)
+        how = {"test": test, "df": df, "information": information}
+        return self._again((fit.with_se(kind, **how) for fit in self.fits), same=True)
 
     @quiet
     def lr_test(self, simple: PooledResult, *, method: RatioMethod | None = None) -> PooledTest:
@@ -643,27 +363,6 @@ class PooledResult(Plotted, Questioned, Tested, Answering):
                 "fitted to the same data sets."
             )
         return pooled_ratio(simple, self, method)
-
-    # --- questions to mixed models ----------------------------------------------------------------
-
-    @property
-    def _recipes(self) -> tuple[Recipe, ...]:
-        """Of each data set.
-
-        Raises
-        ------
-        InferenceError
-            The fits are not by `lmm`.
-        """
-        from mlsem.results.mixed.parts import recipe_of
-
-        if not self._mixed:
-            raise InferenceError(
-                "marginal means, slopes and contrasts are of mixed models, and these fits are of a "
-                'model by levels: fit_many("y ~ f + (1 | id)", …), or define what is asked in the '
-                "model (:=)."
-            )
-        return tuple(recipe_of(fit._estimates) for fit in self.used)
 
     # --- what is no parameter -------------------------------------------------------------------
 
@@ -760,6 +459,189 @@ class PooledResult(Plotted, Questioned, Tested, Answering):
             return function(group)
         return ByGroup({each.label: function(each.label) for each in self.table.groups})
 
+    def effects(
+        self,
+        outcome: str,
+        predictor: str,
+        *,
+        confidence: float = 0.95,
+        ci: Literal["delta", "monte carlo"] = "delta",
+        draws: int = 20_000,
+        seed: int | None = None,
+        group: Hashable | list[Hashable] = None,
+    ) -> Effects:
+        """Direct, indirect and total effects of one variable on another, level by level: functions
+        of the pooled estimates, as a defined parameter is.
+
+        Parameters
+        ----------
+        outcome, predictor : str
+            Variables of the model, observed or latent.
+        confidence : float, default 0.95
+            Of the intervals.
+        ci : {"delta", "monte carlo"}, default "delta"
+            By the delta method with the pooled degrees of freedom, or quantiles of draws from the
+            distribution of the pooled estimates, as for `FitResult.effects`.
+        draws : int, default 20000
+        seed : int, optional
+            Of the draws.
+        group : str or number, optional
+            A group by its label or number, or a list of these. Default: all.
+
+        Returns
+        -------
+        Effects
+
+        Raises
+        ------
+        InferenceError, OptionValueError
+            As for `FitResult.effects`.
+
+        Examples
+        --------
+        >>> import mlsem
+        >>> data = mlsem.load_example("article")
+        >>> sets = [data.assign(y=data["y"] + 0.1 * k * data["x1"] ** 2) for k in range(3)]
+        >>> pooled = mlsem.fit_many("y ~ x1 + w1; w1 ~ x1", sets)
+        >>> pooled.effects("y", "x1").frame[["effect", "est", "se"]].round(3)
+                  effect    est     se
+        0         direct  0.591  0.078
+        1       indirect  0.001  0.015
+        2  x1 -> w1 -> y  0.001  0.015
+        3          total  0.592  0.079
+        """
+        from mlsem.inference.effects.run import effects
+
+        if ci not in ("delta", "monte carlo"):
+            raise OptionValueError(
+                f'ci={ci!r}: of pooled fits it takes "delta" or "monte carlo". A bootstrap is of '
+                "one data set, fits[k].effects(…)."
+            )
+        return effects(
+            self._estimates,
+            self.covariance,
+            outcome,
+            predictor,
+            confidence=confidence,
+            ci=ci,
+            draws=draws,
+            seed=seed,
+            group=group,
+        )
+
+    def reliability(self, level: float = 0.95, group: Hashable = None) -> Any:
+        """Reliability of composites, of cluster means and of factor scores, each pooled by Rubin's
+        rules on the logit scale.
+
+        Parameters
+        ----------
+        level : float, default 0.95
+            Of the confidence limits.
+        group : str or number, optional
+            A group by its label or number. Default: all.
+
+        Returns
+        -------
+        Reliability, or ByGroup of these
+
+        Raises
+        ------
+        InferenceError
+            As for `FitResult.reliability`.
+
+        Examples
+        --------
+        >>> import mlsem
+        >>> data = mlsem.load_example("demo_twolevel")
+        >>> sets = [data.assign(y1=data["y1"] + 0.1 * k * data["y2"] ** 2) for k in range(3)]
+        >>> model = "level: 1; fw =~ y1 + y2 + y3; level: 2; fb =~ y1 + y2 + y3"
+        >>> pooled = mlsem.fit_many(model, sets, cluster="cluster")
+        >>> found = pooled.reliability().frame
+        >>> found.loc[found["measure"] == "omega", ["composite", "est", "se"]].round(2)
+              composite   est    se
+        0        within  0.66  0.02
+        1       between  0.78  0.03
+        2  latent means  0.93  0.01
+        3           raw  0.76  0.02
+        """
+        from mlsem.results.pooled.numbers import pooled_reliability
+
+        require_level(level)
+        return self._by_group(group, lambda own: pooled_reliability(self, own, level))
+
+    def random_effects(self) -> pd.DataFrame:
+        """Predictions of the random effects and level-2 latent variables of clusters, pooled by
+        Rubin's rules; the columns `_se` have posterior standard deviations of each data set and
+        what they differ by.
+
+        Returns
+        -------
+        DataFrame
+            As of `FitResult.random_effects`.
+
+        Raises
+        ------
+        InferenceError
+            The model has one level.
+
+        Examples
+        --------
+        >>> import mlsem
+        >>> data = mlsem.load_example("article")
+        >>> sets = [data.assign(y=data["y"] + 0.1 * k * data["x1"] ** 2) for k in range(3)]
+        >>> pooled = mlsem.fit_many("level: 1; y ~ x1; level: 2; y ~ w1", sets, cluster="id")
+        >>> pooled.random_effects().head(2).round(2)
+              y  y_se
+        1 -0.30  0.35
+        2 -0.18  0.34
+        """
+        from mlsem.results.pooled.numbers import pooled_effects_of_clusters
+
+        return pooled_effects_of_clusters(self)
+
+    def compare_groups(
+        self,
+        parameter: str | Iterable[str] | Mapping[Any, str],
+        *,
+        reference: object = None,
+        level: float = 0.95,
+    ) -> GroupComparison:
+        """A parameter in each group and its differences between groups, with the pooled standard
+        errors and degrees of freedom; that all are equal is tested by D1.
+
+        Parameters
+        ----------
+        parameter : str, iterable of str, or mapping of group to str
+            As for `FitResult.compare_groups`.
+        reference : hashable, optional
+            A group that the others are compared with. Default: all pairs.
+        level : float, default 0.95
+            Of the intervals.
+
+        Returns
+        -------
+        GroupComparison
+
+        Raises
+        ------
+        InferenceError, OptionValueError
+            As for `FitResult.compare_groups`.
+
+        Examples
+        --------
+        >>> import mlsem
+        >>> data = mlsem.load_example("article")
+        >>> data["half"] = data["id"].mod(2).map({0: "even", 1: "odd"})
+        >>> sets = [data.assign(y=data["y"] + 0.1 * k * data["x1"] ** 2) for k in range(3)]
+        >>> pooled = mlsem.fit_many("y ~ x1", sets, group="half")
+        >>> pooled.compare_groups("y~x1").frame[["group1", "group2", "diff", "se"]].round(2)
+          group1 group2  diff    se
+        0   even    odd -0.02  0.17
+        """
+        from mlsem.results.group_comparison import compare_groups
+
+        return compare_groups(self._estimates, self.covariance, parameter, reference, level)
+
     def fit_measures(self) -> pd.Series:
         """Tests of fit and indices of model-based fits.
 
@@ -793,39 +675,3 @@ class PooledResult(Plotted, Questioned, Tested, Answering):
 
         found = pooled_measures(self.used)
         return make_series(list(found.values()), tuple(found), "value")
-
-
-def pool_fits(
-    given: object,
-    df: PooledDf = "matching",
-    nested: Iterable[Hashable] | None = None,
-    complete_df: float | None = None,
-    origin: tuple[tuple[str, str], ...] = (),
-    *,
-    again: bool = False,
-) -> PooledResult:
-    """What `mlsem.pool` returns; `again` says nothing that was said before."""
-    require_df(df, complete_df)
-    fits = require_fits(given)
-    if isinstance(given, PooledResult):
-        nested = given.nested if nested is None else nested
-        origin = origin or given.origin
-    labels = None if nested is None else tuple(nested)
-    nests = read_nests(labels, fits)
-    used = (
-        tuple(fit for fit in fits if fit.converged) if again else converged_ones(fits, bool(nests))
-    )
-    require_alike(used)
-    if not again:
-        warn_of_sameness(used)
-    values = np.array([fit.estimates for fit in used])
-    covariance = pooled_covariance(values, [fit.covariance for fit in used], nests, df, complete_df)
-    return PooledResult(
-        fits=fits,
-        covariance=covariance,
-        df_kind=df,
-        complete_df=complete_df,
-        nested=labels,
-        origin=origin,
-        _estimates=estimates_of(used),
-    )

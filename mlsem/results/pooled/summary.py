@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from mlsem.core.records import Array
 from mlsem.estimation.standard_errors import StandardErrors
 from mlsem.inference.pooling.rules import PooledDf
+from mlsem.report.cells import format_number
 from mlsem.report.document import HeaderBlock
+from mlsem.report.sheet import Sheet
+from mlsem.results.generalized.summary import GlmSummary
 from mlsem.results.mixed.parts import parts_of
 from mlsem.results.mixed.summary import FixedEffects, MixedSummary
 from mlsem.results.mixed.varcorr import variances
@@ -19,7 +23,8 @@ DF_NAMES: dict[PooledDf, str] = {
     "rubin": "Rubin (1987)",
 }
 if TYPE_CHECKING:
-    from mlsem.results.pooled.result import PooledResult
+    from mlsem.results.pooled.generalized import PooledGlmResult
+    from mlsem.results.pooled.mixed import PooledMixedResult
 
 Pairs = tuple[tuple[str, str], ...]
 
@@ -30,6 +35,8 @@ class PooledFacts:
 
     Attributes
     ----------
+    kind : str
+        The class of the result.
     n_data, n_used : int
         Data sets, and those whose fits converged.
     outer : int or None
@@ -38,16 +45,19 @@ class PooledFacts:
         Where the data sets come from.
     sampling : tuple of (label, value)
         Of weights and strata, of the first data set.
+    model : tuple of (label, value)
+        What is said of the model first.
     form : str
         How the covariances of the fits were made.
     """
 
+    kind: str
     n_data: int
     n_used: int
     outer: int | None
     origin: Pairs
     sampling: Pairs
-    restricted: bool
+    model: Pairs
     n_params: int
     n_obs: int
     cluster: str | None
@@ -67,25 +77,18 @@ class PooledFacts:
         """The result in one line."""
         clusters = "" if self.n_clusters is None else f", {self.n_clusters} clusters"
         return (
-            f"<PooledResult: {self.n_params} parameters, {self.n_used} data sets of {self.n_obs} "
+            f"<{self.kind}: {self.n_params} parameters, {self.n_used} data sets of {self.n_obs} "
             f"rows{clusters}, se {self.se.name}; print(pooled.summary())>"
         )
 
     def header(self, measures: tuple[HeaderBlock, ...] | None) -> tuple[HeaderBlock, ...]:
         errors = HeaderBlock("Parameter estimates:", self._errors)
-        return HeaderBlock("", self._model), HeaderBlock("", self._data), errors
+        return HeaderBlock("", self.model), HeaderBlock("", self._data), errors
 
     @property
     def facts(self) -> Pairs:
         """The same as one list."""
-        return *self._model, *self._data, *self._errors
-
-    @property
-    def _model(self) -> Pairs:
-        return (
-            ("Estimator", "REML" if self.restricted else "ML"),
-            ("Number of model parameters", str(self.n_params)),
-        )
+        return *self.model, *self._data, *self._errors
 
     @property
     def _data(self) -> Pairs:
@@ -110,7 +113,54 @@ class PooledFacts:
         return tuple(pairs)
 
 
-def mixed_summary(pooled: PooledResult, facts: PooledFacts, level: float | None) -> MixedSummary:
+@dataclass(frozen=True, slots=True, eq=False)
+class PooledGlmSummary(GlmSummary):
+    """That of a generalised linear model, with the fraction of missing information.
+
+    Attributes
+    ----------
+    fmi : (npar,)
+
+    Examples
+    --------
+    >>> import mlsem
+    >>> data = mlsem.load_example("article")
+    >>> data["high"] = (data["y"] > 0).astype(int)
+    >>> sets = [data.assign(x1=data["x1"] + 0.1 * k * data["y"]) for k in range(3)]
+    >>> pooled = mlsem.pool([mlsem.glm("high ~ x1", each, cluster="id") for each in sets])
+    >>> pooled.summary().fmi.round(2).tolist()
+    [0.04, 0.85]
+    """
+
+    fmi: Array
+
+    def _sheet(self, digits: int = 3) -> Sheet:
+        sheet = GlmSummary._sheet(self, digits)
+        table = sheet.tables[0]
+        shares = [format_number(float(each), digits) for each in self.fmi]
+        rows = tuple(
+            (name, (*cells, share)) for (name, cells), share in zip(table.rows, shares, strict=True)
+        )
+        return replace(sheet, tables=(replace(table, heads=(*table.heads, "FMI"), rows=rows),))
+
+
+def glm_summary(pooled: PooledGlmResult, facts: PooledFacts, level: float | None) -> GlmSummary:
+    """Limits where a level is given."""
+    tests = pooled._wald(0.95 if level is None else level)
+    return PooledGlmSummary(
+        title=facts.title,
+        facts=facts.facts,
+        names=pooled.table.names,
+        tests=tests,
+        limits=level is not None,
+        notes=facts.notes,
+        fmi=pooled.fmi.to_numpy(),
+    )
+
+
+def mixed_summary(
+    pooled: PooledMixedResult, facts: PooledFacts, level: float | None
+) -> MixedSummary:
     """In the layout of a mixed model's, with the fraction of missing information; limits where a
     level is given."""
     estimates: Any = pooled._estimates

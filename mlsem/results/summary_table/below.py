@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from mlsem.errors import InferenceError, OptionValueError, listed, nearest
 from mlsem.report.cells import format_pvalue
 from mlsem.report.export.grid import GridRow
-from mlsem.results.pooled.result import PooledResult
+from mlsem.results.pooled.common import Pooled
 from mlsem.results.summary import DF_NAMES
 from mlsem.results.summary_table.records import Asked, Column
 
@@ -122,7 +122,7 @@ def notes_of(columns: Sequence[Column], names: Sequence[str], asked: Asked) -> I
 def _about(column: Column) -> str:
     """The estimator, the standard errors and where degrees of freedom come from."""
     fit = column.fit
-    pooled = isinstance(fit, PooledResult)
+    pooled = isinstance(fit, Pooled)
     estimator = fit.settings.estimator
     estimator = "ML" if estimator == "MLR" else estimator
     kind = fit.covariance.kind

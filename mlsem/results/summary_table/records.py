@@ -6,14 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
+from mlsem.errors import OptionValueError, listed
 from mlsem.report.labels import Labels, read_labels
 
 if TYPE_CHECKING:
+    from mlsem.results.generalized.result import GlmResult
     from mlsem.results.pooled.result import PooledResult
     from mlsem.results.result import FitResult
     from mlsem.results.standardized import Kind as StandardizedKind
 
-    AnyFit = FitResult | PooledResult
+    AnyFit = FitResult | GlmResult | PooledResult
 
 Statistic = Literal["se", "ci", "t", "p", "df"]
 STATISTICS: tuple[Statistic, ...] = get_args(Statistic)
@@ -47,3 +49,25 @@ class Column:
     cells: Mapping[Key, Mapping[str, Any]]
     titles: Mapping[int, str]
     slopes: tuple[str, ...]  # paths whose value is the mean of a random slope
+
+
+def several(values: Any) -> tuple[Any, ...]:
+    """One value or some."""
+    return (values,) if isinstance(values, str | int) else tuple(values)
+
+
+def require_statistics(statistic: Any) -> tuple[Statistic, ...]:
+    """What stands below estimates, one or some.
+
+    Raises
+    ------
+    OptionValueError
+        There is no such statistic.
+    """
+    if statistic is None:
+        return ()
+    found = several(statistic)
+    for each in found:
+        if each not in STATISTICS:
+            raise OptionValueError(f"statistic={each!r}: it takes {listed(STATISTICS)}, or None.")
+    return found

@@ -13,6 +13,7 @@ from mlsem.report.cells import format_number, format_pvalue, starred
 from mlsem.report.export.grid import GridRow
 from mlsem.report.labels import Labels
 from mlsem.results.groups import group_titles
+from mlsem.results.summary import level_titles
 from mlsem.results.summary_table.records import Asked, Column, Key, Statistic
 from mlsem.results.tables import random_slopes
 
@@ -29,7 +30,6 @@ OPERATORS = {
     ":=": "Defined parameters",
 }
 VARIANCES = "Variances"
-WORDS = ("within", "between")
 
 
 def column_of(fit: AnyFit, asked: Asked) -> Column:
@@ -64,11 +64,7 @@ def column_of(fit: AnyFit, asked: Asked) -> Column:
                 slopes.append(_name(above, asked.labels))
         cells[key] = line
     cells = {key: line for key, line in cells.items() if not isnan(line["est"])}
-    titles = {
-        k: f"Level {k} [{WORDS[k - 1] if label == str(k) else label}]"
-        for k, label in enumerate(table.level_labels, start=1)
-    }
-    return Column(fit, cells, titles, tuple(slopes))
+    return Column(fit, cells, level_titles(table.level_labels), tuple(slopes))
 
 
 def with_products_alike(columns: Sequence[Column]) -> list[Column]:
@@ -194,11 +190,14 @@ def _estimate(column: Column, key: Key, asked: Asked) -> str:
 
 
 def _under(column: Column, key: Key, statistic: Statistic, asked: Asked) -> str:
-    """What stands below an estimate; nothing below a fixed one."""
     line = column.cells.get(key)
-    if line is None or not line["se"] > 0.0:
+    return "" if line is None else under(line, statistic, asked.digits)
+
+
+def under(line: Mapping[str, Any], statistic: Statistic, digits: int) -> str:
+    """What stands below an estimate; nothing below a fixed one."""
+    if not line["se"] > 0.0:
         return ""
-    digits = asked.digits
     match statistic:
         case "se":
             return f"({format_number(line['se'], digits)})"

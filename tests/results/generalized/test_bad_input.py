@@ -61,6 +61,9 @@ def test_outcomes_that_are_none(change, options, said):
         ("score ~ x", {"absorb": "female", "family": "gaussian"}, "rows of several clusters"),
         ("cbind(y, hours) ~ x", {}, r"prop\(y, n\)"),
         ("y ~ x + (1 | school)", {}, "a random part"),
+        ("x + offset(hours)", {}, r"such a model: write 'y ~ x1 \+ x2'"),
+        ("y ~ trt * offset(x)", {}, r"offset\(\) is a term of its own"),
+        ("y ~ x - offset(hours)", {}, "an offset is added"),
         ("prop(y, female) ~ x", {}, "no whole number of successes"),
     ],
 )

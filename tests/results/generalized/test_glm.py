@@ -145,6 +145,16 @@ def test_tables_and_predictions():
         fit.lr_test(fit)
 
 
+@pytest.mark.parametrize("text", ["offset(log(hours))", "offset(np.log(hours))", "offset(lh)"])
+def test_an_offset_is_no_column(text):
+    rows = data("trial").assign(lh=lambda d: np.log(d["hours"]))
+    fit = mlsem.glm(f"count ~ trt + x + {text}", rows, cluster="school", family="poisson")
+    assert list(fit.params.index) == ["(Intercept)", "trt", "x"]
+    wanted = fitted("poisson_offset")
+    assert fit.params.to_numpy() == pytest.approx(wanted.params.to_numpy(), rel=1e-10)
+    assert fit.bse.to_numpy() == pytest.approx(wanted.bse.to_numpy(), rel=1e-10)
+
+
 def test_df_on_request():
     fit = fitted("logit")
     assert fit.with_se("CR0", df="J-p").df.tolist() == [7.0] * 5

@@ -1,0 +1,160 @@
+"""Rows in clusters within clusters, reduced to the few coordinates that random effects move.
+
+Of inner cluster j the rows span d directions that the columns Z of all random effects have there,
+found by a pivoted Cholesky factor of their cross-products; in these coordinates stand T_j, X_j and
+e_j. Of all other rows only cross-products of [X, e] are needed, by outer cluster.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated as Shaped
+
+import numpy as np
+
+from mlsem.core.records import Array, Index, frozen
+
+RANK = 1e-10  # squares of scaled columns below are of combinations that are constant
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class NestedRows:
+    """What a linear mixed model of three levels needs of its data.
+
+    Attributes
+    ----------
+    lower, upper : (d, q, J), (d, f, J)
+        T_j of the inner clusters' effects, and of the outer ones'.
+    columns : (d, p + 1, J)
+        X_j C and e_j, e = y - X β_0.
+    rest : (p + 1, p + 1, G)
+        Cross-products of [X C, e] over the other rows, by outer cluster.
+    turn : (p, p)
+        C: the design is X C, orthogonal, so that covariates far from zero do no harm.
+    origin : (p,)
+        β_0.
+    sizes : (G,)
+        Rows of each outer cluster.
+    counts : (G,)
+        Inner clusters of each.
+    means : (p,)
+        Those of the columns of X.
+    """
+
+    lower: Shaped[Array, "d q J"]
+    upper: Shaped[Array, "d f J"]
+    columns: Shaped[Array, "d p1 J"]
+    rest: Shaped[Array, "p1 p1 G"]
+    turn: Shaped[Array, "p p"]
+    origin: Shaped[Array, "p"]
+    sizes: Shaped[Array, "G"]
+    counts: Shaped[Index, "G"]
+    means: Shaped[Array, "p"]
+
+    @property
+    def n_rows(self) -> float:
+        """N."""
+        return float(self.sizes.sum())
+
+    @property
+    def n_others(self) -> Shaped[Array, "G"]:
+        """Rows of each outer cluster beside the coordinates; a coordinate that a small inner
+        cluster does not have counts as one, with nothing in it, and is taken off here."""
+        return self.sizes - float(len(self.columns)) * self.counts
+
+    def fixed_variance(self, beta: Shaped[Array, "p"]) -> float:
+        """The variance of Xβ over the rows, divided by N - 1."""
+        count, along = self.n_rows, np.linalg.solve(self.turn, beta)
+        return float(count * (along @ along - (self.means @ beta) ** 2) / (count - 1.0))
+
+    @property
+    def owner(self) -> Shaped[Index, "J"]:
+        """The outer cluster of each inner one."""
+        return np.repeat(np.arange(len(self.counts)), self.counts)
+
+    def by_outer(self, values: Shaped[Array, "*s J"]) -> Shaped[Array, "*s G"]:
+        """Sums over the inner clusters of each outer one."""
+        starts = np.cumsum(self.counts) - self.counts
+        return np.add.reduceat(values, starts, axis=-1)
+
+
+def nested_rows(
+    outcome: Shaped[Array, "N"],
+    design: Shaped[Array, "N p"],
+    carriers: Shaped[Array, "N o"],
+    lower: Shaped[Index, "q"],
+    upper: Shaped[Index, "f"],
+    sizes: Shaped[Index, "J"],
+    counts: Shaped[Index, "G"],
+) -> NestedRows:
+    """Reduce rows that stand by inner cluster, inner clusters by outer one.
+
+    Parameters
+    ----------
+    carriers : (N, o)
+        The columns that some random effect has.
+    lower, upper : (q,), (f,)
+        Which of them the effects of the inner clusters have, and those of the outer ones.
+    sizes : (J,)
+        Rows of each inner cluster.
+    counts : (G,)
+        Inner clusters of each outer one.
+    """
+    unit, moved = np.linalg.qr(design)
+    origin = np.linalg.solve(moved, unit.T @ outcome)
+    residual = outcome - unit @ (unit.T @ outcome)
+    along, back = np.linalg.qr(carriers)
+    scale, size = np.sqrt(len(outcome)), carriers.shape[1]
+    columns = np.column_stack((scale * along, scale * unit, residual))
+    starts = np.cumsum(sizes) - sizes
+    rows, left = eliminated(_products(columns, starts), size)
+    effects = np.einsum("daj,ab->dbj", rows[:, :size], back / scale)
+    firsts = np.cumsum(counts) - counts
+    return NestedRows(
+        lower=frozen(np.ascontiguousarray(effects[:, lower])),
+        upper=frozen(np.ascontiguousarray(effects[:, upper])),
+        columns=frozen(np.ascontiguousarray(rows[:, size:])),
+        rest=frozen(np.add.reduceat(left, firsts, axis=-1)),
+        turn=frozen(scale * np.asarray(np.linalg.inv(moved), dtype=np.float64)),
+        origin=frozen(origin),
+        sizes=frozen(np.add.reduceat(sizes, firsts).astype(np.float64)),
+        counts=frozen(counts),
+        means=frozen(design.mean(axis=0)),
+    )
+
+
+def _products(columns: Shaped[Array, "N i"], starts: Shaped[Index, "J"]) -> Shaped[Array, "i i J"]:
+    """Cross-products of the columns in each cluster."""
+    width = columns.shape[1]
+    each = np.ascontiguousarray(columns.T)
+    found = np.empty((width, width, len(starts)))
+    for a in range(width):
+        for b in range(a + 1):
+            found[a, b] = found[b, a] = np.add.reduceat(each[a] * each[b], starts)
+    return found
+
+
+def eliminated(
+    products: Shaped[Array, "i i J"], size: int
+) -> tuple[Shaped[Array, "d i J"], Shaped[Array, "m m J"]]:
+    """The coordinates of all columns in the span of the first `size`, and the cross-products that
+    the other columns have beside it.
+
+    Pivot by pivot (Higham, 2002, section 10.3): a row is what is left of the column that has most
+    left. A cluster whose columns have nothing left gets rows of zeros.
+    """
+    every = np.arange(products.shape[-1], dtype=np.intp)
+    left = products.copy()
+    whole = np.einsum("aaj->aj", products[:size, :size])
+    unit = np.where(whole > 0.0, whole, 1.0)
+    rows = np.zeros((size, *products.shape[1:]))
+    for k in range(size):
+        share = np.einsum("aaj->aj", left[:size, :size]) / unit
+        pivot = share.argmax(axis=0)
+        there = share[pivot, every] > RANK
+        square = np.where(there, left[pivot, pivot, every], 1.0)
+        row = left[pivot, :, every].T * (there / np.sqrt(square))
+        left -= row[:, None] * row
+        left[pivot, :, every] = left[:, pivot, every] = 0.0
+        rows[k] = row
+    return rows, left[size:, size:]

@@ -1,0 +1,306 @@
+"""`PooledGlmResult`: several fits of a generalised linear model as one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+from mlsem.arguments import require_level
+from mlsem.core.records import frozen
+from mlsem.data.table.frame import make_frame
+from mlsem.results.generalized.expected import Expecting
+from mlsem.results.generalized.result import GlmResult
+from mlsem.results.pooled.common import OF_ROWS, Pooled, reasons
+from mlsem.results.pooled.gathered import Alike, PooledEstimates
+from mlsem.results.tables import BROOM
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from mlsem.core.records import Array
+    from mlsem.estimation.generalized.settings import GlmDf, GlmSe, SeForm
+    from mlsem.results.generalized.effects import EffectKind, GlmEffects
+    from mlsem.results.generalized.summary import GlmSummary
+    from mlsem.results.pooled.summary import Pairs
+
+REASONS = reasons(
+    {
+        OF_ROWS: "dispersion rho",
+        "it is of one data set": "cluster_diagnostics",
+        "df has the pooled degrees of freedom, df_kind the rule": "df_method",
+        "there is no likelihood-ratio test of clustered rows; test the coefficients that differ "
+        "together by wald_test": "lr_test",
+    }
+)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class PooledGlmResult(Expecting, Pooled[GlmResult]):
+    """Several fits of a generalised linear model or of estimating equations, pooled by Rubin's
+    rules. A sequence of its fits, too.
+
+    Attributes
+    ----------
+    fits : tuple of GlmResult
+        Of all data sets.
+    covariance : Covariance
+        Of the pooled estimates, T = Ū + (1 + 1/m) B.
+    df_kind : {"matching", "barnard-rubin", "rubin"}
+    complete_df : float or None
+    nested : tuple or None
+        The outer data set of each fit.
+    origin : tuple of (label, value)
+        Where the data sets come from, for the summary.
+
+    Examples
+    --------
+    >>> import mlsem
+    >>> data = mlsem.load_example("article")
+    >>> data["high"] = (data["y"] > 0).astype(int)
+    >>> sets = [data.assign(x1=data["x1"] + 0.1 * k * data["y"]) for k in range(3)]
+    >>> pooled = mlsem.pool([mlsem.glm("high ~ w1 + x1", each, cluster="id") for each in sets])
+    >>> pooled
+    <PooledGlmResult: 3 parameters, 3 data sets of 500 rows, 50 clusters, se CR2;
+    print(pooled.summary())>
+    >>> pooled.model, pooled.family, pooled.link, pooled.settings.corr
+    ('high ~ w1 + x1', 'binomial', 'logit', 'independence')
+    >>> len(pooled), len(pooled.used), pooled.n_failed, pooled.converged, pooled.notes
+    (3, 3, 0, True, ())
+    >>> pooled.n_obs, pooled.n_clusters, pooled.n_params, pooled.se_kind
+    (500, 50, 3, 'CR2')
+    >>> pooled.params.round(2).tolist(), pooled.df.round(1).tolist()
+    ([-0.02, 0.46, 0.94], [44.4, 14.3, 3.5])
+    >>> pooled.riv.round(2).tolist(), pooled.fmi.round(2).tolist()
+    ([0.0, 0.0, 3.0], [0.04, 0.12, 0.83])
+    >>> added = (1 + 1 / 3) * pooled.vcov_between.to_numpy()
+    >>> bool(abs(pooled.vcov_within + added - pooled.vcov()).to_numpy().max() < 1e-12)
+    True
+    """
+
+    _of = GlmResult
+    _reasons = REASONS
+
+    @classmethod
+    def _alike(cls, fit: GlmResult) -> Alike:
+        settings = fit.settings
+        return (
+            ("families", fit.family),
+            ("links", fit.link),
+            ("working correlations", settings.corr),
+            ("standard errors", settings.se),
+            ("degrees of freedom", settings.df),
+        )
+
+    @classmethod
+    def _estimated(cls, fits: tuple[GlmResult, ...]) -> PooledEstimates:
+        mean = frozen(np.mean([fit.estimates for fit in fits], axis=0))
+        return PooledEstimates(tuple(fit._estimates for fit in fits), mean, mean)
+
+    @property
+    def family(self) -> str:
+        """The family of the outcome."""
+        return self.used[0].family
+
+    @property
+    def link(self) -> str:
+        """The name of g in g(μ) = xᵀβ."""
+        return self.used[0].link
+
+    @property
+    def _glanced(self) -> dict[str, list[Any]]:
+        return {"family": [self.family], "link": [self.link]}
+
+    @property
+    def _said(self) -> tuple[Pairs, str | None, Pairs]:
+        model = [("Formula", self.model), ("Family", self.family), ("Link", self.link)]
+        if self.settings.corr != "independence":
+            model.append(("Working correlation", self.settings.corr))
+        return tuple(model), self.used[0]._estimates.data.cluster, ()
+
+    # --- tables ---------------------------------------------------------------------------------
+
+    def parameter_estimates(self, level: float = 0.95) -> pd.DataFrame:
+        """The coefficients, their tests and intervals, with `riv` and `fmi`.
+
+        Parameters
+        ----------
+        level : float, default 0.95
+            Of the confidence intervals.
+
+        Returns
+        -------
+        DataFrame
+            The columns of `GlmResult.parameter_estimates`, and these two.
+
+        Examples
+        --------
+        >>> import mlsem
+        >>> data = mlsem.load_example("article")
+        >>> data["high"] = (data["y"] > 0).astype(int)
+        >>> sets = [data.assign(x1=data["x1"] + 0.1 * k * data["y"]) for k in range(3)]
+        >>> pooled = mlsem.pool([mlsem.glm("high ~ w1 + x1", each, cluster="id") for each in sets])
+        >>> pooled.parameter_estimates()[["lhs", "op", "rhs", "est", "fmi"]].round(2)
+            lhs  op rhs   est   fmi
+        0  high  ~1     -0.02  0.04
+        1  high   ~  w1  0.46  0.12
+        2  high   ~  x1  0.94  0.83
+        """
+        return make_frame(self._columns(level))
+
+    def tidy(self, level: float = 0.95) -> pd.DataFrame:
+        """One row per coefficient under the names of R's broom, with `riv` and `fmi`.
+
+        Parameters
+        ----------
+        level : float, default 0.95
+            Of the confidence intervals.
+
+        Returns
+        -------
+        DataFrame
+
+        Examples
+        --------
+        >>> import mlsem
+        >>> data = mlsem.load_example("article")
+        >>> data["high"] = (data["y"] > 0).astype(int)
+        >>> sets = [data.assign(x1=data["x1"] + 0.1 * k * data["y"]) for k in range(3)]
+        >>> pooled = mlsem.pool([mlsem.glm("high ~ w1 + x1", each, cluster="id") for each in sets])
+        >>> pooled.tidy()[["term", "estimate", "riv"]].round(2)
+                  term  estimate  riv
+        0  (Intercept)     -0.02  0.0
+        1           w1      0.46  0.0
+        2           x1      0.94  3.0
+        """
+        columns, names = self._columns(level), {"term": list(self.table.names)}
+        shown = {new: columns[old] for new, old in BROOM.items()}
+        return make_frame(names | shown | {name: columns[name] for name in ("riv", "fmi")})
+
+    def summary(self, level: float | None = None) -> GlmSummary:
+        """The coefficients, how they were estimated, and the fraction of missing information.
+
+        Parameters
+        ----------
+        level : float, optional
+            Adds confidence limits at this level.
+
+        Returns
+        -------
+        GlmSummary
+            Prints as text and shows as HTML in a notebook.
+
+        Examples
+        --------
+        >>> import mlsem
+        >>> data = mlsem.load_example("article")
+        >>> data["high"] = (data["y"] > 0).astype(int)
+        >>> sets = [data.assign(x1=data["x1"] + 0.1 * k * data["y"]) for k in range(3)]
+        >>> pooled = mlsem.pool([mlsem.glm("high ~ w1 + x1", each, cluster="id") for each in sets])
+        >>> print(pooled.summary().to_text().splitlines()[0])
+        mlsem 0.1.0: 3 fits pooled by Rubin's rules
+        """
+        from mlsem.results.pooled.summary import glm_summary
+
+        return glm_summary(self, self._facts(), level)
+
+    # --- other errors ---------------------------------------------------------------------------
+
+    def with_se(self, kind: GlmSe, *, df: GlmDf | None = None, se_form: SeForm = "scores") -> Self:
+        """The same fits with other standard errors, pooled again; nothing is fitted.
+
+        Parameters
+        ----------
+        kind : {"CR2", "CR0", "CR1", "CR1p", "CR1S", "CR3", "KC", "MD", "FG", "MBN", "standard",
+            "none"}
+        df : {"satterthwaite", "J-p", "z"}, optional
+        se_form : {"scores", "residuals"}, default "scores"
+            As for `GlmResult.with_se`.
+
+        Returns
+        -------
+        PooledGlmResult
+
+        Examples
+        --------
+        >>> import mlsem
+        >>> data = mlsem.load_example("article")
+        >>> data["high"] = (data["y"] > 0).astype(int)
+        >>> sets = [data.assign(x1=data["x1"] + 0.1 * k * data["y"]) for k in range(3)]
+        >>> pooled = mlsem.pool([mlsem.glm("high ~ w1 + x1", each, cluster="id") for each in sets])
+        >>> round(float(pooled.with_se("CR3").bse["w1"]), 2)
+        0.21
+        """
+        fits = (fit.with_se(kind, df=df, se_form=se_form) for fit in self.fits)
+        return self._again(fits, same=True)
+
+    # --- effects --------------------------------------------------------------------------------
+
+    def effects(
+        self,
+        variable: str,
+        *,
+        kind: EffectKind | None = None,
+        values: Iterable[Any] | None = None,
+        by: str | None = None,
+        level: float = 0.95,
+    ) -> GlmEffects:
+        """Risks, their difference, ratio and odds ratio, or slopes, by standardisation.
+
+        They are averages over the rows of each data set, each pooled by Rubin's rules; ratios are
+        pooled as their logarithms.
+
+        Parameters
+        ----------
+        variable : str
+            A column of the data that the formula's effects are made of.
+        kind : {"contrast", "slope"}, optional
+        values : iterable, optional
+        by : str, optional
+            As for `GlmResult.effects`.
+        level : float, default 0.95
+            Of the intervals.
+
+        Returns
+        -------
+        GlmEffects
+
+        Raises
+        ------
+        OptionValueError, DataError, InferenceError
+            As for `GlmResult.effects`; or the data sets have not the same values.
+
+        Examples
+        --------
+        >>> import mlsem
+        >>> data = mlsem.load_example("article")
+        >>> data["high"] = (data["y"] > 0).astype(int)
+        >>> data["treated"] = (data["w1"] > 0).astype(int)
+        >>> sets = [data.assign(x1=data["x1"] + 0.1 * k * data["y"]) for k in range(3)]
+        >>> fits = [mlsem.glm("high ~ treated + x1", each, cluster="id") for each in sets]
+        >>> found = mlsem.pool(fits).effects("treated")
+        >>> found.frame[["effect", "estimate", "se", "df"]].round(2)
+               effect  estimate    se     df
+        0        mean      0.38  0.06  26.20
+        1        mean      0.58  0.05  24.10
+        2  difference      0.21  0.08  48.06
+        3       ratio      1.55  0.20  44.81
+        4  odds ratio      2.33  0.36  48.36
+        """
+        from mlsem.results.pooled.numbers import pooled_effects
+
+        require_level(level)
+        chosen = None if values is None else list(values)
+
+        def of_one(fit: GlmResult) -> GlmEffects:
+            return fit.effects(variable, kind=kind, values=chosen, by=by, level=level)
+
+        return pooled_effects(self, [of_one(fit) for fit in self.used], level)
+
+    def _design(self, frame: pd.DataFrame | None) -> tuple[Array, Array]:
+        """Means over data sets: columns of a formula such as poly(x, 2) are made otherwise in
+        each."""
+        designs, offsets = zip(*(fit._design(frame) for fit in self.used), strict=True)
+        return np.mean(designs, axis=0), np.mean(offsets, axis=0)
