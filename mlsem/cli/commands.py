@@ -54,7 +54,7 @@ def run_lmm(arguments: Namespace) -> int:
         from mlsem.data.frames.paths import rows_at
 
         data = rows_at(arguments.data)
-        options = _given(arguments, *MIXED_SETTINGS)
+        options = _given(arguments, "residual", *MIXED_SETTINGS)
         result = mlsem.lmm(arguments.formula, data, not arguments.ml, **options)
         return _finished(result, data, arguments, caught)
 

@@ -1,5 +1,6 @@
 """Residual variances by group (`residual=`): nlme, clubSandwich, dense matrices, identities."""
 
+import json
 import pickle
 
 import numpy as np
@@ -12,6 +13,7 @@ from kinds import fit_at
 from unequal import BY, FORMULA, SLOPES, DenseUnequal, data, reference
 
 import mlsem
+from mlsem.cli.main import main
 
 FITS = [name for name in reference()["fits"] if not name.startswith("equal")]
 pytestmark = [
@@ -464,3 +466,47 @@ def test_three_levels_have_one_residual_variance():
     rows = changed(school=data()["id"] // 5)
     with pytest.raises(mlsem.OptionValueError, match="residual variances that differ"):
         mlsem.lmm("y ~ x + (1 | school/id)", rows, residual="group")
+
+
+# --- elsewhere ------------------------------------------------------------------------------------
+
+
+def test_a_variance_that_goes_to_zero_is_named():
+    random = np.random.default_rng(1)
+    ids, x = np.repeat(np.arange(40), 6), random.normal(size=240)
+    kind = np.where(np.arange(240) % 6 == 0, "exact", "usual")
+    y = 0.5 * x + random.normal(size=40)[ids] + (kind == "usual") * random.normal(size=240)
+    rows = pd.DataFrame({"id": ids, "x": x, "kind": kind, "y": y})
+    with pytest.warns(mlsem.ConvergenceWarning, match="variance of 'exact' goes to zero"):
+        mlsem.lmm("y ~ x + (1 | id)", rows, residual="kind")
+
+
+def test_several_data_sets_are_pooled():
+    random = np.random.default_rng(2)
+    sets = [changed(y=data()["y"] + 0.2 * random.normal(size=354)) for _ in range(3)]
+    pooled = mlsem.fit_many("y ~ x + (1 | id)", sets, residual="group")
+    assert "Residual.b" in pooled.params.index
+    assert "Ratio" in str(pooled.summary())
+
+
+def test_the_command_line_and_the_call_that_repeats_a_fit(tmp_path, capsys):
+    path = tmp_path / "unequal.csv"
+    data().to_csv(path, index=False)
+    assert main(["lmm", "y ~ x + (1 | id)", str(path), "--residual", "group,arm", "--json"]) == 0
+    call = json.loads(capsys.readouterr().out)["call"]
+    assert call["arguments"]["residual"] == ["group", "arm"]
+    assert {"group", "arm"} <= {*json.dumps(call).split('"')}
+
+
+def test_scripts_of_nlme_are_translated():
+    script = (
+        "library(nlme)\nd <- read.csv('d.csv')\n"
+        "a <- lme(y ~ x, random = ~ 1 | id, data = d, weights = varIdent(form = ~ 1 | g))\n"
+        "b <- lme(y ~ x, random = ~ 1 | id, data = d, weights = varIdent(~ 1 | g * h))\n"
+        "c <- lme(y ~ x, random = ~ 1 | id, data = d, weights = varPower())\n"
+    )
+    text = mlsem.port(script).code
+    assert 'a = mlsem.lmm("y ~ x + (1 | id)", d, residual="g")' in text
+    assert 'b = mlsem.lmm("y ~ x + (1 | id)", d, residual=["g", "h"])' in text
+    assert "weights = varPower()" in text
+    assert "c = mlsem" not in text
