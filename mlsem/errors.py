@@ -16,6 +16,7 @@ from mlsem.base.display import cell, excerpt, printable, sentences
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from contextlib import AbstractContextManager
     from types import FrameType, TracebackType
 
 
@@ -238,15 +239,20 @@ def warnings_of(what: str) -> Iterator[None]:
 
 
 @contextmanager
-def in_group(label: object) -> Iterator[None]:
-    """Errors say which group they are of."""
+def errors_of(what: str) -> Iterator[None]:
+    """Errors of ours in here say what they are of."""
     try:
         yield
     except (SpecificationError, DataError, EstimationError, InferenceError) as error:
-        said = f"group {label!r}: {error.args[0]}"
+        said = f"{what}: {error.args[0]}"
         if isinstance(error, SpecificationError):
             raise type(error)(said, error.text, error.span) from None
         raise type(error)(said) from None
+
+
+def in_group(label: object) -> AbstractContextManager[None]:
+    """Errors say which group they are of."""
+    return errors_of(f"group {label!r}")
 
 
 def closest(name: str, candidates: Iterable[str], cutoff: float = 0.6) -> str | None:

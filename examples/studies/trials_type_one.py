@@ -5,7 +5,12 @@ treatment nor the covariate of clusters has an effect. Each data set is fitted b
 (logit, linear probability, modified Poisson, GEE logit with an exchangeable correlation), each
 tested in five ways at 5 %.
 
-    python examples/studies/trials_type_one.py --replications 2000 --out trials_type_one.csv
+    python examples/studies/trials_type_one.py --replications 2000 --out type_one.csv
+    python examples/studies/trials_type_one.py --report --out type_one.csv
+
+Designs that the file has already are not done again, so that a run that was cut off goes on. With
+--report the tables of docs/studies/trials_type_one.md are printed and its figure is written beside
+the file.
 """
 
 from __future__ import annotations
@@ -33,6 +38,7 @@ MODELS = {
 }
 MEAN, SPREAD = 20, np.sqrt(0.1 / 0.9 * np.pi**2 / 3)
 EFFECTS = ("trt", "w")
+COLUMNS = ("design", "model", "test", "effect", "type_one", "used", "failed")
 
 
 def drawn(design: str, seed: tuple[int, ...]) -> pd.DataFrame:
@@ -67,34 +73,87 @@ def rejections(fit: mlsem.GlmResult) -> dict[str, np.ndarray]:
     return found
 
 
+def measured(k: int, design: str, replications: int) -> list[tuple[object, ...]]:
+    """Rates in % of each model, test and effect."""
+    found: dict[tuple[str, str], list[np.ndarray]] = {}
+    failed = dict.fromkeys(MODELS, 0)
+    for number in range(replications):
+        data = drawn(design, (18, k, number))
+        for name, model in MODELS.items():
+            try:
+                fit = model(data)
+            except mlsem.MlsemError:  # no finite estimate
+                failed[name] += 1
+                continue
+            for test, each in rejections(fit).items():
+                found.setdefault((name, test), []).append(each)
+    return [
+        (design, name, test, effect, round(rate, 2), len(each), failed[name])
+        for (name, test), each in found.items()
+        for effect, rate in zip(EFFECTS, (100 * np.nanmean(each, axis=0)).tolist(), strict=True)
+    ]
+
+
+def table(rates: pd.DataFrame, model: str) -> str:
+    """Of treatment / of the covariate, by test and design."""
+    lines = [f"| {' | '.join((model, *DESIGNS))} |", "|---" * (1 + len(DESIGNS)) + "|"]
+    for test in rates["test"].unique():
+        cells = []
+        for design in DESIGNS:
+            cell = (rates["model"] == model) & (rates["design"] == design) & (rates["test"] == test)
+            own = rates[cell].set_index("effect")["type_one"]
+            cells.append(" / ".join(f"{own[effect]:.1f}" for effect in EFFECTS))
+        lines.append(f"| {' | '.join((test, *cells))} |")
+    return "\n".join(lines)
+
+
+def figure(rates: pd.DataFrame) -> object:
+    """A panel for each design, a row for each test, a colour for each model."""
+    from matplotlib.figure import Figure
+
+    tests = [*rates["test"].unique()][::-1]
+    whole = Figure(figsize=(9.0, 5.6), layout="constrained")
+    axes = whole.subplots(2, 2, sharex=True, sharey=True).ravel()
+    for ax, design in zip(axes, DESIGNS, strict=True):
+        ax.axvspan(4.0, 6.0, color="#e8e8e8", zorder=0)
+        ax.axvline(5.0, color="#555555", linewidth=0.7)
+        for m, model in enumerate(MODELS):
+            own = rates[(rates["model"] == model) & (rates["design"] == design)]
+            for effect, marker in zip(EFFECTS, ("o", "x"), strict=True):
+                part = own[own["effect"] == effect].set_index("test")["type_one"]
+                places = [tests.index(test) + 0.24 - 0.16 * m for test in part.index]
+                label = f"{model}, {'treatment' if effect == 'trt' else 'covariate'}"
+                ax.plot(part, places, marker, color=f"C{m}", markersize=4.5, label=label)
+        ax.set_title(design, fontsize=9)
+        ax.set_yticks(range(len(tests)), tests)
+    for ax in axes[2:]:
+        ax.set_xlabel("rejected, %")
+    handles, labels = axes[0].get_legend_handles_labels()
+    whole.legend(handles, labels, loc="outside lower center", ncols=4, frameon=False, fontsize=8)
+    return whole
+
+
 def main() -> None:
-    """Run the study and write a row for each design, model, test and effect."""
+    """Run the study, a row for each design, model, test and effect; or report it."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--replications", type=int, default=2000)
-    parser.add_argument("--out", type=Path, default=Path("trials_type_one.csv"))
+    parser.add_argument("--out", type=Path, default=Path("type_one.csv"))
+    parser.add_argument("--report", action="store_true")
     asked = parser.parse_args()
-    rows = []
+    if asked.report:
+        rates = pd.read_csv(asked.out)
+        print("\n\n".join(table(rates, model) for model in MODELS))
+        figure(rates).savefig(asked.out.with_suffix(".png"), dpi=130)
+        return
+    rows: list[tuple[object, ...]] = []
+    if asked.out.exists():
+        known = pd.read_csv(asked.out)
+        done = known[known["used"] + known["failed"] == asked.replications]
+        rows = [*done.itertuples(index=False, name=None)]
     for k, design in enumerate(DESIGNS):
-        found: dict[tuple[str, str], list[np.ndarray]] = {}
-        failed = dict.fromkeys(MODELS, 0)
-        for number in range(asked.replications):
-            data = drawn(design, (18, k, number))
-            for name, model in MODELS.items():
-                try:
-                    fit = model(data)
-                except mlsem.MlsemError:  # no finite estimate
-                    failed[name] += 1
-                    continue
-                for test, each in rejections(fit).items():
-                    found.setdefault((name, test), []).append(each)
-        for (name, test), each in found.items():
-            rates = 100 * np.nanmean(each, axis=0)
-            rows += [
-                (design, name, test, effect, round(rate, 2), len(each), failed[name])
-                for effect, rate in zip(EFFECTS, rates.tolist(), strict=True)
-            ]
-        columns = ("design", "model", "test", "effect", "type_one", "used", "failed")
-        pd.DataFrame(rows, columns=columns).to_csv(asked.out, index=False)
+        if design not in {row[0] for row in rows}:
+            rows += measured(k, design, asked.replications)
+            pd.DataFrame(rows, columns=COLUMNS).to_csv(asked.out, index=False)
 
 
 if __name__ == "__main__":

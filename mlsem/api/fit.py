@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 from mlsem.api.call import answered, called, read_keywords
 from mlsem.api.reading import Reading
 from mlsem.api.steps import Clusters, beside_model, groups_of, parsed, remarked, table_of
+from mlsem.api.three_levels import refuse_population
 from mlsem.core.quiet import quiet
 from mlsem.data.frames.taking import any_frame
 from mlsem.data.table.columns import require_frame
@@ -432,6 +433,7 @@ def population(model: str, group_label: object = None, **options: Any) -> Parame
     how = read_keywords("sem", options)
     labels = groups_of(syntax, None, None, group_label)
     table = remarked(specify(syntax, how.options, population=True, groups=labels))
+    refuse_population(table)
     return beside_model(table, how.auxiliary, how.settings, how.options, None, None)
 
 

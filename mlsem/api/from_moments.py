@@ -95,7 +95,8 @@ def record_in(
     center: Mapping[str, str] | None,
 ) -> DataRecord | GroupedRecord:
     """What a model needs of moments."""
-    if settings.sampling is not None:
+    content, sampling = moments.content, settings.sampling
+    if sampling is not None and getattr(content, "weights", None) is None:
         raise OptionValueError(
             "weights= and strata= say how rows count, and moments do not know their rows: fit to "
             "the data themselves."
@@ -110,7 +111,7 @@ def record_in(
     }
     if isinstance(moments.content, GroupedMonomials):
         return grouped_record_of(table, moments.content, **how)
-    return record_of(table, moments.content, **how)
+    return record_of(table, moments.content, sampling=sampling, **how)
 
 
 def placed_in(moments: Moments, table: ParameterTable, names: tuple[str, ...]) -> Placed:

@@ -73,5 +73,6 @@ def content_of(
     }
     with bar(PASSES, "passes over the rows") as advance:
         if group is None:
-            return monomials_of_lazy(table, query.frame, advance=advance, **given)
+            how = {"sampling": settings.sampling, **given}
+            return monomials_of_lazy(table, query.frame, advance=advance, **how)
         return grouped_monomials_of_lazy(table, query.frame, column=group, advance=advance, **given)

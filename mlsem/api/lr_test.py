@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from mlsem.arguments import require_whole
@@ -11,6 +13,7 @@ from mlsem.estimation.keywords import shown
 from mlsem.inference.ratio.run import METHODS, LrTest, Method, likelihood_ratio
 from mlsem.other_programs.answering import answering
 from mlsem.results.generalized.result import GlmResult, no_likelihood_ratio
+from mlsem.results.nested.result import NestedResult
 from mlsem.results.pooled.common import Pooled
 from mlsem.results.result import FitResult
 
@@ -19,8 +22,8 @@ from mlsem.results.result import FitResult
 @shown()
 @quiet
 def lr_test(
-    simple: FitResult,
-    full: FitResult,
+    simple: FitResult | NestedResult,
+    full: FitResult | NestedResult,
     *others: object,
     method: Method | None = None,
     boundary: bool = True,
@@ -31,7 +34,7 @@ def lr_test(
 
     Parameters
     ----------
-    simple, full : FitResult
+    simple, full : FitResult or NestedResult
         Of one estimator: "ML"; "REML" if only variances and covariances differ; "MLR" for the
         scaled difference.
     *others : object
@@ -103,6 +106,8 @@ def lr_test(
     _require_options(boundary, draws, seed)
     _require_fits(simple, full)
     _require_method(method, full)
+    if isinstance(full, NestedResult):
+        return _of_three_levels(simple, full, method, boundary=boundary, draws=draws, seed=seed)
     return likelihood_ratio(
         simple._estimates,
         full._estimates,
@@ -111,6 +116,20 @@ def lr_test(
         seed=seed,
         method=method,
     )
+
+
+def _of_three_levels(
+    simple: FitResult | NestedResult, full: NestedResult, method: object, **how: Any
+) -> LrTest:
+    """The full model is one of three levels."""
+    from mlsem.inference.ratio.nested_mixed import nested_likelihood_ratio  # for few fits
+
+    if method not in (None, "lr"):
+        raise OptionValueError(
+            f'method="{method}" is for models of two levels: leave method out, or test fixed '
+            'effects by fit.with_se("CR2").wald_test.'
+        )
+    return nested_likelihood_ratio(simple._estimates, full._estimates, **how)
 
 
 def _require_options(boundary: object, draws: object, seed: object) -> None:
@@ -139,14 +158,18 @@ def _require_fits(simple: object, full: object) -> None:
                 f"{name} is a {type(fit).__name__}: pooled fits are compared by "
                 "full.lr_test(simple), or by full.wald_test."
             )
-        if not isinstance(fit, FitResult):
+        if not isinstance(fit, FitResult | NestedResult):
             raise OptionValueError(f"{name} is a {type(fit).__name__}; it takes a FitResult.")
         if not fit.converged:
             raise InferenceError(
                 f"the {name} model did not converge: its log-likelihood is not a maximum."
             )
-    assert isinstance(simple, FitResult)
-    assert isinstance(full, FitResult)
+    assert isinstance(simple, FitResult | NestedResult)
+    assert isinstance(full, FitResult | NestedResult)
+    if isinstance(simple, NestedResult) and not isinstance(full, NestedResult):
+        raise InferenceError(
+            "the simple model has three levels and the full one two: put the simple one first."
+        )
     first, second = simple.settings.estimator, full.settings.estimator
     if first != second:
         raise InferenceError(

@@ -71,10 +71,24 @@ def rows_in(
     if found is data:
         return data
     named = (cluster, options.get("group"), options.get("se_cluster"))
-    summed = summed and options.get("weights") is None and options.get("strata") is None
+    summed = summed and _are_summed(options, cluster)
     if isinstance(found, Lazy) and summed and all(isinstance(n, str | None) for n in named):
         return found
     return taken(data, found, model, cluster, dict(options))
+
+
+def _are_summed(options: Mapping[str, Any], cluster: object) -> bool:
+    """Whether engines sum by the weights that options name: those of complete rows of a model of
+    one group and two levels."""
+    if options.get("strata") is not None:
+        return False
+    weights, missing = options.get("weights"), str(options.get("missing")).lower()
+    if weights is None:
+        return True
+    apart = options.get("group"), options.get("replicates"), options.get("auxiliary")
+    plain = not any(each is not None for each in apart) and missing in ("none", "listwise", "error")
+    levels = isinstance(weights, Mapping) and bool({"level1", "level2"} & weights.keys())
+    return plain and levels and cluster is not None
 
 
 def is_query(data: object) -> TypeGuard[Lazy]:

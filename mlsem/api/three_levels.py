@@ -53,6 +53,15 @@ def require_possible(
         raise OptionValueError(f"the model has three levels, and {problem}.")
 
 
+def refuse_population(table: ParameterTable) -> None:
+    """Refuse three levels as a model that data are drawn from."""
+    if table.three_level:
+        raise OptionValueError(
+            "data are drawn from models of one and two levels. Draw those of three with NumPy; "
+            'from a fit of three levels fit.bootstrap("parametric") draws and fits again.'
+        )
+
+
 def refuse_moments(table: ParameterTable) -> None:
     """Refuse moments in place of the rows of three levels."""
     if table.three_level:

@@ -17,6 +17,7 @@ from mlsem.errors import (
     DataWarning,
     InferenceError,
     OptionValueError,
+    errors_of,
     listed,
     nearest,
     warn,
@@ -25,14 +26,14 @@ from mlsem.errors import (
 from mlsem.other_programs.answering import answering
 from mlsem.results.within_between.lines import MODELS
 from mlsem.results.within_between.result import WithinBetween, unreliable
-from mlsem.syntax.mixed import read_two_levels, sides
+from mlsem.syntax.mixed import has_random_part, read_two_levels
 
 if TYPE_CHECKING:
     from mlsem.data.frames.records import AnyFrame
     from mlsem.inference.wald.run import WaldTest
     from mlsem.results.mixed.result import MixedResult
 
-WithinBetweenSe = Literal["CR2", "CR0", "CR1", "CR1p", "CR1S", "CR3", "standard"]
+WithinBetweenSe = Literal["CR2", "CR0", "CR1", "CR3", "standard"]
 
 
 @answering
@@ -67,10 +68,10 @@ def within_between(
     cluster : str, optional
         The column of clusters, where the formula does not name it.
     split : str or iterable of str, optional
-        Variables (``"x1"``) or columns (``"sexmale"``, ``"x1:x2"``) that are cut into means of
-        clusters and deviations. Default: all columns that vary within clusters. Others keep one
-        effect, and the coefficients of the contextual and hybrid models are then no longer those of
-        fixed effects.
+        Variables (``"x1"``, ``"sex"``) or columns (``"sexmale"``, ``"x1:x2"``) that are cut into
+        means of clusters and deviations. Default: all columns that vary within clusters. Others
+        keep one effect, and the coefficients of the contextual and hybrid models are then no longer
+        those of fixed effects.
     interactions : {"product", "double"}, default "product"
         Of two covariates that vary within clusters: their product is cut as any column, or that of
         their deviations ("double-demeaned", Giesselmann & Schmidt-Catran, 2020), which has no
@@ -80,7 +81,7 @@ def within_between(
         an average cluster.
     REML : bool, default True
         Restricted maximum likelihood for the models with random effects; else maximum likelihood.
-    se : {"CR2", "CR0", "CR1", "CR1p", "CR1S", "CR3", "standard"}, default "CR2"
+    se : {"CR2", "CR0", "CR1", "CR3", "standard"}, default "CR2"
         Of all models. "standard" takes the models for right.
     missing : {"listwise", "error"}, optional
         Rows without a value in some variable are left out before means are taken, with a warning
@@ -132,12 +133,12 @@ def within_between(
         warn(read.lost, DataWarning)
     parts = split_data(parsed, read, _split(split), interactions, center=center)
     formulas = _formulas(parts)
-    groups: dict[str, str] = {"cluster": parts.cluster, "absorb": parts.cluster}
-    with warnings_of("fixed"):
+    groups: Any = {"cluster": parts.cluster, "absorb": parts.cluster}
+    with warnings_of("fixed"), errors_of("the model 'fixed'"):
         fixed = glm(formulas["fixed"], parts.frame, family="gaussian", se=se, **groups)
     mixed: dict[str, MixedResult] = {}
     for name in MODELS[1:]:
-        with warnings_of(name):
+        with warnings_of(name), errors_of(f"the model {name!r}"):
             mixed[name] = lmm(formulas[name], parts.frame, REML, se=se)
     notes = (*read.notes, *_said(parts), *parts.notes, *unreliable(parts.covariates))
     test = _hausman(mixed["contextual"], parts)
@@ -185,7 +186,7 @@ def _with_clusters(formula: object, cluster: object) -> str:
         )
     if cluster is not None and not isinstance(cluster, str):
         raise OptionValueError(f"cluster={cluster!r}: it takes the name of a column.")
-    if any(part.bars is not None for part in sides(formula, "y ~ x1 + w1")[1]):
+    if has_random_part(formula):
         named = read_two_levels(formula, "within_between").group
         if cluster not in (None, named):
             raise OptionValueError(

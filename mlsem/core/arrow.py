@@ -19,10 +19,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Annotated as Shaped
+from typing import Any
 
 import numpy as np
 
-from mlsem.core.linalg import inverse_root, symmetrised, unit_diagonal
+from mlsem.core.linalg import inverse_root, merged, symmetrised, transposed, unit_diagonal
 from mlsem.core.records import Array, Index
 
 
@@ -41,13 +42,13 @@ class Block:
     """
 
     own: Shaped[Index, "a"]
-    matrix: Shaped[Array, "a a"]
+    matrix: Shaped[Array, "... a a"]
     side: Shaped[Array, "a s"]
 
 
 @dataclass(frozen=True, eq=False)
 class Arrow:
-    """A symmetric matrix of n directions.
+    """A symmetric matrix of n directions; one of a single term also of many data sets.
 
     Attributes
     ----------
@@ -64,13 +65,20 @@ class Arrow:
     corner: Shaped[Array, "s s"]
 
     @property
+    def whole(self) -> Shaped[Array, "... n n"] | None:
+        """The matrix itself, of one term alone."""
+        return _whole(self.blocks, self.shared)
+
+    @property
     def size(self) -> int:
         """n."""
         return len(self.shared) + sum(len(block.own) for block in self.blocks)
 
     @cached_property
-    def dense(self) -> Shaped[Array, "n n"]:
+    def dense(self) -> Shaped[Array, "... n n"]:
         """The matrix with its zeros."""
+        if self.whole is not None:
+            return self.whole
         total = np.zeros((self.size, self.size))
         for block in self.blocks:
             total[np.ix_(block.own, block.own)] = block.matrix
@@ -88,8 +96,16 @@ class Arrow:
     def layout(self) -> Layout:
         return Layout(tuple(block.own for block in self.blocks), self.shared)
 
+    @property
+    def definite(self) -> Any:
+        """Whether it is positive definite; of many data sets an answer for each."""
+        root = self.root()
+        if root is None:
+            return np.False_
+        return np.isfinite(root.blocks[0].matrix).all(axis=(-2, -1))
+
     def root(self) -> ArrowRoot | None:
-        """L = C⁻ᵀ; None where the matrix is not positive definite."""
+        """L = C⁻ᵀ; None (of many: NaN) where the matrix is not positive definite."""
         blocks: list[RootBlock] = []
         corner = self.corner
         for block in self.blocks:
@@ -105,19 +121,20 @@ class Arrow:
         return None if root is None else ArrowRoot(tuple(blocks), self.shared, root)
 
 
-def _raised(matrix: Shaped[Array, "a a"], by: float) -> Shaped[Array, "a a"]:
+def _raised(matrix: Shaped[Array, "... a a"], by: float) -> Shaped[Array, "... a a"]:
     found = matrix.copy()
-    found.reshape(-1)[:: len(found) + 1] += by
+    merged(found)[..., :: found.shape[-1] + 1] += by
     return found
 
 
-def _unit_root(matrix: Shaped[Array, "a a"]) -> Shaped[Array, "a a"] | None:
-    """Upper-triangular L with matrix⁻¹ = L Lᵀ; None where it is not positive definite."""
-    if not len(matrix):
+def _unit_root(matrix: Shaped[Array, "... a a"]) -> Shaped[Array, "... a a"] | None:
+    """Upper-triangular L with matrix⁻¹ = L Lᵀ; None (of many: NaN) where it is not positive
+    definite."""
+    if not matrix.size:
         return matrix
     unit = unit_diagonal(matrix)
     factor = None if unit is None else inverse_root(unit[0])
-    return None if unit is None or factor is None else unit[1][:, None] * factor
+    return None if unit is None or factor is None else unit[1][..., None] * factor
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -125,7 +142,7 @@ class RootBlock:
     """C_t⁻ᵀ (a, a) and U_t (a, s) of the directions `own` (a,)."""
 
     own: Shaped[Index, "a"]
-    matrix: Shaped[Array, "a a"]
+    matrix: Shaped[Array, "... a a"]
     across: Shaped[Array, "a s"]
 
 
@@ -146,9 +163,9 @@ class ArrowRoot:
     corner: Shaped[Array, "s s"]
 
     @property
-    def whole(self) -> Shaped[Array, "n n"] | None:
+    def whole(self) -> Shaped[Array, "... n n"] | None:
         """L itself, of one term alone."""
-        return self.blocks[0].matrix if len(self.blocks) == 1 and not len(self.shared) else None
+        return _whole(self.blocks, self.shared)
 
     def pivots(self, arrow: Arrow) -> Shaped[Array, "n"]:
         """The diagonal of C, squared, in units of that of A, whose root this is: what the
@@ -161,11 +178,11 @@ class ArrowRoot:
         )
         return 1.0 / (left**2 * size)
 
-    def whitened(self, vectors: Shaped[Array, "n *m"]) -> Shaped[Array, "n *m"]:
-        """Lᵀ v."""
+    def whitened(self, vectors: Shaped[Array, "*s"]) -> Shaped[Array, "*t"]:
+        """Lᵀ v of a vector (n,), or of the columns of a matrix (n, m)."""
         whole = self.whole
         if whole is not None:
-            return whole.T @ vectors
+            return transposed(whole) @ vectors
         total = np.empty_like(vectors)
         rest = vectors[self.shared]
         for block in self.blocks:
@@ -174,7 +191,7 @@ class ArrowRoot:
         total[self.shared] = self.corner.T @ rest
         return total
 
-    def back(self, white: Shaped[Array, "n *m"]) -> Shaped[Array, "n *m"]:
+    def back(self, white: Shaped[Array, "*s"]) -> Shaped[Array, "*t"]:
         """L y."""
         whole = self.whole
         if whole is not None:
@@ -185,11 +202,11 @@ class ArrowRoot:
             total[block.own] = block.matrix @ (white[block.own] - block.across @ rest)
         return total
 
-    def solved(self, vectors: Shaped[Array, "n *m"]) -> Shaped[Array, "n *m"]:
+    def solved(self, vectors: Shaped[Array, "*s"]) -> Shaped[Array, "*t"]:
         """A⁻¹ v."""
         return self.back(self.whitened(vectors))
 
-    def of_term(self, term: int) -> Shaped[Array, "m m"]:
+    def of_term(self, term: int) -> Shaped[Array, "... m m"]:
         """L along `Layout.places`: the directions of a term have L among themselves."""
         block, a = self.blocks[term], len(self.blocks[term].own)
         if not len(self.shared):
@@ -201,6 +218,9 @@ class ArrowRoot:
 
     def congruent(self, arrow: Arrow) -> Arrow:
         """Lᵀ H L of another matrix with these blocks."""
+        whole = self.whole
+        if whole is not None:
+            return arrow_of(transposed(whole) @ arrow.blocks[0].matrix @ whole)
         corner = arrow.corner.copy()
         blocks: list[Block] = []
         for mine, its in zip(self.blocks, arrow.blocks, strict=True):
@@ -212,8 +232,8 @@ class ArrowRoot:
         return Arrow(tuple(blocks), self.shared, self.corner.T @ corner @ self.corner)
 
     def sandwich(
-        self, basis: Shaped[Array, "npar n"], white: Arrow | None = None
-    ) -> Shaped[Array, "npar npar"]:
+        self, basis: Shaped[Array, "... npar n"], white: Arrow | None = None
+    ) -> Shaped[Array, "... npar npar"]:
         """B L M Lᵀ Bᵀ of a matrix M with these blocks, or of the identity, symmetric to the last
         digit: X Eᵀ + E Xᵀ of all rows through the shared directions, E = B L there, and a block of
         the rows that a term's own directions move."""
@@ -221,7 +241,7 @@ class ArrowRoot:
         if whole is not None:
             along = basis @ whole
             half = along if white is None else along @ white.blocks[0].matrix
-            return symmetrised(half @ along.T)
+            return symmetrised(half @ transposed(along))
         across, through = basis[:, self.shared], np.zeros((len(basis), len(self.shared)))
         blocks: list[tuple[Index, Array]] = []
         for k, block in enumerate(self.blocks):
@@ -242,19 +262,25 @@ class ArrowRoot:
         return total
 
 
-def arrow_of(matrix: Shaped[Array, "n n"]) -> Arrow:
+def _whole(
+    blocks: Sequence[Block | RootBlock], shared: Shaped[Index, "s"]
+) -> Shaped[Array, "... n n"] | None:
+    return blocks[0].matrix if len(blocks) == 1 and not len(shared) else None
+
+
+def arrow_of(matrix: Shaped[Array, "... n n"]) -> Arrow:
     """A matrix as one of a single term."""
-    size = len(matrix)
+    size = matrix.shape[-1]
     none = np.zeros((size, 0))
-    block = Block(np.arange(size), matrix, none)
+    block = Block(np.arange(size, dtype=np.intp), matrix, none)
     return Arrow((block,), np.zeros(0, dtype=np.intp), none[:0])
 
 
-def as_arrow(matrix: Shaped[Array, "n n"] | Arrow) -> Arrow:
+def as_arrow(matrix: Shaped[Array, "... n n"] | Arrow) -> Arrow:
     return matrix if isinstance(matrix, Arrow) else arrow_of(matrix)
 
 
-def dense(matrix: Shaped[Array, "n n"] | Arrow) -> Shaped[Array, "n n"]:
+def dense(matrix: Shaped[Array, "... n n"] | Arrow) -> Shaped[Array, "... n n"]:
     return matrix.dense if isinstance(matrix, Arrow) else matrix
 
 
@@ -288,8 +314,10 @@ class Layout:
         total[..., place[:, None], place] = matrices
         return total
 
-    def summed(self, matrices: Sequence[Shaped[Array, "m m"]]) -> Arrow:
+    def summed(self, matrices: Sequence[Shaped[Array, "... m m"]]) -> Arrow:
         """Σ_t of a matrix of each term along `Layout.places`."""
+        if len(matrices) == 1 and not len(self.shared):
+            return arrow_of(matrices[0])
         size = len(self.shared)
         corner = np.zeros((size, size))
         blocks: list[Block] = []

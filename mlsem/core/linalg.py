@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from math import prod
 from typing import Annotated as Shaped
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,17 +23,25 @@ SPARSE = 250_000  # numbers of a matrix from which on its zeros are worth a look
 PIVOT = 10.0 * float(np.finfo(float).eps)  # times the size: pivots that are rounding errors
 
 
+def transposed(matrix: Shaped[Array, "... m n"]) -> Shaped[Array, "... n m"]:
+    """Mᵀ."""
+    return matrix.swapaxes(-1, -2)
+
+
 def along(
-    stack: Shaped[Array, "k m n"], directions: Shaped[Array, "c n"]
-) -> Shaped[Array, "k m c"]:
+    stack: Shaped[Array, "... k m n"], directions: Shaped[Array, "... c n"]
+) -> Shaped[Array, "... k m c"]:
     """X a of each matrix and direction, by one product of matrices for the whole stack."""
-    kinds, rows, columns = stack.shape
-    return (stack.reshape(kinds * rows, columns) @ directions.T).reshape(kinds, rows, -1)
+    *lead, kinds, rows, columns = stack.shape
+    flat = stack.reshape(*lead, kinds * rows, columns) @ transposed(directions)
+    return flat.reshape(*lead, kinds, rows, directions.shape[-2])
 
 
-def products(left: Shaped[Array, "a b k"], right: Shaped[Array, "b c k"]) -> Shaped[Array, "a c k"]:
+def products(
+    left: Shaped[Array, "... a b k"], right: Shaped[Array, "... b c k"]
+) -> Shaped[Array, "... a c k"]:
     """X_j Y_j of each of many small matrices, which are along the last axis."""
-    return np.einsum("abk,bck->ack", left, right)
+    return np.einsum("...abk,...bck->...ack", left, right)
 
 
 def cholesky(matrix: Shaped[Array, "*s p p"]) -> Shaped[Array, "*s p p"] | None:
@@ -198,6 +207,11 @@ def merged(stack: Shaped[Array, "... i j"]) -> Shaped[Array, "... ij"]:
     return stack.reshape(*shape[:-2], shape[-2] * shape[-1])
 
 
+def in_use(stack: Shaped[NDArray[Any], "*s n"]) -> Shaped[Index, "m"]:
+    """The places on the last axis at which not all is zero."""
+    return np.flatnonzero(stack.any(axis=tuple(range(stack.ndim - 1))))
+
+
 def applied(
     matrix: Shaped[Array, "... m n"], vector: Shaped[Array, "... n"]
 ) -> Shaped[Array, "... m"]:
@@ -211,17 +225,18 @@ def flatten_last(stack: Shaped[Array, "j n ..."]) -> Shaped[Array, "j n m"]:
 
 
 def apply_maps(
-    maps: Shaped[Array, "S p d"], shape_of: Shaped[Index, "J"], rows: Shaped[Array, "J d"]
-) -> Shaped[Array, "J p"]:
+    maps: Shaped[Array, "... S p d"], shape_of: Shaped[Index, "J"], rows: Shaped[Array, "... J d"]
+) -> Shaped[Array, "... J p"]:
     """maps[shape_of[j]] @ rows[j] for every cluster."""
-    if len(maps) == 1:
-        return rows @ maps[0].T
-    if FEW * len(maps) > len(rows):
-        return np.einsum("jpd,jd->jp", maps[shape_of], rows)
+    shapes = maps.shape[-3]
+    if shapes == 1:
+        return rows @ transposed(maps[..., 0, :, :])
+    if FEW * shapes > len(shape_of):
+        return np.einsum("...jpd,...jd->...jp", maps.take(shape_of, -3), rows)
     order = np.argsort(shape_of, kind="stable")
-    found = np.empty((len(rows), maps.shape[1]))
-    for those, matrix in zip(np.split(order, _ends(shape_of, len(maps))), maps, strict=True):
-        found[those] = rows[those] @ matrix.T
+    found = np.empty((*rows.shape[:-1], maps.shape[-2]))
+    for s, those in enumerate(np.split(order, _ends(shape_of, shapes))):
+        found[..., those, :] = rows.take(those, -2) @ transposed(maps[..., s, :, :])
     return found
 
 

@@ -21,6 +21,11 @@ def frozen(array: Shaped[NDArray[Any], "*s"]) -> Shaped[NDArray[Any], "*s"]:
     return array
 
 
+def with_constant(means: Shaped[Array, "... J C"]) -> Shaped[Array, "... J D"]:
+    """h = (1, means) of each row."""
+    return np.concatenate((np.ones((*means.shape[:-1], 1)), means), axis=-1)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class ClusterRecord:
     """What is known of the clusters of a data set, whatever values are missing.
@@ -101,7 +106,8 @@ class ClusterRecord:
 class ClusterMoments(ClusterRecord):
     """Sizes, means and centred cross-products of the rows of each cluster, nothing missing.
 
-    The rows of a cluster enter the likelihood only through these.
+    The rows of a cluster enter the likelihood only through these. Many data sets of one design
+    have clusters of the same sizes and weights, and axes before those of means and cross-products.
 
     Attributes
     ----------
@@ -113,8 +119,8 @@ class ClusterMoments(ClusterRecord):
         one row: a broadcast zero that takes no memory.
     """
 
-    means: Shaped[Array, "J C"]
-    within: Shaped[Array, "J V V"]
+    means: Shaped[Array, "... J C"]
+    within: Shaped[Array, "... J V V"]
 
     @property
     def incomplete(self) -> bool:
@@ -124,7 +130,7 @@ class ClusterMoments(ClusterRecord):
     @property
     def cluster_rows(self) -> Shaped[Array, "J D"]:
         """h_j = (1, means of the stored columns)."""
-        return np.concatenate((np.ones((self.n_clusters, 1)), self.means), axis=1)
+        return with_constant(self.means)
 
     @property
     def mean(self) -> Shaped[Array, "C"]:

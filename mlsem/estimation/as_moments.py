@@ -53,7 +53,7 @@ def as_moments(
         LevelJacobian(level.sigma[:, rows][:, :, rows], level.mean[:, rows])
         for level, rows in zip(along, order, strict=True)
     )
-    return space.at(within, between), space.along(jacobians)
+    return space.at((within, between)), space.along(jacobians)
 
 
 def _outcomes(problem: Problem) -> list[list[str]]:

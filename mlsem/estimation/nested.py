@@ -74,6 +74,12 @@ def _cells(data: NestedData) -> list[_Cell]:
     ]
 
 
+def variance_keys(data: NestedData) -> list[tuple[int, str, str]]:
+    """Variances and covariances of the random effects, in the order of the parameters: the level,
+    and the two effects by alphabet."""
+    return [(cell.number, *sorted((cell.first, cell.second))) for cell in _cells(data)]  # type: ignore[misc]
+
+
 def nested_table(data: NestedData) -> ParameterTable:
     """The parameter table, its parameters named as in lme4.
 

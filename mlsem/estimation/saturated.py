@@ -4,12 +4,13 @@ Its parameters β are all covariances of each level and the coefficients of all 
 covariates (`core.implied.saturated`); where the fit takes moments of covariates from the saturated
 model, both hold them. In a single-level model β̂ are sample moments; in a two-level one the maximum
 is sought without a bound on Σ_B, as that of the fit is, and among positive semidefinite matrices
-where there is none. The saturated model of several groups is that of each: they share nothing.
+where there is none; in one of three levels without a bound, from the fit on. The saturated model of
+several groups is that of each: they share nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -20,12 +21,11 @@ import numpy as np
 from mlsem.core.clusters.unions import summed
 from mlsem.core.evidence.clusterwise import ClusterFit
 from mlsem.core.implied.pattern import LevelMoments
-from mlsem.core.implied.saturated import Saturated, saturate
-from mlsem.core.linalg import least_squares, weighted_sum, whitened_by
+from mlsem.core.implied.saturated import Held, Saturated, saturate
+from mlsem.core.linalg import whitened_by
 from mlsem.core.optimise.objective import MomentDerivatives, MomentObjective
 from mlsem.core.quiet import quiet
 from mlsem.core.records import Array, CellMoments, Index, frozen
-from mlsem.core.sample.shapes import ShapeMoments, covariate_sample, level_sample
 from mlsem.errors import InferenceError, in_group
 from mlsem.estimation.clusterwise import cluster_fit
 from mlsem.estimation.directions import Directions
@@ -33,7 +33,11 @@ from mlsem.estimation.estimates import Estimates
 from mlsem.estimation.incomplete import climbed
 from mlsem.estimation.posed import Posed
 from mlsem.estimation.problem import Problem, unrestricted
-from mlsem.model.pattern import level_names
+from mlsem.estimation.saturated_moments import (
+    given_covariates,
+    sample_moments,
+    single_level_moments,
+)
 
 if TYPE_CHECKING:
     from mlsem.core.clusters.sum import TermDirections
@@ -90,17 +94,13 @@ class SaturatedPoint:
         return ((np.arange(along.shape[1]), along),)
 
     @property
-    def moments(self) -> tuple[LevelMoments, LevelMoments]:
-        """Of both levels."""
-        return self._point.within, self._point.between
+    def moments(self) -> tuple[LevelMoments, ...]:
+        """Of each level."""
+        return self._point.levels
 
-    def moments_at(self, params: Array) -> tuple[LevelMoments, LevelMoments]:
-        """Of both levels at other values of β."""
-        pattern = self.coordinates.pattern
-        found = pattern.within.moments(params), pattern.between.moments(params)
-        assert found[0] is not None
-        assert found[1] is not None
-        return found[0], found[1]
+    def moments_at(self, params: Array) -> tuple[LevelMoments, ...]:
+        """Of each level at other values of β."""
+        return tuple([level.moments(params) for level in self.coordinates.pattern.levels])
 
     def clusters(self) -> ClusterFit:
         """ℓ_j and distance of each cluster of the likelihood."""
@@ -222,13 +222,15 @@ def coordinates_of(estimates: Estimates[Problem]) -> Saturated:
             "the covariances that it implies differ from cluster to cluster. Compare it with other "
             "models by lr_test, aic or bic."
         )
-    pattern = estimates.problem.inner.pattern
-    levels = pattern.levels
-    covariates = pattern.within.covariates, pattern.between.covariates
-    names = [[level.names[k] for k in level.observed] for level in levels]
-    parts = (*(level.parts for level in estimates.table.levels), ())
-    held = [_positions(own, part) for own, part in zip(names, parts, strict=False)]
-    return saturate(pattern, covariates, estimates.implied, (held[0], held[1]))
+    pattern, table = estimates.problem.inner.pattern, estimates.table
+    held: list[Held] = []
+    for k, level in enumerate(pattern.levels):
+        names = [level.names[row] for row in level.observed]
+        parts = table.levels[k].parts if k < len(table.levels) else ()
+        absent = table.passing if k == 1 else ()
+        held.append(Held(_positions(names, parts), _positions(names, absent)))
+    covariates = [level.covariates for level in pattern.levels]
+    return saturate(pattern, covariates, estimates.implied, held)
 
 
 def _positions(names: Sequence[str], chosen: tuple[str, ...]) -> Index:
@@ -240,7 +242,7 @@ def at_estimates(estimates: Estimates) -> SaturatedModel:
     points: list[SaturatedPoint] = []
     for own in (group.estimates for group in estimates.groups):
         coordinates = coordinates_of(own)
-        params = coordinates.at(*own.implied)
+        params = coordinates.at(own.implied)
         points.append(SaturatedPoint(own.problem, coordinates, params))
     return _of_all(estimates, points)
 
@@ -278,22 +280,39 @@ def _fit_of_group(estimates: Estimates[Problem], semidefinite: bool | None) -> S
     coordinates, problem = coordinates_of(estimates), estimates.problem
     if isinstance(problem.moments, CellMoments):
         return _incomplete_fit(estimates, coordinates, semidefinite)
+    if estimates.table.three_level:
+        if semidefinite:
+            raise InferenceError(
+                "h1(semidefinite=True) is there for two levels; with three leave it out: the "
+                "saturated model is then sought without that bound."
+            )
+        return _climbed_from(estimates, coordinates)
     if not estimates.table.two_level:
         within = single_level_moments(problem.sample, coordinates)
-        params = coordinates.at(within, estimates.implied[1])
+        params = coordinates.at((within, estimates.implied[1]))
         return SaturatedPoint(problem, coordinates, params)
     for bounded in _bounds_to_try(estimates, semidefinite):
         found = unrestricted(problem.table, problem.sample, problem.maps, semidefinite=bounded)
         if found is None:
             continue
         moments = [
-            _given_covariates(problem, k, found.means[k], found.covariances[k]) for k in (0, 1)
+            given_covariates(problem, k, found.means[k], found.covariances[k]) for k in (0, 1)
         ]
-        params = coordinates.at(moments[0], moments[1])
+        params = coordinates.at(tuple(moments))
         point = SaturatedPoint(problem, coordinates, params, found.rank, found.singular)
         if semidefinite is not None or point.loglik >= estimates.loglik or not bounded:
             return point
     raise _no_maximum()
+
+
+def _climbed_from(estimates: Estimates[Problem], coordinates: Saturated) -> SaturatedPoint:
+    """Of three levels, by a search that begins at the moments that the model implies."""
+    objective = replace(estimates.problem.inner, pattern=coordinates.pattern)
+    start = coordinates.at(estimates.implied)
+    found = climbed(objective, coordinates.pattern, start, semidefinite=False)
+    if found is None:
+        raise _no_maximum()
+    return SaturatedPoint(estimates.problem, coordinates, found.params)
 
 
 def _bounds_to_try(estimates: Estimates, semidefinite: bool | None) -> tuple[bool, ...]:
@@ -315,7 +334,7 @@ def _incomplete_fit(
 ) -> SaturatedPoint:
     """`saturated_fit` where values are missing."""
     problem = estimates.problem
-    start = coordinates.at(*(_sample_moments(problem, k) for k in (0, 1)))
+    start = coordinates.at(tuple([sample_moments(problem, k) for k in (0, 1)]))
     objective = replace(problem.inner, pattern=coordinates.pattern)
     wanted = _bounds_to_try(estimates, semidefinite)
     if semidefinite is None and wanted == (False,):
@@ -330,59 +349,10 @@ def _incomplete_fit(
     raise _no_maximum()
 
 
-def _sample_moments(problem: Problem, k: int) -> LevelMoments:
-    """Of a level's outcomes given its fixed covariates, by EM."""
-    table = problem.table
-    if k and not table.two_level:
-        return _moments(np.zeros((0, 0)), np.zeros((0, problem.sample.within.shape[0])))
-    names = level_names(table)[k]
-    stack = _rows(problem.maps, names, problem.sample.within.shape[0])
-    if not table.two_level:
-        mean, spread = covariate_sample(problem.sample, stack, 1)
-    else:
-        known = level_sample(problem.sample, names, stack, k + 1)
-        mean, spread = known.mean, known.covariance
-    if k == 0 and table.two_level:  # their means are at level 2
-        mean = np.where(np.arange(len(mean)) < len(table.split), 0.0, mean)
-    return _given_covariates(problem, k, mean, spread)
-
-
 def bounds_variances(estimates: Estimates) -> bool:
-    """Whether variances of level 2 are kept from being negative."""
+    """Whether variances above level 1 are kept from being negative."""
     table = estimates.table
     return table.semidefinite or any(
-        row.is_variance and row.level == 2 and row.free >= 0 and row.lower >= 0.0
+        row.is_variance and row.level > 1 and row.free >= 0 and row.lower >= 0.0
         for row in table.rows
     )
-
-
-def single_level_moments(data: ShapeMoments, coordinates: Saturated) -> LevelMoments:
-    """Regressions of all outcomes on all covariates, and the residuals' covariance over N."""
-    level = coordinates.within
-    total = data.within + weighted_sum(data.sizes, data.cross)
-    spread = level.covariates @ total @ level.covariates.T
-    slopes = least_squares(spread, level.covariates @ total @ level.responses.T).T
-    rest = level.responses - slopes @ level.covariates
-    return _moments(rest @ total @ rest.T / data.n_rows, slopes @ level.covariates)
-
-
-def _given_covariates(problem: Problem, k: int, mean: Array, spread: Array) -> LevelMoments:
-    """Of a level's outcomes given its fixed covariates, from the moments of all."""
-    names, maps = level_names(problem.table)[k], problem.maps
-    pattern = problem.inner.pattern.levels[k]
-    y = [names.index(pattern.names[row]) for row in pattern.observed]
-    covariates = problem.table.levels[k].covariates
-    x = [names.index(name) for name in covariates]
-    slopes = least_squares(spread[np.ix_(x, x)], spread[np.ix_(x, y)]).T
-    means = slopes @ _rows(maps, covariates, pattern.responses.shape[1])
-    means[:, 0] += mean[y] - slopes @ mean[x]
-    return _moments(spread[np.ix_(y, y)] - slopes @ spread[np.ix_(x, y)], means)
-
-
-def _rows(maps: Mapping[str, Array], names: tuple[str, ...], width: int) -> Array:
-    return np.array([maps[name] for name in names]).reshape(len(names), width)
-
-
-def _moments(sigma: Array, mean: Array) -> LevelMoments:
-    sigma = (sigma + sigma.T) / 2.0
-    return LevelMoments(np.eye(len(sigma)), sigma, mean, sigma, mean)

@@ -13,18 +13,17 @@ The second gives every data set the same digits whatever others are searched wit
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from mlsem.core.implied.pattern import of_many
-from mlsem.core.intercepts.objective import InterceptObjective
+from mlsem.core.intercepts.objective import InterceptObjective, objective_of_many
 from mlsem.core.optimise.coordinates import Coordinates
 from mlsem.core.optimise.optimum import Maximum, Optimum
 from mlsem.core.optimise.together import climb_together
 from mlsem.core.records import Array
-from mlsem.core.sample.shapes import of_sizes, stacked
+from mlsem.core.sample.shapes import of_sizes
 from mlsem.errors import MlsemError
 from mlsem.estimation.posed import Posed
 from mlsem.estimation.problem import Problem, restricted
@@ -88,7 +87,7 @@ def usual_maxima(problems: Mapping[int, Posed], settings: Settings) -> Mapping[i
     for number, problem in problems.items():
         inner, usual = problem.inner, _is_plain(problem, settings) and problem.coordinates.same
         if isinstance(inner, InterceptObjective) and usual:
-            alike.setdefault(_kind(inner), {})[number] = _Search(inner, problem.coordinates)
+            alike.setdefault(design_of(inner), {})[number] = _Search(inner, problem.coordinates)
     found: dict[int, Optimum] = {}
     for some in alike.values():
         starts = np.array([problems[number].guess for number in some])
@@ -115,7 +114,7 @@ def _one_by_one(problems: Mapping[int, Posed], settings: Settings) -> dict[int, 
     return found
 
 
-def _kind(objective: InterceptObjective[Any]) -> Hashable:
+def design_of(objective: InterceptObjective[Any]) -> Hashable:
     """Data sets that have it in common differ in their moments alone: sizes of clusters are equal,
     as sums over others would be of other digits."""
     matrices = [
@@ -147,9 +146,8 @@ def _searched(
     """Of data sets whose patterns differ in means alone, from a start of each."""
     numbers, single = list(searches), [each.objective for each in searches.values()]
     sizes = np.unique(np.concatenate([each.data.sizes for each in single]))
-    data = stacked([of_sizes(each.data, sizes) for each in single])
-    pattern = of_many([each.pattern for each in single])
-    objective, found = InterceptObjective(pattern, data), dict[int, Optimum]()
+    padded = [replace(each, data=of_sizes(each.data, sizes)) for each in single]
+    objective, found = objective_of_many(padded), dict[int, Optimum]()
     how: Any = {"tol": settings.tol, "max_iter": settings.max_iter}
     try:
         point = objective.evaluate(starts)

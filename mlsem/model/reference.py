@@ -99,7 +99,7 @@ def _without_latent(
 
 
 def _name(row: Row, group: int) -> str:
-    return f"{row.lhs}{row.op}{row.rhs}{name_suffix(BlockKey(group, row.level), ('1', '2'))}"
+    return f"{row.lhs}{row.op}{row.rhs}{name_suffix(BlockKey(group, row.level), ('1', '2', '3'))}"
 
 
 def _own(table: ParameterTable, level: int) -> Iterator[Row]:
@@ -111,9 +111,10 @@ def _free(lhs: str, op: str, rhs: str, level: int) -> Row:
 
 
 def _means(table: ParameterTable, level: int, outcomes: tuple[str, ...]) -> Iterator[Row]:
-    """A variable with a part at both levels has its mean at level 2."""
+    """A variable with parts at several levels has its mean at the highest of them."""
+    above = (table.split if table.multilevel else (), table.raised, ())[level - 1]
     for name in outcomes if table.meanstructure else ():
-        if level == 2 or not (table.two_level and name in table.split):
+        if name not in above:
             yield _free(name, "~1", "", level)
 
 

@@ -46,6 +46,29 @@ ARGUMENTS: dict[str, tuple[tuple[str, str], ...]] = {
         ("test", 'It is an argument of with_se: fit.with_se("CR2", test="z").'),
         ("coefs", _PANDAS),
     ),
+    "plan": (
+        ("es f d delta", "It is effect=."),
+        ("rho rho2 rho3", "It is icc=; of three levels icc=(rho2, rho3)."),
+        ("J K nclusters", "It is clusters=; with three levels J is subclusters=."),
+        ("n m nsubjects", "It is size=."),
+        ("p", "It is treated=."),
+        ("r21 r22 r23 r2t2", "They are r2=(…, …), of rows and of clusters."),
+        ("g g1 g2 g3", "It is covariates=."),
+        ("alpha sig.level", "It is level=0.95, one less alpha."),
+        ("omega2 esv2 tau11", 'It is effect_sd=, √(omega2 rho2) = √esv2, with randomised="rows".'),
+        ("p1 p2", "It is control=, the risk without treatment; effect= is the difference."),
+    ),
+    "within_between": (
+        ("model effect method", "All models are fitted: found.fixed, found.random, …"),
+        ("index id group", "It is cluster=."),
+        (
+            "family link",
+            "Of other outcomes mlsem.gee or mlsem.glm take the parts, which are columns of "
+            "found.data.",
+        ),
+        ("estimator", "It is REML=True or False."),
+        ("vcov type", 'It is se="CR2".'),
+    ),
     "standardized": (
         ("type", 'It is kind="all", "lv" or "nox".'),
         ("zstat pvalue se ci", _ALWAYS),

@@ -17,7 +17,7 @@ MIXED: tuple[tuple[str, str, str, str], ...] = (
         "lmer",
         "lme4",
         "mlsem.lmm(formula, data)",
-        "The formula is a text, with one grouping factor; REML=False for ML.",
+        "The formula is a text, with one grouping factor or two nested ones; REML=False for ML.",
     ),
     (
         "lme",

@@ -76,6 +76,10 @@ class Plotted:
         fits = named_fits((self, *others), names)
         return plot_coefficients(fits, parameters, level, labels, figure)
 
+
+class Pathed:
+    """What has a path diagram: a fit of a structural equation model, or several fits as one."""
+
     def diagram(
         self,
         standardized: bool | StandardizedKind = False,
@@ -163,7 +167,7 @@ class Plotted:
         return diagram(fit.table, found, chosen, level, group, layout)
 
 
-class Drawn(Plotted, Moderated):
+class Drawn(Plotted, Pathed, Moderated):
     """What a fit draws. Every figure is matplotlib's; a notebook shows it where it is the value of
     a cell, ``figure.savefig("name.pdf")`` writes it."""
 

@@ -15,6 +15,7 @@ from mlsem.errors import InferenceError, OptionValueError, closest
 from mlsem.inference.fit.residuals import correlations
 from mlsem.results.groups import ByGroup, group_sizes
 from mlsem.results.implied import Implied, implied_by
+from mlsem.results.levels import require_two_levels
 from mlsem.results.observed import observed_in
 from mlsem.results.variances import level_parts
 
@@ -51,11 +52,11 @@ def _by_group(fit: FitResult, function: Callable[[GroupEstimates], Any]) -> Any:
 
 
 def _by_level(fit: FitResult, function: Callable[[GroupEstimates, int], Any]) -> Any:
-    """Of a model of two levels a dict by the levels' labels, of several groups in one by theirs."""
+    """Of several levels a dict by the levels' labels, of several groups in one by theirs."""
     labels = fit.table.level_labels
 
     def of_group(group: GroupEstimates) -> Any:
-        if not fit.table.two_level:
+        if not fit.table.multilevel:
             return function(group, 1)
         return {label: function(group, number) for number, label in enumerate(labels, 1)}
 
@@ -205,6 +206,7 @@ def _r_squared(fit: FitResult) -> Any:
 
 def _icc(fit: FitResult) -> Any:
     """lavaan's: of the saturated model; 0 of variables of level 1 alone."""
+    require_two_levels(fit.table, 'inspect("icc")', "icc() has shares of three levels")
     if not fit.table.two_level:
         raise InferenceError("the model has one level: there is no intraclass correlation.")
 

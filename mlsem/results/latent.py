@@ -42,7 +42,7 @@ def predict_latent(
     fit: Estimates, level: int, method: object, *, se: bool, data: object, history: bool
 ) -> pd.DataFrame:
     """See `FitResult.predict_latent`."""
-    _require(fit)
+    require_maximum(fit)
     if method not in get_args(Method):
         raise OptionValueError(
             f"method={method!r}: it takes one of {listed(get_args(Method))}."
@@ -113,7 +113,8 @@ def _same(values: Array) -> Array:
     return values
 
 
-def _require(fit: Estimates) -> None:
+def require_maximum(fit: Estimates) -> None:
+    """Refuse to predict with what is no estimate."""
     if not fit.converged:
         raise InferenceError("the fit did not converge: there is nothing to predict with.")
 
@@ -138,7 +139,7 @@ def _no_latent(table: ParameterTable, level: int, method: object) -> str:
 @quiet
 def predict(fit: Estimates, level: int, data: object) -> pd.DataFrame:
     """See `FitResult.predict`."""
-    _require(fit)
+    require_maximum(fit)
     if data is None and level == 1:
         raise InferenceError(NEEDS_DATA.format("a prediction"))
 

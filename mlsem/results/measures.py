@@ -152,7 +152,12 @@ def _rmsea(measures: Measures, name: str, suffix: str) -> tuple[tuple[str, ...],
 
 
 def _residuals(measures: Measures) -> HeaderBlock:
-    if "srmr_within" in measures:
+    if "srmr_level3" in measures:
+        rows = tuple(
+            (f"SRMR (level {level})", _number(measures[f"srmr_level{level}"]))
+            for level in (1, 2, 3)
+        )
+    elif "srmr_within" in measures:
         rows = (
             ("SRMR (within covariance matrix)", _number(measures["srmr_within"])),
             ("SRMR (between covariance matrix)", _number(measures["srmr_between"])),

@@ -212,6 +212,6 @@ def _of_level(
         cov = found.bollen
         np.fill_diagonal(se, np.nan)
     means = found.standardized_mean if table.meanstructure else None
-    srmr = found.srmr if table.two_level else root_mean_square(found.bentler, means)
+    srmr = found.srmr if table.multilevel else root_mean_square(found.bentler, means)
     names = found.saturated.names
     return ResidualMoments(kind, level, srmr, names, (cov, se), (mean, mean_se), group.label)

@@ -1575,7 +1575,7 @@ class FitResult(Tested, Answering, Drawn):
             weights=weights,
         )
 
-    @up_to_two_levels("mlsem.lmm predicts those of one outcome in three levels; or fit two levels")
+    @up_to_two_levels("predict_latent(2) and predict_latent(3) have scores of latent variables")
     def random_effects(self) -> pd.DataFrame:
         """Empirical Bayes predictions of the random effects, clusters in rows.
 
@@ -1615,7 +1615,6 @@ class FitResult(Tested, Answering, Drawn):
 
         return clusters_by_group(self._estimates, None, lambda part, _: random_effects(part))
 
-    @up_to_two_levels("fit two levels, whose latent variables are predicted")
     @any_frame
     def predict_latent(
         self,
@@ -1660,6 +1659,8 @@ class FitResult(Tested, Answering, Drawn):
         DataFrame
             With the index of `data`, NaN in rows with a missing value; at level 2 with the ids of
             the clusters. Random slopes are among the latent variables of level 2 (regression).
+            With three levels scores are there of levels 2 (the part that differs within units of
+            level 3, whose ids are a column) and 3, by regression, of the clusters of the fit.
             Scores that indicators do not determine (of second-order factors, by Bartlett) are NaN.
             With ``missing="fiml"`` scores are those given what is observed (Bartlett's, of the
             indicators observed), and NaN in rows that lack a fixed covariate.
@@ -1693,9 +1694,11 @@ class FitResult(Tested, Answering, Drawn):
         1  0.81  0.36
         """
         from mlsem.results.latent import predict_latent
+        from mlsem.results.nested_latent import predict_latent_above
 
         number = self.table.level_number(level)
-        return predict_latent(self._estimates, number, method, se=se, data=data, history=history)
+        predict = predict_latent_above if self.table.three_level else predict_latent
+        return predict(self._estimates, number, method, se=se, data=data, history=history)
 
     @up_to_two_levels("mlsem.lmm has predictions of one outcome in three levels; or fit two levels")
     @any_frame

@@ -113,6 +113,19 @@ def read_formula(text: str) -> MixedFormula:
     return _read(text)
 
 
+def has_random_part(text: str) -> bool:
+    """Whether some effect varies between clusters.
+
+    Raises
+    ------
+    SpecificationError
+        What cannot be read; shows the place.
+    """
+    refuse_other_languages(text, _EXAMPLE)
+    _, parts = sides(text, _EXAMPLE)
+    return any(part.bars is not None for part in parts)
+
+
 def read_two_levels(text: str, what: str) -> MixedFormula:
     """Cut a formula of two levels into its parts, for what takes no other.
 

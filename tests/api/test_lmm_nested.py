@@ -381,6 +381,8 @@ def test_tests_and_tables() -> None:
     assert single.statistic == pytest.approx(t**2)
     assert single.df_denom == pytest.approx(robust.df["x"])
     assert fit.wald_test("`x`; `v`").test == "F"
+    with pytest.raises(mlsem.InferenceError, match="two levels"):
+        fit.conf_int(ci="profile")
     limits = robust.conf_int(parameters=["x"]).loc["x"]
     assert limits.mean() == pytest.approx(fit.params["x"])
     frame = fit.parameter_estimates()
@@ -499,3 +501,53 @@ def test_estimates_are_a_maximum() -> None:
     at = own.optimum.at
     assert np.abs(at.slopes @ np.linalg.inv(at.observed) @ at.slopes) < 1e-14
     assert np.linalg.eigvalsh(at.observed)[0] > 0.0
+
+
+# --- likelihood ratios ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("group", ["school", "class"])
+def test_a_level_is_tested_on_the_boundary(group) -> None:
+    data = three()
+    simple, full = mlsem.lmm(f"y ~ x + v + z + (1 | {group})", data), nested_fit()
+    found = mlsem.lr_test(simple, full)
+    assert found.statistic == pytest.approx(2.0 * (full.loglik - simple.loglik))
+    assert found.parts == ((0, 0.5), (1, 0.5))
+    assert found.added == (
+        "school.(Intercept)" if group == "class" else "class:school.(Intercept)",
+    )
+    assert mlsem.lr_test(simple, full, boundary=False).pvalue == pytest.approx(2.0 * found.pvalue)
+
+
+def test_several_variances_are_tested_by_simulation() -> None:
+    data = _data("three_slopes")
+    simple = mlsem.lmm("y ~ x + (1 | school/class)", data)
+    found = mlsem.lr_test(simple, _fit("both_slopes_reml"), draws=500)
+    assert (found.reference, found.df, len(found.added)) == ("simulated", 4, 4)
+    assert found.pvalue < 0.01
+    one = mlsem.lr_test(simple, mlsem.lmm("y ~ x + (x | school) + (1 | school:class)", data))
+    assert one.parts == ((1, 0.5), (2, 0.5))
+
+
+def test_means_are_tested_by_ml() -> None:
+    data = three()
+    simple, full = (
+        mlsem.lmm(f"y ~ x + {more}(1 | school/class)", data, REML=False) for more in ("", "v + ")
+    )
+    found = mlsem.lr_test(simple, full)
+    assert (found.df, found.parts, found.added) == (1, ((1, 1.0),), ("v",))
+    with pytest.raises(mlsem.InferenceError, match="differ in their means"):
+        mlsem.lr_test(simple.update(REML=True), full.update(REML=True))
+
+
+def test_what_is_not_nested_is_not_tested() -> None:
+    data, full = three(), nested_fit()
+    with pytest.raises(mlsem.InferenceError, match="three levels and the full one two"):
+        mlsem.lr_test(full, mlsem.lmm("y ~ x + v + z + (1 | school)", data))
+    with pytest.raises(mlsem.InferenceError, match="Put the simple model first"):
+        mlsem.lr_test(full, full)
+    with pytest.raises(mlsem.InferenceError, match="of other rows"):
+        mlsem.lr_test(mlsem.lmm("y ~ x + v + z + (1 | school)", data.iloc[:-1]), full)
+    data["other"] = np.arange(len(data)) % 9
+    with pytest.raises(mlsem.InferenceError, match="clusters of 'other'"):
+        mlsem.lr_test(mlsem.lmm("y ~ x + v + z + (1 | other)", data), full)

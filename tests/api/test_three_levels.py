@@ -218,7 +218,9 @@ def test_what_is_not_there_is_refused_by_name(options, said):
         mlsem.fit(FACTORS, data, cluster=IDS, **options)
 
 
-def test_moments_of_rows_are_not_there():
+def test_moments_and_populations_are_not_there():
+    with pytest.raises(OptionValueError, match="drawn from models of one and two levels"):
+        mlsem.simulate(MIXED, 10, 5)
     with pytest.raises(OptionValueError, match="three levels, which are fitted to rows"):
         mlsem.moments(FACTORS, DATA, cluster=IDS)
 
@@ -276,9 +278,119 @@ def test_tests_between_models(fit):
     assert 0.3 < score.statistic / found.statistic < 3.0
 
 
+# --- fit ------------------------------------------------------------------------------------------
+
+
+def test_the_saturated_model_is_the_unrestricted_one(fit):
+    """All covariances of each level, by a text that has them."""
+    names = ["y1", "y2", "y3"]
+    free = "level: {}\n{}\n y1 + y2 + y3{} ~ {}\n"
+    pairs = "\n".join(f" {a} ~~ {b}" for i, a in enumerate(names) for b in names[i:])
+    second = pairs + "".join(f"\n z ~~ {name}" for name in (*names, "z"))
+    third = second + "".join(f"\n s ~~ {name}" for name in (*names, "z", "s"))
+    text = free.format(1, pairs, "", "x") + free.format(2, second, " + z", "w")
+    text += free.format(3, third, " + z + s", "v")
+    wanted = fitted(text)
+    h1 = fit.h1()
+    np.testing.assert_allclose(h1.loglik, wanted.loglik, rtol=1e-10)
+    assert h1.n_params == wanted.n_params
+    measures = fit.fit_measures()
+    np.testing.assert_allclose(measures["chisq"], 2 * (wanted.loglik - fit.loglik), rtol=1e-6)
+    assert measures["df"] == wanted.n_params - fit.n_params
+    assert wanted.fit_measures()["chisq"] < 1e-6
+    cov, same = h1.implied(3).cov, wanted.implied(3).cov
+    np.testing.assert_allclose(cov, same.loc[cov.index, cov.columns], rtol=1e-5, atol=1e-6)
+
+
+def test_fit_of_each_level(fit):
+    measures = fit.fit_measures()
+    levels = [fit.fit_measures(level=k) for k in (1, 2, 3)]
+    assert sum(each["df"] for each in levels) == measures["df"]
+    for k, each in enumerate(levels, start=1):
+        assert each[f"srmr_level{k}"] > 0
+        assert 0 < each["pvalue"] <= 1
+    total = sum(measures[f"srmr_level{k}"] for k in (1, 2, 3))
+    np.testing.assert_allclose(measures["srmr"], total)
+    bad = fitted(FACTORS.replace("fs ~ v", "fs ~ 0*v"))
+    assert bad.fit_measures(level=3)["pvalue"] < levels[2]["pvalue"]
+    assert "SRMR (level 3)" in str(fit.summary(fit_measures=True))
+
+
+def test_a_level_that_a_variable_passes_is_not_in_the_saturated_model():
+    passing = fitted("level: 1; y1 ~ x; y2 ~~ y1; level: 2; y1 ~ w; level: 3; y1 ~~ y2")
+    assert passing.fit_measures()["df"] == 1  # of y2 on x; none of y2 at level 2
+
+
+# --- scores ---------------------------------------------------------------------------------------
+
+
+SCORED = """
+level: 1; y ~ x
+level: 2; c =~ 1*y; y ~~ 0*y; c ~ v
+level: 3; s =~ 1*y; y ~~ 0*y; s ~ z
+"""
+
+
+def test_scores_are_lmers_predictions():
+    """A factor that is all of an outcome's part is that part: fixed and random effects."""
+    wanted = json.loads((TRIALS / "mixed.json").read_text())["three"]["(|school/class_ml"]
+    data = pd.read_csv(TRIALS / "data" / "three.csv")
+    fit = quietly(SCORED, data)
+    classes = [int(each.split(":")[0]) for each in wanted["ranef_class_names"]]
+    ids = {"class": classes, "school": sorted(data["school"].unique())}
+    for level, variable, name in ((2, "v", "c"), (3, "z", "s")):
+        column = IDS[3 - level]
+        found = fit.predict_latent(level).loc[ids[column]]
+        covariate = data.groupby(column)[variable].first().loc[ids[column]]
+        random = found[name] - fit.params[f"{name}~{variable}.l{level}"] * covariate
+        np.testing.assert_allclose(random, wanted[f"ranef_{column}"], atol=1e-5)
+        np.testing.assert_allclose(found[f"{name}_se"], wanted[f"condsd_{column}"], rtol=1e-5)
+
+
+def test_scores_of_rows_are_not_there(fit):
+    for how in ({"level": 1, "data": DATA}, {"level": 2, "data": DATA}):
+        with pytest.raises(InferenceError, match=r"predict_latent.2. and predict_latent.3."):
+            fit.predict_latent(**how)
+    with pytest.raises(OptionValueError, match="posterior means"):
+        fit.predict_latent(2, "bartlett")
+    assert list(fit.predict_latent(2, se=False).columns) == ["school", "fb"]
+
+
+# --- draws ----------------------------------------------------------------------------------------
+
+
+def test_draws_have_the_covariance_of_the_scores(fit):
+    """At the estimates scores of drawn data have mean 0 and the expected information."""
+    estimates = fit._estimates
+    source, rng = estimates.sampler(), np.random.default_rng(3)
+    problem, point = estimates.problem, estimates.optimum.point
+    count, totals = 150, []
+    for _ in range(count):
+        drawn = problem.with_moments(source.draw(rng), estimates.params)
+        there = drawn.inner.evaluate(point.params)
+        totals.append(drawn.inner.derivatives(there, np.eye(len(point.params))).gradient)
+    totals = np.array(totals)
+    expected = fit.information("expected").to_numpy()
+    root = np.linalg.inv(np.linalg.cholesky(expected))
+    white = totals @ root.T
+    assert np.abs(white.mean(axis=0)).max() < 4.0 / np.sqrt(count)
+    assert np.abs(white.var(axis=0) - 1.0).max() < 5.0 * np.sqrt(2.0 / count)
+    across = np.corrcoef(white, rowvar=False) - np.eye(white.shape[1])
+    assert np.abs(across).max() < 5.0 / np.sqrt(count)
+
+
+@pytest.mark.parametrize("kind", ["pairs", "parametric", "wild"])
+def test_bootstraps(kind):
+    fit = fitted(MIXED)
+    found = fit.bootstrap(kind=kind, draws=30, seed=1)
+    again = fit.bootstrap(kind=kind, draws=30, seed=1)
+    pd.testing.assert_series_equal(found.se, again.se)
+    assert (found.se > 0).all()
+    assert "school" in str(found)
+
+
 NOT_THERE = {
     "random_effects": (),
-    "predict_latent": (1,),
     "predict": (),
     "reliability": (),
     "cluster_residuals": (),

@@ -42,6 +42,16 @@ def _missing_values(names: dict[str, Any], printed: str) -> None:
     assert abs(told - 1.0) < 0.1 < without - 1.0
 
 
+def _imputations(names: dict[str, Any], printed: str) -> None:
+    """Mixed models keep what imputations of one level lose: half the share, twice the slope."""
+    share, within, between = names["found"].to_numpy()
+    assert share[1] == pytest.approx(share[0], abs=0.05)
+    assert share[2] < 0.6 * share[0]
+    assert within[1] == pytest.approx(within[0], abs=0.1)
+    assert between[1] == pytest.approx(between[0], abs=0.15)
+    assert between[2] > 1.7 * between[0]
+
+
 def _invariance(names: dict[str, Any], printed: str) -> None:
     """What was put into the data is found: the intercept of y3, in C, in every fourth country."""
     assert "scalar: equal intercepts do not hold: " in printed
@@ -104,6 +114,7 @@ def _clusters_of_machines(names: dict[str, Any], printed: str) -> None:
 CHECKS = {
     "docs/tutorials/assessment.md": _assessment,
     "docs/how_to/clusters_of_machines.md": _clusters_of_machines,
+    "docs/how_to/imputations.md": _imputations,
     "docs/how_to/missing_values.md": _missing_values,
     "docs/how_to/invariance.md": _invariance,
     "docs/tutorials/random_slope.md": _random_slope,

@@ -7,7 +7,7 @@ import pytest
 import mlsem
 from benchmarks.cases import RANDOM_INTERCEPT, random_intercept
 from mlsem.estimation.standard_errors import KINDS
-from mlsem.inference.covariance import adjust, working
+from mlsem.inference.covariance import powers, working
 from mlsem.inference.covariance.cluster_robust import robust_contrasts
 from mlsem.inference.covariance.of_estimates import covariance_of
 
@@ -85,8 +85,8 @@ def test_series_are_eigenvalues(kind, monkeypatch):
     )._estimates.with_se(kind)
     whole = covariance_of(estimates)[0]
     clusters = whole.reference.clusters
-    assert max(each.leverage.max() for each in clusters.parts()) < adjust.SMALL
-    monkeypatch.setattr(adjust, "SMALL", 0.0)
+    assert max(each.leverage.max() for each in clusters.parts()) < powers.SMALL
+    monkeypatch.setattr(powers, "SMALL", 0.0)
     compare(covariance_of(estimates)[0], whole, 1e-12)
 
 
@@ -97,7 +97,7 @@ def test_near_root():
     rows = rng.normal(size=(3, 4, 50))
     leverage = np.einsum("dpg,epg->deg", rows, rows)
     leverage *= 0.019 / np.sqrt((leverage**2).sum(axis=(0, 1)))
-    found = adjust._near_root(weights, leverage, 0.02).transpose(2, 0, 1)
+    found = powers.near_root(weights, leverage, 0.02).transpose(2, 0, 1)
     square = np.eye(3) - leverage.transpose(2, 0, 1)
     square = weights.T[:, :, None] * square * weights.T[:, None]
     np.testing.assert_allclose(found @ square @ found, np.eye(3) * np.ones((50, 1, 1)), atol=1e-14)

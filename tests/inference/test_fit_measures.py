@@ -284,7 +284,7 @@ def dense_score_test(fit, data):
             params[k] += sign * step
             pattern = estimates.problem.pattern
             moved.append(
-                coordinates.at(pattern.within.moments(params), pattern.between.moments(params))
+                coordinates.at((pattern.within.moments(params), pattern.between.moments(params)))
             )
         tangents[:, k] = (moved[0] - moved[1]) / (2 * step)
     inverse = np.linalg.inv(information)

@@ -148,6 +148,8 @@ def test_slips_on_the_package(name: str, said: str) -> None:
         ("fit.effects('y')", "effects() lacks 'predictor': effects(outcome, predictor)."),
         ("fit.align(wrong=1)", "It takes 'factors', 'identification'"),
         ("fit.summary().to_text(3, 4)", "to_text() takes 1 by their place, 'digits', and 2"),
+        ("mlsem.plan(rho2=0.2)", "It is icc="),
+        ("mlsem.within_between('y ~ x1', data, index='id')", "It is cluster=."),
         ("mlsem.lr_test(simple)", "lr_test() lacks 'full': lr_test(simple, full)."),
         ("mlsem.cluster_means(data, 'x1')", "lacks 'cluster'"),
     ],

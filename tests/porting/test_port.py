@@ -104,8 +104,8 @@ def test_defaults_say_nothing(option: str) -> None:
 @pytest.mark.parametrize(
     ("statement", "said"),
     [
-        ("m <- lmer(y ~ x + (1 | a) + (1 | b), data = d)", "one grouping factor"),
-        ("m <- lmer(y ~ x + (1 | a/b), data = d)", "one grouping factor"),
+        ("m <- lmer(y ~ x + (1 | a) + (1 | b) + (1 | c), data = d)", "one nested in another"),
+        ("m <- lmer(y ~ x + (1 | a:b), data = d)", "one nested in another"),
         ("m <- lmer(y ~ x + (1 | a), data = d, weights = w)", "weights"),
         ("m <- lmer(y ~ x + (1 | a), data = d, subset = x > 0)", "Choose the rows first"),
         ("m <- lm(y ~ x, data = d)", "mlsem.fit"),
@@ -344,3 +344,17 @@ def test_the_command(
     assert "which is read" in capsys.readouterr().err
     assert main(["port", "none.R"]) == FAILED
     assert "there is no script file" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("statement", "formula"),
+    [
+        ("lmer(y ~ x + (1 | a/b), data = d)", "y ~ x + (1 | a/b)"),
+        ("lmer(y ~ x + (x | a) + (1 | a:b), data = d)", "y ~ x + (x | a) + (1 | a:b)"),
+        ("lme(y ~ x, random = ~ 1 | a/b, data = d)", "y ~ x + (1 | a/b)"),
+    ],
+)
+def test_three_levels(statement: str, formula: str) -> None:
+    ported = mlsem.port(f'd <- read.csv("d.csv")\nm <- {statement}')
+    assert ported.untranslated == 0
+    assert f'mlsem.lmm("{formula}", d)' in ported.code

@@ -196,6 +196,8 @@ def test_what_is_not_split_keeps_one_effect():
     assert "'z': not split" in " ".join(found.notes)
     dummies = mlsem.within_between("y ~ sex*x", drawn(), "g", split=["sexm"])
     assert [each.name for each in dummies._covariates if each.split] == ["sexm", "sexm:x"]
+    factor = mlsem.within_between("y ~ sex*x", drawn(), "g", split="sex")
+    assert factor.formulas == dummies.formulas
 
 
 @pytest.mark.filterwarnings("ignore:.*singular:mlsem.EstimationWarning")
@@ -272,6 +274,12 @@ def test_bad_input_is_refused_with_what_to_do(formula, more, error, said):
     more = {"cluster": None if "|" in str(formula) else "g"} | more
     with pytest.raises(error, match=said):
         mlsem.within_between(formula, drawn(), **more)
+
+
+def test_an_error_says_of_which_model_it_is():
+    few = drawn().query("g in (5, 6, 7)")
+    with pytest.raises(mlsem.IdentificationError, match=r"the model 'contextual': .* not identif"):
+        mlsem.within_between("y ~ x + w", few, "g")
 
 
 def test_a_column_that_would_be_made_is_not_overwritten():

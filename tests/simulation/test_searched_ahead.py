@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+import mlsem
 from mlsem.api.reading import Reading
+from mlsem.core import blocks
 from mlsem.core.optimise.optimum import RestrictedMaximum
 from mlsem.core.optimise.together import Reached
 from mlsem.data.table.frame import make_frame
@@ -80,6 +82,64 @@ def test_maxima_found_ahead_are_those_of_each_alone(name, sizes):
             assert optimum.n_iterations == alone.n_iterations
             close = {"rtol": 1e-7, "atol": 1e-9}
             np.testing.assert_allclose(information(optimum), information(alone), **close)
+
+
+def outcomes(methods, frames):
+    """What methods say of each that was looked at with the others; None where nothing was said."""
+    readings = [Reading(frame) for frame in frames]
+    look_ahead(methods, readings)
+    return [[reading.known.get(method.outcome) for method in methods] for reading in readings]
+
+
+@pytest.mark.parametrize("sizes", [[6] * 40, [5, 6, 7, 9, 12] * 8], ids=["balanced", "unbalanced"])
+@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.filterwarnings("ignore:far fewer effective clusters")
+def test_errors_found_ahead_are_those_of_each_alone(name, sizes):
+    model = MODELS[name] | {"cluster": "id"}
+    kinds = ["standard"] if "estimator" in model else ["standard", "MLR", "CR1", "CR2", "CR3"]
+    methods = read_methods({se: model | {"se": se} for se in kinds})
+    frames = drawn(sizes)
+    whole = outcomes(methods, frames)
+    waves = outcomes(methods, frames[:1]) + outcomes(methods, frames[1:])
+    found = [k for k, each in enumerate(whole) if None not in each]
+    assert len(found) >= SETS // 2
+    for each, again in zip(whole, waves, strict=True):
+        assert [one and one.parameters for one in each] == [one and one.parameters for one in again]
+    for k in found[:2]:
+        for method, outcome in zip(methods, whole[k], strict=True):
+            fit = mlsem.fit(method.text, frames[k], **method.options)
+            alone = np.column_stack((fit.params, fit.bse, fit.covariance.df))
+            ours = np.array(list(outcome.parameters.values()))
+            np.testing.assert_allclose(ours, alone, rtol=1e-8, atol=1e-10)
+            assert list(outcome.parameters) == list(fit.params.index)
+
+
+@pytest.mark.parametrize("room", [4, 3])
+def test_as_many_are_answered_at_once_as_memory_has_room_for(room, monkeypatch):
+    methods = read_methods({"CR2": MODELS["a regression"] | {"cluster": "id", "se": "CR2"}})
+    frames = drawn([6] * 40)
+    whole = outcomes(methods, frames)
+    n_params = len(whole[0][0].parameters)
+    monkeypatch.setattr(blocks, "CHUNK", room * 40 * n_params**2)
+    for (outcome,), (again,) in zip(whole, outcomes(methods, frames), strict=True):
+        assert again is None if room < 4 else again.parameters == outcome.parameters
+
+
+def test_methods_that_need_more_than_errors_are_not_answered_ahead():
+    text = "level: 1; y1 ~ b*x; level: 2; y1 ~ w"
+    ours = {"model": text, "cluster": "id"}
+    methods = read_methods(
+        {
+            "answered": ours,
+            "defined": ours | {"model": f"{text}; twice := 2*b"},
+            "df": ours | {"estimator": "REML", "df": "satterthwaite"},
+            "REML, CR2": ours | {"estimator": "REML", "se": "CR2"},
+            "no errors": ours | {"se": "none"},
+            "as another": ours | {"names": {"b": "same", "y1~w.l2": "same"}},
+        }
+    )
+    for found in outcomes(methods, drawn([6] * 40)[:4]):
+        assert [outcome is not None for outcome in found] == [True] + [False] * 5
 
 
 @pytest.mark.parametrize("name", ["a regression", "a random slope by REML"])

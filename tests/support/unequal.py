@@ -19,7 +19,12 @@ BY = {"equal": None, "group": "group", "arm": "arm", "group_arm": ["group", "arm
 
 @cache
 def reference():
-    return json.loads((FOLDER / "unequal.json").read_text("utf-8"))
+    """`fits` and `tests` of mixed.json, `slopes` and `rows` of unequal.json."""
+    mixed, more = (
+        json.loads((FOLDER / name).read_text("utf-8")) for name in ("mixed.json", "unequal.json")
+    )
+    fits = {name: fit for name, fit in mixed["unequal"].items() if "exp" not in name}
+    return {"fits": fits, "tests": mixed["tests"], **more}
 
 
 @cache

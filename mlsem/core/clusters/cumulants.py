@@ -19,8 +19,9 @@ from dataclasses import dataclass
 from typing import Annotated as Shaped
 
 import numpy as np
+from numpy.typing import NDArray
 
-from mlsem.core.linalg import flatten, flatten_last
+from mlsem.core.linalg import flatten_last, in_use, merged
 from mlsem.core.records import Array, Index
 
 
@@ -45,12 +46,12 @@ class WhiteParts:
         m_a = M_a h_j.
     """
 
-    deviations: Shaped[Array, "n p p"]
+    deviations: Shaped[Array, "... n p p"]
     degrees: Shaped[Array, "j"]
-    slopes: Shaped[Array, "n p V"]
-    cross: Shaped[Array, "j V V"]
-    mean: Shaped[Array, "j n m m"]
-    means: Shaped[Array, "j n m"]
+    slopes: Shaped[Array, "... n p V"]
+    cross: Shaped[Array, "... j V V"]
+    mean: Shaped[Array, "... j n m m"]
+    means: Shaped[Array, "... j n m"]
 
 
 class Whitened(ABC):
@@ -67,8 +68,8 @@ class Whitened(ABC):
         """What their scores are multiplied by."""
 
     def fourth_cumulants(
-        self, clusters: Shaped[Index, "j"], directions: Shaped[Array, "j c n"]
-    ) -> Shaped[Array, "j c"]:
+        self, clusters: Shaped[Index, "j"], directions: Shaped[Array, "... j c n"]
+    ) -> Shaped[Array, "... j c"]:
         weights = self.weights(clusters)
         return weights[:, None] ** 4 * fourth_cumulants(self.white(clusters), directions)
 
@@ -79,22 +80,25 @@ class Whitened(ABC):
         return weights[:, None, None] ** 3 * third_cumulants(self.white(clusters), directions)
 
 
-def fourth_cumulants(parts: WhiteParts, directions: Shaped[Array, "j c n"]) -> Shaped[Array, "j c"]:
+def fourth_cumulants(
+    parts: WhiteParts, directions: Shaped[Array, "... j c n"]
+) -> Shaped[Array, "... j c"]:
     """κ₄ of aᵀ s_j for directions a of each cluster; zero where these move means alone."""
-    moves = parts.deviations.any(axis=(1, 2)) | parts.mean.any(axis=(0, 2, 3))
-    quadratic = directions[:, :, moves].any(axis=(0, 2))
-    if not quadratic.all():
-        total = np.zeros(directions.shape[:2])
-        if quadratic.any():
-            total[:, quadratic] = fourth_cumulants(parts, directions[:, quadratic])
+    moves = np.flatnonzero(_moving(parts.deviations) | _moving(parts.mean))
+    quadratic = in_use(directions.take(moves, -1).swapaxes(-1, -2))
+    if len(quadratic) < directions.shape[-2]:
+        total = np.zeros(directions.shape[:-1])
+        if len(quadratic):
+            total[..., quadratic] = fourth_cumulants(parts, directions.take(quadratic, -2))
         return total
-    omega = _combined(directions, parts.deviations)
-    omega_bar = _combined_means(directions, parts.mean)
+    omega = _combined(directions, parts.deviations[..., None, :, :, :])
+    omega_bar = _combined(directions, parts.mean)
     total = 3.0 * (parts.degrees[:, None] * _squares(omega @ omega))
     total += 3.0 * _squares(omega_bar @ omega_bar)
     if parts.slopes.size:
-        paths = omega @ _combined(directions, parts.slopes)
-        total += 12.0 * np.einsum("jcpv,jcpv->jc", paths @ parts.cross[:, None], paths)
+        paths = omega @ _combined(directions, parts.slopes[..., None, :, :, :])
+        cross = parts.cross[..., None, :, :]
+        total += 12.0 * np.einsum("...pv,...pv->...", paths @ cross, paths)
     means = directions @ parts.means
     return total + 12.0 * _squares(omega_bar @ means[..., None])
 
@@ -103,36 +107,34 @@ def third_cumulants(
     parts: WhiteParts, directions: Shaped[Array, "j c n"]
 ) -> Shaped[Array, "j c n"]:
     """κ₃(aᵀs_j, aᵀs_j, s_j) for directions a of each cluster."""
-    deviations = flatten(parts.deviations)
-    omega = _combined(directions, parts.deviations)
-    omega_bar = _combined_means(directions, parts.mean)
+    deviations = merged(parts.deviations)
+    omega = _combined(directions, parts.deviations[None])
+    omega_bar = _combined(directions, parts.mean)
     means = directions @ parts.means
     total = parts.degrees[:, None, None] * (flatten_last(omega @ omega) @ deviations.T)
     squares = omega_bar @ omega_bar + means[..., :, None] * means[..., None, :]
     total += flatten_last(squares) @ flatten_last(parts.mean).swapaxes(1, 2)
     total += 2.0 * (omega_bar @ means[..., None])[..., 0] @ parts.means.swapaxes(1, 2)
     if parts.slopes.size:
-        paths = _combined(directions, parts.slopes)
+        paths = _combined(directions, parts.slopes[None])
         across = paths @ parts.cross[:, None]
-        total += 2.0 * flatten_last(omega @ across) @ flatten(parts.slopes).T
+        total += 2.0 * flatten_last(omega @ across) @ merged(parts.slopes).T
         total += flatten_last(across @ paths.swapaxes(2, 3)) @ deviations.T
     return total
 
 
+def _moving(stack: Shaped[Array, "*s n a b"]) -> Shaped[NDArray[np.bool_], "n"]:
+    """The directions of which not all is zero."""
+    return np.asarray(stack.any(axis=(*range(stack.ndim - 3), -2, -1)))
+
+
 def _combined(
-    directions: Shaped[Array, "j c n"], arrays: Shaped[Array, "n *s"]
-) -> Shaped[Array, "j c *s"]:
-    """Σ_k a_k X_k."""
-    found = directions @ flatten(arrays)
-    return found.reshape(*directions.shape[:2], *arrays.shape[1:])
+    directions: Shaped[Array, "... j c n"], arrays: Shaped[Array, "*s n a b"]
+) -> Shaped[Array, "... j c a b"]:
+    """Σ_k a_k X_k, of matrices X of each cluster or of all."""
+    found = directions @ merged(arrays)
+    return found.reshape(*directions.shape[:-1], *arrays.shape[-2:])
 
 
-def _combined_means(
-    directions: Shaped[Array, "j c n"], mean: Shaped[Array, "j n m m"]
-) -> Shaped[Array, "j c m m"]:
-    """Ω̄_a."""
-    return (directions @ flatten_last(mean)).reshape(*directions.shape[:2], *mean.shape[2:])
-
-
-def _squares(stack: Shaped[Array, "j c a b"]) -> Shaped[Array, "j c"]:
-    return np.einsum("jcab,jcab->jc", stack, stack)
+def _squares(stack: Shaped[Array, "... a b"]) -> Shaped[Array, "..."]:
+    return np.einsum("...ab,...ab->...", stack, stack)

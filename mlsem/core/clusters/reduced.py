@@ -17,14 +17,16 @@ RANK = 1e-10  # squares of scaled columns below are of combinations that are con
 
 
 def reduced_rows(
-    gram: Shaped[Array, "p p g"], with_residual: Shaped[Array, "p g"]
-) -> tuple[Shaped[Array, "d p g"], Shaped[Array, "d g"]]:
+    gram: Shaped[Array, "... p p g"], with_residual: Shaped[Array, "... p g"]
+) -> tuple[Shaped[Array, "... d p g"], Shaped[Array, "... d g"]]:
     """Few rows R and ê with RᵀR = XᵀX and Rᵀê = Xᵀe: coordinates in the span of X.
 
     The Cholesky factor of XᵀX in units of its diagonal's root s, pivot by pivot (Higham, 2002,
     section 10.3): row k is what is left of the column that has most left, and ê_k what its
     product with e has left. A cluster whose columns have nothing left gets rows of zeros.
     """
+    if gram.ndim > 3:
+        return _rows_of_many(gram, with_residual)
     every = np.arange(with_residual.shape[1], dtype=np.intp)
     scale = np.sqrt(np.maximum(np.einsum("aag->ag", gram), 0.0))
     unit = np.where(scale > 0, scale, 1.0)
@@ -52,6 +54,19 @@ def reduced_rows(
     return np.array(design), np.array(residual)
 
 
+def _rows_of_many(
+    gram: Shaped[Array, "r p p g"], with_residual: Shaped[Array, "r p g"]
+) -> tuple[Shaped[Array, "r p p g"], Shaped[Array, "r p g"]]:
+    """Of each data set p rows, whatever the others have."""
+    count, p, _, g = gram.shape
+    along = np.moveaxis(gram, 0, 2).reshape(p, p, count * g)
+    design, residual = np.zeros((p, p, count * g)), np.zeros((p, count * g))
+    found = reduced_rows(along, with_residual.swapaxes(0, 1).reshape(p, count * g))
+    design[: len(found[0])], residual[: len(found[1])] = found
+    rows = np.moveaxis(design.reshape(p, p, count, g), 2, 0)
+    return np.ascontiguousarray(rows), residual.reshape(p, count, g).swapaxes(0, 1)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class MixedClusters:
     """Robust clusters of a linear mixed model, each reduced to d orthonormal coordinates that
@@ -67,9 +82,9 @@ class MixedClusters:
         y - Xβ̂.
     """
 
-    variances: Shaped[Array, "d g"]
-    design: Shaped[Array, "d p g"]
-    residuals: Shaped[Array, "d g"]
+    variances: Shaped[Array, "... d g"]
+    design: Shaped[Array, "... d p g"]
+    residuals: Shaped[Array, "... d g"]
 
 
 def joined(parts: Sequence[tuple[MixedClusters, Shaped[Index, "_"]]], count: int) -> MixedClusters:

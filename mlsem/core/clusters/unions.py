@@ -35,7 +35,7 @@ class ClusterParts(Protocol):
         """The same along some of the directions."""
         ...
 
-    def information(self, clusters: Shaped[Index, "j"]) -> Shaped[Array, "j n n"]:
+    def information(self, clusters: Shaped[Index, "j"]) -> Shaped[Array, "... j n n"]:
         """B_j of these clusters."""
         ...
 
@@ -46,8 +46,8 @@ class ClusterParts(Protocol):
         ...
 
     def fourth_cumulants(
-        self, clusters: Shaped[Index, "j"], directions: Shaped[Array, "j c n"]
-    ) -> Shaped[Array, "j c"]:
+        self, clusters: Shaped[Index, "j"], directions: Shaped[Array, "... j c n"]
+    ) -> Shaped[Array, "... j c"]:
         """κ₄ of aᵀ s_j for directions a of each of these, (j, c, n) -> (j, c)."""
         ...
 
@@ -88,27 +88,27 @@ class Unions:
 
     def information(
         self, kinds: Shaped[Index, "k"], factors: Shaped[Array, "J"] | None = None
-    ) -> Shaped[Array, "k n n"]:
+    ) -> Shaped[Array, "... k n n"]:
         """B of these kinds: the sum over its members, each `factors` times."""
         size = self.parts.n_directions
-        total = np.empty((len(kinds), size, size))
         width = size * max(size, self.parts.width)
-        for part, members, first in self._blocks(kinds, width):
+        sums: list[Array] = []
+        for _, members, first in self._blocks(kinds, width):
             found = self.parts.information(members)
             if factors is not None:
                 found *= factors[members, None, None]
-            total[part] = _added(found, first)
-        return total
+            sums.append(_added(found, first, -3))
+        return sums[0] if len(sums) == 1 else np.concatenate(sums, axis=-3)
 
     def cumulants(
-        self, kinds: Shaped[Index, "k"], directions: Shaped[Array, "k c n"]
-    ) -> Shaped[Array, "k c"]:
+        self, kinds: Shaped[Index, "k"], directions: Shaped[Array, "... k c n"]
+    ) -> Shaped[Array, "... k c"]:
         """κ₄ of aᵀs for robust clusters of these kinds."""
-        total = np.empty(directions.shape[:2])
-        width = directions.shape[1] * max(directions.shape[2], self.parts.width)
+        total = np.empty(directions.shape[:-1])
+        width = directions.shape[-2] * max(directions.shape[-1], self.parts.width)
         for part, members, first in self._blocks(kinds, width):
-            along = _repeated(directions[part], members, first)
-            total[part] = _added(self.parts.fourth_cumulants(members, along), first)
+            along = _repeated(directions[..., part, :, :], members, first)
+            total[..., part, :] = _added(self.parts.fourth_cumulants(members, along), first, -2)
         return total
 
     def third_cumulants(
@@ -119,7 +119,7 @@ class Unions:
         width = max(directions.shape[1:]) * max(directions.shape[2], self.parts.width)
         for part, members, first in self._blocks(kinds, width):
             along = _repeated(directions[part], members, first)
-            total[part] = _added(self.parts.third_cumulants(members, along), first)
+            total[part] = _added(self.parts.third_cumulants(members, along), first, -3)
         return total
 
     def _blocks(
@@ -140,18 +140,18 @@ class Unions:
         return found
 
 
-def _added(found: Shaped[Array, "j *s"], first: Shaped[Index, "k"]) -> Shaped[Array, "k *s"]:
-    """Sums over the members of each kind, which begin at `first`."""
-    return found if len(found) == len(first) else np.add.reduceat(found, first, axis=0)
+def _added(found: Shaped[Array, "*s"], first: Shaped[Index, "k"], axis: int) -> Shaped[Array, "*t"]:
+    """Sums over the members of each kind, which begin at `first` of an axis."""
+    return found if found.shape[axis] == len(first) else np.add.reduceat(found, first, axis=axis)
 
 
 def _repeated(
-    directions: Shaped[Array, "k c n"], members: Shaped[Index, "j"], first: Shaped[Index, "k"]
-) -> Shaped[Array, "j c n"]:
+    directions: Shaped[Array, "... k c n"], members: Shaped[Index, "j"], first: Shaped[Index, "k"]
+) -> Shaped[Array, "... j c n"]:
     """Each kind's directions for each of its members."""
     if len(members) == len(first):
         return directions
-    return np.repeat(directions, np.diff(first, append=len(members)), axis=0)
+    return np.repeat(directions, np.diff(first, append=len(members)), axis=-3)
 
 
 def unions(parts: ClusterParts, codes: Shaped[Index, "J"], *, apart: bool) -> Unions:

@@ -31,7 +31,7 @@ class ClusterView(ABC, Generic[P, A]):
         """J."""
 
     @abstractmethod
-    def scores(self, point: P, along: A) -> Shaped[Array, "J n"]:
+    def scores(self, point: P, along: A) -> Shaped[Array, "... J n"]:
         """∂ℓ_j/∂φ of every cluster."""
 
     @abstractmethod
@@ -104,7 +104,7 @@ class RobustTerm:
     codes: Shaped[Index, "J"]
     numbers: Shaped[Index, "g"]
 
-    def scores(self) -> Shaped[Array, "g k"]:
+    def scores(self) -> Shaped[Array, "... g k"]:
         """∂ℓ/∂φ of every robust cluster."""
         scores = self.view.scores(self.point, self.along)
         return scores if len(self.numbers) == len(self.codes) else summed(scores, self.codes)

@@ -18,7 +18,9 @@ MomentGradients: TypeAlias = tuple[LevelGradient, ...]
 
 def some(along: Jacobians, which: slice | Shaped[Index, "k"]) -> Jacobians:
     """Some of the directions."""
-    return tuple(LevelJacobian(each.sigma[which], each.mean[which]) for each in along)
+    return tuple(
+        LevelJacobian(each.sigma[..., which, :, :], each.mean[..., which, :, :]) for each in along
+    )
 
 
 def combined(along: Jacobians, directions: Shaped[Array, "c n"]) -> Jacobians:

@@ -68,7 +68,7 @@ Mask: TypeAlias = NDArray[np.bool_]
 def is_mixed(pattern: ModelPattern) -> bool:
     """Whether the model is a linear mixed (or, with one level, linear) model of one outcome, of at
     most two levels."""
-    if len(pattern.levels) > 2:
+    if len(pattern.levels) != 2:
         return False
     within, between = pattern.levels
     if any(level.observed.size != len(level.names) for level in pattern.levels):

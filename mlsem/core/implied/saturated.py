@@ -1,9 +1,10 @@
 """The coordinates β of moments without structure, in which a restricted model is a surface.
 
 A model's moments Σ(θ), Π(θ) at each level are a point of the saturated model, whose parameters β
-are the free cells of Σ_W, Σ_B and the coefficients of all outcomes of a level on (1, its
-covariates). A variable with a part at both levels has its mean at level 2. Where a fit holds the
-moments of some variables (parts of fixed covariates), those cells are constants of both models.
+are the free cells of Σ of each level and the coefficients of all outcomes of a level on (1, its
+covariates). A variable with parts at several levels has its mean at the highest of them. Where a
+fit holds the moments of some variables (parts of fixed covariates), those cells are constants of
+both models.
 
 The covariates' maps L have rows that may be nearly collinear, so coefficients are of an
 orthonormal basis Q of their row space: what is computed in β does not depend on the basis.
@@ -11,6 +12,7 @@ orthonormal basis Q of their row space: what is computed in β does not depend o
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated as Shaped
 from typing import Any
@@ -31,92 +33,112 @@ class Saturated:
     ----------
     pattern : Pattern
         Of the saturated model.
-    within, between : Unstructured
-        Its levels.
     """
 
     pattern: Pattern[Unstructured]
-    within: Unstructured
-    between: Unstructured
 
     @property
     def n_params(self) -> int:
         """b, the length of β."""
         return self.pattern.n_params
 
-    def at(self, within: LevelMoments, between: LevelMoments) -> Shaped[Array, "b"]:
-        """β (b,) of these moments."""
-        return self._cells(
-            (within.sigma[None], within.mean[None]), (between.sigma[None], between.mean[None])
-        )[0]
+    @property
+    def within(self) -> Unstructured:
+        """Level 1."""
+        return self.pattern.within
+
+    @property
+    def between(self) -> Unstructured:
+        """Level 2."""
+        return self.pattern.between
+
+    def at(self, moments: tuple[LevelMoments, ...]) -> Shaped[Array, "b"]:
+        """β (b,) of these moments of each level."""
+        return self._cells([(each.sigma[None], each.mean[None]) for each in moments])[0]
 
     def along(self, jacobians: Jacobians) -> Shaped[Array, "b n"]:
         """Δ = ∂β/∂φ (b, n) along n directions."""
-        within, between = jacobians
-        return self._cells((within.sigma, within.mean), (between.sigma, between.mean)).T
+        return self._cells([(each.sigma, each.mean) for each in jacobians]).T
 
     def _cells(
-        self,
-        within: tuple[Shaped[Array, "n p p"], Shaped[Array, "n p D"]],
-        between: tuple[Shaped[Array, "n t t"], Shaped[Array, "n t D"]],
+        self, levels: Sequence[tuple[Shaped[Array, "n _ _"], Shaped[Array, "n _ D"]]]
     ) -> Shaped[Array, "n b"]:
-        """(n, b) of Σ (n, p, p) and ΠL (n, p, D) of both levels."""
-        split, cells = self.pattern.split, np.empty((len(within[0]), self.n_params))
-        mean = between[1].copy()
-        mean[:, :split, 0] += within[1][:, :split, 0]
-        for level, sigma, maps in (
-            (self.within, *within),
-            (self.between, between[0], mean),
-        ):
+        """(n, b) of Σ (n, p, p) and ΠL (n, p, D) of each level."""
+        pattern, cells = self.pattern, np.empty((len(levels[0][0]), self.n_params))
+        lower = np.arange(pattern.split), pattern.raised
+        maps = [mean.copy() for _, mean in levels]
+        for rows, below, above in zip(lower, maps, maps[1:], strict=False):
+            above[:, : len(rows), 0] += below[:, rows, 0]
+        for level, (sigma, _), mean in zip(pattern.levels, levels, maps, strict=True):
             symmetric, exogenous = level.symmetric, level.exogenous
             cells[:, symmetric.params] = sigma[:, symmetric.rows, symmetric.cols]
-            coefficients = maps @ level.covariates.T
+            coefficients = mean @ level.covariates.T
             cells[:, exogenous.params] = coefficients[:, exogenous.rows, exogenous.cols]
         return cells
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Held:
+    """Observed rows of a level that are not free in its saturated model.
+
+    Attributes
+    ----------
+    given : (m,)
+        Those whose moments are no parameters, those among them that is: covariances with others
+        are.
+    absent : (o,)
+        Those without a part at this level.
+    """
+
+    given: Shaped[Index, "m"]
+    absent: Shaped[Index, "o"]
+
+
 def saturate(
     pattern: Pattern[Any],
-    covariates: tuple[Shaped[Array, "k D"], Shaped[Array, "l D"]],
+    covariates: Sequence[Shaped[Array, "_ D"]],
     moments: tuple[LevelMoments, ...],
-    held: tuple[Shaped[Index, "m"], Shaped[Index, "o"]],
+    held: Sequence[Held],
 ) -> Saturated:
     """The saturated model of the variables of a pattern without random slopes.
 
     Parameters
     ----------
-    covariates : ((k, D), (k, D))
-        L of each level, the constant first if the model has a mean structure.
+    covariates : (k, D) of each level
+        L, the constant first if the model has a mean structure.
     moments : LevelMoments of each level
         Of the restricted model; `held` cells keep these values.
-    held : (m,) of each level
-        The observed rows whose moments are no parameters.
+    held : Held of each level
     """
-    within = _level(pattern.within, covariates[0], moments[0], held[0], pattern.split, 0)
-    between = _level(pattern.between, covariates[1], moments[1], held[1], 0, within.n_free)
-    count = within.n_free + between.n_free
-    return Saturated(Pattern((within, between), pattern.split, count), within, between)
+    above = (np.arange(pattern.split), pattern.raised)[: len(pattern.levels) - 1]
+    elsewhere = (*above, np.zeros(0, dtype=np.intp))
+    levels: list[Unstructured] = []
+    first = 0
+    for each in zip(pattern.levels, covariates, moments, held, elsewhere, strict=True):
+        levels.append(_level(*each, first))
+        first += levels[-1].n_free
+    return Saturated(Pattern(tuple(levels), pattern.split, first, raised=pattern.raised))
 
 
 def _level(
     level: Implied,
     covariates: Shaped[Array, "k D"],
     moments: LevelMoments,
-    held: Shaped[Index, "m"],
-    elsewhere: int,
+    held: Held,
+    elsewhere: Shaped[Index, "e"],
     first: int,
 ) -> Unstructured:
-    """One level; the first `elsewhere` variables have their mean at the other one."""
+    """One level; variables `elsewhere` have their mean at the level above."""
     maps, size = _orthonormal(covariates), len(level.responses)
-    known = np.zeros(size, dtype=np.bool_)
-    known[held] = True
+    known, absent = (np.isin(np.arange(size), rows) for rows in (held.given, held.absent))
     rows, cols = np.tril_indices(size)
-    free = ~(known[rows] & known[cols])
+    free = ~(known[rows] & known[cols]) & ~(absent[rows] | absent[cols])
     rows, cols = rows[free], cols[free]
-    coefficients = np.repeat(~known[:, None], len(maps), axis=1)
+    fixed = known | absent
+    coefficients = np.repeat(~fixed[:, None], len(maps), axis=1)
     anchored = len(maps) > 0 and bool(maps[0, 0])
     if anchored:
-        coefficients[:elsewhere, 0] = False
+        coefficients[elsewhere, 0] = False
     own, regressors = np.nonzero(coefficients)
     constants = np.where(known & known[:, None], moments.sigma, 0.0)
     means = np.where(known[:, None], moments.mean @ maps.T, 0.0)

@@ -24,8 +24,16 @@ import numpy as np
 from mlsem.core.clusters.cumulants import Whitened, WhiteParts
 from mlsem.core.implied.derivatives import Jacobians
 from mlsem.core.intercepts.likelihood import Evaluation
-from mlsem.core.linalg import apply_maps, cholesky, combinations, flatten
-from mlsem.core.records import Array, ClusterMoments, Index
+from mlsem.core.linalg import (
+    apply_maps,
+    cholesky,
+    combinations,
+    flatten,
+    in_use,
+    merged,
+    transposed,
+)
+from mlsem.core.records import Array, ClusterMoments, Index, with_constant
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,16 +54,16 @@ class ClusterDerivatives(Whitened):
     shape_of : (J,)
     """
 
-    deviations: Shaped[Array, "n p p"]
-    mean: Shaped[Array, "S n pr pr"]
-    slopes: Shaped[Array, "n p V"]
-    mean_maps: Shaped[Array, "S n pr D"]
+    deviations: Shaped[Array, "... n p p"]
+    mean: Shaped[Array, "... S n pr pr"]
+    slopes: Shaped[Array, "... n p V"]
+    mean_maps: Shaped[Array, "... S n pr D"]
     moments: ClusterMoments
     shape_of: Shaped[Index, "J"]
 
     @property
     def n_directions(self) -> int:
-        return len(self.deviations)
+        return self.deviations.shape[-3]
 
     @property
     def n_clusters(self) -> int:
@@ -64,7 +72,7 @@ class ClusterDerivatives(Whitened):
     @property
     def width(self) -> int:
         """Numbers that one direction of one cluster takes."""
-        return self.mean[0, 0].size
+        return self.mean.shape[-1] ** 2
 
     @property
     def alike(self) -> Shaped[Index, "J"] | None:
@@ -79,13 +87,13 @@ class ClusterDerivatives(Whitened):
     def only(self, directions: Shaped[Index, "k"]) -> ClusterDerivatives:
         return replace(
             self,
-            deviations=self.deviations[directions],
-            mean=self.mean[:, directions],
-            slopes=self.slopes[directions],
-            mean_maps=self.mean_maps[:, directions],
+            deviations=self.deviations.take(directions, -3),
+            mean=self.mean.take(directions, -3),
+            slopes=self.slopes.take(directions, -3),
+            mean_maps=self.mean_maps.take(directions, -3),
         )
 
-    def information(self, clusters: Shaped[Index, "j"]) -> Shaped[Array, "j n n"]:
+    def information(self, clusters: Shaped[Index, "j"]) -> Shaped[Array, "... j n n"]:
         return cluster_information(self, clusters)
 
     def variances(
@@ -104,20 +112,21 @@ class ClusterDerivatives(Whitened):
         )
 
     def white(self, clusters: Shaped[Index, "j"]) -> WhiteParts:
-        used = np.flatnonzero(self.slopes.any(axis=(0, 1)))
+        used = in_use(self.slopes)
         return WhiteParts(
             deviations=self.deviations,
             degrees=self.moments.sizes[clusters] - 1.0,
-            slopes=self.slopes[:, :, used],
-            cross=self.moments.within[clusters[:, None, None], used[:, None], used],
-            mean=self.mean[self.shape_of[clusters]],
+            slopes=self.slopes.take(used, -1),
+            cross=self.cross(clusters, used),
+            mean=self.mean.take(self.shape_of[clusters], -4),
             means=cluster_means(self, clusters),
         )
 
-    def rows(self, clusters: Shaped[Index, "j"]) -> Shaped[Array, "j D"]:
-        """h = (1, means) of these clusters."""
-        means = self.moments.means[clusters]
-        return np.concatenate((np.ones((len(means), 1)), means), axis=1)
+    def cross(
+        self, clusters: Shaped[Index, "j"], columns: Shaped[Index, "k"]
+    ) -> Shaped[Array, "... j k k"]:
+        """S_j of these clusters and columns."""
+        return self.moments.within.take(clusters, -3).take(columns, -2).take(columns, -1)
 
 
 def cluster_derivatives(
@@ -134,21 +143,23 @@ def cluster_derivatives(
     shape_of : (J,)
         The shape of each cluster, a position in `sizes` (S,).
     """
-    split, (within, between) = len(point.effects.sigma_u), point.levels
-    root = cholesky(point.precision)
+    split, (within, between) = point.effects.sigma_u.shape[-1], point.levels
+    root = cholesky(point.precision[..., None, :, :])
     assert root is not None
-    spread = mean_covariance(within.sigma / sizes[:, None, None], between.sigma, split)
+    within_means = within.sigma[..., None, :, :] / sizes[:, None, None]
+    spread = mean_covariance(within_means, between.sigma[..., None, :, :], split)
     factor = cholesky(np.asarray(np.linalg.inv(spread), dtype=np.float64))
     assert factor is not None
+    factor = factor[..., None, :, :]
     inner, outer = along
-    changes = mean_covariance(inner.sigma / sizes[:, None, None, None], outer.sigma, split)
-    maps = joined_means(inner.mean, outer.mean, split)
-    left = factor[:, None].swapaxes(-1, -2)
+    changed = inner.sigma[..., None, :, :, :] / sizes[:, None, None, None]
+    changes = mean_covariance(changed, outer.sigma[..., None, :, :, :], split)
+    maps = joined_means(inner.mean, outer.mean, split)[..., None, :, :, :]
     return ClusterDerivatives(
-        deviations=root.T @ inner.sigma @ root,
-        mean=left @ changes @ factor[:, None],
-        slopes=root.T @ inner.mean[:, :, moments.varying_entries],
-        mean_maps=left @ maps,
+        deviations=transposed(root) @ inner.sigma @ root,
+        mean=transposed(factor) @ changes @ factor,
+        slopes=transposed(root) @ inner.mean[..., moments.varying_entries],
+        mean_maps=transposed(factor) @ maps,
         moments=moments,
         shape_of=shape_of,
     )
@@ -183,22 +194,23 @@ def joined_means(
 
 def cluster_information(
     derivatives: ClusterDerivatives, clusters: Shaped[Index, "j"]
-) -> Shaped[Array, "j n n"]:
+) -> Shaped[Array, "... j n n"]:
     """B_j of these clusters."""
     shapes = derivatives.shape_of[clusters]
-    deviations, mean = flatten(derivatives.deviations), derivatives.mean
-    flat = mean.reshape(len(mean), len(deviations), -1)
+    deviations, flat = merged(derivatives.deviations), merged(derivatives.mean)
     sizes = derivatives.moments.sizes[clusters, None, None]
-    by_shape = 0.5 * (flat @ flat.swapaxes(1, 2))
-    total = by_shape[shapes] + 0.5 * (sizes - 1.0) * (deviations @ deviations.T)
-    used = np.flatnonzero(derivatives.slopes.any(axis=(0, 1)))
+    by_shape = 0.5 * (flat @ transposed(flat))
+    alike = (deviations @ transposed(deviations))[..., None, :, :]
+    total = by_shape.take(shapes, -3) + 0.5 * (sizes - 1.0) * alike
+    used = in_use(derivatives.slopes)
     if len(used):
-        slopes = derivatives.slopes[:, :, used]
-        weights = np.einsum("apv,bpw->abvw", slopes, slopes).reshape(total[0].size, -1)
-        cross = derivatives.moments.within[clusters[:, None, None], used[:, None], used]
-        total += (flatten(cross) @ weights.T).reshape(total.shape)
+        slopes = derivatives.slopes.take(used, -1)
+        weights = np.einsum("...apv,...bpw->...abvw", slopes, slopes)
+        weights = weights.reshape(*total.shape[:-3], -1, len(used) ** 2)
+        cross = merged(derivatives.cross(clusters, used))
+        total += (cross @ transposed(weights)).reshape(total.shape)
     means = cluster_means(derivatives, clusters)
-    total += means @ means.swapaxes(1, 2)
+    total += means @ transposed(means)
     total *= derivatives.weights(clusters)[:, None, None]
     return total
 
@@ -212,10 +224,10 @@ def cluster_variances(
     total = by_shape[derivatives.shape_of[clusters]]
     total += (derivatives.moments.sizes[clusters, None] - 1.0) * deviations
     total *= 0.5
-    used = np.flatnonzero(derivatives.slopes.any(axis=(0, 1)))
+    used = in_use(derivatives.slopes)
     if len(used):
-        slopes = derivatives.slopes[:, :, used]
-        cross = derivatives.moments.within[clusters[:, None, None], used[:, None], used]
+        slopes = derivatives.slopes.take(used, -1)
+        cross = derivatives.cross(clusters, used)
         total += flatten(cross) @ flatten(slopes.swapaxes(1, 2) @ slopes).T
     total += (cluster_means(derivatives, clusters) ** 2).sum(axis=2)
     total *= derivatives.weights(clusters)[:, None]
@@ -224,11 +236,12 @@ def cluster_variances(
 
 def cluster_means(
     derivatives: ClusterDerivatives, clusters: Shaped[Index, "j"]
-) -> Shaped[Array, "j n pr"]:
+) -> Shaped[Array, "... j n pr"]:
     """M_a h_j, (j, n, p + r)."""
-    maps = derivatives.mean_maps
-    used = np.flatnonzero(maps.any(axis=(0, 1, 2)))
-    rows = derivatives.rows(clusters)[:, used]
-    shapes, n, size = maps.shape[:3]
-    flat = maps[..., used].reshape(shapes, n * size, len(used))
-    return apply_maps(flat, derivatives.shape_of[clusters], rows).reshape(len(rows), n, size)
+    used = in_use(derivatives.mean_maps)
+    maps = derivatives.mean_maps.take(used, -1)
+    rows = with_constant(derivatives.moments.means.take(clusters, -2)).take(used, -1)
+    *lead, shapes, n, size, count = maps.shape
+    flat = maps.reshape(*lead, shapes, n * size, count)
+    found = apply_maps(flat, derivatives.shape_of[clusters], rows)
+    return found.reshape(*lead, len(clusters), n, size)

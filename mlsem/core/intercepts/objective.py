@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated as Shaped
 from typing import Any
@@ -12,7 +13,7 @@ from mlsem.core.clusters.reduced import MixedClusters
 from mlsem.core.clusters.unions import ClusterParts
 from mlsem.core.clusters.view import MomentClusters
 from mlsem.core.implied.derivatives import Jacobians, MomentGradients, some
-from mlsem.core.implied.pattern import ModelPattern
+from mlsem.core.implied.pattern import ModelPattern, of_many
 from mlsem.core.intercepts import information
 from mlsem.core.intercepts.clusters import cluster_derivatives
 from mlsem.core.intercepts.draws import intercept_sampler
@@ -23,7 +24,7 @@ from mlsem.core.linalg import lower_factor
 from mlsem.core.optimise.objective import L, MomentObjective
 from mlsem.core.records import Array, ClusterMoments, Index
 from mlsem.core.sample.draws import Sampler
-from mlsem.core.sample.shapes import ShapeMoments
+from mlsem.core.sample.shapes import ShapeMoments, stacked
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -76,7 +77,7 @@ class InterceptClusters(MomentClusters[Evaluation]):
     def n_clusters(self) -> int:
         return self.moments.n_clusters
 
-    def scores(self, point: Evaluation, along: Jacobians) -> Shaped[Array, "J n"]:
+    def scores(self, point: Evaluation, along: Jacobians) -> Shaped[Array, "... J n"]:
         return cluster_scores(point, self.moments, self.shape_of, self.sizes, along)
 
     def parts(self, point: Evaluation, along: Jacobians) -> ClusterParts:
@@ -96,6 +97,21 @@ class InterceptClusters(MomentClusters[Evaluation]):
 
     def sampler(self, pattern: ModelPattern, point: Evaluation) -> Sampler[Any]:
         return intercept_sampler(pattern, point, self.moments, self.shape_of, self.sizes)
+
+
+def objective_of_many(objectives: Sequence[InterceptObjective[Any]]) -> InterceptObjective[Any]:
+    """That of many data sets whose clusters have the same sizes, and whose patterns differ in
+    means alone."""
+    pattern = of_many([each.pattern for each in objectives])
+    return InterceptObjective(pattern, stacked([each.data for each in objectives]))
+
+
+def clusters_of_many(views: Sequence[InterceptClusters]) -> InterceptClusters:
+    """The clusters of many data sets, which have the same sizes and weights one by one."""
+    first = views[0]
+    means = np.array([each.moments.means for each in views])
+    within = np.array([each.moments.within for each in views])
+    return replace(first, moments=replace(first.moments, means=means, within=within))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

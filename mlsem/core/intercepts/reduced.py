@@ -18,8 +18,8 @@ from mlsem.core.clusters.reduced import MixedClusters, reduced_rows
 from mlsem.core.clusters.unions import summed
 from mlsem.core.implied.derivatives import Jacobians
 from mlsem.core.intercepts.likelihood import Evaluation
-from mlsem.core.linalg import apply_maps, flatten
-from mlsem.core.records import Array, ClusterMoments, Index
+from mlsem.core.linalg import apply_maps, in_use, merged, transposed
+from mlsem.core.records import Array, ClusterMoments, Index, with_constant
 
 
 def mixed_clusters(
@@ -45,17 +45,17 @@ def mixed_clusters(
         The robust cluster of each of them, 0 … g - 1.
     """
     within, between = point.levels
-    sigma2 = float(within.sigma[0, 0])
-    spread = sigma2 + sizes * float(between.sigma.sum())
+    sigma2 = within.sigma[..., 0]
+    spread = sigma2 + sizes * between.sigma.sum(axis=(-2, -1))[..., None]
     inner = _deviations(point, moments, along, clusters, robust)
-    design, residuals, shape = _means(
-        point, moments.means[clusters], shape_of, sizes, along, robust
-    )
-    outer = np.where(shape < 0, sigma2, spread[shape])
+    means = moments.means[..., clusters, :]
+    design, residuals, shape = _means(point, means, shape_of, sizes, along, robust)
+    outer = np.where(shape < 0, sigma2[..., None], spread.take(shape, -1))
+    same = np.broadcast_to(sigma2[..., None], inner[1].shape)
     return MixedClusters(
-        variances=np.concatenate((np.full(inner[1].shape, sigma2), outer)),
-        design=np.concatenate((inner[0], design)),
-        residuals=np.concatenate((inner[1], residuals)),
+        variances=np.concatenate((same, outer), axis=-2),
+        design=np.concatenate((inner[0], design), axis=-3),
+        residuals=np.concatenate((inner[1], residuals), axis=-2),
     )
 
 
@@ -65,49 +65,53 @@ def _deviations(
     along: Jacobians,
     clusters: slice | Shaped[Index, "j"],
     robust: Shaped[Index, "j"],
-) -> tuple[Shaped[Array, "d p g"], Shaped[Array, "d g"]]:
+) -> tuple[Shaped[Array, "... d p g"], Shaped[Array, "... d g"]]:
     """Rows of the eigenspace of deviations: design and residuals.
 
     With S_j the cross-products of a cluster's deviations, A the maps of the design and r that of
     the residuals: XᵀX = A S_j Aᵀ and Xᵀe = A S_j r, one factor after the other for all clusters.
     """
     columns = moments.varying_entries
-    slopes = along[0].mean[:, 0, columns]
-    residual = point.residuals.rows[0, columns]
-    used = slopes.any(axis=0) | (residual != 0.0)
-    slopes, residual = slopes[:, used], residual[used]
-    cross = moments.within[clusters]
-    flat = flatten(cross if used.all() else cross[:, used][:, :, used])
+    slopes = along[0].mean[..., 0, columns]
+    residual = point.residuals.rows[..., :1, columns]
+    used = in_use(np.concatenate((slopes, residual), axis=-2))
+    cross = moments.within[..., clusters, :, :]
+    if len(used) < residual.shape[-1]:
+        slopes, residual = slopes.take(used, -1), residual.take(used, -1)
+        cross = cross.take(used, -2).take(used, -1)
+    flat = merged(cross)
     if len(robust) > robust.max() + 1:
         flat = summed(flat, robust)
-    moving = np.flatnonzero(slopes.any(axis=1))
-    maps, m, p, g = slopes[moving], len(residual), len(moving), len(flat)
-    half = maps @ flat.T.reshape(m, m, g)
-    sums = (np.vstack((maps, residual)) @ half.reshape(m, p * g)).reshape(p + 1, p, g)
-    rows, residuals = reduced_rows(sums[:p], sums[p])
-    design = np.zeros((len(rows), len(slopes), len(flat)))
-    design[:, moving] = rows
+    moving = in_use(transposed(slopes))
+    maps = slopes.take(moving, -2)
+    lead, m, p, g = flat.shape[:-2], len(used), len(moving), flat.shape[-2]
+    half = maps[..., None, :, :] @ transposed(flat).reshape(*lead, m, m, g)
+    both = np.concatenate((maps, residual), axis=-2)
+    sums = (both @ half.reshape(*lead, m, p * g)).reshape(*lead, p + 1, p, g)
+    rows, residuals = reduced_rows(sums[..., :p, :, :], sums[..., p, :, :])
+    design = np.zeros((*residuals.shape[:-1], slopes.shape[-2], g))
+    design[..., moving, :] = rows
     return design, residuals
 
 
 def _means(
     point: Evaluation,
-    means: Shaped[Array, "j C"],
+    means: Shaped[Array, "... j C"],
     shape_of: Shaped[Index, "j"],
     sizes: Shaped[Array, "S"],
     along: Jacobians,
     robust: Shaped[Index, "j"],
-) -> tuple[Shaped[Array, "d p g"], Shaped[Array, "d g"], Shaped[Index, "d g"]]:
+) -> tuple[Shaped[Array, "... d p g"], Shaped[Array, "... d g"], Shaped[Index, "d g"]]:
     """Rows of the eigenspaces of means: design, residuals, and the shape whose eigenvalue each row
     has, -1 where a row is padding."""
-    rows = np.concatenate((np.ones((len(means), 1)), means), axis=1)
+    rows = with_constant(means)
     within, between = along
-    maps = within.mean[:, 0] + between.mean.sum(axis=1)
+    maps = within.mean[..., 0, :] + between.mean.sum(axis=-2)
     root = np.sqrt(sizes[shape_of])
-    design = root * (maps @ rows.T)
-    residual = root * apply_maps(point.residuals.mean[None], shape_of, rows)[:, 0]
+    design = root * (maps @ transposed(rows))
+    residual = root * apply_maps(point.residuals.mean[..., None, :, :], shape_of, rows)[..., 0]
     if len(robust) == robust.max() + 1:
-        return design[None], residual[None], shape_of[None]
+        return design[..., None, :, :], residual[..., None, :], shape_of[None]
     return _by_shape(design, residual, shape_of, robust)
 
 

@@ -141,7 +141,9 @@ class UnitDerivatives(Whitened):
         members = np.concatenate([order[starts[k] : starts[k + 1]] for k in clusters])
         unit = np.repeat(np.arange(len(clusters)), counts)
         slot = positions_in_runs(counts)
-        root, lifted = self._roots(clusters, members, unit, slot)
+        covariances, lifted = unit_covariances(self.point, data, members, unit, slot)
+        lower = np.linalg.cholesky(covariances)
+        root = np.asarray(np.linalg.inv(lower), dtype=np.float64).swapaxes(1, 2)
         count, m = self.n_directions, self.point.white.shape[1]
         side = root.shape[1]
         covariance = lifted[:, None] @ own.sigma3 @ lifted[:, None].swapaxes(-1, -2)
@@ -164,27 +166,32 @@ class UnitDerivatives(Whitened):
             means=mean @ root,
         )
 
-    def _roots(
-        self,
-        clusters: Shaped[Index, "j"],
-        members: Shaped[Index, "i"],
-        unit: Shaped[Index, "i"],
-        slot: Shaped[Index, "i"],
-    ) -> tuple[Shaped[Array, "j b b"], Shaped[Array, "j b ts"]]:
-        """𝓛 and 𝒳 of some units, whose clusters are `members`."""
-        raised, shapes = self.point.means.raised, self.data.shape_of
-        _, m, t = raised.shape
-        top = self.point.levels[2].sigma
-        s = len(top) - t
-        side = (int(slot.max()) + 1) * m + s
-        lifted = np.zeros((len(clusters), side, t + s))
-        for place in np.unique(slot):
-            there = slot == place
-            lifted[unit[there], place * m : (place + 1) * m, :t] = raised[shapes[members[there]]]
-        lifted[:, side - s :, t:] = np.eye(s)
-        inner = np.eye(side)
-        inner[side - s :, side - s :] = 0.0
-        total = inner + lifted @ top @ lifted.swapaxes(1, 2)
-        lower = np.linalg.cholesky(total)
-        root = np.asarray(np.linalg.inv(lower), dtype=np.float64)
-        return root.swapaxes(1, 2), lifted
+
+def unit_covariances(
+    point: NestedPoint,
+    data: NestedSample,
+    members: Shaped[Index, "i"],
+    unit: Shaped[Index, "i"],
+    slot: Shaped[Index, "i"],
+) -> tuple[Shaped[Array, "j b b"], Shaped[Array, "j b ts"]]:
+    """Of some units the covariance of the means of their clusters and of s, and 𝒳.
+
+    Parameters
+    ----------
+    members : (i,)
+        Their clusters.
+    unit, slot : (i,)
+        The unit of each of these, 0 … j - 1, and its place there.
+    """
+    raised, top = point.means.raised, point.levels[2].sigma
+    _, m, t = raised.shape
+    s = len(top) - t
+    side, units = (int(slot.max()) + 1) * m + s, int(unit.max()) + 1
+    lifted = np.zeros((units, side, t + s))
+    for place in np.unique(slot):
+        there = slot == place
+        lifted[unit[there], place * m : (place + 1) * m, :t] = raised[data.shape_of[members[there]]]
+    lifted[:, side - s :, t:] = np.eye(s)
+    inner = np.eye(side)
+    inner[side - s :, side - s :] = 0.0
+    return inner + lifted @ top @ lifted.swapaxes(1, 2), lifted

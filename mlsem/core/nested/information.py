@@ -23,7 +23,14 @@ import numpy as np
 
 from mlsem.core.blocks import walk
 from mlsem.core.implied.derivatives import Jacobians
-from mlsem.core.linalg import combinations, flatten, pairings, sandwich_traces, symmetrised
+from mlsem.core.linalg import (
+    combinations,
+    flatten,
+    pairings,
+    sandwich_traces,
+    symmetrised,
+    weighted_sum,
+)
 from mlsem.core.nested.likelihood import NestedPoint
 from mlsem.core.nested.sample import NestedSample
 from mlsem.core.nested.white import WhiteDerivatives, white_derivatives
@@ -46,13 +53,14 @@ def covariance_part(
     for side, mean in zip(left, white.mean, strict=True):
         traces += pairings(side @ mean, mean)
     carried = combinations(data.kinds, white.carried(raised))
-    for count, posterior, upward, change in zip(
-        data.units, effects.posterior, effects.upward, carried, strict=True
-    ):
-        moved = posterior @ change
-        traces += count * pairings(moved, moved.swapaxes(1, 2))
-        mixed = count * pairings(upward @ change @ upward.T, white.sigma3)
-        traces += mixed + mixed.T
+    moved = np.moveaxis(effects.posterior[:, None] @ carried, 1, 0)
+    counted = data.units[:, None, None] * moved
+    traces += flatten(counted) @ flatten(moved.swapaxes(-1, -2)).T
+    upward = effects.upward[:, None]
+    mixed = pairings(
+        weighted_sum(data.units, upward @ carried @ upward.swapaxes(2, 3)), white.sigma3
+    )
+    traces += mixed + mixed.T
     traces += sandwich_traces(data.units, effects.level3, white.sigma3, white.sigma3)
     return 0.5 * symmetrised(traces)
 

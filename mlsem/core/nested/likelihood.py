@@ -281,6 +281,15 @@ def residual_maps(
     return rows, joined_means(rows, change, pattern.split), third.responses - top.mean
 
 
+def mean_maps(pattern: Pattern[Any], moments: tuple[LevelMoments, ...]) -> Shaped[Array, "o D"]:
+    """The mean of a cluster's (y, z) and of s, as maps of h."""
+    within, middle, top = moments
+    second, t = middle.mean.copy(), len(pattern.raised)
+    second[pattern.raised] += top.mean[:t]
+    joined = joined_means(within.mean, second, pattern.split)
+    return np.concatenate((joined, top.mean[t:]))
+
+
 def moment_gradients(
     point: NestedPoint, pattern: Pattern[Any], data: NestedSample
 ) -> MomentGradients:

@@ -13,6 +13,7 @@ from mlsem.core.implied.derivatives import Jacobians, MomentGradients
 from mlsem.core.implied.pattern import ModelPattern
 from mlsem.core.nested import information
 from mlsem.core.nested.clusters import UnitDerivatives, unit_scores
+from mlsem.core.nested.draws import nested_sampler
 from mlsem.core.nested.likelihood import NestedPoint, evaluate, moment_gradients
 from mlsem.core.nested.sample import NestedSample
 from mlsem.core.nested.white import white_derivatives
@@ -70,4 +71,4 @@ class NestedUnits(MomentClusters[NestedPoint]):
         raise NotImplementedError("three levels are no mixed model here")
 
     def sampler(self, pattern: ModelPattern, point: NestedPoint) -> Sampler[Any]:
-        raise NotImplementedError("draws of three levels")
+        return nested_sampler(pattern, point, self.data)

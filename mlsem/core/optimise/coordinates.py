@@ -88,8 +88,8 @@ class Coordinates:
     def same(self) -> bool:
         return self.user is self.internal
 
-    def to_user(self, params: Shaped[Array, "npar"]) -> Shaped[Array, "npar"]:
-        """Internal → the user's parameters."""
+    def to_user(self, params: Shaped[Array, "... npar"]) -> Shaped[Array, "... npar"]:
+        """Internal → the user's parameters; those of many data sets where they are the same."""
         return params if self.same else _carried(self.internal, self.user, self.moved, params)
 
     def to_internal(self, params: Shaped[Array, "npar"]) -> Shaped[Array, "npar"]:

@@ -100,7 +100,9 @@ class Objective(ABC, Generic[P, D]):
     def observed(self, point: P, at: D) -> Shaped[Array, "... n n"]:
         """Observed information (n, n) along the basis, in closed form."""
 
-    def information(self, point: P, at: D, kind: InformationKind) -> Shaped[Array, "n n"] | Arrow:
+    def information(
+        self, point: P, at: D, kind: InformationKind
+    ) -> Shaped[Array, "... n n"] | Arrow:
         """Either, with the structure that it has."""
         return self.expected(point, at) if kind == "expected" else self.observed(point, at)
 

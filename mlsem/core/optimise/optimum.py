@@ -96,7 +96,7 @@ class Optimum(ABC, Generic[P]):
         return self.loglik if self.converged else float("nan")
 
     @property
-    def params(self) -> Shaped[Array, "npar"]:
+    def params(self) -> Shaped[Array, "... npar"]:
         return self.point.params
 
     @property
@@ -104,8 +104,8 @@ class Optimum(ABC, Generic[P]):
         return self.status == "converged"
 
     def lagrangian(
-        self, observed: Shaped[Array, "n n"] | Arrow, basis: Shaped[Array, "npar n"]
-    ) -> Shaped[Array, "n n"] | Arrow:
+        self, observed: Shaped[Array, "... n n"] | Arrow, basis: Shaped[Array, "npar n"]
+    ) -> Shaped[Array, "... n n"] | Arrow:
         """Observed information of the Lagrangian by that of ℓ, both along `basis` (npar, n)."""
         return observed
 
@@ -165,7 +165,7 @@ class Stationary(Maximum[P], Generic[P, D]):
     """
 
     at: D
-    observed: Shaped[Array, "n n"] | Arrow
+    observed: Shaped[Array, "... n n"] | Arrow
     flat: bool = False
 
     @property
@@ -206,8 +206,8 @@ class Constrained(Maximum[P]):
         return self.held
 
     def lagrangian(
-        self, observed: Shaped[Array, "n n"] | Arrow, basis: Shaped[Array, "npar n"]
-    ) -> Shaped[Array, "n n"] | Arrow:
+        self, observed: Shaped[Array, "... n n"] | Arrow, basis: Shaped[Array, "npar n"]
+    ) -> Shaped[Array, "... n n"] | Arrow:
         if not self.curvature.any():
             return observed
         return dense(observed) - basis.T @ self.curvature @ basis

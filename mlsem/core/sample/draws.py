@@ -86,7 +86,7 @@ class StoredOutcomes:
     Attributes
     ----------
     columns : (m,)
-        Of level 1, then of level 2 only.
+        Of level 1, then of level 2 only, then of level 3 only.
     unmix : (m, m)
         T⁻¹; an outcome of level 2 has no part in which one of level 1 is.
     rest : (m, D)
@@ -127,11 +127,11 @@ class Deviations:
 
 
 def stored_outcomes(pattern: ModelPattern, columns: tuple[str, ...]) -> StoredOutcomes:
-    """The outcomes of both levels, each with the stored column that bears its name."""
+    """The outcomes of all levels, each with the stored column that bears its name."""
     if pattern.classes > 1:
         return _stored_outcome(pattern)
-    within, between = pattern.levels
-    responses = np.concatenate((within.responses, between.responses[pattern.split :]))
+    parts = zip(pattern.levels, _first_own(pattern), strict=False)
+    responses = np.concatenate([level.responses[first:] for level, first in parts])
     own = _own_columns(pattern, columns)
     unmix: Array = np.asarray(np.linalg.inv(responses[:, own + 1]), dtype=np.float64)
     rest = responses.copy()
@@ -167,11 +167,16 @@ def drawable(covariances: Shaped[Array, "S m m"]) -> Shaped[Array, "S m m"]:
 
 def _own_columns(pattern: ModelPattern, columns: tuple[str, ...]) -> Shaped[Index, "m"]:
     """The stored column that bears the name of each outcome, (m,)."""
-    within, between = pattern.levels
-    first: list[int] = within.observed.tolist()
-    others: list[int] = between.observed[pattern.split :].tolist()
-    names = [within.names[k] for k in first] + [between.names[k] for k in others]
+    names: list[str] = []
+    for level, first in zip(pattern.levels, _first_own(pattern), strict=False):
+        own: list[int] = level.observed[first:].tolist()
+        names += [level.names[k] for k in own]
     return np.array([columns.index(name) for name in names], dtype=np.intp)
+
+
+def _first_own(pattern: ModelPattern) -> tuple[int, int, int]:
+    """From which observed row on a level has variables that are not of a lower one."""
+    return 0, pattern.split, len(pattern.raised)
 
 
 def deviations(

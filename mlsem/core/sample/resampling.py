@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from typing import Annotated as Shaped
-from typing import TypeAlias, TypeVar, cast
+from typing import Any, TypeAlias, TypeVar, cast
 
 import numpy as np
 
@@ -73,7 +73,7 @@ def resampled(moments: Moments, clusters: Shaped[Index, "j"]) -> Moments:
     return _chosen(moments, clusters)
 
 
-def _chosen(moments: N, clusters: Shaped[Index, "j"]) -> N:
+def _chosen(moments: N, clusters: Shaped[Index, "j"], **further: Any) -> N:
     within = moments.within
     lone = is_no_within(within)
     return replace(
@@ -84,6 +84,7 @@ def _chosen(moments: N, clusters: Shaped[Index, "j"]) -> N:
         means=frozen(moments.means[clusters]),
         within=no_within(len(clusters), moments.varying) if lone else frozen(within[clusters]),
         labels=frozen(np.arange(len(clusters))),
+        **further,
     )
 
 
@@ -93,11 +94,8 @@ def _resampled_units(moments: NestedMoments, units: Shaped[Index, "u"]) -> Neste
     lengths, starts = count[units], (np.cumsum(count) - count)[units]
     owner = np.repeat(np.arange(len(units)), lengths)
     members = order[starts[owner] + positions_in_runs(lengths)]
-    return replace(
-        _chosen(moments, members),
-        unit_of=frozen(owner),
-        unit_labels=frozen(np.arange(len(units))),
-    )
+    names = frozen(np.arange(len(units)))
+    return _chosen(moments, members, unit_of=frozen(owner), unit_labels=names)
 
 
 def _resampled_cells(moments: CellMoments, clusters: Shaped[Index, "j"]) -> CellMoments:

@@ -135,7 +135,7 @@ def split_data(
             f"no covariate of {formula.text!r} varies within clusters of {formula.group!r}: fixed "
             "and random effects are compared by such a covariate. mlsem.lmm fits the formula."
         )
-    chosen = varying if split is None else _chosen(split, columns, varying)
+    chosen = varying if split is None else _chosen(split, columns, varying, formula.fixed.variables)
     means = {name: _means(grouping, columns[name]) for name in varying}
     deviations = {name: columns[name] - means[name] for name in varying}
     alike = {*dependent(deviations)}
@@ -195,25 +195,35 @@ def _check_formula(formula: MixedFormula, read: MixedData) -> None:
 
 
 def _chosen(
-    split: tuple[str, ...], columns: Mapping[str, Array], varying: Collection[str]
+    split: tuple[str, ...],
+    columns: Mapping[str, Array],
+    varying: Collection[str],
+    variables: Collection[str],
 ) -> list[str]:
-    """Columns that are named, or one of whose factors that vary is."""
+    """Columns that are named, or one of whose variables is, and that vary."""
+    named = {name: {name, *_factors(name), *_variables(name, variables)} for name in columns}
     found: set[str] = set()
     for asked in split:
-        own = {name for name in columns if name == asked or asked in _factors(name)}
+        own = {name for name in columns if asked in named[name]}
         if not own:
+            known = list(dict.fromkeys((*variables, *columns)))
             raise OptionValueError(
-                f"split={asked!r} is no covariate of the formula; these are {listed(columns)}."
-                + nearest(str(asked), list(columns))
+                f"split={asked!r} is no covariate of the formula; these are {listed(known, 9)}."
+                + nearest(str(asked), known)
             )
-        cut = {name for name in own if name in varying}
-        if asked not in varying and asked in columns:
+        if not any(name in varying for name in own if ":" not in name or name == asked):
             raise OptionValueError(
                 f"split={asked!r}: it does not vary within clusters, so that it is its own mean. "
                 "Leave it out of split."
             )
-        found |= cut
-    return [name for name in columns if name in found]
+        found |= own
+    return [name for name in columns if name in found and name in varying]
+
+
+def _variables(name: str, variables: Collection[str]) -> set[str]:
+    """Those that the factors of a column are made of: `sex` of `sexmale:x1`, and `x1`."""
+    begun = ([each for each in variables if part.startswith(each)] for part in _factors(name))
+    return {max(each, key=len) for each in begun if each}
 
 
 def _columns(read: MixedData, interactions: Interactions) -> dict[str, Array]:
@@ -347,7 +357,7 @@ def _dependence(
 
 def _plain(name: str) -> str:
     """A name that a formula has without quotes: `x1_w1` of `x1:w1`."""
-    plain = re.sub(r"\W+", "_", name).strip("_")
+    plain = re.sub(r"[^\w.]+", "_", name).strip("_.")
     return plain if plain[:1].isalpha() else f"X{plain}"
 
 

@@ -3,6 +3,8 @@ cell. Engines sum columns, so all that is summed is a column first.
 
     z_f = (f − origin) / scale,   m_key = Π z_f,   S_a = Σ m_a,   Q_ab = Σ m_a m_b,
     W_ab = Q_ab − S_a S_b / n.
+
+Rows that weigh differently within their cluster count w_i n / Σ w of it, in S and Q.
 """
 
 from __future__ import annotations
@@ -16,8 +18,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mlsem.core.sample.moments import no_within
-from mlsem.data.engine.query import CLUSTER, GROUP, Query, aggregated
+from mlsem.data.engine.query import CLUSTER, GROUP, INNER, Query, aggregated
 from mlsem.data.engine.survey import Survey, codes_of, numbers_of, seen_of
+from mlsem.data.engine.weights import seen_in, sums_of_weights, with_weights
 
 if TYPE_CHECKING:
     import narwhals as nw
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
 
     from mlsem.core.records import Array
     from mlsem.data.moments.monomials import Asked
+    from mlsem.data.table.weights import Seen
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,6 +45,8 @@ class Sums:
     means, within : (K, M), (K, M, M)
     lowest, highest : (K, F)
     origin : (F,) or (K, F)
+    seen : Seen or None
+        Of weights.
     """
 
     ids: pd.DataFrame
@@ -51,6 +57,7 @@ class Sums:
     lowest: Array
     highest: Array
     origin: Array
+    seen: Seen | None = None
 
     def taken(self, cells: NDArray[Any]) -> Sums:
         """Some of the cells, or all in another order."""
@@ -66,12 +73,19 @@ class Sums:
             ids=self.ids[cells] if cells.dtype == bool else self.ids.iloc[cells],
             within=no_within(*found["means"].shape) if none else self.within[cells],
             origin=self.origin if self.origin.ndim == 1 else self.origin[cells],
+            seen=None if self.seen is None else self.seen.taken(cells),
             **found,
         )
 
 
 def sums_of(
-    query: Query, asked: Asked, found: Survey, *, by_pattern: bool, own_origins: bool = False
+    query: Query,
+    asked: Asked,
+    found: Survey,
+    *,
+    by_pattern: bool,
+    own_origins: bool = False,
+    by_weight: bool = False,
 ) -> Sums:
     """Let the engine group the rows and sum.
 
@@ -87,11 +101,14 @@ def sums_of(
         has missing values.
     own_origins : bool
         About the means of each cluster instead of those of all rows.
+    by_weight : bool
+        Whether rows count by their weight.
     """
-    sought = _Sought(query, asked, found, by_pattern, own_origins)
+    sought = _Sought(query, asked, found, by_pattern, own_origins, by_weight)
     frame = _with_monomials(_with_cells(sought), sought)
     cells = (*sought.whole, *sought.codes)
-    kept = (*cells, *sought.summed, *sought.ends, *sought.origins)
+    frame, weights = with_weights(frame, query)
+    kept = (*cells, *sought.summed, *sought.ends, *sought.origins, *weights)
     return _sums(aggregated(frame.select(*kept), cells, _sought_of(sought)), sought)
 
 
@@ -104,6 +121,7 @@ class _Sought:
     found: Survey
     by_pattern: bool
     own_origins: bool
+    by_weight: bool
 
     @property
     def codes(self) -> dict[str, Any]:
@@ -170,7 +188,10 @@ def _with_monomials(frame: nw.LazyFrame[Any], sought: _Sought) -> nw.LazyFrame[A
         for k, key in enumerate(sought.asked.keys)
     ]
     products = [(nw.col(f"m{a}") * nw.col(f"m{b}")).alias(f"q{a}_{b}") for a, b in sought.pairs]
-    return frame.with_columns(*units).with_columns(*monomials).with_columns(*products)
+    frame = frame.with_columns(*units).with_columns(*monomials).with_columns(*products)
+    if not sought.by_weight:
+        return frame
+    return frame.with_columns(*(nw.col(each) * nw.col(INNER) for each in sought.summed))
 
 
 def _sought_of(sought: _Sought) -> list[Any]:
@@ -183,6 +204,7 @@ def _sought_of(sought: _Sought) -> list[Any]:
         *(nw.col(each).min().alias(f"{each}_low") for each in sought.ends),
         *(nw.col(each).max().alias(f"{each}_high") for each in sought.ends),
         *(nw.col(each).min() for each in sought.origins),
+        *sums_of_weights(sought.query),
     ]
 
 
@@ -203,20 +225,27 @@ def _sums(table: Any, sought: _Sought) -> Sums:
         for place in sought.single:
             own = numbers_of(table[f"o{place}"])
             origin[:, place] = np.where(np.isnan(own), origin[:, place], own)
-    means, within = _moments(table, rows, sought)
-    return Sums(table[[*sought.whole]], observed, rows, means, within, ends[0], ends[1], origin)
+    seen = seen_in(table, rows, sought.query) if sought.query.weights else None
+    total = seen.total if seen is not None and sought.by_weight else rows
+    means, within = _moments(table, rows, total, sought)
+    ids = table[[*sought.whole]]
+    return Sums(ids, observed, rows, means, within, ends[0], ends[1], origin, seen)
 
 
-def _moments(table: Any, rows: NDArray[np.int64], sought: _Sought) -> tuple[Array, Array]:
-    """Means and cross-products about them; no value has the sum zero."""
+def _moments(
+    table: Any, rows: NDArray[np.int64], total: NDArray[Any], sought: _Sought
+) -> tuple[Array, Array]:
+    """Means and cross-products about them; no value has the sum zero. `total` is what the rows of a
+    cell weigh, which count as many as they are."""
     count, monomials = len(table), len(sought.asked.keys)
     means = np.empty((count, monomials))
     for k in range(monomials):
-        means[:, k] = np.nan_to_num(numbers_of(table[f"m{k}"])) / rows
+        means[:, k] = np.nan_to_num(numbers_of(table[f"m{k}"])) / total
     if (rows == 1).all():
         return means, no_within(count, monomials)
     within = np.empty((count, monomials, monomials))
     for a, b in sought.pairs:
-        cross = np.nan_to_num(numbers_of(table[f"q{a}_{b}"])) - rows * means[:, a] * means[:, b]
+        square = np.nan_to_num(numbers_of(table[f"q{a}_{b}"])) * (rows / total)
+        cross = square - rows * means[:, a] * means[:, b]
         within[:, a, b] = within[:, b, a] = np.where(rows == 1, 0.0, cross)
     return means, within

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from mlsem.data.frames.origin import of_origin
@@ -23,6 +23,8 @@ SAMPLE = 1000
 
 CLUSTER, ROBUST, GROUP = "cluster", "robust", "group"
 """What the ids are called in a query, whatever they are in the data."""
+INNER, LEVEL2 = "inner", "level2"
+"""What weights of rows and of clusters are called."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -37,11 +39,14 @@ class Query:
         The F data columns, as the user calls them.
     ids : mapping of str to str
         `CLUSTER`, `ROBUST`, `GROUP` to the user's column.
+    weights : mapping of str to str
+        `INNER`, `LEVEL2` to the user's column.
     """
 
     frame: nw.LazyFrame[Any]
     names: tuple[str, ...]
     ids: Mapping[str, str]
+    weights: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -53,8 +58,13 @@ class Query:
         return replace(self, frame=self.frame.filter(which))
 
 
-def query_of(frame: nw.LazyFrame[Any], wanted: Mapping[str, str], ids: Mapping[str, str]) -> Query:
-    """The query of some data columns and columns of ids.
+def query_of(
+    frame: nw.LazyFrame[Any],
+    wanted: Mapping[str, str],
+    ids: Mapping[str, str],
+    weights: Mapping[str, str],
+) -> Query:
+    """The query of some data columns, and columns of ids and weights.
 
     Parameters
     ----------
@@ -63,6 +73,8 @@ def query_of(frame: nw.LazyFrame[Any], wanted: Mapping[str, str], ids: Mapping[s
         Names of columns, each with the words that open the message where it is absent.
     ids : mapping of str to str
         `CLUSTER`, `ROBUST`, `GROUP` to a column.
+    weights : mapping of str to str
+        `INNER`, `LEVEL2` to a column.
 
     Raises
     ------
@@ -75,22 +87,24 @@ def query_of(frame: nw.LazyFrame[Any], wanted: Mapping[str, str], ids: Mapping[s
     keyword = {CLUSTER: "cluster", ROBUST: "se_cluster", GROUP: "group"}
     for kind, name in ids.items():
         require(schema.names(), name, f"{keyword[kind]}= names")
-    for name, needed_by in wanted.items():
+    numbers = {**dict.fromkeys(weights.values(), "weights= names"), **wanted}
+    for name, needed_by in numbers.items():
         require(schema.names(), name, needed_by)
         if not (schema[name].is_numeric() or schema[name] == nw.Boolean):
             _refuse_type(frame, name)
     columns = [nw.col(name).alias(kind) for kind, name in ids.items()]
     floats: list[str] = []
-    for place, name in enumerate(wanted):
-        columns.append(nw.col(name).cast(nw.Float64).alias(f"f{place}"))
+    called = [(f"f{place}", name) for place, name in enumerate(wanted)]
+    for own, name in (*called, *weights.items()):
+        columns.append(nw.col(name).cast(nw.Float64).alias(own))
         if schema[name].is_float() or not schema[name].is_numeric():
-            floats.append(f"f{place}")
+            floats.append(own)
     found = frame.select(*columns)
     if floats:
         found = found.with_columns(
             *(nw.when(~nw.col(f).is_nan()).then(nw.col(f)).alias(f) for f in floats)
         )
-    return Query(found, tuple(wanted), dict(ids))
+    return Query(found, tuple(wanted), dict(ids), dict(weights))
 
 
 def collected(frame: nw.LazyFrame[Any]) -> Any:

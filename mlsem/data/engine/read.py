@@ -23,6 +23,7 @@ from mlsem.data.engine.survey import (
     pooled,
     survey,
 )
+from mlsem.data.engine.weights import columns_of_weights, weighed
 from mlsem.data.moments.across import each_group
 from mlsem.data.moments.aggregate import FIML
 from mlsem.data.moments.bases import data_names
@@ -39,6 +40,7 @@ from mlsem.data.moments.monomials import (
 from mlsem.data.table.columns import no_row_left
 from mlsem.data.table.grouping import blank, factorised, stable_order
 from mlsem.data.table.nesting import not_nested
+from mlsem.data.table.weights import row_by_weight
 from mlsem.errors import DataError
 
 if TYPE_CHECKING:
@@ -46,6 +48,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from mlsem.core.records import Index
+    from mlsem.data.table.sampling import Sampling
     from mlsem.model.table import ParameterTable
 
 
@@ -82,6 +85,7 @@ def monomials_of_lazy(
     missing: str = "listwise",
     se_cluster: str | None = None,
     auxiliary: tuple[str, ...] = (),
+    sampling: Sampling | None = None,
     advance: Advance = _unseen,
 ) -> MonomialMoments:
     """The moments of the monomials that a model of one group needs, of the rows of a query.
@@ -98,6 +102,8 @@ def monomials_of_lazy(
         As for `read_moments`.
     auxiliary : tuple of str
         Columns beside the model.
+    sampling : Sampling, optional
+        Weights. Rows that weigh nothing are left out.
     advance : callable, optional
         Is called with 1 after each of the `PASSES` over the rows.
 
@@ -106,7 +112,8 @@ def monomials_of_lazy(
     DataError, OptionValueError
     """
     ids = _Ids(cluster, se_cluster)
-    return _read(table, [table], frame, Parts(), ids, missing, auxiliary, advance)[0][0]
+    how = ids, missing, auxiliary, sampling
+    return _read(table, [table], frame, Parts(), *how, advance)[0][0]
 
 
 def grouped_monomials_of_lazy(
@@ -126,7 +133,8 @@ def grouped_monomials_of_lazy(
     parts = Parts(column, tuple(each.label for each in table.groups))
     ids = _Ids(cluster, se_cluster, column)
     tables = [each.table for each in table.groups]
-    groups, without, others = _read(table, tables, frame, parts, ids, missing, auxiliary, advance)
+    how = ids, missing, auxiliary, None
+    groups, without, others = _read(table, tables, frame, parts, *how, advance)
     return GroupedMonomials(column, parts.labels, groups, without, others, parts.labels)
 
 
@@ -138,6 +146,7 @@ def _read(
     ids: _Ids,
     missing: str,
     auxiliary: tuple[str, ...],
+    sampling: Sampling | None,
     advance: Advance,
 ) -> tuple[tuple[MonomialMoments, ...], int, int]:
     """The moments of each part, of which `tables` are the models; rows without a group, and rows of
@@ -148,7 +157,9 @@ def _read(
         wanted.setdefault(name, "auxiliary= names the variable")
     own = [(*data_names(each), *auxiliary) for each in tables]
     asked = together([asked_of(each, auxiliary) for each in tables])
-    query = query_of(frame, {name: wanted[name] for name in asked.names}, ids.kinds)
+    weights = columns_of_weights(sampling)
+    query = query_of(frame, {name: wanted[name] for name in asked.names}, ids.kinds, weights)
+    query, zero = weighed(query, sampling, two_level=table.two_level)
     surveys, without, others = survey(query, parts)
     if without:
         query = query.only(present([GROUP]))
@@ -157,9 +168,10 @@ def _read(
     )
     advance(1)
     used = _used(query, parts, surveys, own, missing)
-    moments = summed(used, parts, asked)
+    by_weight = sampling is not None and row_by_weight(sampling)
+    moments = summed(used, parts, asked, by_weight=by_weight)
     advance(1)
-    return tuple(moments), without, others
+    return tuple(replace(each, n_zero=zero) for each in moments), without, others
 
 
 class Used(NamedTuple):
@@ -203,14 +215,21 @@ def _used(
     return Used(part, complete, by_pattern=False, left=left)
 
 
-def summed(used: Used, parts: Parts, asked: Asked) -> list[MonomialMoments]:
+def summed(
+    used: Used, parts: Parts, asked: Asked, *, by_weight: bool = False
+) -> list[MonomialMoments]:
     """The moments of each part: about the columns' means, or where that loses digits, about those
-    of each cluster."""
+    of each cluster; `by_weight` of rows that count differently."""
     found = pooled(used.surveys)
 
     def about(*, own_origins: bool) -> list[MonomialMoments]:
         sums = sums_of(
-            used.query, asked, found, by_pattern=used.by_pattern, own_origins=own_origins
+            used.query,
+            asked,
+            found,
+            by_pattern=used.by_pattern,
+            own_origins=own_origins,
+            by_weight=by_weight,
         )
         places = parts.places(sums.ids)
         return each_group(
@@ -258,6 +277,7 @@ def _monomials(sums: Sums, query: Query, asked: Asked, found: Survey) -> Monomia
         within=frozen(sums.within),
         lowest=frozen(sums.lowest),
         highest=frozen(sums.highest),
+        weights=sums.seen,
     )
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from mlsem.core.records import GroupedMoments, RobustClusters, frozen
+from mlsem.core.records import ClusterMoments, GroupedMoments, RobustClusters, frozen
 from mlsem.data.moments.across import (
     counted,
     each_group,
@@ -43,8 +43,11 @@ from mlsem.data.moments.groups import GroupedRecord
 from mlsem.data.moments.missing import missing_notes, use_of_all
 from mlsem.data.moments.monomial_use import Used, used_cells
 from mlsem.data.table.columns import left_out
+from mlsem.data.table.grouping import Weights
 from mlsem.data.table.nesting import check_several, coded
+from mlsem.data.table.sampling import Sampling, with_zeros
 from mlsem.data.table.sentinels import CODES, caution, is_isolated
+from mlsem.data.table.weights import check_units, row_by_weight, settled
 from mlsem.errors import DataError
 
 if TYPE_CHECKING:
@@ -61,6 +64,7 @@ def record_of(
     center: Mapping[str, str] | None = None,
     missing: str = "listwise",
     se_cluster: str | None = None,
+    sampling: Sampling | None = None,
 ) -> DataRecord:
     """The record of a model of one group.
 
@@ -75,6 +79,8 @@ def record_of(
         As for `read_moments`.
     se_cluster : str, optional
         The column of which its `robust` are ids.
+    sampling : Sampling, optional
+        The weights that the moments were made with.
 
     Raises
     ------
@@ -90,8 +96,42 @@ def record_of(
     robust = _robust(used.moments, cluster, se_cluster)
     check_several(robust)
     told, lost = _said(used)
-    record = _summarised(used, robust, cluster, centering, {})
+    if sampling is None:
+        record = _summarised(used, robust, cluster, centering, {})
+    else:
+        record = _weighted(used, robust, cluster, centering, sampling)
     return replace(record, notes=(*told, *notes, *record.notes), lost=lost)
+
+
+def _weighted(
+    used: Used,
+    robust: RobustClusters,
+    cluster: str | None,
+    centering: Mapping[str, str],
+    sampling: Sampling,
+) -> DataRecord:
+    """The record of rows and clusters that have weights, a_j and w_j."""
+    seen = used.moments.weights
+    assert seen is not None
+    clusters, sizes, done = settled(seen, sampling, used.moments.labels)
+    check_units(Weights(None, clusters, sizes), sampling)
+    grand: dict[str, float] = {}
+    for name in (name for name, how in centering.items() if how == "grand"):
+        level = level_values(used.table, used.moments, name)
+        values = spread_of(used.moments, name).means if level is None else level
+        weights = clusters * sizes if level is None else clusters
+        grand[name] = float(values[0] + weights @ (values - values[0]) / weights.sum())
+    record = _summarised(used, robust, cluster, centering, grand)
+    moments = record.moments
+    assert isinstance(moments, ClusterMoments)
+    moments = replace(
+        moments,
+        sizes=frozen(sizes),
+        weights=frozen(clusters),
+        within=frozen(moments.within * (sizes / moments.rows)[:, None, None]),
+        uneven=row_by_weight(sampling),
+    )
+    return with_zeros(replace(record, moments=moments, weighted=done), used.moments.n_zero)
 
 
 def _said(used: Used) -> tuple[tuple[str, ...], str]:

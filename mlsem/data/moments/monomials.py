@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from mlsem.core.records import Array, Index
     from mlsem.data.moments.products import Key
+    from mlsem.data.table.weights import Seen
     from mlsem.model.table import ParameterTable
 
 DIGITS_LOST = 1e6
@@ -109,6 +110,11 @@ class MonomialMoments:
         Of rows with missing values that were left out as they were read: patterns of what is
         observed, and their rows.
     extremes : Extremes, optional
+    weights : Seen, optional
+        Of the clusters, where rows have sampling weights; no value is missing then. Rows that weigh
+        differently within their cluster count w_i n / Σ w in means and cross-products.
+    n_zero : int
+        Rows that weigh nothing, which are left out.
     """
 
     names: tuple[str, ...]
@@ -128,6 +134,8 @@ class MonomialMoments:
     left_seen: NDArray[np.bool_] | None = None
     left_rows: NDArray[np.int64] | None = None
     extremes: Extremes | None = None
+    weights: Seen | None = None
+    n_zero: int = 0
 
     @property
     def n_rows(self) -> int:

@@ -142,6 +142,8 @@ def _head(columns: tuple[str, ...]) -> pd.Index:
 
 def _labels(values: Any) -> Any:
     """An index of ids or names; of those that pandas' index for them cannot hold, as they are."""
+    if isinstance(values, pd.MultiIndex):  # pandas 3 makes tuples of them
+        return values
     if getattr(values, "dtype", None) == np.float16:
         return pd.Index(values.astype(np.float64))
     try:

@@ -186,6 +186,11 @@ class Seen:
     high: Array
     below: int
 
+    def taken(self, clusters: NDArray[Any]) -> Seen:
+        """Of some of them, or all in another order."""
+        columns = (self.count, self.total, self.squares, self.low, self.high)
+        return Seen(*(each[clusters] for each in columns), self.below)
+
 
 def row_by_weight(how: Sampling) -> bool:
     """Whether rows of a cluster count differently."""

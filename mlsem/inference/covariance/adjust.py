@@ -28,8 +28,7 @@ whose V is unbiased for the means of a model, as without weights, where Y_j = X_
 I - X_j. CR3, a step without the cluster, takes derivatives alone and is the same.
 
 Where a cluster alone determines a direction (leverage 1) it has nothing left there, and u_j is
-without that direction. Where all leverages are small, as those of many clusters, powers of I - X
-are a few terms of the binomial series, which a stack of matrices has sooner than eigenvalues.
+without that direction.
 """
 
 from __future__ import annotations
@@ -40,8 +39,8 @@ from typing import Annotated as Shaped
 import numpy as np
 
 from mlsem.core.clusters.reduced import MixedClusters
-from mlsem.core.linalg import along, apply_maps, products
-from mlsem.core.records import Array, Index
+from mlsem.core.linalg import along, apply_maps, products, transposed
+from mlsem.core.records import Array
 from mlsem.estimation.standard_errors import (
     BIAS_REDUCED,
     BY_DIRECTION,
@@ -49,12 +48,20 @@ from mlsem.estimation.standard_errors import (
     Adjustment,
 )
 from mlsem.inference.covariance.equations import WhiteKinds, WhiteRows
+from mlsem.inference.covariance.powers import (
+    LEVERAGE_ONE,
+    are_small,
+    bound_of,
+    inverse_root,
+    lost_in,
+    near_root,
+    powers,
+    spectral,
+    zeros,
+)
 
-LEVERAGE_ONE = 1e-9  # leverages closer to 1 are 1
 MOST = 0.75  # of a direction's leverage, that is given back (Fay & Graubard)
-SMALL = 0.02  # leverages up to which ten terms of the series are exact
 RANGE = 1e-11  # eigenvalues of a covariance, relative to its largest, that are zero
-EXACT = 2.0**-55  # relative size of the first term that is left out
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -82,18 +89,18 @@ class Adjusted:
         Projection on the directions of leverage 1.
     """
 
-    scores: Shaped[Array, "g n"]
-    leverage: Shaped[Array, "k n n"]
-    variance: Shaped[Array, "k n n"]
-    adjustment: Shaped[Array, "k n n"]
-    spread: Shaped[Array, "k n n"]
-    pull: Shaped[Array, "k n f"]
-    alone: Shaped[Array, "k n n"]
+    scores: Shaped[Array, "... g n"]
+    leverage: Shaped[Array, "... k n n"]
+    variance: Shaped[Array, "... k n n"]
+    adjustment: Shaped[Array, "... k n n"]
+    spread: Shaped[Array, "... k n n"]
+    pull: Shaped[Array, "... k n f"]
+    alone: Shaped[Array, "... k n n"]
 
-    def turned(self, contrasts: Shaped[Array, "c n"]) -> Shaped[Array, "k c n"]:
+    def turned(self, contrasts: Shaped[Array, "... c n"]) -> Shaped[Array, "... k c n"]:
         """Qᵀ c, what contrasts take of s."""
         if self.variance is self.leverage:  # symmetric, and many
-            return along(self.adjustment, contrasts).swapaxes(1, 2)
+            return transposed(along(self.adjustment, contrasts))
         return contrasts @ self.adjustment
 
 
@@ -115,11 +122,11 @@ class AdjustedRows:
         Projection on the directions of leverage 1.
     """
 
-    scores: Shaped[Array, "g p"]
-    design: Shaped[Array, "d p g"]
-    half: Shaped[Array, "d p g"]
-    weights: Shaped[Array, "d g"]
-    alone: Shaped[Array, "g p p"]
+    scores: Shaped[Array, "... g p"]
+    design: Shaped[Array, "... d p g"]
+    half: Shaped[Array, "... d p g"]
+    weights: Shaped[Array, "... d g"]
+    alone: Shaped[Array, "... g p p"]
 
     def put(self, found: Adjusted) -> None:
         """In place of what the fixed effects, the first directions, have in the score form."""
@@ -150,16 +157,16 @@ class Adjustments:
         κ₄ of cᵀu; 0 of fixed effects, whose scores are linear in the data.
     """
 
-    scores: Shaped[Array, "g n"]
-    alone: Shaped[Array, "k n n"]
-    pulled: Shaped[Array, "c f k"]
-    spread: Shaped[Array, "c k"]
-    share: Shaped[Array, "c k"]
-    fourth: Shaped[Array, "c k"]
+    scores: Shaped[Array, "... g n"]
+    alone: Shaped[Array, "... k n n"]
+    pulled: Shaped[Array, "... c f k"]
+    spread: Shaped[Array, "... c k"]
+    share: Shaped[Array, "... c k"]
+    fourth: Shaped[Array, "... c k"]
 
 
 def adjustments(
-    block: WhiteKinds | WhiteRows, how: Adjustment, contrasts: Shaped[Array, "c n"]
+    block: WhiteKinds | WhiteRows, how: Adjustment, contrasts: Shaped[Array, "... c n"]
 ) -> Adjustments:
     """Adjust the clusters of a block, for some contrasts."""
     if isinstance(block, WhiteRows):
@@ -168,24 +175,29 @@ def adjustments(
     return Adjustments(
         scores=found.scores,
         alone=found.alone,
-        pulled=(contrasts @ found.pull).transpose(1, 2, 0),
-        spread=np.einsum("knc,cn->ck", along(found.spread, contrasts), contrasts),
-        share=np.einsum("knc,cn->ck", along(found.variance, contrasts), contrasts),
-        fourth=block.cumulants(found.turned(contrasts)).T,
+        pulled=_last(contrasts[..., None, :, :] @ found.pull),
+        spread=np.einsum("...knc,...cn->...ck", along(found.spread, contrasts), contrasts),
+        share=np.einsum("...knc,...cn->...ck", along(found.variance, contrasts), contrasts),
+        fourth=transposed(block.cumulants(found.turned(contrasts))),
     )
 
 
-def _of_rows(found: AdjustedRows, contrasts: Shaped[Array, "c p"]) -> Adjustments:
-    moved = found.weights[:, None] * (contrasts @ found.half)
+def _last(stack: Shaped[Array, "... k m n"]) -> Shaped[Array, "... m n k"]:
+    return stack.swapaxes(-3, -2).swapaxes(-2, -1)
+
+
+def _of_rows(found: AdjustedRows, contrasts: Shaped[Array, "... c p"]) -> Adjustments:
+    contrasts = contrasts[..., None, :, :]
+    moved = found.weights[..., None, :] * (contrasts @ found.half)
     shared = contrasts @ found.design
-    spread = np.einsum("dcg,dcg->cg", moved, moved)
+    spread = np.einsum("...dcg,...dcg->...cg", moved, moved)
     return Adjustments(
         scores=found.scores,
         alone=found.alone,
-        pulled=np.einsum("dcg,dpg->cpg", moved, found.design),
+        pulled=np.einsum("...dcg,...dpg->...cpg", moved, found.design),
         spread=spread,
-        share=np.einsum("dcg,dcg->cg", shared, shared),
-        fourth=_none(spread.shape),
+        share=np.einsum("...dcg,...dcg->...cg", shared, shared),
+        fourth=zeros(spread.shape),
     )
 
 
@@ -196,7 +208,7 @@ def adjusted(kinds: WhiteKinds, how: Adjustment) -> Adjusted:
     if how is BY_DIRECTION:
         return _adjusted_by_direction(kinds)
     leverage = kinds.leverage
-    adjustment, alone = _powers(leverage, how.power)
+    adjustment, alone = powers(leverage, how.power)
     pull = adjustment @ leverage
     given = kinds.term.residual if how.residuals else None
     if given is not None:  # each cluster is of its own kind
@@ -240,7 +252,7 @@ def _adjusted_by_direction(kinds: WhiteKinds) -> Adjusted:
         adjustment=adjustment,
         spread=pull @ adjustment.swapaxes(1, 2),
         pull=pull,
-        alone=_powers(leverage, JACKKNIFE.power)[1],
+        alone=powers(leverage, JACKKNIFE.power)[1],
     )
 
 
@@ -252,7 +264,7 @@ def _adjusted_weighted(kinds: WhiteKinds, how: Adjustment, root: Shaped[Array, "
     F⁺ = W R⁻ᵀ and F⁻ = U R - W R⁻ᵀ.
     """
     leverage, variance = kinds.leverage, kinds.variance
-    adjustment, alone = _powers(leverage, how.power)
+    adjustment, alone = powers(leverage, how.power)
     if how is BIAS_REDUCED:
         adjustment = _equalising(leverage, variance, root @ root.T)
     moved, steps = adjustment @ variance, adjustment @ leverage
@@ -285,113 +297,22 @@ def _equalising(
     values, vectors = np.linalg.eigh(back @ left @ back.swapaxes(1, 2))
     kept = values > LEVERAGE_ONE
     factors = np.where(kept, np.where(kept, values, 1.0) ** -0.5, 0.0)
-    return root @ _spectral(vectors, factors) @ back
+    return root @ spectral(vectors, factors) @ back
 
 
 def adjusted_rows(rows: MixedClusters, how: Adjustment) -> AdjustedRows:
     """Adjust the residuals of clusters that are white rows, or their scores."""
     design = rows.design
     weights = rows.variances if how.residuals else np.ones_like(rows.variances)
-    leverage = np.einsum("dpg,epg->gde", design, design)
-    bound = _bound(leverage)
-    lost, alone = _lost(leverage, design, bound)
+    leverage = np.einsum("...dpg,...epg->...gde", design, design)
+    bound = bound_of(leverage)
+    lost, alone = lost_in(leverage, design, bound)
     if not how.residuals:
-        inverse = _powers(leverage, how.power)[0].transpose(1, 2, 0)
-    elif bound < SMALL:
-        inverse = _near_root(weights, leverage.transpose(1, 2, 0), bound)
+        inverse = _last(powers(leverage, how.power)[0])
+    elif are_small(leverage, bound):
+        inverse = near_root(weights, _last(leverage), bound)
     else:
-        inverse = _inverse_root(weights.T, leverage, lost).transpose(1, 2, 0)
+        inverse = _last(inverse_root(transposed(weights), leverage, lost))
     half = products(inverse, design)
-    scores = np.einsum("dpg,dg->gp", half, weights * rows.residuals)
+    scores = np.einsum("...dpg,...dg->...gp", half, weights * rows.residuals)
     return AdjustedRows(scores, design, half, weights, alone)
-
-
-def _bound(leverage: Shaped[Array, "k n n"]) -> float:
-    """A bound of all |X|."""
-    return float(np.sqrt(np.einsum("kab,kab->k", leverage, leverage).max(initial=0.0)))
-
-
-def _powers(
-    leverage: Shaped[Array, "k n n"], power: float
-) -> tuple[Shaped[Array, "k n n"], Shaped[Array, "k n n"]]:
-    """(I - X)^{-power} without the directions of leverage 1, and the projection on these."""
-    bound = _bound(leverage)
-    if bound < SMALL:
-        return _series(leverage, power, bound), _none(leverage.shape)
-    values, vectors = np.linalg.eigh(leverage)
-    gone = values > 1.0 - LEVERAGE_ONE
-    left = np.where(gone, 1.0, 1.0 - values)
-    factors = np.where(gone, 0.0, left**-power)
-    return _spectral(vectors, factors), _spectral(vectors, gone.astype(float))
-
-
-def _none(shape: tuple[int, ...]) -> Shaped[Array, "*s"]:
-    """Zeros that take no memory."""
-    return np.broadcast_to(np.float64(0.0), shape)
-
-
-def _series(leverage: Shaped[Array, "k n n"], power: float, bound: float) -> Shaped[Array, "k n n"]:
-    """(I - X)^{-power} = Σ_i (power)_i / i! · Xⁱ, by Horner's rule."""
-    terms = [1.0]
-    while terms[-1] * bound ** (len(terms) - 1) > EXACT:
-        terms.append(terms[-1] * (power + len(terms) - 1) / len(terms))
-    diagonal = np.arange(leverage.shape[-1])
-    total = terms[-1] * leverage
-    for term in reversed(terms[1:-1]):
-        total[:, diagonal, diagonal] += term
-        total = leverage @ total
-    total[:, diagonal, diagonal] += 1.0
-    return total
-
-
-def _spectral(
-    vectors: Shaped[Array, "k n n"], values: Shaped[Array, "k n"]
-) -> Shaped[Array, "k n n"]:
-    """Q diag(values) Qᵀ of each."""
-    return (vectors * values[:, None, :]) @ vectors.swapaxes(1, 2)
-
-
-def _lost(
-    leverage: Shaped[Array, "g d d"], design: Shaped[Array, "d p g"], bound: float
-) -> tuple[Shaped[Index, "g"], Shaped[Array, "g p p"]]:
-    """How many directions of each cluster have leverage 1, and the projection on these: YᵀY and
-    Y Yᵀ have the same leverages."""
-    p, count = design.shape[1:]
-    if bound < 1.0 - LEVERAGE_ONE:
-        return np.zeros(count, dtype=np.intp), _none((count, p, p))
-    values, vectors = np.linalg.eigh(leverage)
-    gone = values > 1.0 - LEVERAGE_ONE
-    own = np.einsum("gde,dpg->gep", vectors * gone[:, None], design)
-    return gone.sum(axis=1), own.swapaxes(1, 2) @ own
-
-
-def _near_root(
-    weights: Shaped[Array, "d g"], leverage: Shaped[Array, "d d g"], bound: float
-) -> Shaped[Array, "d d g"]:
-    """Z = (Λ² - Λ N Λ)^{-½} of small N, from Λ⁻¹ by steps Δ with ΛΔ + ΔΛ = I - Z (Λ² - Λ N Λ) Z,
-    each of which leaves at most |N| of the error."""
-    every = np.arange(len(weights))
-    square = -weights[:, None] * leverage * weights
-    square[every, every] += weights**2
-    found = np.zeros(square.shape)
-    found[every, every] = 1.0 / weights
-    pace = 1.0 / (weights[:, None] + weights)
-    error = bound
-    while error > EXACT:
-        left = -products(products(found, square), found)
-        left[every, every] += 1.0
-        found += pace * left
-        error *= bound
-    return found
-
-
-def _inverse_root(
-    weights: Shaped[Array, "g d"], leverage: Shaped[Array, "g d d"], lost: Shaped[Index, "g"]
-) -> Shaped[Array, "g d d"]:
-    """The same of any N, without as many directions as are lost: those of the least eigenvalues."""
-    every = np.arange(weights.shape[1])
-    square = -weights[:, :, None] * leverage * weights[:, None]
-    square[:, every, every] += weights**2
-    values, vectors = np.linalg.eigh(square)
-    gone = every < lost[:, None]
-    return _spectral(vectors, np.where(gone, 0.0, np.where(gone, 1.0, values) ** -0.5))

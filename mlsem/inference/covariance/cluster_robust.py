@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlsem.core.arrow import Arrow
+from mlsem.core.linalg import in_use, transposed
 from mlsem.core.records import Array, Index, frozen
 from mlsem.estimation.standard_errors import StandardErrors
 from mlsem.inference.covariance.adjust import Adjustments, adjustments
@@ -36,19 +37,19 @@ class RobustContrasts:
     """
 
     meat: Arrow
-    df: Shaped[Array, "c"]
-    effective: Shaped[Array, "c"]
-    alone: Shaped[Array, "c s"]
+    df: Shaped[Array, "... c"]
+    effective: Shaped[Array, "... c"]
+    alone: Shaped[Array, "... c s"]
     soloists: Shaped[Index, "s"]
 
     @property
-    def undetermined(self) -> Shaped[NDArray[np.bool_], "c"]:
+    def undetermined(self) -> Shaped[NDArray[np.bool_], "... c"]:
         """Contrasts that have no cluster-robust variance."""
-        return self.alone.sum(axis=1) > ALONE
+        return self.alone.sum(axis=-1) > ALONE
 
 
 def robust_contrasts(
-    clusters: WhiteClusters, kind: StandardErrors, contrasts: Shaped[Array, "c n"]
+    clusters: WhiteClusters, kind: StandardErrors, contrasts: Shaped[Array, "... c n"]
 ) -> RobustContrasts:
     """The meat and the degrees of freedom of contrasts cᵀθ.
 
@@ -72,40 +73,41 @@ def robust_contrasts(
 
     Σ F_j F_jᵀ has a block for the own directions of each term; `corner` is that of the shared ones.
     """
-    count = len(contrasts)
+    *lead, count, _ = contrasts.shape
     assert kind.adjustment is not None
-    corner = np.zeros((count, clusters.n_shared, clusters.n_shared))
-    trace, squares, fourth, shares = np.zeros((4, count))
+    corner = np.zeros((*lead, count, clusters.n_shared, clusters.n_shared))
+    trace, squares, fourth, shares = np.zeros((4, *lead, count))
     sums = _Sums(trace, squares, fourth, shares, {})
-    lengths = np.einsum("cn,cn->c", contrasts, contrasts)
+    lengths = np.einsum("...cn,...cn->...c", contrasts, contrasts)
     meats: list[Array] = []
     for term in clusters.terms:
         scores = np.empty_like(term.scores)
         first = 0
-        for part in term.apart(contrasts[:, term.places]):
+        for part in term.apart(contrasts.take(term.places, -1)):
             size, signs = len(part.places), part.signs
-            own, columns = contrasts[:, part.places], slice(first, first + size)
+            own, columns = contrasts.take(part.places, -1), slice(first, first + size)
             first += size
             width = size if signs is None else len(signs)
-            across = np.zeros((count, width, width))
+            across = np.zeros((*lead, count, width, width))
             for block in part.parts(count):
                 seen = adjustments(block, kind.adjustment, own)
-                scores[block.which, columns] = seen.scores
+                scores[..., block.which, columns] = seen.scores
                 sums.add(seen, block.counts, across, signs)
                 sums.note(seen, block, own, lengths)
             if signs is None:
                 corner += taken_out(across, part.own)
-            sums.squares += np.einsum("cab,cab->c", across, both_signs(across, signs))
-        meats.append(small_sample_factor(clusters, kind) * (scores.T @ scores))
-    sums.squares += np.einsum("cab,cab->c", corner, corner)
+            sums.squares += np.einsum("...ab,...ab->...", across, both_signs(across, signs))
+        meats.append(small_sample_factor(clusters, kind) * (transposed(scores) @ scores))
+    sums.squares += np.einsum("...ab,...ab->...", corner, corner)
     with np.errstate(divide="ignore", invalid="ignore"):
         df = sums.trace**2 / (sums.squares + 0.5 * sums.fourth)
         effective = _variances(clusters, contrasts, lengths) ** 2 / sums.shares
+    alone = np.array(list(sums.alone.values())).reshape(-1, *lengths.shape)
     return RobustContrasts(
         meat=clusters.layout.summed(meats),
         df=frozen(df),
         effective=frozen(effective),
-        alone=frozen(np.array(list(sums.alone.values())).reshape(-1, count).T),
+        alone=frozen(np.moveaxis(alone, 0, -1)),
         soloists=frozen(np.array(list(sums.alone), dtype=np.intp)),
     )
 
@@ -115,38 +117,40 @@ class _Sums:
     """Sums over clusters of what each contrast has of them: d - h, d (d - 2h), κ₄ and the square of
     cᵀYc, (c,) each; and the share of it that single clusters alone determine."""
 
-    trace: Shaped[Array, "c"]
-    squares: Shaped[Array, "c"]
-    fourth: Shaped[Array, "c"]
-    shares: Shaped[Array, "c"]
-    alone: dict[int, Shaped[Array, "c"]]
+    trace: Shaped[Array, "... c"]
+    squares: Shaped[Array, "... c"]
+    fourth: Shaped[Array, "... c"]
+    shares: Shaped[Array, "... c"]
+    alone: dict[int, Shaped[Array, "... c"]]
 
     def add(
         self,
         seen: Adjustments,
         counts: Shaped[Array, "k"],
-        across: Shaped[Array, "c f f"],
+        across: Shaped[Array, "... c f f"],
         signs: Shaped[Array, "f"] | None,
     ) -> None:
         """As many clusters of each kind; Σ F Fᵀ to `across`."""
         d, pulled = seen.spread, seen.pulled
-        h = np.einsum("cnk,cnk->ck", pulled, pulled if signs is None else pulled * signs[:, None])
+        signed = pulled if signs is None else pulled * signs[:, None]
+        h = np.einsum("...cnk,...cnk->...ck", pulled, signed)
         self.trace += (d - h) @ counts
         self.squares += (d * (d - 2.0 * h)) @ counts
         self.fourth += seen.fourth @ counts
         self.shares += seen.share**2 @ counts
-        across += (pulled * counts) @ pulled.swapaxes(1, 2)
+        across += (pulled * counts) @ transposed(pulled)
 
     def note(
         self,
         seen: Adjustments,
         block: WhiteKinds | WhiteRows,
-        contrasts: Shaped[Array, "c n"],
-        lengths: Shaped[Array, "c"],
+        contrasts: Shaped[Array, "... c n"],
+        lengths: Shaped[Array, "... c"],
     ) -> None:
         """What single clusters of the block alone determine."""
-        for place in np.flatnonzero(np.einsum("kaa->k", seen.alone) > 0.5):
-            share = np.einsum("cn,nm,cm->c", contrasts, seen.alone[place], contrasts)
+        for place in in_use(np.einsum("...kaa->...k", seen.alone) > 0.5):
+            alone = seen.alone[..., place, :, :]
+            share = np.einsum("...cn,...nm,...cm->...c", contrasts, alone, contrasts)
             (cluster,) = block.members[block.kind == place].tolist()
             share = share / np.where(lengths > 0, lengths, 1.0)
             self.alone[cluster] = self.alone.get(cluster, 0.0) + share
@@ -160,8 +164,8 @@ def both_signs(
 
 
 def _variances(
-    clusters: WhiteClusters, contrasts: Shaped[Array, "c n"], lengths: Shaped[Array, "c"]
-) -> Shaped[Array, "c"]:
+    clusters: WhiteClusters, contrasts: Shaped[Array, "... c n"], lengths: Shaped[Array, "... c"]
+) -> Shaped[Array, "... c"]:
     """c̃ᵀYc̃ of each contrast, its variance if the model is right: |c̃|² without weights."""
     (first, *_) = clusters.terms
     return lengths if first.spread is None else ((contrasts @ first.spread) ** 2).sum(axis=1)

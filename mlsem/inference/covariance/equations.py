@@ -13,7 +13,7 @@ from mlsem.core.blocks import walk
 from mlsem.core.clusters.reduced import MixedClusters
 from mlsem.core.clusters.view import RowClusters
 from mlsem.core.generalized.residual_form import ResidualForm
-from mlsem.core.linalg import along, cholesky
+from mlsem.core.linalg import along, cholesky, transposed
 from mlsem.core.records import Array, Index
 from mlsem.inference.covariance.working import MixedTerm, WorkingClusters, WorkingTerm
 
@@ -39,10 +39,10 @@ class EstimatingEquations:
         For the kinds that adjust scores, by each cluster's part in the expected information.
     """
 
-    params: Shaped[Array, "npar"]
-    basis: Shaped[Array, "npar n"]
+    params: Shaped[Array, "... npar"]
+    basis: Shaped[Array, "... npar n"]
     information: Arrow
-    scores: tuple[Shaped[Array, "_ _"], ...] | None = None
+    scores: tuple[Shaped[Array, "..."], ...] | None = None
     clusters: WorkingClusters | None = None
 
     @property
@@ -75,8 +75,8 @@ class WhiteTerm:
 
     places: Shaped[Index, "m"]
     own: int
-    root: Shaped[Array, "m m"]
-    scores: Shaped[Array, "g m"]
+    root: Shaped[Array, "... m m"]
+    scores: Shaped[Array, "... g m"]
     working: WorkingTerm
     mixed: MixedTerm | None
     spread: Shaped[Array, "m m"] | None = None
@@ -96,22 +96,22 @@ class WhiteTerm:
             which = by_kind[ends[part.start] : ends[part.stop]]
             yield WhiteKinds(self, part, which, counts[part])
 
-    def apart(self, contrasts: Shaped[Array, "c m"]) -> tuple[WhiteTerm | WhiteEffects, ...]:
+    def apart(self, contrasts: Shaped[Array, "... c m"]) -> tuple[WhiteTerm | WhiteEffects, ...]:
         """The same clusters along parts of the directions between which no leverage has anything:
         those of fixed effects and of variances, if no contrast has some of both."""
         if self.mixed is None:
             return (self,)
         rows, p = self.mixed.rows, self.mixed.rows.fixed
-        if (contrasts[:, :p].any(axis=1) & contrasts[:, p:].any(axis=1)).any():
+        if (contrasts[..., :p].any(axis=-1) & contrasts[..., p:].any(axis=-1)).any():
             return (self,)
-        effects = WhiteEffects(self.places[:p], self.root[:p, :p], rows, self.working.numbers)
+        effects = WhiteEffects(self.places[:p], self.root[..., :p, :p], rows, self.working.numbers)
         if p == len(self.places):
             return (effects,)
         return effects, WhiteTerm(
             places=self.places[p:],
             own=self.own - p,
-            root=self.root[p:, p:],
-            scores=self.scores[:, p:],
+            root=self.root[..., p:, p:],
+            scores=self.scores[..., p:],
             working=self.mixed.variances,
             mixed=None,
         )
@@ -133,7 +133,7 @@ class WhiteEffects:
     """
 
     places: Shaped[Index, "p"]
-    root: Shaped[Array, "p p"]
+    root: Shaped[Array, "... p p"]
     rows: RowClusters
     numbers: Shaped[Index, "G"]
 
@@ -175,11 +175,11 @@ class WhiteRows:
         return np.arange(len(self.which))
 
 
-def white_rows(rows: MixedClusters, root: Shaped[Array, "p p"]) -> MixedClusters:
+def white_rows(rows: MixedClusters, root: Shaped[Array, "... p p"]) -> MixedClusters:
     """Along φ̃, and in units in which each row has the variance that is kept: Φ^{-½} X L and
     Φ^{-½} (y - Xβ̂), so that the leverage is the cross-product of the design."""
     unit = np.sqrt(rows.variances)
-    design = (root.T @ rows.design) / unit[:, None]
+    design = (transposed(root)[..., None, :, :] @ rows.design) / unit[..., None, :]
     return MixedClusters(rows.variances, design, rows.residuals / unit)
 
 
@@ -213,12 +213,12 @@ class WhiteKinds:
         return self.term.working.kind[self.which] - self.part.start
 
     @property
-    def scores(self) -> Shaped[Array, "g m"]:
+    def scores(self) -> Shaped[Array, "... g m"]:
         """s of the members."""
-        return self.term.scores[self.which]
+        return self.term.scores.take(self.which, -2)
 
     @property
-    def leverage(self) -> Shaped[Array, "k m m"]:
+    def leverage(self) -> Shaped[Array, "... k m m"]:
         """X of these kinds."""
         return _turned(self.term.working.information(self.part), self.term.root)
 
@@ -233,9 +233,9 @@ class WhiteKinds:
         if self.term.mixed is None:
             return None
         rows = self.term.mixed.rows
-        return white_rows(rows.of(self.part), self.term.root[: rows.fixed, : rows.fixed])
+        return white_rows(rows.of(self.part), self.term.root[..., : rows.fixed, : rows.fixed])
 
-    def cumulants(self, directions: Shaped[Array, "k c m"]) -> Shaped[Array, "k c"]:
+    def cumulants(self, directions: Shaped[Array, "... k c m"]) -> Shaped[Array, "... k c"]:
         """κ₄ along directions of φ̃ (k, c, m)."""
         inner = along(np.ascontiguousarray(directions), self.term.root)
         return self.term.working.cumulants(self._kinds, inner)
@@ -246,10 +246,12 @@ class WhiteKinds:
         return self.term.working.third(self._kinds, directions @ root.T) @ root
 
 
-def _turned(each: Shaped[Array, "k m m"], root: Shaped[Array, "m m"]) -> Shaped[Array, "k m m"]:
+def _turned(
+    each: Shaped[Array, "... k m m"], root: Shaped[Array, "... m m"]
+) -> Shaped[Array, "... k m m"]:
     """Lᵀ B L of each."""
-    half = np.ascontiguousarray(along(each, root.T).swapaxes(1, 2))
-    return along(half, root.T)
+    half = np.ascontiguousarray(transposed(along(each, transposed(root))))
+    return along(half, transposed(root))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -277,8 +279,8 @@ class WhiteClusters:
         In φ.
     """
 
-    basis: Shaped[Array, "npar n"]
-    influence: Shaped[Array, "npar n"]
+    basis: Shaped[Array, "... npar n"]
+    influence: Shaped[Array, "... npar n"]
     bread: ArrowRoot
     terms: tuple[WhiteTerm, ...]
     working: WorkingClusters
@@ -324,7 +326,7 @@ def whitened(equations: EstimatingEquations) -> WhiteClusters | None:
     bread = None if root is None else root.congruent(equations.information).root()
     if root is None or bread is None:
         return None
-    basis = root.whitened(equations.basis.T)
+    basis = root.whitened(transposed(equations.basis))
     terms: list[WhiteTerm] = []
     for k, (term, scores) in enumerate(zip(clusters.terms, equations.scores, strict=True)):
         own, along = layout.own[k], root.of_term(k)
@@ -339,4 +341,5 @@ def whitened(equations: EstimatingEquations) -> WhiteClusters | None:
             residual = clusters.residual.along(along)
         white = scores @ along, term, clusters.mixed, spread, residual
         terms.append(WhiteTerm(places, len(own), along, *white))
-    return WhiteClusters(basis.T, bread.solved(basis).T, bread, tuple(terms), clusters)
+    influence = transposed(bread.solved(basis))
+    return WhiteClusters(transposed(basis), influence, bread, tuple(terms), clusters)

@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Annotated as Shaped
+from typing import Any
 
 import numpy as np
 
+from mlsem.core.linalg import transposed
 from mlsem.core.quiet import quiet
 from mlsem.core.records import Array, frozen
 from mlsem.estimation.standard_errors import StandardErrors
@@ -128,9 +130,9 @@ class Covariance:
 
 
 @quiet
-def meat(scores: Shaped[Array, "G n"]) -> Shaped[Array, "n n"]:
+def meat(scores: Shaped[Array, "... G n"]) -> Shaped[Array, "... n n"]:
     """Σ_j s_j s_jᵀ."""
-    return scores.T @ scores
+    return transposed(scores) @ scores
 
 
 def covariance(
@@ -141,21 +143,29 @@ def covariance(
 
     All NaN where the information is not positive definite.
     """
+    found = sandwich(equations, kind, factor)
+    if found is None:
+        return no_covariance(equations.params, kind, form)
+    matrix, flat = found
+    return Covariance(frozen(matrix), kind, form, flat=flat)
+
+
+def sandwich(
+    equations: EstimatingEquations, kind: StandardErrors, factor: float
+) -> tuple[Shaped[Array, "... npar npar"], Any] | None:
+    """The matrix of `covariance`, and whether the meat is flat (of many data sets of each); None
+    (of many: NaN) where the information is not positive definite."""
     root = equations.information.root()
     if root is None:
-        return no_covariance(equations.params, kind, form)
-    inner, flat = None, False
-    if kind.sandwich:
-        assert equations.scores is not None
-        meats = [
-            factor * meat(scores @ root.of_term(k)) for k, scores in enumerate(equations.scores)
-        ]
-        if not all(np.isfinite(each).all() for each in meats):
-            raise np.linalg.LinAlgError("scores are too large")
-        inner = equations.layout.summed(meats)
-        flat = inner.raised(-FLAT).root() is None
-    matrix = root.sandwich(equations.basis, inner)
-    return Covariance(frozen(matrix), kind, form, flat=flat)
+        return None
+    if not kind.sandwich:
+        return root.sandwich(equations.basis), False
+    assert equations.scores is not None
+    meats = [factor * meat(scores @ root.of_term(k)) for k, scores in enumerate(equations.scores)]
+    if not all(np.isfinite(each).all() for each in meats):
+        raise np.linalg.LinAlgError("scores are too large")
+    inner = equations.layout.summed(meats)
+    return root.sandwich(equations.basis, inner), ~inner.raised(-FLAT).definite
 
 
 def silenced(found: Covariance, robust: RobustContrasts | None) -> Covariance:
@@ -179,12 +189,19 @@ def robust_covariance(
     clusters = whitened(equations)
     if clusters is None:
         return no_covariance(equations.params, kind, form)
-    found = robust_contrasts(clusters, kind, clusters.influence)
-    bread = clusters.bread
-    matrix = frozen(bread.sandwich(clusters.basis, bread.congruent(found.meat)))
+    matrix, found = adjusted_sandwich(clusters, kind)
     reference = None if z else ClusterReference(clusters, kind)
     forms = adjustment_forms(clusters, kind)
-    return silenced(Covariance(matrix, kind, form, reference, forms=forms), found)
+    return silenced(Covariance(frozen(matrix), kind, form, reference, forms=forms), found)
+
+
+def adjusted_sandwich(
+    clusters: WhiteClusters, kind: StandardErrors
+) -> tuple[Shaped[Array, "... npar npar"], RobustContrasts]:
+    """The matrix of `robust_covariance`, and what the clusters say of each parameter."""
+    found = robust_contrasts(clusters, kind, clusters.influence)
+    bread = clusters.bread
+    return bread.sandwich(clusters.basis, bread.congruent(found.meat)), found
 
 
 def adjustment_forms(clusters: WhiteClusters, kind: StandardErrors) -> tuple[str, ...]:

@@ -76,16 +76,16 @@ def _covariance_of(
     if kind.model_based and estimates.restricted:
         found, wrong = _restricted(estimates)
         return (with_freedom(found, estimates, method) if method else found), wrong
-    inner = "expected" if method else _bread(estimates, kind)
+    inner = "expected" if method else bread_of(estimates, kind)
     if kind.adjustment is None:
         directions = estimates.directions()
-        small = None if problem.robust.strata is not None else _factor(estimates, kind)
+        small = None if problem.robust.strata is not None else factor_of(estimates, kind)
         form = inner if small is None else f"{inner}, times {small.formula}"
         if problem.robust.strata is not None:
             form = f"{inner}, by strata"
         sizes = len(problem.robust.labels), problem.moments.n_rows, len(estimates.params)
         factor = 1.0 if small is None else small(*sizes)
-        equations = _equations(estimates, directions, inner, with_scores=kind.sandwich)
+        equations = equations_of(estimates, directions, inner, with_scores=kind.sandwich)
         found = covariance(equations, kind, form, factor)
         if method:
             found = with_freedom(found, estimates, method)
@@ -118,7 +118,7 @@ def doubted(estimates: Estimates, found: Covariance) -> tuple[Covariance, tuple[
         return found, on_replicates(estimates)
     unseen = found.kind.sandwich and found.kind.adjustment is None
     if unseen and len(estimates.problem.robust.labels) <= LOOKED_AT:
-        found = replace(found, effective=_effective(estimates, _bread(estimates, found.kind)))
+        found = replace(found, effective=_effective(estimates, bread_of(estimates, found.kind)))
     return found, cautions(estimates.problem, found)
 
 
@@ -133,7 +133,7 @@ def _effective(estimates: Estimates, kind: InformationKind) -> Shaped[Array, "np
     return variances.sum(axis=0) ** 2 / (variances**2).sum(axis=0)
 
 
-def _bread(estimates: Estimates, kind: StandardErrors) -> InformationKind:
+def bread_of(estimates: Estimates, kind: StandardErrors) -> InformationKind:
     """The information whose inverse is the bread: on the boundary the gradient is not zero, and
     the observed one no curvature; there it is for those only who ask for it. Where values are
     missing at random the expected information is that of others (Kenward & Molenberghs, 1998)."""
@@ -145,7 +145,7 @@ def _bread(estimates: Estimates, kind: StandardErrors) -> InformationKind:
     return settings.bread(kind, expected=not observed)
 
 
-def _factor(estimates: Estimates, kind: StandardErrors) -> Factor | None:
+def factor_of(estimates: Estimates, kind: StandardErrors) -> Factor | None:
     """The factor of the kind, if it goes with the model."""
     factor = kind.factor
     if factor is None or not factor.single_level:
@@ -160,7 +160,7 @@ def _restricted(estimates: Estimates) -> tuple[Covariance, tuple[str, ...]]:
     return _without(found, lost, estimates.names)
 
 
-def _equations(
+def equations_of(
     estimates: Estimates, directions: Directions, kind: InformationKind, *, with_scores: bool
 ) -> EstimatingEquations:
     information = estimates.arranged_information(directions, kind)
@@ -170,7 +170,7 @@ def _equations(
 
 
 def _scored(
-    estimates: Estimates, directions: Directions, information: Shaped[Array, "n n"] | Arrow
+    estimates: Estimates, directions: Directions, information: Shaped[Array, "... n n"] | Arrow
 ) -> EstimatingEquations:
     terms, arrow = _matched(estimates, directions, information)
     strata = estimates.problem.robust.strata
@@ -186,7 +186,7 @@ def _scored(
 
 
 def _matched(
-    estimates: Estimates, directions: Directions, information: Shaped[Array, "n n"] | Arrow
+    estimates: Estimates, directions: Directions, information: Shaped[Array, "... n n"] | Arrow
 ) -> tuple[tuple[RobustTerm, ...], Arrow]:
     """The robust clusters and the information by the same terms."""
     by_term = isinstance(information, Arrow) and not _as_one(estimates)
@@ -195,8 +195,8 @@ def _matched(
 
 
 def stratified(
-    scores: Shaped[Array, "G n"], strata: Shaped[Index, "G"] | None
-) -> Shaped[Array, "G n"]:
+    scores: Shaped[Array, "... G n"], strata: Shaped[Index, "G"] | None
+) -> Shaped[Array, "... G n"]:
     """√(J_h/(J_h - 1)) (s_j - s̄_h) of clusters of stratum h, of which there are J_h: their squares
     sum to the covariance of Σ s_j where clusters are drawn stratum by stratum."""
     if strata is None:
@@ -213,8 +213,8 @@ def _as_one(estimates: Estimates) -> bool:
 
 
 def _rows(
-    layout: Layout, term: int, columns: Shaped[Index, "k"], scores: Shaped[Array, "g k"]
-) -> Shaped[Array, "g m"]:
+    layout: Layout, term: int, columns: Shaped[Index, "k"], scores: Shaped[Array, "... g k"]
+) -> Shaped[Array, "... g m"]:
     """Rows along the directions that move a term, along `Layout.places`."""
     if not len(layout.shared):
         return scores
@@ -237,7 +237,7 @@ def working_equations(
         own = estimates.restricted_information(directions)
     if own is not None:
         return _with_clusters(estimates, directions, _scored(estimates, directions, own))
-    equations = _equations(estimates, directions, kind, with_scores=True)
+    equations = equations_of(estimates, directions, kind, with_scores=True)
     information = equations.information
     if directions.fixed:
         information = _apart(information, directions.fixed)

@@ -46,6 +46,11 @@ class WorkingTerm:
     size: int
     weights: Shaped[Array, "J"] | None = None
 
+    @cached_property
+    def _whole(self) -> bool:
+        """Whether all directions of the term move it, in their order."""
+        return np.array_equal(self.place, np.arange(self.size))
+
     @property
     def n_kinds(self) -> int:
         """K."""
@@ -61,14 +66,14 @@ class WorkingTerm:
         """Clusters of each kind."""
         return np.bincount(self.kind, minlength=self.n_kinds).astype(float)
 
-    def information(self, kinds: Shaped[Index, "k"] | slice) -> Shaped[Array, "k m m"]:
+    def information(self, kinds: Shaped[Index, "k"] | slice) -> Shaped[Array, "... k m m"]:
         """B of these kinds: the expected information of such a cluster."""
         if self._kept is not None:
-            return self._kept[kinds]
+            return self._kept[..., kinds, :, :]
         return self._information(np.arange(self.n_kinds)[kinds])
 
     @cached_property
-    def _kept(self) -> Shaped[Array, "K m m"] | None:
+    def _kept(self) -> Shaped[Array, "... K m m"] | None:
         """Of all kinds, where they take little memory."""
         if self.n_kinds * self.size**2 > KEPT:
             return None
@@ -89,19 +94,20 @@ class WorkingTerm:
 
     def _information(
         self, kinds: Shaped[Index, "k"], factors: Shaped[Array, "J"] | None = None
-    ) -> Shaped[Array, "k m m"]:
+    ) -> Shaped[Array, "... k m m"]:
         found, place = self.unions.information(kinds, factors), self.place
-        if np.array_equal(place, np.arange(self.size)):
+        if self._whole:
             return found
         total = np.zeros((len(kinds), self.size, self.size))
         total[:, place[:, None], place] = found
         return total
 
     def cumulants(
-        self, kinds: Shaped[Index, "k"], directions: Shaped[Array, "k c m"]
-    ) -> Shaped[Array, "k c"]:
+        self, kinds: Shaped[Index, "k"], directions: Shaped[Array, "... k c m"]
+    ) -> Shaped[Array, "... k c"]:
         """κ₄ of the scores of clusters of given kinds along directions of φ."""
-        return self.unions.cumulants(kinds, directions[..., self.place])
+        moved = directions if self._whole else directions.take(self.place, -1)
+        return self.unions.cumulants(kinds, moved)
 
     def third(
         self, kinds: Shaped[Index, "k"], directions: Shaped[Array, "k c m"]

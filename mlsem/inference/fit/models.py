@@ -222,5 +222,5 @@ def _saturated_values(
 
 
 def _not_negative(row: Row) -> Row:
-    bounded = row.is_variance and row.level == 2 and row.free >= 0
+    bounded = row.is_variance and row.level > 1 and row.free >= 0
     return replace(row, lower=max(row.lower, 0.0)) if bounded else row

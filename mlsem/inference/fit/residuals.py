@@ -121,6 +121,8 @@ def level_residuals(
 ) -> LevelResiduals:
     """Of one level of a group, without auxiliary variables, of which the model says nothing."""
     problem, beside = estimates.problem, estimates.table.auxiliary
+    if level == 2:
+        beside += estimates.table.passing
     return LevelResiduals(
         joint_moments(problem, level, saturated.moments[level - 1]).without(beside),
         joint_moments(problem, level, estimates.implied[level - 1]).without(beside),

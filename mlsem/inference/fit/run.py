@@ -74,7 +74,7 @@ def fit_measures(models: FitModels) -> Measures:
         models.robust,
     )
     measures: Measures = {"npar": float(estimates.n_own_params)}
-    if not estimates.table.two_level:
+    if not estimates.table.multilevel:
         measures["fmin"] = 0.5 * tests.model.statistic / tests.units
     measures |= _chi_square(tests.model, "", robust=tests.robust)
     measures |= _score(models)
@@ -110,7 +110,7 @@ def level_measures(models: FitModels, level: int, units: Units = "clusters") -> 
     require_estimates(estimates)
     if units not in get_args(Units):
         raise OptionValueError(f"units={units!r}: it takes one of {listed(get_args(Units))}.")
-    if not estimates.table.two_level:
+    if not estimates.table.multilevel:
         raise InferenceError("the model has one level: fit_measures() without level= is its fit.")
     own, base = models.at_level(level), models.baseline_at_level(level)
     if own is None:
@@ -118,9 +118,10 @@ def level_measures(models: FitModels, level: int, units: Units = "clusters") -> 
             f"there is no fit of level {level} alone: a label or a constraint ties the levels, or "
             "the model with the other level saturated has no maximum."
         )
-    count = (
-        estimates.n_obs if level == 1 or units == "rows" else estimates.problem.moments.n_clusters
-    )
+    moments = estimates.problem.moments
+    count = estimates.n_obs
+    if level > 1 and units == "clusters":
+        count = len(moments.top_labels) if level == 3 else moments.n_clusters
     tests = _Tests(
         models.against_saturated(own),
         None if base is None else models.against_saturated(base),
@@ -135,7 +136,7 @@ def level_measures(models: FitModels, level: int, units: Units = "clusters") -> 
         measures |= _comparisons(tests)
     approximation = tests.approximation()
     measures |= _approximation(approximation)
-    name = ("srmr_within", "srmr_between")[level - 1]
+    name = _srmr_names(estimates)[level - 1]
     measures |= {name: _level_srmr(own, models.saturated, level)} | _goodness(tests, approximation)
     return defined(measures, estimates)
 
@@ -248,10 +249,20 @@ def _approximation(found: Approximation) -> Measures:
 
 
 def _srmr(models: FitModels) -> Measures:
-    if not models.estimates.table.two_level:
+    if not models.estimates.table.multilevel:
         return {}
-    within, between = (_level_srmr(models.estimates, models.saturated, level) for level in (1, 2))
-    return {"srmr": within + between, "srmr_within": within, "srmr_between": between}
+    names = _srmr_names(models.estimates)
+    values = [
+        _level_srmr(models.estimates, models.saturated, level) for level in range(1, len(names) + 1)
+    ]
+    return {"srmr": sum(values)} | dict(zip(names, values, strict=True))
+
+
+def _srmr_names(estimates: Estimates) -> tuple[str, ...]:
+    """By level."""
+    if estimates.table.three_level:
+        return "srmr_level1", "srmr_level2", "srmr_level3"
+    return "srmr_within", "srmr_between"
 
 
 def _level_srmr(estimates: Estimates, saturated: SaturatedModel, level: int) -> float:

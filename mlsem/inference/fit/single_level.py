@@ -33,7 +33,7 @@ from mlsem.inference.fit.residuals import (
 def single_level_measures(models: FitModels) -> dict[str, float]:
     """By lavaan's names; none of a two-level model."""
     estimates, test = models.estimates, models.test
-    if estimates.table.two_level:
+    if estimates.table.multilevel:
         return {}
     groups = [level_residuals(group.estimates, point, 1) for group, point in models.groups]
     means = estimates.table.meanstructure

@@ -12,7 +12,7 @@ from typing import Annotated as Shaped
 import numpy as np
 
 from mlsem.core.implied.total import level_total
-from mlsem.core.records import Array, CellMoments, ClusterMoments
+from mlsem.core.records import Array, CellMoments, ClusterMoments, NestedMoments
 from mlsem.core.sample.shapes import covariate_sample, level_sample
 from mlsem.errors import InferenceError
 from mlsem.estimation.scales import scales_at
@@ -144,11 +144,17 @@ def _about(source: Source, mean: float, variance: float, levels: tuple[float, ..
 def _known(
     moments: ClusterMoments | CellMoments, entries: Shaped[Array, "D"], *, above: bool
 ) -> Shaped[Array, "m"] | None:
-    """The values, of clusters or of rows that are clusters of their own."""
+    """The values, of clusters (the highest of those in which they are constant) or of rows that are
+    clusters of their own."""
     if isinstance(moments, ClusterMoments):
-        if above or (moments.rows == 1).all():
-            return moments.cluster_rows @ entries
-        return None
+        if not above and (moments.rows > 1).any():
+            return None
+        values = moments.cluster_rows @ entries
+        if isinstance(moments, NestedMoments):  # of level 3 a value for each unit
+            _, first = np.unique(moments.unit_of, return_index=True)
+            same = values[first][moments.unit_of] == values
+            return values[first] if same.all() else values
+        return values
     if not above:
         return None
     needed = entries[1 + moments.varying :] != 0.0

@@ -46,7 +46,7 @@ def mixed(
     """A call of `mlsem.lmm`."""
     text = formula.constant
     if isinstance(text, str):
-        require_one_grouping(text)
+        require_groupings(text)
     options: dict[str, Doc] = ({} if reml else {"REML": "False"}) | dict(more or {})
     seen = context.seen(formula.doc, data.doc)
     info = FitInfo("lmm", formula.doc, data, options, str(text or ""), reml, seen=seen)
@@ -69,14 +69,19 @@ def formula(context: Context, bound: Bound) -> Value:
     return Value(value.doc, "formula", value.binds, value.constant)
 
 
-def require_one_grouping(text: str) -> None:
-    groupings = {each.strip() for each in re.findall(r"\|\s*([^|()]+?)\s*\)", text)}
+def require_groupings(text: str, most: int = 2) -> None:
+    """One grouping factor, or two of which one may be nested in the other: `a/b`; `a` beside `a:b`
+    or `b`."""
+    groupings = {each.replace(" ", "") for each in re.findall(r"\|\s*([^|()]+?)\s*\)", text)}
     if not groupings:
         raise Refused("the formula has no random part that is known here, as (1 | id).")
-    if len(groupings) > 1 or any(set(each) & set("/:+*") for each in groupings):
+    columns = {name for each in groupings for name in re.split(r"[/:]", each)}
+    alone = len(groupings) == 1 and any(":" in each for each in groupings)
+    if len(columns) > most or alone or any(set(each) & set("+*") for each in groupings):
+        nested = ", or one nested in another, (1 | school/class)" if most > 1 else " here"
         raise Refused(
-            "mlsem.lmm takes one grouping factor: keep that of the largest clusters, or use a "
-            "program for crossed and nested effects."
+            f"mlsem.lmm takes one grouping factor{nested}: keep that of the largest clusters, or "
+            "use a program for crossed effects."
         )
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from mlsem.porting.r.context import Bound, Context, r_function
 from mlsem.porting.r.fits import a_model, frame, means, option
 from mlsem.porting.r.layout import Brackets, call, items, literal
-from mlsem.porting.r.mixed_fits import formula_text, require_one_grouping
+from mlsem.porting.r.mixed_fits import formula_text, require_groupings
 from mlsem.porting.r.values import FitInfo, Refused, Value
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ LISTS = (
 def wemix(context: Context, bound: Bound) -> Value:
     formula = formula_text(context, bound.need("formula"))
     if isinstance(formula.constant, str):
-        require_one_grouping(formula.constant)
+        require_groupings(formula.constant, 1)
     data = frame(context, bound.node("data"), "mix")
     options = _sampling(bound)
     _settle(bound)
@@ -41,7 +41,7 @@ def plausible_values(context: Context, bound: Bound) -> Value:
     columns = [each.strip() for each in outcomes.split("+")]
     if not tilde or len(columns) < 2:
         raise Refused("the formula is not written in the call: write it there, pv1 + pv2 ~ x.")
-    require_one_grouping(rest)
+    require_groupings(rest, 1)
     data = frame(context, bound.node("data"), "mixPV")
     options = _sampling(bound)
     bound.drop("mc", "silent")

@@ -8,13 +8,16 @@ subgroup),
 and risks, differences μ(a) - μ(b), log μ(a)/μ(b) and log odds ratios have delta-method errors with
 the degrees of freedom of their gradients (as marginal effects in R's marginaleffects; Greenland,
 2004). A slope is Σ w_i (dμ/dη)_i ẋ_iᵀβ, ẋ the derivative of x_i. Rows are taken as they are: errors
-are those of β̂, not of a draw of other rows.
+are those of β̂, not of a draw of other rows. Of a linear mixed model g is the identity, random
+effects are 0, and a difference stands also in standard deviations √(Σ w_i z_iᵀΨz_i + σ²) of the
+outcome given x.
 """
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -32,12 +35,76 @@ from mlsem.report.sheet import Sheet, SheetTable, Shown
 if TYPE_CHECKING:
     import pandas as pd
 
+    from mlsem.core.generalized.families import Link
     from mlsem.core.records import Array
+    from mlsem.data.design.remade import Recipe
+    from mlsem.inference.covariance.matrix import Covariance
     from mlsem.results.generalized.result import GlmResult
 
 EffectKind = Literal["contrast", "slope"]
 STEP = 1e-4  # standard deviations, of the difference that a derivative is
+LEGENDS = {
+    "ratio": "Standard errors of ratios are those of their logarithms.",
+    "standardized": "Standardized: in standard deviations of the outcome given the covariates, "
+    "random effects and residuals together.",
+}
 MANY = 12  # values of a variable that are no categories
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Expectations:
+    """What expected outcomes of rows are made of.
+
+    Attributes
+    ----------
+    recipe : Recipe
+        Makes x of rows.
+    beta : (p,)
+    npar : int
+        Parameters of the covariance, of which β are the first.
+    link : Link
+    covariance : Covariance
+    binary : bool
+        Whether means are probabilities.
+    positive : bool
+        Whether they are positive, so that they have ratios.
+    trials, offset : function
+        Of rows, (n,).
+    deviation : function or None
+        The outcome's standard deviation given x in rows, and its gradient (npar,).
+    """
+
+    recipe: Recipe
+    beta: Array
+    npar: int
+    link: Link
+    covariance: Covariance
+    binary: bool
+    positive: bool
+    trials: Callable[[pd.DataFrame], Array]
+    offset: Callable[[pd.DataFrame], Array]
+    deviation: Callable[[pd.DataFrame], tuple[float, Array]] | None = None
+
+    def weights(self, part: pd.DataFrame) -> Array:
+        trials = self.trials(part)
+        return trials / trials.sum()
+
+    def design(self, part: pd.DataFrame) -> Array:
+        """X of rows.
+
+        Raises
+        ------
+        DataError
+            A value is missing.
+        """
+        design, _ = self.recipe.fixed_design(part)
+        if np.isnan(design).any():
+            raise DataError("some rows lack a value of a variable of the formula: leave them out.")
+        return design
+
+    def padded(self, gradient: Array) -> Array:
+        """Of β, along all parameters."""
+        return np.append(gradient, np.zeros(self.npar - len(gradient)))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -99,8 +166,11 @@ class GlmEffects(Shown, Answering):
             cells += [format_pvalue(float(columns["pvalue"][k]))]
             cells += [format_number(float(columns[each][k])) for each in ("lower", "upper")]
             rows.append((name, tuple(cells)))
-        ratios = any("ratio" in effect for effect in columns["effect"])
-        legend = "Standard errors of ratios are those of their logarithms." if ratios else ""
+        legend = " ".join(
+            sentence
+            for word, sentence in LEGENDS.items()
+            if any(word in effect for effect in columns["effect"])
+        )
         table = SheetTable("Effects", heads, tuple(rows), legend, left=1)
         title = f"Effects of {self.variable} by standardisation ({100 * self.level:g} % intervals)"
         return Sheet(title, (), (table,), "Notes", self.notes)
@@ -122,16 +192,48 @@ def glm_effects(
     ------
     OptionValueError, DataError, InferenceError
     """
-    require_level(level)
-    if kind not in (None, "contrast", "slope"):
-        raise OptionValueError(f"kind={kind!r}: it takes 'contrast' or 'slope'.")
-    if fit._estimates.data.n_absorbed:
+    data = fit._estimates.data
+    if data.n_absorbed:
         raise InferenceError(
             "constants of groups were taken out (absorb=): the coefficients are the differences, "
             "and expected outcomes need the constants."
         )
-    rows = fit._estimates.data.frame if frame is None else frame
-    grid = fit._estimates.data.recipe.grid.names
+    binary = fit.family == "binomial" or bool(np.isin(data.rows.outcome, (0.0, 1.0)).all())
+    means = Expectations(
+        recipe=data.recipe,
+        beta=fit.estimates,
+        npar=len(fit.estimates),
+        link=fit.settings.records[1],
+        covariance=fit.covariance,
+        binary=binary,
+        positive=binary or fit.family != "gaussian",
+        trials=partial(trials_of, data.recipe),
+        offset=partial(offset_of, data.recipe),
+    )
+    rows = data.frame if frame is None else frame
+    columns = effect_columns(means, rows, variable, kind, values, by, level)
+    return GlmEffects(variable, level, _notes(fit, variable), columns)
+
+
+def effect_columns(
+    means: Expectations,
+    rows: pd.DataFrame,
+    variable: str,
+    kind: EffectKind | None,
+    values: Iterable[Any] | None,
+    by: str | None,
+    level: float,
+) -> dict[str, Any]:
+    """Those of `GlmEffects.frame`.
+
+    Raises
+    ------
+    OptionValueError, DataError
+    """
+    require_level(level)
+    if kind not in (None, "contrast", "slope"):
+        raise OptionValueError(f"kind={kind!r}: it takes 'contrast' or 'slope'.")
+    grid = means.recipe.grid.names
     if variable not in grid:
         raise OptionValueError(
             f"{variable!r} is no column that the formula's effects are made of; these are "
@@ -141,30 +243,32 @@ def glm_effects(
     found: list[tuple[Hashable, _Function]] = []
     for label, part in _parts(rows, by):
         made = (
-            _slope(fit, part, variable) if points is None else _risks(fit, part, variable, points)
+            _slope(means, part, variable)
+            if points is None
+            else _risks(means, part, variable, points)
         )
         found += [(label, each) for each in made]
     functions = [each for _, each in found]
-    se, df = fit.covariance.of_functions(np.array([each.gradient for each in functions]))
+    gradients = np.array([means.padded(each.gradient) for each in functions])
+    se, df = means.covariance.of_functions(gradients)
     tests = wald(np.array([each.value for each in functions]), se, df, level)
     logs = np.array([each.log for each in functions])
-    means = np.array([each.effect == "mean" for each in functions])
+    untested = np.array([each.effect == "mean" for each in functions])
 
     def shown(values: Array) -> Array:
         return np.where(logs, np.exp(values), values)
 
     columns: dict[str, Any] = {} if by is None else {"by": [label for label, _ in found]}
-    columns |= {
+    return columns | {
         "effect": [each.effect for each in functions],
         "contrast": [each.contrast for each in functions],
         "estimate": shown(tests.est),
         "se": tests.se,
         "df": tests.df,
-        "pvalue": np.where(means, np.nan, tests.pvalue),
+        "pvalue": np.where(untested, np.nan, tests.pvalue),
         "lower": shown(tests.lower),
         "upper": shown(tests.upper),
     }
-    return GlmEffects(variable, level, _notes(fit, variable), columns)
 
 
 def _points(
@@ -214,59 +318,53 @@ def _parts(frame: pd.DataFrame, by: str | None) -> Iterator[tuple[Hashable, pd.D
         yield label, part
 
 
-def _weights(fit: GlmResult, part: pd.DataFrame) -> Array:
-    trials = trials_of(fit._estimates.data.recipe, part)
-    return trials / trials.sum()
-
-
-def _design(fit: GlmResult, part: pd.DataFrame) -> Array:
-    design, _ = fit._estimates.data.recipe.fixed_design(part)
-    if np.isnan(design).any():
-        raise DataError("some rows lack a value of a variable of the formula: leave them out.")
-    return design
-
-
-def _risks(fit: GlmResult, part: pd.DataFrame, variable: str, points: list[Any]) -> list[_Function]:
+def _risks(
+    means: Expectations, part: pd.DataFrame, variable: str, points: list[Any]
+) -> list[_Function]:
     """Means at all values, then contrasts with the first."""
-    link, weights = fit.settings.records[1], _weights(fit, part)
-    offset = offset_of(fit._estimates.data.recipe, part)
-    means: list[tuple[float, Array]] = []
+    link, weights, offset = means.link, means.weights(part), means.offset(part)
+    at: list[tuple[float, Array]] = []
     for value in points:
-        design = _design(fit, part.assign(**{variable: value}))
-        eta = design @ fit.estimates + offset
-        means.append((float(weights @ link.mean(eta)), (weights * link.slope(eta)) @ design))
+        design = means.design(part.assign(**{variable: value}))
+        eta = design @ means.beta + offset
+        at.append((float(weights @ link.mean(eta)), (weights * link.slope(eta)) @ design))
     names = [f"{variable} = {value}" for value in points]
-    found = [_Function("mean", n, *each) for n, each in zip(names, means, strict=True)]
-    (first, of_first), positive = means[0], fit.family != "gaussian" or _is_binary(fit)
-    for value, (mean, gradient) in zip(points[1:], means[1:], strict=True):
+    found = [_Function("mean", n, *each) for n, each in zip(names, at, strict=True)]
+    first, of_first = at[0]
+    for value, (mean, gradient) in zip(points[1:], at[1:], strict=True):
         against = f"{variable}: {value} - {points[0]}"
-        found.append(_Function("difference", against, mean - first, gradient - of_first))
+        difference = _Function("difference", against, mean - first, gradient - of_first)
+        found.append(difference)
+        if means.deviation is not None:
+            found.append(_standardised(difference, *means.deviation(part)))
         over = f"{variable}: {value} / {points[0]}"
-        if positive and min(first, mean) > 0.0:
+        if means.positive and min(first, mean) > 0.0:
             change = gradient / mean - of_first / first
             found.append(_Function("ratio", over, float(np.log(mean / first)), change, log=True))
-        if _is_binary(fit) and min(first, mean) > 0.0 and max(first, mean) < 1.0:
+        if means.binary and min(first, mean) > 0.0 and max(first, mean) < 1.0:
             odds = np.log(mean / (1.0 - mean)) - np.log(first / (1.0 - first))
             change = gradient / (mean * (1.0 - mean)) - of_first / (first * (1.0 - first))
             found.append(_Function("odds ratio", over, float(odds), change, log=True))
     return found
 
 
-def _is_binary(fit: GlmResult) -> bool:
-    """Whether means are probabilities."""
-    outcome = fit._estimates.data.rows.outcome
-    return fit.family == "binomial" or bool(np.isin(outcome, (0.0, 1.0)).all())
+def _standardised(difference: _Function, deviation: float, gradient: Array) -> _Function:
+    """δ = d / s: ∂δ = (∂d - δ ∂s) / s."""
+    value = difference.value / deviation
+    change = -value * gradient
+    change[: len(difference.gradient)] += difference.gradient
+    return _Function("standardized", difference.contrast, value, change / deviation)
 
 
-def _slope(fit: GlmResult, part: pd.DataFrame, variable: str) -> list[_Function]:
+def _slope(means: Expectations, part: pd.DataFrame, variable: str) -> list[_Function]:
     """The average derivative of the mean."""
-    link, weights = fit.settings.records[1], _weights(fit, part)
+    link, weights = means.link, means.weights(part)
     values: Any = part[variable].astype(float)
     step = STEP * (float(values.std(ddof=0)) or 1.0)
-    ends = [_design(fit, part.assign(**{variable: values + s})) for s in (step, -step)]
-    change, design = (ends[0] - ends[1]) / (2.0 * step), _design(fit, part)
-    eta = design @ fit.estimates + offset_of(fit._estimates.data.recipe, part)
-    along = change @ fit.estimates
+    ends = [means.design(part.assign(**{variable: values + s})) for s in (step, -step)]
+    change, design = (ends[0] - ends[1]) / (2.0 * step), means.design(part)
+    eta = design @ means.beta + means.offset(part)
+    along = change @ means.beta
     slope = link.slope(eta)
     gradient = (weights * link.bend(eta) * along) @ design + (weights * slope) @ change
     return [_Function("slope", f"d/d {variable}", float(weights @ (slope * along)), gradient)]

@@ -77,6 +77,13 @@ class GlmResult(Expecting, Coefficients, Answering, Plotted):
     _estimates: GlmEstimates
     _refit: Refit
 
+    @property
+    def _columns_named(self) -> tuple[str, ...]:
+        """Texts in which the columns occur that rows are asked for."""
+        data = self._estimates.data
+        named = (self.model, data.cluster, data.absorbed, data.occasions)
+        return tuple(each for each in named if each is not None)
+
     # --- what was fitted ------------------------------------------------------------------------
 
     @property

@@ -73,6 +73,15 @@ def classes_of(estimates: Estimates) -> ResidualClasses | None:
     return recipe_of(estimates).classes
 
 
+def class_shares(estimates: Estimates, frame: pd.DataFrame) -> Array:
+    """How many of the rows of a frame are of each class, (G,); they add up to 1."""
+    classes = classes_of(estimates)
+    if classes is None:
+        return np.ones(1)
+    codes = classes.codes(frame)
+    return np.bincount(codes[codes >= 0], minlength=len(classes.cells)) / max(1, (codes >= 0).sum())
+
+
 def row_variances(estimates: Estimates, frame: pd.DataFrame) -> Array:
     """σ² of rows of a frame, (n,) or (1,); NaN where the class is missing.
 

@@ -24,10 +24,13 @@ from mlsem.results.mixed.source import Source
 from mlsem.results.result import PROFILED, CiKind, FitResult
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     import pandas as pd
 
     from mlsem.data.design.remade import Recipe
     from mlsem.data.frames.records import AnyFrame
+    from mlsem.results.generalized.effects import EffectKind, GlmEffects
     from mlsem.results.mixed.summary import MixedSummary
     from mlsem.results.mixed.tables import Scale
     from mlsem.results.mixed.varcorr import VarCorr
@@ -482,9 +485,67 @@ class MixedResult(Questioned, FitResult):
         found = rows.simulate(self._estimates, frame, n, seed, effects)
         return self._source.returned(found, data)
 
-    def _rows(self, data: object, what: str, *others: str) -> pd.DataFrame:
-        named = (*self._columns_named, *self._residual_columns, *others)
-        return self._source.rows(self._estimates, data, what, *named)
+    def effects(  # type: ignore[override]
+        self,
+        variable: str,
+        data: AnyFrame | None = None,
+        *,
+        kind: EffectKind | None = None,
+        values: Iterable[Any] | None = None,
+        by: str | None = None,
+        level: float = 0.95,
+    ) -> GlmEffects:
+        """Expected outcomes at values of a variable, their differences, or slopes, by
+        standardisation.
+
+        The expectations xᵀβ̂ of all rows are averaged as they would be at each value; a difference
+        also stands in standard deviations of the outcome given x (`standardized`), which both the
+        random effects and the residuals have, with the delta method's standard error. Without
+        interactions a difference is the coefficient, with its degrees of freedom.
+
+        Parameters
+        ----------
+        variable : str
+            A column of the data that the fixed effects are made of.
+        data : data frame, optional
+            The rows that are averaged over. Default: those of the fit, if they are still there.
+        kind : {"contrast", "slope"}, optional
+        values : iterable, optional
+        by : str, optional
+        level : float, default 0.95
+            As for `GlmResult.effects`.
+
+        Returns
+        -------
+        GlmEffects
+
+        Raises
+        ------
+        OptionValueError
+            No such variable, or a value that an argument cannot take.
+        DataError
+            Rows lack a column.
+        InferenceError
+            The fit did not converge, or its data are gone.
+
+        Examples
+        --------
+        >>> import mlsem
+        >>> data = mlsem.load_example("article")
+        >>> data["treated"] = (data["w1"] > 0).astype(int)
+        >>> fit = mlsem.lmm("y ~ treated*x1 + (1 | id)", data, se="CR2")
+        >>> fit.effects("treated").frame[["effect", "estimate", "se", "df"]].round(2)
+                 effect  estimate    se     df
+        0          mean     -0.48  0.19  25.00
+        1          mean      0.33  0.25  23.00
+        2    difference      0.81  0.31  47.68
+        3  standardized      0.53  0.21  38.85
+        """
+        from mlsem.results.mixed.effects import mixed_effects, refuse_two
+
+        refuse_two(data)
+        frame = self._rows(data, "effects")
+        return mixed_effects(self, variable, kind, values, by, frame, level)
 
     def variance_test(
         self,
@@ -551,6 +612,10 @@ class MixedResult(Questioned, FitResult):
 
         classes = classes_of(self._estimates)
         return () if classes is None else classes.columns
+
+    def _rows(self, data: object, what: str, *others: str) -> pd.DataFrame:
+        named = (*self._columns_named, *self._residual_columns, *others)
+        return self._source.rows(self._estimates, data, what, *named)
 
     # --- marginal means -------------------------------------------------------------------------
 

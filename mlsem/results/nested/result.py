@@ -11,7 +11,14 @@ import numpy as np
 from mlsem.arguments import require_level, require_seed, require_whole
 from mlsem.core.quiet import quiet
 from mlsem.data.table.frame import make_frame, make_series
-from mlsem.errors import EstimationWarning, InferenceWarning, OptionValueError, listed, warn
+from mlsem.errors import (
+    EstimationWarning,
+    InferenceError,
+    InferenceWarning,
+    OptionValueError,
+    listed,
+    warn,
+)
 from mlsem.estimation.keywords import UNCHANGED, MixedUpdateKeywords, shown
 from mlsem.estimation.nested import unreached
 from mlsem.estimation.remarks import singular_note
@@ -48,6 +55,7 @@ if TYPE_CHECKING:
     from mlsem.results.mixed.varcorr import VarCorr
     from mlsem.results.nested.predict import Levels
     from mlsem.results.nested.shares import NestedIcc, NestedR2
+    from mlsem.results.result import CiKind
 
 Refit = Callable[["NestedResult", object, object, Mapping[str, Any]], Any]
 
@@ -72,22 +80,23 @@ class NestedResult(Questioned, Tested, Answering):
     --------
     >>> import mlsem
     >>> data = mlsem.load_example("article")
-    >>> data["district"] = data["id"] // 5
+    >>> data = data.assign(district=data["id"] // 5, y=data["y"] + data["id"] // 5 % 3)
     >>> fit = mlsem.lmm("y ~ x1 + (1 | district/id)", data)
     >>> fit
-    <NestedResult: y ~ x1 + (1 | district/id), 500 rows, 50 id:district, 11 district, restricted
-    loglik -847.391, se standard; print(fit.summary())>
-    >>> fit.params.round(3).to_dict()  # doctest: +NORMALIZE_WHITESPACE
-    {'(Intercept)': -0.06, 'x1': 0.541, 'id:district.(Intercept)': 1.029,
-     'district.(Intercept)': 0.16, 'Residual': 1.336}
+    <NestedResult: y ~ x1 + (1 | district/id), 500 rows, 50 id:district, 11 district,
+    restricted loglik -843.274, se standard; print(fit.summary())>
+    >>> fit.params.round(3).tolist()
+    [0.796, 0.539, 1.173, 0.923, 1.31]
+    >>> fit.params.index.tolist()[2:]
+    ['id:district.(Intercept)', 'district.(Intercept)', 'Residual']
     >>> fit.bse.round(3).head(2).to_dict(), fit.df.round(1).head(2).to_dict()
-    ({'(Intercept)': 0.206, 'x1': 0.058}, {'(Intercept)': 9.4, 'x1': 455.6})
-    >>> fit.model, fit.converged, fit.n_obs, fit.n_clusters, fit.singular
-    ('y ~ x1 + (1 | district/id)', True, 500, 11, False)
+    ({'(Intercept)': 0.336, 'x1': 0.056}, {'(Intercept)': 9.9, 'x1': 456.6})
+    >>> fit.model, fit.converged, fit.loglik < 0, fit.n_obs, fit.n_clusters, fit.singular
+    ('y ~ x1 + (1 | district/id)', True, True, 500, 11, False)
     >>> fit.se_kind, fit.df_method, fit.n_params, fit.settings.estimator
     ('standard', 'satterthwaite', 5, 'REML')
     >>> round(fit.aic, 1), round(fit.bic, 1), fit.n_iterations < 20, fit.notes
-    (1704.8, 1725.9, True, ())
+    (1696.5, 1717.6, True, ())
     >>> fit.n_groups
     {'id:district': 50, 'district': 11}
     """
@@ -199,7 +208,7 @@ class NestedResult(Questioned, Tested, Answering):
         kind = "restricted loglik" if self._estimates.restricted else "loglik"
         state = "" if self.converged else ", not converged"
         return (
-            f"<NestedResult: {self.model}, {self.n_obs} rows, {groups}, {kind} {self.loglik:.3f}"
+            f"<NestedResult: {self.model}, {self.n_obs} rows, {groups},\n{kind} {self.loglik:.3f}"
             f"{state}, se {self.se_kind}; print(fit.summary())>"
         )
 
@@ -219,9 +228,9 @@ class NestedResult(Questioned, Tested, Answering):
         --------
         >>> import mlsem
         >>> data = mlsem.load_example("article")
-        >>> data["district"] = data["id"] // 5
+        >>> data = data.assign(district=data["id"] // 5, y=data["y"] + data["id"] // 5 % 3)
         >>> mlsem.lmm("y ~ x1 + (1 | district/id)", data).fixef().round(3).to_dict()
-        {'(Intercept)': -0.06, 'x1': 0.541}
+        {'(Intercept)': 0.796, 'x1': 0.539}
         """
         fixed = self._estimates.data.fixed
         return make_series(self.estimates[: len(fixed)], fixed, "est")
@@ -238,7 +247,7 @@ class NestedResult(Questioned, Tested, Answering):
         --------
         >>> import mlsem
         >>> data = mlsem.load_example("article")
-        >>> data["district"] = data["id"] // 5
+        >>> data = data.assign(district=data["id"] // 5, y=data["y"] + data["id"] // 5 % 3)
         >>> mlsem.lmm("y ~ x1 + (1 | district/id)", data).VarCorr().frame["grp"].tolist()
         ['id:district', 'district', 'Residual']
         """
@@ -249,13 +258,18 @@ class NestedResult(Questioned, Tested, Answering):
 
     @quiet
     def conf_int(
-        self, level: float = 0.95, *, parameters: str | Iterable[str] | None = None
+        self,
+        level: float = 0.95,
+        ci: CiKind = "wald",
+        parameters: str | Iterable[str] | None = None,
     ) -> pd.DataFrame:
         """Confidence limits `lower`, `upper`, estimate ± t se.
 
         Parameters
         ----------
         level : float, default 0.95
+        ci : {"wald"}, default "wald"
+            Profile intervals are those of two levels.
         parameters : str or iterable of str, optional
             Names as in `params`. Default: all.
 
@@ -272,12 +286,13 @@ class NestedResult(Questioned, Tested, Answering):
         --------
         >>> import mlsem
         >>> data = mlsem.load_example("article")
-        >>> data["district"] = data["id"] // 5
+        >>> data = data.assign(district=data["id"] // 5, y=data["y"] + data["id"] // 5 % 3)
         >>> fit = mlsem.lmm("y ~ x1 + (1 | district/id)", data)
         >>> fit.conf_int(parameters="x1").round(2)
             lower  upper
-        x1   0.43   0.66
+        x1   0.43   0.65
         """
+        require_wald(ci)
         return self._limits(level, parameters)
 
     @quiet
@@ -298,15 +313,15 @@ class NestedResult(Questioned, Tested, Answering):
         --------
         >>> import mlsem
         >>> data = mlsem.load_example("article")
-        >>> data["district"] = data["id"] // 5
+        >>> data = data.assign(district=data["id"] // 5, y=data["y"] + data["id"] // 5 % 3)
         >>> fit = mlsem.lmm("y ~ x1 + (1 | district/id)", data)
         >>> fit.parameter_estimates()[["lhs", "op", "rhs", "level", "est"]].round(2)
           lhs  op rhs  level   est
         0   y   ~  x1      1  0.54
-        1   y  ~~   y      1  1.34
-        2   y  ~~   y      2  1.03
-        3   y  ~1          3 -0.06
-        4   y  ~~   y      3  0.16
+        1   y  ~~   y      1  1.31
+        2   y  ~~   y      2  1.17
+        3   y  ~1          3  0.80
+        4   y  ~~   y      3  0.92
         """
         require_level(level)
         values = self.estimates[[row.free for row in self.table.rows]]
@@ -335,9 +350,9 @@ class NestedResult(Questioned, Tested, Answering):
         --------
         >>> import mlsem
         >>> data = mlsem.load_example("article")
-        >>> data["district"] = data["id"] // 5
-        >>> mlsem.lmm("y ~ x1 + (1 | district/id)", data).tidy()["group"].tolist()
-        [None, None, 'id:district', 'district', 'Residual']
+        >>> data = data.assign(district=data["id"] // 5, y=data["y"] + data["id"] // 5 % 3)
+        >>> mlsem.lmm("y ~ x1 + (1 | district/id)", data).tidy()["group"].tolist()[2:]
+        ['id:district', 'district', 'Residual']
         """
         from mlsem.results.mixed import tables
         from mlsem.results.nested.parts import levels_of
@@ -358,7 +373,7 @@ class NestedResult(Questioned, Tested, Answering):
         --------
         >>> import mlsem
         >>> data = mlsem.load_example("article")
-        >>> data["district"] = data["id"] // 5
+        >>> data = data.assign(district=data["id"] // 5, y=data["y"] + data["id"] // 5 % 3)
         >>> mlsem.lmm("y ~ x1 + (1 | district/id)", data).glance()[["nobs", "n_clusters"]]
            nobs  n_clusters
         0   500          11
@@ -381,7 +396,12 @@ class NestedResult(Questioned, Tested, Answering):
         )
 
     def summary(
-        self, level: float | None = None, *, rsquare: bool = False, correlation: bool = False
+        self,
+        level: float | None = None,
+        ci: CiKind = "wald",
+        *,
+        rsquare: bool = False,
+        correlation: bool = False,
     ) -> MixedSummary:
         """The results in the layout of lme4 and lmerTest.
 
@@ -389,6 +409,8 @@ class NestedResult(Questioned, Tested, Answering):
         ----------
         level : float, optional
             Adds confidence limits at this level.
+        ci : {"wald"}, default "wald"
+            As for `conf_int`.
         rsquare : bool, default False
             Adds marginal and conditional R².
         correlation : bool, default False
@@ -403,13 +425,14 @@ class NestedResult(Questioned, Tested, Answering):
         --------
         >>> import mlsem
         >>> data = mlsem.load_example("article")
-        >>> data["district"] = data["id"] // 5
+        >>> data = data.assign(district=data["id"] // 5, y=data["y"] + data["id"] // 5 % 3)
         >>> fit = mlsem.lmm("y ~ x1 + (1 | district/id)", data)
         >>> print(fit.summary().title)
         Linear mixed model of three levels by REML
         """
         from mlsem.results.nested.summarise import summarise
 
+        require_wald(ci)
         return summarise(self, level, rsquare=rsquare, correlation=correlation)
 
     def icc(self) -> NestedIcc:
@@ -430,9 +453,9 @@ class NestedResult(Questioned, Tested, Answering):
         --------
         >>> import mlsem
         >>> data = mlsem.load_example("article")
-        >>> data["district"] = data["id"] // 5
+        >>> data = data.assign(district=data["id"] // 5, y=data["y"] + data["id"] // 5 % 3)
         >>> mlsem.lmm("y ~ x1 + (1 | district/id)", data).icc().icc.round(2).tolist()
-        [0.06, 0.47]
+        [0.27, 0.62]
         """
         from mlsem.results.nested.shares import nested_icc
 
@@ -454,9 +477,9 @@ class NestedResult(Questioned, Tested, Answering):
         --------
         >>> import mlsem
         >>> data = mlsem.load_example("article")
-        >>> data["district"] = data["id"] // 5
+        >>> data = data.assign(district=data["id"] // 5, y=data["y"] + data["id"] // 5 % 3)
         >>> round(mlsem.lmm("y ~ x1 + (1 | district/id)", data).r_squared().marginal, 2)
-        0.13
+        0.07
         """
         from mlsem.results.nested.shares import nested_r_squared
 
@@ -497,10 +520,10 @@ class NestedResult(Questioned, Tested, Answering):
         --------
         >>> import mlsem
         >>> data = mlsem.load_example("article")
-        >>> data["district"] = data["id"] // 5
+        >>> data = data.assign(district=data["id"] // 5, y=data["y"] + data["id"] // 5 % 3)
         >>> fit = mlsem.lmm("y ~ x1 + (1 | district/id)", data)
-        >>> fit.with_se("CR2").bse["x1"].round(3), fit.with_se("CR2").df["x1"].round(1)
-        (0.124, 9.1)
+        >>> fit.with_se("CR2").bse["x1"].round(3).item()
+        0.12
         """
         settings = self.settings.with_se(kind, test, df, information)
         refuse_replicates(settings)
@@ -537,7 +560,7 @@ class NestedResult(Questioned, Tested, Answering):
         --------
         >>> import mlsem
         >>> data = mlsem.load_example("article")
-        >>> data["district"] = data["id"] // 5
+        >>> data = data.assign(district=data["id"] // 5, y=data["y"] + data["id"] // 5 % 3)
         >>> fit = mlsem.lmm("y ~ w1 + x1 + (1 | district/id)", data, se="CR2")
         >>> fit.wald_test("`w1`; `x1`").test
         'HTZ'
@@ -570,7 +593,7 @@ class NestedResult(Questioned, Tested, Answering):
         --------
         >>> import mlsem
         >>> data = mlsem.load_example("article")
-        >>> data["district"] = data["id"] // 5
+        >>> data = data.assign(district=data["id"] // 5, y=data["y"] + data["id"] // 5 % 3)
         >>> found = mlsem.lmm("y ~ x1 + (1 | district/id)", data).cluster_diagnostics("x1")
         >>> found.columns.tolist(), len(found)
         (['cluster', 'rows', 'leverage', 'parameter', 'share', 'change'], 11)
@@ -616,7 +639,7 @@ class NestedResult(Questioned, Tested, Answering):
         --------
         >>> import mlsem
         >>> data = mlsem.load_example("article")
-        >>> data["district"] = data["id"] // 5
+        >>> data = data.assign(district=data["id"] // 5, y=data["y"] + data["id"] // 5 % 3)
         >>> fit = mlsem.lmm("y ~ x1 + (1 | district/id)", data)
         >>> fit.update("+ w1", REML=False).fixef().index.tolist()
         ['(Intercept)', 'x1', 'w1']
@@ -625,20 +648,19 @@ class NestedResult(Questioned, Tested, Answering):
 
     # --- random effects and rows ----------------------------------------------------------------
 
-    def random_effects(self, level: str | int) -> pd.DataFrame:
-        """Predictions of the random effects of a level, with their standard errors given the
-        parameters.
+    def random_effects(self, level: str | int | None = None) -> Any:
+        """Predictions of the random effects, with their standard errors given the parameters.
 
         Parameters
         ----------
-        level : str or int
+        level : str or int, optional
             ``"school"`` or 3: the outer clusters; ``"class"``, ``"class:school"`` or 2: the inner
-            ones.
+            ones. Default: both, as lme4's ``ranef``.
 
         Returns
         -------
-        DataFrame
-            A row per cluster, of inner ones by both ids.
+        DataFrame or dict of DataFrame
+            A row per cluster, of inner ones by both ids; of both levels by their names.
 
         Raises
         ------
@@ -651,16 +673,19 @@ class NestedResult(Questioned, Tested, Answering):
         --------
         >>> import mlsem
         >>> data = mlsem.load_example("article")
-        >>> data["district"] = data["id"] // 5
+        >>> data = data.assign(district=data["id"] // 5, y=data["y"] + data["id"] // 5 % 3)
         >>> fit = mlsem.lmm("y ~ x1 + (1 | district/id)", data)
         >>> fit.random_effects("district").round(2).loc[0].to_dict()
-        {'(Intercept)': -0.0, '(Intercept)_se': 0.32}
-        >>> fit.random_effects("id").shape
-        (50, 2)
+        {'(Intercept)': -1.19, '(Intercept)_se': 0.49}
+        >>> fit.random_effects("id").shape, list(fit.random_effects())
+        ((50, 2), ['id:district', 'district'])
         """
         from mlsem.results.nested.parts import level_named, random_effects
 
-        return random_effects(self._estimates, level_named(self._estimates, level))
+        own = self._estimates
+        if level is None:
+            return {name: self.random_effects(name) for name in self.n_groups}
+        return random_effects(own, level_named(own, level))
 
     def predict(
         self,
@@ -715,7 +740,7 @@ class NestedResult(Questioned, Tested, Answering):
         --------
         >>> import mlsem
         >>> data = mlsem.load_example("article")
-        >>> data["district"] = data["id"] // 5
+        >>> data = data.assign(district=data["id"] // 5, y=data["y"] + data["id"] // 5 % 3)
         >>> fit = mlsem.lmm("y ~ x1 + (1 | district/id)", data)
         >>> fit.predict(data.head(3), se=True, interval="prediction").columns.tolist()
         ['y', 'y_se', 'y_lower', 'y_upper']
@@ -756,7 +781,7 @@ class NestedResult(Questioned, Tested, Answering):
         --------
         >>> import mlsem
         >>> data = mlsem.load_example("article")
-        >>> data["district"] = data["id"] // 5
+        >>> data = data.assign(district=data["id"] // 5, y=data["y"] + data["id"] // 5 % 3)
         >>> fit = mlsem.lmm("y ~ x1 + (1 | district/id)", data)
         >>> bool(abs(fit.fitted() + fit.residuals() - data["y"]).max() < 1e-10)
         True
@@ -794,7 +819,7 @@ class NestedResult(Questioned, Tested, Answering):
         --------
         >>> import mlsem
         >>> data = mlsem.load_example("article")
-        >>> data["district"] = data["id"] // 5
+        >>> data = data.assign(district=data["id"] // 5, y=data["y"] + data["id"] // 5 % 3)
         >>> len(mlsem.lmm("y ~ x1 + (1 | district/id)", data).residuals("pearson"))
         500
         """
@@ -844,7 +869,7 @@ class NestedResult(Questioned, Tested, Answering):
         --------
         >>> import mlsem
         >>> data = mlsem.load_example("article")
-        >>> data["district"] = data["id"] // 5
+        >>> data = data.assign(district=data["id"] // 5, y=data["y"] + data["id"] // 5 % 3)
         >>> mlsem.lmm("y ~ x1 + (1 | district/id)", data).simulate(2, seed=1).shape
         (500, 2)
         """
@@ -881,6 +906,15 @@ class NestedResult(Questioned, Tested, Answering):
     @property
     def _recipes(self) -> tuple[Recipe, ...]:
         return (self._estimates.data.recipe,)
+
+
+def require_wald(ci: object) -> None:
+    if ci == "profile":
+        raise InferenceError(
+            'ci="profile": profile intervals are those of models of two levels. Of three levels '
+            "mlsem.lr_test compares a fit with one without the random effect."
+        )
+    require_choice("ci", ci, ("wald",), none=False)
 
 
 def refuse_replicates(settings: Settings) -> None:

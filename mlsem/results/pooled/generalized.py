@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, Unpack
 
 import numpy as np
 
 from mlsem.arguments import require_level
 from mlsem.core.records import frozen
 from mlsem.data.table.frame import make_frame
+from mlsem.errors import OptionValueError
+from mlsem.estimation.generalized.settings import GlmUpdateKeywords
+from mlsem.estimation.keywords import UNCHANGED, shown
+from mlsem.results.drawn import Plotted
 from mlsem.results.generalized.expected import Expecting
 from mlsem.results.generalized.result import GlmResult
 from mlsem.results.pooled.common import OF_ROWS, Pooled, reasons
@@ -30,6 +34,7 @@ REASONS = reasons(
     {
         OF_ROWS: "dispersion rho",
         "it is of one data set": "cluster_diagnostics",
+        "its draws are of one data set; with_se(…) pools other standard errors": "bootstrap",
         "df has the pooled degrees of freedom, df_kind the rule": "df_method",
         "there is no likelihood-ratio test of clustered rows; test the coefficients that differ "
         "together by wald_test": "lr_test",
@@ -38,7 +43,7 @@ REASONS = reasons(
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class PooledGlmResult(Expecting, Pooled[GlmResult]):
+class PooledGlmResult(Expecting, Pooled[GlmResult], Plotted):
     """Several fits of a generalised linear model or of estimating equations, pooled by Rubin's
     rules. A sequence of its fits, too.
 
@@ -235,6 +240,43 @@ class PooledGlmResult(Expecting, Pooled[GlmResult]):
         """
         fits = (fit.with_se(kind, df=df, se_form=se_form) for fit in self.fits)
         return self._again(fits, same=True)
+
+    @shown(GlmUpdateKeywords, default=UNCHANGED)
+    def update(self, formula: str | None = None, **options: Unpack[GlmUpdateKeywords]) -> Self:
+        """Each fit changed (`GlmResult.update`) and pooled again.
+
+        Parameters
+        ----------
+        formula : str, optional
+            As for `GlmResult.update`, of columns that the fits have.
+        **options
+            As for `GlmResult.update`.
+
+        Returns
+        -------
+        PooledGlmResult
+
+        Raises
+        ------
+        InferenceError, SpecificationError, DataError, OptionError, OptionValueError
+            As for `GlmResult.update`.
+
+        Examples
+        --------
+        >>> import mlsem
+        >>> data = mlsem.load_example("article")
+        >>> data["high"] = (data["y"] > 0).astype(int)
+        >>> sets = [data.assign(x1=data["x1"] + 0.1 * k * data["y"]) for k in range(3)]
+        >>> pooled = mlsem.pool([mlsem.glm("high ~ w1 + x1", each, cluster="id") for each in sets])
+        >>> pooled.update(". ~ . - w1", family="poisson").params.round(2).to_dict()
+        {'(Intercept)': -0.82, 'x1': 0.4}
+        """
+        if "data" in options:
+            raise OptionValueError(
+                "data=: these fits are of several data sets. Fit each by mlsem.glm, and pool them "
+                "by mlsem.pool."
+            )
+        return self._again(fit.update(formula, **options) for fit in self.fits)
 
     # --- effects --------------------------------------------------------------------------------
 

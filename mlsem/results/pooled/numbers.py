@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from mlsem.results.standardized import Kind as StandardizedKind
 
 Scale = Literal["plain", "correlation", "share", "reliability"]
-SRMR = {"srmr", "srmr_within", "srmr_between"}
+SRMR = {"srmr", "srmr_within", "srmr_between", "srmr_level1", "srmr_level2", "srmr_level3"}
 
 
 @dataclass(frozen=True, slots=True, eq=False)

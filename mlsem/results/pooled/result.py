@@ -11,7 +11,7 @@ from mlsem.core.quiet import quiet
 from mlsem.data.table.frame import make_frame, make_series
 from mlsem.errors import OptionValueError
 from mlsem.estimation.keywords import UNCHANGED, UpdateKeywords, shown
-from mlsem.results.drawn import Plotted
+from mlsem.results.drawn import Pathed, Plotted
 from mlsem.results.groups import ByGroup, group_titles
 from mlsem.results.moderated import Moderated
 from mlsem.results.pooled.common import OF_ROWS, Pooled, reasons
@@ -72,7 +72,7 @@ REASONS = reasons(
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class PooledResult(Plotted, Moderated, Pooled[FitResult]):
+class PooledResult(Plotted, Pathed, Moderated, Pooled[FitResult]):
     """Several fits of one model, pooled by Rubin's rules. A sequence of its fits, too.
 
     Attributes

@@ -10,7 +10,7 @@ With β_w the effect of x within clusters and β_b that of their means,
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
 from mlsem.data.design.columns import INTERCEPT
@@ -24,7 +24,6 @@ Effect = Literal["", "within", "both", "between", "contextual"]
 Key = tuple[str, Effect]  # covariate, and what it is an effect of
 Line = Mapping[str, Any]
 EFFECTS: tuple[Effect, ...] = ("", "within", "both", "between", "contextual")
-MODELS = ("fixed", "random", "contextual", "hybrid")
 VALUES = tuple(BROOM.values())
 
 
@@ -62,8 +61,15 @@ def _hybrid(each: Covariate) -> Iterator[tuple[Effect, str]]:
         yield "between", each.between
 
 
-COLUMNS = dict(zip(MODELS, (_fixed, _random, _contextual, _hybrid), strict=True))
+COLUMNS: dict[str, Callable[[Covariate], Iterator[tuple[Effect, str]]]] = {
+    "fixed": _fixed,
+    "random": _random,
+    "contextual": _contextual,
+    "hybrid": _hybrid,
+}
 """Of each model, what the effects of a covariate are, and in which columns of the data."""
+
+MODELS = tuple(COLUMNS)
 
 
 def lines_of(

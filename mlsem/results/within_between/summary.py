@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from mlsem.core.quiet import quiet
 from mlsem.data.design.columns import INTERCEPT
+from mlsem.data.design.variables import RESIDUAL
 from mlsem.other_programs.answering import Answering
 from mlsem.report.cells import format_df, format_number, format_pvalue, shown
 from mlsem.report.export.exported import Rounded, written
@@ -136,8 +137,9 @@ class WithinBetweenSummary(Rounded, Answering):
     def _variances(self, digits: int) -> Iterator[GridRow]:
         found = self.found
         mixed = [found.random, found.contextual, found.hybrid]
-        own = [float(fit.params[f"{found.cluster}.{INTERCEPT}"]) for fit in mixed]
-        rows = [found.fixed.dispersion, *(float(fit.params["Residual"]) for fit in mixed)]
+        known = [fit.params.to_dict() for fit in mixed]
+        own = [each[f"{found.cluster}.{INTERCEPT}"] for each in known]
+        rows = [found.fixed.dispersion, *(each[RESIDUAL] for each in known)]
         for name, values in (("Intercept variance", [None, *own]), ("Residual variance", rows)):
             yield GridRow((name, *(format_number(each, digits) for each in values)), "measure")
 

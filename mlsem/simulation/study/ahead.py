@@ -6,7 +6,8 @@ made here, for whatever reason, is made there.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 
 import numpy as np
 
@@ -15,12 +16,14 @@ from mlsem.api.fit import fit
 from mlsem.api.reading import Reading
 from mlsem.data.moments.together import read_together
 from mlsem.data.table.stack import Stack, alike
-from mlsem.errors import without_warnings
+from mlsem.errors import OptionValueError, without_warnings
+from mlsem.estimation.estimates import Estimates
 from mlsem.estimation.posed import Posed
 from mlsem.estimation.settings import Settings
 from mlsem.estimation.together import usual_maxima
+from mlsem.inference.covariance.together import usual_errors
 from mlsem.model.table import ParameterTable
-from mlsem.simulation.study.methods import Method
+from mlsem.simulation.study.methods import Method, numbers_of, outcome_of
 
 
 def look_ahead(methods: Sequence[Method], readings: Sequence[Reading]) -> None:
@@ -71,21 +74,44 @@ def _read(method: Method, call: Call, stack: Stack, readings: Sequence[Reading])
 
 
 def _search(method: Method, readings: Sequence[Reading]) -> None:
-    """Find the maxima of all data sets at which a method looks no further."""
+    """Find the maxima of all data sets at which a method looks no further, and what it says of
+    them."""
     posed: dict[ParameterTable, dict[int, Posed]] = {}
     settings: Settings | None = None
     for number, reading in enumerate(readings):
         call = reading.known.get(method) or _call(method, reading)
         if call is None or call.how.start is not None:
             continue
-        settings = search = call.how.settings
-        try:
-            problem = posed_in(call, reading.data, reading)
-        except Exception:  # the method itself will say so
-            continue
-        if (problem, search.search) not in reading.known:
-            posed.setdefault(call.table, {})[number] = problem
-    for problems in posed.values():
+        settings = call.how.settings
+        with suppress(Exception):  # the method itself will say so
+            posed.setdefault(call.table, {})[number] = posed_in(call, reading.data, reading)
+    for table, problems in posed.items():
         assert settings is not None
-        for number, optimum in usual_maxima(problems, settings).items():
-            readings[number].known[problems[number], settings.search] = optimum
+        searched = {
+            number: problem
+            for number, problem in problems.items()
+            if (problem, settings.search) not in readings[number].known
+        }
+        for number, optimum in usual_maxima(searched, settings).items():
+            readings[number].known[searched[number], settings.search] = optimum
+        if not table.definitions:
+            _answer(method, table, problems, settings, readings)
+
+
+def _answer(
+    method: Method,
+    table: ParameterTable,
+    problems: Mapping[int, Posed],
+    settings: Settings,
+    readings: Sequence[Reading],
+) -> None:
+    """Tell data sets what a method says of them."""
+    fits: dict[int, Estimates] = {}
+    for number, problem in problems.items():
+        optimum = readings[number].known.get((problem, settings.search))
+        if optimum is not None:
+            fits[number] = Estimates(problem, settings, optimum, None)
+    for number, found in usual_errors(fits).items():
+        numbers = numbers_of(table.names, fits[number].params, found.se, found.df)
+        with suppress(OptionValueError):  # the method itself will say so
+            readings[number].known[method.outcome] = outcome_of(method, True, numbers)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -13,6 +13,7 @@ from mlsem.api.call import answered
 from mlsem.api.fit import fit
 from mlsem.api.lmm import lmm
 from mlsem.api.reading import Reading
+from mlsem.core.records import Array
 from mlsem.errors import (
     IdentificationError,
     InterfaceError,
@@ -95,6 +96,11 @@ class Method:
         options = sorted((k, described(v)) for k, v in self.options.items())
         names = f" {sorted(self.renamed.items())}" if self.renamed else ""
         return f"{self.key!r} {options}{names}"
+
+    @property
+    def outcome(self) -> Hashable:
+        """What `Reading.known` has its outcome by, where that was found ahead."""
+        return self, "outcome"
 
     def fitted(self, reading: Reading) -> Any:
         """The fit; what other methods have read of the data is not read again."""
@@ -208,16 +214,18 @@ def analyse(methods: Sequence[Method], reading: Reading, strict: bool = True) ->
 def _outcome(
     method: Method, reading: Reading, bases: dict[object, FitResult], strict: bool
 ) -> Outcome:
+    if method.outcome in reading.known:
+        return reading.known[method.outcome]
     try:
         base = bases.get(method.key)
         covariance = None if base is None else method.from_fit(base)
         if base is not None and covariance is not None:
-            return _read(method, base.converged, _numbers(base, covariance))
+            return outcome_of(method, base.converged, _numbers(base, covariance))
         result = method.fitted(reading)
         if not isinstance(result, FitResult):
-            return _read(method, bool(getattr(result, "converged", True)), _foreign(result))
+            return outcome_of(method, bool(getattr(result, "converged", True)), _foreign(result))
         bases.setdefault(method.key, result)
-        return _read(method, result.converged, _numbers(result, result.covariance))
+        return outcome_of(method, result.converged, _numbers(result, result.covariance))
     except MemoryError:
         raise  # says nothing of the method
     except (Exception, SystemExit) as error:  # whatever a user's function raises
@@ -236,7 +244,14 @@ def _reason(error: BaseException) -> str:
     return f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
 
 
-def _read(method: Method, converged: bool, numbers: Numbers) -> Outcome:
+def outcome_of(method: Method, converged: bool, numbers: Numbers) -> Outcome:
+    """Estimates by the names that the method gives them.
+
+    Raises
+    ------
+    OptionValueError
+        Two have the same.
+    """
     renamed = {method.renamed.get(name, name): values for name, values in numbers.items()}
     if len(renamed) < len(numbers):
         raise OptionValueError(f"names: two parameters are called the same, {listed(renamed)}.")
@@ -246,14 +261,18 @@ def _read(method: Method, converged: bool, numbers: Numbers) -> Outcome:
 def _numbers(result: FitResult, covariance: Covariance) -> Numbers:
     """Estimate, standard error and degrees of freedom by name; `:=` after the parameters."""
     table = result.table
-    columns = [result.estimates, covariance.se, covariance.df]
-    names = table.names
+    columns, names = [result.estimates, covariance.se, covariance.df], table.names
     if table.definitions:
         values, slopes = defined_parameters(result._estimates)
         added = (values, *covariance.of_functions(slopes))
         columns = [np.concatenate(pair) for pair in zip(columns, added, strict=True)]
         names += tuple(each.name for each in table.definitions)
-    rows = zip(*(column.tolist() for column in columns), strict=True)
+    return numbers_of(names, *columns)
+
+
+def numbers_of(names: Sequence[str], est: Array, se: Array, df: Array) -> Numbers:
+    """By name."""
+    rows = zip(*(column.tolist() for column in (est, se, df)), strict=True)
     return dict(zip(names, rows, strict=True))
 
 

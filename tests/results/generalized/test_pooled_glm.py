@@ -124,6 +124,16 @@ def test_estimating_equations_are_pooled_too() -> None:
         mlsem.pool([fits[0], logits()[1]])
 
 
+def test_changed_models_are_pooled_again_and_drawn() -> None:
+    found = logits().update(". ~ . - y3", se="CR0")
+    again = logits("high ~ x1 + w1", se="CR0")
+    np.testing.assert_allclose(found.estimates, again.estimates, rtol=1e-10)
+    np.testing.assert_allclose(found.bse, again.bse, rtol=1e-8)
+    assert found.plot_coefficients(logits(), names=["small", "large"]).axes
+    with pytest.raises(OptionValueError, match=r"(?s)several data sets.*mlsem\.pool"):
+        found.update(data=imputed()[0])
+
+
 def test_what_is_refused() -> None:
     found = logits()
     with pytest.raises(UnknownNameError, match=r"no 'rho'.*fits\[0\]\.rho"):
