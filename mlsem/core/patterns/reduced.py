@@ -33,9 +33,8 @@ def mixed_clusters(
     order, starts = arranged(robust)
     sizes = np.diff(starts)
     parts = [
-        (_some(moved, own), np.flatnonzero(sizes > k))
+        (_some(moved, order[starts[:-1][sizes > k] + k]), np.flatnonzero(sizes > k))
         for k in range(int(sizes.max()))
-        if len(own := order[starts[:-1][sizes > k] + k])
     ]
     parts += _others(point, cells, along, clusters, robust)
     return joined(parts, count)

@@ -23,7 +23,7 @@ NEEDED = "residual= names"
 MANY = 20
 """Different numbers of a column from which on it is no grouping but a measurement."""
 MOST = 100
-"""Classes; each is a parameter, and a row of all that is computed of pairs of them."""
+"""Classes: what is computed of pairs of them grows as the square."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,21 +59,17 @@ class ResidualClasses:
             A column is absent, or there is a class that the fit did not have.
         """
         place = {cell: k for k, cell in enumerate(self.cells)}
-        texts = [_texts(require_column(frame, name, NEEDED)) for name in self.columns]
-        gaps = self.missing(frame)
-        codes = np.full(len(frame), -1, dtype=np.intp)
-        found = [place.get(cell, -1) for cell in zip(*texts, strict=True)]
-        codes[~gaps] = np.array(found, dtype=np.intp)[~gaps]
-        new = (codes < 0) & ~gaps
-        if new.any():
-            cells = dict.fromkeys(":".join(texts[k][i] for k in range(len(texts))) for i in
-                                  np.flatnonzero(new)[:SHOWN].tolist())  # fmt: skip
+        cells, own = _cells([require_column(frame, name, NEEDED) for name in self.columns])
+        known = np.array([place.get(cell, -1) for cell in cells], dtype=np.intp)
+        new = [":".join(cell) for cell in cells if cell not in place]
+        if new:
+            rows = rows_named(frame, (own >= 0) & (np.append(known, 0)[own] < 0))
             raise DataError(
-                f"no residual variance is known of {listed(tuple(cells))} "
-                f"({' and '.join(map(repr, self.columns))}; {rows_named(frame, new)}): the fit had "
+                f"no residual variance is known of {listed(new[:SHOWN])} "
+                f"({' and '.join(map(repr, self.columns))}; {rows}): the fit had "
                 f"{listed(self.labels)}. Leave these rows out, or fit with data that have them."
             )
-        return codes
+        return np.append(known, -1)[own]
 
 
 def named_columns(residual: object, keyword: str = "residual") -> tuple[str, ...]:
@@ -121,13 +117,8 @@ def read_classes(
     series = [require_column(frame, name, NEEDED) for name in columns]
     for name, column in zip(columns, series, strict=True):
         _check_column(name, column, cluster)
-    ranks = [_ranked(column) for column in series]
-    combined = np.unique(np.column_stack([rank for rank, _ in ranks]), axis=0, return_inverse=True)
-    cells = tuple(
-        tuple(levels[k] for k, (_, levels) in zip(cell, ranks, strict=True))
-        for cell in combined[0].tolist()
-    )
-    classes, codes = ResidualClasses(columns, cells), combined[1].reshape(-1).astype(np.intp)
+    cells, codes = _cells(series)
+    classes = ResidualClasses(columns, cells)
     _check_classes(classes, codes, outcome, values)
     return classes, codes
 
@@ -161,6 +152,11 @@ def _check_classes(classes: ResidualClasses, codes: Index, outcome: str, values:
             f"residual=: {what} tells {len(sizes)} groups apart, each of which would have a "
             f"residual variance; at most {MOST} are taken. Join some of them."
         )
+    twice = sorted({label for label in labels if labels.count(label) > 1})
+    if twice:
+        raise DataError(
+            f"{what}: two groups would be named {listed(twice)}. Rename their values, without ':'."
+        )
     lone = np.flatnonzero(sizes == 1).tolist()
     if lone:
         one = len(lone) == 1
@@ -179,19 +175,32 @@ def _check_classes(classes: ResidualClasses, codes: Index, outcome: str, values:
             )
 
 
+def _cells(series: Sequence[pd.Series]) -> tuple[tuple[tuple[str, ...], ...], Index]:
+    """The values of columns that occur together, in order, and which ones each row has; -1 where
+    one is missing."""
+    ranks = [_ranked(column) for column in series]
+    places, shape = [rank for rank, _ in ranks], tuple(max(1, len(levels)) for _, levels in ranks)
+    there = np.logical_and.reduce([place >= 0 for place in places])
+    flat = np.ravel_multi_index([place[there] for place in places], shape)
+    used, own = np.unique(flat, return_inverse=True)
+    codes = np.full(len(there), -1, dtype=np.intp)
+    codes[there] = own.reshape(-1)
+    numbers = [each.tolist() for each in np.unravel_index(used, shape)]
+    texts = [[levels[k] for k in own] for own, (_, levels) in zip(numbers, ranks, strict=True)]
+    return tuple(zip(*texts, strict=True)), codes
+
+
 def _ranked(column: pd.Series) -> tuple[Index, tuple[str, ...]]:
-    """The place of each value among the different ones, and these as texts: categories in their
-    order, all else sorted."""
+    """The place of each value among the different ones, -1 where it is missing, and these as texts:
+    categories in their order, numbers and all else sorted."""
     if isinstance(column.dtype, pd.CategoricalDtype):
         codes, levels = column.cat.codes.to_numpy(), column.cat.categories
-        used, places = np.unique(codes, return_inverse=True)
-        return places, tuple(_text(each) for each in np.asarray(levels, dtype=object)[used])
-    codes, levels = pd.factorize(column, sort=True)
+    elif types.is_numeric_dtype(column.dtype):
+        codes, levels = pd.factorize(column, sort=True)
+    else:
+        values = column.astype(object).where(~missing_in(column))
+        codes, levels = pd.factorize(values.map(_text, na_action="ignore"), sort=True)
     return codes.astype(np.intp), tuple(_text(each) for each in np.asarray(levels, dtype=object))
-
-
-def _texts(column: pd.Series) -> list[str]:
-    return [_text(each) for each in np.asarray(column, dtype=object)]
 
 
 def _text(value: Any) -> str:
