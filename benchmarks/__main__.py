@@ -31,6 +31,7 @@ from benchmarks import (
     slopes,
     speed,
     surveys,
+    three_levels,
 )
 
 PARTS = {
@@ -45,6 +46,7 @@ PARTS = {
     "groups": groups.main,
     "robust": robust.main,
     "mixed": mixed.main,
+    "three_levels": three_levels.main,
     "batch": batch.main,
     "slopes": slopes.main,
     "missing": missing.main,

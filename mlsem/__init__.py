@@ -69,6 +69,7 @@ if TYPE_CHECKING:
     from mlsem.results.pooled.generalized import PooledGlmResult
     from mlsem.results.pooled.joint import PooledTest
     from mlsem.results.pooled.mixed import PooledMixedResult
+    from mlsem.results.pooled.nested import PooledNestedResult
     from mlsem.results.pooled.result import PooledResult
     from mlsem.results.result import FitResult
     from mlsem.results.within_between.result import WithinBetween
@@ -112,6 +113,7 @@ __all__ = [
     "Plan",
     "PooledGlmResult",
     "PooledMixedResult",
+    "PooledNestedResult",
     "PooledResult",
     "PooledTest",
     "Port",
@@ -178,6 +180,7 @@ _HOMES = {
     "Plan": "mlsem.planning.result",
     "PooledGlmResult": "mlsem.results.pooled.generalized",
     "PooledMixedResult": "mlsem.results.pooled.mixed",
+    "PooledNestedResult": "mlsem.results.pooled.nested",
     "PooledResult": "mlsem.results.pooled.result",
     "PooledTest": "mlsem.results.pooled.joint",
     "Port": "mlsem.porting.result",

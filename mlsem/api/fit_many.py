@@ -22,7 +22,7 @@ from mlsem.parallel.progress import bar
 from mlsem.results.pooled.kinds import pool_fits
 from mlsem.results.pooled.result import PooledResult
 from mlsem.results.result import FitResult
-from mlsem.syntax.mixed import read_two_levels
+from mlsem.syntax.mixed import read_formula
 
 if TYPE_CHECKING:
     from mlsem.data.frames.records import AnyFrame
@@ -129,8 +129,7 @@ def fit_many(
         raise OptionValueError(
             f'cluster="{cluster}": the formula names its clusters, (… | id), so leave cluster out.'
         )
-    if mixed:
-        read_two_levels(str(model), "fit_many")
+    nested = mixed and bool(read_formula(str(model)).nested)
     if REML is not None and not mixed:
         raise OptionValueError(
             f'REML={REML!r} is for formulas, "y ~ x + (1 | id)": a model by levels takes '
@@ -149,7 +148,8 @@ def fit_many(
     with bar(len(sets), "fits", shown_bar) as advance:
         fits = [fitted(next(frames), start)]
         advance(1)
-        near = Nearby(fits[0].estimates) if fits[0].converged and not rest.get("starts") else None
+        known = fits[0].converged and not rest.get("starts") and not nested
+        near = Nearby(fits[0].estimates) if known else None
         batches = ([frame] for frame in frames)
         for found in streamed(partial(_heard, fitted, near), batches, total=len(sets) - 1, **how):
             for one, heard in found:

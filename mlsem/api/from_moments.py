@@ -96,7 +96,8 @@ def record_in(
 ) -> DataRecord | GroupedRecord:
     """What a model needs of moments."""
     content, sampling = moments.content, settings.sampling
-    if sampling is not None and getattr(content, "weights", None) is None:
+    weighted = isinstance(content, MonomialMoments) and content.weights is not None
+    if sampling is not None and not weighted:
         raise OptionValueError(
             "weights= and strata= say how rows count, and moments do not know their rows: fit to "
             "the data themselves."
@@ -109,9 +110,9 @@ def record_in(
         "missing": settings.missing or "listwise",
         "se_cluster": settings.se_cluster,
     }
-    if isinstance(moments.content, GroupedMonomials):
-        return grouped_record_of(table, moments.content, **how)
-    return record_of(table, moments.content, sampling=sampling, **how)
+    if isinstance(content, GroupedMonomials):
+        return grouped_record_of(table, content, **how)
+    return record_of(table, content, sampling=sampling, **how)
 
 
 def placed_in(moments: Moments, table: ParameterTable, names: tuple[str, ...]) -> Placed:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any, Literal
 
+from mlsem.api.steps import warn_of_lone_values
 from mlsem.core.quiet import quiet
 from mlsem.data.design.generalized import read_glm
 from mlsem.data.frames.source import source as source_of
@@ -252,6 +253,7 @@ def _fitted(
     read = read_glm(parsed, frame, family, cluster, absorb, order, missing)
     if settings.missing is None and read.lost:
         warn(read.lost, DataWarning)
+    warn_of_lone_values((read.outcome, *read.recipe.names), frame, many=False)
     return glm_result(estimate_glm(read, settings), updated_glm)
 
 

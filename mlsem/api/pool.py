@@ -9,8 +9,10 @@ from mlsem.estimation.keywords import shown
 from mlsem.inference.pooling.rules import PooledDf
 from mlsem.other_programs.answering import answering
 from mlsem.results.generalized.result import GlmResult
+from mlsem.results.nested.result import NestedResult
 from mlsem.results.pooled.generalized import PooledGlmResult
 from mlsem.results.pooled.kinds import pool_fits
+from mlsem.results.pooled.nested import PooledNestedResult
 from mlsem.results.pooled.result import PooledResult
 from mlsem.results.result import FitResult
 
@@ -19,17 +21,17 @@ from mlsem.results.result import FitResult
 @shown()
 @quiet
 def pool(
-    fits: Iterable[FitResult] | Iterable[GlmResult],
+    fits: Iterable[FitResult] | Iterable[NestedResult] | Iterable[GlmResult],
     df: PooledDf = "matching",
     *,
     nested: Iterable[Hashable] | None = None,
     complete_df: float | None = None,
-) -> PooledResult | PooledGlmResult:
+) -> PooledResult | PooledNestedResult | PooledGlmResult:
     """Fits of one model to several completed data sets, pooled by Rubin's rules.
 
     Parameters
     ----------
-    fits : iterable of FitResult, MixedResult or GlmResult
+    fits : iterable of FitResult, MixedResult, NestedResult or GlmResult
         Of one model to the same rows, each with other imputed or plausible values; or what was
         pooled, whose fits are pooled anew.
     df : {"matching", "barnard-rubin", "rubin"}, default "matching"
@@ -44,9 +46,9 @@ def pool(
 
     Returns
     -------
-    PooledResult, PooledMixedResult or PooledGlmResult
-        By what fits they are: of `mlsem.fit`, `lmm`, or `glm` and `gee`. The fits, with tables and
-        tests as a fit has them.
+    PooledResult, PooledMixedResult, PooledNestedResult or PooledGlmResult
+        By what fits they are: of `mlsem.fit`, of `lmm` (with three levels a nested one), of `glm`
+        and `gee`. The fits, with tables and tests as a fit has them.
 
     Raises
     ------

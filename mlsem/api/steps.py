@@ -323,11 +323,11 @@ def parsed(model: object, data: object) -> ModelSyntax:
         raise ModelSyntaxError(error.message + hint, error.text, error.span) from None
 
 
-def warn_of_lone_values(names: Iterable[str], data: Any) -> None:
+def warn_of_lone_values(names: Iterable[str], data: Any, *, many: bool = True) -> None:
     """Where one plausible value is fitted and the data have others; moments have no others."""
     if are_moments(data):
         return
-    said = lone_values(names, names_in(data))
+    said = lone_values(names, names_in(data), many=many)
     if said:
         warn(said, DataWarning)
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from mlsem.model.table import ParameterTable
     from mlsem.results.invariance.result import Invariance
+    from mlsem.results.nested.result import NestedResult
     from mlsem.results.result import FitResult
 
 ENGINE = ("numpy", "scipy", "pandas")  # packages that may move a last digit
@@ -72,6 +73,37 @@ def fit_as_json(
                 "defaults": call.defaults,
             },
             "data": _data(arguments.data, call.columns, record),
+            "versions": _versions(),
+        }
+    )
+
+
+def nested_as_json(result: NestedResult, level: float, caught: Sequence[WarningMessage]) -> str:
+    """A mixed model of three levels as one JSON object.
+
+    Parameters
+    ----------
+    level : float
+        Of the intervals.
+    """
+    return _text(
+        {
+            "formula": result.model,
+            "converged": bool(result.converged),
+            "n_iterations": result.n_iterations,
+            "estimator": result.settings.estimator,
+            "se": result.se_kind,
+            "df_method": result.df_method,
+            "n_obs": result.n_obs,
+            "n_groups": result.n_groups,
+            "n_parameters": result.n_params,
+            "loglik": result.loglik,
+            "aic": result.aic,
+            "bic": result.bic,
+            "confidence_level": level,
+            "estimates": result.parameter_estimates(level).to_dict("records"),
+            "notes": list(result.notes),
+            "warnings": _said(caught),
             "versions": _versions(),
         }
     )

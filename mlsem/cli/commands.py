@@ -56,6 +56,11 @@ def run_lmm(arguments: Namespace) -> int:
         data = rows_at(arguments.data)
         options = _given(arguments, "residual", *MIXED_SETTINGS)
         result = mlsem.lmm(arguments.formula, data, not arguments.ml, **options)
+        if isinstance(result, mlsem.NestedResult):
+            from mlsem.cli.three_levels import show_nested  # for few calls
+
+            show_nested(result, arguments, SEPARATORS, caught)
+            return OK if result.converged else NOT_CONVERGED
         return _finished(result, data, arguments, caught)
 
 

@@ -72,6 +72,19 @@ def bounded(
     return replace(best, n_iterations=spent)
 
 
+def concluded(
+    objective: Objective[P, D], free: Array, again: Optimum[P], *, singular: bool
+) -> Optimum[P]:
+    """What `bounded` found, with what is known of the matrices there: whether one is singular."""
+    if isinstance(again, Stopped):
+        return replace(again, flat=singular)
+    assert isinstance(again, Maximum)
+    if singular:
+        return again.at_boundary()
+    at = objective.conditioned(again.point, free).at
+    return again.with_derivatives(at, objective.observed(again.point, at))
+
+
 def _reached(
     objective: Objective[P, D], params: Array, free: Array, settings: Settings, factors: Factors
 ) -> Optimum[P] | None:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from mlsem.core.optimise.factored import ZERO, Factors, block_of
 from mlsem.core.optimise.maximise import climb
-from mlsem.core.optimise.optimum import ADVICE, Maximum, Optimum, Stopped
+from mlsem.core.optimise.optimum import ADVICE, Maximum, Optimum
 from mlsem.core.records import Array, RobustClusters
 from mlsem.core.restricted.nested.effects import NestedEffects, effects
 from mlsem.core.restricted.nested.likelihood import (
@@ -27,7 +27,7 @@ from mlsem.data.design.columns import INTERCEPT
 from mlsem.data.design.nested import LevelEffects, NestedData
 from mlsem.data.design.variables import RESIDUAL
 from mlsem.errors import DataError, IdentificationError, listed
-from mlsem.estimation.faces import bounded
+from mlsem.estimation.faces import bounded, concluded
 from mlsem.estimation.maximum_within import PATIENCE, brought_within
 from mlsem.estimation.ml import involved
 from mlsem.estimation.settings import Settings
@@ -103,27 +103,13 @@ def nested_table(data: NestedData) -> ParameterTable:
     ]
     rows += [cell.row(outcome, k) for k, cell in enumerate(cells, start=len(rows))]
     rows.append(Row(outcome, "~~", outcome, 1, True, len(names) - 1))
-    effects_of = {
-        number: tuple(f"{each}|{level.name}" for each in level.effects if each != INTERCEPT)
-        for number, level in ((1, None), (2, data.lower), (3, data.upper))
-        if level is not None
-    }
-    levels = tuple(
-        LevelVariables(
-            effects_of.get(number, ()),
-            (outcome,),
-            tuple(
-                name
-                for name, level in zip(data.fixed, data.levels, strict=True)
-                if level == number and name != INTERCEPT
-            ),
-        )
-        for number in (1, 2, 3)
-    )
     return ParameterTable(
         rows=tuple(sorted(rows, key=lambda row: row.level)),
         names=names,
-        levels=levels,
+        levels=tuple(
+            _variables(data, number, level)
+            for number, level in ((1, None), (2, data.lower), (3, data.upper))
+        ),
         level_labels=("1", "2", "3"),
         split=(outcome,),
         products=(),
@@ -131,6 +117,17 @@ def nested_table(data: NestedData) -> ParameterTable:
         constraints=(),
         meanstructure=True,
         semidefinite=True,
+    )
+
+
+def _variables(data: NestedData, number: int, level: LevelEffects | None) -> LevelVariables:
+    """Those of a level of the table: random slopes, the outcome, fixed effects that vary there."""
+    slopes = [] if level is None else [each for each in level.effects if each != INTERCEPT]
+    fixed = zip(data.fixed, data.levels, strict=True)
+    return LevelVariables(
+        latent=tuple(f"{each}|{level.name}" for each in slopes if level is not None),
+        modelled=(data.outcome,),
+        covariates=tuple(name for name, own in fixed if own == number and name != INTERCEPT),
     )
 
 
@@ -145,10 +142,25 @@ def nested_model(data: NestedData, *, restricted: bool) -> NestedModel:
     return NestedModel(data.rows, lower, upper, restricted)
 
 
+def to_user(model: NestedModel) -> Array:
+    """The map from the parameters of the search, of effects that are turned, to the user's: with A
+    the turn, Ψ = A Ψ* Aᵀ, and each parameter is a cell of Ψ or Ω."""
+    found, p = np.eye(model.n_fixed + len(model.lower)), model.n_fixed
+    for cells, turn in (
+        (model.lower, model.rows.lower_turn),
+        (model.upper, model.rows.upper_turn),
+    ):
+        own = np.flatnonzero(cells.any(axis=(1, 2)))
+        first = cells[own].reshape(len(own), -1).argmax(axis=1)
+        turned = (turn @ cells[own] @ turn.T).reshape(len(own), -1)
+        found[np.ix_(p + own, p + own)] = turned[:, first].T
+    return found
+
+
 # --- search -------------------------------------------------------------------------------------
 
 
-def _factors(data: NestedData, model: NestedModel, sigma2: float) -> Factors:
+def factors_of_levels(data: NestedData, model: NestedModel, sigma2: float) -> Factors:
     """The covariance matrices that are kept positive semidefinite, in units of the residuals."""
     names, blocks, first = [cell.name for cell in _cells(data)], [], model.n_fixed
     moved = {data.lower.name: model.rows.lower, data.upper.name: model.rows.upper}
@@ -187,13 +199,7 @@ class _Semidefinite:
         how = self.free, self.settings, self.factors
         again = bounded(self.objective, self._starts(outside), *how)
         singular = self.factors.singular(again.params)
-        if isinstance(again, Stopped):
-            return replace(again, flat=singular)
-        assert isinstance(again, Maximum)
-        if singular:
-            return again.at_boundary()
-        at = self.objective.conditioned(again.point, self.free).at
-        return again.with_derivatives(at, self.objective.observed(again.point, at))
+        return concluded(self.objective, self.free, again, singular=singular)
 
     def _starts(self, outside: Optimum[NestedPoint]) -> Iterator[Array]:
         if outside.converged:
@@ -217,9 +223,9 @@ def _searched(data: NestedData, model: NestedModel, settings: Settings) -> Optim
     rows, p = model.rows, model.n_fixed
     left = float(rows.columns[:, p].ravel() @ rows.columns[:, p].ravel() + rows.rest[p, p].sum())
     sigma2 = left / rows.n_rows
-    params = np.append(np.zeros(p), np.zeros(len(model.lower)))
+    params = np.zeros(p + len(model.lower))
     params[-1] = (1.0 - 2.0 * SHARE) * sigma2
-    factors = _factors(data, model, params[-1])
+    factors = factors_of_levels(data, model, params[-1])
     for block in factors.blocks:
         share = SHARE * sigma2 / params[-1] / len(block.cells)
         params[block.cells] = share * block.unit @ block.unit.T
@@ -233,7 +239,7 @@ def _searched(data: NestedData, model: NestedModel, settings: Settings) -> Optim
     at = objective.conditioned(first, free)
     if at.lost:
         names = nested_table(data).names
-        lost = listed(involved(at.at.basis[:, : at.lost], names))
+        lost = listed(involved(to_user(model) @ at.at.basis[:, : at.lost], names))
         raise IdentificationError(
             f"the data do not determine {lost}: clusters are too few or too small for these random "
             "effects, or fixed effects take up what varies between them. Leave some out."
@@ -276,7 +282,12 @@ class NestedEstimates:
 
     @property
     def params(self) -> Array:
-        return self.point.params
+        return self.to_user @ self.point.params
+
+    @cached_property
+    def to_user(self) -> Array:
+        """What the user's parameters are of those of the search, (npar, npar)."""
+        return to_user(self.point.model)
 
     @property
     def free(self) -> Array:
@@ -324,12 +335,15 @@ class NestedEstimates:
     @cached_property
     def effects(self) -> NestedEffects:
         """Predictions of the random effects."""
-        return effects(self.point)
+        rows = self.point.model.rows
+        return effects(self.point).turned(rows.lower_turn, rows.upper_turn)
 
     def under(self, settings: Settings) -> NestedEstimates:
         """The same with the standard errors of other settings, and what is known of them."""
         other = replace(self, settings=settings)
-        vars(other).update({k: v for k, v in vars(self).items() if k in ("changes", "effects")})
+        vars(other).update(
+            {k: v for k, v in vars(self).items() if k in ("changes", "effects", "to_user")}
+        )
         return other
 
 

@@ -22,13 +22,13 @@ from mlsem.core.optimise.factored import (
     random_effect_factors,
 )
 from mlsem.core.optimise.objective import D, Objective
-from mlsem.core.optimise.optimum import Maximum, Optimum, Stopped
+from mlsem.core.optimise.optimum import Maximum, Optimum
 from mlsem.core.patterns.objective import PatternObjective
 from mlsem.core.records import Array
 from mlsem.core.slopes.carriers import pooled_products
 from mlsem.core.slopes.objective import SlopeObjective
 from mlsem.errors import SpecificationError
-from mlsem.estimation.faces import bounded
+from mlsem.estimation.faces import bounded, concluded
 from mlsem.estimation.posed import Posed
 from mlsem.estimation.problem import Problem
 from mlsem.estimation.settings import Settings
@@ -80,13 +80,7 @@ class Semidefinite(Generic[P, D]):
         looks = 1 if outside.converged else LOOKS
         again = bounded(self.objective, begin, self.free, self.settings, factors, looks)
         singular = factors_of(problem, again.params, explained=explained).singular(again.params)
-        if isinstance(again, Stopped):
-            return replace(again, flat=singular)
-        assert isinstance(again, Maximum)
-        if singular:
-            return again.at_boundary()
-        at = self.objective.conditioned(again.point, self.free).at
-        return again.with_derivatives(at, self.objective.observed(again.point, at))
+        return concluded(self.objective, self.free, again, singular=singular)
 
 
 def factors_of(problem: Posed, params: Array, *, explained: bool = True) -> Factors:

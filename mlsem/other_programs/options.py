@@ -183,7 +183,8 @@ KEYWORDS: dict[str, str] = _keyed(
         ),
         (
             "family",
-            "Only normal outcomes have random effects; mlsem.glm and mlsem.gee take family=.",
+            "Only normal outcomes have random effects; mlsem.glm and mlsem.gee take family=, and "
+            "mlsem.pool pools their fits to several data sets.",
         ),
         ("subset", 'Choose the rows first: data.query("x > 0") or data[data["x"] > 0].'),
         ("offset", "Subtract it from the outcome first: data.assign(y=data.y - data.offset)."),

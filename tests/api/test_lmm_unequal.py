@@ -129,7 +129,7 @@ def test_information_is_that_of_dense_matrices(slopes):
     """The observed one, by differences of the scores, which `test_scores_are_derivatives` has."""
     fit = fitted("group_ML", SLOPES if slopes else FORMULA)
     params = fit.params.to_numpy()
-    here = -jacobian(lambda values: fit_at(fit, values).scores().sum().to_numpy(), params, 1e-3)
+    here = -jacobian(lambda values: fit_at(fit, values).scores().sum().to_numpy(), params, 2e-4)
     found = fit.information("observed")
     np.testing.assert_allclose(found, here, rtol=1e-6, atol=1e-6)
     expected = fit.information("expected").to_numpy()

@@ -234,3 +234,20 @@ def test_several_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
     whole = json.loads(capsys.readouterr().out)
     for one, other in zip(several["estimates"], whole["estimates"], strict=True):
         assert one["est"] == pytest.approx(other["est"], rel=1e-9)
+
+
+THREE = str(Path(__file__).parents[1] / "reference" / "trials" / "data" / "three.csv")
+
+
+def test_three_levels(capsys, tmp_path) -> None:
+    formula = "y ~ x + (1 | school/class)"
+    out = str(tmp_path / "estimates.csv")
+    assert main(["lmm", formula, THREE, "--out", out]) == 0
+    assert "Groups [class:school]" in capsys.readouterr().out
+    assert pd.read_csv(out)["level"].tolist() == [1, 1, 2, 3, 3]
+    assert main(["lmm", formula, THREE, "--json", "--ml"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["n_groups"] == {"class:school": 36, "school": 15}
+    assert found["estimator"] == "ML"
+    assert main(["lmm", formula, THREE, "--report", "page.html"]) != 0
+    assert "two levels" in capsys.readouterr().err

@@ -33,10 +33,16 @@ def _case(slopes, restricted):
     outcome = draw.normal(size=len(x)) + 0.8 * draw.normal(size=len(sizes))[classes] + z
     lower, upper = (np.arange(1 + slope) for slope in slopes)
     carriers = design[:, : 1 + max(slopes)]
+    rows = nested_rows(outcome, design, carriers, [lower], [upper], sizes, counts)
     dense = DenseNested(
-        outcome, design, carriers[:, lower], carriers[:, upper], classes, schools, restricted
+        outcome,
+        design,
+        carriers[:, lower] @ rows.lower_turn,
+        carriers[:, upper] @ rows.upper_turn,
+        classes,
+        schools,
+        restricted,
     )
-    rows = nested_rows(outcome, design, carriers, lower, upper, sizes, counts)
     found = {"lower": [], "upper": []}
     for which, a, b in dense.cells:
         for name, own in found.items():
@@ -185,7 +191,7 @@ def test_rows_in_units_far_from_one() -> None:
     far[:, 1] += 1e6
     sizes, counts = np.bincount(dense.classes), objective.model.rows.counts
     none = np.arange(1)
-    rows = nested_rows(dense.outcome, far, far[:, :1], none, none, sizes, counts)
+    rows = nested_rows(dense.outcome, far, far[:, :1], [none], [none], sizes, counts)
     moved = NestedObjective(NestedModel(rows, objective.model.lower, objective.model.upper, True))
     found, plain = _point(moved, phi), _point(objective, phi)
     assert found.loglik == pytest.approx(plain.loglik, rel=1e-10)

@@ -124,6 +124,20 @@ def test_products_are_those_of_each_replicate(left_out: pd.DataFrame, shift: flo
     np.testing.assert_allclose(fit.replicates.iloc[3], own.params, rtol=1e-7)
 
 
+def test_functions_of_a_formula_are_those_of_the_sample(left_out: pd.DataFrame) -> None:
+    """What `scale` takes off does not change with the rows that a replicate leaves out."""
+    x1 = left_out["x1"]
+    made = left_out.assign(z=(x1 - x1.mean()) / x1.std())
+    how: dict[str, Any] = {
+        "REML": False,
+        "weights": {"level2": "w"},
+        "replicates": mlsem.JK1([f"rw{k}" for k in range(0, 50, 5)]),
+    }
+    fits = [mlsem.lmm(f"y ~ {x} + w1 + (1 | id)", made, **how) for x in ("scale(x1)", "z")]
+    np.testing.assert_allclose(fits[0].params, fits[1].params, rtol=1e-9)
+    np.testing.assert_allclose(fits[0].replicates, fits[1].replicates, rtol=1e-9)
+
+
 def test_weights_of_rows_become_weights_by_level(pupils: pd.DataFrame) -> None:
     """A replicate of totals is a fit with w_j f_j and the rest within clusters."""
     f = pupils.groupby("school")["rw3"].transform("sum") / pupils.groupby("school")[

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 import mlsem
+from mlsem.porting.numbered import pattern_of_regex
 
 SURVEYS = Path(__file__).parents[1] / "reference" / "surveys"
 IMPUTED = 'a <- read.csv("a.csv")\nb <- read.csv("b.csv")\n'
@@ -174,3 +175,19 @@ def test_what_is_not_translated_is_said(statement: str, said: str) -> None:
     assert any(said in note for note in ported.notes), ported.notes
     assert "f = mlsem" not in ported.code
     assert "f = {" not in ported.code
+
+
+@pytest.mark.parametrize(
+    ("regex", "pattern"),
+    [
+        ("rw[0-9]+", "rw{}"),
+        ("^W_FSTR[1-9]", "W_FSTR{}"),
+        (r"w.rep\d+$", "w.rep{}"),
+        ("rw[1-9]+_x", "rw{}_x"),
+        ("rw", None),
+        ("r[wv][0-9]+", None),
+        ("(rw|w)[0-9]", None),
+    ],
+)
+def test_regular_expressions_of_numbered_columns(regex: str, pattern: str | None) -> None:
+    assert pattern_of_regex(regex) == pattern

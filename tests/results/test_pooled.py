@@ -226,8 +226,16 @@ def test_a_correlation_is_pooled_as_fishers_z() -> None:
     assert row["est_std"] == pytest.approx(np.tanh(z.mean()), rel=1e-12)
     assert row["se"] == pytest.approx(np.sqrt(total) * (1 - np.tanh(z.mean()) ** 2), rel=1e-10)
     assert row["stat"] == pytest.approx(z.mean() / np.sqrt(total), rel=1e-10)
-    icc = np.array([fit.icc().icc for fit in found])
-    np.testing.assert_allclose(found.icc().icc, np.tanh(np.arctanh(icc).mean(axis=0)), rtol=1e-12)
+    for name, error in (("icc", "se"), ("adjusted", "adjusted_se")):
+        icc, se = (np.array([getattr(fit.icc(), n) for fit in found]) for n in (name, error))
+        z, u = np.arctanh(icc), (se / (1 - icc**2)) ** 2
+        total, middle = u.mean(axis=0) + 1.2 * z.var(axis=0, ddof=1), np.tanh(z.mean(axis=0))
+        np.testing.assert_allclose(getattr(found.icc(), name), middle, rtol=1e-12)
+        np.testing.assert_allclose(
+            getattr(found.icc(), error), np.sqrt(total) * (1 - middle**2), rtol=1e-10
+        )
+    variances = [fit.icc().between for fit in found]
+    np.testing.assert_allclose(found.icc().between, np.mean(variances, axis=0), rtol=1e-12)
 
 
 def test_paths_are_pooled_as_they_are_and_constants_have_no_error() -> None:
@@ -247,6 +255,10 @@ def test_shares_of_variance_are_pooled_as_fishers_z() -> None:
     z = np.arctanh(np.sqrt([one.values for one in each]))
     np.testing.assert_allclose(found.values, np.tanh(z.mean(axis=0)) ** 2, rtol=1e-12)
     assert ((found.lower < found.values) & (found.values < found.upper)).all()
+    share, se = (np.array([getattr(one, n) for one in each]) for n in ("values", "se"))
+    u = (se / (2 * np.sqrt(share) * (1 - share))) ** 2
+    total, middle = u.mean(axis=0) + 1.2 * z.var(axis=0, ddof=1), np.tanh(z.mean(axis=0))
+    np.testing.assert_allclose(found.se, np.sqrt(total) * 2 * middle * (1 - middle**2), rtol=1e-10)
     parts = [fit.r_squared().mixed for fit in mixed()]
     mean = np.mean([part.residual for part in parts])
     assert mixed().r_squared().mixed.residual == pytest.approx(mean, rel=1e-12)
@@ -261,6 +273,12 @@ def test_measures_of_fit_are_those_of_d2() -> None:
     own, base = found["chisq"] - 4, found["baseline.chisq"] - found["baseline.df"]
     assert found["cfi"] == pytest.approx(1 - own / base)
     assert found["rmsea"] == pytest.approx(np.sqrt(own / (4 * 400)))
+    base_df, free = found["baseline.df"], (base + found["baseline.df"]) / found["baseline.df"]
+    assert found["tli"] == pytest.approx((free - found["chisq"] / 4) / (free - 1))
+    assert base_df == factors()[0].fit_measures("baseline.df").iloc[0]
+    for name in ("srmr_within", "srmr_between"):
+        each = [fit.fit_measures(name).iloc[0] for fit in factors()]
+        assert found[name] == pytest.approx(np.mean(each), rel=1e-12)
     assert "aic" not in found.index
 
 

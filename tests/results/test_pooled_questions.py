@@ -207,6 +207,27 @@ def test_fits_by_lmm_have_lme4s_tables() -> None:
         moderated().marginal_means("w1")  # type: ignore[attr-defined]
 
 
+def test_models_of_three_levels_are_pooled() -> None:
+    frames = [each.assign(school=each["id"] % 12) for each in imputed()]
+    pooled = mlsem.fit_many("y1 ~ x1 + w1 + (1 | school/id)", frames)
+    assert type(pooled) is mlsem.PooledNestedResult
+    values = np.array([fit.estimates for fit in pooled])
+    np.testing.assert_allclose(pooled.estimates, values.mean(axis=0), rtol=1e-12)
+    total = np.mean([fit.vcov() for fit in pooled], axis=0) + 1.2 * np.cov(values.T)
+    np.testing.assert_allclose(pooled.vcov(), total, rtol=1e-10)
+    frame, table = pooled.VarCorr().frame, pooled.parameter_estimates()
+    np.testing.assert_allclose(frame["vcov"], pooled.params[3:], rtol=1e-10)
+    assert table.loc[table["rhs"] == "x1", "fmi"].tolist() == [pooled.fmi["x1"]]
+    assert pooled.tidy()["estimate"].iloc[:3].tolist() == pooled.fixef().tolist()
+    assert "FMI" in str(pooled.summary(0.95))
+    slope = pooled.marginal_slopes("x1").frame.iloc[0]
+    assert slope["estimate"] == pytest.approx(pooled.params["x1"], rel=1e-9)
+    each = [fit.random_effects("id").to_numpy() for fit in pooled]
+    np.testing.assert_allclose(
+        pooled.random_effects("id").iloc[:, 0], np.mean(each, axis=0)[:, 0], rtol=1e-10
+    )
+
+
 # --- rows and clusters ----------------------------------------------------------------------------
 
 
@@ -256,7 +277,13 @@ def test_expectations_of_rows_of_the_data_sets() -> None:
 
 
 @pytest.mark.parametrize(
-    "kind", [mlsem.PooledResult, mlsem.PooledMixedResult, mlsem.PooledGlmResult]
+    "kind",
+    [
+        mlsem.PooledResult,
+        mlsem.PooledMixedResult,
+        mlsem.PooledNestedResult,
+        mlsem.PooledGlmResult,
+    ],
 )
 def test_all_that_a_fit_has_is_pooled_or_refused_with_a_reason(kind: Any) -> None:
     of = {name for name in dir(kind._of) if not name.startswith("_")}

@@ -206,8 +206,11 @@ def _rows(
             "left for variances. Leave some of the effects out."
         )
 
-    def places(level: LevelEffects) -> Index:
-        return np.array([carried.index(effect) for effect in level.effects], dtype=np.intp)
+    def places(level: LevelEffects) -> list[Index]:
+        return [
+            np.array([carried.index(effect) for effect in block], dtype=np.intp)
+            for block in level.blocks
+        ]
 
     return nested_rows(
         outcome=groups.lower.rows(made.response, 0, count),

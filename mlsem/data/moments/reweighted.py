@@ -25,6 +25,8 @@ from mlsem.data.table.grouping import cut
 
 if TYPE_CHECKING:
     from mlsem.core.records import Index
+    from mlsem.data.table.columns import Rows
+    from mlsem.data.table.grouping import Grouping
     from mlsem.data.table.replication import Counted, Replication
     from mlsem.model.table import ParameterTable
 
@@ -38,24 +40,33 @@ def reweighted(
 ) -> Iterator[ClusterMoments] | None:
     """The moments by each set of weights, of the columns of the sample's record and about its
     shift; None where other weights make other columns (means that are taken off), or the record is
-    of several groups, of missing values or of a formula.
+    of several groups, of missing values or of a formula that leaves rows out.
 
-    Clusters that a replicate leaves out are there, and weigh nothing.
+    Clusters that a replicate leaves out are there, and weigh nothing; the functions of a formula
+    (`scale`, `poly`) know what they learned in the sample.
     """
-    if not isinstance(record, DataRecord) or record.centered or record.formula is not None:
+    if not isinstance(record, DataRecord) or record.centered:
         return None
     if not isinstance(record.moments, ClusterMoments):
         return None
-    return _reweighted(table, record.moments, replication, missing)
+    frame, names = replication.data, data_names(table)
+    if record.formula is not None:
+        if record.moments.n_rows < len(frame):
+            return None
+        frame = record.formula.remade(frame, names)
+    rows, grouping, _ = used_rows(
+        table, frame, names, cluster=replication.cluster, missing=missing, chunk_rows=None
+    )
+    return _reweighted(table, record.moments, replication, rows, grouping)
 
 
 def _reweighted(
-    table: ParameterTable, sample: ClusterMoments, replication: Replication, missing: str
+    table: ParameterTable,
+    sample: ClusterMoments,
+    replication: Replication,
+    rows: Rows,
+    grouping: Grouping,
 ) -> Iterator[ClusterMoments]:
-    frame, cluster = replication.data, replication.cluster
-    rows, grouping, _ = used_rows(
-        table, frame, data_names(table), cluster=cluster, missing=missing, chunk_rows=None
-    )
     pieces = cut(grouping.sizes, CHUNK_ROWS)
     bases = read_bases(table, rows, grouping, pieces, {}, CHUNK_ROWS)
     keys = planned(table, bases).keys[: sample.varying]

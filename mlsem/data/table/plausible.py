@@ -143,9 +143,10 @@ def _same(one: Any, other: Any) -> bool:
     return bool(np.all(both))
 
 
-def lone_values(names: Iterable[str], columns: Iterable[str]) -> str:
+def lone_values(names: Iterable[str], columns: Iterable[str], *, many: bool = True) -> str:
     """A warning where a model names plausible values, ``PV1MATH``, beside which the data have
-    others; empty elsewhere. Columns without "PV" before the number may be items of a test."""
+    others; empty elsewhere. Columns without "PV" before the number may be items of a test. `many`
+    where `fit_many` fits the model."""
     there = set(columns)
     for name in names:
         match = _NAMED.fullmatch(name)
@@ -156,10 +157,14 @@ def lone_values(names: Iterable[str], columns: Iterable[str]) -> str:
         siblings = [each for each in there if form.fullmatch(each)]
         if len(siblings) > 1:
             variable = (after or before).strip("_.").lower() or "value"
+            together = (
+                f'mlsem.fit_many(…, plausible={{"{variable}": "{before}{PLACE}{after}"}}) fits the '
+                "model to each and pools the fits."
+            )
             return (
                 f"{name!r} is one of {len(siblings)} plausible values: with it alone standard "
                 "errors leave out how uncertain the measurement is (with their mean, variances are "
-                f'wrong, too). mlsem.fit_many(…, plausible={{"{variable}": '
-                f'"{before}{PLACE}{after}"}}) fits the model to each and pools the fits.'
+                f"wrong, too). "
+                + (together if many else "Fit the model to each, and pool the fits: mlsem.pool.")
             )
     return ""

@@ -13,7 +13,7 @@ from mlsem.estimation.mixed import obstacle, variation
 from mlsem.estimation.posed import Posed
 from mlsem.estimation.settings import Settings
 from mlsem.inference.covariance.matrix import Covariance
-from mlsem.inference.covariance.mixed import KenwardRoger, Satterthwaite, adjustment
+from mlsem.inference.covariance.mixed import KenwardRoger, Satterthwaite, Source, adjustment
 from mlsem.inference.covariance.reference import DfMethod
 
 
@@ -66,7 +66,11 @@ class MixedFit:
 def with_freedom(found: Covariance, estimates: Estimates, method: DfMethod) -> Covariance:
     """The model-based covariance with t tests of the fixed effects; Kenward & Roger's is larger by
     what the uncertainty of the variances adds."""
-    fit = MixedFit(estimates)
+    return referred(found, MixedFit(estimates), method)
+
+
+def referred(found: Covariance, fit: Source, method: DfMethod) -> Covariance:
+    """The same of whatever knows how the covariance of its fixed effects varies."""
     if method == "satterthwaite":
         return replace(found, reference=Satterthwaite(fit))
     return replace(

@@ -26,13 +26,13 @@ from mlsem.estimation.settings import InformationKind
 from mlsem.estimation.standard_errors import STANDARD, StandardErrors
 from mlsem.inference.covariance.cautions import cautions
 from mlsem.inference.covariance.equations import EstimatingEquations
+from mlsem.inference.covariance.freedom import referred
 from mlsem.inference.covariance.matrix import (
     Covariance,
     covariance,
     no_covariance,
     robust_covariance,
 )
-from mlsem.inference.covariance.mixed import KenwardRoger, Satterthwaite, adjustment
 from mlsem.inference.covariance.reference import DfMethod
 from mlsem.inference.covariance.working import MixedTerm, WorkingClusters, WorkingTerm
 
@@ -72,7 +72,7 @@ def nested_covariance(estimates: NestedEstimates) -> tuple[Covariance, tuple[str
         found = _model_based(estimates, inner)
         gone = tuple(n for n in lost if np.isnan(found.se[estimates.names.index(n)]))
         if method is not None:
-            found = _with_freedom(found, estimates, method)
+            found = referred(found, _Fit(estimates), method)
     else:
         equations = nested_equations(estimates, inner)
         if kind.adjustment is None:
@@ -110,21 +110,9 @@ def _model_based(estimates: NestedEstimates, kind: InformationKind) -> Covarianc
     p, matrix = len(fixed), np.zeros((len(estimates.params),) * 2)
     root = scaled_root(_information(estimates, kind))
     matrix[:p, :p] = fixed @ fixed.T
-    matrix[p:, p:] = np.nan if root is None else root @ root.T
+    half = None if root is None else estimates.to_user[p:, p:] @ root
+    matrix[p:, p:] = np.nan if half is None else half @ half.T
     return replace(no_covariance(estimates.params, STANDARD, kind), matrix=frozen(matrix))
-
-
-def _with_freedom(found: Covariance, estimates: NestedEstimates, method: DfMethod) -> Covariance:
-    """With t tests of the fixed effects; see `freedom.with_freedom`."""
-    fit = _Fit(estimates)
-    if method == "satterthwaite":
-        return replace(found, reference=Satterthwaite(fit))
-    return replace(
-        found,
-        matrix=frozen(found.matrix + adjustment(fit.variation)),
-        form=f"{found.form}, adjusted (Kenward-Roger)",
-        reference=KenwardRoger(fit),
-    )
 
 
 def nested_equations(estimates: NestedEstimates, kind: InformationKind) -> EstimatingEquations:
@@ -154,7 +142,7 @@ def nested_equations(estimates: NestedEstimates, kind: InformationKind) -> Estim
     robust = estimates.robust
     return EstimatingEquations(
         params=estimates.params,
-        basis=basis,
+        basis=estimates.to_user @ basis,
         information=arrow_of(bread),
         scores=(scores(point, found) / unit,),
         clusters=WorkingClusters(

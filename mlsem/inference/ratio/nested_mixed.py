@@ -59,7 +59,7 @@ def nested_likelihood_ratio(
             "restricted likelihoods are then of different contrasts of the data and cannot be "
             "compared. Fit both by ML."
         )
-    params = np.array([other.get(key, 0.0) for key in own])
+    params = np.linalg.solve(full.to_user, [other.get(key, 0.0) for key in own])
     point = evaluate(full.point.model, params)
     if point is None or not np.isclose(_loglik(point, params), simple.loglik, rtol=SAME):
         raise InferenceError(
@@ -85,7 +85,8 @@ def nested_likelihood_ratio(
     if not boundary or len(variances) < 2:
         return found
     cells, places = _cells(own, variances, added)
-    covariance = _spread(point)[np.ix_(places, places)]
+    spread = full.to_user @ _spread(point) @ full.to_user.T
+    covariance = spread[np.ix_(places, places)]
     pvalue, error = simulated_tail(statistic, cells, covariance, df - len(places), draws, seed)
     return replace(
         found, pvalue=pvalue, reference="simulated", parts=(), error=error, draws=draws, seed=seed
@@ -159,7 +160,8 @@ def _cells(own: list[Key], variances: list[int], added: list[int]) -> tuple[Cell
 
 
 def _spread(point: NestedPoint) -> Shaped[Array, "npar npar"]:
-    """Covariance of the full model's estimates under the simple one."""
+    """Covariance of the full model's estimates under the simple one, in the parameters of its
+    search."""
     p = point.model.n_fixed
     root = inverse_root(derivatives_of(point, changes(point))[1][0])
     if root is None:

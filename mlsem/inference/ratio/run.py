@@ -243,14 +243,10 @@ class _Test:
 
     def scaled(self, method: Method, boundary: bool) -> LrTest:
         if boundary:
-            method = f"boundary=False, with {POSITIVE},"
-            if not self.full.weighted:
-                instead = 'Fit both models with estimator="ML", or pass boundary=False'
-            else:
-                instead = "Pass " + ("boundary=False" if self._stratified else method)
             raise InferenceError(
                 "the full model adds variances, and there is no scaled difference test that is "
-                f"corrected for the boundary. {instead} if variances may be negative."
+                f"corrected for the boundary. {self._without_boundary} if variances may be "
+                "negative."
             )
         require_clusters(self.full, "a scaled difference test")
         if self._stratified and method != "satorra.bentler.2001":
@@ -279,6 +275,12 @@ class _Test:
                 f"& Bentler, 2001) does not exist for these models. Use {instead}fit.wald_test."
             )
         return factor
+
+    @property
+    def _without_boundary(self) -> str:
+        if not self.full.weighted:
+            return 'Fit both models with estimator="ML", or pass boundary=False'
+        return "Pass boundary=False" + ("" if self._stratified else f", with {POSITIVE},")
 
     @property
     def _stratified(self) -> bool:

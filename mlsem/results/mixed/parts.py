@@ -73,9 +73,9 @@ def classes_of(estimates: Estimates) -> ResidualClasses | None:
     return recipe_of(estimates).classes
 
 
-def class_shares(estimates: Estimates, frame: pd.DataFrame) -> Array:
+def class_shares(recipe: Recipe, frame: pd.DataFrame) -> Array:
     """How many of the rows of a frame are of each class, (G,); they add up to 1."""
-    classes = classes_of(estimates)
+    classes = recipe.classes
     if classes is None:
         return np.ones(1)
     codes = classes.codes(frame)

@@ -542,10 +542,11 @@ class MixedResult(Questioned, FitResult):
         3  standardized      0.53  0.21  38.85
         """
         from mlsem.results.mixed.effects import mixed_effects, refuse_two
+        from mlsem.results.mixed.parts import parts_of
 
         refuse_two(data)
-        frame = self._rows(data, "effects")
-        return mixed_effects(self, variable, kind, values, by, frame, level)
+        frame, levels = self._rows(data, "effects"), (parts_of(self._estimates),)
+        return mixed_effects(self, levels, variable, kind, values, by, frame, level)
 
     def variance_test(
         self,

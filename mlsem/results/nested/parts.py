@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 def levels_of(estimates: NestedEstimates) -> tuple[MixedParts, MixedParts]:
     """The parts of the inner and of the outer clusters."""
     data, point = estimates.data, estimates.point
+    rows = point.model.rows
 
     def parts(level: LevelEffects, psi: Array) -> MixedParts:
         ends = np.cumsum([len(block) for block in level.blocks]).tolist()
@@ -43,7 +44,10 @@ def levels_of(estimates: NestedEstimates) -> tuple[MixedParts, MixedParts]:
             sigma2=np.array([point.sigma2]),
         )
 
-    return parts(data.lower, point.psi), parts(data.upper, point.omega)
+    psi = rows.lower_turn @ point.psi @ rows.lower_turn.T
+    return parts(data.lower, psi), parts(
+        data.upper, rows.upper_turn @ point.omega @ rows.upper_turn.T
+    )
 
 
 def require_converged(estimates: NestedEstimates) -> None:

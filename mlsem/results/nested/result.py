@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, Any, Unpack, get_args
 
 import numpy as np
 
-from mlsem.arguments import require_level, require_seed, require_whole
+from mlsem.arguments import chosen, require_level, require_seed, require_whole
 from mlsem.core.quiet import quiet
 from mlsem.data.table.frame import make_frame, make_series
 from mlsem.errors import (
     EstimationWarning,
-    InferenceError,
     InferenceWarning,
     OptionValueError,
     listed,
@@ -22,6 +21,7 @@ from mlsem.errors import (
 from mlsem.estimation.keywords import UNCHANGED, MixedUpdateKeywords, shown
 from mlsem.estimation.nested import unreached
 from mlsem.estimation.remarks import singular_note
+from mlsem.inference.covariance.intervals import wald
 from mlsem.inference.covariance.nested import nested_covariance
 from mlsem.inference.wald.run import require_test, wald_test
 from mlsem.other_programs.answering import Answering
@@ -35,6 +35,7 @@ from mlsem.results.mixed.choices import (
     require_prediction,
 )
 from mlsem.results.mixed.questions import Questioned
+from mlsem.results.result import CiKind
 from mlsem.results.tables import tested_columns
 from mlsem.results.tested import Tested
 
@@ -49,13 +50,13 @@ if TYPE_CHECKING:
     from mlsem.estimation.standard_errors import SeName
     from mlsem.inference.covariance.matrix import Covariance
     from mlsem.inference.wald.run import TestKind, WaldTest
+    from mlsem.results.generalized.effects import EffectKind, GlmEffects
     from mlsem.results.mixed.source import Source
     from mlsem.results.mixed.summary import MixedSummary
     from mlsem.results.mixed.tables import Scale
     from mlsem.results.mixed.varcorr import VarCorr
     from mlsem.results.nested.predict import Levels
     from mlsem.results.nested.shares import NestedIcc, NestedR2
-    from mlsem.results.result import CiKind
 
 Refit = Callable[["NestedResult", object, object, Mapping[str, Any]], Any]
 
@@ -268,8 +269,9 @@ class NestedResult(Questioned, Tested, Answering):
         Parameters
         ----------
         level : float, default 0.95
-        ci : {"wald"}, default "wald"
-            Profile intervals are those of two levels.
+        ci : {"wald", "profile"}, default "wald"
+            "profile": of variances the profile likelihood, as `FitResult.conf_int`; all other
+            parameters then have the t interval of CR2.
         parameters : str or iterable of str, optional
             Names as in `params`. Default: all.
 
@@ -292,8 +294,21 @@ class NestedResult(Questioned, Tested, Answering):
             lower  upper
         x1   0.43   0.65
         """
-        require_wald(ci)
-        return self._limits(level, parameters)
+        require_choice("ci", ci, get_args(CiKind), none=False)
+        if ci == "wald":
+            return self._limits(level, parameters)
+        from mlsem.inference.profile.nested import nested_profile_intervals
+
+        require_level(level)
+        names = self.table.names
+        places = list(range(len(names))) if parameters is None else chosen(names, parameters)
+        found = nested_profile_intervals(self._estimates, places, level)
+        tests = wald(self.estimates, found.covariance.se, found.covariance.df, level)
+        limits = np.array([tests.lower, tests.upper])
+        for k, pair in found.limits.items():
+            limits[:, k] = pair
+        lower, upper = limits[:, places]
+        return make_frame({"lower": lower, "upper": upper}, [names[k] for k in places])
 
     @quiet
     def parameter_estimates(self, level: float = 0.95) -> pd.DataFrame:
@@ -409,8 +424,8 @@ class NestedResult(Questioned, Tested, Answering):
         ----------
         level : float, optional
             Adds confidence limits at this level.
-        ci : {"wald"}, default "wald"
-            As for `conf_int`.
+        ci : {"wald", "profile"}, default "wald"
+            As for `conf_int`; "profile" adds the limits without `level=`, too, at 0.95.
         rsquare : bool, default False
             Adds marginal and conditional R².
         correlation : bool, default False
@@ -432,8 +447,8 @@ class NestedResult(Questioned, Tested, Answering):
         """
         from mlsem.results.nested.summarise import summarise
 
-        require_wald(ci)
-        return summarise(self, level, rsquare=rsquare, correlation=correlation)
+        require_choice("ci", ci, get_args(CiKind), none=False)
+        return summarise(self, level, ci, rsquare=rsquare, correlation=correlation)
 
     def icc(self) -> NestedIcc:
         """Intraclass correlations given the covariates, of two rows of an outer cluster and of two
@@ -882,6 +897,61 @@ class NestedResult(Questioned, Tested, Answering):
         found = rows.simulate(self._estimates, frame, n, seed, effects)
         return self._source.returned(found, data)
 
+    def effects(
+        self,
+        variable: str,
+        data: AnyFrame | None = None,
+        *,
+        kind: EffectKind | None = None,
+        values: Iterable[Any] | None = None,
+        by: str | None = None,
+        level: float = 0.95,
+    ) -> GlmEffects:
+        """Expected outcomes at values of a variable, their differences, or slopes, by
+        standardisation, as `MixedResult.effects`.
+
+        Parameters
+        ----------
+        variable : str
+            A column of the data that the fixed effects are made of.
+        data : data frame, optional
+            The rows that are averaged over. Default: those of the fit, if they are still there.
+        kind : {"contrast", "slope"}, optional
+        values : iterable, optional
+        by : str, optional
+        level : float, default 0.95
+            As for `GlmResult.effects`.
+
+        Returns
+        -------
+        GlmEffects
+
+        Raises
+        ------
+        OptionValueError
+            No such variable, or a value that an argument cannot take.
+        DataError
+            Rows lack a column.
+        InferenceError
+            The fit did not converge, or its data are gone.
+
+        Examples
+        --------
+        >>> import mlsem
+        >>> data = mlsem.load_example("article")
+        >>> data = data.assign(district=data["id"] // 5, y=data["y"] + data["id"] // 5 % 3)
+        >>> fit = mlsem.lmm("y ~ x1 + (1 | district/id)", data)
+        >>> fit.effects("x1").frame[["effect", "estimate", "se"]].round(2)
+          effect  estimate    se
+        0  slope      0.54  0.06
+        """
+        from mlsem.results.mixed.effects import mixed_effects, refuse_two
+        from mlsem.results.nested.parts import levels_of
+
+        refuse_two(data)
+        frame, levels = self._rows(data, "effects"), levels_of(self._estimates)
+        return mixed_effects(self, levels, variable, kind, values, by, frame, level)
+
     def _levels(self, random: object) -> Levels:
         """Which levels have their effects in an expectation."""
         if isinstance(random, bool | np.bool_):
@@ -906,15 +976,6 @@ class NestedResult(Questioned, Tested, Answering):
     @property
     def _recipes(self) -> tuple[Recipe, ...]:
         return (self._estimates.data.recipe,)
-
-
-def require_wald(ci: object) -> None:
-    if ci == "profile":
-        raise InferenceError(
-            'ci="profile": profile intervals are those of models of two levels. Of three levels '
-            "mlsem.lr_test compares a fit with one without the random effect."
-        )
-    require_choice("ci", ci, ("wald",), none=False)
 
 
 def refuse_replicates(settings: Settings) -> None:

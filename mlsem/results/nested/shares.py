@@ -109,7 +109,7 @@ def nested_icc(estimates: NestedEstimates, covariance: Covariance) -> NestedIcc:
     for k, part in enumerate((upper, upper + lower)):
         icc[k] = (part @ phi) / (whole @ phi)
         gradients[k, -len(phi) :] = (part - icc[k] * whole) / (whole @ phi)
-    se, _ = covariance.of_functions(gradients)
+    se, _ = covariance.of_functions(np.linalg.solve(estimates.to_user.T, gradients.T).T)
     data = estimates.data
     return NestedIcc(
         levels=(data.upper.name, data.lower.name),

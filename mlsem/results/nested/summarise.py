@@ -11,15 +11,17 @@ from mlsem.core.quiet import quiet
 from mlsem.report.document import HeaderBlock
 from mlsem.results.mixed.summarise import correlations, number
 from mlsem.results.mixed.summary import FixedEffects, MixedSummary
+from mlsem.results.result import PROFILED
 from mlsem.results.summary import DF_NAMES
 
 if TYPE_CHECKING:
     from mlsem.results.nested.result import NestedResult
+    from mlsem.results.result import CiKind
 
 
 @quiet
 def summarise(
-    fit: NestedResult, level: float | None, *, rsquare: bool, correlation: bool
+    fit: NestedResult, level: float | None, ci: CiKind, *, rsquare: bool, correlation: bool
 ) -> MixedSummary:
     """See `NestedResult.summary`."""
     if level is not None:
@@ -28,12 +30,17 @@ def summarise(
     count, names = len(own.data.fixed), fit.table.names
     tests = fit._wald(0.95 if level is None else level)
     beside, limits = (), ()
-    if level is not None:
-        beside = (("ci.lower", tests.lower[:count]), ("ci.upper", tests.upper[:count]))
+    notes = fit.notes
+    if level is not None or ci == "profile":
+        frame = fit.conf_int(0.95 if level is None else level, ci)
+        lower, upper = (frame[side].to_numpy() for side in ("lower", "upper"))
+        beside = (("ci.lower", lower[:count]), ("ci.upper", upper[:count]))
         limits = tuple(
-            (names[k], *(float(each[k]) for each in (tests.est, tests.lower, tests.upper)))
+            (names[k], *(float(each[k]) for each in (tests.est, lower, upper)))
             for k in range(count, len(names))
         )
+    if ci == "profile":
+        notes = (*notes, PROFILED)
     fixed = FixedEffects(
         names=own.data.fixed,
         est=tests.est[:count],
@@ -52,7 +59,7 @@ def summarise(
     kind = "REML" if own.restricted else "maximum likelihood"
     ended = "" if fit.converged else " that did NOT converge"
     title = f"Linear mixed model of three levels by {kind}{ended}"
-    return MixedSummary(title, _facts(fit), fit.VarCorr(), limits, fixed, blocks, fit.notes)
+    return MixedSummary(title, _facts(fit), fit.VarCorr(), limits, fixed, blocks, notes)
 
 
 def _facts(fit: NestedResult) -> tuple[tuple[str, str], ...]:

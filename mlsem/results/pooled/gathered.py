@@ -72,6 +72,11 @@ class PooledEstimates:
     def cluster_labels(self) -> NDArray[Any]:
         return self.each[0].cluster_labels
 
+    @property
+    def weighted(self) -> bool:
+        """Whether rows or clusters have sampling weights."""
+        return False
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PooledGroup:
@@ -264,19 +269,18 @@ def converged_ones(fits: Sequence[Any], nested: bool) -> tuple[Any, ...]:
         Too many did not converge; of nested ones, one.
     """
     found = tuple(fit for fit in fits if fit.converged)
-    lost = len(fits) - len(found)
+    lost = [k for k, fit in enumerate(fits, 1) if not fit.converged]
     if not lost:
         return found
-    numbers = ", ".join(str(k) for k, fit in enumerate(fits, 1) if not fit.converged)
-    said = f"{lost} of {len(fits)} fits did not converge (number {numbers})"
+    said = f"{len(lost)} of {len(fits)} fits did not converge (number {', '.join(map(str, lost))})"
+    why = " ".join(fits[lost[0] - 1].notes)
+    reason = f" Number {lost[0]}: {why}" if why else ""
     if nested:
-        raise EstimationError(
-            f"{said}, and nested ones are pooled only where all did. fits[k].notes says why."
-        )
-    if lost > FAILED * len(fits) or len(found) < 2:
+        raise EstimationError(f"{said}, and nested ones are pooled only where all did.{reason}")
+    if len(lost) > FAILED * len(fits) or len(found) < 2:
         raise EstimationError(
             f"{said}: more than {FAILED:.0%} are not left out, for those that remain would be no "
-            "sample of the imputations. fits[k].notes says why; a simpler model may do."
+            f"sample of the imputations. A simpler model may do.{reason}"
         )
     warn(f"{said} and are left out.", EstimationWarning)
     return found

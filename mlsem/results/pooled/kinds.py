@@ -9,14 +9,17 @@ from mlsem.errors import OptionValueError
 from mlsem.inference.pooling.rules import PooledDf
 from mlsem.results.generalized.result import GlmResult
 from mlsem.results.mixed.result import MixedResult
+from mlsem.results.nested.result import NestedResult
 from mlsem.results.pooled.common import Pooled, pooled_as
 from mlsem.results.pooled.generalized import PooledGlmResult
 from mlsem.results.pooled.mixed import PooledMixedResult
+from mlsem.results.pooled.nested import PooledNestedResult
 from mlsem.results.pooled.result import PooledResult
 from mlsem.results.result import FitResult
 
 KINDS: Mapping[type, type[Pooled[Any]]] = {
     MixedResult: PooledMixedResult,
+    NestedResult: PooledNestedResult,
     FitResult: PooledResult,
     GlmResult: PooledGlmResult,
 }

@@ -16,6 +16,7 @@ from mlsem.results.mixed.choices import (
 )
 from mlsem.results.mixed.questions import Questioned
 from mlsem.results.mixed.result import MixedResult
+from mlsem.results.pooled.common import Pooled
 from mlsem.results.pooled.result import REASONS, PooledResult
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     from mlsem.data.design.remade import Recipe
     from mlsem.data.frames.records import AnyFrame
+    from mlsem.results.mixed.parts import MixedParts
     from mlsem.results.mixed.summary import MixedSummary
     from mlsem.results.mixed.tables import Scale
     from mlsem.results.mixed.varcorr import VarCorr
@@ -30,29 +32,13 @@ if TYPE_CHECKING:
 OWN = {"marginal_means", "marginal_slopes", "contrast", "predict"}
 
 
-@dataclass(frozen=True, eq=False, repr=False)
-class PooledMixedResult(Questioned, PooledResult):
-    """Several fits of a linear mixed model, pooled by Rubin's rules: a `PooledResult` with lme4's
-    tables, and marginal means.
+class MixedTables(Questioned, Pooled[Any]):
+    """lme4's tables of pooled fits, and marginal means."""
 
-    Examples
-    --------
-    >>> import mlsem
-    >>> data = mlsem.load_example("article")
-    >>> sets = [data.assign(y=data["y"] + 0.1 * k * data["x1"] ** 2) for k in range(3)]
-    >>> pooled = mlsem.fit_many("y ~ w1*x1 + (1 | id)", sets)
-    >>> pooled
-    <PooledMixedResult: 6 parameters, 3 data sets of 500 rows, 50 clusters, se standard;
-    print(pooled.summary())>
-    >>> pooled.params.index.tolist()[:4]
-    ['(Intercept)', 'w1', 'x1', 'w1:x1']
-    """
-
-    _of = MixedResult
-    _reasons: ClassVar = {
-        **{name: reason for name, reason in REASONS.items() if name not in OWN},
-        "fitted": "predict() has the expectations of rows, pooled",
-    }
+    @property
+    def _levels(self) -> tuple[MixedParts, ...]:
+        """The pooled estimates by what they are, at each level of clusters."""
+        raise NotImplementedError
 
     def fixef(self) -> pd.Series:
         """The pooled fixed effects in the order of the formula, as lme4's ``fixef``.
@@ -69,9 +55,7 @@ class PooledMixedResult(Questioned, PooledResult):
         >>> mlsem.fit_many("y ~ x1 + (1 | id)", sets).fixef().round(3).to_dict()
         {'(Intercept)': 0.024, 'x1': 0.52}
         """
-        from mlsem.results.mixed.parts import parts_of
-
-        parts = parts_of(self._lone)
+        parts = self._levels[0]
         return make_series(parts.beta, parts.fixed, "est")
 
     def VarCorr(self) -> VarCorr:
@@ -90,10 +74,9 @@ class PooledMixedResult(Questioned, PooledResult):
         >>> mlsem.fit_many("y ~ x1 + (1 | id)", sets).VarCorr().frame["sdcor"].round(2).tolist()
         [1.1, 1.15]
         """
-        from mlsem.results.mixed.parts import parts_of
         from mlsem.results.mixed.varcorr import variances
 
-        return variances(parts_of(self._lone))
+        return variances(*self._levels)
 
     def tidy(self, level: float = 0.95, scale: Scale = "sdcor") -> pd.DataFrame:
         """One row per parameter under the names of R's broom.mixed, with `riv` and `fmi`.
@@ -120,13 +103,11 @@ class PooledMixedResult(Questioned, PooledResult):
         1           x1  0.19
         """
         from mlsem.results.mixed import tables
-        from mlsem.results.mixed.parts import parts_of
 
         require_level(level)
         require_choice("scale", scale, get_args(tables.Scale), none=False)
-        columns = tables.tidy_columns(
-            self._lone, (parts_of(self._lone),), self.covariance, level, scale
-        )
+        own = self._estimates
+        columns = tables.tidy_columns(own, self._levels, self.covariance, level, scale)
         riv, fmi = self._of_parameters
         return make_frame(columns | {"riv": riv, "fmi": fmi})
 
@@ -157,6 +138,31 @@ class PooledMixedResult(Questioned, PooledResult):
         from mlsem.results.pooled.summary import mixed_summary
 
         return mixed_summary(self, self._facts(), level)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class PooledMixedResult(MixedTables, PooledResult):
+    """Several fits of a linear mixed model, pooled by Rubin's rules: a `PooledResult` with lme4's
+    tables, and marginal means.
+
+    Examples
+    --------
+    >>> import mlsem
+    >>> data = mlsem.load_example("article")
+    >>> sets = [data.assign(y=data["y"] + 0.1 * k * data["x1"] ** 2) for k in range(3)]
+    >>> pooled = mlsem.fit_many("y ~ w1*x1 + (1 | id)", sets)
+    >>> pooled
+    <PooledMixedResult: 6 parameters, 3 data sets of 500 rows, 50 clusters, se standard;
+    print(pooled.summary())>
+    >>> pooled.params.index.tolist()[:4]
+    ['(Intercept)', 'w1', 'x1', 'w1:x1']
+    """
+
+    _of = MixedResult
+    _reasons: ClassVar = {
+        **{name: reason for name, reason in REASONS.items() if name not in OWN},
+        "fitted": "predict() has the expectations of rows, pooled",
+    }
 
     def predict(
         self,
@@ -223,9 +229,11 @@ class PooledMixedResult(Questioned, PooledResult):
         return self.used[0]._source.returned(found, data)
 
     @property
-    def _lone(self) -> Any:
-        """The pooled estimates, as those of one mixed model."""
-        return self._estimates
+    def _levels(self) -> tuple[MixedParts, ...]:
+        from mlsem.results.mixed.parts import parts_of
+
+        own: Any = self._estimates
+        return (parts_of(own),)
 
     @property
     def _recipes(self) -> tuple[Recipe, ...]:

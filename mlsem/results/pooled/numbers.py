@@ -310,9 +310,8 @@ def pooled_effects(pooled: PooledGlmResult, each: Sequence[GlmEffects], level: f
 # --- clusters and rows ----------------------------------------------------------------------------
 
 
-def pooled_effects_of_clusters(pooled: PooledResult) -> pd.DataFrame:
+def pooled_predictions(pooled: Pooled[Any], frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
     """See `PooledResult.random_effects`."""
-    frames = [fit.random_effects() for fit in pooled.used]
     first = frames[0]
     spread = [name for name in first.columns if name.endswith(SE)]
     found = first.copy()

@@ -22,6 +22,7 @@ from mlsem.results.tables import tidy_columns, without_auxiliary
 from mlsem.results.weights import sampling_pairs
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Hashable, Iterable, Mapping
 
     import pandas as pd
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
     from mlsem.inference.effects.result import Effects
     from mlsem.results.group_comparison import GroupComparison
     from mlsem.results.pooled.summary import Pairs
+    from mlsem.results.report.pooled import PooledSection
+    from mlsem.results.report.result import Report
     from mlsem.results.standardized import Kind as StandardizedKind
     from mlsem.results.summary import Summary
 
@@ -64,7 +67,6 @@ REASONS = reasons(
         ),
         "factors are aligned in one data set": "align",
         "df has the pooled degrees of freedom, df_kind the rule": "df_method",
-        "summary() and mlsem.summary_table have what is pooled": "report",
         "scalings are compared in one data set": "weight_scalings",
         BY_LEVELS: "marginal_means marginal_slopes contrast",
     }
@@ -367,8 +369,8 @@ class PooledResult(Plotted, Pathed, Moderated, Pooled[FitResult]):
     # --- what is no parameter -------------------------------------------------------------------
 
     def standardized(self, kind: StandardizedKind = "all", level: float = 0.95) -> pd.DataFrame:
-        """Standardized parameters, each pooled by Rubin's rules: correlations as Fisher's z, the
-        others as they are.
+        """Standardized parameters, each pooled by Rubin's rules: correlations as Fisher's z
+        (van Buuren, 2018, section 5.2.2), the others as they are.
 
         Parameters
         ----------
@@ -381,6 +383,11 @@ class PooledResult(Plotted, Pathed, Moderated, Pooled[FitResult]):
         -------
         DataFrame
             The columns of `FitResult.standardized`, with `fmi`.
+
+        References
+        ----------
+        van Buuren (2018), Flexible Imputation of Missing Data, 2nd ed. van Ginkel (2020),
+        Psychometrika 85, 185-205, of standardized regression coefficients.
 
         Examples
         --------
@@ -398,7 +405,8 @@ class PooledResult(Plotted, Pathed, Moderated, Pooled[FitResult]):
         return standardized_frame(self, kind, level)
 
     def icc(self, group: Hashable = None) -> Any:
-        """Intraclass correlations, pooled as Fisher's z; the variances are means over fits.
+        """Intraclass correlations, pooled as Fisher's z = artanh ρ as other correlations are
+        (van Buuren, 2018, section 5.2.2); the variances are means over fits.
 
         Parameters
         ----------
@@ -424,8 +432,9 @@ class PooledResult(Plotted, Pathed, Moderated, Pooled[FitResult]):
         return self._by_group(group, lambda own: pooled_icc(self, own))
 
     def r_squared(self, level: float = 0.95, group: Hashable = None) -> Any:
-        """R² of the endogenous variables, pooled as Fisher's z of R (Harel, 2009); parts of the
-        variance of a mixed model are means over fits.
+        """R² of the endogenous variables, pooled as Fisher's z of R (Harel, 2009, Journal of
+        Applied Statistics 36, 1109-1118); parts of the variance of a mixed model are means over
+        fits.
 
         Parameters
         ----------
@@ -458,6 +467,60 @@ class PooledResult(Plotted, Pathed, Moderated, Pooled[FitResult]):
         if group is not None or not self.table.groups:
             return function(group)
         return ByGroup({each.label: function(each.label) for each in self.table.groups})
+
+    def report(
+        self,
+        path: str | os.PathLike[str] | None = None,
+        title: str | None = None,
+        labels: Mapping[str, str] | None = None,
+        overwrite: bool = False,
+        sections: Iterable[PooledSection] | None = None,
+    ) -> Report:
+        """A report of the pooled fits: one HTML file that needs no network.
+
+        Model, data sets, pooled estimates with figures, what each parameter lost by missing values
+        and whether the data sets are enough, fit, notes, and what it was made with.
+
+        Parameters
+        ----------
+        path : str or path, optional
+            Where it is written, ``"report.html"``. Default: nowhere.
+        title : str, optional
+        labels : mapping of str to str, optional
+            Words for names of variables: ``{"x1": "income"}``.
+        overwrite : bool, default False
+            Whether a file that is there is replaced.
+        sections : iterable of str, optional
+            Some of "overview", "model", "data", "estimates", "imputations", "fit", "notes",
+            "session". Default: all.
+
+        Returns
+        -------
+        Report
+            Shows in a notebook; `html` is the page, `save` writes it.
+
+        Raises
+        ------
+        OptionValueError
+            A value that an argument cannot take.
+        MlsemError
+            The file is there already, or cannot be written.
+
+        Examples
+        --------
+        >>> import mlsem
+        >>> data = mlsem.load_example("article")
+        >>> sets = [data.assign(y=data["y"] + 0.1 * k * data["x1"] ** 2) for k in range(3)]
+        >>> pooled = mlsem.fit_many("level: 1; y ~ x1; level: 2; y ~ w1", sets, cluster="id")
+        >>> page = pooled.report(sections=["model", "imputations"])
+        >>> page.html.startswith("<!DOCTYPE html>")
+        True
+        """
+        from mlsem.results.report.pooled import make_pooled_report
+
+        return make_pooled_report(
+            self, path, title=title, labels=labels, overwrite=overwrite, sections=sections
+        )
 
     def effects(
         self,
@@ -531,7 +594,7 @@ class PooledResult(Plotted, Pathed, Moderated, Pooled[FitResult]):
 
     def reliability(self, level: float = 0.95, group: Hashable = None) -> Any:
         """Reliability of composites, of cluster means and of factor scores, each pooled by Rubin's
-        rules on the logit scale.
+        rules on the logit scale, on which `FitResult.reliability` has its intervals.
 
         Parameters
         ----------
@@ -595,9 +658,9 @@ class PooledResult(Plotted, Pathed, Moderated, Pooled[FitResult]):
         1 -0.30  0.35
         2 -0.18  0.34
         """
-        from mlsem.results.pooled.numbers import pooled_effects_of_clusters
+        from mlsem.results.pooled.numbers import pooled_predictions
 
-        return pooled_effects_of_clusters(self)
+        return pooled_predictions(self, [fit.random_effects() for fit in self.used])
 
     def compare_groups(
         self,
@@ -645,9 +708,9 @@ class PooledResult(Plotted, Pathed, Moderated, Pooled[FitResult]):
     def fit_measures(self) -> pd.Series:
         """Tests of fit and indices of model-based fits.
 
-        χ² is df F of D2 (Li et al., 1991), of the model and of the baseline; its p value is that of
-        F. CFI, TLI and RMSEA are those of these χ² (Enders & Mansolf, 2018), SRMR is the mean over
-        fits. Log-likelihoods, AIC and BIC have no rule.
+        χ² is df F of D2, of the model and of the baseline; its p value is that of F. CFI, TLI and
+        RMSEA are those of these χ², SRMR is the mean over fits. Log-likelihoods, AIC and BIC have
+        no rule.
 
         Returns
         -------
@@ -657,6 +720,11 @@ class PooledResult(Plotted, Pathed, Moderated, Pooled[FitResult]):
         ------
         InferenceError
             Standard errors are robust, or there is no saturated model.
+
+        References
+        ----------
+        Li, Meng, Raghunathan & Rubin (1991), Statistica Sinica 1, 65-92. Enders & Mansolf (2018),
+        Psychological Methods 23, 76-93.
 
         Examples
         --------

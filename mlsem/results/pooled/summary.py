@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mlsem.core.records import Array
 from mlsem.estimation.standard_errors import StandardErrors
@@ -12,9 +12,7 @@ from mlsem.report.cells import format_number
 from mlsem.report.document import HeaderBlock
 from mlsem.report.sheet import Sheet
 from mlsem.results.generalized.summary import GlmSummary
-from mlsem.results.mixed.parts import parts_of
 from mlsem.results.mixed.summary import FixedEffects, MixedSummary
-from mlsem.results.mixed.varcorr import variances
 from mlsem.version import __version__
 
 DF_NAMES: dict[PooledDf, str] = {
@@ -24,7 +22,7 @@ DF_NAMES: dict[PooledDf, str] = {
 }
 if TYPE_CHECKING:
     from mlsem.results.pooled.generalized import PooledGlmResult
-    from mlsem.results.pooled.mixed import PooledMixedResult
+    from mlsem.results.pooled.mixed import MixedTables
 
 Pairs = tuple[tuple[str, str], ...]
 
@@ -158,13 +156,10 @@ def glm_summary(pooled: PooledGlmResult, facts: PooledFacts, level: float | None
     )
 
 
-def mixed_summary(
-    pooled: PooledMixedResult, facts: PooledFacts, level: float | None
-) -> MixedSummary:
+def mixed_summary(pooled: MixedTables, facts: PooledFacts, level: float | None) -> MixedSummary:
     """In the layout of a mixed model's, with the fraction of missing information; limits where a
     level is given."""
-    estimates: Any = pooled._estimates
-    parts, names = parts_of(estimates), pooled.table.names
+    parts, names = pooled._levels[0], pooled.table.names
     tests = pooled._wald(0.95 if level is None else level)
     count, beside, limits = len(parts.fixed), [], ()
     if level is not None:
@@ -184,4 +179,4 @@ def mixed_summary(
         beside=tuple(beside),
     )
     pairs = ("Formula", pooled.model), *facts.facts
-    return MixedSummary(facts.title, pairs, variances(parts), limits, fixed, (), facts.notes)
+    return MixedSummary(facts.title, pairs, pooled.VarCorr(), limits, fixed, (), facts.notes)

@@ -27,6 +27,7 @@ from mlsem.version import __version__
 
 if TYPE_CHECKING:
     from mlsem.results.result import FitResult
+    from mlsem.results.summary_table.records import AnyFit
 
 SectionName = Literal[
     "overview", "model", "data", "estimates", "fit", "random", "diagnostics", "notes", "session"
@@ -46,16 +47,21 @@ def make_report(
 ) -> Report:
     """See `FitResult.report`. What cannot be written is said before anything is computed."""
     name = None if path is None else checked(path, overwrite=overwrite)
-    wanted = _wanted(sections)
+    wanted = wanted_of(sections, get_args(SectionName))
     require_seed(seed)
     _require_data(fit, data)
-    context = Context(fit, data, _labels(fit, labels), seed)
+    context = Context(fit, data, labels_of(fit, labels), seed)
     page = Page(
         _title(context, title),
         _subtitle(context),
         _sections(context, wanted),
         f"Made by mlsem {__version__}. This page needs no network and sends nothing.",
     )
+    return rendered(page, name, overwrite=overwrite)
+
+
+def rendered(page: Page, name: str | None, *, overwrite: bool) -> Report:
+    """The page as a report, which is written where there is a name."""
     report = Report(render(page), page.title)
     if name is not None:
         report.save(name, overwrite=overwrite)
@@ -64,15 +70,17 @@ def make_report(
 
 def _sections(context: Context, wanted: tuple[str, ...]) -> tuple[Section, ...]:
     made = tuple(MAKERS[each](context) for each in wanted if each in MAKERS)
-    return (_overview(context, made), *made) if "overview" in wanted else made
+    if "overview" not in wanted:
+        return made
+    more = [] if _has(made, "diagnostics") else [*search_verdicts(context)]
+    return overview_of(context, made, more), *made
 
 
 # --- arguments ------------------------------------------------------------------------------------
 
 
-def _wanted(sections: Iterable[str] | None) -> tuple[str, ...]:
+def wanted_of(sections: Iterable[str] | None, known: tuple[str, ...]) -> tuple[str, ...]:
     """Those asked for, in the order of the page."""
-    known = get_args(SectionName)
     if sections is None:
         return known
     asked = [sections] if isinstance(sections, str) else list(sections)
@@ -95,7 +103,7 @@ def _require_data(fit: FitResult, data: Any) -> None:
         raise DataError(f"data has no column {cluster!r}: give the data frame of the fit.")
 
 
-def _labels(fit: FitResult, labels: Mapping[str, str] | None) -> Labels:
+def labels_of(fit: AnyFit, labels: Mapping[str, str] | None) -> Labels:
     """Those given, each for a name that the model has."""
     given = read_labels(labels)
     known = _names(fit)
@@ -107,7 +115,7 @@ def _labels(fit: FitResult, labels: Mapping[str, str] | None) -> Labels:
     return given
 
 
-def _names(fit: FitResult) -> list[str]:
+def _names(fit: AnyFit) -> list[str]:
     """Of variables, products and parameters."""
     levels = fit.table.levels
     variables = [n for each in levels for n in (*each.latent, *each.modelled, *each.covariates)]
@@ -117,10 +125,14 @@ def _names(fit: FitResult) -> list[str]:
 # --- the top --------------------------------------------------------------------------------------
 
 
+def require_title(title: object) -> None:
+    if title is not None and not (isinstance(title, str) and title.strip()):
+        raise OptionValueError(f"title={title!r}: it takes a text.")
+
+
 def _title(context: Context, title: str | None) -> str:
+    require_title(title)
     if title is not None:
-        if not isinstance(title, str) or not title.strip():
-            raise OptionValueError(f"title={title!r}: it takes a text.")
         return title
     if context.mixed:
         return "Report of a linear mixed model"
@@ -139,7 +151,9 @@ def _subtitle(context: Context) -> str:
     return ", ".join(parts)
 
 
-def _overview(context: Context, others: tuple[Section, ...]) -> Section:
+def overview_of(
+    context: Context, others: tuple[Section, ...], more: Iterable[Verdict] = ()
+) -> Section:
     """What the other sections come to, with the way to each."""
     found = [
         replace(verdict, text="", target=section.key)
@@ -148,8 +162,7 @@ def _overview(context: Context, others: tuple[Section, ...]) -> Section:
         if isinstance(part, Verdicts)
         for verdict in part.each
     ]
-    if not _has(others, "diagnostics"):
-        found += search_verdicts(context)
+    found += more
     if context.fit.notes:
         count = len(context.fit.notes)
         title = f"The fit has {count} note{'' if count == 1 else 's'}."

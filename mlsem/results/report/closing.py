@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 
@@ -76,19 +76,24 @@ def notes_section(context: Context) -> Section:
 
 
 def session_section(context: Context) -> Section:
+    return session_of((*made(), *_drawn(context)), _sources(context))
+
+
+def session_of(facts: Iterable[tuple[str, str]], sources: Iterable[str]) -> Section:
+    """What it was made with, how to cite it, what its methods rest on."""
     cite = (
         f"mlsem (version {__version__}). Two-level structural equation models in lavaan's syntax "
         "[Computer software]."
     )
     parts = (
-        Facts(tuple(_session(context))),
+        Facts(tuple(facts)),
         Subsection("How to cite", (Paragraph(cite),)),
-        Subsection("What the methods rest on", (Items(tuple(_sources(context))),)),
+        Subsection("What the methods rest on", (Items(tuple(sources)),)),
     )
     return Section("session", "Session, citation, references", parts)
 
 
-def _session(context: Context) -> Iterator[tuple[str, str]]:
+def made() -> Iterator[tuple[str, str]]:
     """What was computed with what; no names of people, machines or files."""
     now = datetime.now(UTC)
     yield "Made", f"{now:%Y-%m-%d %H:%M} UTC"
@@ -100,6 +105,9 @@ def _session(context: Context) -> Iterator[tuple[str, str]]:
         except PackageNotFoundError:
             yield name, "not installed"
     yield "System", f"{platform.system()} {platform.machine()}".strip()
+
+
+def _drawn(context: Context) -> Iterator[tuple[str, str]]:
     yield "Seed of the draws in this report", str(context.seed)
     starts = context.fit.starts
     if starts is not None:

@@ -14,8 +14,7 @@ from mlsem.report.page.records import Paragraph, Part
 if TYPE_CHECKING:
     import pandas as pd
 
-    from mlsem.estimation.estimates import GroupEstimates
-    from mlsem.results.result import FitResult
+    from mlsem.inference.estimated import GroupEstimated
 
 LONGEST = 30.0
 """Seconds after which a report leaves out what takes long."""
@@ -23,7 +22,7 @@ LONGEST = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """A fit, and what its report was asked for.
+    """A fit, or several that were pooled, and what its report was asked for.
 
     Attributes
     ----------
@@ -33,7 +32,7 @@ class Context:
         Of what is simulated.
     """
 
-    fit: FitResult
+    fit: Any
     data: pd.DataFrame | None
     labels: Labels
     seed: int
@@ -47,7 +46,7 @@ class Context:
     @property
     def mixed(self) -> bool:
         """Whether the model is a formula of `mlsem.lmm`."""
-        return self.fit._record.formula is not None
+        return self.record.formula is not None
 
     @property
     def restricted(self) -> bool:
@@ -63,10 +62,10 @@ class Context:
         return monotonic() - self.begun > LONGEST
 
     @property
-    def groups(self) -> tuple[GroupEstimates, ...]:
+    def groups(self) -> tuple[GroupEstimated, ...]:
         return self.fit._estimates.groups
 
-    def group_title(self, group: GroupEstimates) -> str:
+    def group_title(self, group: GroupEstimated) -> str:
         """Empty where there is one group."""
         return "" if group.label is None else f"Group {group.number} [{group.label}]"
 

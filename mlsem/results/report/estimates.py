@@ -18,9 +18,11 @@ CONFIDENCE = 0.95
 Record = dict[str, Any]
 
 
-def estimates_section(context: Context) -> Section:
-    parts: list[Part | Subsection] = [Paragraph(_how(context))]
-    if context.fit.converged:
+def estimates_section(context: Context, how: str | None = None) -> Section:
+    """`how` says which standard errors these are, by default those of a fit."""
+    parts: list[Part | Subsection] = [Paragraph(how or _how(context))]
+    converged = context.fit._estimates.converged
+    if converged:
         parts += tried("Figure of the coefficients", lambda: coefficients(context))
     else:
         parts.append(Paragraph("The search did not converge: these numbers are no estimates."))
@@ -30,7 +32,7 @@ def estimates_section(context: Context) -> Section:
         ("Standardized estimates", _standardized),
         ("Explained variance, R²", _explained),
     ):
-        if context.fit.converged:
+        if converged:
             found = tried(title, lambda make=make: make(context))
             parts += [Subsection(title, found)] if found else []
     return Section("estimates", "Estimates", tuple(parts))

@@ -88,13 +88,13 @@ def _parts(context: Context) -> Iterator[Part]:
         return
     yield Verdicts(tuple(_verdicts(context, measures)))
     if measures["df"] > 0:
-        yield _tests(measures)
-        yield _indices(measures)
+        yield tests_table(measures)
+        yield indices_table(measures)
         if context.two_level:
             yield from _of_levels(context)
 
 
-def _tests(measures: Measures) -> Table:
+def tests_table(measures: Measures) -> Table:
     columns = (Column("Test", "name"), Column("χ²"), Column("df", "count"), Column("p", "p"))
     rows = tuple(
         (name, *(measures.get(key) for key in keys))
@@ -104,7 +104,7 @@ def _tests(measures: Measures) -> Table:
     return Table("Tests of fit", (*columns, Column("Scaling factor")), rows)
 
 
-def _indices(measures: Measures) -> Table:
+def indices_table(measures: Measures) -> Table:
     rows = tuple(
         (name, measures[key], measures.get(robust))
         for name, key, robust in INDICES

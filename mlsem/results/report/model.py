@@ -29,7 +29,7 @@ def _parts(context: Context) -> Iterator[Part]:
     yield Code(call(context), "The call that fits it")
     yield from tried("Path diagram", lambda: diagram(context))
     if not context.mixed:
-        yield from tried("Parameters that defaults added", lambda: _added(context))
+        yield from tried("Parameters that defaults added", lambda: added(context))
     if context.labels.words:
         names = tuple((words, name) for name, words in context.labels.words.items())
         yield Paragraph("Names in this report, and those of the data:")
@@ -39,24 +39,24 @@ def _parts(context: Context) -> Iterator[Part]:
 # --- what was added -------------------------------------------------------------------------------
 
 
-def _added(context: Context) -> Iterator[Part]:
+def added(context: Context) -> Iterator[Part]:
     table = context.fit.table
     rows = [row for row in table.rows if row.group == 1 and not row.exo]
     beside = table.auxiliary
-    added = [
+    found = [
         (context.relation(row.lhs, row.op, row.rhs), row.level, _value(row), reason)
         for row in rows
         if row.lhs not in beside and row.rhs not in beside and (reason := _reason(row, context))
     ]
-    if not added:
+    if not found:
         yield Paragraph("All parameters of the model were written in its text.")
         return
     columns = [Column("Parameter", "name"), Column("Value", "text"), Column("Why", "text")]
     if context.two_level:
         columns.insert(1, Column("Level", "count"))
-        shown = tuple(added)
+        shown = tuple(found)
     else:
-        shown = tuple((name, *rest) for name, _, *rest in added)
+        shown = tuple((name, *rest) for name, _, *rest in found)
     of = ", of each group" if table.groups else ""
     yield Table(f"Parameters that defaults added or fixed{of}", tuple(columns), shown, NOTE)
 

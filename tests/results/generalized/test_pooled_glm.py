@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 import mlsem
-from mlsem.errors import InferenceError, OptionValueError, UnknownNameError
+from mlsem.errors import DataWarning, InferenceError, OptionValueError, UnknownNameError
 
 FOLDER = Path(__file__).parents[2] / "reference" / "surveys"
 FORMULA = "high ~ x1 + w1 + y3"
@@ -132,6 +132,13 @@ def test_changed_models_are_pooled_again_and_drawn() -> None:
     assert found.plot_coefficients(logits(), names=["small", "large"]).axes
     with pytest.raises(OptionValueError, match=r"(?s)several data sets.*mlsem\.pool"):
         found.update(data=imputed()[0])
+
+
+def test_one_plausible_value_is_warned_of() -> None:
+    one = imputed()[0]
+    rows = one.assign(PV1M=one["y1"], PV2M=one["y1"] + one["y3"])
+    with pytest.warns(DataWarning, match=r"'PV1M' is one of 2 plausible values.*mlsem\.pool"):
+        mlsem.glm("PV1M ~ x1", rows, cluster="id", family="gaussian")
 
 
 def test_what_is_refused() -> None:

@@ -40,6 +40,18 @@ class NestedEffects:
     lower_moved: Shaped[Array, "J q p"]
     upper_moved: Shaped[Array, "G f p"]
 
+    def turned(self, lower: Shaped[Array, "q q"], upper: Shaped[Array, "f f"]) -> NestedEffects:
+        """Of effects that are these maps of them."""
+        return NestedEffects(
+            lower=self.lower @ lower.T,
+            upper=self.upper @ upper.T,
+            lower_covariance=lower @ self.lower_covariance @ lower.T,
+            upper_covariance=upper @ self.upper_covariance @ upper.T,
+            crossed=lower @ self.crossed @ upper.T,
+            lower_moved=lower @ self.lower_moved,
+            upper_moved=upper @ self.upper_moved,
+        )
+
 
 def effects(point: NestedPoint) -> NestedEffects:
     """At a point."""

@@ -7,6 +7,7 @@ e_j. Of all other rows only cross-products of [X, e] are needed, by outer cluste
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated as Shaped
 
@@ -14,6 +15,7 @@ import numpy as np
 
 from mlsem.core.records import Array, Index, frozen
 
+COLLINEAR = 1e-13  # pivots of columns, relative, that are none
 RANK = 1e-10  # squares of scaled columns below are of combinations that are constant
 
 
@@ -24,7 +26,10 @@ class NestedRows:
     Attributes
     ----------
     lower, upper : (d, q, J), (d, f, J)
-        T_j of the inner clusters' effects, and of the outer ones'.
+        T_j of the inner clusters' effects, and of the outer ones', in coordinates in which the
+        columns of effects that covary are orthogonal, so that carriers far from zero do no harm.
+    lower_turn, upper_turn : (q, q), (f, f)
+        A: the user's effects are A times those of these coordinates.
     columns : (d, p + 1, J)
         X_j C and e_j, e = y - X β_0.
     rest : (p + 1, p + 1, G)
@@ -43,6 +48,8 @@ class NestedRows:
 
     lower: Shaped[Array, "d q J"]
     upper: Shaped[Array, "d f J"]
+    lower_turn: Shaped[Array, "q q"]
+    upper_turn: Shaped[Array, "f f"]
     columns: Shaped[Array, "d p1 J"]
     rest: Shaped[Array, "p1 p1 G"]
     turn: Shaped[Array, "p p"]
@@ -82,8 +89,8 @@ def nested_rows(
     outcome: Shaped[Array, "N"],
     design: Shaped[Array, "N p"],
     carriers: Shaped[Array, "N o"],
-    lower: Shaped[Index, "q"],
-    upper: Shaped[Index, "f"],
+    lower: Sequence[Shaped[Index, "_"]],
+    upper: Sequence[Shaped[Index, "_"]],
     sizes: Shaped[Index, "J"],
     counts: Shaped[Index, "G"],
 ) -> NestedRows:
@@ -93,8 +100,9 @@ def nested_rows(
     ----------
     carriers : (N, o)
         The columns that some random effect has.
-    lower, upper : (q,), (f,)
-        Which of them the effects of the inner clusters have, and those of the outer ones.
+    lower, upper : sequence of (k,)
+        Which of them the effects of the inner clusters have, and those of the outer ones: of each
+        set that covaries.
     sizes : (J,)
         Rows of each inner cluster.
     counts : (G,)
@@ -103,16 +111,19 @@ def nested_rows(
     unit, moved = np.linalg.qr(design)
     origin = np.linalg.solve(moved, unit.T @ outcome)
     residual = outcome - unit @ (unit.T @ outcome)
-    along, back = np.linalg.qr(carriers)
+    along = np.asarray(np.linalg.qr(carriers)[0], dtype=np.float64)
     scale, size = np.sqrt(len(outcome)), carriers.shape[1]
     columns = np.column_stack((scale * along, scale * unit, residual))
     starts = np.cumsum(sizes) - sizes
     rows, left = eliminated(_products(columns, starts), size)
-    effects = np.einsum("daj,ab->dbj", rows[:, :size], back / scale)
+    moved_by = [_orthogonal(carriers, along, sets) for sets in (lower, upper)]
+    effects = [np.einsum("daj,ab->dbj", rows[:, :size], each) for each, _ in moved_by]
     firsts = np.cumsum(counts) - counts
     return NestedRows(
-        lower=frozen(np.ascontiguousarray(effects[:, lower])),
-        upper=frozen(np.ascontiguousarray(effects[:, upper])),
+        lower=frozen(effects[0]),
+        upper=frozen(effects[1]),
+        lower_turn=frozen(moved_by[0][1]),
+        upper_turn=frozen(moved_by[1][1]),
         columns=frozen(np.ascontiguousarray(rows[:, size:])),
         rest=frozen(np.add.reduceat(left, firsts, axis=-1)),
         turn=frozen(scale * np.asarray(np.linalg.inv(moved), dtype=np.float64)),
@@ -121,6 +132,29 @@ def nested_rows(
         counts=frozen(counts),
         means=frozen(design.mean(axis=0)),
     )
+
+
+def _orthogonal(
+    carriers: Shaped[Array, "N o"],
+    along: Shaped[Array, "N o"],
+    sets: Sequence[Shaped[Index, "_"]],
+) -> tuple[Shaped[Array, "o q"], Shaped[Array, "q q"]]:
+    """The carriers of sets of effects, made orthogonal set by set, as combinations of orthonormal
+    columns `along`; and A. Collinear ones stay as they are."""
+    count = sum(map(len, sets))
+    found, turn = np.zeros((carriers.shape[1], count)), np.zeros((count, count))
+    scale, first = np.sqrt(len(carriers)), 0
+    for each in sets:
+        own = slice(first, first := first + len(each))
+        unit, root = np.linalg.qr(carriers[:, each])
+        diagonal = np.abs(root.diagonal())
+        if diagonal.min() > COLLINEAR * np.linalg.norm(root, axis=0).max():
+            found[:, own] = along.T @ unit
+            turn[own, own] = scale * np.linalg.inv(root)
+        else:
+            found[:, own] = along.T @ carriers[:, each] / scale
+            turn[own, own] = np.eye(len(each))
+    return found, turn
 
 
 def _products(columns: Shaped[Array, "N i"], starts: Shaped[Index, "J"]) -> Shaped[Array, "i i J"]:
