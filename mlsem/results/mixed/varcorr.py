@@ -85,7 +85,7 @@ class VarCorr(Shown):
         return np.sqrt(self.residual) if self.classes else float(np.sqrt(self.residual))
 
     @property
-    def residuals(self) -> tuple[tuple[str | None, float, float], ...]:
+    def _residuals(self) -> tuple[tuple[str | None, float, float], ...]:
         """Label, variance and standard deviation of the residuals of each class, or of all."""
         variances = np.atleast_1d(self.residual)
         pairs = zip(self.classes or (None,), variances.tolist(), strict=True)
@@ -105,7 +105,7 @@ class VarCorr(Shown):
                 for b in block[place + 1 :]:
                     names = self.effects[a], self.effects[b]
                     rows.append((title, *names, self.covariance[a, b], correlation[a, b]))
-        for label, variance, sd in self.residuals:
+        for label, variance, sd in self._residuals:
             rows.append((RESIDUAL, label, None, variance, sd))
         names = ("grp", "var1", "var2", "vcov", "sdcor")
         return make_frame({name: [row[k] for row in rows] for k, name in enumerate(names)})
@@ -163,12 +163,12 @@ def variance_table(found: VarCorr, digits: int = 3) -> SheetTable:
             cells = [found.effects[k], *(format_number(float(each), digits) for each in numbers)]
             rows.append((title if place == 0 else "", (*cells, " ".join(beside))))
     heads = ("Name", "Variance", "Std.Dev.", "Corr")
-    for k, (label, *numbers) in enumerate(found.residuals):
+    for k, (label, *numbers) in enumerate(found._residuals):
         cells = [label or "", *(format_number(each, digits) for each in numbers), ""]
         rows.append(("" if k else RESIDUAL, tuple(cells)))
     if found.classes:  # standard deviations over that of the first class
-        first = found.residuals[0][2]
-        ratios = [format_number(sd / first, digits) for _, _, sd in found.residuals]
+        first = found._residuals[0][2]
+        ratios = [format_number(sd / first, digits) for _, _, sd in found._residuals]
         beside = [*[""] * (len(rows) - len(ratios)), *ratios]
         rows = [(title, (*own, more)) for (title, own), more in zip(rows, beside, strict=True)]
         heads = (*heads, "Ratio")
