@@ -30,6 +30,7 @@ from mlsem.results.implied import Implied
 from mlsem.results.mixed.means import Contrasts, MarginalMeans
 from mlsem.results.mixed.summary import MixedSummary
 from mlsem.results.mixed.varcorr import VarCorr
+from mlsem.results.mixed.variance_test import VarianceTest
 from mlsem.results.r_squared import RSquared
 from mlsem.results.reliability import Reliability
 from mlsem.results.residuals import ResidualMoments
@@ -46,7 +47,7 @@ RESULTS = (
     Band, ClusterDiagnostics, Contrasts, Covariance, Diagram, Icc, Implied, JohnsonNeyman, LeftOut,
     MarginalMeans, MethodResults, MixedSummary, ParameterTable, RSquared, Reliability,
     ResidualMoments, SeComparison, SimpleSlopes, Summary, SummaryTable,
-    VarCorr, WeightScalings,
+    VarCorr, VarianceTest, WeightScalings,
 )  # fmt: skip
 MADE = (mlsem.InOrder,)  # by users: with the signature of the constructor
 

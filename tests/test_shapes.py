@@ -127,10 +127,11 @@ def test_dimensions_may_be_sums() -> None:
     """1 + K, of a K that another field has."""
     data: dict[str, Any] = {"origin": np.ones(3), "means": np.arange(1), "spread": np.arange(2)}
     data |= {"effects": np.ones((3, 1, 1)), "turn": np.ones((1, 1)), "n_rows": 5.0}
-    data |= {"rows": np.ones((1, 3, 5)), "others": np.ones((2, 2)), "n_others": 0.0}
-    Components(**data, residual=np.ones(3))
+    data |= {"rows": np.ones((1, 3, 5)), "others": np.ones((1, 2, 2)), "n_others": np.zeros(1)}
+    data |= {"classes": np.zeros((1, 1), dtype=np.intp)}
+    Components(**data, residual=np.ones((3, 1)))
     with _wrong():
-        Components(**data, residual=np.ones(2))
+        Components(**data, residual=np.ones((2, 1)))
 
 
 @checked

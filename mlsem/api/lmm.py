@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 from mlsem.api.steps import SAMPLED, Rows, finish, warn_of_lone_values
 from mlsem.base.caching import remember
 from mlsem.core.quiet import quiet
+from mlsem.data.design.classes import named_columns
 from mlsem.data.design.columns import INTERCEPT
 from mlsem.data.design.mixed import MixedColumns, MixedData, read_mixed
 from mlsem.data.design.variables import RESIDUAL
@@ -33,6 +34,7 @@ from mlsem.errors import (
 )
 from mlsem.estimation.keywords import MixedKeywords, shown
 from mlsem.estimation.settings import SETTING_NAMES, Settings, se_kind
+from mlsem.model.classes import with_classes
 from mlsem.model.defaults import specify
 from mlsem.model.mixed_options import refuse_fiml, refuse_meaningless
 from mlsem.model.options import ModelOptions, require_known
@@ -59,7 +61,12 @@ if TYPE_CHECKING:
 @answering
 @quiet
 def lmm(
-    formula: str, data: AnyFrame, REML: bool = True, **options: Unpack[MixedKeywords]
+    formula: str,
+    data: AnyFrame,
+    REML: bool = True,
+    *,
+    residual: str | list[str] | None = None,
+    **options: Unpack[MixedKeywords],
 ) -> MixedResult | NestedResult:
     """Fit a linear mixed model of two or three levels, as lme4's `lmer`.
 
@@ -82,6 +89,10 @@ def lmm(
         another function that an engine does not compute as R does.
     REML : bool, default True
         Restricted maximum likelihood, as lme4's default; False: maximum likelihood.
+    residual : str or list of str, optional
+        A column of groups with residual variances σ_g² of their own, as nlme's
+        ``weights = varIdent(form = ~ 1 | g)``; of several columns the cells have one each. Groups
+        may be of rows or of whole clusters. Default: one σ².
     **options
         ``se``, ``se_cluster``, ``test``, ``df``, ``information``, ``missing``, ``start``,
         ``starts``, ``seed``, ``max_iter``, ``tol``, ``on_failure``, ``progress``, as for
@@ -98,7 +109,8 @@ def lmm(
         Of three levels a `NestedResult`; of two a `FitResult` with lme4's summary, predictions of
         rows and marginal means. Fixed effects come first, in the order of the formula, with lme4's
         names: ``(Intercept)``, ``x1``, ``w1:x1``, ``sexmale``. Variances and covariances are
-        ``id.(Intercept)``, ``id.x1``, ``id.x1.(Intercept)`` and ``Residual``.
+        ``id.(Intercept)``, ``id.x1``, ``id.x1.(Intercept)`` and ``Residual``, with
+        ``residual="g"`` those of the groups, ``Residual.a``, ``Residual.b``, …
 
     Raises
     ------
@@ -137,41 +149,46 @@ def lmm(
     >>> kr.wald_test("`w1`; `w1:x1`").test
     'F'
     """
-    parsed = read_formula(formula)
+    parsed, apart = read_formula(formula), named_columns(residual)
     settings, start, progress = settings_of(REML, {**options})
     refuse_fiml(settings.missing)
     if parsed.nested:
         from mlsem.api.lmm_nested import lmm_nested  # for few fits
 
-        return lmm_nested(parsed, data, settings, options, updated_mixed)
+        asked: Any = options | {"residual": residual}
+        return lmm_nested(parsed, data, settings, asked, updated_mixed)
     with showing(progress):
-        mixed, source, frame = _read(parsed, data, settings, options)
+        mixed, source, frame = _read(parsed, data, settings, options, apart)
         if settings.missing is None and mixed.lost:
             warn(mixed.lost, DataWarning)
         table = mixed_table(parsed, mixed.columns)
         record = mixed.record(table, parsed.group, settings.se_cluster)
         recipe = Recipe(ModelOptions(), updated_mixed)
-        reread = partial(_reread, parsed, table, settings)
+        reread = partial(_reread, parsed, table, settings, apart)
         rows = None if frame is None else Rows(frame, parsed.group, reread)
         fit = finish(formula, settings, table, record, start, recipe, rows=rows)
     return mixed_result(fit, source)
 
 
 def _read(
-    parsed: MixedFormula, data: Any, settings: Settings, options: Mapping[str, Any]
+    parsed: MixedFormula,
+    data: Any,
+    settings: Settings,
+    options: Mapping[str, Any],
+    residual: tuple[str, ...],
 ) -> tuple[MixedData | QueriedMixed, Source, pd.DataFrame | None]:
     """The columns of a formula, by the engine that has the rows where it can make them, else with
     the frame of the rows."""
     found = source_of(data)
     missing = settings.missing or "listwise"
-    if isinstance(found, Lazy) and settings.sampling is None:
+    if isinstance(found, Lazy) and settings.sampling is None and not residual:
         from mlsem.data.queried.read import read_mixed_query  # with narwhals
 
         mixed = read_mixed_query(parsed, found.frame, missing, settings.se_cluster)
         if mixed is not None:
             return mixed, Source.of(data), None
-    frame = taken(data, found, parsed.text, dict(options))
-    read = read_mixed(parsed, frame, missing, settings.sampling)
+    frame = taken(data, found, parsed.text, dict(options), *residual)
+    read = read_mixed(parsed, frame, missing, settings.sampling, residual)
     warn_of_lone_values(read.recipe.names, frame)
     return read, Source.of(data), frame
 
@@ -180,11 +197,12 @@ def _reread(
     parsed: MixedFormula,
     table: ParameterTable,
     settings: Settings,
+    residual: tuple[str, ...],
     frame: pd.DataFrame,
     sampling: Sampling,
 ) -> Any:
     """The record of a frame with other weights."""
-    read = read_mixed(parsed, frame, settings.missing or "listwise", sampling)
+    read = read_mixed(parsed, frame, settings.missing or "listwise", sampling, residual)
     return read.record(table, parsed.group, settings.se_cluster)
 
 
@@ -204,7 +222,9 @@ def updated_mixed(
     if formula is not None and not isinstance(formula, str):
         raise OptionValueError(f"model={formula!r}: it takes a formula, or a part that is added.")
     text = fit.model if formula is None else changed_formula(fit.model, formula)
-    if text == fit.model and data is None:
+    own = fit._residual_columns if isinstance(fit, MixedResult) else ()
+    residual = named_columns(changes.pop("residual", own))
+    if text == fit.model and data is None and residual == own:
         for name in ("missing", "se_cluster", *SAMPLED):
             if name in changes:
                 raise OptionValueError(
@@ -218,10 +238,10 @@ def updated_mixed(
         with showing(progress):
             again = finish(text, settings, fit.table, fit._record, start, fit._recipe)
         return mixed_result(again, fit._source)
-    frame = fit._source.rows(
-        fit._estimates, data, "update with another formula", *fit._columns_named, str(formula)
-    )
-    return lmm(text, frame, REML, **kept_options(fit.settings, changes))  # type: ignore[arg-type]
+    named = *fit._columns_named, *residual, text
+    frame = fit._source.rows(fit._estimates, data, "update with another formula", *named)
+    options: Any = kept_options(fit.settings, changes) | {"residual": residual or None}
+    return lmm(text, frame, REML, **options)
 
 
 def kept_options(own: Settings, changes: Mapping[str, Any]) -> dict[str, Any]:
@@ -271,7 +291,11 @@ def mixed_table(parsed: MixedFormula, columns: MixedColumns) -> ParameterTable:
         if row.free >= 0:
             names[row.free] = _lme4_name(row, columns.outcome, slopes, parsed.group)
     _check_names(names)
-    return replace(_in_order(table, names, columns, parsed.group), notes=(), semidefinite=True)
+    ordered = _in_order(table, names, columns, parsed.group)
+    found = replace(ordered, notes=(), semidefinite=True)
+    if not columns.classes:
+        return found
+    return with_classes(found, columns.classes, [f"{RESIDUAL}.{each}" for each in columns.classes])
 
 
 def _in_order(

@@ -54,7 +54,7 @@ def run_lmm(arguments: Namespace) -> int:
         from mlsem.data.frames.paths import rows_at
 
         data = rows_at(arguments.data)
-        options = _given(arguments, *MIXED_SETTINGS)
+        options = _given(arguments, "residual", *MIXED_SETTINGS)
         result = mlsem.lmm(arguments.formula, data, not arguments.ml, **options)
         if isinstance(result, mlsem.NestedResult):
             from mlsem.cli.three_levels import show_nested  # for few calls

@@ -126,6 +126,13 @@ def _add_lmm(commands: Any) -> None:
     lmm.add_argument("formula", metavar="FORMULA", help="lme4's, in quotation marks")
     _add_data(lmm)
     lmm.add_argument("--ml", action="store_true", help="maximum likelihood in place of REML")
+    lmm.add_argument(
+        "--residual",
+        type=_names,
+        metavar="COLUMNS",
+        help="groups with residual variances of their own; of several columns, comma-separated, "
+        "their cells",
+    )
     _add_errors(lmm)
     lmm.add_argument("--missing", metavar="HOW", help="listwise (default) or error")
     _add_search(lmm)
@@ -335,6 +342,11 @@ def _clusters(text: str) -> str | list[str]:
 def _centring(text: str) -> dict[str, str]:
     """`x1=cluster,w1=grand` as a mapping."""
     return _mapping(text, "NAME=HOW")
+
+
+def _names(text: str) -> list[str]:
+    """Columns, comma-separated."""
+    return [name.strip() for name in text.split(",")]
 
 
 def _weights(text: str) -> str | dict[str, str]:

@@ -174,10 +174,11 @@ class NestedMoments(ClusterMoments):
 @dataclass(frozen=True, slots=True, eq=False)
 class CellMoments(ClusterRecord):
     """Moments of rows with missing values, by cells: the rows of one cluster in which the same
-    columns are observed.
+    columns are observed; or of rows of several classes, by cluster and class.
 
-    A *pattern* is a set of observed columns. Columns that vary within clusters have one for each
-    row; those of level 2 one for each cluster. What is not observed is stored as zero.
+    A *pattern* is a set of observed columns, or a class, which has all. Columns that vary within
+    clusters have one for each row; those of level 2 one for each cluster. What is not observed is
+    stored as zero.
 
     Attributes
     ----------
@@ -214,7 +215,7 @@ class CellMoments(ClusterRecord):
     @property
     def incomplete(self) -> bool:
         """Whether values are missing in the rows used."""
-        return True
+        return not (self.patterns.all() and self.level2_patterns.all())
 
     @property
     def n_cells(self) -> int:

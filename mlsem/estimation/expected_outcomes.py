@@ -63,7 +63,7 @@ def predicted_rows(found: NewData) -> Predicted:
         places = known[found.rows.codes]
         carriers = pattern.random_effects
         moved = rows @ carriers.maps.T * effects[found.rows.codes, : pattern.split]
-        np.add.at(values.T, carriers.responses, moved.T)
+        carriers.added(values.T, slice(None), moved.T)
     names = [pattern.within.names[k] for k in pattern.within.observed]
     x = [names.index(name) for name in exogenous(table, 1)]
     y = [k for k in range(len(names)) if k not in x]

@@ -141,6 +141,7 @@ class MixedUpdateKeywords(MixedKeywords, total=False):
     """Of `MixedResult.update`."""
 
     REML: bool
+    residual: str | list[str] | None
 
 
 class Unchanged:

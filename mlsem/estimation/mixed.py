@@ -6,12 +6,13 @@ from __future__ import annotations
 import numpy as np
 
 from mlsem.core.records import frozen
-from mlsem.core.restricted.components import ComponentObjective, components
+from mlsem.core.restricted.arranged import components
+from mlsem.core.restricted.components import ComponentObjective
 from mlsem.core.restricted.variation import ComponentVariation, Variation
 from mlsem.core.sample.moments import require_unweighted
 from mlsem.estimation.estimates import Estimates
 from mlsem.estimation.posed import Posed
-from mlsem.estimation.problem import Problem, arranged, restricted
+from mlsem.estimation.problem import Problem, mixed_data, restricted
 
 
 def obstacle(problem: Posed) -> str:
@@ -56,7 +57,7 @@ def variation(estimates: Estimates) -> Variation:
     effects = problem.inner.fixed_effects()
     assert effects is not None
     fixed = np.eye(len(params))[:, effects.means]
-    model = components(problem.inner.pattern, arranged(problem), fixed, params)
+    model = components(problem.inner.pattern, mixed_data(problem), fixed, params)
     assert model is not None
     point = ComponentObjective(model).evaluate(params)
     assert point is not None

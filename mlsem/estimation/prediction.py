@@ -93,6 +93,8 @@ class NewData:
     def outcomes(self) -> tuple[NDArray[np.bool_], Index]:
         """Patterns of observed outcomes of level 1 (P, p), and the one of each row: an outcome is
         observed where all variables are that it is made of."""
+        if self.rows.classes is not None:
+            return np.eye(self.pattern.classes, dtype=np.bool_), self.rows.classes
         needed = self.pattern.within.responses[:, 1:] != 0.0
         patterns, codes = self.rows.patterns()
         return ~(~patterns @ needed.T), codes
@@ -133,6 +135,11 @@ def new_clusters(found: NewData, *, history: bool) -> Seen:
         raise InferenceError(
             "history=True joins rows with those of the fit, which have weights: the new ones have "
             "none. Leave it out."
+        )
+    if history and found.rows.classes is not None:
+        raise InferenceError(
+            "history=True does not join rows that have residual variances by group (residual=): "
+            "pass all rows of these clusters in data=, old and new, without it."
         )
     if history:
         _refuse_cluster_means(estimates)

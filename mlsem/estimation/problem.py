@@ -113,7 +113,7 @@ class Problem(Posed):
         return replace(self, guess=guess, robust=robust or self.robust, **changed)
 
     def if_complete(self) -> Objective[Any, Any]:
-        if isinstance(self.moments, ClusterMoments):
+        if isinstance(self.moments, ClusterMoments) or not self.incomplete:
             return self.inner
         moments = as_clusters(self.moments)
         return _objective(self.inner.pattern, *_counted(self.table, moments))[0]
@@ -240,6 +240,13 @@ def arranged(problem: Problem) -> SlopeMoments:
     return slope_moments(inner.pattern, problem.moments)
 
 
+def mixed_data(problem: Problem) -> SlopeMoments | PatternClusters:
+    """The same, or of rows that fall into classes their cells."""
+    if isinstance(problem.clusters, PatternClusters):
+        return problem.clusters
+    return arranged(problem)
+
+
 def _centre(moments: Moments) -> Array:
     """Mean over rows of each stored column."""
     return moments.mean
@@ -247,6 +254,9 @@ def _centre(moments: Moments) -> Array:
 
 def _counted(table: ParameterTable, moments: Moments) -> tuple[ShapeMoments, Moments, Array, Index]:
     """The sample by cluster size; the clusters, their distinct sizes and the shape of each."""
+    if table.classes and isinstance(moments, CellMoments):  # nothing is missing
+        whole, (sizes, shape_of) = as_clusters(moments), shapes_of(moments)
+        return shape_moments(whole, sizes, shape_of), moments, sizes, shape_of
     if isinstance(moments, CellMoments):
         whole = moments if table.two_level else pooled_cells(moments)
         return completed(whole, two_level=table.two_level), moments, *shapes_of(moments)

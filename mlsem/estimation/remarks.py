@@ -15,6 +15,7 @@ from mlsem.model.pattern import parameter_bounds
 from mlsem.model.table import negative_variances
 
 FAR = 100.0  # standard deviations from zero
+VANISHED = 1e-4  # share of the largest residual variance
 
 
 def on_estimates(estimates: Estimates) -> tuple[str, ...]:
@@ -120,6 +121,23 @@ def complaint(problem: Posed, optimum: Optimum, settings: Settings) -> str:
         ADVICE[optimum.status].format(max_iter=settings.max_iter, where=optimum.where)
         + f" (remaining step: {optimum.distance:.2g} standard errors)."
         + _on_far_covariates(problem)
+        + _on_vanishing_classes(problem, optimum)
+    )
+
+
+def _on_vanishing_classes(problem: Posed, optimum: Optimum) -> str:
+    """Which groups have next to no residual variance, where the search ended."""
+    table = problem.table
+    if not table.classes:
+        return ""
+    own = problem.coordinates.to_user(optimum.params)[-len(table.classes) :]
+    lost = [label for label, value in zip(table.classes, own, strict=True)
+            if value < VANISHED * own.max()]  # fmt: skip
+    if not lost:
+        return ""
+    return (
+        f" The residual variance of {listed(lost)} goes to zero: the fixed and random effects fit "
+        "those rows exactly, or nearly so. Join groups of residual=, or leave these rows out."
     )
 
 

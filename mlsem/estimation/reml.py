@@ -21,9 +21,9 @@ from mlsem.core.optimise.objective import Conditioned, D, Objective
 from mlsem.core.optimise.optimum import Optimum, RestrictedMaximum, Stationary, Stopped
 from mlsem.core.optimise.together import climb_together
 from mlsem.core.records import Array
+from mlsem.core.restricted.arranged import components
 from mlsem.core.restricted.components import (
     ComponentObjective,
-    components,
     components_of_many,
     kind_of,
 )
@@ -32,7 +32,7 @@ from mlsem.core.sample.moments import require_unweighted
 from mlsem.errors import EstimationError, IdentificationError, SpecificationError, listed
 from mlsem.estimation.maximum_within import PATIENCE, maximum_within
 from mlsem.estimation.ml import identified, inside, involved, numerically, starting_params
-from mlsem.estimation.problem import Problem, arranged, restricted
+from mlsem.estimation.problem import Problem, arranged, mixed_data, restricted
 from mlsem.estimation.search import estimate
 from mlsem.estimation.semidefinite import Semidefinite
 from mlsem.estimation.settings import Settings
@@ -138,10 +138,10 @@ def _restricted_likelihood(problem: Problem, fixed: Array, params: Array) -> Obj
         problem.moments,
         'the restricted likelihood is not defined for them. Use estimator="ML".',
     )
-    pattern, data = problem.inner.pattern, arranged(problem)
-    model = components(pattern, data, fixed, params)
+    pattern = problem.inner.pattern
+    model = components(pattern, mixed_data(problem), fixed, params)
     if model is None:
-        return RemlObjective(pattern, data, fixed)
+        return RemlObjective(pattern, arranged(problem), fixed)
     return ComponentObjective(model)
 
 

@@ -213,13 +213,13 @@ def coordinates_of(estimates: Estimates[Problem]) -> Saturated:
     Raises
     ------
     InferenceError
-        The model has random slopes: its covariances differ from row to row, and no saturated
-        model is one of moments.
+        The model has random slopes, or residual variances by group: its covariances differ from row
+        to row, and no saturated model is one of moments.
     """
-    if estimates.table.slopes:
+    if estimates.table.differing:
         raise InferenceError(
-            "a model with random slopes has no saturated model to be compared with: the "
-            "covariances that it implies differ from cluster to cluster. Compare it with other "
+            f"a model with {estimates.table.differing} has no saturated model to be compared with: "
+            "the covariances that it implies differ from cluster to cluster. Compare it with other "
             "models by lr_test, aic or bic."
         )
     pattern, table = estimates.problem.inner.pattern, estimates.table

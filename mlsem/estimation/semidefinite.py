@@ -23,6 +23,7 @@ from mlsem.core.optimise.factored import (
 )
 from mlsem.core.optimise.objective import D, Objective
 from mlsem.core.optimise.optimum import Maximum, Optimum
+from mlsem.core.patterns.objective import PatternObjective
 from mlsem.core.records import Array
 from mlsem.core.slopes.carriers import pooled_products
 from mlsem.core.slopes.objective import SlopeObjective
@@ -113,6 +114,10 @@ def _factors_of_one(problem: Problem, params: Array, *, explained: bool) -> Fact
         q = len(effects.responses)
         data = inner.data
         metric = pooled_products(data.loadings[..., :q], data.weights) / data.n_rows
+    elif isinstance(inner, PatternObjective) and pattern.classes > 1:
+        data = inner.data
+        carried = data.carried[:, data.effects.carriers]
+        metric = pooled_products(carried, data.row_weights) / data.counts.sum()
     else:
         metric = np.eye(len(effects.responses))
     within = pattern.within.moments(params)

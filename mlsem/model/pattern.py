@@ -30,7 +30,32 @@ def build_pattern(table: ParameterTable, maps: Mapping[str, Array]) -> ModelPatt
     carriers = _carriers(table, levels[0], maps, width) if table.slopes else None
     effects = len(table.split) + len(table.slopes)
     raised = frozen(np.array(_raised(table), dtype=np.intp))
-    return ModelPattern(levels, effects, len(table.names), carriers, raised)
+    pattern = ModelPattern(levels, effects, len(table.names), carriers, raised)
+    return _by_class(pattern, table.classes) if table.classes else pattern
+
+
+def _by_class(pattern: ModelPattern, labels: tuple[str, ...]) -> ModelPattern:
+    """The one outcome as that of each class of rows, whose residual variances stand in one cell."""
+    within, count = pattern.within, len(labels)
+    cells, (name,), every = within.exogenous, within.names, np.arange(count)
+    exogenous = PatternMatrix(
+        constants=frozen(np.tile(cells.constants, (count, 1))),
+        rows=np.repeat(every, len(cells.rows)),
+        cols=np.tile(cells.cols, count),
+        params=np.tile(cells.params, count),
+    )
+    variances = np.zeros((count, count))
+    level = replace(
+        within,
+        names=tuple(f"{name}[{label}]" for label in labels),
+        directed=_matrix(variances, []),
+        symmetric=PatternMatrix(frozen(variances), every, every, within.symmetric.params),
+        exogenous=exogenous,
+        observed=frozen(every),
+        responses=frozen(np.tile(within.responses, (count, 1))),
+    )
+    effects = replace(pattern.random_effects, everywhere=True)
+    return replace(pattern, levels=(level, pattern.between), carriers=effects)
 
 
 def _raised(table: ParameterTable) -> list[int]:

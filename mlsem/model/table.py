@@ -173,6 +173,9 @@ class ParameterTable(Exported, Named):
     auxiliary : tuple of str
         Variables beside the model, which the data say more of missing values by
         (`mlsem.model.auxiliary`); their rows come last, and their names.
+    classes : tuple of str
+        Labels of the classes of rows that have a residual variance each, in a mixed model: the
+        outcome's variance stands in as many rows of level 1. Empty where all rows have one.
     groups : tuple of GroupTable
         The model of each of several groups; empty where there is one. The rows are those of group
         1, then of group 2, …; `levels`, `split`, `products` and `slopes` have what any group has.
@@ -187,8 +190,8 @@ class ParameterTable(Exported, Named):
     (('y', 'x', 'w'), True, False)
     >>> table.multilevel, table.three_level, table.raised, table.passing
     (True, False, (), ())
-    >>> table.n_auxiliary, table.endogenous_products, table.nbytes > 0
-    (0, (), True)
+    >>> table.n_auxiliary, table.endogenous_products, table.differing, table.nbytes > 0
+    (0, (), '', True)
     >>> [(row.lhs, row.op, row.rhs, row.label) for row in table.rows if row.label]
     [('y', '~', 'x', 'b')]
     """
@@ -208,6 +211,7 @@ class ParameterTable(Exported, Named):
     semidefinite: bool = False
     bounds: str | None = None
     auxiliary: tuple[str, ...] = ()
+    classes: tuple[str, ...] = ()
     groups: tuple[GroupTable, ...] = ()
     blocks: tuple[TableBlock, ...] = field(init=False, repr=False, compare=False)
 
@@ -327,6 +331,14 @@ class ParameterTable(Exported, Named):
         return tuple(
             name for name in self.observed if ":" in name and explained & {*name.split(":")}
         )
+
+    @property
+    def differing(self) -> str:
+        """What makes implied covariances differ from row to row beside the rows' covariates, so
+        that there is no saturated model; empty where nothing does."""
+        if self.slopes:
+            return "random slopes"
+        return "residual variances by group" if self.classes else ""
 
     @property
     def has_parts(self) -> bool:

@@ -24,9 +24,21 @@ MIXED: tuple[tuple[str, str, str, str], ...] = (
         "nlme",
         "mlsem.lmm(formula, data)",
         'The random part stands in the formula, "y ~ x1 + (x1 | id)"; residuals are independent '
-        "within clusters.",
+        'within clusters, with a variance for each group by residual="g".',
     ),
     ("gls lmList", "nlme", "mlsem.lmm(formula, data)", ""),
+    (
+        "varIdent",
+        "nlme",
+        "mlsem.lmm(formula, data)",
+        'With residual="g" the groups of a column have residual variances of their own.',
+    ),
+    (
+        "varPower varExp varFunc varConstPower",
+        "nlme",
+        "",
+        'Residual variances differ between groups alone, residual="g": cut the number into groups.',
+    ),
     (
         "lm",
         "R",

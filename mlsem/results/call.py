@@ -72,9 +72,11 @@ def _mixed(fit: FitResult) -> list[tuple[str, Any, Any]]:
     own = {"estimator": None}
     if fit.settings.kind().model_based and fit.settings.information == "expected":
         own["information"] = None  # which is what lmm takes by default
+    classes = getattr(fit._record.formula, "classes", None)
     return [
         ("formula", fit.model, None),
         ("REML", fit.settings.estimator == "REML", True),
+        ("residual", None if classes is None else list(classes.columns), None),
         *((name, value, usual) for name, value, usual in _settings(fit, own) if name not in own),
     ]
 

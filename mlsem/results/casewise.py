@@ -79,7 +79,7 @@ def _groups_of_clusters(fit: Estimates) -> dict[str, Any]:
 
 def _contributions(models: FitModels, parts: Sequence[FitModels], own: Array) -> Array:
     """2 (ℓ1_j - ℓ0_j); NaN where the model has no saturated one."""
-    if models.estimates.restricted or models.estimates.table.slopes:
+    if models.estimates.restricted or models.estimates.table.differing:
         return np.full(len(own), np.nan)
     try:
         saturated = united_fit(
@@ -113,7 +113,7 @@ def _row_residuals(fit: Estimates[Problem], data: object) -> pd.DataFrame:
     distance = np.where(df > 0, distance, np.nan)  # of a row that has no outcome
     values = np.column_stack((distance, df, _tail(np.maximum(df, 1.0), distance)))
     spread = found.rows.spread_out(values).T
-    spread[1][np.isnan(spread[1])] = len(found.pattern.within.responses)
+    spread[1][np.isnan(spread[1])] = len(found.pattern.within.responses) // found.pattern.classes
     columns = {"distance": spread[0], "df": spread[1].astype(np.int64), "pvalue": spread[2]}
     return make_frame(columns, found.rows.index)
 

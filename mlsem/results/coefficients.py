@@ -12,6 +12,7 @@ from mlsem.errors import OptionValueError, nearest
 from mlsem.report.figures.coefficients import Section, Series, coefficients
 from mlsem.report.labels import Labels, read_labels
 from mlsem.results.groups import group_titles
+from mlsem.results.random_effects import is_mixed
 
 if TYPE_CHECKING:
     from mlsem.model.table import ParameterTable, Row
@@ -160,11 +161,6 @@ def _headings(table: ParameterTable) -> dict[object, str]:
             parts.append(f"level {number}" + ("" if label.isdigit() else f" ({label})"))
         found[block.key] = ", ".join(parts)
     return found
-
-
-def is_mixed(table: ParameterTable) -> bool:
-    """Whether it is a model in lme4's language, with lme4's names."""
-    return table.semidefinite and "Residual" in table.names
 
 
 # --- what is asked for ----------------------------------------------------------------------------

@@ -167,7 +167,10 @@ def numerical_jacobian(function: Callable[[Array], Array], params: Array) -> Arr
 
 
 def _variables(table: ParameterTable) -> tuple[str, ...]:
-    """Those of both levels; auxiliary ones are none of the model."""
+    """Those of both levels; auxiliary ones are none of the model. Of rows of several classes the
+    outcome in each."""
+    if table.classes:
+        return tuple(f"{table.split[0]}[{label}]" for label in table.classes)
     return tuple(name for name in table.split if name not in table.auxiliary)
 
 
@@ -175,6 +178,8 @@ def _variances(problem: Problem, params: Array) -> Array:
     """Of each variable (v, 5): between and within in total, random and residual given the
     covariates, and what the covariates explain."""
     both, table = problem.pattern, problem.table
+    if table.classes:
+        return np.array([_by_rows(problem, params, g) for g in range(len(table.classes))])
     first, total_within = level_parts(problem, params, 1)
     second, total_between = level_parts(problem, params, 2)
     sloped = {slope.outcome for slope in table.slopes}
@@ -183,11 +188,7 @@ def _variances(problem: Problem, params: Array) -> Array:
         k, above = both.within.names.index(name), both.between.names.index(name)
         if name in sloped:
             place = both.within.observed.tolist().index(k)
-            parts = row_parts(problem, params, place)
-            between = parts.intercepts + parts.slopes_between + parts.fixed_between
-            variances.append(
-                (between, parts.total - between, parts.random, parts.residual, parts.fixed)
-            )
+            variances.append(_by_rows(problem, params, place))
             continue
         between, within = total_between[above, above], total_within[k, k]
         random, rest = second.covariance[above, above], first.covariance[k, k]
@@ -196,3 +197,10 @@ def _variances(problem: Problem, params: Array) -> Array:
             fixed = row_parts(problem, params).fixed  # over rows, as for R²
         variances.append((between, within, random, rest, fixed))
     return np.array(variances)
+
+
+def _by_rows(problem: Problem, params: Array, place: int) -> tuple[float, ...]:
+    """Of an outcome whose variance is taken over rows."""
+    parts = row_parts(problem, params, place)
+    between = parts.intercepts + parts.slopes_between + parts.fixed_between
+    return between, parts.total - between, parts.random, parts.residual, parts.fixed

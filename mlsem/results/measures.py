@@ -24,8 +24,10 @@ def measure_blocks(models: FitModels) -> tuple[HeaderBlock, ...]:
     """
     measures, estimates = fit_measures(models), models.estimates
     if "chisq" not in measures:
-        slopes = "With random slopes there is no saturated model that the model could be tested "
-        return _likelihood(measures, slopes + "against, and so no test of fit and no indices.")
+        why = f"With {estimates.table.differing} there is no saturated model that the model could "
+        return _likelihood(
+            measures, why + "be tested against, and so no test of fit and no indices."
+        )
     clusters = len(estimates.cluster_labels) if estimates.clustered else None
     few = clusters is not None and clusters < FEW
     score, ratio = _score(measures, clusters if few else None), _likelihood_ratio(measures, models)

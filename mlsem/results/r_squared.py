@@ -10,14 +10,14 @@ with standard errors by the delta method. Limits are those of Fisher's z of R, b
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mlsem.core.implied.means import is_mixed
 from mlsem.core.quiet import quiet
-from mlsem.core.records import Array
+from mlsem.core.records import Array, CellMoments
 from mlsem.data.table.frame import make_frame
 from mlsem.errors import InferenceError
 from mlsem.estimation.scales import scales_at
@@ -194,7 +194,7 @@ def r_squared(fit: Estimates[Problem], covariance: DeltaMethod, level: float = 0
     problem, params = fit.problem, fit.params
     variables, levels, values, gradients = _shares(fit)
     mixed = fit.table.two_level and is_mixed(problem.pattern)
-    whole = MixedR2(*astuple(row_parts(problem, params))) if mixed else None
+    whole = MixedR2(*astuple(_over_classes(problem, params))) if mixed else None
     if not variables and whole is None:
         raise InferenceError("no variable of the model is explained by others: there is no R2.")
     se, df = covariance.of_functions(gradients)
@@ -211,8 +211,23 @@ def r_squared(fit: Estimates[Problem], covariance: DeltaMethod, level: float = 0
     )
 
 
+def _over_classes(problem: Problem, params: Array) -> RowParts:
+    """The parts of the outcome's variance; of rows of several classes with the mean of their
+    residual variances."""
+    parts, moments = row_parts(problem, params), problem.moments
+    if not isinstance(moments, CellMoments) or not problem.table.classes:
+        return parts
+    within = problem.pattern.within.moments(params)
+    assert within is not None
+    weights = np.bincount(moments.pattern_of, moments.cell_weights)
+    return replace(parts, residual=float(weights @ within.sigma.diagonal() / weights.sum()))
+
+
 def _shares(fit: Estimates[Problem]) -> tuple[tuple[str, ...], tuple[int, ...], Array, Array]:
-    """Endogenous variables, their levels, R² (n,) and gradients (n, npar)."""
+    """Endogenous variables, their levels, R² (n,) and gradients (n, npar); none where the outcome
+    has several residual variances."""
+    if fit.table.classes:
+        return (), (), np.zeros(0), np.zeros((0, len(fit.params)))
     names: list[str] = []
     levels: list[int] = []
     values: list[float] = []

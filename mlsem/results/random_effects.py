@@ -84,9 +84,14 @@ def _shown(table: ParameterTable, posterior: Posterior) -> list[str]:
     return [name for name in (*table.split, *slopes, *latent) if name not in apart]
 
 
+def is_mixed(table: ParameterTable) -> bool:
+    """Whether it is a model in lme4's language, with lme4's names."""
+    return table.semidefinite and ("Residual" in table.names or bool(table.classes))
+
+
 def mixed_names(table: ParameterTable, cluster: str | None) -> dict[str, str]:
     """lme4's names of the random effects, of a model that was written in lme4's language."""
-    if cluster is None or "Residual" not in table.names:
+    if cluster is None or not is_mixed(table):
         return {}
     if not any(name.startswith(f"{cluster}.") for name in table.names):
         return {}

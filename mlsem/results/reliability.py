@@ -131,6 +131,11 @@ def reliability(models: FitModels, covariance: DeltaMethod, level: float) -> Rel
     if not fit.converged:
         raise InferenceError("the fit did not converge: its variances are not estimates.")
     table = fit.table
+    if table.classes:
+        raise InferenceError(
+            "reliability takes one residual variance, and this model has one for each group "
+            "(residual=): fit.icc() has the intraclass correlation of each."
+        )
     size = harmonic_size(fit) if table.two_level else None
     composites = _composites(table)
     parts = [_omegas(fit, covariance, composites, size), _alphas(models, composites, size)]

@@ -73,12 +73,17 @@ def standardized(estimates: Estimates, kind: object = "all") -> Standardized:
     OptionValueError
         There is no such kind.
     InferenceError
-        The fit did not converge.
+        The fit did not converge, or the outcome has several residual variances.
     """
     if kind not in get_args(Kind):
         raise OptionValueError(f"kind={kind!r}: it takes one of {listed(get_args(Kind))}.")
     if not estimates.converged:
         raise InferenceError("the fit did not converge: there are no estimates to standardize.")
+    if estimates.table.classes:
+        raise InferenceError(
+            "the outcome has another variance in each group of residual=, so that there is none to "
+            "standardize by. Scale the variables of the data instead, scale(x1) in the formula."
+        )
     parts = [
         (values, placed(gradients, group.places, len(estimates.names)))
         for group in estimates.groups

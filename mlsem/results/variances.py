@@ -105,21 +105,22 @@ def row_parts(problem: Problem, params: Array, outcome: int = 0) -> RowParts:
     within, between = (level.moments(params) for level in pattern.levels)
     assert within is not None
     assert between is not None
-    own = np.flatnonzero(pattern.random_effects.responses == outcome)
+    effects = pattern.random_effects
+    own = np.flatnonzero(effects.everywhere | (effects.responses == outcome))
     spread_between = between.sigma[np.ix_(own, own)]
-    carriers, inner = pattern.random_effects.maps[own], moments.varying_entries
+    carriers, inner = effects.maps[own], moments.varying_entries
     rows = moments.cluster_rows
     weights = moments.row_weights
     n = float(weights.sum())
-    effects = rows @ between.mean[own].T
-    paths = within.mean[outcome] + effects @ carriers
+    means = rows @ between.mean[own].T
+    paths = within.mean[outcome] + means @ carriers
     level = np.einsum("jd,jd->j", paths, rows)
-    spread = _spread(moments, within.mean[outcome, inner], carriers[:, inner], effects)
+    spread = _spread(moments, within.mean[outcome, inner], carriers[:, inner], means)
     centre = weights @ level / n
     cross = carriers[:, inner] @ moments.pooled_within @ carriers[:, inner].T
-    means = rows @ carriers.T
-    middle = weights @ means / n
-    apart = (means - middle).T @ (weights[:, None] * (means - middle))
+    carried = rows @ carriers.T
+    middle = weights @ carried / n
+    apart = (carried - middle).T @ (weights[:, None] * (carried - middle))
     return RowParts(
         fixed_within=float(spread) / (n - 1.0),
         fixed_between=float(weights @ (level - centre) ** 2) / (n - 1.0),

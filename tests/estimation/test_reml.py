@@ -7,7 +7,7 @@ from dense_slopes import close
 from kinds import UNBALANCED, Kind, point_inside, pose
 from slope_kinds import SLOPES, slope_data
 
-from mlsem.core.restricted.components import components
+from mlsem.core.restricted.arranged import components
 from mlsem.core.slopes.carriers import slope_moments
 
 OTHERS = {

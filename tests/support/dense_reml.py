@@ -15,7 +15,8 @@ from slope_kinds import SLOPES
 import mlsem
 from mlsem.core.implied.means import mean_parameters
 from mlsem.core.optimise.maximise import maximise
-from mlsem.core.restricted.components import ComponentObjective, components
+from mlsem.core.restricted.arranged import components
+from mlsem.core.restricted.components import ComponentObjective
 from mlsem.core.restricted.general import RemlObjective
 from mlsem.core.slopes.carriers import slope_moments
 

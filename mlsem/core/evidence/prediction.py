@@ -135,8 +135,8 @@ class RowEvidence(Evidence):
         P_j.
     codes : (i,)
         The cluster of each row.
-    responses : (q,)
-        The outcome that each random effect acts on.
+    acting : (m, q)
+        1 where a random effect acts on an outcome.
     carriers : (i, q)
         Times what.
     """
@@ -144,7 +144,7 @@ class RowEvidence(Evidence):
     precision: Shaped[Array, "P m m"]
     posterior: Shaped[Array, "J q q"]
     codes: Shaped[Index, "i"]
-    responses: Shaped[Index, "q"]
+    acting: Shaped[Array, "m q"]
     carriers: Shaped[Array, "i q"]
 
     def spread(self, maps: Shaped[Array, "l m"]) -> Shaped[Array, "i l"]:
@@ -154,7 +154,7 @@ class RowEvidence(Evidence):
             own = np.einsum("kp,kp->k", weighted, maps)
             for part in blocks(len(units), max(1, self.carriers.shape[1]) * (2 * len(maps) + 1)):
                 rows = units[part]
-                moved = weighted[:, self.responses] * self.carriers[rows, None]
+                moved = (weighted @ self.acting) * self.carriers[rows, None]
                 found[rows] = own - np.einsum(
                     "nka,nab,nkb->nk", moved, self.posterior[self.codes[rows]], moved, optimize=True
                 )
@@ -162,7 +162,7 @@ class RowEvidence(Evidence):
 
     def information(self, part: slice) -> Shaped[Array, "i m m"]:
         precision = self.precision[self.pattern_of[part]]
-        moved = precision[:, :, self.responses] * self.carriers[part, None]
+        moved = (precision @ self.acting) * self.carriers[part, None]
         return precision - moved @ self.posterior[self.codes[part]] @ moved.swapaxes(1, 2)
 
     def only(self, units: Shaped[Index, "j"]) -> RowEvidence:
@@ -209,10 +209,10 @@ def row_evidence(
     carriers = pattern.random_effects
     residuals = rows @ (pattern.within.responses - within.mean).T
     moved = rows @ carriers.maps.T
-    for a, response in enumerate(carriers.responses):
-        residuals[:, response] -= moved[:, a] * effects[0][codes, a]
+    acting = carriers.acting(residuals.shape[1])
+    residuals -= (moved * effects[0][codes]) @ acting.T
     found = RowEvidence(
-        residuals, observed, pattern_of, precision, effects[1], codes, carriers.responses, moved
+        residuals, observed, pattern_of, precision, effects[1], codes, acting, moved
     )
     pulled = np.empty_like(residuals)
     for k, units in found.groups():

@@ -73,7 +73,7 @@ def is_mixed(pattern: ModelPattern) -> bool:
     within, between = pattern.levels
     if any(level.observed.size != len(level.names) for level in pattern.levels):
         return False  # latent variables
-    return len(within.names) == 1 and len(between.names) == pattern.split
+    return len(within.names) == pattern.classes and len(between.names) == pattern.split
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -246,10 +246,32 @@ class Carriers:
         k_a, the observed row of level 1 that the effect acts on.
     maps : (q, D)
         The carrier x[c_a] as a map of h: the constant for a random intercept.
+    everywhere : bool
+        Whether every effect acts on all outcomes, k_a or not: these are one outcome in rows of
+        different classes, of which a row has that of its own class.
     """
 
     responses: Shaped[Index, "q"]
     maps: Shaped[Array, "q D"]
+    everywhere: bool = False
+
+    def acting(self, outcomes: int) -> Shaped[Array, "p q"]:
+        """Which effects act on which of so many outcomes: 0 or 1."""
+        found = np.full((outcomes, len(self.responses)), float(self.everywhere))
+        found[self.responses, np.arange(len(self.responses))] = 1.0
+        return found
+
+    def added(
+        self,
+        total: Shaped[Array, "p *s"],
+        which: slice | Shaped[Index, "a"],
+        values: Shaped[Array, "b *s"],
+    ) -> None:
+        """Add values (a, …) of some effects to the outcomes (p, …) that they act on."""
+        if self.everywhere:
+            total += values.sum(axis=0)
+        else:
+            np.add.at(total, self.responses[which], values)
 
 
 LevelT = TypeVar("LevelT", bound=Implied)
@@ -295,6 +317,13 @@ class Pattern(Generic[LevelT]):
     @property
     def between(self) -> LevelT:
         return self.levels[1]
+
+    @property
+    def classes(self) -> int:
+        """Into how many classes the rows fall that have a residual variance each; outcome g of
+        level 1 is then the one outcome in rows of class g."""
+        carriers = self.carriers
+        return len(self.within.responses) if carriers and carriers.everywhere else 1
 
     @property
     def random_effects(self) -> Carriers:

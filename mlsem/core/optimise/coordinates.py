@@ -43,6 +43,7 @@ from mlsem.core.sample.shapes import ShapeMoments
 FAR = 10.0  # means beyond this many standard deviations are centred
 ABSORBED = 1e-8  # largest part of a shift that parameters may leave over
 ROUNDING = 1e-12  # of the largest part of all
+EVERY = slice(None)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -108,7 +109,7 @@ class Coordinates:
         own, *above = (moments.mean @ row for moments in _implied(pattern, params))
         level2, *rest = _lowered(pattern, above)
         effects = pattern.random_effects
-        np.add.at(own, effects.responses, (effects.maps @ row) * level2[: pattern.split])
+        effects.added(own, EVERY, (effects.maps @ row) * level2[: pattern.split])
         implied = (own, level2[pattern.split :], *rest)
         parts = zip(pattern.levels, (0, pattern.split, len(pattern.raised)), strict=False)
         seen = [level.responses[count:] @ row for level, count in parts]
@@ -333,7 +334,7 @@ def _mean_slopes(
     own, *above = ((level.mean @ row).T for level in along)
     level2, *rest = _lowered(pattern, above)
     effects = pattern.random_effects
-    np.add.at(own, effects.responses, (effects.maps @ row)[:, None] * level2[: pattern.split])
+    effects.added(own, EVERY, (effects.maps @ row)[:, None] * level2[: pattern.split])
     return np.concatenate((own, level2[pattern.split :], *rest))
 
 
@@ -345,7 +346,7 @@ def _together(
     total, (between, *rest) = within.copy(), _lowered(pattern, above)
     effects = pattern.random_effects
     intercepts = np.flatnonzero(~_vary(effects.maps))
-    np.add.at(total, effects.responses[intercepts], between[intercepts])
+    effects.added(total, intercepts, between[intercepts])
     return np.concatenate((total, np.delete(between, intercepts, axis=0), *rest))
 
 

@@ -38,16 +38,58 @@ class Effects:
         κ_a, a position among the m carriers.
     n_carriers : int
         m.
+    everywhere : bool
+        Whether each acts on all outcomes: a carrier then has one effect, and stands in for k_a.
     """
 
     responses: Shaped[Index, "q"]
     carriers: Shaped[Index, "q"]
     n_carriers: int
+    everywhere: bool
 
-    def of(self, carrier: int) -> tuple[Shaped[Index, "a"], Shaped[Index, "a"]]:
-        """The effects of a carrier, and the outcomes that they act on."""
-        own = np.flatnonzero(self.carriers == carrier)
-        return own, self.responses[own]
+    def of(self, carrier: int) -> Shaped[Index, "a"]:
+        """The effects of a carrier."""
+        return np.flatnonzero(self.carriers == carrier)
+
+    def at(
+        self, own: Shaped[Index, "a"], vectors: Shaped[Array, "*s p"], axis: int = -1
+    ) -> Shaped[Array, "*t"]:
+        """Kᵀ v: what effects gather of the outcomes, along one axis."""
+        if self.everywhere:
+            total = vectors.sum(axis=axis, keepdims=True)
+            return total if len(own) == 1 else np.repeat(total, len(own), axis=axis)
+        return chosen(vectors, self.responses[own], axis)
+
+    def add(
+        self, own: Shaped[Index, "a"], total: Shaped[Array, "*s p"], values: Shaped[Array, "*s a"]
+    ) -> None:
+        """Add K u, what effects do to the outcomes."""
+        if self.everywhere:
+            total += values.sum(axis=-1, keepdims=True)
+        else:
+            total[..., self.responses[own]] += values
+
+    def add_products(
+        self,
+        own: Shaped[Index, "a"],
+        other: Shaped[Index, "b"],
+        total: Shaped[Array, "*s p p"],
+        values: Shaped[Array, "*s a b"],
+    ) -> None:
+        """Add K M K'ᵀ of two sets of effects."""
+        if self.everywhere:
+            total += values.sum(axis=(-2, -1), keepdims=True)
+        else:
+            left, right = self.responses[own], self.responses[other]
+            total[..., left[:, None], right] += values
+
+
+def chosen(
+    stack: Shaped[Array, "*s"], places: Shaped[Index, "a"], axis: int = -1
+) -> Shaped[Array, "*t"]:
+    """Some entries along an axis; all of them cost nothing."""
+    every: Index = np.arange(stack.shape[axis], dtype=np.intp)
+    return stack if np.array_equal(places, every) else stack.take(places, axis)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -143,7 +185,10 @@ def pattern_moments(pattern: Pattern[Any], cells: CellMoments) -> tuple[PatternM
     carriers = pattern.random_effects
     within, between = pattern.levels
     inner = cells.varying_entries
-    observed, of_cell = _outcome_patterns(within.responses, cells)
+    if carriers.everywhere:  # cells are those of classes
+        observed, of_cell = np.eye(pattern.classes, dtype=np.bool_), cells.pattern_of
+    else:
+        observed, of_cell = _outcome_patterns(within.responses, cells)
     deviations = deviation_coordinates(distinct_carriers(carriers.maps[:, inner]), cells.within)
     stored = cells.mean_rows
     coordinates = np.zeros((cells.n_cells, 1 + deviations.shape[1], stored.shape[1]))
@@ -245,7 +290,8 @@ def _effects(carriers: Carriers) -> tuple[Shaped[Array, "m D"], Effects]:
             found.append(row)
         numbers.append(places[key])
     maps = np.array(found).reshape(len(found), carriers.maps.shape[1])
-    return maps, Effects(carriers.responses, np.array(numbers, dtype=np.intp), len(found))
+    numbered = np.array(numbers, dtype=np.intp)
+    return maps, Effects(carriers.responses, numbered, len(found), carriers.everywhere)
 
 
 def _pooled(

@@ -27,7 +27,6 @@ from mlsem.core.patterns.carriers import CellRows, PatternMoments
 from mlsem.core.patterns.likelihood import (
     PatternPoint,
     between_information,
-    chosen,
     effect_maps,
 )
 from mlsem.core.patterns.scores import carrier_products, placed
@@ -75,7 +74,8 @@ class Some:
     def corners(self, matrices: Shaped[Array, "k c p p"]) -> Shaped[Array, "j c q q"]:
         """Σ_r Zᵀ M Z of each cluster."""
         effects = self.data.effects
-        block = chosen(matrices, effects.responses, effects.responses)
+        every = np.arange(len(effects.responses))
+        block = effects.at(every, effects.at(every, matrices, axis=-2))
         if effects.n_carriers == 1:
             return self.summed(self.products[:, None] * block)
         scale = self.products[:, effects.carriers[:, None], effects.carriers]
@@ -265,8 +265,8 @@ def _lifted(some: Some, values: Shaped[Array, "j c q"], size: int) -> Shaped[Arr
     carried = some.data.carried[some.rows.rows[some.cells]]
     total = np.zeros((*carried.shape[:2], values.shape[1], size))
     for s in range(effects.n_carriers):
-        own, responses = effects.of(s)
-        total[..., responses] += carried[:, :, s, None, None] * values[owner][:, None][..., own]
+        own = effects.of(s)
+        effects.add(own, total, carried[:, :, s, None, None] * values[owner][:, None][..., own])
     return total
 
 
@@ -278,9 +278,8 @@ def _weighed(
     q, effects = point.split, data.effects
     pulled = vectors.rows @ some.precision[:, None]
     carried = data.carried[some.rows.rows[some.cells]]
-    sums = np.einsum(
-        "kdq,kdcq->kcq", carried[..., effects.carriers], pulled[..., effects.responses]
-    )
+    gathered = effects.at(np.arange(q), pulled)
+    sums = np.einsum("kdq,kdcq->kcq", carried[..., effects.carriers], gathered)
     beta = some.summed(sums) @ point.back[clusters].swapaxes(1, 2)
     rows = vectors.rows - _lifted(some, beta @ point.back[clusters], pulled.shape[-1])
     known = data.level2_observed[data.level2_of[clusters]]

@@ -65,7 +65,7 @@ class PatternSampler(Sampler[CellMoments]):
 
     def draw(self, generator: np.random.Generator) -> CellMoments:
         above = self._drawn_level2(generator)
-        rows = self._drawn_rows(above, generator)[self.cells.rows]
+        rows = self._seen(self._drawn_rows(above, generator)[self.cells.rows])
         p, own = rows.shape[2], self.stored.columns
         unmix = self.stored.unmix
         level2 = above @ unmix[p:, p:].T
@@ -83,6 +83,12 @@ class PatternSampler(Sampler[CellMoments]):
             within=self._drawn_within(rows[:, 1:], there, generator),
             level2=frozen(outer * cells.level2_patterns[cells.level2_pattern_of]),
         )
+
+    def _seen(self, rows: Shaped[Array, "K d p"]) -> Shaped[Array, "K d a"]:
+        """The stored outcomes: where rows fall into classes, that of each cell's."""
+        if not self.data.effects.everywhere:
+            return rows
+        return np.take_along_axis(rows, self.cells.pattern_of[:, None, None], axis=2)
 
     def _drawn_level2(self, generator: np.random.Generator) -> Shaped[Array, "J r"]:
         """z where it is observed."""
@@ -182,14 +188,19 @@ def _rest(
     sigma: Shaped[Array, "p p"],
 ) -> Deviations:
     """Prepare draws of the other coordinates of the cells."""
-    p, columns = len(maps), moments.varying_entries
+    columns, classed = moments.varying_entries, len(maps) > len(stored.unmix)
+    maps = maps[: len(stored.unmix)]  # those of classes are one
+    p = len(maps)
     unmix = stored.unmix[:p, :p]
     found = cells.coordinates[:, 1:, columns].any(axis=2).sum(axis=1)
+    roots = np.linalg.cholesky(sigma)
+    if classed:
+        roots = roots.diagonal()[cells.pattern_of][:, None, None]
     return deviations(
         cells.rest,
         np.maximum(moments.cell_rows - 1 - found, 0),
         stored.columns[:p],
         unmix @ maps[:, columns],
-        unmix @ np.linalg.cholesky(sigma),
+        unmix @ roots,
         np.einsum("kvv->kv", moments.within),
     )

@@ -236,13 +236,13 @@ def pulled_maps(
     effects, count = data.effects, len(data.weights[part])
     total = np.zeros((count, n, point.split))
     for s, members in enumerate(data.members):
-        own, responses = effects.of(s)
+        own = effects.of(s)
         sums = np.zeros((count, len(own) * p, k))
         sub = picked(members, part)
         there = np.sort(sub.indices)  # each row is of one cluster
         for chunk in blocks(len(there), max(1, len(own) * p * k)):
             some = there[chunk]
-            pulled = point.precision[data.pattern_of[some]][:, responses]
+            pulled = effects.at(own, point.precision[data.pattern_of[some]], axis=1)
             outer = pulled.reshape(len(some), -1, 1) * rows[some, None]
             columns = sub if len(some) == sub.shape[1] else sub[:, some]
             sums += (columns @ flatten(outer)).reshape(sums.shape)

@@ -177,26 +177,17 @@ def by_cluster(
     q = len(effects.responses)
     total = np.zeros((len(data.weights[part]), n, q, q))
     for s in range(effects.n_carriers):
-        own, left = effects.of(s)
+        own = effects.of(s)
+        half = effects.at(own, matrices, axis=-2)
         for t in range(effects.n_carriers):
-            other, right = effects.of(t)
-            block = chosen(matrices, left, right)
+            other = effects.of(t)
+            block = effects.at(other, half)
             products = picked(data.products[s][t], part)
             if not isinstance(there, slice):
                 products = products[:, there]
             sums = products @ block.reshape(patterns, -1)
             total[:, :, own[:, None], other] = sums.reshape(-1, n, len(own), len(other))
     return total
-
-
-def chosen(
-    matrices: Shaped[Array, "*s p p"], rows: Shaped[Index, "a"], columns: Shaped[Index, "b"]
-) -> Shaped[Array, "*s a b"]:
-    """Some rows and columns of each; all of them cost nothing."""
-    every: Index = np.arange(int(matrices.shape[-1]), dtype=np.intp)
-    if np.array_equal(rows, every) and np.array_equal(columns, every):
-        return matrices
-    return matrices[..., rows[:, None], columns]
 
 
 def picked(matrix: csr_array, part: slice | Shaped[Index, "j"]) -> csr_array:
@@ -213,12 +204,12 @@ def by_pattern(
     effects, weighted = data.effects, data.weights[:, None, None] * matrices
     total = np.zeros((len(data.observed), size, size))
     for s in range(effects.n_carriers):
-        own, left = effects.of(s)
+        own = effects.of(s)
         for t in range(effects.n_carriers):
-            other, right = effects.of(t)
+            other = effects.of(t)
             block = weighted[:, own[:, None], other]
             sums = data.products[s][t].T @ flatten(block)
-            total[:, left[:, None], right] += sums.reshape(-1, len(own), len(other))
+            effects.add_products(own, other, total, sums.reshape(-1, len(own), len(other)))
     return total
 
 
@@ -227,8 +218,8 @@ def pulled_back(data: PatternMoments, vectors: Shaped[Array, "R p"]) -> Shaped[A
     effects = data.effects
     total = np.zeros((data.n_clusters, len(effects.responses)))
     for s, members in enumerate(data.members):
-        own, responses = effects.of(s)
-        total[:, own] = members @ vectors[:, responses]
+        own = effects.of(s)
+        total[:, own] = members @ effects.at(own, vectors)
     return total
 
 
@@ -237,9 +228,9 @@ def lifted(data: PatternMoments, values: Shaped[Array, "J q"], size: int) -> Sha
     effects = data.effects
     total = np.zeros((len(data.carried), size))
     for s in range(effects.n_carriers):
-        own, responses = effects.of(s)
+        own = effects.of(s)
         of_rows = values[:, own][data.cluster_of]
-        total[:, responses] += data.carried[:, s, None] * of_rows
+        effects.add(own, total, data.carried[:, s, None] * of_rows)
     return total
 
 

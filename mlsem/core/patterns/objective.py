@@ -11,7 +11,7 @@ import numpy as np
 from mlsem.core.clusters.reduced import MixedClusters
 from mlsem.core.clusters.unions import ClusterParts
 from mlsem.core.clusters.view import MomentClusters
-from mlsem.core.implied.derivatives import Jacobians, MomentGradients
+from mlsem.core.implied.derivatives import Jacobians, MomentGradients, some
 from mlsem.core.implied.pattern import ModelPattern
 from mlsem.core.optimise.objective import L, MomentObjective
 from mlsem.core.patterns import information
@@ -24,6 +24,7 @@ from mlsem.core.patterns.likelihood import (
     moment_gradients,
     single_level_point,
 )
+from mlsem.core.patterns.reduced import mixed_clusters
 from mlsem.core.patterns.scores import cluster_scores
 from mlsem.core.records import Array, CellMoments, Index
 from mlsem.core.sample.draws import Sampler
@@ -86,9 +87,10 @@ class PatternClusters(MomentClusters[PatternPoint]):
         clusters: slice | Shaped[Index, "j"],
         robust: Shaped[Index, "j"],
     ) -> MixedClusters:
-        """Never asked for: a row of a mixed model whose one outcome is missing says nothing, so
-        that data with holes are none to it."""
-        raise NotImplementedError
+        """Of a model whose rows fall into classes. Nothing is missing in a mixed model: a row
+        without its one outcome says nothing."""
+        effects, every = some(along, slice(fixed)), np.arange(self.n_clusters)
+        return mixed_clusters(point, self.data, self.cells, effects, every[clusters], robust)
 
     def sampler(self, pattern: ModelPattern, point: PatternPoint) -> Sampler[Any]:
         return pattern_sampler(pattern, point, self.moments, self.data, self.cells)

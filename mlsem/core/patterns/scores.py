@@ -94,9 +94,9 @@ def placed(
     total = np.zeros((*matrices.shape[:-2], size, size))
     extra = (1,) * (matrices.ndim - 1)
     for s in range(effects.n_carriers):
-        one, left = effects.of(s)
+        one = effects.of(s)
         for t in range(effects.n_carriers):
-            other, right = effects.of(t)
+            other = effects.of(t)
             scale = products[:, s, t].reshape(-1, *extra)
-            total[..., left[:, None], right] += scale * matrices[..., one[:, None], other]
+            effects.add_products(one, other, total, scale * matrices[..., one[:, None], other])
     return total

@@ -1,16 +1,17 @@
 """Restricted maximum likelihood of a linear mixed model, whose covariance is linear as well.
 
-One outcome, y_j = X_j β + T_j u_j + ε_j in the coordinates of `carriers`: d rows of cluster j that
-the random effects move, and n_j - d others of variance σ². With the free variances and covariances
-φ, σ² = s_0 + Σ_k φ_k s_k and Cov u = S_0 + Σ_k φ_k S_k, so that
+One outcome, y_j = X_j β + T_j u_j + ε_j in the coordinates of `arranged`: d rows of cluster j that
+the random effects move, and others. A row of class g (most often there is one) has the residual
+variance σ_g², and n_g of the others are of that class. With the free variances and covariances φ,
+σ_g² = s_g0 + Σ_k φ_k s_gk and Cov u = S_0 + Σ_k φ_k S_k, so that
 
-    V̄_j = σ² I + T_j Cov(u) T_jᵀ = R_j⁻¹ R_j⁻ᵀ,    V̄_jk = ∂V̄_j/∂φ_k = s_k I + T_j S_k T_jᵀ.
+    V̄_j = D(σ²) + T_j Cov(u) T_jᵀ = R_j⁻¹ R_j⁻ᵀ,    V̄_jk = ∂V̄_j/∂φ_k = D(s_k) + T_j S_k T_jᵀ,
 
-Let L Lᵀ be the cross-products of the whitened rows R_j [X_j, e_j] with e = y - X β_0, the others'
-[X, e] / σ among them. Its last diagonal cell is the root of the residual sum of squares ρ² at β̂,
-and
+D diagonal with what each row's class has. Let L Lᵀ be the cross-products of the whitened rows
+R_j [X_j, e_j] with e = y - X β_0, the others' [X, e] / σ_g among them. Its last diagonal cell is
+the root of the residual sum of squares ρ² at β̂, and
 
-    -2 ℓ_R = (N - p) log 2π + n_o log σ² + Σ_j log|V̄_j| + ρ² + 2 Σ_{i ≤ p} log L_ii.
+    -2 ℓ_R = (N - p) log 2π + Σ_g n_g log σ_g² + Σ_j log|V̄_j| + ρ² + 2 Σ_{i ≤ p} log L_ii.
 
 The columns of R_j [X_j, e_j] L⁻ᵀ are [ξ, ω / ρ]: orthonormal combinations of the design, and the
 whitened residuals. With M_k = R_j V̄_jk R_jᵀ, summed over clusters and the other rows,
@@ -36,8 +37,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlsem.core.implied.means import is_mixed
-from mlsem.core.implied.pattern import LevelPattern, ModelPattern
 from mlsem.core.linalg import (
     LOG_2PI,
     applied,
@@ -47,10 +46,10 @@ from mlsem.core.linalg import (
     merged,
 )
 from mlsem.core.optimise.objective import Conditioned, Derivatives, Objective
-from mlsem.core.records import Array, Index, Numbers, frozen
+from mlsem.core.records import Array, Index, frozen
 from mlsem.core.restricted.general import NOTHING, determined
-from mlsem.core.slopes.carriers import SlopeMoments, pooled_products
-from mlsem.core.slopes.likelihood import MeanMaps, coordinates_of
+
+ONE: Index = frozen(np.zeros((1, 1), dtype=np.intp))  # the class of every row, where there is one
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -64,8 +63,8 @@ class Components:
         Parameters, of which the fixed effects are β_0.
     means, spread : (p,), (K,)
         Positions of β and of φ among the parameters.
-    residual : (1 + K,)
-        s_0, then s_k.
+    residual : (1 + K, G)
+        s_0, then s_k, of each class.
     effects : (1 + K, q, q)
         S_0, then S_k.
     turn : (p, p)
@@ -73,22 +72,31 @@ class Components:
     rows : (d, q + p + 1, J)
         T_j, X_j C and e_j. Clusters stand last, in here: the few rows of each are looped over by
         numpy's outer loops.
-    others : (p + 1, p + 1)
-        Cross-products of [X C, e] over the other rows.
-    n_rows, n_others : float
-        N and n_o.
+    classes : (d, J)
+        Of the rows; (1, 1) where there is one class.
+    others : (G, p + 1, p + 1)
+        Cross-products of [X C, e] over the other rows of each class.
+    n_rows : float
+        N.
+    n_others : (G,)
+        n_g.
     """
 
     origin: Shaped[Array, "... npar"]
     means: Shaped[Index, "p"]
     spread: Shaped[Index, "K"]
-    residual: Shaped[Array, "1+K"]
+    residual: Shaped[Array, "1+K G"]
     effects: Shaped[Array, "1+K q q"]
     turn: Shaped[Array, "... p p"]
     rows: Shaped[Array, "... d q+p+1 J"]
-    others: Shaped[Array, "... p+1 p+1"]
+    classes: Shaped[Index, "i j"]
+    others: Shaped[Array, "... G p+1 p+1"]
     n_rows: float
-    n_others: float
+    n_others: Shaped[Array, "G"]
+
+    def variances(self, phi: Shaped[Array, "... K"]) -> Shaped[Array, "... G"]:
+        """σ_g²."""
+        return self.residual[0] + (phi[..., None] * self.residual[1:]).sum(axis=-2)
 
     def of(self, which: Shaped[Index, "r"]) -> Components:
         """Of many data sets those of some."""
@@ -108,56 +116,13 @@ class Slopes:
     total: Shaped[Array, "... K K"]
 
 
-def components(
-    pattern: ModelPattern,
-    data: SlopeMoments,
-    fixed: Shaped[Array, "npar p"],
-    params: Shaped[Array, "npar"],
-) -> Components | None:
-    """Arrange a model and its data; None if it is no linear mixed model of one outcome, or has
-    paths among its random effects.
-
-    Parameters
-    ----------
-    fixed : (npar, p)
-        Directions of the fixed effects, each a parameter.
-    params : (npar,)
-        The residuals are taken at its fixed effects: any will do that are not absurd.
-    """
-    levels = within, between = pattern.levels
-    if not is_mixed(pattern) or any(level.directed.support().any() for level in levels):
-        return None
-    means, spread = fixed.argmax(axis=0), np.flatnonzero(~fixed.any(axis=1))
-    p, maps = len(means), MeanMaps(*[_mean_maps(level, means, params) for level in levels])
-    maps.within[-1] += within.responses
-    columns, own = coordinates_of(data, maps).swapaxes(1, 2), maps.within[:, 0]
-    others = own @ data.rest @ own.T
-    turn = np.eye(p + 1)
-    root = inverse_root((pooled_products(columns, data.weights) + others)[:p, :p])
-    if root is None:
-        return None
-    turn[:p, :p] = root
-    return Components(
-        origin=frozen(params.copy()),
-        means=means,
-        spread=spread,
-        residual=_cells(within, spread)[:, 0, 0],
-        effects=_cells(between, spread),
-        turn=frozen(root),
-        rows=frozen(_clusters_last(np.concatenate((data.loadings, columns @ turn), axis=2))),
-        others=frozen(turn.T @ others @ turn),
-        n_rows=data.n_rows,
-        n_others=data.n_others,
-    )
-
-
 def kind_of(model: Components) -> Hashable:
     """Data sets that have it in common go together."""
-    arrays = model.means, model.spread, model.residual, model.effects
+    arrays = model.means, model.spread, model.residual, model.effects, model.classes
     return (
         model.rows.shape,
         model.n_rows,
-        model.n_others,
+        model.n_others.tobytes(),
         *(array.tobytes() for array in arrays),
     )
 
@@ -169,35 +134,6 @@ def components_of_many(models: Sequence[Components]) -> Components:
     return replace(models[0], **found)
 
 
-def _clusters_last(stack: Shaped[Array, "J a b"]) -> Shaped[Array, "a b J"]:
-    return np.ascontiguousarray(stack.transpose(1, 2, 0))
-
-
-def _mean_maps(
-    level: LevelPattern, means: Shaped[Index, "p"], params: Shaped[Array, "npar"]
-) -> Shaped[Array, "p+1 o D"]:
-    """The columns of the design as maps of h, then less the mean at β_0."""
-    cells = level.exogenous
-    found = np.zeros((len(means) + 1, len(level.observed), level.covariates.shape[1]))
-    place = np.zeros(len(params), dtype=np.intp)
-    place[means] = np.arange(len(means))
-    row = level.observed.argsort()
-    np.add.at(found, (place[cells.params], row[cells.rows]), level.covariates[cells.cols])
-    found[-1] = -cells.at(params)[level.observed] @ level.covariates
-    return found
-
-
-def _cells(level: LevelPattern, spread: Shaped[Index, "K"]) -> Shaped[Array, "1+K o o"]:
-    """Σ as a linear function of φ: its constants, then the cells of each parameter."""
-    symmetric, size = level.symmetric, len(level.names)
-    found = np.zeros((len(spread) + 1, size, size))
-    place = np.searchsorted(spread, symmetric.params) + 1
-    found[0] = symmetric.constants
-    found[place, symmetric.rows, symmetric.cols] = 1.0
-    found[place, symmetric.cols, symmetric.rows] = 1.0
-    return found[:, level.observed[:, None], level.observed]
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class ComponentPoint:
     """ℓ_R at one point, or at one of each of many data sets.
@@ -207,26 +143,27 @@ class ComponentPoint:
     params : (npar,)
         β̂ and φ.
     loglik : float
-    sigma2 : float
+    sigma2 : (G,)
+        σ_g².
     roots : (d, d, J)
         R_j, lower triangular.
     effects : (d, q, J)
         R_j T_j.
     columns : (d, p + 1, J)
         [ξ, ω].
-    others : (p + 1, p + 1)
-        Cross-products of [ξ, ω] over the other rows.
+    others : (G, p + 1, p + 1)
+        Cross-products of [ξ, ω] over the other rows of each class.
     root : (p, p)
         Upper triangular, the covariance of β̂ is root rootᵀ.
     """
 
     params: Shaped[Array, "... npar"]
     loglik: Any
-    sigma2: Numbers
+    sigma2: Shaped[Array, "... G"]
     roots: Shaped[Array, "... d d J"]
     effects: Shaped[Array, "... d q J"]
     columns: Shaped[Array, "... d p1 J"]
-    others: Shaped[Array, "... p1 p1"]
+    others: Shaped[Array, "... G p1 p1"]
     root: Shaped[Array, "... p p"]
 
 
@@ -236,27 +173,31 @@ def changes(model: Components, point: ComponentPoint) -> Shaped[Array, "... d d 
     pairs = effects[..., :, None, :, None, :] * effects[..., None, :, None, :, :]
     *lead, d, q, clusters = effects.shape
     found = flatten(slopes) @ pairs.reshape(*lead, d, d, q * q, clusters)
-    inverse = np.einsum("...acj,...bcj->...abj", point.roots, point.roots)
-    found += inverse[..., None, :] * model.residual[1:, None]
+    one = model.classes.size == 1
+    for g, share in enumerate(model.residual[1:].T):
+        own = point.roots if one else point.roots * (model.classes == g)
+        inverse = np.einsum("...acj,...bcj->...abj", own, point.roots)
+        found += inverse[..., None, :] * share[:, None]
     return found
 
 
 def slopes(model: Components, point: ComponentPoint) -> Slopes:
     """The derivatives, all of them from M_k and M_k [ξ, ω]."""
-    p, share = point.root.shape[-1], np.multiply.outer(1.0 / point.sigma2, model.residual[1:])
-    both = share[..., :, None] * share[..., None, :]  # share: M_k of the other rows
+    p = point.root.shape[-1]
+    share = model.residual[1:] / point.sigma2[..., None, :]  # M_k of the other rows
+    both = share[..., :, None, :] * share[..., None, :, :]
     each = changes(model, point)
     moved = np.einsum("...abkj,...bcj->...ackj", each, point.columns)  # M_k [ξ, ω]
     *lead, d, width, count, clusters = moved.shape
     across = moved.reshape(*lead, d, width * count, clusters).swapaxes(-1, -2)
     products = (point.columns @ across).sum(axis=-3).reshape(*lead, width, width, count)
     products = np.moveaxis(products, -1, -3)
-    products = products + share[..., None, None] * point.others[..., None, :, :]  # D_k
+    products = products + _by_class(share, point.others)  # D_k
     design, mixed = merged(products[..., :p, :p]), products[..., :p, p]
-    trace = np.einsum("...aakj->...k", each) + model.n_others * share
-    traces = _grams(each).sum(axis=(-4, -3)) + model.n_others * both
+    trace = np.einsum("...aakj->...k", each) + share @ model.n_others
+    traces = _grams(each).sum(axis=(-4, -3)) + both @ model.n_others
     diagonal = np.diagonal(point.others, axis1=-2, axis2=-1)
-    squares = _grams(moved).sum(axis=-4) + diagonal[..., None, None] * both[..., None, :, :]
+    squares = _grams(moved).sum(axis=-4) + np.einsum("...gp,...klg->...pkl", diagonal, both)
     expected = 0.5 * (traces + design @ design.swapaxes(-1, -2))
     expected -= squares[..., :p, :, :].sum(axis=-3)
     return Slopes(
@@ -265,6 +206,13 @@ def slopes(model: Components, point: ComponentPoint) -> Slopes:
         observed=squares[..., p, :, :] - mixed @ mixed.swapaxes(-1, -2) - expected,
         total=0.5 * traces,
     )
+
+
+def _by_class(
+    shares: Shaped[Array, "... K G"], stack: Shaped[Array, "... G p1 p1"]
+) -> Shaped[Array, "... K p1 p1"]:
+    """Σ_g s_kg X_g."""
+    return np.einsum("...kg,...gab->...kab", shares, stack)
 
 
 def _grams(stack: Shaped[Array, "... K J"]) -> Shaped[Array, "... K K"]:
@@ -293,20 +241,20 @@ class ComponentObjective(Objective[ComponentPoint, ComponentDerivatives]):
         """ℓ_R at the variances and covariances of `params`; its fixed effects become β̂."""
         model, phi = self.model, params[..., self.model.spread]
         p, q, many = len(model.means), model.effects.shape[-1], params.ndim > 1
-        sigma2 = model.residual[0] + (phi * model.residual[1:]).sum(axis=-1)
+        sigma2 = model.variances(phi)
         covariance = model.effects[0] + (phi[..., None, None] * model.effects[1:]).sum(axis=-3)
-        roots = cluster_roots(model.rows[..., :q, :], covariance, sigma2)
+        roots = cluster_roots(model.rows[..., :q, :], covariance, sigma2, model.classes)
         if roots is None:
             return None
         white = np.einsum("...abj,...bcj->...acj", roots, model.rows)
-        columns, scale = white[..., q:, :], np.asarray(sigma2)[..., None, None]
-        root = inverse_root(_grams(columns).sum(axis=-3) + model.others / scale)
+        columns, others = white[..., q:, :], model.others / sigma2[..., None, None]
+        root = inverse_root(_grams(columns).sum(axis=-3) + others.sum(axis=-3))
         if root is None:
             return None
         length = root[..., -1, -1].copy()
         root[..., p] /= length[..., None]
         fixed = model.turn @ root[..., :p, :p]  # A⁻¹ = fixed fixedᵀ
-        deviance = (model.n_rows - p) * LOG_2PI + model.n_others * np.log(sigma2) + length**-2
+        deviance = (model.n_rows - p) * LOG_2PI + np.log(sigma2) @ model.n_others + length**-2
         deviance -= 2.0 * np.log(np.einsum("...aaj->...aj", roots)).sum(axis=(-2, -1))
         deviance -= 2.0 * np.log(np.diagonal(fixed, axis1=-2, axis2=-1)).sum(axis=-1)
         if many:
@@ -324,7 +272,7 @@ class ComponentObjective(Objective[ComponentPoint, ComponentDerivatives]):
             roots=roots,
             effects=white[..., :q, :],
             columns=back[..., None, :, :] @ columns,
-            others=back @ model.others @ root / scale,
+            others=back[..., None, :, :] @ others @ root[..., None, :, :],
             root=fixed,
         )
 
@@ -365,15 +313,18 @@ class ComponentObjective(Objective[ComponentPoint, ComponentDerivatives]):
 
 
 def cluster_roots(
-    effects: Shaped[Array, "... d q J"], covariance: Shaped[Array, "... q q"], sigma2: Numbers
+    effects: Shaped[Array, "... d q J"],
+    covariance: Shaped[Array, "... q q"],
+    sigma2: Shaped[Array, "... G"],
+    classes: Shaped[Index, "i j"] = ONE,
 ) -> Shaped[Array, "... d d J"] | None:
-    """R_j, (d, d, J); None (of many: NaN) unless σ² and all V̄_j are positive."""
+    """R_j, (d, d, J); None (of many: NaN) unless all σ_g² and all V̄_j are positive."""
     if covariance.ndim > 2:
-        sigma2 = np.where(np.asarray(sigma2) > 0, sigma2, np.nan)
-    elif not sigma2 > 0:
+        sigma2 = np.where(sigma2 > 0, sigma2, np.nan)
+    elif not sigma2.min() > 0:
         return None
     total = np.einsum("...akj,...bkj->...abj", covariance[..., None, :, :] @ effects, effects)
-    np.einsum("...aaj->...aj", total)[...] += np.asarray(sigma2)[..., None, None]
+    np.einsum("...aaj->...aj", total)[...] += sigma2[..., classes]
     return _inverse_roots(total)
 
 

@@ -86,7 +86,7 @@ class ComponentVariation:
         width, count, rows = moved.shape
         total = design @ moved.reshape(width * count, rows).T
         total = total.reshape(width, width, count).transpose(2, 0, 1)
-        return frozen(total + self._shares[:, None, None] * self._others)
+        return frozen(total + np.einsum("kg,gpq->kpq", self._shares, self._others))
 
     @cached_property
     def squares(self) -> Shaped[Array, "K K p p"]:
@@ -94,8 +94,8 @@ class ComponentVariation:
         width, count, rows = self._moved.shape
         flat = self._moved.reshape(width * count, rows)
         total = (flat @ flat.T).reshape(width, count, width, count).transpose(1, 3, 0, 2)
-        both = np.outer(self._shares, self._shares)
-        return frozen(total + both[:, :, None, None] * self._others)
+        shares = self._shares
+        return frozen(total + np.einsum("kg,lg,gpq->klpq", shares, shares, self._others))
 
     @cached_property
     def expected_root(self) -> Shaped[Array, "K K"] | None:
@@ -120,15 +120,15 @@ class ComponentVariation:
         return slopes(self.model, self.point)
 
     @property
-    def _shares(self) -> Shaped[Array, "K"]:
-        """V⁻¹ V_k of the other rows."""
+    def _shares(self) -> Shaped[Array, "K G"]:
+        """V⁻¹ V_k of the other rows of each class."""
         return self.model.residual[1:] / self.point.sigma2
 
     @property
-    def _others(self) -> Shaped[Array, "p p"]:
-        """Cross-products of ξ over the other rows."""
+    def _others(self) -> Shaped[Array, "G p p"]:
+        """Cross-products of ξ over the other rows of each class."""
         p = len(self.point.root)
-        return self.point.others[:p, :p]
+        return self.point.others[:, :p, :p]
 
     @property
     def _design(self) -> Shaped[Array, "p dJ"]:

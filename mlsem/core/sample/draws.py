@@ -114,7 +114,7 @@ class Deviations:
     degrees : (J,)
         Rows less r: n - 1 - r where the rows are deviations from the mean.
     scale : (p, p)
-        L, of the stored outcomes.
+        L, of the stored outcomes; (J, p, p) where clusters differ.
     """
 
     covariates: Shaped[Index, "k"]
@@ -123,17 +123,28 @@ class Deviations:
     explained: Shaped[Array, "J k p"]
     ranked: Shaped[Array, "J k 1"]
     degrees: Shaped[Array, "J"]
-    scale: Shaped[Array, "p p"]
+    scale: Shaped[Array, "... p p"]
 
 
 def stored_outcomes(pattern: ModelPattern, columns: tuple[str, ...]) -> StoredOutcomes:
     """The outcomes of all levels, each with the stored column that bears its name."""
+    if pattern.classes > 1:
+        return _stored_outcome(pattern)
     parts = zip(pattern.levels, _first_own(pattern), strict=False)
     responses = np.concatenate([level.responses[first:] for level, first in parts])
     own = _own_columns(pattern, columns)
     unmix: Array = np.asarray(np.linalg.inv(responses[:, own + 1]), dtype=np.float64)
     rest = responses.copy()
     rest[:, own + 1] = 0.0
+    return StoredOutcomes(own, frozen(unmix), frozen(rest))
+
+
+def _stored_outcome(pattern: ModelPattern) -> StoredOutcomes:
+    """The one outcome of rows of several classes, a stored column."""
+    rest = pattern.within.responses[:1].copy()
+    own = np.flatnonzero(rest[0, 1:])
+    unmix = 1.0 / rest[:, own + 1]
+    rest[0, own + 1] = 0.0
     return StoredOutcomes(own, frozen(unmix), frozen(rest))
 
 
@@ -173,7 +184,7 @@ def deviations(
     rows: Shaped[Index, "J"],
     outcomes: Shaped[Index, "p"],
     slopes: Shaped[Array, "p V"],
-    scale: Shaped[Array, "p p"],
+    scale: Shaped[Array, "... p p"],
     squares: Shaped[Array, "J V"] | None = None,
 ) -> Deviations:
     """Prepare draws of cross-products.
@@ -188,7 +199,7 @@ def deviations(
         Positions of the outcomes among the V columns.
     slopes : (p, V)
         Π, of the stored outcomes.
-    scale : (p, p)
+    scale : (p, p) or (J, p, p)
         L, of the stored outcomes.
     squares : (J, V), optional
         See `semidefinite_factor`.
@@ -251,7 +262,7 @@ def drawn_products(
     at: Deviations, generator: np.random.Generator
 ) -> tuple[Shaped[Array, "J k p"], Shaped[Array, "J p p"]]:
     """S_xy (J, k, p) and S_yy (J, p, p)."""
-    scores = generator.standard_normal(at.explained.shape) @ at.scale.T  # Z
+    scores = generator.standard_normal(at.explained.shape) @ at.scale.swapaxes(-1, -2)  # Z
     outcomes = at.explained + at.ranked * scores
     left = wishart(at.degrees, at.scale, generator)
     return at.factor.swapaxes(1, 2) @ outcomes, outcomes.swapaxes(1, 2) @ outcomes + left
@@ -273,7 +284,7 @@ def with_products(
 
 
 def wishart(
-    degrees: Shaped[Array, "J"], scale: Shaped[Array, "p p"], generator: np.random.Generator
+    degrees: Shaped[Array, "J"], scale: Shaped[Array, "... p p"], generator: np.random.Generator
 ) -> Shaped[Array, "J p p"]:
     """One Wishart matrix L A Aᵀ Lᵀ for each of the degrees of freedom, also for few, (J, p, p).
 
@@ -281,10 +292,10 @@ def wishart(
     ----------
     degrees : (J,)
         Whole numbers from 0.
-    scale : (p, p)
+    scale : (p, p) or (J, p, p)
         L.
     """
-    size = len(scale)
+    size: int = scale.shape[-1]
     left = np.maximum(degrees[:, None] - np.arange(size), 0.0)
     bartlett = np.zeros((len(degrees), size, size))
     rows, cols = np.tril_indices(size, -1)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mlsem.data.design.classes import missing_classes, read_classes
 from mlsem.data.design.variables import formula_columns
 from mlsem.data.moments.aggregate import moments_of
 from mlsem.data.moments.bases import SAME
@@ -41,12 +42,15 @@ class MixedColumns:
         Effects that vary between clusters; those of one tuple covary.
     within : frozenset of str
         Columns that vary within clusters.
+    classes : tuple of str
+        Labels of the classes of rows that have a residual variance each; empty where all have one.
     """
 
     outcome: str
     fixed: tuple[str, ...]
     random: tuple[tuple[str, ...], ...]
     within: frozenset[str]
+    classes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -123,9 +127,14 @@ class MixedData:
 
 
 def read_mixed(
-    formula: Formula, data: object, missing: str, sampling: Sampling | None = None
+    formula: Formula,
+    data: object,
+    missing: str,
+    sampling: Sampling | None = None,
+    residual: tuple[str, ...] = (),
 ) -> MixedData:
-    """Evaluate a formula over a data frame; with weights over the rows that weigh anything.
+    """Evaluate a formula over a data frame; with weights over the rows that weigh anything. Rows
+    that lack one of the columns `residual` are left out.
 
     Raises
     ------
@@ -136,21 +145,28 @@ def read_mixed(
     frame, _ = weighted_rows(whole, sampling, two_level=True)
     if formula.group not in frame.columns:
         require_column(frame, formula.group, "the formula needs the column of clusters")
-    made = formula_columns(formula, frame, missing)
+    apart = missing_classes(frame, residual)
+    made = formula_columns(formula, frame, missing, apart)
     blocks, spanned = made.without_spanned(made.blocks)
     refuse_group(formula.group, made.design)
     grouping = group(made.frame, formula.group, None)
     if grouping.singletons:
         raise one_row_each(formula.group)
+    classes = None
+    if residual:
+        seen = made.outcome, made.response
+        classes, codes = read_classes(made.frame, residual, formula.group, *seen)
+        grouping = replace(grouping, classes=codes)
     columns = MixedColumns(
         outcome=made.outcome,
         fixed=made.fixed,
         random=tuple(blocks),
         within=varying(grouping, made.design),
+        classes=() if classes is None else classes.labels,
     )
     rows = rows_of(made.frame, {made.outcome: made.response} | made.design)
-    zero = len(whole) - len(frame)
-    told = made.recipe, made.notes + spanned, made.lost
+    zero, again = len(whole) - len(frame), replace(made.recipe, classes=classes)
+    told = again, made.notes + spanned, made.lost
     return MixedData(made.frame, rows, grouping, columns, len(frame), *told, sampling, zero)
 
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from mlsem.core.records import Array
+    from mlsem.data.design.classes import ResidualClasses
     from mlsem.data.design.r_evaluate import Memory, Variable
     from mlsem.data.design.variables import Formula
     from mlsem.syntax.r_terms import Terms
@@ -50,6 +51,8 @@ class Recipe:
         Columns that were left out, as linear combinations of those (p,).
     grid : ReferenceGrid
         What is known of the columns of the data that the fixed effects are made of.
+    classes : ResidualClasses or None
+        Which rows have which residual variance, where that differs.
     """
 
     formula: Formula
@@ -58,16 +61,19 @@ class Recipe:
     fixed: tuple[str, ...]
     spare: Mapping[str, Array]
     grid: ReferenceGrid
+    classes: ResidualClasses | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Columns of the data that the formula takes."""
+        """Columns of the data that the formula takes, and those of `classes`."""
         formula = self.formula
         expressions = [formula.outcome, *formula.fixed.variables.values()]
         for part in formula.random:
             expressions += part.variables.values()
         named = dict.fromkeys(name for each in expressions for name in symbols(each))
-        return tuple(name for name in named if name not in CONSTANTS)
+        own = tuple(name for name in named if name not in CONSTANTS)
+        others = () if self.classes is None else self.classes.columns
+        return tuple(dict.fromkeys(own + others))
 
     @property
     def pairs(self) -> tuple[tuple[str, str], ...]:

@@ -100,9 +100,14 @@ class FormulaColumns:
         return without_spanned(blocks, lambda names, others: spans(names, others, columns))
 
 
-def formula_columns(formula: Formula, frame: pd.DataFrame, missing: str) -> FormulaColumns:
+def formula_columns(
+    formula: Formula,
+    frame: pd.DataFrame,
+    missing: str,
+    apart: Mapping[str, NDArray[np.bool_]] | None = None,
+) -> FormulaColumns:
     """Evaluate a formula: its variables on all rows, the design on those that have a value in each
-    of them, as R does.
+    of them, as R does; `apart` says where other columns are missing that rows need.
 
     Raises
     ------
@@ -114,7 +119,7 @@ def formula_columns(formula: Formula, frame: pd.DataFrame, missing: str) -> Form
     scope = Scope(frame, formula.text)
     everywhere = variables_of(formula, scope)
     outcome = deparse(formula.outcome)
-    used, variables, notes, lost = complete_rows(frame, everywhere, missing, outcome)
+    used, variables, notes, lost = complete_rows(frame, everywhere, missing, outcome, apart)
     check_finite(used, variables.values())
     check_texts(used, variables, outcome)
     response = response_of(variables[outcome])
@@ -173,11 +178,15 @@ def variables_of(formula: Formula, scope: Scope) -> dict[str, Variable]:
 
 
 def complete_rows(
-    frame: pd.DataFrame, variables: dict[str, Variable], missing: str, outcome: str
+    frame: pd.DataFrame,
+    variables: dict[str, Variable],
+    missing: str,
+    outcome: str,
+    apart: Mapping[str, NDArray[np.bool_]] | None = None,
 ) -> tuple[pd.DataFrame, dict[str, Variable], tuple[str, ...], str]:
     """The rows that have a value in every variable, a note on the others, and what to say of them
-    at the call."""
-    gaps: dict[str, NDArray[np.bool_]] = {}
+    at the call; `apart` says where other columns are missing."""
+    gaps = dict(apart or {})
     for variable in variables.values():
         gap = variable.missing
         if gap.any():

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mlsem.core.patterns.convert import as_clusters
 from mlsem.core.records import Array, CellMoments, ClusterMoments, RobustClusters, frozen
 from mlsem.core.sample.moments import combine
 from mlsem.data.moments.available import together_notes
@@ -32,6 +33,7 @@ from mlsem.data.moments.products import (
     column_maps,
     plan_columns,
 )
+from mlsem.data.moments.remake import Remake
 from mlsem.data.table.columns import Rows, left_out, read_rows, require_frame, require_one_column
 from mlsem.data.table.grouping import Grouping, Pieces, counted, cut, group, ungrouped
 from mlsem.data.table.nesting import read_robust, strata_of, with_strata
@@ -40,8 +42,6 @@ from mlsem.data.table.sentinels import sentinel_notes
 from mlsem.data.table.weights import row_by_row, weighted_rows, with_weights
 
 if TYPE_CHECKING:
-    from collections.abc import Container
-
     import pandas as pd
     from numpy.typing import NDArray
 
@@ -50,16 +50,6 @@ if TYPE_CHECKING:
 CHUNK_ROWS = 1 << 15  # read at a time; with a few columns these stay in the processor's cache
 
 FIML = 'missing="fiml" uses what is observed in each row.'
-
-
-class Remake(Protocol):
-    """What has the columns of a formula for a frame; `names` are those of the frame's that it
-    takes."""
-
-    @property
-    def names(self) -> tuple[str, ...]: ...
-
-    def remade(self, frame: pd.DataFrame, wanted: Container[str]) -> pd.DataFrame: ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -286,20 +276,27 @@ def summarised(
     pieces = cut(grouping.sizes, limit)
     bases = read_bases(table, rows, grouping, pieces, centering, limit, grand)
     plan = planned(table, bases)
-    if rows.gaps:
+    if rows.gaps or grouping.classes is not None:
         moments = aggregate_cells(plan, bases, rows, grouping, limit)
     else:
         moments = _aggregate(plan, bases, grouping, pieces)
     return DataRecord(
         moments=moments,
-        maps=checked_maps(table, plan, bases, moments),
+        maps=checked_maps(table, plan, bases, _whole(table, moments)),
         cluster=cluster,
         robust=robust,
         n_rows_total=rows.n_total,
         n_rows_dropped=rows.n_total - rows.n_used,
         centered=taken_off(bases, centering),
-        notes=check_own_means(table, moments),
+        notes=check_own_means(table, _whole(table, moments)),
     )
+
+
+def _whole(
+    table: ParameterTable, moments: ClusterMoments | CellMoments
+) -> ClusterMoments | CellMoments:
+    """The clusters as they are looked at: classes of rows make no difference to columns."""
+    return as_clusters(moments) if isinstance(moments, CellMoments) and table.classes else moments
 
 
 def planned(table: ParameterTable, bases: Mapping[str, Base]) -> Plan:

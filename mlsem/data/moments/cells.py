@@ -1,4 +1,5 @@
-"""Rows with missing values to the moments of their cells, in one pass over chunks of rows.
+"""Rows with missing values, or of several classes, to the moments of their cells, in one pass over
+chunks of rows.
 
 A missing value counts as zero after the shift is taken off: its mean and cross-products in a cell,
 where the whole column is missing, are then zero, and nothing else sees it.
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 def aggregate_cells(
     plan: Plan, bases: Mapping[str, RowBase], rows: Rows, grouping: Grouping, chunk_rows: int
 ) -> CellMoments:
-    """Moments of the planned columns by cluster and pattern of missing values."""
+    """Moments of the planned columns by cluster and pattern of missing values, or class."""
     keys, varying = plan.keys[: plan.varying], plan.varying
     patterns, codes = _row_patterns(plan, rows, grouping)
     cells = cells_of(grouping, codes, len(patterns))
@@ -76,15 +77,19 @@ def aggregate_cells(
 
 
 def _row_patterns(plan: Plan, rows: Rows, grouping: Grouping) -> tuple[NDArray[np.bool_], Index]:
-    """Which varying columns are observed, (P, V), and the pattern of each row in cluster order.
+    """Which varying columns are observed, (P, V), and the pattern of each row in cluster order;
+    where rows fall into classes these are the patterns, with all columns.
 
     Columns that are missing together, as products of the same factors are, have one digit.
     """
+    order, of_rows = grouping.order, grouping.classes
+    if of_rows is not None:
+        patterns = np.ones((int(of_rows.max()) + 1, plan.varying), dtype=bool)
+        return patterns, of_rows if order is None else of_rows[order]
     keys = plan.keys[: plan.varying]
     sets = [frozenset(f for f in key if f in rows.gaps) for key in keys]
     digits = {own: place for place, own in enumerate(dict.fromkeys(filter(None, sets)))}
     masks = (np.logical_or.reduce([rows.gaps[name] for name in own]) for own in digits)
-    order = grouping.order
     ordered = (mask if order is None else mask[order] for mask in masks)
     found, codes = pattern_codes(ordered, grouping.n_rows)
     patterns = np.ones((len(found), plan.varying), dtype=bool)

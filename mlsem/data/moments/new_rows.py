@@ -60,6 +60,8 @@ class NewRows:
         Cluster ids; empty without clusters.
     index : Index
         The frame's.
+    classes : (n,) or None
+        The class of each row, where rows fall into some that have a residual variance each.
     """
 
     names: tuple[str, ...]
@@ -70,6 +72,7 @@ class NewRows:
     sizes: NDArray[np.int64]
     labels: NDArray
     index: pd.Index
+    classes: Index | None = None
 
     def spread_out(self, values: Array) -> Array:
         """Values of the rows used (n, k) as rows of the frame, NaN in the others."""
@@ -91,8 +94,9 @@ class NewRows:
         return patterns, codes
 
     def moments(self, centre: Array) -> ClusterMoments | CellMoments:
-        """Of the variables less `centre` (m,), by cluster; by cells if values are missing."""
-        if np.isnan(self.values).any():
+        """Of the variables less `centre` (m,), by cluster; by cells if values are missing, or rows
+        are of several classes."""
+        if self.classes is not None or np.isnan(self.values).any():
             return self._cells(centre)
         values, count, varying = self.values - centre, len(self.sizes), self.varying
         means = values[_first(self.codes, count)]
@@ -106,10 +110,9 @@ class NewRows:
         values, varying = self.values - centre, self.varying
         known = ~np.isnan(values)
         values[~known] = 0.0
-        patterns, codes = self.patterns()
-        inner, again = np.unique(patterns[:, :varying], axis=0, return_inverse=True)
+        inner, kind = self._kinds()
         keys, cell_of, sizes = np.unique(
-            self.codes * len(inner) + again.reshape(-1)[codes],
+            self.codes * len(inner) + kind,
             return_inverse=True,
             return_counts=True,
         )
@@ -131,6 +134,15 @@ class NewRows:
             level2_pattern_of=frozen(kind_of.reshape(-1)),
             **self._clusters(),
         )
+
+    def _kinds(self) -> tuple[NDArray[np.bool_], Index]:
+        """The variables of level 1 that are observed in rows of each kind, and the kind of each."""
+        varying = self.varying
+        if self.classes is not None:
+            return np.ones((int(self.classes.max()) + 1, varying), dtype=np.bool_), self.classes
+        patterns, codes = self.patterns()
+        inner, again = np.unique(patterns[:, :varying], axis=0, return_inverse=True)
+        return inner, again.reshape(-1)[codes]
 
     def _clusters(self) -> dict[str, Any]:
         """What any record of clusters has."""
@@ -234,7 +246,9 @@ def read_new_rows(
         As for `fit`; or a factor has a level that the fit did not.
     """
     frame = require_frame(data)
+    of_rows = None
     if record.formula is not None:
+        of_rows = None if record.formula.classes is None else record.formula.classes.codes(frame)
         frame = record.formula.remade(frame, names)
     factors = {term.name: term.factors for term in table.products}
     factors = {name: factors.get(name, (name,)) for name in names}
@@ -251,6 +265,8 @@ def read_new_rows(
         read, keep = rows.values, rows.keep
     elif wanted:
         read, keep = _incomplete(table, record, frame, wanted, factors, cluster)
+    if of_rows is not None and (of_rows < 0).any():
+        keep = (of_rows >= 0) & (True if keep is None else keep)
     used = np.arange(len(frame)) if keep is None else np.flatnonzero(keep)
     codes, sizes, labels = _clusters(frame, cluster, keep, used)
     columns = {name: values[used].astype(np.float64) for name, values in read.items()}
@@ -266,7 +282,9 @@ def read_new_rows(
     for place, name in enumerate(ordered):
         for factor in factors[name]:
             values[:, place] *= columns[factor]
-    found = NewRows(tuple(ordered), varying, values, used, codes, sizes, labels, frame.index)
+    classes = None if of_rows is None else of_rows[used]
+    where = (used, codes, sizes, labels, frame.index, classes)
+    found = NewRows(tuple(ordered), varying, values, *where)
     if level2:
         _check_constant(found)
     return found

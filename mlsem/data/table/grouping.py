@@ -60,6 +60,9 @@ class Grouping:
         Whether a cluster column was named. Otherwise each row is a cluster.
     weights : Weights or None
         None where rows and clusters count as one each.
+    classes : (R,) int or None
+        The class of each row, by position in the frame, where rows fall into some that have a
+        residual variance each.
     """
 
     order: Index | None
@@ -67,6 +70,7 @@ class Grouping:
     labels: NDArray
     clustered: bool
     weights: Weights | None = None
+    classes: Index | None = None
 
     @property
     def n_rows(self) -> int:

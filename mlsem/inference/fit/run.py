@@ -62,7 +62,7 @@ def fit_measures(models: FitModels) -> Measures:
     """All measures of a model; those of its likelihood alone where it has no saturated model."""
     estimates = models.estimates
     require_estimates(estimates)
-    if estimates.table.slopes:
+    if estimates.table.differing:
         alone = {"npar": float(estimates.n_own_params)} | _likelihood(estimates)
         return defined(alone, estimates)
     tests = _Tests(

@@ -148,6 +148,11 @@ def require_scores(estimates: Estimates) -> None:
         raise InferenceError(
             "the fit did not converge: scores at its estimates say nothing of other parameters."
         )
+    if estimates.table.classes:
+        raise InferenceError(
+            "score tests and modification indices are not there for models with residual variances "
+            "by group (residual=): fit the larger model, too, and compare the two by mlsem.lr_test."
+        )
     if estimates.restricted:
         raise InferenceError(
             "the scores of a fit by REML do not sum to zero: fit by maximum likelihood "

@@ -130,15 +130,51 @@ def _refuse(why: str) -> None:
 def _rows_of_groups(table: ParameterTable) -> Iterator[tuple[Key, Row]]:
     """The rows of a table by name, with free positions of the whole."""
     for number, (part, places) in enumerate(_parts(table), start=1):
-        yield from _placed(_rows(part, part, number), places)
+        rows = _by_class(_rows(part, part, number), range(len(part.classes)))
+        yield from _placed(rows, places)
 
 
 def _simple_rows(simple: Estimates, full: Estimates) -> Iterator[tuple[Key, Row]]:
     """Those of the simple model, as each group of the full one has them."""
     simple_parts, parts = _parts(simple.table), _parts(full.table)
+    classes = classes_within(simple, full)
     for number, (own, _) in enumerate(grouped_pairs(simple, full), start=1):
         table, places = simple_parts[own.number - 1]
-        yield from _placed(_rows(table, parts[number - 1][0], number), places)
+        rows = _by_class(_rows(table, parts[number - 1][0], number), classes)
+        yield from _placed(rows, places)
+
+
+def classes_within(simple: Estimates, full: Estimates) -> Sequence[int]:
+    """Of each class of rows of the full model, which have a residual variance each, the class of
+    the simple one that it is part of; none where the full model has no classes."""
+    own, theirs = (
+        None if not fit.table.classes else fit.record.formula.classes for fit in (simple, full)
+    )
+    if own is None or theirs is None:
+        if own is not None:
+            _refuse("it has residual variances by group, and the full model has one for all rows")
+        return [0] * len(full.table.classes)
+    if not {*own.columns} <= {*theirs.columns}:
+        _refuse(
+            f"its residual variances are by {listed(own.columns)}, those of the full model by "
+            f"{listed(theirs.columns)}"
+        )
+    places = [theirs.columns.index(name) for name in own.columns]
+    known = {cell: k for k, cell in enumerate(own.cells)}
+    return [known[tuple(cell[k] for k in places)] for cell in theirs.cells]
+
+
+def _by_class(rows: list[tuple[Key, Row]], classes: Sequence[int]) -> list[tuple[Key, Row]]:
+    """With the residual variance that each class of the full model has, which are told apart by
+    the number of the class."""
+    if not classes:
+        return rows
+    own = [(key, row) for key, row in rows if row.is_variance and row.block.is_lowest]
+    found = [(key, row) for key, row in rows if not (row.is_variance and row.block.is_lowest)]
+    for number, k in enumerate(classes):
+        key, row = own[k]
+        found.append(((f"{key[0]}[{number}]", *key[1:]), row))
+    return found
 
 
 def _parts(table: ParameterTable) -> list[tuple[ParameterTable, Sequence[int]]]:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlsem.core.blocks import blocks
-from mlsem.core.patterns.convert import all_there
+from mlsem.core.patterns.convert import all_there, as_clusters
 from mlsem.core.records import Array, CellMoments
 from mlsem.core.sample.moments import pooled
 from mlsem.errors import InferenceError, in_group, listed
@@ -190,7 +190,7 @@ def _clusters_differ(simple: Estimates, full: Estimates, outcomes: tuple[str, ..
 def _telling(fit: Estimates) -> Shaped[NDArray[np.int64], "J"]:
     """Of each cluster rows that say something: others may be there for their covariates."""
     moments = fit.record.moments
-    if not isinstance(moments, CellMoments):
+    if not isinstance(moments, CellMoments) or not moments.incomplete:
         return moments.rows
     _, there = _of_cells(moments, *_maps(fit, fit.table.levels[0].modelled))
     found = np.zeros(moments.n_clusters, dtype=np.int64)
@@ -239,9 +239,9 @@ def _total(fit: Estimates, outcomes: tuple[str, ...]) -> Shaped[Array, "t"]:
     """Means and cross-products over all rows; with missing values over those that have both, and
     how many these are."""
     moments, (constants, coefs) = fit.record.moments, _maps(fit, outcomes)
-    if isinstance(moments, CellMoments):
+    if moments.incomplete:
         return _total_of_cells(moments, constants, coefs)
-    whole = pooled(moments)
+    whole = pooled(as_clusters(moments) if isinstance(moments, CellMoments) else moments)
     inner = coefs[:, : whole.varying]
     cross = inner @ whole.within[0] @ inner.T
     return np.concatenate((constants + coefs @ whole.means[0], cross.ravel()))

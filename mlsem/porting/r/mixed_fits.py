@@ -12,6 +12,8 @@ from mlsem.porting.r.layout import call, literal
 from mlsem.porting.r.values import FitInfo, Refused, Value
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from mlsem.porting.r.context import Bound
     from mlsem.porting.r.layout import Doc
     from mlsem.porting.r.nodes import Node
@@ -34,12 +36,18 @@ def lme4_fit(context: Context, bound: Bound) -> Value:
     return mixed(context, formula, data, reml)
 
 
-def mixed(context: Context, formula: Value, data: Value, reml: bool) -> Value:
+def mixed(
+    context: Context,
+    formula: Value,
+    data: Value,
+    reml: bool,
+    more: Mapping[str, Doc] | None = None,
+) -> Value:
     """A call of `mlsem.lmm`."""
     text = formula.constant
     if isinstance(text, str):
         require_groupings(text)
-    options: dict[str, Doc] = {} if reml else {"REML": "False"}
+    options: dict[str, Doc] = ({} if reml else {"REML": "False"}) | dict(more or {})
     seen = context.seen(formula.doc, data.doc)
     info = FitInfo("lmm", formula.doc, data, options, str(text or ""), reml, seen=seen)
     return Value(call("mlsem.lmm", formula.doc, data.doc, **options), "lmm", info=info)
@@ -92,14 +100,34 @@ def nlme_fit(context: Context, bound: Bound) -> Value:
     random = bound.needed("random")
     if not isinstance(fixed.constant, str) or not isinstance(random.constant, str):
         raise Refused("the formulas are not written in the call: write them there.")
-    for name in ("correlation", "weights", "subset"):
+    for name in ("correlation", "subset"):
         node = bound.node(name)
         if node is not None:
             raise Refused(f"{name} = {short(node.source)}: residuals are independent here.")
+    residual = _residual(bound.node("weights"))
     reml = (bound.text("method") or "REML").upper() == "REML"
     _drop_na_action(bound)
     text = f"{fixed.constant} + ({random.constant.removeprefix('~').strip()})"
-    return mixed(context, Value(literal(text), "formula", constant=text), data, reml)
+    return mixed(context, Value(literal(text), "formula", constant=text), data, reml, residual)
+
+
+_VAR_IDENT = re.compile(
+    r"varIdent\(\s*(?:form\s*=\s*)?~\s*1\s*\|\s*(?P<by>[\w.]+(?:\s*\*\s*[\w.]+)*)\s*\)"
+)
+
+
+def _residual(node: Node | None) -> dict[str, Doc]:
+    """`residual=` of nlme's weights."""
+    if node is None:
+        return {}
+    found = _VAR_IDENT.fullmatch(node.source.strip())
+    if found is None:
+        raise Refused(
+            f"weights = {short(node.source)}: of nlme's variance functions there is "
+            'varIdent(form = ~ 1 | g), written in the call, as residual="g".'
+        )
+    names = [literal(each.strip()) for each in found["by"].split("*")]
+    return {"residual": names[0] if len(names) == 1 else f"[{', '.join(names)}]"}
 
 
 @r_function("lm glm glmer gls nls aov")

@@ -10,9 +10,9 @@ import numpy as np
 
 from mlsem.core.generalized.families import IDENTITY
 from mlsem.core.quiet import quiet
-from mlsem.data.design.variables import RESIDUAL
 from mlsem.errors import OptionValueError
 from mlsem.results.generalized.effects import EffectKind, Expectations, GlmEffects, effect_columns
+from mlsem.results.mixed.parts import class_shares
 from mlsem.results.mixed.predict import require_converged
 
 if TYPE_CHECKING:
@@ -68,9 +68,11 @@ def _zeros(part: pd.DataFrame) -> Array:
 def _deviation(
     recipe: Recipe, names: tuple[str, ...], levels: Sequence[MixedParts], rows: pd.DataFrame
 ) -> tuple[float, Array]:
-    """s with s² = mean of zᵀΨz, summed over levels, + σ², and ∂s = ∂s² / 2s."""
-    variance, gradient = levels[0].sigma2, np.zeros(len(names))
-    gradient[names.index(RESIDUAL)] = 1.0
+    """s with s² = mean of zᵀΨz, summed over levels, + σ², and ∂s = ∂s² / 2s; σ² that of each row's
+    class."""
+    shares, gradient = class_shares(recipe, rows), np.zeros(len(names))
+    variance = float(shares @ levels[0].sigma2)
+    gradient[-len(shares) :] = shares
     for parts in levels:
         z = recipe.random_design(rows, parts.effects)
         spread = z.T @ z / len(z)

@@ -1,21 +1,25 @@
-"""The parts of a fitted mixed model y = Xβ + Zb + ε, b_j ~ N(0, Ψ), ε ~ N(0, σ²I), by name."""
+"""The parts of a fitted mixed model y = Xβ + Zb + ε, b_j ~ N(0, Ψ), by name. Residuals ε are
+independent with variance σ², or σ_g² in rows of class g."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, cast
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
 from mlsem.core.records import Array
+from mlsem.data.design.classes import ResidualClasses
 from mlsem.data.design.remade import Recipe
-from mlsem.data.design.variables import RESIDUAL
 from mlsem.errors import InferenceError
 from mlsem.estimation.estimates import Estimates
 from mlsem.estimation.posterior import posterior_at
 from mlsem.estimation.prediction import SINGULAR
 from mlsem.estimation.problem import Problem
 from mlsem.results.random_effects import mixed_names
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -33,7 +37,10 @@ class MixedParts:
     blocks : tuple of tuple of int
         Those that covary, by their places.
     psi : (q, q)
-    sigma2 : float
+    sigma2 : (G,)
+        σ_g² of the classes of rows, most often one.
+    classes : tuple of str
+        Their labels; empty where there is one.
     """
 
     group: str
@@ -42,7 +49,8 @@ class MixedParts:
     effects: tuple[str, ...]
     blocks: tuple[tuple[int, ...], ...]
     psi: Array
-    sigma2: float
+    sigma2: Array
+    classes: tuple[str, ...] = ()
 
     def covariance_place(self, names: tuple[str, ...], first: int, second: int) -> int:
         """Where a (co)variance of effects stands among the parameters; -1 where it is none."""
@@ -60,6 +68,32 @@ def recipe_of(estimates: Estimates) -> Recipe:
     return cast(Recipe, estimates.record.formula)
 
 
+def classes_of(estimates: Estimates) -> ResidualClasses | None:
+    """Which rows have which residual variance; None where all have one."""
+    return recipe_of(estimates).classes
+
+
+def class_shares(recipe: Recipe, frame: pd.DataFrame) -> Array:
+    """How many of the rows of a frame are of each class, (G,); they add up to 1."""
+    classes = recipe.classes
+    if classes is None:
+        return np.ones(1)
+    codes = classes.codes(frame)
+    return np.bincount(codes[codes >= 0], minlength=len(classes.cells)) / max(1, (codes >= 0).sum())
+
+
+def row_variances(estimates: Estimates, frame: pd.DataFrame) -> Array:
+    """σ² of rows of a frame, (n,) or (1,); NaN where the class is missing.
+
+    Raises
+    ------
+    DataError
+        A column of the classes is absent, or has a value that the fit did not know.
+    """
+    sigma2, classes = parts_of(estimates).sigma2, classes_of(estimates)
+    return sigma2 if classes is None else np.append(sigma2, np.nan)[classes.codes(frame)]
+
+
 def parts_of(estimates: Estimates) -> MixedParts:
     """Of a model that `lmm` fitted."""
     table, params = estimates.table, estimates.params
@@ -70,7 +104,7 @@ def parts_of(estimates: Estimates) -> MixedParts:
     effects = tuple(own[name] for name in names[len(fixed) :] if name in own)
     parts = MixedParts(
         group, fixed, params[: len(fixed)], effects, (), np.zeros((len(effects),) * 2),
-        float(params[names.index(RESIDUAL)]),
+        params[len(names) - max(len(table.classes), 1) :],
     )  # fmt: skip
     psi = np.zeros((len(effects), len(effects)))
     home = list(range(len(effects)))
@@ -83,7 +117,7 @@ def parts_of(estimates: Estimates) -> MixedParts:
     blocks = tuple(
         tuple(k for k, first in enumerate(home) if first == start) for start in dict.fromkeys(home)
     )
-    return MixedParts(group, fixed, parts.beta, effects, blocks, psi, parts.sigma2)
+    return replace(parts, blocks=blocks, psi=psi, classes=table.classes)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -126,7 +160,7 @@ def cluster_effects(
     slopes = np.zeros((*mean.shape, count))
     for k in range(count):
         # b̂ is linear in β, so that a step of any size gives its slope
-        step = abs(float(params[k])) + float(np.sqrt(parts.sigma2)) + 1.0
+        step = abs(float(params[k])) + float(np.sqrt(parts.sigma2.max())) + 1.0
         beside = np.array(params)
         beside[k] += step
         there: Any = posterior_at(problem.pattern, problem.moments, beside)

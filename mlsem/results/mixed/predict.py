@@ -33,6 +33,7 @@ from mlsem.results.mixed.parts import (
     cluster_effects,
     parts_of,
     recipe_of,
+    row_variances,
 )
 
 if TYPE_CHECKING:
@@ -102,7 +103,7 @@ def expected(
     effects = cluster_effects(fit, parts, moved=spread) if asked.random else None
     added = np.zeros(len(rows.x))
     if asked.interval == "prediction":
-        added += parts.sigma2 + (0.0 if asked.random else _own(rows.z, parts))
+        added += row_variances(fit, frame) + (0.0 if asked.random else _own(rows.z, parts))
     return Expected(
         values=_expected(parts, rows, effects),
         variance=_variance(parts, rows, effects, covariance) if spread else None,
@@ -265,7 +266,7 @@ def row_residuals(fit: Estimates, frame: pd.DataFrame, kind: RowKind) -> pd.Seri
     outcome, values = _outcomes(fit, frame, random=kind != "marginal")
     away = outcome - values
     if kind == "pearson":
-        away = away / np.sqrt(parts_of(fit).sigma2)
+        away = away / np.sqrt(row_variances(fit, frame))
     return make_series(away, frame.index, kind)
 
 
@@ -296,10 +297,10 @@ def simulate(
     known = cluster_effects(fit, parts, moved=False) if predicted else None
     values = _expected(parts, rows, known)
     codes, labels = _clusters(frame, parts.group)
-    roots = root_of(parts.psi)
+    roots, sigma = root_of(parts.psi), np.sqrt(row_variances(fit, frame))
     draws = np.empty((len(values), n))
     for k in range(n):
-        draws[:, k] = values + np.sqrt(parts.sigma2) * random.standard_normal(len(values))
+        draws[:, k] = values + sigma * random.standard_normal(len(values))
         if not predicted:
             drawn = random.standard_normal((len(labels), len(roots))) @ roots.T
             draws[:, k] += (rows.z * drawn[codes]).sum(axis=1)

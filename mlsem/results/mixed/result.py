@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from mlsem.results.mixed.summary import MixedSummary
     from mlsem.results.mixed.tables import Scale
     from mlsem.results.mixed.varcorr import VarCorr
+    from mlsem.results.mixed.variance_test import TestName as VarianceTestName
+    from mlsem.results.mixed.variance_test import VarianceTest
     from mlsem.results.residuals import Kind as MomentKind
 
 NOWHERE = Source()
@@ -546,8 +548,75 @@ class MixedResult(Questioned, FitResult):
         frame, levels = self._rows(data, "effects"), (parts_of(self._estimates),)
         return mixed_effects(self, levels, variable, kind, values, by, frame, level)
 
-    def _rows(self, data: object, what: str) -> pd.DataFrame:
-        return self._source.rows(self._estimates, data, what, *self._columns_named)
+    def variance_test(
+        self,
+        by: str | list[str] | None = None,
+        test: VarianceTestName = "LR",
+        *,
+        data: AnyFrame | None = None,
+    ) -> VarianceTest:
+        """Test whether residuals have one variance.
+
+        Parameters
+        ----------
+        by : str or list of str, optional
+            Columns whose groups, or cells of groups, are compared. Default: of "LR" those of
+            ``residual=`` of the fit, of "BP" and "Levene" the fixed effects of the formula, of "H"
+            the clusters.
+        test : {"LR", "BP", "Levene", "H"}, default "LR"
+            The fit with residual variances by group against that with one, both by the estimator of
+            this fit; squared conditional residuals (Breusch & Pagan), or absolute ones (Levene),
+            as outcomes of the mixed model, by likelihood ratio; or variances of the clusters'
+            own regressions (Raudenbush & Bryk's H; clusters with 10 or more degrees of freedom).
+        data : DataFrame, optional
+            The data of the fit. Default: its data frame, if that is still there and the same.
+
+        Returns
+        -------
+        VarianceTest
+            Prints as text; `frame` is a data frame with one row.
+
+        Raises
+        ------
+        InferenceError, DataError
+            The fit did not converge, has weights, or its data are gone; too few clusters for H.
+        OptionValueError
+            There is no such test, or nothing to compare.
+
+        Notes
+        -----
+        With ``residual=`` in the fit "BP" and "Levene" take the residuals in units of σ_g, and say
+        whether their variances still differ. Formulas: `mlsem.results.mixed.variance_test`.
+
+        References
+        ----------
+        Breusch & Pagan (1979), Econometrica 47, 1287. Levene (1960), in Contributions to
+        Probability and Statistics, 278. Raudenbush & Bryk (2002), Hierarchical Linear Models, 2nd
+        ed., 263. Huang, Wiedermann & Zhang (2023), Multivariate Behavioral Research 58, 637.
+
+        Examples
+        --------
+        >>> import mlsem
+        >>> data = mlsem.load_example("article")
+        >>> fit = mlsem.lmm("y ~ x1 + (1 | id)", data)
+        >>> fit.variance_test(test="BP").df
+        1
+        """
+        from mlsem.results.mixed.variance_test import variance_test
+
+        return variance_test(self, by, test, data)
+
+    @property
+    def _residual_columns(self) -> tuple[str, ...]:
+        """By which residual variances differ."""
+        from mlsem.results.mixed.parts import classes_of
+
+        classes = classes_of(self._estimates)
+        return () if classes is None else classes.columns
+
+    def _rows(self, data: object, what: str, *others: str) -> pd.DataFrame:
+        named = (*self._columns_named, *self._residual_columns, *others)
+        return self._source.rows(self._estimates, data, what, *named)
 
     # --- marginal means -------------------------------------------------------------------------
 

@@ -96,6 +96,8 @@ def _facts(fit: MixedResult, facts: Facts) -> tuple[tuple[str, str], ...]:
         pairs[-1] = ("Rows (used of all)", f"{facts.n_obs} of {facts.n_rows}")
     pairs.append((f"Groups [{facts.cluster}]", str(facts.n_clusters)))
     pairs += facts.sampling
+    by = fit._residual_columns
+    pairs += [("Residual variances by", ", ".join(by))] if by else []
     if facts.restricted:
         criterion = -2.0 * facts.loglik if facts.converged else np.nan
         pairs.append(("REML criterion", number(criterion)))

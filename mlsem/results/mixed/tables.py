@@ -42,7 +42,7 @@ def tidy_columns(
     columns: dict[str, Any] = {
         "effect": ["fixed"] * count + ["ran_pars"] * len(pairs),
         "group": [None] * count + [pair[0].group if pair else RESIDUAL for pair in pairs],
-        "term": [*fixed, *(_term(pair, scale) for pair in pairs)],
+        "term": [*fixed, *_terms(pairs, levels[0].classes, scale)],
     }
     found = np.array([tests.est, tests.se, tests.lower, tests.upper])
     stat, df, pvalue = (np.array(each) for each in (tests.stat, tests.df, tests.pvalue))
@@ -74,11 +74,18 @@ def _pair(place: int, levels: Sequence[MixedParts], names: tuple[str, ...]) -> P
     return None
 
 
-def _term(pair: Pair | None, scale: Scale) -> str:
-    """``sd__(Intercept)``, ``cor__(Intercept).x1``, ``sd__Observation``."""
+def _terms(pairs: list[Pair | None], classes: tuple[str, ...], scale: Scale) -> list[str]:
+    """Those of the random effects, then of the residuals: of several classes
+    ``sd__Observation.a``."""
+    single = "sd" if scale == "sdcor" else "var"
+    own = [f".{label}" for label in classes] or [""]
+    found = [_term(pair, scale) for pair in pairs if pair is not None]
+    return found + [f"{single}__{OBSERVATION}{label}" for label in own]
+
+
+def _term(pair: Pair, scale: Scale) -> str:
+    """``sd__(Intercept)``, ``cor__(Intercept).x1``."""
     single, double = ("sd", "cor") if scale == "sdcor" else ("var", "cov")
-    if pair is None:
-        return f"{single}__{OBSERVATION}"
     parts, *both = pair
     first, second = (parts.effects[k] for k in both)
     return f"{single}__{first}" if first == second else f"{double}__{first}.{second}"

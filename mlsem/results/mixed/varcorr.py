@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -32,10 +32,12 @@ class VarCorr(Shown):
         Those that covary.
     covariance : (q, q)
         Ψ, in the squared units of the outcome over those of the effects' columns.
-    residual : float
-        σ².
+    residual : float or (G,)
+        σ²; of several classes of rows that of each.
     titles : tuple of str
         Of the blocks, as lme4 has them: ``id``, ``id.1``, …
+    classes : tuple of str
+        Labels of the classes of rows; empty where all have one residual variance.
 
     Examples
     --------
@@ -62,8 +64,9 @@ class VarCorr(Shown):
     effects: tuple[str, ...]
     blocks: tuple[tuple[int, ...], ...]
     covariance: Array
-    residual: float
+    residual: Any
     titles: tuple[str, ...]
+    classes: tuple[str, ...] = ()
 
     @property
     def sd(self) -> Array:
@@ -77,14 +80,22 @@ class VarCorr(Shown):
         return self.covariance / sd / sd[:, None]
 
     @property
-    def sigma(self) -> float:
-        """The residual standard deviation σ."""
-        return float(np.sqrt(self.residual))
+    def sigma(self) -> Any:
+        """The residual standard deviation σ; of several classes of rows that of each, (G,)."""
+        return np.sqrt(self.residual) if self.classes else float(np.sqrt(self.residual))
+
+    @property
+    def _residuals(self) -> tuple[tuple[str | None, float, float], ...]:
+        """Label, variance and standard deviation of the residuals of each class, or of all."""
+        variances = np.atleast_1d(self.residual)
+        pairs = zip(self.classes or (None,), variances.tolist(), strict=True)
+        return tuple((label, variance, float(np.sqrt(variance))) for label, variance in pairs)
 
     @property
     def frame(self) -> pd.DataFrame:
         """Columns grp, var1, var2, vcov, sdcor, as in R's ``as.data.frame(VarCorr(fit))``: of each
-        block its variances, then its covariances, the residual variance last."""
+        block its variances, then its covariances, the residual variance last; var1 has the classes
+        of rows that have one each."""
         rows: list[tuple[str, str | None, str | None, float, float]] = []
         correlation = self.correlation
         for title, block in _titled(self):
@@ -94,7 +105,8 @@ class VarCorr(Shown):
                 for b in block[place + 1 :]:
                     names = self.effects[a], self.effects[b]
                     rows.append((title, *names, self.covariance[a, b], correlation[a, b]))
-        rows.append((RESIDUAL, None, None, self.residual, self.sigma))
+        for label, variance, sd in self._residuals:
+            rows.append((RESIDUAL, label, None, variance, sd))
         names = ("grp", "var1", "var2", "vcov", "sdcor")
         return make_frame({name: [row[k] for row in rows] for k, name in enumerate(names)})
 
@@ -130,8 +142,9 @@ def variances(*levels: MixedParts) -> VarCorr:
         effects=tuple(effects),
         blocks=tuple(blocks),
         covariance=covariance,
-        residual=levels[0].sigma2,
+        residual=levels[0].sigma2 if levels[0].classes else float(levels[0].sigma2[0]),
         titles=tuple(titles),
+        classes=levels[0].classes,
     )
 
 
@@ -149,7 +162,14 @@ def variance_table(found: VarCorr, digits: int = 3) -> SheetTable:
             numbers = (found.covariance[k, k], found.sd[k])
             cells = [found.effects[k], *(format_number(float(each), digits) for each in numbers)]
             rows.append((title if place == 0 else "", (*cells, " ".join(beside))))
-    last = [format_number(each, digits) for each in (found.residual, found.sigma)]
-    rows.append((RESIDUAL, ("", *last, "")))
     heads = ("Name", "Variance", "Std.Dev.", "Corr")
+    for k, (label, *numbers) in enumerate(found._residuals):
+        cells = [label or "", *(format_number(each, digits) for each in numbers), ""]
+        rows.append(("" if k else RESIDUAL, tuple(cells)))
+    if found.classes:  # standard deviations over that of the first class
+        first = found._residuals[0][2]
+        ratios = [format_number(sd / first, digits) for _, _, sd in found._residuals]
+        beside = [*[""] * (len(rows) - len(ratios)), *ratios]
+        rows = [(title, (*own, more)) for (title, own), more in zip(rows, beside, strict=True)]
+        heads = (*heads, "Ratio")
     return SheetTable("Random effects", heads, tuple(rows), left=1, stub="Groups")

@@ -41,7 +41,7 @@ def levels_of(estimates: NestedEstimates) -> tuple[MixedParts, MixedParts]:
             effects=level.effects,
             blocks=tuple(tuple(range(*ends_of)) for ends_of in zip(starts, ends, strict=True)),
             psi=psi,
-            sigma2=point.sigma2,
+            sigma2=np.array([point.sigma2]),
         )
 
     psi = rows.lower_turn @ point.psi @ rows.lower_turn.T

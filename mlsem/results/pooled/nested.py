@@ -97,7 +97,7 @@ class PooledNestedResult(MixedTables):
                 each[0],
                 beta=np.mean([parts.beta for parts in each], axis=0),
                 psi=np.mean([parts.psi for parts in each], axis=0),
-                sigma2=float(np.mean([parts.sigma2 for parts in each])),
+                sigma2=np.mean([parts.sigma2 for parts in each], axis=0),
             )
             for each in every
         )

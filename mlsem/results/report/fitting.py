@@ -81,8 +81,9 @@ def _parts(context: Context) -> Iterator[Part]:
     measures: Measures = context.fit.fit_measures().to_dict()
     if "chisq" not in measures:
         yield Paragraph(
-            "With random slopes there is no saturated model that the model could be tested "
-            "against, and so no test of fit and no indices. Compare nested models by mlsem.lr_test."
+            f"With {context.fit.table.differing} there is no saturated model that the model could "
+            "be tested against, and so no test of fit and no indices. Compare nested models by "
+            "mlsem.lr_test."
         )
         return
     yield Verdicts(tuple(_verdicts(context, measures)))

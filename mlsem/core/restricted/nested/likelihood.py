@@ -150,7 +150,7 @@ def evaluate(model: NestedModel, params: Shaped[Array, "npar"]) -> NestedPoint |
     rows, p = model.rows, model.n_fixed
     phi, sigma2 = params[p:], float(params[-1])
     psi, omega = np.tensordot(phi, model.lower, 1), np.tensordot(phi, model.upper, 1)
-    roots = cluster_roots(rows.lower, psi, sigma2)
+    roots = cluster_roots(rows.lower, psi, np.array([sigma2]))
     if roots is None:
         return None
     white = [
