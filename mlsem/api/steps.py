@@ -77,6 +77,9 @@ def rows_in(
     return taken(data, found, model, cluster, dict(options))
 
 
+COMPLETE_ROWS = {"none", "listwise", "error"}  # values of missing= that leave no gap
+
+
 def _are_summed(options: Mapping[str, Any], cluster: object) -> bool:
     """Whether engines sum by the weights that options name: those of complete rows of a model of
     one group and two levels."""
@@ -85,8 +88,8 @@ def _are_summed(options: Mapping[str, Any], cluster: object) -> bool:
     weights, missing = options.get("weights"), str(options.get("missing")).lower()
     if weights is None:
         return True
-    apart = options.get("group"), options.get("replicates"), options.get("auxiliary")
-    plain = not any(each is not None for each in apart) and missing in ("none", "listwise", "error")
+    apart = any(options.get(name) is not None for name in ("group", "replicates", "auxiliary"))
+    plain = not apart and missing in COMPLETE_ROWS
     levels = isinstance(weights, Mapping) and bool({"level1", "level2"} & weights.keys())
     return plain and levels and cluster is not None
 

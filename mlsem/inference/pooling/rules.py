@@ -136,7 +136,7 @@ def pooled(
 
 def _deviations(
     estimates: Shaped[Array, "m c"], nests: Sequence[Shaped[Index, "e"]]
-) -> list[tuple[float, Array, int]]:
+) -> list[tuple[float, Shaped[Array, "... c"], int]]:
     """How estimates are spread: (1 + 1/m, θ_i - θ̄, m - 1); nested (1 + 1/M, θ̄_k - θ̄, M - 1) and
     (1 - 1/N, θ_ki - θ̄_k, M (N - 1))."""
     if not nests:

@@ -163,6 +163,7 @@ class PooledMixedResult(MixedTables, PooledResult):  # pyright: ignore[reportInc
     _reasons: ClassVar = {
         **{name: reason for name, reason in REASONS.items() if name not in OWN},
         "fitted": "predict() has the expectations of rows, pooled",
+        "variance_test": "tests of residual variances have no rule by which they are pooled",
     }
 
     def predict(
