@@ -18,6 +18,7 @@ from mlsem.api.steps import (
     met,
     modelling,
     names_in,
+    one_column,
     parsed,
     remarked,
     reread,
@@ -109,7 +110,7 @@ def called(
     if are_moments(data):
         from mlsem.api.from_moments import with_moments
 
-        cluster, options = with_moments(data, cluster, options)
+        cluster, options = with_moments(data, one_column(cluster), options)
     how = read_keywords(preset, options)
     if not are_moments(data):
         needs_rows = how.settings.kind().sandwich or how.settings.se_cluster

@@ -108,6 +108,7 @@ def lr_test(
     _require_method(method, full)
     if isinstance(full, NestedResult):
         return _of_three_levels(simple, full, method, boundary=boundary, draws=draws, seed=seed)
+    assert isinstance(simple, FitResult)
     return likelihood_ratio(
         simple._estimates,
         full._estimates,
@@ -139,7 +140,7 @@ def _require_options(boundary: object, draws: object, seed: object) -> None:
     require_whole("seed", seed, 0)
 
 
-def _require_method(method: object, full: FitResult) -> None:
+def _require_method(method: object, full: FitResult | NestedResult) -> None:
     if method is not None and method not in METHODS:
         raise OptionValueError(
             f"method={method!r}: it takes one of {listed(METHODS)}.{nearest(str(method), METHODS)}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard, cast
 
 from mlsem.api.reading import Reading
 from mlsem.base.caching import remember
@@ -51,6 +51,13 @@ if TYPE_CHECKING:
 
 OF_DATA = ("cluster", "center", "group", "group_label")
 Clusters: TypeAlias = str | Sequence[str] | None
+
+
+def one_column(cluster: Clusters) -> str | None:
+    """Of models of two levels, which refuse several columns where their data are read."""
+    return cast("str | None", cluster)
+
+
 """The column of cluster ids; with three levels that of level 3 and that of level 2."""
 SAMPLED = ("weights", "weight_scaling", "strata", "replicates")
 
@@ -117,7 +124,7 @@ def beside_model(
         return table
     from mlsem.api.auxiliary import beside  # for few fits
 
-    return beside(table, asked, settings, options, data, cluster, *before)
+    return beside(table, asked, settings, options, data, one_column(cluster), *before)
 
 
 def modelling(
@@ -199,7 +206,7 @@ def summed_of(
     from mlsem.data.moments.auxiliary import auxiliary_names
 
     names = auxiliary_names(auxiliary) if settings.missing == "fiml" else ()
-    return moments_in(query, syntax.text, table, settings, cluster, group, names)
+    return moments_in(query, syntax.text, table, settings, one_column(cluster), group, names)
 
 
 def _warn_of_lost(record: DataRecord | GroupedRecord, settings: Settings) -> None:
@@ -308,7 +315,7 @@ def _replicated(estimates: Estimates, replicates: Replicates, rows: Rows | None)
     how, two_level = estimates.settings.sampling, estimates.table.two_level
     assert how is not None
     data, _ = weighted_rows(require_frame(rows.data), how, two_level=two_level)
-    cluster = rows.cluster if two_level else None
+    cluster = one_column(rows.cluster) if two_level else None
     return with_replicates(estimates, replication(replicates, data, how, cluster), rows.reread)
 
 

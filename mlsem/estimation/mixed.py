@@ -8,7 +8,7 @@ import numpy as np
 from mlsem.core.records import frozen
 from mlsem.core.restricted.arranged import components
 from mlsem.core.restricted.components import ComponentObjective
-from mlsem.core.restricted.variation import ComponentVariation, Variation
+from mlsem.core.restricted.variation import ComponentVariation
 from mlsem.core.sample.moments import require_unweighted
 from mlsem.estimation.estimates import Estimates
 from mlsem.estimation.posed import Posed
@@ -40,7 +40,7 @@ def obstacle(problem: Posed) -> str:
     return ""
 
 
-def variation(estimates: Estimates) -> Variation:
+def variation(estimates: Estimates) -> ComponentVariation:
     """How the covariance of the fixed effects moves with the variances that it is taken at.
 
     Raises

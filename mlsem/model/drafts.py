@@ -150,7 +150,7 @@ def plan(
     if unknown and not population:
         notes += _free_parts_note(plans, shared)
     check_conditioned(slopes, plans[0], text)
-    notes += slope_notes(slopes, levels[-1], split)
+    notes += slope_notes(slopes, draft.levels[-1], split)
     return Group(plans, terms, slopes, split, notes, remarks)
 
 

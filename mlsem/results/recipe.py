@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from mlsem.model.options import ModelOptions
 
 if TYPE_CHECKING:
-    from mlsem.results.result import FitResult
+    pass
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,4 +26,4 @@ class Recipe:
     """
 
     options: ModelOptions
-    refit: Callable[[FitResult, object, object, Mapping[str, Any]], FitResult]
+    refit: Callable[[Any, object, object, Mapping[str, Any]], Any]

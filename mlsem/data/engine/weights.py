@@ -109,5 +109,5 @@ def seen_in(table: Any, rows: NDArray[np.int64], query: Query) -> Seen:
     count, ones = rows.astype(np.float64), np.ones(len(rows))
     inner, level2 = INNER in query.weights, LEVEL2 in query.weights
     total, squares = (numbers_of(table[n]) if inner else count for n in (INNER, SQUARES))
-    ends = (numbers_of(table[n]) if level2 else ones for n in ("level2_low", "level2_high"))
-    return Seen(count, total, squares, *ends, int(table[BELOW].sum()) if inner else 0)
+    low, high = (numbers_of(table[n]) if level2 else ones for n in ("level2_low", "level2_high"))
+    return Seen(count, total, squares, low, high, int(table[BELOW].sum()) if inner else 0)

@@ -149,11 +149,12 @@ def weights_of(
     if columns.level2 is not None:
         level2 = weight_column(data, columns.level2)[order]
     seen = Seen(
-        grouping.sizes.astype(np.float64),
-        *(np.add.reduceat(each, starts) for each in (within, within**2)),
-        np.minimum.reduceat(level2, starts),
-        np.maximum.reduceat(level2, starts),
-        int((within < level2 * (1.0 - SAME)).sum()),
+        count=grouping.sizes.astype(np.float64),
+        total=np.add.reduceat(within, starts),
+        squares=np.add.reduceat(within**2, starts),
+        low=np.minimum.reduceat(level2, starts),
+        high=np.maximum.reduceat(level2, starts),
+        below=int((within < level2 * (1.0 - SAME)).sum()),
     )
     clusters, sizes, done = settled(seen, how, grouping.labels)
     if not row_by_weight(how):
@@ -188,8 +189,8 @@ class Seen:
 
     def taken(self, clusters: NDArray[Any]) -> Seen:
         """Of some of them, or all in another order."""
-        columns = (self.count, self.total, self.squares, self.low, self.high)
-        return Seen(*(each[clusters] for each in columns), self.below)
+        names = ("count", "total", "squares", "low", "high")
+        return replace(self, **{name: getattr(self, name)[clusters] for name in names})
 
 
 def row_by_weight(how: Sampling) -> bool:

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from mlsem.estimation.estimates import Estimates
+    from mlsem.estimation.nested import NestedEstimates
 
 SHOWN = 5
 
@@ -54,7 +55,7 @@ class _Rows:
     places: Index
 
 
-def require_converged(fit: Estimates) -> None:
+def require_converged(fit: Estimates | NestedEstimates) -> None:
     if not fit.converged:
         raise InferenceError("the fit did not converge: there is nothing to predict with.")
 

@@ -109,7 +109,8 @@ def nested_icc(estimates: NestedEstimates, covariance: Covariance) -> NestedIcc:
     for k, part in enumerate((upper, upper + lower)):
         icc[k] = (part @ phi) / (whole @ phi)
         gradients[k, -len(phi) :] = (part - icc[k] * whole) / (whole @ phi)
-    se, _ = covariance.of_functions(np.linalg.solve(estimates.to_user.T, gradients.T).T)
+    user = np.asarray(np.linalg.solve(estimates.to_user.T, gradients.T).T, dtype=np.float64)
+    se, _ = covariance.of_functions(user)
     data = estimates.data
     return NestedIcc(
         levels=(data.upper.name, data.lower.name),
@@ -126,10 +127,12 @@ def _weights(estimates: NestedEstimates) -> tuple[Array, Array]:
     if not estimates.converged:
         raise InferenceError("the fit did not converge: its variances are not estimates.")
     model, rows = estimates.point.model, estimates.point.model.rows
-    lower, upper = (
-        np.einsum("daj,dbj->ab", each, each) / rows.n_rows for each in (rows.lower, rows.upper)
+    pairs = (model.lower, rows.lower), (model.upper, rows.upper)
+    inner, outer = (
+        np.einsum("kab,daj,dbj->k", each, columns, columns, optimize=True) / rows.n_rows
+        for each, columns in pairs
     )
-    return np.tensordot(model.lower, lower, 2), np.tensordot(model.upper, upper, 2)
+    return inner, outer
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)

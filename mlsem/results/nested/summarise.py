@@ -15,6 +15,7 @@ from mlsem.results.result import PROFILED
 from mlsem.results.summary import DF_NAMES
 
 if TYPE_CHECKING:
+    from mlsem.core.records import Array
     from mlsem.results.nested.result import NestedResult
     from mlsem.results.result import CiKind
 
@@ -29,14 +30,15 @@ def summarise(
     own = fit._estimates
     count, names = len(own.data.fixed), fit.table.names
     tests = fit._wald(0.95 if level is None else level)
-    beside, limits = (), ()
+    beside: tuple[tuple[str, Array], ...] = ()
+    limits: tuple[tuple[str, float, float, float], ...] = ()
     notes = fit.notes
     if level is not None or ci == "profile":
         frame = fit.conf_int(0.95 if level is None else level, ci)
         lower, upper = (frame[side].to_numpy() for side in ("lower", "upper"))
         beside = (("ci.lower", lower[:count]), ("ci.upper", upper[:count]))
         limits = tuple(
-            (names[k], *(float(each[k]) for each in (tests.est, lower, upper)))
+            (names[k], float(tests.est[k]), float(lower[k]), float(upper[k]))
             for k in range(count, len(names))
         )
     if ci == "profile":

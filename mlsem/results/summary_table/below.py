@@ -11,9 +11,10 @@ from mlsem.report.cells import format_pvalue
 from mlsem.report.export.grid import GridRow
 from mlsem.results.pooled.common import Pooled
 from mlsem.results.summary import DF_NAMES
-from mlsem.results.summary_table.records import Asked, Column
+from mlsem.results.summary_table.records import Asked, Column, method_of
 
 if TYPE_CHECKING:
+    from mlsem.results.generalized.result import GlmResult
     from mlsem.results.result import FitResult
     from mlsem.results.summary_table.records import AnyFit
 
@@ -79,7 +80,7 @@ def _beyond(fits: Sequence[AnyFit]) -> list[Mapping[str, float]]:
     reasons: list[InferenceError] = []
     for fit in fits:
         try:
-            measures: dict[str, float] = fit.fit_measures().to_dict()
+            measures: dict[str, float] = method_of(fit, "fit_measures")().to_dict()
             found.append(measures)
         except InferenceError as error:
             found.append({})
@@ -147,5 +148,5 @@ def _about(column: Column) -> str:
     return f"{several}{estimator}; {errors}; {tests}.{state}"
 
 
-def _df_method(fit: FitResult) -> str:
+def _df_method(fit: FitResult | GlmResult) -> str:
     return DF_NAMES.get(fit.df_method or "", fit.covariance.kind.df_words)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from mlsem.errors import OptionValueError, listed
+from mlsem.errors import InferenceError, OptionValueError, listed
 from mlsem.report.labels import Labels, read_labels
 
 if TYPE_CHECKING:
@@ -49,6 +49,19 @@ class Column:
     cells: Mapping[Key, Mapping[str, Any]]
     titles: Mapping[int, str]
     slopes: tuple[str, ...]  # paths whose value is the mean of a random slope
+
+
+def method_of(fit: AnyFit, name: str) -> Callable[..., Any]:
+    """A method that some kinds of fits have.
+
+    Raises
+    ------
+    InferenceError
+        Those of this one have not.
+    """
+    if not hasattr(type(fit), name):
+        raise InferenceError(f"a {type(fit).__name__} has no {name}(): leave {name}= out.")
+    return getattr(fit, name)
 
 
 def several(values: Any) -> tuple[Any, ...]:

@@ -14,7 +14,7 @@ from mlsem.report.export.grid import GridRow
 from mlsem.report.labels import Labels
 from mlsem.results.groups import group_titles
 from mlsem.results.summary import level_titles
-from mlsem.results.summary_table.records import Asked, Column, Key, Statistic
+from mlsem.results.summary_table.records import Asked, Column, Key, Statistic, method_of
 from mlsem.results.tables import random_slopes
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def column_of(fit: AnyFit, asked: Asked) -> Column:
     if asked.standardized is None:
         frame = fit.parameter_estimates(level=asked.level)
     else:
-        frame = fit.standardized(asked.standardized, level=asked.level)
+        frame = method_of(fit, "standardized")(asked.standardized, level=asked.level)
         frame = frame.rename(columns={"est_std": "est"})
     lines: list[dict[str, Any]] = frame.to_dict("records")
     own = [row for row in table.rows if not table.is_auxiliary(row)]
