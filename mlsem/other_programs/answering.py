@@ -9,13 +9,13 @@ from __future__ import annotations
 from functools import wraps
 from inspect import Parameter, Signature, getattr_static, signature
 from types import FunctionType
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, ParamSpec, TypeVar
 
-from mlsem.errors import MlsemError, OptionError, listed, nearest
+from mlsem.errors import MlsemError, OptionError, UnknownNameError, listed, nearest
 from mlsem.other_programs.options import plain
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
 Given = ParamSpec("Given")
 Found = TypeVar("Found")
@@ -28,6 +28,8 @@ class Named:
     """Mixin: attributes that are not there are answered by what there is in their place."""
 
     __slots__ = ()
+    _reasons: ClassVar[Mapping[str, str]] = {}
+    """Of names that others of its kind have: why this one has not."""
 
     if not TYPE_CHECKING:  # an editor should mark unknown names
 
@@ -35,9 +37,17 @@ class Named:
             kind = type(self)
             if name.startswith("_") or hasattr(kind, name):
                 return object.__getattribute__(self, name)  # raises, in Python's words or its own
+            if name in kind._reasons:
+                said = f"{_with_article(kind.__name__)} has no {name!r}: {kind._reasons[name]}."
+                raise UnknownNameError(said, name)
             from mlsem.other_programs.functions import public_names, unknown_name
 
             raise unknown_name(name, _with_article(kind.__name__), public_names(kind))
+
+
+def reasons(said: Mapping[str, str]) -> dict[str, str]:
+    """By name, of what several names have in common."""
+    return {name: reason for reason, names in said.items() for name in names.split()}
 
 
 class Answering(Named):

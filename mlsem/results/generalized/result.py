@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal, Unpack
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Unpack
 
 from mlsem.arguments import require_level
 from mlsem.core.quiet import quiet
@@ -17,6 +17,7 @@ from mlsem.estimation.keywords import UNCHANGED, shown
 from mlsem.inference.covariance.generalized import glm_covariance
 from mlsem.inference.wald.run import require_test, wald_test
 from mlsem.other_programs.answering import Answering
+from mlsem.results.absent import GENERALIZED
 from mlsem.results.drawn import Plotted
 from mlsem.results.generalized.expected import Expecting
 from mlsem.results.tables import BROOM, tested_columns
@@ -76,6 +77,7 @@ class GlmResult(Expecting, Coefficients, Answering, Plotted):
     notes: tuple[str, ...]
     _estimates: GlmEstimates
     _refit: Refit
+    _reasons: ClassVar[Mapping[str, str]] = GENERALIZED
 
     @property
     def _columns_named(self) -> tuple[str, ...]:

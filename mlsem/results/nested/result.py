@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Unpack, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, Unpack, get_args
 
 import numpy as np
 
@@ -25,6 +25,7 @@ from mlsem.inference.covariance.intervals import wald
 from mlsem.inference.covariance.nested import nested_covariance
 from mlsem.inference.wald.run import require_test, wald_test
 from mlsem.other_programs.answering import Answering
+from mlsem.results.absent import OF_THREE_LEVELS
 from mlsem.results.mixed.choices import (
     Effects,
     Interval,
@@ -107,6 +108,7 @@ class NestedResult(Questioned, Tested, Answering):
     _doubts: tuple[str, ...]
     _source: Source
     _refit: Refit
+    _reasons: ClassVar[Mapping[str, str]] = OF_THREE_LEVELS
 
     # --- what was fitted ------------------------------------------------------------------------
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar
@@ -45,11 +45,6 @@ OF_EACH = "it has no rule by which it is pooled"
 OF_ROWS = "it is of the rows or clusters of one data set; the mean over fits is the pooled value"
 
 
-def reasons(said: Mapping[str, str]) -> dict[str, str]:
-    """By name, of what several names have in common."""
-    return {name: reason for reason, names in said.items() for name in names.split()}
-
-
 @dataclass(frozen=True, eq=False, repr=False)
 class Pooled(Coefficients, Answering, Generic[Fit]):
     """Several fits of one model, pooled by Rubin's rules. A sequence of its fits, too.
@@ -78,8 +73,6 @@ class Pooled(Coefficients, Answering, Generic[Fit]):
 
     _of: ClassVar[type]
     """What its fits are."""
-    _reasons: ClassVar[Mapping[str, str]] = {}
-    """Why it has not what they have."""
 
     def __len__(self) -> int:
         return len(self.fits)

@@ -12,10 +12,11 @@ from mlsem.data.table.frame import make_frame
 from mlsem.errors import OptionValueError
 from mlsem.estimation.generalized.settings import GlmUpdateKeywords
 from mlsem.estimation.keywords import UNCHANGED, shown
+from mlsem.other_programs.answering import reasons
 from mlsem.results.drawn import Plotted
 from mlsem.results.generalized.expected import Expecting
 from mlsem.results.generalized.result import GlmResult
-from mlsem.results.pooled.common import OF_ROWS, Pooled, reasons
+from mlsem.results.pooled.common import OF_ROWS, Pooled
 from mlsem.results.pooled.gathered import Alike, PooledEstimates, require_same_rows
 from mlsem.results.pooled.standardised import Standardising
 from mlsem.results.tables import BROOM

@@ -11,9 +11,10 @@ from mlsem.core.records import frozen
 from mlsem.data.table.frame import make_frame
 from mlsem.errors import OptionValueError
 from mlsem.estimation.keywords import UNCHANGED, MixedUpdateKeywords, shown
+from mlsem.other_programs.answering import reasons
 from mlsem.results.nested.parts import levels_of
 from mlsem.results.nested.result import NestedResult
-from mlsem.results.pooled.common import OF_ROWS, reasons
+from mlsem.results.pooled.common import OF_ROWS
 from mlsem.results.pooled.gathered import Alike, PooledEstimates
 from mlsem.results.pooled.mixed import MixedTables
 from mlsem.results.pooled.numbers import pooled_predictions

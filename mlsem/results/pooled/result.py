@@ -11,10 +11,11 @@ from mlsem.core.quiet import quiet
 from mlsem.data.table.frame import make_frame, make_series
 from mlsem.errors import OptionValueError
 from mlsem.estimation.keywords import UNCHANGED, UpdateKeywords, shown
+from mlsem.other_programs.answering import reasons
 from mlsem.results.drawn import Pathed, Plotted
 from mlsem.results.groups import ByGroup, group_titles
 from mlsem.results.moderated import Moderated
-from mlsem.results.pooled.common import OF_ROWS, Pooled, reasons
+from mlsem.results.pooled.common import OF_ROWS, Pooled
 from mlsem.results.pooled.gathered import Alike, PooledModels, sampled
 from mlsem.results.pooled.joint import PooledTest, RatioMethod, pooled_ratio
 from mlsem.results.result import FitResult
