@@ -52,7 +52,7 @@ def lavaan_block() -> str:
     first = seconds(median(record["mlsem"]["cold"] for record in cases))
     return (
         f"{table(('', 'mlsem', ' '.join(('lavaan', *versions)), 'times'), rows)}\n\n"
-        f"The first call in a process takes {first}, because it loads the parser."
+        f"The first call in a process takes {first}: it loads pandas, mlsem and its parser."
     )
 
 
