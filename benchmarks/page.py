@@ -80,8 +80,8 @@ def others_block() -> str:
     return (
         f"{text} The published simulation (`mlsem study article`, 1,000 data sets, five methods) "
         f"takes {study} on two cores, and a second more where it starts their processes. "
-        f"A {draws['case']}, takes {seconds(draws['together'])} of one: they are searched as one computation; one by one they take "
-        f"{seconds(draws['alone'])}."
+        f"A {draws['case']}, takes {seconds(draws['together'])} of one: they are searched as one "
+        f"computation; one by one they take {seconds(draws['alone'])}."
     )
 
 
