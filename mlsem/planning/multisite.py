@@ -94,6 +94,10 @@ class Multisite:
         rows = self.clusters * float(self.sizes.values.mean())
         return float(self._se((0.0, 0.0)) ** 2 * rows * self.treated * (1.0 - self.treated))
 
+    def inflation(self, effect: float) -> float:
+        """None: arms are in the same clusters."""
+        return 0.0
+
     def thin(self, effect: float) -> tuple[str, ...]:
         """Why formulas are on thin ice here; empty where they are not."""
         found = list[str]()

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from mlsem.report.figures.style import Figure
 
 POINTS = 201  # of a curve
+NOTED = 0.04  # share of a variance that a note speaks of
 WORDS = {
     "clusters": "Number of clusters",
     "size": "Rows of a cluster",
@@ -309,6 +310,12 @@ class Plan(sheet.Shown):
                 else ('so that formulas are on thin ice: compare with by="simulation"')
             )
             found.append(f"{what[0].upper()}{what[1:]}, {why}.")
+        elif self._found is None and self.trial.inflation(self.effect) > NOTED:
+            found.append(
+                "The formula takes for known what covariates of clusters explain. Estimating it "
+                f"makes the variance of the effect about {self.trial.inflation(self.effect):.0%} "
+                'larger: by="simulation" counts that.'
+            )
         share, treated = self._asked.treated, self.treated
         if share < 1.0 <= treated and abs(treated - share * self.clusters) > 1e-9:
             found.append(f"{share:g} of {self.clusters} clusters: {treated:g} are treated.")

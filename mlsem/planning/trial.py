@@ -193,6 +193,12 @@ class Trial:
             )
         return tuple(found)
 
+    def inflation(self, effect: float) -> float:
+        """By what share the variance of the effect grows because slopes of covariates of clusters
+        are estimated: g / (df − 1) of g normal ones, which chance makes differ between arms."""
+        df = self.df(effect)
+        return self.covariates / (df - 1.0) if df > 1.0 else float("inf")
+
     def _events(self, effect: float) -> float:
         """Expected in the arm and of the kind that has the fewest."""
         assert self.control is not None

@@ -197,3 +197,15 @@ def test_formulas_are_what_simulated_trials_find(trial: dict[str, Any]) -> None:
     plan = mlsem.plan(**asked, power=0.8, by="formula")
     found = mlsem.plan(**asked, effect=plan.effect, by="simulation", replications=600)
     assert abs(found.power - 0.8) < 0.03 + 2.6 * np.sqrt(0.16 / 600)
+
+
+def test_covariates_that_are_estimated_are_spoken_of():
+    """By how much chance differences of a normal covariate between arms raise the variance."""
+    known = {"size": 20, "icc": 0.1, "r2": (0.3, 0.5), "power": 0.8}
+    few, many = mlsem.plan(clusters=16, **known), mlsem.plan(clusters=60, **known)
+    assert any("about 8% larger" in note for note in few.notes)
+    assert many.notes == ()
+    x, arm = np.random.default_rng(1).normal(size=(40_000, 16)), np.repeat([0.5, -0.5], 8)
+    x -= x.mean(axis=1, keepdims=True)
+    shared = (x @ arm) ** 2 / (x**2).sum(axis=1) / (arm @ arm)
+    assert few.trial.inflation(few.effect) == pytest.approx((1 / (1 - shared)).mean() - 1, rel=0.05)
