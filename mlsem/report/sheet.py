@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 from mlsem.base.display import display_width, pad_left, pad_right
 from mlsem.other_programs.answering import Answering
 from mlsem.report.cells import shown
-from mlsem.report.export.exported import Exported, Rounded, written
+from mlsem.report.export.exported import Exported, Rounded
 from mlsem.report.export.grid import Grid, GridRow, GridTable
 from mlsem.report.text import HEADER, STUB, wrapped
 
 if TYPE_CHECKING:
-    from os import PathLike
+    pass
 
 WIDEST = 20  # names that are longer get a line of their own
 
@@ -95,36 +95,8 @@ class RoundedSheet(Rounded, Shown):
     def _grid(self, digits: int = 3) -> Grid:
         return grid(self._sheet(digits))
 
-    def to_text(self, digits: int = 3, *, path: str | PathLike[str] | None = None) -> str:
-        """The text with this many decimals; written to a file where a path is given.
-
-        Parameters
-        ----------
-        digits : int, default 3
-            Decimals.
-        path : path, optional
-            A file to be written, too.
-
-        Returns
-        -------
-        str
-
-        Raises
-        ------
-        OptionValueError
-            The path is no name of a file.
-        MlsemError
-            The file cannot be written.
-
-        Examples
-        --------
-        >>> import mlsem
-        >>> data = mlsem.load_example("article")
-        >>> fit = mlsem.lmm("y ~ x1 + (1 | id)", data)
-        >>> print(fit.summary().to_text(digits=4).splitlines()[0])
-        Linear mixed model by REML
-        """
-        return written(text(self._sheet(digits)), path)
+    def _text(self, digits: int = 3) -> str:
+        return text(self._sheet(digits))
 
 
 def grid(sheet: Sheet) -> Grid:

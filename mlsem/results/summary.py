@@ -233,7 +233,7 @@ def _shown(value: float) -> str:
     return "not available" if isnan(value) else f"{value:.3f}"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Summary(Rounded, Answering):
     """A summary: text when printed, HTML in a notebook; `document` holds the plain values.
 
@@ -248,49 +248,14 @@ class Summary(Rounded, Answering):
 
     document: SummaryDocument
 
-    def __str__(self) -> str:
-        return text.render(self.document)
-
-    def __repr__(self) -> str:
-        return str(self)
+    def _text(self, digits: int = 3) -> str:
+        return text.render(self.document, digits)
 
     def _repr_html_(self) -> str:
         return html.render(self.document)
 
     def _grid(self, digits: int = 3) -> Grid:
         return document_grid(self.document, digits)
-
-    def to_text(self, digits: int = 3, *, path: str | PathLike[str] | None = None) -> str:
-        """The text with this many decimals; written to a file where a path is given.
-
-        Parameters
-        ----------
-        digits : int, default 3
-            Decimals.
-        path : path, optional
-            A file to be written, too.
-
-        Returns
-        -------
-        str
-
-        Raises
-        ------
-        OptionValueError
-            The path is no name of a file.
-        MlsemError
-            The file cannot be written.
-
-        Examples
-        --------
-        >>> import mlsem
-        >>> data = mlsem.load_example("article")
-        >>> fit = mlsem.fit(mlsem.example_model("article"), data, cluster="id")
-        >>> text = fit.summary().to_text(digits=4)
-        >>> print(text.splitlines()[0])
-        mlsem 0.1.0 ended normally after 3 iterations
-        """
-        return written(text.render(self.document, digits), path)
 
     def to_html(self, digits: int = 3, *, path: str | PathLike[str] | None = None) -> str:
         """The HTML with this many decimals; written to a file where a path is given.

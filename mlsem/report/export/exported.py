@@ -203,6 +203,46 @@ class Rounded(Exported):
     def _grid(self, digits: int = 3) -> Grid:
         raise NotImplementedError
 
+    def _text(self, digits: int = 3) -> str:
+        raise NotImplementedError
+
+    def __str__(self) -> str:
+        return self._text()
+
+    def __repr__(self) -> str:
+        return str(self)
+
+    def to_text(self, digits: int = 3, *, path: str | PathLike[str] | None = None) -> str:
+        """The text with this many decimals; written to a file where a path is given.
+
+        Parameters
+        ----------
+        digits : int, default 3
+            Decimals.
+        path : path, optional
+            A file to be written, too.
+
+        Returns
+        -------
+        str
+
+        Raises
+        ------
+        OptionValueError
+            The path is no name of a file.
+        MlsemError
+            The file cannot be written.
+
+        Examples
+        --------
+        >>> import mlsem
+        >>> data = mlsem.load_example("article")
+        >>> fit = mlsem.lmm("y ~ x1 + (1 | id)", data)
+        >>> print(fit.summary().to_text(digits=4).splitlines()[0])
+        Linear mixed model by REML
+        """
+        return written(self._text(digits), path)
+
     def to_markdown(self, digits: int = 3, *, path: str | PathLike[str] | None = None) -> str:
         r"""The table in Markdown with this many decimals; written to a file where a path is given.
 

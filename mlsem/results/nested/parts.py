@@ -14,6 +14,7 @@ from mlsem.inference.covariance.equations import whitened
 from mlsem.inference.covariance.nested import nested_equations
 from mlsem.inference.diagnosis.influence import cluster_influence
 from mlsem.results.mixed.parts import MixedParts
+from mlsem.results.mixed.predict import require_converged
 from mlsem.results.random_effects import SE
 
 if TYPE_CHECKING:
@@ -48,11 +49,6 @@ def levels_of(estimates: NestedEstimates) -> tuple[MixedParts, MixedParts]:
     return parts(data.lower, psi), parts(
         data.upper, rows.upper_turn @ point.omega @ rows.upper_turn.T
     )
-
-
-def require_converged(estimates: NestedEstimates) -> None:
-    if not estimates.converged:
-        raise InferenceError("the fit did not converge: there is nothing to predict with.")
 
 
 def level_named(estimates: NestedEstimates, level: object) -> int:

@@ -22,8 +22,8 @@ from mlsem.data.table.frame import make_frame, make_series
 from mlsem.data.table.nested import Nested, nested
 from mlsem.errors import DataError
 from mlsem.inference.covariance.intervals import wald
-from mlsem.results.mixed.predict import df_of_rows, root_of
-from mlsem.results.nested.parts import levels_of, require_converged
+from mlsem.results.mixed.predict import df_of_rows, require_converged, root_of
+from mlsem.results.nested.parts import levels_of
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from os import PathLike
 from typing import TYPE_CHECKING
 
 from mlsem.core.quiet import quiet
@@ -12,7 +11,7 @@ from mlsem.data.design.columns import INTERCEPT
 from mlsem.data.design.variables import RESIDUAL
 from mlsem.other_programs.answering import Answering
 from mlsem.report.cells import format_df, format_number, format_pvalue, shown
-from mlsem.report.export.exported import Rounded, written
+from mlsem.report.export.exported import Rounded
 from mlsem.report.export.grid import Grid, GridRow, GridTable
 from mlsem.report.export.plain import plain
 from mlsem.results.summary_table.rows import under
@@ -59,42 +58,8 @@ class WithinBetweenSummary(Rounded, Answering):
     statistics: tuple[Statistic, ...]
     level: float
 
-    def __str__(self) -> str:
-        return plain(shown(self._grid()))
-
-    def __repr__(self) -> str:
-        return str(self)
-
-    def to_text(self, digits: int = 3, *, path: str | PathLike[str] | None = None) -> str:
-        """The text with this many decimals; written to a file where a path is given.
-
-        Parameters
-        ----------
-        digits : int, default 3
-            Decimals.
-        path : path, optional
-            A file to be written, too.
-
-        Returns
-        -------
-        str
-
-        Raises
-        ------
-        OptionValueError
-            The path is no name of a file.
-        MlsemError
-            The file cannot be written.
-
-        Examples
-        --------
-        >>> import mlsem
-        >>> data = mlsem.load_example("article")
-        >>> found = mlsem.within_between("y ~ x1 + w1", data, cluster="id")
-        >>> print(found.summary("se").to_text(digits=2).splitlines()[0])
-        Effects within and between clusters
-        """
-        return written(plain(shown(self._grid(digits))), path)
+    def _text(self, digits: int = 3) -> str:
+        return plain(shown(self._grid(digits)))
 
     @quiet
     def _grid(self, digits: int = 3) -> Grid:
