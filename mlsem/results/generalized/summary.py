@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from mlsem.results.generalized.result import GlmResult
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class GlmSummary(RoundedSheet):
     """A summary of a generalised linear model: text when printed, HTML in a notebook.
 

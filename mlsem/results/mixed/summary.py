@@ -43,7 +43,7 @@ class FixedEffects:
     correlation: Array | None = None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class MixedSummary(RoundedSheet):
     """A summary of a mixed model: text when printed, HTML in a notebook.
 

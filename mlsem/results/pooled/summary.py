@@ -111,7 +111,7 @@ class PooledFacts:
         return tuple(pairs)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class PooledGlmSummary(GlmSummary):
     """That of a generalised linear model, with the fraction of missing information.
 
